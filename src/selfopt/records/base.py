@@ -1,0 +1,84 @@
+"""What every record has: frozen, no unknown keys, one canonical form, one hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["Blob", "Record", "canonical_json", "content_hash", "new_id", "sha256_hex", "utc_now"]
+
+_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+class Record(BaseModel):
+    """A fact that one stage hands to another, or that is kept.
+
+    `ledger_kind` is its name in the ledger, `id_field` the field that identifies it there, `index_fields` the fields that
+    `Ledger.read` can filter by (strings, integers or tuples of strings; None is not indexed).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    ledger_kind: ClassVar[str] = ""
+    id_field: ClassVar[str] = ""
+    index_fields: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def record_id(self) -> str:
+        """The value of `id_field`."""
+        return str(getattr(self, self.id_field))
+
+
+def canonical_json(value: Any) -> str:
+    """The one text form that is hashed: keys sorted, no spaces, UTF-8 kept, NaN and infinity refused (ValueError)."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def sha256_hex(text: str) -> str:
+    """SHA-256 of the text in UTF-8 (lone surrogates kept), 64 hex digits."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def content_hash(prefix: str, value: Any) -> str:
+    """`prefix-` and the first 96 bits of the SHA-256 of the canonical JSON of a JSON value or a record."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json")
+    return f"{prefix}-{sha256_hex(canonical_json(value))[:24]}"
+
+
+def new_id(prefix: str) -> str:
+    """A fresh id that sorts by time: `prefix-` + 48 bits of milliseconds + 50 random bits, in Crockford's base 32."""
+    number = (int(time.time() * 1000) << 50) | (int.from_bytes(os.urandom(7)) & ((1 << 50) - 1))
+    digits = []
+    for _ in range(20):
+        digits.append(_CROCKFORD[number & 31])
+        number >>= 5
+    return f"{prefix}-{''.join(reversed(digits))}"
+
+
+def utc_now() -> str:
+    """Now, as RFC 3339 in UTC with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Blob(Record):
+    """A text kept once under its hash (exact requests, raw replies). Ledgers store blobs compressed; appending one that
+    is there already is no error and costs nothing."""
+
+    ledger_kind: ClassVar[str] = "blob"
+    id_field: ClassVar[str] = "blob_hash"
+
+    blob_hash: str = Field(description="sha256 of the text, 64 hex digits")
+    text: str
+
+    @classmethod
+    def of(cls, text: str) -> Blob:
+        """The blob of a text. Lone surrogates are replaced first: what is stored must be valid UTF-8."""
+        clean = text.encode("utf-8", "replace").decode("utf-8")
+        return cls(blob_hash=sha256_hex(clean), text=clean)

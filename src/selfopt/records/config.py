@@ -1,0 +1,44 @@
+"""Values that settings hand to the parts: endpoints and policy thresholds."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from .base import Record
+
+__all__ = ["EndpointConfig", "EndpointKind", "PolicyThresholds"]
+
+EndpointKind = Literal["openai_compatible", "ollama", "anthropic", "scripted", "embedded"]
+
+
+class EndpointConfig(Record):
+    """One endpoint. name is also the provider part of its models' names. local: requests do not leave this machine.
+
+    base_url: without a trailing slash; scripted endpoints may have `script` (a YAML file) instead and then run in process.
+    api_key never appears in a dump. max_reply_bytes bounds what is read of one reply.
+    """
+
+    name: str
+    kind: EndpointKind
+    base_url: str | None = None
+    api_key: SecretStr | None = Field(default=None, exclude=True)
+    local: bool = False
+    script: str | None = None
+    max_reply_bytes: int = Field(default=4_000_000, ge=1_000, le=100_000_000)
+    max_connections: int = Field(default=16, ge=1, le=1024)
+
+
+class PolicyThresholds(Record):
+    """Thresholds of the plain gates and of the recommendations. Shares in [0, 1]."""
+
+    min_runs: int = Field(default=3, ge=1)
+    promote_margin: float = Field(default=0.02, ge=0, le=1)
+    restraint_min: float = Field(default=0.80, ge=0, le=1)
+    max_variance: float = Field(default=0.0025, ge=0, le=1)
+    extended_phase_min_accuracy: float = Field(default=0.30, ge=0, le=1)
+    extended_phase_recommended_accuracy: float = Field(default=0.50, ge=0, le=1)
+    atomic_phase_min_accuracy: float = Field(default=0.80, ge=0, le=1)
+    extended_gate_enabled: bool = True
+    unmeasured: Literal["allow", "refuse"] = "allow"

@@ -1,0 +1,93 @@
+"""A spec's trials of n runs, aggregated."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from .base import Record
+from .suite import Phase, Split
+from .verdict import Outcome
+
+__all__ = ["Determinism", "Evaluation", "Metrics", "OutcomeRow", "TrivialPolicy"]
+
+Determinism = Literal["sampled", "complete", "stochastic", "unknown"]
+
+
+class OutcomeRow(Record):
+    """The outcomes of one prompt over the runs, in the order of time. loaded: per run, whether a load took place in it."""
+
+    prompt_id: str
+    prompt_kind: str
+    needs_call: bool
+    outcomes: tuple[Outcome, ...]
+    trial_ids: tuple[str, ...]
+    loaded: tuple[bool | None, ...] = ()
+
+    @property
+    def letters(self) -> str:
+        """Such as `FFPPPPP`."""
+        return "".join(o.letter for o in self.outcomes)
+
+
+class TrivialPolicy(Record):
+    """What a policy that looks at nothing would score on the same prompts."""
+
+    accuracy: float
+    call_accuracy: float | None
+    restraint: float | None
+
+
+class Metrics(Record):
+    """Shares in [0, 1] over all trials; None where no prompt of that sort is there. Times in milliseconds.
+
+    variance: of the per-run accuracies (population form), 0 for one run. first_call_ms: median over runs of the latency
+    of the first scored request of a run.
+    """
+
+    n: int
+    accuracy: float
+    call_accuracy: float | None
+    restraint: float | None
+    capability: float | None
+    run_accuracies: tuple[float, ...]
+    variance: float
+    counts: dict[Outcome, int]
+    p50_ms: float | None
+    p95_ms: float | None
+    first_call_ms: float | None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    silent: TrivialPolicy
+    always_calling: TrivialPolicy
+
+
+class Evaluation(Record):
+    """(spec, scorer, trials of n runs) -> metrics and rows. Determinism `sampled`: a seeded sample was repeated in
+    isolation and agreed; `complete`: two whole passes agreed; copies count once."""
+
+    ledger_kind: ClassVar[str] = "evaluation"
+    id_field: ClassVar[str] = "evaluation_id"
+    index_fields: ClassVar[tuple[str, ...]] = ("spec_id", "model", "phase", "suite", "cycle_id", "environment_id")
+
+    evaluation_id: str
+    spec_id: str
+    request_id: str
+    environment_id: str
+    parser_hash: str
+    scorer_hash: str
+    model: str
+    phase: Phase
+    suite: str
+    suite_hash: str
+    scope: Literal["whole", "sample"]
+    split: Split
+    variant: str
+    run_ids: tuple[str, ...]
+    determinism_run_ids: tuple[str, ...] = ()
+    n_runs: int
+    determinism: Determinism
+    warm_up: bool
+    metrics: Metrics
+    rows: tuple[OutcomeRow, ...]
+    cycle_id: str | None = None
+    at: str

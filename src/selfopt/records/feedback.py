@@ -1,0 +1,121 @@
+"""Findings and recommendations: what is the matter, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from .base import Record
+from .suite import Phase
+
+__all__ = [
+    "Action",
+    "Confidence",
+    "Feedback",
+    "Finding",
+    "FindingKind",
+    "HotFailure",
+    "PhaseSummary",
+    "Recommendation",
+    "Requirements",
+]
+
+FindingKind = Literal[
+    "cold_start", "capability_limit", "flaky", "unread_format", "truncation", "drift", "ceiling", "infrastructure"
+]
+Confidence = Literal["low", "medium", "high", "exact"]
+Action = Literal["allow", "disable", "enable_warm_up", "prefer_stronger", "change_variant", "raise_max_tokens", "investigate"]
+
+
+class Finding(Record):
+    """A diagnosed cause with its evidence. figures: the numbers behind it, by name."""
+
+    ledger_kind: ClassVar[str] = "finding"
+    id_field: ClassVar[str] = "finding_id"
+    index_fields: ClassVar[tuple[str, ...]] = ("model", "phase", "spec_id", "cycle_id")
+
+    finding_id: str
+    type: FindingKind
+    model: str
+    phase: Phase
+    spec_id: str
+    summary: str
+    figures: dict[str, float | int | str] = Field(default_factory=dict)
+    prompt_ids: tuple[str, ...] = ()
+    evaluation_ids: tuple[str, ...] = ()
+    run_ids: tuple[str, ...] = ()
+    trial_ids: tuple[str, ...] = ()
+    confidence: Confidence = "medium"
+    confirmed: bool = False
+    cycle_id: str | None = None
+    at: str
+
+
+class Requirements(Record):
+    """What must hold for a rule to allow the model. None: nothing is required."""
+
+    warm_up: bool | None = None
+    variant: str | None = None
+    spec_id: str | None = None
+    min_max_tokens: int | None = None
+
+
+class Recommendation(Record):
+    """What to do about findings, for one model and phase. allow: None where it says nothing about it.
+    fallback: a model that was measured on that phase. evidence: ids of evaluations, runs and findings."""
+
+    ledger_kind: ClassVar[str] = "recommendation"
+    id_field: ClassVar[str] = "id"
+    index_fields: ClassVar[tuple[str, ...]] = ("model", "phase", "cycle_id")
+
+    id: str
+    type: Literal["phase_gate", "warm_up", "stronger_model", "variant", "output_budget", "investigate"]
+    model: str
+    phase: Phase
+    action: Action
+    allow: bool | None = None
+    fallback: str | None = None
+    requirements: Requirements = Requirements()
+    reason: str
+    evidence: tuple[str, ...] = ()
+    confidence: Confidence = "medium"
+    cycle_id: str | None = None
+
+
+class HotFailure(Record):
+    """A prompt that keeps failing."""
+
+    model: str
+    phase: Phase
+    prompt_id: str
+    prompt_kind: str
+    failures: int
+    of: int
+    outcomes: dict[str, int]
+
+
+class PhaseSummary(Record):
+    """The newest standing of one model in one phase."""
+
+    model: str
+    phase: Phase
+    spec_id: str
+    variant: str
+    evaluations: int
+    accuracy: float
+    call_accuracy: float | None
+    restraint: float | None
+    variance: float
+    evaluation_id: str
+
+
+class Feedback(Record):
+    """The content of harness_feedback.json."""
+
+    schema_version: int = 1
+    generated_at: str
+    accuracy: tuple[PhaseSummary, ...] = ()
+    hot_failures: tuple[HotFailure, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    recommendations: tuple[Recommendation, ...] = ()

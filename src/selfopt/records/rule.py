@@ -1,0 +1,91 @@
+"""Rules in force, and the audit record of each change and each diverted or refused request."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from .base import Record
+from .suite import Phase
+from .variant import Variant
+
+__all__ = ["ROUTING_SCHEMA_VERSION", "AuditRecord", "RouteDecision", "RoutingConfig", "Rule", "RuleLimits"]
+
+ROUTING_SCHEMA_VERSION = 1
+
+
+class RuleLimits(Record):
+    """The promoted spec's limits. Times in seconds; None: the settings' value."""
+
+    timeout_s: float | None = None
+    retries: int | None = None
+    context_size: int | None = None
+    isolate: bool | None = None
+
+
+class Rule(Record):
+    """An enforced routing entry for exactly one model and phase."""
+
+    rule_id: str
+    model: str
+    phase: Phase
+    allow: bool
+    fallback: str | None = None
+    warm_up: bool = False
+    variant: Variant | None = None
+    spec_id: str | None = None
+    limits: RuleLimits = RuleLimits()
+    reason: str = ""
+    source: Literal["recommendation", "promotion", "manual", "import", "rollback"] = "recommendation"
+    recommendation_ids: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
+    since_version: int = 0
+
+
+class RoutingConfig(Record):
+    """The content of routing_config.json. version counts up by one with every change."""
+
+    schema_version: int = ROUTING_SCHEMA_VERSION
+    version: int = 0
+    generated_at: str = ""
+    audit_hash: str = Field(default="", description="hash of the audit record written before this version was put in force")
+    rules: tuple[Rule, ...] = ()
+
+    def rule_for(self, model: str, phase: str) -> Rule | None:
+        """The rule of exactly this model and phase."""
+        return next((r for r in self.rules if r.model == model and r.phase == phase), None)
+
+
+class RouteDecision(Record):
+    """What the rules say about one request: served as asked, diverted to a fallback, or refused."""
+
+    outcome: Literal["allow", "fallback", "refuse", "forced"]
+    original_model: str
+    model: str | None
+    phase: Phase
+    rule: Rule | None = None
+    serving_rule: Rule | None = None
+    config_version: int = 0
+    reason: str = ""
+    skipped: tuple[str, ...] = ()
+
+
+class AuditRecord(Record):
+    """One line of the audit trail. hash covers every other field, previous_hash the line before (64 zeros at the start)."""
+
+    ledger_kind: ClassVar[str] = "audit"
+    id_field: ClassVar[str] = "hash"
+
+    timestamp: str
+    event: str
+    original_model: str | None = None
+    fallback: str | None = None
+    phase: str | None = None
+    reason: str = ""
+    rule_id: str | None = None
+    config_version: int | None = None
+    evidence: tuple[str, ...] = ()
+    details: dict[str, Any] = Field(default_factory=dict)
+    previous_hash: str
+    hash: str

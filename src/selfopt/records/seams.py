@@ -1,0 +1,121 @@
+"""The seams: Protocols of at most three methods. Each has one contract test suite that every implementation passes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Literal, Protocol, TypeVar, runtime_checkable
+
+from .base import Record
+from .chat import ChatChunk, ChatReply, ChatRequest, ReplyContent, ToolDefinition
+from .evaluation import Evaluation
+from .feedback import Finding
+from .spec import Spec
+from .verdict import ParsedReply
+
+__all__ = ["Detector", "Endpoint", "Ledger", "ModelStatus", "Parser", "Proposer", "Residency"]
+
+R = TypeVar("R", bound=Record)
+
+
+class ModelStatus(Record):
+    """What a server tells about a model without loading it. None or "unknown": it does not tell."""
+
+    state: Literal["loaded", "loading", "unloaded", "sleeping", "unknown"]
+    digest: str = "unknown"
+    quantization: str = "unknown"
+    template_hash: str = "unknown"
+    engine: str = "unknown"
+    engine_build: str = "unknown"
+    slots: int | None = None
+    context_size: int | None = None
+    expires_at: str | None = None
+
+
+@runtime_checkable
+class Endpoint(Protocol):
+    """Speaks to models. One call is one attempt: retries belong to the caller, who records each.
+
+    Raises EndpointError and nothing else for what a server or the network does. Cancelling the caller's task closes the
+    connection.
+    """
+
+    async def chat(self, request: ChatRequest) -> ChatReply:
+        """One whole reply."""
+        ...
+
+    def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
+        """The reply in pieces; the last has `final`."""
+        ...
+
+    async def close(self) -> None:
+        """Give back connections. May be called twice."""
+        ...
+
+
+@runtime_checkable
+class Residency(Protocol):
+    """Is a model loaded? `model` is the name that the server knows."""
+
+    async def status(self, model: str) -> ModelStatus:
+        """Never loads, never wakes, never raises for a server that does not tell: that is state "unknown"."""
+        ...
+
+    async def load(self, model: str, timeout_s: float) -> float:
+        """Load and wait, without aborting while the server loads; returns milliseconds. EndpointError when it fails."""
+        ...
+
+    async def unload(self, model: str) -> bool:
+        """Force an unload; False where the server cannot."""
+        ...
+
+
+@runtime_checkable
+class Ledger(Protocol):
+    """Append-only store. What `append` was given is durable, all or nothing, when it returns."""
+
+    def append(self, records: Sequence[Record]) -> None:
+        """Store in one transaction. A record whose kind and id are there already with equal content is passed over;
+        with other content it is a CorruptError. StoreError when it cannot be written (nothing is, then)."""
+        ...
+
+    def read(
+        self,
+        record_type: type[R],
+        where: Mapping[str, str | int] | None = None,
+        *,
+        newest_first: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[R]:
+        """Records of one kind in the order they were appended; `where` compares `record_id` (key "id") and index fields."""
+        ...
+
+    def close(self) -> None:
+        """Give back files. May be called twice."""
+        ...
+
+
+@runtime_checkable
+class Parser(Protocol):
+    """Reads tool calls out of a reply. Never raises, on any input."""
+
+    def parse(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> ParsedReply:
+        """The calls, or none."""
+        ...
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Finds one sort of cause in evaluations of one spec (the newest last)."""
+
+    def examine(self, evaluations: Sequence[Evaluation]) -> Sequence[Finding]:
+        """Findings with their figures; empty when there is nothing or not enough to say."""
+        ...
+
+
+@runtime_checkable
+class Proposer(Protocol):
+    """Proposes what to try next."""
+
+    def propose(self, baseline: Spec, findings: Sequence[Finding], limit: int) -> Sequence[Spec]:
+        """At most `limit` candidates, each the baseline with one thing changed, most promising first."""
+        ...

@@ -1,0 +1,99 @@
+"""All chosen inputs of a measurement (spec) and all observed ones (environment)."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from .base import Record, content_hash
+from .suite import Phase, Split
+from .variant import Variant
+
+__all__ = ["Environment", "Spec", "WarmUp"]
+
+UNKNOWN = "unknown"
+
+
+class WarmUp(Record):
+    """Whether and how the model is loaded before the first scored request. Times in seconds.
+
+    load_timeout_s bounds the load itself (nothing is aborted while loading); prompt_timeout_s the warm-up prompt once the
+    model is loaded; separate_process runs the warm-up outside the measuring process.
+    """
+
+    enabled: bool = False
+    load_timeout_s: float = Field(default=120.0, gt=0)
+    prompt_timeout_s: float = Field(default=10.0, gt=0)
+    separate_process: bool = False
+
+
+class Spec(Record):
+    """All chosen inputs of a measurement. Two specs with equal content are the same spec, whatever the variant is called.
+
+    endpoint: name of the endpoint in the settings; model: `provider/name`; suite_hash: content hash of the suite;
+    retries: further attempts after the first. Times in seconds.
+    """
+
+    ledger_kind: ClassVar[str] = "spec"
+    id_field: ClassVar[str] = "spec_id"
+    index_fields: ClassVar[tuple[str, ...]] = ("model", "phase", "request_id")
+
+    endpoint: str
+    model: str
+    phase: Phase
+    suite: str
+    suite_hash: str
+    split: Split = "all"
+    variant: Variant
+    context_size: int | None = None
+    timeout_s: float = Field(default=60.0, gt=0)
+    connect_timeout_s: float = Field(default=5.0, gt=0)
+    retries: int = Field(default=0, ge=0, le=20)
+    isolate: bool = False
+    warm_up: WarmUp = WarmUp()
+
+    def _request_content(self) -> dict[str, Any]:
+        body = self.model_dump(mode="json", exclude={"variant"})
+        body["render"] = self.variant.render_content()
+        return body
+
+    @cached_property
+    def request_id(self) -> str:
+        """Hash of everything chosen but the parser: specs that differ only in the parser share their trials."""
+        return content_hash("req", self._request_content())
+
+    @cached_property
+    def spec_id(self) -> str:
+        """Hash of everything chosen."""
+        return content_hash("spec", [self._request_content(), list(self.variant.parsers)])
+
+    @property
+    def label(self) -> str:
+        """`model phase variant`, for people."""
+        return f"{self.model} {self.phase} {self.variant.name}"
+
+
+class Environment(Record):
+    """All observed inputs of a measurement. What an endpoint hides is "unknown"."""
+
+    ledger_kind: ClassVar[str] = "environment"
+    id_field: ClassVar[str] = "environment_id"
+    index_fields: ClassVar[tuple[str, ...]] = ("model",)
+
+    endpoint: str
+    model: str
+    digest: str = UNKNOWN
+    quantization: str = UNKNOWN
+    template_hash: str = UNKNOWN
+    engine: str = UNKNOWN
+    engine_build: str = UNKNOWN
+    slots: int | None = None
+    context_size: int | None = None
+    hardware: str = UNKNOWN
+
+    @cached_property
+    def environment_id(self) -> str:
+        """Hash of everything observed."""
+        return content_hash("env", self)

@@ -1,0 +1,72 @@
+"""A harness configuration: how tools and prompt are presented, how output is constrained, how the reply is parsed."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from .base import Record, content_hash
+from .chat import Message, Sampling, ToolCall, ToolDefinition
+
+__all__ = ["Example", "ParserName", "Variant"]
+
+ParserName = Literal["native", "json", "xml", "bracket", "python_call"]
+
+
+class Example(Record):
+    """A worked example of a few-shot variant: its own tools, a conversation, and the calls that answer it (none: text)."""
+
+    tools: tuple[ToolDefinition, ...] = ()
+    messages: tuple[Message, ...]
+    tool_calls: tuple[ToolCall, ...] = ()
+    text: str = ""
+
+
+class Variant(Record):
+    """A named, complete harness configuration. Every field but name, title and parsers shapes the requests.
+
+    tools: `native` hands tools to the server's own API, `system_prompt` writes them into the system prompt.
+    instructions: sentence(s) added to the system prompt. history: `native` sends the conversation as it is, `rendered`
+    writes earlier turns and tool results as text. state_digest: add a digest of state and standing instructions.
+    constraint: limit the output by a grammar or a schema built from the request's tools ("no call" included).
+    steps: `single` request, or `choose_then_fill`: first which tools (or none), then the arguments of each.
+    call_format: how a call is written in prompts of this variant. parsers: the chain that reads replies, in order.
+    tag: a free no-op mark that takes part in the hash (an exact copy under another identity).
+    """
+
+    HASH_EXCLUDES: ClassVar[frozenset[str]] = frozenset({"name", "title"})
+
+    name: str
+    title: str = ""
+    tools: Literal["native", "system_prompt"] = "native"
+    instructions: str = ""
+    history: Literal["native", "rendered"] = "native"
+    state_digest: bool = False
+    examples: tuple[Example, ...] = ()
+    constraint: Literal["none", "grammar", "json_schema"] = "none"
+    steps: Literal["single", "choose_then_fill"] = "single"
+    call_format: Literal["json", "xml", "bracket", "python_call"] = "json"
+    parsers: tuple[ParserName, ...] = ("native",)
+    sampling: Sampling = Sampling()
+    options: dict[str, Any] = Field(default_factory=dict)
+    tag: str = ""
+
+    def render_content(self) -> dict[str, Any]:
+        """Everything that shapes the requests, as JSON."""
+        return self.model_dump(mode="json", exclude={"name", "title", "parsers"})
+
+    @property
+    def render_hash(self) -> str:
+        """Hash of what shapes the requests."""
+        return content_hash("render", self.render_content())
+
+    @property
+    def parser_hash(self) -> str:
+        """Hash of what reads the replies."""
+        return content_hash("parser", list(self.parsers))
+
+    @property
+    def variant_hash(self) -> str:
+        """Hash of the whole configuration; name and title take no part."""
+        return content_hash("variant", [self.render_content(), list(self.parsers)])

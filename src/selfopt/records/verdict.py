@@ -1,0 +1,75 @@
+"""The judgment of a trial."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar
+
+from .base import Record, content_hash
+from .chat import ToolCall
+
+__all__ = ["Outcome", "ParsedReply", "Verdict"]
+
+
+class Outcome(StrEnum):
+    """Exactly one per verdict. The last five are faults of infrastructure or harness."""
+
+    PASS = "pass"
+    WRONG = "wrong"
+    UNCALLED_FOR = "uncalled_for"
+    MISSED = "missed"
+    UNPARSED = "unparsed"
+    TRUNCATED = "truncated"
+    TIMEOUT = "timeout"
+    LOADING = "loading"
+    ERROR = "error"
+
+    @property
+    def letter(self) -> str:
+        """One letter for rows: P pass, F any other."""
+        return "P" if self is Outcome.PASS else "F"
+
+    @property
+    def says_something_about_the_model(self) -> bool:
+        """Whether it counts for capability: pass, wrong, uncalled_for, missed."""
+        return self in _CAPABILITY
+
+
+_CAPABILITY = frozenset({Outcome.PASS, Outcome.WRONG, Outcome.UNCALLED_FOR, Outcome.MISSED})
+
+
+class ParsedReply(Record):
+    """What a parser chain made of a reply.
+
+    parser: the one that recognised the calls (None: no call); recognised: what it saw, in words;
+    unread: name of a format in which a call seems to stand that no parser of the chain reads (None: none seen).
+    """
+
+    tool_calls: tuple[ToolCall, ...] = ()
+    parser: str | None = None
+    recognised: str = "text"
+    unread: str | None = None
+
+
+class Verdict(Record):
+    """(trial, parser hash, scorer hash) -> outcome, with the calls that were judged and the reason in words."""
+
+    ledger_kind: ClassVar[str] = "verdict"
+    id_field: ClassVar[str] = "verdict_id"
+    index_fields: ClassVar[tuple[str, ...]] = ("trial_id", "run_id")
+
+    verdict_id: str
+    trial_id: str
+    run_id: str
+    prompt_id: str
+    parser_hash: str
+    scorer_hash: str
+    outcome: Outcome
+    needs_call: bool
+    parsed: ParsedReply = ParsedReply()
+    why: str = ""
+
+    @staticmethod
+    def make_id(trial_id: str, parser_hash: str, scorer_hash: str) -> str:
+        """The id under which this judgment is stored."""
+        return content_hash("verdict", [trial_id, parser_hash, scorer_hash])
