@@ -1,0 +1,128 @@
+"""The entry point: finds the command, loads its file only, and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from selfopt import __version__
+from selfopt.errors import SelfoptError
+
+__all__ = ["COMMANDS", "cli", "main"]
+
+# name -> (module, one-line help). The help stands here so that `selfopt --help` loads no command.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "quickstart": ("quickstart", "Watch the whole loop work on two real models."),
+    "run": ("run", "Measure one pass of a model on a phase, under the rules in force."),
+    "supervise": ("supervise", "Measure n passes, with warm-up, outcome rows and resume."),
+    "feedback": ("feedback", "Turn the newest evaluations into findings and recommendations."),
+    "decide": ("decide", "Put a candidate through the gates against the baseline."),
+    "enforce": ("enforce", "Turn recommendations into rules in force."),
+    "loop": ("loop", "Run whole cycles: measure, diagnose, decide, enforce, verify."),
+    "report": ("report", "Write the reports from the ledger."),
+    "routes": ("routes", "Show, set, import or roll back the rules in force."),
+    "audit": ("audit", "Show, verify or trace the audit trail."),
+    "show": ("show", "Show one trial: exact request, raw reply, calls, verdict."),
+    "try": ("try_", "Ask a model once through any variant; raw and parsed."),
+    "rescore": ("rescore", "Judge stored replies again with another parser, free."),
+    "models": ("models", "List, pull, inspect and remove models."),
+    "suites": ("suites", "List, show and validate suites."),
+    "variants": ("variants", "List, show and render variants."),
+    "scripted": ("scripted", "Serve a scripted endpoint from a YAML file."),
+    "doctor": ("doctor", "Check this installation and say what to fix."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands, in the order of the loop."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the file of one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"selfopt.cli.{COMMANDS[cmd_name][0]}")
+        command = module.command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the nearest command where the typed one is unknown."""
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "see 'selfopt --help'"
+            raise click.UsageError(f"no such command {args[0]!r}; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SELFOPT"})
+@click.version_option(__version__, prog_name="selfopt")
+@click.option("--home", metavar="DIR", help="Home folder (else SELFOPT_HOME, the nearest .selfopt upwards, or your data folder).")
+@click.option("-v", "--verbose", is_flag=True, help="Say which home and settings are used, and what is done.")
+@click.pass_context
+def cli(ctx: click.Context, home: str | None, verbose: bool) -> None:
+    """The self-optimizing harness for language models that call tools.
+
+    measure -> diagnose -> recommend -> decide -> enforce -> measure again
+    """
+    ctx.obj = {"home": home, "verbose": verbose}
+
+
+def _fail(message: str, code: int) -> int:
+    safe = "".join(c if c.isprintable() else " " for c in message)
+    print(f"selfopt: {safe}", file=sys.stderr)
+    return code
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command line and return its exit code."""
+    try:
+        result = cli.main(args=list(argv), prog_name="selfopt", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Abort:
+        return _fail("interrupted; the same command continues where it stopped", 130)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message())
+        return 2
+    except click.UsageError as error:
+        where = f"; see '{error.ctx.command_path} --help'" if error.ctx else ""
+        return _fail(error.format_message().rstrip(".") + ("" if "--help" in error.format_message() else where), 2)
+    except click.ClickException as error:
+        return _fail(error.format_message(), error.exit_code)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except SelfoptError as error:
+        return _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _fail("interrupted; the same command continues where it stopped", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:  # the outermost edge: a full disk or a missing permission is the user's to mend
+        return _fail(
+            f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}; check space and permissions", 1
+        )
+
+
+def main() -> None:
+    """Console script entry point."""
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)

@@ -1,0 +1,6 @@
+"""selfopt.toml, environment and flags -> one validated, frozen `Settings`."""
+
+from .sources import default_config_file, load_settings
+from .tree import EndpointSettings, Settings
+
+__all__ = ["EndpointSettings", "Settings", "default_config_file", "load_settings"]

@@ -1,0 +1,198 @@
+"""The settings tree: one frozen record per table of selfopt.toml."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field, SecretStr, field_validator
+
+from selfopt.errors import SettingsError, UnknownModelError
+from selfopt.records import EndpointConfig, EndpointKind, Phase, PolicyThresholds, Record, WarmUp
+
+__all__ = ["EndpointSettings", "Settings", "default_endpoints"]
+
+
+class EndpointSettings(Record):
+    """One endpoint. `api_key_env` names the environment variable that holds the key; the key itself may stand in the
+    user's own file only. local: requests to it do not leave this machine."""
+
+    kind: EndpointKind
+    base_url: str | None = None
+    api_key: SecretStr | None = Field(default=None, exclude=True)
+    api_key_env: str | None = None
+    local: bool = False
+    script: str | None = None
+    slots: int = Field(default=1, ge=1, le=64)
+    max_reply_bytes: int = Field(default=4_000_000, ge=1_000, le=100_000_000)
+
+
+class ModelSettings(Record):
+    """Short names, and files with further entries for the embedded engine's catalogue."""
+
+    aliases: dict[str, str] = Field(default_factory=dict)
+    catalogue: str | None = None
+
+
+class SuiteSettings(Record):
+    """The reference suite of each phase."""
+
+    atomic: str = "atomic"
+    extended: str = "extended"
+
+
+class FallbackSettings(Record):
+    """Fallback candidates of each phase, in order of preference."""
+
+    atomic: tuple[str, ...] = ()
+    extended: tuple[str, ...] = ()
+
+
+class LimitSettings(Record):
+    """Timeouts in seconds; caps on what one command may spend (None: no cap)."""
+
+    timeout_s: float = Field(default=60.0, gt=0, le=3600)
+    connect_timeout_s: float = Field(default=5.0, gt=0, le=300)
+    retries: int = Field(default=1, ge=0, le=20)
+    max_trials: int | None = Field(default=None, ge=1)
+    max_minutes: float | None = Field(default=None, gt=0)
+    max_cost: float | None = Field(default=None, ge=0)
+
+
+class PriceSettings(Record):
+    """Price of one model per million tokens, in the user's currency."""
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+
+
+class WarmUpSettings(Record):
+    """enabled False is the off-switch: no warm-up, whatever rules and flags say. Times in seconds."""
+
+    enabled: bool = True
+    default: bool = False
+    warmup_load_timeout_s: float = Field(default=120.0, gt=0)
+    warmup_prompt_timeout_s: float = Field(default=10.0, gt=0)
+    separate_process: bool = False
+
+
+class EnforcementSettings(Record):
+    """enabled False is the off-switch: rules are neither written by the loop nor applied by `run` and `supervise`."""
+
+    enabled: bool = True
+
+
+class EngineSettings(Record):
+    """The embedded engine. context_size is per slot, in tokens; sleep_idle_s: idle seconds until weights are dropped."""
+
+    context_size: int = Field(default=4096, ge=256, le=1_048_576)
+    slots: int = Field(default=1, ge=1, le=64)
+    threads: int | None = Field(default=None, ge=1)
+    sleep_idle_s: int = Field(default=300, ge=1)
+
+
+class LoopSettings(Record):
+    """n_runs: runs of a stochastic spec; determinism_sample: prompts repeated in isolation before copies are believed."""
+
+    n_runs: int = Field(default=7, ge=1, le=1000)
+    determinism_sample: int = Field(default=4, ge=1, le=1000)
+    max_candidates: int = Field(default=3, ge=0, le=100)
+    baseline: str = "local/smollm2-135m atomic native_api"
+
+
+def default_endpoints() -> dict[str, EndpointSettings]:
+    return {
+        "local": EndpointSettings(kind="embedded", local=True),
+        "ollama": EndpointSettings(kind="ollama", base_url="http://127.0.0.1:11434", local=True),
+        "openai": EndpointSettings(kind="openai_compatible", base_url="https://api.openai.com/v1", api_key_env="OPENAI_API_KEY"),
+        "anthropic": EndpointSettings(kind="anthropic", base_url="https://api.anthropic.com", api_key_env="ANTHROPIC_API_KEY"),
+        "openrouter": EndpointSettings(
+            kind="openai_compatible", base_url="https://openrouter.ai/api/v1", api_key_env="OPENROUTER_API_KEY"
+        ),
+    }
+
+
+DEFAULT_ALIASES = {"lfm2.5": "ollama/lfm2.5-thinking:1.2b", "haiku": "anthropic/claude-haiku-4-5"}
+
+
+class Settings(Record):
+    """Everything a user can choose. Sections are the tables of selfopt.toml."""
+
+    home: str | None = None
+    allow_remote: bool = False
+    models: ModelSettings = ModelSettings(aliases=DEFAULT_ALIASES)
+    endpoints: dict[str, EndpointSettings] = Field(default_factory=default_endpoints)
+    suites: SuiteSettings = SuiteSettings()
+    fallbacks: FallbackSettings = FallbackSettings()
+    policy: PolicyThresholds = PolicyThresholds()
+    limits: LimitSettings = LimitSettings()
+    prices: dict[str, PriceSettings] = Field(default_factory=dict)
+    warm_up: WarmUpSettings = WarmUpSettings()
+    enforcement: EnforcementSettings = EnforcementSettings()
+    engine: EngineSettings = EngineSettings()
+    loop: LoopSettings = LoopSettings()
+    variants: str | None = None
+
+    @field_validator("endpoints")
+    @classmethod
+    def _names(cls, value: dict[str, EndpointSettings]) -> dict[str, EndpointSettings]:
+        for name in value:
+            if not name or "/" in name:
+                raise ValueError(f"endpoint name {name!r} must not be empty or hold a slash")
+        return value
+
+    def resolve_model(self, name: str) -> str:
+        """`provider/name` for a name as typed: an alias, or already in full. UnknownModelError otherwise."""
+        seen: list[str] = []
+        while name in self.models.aliases:
+            if name in seen:
+                raise SettingsError(f"aliases go round in a circle: {' -> '.join([*seen, name])}; edit [models.aliases]")
+            seen.append(name)
+            name = self.models.aliases[name]
+        provider, slash, rest = name.partition("/")
+        if not slash or not rest or provider not in self.endpoints:
+            known = ", ".join(sorted(self.endpoints))
+            aliases = ", ".join(sorted(self.models.aliases)) or "none"
+            raise UnknownModelError(
+                f"unknown model {name!r}: write provider/name with a provider of {known}, or an alias ({aliases}); see 'selfopt models list'"
+            )
+        return name
+
+    def endpoint_of(self, model: str) -> tuple[str, EndpointSettings]:
+        """Name and settings of the endpoint that serves a model named in full."""
+        provider = model.partition("/")[0]
+        return provider, self.endpoints[provider]
+
+    def is_local(self, model: str) -> bool:
+        """Whether requests to this model stay on this machine."""
+        provider = model.partition("/")[0]
+        return provider in self.endpoints and self.endpoints[provider].local
+
+    def endpoint_config(self, name: str, environ: Mapping[str, str]) -> EndpointConfig:
+        """What the adapter of this endpoint gets; the key is looked up in the environment where it is named there."""
+        entry = self.endpoints[name]
+        key = entry.api_key
+        if key is None and entry.api_key_env and environ.get(entry.api_key_env):
+            key = SecretStr(environ[entry.api_key_env])
+        return EndpointConfig(
+            name=name,
+            kind=entry.kind,
+            base_url=entry.base_url,
+            api_key=key,
+            local=entry.local,
+            script=entry.script,
+            max_reply_bytes=entry.max_reply_bytes,
+        )
+
+    def suite_of(self, phase: Phase) -> str:
+        """Name of the reference suite of a phase."""
+        return self.suites.atomic if phase == "atomic" else self.suites.extended
+
+    def warm_up_policy(self, wanted: bool) -> WarmUp:
+        """The warm-up of a spec, the off-switch heeded."""
+        entry = self.warm_up
+        return WarmUp(
+            enabled=wanted and entry.enabled,
+            load_timeout_s=entry.warmup_load_timeout_s,
+            prompt_timeout_s=entry.warmup_prompt_timeout_s,
+            separate_process=entry.separate_process,
+        )

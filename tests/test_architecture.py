@@ -1,0 +1,103 @@
+"""Who may import whom, and how large a room may be. The plan is docs/ARCHITECTURE.md; change both together."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src" / "selfopt"
+
+GROUND = {"errors", "records", "stats", "home"}
+PARTS = {"ledger", "endpoints", "engine", "residency", "suites", "variants", "scoring"}
+STAGES = {"measure", "feedback", "policy", "routing"}
+ALLOWED: dict[str, set[str]] = {
+    "errors": set(),
+    "records": {"errors"},
+    "stats": {"errors", "records"},
+    "home": {"errors", "records"},
+    **dict.fromkeys(PARTS, GROUND),
+    **dict.fromkeys(STAGES, GROUND),
+    "measure": GROUND | {"suites", "variants", "scoring"},
+    "settings": {"errors", "records"},
+    "loop": GROUND | STAGES,
+    "report": GROUND,
+    "app": GROUND | PARTS | STAGES | {"settings", "loop", "report"},
+    "cli": {"app", "loop", "report", "errors", "records", "settings", "home"},
+    "api": {"app", "loop", "report", "errors", "records", "settings", "home"},
+    "__init__": {"api"},
+    "__main__": {"cli"},
+}
+
+
+def imports_of(path: Path) -> set[str]:
+    """The selfopt packages that a file imports, type-checking blocks included."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("selfopt.")}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            if node.module == "selfopt":
+                found |= {alias.name for alias in node.names if alias.name != "__version__"}
+            elif node.module.startswith("selfopt."):
+                found.add(node.module.split(".")[1])
+        elif isinstance(node, ast.ImportFrom) and node.level > 1:
+            depth = len(path.relative_to(SOURCE).parts) - 1
+            if node.level > depth:
+                found.add((node.module or "").split(".")[0])
+    return found
+
+
+def room_of(path: Path) -> str:
+    """The package or top-level module that a file belongs to."""
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_imports_flow_one_way(path: Path) -> None:
+    """A room imports only what the plan lets it see."""
+    room = room_of(path)
+    assert room in ALLOWED, f"{room} has no place in the plan"
+    breaches = imports_of(path) - ALLOWED[room] - {room}
+    assert not breaches, f"{path.relative_to(ROOT)} imports {sorted(breaches)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_files_and_functions_stay_small(path: Path) -> None:
+    """No file over 400 lines, no function over 60."""
+    text = path.read_text("utf-8")
+    assert text.count("\n") <= 400, f"{path.relative_to(ROOT)} has {text.count(chr(10))} lines"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert lines <= 60, f"{path.relative_to(ROOT)}: {node.name} has {lines} lines"
+
+
+@pytest.mark.parametrize("package", sorted(p.parent.name for p in SOURCE.glob("*/__init__.py")))
+def test_what_a_package_names_as_public_is_there(package: str) -> None:
+    """Every name in `__all__` can be imported."""
+    module = __import__(f"selfopt.{package}", fromlist=["__all__"])
+    for name in module.__all__:
+        assert hasattr(module, name), f"selfopt.{package}.{name}"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """`selfopt --help` imports neither pydantic nor aiohttp nor anything that draws."""
+    code = (
+        "import sys\n"
+        "from selfopt.cli import main\n"
+        "sys.argv = ['selfopt', '--help']\n"
+        "try:\n    main()\n"
+        "except SystemExit:\n    pass\n"
+        "heavy = {'pydantic', 'aiohttp', 'numpy', 'yaml', 'rich', 'sqlite3', 'asyncio'} & set(sys.modules)\n"
+        "print('HEAVY', sorted(heavy))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "HEAVY []" in done.stdout
