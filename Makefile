@@ -1,0 +1,56 @@
+# Each target does its own set-up on a bare machine with Python 3.11 or newer.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help quickstart test test-model verify perf docs clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make quickstart   watch the loop close on two real models (downloads 0.6 GB once)"
+	@echo "make test         tests, ruff, strict types, architecture"
+	@echo "make test-model   the tests that need a real model"
+	@echo "make verify       the specification's final checklist"
+	@echo "make perf         performance figures"
+	@echo "make docs         generate docs/cli.md"
+
+$(VENV)/.runtime: requirements/runtime.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "selfopt needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; call make PYTHON=/path/to/python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "a virtual environment could not be made; on Debian and Ubuntu install the package python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { rm -rf $(VENV); echo "the virtual environment has no pip; install python3-venv or python3-pip and try again" >&2; exit 1; }
+	@echo "installing selfopt into $(VENV) (once)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-input --progress-bar on --only-binary :all: -r requirements/runtime.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-input -q --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-input -q --only-binary :all: -r requirements/dev.txt
+	@touch $@
+
+quickstart: $(VENV)/.runtime
+	@$(BIN)/selfopt quickstart
+
+test: $(VENV)/.dev
+	$(BIN)/ruff check src tests bench perf
+	$(BIN)/ruff format --check src tests bench perf
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -n 2 -m "not model"
+
+coverage: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -n 2 --cov=selfopt --cov-report=term-missing:skip-covered --cov-fail-under=90
+
+test-model: $(VENV)/.dev
+	$(BIN)/selfopt models pull local/smollm2-135m local/qwen2.5-coder-0.5b
+	$(BIN)/python -m pytest -q -m model
+
+verify: $(VENV)/.runtime
+	@$(BIN)/python bench/verify.py
+
+perf: $(VENV)/.runtime
+	@for script in perf/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+docs: $(VENV)/.runtime
+	$(BIN)/python docs/generate_cli.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .coverage* src/*.egg-info
