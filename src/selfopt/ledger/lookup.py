@@ -1,0 +1,61 @@
+"""Finding a record by a short form of its id, as people type it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar, runtime_checkable
+
+from selfopt.errors import UsageError
+from selfopt.records import Ledger, Record
+
+__all__ = ["resolve"]
+
+R = TypeVar("R", bound=Record)
+
+_NAMED = 5
+_TYPED_MAX = 80
+
+
+@runtime_checkable
+class _ListsIds(Protocol):
+    def ids(self, record_type: type[Record]) -> list[str]: ...
+
+
+def resolve(ledger: Ledger, record_type: type[R], id_prefix: str) -> R:
+    """The one record whose id is, starts with, or ends with what was typed; the word before the dash may be left out.
+
+    Ids that are made of the time start alike, so their end tells them apart. UsageError when there is none or more than
+    one; then the candidates are named.
+    """
+    kind = record_type.ledger_kind.replace("_", " ")
+    typed = id_prefix.strip().lower()
+    if not typed:
+        raise UsageError(f"no {kind} id given; give at least its first or last characters")
+    known = _ids(ledger, record_type)
+    found = _matches(known, typed)
+    if not found:
+        raise UsageError(f"no {kind} has an id like {typed[:_TYPED_MAX]!r}; {_examples(known)}")
+    if len(found) > 1:
+        more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        raise UsageError(
+            f"{typed[:_TYPED_MAX]!r} fits {len(found)} {kind} ids: {', '.join(found[:_NAMED])}{more}; type more of it"
+        )
+    return next(iter(ledger.read(record_type, {"id": found[0]})))
+
+
+def _ids(ledger: Ledger, record_type: type[Record]) -> list[str]:
+    if isinstance(ledger, _ListsIds):
+        return ledger.ids(record_type)
+    return [record.record_id for record in ledger.read(record_type)]
+
+
+def _matches(known: Sequence[str], typed: str) -> list[str]:
+    exact = [name for name in known if name.lower() == typed]
+    if exact:
+        return exact
+    starts = [name for name in known if name.lower().startswith(typed) or name.lower().partition("-")[2].startswith(typed)]
+    return starts or [name for name in known if name.lower().endswith(typed)]
+
+
+def _examples(known: Sequence[str]) -> str:
+    return f"the newest is {known[-1]}" if known else "there is none yet"

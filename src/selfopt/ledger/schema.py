@@ -1,0 +1,82 @@
+"""The tables of a ledger file, how an older file is brought up to date, and what a file must be to be opened at all."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from selfopt.errors import CorruptError, NewerSchemaError
+
+from .codec import decode, encode, record_types
+
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "SCHEMA_VERSION", "check_magic", "needs_migration", "prepare"]
+
+APPLICATION_ID = 0x53464F50  # "SFOP" in the file's header: tells a ledger from any other database
+
+_V1 = (
+    "CREATE TABLE records (seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, at TEXT NOT NULL, body TEXT NOT NULL,"
+    " UNIQUE (kind, id))",
+    "CREATE INDEX records_by_kind ON records (kind)",
+    "CREATE TABLE record_index (kind TEXT NOT NULL, field TEXT NOT NULL, value NOT NULL, seq INTEGER NOT NULL,"
+    " PRIMARY KEY (kind, field, value, seq)) WITHOUT ROWID",
+    "CREATE TABLE indexed_fields (kind TEXT NOT NULL, field TEXT NOT NULL, PRIMARY KEY (kind, field)) WITHOUT ROWID",
+    "CREATE TABLE blobs (seq INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE, codec INTEGER NOT NULL, data BLOB NOT NULL)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1,)
+"""Statement lists; the n-th brings a file from version n to n + 1. Written ones are never edited."""
+
+SCHEMA_VERSION = len(MIGRATIONS)
+
+
+def check_magic(path: Path) -> None:
+    """CorruptError when the file has content that is not sqlite's. An empty file is a new ledger."""
+    with path.open("rb") as file:
+        head = file.read(16)
+    if head and head != b"SQLite format 3\0":
+        raise CorruptError(f"{path} is not a ledger (it does not start like a database); it was left as it is, move it away")
+
+
+def needs_migration(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether tables or index fields are missing. NewerSchemaError / CorruptError for a file that is not to be touched."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+    if version == 0 and tables == 0 and application == 0:
+        return True
+    if application != APPLICATION_ID:
+        raise CorruptError(f"{path} is a database, but not a ledger of selfopt; it was left as it is, move it away")
+    if version > SCHEMA_VERSION:
+        raise NewerSchemaError(
+            f"{path} has schema version {version}, this selfopt reads up to {SCHEMA_VERSION}; it was left as it is, update selfopt"
+        )
+    return version < SCHEMA_VERSION or bool(_missing_fields(connection))
+
+
+def prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring tables and index fields up to date. To be called within a write transaction."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    for statements in MIGRATIONS[version:]:
+        for statement in statements:
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    for kind, field in _missing_fields(connection):
+        _index_field(connection, path, kind, field)
+
+
+def _missing_fields(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    wanted = {(kind, field) for kind, record_type in record_types().items() for field in record_type.index_fields}
+    return sorted(wanted - set(connection.execute("SELECT kind, field FROM indexed_fields")))
+
+
+def _index_field(connection: sqlite3.Connection, path: Path, kind: str, field: str) -> None:
+    """Index a field for the records that were appended before it was one."""
+    record_type = record_types()[kind]
+    for seq, body in connection.execute("SELECT seq, body FROM records WHERE kind = ?", (kind,)).fetchall():
+        row = encode(decode(record_type, body, where=f"{path} (record {seq})"))
+        connection.executemany(
+            "INSERT OR IGNORE INTO record_index VALUES (?, ?, ?, ?)",
+            [(kind, name, value, seq) for name, value in row.index if name == field],
+        )
+    connection.execute("INSERT INTO indexed_fields VALUES (?, ?)", (kind, field))

@@ -1,0 +1,255 @@
+"""The ledger as one sqlite file. A transaction per append, durable (WAL, synchronous = FULL) when `append` returns."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from selfopt.errors import CorruptError, StoreError
+from selfopt.records import Blob, Record, utc_now
+
+from .codec import IndexEntry, Row, check_blob, check_where, decode, encode, kind_of, pack_text, same_content, unpack_text
+from .schema import check_magic, needs_migration, prepare
+
+__all__ = ["SqliteLedger", "open_ledger"]
+
+R = TypeVar("R", bound=Record)
+
+_PAGE = 256
+_KNOWN_BLOBS = 20_000
+_RETRY_S = 0.02
+
+_INSERT_RECORD = "INSERT OR IGNORE INTO records (kind, id, at, body) VALUES (?, ?, ?, ?)"
+_INSERT_INDEX = "INSERT OR IGNORE INTO record_index VALUES (?, ?, ?, ?)"
+_SELECT_BY_INDEX = (
+    "SELECT r.seq, r.id, r.body FROM record_index i CROSS JOIN records r ON r.seq = i.seq"
+    " WHERE i.kind = ? AND i.field = ? AND i.value = ?"
+)
+_AND_INDEXED = " AND EXISTS (SELECT 1 FROM record_index j WHERE j.kind = ? AND j.field = ? AND j.value = ? AND j.seq = r.seq)"
+_INSERT_BLOB = "INSERT OR IGNORE INTO blobs (hash, codec, data) VALUES (?, ?, ?)"
+
+
+def open_ledger(path: Path, *, busy_timeout_s: float = 30.0) -> SqliteLedger:
+    """Open a ledger file, or make a new one (mode 0600) where none or an empty one is.
+
+    busy_timeout_s: how long another process's write is waited for. Raises NewerSchemaError, CorruptError (the file is then
+    left as it is) or StoreError (no such folder, no permission, disk full, busy).
+    """
+    return SqliteLedger(path, busy_timeout_s=busy_timeout_s)
+
+
+class SqliteLedger:
+    """See `selfopt.records.Ledger`. May be used from several threads; several processes may have the file open."""
+
+    def __init__(self, path: Path, *, busy_timeout_s: float = 30.0) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        self._known_blobs: dict[str, None] = {}
+        self._connection: sqlite3.Connection | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            check_magic(path)
+        except OSError as error:
+            raise StoreError(
+                f"{path} cannot be opened: {error.strerror or error}; check folder, permissions and space"
+            ) from error
+        try:
+            with self._errors():
+                self._connection = self._connect(busy_timeout_s)
+        except StoreError:
+            self.close()
+            raise
+
+    def append(self, records: Sequence[Record]) -> None:
+        """See `selfopt.records.Ledger.append`."""
+        rows = [(type(record), encode(record)) for record in records if not isinstance(record, Blob)]
+        blobs = [record for record in records if isinstance(record, Blob)]
+        for blob in blobs:
+            check_blob(blob)
+        with self._lock, self._errors(), self._transaction() as connection:
+            stored = self._insert_blobs(connection, blobs)
+            at = utc_now()
+            for record_type, row in rows:
+                self._insert(connection, record_type, row, at)
+        # Only what is committed is known: a rolled back blob must be written again.
+        with self._lock:
+            for blob_hash in stored:
+                if len(self._known_blobs) >= _KNOWN_BLOBS:
+                    del self._known_blobs[next(iter(self._known_blobs))]
+                self._known_blobs[blob_hash] = None
+
+    def read(
+        self,
+        record_type: type[R],
+        where: Mapping[str, str | int] | None = None,
+        *,
+        newest_first: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[R]:
+        """See `selfopt.records.Ledger.read`. Read page by page: the iterator holds no lock between records."""
+        conditions = check_where(record_type, where)
+        kind = kind_of(record_type)
+        self._open_connection()
+        if kind == Blob.ledger_kind:
+            return self._read_blobs(record_type, conditions, newest_first, limit)
+        return self._read_records(record_type, kind, conditions, newest_first, limit)
+
+    def close(self) -> None:
+        """Close the file. May be called twice."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def ids(self, record_type: type[Record]) -> list[str]:
+        """The ids of one kind in the order they were appended."""
+        kind = kind_of(record_type)
+        if kind == Blob.ledger_kind:
+            return [str(row[0]) for row in self._fetch("SELECT hash FROM blobs ORDER BY seq", ())]
+        return [str(row[0]) for row in self._fetch("SELECT id FROM records WHERE kind = ? ORDER BY seq", (kind,))]
+
+    def check(self) -> list[str]:
+        """What sqlite's own integrity check has to say; empty when the file is sound. Reads the whole file."""
+        return [str(row[0]) for row in self._fetch("PRAGMA integrity_check", ()) if row[0] != "ok"]
+
+    # Writing
+
+    def _insert_blobs(self, connection: sqlite3.Connection, blobs: Sequence[Blob]) -> list[str]:
+        stored = []
+        for blob in blobs:
+            if blob.blob_hash in self._known_blobs:
+                continue
+            if connection.execute("SELECT 1 FROM blobs WHERE hash = ?", (blob.blob_hash,)).fetchone() is None:
+                connection.execute(_INSERT_BLOB, (blob.blob_hash, *pack_text(blob.text)))
+            stored.append(blob.blob_hash)
+        return stored
+
+    def _insert(self, connection: sqlite3.Connection, record_type: type[Record], row: Row, at: str) -> None:
+        cursor = connection.execute(_INSERT_RECORD, (row.kind, row.id, at, row.body))
+        if cursor.rowcount == 1:
+            seq = cursor.lastrowid
+            for field, value in row.index:
+                connection.execute(_INSERT_INDEX, (row.kind, field, value, seq))
+            return
+        stored = connection.execute("SELECT body FROM records WHERE kind = ? AND id = ?", (row.kind, row.id)).fetchone()[0]
+        if not same_content(record_type, stored, row.body, where=f"{self.path} ({row.kind} {row.id})"):
+            raise CorruptError(f"{self.path} has another {row.kind} {row.id} already; nothing was appended")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        connection = self._open_connection()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        finally:
+            # Still in it: something failed. sqlite has left it by itself after some errors.
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+    # Reading
+
+    def _read_records(
+        self, record_type: type[R], kind: str, conditions: list[IndexEntry], newest_first: bool, limit: int | None
+    ) -> Iterator[R]:
+        rest = [entry for entry in conditions if entry[0] != "id"]
+        values: list[Any] = [kind]
+        if len(rest) < len(conditions) or not rest:
+            text, seq = "SELECT r.seq, r.id, r.body FROM records r WHERE r.kind = ?", "r.seq"
+            for _, value in set(conditions) - set(rest):
+                text += " AND r.id = ?"
+                values.append(value)
+        else:
+            text, seq = _SELECT_BY_INDEX, "i.seq"
+            values += rest.pop(0)
+        for entry in rest:
+            text += _AND_INDEXED
+            values += [kind, *entry]
+        for _, record_id, body in self._pages(text, values, seq, newest_first, limit):
+            yield decode(record_type, body, where=f"{self.path} ({kind} {record_id})")
+
+    def _read_blobs(
+        self, record_type: type[R], conditions: list[IndexEntry], newest_first: bool, limit: int | None
+    ) -> Iterator[R]:
+        text, values = "SELECT seq, hash, codec, data FROM blobs WHERE 1", [value for _, value in conditions]
+        text += " AND hash = ?" * len(values)
+        for _, blob_hash, codec, data in self._pages(text, values, "seq", newest_first, limit):
+            body = unpack_text(codec, data, blob_hash, where=str(self.path))
+            yield record_type.model_validate({"blob_hash": blob_hash, "text": body})
+
+    def _pages(self, text: str, values: list[Any], seq: str, newest_first: bool, limit: int | None) -> Iterator[tuple[Any, ...]]:
+        """All rows of a query, a page at a time, each page after the last row of the one before."""
+        sign, order = ("<", "DESC") if newest_first else (">", "ASC")
+        last = 2**63 - 1 if newest_first else -1
+        left = limit
+        while left is None or left > 0:
+            size = _PAGE if left is None else min(left, _PAGE)
+            rows = self._fetch(f"{text} AND {seq} {sign} ? ORDER BY {seq} {order} LIMIT ?", (*values, last, size))
+            yield from rows
+            if len(rows) < size:
+                return
+            last = rows[-1][0]
+            left = None if left is None else left - size
+
+    def _fetch(self, text: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        with self._lock, self._errors():
+            return self._open_connection().execute(text, values).fetchall()
+
+    # Opening
+
+    def _connect(self, busy_timeout_s: float) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
+        self._connection = connection
+        if needs_migration(connection, self.path):
+            with self._transaction():
+                # Another process may have been first: asked again now that nobody else can write.
+                if needs_migration(connection, self.path):
+                    prepare(connection, self.path)
+        _use_wal(connection, busy_timeout_s)
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    def _open_connection(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise StoreError(f"{self.path} is closed; open it again")
+        return self._connection
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise _translated(error, self.path) from error
+
+
+def _use_wal(connection: sqlite3.Connection, timeout_s: float) -> None:
+    """Switch to WAL. sqlite does not wait by itself when another process is just doing the same."""
+    until = time.monotonic() + timeout_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(_RETRY_S)
+
+
+def _translated(error: sqlite3.Error, path: Path) -> StoreError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return CorruptError(f"{path} is damaged ({error}); it was left as it is, move it away or restore a copy")
+    fix = {
+        sqlite3.SQLITE_FULL: "free some space and start again, nothing was half written",
+        sqlite3.SQLITE_READONLY: "make the file and its folder writable",
+        sqlite3.SQLITE_BUSY: "another process is writing for too long; end it or wait",
+        sqlite3.SQLITE_CANTOPEN: "check folder and permissions",
+    }.get(code, "nothing was half written; check the disk and start again")
+    return StoreError(f"{path} cannot be used: {error}; {fix}")
