@@ -1,0 +1,122 @@
+"""Which home folder, and what is where in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from selfopt.errors import StoreError, UsageError
+
+from .files import atomic_write_text, reason_of
+
+__all__ = ["Home", "find_home"]
+
+FOLDER_NAME = ".selfopt"
+VARIABLE = "SELFOPT_HOME"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The home folder. Nothing is created before `ensure`."""
+
+    root: Path
+
+    @property
+    def ledger(self) -> Path:
+        """Measurements and decisions (sqlite)."""
+        return self.root / "ledger.sqlite3"
+
+    @property
+    def routing_config(self) -> Path:
+        """The rules in force."""
+        return self.root / "routing_config.json"
+
+    @property
+    def routing_versions(self) -> Path:
+        """Folder of every version of the rules, `<n>.json`."""
+        return self.root / "routing_versions"
+
+    @property
+    def routing_lock(self) -> Path:
+        """Short lock between writers of the rules."""
+        return self.root / "routing.lock"
+
+    @property
+    def audit_trail(self) -> Path:
+        """Changes of rules, diverted and refused requests; hash-chained."""
+        return self.root / "routing_decisions.jsonl"
+
+    @property
+    def audit_log(self) -> Path:
+        """Readable rendering of the audit trail."""
+        return self.root / "routing_decisions.log"
+
+    @property
+    def feedback(self) -> Path:
+        """Newest findings and recommendations."""
+        return self.root / "harness_feedback.json"
+
+    @property
+    def loop_history(self) -> Path:
+        """Cycles."""
+        return self.root / "meta_loop_history.json"
+
+    @property
+    def reports(self) -> Path:
+        """Folder of reports."""
+        return self.root / "reports"
+
+    @property
+    def requests(self) -> Path:
+        """Folder of live requests, one chain per writer."""
+        return self.root / "requests"
+
+    @property
+    def lock(self) -> Path:
+        """One supervisor (or loop) at a time."""
+        return self.root / "lock"
+
+    def ensure(self) -> Home:
+        """Create the folder and its subfolders (mode 0700) and its own .gitignore; returns itself.
+
+        Raises StoreError when it cannot be created or a subfolder is a symbolic link.
+        """
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (self.routing_versions, self.reports, self.requests):
+                if folder.is_symlink():
+                    raise StoreError(f"{folder} is a symbolic link, and those are not followed for writing; make it a folder")
+                folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"could not create the home folder {self.root}: {reason_of(error)}") from error
+        ignore = self.root / ".gitignore"
+        if not ignore.exists():
+            atomic_write_text(ignore, "*\n", within=self.root)
+        return self
+
+
+def find_home(explicit: Path | None, environ: Mapping[str, str], cwd: Path) -> Home:
+    """Which home: `--home`, else SELFOPT_HOME, else the nearest `.selfopt` folder upwards from cwd, else the user's data
+    folder. A `.selfopt` that belongs to another user is passed over (root accepts any). Creates nothing.
+
+    Raises UsageError when the folder that was named is a file.
+    """
+    named = explicit if explicit is not None else Path(environ[VARIABLE]) if environ.get(VARIABLE) else None
+    if named is not None:
+        root = Path(os.path.abspath(cwd / named.expanduser()))
+        if root.exists() and not root.is_dir():
+            raise UsageError(f"the home {root} is not a folder; name a folder with --home or {VARIABLE}")
+        return Home(root)
+    for folder in (cwd, *cwd.parents):
+        candidate = folder / FOLDER_NAME
+        if candidate.is_dir() and _is_ours(candidate):
+            return Home(candidate)
+    return Home(Path(platformdirs.user_data_dir("selfopt", appauthor=False)))
+
+
+def _is_ours(folder: Path) -> bool:
+    return os.geteuid() in (0, folder.stat().st_uid)

@@ -1,0 +1,35 @@
+"""Text of unknown origin, made safe to show."""
+
+from __future__ import annotations
+
+import unicodedata
+
+__all__ = ["clean_unicode", "escape_control"]
+
+# Control, format (bidirectional overrides, zero width), surrogates, line and paragraph separators: all can make a terminal
+# or a log show something else than what is there.
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def escape_control(text: str, limit: int | None = None) -> str:
+    r"""The text on one line with every control and formatting character written as `\x1b` or `\u202e`.
+
+    limit: at most this many characters of the text are shown, then " ...".
+    """
+    cut = limit is not None and len(text) > limit
+    shown = text[:limit] if cut else text
+    if not (shown.isascii() and shown.isprintable()):
+        shown = "".join(_escaped(c) if unicodedata.category(c) in _HIDDEN else c for c in shown)
+    return f"{shown} ..." if cut else shown
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def clean_unicode(text: str) -> str:
+    """The text with lone surrogates replaced by "?": what is stored must be valid UTF-8."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
