@@ -14,7 +14,11 @@ Determinism = Literal["sampled", "complete", "stochastic", "unknown"]
 
 
 class OutcomeRow(Record):
-    """The outcomes of one prompt over the runs, in the order of time. loaded: per run, whether a load took place in it."""
+    """The outcomes of one prompt over the runs, in the order of time.
+
+    Per run, where known: loaded: whether a load took place in it; load_ms: how long the load took, in milliseconds;
+    unread: the format of a call that no parser of the variant reads (`ParsedReply.unread`).
+    """
 
     prompt_id: str
     prompt_kind: str
@@ -22,6 +26,8 @@ class OutcomeRow(Record):
     outcomes: tuple[Outcome, ...]
     trial_ids: tuple[str, ...]
     loaded: tuple[bool | None, ...] = ()
+    load_ms: tuple[float | None, ...] = ()
+    unread: tuple[str | None, ...] = ()
 
     @property
     def letters(self) -> str:

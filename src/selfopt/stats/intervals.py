@@ -1,0 +1,108 @@
+"""Intervals of a share from successes in n independent trials. Valid for one look at a fixed n, not for repeated looking."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+__all__ = ["Interval", "clopper_pearson_interval", "clopper_pearson_upper", "wilson_interval"]
+
+_TINY = 1e-300
+_BISECTIONS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A closed interval of a share, 0 <= low <= high <= 1."""
+
+    low: float
+    high: float
+
+
+def _check(successes: int, n: int, confidence: float) -> None:
+    if n < 0 or not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes of {n}: need 0 <= successes <= n")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence {confidence}: need a value strictly between 0 and 1")
+
+
+def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Interval:
+    """Score interval: (p + z2/2n -+ z sqrt(p(1-p)/n + z2/4n2)) / (1 + z2/n), two-sided.
+
+    Coverage is close to `confidence` on average, not guaranteed. n = 0 gives [0, 1]. Source: Wilson (1927), JASA 22.
+    ValueError for counts or confidence out of range.
+    """
+    _check(successes, n, confidence)
+    if n == 0:
+        return Interval(0.0, 1.0)
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    p = successes / n
+    centre = p + z * z / (2 * n)
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    low = 0.0 if successes == 0 else max(0.0, (centre - half) / scale)
+    high = 1.0 if successes == n else min(1.0, (centre + half) / scale)
+    return Interval(min(low, p), max(high, p))
+
+
+def clopper_pearson_interval(successes: int, n: int, confidence: float = 0.95) -> Interval:
+    """Exact two-sided interval: coverage is at least `confidence` for every true share.
+
+    n = 0 gives [0, 1]. Source: Clopper & Pearson (1934), Biometrika 26. ValueError for counts or confidence out of range.
+    """
+    _check(successes, n, confidence)
+    tail = (1 - confidence) / 2
+    return Interval(1 - _upper(n - successes, n, tail), _upper(successes, n, tail))
+
+
+def clopper_pearson_upper(successes: int, n: int, confidence: float = 0.95) -> float:
+    """Exact one-sided upper bound: the largest share under which `successes` or fewer still has probability 1 - confidence.
+
+    0 of 3 at 0.95 gives 0.632: three failures out of three say little. n = 0 gives 1. Source and errors as for the interval.
+    """
+    _check(successes, n, confidence)
+    return _upper(successes, n, 1 - confidence)
+
+
+def _upper(successes: int, n: int, tail: float) -> float:
+    """The p with P(X <= successes | n, p) = tail, which is the beta quantile at 1 - tail of (successes + 1, n - successes)."""
+    if successes >= n:
+        return 1.0
+    low, high = successes / n, 1.0
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        # P(X <= s) = I_{1-p}(n - s, s + 1), which falls in p.
+        if _incomplete_beta(n - successes, successes + 1, 1 - middle) > tail:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _incomplete_beta(a: float, b: float, x: float) -> float:
+    """Regularised incomplete beta function I_x(a, b) by its continued fraction (DLMF 8.17.22, modified Lentz)."""
+    if x <= 0:
+        return 0.0
+    if x >= 1:
+        return 1.0
+    if x > (a + 1) / (a + b + 2):
+        return 1.0 - _incomplete_beta(b, a, 1 - x)
+    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+    c, d = 1.0, 1 - (a + b) * x / (a + 1)
+    d = 1 / (d if abs(d) > _TINY else _TINY)
+    value = d
+    for m in range(1, 10_000):
+        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        step = 1.0
+        for term in (even, odd):
+            d = 1 + term * d
+            d = 1 / (d if abs(d) > _TINY else _TINY)
+            c = 1 + term / c
+            c = c if abs(c) > _TINY else _TINY
+            step = c * d
+            value *= step
+        if abs(step - 1) < 1e-14:
+            break
+    return math.exp(log_front) * value / a

@@ -1,0 +1,109 @@
+"""The plain reading of a prompt's row of outcomes over runs, in the order of time (True: pass)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from enum import StrEnum
+from statistics import NormalDist
+
+__all__ = ["MAX_COLD_RUNS", "MIN_PATTERN_RUNS", "RowPattern", "cold_prefix", "exchangeability_p", "read_row"]
+
+MAX_COLD_RUNS = 3
+MIN_PATTERN_RUNS = 5
+_MIN_RUNS = 3
+_EXACT_LIMIT = 2_000
+
+
+class RowPattern(StrEnum):
+    """What a row looks like. A look is no proof: `cold_start` and `drift` also arise from chance (a prompt that passes 70 %
+    of the time reads F..FP..P in 5.7 % of rows of seven), so a finding needs load evidence or a test over prompts."""
+
+    TOO_SHORT = "too_short"
+    STABLE = "stable"
+    INCAPABLE = "incapable"
+    COLD_START = "cold_start"
+    DRIFT = "drift"
+    FLAKY = "flaky"
+
+
+def cold_prefix(passes: Sequence[bool]) -> int | None:
+    """k when the row is k failures (1 to 3) and then passes only, more passes than failures; None otherwise."""
+    failures = sum(not p for p in passes)
+    if not 1 <= failures <= MAX_COLD_RUNS or 2 * failures >= len(passes):
+        return None
+    return failures if all(passes[failures:]) else None
+
+
+def read_row(passes: Sequence[bool]) -> RowPattern:
+    """The plain pattern of a row.
+
+    Fewer than 3 runs say nothing (`too_short`). All pass: `stable`; none: `incapable`. From 5 runs on, F(1-3)P.. is
+    `cold_start` and P..F(2 or more) is `drift`. Everything else is `flaky`.
+    """
+    n = len(passes)
+    if n < _MIN_RUNS:
+        return RowPattern.TOO_SHORT
+    failures = sum(not p for p in passes)
+    if failures == 0:
+        return RowPattern.STABLE
+    if failures == n:
+        return RowPattern.INCAPABLE
+    if n >= MIN_PATTERN_RUNS:
+        if cold_prefix(passes) is not None:
+            return RowPattern.COLD_START
+        if failures >= 2 and all(passes[: n - failures]):
+            return RowPattern.DRIFT
+    return RowPattern.FLAKY
+
+
+def exchangeability_p(rows: Sequence[Sequence[bool]], sizes: Sequence[int], *, late: bool = False) -> float:
+    """p-value of "failures do not gather in the first k runs" (late: in the last k), over all prompts.
+
+    Given each prompt's own total of failures, every order is equally likely under the null whatever its pass rate, so the
+    early failures of a prompt are hypergeometric; their sum over prompts is convolved exactly (normal approximation with
+    continuity correction for large tables). `sizes` are the k looked at; the smallest p is multiplied by their number
+    (Bonferroni). Prompts are taken as independent given the totals. Rows not longer than k take no part in that k; with no
+    row that could tell, 1.0. One look at a fixed number of runs. Source: Fisher's exact test in strata (Mantel, 1963).
+    """
+    tried = [k for k in dict.fromkeys(sizes) if k >= 1]
+    smallest = min((_early_failures_p(rows, k, late) for k in tried), default=1.0)
+    return min(1.0, len(tried) * smallest) if tried else 1.0
+
+
+def _early_failures_p(rows: Sequence[Sequence[bool]], k: int, late: bool) -> float:
+    observed = 0
+    tables: list[tuple[int, int]] = []
+    for row in rows:
+        n, failures = len(row), sum(not p for p in row)
+        if n <= k or failures in (0, n):
+            continue
+        observed += sum(not p for p in (row[n - k :] if late else row[:k]))
+        tables.append((n, failures))
+    if not tables:
+        return 1.0
+    if len(tables) * k > _EXACT_LIMIT:
+        return _normal_tail(tables, k, observed)
+    distribution = [1.0]
+    for n, failures in tables:
+        distribution = _convolve(distribution, _hypergeometric(n, failures, k))
+    return min(1.0, max(0.0, math.fsum(distribution[observed:])))
+
+
+def _hypergeometric(n: int, failures: int, k: int) -> list[float]:
+    total = math.comb(n, k)
+    return [math.comb(failures, t) * math.comb(n - failures, k - t) / total for t in range(min(failures, k) + 1)]
+
+
+def _convolve(left: Sequence[float], right: Sequence[float]) -> list[float]:
+    result = [0.0] * (len(left) + len(right) - 1)
+    for i, a in enumerate(left):
+        for j, b in enumerate(right):
+            result[i + j] += a * b
+    return result
+
+
+def _normal_tail(tables: Sequence[tuple[int, int]], k: int, observed: int) -> float:
+    mean = math.fsum(k * f / n for n, f in tables)
+    variance = math.fsum(k * (f / n) * (1 - f / n) * (n - k) / (n - 1) for n, f in tables)
+    return 1.0 - NormalDist().cdf((observed - 0.5 - mean) / math.sqrt(variance))
