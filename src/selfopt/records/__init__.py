@@ -17,7 +17,7 @@ from .chat import (
     Usage,
 )
 from .config import EndpointConfig, EndpointKind, PolicyThresholds
-from .cycle import Baseline, CandidateResult, Cycle, CycleStart, CycleTarget, CycleTargetResult, RemedyCheck
+from .cycle import Baseline, CandidateResult, Cycle, CyclePlan, CycleStart, CycleTarget, CycleTargetResult, RemedyCheck
 from .decision import Decision, EvidenceState, GateResult, VerdictName
 from .evaluation import Determinism, Evaluation, Metrics, OutcomeRow, TrivialPolicy
 from .feedback import Action, Confidence, Feedback, Finding, FindingKind, HotFailure, PhaseSummary, Recommendation, Requirements
@@ -43,6 +43,7 @@ __all__ = [
     "Confidence",
     "Constraint",
     "Cycle",
+    "CyclePlan",
     "CycleStart",
     "CycleTarget",
     "CycleTargetResult",

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from .base import Record
 from .suite import Phase
 
-__all__ = ["Baseline", "CandidateResult", "Cycle", "CycleStart", "CycleTarget", "CycleTargetResult", "RemedyCheck"]
+__all__ = ["Baseline", "CandidateResult", "Cycle", "CyclePlan", "CycleStart", "CycleTarget", "CycleTargetResult", "RemedyCheck"]
 
 
 class Baseline(Record):
@@ -47,6 +47,19 @@ class CycleStart(Record):
     number: int
     targets: tuple[CycleTarget, ...]
     config_version: int
+    at: str
+
+
+class CyclePlan(Record):
+    """What a cycle tries after its baselines were diagnosed; kept so that a continued cycle tries the same."""
+
+    ledger_kind: ClassVar[str] = "cycle_plan"
+    id_field: ClassVar[str] = "cycle_id"
+    index_fields: ClassVar[tuple[str, ...]] = ()
+
+    cycle_id: str
+    targets: tuple[CycleTarget, ...]
+    changes: dict[str, str] = {}
     at: str
 
 
