@@ -1,0 +1,111 @@
+"""The engine child: one model behind llama.cpp's own HTTP server, in a process of its own.
+
+Run as a program, with nothing of selfopt imported (so that it starts in a tenth of a second). It speaks one line each way:
+
+    stdin   one line of JSON, `ChildConfig` of `process.py`, with the API key; then nothing until the end of file, which
+            means that the parent has gone
+    stdout  one line of JSON: {"event": "listening", "port": ..., "build": ...} or {"event": "failed", "reason": ...}
+    stderr  the log of llama.cpp
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+from typing import Any, NoReturn
+
+_PR_SET_PDEATHSIG = 1
+_MAX_CONFIG_BYTES = 65536
+
+
+def _end(code: int) -> NoReturn:
+    """Leave at once: native server threads would keep an ordinary exit waiting, or crash in their destructors."""
+    os._exit(code)
+
+
+def _die_with_parent(parent_pid: int) -> None:
+    """Have the kernel end this process with its parent (Linux). Elsewhere the end of stdin does it."""
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent_pid:  # it died before prctl took hold
+        _end(0)
+
+
+def _watch_stdin() -> None:
+    while os.read(0, 4096):
+        pass
+    _end(0)
+
+
+def _read_config() -> dict[str, Any]:
+    """The first line of stdin, unbuffered: what follows belongs to the watchdog."""
+    line = b""
+    while not line.endswith(b"\n"):
+        piece = os.read(0, 1)
+        if not piece or len(line) > _MAX_CONFIG_BYTES:
+            _end(0)
+        line += piece
+    config = json.loads(line)
+    if not isinstance(config, dict):
+        raise ValueError("the configuration is no JSON object")
+    return config
+
+
+def _start_server(config: dict[str, Any]) -> tuple[Any, str]:
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = config["model_path"]
+    params.model_alias = {config["alias"]}
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.api_keys = [config["api_key"]]
+    params.n_ctx = config["context_size"] * config["slots"]  # llama.cpp shares n_ctx out among the slots
+    params.n_parallel = config["slots"]
+    params.cpuparams.n_threads = config["threads"]
+    params.cache_ram_mib = config["prompt_cache_mib"]
+    params.sleep_idle_seconds = config["sleep_idle_s"]
+    params.use_jinja = True
+    params.endpoint_metrics = True
+    params.endpoint_slots = False  # GET /slots wakes a sleeping model
+    params.ui = False
+    params.offline = True
+    params.warmup = False  # warming up is a measured step of its own, with the real prompt
+    params.fit_params = False  # fitting to a GPU's memory reads the whole model once more
+    params.verbosity = config["verbosity"]
+    return xllamacpp.Server(params), str(xllamacpp.__version__)
+
+
+def main() -> NoReturn:
+    """Start the server, tell its port, and stay until the parent has gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever native code prints goes to the log
+
+    def answer(**fields: Any) -> None:
+        answers.write(json.dumps(fields) + "\n")
+        answers.flush()
+
+    config = _read_config()
+    _die_with_parent(config["parent_pid"])
+    threading.Thread(target=_watch_stdin, daemon=True).start()
+    try:
+        server, build = _start_server(config)
+    except ImportError as error:
+        answer(event="failed", reason=f"the package xllamacpp cannot be imported ({error}); pip install 'selfopt[engine]'")
+        _end(1)
+    except RuntimeError as error:
+        answer(event="failed", reason=str(error))
+        _end(1)
+    answer(event="listening", port=int(server.listening_address.rsplit(":", 1)[1]), build=build)
+    threading.Event().wait()
+    _end(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,276 @@
+"""The embedded engine: models on this machine, each in a llama.cpp child that lives while it is needed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+import aiohttp
+from pydantic import SecretStr
+
+from selfopt.errors import EngineError, ModelStoreError, UnknownModelError
+from selfopt.records import ModelStatus
+
+from .catalogue import ModelEntry
+from .gguf import GgufFacts, read_gguf
+from .process import ChildConfig, ChildProcess, default_command
+from .store import ModelStore
+
+__all__ = ["EmbeddedEngine", "EngineAddress", "EngineOptions"]
+
+ENGINE_NAME = "llama.cpp (xllamacpp)"
+_PROBE_TIMEOUT = aiohttp.ClientTimeout(total=5)
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """context_size: tokens per slot; slots: requests served at once (a second one gives nothing on two cores);
+    threads: None for all usable cores; sleep_idle_s: seconds without a request after which the weights are dropped, -1
+    never; prompt_cache_mib: memory for prompts that left their slot, 0 none; log_dir: None for `logs` in the store's
+    folder; command: how the child is started."""
+
+    context_size: int = 4096
+    slots: int = 1
+    threads: int | None = None
+    sleep_idle_s: int = 300
+    start_timeout_s: float = 120.0
+    prompt_cache_mib: int = 256
+    log_dir: Path | None = None
+    command: tuple[str, ...] = field(default_factory=default_command)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineAddress:
+    """Where a model is served: an OpenAI-compatible server on loopback. `alias` is the name that the server knows.
+
+    start_ms: how long this very call waited for the model to be started; 0 when it was running. It is load evidence: add
+    it to the latency of the request that had to wait for it.
+    """
+
+    base_url: str
+    api_key: SecretStr
+    alias: str
+    start_ms: float = 0.0
+
+
+@dataclass(slots=True)
+class _Seat:
+    """What the engine keeps of one model."""
+
+    child: ChildProcess | None = None
+    starting: asyncio.Task[ChildProcess] | None = None
+    facts: GgufFacts | None = None
+
+
+class EmbeddedEngine:
+    """Starts, finds, unloads and ends engine children. Belongs to one event loop. Use `close` (or `async with`)."""
+
+    def __init__(self, store: ModelStore, catalogue: Mapping[str, ModelEntry], options: EngineOptions | None = None) -> None:
+        self._store = store
+        self._catalogue = catalogue
+        self._options = options or EngineOptions()
+        self._seats: dict[str, _Seat] = {}
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
+
+    async def __aenter__(self) -> EmbeddedEngine:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def connect(self, model: str) -> EngineAddress:
+        """The address of a model's server, started when it is not running (never slower than a dictionary look-up when
+        it is). A cancelled caller does not cancel the start. Raises UnknownModelError, ModelStoreError (not pulled),
+        EngineError (did not start)."""
+        seat = self._seat(model)
+        child = seat.child
+        if child is not None and child.alive:
+            return self._address(model, child, 0.0)
+        began = time.perf_counter()
+        if seat.starting is None:
+            seat.starting = asyncio.create_task(self._start(model, seat))
+        child = await asyncio.shield(seat.starting)
+        return self._address(model, child, (time.perf_counter() - began) * 1000)
+
+    async def status(self, model: str) -> ModelStatus:
+        """What is known of a model without loading or waking it. `unloaded` for one that is not running or not pulled."""
+        seat = self._seat(model)
+        path = self._store.path_of(model)
+        facts = self._facts(seat, path)
+        return ModelStatus(
+            state=await self._state(seat),
+            digest=self._catalogue[model].sha256,
+            quantization=facts.quantization,
+            template_hash=facts.template_hash,
+            engine=ENGINE_NAME,
+            engine_build=_installed_build(),
+            slots=self._options.slots,
+            context_size=self._options.context_size,
+        )
+
+    async def load(self, model: str, timeout_s: float) -> float:
+        """Start or wake the model and wait until its weights are there; milliseconds. EngineError when it fails or takes
+        longer than timeout_s (it goes on loading then)."""
+        began = time.perf_counter()
+        try:
+            async with asyncio.timeout(timeout_s):
+                address = await self.connect(model)
+                await self._wake(address)
+        except TimeoutError:
+            raise EngineError(f"{model}: not loaded within {timeout_s:g} s; it goes on loading; raise the load timeout") from None
+        return (time.perf_counter() - began) * 1000
+
+    async def unload(self, model: str) -> bool:
+        """End the model's process, so that its next request pays a whole cold start. True also when it was not running."""
+        seat = self._seat(model)
+        if seat.starting is not None:
+            await asyncio.wait([seat.starting])
+        child, seat.child = seat.child, None
+        if child is not None:
+            await child.end()
+        return True
+
+    async def close(self) -> None:
+        """End all children. May be called twice."""
+        self._closed = True
+        starting = [seat.starting for seat in self._seats.values() if seat.starting is not None]
+        for task in starting:
+            task.cancel()
+        if starting:
+            await asyncio.wait(starting)
+        children = [seat.child for seat in self._seats.values() if seat.child is not None]
+        for seat in self._seats.values():
+            seat.child = None
+        await asyncio.gather(*(child.end() for child in children))
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def pids(self) -> dict[str, int]:
+        """Process ids of the running children by model."""
+        return {name: seat.child.pid for name, seat in self._seats.items() if seat.child is not None and seat.child.alive}
+
+    def _seat(self, model: str) -> _Seat:
+        if model not in self._catalogue:
+            known = ", ".join(sorted(self._catalogue)) or "none"
+            raise UnknownModelError(f"unknown local model {model!r}; known are: {known}; add others in your model catalogue")
+        return self._seats.setdefault(model, _Seat())
+
+    def _address(self, model: str, child: ChildProcess, start_ms: float) -> EngineAddress:
+        return EngineAddress(child.base_url, SecretStr(child.api_key), model, start_ms)
+
+    async def _start(self, model: str, seat: _Seat) -> ChildProcess:
+        try:
+            if self._closed:
+                raise EngineError(f"engine of {model}: closed already; make a new engine")
+            path = self._store.path_of(model)
+            if path is None:
+                raise ModelStoreError(f"{model} is not pulled; run: selfopt models pull {model}")
+            if seat.child is not None:  # it died
+                await seat.child.end()
+                seat.child = None
+            child = await ChildProcess.start(
+                self._config(model, path),
+                command=self._options.command,
+                log_path=self._log_path(model),
+                timeout_s=self._options.start_timeout_s,
+            )
+            try:
+                await self._check_health(model, child)
+            except BaseException:
+                await child.end()
+                raise
+            seat.child = child
+            return child
+        finally:
+            seat.starting = None
+
+    def _config(self, model: str, path: Path) -> ChildConfig:
+        options = self._options
+        return ChildConfig(
+            model_path=str(path),
+            alias=model,
+            context_size=options.context_size,
+            slots=options.slots,
+            threads=options.threads or _usable_cores(),
+            sleep_idle_s=options.sleep_idle_s,
+            prompt_cache_mib=options.prompt_cache_mib,
+        )
+
+    def _log_path(self, model: str) -> Path:
+        folder = self._options.log_dir or self._store.root / "logs"
+        return folder / (model.replace("/", "--").replace(":", "_") + ".log")
+
+    async def _check_health(self, model: str, child: ChildProcess) -> None:
+        try:
+            async with self._http().get(f"{child.base_url}/health") as reply:
+                if reply.status == 200:
+                    return
+                why = f"status {reply.status}"
+        except (aiohttp.ClientError, TimeoutError) as error:
+            why = str(error) or type(error).__name__
+        raise EngineError(
+            f"engine of {model}: listens, but is not healthy: {why}; last log line: {child.last_log_line or 'none'}"
+        )
+
+    async def _state(self, seat: _Seat) -> Literal["loaded", "loading", "unloaded", "sleeping", "unknown"]:
+        if seat.starting is not None:
+            return "loading"
+        child = seat.child
+        if child is None or not child.alive:
+            return "unloaded"
+        try:
+            async with self._http().get(f"{child.base_url}/props", headers=_authorization(child.api_key)) as reply:
+                if reply.status == 503:
+                    return "loading"
+                props = await reply.json()
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            return "unknown" if child.alive else "unloaded"
+        return "sleeping" if isinstance(props, dict) and props.get("is_sleeping") is True else "loaded"
+
+    async def _wake(self, address: EngineAddress) -> None:
+        """A request that needs the weights and leaves the slots alone."""
+        try:
+            async with self._http().post(
+                f"{address.base_url}/tokenize",
+                json={"content": ""},
+                headers=_authorization(address.api_key.get_secret_value()),
+                timeout=aiohttp.ClientTimeout(total=None),
+            ) as reply:
+                await reply.read()
+        except aiohttp.ClientError as error:
+            raise EngineError(f"engine of {address.alias}: died while loading: {error}") from error
+
+    def _facts(self, seat: _Seat, path: Path | None) -> GgufFacts:
+        if seat.facts is None and path is not None:
+            seat.facts = read_gguf(path)
+        return seat.facts or GgufFacts()
+
+    def _http(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=_PROBE_TIMEOUT)
+        return self._session
+
+
+def _authorization(api_key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {api_key}"}
+
+
+def _installed_build() -> str:
+    try:
+        return f"xllamacpp {metadata.version('xllamacpp')}"
+    except metadata.PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,116 @@
+"""What a GGUF file says of itself, read from its header without loading it.
+
+Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (versions 2 and 3).
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from selfopt.errors import ModelStoreError
+from selfopt.records import sha256_hex
+
+__all__ = ["GgufFacts", "read_gguf"]
+
+_FIXED = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+_STRING, _ARRAY, _UINT32 = 8, 9, 4
+_MAX_ENTRIES = 10_000
+_MAX_ITEMS = 10_000_000
+_MAX_DEPTH = 4
+
+# llama.h, enum llama_ftype
+_FILE_TYPES = {
+    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S", 12: "Q3_K_M",
+    13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S", 17: "Q5_K_M", 18: "Q6_K", 19: "IQ2_XXS", 20: "IQ2_XS",
+    21: "Q2_K_S", 22: "IQ3_XS", 23: "IQ3_XXS", 24: "IQ1_S", 25: "IQ4_NL", 26: "IQ3_S", 27: "IQ3_M", 28: "IQ2_S", 29: "IQ2_M",
+    30: "IQ4_XS", 31: "IQ1_M", 32: "BF16", 36: "TQ1_0", 37: "TQ2_0", 38: "MXFP4",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class GgufFacts:
+    """quantization: name of the file type, such as Q4_K_M; template_hash: sha256 of the chat template; "unknown" where
+    the file does not tell."""
+
+    quantization: str = "unknown"
+    template_hash: str = "unknown"
+
+
+class _Reader:
+    def __init__(self, data: mmap.mmap) -> None:
+        self._data = data
+        self._at = 0
+
+    def take(self, size: int) -> bytes:
+        if size > len(self._data) - self._at:
+            raise ValueError("it ends in the middle of its header")
+        self._at += size
+        return self._data[self._at - size : self._at]
+
+    def skip(self, size: int) -> None:
+        if size > len(self._data) - self._at:
+            raise ValueError("it ends in the middle of its header")
+        self._at += size
+
+    def u32(self) -> int:
+        return int(struct.unpack("<I", self.take(4))[0])
+
+    def u64(self) -> int:
+        return int(struct.unpack("<Q", self.take(8))[0])
+
+    def text(self) -> str:
+        return self.take(self.u64()).decode("utf-8", "replace")
+
+    def skip_value(self, kind: int, depth: int = 0) -> None:
+        if kind in _FIXED:
+            self.skip(_FIXED[kind])
+        elif kind == _STRING:
+            self.skip(self.u64())
+        elif kind == _ARRAY and depth < _MAX_DEPTH:
+            item, count = self.u32(), self.u64()
+            if item in _FIXED:
+                self.skip(_FIXED[item] * count)
+                return
+            if count > _MAX_ITEMS:
+                raise ValueError(f"an array has {count} items")
+            for _ in range(count):
+                self.skip_value(item, depth + 1)
+        else:
+            raise ValueError(f"it has a value of the unknown type {kind}")
+
+
+def read_gguf(path: Path) -> GgufFacts:
+    """Read the header. Raises ModelStoreError for a file that is no whole GGUF file."""
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return _read(_Reader(data))
+    except (OSError, ValueError) as error:
+        raise ModelStoreError(
+            f"{path}: not a readable GGUF model file: {error}; allowed are GGUF files of version 2 or 3"
+        ) from error
+
+
+def _read(reader: _Reader) -> GgufFacts:
+    if reader.take(4) != b"GGUF":
+        raise ValueError("it does not begin with GGUF")
+    version = reader.u32()
+    if version not in (2, 3):
+        raise ValueError(f"its version is {version}")
+    reader.skip(8)
+    entries = reader.u64()
+    if entries > _MAX_ENTRIES:
+        raise ValueError(f"its header has {entries} entries")
+    quantization = template_hash = "unknown"
+    for _ in range(entries):
+        key, kind = reader.text(), reader.u32()
+        if key == "general.file_type" and kind == _UINT32:
+            number = reader.u32()
+            quantization = _FILE_TYPES.get(number, f"file type {number}")
+        elif key == "tokenizer.chat_template" and kind == _STRING:
+            template_hash = sha256_hex(reader.text())
+        else:
+            reader.skip_value(kind)
+    return GgufFacts(quantization, template_hash)

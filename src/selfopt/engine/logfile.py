@@ -1,0 +1,59 @@
+"""A log file that cannot grow without bound, and text made safe to show."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+__all__ = ["BoundedLog", "printable"]
+
+_MAX_SHOWN = 500
+
+
+def printable(text: str, limit: int = _MAX_SHOWN) -> str:
+    """One line of at most `limit` characters in which no control character can reach a terminal."""
+    clean = "".join(c if c.isprintable() else " " for c in text[: limit * 4]).strip()
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+class BoundedLog:
+    """Appends lines to `path`; past max_bytes the file becomes `<path>.1` (replacing the last one) and a new one begins.
+
+    A log that cannot be written is left unwritten: it must not stop the engine.
+    """
+
+    def __init__(self, path: Path, max_bytes: int = 512_000) -> None:
+        self.path = path
+        self._max_bytes = max_bytes
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> BoundedLog:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def write_line(self, text: str) -> None:
+        """Append one line."""
+        try:
+            if self._file is None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self.path.open("a", encoding="utf-8", errors="replace", buffering=1)
+            if self._file.tell() > self._max_bytes:
+                self._file.close()
+                os.replace(self.path, self.path.with_name(self.path.name + ".1"))
+                self._file = self.path.open("a", encoding="utf-8", errors="replace", buffering=1)
+            self._file.write(text + "\n")
+        except OSError:
+            self._file = None
+
+    def close(self) -> None:
+        """Close the file; a later line opens it again."""
+        if self._file is not None:
+            try:
+                self._file.close()
+            except OSError:
+                pass
+            self._file = None

@@ -1,0 +1,176 @@
+"""One engine child as its parent sees it: start, address, log, end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from selfopt.errors import EngineError
+
+from .logfile import BoundedLog, printable
+
+__all__ = ["ChildConfig", "ChildProcess", "default_command"]
+
+_LAST_LINES = 20
+_END_GRACE_S = 2.0
+_MAX_LINE_BYTES = 65536
+
+
+def default_command() -> tuple[str, ...]:
+    """How the child is started: by file name, so that it need not import selfopt; -P keeps this folder off its path."""
+    return (sys.executable, "-P", str(Path(__file__).with_name("child.py")))
+
+
+@dataclass(frozen=True, slots=True)
+class ChildConfig:
+    """What the child is told over stdin (never in its arguments or environment, which other users can read).
+
+    context_size: tokens per slot; prompt_cache_mib: memory for prompts that left their slot; verbosity: llama.cpp's (2:
+    warnings); sleep_idle_s: seconds without a request after which the weights are dropped, -1 never.
+    """
+
+    model_path: str
+    alias: str
+    context_size: int
+    slots: int
+    threads: int
+    sleep_idle_s: int
+    prompt_cache_mib: int
+    verbosity: int = 2
+
+
+class ChildProcess:
+    """A running child. Made by `start`; `end` may be called at any time, more than once."""
+
+    def __init__(self, process: asyncio.subprocess.Process, api_key: str, log: BoundedLog) -> None:
+        self._process = process
+        self._log = log
+        self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
+        self._pump = asyncio.create_task(self._pump_log())
+        self.api_key = api_key
+        self.base_url = ""
+        self.build = "unknown"
+        self.start_ms = 0.0
+
+    @classmethod
+    async def start(cls, config: ChildConfig, *, command: Sequence[str], log_path: Path, timeout_s: float) -> ChildProcess:
+        """Start a child and wait until it listens. EngineError when it fails, dies or takes longer than timeout_s."""
+        began = time.perf_counter()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                limit=_MAX_LINE_BYTES,
+                start_new_session=True,  # Ctrl-C at the terminal is for the parent alone
+            )
+        except OSError as error:
+            raise EngineError(f"engine of {config.alias}: cannot start {command[0]}: {error.strerror}") from error
+        child = cls(process, secrets.token_urlsafe(32), BoundedLog(log_path))
+        try:
+            await child._introduce(config, timeout_s)
+        except BaseException:
+            await child.end()
+            raise
+        child.start_ms = (time.perf_counter() - began) * 1000
+        return child
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended, as far as is known without asking."""
+        return self._process.returncode is None
+
+    @property
+    def last_log_line(self) -> str:
+        """The last line of its log, free of control characters; empty when there is none."""
+        return self._last_lines[-1] if self._last_lines else ""
+
+    async def end(self) -> None:
+        """Stop it and wait until it is gone: by closing its stdin, and by SIGKILL when that is not enough."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), _END_GRACE_S)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+        finally:
+            if self.alive:
+                with contextlib.suppress(ProcessLookupError):
+                    self._process.kill()
+        await self._pump
+
+    async def _introduce(self, config: ChildConfig, timeout_s: float) -> None:
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        message = json.dumps({**asdict(config), "api_key": self.api_key, "parent_pid": os.getpid()}) + "\n"
+        try:
+            async with asyncio.timeout(timeout_s):
+                stdin.write(message.encode())
+                with contextlib.suppress(ConnectionError):
+                    await stdin.drain()
+                line = await stdout.readline()
+        except TimeoutError:
+            raise EngineError(
+                f"engine of {config.alias}: not ready after {timeout_s:g} s; last log line: {self._said()}; "
+                "a larger start timeout may help"
+            ) from None
+        except ValueError:  # a line longer than the limit
+            line = b""
+        await self._read_answer(config, line)
+
+    async def _read_answer(self, config: ChildConfig, line: bytes) -> None:
+        try:
+            answer = json.loads(line) if line else {}
+        except ValueError:
+            answer = {}
+        port = answer.get("port") if isinstance(answer, dict) else None
+        if isinstance(port, int) and answer.get("event") == "listening":
+            self.base_url = f"http://127.0.0.1:{port}"
+            self.build = str(answer.get("build", "unknown"))
+            return
+        reason = answer.get("reason") if isinstance(answer, dict) else None
+        code = None
+        if reason is None:
+            with contextlib.suppress(TimeoutError):
+                code = await asyncio.wait_for(self._process.wait(), _END_GRACE_S)
+        with contextlib.suppress(TimeoutError):  # the log's last words arrive with its end
+            await asyncio.wait_for(asyncio.shield(self._pump), _END_GRACE_S)
+        how = printable(str(reason)) if reason is not None else f"the process ended (exit code {code}) before it was ready"
+        raise EngineError(f"engine of {config.alias} did not start: {how}; last log line: {self._said()}; log: {self._log.path}")
+
+    def _said(self) -> str:
+        return self.last_log_line or "none"
+
+    async def _pump_log(self) -> None:
+        stderr = self._process.stderr
+        assert stderr is not None
+        with self._log:
+            while True:
+                try:
+                    line = await stderr.readline()
+                except ValueError:  # overlong: the reader dropped it
+                    continue
+                if not line:
+                    return
+                text = printable(line.decode("utf-8", "replace"))
+                if text:
+                    self._last_lines.append(text)
+                    self._log.write_line(text)
