@@ -9,16 +9,24 @@ from selfopt.errors import CorruptError, NewerSchemaError
 
 from .codec import decode, encode, record_types
 
-__all__ = ["APPLICATION_ID", "MIGRATIONS", "SCHEMA_VERSION", "check_magic", "needs_migration", "prepare"]
+__all__ = ["APPLICATION_ID", "FEW", "MANY_KINDS", "MIGRATIONS", "SCHEMA_VERSION", "check_magic", "needs_migration", "prepare"]
+
+MANY_KINDS = frozenset({"trial", "trial_start", "verdict"})
+"""Kinds that make up nearly all records: reading all of them is a scan of the table, so no index lists them by kind."""
+
+FEW = "kind NOT IN ('trial', 'trial_start', 'verdict')"
+"""The condition of the index of all other kinds; a query has to repeat it to use that index."""
 
 APPLICATION_ID = 0x53464F50  # "SFOP" in the file's header: tells a ledger from any other database
 
+# The leading columns are ids: the entries of one trial, its start and its verdict then lie on the same few pages, which is
+# what a commit costs (a third less CPU per trial than with the kind in front).
 _V1 = (
     "CREATE TABLE records (seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, at TEXT NOT NULL, body TEXT NOT NULL,"
-    " UNIQUE (kind, id))",
-    "CREATE INDEX records_by_kind ON records (kind)",
-    "CREATE TABLE record_index (kind TEXT NOT NULL, field TEXT NOT NULL, value NOT NULL, seq INTEGER NOT NULL,"
-    " PRIMARY KEY (kind, field, value, seq)) WITHOUT ROWID",
+    " UNIQUE (id, kind))",
+    f"CREATE INDEX records_by_kind ON records (kind) WHERE {FEW}",
+    "CREATE TABLE record_index (value NOT NULL, kind TEXT NOT NULL, field TEXT NOT NULL, seq INTEGER NOT NULL,"
+    " PRIMARY KEY (value, kind, field, seq)) WITHOUT ROWID",
     "CREATE TABLE indexed_fields (kind TEXT NOT NULL, field TEXT NOT NULL, PRIMARY KEY (kind, field)) WITHOUT ROWID",
     "CREATE TABLE blobs (seq INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE, codec INTEGER NOT NULL, data BLOB NOT NULL)",
 )
@@ -76,7 +84,7 @@ def _index_field(connection: sqlite3.Connection, path: Path, kind: str, field: s
     for seq, body in connection.execute("SELECT seq, body FROM records WHERE kind = ?", (kind,)).fetchall():
         row = encode(decode(record_type, body, where=f"{path} (record {seq})"))
         connection.executemany(
-            "INSERT OR IGNORE INTO record_index VALUES (?, ?, ?, ?)",
-            [(kind, name, value, seq) for name, value in row.index if name == field],
+            "INSERT OR IGNORE INTO record_index (value, kind, field, seq) VALUES (?, ?, ?, ?)",
+            [(value, kind, name, seq) for name, value in row.index if name == field],
         )
     connection.execute("INSERT INTO indexed_fields VALUES (?, ?)", (kind, field))

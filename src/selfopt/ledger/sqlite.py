@@ -15,7 +15,7 @@ from selfopt.errors import CorruptError, StoreError
 from selfopt.records import Blob, Record, utc_now
 
 from .codec import IndexEntry, Row, check_blob, check_where, decode, encode, kind_of, pack_text, same_content, unpack_text
-from .schema import check_magic, needs_migration, prepare
+from .schema import FEW, MANY_KINDS, check_magic, needs_migration, prepare
 
 __all__ = ["SqliteLedger", "open_ledger"]
 
@@ -26,7 +26,7 @@ _KNOWN_BLOBS = 20_000
 _RETRY_S = 0.02
 
 _INSERT_RECORD = "INSERT OR IGNORE INTO records (kind, id, at, body) VALUES (?, ?, ?, ?)"
-_INSERT_INDEX = "INSERT OR IGNORE INTO record_index VALUES (?, ?, ?, ?)"
+_INSERT_INDEX = "INSERT OR IGNORE INTO record_index (value, kind, field, seq) VALUES (?, ?, ?, ?)"
 _SELECT_BY_INDEX = (
     "SELECT r.seq, r.id, r.body FROM record_index i CROSS JOIN records r ON r.seq = i.seq"
     " WHERE i.kind = ? AND i.field = ? AND i.value = ?"
@@ -135,8 +135,7 @@ class SqliteLedger:
         cursor = connection.execute(_INSERT_RECORD, (row.kind, row.id, at, row.body))
         if cursor.rowcount == 1:
             seq = cursor.lastrowid
-            for field, value in row.index:
-                connection.execute(_INSERT_INDEX, (row.kind, field, value, seq))
+            connection.executemany(_INSERT_INDEX, [(value, row.kind, field, seq) for field, value in row.index])
             return
         stored = connection.execute("SELECT body FROM records WHERE kind = ? AND id = ?", (row.kind, row.id)).fetchone()[0]
         if not same_content(record_type, stored, row.body, where=f"{self.path} ({row.kind} {row.id})"):
@@ -163,6 +162,8 @@ class SqliteLedger:
         values: list[Any] = [kind]
         if len(rest) < len(conditions) or not rest:
             text, seq = "SELECT r.seq, r.id, r.body FROM records r WHERE r.kind = ?", "r.seq"
+            if kind not in MANY_KINDS:
+                text += f" AND r.{FEW}"
             for _, value in set(conditions) - set(rest):
                 text += " AND r.id = ?"
                 values.append(value)
