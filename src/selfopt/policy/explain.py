@@ -1,0 +1,69 @@
+"""Decisions in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from selfopt.records import Decision, GateResult
+
+from .reasons import REASONS
+
+__all__ = ["BestHold", "best_hold", "deciding_gate", "explain"]
+
+
+@dataclass(frozen=True, slots=True)
+class BestHold:
+    """The candidate that came closest, and the gate that stopped it (None: a decision without gates)."""
+
+    decision: Decision
+    gate: GateResult | None
+
+    def sentence(self) -> str:
+        """One line for people."""
+        name = self.decision.candidate_variant or self.decision.candidate_spec_id
+        if self.gate is None:
+            return f"Best candidate: {name}; it was not judged by any gate."
+        return f"Best candidate: {name}; stopped by the gate {self.gate.name}: {self.gate.detail}."
+
+
+def deciding_gate(decision: Decision) -> GateResult | None:
+    """The first gate that carries the decision's first reason; None for a promotion."""
+    if decision.verdict == "promote":
+        return None
+    wanted = decision.reason_codes[0] if decision.reason_codes else None
+    return next((g for g in decision.gates if g.reason_code == wanted and g.binding and g.passed is not True), None)
+
+
+def best_hold(decisions: Sequence[Decision]) -> BestHold | None:
+    """Among candidates that were not promoted: a hold before a reject, then the largest gain, then the fewest open gates.
+
+    None when every decision is a promotion or there is none.
+    """
+    failing = [d for d in decisions if d.verdict != "promote"]
+    if not failing:
+        return None
+
+    def rank(decision: Decision) -> tuple[bool, float, int]:
+        gates_open = sum(g.binding and g.passed is not True for g in decision.gates)
+        return decision.verdict == "hold", decision.estimate if decision.estimate is not None else -2.0, -gates_open
+
+    best = max(failing, key=rank)
+    return BestHold(best, deciding_gate(best))
+
+
+def explain(decision: Decision) -> list[str]:
+    """The decision line by line: the verdict with its reasons, what it is a claim about, then every gate's observation."""
+    name = decision.candidate_variant or decision.candidate_spec_id
+    against = "no baseline yet" if decision.baseline_spec_id is None else f"baseline {decision.baseline_spec_id}"
+    lines = [f"{decision.verdict.upper()} {name} for {decision.model} {decision.phase} ({against})"]
+    lines += [f"  because {REASONS.get(code, code)} [{code}]" for code in decision.reason_codes]
+    if decision.estimate is not None:
+        lines.append(f"  accuracy against the baseline: {decision.estimate:+.3f}")
+    lines.append(f"  claim: {decision.claim}")
+    return lines + [_gate_line(gate) for gate in decision.gates]
+
+
+def _gate_line(gate: GateResult) -> str:
+    word = {True: "pass", False: "FAIL", None: "unknown"}[gate.passed]
+    return f"  {word:<7} {gate.name}: {gate.detail}{'' if gate.binding else ' (advice only)'}"
