@@ -1,0 +1,171 @@
+"""What makes a suite unusable although it has the right shape."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from selfopt.records import ExpectedCall, Message, Prompt, Suite, ToolDefinition
+
+from .values import value_problem
+
+__all__ = ["MAX_CALLS_PER_SET", "MAX_SETS", "printable", "validate_suite"]
+
+MAX_CALLS_PER_SET = 32
+MAX_SETS = 64
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,63}")
+_MAX_SHOWN = 80
+
+
+def printable(text: str) -> str:
+    """The text in one line that a terminal can show: control and bidirectional characters escaped, at most 200 characters."""
+    shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text[:200])
+    return shown if len(text) <= 200 else shown + "..."
+
+
+def validate_suite(suite: Suite) -> list[str]:
+    """Problems, each in one line with the prompt and the fix; empty when the suite can be measured.
+
+    A prompt whose expectation no reply can meet is a problem: it would be counted against every model.
+    """
+    problems = list(_suite_problems(suite))
+    for name, tools in suite.tool_sets.items():
+        problems += [f"tool set {_quoted(name)}: {p}" for p in _tool_problems(tools)]
+    for prompt in suite.prompts:
+        problems += [f"prompt {printable(prompt.id)}: {p}" for p in _prompt_problems(suite, prompt)]
+    return problems
+
+
+def _quoted(text: str) -> str:
+    return repr(printable(text[:_MAX_SHOWN]))
+
+
+def _suite_problems(suite: Suite) -> Iterator[str]:
+    if not _NAME.fullmatch(suite.name):
+        yield f"name {_quoted(suite.name)} is not allowed; use up to 64 letters, digits, '_', '-', '.'"
+    if not suite.prompts:
+        yield "prompts: there are none; add at least one"
+    for prompt_id, count in Counter(p.id for p in suite.prompts).items():
+        if count > 1:
+            yield f"prompt {printable(prompt_id)}: the id stands {count} times; give each prompt an id of its own"
+        if not _NAME.fullmatch(prompt_id):
+            yield f"prompt {printable(prompt_id)}: the id is not allowed; use up to 64 letters, digits, '_', '-', '.'"
+
+
+def _tool_problems(tools: Sequence[ToolDefinition]) -> Iterator[str]:
+    if not tools:
+        yield "holds no tool; add one"
+    for name, count in Counter(t.name for t in tools).items():
+        if count > 1:
+            yield f"tool {_quoted(name)} stands {count} times; rename or remove one"
+        if not _NAME.fullmatch(name):
+            yield f"tool name {_quoted(name)} is not allowed; use up to 64 letters, digits, '_', '-', '.'"
+    for tool in tools:
+        schema = tool.parameters
+        properties = schema.get("properties", {})
+        required = schema.get("required", [])
+        if schema.get("type") != "object" or not isinstance(properties, dict):
+            yield f"tool {_quoted(tool.name)}: parameters has to be a JSON Schema with type: object and properties; correct it"
+        elif any(not isinstance(p, dict) for p in properties.values()):
+            yield f"tool {_quoted(tool.name)}: every property needs a mapping such as {{type: string}}; correct it"
+        elif not isinstance(required, list) or any(not isinstance(r, str) or r not in properties for r in required):
+            yield f"tool {_quoted(tool.name)}: required may only name properties; correct it or add the property"
+
+
+def _prompt_problems(suite: Suite, prompt: Prompt) -> Iterator[str]:
+    tools = suite.tool_sets.get(prompt.tool_set)
+    if tools is None:
+        known = ", ".join(_quoted(n) for n in list(suite.tool_sets)[:8]) or "none"
+        yield f"tool set {_quoted(prompt.tool_set)} is not defined; defined are {known}; correct tool_set or define it"
+        return
+    by_name = {t.name: t for t in tools}
+    yield from _conversation_problems(prompt.messages, by_name)
+    yield from _expected_problems(prompt, by_name)
+
+
+def _conversation_problems(messages: Sequence[Message], tools: dict[str, ToolDefinition]) -> Iterator[str]:
+    if not messages or messages[-1].role not in ("user", "tool"):
+        yield "messages: the last one has to be from the user or a tool result (it is what gets answered); add it"
+    if not any(m.role == "user" for m in messages):
+        yield "messages: none is from the user; add one"
+    pending: set[str] = set()
+    used: set[str] = set()
+    for index, message in enumerate(messages):
+        where = f"messages[{index}]"
+        if message.role == "tool":
+            call_id = message.tool_call_id or ""
+            if call_id not in pending:
+                yield f"{where}: a tool result answers call {_quoted(call_id)}, which no call just before it has; set tool_call_id"
+            pending.discard(call_id)
+            continue
+        if pending:
+            waiting = ", ".join(_quoted(p) for p in sorted(pending))
+            yield f"{where}: tool calls without a result before it: {waiting}; add a message of role tool for each"
+            pending = set()
+        if message.role == "system" and index > 0:
+            yield f"{where}: a system message may only come first; move it"
+        if message.role != "assistant" and message.tool_calls:
+            yield f"{where}: only the assistant calls tools; remove tool_calls or correct the role"
+            continue
+        if not message.content.strip() and not message.tool_calls:
+            yield f"{where}: holds neither text nor tool calls; write one"
+        for call in message.tool_calls:
+            if call.name not in tools:
+                yield f"{where}: calls {_quoted(call.name)}, which is not in the tool set; {_offer(tools)}"
+            if not call.id or call.id in used:
+                yield f"{where}: the call of {_quoted(call.name)} needs an id that no other call has; set id"
+                continue
+            used.add(call.id)
+            pending.add(call.id)
+    if pending:
+        yield "messages: the conversation ends with tool calls that have no result; add their results"
+
+
+def _expected_problems(prompt: Prompt, tools: dict[str, ToolDefinition]) -> Iterator[str]:
+    if prompt.expected == "any":
+        return
+    if not prompt.expected:
+        yield 'expected: no accepted set, so nothing could be right; write [[]] for "nothing may be called"'
+    if len(prompt.expected) > MAX_SETS:
+        yield f"expected: {len(prompt.expected)} accepted sets, allowed are {MAX_SETS}; merge some"
+    for index, calls in enumerate(prompt.expected):
+        if len(calls) > MAX_CALLS_PER_SET:
+            yield f"expected[{index}]: {len(calls)} calls, allowed are {MAX_CALLS_PER_SET}; shorten it"
+        for call in calls:
+            tool = tools.get(call.name)
+            if tool is None:
+                yield f"expected[{index}]: {_quoted(call.name)} is not in the tool set; {_offer(tools)}"
+                continue
+            yield from (f"expected[{index}]: {printable(call.name)}: {p}" for p in _call_problems(call, tool))
+
+
+def _call_problems(call: ExpectedCall, tool: ToolDefinition) -> Iterator[str]:
+    properties = tool.parameters.get("properties", {})
+    required = tool.parameters.get("required", [])
+    if not isinstance(properties, dict) or not isinstance(required, list):
+        return  # said where the tool is defined
+    open_ended = tool.parameters.get("additionalProperties", False) is not False
+    for name, accepted in call.arguments.items():
+        schema = properties.get(name)
+        if schema is None and not open_ended:
+            known = ", ".join(_quoted(p) for p in list(properties)[:12]) or "none"
+            yield f"argument {_quoted(name)} is not in the tool's schema; known are {known}; correct or remove it"
+            continue
+        if not accepted:
+            yield f"argument {_quoted(name)} has no accepted value, so nothing could be right; list at least one"
+        elif name in required and all(v == "" for v in accepted):
+            yield f'argument {_quoted(name)} is required but only "" (left out) is accepted; list a value'
+        for value in accepted:
+            problem = value_problem(value, schema) if isinstance(schema, dict) and value != "" else None
+            if problem is not None:
+                yield f"argument {_quoted(name)}: accepted value {problem}"
+    for name in required:
+        schema = properties.get(name)
+        if name not in call.arguments and not (isinstance(schema, dict) and "default" in schema):
+            yield f"required argument {_quoted(str(name))} has no accepted values, so nothing could be right; list them"
+
+
+def _offer(tools: dict[str, Any]) -> str:
+    return f"offered are {', '.join(_quoted(n) for n in list(tools)[:12]) or 'none'}; correct the name or add the tool"

@@ -1,0 +1,149 @@
+"""Reading suites: by name from the package, by path from disk."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from selfopt.errors import SuiteError
+from selfopt.records import Suite
+
+from .check import printable, validate_suite
+from .plain_yaml import MAX_SIZE_BYTES, read_plain_yaml
+
+__all__ = ["SUITE_SCHEMA_VERSION", "list_suites", "load_suite", "parse_suite", "suite_schema"]
+
+SUITE_SCHEMA_VERSION = 1
+_SUFFIXES = (".yaml", ".yml", ".json")
+
+
+def list_suites() -> list[str]:
+    """Names of the built-in suites, sorted."""
+    return sorted(_built_in())
+
+
+def load_suite(name_or_path: str | Path) -> Suite:
+    """A built-in suite by its name, or one from a file (a Path, or text with a slash or a YAML or JSON suffix).
+
+    Raises SuiteError, naming the file, the prompt and the fix, for anything that makes it unusable.
+    """
+    if isinstance(name_or_path, str):
+        known = _built_in()
+        if name_or_path in known:
+            return parse_suite(known[name_or_path].decode("utf-8"), source=f"suite {name_or_path}")
+        if not name_or_path.endswith(_SUFFIXES) and "/" not in name_or_path and "\\" not in name_or_path:
+            raise SuiteError(
+                f"unknown suite {printable(name_or_path)!r}; built in are {', '.join(sorted(known))}; "
+                "a suite of your own is given as the path of its .yaml file"
+            )
+    path = Path(name_or_path)
+    return parse_suite(_read(path), source=printable(str(path)))
+
+
+def parse_suite(text: str, *, source: str) -> Suite:
+    """The suite that a YAML text describes; `source` names it in messages. SuiteError as for `load_suite`."""
+    try:
+        data = read_plain_yaml(text)
+    except SuiteError as error:
+        raise SuiteError(f"{source}: {printable(str(error))}") from error
+    if not isinstance(data, dict):
+        raise SuiteError(f"{source}: holds no mapping; start with name, phase, tool_sets and prompts (docs/SUITES.md)")
+    _check_version(data.pop("schema_version", SUITE_SCHEMA_VERSION), source)
+    try:
+        suite = Suite.model_validate(data)
+    except ValidationError as error:
+        raise _refusal(source, list(_schema_problems(error, data))) from error
+    problems = validate_suite(suite)
+    if problems:
+        raise _refusal(source, problems)
+    return suite
+
+
+def suite_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of a suite file, for editors."""
+    schema = Suite.model_json_schema()
+    properties = {"schema_version": {"const": SUITE_SCHEMA_VERSION, "title": "Schema Version"}, **schema["properties"]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "properties": properties}
+
+
+def _built_in() -> dict[str, bytes]:
+    folder = resources.files("selfopt.suites") / "data"
+    return {item.name[:-5]: item.read_bytes() for item in folder.iterdir() if item.name.endswith(".yaml")}
+
+
+def _read(path: Path) -> str:
+    shown = printable(str(path))
+    try:
+        # A pipe or a device would block or never end, so the kind of file is looked at before it is opened.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise SuiteError(f"{shown}: not a regular file; give the path of a .yaml file")
+        with path.open("rb") as file:
+            raw = file.read(MAX_SIZE_BYTES + 1)
+    except FileNotFoundError as error:
+        raise SuiteError(f"{shown}: no such file; built-in suites are {', '.join(list_suites())}") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SuiteError(f"{shown}: cannot be read ({reason}); check the path and its permissions") from error
+    if len(raw) > MAX_SIZE_BYTES:
+        raise SuiteError(f"{shown}: larger than {MAX_SIZE_BYTES} bytes; split the suite")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SuiteError(f"{shown}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
+
+
+def _check_version(version: Any, source: str) -> None:
+    if type(version) is int and version == SUITE_SCHEMA_VERSION:
+        return
+    if type(version) is int and version > SUITE_SCHEMA_VERSION:
+        raise SuiteError(
+            f"{source}: schema_version {printable(str(version))} is newer than {SUITE_SCHEMA_VERSION}, the newest that is "
+            "understood here; update selfopt"
+        )
+    raise SuiteError(f"{source}: schema_version is {printable(repr(version))}, allowed: {SUITE_SCHEMA_VERSION}; correct it")
+
+
+def _schema_problems(error: ValidationError, data: dict[str, Any]) -> Iterator[str]:
+    for item in error.errors(include_url=False, include_context=False):
+        location = [part for part in item["loc"] if not (isinstance(part, str) and part.startswith(("tuple[", "literal[")))]
+        if item["type"] == "literal_error" and "expected" in location and _expected_is_list(data, location):
+            continue  # the other branch of the union says what is wrong
+        yield f"{_where(data, location)}: {_plain(item)}"
+
+
+def _expected_is_list(data: dict[str, Any], location: list[int | str]) -> bool:
+    prompt = data["prompts"][location[1]]
+    return isinstance(prompt, dict) and isinstance(prompt.get("expected"), list)
+
+
+def _where(data: dict[str, Any], location: list[int | str]) -> str:
+    rest = location
+    prefix = ""
+    if len(location) >= 2 and location[0] == "prompts" and isinstance(location[1], int):
+        entry = data["prompts"][location[1]]
+        name = entry.get("id") if isinstance(entry, dict) else None
+        prefix = f"prompt {printable(name)}" if isinstance(name, str) else f"prompt number {location[1] + 1}"
+        rest = location[2:]
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in rest).lstrip(".")
+    return printable(": ".join(part for part in (prefix, path) if part)) or "suite"
+
+
+def _plain(item: Any) -> str:
+    kind = item["type"]
+    if kind == "missing":
+        return "missing; add it"
+    if kind == "extra_forbidden":
+        return "unknown key; remove it or correct its spelling (docs/SUITES.md lists the keys)"
+    message = item["msg"]
+    got = printable(repr(item["input"]))
+    return f"{message[:1].lower()}{message[1:]}, got {got}; correct it"
+
+
+def _refusal(source: str, problems: list[str]) -> SuiteError:
+    rest = f" (and {len(problems) - 1} more: selfopt suites validate lists all)" if len(problems) > 1 else ""
+    return SuiteError(f"{source}: {problems[0]}{rest}")

@@ -1,0 +1,152 @@
+"""YAML that can only become plain data: bounded, no aliases, no tags, no repeated keys.
+
+Built from parser events with a stack of its own, because PyYAML's composer recurses (a deep file overflows it), expands
+aliases and keeps the last of two equal keys. Plain scalars are read by the core schema of YAML 1.2: `2027-03-12`, `14:00`,
+`on` and `no` are text, as people who write them mean them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from selfopt.errors import SuiteError
+
+__all__ = ["MAX_DEPTH", "MAX_NODES", "MAX_SIZE_BYTES", "read_plain_yaml"]
+
+MAX_SIZE_BYTES = 5_000_000
+MAX_DEPTH = 40
+MAX_NODES = 1_000_000
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_INT = re.compile(r"[-+]?[0-9]+")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_WORDS: dict[str, bool | None] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_MAX_NUMBER_LENGTH = 300
+
+
+@dataclass(slots=True)
+class _Open:
+    """A collection that is not closed yet; `key` is the mapping key that waits for its value."""
+
+    value: dict[str, Any] | list[Any]
+    key: str | None = None
+    keys: set[str] = field(default_factory=set)
+
+
+def read_plain_yaml(text: str) -> Any:
+    """The data of one YAML document (None when it is empty).
+
+    Raises SuiteError, with the line, for what is not YAML, more than one document, aliases, anchors, tags, a repeated or
+    non-scalar key, nesting deeper than MAX_DEPTH, or more than MAX_NODES values.
+    """
+    try:
+        return _Builder().build(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark is not None else ""
+        what = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
+        raise SuiteError(f"{where}not valid YAML: {what}; correct the line, or quote the text that stands there") from error
+
+
+class _Builder:
+    """Turns the events of one document into data."""
+
+    def __init__(self) -> None:
+        self._stack: list[_Open] = []
+        self._root: Any = None
+        self._documents = 0
+        self._nodes = 0
+
+    def build(self, text: str) -> Any:
+        """Consume all events."""
+        for event in yaml.parse(text, Loader=_LOADER):
+            self._take(event)
+        return self._root
+
+    def _take(self, event: Any) -> None:
+        if isinstance(event, yaml.ScalarEvent):
+            self._refuse_marks(event)
+            top = self._stack[-1] if self._stack else None
+            if top is not None and isinstance(top.value, dict) and top.key is None:
+                self._open_key(top, event)
+            else:
+                self._add(_scalar(event), event)
+        elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+            self._refuse_marks(event)
+            value: dict[str, Any] | list[Any] = {} if isinstance(event, yaml.MappingStartEvent) else []
+            self._add(value, event)
+            self._stack.append(_Open(value))
+            if len(self._stack) > MAX_DEPTH:
+                raise _problem(event, f"nested deeper than {MAX_DEPTH} levels", "flatten it")
+        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            self._stack.pop()
+        elif isinstance(event, yaml.AliasEvent):
+            raise _problem(event, "an alias (*name) stands here; aliases are not allowed", "write the value out")
+        elif isinstance(event, yaml.DocumentStartEvent):
+            self._documents += 1
+            if self._documents > 1:
+                raise _problem(event, "a second document starts here; one is allowed", "put it into a file of its own")
+
+    def _refuse_marks(self, event: Any) -> None:
+        if event.anchor is not None:
+            raise _problem(event, "an anchor (&name) stands here; anchors are not allowed", "remove it")
+        if event.tag not in (None, "!"):
+            raise _problem(event, "a tag (!name) stands here; tags are not allowed", "remove it")
+
+    def _open_key(self, top: _Open, event: Any) -> None:
+        key = event.value
+        if key in top.keys:
+            raise _problem(event, f"the key {key[:60]!r} stands twice in one mapping", "keep one of the two")
+        top.keys.add(key)
+        top.key = key
+
+    def _add(self, value: Any, event: Any) -> None:
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            raise _problem(event, f"more than {MAX_NODES} values", "split the suite")
+        if not self._stack:
+            self._root = value
+            return
+        top = self._stack[-1]
+        if isinstance(top.value, list):
+            top.value.append(value)
+        elif top.key is None:
+            raise _problem(event, "a mapping or a list stands where a key belongs", "use plain text as a key")
+        else:
+            top.value[top.key] = value
+            top.key = None
+
+
+def _scalar(event: Any) -> Any:
+    text: str = event.value
+    if not event.implicit[0] or (event.style is not None and event.style != ""):
+        return text
+    if text in _WORDS:
+        return _WORDS[text]
+    first = text[0]
+    if first not in "+-.0123456789":
+        return text
+    is_int = _INT.fullmatch(text) is not None
+    if not is_int and _FLOAT.fullmatch(text) is None:
+        return text
+    if len(text) > _MAX_NUMBER_LENGTH:
+        raise _problem(event, f"a number of {len(text)} characters", "quote it if it is meant as text")
+    if is_int:
+        return int(text)
+    number = float(text)
+    if math.isinf(number):
+        raise _problem(event, "a number that is too large", "quote it if it is meant as text")
+    return number
+
+
+def _problem(event: Any, what: str, fix: str) -> SuiteError:
+    return SuiteError(f"line {event.start_mark.line + 1}: {what}; {fix}")
