@@ -36,7 +36,7 @@ def deciding_gate(decision: Decision) -> GateResult | None:
 
 
 def best_hold(decisions: Sequence[Decision]) -> BestHold | None:
-    """Among candidates that were not promoted: a hold before a reject, then the largest gain, then the fewest open gates.
+    """Among candidates that were not promoted: the largest gain, then a hold before a reject, then the fewest open gates.
 
     None when every decision is a promotion or there is none.
     """
@@ -44,9 +44,10 @@ def best_hold(decisions: Sequence[Decision]) -> BestHold | None:
     if not failing:
         return None
 
-    def rank(decision: Decision) -> tuple[bool, float, int]:
+    def rank(decision: Decision) -> tuple[float, bool, int]:
         gates_open = sum(g.binding and g.passed is not True for g in decision.gates)
-        return decision.verdict == "hold", decision.estimate if decision.estimate is not None else -2.0, -gates_open
+        gain = decision.estimate if decision.estimate is not None else -2.0
+        return gain, decision.verdict == "hold", -gates_open
 
     best = max(failing, key=rank)
     return BestHold(best, deciding_gate(best))

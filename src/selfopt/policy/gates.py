@@ -6,7 +6,7 @@ They are readable, configurable policy that catches gross cases; they do not bou
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Literal, Protocol
 
@@ -28,7 +28,7 @@ class Case:
     candidate: Evaluation
     baseline: Evaluation | None
     thresholds: PolicyThresholds
-    evidence: EvidenceState = EvidenceState()
+    evidence: EvidenceState = field(default_factory=EvidenceState)
 
 
 class Gate(Protocol):

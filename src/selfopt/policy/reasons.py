@@ -8,20 +8,20 @@ __all__ = ["REASONS"]
 
 REASONS = MappingProxyType(
     {
-        # promote
+        # Promote.
         "improved": "every gate passed and the accuracy rose by at least the margin",
         "first_baseline": "every gate passed and there was no baseline yet",
-        # hold: too little or nothing to compare
+        # Hold, because there is too little or nothing to compare.
         "no_data": "no trial was judged",
         "mostly_errors": "half of the trials or more never reached the model, so nothing was measured about it",
         "not_enough_runs": "too few runs, and the spec is not known to be deterministic",
         "baseline_not_enough_runs": "the baseline has too few runs, and it is not known to be deterministic",
         "not_comparable": "candidate and baseline were not measured alike",
-        # hold: not better
+        # Hold, because it is not better.
         "ceiling": "the baseline passes everything, so nothing can be better",
         "below_margin": "the gain is smaller than the margin, and ties keep the baseline",
         "high_variance": "the accuracy differs too much from run to run",
-        # reject
+        # Reject.
         "regression": "the accuracy is below the baseline's median run",
         "low_restraint": "tools are called too often where nothing should be called",
         "extended_minimum": "too weak for the extended phase",
