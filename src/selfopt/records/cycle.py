@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from .base import Record
 from .suite import Phase
 
@@ -59,7 +61,7 @@ class CyclePlan(Record):
 
     cycle_id: str
     targets: tuple[CycleTarget, ...]
-    changes: dict[str, str] = {}
+    changes: dict[str, str] = Field(default_factory=dict)
     at: str
 
 

@@ -1,0 +1,52 @@
+"""From feedback to rules in force: findings and recommendations are kept, then the enforcer is asked to apply the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from selfopt.home import atomic_write_text
+from selfopt.records import CycleStart, Feedback, Phase, Recommendation, RemedyCheck, Spec
+
+from .context import LoopContext, LoopEvent
+from .remedies import withdrawn_types
+from .store import baselines, current_baseline, spec_by_id
+
+__all__ = ["enforce_feedback", "promoted_specs", "save_feedback_records"]
+
+CLAIM_TYPES = {"warm_up": "warm_up", "fallback": "phase_gate"}
+
+
+def save_feedback_records(context: LoopContext, start: CycleStart, feedback: Feedback) -> None:
+    """Recommendations into the ledger (known ones are passed over) and the whole feedback into harness_feedback.json."""
+    known = {r.id for r in context.ledger.read(Recommendation)}
+    fresh = [r.model_copy(update={"cycle_id": start.cycle_id}) for r in feedback.recommendations if r.id not in known]
+    context.ledger.append(fresh)
+    atomic_write_text(context.home.feedback, feedback.model_dump_json(indent=2) + "\n")
+
+
+def promoted_specs(context: LoopContext) -> Mapping[tuple[str, Phase], Spec]:
+    """The baseline spec of every model and phase that has one by promotion."""
+    found: dict[tuple[str, Phase], Spec] = {}
+    for key, spec_id in baselines(context.ledger).items():
+        record = current_baseline(context.ledger, *key)
+        if record is not None and (record.source == "promotion" or record.decision_id is not None):
+            found[key] = spec_by_id(context.ledger, spec_id)
+    return found
+
+
+def enforce_feedback(context: LoopContext, start: CycleStart, feedback: Feedback, remedies: tuple[RemedyCheck, ...]) -> int:
+    """Apply what the feedback recommends, withdrawn remedies left out. Returns the version of the rules then in force."""
+    if not context.enforce:
+        context.say(LoopEvent("enforcement", "enforcement is switched off: no rule was changed"))
+        return context.enforcer.load().version
+    withdrawn = withdrawn_types(context, remedies)
+    blocked = {(CLAIM_TYPES[claim], model, phase) for claim, model, phase in withdrawn if claim in CLAIM_TYPES}
+    kept = tuple(r for r in feedback.recommendations if (r.type, r.model, r.phase) not in blocked)
+    rules = context.make_rules(feedback.model_copy(update={"recommendations": kept}), promoted_specs(context))
+    before = context.enforcer.load()
+    config = context.enforcer.apply(rules, event="loop", reason=f"cycle {start.number}")
+    if config.version == before.version:
+        context.say(LoopEvent("enforcement", f"the rules in force stay as they are (version {config.version})"))
+    else:
+        context.say(LoopEvent("enforcement", f"rules version {config.version} is in force ({len(config.rules)} rules)", config))
+    return config.version
