@@ -13,13 +13,14 @@ import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from pydantic import ValidationError
 
 from selfopt.errors import AuditError, LockedError, NewerSchemaError
 from selfopt.records import AuditRecord, canonical_json, sha256_hex, utc_now
 
+from .backwards import lines_backwards
 from .files import flock_wait, fsync_directory, open_private, reason_of, write_all
 from .text import clean_unicode
 
@@ -27,7 +28,6 @@ __all__ = ["GENESIS_HASH", "AuditEvent", "AuditFields", "ChainReport", "ChainedF
 
 GENESIS_HASH = "0" * 64
 MAX_LINE_BYTES = 4_000_000
-_BLOCK_BYTES = 65_536
 
 _ascii_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 
@@ -184,19 +184,36 @@ class ChainedFile:
         for number, line, complete in self._lines():
             if not complete:
                 return
-            try:
-                body = _parse(line)
-            except _BadLine as bad:
-                raise AuditError(
-                    f"line {number} of the audit trail {self.path} is damaged ({bad}); see `selfopt audit verify`"
-                ) from None
-            yield self._record(number, body)
+            yield self._read_record(f"line {number}", line)
 
-    def _record(self, number: int, body: dict[str, Any]) -> AuditRecord:
+    def newest_first(self, containing: bytes = b"") -> Iterator[AuditRecord]:
+        """Records from the last to the first, only those whose line holds these bytes. An incomplete last line is left out.
+
+        Raises as `records`, with lines counted from the end.
+        """
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise AuditError(f"could not read the audit trail {self.path}: {reason_of(error)}") from error
+        try:
+            size = _settled_size(descriptor, self.path)
+            for number, (_, line) in enumerate(lines_backwards(descriptor, size, MAX_LINE_BYTES), 1):
+                if containing in line:
+                    yield self._read_record(f"line {number} from the end", line)
+        finally:
+            os.close(descriptor)
+
+    def _read_record(self, place: str, line: bytes) -> AuditRecord:
+        try:
+            body = _parse(line)
+        except _BadLine as bad:
+            raise AuditError(f"{place} of the audit trail {self.path} is damaged ({bad}); see `selfopt audit verify`") from None
         try:
             return AuditRecord.model_validate(body)
         except ValidationError as error:
-            place = f"line {number} of the audit trail {self.path}"
+            place = f"{place} of the audit trail {self.path}"
             if unknown := sorted(set(body) - set(AuditRecord.model_fields)):
                 raise NewerSchemaError(f"{place} has unknown fields ({', '.join(unknown)[:80]}); update selfopt") from None
             first = error.errors()[0]
@@ -232,7 +249,7 @@ class ChainedFile:
         """(number from 1, line without its newline, whether it had one), up to the size at the start."""
         try:
             with open(self.path, "rb", buffering=1 << 20) as file:
-                left = _settled_size(file, self.path)
+                left = _settled_size(file.fileno(), self.path)
                 number = 0
                 while left > 0:
                     line = file.readline(min(left, MAX_LINE_BYTES + 1))
@@ -248,27 +265,19 @@ class ChainedFile:
             raise AuditError(f"could not read the audit trail {self.path}: {reason_of(error)}") from error
 
 
-def _settled_size(file: BinaryIO, path: Path) -> int:
+def _settled_size(descriptor: int, path: Path) -> int:
     """The size while no writer is in the middle of a line."""
-    flock_wait(file.fileno(), exclusive=False, what=f"the audit trail {path}")
-    size = os.fstat(file.fileno()).st_size
-    fcntl.flock(file.fileno(), fcntl.LOCK_UN)
+    flock_wait(descriptor, exclusive=False, what=f"the audit trail {path}")
+    size = os.fstat(descriptor).st_size
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
     return size
 
 
 def _read_tail(descriptor: int, size: int) -> tuple[int, bytes | None]:
     """(end of the last complete line, that line without its newline or None)."""
-    tail, start = b"", size
-    while start > 0 and tail.count(b"\n") < 2 and len(tail) < 2 * MAX_LINE_BYTES + _BLOCK_BYTES:
-        step = min(_BLOCK_BYTES, start)
-        start -= step
-        tail = os.pread(descriptor, step, start) + tail
-    end = tail.rfind(b"\n")
-    if end < 0:
-        if start > 0:
-            raise AuditError("the audit trail ends in a line without end; restore the file or move it aside")
-        return 0, None
-    return start + end + 1, tail[tail.rfind(b"\n", 0, end) + 1 : end]
+    for offset, line in lines_backwards(descriptor, size, MAX_LINE_BYTES):
+        return offset + len(line) + 1, line
+    return 0, None
 
 
 def _body(event: AuditEvent, timestamp: str, previous_hash: str, torn: dict[str, Any] | None) -> dict[str, Any]:

@@ -58,7 +58,8 @@ class RoutingConfig(Record):
 
 
 class RouteDecision(Record):
-    """What the rules say about one request: served as asked, diverted to a fallback, or refused."""
+    """What the rules say about one request: served as asked, diverted to a fallback, or refused. skipped: fallbacks that may
+    not serve, with the reason. crosses_to_remote: a local model's request goes to a remote fallback, by the user's consent."""
 
     outcome: Literal["allow", "fallback", "refuse", "forced"]
     original_model: str
@@ -69,6 +70,7 @@ class RouteDecision(Record):
     config_version: int = 0
     reason: str = ""
     skipped: tuple[str, ...] = ()
+    crosses_to_remote: bool = False
 
 
 class AuditRecord(Record):
