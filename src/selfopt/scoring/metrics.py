@@ -1,0 +1,98 @@
+"""Outcomes -> shares, latencies, and what trivial policies would score."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from statistics import median, pvariance
+
+from selfopt.records import Metrics, Outcome, ParsedReply, Prompt, Suite, ToolCall, TrivialPolicy, Usage
+
+from .judge import judge
+
+__all__ = ["ScoredTrial", "compute_metrics", "trivial_policies"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredTrial:
+    """A judged trial, as far as metrics need it. first_of_run: its request was the first scored one of its run."""
+
+    prompt_id: str
+    run_index: int
+    needs_call: bool
+    outcome: Outcome
+    latency_ms: float
+    usage: Usage = field(default_factory=Usage)
+    first_of_run: bool = False
+
+
+def compute_metrics(items: Sequence[ScoredTrial], silent: TrivialPolicy, always_calling: TrivialPolicy) -> Metrics:
+    """Metrics over all trials; shares in [0, 1], None where no trial of that sort is there, times in milliseconds.
+
+    accuracy = pass / all (0 for no trial at all: look at n); call accuracy = pass / trials of prompts that need a call;
+    restraint = pass / trials of prompts that need none; capability = pass / (pass + wrong + uncalled_for + missed).
+    variance: population variance of the per-run accuracies, in the order of run_index. Percentiles: linear interpolation
+    between order statistics (Hyndman and Fan 1996, type 7) over all trials, faults included. Tokens the server did not tell
+    count as 0.
+    """
+    passes = [item.outcome is Outcome.PASS for item in items]
+    runs: defaultdict[int, list[bool]] = defaultdict(list)
+    for item, passed in zip(items, passes, strict=True):
+        runs[item.run_index].append(passed)
+    run_accuracies = tuple(sum(runs[index]) / len(runs[index]) for index in sorted(runs))
+    latencies = sorted(item.latency_ms for item in items)
+    first = [item.latency_ms for item in items if item.first_of_run]
+    return Metrics(
+        n=len(items),
+        accuracy=_share(passes) or 0.0,
+        call_accuracy=_share(p for i, p in zip(items, passes, strict=True) if i.needs_call),
+        restraint=_share(p for i, p in zip(items, passes, strict=True) if not i.needs_call),
+        capability=_share(p for i, p in zip(items, passes, strict=True) if i.outcome.says_something_about_the_model),
+        run_accuracies=run_accuracies,
+        variance=pvariance(run_accuracies) if len(run_accuracies) > 1 else 0.0,
+        counts=dict(Counter(item.outcome for item in items)),
+        p50_ms=_percentile(latencies, 0.50),
+        p95_ms=_percentile(latencies, 0.95),
+        first_call_ms=median(first) if first else None,
+        input_tokens=sum(item.usage.input_tokens or 0 for item in items),
+        output_tokens=sum(item.usage.output_tokens or 0 for item in items),
+        silent=silent,
+        always_calling=always_calling,
+    )
+
+
+def trivial_policies(suite: Suite, prompts: Sequence[Prompt]) -> tuple[TrivialPolicy, TrivialPolicy]:
+    """(silent, always-calling): one never calls, the other calls the first tool of the prompt's tool set with empty
+    arguments; both judged like any reply."""
+    silent: list[tuple[bool, bool]] = []
+    always: list[tuple[bool, bool]] = []
+    for prompt in prompts:
+        tools = suite.tools_of(prompt)
+        first = ParsedReply(tool_calls=tuple(ToolCall(name=tool.name) for tool in tools[:1]))
+        for parsed, into in ((ParsedReply(), silent), (first, always)):
+            into.append((prompt.needs_call, judge(prompt, tools, parsed, None).outcome is Outcome.PASS))
+    return _trivial(silent), _trivial(always)
+
+
+def _trivial(results: Sequence[tuple[bool, bool]]) -> TrivialPolicy:
+    return TrivialPolicy(
+        accuracy=_share(passed for _, passed in results) or 0.0,
+        call_accuracy=_share(passed for needs_call, passed in results if needs_call),
+        restraint=_share(passed for needs_call, passed in results if not needs_call),
+    )
+
+
+def _share(passes: Iterable[bool]) -> float | None:
+    listed = list(passes)
+    return sum(listed) / len(listed) if listed else None
+
+
+def _percentile(ordered: Sequence[float], share: float) -> float | None:
+    if not ordered:
+        return None
+    position = share * (len(ordered) - 1)
+    below = math.floor(position)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
