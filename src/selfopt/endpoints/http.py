@@ -1,0 +1,259 @@
+"""The HTTP client that the adapters share: one attempt, bounded in time and size, every fault an EndpointError."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
+
+from selfopt.errors import EndpointError, EndpointFault, SettingsError
+from selfopt.records import EndpointConfig
+
+from .faults import advice, shown_url, status_error
+from .jsontext import bounded_text, parse_json, printable
+
+__all__ = ["Call", "HttpClient", "HttpReply", "HttpStream", "is_loopback", "normalise_base_url"]
+
+RECORDED_FAULT_BYTES = 64_000
+
+
+def normalise_base_url(text: str, *, default_port: int | None = None) -> str:
+    """An http(s) URL without trailing slash. A missing scheme becomes http://, a missing port of such an address
+    `default_port`, and 0.0.0.0 or :: (addresses to listen on) the loopback address. SettingsError when it is no URL."""
+    url = text.strip().rstrip("/")
+    had_scheme = "://" in url
+    try:
+        parts = urlsplit(url if had_scheme else f"http://{url}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port, parts = None, None, urlsplit("")
+    if parts.scheme not in ("http", "https") or not host or any(c.isspace() or not c.isprintable() for c in url):
+        raise SettingsError(f"base URL {printable(text, 100)!r} cannot be used; give one such as http://127.0.0.1:11434")
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    if port is None and not had_scheme:
+        port = default_port
+    user = parts.netloc.rpartition("@")[0]
+    address = (f"{user}@" if user else "") + (f"[{host}]" if ":" in host else host) + (f":{port}" if port is not None else "")
+    return f"{parts.scheme}://{address}{parts.path.rstrip('/')}"
+
+
+def is_loopback(url: str) -> bool:
+    """Whether requests to this URL stay on this machine."""
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request. body: sent as JSON; None means GET. Times in seconds."""
+
+    url: str
+    body: Mapping[str, Any] | None = None
+    timeout_s: float = 60.0
+    connect_timeout_s: float = 5.0
+    isolate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """A 2xx reply. data: its JSON; text: exactly what came; times in milliseconds from the first byte sent."""
+
+    data: Any
+    text: str
+    status: int
+    latency_ms: float
+    first_byte_ms: float
+    request_text: str
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class HttpClient:
+    """Connections to one endpoint. Use it within one event loop; `close` gives them back.
+
+    Keys go into headers only: what is recorded or shown has them replaced by `[key]`, also where a server repeats them.
+    """
+
+    def __init__(self, config: EndpointConfig, base_url: str, headers: Mapping[str, str]) -> None:
+        """SettingsError when the key cannot be a header's value."""
+        self._config = config
+        self._key = config.api_key.get_secret_value() if config.api_key is not None else ""
+        if not (self._key.isascii() and self._key.isprintable()):
+            raise SettingsError(f"endpoint {config.name}: the API key has characters that no header may have; set it again")
+        self._headers = {"Accept-Encoding": "identity", "User-Agent": "selfopt", **headers}
+        self._who = f"endpoint {config.name} ({shown_url(base_url)})"
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+
+    async def close(self) -> None:
+        """Close all connections. May be called twice."""
+        sessions, self._sessions = list(self._sessions.values()), {}
+        for session in sessions:
+            await session.close()
+
+    async def call(self, call: Call) -> HttpReply:
+        """One request, its whole reply read. EndpointError for whatever goes wrong."""
+        async with self.stream(call) as stream:
+            await stream.read_all()
+        text = stream.text
+        return HttpReply(
+            data=stream.parse(text),
+            text=text,
+            status=stream.status,
+            latency_ms=stream.elapsed_ms(),
+            first_byte_ms=stream.first_byte_ms,
+            request_text=stream.request_text,
+        )
+
+    @asynccontextmanager
+    async def stream(self, call: Call) -> AsyncIterator[HttpStream]:
+        """One request whose reply is read as it comes. EndpointError for whatever goes wrong, also inside the block."""
+        request_text = "" if call.body is None else json.dumps(call.body, ensure_ascii=False)
+        stream = HttpStream(self, self.redact(request_text), self._config.max_reply_bytes)
+        timeout = aiohttp.ClientTimeout(total=call.timeout_s, sock_connect=call.connect_timeout_s, ceil_threshold=float("inf"))
+        session = self._session(call.isolate)
+        with self._faults(stream, call):
+            async with session.request(
+                "GET" if call.body is None else "POST",
+                call.url,
+                data=None if call.body is None else request_text.encode("utf-8", "replace"),
+                headers=None if call.body is None else {"Content-Type": "application/json"},
+                timeout=timeout,
+                allow_redirects=False,
+            ) as response:
+                stream.began(response)
+                if not 200 <= response.status < 300:
+                    await stream.read_some(RECORDED_FAULT_BYTES)
+                    raise status_error(self._who, response.status, response.headers, stream.request_text, stream.recorded())
+                yield stream
+
+    def redact(self, text: str) -> str:
+        """The text without the key."""
+        return text.replace(self._key, "[key]") if len(self._key) >= 4 else text
+
+    def fault(self, kind: EndpointFault, what: str, stream: HttpStream) -> EndpointError:
+        """An error of this endpoint with what was sent and received until now."""
+        return EndpointError(
+            f"{self._who}: {printable(self.redact(what))}; {advice(kind)}",
+            kind=kind,
+            status=stream.status or None,
+            request_body=stream.request_text,
+            reply_body=stream.recorded(),
+        )
+
+    def _session(self, isolate: bool) -> aiohttp.ClientSession:
+        session = self._sessions.get(isolate)
+        if session is None:
+            connector = aiohttp.TCPConnector(limit=self._config.max_connections, force_close=isolate)
+            session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), headers=self._headers)
+            self._sessions[isolate] = session
+        return session
+
+    @contextmanager
+    def _faults(self, stream: HttpStream, call: Call) -> Iterator[None]:
+        try:
+            yield
+        except EndpointError:
+            raise
+        except _TooLarge:
+            limit = self._config.max_reply_bytes
+            raise self.fault("protocol", f"reply is larger than {limit} bytes (max_reply_bytes)", stream) from None
+        except aiohttp.ConnectionTimeoutError:
+            raise self.fault("connect", f"no connection within {call.connect_timeout_s:g} s", stream) from None
+        except TimeoutError:
+            raise self.fault("timeout", f"no complete reply within {call.timeout_s:g} s", stream) from None
+        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
+            raise self.fault("connect", f"cannot connect: {error}", stream) from None
+        except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
+            what = f"connection closed or reply broken: {type(error).__name__} {error}"
+            raise self.fault("protocol", what, stream) from None
+
+
+class HttpStream:
+    """A reply as it arrives, bounded in size. `received` is everything until now."""
+
+    def __init__(self, client: HttpClient, request_text: str, max_bytes: int) -> None:
+        self._client = client
+        self._max_bytes = max_bytes
+        self._response: aiohttp.ClientResponse | None = None
+        self._started = time.perf_counter()
+        self.request_text = request_text
+        self.received = bytearray()
+        self.status = 0
+        self.first_byte_ms = 0.0
+
+    def began(self, response: aiohttp.ClientResponse) -> None:
+        """The headers are here."""
+        self._response, self.status = response, response.status
+        self.first_byte_ms = self.elapsed_ms()
+
+    def elapsed_ms(self) -> float:
+        """Milliseconds since the request was begun."""
+        return (time.perf_counter() - self._started) * 1000
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body in pieces as they arrive."""
+        assert self._response is not None
+        async for chunk in self._response.content.iter_any():
+            self.received += chunk
+            if len(self.received) > self._max_bytes:
+                raise _TooLarge
+            yield chunk
+
+    async def read_all(self) -> None:
+        """Read the whole body."""
+        async for _ in self.chunks():
+            pass
+
+    async def read_some(self, limit: int) -> None:
+        """Read until the end or until there are `limit` bytes."""
+        async for _ in self.chunks():
+            if len(self.received) >= limit:
+                return
+
+    async def lines(self) -> AsyncIterator[str]:
+        """Lines of a streamed body without their ends (LF or CRLF), as UTF-8; the last one may lack its end."""
+        rest = bytearray()
+        async for chunk in self.chunks():
+            rest += chunk
+            if b"\n" not in chunk:
+                continue
+            *whole, rest = rest.split(b"\n")
+            for line in whole:
+                yield self._decode(line).removesuffix("\r")
+        if rest:
+            yield self._decode(rest)
+
+    @property
+    def text(self) -> str:
+        """Everything received, without the key. EndpointError when it is no UTF-8."""
+        return self._client.redact(self._decode(self.received))
+
+    def recorded(self) -> str:
+        """The beginning of what was received, for the record of a fault."""
+        return self._client.redact(bounded_text(self.received, RECORDED_FAULT_BYTES))
+
+    def parse(self, text: str) -> Any:
+        """The JSON of a text of this reply; EndpointError when it is none."""
+        try:
+            return parse_json(text)
+        except ValueError as error:
+            raise self.broken(f"reply is no JSON: {error}: {printable(text, 120)}") from None
+
+    def broken(self, what: str) -> EndpointError:
+        """The error for a reply that is not as documented."""
+        return self._client.fault("protocol", what, self)
+
+    def _decode(self, data: bytearray) -> str:
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise self.broken(f"reply is no UTF-8 (byte {error.start})") from None

@@ -1,0 +1,102 @@
+"""Reading JSON that a stranger wrote: bounded depth, no NaN, no lone surrogates, one kind of error."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+__all__ = ["MAX_DEPTH", "as_dict", "as_int", "as_list", "as_ms", "as_str", "bounded_text", "parse_json", "printable"]
+
+MAX_DEPTH = 64
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"number {text[:40]} is out of range")
+    return value
+
+
+def parse_json(text: str) -> Any:
+    """The value of a JSON text. ValueError for anything that is no JSON, NaN and infinity, or more than MAX_DEPTH levels.
+    Lone surrogates become U+FFFD, so that the result can be stored as UTF-8."""
+    try:
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+    except RecursionError:
+        raise ValueError(f"nested more than {MAX_DEPTH} levels deep") from None
+    if not _within_depth(value):
+        raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
+    return _scrub(value) if _SURROGATE_ESCAPE.search(text) else value
+
+
+def _within_depth(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        inner: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                inner.extend(v for v in item.values() if isinstance(v, dict | list))
+            elif isinstance(item, list):
+                inner.extend(v for v in item if isinstance(v, dict | list))
+        if not inner:
+            return True
+        level = inner
+    return False
+
+
+def _scrub(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_scrub(k): _scrub(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_scrub(v) for v in value]
+    return value
+
+
+def as_dict(value: Any) -> dict[str, Any]:
+    """The value when it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: Any) -> list[Any]:
+    """The value when it is an array, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def as_str(value: Any) -> str:
+    """The value when it is text, else ""."""
+    return value if isinstance(value, str) else ""
+
+
+def as_int(value: Any) -> int | None:
+    """The value when it is a whole number in [0, 2^53), else None."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53 else None
+
+
+def as_ms(value: Any, per_ms: float = 1.0) -> float | None:
+    """A duration in milliseconds from a non-negative number of which `per_ms` make one; else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1 << 62:
+        return None
+    return value / per_ms
+
+
+def bounded_text(data: bytes | bytearray, limit: int) -> str:
+    """At most `limit` bytes as text; what is no UTF-8 becomes U+FFFD."""
+    return bytes(data[:limit]).decode("utf-8", "replace")
+
+
+def printable(text: str, limit: int = 300) -> str:
+    """One bounded line without terminal control characters, for messages."""
+    line = _CONTROL.sub(lambda m: " " if m[0] in "\n\r\t" else f"\\x{ord(m[0]):02x}", text[: limit + 1])
+    return line if len(text) <= limit else line[:limit] + "…"

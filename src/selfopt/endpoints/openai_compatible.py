@@ -1,0 +1,101 @@
+"""Servers that speak OpenAI's chat completions: llama.cpp, vLLM, LM Studio, OpenRouter, OpenAI."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+from selfopt.errors import SettingsError
+from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig
+
+from .faults import error_message_of, status_fault
+from .http import Call, HttpClient, HttpStream, is_loopback, normalise_base_url
+from .jsontext import as_dict, as_int, printable
+from .openai_wire import StreamedParts, read_reply, request_body
+from .thinking import ThinkingSplitter
+from .wire import Travelled, error_in
+
+__all__ = ["OpenAICompatibleEndpoint", "api_root"]
+
+
+def api_root(base_url: str) -> str:
+    """Where `/chat/completions` is: the URL itself, or with `/v1` where it has no path."""
+    url = normalise_base_url(base_url)
+    return url if urlsplit(url).path else f"{url}/v1"
+
+
+def bearer(config: EndpointConfig) -> dict[str, str]:
+    """The header with the key, or none."""
+    return {} if config.api_key is None else {"Authorization": f"Bearer {config.api_key.get_secret_value()}"}
+
+
+class OpenAICompatibleEndpoint:
+    """An `Endpoint` over POST /chat/completions. One call is one attempt."""
+
+    def __init__(self, config: EndpointConfig) -> None:
+        """SettingsError when the configuration has no usable base_url."""
+        if not config.base_url:
+            raise SettingsError(f"endpoint {config.name}: base_url is missing; give one such as http://127.0.0.1:8080")
+        self._root = api_root(config.base_url)
+        self._local = config.local or is_loopback(self._root)
+        self._limit_key = "max_completion_tokens" if urlsplit(self._root).hostname == "api.openai.com" else "max_tokens"
+        self._client = HttpClient(config, self._root, bearer(config))
+
+    async def chat(self, request: ChatRequest) -> ChatReply:
+        """One whole reply. EndpointError when it fails."""
+        async with self._client.stream(self._call(request, streamed=False)) as stream:
+            await stream.read_all()
+            latency_ms = stream.elapsed_ms()
+            data = stream.parse(stream.text)
+            self._refuse_error(data, stream)
+            try:
+                parts = read_reply(data)
+            except ValueError as error:
+                raise stream.broken(str(error)) from None
+            return _travelled(stream, latency_ms).reply(parts)
+
+    async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
+        """The reply in pieces; the last has `final`. EndpointError when it fails, also after pieces were given."""
+        async with self._client.stream(self._call(request, streamed=True)) as stream:
+            whole, splitter = StreamedParts(), ThinkingSplitter()
+            async for line in stream.lines():
+                payload = line.removeprefix("data:").strip() if line.startswith("data:") else ""
+                if payload == "[DONE]":
+                    whole.finished = True
+                    break
+                if not payload:
+                    if line and not line.startswith((":", "event:", "id:", "retry:", "data:")):
+                        raise stream.broken(f"no server-sent event: {printable(line, 120)}")
+                    continue
+                data = stream.parse(payload)
+                self._refuse_error(data, stream)
+                text, reasoning = whole.add(data)
+                answer, thought = splitter.feed(text)
+                if answer or thought or reasoning:
+                    yield ChatChunk(text=answer, thinking=reasoning + thought)
+            if not whole.finished:
+                raise stream.broken("stream ended in mid-reply")
+            answer, thought = splitter.end()
+            final = _travelled(stream, stream.elapsed_ms()).reply(whole.done())
+            yield ChatChunk(text=answer, thinking=thought, final=final)
+
+    async def close(self) -> None:
+        """Give back connections. May be called twice."""
+        await self._client.close()
+
+    def _call(self, request: ChatRequest, *, streamed: bool) -> Call:
+        body = request_body(request, local=self._local, limit_key=self._limit_key)
+        if streamed:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
+        return Call(f"{self._root}/chat/completions", body, request.timeout_s, request.connect_timeout_s, request.isolate)
+
+    def _refuse_error(self, data: object, stream: HttpStream) -> None:
+        error = error_in(data)
+        if error is not None:
+            code = as_int(as_dict(error).get("code"))
+            kind = status_fault(code, str(error)) if code is not None and 400 <= code < 600 else "server"
+            raise self._client.fault(kind, f"error in the reply: {error_message_of(data) or error}", stream)
+
+
+def _travelled(stream: HttpStream, latency_ms: float) -> Travelled:
+    return Travelled(stream.request_text, stream.text, stream.status, latency_ms, stream.first_byte_ms)

@@ -1,0 +1,159 @@
+"""The OpenAI-compatible dialect: request bodies, replies, streamed pieces."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from selfopt.records import ChatRequest, FinishReason, Message, Timings, Usage
+
+from .jsontext import as_dict, as_int, as_list, as_ms, as_str
+from .wire import Parts, numbered
+
+__all__ = ["StreamedParts", "read_reply", "request_body"]
+
+_FINISH: dict[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+}
+
+
+def request_body(request: ChatRequest, *, local: bool, limit_key: str = "max_tokens") -> dict[str, Any]:
+    """The body of POST /chat/completions.
+
+    local: the server is one of llama.cpp's kin, which take `cache_prompt` and `chat_template_kwargs`; OpenAI's own refuses
+    unknown keys. limit_key: name of the token limit. The thinking budget is added to it: this dialect has one limit.
+    """
+    sampling = request.sampling
+    body: dict[str, Any] = {"model": request.model, "messages": [_message(m) for m in numbered(request.messages)]}
+    if request.tools:
+        body["tools"] = [
+            {"type": "function", "function": {"name": t.name, "description": t.description, "parameters": t.parameters}}
+            for t in request.tools
+        ]
+        body["tool_choice"] = request.tool_choice
+    body["temperature"] = sampling.temperature
+    if sampling.top_p is not None:
+        body["top_p"] = sampling.top_p
+    if sampling.seed is not None:
+        body["seed"] = sampling.seed
+    body[limit_key] = sampling.max_tokens + sampling.thinking_tokens
+    constraint = request.constraint
+    if constraint is not None and constraint.kind == "grammar":
+        body["grammar"] = constraint.grammar or ""
+    elif constraint is not None:
+        schema = {"name": "reply", "strict": True, "schema": constraint.json_schema or {}}
+        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    if local:
+        if request.isolate:
+            body["cache_prompt"] = False
+        if sampling.thinking_tokens == 0:
+            body["chat_template_kwargs"] = {"enable_thinking": False}
+    body["stream"] = False
+    return body
+
+
+def _message(message: Message) -> dict[str, Any]:
+    out: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        out["tool_calls"] = [
+            {
+                "id": c.id,
+                "type": "function",
+                "function": {"name": c.name, "arguments": json.dumps(c.arguments, ensure_ascii=False)},
+            }
+            for c in message.tool_calls
+        ]
+    if message.role == "tool":
+        out["tool_call_id"] = message.tool_call_id
+        if message.name:
+            out["name"] = message.name
+    return out
+
+
+def read_reply(data: Any) -> Parts:
+    """The parts of a whole reply. ValueError when it has no choice with a message."""
+    choices = as_list(as_dict(data).get("choices"))
+    message = as_dict(choices[0]).get("message") if choices else None
+    if not isinstance(message, dict):
+        raise ValueError("reply has no choices[0].message")
+    parts = Parts(text=_text(message.get("content")), thinking=_reasoning(message))
+    for call in as_list(message.get("tool_calls")):
+        function = as_dict(as_dict(call).get("function"))
+        parts.add_call(function.get("name"), function.get("arguments"), as_dict(call).get("id"))
+    parts.finish = _FINISH.get(as_str(as_dict(choices[0]).get("finish_reason")), "unknown")
+    _figures(parts, data)
+    return parts
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, list):
+        return "".join(as_str(as_dict(piece).get("text")) for piece in content)
+    return as_str(content)
+
+
+def _reasoning(message: dict[str, Any]) -> str:
+    return as_str(message.get("reasoning_content")) or as_str(message.get("reasoning"))
+
+
+def _figures(parts: Parts, data: dict[str, Any]) -> None:
+    usage, timings = as_dict(data.get("usage")), as_dict(data.get("timings"))
+    parts.model = as_str(data.get("model")) or parts.model
+    if usage:
+        parts.usage = Usage(
+            input_tokens=as_int(usage.get("prompt_tokens")),
+            output_tokens=as_int(usage.get("completion_tokens")),
+            cached_tokens=as_int(as_dict(usage.get("prompt_tokens_details")).get("cached_tokens")),
+            thinking_tokens=as_int(as_dict(usage.get("completion_tokens_details")).get("reasoning_tokens")),
+        )
+    if timings:
+        parts.timings = Timings(prompt_ms=as_ms(timings.get("prompt_ms")), output_ms=as_ms(timings.get("predicted_ms")))
+        if parts.usage.cached_tokens is None:
+            parts.usage = parts.usage.model_copy(update={"cached_tokens": as_int(timings.get("cache_n"))})
+
+
+@dataclass(slots=True)
+class StreamedParts:
+    """A reply put together from its pieces."""
+
+    parts: Parts = field(default_factory=Parts)
+    calls: dict[int, dict[str, str]] = field(default_factory=dict)
+    finished: bool = False
+
+    def add(self, data: Any) -> tuple[str, str]:
+        """(text, thinking) that this piece adds, `<think>` tags still in the text."""
+        piece = as_dict(data)
+        _figures(self.parts, piece)
+        choices = as_list(piece.get("choices"))
+        if not choices:
+            return "", ""
+        delta = as_dict(as_dict(choices[0]).get("delta"))
+        text, thinking = _text(delta.get("content")), _reasoning(delta)
+        self.parts.text += text
+        self.parts.thinking += thinking
+        for position, call in enumerate(as_list(delta.get("tool_calls"))):
+            self._add_call(as_dict(call), position)
+        reason = as_dict(choices[0]).get("finish_reason")
+        if reason:
+            self.finished = True
+            self.parts.finish = _FINISH.get(as_str(reason), "unknown")
+        return text, thinking
+
+    def _add_call(self, call: dict[str, Any], position: int) -> None:
+        index = as_int(call.get("index"))
+        function = as_dict(call.get("function"))
+        known = self.calls.setdefault(position if index is None else index, {"name": "", "arguments": "", "id": ""})
+        known["id"] = known["id"] or as_str(call.get("id"))
+        known["name"] += as_str(function.get("name"))
+        known["arguments"] += as_str(function.get("arguments"))
+
+    def done(self) -> Parts:
+        """The whole."""
+        for index in sorted(self.calls):
+            call = self.calls[index]
+            self.parts.add_call(call["name"], call["arguments"], call["id"])
+        return self.parts
