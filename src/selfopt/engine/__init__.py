@@ -2,6 +2,17 @@
 
 from .catalogue import ModelEntry, load_catalogue
 from .embedded import EmbeddedEngine, EngineAddress, EngineOptions
-from .store import ModelStore
+from .meter import PullProgress, PullStage
+from .store import InstalledModel, ModelStore
 
-__all__ = ["EmbeddedEngine", "EngineAddress", "EngineOptions", "ModelEntry", "ModelStore", "load_catalogue"]
+__all__ = [
+    "EmbeddedEngine",
+    "EngineAddress",
+    "EngineOptions",
+    "InstalledModel",
+    "ModelEntry",
+    "ModelStore",
+    "PullProgress",
+    "PullStage",
+    "load_catalogue",
+]

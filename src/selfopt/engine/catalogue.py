@@ -14,10 +14,10 @@ from pydantic import Field, ValidationError, field_validator
 from selfopt.errors import SettingsError
 from selfopt.records import Record
 
-__all__ = ["ModelEntry", "load_catalogue"]
+__all__ = ["PYPI_SOURCE", "ModelEntry", "load_catalogue"]
 
 _MAX_CATALOGUE_BYTES = 1_000_000
-_PYPI = re.compile(
+PYPI_SOURCE = re.compile(
     r"pypi:(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)==(?P<version>[A-Za-z0-9][A-Za-z0-9.!+_-]*):(?P<member>.+)"
 )
 _HF = re.compile(r"hf:[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(?:@[\w.-]+)?/[\w./-]+")
@@ -61,7 +61,7 @@ class ModelEntry(Record):
 
 def _is_source(part: str) -> bool:
     if part.startswith("pypi:"):
-        return _PYPI.fullmatch(part) is not None
+        return PYPI_SOURCE.fullmatch(part) is not None
     if part.startswith("hf:"):
         return _HF.fullmatch(part) is not None and ".." not in part.split("/")
     if part.startswith("https://"):

@@ -29,9 +29,8 @@ _PROBE_TIMEOUT = aiohttp.ClientTimeout(total=5)
 
 
 def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +95,8 @@ class EmbeddedEngine:
         it is). A cancelled caller does not cancel the start. Raises UnknownModelError, ModelStoreError (not pulled),
         EngineError (did not start)."""
         seat = self._seat(model)
-        child = seat.child
-        if child is not None and child.alive:
+        child = _running(seat)
+        if child is not None:
             return self._address(model, child, 0.0)
         began = time.perf_counter()
         if seat.starting is None:
@@ -176,9 +175,7 @@ class EmbeddedEngine:
         try:
             if self._closed:
                 raise EngineError(f"engine of {model}: closed already; make a new engine")
-            path = self._store.path_of(model)
-            if path is None:
-                raise ModelStoreError(f"{model} is not pulled; run: selfopt models pull {model}")
+            path = self._verified_path(model)
             if seat.child is not None:  # it died
                 await seat.child.end()
                 seat.child = None
@@ -197,6 +194,14 @@ class EmbeddedEngine:
             return child
         finally:
             seat.starting = None
+
+    def _verified_path(self, model: str) -> Path:
+        noted = self._store.find(model)
+        if noted is None:
+            raise ModelStoreError(f"{model} is not pulled; run: selfopt models pull {model}")
+        if noted.sha256 != self._catalogue[model].sha256:
+            raise ModelStoreError(f"{model} is pulled as another file than the catalogue names; run: selfopt models pull {model}")
+        return self._store.file_of(model)
 
     def _config(self, model: str, path: Path) -> ChildConfig:
         options = self._options
@@ -229,8 +234,8 @@ class EmbeddedEngine:
     async def _state(self, seat: _Seat) -> Literal["loaded", "loading", "unloaded", "sleeping", "unknown"]:
         if seat.starting is not None:
             return "loading"
-        child = seat.child
-        if child is None or not child.alive:
+        child = _running(seat)
+        if child is None:
             return "unloaded"
         try:
             async with self._http().get(f"{child.base_url}/props", headers=_authorization(child.api_key)) as reply:
@@ -238,7 +243,7 @@ class EmbeddedEngine:
                     return "loading"
                 props = await reply.json()
         except (aiohttp.ClientError, TimeoutError, ValueError):
-            return "unknown" if child.alive else "unloaded"
+            return "unknown" if _running(seat) else "unloaded"
         return "sleeping" if isinstance(props, dict) and props.get("is_sleeping") is True else "loaded"
 
     async def _wake(self, address: EngineAddress) -> None:
@@ -263,6 +268,10 @@ class EmbeddedEngine:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=_PROBE_TIMEOUT)
         return self._session
+
+
+def _running(seat: _Seat) -> ChildProcess | None:
+    return seat.child if seat.child is not None and seat.child.alive else None
 
 
 def _authorization(api_key: str) -> dict[str, str]:

@@ -1,23 +1,248 @@
-"""Model files in the user's cache folder."""
+"""Model files in the user's cache folder: pulled, verified, removed."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-__all__ = ["ModelStore"]
+import platformdirs
+from pydantic import ValidationError
+
+from selfopt.errors import LockedError, ModelStoreError, StoreError
+from selfopt.home import atomic_write_text
+from selfopt.records import Record, utc_now
+
+from .assembly import Assembly
+from .catalogue import ModelEntry
+from .locking import FileLock
+from .meter import Meter, PullProgress, SourceError
+from .sources import append_part
+
+__all__ = ["InstalledModel", "ModelStore"]
+
+_SCHEMA_VERSION = 1
+_TICK_S = 0.2
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_SPARE_BYTES = 1 << 20
+
+
+class InstalledModel(Record):
+    """What the store notes of a model beside its file."""
+
+    schema_version: int = _SCHEMA_VERSION
+    name: str
+    file: str
+    sha256: str
+    size_bytes: int
+    source: str
+    pulled_at: str
 
 
 class ModelStore:
-    """Model files under `root`, one folder a model."""
+    """Model files under `root`:
+
+    models/<model>/model.gguf, model.json   a complete, verified model; there only when both are
+    partial/<model>/                        what a pull has got so far
+    locks/<model>.lock                      held by the process that pulls or removes it
+    logs/                                   logs of the engine
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    @classmethod
+    def default(cls, environ: Mapping[str, str] | None = None) -> ModelStore:
+        """The store of this user: the folder in SELFOPT_CACHE, else the platform's cache folder."""
+        chosen = (os.environ if environ is None else environ).get("SELFOPT_CACHE")
+        return cls(Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("selfopt", appauthor=False))
+
     def path_of(self, name: str) -> Path | None:
         """The model's file, or None when it is not pulled."""
-        path = self.folder_of(name) / "model.gguf"
-        return path if path.is_file() else None
+        return self.file_of(name) if self.find(name) is not None else None
 
-    def folder_of(self, name: str) -> Path:
-        """Where a model's files are kept."""
-        return self.root / "models" / name.replace("/", "--").replace(":", "_")
+    def find(self, name: str) -> InstalledModel | None:
+        """What is noted of a model that is there as a whole, else None."""
+        try:
+            noted = InstalledModel.model_validate_json((self._folder(name) / "model.json").read_bytes())
+            whole = self.file_of(name).stat().st_size == noted.size_bytes
+        except (OSError, ValidationError):
+            return None
+        return noted if whole and noted.name == name and noted.schema_version == _SCHEMA_VERSION else None
+
+    def installed(self) -> tuple[InstalledModel, ...]:
+        """All models that are there, by name."""
+        found = []
+        for note in sorted((self.root / "models").glob("*/model.json")):
+            with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+                model = self.find(json.loads(note.read_bytes())["name"])
+                if model is not None:
+                    found.append(model)
+        return tuple(found)
+
+    def file_of(self, name: str) -> Path:
+        """Where the model's file is, or would be."""
+        return self._folder(name) / "model.gguf"
+
+    def pull(self, entry: ModelEntry, progress: Callable[[PullProgress], None]) -> Path:
+        """Fetch, verify and keep a model; its path. Nothing is fetched when it is there already.
+
+        `progress` is called in this thread, at least five times a second; when it raises, the pull stops, and the next
+        one goes on where it was. Blocks: from a coroutine use `asyncio.to_thread`. ModelStoreError when no source
+        works, a checksum is wrong, or the disk is full.
+        """
+        meter = Meter(entry.name, entry.size_bytes)
+        result: list[Path | BaseException] = []
+
+        def work() -> None:
+            try:
+                result.append(self._pull(entry, meter))
+            except BaseException as error:  # carried over to the calling thread
+                result.append(error)
+
+        worker = threading.Thread(target=work, name=f"pull {entry.name}", daemon=True)
+        worker.start()
+        try:
+            while worker.is_alive():
+                worker.join(_TICK_S)
+                progress(meter.snapshot())
+        finally:
+            meter.cancel()
+            worker.join()
+        outcome = result[0]
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    def remove(self, name: str) -> bool:
+        """Remove a model and what a pull has left of it; False when there was nothing. LockedError while it is pulled."""
+        if not self._folder(name).exists() and not self._partial(name).exists():
+            return False
+        lock = self._lock(name)
+        if not lock.try_acquire():
+            raise LockedError(f"{name} is being pulled by another process; wait for it, or end it")
+        try:
+            (self._folder(name) / "model.json").unlink(missing_ok=True)
+            shutil.rmtree(self._folder(name), ignore_errors=True)
+            shutil.rmtree(self._partial(name), ignore_errors=True)
+        finally:
+            lock.release()
+        return True
+
+    def _pull(self, entry: ModelEntry, meter: Meter) -> Path:
+        try:
+            with self._locked(entry.name, meter):
+                noted = self.find(entry.name)
+                if noted is None or noted.sha256 != entry.sha256:
+                    self._fetch(entry, meter)
+        except OSError as error:
+            raise self._disk_error(entry, error) from error
+        except StoreError as error:  # of a note written beside the file
+            if isinstance(error.__cause__, OSError):
+                raise self._disk_error(entry, error.__cause__) from error
+            raise
+        meter.reached(entry.size_bytes)
+        meter.stage("done")
+        return self.file_of(entry.name)
+
+    @contextlib.contextmanager
+    def _locked(self, name: str, meter: Meter) -> Iterator[None]:
+        lock = self._lock(name)
+        while not lock.try_acquire():
+            meter.check()
+            time.sleep(_TICK_S)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _fetch(self, entry: ModelEntry, meter: Meter) -> None:
+        reasons = []
+        for parts in entry.sources:
+            meter.restart()
+            try:
+                self._fetch_from(entry, parts, meter)
+                return
+            except SourceError as error:
+                more = f" (and {len(parts) - 1} more parts)" if len(parts) > 1 else ""
+                reasons.append(f"{parts[0]}{more}: {error}")
+        raise ModelStoreError(f"{entry.name} could not be pulled from any of its {len(reasons)} sources: " + "; ".join(reasons))
+
+    def _fetch_from(self, entry: ModelEntry, parts: tuple[str, ...], meter: Meter) -> None:
+        folder = self._partial(entry.name)
+        assembly = Assembly(folder, entry, parts, meter)
+        for attempt in range(2):
+            with assembly:
+                self._check_room(entry, assembly)
+                resumed = assembly.size > 0
+                while assembly.parts_done < len(parts):
+                    append_part(parts[assembly.parts_done], assembly, folder / "scratch", meter)
+                    assembly.end_part()
+                meter.stage("verifying", parts[0])
+                size, digest = assembly.size, assembly.digest()
+            if size == entry.size_bytes and digest == entry.sha256:
+                self._move_into_place(entry, assembly.path, parts[0])
+                return
+            assembly.discard()
+            if not resumed or attempt == 1:  # what an earlier pull left may be to blame: once more without it
+                raise SourceError(
+                    f"got {size} bytes with sha256 {digest}, allowed are {entry.size_bytes} bytes with {entry.sha256}; removed"
+                )
+
+    def _check_room(self, entry: ModelEntry, assembly: Assembly) -> None:
+        free = shutil.disk_usage(self.root).free
+        if free < assembly.room + _SPARE_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _move_into_place(self, entry: ModelEntry, path: Path, source: str) -> None:
+        folder = self._folder(entry.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "model.json").unlink(missing_ok=True)  # of another version of the file
+        os.replace(path, self.file_of(entry.name))
+        _sync_folder(folder)
+        noted = InstalledModel(
+            name=entry.name,
+            file=entry.file,
+            sha256=entry.sha256,
+            size_bytes=entry.size_bytes,
+            source=source,
+            pulled_at=utc_now(),
+        )
+        atomic_write_text(folder / "model.json", noted.model_dump_json(indent=2) + "\n")
+        shutil.rmtree(self._partial(entry.name), ignore_errors=True)
+
+    def _disk_error(self, entry: ModelEntry, error: OSError) -> ModelStoreError:
+        if error.errno not in _NO_ROOM:
+            return ModelStoreError(f"{entry.name}: the cache folder {self.root} cannot be used: {error}; or set SELFOPT_CACHE")
+        shutil.rmtree(self._partial(entry.name), ignore_errors=True)
+        return ModelStoreError(
+            f"{entry.name}: the disk is full; {2 * entry.size_bytes / 1e6:,.0f} MB have to be free in {self.root} while it is "
+            "pulled (what had come was removed); make room or set SELFOPT_CACHE to another folder"
+        )
+
+    def _folder(self, name: str) -> Path:
+        return self.root / "models" / _slug(name)
+
+    def _partial(self, name: str) -> Path:
+        return self.root / "partial" / _slug(name)
+
+    def _lock(self, name: str) -> FileLock:
+        return FileLock(self.root / "locks" / f"{_slug(name)}.lock")
+
+
+def _slug(name: str) -> str:
+    return name.replace("/", "--").replace(":", "_")
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
