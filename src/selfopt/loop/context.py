@@ -57,7 +57,7 @@ class LoopContext:
 
     default_baseline: the spec to start from where neither ledger nor user names one; propose: candidates for a baseline
     and its findings (spec and what was changed), those in the given set of spec ids left out; diagnose: feedback from
-    evaluations; decide: the gates; unload: drop a model from memory, so that a warm-up has something to do.
+    evaluations, baselines and withdrawn remedies; decide: the gates (candidate, baseline, cycle_id); unload: drop a model from memory, so that a warm-up has something to do.
     """
 
     ledger: Ledger
@@ -66,8 +66,8 @@ class LoopContext:
     measure: Measure
     default_baseline: Callable[[str, Phase], Spec]
     propose: Callable[[Spec, Sequence[Finding], set[str], int], Sequence[tuple[Spec, str]]]
-    diagnose: Callable[[Sequence[Evaluation], Mapping[tuple[str, Phase], str]], Feedback]
-    decide: Callable[[Evaluation, Evaluation | None], Decision]
+    diagnose: Callable[[Sequence[Evaluation], Mapping[tuple[str, Phase], str], frozenset[tuple[str, str, str]]], Feedback]
+    decide: Callable[[Evaluation, Evaluation | None, str], Decision]
     make_rules: Callable[[Feedback, Mapping[tuple[str, Phase], Spec]], tuple[Rule, ...]]
     with_warm_up: Callable[[Spec], Spec]
     unload: Callable[[Spec], Awaitable[bool]]

@@ -30,7 +30,7 @@ from selfopt.records import (
 
 from .context import LoopContext, LoopEvent, Target
 from .enforce import enforce_feedback, save_feedback_records
-from .remedies import check_remedies
+from .remedies import check_remedies, withdrawn_types
 from .store import (
     baseline_id,
     baselines,
@@ -62,7 +62,9 @@ def effective_baseline(context: LoopContext, target: Target) -> Spec:
 async def run_cycle(context: LoopContext, targets: Sequence[Target]) -> Cycle:
     """Run one cycle over the targets, or continue the one that was interrupted. Returns the finished, stored cycle."""
     start, specs = _begin(context, targets)
-    context.say(LoopEvent("cycle", f"cycle {start.number}: {', '.join(specs[t.baseline_spec_id].label for t in start.targets)}", start))
+    context.say(
+        LoopEvent("cycle", f"cycle {start.number}: {', '.join(specs[t.baseline_spec_id].label for t in start.targets)}", start)
+    )
     for spec in specs.values():
         if spec.warm_up.enabled:
             await context.unload(spec)
@@ -76,8 +78,8 @@ async def run_cycle(context: LoopContext, targets: Sequence[Target]) -> Cycle:
     results = tuple(_decide_target(context, start, plan, target, base, measured) for target in plan.targets)
     context.on_step("decided")
     remedies = check_remedies(context, start, base)
-    feedback = _recommend(context, start, findings)
-    version = enforce_feedback(context, start, feedback, remedies)
+    feedback = _recommend(context, start, findings, remedies)
+    version = enforce_feedback(context, start, feedback)
     context.on_step("enforced")
     return _finish(context, start, results, remedies, feedback, version)
 
@@ -92,7 +94,9 @@ def _begin(context: LoopContext, targets: Sequence[Target]) -> tuple[CycleStart,
     start = CycleStart(
         cycle_id=new_id("cycle"),
         number=next_cycle_number(context.ledger),
-        targets=tuple(CycleTarget(model=t.model, phase=t.phase, baseline_spec_id=s.spec_id) for t, s in zip(targets, specs, strict=True)),
+        targets=tuple(
+            CycleTarget(model=t.model, phase=t.phase, baseline_spec_id=s.spec_id) for t, s in zip(targets, specs, strict=True)
+        ),
         config_version=context.enforcer.load().version if context.enforce else 0,
         at=context.now(),
     )
@@ -128,7 +132,7 @@ def _diagnose(context: LoopContext, start: CycleStart, base: Mapping[str, Evalua
     known = list(context.ledger.read(Finding, {"cycle_id": start.cycle_id}))
     if not known and base:
         keys: dict[Key, str] = {(t.model, t.phase): t.baseline_spec_id for t in start.targets}
-        feedback = context.diagnose(list(base.values()), keys)
+        feedback = context.diagnose(list(base.values()), keys, frozenset())
         known = [f.model_copy(update={"cycle_id": start.cycle_id, "finding_id": new_id("finding")}) for f in feedback.findings]
         context.ledger.append(known)
     for finding in known:
@@ -168,7 +172,11 @@ def _plan(
 
 def _already_judged(context: LoopContext, baseline: Spec) -> set[str]:
     """Candidates that an earlier decision held or rejected against this very baseline: not proposed again."""
-    return {d.candidate_spec_id for d in context.ledger.read(Decision, {"baseline_spec_id": baseline.spec_id}) if d.verdict != "promote"}
+    return {
+        d.candidate_spec_id
+        for d in context.ledger.read(Decision, {"baseline_spec_id": baseline.spec_id})
+        if d.verdict != "promote"
+    }
 
 
 def _decide_target(
@@ -188,9 +196,11 @@ def _decide_target(
             continue
         decision = known.get((spec_id, target.baseline_spec_id))
         if decision is None:
-            decision = context.decide(evaluation, baseline).model_copy(update={"cycle_id": start.cycle_id})
+            decision = context.decide(evaluation, baseline, start.cycle_id)
             context.ledger.append([decision])
-        context.say(LoopEvent("decision", f"{evaluation.model} {evaluation.phase} {evaluation.variant}: {decision.verdict}", decision))
+        context.say(
+            LoopEvent("decision", f"{evaluation.model} {evaluation.phase} {evaluation.variant}: {decision.verdict}", decision)
+        )
         rows.append(_row(plan, evaluation, decision))
     winner = max((r for r in rows if r.verdict == "promote"), key=lambda r: r.improvement or 0.0, default=None)
     if winner is not None:
@@ -243,8 +253,11 @@ def _promote(context: LoopContext, target: CycleTarget, winner: CandidateResult)
     context.say(LoopEvent("promoted", f"{target.model} {target.phase}: {winner.variant} is the new baseline{gain}", record))
 
 
-def _recommend(context: LoopContext, start: CycleStart, findings: Mapping[Key, Sequence[Finding]]) -> Feedback:
-    feedback = context.diagnose(evaluations(context.ledger), baselines(context.ledger))
+def _recommend(
+    context: LoopContext, start: CycleStart, findings: Mapping[Key, Sequence[Finding]], remedies: tuple[RemedyCheck, ...]
+) -> Feedback:
+    withdrawn = withdrawn_types(context, remedies)
+    feedback = context.diagnose(evaluations(context.ledger), baselines(context.ledger), withdrawn)
     seen = tuple(f for group in findings.values() for f in group)
     save_feedback_records(context, start, feedback)
     for recommendation in feedback.recommendations:

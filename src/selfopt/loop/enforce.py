@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from selfopt.home import atomic_write_text
-from selfopt.records import CycleStart, Feedback, Phase, Recommendation, RemedyCheck, Spec
+from selfopt.records import CycleStart, Feedback, Phase, Recommendation, Spec
 
 from .context import LoopContext, LoopEvent
-from .remedies import withdrawn_types
 from .store import baselines, current_baseline, spec_by_id
 
 __all__ = ["enforce_feedback", "promoted_specs", "save_feedback_records"]
-
-CLAIM_TYPES = {"warm_up": "warm_up", "fallback": "phase_gate"}
 
 
 def save_feedback_records(context: LoopContext, start: CycleStart, feedback: Feedback) -> None:
@@ -34,15 +31,12 @@ def promoted_specs(context: LoopContext) -> Mapping[tuple[str, Phase], Spec]:
     return found
 
 
-def enforce_feedback(context: LoopContext, start: CycleStart, feedback: Feedback, remedies: tuple[RemedyCheck, ...]) -> int:
-    """Apply what the feedback recommends, withdrawn remedies left out. Returns the version of the rules then in force."""
+def enforce_feedback(context: LoopContext, start: CycleStart, feedback: Feedback) -> int:
+    """Apply what the feedback recommends. Returns the version of the rules then in force."""
     if not context.enforce:
         context.say(LoopEvent("enforcement", "enforcement is switched off: no rule was changed"))
         return context.enforcer.load().version
-    withdrawn = withdrawn_types(context, remedies)
-    blocked = {(CLAIM_TYPES[claim], model, phase) for claim, model, phase in withdrawn if claim in CLAIM_TYPES}
-    kept = tuple(r for r in feedback.recommendations if (r.type, r.model, r.phase) not in blocked)
-    rules = context.make_rules(feedback.model_copy(update={"recommendations": kept}), promoted_specs(context))
+    rules = context.make_rules(feedback, promoted_specs(context))
     before = context.enforcer.load()
     config = context.enforcer.apply(rules, event="loop", reason=f"cycle {start.number}")
     if config.version == before.version:

@@ -35,10 +35,13 @@ def check_remedies(context: LoopContext, start: CycleStart, base: Mapping[str, E
     return tuple(checks)
 
 
-def withdrawn_types(context: LoopContext, remedies: tuple[RemedyCheck, ...]) -> set[tuple[str, str, str]]:
-    """(claim, model, phase) of every remedy ever withdrawn: not enforced again by the loop, only by hand."""
+def withdrawn_types(context: LoopContext, remedies: tuple[RemedyCheck, ...] = ()) -> frozenset[tuple[str, str, str]]:
+    """(model, phase, recommendation type) of warm-ups that were withdrawn: not recommended again, only set by hand.
+
+    A withdrawn variant is a baseline taken back; a withdrawn fallback is chosen anew from the measurements each time.
+    """
     past = [check for cycle in finished_cycles(context.ledger) for check in cycle.remedies]
-    return {(c.claim, c.model, c.phase) for c in [*past, *remedies] if c.withdrawn}
+    return frozenset((c.model, c.phase, "warm_up") for c in [*past, *remedies] if c.withdrawn and c.claim == "warm_up")
 
 
 def _variant(context: LoopContext, rule: Rule, now: Evaluation) -> RemedyCheck | None:
@@ -84,7 +87,9 @@ def _warm_up(context: LoopContext, rule: Rule, now: Evaluation) -> RemedyCheck |
     gained = now.metrics.accuracy > cold.metrics.accuracy and now.variant == cold.variant
     faster = before is not None and after is not None and after <= FIRST_CALL_SHARE * before
     recommendation = next((r for r in rule.recommendation_ids), rule.rule_id)
-    detail = f"first call {before:.0f} -> {after:.0f} ms" if before is not None and after is not None else "first call not measured"
+    detail = (
+        f"first call {before:.0f} -> {after:.0f} ms" if before is not None and after is not None else "first call not measured"
+    )
     if gained:
         detail += f", accuracy {cold.metrics.accuracy:.0%} -> {now.metrics.accuracy:.0%}"
     return RemedyCheck(
@@ -114,7 +119,8 @@ def _fallback(context: LoopContext, rule: Rule, now: Evaluation) -> RemedyCheck 
     serving = current_baseline(context.ledger, rule.fallback, rule.phase)
     where = {"model": rule.fallback, "phase": rule.phase}
     newest = next(
-        (e for e in context.ledger.read(Evaluation, where, newest_first=True) if serving is None or e.spec_id == serving.spec_id), None
+        (e for e in context.ledger.read(Evaluation, where, newest_first=True) if serving is None or e.spec_id == serving.spec_id),
+        None,
     )
     if newest is None:
         return None

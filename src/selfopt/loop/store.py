@@ -24,7 +24,9 @@ def spec_by_id(ledger: Ledger, spec_id: str) -> Spec:
     """The spec of an id that some record names. CorruptError when the ledger does not have it."""
     for spec in ledger.read(Spec, {"id": spec_id}, limit=1):
         return spec
-    raise CorruptError(f"the ledger names spec {spec_id} but does not hold it; restore the ledger from a copy or start a new home")
+    raise CorruptError(
+        f"the ledger names spec {spec_id} but does not hold it; restore the ledger from a copy or start a new home"
+    )
 
 
 def current_baseline(ledger: Ledger, model: str, phase: Phase) -> Baseline | None:
