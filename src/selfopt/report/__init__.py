@@ -1,1 +1,42 @@
-"""report."""
+"""What people read: Markdown reports, machine-readable results, terminal tables. Reads records, decides nothing."""
+
+from .escape import safe_markdown, safe_terminal, safe_text
+from .gather import ReportData, WarmUpPair, find_warm_up_pair, gather
+from .learnings import render_learnings
+from .results import cycle_results, history, warm_up_results
+from .summary import render_report
+from .terminal import (
+    BeforeAfter,
+    before_after_table,
+    decision_panel,
+    evaluation_table,
+    findings_list,
+    outcome_letters,
+    outcome_table,
+    to_text,
+)
+from .write import write_reports
+
+__all__ = [
+    "BeforeAfter",
+    "ReportData",
+    "WarmUpPair",
+    "before_after_table",
+    "cycle_results",
+    "decision_panel",
+    "evaluation_table",
+    "find_warm_up_pair",
+    "findings_list",
+    "gather",
+    "history",
+    "outcome_letters",
+    "outcome_table",
+    "render_learnings",
+    "render_report",
+    "safe_markdown",
+    "safe_terminal",
+    "safe_text",
+    "to_text",
+    "warm_up_results",
+    "write_reports",
+]

@@ -1,0 +1,60 @@
+"""Text of unknown origin (model output, suite text, names, error bodies) made harmless where people read it."""
+
+from __future__ import annotations
+
+import re
+
+from rich.text import Text
+
+from selfopt.home import escape_control
+
+__all__ = ["code", "safe_markdown", "safe_terminal", "safe_text"]
+
+_TERMINAL_MAX = 2_000
+_MARKDOWN_MAX = 400
+_CODE = re.compile(r"[A-Za-z0-9_./:+@-]{1,200}")
+
+# Entities instead of backslashes: they hold in Markdown, in HTML, and in HTML within Markdown.
+_ENTITIES = {
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
+    "`": "&#96;",
+    "*": "&#42;",
+    "_": "&#95;",
+    "[": "&#91;",
+    "]": "&#93;",
+    "|": "&#124;",
+    "~": "&#126;",
+    "\\": "&#92;",
+    "@": "&#64;",
+    "$": "&#36;",
+}
+_TABLE = str.maketrans(_ENTITIES)
+_LINE_STARTS = "#-+=:!0123456789"
+_LINKS = re.compile(r"://|www\.", re.IGNORECASE)
+
+
+def safe_terminal(text: str, *, limit: int | None = _TERMINAL_MAX) -> str:
+    r"""One line; control, escape, bidirectional and zero-width characters are written as `\x1b` or `\u202e`. At most
+    `limit` characters of the text. Not to be printed through rich's markup: use `safe_text` there."""
+    return escape_control(text, limit)
+
+
+def safe_text(text: str, style: str = "", *, limit: int | None = _TERMINAL_MAX) -> Text:
+    """`safe_terminal` as a rich Text, in which `[bold]` is no markup."""
+    return Text(safe_terminal(text, limit=limit), style=style)
+
+
+def safe_markdown(text: str, *, limit: int | None = _MARKDOWN_MAX) -> str:
+    """One line that Markdown and HTML show as it is: no markup, no tags, no links, no mentions, no table cells."""
+    shown = safe_terminal(text, limit=limit).strip().translate(_TABLE)
+    shown = _LINKS.sub(lambda hit: hit.group().replace("/", "&#47;").replace(".", "&#46;"), shown)
+    if shown and shown[0] in _LINE_STARTS:
+        shown = f"&#{ord(shown[0])};{shown[1:]}"
+    return shown
+
+
+def code(text: str) -> str:
+    """A name or an id as inline code in Markdown; whatever is no plain name is escaped instead."""
+    return f"`{text}`" if _CODE.fullmatch(text) else safe_markdown(text)

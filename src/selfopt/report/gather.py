@@ -1,0 +1,96 @@
+"""What a report is made of, read once from the ledger and the rules in force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from selfopt.records import (
+    AuditRecord,
+    Baseline,
+    Cycle,
+    Decision,
+    Evaluation,
+    Finding,
+    Ledger,
+    Phase,
+    Purpose,
+    Recommendation,
+    RoutingConfig,
+    Run,
+)
+
+__all__ = ["ReportData", "WarmUpPair", "find_warm_up_pair", "gather"]
+
+
+@dataclass(frozen=True, slots=True)
+class WarmUpPair:
+    """The same measurement without and with warm-up. interleaved: both arms of one validation, the cold one forced."""
+
+    cold: Evaluation
+    warm: Evaluation
+    interleaved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReportData:
+    """Facts only; everything in the order it was recorded. baselines: the newest of each model and phase."""
+
+    cycles: tuple[Cycle, ...] = ()
+    evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
+    baselines: tuple[Baseline, ...] = ()
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    recommendations: tuple[Recommendation, ...] = ()
+    warm_up: WarmUpPair | None = None
+    config: RoutingConfig | None = None
+    audit: tuple[AuditRecord, ...] = ()
+
+    def newest(self, model: str, phase: Phase, spec_id: str | None = None) -> Evaluation | None:
+        """The newest evaluation of a model in a phase, of one spec where it is given."""
+        hits = (e for e in self.evaluations.values() if (e.model, e.phase) == (model, phase) and spec_id in (None, e.spec_id))
+        return max(hits, key=lambda e: e.at, default=None)
+
+
+def gather(ledger: Ledger, config: RoutingConfig | None = None, audit: Iterable[AuditRecord] = ()) -> ReportData:
+    """Read what the reports need. CorruptError when the ledger is damaged."""
+    newest: dict[tuple[str, str], Baseline] = {}
+    for record in ledger.read(Baseline):
+        newest[record.model, record.phase] = record
+    evaluations = {e.evaluation_id: e for e in ledger.read(Evaluation)}
+    return ReportData(
+        cycles=tuple(sorted(ledger.read(Cycle), key=lambda c: c.number)),
+        evaluations=evaluations,
+        baselines=tuple(newest[key] for key in sorted(newest)),
+        decisions={d.decision_id: d for d in ledger.read(Decision)},
+        findings=tuple(ledger.read(Finding)),
+        recommendations=tuple(ledger.read(Recommendation)),
+        warm_up=find_warm_up_pair(ledger, evaluations.values()),
+        config=config,
+        audit=tuple(audit),
+    )
+
+
+def find_warm_up_pair(ledger: Ledger, evaluations: Iterable[Evaluation] | None = None) -> WarmUpPair | None:
+    """The newest warm-up validation: two evaluations of equal model, phase, suite, split and variant, one without and one
+    with warm-up. Arms measured as such come before two separate supervisions. None when there is no such pair."""
+    purposes: dict[str, Purpose] = {run.run_id: run.purpose for run in ledger.read(Run)}
+    arms: dict[bool, list[Evaluation]] = {True: [], False: []}
+    for evaluation in ledger.read(Evaluation) if evaluations is None else evaluations:
+        arms[_is_arm(evaluation, purposes)].append(evaluation)
+    return _newest_pair(arms[True], interleaved=True) or _newest_pair(arms[False], interleaved=False)
+
+
+def _is_arm(evaluation: Evaluation, purposes: Mapping[str, Purpose]) -> bool:
+    found = {purposes.get(run_id) for run_id in evaluation.run_ids}
+    return bool(found) and found <= {"warm_up_cold", "warm_up_warm"}
+
+
+def _newest_pair(evaluations: list[Evaluation], *, interleaved: bool) -> WarmUpPair | None:
+    cold: dict[tuple[str, ...], Evaluation] = {}
+    warm: dict[tuple[str, ...], Evaluation] = {}
+    for e in sorted(evaluations, key=lambda e: e.at):
+        side = warm if e.warm_up else cold
+        side[e.model, e.phase, e.suite_hash, e.split, e.variant] = e
+    pairs = [WarmUpPair(cold[key], warm[key], interleaved) for key in warm if key in cold]
+    return max(pairs, key=lambda p: (max(p.cold.at, p.warm.at), p.warm.model, p.warm.variant), default=None)

@@ -1,0 +1,182 @@
+"""META_LEARNINGS.md: what was learnt, each with a status that the measurements carry and the decision in force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from selfopt.records import AuditRecord, Cycle, CycleTargetResult, Ledger, RoutingConfig, Rule
+
+from .escape import code, safe_markdown
+from .figures import arrow, milliseconds, share, signed
+from .gather import ReportData, WarmUpPair, gather
+from .markdown import Evidence, bullets, measured
+from .summary import RUN_ENFORCE, RUN_LOOP, RUN_WARM_UP
+
+__all__ = ["learnings_text", "render_learnings"]
+
+NOT_YET = "Not measured yet"
+FASTER = 0.7
+"""A first call of at most this share of the cold one counts as a latency that warm-up removed."""
+
+
+def render_learnings(ledger: Ledger, config: RoutingConfig | None = None, audit: Iterable[AuditRecord] = ()) -> str:
+    """The learnings as Markdown, from the ledger, the rules in force and the audit trail. Same input, same text."""
+    return learnings_text(gather(ledger, config, audit))
+
+
+def learnings_text(data: ReportData) -> str:
+    """The learnings of facts that were gathered before."""
+    evidence = Evidence()
+    lines = ["# Meta Learnings", ""]
+    lines += _warm_up(data, evidence)
+    lines += _extended(data, evidence)
+    lines += _enforcement(data)
+    for cycle in data.cycles:
+        lines += _cycle(data, evidence, cycle)
+    lines += _priorities(data)
+    return "\n".join([*lines, *evidence.lines()]).rstrip() + "\n"
+
+
+def _section(title: str, word: str, status: str, decision: str, body: Iterable[str] = ()) -> list[str]:
+    """A section whose heading carries the word that sums it up."""
+    head = f"## {title}: {word}" if word else f"## {title}"
+    told = list(body)
+    return [head, "", f"**Status:** {status}", "", f"**Decision:** {decision}", "", *told, *([""] if told else [])]
+
+
+# Warm-up
+
+
+def _warm_up(data: ReportData, evidence: Evidence) -> list[str]:
+    title, rules = "Warm-Up Effectiveness", [r for r in (data.config.rules if data.config else ()) if r.warm_up]
+    names = ", ".join(f"{code(r.model)} {r.phase}" for r in rules)
+    in_force = f"warm-up is in force for {names}" if rules else "warm-up is not in force in any rule"
+    if data.warm_up is None:
+        return _section(title, NOT_YET, f"{NOT_YET}: {RUN_WARM_UP}.", f"None from a measurement; {in_force}.")
+    cold, warm = data.warm_up.cold, data.warm_up.warm
+    word, why = _warm_up_word(data.warm_up)
+    where = f"{code(warm.model)} {warm.phase}, {code(warm.variant)}, {evidence.ref(cold, warm)}"
+    included = any((r.model, r.phase) == (warm.model, warm.phase) for r in rules)
+    decision = "Include warm-up in the baseline" if included else "Warm-up is not part of the baseline of this model and phase"
+    rows = [(a.letters, b.letters) for a in cold.rows for b in warm.rows if a.prompt_id == b.prompt_id and a.letters != b.letters]
+    body = [
+        f"- Accuracy {arrow(share(cold.metrics.accuracy), share(warm.metrics.accuracy))} "
+        f"({signed(warm.metrics.accuracy - cold.metrics.accuracy)}), variance "
+        f"{arrow(f'{cold.metrics.variance:.4f}', f'{warm.metrics.variance:.4f}')}",
+        f"- First call {arrow(milliseconds(cold.metrics.first_call_ms), milliseconds(warm.metrics.first_call_ms))}",
+        *(f"- {count} of {len(cold.rows)} rows: {arrow(code(a), code(b))}" for (a, b), count in _counted(rows)),
+    ]
+    return _section(title, word, f"{word}: {why} ({where}).", f"{decision}; {in_force}.", body)
+
+
+def _warm_up_word(pair: WarmUpPair) -> tuple[str, str]:
+    cold, warm = pair.cold.metrics, pair.warm.metrics
+    if warm.accuracy > cold.accuracy:
+        return "Confirmed", f"accuracy improved by {signed(warm.accuracy - cold.accuracy)}"
+    if warm.accuracy < cold.accuracy:
+        return "Not confirmed", f"accuracy fell by {signed(warm.accuracy - cold.accuracy)}"
+    if cold.first_call_ms and warm.first_call_ms is not None and warm.first_call_ms <= FASTER * cold.first_call_ms:
+        return "Confirmed", "for latency; the accuracy is the same either way"
+    return "Not confirmed", "neither accuracy nor the first call's latency changed enough to speak of"
+
+
+def _counted(rows: list[tuple[str, str]]) -> list[tuple[tuple[str, str], int]]:
+    return [(pair, rows.count(pair)) for pair in sorted(set(rows))]
+
+
+# Extended suite
+
+
+def _extended(data: ReportData, evidence: Evidence) -> list[str]:
+    title = "Extended Suite Routing"
+    measured_models = sorted({e.model for e in data.evaluations.values() if e.phase == "extended"})
+    rules = [r for r in (data.config.rules if data.config else ()) if r.phase == "extended"]
+    if not measured_models and not rules:
+        fix = "run `selfopt supervise MODEL extended`"
+        return _section(title, NOT_YET, f"{NOT_YET}: {fix}.", "None: no rule for the extended phase.")
+    closed = [r for r in rules if not r.allow]
+    word = "Enforced" if closed else "Open"
+    status = "models that may not serve the extended phase are diverted or refused" if closed else "no model is disallowed"
+    decision = "; ".join(_routed(r) for r in rules) or "none yet"
+    body = [f"- {code(m)}: {measured(e)} ({evidence.ref(e)})" for m in measured_models if (e := data.newest(m, "extended"))]
+    return _section(title, word, f"{word}: {status}.", f"{decision}.", body)
+
+
+def _routed(rule: Rule) -> str:
+    if rule.allow:
+        return f"{code(rule.model)} is allowed"
+    return f"{code(rule.model)} is " + (f"served by {code(rule.fallback)}" if rule.fallback else "refused, no fallback passes")
+
+
+# Routing enforcement
+
+
+def _enforcement(data: ReportData) -> list[str]:
+    title = "Routing Enforcement"
+    if data.config is None or data.config.version == 0:
+        return _section(title, "Not in force yet", f"Not in force yet: {RUN_ENFORCE}.", "None.")
+    config = data.config
+    count = f"{len(config.rules)} rule" + ("" if len(config.rules) == 1 else "s")
+    status = f"Operational: version {config.version} with {count}, {len(data.audit)} records in the audit trail."
+    untraced = [rule for rule in config.rules if not rule.evidence and rule.source in ("recommendation", "promotion")]
+    decision = "Rules are applied from recommendations and promotions"
+    decision += "; each names its evidence." if not untraced else f"; {len(untraced)} name no evidence."
+    body = [
+        f"- {code(rule.rule_id)}: {code(rule.model)} {rule.phase} {'allowed' if rule.allow else 'disallowed'}"
+        f"{', warm-up' if rule.warm_up else ''} ({rule.source}, since version {rule.since_version}): "
+        f"{safe_markdown(rule.reason) or 'no reason recorded'}"
+        for rule in config.rules
+    ]
+    return _section(title, "Operational", status, decision, body)
+
+
+# Cycles
+
+
+def _cycle(data: ReportData, evidence: Evidence, cycle: Cycle) -> list[str]:
+    won = [t for t in cycle.targets if t.winner_spec_id is not None]
+    tested = sum(len(t.candidates) for t in cycle.targets)
+    status = f"Complete: {tested} candidates tested on {len(cycle.targets)} models and phases, {cycle.trials} trials."
+    decision = "; ".join(f"promote {code(t.winner_variant or '')} for {code(t.model)} {t.phase}" for t in won)
+    body = [_target(data, evidence, t) for t in cycle.targets]
+    for check in cycle.remedies:
+        word = {True: "helped", False: "did not help", None: "not decided"}[check.helped]
+        body.append(
+            f"- Remedy {safe_markdown(check.claim)} for {code(check.model)} {check.phase}: {word}"
+            f"{', withdrawn' if check.withdrawn else ''} ({safe_markdown(check.detail) or 'no detail'})"
+        )
+    return _section(f"Cycle {cycle.number} Results", "", status, (decision or "hold: every baseline stays") + ".", body)
+
+
+def _target(data: ReportData, evidence: Evidence, target: CycleTargetResult) -> str:
+    baseline = data.evaluations.get(target.baseline_evaluation_id or "")
+    winner = next((c for c in target.candidates if c.spec_id == target.winner_spec_id), None)
+    tested = ", ".join(f"{code(c.variant)} {share(c.accuracy)} ({c.verdict})" for c in target.candidates) or "none"
+    after = data.evaluations.get((winner.evaluation_id if winner else None) or "")
+    won = f"winner {code(winner.variant)}, improvement {signed(target.improvement)}" if winner else "no winner"
+    return (
+        f"- {code(target.model)} {target.phase}: baseline {code(target.baseline_variant)} {share(target.baseline_accuracy)}; "
+        f"candidates: {tested}; {won} ({evidence.ref(baseline, after)})"
+    )
+
+
+def _priorities(data: ReportData) -> list[str]:
+    title = "Next iteration priorities"
+    if not data.cycles:
+        return _section(title, "", f"{NOT_YET}: {RUN_LOOP}.", "Close the first cycle.")
+    last = data.cycles[-1]
+    open_targets = [t for t in last.targets if t.winner_spec_id is None]
+    items = [f"{code(t.model)} {t.phase}: find a candidate that beats {share(t.baseline_accuracy)}" for t in open_targets]
+    items += [
+        f"{code(f.model)} {f.phase}: {f.type}: {safe_markdown(f.summary)}" for f in data.findings if f.finding_id in last.findings
+    ]
+    items += [
+        f"replace the withdrawn {safe_markdown(r.claim)} for {code(r.model)} {r.phase}" for r in last.remedies if r.withdrawn
+    ]
+    status = f"{len(items)} open after cycle {last.number}."
+    decision = (
+        "Measure the promoted baselines again in the next cycle."
+        if len(open_targets) < len(last.targets)
+        else "Try other candidates."
+    )
+    return _section(title, "", status, decision, bullets(list(dict.fromkeys(items)), "- nothing open"))

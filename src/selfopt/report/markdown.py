@@ -1,0 +1,67 @@
+"""Building blocks of the Markdown reports: tables, and the list of evidence that figures point to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from selfopt.records import Evaluation
+
+from .escape import code
+from .figures import NOT_MEASURED, runs, share
+
+__all__ = ["Evidence", "bullets", "measured", "table"]
+
+
+class Evidence:
+    """Numbers the evaluations that a report speaks of, in the order in which it does, and lists them with their runs."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Evaluation] = {}
+
+    def ref(self, *evaluations: Evaluation | None) -> str:
+        """Such as `E1, E2`; a dash for none."""
+        numbers = []
+        for evaluation in evaluations:
+            if evaluation is not None:
+                self._known.setdefault(evaluation.evaluation_id, evaluation)
+                numbers.append(f"E{list(self._known).index(evaluation.evaluation_id) + 1}")
+        return ", ".join(dict.fromkeys(numbers)) or "-"
+
+    def lines(self) -> list[str]:
+        """The section that says where each figure comes from."""
+        if not self._known:
+            return []
+        rows = [
+            [
+                f"E{number}",
+                code(e.evaluation_id),
+                f"{code(e.model)} {e.phase}, {code(e.variant)}, suite {code(e.suite)}"
+                + (" (this suite only)" if e.scope == "whole" else ""),
+                runs(e),
+                " ".join(code(run_id) for run_id in e.run_ids),
+            ]
+            for number, e in enumerate(self._known.values(), 1)
+        ]
+        return ["## Evidence", "", *table(["", "evaluation", "of", "measured", "runs"], rows), ""]
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a Markdown table. Cells must be escaped already."""
+    return [_row(heads), _row(["---"] * len(heads)), *(_row(row) for row in rows)]
+
+
+def bullets(items: Sequence[str], none: str) -> list[str]:
+    """A list, or the sentence that says there is nothing."""
+    return [f"- {item}" for item in items] or [none]
+
+
+def measured(evaluation: Evaluation | None) -> str:
+    """Accuracy beside what policies that look at nothing would get."""
+    if evaluation is None:
+        return NOT_MEASURED
+    m = evaluation.metrics
+    return f"{share(m.accuracy)} (silent {share(m.silent.accuracy)}, always calling {share(m.always_calling.accuracy)})"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

@@ -1,0 +1,252 @@
+"""SELF_OPTIMIZING_REPORT.md: what was improved, what warm-up and fallbacks did, the baselines in force, what is next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from selfopt.records import (
+    AuditRecord,
+    Cycle,
+    CycleTargetResult,
+    Decision,
+    Evaluation,
+    Finding,
+    Ledger,
+    Recommendation,
+    RoutingConfig,
+    Rule,
+)
+
+from .escape import code, safe_markdown
+from .figures import NOT_MEASURED, arrow, milliseconds, share, signed
+from .gather import ReportData, gather
+from .markdown import Evidence, bullets, measured, table
+
+__all__ = ["render_report", "report_text"]
+
+RUN_LOOP = "run `selfopt loop --cycles 1`"
+RUN_WARM_UP = "run `selfopt supervise MODEL PHASE` once with `--no-warmup` and once with `--enable-warmup`"
+RUN_ENFORCE = "run `selfopt feedback`, then `selfopt enforce`"
+
+
+def render_report(ledger: Ledger, config: RoutingConfig | None = None, audit: Iterable[AuditRecord] = ()) -> str:
+    """The report as Markdown, from the ledger, the rules in force and the audit trail. Same input, same text."""
+    return report_text(gather(ledger, config, audit))
+
+
+def report_text(data: ReportData) -> str:
+    """The report of facts that were gathered before."""
+    evidence = Evidence()
+    lines = ["# Self-Optimizing Report", "", _as_of(data), ""]
+    for title, body in (
+        ("Improvements made", _improvements(data, evidence)),
+        ("Warm-up impact", _warm_up(data, evidence)),
+        ("Fallback impact", _fallbacks(data, evidence)),
+        ("New baseline", _baselines(data, evidence)),
+        ("Next steps", _next_steps(data)),
+    ):
+        lines += [f"## {title}", "", *body, ""]
+    return "\n".join([*lines, *evidence.lines()]).rstrip() + "\n"
+
+
+def _as_of(data: ReportData) -> str:
+    if not data.cycles:
+        return f"No cycle has been finished yet: {RUN_LOOP}."
+    last = data.cycles[-1]
+    count = f"{len(data.cycles)} cycle" + ("" if len(data.cycles) == 1 else "s")
+    version = "no rules in force" if data.config is None else f"rules version {data.config.version}"
+    return f"As of {safe_markdown(last.ended_at)}: {count}, {sum(c.trials for c in data.cycles)} trials, {version}."
+
+
+# Improvements made
+
+
+def _improvements(data: ReportData, evidence: Evidence) -> list[str]:
+    if not data.cycles:
+        return [f"Not measured yet: {RUN_LOOP}."]
+    rows = [_promoted(data, evidence, c, t) for c in data.cycles for t in c.targets if t.winner_spec_id is not None]
+    lines = ["No candidate has been promoted yet."]
+    if rows:
+        heads = ["cycle", "model and phase", "change", "accuracy", "gain", "call accuracy", "restraint", "p50", "evidence"]
+        lines = table(heads, rows)
+    held = [_held(data, c, t) for c in data.cycles for t in c.targets if t.winner_spec_id is None and t.candidates]
+    return lines + (["", "Not promoted:", "", *bullets(held, "")] if held else [])
+
+
+def _promoted(data: ReportData, evidence: Evidence, cycle: Cycle, target: CycleTargetResult) -> list[str]:
+    candidate = next((c for c in target.candidates if c.spec_id == target.winner_spec_id), None)
+    before = data.evaluations.get(target.baseline_evaluation_id or "")
+    after = data.evaluations.get((candidate.evaluation_id if candidate else None) or "")
+    pairs = [
+        arrow(share(b), share(a))
+        for b, a in (
+            (target.baseline_accuracy, candidate.accuracy if candidate else None),
+            (before.metrics.call_accuracy if before else None, candidate.call_accuracy if candidate else None),
+            (before.metrics.restraint if before else None, candidate.restraint if candidate else None),
+        )
+    ]
+    p50 = arrow(*(milliseconds(e.metrics.p50_ms if e else None) for e in (before, after)))
+    change = arrow(code(target.baseline_variant), code(target.winner_variant or ""))
+    if candidate is not None:
+        change += f" ({safe_markdown(candidate.changed)})"
+    name = f"{code(target.model)} {target.phase}"
+    return [str(cycle.number), name, change, pairs[0], signed(target.improvement), *pairs[1:], p50, evidence.ref(before, after)]
+
+
+def _held(data: ReportData, cycle: Cycle, target: CycleTargetResult) -> str:
+    best = max(target.candidates, key=lambda c: -1.0 if c.accuracy is None else c.accuracy)
+    decision = data.decisions.get(best.decision_id)
+    why = _failed_gates(decision) if decision else ", ".join(code(r) for r in best.reason_codes)
+    return (
+        f"cycle {cycle.number}, {code(target.model)} {target.phase}: best candidate {code(best.variant)} "
+        f"(accuracy {share(best.accuracy)}, baseline {share(target.baseline_accuracy)}): {best.verdict}, {why or 'no reason recorded'}"
+    )
+
+
+def _failed_gates(decision: Decision) -> str:
+    failed = [g for g in decision.gates if g.binding and g.passed is not True]
+    return "; ".join(
+        f"{code(g.name)} saw {_value(g.observed)}, needs {_value(g.threshold)} ({code(g.reason_code)})" for g in failed
+    )
+
+
+def _value(value: float | str | None) -> str:
+    if value is None:
+        return "no data"
+    return safe_markdown(value) if isinstance(value, str) else f"{value:.4g}"
+
+
+# Warm-up impact
+
+
+def _warm_up(data: ReportData, evidence: Evidence) -> list[str]:
+    lines = [f"Not measured yet: {RUN_WARM_UP}."] if data.warm_up is None else _pair(data, evidence)
+    checks = [(c.number, r) for c in data.cycles for r in c.remedies if r.claim == "warm_up"]
+    for number, check in checks:
+        outcome = {True: "helped", False: "did not help", None: "not decided"}[check.helped]
+        withdrawn = ", withdrawn" if check.withdrawn else ""
+        detail = f" ({safe_markdown(check.detail)})" if check.detail else ""
+        lines += ["", f"Cycle {number}, {code(check.model)} {check.phase}: the enforced warm-up {outcome}{withdrawn}{detail}."]
+    return lines
+
+
+def _pair(data: ReportData, evidence: Evidence) -> list[str]:
+    if data.warm_up is None:
+        return []
+    cold, warm = data.warm_up.cold, data.warm_up.warm
+    how = (
+        "both arms interleaved, the model unloaded before each cold run"
+        if data.warm_up.interleaved
+        else "two separate measurements"
+    )
+    rows = [
+        ["accuracy", share(cold.metrics.accuracy), share(warm.metrics.accuracy)],
+        ["variance between runs", f"{cold.metrics.variance:.4f}", f"{warm.metrics.variance:.4f}"],
+        ["first call", milliseconds(cold.metrics.first_call_ms), milliseconds(warm.metrics.first_call_ms)],
+        ["p50", milliseconds(cold.metrics.p50_ms), milliseconds(warm.metrics.p50_ms)],
+    ]
+    intro = (
+        f"{code(warm.model)} {warm.phase}, variant {code(warm.variant)} ({how}; {evidence.ref(cold)} and {evidence.ref(warm)}):"
+    )
+    lines = [intro, "", *table(["", "without warm-up", "with warm-up"], rows)]
+    after = {row.prompt_id: row.letters for row in warm.rows}
+    changed = [row for row in cold.rows if row.prompt_id in after and after[row.prompt_id] != row.letters]
+    if changed:
+        pairs = [[safe_markdown(r.prompt_id), code(r.letters), code(after[r.prompt_id])] for r in changed]
+        lines += ["", "Rows that changed:", "", *table(["prompt", "without", "with"], pairs)]
+    return lines
+
+
+# Fallback impact
+
+
+def _fallbacks(data: ReportData, evidence: Evidence) -> list[str]:
+    rules = [rule for rule in (data.config.rules if data.config else ()) if not rule.allow]
+    if not rules:
+        started = (
+            f"No rules are in force: {RUN_ENFORCE}." if data.config is None else "No model is disallowed by the rules in force."
+        )
+        return [started, *_diverted(data)]
+    rows = [_fallback_row(data, evidence, rule) for rule in rules]
+    return [*table(["model and phase", "served by", "alone", "fallback", "why", "evidence"], rows), *_diverted(data)]
+
+
+def _fallback_row(data: ReportData, evidence: Evidence, rule: Rule) -> list[str]:
+    own = data.newest(rule.model, rule.phase)
+    other = _serving(data, rule)
+    return [
+        f"{code(rule.model)} {rule.phase}",
+        code(rule.fallback) if rule.fallback else "nobody: refused",
+        measured(own),
+        measured(other) if rule.fallback else "-",
+        safe_markdown(rule.reason) or "no reason recorded",
+        evidence.ref(own, other),
+    ]
+
+
+def _serving(data: ReportData, rule: Rule) -> Evaluation | None:
+    if rule.fallback is None or data.config is None:
+        return None
+    serving = data.config.rule_for(rule.fallback, rule.phase)
+    spec_id = serving.spec_id if serving else None
+    return data.newest(rule.fallback, rule.phase, spec_id) or data.newest(rule.fallback, rule.phase)
+
+
+def _diverted(data: ReportData) -> list[str]:
+    counts = Counter(record.event for record in data.audit)
+    if not counts:
+        return []
+    listed = ", ".join(f"{safe_markdown(event)} {count}" for event, count in sorted(counts.items()))
+    return ["", f"Audit trail by event: {listed}."]
+
+
+# New baseline
+
+
+def _baselines(data: ReportData, evidence: Evidence) -> list[str]:
+    if not data.baselines:
+        return [f"None yet: {RUN_LOOP}."]
+    rows = []
+    for baseline in data.baselines:
+        evaluation = data.newest(baseline.model, baseline.phase, baseline.spec_id)
+        name = f"{code(baseline.model)} {baseline.phase}"
+        variant = code(evaluation.variant) if evaluation else NOT_MEASURED
+        warm_up = NOT_MEASURED if evaluation is None else "yes" if evaluation.warm_up else "no"
+        rows.append(
+            [name, variant, warm_up, measured(evaluation), baseline.source, code(baseline.spec_id), evidence.ref(evaluation)]
+        )
+    return table(["model and phase", "variant", "warm-up", "accuracy", "by", "spec", "evidence"], rows)
+
+
+# Next steps
+
+
+def _next_steps(data: ReportData) -> list[str]:
+    if not data.cycles:
+        return [f"- {RUN_LOOP}"]
+    last = data.cycles[-1]
+    steps = [_recommended(r) for r in data.recommendations if r.id in last.recommendations]
+    steps += [_found(f) for f in data.findings if f.finding_id in last.findings]
+    steps += [
+        f"{code(t.model)} {t.phase}: nothing beat {code(t.baseline_variant)}; try other candidates (`selfopt loop --candidates FILE`)"
+        for t in last.targets
+        if t.winner_spec_id is None and t.candidates
+    ]
+    steps += [f"verify the {_name(t)} promoted last: {RUN_LOOP}" for t in last.targets if t.winner_spec_id is not None]
+    return bullets(
+        list(dict.fromkeys(steps)), "Nothing was found that needs attention; measure again when models or suites change."
+    )
+
+
+def _name(target: CycleTargetResult) -> str:
+    return f"{code(target.winner_variant or '')} for {code(target.model)} {target.phase}"
+
+
+def _recommended(item: Recommendation) -> str:
+    fallback = f", fallback {code(item.fallback)}" if item.fallback else ""
+    return f"{code(item.model)} {item.phase}: {item.action}{fallback}: {safe_markdown(item.reason)} ({code(item.id)})"
+
+
+def _found(item: Finding) -> str:
+    return f"{code(item.model)} {item.phase}: {item.type}: {safe_markdown(item.summary)} ({code(item.finding_id)})"

@@ -1,0 +1,295 @@
+"""What the command line shows: tables and panels for rich. Letters and words carry the meaning, colour only repeats it.
+
+Colours are blue and orange, which colour-blind readers tell apart, and everything reads the same without any.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import StringIO
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from selfopt.records import Decision, Evaluation, Finding, GateResult, Outcome, OutcomeRow
+
+from .escape import safe_terminal, safe_text
+from .figures import NOT_MEASURED, arrow, milliseconds, runs, share, signed
+
+__all__ = [
+    "BeforeAfter",
+    "before_after_table",
+    "decision_panel",
+    "evaluation_table",
+    "findings_list",
+    "outcome_letters",
+    "outcome_table",
+    "to_text",
+]
+
+PASS_STYLE = "bold blue"
+FAIL_STYLE = "bold dark_orange"
+FAULT_STYLE = "bold reverse dark_orange"
+_VERDICT_STYLE = {"promote": PASS_STYLE, "hold": "bold", "reject": FAIL_STYLE}
+_VERDICT_WORDS = {
+    "promote": "replaces the baseline",
+    "hold": "the baseline stays; there is no sufficient reason to change it",
+    "reject": "the baseline stays; a gate says no",
+}
+_WORDS = {
+    Outcome.WRONG: "wrong tool call",
+    Outcome.UNCALLED_FOR: "called uncalled for",
+    Outcome.MISSED: "missed call",
+    Outcome.UNPARSED: "unread format",
+    Outcome.TRUNCATED: "truncated",
+    Outcome.TIMEOUT: "timed out",
+    Outcome.LOADING: "still loading",
+    Outcome.ERROR: "error",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BeforeAfter:
+    """One column of the closing table. trials: spent on this model and phase; look_next: what to do now, one sentence."""
+
+    before: Evaluation | None
+    after: Evaluation | None
+    trials: int
+    look_next: str = ""
+    label: str = ""
+
+    @property
+    def title(self) -> str:
+        """The label, or model and phase of what was measured."""
+        known = self.after or self.before
+        return self.label or (f"{known.model} {known.phase}" if known else NOT_MEASURED)
+
+
+def outcome_letters(row: OutcomeRow) -> Text:
+    """Such as `FFPPPPP`: failures of the model in orange, faults of infrastructure or harness reversed as well."""
+    text = Text()
+    for outcome in row.outcomes:
+        model = outcome.says_something_about_the_model
+        text.append(outcome.letter, PASS_STYLE if outcome is Outcome.PASS else FAIL_STYLE if model else FAULT_STYLE)
+    return text
+
+
+def outcome_table(evaluations: Sequence[Evaluation]) -> Table:
+    """One line per prompt: its row of outcomes in each evaluation, and in words what went wrong."""
+    single = len(evaluations) == 1
+    table = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, title="Outcomes (P pass, F fail, runs left to right)", title_justify="left"
+    )
+    table.add_column("prompt", overflow="fold", min_width=4)
+    table.add_column("kind", overflow="fold", min_width=8)
+    table.add_column("wants", no_wrap=True)
+    for evaluation in evaluations:
+        head = Text("outcomes") if single else safe_text(evaluation.variant, limit=40)
+        if not single and len({e.model for e in evaluations}) > 1:
+            head = Text.assemble(safe_text(evaluation.model, limit=60), "\n", head)
+        table.add_column(head, overflow="fold", min_width=7)
+    if single:
+        table.add_column("what went wrong", overflow="fold")
+    for first, rows in _rows(evaluations):
+        cells: list[RenderableType] = [_cell(row, words=not single) for row in rows]
+        wrong = [_wrong(rows[0], " x")] if single else []
+        wants = "call" if first.needs_call else "no call"
+        table.add_row(safe_text(first.prompt_id, limit=40), safe_text(first.prompt_kind, limit=60), wants, *cells, *wrong)
+    return table
+
+
+def _rows(evaluations: Sequence[Evaluation]) -> list[tuple[OutcomeRow, list[OutcomeRow | None]]]:
+    """Every prompt in the order of first appearance, with its row in each evaluation."""
+    maps = [{row.prompt_id: row for row in e.rows} for e in evaluations]
+    firsts = {prompt_id: row for rows in reversed(maps) for prompt_id, row in rows.items()}
+    order = dict.fromkeys(prompt_id for rows in maps for prompt_id in rows)
+    return [(firsts[prompt_id], [rows.get(prompt_id) for rows in maps]) for prompt_id in order]
+
+
+def _cell(row: OutcomeRow | None, *, words: bool) -> Text:
+    if row is None:
+        return Text("-")
+    text = outcome_letters(row)
+    wrong = _wrong(row, " x")
+    return Text.assemble(text, " ", (wrong, "dim")) if words and wrong else text
+
+
+def _wrong(row: OutcomeRow | None, times: str) -> str:
+    """The failures in words, the most frequent first."""
+    counts = Counter(o for o in (row.outcomes if row else ()) if o is not Outcome.PASS)
+    several = row is not None and len(row.outcomes) > 1
+    ordered = sorted(counts, key=lambda o: (-counts[o], o.value))
+    return ", ".join(_WORDS[o] + (f"{times}{counts[o]}" if several else "") for o in ordered)
+
+
+def evaluation_table(evaluations: Sequence[Evaluation]) -> Table:
+    """One line per evaluation: shares beside the two policies that look at nothing, latencies, runs."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("model, phase", overflow="fold", min_width=14)
+    table.add_column("variant", overflow="fold", min_width=8)
+    for head in ("accuracy", "call acc.", "restraint"):
+        table.add_column(head, justify="right", min_width=4)
+    table.add_column("silent / always", justify="right", min_width=6)
+    table.add_column("variance", justify="right", min_width=6)
+    table.add_column("p50", justify="right", min_width=6)
+    table.add_column("first", justify="right", min_width=6)
+    table.add_column("measured", overflow="fold", min_width=6)
+    for e in evaluations:
+        m = e.metrics
+        beats = m.accuracy > max(m.silent.accuracy, m.always_calling.accuracy)
+        table.add_row(
+            safe_text(f"{e.model} {e.phase}", limit=100),
+            safe_text(e.variant, limit=40),
+            Text(share(m.accuracy), PASS_STYLE if beats else FAIL_STYLE),
+            _short(share(m.call_accuracy)),
+            _short(share(m.restraint)),
+            f"{share(m.silent.accuracy)} / {share(m.always_calling.accuracy)}",
+            f"{m.variance:.4f}",
+            _short(milliseconds(m.p50_ms)),
+            _short(milliseconds(m.first_call_ms)),
+            runs(e) + (", warm-up" if e.warm_up else ""),
+        )
+    return table
+
+
+def _short(text: str) -> str:
+    return "-" if text == NOT_MEASURED else text
+
+
+def decision_panel(decision: Decision) -> Panel:
+    """The verdict in plain words, then every gate with what it saw and what it needs."""
+    head = Text.assemble(
+        (decision.verdict.upper(), _VERDICT_STYLE[decision.verdict]),
+        " ",
+        safe_text(decision.candidate_variant or decision.candidate_spec_id, "bold", limit=60),
+        f": {_VERDICT_WORDS[decision.verdict]}.",
+    )
+    why = Text(_why(decision))
+    gates = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    gates.add_column("gate", overflow="fold", min_width=10)
+    gates.add_column("saw", justify="right", overflow="fold", min_width=5)
+    gates.add_column("needs", justify="right", overflow="fold", min_width=5)
+    gates.add_column("", no_wrap=True)
+    gates.add_column("in words", overflow="fold", ratio=1)
+    for gate in decision.gates:
+        gates.add_row(
+            safe_text(gate.name, limit=60),
+            _value(gate.observed),
+            _value(gate.threshold),
+            _passed(gate),
+            safe_text(gate.detail or gate.reason_code, limit=300),
+        )
+    title = safe_terminal(f"{decision.model} {decision.phase}", limit=100)
+    return Panel(
+        Group(head, why, gates), title=Text(title), title_align="left", subtitle=Text(_claim(decision)), subtitle_align="left"
+    )
+
+
+def _claim(decision: Decision) -> str:
+    return safe_terminal(f"claim: {decision.claim}", limit=100)
+
+
+def _why(decision: Decision) -> str:
+    open_gates = [g for g in decision.gates if g.binding and g.passed is not True]
+    names = ", ".join(safe_terminal(g.name, limit=60) for g in open_gates)
+    gain = f"Accuracy against the baseline: {signed(decision.estimate)}. "
+    return gain + (f"Not passed: {names}." if names else "Every binding gate passed.")
+
+
+def _value(value: float | str | None) -> Text:
+    if value is None:
+        return Text("no data")
+    return safe_text(value, limit=60) if isinstance(value, str) else Text(f"{value:.4g}")
+
+
+def _passed(gate: GateResult) -> Text:
+    word, style = {True: ("passed", PASS_STYLE), False: ("FAILED", FAIL_STYLE), None: ("no data", "bold")}[gate.passed]
+    return Text(word if gate.binding else f"({word}, advice)", style if gate.binding else "dim")
+
+
+def before_after_table(columns: Sequence[BeforeAfter]) -> Group:
+    """The closing table: a column per model and phase, before -> after for every figure; below it, where to look next."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="Before -> after", title_justify="left")
+    table.add_column("", no_wrap=True)
+    for column in columns:
+        table.add_column(safe_text(column.title, limit=60), overflow="fold", min_width=12)
+    table.add_row("variant", *(_change(c, "variant") for c in columns))
+    for label, field in (("call accuracy", "call_accuracy"), ("restraint", "restraint"), ("accuracy", "accuracy")):
+        table.add_row(label, *(_change(c, field) for c in columns), end_section=False)
+    table.add_row("  silent policy", *(_policy(c, "silent") for c in columns), style="dim")
+    table.add_row("  always calling", *(_policy(c, "always_calling") for c in columns), style="dim")
+    table.add_row("p50 latency", *(_change(c, "p50_ms") for c in columns))
+    table.add_row("first call", *(_change(c, "first_call_ms") for c in columns))
+    table.add_row("trials spent", *(str(c.trials) for c in columns))
+    looks = [
+        Text.assemble((safe_terminal(c.title, limit=60), "bold"), ": ", safe_text(c.look_next, limit=300))
+        for c in columns
+        if c.look_next
+    ]
+    return Group(table, *([Text("Where to look next", "bold"), *looks] if looks else []))
+
+
+def _change(column: BeforeAfter, field: str) -> Text:
+    before, after = (_figure(e, field) for e in (column.before, column.after))
+    if before == after:
+        return Text(before)
+    text = Text(arrow(before, after))
+    old, new = (getattr(e.metrics, field, None) if e else None for e in (column.before, column.after))
+    if isinstance(old, float) and isinstance(new, float):
+        better = new < old if field.endswith("_ms") else new > old
+        text.stylize(PASS_STYLE if better else FAIL_STYLE, len(before) + 4)
+    return text
+
+
+def _figure(evaluation: Evaluation | None, field: str) -> str:
+    if evaluation is None:
+        return NOT_MEASURED
+    if field == "variant":
+        return safe_terminal(evaluation.variant, limit=40)
+    value = getattr(evaluation.metrics, field)
+    return milliseconds(value) if field.endswith("_ms") else share(value)
+
+
+def _policy(column: BeforeAfter, name: str) -> str:
+    known = column.after or column.before
+    return share(getattr(known.metrics, name).accuracy) if known else NOT_MEASURED
+
+
+def findings_list(findings: Sequence[Finding]) -> Group:
+    """One line per finding with the figures behind it; a sentence when there is none."""
+    if not findings:
+        return Group(Text("No findings."))
+    lines: list[RenderableType] = []
+    for finding in findings:
+        sure = "confirmed" if finding.confirmed else f"confidence {finding.confidence}"
+        where = safe_terminal(f"{finding.model} {finding.phase}", limit=100)
+        lines.append(Text.assemble(("* ", "bold"), (finding.type.replace("_", " "), FAIL_STYLE), f", {where} ({sure})"))
+        lines.append(Text.assemble("  ", safe_text(finding.summary, limit=400)))
+        if finding.figures:
+            lines.append(Text("  " + ", ".join(_named(k, v) for k, v in sorted(finding.figures.items())), "dim"))
+    return Group(*lines)
+
+
+def _named(name: str, value: float | int | str) -> str:
+    shown = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{safe_terminal(name, limit=60)} {safe_terminal(shown, limit=60)}"
+
+
+def to_text(renderable: RenderableType, *, width: int = 80, colour: bool = False) -> str:
+    """The renderable as plain text (or with colour codes) of a given width: for files, logs and tests."""
+    console = Console(
+        file=StringIO(),
+        width=width,
+        force_terminal=colour,
+        color_system="truecolor" if colour else None,
+        highlight=False,
+        legacy_windows=False,
+    )
+    with console.capture() as capture:
+        console.print(renderable)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"

@@ -1,0 +1,50 @@
+"""Writing the reports into the home folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from selfopt.home import ChainedFile, Home, atomic_write_text
+from selfopt.records import AuditRecord, Ledger, RoutingConfig
+
+from .gather import gather
+from .learnings import learnings_text
+from .results import cycle_results, history, warm_up_results
+from .summary import report_text
+
+__all__ = ["json_text", "write_reports"]
+
+
+def write_reports(ledger: Ledger, home_paths: Home, config: RoutingConfig | None) -> list[Path]:
+    """Write every report for which there are facts, each file whole, and return their paths.
+
+    The warm-up results are left out while nothing of the kind has been measured. StoreError when a file cannot be written,
+    CorruptError when the ledger or the audit trail cannot be read.
+    """
+    home_paths.ensure()
+    data = gather(ledger, config, _audit(home_paths))
+    texts: dict[Path, str] = {
+        home_paths.reports / "SELF_OPTIMIZING_REPORT.md": report_text(data),
+        home_paths.reports / "META_LEARNINGS.md": learnings_text(data),
+    }
+    for cycle in data.cycles:
+        texts[home_paths.reports / f"CYCLE_{cycle.number}_RESULTS.json"] = json_text(cycle_results(cycle))
+    if data.warm_up is not None:
+        pair = data.warm_up
+        results = warm_up_results(pair.cold, pair.warm, interleaved=pair.interleaved)
+        texts[home_paths.reports / "WARM_UP_VALIDATION_RESULTS.json"] = json_text(results)
+    texts[home_paths.loop_history] = json_text(history(ledger))
+    for path, text in texts.items():
+        atomic_write_text(path, text)
+    return list(texts)
+
+
+def json_text(value: dict[str, Any]) -> str:
+    """JSON for people and programs: indented, ASCII, the keys in the order they were given."""
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
+
+
+def _audit(home_paths: Home) -> tuple[AuditRecord, ...]:
+    return tuple(ChainedFile(home_paths.audit_trail).records()) if home_paths.audit_trail.exists() else ()
