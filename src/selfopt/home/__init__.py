@@ -1,7 +1,7 @@
 """The home folder: where things are, how a file is replaced, appended to, read, and locked. POSIX (Linux, macOS)."""
 
 from .chain import GENESIS_HASH, AuditEvent, AuditFields, ChainedFile, ChainReport
-from .files import atomic_write_text, guarded, read_json_file
+from .files import atomic_write_text, guarded, parse_json_object, read_json_file, read_text_bounded
 from .lock import LockOwner, ProcessLock
 from .paths import Home, find_home
 from .text import escape_control
@@ -19,5 +19,7 @@ __all__ = [
     "escape_control",
     "find_home",
     "guarded",
+    "parse_json_object",
     "read_json_file",
+    "read_text_bounded",
 ]

@@ -23,6 +23,7 @@ __all__ = [
     "fsync_directory",
     "guarded",
     "open_private",
+    "parse_json_object",
     "read_json_file",
     "read_text_bounded",
     "reason_of",

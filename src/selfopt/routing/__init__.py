@@ -1,1 +1,34 @@
-"""routing."""
+"""Rules: which model may serve what, who decided it and why, and how to take it back."""
+
+from .changes import RuleChange, check_rules, diff, fallback_cycle, rule_id_of
+from .enforcer import STEPS, Enforcer, RuleTrace, VersionEntry
+from .imports import imported_rules
+from .matching import RouteOptions, format_routed_line, validate_model_phase_compatibility
+from .rules import RuleOptions, generate_routing_rules
+from .schema import SCHEMA_PATH, routing_config_schema
+from .store import read_config
+from .trail import log_routing_decision, render_line, render_log
+
+__all__ = [
+    "SCHEMA_PATH",
+    "STEPS",
+    "Enforcer",
+    "RouteOptions",
+    "RuleChange",
+    "RuleOptions",
+    "RuleTrace",
+    "VersionEntry",
+    "check_rules",
+    "diff",
+    "fallback_cycle",
+    "format_routed_line",
+    "generate_routing_rules",
+    "imported_rules",
+    "log_routing_decision",
+    "read_config",
+    "render_line",
+    "render_log",
+    "routing_config_schema",
+    "rule_id_of",
+    "validate_model_phase_compatibility",
+]

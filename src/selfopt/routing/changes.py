@@ -1,0 +1,114 @@
+"""What differs between two sets of rules, and what a set of rules may not contain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from selfopt.errors import UsageError
+from selfopt.home import escape_control
+from selfopt.records import RoutingConfig, Rule, content_hash
+
+__all__ = ["RuleChange", "check_rules", "diff", "fallback_cycle", "rule_id_of", "same_rule"]
+
+ChangeEvent = Literal["rule_added", "rule_changed", "rule_removed"]
+MAX_RULES = 10_000
+
+
+def rule_id_of(model: str, phase: str) -> str:
+    """The id of the rule of this model and phase: the same in every version and every home."""
+    return content_hash("rule", [model, phase])
+
+
+@dataclass(frozen=True, slots=True)
+class RuleChange:
+    """One rule before and after. before None: added; after None: removed."""
+
+    before: Rule | None
+    after: Rule | None
+
+    @property
+    def event(self) -> ChangeEvent:
+        """The audit trail's name for it."""
+        if self.before is None:
+            return "rule_added"
+        return "rule_removed" if self.after is None else "rule_changed"
+
+    @property
+    def rule(self) -> Rule:
+        """The rule after the change, or the removed one."""
+        rule = self.after if self.after is not None else self.before
+        if rule is None:
+            raise ValueError("a change without a rule")
+        return rule
+
+    def describe(self) -> str:
+        """One line for people: `+ model phase: deny -> fallback`; `-` removed, `~` changed."""
+        sign = {"rule_added": "+", "rule_changed": "~", "rule_removed": "-"}[self.event]
+        what = " => ".join(_effect(rule) for rule in (self.before, self.after) if rule is not None)
+        return f"{sign} {escape_control(self.rule.model)} {self.rule.phase}: {what}"
+
+
+def _effect(rule: Rule) -> str:
+    parts = ["allow" if rule.allow else "deny"]
+    if rule.fallback is not None:
+        parts.append(f"fallback {escape_control(rule.fallback)}")
+    if rule.warm_up:
+        parts.append("warm-up")
+    if rule.variant is not None:
+        parts.append(f"variant {escape_control(rule.variant.name)}")
+    if rule.source == "manual":
+        parts.append("manual")
+    return ", ".join(parts)
+
+
+def same_rule(one: Rule, other: Rule) -> bool:
+    """Whether two rules are equal but for the version since which they stand."""
+    return one.model_copy(update={"since_version": 0}) == other.model_copy(update={"since_version": 0})
+
+
+def diff(old: RoutingConfig | Sequence[Rule], new: RoutingConfig | Sequence[Rule]) -> tuple[RuleChange, ...]:
+    """The changes from old to new, by model and phase; empty when the rules are the same."""
+    before, after = _by_key(old), _by_key(new)
+    changes = []
+    for key in sorted(before.keys() | after.keys()):
+        one, other = before.get(key), after.get(key)
+        if one is None or other is None or not same_rule(one, other):
+            changes.append(RuleChange(one, other))
+    return tuple(changes)
+
+
+def _by_key(rules: RoutingConfig | Sequence[Rule]) -> dict[tuple[str, str], Rule]:
+    items = rules.rules if isinstance(rules, RoutingConfig) else rules
+    return {(rule.model, rule.phase): rule for rule in items}
+
+
+def fallback_cycle(rules: Iterable[Rule], start: Rule) -> tuple[str, ...] | None:
+    """The models of the cycle of fallbacks that `start` leads back to itself by; None when there is none."""
+    following = {rule.model: rule.fallback for rule in rules if rule.phase == start.phase}
+    path, name = [start.model], start.fallback
+    while name is not None and name not in path:
+        path.append(name)
+        name = following.get(name)
+    return (*path, start.model) if name == start.model else None
+
+
+def check_rules(rules: Sequence[Rule]) -> None:
+    """UsageError for two rules of one model and phase, a rule with another rule's id, or a cycle of fallbacks."""
+    if len(rules) > MAX_RULES:
+        raise UsageError(f"{len(rules)} rules, at most {MAX_RULES} are allowed; remove some")
+    seen: set[tuple[str, str]] = set()
+    for rule in rules:
+        name = f"{escape_control(rule.model, 200)} {rule.phase}"
+        if not rule.model:
+            raise UsageError("a rule has an empty model name; write provider/name")
+        if (rule.model, rule.phase) in seen:
+            raise UsageError(f"two rules for {name}; keep one")
+        seen.add((rule.model, rule.phase))
+        if rule.rule_id != rule_id_of(rule.model, rule.phase):
+            raise UsageError(f"the rule of {name} has the id {escape_control(rule.rule_id, 80)}; leave rule_id out")
+        if cycle := fallback_cycle(rules, rule):
+            raise UsageError(
+                f"the fallbacks of {rule.phase} go in a circle ({escape_control(' -> '.join(cycle), 400)}); change one of them"
+            )

@@ -1,0 +1,126 @@
+"""Which model serves a request: exactly as asked, a fallback, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from selfopt.home import escape_control
+from selfopt.records import Phase, RouteDecision, RoutingConfig, Rule
+
+__all__ = ["RouteOptions", "format_routed_line", "validate_model_phase_compatibility"]
+
+
+@dataclass(frozen=True, slots=True)
+class RouteOptions:
+    """How rules are applied.
+
+    is_local: whether a model's requests stay on this machine (no default: a wrong guess would send private prompts away).
+    unmeasured: what happens to a model that has no rule. allow_remote: a local model may fall back to a remote one. force:
+    serve the named model whatever the rules say. enabled: False switches enforcement off.
+    """
+
+    is_local: Callable[[str], bool]
+    unmeasured: Literal["allow", "refuse"] = "allow"
+    allow_remote: bool = False
+    force: bool = False
+    enabled: bool = True
+
+
+def format_routed_line(original: str, served: str) -> str:
+    """The line that is logged when a fallback serves."""
+    return f"Routed from {escape_control(original, 200)} to {escape_control(served, 200)}"
+
+
+def validate_model_phase_compatibility(
+    config: RoutingConfig | None, model: str, phase: Phase, *, options: RouteOptions
+) -> RouteDecision:
+    """What the rules say about this model and phase. Names match exactly: aliases are resolved by the caller.
+
+    `forced` is only said where force overrides a rule; a model that may serve anyway is `allow`. Writes and logs nothing: see
+    `log_routing_decision`. Never raises; a refusal is an outcome whose reason says what to do.
+    """
+    rules = config if config is not None else RoutingConfig()
+    rule = rules.rule_for(model, phase)
+
+    def decided(outcome: Literal["allow", "refuse", "forced"], reason: str, skipped: tuple[str, ...] = ()) -> RouteDecision:
+        return RouteDecision(
+            outcome=outcome,
+            original_model=model,
+            model=None if outcome == "refuse" else model,
+            phase=phase,
+            rule=rule,
+            serving_rule=None if outcome == "refuse" else rule,
+            config_version=rules.version,
+            reason=reason,
+            skipped=skipped,
+        )
+
+    if not options.enabled:
+        return decided("allow", "enforcement is switched off")
+    if rule is None and options.unmeasured == "allow":
+        return decided("allow", "no rule for this model and phase; unmeasured models are allowed")
+    if rule is not None and rule.allow:
+        return decided("allow", rule.reason or "allowed by its rule")
+    if options.force:
+        return decided("forced", f"forced: {_why_not(model, phase, rule)}")
+    served, serving_rule, skipped = _follow(rules, rule, options) if rule is not None else (None, None, ())
+    if served is None:
+        return decided("refuse", _refusal(model, phase, rule, skipped), skipped)
+    crosses = options.is_local(model) and not options.is_local(served)
+    return RouteDecision(
+        outcome="fallback",
+        original_model=model,
+        model=served,
+        phase=phase,
+        rule=rule,
+        serving_rule=serving_rule,
+        config_version=rules.version,
+        reason=_why_not(model, phase, rule) + ("; leaves this machine, as allow_remote permits" if crosses else ""),
+        skipped=skipped,
+        crosses_to_remote=crosses,
+    )
+
+
+def _follow(rules: RoutingConfig, rule: Rule, options: RouteOptions) -> tuple[str | None, Rule | None, tuple[str, ...]]:
+    """(the model that may serve or None, its rule, the fallbacks skipped with the reason), along the chain of fallbacks."""
+    local = options.is_local(rule.model)
+    seen, skipped = {rule.model}, []
+    name = rule.fallback
+    while name is not None:
+        if name in seen:
+            skipped.append(f"{name}: already tried")
+            break
+        seen.add(name)
+        its_rule = rules.rule_for(name, rule.phase)
+        problem = ""
+        if its_rule is not None and not its_rule.allow:
+            problem = f"not allowed for {rule.phase}"
+        elif its_rule is None and options.unmeasured == "refuse":
+            problem = f"not measured on {rule.phase}"
+        elif local and not options.is_local(name) and not options.allow_remote:
+            problem = "remote, and allow_remote is off"
+        if not problem:
+            return name, its_rule, tuple(skipped)
+        skipped.append(f"{name}: {problem}")
+        name = its_rule.fallback if its_rule is not None else None
+    return None, None, tuple(skipped)
+
+
+def _why_not(model: str, phase: Phase, rule: Rule | None) -> str:
+    shown = escape_control(model, 200)
+    if rule is None:
+        return f"{shown} has no rule for {phase}, and unmeasured models are refused"
+    why = f" ({escape_control(rule.reason, 500)})" if rule.reason else ""
+    return f"{shown} may not serve {phase}{why}"
+
+
+def _refusal(model: str, phase: Phase, rule: Rule | None, skipped: tuple[str, ...]) -> str:
+    if rule is None:
+        return f"{_why_not(model, phase, rule)}; measure it, or allow it with `selfopt routes set {escape_control(model)} {phase} --allow`"
+    fallbacks = "; ".join(escape_control(entry, 300) for entry in skipped) or "none is named"
+    return (
+        f"{_why_not(model, phase, rule)} and no fallback may either ({fallbacks}); "
+        f"name one with `selfopt routes set {escape_control(model)} {phase} --deny --fallback MODEL`, or override with --force-model"
+    )

@@ -1,0 +1,137 @@
+"""Recommendations and promoted specs -> rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from selfopt.records import Phase, Recommendation, RoutingConfig, Rule, RuleLimits, Spec
+
+from .changes import fallback_cycle, rule_id_of
+
+__all__ = ["RuleOptions", "generate_routing_rules"]
+
+_PROMOTED = "promoted "
+# What a rule does; reasons, ids and evidence only explain it.
+_EFFECT = {"allow", "fallback", "warm_up", "variant", "spec_id", "limits"}
+
+
+@dataclass(frozen=True, slots=True)
+class RuleOptions:
+    """override_manual: recommendations may change `allow` and `fallback` of rules that a person set. warm_up: False
+    switches warm-up rules off."""
+
+    override_manual: bool = False
+    warm_up: bool = True
+
+
+def generate_routing_rules(
+    recommendations: Sequence[Recommendation],
+    current: RoutingConfig | None = None,
+    *,
+    promoted: Mapping[tuple[str, Phase], Spec] | None = None,
+    options: RuleOptions | None = None,
+) -> tuple[Rule, ...]:
+    """The whole new set of rules: the current ones with the recommendations and promoted specs merged in.
+
+    Per model and phase: a recommendation to disable wins over one to allow; a fallback belongs to a disabled model only;
+    warm-up is switched by its own recommendation or by the promoted spec; variant, spec and limits are the promoted spec's. A
+    recommendation that a rule cannot carry out (investigate, another variant that was not promoted) changes nothing. A rule
+    whose effect stays the same stays as it is, with its reason and evidence. Manual rules keep `allow` and `fallback` unless
+    told otherwise. A fallback that would close a circle is left out, and the reason says so.
+    """
+    chosen = options or RuleOptions()
+    specs = promoted or {}
+    rules = {(rule.model, rule.phase): rule for rule in (current.rules if current else ())}
+    grouped: dict[tuple[str, Phase], list[Recommendation]] = {key: [] for key in specs}
+    for recommendation in recommendations:
+        grouped.setdefault((recommendation.model, recommendation.phase), []).append(recommendation)
+    for key, advice in grouped.items():
+        rule = _merge(key, rules.get(key), advice, specs.get(key), chosen)
+        if rule is not None:
+            rules[key] = rule
+    for key in sorted(grouped):
+        rule = rules.get(key)
+        if rule is None or rule.source == "manual" or not fallback_cycle(rules.values(), rule):
+            continue
+        note = f"its fallback {rule.fallback} would lead back here, so there is none"
+        reason = "; ".join(part for part in (rule.reason, note) if part)
+        open_ended = rule.model_copy(update={"fallback": None, "reason": reason})
+        before = current.rule_for(*key) if current else None
+        rules[key] = before if before is not None and _same_effect(before, open_ended) else open_ended
+    return tuple(rules[key] for key in sorted(rules))
+
+
+def _same_effect(one: Rule, other: Rule) -> bool:
+    return all(getattr(one, name) == getattr(other, name) for name in _EFFECT)
+
+
+def _merge(
+    key: tuple[str, Phase], old: Rule | None, advice: Sequence[Recommendation], spec: Spec | None, options: RuleOptions
+) -> Rule | None:
+    """The rule of this model and phase; None when there is none and nothing asks for one."""
+    base = old or Rule(rule_id=rule_id_of(*key), model=key[0], phase=key[1], allow=True)
+    pinned = old is not None and old.source == "manual" and not options.override_manual
+    gates = [] if pinned else [r for r in advice if _allows(r) is not None]
+    warm = [r for r in advice if options.warm_up and _warms_up(r) is not None]
+    update: dict[str, Any] = {}
+    if gates:
+        denials = [r for r in gates if _allows(r) is False]
+        gates = denials or gates
+        update["allow"] = not denials
+        update["fallback"] = next((r.fallback for r in denials if r.fallback), None)
+    if spec is not None:
+        update |= {
+            "variant": spec.variant,
+            "spec_id": spec.spec_id,
+            "limits": RuleLimits(
+                timeout_s=spec.timeout_s, retries=spec.retries, context_size=spec.context_size, isolate=spec.isolate
+            ),
+            "warm_up": base.warm_up or (spec.warm_up.enabled and options.warm_up),
+        }
+    if warm:
+        update["warm_up"] = _warms_up(warm[-1])
+    if not update:
+        return old
+    rule = base.model_copy(update=update)
+    if old is not None and _same_effect(old, rule):
+        return old
+    return rule.model_copy(update=_explanation(base, gates, warm, spec, pinned=pinned))
+
+
+def _explanation(
+    base: Rule, gates: Sequence[Recommendation], warm: Sequence[Recommendation], spec: Spec | None, *, pinned: bool
+) -> dict[str, Any]:
+    """Reason, source, ids and evidence. A new verdict on `allow` replaces what stood there, a new promotion the one before;
+    anything else is added."""
+    used = (*gates, *warm)
+    kept = not gates
+    reasons = [part for part in base.reason.split("; ") if part and kept]
+    reasons += [r.reason for r in used if r.reason]
+    evidence = (base.evidence if kept else ()) + tuple(item for r in used for item in r.evidence)
+    if spec is not None:
+        reasons = [part for part in reasons if not part.startswith(_PROMOTED)]
+        reasons.append(f"{_PROMOTED}{spec.variant.name} ({spec.spec_id})")
+        evidence = (*(item for item in evidence if item != base.spec_id), spec.spec_id)
+    ids = (base.recommendation_ids if kept else ()) + tuple(r.id for r in used)
+    return {
+        "reason": "; ".join(dict.fromkeys(reasons)),
+        "source": "manual" if pinned else "recommendation" if used else "promotion",
+        "recommendation_ids": tuple(dict.fromkeys(ids)),
+        "evidence": tuple(dict.fromkeys(evidence)),
+    }
+
+
+def _allows(recommendation: Recommendation) -> bool | None:
+    """What a recommendation says about serving at all."""
+    if recommendation.allow is not None:
+        return recommendation.allow
+    return {"allow": True, "disable": False}.get(recommendation.action)
+
+
+def _warms_up(recommendation: Recommendation) -> bool | None:
+    """What a recommendation says about warm-up."""
+    if recommendation.requirements.warm_up is not None:
+        return recommendation.requirements.warm_up
+    return True if recommendation.action == "enable_warm_up" else None

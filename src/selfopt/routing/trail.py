@@ -1,0 +1,135 @@
+"""What the audit trail says about requests, and its readable rendering."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from selfopt.errors import StoreError
+from selfopt.home import AuditEvent, AuditFields, ChainedFile, atomic_write_text, escape_control, guarded
+from selfopt.records import AuditRecord, RouteDecision
+
+from .matching import format_routed_line
+
+__all__ = ["event_of", "log_path_of", "log_routing_decision", "render_line", "render_log"]
+
+logger = logging.getLogger("selfopt.routing")
+
+_EVENTS = {"fallback": "diverted", "refuse": "refused", "forced": "forced"}
+_HASH_DIGITS = 16
+_LAST_LINE_BYTES = 65_536
+
+
+def event_of(decision: RouteDecision) -> AuditEvent | None:
+    """The audit event of a diverted, refused or forced request; None when it was served as asked."""
+    if decision.outcome == "allow":
+        return None
+    rule = decision.rule
+    fields: AuditFields = {
+        "original_model": decision.original_model,
+        "fallback": decision.model if decision.outcome == "fallback" else None,
+        "phase": decision.phase,
+        "reason": decision.reason,
+        "rule_id": rule.rule_id if rule else None,
+        "config_version": decision.config_version,
+        "evidence": (*rule.recommendation_ids, *rule.evidence) if rule else (),
+        "details": {"skipped": list(decision.skipped), "crosses_to_remote": decision.crosses_to_remote},
+    }
+    return AuditEvent(_EVENTS[decision.outcome], fields)
+
+
+def log_routing_decision(trail: ChainedFile, decision: RouteDecision) -> AuditRecord | None:
+    """Append a diverted, refused or forced request to the audit trail and bring the readable log up to date.
+
+    Logs "Routed from <model> to <fallback>" (logger `selfopt.routing`). Returns None, and writes nothing, when the request
+    was served as asked. Raises AuditError when the trail cannot be written.
+    """
+    event = event_of(decision)
+    if event is None:
+        return None
+    record = trail.append_all([event])[0]
+    if decision.outcome == "fallback" and decision.model is not None:
+        logger.info(format_routed_line(decision.original_model, decision.model))
+    else:
+        logger.info("%s", escape_control(decision.reason, 1000))
+    render_log(trail)
+    return record
+
+
+def render_line(record: AuditRecord) -> str:
+    """One line for people, control characters escaped, ending in the first digits of the record's hash."""
+    parts = [record.timestamp, record.event]
+    if record.original_model is not None:
+        parts.append(record.original_model)
+    if record.phase is not None:
+        parts.append(record.phase)
+    if record.fallback is not None:
+        parts.append(f"-> {record.fallback}")
+    if record.config_version is not None:
+        parts.append(f"v{record.config_version}")
+    if record.rule_id is not None:
+        parts.append(record.rule_id)
+    if record.reason:
+        parts.append(f"reason: {record.reason}")
+    if record.evidence:
+        more = f" and {len(record.evidence) - 5} more" if len(record.evidence) > 5 else ""
+        parts.append(f"evidence: {', '.join(record.evidence[:5])}{more}")
+    return f"{escape_control(' | '.join(parts), 4000)} | {record.hash[:_HASH_DIGITS]}"
+
+
+def log_path_of(trail: ChainedFile) -> Path:
+    """The readable log beside a trail."""
+    return trail.path.with_suffix(".log")
+
+
+def render_log(trail: ChainedFile) -> None:
+    """Bring the readable log up to date; rebuild it when it is missing, damaged or from another trail.
+
+    The log proves nothing (the trail does), so a failure to write it is a warning and not an error.
+    """
+    log = log_path_of(trail)
+    try:
+        with guarded(log.with_name(f".{log.name}.lock"), what=f"the log {log}"):
+            missing = _not_rendered(trail, _last_hash(log))
+            if missing is None:
+                atomic_write_text(log, "".join(_rendered(trail.records())), within=log.parent)
+            elif missing:
+                _append(log, "".join(_rendered(iter(missing))))
+    except (StoreError, OSError) as error:
+        logger.warning("the readable log %s is not up to date: %s", log, escape_control(str(error), 500))
+
+
+def _rendered(records: Iterator[AuditRecord]) -> Iterator[str]:
+    return (render_line(record) + "\n" for record in records)
+
+
+def _append(log: Path, text: str) -> None:
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _not_rendered(trail: ChainedFile, last: str | None) -> list[AuditRecord] | None:
+    """The records after the one that was rendered last; None when that one is not in the trail."""
+    if last is None:
+        return None
+    newer: list[AuditRecord] = []
+    for record in trail.newest_first():
+        if record.hash.startswith(last):
+            return newer[::-1]
+        newer.append(record)
+    return None
+
+
+def _last_hash(log: Path) -> str | None:
+    """The digits at the end of the log's last line; None when it is missing, empty or ends in an incomplete line."""
+    with contextlib.suppress(OSError), open(log, "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _LAST_LINE_BYTES))
+        tail = file.read()
+        digits = tail[-_HASH_DIGITS - 1 : -1].decode("ascii", "replace")
+        if tail.endswith(b"\n") and len(digits) == _HASH_DIGITS and digits.isalnum():
+            return digits
+    return None
