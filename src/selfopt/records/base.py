@@ -6,8 +6,9 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -28,6 +29,13 @@ class Record(BaseModel):
     ledger_kind: ClassVar[str] = ""
     id_field: ClassVar[str] = ""
     index_fields: ClassVar[tuple[str, ...]] = ()
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with some fields changed (not validated). Cached hashes are computed anew: pydantic would copy the old ones."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in [name for name in copied.__dict__ if name not in type(self).model_fields]:
+            del copied.__dict__[name]
+        return copied
 
     @property
     def record_id(self) -> str:
