@@ -1,0 +1,194 @@
+"""One request of a trial: attempts with retries, each recorded, and what residency says about a failure."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from selfopt.errors import EndpointError
+from selfopt.records import (
+    Attempt,
+    Blob,
+    ChatReply,
+    ChatRequest,
+    Endpoint,
+    Exchange,
+    Fault,
+    LoadEvidence,
+    ModelStatus,
+    ReplyContent,
+    Residency,
+)
+
+from .context import Backoff
+
+__all__ = ["Channel", "ExchangeResult", "ResidencyWatch", "State", "exchange", "status_of"]
+
+State = Literal["loaded", "loading", "unloaded", "sleeping", "unknown"]
+
+_NOT_LOADED: frozenset[State] = frozenset({"loading", "unloaded", "sleeping"})
+_STATUS_TIMEOUT_S = 10.0
+_UNAVAILABLE = 503
+
+
+async def status_of(residency: Residency, model: str) -> ModelStatus:
+    """The model's status; a server that does not answer within ten seconds does not tell."""
+    try:
+        async with asyncio.timeout(_STATUS_TIMEOUT_S):
+            return await residency.status(model)
+    except TimeoutError:
+        return ModelStatus(state="unknown")
+
+
+class ResidencyWatch:
+    """Asks for residency where the answer can matter: before the first reply of a run, after a failure, after idle."""
+
+    def __init__(
+        self, residency: Residency, model: str, clock: Callable[[], float], idle_s: float, first: State | None = None
+    ) -> None:
+        self._residency = residency
+        self._model = model
+        self._clock = clock
+        self._idle_s = idle_s
+        self._first = first
+        self._replied_at: float | None = None
+
+    async def ask(self) -> State:
+        """Ask now."""
+        return (await status_of(self._residency, self._model)).state
+
+    async def before(self) -> State:
+        """Residency just before a request; "unknown" where there was no reason to ask."""
+        if self._first is not None:
+            return self._first
+        if self._replied_at is None or self._clock() - self._replied_at > self._idle_s:
+            return await self.ask()
+        return "unknown"
+
+    def replied(self) -> None:
+        """A whole reply came: the model is loaded."""
+        self._first = None
+        self._replied_at = self._clock()
+
+    def failed(self) -> None:
+        """A request failed: nothing is known any more."""
+        self._first = None
+        self._replied_at = None
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """How the trials of one pass reach their model."""
+
+    endpoint: Endpoint
+    watch: ResidencyWatch
+    clock: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
+    rng: random.Random
+    now: Callable[[], str]
+    backoff: Backoff
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeResult:
+    """What came of one request. content None: no attempt succeeded, and fault and error say why."""
+
+    exchange: Exchange
+    blobs: tuple[Blob, ...]
+    content: ReplyContent | None
+    fault: Fault | None = None
+    error: EndpointError | None = None
+
+
+async def exchange(channel: Channel, step: str, request: ChatRequest, retries: int) -> ExchangeResult:
+    """Send a request until a reply comes, an error that is not worth retrying, or 1 + retries attempts are spent."""
+    attempts: list[Attempt] = []
+    blobs: list[Blob] = []
+    wait_s = 0.0
+    while True:
+        before = await channel.watch.before()
+        started_at, began = channel.now(), channel.clock()
+        number = len(attempts) + 1
+        try:
+            reply = await channel.endpoint.chat(request)
+        except EndpointError as error:
+            latency_ms = (channel.clock() - began) * 1000
+            channel.watch.failed()
+            fault, load = await _classify(channel.watch, error, before)
+            sent, received = _text_sent(request, error.request_body), Blob.of(error.reply_body) if error.reply_body else None
+            blobs += [sent, received] if received else [sent]
+            attempts.append(
+                Attempt(
+                    number=number,
+                    started_at=started_at,
+                    request=sent.blob_hash,
+                    reply=received.blob_hash if received else None,
+                    status=error.status,
+                    fault=error.kind,
+                    error=str(error),
+                    latency_ms=latency_ms,
+                    wait_before_ms=wait_s * 1000,
+                    load=load,
+                )
+            )
+            if not error.retryable or number > retries:
+                return ExchangeResult(Exchange(step=step, attempts=tuple(attempts)), tuple(blobs), None, fault, error)
+            wait_s = channel.backoff.wait_s(number, error.retry_after_s, channel.rng)
+            await channel.sleep(wait_s)
+            continue
+        latency_ms = (channel.clock() - began) * 1000
+        channel.watch.replied()
+        sent, received = _text_sent(request, reply.request_body), Blob.of(reply.reply_body)
+        content = Blob.of(reply.content.model_dump_json())
+        blobs += [sent, received, content]
+        attempts.append(
+            Attempt(
+                number=number,
+                started_at=started_at,
+                request=sent.blob_hash,
+                reply=received.blob_hash,
+                status=reply.status,
+                finish_reason=reply.content.finish_reason,
+                latency_ms=reply.latency_ms or latency_ms,
+                wait_before_ms=wait_s * 1000,
+                usage=reply.usage,
+                timings=reply.timings,
+                load=_evidence(reply, before, reply.latency_ms or latency_ms),
+            )
+        )
+        done = Exchange(step=step, attempts=tuple(attempts), content=content.blob_hash)
+        return ExchangeResult(done, tuple(blobs), reply.content)
+
+
+def _text_sent(request: ChatRequest, body: str) -> Blob:
+    return Blob.of(body or request.model_dump_json())
+
+
+async def _classify(watch: ResidencyWatch, error: EndpointError, before: State) -> tuple[Fault, LoadEvidence]:
+    """The fault of a failed attempt. A timeout, a refused connection or a 503 is put down to loading when residency,
+    before or after it, says that the model was not loaded."""
+    if error.kind == "loading":
+        return "loading", LoadEvidence(before=before, loaded=True)
+    if error.kind in ("timeout", "connect") or error.status == _UNAVAILABLE:
+        if before in _NOT_LOADED or await watch.ask() in _NOT_LOADED:
+            return "loading", LoadEvidence(before=before, loaded=True)
+        if error.kind == "timeout":
+            return "timeout", LoadEvidence(before=before, loaded=False if before == "loaded" else None)
+    return "error", LoadEvidence(before=before)
+
+
+def _evidence(reply: ChatReply, before: State, latency_ms: float) -> LoadEvidence:
+    """What the server reports wins; where it is silent, residency just before the request speaks."""
+    load_ms, loaded = reply.load.load_ms, reply.load.loaded
+    if before == "unknown":
+        return reply.load
+    if loaded is None:
+        loaded = before in _NOT_LOADED
+    if load_ms is None and before in _NOT_LOADED:
+        timings = reply.timings
+        if timings.prompt_ms is not None and timings.output_ms is not None:
+            load_ms = max(0.0, latency_ms - timings.prompt_ms - timings.output_ms)
+    return LoadEvidence(before=before, load_ms=load_ms, loaded=loaded)

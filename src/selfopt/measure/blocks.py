@@ -1,0 +1,166 @@
+"""Several specs, interleaved block by block: drift of a server or a machine hits all of them alike."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from selfopt.records import Environment, Evaluation, Run, Spec, new_id
+from selfopt.scoring import SCORER_HASH
+
+from .attempt import status_of
+from .budget import Budget, BudgetMeter
+from .context import Labels, MeasureContext
+from .environment import compatible, observe
+from .evaluate import EvaluationRequest, evaluate
+from .lookup import find
+from .progress import Board
+from .run import Desk
+from .unit import Order, Unit, UnitOptions, prompts_of
+
+__all__ = ["MeasureOptions", "Reuse", "measure_specs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """When a finished evaluation of the same spec (or of the same requests, judged again) stands for a new one.
+
+    exclude_run_ids: evaluations that hold one of these runs are not taken (the runs that promoted a baseline are no
+    reference for its successors). unknown_max_age_s: where the endpoint hides what it serves (no digest), evidence
+    older than this has expired; a day.
+    """
+
+    enabled: bool = False
+    exclude_run_ids: frozenset[str] = frozenset()
+    unknown_max_age_s: float = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureOptions:
+    """See UnitOptions. labels.group_id or labels.cycle_id makes the measurement resumable: its groups are named after it.
+
+    shuffle_specs: the order of specs within a block, seeded by group and block. budget or meter: what may be spent.
+    """
+
+    n_runs: int = 7
+    sampling: bool = True
+    sample_size: int = 4
+    limit: int | None = None
+    order: Order = "auto"
+    shuffle_specs: bool = True
+    labels: Labels = field(default_factory=Labels)
+    reuse: Reuse = field(default_factory=Reuse)
+    budget: Budget = field(default_factory=Budget)
+    meter: BudgetMeter | None = None
+
+
+async def measure_specs(
+    specs: Sequence[Spec], *, context: MeasureContext, options: MeasureOptions | None = None
+) -> dict[str, Evaluation]:
+    """Evaluations by spec_id. A block is one pass for each spec that still wants one.
+
+    Specs with equal request_id share their trials: no request is made twice for the sake of another parser. A spec is
+    missing from the answer only when a cap ended the measurement before its first pass was whole (the meter's
+    stop_reason says so); specs that were ended by a cap are evaluated on the passes they have. Raises what `supervise`
+    raises; cancelling leaves a state from which the same call, with the same group_id or cycle_id, continues.
+    """
+    options = options or MeasureOptions()
+    meter = options.meter or BudgetMeter(options.budget, context.clock)
+    desk = Desk(context, meter, Board(context.progress, context.clock, context.heartbeat_s))
+    group = options.labels.group_id or options.labels.cycle_id or new_id("group")
+    found: dict[str, Evaluation] = {}
+    async with desk.board.alive():
+        fresh: dict[str, list[Spec]] = {}
+        for spec in {spec.spec_id: spec for spec in specs}.values():
+            known = await _reusable(spec, context, options) if options.reuse.enabled else None
+            if known is not None:
+                found[spec.spec_id] = known
+            else:
+                fresh.setdefault(spec.request_id, []).append(spec)
+        units = [
+            Unit.open(desk, members, f"{group}/{request_id}", _unit_options(options)) for request_id, members in fresh.items()
+        ]
+        await _blocks(units, f"{group}", shuffle=options.shuffle_specs)
+        for unit in units:
+            found.update(unit.conclude())
+    return {spec.spec_id: found[spec.spec_id] for spec in specs if spec.spec_id in found}
+
+
+async def _blocks(units: Sequence[Unit], seed: str, *, shuffle: bool) -> None:
+    """Blocks until no unit wants a pass. A unit that resumes further on waits for the others in no way: it simply has
+    fewer blocks to go."""
+    block = 0
+    wanting = list(units)
+    while wanting:
+        if shuffle:
+            random.Random(f"block {seed} {block}").shuffle(wanting)
+        again = []
+        for unit in wanting:
+            if await unit.advance():
+                again.append(unit)
+        wanting = [unit for unit in units if unit in again]
+        block += 1
+
+
+def _unit_options(options: MeasureOptions) -> UnitOptions:
+    return UnitOptions(
+        n_runs=options.n_runs,
+        sampling=options.sampling,
+        sample_size=options.sample_size,
+        limit=options.limit,
+        order=options.order,
+        labels=options.labels,
+    )
+
+
+async def _reusable(spec: Spec, context: MeasureContext, options: MeasureOptions) -> Evaluation | None:
+    """The newest evaluation that can stand for measuring the spec again, made under the present scorer; when it is one of
+    another parser chain, its trials are judged again under this one, and that evaluation is appended."""
+    status = await status_of(context.residency_for(spec), context.model_name_for(spec))
+    present = observe(spec, status, context.hardware)
+    suite = context.suite_for(spec)
+    wanted = {prompt.id for prompt in prompts_of(spec, suite, options.limit)}
+    candidates = [
+        e
+        for e in context.ledger.read(Evaluation, {"model": spec.model, "phase": spec.phase}, newest_first=True)
+        if e.request_id == spec.request_id and {row.prompt_id for row in e.rows} == wanted
+    ]
+    candidates.sort(key=lambda e: e.spec_id != spec.spec_id)
+    for known in candidates:
+        if not (known.determinism in ("sampled", "complete") or known.n_runs >= options.n_runs):
+            continue
+        if not options.reuse.exclude_run_ids.isdisjoint((*known.run_ids, *known.determinism_run_ids)):
+            continue
+        if not _is_measure(context, known) or not _still_holds(known, present, context, options.reuse):
+            continue
+        if known.spec_id == spec.spec_id and known.scorer_hash == SCORER_HASH:
+            return known
+        request = EvaluationRequest(spec, suite, known.run_ids, known.determinism_run_ids, options.labels.cycle_id)
+        judged = evaluate(context.ledger, request, now=context.now)
+        if judged is not None and (judged.determinism in ("sampled", "complete") or judged.n_runs >= options.n_runs):
+            context.ledger.append([judged])
+            return judged
+    return None
+
+
+def _is_measure(context: MeasureContext, known: Evaluation) -> bool:
+    """Whether its runs were ordinary ones (those of a warm-up validation began unloaded on purpose)."""
+    run = find(context.ledger, Run, known.run_ids[0])
+    return run is not None and run.purpose == "measure"
+
+
+def _still_holds(known: Evaluation, present: Environment, context: MeasureContext, reuse: Reuse) -> bool:
+    """Whether the environment can be the same, and, where nobody can tell, whether the evidence is young enough."""
+    then = find(context.ledger, Environment, known.environment_id)
+    if then is None or not compatible(then, present):
+        return False
+    if "unknown" not in (then.digest, present.digest):
+        return True
+    age = _parse(context.now()) - _parse(known.at)
+    return age <= timedelta(seconds=reuse.unknown_max_age_s)
+
+
+def _parse(at: str) -> datetime:
+    return datetime.fromisoformat(at).astimezone(UTC)

@@ -1,0 +1,77 @@
+"""Total caps on what a measurement may spend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from selfopt.records import Usage
+
+__all__ = ["Budget", "BudgetMeter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Caps; None is no cap. max_cost in the currency of the prices that the context gives."""
+
+    max_trials: int | None = None
+    max_minutes: float | None = None
+    max_tokens: int | None = None
+    max_cost: float | None = None
+
+
+class BudgetMeter:
+    """What has been spent, and why to stop. One meter may be shared by several measurements of one command.
+
+    trials counts committed ones; those in flight are reserved, so that max_trials is never exceeded. Tokens, cost and
+    time are known only afterwards: they can be exceeded by the trials in flight.
+    """
+
+    def __init__(self, budget: Budget, clock: Callable[[], float]) -> None:
+        self.budget = budget
+        self._clock = clock
+        self._began = clock()
+        self._reserved = 0
+        self.trials = 0
+        self.tokens = 0
+        self.cost = 0.0
+        self._unpriced: str | None = None
+
+    @property
+    def stop_reason(self) -> str | None:
+        """The cap that is reached, in words; None while there is something left."""
+        budget = self.budget
+        if budget.max_trials is not None and self.trials + self._reserved >= budget.max_trials:
+            return f"max_trials = {budget.max_trials} reached after {self.trials} trials; raise max_trials to go on"
+        minutes = (self._clock() - self._began) / 60
+        if budget.max_minutes is not None and minutes >= budget.max_minutes:
+            return f"max_minutes = {budget.max_minutes:g} reached after {self.trials} trials; raise max_minutes to go on"
+        if budget.max_tokens is not None and self.tokens >= budget.max_tokens:
+            return f"max_tokens = {budget.max_tokens} reached ({self.tokens} used); raise max_tokens to go on"
+        if budget.max_cost is not None:
+            if self._unpriced is not None:
+                return f"max_cost = {budget.max_cost:g} is set, but the price of {self._unpriced} is unknown; set its price"
+            if self.cost >= budget.max_cost:
+                return f"max_cost = {budget.max_cost:g} reached ({self.cost:.4f} spent); raise max_cost to go on"
+        return None
+
+    def reserve(self) -> bool:
+        """Take leave to start one trial; False when a cap is reached."""
+        if self.stop_reason is not None:
+            return False
+        self._reserved += 1
+        return True
+
+    def release(self) -> None:
+        """A reserved trial was not committed."""
+        self._reserved -= 1
+
+    def spend(self, usage: Usage, cost: float | None, model: str) -> None:
+        """A reserved trial was committed. cost None: nobody knows the price of this model."""
+        self._reserved -= 1
+        self.trials += 1
+        self.tokens += (usage.input_tokens or 0) + (usage.output_tokens or 0)
+        if cost is None:
+            self._unpriced = model
+        else:
+            self.cost += cost

@@ -1,0 +1,196 @@
+"""From the ledger: the trials of n runs and their verdicts -> an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from selfopt.errors import CorruptError
+from selfopt.records import (
+    Environment,
+    Evaluation,
+    Ledger,
+    OutcomeRow,
+    Prompt,
+    Run,
+    Spec,
+    Suite,
+    Trial,
+    Verdict,
+    content_hash,
+    utc_now,
+)
+from selfopt.scoring import SCORER_HASH, ScoredTrial, compute_metrics, trivial_policies
+
+from .determinism import judge_determinism
+from .environment import compatible, known_fields
+from .lookup import find
+from .rescore import ensure_verdicts
+from .trial import JudgedTrial
+
+__all__ = ["EvaluationRequest", "Pass", "evaluate", "group_passes"]
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRequest:
+    """Which runs make up the evaluation of which spec. determinism_run_ids: the isolated sample, if one was taken."""
+
+    spec: Spec
+    suite: Suite
+    run_ids: Sequence[str]
+    determinism_run_ids: Sequence[str] = ()
+    cycle_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One whole pass: the runs that make it up and its trials by prompt."""
+
+    runs: tuple[Run, ...]
+    trials: dict[str, JudgedTrial]
+
+    @property
+    def prompt_ids(self) -> tuple[str, ...]:
+        """The prompts in the order in which they were to be asked."""
+        return self.runs[0].prompt_ids
+
+    @property
+    def complete(self) -> bool:
+        """Whether every prompt has its trial."""
+        return all(prompt_id in self.trials for prompt_id in self.prompt_ids)
+
+    @property
+    def verdicts(self) -> dict[str, Verdict]:
+        """By prompt."""
+        return {prompt_id: item.verdict for prompt_id, item in self.trials.items()}
+
+    @property
+    def first_trial_id(self) -> str:
+        """The trial that was asked first."""
+        return min(self.trials.values(), key=lambda item: (item.trial.started_at, item.trial.trial_id)).trial.trial_id
+
+
+def evaluate(ledger: Ledger, request: EvaluationRequest, *, now: Callable[[], str] = utc_now) -> Evaluation | None:
+    """Aggregate the complete passes among the runs; None when no pass is complete.
+
+    The ledger's order is the order of time: rows read from the oldest pass to the newest. Passes whose environment
+    cannot be that of the newest one are left out. Missing verdicts (another parser chain, a newer scorer) are made. The
+    evaluation is not appended; its id is a hash of what it is made of, so that the same evaluation gets the same id, and
+    one that is in the ledger is returned as it stands there.
+    """
+    passes = [p for p in group_passes(ledger, request, request.run_ids) if p.complete]
+    if not passes:
+        return None
+    environments = _environments(ledger, passes)
+    newest = environments[passes[-1].runs[-1].environment_id]
+    passes = [p for p in passes if all(compatible(environments[run.environment_id], newest) for run in p.runs)]
+    wanted = set(passes[-1].prompt_ids)
+    passes = [p for p in passes if set(p.prompt_ids) == wanted]
+    trial_ids = [item.trial.trial_id for p in passes for item in p.trials.values()]
+    sample = _sample(ledger, request)
+    spec = request.spec
+    sampled_ids = [] if sample is None else [item.trial.trial_id for item in sample.trials.values()]
+    evaluation_id = content_hash("eval", [spec.spec_id, SCORER_HASH, trial_ids, sampled_ids, request.cycle_id])
+    stored = find(ledger, Evaluation, evaluation_id)
+    if stored is not None:
+        return stored
+    prompts = tuple(prompt for prompt in request.suite.prompts if prompt.id in wanted)
+    silent, always_calling = trivial_policies(request.suite, prompts)
+    seen = [environments[run.environment_id] for p in passes for run in p.runs]
+    return Evaluation(
+        evaluation_id=evaluation_id,
+        spec_id=spec.spec_id,
+        request_id=spec.request_id,
+        environment_id=max(reversed(seen), key=lambda e: len(known_fields(e))).environment_id,
+        parser_hash=spec.variant.parser_hash,
+        scorer_hash=SCORER_HASH,
+        model=spec.model,
+        phase=spec.phase,
+        suite=spec.suite,
+        suite_hash=spec.suite_hash,
+        scope=request.suite.scope,
+        split=spec.split,
+        variant=spec.variant.name,
+        run_ids=tuple(run.run_id for p in passes for run in p.runs),
+        determinism_run_ids=tuple(run.run_id for run in sample.runs) if sample is not None else (),
+        n_runs=len(passes),
+        determinism=judge_determinism(spec, [p.verdicts for p in passes], sample.verdicts if sample else None),
+        warm_up=spec.warm_up.enabled,
+        metrics=compute_metrics(_scored(passes, prompts), silent, always_calling),
+        rows=_rows(passes, prompts),
+        cycle_id=request.cycle_id,
+        at=now(),
+    )
+
+
+def group_passes(ledger: Ledger, request: EvaluationRequest, run_ids: Sequence[str]) -> list[Pass]:
+    """The passes that the runs make up, in the order in which they began. CorruptError for a run that is not there."""
+    wanted = set(run_ids)
+    runs = [run for run in ledger.read(Run, {"request_id": request.spec.request_id}) if run.run_id in wanted]
+    missing = wanted - {run.run_id for run in runs}
+    if missing:
+        raise CorruptError(
+            f"the ledger has no run {min(missing)} under {request.spec.request_id}; measure {request.spec.label} again"
+        )
+    grouped: dict[tuple[str | None, str, int], list[Run]] = {}
+    for run in runs:
+        # Without a group nothing ties runs together: each is a pass of its own.
+        grouped.setdefault((run.group_id or run.run_id, run.purpose, run.run_index), []).append(run)
+    passes = []
+    for members in grouped.values():
+        trials = [trial for run in members for trial in ledger.read(Trial, {"run_id": run.run_id})]
+        judged = ensure_verdicts(ledger, request.spec, request.suite, trials)
+        passes.append(Pass(tuple(members), {item.trial.prompt_id: item for item in judged.trials}))
+    return passes
+
+
+def _sample(ledger: Ledger, request: EvaluationRequest) -> Pass | None:
+    found = [p for p in group_passes(ledger, request, request.determinism_run_ids) if p.complete]
+    return found[-1] if found else None
+
+
+def _environments(ledger: Ledger, passes: Sequence[Pass]) -> dict[str, Environment]:
+    found: dict[str, Environment] = {}
+    for environment_id in {run.environment_id for p in passes for run in p.runs}:
+        environment = find(ledger, Environment, environment_id)
+        if environment is None:
+            raise CorruptError(f"the ledger has no environment {environment_id}; restore the ledger from a copy")
+        found[environment_id] = environment
+    return found
+
+
+def _scored(passes: Sequence[Pass], prompts: Sequence[Prompt]) -> list[ScoredTrial]:
+    items = []
+    for index, one in enumerate(passes):
+        first = one.first_trial_id
+        for prompt in prompts:
+            trial, verdict = one.trials[prompt.id].trial, one.trials[prompt.id].verdict
+            items.append(
+                ScoredTrial(
+                    prompt_id=prompt.id,
+                    run_index=index,
+                    needs_call=prompt.needs_call,
+                    outcome=verdict.outcome,
+                    latency_ms=trial.latency_ms,
+                    usage=trial.usage,
+                    first_of_run=trial.trial_id == first,
+                )
+            )
+    return items
+
+
+def _rows(passes: Sequence[Pass], prompts: Sequence[Prompt]) -> tuple[OutcomeRow, ...]:
+    rows = []
+    for prompt in prompts:
+        cells = [one.trials[prompt.id] for one in passes]
+        rows.append(
+            OutcomeRow(
+                prompt_id=prompt.id,
+                prompt_kind=prompt.kind,
+                needs_call=prompt.needs_call,
+                outcomes=tuple(cell.verdict.outcome for cell in cells),
+                trial_ids=tuple(cell.trial.trial_id for cell in cells),
+                loaded=tuple(cell.trial.load.loaded for cell in cells),
+            )
+        )
+    return tuple(rows)

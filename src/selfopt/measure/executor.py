@@ -1,0 +1,81 @@
+"""Trials on this machine: N slots under asyncio, each trial durable before its slot is used again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from selfopt.records import Ledger, Record, TrialStart
+
+from .trial import TrialJob, TrialResult
+
+__all__ = ["AsyncExecutor", "Executor", "Work"]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What an executor is handed. measure does one trial in a slot; start makes its TrialStart; committed is told after
+    the trial is durable. prologue: records that must be durable with the first starts. in_flight: trial ids that are
+    started and not committed, kept up to date for whoever has to mark them abandoned."""
+
+    jobs: Iterator[TrialJob]
+    measure: Callable[[TrialJob, int], Awaitable[TrialResult]]
+    start: Callable[[TrialJob, int], TrialStart]
+    committed: Callable[[TrialJob, TrialResult], None]
+    prologue: Sequence[Record]
+    in_flight: dict[str, TrialJob]
+
+
+class Executor(Protocol):
+    """Does trials somewhere."""
+
+    async def run(self, work: Work) -> None:
+        """Do all jobs. An exception of `measure` ends the others and is raised; what is committed stays."""
+        ...
+
+
+class AsyncExecutor:
+    """The executor of one process. slots >= 1."""
+
+    def __init__(self, ledger: Ledger, slots: int) -> None:
+        self._ledger = ledger
+        self._slots = max(1, slots)
+
+    async def run(self, work: Work) -> None:
+        """One append per trial: its blobs, the trial, the verdict, and the start of the slot's next job."""
+        first: list[TrialJob] = []
+        starts: list[Record] = []
+        for slot in range(self._slots):
+            job = next(work.jobs, None)
+            if job is None:
+                break
+            first.append(job)
+            starts.append(work.start(job, slot))
+        self._ledger.append([*work.prologue, *starts])
+        work.in_flight.update((job.trial_id, job) for job in first)
+        if len(first) == 1:
+            await self._slot(work, first[0], 0)
+            return
+        try:
+            async with asyncio.TaskGroup() as group:
+                for slot, job in enumerate(first):
+                    group.create_task(self._slot(work, job, slot))
+        except BaseExceptionGroup as several:
+            raise several.exceptions[0] from None
+
+    async def _slot(self, work: Work, first: TrialJob, slot: int) -> None:
+        job: TrialJob | None = first
+        while job is not None:
+            result = await work.measure(job, slot)
+            following = next(work.jobs, None)
+            records: list[Record] = [*result.blobs, result.judged.trial, result.judged.verdict]
+            if following is not None:
+                records.append(work.start(following, slot))
+            self._ledger.append(records)
+            del work.in_flight[job.trial_id]
+            if following is not None:
+                work.in_flight[following.trial_id] = following
+            work.committed(job, result)
+            job = following

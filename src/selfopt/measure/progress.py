@@ -1,0 +1,111 @@
+"""Signs of life: what a measurement is doing, for whoever shows it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Literal
+
+from selfopt.records import Outcome
+
+__all__ = ["Board", "Progress", "ProgressKind", "ProgressSink", "ignore_progress"]
+
+ProgressKind = Literal["run_started", "warm_up", "trial", "heartbeat", "run_ended", "note", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One sign of life.
+
+    done / total: trials of the whole measurement, those of a resumed one included (total shrinks when determinism makes
+    runs needless); elapsed_s: since this process began it; eta_s: None until a trial has been timed.
+    """
+
+    kind: ProgressKind
+    label: str
+    done: int
+    total: int
+    elapsed_s: float
+    eta_s: float | None
+    run_index: int = 0
+    prompt_id: str | None = None
+    outcome: Outcome | None = None
+    note: str = ""
+
+
+ProgressSink = Callable[[Progress], None]
+
+
+def ignore_progress(event: Progress) -> None:
+    """The sink of those who do not want to know."""
+
+
+class Board:
+    """Counts what is done and tells the sink, at each event and at least every `heartbeat_s` seconds in between."""
+
+    def __init__(self, sink: ProgressSink, clock: Callable[[], float], heartbeat_s: float = 1.0) -> None:
+        self._sink = sink
+        self._clock = clock
+        self._heartbeat_s = heartbeat_s
+        self._began = clock()
+        self._timed = 0
+        self._label = ""
+        self._run_index = 0
+        self._prompt_id: str | None = None
+        self.done = 0
+        self.total = 0
+
+    def at(self, label: str, run_index: int) -> None:
+        """From now on events are about this run."""
+        self._label, self._run_index, self._prompt_id = label, run_index, None
+
+    def starting(self, prompt_id: str) -> None:
+        """A trial of this prompt begins."""
+        self._prompt_id = prompt_id
+
+    def committed(self, prompt_id: str, outcome: Outcome) -> None:
+        """A trial is durable."""
+        self.done += 1
+        self._timed += 1
+        self._emit("trial", prompt_id=prompt_id, outcome=outcome)
+
+    def tell(self, kind: ProgressKind, note: str = "") -> None:
+        """Any other event."""
+        self._emit(kind, prompt_id=self._prompt_id, note=note)
+
+    def _emit(self, kind: ProgressKind, *, prompt_id: str | None, outcome: Outcome | None = None, note: str = "") -> None:
+        elapsed_s = self._clock() - self._began
+        remaining = max(0, self.total - self.done)
+        eta_s = elapsed_s / self._timed * remaining if self._timed else None
+        self._sink(
+            Progress(
+                kind=kind,
+                label=self._label,
+                done=self.done,
+                total=max(self.total, self.done),
+                elapsed_s=elapsed_s,
+                eta_s=eta_s,
+                run_index=self._run_index,
+                prompt_id=prompt_id,
+                outcome=outcome,
+                note=note,
+            )
+        )
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._heartbeat_s)
+            self._emit("heartbeat", prompt_id=self._prompt_id)
+
+    @asynccontextmanager
+    async def alive(self) -> AsyncIterator[Board]:
+        """Heartbeats for as long as the block runs."""
+        task = asyncio.create_task(self._beat())
+        try:
+            yield self
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task

@@ -1,0 +1,106 @@
+"""What the ledger already holds of a group of runs, and how runs that were cut off are closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from selfopt.records import Environment, Evaluation, Ledger, Purpose, Record, Run, RunEnd, Spec, Trial, TrialAbandoned, TrialStart
+
+from .environment import compatible
+from .lookup import find
+
+__all__ = ["GroupState", "PassKey", "PassState", "close_open_runs", "find_open_group", "read_group"]
+
+PassKey = tuple[Purpose, int]
+
+
+@dataclass(slots=True)
+class PassState:
+    """One pass, made of one run or, after interruptions, of several. trials: by prompt id."""
+
+    runs: list[Run] = field(default_factory=list)
+    trials: dict[str, Trial] = field(default_factory=dict)
+
+    @property
+    def prompt_ids(self) -> tuple[str, ...]:
+        """The prompts of the whole pass: those of its first run (a continuing run has only what was left)."""
+        return self.runs[0].prompt_ids if self.runs else ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every prompt has its trial."""
+        return bool(self.runs) and all(prompt_id in self.trials for prompt_id in self.prompt_ids)
+
+
+@dataclass(slots=True)
+class GroupState:
+    """All passes of one group, in the order in which they began. abandoned: trials that were just marked so."""
+
+    passes: dict[PassKey, PassState] = field(default_factory=dict)
+    abandoned: int = 0
+
+    def at(self, purpose: Purpose, run_index: int) -> PassState:
+        """The state of one pass, empty when it has not begun."""
+        return self.passes.setdefault((purpose, run_index), PassState())
+
+    def complete(self, purpose: Purpose) -> list[PassState]:
+        """The complete passes of one purpose, oldest first."""
+        found = [(key[1], state) for key, state in self.passes.items() if key[0] == purpose and state.complete]
+        return [state for _, state in sorted(found, key=lambda pair: pair[0])]
+
+
+def read_group(ledger: Ledger, group_id: str, request_id: str) -> GroupState:
+    """The passes of one group under one request_id."""
+    state = GroupState()
+    for run in ledger.read(Run, {"group_id": group_id, "request_id": request_id}):
+        current = state.at(run.purpose, run.run_index)
+        current.runs.append(run)
+        for trial in ledger.read(Trial, {"run_id": run.run_id}):
+            current.trials[trial.prompt_id] = trial
+    return state
+
+
+def close_open_runs(ledger: Ledger, state: GroupState, now: Callable[[], str]) -> None:
+    """Give every run without an end its end, and mark its uncommitted trials as abandoned: their process has died.
+
+    Only for whoever holds the lock on the group: the runs of a live process look just the same.
+    """
+    records: list[Record] = []
+    for current in state.passes.values():
+        for run in current.runs:
+            if find(ledger, RunEnd, run.run_id) is not None:
+                continue
+            committed = {trial.trial_id for trial in current.trials.values() if trial.run_id == run.run_id}
+            gone = {a.trial_id for a in ledger.read(TrialAbandoned, {"run_id": run.run_id})}
+            at = now()
+            for start in ledger.read(TrialStart, {"run_id": run.run_id}):
+                if start.trial_id not in committed and start.trial_id not in gone:
+                    reason = "its process ended before the trial was committed"
+                    records.append(TrialAbandoned(trial_id=start.trial_id, run_id=run.run_id, at=at, reason=reason))
+                    state.abandoned += 1
+            whole = all(prompt_id in current.trials for prompt_id in run.prompt_ids)
+            status: Literal["complete", "interrupted"] = "complete" if whole else "interrupted"
+            records.append(RunEnd(run_id=run.run_id, status=status, trials=len(committed), at=at))
+    if records:
+        ledger.append(records)
+
+
+def find_open_group(ledger: Ledger, spec: Spec, environment: Environment, prompt_ids: tuple[str, ...]) -> str | None:
+    """The newest group of exactly this spec and these prompts that no evaluation has concluded, whose environment can be
+    this one. Groups of a cycle are the cycle's to continue."""
+    concluded = {run_id for e in ledger.read(Evaluation, {"spec_id": spec.spec_id}) for run_id in e.run_ids}
+    groups: dict[str, list[Run]] = {}
+    for run in ledger.read(Run, {"spec_id": spec.spec_id}):
+        if run.group_id is not None and run.cycle_id is None and run.purpose in ("measure", "determinism"):
+            groups.setdefault(run.group_id, []).append(run)
+    for group_id, runs in reversed(groups.items()):
+        if any(run.run_id in concluded for run in runs):
+            continue
+        if runs[0].purpose != "measure" or set(runs[0].prompt_ids) != set(prompt_ids):
+            continue
+        seen = find(ledger, Environment, runs[-1].environment_id)
+        if seen is not None and compatible(seen, environment):
+            return group_id
+    return None

@@ -1,0 +1,278 @@
+"""One pass over prompts: residency and environment, warm-up, the trials, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field
+from typing import Literal
+
+from selfopt.errors import EndpointError, StoreError
+from selfopt.records import (
+    Blob,
+    ChatRequest,
+    Environment,
+    Message,
+    Prompt,
+    Record,
+    Run,
+    RunEnd,
+    Spec,
+    Suite,
+    TrialAbandoned,
+    TrialStart,
+    WarmUpResult,
+    new_id,
+)
+from selfopt.variants import render
+
+from .attempt import Channel, ResidencyWatch, State, status_of
+from .budget import BudgetMeter
+from .context import Labels, MeasureContext
+from .environment import observe
+from .executor import AsyncExecutor, Work
+from .lookup import find
+from .progress import Board
+from .trial import JudgedTrial, PassFacts, TrialJob, TrialResult, make_request, run_trial
+
+__all__ = ["Desk", "PassPlan", "PassResult", "run_pass", "warm_up_request"]
+
+WARM_UP_PROMPT = "What is 2+2?"
+
+_MAX_CONNECT_FAILURES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PassPlan:
+    """What one pass is to do. prompts: (position, prompt) of those still to be measured, in the order of asking.
+
+    isolate: in isolation whatever the spec says. warm_up: "first" warms up where the spec wants it, "if_unloaded" only
+    when the model is not loaded, "never" not at all.
+    """
+
+    spec: Spec
+    suite: Suite
+    prompts: tuple[tuple[int, Prompt], ...]
+    run_index: int
+    labels: Labels
+    isolate: bool = False
+    warm_up: Literal["first", "if_unloaded", "never"] = "first"
+
+
+@dataclass(frozen=True, slots=True)
+class PassResult:
+    """What one pass did. residency: the model's state before the pass (before its warm-up, if there was one).
+    stop_reason: the cap that ended it early, if one did."""
+
+    run: Run
+    environment: Environment
+    residency: State
+    trials: tuple[JudgedTrial, ...]
+    stop_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where a measurement is kept track of: the parts, what may be spent, and who is told."""
+
+    context: MeasureContext
+    meter: BudgetMeter
+    board: Board
+
+
+@dataclass(slots=True)
+class _Pass:
+    """A pass under way."""
+
+    desk: Desk
+    plan: PassPlan
+    run: Run
+    facts: PassFacts
+    channel: Channel
+    trials: list[JudgedTrial] = field(default_factory=list)
+    in_flight: dict[str, TrialJob] = field(default_factory=dict)
+    stop_reason: str | None = None
+    replied: bool = False
+    connect_failures: int = 0
+
+    def jobs(self) -> Iterator[TrialJob]:
+        """Jobs for as long as the budget lasts."""
+        for position, prompt in self.plan.prompts:
+            if not self.desk.meter.reserve():
+                self.stop_reason = self.desk.meter.stop_reason
+                return
+            yield TrialJob(new_id("trial"), position, prompt, self.plan.suite.tools_of(prompt))
+
+    async def measure(self, job: TrialJob, slot: int) -> TrialResult:
+        """One trial. An error that would befall every other trial too ends the pass instead of being scored."""
+        self.desk.board.starting(job.prompt.id)
+        result = await run_trial(self.channel, self.facts, job, slot)
+        error = result.error
+        if error is None:
+            self.replied = True
+            self.connect_failures = 0
+        elif error.kind in ("auth", "not_found"):
+            raise error
+        elif error.kind == "connect" and result.judged.trial.fault == "error":
+            self.connect_failures += 1
+            if not self.replied or self.connect_failures >= _MAX_CONNECT_FAILURES:
+                raise error
+        return result
+
+    def start(self, job: TrialJob, slot: int) -> TrialStart:
+        """The record that says that a trial is about to use its slot."""
+        return TrialStart(
+            trial_id=job.trial_id,
+            run_id=self.run.run_id,
+            prompt_id=job.prompt.id,
+            run_index=self.plan.run_index,
+            slot=slot,
+            at=self.desk.context.now(),
+        )
+
+    def committed(self, job: TrialJob, result: TrialResult) -> None:
+        """Count a durable trial."""
+        self.trials.append(result.judged)
+        usage = result.judged.trial.usage
+        spec = self.plan.spec
+        self.desk.meter.spend(usage, self.desk.context.price_for(spec, usage), spec.model)
+        self.desk.board.committed(job.prompt.id, result.outcome)
+
+    def end(self, reason: str) -> None:
+        """Write how the pass ended; trials in flight are marked as abandoned."""
+        now = self.desk.context.now()
+        records: list[Record] = [
+            TrialAbandoned(trial_id=trial_id, run_id=self.run.run_id, at=now, reason=reason) for trial_id in self.in_flight
+        ]
+        complete = len(self.trials) == len(self.plan.prompts)
+        status: Literal["complete", "interrupted"] = "complete" if complete else "interrupted"
+        records.append(RunEnd(run_id=self.run.run_id, status=status, trials=len(self.trials), at=now))
+        for _ in range(len(self.in_flight)):
+            self.desk.meter.release()
+        self.in_flight.clear()
+        self.desk.context.ledger.append(records)
+
+
+async def run_pass(desk: Desk, plan: PassPlan) -> PassResult:
+    """Do one pass. When it is cancelled or fails, what is committed stays, the run is marked as interrupted, and the
+    exception goes on: EndpointError for what would befall every trial (no server, wrong key, unknown model), StoreError
+    when the ledger cannot be written."""
+    context, spec = desk.context, plan.spec
+    endpoint, residency = context.endpoint_for(spec), context.residency_for(spec)
+    model = context.model_name_for(spec)
+    desk.board.at(spec.label, plan.run_index)
+    status = await status_of(residency, model)
+    before: State = status.state
+    warm, blobs = await _warm_up(desk, plan, before)
+    if warm.status in ("complete", "failed"):
+        status = await status_of(residency, model)
+    environment = observe(spec, status, context.hardware)
+    run = _make_run(context, plan, environment, warm)
+    facts = PassFacts(
+        spec=spec,
+        run_id=run.run_id,
+        environment_id=environment.environment_id,
+        run_index=plan.run_index,
+        model=model,
+        isolate=plan.isolate or spec.isolate,
+        parser_hash=spec.variant.parser_hash,
+        request_id=spec.request_id,
+    )
+    watch = ResidencyWatch(residency, model, context.clock, context.idle_s, first=status.state)
+    channel = Channel(endpoint, watch, context.clock, context.sleep, context.rng, context.now, context.backoff)
+    current = _Pass(desk, plan, run, facts, channel)
+    work = Work(
+        jobs=current.jobs(),
+        measure=current.measure,
+        start=current.start,
+        committed=current.committed,
+        prologue=_prologue(context, spec, environment, [*blobs, run]),
+        in_flight=current.in_flight,
+    )
+    desk.board.tell("run_started", f"residency {before}, warm-up {warm.status}")
+    await _execute(current, work)
+    desk.board.tell("run_ended" if current.stop_reason is None else "stopped", current.stop_reason or "")
+    return PassResult(run, environment, before, tuple(current.trials), current.stop_reason)
+
+
+async def _execute(current: _Pass, work: Work) -> None:
+    context = current.desk.context
+    reason, failed = "interrupted", True
+    try:
+        await AsyncExecutor(context.ledger, context.slots_for(current.plan.spec)).run(work)
+        failed = False
+    except EndpointError as error:
+        reason = f"the run was given up: {error}"
+        raise
+    finally:
+        # What made the run fail is worth more than that its end could not be written either; a resume writes it.
+        with suppress(StoreError) if failed else nullcontext():
+            current.end(reason)
+
+
+def warm_up_request(spec: Spec, suite: Suite, model: str) -> ChatRequest:
+    """The first request that the spec's variant makes of "What is 2+2?" with the tools of the suite's first prompt: it
+    compiles the template and fills the prompt cache with what the scored requests share."""
+    prompt = suite.select(spec.split)[0]
+    steps = render(spec.variant, (Message(role="user", content=WARM_UP_PROMPT),), suite.tools_of(prompt))
+    request = make_request(spec, model, next(steps), isolate=False)
+    steps.close()
+    return request
+
+
+async def _warm_up(desk: Desk, plan: PassPlan, state: State) -> tuple[WarmUpResult, Sequence[Blob]]:
+    spec, context = plan.spec, desk.context
+    if not spec.warm_up.enabled:
+        return WarmUpResult(status="off"), ()
+    unloaded = state in ("unloaded", "sleeping")
+    if plan.warm_up == "never" or (plan.warm_up == "if_unloaded" and not unloaded):
+        return WarmUpResult(status="skipped", reason=f"not the first run; the model is {state}"), ()
+    desk.board.tell("warm_up", "warming up")
+    model = context.model_name_for(spec)
+    result, blobs = await context.warm_up(
+        context.endpoint_for(spec),
+        context.residency_for(spec),
+        model,
+        warm_up_request(spec, plan.suite, model),
+        spec.warm_up,
+        context.clock,
+    )
+    if plan.warm_up == "if_unloaded":
+        result = result.model_copy(update={"reason": f"warmed up again: the model was {state}. {result.reason}".strip()})
+    desk.board.tell("warm_up", f"Warm-up {result.status}")
+    return result, blobs
+
+
+def _make_run(context: MeasureContext, plan: PassPlan, environment: Environment, warm: WarmUpResult) -> Run:
+    spec, labels = plan.spec, plan.labels
+    return Run(
+        run_id=new_id("run"),
+        spec_id=spec.spec_id,
+        request_id=spec.request_id,
+        environment_id=environment.environment_id,
+        requested_model=labels.requested_model or spec.model,
+        model=spec.model,
+        phase=spec.phase,
+        suite=spec.suite,
+        split=spec.split,
+        run_index=plan.run_index,
+        purpose=labels.purpose,
+        prompt_ids=tuple(prompt.id for _, prompt in plan.prompts),
+        group_id=labels.group_id,
+        cycle_id=labels.cycle_id,
+        rule_id=labels.rule_id,
+        forced=labels.forced,
+        overrides=labels.overrides,
+        warm_up=warm,
+        at=context.now(),
+    )
+
+
+def _prologue(context: MeasureContext, spec: Spec, environment: Environment, rest: Sequence[Record]) -> list[Record]:
+    """Spec and environment once each: a spec may be in the ledger under another variant name, which is the same spec."""
+    records: list[Record] = []
+    if find(context.ledger, Spec, spec.spec_id) is None:
+        records.append(spec)
+    if find(context.ledger, Environment, environment.environment_id) is None:
+        records.append(environment)
+    return [*records, *rest]

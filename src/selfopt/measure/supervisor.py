@@ -1,0 +1,121 @@
+"""Several runs of one spec, supervised: warmed up once, watched, resumable, bounded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from selfopt.records import Evaluation, Spec, WarmUpResult, new_id
+
+from .attempt import status_of
+from .budget import Budget, BudgetMeter
+from .context import Labels, MeasureContext
+from .environment import observe
+from .progress import Board
+from .resume import find_open_group
+from .run import Desk
+from .unit import Order, PassReport, Unit, UnitOptions, prompts_of
+
+__all__ = ["SuperviseOptions", "SuperviseResult", "run_suite", "supervise"]
+
+
+@dataclass(frozen=True, slots=True)
+class SuperviseOptions:
+    """See UnitOptions. resume: go on with the newest group of this spec that was not concluded; labels.group_id names one
+    group for certain. budget or meter: what may be spent (a meter is shared with other measurements)."""
+
+    n_runs: int = 7
+    sampling: bool = False
+    sample_size: int = 4
+    limit: int | None = None
+    order: Order = "auto"
+    labels: Labels = field(default_factory=Labels)
+    resume: bool = True
+    budget: Budget = field(default_factory=Budget)
+    meter: BudgetMeter | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SuperviseResult:
+    """What came of it. status "stopped": a cap ended it, stop_reason says which, and the same call continues it.
+
+    evaluation: over the complete passes, in the ledger only when status is "complete"; None when no pass was completed.
+    warm_up: that of the first run, also when an earlier process made it.
+    reports: the passes of this process. trials: committed by this process; resumed: taken over from earlier ones;
+    abandoned: started by an earlier process, never committed, measured again.
+    """
+
+    spec_id: str
+    group_id: str
+    status: Literal["complete", "stopped"]
+    stop_reason: str | None
+    evaluation: Evaluation | None
+    warm_up: WarmUpResult
+    reports: tuple[PassReport, ...]
+    run_ids: tuple[str, ...]
+    trials: int
+    resumed: int
+    abandoned: int
+
+
+async def supervise(spec: Spec, *, context: MeasureContext, options: SuperviseOptions | None = None) -> SuperviseResult:
+    """Run a spec n times (7), or fewer when it is sampled to be deterministic.
+
+    Raises EndpointError for what would befall every trial, StoreError when the ledger cannot be written, SuiteError when
+    the suite is not the spec's. Cancelling leaves a state from which the same call continues. One supervisor at a time:
+    the caller holds the lock of the home folder.
+    """
+    options = options or SuperviseOptions()
+    meter = options.meter or BudgetMeter(options.budget, context.clock)
+    board = Board(context.progress, context.clock, context.heartbeat_s)
+    desk = Desk(context, meter, board)
+    before = meter.trials
+    async with board.alive():
+        unit = Unit.open(desk, [spec], await _group(spec, context, options), _unit_options(options))
+        while await unit.advance():
+            pass
+        unfinished = unit.following() is not None
+        # A group that was stopped stays open: only its conclusion, an evaluation that is kept, closes it.
+        evaluation = unit.conclude(keep=not unfinished).get(spec.spec_id)
+    first = unit.state.at(unit.purpose, 0).runs
+    return SuperviseResult(
+        spec_id=spec.spec_id,
+        group_id=unit.group_id,
+        status="stopped" if unfinished else "complete",
+        stop_reason=meter.stop_reason if unfinished else None,
+        evaluation=evaluation,
+        warm_up=first[0].warm_up if first else WarmUpResult(status="off"),
+        reports=tuple(unit.reports),
+        run_ids=unit.run_ids(unit.purpose) + unit.run_ids("determinism"),
+        trials=meter.trials - before,
+        resumed=unit.resumed,
+        abandoned=unit.state.abandoned,
+    )
+
+
+async def run_suite(spec: Spec, *, context: MeasureContext, options: SuperviseOptions | None = None) -> SuperviseResult:
+    """One pass over the suite; continues one that was cut off. Raises what `supervise` raises."""
+    return await supervise(spec, context=context, options=replace(options or SuperviseOptions(), n_runs=1, sampling=False))
+
+
+def _unit_options(options: SuperviseOptions) -> UnitOptions:
+    return UnitOptions(
+        n_runs=options.n_runs,
+        sampling=options.sampling,
+        sample_size=options.sample_size,
+        limit=options.limit,
+        order=options.order,
+        labels=options.labels,
+    )
+
+
+async def _group(spec: Spec, context: MeasureContext, options: SuperviseOptions) -> str:
+    if options.labels.group_id is not None:
+        return options.labels.group_id
+    found: str | None = None
+    if options.resume:
+        status = await status_of(context.residency_for(spec), context.model_name_for(spec))
+        environment = observe(spec, status, context.hardware)
+        prompts = prompts_of(spec, context.suite_for(spec), options.limit)
+        found = find_open_group(context.ledger, spec, environment, tuple(prompt.id for prompt in prompts))
+    return found or new_id("group")

@@ -1,0 +1,209 @@
+"""One prompt, once: drive the variant's requests, read the reply, judge it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from selfopt.errors import EndpointError
+from selfopt.records import (
+    Blob,
+    ChatRequest,
+    Exchange,
+    Fault,
+    LoadEvidence,
+    Outcome,
+    ParsedReply,
+    ParserName,
+    Prompt,
+    ReplyContent,
+    Spec,
+    ToolDefinition,
+    Trial,
+    Usage,
+    Verdict,
+)
+from selfopt.scoring import SCORER_HASH, judge
+from selfopt.variants import RenderedStep, read_reply, render
+
+from .attempt import Channel, exchange
+
+__all__ = ["JudgedTrial", "PassFacts", "TrialJob", "TrialResult", "judge_content", "make_request", "run_trial"]
+
+_KEEP_ALIVE_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class PassFacts:
+    """What all trials of one pass have in common. model: the name that the server knows."""
+
+    spec: Spec
+    run_id: str
+    environment_id: str
+    run_index: int
+    model: str
+    isolate: bool
+    parser_hash: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrialJob:
+    """One trial to be done. position: its place within the pass."""
+
+    trial_id: str
+    position: int
+    prompt: Prompt
+    tools: tuple[ToolDefinition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedTrial:
+    """A trial and one verdict on it."""
+
+    trial: Trial
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class TrialResult:
+    """A finished trial that is not committed yet. error: the last one, when no reply came."""
+
+    judged: JudgedTrial
+    blobs: tuple[Blob, ...]
+    error: EndpointError | None
+
+    @property
+    def outcome(self) -> Outcome:
+        """The verdict's outcome."""
+        return self.judged.verdict.outcome
+
+
+def make_request(spec: Spec, model: str, step: RenderedStep, *, isolate: bool) -> ChatRequest:
+    """The request of one step under the spec's limits. A spec that warms up also asks the server to keep the model."""
+    return ChatRequest(
+        model=model,
+        messages=tuple(step.messages),
+        tools=tuple(step.tools),
+        tool_choice=step.tool_choice,
+        sampling=step.sampling,
+        constraint=step.constraint,
+        timeout_s=spec.timeout_s,
+        connect_timeout_s=spec.connect_timeout_s,
+        isolate=isolate,
+        context_size=spec.context_size,
+        keep_alive_s=_KEEP_ALIVE_S if spec.warm_up.enabled else None,
+    )
+
+
+def judge_content(
+    parsers: Sequence[ParserName],
+    prompt: Prompt,
+    tools: Sequence[ToolDefinition],
+    content: ReplyContent | None,
+    fault: Fault | None,
+) -> tuple[ParsedReply, Outcome, str]:
+    """Parse and judge. What a reply that was cut at the token limit is worth, the scorer says."""
+    parsed = ParsedReply(recognised="nothing") if content is None else read_reply(parsers, content, tools)
+    judgment = judge(prompt, tools, parsed, fault)
+    return parsed, judgment.outcome, judgment.why
+
+
+async def run_trial(channel: Channel, facts: PassFacts, job: TrialJob, slot: int) -> TrialResult:
+    """Ask everything that the variant asks for this prompt, and judge the reply.
+
+    `Trial.fault` is "truncated" when any reply was cut at the token limit, whatever a parser makes of it.
+    """
+    spec = facts.spec
+    started_at = channel.now()
+    exchanges: list[Exchange] = []
+    blobs: list[Blob] = []
+    fault: Fault | None = None
+    error: EndpointError | None = None
+    final: ReplyContent | None = None
+    steps = render(spec.variant, job.prompt.messages, job.tools)
+    step = next(steps)
+    while True:
+        request = make_request(spec, facts.model, step, isolate=facts.isolate)
+        result = await exchange(channel, step.step, request, spec.retries)
+        exchanges.append(result.exchange)
+        blobs += result.blobs
+        if result.content is None:
+            fault, error = result.fault, result.error
+            steps.close()
+            break
+        if result.content.finish_reason == "length":
+            fault = "truncated"
+        try:
+            step = steps.send(result.content)
+        except StopIteration as stop:
+            final = stop.value
+            break
+    parsed, outcome, why = judge_content(spec.variant.parsers, job.prompt, job.tools, final, fault)
+    trial = Trial(
+        trial_id=job.trial_id,
+        run_id=facts.run_id,
+        request_id=facts.request_id,
+        environment_id=facts.environment_id,
+        prompt_id=job.prompt.id,
+        run_index=facts.run_index,
+        position=job.position,
+        slot=slot,
+        started_at=started_at,
+        exchanges=tuple(exchanges),
+        fault=fault,
+        latency_ms=sum(a.latency_ms + a.wait_before_ms for e in exchanges for a in e.attempts),
+        usage=_sum_usage(exchanges),
+        load=_sum_load(exchanges),
+    )
+    verdict = make_verdict(trial, job.prompt, facts.parser_hash, (parsed, outcome, why))
+    return TrialResult(JudgedTrial(trial, verdict), tuple(blobs), error)
+
+
+def make_verdict(trial: Trial, prompt: Prompt, parser_hash: str, judged: tuple[ParsedReply, Outcome, str]) -> Verdict:
+    """The verdict of the present scorer on a trial."""
+    parsed, outcome, why = judged
+    return Verdict(
+        verdict_id=Verdict.make_id(trial.trial_id, parser_hash, SCORER_HASH),
+        trial_id=trial.trial_id,
+        run_id=trial.run_id,
+        prompt_id=trial.prompt_id,
+        parser_hash=parser_hash,
+        scorer_hash=SCORER_HASH,
+        outcome=outcome,
+        needs_call=prompt.needs_call,
+        parsed=parsed,
+        why=why,
+    )
+
+
+def _sum_usage(exchanges: Sequence[Exchange]) -> Usage:
+    """Tokens over all attempts; a figure stays None when no attempt tells it."""
+    usages = [a.usage for e in exchanges for a in e.attempts]
+    if len(usages) == 1:
+        return usages[0]
+
+    def total(values: list[int | None]) -> int | None:
+        known = [v for v in values if v is not None]
+        return sum(known) if known else None
+
+    return Usage(
+        input_tokens=total([u.input_tokens for u in usages]),
+        output_tokens=total([u.output_tokens for u in usages]),
+        cached_tokens=total([u.cached_tokens for u in usages]),
+        thinking_tokens=total([u.thinking_tokens for u in usages]),
+    )
+
+
+def _sum_load(exchanges: Sequence[Exchange]) -> LoadEvidence:
+    """Residency before the first attempt, and whether any attempt waited for a load."""
+    loads = [a.load for e in exchanges for a in e.attempts]
+    if len(loads) == 1:
+        return loads[0]
+    said = [x.loaded for x in loads if x.loaded is not None]
+    timed = [x.load_ms for x in loads if x.load_ms is not None]
+    return LoadEvidence(
+        before=loads[0].before,
+        load_ms=sum(timed) if timed else None,
+        loaded=any(said) if said else None,
+    )

@@ -1,0 +1,218 @@
+"""What warming up is worth: cold runs (after a forced unload) against warm ones."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from selfopt.errors import EndpointError
+from selfopt.records import Evaluation, LoadEvidence, Purpose, Record, Spec, Trial, WarmUpResult, new_id
+
+from .budget import Budget, BudgetMeter
+from .context import Labels, MeasureContext
+from .progress import Board
+from .run import Desk
+from .unit import Order, Unit, UnitOptions
+
+__all__ = ["ArmFigures", "RunFigures", "ValidateOptions", "WarmUpValidation", "validate_warm_up"]
+
+
+class RunFigures(Record):
+    """One run of one arm. first_call_ms: latency of the first scored request. residency_before: state just before the
+    run; unloaded: what the forced unload answered, None where none was made."""
+
+    run_id: str
+    run_index: int
+    accuracy: float
+    first_call_ms: float
+    first_call_load: LoadEvidence
+    residency_before: str
+    unloaded: bool | None = None
+    warm_up: WarmUpResult
+
+
+class ArmFigures(Record):
+    """One arm. rows: letters by prompt id, such as FFPPPPP, in the order of time; variance of the accuracies (population
+    form); first_call_ms: median over runs."""
+
+    spec_id: str
+    evaluation_id: str | None
+    accuracy: float
+    accuracies: tuple[float, ...]
+    variance: float
+    first_call_ms: float
+    rows: dict[str, str]
+    runs: tuple[RunFigures, ...]
+
+
+class WarmUpValidation(Record):
+    """before: accuracy of the cold arm, after: of the warm arm. forced_unload: whether every unload that was asked for
+    took place; without it the cold arm was not cold. status "stopped": a cap ended it, figures are over what there is."""
+
+    model: str
+    phase: str
+    variant: str
+    status: Literal["complete", "stopped"]
+    stop_reason: str | None = None
+    unload: Literal["each_run", "once_per_arm"]
+    forced_unload: bool
+    before: float
+    after: float
+    improvement: float
+    variance_before: float
+    variance_after: float
+    first_call_before_ms: float
+    first_call_after_ms: float
+    cold: ArmFigures
+    warm: ArmFigures
+
+
+@dataclass(frozen=True, slots=True)
+class ValidateOptions:
+    """n: runs of each arm. unload "each_run": a forced unload before each cold run, cold and warm runs in turn, and a
+    warm-up before each warm run; "once_per_arm": one unload before the first run of each arm, the arms one after the
+    other, and a warm-up before the first warm run. labels.group_id makes it resumable."""
+
+    n: int = 7
+    unload: Literal["each_run", "once_per_arm"] = "each_run"
+    limit: int | None = None
+    order: Order = "file"
+    labels: Labels = field(default_factory=Labels)
+    budget: Budget = field(default_factory=Budget)
+    meter: BudgetMeter | None = None
+
+
+async def validate_warm_up(
+    spec: Spec, *, context: MeasureContext, options: ValidateOptions | None = None
+) -> WarmUpValidation | None:
+    """Measure a spec cold (warm-up off) and warm (on), n runs each; None when a cap left an arm without a whole run.
+
+    Raises what `supervise` raises.
+    """
+    options = options or ValidateOptions()
+    meter = options.meter or BudgetMeter(options.budget, context.clock)
+    desk = Desk(context, meter, Board(context.progress, context.clock, context.heartbeat_s))
+    group = options.labels.group_id or new_id("group")
+    async with desk.board.alive():
+        arms = _Arms(desk, spec, group, options)
+        await arms.run()
+        cold, warm = arms.figures(arms.cold), arms.figures(arms.warm)
+    if cold is None or warm is None:
+        return None
+    stopped = arms.cold.following() is not None or arms.warm.following() is not None
+    asked = [run.unloaded for run in (*cold.runs, *warm.runs) if run.unloaded is not None]
+    return WarmUpValidation(
+        model=spec.model,
+        phase=spec.phase,
+        variant=spec.variant.name,
+        status="stopped" if stopped else "complete",
+        stop_reason=meter.stop_reason if stopped else None,
+        unload=options.unload,
+        forced_unload=bool(asked) and all(asked),
+        before=cold.accuracy,
+        after=warm.accuracy,
+        improvement=warm.accuracy - cold.accuracy,
+        variance_before=cold.variance,
+        variance_after=warm.variance,
+        first_call_before_ms=cold.first_call_ms,
+        first_call_after_ms=warm.first_call_ms,
+        cold=cold,
+        warm=warm,
+    )
+
+
+class _Arms:
+    """Both arms under way."""
+
+    def __init__(self, desk: Desk, spec: Spec, group: str, options: ValidateOptions) -> None:
+        self._desk = desk
+        self._options = options
+        self._unloads: dict[tuple[str, int], bool] = {}
+        self.cold = self._open(spec, group, "warm_up_cold", enabled=False)
+        self.warm = self._open(spec, group, "warm_up_warm", enabled=True)
+
+    def _open(self, spec: Spec, group: str, purpose: Purpose, *, enabled: bool) -> Unit:
+        arm = spec.model_copy(update={"warm_up": spec.warm_up.model_copy(update={"enabled": enabled})})
+        options = self._options
+        labels = Labels(
+            group_id=group,
+            requested_model=options.labels.requested_model,
+            cycle_id=options.labels.cycle_id,
+            purpose=purpose,
+        )
+        unit_options = UnitOptions(
+            n_runs=options.n,
+            limit=options.limit,
+            order=options.order,
+            labels=labels,
+            before_pass=self._unload,
+            warm_up_each=enabled and options.unload == "each_run",
+        )
+        # The copy must not inherit hashes that were cached for the original.
+        return Unit.open(self._desk, [Spec.model_validate(arm.model_dump())], f"{group}/{purpose}", unit_options)
+
+    async def run(self) -> None:
+        """Alternate, the arm that goes first changing from pair to pair; or one arm after the other."""
+        if self._options.unload == "once_per_arm":
+            for arm in (self.cold, self.warm):
+                while await arm.advance():
+                    pass
+            return
+        pair, going = 0, True
+        while going:
+            arms = (self.cold, self.warm) if pair % 2 == 0 else (self.warm, self.cold)
+            went = [await arm.advance() for arm in arms]
+            going = any(went)
+            pair += 1
+
+    async def _unload(self, spec: Spec, run_index: int) -> None:
+        each = self._options.unload == "each_run"
+        if (each and spec.warm_up.enabled) or (not each and run_index > 0):
+            return
+        context = self._desk.context
+        try:
+            done = await context.residency_for(spec).unload(context.model_name_for(spec))
+        except EndpointError as error:
+            self._desk.board.tell("note", f"the forced unload failed: {error}")
+            done = False
+        self._unloads[spec.spec_id, run_index] = done
+
+    def figures(self, unit: Unit) -> ArmFigures | None:
+        """What one arm showed; None without a complete run."""
+        found = unit.conclude(keep=unit.following() is None)
+        evaluation = found.get(unit.lead.spec_id)
+        if evaluation is None:
+            return None
+        runs = self._runs(unit, evaluation)
+        return ArmFigures(
+            spec_id=unit.lead.spec_id,
+            evaluation_id=evaluation.evaluation_id,
+            accuracy=evaluation.metrics.accuracy,
+            accuracies=evaluation.metrics.run_accuracies,
+            variance=evaluation.metrics.variance,
+            first_call_ms=statistics.median(run.first_call_ms for run in runs),
+            rows={row.prompt_id: row.letters for row in evaluation.rows},
+            runs=tuple(runs),
+        )
+
+    def _runs(self, unit: Unit, evaluation: Evaluation) -> Sequence[RunFigures]:
+        states = {report.run.run_id: report.residency for report in unit.reports}
+        figures = []
+        for index, one in enumerate(unit.state.complete(unit.purpose)):
+            first: Trial = min(one.trials.values(), key=lambda trial: (trial.started_at, trial.trial_id))
+            run = one.runs[0]
+            figures.append(
+                RunFigures(
+                    run_id=run.run_id,
+                    run_index=run.run_index,
+                    accuracy=evaluation.metrics.run_accuracies[index],
+                    first_call_ms=first.latency_ms,
+                    first_call_load=first.load,
+                    residency_before=states.get(run.run_id, "unknown"),
+                    unloaded=self._unloads.get((unit.lead.spec_id, run.run_index)),
+                    warm_up=run.warm_up,
+                )
+            )
+        return figures
