@@ -8,10 +8,9 @@ from typing import Literal
 
 from selfopt.records import Environment, Evaluation, Ledger, Purpose, Record, Run, RunEnd, Spec, Trial, TrialAbandoned, TrialStart
 
-from .environment import compatible
 from .lookup import find
 
-__all__ = ["GroupState", "PassKey", "PassState", "close_open_runs", "find_open_group", "read_group"]
+__all__ = ["GroupState", "PassKey", "PassState", "close_open_runs", "open_groups", "read_group"]
 
 PassKey = tuple[Purpose, int]
 
@@ -87,20 +86,20 @@ def close_open_runs(ledger: Ledger, state: GroupState, now: Callable[[], str]) -
         ledger.append(records)
 
 
-def find_open_group(ledger: Ledger, spec: Spec, environment: Environment, prompt_ids: tuple[str, ...]) -> str | None:
-    """The newest group of exactly this spec and these prompts that no evaluation has concluded, whose environment can be
-    this one. Groups of a cycle are the cycle's to continue."""
-    concluded = {run_id for e in ledger.read(Evaluation, {"spec_id": spec.spec_id}) for run_id in e.run_ids}
+def open_groups(ledger: Ledger, spec: Spec, prompt_ids: tuple[str, ...]) -> list[tuple[str, Environment | None]]:
+    """The groups of exactly this spec and these prompts that no evaluation has concluded, newest first, with the newest
+    environment of each. Groups of a cycle are the cycle's to continue."""
     groups: dict[str, list[Run]] = {}
     for run in ledger.read(Run, {"spec_id": spec.spec_id}):
         if run.group_id is not None and run.cycle_id is None and run.purpose in ("measure", "determinism"):
             groups.setdefault(run.group_id, []).append(run)
-    for group_id, runs in reversed(groups.items()):
-        if any(run.run_id in concluded for run in runs):
-            continue
-        if runs[0].purpose != "measure" or set(runs[0].prompt_ids) != set(prompt_ids):
-            continue
-        seen = find(ledger, Environment, runs[-1].environment_id)
-        if seen is not None and compatible(seen, environment):
-            return group_id
-    return None
+    if not groups:
+        return []
+    concluded = {run_id for e in ledger.read(Evaluation, {"spec_id": spec.spec_id}) for run_id in e.run_ids}
+    return [
+        (group_id, find(ledger, Environment, runs[-1].environment_id))
+        for group_id, runs in reversed(groups.items())
+        if not any(run.run_id in concluded for run in runs)
+        and runs[0].purpose == "measure"
+        and set(runs[0].prompt_ids) == set(prompt_ids)
+    ]

@@ -10,9 +10,9 @@ from selfopt.records import Evaluation, Spec, WarmUpResult, new_id
 from .attempt import status_of
 from .budget import Budget, BudgetMeter
 from .context import Labels, MeasureContext
-from .environment import observe
+from .environment import compatible, observe
 from .progress import Board
-from .resume import find_open_group
+from .resume import open_groups
 from .run import Desk
 from .unit import Order, PassReport, Unit, UnitOptions, prompts_of
 
@@ -112,10 +112,13 @@ def _unit_options(options: SuperviseOptions) -> UnitOptions:
 async def _group(spec: Spec, context: MeasureContext, options: SuperviseOptions) -> str:
     if options.labels.group_id is not None:
         return options.labels.group_id
-    found: str | None = None
     if options.resume:
-        status = await status_of(context.residency_for(spec), context.model_name_for(spec))
-        environment = observe(spec, status, context.hardware)
         prompts = prompts_of(spec, context.suite_for(spec), options.limit)
-        found = find_open_group(context.ledger, spec, environment, tuple(prompt.id for prompt in prompts))
-    return found or new_id("group")
+        groups = open_groups(context.ledger, spec, tuple(prompt.id for prompt in prompts))
+        if groups:
+            status = await status_of(context.residency_for(spec), context.model_name_for(spec))
+            present = observe(spec, status, context.hardware)
+            for group_id, environment in groups:
+                if environment is not None and compatible(environment, present):
+                    return group_id
+    return new_id("group")
