@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -19,7 +19,7 @@ from selfopt.records import EndpointConfig
 from .faults import advice, shown_url, status_error
 from .jsontext import bounded_text, parse_json, printable
 
-__all__ = ["Call", "HttpClient", "HttpReply", "HttpStream", "is_loopback", "normalise_base_url"]
+__all__ = ["Call", "HttpClient", "HttpReply", "HttpStream", "bearer", "is_loopback", "normalise_base_url"]
 
 RECORDED_FAULT_BYTES = 64_000
 
@@ -48,6 +48,11 @@ def is_loopback(url: str) -> bool:
     """Whether requests to this URL stay on this machine."""
     host = urlsplit(url).hostname or ""
     return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def bearer(config: EndpointConfig) -> dict[str, str]:
+    """The header with the key, or none."""
+    return {} if config.api_key is None else {"Authorization": f"Bearer {config.api_key.get_secret_value()}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,12 @@ class HttpClient:
         self._headers = {"Accept-Encoding": "identity", "User-Agent": "selfopt", **headers}
         self._who = f"endpoint {config.name} ({shown_url(base_url)})"
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def close(self) -> None:
         """Close all connections. May be called twice."""

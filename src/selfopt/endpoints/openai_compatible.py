@@ -9,7 +9,7 @@ from selfopt.errors import SettingsError
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig
 
 from .faults import error_message_of, status_fault
-from .http import Call, HttpClient, HttpStream, is_loopback, normalise_base_url
+from .http import Call, HttpClient, HttpStream, bearer, is_loopback, normalise_base_url
 from .jsontext import as_dict, as_int, printable
 from .openai_wire import StreamedParts, read_reply, request_body
 from .thinking import ThinkingSplitter
@@ -22,11 +22,6 @@ def api_root(base_url: str) -> str:
     """Where `/chat/completions` is: the URL itself, or with `/v1` where it has no path."""
     url = normalise_base_url(base_url)
     return url if urlsplit(url).path else f"{url}/v1"
-
-
-def bearer(config: EndpointConfig) -> dict[str, str]:
-    """The header with the key, or none."""
-    return {} if config.api_key is None else {"Authorization": f"Bearer {config.api_key.get_secret_value()}"}
 
 
 class OpenAICompatibleEndpoint:
@@ -52,7 +47,7 @@ class OpenAICompatibleEndpoint:
                 parts = read_reply(data)
             except ValueError as error:
                 raise stream.broken(str(error)) from None
-            return _travelled(stream, latency_ms).reply(parts)
+            return Travelled.of(stream, latency_ms).reply(parts)
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
         """The reply in pieces; the last has `final`. EndpointError when it fails, also after pieces were given."""
@@ -76,7 +71,7 @@ class OpenAICompatibleEndpoint:
             if not whole.finished:
                 raise stream.broken("stream ended in mid-reply")
             answer, thought = splitter.end()
-            final = _travelled(stream, stream.elapsed_ms()).reply(whole.done())
+            final = Travelled.of(stream, stream.elapsed_ms()).reply(whole.done())
             yield ChatChunk(text=answer, thinking=thought, final=final)
 
     async def close(self) -> None:
@@ -95,7 +90,3 @@ class OpenAICompatibleEndpoint:
             code = as_int(as_dict(error).get("code"))
             kind = status_fault(code, str(error)) if code is not None and 400 <= code < 600 else "server"
             raise self._client.fault(kind, f"error in the reply: {error_message_of(data) or error}", stream)
-
-
-def _travelled(stream: HttpStream, latency_ms: float) -> Travelled:
-    return Travelled(stream.request_text, stream.text, stream.status, latency_ms, stream.first_byte_ms)

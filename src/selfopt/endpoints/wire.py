@@ -12,10 +12,11 @@ from pydantic import ValidationError
 from selfopt.errors import EndpointError
 from selfopt.records import ChatReply, ChatRequest, FinishReason, LoadEvidence, Message, ReplyContent, Timings, ToolCall, Usage
 
+from .http import HttpStream
 from .jsontext import as_dict, parse_json
 from .thinking import split_thinking
 
-__all__ = ["Parts", "Travelled", "numbered", "unsupported"]
+__all__ = ["Parts", "Travelled", "error_in", "numbered", "unsupported"]
 
 
 @dataclass(slots=True)
@@ -72,6 +73,11 @@ class Travelled:
     status: int = 200
     latency_ms: float = 0.0
     first_byte_ms: float | None = None
+
+    @classmethod
+    def of(cls, stream: HttpStream, latency_ms: float) -> Travelled:
+        """How this one did, all of it read."""
+        return cls(stream.request_text, stream.text, stream.status, latency_ms, stream.first_byte_ms)
 
     def reply(self, parts: Parts) -> ChatReply:
         """The record of it. EndpointError `protocol` when the server's figures or texts cannot be kept."""

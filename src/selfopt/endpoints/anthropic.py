@@ -1,0 +1,94 @@
+"""Anthropic's Messages API."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from selfopt.errors import EndpointFault
+from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig
+
+from .anthropic_wire import StreamedEvents, read_reply, request_body
+from .faults import error_message_of
+from .http import Call, HttpClient, HttpStream, normalise_base_url
+from .jsontext import as_dict, as_str, printable
+from .wire import Travelled, error_in, unsupported
+
+__all__ = ["AnthropicEndpoint"]
+
+DEFAULT_BASE_URL = "https://api.anthropic.com"
+API_VERSION = "2023-06-01"
+_KINDS: dict[str, EndpointFault] = {
+    "authentication_error": "auth",
+    "permission_error": "auth",
+    "not_found_error": "not_found",
+    "rate_limit_error": "rate_limited",
+    "invalid_request_error": "bad_request",
+    "request_too_large": "bad_request",
+    "billing_error": "bad_request",
+    "timeout_error": "timeout",
+}
+
+
+class AnthropicEndpoint:
+    """An `Endpoint` over POST /v1/messages. One call is one attempt."""
+
+    def __init__(self, config: EndpointConfig) -> None:
+        """SettingsError when base_url is no URL; without one it is Anthropic's own."""
+        self._name = config.name
+        root = normalise_base_url(config.base_url or DEFAULT_BASE_URL).removesuffix("/v1")
+        self._url = f"{root}/v1/messages"
+        headers = {"anthropic-version": API_VERSION}
+        if config.api_key is not None:
+            headers["x-api-key"] = config.api_key.get_secret_value()
+        self._client = HttpClient(config, root, headers)
+
+    async def chat(self, request: ChatRequest) -> ChatReply:
+        """One whole reply. EndpointError when it fails."""
+        async with self._client.stream(self._call(request, streamed=False)) as stream:
+            await stream.read_all()
+            latency_ms = stream.elapsed_ms()
+            data = stream.parse(stream.text)
+            self._refuse_error(data, stream)
+            try:
+                parts = read_reply(data)
+            except ValueError as error:
+                raise stream.broken(str(error)) from None
+            return Travelled.of(stream, latency_ms).reply(parts)
+
+    async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
+        """The reply in pieces; the last has `final`. EndpointError when it fails, also after pieces were given."""
+        async with self._client.stream(self._call(request, streamed=True)) as stream:
+            whole = StreamedEvents()
+            async for line in stream.lines():
+                if not line or line.startswith(("event:", ":", "id:", "retry:")):
+                    continue
+                if not line.startswith("data:"):
+                    raise stream.broken(f"no server-sent event: {printable(line, 120)}")
+                data = stream.parse(line.removeprefix("data:").strip())
+                self._refuse_error(data, stream)
+                text, thinking = whole.add(data)
+                if text or thinking:
+                    yield ChatChunk(text=text, thinking=thinking)
+                if whole.finished:
+                    break
+            if not whole.finished:
+                raise stream.broken("stream ended in mid-reply")
+            yield ChatChunk(final=Travelled.of(stream, stream.elapsed_ms()).reply(whole.done()))
+
+    async def close(self) -> None:
+        """Give back connections. May be called twice."""
+        await self._client.close()
+
+    def _call(self, request: ChatRequest, *, streamed: bool) -> Call:
+        if request.constraint is not None and request.constraint.kind == "grammar":
+            raise unsupported(
+                self._name, "output limited by a grammar", request, "use a variant with a JSON schema, or llama.cpp"
+            )
+        body = request_body(request, streamed=streamed)
+        return Call(self._url, body, request.timeout_s, request.connect_timeout_s, request.isolate)
+
+    def _refuse_error(self, data: object, stream: HttpStream) -> None:
+        error = error_in(data)
+        if error is not None:
+            kind = _KINDS.get(as_str(as_dict(error).get("type")), "server")
+            raise self._client.fault(kind, f"error in the reply: {error_message_of(data) or error}", stream)

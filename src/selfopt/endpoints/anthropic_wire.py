@@ -1,0 +1,171 @@
+"""Anthropic's Messages dialect: request bodies, replies, streamed events."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from selfopt.records import ChatRequest, FinishReason, Message, Usage
+
+from .jsontext import as_dict, as_int, as_list, as_str
+from .wire import Parts, numbered
+
+__all__ = ["StreamedEvents", "read_reply", "request_body"]
+
+MIN_THINKING_TOKENS = 1024
+_FINISH: dict[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "pause_turn": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+_CHOICES = {"auto": "auto", "none": "none", "required": "any"}
+_VERSION = re.compile(r"claude-[a-z]+-(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
+
+
+def request_body(request: ChatRequest, *, streamed: bool) -> dict[str, Any]:
+    """The body of POST /v1/messages.
+
+    The thinking budget (at least 1024 by the API) is added to max_tokens, which bounds both; with it, temperature may not
+    be given and a call may not be required. Models from 4.7 on take no sampling parameters and only adaptive thinking.
+    Seeds are unknown to this API.
+    """
+    sampling, adaptive = request.sampling, _version(request.model) >= (4, 7)
+    thinking = max(sampling.thinking_tokens, MIN_THINKING_TOKENS) if sampling.thinking_tokens else 0
+    body: dict[str, Any] = {"model": request.model, "max_tokens": sampling.max_tokens + thinking}
+    system = "\n\n".join(m.content for m in request.messages if m.role == "system")
+    if system:
+        body["system"] = system
+    body["messages"] = _messages(numbered([m for m in request.messages if m.role != "system"]))
+    if thinking:
+        body["thinking"] = {"type": "adaptive"} if adaptive else {"type": "enabled", "budget_tokens": thinking}
+    elif not adaptive:
+        body["temperature"] = min(sampling.temperature, 1.0)
+        if sampling.top_p is not None:
+            body["top_p"] = sampling.top_p
+    if request.tools:
+        body["tools"] = [{"name": t.name, "description": t.description, "input_schema": t.parameters} for t in request.tools]
+        wanted = "auto" if thinking and request.tool_choice == "required" else request.tool_choice
+        body["tool_choice"] = {"type": _CHOICES[wanted]}
+    if request.constraint is not None and request.constraint.kind == "json_schema":
+        body["output_config"] = {"format": {"type": "json_schema", "schema": request.constraint.json_schema or {}}}
+    if streamed:
+        body["stream"] = True
+    return body
+
+
+def _version(model: str) -> tuple[int, int]:
+    found = _VERSION.search(model)
+    return (int(found[1]), int(found[2] or 0)) if found else (0, 0)
+
+
+def _messages(messages: list[Message]) -> list[dict[str, Any]]:
+    """Turns in blocks; what follows in the same role is one message, and tool results belong to the user."""
+    turns: list[dict[str, Any]] = []
+    for message in messages:
+        role = "assistant" if message.role == "assistant" else "user"
+        blocks = _blocks(message)
+        if turns and turns[-1]["role"] == role:
+            turns[-1]["content"].extend(blocks)
+        elif blocks:
+            turns.append({"role": role, "content": blocks})
+    return turns
+
+
+def _blocks(message: Message) -> list[dict[str, Any]]:
+    if message.role == "tool":
+        return [{"type": "tool_result", "tool_use_id": message.tool_call_id, "content": message.content}]
+    blocks: list[dict[str, Any]] = [{"type": "text", "text": message.content}] if message.content else []
+    blocks.extend({"type": "tool_use", "id": c.id, "name": c.name, "input": c.arguments} for c in message.tool_calls)
+    return blocks
+
+
+def read_reply(data: Any) -> Parts:
+    """The parts of a whole reply. ValueError when it has no content blocks."""
+    message = as_dict(data)
+    if not isinstance(message.get("content"), list):
+        raise ValueError("reply has no content blocks")
+    parts = Parts(model=as_str(message.get("model")) or None)
+    for block in as_list(message["content"]):
+        _add_block(parts, as_dict(block))
+    parts.finish = _FINISH.get(as_str(message.get("stop_reason")), "unknown")
+    parts.usage = _usage(as_dict(message.get("usage")))
+    return parts
+
+
+def _add_block(parts: Parts, block: dict[str, Any]) -> None:
+    kind = block.get("type")
+    if kind == "text":
+        parts.text += as_str(block.get("text"))
+    elif kind == "thinking":
+        parts.thinking += as_str(block.get("thinking"))
+    elif kind == "tool_use":
+        parts.add_call(block.get("name"), block.get("input"), block.get("id"))
+
+
+def _usage(usage: dict[str, Any]) -> Usage:
+    """input_tokens of this API leaves out what came from or went to the cache."""
+    fresh, cached = as_int(usage.get("input_tokens")), as_int(usage.get("cache_read_input_tokens"))
+    written = as_int(usage.get("cache_creation_input_tokens"))
+    total = None if fresh is None else fresh + (cached or 0) + (written or 0)
+    return Usage(input_tokens=total, output_tokens=as_int(usage.get("output_tokens")), cached_tokens=cached)
+
+
+@dataclass(slots=True)
+class StreamedEvents:
+    """A reply put together from its events."""
+
+    head: dict[str, Any] = field(default_factory=dict)
+    blocks: dict[int, dict[str, Any]] = field(default_factory=dict)
+    usage: dict[str, Any] = field(default_factory=dict)
+    stop_reason: str = ""
+    finished: bool = False
+
+    def add(self, data: Any) -> tuple[str, str]:
+        """(text, thinking) that this event adds."""
+        event = as_dict(data)
+        kind, index = event.get("type"), as_int(event.get("index")) or 0
+        if kind == "message_start":
+            self.head = as_dict(event.get("message"))
+            self.usage.update(as_dict(self.head.get("usage")))
+        elif kind == "content_block_start":
+            block = as_dict(event.get("content_block"))
+            self.blocks[index] = {**block, "partial": ""}
+            return as_str(block.get("text")), as_str(block.get("thinking"))
+        elif kind == "content_block_delta":
+            return self._add_delta(self.blocks.setdefault(index, {"partial": ""}), as_dict(event.get("delta")))
+        elif kind == "message_delta":
+            self.stop_reason = as_str(as_dict(event.get("delta")).get("stop_reason")) or self.stop_reason
+            self.usage.update(as_dict(event.get("usage")))
+        elif kind == "message_stop":
+            self.finished = True
+        return "", ""
+
+    @staticmethod
+    def _add_delta(block: dict[str, Any], delta: dict[str, Any]) -> tuple[str, str]:
+        text, thinking = as_str(delta.get("text")), as_str(delta.get("thinking"))
+        if text:
+            block["type"] = "text"
+            block["text"] = as_str(block.get("text")) + text
+        if thinking:
+            block["type"] = "thinking"
+            block["thinking"] = as_str(block.get("thinking")) + thinking
+        block["partial"] += as_str(delta.get("partial_json"))
+        return text, thinking
+
+    def done(self) -> Parts:
+        """The whole."""
+        parts = Parts(model=as_str(self.head.get("model")) or None)
+        for index in sorted(self.blocks):
+            block = self.blocks[index]
+            if block.get("type") == "tool_use" and block["partial"]:
+                parts.add_call(block.get("name"), block["partial"], block.get("id"))
+            else:
+                _add_block(parts, block)
+        parts.finish = _FINISH.get(self.stop_reason, "unknown")
+        parts.usage = _usage(self.usage)
+        return parts

@@ -1,0 +1,86 @@
+"""Ollama through its native API; its OpenAI-compatible one ignores keep_alive and num_ctx."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from selfopt.errors import SettingsError
+from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig
+
+from .faults import error_message_of
+from .http import Call, HttpClient, HttpStream, bearer, normalise_base_url
+from .ollama_wire import StreamedLines, read_reply, request_body
+from .thinking import ThinkingSplitter
+from .wire import Travelled, error_in, unsupported
+
+__all__ = ["DEFAULT_PORT", "OllamaEndpoint", "ollama_root"]
+
+DEFAULT_PORT = 11434
+
+
+def ollama_root(config: EndpointConfig) -> str:
+    """The server's URL. It may come from OLLAMA_HOST, so scheme and port may be missing. SettingsError when it is none."""
+    if not config.base_url:
+        raise SettingsError(f"endpoint {config.name}: base_url is missing; give one such as http://127.0.0.1:{DEFAULT_PORT}")
+    return normalise_base_url(config.base_url, default_port=DEFAULT_PORT).removesuffix("/v1").removesuffix("/api")
+
+
+class OllamaEndpoint:
+    """An `Endpoint` over POST /api/chat. One call is one attempt. No headers come until the model is loaded, and a client
+    that leaves cancels the load: warm up with a long timeout."""
+
+    def __init__(self, config: EndpointConfig) -> None:
+        """SettingsError when the configuration has no usable base_url."""
+        self._name = config.name
+        self._root = ollama_root(config)
+        self._client = HttpClient(config, self._root, bearer(config))
+
+    async def chat(self, request: ChatRequest) -> ChatReply:
+        """One whole reply. EndpointError when it fails."""
+        async with self._client.stream(self._call(request, streamed=False)) as stream:
+            await stream.read_all()
+            latency_ms = stream.elapsed_ms()
+            data = stream.parse(stream.text)
+            self._refuse_error(data, stream)
+            try:
+                parts = read_reply(data)
+            except ValueError as error:
+                raise stream.broken(str(error)) from None
+            return Travelled.of(stream, latency_ms).reply(parts)
+
+    async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
+        """The reply in pieces; the last has `final`. EndpointError when it fails, also after pieces were given."""
+        async with self._client.stream(self._call(request, streamed=True)) as stream:
+            whole, splitter = StreamedLines(), ThinkingSplitter()
+            async for line in stream.lines():
+                if not line.strip():
+                    continue
+                data = stream.parse(line)
+                self._refuse_error(data, stream)
+                text, reasoning = whole.add(data)
+                answer, thought = splitter.feed(text)
+                if answer or thought or reasoning:
+                    yield ChatChunk(text=answer, thinking=reasoning + thought)
+                if whole.finished:
+                    break
+            if not whole.finished:
+                raise stream.broken("stream ended in mid-reply")
+            answer, thought = splitter.end()
+            yield ChatChunk(text=answer, thinking=thought, final=Travelled.of(stream, stream.elapsed_ms()).reply(whole.parts))
+
+    async def close(self) -> None:
+        """Give back connections. May be called twice."""
+        await self._client.close()
+
+    def _call(self, request: ChatRequest, *, streamed: bool) -> Call:
+        if request.constraint is not None and request.constraint.kind == "grammar":
+            raise unsupported(
+                self._name, "output limited by a grammar", request, "use a variant with a JSON schema, or llama.cpp"
+            )
+        body = request_body(request, streamed=streamed)
+        return Call(f"{self._root}/api/chat", body, request.timeout_s, request.connect_timeout_s, request.isolate)
+
+    def _refuse_error(self, data: object, stream: HttpStream) -> None:
+        error = error_in(data)
+        if error is not None:
+            raise self._client.fault("server", f"error in the reply: {error_message_of(data) or error}", stream)

@@ -1,0 +1,85 @@
+"""Which models Ollama holds in memory; loading and unloading them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from selfopt.errors import EndpointError
+from selfopt.records import EndpointConfig, ModelStatus, sha256_hex
+
+from .http import Call, HttpClient, bearer
+from .jsontext import as_dict, as_int, as_str
+from .ollama import ollama_root
+
+__all__ = ["OllamaResidency"]
+
+PROBE_TIMEOUT_S = 5.0
+UNLOAD_TIMEOUT_S = 30.0
+
+
+class OllamaResidency:
+    """A `Residency` over /api/ps, /api/tags, /api/show and empty /api/generate requests. Keeps no connection open."""
+
+    def __init__(self, config: EndpointConfig) -> None:
+        """SettingsError when the configuration has no usable base_url."""
+        self._config = config
+        self._root = ollama_root(config)
+
+    async def status(self, model: str) -> ModelStatus:
+        """Never loads and never raises: a server that does not answer is state "unknown"."""
+        async with self._client() as client:
+            loaded = await self._entries(client, "/api/ps")
+            if loaded is None:
+                return ModelStatus(state="unknown", engine="ollama")
+            running = _entry_of(loaded, model)
+            entry = running or _entry_of(await self._entries(client, "/api/tags") or [], model)
+            shown = await self._ask(client, "/api/show", {"model": model}) if entry else {}
+            version = await self._ask(client, "/api/version")
+        template = as_str(shown.get("template"))
+        quantization = as_str(as_dict(entry.get("details")).get("quantization_level"))
+        return ModelStatus(
+            state="loaded" if running else "unloaded",
+            digest=as_str(entry.get("digest")) or "unknown",
+            quantization=quantization or "unknown",
+            template_hash=sha256_hex(template) if template else "unknown",
+            engine="ollama",
+            engine_build=as_str(version.get("version")) or "unknown",
+            context_size=as_int(running.get("context_length")) or None,
+            expires_at=as_str(running.get("expires_at")) or None,
+        )
+
+    async def load(self, model: str, timeout_s: float) -> float:
+        """Ask for the model with nothing to generate and wait; returns milliseconds. EndpointError when it fails."""
+        async with self._client() as client:
+            reply = await client.call(Call(f"{self._root}/api/generate", {"model": model, "stream": False}, timeout_s))
+        return reply.latency_ms
+
+    async def unload(self, model: str) -> bool:
+        """Ask for it to be unloaded at once, and see whether it was. False when the server refuses or is not there."""
+        body = {"model": model, "keep_alive": 0, "stream": False}
+        async with self._client() as client:
+            try:
+                await client.call(Call(f"{self._root}/api/generate", body, UNLOAD_TIMEOUT_S))
+            except EndpointError:
+                return False
+            loaded = await self._entries(client, "/api/ps")
+        return loaded is not None and not _entry_of(loaded, model)
+
+    def _client(self) -> HttpClient:
+        return HttpClient(self._config, self._root, bearer(self._config))
+
+    async def _ask(self, client: HttpClient, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        try:
+            return as_dict((await client.call(Call(f"{self._root}{path}", body, PROBE_TIMEOUT_S))).data)
+        except EndpointError:
+            return {}
+
+    async def _entries(self, client: HttpClient, path: str) -> list[dict[str, Any]] | None:
+        models = (await self._ask(client, path)).get("models")
+        return [as_dict(entry) for entry in models] if isinstance(models, list) else None
+
+
+def _entry_of(entries: list[dict[str, Any]], model: str) -> dict[str, Any]:
+    """The entry of a model; a name without a tag means `latest`."""
+    wanted = {model, model if ":" in model.rpartition("/")[2] else f"{model}:latest"}
+    return next((e for e in entries if as_str(e.get("name")) in wanted or as_str(e.get("model")) in wanted), {})

@@ -1,0 +1,122 @@
+"""Residency of OpenAI-compatible servers, as far as each one tells: llama.cpp, its router, LM Studio, vLLM, scripted."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, Literal
+
+from selfopt.errors import EndpointError, SettingsError
+from selfopt.records import ChatRequest, EndpointConfig, Message, ModelStatus, Sampling, sha256_hex
+
+from .http import Call, HttpClient, bearer
+from .jsontext import as_dict, as_int, as_list, as_str
+from .openai_compatible import OpenAICompatibleEndpoint, api_root
+
+__all__ = ["OpenAICompatibleResidency"]
+
+PROBE_TIMEOUT_S = 5.0
+UNLOAD_TIMEOUT_S = 30.0
+POLL_S = 0.25
+State = Literal["loaded", "loading", "unloaded", "sleeping", "unknown"]
+_STATES: dict[str, State] = {
+    "loaded": "loaded",
+    "loading": "loading",
+    "unloaded": "unloaded",
+    "not-loaded": "unloaded",
+    "sleeping": "sleeping",
+}
+
+
+class OpenAICompatibleResidency:
+    """A `Residency` over /health, /v1/models and llama.cpp's /props, which neither load nor wake a model. Keeps no connection
+    open."""
+
+    def __init__(self, config: EndpointConfig) -> None:
+        """SettingsError when the configuration has no usable base_url."""
+        if not config.base_url:
+            raise SettingsError(f"endpoint {config.name}: base_url is missing; give one such as http://127.0.0.1:8080")
+        self._config = config
+        self._api = api_root(config.base_url)
+        self._root = self._api.removesuffix("/v1")
+
+    async def status(self, model: str) -> ModelStatus:
+        """Never loads and never raises: what the server does not tell is "unknown"."""
+        async with self._client() as client:
+            try:
+                await client.call(Call(f"{self._root}/health", timeout_s=PROBE_TIMEOUT_S))
+            except EndpointError as error:
+                if error.kind == "loading":
+                    return ModelStatus(state="loading")
+                if error.kind in ("connect", "timeout"):
+                    return ModelStatus(state="unknown")
+            entry = await self._entry(client, model)
+            props = await self._ask(client, f"{self._root}/props") if entry.get("owned_by") == "llamacpp" else {}
+        meta, template = as_dict(entry.get("meta")), as_str(props.get("chat_template"))
+        context = as_int(as_dict(props.get("default_generation_settings")).get("n_ctx")) or as_int(meta.get("n_ctx"))
+        return ModelStatus(
+            state=_state_of(entry, props),
+            digest=as_str(meta.get("digest")) or "unknown",
+            quantization=as_str(meta.get("quantization")) or as_str(meta.get("ftype")) or "unknown",
+            template_hash=sha256_hex(template) if template else "unknown",
+            engine=as_str(entry.get("owned_by")) or "unknown",
+            engine_build=as_str(props.get("build_info")) or "unknown",
+            slots=as_int(props.get("total_slots")),
+            context_size=context or None,
+        )
+
+    async def load(self, model: str, timeout_s: float) -> float:
+        """Ask for one token and wait for it without leaving; while the server answers that it is loading, ask again.
+        Returns milliseconds. EndpointError when the time is up or the server refuses."""
+        started = time.monotonic()
+        endpoint = OpenAICompatibleEndpoint(self._config)
+        try:
+            while True:
+                left = timeout_s - (time.monotonic() - started)
+                try:
+                    await endpoint.chat(_one_token(model, max(left, 0.001)))
+                    return (time.monotonic() - started) * 1000
+                except EndpointError as error:
+                    if error.kind != "loading" or left <= POLL_S:
+                        raise
+                await asyncio.sleep(POLL_S)
+        finally:
+            await endpoint.close()
+
+    async def unload(self, model: str) -> bool:
+        """Through /models/unload, where the server lists the state of its models; else False."""
+        async with self._client() as client:
+            if not as_dict((await self._entry(client, model)).get("status")):
+                return False
+            try:
+                await client.call(Call(f"{self._root}/models/unload", {"model": model}, UNLOAD_TIMEOUT_S))
+            except EndpointError:
+                return False
+        return True
+
+    def _client(self) -> HttpClient:
+        return HttpClient(self._config, self._api, bearer(self._config))
+
+    async def _ask(self, client: HttpClient, url: str) -> dict[str, Any]:
+        try:
+            return as_dict((await client.call(Call(url, timeout_s=PROBE_TIMEOUT_S))).data)
+        except EndpointError:
+            return {}
+
+    async def _entry(self, client: HttpClient, model: str) -> dict[str, Any]:
+        listed = as_list((await self._ask(client, f"{self._api}/models")).get("data"))
+        return next((as_dict(e) for e in listed if as_dict(e).get("id") == model), {})
+
+
+def _one_token(model: str, timeout_s: float) -> ChatRequest:
+    question = (Message(role="user", content="Hi"),)
+    return ChatRequest(model=model, messages=question, sampling=Sampling(max_tokens=1), timeout_s=timeout_s)
+
+
+def _state_of(entry: dict[str, Any], props: dict[str, Any]) -> State:
+    if props.get("is_sleeping") is True:
+        return "sleeping"
+    told = as_str(as_dict(entry.get("status")).get("value")) or as_str(entry.get("state"))
+    if told:
+        return _STATES.get(told, "unknown")
+    return "loaded" if entry.get("owned_by") in ("llamacpp", "vllm") else "unknown"
