@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -88,12 +87,13 @@ def judge(prompt: Prompt, tools: Sequence[ToolDefinition], parsed: ParsedReply, 
 class _CallPlan:
     """One expected call, ready to be compared."""
 
-    __slots__ = ("accepted", "defaults", "expected", "known", "matchers", "needed")
+    __slots__ = ("accepted", "defaults", "expected", "known", "listed", "matchers", "needed")
 
     def __init__(self, expected: ExpectedCall, tool: ToolDefinition | None) -> None:
         properties = tool.parameters.get("properties") if tool is not None else None
         schemas: dict[str, Any] = properties if isinstance(properties, dict) else {}
         self.expected = expected
+        self.listed: dict[str, str] = {}
         self.known = frozenset(schemas)
         self.accepted = expected.arguments
         self.needed = tuple(name for name, values in expected.arguments.items() if "" not in values)
@@ -141,15 +141,19 @@ class _CallPlan:
         return ""
 
     def _listed(self, name: str) -> str:
-        values = self.accepted[name]
-        shown = [_show_accepted(v) for v in values[:4]]
-        return " or ".join(shown) + (f" and {len(values) - 4} more" if len(values) > 4 else "")
+        text = self.listed.get(name)
+        if text is None:
+            values = self.accepted[name]
+            shown = [_show_accepted(v) for v in values[:4]]
+            text = " or ".join(shown) + (f" and {len(values) - 4} more" if len(values) > 4 else "")
+            self.listed[name] = text
+        return text
 
 
 class _Plan:
     """What is precomputed for one prompt and its tools."""
 
-    __slots__ = ("any_call", "missed_why", "offered", "prompt", "sets", "silence_accepted", "tools")
+    __slots__ = ("any_call", "missed_why", "offered", "prompt", "sets", "silence_accepted", "tools", "wanted")
 
     def __init__(self, prompt: Prompt, tools: Sequence[ToolDefinition]) -> None:
         by_name = {tool.name: tool for tool in tools}
@@ -161,8 +165,8 @@ class _Plan:
         self.sets: tuple[tuple[_CallPlan, ...], ...] = ()
         if prompt.expected != "any":
             self.sets = tuple(tuple(_CallPlan(c, by_name.get(c.name)) for c in calls) for calls in prompt.expected if calls)
-        wanted = "any call" if self.any_call else self._wanted()
-        self.missed_why = clip(f"no tool call; accepted: {wanted}")
+        self.wanted = "any call" if self.any_call else _alternatives(self.sets)
+        self.missed_why = clip(f"no tool call; accepted: {self.wanted}")
 
     def judge_calls(self, calls: tuple[ToolCall, ...]) -> Judgment:
         """The outcome of at least one call."""
@@ -181,17 +185,18 @@ class _Plan:
     def _difference(self, calls: tuple[ToolCall, ...]) -> str:
         foreign = next((c.name for c in calls if c.name not in self.offered), None)
         if foreign is not None:
-            return f"called {show_name(foreign)}, which is not offered; accepted: {self._wanted()}"
+            return f"called {show_name(foreign)}, which is not offered; accepted: {self.wanted}"
         if len(calls) <= MAX_CALLS:
-            names = Counter(c.name for c in calls)
+            names = sorted(c.name for c in calls)
             for expected in self.sets:
-                if Counter(c.expected.name for c in expected) == names and (found := _first_difference(expected, calls)):
+                if sorted(c.expected.name for c in expected) == names and (found := _first_difference(expected, calls)):
                     return found
-        return f"called {_names(calls)}; accepted: {self._wanted()}"
+        return f"called {_names(calls)}; accepted: {self.wanted}"
 
-    def _wanted(self) -> str:
-        shown = [" + ".join(show_name(c.expected.name) for c in calls[:8]) for calls in self.sets[:4]]
-        return " or ".join(dict.fromkeys(shown)) or "none"
+
+def _alternatives(sets: Sequence[Sequence[_CallPlan]]) -> str:
+    shown = [" + ".join(show_name(c.expected.name) for c in calls[:8]) for calls in sets[:4]]
+    return " or ".join(dict.fromkeys(shown)) or "none"
 
 
 def _same_set(expected: tuple[_CallPlan, ...], calls: tuple[ToolCall, ...]) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 __all__ = [
@@ -36,10 +37,16 @@ TRAILING_PUNCTUATION = ".,;:!?"
 ENCLOSING_QUOTES = ('""', "''", "``", "“”", "‘’", "«»")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
 _MAX_NUMBER_TEXT = 64
+_MAX_CACHED_TEXT = 200
 
 
 def normalise(text: str) -> str:
     """The form in which texts are compared. Applying it twice changes nothing more for ASCII text."""
+    # Models give the same few values again and again; long texts are not worth the memory.
+    return _normalise_short(text) if len(text) <= _MAX_CACHED_TEXT else _normalise(text)
+
+
+def _normalise(text: str) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
     text = " ".join(text.casefold().split())
@@ -50,6 +57,9 @@ def normalise(text: str) -> str:
             text = text[1:-1].strip() or text
         if text == before:
             return text
+
+
+_normalise_short = lru_cache(maxsize=4096)(_normalise)
 
 
 def compile_value(accepted: Any, schema: Any, depth: int = 0) -> Matcher:

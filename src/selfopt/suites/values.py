@@ -6,7 +6,10 @@ from typing import Any
 
 from .plain_yaml import MAX_DEPTH
 
-__all__ = ["value_problem"]
+__all__ = ["MAX_LIST", "value_problem"]
+
+# The scorer compares no longer lists.
+MAX_LIST = 64
 
 _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -30,6 +33,8 @@ def value_problem(value: Any, schema: dict[str, Any], depth: int = 0) -> str | N
         value = value["any_order"]
         if not isinstance(value, list):
             return "has any_order without a list; write {any_order: [...]}"
+    if isinstance(value, list) and len(value) > MAX_LIST:
+        return f"is a list of {len(value)}, allowed are {MAX_LIST}; shorten it"
     types = _types_of(schema)
     if types and not any(_fits(value, t) for t in types):
         return f"{_shown(value)} is not of type {' or '.join(types)}; correct it"

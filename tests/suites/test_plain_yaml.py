@@ -1,0 +1,119 @@
+"""YAML that can only become plain data."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfopt.errors import SuiteError
+from selfopt.suites import plain_yaml
+from selfopt.suites.plain_yaml import MAX_DEPTH, read_plain_yaml
+
+# YAML has no surrogates and, unlike JSON, no unescaped control characters.
+_TEXT = st.text(alphabet=st.characters(exclude_categories=("Cs", "Cc", "Cn")))
+_LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | _TEXT
+_TREES = st.recursive(_LEAVES, lambda t: st.lists(t, max_size=4) | st.dictionaries(_TEXT, t, max_size=4), max_leaves=20)
+
+
+@given(_TREES)
+def test_json_reads_as_the_data_it_is(tree: Any) -> None:
+    """A suite written by a JSON tool is read exactly."""
+    assert read_plain_yaml(json.dumps(tree, ensure_ascii=False)) == json.loads(json.dumps(tree))
+
+
+@given(st.text(alphabet="ab:-[]{}&*!|>#'\"\n \t0%@,?~", max_size=200))
+def test_any_text_is_data_or_a_suite_error(text: str) -> None:
+    """No other exception leaves the reader."""
+    with contextlib.suppress(SuiteError):
+        read_plain_yaml(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2027-03-12", "2027-03-12"),
+        ("14:00", "14:00"),
+        ("on", "on"),
+        ("no", "no"),
+        ("<<", "<<"),
+        ("0x1f", "0x1f"),
+        ("1_000", "1_000"),
+        (".inf", ".inf"),
+        ("-12", -12),
+        ("1.5e3", 1500.0),
+        ("'12'", "12"),
+        ("~", None),
+        ("", None),
+        ("true", True),
+    ],
+)
+def test_plain_text_is_read_as_people_mean_it(text: str, value: Any) -> None:
+    """Dates, times and yes-words are text; only plain numbers, truth values and null are not."""
+    got = read_plain_yaml(text)
+    assert got == value
+    assert type(got) is type(value)
+
+
+def test_keys_are_text() -> None:
+    """A key is never a number or a truth value."""
+    assert read_plain_yaml("{1: a, true: b, ~: c}") == {"1": "a", "true": "b", "~": "c"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: &x 1\nb: *x", "line 1: an anchor"),
+        ("a: 1\nb: *x", "line 2: an alias"),
+        ("a: !!python/object/apply:os.system [ls]", "line 1: a tag"),
+        ("a: 1\nb: 2\na: 3", "line 3: the key 'a' stands twice"),
+        ("? [a]\n: 1", "where a key belongs"),
+        ("a: 1\n---\nb: 2", "second document"),
+        ("a: [1", "not valid YAML"),
+        ("a: \x07", "not valid YAML"),
+        ("\t- a", "not valid YAML"),
+        ("a: " + "9" * 301, "a number of 301 characters"),
+        ("a: 1e999", "too large"),
+    ],
+)
+def test_what_is_not_plain_data_is_refused_with_its_place(text: str, said: str) -> None:
+    """Each refusal names what stands there."""
+    with pytest.raises(SuiteError) as caught:
+        read_plain_yaml(text)
+    assert said in str(caught.value)
+
+
+def test_an_alias_bomb_costs_nothing() -> None:
+    """The first anchor ends the reading."""
+    levels = "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30))
+    with pytest.raises(SuiteError, match="anchor"):
+        read_plain_yaml(f"a0: &a0 x\n{levels}")
+
+
+@pytest.mark.parametrize("opening", ["[", "{a: "])
+def test_deep_nesting_is_refused_without_recursion(opening: str) -> None:
+    """100,000 levels end at the limit."""
+    with pytest.raises(SuiteError, match=f"deeper than {MAX_DEPTH}"):
+        read_plain_yaml(opening * 100_000)
+
+
+def test_the_number_of_values_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of tiny values cannot fill the memory."""
+    monkeypatch.setattr(plain_yaml, "MAX_NODES", 10)
+    with pytest.raises(SuiteError, match="more than 10 values"):
+        read_plain_yaml("[" + "1," * 11 + "]")
+
+
+def test_the_slower_reader_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where PyYAML has no C library, nothing but the time differs."""
+    text = "a: [1, 'x', {b: on}]\nc: >-\n  two\n  lines\n"
+    fast = read_plain_yaml(text)
+    monkeypatch.setattr(plain_yaml, "_LOADER", yaml.SafeLoader)
+    assert read_plain_yaml(text) == fast
+    with pytest.raises(SuiteError, match="line 1"):
+        read_plain_yaml("a: *b")
