@@ -14,25 +14,9 @@ _TERMINAL_MAX = 2_000
 _MARKDOWN_MAX = 400
 _CODE = re.compile(r"[A-Za-z0-9_./:+@-]{1,200}")
 
-# Entities instead of backslashes: they hold in Markdown, in HTML, and in HTML within Markdown.
-_ENTITIES = {
-    "&": "&amp;",
-    "<": "&lt;",
-    ">": "&gt;",
-    "`": "&#96;",
-    "*": "&#42;",
-    "_": "&#95;",
-    "[": "&#91;",
-    "]": "&#93;",
-    "|": "&#124;",
-    "~": "&#126;",
-    "\\": "&#92;",
-    "@": "&#64;",
-    "$": "&#36;",
-}
-_TABLE = str.maketrans(_ENTITIES)
-_LINE_STARTS = "#-+=:!0123456789"
-_LINKS = re.compile(r"://|www\.", re.IGNORECASE)
+# Entities instead of backslashes: they hold in Markdown, in HTML, and in HTML within Markdown. Only what can act is
+# replaced, so that the source stays readable too.
+_ACTIVE = re.compile(r"[&<`*\[\]|~\\@$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|://|www\.|^(?:[-#>+=:!]|\d+(?=[.)]))", re.IGNORECASE)
 
 
 def safe_terminal(text: str, *, limit: int | None = _TERMINAL_MAX) -> str:
@@ -48,11 +32,12 @@ def safe_text(text: str, style: str = "", *, limit: int | None = _TERMINAL_MAX) 
 
 def safe_markdown(text: str, *, limit: int | None = _MARKDOWN_MAX) -> str:
     """One line that Markdown and HTML show as it is: no markup, no tags, no links, no mentions, no table cells."""
-    shown = safe_terminal(text, limit=limit).strip().translate(_TABLE)
-    shown = _LINKS.sub(lambda hit: hit.group().replace("/", "&#47;").replace(".", "&#46;"), shown)
-    if shown and shown[0] in _LINE_STARTS:
-        shown = f"&#{ord(shown[0])};{shown[1:]}"
-    return shown
+    return _ACTIVE.sub(_as_entities, safe_terminal(text, limit=limit).strip())
+
+
+def _as_entities(hit: re.Match[str]) -> str:
+    found = hit.group()
+    return "".join(c if c.isalpha() else f"&#{ord(c)};" for c in found)
 
 
 def code(text: str) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from selfopt.records import Evaluation, TrivialPolicy
+from selfopt.records import Evaluation
 
-__all__ = ["NOT_MEASURED", "arrow", "milliseconds", "runs", "share", "signed", "trivial"]
+__all__ = ["NOT_MEASURED", "arrow", "milliseconds", "runs", "share", "signed"]
 
 NOT_MEASURED = "not measured"
 
@@ -32,11 +32,6 @@ def milliseconds(value: float | None) -> str:
 def arrow(before: str, after: str) -> str:
     """`before -> after`."""
     return f"{before} -> {after}"
-
-
-def trivial(policy: TrivialPolicy) -> str:
-    """What a policy that looks at nothing would score."""
-    return share(policy.accuracy)
 
 
 def runs(evaluation: Evaluation) -> str:

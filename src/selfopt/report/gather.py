@@ -51,6 +51,11 @@ class ReportData:
         hits = (e for e in self.evaluations.values() if (e.model, e.phase) == (model, phase) and spec_id in (None, e.spec_id))
         return max(hits, key=lambda e: e.at, default=None)
 
+    def standing(self, model: str, phase: Phase) -> Evaluation | None:
+        """How a model stands in a phase: the newest evaluation of its baseline, else its newest."""
+        spec_id = next((b.spec_id for b in self.baselines if (b.model, b.phase) == (model, phase)), None)
+        return self.newest(model, phase, spec_id) or self.newest(model, phase)
+
 
 def gather(ledger: Ledger, config: RoutingConfig | None = None, audit: Iterable[AuditRecord] = ()) -> ReportData:
     """Read what the reports need. CorruptError when the ledger is damaged."""

@@ -98,7 +98,7 @@ def _extended(data: ReportData, evidence: Evidence) -> list[str]:
     word = "Enforced" if closed else "Open"
     status = "models that may not serve the extended phase are diverted or refused" if closed else "no model is disallowed"
     decision = "; ".join(_routed(r) for r in rules) or "none yet"
-    body = [f"- {code(m)}: {measured(e)} ({evidence.ref(e)})" for m in measured_models if (e := data.newest(m, "extended"))]
+    body = [f"- {code(m)}: {measured(e)} ({evidence.ref(e)})" for m in measured_models if (e := data.standing(m, "extended"))]
     return _section(title, word, f"{word}: {status}.", f"{decision}.", body)
 
 

@@ -70,7 +70,7 @@ def _improvements(data: ReportData, evidence: Evidence) -> list[str]:
     if rows:
         heads = ["cycle", "model and phase", "change", "accuracy", "gain", "call accuracy", "restraint", "p50", "evidence"]
         lines = table(heads, rows)
-    held = [_held(data, c, t) for c in data.cycles for t in c.targets if t.winner_spec_id is None and t.candidates]
+    held = [_held(data, evidence, c, t) for c in data.cycles for t in c.targets if t.winner_spec_id is None and t.candidates]
     return lines + (["", "Not promoted:", "", *bullets(held, "")] if held else [])
 
 
@@ -94,13 +94,14 @@ def _promoted(data: ReportData, evidence: Evidence, cycle: Cycle, target: CycleT
     return [str(cycle.number), name, change, pairs[0], signed(target.improvement), *pairs[1:], p50, evidence.ref(before, after)]
 
 
-def _held(data: ReportData, cycle: Cycle, target: CycleTargetResult) -> str:
+def _held(data: ReportData, evidence: Evidence, cycle: Cycle, target: CycleTargetResult) -> str:
     best = max(target.candidates, key=lambda c: -1.0 if c.accuracy is None else c.accuracy)
     decision = data.decisions.get(best.decision_id)
     why = _failed_gates(decision) if decision else ", ".join(code(r) for r in best.reason_codes)
     return (
         f"cycle {cycle.number}, {code(target.model)} {target.phase}: best candidate {code(best.variant)} "
-        f"(accuracy {share(best.accuracy)}, baseline {share(target.baseline_accuracy)}): {best.verdict}, {why or 'no reason recorded'}"
+        f"(accuracy {share(best.accuracy)}, baseline {share(target.baseline_accuracy)}): {best.verdict}, {why or 'no reason recorded'} "
+        f"({evidence.ref(data.evaluations.get(best.evaluation_id or ''))})"
     )
 
 
@@ -173,7 +174,8 @@ def _fallbacks(data: ReportData, evidence: Evidence) -> list[str]:
 
 
 def _fallback_row(data: ReportData, evidence: Evidence, rule: Rule) -> list[str]:
-    own = data.newest(rule.model, rule.phase)
+    named = (data.evaluations.get(item) for item in rule.evidence)
+    own = next((e for e in named if e and e.model == rule.model), None) or data.standing(rule.model, rule.phase)
     other = _serving(data, rule)
     return [
         f"{code(rule.model)} {rule.phase}",
@@ -190,7 +192,7 @@ def _serving(data: ReportData, rule: Rule) -> Evaluation | None:
         return None
     serving = data.config.rule_for(rule.fallback, rule.phase)
     spec_id = serving.spec_id if serving else None
-    return data.newest(rule.fallback, rule.phase, spec_id) or data.newest(rule.fallback, rule.phase)
+    return (data.newest(rule.fallback, rule.phase, spec_id) if spec_id else None) or data.standing(rule.fallback, rule.phase)
 
 
 def _diverted(data: ReportData) -> list[str]:
@@ -233,7 +235,7 @@ def _next_steps(data: ReportData) -> list[str]:
         for t in last.targets
         if t.winner_spec_id is None and t.candidates
     ]
-    steps += [f"verify the {_name(t)} promoted last: {RUN_LOOP}" for t in last.targets if t.winner_spec_id is not None]
+    steps += [f"verify what was promoted last, {_name(t)}: {RUN_LOOP}" for t in last.targets if t.winner_spec_id is not None]
     return bullets(
         list(dict.fromkeys(steps)), "Nothing was found that needs attention; measure again when models or suites change."
     )

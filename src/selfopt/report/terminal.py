@@ -128,31 +128,22 @@ def _wrong(row: OutcomeRow | None, times: str) -> str:
 
 
 def evaluation_table(evaluations: Sequence[Evaluation]) -> Table:
-    """One line per evaluation: shares beside the two policies that look at nothing, latencies, runs."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("model, phase", overflow="fold", min_width=14)
-    table.add_column("variant", overflow="fold", min_width=8)
-    for head in ("accuracy", "call acc.", "restraint"):
-        table.add_column(head, justify="right", min_width=4)
-    table.add_column("silent / always", justify="right", min_width=6)
-    table.add_column("variance", justify="right", min_width=6)
-    table.add_column("p50", justify="right", min_width=6)
-    table.add_column("first", justify="right", min_width=6)
-    table.add_column("measured", overflow="fold", min_width=6)
+    """Two lines per evaluation: shares beside the two policies that look at nothing, latencies, runs."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, leading=1)
+    table.add_column("model and phase\nvariant, measured", overflow="fold", min_width=16)
+    for head in ("accuracy\nvariance", "call acc.\nrestraint", "silent\nalways", "p50\nfirst call"):
+        table.add_column(head, justify="right", no_wrap=True)
     for e in evaluations:
         m = e.metrics
         beats = m.accuracy > max(m.silent.accuracy, m.always_calling.accuracy)
+        name = safe_terminal(f"{e.model} {e.phase}", limit=100)
+        how = safe_terminal(e.variant, limit=60) + ", " + runs(e) + (", warm-up" if e.warm_up else "")
         table.add_row(
-            safe_text(f"{e.model} {e.phase}", limit=100),
-            safe_text(e.variant, limit=40),
-            Text(share(m.accuracy), PASS_STYLE if beats else FAIL_STYLE),
-            _short(share(m.call_accuracy)),
-            _short(share(m.restraint)),
-            f"{share(m.silent.accuracy)} / {share(m.always_calling.accuracy)}",
-            f"{m.variance:.4f}",
-            _short(milliseconds(m.p50_ms)),
-            _short(milliseconds(m.first_call_ms)),
-            runs(e) + (", warm-up" if e.warm_up else ""),
+            Text.assemble((name, "bold"), "\n", how),
+            Text.assemble((share(m.accuracy), PASS_STYLE if beats else FAIL_STYLE), "\n", f"{m.variance:.4f}"),
+            f"{_short(share(m.call_accuracy))}\n{_short(share(m.restraint))}",
+            f"{share(m.silent.accuracy)}\n{share(m.always_calling.accuracy)}",
+            f"{_short(milliseconds(m.p50_ms))}\n{_short(milliseconds(m.first_call_ms))}",
         )
     return table
 
