@@ -66,22 +66,34 @@ class OpenAICompatibleResidency:
         )
 
     async def load(self, model: str, timeout_s: float) -> float:
-        """Ask for one token and wait for it without leaving; while the server answers that it is loading, ask again.
-        Returns milliseconds. EndpointError when the time is up or the server refuses."""
+        """Load and wait without leaving; returns milliseconds. EndpointError when the time is up or the server refuses.
+
+        A server that lists the state of its models is asked to load this one; others are asked for one token. What is
+        still loading after that is asked about until it is loaded.
+        """
         started = time.monotonic()
-        endpoint = OpenAICompatibleEndpoint(self._config)
-        try:
-            while True:
-                left = timeout_s - (time.monotonic() - started)
-                try:
-                    await endpoint.chat(_one_token(model, max(left, 0.001)))
+        async with self._client() as client:
+            listed = as_dict((await self._entry(client, model)).get("status"))
+            if listed.get("value") == "loaded":
+                return 0.0
+            asked = bool(listed) and await self._ask_for_load(client, model, timeout_s)
+        while True:
+            left = timeout_s - (time.monotonic() - started)
+            try:
+                if not asked:
+                    await self._one_token(model, max(left, 0.001))
+                    asked = True
+                if (await self.status(model)).state != "loading":
                     return (time.monotonic() - started) * 1000
-                except EndpointError as error:
-                    if error.kind != "loading" or left <= POLL_S:
-                        raise
-                await asyncio.sleep(POLL_S)
-        finally:
-            await endpoint.close()
+            except EndpointError as error:
+                if error.kind != "loading" or left <= POLL_S:
+                    raise
+            if left <= POLL_S:
+                said = (
+                    f"endpoint {self._config.name}: {model} is still being loaded after {timeout_s:g} s; raise the load timeout"
+                )
+                raise EndpointError(said, kind="timeout")
+            await asyncio.sleep(POLL_S)
 
     async def unload(self, model: str) -> bool:
         """Through /models/unload, where the server lists the state of its models; else False."""
@@ -93,6 +105,23 @@ class OpenAICompatibleResidency:
             except EndpointError:
                 return False
         return True
+
+    async def _ask_for_load(self, client: HttpClient, model: str, timeout_s: float) -> bool:
+        try:
+            await client.call(Call(f"{self._root}/models/load", {"model": model}, timeout_s))
+        except EndpointError as error:
+            if error.kind == "timeout":
+                raise
+            return False
+        return True
+
+    async def _one_token(self, model: str, timeout_s: float) -> None:
+        question = (Message(role="user", content="Hi"),)
+        endpoint = OpenAICompatibleEndpoint(self._config)
+        try:
+            await endpoint.chat(ChatRequest(model=model, messages=question, sampling=Sampling(max_tokens=1), timeout_s=timeout_s))
+        finally:
+            await endpoint.close()
 
     def _client(self) -> HttpClient:
         return HttpClient(self._config, self._api, bearer(self._config))
@@ -106,11 +135,6 @@ class OpenAICompatibleResidency:
     async def _entry(self, client: HttpClient, model: str) -> dict[str, Any]:
         listed = as_list((await self._ask(client, f"{self._api}/models")).get("data"))
         return next((as_dict(e) for e in listed if as_dict(e).get("id") == model), {})
-
-
-def _one_token(model: str, timeout_s: float) -> ChatRequest:
-    question = (Message(role="user", content="Hi"),)
-    return ChatRequest(model=model, messages=question, sampling=Sampling(max_tokens=1), timeout_s=timeout_s)
 
 
 def _state_of(entry: dict[str, Any], props: dict[str, Any]) -> State:

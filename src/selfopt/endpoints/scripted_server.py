@@ -95,6 +95,7 @@ class _Routes:
         get("/api/version", self._ollama_version)
         get("/v1/models", self._models)
         get("/health", self._health)
+        post("/models/load", self._load)
         post("/models/unload", self._unload)
         post("/scripted/unload", self._unload)
         get("/scripted/state", self._state)
@@ -220,6 +221,15 @@ class _Routes:
     def _loaded_entry(self, name: str) -> dict[str, Any]:
         spec = self._engine.script.models[name]
         return {"expires_at": "2100-01-01T00:00:00Z", "size_vram": 0, "context_length": spec.context_size or 4096}
+
+    async def _load(self, request: web.Request) -> web.Response:
+        model = str((await _body_of(request) or {}).get("model", ""))
+        try:
+            ticket = self._engine.arrive(ScriptedChat(model, "load", load_only=True))
+        except KeyError:
+            return _json({"error": {"code": 404, "message": f"model '{model}' not found", "type": "not_found_error"}}, status=404)
+        await self._engine.wait(ticket)
+        return _json({"success": True})
 
     async def _unload(self, request: web.Request) -> web.Response:
         body = await _body_of(request) or {}

@@ -1,0 +1,180 @@
+"""Making a model ready before the first scored request: load without aborting, one small prompt, one real chat."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from selfopt.errors import EndpointError, SelfoptError
+from selfopt.records import Blob, ChatReply, ChatRequest, Endpoint, Message, ModelStatus, Residency, WarmUp, WarmUpResult
+
+__all__ = ["WARM_UP_PROMPT", "Resident", "ensure_resident", "warm_up"]
+
+WARM_UP_PROMPT = "What is 2+2?"
+MAX_CHATS = 3
+NEAR_ZERO_LOAD_MS = 600.0
+POLL_S = 0.25
+log = logging.getLogger("selfopt.residency")
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """What `ensure_resident` found and did. before: the status first seen; load_ms: how long a load took (None: none was
+    needed); problem: why it is not loaded ("" when it is, or the server does not tell)."""
+
+    before: ModelStatus
+    load_ms: float | None = None
+    problem: str = ""
+
+
+async def ensure_resident(residency: Residency, model: str, load_timeout_s: float) -> Resident:
+    """Look whether the model is loaded and load it when the server says that it is not. Never raises for what a server does.
+
+    A status that is "unknown" is left alone: asking for a load could not be told from a request.
+    """
+    before = ModelStatus(state="unknown")
+    try:
+        before = await residency.status(model)
+        if before.state in ("loaded", "unknown"):
+            return Resident(before)
+        return Resident(before, load_ms=await residency.load(model, load_timeout_s))
+    except SelfoptError as error:
+        return Resident(before, problem=str(error))
+
+
+async def warm_up(
+    endpoint: Endpoint,
+    residency: Residency,
+    model: str,
+    request: ChatRequest,
+    policy: WarmUp,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> tuple[WarmUpResult, list[Blob]]:
+    """Load `model` (the name that the server knows) and make it ready; what was sent and received comes back as blobs.
+
+    1. Load, waiting up to policy.load_timeout_s: a client that leaves makes some servers start over.
+    2. "What is 2+2?", bounded by policy.prompt_timeout_s once the model is loaded.
+    3. `request`, a chat with the suite's tools (templates compile on the first one), again until nothing speaks of a load
+       any more, at most three times.
+
+    clock: monotonic seconds. Never raises for what a server or an engine does: status "failed" says what it was.
+    """
+    if not policy.enabled:
+        return WarmUpResult(status="off"), []
+    job = _WarmUp(endpoint, residency, model, request, policy, clock, sleep)
+    try:
+        await job.run()
+    except SelfoptError as error:
+        job.note_fault(error)
+        log.warning("Warm-up failed: %s: %s", model, error)
+        return job.result("failed", str(error)), job.blobs
+    log.info("Warm-up complete: %s (load %.0f ms, prompt %.0f ms, chat %.0f ms)", model, job.load_ms, job.prompt_ms, job.chat_ms)
+    return job.result("complete", job.remark), job.blobs
+
+
+@dataclass(slots=True)
+class _WarmUp:
+    endpoint: Endpoint
+    residency: Residency
+    model: str
+    request: ChatRequest
+    policy: WarmUp
+    clock: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
+    blobs: list[Blob] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    replies: list[str] = field(default_factory=list)
+    load_ms: float | None = None
+    prompt_ms: float | None = None
+    chat_ms: float | None = None
+    resident: bool | None = None
+    remark: str = ""
+
+    async def run(self) -> None:
+        before = await self.residency.status(self.model)
+        deadline = self.clock() + self.policy.load_timeout_s
+        self.load_ms = await self.residency.load(self.model, self.policy.load_timeout_s)
+        after = await self.residency.status(self.model)
+        bound_s = (
+            self.policy.prompt_timeout_s if self._ready(after) else max(deadline - self.clock(), self.policy.prompt_timeout_s)
+        )
+        question = self.request.model_copy(
+            update={
+                "messages": (Message(role="user", content=WARM_UP_PROMPT),),
+                "tools": (),
+                "tool_choice": "auto",
+                "constraint": None,
+                "timeout_s": bound_s,
+                "sampling": self.request.sampling.model_copy(update={"max_tokens": min(32, self.request.sampling.max_tokens)}),
+            }
+        )
+        self.prompt_ms = (await self._ask(question, deadline)).latency_ms
+        chat = self.request.model_copy(update={"timeout_s": max(self.request.timeout_s, bound_s)})
+        for _ in range(MAX_CHATS):
+            reply = await self._ask(chat, deadline)
+            self.chat_ms = reply.latency_ms
+            if not _speaks_of_load(reply):
+                break
+        else:
+            self.remark = f"still reports a load after {MAX_CHATS} chats"
+        state = (await self.residency.status(self.model)).state
+        self.resident = None if state == "unknown" else state == "loaded"
+        if self.resident is False:
+            self.remark = f"{self.remark}; model is {state} after it (it was {before.state})".removeprefix("; ")
+
+    def _ready(self, status: ModelStatus) -> bool:
+        """Whether the coming chat needs no load: a model that is there with another context size is loaded once more."""
+        same_context = (
+            None in (self.request.context_size, status.context_size) or self.request.context_size == status.context_size
+        )
+        return status.state in ("loaded", "unknown") and same_context
+
+    async def _ask(self, request: ChatRequest, deadline: float) -> ChatReply:
+        """One chat; while the server says that it is loading, again until the deadline of the load."""
+        while True:
+            try:
+                reply = await self.endpoint.chat(request)
+            except EndpointError as error:
+                if error.kind != "loading" or self.clock() + POLL_S >= deadline:
+                    raise
+                self.note_fault(error)
+                await self.sleep(POLL_S)
+                continue
+            self._keep(self.requests, reply.request_body)
+            self._keep(self.replies, reply.reply_body)
+            return reply
+
+    def note_fault(self, error: SelfoptError) -> None:
+        """Keep what a failed attempt sent and received."""
+        if isinstance(error, EndpointError):
+            self._keep(self.requests, error.request_body)
+            self._keep(self.replies, error.reply_body)
+
+    def _keep(self, hashes: list[str], text: str) -> None:
+        if not text:
+            return
+        blob = Blob.of(text)
+        hashes.append(blob.blob_hash)
+        if all(known.blob_hash != blob.blob_hash for known in self.blobs):
+            self.blobs.append(blob)
+
+    def result(self, status: str, reason: str) -> WarmUpResult:
+        """What it did until now."""
+        return WarmUpResult(
+            status="complete" if status == "complete" else "failed",
+            reason=reason,
+            load_ms=self.load_ms,
+            prompt_ms=self.prompt_ms,
+            chat_ms=self.chat_ms,
+            resident=self.resident,
+            requests=tuple(self.requests),
+            replies=tuple(self.replies),
+        )
+
+
+def _speaks_of_load(reply: ChatReply) -> bool:
+    return reply.load.loaded is True or (reply.load.load_ms or 0.0) > NEAR_ZERO_LOAD_MS
