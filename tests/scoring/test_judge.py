@@ -177,6 +177,20 @@ def test_two_calls_of_one_tool_are_paired_so_that_both_fit() -> None:
     assert judged(prompt, ring(2), ring(2)).outcome is Outcome.WRONG
 
 
+def test_of_two_calls_of_one_tool_the_one_that_does_not_fit_is_told() -> None:
+    """What fits is paired off first."""
+    prompt = a_prompt(
+        ((ExpectedCall(name="ring", arguments={"times": [1, 2]}), ExpectedCall(name="ring", arguments={"times": [1]})),)
+    )
+    assert judged(prompt, ring(2), ring(2)).why == "ring: argument times is 2, accepted: 1"
+
+
+def test_what_is_accepted_in_any_order_is_said_so() -> None:
+    """And long lists of accepted values are cut."""
+    prompt = a_prompt(((ExpectedCall(name="ring", arguments={"times": [{"any_order": [1, 2]}, 3, 4, 5, 6]}),),))
+    assert judged(prompt, ring([1])).why == "ring: argument times is [1], accepted: [1, 2] in any order or 3 or 4 or 5 and 1 more"
+
+
 def test_tools_may_be_any_sequence_and_prompts_are_not_mixed_up() -> None:
     """What is precomputed belongs to one prompt and one tuple of tools."""
     assert judge(NEEDS_ONE, list(TOOLS), ParsedReply(tool_calls=(weather(city="Oslo"),)), None).outcome is Outcome.PASS

@@ -182,3 +182,11 @@ def test_any_value_anywhere_is_a_suite_or_a_suite_error(key: str, value: Any) ->
 def test_any_value_at_the_top_is_a_suite_or_a_suite_error(key: str, value: Any) -> None:
     """The same for the suite's own fields."""
     assert not _CONTROL.search(message_of(a_suite(**{key: value})))
+
+
+def test_the_suite_in_the_documentation_loads() -> None:
+    """What docs/SUITES.md shows is a usable suite."""
+    text = (Path(__file__).parents[2] / "docs/SUITES.md").read_text(encoding="utf-8")
+    suite = parse_suite(text.split("```yaml\n")[1].split("```")[0], source="docs/SUITES.md")
+    assert [p.needs_call for p in suite.prompts] == [True, False]
+    assert [p.id for p in suite.select("heldout")] == ["B1"]
