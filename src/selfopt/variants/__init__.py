@@ -1,1 +1,10 @@
-"""variants."""
+"""Harness configurations: a catalogue of variants, requests rendered from them, and replies read by their parsers."""
+
+from __future__ import annotations
+
+from .catalogue import get_variant, load_variants
+from .options import VariantOptions, options_of
+from .read import read_reply
+from .render import RenderedStep, render
+
+__all__ = ["RenderedStep", "VariantOptions", "get_variant", "load_variants", "options_of", "read_reply", "render"]

@@ -1,0 +1,88 @@
+"""The variants that come with selfopt, and those of a user's own file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from selfopt.errors import VariantError
+from selfopt.records import Variant
+
+from .options import options_of
+
+__all__ = ["get_variant", "load_variants"]
+
+_FILE_LIMIT_BYTES = 1_000_000
+
+
+def load_variants(extra: Path | None = None) -> dict[str, Variant]:
+    """All variants by name, in the catalogue's order. `extra`: a user's YAML file of the same form; its variants are added
+    and must not take a catalogue name (a name in a report means one thing). VariantError when a file is not of the form."""
+    own = resources.files("selfopt.variants").joinpath("catalogue.yaml").read_text("utf-8")
+    body = _parse(own, "the catalogue")
+    variants = _variants(body, "the catalogue", {})
+    if extra is None:
+        return variants
+    try:
+        if extra.stat().st_size > _FILE_LIMIT_BYTES:
+            raise VariantError(f"{extra}: larger than {_FILE_LIMIT_BYTES} bytes; variants are small, split or shorten the file")
+        text = extra.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise VariantError(f"{extra}: cannot be read ({error}); name a readable YAML file of variants") from None
+    added = _variants(_parse(text, str(extra)), str(extra), _sets(body, "the catalogue"))
+    taken = sorted(set(added) & set(variants))
+    if taken:
+        raise VariantError(f"{extra}: {', '.join(taken)}: the catalogue has variants of this name; choose other names")
+    return variants | added
+
+
+def get_variant(name: str, extra: Path | None = None) -> Variant:
+    """The variant of this name. VariantError names the known ones."""
+    variants = load_variants(extra)
+    if name not in variants:
+        raise VariantError(f"unknown variant {name!r}; known: {', '.join(variants)}; add your own in a file of variants")
+    return variants[name]
+
+
+def _parse(text: str, where: str) -> dict[str, Any]:
+    try:
+        body = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise VariantError(f"{where}: not valid YAML ({' '.join(str(error).split())[:200]}); correct the file") from None
+    if not isinstance(body, dict) or not set(body) <= {"variants", "examples"} or not isinstance(body.get("variants"), dict):
+        raise VariantError(f"{where}: needs a mapping `variants:` (and may have `examples:`); nothing else stands at the top")
+    return body
+
+
+def _sets(body: Mapping[str, Any], where: str) -> dict[str, Any]:
+    sets = body.get("examples") or {}
+    if not isinstance(sets, dict):
+        raise VariantError(f"{where}: `examples:` has to be a mapping from a set's name to a list of examples")
+    return sets
+
+
+def _variants(body: Mapping[str, Any], where: str, known_sets: Mapping[str, Any]) -> dict[str, Variant]:
+    sets = {**known_sets, **_sets(body, where)}
+    out: dict[str, Variant] = {}
+    for name, fields in body["variants"].items():
+        if not isinstance(fields, dict) or not isinstance(name, str):
+            raise VariantError(f"{where}: variant {name!r}: needs a name that is text and a mapping of fields")
+        given = dict(fields)
+        if isinstance(given.get("examples"), str):
+            if given["examples"] not in sets:
+                raise VariantError(f"{where}: variant {name!r}: no example set {given['examples']!r}; known: {', '.join(sets)}")
+            given["examples"] = sets[given["examples"]]
+        try:
+            out[name] = Variant.model_validate({**given, "name": name})
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            at = ".".join(str(part) for part in first["loc"])
+            message = f"{where}: variant {name!r}: {at}: {first['msg']}; fields are {', '.join(Variant.model_fields)}"
+            raise VariantError(message) from None
+        options_of(out[name])
+    return out

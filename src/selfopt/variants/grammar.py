@@ -1,0 +1,215 @@
+"""GBNF grammars built from a request's tools: no call, one, or several, with their argument schemas.
+
+GBNF: https://github.com/ggml-org/llama.cpp/tree/master/grammars. Any tool schema is taken: what the builder does not know
+becomes free JSON, and so does what lies beyond its bounds, so that a hostile schema costs no more than an honest one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from selfopt.records import ToolDefinition
+
+__all__ = ["NO_CALL", "SEPARATOR", "arguments_grammar", "calls_grammar", "choice_grammar", "quoted"]
+
+NO_CALL = "none"
+SEPARATOR = ", "
+
+CallFormat = Literal["json", "xml", "bracket", "python_call"]
+
+_DEPTH_LIMIT = 5
+_RULE_LIMIT = 600
+_PROPERTY_LIMIT = 40
+_CHOICE_LIMIT = 64
+_LITERAL_LIMIT = 256
+
+_PRIMITIVES = {
+    "string": '"\\"" first char{0,120} "\\""',
+    "blank": '"\\"" char{0,120} "\\""',
+    "first": '[^"\\\\ \\x00-\\x1F\\x7F] | escape',
+    "char": '[^"\\\\\\x00-\\x1F\\x7F] | escape',
+    "escape": '"\\\\" ["\\\\/nt]',
+    "integer": '"-"? ("0" | [1-9] [0-9]{0,14})',
+    "number": '"-"? ("0" | [1-9] [0-9]{0,14}) ("." [0-9]{1,6})?',
+    "boolean": '"true" | "false"',
+    "null": '"null"',
+    "date": '"\\"" year "-" [0-1] [0-9] "-" [0-3] [0-9] "\\""',
+    "year": "[0-9] [0-9] [0-9] [0-9]",
+    "clock": '[0-2] [0-9] ":" [0-5] [0-9]',
+    "time": '"\\"" clock (":" [0-5] [0-9])? "\\""',
+    "datetime": '"\\"" year "-" [0-1] [0-9] "-" [0-3] [0-9] "T" clock (":" [0-5] [0-9])? "Z"? "\\""',
+    "free": "blank | number | boolean | null | freelist | freeobject",
+    "freelist": '"[" (free (", " free){0,15})? "]"',
+    "freeobject": '"{" (blank ": " free (", " blank ": " free){0,15})? "}"',
+}
+_NEEDS = {
+    "string": ("first", "char", "escape"),
+    "blank": ("char", "escape"),
+    "date": ("year",),
+    "time": ("clock",),
+    "datetime": ("year", "clock"),
+    "free": ("blank", "char", "escape", "number", "boolean", "null", "freelist", "freeobject"),
+    "freeobject": ("free", "blank", "char", "escape", "number", "boolean", "null", "freelist"),
+}
+_FORMATS = {"date": "date", "time": "time", "date-time": "datetime"}
+
+
+def calls_grammar(tools: Sequence[ToolDefinition], call_format: CallFormat, max_calls: int) -> str:
+    """A reply that is `none`, or one to max_calls calls written in a format."""
+    builder = _Builder()
+    names = [builder.rule("call", _call_body(builder, tool, call_format)) for tool in tools]
+    if not names:
+        return builder.text(quoted(NO_CALL))
+    call = builder.rule("any", " | ".join(names))
+    more = max(max_calls, 1) - 1
+    if call_format in ("json", "bracket"):
+        several = f'"[" {call} ({quoted(SEPARATOR)} {call}){{0,{more}}} "]"'
+        root = several if call_format == "bracket" else f"{call} | {several}"
+    else:
+        root = f'{call} ("\\n" {call}){{0,{more}}}'
+    return builder.text(f"{quoted(NO_CALL)} | {root}")
+
+
+def choice_grammar(tools: Sequence[ToolDefinition], max_calls: int) -> str:
+    """A reply that is `none`, or one to max_calls tool names."""
+    builder = _Builder()
+    if not tools:
+        return builder.text(quoted(NO_CALL))
+    name = builder.rule("name", " | ".join(quoted(tool.name) for tool in tools))
+    return builder.text(f"{quoted(NO_CALL)} | {name} ({quoted(SEPARATOR)} {name}){{0,{max(max_calls, 1) - 1}}}")
+
+
+def arguments_grammar(tool: ToolDefinition) -> str:
+    """A reply that is the arguments object of one tool."""
+    builder = _Builder()
+    return builder.text(builder.object_body(tool.parameters, 0))
+
+
+def quoted(text: str) -> str:
+    """A GBNF literal that matches exactly this text (lone surrogates replaced)."""
+    out = []
+    for char in text.encode("utf-8", "replace").decode("utf-8"):
+        if char in '"\\':
+            out.append(f"\\{char}")
+        elif char == "\n":
+            out.append("\\n")
+        elif ord(char) < 0x20 or ord(char) == 0x7F:
+            out.append(f"\\x{ord(char):02X}")
+        else:
+            out.append(char)
+    return f'"{"".join(out)}"'
+
+
+def _call_body(builder: _Builder, tool: ToolDefinition, call_format: CallFormat) -> str:
+    if call_format in ("bracket", "python_call"):
+        return f'{quoted(tool.name + "(")} {builder.keywords_body(tool.parameters)} ")"'
+    head, tail = f'{{"name": {json.dumps(tool.name, ensure_ascii=False)}, "arguments": ', "}"
+    if call_format == "xml":
+        head, tail = f"<tool_call>{head}", f"{tail}</tool_call>"
+    return f"{quoted(head)} {builder.object_body(tool.parameters, 0)} {quoted(tail)}"
+
+
+@dataclass(slots=True)
+class _Builder:
+    rules: dict[str, str] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+
+    def rule(self, kind: str, body: str) -> str:
+        """Add a rule under a fresh name (numbers, never a schema's own words)."""
+        name = f"{kind}{len(self.rules)}"
+        self.rules[name] = body
+        return name
+
+    def primitive(self, name: str) -> str:
+        """Use one of the shared rules."""
+        self.used.update((name, *_NEEDS.get(name, ())))
+        return name
+
+    def text(self, root: str) -> str:
+        """The whole grammar."""
+        lines = [f"root ::= {root}", *(f"{name} ::= {body}" for name, body in self.rules.items())]
+        lines += [f"{name} ::= {_PRIMITIVES[name]}" for name in _PRIMITIVES if name in self.used]
+        return "\n".join(lines) + "\n"
+
+    def object_body(self, schema: Any, depth: int) -> str:
+        """An object with the schema's properties, required ones first, in the schema's order."""
+        members = self._members(schema, depth, lambda key: quoted(f"{json.dumps(key, ensure_ascii=False)}: "))
+        return self.primitive("freeobject") if members is None else f'"{{" {members} "}}"'
+
+    def keywords_body(self, schema: Any) -> str:
+        """The properties as keyword arguments. A key that is no identifier is quoted, as the parsers read it."""
+        members = self._members(schema, 0, lambda key: quoted(f"{key if key.isidentifier() else json.dumps(key)}="))
+        if members is None:
+            members = f'({self.primitive("blank")} "=" {self.primitive("free")} (", " blank "=" free){{0,15}})?'
+        return members
+
+    def _members(self, schema: Any, depth: int, head: Any) -> str | None:
+        """None: not a schema with properties that can be listed."""
+        properties = schema.get("properties") if isinstance(schema, Mapping) else None
+        if not isinstance(properties, Mapping):
+            return None if schema.get("additionalProperties") or "$ref" in schema else "" if isinstance(schema, Mapping) else None
+        if len(properties) > _PROPERTY_LIMIT or depth > _DEPTH_LIMIT or len(self.rules) > _RULE_LIMIT:
+            return None
+        wanted = schema.get("required")
+        required = {key for key in wanted if isinstance(key, str)} if isinstance(wanted, list) else set()
+        parts: dict[str, str] = {}
+        for key, part in properties.items():
+            if len(str(key)) > _LITERAL_LIMIT:
+                return None
+            parts[key] = self.rule("member", f"{head(str(key))} {self.value(part, depth + 1)}")
+        first = [rule for key, rule in parts.items() if key in required]
+        rest = [rule for key, rule in parts.items() if key not in required]
+        separator = quoted(SEPARATOR)
+        if first:
+            return f" {separator} ".join(first) + "".join(f" ({separator} {rule})?" for rule in rest)
+        # With nothing required, each optional member may be the first: one alternative for each.
+        chains = [rest[i] + "".join(f" ({separator} {rule})?" for rule in rest[i + 1 :]) for i in range(len(rest))]
+        return f"({' | '.join(chains)})?" if chains else ""
+
+    def value(self, schema: Any, depth: int) -> str:
+        """One value. Free JSON for what is not known or lies beyond the bounds."""
+        if not isinstance(schema, Mapping) or depth > _DEPTH_LIMIT or len(self.rules) > _RULE_LIMIT:
+            return self.primitive("free")
+        literals = [schema["const"]] if "const" in schema else schema.get("enum")
+        if isinstance(literals, list) and literals:
+            return self._literals(literals)
+        for key in ("anyOf", "oneOf"):
+            parts = schema.get(key)
+            if isinstance(parts, list) and 0 < len(parts) <= 8:
+                return self.rule("either", " | ".join(self.value(part, depth + 1) for part in parts))
+        kind = schema.get("type")
+        if isinstance(kind, list) and 0 < len(kind) <= 8:
+            return self.rule("either", " | ".join(self._typed(one, schema, depth) for one in kind))
+        return self._typed(kind, schema, depth)
+
+    def _typed(self, kind: Any, schema: Mapping[str, Any], depth: int) -> str:
+        if kind == "string":
+            wanted = schema.get("format")
+            return self.primitive(_FORMATS.get(wanted, "string") if isinstance(wanted, str) else "string")
+        if kind in ("integer", "number", "boolean", "null"):
+            return self.primitive(str(kind))
+        if kind == "array":
+            item = self.value(schema.get("items"), depth + 1)
+            least = schema.get("minItems")
+            body = f"{item} ({quoted(SEPARATOR)} {item}){{0,15}}"
+            return self.rule("list", f'"[" {body} "]"' if isinstance(least, int) and least > 0 else f'"[" ({body})? "]"')
+        if kind == "object":
+            return self.rule("object", self.object_body(schema, depth))
+        return self.primitive("free")
+
+    def _literals(self, values: Sequence[Any]) -> str:
+        written = []
+        for value in values[:_CHOICE_LIMIT]:
+            if isinstance(value, float) and not math.isfinite(value):
+                continue
+            try:
+                text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+            except (TypeError, ValueError, RecursionError):
+                continue
+            if len(text) <= _LITERAL_LIMIT:
+                written.append(quoted(text))
+        return self.rule("one", " | ".join(written)) if written else self.primitive("free")

@@ -1,0 +1,140 @@
+"""From a variant and a conversation to the messages that are sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from selfopt.records import Example, Message, ToolCall, ToolDefinition, Variant
+
+from .digest import state_digest
+from .grammar import NO_CALL, SEPARATOR
+from .options import VariantOptions, options_of
+from .present import describe_tools, explain_format, tell_conversation, write_calls
+
+__all__ = ["choice_text", "fill_question", "native_messages", "text_messages"]
+
+
+def native_messages(variant: Variant, messages: Sequence[Message]) -> list[Message]:
+    """For tools that are handed to the server: the conversation with instructions, examples and digest in front."""
+    parts = [variant.instructions, _examples_as_text(variant, options_of(variant))]
+    if variant.state_digest:
+        parts.append(state_digest(messages))
+    spoken = _rendered(variant, messages) if variant.history == "rendered" else list(messages)
+    return _with_system(parts, messages, spoken)
+
+
+def text_messages(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> list[Message]:
+    """For tools that are written into the prompt."""
+    options = options_of(variant)
+    if options.layout == "turn":
+        return _turns(variant, messages, tools, options)
+    parts = [
+        variant.instructions,
+        f"Tools:\n{describe_tools(tools, options.tool_style)}",
+        "" if variant.steps == "choose_then_fill" else explain_format(variant.call_format),
+        _examples_as_text(variant, options),
+    ]
+    if variant.state_digest:
+        parts.append(state_digest(messages))
+    spoken = _rendered(variant, messages) if variant.history == "rendered" else _spoken(variant, messages)
+    return _with_system(parts, messages, spoken)
+
+
+def choice_text(calls: Sequence[ToolCall]) -> str:
+    """The answer to "which tools?"."""
+    return SEPARATOR.join(call.name for call in calls) if calls else NO_CALL
+
+
+def fill_question(names: Sequence[str], index: int) -> str:
+    """The second question of choose_then_fill, for the index-th of the chosen names."""
+    again = names[: index + 1].count(names[index])
+    nth = "" if names.count(names[index]) == 1 else f" (call {again})"
+    return f"Arguments of {names[index]}{nth} as JSON:"
+
+
+def _with_system(parts: Sequence[str], messages: Sequence[Message], spoken: Sequence[Message]) -> list[Message]:
+    """One system message in front: these parts (empty ones left out), then what the conversation brings itself."""
+    own = [message.content for message in messages if message.role == "system"]
+    text = "\n\n".join(part for part in (*parts, *own) if part.strip())
+    rest = [message for message in spoken if message.role != "system"]
+    return [Message(role="system", content=text), *rest] if text else rest
+
+
+def _turns(
+    variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDefinition], options: VariantOptions
+) -> list[Message]:
+    out = _with_system([variant.instructions], (), ())
+    for example in variant.examples:
+        out.append(Message(role="user", content=_turn(variant, example.messages, example.tools, options)))
+        if variant.steps == "choose_then_fill":
+            out += _example_steps(example)
+        else:
+            out.append(Message(role="assistant", content=_answer(example, variant)))
+    out.append(Message(role="user", content=_turn(variant, messages, tools, options)))
+    return out
+
+
+def _example_steps(example: Example) -> list[Message]:
+    names = [call.name for call in example.tool_calls]
+    out = [Message(role="assistant", content=choice_text(example.tool_calls))]
+    for index, call in enumerate(example.tool_calls):
+        out.append(Message(role="user", content=fill_question(names, index)))
+        out.append(Message(role="assistant", content=json.dumps(call.arguments, ensure_ascii=False)))
+    return out
+
+
+def _turn(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDefinition], options: VariantOptions) -> str:
+    standing = "\n".join(message.content for message in messages if message.role == "system")
+    digest = state_digest(messages) if variant.state_digest else ""
+    spoken = [message for message in messages if message.role != "system"]
+    parts = (standing, f"Tools:\n{describe_tools(tools, options.tool_style)}", digest, _request(variant, spoken))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _request(variant: Variant, spoken: Sequence[Message]) -> str:
+    if len(spoken) == 1:
+        return f"Request: {spoken[0].content.strip()}"
+    if not spoken or spoken[-1].role != "user":
+        return f"Conversation:\n{tell_conversation(spoken, variant.call_format)}"
+    earlier = tell_conversation(spoken[:-1], variant.call_format)
+    return f"Conversation so far:\n{earlier}\n\nRequest: {spoken[-1].content.strip()}"
+
+
+def _rendered(variant: Variant, messages: Sequence[Message]) -> list[Message]:
+    """A conversation of one turn stays as it is; a longer one becomes one user message with a transcript."""
+    spoken = [message for message in messages if message.role != "system"]
+    if len(spoken) <= 1:
+        return spoken
+    return [Message(role="user", content=_request(variant, spoken))]
+
+
+def _spoken(variant: Variant, messages: Sequence[Message]) -> list[Message]:
+    """Roles kept; calls and their results as text, because the server was given no tools."""
+    names = {call.id: call.name for message in messages for call in message.tool_calls if call.id}
+    out = []
+    for message in messages:
+        if message.role == "tool":
+            name = message.name or names.get(message.tool_call_id or "") or "the tool"
+            out.append(Message(role="user", content=f"Result of {name}: {message.content.strip()}"))
+        elif message.tool_calls:
+            written = write_calls(message.tool_calls, variant.call_format)
+            content = f"{message.content.strip()}\n{written}" if message.content.strip() else written
+            out.append(Message(role="assistant", content=content))
+        else:
+            out.append(message)
+    return out
+
+
+def _answer(example: Example, variant: Variant) -> str:
+    return write_calls(example.tool_calls, variant.call_format) if example.tool_calls or not example.text else example.text
+
+
+def _examples_as_text(variant: Variant, options: VariantOptions) -> str:
+    if not variant.examples:
+        return ""
+    told = []
+    for example in variant.examples:
+        tools = f"Tools:\n{describe_tools(example.tools, options.tool_style)}\n" if example.tools else ""
+        told.append(f"{tools}{tell_conversation(example.messages, variant.call_format)}\nAnswer: {_answer(example, variant)}")
+    return "Examples with other tools:\n\n" + "\n\n".join(told)

@@ -1,0 +1,167 @@
+"""Reads one JSON or Python literal out of a text, in linear time, to a bounded depth, without evaluating anything."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from .base import DEPTH_LIMIT
+
+__all__ = ["LiteralReader", "UnreadableError", "decode_object"]
+
+_SPACE = re.compile(r"[ \t\r\n]*+")
+_STRINGS = {
+    '"': re.compile(r'"((?:[^"\\]++|\\.)*+)"', re.S),
+    "'": re.compile(r"'((?:[^'\\]++|\\.)*+)'", re.S),
+}
+_NUMBER = re.compile(r"[-+]?+(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][-+]?+[0-9]++)?+")
+_WORD = re.compile(r"[^\W\d]\w{0,127}+")
+_WORDS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
+_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)", re.S)
+_SIMPLE = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\n": ""}
+_NUMBER_LIMIT = 64
+
+
+class UnreadableError(Exception):
+    """No literal stands here. `position`: how far the reading got."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__(position)
+        self.position = position
+
+
+@dataclass(slots=True)
+class LiteralReader:
+    """Reads values at positions of `text`. `repaired`: a closing bracket missing at the very end was supplied."""
+
+    text: str
+    repaired: bool = False
+
+    def skip(self, position: int) -> int:
+        """The position after white space."""
+        match = _SPACE.match(self.text, position)
+        return match.end() if match else position
+
+    def value(self, position: int, depth: int = 0) -> tuple[Any, int]:
+        """The value that starts here (no leading space) and the position after it. UnreadableError otherwise."""
+        if position >= len(self.text) or depth > DEPTH_LIMIT:
+            raise UnreadableError(position)
+        char = self.text[position]
+        if char == "{":
+            return self._mapping(position, depth)
+        if char in "[(":
+            return self._sequence(position, depth)
+        if char in _STRINGS:
+            return self.string(position)
+        if char in "-+." or "0" <= char <= "9":
+            return self._number(position)
+        word = _WORD.match(self.text, position)
+        if word and word.group() in _WORDS:
+            return _WORDS[word.group()], word.end()
+        raise UnreadableError(position)
+
+    def string(self, position: int) -> tuple[str, int]:
+        """The quoted string that starts here."""
+        match = _STRINGS[self.text[position]].match(self.text, position)
+        if match is None:
+            raise UnreadableError(len(self.text))
+        return _unescape(match.group(1)), match.end()
+
+    def _number(self, position: int) -> tuple[int | float, int]:
+        match = _NUMBER.match(self.text, position)
+        if match is None or match.end() - position > _NUMBER_LIMIT:
+            raise UnreadableError(match.end() if match else position)
+        digits = match.group()
+        if digits.lstrip("+-").isdigit():
+            return int(digits), match.end()
+        number = float(digits)
+        if not isfinite(number):
+            raise UnreadableError(match.end())
+        return number, match.end()
+
+    def _sequence(self, position: int, depth: int) -> tuple[list[Any], int]:
+        closer = "]" if self.text[position] == "[" else ")"
+        items: list[Any] = []
+        position = self.skip(position + 1)
+        while True:
+            if self.text[position : position + 1] == closer:
+                return items, position + 1
+            item, position = self.value(position, depth + 1)
+            items.append(item)
+            done, position = self._next(position, closer)
+            if done:
+                return items, position
+
+    def _mapping(self, position: int, depth: int) -> tuple[dict[str, Any], int]:
+        items: dict[str, Any] = {}
+        position = self.skip(position + 1)
+        while True:
+            if self.text[position : position + 1] == "}":
+                return items, position + 1
+            key, position = self._key(position)
+            position = self.skip(position)
+            if self.text[position : position + 1] != ":":
+                raise UnreadableError(position)
+            items[key], position = self.value(self.skip(position + 1), depth + 1)
+            done, position = self._next(position, "}")
+            if done:
+                return items, position
+
+    def _key(self, position: int) -> tuple[str, int]:
+        if self.text[position : position + 1] in ('"', "'"):
+            return self.string(position)
+        word = _WORD.match(self.text, position)
+        if word is None:
+            raise UnreadableError(position)
+        return word.group(), word.end()
+
+    def _next(self, position: int, closer: str) -> tuple[bool, int]:
+        """After an item: (True, end) at the closer, (False, next item) at a comma. At the very end of the text the closer
+        is supplied: small models often forget the last one."""
+        position = self.skip(position)
+        if position >= len(self.text):
+            self.repaired = True
+            return True, position
+        char = self.text[position]
+        if char == closer:
+            return True, position + 1
+        if char == ",":
+            return False, self.skip(position + 1)
+        raise UnreadableError(position)
+
+
+def decode_object(value: Any) -> dict[str, Any] | None:
+    """Arguments as an object: an object itself, or a string that holds one; None for anything else."""
+    if isinstance(value, dict):
+        return value
+    if value is None:
+        return {}
+    if isinstance(value, str):
+        text = value.strip()
+        if not text:
+            return {}
+        try:
+            decoded, end = LiteralReader(text).value(0)
+        except UnreadableError:
+            return None
+        return decoded if isinstance(decoded, dict) and end == len(text) else None
+    return None
+
+
+def _unescape(body: str) -> str:
+    if "\\" not in body:
+        return body
+    plain = _ESCAPE.sub(_one_escape, body)
+    # Pairs of \u escapes become one character, lone ones the replacement character.
+    return plain.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _one_escape(match: re.Match[str]) -> str:
+    code = match.group(1)
+    if len(code) > 1:
+        return chr(int(code[1:], 16))
+    if code in _SIMPLE:
+        return _SIMPLE[code]
+    return code if code in "\"'\\/" else f"\\{code}"

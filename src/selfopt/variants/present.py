@@ -1,0 +1,123 @@
+"""How tools, calls and conversations are written as text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from selfopt.records import Message, ToolCall, ToolDefinition
+
+from .grammar import NO_CALL, SEPARATOR
+
+__all__ = ["CallFormat", "ToolStyle", "describe_tools", "explain_format", "tell_conversation", "tell_message", "write_calls"]
+
+CallFormat = Literal["json", "xml", "bracket", "python_call"]
+ToolStyle = Literal["signature", "json"]
+
+_DEPTH_LIMIT = 4
+_TEXT_LIMIT = 600
+_ENUM_LIMIT = 24
+
+
+def describe_tools(tools: Sequence[ToolDefinition], style: ToolStyle) -> str:
+    """One line a tool: a signature with types and descriptions, or compact JSON."""
+    if not tools:
+        return "(no tools)"
+    return "\n".join(_signature(tool) if style == "signature" else _as_json(tool) for tool in tools)
+
+
+def _as_json(tool: ToolDefinition) -> str:
+    body = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    return json.dumps(body, ensure_ascii=False, separators=(", ", ": "), default=str)
+
+
+def _signature(tool: ToolDefinition) -> str:
+    required = tool.parameters.get("required")
+    needed = set(required) if isinstance(required, list) and all(isinstance(key, str) for key in required) else set()
+    properties = tool.parameters.get("properties")
+    parts = []
+    for key, schema in properties.items() if isinstance(properties, Mapping) else ():
+        optional = "" if key in needed else "?"
+        parts.append(f"{key}{optional}: {_type(schema, 0)}")
+    text = f"{tool.name}({', '.join(parts)})"
+    return f"{text} - {_line(tool.description)}" if tool.description else text
+
+
+def _type(schema: Any, depth: int) -> str:
+    if not isinstance(schema, Mapping) or depth > _DEPTH_LIMIT:
+        return "any"
+    values = schema.get("enum")
+    if isinstance(values, list) and values:
+        return "|".join(json.dumps(value, ensure_ascii=False, default=str) for value in values[:_ENUM_LIMIT])
+    kind = schema.get("type")
+    name = "|".join(str(one) for one in kind) if isinstance(kind, list) else str(kind or "any")
+    if name == "array":
+        name = f"list of {_type(schema.get('items'), depth + 1)}"
+    elif name == "object" and isinstance(schema.get("properties"), Mapping):
+        inner = ", ".join(f"{key}: {_type(part, depth + 1)}" for key, part in schema["properties"].items())
+        name = f"{{{inner}}}"
+    note = schema.get("description")
+    return f"{name} ({_line(note)})" if isinstance(note, str) and note else name
+
+
+def _line(text: str) -> str:
+    return " ".join(text[:_TEXT_LIMIT].split())
+
+
+def write_calls(calls: Sequence[ToolCall], call_format: CallFormat) -> str:
+    """Calls as a model is to write them; `none` for none."""
+    if not calls:
+        return NO_CALL
+    written = [_write_call(call, call_format) for call in calls]
+    if call_format == "bracket":
+        return f"[{SEPARATOR.join(written)}]"
+    if call_format == "json":
+        return written[0] if len(written) == 1 else f"[{SEPARATOR.join(written)}]"
+    return "\n".join(written)
+
+
+def _write_call(call: ToolCall, call_format: CallFormat) -> str:
+    if call_format in ("bracket", "python_call"):
+        given = (f"{key}={json.dumps(value, ensure_ascii=False, default=str)}" for key, value in call.arguments.items())
+        return f"{call.name}({', '.join(given)})"
+    body = json.dumps({"name": call.name, "arguments": call.arguments}, ensure_ascii=False, default=str)
+    return f"<tool_call>{body}</tool_call>" if call_format == "xml" else body
+
+
+_FORMATS: Mapping[CallFormat, str] = {
+    "json": '{"name": "<tool>", "arguments": {"<argument>": <value>}}; several calls as a JSON list of these',
+    "xml": '<tool_call>{"name": "<tool>", "arguments": {"<argument>": <value>}}</tool_call>, one line for each call',
+    "bracket": "[<tool>(<argument>=<value>)]; several calls separated by commas inside the brackets",
+    "python_call": "<tool>(<argument>=<value>), one line for each call",
+}
+
+
+def explain_format(call_format: CallFormat) -> str:
+    """One sentence on how a call is written."""
+    return f"Write a call as {_FORMATS[call_format]}."
+
+
+_ROLES = {"user": "User", "assistant": "Assistant", "system": "System"}
+
+
+def tell_message(message: Message, call_format: CallFormat) -> str:
+    """One message as lines of a transcript."""
+    if message.role == "tool":
+        return f"Result of {message.name or 'the tool'}: {message.content.strip()}"
+    lines = [f"{_ROLES[message.role]}: {message.content.strip()}"] if message.content.strip() or not message.tool_calls else []
+    if message.tool_calls:
+        lines.append(f"Assistant called: {write_calls(message.tool_calls, call_format)}")
+    return "\n".join(lines)
+
+
+def tell_conversation(messages: Sequence[Message], call_format: CallFormat) -> str:
+    """A conversation as a transcript. Results without a name get it from the call they answer."""
+    names = {call.id: call.name for message in messages for call in message.tool_calls if call.id}
+    named = (
+        message.model_copy(update={"name": names.get(message.tool_call_id or "")})
+        if message.role == "tool" and message.name is None
+        else message
+        for message in messages
+    )
+    return "\n".join(tell_message(message, call_format) for message in named)

@@ -1,0 +1,49 @@
+"""A reply through a chain of parsers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from selfopt.records import ParsedReply, ParserName, ReplyContent, ToolDefinition
+
+from .parsers import PARSERS
+from .parsers.base import Offered
+
+__all__ = ["read_reply"]
+
+_LONGEST_WORD = 24
+
+
+def read_reply(parsers: Sequence[ParserName], content: ReplyContent, tools: Sequence[ToolDefinition]) -> ParsedReply:
+    """What a chain makes of a reply: the first parser that recognises calls wins.
+
+    When none does, the parsers outside the chain are asked, and `unread` names the format in which one of them sees a
+    call. An explicit "none" is no call in every format. Never raises.
+    """
+    none_seen = _says_none(content, tools)
+    unread: str | None = None
+    recognised = "text"
+    for name in parsers:
+        report = PARSERS[name].parse(content, tools)
+        if report.tool_calls:
+            return report
+        none_seen = none_seen or report.recognised == "explicit none"
+        if report.unread is not None:
+            unread, recognised = report.unread, report.recognised
+    if unread is not None:
+        return ParsedReply(recognised=recognised, unread=unread)
+    if none_seen:
+        return ParsedReply(recognised="explicit none")
+    for name, parser in PARSERS.items():
+        if name not in parsers:
+            report = parser.parse(content, tools)
+            if report.tool_calls:
+                return ParsedReply(recognised=f"unread: {report.recognised}", unread=name)
+    return ParsedReply(recognised="text" if content.text.strip() else "empty reply")
+
+
+def _says_none(content: ReplyContent, tools: Sequence[ToolDefinition]) -> bool:
+    text = content.text[: 4 * _LONGEST_WORD].strip()
+    if not text or len(text) > _LONGEST_WORD or len(content.text) > 4 * _LONGEST_WORD:
+        return False
+    return Offered.of(tools).is_no_call(text.strip("`\"'.[]() \n"))

@@ -1,0 +1,144 @@
+"""From a variant, a conversation and its tools to the requests that are made, one after the other.
+
+`render` is pure: sent the same reply contents, it yields the same steps and returns the same final content. A stored trial
+can therefore be replayed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from selfopt.records import Constraint, Message, ReplyContent, Sampling, ToolCall, ToolDefinition, Variant
+
+from .call_schema import arguments_schema, calls_schema, choice_schema
+from .grammar import SEPARATOR, arguments_grammar, calls_grammar, choice_grammar
+from .ground import made_up
+from .layout import choice_text, fill_question, native_messages, text_messages
+from .options import VariantOptions, options_of
+from .parsers.literals import decode_object
+from .present import write_calls
+
+__all__ = ["RenderedStep", "render"]
+
+Steps = Generator["RenderedStep", ReplyContent, ReplyContent]
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedStep:
+    """One request of a trial, before endpoint, model and timeout are known. `step`: "answer", "choose" or "fill N"."""
+
+    step: str
+    messages: tuple[Message, ...]
+    tools: tuple[ToolDefinition, ...] = ()
+    tool_choice: Literal["auto", "none", "required"] = "auto"
+    constraint: Constraint | None = None
+    sampling: Sampling = Sampling()
+
+
+def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> Steps:
+    """Yields the steps and is sent each one's reply content; returns the content that the parsers read.
+
+    VariantError when the variant's options are not possible.
+    """
+    options = options_of(variant)
+    native = variant.tools == "native"
+    sent = native_messages(variant, messages) if native else text_messages(variant, messages, tools)
+    offered = tuple(tools) if native else ()
+    if variant.steps == "choose_then_fill":
+        return (yield from _choose_then_fill(variant, options, sent, messages, tools))
+    return (
+        yield RenderedStep(
+            step="answer",
+            messages=tuple(sent),
+            tools=offered,
+            constraint=_calls_constraint(variant, options, tools),
+            sampling=variant.sampling,
+        )
+    )
+
+
+def _calls_constraint(variant: Variant, options: VariantOptions, tools: Sequence[ToolDefinition]) -> Constraint | None:
+    if variant.constraint == "grammar":
+        return Constraint(kind="grammar", grammar=calls_grammar(tools, variant.call_format, options.max_calls))
+    if variant.constraint == "json_schema":
+        return Constraint(kind="json_schema", json_schema=calls_schema(tools, options.max_calls))
+    return None
+
+
+def _choose_then_fill(
+    variant: Variant,
+    options: VariantOptions,
+    sent: list[Message],
+    messages: Sequence[Message],
+    tools: Sequence[ToolDefinition],
+) -> Steps:
+    """Which tools first, then the arguments of each. Always constrained: by a JSON Schema where the variant says so, else
+    by a grammar. The questions continue one conversation, so that the server's prompt cache holds all but the last words."""
+    as_schema = variant.constraint == "json_schema"
+    by_name = {tool.name: tool for tool in reversed(tools)}
+    choice = yield RenderedStep(
+        step="choose",
+        messages=tuple(sent),
+        constraint=Constraint(kind="json_schema", json_schema=choice_schema(tools, options.max_calls))
+        if as_schema
+        else Constraint(kind="grammar", grammar=choice_grammar(tools, options.max_calls)),
+        sampling=variant.sampling,
+    )
+    names = _chosen(choice.text, list(by_name), options.max_calls)
+    if names is None:
+        return choice
+    talk = [*sent, Message(role="assistant", content=choice_text([ToolCall(name=name) for name in names]))]
+    calls, worst = [], choice
+    for index, name in enumerate(names):
+        talk.append(Message(role="user", content=fill_question(names, index)))
+        filled = yield RenderedStep(
+            step=f"fill {index + 1}",
+            messages=tuple(talk),
+            constraint=Constraint(kind="json_schema", json_schema=arguments_schema(by_name[name]))
+            if as_schema
+            else Constraint(kind="grammar", grammar=arguments_grammar(by_name[name])),
+            sampling=variant.sampling,
+        )
+        talk.append(Message(role="assistant", content=filled.text.strip()))
+        if filled.finish_reason == "length":
+            worst = filled
+        arguments = decode_object(filled.text)
+        call = ToolCall(name=name, arguments=arguments or {})
+        if not (options.ground and made_up(call.arguments, by_name[name], messages)):
+            calls.append(call)
+    return ReplyContent(text=write_calls(_distinct(calls), variant.call_format), finish_reason=worst.finish_reason)
+
+
+def _chosen(text: str, names: Sequence[str], limit: int) -> list[str] | None:
+    """The chosen names; [] for none, None when the reply is neither (a server that ignores constraints): the parsers then
+    read the reply as it is. Longest names first, since one name may begin another or hold the separator."""
+    rest, chosen = text.strip().strip("[]").strip(), list[str]()
+    ordered = sorted(names, key=len, reverse=True)
+    if rest.strip("\"'").lower() in ("", "none") and "none" not in names:
+        return [] if text.strip() else None
+    while rest and len(chosen) < limit:
+        quote = rest[0] if rest[0] in "\"'" else ""
+        name = next((name for name in ordered if rest.startswith(f"{quote}{name}{quote}")), None)
+        if name is None:
+            return None
+        chosen.append(name)
+        rest = rest[len(name) + 2 * len(quote) :].lstrip()
+        if rest and not rest.startswith(SEPARATOR.strip()):
+            return None
+        rest = rest.removeprefix(SEPARATOR.strip()).lstrip()
+    return chosen or None
+
+
+def _distinct(calls: Sequence[ToolCall]) -> list[ToolCall]:
+    """The same call twice is one call that a small model could not stop writing."""
+    out: list[ToolCall] = []
+    seen: list[tuple[str, dict[str, Any]]] = []
+    for call in calls:
+        key = (call.name, call.arguments)
+        if json.dumps(call.arguments, sort_keys=True) and key not in seen:
+            seen.append(key)
+            out.append(call)
+    return out
