@@ -1,0 +1,142 @@
+"""Recommendations and promoted specs -> rules."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfopt.records import Recommendation, RoutingConfig, Rule, RuleLimits
+from selfopt.routing import RuleOptions, check_rules, diff, generate_routing_rules, rule_id_of
+
+from .make import advice, config, rule, spec, warm_up_advice
+
+
+def test_a_recommendation_to_disable_becomes_a_rule_that_traces_back() -> None:
+    """Denied, with fallback, reason, the recommendation's id and its evidence, under the stable id."""
+    (made,) = generate_routing_rules([advice(1, "a/1", allow=False, fallback="a/2")])
+    assert made == Rule(
+        rule_id=rule_id_of("a/1", "extended"), model="a/1", phase="extended", allow=False, fallback="a/2",
+        reason="why 1", recommendation_ids=("rec-1",), evidence=("run-1",),
+    )  # fmt: skip
+
+
+def test_disable_wins_over_allow() -> None:
+    """Contradicting advice in one batch denies, and only the denial is given as the reason."""
+    made = generate_routing_rules([advice(1, "a/1", action="allow", allow=True), advice(2, "a/1", fallback="a/2")])
+    assert [(r.allow, r.fallback, r.recommendation_ids) for r in made] == [(False, "a/2", ("rec-2",))]
+
+
+def test_allowing_again_drops_the_fallback_and_the_old_reason() -> None:
+    """A new verdict replaces the old one."""
+    current = config(rule("a/1", allow=False, fallback="a/2", reason="old", recommendation_ids=("rec-0",), evidence=("run-0",)))
+    (made,) = generate_routing_rules([advice(1, "a/1", action="allow", allow=True)], current)
+    assert (made.allow, made.fallback, made.reason, made.evidence) == (True, None, "why 1", ("run-1",))
+
+
+def test_other_models_and_phases_keep_their_rules() -> None:
+    """What no recommendation names stays, object for object."""
+    kept = (rule("a/2", allow=False), rule("a/1", phase="atomic", warm_up=True))
+    made = generate_routing_rules([advice(1, "a/1")], config(*kept))
+    assert set(kept) <= set(made)
+    assert len(made) == 3
+
+
+def test_the_same_effect_keeps_the_rule_with_its_first_evidence() -> None:
+    """Fresh ids for an unchanged verdict change nothing, so there is no new version."""
+    first = config(*generate_routing_rules([advice(1, "a/1", fallback="a/2"), warm_up_advice(2, "a/1")]))
+    again = generate_routing_rules([advice(3, "a/1", fallback="a/2"), warm_up_advice(4, "a/1")], first)
+    assert diff(first, again) == ()
+
+
+def test_warm_up_is_added_without_touching_the_verdict() -> None:
+    """A denied rule stays denied; reasons and evidence are joined; it can be withdrawn and switched off."""
+    current = config(*generate_routing_rules([advice(1, "a/1", fallback="a/2")]))
+    (made,) = generate_routing_rules([warm_up_advice(2, "a/1")], current)
+    assert (made.allow, made.fallback, made.warm_up) == (False, "a/2", True)
+    assert (made.reason, made.recommendation_ids) == ("why 1; why 2", ("rec-1", "rec-2"))
+    (withdrawn,) = generate_routing_rules([warm_up_advice(3, "a/1", on=False)], config(made))
+    assert not withdrawn.warm_up
+    off = generate_routing_rules([warm_up_advice(2, "a/1")], current, options=RuleOptions(warm_up=False))
+    assert diff(current, off) == ()
+
+
+def test_a_promoted_spec_gives_variant_and_limits() -> None:
+    """Without any recommendation: allowed, source promotion; the next promotion replaces it and its trace."""
+    first = spec("a/1", warm_up=True)
+    (made,) = generate_routing_rules([], promoted={("a/1", "extended"): first})
+    assert (made.allow, made.source, made.variant, made.spec_id) == (True, "promotion", first.variant, first.spec_id)
+    assert made.limits == RuleLimits(timeout_s=30, retries=2, context_size=None, isolate=False)
+    assert made.warm_up
+    second = spec("a/1", variant="constrained")
+    (next_made,) = generate_routing_rules([], config(made), promoted={("a/1", "extended"): second})
+    assert next_made.spec_id == second.spec_id
+    assert first.spec_id not in f"{next_made.reason} {next_made.evidence}"
+    assert diff(config(made), generate_routing_rules([], config(made), promoted={("a/1", "extended"): first})) == ()
+
+
+def test_a_promoted_spec_does_not_lift_a_denial() -> None:
+    """A denied model may have a better variant and stays denied."""
+    current = config(rule("a/1", allow=False, fallback="a/2"))
+    (made,) = generate_routing_rules([], current, promoted={("a/1", "extended"): spec("a/1")})
+    assert (made.allow, made.fallback, made.spec_id) == (False, "a/2", spec("a/1").spec_id)
+
+
+def test_advice_that_no_rule_can_carry_out_makes_no_rule() -> None:
+    """Investigate, another variant, more tokens, a stronger model: nothing is enforced."""
+    batch = [
+        advice(1, "a/1", type="investigate", action="investigate"),
+        advice(2, "a/1", type="variant", action="change_variant"),
+        advice(3, "a/1", type="output_budget", action="raise_max_tokens"),
+        advice(4, "a/1", type="stronger_model", action="prefer_stronger", fallback="a/2"),
+    ]
+    assert generate_routing_rules(batch) == ()
+
+
+def test_a_manual_rule_keeps_allow_and_fallback() -> None:
+    """Recommendations pass it by; a promoted variant and warm-up still apply; `override_manual` lets them through."""
+    manual = rule("a/1", allow=True, source="manual", reason="I know better")
+    batch = [advice(1, "a/1", fallback="a/2")]
+    assert generate_routing_rules(batch, config(manual)) == (manual,)
+    (tuned,) = generate_routing_rules(batch, config(manual), promoted={("a/1", "extended"): spec("a/1")})
+    assert (tuned.allow, tuned.fallback, tuned.source) == (True, None, "manual")
+    assert tuned.spec_id == spec("a/1").spec_id
+    assert "I know better" in tuned.reason
+    (overridden,) = generate_routing_rules(batch, config(manual), options=RuleOptions(override_manual=True))
+    assert (overridden.allow, overridden.source) == (False, "recommendation")
+
+
+def test_a_fallback_that_closes_a_circle_is_left_out() -> None:
+    """Two models that name each other: one keeps its fallback, the other says why it has none."""
+    made = generate_routing_rules([advice(1, "a/1", fallback="a/2"), advice(2, "a/2", fallback="a/1")])
+    assert sorted(str(r.fallback) for r in made) == ["None", "a/1"]
+    assert "would lead back here" in next(r.reason for r in made if r.fallback is None)
+    (alone,) = generate_routing_rules([advice(3, "a/3", fallback="a/3")])
+    assert alone.fallback is None
+
+
+def test_an_old_circle_does_not_matter_when_the_batch_opens_it() -> None:
+    """The rule that the same batch re-allows is judged as it will be, whatever the order."""
+    current = config(rule("a/2", allow=False, fallback="a/1"), rule("a/1"))
+    made = generate_routing_rules([advice(1, "a/1", fallback="a/2"), advice(2, "a/2", action="allow", allow=True)], current)
+    assert [(r.model, r.allow, r.fallback) for r in made] == [("a/1", False, "a/2"), ("a/2", True, None)]
+
+
+models = st.sampled_from(["a/1", "a/2", "a/3", "a/4"])
+batches = st.lists(
+    st.builds(
+        lambda n, m, action, f: advice(n, m, action=action, fallback=f),
+        st.integers(0, 99), models, st.sampled_from(["disable", "allow", "enable_warm_up", "investigate"]), st.none() | models,
+    ),
+    max_size=8,
+)  # fmt: skip
+
+
+@given(st.lists(batches, max_size=4))
+def test_any_sequence_of_batches_gives_valid_stable_rules(sequence: list[list[Recommendation]]) -> None:
+    """Never a circle or a double rule, and the same batch twice changes nothing the second time."""
+    current = RoutingConfig()
+    for batch in sequence:
+        rules = generate_routing_rules(batch, current)
+        check_rules(rules)
+        current = RoutingConfig(version=current.version + 1, rules=rules)
+        assert diff(current, generate_routing_rules(batch, current)) == ()
