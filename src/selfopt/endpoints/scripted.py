@@ -109,10 +109,14 @@ class ScriptedEndpoint:
                 raise EndpointError(f"{self._who}: no complete reply within {timeout_s:g} s", kind="timeout", request_body=sent)
             return whole
         if fault.kind == "status":
-            error = status_error(self._who, fault.status, {}, sent, fault_bytes(fault).decode())
+            error = status_error(self._who, fault.status, {}, sent, self._without_key(fault_bytes(fault)).decode())
             error.retry_after_s = parse_retry_after(fault.retry_after)
             raise error
-        return fault_bytes(fault)
+        return self._without_key(fault_bytes(fault))
+
+    def _without_key(self, data: bytes) -> bytes:
+        key = self.engine.script.api_key
+        return data.replace(key.encode(), b"[key]") if key else data
 
     def _protocol(self, what: str, sent: str, received: str) -> EndpointError:
         return EndpointError(f"{self._who}: {printable(what)}", kind="protocol", request_body=sent, reply_body=received)

@@ -221,7 +221,7 @@ class ScriptEngine:
             state.loads += 1
             if spec.load_ms == 0 and spec.load_after_aborts is None:
                 self._set_loaded(state, self.clock.now())
-        if chat.keep_alive_s is not None:
+        if chat.keep_alive_s is not None and spec.can_unload:
             state.keep_alive_s = chat.keep_alive_s
         concerned = chat.load_only or not spec.cold_affects or _found(spec.cold_affects, entry.last_user)
         cold = concerned and not state.loaded
@@ -240,12 +240,16 @@ class ScriptEngine:
         deadline = None if limit_s is None else ticket.arrived_s + limit_s
         done = False
         try:
-            done = await self._wait_loaded(ticket, deadline) and await self._sleep(ticket.latency_s, deadline)
-            if done and ticket.fault is not None and ticket.fault.kind == "hang":
-                done = await self._sleep(float("inf"), deadline)
+            done = await self._serve(ticket, deadline)
         finally:
             self._leave(ticket, done)
         return done
+
+    async def _serve(self, ticket: Ticket, deadline: float | None) -> bool:
+        if not (await self._wait_loaded(ticket, deadline) and await self._sleep(ticket.latency_s, deadline)):
+            return False
+        hangs = ticket.fault is not None and ticket.fault.kind == "hang"
+        return not hangs or await self._sleep(float("inf"), deadline)
 
     async def _wait_loaded(self, ticket: Ticket, deadline: float | None) -> bool:
         if not ticket.waits_for_load:

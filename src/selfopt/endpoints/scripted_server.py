@@ -127,7 +127,8 @@ class _Routes:
                 {"error": {"code": 400, "message": "body is no JSON object", "type": "invalid_request_error"}}, status=400
             )
         chat = read(body)
-        if chat.load_only and chat.keep_alive_s == 0 and self._engine.unload(chat.model):
+        if chat.load_only and chat.keep_alive_s == 0 and chat.model in self._engine.script.models:
+            self._engine.unload(chat.model)
             return _json({"model": chat.model, "created_at": dialects.CREATED_AT, "done": True, "done_reason": "unload"})
         try:
             ticket = self._engine.arrive(chat)
