@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import time
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ from selfopt.records import ModelStatus
 from .catalogue import ModelEntry
 from .gguf import GgufFacts, read_gguf
 from .process import ChildConfig, ChildProcess, default_command
-from .store import ModelStore
+from .store import ModelStore, slug
 
 __all__ = ["EmbeddedEngine", "EngineAddress", "EngineOptions"]
 
@@ -101,14 +102,14 @@ class EmbeddedEngine:
         began = time.perf_counter()
         if seat.starting is None:
             seat.starting = asyncio.create_task(self._start(model, seat))
+            seat.starting.add_done_callback(_retrieve)
         child = await asyncio.shield(seat.starting)
         return self._address(model, child, (time.perf_counter() - began) * 1000)
 
     async def status(self, model: str) -> ModelStatus:
         """What is known of a model without loading or waking it. `unloaded` for one that is not running or not pulled."""
         seat = self._seat(model)
-        path = self._store.path_of(model)
-        facts = self._facts(seat, path)
+        facts = await self._facts(model, seat)
         return ModelStatus(
             state=await self._state(seat),
             digest=self._catalogue[model].sha256,
@@ -217,7 +218,7 @@ class EmbeddedEngine:
 
     def _log_path(self, model: str) -> Path:
         folder = self._options.log_dir or self._store.root / "logs"
-        return folder / (model.replace("/", "--").replace(":", "_") + ".log")
+        return folder / f"{slug(model)}.log"
 
     async def _check_health(self, model: str, child: ChildProcess) -> None:
         try:
@@ -259,9 +260,13 @@ class EmbeddedEngine:
         except aiohttp.ClientError as error:
             raise EngineError(f"engine of {address.alias}: died while loading: {error}") from error
 
-    def _facts(self, seat: _Seat, path: Path | None) -> GgufFacts:
+    async def _facts(self, model: str, seat: _Seat) -> GgufFacts:
+        path = self._store.path_of(model)
         if seat.facts is None and path is not None:
-            seat.facts = read_gguf(path)
+            try:
+                seat.facts = await asyncio.to_thread(read_gguf, path)
+            except ModelStoreError:
+                seat.facts = GgufFacts()
         return seat.facts or GgufFacts()
 
     def _http(self) -> aiohttp.ClientSession:
@@ -274,10 +279,17 @@ def _running(seat: _Seat) -> ChildProcess | None:
     return seat.child if seat.child is not None and seat.child.alive else None
 
 
+def _retrieve(task: asyncio.Task[ChildProcess]) -> None:
+    """A start that failed after its last waiter was cancelled is no unhandled error: the next connect tries again."""
+    if not task.cancelled():
+        task.exception()
+
+
 def _authorization(api_key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {api_key}"}
 
 
+@functools.cache
 def _installed_build() -> str:
     try:
         return f"xllamacpp {metadata.version('xllamacpp')}"

@@ -45,9 +45,9 @@ class Meter:
         """Another stage begins."""
         self._stage, self._source = stage, source
 
-    def restart(self) -> None:
+    def restart(self, source: str) -> None:
         """Another source begins."""
-        self._done = 0
+        self._done, self._source = 0, source
 
     def reached(self, bytes_done: int) -> None:
         """So many bytes of the model are there. Raises Cancelled when the caller has given up."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import shutil
 import threading
@@ -25,7 +24,7 @@ from .locking import FileLock
 from .meter import Meter, PullProgress, SourceError
 from .sources import append_part
 
-__all__ = ["InstalledModel", "ModelStore"]
+__all__ = ["InstalledModel", "ModelStore", "slug"]
 
 _SCHEMA_VERSION = 1
 _TICK_S = 0.2
@@ -79,9 +78,10 @@ class ModelStore:
     def installed(self) -> tuple[InstalledModel, ...]:
         """All models that are there, by name."""
         found = []
-        for note in sorted((self.root / "models").glob("*/model.json")):
-            with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-                model = self.find(json.loads(note.read_bytes())["name"])
+        for folder in sorted((self.root / "models").glob("*")):
+            with contextlib.suppress(OSError, ValidationError):
+                name = InstalledModel.model_validate_json((folder / "model.json").read_bytes()).name
+                model = self.find(name) if slug(name) == folder.name else None
                 if model is not None:
                     found.append(model)
         return tuple(found)
@@ -165,13 +165,12 @@ class ModelStore:
     def _fetch(self, entry: ModelEntry, meter: Meter) -> None:
         reasons = []
         for parts in entry.sources:
-            meter.restart()
+            meter.restart(parts[0])
             try:
                 self._fetch_from(entry, parts, meter)
                 return
             except SourceError as error:
-                more = f" (and {len(parts) - 1} more parts)" if len(parts) > 1 else ""
-                reasons.append(f"{parts[0]}{more}: {error}")
+                reasons.append(f"{meter.snapshot().source or parts[0]}: {error}")
         raise ModelStoreError(f"{entry.name} could not be pulled from any of its {len(reasons)} sources: " + "; ".join(reasons))
 
     def _fetch_from(self, entry: ModelEntry, parts: tuple[str, ...], meter: Meter) -> None:
@@ -184,7 +183,7 @@ class ModelStore:
                 while assembly.parts_done < len(parts):
                     append_part(parts[assembly.parts_done], assembly, folder / "scratch", meter)
                     assembly.end_part()
-                meter.stage("verifying", parts[0])
+                meter.stage("verifying", " + ".join(parts))
                 size, digest = assembly.size, assembly.digest()
             if size == entry.size_bytes and digest == entry.sha256:
                 self._move_into_place(entry, assembly.path, parts[0])
@@ -227,17 +226,18 @@ class ModelStore:
         )
 
     def _folder(self, name: str) -> Path:
-        return self.root / "models" / _slug(name)
+        return self.root / "models" / slug(name)
 
     def _partial(self, name: str) -> Path:
-        return self.root / "partial" / _slug(name)
+        return self.root / "partial" / slug(name)
 
     def _lock(self, name: str) -> FileLock:
-        return FileLock(self.root / "locks" / f"{_slug(name)}.lock")
+        return FileLock(self.root / "locks" / f"{slug(name)}.lock")
 
 
-def _slug(name: str) -> str:
-    return name.replace("/", "--").replace(":", "_")
+def slug(name: str) -> str:
+    """A model's name as a file name; two names never share one (neither sign is allowed in names)."""
+    return name.replace("/", "@").replace(":", "+")
 
 
 def _sync_folder(folder: Path) -> None:
