@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from selfopt.errors import StoreError, UsageError
+from selfopt.errors import AuditError, StoreError, UsageError
 from selfopt.home import AuditEvent, AuditFields, ChainedFile, ChainReport, Home, escape_control, guarded
 from selfopt.records import AuditRecord, Phase, Recommendation, RouteDecision, RoutingConfig, Rule, Spec, utc_now
 
@@ -80,14 +80,25 @@ class Enforcer:
         CorruptError, NewerSchemaError or StoreError for a configuration that cannot be read or restored.
         """
         config = read_config(self.home.routing_config)
-        if repair_pending and self.home.audit_trail.exists():
+        if repair_pending:
             try:
                 config = self._repaired(config)
             except StoreError as error:
                 if config is None:
                     raise  # rules were in force once: serving without them is not an answer
                 logger.warning("the rules could not be checked against the trail: %s", escape_control(str(error), 500))
+            if config is None:
+                self._check_that_nothing_was_lost()
         return config if config is not None else RoutingConfig()
+
+    def _check_that_nothing_was_lost(self) -> None:
+        """Without a configuration: AuditError when rules were in force once, as the trail or kept versions show."""
+        report = self.verify()
+        if not report.ok:
+            raise AuditError(
+                f"{self.home.root} has no routing configuration, and its audit trail does not verify ({report.reason}): restore "
+                "both from a copy, or move routing_versions and the trail aside to start without rules"
+            )
 
     def _repaired(self, config: RoutingConfig | None) -> RoutingConfig | None:
         change = last_change(self.trail)
