@@ -25,11 +25,12 @@ __all__ = ["ReportData", "WarmUpPair", "find_warm_up_pair", "gather"]
 
 @dataclass(frozen=True, slots=True)
 class WarmUpPair:
-    """The same measurement without and with warm-up. interleaved: both arms of one validation, the cold one forced."""
+    """The same measurement without and with warm-up. validation: both are arms of one validation,
+    the cold one after a forced unload."""
 
     cold: Evaluation
     warm: Evaluation
-    interleaved: bool
+    validation: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def find_warm_up_pair(ledger: Ledger, evaluations: Iterable[Evaluation] | None =
     arms: dict[bool, list[Evaluation]] = {True: [], False: []}
     for evaluation in ledger.read(Evaluation) if evaluations is None else evaluations:
         arms[_is_arm(evaluation, purposes)].append(evaluation)
-    return _newest_pair(arms[True], interleaved=True) or _newest_pair(arms[False], interleaved=False)
+    return _newest_pair(arms[True], validation=True) or _newest_pair(arms[False], validation=False)
 
 
 def _is_arm(evaluation: Evaluation, purposes: Mapping[str, Purpose]) -> bool:
@@ -91,11 +92,11 @@ def _is_arm(evaluation: Evaluation, purposes: Mapping[str, Purpose]) -> bool:
     return bool(found) and found <= {"warm_up_cold", "warm_up_warm"}
 
 
-def _newest_pair(evaluations: list[Evaluation], *, interleaved: bool) -> WarmUpPair | None:
+def _newest_pair(evaluations: list[Evaluation], *, validation: bool) -> WarmUpPair | None:
     cold: dict[tuple[str, ...], Evaluation] = {}
     warm: dict[tuple[str, ...], Evaluation] = {}
     for e in sorted(evaluations, key=lambda e: e.at):
         side = warm if e.warm_up else cold
         side[e.model, e.phase, e.suite_hash, e.split, e.variant] = e
-    pairs = [WarmUpPair(cold[key], warm[key], interleaved) for key in warm if key in cold]
+    pairs = [WarmUpPair(cold[key], warm[key], validation) for key in warm if key in cold]
     return max(pairs, key=lambda p: (max(p.cold.at, p.warm.at), p.warm.model, p.warm.variant), default=None)

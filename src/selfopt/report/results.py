@@ -42,7 +42,7 @@ def history(ledger: Ledger) -> dict[str, Any]:
     return {"schema_version": HISTORY_SCHEMA_VERSION, "cycles": [_history_entry(cycle) for cycle in cycles]}
 
 
-def warm_up_results(cold: Evaluation, warm: Evaluation, *, interleaved: bool = False) -> dict[str, Any]:
+def warm_up_results(cold: Evaluation, warm: Evaluation, *, validation: bool = False) -> dict[str, Any]:
     """The content of WARM_UP_VALIDATION_RESULTS.json: `before`, `after` (accuracy, mean over runs), `improvement`,
     `variance` and `pattern` (each before and after), and the details.
 
@@ -61,7 +61,7 @@ def warm_up_results(cold: Evaluation, warm: Evaluation, *, interleaved: bool = F
             "phase": warm.phase,
             "suite": warm.suite,
             "variant": warm.variant,
-            "interleaved": interleaved,
+            "validation": validation,
             "at": max(cold.at, warm.at),
             "first_call_ms": {"before": cold.metrics.first_call_ms, "after": warm.metrics.first_call_ms},
             "p50_ms": {"before": cold.metrics.p50_ms, "after": warm.metrics.p50_ms},

@@ -136,11 +136,7 @@ def _pair(data: ReportData, evidence: Evidence) -> list[str]:
     if data.warm_up is None:
         return []
     cold, warm = data.warm_up.cold, data.warm_up.warm
-    how = (
-        "both arms interleaved, the model unloaded before each cold run"
-        if data.warm_up.interleaved
-        else "two separate measurements"
-    )
+    how = "one validation, the cold arm after a forced unload" if data.warm_up.validation else "two separate measurements"
     rows = [
         ["accuracy", share(cold.metrics.accuracy), share(warm.metrics.accuracy)],
         ["variance between runs", f"{cold.metrics.variance:.4f}", f"{warm.metrics.variance:.4f}"],
