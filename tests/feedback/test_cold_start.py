@@ -1,0 +1,105 @@
+"""Cold starts: the accuracy case and the latency case."""
+
+from __future__ import annotations
+
+import pytest
+
+from selfopt.feedback import ColdStart
+from tests.feedback.world import evaluation
+
+COLD = [True, True, True, False, False, False, False]
+WARM = [False] * 7
+UNKNOWN = [None] * 7
+
+
+def test_rows_like_ffppppp_with_load_evidence_are_a_cold_start_of_the_accuracy_case() -> None:
+    """The specification's case: every prompt waits for the load in its first two runs."""
+    seen = evaluation(["TTPPPPP"] * 12, loaded=[COLD] * 12, load_ms=900.0)
+    finding = ColdStart().examine([seen])[0]
+    assert finding.type == "cold_start"
+    assert finding.figures["case"] == "accuracy"
+    assert finding.figures["prompts"] == finding.figures["of"] == 12
+    assert finding.figures["failures"] == 24
+    assert finding.figures["example"] == "FFPPPPP"
+    assert finding.figures["load_ms"] == 900.0
+    assert len(finding.trial_ids) == 24
+    assert finding.confidence == "high"
+    assert not finding.confirmed
+
+
+def test_load_evidence_on_one_prompt_explains_timeouts_of_the_others_in_the_same_runs() -> None:
+    """Only the request that waited sees the load; the ones behind it time out too."""
+    seen = evaluation(["TPPPPPP"] * 4, loaded=[[True, *WARM[1:]], UNKNOWN, UNKNOWN, UNKNOWN])
+    (finding,) = ColdStart().examine([seen])
+    assert finding.figures["prompts"] == 4
+
+
+@pytest.mark.parametrize("loaded", [[WARM] * 12, [UNKNOWN] * 12, []])
+def test_the_pattern_without_load_evidence_is_no_cold_start(loaded: list[list[bool | None]]) -> None:
+    """Twelve rows of FFPPPPP may have any cause."""
+    assert not ColdStart().examine([evaluation(["TTPPPPP"] * 12, loaded=loaded)])
+
+
+def test_wrong_answers_need_evidence_in_every_failing_run_of_their_own() -> None:
+    """A load on another prompt does not explain why a model that answered was wrong."""
+    elsewhere = evaluation(["WWPPPPP", "PPPPPPP"], loaded=[WARM, COLD])
+    assert not ColdStart().examine([elsewhere])
+    own = evaluation(["WWPPPPP", "PPPPPPP"], loaded=[COLD, WARM])
+    assert [f.figures["prompts"] for f in ColdStart().examine([own])] == [1]
+
+
+def test_a_late_load_does_not_explain_early_failures() -> None:
+    """The load must show in the failing runs or in the one after them."""
+    late = [False, False, False, False, False, True, False]
+    assert not ColdStart().examine([evaluation(["TTPPPPP"] * 6, loaded=[late] * 6)])
+
+
+def test_an_outcome_loading_is_its_own_evidence_even_in_a_single_run() -> None:
+    """One pass that was refused while the server loaded."""
+    (finding,) = ColdStart().examine([evaluation(["L", "L", "P", "P"], determinism="unknown")])
+    assert finding.figures["case"] == "accuracy"
+    assert finding.figures["failures"] == 2
+
+
+def test_a_slow_first_call_with_load_evidence_is_the_latency_case_with_its_figures() -> None:
+    """Everything passes; the first call took 740 ms against 70 ms."""
+    slow = {"first_call_ms": 740.0, "p50_ms": 70.0}
+    seen = evaluation(["P"] * 12, determinism="sampled", loaded=[[True]] + [[False]] * 11, metrics=slow)
+    (finding,) = ColdStart().examine([seen])
+    assert finding.figures == {"case": "latency", "first_call_ms": 740.0, "p50_ms": 70.0, "load_ms": 670.0, "evaluations": 1}
+    assert finding.prompt_ids == ("P1",)
+
+
+def test_a_reported_load_counts_although_the_median_first_call_over_runs_is_warm() -> None:
+    """Only the first of seven runs was cold."""
+    metrics = {"first_call_ms": 75.0, "p50_ms": 70.0}
+    seen = evaluation(["P" * 7], loaded=[[True, *WARM[1:]]], load_ms=900.0, metrics=metrics)
+    (finding,) = ColdStart().examine([seen])
+    assert finding.figures["first_call_ms"] == 970.0
+    assert finding.figures["load_ms"] == 900.0
+
+
+@pytest.mark.parametrize(
+    ("first_ms", "p50_ms", "loaded"),
+    [
+        (740.0, 70.0, [[False]]),
+        (740.0, 70.0, [[None]]),
+        (100.0, 70.0, [[True]]),
+        (1200.0, 1000.0, [[True]]),
+        (None, 70.0, [[True]]),
+    ],
+)
+def test_a_slow_first_call_needs_load_evidence_and_a_clear_excess(
+    first_ms: float | None, p50_ms: float, loaded: list[list[bool | None]]
+) -> None:
+    """A long prompt is slow at first too; that is no cold start."""
+    metrics = {"first_call_ms": first_ms, "p50_ms": p50_ms}
+    assert not ColdStart().examine([evaluation(["P"], loaded=loaded, metrics=metrics, determinism="sampled")])
+
+
+def test_both_cases_are_told_apart_in_one_evaluation() -> None:
+    """Failures and a slow first call give two findings."""
+    slow = {"first_call_ms": 2000.0, "p50_ms": 70.0}
+    findings = ColdStart().examine([evaluation(["TTPPPPP"] * 6, loaded=[COLD] * 6, metrics=slow)])
+    assert [f.figures["case"] for f in findings] == ["accuracy", "latency"]
+    assert len({f.finding_id for f in findings}) == 2

@@ -1,0 +1,65 @@
+"""Detectors that count one sort of outcome: unread format, truncation, infrastructure, ceiling."""
+
+from __future__ import annotations
+
+import pytest
+
+from selfopt.feedback import Ceiling, Infrastructure, Truncation, UnreadFormat
+from tests.feedback.world import evaluation
+
+
+def test_unread_replies_are_counted_and_their_format_named() -> None:
+    """4 of 12 replies hold a fenced JSON call that the native parser does not read."""
+    (finding,) = UnreadFormat().examine([evaluation(["X"] * 4 + ["P"] * 8, unread="fenced json")])
+    assert finding.figures == {"unparsed": 4, "of": 12, "share": pytest.approx(1 / 3), "format": "fenced json"}
+    assert "fenced json" in finding.summary
+    assert finding.prompt_ids == ("P1", "P2", "P3", "P4")
+
+
+def test_an_unrecorded_format_is_said_to_be_unknown() -> None:
+    """No guess is made."""
+    (finding,) = UnreadFormat().examine([evaluation(["X", "P"])])
+    assert finding.figures["format"] == "unknown"
+
+
+def test_truncated_replies_are_counted() -> None:
+    """3 of 12 were cut off."""
+    (finding,) = Truncation().examine([evaluation(["C"] * 3 + ["P"] * 9)])
+    assert finding.figures == {"truncated": 3, "of": 12, "share": 0.25}
+
+
+@pytest.mark.parametrize(("detector", "letter"), [(UnreadFormat(), "X"), (Truncation(), "C"), (Infrastructure(), "E")])
+def test_a_single_case_among_many_is_no_finding(detector: UnreadFormat | Truncation | Infrastructure, letter: str) -> None:
+    """1 of 40 is below the least share of 5 %; 2 of 40 reach it."""
+    assert not detector.examine([evaluation([letter] + ["P"] * 39)])
+    assert detector.examine([evaluation([letter] * 2 + ["P"] * 38)])
+
+
+def test_errors_and_timeouts_are_counted_apart() -> None:
+    """The proposer needs to know which of the two it is."""
+    (finding,) = Infrastructure().examine([evaluation(["EEP", "TPP", "PPP"])])
+    assert finding.figures["errors"] == 2
+    assert finding.figures["timeouts"] == 1
+
+
+def test_timeouts_that_a_load_explains_are_left_to_the_cold_start() -> None:
+    """One cause, one finding."""
+    cold = [True, True, True, False, False, False, False]
+    assert not Infrastructure().examine([evaluation(["TTPPPPP"] * 12, loaded=[cold] * 12)])
+    assert Infrastructure().examine([evaluation(["TTPPPPP"] * 12)])
+
+
+def test_a_ceiling_needs_every_trial_to_pass_and_enough_of_them() -> None:
+    """Two stochastic runs are not enough; one deterministic run is, and exactly so."""
+    assert not Ceiling().examine([evaluation(["PP"] * 12)])
+    assert not Ceiling().examine([evaluation(["PPP"] * 11 + ["PPW"])])
+    assert Ceiling().examine([evaluation(["PPP"] * 12)])
+    (finding,) = Ceiling().examine([evaluation(["P"] * 12, determinism="sampled")])
+    assert finding.confidence == "exact"
+
+
+def test_only_the_newest_evaluation_decides_about_a_ceiling() -> None:
+    """What failed before and passes now is at the ceiling; the other way round it is not."""
+    good, bad = evaluation(["PPP"] * 4, number=1), evaluation(["WWW"] * 4, number=2)
+    assert not Ceiling().examine([good, bad])
+    assert Ceiling().examine([bad, good])
