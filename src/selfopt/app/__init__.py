@@ -1,1 +1,69 @@
-"""app."""
+"""The composition root and the verbs: what commands, the Python API and the quickstart call."""
+
+from selfopt.loop import LoopEvent, Target
+from selfopt.measure import Progress
+
+from .app import App
+from .diagnosing import Decided, Rescoring, decide_candidates, make_feedback, require_ledger, rescore_runs, shown_trial
+from .inspecting import (
+    audit_line,
+    decision_lines,
+    diagnose_installation,
+    serve_script,
+    suite_document,
+    suite_problems,
+    suite_summaries,
+)
+from .looping import CyclePreview, parse_target, preview, run_loop
+from .measuring import Measured, MeasureRequest, measure_model, phase_of, route
+from .models import list_models, model_status, pull_model, remove_model
+from .reporting import write_artefacts
+from .rules import Enforced, Traced, audit_records, enforce_file, import_routes, set_route, trace_rule, verify_audit
+from .trying import Tried, load_tools, render_variant, try_model
+
+__all__ = [
+    "App",
+    "CyclePreview",
+    "Decided",
+    "Enforced",
+    "LoopEvent",
+    "MeasureRequest",
+    "Measured",
+    "Progress",
+    "Rescoring",
+    "Target",
+    "Traced",
+    "Tried",
+    "audit_line",
+    "audit_records",
+    "decide_candidates",
+    "decision_lines",
+    "diagnose_installation",
+    "enforce_file",
+    "import_routes",
+    "list_models",
+    "load_tools",
+    "make_feedback",
+    "measure_model",
+    "model_status",
+    "parse_target",
+    "phase_of",
+    "preview",
+    "pull_model",
+    "remove_model",
+    "render_variant",
+    "require_ledger",
+    "rescore_runs",
+    "route",
+    "run_loop",
+    "serve_script",
+    "set_route",
+    "shown_trial",
+    "suite_document",
+    "suite_problems",
+    "suite_summaries",
+    "trace_rule",
+    "try_model",
+    "verify_audit",
+    "write_artefacts",
+]

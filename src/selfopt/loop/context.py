@@ -15,10 +15,9 @@ from selfopt.records import (
     Ledger,
     Phase,
     Record,
-    Rule,
     Spec,
 )
-from selfopt.routing import Enforcer
+from selfopt.routing import Enforcer, RuleOptions
 
 __all__ = ["LoopContext", "LoopEvent", "Measure", "Target"]
 
@@ -68,7 +67,7 @@ class LoopContext:
     propose: Callable[[Spec, Sequence[Finding], set[str], int], Sequence[tuple[Spec, str]]]
     diagnose: Callable[[Sequence[Evaluation], Mapping[tuple[str, Phase], str], frozenset[tuple[str, str, str]]], Feedback]
     decide: Callable[[Evaluation, Evaluation | None, str], Decision]
-    make_rules: Callable[[Feedback, Mapping[tuple[str, Phase], Spec]], tuple[Rule, ...]]
+    rule_options: RuleOptions
     with_warm_up: Callable[[Spec], Spec]
     unload: Callable[[Spec], Awaitable[bool]]
     now: Callable[[], str]

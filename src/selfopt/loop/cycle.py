@@ -256,7 +256,7 @@ def _promote(context: LoopContext, target: CycleTarget, winner: CandidateResult)
 def _recommend(
     context: LoopContext, start: CycleStart, findings: Mapping[Key, Sequence[Finding]], remedies: tuple[RemedyCheck, ...]
 ) -> Feedback:
-    withdrawn = withdrawn_types(context, remedies)
+    withdrawn = withdrawn_types(context.ledger, remedies)
     feedback = context.diagnose(evaluations(context.ledger), baselines(context.ledger), withdrawn)
     seen = tuple(f for group in findings.values() for f in group)
     save_feedback_records(context, start, feedback)

@@ -36,9 +36,14 @@ def enforce_feedback(context: LoopContext, start: CycleStart, feedback: Feedback
     if not context.enforce:
         context.say(LoopEvent("enforcement", "enforcement is switched off: no rule was changed"))
         return context.enforcer.load().version
-    rules = context.make_rules(feedback, promoted_specs(context))
     before = context.enforcer.load()
-    config = context.enforcer.apply(rules, event="loop", reason=f"cycle {start.number}")
+    config = context.enforcer.enforce(
+        feedback.recommendations,
+        promoted=promoted_specs(context),
+        options=context.rule_options,
+        event="loop",
+        reason=f"cycle {start.number}",
+    )
     if config.version == before.version:
         context.say(LoopEvent("enforcement", f"the rules in force stay as they are (version {config.version})"))
     else:

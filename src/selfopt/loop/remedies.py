@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from selfopt.records import Baseline, CycleStart, Decision, Evaluation, RemedyCheck, Rule
+from selfopt.records import Baseline, CycleStart, Decision, Evaluation, Ledger, RemedyCheck, Rule
 
 from .context import LoopContext, LoopEvent
 from .store import baseline_id, current_baseline, finished_cycles, put_baseline, spec_by_id
@@ -35,12 +35,12 @@ def check_remedies(context: LoopContext, start: CycleStart, base: Mapping[str, E
     return tuple(checks)
 
 
-def withdrawn_types(context: LoopContext, remedies: tuple[RemedyCheck, ...] = ()) -> frozenset[tuple[str, str, str]]:
+def withdrawn_types(ledger: Ledger, remedies: tuple[RemedyCheck, ...] = ()) -> frozenset[tuple[str, str, str]]:
     """(model, phase, recommendation type) of warm-ups that were withdrawn: not recommended again, only set by hand.
 
     A withdrawn variant is a baseline taken back; a withdrawn fallback is chosen anew from the measurements each time.
     """
-    past = [check for cycle in finished_cycles(context.ledger) for check in cycle.remedies]
+    past = [check for cycle in finished_cycles(ledger) for check in cycle.remedies]
     return frozenset((c.model, c.phase, "warm_up") for c in [*past, *remedies] if c.withdrawn and c.claim == "warm_up")
 
 

@@ -1,0 +1,253 @@
+"""The one composition root: settings -> endpoints, engine, ledger, home, and the specs that are measured with them."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from selfopt.endpoints import create_endpoint, create_residency
+from selfopt.engine import EmbeddedEngine, EngineOptions, ModelStore, load_catalogue
+from selfopt.errors import ModelStoreError, SettingsError, UnknownModelError
+from selfopt.home import Home, find_home
+from selfopt.ledger import open_ledger
+from selfopt.measure import MeasureContext, Progress
+from selfopt.measure.progress import ignore_progress
+from selfopt.records import Endpoint, Ledger, Phase, Residency, Spec, Split, Suite, Usage, Variant
+from selfopt.residency.warm_up import warm_up
+from selfopt.routing import Enforcer, RouteOptions
+from selfopt.settings import Settings, load_settings
+from selfopt.suites import load_suite
+from selfopt.variants import get_variant, load_variants
+
+from .embedded import EmbeddedEndpoint, EmbeddedResidency
+
+__all__ = ["App", "SpecOptions"]
+
+SpecOptions = Mapping[str, Any]
+
+
+class App:
+    """Everything a command needs, built when it is first asked for and closed in one place.
+
+    Use as an async context manager; what was started (engine children, connections, the ledger) is ended on leaving.
+    """
+
+    def __init__(self, settings: Settings, home: Home, environ: Mapping[str, str] | None = None) -> None:
+        self.settings = settings
+        self.home = home
+        self.environ = os.environ if environ is None else environ
+        self._endpoints: dict[str, Endpoint] = {}
+        self._residencies: dict[str, Residency] = {}
+        self._suites: dict[str, Suite] = {}
+        self._engine: EmbeddedEngine | None = None
+        self._ledger: Ledger | None = None
+        self.on_step: Callable[[str], None] = lambda step: None
+
+    @classmethod
+    def open(
+        cls,
+        home: str | Path | None = None,
+        flags: Mapping[str, Any] | None = None,
+        environ: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> App:
+        """Read the settings and find the home. SettingsError or StoreError name what is wrong; nothing is created yet."""
+        environ = os.environ if environ is None else environ
+        cwd = Path.cwd() if cwd is None else cwd
+        settings = load_settings(environ, cwd, flags)
+        explicit = home if home is not None else (settings.home if "SELFOPT_HOME" not in environ else None)
+        return cls(settings, find_home(Path(explicit).expanduser() if explicit else None, environ, cwd), environ)
+
+    async def __aenter__(self) -> App:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End everything that was started. May be called twice."""
+        endpoints, self._endpoints = list(self._endpoints.values()), {}
+        for endpoint in endpoints:
+            await endpoint.close()
+        self._residencies = {}
+        if self._engine is not None:
+            engine, self._engine = self._engine, None
+            await engine.close()
+        if self._ledger is not None:
+            ledger, self._ledger = self._ledger, None
+            ledger.close()
+
+    def _step(self, step: str) -> None:
+        self.on_step(step)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The home's ledger, opened (and the home created) at the first use."""
+        if self._ledger is None:
+            self.home.ensure()
+            self._ledger = open_ledger(self.home.ledger)
+        return self._ledger
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether anything was ever measured in this home."""
+        return self.home.ledger.exists()
+
+    @cached_property
+    def variants(self) -> dict[str, Variant]:
+        """Built-in variants and the user's own."""
+        return load_variants(Path(self.settings.variants) if self.settings.variants else None)
+
+    def variant(self, name: str) -> Variant:
+        """One variant by name; VariantError names the known ones."""
+        return get_variant(name, Path(self.settings.variants) if self.settings.variants else None)
+
+    def suite(self, name: str) -> Suite:
+        """One suite by name or path, read once."""
+        if name not in self._suites:
+            self._suites[name] = load_suite(name)
+        return self._suites[name]
+
+    @cached_property
+    def store(self) -> ModelStore:
+        """The store of model weights, shared by all homes."""
+        return ModelStore.default(self.environ)
+
+    @property
+    def engine(self) -> EmbeddedEngine:
+        """The embedded engine; its children start at the first request."""
+        if self._engine is None:
+            entry = self.settings.engine
+            options = EngineOptions(
+                context_size=entry.context_size, slots=entry.slots, threads=entry.threads, sleep_idle_s=entry.sleep_idle_s
+            )
+            self._engine = EmbeddedEngine(self.store, self.catalogue, options)
+        return self._engine
+
+    @cached_property
+    def catalogue(self) -> dict[str, Any]:
+        """Entries of the embedded engine's models by name."""
+        extra = self.settings.models.catalogue
+        return dict(load_catalogue(Path(extra).expanduser() if extra else None))
+
+    @cached_property
+    def enforcer(self) -> Enforcer:
+        """Writer and reader of the rules in force."""
+        return Enforcer(self.home, on_step=self._step)
+
+    def endpoint(self, name: str) -> Endpoint:
+        """The endpoint of this name, connected once."""
+        if name not in self._endpoints:
+            config = self.settings.endpoint_config(name, self.environ)
+            if config.kind == "embedded":
+                self._endpoints[name] = EmbeddedEndpoint(self.engine, config)
+            else:
+                self._endpoints[name] = create_endpoint(config)
+        return self._endpoints[name]
+
+    def residency(self, name: str) -> Residency:
+        """The residency view of the endpoint of this name."""
+        if name not in self._residencies:
+            config = self.settings.endpoint_config(name, self.environ)
+            if config.kind == "embedded":
+                self._residencies[name] = EmbeddedResidency(self.engine)
+            else:
+                self._residencies[name] = create_residency(config)
+        return self._residencies[name]
+
+    def resolve_model(self, name: str) -> str:
+        """A model's full name; for the embedded engine it must be in the catalogue."""
+        model = self.settings.resolve_model(name)
+        provider, entry = self.settings.endpoint_of(model)
+        if entry.kind == "embedded" and model not in self.catalogue:
+            raise UnknownModelError(f"unknown model {name!r}: endpoint {provider!r} has {', '.join(sorted(self.catalogue))}")
+        return model
+
+    def server_model(self, model: str) -> str:
+        """The name that the server knows: without the provider; the embedded engine knows full names."""
+        provider, entry = self.settings.endpoint_of(model)
+        return model if entry.kind == "embedded" else model.removeprefix(f"{provider}/")
+
+    def spec(self, model: str, phase: Phase, variant: str | Variant, options: SpecOptions | None = None) -> Spec:
+        """A spec from settings and options (suite, split, timeout_s, retries, isolate, warm_up, context_size; None: setting)."""
+        chosen = {k: v for k, v in (options or {}).items() if v is not None}
+        limits = self.settings.limits
+        suite = self.suite(str(chosen.get("suite", self.settings.suite_of(phase))))
+        provider, entry = self.settings.endpoint_of(model)
+        split: Split = chosen.get("split", "all" if suite.scope == "whole" else "search")
+        context = chosen.get("context_size", self.settings.engine.context_size if entry.kind == "embedded" else None)
+        return Spec(
+            endpoint=provider,
+            model=model,
+            phase=phase,
+            suite=suite.name,
+            suite_hash=suite.content_id(),
+            split=split,
+            variant=self.variant(variant) if isinstance(variant, str) else variant,
+            context_size=context,
+            timeout_s=chosen.get("timeout_s", limits.timeout_s),
+            connect_timeout_s=limits.connect_timeout_s,
+            retries=chosen.get("retries", limits.retries),
+            isolate=chosen.get("isolate", False),
+            warm_up=self.settings.warm_up_policy(bool(chosen.get("warm_up", self.settings.warm_up.default))),
+        )
+
+    def suite_for(self, spec: Spec) -> Suite:
+        """The suite of a spec, as it was when the spec was made; see `load_suite` for the errors."""
+        known = next((s for s in self._suites.values() if s.name == spec.suite and s.content_id() == spec.suite_hash), None)
+        return known or self.suite(spec.suite)
+
+    def route_options(self, *, force: bool = False) -> RouteOptions:
+        """How the rules are applied to a request."""
+        return RouteOptions(
+            unmeasured=self.settings.policy.unmeasured,
+            allow_remote=self.settings.allow_remote,
+            is_local=self.settings.is_local,
+            force=force,
+            enabled=self.settings.enforcement.enabled,
+        )
+
+    def measure_context(self, progress: Callable[[Progress], None] = ignore_progress) -> MeasureContext:
+        """What the measuring stage reaches the world through."""
+        return MeasureContext(
+            ledger=self.ledger,
+            endpoint_for=lambda spec: self.endpoint(spec.endpoint),
+            residency_for=lambda spec: self.residency(spec.endpoint),
+            model_name_for=lambda spec: self.server_model(spec.model),
+            suite_for=self.suite_for,
+            warm_up=warm_up,
+            slots_for=lambda spec: self.settings.endpoints[spec.endpoint].slots,
+            price_for=self._price,
+            progress=progress,
+            hardware=hardware_label(),
+        )
+
+    def _price(self, spec: Spec, usage: Usage) -> float | None:
+        """Cost of one trial; what stays on this machine is free."""
+        if spec.endpoint in self.settings.endpoints and self.settings.endpoints[spec.endpoint].local:
+            return 0.0
+        price = self.settings.prices.get(spec.model)
+        if price is None:
+            return None
+        return ((usage.input_tokens or 0) * price.input + (usage.output_tokens or 0) * price.output) / 1_000_000
+
+    def require_ready(self, models: Iterable[str]) -> None:
+        """Refuse early, with the command that helps, what would fail at the first request."""
+        for model in models:
+            _, entry = self.settings.endpoint_of(model)
+            if entry.kind == "embedded" and self.store.path_of(model) is None:
+                raise ModelStoreError(f"{model} is not pulled; run: selfopt models pull {model}")
+            if entry.kind == "scripted" and entry.script is None and entry.base_url is None:
+                raise SettingsError(
+                    f"endpoint {model.partition('/')[0]!r} has neither script nor base_url; set one in selfopt.toml"
+                )
+
+
+def hardware_label() -> str:
+    """What the machine is, as far as it can change a measurement."""
+    cores = os.cpu_count() or 1
+    return f"{platform.system()} {platform.machine()}, {cores} cores"

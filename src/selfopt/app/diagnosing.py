@@ -1,0 +1,152 @@
+"""`feedback`, `decide` and `rescore`: judgments on what the ledger already holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast, get_args
+
+from selfopt.errors import UsageError
+from selfopt.feedback import save_feedback
+from selfopt.ledger import resolve
+from selfopt.loop import current_baseline, evaluations, newest_evaluation
+from selfopt.measure import EvaluationRequest, Rescored, ShownTrial, evaluate, rescore, show_trial
+from selfopt.policy import best_hold, decide, explain
+from selfopt.records import (
+    Decision,
+    Evaluation,
+    Feedback,
+    Finding,
+    ParserName,
+    Phase,
+    Recommendation,
+    Run,
+    Spec,
+    Trial,
+    utc_now,
+)
+
+from .app import App
+from .looping import current_feedback
+
+__all__ = ["Decided", "Rescoring", "decide_candidates", "make_feedback", "rescore_runs", "shown_trial"]
+
+
+def require_ledger(app: App) -> None:
+    """Refuse what needs measurements where there are none."""
+    if not app.has_ledger:
+        raise UsageError(f"nothing was measured yet in {app.home.root}; start with: selfopt run MODEL PHASE")
+
+
+def make_feedback(app: App, *, write: bool = True) -> Feedback:
+    """Findings and recommendations from the newest evaluations; kept in the ledger and in harness_feedback.json."""
+    require_ledger(app)
+    feedback = current_feedback(app)
+    if write:
+        known_findings = {f.finding_id for f in app.ledger.read(Finding)}
+        known = {r.id for r in app.ledger.read(Recommendation)}
+        app.ledger.append(
+            [f for f in feedback.findings if f.finding_id not in known_findings]
+            + [r for r in feedback.recommendations if r.id not in known]
+        )
+        save_feedback(app.home.feedback, feedback)
+    return feedback
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Decisions of one model and phase with their reasons in plain words, and the best one that was held, if none promotes."""
+
+    model: str
+    phase: Phase
+    baseline: Evaluation | None
+    decisions: tuple[Decision, ...]
+    reasons: tuple[tuple[str, ...], ...]
+    best_held: str | None
+
+
+def decide_candidates(app: App, model: str, phase: Phase, candidate: str | None = None, baseline: str | None = None) -> Decided:
+    """Put candidates through the gates: the newest evaluation of every other spec of the model and phase, or one named by
+    evaluation id, spec id or variant. The baseline: named likewise, else the ledger's, else the native_api spec."""
+    require_ledger(app)
+    newest: dict[str, Evaluation] = {}
+    for evaluation in evaluations(app.ledger):
+        if (evaluation.model, evaluation.phase) == (model, phase):
+            newest[evaluation.spec_id] = evaluation
+    base = _baseline(app, model, phase, newest, baseline)
+    if candidate is not None:
+        chosen = [_named(newest, candidate, "candidate")]
+    else:
+        chosen = [
+            e
+            for e in newest.values()
+            if (base is None or e.spec_id != base.spec_id) and (base is None or e.suite_hash == base.suite_hash)
+        ]
+    if not chosen:
+        raise UsageError(
+            f"no candidate of {model} {phase} was measured besides the baseline; measure one: selfopt supervise {model} {phase} VARIANT"
+        )
+    decisions = tuple(decide(e, base, app.settings.policy, now=utc_now()) for e in chosen)
+    app.ledger.append(decisions)
+    held = None if any(d.verdict == "promote" for d in decisions) else best_hold(decisions)
+    return Decided(model, phase, base, decisions, tuple(tuple(explain(d)) for d in decisions), held.sentence() if held else None)
+
+
+def _baseline(app: App, model: str, phase: Phase, newest: dict[str, Evaluation], named: str | None) -> Evaluation | None:
+    if named is not None:
+        return _named(newest, named, "baseline")
+    record = current_baseline(app.ledger, model, phase)
+    if record is not None:
+        return newest_evaluation(app.ledger, record.spec_id)
+    return next((e for e in reversed(list(newest.values())) if e.variant == "native_api"), None)
+
+
+def _named(newest: dict[str, Evaluation], name: str, role: str) -> Evaluation:
+    for evaluation in reversed(list(newest.values())):
+        if name == evaluation.variant or evaluation.spec_id.startswith(name) or evaluation.evaluation_id.startswith(name):
+            return evaluation
+    known = ", ".join(sorted({e.variant for e in newest.values()})) or "none"
+    raise UsageError(f"no measured {role} {name!r}; measured variants are: {known}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rescoring:
+    """What judging stored replies again gave: counts and the new evaluation (None: not the trials of a whole run)."""
+
+    rescored: Rescored
+    evaluation: Evaluation | None
+
+
+def rescore_runs(app: App, run_prefixes: Sequence[str], variant: str | None, parsers: Sequence[str]) -> Rescoring:
+    """Judge the replies of stored runs again under another parser chain and the present scorer; no request is made."""
+    require_ledger(app)
+    runs = [resolve(app.ledger, Run, prefix) for prefix in run_prefixes]
+    if len({run.request_id for run in runs}) > 1:
+        raise UsageError("the runs asked different requests; rescore those of one request_id at a time")
+    spec = next(app.ledger.read(Spec, {"id": runs[0].spec_id}, limit=1))
+    known = get_args(ParserName)
+    for name in parsers:
+        if name not in known:
+            raise UsageError(f"unknown parser {name!r}; parsers are {', '.join(known)}")
+    chain = cast("tuple[ParserName, ...]", tuple(parsers)) or (app.variant(variant).parsers if variant else spec.variant.parsers)
+    other = spec.model_copy(update={"variant": spec.variant.model_copy(update={"parsers": chain})})
+    suite = app.suite_for(spec)
+    result = rescore(app.ledger, [run.run_id for run in runs], suite, chain)
+    measured = tuple(run.run_id for run in runs if run.purpose == "measure")
+    if not measured:
+        return Rescoring(result, None)
+    if not any(True for _ in app.ledger.read(Spec, {"id": other.spec_id}, limit=1)):
+        app.ledger.append([other])
+    evaluation = evaluate(app.ledger, EvaluationRequest(other, suite, measured))
+    if evaluation is not None:
+        app.ledger.append([evaluation])
+    return Rescoring(result, evaluation)
+
+
+def shown_trial(app: App, prefix: str) -> ShownTrial:
+    """Everything about one trial, by its id or an unambiguous beginning of it."""
+    require_ledger(app)
+    trial = resolve(app.ledger, Trial, prefix)
+    run = next(app.ledger.read(Run, {"id": trial.run_id}, limit=1), None)
+    suites = [app.suite(run.suite)] if run is not None and not run.suite.startswith("/") else []
+    return show_trial(app.ledger, trial.trial_id, suites)

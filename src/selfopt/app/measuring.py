@@ -1,0 +1,143 @@
+"""`run` and `supervise`: the rules in force decide which model serves, then it is measured."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from selfopt.errors import RefusedError, UsageError
+from selfopt.home import ProcessLock
+from selfopt.measure import Budget, Labels, Progress, SuperviseOptions, SuperviseResult, supervise
+from selfopt.measure.progress import ignore_progress
+from selfopt.records import Evaluation, Phase, RouteDecision, Spec, Split, Verdict
+from selfopt.routing import log_routing_decision, validate_model_phase_compatibility
+
+from .app import App
+
+__all__ = ["MeasureRequest", "Measured", "measure_model", "phase_of", "route"]
+
+log = logging.getLogger("selfopt.measure")
+
+
+def phase_of(text: str) -> Phase:
+    """A phase as typed."""
+    if text == "atomic":
+        return "atomic"
+    if text == "extended":
+        return "extended"
+    raise UsageError(f"unknown phase {text!r}: write atomic (one user turn) or extended (several turns, tool results)")
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureRequest:
+    """What `run` and `supervise` are asked for; None: the rule's, else the setting's value. Times in seconds."""
+
+    model: str
+    phase: Phase
+    variant: str | None = None
+    suite: str | None = None
+    split: Split | None = None
+    warm_up: bool | None = None
+    timeout_s: float | None = None
+    retries: int | None = None
+    isolate: bool | None = None
+    limit: int | None = None
+    force_model: bool = False
+    n_runs: int = 1
+    sampling: bool = False
+    resume: bool = True
+
+    def overrides(self) -> tuple[str, ...]:
+        """Names of what the user set beyond model and phase, for the record."""
+        names = ("variant", "suite", "split", "warm_up", "timeout_s", "retries", "isolate", "limit")
+        return tuple(n for n in names if getattr(self, n) is not None) + (("force_model",) if self.force_model else ())
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What came of it: the route taken, the spec that served, the evaluation (None: no whole pass)."""
+
+    route: RouteDecision
+    spec: Spec
+    result: SuperviseResult
+    verdicts: tuple[Verdict, ...] = field(default_factory=tuple)
+    audit_hash: str | None = None
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """Aggregated outcome of the spec that served."""
+        return self.result.evaluation
+
+
+def route(app: App, model: str, phase: Phase, *, force: bool) -> tuple[RouteDecision, str | None]:
+    """What the rules in force say, audited when the request is diverted, refused or forced. RefusedError when refused."""
+    config = app.enforcer.load()
+    decision = validate_model_phase_compatibility(config, model, phase, options=app.route_options(force=force))
+    audit_hash = None
+    if decision.outcome != "allow":
+        app.home.ensure()
+        record = log_routing_decision(app.enforcer.trail, decision)
+        audit_hash = record.hash if record is not None else None
+    if decision.outcome == "refuse":
+        raise RefusedError(f"{model} may not serve {phase}: {decision.reason}; --force-model measures it all the same")
+    return decision, audit_hash
+
+
+def served_spec(app: App, request: MeasureRequest, decision: RouteDecision) -> Spec:
+    """The spec that serves: the rule's promoted variant, limits and warm-up, each overridden by what the user typed."""
+    serving = decision.model or request.model
+    rule = decision.serving_rule if decision.outcome != "forced" else None
+    own = rule is not None and rule.model == serving
+    limits = rule.limits if own and rule is not None else None
+    options = {
+        "suite": request.suite,
+        "split": request.split,
+        "warm_up": request.warm_up if request.warm_up is not None else (rule.warm_up if own and rule is not None else None),
+        "timeout_s": request.timeout_s if request.timeout_s is not None else (limits.timeout_s if limits else None),
+        "retries": request.retries if request.retries is not None else (limits.retries if limits else None),
+        "isolate": request.isolate if request.isolate is not None else (limits.isolate if limits else None),
+        "context_size": limits.context_size if limits else None,
+    }
+    if request.variant is not None:
+        return app.spec(serving, request.phase, request.variant, options)
+    promoted = rule.variant if own and rule is not None else None
+    return app.spec(serving, request.phase, promoted if promoted is not None else "native_api", options)
+
+
+async def measure_model(app: App, request: MeasureRequest, progress: Callable[[Progress], None] = ignore_progress) -> Measured:
+    """Route, measure n runs, evaluate. One supervisor at a time per home: LockedError names a live owner.
+
+    Raises RefusedError (the rules say no), UsageError and its kin (what was typed), EndpointError (no server, wrong key),
+    StoreError (the home cannot be written).
+    """
+    decision, audit_hash = route(app, request.model, request.phase, force=request.force_model)
+    if decision.outcome == "fallback":
+        log.info("Routed from %s to %s", decision.original_model, decision.model)
+    spec = served_spec(app, request, decision)
+    app.require_ready([spec.model])
+    limits = app.settings.limits
+    options = SuperviseOptions(
+        n_runs=request.n_runs,
+        sampling=request.sampling,
+        sample_size=app.settings.loop.determinism_sample,
+        limit=request.limit,
+        labels=Labels(
+            requested_model=request.model,
+            rule_id=decision.rule.rule_id if decision.rule else None,
+            forced=decision.outcome == "forced",
+            overrides=request.overrides(),
+        ),
+        resume=request.resume,
+        budget=Budget(max_trials=limits.max_trials, max_minutes=limits.max_minutes, max_cost=limits.max_cost),
+    )
+    app.home.ensure()
+    with ProcessLock(app.home.lock)("supervise" if request.n_runs > 1 else "run"):
+        result = await supervise(spec, context=app.measure_context(progress), options=options)
+    verdicts = tuple(
+        v
+        for run_id in result.run_ids
+        for v in app.ledger.read(Verdict, {"run_id": run_id})
+        if v.parser_hash == spec.variant.parser_hash
+    )
+    return Measured(decision, spec, result, verdicts, audit_hash)

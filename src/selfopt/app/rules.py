@@ -1,0 +1,175 @@
+"""`enforce`, `routes` and `audit`: rules in force, their history, and the way from a rule down to the replies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from selfopt.errors import UsageError
+from selfopt.feedback import load_feedback
+from selfopt.home import ChainReport
+from selfopt.loop import baselines
+from selfopt.records import (
+    AuditRecord,
+    Decision,
+    Evaluation,
+    Feedback,
+    Finding,
+    Phase,
+    Recommendation,
+    Record,
+    RoutingConfig,
+    Run,
+    Spec,
+    Trial,
+    Verdict,
+)
+from selfopt.routing import RuleChange, RuleOptions, diff, generate_routing_rules
+
+from .app import App
+from .looping import promoted_specs
+
+__all__ = ["Enforced", "Traced", "audit_records", "enforce_file", "import_routes", "set_route", "trace_rule", "verify_audit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Enforced:
+    """The rules before and after, and what changed."""
+
+    before: RoutingConfig
+    after: RoutingConfig
+    changes: tuple[RuleChange, ...]
+    dry_run: bool
+
+
+def enforce_file(app: App, path: Path | None = None, *, dry_run: bool = False, override_manual: bool = False) -> Enforced:
+    """Turn the recommendations of a feedback file (default: the home's harness_feedback.json) into rules in force."""
+    if not app.settings.enforcement.enabled and not dry_run:
+        raise UsageError("enforcement is switched off; set enforcement.enabled = true or use --dry-run")
+    feedback: Feedback = load_feedback(path or app.home.feedback)
+    promoted = promoted_specs(app, baselines(app.ledger)) if app.has_ledger else {}
+    options = RuleOptions(override_manual=override_manual, warm_up=app.settings.warm_up.enabled)
+    before = app.enforcer.load(repair_pending=not dry_run)
+    if dry_run:
+        rules = generate_routing_rules(feedback.recommendations, before, promoted=promoted, options=options)
+        after = before.model_copy(update={"rules": rules})
+    else:
+        app.home.ensure()
+        after = app.enforcer.enforce(feedback.recommendations, promoted=promoted, options=options, reason="harness_feedback.json")
+    return Enforced(before, after, diff(before, after), dry_run)
+
+
+def set_route(app: App, model: str, phase: Phase, *, allow: bool, fallback: str | None, reason: str) -> RoutingConfig:
+    """Set one rule by hand."""
+    name = app.resolve_model(model)
+    served = app.resolve_model(fallback) if fallback else None
+    if allow and served:
+        raise UsageError("--fallback goes with --deny: a model that is allowed needs none")
+    if served == name:
+        raise UsageError(f"--fallback {fallback} is the model itself; name another one")
+    app.home.ensure()
+    return app.enforcer.set_rule(name, phase, allow=allow, fallback=served, reason=reason)
+
+
+def import_routes(app: App, path: Path) -> RoutingConfig:
+    """Import rules from a file in our schema or in the specification's short form."""
+    app.home.ensure()
+    return app.enforcer.import_file(path, resolve=app.resolve_model)
+
+
+def audit_records(app: App, last: int | None = None) -> list[AuditRecord]:
+    """The audit trail, oldest first; only the last so many."""
+    records: Iterator[AuditRecord] = app.enforcer.trail.records() if app.home.audit_trail.exists() else iter(())
+    found = list(records)
+    return found[-last:] if last else found
+
+
+def verify_audit(app: App) -> ChainReport:
+    """Check the whole chain, and that it holds what the rules in force were sealed with."""
+    return app.enforcer.verify()
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """From a rule down to the replies: audit records, recommendations, findings, evaluations, decisions, runs, trials.
+    missing: ids that are named as evidence and that the ledger does not hold."""
+
+    rule_id: str
+    rule: Any
+    changes: tuple[AuditRecord, ...]
+    recommendations: tuple[Recommendation, ...]
+    findings: tuple[Finding, ...]
+    decisions: tuple[Decision, ...]
+    evaluations: tuple[Evaluation, ...]
+    specs: tuple[Spec, ...]
+    runs: tuple[Run, ...]
+    trials: tuple[tuple[Trial, tuple[Verdict, ...]], ...]
+    missing: tuple[str, ...]
+
+
+def trace_rule(app: App, rule_id: str) -> Traced:
+    """Follow a rule (by id, or `MODEL PHASE`) to everything it rests on."""
+    trace = app.enforcer.trace(_rule_id(app, rule_id))
+    recommendations = _by_id(app, Recommendation, trace.recommendation_ids)
+    named = list(dict.fromkeys([*trace.evidence, *(e for r in recommendations for e in r.evidence)]))
+    findings = _by_id(app, Finding, named)
+    specs = _by_id(app, Spec, named)
+    decisions = _by_id(app, Decision, named)
+    for spec in specs:
+        decisions += [
+            d
+            for d in app.ledger.read(Decision, {"candidate_spec_id": spec.spec_id})
+            if d.verdict == "promote" and d not in decisions
+        ]
+    wanted = list(
+        dict.fromkeys(
+            [*named, *(i for f in findings for i in f.evaluation_ids), *(i for d in decisions for i in d.evaluation_ids)]
+        )
+    )
+    evaluations = _by_id(app, Evaluation, wanted)
+    run_ids = list(
+        dict.fromkeys([*named, *(i for e in evaluations for i in e.run_ids), *(i for f in findings for i in f.run_ids)])
+    )
+    runs = _by_id(app, Run, run_ids)
+    trials = []
+    for run in runs:
+        verdicts: dict[str, list[Verdict]] = {}
+        for verdict in app.ledger.read(Verdict, {"run_id": run.run_id}):
+            verdicts.setdefault(verdict.trial_id, []).append(verdict)
+        trials += [(t, tuple(verdicts.get(t.trial_id, ()))) for t in app.ledger.read(Trial, {"run_id": run.run_id})]
+    held = {r.record_id for group in (recommendations, findings, specs, decisions, evaluations, runs) for r in group}
+    held |= {t.trial_id for t, _ in trials}
+    return Traced(
+        rule_id=trace.rule_id,
+        rule=trace.rule,
+        changes=trace.changes,
+        recommendations=tuple(recommendations),
+        findings=tuple(findings),
+        decisions=tuple(decisions),
+        evaluations=tuple(evaluations),
+        specs=tuple(specs),
+        runs=tuple(runs),
+        trials=tuple(trials),
+        missing=tuple(i for i in named if i not in held),
+    )
+
+
+def _rule_id(app: App, text: str) -> str:
+    words = text.split()
+    if len(words) == 2:
+        rule = app.enforcer.load().rule_for(app.resolve_model(words[0]), words[1])
+        if rule is None:
+            raise UsageError(f"no rule for {text!r}; see 'selfopt routes show'")
+        return rule.rule_id
+    return text
+
+
+def _by_id(app: App, record_type: type[Any], ids: Any) -> list[Any]:
+    found: list[Record] = []
+    if not app.has_ledger:
+        return found
+    for item in dict.fromkeys(ids):
+        found += list(app.ledger.read(record_type, {"id": item}, limit=1))
+    return found

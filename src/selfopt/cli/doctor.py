@@ -1,0 +1,32 @@
+"""`selfopt doctor`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .common import emit, json_option, run_with_app
+
+if TYPE_CHECKING:
+    from selfopt.app import App
+
+
+@click.command("doctor")
+@json_option
+@click.pass_context
+def command(ctx: click.Context, /, as_json: bool) -> int:
+    """Check this installation: home, settings, engine, models, endpoints, rules, audit trail. Exit code 1 when something is broken."""
+
+    async def work(app: App) -> list[dict[str, Any]]:
+        from selfopt.app import diagnose_installation
+
+        return await diagnose_installation(app)
+
+    checks = run_with_app(ctx, work)
+    if as_json:
+        emit(checks)
+    else:
+        for check in checks:
+            print(f"{check['status']:5} {check['name']}: {check['detail']}")
+    return 1 if any(c["status"] == "FAIL" for c in checks) else 0

@@ -1,0 +1,44 @@
+"""`selfopt enforce`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .common import console, emit, json_option, open_app
+
+
+@click.command("enforce")
+@click.option(
+    "--input", "path", type=click.Path(path_type=Path), help="Feedback file (default: the home's harness_feedback.json)."
+)
+@click.option("--dry-run", is_flag=True, help="Print what would change; write nothing.")
+@click.option("--override-manual", is_flag=True, help="Let recommendations change rules that were set by hand.")
+@json_option
+@click.pass_context
+def command(ctx: click.Context, /, path: Path | None, dry_run: bool, override_manual: bool, as_json: bool) -> None:
+    """Turn recommendations into rules in force: audited first, then versioned, then applied, then read back."""
+    from selfopt.app import enforce_file
+
+    app = open_app(ctx)
+    done = enforce_file(app, path, dry_run=dry_run, override_manual=override_manual)
+    if as_json:
+        emit(
+            {
+                "dry_run": dry_run,
+                "version": done.after.version,
+                "changes": [c.describe() for c in done.changes],
+                "rules": done.after.rules,
+            }
+        )
+        return
+    out = console()
+    for change in done.changes:
+        out.print(f"  {change.describe()}", markup=False)
+    if not done.changes:
+        out.print(f"nothing to change; rules version {done.before.version} stays in force")
+    elif dry_run:
+        out.print("dry run: nothing was written")
+    else:
+        out.print(f"rules version {done.after.version} is in force: {app.home.routing_config}", markup=False)

@@ -1,0 +1,95 @@
+"""`selfopt models list | pull | ps | rm`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .common import LiveLine, console, emit, json_option, open_app, run_with_app
+
+if TYPE_CHECKING:
+    from selfopt.app import App
+
+
+@click.group("models")
+def command() -> None:
+    """List, pull, inspect and remove models."""
+
+
+@command.command("list")
+@json_option
+@click.pass_context
+def list_models(ctx: click.Context, /, as_json: bool) -> None:
+    """Models of the embedded engine, installed or not, and the aliases in force."""
+    from selfopt.app import list_models as listed
+
+    app = open_app(ctx)
+    rows = listed(app)
+    aliases = dict(app.settings.models.aliases)
+    if as_json:
+        emit({"models": rows, "aliases": aliases, "endpoints": {n: e.kind for n, e in app.settings.endpoints.items()}})
+        return
+    out = console()
+    for row in rows:
+        state = "installed" if row["installed"] else "not pulled"
+        out.print(f"{row['name']:32} {row['size_bytes'] / 1e6:8.1f} MB  {state}", markup=False)
+    for alias, name in sorted(aliases.items()):
+        out.print(f"{alias:32} -> {name}", markup=False)
+
+
+@command.command("pull")
+@click.argument("names", nargs=-1, required=True)
+@json_option
+@click.pass_context
+def pull(ctx: click.Context, /, names: tuple[str, ...], as_json: bool) -> None:
+    """Fetch models, with progress, and check their sha256. What is there already is not fetched again."""
+    from selfopt.app import pull_model
+
+    app = open_app(ctx)
+    done: list[dict[str, Any]] = []
+    for name in names:
+        live = LiveLine(enabled=not as_json)
+        try:
+            path, fetched = pull_model(app, name, live.show)
+        finally:
+            live.clear()
+        done.append({"name": name, "path": str(path), "fetched": fetched})
+        if not as_json:
+            print(f"{name}: {'pulled and verified' if fetched else 'already here'}")
+    if as_json:
+        emit(done)
+
+
+@command.command("ps")
+@click.argument("names", nargs=-1)
+@json_option
+@click.pass_context
+def ps(ctx: click.Context, /, names: tuple[str, ...], as_json: bool) -> None:
+    """Is a model loaded? Asks the servers of NAMES (default: every alias and installed model) without loading anything."""
+    from selfopt.app import model_status
+
+    async def work(app: App) -> list[dict[str, Any]]:
+        return await model_status(app, names)
+
+    rows = run_with_app(ctx, work)
+    if as_json:
+        emit(rows)
+        return
+    for row in rows:
+        print(f"{row['name']:40} {row['state']:10} {row['quantization']:10} {row['digest'][:16]}")
+
+
+@command.command("rm")
+@click.argument("name")
+@json_option
+@click.pass_context
+def rm(ctx: click.Context, /, name: str, as_json: bool) -> None:
+    """Remove a pulled model's file from the cache."""
+    from selfopt.app import remove_model
+
+    removed = remove_model(open_app(ctx), name)
+    if as_json:
+        emit({"name": name, "removed": removed})
+    else:
+        print(f"{name}: {'removed' if removed else 'was not here'}")

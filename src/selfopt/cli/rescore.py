@@ -1,0 +1,39 @@
+"""`selfopt rescore RUN...`."""
+
+from __future__ import annotations
+
+import click
+
+from .common import console, emit, json_option, open_app
+
+
+@click.command("rescore")
+@click.argument("runs", nargs=-1, required=True)
+@click.option("--variant", help="With this variant's parsers.")
+@click.option("--parser", "parsers", multiple=True, help="With this parser chain (repeat in order).")
+@json_option
+@click.pass_context
+def command(ctx: click.Context, /, runs: tuple[str, ...], variant: str | None, parsers: tuple[str, ...], as_json: bool) -> None:
+    """Judge the stored replies of RUNS again, with another parser chain or a newer scorer. No request is made."""
+    from selfopt.app import rescore_runs
+    from selfopt.report import evaluation_table, outcome_table
+
+    done = rescore_runs(open_app(ctx), runs, variant, parsers)
+    if as_json:
+        emit(
+            {
+                "trials": len(done.rescored.trials),
+                "fresh": done.rescored.fresh,
+                "changed": done.rescored.changed,
+                "skipped": done.rescored.skipped,
+                "evaluation": done.evaluation,
+            }
+        )
+        return
+    out = console()
+    out.print(
+        f"{len(done.rescored.trials)} trials judged, {done.rescored.fresh} new verdicts, {done.rescored.changed} outcomes changed"
+    )
+    if done.evaluation is not None:
+        out.print(evaluation_table([done.evaluation]))
+        out.print(outcome_table([done.evaluation]))

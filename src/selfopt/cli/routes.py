@@ -1,0 +1,103 @@
+"""`selfopt routes show | history | set | import | rollback`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .common import console, emit, json_option, open_app
+
+if TYPE_CHECKING:
+    from selfopt.records import RoutingConfig
+
+
+@click.group("routes")
+def command() -> None:
+    """Show, set, import or roll back the rules in force."""
+
+
+def _print(config: RoutingConfig, as_json: bool) -> None:
+    from selfopt.report import safe_terminal
+
+    if as_json:
+        emit(config)
+        return
+    out = console()
+    out.print(f"rules version {config.version}, {len(config.rules)} rule(s)")
+    for rule in config.rules:
+        verdict = "allow" if rule.allow else (f"fallback {rule.fallback}" if rule.fallback else "refuse")
+        extras = [f"variant {rule.variant.name}"] if rule.variant else []
+        extras += ["warm-up"] if rule.warm_up else []
+        out.print(
+            f"  {rule.model} {rule.phase}: {verdict}{' (' + ', '.join(extras) + ')' if extras else ''}",
+            markup=False,
+            style="bold",
+        )
+        out.print(f"    {safe_terminal(rule.reason)} [{rule.source}, {rule.rule_id}]", markup=False)
+
+
+@command.command("show")
+@json_option
+@click.pass_context
+def show(ctx: click.Context, /, as_json: bool) -> None:
+    """The rules in force."""
+    _print(open_app(ctx).enforcer.load(), as_json)
+
+
+@command.command("history")
+@json_option
+@click.pass_context
+def history(ctx: click.Context, /, as_json: bool) -> None:
+    """Every version: when, why, what changed."""
+    entries = open_app(ctx).enforcer.history()
+    if as_json:
+        emit(entries)
+        return
+    for entry in entries:
+        mark = " (in force)" if entry.in_force else " (aborted)" if entry.aborted else ""
+        print(f"version {entry.version}{mark}  {entry.at}  {entry.cause}: {entry.reason}")
+        for change in entry.changes:
+            print(f"  {change}")
+
+
+@command.command("set")
+@click.argument("model")
+@click.argument("phase")
+@click.option("--allow/--deny", "allow", default=None, help="Whether the model may serve this phase.")
+@click.option("--fallback", metavar="MODEL", help="Who serves instead (with --deny).")
+@click.option("--reason", default="", help="Why; kept in the rule and the audit trail.")
+@json_option
+@click.pass_context
+def set_(
+    ctx: click.Context, /, model: str, phase: str, allow: bool | None, fallback: str | None, reason: str, as_json: bool
+) -> None:
+    """Set the rule of MODEL and PHASE by hand; recommendations leave it alone afterwards."""
+    from selfopt.app import phase_of, set_route
+
+    if allow is None:
+        raise click.UsageError("say --allow or --deny", ctx)
+    _print(set_route(open_app(ctx), model, phase_of(phase), allow=allow, fallback=fallback, reason=reason), as_json)
+
+
+@command.command("import")
+@click.argument("path", type=click.Path(path_type=Path))
+@json_option
+@click.pass_context
+def import_(ctx: click.Context, /, path: Path, as_json: bool) -> None:
+    """Import rules from a JSON file; model aliases are resolved."""
+    from selfopt.app import import_routes
+
+    _print(import_routes(open_app(ctx), path), as_json)
+
+
+@command.command("rollback")
+@click.argument("version", type=click.IntRange(min=0))
+@json_option
+@click.pass_context
+def rollback(ctx: click.Context, /, version: int, as_json: bool) -> None:
+    """Put the exact rules of an earlier VERSION in force again, as a new version. 0: no rules."""
+    app = open_app(ctx)
+    app.home.ensure()
+    _print(app.enforcer.rollback(version), as_json)

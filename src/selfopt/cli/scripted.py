@@ -1,0 +1,39 @@
+"""`selfopt scripted FILE`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .common import emit, json_option, run_with_app
+
+if TYPE_CHECKING:
+    from selfopt.app import App
+
+
+@click.command("scripted")
+@click.argument("script", type=click.Path(path_type=Path))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 chooses a free one.")
+@click.option("--check", is_flag=True, help="Read the script and say what it holds; do not serve.")
+@json_option
+@click.pass_context
+def command(ctx: click.Context, /, script: Path, host: str, port: int, check: bool, as_json: bool) -> None:
+    """Serve the scripted endpoint of SCRIPT (YAML): OpenAI-compatible, Ollama and Anthropic dialects, until Ctrl-C."""
+
+    def ready(base_url: str, models: list[str]) -> None:
+        if as_json:
+            emit({"base_url": base_url, "models": models})
+        elif base_url:
+            print(f"scripted endpoint at {base_url} (Ctrl-C ends it); models: {', '.join(models)}", flush=True)
+        else:
+            print(f"{script}: ok; models: {', '.join(models)}")
+
+    async def work(app: App) -> None:
+        from selfopt.app import serve_script
+
+        await serve_script(script, host, port, ready, serve=not check)
+
+    run_with_app(ctx, work)
