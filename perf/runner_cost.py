@@ -115,7 +115,7 @@ async def measure(base_url: str, folder: Path, options: argparse.Namespace) -> C
     try:
         await supervise(spec, context=context, options=SuperviseOptions(n_runs=1))
         n_runs = math.ceil(options.trials / len(suite.prompts))
-        profile = cProfile.Profile() if options.profile else None
+        profile = cProfile.Profile(time.process_time) if options.profile else None
         before, began = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
         if profile is not None:
             profile.enable()

@@ -66,12 +66,15 @@ class BudgetMeter:
         """A reserved trial was not committed."""
         self._reserved -= 1
 
-    def spend(self, usage: Usage, cost: float | None, model: str) -> None:
-        """A reserved trial was committed. cost None: nobody knows the price of this model."""
-        self._reserved -= 1
-        self.trials += 1
+    def charge(self, usage: Usage, cost: float | None, model: str) -> None:
+        """A trial was measured, committed or not. cost None: nobody knows the price of this model."""
         self.tokens += (usage.input_tokens or 0) + (usage.output_tokens or 0)
         if cost is None:
             self._unpriced = model
         else:
             self.cost += cost
+
+    def commit(self) -> None:
+        """A reserved trial is durable."""
+        self._reserved -= 1
+        self.trials += 1

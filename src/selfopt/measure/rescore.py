@@ -28,7 +28,7 @@ from selfopt.variants import render
 from .lookup import find
 from .trial import JudgedTrial, judge_content, make_verdict
 
-__all__ = ["Rescored", "ensure_verdicts", "rejudge", "replay", "rescore", "stored_contents"]
+__all__ = ["Rescored", "check_suite", "ensure_verdicts", "rejudge", "replay", "rescore", "stored_contents"]
 
 _BATCH = 200
 
@@ -92,16 +92,20 @@ def rejudge(
     return JudgedTrial(trial, make_verdict(trial, prompt, parser_hash, judged))
 
 
+def check_suite(spec: Spec, suite: Suite) -> None:
+    """SuiteError when the suite is not the one that a spec was measured with."""
+    if suite.content_id() != spec.suite_hash:
+        raise SuiteError(
+            f"suite {suite.name} is {suite.content_id()}, {spec.label} belongs to {spec.suite_hash}; "
+            "take the suite as it was, or measure again"
+        )
+
+
 def ensure_verdicts(
     ledger: Ledger, spec: Spec, suite: Suite, trials: Iterable[Trial], parsers: Sequence[ParserName] | None = None
 ) -> Rescored:
     """The verdicts of the present scorer on trials, under the spec's parser chain or another; those that are missing are
-    made and appended. SuiteError when the suite is not the one that was measured."""
-    if suite.content_id() != spec.suite_hash:
-        raise SuiteError(
-            f"suite {suite.name} is {suite.content_id()}, the trials were made with {spec.suite_hash}; "
-            "rescore with the suite as it was, or measure again"
-        )
+    made and appended. The suite must be the one that was measured (see check_suite)."""
     chain = tuple(parsers if parsers is not None else spec.variant.parsers)
     parser_hash = content_hash("parser", list(chain))
     prompts = {prompt.id: (prompt, suite.tools_of(prompt)) for prompt in suite.prompts}
@@ -162,6 +166,7 @@ def rescore(ledger: Ledger, run_ids: Sequence[str], suite: Suite, parsers: Seque
         spec = find(ledger, Spec, run.spec_id)
         if spec is None:
             raise CorruptError(f"run {run_id}: the ledger has no spec {run.spec_id}; restore the ledger from a copy")
+        check_suite(spec, suite)
         parts.append(ensure_verdicts(ledger, spec, suite, ledger.read(Trial, {"run_id": run_id}), parsers))
     return Rescored(
         tuple(item for part in parts for item in part.trials),

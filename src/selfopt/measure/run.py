@@ -107,7 +107,8 @@ class _Pass:
         """One trial. An error that would befall every other trial too ends the pass instead of being scored."""
         self.desk.board.starting(job.prompt.id)
         result = await run_trial(self.channel, self.facts, job, slot)
-        error = result.error
+        spec, usage, error = self.plan.spec, result.judged.trial.usage, result.error
+        self.desk.meter.charge(usage, self.desk.context.price_for(spec, usage), spec.model)
         if error is None:
             self.replied = True
             self.connect_failures = 0
@@ -133,9 +134,7 @@ class _Pass:
     def committed(self, job: TrialJob, result: TrialResult) -> None:
         """Count a durable trial."""
         self.trials.append(result.judged)
-        usage = result.judged.trial.usage
-        spec = self.plan.spec
-        self.desk.meter.spend(usage, self.desk.context.price_for(spec, usage), spec.model)
+        self.desk.meter.commit()
         self.desk.board.committed(job.prompt.id, result.outcome)
 
     def end(self, reason: str) -> None:

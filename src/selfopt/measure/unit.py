@@ -14,7 +14,7 @@ from .attempt import State
 from .context import Labels
 from .determinism import agree, infrastructure, sample_prompts
 from .evaluate import EvaluationRequest, evaluate
-from .rescore import ensure_verdicts
+from .rescore import check_suite, ensure_verdicts
 from .resume import GroupState, PassKey, PassState, close_open_runs, read_group
 from .run import Desk, PassPlan, run_pass
 
@@ -57,8 +57,7 @@ class PassReport:
 
 def prompts_of(spec: Spec, suite: Suite, limit: int | None) -> tuple[Prompt, ...]:
     """The prompts that a spec measures. SuiteError when the suite is not the spec's or nothing is left to ask."""
-    if suite.content_id() != spec.suite_hash:
-        raise SuiteError(f"suite {suite.name} is {suite.content_id()}, {spec.label} asks for {spec.suite_hash}; reload the suite")
+    check_suite(spec, suite)
     prompts = suite.select(spec.split)[:limit]
     if not prompts:
         raise SuiteError(f"suite {suite.name} has no prompt in split {spec.split!r} (limit {limit}); choose another split")
@@ -106,7 +105,9 @@ class Unit:
     @property
     def planned(self) -> int:
         """Trials that this unit takes if it is not found deterministic."""
-        sample = min(self.options.sample_size, len(self.prompts)) if self._sampling else 0
+        sampled = bool(self.state.at("determinism", 0).runs)
+        maybe = self._sampling and not self.state.at(self.purpose, 0).complete
+        sample = min(self.options.sample_size, len(self.prompts)) if sampled or maybe or self._wants_sample() else 0
         return self.target * len(self.prompts) + sample
 
     @property
@@ -149,9 +150,10 @@ class Unit:
 
     def _wants_sample(self) -> bool:
         """A sample is of use only after one pass, and only where no server or network had a hand in it."""
-        if not self._sampling or self.state.at("determinism", 0).complete or self.state.at(self.purpose, 1).runs:
+        first, sample = self.state.at(self.purpose, 0), self.state.at("determinism", 0)
+        if not self._sampling or not first.complete or sample.complete or self.state.at(self.purpose, 1).runs:
             return False
-        return not infrastructure(self._verdicts(self.lead, self.state.at(self.purpose, 0)))
+        return not infrastructure(self._verdicts(self.lead, first))
 
     async def advance(self) -> bool:
         """Do, or go on with, the next pass; False when there is none, or when the budget has ended it."""
@@ -178,7 +180,7 @@ class Unit:
         warm = result.run.warm_up
         rewarmed = not first and not self.options.warm_up_each and warm.status in ("complete", "failed")
         self.reports.append(PassReport(result.run, result.residency, warm, rewarmed, len(result.trials)))
-        if purpose == "determinism" or (self._sampling and first):
+        if state.complete and (purpose == "determinism" or (self._sampling and first)):
             self._replan()
         return result.stop_reason is None
 
@@ -187,8 +189,12 @@ class Unit:
         sample = len(self.state.at("determinism", 0).trials)
         if self.deterministic:
             self.desk.board.total -= (self.options.n_runs - 1) * len(self.prompts)
+            self.desk.board.tell("note", "determinism sampled: the spec is not repeated")
         elif sample == 0 and not self._wants_sample():
             self.desk.board.total -= min(self.options.sample_size, len(self.prompts))
+            self.desk.board.tell("note", f"a server or the network had a hand in it: {self.options.n_runs} runs")
+        elif sample:
+            self.desk.board.tell("note", f"not deterministic: {self.options.n_runs} runs")
 
     def _remaining(self, purpose: Purpose, run_index: int) -> tuple[tuple[int, Prompt], ...]:
         """The prompts of a pass that have no trial yet, in the pass's own order."""

@@ -1,0 +1,108 @@
+"""Evaluations: rows in the order of time, determinism, metrics from the ledger alone."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selfopt.ledger import MemoryLedger
+from selfopt.measure import EvaluationRequest, Labels, SuperviseOptions, evaluate, supervise
+from selfopt.records import ChatRequest, ReplyContent, Run, Sampling, Trial, Variant
+
+from .kit import Bench, FakeEndpoint, FakeResidency, make_spec, make_suite, right_answer
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    letters=st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=1, max_size=6),
+    order=st.sampled_from(["file", "shuffled"]),
+    slots=st.integers(1, 3),
+    seed=st.integers(0, 1000),
+)
+def test_rows_read_in_the_order_of_time(letters: list[list[bool]], order: str, slots: int, seed: int) -> None:
+    """Whatever the order within a pass, the slots, and the order in which runs are named: letter i is pass i."""
+
+    async def go() -> None:
+        suite = make_suite(3, 0)
+        bench = Bench(ledger=MemoryLedger(), suite=suite, slots=slots)
+        seen: dict[str, int] = {}
+
+        def answer(request: ChatRequest) -> ReplyContent:
+            text = request.messages[-1].content
+            index = seen[text] = seen.get(text, -1) + 1
+            city = int(text.removeprefix("weather of City").removesuffix("?"))
+            return right_answer(request) if letters[index][city] else ReplyContent(text="no", finish_reason="stop")
+
+        bench.endpoint = FakeEndpoint(answer)
+        options = SuperviseOptions(n_runs=len(letters), order=order)  # type: ignore[arg-type]
+        result = await supervise(make_spec(suite), context=bench.context(), options=options)
+        assert result.evaluation is not None
+        wanted = {f"c{i}": "".join("P" if one[i] else "F" for one in letters) for i in range(3)}
+        assert {row.prompt_id: row.letters for row in result.evaluation.rows} == wanted
+        assert [row.prompt_id for row in result.evaluation.rows] == ["c0", "c1", "c2"]
+        shuffled = list(result.run_ids)
+        random.Random(seed).shuffle(shuffled)
+        again = evaluate(bench.ledger, EvaluationRequest(make_spec(suite), suite, shuffled))
+        assert again == result.evaluation
+        first = {t.prompt_id for t in bench.ledger.read(Trial) if t.position == 0 and t.run_index == 0}
+        assert len(first) == 1
+        assert result.evaluation.metrics.run_accuracies == tuple(sum(one) / 3 for one in letters)
+
+    asyncio.run(go())
+
+
+async def test_the_first_call_of_each_run_is_the_one_asked_first(bench: Bench) -> None:
+    """first_call_ms is the median over runs of the first scored request."""
+    bench.slots = 1
+
+    def answer(request: ChatRequest) -> ReplyContent:
+        bench.endpoint.latency_ms = 500.0 if len(bench.endpoint.asked) % 6 == 1 else 10.0
+        return right_answer(request)
+
+    bench.endpoint = FakeEndpoint(answer)
+    result = await supervise(make_spec(bench.suite), context=bench.context(), options=SuperviseOptions(n_runs=3))
+    assert result.evaluation is not None
+    assert result.evaluation.metrics.first_call_ms == 500.0
+    assert result.evaluation.metrics.p50_ms == 10.0
+
+
+async def test_passes_of_another_environment_are_left_out(bench: Bench) -> None:
+    """A model that changed between two passes of one group does not mix into one figure."""
+    spec = make_spec(bench.suite)
+    options = SuperviseOptions(n_runs=1, labels=Labels(group_id="g"))
+    bench.residency = FakeResidency(extra={"digest": "one"})
+    await supervise(spec, context=bench.context(), options=options)
+    bench.residency = FakeResidency(extra={"digest": "two"})
+    options = SuperviseOptions(n_runs=2, labels=Labels(group_id="g"))
+    result = await supervise(spec, context=bench.context(), options=options)
+    assert result.evaluation is not None
+    assert result.evaluation.n_runs == 1
+    runs = list(bench.ledger.read(Run))
+    assert result.evaluation.run_ids == (runs[1].run_id,)
+
+
+async def test_sampling_without_a_seed_is_never_deterministic(bench: Bench) -> None:
+    """Agreement of two draws is no proof."""
+    variant = Variant(name="hot", sampling=Sampling(temperature=0.7, seed=None))
+    options = SuperviseOptions(n_runs=2)
+    result = await supervise(make_spec(bench.suite, variant=variant), context=bench.context(), options=options)
+    assert result.evaluation is not None
+    assert result.evaluation.determinism == "stochastic"
+
+
+async def test_trivial_policies_stand_beside_the_figures(bench: Bench) -> None:
+    """The mute model's accuracy is the share of prompts that need nothing."""
+    options = SuperviseOptions(n_runs=1)
+    result = await supervise(make_spec(bench.suite), context=bench.context(), options=options)
+    assert result.evaluation is not None
+    assert result.evaluation.metrics.silent.accuracy == 2 / 6
+    assert result.evaluation.metrics.silent.restraint == 1.0
+    assert result.evaluation.determinism == "unknown"
+
+
+def test_without_a_complete_pass_there_is_no_evaluation(bench: Bench) -> None:
+    """Nothing is a value of its own."""
+    assert evaluate(bench.ledger, EvaluationRequest(make_spec(bench.suite), bench.suite, ())) is None

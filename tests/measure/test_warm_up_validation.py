@@ -1,0 +1,123 @@
+"""Cold against warm, on the scripted endpoint whose residency is state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from selfopt.endpoints import ManualClock, Script, ScriptedEndpoint, ScriptedModel, ScriptedResidency, ScriptEngine
+from selfopt.errors import EndpointError
+from selfopt.ledger import MemoryLedger
+from selfopt.measure import Budget, Labels, ValidateOptions, validate_warm_up
+from selfopt.records import Blob, ChatRequest, Endpoint, Evaluation, Residency, Run, Spec, WarmUp, WarmUpResult
+
+from .kit import SCRIPTED, Bench, FakeEndpoint, make_spec, make_suite
+
+
+async def load_first(
+    endpoint: Endpoint, residency: Residency, model: str, request: ChatRequest, policy: WarmUp, clock: Any, /
+) -> tuple[WarmUpResult, list[Blob]]:
+    """The least warm-up: load and wait."""
+    load_ms = await residency.load(model, policy.load_timeout_s)
+    return WarmUpResult(status="complete", load_ms=load_ms), []
+
+
+def scripted(load_s: float, **model: Any) -> tuple[Bench, Any]:
+    """A scripted model that takes so long to load, all in manual time; silent, so that s-prompts pass when it is loaded."""
+    clock = ManualClock()
+    script = Script(models={"m": ScriptedModel(load_ms=load_s * 1000, latency_ms=50.0, **model)})
+    engine = ScriptEngine(script, clock)
+    bench = Bench(ledger=MemoryLedger(), suite=make_suite(0, 3))
+    bench.endpoint = ScriptedEndpoint(SCRIPTED, engine)
+    bench.residency = ScriptedResidency(SCRIPTED, engine)
+    return bench, bench.context(clock=clock.now, sleep=clock.sleep, warm_up=load_first)
+
+
+def spec_of(bench: Bench, timeout_s: float) -> Spec:
+    """The silent suite under a timeout."""
+    return make_spec(bench.suite, timeout_s=timeout_s)
+
+
+async def test_each_cold_run_begins_unloaded_and_each_warm_one_loaded() -> None:
+    """Interleaved arms: the first cold call waits for the load, the warm one does not."""
+    bench, context = scripted(load_s=2.0)
+    result = await validate_warm_up(spec_of(bench, 60.0), context=context, options=ValidateOptions(n=3))
+    assert result is not None
+    assert result.forced_unload
+    assert result.status == "complete"
+    assert [run.residency_before for run in result.cold.runs] == ["unloaded"] * 3
+    assert [run.unloaded for run in result.cold.runs] == [True] * 3
+    assert [run.unloaded for run in result.warm.runs] == [None] * 3
+    assert all(run.first_call_load.loaded for run in result.cold.runs)
+    assert not any(run.first_call_load.loaded for run in result.warm.runs)
+    assert result.first_call_before_ms == pytest.approx(2050, abs=5)
+    assert result.first_call_after_ms == pytest.approx(50, abs=5)
+    assert (result.before, result.after, result.improvement) == (1.0, 1.0, 0.0)
+    purposes = [run.purpose for run in bench.ledger.read(Run)]
+    assert sorted(purposes) == ["warm_up_cold"] * 3 + ["warm_up_warm"] * 3
+    assert purposes[:2] == ["warm_up_cold", "warm_up_warm"]
+    assert purposes[2:4] == ["warm_up_warm", "warm_up_cold"], "the arm that goes first changes"
+    assert len(list(bench.ledger.read(Evaluation))) == 2
+
+
+async def test_a_load_that_outlasts_two_runs_reads_ffppppp_and_warm_up_saves_it() -> None:
+    """The specification's case: one unload per arm, loading outlasts two runs at the spec's timeout."""
+    bench, context = scripted(load_s=5.5)
+    options = ValidateOptions(n=7, unload="once_per_arm")
+    result = await validate_warm_up(spec_of(bench, 1.0), context=context, options=options)
+    assert result is not None
+    assert set(result.cold.rows.values()) <= {"FFPPPPP", "FPPPPPP"}
+    assert "FFPPPPP" in result.cold.rows.values()
+    assert set(result.warm.rows.values()) == {"PPPPPPP"}
+    assert result.before < result.after == 1.0
+    assert result.improvement == pytest.approx(1.0 - result.before)
+    assert result.variance_before > 0.0 == result.variance_after
+    assert result.cold.accuracies[0] == 0.0
+    statuses = [run.warm_up.status for run in result.warm.runs]
+    assert statuses == ["complete"] + ["skipped"] * 6
+    (cold,) = [e for e in bench.ledger.read(Evaluation) if not e.warm_up]
+    assert cold.metrics.counts.keys() == {"loading", "pass"}
+
+
+async def test_a_server_that_cannot_unload_is_reported() -> None:
+    """Without a forced unload the cold arm was not cold, and the answer says so."""
+    bench, context = scripted(load_s=1.0, can_unload=False)
+    result = await validate_warm_up(spec_of(bench, 60.0), context=context, options=ValidateOptions(n=1))
+    assert result is not None
+    assert result.forced_unload is False
+
+
+async def test_an_unload_that_fails_is_told_and_counts_as_none(bench: Bench) -> None:
+    """An error of the server is no end of the validation."""
+
+    async def fail(model: str) -> bool:
+        raise EndpointError("no", kind="server")
+
+    bench.residency.unload = fail
+    result = await validate_warm_up(make_spec(bench.suite), context=bench.context(), options=ValidateOptions(n=1))
+    assert result is not None
+    assert result.forced_unload is False
+    assert any("forced unload failed" in event.note for event in bench.events)
+
+
+async def test_a_cap_stops_it_and_the_same_group_goes_on(bench: Bench) -> None:
+    """Figures over what there is; then the rest."""
+    options = ValidateOptions(n=2, budget=Budget(max_trials=13), labels=Labels(group_id="g"))
+    first = await validate_warm_up(make_spec(bench.suite), context=bench.context(), options=options)
+    assert first is not None
+    assert (first.status, len(first.cold.runs)) == ("stopped", 1)
+    assert "max_trials" in (first.stop_reason or "")
+    assert list(bench.ledger.read(Evaluation)) == []
+    options = ValidateOptions(n=2, labels=Labels(group_id="g"))
+    second = await validate_warm_up(make_spec(bench.suite), context=bench.context(), options=options)
+    assert second is not None
+    assert (second.status, len(second.cold.runs), len(second.warm.runs)) == ("complete", 2, 2)
+    assert len(bench.endpoint.asked) == 24
+
+
+async def test_too_small_a_budget_gives_no_answer(bench: Bench) -> None:
+    """Not even one run of each arm."""
+    bench.endpoint = FakeEndpoint()
+    options = ValidateOptions(n=2, budget=Budget(max_trials=3))
+    assert await validate_warm_up(make_spec(bench.suite), context=bench.context(), options=options) is None
