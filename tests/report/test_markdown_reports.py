@@ -1,0 +1,156 @@
+"""The two Markdown reports: every section, figures with the runs behind them, nothing invented, nothing active."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from selfopt.home import ChainedFile, Home
+from selfopt.ledger import MemoryLedger
+from selfopt.records import RoutingConfig
+from selfopt.report import render_learnings, render_report, write_reports
+from tests.report import world
+
+GOLDEN = Path(__file__).parent / "golden"
+SECTIONS = ["Improvements made", "Warm-up impact", "Fallback impact", "New baseline", "Next steps"]
+
+
+def _section(text: str, title: str) -> str:
+    """The body of a section."""
+    return re.split(r"^## ", text.split(f"\n## {title}", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def test_the_reports_are_what_they_were(request: pytest.FixtureRequest) -> None:
+    """Golden texts: the same records give the same report, byte for byte."""
+    ledger = world.full_ledger()
+    assert render_report(ledger, world.CONFIG, world.AUDIT) == (GOLDEN / "report.md").read_text()
+    assert render_learnings(ledger, world.CONFIG, world.AUDIT) == (GOLDEN / "learnings.md").read_text()
+
+
+def test_the_report_has_its_sections_in_order() -> None:
+    """With and without facts."""
+    for text in (render_report(world.full_ledger(), world.CONFIG, world.AUDIT), render_report(MemoryLedger())):
+        assert [h for h in re.findall(r"^## (.*)$", text, re.MULTILINE) if h != "Evidence"] == SECTIONS
+
+
+def test_figures_name_the_runs_behind_them() -> None:
+    """Every E-number in the text is listed with its evaluation and runs."""
+    for text in (render_report(world.full_ledger(), world.CONFIG), render_learnings(world.full_ledger(), world.CONFIG)):
+        body, _, listed = text.partition("## Evidence")
+        used = set(re.findall(r"\bE\d+\b", body))
+        assert used
+        assert used == set(re.findall(r"^\| (E\d+) ", listed, re.MULTILINE))
+        assert "`run-better-0`" in listed
+
+
+def test_an_empty_ledger_reports_what_to_run() -> None:
+    """Nothing measured, nothing claimed."""
+    report, learnings = render_report(MemoryLedger()), render_learnings(MemoryLedger())
+    assert "Not measured yet: run `selfopt loop --cycles 1`" in _section(report, "Improvements made")
+    assert "Not measured yet: run `selfopt supervise" in _section(report, "Warm-up impact")
+    assert "No rules are in force" in _section(report, "Fallback impact")
+    assert "None yet" in _section(report, "New baseline")
+    assert not re.search(r"\d\.\d\d", report + learnings)
+    assert learnings.count("**Status:**") == learnings.count("**Decision:**") == 4
+    assert "Confirmed" not in learnings
+    assert "Operational" not in learnings
+
+
+def test_every_learning_has_status_and_decision() -> None:
+    """Directly under its heading."""
+    text = render_learnings(world.full_ledger(), world.CONFIG, world.AUDIT)
+    for heading in (
+        "Warm-Up Effectiveness",
+        "Extended Suite Routing",
+        "Routing Enforcement",
+        "Cycle 1 Results",
+        "Next iteration priorities",
+    ):
+        assert re.match(r"[^\n]*\n\n\*\*Status:\*\* \S.*\n\n\*\*Decision:\*\* \S.*\n", _section(text, heading))
+
+
+def test_warm_up_is_confirmed_only_when_measured_so() -> None:
+    """By accuracy, by latency alone, or not."""
+    cases = [
+        (world.COLD, world.WARM, "Confirmed", "improved by +0.19"),
+        (world.WARM, world.COLD, "Not confirmed", "fell by -0.19"),
+        (world.WARM, world.WARM, "Not confirmed", "neither"),
+    ]
+    slow = world.WARM.model_copy(update={"metrics": world.WARM.metrics.model_copy(update={"first_call_ms": 740.0})})
+    cases.append((slow, world.WARM, "Confirmed", "for latency; the accuracy is the same either way"))
+    for cold, warm, word, why in cases:
+        ledger = MemoryLedger()
+        ledger.append(
+            [
+                cold.model_copy(update={"warm_up": False, "evaluation_id": "eval-a"}),
+                warm.model_copy(update={"warm_up": True, "evaluation_id": "eval-b"}),
+            ]
+        )
+        text = render_learnings(ledger)
+        assert f"## Warm-Up Effectiveness: {word}\n" in text
+        assert why in text
+
+
+def test_a_held_candidate_names_its_failed_gate() -> None:
+    """With what the gate saw and needs."""
+    text = _section(render_report(world.full_ledger()), "Improvements made")
+    assert "hold, `restraint` saw 0.5, needs 0.8 (`restraint_below_minimum`)" in text
+
+
+def test_a_refusing_rule_says_that_nobody_serves() -> None:
+    """No fallback passed: a correct ending, told as such."""
+    rule = world.CONFIG.rules[0].model_copy(update={"fallback": None})
+    config = RoutingConfig(version=3, rules=(rule,))
+    assert "nobody: refused" in render_report(world.full_ledger(), config)
+    assert "is refused, no fallback passes" in render_learnings(world.full_ledger(), config)
+
+
+def test_the_score_of_a_disallowed_model_is_the_one_behind_its_rule() -> None:
+    """Not that of its newest candidate."""
+    newer = world.evaluation(
+        "other", ["P"] * 8, model=world.TINY, phase="extended", variant="few_shot", at="2026-02-01T00:00:00.000Z"
+    )
+    ledger = world.full_ledger()
+    ledger.append([newer])
+    line = next(row for row in _section(render_report(ledger, world.CONFIG), "Fallback impact").splitlines() if "smollm2" in row)
+    assert "| 0.00 (silent" in line
+
+
+def test_hostile_text_in_records_does_nothing() -> None:
+    """Reasons, details and summaries come from models and servers."""
+    rule = world.CONFIG.rules[0].model_copy(update={"reason": world.HOSTILE, "model": world.HOSTILE})
+    config = world.CONFIG.model_copy(update={"rules": (rule, world.CONFIG.rules[1])})
+    ledger = world.full_ledger()
+    found = world.FINDING.model_copy(update={"finding_id": "find-x", "summary": world.HOSTILE})
+    ledger.append([found, world.CYCLE.model_copy(update={"cycle_id": "c-2", "number": 2, "findings": ("find-x",)})])
+    for text in (render_report(ledger, config), render_learnings(ledger, config)):
+        assert "\x1b" not in text
+        assert "<script" not in text
+        assert "](" not in text
+        assert "\n# head" not in text
+
+
+def test_all_files_are_written_where_they_belong(tmp_path: Path) -> None:
+    """Also a second time; the audit trail is read from the home."""
+    home = Home(tmp_path / "home").ensure()
+    ChainedFile(home.audit_trail).append("rule_changed", reason="because")
+    for _ in range(2):
+        written = write_reports(world.full_ledger(), home, world.CONFIG)
+        names = [p.relative_to(home.root).as_posix() for p in written]
+        assert names == [
+            "reports/SELF_OPTIMIZING_REPORT.md",
+            "reports/META_LEARNINGS.md",
+            "reports/CYCLE_1_RESULTS.json",
+            "reports/WARM_UP_VALIDATION_RESULTS.json",
+            "meta_loop_history.json",
+        ]
+        assert all(path.stat().st_mode & 0o077 == 0 for path in written)
+    assert "1 records in the audit trail" in written[1].read_text()
+
+
+def test_nothing_measured_writes_no_results(tmp_path: Path) -> None:
+    """No cycle and no warm-up validation: the reports say so, and no results file pretends otherwise."""
+    written = write_reports(MemoryLedger(), Home(tmp_path), None)
+    assert [p.name for p in written] == ["SELF_OPTIMIZING_REPORT.md", "META_LEARNINGS.md", "meta_loop_history.json"]

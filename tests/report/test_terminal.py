@@ -1,0 +1,120 @@
+"""The terminal tables: readable at 80 columns, without colour, and whatever the records contain."""
+
+from __future__ import annotations
+
+import pytest
+from rich.console import RenderableType
+
+from selfopt.records import Outcome
+from selfopt.report import (
+    BeforeAfter,
+    before_after_table,
+    decision_panel,
+    evaluation_table,
+    findings_list,
+    outcome_letters,
+    outcome_table,
+    to_text,
+)
+from tests.report import world
+
+COLUMNS = [
+    BeforeAfter(world.BASE, world.BETTER, 96, "try few_shot"),
+    BeforeAfter(world.TINY_EXT, None, 18),
+    BeforeAfter(None, None, 0, label="x"),
+]
+EVERYTHING: dict[str, RenderableType] = {
+    "outcomes": outcome_table([world.COLD]),
+    "outcomes of several": outcome_table([world.BASE, world.BETTER, world.WORSE, world.TINY_BASE]),
+    "no outcomes": outcome_table([]),
+    "evaluations": evaluation_table([world.BASE, world.BETTER, world.COLD, world.TINY_EXT]),
+    "promoted": decision_panel(world.DECISION),
+    "held": decision_panel(world.HELD),
+    "before and after": before_after_table(COLUMNS),
+    "findings": findings_list([world.FINDING, world.FINDING.model_copy(update={"confirmed": False, "figures": {}})]),
+    "no findings": findings_list([]),
+}
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+@pytest.mark.parametrize("width", [80, 120])
+def test_everything_fits_the_terminal_and_has_no_escapes_without_colour(name: str, width: int) -> None:
+    """No line is longer than the terminal, nothing is cut with an ellipsis, and hostile text is spelled out."""
+    text = to_text(EVERYTHING[name], width=width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert "…" not in text
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+
+
+@pytest.mark.parametrize("name", ["outcomes", "evaluations", "promoted", "held", "before and after", "findings"])
+def test_colour_adds_nothing_that_letters_do_not_say(name: str) -> None:
+    """With the codes taken out the coloured text is the plain one."""
+    coloured = to_text(EVERYTHING[name], colour=True)
+    assert "\x1b[" in coloured
+    plain = "".join(part.partition("m")[2] if i else part for i, part in enumerate(coloured.split("\x1b[")))
+    assert [line.rstrip() for line in plain.splitlines()] == to_text(EVERYTHING[name]).splitlines()
+
+
+def test_outcome_rows_are_letters_with_words() -> None:
+    """The row as the specification writes it, and what the F's were."""
+    text = to_text(EVERYTHING["outcomes"])
+    assert "FFPPPPP" in text
+    assert "still loading x2" in text
+
+
+def test_faults_look_different_from_failures_of_the_model() -> None:
+    """Both F, the fault reversed."""
+    row = world.COLD.rows[0].model_copy(update={"outcomes": (Outcome.PASS, Outcome.WRONG, Outcome.TIMEOUT)})
+    text = outcome_letters(row)
+    assert text.plain == "PFF" == row.letters
+    assert len({str(span.style) for span in text.spans}) == 3
+
+
+def test_a_prompt_that_an_evaluation_lacks_is_a_dash() -> None:
+    """Suites of different length stand side by side."""
+    text = to_text(outcome_table([world.COLD, world.BETTER]), width=120)
+    line = next(line for line in text.splitlines() if line.strip().startswith("P8"))
+    assert "-" in line
+    assert "missed call" in line
+
+
+def test_the_decision_says_why_in_words() -> None:
+    """Verdict, gain, and each gate with what it saw and needs."""
+    promoted, held = to_text(EVERYTHING["promoted"]), to_text(EVERYTHING["held"])
+    assert "PROMOTE restrained: replaces the baseline." in promoted
+    assert "+0.50. Every binding gate passed." in promoted
+    assert "(no data, advice)" in promoted
+    assert "claim: this suite only" in promoted
+    assert "HOLD constrained" in held
+    assert "Not passed: restraint." in held
+    assert "FAILED" in held
+
+
+def test_before_and_after_stand_beside_the_trivial_policies() -> None:
+    """Every figure of the closing table, also for what was not measured."""
+    text = to_text(EVERYTHING["before and after"], width=120)
+    for words in (
+        "call accuracy",
+        "restraint",
+        "accuracy",
+        "silent policy",
+        "always calling",
+        "p50 latency",
+        "first call",
+        "trials spent",
+    ):
+        assert words in text
+    assert "0.25 -> 0.75" in text
+    assert "native_api -> restrained" in text
+    assert "0.00 -> not measured" in text
+    assert "Where to look next" in text
+    assert "try few_shot" in text
+
+
+def test_shares_near_the_ends_do_not_round_to_them() -> None:
+    """0.996 is not 1.00."""
+    m = world.BETTER.metrics.model_copy(update={"accuracy": 0.996, "restraint": 0.001})
+    text = to_text(evaluation_table([world.BETTER.model_copy(update={"metrics": m})]))
+    assert "0.996" in text
+    assert "0.001" in text
