@@ -144,6 +144,30 @@ def test_a_torn_line_is_cut_off_kept_aside_and_reported(chain: ChainedFile) -> N
     assert (report.ok, report.torn_tail, report.n, report.torn_aside) == (True, False, 2, ("trail.jsonl.torn-1",))
 
 
+def test_every_torn_line_is_kept_and_a_failure_to_keep_it_changes_nothing(
+    chain: ChainedFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second goes to `.torn-2`; when it cannot be copied, the append fails and the file stays as it was."""
+    for number in (1, 2):
+        with chain.path.open("ab") as file:
+            file.write(b"half %d" % number)
+        if number == 2:
+            before = chain.path.read_bytes()
+
+            def full(*_: object) -> int:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "write", full)
+                with pytest.raises(AuditError, match="No space"):
+                    chain.append("b")
+            assert chain.path.read_bytes() == before
+            assert chain.verify().torn_aside == ("trail.jsonl.torn-1",)
+        chain.append("a")
+    assert chain.verify().torn_aside == ("trail.jsonl.torn-1", "trail.jsonl.torn-2")
+    assert chain.path.with_name("trail.jsonl.torn-2").read_bytes() == b"half 2"
+
+
 @settings(max_examples=60, deadline=None)
 @given(cut=st.integers(0, 2000))
 def test_a_trail_cut_anywhere_goes_on_with_its_whole_lines(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.errors import CorruptError, NewerSchemaError, StoreError
@@ -121,6 +121,7 @@ def test_what_is_no_file_is_refused_without_waiting(tmp_path: Path) -> None:
             read_json_file(path, what="it", schema_version=1)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_escaped_text_is_one_printable_line(text: str) -> None:
     """No control, format or separator character survives; printable ASCII is untouched."""

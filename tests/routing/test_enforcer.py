@@ -332,3 +332,15 @@ def test_the_configuration_on_disk_is_plain_json(enforcer: Enforcer) -> None:
     body = json.loads(enforcer.home.routing_config.read_text())
     assert set(body) == {"schema_version", "version", "generated_at", "audit_hash", "rules"}
     assert (body["rules"][0]["model"], body["rules"][0]["allow"]) == ("a/1", False)
+
+
+def test_a_new_trail_can_be_begun_as_the_manual_says(enforcer: Enforcer, tmp_path: Path) -> None:
+    """A damaged trail moved aside: rules hold, the next change works, and with the old versions aside it verifies."""
+    enforcer.set_rule("a/1", "atomic", allow=False)
+    enforcer.home.audit_trail.rename(tmp_path / "evidence.jsonl")
+    assert enforcer.load().version == 1
+    assert enforcer.set_rule("a/2", "atomic", allow=False).version == 2
+    assert not enforcer.verify().ok
+    (enforcer.home.routing_versions / "1.json").rename(tmp_path / "1.json")
+    assert enforcer.verify().ok
+    assert len(enforcer.load().rules) == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.records import RoutingConfig, Rule
@@ -117,6 +117,7 @@ rule_sets = st.dictionaries(
 ).map(lambda d: RoutingConfig(version=1, rules=tuple(rule(m, allow=a, fallback=f) for m, (a, f) in d.items())))
 
 
+@settings(deadline=None)
 @given(
     rules=rule_sets,
     model=st.sampled_from(MODELS),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.records import Recommendation, RoutingConfig, Rule, RuleLimits
@@ -131,6 +131,7 @@ batches = st.lists(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(batches, max_size=4))
 def test_any_sequence_of_batches_gives_valid_stable_rules(sequence: list[list[Recommendation]]) -> None:
     """Never a circle or a double rule, and the same batch twice changes nothing the second time."""
