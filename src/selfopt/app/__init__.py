@@ -17,9 +17,11 @@ from .inspecting import (
 from .looping import CyclePreview, parse_target, preview, run_loop
 from .measuring import Measured, MeasureRequest, measure_model, phase_of, route
 from .models import list_models, model_status, pull_model, remove_model
+from .quickstart import QuickstartResult, as_document, plan_lines, quickstart, quickstart_home
 from .reporting import write_artefacts
 from .rules import Enforced, Traced, audit_records, enforce_file, import_routes, set_route, trace_rule, verify_audit
 from .trying import Tried, load_tools, render_variant, try_model
+from .warming import validate_model_warm_up
 
 __all__ = [
     "App",
@@ -30,10 +32,12 @@ __all__ = [
     "MeasureRequest",
     "Measured",
     "Progress",
+    "QuickstartResult",
     "Rescoring",
     "Target",
     "Traced",
     "Tried",
+    "as_document",
     "audit_line",
     "audit_records",
     "decide_candidates",
@@ -48,8 +52,11 @@ __all__ = [
     "model_status",
     "parse_target",
     "phase_of",
+    "plan_lines",
     "preview",
     "pull_model",
+    "quickstart",
+    "quickstart_home",
     "remove_model",
     "render_variant",
     "require_ledger",
@@ -64,6 +71,7 @@ __all__ = [
     "suite_summaries",
     "trace_rule",
     "try_model",
+    "validate_model_warm_up",
     "verify_audit",
     "write_artefacts",
 ]

@@ -1,0 +1,80 @@
+"""`selfopt quickstart`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .common import LiveLine, console, emit, json_option, run_with_app
+from .events import EventPrinter
+
+if TYPE_CHECKING:
+    from selfopt.app import App, QuickstartResult
+
+
+@click.command("quickstart")
+@json_option
+@click.pass_context
+def command(ctx: click.Context, /, as_json: bool) -> None:
+    """Watch the whole loop work on two real models: measured, diagnosed, improved, gated, routed, measured again.
+
+    Uses ./.selfopt unless --home or SELFOPT_HOME say otherwise. Interrupted, the same command continues; finished, it starts anew.
+    """
+    from selfopt.app import plan_lines, quickstart, quickstart_home
+
+    options = ctx.find_root().obj
+    options["home"] = str(quickstart_home(options["home"], dict(os.environ), Path.cwd()).root)
+    live = LiveLine(enabled=not as_json)
+    printer = EventPrinter(live, enabled=not as_json)
+
+    async def work(app: App) -> QuickstartResult:
+        if not as_json:
+            for line in plan_lines(app):
+                console().print(f"   {line}", markup=False)
+        return await quickstart(app, printer, live, live.show)
+
+    try:
+        result = run_with_app(ctx, work)
+    finally:
+        live.clear()
+    if as_json:
+        from selfopt.app import as_document
+
+        emit(as_document(result))
+    else:
+        _print(result)
+
+
+def _print(result: QuickstartResult) -> None:
+    from selfopt.app import audit_line
+    from selfopt.report import BeforeAfter, before_after_table, safe_terminal
+
+    out = console()
+    out.print()
+    out.print("The rules at work", style="bold")
+    for served in result.served:
+        out.print(f"  $ {served.title}", markup=False)
+        if served.refused:
+            out.print(f"    refused: {safe_terminal(served.refused)}", markup=False)
+        elif served.route is not None:
+            out.print(f"    {served.route.outcome}: served by {served.route.model}", markup=False)
+        if served.audit is not None:
+            out.print(f"    audit: {safe_terminal(audit_line(served.audit))}", markup=False, style="dim")
+    out.print()
+    out.print(
+        before_after_table(
+            [BeforeAfter(r.before, r.after, r.trials, r.look_next, f"{r.model.partition('/')[2]} {r.phase}") for r in result.rows]
+        )
+    )
+    out.print()
+    for path in result.reports:
+        out.print(f"  written: {path}", markup=False, soft_wrap=True)
+    minutes, seconds = divmod(round(result.seconds), 60)
+    out.print(
+        f"  {result.trials} trials in {minutes} min {seconds} s; why each decision: selfopt report, selfopt audit trace MODEL PHASE",
+        markup=False,
+        soft_wrap=True,
+    )
