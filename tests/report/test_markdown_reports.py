@@ -58,6 +58,12 @@ def test_an_empty_ledger_reports_what_to_run() -> None:
     assert "Operational" not in learnings
 
 
+def test_version_zero_is_no_rules_in_force() -> None:
+    """What an enforcer gives before anything was enforced."""
+    assert render_report(MemoryLedger(), RoutingConfig()) == render_report(MemoryLedger())
+    assert render_learnings(world.full_ledger(), RoutingConfig()) == render_learnings(world.full_ledger())
+
+
 def test_every_learning_has_status_and_decision() -> None:
     """Directly under its heading."""
     text = render_learnings(world.full_ledger(), world.CONFIG, world.AUDIT)

@@ -72,7 +72,8 @@ def gather(ledger: Ledger, config: RoutingConfig | None = None, audit: Iterable[
         findings=tuple(ledger.read(Finding)),
         recommendations=tuple(ledger.read(Recommendation)),
         warm_up=find_warm_up_pair(ledger, evaluations.values()),
-        config=config,
+        # Version 0 is what an enforcer returns before anything was put in force.
+        config=config if config is not None and config.version > 0 else None,
         audit=tuple(audit),
     )
 
