@@ -80,9 +80,10 @@ def test_atomic_thresholds_are_0_80_and_the_trivial_policies(passed: int, allow:
 
 def test_the_minima_bind_call_accuracy_so_a_mute_model_does_not_pass() -> None:
     """18 of 20 from prompts that need nothing: accuracy 0.90, call accuracy 0."""
-    for phase in ("atomic", "extended"):
-        mute = evaluation(["M"] * 2 + ["P"] * 18, no_call=18, phase=phase, determinism="sampled")  # type: ignore[arg-type]
-        assert gate(analyze([mute], options()), phase=phase).allow is False  # type: ignore[arg-type]
+    phases: tuple[Phase, ...] = ("atomic", "extended")
+    for phase in phases:
+        mute = evaluation(["M"] * 2 + ["P"] * 18, no_call=18, phase=phase, determinism="sampled")
+        assert gate(analyze([mute], options()), phase=phase).allow is False
 
 
 def test_accuracy_at_the_minimum_with_call_accuracy_below_it_is_not_enough_on_atomic() -> None:

@@ -169,7 +169,8 @@ def any_evaluations(draw: st.DrawFn, models: Sequence[str] = ("local/a", "local/
             "silent": draw(trivial),
             "always_calling": draw(trivial),
         }
-    phase = draw(st.sampled_from(["atomic", "extended"]))
+    phases: tuple[Phase, ...] = ("atomic", "extended")
+    phase = draw(st.sampled_from(phases))
     return evaluation(
         (),
         model=draw(st.sampled_from(list(models))),

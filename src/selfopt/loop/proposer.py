@@ -166,7 +166,9 @@ def _order(findings: Sequence[Finding]) -> tuple[str, ...]:
 
 def _brief(value: object) -> str:
     """A value for a message. Containers are named, not shown: aliases make a small YAML file an endless text."""
-    if value is None or isinstance(value, str | int | float | bool):
+    if isinstance(value, int) and abs(value) >= _LARGEST:
+        return "a very large number"
+    if value is None or isinstance(value, str | int | float):
         return ascii(value)[:80]
     return f"a {type(value).__name__}"
 
@@ -261,15 +263,15 @@ def _candidate(where: str, entry: object, baseline: Spec, variants: Mapping[str,
     key, value = next(iter(entry.items()))
     if key == "variant":
         if not isinstance(value, str) or value not in variants:
-            raise VariantError(f"{where}: unknown variant {str(value)[:80]!a}; known: {', '.join(variants)}")
+            raise VariantError(f"{where}: unknown variant {_brief(value)}; known: {', '.join(variants)}")
         return _with(baseline, variant=variants[value])
     rule = _KEYS.get(key) if isinstance(key, str) else None
     if rule is None:
-        raise UsageError(f"{where}: unknown key {str(key)[:80]!a}; allowed: {allowed}")
+        raise UsageError(f"{where}: unknown key {_brief(key)}; allowed: {allowed}")
     if not rule.fits(value):
-        raise UsageError(f"{where}: {key} must be {rule.expects}, got {str(value)[:80]!a}")
+        raise UsageError(f"{where}: {key} must be {rule.expects}, got {_brief(value)}")
     try:
         return rule.apply(baseline, value)
     except ValidationError as error:
         reason = error.errors(include_url=False, include_input=False)[0]["msg"]
-        raise UsageError(f"{where}: {key} {str(value)[:80]!a} is not possible: {reason}") from error
+        raise UsageError(f"{where}: {key} {_brief(value)} is not possible: {reason}") from error
