@@ -27,7 +27,7 @@ RECORDED_FAULT_BYTES = 64_000
 def normalise_base_url(text: str, *, default_port: int | None = None) -> str:
     """An http(s) URL without trailing slash. A missing scheme becomes http://, a missing port of such an address
     `default_port`, and 0.0.0.0 or :: (addresses to listen on) the loopback address. SettingsError when it is no URL."""
-    url = text.strip().rstrip("/")
+    url = text.strip()
     had_scheme = "://" in url
     try:
         parts = urlsplit(url if had_scheme else f"http://{url}")

@@ -49,7 +49,8 @@ async def serve_scripted(script: Script, host: str = "127.0.0.1", port: int = 0,
     engine = ScriptEngine(script, clock)
     app = web.Application(client_max_size=MAX_REQUEST_BYTES, middlewares=[_key_checker(script.api_key)])
     _Routes(engine).add_to(app)
-    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.0)
+    # 0 would mean no bound at all: closing would wait for a request that hangs.
+    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.01)
     await runner.setup()
     site = web.TCPSite(runner, host, port)
     try:
