@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from selfopt.feedback import FeedbackOptions, ReferenceSuite, analyze
 from selfopt.feedback.judge import judge
 from selfopt.feedback.standing import standings
-from selfopt.records import Evaluation, Feedback, Phase, PolicyThresholds, Recommendation
+from selfopt.records import Environment, Evaluation, Feedback, Phase, PolicyThresholds, Recommendation
 from tests.feedback.world import any_evaluations, evaluation, options
 
 SMALL, BIG, CLOUD = "local/small", "local/big", "remote/cloud"
@@ -236,6 +236,20 @@ def test_the_window_is_the_last_eight_comparable_evaluations() -> None:
     assert summary.evaluations == 8
     assert summary.accuracy == 0.0
     assert summary.evaluation_id == newer[-1].evaluation_id
+
+
+def test_a_cold_evaluation_of_which_less_was_known_is_read_with_the_warm_ones() -> None:
+    """Otherwise the next, warm evaluation would hide the cold start; another digest still stands apart."""
+    cold_place = Environment(endpoint="e", model=SMALL)
+    warm_place = cold_place.model_copy(update={"digest": "sha-1"})
+    other = warm_place.model_copy(update={"digest": "sha-2"})
+    cold = evaluation(["L", "P"], number=1, determinism="sampled", environment_id=cold_place.environment_id)
+    warm = evaluation(["P", "P"], number=2, determinism="sampled", environment_id=warm_place.environment_id)
+    places = {e.environment_id: e for e in (cold_place, warm_place, other)}
+    assert "warm_up" in types(analyze([cold, warm], options(environments=places)))
+    assert "warm_up" not in types(analyze([cold, warm], options()))
+    elsewhere = cold.model_copy(update={"environment_id": other.environment_id})
+    assert "warm_up" not in types(analyze([elsewhere, warm], options(environments=places)))
 
 
 def test_ids_are_stable_for_the_same_evidence_and_change_with_it() -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfopt.policy import PLAIN_GATES, REASONS, Case, decide
-from selfopt.records import Decision, Evaluation, EvidenceState, GateResult, PolicyThresholds
+from selfopt.policy import PLAIN_GATES, REASONS, Case, Policy, decide
+from selfopt.records import Decision, Environment, Evaluation, EvidenceState, GateResult, PolicyThresholds
 from tests.feedback.world import NOW, any_evaluations, evaluation
 
 PLAIN = PolicyThresholds()
@@ -188,6 +188,22 @@ def test_what_was_not_measured_alike_is_not_compared(change: dict[str, str]) -> 
     assert "differs" in seen(decision, "comparable").detail
 
 
+def test_an_environment_of_which_less_was_known_is_compared_when_nothing_known_differs() -> None:
+    """A server tells less before it has loaded the model; another digest is another environment."""
+    cold = Environment(endpoint="e", model="local/small")
+    warm = cold.model_copy(update={"digest": "sha-1", "context_size": 2048})
+    larger = warm.model_copy(update={"context_size": 4096})
+    other = warm.model_copy(update={"digest": "sha-2"})
+
+    def verdict(one: Environment, two: Environment, known: bool = True) -> str:
+        baseline = exact(3, spec_id="spec-a", environment_id=one.environment_id)
+        candidate = exact(9, environment_id=two.environment_id)
+        return decide(candidate, baseline, PLAIN, environments=(one, two) if known else (), now=NOW).reason_codes[0]
+
+    assert verdict(cold, warm) == verdict(warm, larger) == "improved"
+    assert verdict(warm, other) == verdict(cold, warm, known=False) == "not_comparable"
+
+
 def test_a_part_of_the_suite_is_not_compared_with_the_whole() -> None:
     """Three perfect prompts say nothing against twelve."""
     assert judged(exact(3, 3, no_call=1), exact(8, spec_id="spec-a")).reason_codes == ("not_comparable",)
@@ -204,7 +220,7 @@ def test_an_outage_of_the_server_promotes_nobody() -> None:
 def test_nothing_measured_is_held() -> None:
     """No trial, no verdict."""
     assert judged(evaluation([], determinism="sampled"), None).reason_codes == ("no_data",)
-    assert decide(exact(9), None, PLAIN, gates=(), now=NOW).verdict == "hold"
+    assert decide(exact(9), None, PLAIN, policy=Policy(gates=()), now=NOW).verdict == "hold"
 
 
 def test_a_sample_suite_is_claimed_for_prompts_like_these_without_a_bound() -> None:
@@ -242,12 +258,12 @@ class Doubting:
 
 def test_another_gate_joins_the_list_and_its_doubt_holds() -> None:
     """The place of the sequential evidence gate."""
-    gates = [*PLAIN_GATES, Doubting()]
+    gates = (*PLAIN_GATES, Doubting())
     base = exact(3, spec_id="spec-a")
-    held = decide(exact(9), base, PLAIN, gates=gates, now=NOW)
+    held = decide(exact(9), base, PLAIN, policy=Policy(gates), now=NOW)
     assert (held.verdict, held.reason_codes) == ("hold", ("not_enough_evidence",))
     enough = EvidenceState(figures={"log_e": 4.0})
-    assert decide(exact(9), base, PLAIN, gates=gates, evidence=enough, now=NOW).verdict == "promote"
+    assert decide(exact(9), base, PLAIN, policy=Policy(gates, enough), now=NOW).verdict == "promote"
 
 
 _thresholds = st.builds(

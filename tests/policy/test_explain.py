@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selfopt.policy import best_hold, decide, deciding_gate, explain
+from selfopt.policy import Policy, best_hold, decide, deciding_gate, explain
 from selfopt.policy.gates import PLAIN_GATES
 from selfopt.policy.reasons import REASONS
 from selfopt.records import Evaluation, PolicyThresholds
@@ -81,6 +81,6 @@ def test_without_a_failing_candidate_there_is_no_best_one() -> None:
 
 def test_a_decision_without_gates_is_said_to_be_unjudged() -> None:
     """No gate is no evidence."""
-    empty = best_hold([decide(exact(9), BASE, PLAIN, gates=(), now=NOW)])
+    empty = best_hold([decide(exact(9), BASE, PLAIN, policy=Policy(gates=()), now=NOW)])
     assert empty is not None
     assert "not judged" in empty.sentence()

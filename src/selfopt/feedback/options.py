@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from selfopt.records import Phase, PolicyThresholds
+from selfopt.records import Environment, Phase, PolicyThresholds
 
 __all__ = ["FeedbackOptions", "ReferenceSuite"]
 
@@ -33,6 +33,7 @@ class FeedbackOptions:
     baselines: (model, phase) -> spec_id; where missing, the newest measured spec on the reference suite stands in.
     withdrawn: (model, phase, recommendation type) of remedies that were tried and did not help; they are not issued again.
     window: how many evaluations of a model and phase are looked at. now: RFC 3339 in UTC.
+    environments: the observed ones by id; without them, only evaluations with equal environment ids are read together.
     """
 
     now: str
@@ -45,3 +46,4 @@ class FeedbackOptions:
     withdrawn: frozenset[tuple[str, str, str]] = frozenset()
     window: int = 8
     cycle_id: str | None = None
+    environments: Mapping[str, Environment] = field(default_factory=dict)

@@ -129,10 +129,26 @@ def standings(evaluations: Sequence[Evaluation], options: FeedbackOptions) -> di
         for model in dict.fromkeys(e.model for e in on_suite):
             mine = [e for e in on_suite if e.model == model]
             spec_id = options.baselines.get((model, phase), mine[-1].spec_id)
-            judged = comparable([e for e in mine if e.spec_id == spec_id])[-max(1, options.window) :]
+            alike = _one_environment([e for e in mine if e.spec_id == spec_id], options)
+            judged = comparable(alike)[-max(1, options.window) :]
             if judged:
                 found[model, phase] = Standing(tuple(judged))
     return found
+
+
+def _one_environment(evaluations: list[Evaluation], options: FeedbackOptions) -> list[Evaluation]:
+    """With the newest one's environment id wherever nothing that both observations tell differs: a server tells less about
+    a model that it has not loaded yet, and those are the evaluations that show cold starts."""
+    newest = options.environments.get(evaluations[-1].environment_id) if evaluations else None
+    if newest is None:
+        return evaluations
+    known = options.environments
+    return [
+        e.model_copy(update={"environment_id": newest.environment_id})
+        if e.environment_id in known and known[e.environment_id].compatible_with(newest)
+        else e
+        for e in evaluations
+    ]
 
 
 def _is_reference(evaluation: Evaluation, reference: ReferenceSuite) -> bool:

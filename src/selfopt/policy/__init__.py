@@ -2,7 +2,19 @@
 
 from .decide import decide
 from .explain import BestHold, best_hold, deciding_gate, explain
-from .gates import PLAIN_GATES, Case, Gate
+from .gates import PLAIN_GATES, PLAIN_POLICY, Case, Gate, Policy
 from .reasons import REASONS
 
-__all__ = ["PLAIN_GATES", "REASONS", "BestHold", "Case", "Gate", "best_hold", "decide", "deciding_gate", "explain"]
+__all__ = [
+    "PLAIN_GATES",
+    "PLAIN_POLICY",
+    "REASONS",
+    "BestHold",
+    "Case",
+    "Gate",
+    "Policy",
+    "best_hold",
+    "decide",
+    "deciding_gate",
+    "explain",
+]

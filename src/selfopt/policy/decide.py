@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from selfopt.records import Decision, Evaluation, EvidenceState, GateResult, PolicyThresholds, VerdictName, content_hash, utc_now
+from selfopt.records import (
+    Decision,
+    Environment,
+    Evaluation,
+    GateResult,
+    PolicyThresholds,
+    VerdictName,
+    content_hash,
+    utc_now,
+)
 
-from .gates import PLAIN_GATES, Case, Gate, is_exact
+from .gates import PLAIN_POLICY, Case, Policy, is_exact
 
 __all__ = ["decide"]
 
@@ -32,8 +41,8 @@ def decide(
     baseline: Evaluation | None,
     thresholds: PolicyThresholds,
     *,
-    gates: Sequence[Gate] = PLAIN_GATES,
-    evidence: EvidenceState | None = None,
+    policy: Policy = PLAIN_POLICY,
+    environments: Iterable[Environment] = (),
     cycle_id: str | None = None,
     now: str | None = None,
 ) -> Decision:
@@ -41,11 +50,11 @@ def decide(
 
     Hold while a gate that asks for enough comparable data has not passed; else reject when a binding gate that rejects has
     failed; else hold when any binding gate failed or could not tell; else promote. Every gate's observation is kept.
+    environments: the observed ones behind the evaluations; without them, only equal environment ids are comparable.
     now: RFC 3339 in UTC (default: the clock). The same inputs give the same decision_id.
     """
-    state = evidence if evidence is not None else EvidenceState()
-    case = Case(candidate, baseline, thresholds, state)
-    seen = [_Seen(result, gate.precondition) for gate in gates if (result := gate.check(case)) is not None]
+    case = Case(candidate, baseline, thresholds, policy.evidence, {e.environment_id: e for e in environments})
+    seen = [_Seen(result, gate.precondition) for gate in policy.gates if (result := gate.check(case)) is not None]
     verdict = _verdict(seen)
     comparable = all(not s.open for s in seen if s.precondition)
     estimate = candidate.metrics.accuracy - baseline.metrics.accuracy if baseline is not None else None
@@ -64,7 +73,7 @@ def decide(
         interval=(estimate, estimate) if exact and comparable and estimate is not None else None,
         gates=tuple(s.result for s in seen),
         reason_codes=_codes(seen, verdict, baseline is None),
-        evidence=state,
+        evidence=policy.evidence,
         evaluation_ids=tuple(dict.fromkeys(side.evaluation_id for side in sides)),
         run_ids=tuple(dict.fromkeys(run_id for side in sides for run_id in side.run_ids)),
         cycle_id=cycle_id,

@@ -5,14 +5,14 @@ They are readable, configurable policy that catches gross cases; they do not bou
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Literal, Protocol
 
-from selfopt.records import Evaluation, EvidenceState, GateResult, Outcome, PolicyThresholds
+from selfopt.records import Environment, Evaluation, EvidenceState, GateResult, Outcome, PolicyThresholds
 
-__all__ = ["MAX_ERROR_SHARE", "PLAIN_GATES", "Case", "Gate", "PlainGate", "error_share", "is_exact"]
+__all__ = ["MAX_ERROR_SHARE", "PLAIN_GATES", "PLAIN_POLICY", "Case", "Gate", "PlainGate", "Policy", "error_share", "is_exact"]
 
 # Transport errors say nothing about the spec. Fewer than this may be what a candidate with more retries repairs.
 MAX_ERROR_SHARE = 0.5
@@ -22,13 +22,14 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is to be decided: a candidate, the baseline it would replace (None: there is none yet), the thresholds, and the
-    state of a sequential evidence gate (empty under the plain policy)."""
+    """What is to be decided: a candidate, the baseline it would replace (None: there is none yet), the thresholds, the state
+    of a sequential evidence gate (empty under the plain policy), and the environments that are known by id."""
 
     candidate: Evaluation
     baseline: Evaluation | None
     thresholds: PolicyThresholds
     evidence: EvidenceState = field(default_factory=EvidenceState)
+    environments: Mapping[str, Environment] = field(default_factory=dict)
 
 
 class Gate(Protocol):
@@ -94,14 +95,22 @@ def error_share(evaluation: Evaluation) -> float:
     return metrics.counts.get(Outcome.ERROR, 0) / metrics.n if metrics.n > 0 else 0.0
 
 
-def _differences(candidate: Evaluation, baseline: Evaluation) -> list[str]:
+def _same_environment(case: Case, candidate: Evaluation, baseline: Evaluation) -> bool:
+    """Equal, or nothing that both observations tell differs. The context size is a choice of the spec, not a circumstance."""
+    if candidate.environment_id == baseline.environment_id:
+        return True
+    ours, theirs = (case.environments.get(side.environment_id) for side in (candidate, baseline))
+    return ours is not None and theirs is not None and ours.compatible_with(theirs, ignoring=frozenset({"context_size"}))
+
+
+def _differences(case: Case, candidate: Evaluation, baseline: Evaluation) -> list[str]:
     pairs: list[tuple[str, object, object]] = [
         ("model", candidate.model, baseline.model),
         ("phase", candidate.phase, baseline.phase),
         ("suite", candidate.suite_hash, baseline.suite_hash),
         ("split", candidate.split, baseline.split),
         ("scorer", candidate.scorer_hash, baseline.scorer_hash),
-        ("environment", candidate.environment_id, baseline.environment_id),
+        ("environment", _same_environment(case, candidate, baseline), True),
         ("prompts", {r.prompt_id for r in candidate.rows}, {r.prompt_id for r in baseline.rows}),
     ]
     found = [name for name, ours, theirs in pairs if ours != theirs]
@@ -111,7 +120,7 @@ def _differences(candidate: Evaluation, baseline: Evaluation) -> list[str]:
 def _comparable(case: Case) -> Look | None:
     if case.baseline is None:
         return None
-    different = _differences(case.candidate, case.baseline)
+    different = _differences(case, case.candidate, case.baseline)
     if not different:
         return Look("same", "same", True, "same suite, split, scorer, environment and prompts as the baseline")
     return Look(", ".join(different), "same", False, f"differs from the baseline in: {', '.join(different)}")
@@ -218,3 +227,14 @@ PLAIN_GATES: tuple[Gate, ...] = (
     PlainGate("ceiling", "ceiling", "hold", _ceiling),
     PlainGate("promote_margin", "below_margin", "hold", _margin),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The gates in the order in which they are asked, and what a sequential evidence gate has gathered so far."""
+
+    gates: tuple[Gate, ...] = PLAIN_GATES
+    evidence: EvidenceState = field(default_factory=EvidenceState)
+
+
+PLAIN_POLICY = Policy()

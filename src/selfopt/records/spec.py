@@ -97,3 +97,9 @@ class Environment(Record):
     def environment_id(self) -> str:
         """Hash of everything observed."""
         return content_hash("env", self)
+
+    def compatible_with(self, other: Environment, *, ignoring: frozenset[str] = frozenset()) -> bool:
+        """Whether both can be observations of one environment: nothing that both tell differs (a server tells less about a
+        model that it has not loaded yet). ignoring: fields that may differ."""
+        pairs = ((getattr(self, n), getattr(other, n)) for n in type(self).model_fields if n not in ignoring)
+        return all(a == b or a in (None, UNKNOWN) or b in (None, UNKNOWN) for a, b in pairs)
