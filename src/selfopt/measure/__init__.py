@@ -5,7 +5,7 @@ from .budget import Budget, BudgetMeter
 from .context import Backoff, Labels, MeasureContext, WarmUpCall
 from .evaluate import EvaluationRequest, evaluate
 from .executor import AsyncExecutor, Executor
-from .progress import Progress, ProgressSink
+from .progress import Progress, ProgressSink, ignore_progress
 from .rescore import Rescored, rescore
 from .show import ShownTrial, show_trial
 from .supervisor import SuperviseOptions, SuperviseResult, run_suite, supervise
@@ -38,6 +38,7 @@ __all__ = [
     "WarmUpCall",
     "WarmUpValidation",
     "evaluate",
+    "ignore_progress",
     "measure_specs",
     "rescore",
     "run_suite",

@@ -17,7 +17,7 @@ PassKey = tuple[Purpose, int]
 
 @dataclass(slots=True)
 class PassState:
-    """One pass, made of one run or, after interruptions, of several. trials: by prompt id."""
+    """One pass, made of one run or, after interruptions, of several. trials: by prompt id, only of the pass's prompts."""
 
     runs: list[Run] = field(default_factory=list)
     trials: dict[str, Trial] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class PassState:
     @property
     def complete(self) -> bool:
         """Whether every prompt has its trial."""
-        return bool(self.runs) and all(prompt_id in self.trials for prompt_id in self.prompt_ids)
+        return bool(self.runs) and len(self.trials) >= len(self.prompt_ids)
 
 
 @dataclass(slots=True)

@@ -115,7 +115,6 @@ async def run_trial(channel: Channel, facts: PassFacts, job: TrialJob, slot: int
     `Trial.fault` is "truncated" when any reply was cut at the token limit, whatever a parser makes of it.
     """
     spec = facts.spec
-    started_at = channel.now()
     exchanges: list[Exchange] = []
     blobs: list[Blob] = []
     fault: Fault | None = None
@@ -149,7 +148,7 @@ async def run_trial(channel: Channel, facts: PassFacts, job: TrialJob, slot: int
         run_index=facts.run_index,
         position=job.position,
         slot=slot,
-        started_at=started_at,
+        started_at=exchanges[0].attempts[0].started_at,
         exchanges=tuple(exchanges),
         fault=fault,
         latency_ms=sum(a.latency_ms + a.wait_before_ms for e in exchanges for a in e.attempts),

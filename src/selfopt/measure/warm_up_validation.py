@@ -150,8 +150,7 @@ class _Arms:
             before_pass=self._unload,
             warm_up_each=enabled and options.unload == "each_run",
         )
-        # The copy must not inherit hashes that were cached for the original.
-        return Unit.open(self._desk, [Spec.model_validate(arm.model_dump())], f"{group}/{purpose}", unit_options)
+        return Unit.open(self._desk, [arm], f"{group}/{purpose}", unit_options)
 
     async def run(self) -> None:
         """Alternate, the arm that goes first changing from pair to pair; or one arm after the other."""
