@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from selfopt.endpoints import ManualClock, Script, ScriptedEndpoint, ScriptedMod
 from selfopt.errors import EndpointError
 from selfopt.ledger import MemoryLedger
 from selfopt.measure import Budget, Labels, ValidateOptions, validate_warm_up
-from selfopt.records import Blob, ChatRequest, Endpoint, Evaluation, Residency, Run, Spec, WarmUp, WarmUpResult
+from selfopt.records import Blob, ChatRequest, Endpoint, Evaluation, Residency, Run, Spec, Trial, WarmUp, WarmUpResult
+from selfopt.residency import warm_up
 
 from .kit import SCRIPTED, Bench, FakeEndpoint, make_spec, make_suite
 
@@ -121,3 +123,16 @@ async def test_too_small_a_budget_gives_no_answer(bench: Bench) -> None:
     bench.endpoint = FakeEndpoint()
     options = ValidateOptions(n=2, budget=Budget(max_trials=3))
     assert await validate_warm_up(make_spec(bench.suite), context=bench.context(), options=options) is None
+
+
+async def test_the_real_warm_up_fits_the_seam_and_saves_the_first_call() -> None:
+    """`selfopt.residency.warm_up` as it is: it loads, is recorded with its texts, and is never scored."""
+    bench, context = scripted(load_s=2.0)
+    context = replace(context, warm_up=warm_up)
+    result = await validate_warm_up(spec_of(bench, 60.0), context=context, options=ValidateOptions(n=2))
+    assert result is not None
+    assert all(run.warm_up.status == "complete" and run.warm_up.requests for run in result.warm.runs)
+    assert result.first_call_after_ms < result.first_call_before_ms
+    blobs = {blob.blob_hash for blob in bench.ledger.read(Blob)}
+    assert all(blob_hash in blobs for run in result.warm.runs for blob_hash in run.warm_up.requests)
+    assert len(list(bench.ledger.read(Trial))) == 12
