@@ -1,0 +1,135 @@
+"""What every script here needs: selfopt's interpreter, the specification's settings, and measurements to work on.
+
+The scripts run without an activated environment: where selfopt cannot be imported, the script that was called is started
+again with the project's own interpreter. This file therefore reads under any Python 3.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PYTHON = HERE.parent / ".venv" / "bin" / "python"
+SETTINGS = HERE / "specification.toml"
+LFM = "lfm2.5-thinking:1.2b"
+COLD = "lfm2.5 atomic native_api"
+NEEDED = "selfopt.app"
+
+
+def importable(name: str) -> bool:
+    """Whether a module is there, dependencies of the project included."""
+    return all(importlib.util.find_spec(n) is not None for n in (name, "pydantic", "aiohttp", "click"))
+
+
+def use_project_interpreter() -> None:
+    """Start the called script again with .venv/bin/python where selfopt is missing; exit with one line where there is none."""
+    if importable("selfopt"):
+        return
+    name = Path(sys.argv[0]).name
+    called = Path(sys.argv[0]).resolve()
+    if called.parent == HERE and PYTHON.is_file() and Path(sys.prefix) != PYTHON.parent.parent:
+        sys.stdout.flush()
+        os.execv(str(PYTHON), [str(PYTHON), str(called), *sys.argv[1:]])
+    what = "does not have selfopt" if PYTHON.is_file() else "is missing"
+    sys.exit(
+        f"{name}: selfopt is not installed here and {PYTHON} {what}; run 'make test' or 'make quickstart' in {HERE.parent} first"
+    )
+
+
+use_project_interpreter()
+
+import asyncio  # noqa: E402
+import logging  # noqa: E402
+from collections.abc import Awaitable, Callable, Sequence  # noqa: E402
+from typing import NoReturn, TypeVar  # noqa: E402
+
+from selfopt.app import App, MeasureRequest, enforce_file, make_feedback, measure_model, phase_of  # noqa: E402
+from selfopt.cli.main import run as run_command  # noqa: E402
+from selfopt.errors import GateFailed, SelfoptError  # noqa: E402
+from selfopt.records import Evaluation  # noqa: E402
+
+T = TypeVar("T")
+
+
+def set_environment() -> None:
+    """The home and the settings of this folder, unless the user named others."""
+    os.environ.setdefault("SELFOPT_HOME", str(HERE / ".selfopt"))
+    os.environ.setdefault("SELFOPT_CONFIG", str(SETTINGS))
+
+
+def uses_specification() -> bool:
+    """Whether the scripted endpoint of this folder is in use: what is measured of itself, without being asked, costs nothing."""
+    return Path(os.environ["SELFOPT_CONFIG"]).resolve() == SETTINGS
+
+
+async def make_ready(app: App) -> None:
+    """Measure once what the specification takes for granted: lfm2.5 cold on atomic, lfm2.5 and haiku on extended."""
+    wanted = [(COLD, False), (f"{LFM} extended extended", None), ("haiku extended extended", None)]
+    known = {(e.model, e.phase) for e in app.ledger.read(Evaluation)} if app.has_ledger else set()
+    requests = []
+    for text, warm_up in wanted:
+        model, phase, variant = app.resolve_model(text.split()[0]), phase_of(text.split()[1]), text.split()[2]
+        if (model, phase) not in known:
+            requests.append(MeasureRequest(model, phase, variant, warm_up=warm_up, force_model=True, n_runs=7, sampling=True))
+    if not requests:
+        return
+    todo = ", ".join(f"{r.model} {r.phase}" for r in requests)
+    print(f"bench: nothing is known yet of {todo}: measured once, a few seconds", file=sys.stderr, flush=True)
+    for request in requests:
+        await measure_model(app, request)
+    make_feedback(app)
+    if app.settings.enforcement.enabled:
+        enforce_file(app)
+
+
+def with_app(work: Callable[[App], Awaitable[T]], *, ready: bool = False) -> T:
+    """Open the app, do the work, close it."""
+
+    async def whole() -> T:
+        async with App.open() as app:
+            if ready and uses_specification():
+                await make_ready(app)
+            return await work(app)
+
+    return asyncio.run(whole())
+
+
+async def _nothing(_: App) -> None:
+    return None
+
+
+def command(*words: str, ready: bool = False) -> NoReturn:
+    """Be the selfopt command of these words, with what was typed after the script's name."""
+    set_environment()
+    if ready and not {"--help", "-h"} & set(sys.argv[1:]):
+        guarded(lambda: with_app(_nothing, ready=True))
+    sys.exit(run_command([*words, *sys.argv[1:]]))
+
+
+def guarded(work: Callable[[], T]) -> T:
+    """Do the work; an error that selfopt explains ends the script with one line and the error's exit code."""
+    try:
+        return work()
+    except SelfoptError as error:
+        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def judged(checks: Sequence[tuple[str, bool, str]]) -> int:
+    """Print one PASS or FAIL line for each numbered check (what, whether, observed); 100 when any fails, else 0."""
+    for number, (what, passed, observed) in enumerate(checks, 1):
+        print(f"{'PASS' if passed else 'FAIL'} {number}: {what}: {observed}", flush=True)
+    return 0 if all(passed for _, passed, _ in checks) else GateFailed.exit_code
+
+
+def run_test(checks: Callable[[App], Awaitable[Sequence[tuple[str, bool, str]]]], *, ready: bool) -> NoReturn:
+    """Run one test script: its checks, judged."""
+    set_environment()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("selfopt").setLevel(logging.INFO)
+    sys.exit(judged(guarded(lambda: with_app(checks, ready=ready))))

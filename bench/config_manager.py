@@ -1,0 +1,31 @@
+"""The specification's configuration: one tree out of specification.toml, environment and flags, checked as a whole.
+
+python3 config_manager.py             the settings in force, as JSON (keys are never shown)
+python3 config_manager.py rules       the rules in force (routing_config.json)
+"""
+
+import _bench
+
+# isort: split
+import sys
+
+from selfopt.routing import routing_config_schema
+from selfopt.settings import Settings, load_settings
+
+__all__ = ["Settings", "load_settings", "routing_config_schema"]
+
+
+def main() -> int:
+    """Print the settings in force."""
+    _bench.set_environment()
+    print(_bench.guarded(load_settings).model_dump_json(indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["rules"]:
+        del sys.argv[1]
+        _bench.command("routes", "show")
+    if sys.argv[1:]:
+        sys.exit(f"{__doc__}\nconfig_manager.py: unexpected {sys.argv[1]!r}")
+    sys.exit(main())

@@ -1,0 +1,14 @@
+"""The specification's recommendations: `selfopt feedback`; the last 8 evaluations -> harness_feedback.json.
+
+python3 harness_feedback_loop.py
+"""
+
+import _bench
+
+# isort: split
+from selfopt.feedback import analyze
+
+__all__ = ["analyze"]
+
+if __name__ == "__main__":
+    _bench.command("feedback", ready=True)
