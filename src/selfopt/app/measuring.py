@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -16,8 +15,6 @@ from selfopt.routing import log_routing_decision, validate_model_phase_compatibi
 from .app import App
 
 __all__ = ["MeasureRequest", "Measured", "measure_model", "phase_of", "route"]
-
-log = logging.getLogger("selfopt.measure")
 
 
 def phase_of(text: str) -> Phase:
@@ -112,8 +109,6 @@ async def measure_model(app: App, request: MeasureRequest, progress: Callable[[P
     StoreError (the home cannot be written).
     """
     decision, audit_hash = route(app, request.model, request.phase, force=request.force_model)
-    if decision.outcome == "fallback":
-        log.info("Routed from %s to %s", decision.original_model, decision.model)
     spec = served_spec(app, request, decision)
     app.require_ready([spec.model])
     limits = app.settings.limits

@@ -37,7 +37,9 @@ def command(ctx: click.Context, /, path: Path | None, dry_run: bool, override_ma
     for change in done.changes:
         out.print(f"  {change.describe()}", markup=False)
     if not done.changes:
-        out.print(f"nothing to change; rules version {done.before.version} stays in force")
+        out.print(
+            f"nothing to change; rules version {done.before.version} stays in force: {app.home.routing_config}", markup=False
+        )
     elif dry_run:
         out.print("dry run: nothing was written")
     else:

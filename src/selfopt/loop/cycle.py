@@ -198,9 +198,8 @@ def _decide_target(
         if decision is None:
             decision = context.decide(evaluation, baseline, start.cycle_id)
             context.ledger.append([decision])
-        context.say(
-            LoopEvent("decision", f"{evaluation.model} {evaluation.phase} {evaluation.variant}: {decision.verdict}", decision)
-        )
+        what = f"{evaluation.model} {evaluation.phase} {evaluation.variant} ({plan.changes[spec_id]})"
+        context.say(LoopEvent("decision", f"{what}: {decision.verdict}", decision))
         rows.append(_row(plan, evaluation, decision))
     winner = max((r for r in rows if r.verdict == "promote"), key=lambda r: r.improvement or 0.0, default=None)
     if winner is not None:
@@ -250,7 +249,8 @@ def _promote(context: LoopContext, target: CycleTarget, winner: CandidateResult)
     )
     put_baseline(context.ledger, record)
     gain = f" (+{winner.improvement * 100:.1f} points)" if winner.improvement is not None else ""
-    context.say(LoopEvent("promoted", f"{target.model} {target.phase}: {winner.variant} is the new baseline{gain}", record))
+    what = f"{target.model} {target.phase}: {winner.variant} ({winner.changed})"
+    context.say(LoopEvent("promoted", f"{what} is the new baseline{gain}", record))
 
 
 def _recommend(

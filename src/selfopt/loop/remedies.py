@@ -26,7 +26,8 @@ def check_remedies(context: LoopContext, start: CycleStart, base: Mapping[str, E
         now = base.get(target.baseline_spec_id)
         if rule is None or now is None:
             continue
-        checks += [c for c in (_variant(context, rule, now), _warm_up(context, rule, now), _fallback(context, rule, now)) if c]
+        found = (_variant(context, start, rule, now), _warm_up(context, rule, now), _fallback(context, rule, now))
+        checks += [check for check in found if check]
     for check in checks:
         word = {True: "helped", False: "did not help, withdrawn", None: "not decided"}[check.helped]
         context.say(LoopEvent("remedy", f"{check.model} {check.phase}: {check.claim}: {word} ({check.detail})", check))
@@ -44,13 +45,16 @@ def withdrawn_types(ledger: Ledger, remedies: tuple[RemedyCheck, ...] = ()) -> f
     return frozenset((c.model, c.phase, "warm_up") for c in [*past, *remedies] if c.withdrawn and c.claim == "warm_up")
 
 
-def _variant(context: LoopContext, rule: Rule, now: Evaluation) -> RemedyCheck | None:
+def _variant(context: LoopContext, start: CycleStart, rule: Rule, now: Evaluation) -> RemedyCheck | None:
+    """The promoted spec against what it replaced. One that was promoted in this very cycle is measured in the next."""
     record = current_baseline(context.ledger, rule.model, rule.phase)
     if record is None or record.decision_id is None or record.source != "promotion":
         return None
     decision = next(context.ledger.read(Decision, {"id": record.decision_id}, limit=1), None)
     promoted = spec_by_id(context.ledger, record.spec_id)
     if decision is None or now.variant != promoted.variant.name or decision.estimate is None:
+        return None
+    if decision.cycle_id == start.cycle_id:
         return None
     before = _accuracy_before(context, decision)
     if before is None:
@@ -146,7 +150,7 @@ def _withdraw_variant(context: LoopContext, start: CycleStart, check: RemedyChec
     put_baseline(
         context.ledger,
         Baseline(
-            baseline_id=baseline_id(check.model, check.phase, back, start.cycle_id),
+            baseline_id=baseline_id(check.model, check.phase, back, f"withdrawn in {start.cycle_id}"),
             model=check.model,
             phase=check.phase,
             spec_id=back,

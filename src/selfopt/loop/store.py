@@ -47,6 +47,8 @@ def put_baseline(ledger: Ledger, record: Baseline) -> None:
     known = current_baseline(ledger, record.model, record.phase)
     if known is not None and known.spec_id == record.spec_id and known.decision_id == record.decision_id:
         return
+    if any(True for _ in ledger.read(Baseline, {"id": record.baseline_id}, limit=1)):
+        return
     ledger.append([record])
 
 
