@@ -55,7 +55,7 @@ class Spec(Record):
     warm_up: WarmUp = WarmUp()
 
     def _request_content(self) -> dict[str, Any]:
-        body = self.model_dump(mode="json", exclude={"variant"})
+        body = self.model_dump(mode="json", exclude={"variant"}, exclude_defaults=True)
         body["render"] = self.variant.render_content()
         return body
 
@@ -96,7 +96,7 @@ class Environment(Record):
     @cached_property
     def environment_id(self) -> str:
         """Hash of everything observed."""
-        return content_hash("env", self)
+        return content_hash("env", self.model_dump(mode="json", exclude_defaults=True))
 
     def compatible_with(self, other: Environment, *, ignoring: frozenset[str] = frozenset()) -> bool:
         """Whether both can be observations of one environment: nothing that both tell differs (a server tells less about a

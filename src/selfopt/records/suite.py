@@ -58,7 +58,7 @@ class Suite(Record):
 
     def content_id(self) -> str:
         """Hash of everything that can change a verdict or a request (not the title, not the reasons)."""
-        body = self.model_dump(mode="json", exclude={"title": True, "prompts": {"__all__": {"reason"}}})
+        body = self.model_dump(mode="json", exclude={"title": True, "prompts": {"__all__": {"reason"}}}, exclude_defaults=True)
         return content_hash("suite", body)
 
     def select(self, split: Split) -> tuple[Prompt, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -35,8 +35,6 @@ class Variant(Record):
     tag: a free no-op mark that takes part in the hash (an exact copy under another identity).
     """
 
-    HASH_EXCLUDES: ClassVar[frozenset[str]] = frozenset({"name", "title"})
-
     name: str
     title: str = ""
     tools: Literal["native", "system_prompt"] = "native"
@@ -53,8 +51,9 @@ class Variant(Record):
     tag: str = ""
 
     def render_content(self) -> dict[str, Any]:
-        """Everything that shapes the requests, as JSON."""
-        return self.model_dump(mode="json", exclude={"name", "title", "parsers"})
+        """Everything that shapes the requests, as JSON, fields at their default left out: a field added later (with the default
+        that means "as before") changes no hash. For the same reason a default is never changed."""
+        return self.model_dump(mode="json", exclude={"name", "title", "parsers"}, exclude_defaults=True)
 
     @property
     def render_hash(self) -> str:

@@ -1,0 +1,51 @@
+"""Identities that old evidence hangs on. A change here cuts every existing ledger off: add fields with a default instead."""
+
+from __future__ import annotations
+
+from selfopt.records import Environment, Spec, Variant, WarmUp
+
+
+def spec(**changes: object) -> Spec:
+    """A small spec."""
+    body = {"endpoint": "local", "model": "local/m", "phase": "atomic", "suite": "atomic", "suite_hash": "suite-0"}
+    return Spec.model_validate({**body, "variant": Variant(name="native_api"), **changes})
+
+
+def test_known_identities_stay_what_they_are() -> None:
+    """Golden ids of a spec, a variant and an environment."""
+    known = spec()
+    assert known.spec_id == "spec-f0efd0ea95e572f1dd610415"
+    assert known.request_id == "req-8fa96d468bc376e684456ecf"
+    assert known.variant.variant_hash == "variant-25f4ce97df9129cc4c329a72"
+    assert Environment(endpoint="local", model="local/m", digest="d").environment_id == "env-663a825b109b38f24f300971"
+
+
+def test_names_take_no_part_but_tags_do() -> None:
+    """The same configuration under another name is the same; an exact copy with a tag is another."""
+    assert spec(variant=Variant(name="other", title="t")).spec_id == spec().spec_id
+    assert spec(variant=Variant(name="native_api", tag="copy")).spec_id != spec().spec_id
+
+
+def test_specs_that_differ_only_in_the_parser_share_requests() -> None:
+    """request_id leaves the parser chain out, spec_id does not."""
+    parsed = spec(variant=Variant(name="p", parsers=("native", "json")))
+    assert parsed.request_id == spec().request_id
+    assert parsed.spec_id != spec().spec_id
+
+
+def test_everything_chosen_changes_both_ids() -> None:
+    """Each chosen input but the parser."""
+    base = spec()
+    for change in (
+        {"timeout_s": 1.0},
+        {"retries": 3},
+        {"isolate": True},
+        {"warm_up": WarmUp(enabled=True)},
+        {"split": "search"},
+        {"context_size": 512},
+        {"suite_hash": "suite-1"},
+        {"variant": Variant(name="native_api", instructions="x")},
+    ):
+        other = spec(**change)
+        assert other.spec_id != base.spec_id, change
+        assert other.request_id != base.request_id, change
