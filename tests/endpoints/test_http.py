@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+import time
 from collections.abc import AsyncIterator
 from typing import Protocol
 
@@ -171,6 +173,61 @@ async def test_isolation_takes_a_fresh_connection_each_time(raw: Start) -> None:
         await endpoint.chat(ask("hello", isolate=True))
     assert server.connections == 3
     assert all(b'"cache_prompt": false' in seen and b"Connection: close" in seen for seen in server.seen)
+
+
+class KeepingServer:
+    """Answers each request on a connection that it keeps open, and counts connections."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection."""
+        self.connections += 1
+        streamed = b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while True:
+                request = await reader.readuntil(b'"stream": ') + await reader.readuntil(b"}")
+                writer.write(response(streamed if b'"stream": true' in request else JSON))
+                await writer.drain()
+        writer.close()
+
+
+@pytest.fixture
+async def keeping() -> AsyncIterator[tuple[OpenAICompatibleEndpoint, KeepingServer]]:
+    """An endpoint and its patient server."""
+    served = KeepingServer()
+    server = await asyncio.start_server(served.handle, "127.0.0.1", 0)
+    endpoint = OpenAICompatibleEndpoint(config_for("openai_compatible", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+    yield endpoint, served
+    await endpoint.close()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_whole_replies_share_a_connection_and_streams_do_not(
+    keeping: tuple[OpenAICompatibleEndpoint, KeepingServer],
+) -> None:
+    """llama.cpp closes after a stream unannounced: the next request on that connection would fail."""
+    endpoint, server = keeping
+    for _ in range(3):
+        await endpoint.chat(ask("hello"))
+    assert server.connections == 1
+    await drain(endpoint)
+    assert server.connections == 2
+    await endpoint.chat(ask("hello"))
+    assert server.connections == 2
+
+
+async def test_a_connection_that_idled_is_not_used_again(
+    keeping: tuple[OpenAICompatibleEndpoint, KeepingServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Servers close idle ones after 5 s, which a request at that moment must not meet."""
+    endpoint, server = keeping
+    await endpoint.chat(ask("hello"))
+    monkeypatch.setattr("aiohttp.connector.monotonic", lambda: time.monotonic() + 3.0)
+    await endpoint.chat(ask("hello"))
+    assert server.connections == 2
 
 
 async def test_a_long_reply_within_the_bound_is_read_and_one_byte_more_is_not(raw: Start) -> None:

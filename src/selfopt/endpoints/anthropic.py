@@ -85,7 +85,7 @@ class AnthropicEndpoint:
                 self._name, "output limited by a grammar", request, "use a variant with a JSON schema, or llama.cpp"
             )
         body = request_body(request, streamed=streamed)
-        return Call(self._url, body, request.timeout_s, request.connect_timeout_s, request.isolate)
+        return Call(self._url, body, request.timeout_s, request.connect_timeout_s, request.isolate or streamed)
 
     def _refuse_error(self, data: object, stream: HttpStream) -> None:
         error = error_in(data)

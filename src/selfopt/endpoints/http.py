@@ -22,6 +22,8 @@ from .jsontext import bounded_text, parse_json, printable
 __all__ = ["Call", "HttpClient", "HttpReply", "HttpStream", "bearer", "is_loopback", "normalise_base_url"]
 
 RECORDED_FAULT_BYTES = 64_000
+# llama.cpp and uvicorn close an idle connection after 5 s; whoever reuses it at that moment gets a broken pipe.
+KEEP_ALIVE_S = 2.0
 
 
 def normalise_base_url(text: str, *, default_port: int | None = None) -> str:
@@ -57,7 +59,11 @@ def bearer(config: EndpointConfig) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request. body: sent as JSON; None means GET. Times in seconds."""
+    """One request. body: sent as JSON; None means GET. Times in seconds.
+
+    isolate: on a connection of its own, closed afterwards. Streamed replies want it too: llama.cpp closes the connection
+    after one without saying so, and the next request on it would fail.
+    """
 
     url: str
     body: Mapping[str, Any] | None = None
@@ -163,7 +169,12 @@ class HttpClient:
     def _session(self, isolate: bool) -> aiohttp.ClientSession:
         session = self._sessions.get(isolate)
         if session is None:
-            connector = aiohttp.TCPConnector(limit=self._config.max_connections, force_close=isolate)
+            limit = self._config.max_connections
+            connector = (
+                aiohttp.TCPConnector(limit=limit, force_close=True)
+                if isolate
+                else aiohttp.TCPConnector(limit=limit, keepalive_timeout=KEEP_ALIVE_S)
+            )
             session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), headers=self._headers)
             self._sessions[isolate] = session
         return session

@@ -78,7 +78,7 @@ class OllamaEndpoint:
                 self._name, "output limited by a grammar", request, "use a variant with a JSON schema, or llama.cpp"
             )
         body = request_body(request, streamed=streamed)
-        return Call(f"{self._root}/api/chat", body, request.timeout_s, request.connect_timeout_s, request.isolate)
+        return Call(f"{self._root}/api/chat", body, request.timeout_s, request.connect_timeout_s, request.isolate or streamed)
 
     def _refuse_error(self, data: object, stream: HttpStream) -> None:
         error = error_in(data)

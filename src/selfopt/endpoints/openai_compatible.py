@@ -82,7 +82,9 @@ class OpenAICompatibleEndpoint:
         body = request_body(request, local=self._local, limit_key=self._limit_key)
         if streamed:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
-        return Call(f"{self._root}/chat/completions", body, request.timeout_s, request.connect_timeout_s, request.isolate)
+        return Call(
+            f"{self._root}/chat/completions", body, request.timeout_s, request.connect_timeout_s, request.isolate or streamed
+        )
 
     def _refuse_error(self, data: object, stream: HttpStream) -> None:
         error = error_in(data)
