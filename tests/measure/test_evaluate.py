@@ -106,3 +106,18 @@ async def test_trivial_policies_stand_beside_the_figures(bench: Bench) -> None:
 def test_without_a_complete_pass_there_is_no_evaluation(bench: Bench) -> None:
     """Nothing is a value of its own."""
     assert evaluate(bench.ledger, EvaluationRequest(make_spec(bench.suite), bench.suite, ())) is None
+
+
+async def test_rows_say_how_long_a_load_took_and_which_format_nobody_read(bench: Bench) -> None:
+    """What the trial and the verdict know of a cell is in the row: load_ms and the unread format."""
+    reply = ReplyContent(
+        text='<tool_call>{"name": "get_weather", "arguments": {"city": "City0"}}</tool_call>', finish_reason="stop"
+    )
+    bench.endpoint = FakeEndpoint(lambda request: reply)
+    result = await supervise(make_spec(bench.suite), context=bench.context(), options=SuperviseOptions(n_runs=2))
+    assert result.evaluation is not None
+    trials = {t.trial_id: t for t in bench.ledger.read(Trial)}
+    for row in result.evaluation.rows:
+        assert row.load_ms == tuple(trials[i].load.load_ms for i in row.trial_ids)
+        assert len(row.unread) == 2
+    assert any(name is not None for row in result.evaluation.rows for name in row.unread)

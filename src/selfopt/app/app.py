@@ -16,7 +16,7 @@ from selfopt.home import Home, find_home
 from selfopt.ledger import open_ledger
 from selfopt.measure import MeasureContext, Progress
 from selfopt.measure.progress import ignore_progress
-from selfopt.records import Endpoint, Ledger, Phase, Residency, Spec, Split, Suite, Usage, Variant
+from selfopt.records import Endpoint, Environment, Ledger, Phase, Residency, Spec, Split, Suite, Usage, Variant
 from selfopt.residency.warm_up import warm_up
 from selfopt.routing import Enforcer, RouteOptions
 from selfopt.settings import Settings, load_settings
@@ -96,6 +96,10 @@ class App:
     def has_ledger(self) -> bool:
         """Whether anything was ever measured in this home."""
         return self.home.ledger.exists()
+
+    def environments(self) -> dict[str, Environment]:
+        """Every observed environment by its id; none where nothing was measured."""
+        return {e.environment_id: e for e in self.ledger.read(Environment)} if self.has_ledger else {}
 
     @cached_property
     def variants(self) -> dict[str, Variant]:

@@ -86,7 +86,8 @@ def decide_candidates(app: App, model: str, phase: Phase, candidate: str | None 
         raise UsageError(
             f"no candidate of {model} {phase} was measured besides the baseline; measure one: selfopt supervise {model} {phase} VARIANT"
         )
-    decisions = tuple(decide(e, base, app.settings.policy, now=utc_now()) for e in chosen)
+    seen = app.environments().values()
+    decisions = tuple(decide(e, base, app.settings.policy, environments=seen, now=utc_now()) for e in chosen)
     app.ledger.append(decisions)
     held = None if any(d.verdict == "promote" for d in decisions) else best_hold(decisions)
     return Decided(model, phase, base, decisions, tuple(tuple(explain(d)) for d in decisions), held.sentence() if held else None)

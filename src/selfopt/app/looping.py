@@ -91,6 +91,7 @@ def feedback_options(
         baselines=known,
         allow_remote=app.settings.allow_remote,
         withdrawn=withdrawn,
+        environments=app.environments(),
     )
 
 
@@ -135,7 +136,8 @@ def loop_context(
         return analyze(found, feedback_options(app, known, withdrawn))
 
     def judge(candidate: Evaluation, baseline: Evaluation | None, cycle_id: str) -> Decision:
-        return decide(candidate, baseline, settings.policy, cycle_id=cycle_id, now=utc_now())
+        seen = app.environments().values()
+        return decide(candidate, baseline, settings.policy, environments=seen, cycle_id=cycle_id, now=utc_now())
 
     return LoopContext(
         ledger=app.ledger,

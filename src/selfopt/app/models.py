@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from selfopt.engine import PullProgress
-from selfopt.errors import UsageError
+from selfopt.errors import SelfoptError, UsageError
 
 from .app import App
 
-__all__ = ["list_models", "model_status", "pull_model", "remove_model"]
+__all__ = ["fetch_model", "list_models", "model_status", "pull_model", "remove_model"]
+
+
+class _PullStopped(Exception):
+    """Ends a pull from within its progress callback."""
 
 
 def list_models(app: App) -> list[dict[str, Any]]:
@@ -49,6 +56,25 @@ def pull_model(app: App, name: str, show: Callable[[str], None]) -> tuple[Path, 
         show(pull_line(event))
 
     return app.store.pull(app.catalogue[model], progress), True
+
+
+async def fetch_model(app: App, name: str, show: Callable[[str], None]) -> tuple[Path, bool]:
+    """`pull_model` for a running event loop: other tasks go on, and cancelling stops the pull, which the next one continues."""
+    stopped = threading.Event()
+
+    def watched(text: str) -> None:
+        if stopped.is_set():
+            raise _PullStopped
+        show(text)
+
+    pulling = asyncio.ensure_future(asyncio.to_thread(pull_model, app, name, watched))
+    try:
+        return await asyncio.shield(pulling)
+    except asyncio.CancelledError:
+        stopped.set()
+        with contextlib.suppress(_PullStopped, SelfoptError):
+            await pulling
+        raise
 
 
 def pull_line(event: PullProgress) -> str:

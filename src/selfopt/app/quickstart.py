@@ -22,7 +22,7 @@ from selfopt.records import AuditRecord, Cycle, Evaluation, Phase, RouteDecision
 from .app import App
 from .looping import parse_target, run_loop
 from .measuring import MeasureRequest, measure_model
-from .models import pull_model
+from .models import fetch_model
 from .reporting import write_artefacts
 from .rules import audit_records
 from .warming import validate_model_warm_up
@@ -141,7 +141,7 @@ async def quickstart(
     """Run, or continue, the quickstart. A finished one is started anew: from native_api, with fresh measurements."""
     began = time.monotonic()
     for model in MODELS:
-        pull_model(app, model, show)
+        await fetch_model(app, model, show)
     app.home.ensure()
     state = _load_state(app.home)
     if state.done:

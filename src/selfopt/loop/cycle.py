@@ -29,7 +29,8 @@ from selfopt.records import (
 )
 
 from .context import LoopContext, LoopEvent, Target
-from .enforce import enforce_feedback, save_feedback_records
+from .enforce import enforce_feedback, require_readable_feedback, save_feedback_records
+from .proposer import describe_change
 from .remedies import check_remedies, withdrawn_types
 from .store import (
     baseline_id,
@@ -61,6 +62,7 @@ def effective_baseline(context: LoopContext, target: Target) -> Spec:
 
 async def run_cycle(context: LoopContext, targets: Sequence[Target]) -> Cycle:
     """Run one cycle over the targets, or continue the one that was interrupted. Returns the finished, stored cycle."""
+    require_readable_feedback(context)
     start, specs = _begin(context, targets)
     context.say(
         LoopEvent("cycle", f"cycle {start.number}: {', '.join(specs[t.baseline_spec_id].label for t in start.targets)}", start)
@@ -153,7 +155,7 @@ def _plan(
         for request, target in zip(targets, start.targets, strict=True):
             baseline = specs[target.baseline_spec_id]
             if request.candidates is not None:
-                chosen = [(s, f"variant {s.variant.name}") for s in request.candidates]
+                chosen = [(s, describe_change(baseline, s)) for s in request.candidates]
             else:
                 tried = _already_judged(context, baseline)
                 chosen = list(context.propose(baseline, findings[(target.model, target.phase)], tried, context.max_candidates))

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 
-from selfopt.home import atomic_write_text
+from selfopt.feedback import load_feedback, save_feedback
 from selfopt.records import CycleStart, Feedback, Phase, Recommendation, Spec
 
 from .context import LoopContext, LoopEvent
 from .store import baselines, current_baseline, spec_by_id
 
-__all__ = ["enforce_feedback", "promoted_specs", "save_feedback_records"]
+__all__ = ["enforce_feedback", "promoted_specs", "require_readable_feedback", "save_feedback_records"]
 
 
 def save_feedback_records(context: LoopContext, start: CycleStart, feedback: Feedback) -> None:
-    """Recommendations into the ledger (known ones are passed over) and the whole feedback into harness_feedback.json."""
+    """Recommendations into the ledger (known ones are passed over) and the whole feedback into harness_feedback.json.
+
+    CorruptError or NewerSchemaError for a file that cannot be read; it is not overwritten.
+    """
     known = {r.id for r in context.ledger.read(Recommendation)}
     fresh = [r.model_copy(update={"cycle_id": start.cycle_id}) for r in feedback.recommendations if r.id not in known]
     context.ledger.append(fresh)
-    atomic_write_text(context.home.feedback, feedback.model_dump_json(indent=2) + "\n")
+    save_feedback(context.home.feedback, feedback)
+
+
+def require_readable_feedback(context: LoopContext) -> None:
+    """Refuse a damaged or newer harness_feedback.json before anything is measured: it would not be overwritten later either."""
+    with contextlib.suppress(FileNotFoundError):
+        load_feedback(context.home.feedback)
 
 
 def promoted_specs(context: LoopContext) -> Mapping[tuple[str, Phase], Spec]:

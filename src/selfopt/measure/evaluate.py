@@ -191,6 +191,8 @@ def _rows(passes: Sequence[Pass], prompts: Sequence[Prompt]) -> tuple[OutcomeRow
                 outcomes=tuple(cell.verdict.outcome for cell in cells),
                 trial_ids=tuple(cell.trial.trial_id for cell in cells),
                 loaded=tuple(cell.trial.load.loaded for cell in cells),
+                load_ms=tuple(cell.trial.load.load_ms for cell in cells),
+                unread=tuple(cell.verdict.parsed.unread for cell in cells),
             )
         )
     return tuple(rows)
