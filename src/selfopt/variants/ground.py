@@ -4,38 +4,164 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from selfopt.records import Message, ToolDefinition
+from selfopt.records import Message, ReplyContent, ToolCall, ToolDefinition
 
-__all__ = ["made_up"]
+from .parsers import PARSERS
+from .present import CallFormat, write_calls
+from .read import read_reply
+
+__all__ = ["ground_calls", "ground_reply"]
 
 _TOKEN = re.compile(r"[^\W_]+")
 _STEM = 4
 _TEXT_LIMIT = 200_000
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{1,2}(-[0-9]{1,2}.*)?|[0-9]{1,2}:[0-9]{2}.*|[0-9]{1,2}/[0-9]{1,2}.*")
+_TIME_WORDS = frozenset(
+    [
+        "today",
+        "tonight",
+        "tomorrow",
+        "yesterday",
+        "now",
+        "next",
+        "week",
+        "weekend",
+        "month",
+        "year",
+        "morning",
+        "noon",
+        "midday",
+        "afternoon",
+        "evening",
+        "midnight",
+        "hour",
+        "day",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+        "january",
+        "february",
+        "march",
+        "april",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+    ]
+)
+_NUMBER_WORDS = frozenset(
+    [
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "fifteen",
+        "twenty",
+        "thirty",
+        "forty",
+        "fifty",
+        "sixty",
+        "ninety",
+        "hundred",
+        "thousand",
+        "dozen",
+        "couple",
+        "half",
+        "quarter",
+        "hour",
+        "single",
+        "twice",
+        "double",
+    ]
+)
 
 
-def made_up(arguments: Mapping[str, Any], tool: ToolDefinition, messages: Sequence[Message]) -> list[str]:
-    """Names of required free-text arguments that share no word with the conversation.
+@dataclass(frozen=True, slots=True)
+class _Said:
+    stems: frozenset[str]
+    words: frozenset[str]
+    digits: bool
 
-    Words are compared by their first four characters, case-blind. Enumerations, formatted strings (dates, times), numbers
-    and structures are never called made up: they are often derived and not copied.
-    """
-    properties, required = tool.parameters.get("properties"), tool.parameters.get("required")
-    if not isinstance(properties, Mapping) or not isinstance(required, list):
-        return []
-    said = _stems(" ".join(message.content for message in messages)[-_TEXT_LIMIT:])
-    doubtful = []
-    for key in required:
-        schema, value = properties.get(key), arguments.get(key)
-        if not isinstance(schema, Mapping) or not isinstance(value, str):
-            continue
-        free = schema.get("type") == "string" and "enum" not in schema and "const" not in schema and "format" not in schema
-        words = _stems(value)
-        if free and words and not words & said:
-            doubtful.append(key)
-    return doubtful
+    @classmethod
+    def of(cls, messages: Sequence[Message]) -> _Said:
+        texts = [message.content for message in messages]
+        texts += [str(value) for message in messages for call in message.tool_calls for value in call.arguments.values()]
+        tokens = [token.lower() for token in _TOKEN.findall(" ".join(texts)[-_TEXT_LIMIT:])]
+        digits = any(any(char.isdigit() for char in token) for token in tokens)
+        singular = {token.removesuffix("s") for token in tokens}
+        return cls(frozenset(token[:_STEM] for token in tokens), frozenset(tokens) | singular, digits)
+
+    def backs(self, value: Any) -> bool:
+        """Whether something that was said can stand behind a value. Text needs a word in common (its first four letters);
+        dates and times any number or word of time; numbers any number or number word. Anything else is believed."""
+        if isinstance(value, bool) or isinstance(value, dict):
+            return True
+        if isinstance(value, int | float):
+            return self.digits or bool(self.words & _NUMBER_WORDS)
+        if isinstance(value, list):
+            return not value or any(self.backs(item) for item in value)
+        if not isinstance(value, str):
+            return value is not None
+        if _MOMENT.fullmatch(value.strip()):
+            return self.digits or bool(self.words & _TIME_WORDS)
+        stems = {token[:_STEM].lower() for token in _TOKEN.findall(value)}
+        return bool(stems & self.stems)
 
 
-def _stems(text: str) -> set[str]:
-    return {token[:_STEM].lower() for token in _TOKEN.findall(text)}
+def ground_reply(
+    reply: ReplyContent, messages: Sequence[Message], tools: Sequence[ToolDefinition], call_format: CallFormat
+) -> ReplyContent:
+    """A reply whose calls keep only what the conversation backs; the reply itself where nothing has to go."""
+    calls = read_reply(tuple(PARSERS), reply, tools).tool_calls
+    kept = ground_calls(calls, messages, tools)
+    if kept == list(calls):
+        return reply
+    return ReplyContent(text=write_calls(kept, call_format), thinking=reply.thinking, finish_reason=reply.finish_reason)
+
+
+def ground_calls(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> list[ToolCall]:
+    """Without optional arguments that nothing in the conversation backs, and without calls that need such an argument:
+    what the tool requires was never given, so there is nothing to call it with. A required choice (enum) is believed, since
+    it is derived and not copied. Calls to tools that are not offered stay as they are."""
+    said = _Said.of(messages)
+    schemas = {tool.name: tool.parameters for tool in reversed(tools)}
+    kept = []
+    for call in calls:
+        grounded = _grounded(call, schemas[call.name], said) if call.name in schemas else call
+        if grounded is not None:
+            kept.append(grounded)
+    return kept
+
+
+def _grounded(call: ToolCall, schema: Mapping[str, Any], said: _Said) -> ToolCall | None:
+    properties, required = schema.get("properties"), schema.get("required")
+    if not isinstance(properties, Mapping):
+        return call
+    needed = [key for key in required if isinstance(key, str)] if isinstance(required, list) else []
+    for key in needed:
+        part = properties.get(key)
+        derived = isinstance(part, Mapping) and ("enum" in part or "const" in part)
+        if not derived and (key not in call.arguments or not said.backs(call.arguments[key])):
+            return None
+    arguments = {
+        key: value for key, value in call.arguments.items() if key in needed or key not in properties or said.backs(value)
+    }
+    return call if len(arguments) == len(call.arguments) else call.model_copy(update={"arguments": arguments})

@@ -15,15 +15,16 @@ __all__ = ["VariantOptions", "options_of"]
 class VariantOptions(BaseModel):
     """What `Variant.options` may hold.
 
-    tool_style: how a tool is written in a prompt, as a signature or as compact JSON. layout: `system` puts tools and
+    tool_style: how a tool is written in a prompt, as a call with argument names only (brief), a
+    signature with types and descriptions, or compact JSON. layout: `system` puts tools and
     examples into the system prompt; `turn` repeats the tools in the user turn, and each example is a turn of its own with
-    its own tools. max_calls: how many calls one reply may hold under a constraint. ground: after choose_then_fill, drop
-    a call whose required text arguments share no word with the conversation (a value that nobody gave is made up).
+    its own tools. max_calls: how many calls one reply may hold under a constraint. ground: leave out
+    optional arguments, and calls with required ones, that nothing in the conversation backs (see `ground.ground_calls`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    tool_style: Literal["signature", "json"] = "json"
+    tool_style: Literal["brief", "signature", "json"] = "json"
     layout: Literal["system", "turn"] = "system"
     max_calls: int = Field(default=3, ge=1, le=8)
     ground: bool = False

@@ -13,7 +13,7 @@ from .grammar import NO_CALL, SEPARATOR
 __all__ = ["CallFormat", "ToolStyle", "describe_tools", "explain_format", "tell_conversation", "tell_message", "write_calls"]
 
 CallFormat = Literal["json", "xml", "bracket", "python_call"]
-ToolStyle = Literal["signature", "json"]
+ToolStyle = Literal["brief", "signature", "json"]
 
 _DEPTH_LIMIT = 4
 _TEXT_LIMIT = 600
@@ -21,10 +21,10 @@ _ENUM_LIMIT = 24
 
 
 def describe_tools(tools: Sequence[ToolDefinition], style: ToolStyle) -> str:
-    """One line a tool: a signature with types and descriptions, or compact JSON."""
+    """One line a tool: names of the arguments only (brief), a signature with types and descriptions, or compact JSON."""
     if not tools:
         return "(no tools)"
-    return "\n".join(_signature(tool) if style == "signature" else _as_json(tool) for tool in tools)
+    return "\n".join(_as_json(tool) if style == "json" else _signature(tool, brief=style == "brief") for tool in tools)
 
 
 def _as_json(tool: ToolDefinition) -> str:
@@ -32,14 +32,14 @@ def _as_json(tool: ToolDefinition) -> str:
     return json.dumps(body, ensure_ascii=False, separators=(", ", ": "), default=str)
 
 
-def _signature(tool: ToolDefinition) -> str:
+def _signature(tool: ToolDefinition, *, brief: bool) -> str:
     required = tool.parameters.get("required")
     needed = set(required) if isinstance(required, list) and all(isinstance(key, str) for key in required) else set()
     properties = tool.parameters.get("properties")
     parts = []
     for key, schema in properties.items() if isinstance(properties, Mapping) else ():
         optional = "" if key in needed else "?"
-        parts.append(f"{key}{optional}: {_type(schema, 0)}")
+        parts.append(f"{key}{optional}" if brief else f"{key}{optional}: {_type(schema, 0)}")
     text = f"{tool.name}({', '.join(parts)})"
     return f"{text} - {_line(tool.description)}" if tool.description else text
 

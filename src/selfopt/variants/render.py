@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from selfopt.records import Constraint, Message, ReplyContent, Sampling, ToolCall, ToolDefinition, Variant
 
 from .call_schema import arguments_schema, calls_schema, choice_schema
 from .grammar import SEPARATOR, arguments_grammar, calls_grammar, choice_grammar
-from .ground import made_up
+from .ground import ground_calls, ground_reply
 from .layout import choice_text, fill_question, native_messages, text_messages
 from .options import VariantOptions, options_of
 from .parsers.literals import decode_object
@@ -35,7 +35,7 @@ class RenderedStep:
     tools: tuple[ToolDefinition, ...] = ()
     tool_choice: Literal["auto", "none", "required"] = "auto"
     constraint: Constraint | None = None
-    sampling: Sampling = Sampling()
+    sampling: Sampling = field(default_factory=Sampling)
 
 
 def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> Steps:
@@ -49,15 +49,14 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
     offered = tuple(tools) if native else ()
     if variant.steps == "choose_then_fill":
         return (yield from _choose_then_fill(variant, options, sent, messages, tools))
-    return (
-        yield RenderedStep(
-            step="answer",
-            messages=tuple(sent),
-            tools=offered,
-            constraint=_calls_constraint(variant, options, tools),
-            sampling=variant.sampling,
-        )
+    reply = yield RenderedStep(
+        step="answer",
+        messages=tuple(sent),
+        tools=offered,
+        constraint=_calls_constraint(variant, options, tools),
+        sampling=variant.sampling,
     )
+    return ground_reply(reply, messages, tools, variant.call_format) if options.ground else reply
 
 
 def _calls_constraint(variant: Variant, options: VariantOptions, tools: Sequence[ToolDefinition]) -> Constraint | None:
@@ -91,7 +90,8 @@ def _choose_then_fill(
     if names is None:
         return choice
     talk = [*sent, Message(role="assistant", content=choice_text([ToolCall(name=name) for name in names]))]
-    calls, worst = [], choice
+    calls: list[ToolCall] = []
+    worst = choice
     for index, name in enumerate(names):
         talk.append(Message(role="user", content=fill_question(names, index)))
         filled = yield RenderedStep(
@@ -105,10 +105,9 @@ def _choose_then_fill(
         talk.append(Message(role="assistant", content=filled.text.strip()))
         if filled.finish_reason == "length":
             worst = filled
-        arguments = decode_object(filled.text)
-        call = ToolCall(name=name, arguments=arguments or {})
-        if not (options.ground and made_up(call.arguments, by_name[name], messages)):
-            calls.append(call)
+        calls.append(ToolCall(name=name, arguments=decode_object(filled.text) or {}))
+    if options.ground:
+        calls = ground_calls(calls, messages, tools)
     return ReplyContent(text=write_calls(_distinct(calls), variant.call_format), finish_reason=worst.finish_reason)
 
 
