@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from selfopt.errors import EngineError, ModelStoreError, UnknownModelError
 from selfopt.records import ModelStatus
 
 from .catalogue import ModelEntry
+from .cores import free_cores
 from .gguf import GgufFacts, read_gguf
 from .process import ChildConfig, ChildProcess, default_command
 from .store import ModelStore, slug
@@ -29,15 +29,10 @@ ENGINE_NAME = "llama.cpp (xllamacpp)"
 _PROBE_TIMEOUT = aiohttp.ClientTimeout(total=5)
 
 
-def _usable_cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
-
-
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
     """context_size: tokens per slot; slots: requests served at once (a second one gives nothing on two cores);
-    threads: None for all usable cores; sleep_idle_s: seconds without a request after which the weights are dropped, -1
+    threads: None for the cores that are free when the model is started; sleep_idle_s: seconds without a request after which the weights are dropped, -1
     never; prompt_cache_mib: memory for prompts that left their slot, 0 none; log_dir: None for `logs` in the store's
     folder; command: how the child is started."""
 
@@ -181,7 +176,7 @@ class EmbeddedEngine:
                 await seat.child.end()
                 seat.child = None
             child = await ChildProcess.start(
-                self._config(model, path),
+                self._config(model, path, self._options.threads or await free_cores()),
                 command=self._options.command,
                 log_path=self._log_path(model),
                 timeout_s=self._options.start_timeout_s,
@@ -204,14 +199,14 @@ class EmbeddedEngine:
             raise ModelStoreError(f"{model} is pulled as another file than the catalogue names; run: selfopt models pull {model}")
         return self._store.file_of(model)
 
-    def _config(self, model: str, path: Path) -> ChildConfig:
+    def _config(self, model: str, path: Path, threads: int) -> ChildConfig:
         options = self._options
         return ChildConfig(
             model_path=str(path),
             alias=model,
             context_size=options.context_size,
             slots=options.slots,
-            threads=options.threads or _usable_cores(),
+            threads=threads,
             sleep_idle_s=options.sleep_idle_s,
             prompt_cache_mib=options.prompt_cache_mib,
         )
