@@ -109,6 +109,16 @@ def command(*words: str, ready: bool = False) -> NoReturn:
     sys.exit(run_command([*words, *sys.argv[1:]]))
 
 
+def without_arguments(description: str | None) -> None:
+    """For scripts that take none: --help prints the description, anything else is a usage error."""
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        print((description or "").strip())
+        sys.exit(0)
+    if sys.argv[1:]:
+        print(f"{Path(sys.argv[0]).name}: unexpected {sys.argv[1]!r}; see --help", file=sys.stderr)
+        sys.exit(2)
+
+
 def guarded(work: Callable[[], T]) -> T:
     """Do the work; an error that selfopt explains ends the script with one line and the error's exit code."""
     try:
@@ -129,6 +139,7 @@ def judged(checks: Sequence[tuple[str, bool, str]]) -> int:
 
 def run_test(checks: Callable[[App], Awaitable[Sequence[tuple[str, bool, str]]]], *, ready: bool) -> NoReturn:
     """Run one test script: its checks, judged."""
+    without_arguments(sys.modules["__main__"].__doc__)
     set_environment()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("selfopt").setLevel(logging.INFO)

@@ -26,6 +26,5 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["rules"]:
         del sys.argv[1]
         _bench.command("routes", "show")
-    if sys.argv[1:]:
-        sys.exit(f"{__doc__}\nconfig_manager.py: unexpected {sys.argv[1]!r}")
+    _bench.without_arguments(__doc__)
     sys.exit(main())

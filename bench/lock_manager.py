@@ -25,4 +25,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    _bench.without_arguments(__doc__)
     sys.exit(main())
