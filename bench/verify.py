@@ -37,7 +37,7 @@ SCRIPTS = [
     "routing_log",
 ]
 DOCUMENTS: Mapping[str, Sequence[str]] = {
-    "ARCHITECTURE_V2_SELF_OPTIMIZING.md": ("measure", "diagnose", "recommend", "decide", "enforce"),
+    "ARCHITECTURE_V2_SELF_OPTIMIZING.md": ("measure", "diagnose", "recommend", "decide", "enforce", "deployed improvements"),
     "WARM_UP_INTEGRATION.md": ("What is 2+2?", "10 s", "--enable-warmup", "WARM_UP_VALIDATION_RESULTS.json"),
     "EXTENDED_SUITE_DISABLEMENT.md": ("extended_phase_min_accuracy", "--force-model", "Routed from"),
     "ROUTING_DECISIONS.md": ("validate_model_phase_compatibility", "routing_decisions.jsonl"),
@@ -148,7 +148,7 @@ def documentation(home: Path) -> list[Check]:
     for name, words in DOCUMENTS.items():
         path = DOCS / name
         text = path.read_text("utf-8") if path.is_file() else ""
-        missing = [w for w in words if w not in text]
+        missing = [w for w in words if w.casefold() not in text.casefold()]
         seen = f"{len(text.splitlines())} lines" if text else "missing"
         found.append((f"docs/{name}", bool(text) and not missing, seen + (f"; without {missing}" if missing else "")))
     learnings = home / "reports" / "META_LEARNINGS.md"
