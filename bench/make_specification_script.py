@@ -83,7 +83,7 @@ def script() -> dict[str, Any]:
     """The content of specification.yaml."""
     atomic, extended = load_suite("atomic"), load_suite("extended")
     two_and_two = {"match": {"contains": "2+2"}, "text": "4"}
-    common = {"latency_ms": 2, "quantization": "none"}
+    common = {"quantization": "none"}
     return {
         "models": {
             _bench.LFM: {
