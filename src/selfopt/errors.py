@@ -12,6 +12,7 @@
     │   ├── NewerSchemaError     written by a newer selfopt; never overwritten
     │   ├── LockedError          another process holds the lock (its owner is named)
     │   └── AuditError           the audit trail could not be written or does not verify
+    ├── BudgetError              a cap (trials, minutes, cost) ended the work; the same command continues it
     ├── RefusedError             the rules in force refuse this request and no fallback may serve it
     ├── ModelStoreError          a model file could not be fetched or does not have its checksum
     ├── EngineError              the embedded engine did not start or died
@@ -26,6 +27,7 @@ from typing import Literal
 
 __all__ = [
     "AuditError",
+    "BudgetError",
     "CorruptError",
     "EndpointError",
     "EndpointFault",
@@ -97,6 +99,10 @@ class LockedError(StoreError):
 
 class AuditError(StoreError):
     """The audit trail could not be written, or does not verify."""
+
+
+class BudgetError(SelfoptError):
+    """A cap ended the work before it was through. What was measured is kept; the same command continues it."""
 
 
 class RefusedError(SelfoptError):

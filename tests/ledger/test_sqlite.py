@@ -11,7 +11,7 @@ import subprocess
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -200,6 +200,15 @@ def test_a_damaged_blob_is_named(tmp_path: Path, codec: int, data: bytes) -> Non
 # Old files
 
 
+def holds(whole: Any, part: Any) -> bool:
+    """Whether every value of the part is in the whole; fields that came later may be there too."""
+    if isinstance(whole, dict) and isinstance(part, dict):
+        return all(key in whole and holds(whole[key], value) for key, value in part.items())
+    if isinstance(whole, list) and isinstance(part, list):
+        return len(whole) == len(part) and all(map(holds, whole, part))
+    return bool(whole == part)
+
+
 def test_a_file_of_the_first_version_is_read_whole(tmp_path: Path) -> None:
     """The golden file holds one record of every kind of its day; each is read with every value it was written with."""
     path = tmp_path / "ledger.sqlite3"
@@ -210,7 +219,7 @@ def test_a_file_of_the_first_version_is_read_whole(tmp_path: Path) -> None:
     for kind, (record_id, body) in expected.items():
         [record] = ledger.read(record_types()[kind], {"id": record_id})
         assert record == decode(type(record), json.dumps(body), where="golden")
-        assert body.items() <= record.model_dump(mode="json").items()
+        assert holds(record.model_dump(mode="json"), body)
         ledger.append([record])
         for field in record.index_fields:
             if (value := getattr(record, field)) is not None:

@@ -9,7 +9,8 @@ from typing import cast, get_args
 from selfopt.errors import UsageError
 from selfopt.feedback import save_feedback
 from selfopt.ledger import resolve
-from selfopt.loop import current_baseline, evaluations, newest_evaluation
+from selfopt.loop import baselines, current_baseline, evaluations, newest_evaluation, spec_by_id
+from selfopt.loop.proposer import describe_change
 from selfopt.measure import EvaluationRequest, Rescored, ShownTrial, evaluate, rescore, show_trial
 from selfopt.policy import best_hold, decide, explain
 from selfopt.records import (
@@ -27,9 +28,18 @@ from selfopt.records import (
 )
 
 from .app import App
-from .looping import current_feedback
+from .loop_parts import current_feedback
 
-__all__ = ["Decided", "Rescoring", "decide_candidates", "make_feedback", "rescore_runs", "shown_trial"]
+__all__ = [
+    "Decided",
+    "Rescoring",
+    "decide_candidates",
+    "make_feedback",
+    "require_ledger",
+    "rescore_runs",
+    "shown_trial",
+    "standing_evaluations",
+]
 
 
 def require_ledger(app: App) -> None:
@@ -55,13 +65,15 @@ def make_feedback(app: App, *, write: bool = True) -> Feedback:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """Decisions of one model and phase with their reasons in plain words, and the best one that was held, if none promotes."""
+    """Decisions of one model and phase with their reasons in plain words and what each candidate changes, and the best one
+    that was held, if none promotes."""
 
     model: str
     phase: Phase
     baseline: Evaluation | None
     decisions: tuple[Decision, ...]
     reasons: tuple[tuple[str, ...], ...]
+    changes: tuple[str, ...]
     best_held: str | None
 
 
@@ -90,7 +102,24 @@ def decide_candidates(app: App, model: str, phase: Phase, candidate: str | None 
     decisions = tuple(decide(e, base, app.settings.policy, environments=seen, now=utc_now()) for e in chosen)
     app.ledger.append(decisions)
     held = None if any(d.verdict == "promote" for d in decisions) else best_hold(decisions)
-    return Decided(model, phase, base, decisions, tuple(tuple(explain(d)) for d in decisions), held.sentence() if held else None)
+    return Decided(
+        model,
+        phase,
+        base,
+        decisions,
+        reasons=tuple(tuple(explain(d)) for d in decisions),
+        changes=tuple(_change(app, base, e) for e in chosen),
+        best_held=held.sentence() if held else None,
+    )
+
+
+def _change(app: App, base: Evaluation | None, candidate: Evaluation) -> str:
+    """In what a candidate differs from the baseline, in words."""
+    if base is None:
+        return "compared with nothing"
+    if base.spec_id == candidate.spec_id:
+        return "the same spec as the baseline"
+    return describe_change(spec_by_id(app.ledger, base.spec_id), spec_by_id(app.ledger, candidate.spec_id))
 
 
 def _baseline(app: App, model: str, phase: Phase, newest: dict[str, Evaluation], named: str | None) -> Evaluation | None:
@@ -112,10 +141,12 @@ def _named(newest: dict[str, Evaluation], name: str, role: str) -> Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Rescoring:
-    """What judging stored replies again gave: counts and the new evaluation (None: not the trials of a whole run)."""
+    """What judging stored replies again gave: counts, by which parsers, and the new evaluation (None: not the trials of a
+    whole run)."""
 
     rescored: Rescored
     evaluation: Evaluation | None
+    parsers: tuple[ParserName, ...]
 
 
 def rescore_runs(app: App, run_prefixes: Sequence[str], variant: str | None, parsers: Sequence[str]) -> Rescoring:
@@ -135,13 +166,19 @@ def rescore_runs(app: App, run_prefixes: Sequence[str], variant: str | None, par
     result = rescore(app.ledger, [run.run_id for run in runs], suite, chain)
     measured = tuple(run.run_id for run in runs if run.purpose == "measure")
     if not measured:
-        return Rescoring(result, None)
+        return Rescoring(result, None, chain)
     if not any(True for _ in app.ledger.read(Spec, {"id": other.spec_id}, limit=1)):
         app.ledger.append([other])
     evaluation = evaluate(app.ledger, EvaluationRequest(other, suite, measured))
     if evaluation is not None:
         app.ledger.append([evaluation])
-    return Rescoring(result, evaluation)
+    return Rescoring(result, evaluation, chain)
+
+
+def standing_evaluations(app: App) -> list[Evaluation]:
+    """The newest evaluation of every baseline, by model and phase."""
+    found = [newest_evaluation(app.ledger, spec_id) for _, spec_id in sorted(baselines(app.ledger).items())]
+    return [evaluation for evaluation in found if evaluation is not None]
 
 
 def shown_trial(app: App, prefix: str) -> ShownTrial:

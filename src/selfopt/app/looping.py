@@ -1,36 +1,35 @@
-"""`loop`: what a cycle is handed, put together from settings and parts."""
+"""`loop`: whole cycles, and what the next one would do."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from selfopt.errors import UsageError
-from selfopt.feedback import FeedbackOptions, ReferenceSuite, analyze
+from selfopt.errors import UnknownModelError, UsageError
 from selfopt.home import ProcessLock
 from selfopt.loop import (
     LoopContext,
-    LoopEvent,
     Target,
     baselines,
-    current_baseline,
     effective_baseline,
-    evaluations,
-    run_cycle,
+    plan_of,
+    run_cycles,
+    served_specs,
     spec_by_id,
-    withdrawn_types,
+    unfinished_cycle,
 )
-from selfopt.loop.proposer import CatalogueProposer, describe_change, load_candidates
-from selfopt.measure import Budget, BudgetMeter, Labels, MeasureOptions, Progress, measure_specs
+from selfopt.loop.begin import why_not_continued
+from selfopt.loop.cycle import candidates_for
+from selfopt.loop.proposer import describe_change, load_candidates
+from selfopt.measure import Progress
 from selfopt.measure.progress import ignore_progress
-from selfopt.policy import decide
-from selfopt.records import Cycle, Decision, Evaluation, Feedback, Finding, Phase, Rule, Spec, Split, utc_now
+from selfopt.records import Cycle, Feedback, Finding, Phase, RoutingConfig, Rule, Spec, content_hash, sha256_hex
 from selfopt.routing import RuleOptions, diff, generate_routing_rules
 
 from .app import App
+from .loop_parts import Say, current_feedback, feedback_options, ignore_event, ledger_or_none, loop_context
 from .measuring import phase_of
-from .reporting import write_artefacts
 
 __all__ = [
     "CyclePreview",
@@ -40,16 +39,10 @@ __all__ = [
     "loop_context",
     "parse_target",
     "preview",
-    "promoted_specs",
     "rules_from",
     "run_loop",
+    "serving_specs",
 ]
-
-Say = Callable[[LoopEvent], None]
-
-
-def ignore_event(event: LoopEvent) -> None:
-    """The listener of those who do not want to know."""
 
 
 def parse_target(app: App, text: str) -> Target:
@@ -64,119 +57,43 @@ def parse_target(app: App, text: str) -> Target:
 
 
 def default_targets(app: App) -> list[Target]:
-    """Every model and phase that the ledger has a baseline for; without one, the settings' default."""
+    """Every model and phase that the ledger has a baseline for; without one, the settings' default.
+
+    UnknownModelError when the settings no longer have the endpoint of one of them.
+    """
     known = baselines(app.ledger) if app.has_ledger else {}
-    if known:
-        return [Target(model, phase) for model, phase in sorted(known)]
-    return [parse_target(app, app.settings.loop.baseline)]
+    if not known:
+        return [parse_target(app, app.settings.loop.baseline)]
+    for model, phase in sorted(known):
+        try:
+            app.resolve_model(model)
+        except UnknownModelError as error:
+            raise UnknownModelError(
+                f'the ledger has a baseline for {model} {phase}, but: {error}; name what to work on with --baseline "MODEL PHASE VARIANT"'
+            ) from None
+    return [Target(model, phase) for model, phase in sorted(known)]
 
 
-def feedback_options(
-    app: App, known: Mapping[tuple[str, Phase], str], withdrawn: frozenset[tuple[str, str, str]] = frozenset()
-) -> FeedbackOptions:
-    """How evaluations are judged, from the settings."""
-    references: dict[Phase, ReferenceSuite] = {}
-    phases: tuple[Phase, ...] = ("atomic", "extended")
-    for phase in phases:
-        suite = app.suite(app.settings.suite_of(phase))
-        split: Split = "all" if suite.scope == "whole" else "search"
-        references[phase] = ReferenceSuite(suite.name, suite.content_id(), len(suite.select(split)))
-    fallbacks: dict[Phase, Sequence[str]] = {phase: _fallbacks(app, phase, known) for phase in phases}
-    return FeedbackOptions(
-        now=utc_now(),
-        is_local=app.settings.is_local,
-        references=references,
-        thresholds=app.settings.policy,
-        fallbacks=fallbacks,
-        baselines=known,
-        allow_remote=app.settings.allow_remote,
-        withdrawn=withdrawn,
-        environments=app.environments(),
-    )
+def serving_specs(app: App, feedback: Feedback, current: RoutingConfig) -> Mapping[tuple[str, Phase], Spec]:
+    """The spec with which each model and phase is to be served; see `selfopt.loop.served_specs`."""
+    return served_specs(ledger_or_none(app), feedback.recommendations, current)
 
 
-def _fallbacks(app: App, phase: Phase, known: Mapping[tuple[str, Phase], str]) -> tuple[str, ...]:
-    """The settings' candidates in their order; none named: every measured model, which the recommender then judges."""
-    named = app.settings.fallbacks.atomic if phase == "atomic" else app.settings.fallbacks.extended
-    if named:
-        return tuple(app.resolve_model(name) for name in named)
-    return tuple(sorted({model for model, p in known if p == phase}))
-
-
-def loop_context(
-    app: App,
-    say: Say = ignore_event,
-    progress: Callable[[Progress], None] = ignore_progress,
-    max_candidates: int | None = None,
-    meter: BudgetMeter | None = None,
-) -> LoopContext:
-    """Everything one cycle needs."""
-    settings = app.settings
-    proposer = CatalogueProposer(app.variants, warm_up=settings.warm_up.enabled)
-    measure_context = app.measure_context(progress)
-    meter = meter or BudgetMeter(_budget(app), measure_context.clock)
-
-    async def measure(specs: Sequence[Spec], cycle_id: str, label: str) -> Mapping[str, Evaluation]:
-        options = MeasureOptions(
-            n_runs=settings.loop.n_runs,
-            sampling=True,
-            sample_size=settings.loop.determinism_sample,
-            labels=Labels(cycle_id=cycle_id),
-            meter=meter,
-        )
-        return await measure_specs(specs, context=measure_context, options=options)
-
-    def propose(baseline: Spec, findings: Sequence[Finding], tried: set[str], limit: int) -> Sequence[tuple[Spec, str]]:
-        chosen = proposer.propose(baseline, findings, limit, exclude=frozenset(tried))
-        return [(spec, describe_change(baseline, spec)) for spec in chosen]
-
-    def diagnose(
-        found: Sequence[Evaluation], known: Mapping[tuple[str, Phase], str], withdrawn: frozenset[tuple[str, str, str]]
-    ) -> Feedback:
-        return analyze(found, feedback_options(app, known, withdrawn))
-
-    def judge(candidate: Evaluation, baseline: Evaluation | None, cycle_id: str) -> Decision:
-        seen = app.environments().values()
-        return decide(candidate, baseline, settings.policy, environments=seen, cycle_id=cycle_id, now=utc_now())
-
-    return LoopContext(
-        ledger=app.ledger,
-        home=app.home,
-        enforcer=app.enforcer,
-        measure=measure,
-        default_baseline=lambda model, phase: app.spec(model, phase, "native_api"),
-        propose=propose,
-        diagnose=diagnose,
-        decide=judge,
-        rule_options=RuleOptions(warm_up=settings.warm_up.enabled),
-        with_warm_up=lambda spec: spec.model_copy(update={"warm_up": settings.warm_up_policy(True)}),
-        unload=lambda spec: app.residency(spec.endpoint).unload(app.server_model(spec.model)),
-        now=utc_now,
-        say=say,
-        write_artefacts=lambda: _written(app),
-        on_step=app.on_step,
-        enforce=settings.enforcement.enabled,
-        max_candidates=settings.loop.max_candidates if max_candidates is None else max_candidates,
-    )
-
-
-def _written(app: App) -> None:
-    write_artefacts(app)
-
-
-def rules_from(app: App, feedback: Feedback, promoted: Mapping[tuple[str, Phase], Spec]) -> tuple[Rule, ...]:
-    """The rules that recommendations and promoted specs ask for, merged into those in force."""
+def rules_from(app: App, feedback: Feedback, current: RoutingConfig) -> tuple[Rule, ...]:
+    """The rules that recommendations and baselines ask for, merged into the given ones."""
     return generate_routing_rules(
         feedback.recommendations,
-        app.enforcer.load(),
-        promoted=promoted,
+        current,
+        promoted=serving_specs(app, feedback, current),
         options=RuleOptions(warm_up=app.settings.warm_up.enabled),
     )
 
 
-def _budget(app: App) -> Budget:
-    limits = app.settings.limits
-    return Budget(max_trials=limits.max_trials, max_minutes=limits.max_minutes, max_cost=limits.max_cost)
+def _checked(targets: Sequence[Target]) -> list[Target]:
+    double = next((t for i, t in enumerate(targets) if t.key in [other.key for other in targets[:i]]), None)
+    if double is not None:
+        raise UsageError(f"--baseline names {double.model} {double.phase} twice: one baseline for each model and phase")
+    return list(targets)
 
 
 async def run_loop(
@@ -187,101 +104,115 @@ async def run_loop(
     say: Say = ignore_event,
     progress: Callable[[Progress], None] = ignore_progress,
     max_candidates: int | None = None,
+    *,
+    key: str | None = None,
 ) -> list[Cycle]:
     """Run whole cycles, the first from the targets as given, later ones from the baselines that came of them.
 
-    Continues a cycle that was interrupted when it had the same targets. One at a time per home (LockedError).
+    Asked for the same again after an interruption, it goes on where it stopped and returns all cycles of the loop. key: a name
+    for this very loop; asked for again under it, also one that has ended is not repeated. One at a time per home (LockedError).
+    BudgetError when a cap ends it on the way.
     """
     if cycles < 1:
         raise UsageError(f"--cycles got {cycles}: at least 1")
-    chosen = list(targets) or default_targets(app)
+    chosen = _checked(targets) or default_targets(app)
     app.require_ready({t.model for t in chosen})
+    asked = [(t.model, t.phase, t.baseline.spec_id if t.baseline else None) for t in chosen]
+    what = key or [asked, cycles, sha256_hex(_text(candidates)) if candidates else None, max_candidates]
     app.home.ensure()
-    finished: list[Cycle] = []
     with ProcessLock(app.home.lock)("loop"):
         context = loop_context(app, say, progress, max_candidates)
-        for number in range(cycles):
-            if number:
-                chosen = [Target(t.model, t.phase) for t in chosen]
-            if candidates is not None:
-                chosen = [_with_candidates(app, context, t, candidates) for t in chosen]
-            finished.append(await run_cycle(context, chosen))
-    return finished
+        if candidates is not None:
+            chosen = [_with_candidates(app, context, t, candidates) for t in chosen]
+        return await run_cycles(context, chosen, cycles, content_hash("loop", what), once=key is not None)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8", "replace")
+    except OSError as error:
+        raise UsageError(f"--candidates {path}: {error.strerror}; give a readable YAML or JSON file") from None
 
 
 def _with_candidates(app: App, context: LoopContext, target: Target, path: Path) -> Target:
-    baseline = effective_baseline(context, target)
-    return Target(target.model, target.phase, target.baseline, tuple(load_candidates(path, baseline, app.variants)))
+    """The target with a file's candidates, of which those that the baseline has already are passed over. What is wrong with
+    the file is found now, not after the baseline was measured."""
+
+    def chosen(baseline: Spec) -> Sequence[Spec]:
+        return load_candidates(path, baseline, app.variants, pass_over=True)
+
+    chosen(effective_baseline(context, target))
+    return replace(target, candidates=chosen)
 
 
 @dataclass(frozen=True, slots=True)
 class CyclePreview:
     """What a cycle would do: per target the baseline, the candidates (spec, what changes), trials when deterministic and
-    when not; the change of rules that the present evidence asks for. Nothing is written."""
+    when not; the change of rules that the present evidence asks for. continues: the number of the interrupted cycle that
+    would be continued, abandons: of the one that would be given up. Nothing is written."""
 
     targets: tuple[tuple[Target, Spec, tuple[tuple[Spec, str], ...]], ...]
     trials_deterministic: int
     trials_stochastic: int
     rule_changes: tuple[str, ...]
+    continues: int | None = None
+    abandons: int | None = None
 
 
 def preview(
     app: App, targets: Sequence[Target], candidates: Path | None = None, max_candidates: int | None = None
 ) -> CyclePreview:
-    """The plan of the next cycle, from what the ledger holds now."""
-    limit = app.settings.loop.max_candidates if max_candidates is None else max_candidates
-    proposer = CatalogueProposer(app.variants, warm_up=app.settings.warm_up.enabled)
-    planned, rules = [], []
-    chosen = list(targets) or default_targets(app)
+    """The plan of the next cycle, from what the ledger holds now. Trials are those of the whole cycle."""
+    context = loop_context(app, max_candidates=max_candidates, read_only=True)
+    chosen = _checked(targets) or default_targets(app)
+    if candidates is not None:
+        chosen = [_with_candidates(app, context, t, candidates) for t in chosen]
+    interrupted = unfinished_cycle(context.ledger)
+    fits = interrupted is not None and why_not_continued(context, interrupted, chosen) is None
+    planned = []
     low = high = 0
     for target in chosen:
-        baseline, findings, tried = _preview_baseline(app, target)
-        specs = (
-            load_candidates(candidates, baseline, app.variants)
-            if candidates
-            else proposer.propose(baseline, findings, limit, exclude=tried)
-        )
-        pairs = tuple((s, describe_change(baseline, s)) for s in specs)
-        planned.append((target, baseline, pairs))
+        baseline, pairs = _planned(context, target) if fits else _proposed(context, target)
+        planned.append((target, baseline, tuple(pairs)))
         prompts = len(app.suite_for(baseline).select(baseline.split))
-        requests = len({baseline.request_id, *(s.request_id for s in specs)})
+        requests = len({baseline.request_id, *(s.request_id for s, _ in pairs)})
         low += requests * (prompts + min(app.settings.loop.determinism_sample, prompts))
         high += requests * prompts * app.settings.loop.n_runs
-    if app.has_ledger:
-        known = baselines(app.ledger)
-        feedback = analyze(evaluations(app.ledger), feedback_options(app, known))
-        current = app.enforcer.load()
-        rules = [change.describe() for change in diff(current, rules_from(app, feedback, promoted_specs(app, known)))]
-    return CyclePreview(tuple(planned), low, high, tuple(rules))
+    number = interrupted.number if interrupted is not None else None
+    return CyclePreview(
+        tuple(planned),
+        low,
+        high,
+        _rule_changes(app) if app.has_ledger else (),
+        continues=number if fits else None,
+        abandons=None if fits else number,
+    )
 
 
-def _preview_baseline(app: App, target: Target) -> tuple[Spec, Sequence[Finding], frozenset[str]]:
-    if target.baseline is not None:
-        baseline = target.baseline
-    else:
-        record = current_baseline(app.ledger, target.model, target.phase) if app.has_ledger else None
-        baseline = spec_by_id(app.ledger, record.spec_id) if record else app.spec(target.model, target.phase, "native_api")
-    if not app.has_ledger:
-        return baseline, (), frozenset()
-    findings = [
-        f for f in app.ledger.read(Finding, {"model": target.model, "phase": target.phase}) if f.spec_id == baseline.spec_id
-    ]
-    tried = {
-        d.candidate_spec_id for d in app.ledger.read(Decision, {"baseline_spec_id": baseline.spec_id}) if d.verdict != "promote"
-    }
-    return baseline, findings, frozenset(tried)
+def _rule_changes(app: App) -> tuple[str, ...]:
+    current = app.enforcer.load(repair_pending=False)
+    if not app.settings.enforcement.enabled:
+        return ()
+    return tuple(change.describe() for change in diff(current, rules_from(app, current_feedback(app), current)))
 
 
-def promoted_specs(app: App, known: Mapping[tuple[str, Phase], str]) -> dict[tuple[str, Phase], Spec]:
-    """The baseline specs that a decision promoted."""
-    found: dict[tuple[str, Phase], Spec] = {}
-    for key, spec_id in known.items():
-        record = current_baseline(app.ledger, *key)
-        if record is not None and record.source == "promotion":
-            found[key] = spec_by_id(app.ledger, spec_id)
-    return found
+def _planned(context: LoopContext, target: Target) -> tuple[Spec, list[tuple[Spec, str]]]:
+    """What the interrupted cycle works on."""
+    interrupted = unfinished_cycle(context.ledger)
+    plan = plan_of(context.ledger, interrupted) if interrupted is not None else None
+    known = plan or interrupted
+    mine = next((t for t in known.targets if (t.model, t.phase) == target.key), None) if known is not None else None
+    if mine is None:
+        return _proposed(context, target)
+    baseline = spec_by_id(context.ledger, mine.baseline_spec_id)
+    if plan is None:
+        return _proposed(context, replace(target, baseline=baseline))
+    specs = [spec_by_id(context.ledger, i) for i in mine.candidate_spec_ids]
+    return baseline, [(s, describe_change(baseline, s)) for s in specs]
 
 
-def current_feedback(app: App) -> Feedback:
-    """Findings and recommendations from everything measured so far; writes nothing."""
-    return analyze(evaluations(app.ledger), feedback_options(app, baselines(app.ledger), withdrawn_types(app.ledger)))
+def _proposed(context: LoopContext, target: Target) -> tuple[Spec, list[tuple[Spec, str]]]:
+    """What would be tried with the findings that there are."""
+    baseline = effective_baseline(context, target)
+    findings = context.ledger.read(Finding, {"model": target.model, "phase": target.phase})
+    return baseline, candidates_for(context, target, baseline, [f for f in findings if f.spec_id == baseline.spec_id])

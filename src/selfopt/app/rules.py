@@ -10,7 +10,6 @@ from typing import Any
 from selfopt.errors import UsageError
 from selfopt.feedback import load_feedback
 from selfopt.home import ChainReport
-from selfopt.loop import baselines
 from selfopt.records import (
     AuditRecord,
     Decision,
@@ -29,7 +28,7 @@ from selfopt.records import (
 from selfopt.routing import RuleChange, RuleOptions, diff, generate_routing_rules
 
 from .app import App
-from .looping import promoted_specs
+from .looping import serving_specs
 
 __all__ = ["Enforced", "Traced", "audit_records", "enforce_file", "import_routes", "set_route", "trace_rule", "verify_audit"]
 
@@ -49,9 +48,9 @@ def enforce_file(app: App, path: Path | None = None, *, dry_run: bool = False, o
     if not app.settings.enforcement.enabled and not dry_run:
         raise UsageError("enforcement is switched off; set enforcement.enabled = true or use --dry-run")
     feedback: Feedback = load_feedback(path or app.home.feedback)
-    promoted = promoted_specs(app, baselines(app.ledger)) if app.has_ledger else {}
     options = RuleOptions(override_manual=override_manual, warm_up=app.settings.warm_up.enabled)
     before = app.enforcer.load(repair_pending=not dry_run)
+    promoted = serving_specs(app, feedback, before)
     if dry_run:
         rules = generate_routing_rules(feedback.recommendations, before, promoted=promoted, options=options)
         after = before.model_copy(update={"rules": rules})

@@ -1,13 +1,27 @@
 """The cycle: the composer of the stages; candidates, baseline, verification."""
 
-from .context import LoopContext, LoopEvent, Target
-from .cycle import effective_baseline, run_cycle
+from .begin import effective_baseline
+from .context import LoopContext, LoopEvent, Measurement, Target
+from .cycle import run_cycle
+from .enforce import served_specs
 from .remedies import withdrawn_types
-from .store import baselines, current_baseline, evaluations, finished_cycles, newest_evaluation, spec_by_id, unfinished_cycle
+from .series import run_cycles
+from .store import (
+    baselines,
+    current_baseline,
+    evaluations,
+    finished_cycles,
+    newest_evaluation,
+    plan_of,
+    spec_by_id,
+    unfinished_cycle,
+    withdrawn_specs,
+)
 
 __all__ = [
     "LoopContext",
     "LoopEvent",
+    "Measurement",
     "Target",
     "baselines",
     "current_baseline",
@@ -15,8 +29,12 @@ __all__ = [
     "evaluations",
     "finished_cycles",
     "newest_evaluation",
+    "plan_of",
     "run_cycle",
+    "run_cycles",
+    "served_specs",
     "spec_by_id",
     "unfinished_cycle",
+    "withdrawn_specs",
     "withdrawn_types",
 ]

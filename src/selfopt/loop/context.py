@@ -15,11 +15,14 @@ from selfopt.records import (
     Ledger,
     Phase,
     Record,
+    RoutingConfig,
     Spec,
 )
 from selfopt.routing import Enforcer, RuleOptions
 
-__all__ = ["LoopContext", "LoopEvent", "Measure", "Target"]
+__all__ = ["Key", "LoopContext", "LoopEvent", "Measure", "Measurement", "Target"]
+
+Key = tuple[str, Phase]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,32 +34,48 @@ class LoopEvent:
     record: Record | None = None
 
 
-class Measure(Protocol):
-    """Measures specs interleaved and returns an evaluation of each, by spec_id."""
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Evaluations by spec_id. stopped: the cap that ended the measurement before every spec was through; None when all are."""
 
-    async def __call__(self, specs: Sequence[Spec], cycle_id: str, label: str) -> Mapping[str, Evaluation]:
-        """Continues what an interrupted call with the same cycle_id began. Specs that the budget left unmeasured are absent."""
+    evaluations: Mapping[str, Evaluation]
+    stopped: str | None = None
+
+
+class Measure(Protocol):
+    """Measures specs interleaved."""
+
+    async def __call__(self, specs: Sequence[Spec], cycle_id: str, label: str) -> Measurement:
+        """Continues what an interrupted call with the same cycle_id began."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """One model and phase to work on. baseline: what the user names; None: the ledger's, else the settings' default.
-    candidates: what to try; None: let the proposer choose."""
+    candidates: what to try with a given baseline; None: let the proposer choose."""
 
     model: str
     phase: Phase
     baseline: Spec | None = None
-    candidates: tuple[Spec, ...] | None = None
+    candidates: Callable[[Spec], Sequence[Spec]] | None = None
+
+    @property
+    def key(self) -> Key:
+        """Model and phase."""
+        return self.model, self.phase
 
 
 @dataclass(frozen=True)
 class LoopContext:
     """Everything one cycle needs.
 
-    default_baseline: the spec to start from where neither ledger nor user names one; propose: candidates for a baseline
-    and its findings (spec and what was changed), those in the given set of spec ids left out; diagnose: feedback from
-    evaluations, baselines and withdrawn remedies; decide: the gates (candidate, baseline, cycle_id); unload: drop a model from memory, so that a warm-up has something to do.
+    default_baseline: the spec to start from where neither ledger nor user names one; present: a spec as suite and settings
+    are now (a suite that was edited, a warm-up that is switched off); with_warm_up: a spec with the settings' warm-up.
+    propose: candidates for a baseline and its findings (spec and what was changed), those in the given set of spec ids left
+    out; diagnose: feedback from evaluations, baselines and withdrawn remedies; decide: the gates (candidate, baseline,
+    cycle_id); unload: drop a model from memory, so that a warm-up has something to do.
+    enforce: False leaves the rules alone. read_only: nothing may be written, not even a repair.
     """
 
     ledger: Ledger
@@ -64,11 +83,12 @@ class LoopContext:
     enforcer: Enforcer
     measure: Measure
     default_baseline: Callable[[str, Phase], Spec]
-    propose: Callable[[Spec, Sequence[Finding], set[str], int], Sequence[tuple[Spec, str]]]
-    diagnose: Callable[[Sequence[Evaluation], Mapping[tuple[str, Phase], str], frozenset[tuple[str, str, str]]], Feedback]
-    decide: Callable[[Evaluation, Evaluation | None, str], Decision]
-    rule_options: RuleOptions
+    present: Callable[[Spec], Spec]
     with_warm_up: Callable[[Spec], Spec]
+    propose: Callable[[Spec, Sequence[Finding], set[str], int], Sequence[tuple[Spec, str]]]
+    diagnose: Callable[[Sequence[Evaluation], Mapping[Key, str], frozenset[tuple[str, str, str]]], Feedback]
+    decide: Callable[[Evaluation, Evaluation, str], Decision]
+    rule_options: RuleOptions
     unload: Callable[[Spec], Awaitable[bool]]
     now: Callable[[], str]
     say: Callable[[LoopEvent], None] = field(default=lambda event: None)
@@ -76,3 +96,8 @@ class LoopContext:
     on_step: Callable[[str], None] = field(default=lambda step: None)
     enforce: bool = True
     max_candidates: int = 3
+    read_only: bool = False
+
+    def rules(self) -> RoutingConfig:
+        """The rules in force."""
+        return self.enforcer.load(repair_pending=not self.read_only)

@@ -1,270 +1,181 @@
-"""One turn of the loop: measure, diagnose, propose, measure, decide, recommend, enforce, verify.
+"""One turn of the loop: measure, diagnose, verify, propose, measure, decide, recommend, enforce.
 
 Every step first looks for its result in the ledger, so that a cycle that was killed at any moment is continued by the
-next call: what is there is used, what is missing is made.
+next call: what is there is used, what is missing is made. The rules in force are read once, before the plan is kept: a
+continued cycle judges the rules that it began under, not those that it has already put in force itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from selfopt.errors import BudgetError
 from selfopt.records import (
-    Baseline,
-    CandidateResult,
     Cycle,
     CyclePlan,
     CycleStart,
-    CycleTarget,
     CycleTargetResult,
-    Decision,
     Evaluation,
     Feedback,
     Finding,
-    Phase,
     RemedyCheck,
     Run,
     Spec,
     Trial,
-    new_id,
+    content_hash,
 )
 
-from .context import LoopContext, LoopEvent, Target
+from .begin import begin
+from .context import Key, LoopContext, LoopEvent, Target
+from .deciding import already_judged, decide_target
 from .enforce import enforce_feedback, require_readable_feedback, save_feedback_records
 from .proposer import describe_change
-from .remedies import check_remedies, withdrawn_types
-from .store import (
-    baseline_id,
-    baselines,
-    current_baseline,
-    decisions_of,
-    evaluations,
-    next_cycle_number,
-    put_baseline,
-    spec_by_id,
-    unfinished_cycle,
-)
+from .remedies import check_remedies, take_back, withdrawal_advice, withdrawn_types
+from .store import baselines, evaluations, plan_of, spec_by_id, unknown_specs, withdrawn_specs
 
-__all__ = ["effective_baseline", "run_cycle"]
-
-Key = tuple[str, Phase]
+__all__ = ["candidates_for", "run_cycle"]
 
 
-def effective_baseline(context: LoopContext, target: Target) -> Spec:
-    """The spec that a cycle starts from: the one named, else the ledger's baseline, else the default; with the warm-up
-    that the rule in force requires, because a rule is verified by measuring the spec that it names."""
-    if target.baseline is not None:
-        return target.baseline
-    record = current_baseline(context.ledger, target.model, target.phase)
-    spec = spec_by_id(context.ledger, record.spec_id) if record else context.default_baseline(target.model, target.phase)
-    rule = context.enforcer.load().rule_for(target.model, target.phase) if context.enforce else None
-    return context.with_warm_up(spec) if rule is not None and rule.warm_up else spec
+async def run_cycle(context: LoopContext, targets: Sequence[Target], loop_id: str | None = None) -> Cycle:
+    """Run one cycle over the targets, or continue the one that was interrupted. Returns the finished, stored cycle.
 
-
-async def run_cycle(context: LoopContext, targets: Sequence[Target]) -> Cycle:
-    """Run one cycle over the targets, or continue the one that was interrupted. Returns the finished, stored cycle."""
+    BudgetError when a cap ends it on the way: nothing is decided then, and the next call continues it. CorruptError or
+    NewerSchemaError for a file of the home that cannot be read, before anything is measured.
+    """
     require_readable_feedback(context)
-    start, specs = _begin(context, targets)
-    context.say(
-        LoopEvent("cycle", f"cycle {start.number}: {', '.join(specs[t.baseline_spec_id].label for t in start.targets)}", start)
-    )
-    for spec in specs.values():
-        if spec.warm_up.enabled:
-            await context.unload(spec)
-    base = await context.measure(list(specs.values()), start.cycle_id, "baseline")
+    start, specs = begin(context, targets, loop_id)
+    labels = ", ".join(specs[t.baseline_spec_id].label for t in start.targets)
+    context.say(LoopEvent("cycle", f"cycle {start.number}: {labels}", start))
+    await _make_cold(context, start, specs)
+    base = await _measure(context, start, list(specs.values()), "baselines")
+    context.on_step("baseline_measured")
     findings = _diagnose(context, start, base)
-    plan = _plan(context, start, specs, findings, targets)
+    context.on_step("diagnosed")
+    plan = _plan(context, start, base, findings, targets)
     context.on_step("planned")
     candidates = [spec_by_id(context.ledger, i) for t in plan.targets for i in t.candidate_spec_ids]
-    measured = await context.measure(candidates, start.cycle_id, "candidates") if candidates else {}
+    measured = await _measure(context, start, candidates, "candidates")
     context.on_step("measured")
-    results = tuple(_decide_target(context, start, plan, target, base, measured) for target in plan.targets)
+    everything = {**base, **measured}
+    results = tuple(decide_target(context, start, plan, target, everything) for target in plan.targets)
     context.on_step("decided")
-    remedies = check_remedies(context, start, base)
-    feedback = _recommend(context, start, findings, remedies)
+    feedback = _recommend(context, start, plan, findings)
+    context.on_step("recommended")
     version = enforce_feedback(context, start, feedback)
     context.on_step("enforced")
-    return _finish(context, start, results, remedies, feedback, version)
+    return _finish(context, start, results, plan.remedies, feedback, version)
 
 
-def _begin(context: LoopContext, targets: Sequence[Target]) -> tuple[CycleStart, dict[str, Spec]]:
-    open_cycle = unfinished_cycle(context.ledger)
-    wanted = [(t.model, t.phase) for t in targets]
-    if open_cycle is not None and [(t.model, t.phase) for t in open_cycle.targets] == wanted:
-        context.say(LoopEvent("resume", f"cycle {open_cycle.number} was interrupted; it is continued", open_cycle))
-        return open_cycle, {t.baseline_spec_id: spec_by_id(context.ledger, t.baseline_spec_id) for t in open_cycle.targets}
-    specs = [effective_baseline(context, t) for t in targets]
-    start = CycleStart(
-        cycle_id=new_id("cycle"),
-        number=next_cycle_number(context.ledger),
-        targets=tuple(
-            CycleTarget(model=t.model, phase=t.phase, baseline_spec_id=s.spec_id) for t, s in zip(targets, specs, strict=True)
-        ),
-        config_version=context.enforcer.load().version if context.enforce else 0,
-        at=context.now(),
-    )
-    context.ledger.append([*specs, start])
-    for target, spec in zip(targets, specs, strict=True):
-        _note_start_baseline(context, start, target, spec)
-    context.on_step("begun")
-    return start, {s.spec_id: s for s in specs}
+async def _make_cold(context: LoopContext, start: CycleStart, specs: Mapping[str, Spec]) -> None:
+    """Unload what is to be warmed up, so that the warm-up has something to do; not again when a cycle is continued after it."""
+    measured = {e.spec_id for e in context.ledger.read(Evaluation, {"cycle_id": start.cycle_id})}
+    for spec in specs.values():
+        if spec.warm_up.enabled and spec.spec_id not in measured:
+            await context.unload(spec)
 
 
-def _note_start_baseline(context: LoopContext, start: CycleStart, target: Target, spec: Spec) -> None:
-    known = current_baseline(context.ledger, target.model, target.phase)
-    if known is not None and known.spec_id == spec.spec_id:
-        return
-    if known is not None and target.baseline is None:
-        return  # the rule's warm-up only; the promoted spec stays the baseline
-    put_baseline(
-        context.ledger,
-        Baseline(
-            baseline_id=baseline_id(target.model, target.phase, spec.spec_id, start.cycle_id),
-            model=target.model,
-            phase=target.phase,
-            spec_id=spec.spec_id,
-            previous_spec_id=known.spec_id if known else None,
-            source="flag" if target.baseline is not None else "default",
-            at=context.now(),
-        ),
-    )
+async def _measure(context: LoopContext, start: CycleStart, specs: Sequence[Spec], label: str) -> Mapping[str, Evaluation]:
+    """Evaluations of all of them; BudgetError when a cap ended the measurement before."""
+    if not specs:
+        return {}
+    measurement = await context.measure(specs, start.cycle_id, label)
+    missing = [s.label for s in specs if s.spec_id not in measurement.evaluations]
+    if measurement.stopped is not None or missing:
+        why = measurement.stopped or f"{missing[0]} could not be measured"
+        raise BudgetError(
+            f"cycle {start.number} stopped while its {label} were measured: {why}; nothing was decided, what was measured is kept, "
+            "and the same command continues it"
+        )
+    return measurement.evaluations
 
 
-def _diagnose(context: LoopContext, start: CycleStart, base: Mapping[str, Evaluation]) -> dict[Key, tuple[Finding, ...]]:
+def _diagnose(context: LoopContext, start: CycleStart, base: Mapping[str, Evaluation]) -> Mapping[Key, Sequence[Finding]]:
     """Findings on this cycle's baselines; kept once per cycle."""
     known = list(context.ledger.read(Finding, {"cycle_id": start.cycle_id}))
-    if not known and base:
+    if not known:
         keys: dict[Key, str] = {(t.model, t.phase): t.baseline_spec_id for t in start.targets}
         feedback = context.diagnose(list(base.values()), keys, frozenset())
-        known = [f.model_copy(update={"cycle_id": start.cycle_id, "finding_id": new_id("finding")}) for f in feedback.findings]
+        drafts = [f.model_copy(update={"cycle_id": start.cycle_id, "finding_id": ""}) for f in feedback.findings]
+        known = [f.model_copy(update={"finding_id": content_hash("finding", f)}) for f in drafts]
         context.ledger.append(known)
     for finding in known:
-        context.say(LoopEvent("finding", finding.summary, finding))
-    return {(t.model, t.phase): tuple(f for f in known if (f.model, f.phase) == (t.model, t.phase)) for t in start.targets}
+        context.say(LoopEvent("finding", f"{finding.model} {finding.phase}: {finding.summary}", finding))
+    return {(t.model, t.phase): [f for f in known if (f.model, f.phase) == (t.model, t.phase)] for t in start.targets}
 
 
 def _plan(
     context: LoopContext,
     start: CycleStart,
-    specs: Mapping[str, Spec],
+    base: Mapping[str, Evaluation],
     findings: Mapping[Key, Sequence[Finding]],
     targets: Sequence[Target],
 ) -> CyclePlan:
-    known = next(context.ledger.read(CyclePlan, {"id": start.cycle_id}, limit=1), None)
-    if known is None:
-        planned, changes, new_specs = [], {}, []
-        for request, target in zip(targets, start.targets, strict=True):
-            baseline = specs[target.baseline_spec_id]
-            if request.candidates is not None:
-                chosen = [(s, describe_change(baseline, s)) for s in request.candidates]
-            else:
-                tried = _already_judged(context, baseline)
-                chosen = list(context.propose(baseline, findings[(target.model, target.phase)], tried, context.max_candidates))
-            chosen = [(s, c) for s, c in chosen if s.spec_id != baseline.spec_id]
-            planned.append(target.model_copy(update={"candidate_spec_ids": tuple(s.spec_id for s, _ in chosen)}))
-            changes.update({s.spec_id: change for s, change in chosen})
-            new_specs += [s for s, _ in chosen]
-        known = CyclePlan(cycle_id=start.cycle_id, targets=tuple(planned), changes=changes, at=context.now())
-        context.ledger.append([*new_specs, known])
-    for target in known.targets:
-        names = [known.changes[i] for i in target.candidate_spec_ids]
-        tries = "; ".join(names) if names else "nothing left that was not tried against this baseline"
-        context.say(LoopEvent("plan", f"{target.model} {target.phase}: tries {tries}", known))
-    return known
+    """The checks of the remedies in force, and what is tried. A target whose promotion is withdrawn waits for the next cycle,
+    which starts from the baseline before it."""
+    plan = plan_of(context.ledger, start) or _new_plan(context, start, base, findings, targets)
+    for check in plan.remedies:
+        word = "withdrawn" if check.withdrawn else "it stays"
+        says = {True: "helped", False: f"did not help, {word}", None: "not decided"}[check.helped]
+        context.say(LoopEvent("remedy", f"{check.model} {check.phase}: {check.claim}: {says} ({check.detail})", check))
+    withdrawn = _taken_back(plan.remedies)
+    for target in plan.targets:
+        if (target.model, target.phase) in withdrawn:
+            tries = "tries nothing: its baseline was taken back, the next cycle starts from the one before"
+        else:
+            names = [plan.changes[i] for i in target.candidate_spec_ids]
+            tries = f"tries {'; '.join(names) if names else 'nothing'}"
+        context.say(LoopEvent("plan", f"{target.model} {target.phase}: {tries}", plan))
+    return plan
 
 
-def _already_judged(context: LoopContext, baseline: Spec) -> set[str]:
-    """Candidates that an earlier decision held or rejected against this very baseline: not proposed again."""
-    return {
-        d.candidate_spec_id
-        for d in context.ledger.read(Decision, {"baseline_spec_id": baseline.spec_id})
-        if d.verdict != "promote"
-    }
+def _taken_back(remedies: Sequence[RemedyCheck]) -> set[Key]:
+    return {(c.model, c.phase) for c in remedies if c.withdrawn and c.claim != "fallback"}
 
 
-def _decide_target(
+def _new_plan(
     context: LoopContext,
     start: CycleStart,
-    plan: CyclePlan,
-    target: CycleTarget,
     base: Mapping[str, Evaluation],
-    measured: Mapping[str, Evaluation],
-) -> CycleTargetResult:
-    baseline = base.get(target.baseline_spec_id)
-    known = decisions_of(context.ledger, start.cycle_id)
-    rows: list[CandidateResult] = []
-    for spec_id in target.candidate_spec_ids:
-        evaluation = measured.get(spec_id)
-        if evaluation is None:
-            continue
-        decision = known.get((spec_id, target.baseline_spec_id))
-        if decision is None:
-            decision = context.decide(evaluation, baseline, start.cycle_id)
-            context.ledger.append([decision])
-        what = f"{evaluation.model} {evaluation.phase} {evaluation.variant} ({plan.changes[spec_id]})"
-        context.say(LoopEvent("decision", f"{what}: {decision.verdict}", decision))
-        rows.append(_row(plan, evaluation, decision))
-    winner = max((r for r in rows if r.verdict == "promote"), key=lambda r: r.improvement or 0.0, default=None)
-    if winner is not None:
-        _promote(context, target, winner)
-    spec = spec_by_id(context.ledger, target.baseline_spec_id)
-    return CycleTargetResult(
-        model=target.model,
-        phase=target.phase,
-        baseline_spec_id=target.baseline_spec_id,
-        baseline_variant=spec.variant.name,
-        baseline_accuracy=baseline.metrics.accuracy if baseline else None,
-        baseline_evaluation_id=baseline.evaluation_id if baseline else None,
-        candidates=tuple(rows),
-        winner_spec_id=winner.spec_id if winner else None,
-        winner_variant=winner.variant if winner else None,
-        improvement=winner.improvement if winner else None,
-        new_baseline_spec_id=winner.spec_id if winner else target.baseline_spec_id,
-    )
+    findings: Mapping[Key, Sequence[Finding]],
+    targets: Sequence[Target],
+) -> CyclePlan:
+    remedies = check_remedies(context, start, base)
+    withdrawn = _taken_back(remedies)
+    by_key = {t.key: t for t in targets}
+    planned, changes, specs = [], {}, []
+    for target in start.targets:
+        key: Key = (target.model, target.phase)
+        baseline = spec_by_id(context.ledger, target.baseline_spec_id)
+        chosen = [] if key in withdrawn else candidates_for(context, by_key[key], baseline, findings[key])
+        planned.append(target.model_copy(update={"candidate_spec_ids": tuple(s.spec_id for s, _ in chosen)}))
+        changes.update({s.spec_id: change for s, change in chosen})
+        specs += [s for s, _ in chosen]
+    plan = CyclePlan(cycle_id=start.cycle_id, targets=tuple(planned), changes=changes, remedies=remedies, at=context.now())
+    # One transaction: what is withdrawn is withdrawn once, by the plan that says so.
+    context.ledger.append([*unknown_specs(context.ledger, specs), *take_back(context, start, remedies), plan])
+    return plan
 
 
-def _row(plan: CyclePlan, evaluation: Evaluation, decision: Decision) -> CandidateResult:
-    return CandidateResult(
-        spec_id=evaluation.spec_id,
-        variant=evaluation.variant,
-        changed=plan.changes[evaluation.spec_id],
-        accuracy=evaluation.metrics.accuracy,
-        call_accuracy=evaluation.metrics.call_accuracy,
-        restraint=evaluation.metrics.restraint,
-        improvement=decision.estimate,
-        verdict=decision.verdict,
-        reason_codes=decision.reason_codes,
-        decision_id=decision.decision_id,
-        evaluation_id=evaluation.evaluation_id,
-    )
+def candidates_for(context: LoopContext, target: Target, baseline: Spec, findings: Sequence[Finding]) -> list[tuple[Spec, str]]:
+    """What the user names, else what is proposed: nothing that was judged against this baseline or withdrawn before."""
+    if target.candidates is not None:
+        chosen = [(s, describe_change(baseline, s)) for s in target.candidates(baseline)]
+    else:
+        left_out = already_judged(context, baseline.spec_id) | withdrawn_specs(context.ledger, target.model, target.phase)
+        chosen = list(context.propose(baseline, findings, left_out, context.max_candidates))
+    return [(s, change) for s, change in chosen if s.spec_id != baseline.spec_id]
 
 
-def _promote(context: LoopContext, target: CycleTarget, winner: CandidateResult) -> None:
-    record = Baseline(
-        baseline_id=baseline_id(target.model, target.phase, winner.spec_id, winner.decision_id),
-        model=target.model,
-        phase=target.phase,
-        spec_id=winner.spec_id,
-        previous_spec_id=target.baseline_spec_id,
-        decision_id=winner.decision_id,
-        source="promotion",
-        at=context.now(),
-    )
-    put_baseline(context.ledger, record)
-    gain = f" (+{winner.improvement * 100:.1f} points)" if winner.improvement is not None else ""
-    what = f"{target.model} {target.phase}: {winner.variant} ({winner.changed})"
-    context.say(LoopEvent("promoted", f"{what} is the new baseline{gain}", record))
-
-
-def _recommend(
-    context: LoopContext, start: CycleStart, findings: Mapping[Key, Sequence[Finding]], remedies: tuple[RemedyCheck, ...]
-) -> Feedback:
-    withdrawn = withdrawn_types(context.ledger, remedies)
-    feedback = context.diagnose(evaluations(context.ledger), baselines(context.ledger), withdrawn)
-    seen = tuple(f for group in findings.values() for f in group)
+def _recommend(context: LoopContext, start: CycleStart, plan: CyclePlan, findings: Mapping[Key, Sequence[Finding]]) -> Feedback:
+    """Remedies for what is known now, and the withdrawals. Kept in the ledger and in harness_feedback.json."""
+    feedback = context.diagnose(evaluations(context.ledger), baselines(context.ledger), withdrawn_types(context.ledger))
+    advice = (*feedback.recommendations, *withdrawal_advice(context, start, plan.remedies))
+    feedback = feedback.model_copy(update={"recommendations": advice})
     save_feedback_records(context, start, feedback)
-    for recommendation in feedback.recommendations:
+    for recommendation in advice:
         if (recommendation.model, recommendation.phase) in findings:
             context.say(LoopEvent("recommendation", recommendation.reason, recommendation))
+    seen = tuple(f for group in findings.values() for f in group)
     return feedback.model_copy(update={"findings": seen or feedback.findings})
 
 
@@ -292,5 +203,6 @@ def _finish(
     context.ledger.append([cycle])
     context.on_step("finished")
     context.write_artefacts()
+    context.on_step("reported")
     context.say(LoopEvent("finished", f"cycle {cycle.number} finished after {cycle.trials} trials", cycle))
     return cycle

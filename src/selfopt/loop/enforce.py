@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from selfopt.feedback import load_feedback, save_feedback
-from selfopt.records import CycleStart, Feedback, Phase, Recommendation, Spec
+from selfopt.records import CycleStart, Feedback, Finding, Ledger, Recommendation, RoutingConfig, Spec
 
-from .context import LoopContext, LoopEvent
+from .context import Key, LoopContext, LoopEvent
 from .store import baselines, current_baseline, spec_by_id
 
-__all__ = ["enforce_feedback", "promoted_specs", "require_readable_feedback", "save_feedback_records"]
+__all__ = ["enforce_feedback", "require_readable_feedback", "save_feedback_records", "served_specs"]
 
 
 def save_feedback_records(context: LoopContext, start: CycleStart, feedback: Feedback) -> None:
-    """Recommendations into the ledger (known ones are passed over) and the whole feedback into harness_feedback.json.
+    """Findings and recommendations into the ledger (known ones are passed over) and the whole feedback into
+    harness_feedback.json.
 
     CorruptError or NewerSchemaError for a file that cannot be read; it is not overwritten.
     """
     known = {r.id for r in context.ledger.read(Recommendation)}
+    known_findings = {f.finding_id for f in context.ledger.read(Finding)}
+    findings = [f for f in feedback.findings if f.finding_id not in known_findings]
     fresh = [r.model_copy(update={"cycle_id": start.cycle_id}) for r in feedback.recommendations if r.id not in known]
-    context.ledger.append(fresh)
+    context.ledger.append([*findings, *fresh])
     save_feedback(context.home.feedback, feedback)
 
 
@@ -31,31 +34,61 @@ def require_readable_feedback(context: LoopContext) -> None:
         load_feedback(context.home.feedback)
 
 
-def promoted_specs(context: LoopContext) -> Mapping[tuple[str, Phase], Spec]:
-    """The baseline spec of every model and phase that has one by promotion."""
-    found: dict[tuple[str, Phase], Spec] = {}
-    for key, spec_id in baselines(context.ledger).items():
-        record = current_baseline(context.ledger, *key)
-        if record is not None and (record.source == "promotion" or record.decision_id is not None):
-            found[key] = spec_by_id(context.ledger, spec_id)
+def served_specs(ledger: Ledger, recommendations: Sequence[Recommendation], current: RoutingConfig) -> Mapping[Key, Spec]:
+    """The spec with which each model and phase is to be served: what was measured is what serves.
+
+    That is its baseline, promoted or named or put back, for the models that have a rule or a verdict; without a baseline, the
+    spec that a recommendation to allow rests on. A default baseline is what serves anyway.
+    """
+    judged = {(r.model, r.phase): r for r in recommendations if r.allow is not None}
+    known = baselines(ledger)
+    found: dict[Key, Spec] = {}
+    for key, spec_id in known.items():
+        record = current_baseline(ledger, *key)
+        if record is None or record.source == "default":
+            continue
+        if record.source == "promotion" or key in judged or current.rule_for(*key) is not None:
+            found[key] = spec_by_id(ledger, spec_id)
+    for key, recommendation in judged.items():
+        measured = recommendation.requirements.spec_id
+        if key not in known and recommendation.allow and measured is not None:
+            for spec in ledger.read(Spec, {"id": measured}, limit=1):
+                found[key] = spec
     return found
 
 
 def enforce_feedback(context: LoopContext, start: CycleStart, feedback: Feedback) -> int:
     """Apply what the feedback recommends. Returns the version of the rules then in force."""
+    before = context.rules()
     if not context.enforce:
         context.say(LoopEvent("enforcement", "enforcement is switched off: no rule was changed"))
-        return context.enforcer.load().version
-    before = context.enforcer.load()
+        return before.version
+    serving = served_specs(context.ledger, feedback.recommendations, before)
     config = context.enforcer.enforce(
         feedback.recommendations,
-        promoted=promoted_specs(context),
+        promoted=serving,
         options=context.rule_options,
         event="loop",
         reason=f"cycle {start.number}",
     )
+    _say_replaced(context, before, config)
     if config.version == before.version:
         context.say(LoopEvent("enforcement", f"the rules in force stay as they are (version {config.version})"))
     else:
         context.say(LoopEvent("enforcement", f"rules version {config.version} is in force ({len(config.rules)} rules)", config))
     return config.version
+
+
+def _say_replaced(context: LoopContext, before: RoutingConfig, after: RoutingConfig) -> None:
+    """A promoted variant leaves a rule only with a word: because another baseline was named, or a remedy withdrawn."""
+    for rule in after.rules:
+        old = before.rule_for(rule.model, rule.phase)
+        record = current_baseline(context.ledger, rule.model, rule.phase)
+        if old is None or old.variant is None or rule.variant is None or old.spec_id == rule.spec_id or record is None:
+            continue
+        if record.source in ("flag", "withdrawn", "rollback"):
+            why = {"flag": "the baseline that was named", "withdrawn": "the withdrawal", "rollback": "the rollback"}[
+                record.source
+            ]
+            what = f"{old.variant.name} ({old.spec_id}) is replaced by {rule.variant.name} ({rule.spec_id})"
+            context.say(LoopEvent("note", f"{rule.model} {rule.phase}: the rule follows {why}: {what}", rule))

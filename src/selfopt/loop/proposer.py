@@ -46,6 +46,8 @@ def _sampled(variant: Variant, name: str, value: float | int) -> Variant:
 def changes(baseline: Spec, candidate: Spec) -> tuple[str, ...]:
     """Everything in which two specs differ, each in words; empty when they measure the same."""
     found = []
+    if any(getattr(baseline, name) != getattr(candidate, name) for name in ("suite", "suite_hash", "split")):
+        found.append("the content of the suite" if baseline.suite == candidate.suite else f"suite {candidate.suite}")
     if baseline.variant.variant_hash != candidate.variant.variant_hash:
         found.append(f"variant {baseline.variant.name} -> {candidate.variant.name}")
     found += [
@@ -214,12 +216,13 @@ _KEYS: Mapping[str, _Key] = {
 }
 
 
-def load_candidates(path: Path, baseline: Spec, variants: Mapping[str, Variant]) -> list[Spec]:
+def load_candidates(path: Path, baseline: Spec, variants: Mapping[str, Variant], *, pass_over: bool = False) -> list[Spec]:
     """The candidates of a YAML or JSON file: a list of mappings, each with exactly one key and so one change.
 
     Keys: `variant` (a name of the catalogue), timeout_s, connect_timeout_s, retries, context_size, isolate, warm_up,
     max_tokens, temperature. UsageError (VariantError for an unknown variant) names the file, the entry and what is allowed;
-    so does an entry that changes nothing or repeats another.
+    so does an entry that repeats another or changes nothing; with pass_over, one that changes nothing is left out (the baseline
+    of a later cycle is often one of the candidates).
     """
     entries = _read_list(path)
     chosen: dict[str, Spec] = {}
@@ -227,6 +230,8 @@ def load_candidates(path: Path, baseline: Spec, variants: Mapping[str, Variant])
         where = f"{path}, candidate {number}"
         spec = _candidate(where, entry, baseline, variants)
         if spec.spec_id == baseline.spec_id:
+            if pass_over:
+                continue
             raise UsageError(f"{where} changes nothing: the baseline {baseline.label} has this already; remove it")
         if spec.spec_id in chosen:
             raise UsageError(f"{where} repeats an earlier candidate ({describe_change(baseline, spec)}); remove one of them")

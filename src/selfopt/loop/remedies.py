@@ -2,119 +2,226 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from statistics import median
 
-from selfopt.records import Baseline, CycleStart, Decision, Evaluation, Ledger, RemedyCheck, Rule
+from selfopt.records import (
+    Baseline,
+    Cycle,
+    CyclePlan,
+    CycleStart,
+    Decision,
+    Evaluation,
+    Ledger,
+    Phase,
+    Recommendation,
+    Record,
+    RemedyCheck,
+    Requirements,
+    Rule,
+    Run,
+    Spec,
+    Trial,
+    content_hash,
+)
 
-from .context import LoopContext, LoopEvent
-from .store import baseline_id, current_baseline, finished_cycles, put_baseline, spec_by_id
+from .context import LoopContext
+from .store import baseline_id, current_baseline, promotion_behind, spec_by_id, unknown_specs
 
-__all__ = ["check_remedies", "withdrawn_types"]
+__all__ = ["check_remedies", "take_back", "withdrawal_advice", "withdrawn_types"]
 
 # A warm-up claims latency: it helped when the first call takes at most this share of what it took before.
 FIRST_CALL_SHARE = 0.7
+# A warm-up that itself took less than this share of the wait it is to prevent found the model loaded already.
+LOAD_SHARE = 0.3
 
 
 def check_remedies(context: LoopContext, start: CycleStart, base: Mapping[str, Evaluation]) -> tuple[RemedyCheck, ...]:
-    """One check per remedy in force on the cycle's targets, judged on this cycle's fresh measurement of the baseline."""
+    """One check per remedy in force on the cycle's targets, judged on this cycle's fresh measurement of the baseline.
+
+    Reads only. What is withdrawn is taken back by `take_back`."""
     if not context.enforce:
         return ()
-    checks: list[RemedyCheck] = []
-    config = context.enforcer.load()
+    checks: list[RemedyCheck | None] = []
+    config = context.rules()
     for target in start.targets:
         rule = config.rule_for(target.model, target.phase)
-        now = base.get(target.baseline_spec_id)
-        if rule is None or now is None:
+        now = base[target.baseline_spec_id]
+        if rule is not None:
+            spec = spec_by_id(context.ledger, target.baseline_spec_id)
+            checks += [_variant(context, rule, spec, now), _warm_up(context, rule, now), _fallback(context, rule, now)]
+    return tuple(check for check in checks if check is not None)
+
+
+def take_back(context: LoopContext, start: CycleStart, checks: Sequence[RemedyCheck]) -> list[Record]:
+    """The records that put the baselines before the withdrawn remedies in place again; to be appended by the caller."""
+    records: list[Record] = []
+    for model, phase in dict.fromkeys((c.model, c.phase) for c in checks if c.withdrawn):
+        claims = {c.claim for c in checks if c.withdrawn and (c.model, c.phase) == (model, phase)}
+        known = current_baseline(context.ledger, model, phase)
+        if known is None:
             continue
-        found = (_variant(context, start, rule, now), _warm_up(context, rule, now), _fallback(context, rule, now))
-        checks += [check for check in found if check]
-    for check in checks:
-        word = {True: "helped", False: "did not help, withdrawn", None: "not decided"}[check.helped]
-        context.say(LoopEvent("remedy", f"{check.model} {check.phase}: {check.claim}: {word} ({check.detail})", check))
-        if check.withdrawn and check.claim == "variant":
-            _withdraw_variant(context, start, check)
-    return tuple(checks)
+        spec = spec_by_id(context.ledger, known.spec_id)
+        promotion = promotion_behind(context.ledger, model, phase)
+        if "variant" in claims and promotion is not None and promotion.previous_spec_id is not None:
+            spec = context.present(spec_by_id(context.ledger, promotion.previous_spec_id))
+        if "warm_up" in claims and spec.warm_up.enabled:
+            spec = spec.model_copy(update={"warm_up": spec.warm_up.model_copy(update={"enabled": False})})
+        if spec.spec_id == known.spec_id:
+            continue
+        records += unknown_specs(context.ledger, [spec])
+        records.append(
+            Baseline(
+                baseline_id=baseline_id(model, phase, spec.spec_id, f"withdrawn in {start.cycle_id}"),
+                model=model,
+                phase=phase,
+                spec_id=spec.spec_id,
+                previous_spec_id=known.spec_id,
+                source="withdrawn",
+                at=context.now(),
+            )
+        )
+    return records
 
 
-def withdrawn_types(ledger: Ledger, remedies: tuple[RemedyCheck, ...] = ()) -> frozenset[tuple[str, str, str]]:
+def withdrawn_types(ledger: Ledger) -> frozenset[tuple[str, str, str]]:
     """(model, phase, recommendation type) of warm-ups that were withdrawn: not recommended again, only set by hand.
 
     A withdrawn variant is a baseline taken back; a withdrawn fallback is chosen anew from the measurements each time.
     """
-    past = [check for cycle in finished_cycles(ledger) for check in cycle.remedies]
-    return frozenset((c.model, c.phase, "warm_up") for c in [*past, *remedies] if c.withdrawn and c.claim == "warm_up")
+    checks = [check for plan in ledger.read(CyclePlan) for check in plan.remedies]
+    checks += [check for cycle in ledger.read(Cycle) for check in cycle.remedies]
+    return frozenset((c.model, c.phase, "warm_up") for c in checks if c.withdrawn and c.claim == "warm_up")
 
 
-def _variant(context: LoopContext, start: CycleStart, rule: Rule, now: Evaluation) -> RemedyCheck | None:
-    """The promoted spec against what it replaced. One that was promoted in this very cycle is measured in the next."""
-    record = current_baseline(context.ledger, rule.model, rule.phase)
-    if record is None or record.decision_id is None or record.source != "promotion":
-        return None
-    decision = next(context.ledger.read(Decision, {"id": record.decision_id}, limit=1), None)
-    promoted = spec_by_id(context.ledger, record.spec_id)
-    if decision is None or now.variant != promoted.variant.name or decision.estimate is None:
-        return None
-    if decision.cycle_id == start.cycle_id:
-        return None
-    before = _accuracy_before(context, decision)
-    if before is None:
-        return None
-    after = now.metrics.accuracy
+def withdrawal_advice(context: LoopContext, start: CycleStart, checks: Sequence[RemedyCheck]) -> tuple[Recommendation, ...]:
+    """For the enforcer: rules whose warm-up was withdrawn, or went with the promotion that brought it, are to do without."""
+    found = []
+    for check in checks:
+        known = current_baseline(context.ledger, check.model, check.phase)
+        if not check.withdrawn or check.claim == "fallback" or known is None:
+            continue
+        if spec_by_id(context.ledger, known.spec_id).warm_up.enabled:
+            continue
+        draft = Recommendation(
+            id="",
+            type="warm_up",
+            model=check.model,
+            phase=check.phase,
+            action="withdraw",
+            requirements=Requirements(warm_up=False),
+            reason=f"{check.model} on {check.phase}: {check.claim} did not help ({check.detail}); withdrawn, no warm-up",
+            evidence=check.evidence,
+            cycle_id=start.cycle_id,
+        )
+        found.append(draft.model_copy(update={"id": content_hash("rec", draft)}))
+    return tuple(found)
+
+
+def _alike(one: Evaluation, other: Evaluation) -> bool:
+    """Whether two evaluations saw the same prompts, judged alike."""
+    return (one.suite_hash, one.split, one.scorer_hash) == (other.suite_hash, other.split, other.scorer_hash)
+
+
+def _check(rule: Rule, claim: str, now: Evaluation, then: Evaluation, detail: str, helped: bool | None) -> RemedyCheck:
+    before, after = then.metrics.accuracy, now.metrics.accuracy
     return RemedyCheck(
-        recommendation_id=decision.decision_id,
+        recommendation_id=next(iter(rule.recommendation_ids), rule.rule_id),
         model=rule.model,
         phase=rule.phase,
-        claim="variant",
+        claim=claim,
         before=before,
         after=after,
-        helped=after > before,
-        withdrawn=after <= before,
-        detail=f"accuracy {before:.0%} -> {after:.0%} with {now.variant}",
+        helped=helped,
+        withdrawn=helped is False,
+        detail=detail,
+        evidence=(then.evaluation_id, now.evaluation_id),
     )
 
 
-def _accuracy_before(context: LoopContext, decision: Decision) -> float | None:
+def _variant(context: LoopContext, rule: Rule, spec: Spec, now: Evaluation) -> RemedyCheck | None:
+    """The promoted spec against what it replaced."""
+    record = promotion_behind(context.ledger, rule.model, rule.phase)
+    if record is None or record.decision_id is None:
+        return None
+    decision = next(context.ledger.read(Decision, {"id": record.decision_id}, limit=1), None)
+    promoted = spec_by_id(context.ledger, record.spec_id)
+    if decision is None or spec.variant.variant_hash != promoted.variant.variant_hash:
+        return None
+    then = _replaced(context, decision)
+    if then is None:
+        return None
+    what = f"with {now.variant}{' and warm-up' if now.warm_up and not then.warm_up else ''}"
+    detail = f"accuracy {then.metrics.accuracy:.0%} -> {now.metrics.accuracy:.0%} {what}"
+    helped: bool | None = now.metrics.accuracy > then.metrics.accuracy
+    if not _alike(then, now):
+        helped, detail = None, f"{detail}; the suite or the scorer has changed in between"
+    return _check(rule, "variant", now, then, detail, helped).model_copy(update={"recommendation_id": decision.decision_id})
+
+
+def _replaced(context: LoopContext, decision: Decision) -> Evaluation | None:
     for evaluation_id in decision.evaluation_ids:
         for evaluation in context.ledger.read(Evaluation, {"id": evaluation_id}, limit=1):
             if evaluation.spec_id == decision.baseline_spec_id:
-                return evaluation.metrics.accuracy
+                return evaluation
     return None
 
 
 def _warm_up(context: LoopContext, rule: Rule, now: Evaluation) -> RemedyCheck | None:
+    """The first call after a warm-up against the calls that waited for a load without one."""
     if not rule.warm_up or not now.warm_up:
         return None
-    cold = _cold_before(context, rule, now)
+    cold = _cold_before(context.ledger, rule.model, rule.phase, now)
     if cold is None:
         return None
-    before, after = cold.metrics.first_call_ms, now.metrics.first_call_ms
+    before, after = _waited_ms(context.ledger, cold), _first_call_ms(context.ledger, now)
+    if before is None or after is None:
+        return None
+    detail = f"first call {before:.0f} -> {after:.0f} ms"
     gained = now.metrics.accuracy > cold.metrics.accuracy and now.variant == cold.variant
-    faster = before is not None and after is not None and after <= FIRST_CALL_SHARE * before
-    recommendation = next((r for r in rule.recommendation_ids), rule.rule_id)
-    detail = (
-        f"first call {before:.0f} -> {after:.0f} ms" if before is not None and after is not None else "first call not measured"
-    )
+    helped: bool | None = gained or after <= FIRST_CALL_SHARE * before
     if gained:
         detail += f", accuracy {cold.metrics.accuracy:.0%} -> {now.metrics.accuracy:.0%}"
-    return RemedyCheck(
-        recommendation_id=recommendation,
-        model=rule.model,
-        phase=rule.phase,
-        claim="warm_up",
-        before=before,
-        after=after,
-        helped=gained or faster,
-        withdrawn=not (gained or faster),
-        detail=detail,
-    )
+    else:
+        problem = _idle_warm_up(context.ledger, now, before)
+        if problem is not None:
+            helped, detail = None, f"{detail}; {problem}"
+    check = _check(rule, "warm_up", now, cold, detail, helped).model_copy(update={"before": before, "after": after})
+    if rule.source == "manual" and check.withdrawn:
+        return check.model_copy(update={"withdrawn": False, "detail": f"{detail}; the rule was set by hand and stays"})
+    return check
 
 
-def _cold_before(context: LoopContext, rule: Rule, now: Evaluation) -> Evaluation | None:
+def _cold_before(ledger: Ledger, model: str, phase: Phase, now: Evaluation) -> Evaluation | None:
     """The newest evaluation of this model and phase without warm-up in which a load was seen."""
-    for evaluation in context.ledger.read(Evaluation, {"model": rule.model, "phase": rule.phase}, newest_first=True):
-        if not evaluation.warm_up and evaluation.suite == now.suite and any(any(row.loaded) for row in evaluation.rows):
+    for evaluation in ledger.read(Evaluation, {"model": model, "phase": phase}, newest_first=True):
+        if not evaluation.warm_up and _alike(evaluation, now) and any(any(row.loaded) for row in evaluation.rows):
             return evaluation
     return None
+
+
+def _waited_ms(ledger: Ledger, evaluation: Evaluation) -> float | None:
+    """Median latency of the trials that waited for a load."""
+    ids = [i for row in evaluation.rows for i, loaded in zip(row.trial_ids, row.loaded, strict=False) if loaded]
+    found = [trial.latency_ms for i in ids for trial in ledger.read(Trial, {"id": i}, limit=1)]
+    return median(found) if found else None
+
+
+def _first_call_ms(ledger: Ledger, evaluation: Evaluation) -> float | None:
+    """Latency of the first scored trial of the first run."""
+    ids = [row.trial_ids[0] for row in evaluation.rows if row.trial_ids]
+    trials = [trial for i in ids for trial in ledger.read(Trial, {"id": i}, limit=1)]
+    first = min(trials, key=lambda t: (t.started_at, t.trial_id), default=None)
+    return first.latency_ms if first is not None else None
+
+
+def _idle_warm_up(ledger: Ledger, now: Evaluation, wait_ms: float) -> str | None:
+    """Why the warm-up of this measurement shows nothing; None when it did its work."""
+    run = next(ledger.read(Run, {"id": now.run_ids[0]}, limit=1), None)
+    if run is None or run.warm_up.status != "complete":
+        return f"the warm-up was {run.warm_up.status if run else 'not recorded'}"
+    spent_ms = (run.warm_up.load_ms or 0.0) + (run.warm_up.prompt_ms or 0.0)
+    return "the model was loaded already, so the warm-up had nothing to do" if spent_ms < LOAD_SHARE * wait_ms else None
 
 
 def _fallback(context: LoopContext, rule: Rule, now: Evaluation) -> RemedyCheck | None:
@@ -123,39 +230,14 @@ def _fallback(context: LoopContext, rule: Rule, now: Evaluation) -> RemedyCheck 
     serving = current_baseline(context.ledger, rule.fallback, rule.phase)
     where = {"model": rule.fallback, "phase": rule.phase}
     newest = next(
-        (e for e in context.ledger.read(Evaluation, where, newest_first=True) if serving is None or e.spec_id == serving.spec_id),
+        (
+            e
+            for e in context.ledger.read(Evaluation, where, newest_first=True)
+            if _alike(e, now) and (serving is None or e.spec_id == serving.spec_id)
+        ),
         None,
     )
     if newest is None:
         return None
-    before, after = now.metrics.accuracy, newest.metrics.accuracy
-    return RemedyCheck(
-        recommendation_id=next(iter(rule.recommendation_ids), rule.rule_id),
-        model=rule.model,
-        phase=rule.phase,
-        claim="fallback",
-        before=before,
-        after=after,
-        helped=after > before,
-        withdrawn=after <= before,
-        detail=f"accuracy {before:.0%} -> {after:.0%} served by {rule.fallback}",
-    )
-
-
-def _withdraw_variant(context: LoopContext, start: CycleStart, check: RemedyCheck) -> None:
-    record = current_baseline(context.ledger, check.model, check.phase)
-    if record is None or record.previous_spec_id is None or record.source != "promotion":
-        return
-    back = record.previous_spec_id
-    put_baseline(
-        context.ledger,
-        Baseline(
-            baseline_id=baseline_id(check.model, check.phase, back, f"withdrawn in {start.cycle_id}"),
-            model=check.model,
-            phase=check.phase,
-            spec_id=back,
-            previous_spec_id=record.spec_id,
-            source="withdrawn",
-            at=context.now(),
-        ),
-    )
+    detail = f"accuracy {now.metrics.accuracy:.0%} -> {newest.metrics.accuracy:.0%} served by {rule.fallback}"
+    return _check(rule, "fallback", newest, now, detail, newest.metrics.accuracy > now.metrics.accuracy)

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from selfopt.errors import CorruptError
-from selfopt.records import Baseline, Cycle, CycleStart, Decision, Evaluation, Ledger, Phase, Spec, content_hash
+from selfopt.records import (
+    Baseline,
+    Cycle,
+    CycleAbandoned,
+    CyclePlan,
+    CycleStart,
+    Decision,
+    Evaluation,
+    Ledger,
+    LoopEnd,
+    LoopStart,
+    Phase,
+    Spec,
+    content_hash,
+)
 
 __all__ = [
     "baselines",
     "current_baseline",
+    "cycles_of_loop",
     "evaluations",
     "finished_cycles",
     "newest_evaluation",
     "next_cycle_number",
-    "put_baseline",
+    "open_loop",
+    "plan_of",
+    "promotion_behind",
     "spec_by_id",
     "unfinished_cycle",
+    "unknown_specs",
+    "withdrawn_specs",
 ]
 
 
@@ -27,6 +46,12 @@ def spec_by_id(ledger: Ledger, spec_id: str) -> Spec:
     raise CorruptError(
         f"the ledger names spec {spec_id} but does not hold it; restore the ledger from a copy or start a new home"
     )
+
+
+def unknown_specs(ledger: Ledger, specs: Iterable[Spec]) -> list[Spec]:
+    """Those that the ledger does not have, each once. A spec may be there under another variant name: it is the same spec."""
+    wanted = {spec.spec_id: spec for spec in specs}
+    return [spec for spec_id, spec in wanted.items() if not any(True for _ in ledger.read(Spec, {"id": spec_id}, limit=1))]
 
 
 def current_baseline(ledger: Ledger, model: str, phase: Phase) -> Baseline | None:
@@ -42,19 +67,32 @@ def baselines(ledger: Ledger) -> Mapping[tuple[str, Phase], str]:
     return found
 
 
-def put_baseline(ledger: Ledger, record: Baseline) -> None:
-    """Make a spec the baseline. The id hashes what led to it, so that a continued cycle does not write it twice."""
-    known = current_baseline(ledger, record.model, record.phase)
-    if known is not None and known.spec_id == record.spec_id and known.decision_id == record.decision_id:
-        return
-    if any(True for _ in ledger.read(Baseline, {"id": record.baseline_id}, limit=1)):
-        return
-    ledger.append([record])
-
-
 def baseline_id(model: str, phase: Phase, spec_id: str, because: str) -> str:
-    """Id of a baseline record: what it names and why (a decision, a cycle, a flag)."""
+    """Id of a baseline record: what it names and why (a decision, a cycle), so that the same event has one record."""
     return content_hash("base", [model, phase, spec_id, because])
+
+
+def promotion_behind(ledger: Ledger, model: str, phase: Phase) -> Baseline | None:
+    """The promotion that the present baseline goes back to, when nothing but adaptations came after it."""
+    for record in ledger.read(Baseline, {"model": model, "phase": phase}, newest_first=True):
+        if record.source != "adapted":
+            return record if record.source == "promotion" else None
+    return None
+
+
+def withdrawn_specs(ledger: Ledger, model: str, phase: Phase) -> frozenset[str]:
+    """Specs that were promoted (and perhaps adapted) and then taken back."""
+    found: set[str] = set()
+    lineage: list[str] = []
+    for record in ledger.read(Baseline, {"model": model, "phase": phase}):
+        if record.source in ("withdrawn", "rollback"):
+            found.update(lineage)
+            lineage = []
+        elif record.source == "adapted":
+            lineage.append(record.spec_id)
+        else:
+            lineage = [record.spec_id] if record.source == "promotion" else []
+    return frozenset(found - set(lineage))
 
 
 def evaluations(ledger: Ledger) -> list[Evaluation]:
@@ -73,11 +111,17 @@ def finished_cycles(ledger: Ledger) -> list[Cycle]:
 
 
 def unfinished_cycle(ledger: Ledger) -> CycleStart | None:
-    """The newest cycle that was begun and not finished."""
+    """The newest cycle, when it was begun and neither finished nor abandoned."""
     start = next(ledger.read(CycleStart, newest_first=True, limit=1), None)
-    if start is None or any(True for _ in ledger.read(Cycle, {"id": start.cycle_id}, limit=1)):
+    if start is None:
         return None
-    return start
+    closed = (any(True for _ in ledger.read(kind, {"id": start.cycle_id}, limit=1)) for kind in (Cycle, CycleAbandoned))
+    return None if any(closed) else start
+
+
+def plan_of(ledger: Ledger, start: CycleStart) -> CyclePlan | None:
+    """The plan of a cycle, once it is made."""
+    return next(ledger.read(CyclePlan, {"id": start.cycle_id}, limit=1), None)
 
 
 def next_cycle_number(ledger: Ledger) -> int:
@@ -88,3 +132,24 @@ def next_cycle_number(ledger: Ledger) -> int:
 def decisions_of(ledger: Ledger, cycle_id: str) -> dict[tuple[str, str | None], Decision]:
     """Decisions already made in a cycle, by candidate and baseline spec id."""
     return {(d.candidate_spec_id, d.baseline_spec_id): d for d in ledger.read(Decision, {"cycle_id": cycle_id})}
+
+
+def open_loop(ledger: Ledger, request: str, *, ended_too: bool = False) -> LoopStart | None:
+    """The newest loop, when it was begun by this request and not ended; ended_too: the newest one of this request at all."""
+    if ended_too:
+        return next(ledger.read(LoopStart, {"request": request}, newest_first=True, limit=1), None)
+    loop = next(ledger.read(LoopStart, newest_first=True, limit=1), None)
+    if loop is None or loop.request != request or has_ended(ledger, loop):
+        return None
+    return loop
+
+
+def has_ended(ledger: Ledger, loop: LoopStart) -> bool:
+    """Whether all cycles of a loop are finished and reported."""
+    return any(True for _ in ledger.read(LoopEnd, {"id": loop.loop_id}, limit=1))
+
+
+def cycles_of_loop(ledger: Ledger, loop: LoopStart) -> list[Cycle]:
+    """The finished cycles of a loop in order, with the one that it took over."""
+    ids = {start.cycle_id for start in ledger.read(CycleStart) if start.loop_id == loop.loop_id} | {loop.adopted}
+    return [cycle for cycle in finished_cycles(ledger) if cycle.cycle_id in ids]

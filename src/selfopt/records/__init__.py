@@ -17,7 +17,19 @@ from .chat import (
     Usage,
 )
 from .config import EndpointConfig, EndpointKind, PolicyThresholds
-from .cycle import Baseline, CandidateResult, Cycle, CyclePlan, CycleStart, CycleTarget, CycleTargetResult, RemedyCheck
+from .cycle import (
+    Baseline,
+    CandidateResult,
+    Cycle,
+    CycleAbandoned,
+    CyclePlan,
+    CycleStart,
+    CycleTarget,
+    CycleTargetResult,
+    LoopEnd,
+    LoopStart,
+    RemedyCheck,
+)
 from .decision import Decision, EvidenceState, GateResult, VerdictName
 from .evaluation import Determinism, Evaluation, Metrics, OutcomeRow, TrivialPolicy
 from .feedback import Action, Confidence, Feedback, Finding, FindingKind, HotFailure, PhaseSummary, Recommendation, Requirements
@@ -43,6 +55,7 @@ __all__ = [
     "Confidence",
     "Constraint",
     "Cycle",
+    "CycleAbandoned",
     "CyclePlan",
     "CycleStart",
     "CycleTarget",
@@ -68,6 +81,8 @@ __all__ = [
     "HotFailure",
     "Ledger",
     "LoadEvidence",
+    "LoopEnd",
+    "LoopStart",
     "Message",
     "Metrics",
     "ModelStatus",

@@ -9,11 +9,26 @@ from pydantic import Field
 from .base import Record
 from .suite import Phase
 
-__all__ = ["Baseline", "CandidateResult", "Cycle", "CyclePlan", "CycleStart", "CycleTarget", "CycleTargetResult", "RemedyCheck"]
+__all__ = [
+    "Baseline",
+    "CandidateResult",
+    "Cycle",
+    "CycleAbandoned",
+    "CyclePlan",
+    "CycleStart",
+    "CycleTarget",
+    "CycleTargetResult",
+    "LoopEnd",
+    "LoopStart",
+    "RemedyCheck",
+]
 
 
 class Baseline(Record):
-    """The promoted spec for one model and phase. The newest record counts."""
+    """The promoted spec for one model and phase. The newest record counts.
+
+    source `adapted`: the one before, as the rule in force (warm-up), the present suite or an off-switch make it.
+    """
 
     ledger_kind: ClassVar[str] = "baseline"
     id_field: ClassVar[str] = "baseline_id"
@@ -25,7 +40,7 @@ class Baseline(Record):
     spec_id: str
     previous_spec_id: str | None = None
     decision_id: str | None = None
-    source: Literal["default", "flag", "promotion", "withdrawn", "rollback"]
+    source: Literal["default", "flag", "promotion", "adapted", "withdrawn", "rollback"]
     at: str
 
 
@@ -38,8 +53,36 @@ class CycleTarget(Record):
     candidate_spec_ids: tuple[str, ...] = ()
 
 
+class LoopStart(Record):
+    """Several cycles were asked for by one command. request: hash of what was asked, by which the same command is known
+    again; with no `LoopEnd` of the same id it was interrupted. adopted: an interrupted cycle of another command that is
+    continued as the first one."""
+
+    ledger_kind: ClassVar[str] = "loop_start"
+    id_field: ClassVar[str] = "loop_id"
+    index_fields: ClassVar[tuple[str, ...]] = ("request",)
+
+    loop_id: str
+    request: str
+    cycles: int
+    adopted: str | None = None
+    at: str
+
+
+class LoopEnd(Record):
+    """All cycles of a loop are finished and its reports written."""
+
+    ledger_kind: ClassVar[str] = "loop_end"
+    id_field: ClassVar[str] = "loop_id"
+    index_fields: ClassVar[tuple[str, ...]] = ()
+
+    loop_id: str
+    at: str
+
+
 class CycleStart(Record):
-    """A cycle has begun; with no `Cycle` of the same id it was interrupted and is continued."""
+    """A cycle has begun; with no `Cycle` or `CycleAbandoned` of the same id it was interrupted and is continued.
+    loop_id: the `LoopStart` that it belongs to."""
 
     ledger_kind: ClassVar[str] = "cycle_start"
     id_field: ClassVar[str] = "cycle_id"
@@ -49,11 +92,42 @@ class CycleStart(Record):
     number: int
     targets: tuple[CycleTarget, ...]
     config_version: int
+    loop_id: str | None = None
     at: str
 
 
+class CycleAbandoned(Record):
+    """An interrupted cycle that nobody continues, and why. Its number is not used again, its trials stay."""
+
+    ledger_kind: ClassVar[str] = "cycle_abandoned"
+    id_field: ClassVar[str] = "cycle_id"
+    index_fields: ClassVar[tuple[str, ...]] = ("number",)
+
+    cycle_id: str
+    number: int
+    reason: str
+    at: str
+
+
+class RemedyCheck(Record):
+    """Whether a remedy enforced by an earlier cycle did what it claimed. helped None: it could not be told.
+    evidence: ids of the evaluations compared."""
+
+    recommendation_id: str
+    model: str
+    phase: Phase
+    claim: str
+    before: float | None
+    after: float | None
+    helped: bool | None
+    withdrawn: bool = False
+    detail: str = ""
+    evidence: tuple[str, ...] = ()
+
+
 class CyclePlan(Record):
-    """What a cycle tries after its baselines were diagnosed; kept so that a continued cycle tries the same."""
+    """What a cycle tries after its baselines were measured and the remedies in force checked; kept so that a continued
+    cycle tries the same and judges the rules that it began under."""
 
     ledger_kind: ClassVar[str] = "cycle_plan"
     id_field: ClassVar[str] = "cycle_id"
@@ -62,6 +136,7 @@ class CyclePlan(Record):
     cycle_id: str
     targets: tuple[CycleTarget, ...]
     changes: dict[str, str] = Field(default_factory=dict)
+    remedies: tuple[RemedyCheck, ...] = ()
     at: str
 
 
@@ -79,20 +154,6 @@ class CandidateResult(Record):
     reason_codes: tuple[str, ...]
     decision_id: str
     evaluation_id: str | None
-
-
-class RemedyCheck(Record):
-    """Whether a remedy enforced by an earlier cycle did what it claimed."""
-
-    recommendation_id: str
-    model: str
-    phase: Phase
-    claim: str
-    before: float | None
-    after: float | None
-    helped: bool | None
-    withdrawn: bool = False
-    detail: str = ""
 
 
 class CycleTargetResult(Record):

@@ -25,7 +25,9 @@ FindingKind = Literal[
     "cold_start", "capability_limit", "flaky", "unread_format", "truncation", "drift", "ceiling", "infrastructure"
 ]
 Confidence = Literal["low", "medium", "high", "exact"]
-Action = Literal["allow", "disable", "enable_warm_up", "prefer_stronger", "change_variant", "raise_max_tokens", "investigate"]
+Action = Literal[
+    "allow", "disable", "enable_warm_up", "prefer_stronger", "change_variant", "raise_max_tokens", "withdraw", "investigate"
+]
 
 
 class Finding(Record):

@@ -12,7 +12,7 @@ from .changes import fallback_cycle, rule_id_of
 
 __all__ = ["RuleOptions", "generate_routing_rules"]
 
-_PROMOTED = "promoted "
+_SERVED = "served with "
 # What a rule does; reasons, ids and evidence only explain it.
 _EFFECT = {"allow", "fallback", "warm_up", "variant", "spec_id", "limits"}
 
@@ -111,8 +111,8 @@ def _explanation(
     reasons += [r.reason for r in used if r.reason]
     evidence = (base.evidence if kept else ()) + tuple(item for r in used for item in r.evidence)
     if spec is not None:
-        reasons = [part for part in reasons if not part.startswith(_PROMOTED)]
-        reasons.append(f"{_PROMOTED}{spec.variant.name} ({spec.spec_id})")
+        reasons = [part for part in reasons if not part.startswith(_SERVED)]
+        reasons.append(f"{_SERVED}{spec.variant.name} ({spec.spec_id})")
         evidence = (*(item for item in evidence if item != base.spec_id), spec.spec_id)
     ids = (base.recommendation_ids if kept else ()) + tuple(r.id for r in used)
     return {

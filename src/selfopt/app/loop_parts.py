@@ -1,0 +1,172 @@
+"""What a cycle is handed, put together from settings and parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from selfopt.feedback import FeedbackOptions, ReferenceSuite, analyze
+from selfopt.ledger import MemoryLedger
+from selfopt.loop import LoopContext, LoopEvent, Measurement, baselines, evaluations, withdrawn_types
+from selfopt.loop.proposer import CatalogueProposer, describe_change
+from selfopt.measure import Budget, BudgetMeter, Labels, MeasureOptions, Progress, measure_specs
+from selfopt.measure.progress import ignore_progress
+from selfopt.policy import decide
+from selfopt.records import Decision, Evaluation, Feedback, Finding, Ledger, Phase, Spec, Split, Suite, utc_now
+from selfopt.routing import RuleOptions
+
+from .app import App
+from .reporting import write_artefacts
+
+__all__ = ["Say", "current_feedback", "feedback_options", "ignore_event", "ledger_or_none", "loop_context", "present_spec"]
+
+Say = Callable[[LoopEvent], None]
+_PHASES: tuple[Phase, Phase] = ("atomic", "extended")
+
+
+def ignore_event(event: LoopEvent) -> None:
+    """The listener of those who do not want to know."""
+
+
+def ledger_or_none(app: App) -> Ledger:
+    """The home's ledger; where nothing was measured yet an empty one, so that looking creates nothing."""
+    return app.ledger if app.has_ledger else MemoryLedger()
+
+
+def _split(suite: Suite) -> Split:
+    return "all" if suite.scope == "whole" else "search"
+
+
+def feedback_options(
+    app: App, known: Mapping[tuple[str, Phase], str], withdrawn: frozenset[tuple[str, str, str]] = frozenset()
+) -> FeedbackOptions:
+    """How evaluations are judged, from the settings."""
+    references: dict[Phase, ReferenceSuite] = {}
+    for phase in _PHASES:
+        suite = app.suite(app.settings.suite_of(phase))
+        references[phase] = ReferenceSuite(suite.name, suite.content_id(), len(suite.select(_split(suite))))
+    fallbacks: dict[Phase, Sequence[str]] = {phase: _fallbacks(app, phase, known) for phase in _PHASES}
+    return FeedbackOptions(
+        now=utc_now(),
+        is_local=app.settings.is_local,
+        references=references,
+        thresholds=app.settings.policy,
+        fallbacks=fallbacks,
+        baselines=known,
+        allow_remote=app.settings.allow_remote,
+        withdrawn=withdrawn,
+        environments=app.environments(),
+    )
+
+
+def _fallbacks(app: App, phase: Phase, known: Mapping[tuple[str, Phase], str]) -> tuple[str, ...]:
+    """The settings' candidates in their order; none named: every measured model, which the recommender then judges."""
+    named = app.settings.fallbacks.atomic if phase == "atomic" else app.settings.fallbacks.extended
+    if named:
+        return tuple(app.resolve_model(name) for name in named)
+    return tuple(sorted({model for model, p in known if p == phase}))
+
+
+def current_feedback(app: App) -> Feedback:
+    """Findings and recommendations from everything measured so far; writes nothing."""
+    ledger = ledger_or_none(app)
+    return analyze(evaluations(ledger), feedback_options(app, baselines(ledger), withdrawn_types(ledger)))
+
+
+def present_spec(app: App, spec: Spec) -> Spec:
+    """A spec on the phase's reference suite as it is now, and without a warm-up that the settings switch off."""
+    suite = app.suite(app.settings.suite_of(spec.phase))
+    update: dict[str, object] = {}
+    if (spec.suite, spec.suite_hash) != (suite.name, suite.content_id()):
+        update |= {"suite": suite.name, "suite_hash": suite.content_id()}
+    if spec.suite != suite.name:
+        update["split"] = _split(suite)
+    if spec.warm_up.enabled and not app.settings.warm_up.enabled:
+        update["warm_up"] = spec.warm_up.model_copy(update={"enabled": False})
+    return spec.model_copy(update=update) if update else spec
+
+
+def budget_of(app: App) -> Budget:
+    """The caps of one command."""
+    limits = app.settings.limits
+    return Budget(max_trials=limits.max_trials, max_minutes=limits.max_minutes, max_cost=limits.max_cost)
+
+
+def loop_context(
+    app: App,
+    say: Say = ignore_event,
+    progress: Callable[[Progress], None] = ignore_progress,
+    max_candidates: int | None = None,
+    *,
+    read_only: bool = False,
+) -> LoopContext:
+    """Everything one cycle needs. read_only: for a look at what it would do; nothing is opened that would be created."""
+    settings = app.settings
+    proposer = CatalogueProposer(app.variants, warm_up=settings.warm_up.enabled)
+
+    def propose(baseline: Spec, findings: Sequence[Finding], tried: set[str], limit: int) -> Sequence[tuple[Spec, str]]:
+        chosen = proposer.propose(baseline, findings, limit, exclude=frozenset(tried))
+        return [(spec, describe_change(baseline, spec)) for spec in chosen]
+
+    def diagnose(
+        found: Sequence[Evaluation], known: Mapping[tuple[str, Phase], str], withdrawn: frozenset[tuple[str, str, str]]
+    ) -> Feedback:
+        return analyze(found, feedback_options(app, known, withdrawn))
+
+    def judge(candidate: Evaluation, baseline: Evaluation, cycle_id: str) -> Decision:
+        seen = app.environments().values()
+        return decide(candidate, baseline, settings.policy, environments=seen, cycle_id=cycle_id, now=utc_now())
+
+    def reports() -> None:
+        write_artefacts(app)
+
+    return LoopContext(
+        ledger=ledger_or_none(app) if read_only else app.ledger,
+        home=app.home,
+        enforcer=app.enforcer,
+        measure=_Measuring(app, progress),
+        default_baseline=lambda model, phase: app.spec(model, phase, "native_api"),
+        present=lambda spec: present_spec(app, spec),
+        with_warm_up=lambda spec: spec.model_copy(update={"warm_up": settings.warm_up_policy(True)}),
+        propose=propose,
+        diagnose=diagnose,
+        decide=judge,
+        rule_options=RuleOptions(warm_up=settings.warm_up.enabled),
+        unload=lambda spec: app.residency(spec.endpoint).unload(app.server_model(spec.model)),
+        now=utc_now,
+        say=say,
+        write_artefacts=reports,
+        on_step=app.on_step,
+        enforce=settings.enforcement.enabled,
+        max_candidates=settings.loop.max_candidates if max_candidates is None else max_candidates,
+        read_only=read_only,
+    )
+
+
+class _Measuring:
+    """The measuring stage under one command's caps."""
+
+    def __init__(self, app: App, progress: Callable[[Progress], None]) -> None:
+        self._app = app
+        self._progress = progress
+        self._meter: BudgetMeter | None = None
+
+    async def __call__(self, specs: Sequence[Spec], cycle_id: str, label: str) -> Measurement:
+        """See `selfopt.loop.Measure`: one meter for all calls of a command."""
+        context = self._app.measure_context(self._progress)
+        self._meter = self._meter or BudgetMeter(budget_of(self._app), context.clock)
+        loop = self._app.settings.loop
+        options = MeasureOptions(
+            n_runs=loop.n_runs,
+            sampling=True,
+            sample_size=loop.determinism_sample,
+            labels=Labels(cycle_id=cycle_id),
+            meter=self._meter,
+        )
+        found = await measure_specs(specs, context=context, options=options)
+        whole = all(s.spec_id in found and _is_through(found[s.spec_id], loop.n_runs) for s in specs)
+        return Measurement(found, None if whole else self._meter.stop_reason)
+
+
+def _is_through(evaluation: Evaluation, n_runs: int) -> bool:
+    """Whether more runs would have been made, had no cap ended them."""
+    return evaluation.n_runs >= n_runs or evaluation.determinism in ("sampled", "complete")

@@ -1,0 +1,132 @@
+"""Each candidate through the gates, and the winner of each model and phase."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from selfopt.policy import best_hold
+from selfopt.records import (
+    Baseline,
+    CandidateResult,
+    CyclePlan,
+    CycleStart,
+    CycleTarget,
+    CycleTargetResult,
+    Decision,
+    Evaluation,
+    Record,
+)
+
+from .context import LoopContext, LoopEvent
+from .store import baseline_id, current_baseline, decisions_of, spec_by_id
+
+__all__ = ["already_judged", "decide_target"]
+
+# Holds for want of data say nothing about the candidate: it may be tried again.
+_WANT_OF_DATA = frozenset({"no_data", "not_comparable", "mostly_errors", "not_enough_runs", "baseline_not_enough_runs"})
+
+
+def already_judged(context: LoopContext, baseline_spec_id: str) -> set[str]:
+    """Candidates that an earlier decision held or rejected on their merits against this very baseline."""
+    return {
+        d.candidate_spec_id
+        for d in context.ledger.read(Decision, {"baseline_spec_id": baseline_spec_id})
+        if d.verdict != "promote" and _WANT_OF_DATA.isdisjoint(d.reason_codes)
+    }
+
+
+def decide_target(
+    context: LoopContext,
+    start: CycleStart,
+    plan: CyclePlan,
+    target: CycleTarget,
+    evaluations: Mapping[str, Evaluation],
+) -> CycleTargetResult:
+    """Decide every candidate of one model and phase, once per cycle, and promote the one with the largest gain."""
+    baseline = evaluations[target.baseline_spec_id]
+    pairs = _decisions(context, start, plan, target, evaluations)
+    rows = tuple(_row(plan, evaluation, decision) for evaluation, decision in pairs)
+    winner = max((r for r in rows if r.verdict == "promote"), key=lambda r: r.improvement or 0.0, default=None)
+    if winner is not None:
+        _promote(context, target, winner)
+    else:
+        _say_best_held(context, target, [decision for _, decision in pairs])
+    known = current_baseline(context.ledger, target.model, target.phase)
+    return CycleTargetResult(
+        model=target.model,
+        phase=target.phase,
+        baseline_spec_id=target.baseline_spec_id,
+        baseline_variant=spec_by_id(context.ledger, target.baseline_spec_id).variant.name,
+        baseline_accuracy=baseline.metrics.accuracy,
+        baseline_evaluation_id=baseline.evaluation_id,
+        candidates=rows,
+        winner_spec_id=winner.spec_id if winner else None,
+        winner_variant=winner.variant if winner else None,
+        improvement=winner.improvement if winner else None,
+        new_baseline_spec_id=known.spec_id if known else target.baseline_spec_id,
+    )
+
+
+def _decisions(
+    context: LoopContext,
+    start: CycleStart,
+    plan: CyclePlan,
+    target: CycleTarget,
+    evaluations: Mapping[str, Evaluation],
+) -> list[tuple[Evaluation, Decision]]:
+    known = decisions_of(context.ledger, start.cycle_id)
+    pairs: list[tuple[Evaluation, Decision]] = []
+    fresh: list[Record] = []
+    for spec_id in target.candidate_spec_ids:
+        evaluation = evaluations[spec_id]
+        decision = known.get((spec_id, target.baseline_spec_id))
+        if decision is None:
+            decision = context.decide(evaluation, evaluations[target.baseline_spec_id], start.cycle_id)
+            fresh.append(decision)
+        pairs.append((evaluation, decision))
+    context.ledger.append(fresh)
+    for evaluation, decision in pairs:
+        what = f"{evaluation.model} {evaluation.phase} {evaluation.variant} ({plan.changes[evaluation.spec_id]})"
+        context.say(LoopEvent("decision", f"{what}: {decision.verdict}", decision))
+    return pairs
+
+
+def _row(plan: CyclePlan, evaluation: Evaluation, decision: Decision) -> CandidateResult:
+    return CandidateResult(
+        spec_id=evaluation.spec_id,
+        variant=evaluation.variant,
+        changed=plan.changes[evaluation.spec_id],
+        accuracy=evaluation.metrics.accuracy,
+        call_accuracy=evaluation.metrics.call_accuracy,
+        restraint=evaluation.metrics.restraint,
+        improvement=decision.estimate,
+        verdict=decision.verdict,
+        reason_codes=decision.reason_codes,
+        decision_id=decision.decision_id,
+        evaluation_id=evaluation.evaluation_id,
+    )
+
+
+def _promote(context: LoopContext, target: CycleTarget, winner: CandidateResult) -> None:
+    """The winner becomes the baseline. The record's id hashes the decision, so that a continued cycle does not write it twice."""
+    record = Baseline(
+        baseline_id=baseline_id(target.model, target.phase, winner.spec_id, winner.decision_id),
+        model=target.model,
+        phase=target.phase,
+        spec_id=winner.spec_id,
+        previous_spec_id=target.baseline_spec_id,
+        decision_id=winner.decision_id,
+        source="promotion",
+        at=context.now(),
+    )
+    if not any(True for _ in context.ledger.read(Baseline, {"id": record.baseline_id}, limit=1)):
+        context.ledger.append([record])
+    gain = f" (+{winner.improvement * 100:.1f} points)" if winner.improvement is not None else ""
+    what = f"{target.model} {target.phase}: {winner.variant} ({winner.changed})"
+    context.say(LoopEvent("promoted", f"{what} is the new baseline{gain}", record))
+
+
+def _say_best_held(context: LoopContext, target: CycleTarget, decisions: list[Decision]) -> None:
+    best = best_hold(decisions)
+    if best is not None:
+        context.say(LoopEvent("held", f"{target.model} {target.phase}: the baseline stays. {best.sentence()}"))
