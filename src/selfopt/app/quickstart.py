@@ -5,9 +5,7 @@ Its state is a small file in the home: which of its steps are finished. What is 
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -171,22 +169,6 @@ async def quickstart(
     rows = tuple(_rows(app, cycles))
     trials = sum(c.trials for c in cycles)
     return QuickstartResult(rows, tuple(cycles), tuple(served), tuple(reports), time.monotonic() - began, trials, app.home.root)
-
-
-async def _pull(app: App, model: str, show: Callable[[str], None]) -> None:
-    """Fetch a model in a thread; when this task is cancelled the pull stops, and the next one goes on where it was."""
-    given_up = threading.Event()
-
-    def show_or_stop(text: str) -> None:
-        if given_up.is_set():
-            raise KeyboardInterrupt
-        show(text)
-
-    try:
-        await asyncio.to_thread(pull_model, app, model, show_or_stop)
-    except asyncio.CancelledError:
-        given_up.set()
-        raise
 
 
 async def _step(
