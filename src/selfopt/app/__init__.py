@@ -1,27 +1,30 @@
 """The composition root and the verbs: what commands, the Python API and the quickstart call."""
 
 from selfopt.loop import LoopEvent, Target
-from selfopt.measure import Progress
+from selfopt.measure import Progress, ShownTrial, WarmUpValidation
 
 from .app import App
-from .diagnosing import Decided, Rescoring, decide_candidates, make_feedback, require_ledger, rescore_runs, shown_trial
-from .inspecting import (
-    audit_line,
-    decision_lines,
-    diagnose_installation,
-    serve_script,
-    suite_document,
-    suite_problems,
-    suite_summaries,
+from .diagnosing import (
+    Decided,
+    Rescoring,
+    decide_candidates,
+    make_feedback,
+    require_ledger,
+    rescore_runs,
+    shown_trial,
+    standing_evaluations,
 )
+from .doctor import diagnose_installation, settings_in_use
+from .inspecting import serve_script, suite_document, suite_problems, suite_summaries
 from .looping import CyclePreview, parse_target, preview, run_loop
 from .measuring import Measured, MeasureRequest, measure_model, phase_of, route
-from .models import list_models, model_status, pull_model, remove_model
+from .models import fetch_model, list_models, model_status, pull_model, remove_model
 from .quickstart import QuickstartResult, as_document, plan_lines, quickstart, quickstart_home
 from .reporting import write_artefacts
 from .rules import Enforced, Traced, audit_records, enforce_file, import_routes, set_route, trace_rule, verify_audit
 from .trying import Tried, load_tools, render_variant, try_model
-from .warming import validate_model_warm_up
+from .warming import WarmUpShown, validate_model_warm_up, validate_under_rules
+from .words import audit_line, call_text, decision_lines, expected_text, variant_lines
 
 __all__ = [
     "App",
@@ -34,16 +37,22 @@ __all__ = [
     "Progress",
     "QuickstartResult",
     "Rescoring",
+    "ShownTrial",
     "Target",
     "Traced",
     "Tried",
+    "WarmUpShown",
+    "WarmUpValidation",
     "as_document",
     "audit_line",
     "audit_records",
+    "call_text",
     "decide_candidates",
     "decision_lines",
     "diagnose_installation",
     "enforce_file",
+    "expected_text",
+    "fetch_model",
     "import_routes",
     "list_models",
     "load_tools",
@@ -65,13 +74,17 @@ __all__ = [
     "run_loop",
     "serve_script",
     "set_route",
+    "settings_in_use",
     "shown_trial",
+    "standing_evaluations",
     "suite_document",
     "suite_problems",
     "suite_summaries",
     "trace_rule",
     "try_model",
     "validate_model_warm_up",
+    "validate_under_rules",
+    "variant_lines",
     "verify_audit",
     "write_artefacts",
 ]

@@ -16,14 +16,14 @@ from selfopt.home import Home, find_home
 from selfopt.ledger import open_ledger
 from selfopt.measure import MeasureContext, Progress
 from selfopt.measure.progress import ignore_progress
-from selfopt.records import Endpoint, Environment, Ledger, Phase, Residency, Spec, Split, Suite, Usage, Variant
-from selfopt.residency.warm_up import warm_up
+from selfopt.records import Endpoint, EndpointConfig, Environment, Ledger, Phase, Residency, Spec, Split, Suite, Usage, Variant
 from selfopt.routing import Enforcer, RouteOptions
 from selfopt.settings import Settings, load_settings
 from selfopt.suites import load_suite
 from selfopt.variants import get_variant, load_variants
 
 from .embedded import EmbeddedEndpoint, EmbeddedResidency
+from .separate import WarmUpRunner
 
 __all__ = ["App", "SpecOptions"]
 
@@ -36,9 +36,10 @@ class App:
     Use as an async context manager; what was started (engine children, connections, the ledger) is ended on leaving.
     """
 
-    def __init__(self, settings: Settings, home: Home, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(self, settings: Settings, home: Home, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> None:
         self.settings = settings
         self.home = home
+        self.cwd = Path.cwd() if cwd is None else cwd
         self.environ = os.environ if environ is None else environ
         self._endpoints: dict[str, Endpoint] = {}
         self._residencies: dict[str, Residency] = {}
@@ -60,7 +61,7 @@ class App:
         cwd = Path.cwd() if cwd is None else cwd
         settings = load_settings(environ, cwd, flags)
         explicit = home if home is not None else (settings.home if "SELFOPT_HOME" not in environ else None)
-        return cls(settings, find_home(Path(explicit).expanduser() if explicit else None, environ, cwd), environ)
+        return cls(settings, find_home(Path(explicit).expanduser() if explicit else None, environ, cwd), environ, cwd)
 
     async def __aenter__(self) -> App:
         return self
@@ -77,6 +78,10 @@ class App:
         if self._engine is not None:
             engine, self._engine = self._engine, None
             await engine.close()
+        self.release()
+
+    def release(self) -> None:
+        """Close the ledger: all there is to end where nothing was asked of a model. May be called twice."""
         if self._ledger is not None:
             ledger, self._ledger = self._ledger, None
             ledger.close()
@@ -153,6 +158,11 @@ class App:
                 self._endpoints[name] = create_endpoint(config)
         return self._endpoints[name]
 
+    def _config_of(self, endpoint: Endpoint) -> EndpointConfig | None:
+        """What an endpoint of this app was made from."""
+        name = next((name for name, known in self._endpoints.items() if known is endpoint), None)
+        return self.settings.endpoint_config(name, self.environ) if name is not None else None
+
     def residency(self, name: str) -> Residency:
         """The residency view of the endpoint of this name."""
         if name not in self._residencies:
@@ -201,9 +211,16 @@ class App:
         )
 
     def suite_for(self, spec: Spec) -> Suite:
-        """The suite of a spec, as it was when the spec was made; see `load_suite` for the errors."""
-        known = next((s for s in self._suites.values() if s.name == spec.suite and s.content_id() == spec.suite_hash), None)
-        return known or self.suite(spec.suite)
+        """The suite of a spec: one that was read already, a reference suite of the settings, or a built-in one.
+
+        SuiteError when its name is none of these (a file that was given by --suite has to be given again). Whether its
+        content is still the spec's is for the caller to check.
+        """
+        for name in (*self._suites, self.settings.suite_of(spec.phase)):
+            suite = self.suite(name)
+            if suite.name == spec.suite and suite.content_id() == spec.suite_hash:
+                return suite
+        return self.suite(spec.suite)
 
     def route_options(self, *, force: bool = False) -> RouteOptions:
         """How the rules are applied to a request."""
@@ -223,7 +240,7 @@ class App:
             residency_for=lambda spec: self.residency(spec.endpoint),
             model_name_for=lambda spec: self.server_model(spec.model),
             suite_for=self.suite_for,
-            warm_up=warm_up,
+            warm_up=WarmUpRunner(self.settings.warm_up.enabled, self._config_of),
             slots_for=lambda spec: self.settings.endpoints[spec.endpoint].slots,
             price_for=self._price,
             progress=progress,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast, get_args
 
-from selfopt.errors import UsageError
+from selfopt.errors import SuiteError, UsageError
 from selfopt.feedback import save_feedback
 from selfopt.ledger import resolve
 from selfopt.loop import baselines, current_baseline, evaluations, newest_evaluation, spec_by_id
@@ -149,8 +150,13 @@ class Rescoring:
     parsers: tuple[ParserName, ...]
 
 
-def rescore_runs(app: App, run_prefixes: Sequence[str], variant: str | None, parsers: Sequence[str]) -> Rescoring:
-    """Judge the replies of stored runs again under another parser chain and the present scorer; no request is made."""
+def rescore_runs(
+    app: App, run_prefixes: Sequence[str], variant: str | None = None, parsers: Sequence[str] = (), suite: str | None = None
+) -> Rescoring:
+    """Judge the replies of stored runs again under another parser chain and the present scorer; no request is made.
+
+    suite: where their suite is, when it is a file that the settings do not name.
+    """
     require_ledger(app)
     runs = [resolve(app.ledger, Run, prefix) for prefix in run_prefixes]
     if len({run.request_id for run in runs}) > 1:
@@ -162,14 +168,14 @@ def rescore_runs(app: App, run_prefixes: Sequence[str], variant: str | None, par
             raise UsageError(f"unknown parser {name!r}; parsers are {', '.join(known)}")
     chain = cast("tuple[ParserName, ...]", tuple(parsers)) or (app.variant(variant).parsers if variant else spec.variant.parsers)
     other = spec.model_copy(update={"variant": spec.variant.model_copy(update={"parsers": chain})})
-    suite = app.suite_for(spec)
-    result = rescore(app.ledger, [run.run_id for run in runs], suite, chain)
+    judged = app.suite(suite) if suite is not None else app.suite_for(spec)
+    result = rescore(app.ledger, [run.run_id for run in runs], judged, chain)
     measured = tuple(run.run_id for run in runs if run.purpose == "measure")
     if not measured:
         return Rescoring(result, None, chain)
     if not any(True for _ in app.ledger.read(Spec, {"id": other.spec_id}, limit=1)):
         app.ledger.append([other])
-    evaluation = evaluate(app.ledger, EvaluationRequest(other, suite, measured))
+    evaluation = evaluate(app.ledger, EvaluationRequest(other, judged, measured))
     if evaluation is not None:
         app.ledger.append([evaluation])
     return Rescoring(result, evaluation, chain)
@@ -186,5 +192,9 @@ def shown_trial(app: App, prefix: str) -> ShownTrial:
     require_ledger(app)
     trial = resolve(app.ledger, Trial, prefix)
     run = next(app.ledger.read(Run, {"id": trial.run_id}, limit=1), None)
-    suites = [app.suite(run.suite)] if run is not None and not run.suite.startswith("/") else []
+    spec = next(app.ledger.read(Spec, {"id": run.spec_id}, limit=1), None) if run is not None else None
+    suites = []
+    if spec is not None:
+        with contextlib.suppress(SuiteError):  # a file that is not at hand: what was expected is left out
+            suites.append(app.suite_for(spec))
     return show_trial(app.ledger, trial.trial_id, suites)

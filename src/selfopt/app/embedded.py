@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from selfopt.endpoints import OpenAICompatibleEndpoint
-from selfopt.engine import EmbeddedEngine
+from selfopt.engine import EmbeddedEngine, EngineAddress
 from selfopt.errors import EndpointError, EngineError, ModelStoreError
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig, ModelStatus
 
@@ -43,12 +43,17 @@ class EmbeddedEndpoint:
             return known[1], address.start_ms
         if known is not None:
             await known[1].close()
-        config = self._config.model_copy(
-            update={"kind": "openai_compatible", "base_url": f"{address.base_url}/v1", "api_key": address.api_key}
-        )
-        adapter = OpenAICompatibleEndpoint(config)
+        adapter = OpenAICompatibleEndpoint(self._config_at(address))
         self._adapters[request.model] = (address.base_url, adapter)
         return adapter, address.start_ms
+
+    def _config_at(self, address: EngineAddress) -> EndpointConfig:
+        where = {"kind": "openai_compatible", "base_url": f"{address.base_url}/v1", "api_key": address.api_key}
+        return self._config.model_copy(update=where)
+
+    async def config_of(self, model: str) -> EndpointConfig:
+        """How the model's child is spoken to, key included. Starts it when it is not running; raises what `connect` raises."""
+        return self._config_at(await self._engine.connect(model))
 
     async def chat(self, request: ChatRequest) -> ChatReply:
         """One whole reply; see `Endpoint.chat`. latency_ms includes the start of the engine where this request caused it."""

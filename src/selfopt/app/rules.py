@@ -47,7 +47,7 @@ def enforce_file(app: App, path: Path | None = None, *, dry_run: bool = False, o
     """Turn the recommendations of a feedback file (default: the home's harness_feedback.json) into rules in force."""
     if not app.settings.enforcement.enabled and not dry_run:
         raise UsageError("enforcement is switched off; set enforcement.enabled = true or use --dry-run")
-    feedback: Feedback = load_feedback(path or app.home.feedback)
+    feedback = _feedback(path, app.home.feedback)
     options = RuleOptions(override_manual=override_manual, warm_up=app.settings.warm_up.enabled)
     before = app.enforcer.load(repair_pending=not dry_run)
     promoted = serving_specs(app, feedback, before)
@@ -58,6 +58,14 @@ def enforce_file(app: App, path: Path | None = None, *, dry_run: bool = False, o
         app.home.ensure()
         after = app.enforcer.enforce(feedback.recommendations, promoted=promoted, options=options, reason="harness_feedback.json")
     return Enforced(before, after, diff(before, after), dry_run)
+
+
+def _feedback(path: Path | None, default: Path) -> Feedback:
+    try:
+        return load_feedback(path or default)
+    except FileNotFoundError:
+        how = "name a feedback file" if path is not None else "write it with: selfopt feedback"
+        raise UsageError(f"no file {path or default}; {how}") from None
 
 
 def set_route(app: App, model: str, phase: Phase, *, allow: bool, fallback: str | None, reason: str) -> RoutingConfig:

@@ -3,59 +3,131 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict, Unpack
 
 from selfopt.errors import UsageError
 from selfopt.home import ProcessLock
 from selfopt.loop import current_baseline, spec_by_id
 from selfopt.measure import Budget, Labels, Progress, ValidateOptions, WarmUpValidation, validate_warm_up
 from selfopt.measure.progress import ignore_progress
-from selfopt.records import Phase, Spec
+from selfopt.records import Evaluation, Phase, RouteDecision, Run, Spec, Split
 
 from .app import App
+from .measuring import MeasureRequest, route
+from .reporting import write_artefacts
 
-__all__ = ["validate_model_warm_up"]
+__all__ = ["ValidationArguments", "WarmUpShown", "validate_model_warm_up", "validate_under_rules"]
+
+SWITCHED_OFF = "warm-up is switched off (warm_up.enabled = false); switch it on to measure what it is worth"
+
+
+@dataclass(frozen=True, slots=True)
+class WarmUpShown:
+    """What `supervise --validate-warm-up` gives: the route taken, both arms, the reports that show them."""
+
+    route: RouteDecision
+    validation: WarmUpValidation
+    reports: tuple[Path, ...]
+    audit_hash: str | None
+
+
+class ValidationArguments(TypedDict, total=False):
+    """What may be chosen; everything may be left out.
+
+    variant: by name (default: the baseline spec as it is, else native_api); runs: of each arm (4); limit: only the first so
+    many prompts; group: name under which an interrupted validation is continued; once_per_arm: unload once before each arm,
+    the arms one after the other; suite, split, timeout_s (seconds), retries, isolate: of the spec.
+    """
+
+    variant: str | None
+    runs: int
+    limit: int | None
+    group: str | None
+    once_per_arm: bool
+    suite: str | None
+    split: Split | None
+    timeout_s: float | None
+    retries: int | None
+    isolate: bool | None
+    progress: Callable[[Progress], None]
 
 
 async def validate_model_warm_up(
-    app: App,
-    model: str,
-    phase: Phase,
-    *,
-    variant: str | None = None,
-    runs: int = 4,
-    limit: int | None = None,
-    group: str | None = None,
-    once_per_arm: bool = False,
-    timeout_s: float | None = None,
-    progress: Callable[[Progress], None] = ignore_progress,
+    app: App, model: str, phase: Phase, **arguments: Unpack[ValidationArguments]
 ) -> WarmUpValidation:
-    """Measure cold against warm on the baseline spec (or a named variant): `runs` of each. The reports show the newest one.
+    """Measure cold against warm: `runs` of each. The reports show the newest one.
 
     UsageError when warm-up is switched off, or a cap left an arm without a whole run.
     """
     if not app.settings.warm_up.enabled:
-        raise UsageError("warm-up is switched off (warm_up.enabled = false); switch it on to measure what it is worth")
+        raise UsageError(SWITCHED_OFF)
     app.require_ready([model])
     limits = app.settings.limits
     options = ValidateOptions(
-        n=runs,
-        unload="once_per_arm" if once_per_arm else "each_run",
-        limit=limit,
-        labels=Labels(group_id=group),
+        n=arguments.get("runs", 4),
+        unload="once_per_arm" if arguments.get("once_per_arm") else "each_run",
+        limit=arguments.get("limit"),
+        labels=Labels(group_id=arguments.get("group")),
         budget=Budget(max_trials=limits.max_trials, max_minutes=limits.max_minutes, max_cost=limits.max_cost),
     )
+    spec = _spec(app, model, phase, arguments)
     app.home.ensure()
     with ProcessLock(app.home.lock)("warm-up validation"):
         found = await validate_warm_up(
-            _spec(app, model, phase, variant, timeout_s), context=app.measure_context(progress), options=options
+            spec, context=app.measure_context(arguments.get("progress", ignore_progress)), options=options
         )
     if found is None:
         raise UsageError("a cap ended the validation before each arm had a whole run; raise max_trials or max_minutes")
     return found
 
 
-def _spec(app: App, model: str, phase: Phase, variant: str | None, timeout_s: float | None) -> Spec:
-    record = current_baseline(app.ledger, model, phase) if variant is None and app.has_ledger else None
-    if record is not None and timeout_s is None:
+async def validate_under_rules(
+    app: App, request: MeasureRequest, progress: Callable[[Progress], None] = ignore_progress
+) -> WarmUpShown:
+    """`validate_model_warm_up` of whatever model the rules in force let serve; n_runs of each arm. Continues one that was
+    interrupted unless request.resume is off, and writes the reports. Raises what `measure_model` raises."""
+    if not app.settings.warm_up.enabled:
+        raise UsageError(SWITCHED_OFF)
+    decision, audit_hash = route(app, request.model, request.phase, force=request.force_model)
+    arguments = ValidationArguments(
+        variant=request.variant,
+        runs=request.n_runs,
+        limit=request.limit,
+        suite=request.suite,
+        split=request.split,
+        timeout_s=request.timeout_s,
+        retries=request.retries,
+        isolate=request.isolate,
+        progress=progress,
+    )
+    model = decision.model or request.model
+    if request.resume:
+        arguments["group"] = _open_group(app, _spec(app, model, request.phase, arguments))
+    validation = await validate_model_warm_up(app, model, request.phase, **arguments)
+    return WarmUpShown(decision, validation, tuple(write_artefacts(app)), audit_hash)
+
+
+def _open_group(app: App, spec: Spec) -> str | None:
+    """The newest validation of this spec, when an arm of it has no conclusion yet."""
+    if not app.has_ledger:
+        return None
+    arms = {spec.model_copy(update={"warm_up": spec.warm_up.model_copy(update={"enabled": on})}).spec_id for on in (False, True)}
+    runs = [
+        run
+        for run in app.ledger.read(Run, {"model": spec.model, "phase": spec.phase}, newest_first=True)
+        if run.spec_id in arms and run.purpose in ("warm_up_cold", "warm_up_warm")
+    ]
+    group = (runs[0].group_id or "").rpartition("/")[0] if runs else ""
+    own = {run.run_id for run in runs if (run.group_id or "").rpartition("/")[0] == group}
+    concluded = [e for arm in arms for e in app.ledger.read(Evaluation, {"spec_id": arm}) if own & set(e.run_ids)]
+    return group if group and len(concluded) < len(arms) else None
+
+
+def _spec(app: App, model: str, phase: Phase, arguments: ValidationArguments) -> Spec:
+    chosen = {name: arguments.get(name) for name in ("suite", "split", "timeout_s", "retries", "isolate")}
+    record = current_baseline(app.ledger, model, phase) if app.has_ledger else None
+    if record is not None and arguments.get("variant") is None and all(value is None for value in chosen.values()):
         return spec_by_id(app.ledger, record.spec_id)
-    return app.spec(model, phase, variant or "native_api", {"timeout_s": timeout_s})
+    return app.spec(model, phase, arguments.get("variant") or "native_api", chosen)

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from .common import console, emit, json_option, open_app
+from .common import console, emit, joined, json_option, open_app, say, short_id
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from selfopt.app import Traced
+    from selfopt.records import AuditRecord
 
 
 @click.group("audit")
@@ -18,16 +26,28 @@ def command() -> None:
 @click.pass_context
 def show(ctx: click.Context, /, last: int, as_json: bool) -> None:
     """The newest records of the trail, oldest first."""
-    from selfopt.app import audit_line, audit_records
+    from selfopt.app import audit_records
 
     records = audit_records(open_app(ctx), last)
     if as_json:
         emit(records)
         return
+    out = console()
     for record in records:
-        print(audit_line(record))
+        _print_record(out, record)
     if not records:
-        print("the audit trail is empty")
+        out.print("the audit trail is empty")
+
+
+def _print_record(out: Console, record: AuditRecord, indent: int = 0) -> None:
+    version = f" (rules version {record.config_version})" if record.config_version is not None else ""
+    what = " ".join(part for part in (record.original_model, record.phase) if part)
+    fallback = f" -> {record.fallback}" if record.fallback else ""
+    say(out, f"{record.timestamp}  {record.event.replace('_', ' ')}  {what}{fallback}{version}", indent=indent, hang=indent + 4)
+    if record.reason:
+        say(out, record.reason, indent=indent + 4, hang=indent + 4)
+    named = joined([*([record.rule_id] if record.rule_id else []), *record.evidence], 4)
+    say(out, f"{named + '; ' if named else ''}hash {record.hash[:16]}", indent=indent + 4, hang=indent + 4, style="dim")
 
 
 @command.command("verify")
@@ -40,11 +60,17 @@ def verify(ctx: click.Context, /, as_json: bool) -> int:
     report = verify_audit(open_app(ctx))
     if as_json:
         emit(report)
-    elif report.ok:
-        print(f"the audit trail verifies: {report.n} records, head {report.head_hash[:16]}")
+        return 0 if report.ok else 1
+    out = console()
+    if report.ok:
+        say(out, f"the audit trail verifies: {report.n} records, head {report.head_hash[:16]}")
     else:
-        where = f"line {report.first_bad_line}" if report.first_bad_line else "its end"
-        print(f"the audit trail does NOT verify at {where}: {report.reason}")
+        where = f"at line {report.first_bad_line}" if report.first_bad_line else "as a whole"
+        say(out, f"the audit trail does NOT verify {where}: {report.reason}")
+    if report.torn_tail:
+        say(out, "its last line is incomplete: it was never acknowledged, and the next record sets it aside", indent=2)
+    if report.torn_aside:
+        say(out, f"incomplete lines set aside earlier: {joined(report.torn_aside)}", indent=2)
     return 0 if report.ok else 1
 
 
@@ -53,37 +79,60 @@ def verify(ctx: click.Context, /, as_json: bool) -> int:
 @json_option
 @click.pass_context
 def trace(ctx: click.Context, /, rule: tuple[str, ...], as_json: bool) -> None:
-    """From RULE (its id, or MODEL PHASE) down to the replies it rests on."""
-    from selfopt.app import audit_line, trace_rule
-    from selfopt.report import safe_terminal
+    """From RULE (its id, or MODEL PHASE) down to the replies it rests on.
+
+    \b
+    selfopt audit trace local/smollm2-135m extended
+    """
+    from selfopt.app import trace_rule
 
     traced = trace_rule(open_app(ctx), " ".join(rule))
     if as_json:
         emit(traced)
-        return
-    out = console()
-    out.print(f"rule {traced.rule_id}", style="bold", markup=False)
+    else:
+        _print_trace(console(), traced)
+
+
+def _print_trace(out: Console, traced: Traced) -> None:
+    name = f": {traced.rule.model} {traced.rule.phase}" if traced.rule is not None else " (no longer in force)"
+    say(out, f"rule {traced.rule_id}{name}", style="bold")
+    out.print("audit records", style="bold")
     for record in traced.changes:
-        out.print(f"  audit: {audit_line(record)}", markup=False)
-    for item in traced.recommendations:
-        out.print(f"  recommendation {item.id}: {safe_terminal(item.reason)}", markup=False)
-    for decision in traced.decisions:
-        out.print(
-            f"  decision {decision.decision_id}: {decision.verdict} {decision.candidate_variant}: {', '.join(decision.reason_codes)}",
-            markup=False,
-        )
-    for finding in traced.findings:
-        out.print(f"  finding {finding.finding_id}: {safe_terminal(finding.summary)}", markup=False)
-    for e in traced.evaluations:
-        out.print(
-            f"  evaluation {e.evaluation_id}: {e.model} {e.phase} {e.variant}: accuracy {e.metrics.accuracy:.0%} over {e.n_runs} run(s)",
-            markup=False,
-        )
+        _print_record(out, record, indent=2)
+    _print_judgments(out, traced)
+    _print_replies(out, traced)
+    for missing in traced.missing:
+        say(out, f"named as evidence, not in this ledger: {missing}", indent=2)
+
+
+def _print_judgments(out: Console, traced: Traced) -> None:
+    lists = {
+        "recommendations": [(r.id, r.reason) for r in traced.recommendations],
+        "decisions": [
+            (d.decision_id, f"{d.verdict} {d.candidate_variant}: {', '.join(d.reason_codes)}") for d in traced.decisions
+        ],
+        "findings": [(f.finding_id, f.summary) for f in traced.findings],
+        "evaluations": [
+            (
+                e.evaluation_id,
+                f"{e.model} {e.phase} {e.variant}: accuracy {e.metrics.accuracy:.0%} over {e.n_runs} run{'' if e.n_runs == 1 else 's'}",
+            )
+            for e in traced.evaluations
+        ],
+    }
+    for title, items in lists.items():
+        if items:
+            out.print(title, style="bold")
+        for record_id, text in items:
+            say(out, f"{record_id}: {text}", indent=2, hang=4)
+
+
+def _print_replies(out: Console, traced: Traced) -> None:
+    if traced.runs:
+        out.print("runs and their replies", style="bold")
     for run in traced.runs:
         own = [(t, vs) for t, vs in traced.trials if t.run_id == run.run_id]
-        out.print(f"  run {run.run_id}: {len(own)} trials, {run.at}", markup=False)
+        say(out, f"{run.run_id}: {run.model} {run.phase}, {len(own)} trials, {run.at}", indent=2)
         for trial, verdicts in own:
             outcome = ", ".join(dict.fromkeys(v.outcome.value for v in verdicts)) or "not judged"
-            out.print(f"    {trial.prompt_id:5} {outcome:14} selfopt show {trial.trial_id}", markup=False)
-    for missing in traced.missing:
-        out.print(f"  named as evidence, not in this ledger: {missing}", markup=False)
+            say(out, f"{trial.prompt_id:5} {outcome:14} selfopt show {short_id(trial.trial_id)}", indent=4)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import emit, json_option, run_with_app
+from .common import console, emit, json_option, run_with_app, say
 
 if TYPE_CHECKING:
     from selfopt.app import App
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def command(ctx: click.Context, /, as_json: bool) -> int:
-    """Check this installation: home, settings, engine, models, endpoints, rules, audit trail. Exit code 1 when something is broken."""
+    """Check home, settings, engine, models, endpoints, rules, audit trail. Exit code 1 when something is broken.
+
+    Nothing is loaded or generated, and no remote server is contacted.
+    """
 
     async def work(app: App) -> list[dict[str, Any]]:
         from selfopt.app import diagnose_installation
@@ -27,6 +30,8 @@ def command(ctx: click.Context, /, as_json: bool) -> int:
     if as_json:
         emit(checks)
     else:
+        out = console()
         for check in checks:
-            print(f"{check['status']:5} {check['name']}: {check['detail']}")
+            style = {"FAIL": "bold dark_orange", "note": "dim"}.get(check["status"], "")
+            say(out, f"{check['status']:5} {check['name']}: {check['detail']}", hang=6, style=style)
     return 1 if any(c["status"] == "FAIL" for c in checks) else 0

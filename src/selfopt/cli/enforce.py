@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .common import console, emit, json_option, open_app
+from .common import console, emit, json_option, open_app, say
 
 
 @click.command("enforce")
@@ -35,12 +35,10 @@ def command(ctx: click.Context, /, path: Path | None, dry_run: bool, override_ma
         return
     out = console()
     for change in done.changes:
-        out.print(f"  {change.describe()}", markup=False)
+        say(out, change.describe(), indent=2, hang=6)
     if not done.changes:
-        out.print(
-            f"nothing to change; rules version {done.before.version} stays in force: {app.home.routing_config}", markup=False
-        )
+        say(out, f"nothing to change; rules version {done.before.version} stays in force")
     elif dry_run:
         out.print("dry run: nothing was written")
     else:
-        out.print(f"rules version {done.after.version} is in force: {app.home.routing_config}", markup=False)
+        say(out, f"rules version {done.after.version} is in force: {app.home.routing_config}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .common import LiveLine, console
+from .common import LiveLine, console, say
 
 if TYPE_CHECKING:
     from selfopt.app import LoopEvent
@@ -13,11 +13,10 @@ __all__ = ["EventPrinter"]
 
 STYLES = {
     "cycle": "bold",
-    "promoted": "bold green",
-    "decision": "",
-    "finding": "yellow",
+    "promoted": "bold blue",
+    "finding": "dark_orange",
     "enforcement": "bold",
-    "remedy": "green",
+    "remedy": "blue",
     "finished": "bold",
 }
 MARKS = {
@@ -33,14 +32,16 @@ MARKS = {
     "resume": "resume",
     "note": "--",
 }
+INDENT = 11
 
 
 class EventPrinter:
-    """Writes one line per event, the live line cleared before it; a decision with its deciding gates."""
+    """One paragraph per event, the live line cleared before it; a decision with the gates that decided it (every_gate: all)."""
 
-    def __init__(self, live: LiveLine, enabled: bool = True) -> None:
+    def __init__(self, live: LiveLine, enabled: bool = True, every_gate: bool = False) -> None:
         self._live = live
         self._enabled = enabled
+        self._every_gate = every_gate
         self._console = console()
 
     def __call__(self, event: LoopEvent) -> None:
@@ -48,10 +49,9 @@ class EventPrinter:
         if not self._enabled:
             return
         from selfopt.app import decision_lines
-        from selfopt.report import safe_terminal
 
         self._live.clear()
         mark = MARKS.get(event.kind, event.kind)
-        self._console.print(f"{mark:>9}  {safe_terminal(event.text)}", markup=False, style=STYLES.get(event.kind, ""))
-        for line in decision_lines(event):
-            self._console.print(f"{'':9}  {safe_terminal(line)}", markup=False, style="dim")
+        say(self._console, f"{mark:>9}  {event.text}", hang=INDENT, style=STYLES.get(event.kind, ""))
+        for line in decision_lines(event, every_gate=self._every_gate):
+            say(self._console, line.strip(), indent=INDENT, hang=INDENT + 2, style="dim")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import console, emit, json_option, open_app
+from .common import console, emit, json_option, open_app, say
 
 
 @click.command("feedback")
@@ -14,7 +14,7 @@ from .common import console, emit, json_option, open_app
 def command(ctx: click.Context, /, dry_run: bool, as_json: bool) -> None:
     """Findings and recommendations from the last 8 evaluations of each model and phase -> harness_feedback.json."""
     from selfopt.app import make_feedback
-    from selfopt.report import findings_list, safe_terminal
+    from selfopt.report import findings_list
 
     app = open_app(ctx)
     feedback = make_feedback(app, write=not dry_run)
@@ -24,18 +24,25 @@ def command(ctx: click.Context, /, dry_run: bool, as_json: bool) -> None:
     out = console()
     for row in feedback.accuracy:
         calls = "-" if row.call_accuracy is None else f"{row.call_accuracy:.0%}"
-        out.print(
-            f"{row.model} {row.phase} {row.variant}: accuracy {row.accuracy:.0%}, call accuracy {calls}, {row.evaluations} evaluation(s)",
-            markup=False,
-        )
+        count = "1 evaluation" if row.evaluations == 1 else f"{row.evaluations} evaluations"
+        say(out, f"{row.model} {row.phase}", style="bold")
+        say(out, f"{row.variant}: accuracy {row.accuracy:.0%}, call accuracy {calls}, {count}", indent=2)
+    out.print("\nFindings", style="bold")
     out.print(findings_list(feedback.findings))
+    hot = [h for h in feedback.hot_failures if h.failures > 1]
+    for failure in hot[:10]:
+        what = ", ".join(f"{name} x{count}" for name, count in failure.outcomes.items())
+        where = f"{failure.model} {failure.phase} {failure.prompt_id} ({failure.prompt_kind})"
+        say(out, f"hot failure: {where} failed {failure.failures} of {failure.of}: {what}", indent=2, hang=4)
+    out.print("\nRecommendations", style="bold")
     for item in feedback.recommendations:
-        fallback = f" -> {item.fallback}" if item.fallback else ""
-        out.print(
-            f"  {item.action}{fallback}: {item.model} {item.phase}: {safe_terminal(item.reason)} [{item.confidence}, {item.id}]",
-            markup=False,
-        )
+        fallback = f", fallback {item.fallback}" if item.fallback else ""
+        say(out, f"{item.action.replace('_', ' ')} {item.model} {item.phase}{fallback}", indent=2)
+        say(out, item.reason, indent=4, hang=4)
+        say(out, f"confidence {item.confidence}; {item.id}", indent=4, hang=4, style="dim")
     if not feedback.recommendations:
-        out.print("no recommendation: nothing to change")
-    if not dry_run:
-        out.print(f"written: {app.home.feedback}", markup=False)
+        out.print("  none: nothing to change")
+    if dry_run:
+        out.print("dry run: nothing was written")
+        return
+    say(out, f"written: {app.home.feedback}; to put it in force: selfopt enforce")

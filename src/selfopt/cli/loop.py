@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import LiveLine, console, emit, json_option, open_app, run_with_app
+from .common import LiveLine, console, emit, is_verbose, json_option, open_app, run_with_app, say
 from .events import EventPrinter
 
 if TYPE_CHECKING:
@@ -35,53 +35,54 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context,
-    /,
-    cycles: int | None,
-    baseline_texts: tuple[str, ...],
-    baseline_rest: tuple[str, ...],
-    candidates: Path | None,
-    max_candidates: int | None,
-    dry_run: bool,
-    report: bool,
-    max_trials: int | None,
-    max_minutes: float | None,
-    max_cost: float | None,
-    as_json: bool,
+    ctx: click.Context, /, baseline_texts: tuple[str, ...], baseline_rest: tuple[str, ...], as_json: bool, **flags: Any
 ) -> None:
     """Run whole cycles: measure, diagnose, propose, measure, decide, recommend, enforce, verify, report.
 
-    --baseline takes "MODEL PHASE VARIANT" in quotes, or the three words.
+    --baseline takes "MODEL PHASE VARIANT" in quotes, or the three words. An interrupted cycle is continued.
+
+    \b
+    selfopt loop --dry-run
+    selfopt loop --cycles 2 --baseline local/smollm2-135m atomic native_api
+    selfopt loop --candidates candidates.yaml
     """
-    texts = list(baseline_texts)
-    if baseline_rest:
-        if len(texts) != 1 or len(baseline_rest) > 2:
-            raise click.UsageError(f'unexpected argument {baseline_rest[0]!r}; write --baseline "MODEL PHASE VARIANT"', ctx)
-        texts = [" ".join([texts[0], *baseline_rest])]
-    flags = {"limits": {"max_trials": max_trials, "max_minutes": max_minutes, "max_cost": max_cost}}
-    if dry_run:
-        _dry_run(open_app(ctx, flags), texts, candidates, max_candidates, as_json)
+    texts = _targets(ctx, baseline_texts, baseline_rest)
+    settings = {"limits": {name: flags[name] for name in ("max_trials", "max_minutes", "max_cost")}}
+    candidates, most = flags["candidates"], flags["max_candidates"]
+    if flags["dry_run"]:
+        _dry_run(open_app(ctx, settings), texts, candidates, most, as_json)
         return
-    if report and cycles is None and not texts:
+    if flags["report"] and flags["cycles"] is None and not texts and candidates is None:
         from .report import command as report_command
 
         ctx.invoke(report_command, as_json=as_json)
         return
     live = LiveLine(enabled=not as_json)
-    printer = EventPrinter(live, enabled=not as_json)
+    printer = EventPrinter(live, enabled=not as_json, every_gate=is_verbose(ctx))
 
-    async def work(app: App) -> list[Cycle]:
+    async def work(app: App) -> tuple[list[Cycle], Path]:
         from selfopt.app import parse_target, run_loop
 
         targets = [parse_target(app, text) for text in texts]
-        return await run_loop(app, targets, cycles or 1, candidates, printer, live, max_candidates)
+        return await run_loop(app, targets, flags["cycles"] or 1, candidates, printer, live, most), app.home.reports
 
     try:
-        finished = run_with_app(ctx, work, flags)
+        finished, reports = run_with_app(ctx, work, settings)
     finally:
         live.clear()
     if as_json:
         emit(finished)
+    else:
+        say(console(), f"reports: {reports}")
+
+
+def _targets(ctx: click.Context, quoted: tuple[str, ...], rest: tuple[str, ...]) -> list[str]:
+    """The baselines as typed: each in quotes, or one as bare words, of which the option has taken the first."""
+    if not rest:
+        return list(quoted)
+    if len(quoted) != 1 or len(rest) > 2 or " " in quoted[0].strip():
+        raise click.UsageError(f'unexpected argument {rest[0]!r}; write --baseline "MODEL PHASE VARIANT"', ctx)
+    return [" ".join([quoted[0], *rest])]
 
 
 def _dry_run(app: App, texts: list[str], candidates: Path | None, max_candidates: int | None, as_json: bool) -> None:
@@ -109,14 +110,14 @@ def _dry_run(app: App, texts: list[str], candidates: Path | None, max_candidates
         return
     out = console()
     for target, baseline, pairs in plan.targets:
-        out.print(f"{target.model} {target.phase}: baseline {baseline.variant.name} ({baseline.spec_id})", markup=False)
+        say(out, f"{target.model} {target.phase}: baseline {baseline.variant.name} ({baseline.spec_id})", style="bold")
         for _, change in pairs:
-            out.print(f"  candidate: {change}", markup=False)
-    out.print(
-        f"trials: {plan.trials_deterministic} where replies repeat themselves, at most {plan.trials_stochastic} where they do not"
-    )
+            say(out, f"candidate: {change}", indent=2)
+        if not pairs:
+            out.print("  nothing left that was not tried against this baseline")
+    say(out, f"trials: {plan.trials_deterministic} where replies repeat themselves, at most {plan.trials_stochastic} where not")
     for change in plan.rule_changes:
-        out.print(f"  rule: {change}", markup=False)
+        say(out, f"rule: {change}", indent=2, hang=6)
     if not plan.rule_changes:
         out.print("rules: no change from what is measured so far")
     out.print("dry run: nothing was written")

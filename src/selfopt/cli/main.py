@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 import click
 
@@ -83,9 +85,26 @@ def cli(ctx: click.Context, home: str | None, verbose: bool) -> None:
 
 
 def _fail(message: str, code: int) -> int:
-    safe = "".join(c if c.isprintable() else " " for c in message)
-    print(f"selfopt: {safe}", file=sys.stderr)
+    safe = " ".join("".join(c if c.isprintable() else " " for c in message).split())
+    with contextlib.suppress(OSError):  # nobody reads standard error any more: the exit code still tells
+        print(f"selfopt: {safe}", file=sys.stderr, flush=True)
     return code
+
+
+def _unexpected(error: Exception) -> int:
+    """What no part foresaw. One line all the same; SELFOPT_TRACEBACK shows where it came from."""
+    if os.environ.get("SELFOPT_TRACEBACK"):
+        import traceback
+
+        traceback.print_exception(error)
+    what = f"{type(error).__name__}: {str(error)[:500]}"
+    return _fail(f"unexpected {what}; this is a bug in selfopt: repeat with SELFOPT_TRACEBACK=1 and report what it prints", 1)
+
+
+def _to_null(stream: TextIO) -> None:
+    """A reader that went away (`selfopt ... | head`) is no error; what is left to flush goes nowhere."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def run(argv: Sequence[str]) -> int:
@@ -110,12 +129,14 @@ def run(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted; the same command continues where it stopped", 130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _to_null(sys.stdout)
         return 0
-    except OSError as error:  # the outermost edge: a full disk or a missing permission is the user's to mend
+    except OSError as error:  # a full disk or a missing permission is the user's to mend
         return _fail(
             f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}; check space and permissions", 1
         )
+    except Exception as error:  # the outermost edge
+        return _unexpected(error)
 
 
 def main() -> None:
@@ -124,5 +145,8 @@ def main() -> None:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _to_null(sys.stdout)
+    except OSError as error:
+        code = _fail(f"the output could not be written: {error.strerror or error}; check space", 1)
+        _to_null(sys.stdout)
     sys.exit(code)

@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .common import LiveLine, console, emit, run_with_app
+from .common import LiveLine, console, emit, joined, run_with_app, say, short_id
 
 if TYPE_CHECKING:
-    from selfopt.app import App, Measured
+    from rich.console import Console
+    from rich.table import Table
 
-__all__ = ["measure_command", "measure_flags"]
+    from selfopt.app import App, Measured, MeasureRequest, WarmUpShown, WarmUpValidation
+    from selfopt.records import RouteDecision, Verdict
+
+__all__ = ["measure_command", "measure_flags", "validate_command"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+SHOWN_FAILURES = 12
 
 
 def measure_flags(function: F) -> F:
@@ -46,21 +51,31 @@ def measure_flags(function: F) -> F:
     return function
 
 
-def measure_command(ctx: click.Context, flags: dict[str, Any], *, n_runs: int, as_json: bool, sampling: bool = False) -> int:
-    """Measure and print. Exit code 1 when a cap stopped it before the end."""
+def _split(flags: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(settings that the flags override, arguments of the request)."""
     limits = {name: flags.pop(name) for name in ("max_trials", "max_minutes", "max_cost")}
-    fresh = flags.pop("fresh")
+    return {"limits": limits}, {**flags, "resume": not flags.pop("fresh")}
+
+
+def _request(app: App, flags: dict[str, Any]) -> MeasureRequest:
+    from selfopt.app import MeasureRequest, phase_of
+
+    rest = {k: v for k, v in flags.items() if k not in ("model", "phase", "fresh")}
+    return MeasureRequest(model=app.resolve_model(flags["model"]), phase=phase_of(flags["phase"]), **rest)
+
+
+def measure_command(ctx: click.Context, flags: dict[str, Any], *, as_json: bool) -> int:
+    """Measure and print. Exit code 1 when a cap stopped it before the end."""
+    settings, flags = _split(flags)
     live = LiveLine(enabled=not as_json)
 
     async def work(app: App) -> Measured:
-        from selfopt.app import MeasureRequest, measure_model, phase_of
+        from selfopt.app import measure_model
 
-        model, phase = app.resolve_model(flags.pop("model")), phase_of(flags.pop("phase"))
-        request = MeasureRequest(model=model, phase=phase, n_runs=n_runs, sampling=sampling, resume=not fresh, **flags)
-        return await measure_model(app, request, live)
+        return await measure_model(app, _request(app, flags), live)
 
     try:
-        measured = run_with_app(ctx, work, {"limits": limits})
+        measured = run_with_app(ctx, work, settings)
     finally:
         live.clear()
     if as_json:
@@ -89,32 +104,111 @@ def _as_json(measured: Measured) -> dict[str, Any]:
     }
 
 
+def _print_route(out: Console, decision: RouteDecision, audit_hash: str | None) -> None:
+    if decision.outcome == "fallback":
+        say(out, f"served by {decision.model}, because {decision.reason}")
+    elif decision.outcome == "forced":
+        say(out, f"measured all the same ({decision.reason})")
+    for skipped in decision.skipped:
+        say(out, f"passed over: {skipped}", indent=2)
+    if audit_hash:
+        say(out, f"audited as {audit_hash[:16]} (selfopt audit show)", indent=2)
+
+
 def _print(measured: Measured) -> None:
-    from selfopt.report import evaluation_table, outcome_table, safe_terminal
+    from selfopt.report import evaluation_table, outcome_table
 
     out = console()
-    decision, result = measured.route, measured.result
-    if decision.outcome == "fallback":
-        out.print(f"Routed from {decision.original_model} to {decision.model}: {safe_terminal(decision.reason)}", markup=False)
-    elif decision.outcome == "forced":
-        out.print(f"Forced past its rule: {safe_terminal(decision.reason)}", markup=False)
-    if measured.audit_hash:
-        out.print(f"  audited as {measured.audit_hash[:16]} (selfopt audit show)", markup=False)
-    if result.warm_up.status != "off":
-        out.print(f"Warm-up {result.warm_up.status} {safe_terminal(result.warm_up.reason)}".rstrip(), markup=False)
-    evaluation = measured.evaluation
+    result, evaluation = measured.result, measured.evaluation
+    _print_route(out, measured.route, measured.audit_hash)
+    warm = result.warm_up
+    if warm.status != "off":
+        times = [("load", warm.load_ms), ("prompt", warm.prompt_ms), ("chat", warm.chat_ms)]
+        took = ", ".join(f"{name} {ms:.0f} ms" for name, ms in times if ms is not None)
+        say(out, f"warm-up {warm.status}{': ' + took if took else ''}{'; ' + warm.reason if warm.reason else ''}")
     if evaluation is None:
-        out.print(f"stopped: {result.stop_reason}; {result.trials} trials are kept, the same command continues", markup=False)
+        say(out, f"stopped: {result.stop_reason}; {result.trials} trials are kept, the same command continues")
         return
     out.print(evaluation_table([evaluation]))
     out.print(outcome_table([evaluation]))
-    failed = [v for v in measured.verdicts if v.outcome.value != "pass"]
-    for verdict in failed[:12]:
-        out.print(
-            f"  {verdict.prompt_id} {verdict.outcome.value}: {safe_terminal(verdict.why)}  (selfopt show {verdict.trial_id})",
-            markup=False,
-        )
+    _print_failures(out, measured.verdicts)
     resumed = f", {result.resumed} taken over from an interrupted call" if result.resumed else ""
-    out.print(f"{result.trials} trials{resumed}; runs {', '.join(result.run_ids)}", markup=False)
+    abandoned = f", {result.abandoned} abandoned by it and measured again" if result.abandoned else ""
+    say(out, f"{result.trials} trials{resumed}{abandoned}; runs {joined(result.run_ids)}")
     if result.stop_reason:
-        out.print(f"stopped: {result.stop_reason}", markup=False)
+        say(out, f"stopped: {result.stop_reason}; the same command continues")
+
+
+def _print_failures(out: Console, verdicts: tuple[Verdict, ...]) -> None:
+    """What failed alike in one paragraph, with one trial to look at."""
+    groups: dict[tuple[str, str], list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.outcome.value != "pass":
+            groups.setdefault((verdict.outcome.value, verdict.why), []).append(verdict)
+    for (outcome, why), members in list(groups.items())[:SHOWN_FAILURES]:
+        prompts = joined(dict.fromkeys(v.prompt_id for v in members), 12)
+        say(out, f"{prompts}: {outcome.replace('_', ' ')}: {why}", indent=2, hang=4)
+        out.print(f"    selfopt show {short_id(members[0].trial_id)}", style="dim", markup=False, soft_wrap=True)
+    if len(groups) > SHOWN_FAILURES:
+        out.print(f"  and {len(groups) - SHOWN_FAILURES} other failures; --json lists every verdict", markup=False)
+
+
+def validate_command(ctx: click.Context, flags: dict[str, Any], *, as_json: bool) -> int:
+    """Measure what warm-up is worth and print it. Exit code 1 when a cap stopped it before the end."""
+    settings, flags = _split(flags)
+    live = LiveLine(enabled=not as_json)
+
+    async def work(app: App) -> WarmUpShown:
+        from selfopt.app import validate_under_rules
+
+        return await validate_under_rules(app, _request(app, flags), live)
+
+    try:
+        shown = run_with_app(ctx, work, settings)
+    finally:
+        live.clear()
+    if as_json:
+        emit({"route": shown.route, "audit_hash": shown.audit_hash, "validation": shown.validation, "reports": shown.reports})
+    else:
+        _print_validation(shown)
+    return 0 if shown.validation.status == "complete" else 1
+
+
+def _print_validation(shown: WarmUpShown) -> None:
+    out, found = console(), shown.validation
+    _print_route(out, shown.route, shown.audit_hash)
+    say(
+        out,
+        f"{found.model} {found.phase} {found.variant}: warm-up off against on, {len(found.cold.runs)} runs of each",
+        style="bold",
+    )
+    if not found.forced_unload:
+        say(out, "the model could NOT be unloaded by force: the cold arm was not cold, and the comparison says little")
+    out.print(_arms_table(found))
+    say(out, f"accuracy {found.before:.3f} -> {found.after:.3f}, improvement {found.improvement:+.3f}")
+    if found.stop_reason:
+        say(out, f"stopped: {found.stop_reason}; the same command continues")
+    for path in shown.reports:
+        say(out, f"written: {path}", indent=2)
+
+
+def _arms_table(found: WarmUpValidation) -> Table:
+    """Before and after: the figures, then the outcome rows, prompts with equal rows together."""
+    from rich import box
+    from rich.table import Table
+
+    from selfopt.report import safe_text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", overflow="fold")
+    table.add_column("without", justify="right", overflow="fold", min_width=10)
+    table.add_column("with warm-up", justify="right", overflow="fold", min_width=12)
+    table.add_row("accuracy", f"{found.before:.3f}", f"{found.after:.3f}")
+    table.add_row("variance between runs", f"{found.variance_before:.4f}", f"{found.variance_after:.4f}")
+    table.add_row("first call", f"{found.first_call_before_ms:.0f} ms", f"{found.first_call_after_ms:.0f} ms", end_section=True)
+    groups: dict[tuple[str, str], list[str]] = {}
+    for prompt_id, row in found.cold.rows.items():
+        groups.setdefault((row, found.warm.rows.get(prompt_id, "-")), []).append(prompt_id)
+    for (cold, warm), prompts in groups.items():
+        table.add_row(safe_text(joined(prompts, 20)), cold, warm)
+    return table

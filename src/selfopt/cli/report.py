@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import emit, json_option, open_app
+from .common import console, emit, json_option, open_app, say
 
 
 @click.command("report")
@@ -12,7 +12,7 @@ from .common import emit, json_option, open_app
 @click.pass_context
 def command(ctx: click.Context, /, as_json: bool) -> None:
     """Write SELF_OPTIMIZING_REPORT.md, META_LEARNINGS.md and the cycles' results from the ledger."""
-    from selfopt.app import require_ledger, write_artefacts
+    from selfopt.app import require_ledger, standing_evaluations, write_artefacts
 
     app = open_app(ctx)
     require_ledger(app)
@@ -20,5 +20,11 @@ def command(ctx: click.Context, /, as_json: bool) -> None:
     if as_json:
         emit({"written": paths})
         return
+    from selfopt.report import evaluation_table
+
+    out = console()
+    standing = standing_evaluations(app)
+    if standing:
+        out.print(evaluation_table(standing))
     for path in paths:
-        print(path)
+        say(out, f"written: {path}")

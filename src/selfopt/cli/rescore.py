@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import click
 
-from .common import console, emit, json_option, open_app
+from .common import console, emit, json_option, open_app, say
 
 
 @click.command("rescore")
 @click.argument("runs", nargs=-1, required=True)
 @click.option("--variant", help="With this variant's parsers.")
 @click.option("--parser", "parsers", multiple=True, help="With this parser chain (repeat in order).")
+@click.option("--suite", metavar="NAME|FILE", help="Where their suite is, when the settings do not name it.")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, /, runs: tuple[str, ...], variant: str | None, parsers: tuple[str, ...], as_json: bool) -> None:
+def command(
+    ctx: click.Context,
+    /,
+    runs: tuple[str, ...],
+    variant: str | None,
+    parsers: tuple[str, ...],
+    suite: str | None,
+    as_json: bool,
+) -> None:
     """Judge the stored replies of RUNS again, with another parser chain or a newer scorer. No request is made."""
     from selfopt.app import rescore_runs
     from selfopt.report import evaluation_table, outcome_table
 
-    done = rescore_runs(open_app(ctx), runs, variant, parsers)
+    if variant is not None and parsers:
+        raise click.UsageError("--variant and --parser both choose the parsers; give one of them", ctx)
+    done = rescore_runs(open_app(ctx), runs, variant, parsers, suite)
     if as_json:
         emit(
             {
@@ -31,9 +42,11 @@ def command(ctx: click.Context, /, runs: tuple[str, ...], variant: str | None, p
         )
         return
     out = console()
-    out.print(
-        f"{len(done.rescored.trials)} trials judged, {done.rescored.fresh} new verdicts, {done.rescored.changed} outcomes changed"
-    )
+    skipped = f", {len(done.rescored.skipped)} skipped" if done.rescored.skipped else ""
+    counts = f"{done.rescored.fresh} new verdicts, {done.rescored.changed} outcomes changed{skipped}"
+    say(out, f"{len(done.rescored.trials)} trials judged by {', '.join(done.parsers)}: {counts}")
     if done.evaluation is not None:
         out.print(evaluation_table([done.evaluation]))
         out.print(outcome_table([done.evaluation]))
+    else:
+        out.print("no evaluation: these are not the trials of a whole run")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import console, emit, json_option, open_app
+from .common import console, emit, json_option, open_app, say
 
 if TYPE_CHECKING:
     from selfopt.records import RoutingConfig
@@ -19,23 +19,21 @@ def command() -> None:
 
 
 def _print(config: RoutingConfig, as_json: bool) -> None:
-    from selfopt.report import safe_terminal
-
     if as_json:
         emit(config)
         return
     out = console()
-    out.print(f"rules version {config.version}, {len(config.rules)} rule(s)")
+    count = "1 rule" if len(config.rules) == 1 else f"{len(config.rules)} rules"
+    out.print(f"rules version {config.version}, {count}")
     for rule in config.rules:
         verdict = "allow" if rule.allow else (f"fallback {rule.fallback}" if rule.fallback else "refuse")
         extras = [f"variant {rule.variant.name}"] if rule.variant else []
         extras += ["warm-up"] if rule.warm_up else []
-        out.print(
-            f"  {rule.model} {rule.phase}: {verdict}{' (' + ', '.join(extras) + ')' if extras else ''}",
-            markup=False,
-            style="bold",
-        )
-        out.print(f"    {safe_terminal(rule.reason)} [{rule.source}, {rule.rule_id}]", markup=False)
+        more = f" ({', '.join(extras)})" if extras else ""
+        say(out, f"{rule.model} {rule.phase}: {verdict}{more}", indent=2, style="bold")
+        if rule.reason:
+            say(out, rule.reason, indent=4, hang=4)
+        say(out, f"{rule.source}; since version {rule.since_version}; {rule.rule_id}", indent=4, hang=4, style="dim")
 
 
 @command.command("show")
@@ -55,11 +53,15 @@ def history(ctx: click.Context, /, as_json: bool) -> None:
     if as_json:
         emit(entries)
         return
+    out = console()
     for entry in entries:
         mark = " (in force)" if entry.in_force else " (aborted)" if entry.aborted else ""
-        print(f"version {entry.version}{mark}  {entry.at}  {entry.cause}: {entry.reason}")
+        why = f"{entry.cause}: {entry.reason}" if entry.reason else entry.cause
+        say(out, f"version {entry.version}{mark}  {entry.at}  {why}")
         for change in entry.changes:
-            print(f"  {change}")
+            say(out, change.replace("_", " ", 1), indent=2)
+    if not entries:
+        out.print("no rules were ever in force")
 
 
 @command.command("set")
@@ -86,7 +88,7 @@ def set_(
 @json_option
 @click.pass_context
 def import_(ctx: click.Context, /, path: Path, as_json: bool) -> None:
-    """Import rules from a JSON file; model aliases are resolved."""
+    """Import rules from a JSON file; aliases are resolved."""
     from selfopt.app import import_routes
 
     _print(import_routes(open_app(ctx), path), as_json)
@@ -97,7 +99,7 @@ def import_(ctx: click.Context, /, path: Path, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def rollback(ctx: click.Context, /, version: int, as_json: bool) -> None:
-    """Put the exact rules of an earlier VERSION in force again, as a new version. 0: no rules."""
+    """Put an earlier VERSION in force again, exactly, as a new version. 0: no rules."""
     app = open_app(ctx)
     app.home.ensure()
     _print(app.enforcer.rollback(version), as_json)

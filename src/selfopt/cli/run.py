@@ -18,5 +18,9 @@ def command(ctx: click.Context, /, as_json: bool, **flags: Any) -> int:
     """Measure one pass of MODEL on PHASE (atomic or extended), under the rules in force.
 
     A model that its rule disables is served by its fallback, or refused. VARIANT: the rule's promoted one, else native_api.
+
+    \b
+    selfopt run local/smollm2-135m atomic
+    selfopt run haiku extended extended --limit 3 --timeout 20
     """
-    return measure_command(ctx, flags, n_runs=1, as_json=as_json)
+    return measure_command(ctx, flags, as_json=as_json)

@@ -2,57 +2,74 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from .common import console, emit, json_option, open_app
+from .common import block, console, emit, json_option, open_app, pretty, say
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from selfopt.app import ShownTrial
 
 
 @click.command("show")
 @click.argument("trial")
+@click.option("--exact", is_flag=True, help="Requests and replies byte by byte as sent; otherwise JSON is spread over lines.")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, /, trial: str, as_json: bool) -> None:
-    """One TRIAL (its id or the beginning of it): exact request, raw reply, parsed calls, verdict, and why."""
+def command(ctx: click.Context, /, trial: str, exact: bool, as_json: bool) -> None:
+    """One TRIAL (its id, its beginning or its end): exact request, raw reply, parsed calls, verdict, and why."""
     from selfopt.app import shown_trial
-    from selfopt.report import safe_terminal
 
     shown = shown_trial(open_app(ctx), trial)
     if as_json:
         emit(shown)
         return
     out = console()
-
-    def say(text: str, style: str = "") -> None:
-        out.print(safe_terminal(text, limit=20_000), markup=False, style=style, soft_wrap=True)
-
     t = shown.trial
-    say(f"trial {t.trial_id}  {shown.spec.label}  prompt {t.prompt_id}  run {t.run_id} #{t.run_index}", "bold")
-    say(f"environment {t.environment_id}; {t.started_at}; {t.latency_ms:.0f} ms" + (f"; fault {t.fault}" if t.fault else ""))
+    say(out, f"trial {t.trial_id}", style="bold")
+    say(out, f"{shown.spec.label}, prompt {t.prompt_id}, pass {t.run_index + 1} of {t.run_id}", indent=2)
+    fault = f"; fault: {t.fault}" if t.fault else ""
+    say(out, f"{t.started_at}, {t.latency_ms:.0f} ms{fault}; {t.environment_id}", indent=2)
+    _print_exchanges(out, shown, exact)
+    _print_verdicts(out, shown)
+
+
+def _print_exchanges(out: Console, shown: ShownTrial, exact: bool) -> None:
+    spread = (lambda text: text) if exact else pretty
     for exchange in shown.exchanges:
-        for attempt in exchange.attempts:
-            say(f"-- request ({exchange.step}, attempt {attempt.attempt.number})", "cyan")
-            say(attempt.request or "(not kept)")
-            say(
-                f"-- reply ({attempt.attempt.fault or attempt.attempt.status}, {attempt.attempt.latency_ms:.0f} ms) {attempt.attempt.error}",
-                "cyan",
-            )
-            say(attempt.reply or "(nothing came)")
+        for item in exchange.attempts:
+            attempt = item.attempt
+            say(out, f"-- request ({exchange.step}, attempt {attempt.number})", style="bold blue")
+            block(out, spread(item.request) if item.request is not None else "(not kept)")
+            say(out, f"-- reply ({attempt.fault or attempt.status}, {attempt.latency_ms:.0f} ms)", style="bold blue")
+            if attempt.error:
+                say(out, attempt.error, style="dark_orange")
+            block(out, spread(item.reply) if item.reply is not None else "(nothing came)")
         if exchange.content is not None:
-            say("-- text", "cyan")
-            say(exchange.content.text or "(empty)")
+            if exchange.content.thinking:
+                say(out, "-- thinking", style="bold blue")
+                block(out, exchange.content.thinking)
+            say(out, "-- text", style="bold blue")
+            block(out, exchange.content.text or "(empty)")
+
+
+def _print_verdicts(out: Console, shown: ShownTrial) -> None:
+    from selfopt.app import call_text, expected_text
+
     if shown.expected is not None:
-        say("-- expected", "cyan")
-        say(_expected(shown.expected) + (f"   ({shown.reason})" if shown.reason else ""))
+        say(out, "-- expected", style="bold blue")
+        for line in expected_text(shown.expected):
+            say(out, line, indent=2, hang=6)
+        if shown.reason:
+            say(out, shown.reason, indent=2, hang=2, style="dim")
     for verdict in shown.verdicts:
-        say(f"-- verdict: {verdict.outcome.value}", "bold")
-        calls = "; ".join(f"{c.name}({c.arguments})" for c in verdict.parsed.tool_calls) or "no call"
-        say(f"   parsed: {calls}  [{verdict.parsed.recognised}]")
-        say(f"   why: {verdict.why}")
-
-
-def _expected(expected: object) -> str:
-    if isinstance(expected, str):
-        return expected
-    assert isinstance(expected, tuple)
-    sets = [" and ".join(f"{c.name}({c.arguments})" for c in calls) or "no call" for calls in expected]
-    return " or ".join(sets)
+        say(out, f"-- verdict: {verdict.outcome.value.replace('_', ' ')}", style="bold")
+        calls = [call_text(call) for call in verdict.parsed.tool_calls] or ["no call"]
+        for call in calls:
+            say(out, f"parsed: {call}", indent=2, hang=6)
+        unread = f"; seems to hold a call as {verdict.parsed.unread}, which is not read" if verdict.parsed.unread else ""
+        say(out, f"recognised: {verdict.parsed.recognised}{unread}", indent=2, hang=6)
+        say(out, f"why: {verdict.why}", indent=2, hang=6)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import console, emit, json_option, open_app
+from .common import console, emit, json_option, open_app, say
 
 
 @click.group("suites")
@@ -22,8 +22,9 @@ def list_(as_json: bool) -> None:
     if as_json:
         emit(rows)
         return
+    out = console()
     for row in rows:
-        print(f"{row['name']:12} {row['phase']:9} {row['prompts']:4} prompts  scope {row['scope']}  {row['title']}")
+        say(out, f"{row['name']:12} {row['phase']:9} {row['prompts']:3} prompts  {row['title']}", hang=36)
 
 
 @command.command("show")
@@ -31,19 +32,26 @@ def list_(as_json: bool) -> None:
 @json_option
 @click.pass_context
 def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
-    """The prompts of suite NAME (or a file), with what is expected and why."""
-    from selfopt.app import suite_document
-    from selfopt.report import safe_terminal
+    """The prompts of suite NAME (or a file), and why they expect what."""
+    from selfopt.app import expected_text, suite_document
 
-    document = suite_document(open_app(ctx), name)
+    app = open_app(ctx)
+    document = suite_document(app, name)
     if as_json:
         emit(document)
         return
     out = console()
-    out.print(f"{document['name']} ({document['phase']}, scope {document['scope']})", style="bold", markup=False)
-    for prompt in document["prompts"]:
-        out.print(safe_terminal(f"{prompt['id']}  {prompt['kind']}: {prompt['messages'][-1]['content']}"), markup=False)
-        out.print(safe_terminal(f"     expected {prompt['expected']}  ({prompt['reason']})"), markup=False)
+    say(out, f"{document['name']} ({document['phase']}, scope {document['scope']}): {document['title']}", style="bold")
+    for prompt in app.suite(name).prompts:
+        out.print()
+        say(out, f"{prompt.id}  {prompt.kind}, split {prompt.split}", style="bold")
+        for message in prompt.messages:
+            calls = f" [calls {', '.join(c.name for c in message.tool_calls)}]" if message.tool_calls else ""
+            say(out, f"{message.role}: {message.content}{calls}", indent=4, hang=6)
+        for line in expected_text(prompt.expected):
+            say(out, f"expected: {line}", indent=4, hang=6)
+        if prompt.reason:
+            say(out, prompt.reason, indent=4, hang=4, style="dim")
 
 
 @command.command("validate")
@@ -51,16 +59,18 @@ def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def validate(ctx: click.Context, /, names: tuple[str, ...], as_json: bool) -> int:
-    """Check suites (names or files). Exit code 2 for a file that cannot be loaded, 1 for problems."""
+    """Check suites (names or files). Exit code 2 when one is not usable; every problem is listed."""
     from selfopt.app import suite_problems
 
-    app = open_app(ctx)
-    found = {name: suite_problems(app, name) for name in names}
+    open_app(ctx)
+    found = {name: suite_problems(name) for name in names}
     if as_json:
         emit(found)
     else:
+        out = console()
         for name, problems in found.items():
-            print(f"{name}: {'ok' if not problems else f'{len(problems)} problem(s)'}")
+            count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+            say(out, f"{name}: {count if problems else 'ok'}")
             for problem in problems:
-                print(f"  {problem}")
-    return 1 if any(found.values()) else 0
+                say(out, problem, indent=2, hang=4)
+    return 2 if any(found.values()) else 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import console, emit, json_option, run_with_app
+from .common import block, console, emit, json_option, pretty, run_with_app, say
 
 if TYPE_CHECKING:
     from selfopt.app import App, Tried
@@ -19,10 +19,19 @@ if TYPE_CHECKING:
 @click.option("--tools", "tools_file", type=click.Path(path_type=Path), required=True, help="JSON file with a list of tools.")
 @click.option("--variant", default="native_api", show_default=True, help="Through which variant.")
 @click.option("--timeout", "timeout_s", type=click.FloatRange(min=0, min_open=True), help="Seconds for one request.")
+@click.option("--exact", is_flag=True, help="Requests and replies byte by byte as sent; otherwise JSON is spread over lines.")
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context, /, model: str, prompt: str, tools_file: Path, variant: str, timeout_s: float | None, as_json: bool
+    ctx: click.Context,
+    /,
+    model: str,
+    prompt: str,
+    tools_file: Path,
+    variant: str,
+    timeout_s: float | None,
+    exact: bool,
+    as_json: bool,
 ) -> None:
     """Ask MODEL once with your own tools; raw reply and parsed calls. Nothing is scored or recorded."""
 
@@ -35,17 +44,21 @@ def command(
     if as_json:
         emit(tried)
         return
-    from selfopt.report import safe_terminal
+    from selfopt.app import call_text
 
     out = console()
+    spread = (lambda text: text) if exact else pretty
     for step in tried.steps:
-        out.print(f"-- request ({step.step})", style="cyan", markup=False)
-        out.print(safe_terminal(step.reply.request_body if step.reply else "", limit=20_000), markup=False, soft_wrap=True)
-        out.print("-- raw reply", style="cyan")
-        out.print(safe_terminal(step.reply.reply_body if step.reply else "", limit=20_000), markup=False, soft_wrap=True)
+        say(out, f"-- request ({step.step})", style="bold blue")
+        block(out, spread(step.reply.request_body) if step.reply else "")
+        say(out, "-- raw reply", style="bold blue")
+        block(out, spread(step.reply.reply_body) if step.reply else "")
     if tried.content is not None and tried.parsed is not None:
-        out.print("-- parsed", style="cyan")
-        calls = "\n".join(f"{c.name}({c.arguments})" for c in tried.parsed.tool_calls) or "no call"
-        out.print(safe_terminal(f"{calls}  [{tried.parsed.recognised}]"), markup=False)
+        if tried.content.text:
+            say(out, "-- text", style="bold blue")
+            block(out, tried.content.text)
+        say(out, f"-- parsed: {tried.parsed.recognised}", style="bold blue")
+        for text in [call_text(c) for c in tried.parsed.tool_calls] or ["no call"]:
+            say(out, text, hang=4)
         if tried.parsed.unread:
-            out.print(f"a call seems to stand there as {tried.parsed.unread}, which this variant does not read", markup=False)
+            say(out, f"a call seems to stand there as {tried.parsed.unread}, which variant {tried.variant} does not read")

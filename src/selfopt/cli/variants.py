@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .common import console, emit, json_option, open_app
+from .common import block, console, emit, json_option, open_app, say
 
 
 @click.group("variants")
@@ -25,8 +25,10 @@ def list_(ctx: click.Context, /, as_json: bool) -> None:
             [{"name": v.name, "title": v.title, "variant_hash": v.variant_hash, "parsers": v.parsers} for v in variants.values()]
         )
         return
+    out = console()
+    width = max(map(len, variants))
     for variant in variants.values():
-        print(f"{variant.name:22} {variant.title}")
+        say(out, f"{variant.name:{width}}  {variant.title}", hang=width + 2)
 
 
 @command.command("show")
@@ -35,15 +37,15 @@ def list_(ctx: click.Context, /, as_json: bool) -> None:
 @click.pass_context
 def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
     """The whole content of variant NAME."""
+    from selfopt.app import variant_lines
+
     variant = open_app(ctx).variant(name)
     if as_json:
         emit(variant)
         return
     out = console()
-    for field, value in variant.model_dump(mode="json").items():
-        if value not in ("", (), [], {}, None):
-            out.print(f"{field}: {value}", markup=False)
-    out.print(f"variant_hash: {variant.variant_hash}", markup=False)
+    for line in variant_lines(variant):
+        say(out, line, hang=4)
 
 
 @command.command("render")
@@ -55,7 +57,6 @@ def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
 def render(ctx: click.Context, /, name: str, prompt: str, tools_file: Path, as_json: bool) -> None:
     """What variant NAME would send for PROMPT; nobody is asked."""
     from selfopt.app import load_tools, render_variant
-    from selfopt.report import safe_terminal
 
     steps = render_variant(open_app(ctx), name, load_tools(tools_file), prompt)
     if as_json:
@@ -63,14 +64,11 @@ def render(ctx: click.Context, /, name: str, prompt: str, tools_file: Path, as_j
         return
     out = console()
     for step in steps:
-        out.print(f"-- step {step['step']}", style="cyan", markup=False)
+        say(out, f"-- step {step['step']}", style="bold blue")
         for message in step["messages"]:
-            out.print(f"[{message.role}]", style="bold", markup=False)
-            out.print(safe_terminal(message.content, limit=20_000), markup=False, soft_wrap=True)
-        out.print(f"native tools: {', '.join(t.name for t in step['tools']) or 'none'}", markup=False)
+            say(out, f"[{message.role}]", style="bold")
+            block(out, message.content)
+        say(out, f"native tools: {', '.join(t.name for t in step['tools']) or 'none'}")
         if step["constraint"] is not None:
-            out.print(
-                safe_terminal(step["constraint"].grammar or str(step["constraint"].json_schema), limit=20_000),
-                markup=False,
-                soft_wrap=True,
-            )
+            say(out, f"-- output limited by a {step['constraint'].kind.replace('_', ' ')}", style="bold blue")
+            block(out, step["constraint"].grammar or str(step["constraint"].json_schema))

@@ -26,7 +26,7 @@ from .markdown import Evidence, bullets, measured, table
 __all__ = ["render_report", "report_text"]
 
 RUN_LOOP = "run `selfopt loop --cycles 1`"
-RUN_WARM_UP = "run `selfopt supervise MODEL PHASE` once with `--no-warmup` and once with `--enable-warmup`"
+RUN_WARM_UP = "run `selfopt supervise MODEL PHASE --validate-warm-up`"
 RUN_ENFORCE = "run `selfopt feedback`, then `selfopt enforce`"
 
 

@@ -23,7 +23,7 @@ from selfopt.records import Record
 
 from .tree import Settings, default_endpoints
 
-__all__ = ["default_config_file", "load_settings"]
+__all__ = ["default_config_file", "load_settings", "settings_files"]
 
 PROJECT_ENDPOINT_KINDS = ("scripted", "embedded")
 FILE_NAME = "selfopt.toml"
@@ -83,6 +83,19 @@ def load_settings(
     return settings
 
 
+def settings_files(environ: Mapping[str, str], cwd: Path) -> list[Path]:
+    """The files that `load_settings` reads there, each overriding the ones before it."""
+    user, project, dotenv = default_config_file(environ), _nearest(cwd, FILE_NAME), cwd / ".env"
+    found = [user] if user.is_file() else []
+    if project is not None and project.resolve() != user.resolve():
+        found.append(project)
+    return [*found, dotenv] if dotenv.is_file() and not _dotenv_is_off(environ) else found
+
+
+def _dotenv_is_off(environ: Mapping[str, str]) -> bool:
+    return environ.get("SELFOPT_DOTENV", "").lower() in ("off", "0", "false")
+
+
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         text = path.read_bytes()
@@ -104,7 +117,7 @@ def _nearest(cwd: Path, name: str) -> Path | None:
 
 def _read_dotenv(cwd: Path, environ: Mapping[str, str]) -> _Source | None:
     path = cwd / ".env"
-    if environ.get("SELFOPT_DOTENV", "").lower() in ("off", "0", "false") or not path.is_file():
+    if _dotenv_is_off(environ) or not path.is_file():
         return None
     variables: dict[str, str] = {}
     for line in path.read_text("utf-8", "replace").splitlines():

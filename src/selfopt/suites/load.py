@@ -16,7 +16,7 @@ from selfopt.records import Suite
 from .check import printable, validate_suite
 from .plain_yaml import MAX_SIZE_BYTES, read_plain_yaml
 
-__all__ = ["SUITE_SCHEMA_VERSION", "list_suites", "load_suite", "parse_suite", "suite_schema"]
+__all__ = ["SUITE_SCHEMA_VERSION", "find_problems", "list_suites", "load_suite", "parse_suite", "suite_schema"]
 
 SUITE_SCHEMA_VERSION = 1
 _SUFFIXES = (".yaml", ".yml", ".json")
@@ -32,21 +32,44 @@ def load_suite(name_or_path: str | Path) -> Suite:
 
     Raises SuiteError, naming the file, the prompt and the fix, for anything that makes it unusable.
     """
+    text, source = _text_of(name_or_path)
+    return parse_suite(text, source=source)
+
+
+def find_problems(name_or_path: str | Path) -> list[str]:
+    """Every problem of a suite, named as for `load_suite`; empty when it can be used.
+
+    SuiteError where there is no mapping to look at: no such file, not UTF-8, no YAML, another schema version.
+    """
+    text, source = _text_of(name_or_path)
+    return _examine(text, source)[1]
+
+
+def _text_of(name_or_path: str | Path) -> tuple[str, str]:
+    """The text of a suite and what messages call it."""
     if isinstance(name_or_path, str):
         known = _built_in()
         if name_or_path in known:
-            return parse_suite(known[name_or_path].decode("utf-8"), source=f"suite {name_or_path}")
+            return known[name_or_path].decode("utf-8"), f"suite {name_or_path}"
         if not name_or_path.endswith(_SUFFIXES) and "/" not in name_or_path and "\\" not in name_or_path:
             raise SuiteError(
                 f"unknown suite {printable(name_or_path)!r}; built in are {', '.join(sorted(known))}; "
                 "a suite of your own is given as the path of its .yaml file"
             )
     path = Path(name_or_path)
-    return parse_suite(_read(path), source=printable(str(path)))
+    return _read(path), printable(str(path))
 
 
 def parse_suite(text: str, *, source: str) -> Suite:
     """The suite that a YAML text describes; `source` names it in messages. SuiteError as for `load_suite`."""
+    suite, problems = _examine(text, source)
+    if suite is None or problems:
+        raise _refusal(source, problems)
+    return suite
+
+
+def _examine(text: str, source: str) -> tuple[Suite | None, list[str]]:
+    """The suite, None where the text has not its shape; and every problem. SuiteError where there is no mapping."""
     try:
         data = read_plain_yaml(text)
     except SuiteError as error:
@@ -57,11 +80,8 @@ def parse_suite(text: str, *, source: str) -> Suite:
     try:
         suite = Suite.model_validate(data)
     except ValidationError as error:
-        raise _refusal(source, list(_schema_problems(error, data))) from error
-    problems = validate_suite(suite)
-    if problems:
-        raise _refusal(source, problems)
-    return suite
+        return None, list(_schema_problems(error, data))
+    return suite, validate_suite(suite)
 
 
 def suite_schema() -> dict[str, Any]:

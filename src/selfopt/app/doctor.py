@@ -1,0 +1,168 @@
+"""`doctor`: what this installation has, and what to do about what it lacks."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from selfopt.endpoints import load_script, normalise_base_url
+from selfopt.errors import SelfoptError, SettingsError
+from selfopt.feedback import load_feedback
+from selfopt.home import ProcessLock
+from selfopt.settings import EndpointSettings, settings_files
+
+from .app import App
+
+__all__ = ["diagnose_installation", "settings_in_use"]
+
+CONNECT_TIMEOUT_S = 1.0
+FEW_BYTES = 1_000_000_000
+
+Check = dict[str, Any]
+
+
+def settings_in_use(app: App) -> list[str]:
+    """The files that the settings of this app come from, each overriding the ones before it."""
+    return [str(path) for path in settings_files(app.environ, app.cwd)]
+
+
+async def diagnose_installation(app: App) -> list[Check]:
+    """Checks with name, status (ok, note, FAIL) and detail. Nothing is loaded, generated or changed; remote servers are not
+    contacted."""
+    checks = [
+        _check("python", "ok", sys.version.split()[0]),
+        _check("settings", "ok", ", ".join(settings_in_use(app)) or "built-in defaults; no selfopt.toml is read here"),
+        _home(app),
+        _guarded("ledger", lambda: _ledger(app)),
+        _guarded("rules", lambda: f"version {app.enforcer.load(repair_pending=False).version} in force"),
+        _guarded("audit trail", lambda: _audit(app)),
+        _guarded("feedback", lambda: _feedback(app)),
+        _lock(app),
+        _guarded("variants", lambda: f"{len(app.variants)} variants"),
+        _guarded("suites", lambda: ", ".join(app.suite(app.settings.suite_of(p)).name for p in ("atomic", "extended"))),
+        _engine(),
+        _cache(app),
+        *_models(app),
+    ]
+    endpoints = [(n, e) for n, e in sorted(app.settings.endpoints.items()) if e.kind != "embedded"]
+    return checks + await asyncio.gather(*(_endpoint(app, name, entry) for name, entry in endpoints))
+
+
+def _check(name: str, status: str, detail: str) -> Check:
+    return {"name": name, "status": status, "detail": detail}
+
+
+def _guarded(name: str, look: Callable[[], str]) -> Check:
+    try:
+        return _check(name, "ok", look())
+    except SelfoptError as error:
+        return _check(name, "FAIL", str(error))
+
+
+def _home(app: App) -> Check:
+    switches = [
+        name
+        for name, on in (
+            ("warm_up.enabled", app.settings.warm_up.enabled),
+            ("enforcement.enabled", app.settings.enforcement.enabled),
+            ("policy.extended_gate_enabled", app.settings.policy.extended_gate_enabled),
+        )
+        if not on
+    ]
+    off = f"; switched off: {', '.join(switches)}" if switches else ""
+    if app.home.root.exists():
+        return _check("home", "note" if off else "ok", f"{app.home.root}{off}")
+    return _check("home", "note", f"{app.home.root} (made at the first measurement){off}")
+
+
+def _ledger(app: App) -> str:
+    if not app.has_ledger:
+        return "nothing measured yet"
+    _ = app.ledger
+    return str(app.home.ledger)
+
+
+def _audit(app: App) -> str:
+    if not app.home.audit_trail.exists():
+        return "empty"
+    report = app.enforcer.verify()
+    if not report.ok:
+        raise SelfoptError(f"does not verify: {report.reason}; see selfopt audit verify")
+    return f"{report.n} records, verifies"
+
+
+def _feedback(app: App) -> str:
+    try:
+        feedback = load_feedback(app.home.feedback)
+    except FileNotFoundError:
+        return "none yet; selfopt feedback writes it"
+    return f"{len(feedback.recommendations)} recommendations of {feedback.generated_at}"
+
+
+def _lock(app: App) -> Check:
+    owner = ProcessLock(app.home.lock).owner()
+    return _check("lock", "ok", "free") if owner is None else _check("lock", "note", f"held by {owner}")
+
+
+def _engine() -> Check:
+    from importlib import metadata
+
+    try:
+        return _check("engine", "ok", f"xllamacpp {metadata.version('xllamacpp')}")
+    except metadata.PackageNotFoundError:
+        return _check("engine", "note", "xllamacpp is not installed; for local models: pip install 'selfopt[engine]'")
+
+
+def _cache(app: App) -> Check:
+    folder = next(p for p in (app.store.root, *app.store.root.parents) if p.exists())
+    free = shutil.disk_usage(folder).free
+    return _check("model cache", "ok" if free > FEW_BYTES else "note", f"{app.store.root}, {free / 1e9:.1f} GB free")
+
+
+def _models(app: App) -> list[Check]:
+    try:
+        catalogue = sorted(app.catalogue.items())
+    except SelfoptError as error:
+        return [_check("models", "FAIL", str(error))]
+    return [
+        _check(f"model {name}", "ok", "pulled")
+        if app.store.path_of(name) is not None
+        else _check(f"model {name}", "note", f"not pulled; selfopt models pull {name} ({entry.size_bytes / 1e6:.0f} MB)")
+        for name, entry in catalogue
+    ]
+
+
+async def _endpoint(app: App, name: str, entry: EndpointSettings) -> Check:
+    title = f"endpoint {name}"
+    try:
+        if entry.kind == "scripted" and entry.base_url is None:
+            if entry.script is None:
+                raise SettingsError("neither script nor base_url; set one in selfopt.toml")
+            return _check(title, "ok", f"{entry.script} (in process): {', '.join(sorted(load_script(entry.script).models))}")
+        config = app.settings.endpoint_config(name, app.environ)
+        wanted = f"no key: {entry.api_key_env} is not set" if entry.api_key_env else "no key"
+        key = "key set" if config.api_key else wanted
+        if not entry.local:
+            return _check(title, "ok" if config.api_key else "note", f"{entry.base_url} (remote, not contacted; {key})")
+        url = normalise_base_url(entry.base_url or "")
+    except SelfoptError as error:
+        return _check(title, "FAIL", str(error))
+    if await _answers(url):
+        return _check(title, "ok", f"{entry.base_url} (local, something listens there; {key})")
+    return _check(title, "note", f"{entry.base_url} (local, nothing listens there: start the server to use it; {key})")
+
+
+async def _answers(url: str) -> bool:
+    """Whether a connection to the server of this URL can be made; nothing is sent."""
+    parts = urlsplit(url)
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            _, writer = await asyncio.open_connection(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
+    except (OSError, TimeoutError, ValueError):
+        return False
+    writer.close()
+    return True
