@@ -1,0 +1,370 @@
+"""The verbs of the command line for Python programs: `selfopt.open()` gives them, docs/PYTHON.md shows them.
+
+Every verb blocks until it is done and raises what `selfopt.errors` lists. What is measured runs on a thread of its own, so
+that the verbs also work where an event loop is running already (a notebook).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypedDict, TypeVar, Unpack
+
+from selfopt import app as verbs
+from selfopt.app import App, LoopEvent, Progress
+from selfopt.errors import SelfoptError
+from selfopt.records import AuditRecord, Cycle, Feedback, RoutingConfig, ToolDefinition, Variant
+from selfopt.settings import Settings
+
+__all__ = ["RunOptions", "Selfopt", "open"]
+
+T = TypeVar("T")
+Tools = Path | str | Sequence[ToolDefinition]
+TIDY_S = 30.0
+
+
+class RunOptions(TypedDict, total=False):
+    """What the flags of `selfopt run` choose; what is left out comes from the rule, else from the settings. Seconds.
+
+    on_progress is told of every trial, from another thread.
+    """
+
+    suite: str | None
+    split: Any
+    warm_up: bool | None
+    timeout_s: float | None
+    retries: int | None
+    isolate: bool | None
+    limit: int | None
+    force_model: bool
+    resume: bool
+    on_progress: Callable[[Progress], None]
+
+
+def open(
+    home: str | Path | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Selfopt:
+    """Open a home folder and the settings as the command line would: `--home`, SELFOPT_HOME, .selfopt upwards, the user's.
+
+    settings: a tree like the file's that overrides everything, for example {"limits": {"timeout_s": 5}}. Nothing is written
+    before the first measurement. SettingsError or StoreError name what is wrong.
+    """
+    return Selfopt(App.open(home, settings, environ, cwd))
+
+
+class Selfopt:
+    """An open home. Use as a context manager, or call `close`: engine children and connections end there."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._runner = _Runner()
+        self.routes = Routes(app)
+        self.audit = Audit(app)
+        self.models = Models(app, self._runner)
+        self.suites = Suites(app)
+        self.variants = Variants(app)
+
+    def __enter__(self) -> Selfopt:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End everything that was started. May be called twice; afterwards the verbs that measure raise SelfoptError."""
+        self._runner.close(self._app.close)
+        self._app.release()
+
+    @property
+    def home(self) -> Path:
+        """The home folder."""
+        return self._app.home.root
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in use; frozen."""
+        return self._app.settings
+
+    def run(self, model: str, phase: str, variant: str | None = None, **options: Unpack[RunOptions]) -> verbs.Measured:
+        """Measure one pass under the rules in force. RefusedError when they say no."""
+        return self.supervise(model, phase, variant, runs=1, **options)
+
+    def supervise(
+        self, model: str, phase: str, variant: str | None = None, *, runs: int = 7, **options: Unpack[RunOptions]
+    ) -> verbs.Measured:
+        """Measure several passes; what an earlier call began and did not finish is continued."""
+        request, progress = self._request(model, phase, variant, runs, options)
+        return self._runner.wait(verbs.measure_model(self._app, request, progress))
+
+    def validate_warm_up(
+        self, model: str, phase: str, variant: str | None = None, *, runs: int = 7, **options: Unpack[RunOptions]
+    ) -> verbs.WarmUpShown:
+        """Measure what warm-up is worth: cold runs after a forced unload in turn with warm ones."""
+        request, progress = self._request(model, phase, variant, runs, options)
+        return self._runner.wait(verbs.validate_under_rules(self._app, request, progress))
+
+    def _request(
+        self, model: str, phase: str, variant: str | None, runs: int, options: RunOptions
+    ) -> tuple[verbs.MeasureRequest, Callable[[Progress], None]]:
+        chosen: dict[str, Any] = dict(options)
+        progress = chosen.pop("on_progress", lambda event: None)
+        name = self._app.resolve_model(model)
+        return verbs.MeasureRequest(name, verbs.phase_of(phase), variant, n_runs=runs, **chosen), progress
+
+    def feedback(self, *, write: bool = True) -> Feedback:
+        """Findings and recommendations from the newest evaluations; kept, and written to harness_feedback.json."""
+        return verbs.make_feedback(self._app, write=write)
+
+    def decide(self, model: str, phase: str, candidate: str | None = None, baseline: str | None = None) -> verbs.Decided:
+        """Put measured candidates through the gates. candidate, baseline: a variant, or the beginning of an id."""
+        return verbs.decide_candidates(self._app, self._app.resolve_model(model), verbs.phase_of(phase), candidate, baseline)
+
+    def enforce(self, path: str | Path | None = None, *, dry_run: bool = False, override_manual: bool = False) -> verbs.Enforced:
+        """Turn recommendations into rules in force."""
+        chosen = Path(path) if path is not None else None
+        return verbs.enforce_file(self._app, chosen, dry_run=dry_run, override_manual=override_manual)
+
+    def loop(
+        self,
+        cycles: int = 1,
+        *,
+        baselines: Sequence[str] = (),
+        candidates: str | Path | None = None,
+        max_candidates: int | None = None,
+        on_event: Callable[[LoopEvent], None] = lambda event: None,
+        on_progress: Callable[[Progress], None] = lambda event: None,
+    ) -> list[Cycle]:
+        """Run whole cycles. baselines: "MODEL PHASE VARIANT" each; none: the ledger's, else the settings'."""
+
+        async def work() -> list[Cycle]:
+            targets = [verbs.parse_target(self._app, text) for text in baselines]
+            file = Path(candidates) if candidates is not None else None
+            return await verbs.run_loop(self._app, targets, cycles, file, on_event, on_progress, max_candidates)
+
+        return self._runner.wait(work())
+
+    def plan(
+        self, *, baselines: Sequence[str] = (), candidates: str | Path | None = None, max_candidates: int | None = None
+    ) -> verbs.CyclePreview:
+        """What the next cycle would do (`selfopt loop --dry-run`); writes nothing."""
+        targets = [verbs.parse_target(self._app, text) for text in baselines]
+        return verbs.preview(self._app, targets, Path(candidates) if candidates is not None else None, max_candidates)
+
+    def report(self) -> list[Path]:
+        """Write the reports; their paths."""
+        verbs.require_ledger(self._app)
+        return verbs.write_artefacts(self._app)
+
+    def show(self, trial: str) -> verbs.ShownTrial:
+        """Everything about one trial: by its id, its beginning or its end."""
+        return verbs.shown_trial(self._app, trial)
+
+    def try_(
+        self, model: str, prompt: str, *, tools: Tools, variant: str = "native_api", timeout_s: float | None = None
+    ) -> verbs.Tried:
+        """Ask once with tools of your own (a JSON file, or ToolDefinitions); nothing is scored or recorded."""
+        return self._runner.wait(verbs.try_model(self._app, model, variant, _tools(tools), prompt, timeout_s))
+
+    def rescore(
+        self, runs: Sequence[str], *, variant: str | None = None, parsers: Sequence[str] = (), suite: str | None = None
+    ) -> verbs.Rescoring:
+        """Judge the stored replies of runs again; no request is made."""
+        return verbs.rescore_runs(self._app, runs, variant, parsers, suite)
+
+    @contextmanager
+    def scripted(self, script: str | Path, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+        """Serve a scripted endpoint while the block lasts; its base URL."""
+        with self._runner.serving(lambda ready: verbs.serve_script(Path(script), host, port, ready)) as base_url:
+            yield base_url
+
+    def doctor(self) -> list[dict[str, Any]]:
+        """Checks of this installation with name, status (ok, note, FAIL) and detail."""
+        return self._runner.wait(verbs.diagnose_installation(self._app))
+
+
+def _tools(tools: Tools) -> Sequence[ToolDefinition]:
+    return verbs.load_tools(Path(tools)) if isinstance(tools, str | Path) else tools
+
+
+class Routes:
+    """The rules in force: `selfopt routes`."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def show(self) -> RoutingConfig:
+        """The rules in force."""
+        return self._app.enforcer.load()
+
+    def history(self) -> tuple[Any, ...]:
+        """Every version: version, at, cause, reason, changes, in_force, aborted."""
+        return self._app.enforcer.history()
+
+    def set(self, model: str, phase: str, *, allow: bool, fallback: str | None = None, reason: str = "") -> RoutingConfig:
+        """Set one rule by hand."""
+        return verbs.set_route(self._app, model, verbs.phase_of(phase), allow=allow, fallback=fallback, reason=reason)
+
+    def import_file(self, path: str | Path) -> RoutingConfig:
+        """Import rules from a JSON file."""
+        return verbs.import_routes(self._app, Path(path))
+
+    def rollback(self, version: int) -> RoutingConfig:
+        """Put an earlier version in force again, as a new one."""
+        self._app.home.ensure()
+        return self._app.enforcer.rollback(version)
+
+
+class Audit:
+    """The audit trail: `selfopt audit`."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def show(self, last: int | None = None) -> list[AuditRecord]:
+        """The newest records, oldest first; None: all."""
+        return verbs.audit_records(self._app, last)
+
+    def verify(self) -> Any:
+        """The report of checking every hash: ok, n, head_hash, first_bad_line, torn_tail, reason."""
+        return verbs.verify_audit(self._app)
+
+    def trace(self, rule: str) -> verbs.Traced:
+        """From a rule (its id, or "MODEL PHASE") down to the replies."""
+        return verbs.trace_rule(self._app, rule)
+
+
+class Models:
+    """Models of the embedded engine, and what servers tell: `selfopt models`."""
+
+    def __init__(self, app: App, runner: _Runner) -> None:
+        self._app = app
+        self._runner = runner
+
+    def list(self) -> list[dict[str, Any]]:
+        """name, size_bytes, sha256, installed, path of each."""
+        return verbs.list_models(self._app)
+
+    def pull(self, name: str, show: Callable[[str], None] = lambda text: None) -> Path:
+        """Fetch and verify a model; where it is. `show` is told how far it is."""
+        return verbs.pull_model(self._app, name, show)[0]
+
+    def ps(self, *names: str) -> Sequence[dict[str, Any]]:
+        """Is a model loaded? Nothing is loaded by asking."""
+        return self._runner.wait(verbs.model_status(self._app, names))
+
+    def rm(self, name: str) -> bool:
+        """Remove a pulled model; False when it was not there."""
+        return verbs.remove_model(self._app, name)
+
+
+class Suites:
+    """`selfopt suites`."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def list(self) -> list[dict[str, Any]]:
+        """The built-in suites: name, phase, scope, title, prompts."""
+        return verbs.suite_summaries()
+
+    def show(self, name: str) -> dict[str, Any]:
+        """A suite (a name or a file) with its prompts and their tools."""
+        return verbs.suite_document(self._app, name)
+
+    def validate(self, name: str) -> Sequence[str]:
+        """Every problem of a suite; empty when it can be used."""
+        return verbs.suite_problems(name)
+
+
+class Variants:
+    """`selfopt variants`."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def list(self) -> dict[str, Variant]:
+        """By name: the catalogue and your own file."""
+        return dict(self._app.variants)
+
+    def show(self, name: str) -> Variant:
+        """One variant."""
+        return self._app.variant(name)
+
+    def render(self, name: str, prompt: str, *, tools: Tools) -> Sequence[dict[str, Any]]:
+        """What a variant would send; nobody is asked."""
+        return verbs.render_variant(self._app, name, _tools(tools), prompt)
+
+
+class _Runner:
+    """An event loop on a thread of its own, started at the first use."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        if self._closed:
+            raise SelfoptError("this home was closed; open it again with selfopt.open()")
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._loop.run_forever, name="selfopt", daemon=True)
+            self._thread.start()
+        return self._loop
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of the work. Ctrl-C cancels it, waits until it has ended tidily, and goes on to the caller."""
+        try:
+            loop = self._running()
+        except SelfoptError:
+            work.close()
+            raise
+        ended = threading.Event()
+
+        async def whole() -> T:
+            try:
+                return await work
+            finally:
+                ended.set()
+
+        future = asyncio.run_coroutine_threadsafe(whole(), loop)
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            future.cancel()
+            ended.wait(TIDY_S)
+            raise
+
+    @contextmanager
+    def serving(self, serve: Callable[[Callable[[str, list[str]], None]], Coroutine[Any, Any, None]]) -> Iterator[str]:
+        """Let a server run while the block lasts. serve: runs until it is cancelled, and calls what it is given when ready."""
+        started: Future[str] = Future()
+
+        def ended(task: Future[None]) -> None:
+            if not started.done():
+                started.set_exception(task.exception() or SelfoptError("the server ended before it was ready"))
+
+        task = asyncio.run_coroutine_threadsafe(serve(lambda url, _: started.set_result(url)), self._running())
+        task.add_done_callback(ended)
+        try:
+            yield started.result()
+        finally:
+            task.cancel()
+            self.wait(asyncio.sleep(0))
+
+    def close(self, finish: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run the last coroutine and end the thread. May be called twice."""
+        if self._loop is not None and self._thread is not None and not self._closed:
+            self.wait(finish())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+        self._closed = True
