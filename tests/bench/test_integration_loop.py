@@ -74,6 +74,18 @@ async def test_the_row_is_the_specifications(tmp_path: Path) -> None:
             assert {row.letters for row in warm.evaluation.rows} == {"PPPPPPP"}
 
 
+async def test_only_the_remedy_gets_the_credit(tmp_path: Path) -> None:
+    """Every candidate of a cold baseline begins as cold as it did: warm-up is promoted, variants and longer timeouts are not."""
+    with bench_app(tmp_path / "home") as (app, _):
+        async with app:
+            (cycle,) = await run_loop(app, [parse_target(app, COLD)])
+            verdicts = {c.changed: (c.verdict, c.accuracy) for c in cycle.targets[0].candidates}
+            warm_up = verdicts.pop("warm-up off -> on")
+            assert warm_up == ("promote", 1.0)
+            assert verdicts
+            assert all(verdict != "promote" and found == pytest.approx(5 / 7) for verdict, found in verdicts.values())
+
+
 async def test_every_rule_is_auditable(tmp_path: Path) -> None:
     """Each rule in force has its audit record with a reason and leads down to single replies; the chain verifies."""
     with bench_app(tmp_path / "home") as (app, _):

@@ -53,8 +53,7 @@ async def run_cycle(context: LoopContext, targets: Sequence[Target], loop_id: st
     context.on_step("diagnosed")
     plan = _plan(context, start, base, findings, targets)
     context.on_step("planned")
-    candidates = [spec_by_id(context.ledger, i) for t in plan.targets for i in t.candidate_spec_ids]
-    measured = await _measure(context, start, candidates, "candidates")
+    measured = await _measure_candidates(context, start, plan, findings)
     context.on_step("measured")
     everything = {**base, **measured}
     results = tuple(decide_target(context, start, plan, target, everything) for target in plan.targets)
@@ -87,6 +86,28 @@ async def _measure(context: LoopContext, start: CycleStart, specs: Sequence[Spec
             "and the same command continues it"
         )
     return measurement.evaluations
+
+
+async def _measure_candidates(
+    context: LoopContext, start: CycleStart, plan: CyclePlan, findings: Mapping[Key, Sequence[Finding]]
+) -> Mapping[str, Evaluation]:
+    """Candidates interleaved. Where the baseline failed because it was cold, each of its candidates begins unloaded as it did,
+    one after the other: on the model that the baseline has loaded, any of them would seem to be the remedy."""
+    together: list[Spec] = []
+    alone: list[Spec] = []
+    for target in plan.targets:
+        specs = [spec_by_id(context.ledger, i) for i in target.candidate_spec_ids]
+        (alone if _failed_cold(findings[(target.model, target.phase)]) else together).extend(specs)
+    measured: dict[str, Evaluation] = {}
+    for spec in alone:
+        if not any(True for _ in context.ledger.read(Run, {"cycle_id": start.cycle_id, "request_id": spec.request_id}, limit=1)):
+            await context.unload(spec)
+        measured |= await _measure(context, start, [spec], "candidates")
+    return measured | dict(await _measure(context, start, together, "candidates"))
+
+
+def _failed_cold(findings: Sequence[Finding]) -> bool:
+    return any(f.type == "cold_start" and f.figures.get("case") != "latency" for f in findings)
 
 
 def _diagnose(context: LoopContext, start: CycleStart, base: Mapping[str, Evaluation]) -> Mapping[Key, Sequence[Finding]]:
