@@ -33,7 +33,7 @@ __all__ = ["check_remedies", "take_back", "withdrawal_advice", "withdrawn_types"
 # A warm-up claims latency: it helped when the first call takes at most this share of what it took before.
 FIRST_CALL_SHARE = 0.7
 # A warm-up that itself took less than this share of the wait it is to prevent found the model loaded already.
-LOAD_SHARE = 0.3
+LOAD_SHARE = 0.1
 
 
 def check_remedies(context: LoopContext, start: CycleStart, base: Mapping[str, Evaluation]) -> tuple[RemedyCheck, ...]:
