@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from selfopt.errors import RefusedError, UsageError
 from selfopt.home import ProcessLock
 from selfopt.measure import Budget, Labels, Progress, SuperviseOptions, SuperviseResult, supervise
 from selfopt.measure.progress import ignore_progress
-from selfopt.records import Evaluation, Phase, RouteDecision, Spec, Split, Verdict
+from selfopt.records import Evaluation, Outcome, Phase, RouteDecision, Spec, Split, Trial, Verdict
 from selfopt.routing import log_routing_decision, validate_model_phase_compatibility
 
 from .app import App
@@ -53,13 +53,26 @@ class MeasureRequest:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What came of it: the route taken, the spec that served, the evaluation (None: no whole pass)."""
+    """What came of it: the route taken, the spec that served, the evaluation (None: no whole pass).
+
+    faults: what the server or the network did to a trial, in words, by trial id.
+    """
 
     route: RouteDecision
     spec: Spec
     result: SuperviseResult
     verdicts: tuple[Verdict, ...] = field(default_factory=tuple)
+    faults: Mapping[str, str] = field(default_factory=dict)
     audit_hash: str | None = None
+
+    @property
+    def unanswered(self) -> str | None:
+        """What is the matter when no trial got a reply, and not because the model was being loaded; None when one did."""
+        outcomes = {verdict.outcome for verdict in self.verdicts}
+        if not outcomes or not outcomes <= {Outcome.ERROR, Outcome.TIMEOUT, Outcome.LOADING} or outcomes == {Outcome.LOADING}:
+            return None
+        last = next((self.faults[v.trial_id] for v in reversed(self.verdicts) if v.trial_id in self.faults), "no reply")
+        return f"none of the {len(self.verdicts)} requests to {self.spec.model} got a reply: {last}"
 
     @property
     def evaluation(self) -> Evaluation | None:
@@ -135,4 +148,10 @@ async def measure_model(app: App, request: MeasureRequest, progress: Callable[[P
         for v in app.ledger.read(Verdict, {"run_id": run_id})
         if v.parser_hash == spec.variant.parser_hash
     )
-    return Measured(decision, spec, result, verdicts, audit_hash)
+    return Measured(decision, spec, result, verdicts, _faults(app, result.run_ids), audit_hash)
+
+
+def _faults(app: App, run_ids: Sequence[str]) -> dict[str, str]:
+    trials = [t for run_id in run_ids for t in app.ledger.read(Trial, {"run_id": run_id}) if t.fault is not None]
+    found = {t.trial_id: [a.error for e in t.exchanges for a in e.attempts if a.error] for t in trials}
+    return {trial_id: errors[-1] for trial_id, errors in found.items() if errors}

@@ -65,7 +65,7 @@ def _request(app: App, flags: dict[str, Any]) -> MeasureRequest:
 
 
 def measure_command(ctx: click.Context, flags: dict[str, Any], *, as_json: bool) -> int:
-    """Measure and print. Exit code 1 when a cap stopped it before the end."""
+    """Measure and print. Exit code 1 when a cap stopped it before the end, or no request got a reply."""
     settings, flags = _split(flags)
     live = LiveLine(enabled=not as_json)
 
@@ -82,6 +82,10 @@ def measure_command(ctx: click.Context, flags: dict[str, Any], *, as_json: bool)
         emit(_as_json(measured))
     else:
         _print(measured)
+    if measured.unanswered is not None:
+        from selfopt.errors import SelfoptError
+
+        raise SelfoptError(measured.unanswered)
     return 0 if measured.result.status == "complete" else 1
 
 
@@ -101,6 +105,7 @@ def _as_json(measured: Measured) -> dict[str, Any]:
         "abandoned": measured.result.abandoned,
         "evaluation": measured.evaluation,
         "verdicts": measured.verdicts,
+        "faults": measured.faults,
     }
 
 
@@ -131,7 +136,7 @@ def _print(measured: Measured) -> None:
         return
     out.print(evaluation_table([evaluation]))
     out.print(outcome_table([evaluation]))
-    _print_failures(out, measured.verdicts)
+    _print_failures(out, measured)
     resumed = f", {result.resumed} taken over from an interrupted call" if result.resumed else ""
     abandoned = f", {result.abandoned} abandoned by it and measured again" if result.abandoned else ""
     say(out, f"{result.trials} trials{resumed}{abandoned}; runs {joined(result.run_ids)}")
@@ -139,12 +144,13 @@ def _print(measured: Measured) -> None:
         say(out, f"stopped: {result.stop_reason}; the same command continues")
 
 
-def _print_failures(out: Console, verdicts: tuple[Verdict, ...]) -> None:
+def _print_failures(out: Console, measured: Measured) -> None:
     """What failed alike in one paragraph, with one trial to look at."""
     groups: dict[tuple[str, str], list[Verdict]] = {}
-    for verdict in verdicts:
+    for verdict in measured.verdicts:
         if verdict.outcome.value != "pass":
-            groups.setdefault((verdict.outcome.value, verdict.why), []).append(verdict)
+            why = measured.faults.get(verdict.trial_id, verdict.why)
+            groups.setdefault((verdict.outcome.value, why), []).append(verdict)
     for (outcome, why), members in list(groups.items())[:SHOWN_FAILURES]:
         prompts = joined(dict.fromkeys(v.prompt_id for v in members), 12)
         say(out, f"{prompts}: {outcome.replace('_', ' ')}: {why}", indent=2, hang=4)
