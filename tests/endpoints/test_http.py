@@ -37,7 +37,7 @@ class RawServer:
         """One connection."""
         self.connections += 1
         try:
-            self.seen.append(await reader.readuntil(b'"stream": ') + await reader.read(6))
+            self.seen.append(await reader.readuntil(b'"stream":') + await reader.read(6))
             writer.write(self.answer)
             await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
@@ -172,7 +172,7 @@ async def test_isolation_takes_a_fresh_connection_each_time(raw: Start) -> None:
     for _ in range(3):
         await endpoint.chat(ask("hello", isolate=True))
     assert server.connections == 3
-    assert all(b'"cache_prompt": false' in seen and b"Connection: close" in seen for seen in server.seen)
+    assert all(b'"cache_prompt":false' in seen and b"Connection: close" in seen for seen in server.seen)
 
 
 class KeepingServer:
@@ -187,8 +187,8 @@ class KeepingServer:
         streamed = b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             while True:
-                request = await reader.readuntil(b'"stream": ') + await reader.readuntil(b"}")
-                writer.write(response(streamed if b'"stream": true' in request else JSON))
+                request = await reader.readuntil(b'"stream":') + await reader.readuntil(b"}")
+                writer.write(response(streamed if b'"stream":true' in request else JSON))
                 await writer.drain()
         writer.close()
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfopt.endpoints.jsontext import MAX_DEPTH, as_int, as_ms, bounded_text, parse_json, printable
+from selfopt.endpoints.jsontext import MAX_DEPTH, as_int, as_ms, bounded_text, dump_json, parse_json, printable
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -22,6 +22,17 @@ VALUES = st.recursive(
 def test_what_is_json_comes_back(value: Any) -> None:
     """For every value that JSON can say."""
     assert parse_json(json.dumps(value)) == value
+
+
+@given(VALUES)
+def test_what_is_sent_says_the_same_as_the_standard_library_would(value: Any) -> None:
+    """For every value that JSON can say: numbers of any size, text of any script."""
+    assert json.loads(dump_json(value)) == value
+
+
+def test_lone_surrogates_are_sent_as_question_marks() -> None:
+    """What is sent must be valid UTF-8."""
+    assert dump_json({"a": ["\ud800x", "\U0001f642"]}).decode() == '{"a":["?x","\U0001f642"]}'
 
 
 @given(st.text() | st.text(alphabet='[]{}",:\\u0dD8 1eE.-NanIfity'))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -17,7 +17,7 @@ from selfopt.errors import EndpointError, EndpointFault, SettingsError
 from selfopt.records import EndpointConfig
 
 from .faults import advice, shown_url, status_error
-from .jsontext import bounded_text, parse_json, printable
+from .jsontext import bounded_text, dump_json, parse_json, printable
 
 __all__ = ["Call", "HttpClient", "HttpReply", "HttpStream", "bearer", "is_loopback", "normalise_base_url"]
 
@@ -84,8 +84,18 @@ class HttpReply:
     request_text: str
 
 
-class _TooLarge(Exception):
+class _TooLargeError(Exception):
     pass
+
+
+_FAULTS = (_TooLargeError, TimeoutError, EndpointError, aiohttp.ClientError, HttpProcessingError, OSError, ValueError)
+_JSON_HEADERS = {"Content-Type": "application/json"}
+
+
+@lru_cache(maxsize=64)
+def _timeout(total_s: float, connect_s: float) -> aiohttp.ClientTimeout:
+    """ceil_threshold: aiohttp would round long timeouts up to whole seconds."""
+    return aiohttp.ClientTimeout(total=total_s, sock_connect=connect_s, ceil_threshold=float("inf"))
 
 
 class HttpClient:
@@ -117,40 +127,57 @@ class HttpClient:
             await session.close()
 
     async def call(self, call: Call) -> HttpReply:
-        """One request, its whole reply read. EndpointError for whatever goes wrong."""
-        async with self.stream(call) as stream:
-            await stream.read_all()
+        """One request, its whole reply read and parsed. EndpointError for whatever goes wrong."""
+        stream = await self.read(call)
         text = stream.text
         return HttpReply(
             data=stream.parse(text),
             text=text,
             status=stream.status,
-            latency_ms=stream.elapsed_ms(),
+            latency_ms=stream.latency_ms,
             first_byte_ms=stream.first_byte_ms,
             request_text=stream.request_text,
         )
 
+    async def read(self, call: Call) -> HttpStream:
+        """One request, its whole reply read. EndpointError for whatever goes wrong."""
+        stream = HttpStream(self, call)
+        try:
+            async with self._request(stream, call) as response:
+                await self._accept(stream, response)
+                await stream.read_all()
+                stream.latency_ms = stream.elapsed_ms()
+        except _FAULTS as error:
+            raise self._translated(error, stream, call) from None
+        return stream
+
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncIterator[HttpStream]:
         """One request whose reply is read as it comes. EndpointError for whatever goes wrong, also inside the block."""
-        request_text = "" if call.body is None else json.dumps(call.body, ensure_ascii=False)
-        stream = HttpStream(self, self.redact(request_text), self._config.max_reply_bytes)
-        timeout = aiohttp.ClientTimeout(total=call.timeout_s, sock_connect=call.connect_timeout_s, ceil_threshold=float("inf"))
-        session = self._session(call.isolate)
-        with self._faults(stream, call):
-            async with session.request(
-                "GET" if call.body is None else "POST",
-                call.url,
-                data=None if call.body is None else request_text.encode("utf-8", "replace"),
-                headers=None if call.body is None else {"Content-Type": "application/json"},
-                timeout=timeout,
-                allow_redirects=False,
-            ) as response:
-                stream.began(response)
-                if not 200 <= response.status < 300:
-                    await stream.read_some(RECORDED_FAULT_BYTES)
-                    raise status_error(self._who, response.status, response.headers, stream.request_text, stream.recorded())
+        stream = HttpStream(self, call)
+        try:
+            async with self._request(stream, call) as response:
+                await self._accept(stream, response)
                 yield stream
+        except _FAULTS as error:
+            raise self._translated(error, stream, call) from None
+
+    @property
+    def max_reply_bytes(self) -> int:
+        """How much of one reply is read."""
+        return self._config.max_reply_bytes
+
+    def _request(self, stream: HttpStream, call: Call) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        session, timeout = self._session(call.isolate), _timeout(call.timeout_s, call.connect_timeout_s)
+        if stream.sent is None:
+            return session.get(call.url, timeout=timeout, allow_redirects=False)
+        return session.post(call.url, data=stream.sent, headers=_JSON_HEADERS, timeout=timeout, allow_redirects=False)
+
+    async def _accept(self, stream: HttpStream, response: aiohttp.ClientResponse) -> None:
+        stream.began(response)
+        if not 200 <= response.status < 300:
+            await stream.read_some(RECORDED_FAULT_BYTES)
+            raise status_error(self._who, response.status, response.headers, stream.request_text, stream.recorded())
 
     def redact(self, text: str) -> str:
         """The text without the key."""
@@ -179,38 +206,33 @@ class HttpClient:
             self._sessions[isolate] = session
         return session
 
-    @contextmanager
-    def _faults(self, stream: HttpStream, call: Call) -> Iterator[None]:
-        try:
-            yield
-        except EndpointError:
-            raise
-        except _TooLarge:
-            limit = self._config.max_reply_bytes
-            raise self.fault("protocol", f"reply is larger than {limit} bytes (max_reply_bytes)", stream) from None
-        except aiohttp.ConnectionTimeoutError:
-            raise self.fault("connect", f"no connection within {call.connect_timeout_s:g} s", stream) from None
-        except TimeoutError:
-            raise self.fault("timeout", f"no complete reply within {call.timeout_s:g} s", stream) from None
-        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
-            raise self.fault("connect", f"cannot connect: {error}", stream) from None
-        except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
-            what = f"connection closed or reply broken: {type(error).__name__} {error}"
-            raise self.fault("protocol", what, stream) from None
+    def _translated(self, error: Exception, stream: HttpStream, call: Call) -> EndpointError:
+        if isinstance(error, EndpointError):
+            return error
+        if isinstance(error, _TooLargeError):
+            return self.fault("protocol", f"reply is larger than {self.max_reply_bytes} bytes (max_reply_bytes)", stream)
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            return self.fault("connect", f"no connection within {call.connect_timeout_s:g} s", stream)
+        if isinstance(error, TimeoutError):
+            return self.fault("timeout", f"no complete reply within {call.timeout_s:g} s", stream)
+        if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.InvalidURL)):
+            return self.fault("connect", f"cannot connect: {error}", stream)
+        return self.fault("protocol", f"connection closed or reply broken: {type(error).__name__} {error}", stream)
 
 
 class HttpStream:
     """A reply as it arrives, bounded in size. `received` is everything until now."""
 
-    def __init__(self, client: HttpClient, request_text: str, max_bytes: int) -> None:
+    def __init__(self, client: HttpClient, call: Call) -> None:
         self._client = client
-        self._max_bytes = max_bytes
         self._response: aiohttp.ClientResponse | None = None
-        self._started = time.perf_counter()
-        self.request_text = request_text
+        self.sent = None if call.body is None else dump_json(call.body)
+        self.request_text = "" if self.sent is None else client.redact(self.sent.decode())
         self.received = bytearray()
+        self._started = time.perf_counter()
         self.status = 0
         self.first_byte_ms = 0.0
+        self.latency_ms = 0.0
 
     def began(self, response: aiohttp.ClientResponse) -> None:
         """The headers are here."""
@@ -226,8 +248,8 @@ class HttpStream:
         assert self._response is not None
         async for chunk in self._response.content.iter_any():
             self.received += chunk
-            if len(self.received) > self._max_bytes:
-                raise _TooLarge
+            if len(self.received) > self._client.max_reply_bytes:
+                raise _TooLargeError
             yield chunk
 
     async def read_all(self) -> None:

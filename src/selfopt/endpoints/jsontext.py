@@ -7,7 +7,9 @@ import math
 import re
 from typing import Any
 
-__all__ = ["MAX_DEPTH", "as_dict", "as_int", "as_list", "as_ms", "as_str", "bounded_text", "parse_json", "printable"]
+from pydantic_core import PydanticSerializationError, to_json
+
+__all__ = ["MAX_DEPTH", "as_dict", "as_int", "as_list", "as_ms", "as_str", "bounded_text", "dump_json", "parse_json", "printable"]
 
 MAX_DEPTH = 64
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -25,14 +27,26 @@ def _finite(text: str) -> float:
     return value
 
 
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
+
+
+def dump_json(value: Any) -> bytes:
+    """A JSON value as UTF-8 without needless spaces. Lone surrogates become question marks."""
+    try:
+        return to_json(value)
+    except PydanticSerializationError:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
 def parse_json(text: str) -> Any:
     """The value of a JSON text. ValueError for anything that is no JSON, NaN and infinity, or more than MAX_DEPTH levels.
     Lone surrogates become U+FFFD, so that the result can be stored as UTF-8."""
     try:
-        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+        value = _DECODER.decode(text)
     except RecursionError:
         raise ValueError(f"nested more than {MAX_DEPTH} levels deep") from None
-    if not _within_depth(value):
+    # A text with few brackets cannot be deep: no need to look at its value.
+    if text.count("{") + text.count("[") > MAX_DEPTH and not _within_depth(value):
         raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
     return _scrub(value) if _SURROGATE_ESCAPE.search(text) else value
 

@@ -38,16 +38,15 @@ class OpenAICompatibleEndpoint:
 
     async def chat(self, request: ChatRequest) -> ChatReply:
         """One whole reply. EndpointError when it fails."""
-        async with self._client.stream(self._call(request, streamed=False)) as stream:
-            await stream.read_all()
-            latency_ms = stream.elapsed_ms()
-            data = stream.parse(stream.text)
-            self._refuse_error(data, stream)
-            try:
-                parts = read_reply(data)
-            except ValueError as error:
-                raise stream.broken(str(error)) from None
-            return Travelled.of(stream, latency_ms).reply(parts)
+        stream = await self._client.read(self._call(request, streamed=False))
+        text = stream.text
+        data = stream.parse(text)
+        self._refuse_error(data, stream)
+        try:
+            parts = read_reply(data)
+        except ValueError as error:
+            raise stream.broken(str(error)) from None
+        return Travelled.of(stream, text, stream.latency_ms).reply(parts)
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
         """The reply in pieces; the last has `final`. EndpointError when it fails, also after pieces were given."""
@@ -71,7 +70,7 @@ class OpenAICompatibleEndpoint:
             if not whole.finished:
                 raise stream.broken("stream ended in mid-reply")
             answer, thought = splitter.end()
-            final = Travelled.of(stream, stream.elapsed_ms()).reply(whole.done())
+            final = Travelled.of(stream, stream.text, stream.elapsed_ms()).reply(whole.done())
             yield ChatChunk(text=answer, thinking=thought, final=final)
 
     async def close(self) -> None:

@@ -103,17 +103,18 @@ def _reasoning(message: dict[str, Any]) -> str:
 def _figures(parts: Parts, data: dict[str, Any]) -> None:
     usage, timings = as_dict(data.get("usage")), as_dict(data.get("timings"))
     parts.model = as_str(data.get("model")) or parts.model
+    if timings:
+        parts.timings = Timings(prompt_ms=as_ms(timings.get("prompt_ms")), output_ms=as_ms(timings.get("predicted_ms")))
     if usage:
+        cached = as_int(as_dict(usage.get("prompt_tokens_details")).get("cached_tokens"))
         parts.usage = Usage(
             input_tokens=as_int(usage.get("prompt_tokens")),
             output_tokens=as_int(usage.get("completion_tokens")),
-            cached_tokens=as_int(as_dict(usage.get("prompt_tokens_details")).get("cached_tokens")),
+            cached_tokens=as_int(timings.get("cache_n")) if cached is None else cached,
             thinking_tokens=as_int(as_dict(usage.get("completion_tokens_details")).get("reasoning_tokens")),
         )
-    if timings:
-        parts.timings = Timings(prompt_ms=as_ms(timings.get("prompt_ms")), output_ms=as_ms(timings.get("predicted_ms")))
-        if parts.usage.cached_tokens is None:
-            parts.usage = parts.usage.model_copy(update={"cached_tokens": as_int(timings.get("cache_n"))})
+    elif timings and parts.usage.cached_tokens is None:
+        parts.usage = parts.usage.model_copy(update={"cached_tokens": as_int(timings.get("cache_n"))})
 
 
 @dataclass(slots=True)

@@ -75,9 +75,9 @@ class Travelled:
     first_byte_ms: float | None = None
 
     @classmethod
-    def of(cls, stream: HttpStream, latency_ms: float) -> Travelled:
-        """How this one did, all of it read."""
-        return cls(stream.request_text, stream.text, stream.status, latency_ms, stream.first_byte_ms)
+    def of(cls, stream: HttpStream, text: str, latency_ms: float) -> Travelled:
+        """How this one did. text: everything that was received."""
+        return cls(stream.request_text, text, stream.status, latency_ms, stream.first_byte_ms)
 
     def reply(self, parts: Parts) -> ChatReply:
         """The record of it. EndpointError `protocol` when the server's figures or texts cannot be kept."""
