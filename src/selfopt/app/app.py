@@ -9,9 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from selfopt.endpoints import create_endpoint, create_residency
 from selfopt.engine import EmbeddedEngine, EngineOptions, ModelStore, load_catalogue
-from selfopt.errors import ModelStoreError, SettingsError, UnknownModelError
+from selfopt.errors import ModelStoreError, SettingsError, UnknownModelError, UsageError
 from selfopt.home import Home, find_home
 from selfopt.ledger import open_ledger
 from selfopt.measure import MeasureContext, Progress
@@ -187,28 +189,39 @@ class App:
         return model if entry.kind == "embedded" else model.removeprefix(f"{provider}/")
 
     def spec(self, model: str, phase: Phase, variant: str | Variant, options: SpecOptions | None = None) -> Spec:
-        """A spec from settings and options (suite, split, timeout_s, retries, isolate, warm_up, context_size; None: setting)."""
+        """A spec from settings and options (suite, split, timeout_s, retries, isolate, warm_up, context_size; None: setting).
+
+        UsageError for what makes no spec: a suite of another phase, a split without prompts, a value out of its range.
+        """
         chosen = {k: v for k, v in (options or {}).items() if v is not None}
         limits = self.settings.limits
         suite = self.suite(str(chosen.get("suite", self.settings.suite_of(phase))))
         provider, entry = self.settings.endpoint_of(model)
         split: Split = chosen.get("split", "all" if suite.scope == "whole" else "search")
+        if suite.phase != phase:
+            raise UsageError(f"suite {suite.name} is of phase {suite.phase}, not {phase}; name a suite of {phase}, or that phase")
+        if not suite.select(split):
+            raise UsageError(f"suite {suite.name} has no prompt in split {split!r}; leave --split out, or use --split all")
         context = chosen.get("context_size", self.settings.engine.context_size if entry.kind == "embedded" else None)
-        return Spec(
-            endpoint=provider,
-            model=model,
-            phase=phase,
-            suite=suite.name,
-            suite_hash=suite.content_id(),
-            split=split,
-            variant=self.variant(variant) if isinstance(variant, str) else variant,
-            context_size=context,
-            timeout_s=chosen.get("timeout_s", limits.timeout_s),
-            connect_timeout_s=limits.connect_timeout_s,
-            retries=chosen.get("retries", limits.retries),
-            isolate=chosen.get("isolate", False),
-            warm_up=self.settings.warm_up_policy(bool(chosen.get("warm_up", self.settings.warm_up.default))),
-        )
+        try:
+            return Spec(
+                endpoint=provider,
+                model=model,
+                phase=phase,
+                suite=suite.name,
+                suite_hash=suite.content_id(),
+                split=split,
+                variant=self.variant(variant) if isinstance(variant, str) else variant,
+                context_size=context,
+                timeout_s=chosen.get("timeout_s", limits.timeout_s),
+                connect_timeout_s=limits.connect_timeout_s,
+                retries=chosen.get("retries", limits.retries),
+                isolate=chosen.get("isolate", False),
+                warm_up=self.settings.warm_up_policy(bool(chosen.get("warm_up", self.settings.warm_up.default))),
+            )
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}, got {first['input']!r}") from None
 
     def suite_for(self, spec: Spec) -> Suite:
         """The suite of a spec: one that was read already, a reference suite of the settings, or a built-in one.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from selfopt.app import App
 
 __all__ = [
+    "SECONDS",
     "LiveLine",
+    "Number",
     "block",
     "console",
     "emit",
@@ -33,6 +36,20 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+
+class Number(click.FloatRange):
+    """A finite number in a range: "nan" and "inf" are numbers to Python, and no amount of anything."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number, or a usage error."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is no amount", param, ctx)
+        return number
+
+
+SECONDS = Number(min=0, max=3600, min_open=True)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import LiveLine, console, emit, is_verbose, json_option, open_app, run_with_app, say
+from .common import LiveLine, Number, console, emit, is_verbose, json_option, open_app, run_with_app, say
 from .events import EventPrinter
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Print plan, trials and the change of rules; write nothing.")
 @click.option("--report", "report", is_flag=True, help="Write the reports; alone, it measures nothing.")
 @click.option("--max-trials", type=click.IntRange(min=1), help="Stop after so many trials.")
-@click.option("--max-minutes", type=click.FloatRange(min=0, min_open=True), help="Stop after so many minutes.")
-@click.option("--max-cost", type=click.FloatRange(min=0), help="Stop at this cost (see [prices]).")
+@click.option("--max-minutes", type=Number(min=0, min_open=True), help="Stop after so many minutes.")
+@click.option("--max-cost", type=Number(min=0), help="Stop at this cost (see [prices]).")
 @json_option
 @click.pass_context
 def command(

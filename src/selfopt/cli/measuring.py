@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .common import LiveLine, console, emit, joined, run_with_app, say, short_id
+from .common import SECONDS, LiveLine, Number, console, emit, joined, run_with_app, say, short_id
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,15 +36,15 @@ def measure_flags(function: F) -> F:
             default=None,
             help="Load and warm the model up first; recorded, never scored.",
         ),
-        click.option("--timeout", "timeout_s", type=click.FloatRange(min=0, min_open=True), help="Seconds for one request."),
+        click.option("--timeout", "timeout_s", type=SECONDS, help="Seconds for one request."),
         click.option("--retries", type=click.IntRange(0, 20), help="Further attempts where another one can succeed."),
         click.option("--isolate/--no-isolate", default=None, help="Fresh connection, no prompt cache, for every request."),
         click.option("--limit", type=click.IntRange(min=1), help="Only the first so many prompts."),
         click.option("--force-model", is_flag=True, help="Measure exactly this model, whatever the rules say; logged."),
         click.option("--fresh", is_flag=True, help="Start anew instead of continuing an interrupted measurement."),
         click.option("--max-trials", type=click.IntRange(min=1), help="Stop after so many trials."),
-        click.option("--max-minutes", type=click.FloatRange(min=0, min_open=True), help="Stop after so many minutes."),
-        click.option("--max-cost", type=click.FloatRange(min=0), help="Stop at this cost (see [prices])."),
+        click.option("--max-minutes", type=Number(min=0, min_open=True), help="Stop after so many minutes."),
+        click.option("--max-cost", type=Number(min=0), help="Stop at this cost (see [prices])."),
     )
     for decorator in reversed(decorators):
         function = decorator(function)

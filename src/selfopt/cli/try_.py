@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import block, console, emit, json_option, pretty, run_with_app, say
+from .common import SECONDS, block, console, emit, json_option, pretty, run_with_app, say
 
 if TYPE_CHECKING:
     from selfopt.app import App, Tried
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.argument("prompt")
 @click.option("--tools", "tools_file", type=click.Path(path_type=Path), required=True, help="JSON file with a list of tools.")
 @click.option("--variant", default="native_api", show_default=True, help="Through which variant.")
-@click.option("--timeout", "timeout_s", type=click.FloatRange(min=0, min_open=True), help="Seconds for one request.")
+@click.option("--timeout", "timeout_s", type=SECONDS, help="Seconds for one request.")
 @click.option("--exact", is_flag=True, help="Requests and replies byte by byte as sent; otherwise JSON is spread over lines.")
 @json_option
 @click.pass_context
