@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from selfopt.errors import CorruptError, StoreError, UsageError
 from selfopt.ledger import MemoryLedger, open_ledger, resolve
 from selfopt.ledger.codec import record_types
-from selfopt.records import Baseline, Blob, Cycle, Ledger, Message, Record, RunEnd, Spec, Trial, TrialStart, Verdict
+from selfopt.records import Baseline, Blob, Cycle, Ledger, Message, Record, Run, RunEnd, Spec, Trial, TrialStart, Verdict
 from tests.ledger import samples
 
 Opener = Callable[[Path], Ledger]
@@ -81,10 +81,10 @@ def test_records_come_in_the_order_of_appending(ledger: Ledger) -> None:
 
 def test_conditions_are_all_met(ledger: Ledger) -> None:
     """Several fields, and the id with a field, are joined by "and"."""
-    ledger.append([samples.trial(f"trial-{r}{p}", f"run-{r}", f"P{p}") for r in range(3) for p in range(3)])
-    assert [t.trial_id for t in ledger.read(Trial, {"run_id": "run-1", "prompt_id": "P2"})] == ["trial-12"]
-    assert [t.trial_id for t in ledger.read(Trial, {"prompt_id": "P2", "id": "trial-02"})] == ["trial-02"]
-    assert list(ledger.read(Trial, {"prompt_id": "P1", "id": "trial-02"})) == []
+    ledger.append([samples.run(f"run-{g}{m}", group_id=f"group-{g}", model=f"m/{m}") for g in range(3) for m in range(3)])
+    assert [r.run_id for r in ledger.read(Run, {"group_id": "group-1", "model": "m/2"})] == ["run-12"]
+    assert [r.run_id for r in ledger.read(Run, {"model": "m/2", "id": "run-02"})] == ["run-02"]
+    assert list(ledger.read(Run, {"model": "m/1", "id": "run-02"})) == []
 
 
 def test_numbers_are_found_as_numbers(ledger: Ledger) -> None:

@@ -190,20 +190,21 @@ def _evaluation() -> Evaluation:
     )
 
 
-def _run() -> Run:
+def run(run_id: str = "run-1", *, group_id: str = "group-1", model: str = MODEL) -> Run:
+    """A run of two prompts."""
     return Run(
-        run_id="run-1",
+        run_id=run_id,
         spec_id="spec-1",
         request_id="req-1",
         environment_id="env-1",
-        requested_model=MODEL,
-        model=MODEL,
+        requested_model=model,
+        model=model,
         phase="atomic",
         suite="atomic",
         split="all",
         run_index=0,
         prompt_ids=("P1", "P2"),
-        group_id="group-1",
+        group_id=group_id,
         at=AT,
     )
 
@@ -216,7 +217,7 @@ def every_kind() -> tuple[Record, ...]:
         BLOB,
         spec(),
         Environment(endpoint="local", model=MODEL, digest="sha256:1", slots=1),
-        _run(),
+        run(),
         start(),
         trial(),
         verdict(),

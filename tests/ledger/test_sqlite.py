@@ -227,6 +227,22 @@ def test_a_file_of_the_first_version_is_read_whole(tmp_path: Path) -> None:
     ledger.close()
 
 
+def test_a_field_that_is_no_index_any_more_is_forgotten(tmp_path: Path) -> None:
+    """So that a later selfopt that wants it again indexes the records that were appended in between."""
+    path = tmp_path / "ledger.sqlite3"
+    _filled(path, 5)
+    connection = sqlite3.connect(path)
+    connection.execute("INSERT INTO indexed_fields VALUES ('trial', 'prompt_id'), ('of the future', 'x')")
+    connection.execute("INSERT INTO record_index SELECT 'P1', kind, 'prompt_id', seq FROM records WHERE kind = 'trial'")
+    connection.commit()
+    open_ledger(path).close()
+    fields = set(connection.execute("SELECT kind, field FROM indexed_fields"))
+    assert ("trial", "prompt_id") not in fields
+    assert {("trial", "run_id"), ("of the future", "x")} <= fields
+    assert connection.execute("SELECT count(*) FROM record_index WHERE field = 'prompt_id'").fetchone() == (0,)
+    connection.close()
+
+
 def test_a_field_that_becomes_an_index_later_finds_old_records(tmp_path: Path) -> None:
     """What an older selfopt did not index is indexed when the file is opened."""
     path = tmp_path / "ledger.sqlite3"

@@ -38,7 +38,7 @@ async def one(bench: Bench, **changes: object) -> tuple[Trial, Verdict]:
     spec = make_spec(bench.suite, **changes)
     await run_suite(spec, context=bench.context(), options=SuperviseOptions(limit=1))
     trial = next(iter(bench.ledger.read(Trial)))
-    return trial, next(iter(bench.ledger.read(Verdict, {"trial_id": trial.trial_id})))
+    return trial, next(iter(bench.ledger.read(Verdict, {"run_id": trial.run_id})))
 
 
 async def test_a_good_reply_is_one_attempt_and_passes(bench: Bench) -> None:

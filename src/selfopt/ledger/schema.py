@@ -46,7 +46,7 @@ def check_magic(path: Path) -> None:
 
 
 def needs_migration(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether tables or index fields are missing. NewerSchemaError / CorruptError for a file that is not to be touched."""
+    """Whether tables or index fields are missing or no longer wanted. NewerSchemaError / CorruptError for a file that is not to be touched."""
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     application = int(connection.execute("PRAGMA application_id").fetchone()[0])
     tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
@@ -58,7 +58,7 @@ def needs_migration(connection: sqlite3.Connection, path: Path) -> bool:
         raise NewerSchemaError(
             f"{path} has schema version {version}, this selfopt reads up to {SCHEMA_VERSION}; it was left as it is, update selfopt"
         )
-    return version < SCHEMA_VERSION or bool(_missing_fields(connection))
+    return version < SCHEMA_VERSION or bool(_missing_fields(connection) or _needless_fields(connection))
 
 
 def prepare(connection: sqlite3.Connection, path: Path) -> None:
@@ -71,11 +71,24 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     for kind, field in _missing_fields(connection):
         _index_field(connection, path, kind, field)
+    for kind, field in _needless_fields(connection):
+        # Forgotten here too, so that the records appended from now on are found again should it become an index once more.
+        connection.execute("DELETE FROM record_index WHERE kind = ? AND field = ?", (kind, field))
+        connection.execute("DELETE FROM indexed_fields WHERE kind = ? AND field = ?", (kind, field))
 
 
 def _missing_fields(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-    wanted = {(kind, field) for kind, record_type in record_types().items() for field in record_type.index_fields}
-    return sorted(wanted - set(connection.execute("SELECT kind, field FROM indexed_fields")))
+    return sorted(_wanted_fields() - set(connection.execute("SELECT kind, field FROM indexed_fields")))
+
+
+def _needless_fields(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Fields that an older selfopt indexed. Kinds that this one does not know are left to the newer one that does."""
+    there: set[tuple[str, str]] = set(connection.execute("SELECT kind, field FROM indexed_fields"))
+    return sorted(pair for pair in there - _wanted_fields() if pair[0] in record_types())
+
+
+def _wanted_fields() -> set[tuple[str, str]]:
+    return {(kind, field) for kind, record_type in record_types().items() for field in record_type.index_fields}
 
 
 def _index_field(connection: sqlite3.Connection, path: Path, kind: str, field: str) -> None:

@@ -86,7 +86,7 @@ def show_trial(ledger: Ledger, trial_id: str, suites: Sequence[Suite] = ()) -> S
             )
             for item in trial.exchanges
         ),
-        verdicts=tuple(ledger.read(Verdict, {"trial_id": trial_id})),
+        verdicts=tuple(v for v in ledger.read(Verdict, {"run_id": trial.run_id}) if v.trial_id == trial_id),
     )
     for suite in suites:
         prompt = next((p for p in suite.prompts if p.id == trial.prompt_id), None)

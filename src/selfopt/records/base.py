@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 __all__ = ["Blob", "Record", "canonical_json", "content_hash", "new_id", "sha256_hex", "utc_now"]
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = tuple(high + low for high in _CROCKFORD for low in _CROCKFORD)
 
 
 class Record(BaseModel):
@@ -63,16 +65,19 @@ def content_hash(prefix: str, value: Any) -> str:
 def new_id(prefix: str) -> str:
     """A fresh id that sorts by time: `prefix-` + 48 bits of milliseconds + 50 random bits, in Crockford's base 32."""
     number = (int(time.time() * 1000) << 50) | (int.from_bytes(os.urandom(7)) & ((1 << 50) - 1))
-    digits = []
-    for _ in range(20):
-        digits.append(_CROCKFORD[number & 31])
-        number >>= 5
-    return f"{prefix}-{''.join(reversed(digits))}"
+    return f"{prefix}-{''.join([_PAIRS[(number >> shift) & 1023] for shift in range(90, -1, -10)])}"
 
 
 def utc_now() -> str:
     """Now, as RFC 3339 in UTC with milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    # A quarter of the time of isoformat(timespec=...), and every trial has three of them.
+    now = time.time_ns() // 1_000_000
+    return f"{_second(now // 1000)}.{now % 1000:03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(since_epoch_s: int) -> str:
+    return datetime.fromtimestamp(since_epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 class Blob(Record):
@@ -88,5 +93,9 @@ class Blob(Record):
     @classmethod
     def of(cls, text: str) -> Blob:
         """The blob of a text. Lone surrogates are replaced first: what is stored must be valid UTF-8."""
-        clean = text.encode("utf-8", "replace").decode("utf-8")
-        return cls(blob_hash=sha256_hex(clean), text=clean)
+        try:
+            raw = text.encode("utf-8")
+        except UnicodeEncodeError:
+            raw = text.encode("utf-8", "replace")
+            text = raw.decode("utf-8")
+        return cls(blob_hash=hashlib.sha256(raw).hexdigest(), text=text)

@@ -52,7 +52,7 @@ class Trial(Record):
 
     ledger_kind: ClassVar[str] = "trial"
     id_field: ClassVar[str] = "trial_id"
-    index_fields: ClassVar[tuple[str, ...]] = ("run_id", "request_id", "prompt_id")
+    index_fields: ClassVar[tuple[str, ...]] = ("run_id",)
 
     trial_id: str
     run_id: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cache
 from typing import ClassVar
 
 from .base import Record, content_hash
@@ -51,12 +52,17 @@ class ParsedReply(Record):
     unread: str | None = None
 
 
+@cache
+def _judge_hash(parser_hash: str, scorer_hash: str) -> str:
+    return content_hash("judge", [parser_hash, scorer_hash]).removeprefix("judge-")
+
+
 class Verdict(Record):
     """(trial, parser hash, scorer hash) -> outcome, with the calls that were judged and the reason in words."""
 
     ledger_kind: ClassVar[str] = "verdict"
     id_field: ClassVar[str] = "verdict_id"
-    index_fields: ClassVar[tuple[str, ...]] = ("trial_id", "run_id")
+    index_fields: ClassVar[tuple[str, ...]] = ("run_id",)
 
     verdict_id: str
     trial_id: str
@@ -71,5 +77,6 @@ class Verdict(Record):
 
     @staticmethod
     def make_id(trial_id: str, parser_hash: str, scorer_hash: str) -> str:
-        """The id under which this judgment is stored."""
-        return content_hash("verdict", [trial_id, parser_hash, scorer_hash])
+        """The id under which this judgment is stored: that of the trial, then a hash of who judged. So verdicts are sorted
+        as their trials are, and a ledger that grows writes to the end of its index and not all over it."""
+        return f"verdict-{trial_id.removeprefix('trial-')}-{_judge_hash(parser_hash, scorer_hash)}"
