@@ -37,7 +37,7 @@ EXTENDED_CANDIDATES = 0
 EXTENDED_VARIANT = "extended"
 VALIDATION_RUNS = 2
 VALIDATION_PROMPTS = 2
-STEPS = ("cycle_1", "cycle_2", "extended", "warm_up")
+STEPS = ("cycle_1", "cycle_2", "extended", "warm_up", "shown")
 
 Say = Callable[[LoopEvent], None]
 
@@ -86,7 +86,12 @@ class _State:
     done: dict[str, str] = field(default_factory=dict)
 
     def finish(self, step: str, value: str) -> None:
+        """Keep that a step is through."""
         self.done[step] = value
+        self.save()
+
+    def save(self) -> None:
+        """Write the file; before the first step too, because the session names what the steps make."""
         atomic_write_text(
             self.path, json.dumps({"schema_version": 1, "session": self.session, "done": self.done}, indent=2) + "\n"
         )
@@ -144,6 +149,7 @@ async def quickstart(
         await fetch_model(app, model, show)
     app.home.ensure()
     state = _load_state(app.home)
+    state.save()
     if state.done:
         say(LoopEvent("resume", f"an interrupted quickstart is continued; finished already: {', '.join(state.done)}"))
     await _step(app, state, "cycle_1", [parse_target(app, f"{m} atomic native_api") for m in MODELS], CANDIDATES, say, progress)
@@ -151,8 +157,10 @@ async def quickstart(
     extended = [parse_target(app, f"{m} extended {EXTENDED_VARIANT}") for m in MODELS]
     await _step(app, state, "extended", extended, EXTENDED_CANDIDATES, say, progress)
     if "warm_up" not in state.done:
-        say(LoopEvent("note", "warm-up: unloaded by force against warm, interleaved"))
-        for model in MODELS:
+        enabled = app.settings.warm_up.enabled
+        what = "unloaded by force against warm, interleaved" if enabled else "switched off, so nothing is measured about it"
+        say(LoopEvent("note", f"warm-up: {what}"))
+        for model in MODELS if enabled else ():
             await validate_model_warm_up(
                 app,
                 model,
@@ -166,6 +174,7 @@ async def quickstart(
     served = [await _served(app, force=force, progress=progress) for force in (False, True)]
     reports = write_artefacts(app)
     cycles = _cycles(app, state)
+    state.finish("shown", state.session)
     rows = tuple(_rows(app, cycles))
     trials = sum(c.trials for c in cycles)
     return QuickstartResult(rows, tuple(cycles), tuple(served), tuple(reports), time.monotonic() - began, trials, app.home.root)
@@ -176,7 +185,9 @@ async def _step(
 ) -> None:
     if name in state.done:
         return
-    finished = await run_loop(app, targets, say=say, progress=progress, max_candidates=candidates)
+    # The key keeps a step from being repeated when it was killed between its last cycle and this file.
+    key = f"{state.session}/{name}"
+    finished = await run_loop(app, targets, say=say, progress=progress, max_candidates=candidates, key=key)
     state.finish(name, finished[-1].cycle_id)
 
 
