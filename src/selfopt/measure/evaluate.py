@@ -67,7 +67,7 @@ class Pass:
     @property
     def first_trial_id(self) -> str:
         """The trial that was asked first."""
-        return min(self.trials.values(), key=lambda item: (item.trial.started_at, item.trial.trial_id)).trial.trial_id
+        return min(self.trials.values(), key=lambda item: (item.trial.started_at, item.trial.position)).trial.trial_id
 
 
 def evaluate(ledger: Ledger, request: EvaluationRequest, *, now: Callable[[], str] = utc_now) -> Evaluation | None:
