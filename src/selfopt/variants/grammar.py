@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -25,7 +26,15 @@ _DEPTH_LIMIT = 5
 _RULE_LIMIT = 600
 _PROPERTY_LIMIT = 40
 _CHOICE_LIMIT = 64
+_ITEM_LIMIT = 8  # of a list: a small model that cannot stop has to be stopped
 _LITERAL_LIMIT = 256
+
+_SAID_LIMIT = 4_000
+_WORD_LIMIT = 160
+_CLAUSE = re.compile(r'[.!?;:,](?=\s|$)|[\n"()“”]')
+_DATE = re.compile(r"(?<![0-9-])[0-9]{4}-[01][0-9]-[0-3][0-9](?![0-9-])")
+_TIME = re.compile(r"(?<![0-9:])([01]?[0-9]|2[0-3]):([0-5][0-9])(?![0-9:])")
+_WORD = re.compile(r'[^\s"\\]+')
 
 _PRIMITIVES = {
     "string": '"\\"" first char{0,120} "\\""',
@@ -40,7 +49,7 @@ _PRIMITIVES = {
     "date": '"\\"" year "-" [0-1] [0-9] "-" [0-3] [0-9] "\\""',
     "year": "[0-9] [0-9] [0-9] [0-9]",
     "clock": '[0-2] [0-9] ":" [0-5] [0-9]',
-    "time": '"\\"" clock (":" [0-5] [0-9])? "\\""',
+    "time": '"\\"" clock "\\""',
     "datetime": '"\\"" year "-" [0-1] [0-9] "-" [0-3] [0-9] "T" clock (":" [0-5] [0-9])? "Z"? "\\""',
     "free": "blank | number | boolean | null | freelist | freeobject",
     "freelist": '"[" (free (", " free){0,15})? "]"',
@@ -83,9 +92,12 @@ def choice_grammar(tools: Sequence[ToolDefinition], max_calls: int) -> str:
     return builder.text(f"{quoted(NO_CALL)} | {name} ({quoted(SEPARATOR)} {name}){{0,{max(max_calls, 1) - 1}}}")
 
 
-def arguments_grammar(tool: ToolDefinition) -> str:
-    """A reply that is the arguments object of one tool."""
+def arguments_grammar(tool: ToolDefinition, said: Sequence[str] = ()) -> str:
+    """A reply that is the arguments object of one tool. With `said`, text without a format is a run of words from there,
+    within one clause (the last words when there are very many), and a date or time that stands there in figures is kept."""
     builder = _Builder()
+    builder.copied = _copied(builder, said)
+    builder.moments = _moments(builder, said)
     return builder.text(builder.object_body(tool.parameters, 0))
 
 
@@ -113,10 +125,52 @@ def _call_body(builder: _Builder, tool: ToolDefinition, call_format: CallFormat)
     return f"{quoted(head)} {builder.object_body(tool.parameters, 0)} {quoted(tail)}"
 
 
+def _copied(builder: _Builder, said: Sequence[str]) -> str:
+    """The rule for a run of words, "" when nothing was said. One rule a word: the word, then maybe the next one's rule."""
+    clauses = [_WORD.findall(clause) for text in said for clause in _CLAUSE.split(text[-_SAID_LIMIT:])]
+    starts: list[str] = []
+    for words in reversed(clauses):
+        following = ""
+        for word in reversed(words):
+            if len(starts) >= _WORD_LIMIT:
+                break
+            following = builder.rule("word", quoted(word) + (f' (" " {following})?' if following else ""))
+            starts.append(following)
+    return builder.rule("said", f'"\\"" ({" | ".join(starts)}) "\\""') if starts else ""
+
+
+def _moments(builder: _Builder, said: Sequence[str]) -> dict[str, str]:
+    """Rules for dates and times that were said in the very form that is asked for. 8:30 may be morning or evening, 08:30
+    and 14:30 are what they say."""
+    text = "\n".join(part[-_SAID_LIMIT:] for part in said)
+    dates = dict.fromkeys(_DATE.findall(text))
+    times: dict[str, None] = {}
+    for hour, minute in _TIME.findall(text):
+        times[f"{int(hour):02d}:{minute}"] = None
+        if len(hour) == 1:
+            times[f"{int(hour) + 12}:{minute}"] = None
+    found = {"date": list(dates)[:_ITEM_LIMIT], "time": list(times)[: 2 * _ITEM_LIMIT]}
+    return {kind: builder.rule(kind, " | ".join(quoted(f'"{one}"') for one in ones)) for kind, ones in found.items() if ones}
+
+
+def _text_rule(schema: Mapping[str, Any]) -> str:
+    """The rule for a string: by its `format`, else by the pattern of a date or time that its description spells out."""
+    wanted, told = schema.get("format"), schema.get("description")
+    if isinstance(wanted, str) and wanted in _FORMATS:
+        return _FORMATS[wanted]
+    if isinstance(told, str):
+        date, time = "YYYY-MM-DD" in told, "HH:MM" in told
+        if date != time:
+            return "date" if date else "time"
+    return "string"
+
+
 @dataclass(slots=True)
 class _Builder:
     rules: dict[str, str] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    copied: str = ""
+    moments: dict[str, str] = field(default_factory=dict)
 
     def rule(self, kind: str, body: str) -> str:
         """Add a rule under a fresh name (numbers, never a schema's own words)."""
@@ -188,14 +242,17 @@ class _Builder:
 
     def _typed(self, kind: Any, schema: Mapping[str, Any], depth: int) -> str:
         if kind == "string":
-            wanted = schema.get("format")
-            return self.primitive(_FORMATS.get(wanted, "string") if isinstance(wanted, str) else "string")
+            rule = _text_rule(schema)
+            if rule == "string" and self.copied:
+                return self.copied
+            return self.moments.get(rule) or self.primitive(rule)
         if kind in ("integer", "number", "boolean", "null"):
             return self.primitive(str(kind))
         if kind == "array":
             item = self.value(schema.get("items"), depth + 1)
-            least = schema.get("minItems")
-            body = f"{item} ({quoted(SEPARATOR)} {item}){{0,15}}"
+            least, most = schema.get("minItems"), schema.get("maxItems")
+            further = min(most, _ITEM_LIMIT) - 1 if isinstance(most, int) and most > 0 else _ITEM_LIMIT - 1
+            body = f"{item} ({quoted(SEPARATOR)} {item}){{0,{further}}}"
             return self.rule("list", f'"[" {body} "]"' if isinstance(least, int) and least > 0 else f'"[" ({body})? "]"')
         if kind == "object":
             return self.rule("object", self.object_body(schema, depth))

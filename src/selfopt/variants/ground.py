@@ -110,9 +110,10 @@ class _Said:
         return cls(frozenset(token[:_STEM] for token in tokens), frozenset(tokens) | singular, digits)
 
     def backs(self, value: Any) -> bool:
-        """Whether something that was said can stand behind a value. Text needs a word in common (its first four letters);
-        dates and times any number or word of time; numbers any number or number word. Anything else is believed."""
-        if isinstance(value, bool) or isinstance(value, dict):
+        """Whether something that was said can stand behind a required value. Text needs a word in common (its first four
+        letters); dates and times any number or word of time; numbers any number or number word. Anything else is believed.
+        """
+        if isinstance(value, bool | dict):
             return True
         if isinstance(value, int | float):
             return self.digits or bool(self.words & _NUMBER_WORDS)
@@ -124,6 +125,26 @@ class _Said:
             return self.digits or bool(self.words & _TIME_WORDS)
         stems = {token[:_STEM].lower() for token in _TOKEN.findall(value)}
         return bool(stems & self.stems)
+
+    def only_said(self, value: Any) -> Any:
+        """A list of texts without repeated items and without those that nothing backs; any other value as it is."""
+        if not _is_texts(value):
+            return value
+        kept: list[Any] = []
+        for item in value:
+            if item not in kept and self.backs(item):
+                kept.append(item)
+        return kept
+
+    def asks_for(self, value: Any, used: frozenset[str]) -> bool:
+        """Whether an optional value was asked for: each of its words was said as such, and not all of them stand in the
+        required arguments already (`used`); a number was said, or a number word was. Other values as in `backs`."""
+        if isinstance(value, str) and not _MOMENT.fullmatch(value.strip()):
+            words = {token.lower() for token in _TOKEN.findall(value)}
+            return bool(words) and words <= self.words and not words <= used
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return f"{value:g}" in self.words or bool(self.words & _NUMBER_WORDS)
+        return self.backs(value)
 
 
 def ground_reply(
@@ -138,8 +159,8 @@ def ground_reply(
 
 
 def ground_calls(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> list[ToolCall]:
-    """Without optional arguments that nothing in the conversation backs, and without calls that need such an argument:
-    what the tool requires was never given, so there is nothing to call it with. A required choice (enum) is believed, since
+    """Without optional arguments that nobody asked for, and without calls whose required arguments nothing in the
+    conversation backs: what the tool requires was never given, so there is nothing to call it with. A required choice (enum) is believed, since
     it is derived and not copied. Calls to tools that are not offered stay as they are."""
     said = _Said.of(messages)
     schemas = {tool.name: tool.parameters for tool in reversed(tools)}
@@ -164,4 +185,12 @@ def _grounded(call: ToolCall, schema: Mapping[str, Any], said: _Said) -> ToolCal
     arguments = {
         key: value for key, value in call.arguments.items() if key in needed or key not in properties or said.backs(value)
     }
-    return call if len(arguments) == len(call.arguments) else call.model_copy(update={"arguments": arguments})
+    others = {value for value in arguments.values() if isinstance(value, str)}
+    arguments = {
+        key: [item for item in value if item not in others] if _is_texts(value) else value for key, value in arguments.items()
+    }
+    return call if arguments == call.arguments else call.model_copy(update={"arguments": arguments})
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > 1 and all(isinstance(item, str) for item in value)

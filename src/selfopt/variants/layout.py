@@ -12,7 +12,7 @@ from .grammar import NO_CALL, SEPARATOR
 from .options import VariantOptions, options_of
 from .present import describe_tools, explain_format, tell_conversation, write_calls
 
-__all__ = ["choice_text", "fill_question", "native_messages", "text_messages"]
+__all__ = ["choice_text", "fill_messages", "native_messages", "text_messages"]
 
 
 def native_messages(variant: Variant, messages: Sequence[Message]) -> list[Message]:
@@ -46,11 +46,39 @@ def choice_text(calls: Sequence[ToolCall]) -> str:
     return SEPARATOR.join(call.name for call in calls) if calls else NO_CALL
 
 
-def fill_question(names: Sequence[str], index: int) -> str:
-    """The second question of choose_then_fill, for the index-th of the chosen names."""
-    again = names[: index + 1].count(names[index])
-    nth = "" if names.count(names[index]) == 1 else f" (call {again})"
-    return f"Arguments of {names[index]}{nth} as JSON:"
+def fill_messages(
+    variant: Variant, messages: Sequence[Message], tool: ToolDefinition, talk: Sequence[Message], which: str
+) -> list[Message]:
+    """The second question of choose_then_fill. `which`: the call's number among several of one tool, or nothing.
+
+    Where the tools were listed, it continues the talk. Where they were not, it is a talk of its own that shows one tool at a
+    time: a small model then has tool and request before it and nothing else.
+    """
+    options = options_of(variant)
+    if options.choice == "listed":
+        return [*talk, Message(role="user", content=f"Arguments of {tool.name}{which} as JSON:")]
+    out = _with_system([_FILL], (), ())
+    for example in variant.examples:
+        tools = {offered.name: offered for offered in example.tools}
+        for call in example.tool_calls:
+            shown = tools.get(call.name, ToolDefinition(name=call.name))
+            out.append(Message(role="user", content=_one_tool(variant, example.messages, shown, "")))
+            out.append(Message(role="assistant", content=_as_json(call)))
+    out.append(Message(role="user", content=_one_tool(variant, messages, tool, which)))
+    return out
+
+
+_FILL = "Write the arguments of the tool as JSON."
+
+
+def _one_tool(variant: Variant, messages: Sequence[Message], tool: ToolDefinition, which: str) -> str:
+    options = options_of(variant)
+    spoken = [message for message in messages if message.role != "system"]
+    return f"Tool{which}: {describe_tools([tool], options.tool_style)}\n{_request(variant, spoken)}"
+
+
+def _as_json(call: ToolCall) -> str:
+    return json.dumps(call.arguments, ensure_ascii=False)
 
 
 def _with_system(parts: Sequence[str], messages: Sequence[Message], spoken: Sequence[Message]) -> list[Message]:
@@ -68,19 +96,18 @@ def _turns(
     for example in variant.examples:
         out.append(Message(role="user", content=_turn(variant, example.messages, example.tools, options)))
         if variant.steps == "choose_then_fill":
-            out += _example_steps(example)
+            out += _example_steps(example, options)
         else:
             out.append(Message(role="assistant", content=_answer(example, variant)))
     out.append(Message(role="user", content=_turn(variant, messages, tools, options)))
     return out
 
 
-def _example_steps(example: Example) -> list[Message]:
-    names = [call.name for call in example.tool_calls]
+def _example_steps(example: Example, options: VariantOptions) -> list[Message]:
     out = [Message(role="assistant", content=choice_text(example.tool_calls))]
-    for index, call in enumerate(example.tool_calls):
-        out.append(Message(role="user", content=fill_question(names, index)))
-        out.append(Message(role="assistant", content=json.dumps(call.arguments, ensure_ascii=False)))
+    for call in example.tool_calls if options.choice == "listed" else ():
+        out.append(Message(role="user", content=f"Arguments of {call.name} as JSON:"))
+        out.append(Message(role="assistant", content=_as_json(call)))
     return out
 
 
@@ -88,13 +115,14 @@ def _turn(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDef
     standing = "\n".join(message.content for message in messages if message.role == "system")
     digest = state_digest(messages) if variant.state_digest else ""
     spoken = [message for message in messages if message.role != "system"]
-    parts = (standing, f"Tools:\n{describe_tools(tools, options.tool_style)}", digest, _request(variant, spoken))
+    listed = "" if options.choice == "named" else f"Tools:\n{describe_tools(tools, options.tool_style)}"
+    parts = (standing, listed, digest, _request(variant, spoken, bare=options.choice == "named"))
     return "\n\n".join(part for part in parts if part)
 
 
-def _request(variant: Variant, spoken: Sequence[Message]) -> str:
+def _request(variant: Variant, spoken: Sequence[Message], *, bare: bool = False) -> str:
     if len(spoken) == 1:
-        return f"Request: {spoken[0].content.strip()}"
+        return f"{'' if bare else 'Request: '}{spoken[0].content.strip()}"
     if not spoken or spoken[-1].role != "user":
         return f"Conversation:\n{tell_conversation(spoken, variant.call_format)}"
     earlier = tell_conversation(spoken[:-1], variant.call_format)

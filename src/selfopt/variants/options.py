@@ -18,7 +18,11 @@ class VariantOptions(BaseModel):
     tool_style: how a tool is written in a prompt, as a call with argument names only (brief), a
     signature with types and descriptions, or compact JSON. layout: `system` puts tools and
     examples into the system prompt; `turn` repeats the tools in the user turn, and each example is a turn of its own with
-    its own tools. max_calls: how many calls one reply may hold under a constraint. ground: leave out
+    its own tools. choice: whether the first question of choose_then_fill lists the tools, or leaves them to the limit on the
+    answer (`named`, for tools whose names say what they do: shorter, and a small model can't favour the first in a list);
+    it needs layout `turn`. max_calls: how many calls one reply may hold under a constraint. lean: optional arguments are neither shown nor
+    allowed. copy_text: in choose_then_fill under a grammar, a free text argument is a run of words of the conversation.
+    ground: leave out
     optional arguments, and calls with required ones, that nothing in the conversation backs (see `ground.ground_calls`).
     """
 
@@ -26,17 +30,23 @@ class VariantOptions(BaseModel):
 
     tool_style: Literal["brief", "signature", "json"] = "json"
     layout: Literal["system", "turn"] = "system"
+    choice: Literal["listed", "named"] = "listed"
     max_calls: int = Field(default=3, ge=1, le=8)
     ground: bool = False
+    lean: bool = False
+    copy_text: bool = False
 
 
 def options_of(variant: Variant) -> VariantOptions:
     """The checked options of a variant. VariantError names what is unknown or out of range."""
     try:
-        return VariantOptions.model_validate(variant.options)
+        options = VariantOptions.model_validate(variant.options)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "options"
         allowed = ", ".join(VariantOptions.model_fields)
         message = f"variant {variant.name!r}: option {where!r}: {first['msg']}; options are {allowed}"
         raise VariantError(message) from None
+    if options.choice == "named" and (options.layout != "turn" or variant.steps != "choose_then_fill"):
+        raise VariantError(f"variant {variant.name!r}: option 'choice: named' needs layout 'turn' and steps 'choose_then_fill'")
+    return options

@@ -16,7 +16,7 @@ from selfopt.records import Constraint, Message, ReplyContent, Sampling, ToolCal
 from .call_schema import arguments_schema, calls_schema, choice_schema
 from .grammar import SEPARATOR, arguments_grammar, calls_grammar, choice_grammar
 from .ground import ground_calls, ground_reply
-from .layout import choice_text, fill_question, native_messages, text_messages
+from .layout import choice_text, fill_messages, native_messages, text_messages
 from .options import VariantOptions, options_of
 from .parsers.literals import decode_object
 from .present import write_calls
@@ -44,6 +44,7 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
     VariantError when the variant's options are not possible.
     """
     options = options_of(variant)
+    tools = [_lean(tool) for tool in tools] if options.lean else tools
     native = variant.tools == "native"
     sent = native_messages(variant, messages) if native else text_messages(variant, messages, tools)
     offered = tuple(tools) if native else ()
@@ -65,6 +66,13 @@ def _calls_constraint(variant: Variant, options: VariantOptions, tools: Sequence
     if variant.constraint == "json_schema":
         return Constraint(kind="json_schema", json_schema=calls_schema(tools, options.max_calls))
     return None
+
+
+def _fill_constraint(variant: Variant, options: VariantOptions, tool: ToolDefinition, messages: Sequence[Message]) -> Constraint:
+    if variant.constraint == "json_schema":
+        return Constraint(kind="json_schema", json_schema=arguments_schema(tool))
+    said = [message.content for message in messages if message.role == "user"] if options.copy_text else []
+    return Constraint(kind="grammar", grammar=arguments_grammar(tool, said))
 
 
 def _choose_then_fill(
@@ -93,22 +101,30 @@ def _choose_then_fill(
     calls: list[ToolCall] = []
     worst = choice
     for index, name in enumerate(names):
-        talk.append(Message(role="user", content=fill_question(names, index)))
+        which = f" (call {names[: index + 1].count(name)})" if names.count(name) > 1 else ""
+        talk = fill_messages(variant, messages, by_name[name], talk, which)
         filled = yield RenderedStep(
             step=f"fill {index + 1}",
             messages=tuple(talk),
-            constraint=Constraint(kind="json_schema", json_schema=arguments_schema(by_name[name]))
-            if as_schema
-            else Constraint(kind="grammar", grammar=arguments_grammar(by_name[name])),
+            constraint=_fill_constraint(variant, options, by_name[name], messages),
             sampling=variant.sampling,
         )
-        talk.append(Message(role="assistant", content=filled.text.strip()))
+        talk = [*talk, Message(role="assistant", content=filled.text.strip())]
         if filled.finish_reason == "length":
             worst = filled
         calls.append(ToolCall(name=name, arguments=decode_object(filled.text) or {}))
     if options.ground:
         calls = ground_calls(calls, messages, tools)
     return ReplyContent(text=write_calls(_distinct(calls), variant.call_format), finish_reason=worst.finish_reason)
+
+
+def _lean(tool: ToolDefinition) -> ToolDefinition:
+    """The tool without its optional arguments; as it is when its schema does not list properties and what is required."""
+    properties, required = tool.parameters.get("properties"), tool.parameters.get("required")
+    if not isinstance(properties, dict) or not isinstance(required, list):
+        return tool
+    needed = {key: part for key, part in properties.items() if key in required}
+    return tool.model_copy(update={"parameters": {**tool.parameters, "properties": needed}})
 
 
 def _chosen(text: str, names: Sequence[str], limit: int) -> list[str] | None:
