@@ -11,7 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from selfopt.app import MeasureRequest, enforce_file, make_feedback, measure_model, parse_target, preview, run_loop
+from selfopt.app import (
+    MeasureRequest,
+    enforce_file,
+    make_feedback,
+    measure_model,
+    parse_target,
+    preview,
+    roll_back_rules,
+    run_loop,
+)
 from selfopt.errors import CorruptError, NewerSchemaError, UnknownModelError, UsageError
 from selfopt.loop import current_baseline, spec_by_id
 from selfopt.records import Baseline, Evaluation, Run, Trial
@@ -258,3 +267,54 @@ async def test_a_baseline_of_an_endpoint_that_is_gone_is_named(world: Make) -> N
         app.settings = settings
         with pytest.raises(UnknownModelError, match="--baseline"):
             await run_loop(app, [])
+
+
+async def test_a_rollback_is_not_undone_by_the_next_cycle(world: Make) -> None:
+    """The loop starts from what the earlier rules served; what was taken back is not proposed, and going forth works too."""
+    w = world(m=model("fenced"))
+    await w.loop(ATOMIC)
+    promoted = w.rules()[M, "atomic"]
+    with w.app() as app:
+        assert roll_back_rules(app, 0).rules == ()
+        record = current_baseline(app.ledger, M, "atomic")
+        assert record is not None
+        assert (record.source, record.previous_spec_id) == ("rollback", promoted.spec_id)
+    (cycle,) = await w.loop(keys=[(M, "atomic")])
+    assert cycle.targets[0].baseline_variant == "native_api"
+    assert promoted.spec_id not in {r.spec_id for r in cycle.targets[0].candidates}
+    with w.app() as app:
+        again = roll_back_rules(app, 1).rule_for(M, "atomic")
+        assert again is not None
+        assert again.spec_id == promoted.spec_id
+        record = current_baseline(app.ledger, M, "atomic")
+        assert record is not None
+        assert record.spec_id == promoted.spec_id
+    (cycle,) = await w.loop(keys=[(M, "atomic")])
+    assert cycle.targets[0].baseline_variant == "native_parsed"
+
+
+@pytest.mark.parametrize("cycles", [1, 2])
+async def test_a_warm_up_that_was_rolled_back_is_not_recommended_again(world: Make, cycles: int) -> None:
+    """Neither by the loop nor by `feedback` and `enforce`; whether or not a cycle has measured with it."""
+    w = world(m=model(load_ms=2000, initially_loaded=False))
+    await w.loop(ATOMIC, cycles=cycles)
+    assert w.rules()[M, "atomic"].warm_up
+    with w.app() as app:
+        roll_back_rules(app, 0)
+        make_feedback(app)
+        enforce_file(app)
+    assert not w.rules()[M, "atomic"].warm_up
+    (cycle,) = await w.loop(keys=[(M, "atomic")])
+    assert not w.rules()[M, "atomic"].warm_up
+    with w.ledger() as ledger:
+        assert not any(e.warm_up for e in ledger.read(Evaluation, {"cycle_id": cycle.cycle_id}))
+
+
+async def test_a_version_that_is_not_kept_rolls_nothing_back(world: Make) -> None:
+    """Neither rules nor baselines."""
+    w = world(m=model("fenced"))
+    await w.loop(ATOMIC)
+    with w.app() as app, pytest.raises(UsageError, match="version 7 is not kept"):
+        roll_back_rules(app, 7)
+    with w.ledger() as ledger:
+        assert [b.source for b in ledger.read(Baseline)] == ["flag", "promotion"]

@@ -16,7 +16,7 @@ from .diagnosing import (
 )
 from .doctor import diagnose_installation, settings_in_use
 from .inspecting import serve_script, suite_document, suite_problems, suite_summaries
-from .looping import CyclePreview, parse_target, preview, run_loop
+from .looping import CyclePreview, parse_target, preview, roll_back_rules, run_loop
 from .measuring import Measured, MeasureRequest, measure_model, phase_of, route
 from .models import fetch_model, list_models, model_status, pull_model, remove_model
 from .quickstart import QuickstartResult, as_document, plan_lines, quickstart, quickstart_home
@@ -70,6 +70,7 @@ __all__ = [
     "render_variant",
     "require_ledger",
     "rescore_runs",
+    "roll_back_rules",
     "route",
     "run_loop",
     "serve_script",

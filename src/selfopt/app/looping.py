@@ -13,6 +13,7 @@ from selfopt.loop import (
     Target,
     baselines,
     effective_baseline,
+    note_rollback,
     plan_of,
     run_cycles,
     served_specs,
@@ -24,8 +25,9 @@ from selfopt.loop.cycle import candidates_for
 from selfopt.loop.proposer import describe_change, load_candidates
 from selfopt.measure import Progress
 from selfopt.measure.progress import ignore_progress
-from selfopt.records import Cycle, Feedback, Finding, Phase, RoutingConfig, Rule, Spec, content_hash, sha256_hex
+from selfopt.records import Cycle, Feedback, Finding, Phase, RoutingConfig, Rule, Spec, content_hash, sha256_hex, utc_now
 from selfopt.routing import RuleOptions, diff, generate_routing_rules
+from selfopt.routing.store import read_version
 
 from .app import App
 from .loop_parts import Say, current_feedback, feedback_options, ignore_event, ledger_or_none, loop_context
@@ -39,6 +41,7 @@ __all__ = [
     "loop_context",
     "parse_target",
     "preview",
+    "roll_back_rules",
     "rules_from",
     "run_loop",
     "serving_specs",
@@ -87,6 +90,20 @@ def rules_from(app: App, feedback: Feedback, current: RoutingConfig) -> tuple[Ru
         promoted=serving_specs(app, feedback, current),
         options=RuleOptions(warm_up=app.settings.warm_up.enabled),
     )
+
+
+def roll_back_rules(app: App, version: int) -> RoutingConfig:
+    """Put the rules of an earlier version in force again (0: none), and let the loop start from what they serve.
+
+    UsageError for a version that is not kept; raises as `Enforcer.rollback` otherwise.
+    """
+    app.home.ensure()
+    current = app.enforcer.load()
+    earlier = RoutingConfig() if version == 0 else read_version(app.home, version)
+    # Baselines first: killed in between, the next cycle still goes where the user wanted to.
+    if earlier is not None and app.has_ledger:
+        note_rollback(app.ledger, current, earlier, utc_now)
+    return app.enforcer.rollback(version)
 
 
 def _checked(targets: Sequence[Target]) -> list[Target]:

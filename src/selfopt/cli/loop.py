@@ -105,10 +105,16 @@ def _dry_run(app: App, texts: list[str], candidates: Path | None, max_candidates
                 "trials_deterministic": plan.trials_deterministic,
                 "trials_stochastic": plan.trials_stochastic,
                 "rule_changes": plan.rule_changes,
+                "continues": plan.continues,
+                "abandons": plan.abandons,
             }
         )
         return
     out = console()
+    if plan.continues is not None:
+        say(out, f"continues cycle {plan.continues}, which was interrupted; trials made already are not made again")
+    if plan.abandons is not None:
+        say(out, f"gives up cycle {plan.abandons}, which was interrupted and does not fit; what it measured is kept")
     for target, baseline, pairs in plan.targets:
         say(out, f"{target.model} {target.phase}: baseline {baseline.variant.name} ({baseline.spec_id})", style="bold")
         for _, change in pairs:

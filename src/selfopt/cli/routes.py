@@ -100,6 +100,6 @@ def import_(ctx: click.Context, /, path: Path, as_json: bool) -> None:
 @click.pass_context
 def rollback(ctx: click.Context, /, version: int, as_json: bool) -> None:
     """Put an earlier VERSION in force again, exactly, as a new version. 0: no rules."""
-    app = open_app(ctx)
-    app.home.ensure()
-    _print(app.enforcer.rollback(version), as_json)
+    from selfopt.app import roll_back_rules
+
+    _print(roll_back_rules(open_app(ctx), version), as_json)

@@ -5,6 +5,7 @@ from .context import LoopContext, LoopEvent, Measurement, Target
 from .cycle import run_cycle
 from .enforce import served_specs
 from .remedies import withdrawn_types
+from .rollback import note_rollback
 from .series import run_cycles
 from .store import (
     baselines,
@@ -29,6 +30,7 @@ __all__ = [
     "evaluations",
     "finished_cycles",
     "newest_evaluation",
+    "note_rollback",
     "plan_of",
     "run_cycle",
     "run_cycles",

@@ -85,13 +85,15 @@ def take_back(context: LoopContext, start: CycleStart, checks: Sequence[RemedyCh
 
 
 def withdrawn_types(ledger: Ledger) -> frozenset[tuple[str, str, str]]:
-    """(model, phase, recommendation type) of warm-ups that were withdrawn: not recommended again, only set by hand.
+    """(model, phase, recommendation type) of warm-ups that were withdrawn or rolled back: not recommended again, only set by
+    hand.
 
     A withdrawn variant is a baseline taken back; a withdrawn fallback is chosen anew from the measurements each time.
     """
     checks = [check for plan in ledger.read(CyclePlan) for check in plan.remedies]
     checks += [check for cycle in ledger.read(Cycle) for check in cycle.remedies]
-    return frozenset((c.model, c.phase, "warm_up") for c in checks if c.withdrawn and c.claim == "warm_up")
+    found = {(c.model, c.phase, "warm_up") for c in checks if c.withdrawn and c.claim == "warm_up"}
+    return frozenset(found | {(r.model, r.phase, r.type) for r in ledger.read(Recommendation) if r.action == "withdraw"})
 
 
 def withdrawal_advice(context: LoopContext, start: CycleStart, checks: Sequence[RemedyCheck]) -> tuple[Recommendation, ...]:
@@ -193,11 +195,15 @@ def _warm_up(context: LoopContext, rule: Rule, now: Evaluation) -> RemedyCheck |
 
 
 def _cold_before(ledger: Ledger, model: str, phase: Phase, now: Evaluation) -> Evaluation | None:
-    """The newest evaluation of this model and phase without warm-up in which a load was seen."""
+    """The newest evaluation of this model and phase without warm-up in which a load was seen; of the same variant if there is
+    one, because only that one can tell what the warm-up did for the outcomes."""
+    other: Evaluation | None = None
     for evaluation in ledger.read(Evaluation, {"model": model, "phase": phase}, newest_first=True):
         if not evaluation.warm_up and _alike(evaluation, now) and any(any(row.loaded) for row in evaluation.rows):
-            return evaluation
-    return None
+            if evaluation.variant == now.variant:
+                return evaluation
+            other = other or evaluation
+    return other
 
 
 def _waited_ms(ledger: Ledger, evaluation: Evaluation) -> float | None:

@@ -87,7 +87,7 @@ def withdrawn_specs(ledger: Ledger, model: str, phase: Phase) -> frozenset[str]:
     for record in ledger.read(Baseline, {"model": model, "phase": phase}):
         if record.source in ("withdrawn", "rollback"):
             found.update(lineage)
-            lineage = []
+            lineage = [record.spec_id] if record.source == "rollback" else []
         elif record.source == "adapted":
             lineage.append(record.spec_id)
         else:

@@ -1,0 +1,69 @@
+"""Rules that are rolled back take the loop's own facts with them: else the next cycle would put in force again what was just
+taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from selfopt.records import Baseline, Ledger, Phase, Recommendation, Record, Requirements, RoutingConfig, Spec, content_hash
+
+from .store import baseline_id, baselines
+
+__all__ = ["note_rollback"]
+
+
+def note_rollback(ledger: Ledger, current: RoutingConfig, earlier: RoutingConfig, now: Callable[[], str]) -> list[Record]:
+    """Append what makes the loop follow a rollback from the current rules to earlier ones; returns the records.
+
+    The specs of the earlier rules become the baselines; a model and phase whose earlier rule names none goes back to the
+    baseline before its promotions and adaptations. What is taken back is not proposed again (`withdrawn_specs`), and a warm-up
+    that goes is not recommended again (`withdrawn_types`).
+    """
+    at = now()
+    records: list[Record] = []
+    for (model, phase), spec_id in baselines(ledger).items():
+        wanted = _wanted(ledger, earlier, model, phase)
+        if wanted is not None and wanted != spec_id:
+            records.append(
+                Baseline(
+                    baseline_id=baseline_id(model, phase, wanted, f"rollback at {at}"),
+                    model=model,
+                    phase=phase,
+                    spec_id=wanted,
+                    previous_spec_id=spec_id,
+                    source="rollback",
+                    at=at,
+                )
+            )
+    for rule in current.rules:
+        before = earlier.rule_for(rule.model, rule.phase)
+        if rule.warm_up and not (before is not None and before.warm_up):
+            records.append(_no_warm_up(rule.model, rule.phase, at))
+    ledger.append(records)
+    return records
+
+
+def _wanted(ledger: Ledger, earlier: RoutingConfig, model: str, phase: Phase) -> str | None:
+    rule = earlier.rule_for(model, phase)
+    if rule is not None and rule.spec_id is not None:
+        known = any(True for _ in ledger.read(Spec, {"id": rule.spec_id}, limit=1))
+        return rule.spec_id if known else None
+    before = None
+    for record in ledger.read(Baseline, {"model": model, "phase": phase}, newest_first=True):
+        if record.source not in ("promotion", "adapted"):
+            break
+        before = record.previous_spec_id
+    return before
+
+
+def _no_warm_up(model: str, phase: Phase, at: str) -> Recommendation:
+    draft = Recommendation(
+        id="",
+        type="warm_up",
+        model=model,
+        phase=phase,
+        action="withdraw",
+        requirements=Requirements(warm_up=False),
+        reason=f"{model} on {phase}: the warm-up was rolled back by hand at {at}",
+    )
+    return draft.model_copy(update={"id": content_hash("rec", draft)})
