@@ -10,6 +10,8 @@ OPEN, CLOSE = "<think>", "</think>"
 def split_thinking(raw: str) -> tuple[str, str]:
     """(answer, thinking). A block counts where it opens the text or follows another block; one that is never closed takes
     the rest; a closing tag without an opening one means that the template had opened it already."""
+    if CLOSE not in raw and OPEN not in raw:
+        return raw, ""
     splitter = ThinkingSplitter()
     pieces = [splitter.feed(raw), splitter.end()]
     answer = "".join(piece[0] for piece in pieces)

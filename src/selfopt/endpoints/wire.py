@@ -19,6 +19,9 @@ from .thinking import split_thinking
 __all__ = ["Parts", "Travelled", "error_in", "numbered", "unsupported"]
 
 
+_NO_USAGE, _NO_TIMINGS, _NO_EVIDENCE = Usage(), Timings(), LoadEvidence()
+
+
 @dataclass(slots=True)
 class Parts:
     """A reply of any dialect, taken apart."""
@@ -29,9 +32,9 @@ class Parts:
     broken: list[str] = field(default_factory=list)
     finish: FinishReason = "unknown"
     model: str | None = None
-    usage: Usage = field(default_factory=Usage)
-    timings: Timings = field(default_factory=Timings)
-    load: LoadEvidence = field(default_factory=LoadEvidence)
+    usage: Usage = _NO_USAGE
+    timings: Timings = _NO_TIMINGS
+    load: LoadEvidence = _NO_EVIDENCE
 
     def add_call(self, name: Any, arguments: Any, call_id: Any) -> None:
         """A native call as received; one without a name or whose arguments are no JSON object counts as broken."""

@@ -126,8 +126,7 @@ class SqliteLedger:
         for blob in blobs:
             if blob.blob_hash in self._known_blobs:
                 continue
-            if connection.execute("SELECT 1 FROM blobs WHERE hash = ?", (blob.blob_hash,)).fetchone() is None:
-                connection.execute(_INSERT_BLOB, (blob.blob_hash, *pack_text(blob.text)))
+            connection.execute(_INSERT_BLOB, (blob.blob_hash, *pack_text(blob.text)))
             stored.append(blob.blob_hash)
         return stored
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from selfopt.records import ParsedReply, ParserName, ReplyContent, ToolDefinition
 
 from .parsers import PARSERS
-from .parsers.base import Offered
+from .parsers.base import Offered, nothing
 
 __all__ = ["read_reply"]
 
@@ -33,13 +33,13 @@ def read_reply(parsers: Sequence[ParserName], content: ReplyContent, tools: Sequ
     if unread is not None:
         return ParsedReply(recognised=recognised, unread=unread)
     if none_seen:
-        return ParsedReply(recognised="explicit none")
+        return nothing("explicit none")
     for name, parser in PARSERS.items():
         if name not in parsers:
             report = parser.parse(content, tools)
             if report.tool_calls:
                 return ParsedReply(recognised=f"unread: {report.recognised}", unread=name)
-    return ParsedReply(recognised="text" if content.text.strip() else "empty reply")
+    return nothing("text" if content.text.strip() else "empty reply")
 
 
 def _says_none(content: ReplyContent, tools: Sequence[ToolDefinition]) -> bool:

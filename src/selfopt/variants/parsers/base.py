@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, Literal
 
 from selfopt.records import ParsedReply, ToolCall, ToolDefinition
 
@@ -89,7 +90,8 @@ class Segment:
 
 def clean_text(text: str) -> str:
     """The part that is read, with lone surrogates replaced (what is stored must be valid UTF-8)."""
-    return text[:TEXT_LIMIT].encode("utf-8", "replace").decode("utf-8")
+    read = text[:TEXT_LIMIT]
+    return read if read.isascii() else read.encode("utf-8", "replace").decode("utf-8")
 
 
 def segments(text: str) -> Iterator[Segment]:
@@ -112,6 +114,7 @@ def found(parser: str, calls: Sequence[ToolCall], what: str) -> ParsedReply:
     return ParsedReply(tool_calls=kept, parser=parser, recognised=f"{count}{more} as {what}")
 
 
-def nothing(what: str = "text") -> ParsedReply:
-    """The report of a parser that recognised no call."""
+@cache
+def nothing(what: Literal["text", "empty reply", "explicit none"] = "text") -> ParsedReply:
+    """The report of a parser that recognised no call. Most replies get four of them: the same record serves all."""
     return ParsedReply(recognised=what)
