@@ -22,23 +22,22 @@ TOOLS = (
 )
 CHAIN: tuple[ParserName, ...] = tuple(PARSERS)
 PIECES = st.sampled_from(
-    ['{"name": "f", "arguments": ', "{", "}", "[", "]", "(", ")", '"', "'", "\\", "f(", "a=", ",", ":", "<tool_call>", "</tool_call>"]
-    + ["<function=f>", "<parameter=a>", "```", "```python\n", "\n", "none", "\\ud800", "\x00", "\x1b[31m", "1e999", "NaN", "ключ(", "&#1;"]
+    [
+        *('{"name": "f", "arguments": ', "{", "}", "[", "]", "(", ")", '"', "'", "\\", "f(", "a=", ",", ":", "<tool_call>"),
+        *("</tool_call>", "<function=f>", "<parameter=a>", "```", "```python\n", "\n", "none", "\\ud800", "\x00"),
+        *("\x1b[31m", "1e999", "NaN", "ключ(", "&#1;"),
+    ]
 )
 TEXTS = st.one_of(st.text(max_size=200), st.lists(st.one_of(PIECES, st.text(max_size=5)), max_size=60).map("".join))
 
 
 def unchecked(text: str) -> ReplyContent:
-    return ReplyContent.model_construct(
-        text=text, thinking="", tool_calls=(), broken_tool_calls=(), finish_reason="unknown"
-    )
+    return ReplyContent.model_construct(text=text, thinking="", tool_calls=(), broken_tool_calls=(), finish_reason="unknown")
 
 
 @settings(max_examples=400, deadline=None)
 @given(TEXTS, st.permutations(CHAIN), st.integers(0, len(CHAIN)))
-def test_no_text_makes_a_chain_raise_and_what_it_reports_can_be_stored(
-    text: str, order: list[ParserName], count: int
-) -> None:
+def test_no_text_makes_a_chain_raise_and_what_it_reports_can_be_stored(text: str, order: list[ParserName], count: int) -> None:
     """Whatever the text and the chain: a report in valid UTF-8 JSON, within the bounds."""
     report = read_reply(order[:count], unchecked(text), TOOLS)
     canonical_json(report.model_dump(mode="json")).encode("utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,8 @@ _FILE_LIMIT_BYTES = 1_000_000
 def load_variants(extra: Path | None = None) -> dict[str, Variant]:
     """All variants by name, in the catalogue's order. `extra`: a user's YAML file of the same form; its variants are added
     and must not take a catalogue name (a name in a report means one thing). VariantError when a file is not of the form."""
-    own = resources.files("selfopt.variants").joinpath("catalogue.yaml").read_text("utf-8")
-    body = _parse(own, "the catalogue")
-    variants = _variants(body, "the catalogue", {})
+    body, own = _catalogue()
+    variants = dict(own)
     if extra is None:
         return variants
     try:
@@ -39,6 +39,13 @@ def load_variants(extra: Path | None = None) -> dict[str, Variant]:
     if taken:
         raise VariantError(f"{extra}: {', '.join(taken)}: the catalogue has variants of this name; choose other names")
     return variants | added
+
+
+@cache
+def _catalogue() -> tuple[dict[str, Any], dict[str, Variant]]:
+    text = resources.files("selfopt.variants").joinpath("catalogue.yaml").read_text("utf-8")
+    body = _parse(text, "the catalogue")
+    return body, _variants(body, "the catalogue", {})
 
 
 def get_variant(name: str, extra: Path | None = None) -> Variant:
@@ -84,5 +91,8 @@ def _variants(body: Mapping[str, Any], where: str, known_sets: Mapping[str, Any]
             at = ".".join(str(part) for part in first["loc"])
             message = f"{where}: variant {name!r}: {at}: {first['msg']}; fields are {', '.join(Variant.model_fields)}"
             raise VariantError(message) from None
-        options_of(out[name])
+        try:
+            options_of(out[name])
+        except VariantError as error:
+            raise VariantError(f"{where}: {error}") from None
     return out

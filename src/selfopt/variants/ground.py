@@ -182,8 +182,11 @@ def _grounded(call: ToolCall, schema: Mapping[str, Any], said: _Said) -> ToolCal
         derived = isinstance(part, Mapping) and ("enum" in part or "const" in part)
         if not derived and (key not in call.arguments or not said.backs(call.arguments[key])):
             return None
+    taken = frozenset(token.lower() for key in needed for token in _TOKEN.findall(str(call.arguments.get(key, ""))))
     arguments = {
-        key: value for key, value in call.arguments.items() if key in needed or key not in properties or said.backs(value)
+        key: said.only_said(value)
+        for key, value in call.arguments.items()
+        if key in needed or key not in properties or said.asks_for(value, taken)
     }
     others = {value for value in arguments.values() if isinstance(value, str)}
     arguments = {
