@@ -60,7 +60,7 @@ class LazyGroup(click.Group):
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             import difflib
 
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1, cutoff=0.7)
             hint = f"did you mean {near[0]!r}?" if near else "see 'selfopt --help'"
             raise click.UsageError(f"no such command {args[0]!r}; {hint}", ctx)
         return super().resolve_command(ctx, args)
@@ -84,8 +84,13 @@ def cli(ctx: click.Context, home: str | None, verbose: bool) -> None:
     ctx.obj = {"home": home, "verbose": verbose}
 
 
+def _escaped(character: str) -> str:
+    """A control character or half of a pair, as it is written in Python."""
+    return character.encode("unicode_escape").decode("ascii")
+
+
 def _fail(message: str, code: int) -> int:
-    safe = " ".join("".join(c if c.isprintable() else " " for c in message).split())
+    safe = "".join(c if c.isprintable() else _escaped(c) for c in " ".join(message.split()))
     with contextlib.suppress(OSError):  # nobody reads standard error any more: the exit code still tells
         print(f"selfopt: {safe}", file=sys.stderr, flush=True)
     return code

@@ -1,0 +1,251 @@
+"""What a terminal gets: wrapped paragraphs, a live line that nothing runs into, tidy ends."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from selfopt.app import Progress
+from selfopt.cli.common import LiveLine, block, console, emit, joined, pretty, say, short_id
+from selfopt.cli.live import LogLines
+from selfopt.records import Outcome
+
+from .world import Project
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        """It is."""
+        return True
+
+
+def terminal(width: int = 40) -> tuple[Console, io.StringIO]:
+    """A console of this width, without colours."""
+    stream = io.StringIO()
+    return Console(file=stream, width=width, force_terminal=True, color_system=None, highlight=False), stream
+
+
+def test_a_paragraph_is_wrapped_between_words_with_a_hanging_indent() -> None:
+    """Identifiers with dashes and long paths stay in one piece, so that they can be copied."""
+    out, stream = terminal(40)
+    say(out, "a rule of some length and rule-0123456789-abcdef at its end /a/very/long/path/" + "x" * 40, indent=2, hang=4)
+    lines = stream.getvalue().splitlines()
+    assert lines[0].startswith("  a rule")
+    assert all(line.startswith("    ") for line in lines[1:])
+    assert any("rule-0123456789-abcdef" in line for line in lines)
+    assert any("/a/very/long/path/" + "x" * 40 in line for line in lines)
+
+
+def test_elsewhere_a_paragraph_stays_on_one_line() -> None:
+    """What goes into a file or a pipe can be searched line by line."""
+    stream = io.StringIO()
+    say(Console(file=stream, width=40, highlight=False), "word " * 50)
+    assert len(stream.getvalue().splitlines()) == 1
+
+
+def test_markup_and_escapes_are_shown_and_do_nothing() -> None:
+    """[bold] is text, an escape sequence is written out, in paragraphs and in blocks."""
+    out, stream = terminal(100)
+    say(out, "[bold]x[/bold] \x1b[2J")
+    block(out, "a\x1b[31m\n[red]b[/red]\n\u202e")
+    shown = stream.getvalue()
+    assert "[bold]x[/bold] \\x1b[2J" in shown
+    assert "[red]b[/red]" in shown
+    assert "\\u202e" in shown
+    assert "\x1b[2J" not in shown
+
+
+def test_a_block_is_cut_and_says_so() -> None:
+    """The rest is counted."""
+    out, stream = terminal(100)
+    block(out, "x" * 50, limit=10)
+    assert "xxxxxxxxxx\n" in stream.getvalue()
+    assert "40 more characters" in stream.getvalue()
+
+
+def test_pretty_spreads_json_and_leaves_everything_else() -> None:
+    """Objects and lists are spread; text, numbers, broken, deep and huge ones are as they were."""
+    assert pretty('{"a":[1]}') == '{\n  "a": [\n    1\n  ]\n}'
+    for text in ("hello", "3", '"x"', "{", "[" * 100_000, '["' + "x" * 600_000 + '"]'):
+        assert pretty(text) == text
+
+
+def test_small_helpers() -> None:
+    """Lists with a rest, the telling end of an id, sets in a fixed order."""
+    assert joined(["a", "b", "c"], 2) == "a, b and 1 more"
+    assert short_id("trial-01m84hagegm4rqbgz3jw") == "rqbgz3jw"
+
+
+def test_emit_prints_dataclasses_records_paths_and_sets(capsys: pytest.CaptureFixture[str]) -> None:
+    """Everything that verbs return becomes JSON."""
+    emit({"path": Path("/x"), "set": frozenset({"b", "a"}), "outcome": Outcome.PASS})
+    assert '"path": "/x"' in capsys.readouterr().out
+
+
+def test_the_console_has_80_columns_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also on standard error; COLUMNS says otherwise."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert console().width == 80
+    assert console(stderr=True).width == 80
+    monkeypatch.setenv("COLUMNS", "120")
+    assert console().width == 120
+
+
+EVENT = Progress("trial", "m \x1b atomic", 3, 12, 1.0, 4.2, 0, "P3", Outcome.PASS, "")
+
+
+def test_the_live_line_rewrites_itself_and_is_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal: one line, clipped to the width, control characters replaced, removed before anything else is printed."""
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    live = LiveLine()
+    live(EVENT)
+    live.clear()
+    text = stream.getvalue()
+    assert text.startswith("\r  m ? atomic: 3/12 P3 pass, about 4 s left")
+    assert text.endswith("\r")
+    assert "\n" not in text
+    live.clear()
+    assert stream.getvalue() == text
+
+
+def test_a_log_line_does_not_run_into_the_live_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The live line is removed first; the handler goes away with the command and never raises."""
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    handler = LogLines()
+    handler.attach(logging.INFO)
+    try:
+        live = LiveLine()
+        live.show("  working")
+        logging.getLogger("selfopt.residency").info("Warm-up complete: %s", "m\x1b[2J")
+    finally:
+        handler.detach()
+    assert stream.getvalue().endswith("\rWarm-up complete: m?[2J\n")
+    assert handler not in logging.getLogger("selfopt").handlers
+    stream.close()
+    handler.emit(logging.LogRecord("selfopt", logging.INFO, "", 0, "after the end", None, None))
+
+
+def test_elsewhere_a_sign_of_life_comes_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a file: not every trial, but what matters at once, and nothing when it is switched off."""
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    live = LiveLine()
+    for _ in range(50):
+        live(EVENT)
+    assert len(stream.getvalue().splitlines()) == 1
+    live(Progress("note", "m", 3, 12, 1.0, None, note="deterministic"))
+    assert "(deterministic)" in stream.getvalue()
+    silent = LiveLine(enabled=False)
+    silent(EVENT)
+    silent.show("x")
+    assert len(stream.getvalue().splitlines()) == 2
+
+
+SLOW = "models: {slow: {latency_ms: 400, default: {text: x}}}"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_measurement_ends_tidily_and_is_continued(project: Project, number: int) -> None:
+    """Ctrl-C and SIGTERM: exit 130, one line, and the same command takes over what is there."""
+    project.write("script.yaml", SLOW)
+    arguments = [sys.executable, "-m", "selfopt", "supervise", "scripted/slow", "atomic", "--runs", "3"]
+    child = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=project.environ())
+    assert child.stderr is not None
+    for line in child.stderr:
+        if any(f": {done}/9" in line for done in range(1, 9)):
+            break
+    child.send_signal(number)
+    out, err = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert out == ""
+    assert [x for x in err.splitlines() if x.startswith("selfopt: ")] == [
+        "selfopt: interrupted; the same command continues where it stopped"
+    ]
+    project.write("script.yaml", "models: {slow: {latency_ms: 1, default: {text: x}}}")
+    body = project.ok("supervise", "scripted/slow", "atomic", "--runs", "3", "--json").json()
+    assert body["resumed"] >= 1
+    assert body["resumed"] + body["trials"] == 9
+
+
+def test_a_reader_that_goes_away_is_no_error(project: Project) -> None:
+    """`selfopt suites show atomic | head -1` ends quietly."""
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{sys.executable} -m selfopt suites show atomic | head -1"],
+        capture_output=True, text=True, env=project.environ(), check=False,
+    )  # fmt: skip
+    assert done.stdout.startswith("atomic (atomic")
+    assert done.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_output_that_cannot_be_written_is_said(project: Project) -> None:
+    """Standard output on a full disk: exit 1 and one line."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "selfopt", "suites", "list"],
+            stdout=full, stderr=subprocess.PIPE, text=True, env=project.environ(), check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("selfopt: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unexpected_error_is_one_line_too(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug does not spill a traceback; SELFOPT_TRACEBACK shows it."""
+
+    def broken() -> None:
+        raise ZeroDivisionError("a bug\x1b[2J")
+
+    monkeypatch.setattr("selfopt.app.suite_summaries", broken)
+    monkeypatch.delenv("SELFOPT_TRACEBACK")
+    result = project.run("suites", "list")
+    assert result.code == 1
+    assert "unexpected ZeroDivisionError: a bug\\x1b[2J" in result.err
+    assert "Traceback" not in result.err
+    monkeypatch.setenv("SELFOPT_TRACEBACK", "1")
+    assert "Traceback" in project.run("suites", "list").err
+
+
+def test_standard_error_that_is_gone_changes_no_exit_code(project: Project) -> None:
+    """Nobody reads the message: the code still tells."""
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "selfopt", "run", "nope", "atomic"], stderr=write, env=project.environ(), check=False
+    )
+    os.close(write)
+    assert done.returncode == 2
+
+
+def test_scripted_serves_until_it_is_ended(project: Project) -> None:
+    """The address is printed at once; the server answers; SIGTERM ends it with 130."""
+    import json
+    import urllib.request
+
+    arguments = [sys.executable, "-m", "selfopt", "scripted", "script.yaml", "--json"]
+    child = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=project.environ())
+    assert child.stdout is not None
+    text, deadline = "", time.monotonic() + 30
+    while "}" not in text and time.monotonic() < deadline:
+        text += child.stdout.readline()
+    url = json.loads(text)["base_url"]
+    with urllib.request.urlopen(f"{url}/v1/models", timeout=10) as reply:
+        assert "good" in reply.read().decode()
+    child.terminate()
+    child.communicate(timeout=30)
+    assert child.returncode == 130
