@@ -26,7 +26,6 @@ HEADER = """\
 # lfm2.5: right on atomic, once it is loaded: every prompt of the first two runs is given up, unless somebody waits for the
 # load; on extended never right: no call where one is needed, a call where none is. haiku: right on both.
 """
-NEEDLESS = {"name": "get_weather", "arguments": {"city": "Kyoto"}}
 AT_A_LOSS = "I am not sure which of the tools would help here."
 NO_NEED = "No tool is needed for this."
 
@@ -74,9 +73,15 @@ def right(suite: Suite) -> list[dict[str, Any]]:
     return [rule for p in suite.prompts for rule in replies(p, right_calls(p), NO_NEED)]
 
 
+def needless_call(prompt: Prompt) -> dict[str, Any]:
+    """A call that nobody wants, in the user's own words (a harness may drop one that is made up)."""
+    words = re.findall(r"\w+", prompt.messages[-1].content)
+    return {"name": "search_files", "arguments": {"query": " ".join(words[:3])}}
+
+
 def never_right(suite: Suite) -> list[dict[str, Any]]:
     """A call where none is wanted, none where one is."""
-    return [rule for p in suite.prompts for rule in replies(p, [] if p.needs_call else [NEEDLESS], AT_A_LOSS)]
+    return [rule for p in suite.prompts for rule in replies(p, [] if p.needs_call else [needless_call(p)], AT_A_LOSS)]
 
 
 def script() -> dict[str, Any]:
