@@ -225,9 +225,12 @@ async def test_a_stochastic_model_gets_seven_runs(world: Make) -> None:
 
 async def test_decisions_hold_for_want_of_data_do_not_bar_a_second_try(world: Make) -> None:
     """A server that answered nothing said nothing about the candidate."""
+    w = world(m=model("fenced"))
+    with w.app() as app:
+        only_there = app.variant("restrained").instructions[:25]
     broken = model("fenced")
-    broken["replies"].insert(0, {"match": {"system_contains": "Call a tool only when"}, "fault": {"kind": "close"}})
-    w = world(m=broken)
+    broken["replies"].insert(0, {"match": {"system_contains": only_there}, "fault": {"kind": "close"}})
+    w.rescript(m=broken)
     (first,) = await w.loop("scripted/m atomic native_api", candidates=_file(w, "- variant: restrained"))
     assert first.targets[0].candidates[0].reason_codes == ("mostly_errors",)
     w.rescript(m=model("fenced"))
