@@ -165,7 +165,7 @@ def test_names_of_the_package(project: Project) -> None:
     """`selfopt.open` and `selfopt.Selfopt` are there, anything else is an AttributeError."""
     assert selfopt.Selfopt.__name__ == "Selfopt"
     with pytest.raises(AttributeError, match="no attribute 'nope'"):
-        _ = selfopt.nope  # type: ignore[attr-defined]
+        _ = selfopt.nope
 
 
 def test_ctrl_c_ends_a_measurement_tidily(project: Project) -> None:

@@ -20,11 +20,11 @@ from tests.cli.world import Project
 async def test_nothing_is_created_before_it_is_needed(project: Project) -> None:
     """Opening reads; the home is made with the ledger; closing twice is fine."""
     app = App.open()
-    assert not app.has_ledger
+    before = app.has_ledger
     assert not project.home.exists()
     assert app.environments() == {}
     _ = app.ledger
-    assert app.has_ledger
+    assert (before, app.has_ledger) == (False, True)
     await app.close()
     await app.close()
 

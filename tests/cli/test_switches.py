@@ -144,7 +144,8 @@ def test_recommendations_name_no_remote_fallback_without_consent(project: Projec
 
         def fallback() -> str | None:
             items = project.ok("feedback", "--dry-run", "--json").json()["recommendations"]
-            return next(r["fallback"] for r in items if r["model"] == "scripted/mute" and r["action"] == "disable")
+            found: list[str | None] = [r["fallback"] for r in items if (r["model"], r["action"]) == ("scripted/mute", "disable")]
+            return found[0]
 
         assert fallback() is None
         monkeypatch.setenv("SELFOPT_ALLOW_REMOTE", "true")

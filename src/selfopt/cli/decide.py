@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import console, emit, json_option, open_app, say
+from .common import console, draw, emit, json_option, open_app, say
 
 
 @click.command("decide")
@@ -45,6 +45,6 @@ def command(ctx: click.Context, /, model: str, phase: str, candidate: str | None
     for decision, change in zip(decided.decisions, decided.changes, strict=True):
         out.print()
         say(out, f"candidate {decision.candidate_variant}: {change}", style="bold")
-        out.print(decision_panel(decision))
+        draw(out, decision_panel(decision))
     if decided.best_held:
         say(out, decided.best_held)

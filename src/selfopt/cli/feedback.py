@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import console, emit, json_option, open_app, say
+from .common import console, draw, emit, json_option, open_app, say
 
 
 @click.command("feedback")
@@ -28,7 +28,7 @@ def command(ctx: click.Context, /, dry_run: bool, as_json: bool) -> None:
         say(out, f"{row.model} {row.phase}", style="bold")
         say(out, f"{row.variant}: accuracy {row.accuracy:.0%}, call accuracy {calls}, {count}", indent=2)
     out.print("\nFindings", style="bold")
-    out.print(findings_list(feedback.findings))
+    draw(out, findings_list(feedback.findings))
     hot = [h for h in feedback.hot_failures if h.failures > 1]
     for failure in hot[:10]:
         what = ", ".join(f"{name} x{count}" for name, count in failure.outcomes.items())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .common import SECONDS, LiveLine, Number, console, emit, joined, run_with_app, say, short_id
+from .common import SECONDS, LiveLine, Number, console, draw, emit, joined, run_with_app, say, short_id
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -134,8 +134,8 @@ def _print(measured: Measured) -> None:
     if evaluation is None:
         say(out, f"stopped: {result.stop_reason}; {result.trials} trials are kept, the same command continues")
         return
-    out.print(evaluation_table([evaluation]))
-    out.print(outcome_table([evaluation]))
+    draw(out, evaluation_table([evaluation]))
+    draw(out, outcome_table([evaluation]))
     _print_failures(out, measured)
     resumed = f", {result.resumed} taken over from an interrupted call" if result.resumed else ""
     abandoned = f", {result.abandoned} abandoned by it and measured again" if result.abandoned else ""
@@ -190,7 +190,7 @@ def _print_validation(shown: WarmUpShown) -> None:
     )
     if not found.forced_unload:
         say(out, "the model could NOT be unloaded by force: the cold arm was not cold, and the comparison says little")
-    out.print(_arms_table(found))
+    draw(out, _arms_table(found))
     say(out, f"accuracy {found.before:.3f} -> {found.after:.3f}, improvement {found.improvement:+.3f}")
     if found.stop_reason:
         say(out, f"stopped: {found.stop_reason}; the same command continues")

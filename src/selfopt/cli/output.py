@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
-__all__ = ["BODY_LIMIT", "block", "console", "emit", "joined", "pretty", "say", "short_id"]
+__all__ = ["BODY_LIMIT", "block", "console", "draw", "emit", "joined", "pretty", "say", "short_id"]
 
 NO_TERMINAL_COLUMNS = 80
 BODY_LIMIT = 20_000
@@ -50,6 +50,16 @@ def say(out: Console, text: str, *, indent: int = 0, hang: int | None = None, st
         )
     for line in lines:
         out.print(line, style=style, markup=False, soft_wrap=True)
+
+
+def draw(out: Console, renderable: RenderableType) -> None:
+    """A table or panel; without the blanks at the ends of lines where nobody looks at it."""
+    from selfopt.report import to_text
+
+    if out.is_terminal:
+        out.print(renderable)
+    else:
+        out.file.write(to_text(renderable, width=out.width))
 
 
 def block(out: Console, text: str, *, indent: int = 0, limit: int | None = BODY_LIMIT, style: str = "") -> None:

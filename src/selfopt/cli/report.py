@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import console, emit, json_option, open_app, say
+from .common import console, draw, emit, json_option, open_app, say
 
 
 @click.command("report")
@@ -25,6 +25,6 @@ def command(ctx: click.Context, /, as_json: bool) -> None:
     out = console()
     standing = standing_evaluations(app)
     if standing:
-        out.print(evaluation_table(standing))
+        draw(out, evaluation_table(standing))
     for path in paths:
         say(out, f"written: {path}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import console, emit, json_option, open_app, say
+from .common import console, draw, emit, json_option, open_app, say
 
 
 @click.command("rescore")
@@ -46,7 +46,7 @@ def command(
     counts = f"{done.rescored.fresh} new verdicts, {done.rescored.changed} outcomes changed{skipped}"
     say(out, f"{len(done.rescored.trials)} trials judged by {', '.join(done.parsers)}: {counts}")
     if done.evaluation is not None:
-        out.print(evaluation_table([done.evaluation]))
-        out.print(outcome_table([done.evaluation]))
+        draw(out, evaluation_table([done.evaluation]))
+        draw(out, outcome_table([done.evaluation]))
     else:
         out.print("no evaluation: these are not the trials of a whole run")
