@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 from selfopt.records import ToolDefinition
 
+from .remember import remembered
+
 __all__ = ["NO_CALL", "SEPARATOR", "arguments_grammar", "calls_grammar", "choice_grammar", "quoted"]
 
 NO_CALL = "none"
@@ -67,6 +69,7 @@ _NEEDS = {
 _FORMATS = {"date": "date", "time": "time", "date-time": "datetime"}
 
 
+@remembered
 def calls_grammar(tools: Sequence[ToolDefinition], call_format: CallFormat, max_calls: int) -> str:
     """A reply that is `none`, or one to max_calls calls written in a format."""
     builder = _Builder()
@@ -83,6 +86,7 @@ def calls_grammar(tools: Sequence[ToolDefinition], call_format: CallFormat, max_
     return builder.text(f"{quoted(NO_CALL)} | {root}")
 
 
+@remembered
 def choice_grammar(tools: Sequence[ToolDefinition], max_calls: int) -> str:
     """A reply that is `none`, or one to max_calls tool names."""
     builder = _Builder()

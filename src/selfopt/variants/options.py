@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from selfopt.errors import VariantError
 from selfopt.records import Variant
 
+from .remember import remembered
+
 __all__ = ["VariantOptions", "options_of"]
 
 
@@ -37,6 +39,7 @@ class VariantOptions(BaseModel):
     copy_text: bool = False
 
 
+@remembered
 def options_of(variant: Variant) -> VariantOptions:
     """The checked options of a variant. VariantError names what is unknown or out of range."""
     try:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from selfopt.records import Message, ToolCall, ToolDefinition
 
 from .grammar import NO_CALL, SEPARATOR
+from .remember import remembered
 
 __all__ = ["CallFormat", "ToolStyle", "describe_tools", "explain_format", "tell_conversation", "tell_message", "write_calls"]
 
@@ -20,6 +21,7 @@ _TEXT_LIMIT = 600
 _ENUM_LIMIT = 24
 
 
+@remembered
 def describe_tools(tools: Sequence[ToolDefinition], style: ToolStyle) -> str:
     """One line a tool: names of the arguments only (brief), a signature with types and descriptions, or compact JSON."""
     if not tools:

@@ -20,6 +20,7 @@ from .layout import choice_text, fill_messages, native_messages, text_messages
 from .options import VariantOptions, options_of
 from .parsers.literals import decode_object
 from .present import write_calls
+from .remember import remembered
 
 __all__ = ["RenderedStep", "render"]
 
@@ -44,20 +45,35 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
     VariantError when the variant's options are not possible.
     """
     options = options_of(variant)
-    tools = [_lean(tool) for tool in tools] if options.lean else tools
+    tools = _lean_tools(tools) if options.lean else tools
+    opening = _opening(variant, options, messages, tools)
+    if variant.steps == "choose_then_fill":
+        return (yield from _choose_then_fill(variant, options, opening, messages, tools))
+    reply = yield opening
+    return ground_reply(reply, messages, tools, variant.call_format) if options.ground else reply
+
+
+@remembered
+def _opening(
+    variant: Variant, options: VariantOptions, messages: Sequence[Message], tools: Sequence[ToolDefinition]
+) -> RenderedStep:
+    """The first request; for most variants the only one."""
     native = variant.tools == "native"
     sent = native_messages(variant, messages) if native else text_messages(variant, messages, tools)
-    offered = tuple(tools) if native else ()
-    if variant.steps == "choose_then_fill":
-        return (yield from _choose_then_fill(variant, options, sent, messages, tools))
-    reply = yield RenderedStep(
-        step="answer",
+    choosing = variant.steps == "choose_then_fill"
+    return RenderedStep(
+        step="choose" if choosing else "answer",
         messages=tuple(sent),
-        tools=offered,
-        constraint=_calls_constraint(variant, options, tools),
+        tools=tuple(tools) if native and not choosing else (),
+        constraint=_choice_constraint(variant, options, tools) if choosing else _calls_constraint(variant, options, tools),
         sampling=variant.sampling,
     )
-    return ground_reply(reply, messages, tools, variant.call_format) if options.ground else reply
+
+
+def _choice_constraint(variant: Variant, options: VariantOptions, tools: Sequence[ToolDefinition]) -> Constraint:
+    if variant.constraint == "json_schema":
+        return Constraint(kind="json_schema", json_schema=choice_schema(tools, options.max_calls))
+    return Constraint(kind="grammar", grammar=choice_grammar(tools, options.max_calls))
 
 
 def _calls_constraint(variant: Variant, options: VariantOptions, tools: Sequence[ToolDefinition]) -> Constraint | None:
@@ -78,26 +94,18 @@ def _fill_constraint(variant: Variant, options: VariantOptions, tool: ToolDefini
 def _choose_then_fill(
     variant: Variant,
     options: VariantOptions,
-    sent: list[Message],
+    opening: RenderedStep,
     messages: Sequence[Message],
     tools: Sequence[ToolDefinition],
 ) -> Steps:
     """Which tools first, then the arguments of each. Always constrained: by a JSON Schema where the variant says so, else
     by a grammar. The questions continue one conversation, so that the server's prompt cache holds all but the last words."""
-    as_schema = variant.constraint == "json_schema"
     by_name = {tool.name: tool for tool in reversed(tools)}
-    choice = yield RenderedStep(
-        step="choose",
-        messages=tuple(sent),
-        constraint=Constraint(kind="json_schema", json_schema=choice_schema(tools, options.max_calls))
-        if as_schema
-        else Constraint(kind="grammar", grammar=choice_grammar(tools, options.max_calls)),
-        sampling=variant.sampling,
-    )
+    choice = yield opening
     names = _chosen(choice.text, list(by_name), options.max_calls)
     if names is None:
         return choice
-    talk = [*sent, Message(role="assistant", content=choice_text([ToolCall(name=name) for name in names]))]
+    talk = [*opening.messages, Message(role="assistant", content=choice_text([ToolCall(name=name) for name in names]))]
     calls: list[ToolCall] = []
     worst = choice
     for index, name in enumerate(names):
@@ -116,6 +124,11 @@ def _choose_then_fill(
     if options.ground:
         calls = ground_calls(calls, messages, tools)
     return ReplyContent(text=write_calls(_distinct(calls), variant.call_format), finish_reason=worst.finish_reason)
+
+
+@remembered
+def _lean_tools(tools: Sequence[ToolDefinition]) -> tuple[ToolDefinition, ...]:
+    return tuple(_lean(tool) for tool in tools)
 
 
 def _lean(tool: ToolDefinition) -> ToolDefinition:
