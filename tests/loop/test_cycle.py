@@ -10,7 +10,7 @@ import pytest
 from selfopt.app import MeasureRequest, measure_model, trace_rule, verify_audit
 from selfopt.errors import RefusedError
 from selfopt.loop import current_baseline
-from selfopt.records import Baseline, CyclePlan, Decision, Evaluation, Run, Trial
+from selfopt.records import Baseline, CyclePlan, Decision, Evaluation, Phase, Run, Trial
 
 from .kit import World, effect, model
 
@@ -265,3 +265,44 @@ async def test_each_fact_is_recorded_once(world: Make) -> None:
         assert len(decided) == len(set(decided))
         assert len(list(ledger.read(Baseline))) == 2
         assert sum(c.trials for c in cycles) == len(list(ledger.read(Trial)))
+
+
+async def test_a_fallback_that_no_longer_helps_is_withdrawn_at_once(world: Make) -> None:
+    """It has become as weak as the model it stands in for: the next best that was measured takes over, else nobody; and it
+    comes back when it is measured as better again."""
+    strong, weak = model(extended="native"), model(extended="mute")
+    w = world(m=model(), big=strong, other=weak)
+    everybody: list[tuple[str, Phase]] = [(M, "extended"), ("scripted/big", "extended"), ("scripted/other", "extended")]
+    await w.loop(*(f"{name} {phase} native_api" for name, phase in everybody))
+    assert w.rules()[M, "extended"].fallback == "scripted/big"
+    w.rescript(m=model(), big=weak, other=strong)
+    (second,) = await w.loop(keys=everybody, max_candidates=0)
+    withdrawn = {(c.model, c.claim, c.withdrawn) for c in second.remedies}
+    assert (M, "fallback", True) in withdrawn
+    rule = w.rules()[M, "extended"]
+    assert (rule.allow, rule.fallback) == (False, "scripted/other")
+    w.rescript(m=model(), big=weak, other=weak)
+    await w.loop(keys=everybody, max_candidates=0)
+    rule = w.rules()[M, "extended"]
+    assert (rule.allow, rule.fallback) == (False, None)
+    assert "scripted/big did no better when it was last measured" in rule.reason
+    w.rescript(m=model(), big=strong, other=weak)
+    for _ in range(3):
+        await w.loop(keys=everybody, max_candidates=0)
+    assert w.rules()[M, "extended"].fallback == "scripted/big"
+
+
+async def test_a_warm_up_set_by_hand_is_checked_and_stays(world: Make) -> None:
+    """The user's word counts more than a finding."""
+    slow = model(load_ms=2000, initially_loaded=False)
+    slow["replies"][0]["latency_ms"] = 6000.0
+    w = world(m=slow)
+    await w.loop("scripted/m atomic native_api")
+    with w.app() as app:
+        app.enforcer.set_rule(M, "atomic", allow=True, warm_up=True)
+    (second,) = await w.loop(keys=[(M, "atomic")])
+    (check,) = second.remedies
+    assert (check.claim, check.helped, check.withdrawn) == ("warm_up", False, False)
+    assert "set by hand" in check.detail
+    assert any("did not help, it stays" in text for text in w.said("remedy"))
+    assert w.rules()[M, "atomic"].warm_up

@@ -159,6 +159,8 @@ def _problem(standing: Standing, candidate: str, other: Standing | None, options
     phase = standing.newest.phase
     if not options.allow_remote and options.is_local(standing.newest.model) and not options.is_local(candidate):
         return "is remote and allow_remote is off"
+    if (standing.newest.model, phase, f"fallback {candidate}") in options.withdrawn:
+        return "did no better when it was last measured in that place"
     if other is None:
         reference = options.references.get(phase)
         return f"was not measured on {reference.name if reference else phase}"

@@ -32,6 +32,7 @@ class FeedbackOptions:
     fallbacks: candidate fallbacks per phase, in the order of preference.
     baselines: (model, phase) -> spec_id; where missing, the newest measured spec on the reference suite stands in.
     withdrawn: (model, phase, recommendation type) of remedies that were tried and did not help; they are not issued again.
+    With "fallback NAME" in the place of the type: NAME did no better in the model's place; it is not named as its fallback.
     window: how many evaluations of a model and phase are looked at. now: RFC 3339 in UTC.
     environments: the observed ones by id; without them, only evaluations with equal environment ids are read together.
     """

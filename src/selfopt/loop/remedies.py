@@ -86,14 +86,34 @@ def take_back(context: LoopContext, start: CycleStart, checks: Sequence[RemedyCh
 
 def withdrawn_types(ledger: Ledger) -> frozenset[tuple[str, str, str]]:
     """(model, phase, recommendation type) of warm-ups that were withdrawn or rolled back: not recommended again, only set by
-    hand.
-
-    A withdrawn variant is a baseline taken back; a withdrawn fallback is chosen anew from the measurements each time.
+    hand. With "fallback NAME" in the place of the type: NAME did no better in the model's place and has not been measured as
+    better since. (A withdrawn variant is a baseline taken back.)
     """
     checks = [check for plan in ledger.read(CyclePlan) for check in plan.remedies]
     checks += [check for cycle in ledger.read(Cycle) for check in cycle.remedies]
     found = {(c.model, c.phase, "warm_up") for c in checks if c.withdrawn and c.claim == "warm_up"}
-    return frozenset(found | {(r.model, r.phase, r.type) for r in ledger.read(Recommendation) if r.action == "withdraw"})
+    found |= {(r.model, r.phase, r.type) for r in ledger.read(Recommendation) if r.action == "withdraw"}
+    for check in (c for c in checks if c.withdrawn and c.claim == "fallback" and c.evidence):
+        served = next(ledger.read(Evaluation, {"id": check.evidence[-1]}, limit=1), None)
+        if served is not None and not _better_now(ledger, served, check.model):
+            found.add((check.model, check.phase, f"fallback {served.model}"))
+    return frozenset(found)
+
+
+def _better_now(ledger: Ledger, served: Evaluation, model: str) -> bool:
+    """Whether by the newest measurements the fallback is better than the model that it was to replace."""
+    newest = [_newest_alike(ledger, name, served) for name in (served.model, model)]
+    ours, theirs = (e.metrics.accuracy if e is not None else None for e in newest)
+    return ours is not None and theirs is not None and ours > theirs
+
+
+def _newest_alike(ledger: Ledger, model: str, like: Evaluation) -> Evaluation | None:
+    """The newest evaluation of a model's baseline on the same prompts."""
+    serving = current_baseline(ledger, model, like.phase)
+    for evaluation in ledger.read(Evaluation, {"model": model, "phase": like.phase}, newest_first=True):
+        if _alike(evaluation, like) and (serving is None or evaluation.spec_id == serving.spec_id):
+            return evaluation
+    return None
 
 
 def withdrawal_advice(context: LoopContext, start: CycleStart, checks: Sequence[RemedyCheck]) -> tuple[Recommendation, ...]:
@@ -233,16 +253,7 @@ def _idle_warm_up(ledger: Ledger, now: Evaluation, wait_ms: float) -> str | None
 def _fallback(context: LoopContext, rule: Rule, now: Evaluation) -> RemedyCheck | None:
     if rule.allow or rule.fallback is None:
         return None
-    serving = current_baseline(context.ledger, rule.fallback, rule.phase)
-    where = {"model": rule.fallback, "phase": rule.phase}
-    newest = next(
-        (
-            e
-            for e in context.ledger.read(Evaluation, where, newest_first=True)
-            if _alike(e, now) and (serving is None or e.spec_id == serving.spec_id)
-        ),
-        None,
-    )
+    newest = _newest_alike(context.ledger, rule.fallback, now)
     if newest is None:
         return None
     detail = f"accuracy {now.metrics.accuracy:.0%} -> {newest.metrics.accuracy:.0%} served by {rule.fallback}"
