@@ -246,7 +246,7 @@ class HttpStream:
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body in pieces as they arrive."""
         assert self._response is not None
-        async for chunk in self._response.content.iter_any():
+        while chunk := await self._response.content.readany():
             self.received += chunk
             if len(self.received) > self._client.max_reply_bytes:
                 raise _TooLargeError

@@ -145,6 +145,8 @@ def group_passes(ledger: Ledger, request: EvaluationRequest, run_ids: Sequence[s
 
 
 def _sample(ledger: Ledger, request: EvaluationRequest) -> Pass | None:
+    if not request.determinism_run_ids:
+        return None
     found = [p for p in group_passes(ledger, request, request.determinism_run_ids) if p.complete]
     return found[-1] if found else None
 
