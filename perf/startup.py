@@ -1,22 +1,26 @@
-"""What `selfopt --help` costs beyond `python -c pass`, in CPU seconds: at most 0.15.
+"""What `selfopt --help` costs beyond `python -c pass`, in CPU seconds. Target: at most 0.15; missing it is said, not failed.
 
 Both are started in turn, so that what else the machine does meets both alike; the figure is the median of the differences
-between neighbours. The ratio to the bare interpreter is printed too: it does not depend on the machine's speed.
+between neighbours. The ratio to the bare interpreter hardly depends on the machine's speed. Prints one JSON object and one
+readable line.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import os
 import resource
 import statistics
 import subprocess
 import sys
 
-ROUNDS = 21
-LIMIT_S = 0.15
-GATE_EXIT_CODE = 100
+TARGET_S = 0.15
+BARE = ("-c", "pass")
+OURS = ("-c", "import sys; from selfopt.cli import main; sys.argv = ['selfopt', '--help']; main()")
 
 
-def cpu_s(arguments: list[str]) -> float:
+def cpu_s(arguments: tuple[str, ...]) -> float:
     """User and system CPU seconds of one child process."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
@@ -25,19 +29,28 @@ def cpu_s(arguments: list[str]) -> float:
 
 
 def main() -> int:
-    """Measure and judge."""
-    bare, ours = ["-c", "pass"], ["-c", "from selfopt.cli import main; import sys; sys.argv = ['selfopt', '--help']; main()"]
-    for arguments in (bare, ours):  # byte code and page cache
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description="CPU of starting the command line")
+    parser.add_argument("--rounds", type=int, default=21)
+    options = parser.parse_args()
+    for arguments in (BARE, OURS):  # byte code and page cache
         cpu_s(arguments)
-    pairs = [(cpu_s(bare), cpu_s(ours)) for _ in range(ROUNDS)]
-    extra_s = statistics.median(two - one for one, two in pairs)
-    ratio = statistics.median(two for _, two in pairs) / max(statistics.median(one for one, _ in pairs), 1e-6)
-    bare_ms = statistics.median(one for one, _ in pairs) * 1000
-    print(
-        f"python -c pass {bare_ms:.0f} ms of CPU; selfopt --help {extra_s * 1000:.0f} ms more ({ratio:.1f} times), limit {LIMIT_S * 1000:.0f}"
-    )
-    print("PASS" if extra_s <= LIMIT_S else "FAIL")
-    return 0 if extra_s <= LIMIT_S else GATE_EXIT_CODE
+    pairs = [(cpu_s(BARE), cpu_s(OURS)) for _ in range(max(1, options.rounds))]
+    extra_s = statistics.median(ours - bare for bare, ours in pairs)
+    figures = {
+        "rounds": len(pairs),
+        "bare_interpreter_s": round(statistics.median(bare for bare, _ in pairs), 4),
+        "help_s": round(statistics.median(ours for _, ours in pairs), 4),
+        "extra_s": round(extra_s, 4),
+        "ratio": round(statistics.median(ours / max(bare, 1e-6) for bare, ours in pairs), 2),
+        "load_average": [round(x, 2) for x in os.getloadavg()],
+        "target_s": TARGET_S,
+        "within_target": extra_s <= TARGET_S,
+    }
+    verdict = "within target" if figures["within_target"] else "over target"
+    print(json.dumps(figures))
+    print(f"selfopt --help costs {extra_s:.3f} s of CPU beyond python -c pass, target {TARGET_S:g} s: {verdict}")
+    return 0
 
 
 if __name__ == "__main__":
