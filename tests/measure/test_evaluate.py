@@ -69,6 +69,18 @@ async def test_the_first_call_of_each_run_is_the_one_asked_first(bench: Bench) -
     assert result.evaluation.metrics.p50_ms == 10.0
 
 
+async def test_what_was_just_measured_evaluates_as_what_is_read_back(bench: Bench) -> None:
+    """The trials that a supervision still has in hand give the same figures and rows as those in the ledger."""
+    spec = make_spec(bench.suite)
+    result = await supervise(spec, context=bench.context(), options=SuperviseOptions(n_runs=3))
+    # Another cycle is another evaluation: this one is made anew, from the ledger alone.
+    again = evaluate(bench.ledger, EvaluationRequest(spec, bench.suite, result.run_ids, (), "another"))
+    assert again is not None
+    assert result.evaluation is not None
+    left_out = {"evaluation_id", "cycle_id", "at"}
+    assert again.model_dump(exclude=left_out) == result.evaluation.model_dump(exclude=left_out)
+
+
 async def test_passes_of_another_environment_are_left_out(bench: Bench) -> None:
     """A model that changed between two passes of one group does not mix into one figure."""
     spec = make_spec(bench.suite)

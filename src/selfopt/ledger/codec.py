@@ -83,9 +83,10 @@ def check_where(record_type: type[Record], where: Mapping[str, str | int] | None
 
 def encode(record: Record) -> Row:
     """The row of a record. StoreError when it cannot be written as JSON."""
-    kind = kind_of(type(record))
+    record_type = type(record)
+    kind = kind_of(record_type)
     entries: list[IndexEntry] = []
-    for name in record.index_fields:
+    for name in record_type.index_fields:
         value = getattr(record, name)
         if isinstance(value, (str, int)):
             entries.append((name, value))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from selfopt.errors import CorruptError
 from selfopt.records import (
@@ -33,13 +33,17 @@ __all__ = ["EvaluationRequest", "Pass", "evaluate", "group_passes"]
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRequest:
-    """Which runs make up the evaluation of which spec. determinism_run_ids: the isolated sample, if one was taken."""
+    """Which runs make up the evaluation of which spec. determinism_run_ids: the isolated sample, if one was taken.
+
+    fresh: by run id, what this process itself has just committed; it need not be read again.
+    """
 
     spec: Spec
     suite: Suite
     run_ids: Sequence[str]
     determinism_run_ids: Sequence[str] = ()
     cycle_id: str | None = None
+    fresh: Mapping[str, Sequence[JudgedTrial]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +142,17 @@ def group_passes(ledger: Ledger, request: EvaluationRequest, run_ids: Sequence[s
         grouped.setdefault((run.group_id or run.run_id, run.purpose, run.run_index), []).append(run)
     passes = []
     for members in grouped.values():
-        trials = [trial for run in members for trial in ledger.read(Trial, {"run_id": run.run_id})]
-        judged = ensure_verdicts(ledger, request.spec, request.suite, trials)
-        passes.append(Pass(tuple(members), {item.trial.prompt_id: item for item in judged.trials}))
+        judged = [item for run in members for item in _judged(ledger, request, run.run_id)]
+        passes.append(Pass(tuple(members), {item.trial.prompt_id: item for item in judged}))
     return passes
+
+
+def _judged(ledger: Ledger, request: EvaluationRequest, run_id: str) -> Sequence[JudgedTrial]:
+    """The trials of a run under the spec's parser chain and the present scorer."""
+    known, parser_hash = request.fresh.get(run_id), request.spec.variant.parser_hash
+    if known is not None and all(item.verdict.parser_hash == parser_hash for item in known):
+        return known
+    return ensure_verdicts(ledger, request.spec, request.suite, ledger.read(Trial, {"run_id": run_id})).trials
 
 
 def _sample(ledger: Ledger, request: EvaluationRequest) -> Pass | None:

@@ -17,6 +17,7 @@ from .evaluate import EvaluationRequest, evaluate
 from .rescore import check_suite, ensure_verdicts
 from .resume import GroupState, PassKey, PassState, close_open_runs, read_group
 from .run import Desk, PassPlan, run_pass
+from .trial import JudgedTrial
 
 __all__ = ["PassReport", "Unit", "UnitOptions", "prompts_of"]
 
@@ -77,6 +78,7 @@ class Unit:
     state: GroupState = field(default_factory=GroupState)
     reports: list[PassReport] = field(default_factory=list)
     resumed: int = 0
+    fresh: dict[str, tuple[JudgedTrial, ...]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, desk: Desk, specs: Sequence[Spec], group_id: str, options: UnitOptions) -> Unit:
@@ -176,6 +178,7 @@ class Unit:
         )
         result = await run_pass(self.desk, plan)
         state.runs.append(result.run)
+        self.fresh[result.run.run_id] = result.trials
         state.trials.update((item.trial.prompt_id, item.trial) for item in result.trials)
         warm = result.run.warm_up
         rewarmed = not first and not self.options.warm_up_each and warm.status in ("complete", "failed")
@@ -220,7 +223,12 @@ class Unit:
         found: dict[str, Evaluation] = {}
         for spec in self.specs:
             request = EvaluationRequest(
-                spec, self.suite, self.run_ids(self.purpose), self.run_ids("determinism"), self.options.labels.cycle_id
+                spec,
+                self.suite,
+                self.run_ids(self.purpose),
+                self.run_ids("determinism"),
+                self.options.labels.cycle_id,
+                self.fresh,
             )
             evaluation = evaluate(context.ledger, request, now=context.now)
             if evaluation is not None:
