@@ -25,7 +25,7 @@ def test_an_unrecorded_format_is_said_to_be_unknown() -> None:
 def test_truncated_replies_are_counted() -> None:
     """3 of 12 were cut off."""
     (finding,) = Truncation().examine([evaluation(["C"] * 3 + ["P"] * 9)])
-    assert finding.figures == {"truncated": 3, "of": 12, "share": 0.25}
+    assert finding.figures == {"truncated": 3, "of": 12, "share": 0.25, "calls_right": 9}
 
 
 @pytest.mark.parametrize(("detector", "letter"), [(UnreadFormat(), "X"), (Truncation(), "C"), (Infrastructure(), "E")])

@@ -80,6 +80,15 @@ def test_warm_up_is_not_proposed_where_it_is_on_or_switched_off() -> None:
     assert not any(s.warm_up.enabled for s in never)
 
 
+def test_a_mute_model_gets_a_variant_that_makes_calls_before_more_tokens() -> None:
+    """Cut off replies without one right call: a longer text would not be a call either."""
+    mute = finding("truncation").model_copy(update={"figures": {"calls_right": 0}})
+    first, *_ = PROPOSER.propose(BASE, [mute], 3)
+    assert first.variant.name == "few_shot_constrained"
+    unread = PROPOSER.propose(BASE, [finding("truncation"), finding("unread_format")], 2)
+    assert [s.variant.name for s in unread] == ["native_parsed", "restrained"]
+
+
 def test_truncation_is_answered_with_a_larger_budget() -> None:
     """Twice, then four times as many tokens; asked again, the name does not grow."""
     first, second = PROPOSER.propose(BASE, [finding("truncation")], 2)

@@ -107,11 +107,15 @@ class CatalogueProposer:
             return
         if any(f.type == "cold_start" and f.figures.get("case") != "latency" for f in findings):
             yield from self._warm(baseline)
-        if "truncation" in kinds:
+        # Who calls nothing, or in a format that is not read, gains nothing from a longer text.
+        other_cause = "unread_format" in kinds or _mute(findings)
+        if "truncation" in kinds and not other_cause:
             yield from self._more_tokens(baseline)
         if "infrastructure" in kinds:
             yield from self._limits(baseline, findings)
         yield from self._variants(baseline, findings)
+        if "truncation" in kinds and other_cause:
+            yield from self._more_tokens(baseline)
         if "flaky" in kinds:
             yield from self._steadier(baseline)
         # Equal outcomes never promote, so a cold start that costs time only is left to its recommendation until the end.
@@ -154,10 +158,17 @@ def _figure(finding: Finding, name: str) -> float:
     return 0.0 if isinstance(value, str) else float(value)
 
 
+def _mute(findings: Sequence[Finding]) -> bool:
+    """Whether replies were cut off without a single right call."""
+    return any(f.type == "truncation" and f.figures.get("calls_right") == 0 for f in findings)
+
+
 def _order(findings: Sequence[Finding]) -> tuple[str, ...]:
     """Which variants to try first: the format is the surest cause, then silence, then calling too much."""
     if any(f.type == "unread_format" for f in findings):
         return _READS_FORMATS
+    if _mute(findings):
+        return _MAKES_CALLS
     for finding in findings:
         if finding.type == "capability_limit":
             held_back = _figure(finding, "missed_share")
