@@ -40,7 +40,8 @@ class Params:
 
 def fake_xllamacpp(monkeypatch: pytest.MonkeyPatch, server: Any) -> None:
     """An xllamacpp without a native part."""
-    module = SimpleNamespace(CommonParams=Params, Server=server, __version__="1.2.3")
+    off = SimpleNamespace(LLAMA_FLASH_ATTN_TYPE_DISABLED=0)
+    module = SimpleNamespace(CommonParams=Params, Server=server, __version__="1.2.3", llama_flash_attn_type=off)
     monkeypatch.setitem(sys.modules, "xllamacpp", module)
 
 
