@@ -136,6 +136,8 @@ def run_child(line: bytes, *, path: Path | None = None) -> tuple[int, bytes, byt
         process.stdin.write(line)
         process.stdin.flush()
         answer = process.stdout.readline()  # before its input ends, and with that the child
+        if b"listening" not in answer:
+            process.wait(timeout=60)  # it ends by itself, with a code of its own
         _, errors = process.communicate(timeout=60)
     return process.returncode, answer, errors
 
@@ -154,6 +156,7 @@ def test_what_native_code_prints_never_reaches_the_answers(tmp_path: Path) -> No
     (tmp_path / "xllamacpp.py").write_text(
         "import os, types\n__version__ = '0'\n"
         "CommonParams = lambda: types.SimpleNamespace(model=types.SimpleNamespace(), cpuparams=types.SimpleNamespace())\n"
+        "llama_flash_attn_type = types.SimpleNamespace(LLAMA_FLASH_ATTN_TYPE_DISABLED=0)\n"
         "class Server:\n"
         "    listening_address = 'http://127.0.0.1:1234'\n"
         "    def __init__(self, params):\n        os.write(1, b'native noise')\n"
