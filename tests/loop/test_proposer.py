@@ -56,7 +56,7 @@ def test_an_unread_format_is_answered_with_parsers_first() -> None:
 def test_a_mute_model_is_answered_with_examples_and_a_grammar() -> None:
     """Nothing was written that a parser could read."""
     mute = finding("capability_limit", missed_share=0.75, wrong_share=0.0)
-    assert proposed(mute) == [to("few_shot_constrained"), to("constrained"), to("few_shot")]
+    assert proposed(mute) == [to("few_shot_constrained"), to("constrained"), to("restrained")]
 
 
 def test_a_model_that_calls_too_much_is_held_back_first() -> None:

@@ -24,8 +24,8 @@ _LARGEST = 1e9
 
 # Variants by what they help against, best first. "{phase}" is the variant written for that phase.
 _READS_FORMATS = ("native_parsed", "restrained", "few_shot_constrained", "constrained", "few_shot", "{phase}")
-_MAKES_CALLS = ("few_shot_constrained", "constrained", "few_shot", "{phase}", "restrained", "native_parsed")
-_HOLDS_BACK = ("restrained", "few_shot", "few_shot_constrained", "constrained", "{phase}", "native_parsed")
+_MAKES_CALLS = ("few_shot_constrained", "constrained", "restrained", "{phase}", "few_shot", "native_parsed")
+_HOLDS_BACK = ("restrained", "few_shot_constrained", "constrained", "{phase}", "few_shot", "native_parsed")
 _PHASE_VARIANTS = frozenset({"atomic", "extended"})
 _FIELDS = ("context_size", "timeout_s", "connect_timeout_s", "retries", "isolate")
 
