@@ -200,7 +200,7 @@ class _Arms:
         states = {report.run.run_id: report.residency for report in unit.reports}
         figures = []
         for index, one in enumerate(unit.state.complete(unit.purpose)):
-            first: Trial = min(one.trials.values(), key=lambda trial: (trial.started_at, trial.trial_id))
+            first: Trial = min(one.trials.values(), key=lambda trial: (trial.started_at, trial.position))
             run = one.runs[0]
             figures.append(
                 RunFigures(
