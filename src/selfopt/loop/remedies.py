@@ -237,7 +237,7 @@ def _first_call_ms(ledger: Ledger, evaluation: Evaluation) -> float | None:
     """Latency of the first scored trial of the first run."""
     ids = [row.trial_ids[0] for row in evaluation.rows if row.trial_ids]
     trials = [trial for i in ids for trial in ledger.read(Trial, {"id": i}, limit=1)]
-    first = min(trials, key=lambda t: (t.started_at, t.trial_id), default=None)
+    first = min(trials, key=lambda t: (t.started_at, t.position), default=None)
     return first.latency_ms if first is not None else None
 
 
