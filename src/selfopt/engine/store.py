@@ -109,8 +109,10 @@ class ModelStore:
         worker = threading.Thread(target=work, name=f"pull {entry.name}", daemon=True)
         worker.start()
         try:
-            while worker.is_alive():
+            ended = False
+            while not ended:
                 worker.join(_TICK_S)
+                ended = not worker.is_alive()  # looked at before the snapshot, so that the last one shows the end
                 progress(meter.snapshot())
         finally:
             meter.cancel()
