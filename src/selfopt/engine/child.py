@@ -16,10 +16,15 @@ import os
 import signal
 import sys
 import threading
+import time
 from typing import Any, NoReturn
 
 _PR_SET_PDEATHSIG = 1
 _MAX_CONFIG_BYTES = 65536
+
+
+# llama.cpp writes its log from a thread of its own, which leaving at once would cut off before its last words.
+_LAST_WORDS_S = 0.2
 
 
 def _end(code: int) -> NoReturn:
@@ -105,6 +110,7 @@ def main() -> NoReturn:
         answer(event="failed", reason=f"the package xllamacpp cannot be imported ({error}); pip install 'selfopt[engine]'")
         _end(1)
     except RuntimeError as error:
+        time.sleep(_LAST_WORDS_S)
         answer(event="failed", reason=str(error))
         _end(1)
     answer(event="listening", port=int(server.listening_address.rsplit(":", 1)[1]), build=build)
