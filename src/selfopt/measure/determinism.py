@@ -27,9 +27,8 @@ def sample_prompts(prompts: Sequence[Prompt], request_id: str, size: int) -> tup
 
 
 def agree(one: Verdict, other: Verdict) -> bool:
-    """Same judgment (right or not) and same tool calls, in order; the calls' ids, which servers draw at random, take no
-    part, and neither does where prose without a call was cut off (missed or truncated)."""
-    return one.outcome.letter == other.outcome.letter and _calls(one) == _calls(other)
+    """Same outcome and same tool calls, in order; the calls' ids, which servers draw at random, take no part."""
+    return one.outcome is other.outcome and _calls(one) == _calls(other)
 
 
 def _calls(verdict: Verdict) -> list[tuple[str, dict[str, Any]]]:
