@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import signal
 import sys
 import time
@@ -117,8 +118,9 @@ def main() -> None:
             attempt(Path(order["folder"]), kill, writing)
         os.close(writing)
         if kill is not None and kill["kind"] == "time":
-            time.sleep(kill["ms"] / 1000)
-            os.kill(pid, signal.SIGKILL)
+            through, _, _ = select.select([reading], [], [], kill["ms"] / 1000)
+            if not through:
+                os.kill(pid, signal.SIGKILL)
         said = b""
         while chunk := os.read(reading, 65536):
             said += chunk
