@@ -75,9 +75,11 @@ def test_a_spec_that_makes_no_sense_is_a_usage_error(project: Project) -> None:
 
 
 def test_trials_have_a_price_where_the_user_names_one(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Per million tokens; on this machine nothing; without a price None."""
-    text = '[endpoints.far]\nkind = "openai_compatible"\nbase_url = "http://127.0.0.1:1"\n'
-    project.user_config.write_text(text + '[prices."far/m"]\ninput = 2.0\noutput = 10.0\n', "utf-8")
+    """Per million tokens; without a price nothing on this machine, and None elsewhere."""
+    text = '[endpoints.far]\nkind = "openai_compatible"\nbase_url = "http://far.example"\n'
+    project.user_config.write_text(
+        text + '[prices."far/m"]\ninput = 2.0\noutput = 10.0\n[prices."scripted/mute"]\ninput = 1.0\noutput = 0.0\n', "utf-8"
+    )
     monkeypatch.setenv("SELFOPT_CONFIG", str(project.user_config))
     app = App.open()
     usage = Usage(input_tokens=500_000, output_tokens=100_000)
@@ -85,6 +87,7 @@ def test_trials_have_a_price_where_the_user_names_one(project: Project, monkeypa
     assert price(app.spec("far/m", "atomic", "native_api"), usage) == pytest.approx(2.0)
     assert price(app.spec("far/other", "atomic", "native_api"), usage) is None
     assert price(app.spec("scripted/good", "atomic", "native_api"), usage) == 0.0
+    assert price(app.spec("scripted/mute", "atomic", "native_api"), usage) == pytest.approx(0.5)
     assert "cores" in hardware_label()
     app.release()
 

@@ -128,6 +128,33 @@ def test_a_wrong_variable_is_named(project: Project, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("SELFOPT_MAX_TRIALS", "SELFOPT_RUN_MAX_TRIALS"),
+        ("SELFOPT_RUN_LIMITS", "SELFOPT_RUN_LIMIT"),
+        ("SELFOPT_RUN_TIMEOUT", "SELFOPT_RUN_TIMEOUT_S"),
+        ("SELFOPT_ALLOW_REMOT", "SELFOPT_ALLOW_REMOTE"),
+        ("SELFOPT_ZZ", "SELFOPT_SECTION__KEY"),
+    ],
+)
+def test_a_misspelt_variable_is_refused(project: Project, monkeypatch: pytest.MonkeyPatch, name: str, meant: str) -> None:
+    """A cap that nothing reads would not hold: exit 2 with the name that was meant; nothing is measured."""
+    monkeypatch.setenv(name, "1")
+    project.run("run", "good", "atomic").assert_refused(2, name, meant)
+    assert "ledger.sqlite3" not in project.files()
+
+
+def test_variables_of_other_commands_are_left_alone(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may stand in a profile; those of the command below a group are known too."""
+    monkeypatch.setenv("SELFOPT_SUPERVISE_N_RUNS", "3")
+    monkeypatch.setenv("SELFOPT_AUDIT_SHOW_LAST", "5")
+    project.ok("run", "good", "atomic", "--limit", "1")
+    project.ok("audit", "show")
+    monkeypatch.setenv("SELFOPT_AUDIT_SHOW_LATS", "5")
+    project.run("audit", "show").assert_refused(2, "SELFOPT_AUDIT_SHOW_LAST")
+
+
+@pytest.mark.parametrize(
     ("change", "words"),
     [
         (("id: A2", "id: A1"), ("A1",)),

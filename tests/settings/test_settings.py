@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from selfopt.errors import SettingsError, UnknownModelError
-from selfopt.settings import Settings, load_settings
+from selfopt.settings import Settings, load_settings, settings_files
 
 
 def load(
@@ -187,3 +187,134 @@ def test_the_warm_up_off_switch_beats_every_wish(tmp_path: Path) -> None:
     """warm_up.enabled = false means no warm-up at all."""
     assert load(tmp_path).warm_up_policy(True).enabled
     assert not load(tmp_path, user="[warm_up]\nenabled = false\n").warm_up_policy(True).enabled
+
+
+@pytest.mark.parametrize("text", ["x = " + "[" * 10_000, "x = " + "{a=" * 10_000])
+def test_a_file_nested_too_deeply_is_refused(tmp_path: Path, text: str) -> None:
+    """10,000 levels are an error of the file, not of the program."""
+    with pytest.raises(SettingsError, match=r"user\.toml is nested too deeply"):
+        load(tmp_path, user=text)
+    assert load(tmp_path, env={"SELFOPT_SUITES__ATOMIC": "[" * 10_000}).suites.atomic == "[" * 10_000
+
+
+def test_a_variable_below_one_that_is_a_value_is_refused(tmp_path: Path) -> None:
+    """Both cannot hold; the message names the deeper one."""
+    for name in ("SELFOPT_LIMITS__RETRIES", "SELFOPT_ALLOW_REMOTE"):
+        with pytest.raises(SettingsError, match=f"{name}__X goes below"):
+            load(tmp_path, env={name: "true", f"{name}__X": "1"})
+
+
+def test_a_variables_text_is_read_by_the_type_of_its_setting(tmp_path: Path) -> None:
+    """A key of digits is a key, a number a number; lists are written as in TOML."""
+    env = {
+        "SELFOPT_ENDPOINTS__OPENAI__API_KEY": "12345",
+        "SELFOPT_SUITES__ATOMIC": "7",
+        "SELFOPT_LIMITS__RETRIES": "7",
+        "SELFOPT_LIMITS__MAX_MINUTES": "1.5",
+        "SELFOPT_WARM_UP__ENABLED": "false",
+        "SELFOPT_FALLBACKS__EXTENDED": '["local/a", "local/b"]',
+    }
+    settings = load(tmp_path, env=env)
+    key = settings.endpoint_config("openai", {}).api_key
+    assert key is not None
+    assert key.get_secret_value() == "12345"
+    assert (settings.suites.atomic, settings.limits.retries, settings.limits.max_minutes) == ("7", 7, 1.5)
+    assert settings.fallbacks.extended == ("local/a", "local/b")
+    assert not settings.warm_up.enabled
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("limits = 3", "limits: must be a table; write [limits]"),
+        ("[fallbacks]\nextended = 'good'", "fallbacks.extended: must be a list"),
+        ("[limits]\nretrys = 3", "did you mean retries?"),
+        ("[endpoints.lab]\nbase_url = 'http://x'", "endpoints.lab.kind: is missing; allowed are openai_compatible"),
+        ("[endpoints.ollama]\nbase_uri = 'http://x'", "did you mean base_url?"),
+        ("[prices.'openai/x']\nin = 1", "prices.openai/x"),
+    ],
+)
+def test_what_is_wrong_is_said_in_the_words_of_the_file(tmp_path: Path, text: str, words: str) -> None:
+    """Tables and lists, not the names of classes; the nearest key that there is."""
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, user=text)
+    assert words in str(caught.value)
+    assert "user.toml" in str(caught.value)
+    assert "instance of" not in str(caught.value)
+
+
+def test_an_overlong_value_is_shown_in_part(tmp_path: Path) -> None:
+    """One line stays one line that can be read."""
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, env={"SELFOPT_LIMITS__RETRIES": "9" * 10_000})
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("0.0.0.0:11434", "http://0.0.0.0:11434"),
+        ("192.168.1.5", "http://192.168.1.5:11434"),
+        ("gpubox", "http://gpubox:11434"),
+        ("gpubox/ollama", "http://gpubox:11434/ollama"),
+        (":8080", "http://127.0.0.1:8080"),
+        ("::1", "http://[::1]:11434"),
+        ("[::1]:80", "http://[::1]:80"),
+        ("https://gpubox", "https://gpubox"),
+        (" 'gpubox' ", "http://gpubox:11434"),
+        ("gpubox:port", "http://gpubox:port"),
+    ],
+)
+def test_ollama_host_means_what_it_means_to_ollama(tmp_path: Path, host: str, url: str) -> None:
+    """Scheme, host and port may each be missing; without a scheme the port is 11434."""
+    assert load(tmp_path, env={"OLLAMA_HOST": host}).endpoints["ollama"].base_url == url
+
+
+def test_an_endpoint_that_is_moved_off_this_machine_is_not_local(tmp_path: Path) -> None:
+    """Prompts of a local model are not sent to a server that merely took over the endpoint's name."""
+    lab = "[endpoints.lab]\nkind = 'openai_compatible'\nbase_url = 'http://lab.local/v1'\nlocal = true\napi_key = 'stored'\n"
+    moved = (
+        load(tmp_path, env={"OLLAMA_HOST": "gpubox.example"}),
+        load(tmp_path, env={"OLLAMA_BASE_URL": "https://ollama.example"}),
+        load(tmp_path, env={"SELFOPT_ENDPOINTS__OLLAMA__BASE_URL": "http://gpubox.example"}),
+        load(tmp_path, user="[endpoints.ollama]\nbase_url = 'http://gpubox.example:11434'\n"),
+        load(tmp_path, env={"OLLAMA_HOST": "127.0.0.1.example"}),
+    )
+    assert [s.is_local("ollama/m") for s in moved] == [False] * len(moved)
+    assert load(tmp_path, env={"OLLAMA_HOST": "0.0.0.0"}).is_local("ollama/m")
+    assert load(tmp_path, user=lab).is_local("lab/m")
+    elsewhere = load(tmp_path, user=lab, env={"SELFOPT_ENDPOINTS__LAB__BASE_URL": "http://else.example/v1"})
+    assert not elsewhere.is_local("lab/m")
+    assert elsewhere.endpoint_config("lab", {}).api_key is None
+    said = load(tmp_path, user="[endpoints.ollama]\nbase_url = 'http://gpubox.example:11434'\nlocal = true\n")
+    assert said.is_local("ollama/m")
+
+
+def test_a_server_on_this_machine_is_local_without_saying_so(tmp_path: Path) -> None:
+    """And one that is said not to be (a tunnel) is not."""
+    text = "[endpoints.lab]\nkind = 'openai_compatible'\nbase_url = 'http://127.0.0.1:8000/v1'\n"
+    assert load(tmp_path, user=text).is_local("lab/m")
+    assert not load(tmp_path, user=text + "local = false\n").is_local("lab/m")
+
+
+def test_a_dotenv_stands_beside_the_projects_file(tmp_path: Path) -> None:
+    """Also when the command is called further down; a flag's variable in it would not be read, and is refused."""
+    load(tmp_path, project="[limits]\nretries = 2\n", dotenv="SELFOPT_LIMITS__TIMEOUT_S=9\nOTHER=\xff\n")
+    below = tmp_path / "project" / "a" / "b"
+    below.mkdir(parents=True)
+    environ = {"SELFOPT_CONFIG": str(tmp_path / "user.toml")}
+    limits = load_settings(environ, below).limits
+    assert (limits.retries, limits.timeout_s) == (2, 9.0)
+    assert [p.name for p in settings_files(environ, below)] == ["user.toml", "selfopt.toml", ".env"]
+    with pytest.raises(SettingsError, match="SELFOPT_RUN_LIMIT, which is no setting"):
+        load(tmp_path, dotenv="SELFOPT_RUN_LIMIT=3\n")
+
+
+def test_a_file_that_is_no_utf8_is_refused(tmp_path: Path) -> None:
+    """A byte order mark is no harm."""
+    (tmp_path / "user.toml").write_bytes(b"\xff\xfe[limits]\n")
+    environ = {"SELFOPT_CONFIG": str(tmp_path / "user.toml")}
+    with pytest.raises(SettingsError, match=r"user\.toml is no UTF-8"):
+        load_settings(environ, tmp_path)
+    (tmp_path / "user.toml").write_bytes(b"\xef\xbb\xbf[limits]\nretries = 4\n")
+    assert load_settings(environ, tmp_path).limits.retries == 4

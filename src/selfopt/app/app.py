@@ -261,12 +261,10 @@ class App:
         )
 
     def _price(self, spec: Spec, usage: Usage) -> float | None:
-        """Cost of one trial; what stays on this machine is free."""
-        if spec.endpoint in self.settings.endpoints and self.settings.endpoints[spec.endpoint].local:
-            return 0.0
+        """Cost of one trial by the price that the settings name; without one, what stays on this machine is free."""
         price = self.settings.prices.get(spec.model)
         if price is None:
-            return None
+            return 0.0 if self.settings.is_local(spec.model) else None
         return ((usage.input_tokens or 0) * price.input + (usage.output_tokens or 0) * price.output) / 1_000_000
 
     def require_ready(self, models: Iterable[str]) -> None:

@@ -146,7 +146,7 @@ async def _endpoint(app: App, name: str, entry: EndpointSettings) -> Check:
         config = app.settings.endpoint_config(name, app.environ)
         wanted = f"no key: {entry.api_key_env} is not set" if entry.api_key_env else "no key"
         key = "key set" if config.api_key else wanted
-        if not entry.local:
+        if not entry.is_local:
             return _check(title, "ok" if config.api_key else "note", f"{entry.base_url} (remote, not contacted; {key})")
         url = normalise_base_url(entry.base_url or "")
     except SelfoptError as error:

@@ -6,7 +6,7 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 import click
@@ -71,6 +71,44 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
+# Variables that are no option's: read by the settings and by this file. `SELFOPT_SECTION__KEY` is checked by the settings.
+_OWN_VARIABLES = frozenset(
+    {"SELFOPT_CACHE", "SELFOPT_CONFIG", "SELFOPT_DOTENV", "SELFOPT_TRACEBACK", "SELFOPT_ALLOW_REMOTE", "SELFOPT_VARIANTS"}
+)
+
+
+def refuse_unknown_variables(ctx: click.Context, environ: Mapping[str, str]) -> None:
+    """A misspelt SELFOPT_ variable is a cap or a switch that does not hold, so it is refused like a misspelt option.
+
+    Variables of other commands than the one that is called are known by their command's name only: those are not loaded.
+    """
+    called = ctx.invoked_subcommand
+    command = cli.get_command(ctx, called) if called else None
+    known = _variables_of(ctx.command, "SELFOPT") | _OWN_VARIABLES
+    if command is not None:
+        known |= _variables_of(command, f"SELFOPT_{called}")
+    others = tuple(f"SELFOPT_{name.upper()}_" for name in COMMANDS if name != called)
+    for name in sorted(n for n in environ if n.startswith("SELFOPT_")):
+        if name not in known and "__" not in name and not name.startswith(others):
+            import difflib
+
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise click.UsageError(
+                f"nothing reads the variable {name}; {hint}unset it, or write SELFOPT_COMMAND_OPTION for an option and "
+                "SELFOPT_SECTION__KEY for a setting"
+            )
+
+
+def _variables_of(command: click.Command, prefix: str) -> set[str]:
+    """The variables of a command's options, and of those of the commands below it that are loaded."""
+    found = {f"{prefix}_{p.name}".upper().replace("-", "_") for p in command.params if isinstance(p, click.Option) and p.name}
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            found |= _variables_of(inner, f"{prefix}_{name}")
+    return found
+
+
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SELFOPT"})
 @click.version_option(__version__, prog_name="selfopt")
 @click.option("--home", metavar="DIR", help="Home folder (else SELFOPT_HOME, the nearest .selfopt upwards, or your data folder).")
@@ -82,6 +120,7 @@ def cli(ctx: click.Context, home: str | None, verbose: bool) -> None:
     measure -> diagnose -> recommend -> decide -> enforce -> measure again
     """
     ctx.obj = {"home": home, "verbose": verbose}
+    refuse_unknown_variables(ctx, os.environ)
 
 
 def _escaped(character: str) -> str:

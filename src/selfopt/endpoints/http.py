@@ -14,7 +14,7 @@ import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
 from selfopt.errors import EndpointError, EndpointFault, SettingsError
-from selfopt.records import EndpointConfig
+from selfopt.records import EndpointConfig, is_loopback
 
 from .faults import advice, shown_url, status_error
 from .jsontext import bounded_text, dump_json, parse_json, printable
@@ -44,12 +44,6 @@ def normalise_base_url(text: str, *, default_port: int | None = None) -> str:
     user = parts.netloc.rpartition("@")[0]
     address = (f"{user}@" if user else "") + (f"[{host}]" if ":" in host else host) + (f":{port}" if port is not None else "")
     return f"{parts.scheme}://{address}{parts.path.rstrip('/')}"
-
-
-def is_loopback(url: str) -> bool:
-    """Whether requests to this URL stay on this machine."""
-    host = urlsplit(url).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def bearer(config: EndpointConfig) -> dict[str, str]:

@@ -16,7 +16,7 @@ from .chat import (
     ToolDefinition,
     Usage,
 )
-from .config import EndpointConfig, EndpointKind, PolicyThresholds
+from .config import EndpointConfig, EndpointKind, PolicyThresholds, is_loopback
 from .cycle import (
     Baseline,
     CandidateResult,
@@ -128,6 +128,7 @@ __all__ = [
     "WarmUpResult",
     "canonical_json",
     "content_hash",
+    "is_loopback",
     "new_id",
     "sha256_hex",
     "utc_now",

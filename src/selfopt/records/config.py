@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
 from .base import Record
 
-__all__ = ["EndpointConfig", "EndpointKind", "PolicyThresholds"]
+__all__ = ["EndpointConfig", "EndpointKind", "PolicyThresholds", "is_loopback"]
 
 EndpointKind = Literal["openai_compatible", "ollama", "anthropic", "scripted", "embedded"]
+
+
+def is_loopback(url: str) -> bool:
+    """Whether requests to this URL (its scheme may be missing) stay on this machine. 0.0.0.0 and ::, addresses to listen
+    on, are dialled as loopback addresses; a name other than localhost may lead anywhere."""
+    try:
+        host = urlsplit(url if "://" in url else f"http://{url}").hostname or ""
+        return host == "localhost" or (address := ipaddress.ip_address(host)).is_loopback or address.is_unspecified
+    except ValueError:
+        return False
 
 
 class EndpointConfig(Record):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +20,16 @@ from pydantic import ValidationError
 from selfopt.errors import SettingsError
 from selfopt.records import Record
 
-from .tree import Settings, default_endpoints
+from .explain import Source, explain, unknown_key
+from .tree import Settings
+from .variables import from_dotenv, from_environ, with_provider_variables
 
 __all__ = ["default_config_file", "load_settings", "settings_files"]
 
 PROJECT_ENDPOINT_KINDS = ("scripted", "embedded")
 FILE_NAME = "selfopt.toml"
-# Read by the tool itself, not part of the settings tree.
-PLAIN_VARIABLES = frozenset({"HOME", "CACHE", "CONFIG", "DOTENV"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    label: str
-    trusted: bool
-    values: dict[str, Any]
-    folder: Path | None = None
+MAX_BYTES = 1_000_000
+_TIED_TO_URL = ("api_key", "local")
 
 
 def default_config_file(environ: Mapping[str, str]) -> Path:
@@ -56,36 +49,37 @@ def load_settings(
     """
     environ = os.environ if environ is None else environ
     cwd = Path.cwd() if cwd is None else cwd
-    sources: list[_Source] = []
+    sources: list[Source] = []
     user_file = default_config_file(environ)
     if user_file.is_file():
-        sources.append(_Source(str(user_file), True, _read_toml(user_file), user_file.parent))
+        sources.append(Source(str(user_file), True, _read_toml(user_file), user_file.parent))
     elif environ.get("SELFOPT_CONFIG"):
         raise SettingsError(f"SELFOPT_CONFIG names {user_file}, which is no file; create it or unset the variable")
     project_file = _nearest(cwd, FILE_NAME)
     if project_file is not None and project_file.resolve() != user_file.resolve():
-        sources.append(_Source(str(project_file), False, _read_toml(project_file), project_file.parent))
-    dotenv = _read_dotenv(cwd, environ)
+        sources.append(Source(str(project_file), False, _read_toml(project_file), project_file.parent))
+    dotenv = _read_dotenv(project_file.parent if project_file is not None else cwd, environ)
     if dotenv is not None:
         sources.append(dotenv)
-    sources.append(_Source("environment", True, _from_environ(environ, "environment")))
+    sources.append(Source("environment", True, from_environ(environ, "environment")))
     if flags:
-        sources.append(_Source("flags", True, _without_none(flags)))
+        sources.append(Source("flags", True, _without_none(flags)))
     merged = Settings().model_dump(mode="json")
     for source in sources:
         _check_trust(source)
         _check_keys(source)
         merged = _merge(merged, _anchor(source))
     try:
-        settings = Settings.model_validate(_with_provider_variables(merged, environ))
+        settings = Settings.model_validate(with_provider_variables(merged, environ, PROJECT_ENDPOINT_KINDS))
     except ValidationError as error:
-        raise SettingsError(_explain(error, sources)) from None
+        raise SettingsError(explain(error, sources)) from None
     return settings
 
 
 def settings_files(environ: Mapping[str, str], cwd: Path) -> list[Path]:
     """The files that `load_settings` reads there, each overriding the ones before it."""
-    user, project, dotenv = default_config_file(environ), _nearest(cwd, FILE_NAME), cwd / ".env"
+    user, project = default_config_file(environ), _nearest(cwd, FILE_NAME)
+    dotenv = (project.parent if project is not None else cwd) / ".env"
     found = [user] if user.is_file() else []
     if project is not None and project.resolve() != user.resolve():
         found.append(project)
@@ -96,16 +90,26 @@ def _dotenv_is_off(environ: Mapping[str, str]) -> bool:
     return environ.get("SELFOPT_DOTENV", "").lower() in ("off", "0", "false")
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def _read_text(path: Path, errors: str = "strict") -> str:
     try:
-        text = path.read_bytes()
-        if len(text) > 1_000_000:
-            raise SettingsError(f"{path} has {len(text)} bytes, at most 1,000,000 are read; shorten it")
-        return tomllib.loads(text.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is no valid TOML: {error}; fix the file") from None
+        content = path.read_bytes()
+        text = content.decode("utf-8-sig", errors)
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is no UTF-8 (byte {error.start}); save it as UTF-8") from None
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}; check its permissions") from None
+    if len(content) > MAX_BYTES:
+        raise SettingsError(f"{path} has {len(content)} bytes, at most {MAX_BYTES} are read; shorten it")
+    return text
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(_read_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is no valid TOML: {error}; fix the file") from None
+    except RecursionError:
+        raise SettingsError(f"{path} is nested too deeply to be read; settings need three levels") from None
 
 
 def _nearest(cwd: Path, name: str) -> Path | None:
@@ -115,67 +119,11 @@ def _nearest(cwd: Path, name: str) -> Path | None:
     return None
 
 
-def _read_dotenv(cwd: Path, environ: Mapping[str, str]) -> _Source | None:
-    path = cwd / ".env"
+def _read_dotenv(folder: Path, environ: Mapping[str, str]) -> Source | None:
+    path = folder / ".env"
     if _dotenv_is_off(environ) or not path.is_file():
         return None
-    variables: dict[str, str] = {}
-    for line in path.read_text("utf-8", "replace").splitlines():
-        name, equals, value = line.strip().removeprefix("export ").partition("=")
-        if equals and not name.startswith("#"):
-            variables[name.strip()] = value.strip().strip("'\"")
-    for name in sorted(variables):
-        if _is_private_variable(name):
-            raise SettingsError(
-                f"{path} sets {name}: a project's .env may not set keys, base URLs, homes or consents; "
-                "export it in your shell instead, or set SELFOPT_DOTENV=off to ignore this file"
-            )
-    return _Source(str(path), False, _from_environ(variables, str(path)))
-
-
-def _is_private_variable(name: str) -> bool:
-    providers = {p.upper() for p in default_endpoints()}
-    if name in {f"{p}_API_KEY" for p in providers} | {f"{p}_BASE_URL" for p in providers} | {"OLLAMA_HOST"}:
-        return True
-    return name in {
-        "SELFOPT_HOME",
-        "SELFOPT_CONFIG",
-        "SELFOPT_CACHE",
-        "SELFOPT_ALLOW_REMOTE",
-        "SELFOPT_DOTENV",
-    } or name.startswith("SELFOPT_ENDPOINTS__")
-
-
-def _from_environ(environ: Mapping[str, str], label: str) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    scalars = {n for n, f in Settings.model_fields.items() if not _is_section(n)}
-    for name in sorted(environ):
-        if not name.startswith("SELFOPT_"):
-            continue
-        rest = name.removeprefix("SELFOPT_")
-        if rest in PLAIN_VARIABLES:
-            continue
-        parts = [p.lower() for p in rest.split("__")]
-        if len(parts) == 1 and parts[0] not in scalars:
-            continue  # a flag's variable, read by the command line
-        if parts[0] not in Settings.model_fields:
-            raise SettingsError(f"{label}: {name} is no setting; sections are {', '.join(sorted(Settings.model_fields))}")
-        node = tree
-        for part in parts[:-1]:
-            node = node.setdefault(part, {})
-        node[parts[-1]] = _literal(environ[name])
-    return tree
-
-
-def _is_section(name: str) -> bool:
-    return name not in {"home", "allow_remote", "variants"}
-
-
-def _literal(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
+    return Source(str(path), False, from_dotenv(_read_text(path, "replace"), str(path)), folder)
 
 
 def _without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,7 +138,7 @@ def _without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def _check_trust(source: _Source) -> None:
+def _check_trust(source: Source) -> None:
     if source.trusted:
         return
     for private in ("allow_remote", "home", "prices"):
@@ -219,23 +167,20 @@ def _check_trust(source: _Source) -> None:
                 )
 
 
-def _check_keys(source: _Source) -> None:
+def _check_keys(source: Source) -> None:
     """Unknown keys, named with their file, before the merge hides where they came from."""
     for key, value in source.values.items():
         field = Settings.model_fields.get(key)
         if field is None:
-            raise SettingsError(
-                f"{source.label}: unknown setting {key!r}; allowed are {', '.join(sorted(Settings.model_fields))}"
-            )
+            raise SettingsError(f"{source.label}: {unknown_key(key, Settings)}")
         model = field.annotation
         if isinstance(model, type) and issubclass(model, Record) and isinstance(value, dict):
             for inner in value:
                 if inner not in model.model_fields:
-                    allowed = ", ".join(sorted(model.model_fields))
-                    raise SettingsError(f"{source.label}: unknown setting {key}.{inner}; allowed in [{key}] are {allowed}")
+                    raise SettingsError(f"{source.label}: {unknown_key(f'{key}.{inner}', model)}")
 
 
-def _anchor(source: _Source) -> dict[str, Any]:
+def _anchor(source: Source) -> dict[str, Any]:
     """Relative paths in a file are meant from the file's folder."""
     if source.folder is None:
         return source.values
@@ -266,40 +211,19 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     out = dict(base)
     for key, value in over.items():
         old = out.get(key)
-        replaces_kind = (
-            isinstance(value, Mapping) and isinstance(old, dict) and "kind" in value and value["kind"] != old.get("kind")
-        )
-        out[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) and not replaces_kind else value
+        if not (isinstance(old, dict) and isinstance(value, Mapping)):
+            out[key] = value
+        elif key == "endpoints":
+            out[key] = {**old, **{name: _merge_endpoint(old.get(name), entry) for name, entry in value.items()}}
+        else:
+            out[key] = _merge(old, value)
     return out
 
 
-def _with_provider_variables(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """`<PROVIDER>_BASE_URL` and OLLAMA_HOST move an endpoint; a moved endpoint keeps only the key of the same source."""
-    endpoints = dict(tree["endpoints"])
-    for name, entry in endpoints.items():
-        if not isinstance(entry, dict) or entry.get("kind") in PROJECT_ENDPOINT_KINDS:
-            continue
-        url = environ.get(f"{name.upper()}_BASE_URL")
-        if url is None and entry.get("kind") == "ollama":
-            url = environ.get("OLLAMA_HOST")
-        if url:
-            endpoints[name] = {**entry, "base_url": url if "://" in url else f"http://{url}", "api_key": None}
-    return {**tree, "endpoints": endpoints}
-
-
-def _explain(error: ValidationError, sources: list[_Source]) -> str:
-    first = error.errors()[0]
-    path = ".".join(str(p) for p in first["loc"])
-    got = first.get("input")
-    shown = f" (got {got!r})" if isinstance(got, str | int | float | bool) and "key" not in path else ""
-    where = next((s.label for s in reversed(sources) if _has(s.values, first["loc"])), "settings")
-    more = f"; and {error.error_count() - 1} more" if error.error_count() > 1 else ""
-    return f"{where}: {path}: {first['msg']}{shown}{more}"
-
-
-def _has(tree: Any, path: tuple[int | str, ...]) -> bool:
-    for part in path:
-        if not isinstance(tree, dict) or part not in tree:
-            return False
-        tree = tree[part]
-    return True
+def _merge_endpoint(old: Any, new: Any) -> Any:
+    """One endpoint over another of its name. Of another kind, it is a new one; with another server, the key that was stored
+    for the old one does not go along, nor that it is local."""
+    if not (isinstance(old, dict) and isinstance(new, Mapping)) or ("kind" in new and new["kind"] != old.get("kind")):
+        return new
+    moved = "base_url" in new and new["base_url"] != old.get("base_url")
+    return {**{k: v for k, v in old.items() if not (moved and k in _TIED_TO_URL)}, **new}

@@ -7,23 +7,32 @@ from collections.abc import Mapping
 from pydantic import Field, SecretStr, field_validator
 
 from selfopt.errors import SettingsError, UnknownModelError
-from selfopt.records import EndpointConfig, EndpointKind, Phase, PolicyThresholds, Record, WarmUp
+from selfopt.records import EndpointConfig, EndpointKind, Phase, PolicyThresholds, Record, WarmUp, is_loopback
 
 __all__ = ["EndpointSettings", "Settings", "default_endpoints"]
 
 
 class EndpointSettings(Record):
     """One endpoint. `api_key_env` names the environment variable that holds the key; the key itself may stand in the
-    user's own file only. local: requests to it do not leave this machine."""
+    user's own file only. local: requests to it do not leave this machine (or your own network); None: what base_url says."""
 
     kind: EndpointKind
     base_url: str | None = None
     api_key: SecretStr | None = Field(default=None, exclude=True)
     api_key_env: str | None = None
-    local: bool = False
+    local: bool | None = None
     script: str | None = None
     slots: int = Field(default=1, ge=1, le=64)
     max_reply_bytes: int = Field(default=4_000_000, ge=1_000, le=100_000_000)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether requests to it stay on this machine: as said, else where there is no server or its address is loopback."""
+        if self.local is not None:
+            return self.local
+        if self.base_url is None:
+            return self.kind in ("embedded", "scripted")
+        return is_loopback(self.base_url)
 
 
 class ModelSettings(Record):
@@ -101,8 +110,8 @@ class LoopSettings(Record):
 
 def default_endpoints() -> dict[str, EndpointSettings]:
     return {
-        "local": EndpointSettings(kind="embedded", local=True),
-        "ollama": EndpointSettings(kind="ollama", base_url="http://127.0.0.1:11434", local=True),
+        "local": EndpointSettings(kind="embedded"),
+        "ollama": EndpointSettings(kind="ollama", base_url="http://127.0.0.1:11434"),
         "openai": EndpointSettings(kind="openai_compatible", base_url="https://api.openai.com/v1", api_key_env="OPENAI_API_KEY"),
         "anthropic": EndpointSettings(kind="anthropic", base_url="https://api.anthropic.com", api_key_env="ANTHROPIC_API_KEY"),
         "openrouter": EndpointSettings(
@@ -165,7 +174,7 @@ class Settings(Record):
     def is_local(self, model: str) -> bool:
         """Whether requests to this model stay on this machine."""
         provider = model.partition("/")[0]
-        return provider in self.endpoints and self.endpoints[provider].local
+        return provider in self.endpoints and self.endpoints[provider].is_local
 
     def endpoint_config(self, name: str, environ: Mapping[str, str]) -> EndpointConfig:
         """What the adapter of this endpoint gets; the key is looked up in the environment where it is named there."""
@@ -178,7 +187,7 @@ class Settings(Record):
             kind=entry.kind,
             base_url=entry.base_url,
             api_key=key,
-            local=entry.local,
+            local=entry.is_local,
             script=entry.script,
             max_reply_bytes=entry.max_reply_bytes,
         )

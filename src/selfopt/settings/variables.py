@@ -1,0 +1,122 @@
+"""Settings from variables: the environment's, a `.env`'s, and the ones that providers' own tools use."""
+
+from __future__ import annotations
+
+import ipaddress
+import tomllib
+from collections.abc import Container, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from selfopt.errors import SettingsError
+
+from .tree import Settings, default_endpoints
+
+__all__ = ["PLAIN_VARIABLES", "SCALARS", "from_dotenv", "from_environ", "with_provider_variables"]
+
+# Read by the tool itself, not part of the settings tree.
+PLAIN_VARIABLES = frozenset({"HOME", "CACHE", "CONFIG", "DOTENV"})
+# Settings that are no tables: one word after SELFOPT_.
+SCALARS = frozenset({"home", "allow_remote", "variants"})
+OLLAMA_PORT = 11434
+
+
+def from_environ(environ: Mapping[str, str], label: str) -> dict[str, Any]:
+    """The tree that the `SELFOPT_SECTION__KEY` variables make. SettingsError for a section that there is not, or a value
+    where another variable has a table. What has no `__` and names no setting is a flag's variable and not looked at."""
+    tree: dict[str, Any] = {}
+    for name in sorted(environ):
+        if not name.startswith("SELFOPT_"):
+            continue
+        rest = name.removeprefix("SELFOPT_")
+        parts = [p.lower() for p in rest.split("__")]
+        if rest in PLAIN_VARIABLES or (len(parts) == 1 and parts[0] not in SCALARS):
+            continue
+        if parts[0] not in Settings.model_fields:
+            raise SettingsError(f"{label}: {name} is no setting; sections are {', '.join(sorted(Settings.model_fields))}")
+        node = tree
+        for part in parts[:-1]:
+            node = node.setdefault(part, {})
+            if not isinstance(node, dict):
+                raise SettingsError(
+                    f"{label}: {name} goes below {part}, which another variable sets to a value; unset one of them"
+                )
+        node[parts[-1]] = _literal(environ[name])
+    return tree
+
+
+def from_dotenv(text: str, label: str) -> dict[str, Any]:
+    """The same of a `.env`, which may set neither keys nor base URLs, homes and consents, and no flag either: SettingsError
+    names the variable and never shows its value. Variables of others are none of our business."""
+    variables: dict[str, str] = {}
+    for line in text.splitlines():
+        name, equals, value = line.strip().removeprefix("export ").partition("=")
+        if equals and not name.startswith("#"):
+            variables[name.strip()] = value.strip().strip("'\"")
+    for name in sorted(variables):
+        if _is_private(name):
+            raise SettingsError(
+                f"{label} sets {name}: a project's .env may not set keys, base URLs, homes or consents; "
+                "export it in your shell instead, or set SELFOPT_DOTENV=off to ignore this file"
+            )
+        if name.startswith("SELFOPT_") and "__" not in name and name.removeprefix("SELFOPT_").lower() not in SCALARS:
+            raise SettingsError(
+                f"{label} sets {name}, which is no setting; write SELFOPT_SECTION__KEY (flags are set in the shell's environment)"
+            )
+    return from_environ(variables, label)
+
+
+def _is_private(name: str) -> bool:
+    providers = {p.upper() for p in default_endpoints()}
+    if name in {f"{p}_API_KEY" for p in providers} | {f"{p}_BASE_URL" for p in providers} | {"OLLAMA_HOST"}:
+        return True
+    plain = {f"SELFOPT_{rest}" for rest in PLAIN_VARIABLES}
+    return name.upper() in plain | {"SELFOPT_ALLOW_REMOTE"} or name.upper().startswith("SELFOPT_ENDPOINTS__")
+
+
+def _literal(text: str) -> Any:
+    """A list, a table or quoted text as TOML writes them; anything else stays text, and its setting's type reads it (a key
+    of digits is a key)."""
+    if not text.lstrip().startswith(("[", "{", '"', "'")):
+        return text
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return text
+    return parsed["value"] if len(parsed) == 1 else text
+
+
+def with_provider_variables(tree: dict[str, Any], environ: Mapping[str, str], serverless: Container[object]) -> dict[str, Any]:
+    """`<PROVIDER>_BASE_URL` and OLLAMA_HOST move an endpoint, which then has neither the key stored for the old server nor
+    its being local. serverless: kinds of endpoints that are not moved."""
+    endpoints = dict(tree["endpoints"])
+    for name, entry in endpoints.items():
+        if not isinstance(entry, dict) or entry.get("kind") in serverless:
+            continue
+        url = environ.get(f"{name.upper()}_BASE_URL")
+        if not url and entry.get("kind") == "ollama":
+            url = environ.get("OLLAMA_HOST")
+        if url:
+            whole = ollama_url(url) if entry.get("kind") == "ollama" else url if "://" in url else f"http://{url}"
+            endpoints[name] = {**entry, "base_url": whole, "api_key": None, "local": None}
+    return {**tree, "endpoints": endpoints}
+
+
+def ollama_url(text: str) -> str:
+    """A URL from what Ollama's own tools take: scheme, host and port may each be missing; without a scheme the port is
+    11434, with one it is the scheme's."""
+    host = text.strip().strip("'\"")
+    if "://" in host:
+        return host
+    try:
+        host = f"[{ipaddress.IPv6Address(host)}]"
+    except ValueError:
+        host = f"127.0.0.1{host}" if host.startswith(":") else host
+    try:
+        port = urlsplit(f"http://{host}").port
+    except ValueError:
+        return f"http://{host}"
+    if port is not None:
+        return f"http://{host}"
+    address, slash, path = host.partition("/")
+    return f"http://{address}:{OLLAMA_PORT}{slash}{path}"
