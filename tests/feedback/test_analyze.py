@@ -209,6 +209,23 @@ def test_a_cold_start_recommends_warm_up_once_and_not_where_it_is_on_already() -
     assert any("is on already" in r.reason for r in warm.recommendations)
 
 
+def test_a_load_that_another_variant_met_recommends_warm_up_for_the_promoted_one() -> None:
+    """The candidate found the model loaded by the baseline; the next request after an idle hour will not."""
+    slow = {"first_call_ms": 2000.0}
+    replaced = evaluation(["M"] * 4, spec_id="spec-a", determinism="sampled", loaded=[[True], *[[False]] * 3], metrics=slow)
+    promoted = evaluation(["P"] * 4, spec_id="spec-b", determinism="sampled", loaded=[[False]] * 4, variant="restrained")
+    known = options(baselines={("local/small", "atomic"): "spec-b"})
+    (found,) = [r for r in analyze([replaced, promoted], known).recommendations if r.type == "warm_up"]
+    assert found.action == "enable_warm_up"
+    assert replaced.evaluation_id in found.evidence
+    warmed = promoted.model_copy(update={"warm_up": True})
+    assert "warm_up" not in types(analyze([replaced, warmed], known))
+    elsewhere = replaced.model_copy(update={"model": "local/other"})
+    assert not [
+        r for r in analyze([elsewhere, promoted], known).recommendations if r.type == "warm_up" and r.model == "local/small"
+    ]
+
+
 def test_a_withdrawn_remedy_is_not_recommended_again() -> None:
     """It was tried and did not help."""
     seen = evaluation(["L"] * 4, determinism="sampled")

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from selfopt.ledger import MemoryLedger
-from selfopt.report import cycle_results, find_warm_up_pair, history, warm_up_results
+from selfopt.report import cycle_results, find_warm_up_pairs, gather, history, warm_up_results
 from tests.report import world
 
 
@@ -75,8 +75,7 @@ def test_the_pattern_of_arms_that_agree_is_the_commonest_row() -> None:
 def test_arms_of_a_validation_come_before_separate_measurements() -> None:
     """The pair of forced arms is found even when newer plain measurements exist."""
     ledger = world.full_ledger()
-    pair = find_warm_up_pair(ledger)
-    assert pair is not None
+    (pair,) = find_warm_up_pairs(ledger)
     assert pair.validation
     assert (pair.cold.evaluation_id, pair.warm.evaluation_id) == ("eval-cold", "eval-warm")
 
@@ -85,8 +84,7 @@ def test_two_supervisions_make_a_pair_too() -> None:
     """One without, one with warm-up, of the same variant."""
     ledger = MemoryLedger()
     ledger.append([world.COLD, world.WARM])
-    pair = find_warm_up_pair(ledger)
-    assert pair is not None
+    (pair,) = find_warm_up_pairs(ledger)
     assert not pair.validation
 
 
@@ -95,5 +93,27 @@ def test_what_does_not_compare_is_no_pair() -> None:
     for other in ({"variant": "few_shot"}, {"model": world.TINY}, {"warm_up": False}, {"suite_hash": "suite-other"}):
         ledger = MemoryLedger()
         ledger.append([world.COLD, world.WARM.model_copy(update=other)])
-        assert find_warm_up_pair(ledger) is None
-    assert find_warm_up_pair(MemoryLedger()) is None
+        assert find_warm_up_pairs(ledger) == ()
+    assert find_warm_up_pairs(MemoryLedger()) == ()
+
+
+def test_the_newest_pair_of_each_model_and_phase_is_told_and_the_newest_of_all_comes_last() -> None:
+    """Two models were validated one after the other; the file of the specification holds the last."""
+    later = {"model": world.TINY, "at": "2027-01-01T00:00:00.000Z"}
+    ledger = MemoryLedger()
+    ledger.append([world.COLD, world.WARM])
+    ledger.append([e.model_copy(update={**later, "evaluation_id": f"{e.evaluation_id}-b"}) for e in (world.COLD, world.WARM)])
+    assert [p.warm.model for p in find_warm_up_pairs(ledger)] == [world.SMALL, world.TINY]
+
+
+def test_a_baseline_is_shown_by_its_whole_measurements() -> None:
+    """A later look at one prompt would show 1.00."""
+    ledger = world.full_ledger()
+    look = world.BETTER.model_copy(
+        update={"evaluation_id": "eval-look", "rows": world.BETTER.rows[:1], "at": "2027-01-01T00:00:00.000Z"}
+    )
+    ledger.append([look])
+    data = gather(ledger)
+    found = data.newest(world.SMALL, "atomic", world.BETTER.spec_id)
+    assert found is not None
+    assert found.evaluation_id == world.BETTER.evaluation_id

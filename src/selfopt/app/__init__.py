@@ -19,7 +19,7 @@ from .inspecting import serve_script, suite_document, suite_problems, suite_summ
 from .looping import CyclePreview, parse_target, preview, roll_back_rules, run_loop
 from .measuring import Measured, MeasureRequest, measure_model, phase_of, route
 from .models import fetch_model, list_models, model_status, pull_model, remove_model
-from .quickstart import QuickstartResult, as_document, plan_lines, quickstart, quickstart_home
+from .quickstart import QuickstartResult, ServedLine, as_document, plan_lines, quickstart, quickstart_home
 from .reporting import write_artefacts
 from .rules import Enforced, Traced, audit_records, enforce_file, import_routes, set_route, trace_rule, verify_audit
 from .trying import Tried, load_tools, render_variant, try_model
@@ -37,6 +37,7 @@ __all__ = [
     "Progress",
     "QuickstartResult",
     "Rescoring",
+    "ServedLine",
     "ShownTrial",
     "Target",
     "Traced",

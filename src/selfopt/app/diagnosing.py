@@ -26,6 +26,7 @@ from selfopt.records import (
     Spec,
     Trial,
     utc_now,
+    whole_evaluations,
 )
 
 from .app import App
@@ -82,10 +83,8 @@ def decide_candidates(app: App, model: str, phase: Phase, candidate: str | None 
     """Put candidates through the gates: the newest evaluation of every other spec of the model and phase, or one named by
     evaluation id, spec id or variant. The baseline: named likewise, else the ledger's, else the native_api spec."""
     require_ledger(app)
-    newest: dict[str, Evaluation] = {}
-    for evaluation in evaluations(app.ledger):
-        if (evaluation.model, evaluation.phase) == (model, phase):
-            newest[evaluation.spec_id] = evaluation
+    mine = [e for e in evaluations(app.ledger) if (e.model, e.phase) == (model, phase)]
+    newest = {e.spec_id: e for e in whole_evaluations(mine)} or {e.spec_id: e for e in mine}
     base = _baseline(app, model, phase, newest, baseline)
     if candidate is not None:
         chosen = [_named(newest, candidate, "candidate")]

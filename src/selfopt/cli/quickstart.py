@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import LiveLine, console, emit, json_option, run_with_app
+from .common import LiveLine, console, emit, json_option, run_with_app, say
 from .events import EventPrinter
 
 if TYPE_CHECKING:
-    from selfopt.app import App, QuickstartResult
+    from selfopt.app import App, QuickstartResult, ServedLine
 
 
 @click.command("quickstart")
@@ -49,20 +49,13 @@ def command(ctx: click.Context, /, as_json: bool) -> None:
 
 
 def _print(result: QuickstartResult) -> None:
-    from selfopt.app import audit_line
-    from selfopt.report import BeforeAfter, before_after_table, safe_terminal
+    from selfopt.report import BeforeAfter, before_after_table
 
     out = console()
     out.print()
     out.print("The rules at work", style="bold")
     for served in result.served:
-        out.print(f"  $ {served.title}", markup=False)
-        if served.refused:
-            out.print(f"    refused: {safe_terminal(served.refused)}", markup=False)
-        elif served.route is not None:
-            out.print(f"    {served.route.outcome}: served by {served.route.model}", markup=False)
-        if served.audit is not None:
-            out.print(f"    audit: {safe_terminal(audit_line(served.audit))}", markup=False, style="dim")
+        _print_served(served)
     out.print()
     out.print(
         before_after_table(
@@ -78,3 +71,18 @@ def _print(result: QuickstartResult) -> None:
         markup=False,
         soft_wrap=True,
     )
+
+
+def _print_served(served: ServedLine) -> None:
+    out = console()
+    out.print(f"  $ {served.title}", markup=False)
+    if served.refused:
+        say(out, f"refused: {served.refused}", indent=4, hang=6)
+    elif served.route is not None:
+        say(out, f"{served.route.outcome}: served by {served.route.model}", indent=4, hang=6)
+    audit = served.audit
+    if audit is not None:
+        seal = f"{audit.rule_id or 'no rule'}, version {audit.config_version}, hash {audit.hash[:16]}"
+        say(out, f"audit: {audit.timestamp} {audit.event}, {seal}", indent=4, hang=6, style="dim")
+        if audit.event == "diverted":
+            say(out, f"because {audit.reason}", indent=4, hang=6, style="dim")

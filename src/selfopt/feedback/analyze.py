@@ -49,6 +49,7 @@ def analyze(evaluations: Sequence[Evaluation], options: FeedbackOptions, detecto
     recommendations: list[Recommendation] = []
     for standing in all_standings.values():
         mine = _examine(standing, used, options)
+        mine += _loads_seen_elsewhere(standing, mine, evaluations, options)
         findings += mine
         recommendations += recommend(standing, mine, all_standings, options)
     return Feedback(
@@ -61,7 +62,31 @@ def analyze(evaluations: Sequence[Evaluation], options: FeedbackOptions, detecto
 
 
 def _examine(standing: Standing, detectors: Sequence[Detector], options: FeedbackOptions) -> list[Finding]:
-    found = [finding for detector in detectors for finding in detector.examine(standing.evaluations)]
+    return _of_cycle([finding for detector in detectors for finding in detector.examine(standing.evaluations)], options)
+
+
+def _loads_seen_elsewhere(
+    standing: Standing, mine: Sequence[Finding], evaluations: Sequence[Evaluation], options: FeedbackOptions
+) -> list[Finding]:
+    """The newest cold start that another spec of the same model and phase met, where the baseline's own runs show none.
+
+    A load is the model's, whatever the variant: the first spec to be measured meets it, and the candidate that is promoted after
+    it found the model loaded. Without this the remedy would go with the baseline that showed the need for it.
+    """
+    newest = standing.newest
+    if newest.warm_up or any(finding.type == "cold_start" for finding in mine):
+        return []
+    others: dict[str, list[Evaluation]] = {}
+    for evaluation in reversed(evaluations):
+        same = (evaluation.model, evaluation.phase) == (newest.model, newest.phase)
+        if same and not evaluation.warm_up and evaluation.spec_id != newest.spec_id:
+            others.setdefault(evaluation.spec_id, []).insert(0, evaluation)
+    found = (ColdStart().examine(group[-max(1, options.window) :]) for group in others.values())
+    return _of_cycle(next((list(findings) for findings in found if findings), []), options)
+
+
+def _of_cycle(found: list[Finding], options: FeedbackOptions) -> list[Finding]:
+    """Findings under the cycle that the options name."""
     if options.cycle_id is None:
         return found
     moved = [f.model_copy(update={"finding_id": "", "cycle_id": options.cycle_id}) for f in found]

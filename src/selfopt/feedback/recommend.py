@@ -95,7 +95,7 @@ def _stronger(standing: Standing, judgment: Judgment, fallback: Fallback) -> Rec
         phase=newest.phase,
         action="prefer_stronger",
         fallback=fallback.model,
-        reason=f"{newest.model} on {newest.phase} is weak: {judgment.why}; {ending}",
+        reason=f"{newest.model} on {newest.phase} is weak ({standing.shares()}); {ending}",
         evidence=_joined(standing.evidence, fallback.evidence),
         confidence=judgment.confidence,
     )

@@ -84,11 +84,15 @@ class Standing:
         ids = [e.evaluation_id for e in self.evaluations] + [run_id for e in self.evaluations for run_id in e.run_ids]
         return tuple(dict.fromkeys(ids))
 
+    def shares(self) -> str:
+        """Accuracy and call accuracy, for a sentence."""
+        calls = f", call accuracy {self.call_accuracy:.3f}" if self.call_accuracy is not None else ""
+        return f"accuracy {self.accuracy:.3f}{calls}"
+
     def figures(self) -> str:
         """Accuracy and call accuracy with what they rest on, for a sentence."""
-        calls = f", call accuracy {self.call_accuracy:.3f}" if self.call_accuracy is not None else ""
         amount = f"{self.n} trials, " + ("deterministic" if self.deterministic else f"{self.runs} runs")
-        return f"accuracy {self.accuracy:.3f}{calls} ({self.newest.variant}, {amount})"
+        return f"{self.shares()} ({self.newest.variant}, {amount})"
 
     def comparable_with(self, other: Standing) -> bool:
         """Whether both were measured on the same prompts and judged alike."""

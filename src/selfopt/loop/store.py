@@ -19,6 +19,7 @@ from selfopt.records import (
     Phase,
     Spec,
     content_hash,
+    whole_evaluations,
 )
 
 __all__ = [
@@ -101,8 +102,8 @@ def evaluations(ledger: Ledger) -> list[Evaluation]:
 
 
 def newest_evaluation(ledger: Ledger, spec_id: str) -> Evaluation | None:
-    """The newest evaluation of one spec."""
-    return next(ledger.read(Evaluation, {"spec_id": spec_id}, newest_first=True, limit=1), None)
+    """The newest evaluation of one spec; one over some of its prompts only where none saw all that were ever asked."""
+    return next(iter(whole_evaluations(ledger.read(Evaluation, {"spec_id": spec_id}, newest_first=True))), None)
 
 
 def finished_cycles(ledger: Ledger) -> list[Cycle]:

@@ -31,7 +31,7 @@ from .cycle import (
     RemedyCheck,
 )
 from .decision import Decision, EvidenceState, GateResult, VerdictName
-from .evaluation import Determinism, Evaluation, Metrics, OutcomeRow, TrivialPolicy
+from .evaluation import Determinism, Evaluation, Metrics, OutcomeRow, TrivialPolicy, whole_evaluations
 from .feedback import Action, Confidence, Feedback, Finding, FindingKind, HotFailure, PhaseSummary, Recommendation, Requirements
 from .rule import ROUTING_SCHEMA_VERSION, AuditRecord, RouteDecision, RoutingConfig, Rule, RuleLimits
 from .seams import Detector, Endpoint, Ledger, ModelStatus, Parser, Proposer, Residency
@@ -132,4 +132,5 @@ __all__ = [
     "new_id",
     "sha256_hex",
     "utc_now",
+    "whole_evaluations",
 ]

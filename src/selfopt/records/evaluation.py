@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 from .base import Record
 from .suite import Phase, Split
 from .verdict import Outcome
 
-__all__ = ["Determinism", "Evaluation", "Metrics", "OutcomeRow", "TrivialPolicy"]
+__all__ = ["Determinism", "Evaluation", "Metrics", "OutcomeRow", "TrivialPolicy", "whole_evaluations"]
 
 Determinism = Literal["sampled", "complete", "stochastic", "unknown"]
 
@@ -97,3 +98,16 @@ class Evaluation(Record):
     rows: tuple[OutcomeRow, ...]
     cycle_id: str | None = None
     at: str
+
+
+def whole_evaluations(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
+    """Those that saw as many prompts as any of the same suite content and split, in their order.
+
+    A look at the first few prompts (`--limit`, the arms of a warm-up validation) says nothing about the whole suite.
+    """
+    found = list(evaluations)
+    largest: dict[tuple[str, Split], int] = {}
+    for evaluation in found:
+        key = evaluation.suite_hash, evaluation.split
+        largest[key] = max(largest.get(key, 0), len(evaluation.rows))
+    return [e for e in found if len(e.rows) >= largest[e.suite_hash, e.split]]

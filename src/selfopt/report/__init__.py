@@ -1,7 +1,7 @@
 """What people read: Markdown reports, machine-readable results, terminal tables. Reads records, decides nothing."""
 
 from .escape import safe_markdown, safe_terminal, safe_text
-from .gather import ReportData, WarmUpPair, find_warm_up_pair, gather
+from .gather import ReportData, WarmUpPair, find_warm_up_pairs, gather
 from .learnings import render_learnings
 from .results import cycle_results, history, warm_up_results
 from .summary import render_report
@@ -25,7 +25,7 @@ __all__ = [
     "cycle_results",
     "decision_panel",
     "evaluation_table",
-    "find_warm_up_pair",
+    "find_warm_up_pairs",
     "findings_list",
     "gather",
     "history",

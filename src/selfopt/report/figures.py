@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from selfopt.records import Evaluation
 
-__all__ = ["NOT_MEASURED", "arrow", "milliseconds", "runs", "share", "signed"]
+__all__ = ["NOT_MEASURED", "arrow", "milliseconds", "prompts", "runs", "share", "signed"]
 
 NOT_MEASURED = "not measured"
 
@@ -34,8 +34,13 @@ def arrow(before: str, after: str) -> str:
     return f"{before} -> {after}"
 
 
+def prompts(evaluation: Evaluation) -> str:
+    """How many prompts it saw."""
+    return f"{len(evaluation.rows)} prompt" + ("" if len(evaluation.rows) == 1 else "s")
+
+
 def runs(evaluation: Evaluation) -> str:
-    """How often it was run, and what is known about its determinism."""
-    count = f"{evaluation.n_runs} run" + ("" if evaluation.n_runs == 1 else "s")
+    """How often it was run over how many prompts, and what is known about its determinism."""
+    count = f"{evaluation.n_runs} run" + ("" if evaluation.n_runs == 1 else "s") + f" of {prompts(evaluation)}"
     words = {"sampled": ", determinism sampled", "complete": ", deterministic"}
     return count + words.get(evaluation.determinism, "")

@@ -18,9 +18,10 @@ from selfopt.records import (
     Recommendation,
     RoutingConfig,
     Run,
+    whole_evaluations,
 )
 
-__all__ = ["ReportData", "WarmUpPair", "find_warm_up_pair", "gather"]
+__all__ = ["ReportData", "WarmUpPair", "find_warm_up_pairs", "gather"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ class WarmUpPair:
 
 @dataclass(frozen=True, slots=True)
 class ReportData:
-    """Facts only; everything in the order it was recorded. baselines: the newest of each model and phase."""
+    """Facts only; everything in the order it was recorded. baselines: the newest of each model and phase; warm_ups: the newest
+    pair of each model and phase, the newest of all last."""
 
     cycles: tuple[Cycle, ...] = ()
     evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
@@ -43,14 +45,20 @@ class ReportData:
     decisions: Mapping[str, Decision] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     recommendations: tuple[Recommendation, ...] = ()
-    warm_up: WarmUpPair | None = None
+    warm_ups: tuple[WarmUpPair, ...] = ()
     config: RoutingConfig | None = None
     audit: tuple[AuditRecord, ...] = ()
 
     def newest(self, model: str, phase: Phase, spec_id: str | None = None) -> Evaluation | None:
-        """The newest evaluation of a model in a phase, of one spec where it is given."""
-        hits = (e for e in self.evaluations.values() if (e.model, e.phase) == (model, phase) and spec_id in (None, e.spec_id))
-        return max(hits, key=lambda e: e.at, default=None)
+        """The newest evaluation of a model in a phase, of one spec where it is given; one over some of the prompts only where
+        none saw the whole suite."""
+        hits = [e for e in self.evaluations.values() if (e.model, e.phase) == (model, phase) and spec_id in (None, e.spec_id)]
+        return max(whole_evaluations(hits), key=lambda e: e.at, default=None)
+
+    @property
+    def warm_up(self) -> WarmUpPair | None:
+        """The newest pair."""
+        return self.warm_ups[-1] if self.warm_ups else None
 
     def standing(self, model: str, phase: Phase) -> Evaluation | None:
         """How a model stands in a phase: the newest evaluation of its baseline, else its newest."""
@@ -71,21 +79,32 @@ def gather(ledger: Ledger, config: RoutingConfig | None = None, audit: Iterable[
         decisions={d.decision_id: d for d in ledger.read(Decision)},
         findings=tuple(ledger.read(Finding)),
         recommendations=tuple(ledger.read(Recommendation)),
-        warm_up=find_warm_up_pair(ledger, evaluations.values()),
+        warm_ups=find_warm_up_pairs(ledger, evaluations.values()),
         # Version 0 is what an enforcer returns before anything was put in force.
         config=config if config is not None and config.version > 0 else None,
         audit=tuple(audit),
     )
 
 
-def find_warm_up_pair(ledger: Ledger, evaluations: Iterable[Evaluation] | None = None) -> WarmUpPair | None:
-    """The newest warm-up validation: two evaluations of equal model, phase, suite, split and variant, one without and one
-    with warm-up. Arms measured as such come before two separate supervisions. None when there is no such pair."""
+def find_warm_up_pairs(ledger: Ledger, evaluations: Iterable[Evaluation] | None = None) -> tuple[WarmUpPair, ...]:
+    """The newest warm-up validation of each model and phase, the newest of all last.
+
+    A pair: two evaluations of equal model, phase, suite, split and variant, one without and one with warm-up. Arms measured as
+    such come before two separate supervisions.
+    """
     purposes: dict[str, Purpose] = {run.run_id: run.purpose for run in ledger.read(Run)}
     arms: dict[bool, list[Evaluation]] = {True: [], False: []}
     for evaluation in ledger.read(Evaluation) if evaluations is None else evaluations:
         arms[_is_arm(evaluation, purposes)].append(evaluation)
-    return _newest_pair(arms[True], validation=True) or _newest_pair(arms[False], validation=False)
+    found: dict[tuple[str, Phase], WarmUpPair] = {}
+    for validation in (False, True):
+        for pair in _pairs(whole_evaluations(arms[validation]), validation=validation):
+            found[pair.warm.model, pair.warm.phase] = pair
+    return tuple(sorted(found.values(), key=_recorded))
+
+
+def _recorded(pair: WarmUpPair) -> tuple[bool, str, str, str]:
+    return pair.validation, max(pair.cold.at, pair.warm.at), pair.warm.model, pair.warm.variant
 
 
 def _is_arm(evaluation: Evaluation, purposes: Mapping[str, Purpose]) -> bool:
@@ -93,11 +112,11 @@ def _is_arm(evaluation: Evaluation, purposes: Mapping[str, Purpose]) -> bool:
     return bool(found) and found <= {"warm_up_cold", "warm_up_warm"}
 
 
-def _newest_pair(evaluations: list[Evaluation], *, validation: bool) -> WarmUpPair | None:
+def _pairs(evaluations: list[Evaluation], *, validation: bool) -> list[WarmUpPair]:
+    """Pairs of one sort, oldest first."""
     cold: dict[tuple[str, ...], Evaluation] = {}
     warm: dict[tuple[str, ...], Evaluation] = {}
     for e in sorted(evaluations, key=lambda e: e.at):
         side = warm if e.warm_up else cold
         side[e.model, e.phase, e.suite_hash, e.split, e.variant] = e
-    pairs = [WarmUpPair(cold[key], warm[key], validation) for key in warm if key in cold]
-    return max(pairs, key=lambda p: (max(p.cold.at, p.warm.at), p.warm.model, p.warm.variant), default=None)
+    return sorted((WarmUpPair(cold[key], warm[key], validation) for key in warm if key in cold), key=_recorded)

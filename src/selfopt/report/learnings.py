@@ -65,8 +65,18 @@ def _warm_up(data: ReportData, evidence: Evidence) -> list[str]:
         f"{arrow(f'{cold.metrics.variance:.4f}', f'{warm.metrics.variance:.4f}')}",
         f"- First call {arrow(milliseconds(cold.metrics.first_call_ms), milliseconds(warm.metrics.first_call_ms))}",
         *(f"- {count} of {len(cold.rows)} rows: {arrow(code(a), code(b))}" for (a, b), count in _counted(rows)),
+        *(_other_pair(pair, evidence) for pair in reversed(data.warm_ups[:-1])),
     ]
     return _section(title, word, f"{word}: {why} ({where}).", f"{decision}; {in_force}.", body)
+
+
+def _other_pair(pair: WarmUpPair, evidence: Evidence) -> str:
+    cold, warm = pair.cold, pair.warm
+    word, why = _warm_up_word(pair)
+    calls = arrow(milliseconds(cold.metrics.first_call_ms), milliseconds(warm.metrics.first_call_ms))
+    return (
+        f"- {code(warm.model)} {warm.phase}, {code(warm.variant)}: {word}: {why}; first call {calls} ({evidence.ref(cold, warm)})"
+    )
 
 
 def _warm_up_word(pair: WarmUpPair) -> tuple[str, str]:

@@ -19,8 +19,8 @@ from selfopt.records import (
 )
 
 from .escape import code, safe_markdown
-from .figures import NOT_MEASURED, arrow, milliseconds, share, signed
-from .gather import ReportData, gather
+from .figures import NOT_MEASURED, arrow, milliseconds, prompts, share, signed
+from .gather import ReportData, WarmUpPair, gather
 from .markdown import Evidence, bullets, measured, table
 
 __all__ = ["render_report", "report_text"]
@@ -122,7 +122,9 @@ def _value(value: float | str | None) -> str:
 
 
 def _warm_up(data: ReportData, evidence: Evidence) -> list[str]:
-    lines = [f"Not measured yet: {RUN_WARM_UP}."] if data.warm_up is None else _pair(data, evidence)
+    lines = [] if data.warm_ups else [f"Not measured yet: {RUN_WARM_UP}."]
+    for pair in reversed(data.warm_ups):
+        lines += ["", *_pair(pair, evidence)] if lines else _pair(pair, evidence)
     checks = [(c.number, r) for c in data.cycles for r in c.remedies if r.claim == "warm_up"]
     for number, check in checks:
         outcome = {True: "helped", False: "did not help", None: "not decided"}[check.helped]
@@ -132,11 +134,10 @@ def _warm_up(data: ReportData, evidence: Evidence) -> list[str]:
     return lines
 
 
-def _pair(data: ReportData, evidence: Evidence) -> list[str]:
-    if data.warm_up is None:
-        return []
-    cold, warm = data.warm_up.cold, data.warm_up.warm
-    how = "one validation, the cold arm after a forced unload" if data.warm_up.validation else "two separate measurements"
+def _pair(pair: WarmUpPair, evidence: Evidence) -> list[str]:
+    cold, warm = pair.cold, pair.warm
+    how = "one validation, the cold arm after a forced unload" if pair.validation else "two separate measurements"
+    how += f", {prompts(warm)}"
     rows = [
         ["accuracy", share(cold.metrics.accuracy), share(warm.metrics.accuracy)],
         ["variance between runs", f"{cold.metrics.variance:.4f}", f"{warm.metrics.variance:.4f}"],
