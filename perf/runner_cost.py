@@ -23,7 +23,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -77,7 +77,7 @@ class _Loaded:
 
 
 async def no_warm_up(
-    endpoint: Endpoint, residency: Residency, model: str, request: ChatRequest, policy: WarmUp, clock: object, /
+    endpoint: Endpoint, residency: Residency, model: str, requests: Sequence[ChatRequest], policy: WarmUp, clock: object, /
 ) -> tuple[WarmUpResult, list[Blob]]:
     """Never called: the spec does not warm up."""
     return WarmUpResult(status="off"), []

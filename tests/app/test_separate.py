@@ -63,7 +63,7 @@ async def test_a_separate_process_warms_the_model_and_shows_no_key(server: str, 
     endpoint, residency = create_endpoint(config), create_residency(config)
     stop = asyncio.Event()
     watching = asyncio.create_task(seen_children(stop))
-    result, blobs = await WarmUpRunner(True, lambda e: config)(endpoint, residency, "m", REQUEST, SEPARATE, time.monotonic)
+    result, blobs = await WarmUpRunner(True, lambda e: config)(endpoint, residency, "m", [REQUEST], SEPARATE, time.monotonic)
     stop.set()
     children = await watching
     await endpoint.close()
@@ -81,7 +81,7 @@ async def test_a_wrong_key_is_a_failed_warm_up(server: str) -> None:
     """What the server says comes back as the reason; nothing is raised."""
     config = config_at(server).model_copy(update={"api_key": SecretStr("wrong")})
     endpoint, residency = create_endpoint(config), create_residency(config)
-    result, _ = await WarmUpRunner(True, lambda e: config)(endpoint, residency, "m", REQUEST, SEPARATE, time.monotonic)
+    result, _ = await WarmUpRunner(True, lambda e: config)(endpoint, residency, "m", [REQUEST], SEPARATE, time.monotonic)
     await endpoint.close()
     assert result.status == "failed"
     assert "401" in result.reason
@@ -93,7 +93,7 @@ async def test_a_scripted_endpoint_of_this_process_is_warmed_in_it(project: Proj
         endpoint, residency = app.endpoint("scripted"), app.residency("scripted")
         request = REQUEST.model_copy(update={"model": "cold"})
         call = app.measure_context().warm_up
-        result, _ = await call(endpoint, residency, "cold", request, SEPARATE, time.monotonic)
+        result, _ = await call(endpoint, residency, "cold", [request], SEPARATE, time.monotonic)
         assert result.status == "complete"
         assert result.reason.startswith("in this process")
         assert (await residency.status("cold")).state == "loaded"
@@ -105,7 +105,7 @@ async def test_the_off_switch_is_stronger_than_any_spec(project: Project, monkey
     async with App.open() as app:
         call = app.measure_context().warm_up
         result, blobs = await call(
-            app.endpoint("scripted"), app.residency("scripted"), "cold", REQUEST, WarmUp(enabled=True), time.monotonic
+            app.endpoint("scripted"), app.residency("scripted"), "cold", [REQUEST], WarmUp(enabled=True), time.monotonic
         )
     assert (result.status, blobs) == ("off", [])
     assert "warm_up.enabled = false" in result.reason
@@ -148,12 +148,12 @@ async def test_the_engine_stays_the_child_of_the_measuring_process(server: str) 
     residency = EmbeddedResidency(engine)
     config = EndpointConfig(name="local", kind="embedded", local=True)
     runner = WarmUpRunner(True, lambda e: config)
-    result, _ = await runner(endpoint, residency, "m", REQUEST, SEPARATE, time.monotonic)
+    result, _ = await runner(endpoint, residency, "m", [REQUEST], SEPARATE, time.monotonic)
     assert result.status == "complete", result.reason
     assert result.load_ms == 123.0
     assert engine.loads == 1
     engine.problem = EngineError("no memory")
-    failed, _ = await runner(endpoint, residency, "m", REQUEST, SEPARATE, time.monotonic)
+    failed, _ = await runner(endpoint, residency, "m", [REQUEST], SEPARATE, time.monotonic)
     assert (failed.status, failed.reason) == ("failed", "no memory")
     await endpoint.close()
 

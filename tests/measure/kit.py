@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -169,12 +169,12 @@ class WarmUps:
         endpoint: Endpoint,
         residency: Residency,
         model: str,
-        request: ChatRequest,
+        requests: Sequence[ChatRequest],
         policy: WarmUp,
         clock: Callable[[], float],
         /,
     ) -> tuple[WarmUpResult, list[Blob]]:
-        self.requests.append(request)
+        self.requests += requests
         if self.then is not None:
             self.then()
         blob = Blob.of("warm-up request")

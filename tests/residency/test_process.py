@@ -35,7 +35,7 @@ print(asyncio.run(run_job(sys.stdin.read(), build)))
 def job(base_url: str = "http://127.0.0.1:9", **policy: Any) -> WarmUpJob:
     """Warm up `m` at this server."""
     parts = {"name": "e", "kind": "openai_compatible", "base_url": base_url, "api_key": KEY}
-    return WarmUpJob(parts=parts, model="m", request=ask("hi"), policy=POLICY.model_copy(update=policy))
+    return WarmUpJob(parts=parts, model="m", requests=(ask("hi"),), policy=POLICY.model_copy(update=policy))
 
 
 def build(parts: dict[str, Any]) -> tuple[Endpoint, Residency]:

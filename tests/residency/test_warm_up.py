@@ -30,7 +30,9 @@ class World:
     async def warm_up(self, request: ChatRequest = CHAT, policy: WarmUp = POLICY, **parts: Any) -> Any:
         """The result and the blobs."""
         endpoint, residency = parts.get("endpoint", self.endpoint), parts.get("residency", self.residency)
-        return await warm_up(endpoint, residency, "m", request, policy, self.clock.now, self.clock.sleep)
+        return await warm_up(
+            endpoint, residency, "m", [request, *parts.get("others", ())], policy, self.clock.now, self.clock.sleep
+        )
 
 
 class ToldStatus:
@@ -195,3 +197,11 @@ async def test_a_load_that_fails_before_a_run_is_told_not_raised() -> None:
     error = EndpointError("no such model", kind="not_found")
     found = await ensure_resident(ToldStatus(ModelStatus(state="unloaded"), error=error), "m", 10)
     assert (found.load_ms, found.problem) == (None, "no such model")
+
+
+async def test_further_requests_are_made_once_each_and_their_time_counts() -> None:
+    """A variant that asks twice has two prompts to be read."""
+    world = World(load_ms=1000, latency_ms=100, default={"text": "4"})
+    result, _ = await world.warm_up(others=(ask("and the arguments?"),))
+    assert [e.last_user for e in world.engine.journal if e.last_user][-2:] == ["weather in Oslo?", "and the arguments?"]
+    assert result.chat_ms == pytest.approx(200)

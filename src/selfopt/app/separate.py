@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pydantic import SecretStr
@@ -43,7 +43,7 @@ class WarmUpRunner:
         endpoint: Endpoint,
         residency: Residency,
         model: str,
-        request: ChatRequest,
+        requests: Sequence[ChatRequest],
         policy: WarmUp,
         clock: Callable[[], float],
         /,
@@ -52,11 +52,11 @@ class WarmUpRunner:
         if not self._enabled:
             return WarmUpResult(status="off", reason="switched off (warm_up.enabled = false)"), []
         if not policy.separate_process:
-            return await warm_up(endpoint, residency, model, request, policy, clock)
+            return await warm_up(endpoint, residency, model, requests, policy, clock)
         config = self._config_of(endpoint)
         if config is None or (config.kind == "scripted" and config.base_url is None):
             # What is played in this process cannot be loaded from another one.
-            result, blobs = await warm_up(endpoint, residency, model, request, policy, clock)
+            result, blobs = await warm_up(endpoint, residency, model, requests, policy, clock)
             reason = f"in this process, where the endpoint lives. {result.reason}".strip()
             return result.model_copy(update={"reason": reason}), blobs
         load_ms: float | None = None
@@ -68,7 +68,7 @@ class WarmUpRunner:
             except SelfoptError as error:
                 return WarmUpResult(status="failed", reason=str(error)), []
         result, blobs = await warm_up_separately(
-            COMMAND, WarmUpJob(parts=_parts(config), model=model, request=request, policy=policy)
+            COMMAND, WarmUpJob(parts=_parts(config), model=model, requests=tuple(requests), policy=policy)
         )
         if load_ms is not None and result.status == "complete":
             result = result.model_copy(update={"load_ms": load_ms})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -37,7 +37,7 @@ class WarmUpCall(Protocol):
         endpoint: Endpoint,
         residency: Residency,
         model: str,
-        request: ChatRequest,
+        requests: Sequence[ChatRequest],
         policy: WarmUp,
         clock: Callable[[], float],
         /,

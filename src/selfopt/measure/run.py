@@ -15,6 +15,7 @@ from selfopt.records import (
     Message,
     Prompt,
     Record,
+    ReplyContent,
     Run,
     RunEnd,
     Spec,
@@ -35,7 +36,7 @@ from .lookup import find
 from .progress import Board
 from .trial import JudgedTrial, PassFacts, TrialJob, TrialResult, make_request, run_trial
 
-__all__ = ["Desk", "PassPlan", "PassResult", "run_pass", "warm_up_request"]
+__all__ = ["Desk", "PassPlan", "PassResult", "run_pass", "warm_up_requests"]
 
 WARM_UP_PROMPT = "What is 2+2?"
 
@@ -209,14 +210,20 @@ async def _execute(current: _Pass, work: Work) -> None:
             current.end(reason)
 
 
-def warm_up_request(spec: Spec, suite: Suite, model: str) -> ChatRequest:
-    """The first request that the spec's variant makes of "What is 2+2?" with the tools of the suite's first prompt: it
-    compiles the template and fills the prompt cache with what the scored requests share."""
+def warm_up_requests(spec: Spec, suite: Suite, model: str) -> tuple[ChatRequest, ...]:
+    """One request of each sort that the spec's variant makes, of "What is 2+2?" with the tools of the suite's first prompt:
+    they compile the template and fill the prompt cache with what the scored requests share.
+
+    Where the variant chooses a tool first, the second one asks for the arguments of the first tool: its examples are others.
+    """
     prompt = suite.select(spec.split)[0]
-    steps = render(spec.variant, (Message(role="user", content=WARM_UP_PROMPT),), suite.tools_of(prompt))
-    request = make_request(spec, model, next(steps), isolate=False)
+    tools = suite.tools_of(prompt)
+    steps = render(spec.variant, (Message(role="user", content=WARM_UP_PROMPT),), tools)
+    requests = [make_request(spec, model, next(steps), isolate=False)]
+    with suppress(StopIteration):
+        requests.append(make_request(spec, model, steps.send(ReplyContent(text=tools[0].name)), isolate=False))
     steps.close()
-    return request
+    return tuple(requests)
 
 
 async def _warm_up(desk: Desk, plan: PassPlan, state: State) -> tuple[WarmUpResult, Sequence[Blob]]:
@@ -232,7 +239,7 @@ async def _warm_up(desk: Desk, plan: PassPlan, state: State) -> tuple[WarmUpResu
         context.endpoint_for(spec),
         context.residency_for(spec),
         model,
-        warm_up_request(spec, plan.suite, model),
+        warm_up_requests(spec, plan.suite, model),
         spec.warm_up,
         context.clock,
     )

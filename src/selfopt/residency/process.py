@@ -33,7 +33,7 @@ class WarmUpJob(Record):
 
     parts: dict[str, Any] = Field(repr=False)
     model: str
-    request: ChatRequest
+    requests: tuple[ChatRequest, ...] = Field(min_length=1)
     policy: WarmUp
 
 
@@ -55,7 +55,7 @@ async def run_job(text: str, build: Callable[[dict[str, Any]], tuple[Endpoint, R
         ) from None
     endpoint, residency = build(job.parts)
     try:
-        result, blobs = await warm_up(endpoint, residency, job.model, job.request, job.policy)
+        result, blobs = await warm_up(endpoint, residency, job.model, job.requests, job.policy)
     finally:
         await endpoint.close()
     return WarmUpAnswer(result=result, blobs=tuple(blobs)).model_dump_json()
@@ -93,8 +93,8 @@ async def warm_up_separately(command: Sequence[str], job: WarmUpJob) -> tuple[Wa
 
 
 def _limit_s(job: WarmUpJob) -> float:
-    chat_s = max(job.request.timeout_s, job.policy.load_timeout_s)
-    return START_UP_S + 2 * job.policy.load_timeout_s + job.policy.prompt_timeout_s + MAX_CHATS * chat_s
+    chat_s = max(job.policy.load_timeout_s, *(request.timeout_s for request in job.requests))
+    return START_UP_S + 2 * job.policy.load_timeout_s + job.policy.prompt_timeout_s + (MAX_CHATS - 1 + len(job.requests)) * chat_s
 
 
 async def _converse(child: asyncio.subprocess.Process, job: bytes) -> tuple[bytes, bytes]:

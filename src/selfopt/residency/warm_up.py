@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from selfopt.errors import EndpointError, SelfoptError
@@ -49,7 +49,7 @@ async def warm_up(
     endpoint: Endpoint,
     residency: Residency,
     model: str,
-    request: ChatRequest,
+    requests: Sequence[ChatRequest],
     policy: WarmUp,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -58,14 +58,14 @@ async def warm_up(
 
     1. Load, waiting up to policy.load_timeout_s: a client that leaves makes some servers start over.
     2. "What is 2+2?", bounded by policy.prompt_timeout_s once the model is loaded.
-    3. `request`, a chat with the suite's tools (templates compile on the first one), again until nothing speaks of a load
-       any more, at most three times.
+    3. The first of `requests`, a chat with the suite's tools (templates compile on it), again until nothing speaks of a load
+       any more, at most three times; then the others, once each.
 
     clock: monotonic seconds. Never raises for what a server or an engine does: status "failed" says what it was.
     """
     if not policy.enabled:
         return WarmUpResult(status="off"), []
-    job = _WarmUp(endpoint, residency, model, request, policy, clock, sleep)
+    job = _WarmUp(endpoint, residency, model, requests, policy, clock, sleep)
     try:
         await job.run()
     except SelfoptError as error:
@@ -81,7 +81,7 @@ class _WarmUp:
     endpoint: Endpoint
     residency: Residency
     model: str
-    request: ChatRequest
+    wanted: Sequence[ChatRequest]
     policy: WarmUp
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
@@ -102,18 +102,19 @@ class _WarmUp:
         bound_s = (
             self.policy.prompt_timeout_s if self._ready(after) else max(deadline - self.clock(), self.policy.prompt_timeout_s)
         )
-        question = self.request.model_copy(
+        first, *others = self.wanted
+        question = first.model_copy(
             update={
                 "messages": (Message(role="user", content=WARM_UP_PROMPT),),
                 "tools": (),
                 "tool_choice": "auto",
                 "constraint": None,
                 "timeout_s": bound_s,
-                "sampling": self.request.sampling.model_copy(update={"max_tokens": min(32, self.request.sampling.max_tokens)}),
+                "sampling": first.sampling.model_copy(update={"max_tokens": min(32, first.sampling.max_tokens)}),
             }
         )
         self.prompt_ms = (await self._ask(question, deadline)).latency_ms
-        chat = self.request.model_copy(update={"timeout_s": max(self.request.timeout_s, bound_s)})
+        chat = first.model_copy(update={"timeout_s": max(first.timeout_s, bound_s)})
         for _ in range(MAX_CHATS):
             reply = await self._ask(chat, deadline)
             self.chat_ms = reply.latency_ms
@@ -121,6 +122,8 @@ class _WarmUp:
                 break
         else:
             self.remark = f"still reports a load after {MAX_CHATS} chats"
+        for other in others:
+            self.chat_ms = (self.chat_ms or 0.0) + (await self._ask(other, deadline)).latency_ms
         state = (await self.residency.status(self.model)).state
         self.resident = None if state == "unknown" else state == "loaded"
         if self.resident is False:
@@ -128,9 +131,8 @@ class _WarmUp:
 
     def _ready(self, status: ModelStatus) -> bool:
         """Whether the coming chat needs no load: a model that is there with another context size is loaded once more."""
-        same_context = (
-            None in (self.request.context_size, status.context_size) or self.request.context_size == status.context_size
-        )
+        wanted = self.wanted[0].context_size
+        same_context = None in (wanted, status.context_size) or wanted == status.context_size
         return status.state in ("loaded", "unknown") and same_context
 
     async def _ask(self, request: ChatRequest, deadline: float) -> ChatReply:
