@@ -46,6 +46,7 @@ async def test_a_deterministic_spec_is_measured_once_and_sampled_in_isolation(be
     assert evaluation.metrics.n == 6
     assert len(evaluation.determinism_run_ids) == 1
     assert bench.events[-1].done == bench.events[-1].total == 10
+    assert {e.total for e in bench.events} == {10}, "repeats that are probably needless are not announced"
 
 
 async def test_a_spec_whose_outcomes_change_is_measured_seven_times(bench: Bench) -> None:
@@ -54,6 +55,7 @@ async def test_a_spec_whose_outcomes_change_is_measured_seven_times(bench: Bench
     (evaluation,) = (await measure_specs([make_spec(bench.suite)], context=bench.context())).values()
     assert (evaluation.determinism, evaluation.n_runs) == ("stochastic", 7)
     assert evaluation.metrics.n == 42
+    assert (bench.events[0].total, bench.events[-1].total, bench.events[-1].done) == (10, 46, 46)
 
 
 async def test_same_outcome_with_other_calls_is_not_deterministic(bench: Bench) -> None:

@@ -79,6 +79,7 @@ class Unit:
     reports: list[PassReport] = field(default_factory=list)
     resumed: int = 0
     fresh: dict[str, tuple[JudgedTrial, ...]] = field(default_factory=dict)
+    _on_board: int = 0
 
     @classmethod
     def open(cls, desk: Desk, specs: Sequence[Spec], group_id: str, options: UnitOptions) -> Unit:
@@ -91,7 +92,8 @@ class Unit:
         unit = cls(tuple(specs), suite, prompts_of(lead, suite, options.limit), group_id, options, desk, state)
         unit.resumed = sum(len(one.trials) for one in state.passes.values())
         desk.board.done += unit.resumed
-        desk.board.total += max(unit.planned, unit.resumed)
+        unit._on_board = max(unit.planned, unit.resumed)
+        desk.board.total += unit._on_board
         return unit
 
     @property
@@ -106,11 +108,19 @@ class Unit:
 
     @property
     def planned(self) -> int:
-        """Trials that this unit takes if it is not found deterministic."""
+        """Trials that this unit is expected to take: repeats are counted only once they are known to be needed, where the
+        sampling draws nothing at random."""
         sampled = bool(self.state.at("determinism", 0).runs)
         maybe = self._sampling and not self.state.at(self.purpose, 0).complete
         sample = min(self.options.sample_size, len(self.prompts)) if sampled or maybe or self._wants_sample() else 0
-        return self.target * len(self.prompts) + sample
+        return (1 if self._expected_once else self.target) * len(self.prompts) + sample
+
+    @property
+    def _expected_once(self) -> bool:
+        """Whether one pass will probably do: nothing is drawn at random, and no pass or sample has said otherwise yet."""
+        if not self._sampling or self.lead.variant.sampling.temperature > 0:
+            return False
+        return not self.state.at(self.purpose, 0).complete or self._wants_sample() or self.deterministic
 
     @property
     def _sampling(self) -> bool:
@@ -188,16 +198,17 @@ class Unit:
         return result.stop_reason is None
 
     def _replan(self) -> None:
-        """Take off the board what determinism, or its absence, makes needless."""
+        """Put on the board what determinism, or its absence, makes of the plan."""
         sample = len(self.state.at("determinism", 0).trials)
+        board = self.desk.board
+        board.total += self.planned - self._on_board
+        self._on_board = self.planned
         if self.deterministic:
-            self.desk.board.total -= (self.options.n_runs - 1) * len(self.prompts)
-            self.desk.board.tell("note", "determinism sampled: the spec is not repeated")
+            board.tell("note", "determinism sampled: the spec is not repeated")
         elif sample == 0 and not self._wants_sample():
-            self.desk.board.total -= min(self.options.sample_size, len(self.prompts))
-            self.desk.board.tell("note", f"a server or the network had a hand in it: {self.options.n_runs} runs")
+            board.tell("note", f"a server or the network had a hand in it: {self.options.n_runs} runs")
         elif sample:
-            self.desk.board.tell("note", f"not deterministic: {self.options.n_runs} runs")
+            board.tell("note", f"not deterministic: {self.options.n_runs} runs")
 
     def _remaining(self, purpose: Purpose, run_index: int) -> tuple[tuple[int, Prompt], ...]:
         """The prompts of a pass that have no trial yet, in the pass's own order."""
