@@ -76,6 +76,15 @@ def test_decide_promotes_what_is_better(project: Project) -> None:
     assert "PROMOTE native_parsed" in result.out
 
 
+def test_a_single_pass_or_a_part_takes_no_known_measurements_place_in_a_decision(project: Project) -> None:
+    """What supervise showed to be deterministic is decided on, not the two prompts looked at afterwards, nor a copy of it."""
+    for variant in ("native_api", "native_parsed"):
+        project.ok("supervise", "scripted/writer", "atomic", variant, "--sampling")
+    project.ok("run", "scripted/writer", "atomic", "native_parsed")
+    project.ok("run", "scripted/writer", "atomic", "native_parsed", "--limit", "1")
+    assert "PROMOTE native_parsed" in project.ok("decide", "scripted/writer", "atomic").out
+
+
 def test_decide_without_a_baseline_says_so(project: Project) -> None:
     """The first candidate is compared with nothing."""
     project.ok("supervise", "good", "atomic", "restrained", "--runs", "3")

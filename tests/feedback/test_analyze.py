@@ -148,6 +148,28 @@ def test_a_fallbacks_scores_never_re_enable_the_model_it_replaced() -> None:
     assert (found.allow, found.fallback) == (False, BIG)
 
 
+def one_more_pass(known: Evaluation, **changes: object) -> Evaluation:
+    """What `selfopt run` adds: one pass with the same outcomes, of which nothing is known but itself."""
+    again = {"evaluation_id": f"{known.evaluation_id}-again", "run_ids": (f"{known.run_ids[0]}-again",), "determinism": "unknown"}
+    return known.model_copy(update=again | changes)
+
+
+def test_one_more_pass_of_a_deterministic_fallback_leaves_it_the_fallback() -> None:
+    """8 of 18 are exact; a diverted request that repeats them must not read as 16 of 36 from two runs, too few to say."""
+    weak, strong = measured(SMALL, "extended", 2, of=18), measured(BIG, "extended", 8, of=18)
+    before = gate(analyze([weak, strong], with_fallbacks(BIG)))
+    after = gate(analyze([weak, strong, one_more_pass(strong), one_more_pass(weak)], with_fallbacks(BIG)))
+    assert (after.allow, after.fallback, after.confidence) == (before.allow, before.fallback, before.confidence)
+    assert (after.allow, after.fallback, after.confidence) == (False, BIG, "exact")
+
+
+def test_a_pass_that_differs_from_a_deterministic_one_is_no_copy() -> None:
+    """Then nothing is exact any more, and two runs are too few near the minimum."""
+    known, other = measured(BIG, "extended", 6, of=18), one_more_pass(measured(BIG, "extended", 7, of=18))
+    (found,) = analyze([known, other], options()).recommendations
+    assert (found.action, found.confidence) == ("investigate", "low")
+
+
 def test_only_the_baseline_spec_is_judged_and_other_specs_feed_hot_failures_only() -> None:
     """A good candidate does not allow the model until it is the baseline."""
     base, candidate = measured(SMALL, "extended", 0), measured(SMALL, "extended", 20, number=2)

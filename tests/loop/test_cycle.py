@@ -292,6 +292,21 @@ async def test_a_fallback_that_no_longer_helps_is_withdrawn_at_once(world: Make)
     assert w.rules()[M, "extended"].fallback == "scripted/big"
 
 
+async def test_a_pass_over_part_of_the_suite_withdraws_no_fallback(world: Make) -> None:
+    """Two prompts that went wrong say nothing about how the fallback does on all of them."""
+    strong, weak = model(extended="native"), model(extended="mute")
+    w = world(m=model(), big=strong)
+    await w.loop(f"{M} extended native_api", "scripted/big extended native_api")
+    w.rescript(m=model(), big=weak)
+    with w.app() as app:
+        part = await measure_model(app, MeasureRequest("scripted/big", "extended", limit=2, force_model=True))
+    assert part.evaluation is not None
+    assert part.evaluation.metrics.accuracy == 0.0
+    (second,) = await w.loop(keys=[(M, "extended")], max_candidates=0)
+    assert [(c.claim, c.withdrawn) for c in second.remedies] == [("fallback", False)]
+    assert w.rules()[M, "extended"].fallback == "scripted/big"
+
+
 async def test_a_warm_up_set_by_hand_is_checked_and_stays(world: Make) -> None:
     """The user's word counts more than a finding."""
     slow = model(load_ms=2000, initially_loaded=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import cast, get_args
 
 from selfopt.errors import SuiteError, UsageError
-from selfopt.feedback import save_feedback
+from selfopt.feedback import best_known, save_feedback
 from selfopt.ledger import resolve
 from selfopt.loop import baselines, current_baseline, evaluations, newest_evaluation, spec_by_id
 from selfopt.loop.proposer import describe_change
@@ -80,11 +80,11 @@ class Decided:
 
 
 def decide_candidates(app: App, model: str, phase: Phase, candidate: str | None = None, baseline: str | None = None) -> Decided:
-    """Put candidates through the gates: the newest evaluation of every other spec of the model and phase, or one named by
+    """Put candidates through the gates: the newest whole evaluation of every other spec of the model and phase, or one named by
     evaluation id, spec id or variant. The baseline: named likewise, else the ledger's, else the native_api spec."""
     require_ledger(app)
     mine = [e for e in evaluations(app.ledger) if (e.model, e.phase) == (model, phase)]
-    newest = {e.spec_id: e for e in whole_evaluations(mine)} or {e.spec_id: e for e in mine}
+    newest = _to_go_by(whole_evaluations(mine) or mine)
     base = _baseline(app, model, phase, newest, baseline)
     if candidate is not None:
         chosen = [_named(newest, candidate, "candidate")]
@@ -111,6 +111,15 @@ def decide_candidates(app: App, model: str, phase: Phase, candidate: str | None 
         changes=tuple(_change(app, base, e) for e in chosen),
         best_held=held.sentence() if held else None,
     )
+
+
+def _to_go_by(evaluations: Sequence[Evaluation]) -> dict[str, Evaluation]:
+    """One for each spec, the spec measured last at the end."""
+    grouped: dict[str, list[Evaluation]] = {}
+    for evaluation in evaluations:
+        grouped[evaluation.spec_id] = [*grouped.pop(evaluation.spec_id, []), evaluation]
+    found = {spec_id: best_known(group) for spec_id, group in grouped.items()}
+    return {spec_id: evaluation for spec_id, evaluation in found.items() if evaluation is not None}
 
 
 def _change(app: App, base: Evaluation | None, candidate: Evaluation) -> str:

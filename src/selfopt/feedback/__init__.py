@@ -8,6 +8,7 @@ from .drift import Drift
 from .flaky import Flaky
 from .infrastructure import Infrastructure
 from .options import FeedbackOptions, ReferenceSuite
+from .reading import best_known
 from .store import FEEDBACK_SCHEMA_VERSION, load_feedback, save_feedback
 from .truncation import Truncation
 from .unread_format import UnreadFormat
@@ -25,6 +26,7 @@ __all__ = [
     "Truncation",
     "UnreadFormat",
     "analyze",
+    "best_known",
     "default_detectors",
     "load_feedback",
     "save_feedback",

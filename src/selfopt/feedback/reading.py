@@ -5,18 +5,31 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from selfopt.records import Confidence, Evaluation, Finding, FindingKind, Outcome, OutcomeRow, content_hash
+from selfopt.records import Confidence, Evaluation, Finding, FindingKind, Outcome, OutcomeRow, content_hash, whole_evaluations
 
-__all__ = ["Figures", "Note", "cells", "comparable", "counted", "is_exact", "make_finding", "passes", "share_text"]
+__all__ = [
+    "Figures",
+    "Note",
+    "best_known",
+    "cells",
+    "comparable",
+    "counted",
+    "is_exact",
+    "make_finding",
+    "passes",
+    "share_text",
+    "with_known_copies",
+]
 
 Figures = dict[str, float | int | str]
 _MANY_RUNS = 7
+_COPIES = ("sampled", "complete")
 _SOME_RUNS = 3
 
 
 def is_exact(evaluation: Evaluation) -> bool:
     """Whether the suite is the whole work and repeats are known to be copies."""
-    return evaluation.scope == "whole" and evaluation.determinism in ("sampled", "complete")
+    return evaluation.scope == "whole" and evaluation.determinism in _COPIES
 
 
 def comparable(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
@@ -47,6 +60,40 @@ def _key(evaluation: Evaluation) -> tuple[object, ...]:
         evaluation.split,
         frozenset(row.prompt_id for row in evaluation.rows),
     )
+
+
+def with_known_copies(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    """Comparable evaluations, oldest first, where one that only repeats what a deterministic one before it showed is known to be
+    deterministic too: a single pass more must not turn what is known exactly into two runs of unknown worth."""
+    found: list[Evaluation] = []
+    shown: Evaluation | None = None
+    for evaluation in evaluations:
+        if evaluation.determinism in _COPIES:
+            shown = evaluation
+        elif shown is not None and _repeats(evaluation, shown):
+            found.append(evaluation.model_copy(update={"determinism": shown.determinism}))
+            continue
+        else:
+            shown = None  # it differs, so repeats are no copies after all
+        found.append(evaluation)
+    return found
+
+
+def best_known(evaluations: Sequence[Evaluation]) -> Evaluation | None:
+    """Of the evaluations of one spec, oldest first, the one to go by: the newest of the whole suite, or the one that showed
+    determinism when nothing but copies came after it. None: there is none."""
+    alike = comparable(whole_evaluations(e for e in evaluations if e.metrics.n > 0))
+    told = with_known_copies(alike)
+    for evaluation, known in zip(reversed(alike), reversed(told), strict=True):
+        if evaluation.determinism == known.determinism:
+            return evaluation
+    return None
+
+
+def _repeats(evaluation: Evaluation, shown: Evaluation) -> bool:
+    """Whether every prompt has the one outcome that it had before."""
+    before, now = ({r.prompt_id: frozenset(r.outcomes) for r in e.rows} for e in (shown, evaluation))
+    return before == now and all(len(outcomes) == 1 for outcomes in now.values())
 
 
 def cells(evaluations: Sequence[Evaluation]) -> Iterator[tuple[OutcomeRow, int, Outcome]]:

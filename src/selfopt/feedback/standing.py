@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from selfopt.records import Evaluation, Outcome, Phase, PhaseSummary
 
 from .options import FeedbackOptions, ReferenceSuite
-from .reading import comparable, counted, is_exact
+from .reading import comparable, counted, is_exact, with_known_copies
 
 __all__ = ["Standing", "standings"]
 
@@ -134,7 +134,7 @@ def standings(evaluations: Sequence[Evaluation], options: FeedbackOptions) -> di
             mine = [e for e in on_suite if e.model == model]
             spec_id = options.baselines.get((model, phase), mine[-1].spec_id)
             alike = _one_environment([e for e in mine if e.spec_id == spec_id], options)
-            judged = comparable(alike)[-max(1, options.window) :]
+            judged = with_known_copies(comparable(alike)[-max(1, options.window) :])
             if judged:
                 found[model, phase] = Standing(tuple(judged))
     return found

@@ -142,7 +142,8 @@ def withdrawal_advice(context: LoopContext, start: CycleStart, checks: Sequence[
 
 def _alike(one: Evaluation, other: Evaluation) -> bool:
     """Whether two evaluations saw the same prompts, judged alike."""
-    return (one.suite_hash, one.split, one.scorer_hash) == (other.suite_hash, other.split, other.scorer_hash)
+    ours, theirs = ((e.suite_hash, e.split, e.scorer_hash, {row.prompt_id for row in e.rows}) for e in (one, other))
+    return ours == theirs
 
 
 def _check(rule: Rule, claim: str, now: Evaluation, then: Evaluation, detail: str, helped: bool | None) -> RemedyCheck:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from selfopt.errors import CorruptError
+from selfopt.feedback import best_known
 from selfopt.records import (
     Baseline,
     Cycle,
@@ -19,7 +20,6 @@ from selfopt.records import (
     Phase,
     Spec,
     content_hash,
-    whole_evaluations,
 )
 
 __all__ = [
@@ -102,8 +102,8 @@ def evaluations(ledger: Ledger) -> list[Evaluation]:
 
 
 def newest_evaluation(ledger: Ledger, spec_id: str) -> Evaluation | None:
-    """The newest evaluation of one spec; one over some of its prompts only where none saw all that were ever asked."""
-    return next(iter(whole_evaluations(ledger.read(Evaluation, {"spec_id": spec_id}, newest_first=True))), None)
+    """The evaluation of one spec to go by; see `selfopt.feedback.best_known`."""
+    return best_known(list(ledger.read(Evaluation, {"spec_id": spec_id})))
 
 
 def finished_cycles(ledger: Ledger) -> list[Cycle]:
