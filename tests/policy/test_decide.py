@@ -81,6 +81,27 @@ def test_a_regression_is_rejected() -> None:
     assert decision.reason_codes[0] == "regression"
 
 
+def test_a_candidate_that_did_as_the_baseline_did_is_no_regression() -> None:
+    """FFPPPPP beside FFPPPPP: the variance and the margin hold it back, nothing says that it is worse."""
+    decision = judged(repeated("TTPPPPP", no_call=0), repeated("TTPPPPP", "spec-a", no_call=0))
+    assert decision.verdict == "hold"
+    assert set(decision.reason_codes) == {"high_variance", "below_margin"}
+
+
+def test_one_failure_in_84_does_not_lose_against_a_baseline_that_fails_while_it_loads() -> None:
+    """Whose median run is perfect: 0.714 to 0.988 is no regression."""
+    warm = evaluation(["PPPPPPP"] * 11 + ["PPPPPPW"], spec_id="spec-b")
+    decision = judged(warm, repeated("TTPPPPP", "spec-a"))
+    assert (decision.verdict, decision.reason_codes) == ("promote", ("improved",))
+
+
+def test_a_mean_below_the_baselines_is_a_regression_whatever_the_median() -> None:
+    """One whole run lost: the median run is as before, the mean is not."""
+    decision = judged(repeated("PPPPPPW"), repeated("PPPPPPP", "spec-a"))
+    assert decision.reason_codes[0] == "regression"
+    assert seen(decision, "no_regression").observed == pytest.approx(6 / 7)
+
+
 def test_too_few_runs_are_held_even_when_everything_else_would_reject() -> None:
     """Not enough data never condemns a candidate either."""
     decision = judged(repeated("WW"), repeated("PPP", "spec-a"))

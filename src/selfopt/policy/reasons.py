@@ -22,7 +22,7 @@ REASONS = MappingProxyType(
         "below_margin": "the gain is smaller than the margin, and ties keep the baseline",
         "high_variance": "the accuracy differs too much from run to run",
         # Reject.
-        "regression": "the accuracy is below the baseline's median run",
+        "regression": "the accuracy is below the baseline's, in the median run or in the mean",
         "low_restraint": "tools are called too often where nothing should be called",
         "extended_minimum": "too weak for the extended phase",
         "not_above_silent": "not better than a policy that never calls a tool",
