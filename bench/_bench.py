@@ -1,13 +1,15 @@
 """What every script here needs: selfopt's interpreter, the specification's settings, and measurements to work on.
 
 The scripts run without an activated environment: where selfopt cannot be imported, the script that was called is started
-again with the project's own interpreter. This file therefore reads under any Python 3.
+again with the project's own interpreter, and for one that is only imported the project's packages are added to the path. This
+file therefore reads under any Python 3.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import site
 import sys
 from pathlib import Path
 
@@ -25,17 +27,24 @@ def importable(name: str) -> bool:
 
 
 def use_project_interpreter() -> None:
-    """Start the called script again with .venv/bin/python where selfopt is missing; exit with one line where there is none."""
+    """Make selfopt importable: a called script is started again with .venv/bin/python, for an imported one its packages are
+    added to the path. Exit with one line where there is no .venv, or one of another Python."""
     if importable("selfopt"):
         return
-    name = Path(sys.argv[0]).name
     called = Path(sys.argv[0]).resolve()
-    if called.parent == HERE and PYTHON.is_file() and Path(sys.prefix) != PYTHON.parent.parent:
+    is_script = called.parent == HERE and called.is_file()
+    if is_script and PYTHON.is_file() and Path(sys.prefix) != PYTHON.parent.parent:
         sys.stdout.flush()
         os.execv(str(PYTHON), [str(PYTHON), str(called), *sys.argv[1:]])
-    what = "does not have selfopt" if PYTHON.is_file() else "is missing"
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    packages = PYTHON.parent.parent / "lib" / version / "site-packages"
+    if not is_script and packages.is_dir():
+        site.addsitedir(str(packages))
+        if importable("selfopt"):
+            return
+    what = f"has no selfopt for {version}" if PYTHON.is_file() else "is missing"
     sys.exit(
-        f"{name}: selfopt is not installed here and {PYTHON} {what}; run 'make test' or 'make quickstart' in {HERE.parent} first"
+        f"{called.name if is_script else HERE.name}: selfopt is not installed here and {PYTHON} {what}; run 'make test' or 'make quickstart' in {HERE.parent} first"
     )
 
 

@@ -161,6 +161,23 @@ def test_no_activated_environment_is_needed(tmp_path: Path, script: str) -> None
     assert "extended_phase_min_accuracy = 0.3" in done.stdout
 
 
+@pytest.mark.parametrize("folder", [BENCH, ROOT], ids=["in bench", "elsewhere"])
+def test_a_function_can_be_imported_without_an_activated_environment(tmp_path: Path, folder: Path) -> None:
+    """`from routing_log import log_routing_decision` with a Python without selfopt, as the specification's own scripts would."""
+    if not (ROOT / ".venv" / "bin" / "python").exists():
+        pytest.skip("this checkout has no .venv")
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", "from routing_log import log_routing_decision; print(log_routing_decision.__module__)"],
+        cwd=folder,
+        env={**clean_environment(tmp_path), "PYTHONPATH": str(BENCH)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("selfopt.routing.trail\n", "")
+
+
 def test_without_any_environment_one_line_says_what_to_do(tmp_path: Path) -> None:
     """No .venv: `make test` or `make quickstart` is named, and nothing else is printed."""
     shutil.copytree(BENCH, tmp_path / "bench", ignore=shutil.ignore_patterns(".selfopt", "__pycache__"))
