@@ -49,6 +49,30 @@ def test_from_feedback_to_rules_to_a_diverted_request(measured: Project) -> None
     assert "Routed from scripted/mute to scripted/good" in measured.ok("run", "mute", "extended").err
 
 
+def test_a_variant_tried_once_changes_no_rule(measured: Project) -> None:
+    """The fallback is judged as it serves: a variant that does not suit it costs neither it nor the model it replaces a rule."""
+    measured.ok("feedback")
+    measured.ok("enforce")
+    tried = measured.ok("run", "mute", "extended", "atomic", "--json").json()
+    assert (tried["served_by"], tried["evaluation"]["metrics"]["call_accuracy"]) == ("scripted/good", 0.0)
+    measured.ok("feedback")
+    assert "nothing to change" in measured.ok("enforce").out
+
+
+def test_a_warm_up_that_the_rule_asks_for_is_judged_once_it_was_measured(project: Project) -> None:
+    """Served warm, so judged warm: the cold measurement before it is not held against the model for good."""
+    project.ok("supervise", "good", "atomic", "--runs", "3")
+    project.ok("feedback")
+    project.ok("enforce")
+    body = project.ok("routes", "show", "--json").json()
+    warm = [{**rule, "warm_up": True} for rule in body["rules"]]
+    project.write("rules.json", json.dumps({**body, "rules": warm}))
+    project.ok("routes", "import", "rules.json")
+    project.ok("supervise", "good", "atomic", "--runs", "3")
+    (found,) = project.ok("feedback", "--json").json()["recommendations"]
+    assert found["requirements"]["warm_up"] is True
+
+
 def test_decide_explains_every_gate(measured: Project) -> None:
     """The candidate is named with what it changes; a gate's verdict with what it saw; the decisions are kept."""
     measured.ok("supervise", "mute", "extended", "few_shot", "--runs", "3")

@@ -184,6 +184,18 @@ def test_only_the_baseline_spec_is_judged_and_other_specs_feed_hot_failures_only
     assert promoted.requirements.spec_id == "spec-b"
 
 
+def test_without_a_baseline_the_spec_that_the_rule_serves_with_is_judged() -> None:
+    """Another variant that was tried once changes nothing; where no such spec was measured, the newest stands in."""
+    served = measured(SMALL, "extended", 20)
+    tried = measured(SMALL, "extended", 0, number=2).model_copy(update={"spec_id": "spec-b"})
+    assert gate(analyze([served, tried], options())).allow is False
+    ruled = options(served={(SMALL, "extended"): ("spec-warm", "spec-a")})
+    assert gate(analyze([served, tried], ruled)).allow is True
+    assert gate(analyze([tried], ruled)).allow is False
+    named = replace(ruled, baselines={(SMALL, "extended"): "spec-b"})
+    assert gate(analyze([served, tried], named)).allow is False
+
+
 def test_other_suites_feed_hot_failures_only() -> None:
     """A suite of one's own does not gate a phase."""
     other = measured(SMALL, "extended", 0).model_copy(update={"suite": "mine"})

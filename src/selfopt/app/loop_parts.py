@@ -52,6 +52,7 @@ def feedback_options(
         thresholds=app.settings.policy,
         fallbacks=fallbacks,
         baselines=known,
+        served=_served(app, known),
         allow_remote=app.settings.allow_remote,
         withdrawn=withdrawn,
         environments=app.environments(),
@@ -64,6 +65,20 @@ def _fallbacks(app: App, phase: Phase, known: Mapping[tuple[str, Phase], str]) -
     if named:
         return tuple(app.resolve_model(name) for name in named)
     return tuple(sorted({model for model, p in known if p == phase}))
+
+
+def _served(app: App, known: Mapping[tuple[str, Phase], str]) -> dict[tuple[str, Phase], tuple[str, ...]]:
+    """Ids of the specs that the rules in force serve with, for models without a baseline; the one with warm-up first, where the
+    rule asks for warm-up."""
+    found: dict[tuple[str, Phase], tuple[str, ...]] = {}
+    rules = app.enforcer.load(repair_pending=False).rules if app.settings.enforcement.enabled else ()
+    for rule in rules:
+        specs = ledger_or_none(app).read(Spec, {"id": rule.spec_id}, limit=1) if rule.spec_id is not None else ()
+        for spec in specs:
+            warm = spec.model_copy(update={"warm_up": app.settings.warm_up_policy(True)})
+            if (rule.model, rule.phase) not in known:
+                found[rule.model, rule.phase] = (warm.spec_id, spec.spec_id) if rule.warm_up else (spec.spec_id,)
+    return found
 
 
 def current_feedback(app: App) -> Feedback:

@@ -30,7 +30,9 @@ class FeedbackOptions:
     is_local: whether requests to a model stay on this machine; a local model gets a remote fallback only with allow_remote.
     references: the suite of each phase; a phase without one is not judged.
     fallbacks: candidate fallbacks per phase, in the order of preference.
-    baselines: (model, phase) -> spec_id; where missing, the newest measured spec on the reference suite stands in.
+    baselines: (model, phase) -> spec_id; where missing, the first of `served` that was measured on the reference suite stands
+    in (the specs that the rule in force serves with), else the newest measured one: to try another variant once is no change
+    of what is served.
     withdrawn: (model, phase, recommendation type) of remedies that were tried and did not help; they are not issued again.
     With "fallback NAME" in the place of the type: NAME did no better in the model's place; it is not named as its fallback.
     window: how many evaluations of a model and phase are looked at. now: RFC 3339 in UTC.
@@ -43,6 +45,7 @@ class FeedbackOptions:
     thresholds: PolicyThresholds = field(default_factory=PolicyThresholds)
     fallbacks: Mapping[Phase, Sequence[str]] = field(default_factory=dict)
     baselines: Mapping[tuple[str, Phase], str] = field(default_factory=dict)
+    served: Mapping[tuple[str, Phase], Sequence[str]] = field(default_factory=dict)
     allow_remote: bool = False
     withdrawn: frozenset[tuple[str, str, str]] = frozenset()
     window: int = 8

@@ -132,12 +132,17 @@ def standings(evaluations: Sequence[Evaluation], options: FeedbackOptions) -> di
         on_suite = _whole([e for e in evaluations if e.phase == phase and _is_reference(e, reference)], reference)
         for model in dict.fromkeys(e.model for e in on_suite):
             mine = [e for e in on_suite if e.model == model]
-            spec_id = options.baselines.get((model, phase), mine[-1].spec_id)
+            spec_id = options.baselines.get((model, phase)) or _stands_in(mine, options.served.get((model, phase), ()))
             alike = _one_environment([e for e in mine if e.spec_id == spec_id], options)
             judged = with_known_copies(comparable(alike)[-max(1, options.window) :])
             if judged:
                 found[model, phase] = Standing(tuple(judged))
     return found
+
+
+def _stands_in(evaluations: Sequence[Evaluation], served: Sequence[str]) -> str:
+    measured = {e.spec_id for e in evaluations}
+    return next((spec_id for spec_id in served if spec_id in measured), evaluations[-1].spec_id)
 
 
 def _one_environment(evaluations: list[Evaluation], options: FeedbackOptions) -> list[Evaluation]:
