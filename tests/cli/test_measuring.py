@@ -80,7 +80,9 @@ def test_the_user_sees_where_a_request_was_routed(project: Project) -> None:
 def test_a_model_without_a_fallback_is_refused(project: Project) -> None:
     """Exit 1, one line with the reason and the way round it; nothing is measured; the refusal is audited."""
     project.ok("routes", "set", "mute", "extended", "--deny")
-    project.run("run", "mute", "extended").assert_refused(1, "scripted/mute may not serve extended", "--force-model")
+    refused = project.run("run", "mute", "extended")
+    refused.assert_refused(1, "scripted/mute may not serve extended", "--force-model")
+    assert refused.err.count("may not serve") == 1
     assert not (project.home / "ledger.sqlite3").exists()
     assert project.ok("audit", "show", "--json").json()[-1]["event"] == "refused"
 

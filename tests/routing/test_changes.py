@@ -32,6 +32,12 @@ def test_a_rule_made_manual_is_a_change_and_is_shown() -> None:
     assert change.describe() == "~ a/\\x1b extended: allow => allow, manual"
 
 
+def test_a_change_that_the_effect_does_not_show_is_named() -> None:
+    """Another spec of the same variant's name, another reason: not `allow => allow`."""
+    (change,) = diff([rule("a/1", spec_id="spec-a")], [rule("a/1", spec_id="spec-b", reason="better")])
+    assert change.describe() == "~ a/1 extended: allow (spec id, reason changed)"
+
+
 def test_an_empty_change_is_a_mistake() -> None:
     """Neither before nor after: ValueError."""
     with pytest.raises(ValueError, match="without a rule"):

@@ -90,7 +90,7 @@ def route(app: App, model: str, phase: Phase, *, force: bool) -> tuple[RouteDeci
         record = log_routing_decision(app.enforcer.trail, decision)
         audit_hash = record.hash if record is not None else None
     if decision.outcome == "refuse":
-        raise RefusedError(f"{model} may not serve {phase}: {decision.reason}; --force-model measures it all the same")
+        raise RefusedError(decision.reason)
     return decision, audit_hash
 
 

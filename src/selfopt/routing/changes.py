@@ -46,7 +46,10 @@ class RuleChange:
     def describe(self) -> str:
         """One line for people: `+ model phase: deny -> fallback`; `-` removed, `~` changed."""
         sign = {"rule_added": "+", "rule_changed": "~", "rule_removed": "-"}[self.event]
-        what = " => ".join(_effect(rule) for rule in (self.before, self.after) if rule is not None)
+        effects = [_effect(rule) for rule in (self.before, self.after) if rule is not None]
+        what = " => ".join(effects)
+        if self.before is not None and self.after is not None and effects[0] == effects[-1]:
+            what = f"{effects[0]} ({', '.join(_differing(self.before, self.after)) or 'nothing'} changed)"
         return f"{sign} {escape_control(self.rule.model)} {self.rule.phase}: {what}"
 
 
@@ -61,6 +64,11 @@ def _effect(rule: Rule) -> str:
     if rule.source == "manual":
         parts.append("manual")
     return ", ".join(parts)
+
+
+def _differing(one: Rule, other: Rule) -> list[str]:
+    names = [n for n in Rule.model_fields if n != "since_version" and getattr(one, n) != getattr(other, n)]
+    return [name.replace("_", " ") for name in names]
 
 
 def same_rule(one: Rule, other: Rule) -> bool:

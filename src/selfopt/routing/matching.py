@@ -118,7 +118,7 @@ def _why_not(model: str, phase: Phase, rule: Rule | None) -> str:
 
 def _refusal(model: str, phase: Phase, rule: Rule | None, skipped: tuple[str, ...]) -> str:
     if rule is None:
-        return f"{_why_not(model, phase, rule)}; measure it, or allow it with `selfopt routes set {escape_control(model)} {phase} --allow`"
+        return f"{_why_not(model, phase, rule)}; measure it with --force-model, or allow it with `selfopt routes set {escape_control(model)} {phase} --allow`"
     fallbacks = "; ".join(escape_control(entry, 300) for entry in skipped) or "none is named"
     return (
         f"{_why_not(model, phase, rule)} and no fallback may either ({fallbacks}); "

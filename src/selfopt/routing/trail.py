@@ -44,7 +44,7 @@ def event_of(decision: RouteDecision) -> AuditEvent | None:
 def log_routing_decision(trail: ChainedFile, decision: RouteDecision) -> AuditRecord | None:
     """Append a diverted, refused or forced request to the audit trail and bring the readable log up to date.
 
-    Logs "Routed from <model> to <fallback>" (logger `selfopt.routing`). Returns None, and writes nothing, when the request
+    Logs "Routed from <model> to <fallback>" or "Refused <model> for <phase>" (logger `selfopt.routing`). Returns None, and writes nothing, when the request
     was served as asked. Raises AuditError when the trail cannot be written.
     """
     event = event_of(decision)
@@ -53,6 +53,8 @@ def log_routing_decision(trail: ChainedFile, decision: RouteDecision) -> AuditRe
     record = trail.append_all([event])[0]
     if decision.outcome == "fallback" and decision.model is not None:
         logger.info(format_routed_line(decision.original_model, decision.model))
+    elif decision.outcome == "refuse":  # the caller says why
+        logger.info("Refused %s for %s", escape_control(decision.original_model, 200), decision.phase)
     else:
         logger.info("%s", escape_control(decision.reason, 1000))
     render_log(trail)
