@@ -272,8 +272,8 @@ class Suites:
         self._app = app
 
     def list(self) -> list[dict[str, Any]]:
-        """The built-in suites: name, phase, scope, title, prompts."""
-        return verbs.suite_summaries()
+        """The built-in suites and the home's own: name, phase, scope, title, prompts, source."""
+        return verbs.suite_summaries(self._app)
 
     def show(self, name: str) -> dict[str, Any]:
         """A suite (a name or a file) with its prompts and their tools."""
@@ -281,7 +281,7 @@ class Suites:
 
     def validate(self, name: str) -> Sequence[str]:
         """Every problem of a suite; empty when it can be used."""
-        return verbs.suite_problems(name)
+        return verbs.suite_problems(self._app, name)
 
 
 class Variants:

@@ -303,3 +303,21 @@ def test_import_selfopt_alone_is_light() -> None:
     code = "import selfopt, sys; print(sorted({'pydantic', 'aiohttp', 'click', 'rich', 'yaml'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_suites_of_the_home_are_listed_shown_and_measured_by_name(project: Project) -> None:
+    """`<home>/suites/NAME.yaml` is found by its name; one that is broken is listed as such and hides no other."""
+    folder = project.home / "suites"
+    folder.mkdir(parents=True)
+    (folder / "small.yaml").write_text((project.root / "atomic.yaml").read_text("utf-8"))
+    (folder / "broken.yaml").write_text("name: [")
+    rows = {row["name"]: row for row in project.ok("suites", "list", "--json").json()}
+    assert rows["small"]["source"] == "home"
+    assert rows["atomic"]["source"] == "built in"
+    assert "not valid YAML" in rows["broken"]["problem"]
+    assert "not usable" in project.ok("suites", "list").out
+    assert project.ok("suites", "show", "small", "--json").json()["name"] == "small"
+    assert "small: ok" in project.ok("suites", "validate", "small").out
+    body = project.ok("run", "good", "atomic", "--suite", "small", "--json").json()
+    assert project.ok("rescore", body["run_ids"][0], "--parser", "json", "--json").json()["trials"] == 3
+    project.run("suites", "show", "nope").assert_refused(2, "yours are broken, small")

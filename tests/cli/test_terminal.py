@@ -208,7 +208,7 @@ def test_output_that_cannot_be_written_is_said(project: Project) -> None:
 def test_an_unexpected_error_is_one_line_too(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug does not spill a traceback; SELFOPT_TRACEBACK shows it."""
 
-    def broken() -> None:
+    def broken(app: object) -> None:
         raise ZeroDivisionError("a bug\x1b[2J")
 
     monkeypatch.setattr("selfopt.app.suite_summaries", broken)

@@ -53,6 +53,20 @@ def test_a_link_is_replaced_and_its_target_kept(tmp_path: Path) -> None:
     assert not link.is_symlink()
 
 
+def test_what_stands_there_is_kept_when_it_may_not_be_replaced(tmp_path: Path) -> None:
+    """A file and a dangling link both stand in the way; nothing of the attempt is left."""
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name in ("file", "link"):
+        with pytest.raises(FileExistsError):
+            atomic_write_text(tmp_path / name, "new", replace=False)
+    assert (tmp_path / "file").read_text() == "old"
+    assert sorted(os.listdir(tmp_path)) == ["file", "link"]
+    atomic_write_text(tmp_path / "fresh", "new", replace=False)
+    assert (tmp_path / "fresh").read_text() == "new"
+    assert sorted(os.listdir(tmp_path)) == ["file", "fresh", "link"]
+
+
 def test_a_linked_folder_does_not_lead_outside(tmp_path: Path) -> None:
     """With `within`, a parent that links out of the home is refused; a home that is itself a link is fine."""
     home, outside = tmp_path / "home", tmp_path / "outside"

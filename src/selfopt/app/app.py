@@ -118,9 +118,9 @@ class App:
         return get_variant(name, Path(self.settings.variants) if self.settings.variants else None)
 
     def suite(self, name: str) -> Suite:
-        """One suite by name or path, read once."""
+        """One suite by name (built in, or of the home's folder) or path, read once."""
         if name not in self._suites:
-            self._suites[name] = load_suite(name)
+            self._suites[name] = load_suite(name, self.home.suites)
         return self._suites[name]
 
     @cached_property

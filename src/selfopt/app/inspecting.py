@@ -8,20 +8,37 @@ from pathlib import Path
 from typing import Any
 
 from selfopt.endpoints import load_script, serve_scripted
-from selfopt.suites import find_problems, list_suites, load_suite
+from selfopt.errors import SuiteError
+from selfopt.suites import find_problems, list_suites
 
 from .app import App
 
 __all__ = ["serve_script", "suite_document", "suite_problems", "suite_summaries"]
 
 
-def suite_summaries() -> list[dict[str, Any]]:
-    """Name, phase, scope, title and number of prompts of each built-in suite."""
-    rows = []
-    for name in list_suites():
-        suite = load_suite(name)
+def suite_summaries(app: App) -> list[dict[str, Any]]:
+    """Name, phase, scope, title, number of prompts and source of each built-in suite and each of the home's folder.
+
+    One that is not usable is listed with its `problem`, so that it does not hide the others.
+    """
+    rows: list[dict[str, Any]] = []
+    built_in = list_suites()
+    for name in list_suites(app.home.suites):
+        source = "built in" if name in built_in else "home"
+        try:
+            suite = app.suite(name)
+        except SuiteError as error:
+            rows.append({"name": name, "source": source, "problem": str(error)})
+            continue
         rows.append(
-            {"name": suite.name, "phase": suite.phase, "scope": suite.scope, "title": suite.title, "prompts": len(suite.prompts)}
+            {
+                "name": suite.name,
+                "phase": suite.phase,
+                "scope": suite.scope,
+                "title": suite.title,
+                "prompts": len(suite.prompts),
+                "source": source,
+            }
         )
     return rows
 
@@ -44,9 +61,9 @@ def suite_document(app: App, name: str) -> dict[str, Any]:
     }
 
 
-def suite_problems(name: str) -> list[str]:
+def suite_problems(app: App, name: str) -> list[str]:
     """Every problem of a suite (a name or a file), empty when it can be used. SuiteError when there is nothing to look at."""
-    return find_problems(name)
+    return find_problems(name, app.home.suites)
 
 
 async def serve_script(path: Path, host: str, port: int, ready: Callable[[str, list[str]], None], *, serve: bool = True) -> None:

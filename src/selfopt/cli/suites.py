@@ -1,10 +1,11 @@
-"""`selfopt suites list | show | validate`."""
+"""`selfopt suites list | show | validate`; the group `import` has files of its own."""
 
 from __future__ import annotations
 
 import click
 
 from .common import console, emit, json_option, open_app, say
+from .suites_import import group as import_
 
 
 @click.group("suites")
@@ -14,17 +15,21 @@ def command() -> None:
 
 @command.command("list")
 @json_option
-def list_(as_json: bool) -> None:
-    """Built-in suites."""
+@click.pass_context
+def list_(ctx: click.Context, /, as_json: bool) -> None:
+    """The built-in suites, and your own in the home's folder `suites`."""
     from selfopt.app import suite_summaries
 
-    rows = suite_summaries()
+    rows = suite_summaries(open_app(ctx))
     if as_json:
         emit(rows)
         return
     out = console()
     for row in rows:
-        say(out, f"{row['name']:12} {row['phase']:9} {row['prompts']:3} prompts  {row['title']}", hang=36)
+        if "problem" in row:
+            say(out, f"{row['name']:12} not usable: {row['problem']}", hang=13)
+        else:
+            say(out, f"{row['name']:12} {row['phase']:9} {row['prompts']:3} prompts  {row['title']}", hang=36)
 
 
 @command.command("show")
@@ -62,8 +67,8 @@ def validate(ctx: click.Context, /, names: tuple[str, ...], as_json: bool) -> in
     """Check suites (names or files). Exit code 2 when one is not usable; every problem is listed."""
     from selfopt.app import suite_problems
 
-    open_app(ctx)
-    found = {name: suite_problems(name) for name in names}
+    app = open_app(ctx)
+    found = {name: suite_problems(app, name) for name in names}
     if as_json:
         emit(found)
     else:
@@ -74,3 +79,6 @@ def validate(ctx: click.Context, /, names: tuple[str, ...], as_json: bool) -> in
             for problem in problems:
                 say(out, problem, indent=2, hang=4)
     return 2 if any(found.values()) else 0
+
+
+command.add_command(import_)

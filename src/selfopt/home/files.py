@@ -68,11 +68,12 @@ def write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def atomic_write_text(path: Path, text: str, *, within: Path | None = None) -> None:
+def atomic_write_text(path: Path, text: str, *, within: Path | None = None, replace: bool = True) -> None:
     """Replace the file whole, durably: a reader sees the old or the new text, also after a crash. Mode 0600, UTF-8.
 
     A symbolic link at `path` is replaced, not followed. within: the folder that the file must really be in, with symbolic
-    links of parent folders resolved. Raises StoreError; the old file is then untouched and no temporary file is left.
+    links of parent folders resolved. replace=False: FileExistsError where anything stands at `path`. Raises StoreError; the
+    old file is then untouched and no temporary file is left.
     """
     if within is not None and not path.parent.resolve().is_relative_to(within.resolve()):
         raise StoreError(
@@ -87,8 +88,13 @@ def atomic_write_text(path: Path, text: str, *, within: Path | None = None) -> N
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        os.replace(temporary, path)
+        if replace:
+            os.replace(temporary, path)
+        else:
+            os.link(temporary, path)
         fsync_directory(path.parent)
+    except FileExistsError:
+        raise
     except OSError as error:
         raise StoreError(f"could not write {path}: {reason_of(error)}") from error
     finally:

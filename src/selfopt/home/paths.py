@@ -71,6 +71,11 @@ class Home:
         return self.root / "reports"
 
     @property
+    def suites(self) -> Path:
+        """Folder of the user's own suites, found by their names; made when the first is imported."""
+        return self.root / "suites"
+
+    @property
     def requests(self) -> Path:
         """Folder of live requests, one chain per writer."""
         return self.root / "requests"

@@ -201,7 +201,7 @@ def _anchor(source: Source) -> dict[str, Any]:
     suites = values.get("suites")
     if isinstance(suites, dict):
         values["suites"] = {
-            k: (str((folder / v).resolve()) if isinstance(v, str) and v.endswith((".yaml", ".yml")) else v)
+            k: (str((folder / v).resolve()) if isinstance(v, str) and v.endswith((".yaml", ".yml", ".json")) else v)
             for k, v in suites.items()
         }
     return values

@@ -11,11 +11,11 @@ from selfopt.records import ExpectedCall, Message, Prompt, Suite, ToolDefinition
 
 from .values import value_problem
 
-__all__ = ["MAX_CALLS_PER_SET", "MAX_SETS", "printable", "validate_suite"]
+__all__ = ["MAX_CALLS_PER_SET", "MAX_SETS", "NAME", "printable", "validate_suite"]
 
 MAX_CALLS_PER_SET = 32
 MAX_SETS = 64
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,63}")
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,63}")
 _MAX_SHOWN = 80
 
 
@@ -43,14 +43,14 @@ def _quoted(text: str) -> str:
 
 
 def _suite_problems(suite: Suite) -> Iterator[str]:
-    if not _NAME.fullmatch(suite.name):
+    if not NAME.fullmatch(suite.name):
         yield f"name {_quoted(suite.name)} is not allowed; use up to 64 letters, digits, '_', '-', '.'"
     if not suite.prompts:
         yield "prompts: there are none; add at least one"
     for prompt_id, count in Counter(p.id for p in suite.prompts).items():
         if count > 1:
             yield f"prompt {printable(prompt_id)}: the id stands {count} times; give each prompt an id of its own"
-        if not _NAME.fullmatch(prompt_id):
+        if not NAME.fullmatch(prompt_id):
             yield f"prompt {printable(prompt_id)}: the id is not allowed; use up to 64 letters, digits, '_', '-', '.'"
 
 
@@ -60,7 +60,7 @@ def _tool_problems(tools: Sequence[ToolDefinition]) -> Iterator[str]:
     for name, count in Counter(t.name for t in tools).items():
         if count > 1:
             yield f"tool {_quoted(name)} stands {count} times; rename or remove one"
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             yield f"tool name {_quoted(name)} is not allowed; use up to 64 letters, digits, '_', '-', '.'"
     for tool in tools:
         schema = tool.parameters

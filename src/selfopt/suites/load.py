@@ -1,10 +1,11 @@
-"""Reading suites: by name from the package, by path from disk."""
+"""Reading suites: by name from the package or a folder of one's own, by path from disk."""
 
 from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -13,51 +14,86 @@ from pydantic import ValidationError
 from selfopt.errors import SuiteError
 from selfopt.records import Suite
 
-from .check import printable, validate_suite
+from .check import NAME, printable, validate_suite
 from .plain_yaml import MAX_SIZE_BYTES, read_plain_yaml
 
-__all__ = ["SUITE_SCHEMA_VERSION", "find_problems", "list_suites", "load_suite", "parse_suite", "suite_schema"]
+__all__ = ["SUFFIXES", "SUITE_SCHEMA_VERSION", "find_problems", "list_suites", "load_suite", "parse_suite", "suite_schema"]
 
 SUITE_SCHEMA_VERSION = 1
-_SUFFIXES = (".yaml", ".yml", ".json")
+SUFFIXES = (".yaml", ".yml", ".json")
 
 
-def list_suites() -> list[str]:
-    """Names of the built-in suites, sorted."""
-    return sorted(_built_in())
+def list_suites(folder: Path | None = None) -> list[str]:
+    """Names of the built-in suites, sorted; with a folder, those of the files in it behind them."""
+    return [*sorted(_built_in()), *sorted(_own(folder))]
 
 
-def load_suite(name_or_path: str | Path) -> Suite:
-    """A built-in suite by its name, or one from a file (a Path, or text with a slash or a YAML or JSON suffix).
+def load_suite(name_or_path: str | Path, folder: Path | None = None) -> Suite:
+    """A built-in suite by its name, one of the folder's files by theirs (`NAME.yaml` or `NAME.json`), or one from a file
+    anywhere (a Path, or text with a slash or a YAML or JSON suffix).
 
     Raises SuiteError, naming the file, the prompt and the fix, for anything that makes it unusable.
     """
-    text, source = _text_of(name_or_path)
-    return parse_suite(text, source=source)
+    text, source, name = _text_of(name_or_path, folder)
+    suite = parse_suite(text, source=source)
+    if name not in (None, suite.name):
+        raise _refusal(source, [_misnamed(suite.name, name)])
+    return suite
 
 
-def find_problems(name_or_path: str | Path) -> list[str]:
+def find_problems(name_or_path: str | Path, folder: Path | None = None) -> list[str]:
     """Every problem of a suite, named as for `load_suite`; empty when it can be used.
 
     SuiteError where there is no mapping to look at: no such file, not UTF-8, no YAML, another schema version.
     """
-    text, source = _text_of(name_or_path)
-    return _examine(text, source)[1]
+    text, source, name = _text_of(name_or_path, folder)
+    suite, problems = _examine(text, source)
+    if suite is not None and name not in (None, suite.name):
+        return [_misnamed(suite.name, name), *problems]
+    return problems
 
 
-def _text_of(name_or_path: str | Path) -> tuple[str, str]:
-    """The text of a suite and what messages call it."""
+def _misnamed(found: str, wanted: str | None) -> str:
+    """Records know a suite by the name that it gives itself, and it has to be found again by that."""
+    return f"name: is {printable(found)}, but the file is found as {wanted}; make them the same"
+
+
+def _text_of(name_or_path: str | Path, folder: Path | None) -> tuple[str, str, str | None]:
+    """The text of a suite, what messages call it, and the name that it has to give itself (None: any)."""
     if isinstance(name_or_path, str):
-        known = _built_in()
-        if name_or_path in known:
-            return known[name_or_path].decode("utf-8"), f"suite {name_or_path}"
-        if not name_or_path.endswith(_SUFFIXES) and "/" not in name_or_path and "\\" not in name_or_path:
+        built_in = _built_in()
+        if name_or_path in built_in:
+            return built_in[name_or_path].read_text("utf-8"), f"suite {name_or_path}", None
+        own = _own(folder)
+        if name_or_path in own:
+            path = own[name_or_path]
+            return _read(path), printable(str(path)), name_or_path
+        if not name_or_path.endswith(SUFFIXES) and "/" not in name_or_path and "\\" not in name_or_path:
+            yours = f"yours are {', '.join(sorted(own)[:12])}; " if own else ""
             raise SuiteError(
-                f"unknown suite {printable(name_or_path)!r}; built in are {', '.join(sorted(known))}; "
+                f"unknown suite {printable(name_or_path)!r}; built in are {', '.join(sorted(built_in))}; {yours}"
                 "a suite of your own is given as the path of its .yaml file"
             )
     path = Path(name_or_path)
-    return _read(path), printable(str(path))
+    return _read(path), printable(str(path)), None
+
+
+def _own(folder: Path | None) -> dict[str, Path]:
+    """The suite files of a folder by the name that they are found by. Built-in names stay the built-in suites'."""
+    if folder is None or not folder.is_dir():
+        return {}
+    try:
+        files = [f for f in sorted(folder.iterdir()) if f.suffix in SUFFIXES and NAME.fullmatch(f.stem)]
+    except OSError as error:
+        raise SuiteError(f"{printable(str(folder))}: cannot be read ({error.strerror}); check its permissions") from error
+    built_in = _built_in()
+    found: dict[str, Path] = {}
+    for file in files:
+        if file.stem in found:
+            raise SuiteError(f"{printable(str(folder))}: both {found[file.stem].name} and {file.name}; remove or rename one")
+        if file.stem not in built_in:
+            found[file.stem] = file
+    return found
 
 
 def parse_suite(text: str, *, source: str) -> Suite:
@@ -91,9 +127,9 @@ def suite_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "properties": properties}
 
 
-def _built_in() -> dict[str, bytes]:
+def _built_in() -> dict[str, Traversable]:
     folder = resources.files("selfopt.suites") / "data"
-    return {item.name[:-5]: item.read_bytes() for item in folder.iterdir() if item.name.endswith(".yaml")}
+    return {item.name[:-5]: item for item in folder.iterdir() if item.name.endswith(".yaml")}
 
 
 def _read(path: Path) -> str:

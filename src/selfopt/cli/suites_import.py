@@ -1,0 +1,12 @@
+"""`selfopt suites import`: the group; each format has a file of its own, `suites_import_FORMAT.py`."""
+
+from __future__ import annotations
+
+import click
+
+__all__ = ["group"]
+
+
+@click.group("import")
+def group() -> None:
+    """Make a suite of your own from data in another format; it lands in the home's folder `suites`."""
