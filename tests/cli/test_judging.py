@@ -236,6 +236,20 @@ def test_show_tells_the_exact_request_reply_calls_verdict_and_why(measured: Proj
     measured.run("show", "trial-nope").assert_refused(2, "trial")
 
 
+def test_show_tells_what_the_warm_up_sent_and_got(project: Project) -> None:
+    """The question is in it only with --warm-up; a trial of a pass without one says that there was none."""
+    body = project.ok("run", "good", "atomic", "--enable-warmup", "--json").json()
+    trial = body["verdicts"][0]["trial_id"]
+    assert "What is 2+2?" not in project.ok("show", trial).out
+    shown = project.ok("show", trial, "--warm-up").out
+    assert shown.index("-- warm-up: complete") < shown.index("What is 2+2?") < shown.index("-- request (answer")
+    pairs = project.ok("show", trial, "--warm-up", "--json").json()["warm_up"]
+    assert "What is 2+2?" in pairs[0]["request"]
+    assert "Hello." in pairs[0]["reply"]
+    cold = project.ok("run", "good", "atomic", "--json").json()["verdicts"][0]["trial_id"]
+    assert "-- warm-up: off" in project.ok("show", cold, "--warm-up").out
+
+
 def test_show_of_a_failed_attempt_says_what_the_server_did(project: Project) -> None:
     """A trial that ended in an error shows the fault and that nothing came."""
     body = project.run("run", "scripted/broken", "atomic", "--json").json()

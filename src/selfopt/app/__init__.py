@@ -13,6 +13,7 @@ from .diagnosing import (
     rescore_runs,
     shown_trial,
     standing_evaluations,
+    warm_up_texts,
 )
 from .doctor import diagnose_installation, settings_in_use
 from .inspecting import serve_script, suite_document, suite_problems, suite_summaries
@@ -88,5 +89,6 @@ __all__ = [
     "validate_under_rules",
     "variant_lines",
     "verify_audit",
+    "warm_up_texts",
     "write_artefacts",
 ]

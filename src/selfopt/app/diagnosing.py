@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import cast, get_args
 
 from selfopt.errors import SuiteError, UsageError
@@ -15,6 +16,7 @@ from selfopt.loop.proposer import describe_change
 from selfopt.measure import EvaluationRequest, Rescored, ShownTrial, evaluate, rescore, show_trial
 from selfopt.policy import best_hold, decide, explain
 from selfopt.records import (
+    Blob,
     Decision,
     Evaluation,
     Feedback,
@@ -41,6 +43,7 @@ __all__ = [
     "rescore_runs",
     "shown_trial",
     "standing_evaluations",
+    "warm_up_texts",
 ]
 
 
@@ -206,3 +209,15 @@ def shown_trial(app: App, prefix: str) -> ShownTrial:
         with contextlib.suppress(SuiteError):  # a file that is not at hand: what was expected is left out
             suites.append(app.suite_for(spec))
     return show_trial(app.ledger, trial.trial_id, suites)
+
+
+def warm_up_texts(app: App, run: Run) -> list[tuple[str | None, str | None]]:
+    """What the warm-up of a run sent and got, in order; None: not kept, or nothing came. Whoever shows them on a terminal
+    escapes control characters."""
+    kept = {
+        blob.blob_hash: blob.text
+        for blob_hash in (*run.warm_up.requests, *run.warm_up.replies)
+        for blob in app.ledger.read(Blob, {"id": blob_hash}, limit=1)
+    }
+    pairs = zip_longest(run.warm_up.requests, run.warm_up.replies, fillvalue="")
+    return [(kept.get(request), kept.get(reply)) for request, reply in pairs]

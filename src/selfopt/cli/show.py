@@ -17,15 +17,19 @@ if TYPE_CHECKING:
 @click.command("show")
 @click.argument("trial")
 @click.option("--exact", is_flag=True, help="Requests and replies byte by byte as sent; otherwise JSON is spread over lines.")
+@click.option("--warm-up", "warm_up", is_flag=True, help="Also what the warm-up of its pass sent and got; never scored.")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, /, trial: str, exact: bool, as_json: bool) -> None:
+def command(ctx: click.Context, /, trial: str, exact: bool, warm_up: bool, as_json: bool) -> None:
     """One TRIAL (its id, its beginning or its end): exact request, raw reply, parsed calls, verdict, and why."""
-    from selfopt.app import shown_trial
+    from selfopt.app import shown_trial, warm_up_texts
 
-    shown = shown_trial(open_app(ctx), trial)
+    app = open_app(ctx)
+    shown = shown_trial(app, trial)
+    texts = warm_up_texts(app, shown.run) if warm_up else []
     if as_json:
-        emit(shown)
+        warmed = [{"request": request, "reply": reply} for request, reply in texts]
+        emit({**shown.model_dump(mode="json"), "warm_up": warmed} if warm_up else shown)
         return
     out = console()
     t = shown.trial
@@ -33,8 +37,21 @@ def command(ctx: click.Context, /, trial: str, exact: bool, as_json: bool) -> No
     say(out, f"{shown.spec.label}, prompt {t.prompt_id}, pass {t.run_index + 1} of {t.run_id}", indent=2)
     fault = f"; fault: {t.fault}" if t.fault else ""
     say(out, f"{t.started_at}, {t.latency_ms:.0f} ms{fault}; {t.environment_id}", indent=2)
+    if warm_up:
+        _print_warm_up(out, shown, texts, exact)
     _print_exchanges(out, shown, exact)
     _print_verdicts(out, shown)
+
+
+def _print_warm_up(out: Console, shown: ShownTrial, texts: list[tuple[str | None, str | None]], exact: bool) -> None:
+    result = shown.run.warm_up
+    say(out, f"-- warm-up: {result.status}{'; ' + result.reason if result.reason else ''}", style="bold blue")
+    spread = (lambda text: text) if exact else pretty
+    for number, (request, reply) in enumerate(texts, 1):
+        say(out, f"-- warm-up request {number}", style="bold blue")
+        block(out, spread(request) if request is not None else "(not kept)")
+        say(out, f"-- warm-up reply {number}", style="bold blue")
+        block(out, spread(reply) if reply is not None else "(nothing came)")
 
 
 def _print_exchanges(out: Console, shown: ShownTrial, exact: bool) -> None:
