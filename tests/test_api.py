@@ -90,6 +90,15 @@ def test_measuring_deciding_enforcing_and_asking(project: Project) -> None:
         assert harness.audit.trace("mute extended").trials
 
 
+def test_comparing_models(project: Project) -> None:
+    """The best first, with its interval; signs of life on the way."""
+    seen: list[Progress] = []
+    with selfopt.open() as harness:
+        found = harness.compare("mute", "good", variants=["native_api"], limit=2, on_progress=seen.append)
+        assert [row.model for row in found.rows] == ["scripted/good", "scripted/mute"]
+    assert seen
+
+
 def test_the_loop_and_its_plan(project: Project) -> None:
     """plan writes nothing; loop tells what it does and returns the cycles."""
     events: list[LoopEvent] = []

@@ -17,10 +17,10 @@ from typing import Any, TypedDict, TypeVar, Unpack
 from selfopt import app as verbs
 from selfopt.app import App, LoopEvent, Progress
 from selfopt.errors import SelfoptError
-from selfopt.records import AuditRecord, Cycle, Feedback, RoutingConfig, ToolDefinition, Variant
+from selfopt.records import AuditRecord, Comparison, Cycle, Feedback, RoutingConfig, ToolDefinition, Variant
 from selfopt.settings import Settings
 
-__all__ = ["RunOptions", "Selfopt", "open"]
+__all__ = ["CompareOptions", "RunOptions", "Selfopt", "open"]
 
 T = TypeVar("T")
 Tools = Path | str | Sequence[ToolDefinition]
@@ -43,6 +43,16 @@ class RunOptions(TypedDict, total=False):
     force_model: bool
     resume: bool
     on_progress: Callable[[Progress], None]
+
+
+class CompareOptions(TypedDict, total=False):
+    """What the flags of `selfopt compare` choose beside models, suites and variants. Seconds."""
+
+    split: Any
+    limit: int | None
+    timeout_s: float | None
+    warm_up: bool | None
+    fresh: bool
 
 
 def open(
@@ -103,6 +113,18 @@ class Selfopt:
         """Measure several passes; what an earlier call began and did not finish is continued."""
         request, progress = self._request(model, phase, variant, runs, options)
         return self._runner.wait(verbs.measure_model(self._app, request, progress))
+
+    def compare(
+        self,
+        *models: str,
+        suites: Sequence[str] = (),
+        variants: Sequence[str] = (),
+        on_progress: Callable[[Progress], None] = lambda _: None,
+        **options: Unpack[CompareOptions],
+    ) -> Comparison:
+        """Measure models with variants on the same prompts and put the best agent score first. Rules are not applied."""
+        request = verbs.CompareRequest(models=models, suites=tuple(suites), variants=tuple(variants), **options)
+        return self._runner.wait(verbs.compare_models(self._app, request, on_progress))
 
     def validate_warm_up(
         self, model: str, phase: str, variant: str | None = None, *, runs: int = 7, **options: Unpack[RunOptions]

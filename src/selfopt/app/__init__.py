@@ -4,6 +4,7 @@ from selfopt.loop import LoopEvent, Target
 from selfopt.measure import Progress, ShownTrial, WarmUpValidation
 
 from .app import App
+from .comparing import CompareRequest, compare_models, installed_ollama_models
 from .diagnosing import (
     Decided,
     Rescoring,
@@ -29,6 +30,7 @@ from .words import audit_line, call_text, decision_lines, expected_text, variant
 
 __all__ = [
     "App",
+    "CompareRequest",
     "CyclePreview",
     "Decided",
     "Enforced",
@@ -49,6 +51,7 @@ __all__ = [
     "audit_line",
     "audit_records",
     "call_text",
+    "compare_models",
     "decide_candidates",
     "decision_lines",
     "diagnose_installation",
@@ -56,6 +59,7 @@ __all__ = [
     "expected_text",
     "fetch_model",
     "import_routes",
+    "installed_ollama_models",
     "list_models",
     "load_tools",
     "make_feedback",

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "decide": ("decide", "Put a candidate through the gates against the baseline."),
     "enforce": ("enforce", "Turn recommendations into rules in force."),
     "loop": ("loop", "Run whole cycles: measure, diagnose, decide, enforce, verify."),
+    "compare": ("compare", "Compare models and variants on the same prompts, in one table."),
     "report": ("report", "Write the reports from the ledger."),
     "routes": ("routes", "Show, set, import or roll back the rules in force."),
     "audit": ("audit", "Show, verify or trace the audit trail."),

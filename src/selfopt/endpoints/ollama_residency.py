@@ -65,6 +65,12 @@ class OllamaResidency:
             loaded = await self._entries(client, "/api/ps")
         return loaded is not None and not _entry_of(loaded, model)
 
+    async def installed(self) -> list[str]:
+        """Names of the models that can be loaded, as the server tells them; empty when it does not answer."""
+        async with self._client() as client:
+            entries = await self._entries(client, "/api/tags")
+        return sorted({name for entry in entries or [] if (name := as_str(entry.get("name")))})
+
     def _client(self) -> HttpClient:
         return HttpClient(self._config, self._root, bearer(self._config))
 

@@ -16,6 +16,7 @@ from .chat import (
     ToolDefinition,
     Usage,
 )
+from .comparison import ComparedRow, Comparison, Figure, PolicyRow
 from .config import EndpointConfig, EndpointKind, PolicyThresholds, is_loopback
 from .cycle import (
     Baseline,
@@ -52,6 +53,8 @@ __all__ = [
     "ChatChunk",
     "ChatReply",
     "ChatRequest",
+    "ComparedRow",
+    "Comparison",
     "Confidence",
     "Constraint",
     "Cycle",
@@ -74,6 +77,7 @@ __all__ = [
     "ExpectedCall",
     "Fault",
     "Feedback",
+    "Figure",
     "Finding",
     "FindingKind",
     "FinishReason",
@@ -93,6 +97,7 @@ __all__ = [
     "ParserName",
     "Phase",
     "PhaseSummary",
+    "PolicyRow",
     "PolicyThresholds",
     "Prompt",
     "Proposer",

@@ -1,5 +1,6 @@
 """What people read: Markdown reports, machine-readable results, terminal tables. Reads records, decides nothing."""
 
+from .comparison import comparison_markdown, comparison_table
 from .escape import safe_markdown, safe_terminal, safe_text
 from .gather import ReportData, WarmUpPair, find_warm_up_pairs, gather
 from .learnings import render_learnings
@@ -22,6 +23,8 @@ __all__ = [
     "ReportData",
     "WarmUpPair",
     "before_after_table",
+    "comparison_markdown",
+    "comparison_table",
     "cycle_results",
     "decision_panel",
     "evaluation_table",

@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
+from .beta import incomplete_beta
+
 __all__ = ["Interval", "clopper_pearson_interval", "clopper_pearson_upper", "wilson_interval"]
 
-_TINY = 1e-300
 _BISECTIONS = 60
 
 
@@ -73,36 +74,8 @@ def _upper(successes: int, n: int, tail: float) -> float:
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
         # P(X <= s) = I_{1-p}(n - s, s + 1), which falls in p.
-        if _incomplete_beta(n - successes, successes + 1, 1 - middle) > tail:
+        if incomplete_beta(n - successes, successes + 1, 1 - middle) > tail:
             low = middle
         else:
             high = middle
     return high
-
-
-def _incomplete_beta(a: float, b: float, x: float) -> float:
-    """Regularised incomplete beta function I_x(a, b) by its continued fraction (DLMF 8.17.22, modified Lentz)."""
-    if x <= 0:
-        return 0.0
-    if x >= 1:
-        return 1.0
-    if x > (a + 1) / (a + b + 2):
-        return 1.0 - _incomplete_beta(b, a, 1 - x)
-    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
-    c, d = 1.0, 1 - (a + b) * x / (a + 1)
-    d = 1 / (d if abs(d) > _TINY else _TINY)
-    value = d
-    for m in range(1, 10_000):
-        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        step = 1.0
-        for term in (even, odd):
-            d = 1 + term * d
-            d = 1 / (d if abs(d) > _TINY else _TINY)
-            c = 1 + term / c
-            c = c if abs(c) > _TINY else _TINY
-            step = c * d
-            value *= step
-        if abs(step - 1) < 1e-14:
-            break
-    return math.exp(log_front) * value / a

@@ -1,0 +1,72 @@
+"""`selfopt compare MODEL...`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .common import SECONDS, LiveLine, Number, console, draw, emit, json_option, run_with_app
+
+if TYPE_CHECKING:
+    from selfopt.app import App
+    from selfopt.records import Comparison
+
+
+@click.command("compare")
+@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.option("--suite", "suites", multiple=True, metavar="NAME|FILE", help="On this suite; may be repeated, all of one phase.")
+@click.option("--variant", "variants", multiple=True, metavar="NAME", help="With this variant; may be repeated.")
+@click.option("--split", type=click.Choice(["search", "heldout", "canary", "all"]), help="Part of the suite.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first so many prompts of each suite.")
+@click.option("--ollama", is_flag=True, help="Also every model that the Ollama servers of the settings have installed.")
+@click.option("--enable-warmup/--no-warmup", "warm_up", default=None, help="Load and warm each model up first.")
+@click.option("--timeout", "timeout_s", type=SECONDS, help="Seconds for one request.")
+@click.option("--fresh", is_flag=True, help="Measure anew instead of going on with the same comparison.")
+@click.option("--max-trials", type=click.IntRange(min=1), help="Stop after so many trials.")
+@click.option("--max-minutes", type=Number(min=0, min_open=True), help="Stop after so many minutes.")
+@click.option("--max-cost", type=Number(min=0), help="Stop at this cost (see [prices]).")
+@click.option("--markdown", is_flag=True, help="Print a Markdown table.")
+@json_option
+@click.pass_context
+def command(ctx: click.Context, /, ollama: bool, markdown: bool, as_json: bool, **flags: Any) -> int:
+    """Compare MODELs, each with each variant, on the same prompts: one pass each, best agent score first.
+
+    Exactly what is named is measured, whatever the rules say. Without --variant a model is asked as its rule serves it, else
+    through native_api. Variants that differ in the parser only share their replies. Interrupted, the same command goes on.
+
+    \b
+    selfopt compare ollama/qwen2.5:3b ollama/llama3.2:3b --variant restrained
+    selfopt compare --ollama --suite atomic-300 --split heldout --markdown
+    """
+    if markdown and as_json:
+        raise click.UsageError("--markdown and --json: choose one", ctx)
+    if not flags["models"] and not ollama:
+        raise click.UsageError("name at least one MODEL, or --ollama", ctx)
+    limits = {name: flags.pop(name) for name in ("max_trials", "max_minutes", "max_cost")}
+    live = LiveLine(enabled=not (as_json or markdown))
+
+    async def work(app: App) -> Comparison:
+        from selfopt.app import CompareRequest, compare_models, installed_ollama_models
+
+        models = (*flags.pop("models"), *(await installed_ollama_models(app) if ollama else ()))
+        return await compare_models(app, CompareRequest(models=models, **flags), live)
+
+    try:
+        comparison = run_with_app(ctx, work, {"limits": limits})
+    finally:
+        live.clear()
+    _print(comparison, markdown=markdown, as_json=as_json)
+    return 1 if comparison.stopped or comparison.unmeasured else 0
+
+
+def _print(comparison: Comparison, *, markdown: bool, as_json: bool) -> None:
+    if as_json:
+        emit(comparison)
+        return
+    from selfopt.report import comparison_markdown, comparison_table
+
+    if markdown:
+        click.echo(comparison_markdown(comparison), nl=False)
+    else:
+        draw(console(), comparison_table(comparison))

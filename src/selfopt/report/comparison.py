@@ -1,0 +1,106 @@
+"""The table of `selfopt compare`, for terminals and as Markdown."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from selfopt.records import ComparedRow, Comparison, Figure
+
+from .escape import code, safe_markdown, safe_terminal, safe_text
+from .figures import milliseconds, share
+from .markdown import table as markdown_table
+
+__all__ = ["comparison_markdown", "comparison_table"]
+
+_NOTE = (
+    "agent score: 0.4 call accuracy + 0.3 restraint + 0.3 (1 - share of replies that call a tool which no accepted answer names); "
+    "arguments: right among the replies with the right tools; in brackets 95 % intervals over"
+)
+
+
+def comparison_table(comparison: Comparison) -> RenderableType:
+    """Three lines a row: figures, intervals, what it took. A mark says which rows chance alone could put in another order."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, leading=1)
+    table.add_column("model\nvariant", overflow="fold", min_width=16)
+    for head in ("agent\nscore", "call\naccuracy", "restraint", "arguments", "p50\ntokens"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for row in comparison.rows:
+        name = Text.assemble((safe_terminal(row.model, limit=80), "bold"), "\n", safe_text(row.variant, limit=60))
+        table.add_row(
+            Text.assemble(name, "\n", (_standing(row), "" if row.distinguishable else "bold")),
+            *(_cell(f) for f in (row.agent_score, row.call_accuracy, row.restraint, row.argument_accuracy)),
+            f"{milliseconds(row.p50_ms)}\n{row.output_tokens:.0f}",
+        )
+    for policy in comparison.policies:
+        figures = (share(f) if f is not None else "-" for f in (policy.agent_score, policy.call_accuracy, policy.restraint))
+        table.add_row(safe_text(policy.name, limit=60), *figures, "", "", style="dim")
+    return Group(table, *(Text(line, "dim") for line in _notes(comparison)))
+
+
+def _cell(figure: Figure | None) -> str:
+    if figure is None:
+        return "-"
+    return f"{share(figure.value)}\n{_interval(figure)}" if figure.low is not None else share(figure.value)
+
+
+def _interval(figure: Figure | None) -> str:
+    return "" if figure is None or figure.low is None or figure.high is None else f"{figure.low:.2f}-{figure.high:.2f}"
+
+
+def _standing(row: ComparedRow) -> str:
+    if row.behind is None:
+        return "the best" + _faults(row)
+    behind = f"{row.behind.value:+.3f}"
+    return (f"{behind}, p {row.p_value:.3f}" if row.distinguishable else f"{behind}, not told apart") + _faults(row)
+
+
+def _faults(row: ComparedRow) -> str:
+    return f"; {row.faults} without a reply" if row.faults else ""
+
+
+def _notes(comparison: Comparison) -> list[str]:
+    suites = ", ".join(
+        f"{safe_terminal(name, limit=60)} ({split})" for name, split in zip(comparison.suites, comparison.splits, strict=True)
+    )
+    lines = [
+        f"{comparison.prompts} prompts of {suites}; {_NOTE} {comparison.tool_sets} {comparison.unit}s.",
+        '"not told apart": from the best row, at 5 % over all rows together (Holm); the order may be chance.',
+    ]
+    if comparison.unmeasured:
+        lines.append(f"not measured yet: {safe_terminal(', '.join(comparison.unmeasured), limit=400)}; the same command goes on")
+    if comparison.stopped:
+        lines.append(f"stopped: {safe_terminal(comparison.stopped, limit=200)}")
+    return lines
+
+
+def comparison_markdown(comparison: Comparison) -> str:
+    """The same as a Markdown table with its notes."""
+    heads = ["model", "variant", "agent score", "against the best", "call accuracy", "restraint", "arguments", "p50", "tokens"]
+    rows = [
+        [
+            code(row.model),
+            code(row.variant),
+            _inline(row.agent_score),
+            _standing(row),
+            _inline(row.call_accuracy),
+            _inline(row.restraint),
+            _inline(row.argument_accuracy),
+            milliseconds(row.p50_ms),
+            f"{row.output_tokens:.0f}",
+        ]
+        for row in comparison.rows
+    ]
+    for policy in comparison.policies:
+        figures = [share(f) if f is not None else "-" for f in (policy.agent_score, policy.call_accuracy, policy.restraint)]
+        rows.append([safe_markdown(policy.name), "-", figures[0], "-", figures[1], figures[2], "-", "-", "-"])
+    return "\n".join([*markdown_table(heads, rows), "", *_notes(comparison)]) + "\n"
+
+
+def _inline(figure: Figure | None) -> str:
+    if figure is None:
+        return "-"
+    interval = _interval(figure)
+    return f"{share(figure.value)} ({interval})" if interval else share(figure.value)

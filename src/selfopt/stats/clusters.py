@@ -1,0 +1,105 @@
+"""Figures over prompts that come in clusters: prompts that share a tool set succeed and fail together.
+
+Every figure here is a function of sums over prompts, so leaving a cluster out is a subtraction. Valid for one look at a fixed
+set of prompts, not for repeated looking.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from .beta import student_t_quantile, student_t_two_sided
+from .intervals import clopper_pearson_interval
+
+__all__ = ["Estimate", "Statistic", "Sums", "holm", "jackknife", "paired_jackknife"]
+
+Sums = Sequence[float]
+Statistic = Callable[[Sums], float | None]
+_EXACT = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure with its interval. low, high, p_value: None where fewer than two clusters carry it or none differs.
+
+    p_value: two-sided, for the hypothesis that the figure is 0. clusters: how many carry the figure.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    p_value: float | None
+    clusters: int
+
+
+def jackknife(clusters: Sequence[Sums], statistic: Statistic, *, confidence: float = 0.95, share: bool = True) -> Estimate | None:
+    """The statistic of the summed clusters with its delete-one-cluster interval; None where it is not defined at all.
+
+    se2 = (G - 1)/G sum (theta_-g - mean theta_-g)2 over the G clusters, interval theta -+ t_{G-1} se (Efron & Stein 1981,
+    Ann. Statist. 9; for clustered shares Cameron & Miller 2015, J. Hum. Resour. 50). share: the figure lies in [0, 1]: the
+    interval is clipped, and where it is 0 or 1 in every cluster it is that of Clopper & Pearson with the clusters as trials,
+    because a jackknife sees no variance there. For the same reason there is no interval where clusters do not differ at all.
+    """
+    total = _sum(clusters)
+    value = statistic(total) if clusters else None
+    if value is None:
+        return None
+    left_out = [statistic(_minus(total, cluster)) for cluster in clusters]
+    if len(clusters) < 2 or any(theta is None for theta in left_out):
+        return Estimate(value, None, None, None, len(clusters))
+    thetas = [theta for theta in left_out if theta is not None]
+    g = len(thetas)
+    if share and all(abs(theta - value) < _EXACT for theta in thetas) and (value < _EXACT or value > 1 - _EXACT):
+        exact = clopper_pearson_interval(round(value) * g, g, confidence)
+        return Estimate(value, exact.low, exact.high, None, g)
+    mean = math.fsum(thetas) / g
+    se = math.sqrt((g - 1) / g * math.fsum((theta - mean) ** 2 for theta in thetas))
+    if se < _EXACT:
+        # Clusters that do not differ at all tell nothing about how others would.
+        return Estimate(value, None, None, 1.0 if abs(value) < _EXACT else None, g)
+    half = student_t_quantile(confidence, g - 1) * se
+    p_value = student_t_two_sided(value / se, g - 1)
+    low, high = value - half, value + half
+    return Estimate(value, max(0.0, low) if share else low, min(1.0, high) if share else high, p_value, g)
+
+
+def paired_jackknife(
+    ours: Sequence[Sums], theirs: Sequence[Sums], statistic: Statistic, *, confidence: float = 0.95
+) -> Estimate | None:
+    """The difference of the statistic between two that saw the same clusters, ours minus theirs, as `jackknife` does it.
+
+    Leaving out a cluster leaves it out on both sides, so what both find hard takes no part. ValueError when the clusters
+    are not the same number.
+    """
+    if len(ours) != len(theirs):
+        raise ValueError(f"{len(ours)} clusters on one side, {len(theirs)} on the other: they have to be the same")
+    split = len(ours[0]) if ours else 0
+
+    def difference(both: Sums) -> float | None:
+        one, other = statistic(both[:split]), statistic(both[split:])
+        return None if one is None or other is None else one - other
+
+    pairs = [[*one, *other] for one, other in zip(ours, theirs, strict=True)]
+    return jackknife(pairs, difference, confidence=confidence, share=False)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values adjusted for being several, in the given order (Holm 1979, Scand. J. Statist. 6): the chance that any true
+    hypothesis gets one of at most alpha is at most alpha, whatever their dependence."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    adjusted = [0.0] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = highest
+    return adjusted
+
+
+def _sum(clusters: Sequence[Sums]) -> list[float]:
+    return [math.fsum(column) for column in zip(*clusters, strict=True)]
+
+
+def _minus(total: Sums, cluster: Sums) -> list[float]:
+    return [whole - part for whole, part in zip(total, cluster, strict=True)]
