@@ -113,7 +113,9 @@ async def _nothing(_: App) -> None:
 def command(*words: str, ready: bool = False) -> NoReturn:
     """Be the selfopt command of these words, with what was typed after the script's name."""
     set_environment()
-    if ready and not {"--help", "-h"} & set(sys.argv[1:]):
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        print((sys.modules["__main__"].__doc__ or "").strip(), end="\n\n", flush=True)
+    elif ready:
         guarded(lambda: with_app(_nothing, ready=True))
     sys.exit(run_command([*words, *sys.argv[1:]]))
 

@@ -21,6 +21,8 @@ def test_expectations_read_as_alternatives() -> None:
     """Accepted values, what may be left out, several calls, several sets, any call, none."""
     call = ExpectedCall(name="f", arguments={"a": ["x", "y"], "b": ["", 3], "c": [""]})
     assert expected_text([[call]]) == ['f(a="x" or "y"; b=3, or left out; c, or left out)']
+    guests = ExpectedCall(name="f", arguments={"guests": ["", {"any_order": ["Ann", "Bo"]}]})
+    assert expected_text([[guests]]) == ['f(guests=["Ann", "Bo"] in any order, or left out)']
     two = ExpectedCall(name="g", arguments={})
     assert expected_text([[call, two], []])[1] == "or no call"
     assert " and g()" in expected_text([[call, two]])[0]

@@ -75,6 +75,15 @@ def test_extended_is_served_by_haiku_from_the_first_call_on(tmp_path: Path) -> N
     assert (body["served_by"], body["evaluation"]["metrics"]["accuracy"]) == (LFM, 0.0)
 
 
+def test_help_says_what_the_script_is_before_the_commands_own(tmp_path: Path) -> None:
+    """The specification's name first; nothing is measured for it."""
+    done = bench(tmp_path / "home", "self_optimizing_policy.py", "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith("The specification's decision gates.")
+    assert "Usage: selfopt decide" in done.stdout
+    assert not (tmp_path / "home").exists()
+
+
 def marks(output: str) -> list[str]:
     """`PASS 1`, `FAIL 2`, ... of a test script."""
     return [line.split(":")[0] for line in output.splitlines() if line.startswith(("PASS", "FAIL"))]

@@ -46,6 +46,12 @@ def _value(value: Any) -> str:
         return f"a {type(value).__name__} that is too deep to show"
 
 
+def _accepted(value: Any) -> str:
+    if isinstance(value, dict) and set(value) == {"any_order"}:
+        return f"{_value(value['any_order'])} in any order"
+    return _value(value)
+
+
 def expected_text(expected: Sequence[Sequence[ExpectedCall]] | str) -> list[str]:
     """The accepted sets of calls, one a line: `get_weather(city="Oslo" or "Oslo, Norway"; unit may be left out)`."""
     if isinstance(expected, str):
@@ -57,8 +63,8 @@ def expected_text(expected: Sequence[Sequence[ExpectedCall]] | str) -> list[str]
 def _expected_call(call: ExpectedCall) -> str:
     arguments = []
     for name, accepted in call.arguments.items():
-        values = [value for value in accepted if value != ""]
-        shown = f"{name}={' or '.join(map(_value, values))}" if values else name
+        values = [_accepted(value) for value in accepted if value != ""]
+        shown = f"{name}={' or '.join(values)}" if values else name
         arguments.append(f"{shown}, or left out" if len(values) < len(accepted) else shown)
     return f"{call.name}({'; '.join(arguments)})"
 

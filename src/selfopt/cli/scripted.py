@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,4 +37,5 @@ def command(ctx: click.Context, /, script: Path, host: str, port: int, check: bo
 
         await serve_script(script, host, port, ready, serve=not check)
 
-    run_with_app(ctx, work)
+    with contextlib.suppress(KeyboardInterrupt):  # that is how it is ended
+        run_with_app(ctx, work)
