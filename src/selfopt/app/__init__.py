@@ -26,7 +26,7 @@ from .reporting import write_artefacts
 from .rules import Enforced, Traced, audit_records, enforce_file, import_routes, set_route, trace_rule, verify_audit
 from .trying import Tried, load_tools, render_variant, try_model
 from .warming import WarmUpShown, validate_model_warm_up, validate_under_rules
-from .words import audit_line, call_text, decision_lines, expected_text, variant_lines
+from .words import audit_line, call_text, decision_lines, expected_text, tool_text, variant_lines
 
 __all__ = [
     "App",
@@ -87,6 +87,7 @@ __all__ = [
     "suite_document",
     "suite_problems",
     "suite_summaries",
+    "tool_text",
     "trace_rule",
     "try_model",
     "validate_model_warm_up",

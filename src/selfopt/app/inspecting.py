@@ -44,21 +44,19 @@ def suite_summaries(app: App) -> list[dict[str, Any]]:
 
 
 def suite_document(app: App, name: str) -> dict[str, Any]:
-    """A suite with its prompts; each prompt with the tools that it offers."""
+    """A suite as other programs read it: `{name, phase, prompts: [{id, kind, split, tool_set, tools, messages, expected,
+    reason}]}`. tools: the definitions that the prompt offers; of a message, what it does not have is left out."""
     suite = app.suite(name)
     prompts = []
     for prompt in suite.prompts:
-        body = prompt.model_dump(mode="json")
-        body["tools"] = [tool.model_dump(mode="json") for tool in suite.tools_of(prompt)]
-        prompts.append(body)
-    return {
-        "name": suite.name,
-        "phase": suite.phase,
-        "scope": suite.scope,
-        "title": suite.title,
-        "content_id": suite.content_id(),
-        "prompts": prompts,
-    }
+        body = prompt.model_dump(mode="json", include={"id", "kind", "split", "tool_set", "expected", "reason"})
+        tools = [tool.model_dump(mode="json") for tool in suite.tools_of(prompt)]
+        messages = [
+            {"role": m.role, "content": m.content, **m.model_dump(mode="json", exclude_defaults=True)} for m in prompt.messages
+        ]
+        expected, reason = body.pop("expected"), body.pop("reason")
+        prompts.append({**body, "tools": tools, "messages": messages, "expected": expected, "reason": reason})
+    return {"name": suite.name, "phase": suite.phase, "prompts": prompts}
 
 
 def suite_problems(app: App, name: str) -> list[str]:

@@ -8,10 +8,10 @@ from typing import Any
 
 from selfopt.loop import LoopEvent
 from selfopt.policy import explain
-from selfopt.records import AuditRecord, Decision, ExpectedCall, ToolCall, Variant
+from selfopt.records import AuditRecord, Decision, ExpectedCall, ToolCall, ToolDefinition, Variant
 from selfopt.routing import render_line
 
-__all__ = ["audit_line", "call_text", "decision_lines", "expected_text", "variant_lines"]
+__all__ = ["audit_line", "call_text", "decision_lines", "expected_text", "tool_text", "variant_lines"]
 
 
 def audit_line(record: AuditRecord) -> str:
@@ -50,6 +50,14 @@ def _accepted(value: Any) -> str:
     if isinstance(value, dict) and set(value) == {"any_order"}:
         return f"{_value(value['any_order'])} in any order"
     return _value(value)
+
+
+def tool_text(tool: ToolDefinition) -> str:
+    """`get_weather(city, unit?): Look up the weather.` A question mark stands behind what may be left out."""
+    properties, required = tool.parameters.get("properties"), tool.parameters.get("required")
+    needed = required if isinstance(required, list) else []
+    names = [name if name in needed else f"{name}?" for name in properties] if isinstance(properties, dict) else []
+    return f"{tool.name}({', '.join(names)}){f': {tool.description}' if tool.description else ''}"
 
 
 def expected_text(expected: Sequence[Sequence[ExpectedCall]] | str) -> list[str]:

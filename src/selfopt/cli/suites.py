@@ -38,20 +38,25 @@ def list_(ctx: click.Context, /, as_json: bool) -> None:
 @click.pass_context
 def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
     """The prompts of suite NAME (or a file), and why they expect what."""
-    from selfopt.app import expected_text, suite_document
+    from selfopt.app import call_text, expected_text, suite_document, tool_text
 
     app = open_app(ctx)
-    document = suite_document(app, name)
     if as_json:
-        emit(document)
+        emit(suite_document(app, name))
         return
     out = console()
-    say(out, f"{document['name']} ({document['phase']}, scope {document['scope']}): {document['title']}", style="bold")
-    for prompt in app.suite(name).prompts:
+    suite = app.suite(name)
+    say(out, f"{suite.name} ({suite.phase}, scope {suite.scope}): {suite.title}", style="bold")
+    for tool_set, tools in suite.tool_sets.items():
         out.print()
-        say(out, f"{prompt.id}  {prompt.kind}, split {prompt.split}", style="bold")
+        say(out, f"tools {tool_set}", style="bold")
+        for tool in tools:
+            say(out, tool_text(tool), indent=4, hang=6)
+    for prompt in suite.prompts:
+        out.print()
+        say(out, f"{prompt.id}  {prompt.kind}, split {prompt.split}, tools {prompt.tool_set}", style="bold")
         for message in prompt.messages:
-            calls = f" [calls {', '.join(c.name for c in message.tool_calls)}]" if message.tool_calls else ""
+            calls = "".join(f" [calls {call_text(call)}]" for call in message.tool_calls)
             say(out, f"{message.role}: {message.content}{calls}", indent=4, hang=6)
         for line in expected_text(prompt.expected):
             say(out, f"expected: {line}", indent=4, hang=6)
