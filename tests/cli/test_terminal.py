@@ -183,14 +183,14 @@ def test_an_interrupted_measurement_ends_tidily_and_is_continued(project: Projec
 
 
 def test_ctrl_c_is_how_a_scripted_server_is_ended(project: Project) -> None:
-    """Exit 0 and not a word: nothing was cut short."""
+    """Exit 130 like every interrupted command, and not a word: nothing was cut short."""
     arguments = [sys.executable, "-m", "selfopt", "scripted", "script.yaml"]
     child = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=project.environ())
     assert child.stdout is not None
     assert "Ctrl-C ends it" in child.stdout.readline()
     child.send_signal(signal.SIGINT)
     _, err = child.communicate(timeout=30)
-    assert (child.returncode, err) == (0, "")
+    assert (child.returncode, err) == (130, "")
 
 
 def test_a_reader_that_goes_away_is_no_error(project: Project) -> None:

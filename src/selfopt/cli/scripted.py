@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,5 +36,7 @@ def command(ctx: click.Context, /, script: Path, host: str, port: int, check: bo
 
         await serve_script(script, host, port, ready, serve=not check)
 
-    with contextlib.suppress(KeyboardInterrupt):  # that is how it is ended
+    try:
         run_with_app(ctx, work)
+    except KeyboardInterrupt:  # that is how it is ended: nothing was cut short
+        ctx.exit(130)
