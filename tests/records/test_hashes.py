@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selfopt.records import Environment, Spec, Variant, WarmUp
+from selfopt.records import Environment, Spec, Suite, ToolDefinition, Variant, WarmUp
 
 
 def spec(**changes: object) -> Spec:
@@ -49,3 +49,11 @@ def test_everything_chosen_changes_both_ids() -> None:
         other = spec(**change)
         assert other.spec_id != base.spec_id, change
         assert other.request_id != base.request_id, change
+
+
+def test_how_a_suite_is_judged_changes_its_id_and_where_it_is_from_does_not() -> None:
+    """A golden id of a suite that says nothing of judging."""
+    plain = Suite(name="s", phase="atomic", tool_sets={"t": (ToolDefinition(name="ring"),)}, prompts=())
+    assert plain.content_id() == "suite-b66daa668db469d2ca555d8e"
+    assert plain.model_copy(update={"origin": "elsewhere 1.0", "title": "Bells"}).content_id() == plain.content_id()
+    assert plain.model_copy(update={"judging": "bfcl"}).content_id() != plain.content_id()

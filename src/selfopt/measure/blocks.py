@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from selfopt.records import Environment, Evaluation, Run, Spec, new_id
-from selfopt.scoring import SCORER_HASH
+from selfopt.scoring import scorer_of
 
 from .attempt import status_of
 from .budget import Budget, BudgetMeter
@@ -121,6 +121,7 @@ async def _reusable(spec: Spec, context: MeasureContext, options: MeasureOptions
     status = await status_of(context.residency_for(spec), context.model_name_for(spec))
     present = observe(spec, status, context.hardware)
     suite = context.suite_for(spec)
+    scorer_hash = scorer_of(suite.judging).scorer_hash
     wanted = {prompt.id for prompt in prompts_of(spec, suite, options.limit)}
     candidates = [
         e
@@ -135,7 +136,7 @@ async def _reusable(spec: Spec, context: MeasureContext, options: MeasureOptions
             continue
         if not _is_measure(context, known) or not _still_holds(known, present, context, options.reuse):
             continue
-        if known.spec_id == spec.spec_id and known.scorer_hash == SCORER_HASH:
+        if known.spec_id == spec.spec_id and known.scorer_hash == scorer_hash:
             return known
         request = EvaluationRequest(spec, suite, known.run_ids, known.determinism_run_ids, options.labels.cycle_id)
         judged = evaluate(context.ledger, request, now=context.now)

@@ -20,7 +20,7 @@ from selfopt.records import (
     content_hash,
     utc_now,
 )
-from selfopt.scoring import SCORER_HASH, ScoredTrial, compute_metrics, trivial_policies
+from selfopt.scoring import ScoredTrial, compute_metrics, scorer_of, trivial_policies
 
 from .determinism import judge_determinism
 from .environment import compatible, known_fields
@@ -92,9 +92,9 @@ def evaluate(ledger: Ledger, request: EvaluationRequest, *, now: Callable[[], st
     passes = [p for p in passes if set(p.prompt_ids) == wanted]
     trial_ids = [item.trial.trial_id for p in passes for item in p.trials.values()]
     sample = _sample(ledger, request)
-    spec = request.spec
+    spec, scorer_hash = request.spec, scorer_of(request.suite.judging).scorer_hash
     sampled_ids = [] if sample is None else [item.trial.trial_id for item in sample.trials.values()]
-    evaluation_id = content_hash("eval", [spec.spec_id, SCORER_HASH, trial_ids, sampled_ids, request.cycle_id])
+    evaluation_id = content_hash("eval", [spec.spec_id, scorer_hash, trial_ids, sampled_ids, request.cycle_id])
     stored = find(ledger, Evaluation, evaluation_id)
     if stored is not None:
         return stored
@@ -107,7 +107,7 @@ def evaluate(ledger: Ledger, request: EvaluationRequest, *, now: Callable[[], st
         request_id=spec.request_id,
         environment_id=max(reversed(seen), key=lambda e: len(known_fields(e))).environment_id,
         parser_hash=spec.variant.parser_hash,
-        scorer_hash=SCORER_HASH,
+        scorer_hash=scorer_hash,
         model=spec.model,
         phase=spec.phase,
         suite=spec.suite,

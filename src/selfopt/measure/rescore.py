@@ -22,7 +22,7 @@ from selfopt.records import (
     Verdict,
     content_hash,
 )
-from selfopt.scoring import SCORER_HASH
+from selfopt.scoring import Scorer, scorer_of
 from selfopt.variants import render
 
 from .lookup import find
@@ -74,6 +74,7 @@ def replay(spec: Spec, prompt: Prompt, tools: Sequence[ToolDefinition], contents
 
 def rejudge(
     spec: Spec,
+    scorer: Scorer,
     parsers: Sequence[ParserName],
     suite_prompt: tuple[Prompt, Sequence[ToolDefinition]],
     trial: Trial,
@@ -88,8 +89,8 @@ def rejudge(
         if final is None:
             return None
     parser_hash = content_hash("parser", list(parsers))
-    judged = judge_content(parsers, prompt, tools, final, fault)
-    return JudgedTrial(trial, make_verdict(trial, prompt, parser_hash, judged))
+    judged = judge_content(scorer, parsers, prompt, tools, final, fault)
+    return JudgedTrial(trial, make_verdict(trial, prompt, scorer, parser_hash, judged))
 
 
 def check_suite(spec: Spec, suite: Suite) -> None:
@@ -108,6 +109,7 @@ def ensure_verdicts(
     made and appended. The suite must be the one that was measured (see check_suite)."""
     chain = tuple(parsers if parsers is not None else spec.variant.parsers)
     parser_hash = content_hash("parser", list(chain))
+    scorer = scorer_of(suite.judging)
     prompts = {prompt.id: (prompt, suite.tools_of(prompt)) for prompt in suite.prompts}
     found: list[JudgedTrial] = []
     pending: list[Record] = []
@@ -116,9 +118,9 @@ def ensure_verdicts(
     verdicts = _Verdicts(ledger)
     for trial in trials:
         known = verdicts.of(trial)
-        verdict = known.get((parser_hash, SCORER_HASH))
+        verdict = known.get((parser_hash, scorer.scorer_hash))
         if verdict is None:
-            judged = rejudge(spec, chain, prompts[trial.prompt_id], trial, stored_contents(ledger, trial))
+            judged = rejudge(spec, scorer, chain, prompts[trial.prompt_id], trial, stored_contents(ledger, trial))
             if judged is None:
                 skipped.append(trial.trial_id)
                 continue
@@ -128,7 +130,7 @@ def ensure_verdicts(
             if len(pending) >= _BATCH:
                 ledger.append(pending)
                 pending = []
-        others = [v for key, v in known.items() if key != (parser_hash, SCORER_HASH)]
+        others = [v for key, v in known.items() if key != (parser_hash, scorer.scorer_hash)]
         changed += bool(others) and others[-1].outcome is not verdict.outcome
         found.append(JudgedTrial(trial, verdict))
     if pending:

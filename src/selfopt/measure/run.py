@@ -25,6 +25,7 @@ from selfopt.records import (
     WarmUpResult,
     new_id,
 )
+from selfopt.scoring import scorer_of
 from selfopt.variants import render
 
 from .attempt import Channel, ResidencyWatch, State, status_of
@@ -170,6 +171,7 @@ async def run_pass(desk: Desk, plan: PassPlan) -> PassResult:
     run = _make_run(context, plan, environment, warm)
     facts = PassFacts(
         spec=spec,
+        scorer=scorer_of(plan.suite.judging),
         run_id=run.run_id,
         environment_id=environment.environment_id,
         run_index=plan.run_index,

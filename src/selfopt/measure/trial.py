@@ -23,7 +23,7 @@ from selfopt.records import (
     Usage,
     Verdict,
 )
-from selfopt.scoring import SCORER_HASH, judge
+from selfopt.scoring import Scorer
 from selfopt.variants import RenderedStep, read_reply, render
 
 from .attempt import Channel, exchange
@@ -38,6 +38,7 @@ class PassFacts:
     """What all trials of one pass have in common. model: the name that the server knows."""
 
     spec: Spec
+    scorer: Scorer
     run_id: str
     environment_id: str
     run_index: int
@@ -97,6 +98,7 @@ def make_request(spec: Spec, model: str, step: RenderedStep, *, isolate: bool) -
 
 
 def judge_content(
+    scorer: Scorer,
     parsers: Sequence[ParserName],
     prompt: Prompt,
     tools: Sequence[ToolDefinition],
@@ -105,7 +107,7 @@ def judge_content(
 ) -> tuple[ParsedReply, Outcome, str]:
     """Parse and judge. What a reply that was cut at the token limit is worth, the scorer says."""
     parsed = ParsedReply(recognised="nothing") if content is None else read_reply(parsers, content, tools)
-    judgment = judge(prompt, tools, parsed, fault)
+    judgment = scorer.judge(prompt, tools, parsed, fault)
     return parsed, judgment.outcome, judgment.why
 
 
@@ -138,7 +140,7 @@ async def run_trial(channel: Channel, facts: PassFacts, job: TrialJob, slot: int
         except StopIteration as stop:
             final = stop.value
             break
-    parsed, outcome, why = judge_content(spec.variant.parsers, job.prompt, job.tools, final, fault)
+    parsed, outcome, why = judge_content(facts.scorer, spec.variant.parsers, job.prompt, job.tools, final, fault)
     trial = Trial(
         trial_id=job.trial_id,
         run_id=facts.run_id,
@@ -155,20 +157,22 @@ async def run_trial(channel: Channel, facts: PassFacts, job: TrialJob, slot: int
         usage=_sum_usage(exchanges),
         load=_sum_load(exchanges),
     )
-    verdict = make_verdict(trial, job.prompt, facts.parser_hash, (parsed, outcome, why))
+    verdict = make_verdict(trial, job.prompt, facts.scorer, facts.parser_hash, (parsed, outcome, why))
     return TrialResult(JudgedTrial(trial, verdict), tuple(blobs), error)
 
 
-def make_verdict(trial: Trial, prompt: Prompt, parser_hash: str, judged: tuple[ParsedReply, Outcome, str]) -> Verdict:
-    """The verdict of the present scorer on a trial."""
+def make_verdict(
+    trial: Trial, prompt: Prompt, scorer: Scorer, parser_hash: str, judged: tuple[ParsedReply, Outcome, str]
+) -> Verdict:
+    """The verdict of this scorer on a trial."""
     parsed, outcome, why = judged
     return Verdict(
-        verdict_id=Verdict.make_id(trial.trial_id, parser_hash, SCORER_HASH),
+        verdict_id=Verdict.make_id(trial.trial_id, parser_hash, scorer.scorer_hash),
         trial_id=trial.trial_id,
         run_id=trial.run_id,
         prompt_id=trial.prompt_id,
         parser_hash=parser_hash,
-        scorer_hash=SCORER_HASH,
+        scorer_hash=scorer.scorer_hash,
         outcome=outcome,
         needs_call=prompt.needs_call,
         parsed=parsed,

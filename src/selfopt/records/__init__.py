@@ -37,7 +37,7 @@ from .feedback import Action, Confidence, Feedback, Finding, FindingKind, HotFai
 from .rule import ROUTING_SCHEMA_VERSION, AuditRecord, RouteDecision, RoutingConfig, Rule, RuleLimits
 from .seams import Detector, Endpoint, Ledger, ModelStatus, Parser, Proposer, Residency
 from .spec import Environment, Spec, WarmUp
-from .suite import ExpectedCall, Phase, Prompt, Split, Suite
+from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
 from .trial import Attempt, Exchange, Fault, Purpose, Run, RunEnd, Trial, TrialAbandoned, TrialStart, WarmUpResult
 from .variant import Example, ParserName, Variant
 from .verdict import Outcome, ParsedReply, Verdict
@@ -83,6 +83,7 @@ __all__ = [
     "FinishReason",
     "GateResult",
     "HotFailure",
+    "Judging",
     "Ledger",
     "LoadEvidence",
     "LoopEnd",

@@ -9,10 +9,11 @@ from pydantic import Field
 from .base import Record, content_hash
 from .chat import Message, ToolDefinition
 
-__all__ = ["ExpectedCall", "Phase", "Prompt", "Split", "Suite"]
+__all__ = ["ExpectedCall", "Judging", "Phase", "Prompt", "Split", "Suite"]
 
 Phase = Literal["atomic", "extended"]
 Split = Literal["search", "heldout", "canary", "all"]
+Judging = Literal["standard", "bfcl"]
 
 
 class ExpectedCall(Record):
@@ -47,18 +48,25 @@ class Prompt(Record):
 
 class Suite(Record):
     """Prompts of one phase with their tool sets. scope `whole`: the suite is the complete work, decisions on it are exact
-    and labelled "this suite only"; `sample`: it stands for other prompts like these."""
+    and labelled "this suite only"; `sample`: it stands for other prompts like these.
+
+    judging: how calls are compared with what is expected; `bfcl` as the checker of the Berkeley Function Calling Leaderboard
+    does. origin: where imported prompts come from, with the version of the data.
+    """
 
     name: str
     title: str = ""
     phase: Phase
     scope: Literal["whole", "sample"] = "sample"
+    judging: Judging = "standard"
+    origin: str = ""
     tool_sets: dict[str, tuple[ToolDefinition, ...]]
     prompts: tuple[Prompt, ...]
 
     def content_id(self) -> str:
-        """Hash of everything that can change a verdict or a request (not the title, not the reasons)."""
-        body = self.model_dump(mode="json", exclude={"title": True, "prompts": {"__all__": {"reason"}}}, exclude_defaults=True)
+        """Hash of everything that can change a verdict or a request (not title, origin and reasons)."""
+        left_out: Any = {"title": True, "origin": True, "prompts": {"__all__": {"reason"}}}
+        body = self.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
         return content_hash("suite", body)
 
     def select(self, split: Split) -> tuple[Prompt, ...]:

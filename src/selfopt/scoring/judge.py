@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from selfopt.records import ExpectedCall, Fault, Outcome, ParsedReply, Prompt, ToolCall, ToolDefinition, content_hash
 
@@ -21,7 +21,7 @@ from .values import (
     compile_value,
 )
 
-__all__ = ["MAX_CALLS", "SCORER_HASH", "Judgment", "judge"]
+__all__ = ["MAX_CALLS", "SCORER_HASH", "Judgment", "Plan", "judge", "judge_by", "names_of"]
 
 MAX_CALLS = 64
 _MAX_CACHED = 4096
@@ -56,6 +56,24 @@ class Judgment:
     why: str
 
 
+class Plan(Protocol):
+    """What one prompt and its tools accept, precomputed. missed_why: the reason when nothing was called but should have."""
+
+    @property
+    def silence_accepted(self) -> bool:
+        """Whether calling nothing is right."""
+        ...
+
+    @property
+    def missed_why(self) -> str:
+        """What was accepted instead of silence."""
+        ...
+
+    def judge_calls(self, calls: tuple[ToolCall, ...]) -> Judgment:
+        """The outcome of at least one call."""
+        ...
+
+
 def judge(prompt: Prompt, tools: Sequence[ToolDefinition], parsed: ParsedReply, fault: Fault | None) -> Judgment:
     """The outcome of a reply to this prompt, which offered these tools. Never raises, whatever the reply holds.
 
@@ -63,9 +81,13 @@ def judge(prompt: Prompt, tools: Sequence[ToolDefinition], parsed: ParsedReply, 
     or not; only without any it is `truncated`. Calls are compared with the accepted sets, in any order within a set; where
     they do not match and another call stands there unread, the outcome is `unparsed`, as it is when nothing was read.
     """
+    return judge_by(_plan_of(prompt, tools), parsed, fault)
+
+
+def judge_by(plan: Plan, parsed: ParsedReply, fault: Fault | None) -> Judgment:
+    """`judge`, however the plan compares calls."""
     if fault is not None and fault != "truncated":
         return Judgment(*_FAULTS[fault])
-    plan = _plan_of(prompt, tools)
     calls = parsed.tool_calls
     if calls:
         judgment = plan.judge_calls(calls)
@@ -176,10 +198,10 @@ class _Plan:
                 return Judgment(Outcome.PASS, "any call of an offered tool is accepted")
             return Judgment(Outcome.WRONG, clip(f"called {show_name(foreign)}, which is not offered"))
         if not self.sets:
-            return Judgment(Outcome.UNCALLED_FOR, clip(f"called {_names(calls)} although nothing should be called"))
+            return Judgment(Outcome.UNCALLED_FOR, clip(f"called {names_of(calls)} although nothing should be called"))
         for expected in self.sets:
             if _same_set(expected, calls):
-                return Judgment(Outcome.PASS, clip(f"{_names(calls)} as accepted"))
+                return Judgment(Outcome.PASS, clip(f"{names_of(calls)} as accepted"))
         return Judgment(Outcome.WRONG, clip(self._difference(calls)))
 
     def _difference(self, calls: tuple[ToolCall, ...]) -> str:
@@ -191,7 +213,7 @@ class _Plan:
             for expected in self.sets:
                 if sorted(c.expected.name for c in expected) == names and (found := _first_difference(expected, calls)):
                     return found
-        return f"called {_names(calls)}; accepted: {self.wanted}"
+        return f"called {names_of(calls)}; accepted: {self.wanted}"
 
 
 def _alternatives(sets: Sequence[Sequence[_CallPlan]]) -> str:
@@ -224,7 +246,8 @@ def _first_difference(expected: tuple[_CallPlan, ...], calls: tuple[ToolCall, ..
     return ""
 
 
-def _names(calls: Sequence[ToolCall]) -> str:
+def names_of(calls: Sequence[ToolCall]) -> str:
+    """The names of the first calls and how many more there are."""
     rest = f" and {len(calls) - 8} more" if len(calls) > 8 else ""
     return ", ".join(show_name(c.name) for c in calls[:8]) + rest
 

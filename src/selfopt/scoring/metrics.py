@@ -10,7 +10,7 @@ from statistics import median, pvariance
 
 from selfopt.records import Metrics, Outcome, ParsedReply, Prompt, Suite, ToolCall, TrivialPolicy, Usage
 
-from .judge import judge
+from .scorer import scorer_of
 
 __all__ = ["ScoredTrial", "compute_metrics", "trivial_policies"]
 
@@ -66,6 +66,7 @@ def compute_metrics(items: Sequence[ScoredTrial], silent: TrivialPolicy, always_
 def trivial_policies(suite: Suite, prompts: Sequence[Prompt]) -> tuple[TrivialPolicy, TrivialPolicy]:
     """(silent, always-calling): one never calls, the other calls the first tool of the prompt's tool set with empty
     arguments; both judged like any reply."""
+    judge = scorer_of(suite.judging).judge
     silent: list[tuple[bool, bool]] = []
     always: list[tuple[bool, bool]] = []
     for prompt in prompts:
