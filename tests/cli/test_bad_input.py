@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from .world import Project
@@ -200,6 +202,37 @@ def test_a_wrong_variants_file_is_refused(project: Project) -> None:
     for content in ("variants: {x: {colour: blue}}", "variants: {native_api: {}}", "variants: ["):
         project.write("mine.yaml", content)
         project.run("run", "good", "atomic").assert_refused(2, "mine.yaml")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("scripted", "--check", "PATH"),
+        ("suites", "validate", "PATH"),
+        ("run", "good", "atomic", "--suite", "PATH"),
+        ("try", "good", "x", "--tools", "PATH"),
+        ("loop", "--dry-run", "--baseline", "good atomic native_api", "--candidates", "PATH"),
+        ("variants", "list"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_file_that_cannot_be_one_is_refused_and_not_waited_for(
+    project: Project, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    """A pipe, a folder, bytes that are no text, 10,000 levels, an alias bomb: exit 2, one line with the file's name."""
+    pipe, folder = project.root / "pipe.yaml", project.root / "folder.yaml"
+    os.mkfifo(pipe)
+    folder.mkdir()
+    files = [pipe, folder, project.write("deep.yaml", "variants: " + "[" * 10_000), project.root / "latin.yaml"]
+    files[-1].write_bytes(b"a: \xff\xfe")
+    files.append(project.write("bomb.yaml", "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\n"))
+    files.append(project.write("date.yaml", "a: 2024-99-99\n"))
+    for file in files:
+        monkeypatch.setenv("SELFOPT_VARIANTS", str(file) if arguments[0] == "variants" else "")
+        result = project.run(*(str(file) if word == "PATH" else word for word in arguments))
+        assert result.code == 2, (file.name, result.err)
+        assert file.name in result.err + result.out
+        assert "Traceback" not in result.err
 
 
 def test_a_home_that_is_a_file_is_refused(project: Project) -> None:

@@ -33,12 +33,15 @@ def test_the_documented_examples_load(tmp_path: Path) -> None:
         ("kinds: {a: ['(']}\nmodels: {m: {}}", "regular expression"),
         ("models: {m: {replies: [{match: {kind: nope}}]}}", "nope"),
         ("models: {m: {default: {fault: {kind: explode}}}}", "fault"),
-        ("models: [", "not YAML"),
-        ("a: &a [1]\nb: *a", "aliases"),
-        ("[" * 5000, "nested too deep"),
-        ("just text", "top level"),
-        ("", "top level"),
-        ("a: \x00", "not YAML"),
+        ("models: [", "not valid YAML"),
+        ("a: &a [1]\nb: *a", "anchors"),
+        ("[" * 5000, "nested deeper than 40"),
+        ("just text", "holds no mapping"),
+        ("", "holds no mapping"),
+        ("a: \x00", "not valid YAML"),
+        ("models: {m: {}}\nmodels: {n: {}}", "stands twice"),
+        ("models: {m: 3}", "models.m: must be a mapping"),
+        ("models: {m: {text: x}}", "models.m.text: unknown key"),
     ],
 )
 def test_a_wrong_script_is_one_clear_line(tmp_path: Path, text: str, said: str) -> None:
@@ -54,8 +57,10 @@ def test_a_wrong_script_is_one_clear_line(tmp_path: Path, text: str, said: str) 
 
 def test_a_missing_or_oversized_script_is_refused(tmp_path: Path) -> None:
     """Before it is parsed."""
-    with pytest.raises(SettingsError, match="No such file"):
+    with pytest.raises(SettingsError, match="no such file"):
         load_script(tmp_path / "none.yaml")
+    with pytest.raises(SettingsError, match="a folder"):
+        load_script(tmp_path)
     big = tmp_path / "big.yaml"
     big.write_bytes(b"#" * 2_000_001)
     with pytest.raises(SettingsError, match="larger"):

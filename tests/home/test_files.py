@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.errors import CorruptError, NewerSchemaError, StoreError
-from selfopt.home import atomic_write_text, escape_control, read_json_file
+from selfopt.home import InputFileError, atomic_write_text, escape_control, read_input, read_json_file
 
 
 def test_a_file_is_replaced_whole_and_private(tmp_path: Path) -> None:
@@ -151,3 +151,22 @@ def test_long_text_is_cut() -> None:
     """At most `limit` characters, then dots."""
     assert escape_control("abcdef", 3) == "abc ..."
     assert escape_control("a\x1b\u202e\U000e0001") == "a\\x1b\\u202e\\U000e0001"
+
+
+def test_a_file_that_the_user_names_is_text_or_says_what_it_is(tmp_path: Path) -> None:
+    """A pipe is not waited for, a device not read; a byte order mark is no harm."""
+    (tmp_path / "good").write_bytes(b"\xef\xbb\xbfa\xc3\xa9")
+    assert read_input(tmp_path / "good", 100) == "a\xe9"
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "latin").write_bytes(b"a\xe9")
+    for path, words in (
+        (tmp_path / "pipe", "not a regular file"),
+        (Path("/dev/zero"), "not a regular file"),
+        (tmp_path, "a folder"),
+        (tmp_path / "none", "no such file"),
+        (tmp_path / "good" / "below", "cannot be read"),
+        (tmp_path / "latin", "byte 1 is not UTF-8"),
+        (tmp_path / "good", "larger than 3 bytes"),
+    ):
+        with pytest.raises(InputFileError, match=words):
+            read_input(path, 3)

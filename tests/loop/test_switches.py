@@ -247,7 +247,7 @@ async def test_a_bad_file_of_candidates_is_refused_before_anything_is_measured(w
     """Also one that is missing."""
     w = world(m=model())
     path = tmp_path / "candidates.yaml"
-    with pytest.raises(UsageError, match="No such file"):
+    with pytest.raises(UsageError, match="no such file"):
         await w.loop(ATOMIC, candidates=path)
     path.write_text("- variant: nope\n")
     with pytest.raises(UsageError, match="unknown variant"):

@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfopt.errors import SuiteError
+from selfopt.home.plain_yaml import read_plain_yaml
 from selfopt.suites import list_suites, load_suite, parse_suite, suite_schema
-from selfopt.suites.plain_yaml import MAX_SIZE_BYTES, read_plain_yaml
+from selfopt.suites.load import MAX_SIZE_BYTES
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from selfopt.errors import UnknownModelError, UsageError
-from selfopt.home import ProcessLock
+from selfopt.home import InputFileError, ProcessLock, read_input
 from selfopt.loop import (
     LoopContext,
     Target,
@@ -144,16 +144,21 @@ async def run_loop(
         return await run_cycles(context, chosen, cycles, content_hash("loop", what), once=key is not None)
 
 
+_MAX_CANDIDATES_BYTES = 1_000_000
+
+
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8", "replace")
-    except OSError as error:
-        raise UsageError(f"--candidates {path}: {error.strerror}; give a readable YAML or JSON file") from None
+        return read_input(path, _MAX_CANDIDATES_BYTES)
+    except InputFileError as error:
+        raise UsageError(f"--candidates {path}: {error}; it should be a short YAML or JSON list") from None
 
 
 def _with_candidates(app: App, context: LoopContext, target: Target, path: Path) -> Target:
     """The target with a file's candidates, of which those that the baseline has already are passed over. What is wrong with
     the file is found now, not after the baseline was measured."""
+
+    _text(path)
 
     def chosen(baseline: Spec) -> Sequence[Spec]:
         return load_candidates(path, baseline, app.variants, pass_over=True)

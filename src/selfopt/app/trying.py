@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from selfopt.errors import SuiteError, UsageError
+from selfopt.home import InputFileError, read_input
 from selfopt.records import ChatReply, ChatRequest, Message, ParsedReply, ReplyContent, ToolDefinition
 from selfopt.variants import read_reply, render
 
@@ -45,13 +46,11 @@ def load_tools(path: Path) -> tuple[ToolDefinition, ...]:
     """Tools from a JSON file: a list of `{name, description, parameters}`, of OpenAI's `{type, function}`, or an object with
     such a list under `tools`. SuiteError names what is wrong."""
     try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"--tools {path}: {error.strerror}; give a JSON file with a list of tools") from None
-    if len(raw) > MAX_TOOLS_BYTES:
-        raise SuiteError(f"{path} has {len(raw)} bytes, at most {MAX_TOOLS_BYTES} are read; shorten it")
+        text = read_input(path, MAX_TOOLS_BYTES)
+    except InputFileError as error:
+        raise UsageError(f"--tools {path}: {error}; it should be a JSON file with a list of tools") from None
     try:
-        body: Any = json.loads(raw.decode("utf-8"))
+        body: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise SuiteError(f"{path} is no valid JSON: {error}; fix the file") from None
     items = body.get("tools") if isinstance(body, dict) else body

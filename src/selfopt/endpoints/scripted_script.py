@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from selfopt.errors import SettingsError
+from selfopt.home import InputFileError, read_input
+from selfopt.home.plain_yaml import PlainYamlError, read_plain_yaml
 from selfopt.records import FinishReason, Record
 
 __all__ = [
@@ -162,37 +163,31 @@ def _checked_pattern(pattern: str) -> str:
     return pattern
 
 
-class _NoAliasLoader(yaml.SafeLoader):
-    """Aliases are refused: nested ones make a small file huge in memory."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()  # type: ignore[no-untyped-call]
-            raise yaml.YAMLError(f"aliases are not allowed (line {event.start_mark.line + 1})")
-        return super().compose_node(parent, index)
-
-
 def load_script(path: str | Path) -> Script:
     """The script in a YAML file of at most 2 MB, no aliases. SettingsError names the file and what is wrong with it."""
     file = Path(path)
     try:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_SCRIPT_BYTES + 1)
-    except OSError as error:
-        raise SettingsError(f"script {file}: {error.strerror or error}; give the path of a readable YAML file") from None
-    if len(data) > MAX_SCRIPT_BYTES:
-        raise SettingsError(f"script {file}: larger than {MAX_SCRIPT_BYTES} bytes; split it")
-    try:
-        content = yaml.load(data, Loader=_NoAliasLoader)
-    except (yaml.YAMLError, ValueError) as error:
-        raise SettingsError(f"script {file}: not YAML: {' '.join(str(error).split())}") from None
-    except RecursionError:
-        raise SettingsError(f"script {file}: nested too deep") from None
+        content = read_plain_yaml(read_input(file, MAX_SCRIPT_BYTES))
+    except (InputFileError, PlainYamlError) as error:
+        raise SettingsError(f"script {file}: {error}") from None
+    if not isinstance(content, dict):
+        raise SettingsError(f"script {file}: holds no mapping; start with models (docs/SCRIPTED.md)")
     try:
         return Script.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "top level"
+        what = _WORDS.get(first["type"], first["msg"])
         raise SettingsError(
-            f"script {file}: {where}: {first['msg']} ({error.error_count()} problems; format: docs/SCRIPTED.md)"
+            f"script {file}: {where}: {what} ({error.error_count()} problems; format: docs/SCRIPTED.md)"
         ) from None
+
+
+_WORDS = {
+    "extra_forbidden": "unknown key; remove it or correct its spelling",
+    "missing": "missing; add it",
+    "model_type": "must be a mapping",
+    "dict_type": "must be a mapping",
+    "tuple_type": "must be a list",
+    "too_short": "must not be empty",
+}

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, field_validator
 
 from selfopt.errors import SettingsError
+from selfopt.home import InputFileError, read_input
 from selfopt.records import Record
 
 __all__ = ["PYPI_SOURCE", "ModelEntry", "load_catalogue"]
@@ -78,11 +79,9 @@ def load_catalogue(extra: Path | None = None) -> dict[str, ModelEntry]:
     entries = _parse(shipped, "catalogue.toml")
     if extra is not None:
         try:
-            if extra.stat().st_size > _MAX_CATALOGUE_BYTES:
-                raise SettingsError(f"model catalogue {extra}: larger than {_MAX_CATALOGUE_BYTES} bytes")
-            text = extra.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"model catalogue {extra}: cannot be read ({error}); check the path and its encoding") from error
+            text = read_input(extra, _MAX_CATALOGUE_BYTES)
+        except InputFileError as error:
+            raise SettingsError(f"model catalogue {extra}: {error}") from None
         entries |= _parse(text, str(extra))
     return entries
 
@@ -91,7 +90,9 @@ def _parse(text: str, where: str) -> dict[str, ModelEntry]:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"model catalogue {where}: no valid TOML: {error}") from error
+        raise SettingsError(f"model catalogue {where}: no valid TOML: {error}; fix the file") from error
+    except RecursionError:
+        raise SettingsError(f"model catalogue {where}: nested too deeply; allowed are [[model]] tables only") from None
     models = data.get("model", [])
     if set(data) - {"model"} or not isinstance(models, list):
         raise SettingsError(f"model catalogue {where}: got {sorted(data)}; allowed are [[model]] tables only")

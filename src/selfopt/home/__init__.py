@@ -1,7 +1,15 @@
 """The home folder: where things are, how a file is replaced, appended to, read, and locked. POSIX (Linux, macOS)."""
 
 from .chain import GENESIS_HASH, AuditEvent, AuditFields, ChainedFile, ChainReport
-from .files import atomic_write_text, guarded, parse_json_object, read_json_file, read_text_bounded
+from .files import (
+    InputFileError,
+    atomic_write_text,
+    guarded,
+    parse_json_object,
+    read_input,
+    read_json_file,
+    read_text_bounded,
+)
 from .lock import LockOwner, ProcessLock
 from .paths import Home, find_home
 from .text import escape_control
@@ -13,6 +21,7 @@ __all__ = [
     "ChainReport",
     "ChainedFile",
     "Home",
+    "InputFileError",
     "LockOwner",
     "ProcessLock",
     "atomic_write_text",
@@ -20,6 +29,7 @@ __all__ = [
     "find_home",
     "guarded",
     "parse_json_object",
+    "read_input",
     "read_json_file",
     "read_text_bounded",
 ]

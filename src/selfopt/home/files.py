@@ -18,12 +18,14 @@ from selfopt.errors import CorruptError, LockedError, NewerSchemaError, StoreErr
 from .text import escape_control
 
 __all__ = [
+    "InputFileError",
     "atomic_write_text",
     "flock_wait",
     "fsync_directory",
     "guarded",
     "open_private",
     "parse_json_object",
+    "read_input",
     "read_json_file",
     "read_text_bounded",
     "reason_of",
@@ -124,6 +126,32 @@ def read_text_bounded(path: Path, what: str, max_bytes: int = MAX_JSON_BYTES) ->
         raise CorruptError(
             f"{what} {path} is not UTF-8 (byte {error.start}); it is left as it is: restore it or move it aside"
         ) from error
+
+
+class InputFileError(ValueError):
+    """A file that the user named cannot be used; the message says why and what to do."""
+
+
+def read_input(path: Path, max_bytes: int) -> str:
+    """The text of a file that the user names: a regular one (a pipe would block, a device never end) of at most max_bytes,
+    UTF-8 with or without a byte order mark. InputFileError otherwise."""
+    try:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise InputFileError("not a regular file; name one")
+            data = file.read(max_bytes + 1)
+    except FileNotFoundError:
+        raise InputFileError("no such file; check the path") from None
+    except IsADirectoryError:
+        raise InputFileError("a folder; name a file") from None
+    except OSError as error:
+        raise InputFileError(f"cannot be read ({error.strerror}); check the path and its permissions") from None
+    if len(data) > max_bytes:
+        raise InputFileError(f"larger than {max_bytes} bytes; shorten or split it")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputFileError(f"byte {error.start} is not UTF-8; save the file as UTF-8") from None
 
 
 def _refuse_constant(name: str) -> NoReturn:

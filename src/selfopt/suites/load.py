@@ -12,14 +12,24 @@ from typing import Any
 from pydantic import ValidationError
 
 from selfopt.errors import SuiteError
+from selfopt.home.plain_yaml import PlainYamlError, read_plain_yaml
 from selfopt.records import Suite
 
 from .check import NAME, printable, validate_suite
-from .plain_yaml import MAX_SIZE_BYTES, read_plain_yaml
 
-__all__ = ["SUFFIXES", "SUITE_SCHEMA_VERSION", "find_problems", "list_suites", "load_suite", "parse_suite", "suite_schema"]
+__all__ = [
+    "MAX_SIZE_BYTES",
+    "SUFFIXES",
+    "SUITE_SCHEMA_VERSION",
+    "find_problems",
+    "list_suites",
+    "load_suite",
+    "parse_suite",
+    "suite_schema",
+]
 
 SUITE_SCHEMA_VERSION = 1
+MAX_SIZE_BYTES = 5_000_000
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -108,7 +118,7 @@ def _examine(text: str, source: str) -> tuple[Suite | None, list[str]]:
     """The suite, None where the text has not its shape; and every problem. SuiteError where there is no mapping."""
     try:
         data = read_plain_yaml(text)
-    except SuiteError as error:
+    except PlainYamlError as error:
         raise SuiteError(f"{source}: {printable(str(error))}") from error
     if not isinstance(data, dict):
         raise SuiteError(f"{source}: holds no mapping; start with name, phase, tool_sets and prompts (docs/SUITES.md)")

@@ -9,8 +9,7 @@ from selfopt.errors import StoreError, SuiteError
 from selfopt.home import atomic_write_text
 
 from .check import NAME, printable
-from .load import SUFFIXES, list_suites, parse_suite
-from .plain_yaml import MAX_SIZE_BYTES
+from .load import MAX_SIZE_BYTES, SUFFIXES, list_suites, parse_suite
 
 __all__ = ["check_new_name", "store_suite"]
 

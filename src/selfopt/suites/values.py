@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .plain_yaml import MAX_DEPTH
+from selfopt.home.plain_yaml import MAX_DEPTH
 
 __all__ = ["MAX_LIST", "value_problem"]
 

@@ -12,6 +12,8 @@ import yaml
 from pydantic import ValidationError
 
 from selfopt.errors import VariantError
+from selfopt.home import InputFileError, read_input
+from selfopt.home.plain_yaml import PlainYamlError, read_plain_yaml
 from selfopt.records import Variant
 
 from .options import options_of
@@ -29,22 +31,21 @@ def load_variants(extra: Path | None = None) -> dict[str, Variant]:
     if extra is None:
         return variants
     try:
-        if extra.stat().st_size > _FILE_LIMIT_BYTES:
-            raise VariantError(f"{extra}: larger than {_FILE_LIMIT_BYTES} bytes; variants are small, split or shorten the file")
-        text = extra.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise VariantError(f"{extra}: cannot be read ({error}); name a readable YAML file of variants") from None
-    added = _variants(_parse(text, str(extra)), str(extra), _sets(body, "the catalogue"))
+        content = read_plain_yaml(read_input(extra, _FILE_LIMIT_BYTES))
+    except (InputFileError, PlainYamlError) as error:
+        raise VariantError(f"variants file {extra}: {error}") from None
+    where = f"variants file {extra}"
+    added = _variants(_checked(content, where), where, _sets(body, "the catalogue"))
     taken = sorted(set(added) & set(variants))
     if taken:
-        raise VariantError(f"{extra}: {', '.join(taken)}: the catalogue has variants of this name; choose other names")
+        raise VariantError(f"{where}: {', '.join(taken)}: the catalogue has variants of this name; choose other names")
     return variants | added
 
 
 @cache
 def _catalogue() -> tuple[dict[str, Any], dict[str, Variant]]:
     text = resources.files("selfopt.variants").joinpath("catalogue.yaml").read_text("utf-8")
-    body = _parse(text, "the catalogue")
+    body = _checked(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)), "the catalogue")
     return body, _variants(body, "the catalogue", {})
 
 
@@ -56,11 +57,7 @@ def get_variant(name: str, extra: Path | None = None) -> Variant:
     return variants[name]
 
 
-def _parse(text: str, where: str) -> dict[str, Any]:
-    try:
-        body = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise VariantError(f"{where}: not valid YAML ({' '.join(str(error).split())[:200]}); correct the file") from None
+def _checked(body: Any, where: str) -> dict[str, Any]:
     if not isinstance(body, dict) or not set(body) <= {"variants", "examples"} or not isinstance(body.get("variants"), dict):
         raise VariantError(f"{where}: needs a mapping `variants:` (and may have `examples:`); nothing else stands at the top")
     return body

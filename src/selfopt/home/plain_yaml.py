@@ -14,11 +14,8 @@ from typing import Any
 
 import yaml
 
-from selfopt.errors import SuiteError
+__all__ = ["MAX_DEPTH", "MAX_NODES", "PlainYamlError", "read_plain_yaml"]
 
-__all__ = ["MAX_DEPTH", "MAX_NODES", "MAX_SIZE_BYTES", "read_plain_yaml"]
-
-MAX_SIZE_BYTES = 5_000_000
 MAX_DEPTH = 40
 MAX_NODES = 1_000_000
 
@@ -33,6 +30,10 @@ _WORDS: dict[str, bool | None] = {
 _MAX_NUMBER_LENGTH = 300
 
 
+class PlainYamlError(ValueError):
+    """The text is no plain YAML; the message has the line, what stands there, and the fix."""
+
+
 @dataclass(slots=True)
 class _Open:
     """A collection that is not closed yet; `key` is the mapping key that waits for its value."""
@@ -45,7 +46,7 @@ class _Open:
 def read_plain_yaml(text: str) -> Any:
     """The data of one YAML document (None when it is empty).
 
-    Raises SuiteError, with the line, for what is not YAML, more than one document, aliases, anchors, tags, a repeated or
+    Raises PlainYamlError, with the line, for what is not YAML, more than one document, aliases, anchors, tags, a repeated or
     non-scalar key, nesting deeper than MAX_DEPTH, or more than MAX_NODES values.
     """
     try:
@@ -54,7 +55,7 @@ def read_plain_yaml(text: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark is not None else ""
         what = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
-        raise SuiteError(f"{where}not valid YAML: {what}; correct the line, or quote the text that stands there") from error
+        raise PlainYamlError(f"{where}not valid YAML: {what}; correct the line, or quote the text that stands there") from error
 
 
 class _Builder:
@@ -112,7 +113,7 @@ class _Builder:
     def _add(self, value: Any, event: Any) -> None:
         self._nodes += 1
         if self._nodes > MAX_NODES:
-            raise _problem(event, f"more than {MAX_NODES} values", "split the suite")
+            raise _problem(event, f"more than {MAX_NODES} values", "split the file")
         if not self._stack:
             self._root = value
             return
@@ -148,5 +149,5 @@ def _scalar(event: Any) -> Any:
     return number
 
 
-def _problem(event: Any, what: str, fix: str) -> SuiteError:
-    return SuiteError(f"line {event.start_mark.line + 1}: {what}; {fix}")
+def _problem(event: Any, what: str, fix: str) -> PlainYamlError:
+    return PlainYamlError(f"line {event.start_mark.line + 1}: {what}; {fix}")

@@ -11,9 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfopt.errors import SuiteError
-from selfopt.suites import plain_yaml
-from selfopt.suites.plain_yaml import MAX_DEPTH, read_plain_yaml
+from selfopt.home import plain_yaml
+from selfopt.home.plain_yaml import MAX_DEPTH, PlainYamlError, read_plain_yaml
 
 # YAML has no surrogates and, unlike JSON, no unescaped control characters.
 _TEXT = st.text(alphabet=st.characters(exclude_categories=("Cs", "Cc", "Cn")))
@@ -23,14 +22,14 @@ _TREES = st.recursive(_LEAVES, lambda t: st.lists(t, max_size=4) | st.dictionari
 
 @given(_TREES)
 def test_json_reads_as_the_data_it_is(tree: Any) -> None:
-    """A suite written by a JSON tool is read exactly."""
+    """A file written by a JSON tool is read exactly."""
     assert read_plain_yaml(json.dumps(tree, ensure_ascii=False)) == json.loads(json.dumps(tree))
 
 
 @given(st.text(alphabet="ab:-[]{}&*!|>#'\"\n \t0%@,?~", max_size=200))
-def test_any_text_is_data_or_a_suite_error(text: str) -> None:
+def test_any_text_is_data_or_one_kind_of_error(text: str) -> None:
     """No other exception leaves the reader."""
-    with contextlib.suppress(SuiteError):
+    with contextlib.suppress(PlainYamlError):
         read_plain_yaml(text)
 
 
@@ -83,7 +82,7 @@ def test_keys_are_text() -> None:
 )
 def test_what_is_not_plain_data_is_refused_with_its_place(text: str, said: str) -> None:
     """Each refusal names what stands there."""
-    with pytest.raises(SuiteError) as caught:
+    with pytest.raises(PlainYamlError) as caught:
         read_plain_yaml(text)
     assert said in str(caught.value)
 
@@ -91,21 +90,21 @@ def test_what_is_not_plain_data_is_refused_with_its_place(text: str, said: str) 
 def test_an_alias_bomb_costs_nothing() -> None:
     """The first anchor ends the reading."""
     levels = "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30))
-    with pytest.raises(SuiteError, match="anchor"):
+    with pytest.raises(PlainYamlError, match="anchor"):
         read_plain_yaml(f"a0: &a0 x\n{levels}")
 
 
 @pytest.mark.parametrize("opening", ["[", "{a: "])
 def test_deep_nesting_is_refused_without_recursion(opening: str) -> None:
     """100,000 levels end at the limit."""
-    with pytest.raises(SuiteError, match=f"deeper than {MAX_DEPTH}"):
+    with pytest.raises(PlainYamlError, match=f"deeper than {MAX_DEPTH}"):
         read_plain_yaml(opening * 100_000)
 
 
 def test_the_number_of_values_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of tiny values cannot fill the memory."""
     monkeypatch.setattr(plain_yaml, "MAX_NODES", 10)
-    with pytest.raises(SuiteError, match="more than 10 values"):
+    with pytest.raises(PlainYamlError, match="more than 10 values"):
         read_plain_yaml("[" + "1," * 11 + "]")
 
 
@@ -115,5 +114,5 @@ def test_the_slower_reader_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> No
     fast = read_plain_yaml(text)
     monkeypatch.setattr(plain_yaml, "_LOADER", yaml.SafeLoader)
     assert read_plain_yaml(text) == fast
-    with pytest.raises(SuiteError, match="line 1"):
+    with pytest.raises(PlainYamlError, match="line 1"):
         read_plain_yaml("a: *b")
