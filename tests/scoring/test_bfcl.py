@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfopt.records import ExpectedCall, Fault, Message, Outcome, ParsedReply, Prompt, ToolCall, ToolDefinition
-from selfopt.scoring import SCORER_HASH, Judgment, scorer_of
+from selfopt.scoring import Judgment, scorer_of
+from selfopt.scoring.judge import SCORER_HASH
 
 from .test_values import JSON
 

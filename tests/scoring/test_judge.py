@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.records import ExpectedCall, Fault, Message, Outcome, ParsedReply, Prompt, Suite, ToolCall, ToolDefinition
-from selfopt.scoring import SCORER_HASH, Judgment, judge
+from selfopt.scoring.judge import SCORER_HASH, Judgment, judge
 from selfopt.suites import load_suite
 
 from .test_values import JSON

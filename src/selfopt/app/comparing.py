@@ -32,7 +32,7 @@ from selfopt.records import (
     new_id,
     utc_now,
 )
-from selfopt.scoring import agent_counts, agent_score, argument_accuracy, call_accuracy, foreign_share, judge, restraint
+from selfopt.scoring import agent_counts, agent_score, argument_accuracy, call_accuracy, foreign_share, restraint, scorer_of
 from selfopt.stats import Statistic, holm, jackknife, paired_jackknife
 
 from .app import App
@@ -193,6 +193,7 @@ def _policies(suites: Sequence[Suite], keys: set[tuple[str, str]]) -> tuple[Poli
     """The silent and the always-calling policy, judged like any reply."""
     sums: dict[str, list[Counts]] = {"never calls": [], "always calls the first tool": []}
     for suite in suites:
+        judge = scorer_of(suite.judging).judge
         for prompt in suite.prompts:
             if (suite.name, prompt.id) in keys:
                 tools = suite.tools_of(prompt)

@@ -1,17 +1,16 @@
 """Tool calls against expectations -> outcome; outcomes -> metrics.
 
 scorer_of(suite.judging) gives the rules by which the replies to a suite are judged, with the hash under which their verdicts
-are kept; judge() and SCORER_HASH are those of standard suites. compute_metrics() aggregates; trivial_policies() says what
+are kept. compute_metrics() aggregates; trivial_policies() says what
 policies that look at nothing would score; agent_counts() and the figures over their sums compare models.
 """
 
 from .agent import agent_counts, agent_score, argument_accuracy, call_accuracy, foreign_share, restraint
-from .judge import SCORER_HASH, Judgment, judge
+from .judge import Judgment
 from .metrics import ScoredTrial, compute_metrics, trivial_policies
 from .scorer import Scorer, scorer_of
 
 __all__ = [
-    "SCORER_HASH",
     "Judgment",
     "ScoredTrial",
     "Scorer",
@@ -21,7 +20,6 @@ __all__ = [
     "call_accuracy",
     "compute_metrics",
     "foreign_share",
-    "judge",
     "restraint",
     "scorer_of",
     "trivial_policies",
