@@ -100,7 +100,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
 def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
     """One byte over the limit is over the limit."""
     path = tmp_path / "large.yaml"
-    path.write_bytes(b"#" * (MAX_SIZE_BYTES + 1))
+    path.write_bytes(b"#" * (MAX_SIZE_BYTES[".yaml"] + 1))
     assert "larger than 5000000 bytes" in refusal(path)
 
 

@@ -1,21 +1,24 @@
 """Prompts as data: YAML files with tools, conversations and the tool calls that are right.
 
 load_suite(name or path) reads one, built in (`atomic`, `extended`), of a folder of the user's own, or any file;
-list_suites() names them; find_problems(name or path) lists what makes one unusable; store_suite() puts one into the folder. The format is described in docs/SUITES.md.
+list_suites() names them; find_problems(name or path) lists what makes one unusable; store_suite() and store_suites() put
+some into the folder. The format is described in docs/SUITES.md.
 """
 
 from .check import validate_suite
 from .load import SUITE_SCHEMA_VERSION, find_problems, list_suites, load_suite, parse_suite, suite_schema
-from .store import check_new_name, store_suite
+from .store import StoredSuite, check_new_name, store_suite, store_suites
 
 __all__ = [
     "SUITE_SCHEMA_VERSION",
+    "StoredSuite",
     "check_new_name",
     "find_problems",
     "list_suites",
     "load_suite",
     "parse_suite",
     "store_suite",
+    "store_suites",
     "suite_schema",
     "validate_suite",
 ]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from selfopt.records import ExpectedCall, Message, Prompt, Suite, ToolDefinition
 
+from .bfcl_types import bfcl_problems
 from .values import value_problem
 
 __all__ = ["MAX_CALLS_PER_SET", "MAX_SETS", "NAME", "printable", "validate_suite"]
@@ -17,6 +18,7 @@ MAX_CALLS_PER_SET = 32
 MAX_SETS = 64
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,63}")
 _MAX_SHOWN = 80
+_OfCall = Callable[[ExpectedCall, ToolDefinition], Iterator[str]]
 
 
 def printable(text: str) -> str:
@@ -32,6 +34,9 @@ def validate_suite(suite: Suite) -> list[str]:
     """
     problems = list(_suite_problems(suite))
     for name, tools in suite.tool_sets.items():
+        # The leaderboard has prompts that offer nothing.
+        if not tools and suite.judging == "standard":
+            problems.append(f"tool set {_quoted(name)}: holds no tool; add one")
         problems += [f"tool set {_quoted(name)}: {p}" for p in _tool_problems(tools)]
     for prompt in suite.prompts:
         problems += [f"prompt {printable(prompt.id)}: {p}" for p in _prompt_problems(suite, prompt)]
@@ -55,8 +60,6 @@ def _suite_problems(suite: Suite) -> Iterator[str]:
 
 
 def _tool_problems(tools: Sequence[ToolDefinition]) -> Iterator[str]:
-    if not tools:
-        yield "holds no tool; add one"
     for name, count in Counter(t.name for t in tools).items():
         if count > 1:
             yield f"tool {_quoted(name)} stands {count} times; rename or remove one"
@@ -82,7 +85,7 @@ def _prompt_problems(suite: Suite, prompt: Prompt) -> Iterator[str]:
         return
     by_name = {t.name: t for t in tools}
     yield from _conversation_problems(prompt.messages, by_name)
-    yield from _expected_problems(prompt, by_name)
+    yield from _expected_problems(prompt, by_name, bfcl_problems if suite.judging == "bfcl" else _call_problems)
 
 
 def _conversation_problems(messages: Sequence[Message], tools: dict[str, ToolDefinition]) -> Iterator[str]:
@@ -123,7 +126,7 @@ def _conversation_problems(messages: Sequence[Message], tools: dict[str, ToolDef
         yield "messages: the conversation ends with tool calls that have no result; add their results"
 
 
-def _expected_problems(prompt: Prompt, tools: dict[str, ToolDefinition]) -> Iterator[str]:
+def _expected_problems(prompt: Prompt, tools: dict[str, ToolDefinition], of_call: _OfCall) -> Iterator[str]:
     if prompt.expected == "any":
         return
     if not prompt.expected:
@@ -138,7 +141,7 @@ def _expected_problems(prompt: Prompt, tools: dict[str, ToolDefinition]) -> Iter
             if tool is None:
                 yield f"expected[{index}]: {_quoted(call.name)} is not in the tool set; {_offer(tools)}"
                 continue
-            yield from (f"expected[{index}]: {printable(call.name)}: {p}" for p in _call_problems(call, tool))
+            yield from (f"expected[{index}]: {printable(call.name)}: {p}" for p in of_call(call, tool))
 
 
 def _call_problems(call: ExpectedCall, tool: ToolDefinition) -> Iterator[str]:

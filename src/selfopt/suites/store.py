@@ -1,17 +1,21 @@
-"""Writing a suite into a folder of one's own: whole, checked before it is there, found by its name afterwards."""
+"""Writing suites into a folder of one's own: whole, checked before they are there, found by their names afterwards."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from selfopt.errors import StoreError, SuiteError
 from selfopt.home import atomic_write_text
+from selfopt.records import Suite
 
 from .check import NAME, printable
-from .load import MAX_SIZE_BYTES, SUFFIXES, list_suites, parse_suite
+from .load import MAX_SIZE_BYTES, SUFFIXES, SUITE_SCHEMA_VERSION, list_suites, load_suite, parse_suite
 
-__all__ = ["check_new_name", "store_suite"]
+__all__ = ["StoredSuite", "check_new_name", "store_suite", "store_suites"]
 
 
 def check_new_name(name: str, folder: Path) -> None:
@@ -34,18 +38,78 @@ def store_suite(folder: Path, name: str, text: str, *, suffix: Literal[".yaml", 
     StoreError when it cannot be written.
     """
     check_new_name(name, folder)
-    size = len(text.encode("utf-8", "replace"))
-    if size > MAX_SIZE_BYTES:
-        raise SuiteError(f"suite {name} would have {size} bytes, at most {MAX_SIZE_BYTES} are read; import it in parts")
-    suite = parse_suite(text, source=f"suite {name}")
+    _check_text(name, text, suffix)
+    path = folder / f"{name}{suffix}"
+    _write(path, text, replace=False)
+    return path
+
+
+def _check_text(name: str, text: str, suffix: str) -> Suite:
+    """The suite of this name that the text is. SuiteError when it is not, or larger than what is read again."""
+    size, most = len(text.encode("utf-8", "replace")), MAX_SIZE_BYTES[suffix]
+    if size > most:
+        raise SuiteError(f"suite {name} would have {size} bytes, at most {most} are read; import it in parts")
+    suite = parse_suite(text, source=f"suite {name}", as_json=suffix == ".json")
     if suite.name != name:
         raise SuiteError(f"suite {name}: gives itself the name {printable(suite.name)!r}; make them the same")
-    path = folder / f"{name}{suffix}"
+    return suite
+
+
+def _write(path: Path, text: str, *, replace: bool) -> None:
+    folder, name = path.parent, path.stem
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        atomic_write_text(path, text, within=folder.parent, replace=False)
+        atomic_write_text(path, text, within=folder.parent, replace=replace)
     except FileExistsError:
         raise SuiteError(f"suite {name} is there already ({path}); choose another name, or remove that file") from None
     except OSError as error:
         raise StoreError(f"could not make the folder {folder}: {error.strerror}; check its permissions") from error
-    return path
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSuite:
+    """What became of a suite: `unchanged` when the same content was there already."""
+
+    suite: Suite
+    path: Path
+    state: Literal["new", "replaced", "unchanged"]
+
+
+def store_suites(folder: Path, suites: Sequence[Suite], *, replace: bool = False) -> list[StoredSuite]:
+    """Put imported suites into the folder as `NAME.json`. Nothing is written unless all of them can be.
+
+    SuiteError for a suite that is not usable, has a built-in suite's name, or the name of another one that is there already
+    (unless `replace`); StoreError when the folder cannot be written.
+    """
+    texts = [_json_of(suite) for suite in suites]
+    states = [_state_of(folder, _check_text(s.name, text, ".json"), replace) for s, text in zip(suites, texts, strict=True)]
+    stored = []
+    for suite, text, state in zip(suites, texts, states, strict=True):
+        path = folder / f"{suite.name}.json"
+        if state != "unchanged":
+            _write(path, text, replace=state == "replaced")
+        stored.append(StoredSuite(suite, path, state))
+    return stored
+
+
+def _json_of(suite: Suite) -> str:
+    body = {"schema_version": SUITE_SCHEMA_VERSION, **suite.model_dump(mode="json", exclude_defaults=True)}
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _state_of(folder: Path, suite: Suite, replace: bool) -> Literal["new", "replaced", "unchanged"]:
+    there = folder / f"{suite.name}.json"
+    if suite.name in list_suites() or not there.exists():
+        check_new_name(suite.name, folder)
+        return "new"
+    try:
+        if load_suite(suite.name, folder) == suite:
+            return "unchanged"
+    except SuiteError:
+        pass  # damaged, or another version's: it is not this one
+    if not replace:
+        raise SuiteError(
+            f"suite {suite.name} is there already with other content ({there}), on which measurements may rest; "
+            "give --replace to put this one in its place"
+        )
+    return "replaced"

@@ -1,0 +1,87 @@
+"""JSON that can only become plain data: bounded, no repeated keys, no NaN or infinity, no halves of surrogate pairs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from typing import Any, NoReturn
+
+from .plain_yaml import MAX_DEPTH, MAX_NODES
+
+__all__ = ["PlainJsonError", "read_plain_json"]
+
+_MAX_SHOWN = 60
+
+
+class PlainJsonError(ValueError):
+    """The text is no plain JSON; the message says what stands there, and the fix."""
+
+
+def read_plain_json(text: str) -> Any:
+    """The data of one JSON text.
+
+    Raises PlainJsonError for what is not JSON, a repeated key, a number that is none, text that cannot be written as UTF-8,
+    nesting deeper than MAX_DEPTH, or more than MAX_NODES values.
+    """
+    try:
+        data = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
+    except RecursionError:
+        raise PlainJsonError(f"nested deeper than {MAX_DEPTH} levels; flatten it") from None
+    except PlainJsonError:
+        raise
+    except ValueError as error:
+        raise PlainJsonError(f"not valid JSON: {error}; correct it") from None
+    _check(data)
+    return data
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    body = dict(pairs)
+    if len(body) != len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise PlainJsonError(f"the key {twice[:_MAX_SHOWN]!r} stands twice in one mapping; keep one of the two")
+    return body
+
+
+def _refuse(name: str) -> NoReturn:
+    raise PlainJsonError(f"{name} is no number of JSON; write one, or null")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise PlainJsonError(f"the number {digits[:_MAX_SHOWN]} is too large; write it as text if it is meant so")
+    return number
+
+
+def _check(data: Any) -> None:
+    """Level by level, so that no depth is a danger here."""
+    level, nodes = [data], 0
+    for _ in range(MAX_DEPTH + 1):
+        nodes += len(level)
+        if nodes > MAX_NODES:
+            raise PlainJsonError(f"more than {MAX_NODES} values; split the file")
+        below: list[Any] = []
+        for value in level:
+            if isinstance(value, str):
+                _check_text(value)
+            elif isinstance(value, dict):
+                for key in value:
+                    _check_text(key)
+                below += value.values()
+            elif isinstance(value, list):
+                below += value
+        if not below:
+            return
+        level = below
+    raise PlainJsonError(f"nested deeper than {MAX_DEPTH} levels; flatten it")
+
+
+def _check_text(text: str) -> None:
+    if not text.isascii():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            shown = text[:_MAX_SHOWN].encode("ascii", "backslashreplace").decode("ascii")
+            raise PlainJsonError(f"half of a surrogate pair in the text {shown!r}; write the whole character") from None

@@ -1,0 +1,37 @@
+"""Types of arguments, as far as the Berkeley Function Calling Leaderboard judges them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from selfopt.records import ExpectedCall, ToolDefinition
+
+__all__ = ["bfcl_problems"]
+
+_KNOWN = ("string", "integer", "number", "boolean", "array", "object")
+
+
+def bfcl_problems(call: ExpectedCall, tool: ToolDefinition) -> Iterator[str]:
+    """Why the leaderboard's rules cannot judge this call, each in one line with the fix. Expectations that no reply can meet
+    are none: its data has some, and its scores count them."""
+    properties = tool.parameters.get("properties", {})
+    for name in call.arguments:
+        problem = _type_problem(properties[name]) if isinstance(properties, dict) and name in properties else None
+        if problem is not None:
+            yield f"argument {name[:60]!r} {problem}"
+
+
+def _type_problem(schema: Any) -> str | None:
+    if not isinstance(schema, dict):
+        return None  # said where the tool is defined
+    kind = schema.get("type", "string")
+    if kind not in _KNOWN:
+        return f"is of type {str(kind)[:60]!r}, which cannot be judged; known are {', '.join(_KNOWN)}, or none for any"
+    if kind != "array":
+        return None
+    items = schema.get("items")
+    inner = items.get("type", "string") if isinstance(items, dict) else None
+    if inner not in _KNOWN:
+        return f"is a list of type {str(inner)[:60]!r}, which cannot be judged; give items one of {', '.join(_KNOWN)}"
+    return None
