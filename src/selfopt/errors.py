@@ -131,13 +131,15 @@ EndpointFault = Literal[
 
 RETRYABLE: frozenset[EndpointFault] = frozenset({"timeout", "connect", "loading", "rate_limited", "server", "protocol"})
 
+LONGEST_RETRY_AFTER_S = 60.0
+
 
 class EndpointError(SelfoptError):
     """One attempt at an endpoint failed.
 
     kind: what went wrong; status: the HTTP status, where there was one; retry_after_s: what the server asked for, in
-    seconds; request_body / reply_body: exactly what was sent and what had come back until then (text, bounded), so that a
-    failed attempt can be recorded like a good one.
+    seconds; final: another attempt would bring the same, whatever the kind is; request_body / reply_body: exactly what was
+    sent and what had come back until then (text, bounded), so that a failed attempt can be recorded like a good one.
     """
 
     def __init__(
@@ -147,6 +149,7 @@ class EndpointError(SelfoptError):
         kind: EndpointFault,
         status: int | None = None,
         retry_after_s: float | None = None,
+        final: bool = False,
         request_body: str = "",
         reply_body: str = "",
     ) -> None:
@@ -154,10 +157,13 @@ class EndpointError(SelfoptError):
         self.kind: EndpointFault = kind
         self.status = status
         self.retry_after_s = retry_after_s
+        self.final = final
         self.request_body = request_body
         self.reply_body = reply_body
 
     @property
     def retryable(self) -> bool:
-        """Whether another attempt can succeed without anything being changed."""
-        return self.kind in RETRYABLE
+        """Whether another attempt can succeed without anything being changed. Not when the server asks for more than a
+        minute of patience: asking again before that would not be what it asked for."""
+        patient = self.retry_after_s is None or self.retry_after_s <= LONGEST_RETRY_AFTER_S
+        return self.kind in RETRYABLE and patient and not self.final

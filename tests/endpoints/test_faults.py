@@ -71,6 +71,14 @@ def test_any_body_makes_a_message(body: str) -> None:
     assert (error.retry_after_s, error.request_body, error.reply_body) == (1.0, "sent", body)
 
 
+def test_a_wait_that_the_server_asks_for_is_said_and_decides_whether_to_ask_again() -> None:
+    """A minute is waited for; an hour is not."""
+    soon, late = (status_error("endpoint e", 429, {"Retry-After": s}, "", "slow down") for s in ("60", "3600"))
+    assert "slow down; it asks to wait 60 s" in str(soon)
+    assert "it asks to wait 3600 s" in str(late)
+    assert (soon.retryable, late.retryable) == (True, False)
+
+
 def test_messages_and_urls_are_taken_apart() -> None:
     """The dialects' error objects; a URL without what is secret in it."""
     bodies: list[object] = [{"error": "a"}, {"error": {"message": "b"}}, {"message": "c"}, [], {"error": 3}]

@@ -96,6 +96,10 @@ HOSTILE: dict[str, bytes] = {
     "choices of nonsense": response(b'{"choices": [3]}'),
     "null": response(b"null"),
     "text": response(b'"hello"'),
+    "content is a number": response(b'{"choices":[{"message":{"content":7}}]}'),
+    "a part is a number": response(b'{"choices":[{"message":{"content":[{"text":7}]}}]}'),
+    "number of 5000 digits": response(b'{"choices":' + b"9" * 5000 + b"}"),
+    "only a space": response(b" "),
     "error inside": response(b'{"error": "out of memory"}'),
     "rate limit inside": response(b'{"error": {"code": 429, "message": "slow down"}}'),
 }
@@ -117,7 +121,6 @@ async def test_whatever_a_server_sends_is_an_endpoint_error(raw: Start, what: st
 
 ODD: dict[str, bytes] = {
     "content is null": b'{"choices":[{"message":{"content":null}}]}',
-    "content is a number": b'{"choices":[{"message":{"content":7}}]}',
     "content in parts": b'{"choices":[{"message":{"content":[{"type":"text","text":"a"},{"text":"b"},3]}}]}',
     "calls of nonsense": b'{"choices":[{"message":{"content":"","tool_calls":[1,null,{},{"function":{"name":3,"arguments":[]}}]}}]}',
     "usage of nonsense": b'{"choices":[{"message":{"content":"x"}}],"usage":{"prompt_tokens":-1,"completion_tokens":"many"},"timings":[]}',
@@ -236,8 +239,25 @@ async def test_a_long_reply_within_the_bound_is_read_and_one_byte_more_is_not(ra
     endpoint, _ = await raw(response(body), max_reply_bytes=5000)
     assert (await endpoint.chat(ask("hello"))).content.text == "ok"
     endpoint, _ = await raw(response(body + b" "), max_reply_bytes=5000)
-    with pytest.raises(EndpointError, match="5000 bytes"):
+    with pytest.raises(EndpointError, match=r"5000 bytes; lower .* or raise the endpoint's max_reply_bytes") as caught:
         await endpoint.chat(ask("hello"))
+    assert not caught.value.retryable, "the same reply would come again"
+
+
+async def test_a_broken_reply_is_named_in_words_that_help(raw: Start) -> None:
+    """Not in those of a library: what is no HTTP, an empty reply, a number without end, a redirect's target."""
+    for sent, words in (
+        (b"SSH-2.0-OpenSSH\r\n", "no HTTP reply: "),
+        (response(b" "), "reply is empty;"),
+        (response(b"9" * 5000), "reply is no JSON: Exceeds the limit"),
+        (HOSTILE["redirect to itself"], "redirects to /v1/chat/completions, and redirects are not followed: correct base_url"),
+    ):
+        endpoint, _ = await raw(sent)
+        with pytest.raises(EndpointError, match=words) as caught:
+            await endpoint.chat(ask("hello"))
+        assert "sys.set_int" not in str(caught.value)
+        assert "ClientResponseError" not in str(caught.value)
+        assert caught.value.retryable == ("redirects" not in words)
 
 
 async def test_a_server_that_accepts_nobody_is_a_connect_fault() -> None:

@@ -46,6 +46,8 @@ LIMITED = {"type": "error", "error": {"type": "rate_limit_error", "message": "Sl
 INSIDE: list[tuple[str, str, str, EndpointFault]] = [
     ("ollama", "/api/chat", json.dumps({"error": "model runner has stopped"}), "server"),
     ("ollama", "/api/chat", json.dumps({"done": True}), "protocol"),
+    ("ollama", "/api/chat", json.dumps({"message": {"content": 7}, "done": True}), "protocol"),
+    ("anthropic", "/v1/messages", json.dumps({"content": [{"type": "text", "text": ["x"]}]}), "protocol"),
     ("anthropic", "/v1/messages", json.dumps(OVERLOADED), "server"),
     ("anthropic", "/v1/messages", json.dumps({"type": "message"}), "protocol"),
 ]

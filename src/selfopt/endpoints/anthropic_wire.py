@@ -8,7 +8,7 @@ from typing import Any
 
 from selfopt.records import ChatRequest, FinishReason, Message, Usage
 
-from .jsontext import as_dict, as_int, as_list, as_str
+from .jsontext import as_dict, as_int, as_list, as_str, as_text
 from .wire import Parts, numbered
 
 __all__ = ["StreamedEvents", "read_reply", "request_body"]
@@ -85,7 +85,7 @@ def _blocks(message: Message) -> list[dict[str, Any]]:
 
 
 def read_reply(data: Any) -> Parts:
-    """The parts of a whole reply. ValueError when it has no content blocks."""
+    """The parts of a whole reply. ValueError when it has no content blocks, or a text block that holds none."""
     message = as_dict(data)
     if not isinstance(message.get("content"), list):
         raise ValueError("reply has no content blocks")
@@ -100,7 +100,7 @@ def read_reply(data: Any) -> Parts:
 def _add_block(parts: Parts, block: dict[str, Any]) -> None:
     kind = block.get("type")
     if kind == "text":
-        parts.text += as_str(block.get("text"))
+        parts.text += as_text(block.get("text"))
     elif kind == "thinking":
         parts.thinking += as_str(block.get("thinking"))
     elif kind == "tool_use":

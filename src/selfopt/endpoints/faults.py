@@ -18,12 +18,12 @@ __all__ = ["error_message_of", "parse_retry_after", "shown_url", "status_error",
 MAX_RETRY_AFTER_S = 86_400.0
 
 _ADVICE: dict[EndpointFault, str] = {
-    "auth": "check the endpoint's API key",
-    "not_found": "check the model's name and that it is pulled or served there",
+    "auth": "check the endpoint's API key (api_key_env or api_key in your settings)",
+    "not_found": "check the model's name, that it is pulled or served there, and the endpoint's base_url",
     "rate_limited": "wait, or lower the number of requests under way",
     "loading": "wait until the model is loaded, or warm it up first",
     "bad_request": "the server does not accept this request",
-    "server": "see the server's log",
+    "server": "try again later, or see the server's log",
     "timeout": "raise the timeout or warm the model up first",
     "connect": "start the server or correct the endpoint's base_url",
     "protocol": "check that base_url names an endpoint of this kind",
@@ -88,11 +88,17 @@ def status_error(who: str, status: int, headers: Mapping[str, str], request_body
         said = error_message_of(parse_json(reply_body)) or reply_body
     except ValueError:
         said = reply_body
+    retry_after_s = parse_retry_after(headers.get("Retry-After"))
+    fix = advice(kind) if retry_after_s is None else f"it asks to wait {retry_after_s:g} s; {advice(kind)}"
+    moved = 300 <= status < 400
+    if moved and headers.get("Location"):
+        fix = f"it redirects to {shown_url(headers['Location'])}, and redirects are not followed: correct base_url"
     return EndpointError(
-        f"{who} answered {status}: {printable(said.strip()) or 'no text'}; {advice(kind)}",
+        f"{who} answered {status}: {printable(said.strip()) or 'no text'}; {fix}",
         kind=kind,
         status=status,
-        retry_after_s=parse_retry_after(headers.get("Retry-After")),
+        retry_after_s=retry_after_s,
+        final=moved,
         request_body=request_body,
         reply_body=reply_body,
     )

@@ -177,12 +177,14 @@ class HttpClient:
         """The text without the key."""
         return text.replace(self._key, "[key]") if len(self._key) >= 4 else text
 
-    def fault(self, kind: EndpointFault, what: str, stream: HttpStream) -> EndpointError:
-        """An error of this endpoint with what was sent and received until now."""
+    def fault(self, kind: EndpointFault, what: str, stream: HttpStream, fix: str | None = None) -> EndpointError:
+        """An error of this endpoint with what was sent and received until now. fix: for one that another attempt would only
+        repeat, what to do about it."""
         return EndpointError(
-            f"{self._who}: {printable(self.redact(what))}; {advice(kind)}",
+            f"{self._who}: {printable(self.redact(what))}; {fix or advice(kind)}",
             kind=kind,
             status=stream.status or None,
+            final=fix is not None,
             request_body=stream.request_text,
             reply_body=stream.recorded(),
         )
@@ -204,13 +206,16 @@ class HttpClient:
         if isinstance(error, EndpointError):
             return error
         if isinstance(error, _TooLargeError):
-            return self.fault("protocol", f"reply is larger than {self.max_reply_bytes} bytes (max_reply_bytes)", stream)
+            fix = "lower the variant's max_tokens, or raise the endpoint's max_reply_bytes"
+            return self.fault("protocol", f"reply is larger than {self.max_reply_bytes} bytes", stream, fix)
         if isinstance(error, aiohttp.ConnectionTimeoutError):
             return self.fault("connect", f"no connection within {call.connect_timeout_s:g} s", stream)
         if isinstance(error, TimeoutError):
             return self.fault("timeout", f"no complete reply within {call.timeout_s:g} s", stream)
         if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.InvalidURL)):
             return self.fault("connect", f"cannot connect: {error}", stream)
+        if isinstance(error, (aiohttp.ClientResponseError, HttpProcessingError)):
+            return self.fault("protocol", f"no HTTP reply: {error.message}", stream)
         return self.fault("protocol", f"connection closed or reply broken: {type(error).__name__} {error}", stream)
 
 
@@ -284,7 +289,8 @@ class HttpStream:
         try:
             return parse_json(text)
         except ValueError as error:
-            raise self.broken(f"reply is no JSON: {error}: {printable(text, 120)}") from None
+            what = f"reply is no JSON: {error}: {printable(text, 120)}" if text.strip() else "reply is empty"
+            raise self.broken(what) from None
 
     def broken(self, what: str) -> EndpointError:
         """The error for a reply that is not as documented."""

@@ -9,7 +9,19 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
 
-__all__ = ["MAX_DEPTH", "as_dict", "as_int", "as_list", "as_ms", "as_str", "bounded_text", "dump_json", "parse_json", "printable"]
+__all__ = [
+    "MAX_DEPTH",
+    "as_dict",
+    "as_int",
+    "as_list",
+    "as_ms",
+    "as_str",
+    "as_text",
+    "bounded_text",
+    "dump_json",
+    "parse_json",
+    "printable",
+]
 
 MAX_DEPTH = 64
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -45,6 +57,11 @@ def parse_json(text: str) -> Any:
         value = _DECODER.decode(text)
     except RecursionError:
         raise ValueError(f"nested more than {MAX_DEPTH} levels deep") from None
+    except json.JSONDecodeError:
+        raise
+    except ValueError as error:
+        # Python's own message of a number with too many digits tells how to lift its limit.
+        raise ValueError(str(error).partition(":")[0]) from None
     # A text with few brackets cannot be deep: no need to look at its value.
     if text.count("{") + text.count("[") > MAX_DEPTH and not _within_depth(value):
         raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
@@ -89,6 +106,13 @@ def as_list(value: Any) -> list[Any]:
 def as_str(value: Any) -> str:
     """The value when it is text, else ""."""
     return value if isinstance(value, str) else ""
+
+
+def as_text(value: Any) -> str:
+    """The value when it is text, "" for null. ValueError for anything else: it must not pass for an empty answer."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    raise ValueError(f"a text is expected, but {type(value).__name__} {json.dumps(value)[:60]} stands there")
 
 
 def as_int(value: Any) -> int | None:

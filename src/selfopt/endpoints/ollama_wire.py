@@ -7,7 +7,7 @@ from typing import Any
 
 from selfopt.records import ChatRequest, FinishReason, LoadEvidence, Message, Timings, Usage
 
-from .jsontext import as_dict, as_int, as_list, as_ms, as_str
+from .jsontext import as_dict, as_int, as_list, as_ms, as_str, as_text
 from .wire import Parts, numbered
 
 __all__ = ["StreamedLines", "load_evidence", "read_reply", "request_body"]
@@ -75,7 +75,7 @@ def load_evidence(load_ms: float | None) -> LoadEvidence:
 
 
 def read_reply(data: Any) -> Parts:
-    """The parts of a whole reply. ValueError when it has no message."""
+    """The parts of a whole reply. ValueError when it has no message, or one that is no text."""
     message = as_dict(data).get("message")
     if not isinstance(message, dict):
         raise ValueError("reply has no message")
@@ -86,7 +86,7 @@ def read_reply(data: Any) -> Parts:
 
 
 def _add_message(parts: Parts, message: dict[str, Any]) -> tuple[str, str]:
-    text, thinking = as_str(message.get("content")), as_str(message.get("thinking"))
+    text, thinking = as_text(message.get("content")), as_str(message.get("thinking"))
     parts.text += text
     parts.thinking += thinking
     for call in as_list(message.get("tool_calls")):

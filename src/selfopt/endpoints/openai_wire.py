@@ -8,7 +8,7 @@ from typing import Any
 
 from selfopt.records import ChatRequest, FinishReason, Message, Timings, Usage
 
-from .jsontext import as_dict, as_int, as_list, as_ms, as_str
+from .jsontext import as_dict, as_int, as_list, as_ms, as_str, as_text
 from .wire import Parts, numbered
 
 __all__ = ["StreamedParts", "read_reply", "request_body"]
@@ -76,7 +76,7 @@ def _message(message: Message) -> dict[str, Any]:
 
 
 def read_reply(data: Any) -> Parts:
-    """The parts of a whole reply. ValueError when it has no choice with a message."""
+    """The parts of a whole reply. ValueError when it has no choice with a message, or one that is no text."""
     choices = as_list(as_dict(data).get("choices"))
     message = as_dict(choices[0]).get("message") if choices else None
     if not isinstance(message, dict):
@@ -91,9 +91,10 @@ def read_reply(data: Any) -> Parts:
 
 
 def _text(content: Any) -> str:
+    """Text, null, or a list of pieces; ValueError for anything else."""
     if isinstance(content, list):
-        return "".join(as_str(as_dict(piece).get("text")) for piece in content)
-    return as_str(content)
+        return "".join(as_text(as_dict(piece).get("text")) for piece in content)
+    return as_text(content)
 
 
 def _reasoning(message: dict[str, Any]) -> str:
