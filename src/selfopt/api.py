@@ -305,6 +305,10 @@ class Suites:
         """Every problem of a suite; empty when it can be used."""
         return verbs.suite_problems(self._app, name)
 
+    def warnings(self, name: str) -> Sequence[verbs.SuiteWarning]:
+        """What makes a usable suite worth less, each with its code, the prompts and one line (docs/SUITES.md)."""
+        return verbs.suite_warnings(self._app, name)
+
 
 class Variants:
     """`selfopt variants`."""

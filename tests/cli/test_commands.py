@@ -168,18 +168,18 @@ def test_suites_show_says_what_is_expected(project: Project) -> None:
 
 
 def test_suites_validate_lists_every_problem(project: Project) -> None:
-    """A duplicate id and an undefined tool, both named; exit 2."""
+    """A duplicate id and an undefined tool, both named; exit 1."""
     text = (
         (project.root / "atomic.yaml").read_text("utf-8").replace("id: A2", "id: A1").replace("{name: get_weather", "{name: nope")
     )
     project.write("bad.yaml", text)
     result = project.run("suites", "validate", "atomic", "bad.yaml")
-    assert result.code == 2
+    assert result.code == 1
     assert "atomic: ok" in result.out
     assert "A1" in result.out
     assert "nope" in result.out
     assert len([line for line in result.out.splitlines() if line.startswith("  ")]) >= 2
-    assert project.run("suites", "validate", "bad.yaml", "--json").json()["bad.yaml"]
+    assert project.run("suites", "validate", "bad.yaml", "--json").json()["bad.yaml"]["errors"]
     project.run("suites", "validate", "missing.yaml").assert_refused(2, "missing.yaml")
     project.run("suites", "show", "nope").assert_refused(2, "nope", "atomic")
 

@@ -2,6 +2,7 @@
 
 from selfopt.loop import LoopEvent, Target
 from selfopt.measure import Progress, ShownTrial, WarmUpValidation
+from selfopt.suites import SuiteWarning
 
 from .app import App
 from .comparing import CompareRequest, compare_models, installed_ollama_models
@@ -17,13 +18,14 @@ from .diagnosing import (
     warm_up_texts,
 )
 from .doctor import diagnose_installation, settings_in_use
-from .inspecting import serve_script, suite_document, suite_problems, suite_summaries
+from .inspecting import serve_script
 from .looping import CyclePreview, parse_target, preview, roll_back_rules, run_loop
 from .measuring import Measured, MeasureRequest, measure_model, phase_of, route
 from .models import fetch_model, list_models, model_status, pull_model, remove_model
 from .quickstart import QuickstartResult, ServedLine, as_document, plan_lines, quickstart, quickstart_home
 from .reporting import write_artefacts
 from .rules import Enforced, Traced, audit_records, enforce_file, import_routes, set_route, trace_rule, verify_audit
+from .suites import SuiteCheck, check_suite, suite_document, suite_problems, suite_summaries, suite_warnings
 from .trying import Tried, load_tools, render_variant, try_model
 from .warming import WarmUpShown, validate_model_warm_up, validate_under_rules
 from .words import audit_line, call_text, decision_lines, expected_text, tool_text, variant_lines
@@ -42,6 +44,8 @@ __all__ = [
     "Rescoring",
     "ServedLine",
     "ShownTrial",
+    "SuiteCheck",
+    "SuiteWarning",
     "Target",
     "Traced",
     "Tried",
@@ -51,6 +55,7 @@ __all__ = [
     "audit_line",
     "audit_records",
     "call_text",
+    "check_suite",
     "compare_models",
     "decide_candidates",
     "decision_lines",
@@ -87,6 +92,7 @@ __all__ = [
     "suite_document",
     "suite_problems",
     "suite_summaries",
+    "suite_warnings",
     "tool_text",
     "trace_rule",
     "try_model",

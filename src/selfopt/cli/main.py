@@ -33,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "try": ("try_", "Ask a model once through any variant; raw and parsed."),
     "rescore": ("rescore", "Judge stored replies again with another parser, free."),
     "models": ("models", "List, pull, inspect and remove models."),
-    "suites": ("suites", "List, show and validate suites."),
+    "suites": ("suites", "List, show, check and make suites."),
     "variants": ("variants", "List, show and render variants."),
     "scripted": ("scripted", "Serve a scripted endpoint from a YAML file."),
     "doctor": ("doctor", "Check this installation and say what to fix."),

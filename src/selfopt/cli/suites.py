@@ -1,4 +1,4 @@
-"""`selfopt suites list | show | validate`; the group `import` has files of its own."""
+"""`selfopt suites list | show`; the other verbs have files of their own."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import click
 
 from .common import console, emit, json_option, open_app, say
 from .suites_import import group as import_
+from .suites_validate import command as validate
 
 
 @click.group("suites")
 def command() -> None:
-    """List, show and validate suites."""
+    """List, show, check and make suites."""
 
 
 @command.command("list")
@@ -64,26 +65,5 @@ def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
             say(out, prompt.reason, indent=4, hang=4, style="dim")
 
 
-@command.command("validate")
-@click.argument("names", nargs=-1, required=True)
-@json_option
-@click.pass_context
-def validate(ctx: click.Context, /, names: tuple[str, ...], as_json: bool) -> int:
-    """Check suites (names or files). Exit code 2 when one is not usable; every problem is listed."""
-    from selfopt.app import suite_problems
-
-    app = open_app(ctx)
-    found = {name: suite_problems(app, name) for name in names}
-    if as_json:
-        emit(found)
-    else:
-        out = console()
-        for name, problems in found.items():
-            count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-            say(out, f"{name}: {count if problems else 'ok'}")
-            for problem in problems:
-                say(out, problem, indent=2, hang=4)
-    return 2 if any(found.values()) else 0
-
-
+command.add_command(validate)
 command.add_command(import_)

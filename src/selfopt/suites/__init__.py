@@ -8,17 +8,24 @@ some into the folder. The format is described in docs/SUITES.md.
 from .check import validate_suite
 from .load import SUITE_SCHEMA_VERSION, find_problems, list_suites, load_suite, parse_suite, suite_schema
 from .store import StoredSuite, check_new_name, store_suite, store_suites
+from .warn import CODES, Passes, PolicyScore, SuiteWarning, find_warnings, trivial_scores
 
 __all__ = [
+    "CODES",
     "SUITE_SCHEMA_VERSION",
+    "Passes",
+    "PolicyScore",
     "StoredSuite",
+    "SuiteWarning",
     "check_new_name",
     "find_problems",
+    "find_warnings",
     "list_suites",
     "load_suite",
     "parse_suite",
     "store_suite",
     "store_suites",
     "suite_schema",
+    "trivial_scores",
     "validate_suite",
 ]

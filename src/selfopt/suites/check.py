@@ -10,7 +10,7 @@ from typing import Any
 from selfopt.records import ExpectedCall, Message, Prompt, Suite, ToolDefinition
 
 from .bfcl_types import bfcl_problems
-from .values import value_problem
+from .values import type_problems, value_problem
 
 __all__ = ["MAX_CALLS_PER_SET", "MAX_SETS", "NAME", "printable", "validate_suite"]
 
@@ -32,12 +32,16 @@ def validate_suite(suite: Suite) -> list[str]:
 
     A prompt whose expectation no reply can meet is a problem: it would be counted against every model.
     """
-    problems = list(_suite_problems(suite))
+    problems = [*_suite_problems(suite), *_split_problems(suite)]
     for name, tools in suite.tool_sets.items():
         # The leaderboard has prompts that offer nothing.
         if not tools and suite.judging == "standard":
             problems.append(f"tool set {_quoted(name)}: holds no tool; add one")
         problems += [f"tool set {_quoted(name)}: {p}" for p in _tool_problems(tools)]
+        if suite.judging == "standard":  # the leaderboard's data has types of its own, looked at where they are judged
+            problems += [
+                f"tool set {_quoted(name)}: tool {_quoted(t.name)}: {p}" for t in tools for p in type_problems(t.parameters)
+            ]
     for prompt in suite.prompts:
         problems += [f"prompt {printable(prompt.id)}: {p}" for p in _prompt_problems(suite, prompt)]
     return problems
@@ -57,6 +61,23 @@ def _suite_problems(suite: Suite) -> Iterator[str]:
             yield f"prompt {printable(prompt_id)}: the id stands {count} times; give each prompt an id of its own"
         if not NAME.fullmatch(prompt_id):
             yield f"prompt {printable(prompt_id)}: the id is not allowed; use up to 64 letters, digits, '_', '-', '.'"
+
+
+def _split_problems(suite: Suite) -> Iterator[str]:
+    """Held-out prompts stand for new tools; a tool set that search has seen as well says nothing about those."""
+    if suite.scope != "sample" or not suite.select("heldout"):
+        return
+    splits: dict[str, list[str]] = {}
+    for prompt in suite.prompts:
+        used = splits.setdefault(prompt.tool_set, [])
+        if prompt.split not in used:
+            used.append(prompt.split)
+    for name, used in splits.items():
+        if len(used) > 1:
+            yield (
+                f"tool set {_quoted(name)}: stands in the splits {' and '.join(used)}; with scope: sample and a heldout split each "
+                "split needs tool sets of its own: move its prompts into one split, or set scope: whole"
+            )
 
 
 def _tool_problems(tools: Sequence[ToolDefinition]) -> Iterator[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from selfopt.home.plain_yaml import MAX_DEPTH
 
-__all__ = ["MAX_LIST", "value_problem"]
+__all__ = ["MAX_LIST", "fits", "same", "shown", "type_problems", "types_of", "value_problem"]
 
 # The scorer compares no longer lists.
 MAX_LIST = 64
@@ -35,12 +36,12 @@ def value_problem(value: Any, schema: dict[str, Any], depth: int = 0) -> str | N
             return "has any_order without a list; write {any_order: [...]}"
     if isinstance(value, list) and len(value) > MAX_LIST:
         return f"is a list of {len(value)}, allowed are {MAX_LIST}; shorten it"
-    types = _types_of(schema)
-    if types and not any(_fits(value, t) for t in types):
-        return f"{_shown(value)} is not of type {' or '.join(types)}; correct it"
+    types = types_of(schema)
+    if types and not any(fits(value, t) for t in types):
+        return f"{shown(value)} is not of type {' or '.join(types)}; correct it"
     enum = schema.get("enum")
-    if isinstance(enum, list) and not any(_same(value, allowed) for allowed in enum):
-        return f"{_shown(value)} is not in the schema's enum ({', '.join(_shown(e) for e in enum[:8])}); correct it"
+    if isinstance(enum, list) and not any(same(value, allowed) for allowed in enum):
+        return f"{shown(value)} is not in the schema's enum ({', '.join(shown(e) for e in enum[:8])}); correct it"
     items = schema.get("items")
     if isinstance(value, list) and isinstance(items, dict):
         for item in value:
@@ -50,14 +51,35 @@ def value_problem(value: Any, schema: dict[str, Any], depth: int = 0) -> str | N
     return None
 
 
-def _types_of(schema: dict[str, Any]) -> list[str]:
+def type_problems(schema: Any, path: str = "", depth: int = 0) -> Iterator[str]:
+    """Types in a schema, and in what it holds, that JSON Schema does not have; each in words with the fix."""
+    if not isinstance(schema, dict) or depth > MAX_DEPTH:
+        return
+    declared = schema.get("type", [])
+    for name in declared if isinstance(declared, list) else [declared]:
+        if not isinstance(name, str) or name not in _JSON_TYPES:
+            where = f"{path}: " if path else ""
+            yield f"{where}type {shown(name)} is no type of JSON Schema; use {', '.join(_JSON_TYPES)}"
+    properties = schema.get("properties")
+    for name, inner in properties.items() if isinstance(properties, dict) else ():
+        yield from type_problems(inner, f"{path}.{shown(name)[1:-1]}".lstrip("."), depth + 1)
+    yield from type_problems(schema.get("items"), f"{path}[]", depth + 1)
+    for word in ("anyOf", "oneOf", "allOf"):
+        branches = schema.get(word)
+        for branch in branches if isinstance(branches, list) else ():
+            yield from type_problems(branch, path, depth + 1)
+
+
+def types_of(schema: dict[str, Any]) -> list[str]:
+    """The JSON types that a schema names; none where it says nothing, or nothing of JSON Schema."""
     declared = schema.get("type")
     names = [declared] if isinstance(declared, str) else declared if isinstance(declared, list) else []
     # A type that is no JSON Schema (another vocabulary's `dict`, `any`) says nothing here.
     return [n for n in names if isinstance(n, str)] if all(n in _JSON_TYPES for n in names if isinstance(n, str)) else []
 
 
-def _fits(value: Any, json_type: str) -> bool:
+def fits(value: Any, json_type: str) -> bool:
+    """Whether the value is of the type, numeric text read as the number it writes."""
     if isinstance(value, bool):
         return json_type == "boolean"
     if json_type in ("integer", "number") and isinstance(value, str):
@@ -71,12 +93,14 @@ def _fits(value: Any, json_type: str) -> bool:
     return isinstance(value, _JSON_TYPES[json_type])
 
 
-def _same(value: Any, allowed: Any) -> bool:
+def same(value: Any, allowed: Any) -> bool:
+    """Whether a value is the one that an enum names, text in any case."""
     if isinstance(value, str) and isinstance(allowed, str):
         return value.strip().casefold() == allowed.strip().casefold()
     return bool(value == allowed)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """The value in at most 60 printable characters."""
     text = repr(value)[:60]
     return "".join(c if c.isprintable() else "?" for c in text)

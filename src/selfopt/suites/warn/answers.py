@@ -1,0 +1,103 @@
+"""Expectations that no reply reaches, and values outside the tool's schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from selfopt.records import ExpectedCall, Prompt, Suite, ToolCall, ToolDefinition, canonical_json
+from selfopt.suites.values import shown, value_problem
+
+from .base import Passes, SuiteWarning, accepted_sets, listed, quoted
+from .json_schema import schema_problem
+
+__all__ = ["outside_schema", "unreachable"]
+
+# More would be said of the same prompt again and again.
+MAX_SHOWN = 3
+
+
+def unreachable(suite: Suite, passes: Passes) -> Iterator[SuiteWarning]:
+    """Accepted sets and values that do not pass when they are given as they stand, and sets that are there twice."""
+    for prompt in suite.prompts:
+        tools = suite.tools_of(prompt)
+        problems = [*_repeated(prompt), *_not_passing(prompt, tools, passes)]
+        if problems:
+            yield SuiteWarning(
+                "unreachable", (prompt.id,), f"prompt {prompt.id}: {listed(problems, MAX_SHOWN)}; correct or drop it"
+            )
+
+
+def _repeated(prompt: Prompt) -> Iterator[str]:
+    first: dict[str, int] = {}
+    for index, calls in enumerate(accepted_sets(prompt)):
+        key = canonical_json(sorted(canonical_json(call.model_dump(mode="json")) for call in calls))
+        if key in first:
+            yield f"expected[{index}] repeats expected[{first[key]}]"
+        first.setdefault(key, index)
+
+
+def _not_passing(prompt: Prompt, tools: tuple[ToolDefinition, ...], passes: Passes) -> Iterator[str]:
+    for index, calls in enumerate(accepted_sets(prompt)):
+        plain = tuple(_as_given(call) for call in calls)
+        if not passes(prompt, tools, plain):
+            yield f"expected[{index}] does not pass when its calls are given as they stand"
+            continue
+        for place, call in enumerate(calls):
+            for name, accepted in call.arguments.items():
+                for value in accepted:
+                    if value == "" or _plain(value) == plain[place].arguments.get(name):
+                        continue
+                    changed = ToolCall(name=call.name, arguments={**plain[place].arguments, name: _plain(value)})
+                    if not passes(prompt, tools, (*plain[:place], changed, *plain[place + 1 :])):
+                        yield f"expected[{index}]: {call.name}: {name}: {shown(value)} does not pass when it is given as it stands"
+
+
+def _as_given(call: ExpectedCall) -> ToolCall:
+    """The call with the first accepted value of each argument; what may only be left out is."""
+    values = {name: next((v for v in accepted if v != ""), None) for name, accepted in call.arguments.items()}
+    return ToolCall(name=call.name, arguments={name: _plain(v) for name, v in values.items() if v is not None})
+
+
+def _plain(value: Any) -> Any:
+    return value["any_order"] if isinstance(value, dict) and set(value) == {"any_order"} else value
+
+
+def outside_schema(suite: Suite) -> Iterator[SuiteWarning]:
+    """Accepted values, and calls in the history, that the schema of the argument does not allow."""
+    for prompt in suite.prompts:
+        tools = {tool.name: tool for tool in suite.tools_of(prompt)}
+        problems = [*_expected_problems(prompt, tools), *_history_problems(prompt, tools)]
+        if problems:
+            text = f"prompt {prompt.id}: {listed(problems, MAX_SHOWN)}; correct the value or the schema"
+            yield SuiteWarning("outside-schema", (prompt.id,), text)
+
+
+def _properties(tool: ToolDefinition) -> dict[str, Any]:
+    found = tool.parameters.get("properties")
+    return found if isinstance(found, dict) else {}
+
+
+def _expected_problems(prompt: Prompt, tools: dict[str, ToolDefinition]) -> Iterator[str]:
+    for index, calls in enumerate(accepted_sets(prompt)):
+        for call in calls:
+            tool = tools[call.name]
+            known = _properties(tool)
+            for name, accepted in call.arguments.items():
+                for value in accepted:
+                    # What the type or the enum forbids no reply can give: an error, and said as one.
+                    if value == "" or name not in known or value_problem(value, known[name]) is not None:
+                        continue
+                    problem = schema_problem(_plain(value), known[name], tool.parameters)
+                    if problem is not None:
+                        yield f"expected[{index}]: {call.name}: {quoted(name)}: {problem}"
+
+
+def _history_problems(prompt: Prompt, tools: dict[str, ToolDefinition]) -> Iterator[str]:
+    for index, message in enumerate(prompt.messages):
+        for call in message.tool_calls:
+            tool = tools[call.name]
+            schema = {"additionalProperties": False, **tool.parameters}
+            problem = schema_problem(call.arguments, schema, tool.parameters)
+            if problem is not None:
+                yield f"messages[{index}]: {call.name}: {problem}"

@@ -1,0 +1,62 @@
+"""The shape of a warning, and how the prompts in it are named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from selfopt.records import ExpectedCall, Prompt, ToolCall, ToolDefinition
+from selfopt.suites.check import printable
+
+__all__ = ["CODES", "SPLITS", "Passes", "SuiteWarning", "accepted_sets", "listed", "prompt_ids", "quoted"]
+
+# Whether these calls pass the prompt, which offers these tools.
+Passes = Callable[[Prompt, tuple[ToolDefinition, ...], tuple[ToolCall, ...]], bool]
+
+SPLITS: tuple[Literal["search", "heldout", "canary"], ...] = ("search", "heldout", "canary")
+
+CODES: dict[str, str] = {
+    "duplicate": "two prompts ask the same of the same tools",
+    "near-duplicate": "two prompts of one split hardly differ",
+    "unbalanced": "a kind has far fewer or far more prompts than the others, or stands in one split only",
+    "unreachable": "an accepted value or set that no reply reaches",
+    "outside-schema": "an accepted value, or a call in the history, that the tool's JSON Schema does not allow",
+    "leak-tool-set": "the same tools stand in two splits",
+    "leak-tool-name": "a tool's name stands in two splits",
+    "leak-prompt": "two prompts of different splits hardly differ",
+    "leak-name": "a distinctive name stands in two splits",
+    "trivial-policy": "a policy that understands nothing scores well",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteWarning:
+    """One warning: its code (a key of CODES), the ids of the prompts it is about, and one line that says what to do."""
+
+    code: str
+    prompts: tuple[str, ...]
+    message: str
+
+
+def accepted_sets(prompt: Prompt) -> tuple[tuple[ExpectedCall, ...], ...]:
+    """The accepted sets of calls; none where any call is right."""
+    return () if prompt.expected == "any" else prompt.expected
+
+
+def quoted(text: str) -> str:
+    """The text in quotes, in one line, at most 60 characters of it."""
+    shown = printable(text[:60])
+    return f"'{shown}...'" if len(text) > 60 else f"'{shown}'"
+
+
+def listed(parts: Iterable[str], limit: int = 6) -> str:
+    """A list in one line; what is beyond the limit is counted."""
+    items = list(parts)
+    more = f" and {len(items) - limit} more" if len(items) > limit else ""
+    return ", ".join(items[:limit]) + more
+
+
+def prompt_ids(prompts: Sequence[Prompt]) -> tuple[str, ...]:
+    """The ids of prompts."""
+    return tuple(p.id for p in prompts)

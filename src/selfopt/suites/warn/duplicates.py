@@ -1,0 +1,67 @@
+"""Prompts that ask the same, or nearly the same: they count several times what was seen once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from selfopt.records import Message, Prompt, Suite, canonical_json
+
+from .base import SuiteWarning, listed, prompt_ids
+from .similar import grams, jaccard, normalised, similar_pairs
+
+__all__ = ["duplicates"]
+
+THRESHOLD = 0.7
+MAX_PAIRS = 200
+
+
+def duplicates(suite: Suite) -> Iterator[SuiteWarning]:
+    """Equal and nearly equal prompts of a split (`duplicate`, `near-duplicate`), and pairs across splits (`leak-prompt`).
+
+    Nearly equal: what the user says in all, and what the last turn says, both have a similarity of at least THRESHOLD. So
+    neither a shared history with another question nor the same short question after another history counts.
+    """
+    groups: defaultdict[str, list[Prompt]] = defaultdict(list)
+    for prompt in suite.prompts:
+        groups[canonical_json([prompt.tool_set, [_said(m) for m in prompt.messages]])].append(prompt)
+    for same in groups.values():
+        if len(same) > 1:
+            yield SuiteWarning(
+                "duplicate", prompt_ids(same), f"prompts {listed(prompt_ids(same))} ask the same of the same tools; keep one"
+            )
+    yield from _near([same[0] for same in groups.values()])
+
+
+def _said(message: Message) -> list[str]:
+    calls = [canonical_json([call.name, call.arguments]) for call in message.tool_calls]
+    return [message.role, normalised(message.content), *calls]
+
+
+def _near(prompts: list[Prompt]) -> Iterator[SuiteWarning]:
+    whole = [grams(normalised(" ".join(m.content for m in p.messages if m.role != "assistant"))) for p in prompts]
+    last = [grams(normalised(_last_turn(p))) for p in prompts]
+    found = 0
+    for i, j in sorted(similar_pairs(whole, THRESHOLD)):
+        if jaccard(last[i], last[j]) < THRESHOLD:
+            continue
+        found += 1
+        if found > MAX_PAIRS:
+            yield SuiteWarning(
+                "near-duplicate", (), f"more than {MAX_PAIRS} pairs of prompts hardly differ; the rest is not listed"
+            )
+            return
+        one, other = prompts[i], prompts[j]
+        percent = f"{jaccard(whole[i], whole[j]):.0%} alike"
+        ids = prompt_ids((one, other))
+        if one.split != other.split:
+            text = f"prompts {one.id} ({one.split}) and {other.id} ({other.split}) are {percent}; reword one, or put both into one split"
+            yield SuiteWarning("leak-prompt", ids, text)
+        else:
+            yield SuiteWarning("near-duplicate", ids, f"prompts {one.id} and {other.id} are {percent}; reword or drop one")
+
+
+def _last_turn(prompt: Prompt) -> str:
+    """What was said since the assistant's last message."""
+    start = max((i + 1 for i, m in enumerate(prompt.messages) if m.role == "assistant"), default=0)
+    return " ".join(m.content for m in prompt.messages[start:] if m.role != "system")

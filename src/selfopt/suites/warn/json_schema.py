@@ -1,0 +1,140 @@
+"""Does a value fit a JSON Schema? The keywords that tools use; what is unknown says nothing.
+
+Known: type, enum, const, minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf, minLength, maxLength, minItems,
+maxItems, uniqueItems, items, properties, required, additionalProperties, anyOf, oneOf, allOf, local $ref. Formats told in
+descriptions are not checked. Text in another case than an enum's and numeric text for a number are what the scorer reads
+leniently, so they fit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from selfopt.home.plain_yaml import MAX_DEPTH
+from selfopt.suites.values import fits, same, shown, types_of
+
+__all__ = ["schema_problem"]
+
+
+def schema_problem(value: Any, schema: Any, root: Any = None, depth: int = 0) -> str | None:
+    """The first way in which the value does not fit the schema, in words; None when it fits. root: where `$ref` leads."""
+    root = schema if root is None else root
+    if not isinstance(schema, dict) or depth > MAX_DEPTH:
+        return None
+    return next(_problems(value, schema, root, depth), None)
+
+
+def _problems(value: Any, schema: dict[str, Any], root: Any, depth: int) -> Iterator[str]:
+    if isinstance(reference := schema.get("$ref"), str):
+        problem = schema_problem(value, _resolved(reference, root), root, depth + 1)
+        if problem is not None:
+            yield problem
+    types = types_of(schema)
+    if types and not any(fits(value, t) for t in types):
+        yield f"{shown(value)} is not of type {' or '.join(types)}"
+        return
+    enum = schema.get("enum")
+    if isinstance(enum, list) and not any(same(value, allowed) for allowed in enum):
+        yield f"{shown(value)} is not in the enum ({', '.join(shown(e) for e in enum[:8])})"
+    if "const" in schema and not same(value, schema["const"]):
+        yield f"{shown(value)} is not {shown(schema['const'])}"
+    yield from _combined(value, schema, root, depth)
+    number = _number(value, types)
+    if number is not None:
+        yield from _number_problems(number, schema)
+    elif isinstance(value, str):
+        yield from _length_problems(len(value), schema, "Length", "characters")
+    elif isinstance(value, list):
+        yield from _list_problems(value, schema, root, depth)
+    elif isinstance(value, dict):
+        yield from _object_problems(value, schema, root, depth)
+
+
+def _resolved(reference: str, root: Any) -> Any:
+    if not reference.startswith("#"):
+        return None
+    found = root
+    for part in reference[1:].split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        found = found.get(key) if isinstance(found, dict) else None
+    return found
+
+
+def _combined(value: Any, schema: dict[str, Any], root: Any, depth: int) -> Iterator[str]:
+    for word in ("anyOf", "oneOf"):
+        branches = schema.get(word)
+        if isinstance(branches, list) and branches:
+            problems = [schema_problem(value, branch, root, depth + 1) for branch in branches]
+            if all(problem is not None for problem in problems):
+                yield f"{problems[0]} (nor does it fit another branch of {word})" if len(problems) > 1 else str(problems[0])
+    for branch in schema.get("allOf", []) if isinstance(schema.get("allOf"), list) else []:
+        problem = schema_problem(value, branch, root, depth + 1)
+        if problem is not None:
+            yield problem
+
+
+def _number(value: Any, types: list[str]) -> float | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return float(value)
+    if isinstance(value, str) and set(types) & {"integer", "number"}:
+        try:
+            return float(value)
+        except ValueError:
+            return None
+    return None
+
+
+def _limit(schema: dict[str, Any], word: str) -> float | None:
+    limit = schema.get(word)
+    return float(limit) if isinstance(limit, int | float) and not isinstance(limit, bool) else None
+
+
+def _number_problems(number: float, schema: dict[str, Any]) -> Iterator[str]:
+    if (low := _limit(schema, "minimum")) is not None and number < low:
+        yield f"{number:g} is below the minimum {low:g}"
+    if (high := _limit(schema, "maximum")) is not None and number > high:
+        yield f"{number:g} is above the maximum {high:g}"
+    if (low := _limit(schema, "exclusiveMinimum")) is not None and number <= low:
+        yield f"{number:g} is not above {low:g}"
+    if (high := _limit(schema, "exclusiveMaximum")) is not None and number >= high:
+        yield f"{number:g} is not below {high:g}"
+    step = _limit(schema, "multipleOf")
+    if step is not None and step > 0 and abs(number / step - round(number / step)) > 1e-9:
+        yield f"{number:g} is not a multiple of {step:g}"
+
+
+def _length_problems(length: int, schema: dict[str, Any], noun: str, what: str) -> Iterator[str]:
+    if (low := _limit(schema, f"min{noun}")) is not None and length < low:
+        yield f"it has {length} {what}, at least {low:g} are needed"
+    if (high := _limit(schema, f"max{noun}")) is not None and length > high:
+        yield f"it has {length} {what}, at most {high:g} are allowed"
+
+
+def _list_problems(value: list[Any], schema: dict[str, Any], root: Any, depth: int) -> Iterator[str]:
+    yield from _length_problems(len(value), schema, "Items", "items")
+    if schema.get("uniqueItems") is True and len({json.dumps(v, sort_keys=True, default=str) for v in value}) < len(value):
+        yield "it has an item twice"
+    for item in value:
+        problem = schema_problem(item, schema.get("items"), root, depth + 1)
+        if problem is not None:
+            yield problem
+
+
+def _object_problems(value: dict[str, Any], schema: dict[str, Any], root: Any, depth: int) -> Iterator[str]:
+    properties = schema.get("properties")
+    known: dict[str, Any] = properties if isinstance(properties, dict) else {}
+    required = schema.get("required")
+    for name in required if isinstance(required, list) else []:
+        if isinstance(name, str) and name not in value:
+            yield f"{shown(name)} is missing"
+    for name, inner in value.items():
+        if name in known:
+            problem = schema_problem(inner, known[name], root, depth + 1)
+            if problem is not None:
+                yield f"{shown(name)}: {problem}"
+        elif schema.get("additionalProperties") is False:
+            yield f"{shown(name)} is not one of its properties"

@@ -1,0 +1,137 @@
+"""What the splits have in common: an optimiser that saw the search split would meet it again in the others."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from selfopt.records import Prompt, Suite, ToolDefinition, canonical_json
+
+from .base import SPLITS, SuiteWarning, accepted_sets, listed, prompt_ids, quoted
+from .similar import normalised
+
+__all__ = ["leaks"]
+
+# A name in more prompts than this, or this share of them, is nothing distinctive.
+MAX_PROMPTS = 4
+MAX_SHARE = 0.02
+MIN_LENGTH = 4
+
+_QUOTED = re.compile(r'"([^"\n]{4,80})"|“([^”\n]{4,80})”|„([^“”\n]{4,80})[“”]|«([^»\n]{4,80})»')
+_TITLED = re.compile(r"[^\W\d_a-z]\w*(?:[ \-][^\W\d_a-z]\w*)+")
+_CODE = re.compile(r"(?<![\w.@/-])(?=[\w./@-]*\d)(?=[\w./@-]*[^\W\d_])[\w./@-]{5,}")
+_DATE_OR_TIME = re.compile(r"[\d :./T-]+(?:am|pm|st|nd|rd|th)?")
+
+
+def leaks(suite: Suite) -> Iterator[SuiteWarning]:
+    """Tool sets, tools' names and distinctive names that two splits share. Nothing where the suite has one split only."""
+    sets: defaultdict[str, set[str]] = defaultdict(set)
+    for prompt in suite.prompts:
+        sets[prompt.split].add(prompt.tool_set)
+    names = _distinctive(suite)
+    for i, one in enumerate(SPLITS):
+        for other in SPLITS[i + 1 :]:
+            if sets[one] and sets[other]:
+                yield from _shared_tools(suite, one, other, sets[one], sets[other])
+                if one == "search":
+                    yield from _shared_names(names, one, other)
+
+
+def _content(tools: tuple[ToolDefinition, ...]) -> str:
+    return canonical_json(sorted(canonical_json(tool.model_dump(mode="json")) for tool in tools))
+
+
+def _shared_tools(suite: Suite, one: str, other: str, mine: set[str], theirs: set[str]) -> Iterator[SuiteWarning]:
+    contents = {name: _content(suite.tool_sets[name]) for name in sorted(mine | theirs)}
+    pairs = [(a, b) for a in sorted(mine) for b in sorted(theirs) if contents[a] == contents[b]]
+    if pairs:
+        shown = listed(quoted(a) if a == b else f"{quoted(a)} (as {quoted(b)})" for a, b in pairs)
+        text = f"{one} and {other} offer the same tools: {shown}; give each split tool sets of its own"
+        yield SuiteWarning("leak-tool-set", (), text)
+    same = {a for a, _ in pairs} | {b for _, b in pairs}
+    tools = {t.name for name in mine - same for t in suite.tool_sets[name]}
+    again = {t.name for name in theirs - same for t in suite.tool_sets[name]}
+    if tools & again:
+        shown = listed(quoted(name) for name in sorted(tools & again))
+        yield SuiteWarning("leak-tool-name", (), f"{one} and {other} both have tools called {shown}; rename them in one")
+
+
+def _shared_names(names: dict[str, list[Prompt]], one: str, other: str) -> Iterator[SuiteWarning]:
+    shown: list[str] = []
+    about: list[Prompt] = []
+    for name, prompts in names.items():
+        here = [p for p in prompts if p.split == one]
+        there = [p for p in prompts if p.split == other]
+        if here and there:
+            shown.append(f"{quoted(name)} ({here[0].id}, {there[0].id})")
+            about += [here[0], there[0]]
+    if shown:
+        text = f"{one} and {other} share distinctive names: {listed(shown)}; use others in one"
+        yield SuiteWarning("leak-name", tuple(dict.fromkeys(prompt_ids(about))), text)
+
+
+def _distinctive(suite: Suite) -> dict[str, list[Prompt]]:
+    """Names that stand in few prompts, with those: what is quoted, titled (two capitalised words or more) or a code in what
+    the user says, and accepted texts that are no choice of the schema."""
+    found: defaultdict[str, dict[str, Prompt]] = defaultdict(dict)
+    for prompt in suite.prompts:
+        for name in {*_named_by_user(prompt), *_named_in_answer(suite, prompt)}:
+            found[name][prompt.id] = prompt
+    most = max(MAX_PROMPTS, MAX_SHARE * len(suite.prompts))
+    return {name: list(prompts.values()) for name, prompts in sorted(found.items()) if 1 < len(prompts) <= most}
+
+
+def _named_by_user(prompt: Prompt) -> Iterator[str]:
+    for message in prompt.messages:
+        if message.role != "user":
+            continue
+        text = message.content
+        quotes = [next(part for part in found if part) for found in _QUOTED.findall(text)]
+        for name in (*quotes, *_TITLED.findall(text), *_CODE.findall(text)):
+            if _telling(name):
+                yield normalised(name)
+
+
+def _named_in_answer(suite: Suite, prompt: Prompt) -> Iterator[str]:
+    tools = {tool.name: tool for tool in suite.tools_of(prompt)}
+    for calls in accepted_sets(prompt):
+        for call in calls:
+            properties = tools[call.name].parameters.get("properties")
+            for name, accepted in call.arguments.items():
+                schema = properties.get(name) if isinstance(properties, dict) else None
+                for text in _texts(accepted) if not _is_choice(schema) else ():
+                    if _telling(text):
+                        yield normalised(text)
+
+
+def _is_choice(schema: Any) -> bool:
+    if not isinstance(schema, dict):
+        return False
+    items = schema.get("items")
+    return "enum" in schema or schema.get("type") == "boolean" or (isinstance(items, dict) and "enum" in items)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
+
+
+def _telling(name: str) -> bool:
+    """Long enough, with a letter in capitals or a digit among letters; no date or time."""
+    plain = name.strip()
+    if len(plain) < MIN_LENGTH or _DATE_OR_TIME.fullmatch(plain.casefold()) or _MONTH.search(plain.casefold()):
+        return False
+    return any(c.isupper() for c in plain) or (any(c.isdigit() for c in plain) and any(c.isalpha() for c in plain))
+
+
+_MONTH = re.compile(
+    r"\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b|\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b|\b(?:am|pm|utc)\b"
+)

@@ -1,0 +1,52 @@
+"""Which texts are nearly the same: character n-grams, Jaccard similarity, all pairs above a threshold."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from math import ceil
+
+__all__ = ["grams", "jaccard", "normalised", "similar_pairs"]
+
+SIZE = 4
+
+
+def normalised(text: str) -> str:
+    """The text without differences that nobody means: case, spaces, punctuation, compatibility forms."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    return " ".join("".join(c if c.isalnum() else " " for c in text.casefold()).split())
+
+
+def grams(text: str) -> frozenset[str]:
+    """The character n-grams of a normalised text, its ends marked so that short texts have some too."""
+    padded = f" {text} "
+    return frozenset(padded[i : i + SIZE] for i in range(max(1, len(padded) - SIZE + 1)))
+
+
+def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
+    """Shared n-grams / all n-grams; 1 for two empty sets."""
+    shared = len(one & other)
+    return shared / (len(one) + len(other) - shared) if one or other else 1.0
+
+
+def similar_pairs(sets: Sequence[frozenset[str]], threshold: float) -> Iterator[tuple[int, int]]:
+    """Every pair (i, j), i < j, whose Jaccard similarity is at least the threshold (more than 0, at most 1).
+
+    Prefix filter (Bayardo, Ma & Srikant 2007): with the n-grams of each text ordered from rare to common, two similar texts
+    share one of the first n - ceil(threshold n) + 1. Texts that have only common n-grams in common are never compared.
+    """
+    frequency = Counter(gram for grams in sets for gram in grams)
+    ranked = {gram: rank for rank, (gram, _) in enumerate(sorted(frequency.items(), key=lambda item: (item[1], item[0])))}
+    seen: defaultdict[int, list[int]] = defaultdict(list)
+    for i in sorted(range(len(sets)), key=lambda i: len(sets[i])):
+        mine = sets[i]
+        needed = ceil(threshold * len(mine))
+        prefix = sorted(ranked[gram] for gram in mine)[: len(mine) - needed + 1]
+        candidates = {j for rank in prefix for j in seen[rank]}
+        for j in candidates:
+            if len(sets[j]) >= needed and jaccard(mine, sets[j]) >= threshold:
+                yield min(i, j), max(i, j)
+        for rank in prefix:
+            seen[rank].append(i)
