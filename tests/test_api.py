@@ -130,6 +130,7 @@ def test_looking(project: Project) -> None:
         assert {s["name"] for s in harness.suites.list()} == {"atomic", "extended"}
         assert harness.suites.show("atomic.yaml")["name"] == "small"
         assert harness.suites.validate("atomic") == []
+        assert harness.suites.warnings("atomic") == []
         assert "few_shot" in harness.variants.list()
         assert harness.variants.show("few_shot").name == "few_shot"
         assert harness.variants.render("native_api", "hi", tools=[tool])[0]["tools"] == (tool,)

@@ -182,3 +182,43 @@ def test_shown_text_is_one_bounded_line() -> None:
     """Control and bidirectional characters are escaped."""
     assert printable("a\n\x1b[31m\u202e") == "a\\x0a\\x1b[31m\\x202e"
     assert len(printable("x" * 10_000)) == 203
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        (
+            {"type": "object", "properties": {"times": {"type": "strng"}}},
+            "times: type 'strng' is no type of JSON Schema; use string,",
+        ),
+        ({"type": "object", "properties": {"a": {"type": ["string", "date"]}}}, "a: type 'date'"),
+        ({"type": "object", "properties": {"a": {"type": "array", "items": {"type": "float"}}}}, "a[]: type 'float'"),
+        ({"type": "object", "properties": {"a": {"properties": {"b": {"type": 3}}}}}, "a.b: type 3"),
+        ({"type": "object", "properties": {"a": {"anyOf": [{"type": "null"}, {"type": "any"}]}}}, "a: type 'any'"),
+    ],
+)
+def test_a_type_that_is_none_is_a_problem(parameters: dict[str, Any], said: str) -> None:
+    """At any depth of a tool's parameters; the types that there are are told."""
+    found = problems([{"name": "ring", "parameters": parameters}], expected=[[]])
+    assert len(found) == 1, found
+    assert said in found[0]
+
+
+def with_splits(scope: str, *splits: str) -> list[str]:
+    """The problems of a suite with one prompt in each of these splits, all of one tool set."""
+    prompts = [
+        {"id": f"A{n}", "kind": "direct", "tool_set": "bells", "split": split, "messages": [ASK], "expected": [[]]}
+        for n, split in enumerate(splits)
+    ]
+    data = {"name": "mine", "phase": "atomic", "scope": scope, "tool_sets": {"bells": [RING]}, "prompts": prompts}
+    return validate_suite(Suite.model_validate(data))
+
+
+def test_splits_of_a_sample_that_share_a_tool_set_are_a_problem() -> None:
+    """Held out means new tools; without a held-out split, or where the suite is the whole work, nothing is promised."""
+    (found,) = with_splits("sample", "search", "heldout", "canary", "search")
+    assert "tool set 'bells': stands in the splits search and heldout and canary" in found
+    assert "; " in found
+    assert with_splits("whole", "search", "heldout") == []
+    assert with_splits("sample", "search", "canary") == []
+    assert with_splits("sample", "heldout", "heldout") == []

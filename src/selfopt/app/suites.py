@@ -81,10 +81,10 @@ def suite_warnings(app: App, name: str) -> list[SuiteWarning]:
 
 def check_suite(app: App, name: str) -> SuiteCheck:
     """Errors, warnings and trivial policies of a suite (a name or a file). SuiteError when there is nothing to look at."""
-    errors = suite_problems(app, name)
-    if errors:
-        return SuiteCheck(tuple(errors), (), ())
-    suite = app.suite(name)
+    try:
+        suite = app.suite(name)
+    except SuiteError:
+        return SuiteCheck(tuple(suite_problems(app, name)), (), ())
     passes = _passes_of(suite)
     return SuiteCheck((), tuple(find_warnings(suite, passes)), tuple(trivial_scores(suite, passes)))
 

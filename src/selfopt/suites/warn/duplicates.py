@@ -39,11 +39,11 @@ def _said(message: Message) -> list[str]:
 
 
 def _near(prompts: list[Prompt]) -> Iterator[SuiteWarning]:
-    whole = [grams(normalised(" ".join(m.content for m in p.messages if m.role != "assistant"))) for p in prompts]
-    last = [grams(normalised(_last_turn(p))) for p in prompts]
+    whole = [grams(normalised(" ".join(m.content for m in p.messages if m.role == "user"))) for p in prompts]
     found = 0
     for i, j in sorted(similar_pairs(whole, THRESHOLD)):
-        if jaccard(last[i], last[j]) < THRESHOLD:
+        one, other = prompts[i], prompts[j]
+        if jaccard(grams(normalised(_last_turn(one))), grams(normalised(_last_turn(other)))) < THRESHOLD:
             continue
         found += 1
         if found > MAX_PAIRS:
@@ -51,7 +51,6 @@ def _near(prompts: list[Prompt]) -> Iterator[SuiteWarning]:
                 "near-duplicate", (), f"more than {MAX_PAIRS} pairs of prompts hardly differ; the rest is not listed"
             )
             return
-        one, other = prompts[i], prompts[j]
         percent = f"{jaccard(whole[i], whole[j]):.0%} alike"
         ids = prompt_ids((one, other))
         if one.split != other.split:

@@ -20,7 +20,7 @@ MAX_SHARE = 0.02
 MIN_LENGTH = 4
 
 _QUOTED = re.compile(r'"([^"\n]{4,80})"|“([^”\n]{4,80})”|„([^“”\n]{4,80})[“”]|«([^»\n]{4,80})»')
-_TITLED = re.compile(r"[^\W\d_a-z]\w*(?:[ \-][^\W\d_a-z]\w*)+")
+_TITLED = re.compile(r"[^\W\d_a-z]\w+(?:[ \-][^\W\d_a-z]\w+)+")
 _CODE = re.compile(r"(?<![\w.@/-])(?=[\w./@-]*\d)(?=[\w./@-]*[^\W\d_])[\w./@-]{5,}")
 _DATE_OR_TIME = re.compile(r"[\d :./T-]+(?:am|pm|st|nd|rd|th)?")
 
@@ -89,9 +89,17 @@ def _named_by_user(prompt: Prompt) -> Iterator[str]:
             continue
         text = message.content
         quotes = [next(part for part in found if part) for found in _QUOTED.findall(text)]
-        for name in (*quotes, *_TITLED.findall(text), *_CODE.findall(text)):
-            if _telling(name):
-                yield normalised(name)
+        yield from (normalised(name) for name in quotes if " " in name.strip() or _telling(name))
+        yield from (normalised(name) for name in (*_titled(text), *_CODE.findall(text)) if _telling(name))
+
+
+def _titled(text: str) -> Iterator[str]:
+    """Two capitalised words or more; without the first as well, which may only open a sentence ("Has Nora Lindqvist ...")."""
+    for name in _TITLED.findall(text):
+        yield name
+        rest = name.partition(" ")[2]
+        if " " in rest:
+            yield rest
 
 
 def _named_in_answer(suite: Suite, prompt: Prompt) -> Iterator[str]:

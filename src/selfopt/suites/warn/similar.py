@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -10,13 +11,14 @@ from math import ceil
 __all__ = ["grams", "jaccard", "normalised", "similar_pairs"]
 
 SIZE = 4
+_BETWEEN = re.compile(r"[\W_]+")
 
 
 def normalised(text: str) -> str:
     """The text without differences that nobody means: case, spaces, punctuation, compatibility forms."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
-    return " ".join("".join(c if c.isalnum() else " " for c in text.casefold()).split())
+    return _BETWEEN.sub(" ", text.casefold()).strip()
 
 
 def grams(text: str) -> frozenset[str]:
