@@ -127,7 +127,7 @@ def test_looking(project: Project) -> None:
     tool = ToolDefinition(name="get_weather")
     project.write("rules.json", '{"rules": [{"model": "mute", "phase": "atomic", "allow": true}]}')
     with selfopt.open() as harness:
-        assert {s["name"] for s in harness.suites.list()} == {"atomic", "extended"}
+        assert {s["name"] for s in harness.suites.list()} >= {"atomic", "extended"}
         assert harness.suites.show("atomic.yaml")["name"] == "small"
         assert harness.suites.validate("atomic") == []
         assert harness.suites.warnings("atomic") == []
