@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Callable
@@ -63,6 +64,35 @@ def test_a_model_that_the_server_does_not_have(project: Project, monkeypatch: py
         serve_as(project, monkeypatch, "there", kind, url)
         project.run("run", "there/nope", "atomic").assert_refused(1, "nope")
         project.ok("run", "there/m", "atomic", "--limit", "1")
+
+
+@pytest.mark.parametrize(("kind", "place"), [("ollama", "format"), ("openai_compatible", "response_format")])
+def test_a_variant_with_a_grammar_is_a_schema_where_no_grammar_is_taken(
+    project: Project, monkeypatch: pytest.MonkeyPatch, kind: str, place: str
+) -> None:
+    """Ollama refuses grammars, others would pass them over: the same calls as a JSON Schema; `grammar = true` says otherwise."""
+    script = Script.model_validate({"models": {"m": {"default": {"text": '{"tool_calls": []}'}}}})
+    with scripted_server(script) as url:
+        serve_as(project, monkeypatch, "there", kind, url)
+        tried = project.ok("try", "there/m", "hello", "--tools", "tools.json", "--variant", "constrained", "--json").json()
+        assert place in json.loads(tried["steps"][0]["reply"]["request_body"])
+        project.ok("run", "there/m", "atomic", "few_shot_constrained", "--limit", "1")
+        assert "-> few_shot_constrained" in project.ok("loop", "--dry-run", "--baseline", "there/m atomic native_api").out
+        if kind == "openai_compatible":
+            serve_as(project, monkeypatch, "there", kind, url, "grammar = true\n")
+            tried = project.ok("try", "there/m", "hello", "--tools", "tools.json", "--variant", "constrained", "--json").json()
+            assert "grammar" in json.loads(tried["steps"][0]["reply"]["request_body"])
+
+
+def test_a_limit_that_a_cloud_may_refuse_is_not_proposed(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clouds take a part of JSON Schema only: such a candidate would fail on every prompt."""
+    for kind, url in (("anthropic", "http://127.0.0.1:9"), ("openai_compatible", "http://far.example/v1")):
+        serve_as(project, monkeypatch, "there", kind, url, "api_key = 'x'\n" if kind == "anthropic" else "")
+        text = project.user_config.read_text("utf-8").replace("local = true\n", "")
+        project.user_config.write_text(text, "utf-8")
+        out = project.ok("loop", "--dry-run", "--baseline", "there/m atomic native_api").out
+        assert "constrained" not in out
+        assert "restrained" in out
 
 
 def read_request(connection: socket.socket) -> None:

@@ -117,6 +117,20 @@ class App:
         """One variant by name; VariantError names the known ones."""
         return get_variant(name, Path(self.settings.variants) if self.settings.variants else None)
 
+    def fitting(self, variant: Variant, endpoint: str) -> Variant:
+        """The variant as this endpoint can be asked: where it takes no grammar, the JSON Schema of the same calls limits the
+        output. Another limit is another content, so specs tell the two apart."""
+        limited = variant.constraint == "grammar" or (variant.constraint == "none" and variant.steps == "choose_then_fill")
+        if limited and not self.settings.endpoints[endpoint].takes_grammars:
+            return variant.model_copy(update={"constraint": "json_schema"})
+        return variant
+
+    def variants_for(self, endpoint: str, *, proposed: bool = False) -> dict[str, Variant]:
+        """All variants as this endpoint can be asked. proposed: without those whose limit its server may well refuse."""
+        fitted = {name: self.fitting(variant, endpoint) for name, variant in self.variants.items()}
+        sure = not proposed or self.settings.endpoints[endpoint].takes_any_schema
+        return {name: v for name, v in fitted.items() if sure or v.constraint != "json_schema"}
+
     def suite(self, name: str) -> Suite:
         """One suite by name (built in, or of the home's folder) or path, read once."""
         if name not in self._suites:
@@ -211,7 +225,7 @@ class App:
                 suite=suite.name,
                 suite_hash=suite.content_id(),
                 split=split,
-                variant=self.variant(variant) if isinstance(variant, str) else variant,
+                variant=self.fitting(self.variant(variant) if isinstance(variant, str) else variant, provider),
                 context_size=context,
                 timeout_s=chosen.get("timeout_s", limits.timeout_s),
                 connect_timeout_s=limits.connect_timeout_s,

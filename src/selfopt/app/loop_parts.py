@@ -116,9 +116,9 @@ def loop_context(
 ) -> LoopContext:
     """Everything one cycle needs. read_only: for a look at what it would do; nothing is opened that would be created."""
     settings = app.settings
-    proposer = CatalogueProposer(app.variants, warm_up=settings.warm_up.enabled)
 
     def propose(baseline: Spec, findings: Sequence[Finding], tried: set[str], limit: int) -> Sequence[tuple[Spec, str]]:
+        proposer = CatalogueProposer(app.variants_for(baseline.endpoint, proposed=True), warm_up=settings.warm_up.enabled)
         chosen = proposer.propose(baseline, findings, limit, exclude=frozenset(tried))
         return [(spec, describe_change(baseline, spec)) for spec in chosen]
 

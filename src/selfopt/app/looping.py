@@ -161,7 +161,7 @@ def _with_candidates(app: App, context: LoopContext, target: Target, path: Path)
     _text(path)
 
     def chosen(baseline: Spec) -> Sequence[Spec]:
-        return load_candidates(path, baseline, app.variants, pass_over=True)
+        return load_candidates(path, baseline, app.variants_for(baseline.endpoint), pass_over=True)
 
     chosen(effective_baseline(context, target))
     return replace(target, candidates=chosen)

@@ -105,8 +105,8 @@ async def try_model(
     """Ask once through a variant. Raises EndpointError as it comes; nothing is recorded."""
     name = app.resolve_model(model)
     app.require_ready([name])
-    chosen = app.variant(variant)
     provider, entry = app.settings.endpoint_of(name)
+    chosen = app.fitting(app.variant(variant), provider)
     endpoint = app.endpoint(provider)
     steps: list[TriedStep] = []
     generator = render(chosen, (Message(role="user", content=prompt),), tools)

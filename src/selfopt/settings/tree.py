@@ -14,13 +14,15 @@ __all__ = ["EndpointSettings", "Settings", "default_endpoints"]
 
 class EndpointSettings(Record):
     """One endpoint. `api_key_env` names the environment variable that holds the key; the key itself may stand in the
-    user's own file only. local: requests to it do not leave this machine (or your own network); None: what base_url says."""
+    user's own file only. local: requests to it do not leave this machine (or your own network); None: what base_url says. grammar: its server takes GBNF
+    grammars, as llama.cpp does; None: embedded and scripted ones do. Others are given a JSON Schema instead."""
 
     kind: EndpointKind
     base_url: str | None = None
     api_key: SecretStr | None = Field(default=None, exclude=True)
     api_key_env: str | None = None
     local: bool | None = None
+    grammar: bool | None = None
     script: str | None = None
     slots: int = Field(default=1, ge=1, le=64)
     max_reply_bytes: int = Field(default=4_000_000, ge=1_000, le=100_000_000)
@@ -33,6 +35,16 @@ class EndpointSettings(Record):
         if self.base_url is None:
             return self.kind in ("embedded", "scripted")
         return is_loopback(self.base_url)
+
+    @property
+    def takes_grammars(self) -> bool:
+        """Whether output can be limited by a GBNF grammar."""
+        return self.kind in ("embedded", "scripted") if self.grammar is None else self.grammar
+
+    @property
+    def takes_any_schema(self) -> bool:
+        """Whether output can be limited by whatever JSON Schema: servers that run open models do, clouds take a part of it."""
+        return self.kind in ("embedded", "scripted", "ollama") or (self.kind == "openai_compatible" and self.is_local)
 
 
 class ModelSettings(Record):
