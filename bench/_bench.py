@@ -5,8 +5,6 @@ again with the project's own interpreter, and for one that is only imported the 
 file therefore reads under any Python 3.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import site

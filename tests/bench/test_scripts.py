@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import os
@@ -168,6 +169,15 @@ def test_no_activated_environment_is_needed(tmp_path: Path, script: str) -> None
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "extended_phase_min_accuracy = 0.3" in done.stdout
+
+
+@pytest.mark.parametrize("script", sorted(BENCH.glob("*.py")), ids=lambda path: path.name)
+def test_an_old_python_can_read_the_script_and_hand_it_over(script: Path) -> None:
+    """Python 3.6 syntax: with a newer one the user would see a traceback instead of the project's own interpreter at work."""
+    tree = ast.parse(script.read_text("utf-8"), feature_version=(3, 6))
+    imported = [alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names]
+    assert imported[0] == "_bench" or script.name == "_bench.py"
+    assert not any(isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in tree.body)
 
 
 @pytest.mark.parametrize("folder", [BENCH, ROOT], ids=["in bench", "elsewhere"])
