@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -264,6 +265,21 @@ def test_a_bad_file_is_refused_in_one_line_that_says_what_is_allowed(tmp_path: P
     assert "\n" not in str(caught.value)
     assert "\x1b" not in str(caught.value)
     assert len(str(caught.value)) < 800
+
+
+def test_every_key_of_a_file_of_candidates_is_documented(tmp_path: Path) -> None:
+    """docs/EXECUTE_LOCALLY.md has an example that loads, and names every key that is allowed."""
+    text = (Path(__file__).parents[2] / "docs" / "EXECUTE_LOCALLY.md").read_text("utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    path = tmp_path / "candidates.yaml"
+    path.write_text(example, "utf-8")
+    assert len(load_candidates(path, BASE, VARIANTS)) == 2
+    path.write_text("- nope: 1\n", "utf-8")
+    with pytest.raises(UsageError) as refused:
+        load_candidates(path, BASE, VARIANTS)
+    allowed = str(refused.value).partition("allowed: ")[2].split(", ")
+    assert allowed
+    assert [key for key in allowed if key not in example] == []
 
 
 def test_missing_oversized_and_binary_files_are_refused(tmp_path: Path) -> None:
