@@ -53,6 +53,18 @@ def test_a_model_that_is_not_pulled_names_the_command_that_pulls_it(project: Pro
     project.run("loop", "--baseline", "local/smollm2-135m atomic native_api").assert_refused(1, "not pulled")
 
 
+@pytest.mark.parametrize("model", ["haiku", "openai/gpt-4o", "openrouter/a/b"])
+def test_a_cloud_is_not_asked_without_a_key(project: Project, monkeypatch: pytest.MonkeyPatch, model: str) -> None:
+    """The variable is named before anything is sent; exit 2. A server that took over the endpoint's name may want none."""
+    for variable in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OPENROUTER_API_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+    for arguments in (("run", model, "atomic"), ("try", model, "x", "--tools", "tools.json")):
+        project.run(*arguments).assert_refused(2, "has no API key", "_API_KEY is not set")
+    assert "ledger.sqlite3" not in project.files()
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9")
+    project.run("try", "openai/x", "x", "--tools", "tools.json").assert_refused(1, "127.0.0.1:9")
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -208,7 +220,7 @@ def test_a_wrong_variants_file_is_refused(project: Project) -> None:
     "arguments",
     [
         ("scripted", "--check", "PATH"),
-        ("suites", "validate", "PATH"),
+        ("suites", "show", "PATH"),
         ("run", "good", "atomic", "--suite", "PATH"),
         ("try", "good", "x", "--tools", "PATH"),
         ("loop", "--dry-run", "--baseline", "good atomic native_api", "--candidates", "PATH"),

@@ -165,7 +165,30 @@ def test_thinking_and_sampling_follow_what_the_model_takes(model: str, thinking:
     assert "temperature" not in with_it
     without = request_body(ask("x", model=model), streamed=False)
     assert ("temperature" in without) is temperature
-    assert "thinking" not in without
+    assert without.get("thinking") == ({"type": "disabled"} if model == "claude-sonnet-5" else None)
+
+
+@pytest.mark.parametrize(
+    ("model", "thinking", "max_tokens", "choice"),
+    [
+        ("claude-opus-4-8", None, 10, "any"),
+        ("claude-opus-5", {"type": "disabled"}, 10, "any"),
+        ("claude-sonnet-5", {"type": "disabled"}, 10, "any"),
+        ("claude-haiku-5-5", {"type": "disabled"}, 10, "auto"),
+        ("claude-sonnet-5-5", {"type": "between_tools"}, 10, "auto"),
+        ("claude-opus-5-5", None, 10 + 8192, "auto"),
+        ("claude-fable-5", None, 10 + 8192, "auto"),
+    ],
+)
+def test_a_model_that_thinks_by_default_is_told_not_to_or_given_room(
+    model: str, thinking: dict[str, str] | None, max_tokens: int, choice: str
+) -> None:
+    """Thinking counts toward the limit: an answer of ten tokens must not be cut by it. Where nothing switches it off, room is
+    added and no call can be required."""
+    asked = ask("x", model=model, tools=(WEATHER,), tool_choice="required", sampling=Sampling(max_tokens=10))
+    body = request_body(asked, streamed=False)
+    assert (body.get("thinking"), body["max_tokens"], body["tool_choice"]) == (thinking, max_tokens, {"type": choice})
+    assert "temperature" not in body
 
 
 def test_the_url_is_anthropics_own_unless_given() -> None:

@@ -101,7 +101,8 @@ PROPS = {
         ({"/health": {}, "/v1/models": listed(owned_by="llamacpp"), "/props": PROPS}, "sleeping"),
         ({"/health": {}, "/v1/models": listed(owned_by="llamacpp", status={"value": "unloaded"})}, "unloaded"),
         ({"/health": "", "/v1/models": listed(owned_by="vllm")}, "loaded"),
-        ({"/v1/models": listed(owned_by="organization_owner", state="not-loaded")}, "unloaded"),
+        ({"/v1/models": listed(owned_by="organization_owner"), "/api/v0/models": listed(state="not-loaded")}, "unloaded"),
+        ({"/v1/models": listed(owned_by="organization_owner"), "/api/v0/models": listed(state="loaded")}, "loaded"),
         ({"/v1/models": listed(owned_by="organization_owner")}, "unknown"),
         ({"/v1/models": "<html>"}, "unknown"),
         ({}, "unknown"),
@@ -114,6 +115,19 @@ async def test_each_server_is_understood_as_far_as_it_tells(serve: Serve, answer
     assert status.state == state
     if state == "sleeping":
         assert (status.engine_build, status.slots, status.context_size) == ("b7000", 2, 4096)
+
+
+async def test_what_lm_studio_and_vllm_tell_of_themselves_is_kept(serve: Serve) -> None:
+    """Quantisation and context of the one, version and context of the other."""
+    lm_studio = {
+        "/v1/models": listed(owned_by="organization_owner"),
+        "/api/v0/models": listed(state="loaded", quantization="Q4_K_M", max_context_length=131072, loaded_context_length=8192),
+    }
+    status = await OpenAICompatibleResidency(config_for("openai_compatible", await serve(lm_studio))).status("m")
+    assert (status.engine, status.quantization, status.context_size) == ("lm studio", "Q4_K_M", 8192)
+    vllm = {"/v1/models": listed(owned_by="vllm", max_model_len=4096), "/version": {"version": "0.9.2"}}
+    status = await OpenAICompatibleResidency(config_for("openai_compatible", await serve(vllm))).status("m")
+    assert (status.engine, status.engine_build, status.context_size) == ("vllm", "0.9.2", 4096)
 
 
 async def test_a_server_that_does_not_list_states_is_loaded_by_one_token(serve: Serve) -> None:

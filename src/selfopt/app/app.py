@@ -284,13 +284,17 @@ class App:
     def require_ready(self, models: Iterable[str]) -> None:
         """Refuse early, with the command that helps, what would fail at the first request."""
         for model in models:
-            _, entry = self.settings.endpoint_of(model)
+            name, entry = self.settings.endpoint_of(model)
+            variable = self.settings.missing_key(name, self.environ)
+            if variable is not None:
+                raise SettingsError(
+                    f"endpoint {name!r} has no API key: {variable} is not set; export it, or set api_key or "
+                    f"api_key_env of [endpoints.{name}] in your own settings"
+                )
             if entry.kind == "embedded" and self.store.path_of(model) is None:
                 raise ModelStoreError(f"{model} is not pulled; run: selfopt models pull {model}")
             if entry.kind == "scripted" and entry.script is None and entry.base_url is None:
-                raise SettingsError(
-                    f"endpoint {model.partition('/')[0]!r} has neither script nor base_url; set one in selfopt.toml"
-                )
+                raise SettingsError(f"endpoint {name!r} has neither script nor base_url; set one in selfopt.toml")
 
 
 def hardware_label() -> str:

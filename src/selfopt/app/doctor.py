@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from selfopt.endpoints import load_script, normalise_base_url
+from selfopt.endpoints.faults import shown_url
 from selfopt.errors import SelfoptError, SettingsError
 from selfopt.feedback import load_feedback
 from selfopt.home import ProcessLock
@@ -146,14 +147,14 @@ async def _endpoint(app: App, name: str, entry: EndpointSettings) -> Check:
         config = app.settings.endpoint_config(name, app.environ)
         wanted = f"no key: {entry.api_key_env} is not set" if entry.api_key_env else "no key"
         key = "key set" if config.api_key else wanted
-        if not entry.is_local:
-            return _check(title, "ok" if config.api_key else "note", f"{entry.base_url} (remote, not contacted; {key})")
         url = normalise_base_url(entry.base_url or "")
+        if not entry.is_local:
+            return _check(title, "ok" if config.api_key else "note", f"{shown_url(url)} (remote, not contacted; {key})")
     except SelfoptError as error:
         return _check(title, "FAIL", str(error))
     if await _answers(url):
-        return _check(title, "ok", f"{entry.base_url} (local, something listens there; {key})")
-    return _check(title, "note", f"{entry.base_url} (local, nothing listens there: start the server to use it; {key})")
+        return _check(title, "ok", f"{shown_url(url)} (local, something listens there; {key})")
+    return _check(title, "note", f"{shown_url(url)} (local, nothing listens there: start the server to use it; {key})")
 
 
 async def _answers(url: str) -> bool:

@@ -24,32 +24,43 @@ _FINISH: dict[str, FinishReason] = {
     "refusal": "content_filter",
 }
 _CHOICES = {"auto": "auto", "none": "none", "required": "any"}
-_VERSION = re.compile(r"claude-[a-z]+-(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
+_VERSION = re.compile(r"claude-([a-z]+)-(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
+# What a model that cannot stop thinking is given on top of the answer's tokens, so that the answer is not cut.
+ALWAYS_THINKING_TOKENS = 8192
 
 
 def request_body(request: ChatRequest, *, streamed: bool) -> dict[str, Any]:
     """The body of POST /v1/messages.
 
     The thinking budget (at least 1024 by the API) is added to max_tokens, which bounds both; with it, temperature may not
-    be given and a call may not be required. Models from 4.7 on take no sampling parameters and only adaptive thinking.
-    Seeds are unknown to this API.
+    be given and a call may not be required. Models from 4.7 on take no sampling parameters and only adaptive thinking; from
+    5 on they think unless they are told not to, which some do not take. Seeds are unknown to this API.
     """
-    sampling, adaptive = request.sampling, _version(request.model) >= (4, 7)
+    sampling, (family, version) = request.sampling, _family(request.model)
+    adaptive = version >= (4, 7)
     thinking = max(sampling.thinking_tokens, MIN_THINKING_TOKENS) if sampling.thinking_tokens else 0
-    body: dict[str, Any] = {"model": request.model, "max_tokens": sampling.max_tokens + thinking}
+    unthinking = _switched_off(family, version) if version >= (5, 0) and not thinking else None
+    always = version >= (5, 0) and not thinking and unthinking is None
+    body: dict[str, Any] = {
+        "model": request.model,
+        "max_tokens": sampling.max_tokens + (ALWAYS_THINKING_TOKENS if always else thinking),
+    }
     system = "\n\n".join(m.content for m in request.messages if m.role == "system")
     if system:
         body["system"] = system
     body["messages"] = _messages(numbered([m for m in request.messages if m.role != "system"]))
     if thinking:
         body["thinking"] = {"type": "adaptive"} if adaptive else {"type": "enabled", "budget_tokens": thinking}
+    elif unthinking is not None:
+        body["thinking"] = {"type": unthinking}
     elif not adaptive:
         body["temperature"] = min(sampling.temperature, 1.0)
         if sampling.top_p is not None:
             body["top_p"] = sampling.top_p
     if request.tools:
         body["tools"] = [{"name": t.name, "description": t.description, "input_schema": t.parameters} for t in request.tools]
-        wanted = "auto" if thinking and request.tool_choice == "required" else request.tool_choice
+        unforced = thinking or always or version >= (5, 5)
+        wanted = "auto" if unforced and request.tool_choice == "required" else request.tool_choice
         body["tool_choice"] = {"type": _CHOICES[wanted]}
     if request.constraint is not None and request.constraint.kind == "json_schema":
         body["output_config"] = {"format": {"type": "json_schema", "schema": request.constraint.json_schema or {}}}
@@ -58,9 +69,19 @@ def request_body(request: ChatRequest, *, streamed: bool) -> dict[str, Any]:
     return body
 
 
-def _version(model: str) -> tuple[int, int]:
+def _family(model: str) -> tuple[str, tuple[int, int]]:
+    """Family and version in a model's name; ("", (0, 0)) when it has none."""
     found = _VERSION.search(model)
-    return (int(found[1]), int(found[2] or 0)) if found else (0, 0)
+    return (found[1], (int(found[2]), int(found[3] or 0))) if found else ("", (0, 0))
+
+
+def _switched_off(family: str, version: tuple[int, int]) -> str | None:
+    """The thinking type that switches thinking off in a model that thinks by default; None where nothing does."""
+    if family == "sonnet" and version >= (5, 5):
+        return "between_tools"
+    if family == "haiku" or (family in ("opus", "sonnet") and version < (5, 5)):
+        return "disabled"
+    return None
 
 
 def _messages(messages: list[Message]) -> list[dict[str, Any]]:

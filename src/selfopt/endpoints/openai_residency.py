@@ -1,4 +1,7 @@
-"""Residency of OpenAI-compatible servers, as far as each one tells: llama.cpp, its router, LM Studio, vLLM, scripted."""
+"""Residency of OpenAI-compatible servers, as far as each one tells: llama.cpp, its router, LM Studio, vLLM, scripted.
+
+LM Studio tells the state of its models in an API of its own (/api/v0/models), vLLM its version at /version.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,7 @@ _STATES: dict[str, State] = {
     "not-loaded": "unloaded",
     "sleeping": "sleeping",
 }
+_ENGINES = {"organization_owner": "lm studio"}
 
 
 class OpenAICompatibleResidency:
@@ -51,16 +55,24 @@ class OpenAICompatibleResidency:
                 if error.kind in ("connect", "timeout"):
                     return ModelStatus(state="unknown")
             entry = await self._entry(client, model)
-            props = await self._ask(client, f"{self._root}/props") if entry.get("owned_by") == "llamacpp" else {}
+            owner = entry.get("owned_by")
+            props = await self._ask(client, f"{self._root}/props") if owner == "llamacpp" else {}
+            told = await self._ask(client, f"{self._root}/version") if owner == "vllm" else {}
+            if owner == "organization_owner":
+                entry = {**entry, **await self._listed(client, f"{self._root}/api/v0/models", model)}
         meta, template = as_dict(entry.get("meta")), as_str(props.get("chat_template"))
         context = as_int(as_dict(props.get("default_generation_settings")).get("n_ctx")) or as_int(meta.get("n_ctx"))
+        context = context or as_int(entry.get("loaded_context_length")) or as_int(entry.get("max_model_len"))
         return ModelStatus(
             state=_state_of(entry, props),
             digest=as_str(meta.get("digest")) or "unknown",
-            quantization=as_str(meta.get("quantization")) or as_str(meta.get("ftype")) or "unknown",
+            quantization=as_str(meta.get("quantization"))
+            or as_str(meta.get("ftype"))
+            or as_str(entry.get("quantization"))
+            or "unknown",
             template_hash=sha256_hex(template) if template else "unknown",
-            engine=as_str(entry.get("owned_by")) or "unknown",
-            engine_build=as_str(props.get("build_info")) or "unknown",
+            engine=_ENGINES.get(as_str(owner), as_str(owner)) or "unknown",
+            engine_build=as_str(props.get("build_info")) or as_str(told.get("version")) or "unknown",
             slots=as_int(props.get("total_slots")),
             context_size=context or None,
         )
@@ -133,7 +145,10 @@ class OpenAICompatibleResidency:
             return {}
 
     async def _entry(self, client: HttpClient, model: str) -> dict[str, Any]:
-        listed = as_list((await self._ask(client, f"{self._api}/models")).get("data"))
+        return await self._listed(client, f"{self._api}/models", model)
+
+    async def _listed(self, client: HttpClient, url: str, model: str) -> dict[str, Any]:
+        listed = as_list((await self._ask(client, url)).get("data"))
         return next((as_dict(e) for e in listed if as_dict(e).get("id") == model), {})
 
 

@@ -204,6 +204,14 @@ class Settings(Record):
             max_reply_bytes=entry.max_reply_bytes,
         )
 
+    def missing_key(self, name: str, environ: Mapping[str, str]) -> str | None:
+        """The variable that has to be set before this endpoint can be asked; None when nothing is missing. Only the clouds that
+        are built in are known to want a key."""
+        entry = self.endpoints[name]
+        clouds = {e.base_url for e in default_endpoints().values() if not e.is_local}
+        wanted = entry.api_key_env if entry.base_url in clouds else None
+        return wanted if wanted and self.endpoint_config(name, environ).api_key is None else None
+
     def suite_of(self, phase: Phase) -> str:
         """Name of the reference suite of a phase."""
         return self.suites.atomic if phase == "atomic" else self.suites.extended
