@@ -5,6 +5,7 @@ from selfopt.measure import Progress, ShownTrial, WarmUpValidation
 from selfopt.suites import SuiteWarning
 
 from .app import App
+from .bfcl import import_bfcl_suites, pull_bfcl_suites
 from .comparing import CompareRequest, compare_models, installed_ollama_models
 from .diagnosing import (
     Decided,
@@ -63,6 +64,7 @@ __all__ = [
     "enforce_file",
     "expected_text",
     "fetch_model",
+    "import_bfcl_suites",
     "import_routes",
     "installed_ollama_models",
     "list_models",
@@ -74,6 +76,7 @@ __all__ = [
     "phase_of",
     "plan_lines",
     "preview",
+    "pull_bfcl_suites",
     "pull_model",
     "quickstart",
     "quickstart_home",

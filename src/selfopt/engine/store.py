@@ -51,10 +51,14 @@ class ModelStore:
     partial/<model>/                        what a pull has got so far
     locks/<model>.lock                      held by the process that pulls or removes it
     logs/                                   logs of the engine
+
+    Other data is kept likewise in a `folder` beside `models`, under a `file` name of its own.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, folder: str = "models", file: str = "model.gguf") -> None:
         self.root = root
+        self._kept = root / folder
+        self._file = file
 
     @classmethod
     def default(cls, environ: Mapping[str, str] | None = None) -> ModelStore:
@@ -78,7 +82,7 @@ class ModelStore:
     def installed(self) -> tuple[InstalledModel, ...]:
         """All models that are there, by name."""
         found = []
-        for folder in sorted((self.root / "models").glob("*")):
+        for folder in sorted(self._kept.glob("*")):
             with contextlib.suppress(OSError, ValidationError):
                 name = InstalledModel.model_validate_json((folder / "model.json").read_bytes()).name
                 model = self.find(name) if slug(name) == folder.name else None
@@ -88,7 +92,7 @@ class ModelStore:
 
     def file_of(self, name: str) -> Path:
         """Where the model's file is, or would be."""
-        return self._folder(name) / "model.gguf"
+        return self._folder(name) / self._file
 
     def pull(self, entry: ModelEntry, progress: Callable[[PullProgress], None]) -> Path:
         """Fetch, verify and keep a model; its path. Nothing is fetched when it is there already.
@@ -228,7 +232,7 @@ class ModelStore:
         )
 
     def _folder(self, name: str) -> Path:
-        return self.root / "models" / slug(name)
+        return self._kept / slug(name)
 
     def _partial(self, name: str) -> Path:
         return self.root / "partial" / slug(name)
