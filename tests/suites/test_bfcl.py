@@ -114,6 +114,16 @@ def test_prompts_with_the_same_tools_share_a_tool_set(tmp_path: Path) -> None:
     assert list(suite.tool_sets) == ["irrelevance_0", "irrelevance_1"]
 
 
+def test_prompts_that_offer_nothing_stay_together(tmp_path: Path) -> None:
+    """No tool set stands in both halves, not even the empty one."""
+    suite = one(
+        tmp_path, [question(f"irrelevance_{n}") for n in range(4)] + [question("irrelevance_4", WAVE)], category="irrelevance"
+    )
+    assert len({p.split for p in suite.prompts[:4]}) == 1
+    assert suite.prompts[4].split != suite.prompts[0].split
+    assert validate_suite(suite) == []
+
+
 @given(
     st.dictionaries(
         st.integers(0, 60).map(lambda n: f"p{n}"), st.lists(st.sampled_from("abcdefghijklmnopqrst"), max_size=3), max_size=40

@@ -101,7 +101,8 @@ def _suite(files: BfclFiles) -> Suite:
                 expected=_expected(files, question.id, answers, where),
             )
         )
-    split = _halves({p.id: [tool.name for tool in tool_sets[p.tool_set]] for p in prompts}, files.category)
+    # Prompts that offer nothing share a tool set, which is no less to be kept on one side.
+    split = _halves({p.id: [tool.name for tool in tool_sets[p.tool_set]] or [""] for p in prompts}, files.category)
     sums = [files.questions.sha256[:12], *([files.answers.sha256[:12]] if files.answers is not None else [])]
     return Suite(
         name=f"bfcl_{files.category}",
