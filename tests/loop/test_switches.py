@@ -310,6 +310,20 @@ async def test_a_warm_up_that_was_rolled_back_is_not_recommended_again(world: Ma
         assert not any(e.warm_up for e in ledger.read(Evaluation, {"cycle_id": cycle.cycle_id}))
 
 
+async def test_a_denial_that_was_rolled_back_is_asked_for_again_unless_a_hand_pins_the_opposite(world: Make) -> None:
+    """As docs/ROLLBACK.md says: the measurements still ask for it, and a person's word counts more."""
+    w = world(m=model(extended="mute"))
+    await w.loop(f"{M} extended native_api")
+    with w.app() as app:
+        roll_back_rules(app, 0)
+        enforce_file(app)
+    assert not w.rules()[M, "extended"].allow
+    with w.app() as app:
+        app.enforcer.set_rule(M, "extended", allow=True)
+    await w.loop(keys=[(M, "extended")])
+    assert w.rules()[M, "extended"].allow
+
+
 async def test_a_version_that_is_not_kept_rolls_nothing_back(world: Make) -> None:
     """Neither rules nor baselines."""
     w = world(m=model("fenced"))
