@@ -8,7 +8,7 @@ import _bench
 # isort: split
 from selfopt.app import App, MeasureRequest, audit_records, measure_model, verify_audit
 from selfopt.errors import RefusedError
-from selfopt.loop import evaluations
+from selfopt.loop import evaluations, newest_evaluation
 from selfopt.policy import decide
 from selfopt.records import AuditRecord, Evaluation
 from selfopt.routing import validate_model_phase_compatibility
@@ -60,11 +60,13 @@ def logged(app: App, diverted: list[AuditRecord], model: str, fallback: str) -> 
 
 
 def gate(app: App, model: str) -> tuple[bool, str]:
-    """Whether the gate stops the newest measurement of the model itself."""
-    own = [e for e in evaluations(app.ledger) if (e.model, e.phase) == (model, "extended")]
-    if not own:
+    """Whether the gate stops the model itself, by the newest measurement that is enough to decide on (a single pass is not)."""
+    specs = dict.fromkeys(e.spec_id for e in evaluations(app.ledger) if (e.model, e.phase) == (model, "extended"))
+    known = [e for e in (newest_evaluation(app.ledger, spec_id) for spec_id in specs) if e is not None]
+    if not known:
         return False, f"{model} was not measured on extended"
-    decision = decide(own[-1], None, app.settings.policy)
+    decisions = [decide(e, None, app.settings.policy) for e in known]
+    decision = next((d for d in reversed(decisions) if d.verdict != "hold"), decisions[-1])
     result = next(g for g in decision.gates if g.name == "extended_minimum")
     return decision.verdict == "reject" and "extended_minimum" in decision.reason_codes, f"{decision.verdict}: {result.detail}"
 

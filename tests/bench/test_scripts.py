@@ -85,6 +85,18 @@ def test_help_says_what_the_script_is_before_the_commands_own(tmp_path: Path) ->
     assert not (tmp_path / "home").exists()
 
 
+@pytest.mark.parametrize("words", [SAFETY_TEST, ROUTING_TEST], ids=" ".join)
+def test_a_test_passes_again_in_the_same_home_whatever_was_measured_in_between(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """A forced pass, a look at one prompt and another variant are no reason for a test to fail that passed before."""
+    home = tmp_path / "home"
+    assert bench(home, *words).returncode == 0
+    for more in ((), ("--limit", "1"), ("--timeout", "1")):
+        assert bench(home, *RUN, "--force-model", *more).returncode == 0
+    assert bench(home, "run_benchmark.py", "lfm2.5", "extended", "native_api", "--force-model").returncode == 0
+    again = bench(home, *words)
+    assert (again.returncode, "FAIL" in again.stdout) == (0, False), again.stdout
+
+
 def marks(output: str) -> list[str]:
     """`PASS 1`, `FAIL 2`, ... of a test script."""
     return [line.split(":")[0] for line in output.splitlines() if line.startswith(("PASS", "FAIL"))]
