@@ -109,3 +109,28 @@ def test_a_wheel_that_cannot_be_had_says_so(project: Project, pinned: Path) -> N
     """With what pip said."""
     pinned.unlink()
     project.run("suites", "pull", "bfcl").assert_refused(1, "bfcl-eval", "could not be pulled")
+
+
+DOTS = """\
+models:
+  good:
+    default: {tool_calls: [{name: tower_ring, arguments: {bell: LARGE, force: 2}}]}
+  mute:
+    default: {text: '{"name": "tower.ring", "arguments": {"bell": "large"}}'}
+"""
+
+
+def test_calls_under_the_names_that_apis_take_are_judged_as_the_functions(project: Project) -> None:
+    """A server is never sent a dot; a stored reply is judged again the same."""
+    project.write("script.yaml", DOTS)
+    project.ok("suites", "import", "bfcl", "--from", str(write_folder(project.root / "data", texts())))
+    run = ("--suite", "bfcl_simple_python", "--split", "all", "--limit", "1", "--json")
+    measured = project.ok("run", "good", "atomic", *run).json()
+    assert [v["outcome"] for v in measured["verdicts"]] == ["pass"]
+    shown = project.ok("show", measured["verdicts"][0]["trial_id"], "--json").json()
+    assert '"tower_ring"' in shown["exchanges"][0]["attempts"][0]["request"]
+    assert '"tower.ring"' not in shown["exchanges"][0]["attempts"][0]["request"]
+    unread = project.ok("run", "mute", "atomic", *run).json()
+    assert [v["outcome"] for v in unread["verdicts"]] == ["unparsed"]
+    rescored = project.ok("rescore", unread["evaluation"]["run_ids"][0], "--parser", "json", "--json").json()
+    assert "pass" in str(rescored)

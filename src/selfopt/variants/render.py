@@ -21,6 +21,7 @@ from .options import VariantOptions, options_of
 from .parsers.literals import decode_object
 from .present import write_calls
 from .remember import remembered
+from .wire_names import with_wire_names
 
 __all__ = ["RenderedStep", "render"]
 
@@ -59,8 +60,10 @@ def _opening(
 ) -> RenderedStep:
     """The first request; for most variants the only one."""
     native = variant.tools == "native"
-    sent = native_messages(variant, messages) if native else text_messages(variant, messages, tools)
     choosing = variant.steps == "choose_then_fill"
+    if native and not choosing:
+        messages, tools = with_wire_names(messages, tools)
+    sent = native_messages(variant, messages) if native else text_messages(variant, messages, tools)
     return RenderedStep(
         step="choose" if choosing else "answer",
         messages=tuple(sent),

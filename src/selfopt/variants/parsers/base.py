@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, Literal
 
 from selfopt.records import ParsedReply, ToolCall, ToolDefinition
+from selfopt.variants.wire_names import own_names
 
 __all__ = [
     "CALL_LIMIT",
@@ -49,14 +50,15 @@ class Offered:
         return cls(schemas)
 
     def match(self, name: str) -> str | None:
-        """The offered tool that a written name means: itself, or itself behind a namespace such as `functions.`."""
+        """The offered tool that a written name means: itself, itself behind a namespace such as `functions.`, or the name
+        under which it is handed to servers."""
         name = name.strip()
         if name in self.schemas:
             return name
         for prefix in _PREFIXES:
             if name.startswith(prefix) and name[len(prefix) :] in self.schemas:
                 return name[len(prefix) :]
-        return None
+        return own_names(tuple(self.schemas)).get(name)
 
     def properties(self, name: str) -> Mapping[str, Any]:
         """The properties of a tool's schema; empty when the schema has none that can be read."""

@@ -1,0 +1,68 @@
+"""Names of tools as every tools API takes them.
+
+OpenAI takes `^[a-zA-Z0-9_-]{1,64}$` and others are as strict, while names such as `math.gcd` are common elsewhere. Tools that
+are handed to a server go under a name that it takes; parsers read that name as the tool's own, in native calls and in text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+from selfopt.records import Message, ToolDefinition
+
+from .remember import remembered
+
+__all__ = ["own_names", "with_wire_names"]
+
+MAX_LENGTH = 64
+_REFUSED = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+@lru_cache(maxsize=1024)
+def _renamed(names: tuple[str, ...]) -> Mapping[str, str]:
+    """The wire name of each tool whose own is not taken everywhere. No two tools share one, so it can be read back."""
+    wanted = {name: _REFUSED.sub("_", name)[:MAX_LENGTH] or "tool" for name in names}
+    taken = {name for name in names if wanted[name] == name}
+    renamed: dict[str, str] = {}
+    for name in names:
+        if name in taken or name in renamed:
+            continue
+        wire, number = wanted[name], 2
+        while wire in taken:
+            suffix = f"_{number}"
+            wire, number = wanted[name][: MAX_LENGTH - len(suffix)] + suffix, number + 1
+        taken.add(wire)
+        renamed[name] = wire
+    return renamed
+
+
+@lru_cache(maxsize=1024)
+def own_names(names: tuple[str, ...]) -> Mapping[str, str]:
+    """From the wire names of tools to their own, for those that differ."""
+    return {wire: name for name, wire in _renamed(names).items()}
+
+
+@remembered
+def with_wire_names(
+    messages: Sequence[Message], tools: Sequence[ToolDefinition]
+) -> tuple[Sequence[Message], Sequence[ToolDefinition]]:
+    """The conversation and its tools as a server's tools API takes them; the same objects where nothing has to change."""
+    renamed = _renamed(tuple(tool.name for tool in tools))
+    if not renamed:
+        return messages, tools
+    return (
+        tuple(_with_calls_renamed(message, renamed) for message in messages),
+        tuple(tool.model_copy(update={"name": renamed[tool.name]}) if tool.name in renamed else tool for tool in tools),
+    )
+
+
+def _with_calls_renamed(message: Message, renamed: Mapping[str, str]) -> Message:
+    calls = tuple(c.model_copy(update={"name": renamed[c.name]}) if c.name in renamed else c for c in message.tool_calls)
+    name = renamed.get(message.name, message.name) if message.name is not None else None
+    return (
+        message
+        if calls == message.tool_calls and name == message.name
+        else message.model_copy(update={"tool_calls": calls, "name": name})
+    )
