@@ -72,8 +72,9 @@ def uses_specification() -> bool:
     return Path(os.environ["SELFOPT_CONFIG"]).resolve() == SETTINGS
 
 
-async def make_ready(app: App) -> None:
-    """Measure once what the specification takes for granted: lfm2.5 cold on atomic, lfm2.5 and haiku on extended."""
+async def make_ready(app: App, *, rules: bool = True) -> None:
+    """Measure once what the specification takes for granted: lfm2.5 cold on atomic, lfm2.5 and haiku on extended. rules: put in
+    force what follows from it, also where that was left out when it was measured."""
     wanted = [(COLD, False), (f"{LFM} extended extended", None), ("haiku extended extended", None)]
     known = {(e.model, e.phase) for e in app.ledger.read(Evaluation)} if app.has_ledger else set()
     requests = []
@@ -81,24 +82,25 @@ async def make_ready(app: App) -> None:
         model, phase, variant = app.resolve_model(text.split()[0]), phase_of(text.split()[1]), text.split()[2]
         if (model, phase) not in known:
             requests.append(MeasureRequest(model, phase, variant, warm_up=warm_up, force_model=True, n_runs=7, sampling=True))
-    if not requests:
-        return
-    todo = ", ".join(f"{r.model} {r.phase}" for r in requests)
-    print(f"bench: nothing is known yet of {todo}: measured once, a few seconds", file=sys.stderr, flush=True)
+    if requests:
+        todo = ", ".join(f"{r.model} {r.phase}" for r in requests)
+        print(f"bench: nothing is known yet of {todo}: measured once, a few seconds", file=sys.stderr, flush=True)
     for request in requests:
         await measure_model(app, request)
-    make_feedback(app)
-    if app.settings.enforcement.enabled:
+    follows = rules and app.settings.enforcement.enabled and (requests or app.enforcer.load().version == 0)
+    if requests or follows:
+        make_feedback(app)
+    if follows:
         enforce_file(app)
 
 
-def with_app(work: Callable[[App], Awaitable[T]], *, ready: bool = False) -> T:
+def with_app(work: Callable[[App], Awaitable[T]], *, ready: bool = False, rules: bool = True) -> T:
     """Open the app, do the work, close it."""
 
     async def whole() -> T:
         async with App.open() as app:
             if ready and uses_specification():
-                await make_ready(app)
+                await make_ready(app, rules=rules)
             return await work(app)
 
     return asyncio.run(whole())
@@ -108,13 +110,13 @@ async def _nothing(_: App) -> None:
     return None
 
 
-def command(*words: str, ready: bool = False) -> NoReturn:
-    """Be the selfopt command of these words, with what was typed after the script's name."""
+def command(*words: str, ready: bool = False, rules: bool = True) -> NoReturn:
+    """Be the selfopt command of these words, with what was typed after the script's name. ready, rules: see `make_ready`."""
     set_environment()
     if {"--help", "-h"} & set(sys.argv[1:]):
         print((sys.modules["__main__"].__doc__ or "").strip(), end="\n\n", flush=True)
     elif ready:
-        guarded(lambda: with_app(_nothing, ready=True))
+        guarded(lambda: with_app(_nothing, ready=True, rules=rules))
     sys.exit(run_command([*words, *sys.argv[1:]]))
 
 

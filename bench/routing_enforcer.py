@@ -11,4 +11,4 @@ from selfopt.routing import generate_routing_rules
 __all__ = ["generate_routing_rules"]
 
 if __name__ == "__main__":
-    _bench.command("enforce", ready=True)
+    _bench.command("enforce", ready=True, rules=False)

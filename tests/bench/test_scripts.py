@@ -60,6 +60,19 @@ def test_a_command_works_alone_in_a_fresh_state(tmp_path: Path, words: tuple[str
     assert len(told) == (0 if words == CYCLE_2 else 1)
 
 
+def test_feedback_recommends_the_enforcer_enforces_and_the_runner_obeys(tmp_path: Path) -> None:
+    """Each does its own part, also where it is the first: feedback puts no rule in force, the enforcer shows those it does."""
+    home = tmp_path / "home"
+    assert "disable scripted/lfm2.5-thinking:1.2b extended" in bench(home, *FEEDBACK).stdout
+    assert not (home / "routing_config.json").exists()
+    enforced = bench(home, *ENFORCE)
+    assert f"+ {LFM} extended: deny, fallback {HAIKU}" in enforced.stdout
+    assert "rules version 1 is in force" in enforced.stdout
+    other = tmp_path / "other"
+    assert bench(other, *FEEDBACK).returncode == 0
+    assert f"Routed from {LFM} to {HAIKU}" in bench(other, *RUN).stderr
+
+
 def test_extended_is_served_by_haiku_from_the_first_call_on(tmp_path: Path) -> None:
     """Blocked, routed, 100 %, and an audit line with timestamp, reason and fallback."""
     done = bench(tmp_path / "home", *RUN, "--json")
