@@ -1,0 +1,36 @@
+"""Scripts that compare and measure, as far as they go without what they compare with."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+PERF = Path(__file__).resolve().parents[2] / "perf"
+
+
+def run(tmp_path: Path, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """One script, where pip finds nothing and the cache is empty."""
+    environ = {**os.environ, "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull, "SELFOPT_CACHE": str(tmp_path)}
+    environ.pop("PIP_FIND_LINKS", None)
+    return subprocess.run(
+        [sys.executable, str(PERF / script), *arguments], env=environ, capture_output=True, text=True, check=False
+    )
+
+
+def test_parity_without_the_official_package_says_not_run(tmp_path: Path) -> None:
+    """That is no failure."""
+    for arguments in ((), ("--json",)):
+        done = run(tmp_path, "bfcl_parity.py", *arguments)
+        assert done.returncode == 0, done.stderr
+        assert "not_run" in json.loads(done.stdout) if arguments else done.stdout.startswith("not run: ")
+
+
+def test_scoring_speed_measures_both_ways_of_judging(tmp_path: Path) -> None:
+    """Without the leaderboard's data the built-in prompts stand in."""
+    figures = json.loads(run(tmp_path, "scoring_speed.py", "--seconds", "0.01", "--json").stdout)
+    assert figures["standard"]["verdicts_per_s"] > 0
+    assert figures["bfcl"]["suites"] == "built-in prompts, bfcl rules"
+    assert figures["bfcl"]["verdicts_per_s"] > 0
