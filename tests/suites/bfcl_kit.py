@@ -17,10 +17,14 @@ def function(name: str, properties: Mapping[str, Any] | None = None, required: S
     return {"name": name, "description": f"Do {name}.", "parameters": parameters}
 
 
-def question(entry_id: str, *functions: Mapping[str, Any], said: str = "Please.", system: str = "") -> dict[str, Any]:
+def question(entry_id: str, *functions: Mapping[str, Any], said: str = "", system: str = "") -> dict[str, Any]:
     """An entry of a question file."""
     messages = [{"role": "system", "content": system}] if system else []
-    return {"id": entry_id, "question": [[*messages, {"role": "user", "content": said}]], "function": list(functions)}
+    return {
+        "id": entry_id,
+        "question": [[*messages, {"role": "user", "content": said or f"Please do {entry_id}."}]],
+        "function": list(functions),
+    }
 
 
 def answer(entry_id: str, *calls: Mapping[str, Any]) -> dict[str, Any]:

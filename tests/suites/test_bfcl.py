@@ -116,12 +116,19 @@ def test_prompts_with_the_same_tools_share_a_tool_set(tmp_path: Path) -> None:
 
 def test_prompts_that_offer_nothing_stay_together(tmp_path: Path) -> None:
     """No tool set stands in both halves, not even the empty one."""
-    suite = one(
-        tmp_path, [question(f"irrelevance_{n}") for n in range(4)] + [question("irrelevance_4", WAVE)], category="irrelevance"
-    )
+    questions = [*(question(f"irrelevance_{n}", said=f"Say {n}.") for n in range(4)), question("irrelevance_4", WAVE)]
+    suite = one(tmp_path, questions, category="irrelevance")
     assert len({p.split for p in suite.prompts[:4]}) == 1
     assert suite.prompts[4].split != suite.prompts[0].split
     assert validate_suite(suite) == []
+
+
+def test_prompts_that_ask_the_same_stay_together(tmp_path: Path) -> None:
+    """Whatever they offer; case and spaces make no other request."""
+    asked = [("a", "Ring  it."), ("b", "Wave."), ("c", "ring it."), ("d", "Bow.")]
+    suite = one(tmp_path, [question(f"irrelevance_{n}", function(n), said=s) for n, s in asked], category="irrelevance")
+    split = {p.id[-1]: p.split for p in suite.prompts}
+    assert split["a"] == split["c"] != split["b"] == split["d"]
 
 
 @given(
@@ -150,10 +157,10 @@ def test_an_import_is_the_same_every_time(tmp_path: Path) -> None:
     """A golden id: measurements rest on it."""
     suites = import_bfcl(write_folder(tmp_path, texts()))
     assert [s.content_id() for s in suites] == [
-        "suite-d4bf3a93000f4e1e09f2a55f",
-        "suite-d50092642eaefc00f660b7ec",
-        "suite-4f441532bdccf3594e72b3e1",
-        "suite-79235ce20b10ba4939818dfe",
+        "suite-f75ed217a1f18ea461536beb",
+        "suite-cf8d9e65b8130cb925135d81",
+        "suite-dddb57928671d4d1513d4be7",
+        "suite-6efe6a20b06dc23d7831c78b",
     ]
 
 

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from selfopt.suites import validate_suite
+from selfopt.records import Outcome, ParsedReply, Prompt, ToolCall, ToolDefinition
+from selfopt.scoring import scorer_of
+from selfopt.suites import find_warnings, validate_suite
+from selfopt.suites.bfcl_types import bfcl_value
 
 from .test_store import suite
 
@@ -53,3 +56,27 @@ def test_a_prompt_may_offer_nothing() -> None:
 
 
 PROMPT = {"id": "A1", "kind": "k", "tool_set": "bells", "messages": [{"role": "user", "content": "Ring."}]}
+
+
+def test_an_accepted_value_is_given_as_the_leaderboard_writes_it() -> None:
+    """Objects list the values of each key, and what may be left out only is."""
+    assert bfcl_value({"a": ["x", "y"], "b": ["", 2], "c": [""], "d": [[1]]}) == {"a": "x", "b": 2, "d": [1]}
+    assert bfcl_value([{"a": ["x"]}, {"a": [{"b": [1]}]}]) == [{"a": "x"}, {"a": {"b": 1}}]
+    assert bfcl_value({"a": "x"}) == {"a": "x"}
+    assert bfcl_value(["x", ""]) == ["x", ""]
+
+
+def test_objects_of_the_leaderboard_are_reached() -> None:
+    """No warning of values that only look as if no reply could be equal to them."""
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}, "s": {"type": "string"}}}
+    plain = suite()
+    tool = plain.tool_sets["bells"][0].model_copy(update={"parameters": {"type": "object", "properties": {"times": schema}}})
+    call = plain.prompts[0].expected[0][0].model_copy(update={"arguments": {"times": [{"n": [3], "s": ["", "x"]}]}})  # type: ignore[union-attr]
+    prompt = plain.prompts[0].model_copy(update={"expected": ((call,),)})
+    made = plain.model_copy(update={"judging": "bfcl", "tool_sets": {"bells": (tool,)}, "prompts": (prompt,)})
+
+    def passes(prompt: Prompt, tools: tuple[ToolDefinition, ...], calls: tuple[ToolCall, ...]) -> bool:
+        judged = scorer_of("bfcl").judge(prompt, tools, ParsedReply(tool_calls=calls), None)
+        return judged.outcome is Outcome.PASS
+
+    assert {w.code for w in find_warnings(made, passes)}.isdisjoint({"unreachable", "outside-schema"})

@@ -26,7 +26,7 @@ _replace = click.option("--replace", is_flag=True, help="Replace suites of these
 def import_bfcl(ctx: click.Context, /, source: Path, categories: tuple[str, ...], replace: bool, as_json: bool) -> None:
     """The Berkeley Function Calling Leaderboard, version 4: a suite `bfcl_CATEGORY` for each category.
 
-    Judged as its own checker judges. Its halves `search` and `heldout` share no function. `suites pull bfcl` gets the data.
+    Judged as its own checker judges. Its halves `search` and `heldout` share no function and no request. `suites pull bfcl` gets the data.
     """
     from selfopt.app import import_bfcl_suites
 

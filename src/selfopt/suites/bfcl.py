@@ -77,7 +77,7 @@ E = TypeVar("E", bound=_Entry)
 def import_bfcl(source: Path, categories: Sequence[str] = ()) -> list[Suite]:
     """Suites `bfcl_<category>` from a wheel of bfcl-eval or a folder with its data; default: every category that is there.
 
-    Splits are halves that share no function. SuiteError names the file, the line and the fix for anything that is not as the
+    Splits are halves that share no function and no request. SuiteError names the file, the line and the fix for anything that is not as the
     leaderboard's version 4 has it.
     """
     return [_suite(files) for files in read_bfcl_files(source, categories)]
@@ -101,8 +101,7 @@ def _suite(files: BfclFiles) -> Suite:
                 expected=_expected(files, question.id, answers, where),
             )
         )
-    # Prompts that offer nothing share a tool set, which is no less to be kept on one side.
-    split = _halves({p.id: [tool.name for tool in tool_sets[p.tool_set]] or [""] for p in prompts}, files.category)
+    split = _halves({p.id: _shared(p, tool_sets[p.tool_set]) for p in prompts}, files.category)
     sums = [files.questions.sha256[:12], *([files.answers.sha256[:12]] if files.answers is not None else [])]
     return Suite(
         name=f"bfcl_{files.category}",
@@ -186,9 +185,14 @@ def _schema(schema: Any, about: str, *, item: bool = False) -> dict[str, Any]:
     return out
 
 
-def _halves(functions: Mapping[str, Sequence[str]], seed: str) -> dict[str, Literal["search", "heldout"]]:
-    """A split for each prompt, by the names of the functions it offers: prompts that share one, directly or by way of others,
-    stay together. Groups are dealt largest first, always to the smaller half, equal ones in an order that the seed fixes."""
+def _shared(prompt: Prompt, tools: Sequence[ToolDefinition]) -> list[str]:
+    """What prompts of two halves may not share: a function (offering none is one, too), or what is asked."""
+    asked = " ".join(message.content for message in prompt.messages if message.role == "user")
+    return [*([f"function {tool.name}" for tool in tools] or ["no function"]), f"asked {' '.join(asked.casefold().split())}"]
+
+
+def _halves(shared: Mapping[str, Sequence[str]], seed: str) -> dict[str, Literal["search", "heldout"]]:
+    """A split for each prompt, by what it may share with others: those that do, directly or by way of others, stay together. Groups are dealt largest first, always to the smaller half, equal ones in an order that the seed fixes."""
     parent: dict[str, str] = {}
 
     def root(name: str) -> str:
@@ -197,11 +201,11 @@ def _halves(functions: Mapping[str, Sequence[str]], seed: str) -> dict[str, Lite
             name = parent[name]
         return name
 
-    for prompt_id, names in functions.items():
+    for prompt_id, names in shared.items():
         for name in names:
-            parent[root(f"f {name}")] = root(f"p {prompt_id}")
+            parent[root(f"s {name}")] = root(f"p {prompt_id}")
     groups: dict[str, list[str]] = {}
-    for prompt_id in functions:
+    for prompt_id in shared:
         groups.setdefault(root(f"p {prompt_id}"), []).append(prompt_id)
 
     def order(group: list[str]) -> tuple[int, str]:

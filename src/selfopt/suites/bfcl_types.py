@@ -7,7 +7,7 @@ from typing import Any
 
 from selfopt.records import ExpectedCall, ToolDefinition
 
-__all__ = ["bfcl_problems"]
+__all__ = ["bfcl_problems", "bfcl_value"]
 
 _KNOWN = ("string", "integer", "number", "boolean", "array", "object")
 
@@ -20,6 +20,16 @@ def bfcl_problems(call: ExpectedCall, tool: ToolDefinition) -> Iterator[str]:
         problem = _type_problem(properties[name]) if isinstance(properties, dict) and name in properties else None
         if problem is not None:
             yield f"argument {name[:60]!r} {problem}"
+
+
+def bfcl_value(accepted: Any) -> Any:
+    """An accepted value as a reply gives it: objects list the values of each key, of which the first is taken."""
+    if isinstance(accepted, list):
+        return [bfcl_value(item) if isinstance(item, dict) else item for item in accepted]
+    if not isinstance(accepted, dict) or not all(isinstance(values, list) for values in accepted.values()):
+        return accepted
+    first = {key: next((value for value in values if value != ""), "") for key, values in accepted.items()}
+    return {key: bfcl_value(value) for key, value in first.items() if value != "" or "" not in accepted[key]}
 
 
 def _type_problem(schema: Any) -> str | None:

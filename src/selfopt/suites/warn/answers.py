@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from selfopt.records import ExpectedCall, Prompt, Suite, ToolCall, ToolDefinition, canonical_json
+from selfopt.suites.bfcl_types import bfcl_value
 from selfopt.suites.values import shown, value_problem
 
 from .base import Passes, SuiteWarning, accepted_sets, listed, quoted
@@ -15,13 +16,14 @@ __all__ = ["outside_schema", "unreachable"]
 
 # More would be said of the same prompt again and again.
 MAX_SHOWN = 3
+_Form = Callable[[Any], Any]
 
 
 def unreachable(suite: Suite, passes: Passes) -> Iterator[SuiteWarning]:
     """Accepted sets and values that do not pass when they are given as they stand, and sets that are there twice."""
     for prompt in suite.prompts:
         tools = suite.tools_of(prompt)
-        problems = [*_repeated(prompt), *_not_passing(prompt, tools, passes)]
+        problems = [*_repeated(prompt), *_not_passing(prompt, tools, passes, _form_of(suite))]
         if problems:
             yield SuiteWarning(
                 "unreachable", (prompt.id,), f"prompt {prompt.id}: {listed(problems, MAX_SHOWN)}; correct or drop it"
@@ -37,26 +39,31 @@ def _repeated(prompt: Prompt) -> Iterator[str]:
         first.setdefault(key, index)
 
 
-def _not_passing(prompt: Prompt, tools: tuple[ToolDefinition, ...], passes: Passes) -> Iterator[str]:
+def _not_passing(prompt: Prompt, tools: tuple[ToolDefinition, ...], passes: Passes, form: _Form) -> Iterator[str]:
     for index, calls in enumerate(accepted_sets(prompt)):
-        plain = tuple(_as_given(call) for call in calls)
+        plain = tuple(_as_given(call, form) for call in calls)
         if not passes(prompt, tools, plain):
             yield f"expected[{index}] does not pass when its calls are given as they stand"
             continue
         for place, call in enumerate(calls):
             for name, accepted in call.arguments.items():
                 for value in accepted:
-                    if value == "" or _plain(value) == plain[place].arguments.get(name):
+                    if value == "" or form(value) == plain[place].arguments.get(name):
                         continue
-                    changed = ToolCall(name=call.name, arguments={**plain[place].arguments, name: _plain(value)})
+                    changed = ToolCall(name=call.name, arguments={**plain[place].arguments, name: form(value)})
                     if not passes(prompt, tools, (*plain[:place], changed, *plain[place + 1 :])):
                         yield f"expected[{index}]: {call.name}: {name}: {shown(value)} does not pass when it is given as it stands"
 
 
-def _as_given(call: ExpectedCall) -> ToolCall:
+def _as_given(call: ExpectedCall, form: _Form) -> ToolCall:
     """The call with the first accepted value of each argument; what may only be left out is."""
     values = {name: next((v for v in accepted if v != ""), None) for name, accepted in call.arguments.items()}
-    return ToolCall(name=call.name, arguments={name: _plain(v) for name, v in values.items() if v is not None})
+    return ToolCall(name=call.name, arguments={name: form(v) for name, v in values.items() if v is not None})
+
+
+def _form_of(suite: Suite) -> _Form:
+    """How an accepted value of this suite is given in a reply."""
+    return bfcl_value if suite.judging == "bfcl" else _plain
 
 
 def _plain(value: Any) -> Any:
@@ -67,7 +74,7 @@ def outside_schema(suite: Suite) -> Iterator[SuiteWarning]:
     """Accepted values, and calls in the history, that the schema of the argument does not allow."""
     for prompt in suite.prompts:
         tools = {tool.name: tool for tool in suite.tools_of(prompt)}
-        problems = [*_expected_problems(prompt, tools), *_history_problems(prompt, tools)]
+        problems = [*_expected_problems(prompt, tools, _form_of(suite)), *_history_problems(prompt, tools)]
         if problems:
             text = f"prompt {prompt.id}: {listed(problems, MAX_SHOWN)}; correct the value or the schema"
             yield SuiteWarning("outside-schema", (prompt.id,), text)
@@ -78,7 +85,7 @@ def _properties(tool: ToolDefinition) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _expected_problems(prompt: Prompt, tools: dict[str, ToolDefinition]) -> Iterator[str]:
+def _expected_problems(prompt: Prompt, tools: dict[str, ToolDefinition], form: _Form) -> Iterator[str]:
     for index, calls in enumerate(accepted_sets(prompt)):
         for call in calls:
             tool = tools[call.name]
@@ -88,7 +95,7 @@ def _expected_problems(prompt: Prompt, tools: dict[str, ToolDefinition]) -> Iter
                     # What the type or the enum forbids no reply can give: an error, and said as one.
                     if value == "" or name not in known or value_problem(value, known[name]) is not None:
                         continue
-                    problem = schema_problem(_plain(value), known[name], tool.parameters)
+                    problem = schema_problem(form(value), known[name], tool.parameters)
                     if problem is not None:
                         yield f"expected[{index}]: {call.name}: {quoted(name)}: {problem}"
 
