@@ -9,7 +9,7 @@ import pytest
 
 from selfopt.home import ChainedFile, Home
 from selfopt.ledger import MemoryLedger
-from selfopt.records import RoutingConfig
+from selfopt.records import Cycle, RoutingConfig
 from selfopt.report import render_learnings, render_report, write_reports
 from tests.report import world
 
@@ -160,3 +160,17 @@ def test_nothing_measured_writes_no_results(tmp_path: Path) -> None:
     """No cycle and no warm-up validation: the reports say so, and no results file pretends otherwise."""
     written = write_reports(MemoryLedger(), Home(tmp_path), None)
     assert [p.name for p in written] == ["SELF_OPTIMIZING_REPORT.md", "META_LEARNINGS.md", "meta_loop_history.json"]
+
+
+def test_next_steps_are_things_to_do_and_a_candidate_is_named_by_what_it_changes() -> None:
+    """A model that may go on serving needs no step; a candidate of the baseline's own variant changed something else."""
+    ledger = world.full_ledger()
+    assert ": allow:" not in _section(render_report(ledger, world.CONFIG, world.AUDIT), "Next steps")
+    cycle = next(ledger.read(Cycle))
+    target = cycle.targets[0]
+    same = target.candidates[0].model_copy(update={"variant": target.baseline_variant, "changed": "timeout 60 -> 30 s"})
+    other = cycle.model_copy(
+        update={"cycle_id": "cycle-x", "number": 99, "targets": (target.model_copy(update={"candidates": (same,)}),)}
+    )
+    ledger.append([other])
+    assert "candidates: timeout 60 -" in _section(render_learnings(ledger, world.CONFIG), "Cycle 99 Results")

@@ -212,7 +212,11 @@ class HttpClient:
             return self.fault("connect", f"no connection within {call.connect_timeout_s:g} s", stream)
         if isinstance(error, TimeoutError):
             return self.fault("timeout", f"no complete reply within {call.timeout_s:g} s", stream)
-        if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.InvalidURL)):
+        if isinstance(error, aiohttp.ClientConnectorError):
+            # Its own text names TLS settings that a plain server does not have.
+            why = error.os_error.strerror or str(error.os_error)
+            return self.fault("connect", f"cannot connect to {error.host}:{error.port}: {why}", stream)
+        if isinstance(error, aiohttp.InvalidURL):
             return self.fault("connect", f"cannot connect: {error}", stream)
         if isinstance(error, (aiohttp.ClientResponseError, HttpProcessingError)):
             return self.fault("protocol", f"no HTTP reply: {error.message}", stream)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from selfopt.records import AuditRecord, Cycle, CycleTargetResult, Ledger, RoutingConfig, Rule
+from selfopt.records import AuditRecord, CandidateResult, Cycle, CycleTargetResult, Ledger, RoutingConfig, Rule
 
 from .escape import code, safe_markdown
 from .figures import arrow, milliseconds, share, signed
@@ -161,13 +161,18 @@ def _cycle(data: ReportData, evidence: Evidence, cycle: Cycle) -> list[str]:
 def _target(data: ReportData, evidence: Evidence, target: CycleTargetResult) -> str:
     baseline = data.evaluations.get(target.baseline_evaluation_id or "")
     winner = next((c for c in target.candidates if c.spec_id == target.winner_spec_id), None)
-    tested = ", ".join(f"{code(c.variant)} {share(c.accuracy)} ({c.verdict})" for c in target.candidates) or "none"
+    tested = ", ".join(f"{_named(c, target)} {share(c.accuracy)} ({c.verdict})" for c in target.candidates) or "none"
     after = data.evaluations.get((winner.evaluation_id if winner else None) or "")
-    won = f"winner {code(winner.variant)}, improvement {signed(target.improvement)}" if winner else "no winner"
+    won = f"winner {_named(winner, target)}, improvement {signed(target.improvement)}" if winner else "no winner"
     return (
         f"- {code(target.model)} {target.phase}: baseline {code(target.baseline_variant)} {share(target.baseline_accuracy)}; "
         f"candidates: {tested}; {won} ({evidence.ref(baseline, after)})"
     )
+
+
+def _named(candidate: CandidateResult, target: CycleTargetResult) -> str:
+    """Its variant; where that is the baseline's, what was changed (a timeout, warm-up)."""
+    return code(candidate.variant) if candidate.variant != target.baseline_variant else safe_markdown(candidate.changed)
 
 
 def _priorities(data: ReportData) -> list[str]:

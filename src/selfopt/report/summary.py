@@ -225,7 +225,8 @@ def _next_steps(data: ReportData) -> list[str]:
     if not data.cycles:
         return [f"- {RUN_LOOP}"]
     last = data.cycles[-1]
-    steps = [_recommended(r) for r in data.recommendations if r.id in last.recommendations]
+    # That a model may go on serving is no step.
+    steps = [_recommended(r) for r in data.recommendations if r.id in last.recommendations and r.action != "allow"]
     steps += [_found(f) for f in data.findings if f.finding_id in last.findings]
     steps += [
         f"{code(t.model)} {t.phase}: nothing beat {code(t.baseline_variant)}; try other candidates (`selfopt loop --candidates FILE`)"
