@@ -69,6 +69,9 @@ def test_the_same_import_again_changes_nothing_and_another_asks(project: Project
     again = project.ok("suites", "import", "bfcl", "--from", str(source), "--json").json()
     assert {row["state"] for row in again} == {"unchanged"}
     assert project.files() == before
+    named = ("--category", "irrelevance,live_relevance", "--category", "live_parallel")
+    rows = project.ok("suites", "import", "bfcl", "--from", str(source), *named, "--json").json()
+    assert names_of(rows) == ["bfcl_irrelevance", "bfcl_live_relevance", "bfcl_live_parallel"]
     other = write_folder(project.root / "other", texts() | {"BFCL_v4_irrelevance.json": lines([question("irrelevance_7")])})
     project.run("suites", "import", "bfcl", "--from", str(other)).assert_refused(2, "bfcl_irrelevance", "--replace")
     assert project.files() == before

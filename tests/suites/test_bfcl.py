@@ -210,6 +210,8 @@ def test_other_versions_and_categories_that_are_not_there_are_named(tmp_path: Pa
     assert "has no BFCL_v4_multiple.json; there are simple_python, irrelevance" in refusal(here, ["multiple"])
     assert "unknown category 'multi_turn_base'" in refusal(here, ["multi_turn_base"])
     assert "no wheel and no folder" in refusal(tmp_path / "nowhere.whl")
+    assert "of BFCL v3; v4" in refusal(old / "BFCL_v3_multiple.json")
+    assert "give the folder" in refusal(here / "BFCL_v4_irrelevance.json")
     half = write_folder(tmp_path / "half", {name: text for name, text in texts().items() if "possible" not in name})
     assert "but not possible_answer/BFCL_v4_simple_python.json" in refusal(half)
 
@@ -252,9 +254,9 @@ def test_a_hostile_wheel_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_too_many_entries_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of a million lines is not the leaderboard's."""
-    monkeypatch.setattr("selfopt.suites.bfcl._MAX_ENTRIES", 3)
+    monkeypatch.setattr("selfopt.suites.bfcl._MAX_LINES", 3)
     questions = [question(f"irrelevance_{n}", WAVE) for n in range(4)]
-    assert "line 4: more than 3 entries" in refusal(write_folder(tmp_path, {"BFCL_v4_irrelevance.json": lines(questions)}))
+    assert "line 4: more than 3 lines" in refusal(write_folder(tmp_path, {"BFCL_v4_irrelevance.json": lines(questions)}))
 
 
 def test_the_categories_are_those_of_single_turns_in_python() -> None:

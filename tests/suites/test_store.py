@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from selfopt.errors import SuiteError
+from selfopt.errors import StoreError, SuiteError
+from selfopt.home import atomic_write_text
 from selfopt.records import Suite
 from selfopt.suites import find_problems, list_suites, load_suite, parse_suite, store_suites
 from selfopt.suites.load import MAX_SIZE_BYTES
@@ -76,6 +77,34 @@ def test_nothing_is_written_unless_everything_can_be(folder: Path) -> None:
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
+def test_a_full_disk_leaves_everything_as_it_was(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is half stored, and nothing is left lying about."""
+    store_suites(folder, [suite()])
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    written: list[str] = []
+
+    def failing(path: Path, text: str, **options: Any) -> None:
+        if written:
+            raise StoreError(f"could not write {path}: No space left on device")
+        written.append(text)
+        atomic_write_text(path, text, **options)
+
+    monkeypatch.setattr("selfopt.suites.store.atomic_write_text", failing)
+    with pytest.raises(StoreError, match="No space left"):
+        store_suites(folder, [suite(title="Other"), suite(name="more"), suite(name="most")], replace=True)
+    assert written
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_folder_that_leads_elsewhere_is_not_written_to(tmp_path: Path) -> None:
+    """Symbolic links are not followed."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "suites").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match="symbolic link"):
+        store_suites(tmp_path / "suites", [suite()])
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
 def test_a_built_in_suite_wins_over_a_file_of_its_name(folder: Path) -> None:
     """However the file came there."""
     store_suites(folder, [suite()])
@@ -107,6 +136,7 @@ def test_a_renamed_file_is_named(folder: Path) -> None:
         (b"\xff", "UTF-8"),
         (b'{"schema_version": 2}', "newer"),
         (b"[" + b"0," * 1_100_000 + b"0]", "more than"),
+        (b"[" + b"{}," * 1_100_000 + b"0]", "more than"),
         (b" " * (MAX_SIZE_BYTES[".json"] + 1), "larger than"),
     ],
 )

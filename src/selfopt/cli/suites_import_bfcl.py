@@ -11,7 +11,9 @@ from .common import LiveLine, console, emit, json_option, open_app, say
 
 __all__ = ["import_bfcl", "pull"]
 
-_category = click.option("--category", "categories", multiple=True, metavar="NAME", help="Only this category; default: all.")
+_category = click.option(
+    "--category", "categories", multiple=True, metavar="NAME,...", help="Only these categories; default: all."
+)
 _replace = click.option("--replace", is_flag=True, help="Replace suites of these names that have other content.")
 
 
@@ -30,7 +32,7 @@ def import_bfcl(ctx: click.Context, /, source: Path, categories: tuple[str, ...]
     """
     from selfopt.app import import_bfcl_suites
 
-    _tell(import_bfcl_suites(open_app(ctx), source, categories, replace=replace), as_json=as_json)
+    _tell(import_bfcl_suites(open_app(ctx), source, _split(categories), replace=replace), as_json=as_json)
 
 
 @click.group("pull")
@@ -49,10 +51,15 @@ def pull_bfcl(ctx: click.Context, /, categories: tuple[str, ...], replace: bool,
 
     live = LiveLine(enabled=not as_json)
     try:
-        rows = pull_bfcl_suites(open_app(ctx), categories, live.show, replace=replace)
+        rows = pull_bfcl_suites(open_app(ctx), _split(categories), live.show, replace=replace)
     finally:
         live.clear()
     _tell(rows, as_json=as_json)
+
+
+def _split(categories: tuple[str, ...]) -> list[str]:
+    """The option may be repeated, and may name several."""
+    return [name for listed in categories for name in listed.split(",") if name]
 
 
 def _tell(rows: list[dict[str, Any]], *, as_json: bool) -> None:

@@ -12,6 +12,7 @@ from .plain_yaml import MAX_DEPTH, MAX_NODES
 __all__ = ["PlainJsonError", "read_plain_json"]
 
 _MAX_SHOWN = 60
+_TOO_MANY = f"more than {MAX_NODES} values; split the file"
 
 
 class PlainJsonError(ValueError):
@@ -25,7 +26,7 @@ def read_plain_json(text: str) -> Any:
     nesting deeper than MAX_DEPTH, or more than MAX_NODES values.
     """
     try:
-        data = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
+        data = json.loads(text, object_pairs_hook=_Objects().unique, parse_constant=_refuse, parse_float=_finite)
     except RecursionError:
         raise PlainJsonError(f"nested deeper than {MAX_DEPTH} levels; flatten it") from None
     except PlainJsonError:
@@ -36,12 +37,22 @@ def read_plain_json(text: str) -> Any:
     return data
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    body = dict(pairs)
-    if len(body) != len(pairs):
-        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-        raise PlainJsonError(f"the key {twice[:_MAX_SHOWN]!r} stands twice in one mapping; keep one of the two")
-    return body
+class _Objects:
+    """Makes the mappings and counts them while they are read: each takes far more memory than text."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def unique(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        """One mapping."""
+        self._count += 1
+        if self._count > MAX_NODES:
+            raise PlainJsonError(_TOO_MANY)
+        body = dict(pairs)
+        if len(body) != len(pairs):
+            twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+            raise PlainJsonError(f"the key {twice[:_MAX_SHOWN]!r} stands twice in one mapping; keep one of the two")
+        return body
 
 
 def _refuse(name: str) -> NoReturn:
@@ -61,7 +72,7 @@ def _check(data: Any) -> None:
     for _ in range(MAX_DEPTH + 1):
         nodes += len(level)
         if nodes > MAX_NODES:
-            raise PlainJsonError(f"more than {MAX_NODES} values; split the file")
+            raise PlainJsonError(_TOO_MANY)
         below: list[Any] = []
         for value in level:
             if isinstance(value, str):

@@ -7,6 +7,7 @@ syntax. What its checker looks at beyond that (tuples) stands in the schema as a
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -22,7 +23,7 @@ from .check import printable
 
 __all__ = ["import_bfcl"]
 
-_MAX_ENTRIES = 20_000
+_MAX_LINES = 20_000
 _PYTHON = " Note that the provided function is in Python 3 syntax."
 _FLOAT = " This is a float type value."
 # The checker takes a value of type `any` for text, and the generator says so.
@@ -117,12 +118,12 @@ def _suite(files: BfclFiles) -> Suite:
 def _entries(file: BfclFile, shape: type[E]) -> Iterator[tuple[str, E]]:
     """What messages call an entry, and the entry, line by line."""
     seen: set[str] = set()
-    for number, line in enumerate(file.text.split("\n"), start=1):
+    for number, line in enumerate(io.StringIO(file.text, newline="\n"), start=1):
+        where = f"{file.name}, line {number}"
+        if number > _MAX_LINES:
+            raise SuiteError(f"{where}: more than {_MAX_LINES} lines; get the data again")
         if not line.strip():
             continue
-        where = f"{file.name}, line {number}"
-        if len(seen) >= _MAX_ENTRIES:
-            raise SuiteError(f"{where}: more than {_MAX_ENTRIES} entries; get the data again")
         try:
             entry = shape.model_validate(read_plain_json(line))
         except PlainJsonError as error:

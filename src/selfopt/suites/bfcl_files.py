@@ -34,8 +34,9 @@ BFCL_CATEGORIES: dict[str, bool] = {
     "live_irrelevance": False,
     "live_relevance": False,
 }
-_MAX_FILE_BYTES = 50_000_000
-_MAX_WHEEL_BYTES = 200_000_000
+# Five times what version 4 has, and twenty-five times.
+_MAX_FILE_BYTES = 20_000_000
+_MAX_WHEEL_BYTES = 50_000_000
 _DATA = "bfcl_eval/data/"
 _FILE = re.compile(r"BFCL_(v[0-9]+)_(\w+)\.json")
 _WHEEL = re.compile(r"(bfcl_eval)-([^-/]+)(?:\.dist-info|-[^/]*\.whl)")
@@ -73,6 +74,10 @@ def read_bfcl_files(source: Path, categories: Sequence[str] = ()) -> list[BfclFi
     shown = printable(str(source))
     if source.is_dir():
         return _Folder(source).read(tuple(categories))
+    named = _FILE.fullmatch(source.name)
+    if named is not None:
+        what = "give the folder that it is in" if named[1] == "v4" else f"of BFCL {named[1]}; v4 is what can be judged"
+        raise SuiteError(f"{shown}: one file of the leaderboard, {what}")
     if not source.is_file():
         raise SuiteError(f"{shown}: no wheel and no folder; give the wheel of bfcl-eval, or a folder with its data")
     try:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from selfopt.errors import StoreError, SuiteError
 from selfopt.home import atomic_write_text
+from selfopt.home.files import fsync_directory
 from selfopt.records import Suite
 
 from .check import NAME, printable
@@ -83,13 +86,29 @@ def store_suites(folder: Path, suites: Sequence[Suite], *, replace: bool = False
     """
     texts = [_json_of(suite) for suite in suites]
     states = [_state_of(folder, _check_text(s.name, text, ".json"), replace) for s, text in zip(suites, texts, strict=True)]
-    stored = []
-    for suite, text, state in zip(suites, texts, states, strict=True):
-        path = folder / f"{suite.name}.json"
-        if state != "unchanged":
-            _write(path, text, replace=state == "replaced")
-        stored.append(StoredSuite(suite, path, state))
+    stored = [StoredSuite(s, folder / f"{s.name}.json", state) for s, state in zip(suites, states, strict=True)]
+    _write_all({one.path: text for one, text in zip(stored, texts, strict=True) if one.state != "unchanged"}, folder)
     return stored
+
+
+def _write_all(texts: Mapping[Path, str], folder: Path) -> None:
+    """First all of them beside their places, then into their places: a full disk leaves everything as it was."""
+    if not texts:
+        return
+    if folder.is_symlink():
+        raise StoreError(f"{folder} is a symbolic link, and those are not followed for writing; make it a folder")
+    staging = folder / f".import-{os.urandom(6).hex()}"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path, text in texts.items():
+            _write(staging / path.name, text, replace=False)
+        for path in texts:
+            os.replace(staging / path.name, path)
+        fsync_directory(folder)
+    except OSError as error:
+        raise StoreError(f"could not write into {folder}: {error.strerror}; check space and permissions") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _json_of(suite: Suite) -> str:
