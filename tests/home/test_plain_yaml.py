@@ -116,3 +116,41 @@ def test_the_slower_reader_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> No
     assert read_plain_yaml(text) == fast
     with pytest.raises(PlainYamlError, match="line 1"):
         read_plain_yaml("a: *b")
+
+
+def test_aliases_are_read_where_they_are_asked_for() -> None:
+    """They stand for their value; `<<` merges, and what a mapping says itself wins."""
+    text = "a: &x {k: 1, l: [2]}\nb: *x\nc: {<<: *x, k: 3}\nd: {<<: [*x, {m: 4, k: 5}]}\ne: &s yes\nf: *s\n"
+    got = read_plain_yaml(text, aliases=True)
+    assert got["b"] == {"k": 1, "l": [2]}
+    assert got["c"] == {"k": 3, "l": [2]}
+    assert got["d"] == {"k": 1, "l": [2], "m": 4}
+    assert got["f"] == "yes"
+    with pytest.raises(PlainYamlError, match="line 1: an anchor"):
+        read_plain_yaml(text)
+
+
+def test_aliases_that_explode_are_refused_by_what_they_stand_for() -> None:
+    """Wide, deep, into themselves, to nothing."""
+    wide = "a0: &a0 x\n" + "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30))
+    deep = "a0: &a0 [x]\n" + "\n".join(f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, 100))
+    for text, said in (
+        (wide, "more than 1000000 values"),
+        (deep, f"deeper than {MAX_DEPTH} levels with what"),
+        ("a: &x [*x]", "no complete anchor"),
+        ("a: *x", "no complete anchor"),
+        ("a: {<<: 3}", "no mapping"),
+        ("a: &x !!python/name:os.system [1]", "a tag"),
+        ("? *x\n: 1", "no complete anchor"),
+        ("a: &x [1]\n? *x\n: 1", "where a key belongs"),
+    ):
+        with pytest.raises(PlainYamlError, match=said):
+            read_plain_yaml(text, aliases=True)
+
+
+@given(_TREES)
+def test_without_aliases_both_ways_of_reading_agree(tree: Any) -> None:
+    """But for the merge key."""
+    text = json.dumps(tree, ensure_ascii=False)
+    if '"<<"' not in text:
+        assert read_plain_yaml(text, aliases=True) == read_plain_yaml(text)

@@ -61,6 +61,7 @@ NEEDS_NONE = a_prompt(((),))
 EITHER = a_prompt(((OSLO,), (THRICE,)))
 MAY_CALL = a_prompt(((), (THRICE,)))
 ANY = a_prompt("any")
+ANY_RING = a_prompt(((OSLO, ExpectedCall(name="ring", any_arguments=True)),))
 
 
 @pytest.mark.parametrize(
@@ -81,6 +82,9 @@ ANY = a_prompt("any")
         (MAY_CALL, [ring(3)]),
         (ANY, [ring(99)]),
         (ANY, [ring(99), weather()]),
+        (ANY_RING, [ring("x"), weather(city="Oslo")]),
+        (ANY_RING, [ToolCall(name="ring"), weather(city="Oslo")]),
+        (ANY_RING, [ToolCall(name="ring", arguments={"colour": 1}), weather(city="Oslo")]),
     ],
 )
 def test_a_right_reply_passes(prompt: Prompt, calls: list[ToolCall]) -> None:
@@ -297,3 +301,12 @@ def test_hostile_replies_are_judged_quickly() -> None:
         assert judgment.why.isprintable()
         assert len(judgment.why) <= 400
     assert time.process_time() - started < 2.0
+
+
+def test_any_arguments_are_of_that_tool_only() -> None:
+    """Another tool, the tool twice, or another call with wrong arguments is wrong; the reason names what is."""
+    assert judged(ANY_RING, ring(1), ring(2)).outcome is Outcome.WRONG
+    assert judged(ANY_RING, ring(1)).outcome is Outcome.WRONG
+    wrong = judged(ANY_RING, ring(1), weather(city="Rome"))
+    assert wrong.outcome is Outcome.WRONG
+    assert "city" in wrong.why

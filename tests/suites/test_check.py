@@ -222,3 +222,10 @@ def test_splits_of_a_sample_that_share_a_tool_set_are_a_problem() -> None:
     assert with_splits("whole", "search", "heldout") == []
     assert with_splits("sample", "search", "canary") == []
     assert with_splits("sample", "heldout", "heldout") == []
+
+
+def test_any_arguments_leave_nothing_to_be_named() -> None:
+    """Required arguments need no values then; both at once is a contradiction."""
+    assert problems(expected=[[{"name": "ring", "any_arguments": True}]]) == []
+    (found,) = problems(expected=[[{"name": "ring", "any_arguments": True, "arguments": {"times": [3]}}]])
+    assert "remove either" in found

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfopt.errors import SuiteError
-from selfopt.records import Outcome, ParsedReply, Prompt, Suite, ToolCall, ToolDefinition
+from selfopt.records import ExpectedCall, Outcome, ParsedReply, Prompt, Suite, ToolCall, ToolDefinition
 from selfopt.scoring import scorer_of
 from selfopt.suites import Passes, PolicyScore, SuiteWarning, find_problems, find_warnings, list_suites, trivial_scores
 
@@ -60,14 +60,19 @@ def suite_document(app: App, name: str) -> dict[str, Any]:
     suite = app.suite(name)
     prompts = []
     for prompt in suite.prompts:
-        body = prompt.model_dump(mode="json", include={"id", "kind", "split", "tool_set", "expected", "reason"})
+        body = prompt.model_dump(mode="json", include={"id", "kind", "split", "tool_set"})
         tools = [tool.model_dump(mode="json") for tool in suite.tools_of(prompt)]
         messages = [
             {"role": m.role, "content": m.content, **m.model_dump(mode="json", exclude_defaults=True)} for m in prompt.messages
         ]
-        expected, reason = body.pop("expected"), body.pop("reason")
-        prompts.append({**body, "tools": tools, "messages": messages, "expected": expected, "reason": reason})
+        expected = "any" if prompt.expected == "any" else [[_expected_call(c) for c in calls] for calls in prompt.expected]
+        prompts.append({**body, "tools": tools, "messages": messages, "expected": expected, "reason": prompt.reason})
     return {"name": suite.name, "phase": suite.phase, "prompts": prompts}
+
+
+def _expected_call(call: ExpectedCall) -> dict[str, Any]:
+    body = {"name": call.name, "arguments": call.arguments}
+    return {**body, "any_arguments": True} if call.any_arguments else body
 
 
 def suite_problems(app: App, name: str) -> list[str]:

@@ -43,14 +43,15 @@ class _Open:
     keys: set[str] = field(default_factory=set)
 
 
-def read_plain_yaml(text: str) -> Any:
+def read_plain_yaml(text: str, *, aliases: bool = False) -> Any:
     """The data of one YAML document (None when it is empty).
 
     Raises PlainYamlError, with the line, for what is not YAML, more than one document, aliases, anchors, tags, a repeated or
-    non-scalar key, nesting deeper than MAX_DEPTH, or more than MAX_NODES values.
+    non-scalar key, nesting deeper than MAX_DEPTH, or more than MAX_NODES values. aliases: for files of other programs, where
+    they are customary: each counts as all that it stands for, in values and in depth, and `<<` merges mappings.
     """
     try:
-        return _Builder().build(text)
+        return (_SharingBuilder() if aliases else _Builder()).build(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark is not None else ""
@@ -125,6 +126,82 @@ class _Builder:
         else:
             top.value[top.key] = value
             top.key = None
+
+
+@dataclass(slots=True)
+class _Frame:
+    """What is to be known of an open collection when it closes: its anchor, the values before it, the height below it."""
+
+    anchor: str | None
+    nodes_before: int
+    height: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """A value with an anchor: how many values it is when written out, and how high."""
+
+    value: Any
+    nodes: int
+    height: int
+
+
+class _SharingBuilder(_Builder):
+    """The same with anchors and aliases. A value may stand in several places, so nobody may change what is built."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._anchors: dict[str, _Shared] = {}
+        self._frames: list[_Frame] = []
+
+    def _refuse_marks(self, event: Any) -> None:
+        if event.tag not in (None, "!"):
+            raise _problem(event, "a tag (!name) stands here; tags are not allowed", "remove it")
+        if event.anchor is not None and isinstance(event, yaml.ScalarEvent):
+            self._anchors[event.anchor] = _Shared(_scalar(event), 1, 0)
+
+    def _take(self, event: Any) -> None:
+        if isinstance(event, yaml.AliasEvent):
+            self._take_alias(event)
+            return
+        if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+            self._frames.append(_Frame(event.anchor, self._nodes))
+        closing = self._stack[-1].value if isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)) else None
+        super()._take(event)
+        if closing is not None:
+            frame = self._frames.pop()
+            if isinstance(closing, dict) and "<<" in closing:
+                _merge(closing, event)
+            height = frame.height + 1
+            if frame.anchor is not None:
+                self._anchors[frame.anchor] = _Shared(closing, self._nodes - frame.nodes_before, height)
+            self._raise_to(height)
+
+    def _take_alias(self, event: Any) -> None:
+        shared = self._anchors.get(event.anchor)
+        if shared is None:
+            raise _problem(event, f"the alias *{event.anchor[:60]} has no complete anchor before it", "write the value out")
+        if len(self._stack) + shared.height > MAX_DEPTH:
+            raise _problem(
+                event, f"nested deeper than {MAX_DEPTH} levels with what *{event.anchor[:60]} stands for", "flatten it"
+            )
+        self._nodes += shared.nodes - 1
+        self._add(shared.value, event)
+        self._raise_to(shared.height)
+
+    def _raise_to(self, height: int) -> None:
+        if self._frames:
+            self._frames[-1].height = max(self._frames[-1].height, height)
+
+
+def _merge(mapping: dict[str, Any], event: Any) -> None:
+    """Put what `<<` names into a mapping; keys of its own win, then the first named."""
+    named = mapping.pop("<<")
+    for source in named if isinstance(named, list) else [named]:
+        if not isinstance(source, dict):
+            raise _problem(event, "<< names something that is no mapping", "name a mapping")
+        for key, value in source.items():
+            mapping.setdefault(key, value)
 
 
 def _scalar(event: Any) -> Any:

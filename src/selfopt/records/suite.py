@@ -19,10 +19,11 @@ Judging = Literal["standard", "bfcl"]
 class ExpectedCall(Record):
     """One call of an accepted set. Each argument has its accepted values; "" among them means that it may be left out.
     Arguments of the tool that are not named here must not be given, unless the tool's schema gives them a default equal
-    to what was given."""
+    to what was given. any_arguments: whatever the arguments, a call of the tool is right (and none is named)."""
 
     name: str
     arguments: dict[str, list[Any]] = Field(default_factory=dict)
+    any_arguments: bool = False
 
 
 class Prompt(Record):

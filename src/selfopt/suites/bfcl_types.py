@@ -15,6 +15,8 @@ _KNOWN = ("string", "integer", "number", "boolean", "array", "object")
 def bfcl_problems(call: ExpectedCall, tool: ToolDefinition) -> Iterator[str]:
     """Why the leaderboard's rules cannot judge this call, each in one line with the fix. Expectations that no reply can meet
     are none: its data has some, and its scores count them."""
+    if call.any_arguments:
+        yield "any_arguments is unknown to the leaderboard's rules; list the accepted values"
     properties = tool.parameters.get("properties", {})
     for name in call.arguments:
         problem = _type_problem(properties[name]) if isinstance(properties, dict) and name in properties else None

@@ -166,6 +166,10 @@ def _expected_problems(prompt: Prompt, tools: dict[str, ToolDefinition], of_call
 
 
 def _call_problems(call: ExpectedCall, tool: ToolDefinition) -> Iterator[str]:
+    if call.any_arguments:
+        if call.arguments:
+            yield "any_arguments says that all arguments are right, but some are named; remove either"
+        return
     properties = tool.parameters.get("properties", {})
     required = tool.parameters.get("required", [])
     if not isinstance(properties, dict) or not isinstance(required, list):

@@ -42,6 +42,8 @@ def _repeated(prompt: Prompt) -> Iterator[str]:
 def _not_passing(prompt: Prompt, tools: tuple[ToolDefinition, ...], passes: Passes, form: _Form) -> Iterator[str]:
     for index, calls in enumerate(accepted_sets(prompt)):
         plain = tuple(_as_given(call, form) for call in calls)
+        if any(call.any_arguments for call in calls):
+            continue
         if not passes(prompt, tools, plain):
             yield f"expected[{index}] does not pass when its calls are given as they stand"
             continue

@@ -1,0 +1,84 @@
+"""A suite as YAML that people edit, read back exactly as it was written."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from selfopt.errors import SuiteError
+from selfopt.home.plain_yaml import PlainYamlError, read_plain_yaml
+from selfopt.records import Prompt, Suite, ToolDefinition
+
+from .check import printable
+from .load import SUITE_SCHEMA_VERSION
+
+__all__ = ["prompt_data", "suite_data", "suite_yaml", "tool_data", "yaml_of"]
+
+WIDTH = 110
+# YAML 1.1, which PyYAML writes, and the core schema of 1.2, which is read, do not agree on what is a number. Whatever
+# begins like one is quoted.
+_NUMBERLIKE = re.compile(r"[-+.]?[0-9]|[-+.]+$")
+
+
+class _Dumper(yaml.SafeDumper):
+    """Block style with small things in flow style; no anchors, which are refused in suites."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write everything out."""
+        return True
+
+
+def _text(dumper: _Dumper, text: str) -> Any:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+# A plain text that resolves to something else than text is quoted.
+_Dumper.add_implicit_resolver("!numberlike", _NUMBERLIKE, list("-+.0123456789"))
+
+
+def yaml_of(data: Any) -> str:
+    """YAML that `read_plain_yaml` reads as exactly this data. SuiteError for what no YAML holds (halves of surrogate pairs)."""
+    try:
+        text = yaml.dump(
+            data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=WIDTH, default_flow_style=None, indent=2
+        )
+        same = bool(read_plain_yaml(text) == data)
+    except (yaml.YAMLError, PlainYamlError, UnicodeError, RecursionError) as error:
+        raise SuiteError(
+            f"the suite cannot be written as YAML ({printable(str(error))}); remove what no text file holds"
+        ) from None
+    if not same:
+        raise SuiteError("the suite cannot be written as YAML so that it is read back the same; import it with less unusual text")
+    return str(text)
+
+
+def tool_data(tool: ToolDefinition) -> dict[str, Any]:
+    """A tool as it stands in a suite."""
+    return tool.model_dump(mode="json", exclude_defaults=True)
+
+
+def prompt_data(prompt: Prompt) -> dict[str, Any]:
+    """A prompt as it stands in a suite: what is at its default is left out, the reason stands behind the kind."""
+    body = prompt.model_dump(mode="json", exclude_defaults=True)
+    messages = [{"role": m.pop("role"), **m} for m in body.pop("messages")]
+    head: dict[str, Any] = {key: body.pop(key) for key in ("id", "kind", "reason", "tool_set", "split") if key in body}
+    return {**head, "messages": messages, **body}
+
+
+def suite_data(suite: Suite) -> dict[str, Any]:
+    """A suite as it stands in a file."""
+    body = suite.model_dump(mode="json", exclude_defaults=True, exclude={"tool_sets", "prompts"})
+    return {
+        "schema_version": SUITE_SCHEMA_VERSION,
+        **body,
+        "tool_sets": {name: [tool_data(tool) for tool in tools] for name, tools in suite.tool_sets.items()},
+        "prompts": [prompt_data(prompt) for prompt in suite.prompts],
+    }
+
+
+def suite_yaml(suite: Suite) -> str:
+    """The text of a suite's file."""
+    return yaml_of(suite_data(suite))

@@ -1,0 +1,1 @@
+"""Suites from other formats."""
