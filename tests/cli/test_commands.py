@@ -57,6 +57,7 @@ def test_every_command_that_does_something_has_json(path: tuple[str, ...]) -> No
         assert any("--json" in param.opts for param in command.params)
 
 
+PROMPTFOO_TESTS = "tests: [{vars: {prompt: x}, assert: [{type: is-valid-openai-tools-call}]}]"
 JSON_LINES = [
     "run good atomic",
     "supervise mute extended --runs 3",
@@ -88,6 +89,9 @@ JSON_LINES = [
     "suites list",
     "suites show atomic",
     "suites validate atomic extended atomic.yaml",
+    "suites new mine",
+    "suites import jsonl lines.jsonl --name lines",
+    "suites import promptfoo foo.yaml",
     "variants list",
     "variants show few_shot",
     "variants render few_shot_constrained 'weather?' --tools tools.json",
@@ -99,6 +103,8 @@ JSON_LINES = [
 def test_every_command_prints_valid_json_and_nothing_else(project: Project) -> None:
     """With --json, standard output is one document; with --verbose and warm-up as well."""
     project.write("rules.json", '{"rules": [{"model": "mute", "phase": "atomic", "allow": true}]}')
+    project.write("lines.jsonl", '{"messages": [{"role": "user", "content": "x"}], "tools": [{"name": "play"}], "expected": []}')
+    project.write("foo.yaml", "providers: [{id: x, config: {tools: [{name: play}]}}]\n" + PROMPTFOO_TESTS)
     for line in JSON_LINES:
         result = project.run("--verbose", *shlex.split(line), "--json")
         assert result.code == 0, (line, result.err)
@@ -111,6 +117,8 @@ def test_every_command_prints_valid_json_and_nothing_else(project: Project) -> N
 def test_every_command_prints_text(project: Project) -> None:
     """The same commands without --json print something readable on standard output."""
     project.write("rules.json", '{"rules": [{"model": "mute", "phase": "atomic", "allow": true}]}')
+    project.write("lines.jsonl", '{"messages": [{"role": "user", "content": "x"}], "tools": [{"name": "play"}], "expected": []}')
+    project.write("foo.yaml", "providers: [{id: x, config: {tools: [{name: play}]}}]\n" + PROMPTFOO_TESTS)
     for line in JSON_LINES:
         result = project.ok(*shlex.split(line))
         assert result.out.strip(), line

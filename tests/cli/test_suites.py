@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
+import shlex
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -125,3 +129,241 @@ def test_what_is_wrong_with_a_suite_is_told_within_80_columns(project: Project, 
     assert max(map(len, lines)) <= 80
     assert any(line.startswith("  warning duplicate: ") for line in lines)
     assert max(map(len, on_terminal(monkeypatch, "suites", "list"))) <= 80
+
+
+SERVER = Path(__file__).parents[1] / "suites" / "mcp" / "server.py"
+LINE = {
+    "messages": [{"role": "user", "content": "weather in Oslo?"}],
+    "tools": [
+        {
+            "type": "function",
+            "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}},
+        }
+    ],
+    "expected": [{"name": "get_weather", "arguments": {"city": "Oslo"}}],
+}
+PROMPTFOO = """\
+prompts: ["Weather in {{city}}?"]
+providers:
+  - {id: "openai:x", config: {tools: &t [{type: function, function: {name: get_weather}}]}}
+  - {id: "openai:y", config: {tools: *t}}
+tests:
+  - vars: {city: Oslo}
+    assert: [{type: tool-call-f1, value: [get_weather]}]
+"""
+
+
+def mcp(how: str = "") -> str:
+    """What names a server on standard input and output."""
+    return f"mcp:{shlex.join([sys.executable, str(SERVER), how])}"
+
+
+@pytest.mark.parametrize("phase", ["atomic", "extended"])
+def test_a_new_suite_validates_as_it_is_and_is_never_overwritten(project: Project, phase: str) -> None:
+    """Found by its name at once; a second one of the name is refused and changes nothing."""
+    made = project.ok("suites", "new", "mine", "--phase", phase, "--json").json()
+    assert made["path"] == str(project.home / "suites" / "mine.yaml")
+    assert project.ok("suites", "validate", "mine", "--strict").out == "mine: ok\n"
+    before = project.files()
+    project.run("suites", "new", "mine").assert_refused(2, "mine is there already")
+    project.run("suites", "new", "atomic").assert_refused(2, "built in")
+    project.run("suites", "new", "a/b").assert_refused(2, "cannot be a suite's name")
+    assert project.files() == before
+    project.ok("run", "mute", phase, "--suite", "mine", "--json")
+
+
+def test_a_new_suite_may_be_a_file_of_the_project(project: Project) -> None:
+    """Which is not overwritten either, and has to be YAML."""
+    project.ok("suites", "new", "mine", "--to", "mine.yaml")
+    text = (project.root / "mine.yaml").read_text("utf-8")
+    assert "selfopt suites validate mine.yaml" in text
+    project.run("suites", "new", "mine", "--to", "mine.yaml").assert_refused(2, "is there already and stays as it is")
+    project.run("suites", "new", "mine", "--to", "mine.json").assert_refused(2, "give the path of a .yaml file")
+    project.run("suites", "new", "mine", "--to", "nowhere/mine.yaml").assert_refused(1, "nowhere/mine.yaml")
+    assert (project.root / "mine.yaml").read_text("utf-8") == text
+
+
+def test_tools_come_from_a_file_or_from_an_mcp_server(project: Project) -> None:
+    """Read once and stored; the server's command line is not."""
+    project.ok("suites", "new", "one", "--tools", "tools.json")
+    assert project.ok("suites", "show", "one", "--json").json()["prompts"][0]["tools"][0]["name"] == "get_weather"
+    project.ok("suites", "new", "two", "--tools", f"{mcp()} --key=secret")
+    tools = project.ok("suites", "show", "two", "--json").json()["prompts"][0]["tools"]
+    assert [tool["name"] for tool in tools] == ["tool_0", "tool_1", "tool_2"]
+    assert "secret" not in (project.home / "suites" / "two.yaml").read_text("utf-8")
+    assert "tool_0" in project.ok("try", "good", "hello", "--tools", mcp(), "--json").out
+
+
+@pytest.mark.parametrize(
+    ("server", "words"),
+    [
+        (mcp("hang"), ("hangs", "was ended", "--tools-timeout")),
+        (mcp("flood"), ("floods", "was ended")),
+        (mcp("dies"), ("exit code 3", "I need a")),
+        (mcp("prints"), ("no message of JSON-RPC",)),
+        (mcp("bad tool"), ("tool 2: name",)),
+        ("mcp:/nowhere/server", ("/nowhere/server", "cannot be started")),
+        ("mcp:", ("names no server",)),
+        ("mcp:http://127.0.0.1:1/mcp", ("127.0.0.1:1", "cannot be reached")),
+        ("mcp:https://tools.example/mcp", ("not on this machine", "allow_remote")),
+        ("none.json", ("none.json", "no such file")),
+    ],
+)
+def test_a_server_that_hangs_floods_or_is_none_leaves_nothing_behind(
+    project: Project, server: str, words: tuple[str, ...]
+) -> None:
+    """One line with its name; no suite, no part of one."""
+    project.write("lines.jsonl", json.dumps({**LINE, "tools": None}))
+    for command in (["new", "mine"], ["import", "jsonl", "lines.jsonl", "--name", "mine"]):
+        result = project.run("suites", *command, "--tools", server, "--tools-timeout", "1.5")
+        result.assert_refused(2, *words)
+    assert project.files() == {}
+
+
+def test_json_lines_become_a_suite(project: Project) -> None:
+    """Stored in the home, found by name, measured; a bad line names itself and nothing is written."""
+    project.write("lines.jsonl", json.dumps(LINE) + "\n" + json.dumps({**LINE, "expected": []}))
+    made = project.ok("suites", "import", "jsonl", "lines.jsonl", "--name", "mine", "--json").json()
+    assert (made["prompts"], made["phase"]) == (2, "atomic")
+    verdicts = project.ok("run", "good", "atomic", "--suite", "mine", "--json").json()["verdicts"]
+    assert sorted(v["outcome"] for v in verdicts) == ["pass", "uncalled_for"]
+    before = project.files()
+    project.run("suites", "import", "jsonl", "lines.jsonl", "--name", "mine").assert_refused(2, "there already")
+    project.write("lines.jsonl", json.dumps(LINE) + "\n{")
+    project.run("suites", "import", "jsonl", "lines.jsonl", "--name", "other").assert_refused(2, "lines.jsonl: line 2", "JSON")
+    project.write("lines.jsonl", json.dumps({**LINE, "expected": [{"name": "nope"}]}))
+    project.run("suites", "import", "jsonl", "lines.jsonl", "--name", "other").assert_refused(2, "prompt 1", "'nope'")
+    project.run("suites", "import", "jsonl", "none.jsonl", "--name", "other").assert_refused(2, "none.jsonl", "no such file")
+    with (project.root / "large.jsonl").open("wb") as file:
+        file.truncate(100_000_000)
+    project.run("suites", "import", "jsonl", "large.jsonl", "--name", "other").assert_refused(2, "larger than 32000000 bytes")
+    assert project.files() == before
+
+
+def test_a_configuration_of_promptfoo_becomes_a_suite(project: Project) -> None:
+    """Named as its file; asserts that are code are refused by name, anchors that explode by what they stand for."""
+    project.write("foo.yaml", PROMPTFOO)
+    project.ok("suites", "import", "promptfoo", "foo.yaml")
+    assert "expected: get_weather(any arguments)" in project.ok("suites", "show", "foo").out
+    assert project.ok("suites", "show", "foo", "--json").json()["prompts"][0]["expected"] == [
+        [{"name": "get_weather", "arguments": {}, "any_arguments": True}]
+    ]
+    before = project.files()
+    project.write("foo.yaml", PROMPTFOO.replace("tool-call-f1", "javascript"))
+    project.run("suites", "import", "promptfoo", "foo.yaml", "--name", "other").assert_refused(2, "javascript (test 1)")
+    project.write("foo.yaml", PROMPTFOO + BOMB)
+    project.run("suites", "import", "promptfoo", "foo.yaml", "--name", "other").assert_refused(2, "more than 1000000 values")
+    with (project.root / "large.yaml").open("wb") as file:
+        file.truncate(100_000_000)
+    project.run("suites", "import", "promptfoo", "large.yaml", "--name", "other").assert_refused(2, "larger than 5000000 bytes")
+    assert project.files() == before
+
+
+def failed_trials(project: Project, model: str = "mute", suite: str = "atomic.yaml") -> list[str]:
+    """The ids of the trials that failed in one pass."""
+    body = project.ok("run", model, "atomic", "--suite", suite, "--json").json()
+    return [v["trial_id"] for v in body["verdicts"] if v["outcome"] != "pass"]
+
+
+def test_failed_trials_become_prompts_for_review(project: Project) -> None:
+    """In a new file with the suite's expectation; then in it again, comments and all; never twice."""
+    first, second = failed_trials(project)
+    made = project.ok("suites", "add-from-ledger", first, "--to", "review.yaml", "--json").json()
+    assert made["created"] is True
+    assert made["prompts"] == {first: "A1"}
+    path = project.root / "review.yaml"
+    path.write_text("# mine\n" + path.read_text("utf-8"), "utf-8")
+    out = project.ok("suites", "add-from-ledger", second, "--to", "review.yaml").out
+    assert "is prompt A2" in out
+    text = path.read_text("utf-8")
+    assert text.startswith("# mine\n")
+    prompts = project.ok("suites", "show", "review.yaml", "--json").json()["prompts"]
+    assert [p["id"] for p in prompts] == ["A1", "A2"]
+    assert prompts[0]["reason"] == "review: missed by scripted/mute with native_api; It is asked for."
+    assert prompts[0]["expected"][0][0]["arguments"] == {"city": ["Oslo", "Oslo, Norway"]}
+    project.run("suites", "add-from-ledger", second, "--to", "review.yaml").assert_refused(2, "asks what prompt A2 asks already")
+    assert path.read_text("utf-8") == text
+    assert project.ok("suites", "validate", "review.yaml").code == 0
+
+
+def test_without_the_suite_what_was_called_is_expected(project: Project) -> None:
+    """Messages and tools are those of the request; --suite gives the suite where the settings do not name it."""
+    project.write("other.yaml", (project.root / "atomic.yaml").read_text("utf-8").replace("name: small", "name: other"))
+    (trial,) = failed_trials(project, "scripted/evil_tool", "other.yaml")[:1]
+    known = project.ok("suites", "add-from-ledger", trial, "--to", "known.yaml", "--suite", "other.yaml", "--json").json()
+    assert known["prompts"]
+    (project.root / "other.yaml").unlink()
+    project.ok("suites", "add-from-ledger", trial, "--to", "unknown.json")
+    (prompt,) = project.ok("suites", "show", "unknown.json", "--json").json()["prompts"]
+    assert prompt["reason"].startswith("review: wrong by scripted/evil_tool with native_api; expected is what was called")
+    assert [tool["name"] for tool in prompt["tools"]] == ["get_weather", "play"]
+    assert prompt["messages"][-1]["content"] == "weather in Oslo?"
+    assert prompt["expected"] == [[]]
+
+
+def test_what_cannot_be_added_is_refused_and_the_file_stays(project: Project) -> None:
+    """A trial that passed, no trial, another phase, a file that is none, one that would lose its comments."""
+    trials = failed_trials(project)
+    passed = project.ok("run", "good", "atomic", "--json").json()["verdicts"][0]["trial_id"]
+    project.write(
+        "flow.yaml",
+        SHARED.replace("split: heldout", "split: search")
+        .replace("prompts:\n", "prompts: [\n")
+        .replace("  - {id", "  {id")
+        .replace("[[]]}", "[[]]},")
+        .rstrip(",\n")
+        .replace(", split: search},", ", split: search}")
+        + "]\n",
+    )
+    project.ok("suites", "new", "talk", "--phase", "extended")
+    before = {**project.files(), **{p.name: p.read_bytes() for p in project.root.glob("*.yaml")}}
+    add = ("suites", "add-from-ledger")
+    project.run(*add, passed, "--to", "new.yaml").assert_refused(2, "passed", "only failed ones")
+    project.run(*add, *trials, passed, "--to", "new.yaml").assert_refused(2, "passed")
+    project.run(*add, "nope", "--to", "new.yaml").assert_refused(2, "no trial")
+    project.run(*add, *trials, *trials, "--to", "new.yaml").assert_refused(2, "already")
+    project.run(*add, *trials, "--to", "talk").assert_refused(2, "phase extended")
+    project.run(*add, *trials, "--to", "nope").assert_refused(2, "neither a suite of the home nor a file")
+    project.run(*add, *trials, "--to", "script.yaml").assert_refused(2, "script.yaml")
+    project.run(*add, *trials, "--to", "flow.yaml").assert_refused(2, "flow.yaml", "without rewriting it")
+    assert not (project.root / "new.yaml").exists()
+    after = {**project.files(), **{p.name: p.read_bytes() for p in project.root.glob("*.yaml")}}
+    assert {k: v for k, v in after.items() if "ledger" not in k} == {k: v for k, v in before.items() if "ledger" not in k}
+
+
+def test_prompts_are_added_to_a_suite_of_the_home_by_its_name(project: Project) -> None:
+    """Its tool sets stay apart; ids that are taken get another."""
+    project.ok("suites", "new", "mine")
+    path = project.home / "suites" / "mine.yaml"
+    path.write_text(path.read_text("utf-8").replace("id: shop-1", "id: A1"), "utf-8")
+    trials = failed_trials(project)
+    added = project.ok("suites", "add-from-ledger", *trials, "--to", "mine", "--json").json()
+    assert sorted(added["prompts"].values()) == ["A1-2", "A2"]
+    assert "# A suite of your own" in path.read_text("utf-8")
+    assert project.ok("suites", "validate", "mine").code == 0
+
+
+def test_what_is_made_is_told_within_80_columns(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is and what to do next; long paths stay in one piece."""
+    trials = failed_trials(project)
+    project.write("lines.jsonl", json.dumps(LINE))
+    project.write("foo.yaml", PROMPTFOO)
+    lines: list[str] = []
+    for arguments in (
+        ["new", "mine"],
+        ["import", "jsonl", "lines.jsonl", "--name", "mine2"],
+        ["import", "promptfoo", "foo.yaml"],
+        ["add-from-ledger", *trials, "--to", "review.yaml"],
+    ):
+        shown = on_terminal(monkeypatch, "suites", *arguments)
+        assert shown, arguments
+        lines += shown
+    assert all(len(line) <= 80 or len(line.split()) == 1 for line in lines), lines
+    for arguments in (
+        ["--help"],
+        ["new", "--help"],
+        ["import", "--help"],
+        ["import", "jsonl", "--help"],
+        ["add-from-ledger", "--help"],
+    ):
+        assert max(map(len, on_terminal(monkeypatch, "suites", *arguments))) <= 80

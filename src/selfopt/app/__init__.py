@@ -21,23 +21,28 @@ from .diagnosing import (
 from .doctor import diagnose_installation, settings_in_use
 from .inspecting import serve_script
 from .looping import CyclePreview, parse_target, preview, roll_back_rules, run_loop
+from .making import MadeSuite, import_jsonl, import_promptfoo, new_suite
 from .measuring import Measured, MeasureRequest, measure_model, phase_of, route
 from .models import fetch_model, list_models, model_status, pull_model, remove_model
 from .quickstart import QuickstartResult, ServedLine, as_document, plan_lines, quickstart, quickstart_home
 from .reporting import write_artefacts
+from .reviewing import AddedPrompts, add_from_ledger
 from .rules import Enforced, Traced, audit_records, enforce_file, import_routes, set_route, trace_rule, verify_audit
 from .suites import SuiteCheck, check_suite, suite_document, suite_problems, suite_summaries, suite_warnings
-from .trying import Tried, load_tools, render_variant, try_model
+from .tools import load_tools, read_tools, tools_label
+from .trying import Tried, render_variant, try_model
 from .warming import WarmUpShown, validate_model_warm_up, validate_under_rules
 from .words import audit_line, call_text, decision_lines, expected_text, tool_text, variant_lines
 
 __all__ = [
+    "AddedPrompts",
     "App",
     "CompareRequest",
     "CyclePreview",
     "Decided",
     "Enforced",
     "LoopEvent",
+    "MadeSuite",
     "MeasureRequest",
     "Measured",
     "Progress",
@@ -52,6 +57,7 @@ __all__ = [
     "Tried",
     "WarmUpShown",
     "WarmUpValidation",
+    "add_from_ledger",
     "as_document",
     "audit_line",
     "audit_records",
@@ -65,6 +71,8 @@ __all__ = [
     "expected_text",
     "fetch_model",
     "import_bfcl_suites",
+    "import_jsonl",
+    "import_promptfoo",
     "import_routes",
     "installed_ollama_models",
     "list_models",
@@ -72,6 +80,7 @@ __all__ = [
     "make_feedback",
     "measure_model",
     "model_status",
+    "new_suite",
     "parse_target",
     "phase_of",
     "plan_lines",
@@ -80,6 +89,7 @@ __all__ = [
     "pull_model",
     "quickstart",
     "quickstart_home",
+    "read_tools",
     "remove_model",
     "render_variant",
     "require_ledger",
@@ -97,6 +107,7 @@ __all__ = [
     "suite_summaries",
     "suite_warnings",
     "tool_text",
+    "tools_label",
     "trace_rule",
     "try_model",
     "validate_model_warm_up",

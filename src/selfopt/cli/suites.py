@@ -5,8 +5,10 @@ from __future__ import annotations
 import click
 
 from .common import console, emit, json_option, open_app, say
+from .suites_add import command as add_from_ledger
 from .suites_import import group as import_
 from .suites_import_bfcl import pull
+from .suites_new import command as new
 from .suites_validate import command as validate
 
 
@@ -67,5 +69,7 @@ def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
 
 
 command.add_command(validate)
+command.add_command(new)
+command.add_command(add_from_ledger)
 command.add_command(import_)
 command.add_command(pull)

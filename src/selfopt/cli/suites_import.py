@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 
 from .suites_import_bfcl import import_bfcl
+from .suites_import_jsonl import import_jsonl
+from .suites_import_promptfoo import import_promptfoo
 
 __all__ = ["group"]
 
@@ -15,3 +17,5 @@ def group() -> None:
 
 
 group.add_command(import_bfcl)
+group.add_command(import_jsonl)
+group.add_command(import_promptfoo)

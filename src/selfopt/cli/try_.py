@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 @click.command("try")
 @click.argument("model")
 @click.argument("prompt")
-@click.option("--tools", "tools_file", type=click.Path(path_type=Path), required=True, help="JSON file with a list of tools.")
+@click.option("--tools", metavar="FILE|mcp:SERVER", required=True, help="JSON file with a list of tools, or an MCP server.")
 @click.option("--variant", default="native_api", show_default=True, help="Through which variant.")
 @click.option("--timeout", "timeout_s", type=SECONDS, help="Seconds for one request.")
 @click.option("--exact", is_flag=True, help="Requests and replies byte by byte as sent; otherwise JSON is spread over lines.")
@@ -27,7 +26,7 @@ def command(
     /,
     model: str,
     prompt: str,
-    tools_file: Path,
+    tools: str,
     variant: str,
     timeout_s: float | None,
     exact: bool,
@@ -36,9 +35,9 @@ def command(
     """Ask MODEL once with your own tools; raw reply and parsed calls. Nothing is scored or recorded."""
 
     async def work(app: App) -> Tried:
-        from selfopt.app import load_tools, try_model
+        from selfopt.app import read_tools, try_model
 
-        return await try_model(app, model, variant, load_tools(tools_file), prompt, timeout_s)
+        return await try_model(app, model, variant, await read_tools(app, tools), prompt, timeout_s)
 
     tried = run_with_app(ctx, work)
     if as_json:

@@ -70,8 +70,8 @@ def write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def atomic_write_text(path: Path, text: str, *, within: Path | None = None, replace: bool = True) -> None:
-    """Replace the file whole, durably: a reader sees the old or the new text, also after a crash. Mode 0600, UTF-8.
+def atomic_write_text(path: Path, text: str, *, within: Path | None = None, replace: bool = True, mode: int = 0o600) -> None:
+    """Replace the file whole, durably: a reader sees the old or the new text, also after a crash. UTF-8.
 
     A symbolic link at `path` is replaced, not followed. within: the folder that the file must really be in, with symbolic
     links of parent folders resolved. replace=False: FileExistsError where anything stands at `path`. Raises StoreError; the
@@ -85,7 +85,7 @@ def atomic_write_text(path: Path, text: str, *, within: Path | None = None, repl
     try:
         descriptor = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
-            os.fchmod(descriptor, 0o600)
+            os.fchmod(descriptor, mode)
             write_all(descriptor, text.encode("utf-8", "replace"))
             os.fsync(descriptor)
         finally:

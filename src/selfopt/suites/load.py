@@ -24,6 +24,7 @@ __all__ = [
     "SUFFIXES",
     "SUITE_SCHEMA_VERSION",
     "find_problems",
+    "find_suite_file",
     "list_suites",
     "load_suite",
     "parse_suite",
@@ -98,6 +99,11 @@ def _text_of(name_or_path: str | Path, folder: Path | None) -> _Text:
             )
     path = Path(name_or_path)
     return _Text(_read(path), printable(str(path)), None, path.suffix == ".json")
+
+
+def find_suite_file(name: str, folder: Path) -> Path | None:
+    """The file of the folder in which the suite of this name is; None where there is none."""
+    return _own(folder).get(name)
 
 
 def _own(folder: Path | None) -> dict[str, Path]:

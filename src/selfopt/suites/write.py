@@ -31,7 +31,10 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: _Dumper, text: str) -> Any:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    lines = text.split("\n")
+    # Line separators of Unicode and the like survive only as escapes.
+    style = '"' if not all(line.isprintable() for line in lines) else "|" if len(lines) > 1 else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _text)

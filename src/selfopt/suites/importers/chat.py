@@ -1,0 +1,82 @@
+"""Messages and tool calls as OpenAI writes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from selfopt.errors import SuiteError
+from selfopt.home.plain_json import PlainJsonError, read_plain_json
+from selfopt.suites.check import printable
+
+__all__ = ["call_data", "message_data", "text_of"]
+
+_ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
+_KNOWN = {"role", "content", "tool_calls", "tool_call_id", "name", "refusal", "weight", "annotations", "audio", "function_call"}
+
+
+def message_data(item: Any, where: str) -> dict[str, Any]:
+    """One message as it stands in a suite. Text in parts is joined; SuiteError for what is no text (images, audio)."""
+    if not isinstance(item, dict):
+        raise SuiteError(f"{where}: is {printable(repr(item))}; write a mapping with role and content")
+    role = _ROLES.get(str(item.get("role")))
+    if role is None:
+        raise SuiteError(f"{where}: role {printable(repr(item.get('role')))} is unknown; known are {', '.join(_ROLES)}")
+    unknown = sorted(set(item) - _KNOWN)
+    if unknown or item.get("function_call") or item.get("audio"):
+        what = unknown[0] if unknown else "function_call" if item.get("function_call") else "audio"
+        raise SuiteError(f"{where}: {printable(repr(what))} cannot be imported; remove it")
+    message: dict[str, Any] = {"role": role, "content": text_of(item.get("content"), f"{where}: content")}
+    calls = item.get("tool_calls")
+    if calls:
+        if not isinstance(calls, list):
+            raise SuiteError(f"{where}: tool_calls is no list; correct it")
+        message["tool_calls"] = [call_data(call, f"{where}: tool_calls[{i}]") for i, call in enumerate(calls)]
+        if not message["content"]:
+            del message["content"]
+    if role == "tool":
+        for key in ("tool_call_id", "name"):
+            if item.get(key) is not None:
+                message[key] = item[key]
+    return message
+
+
+def text_of(content: Any, where: str) -> str:
+    """The text of a message's content: text, or a list of text parts; null is empty."""
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        raise SuiteError(f"{where}: is {printable(repr(content))}; write text, or a list of parts of type text")
+    texts = []
+    for part in content:
+        if isinstance(part, str):
+            texts.append(part)
+        elif (
+            isinstance(part, dict)
+            and part.get("type") in ("text", "input_text", "output_text")
+            and isinstance(part.get("text"), str)
+        ):
+            texts.append(part["text"])
+        else:
+            kind = part.get("type") if isinstance(part, dict) else part
+            raise SuiteError(f"{where}: a part of type {printable(repr(kind))}; only text can be imported")
+    return "\n".join(texts)
+
+
+def call_data(item: Any, where: str) -> dict[str, Any]:
+    """One call as it stands in a suite: `{name, arguments}` or OpenAI's `{function: {name, arguments}}`, arguments as an object
+    or as its JSON text; with its id where it has one."""
+    inner = item.get("function", item) if isinstance(item, dict) else None
+    if not isinstance(inner, dict) or not isinstance(inner.get("name"), str):
+        raise SuiteError(f"{where}: is {printable(repr(item))}; write {{name, arguments}} or {{function: {{name, arguments}}}}")
+    given = inner.get("arguments", {})
+    if isinstance(given, str):
+        try:
+            given = read_plain_json(given) if given.strip() else {}
+        except PlainJsonError as error:
+            raise SuiteError(f"{where}: arguments: {printable(str(error))}") from None
+    if not isinstance(given, dict):
+        raise SuiteError(f"{where}: arguments is {printable(repr(given))}; write an object, or its JSON text")
+    call = {"name": inner["name"], "arguments": given}
+    return {"id": item["id"], **call} if isinstance(item.get("id"), str) else call

@@ -1,0 +1,84 @@
+"""JSON lines: one prompt a line, `{messages, tools, expected}`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from selfopt.errors import SuiteError
+from selfopt.home.plain_json import PlainJsonError, read_plain_json
+from selfopt.records import ToolDefinition
+from selfopt.suites.check import printable
+
+from .assemble import SuiteParts
+from .chat import call_data, message_data
+from .tools import tools_from
+
+__all__ = ["MAX_LINES", "read_jsonl"]
+
+MAX_LINES = 20_000
+_KEYS = ("messages", "tools", "expected", "id", "kind", "split", "reason", "tool_set")
+# What files for fine-tuning have beside these, and what says nothing about the prompt.
+_PASSED_OVER = ("parallel_tool_calls", "metadata")
+
+
+def read_jsonl(text: str, source: str, tools: tuple[ToolDefinition, ...] | None = None) -> SuiteParts:
+    """The prompts of a file; tools: those of lines that have none. SuiteError names the line and the fix.
+
+    expected: accepted sets as in a suite (a list of lists of calls whose arguments list their accepted values), one accepted
+    set as a list of calls with plain arguments (also in OpenAI's form), `[]` or null (nothing may be called), or "any".
+    Without it, the last message has to be the assistant's, as in files for fine-tuning: its calls are what is expected.
+    """
+    parts = SuiteParts()
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        if len(parts.prompts) >= MAX_LINES:
+            raise SuiteError(f"{source}: more than {MAX_LINES} prompts; import it in parts")
+        where = f"{source}: line {number}"
+        try:
+            body = read_plain_json(line)
+        except PlainJsonError as error:
+            raise SuiteError(f"{where}: {printable(str(error))}") from None
+        parts.add(*_prompt(body, where, tools))
+    if not parts.prompts:
+        raise SuiteError(f"{source}: holds no line; write one JSON object a line with messages, tools and expected")
+    return parts
+
+
+def _prompt(body: Any, where: str, tools: tuple[ToolDefinition, ...] | None) -> tuple[dict[str, Any], tuple[ToolDefinition, ...]]:
+    if not isinstance(body, dict) or not isinstance(body.get("messages"), list):
+        raise SuiteError(f"{where}: holds no object with a list of messages; write {{messages, tools, expected}}")
+    unknown = sorted(set(body) - {*_KEYS, *_PASSED_OVER})
+    if unknown:
+        raise SuiteError(f"{where}: unknown key {printable(unknown[0])!r}; known are {', '.join(_KEYS)}")
+    own = tools_from(body["tools"], where) if body.get("tools") is not None else tools
+    if own is None:
+        raise SuiteError(f"{where}: offers no tools; give the line tools, or all lines with --tools")
+    messages = [message_data(item, f"{where}: messages[{i}]") for i, item in enumerate(body["messages"])]
+    if "expected" in body:
+        expected = _expected(body["expected"], f"{where}: expected")
+    elif messages and messages[-1]["role"] == "assistant":
+        expected = [[_exactly(call) for call in messages.pop().get("tool_calls", [])]]
+    else:
+        raise SuiteError(f"{where}: says nothing of what is expected; add expected, or end with the assistant's message")
+    prompt = {key: body[key] for key in ("id", "kind", "split", "reason", "tool_set") if body.get(key) is not None}
+    if "id" in prompt:
+        prompt["id"] = str(prompt["id"])
+    return {**prompt, "messages": messages, "expected": expected}, own
+
+
+def _expected(value: Any, where: str) -> Any:
+    if value == "any":
+        return "any"
+    if value is None or value == []:
+        return [[]]
+    if not isinstance(value, list):
+        raise SuiteError(f'{where}: is {printable(repr(value))}; write a list of calls, a list of accepted sets, [] or "any"')
+    if all(isinstance(item, list) for item in value):
+        return value
+    return [[_exactly(call_data(item, f"{where}[{i}]")) for i, item in enumerate(value)]]
+
+
+def _exactly(call: dict[str, Any]) -> dict[str, Any]:
+    """The call with each argument's value as the only accepted one."""
+    return {"name": call["name"], "arguments": {name: [value] for name, value in call["arguments"].items()}}

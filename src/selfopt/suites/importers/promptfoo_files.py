@@ -1,0 +1,48 @@
+"""Files that a configuration names: data beside it, never code, never outside its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from selfopt.errors import SuiteError
+from selfopt.home import InputFileError, read_input
+from selfopt.home.plain_json import PlainJsonError, read_plain_json
+from selfopt.home.plain_yaml import PlainYamlError, read_plain_yaml
+from selfopt.suites.check import printable
+
+__all__ = ["MAX_BYTES", "read_data", "read_reference"]
+
+MAX_BYTES = 5_000_000
+_DATA = (".yaml", ".yml", ".json")
+_TEXT = (*_DATA, ".txt", ".md")
+
+
+def read_data(path: Path, where: str) -> Any:
+    """The data of a YAML (aliases allowed, bounded) or JSON file. SuiteError for other kinds and for what cannot be read."""
+    text = _text(path, _DATA, where)
+    try:
+        return read_plain_json(text) if path.suffix == ".json" else read_plain_yaml(text, aliases=True)
+    except (PlainJsonError, PlainYamlError) as error:
+        raise SuiteError(f"{where}: {printable(str(error))}") from None
+
+
+def read_reference(name: str, folder: Path, where: str, *, as_text: bool = False) -> Any:
+    """The data of the file that `file://name` names (as_text: its text, also of text files), relative to the folder.
+
+    SuiteError also for one outside the folder: what is imported has to be what lies together.
+    """
+    path = folder / name.removeprefix("file://")
+    shown = f"{where}: {printable(name)}"
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise SuiteError(f"{shown}: leads outside the folder of the configuration; put it into that folder")
+    return _text(path, _TEXT, shown) if as_text else read_data(path, shown)
+
+
+def _text(path: Path, kinds: tuple[str, ...], where: str) -> str:
+    if path.suffix not in kinds:
+        raise SuiteError(f"{where}: no file of {', '.join(kinds)}; only these are read, and nothing is executed")
+    try:
+        return read_input(path, MAX_BYTES)
+    except InputFileError as error:
+        raise SuiteError(f"{where}: {error}") from None

@@ -1,0 +1,81 @@
+"""The part of nunjucks that only puts values in: `{{ name }}`, `{{ name.key }}`, `{{ name[0] }}`, filters dump, trim, lower, upper.
+
+Whatever is more than that (blocks, comments, other filters, the environment) is refused by name: nothing is executed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from selfopt.errors import SuiteError
+from selfopt.suites.check import printable
+
+__all__ = ["render", "render_data"]
+
+_PLACE = re.compile(r"\{\{-?(.*?)-?\}\}", re.DOTALL)
+_PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\[\d{1,6}\])*")
+_STEP = re.compile(r"\.?([A-Za-z_]\w*)|\[(\d+)\]")
+MAX_CHARACTERS = 1_000_000
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+_FILTERS: dict[str, Callable[[Any], Any]] = {
+    "dump": _json,
+    "safe": lambda value: value,
+    "trim": lambda value: _shown(value).strip(),
+    "lower": lambda value: _shown(value).lower(),
+    "upper": lambda value: _shown(value).upper(),
+}
+
+
+def render(text: str, values: Mapping[str, Any], where: str) -> str:
+    """The text with its places filled. SuiteError for a place that has no value and for everything but places."""
+    for opening in ("{%", "{#"):
+        if opening in text:
+            raise SuiteError(f"{where}: {opening!r} begins code of a template, which is not executed; write the text out")
+    filled = _PLACE.sub(lambda place: _shown(_value(place.group(1).strip(), values, where)), text)
+    if len(filled) > MAX_CHARACTERS:
+        raise SuiteError(f"{where}: {len(filled)} characters once filled, allowed are {MAX_CHARACTERS}; shorten it")
+    return filled
+
+
+def render_data(data: Any, values: Mapping[str, Any], where: str) -> Any:
+    """The data with the places in all of its texts filled."""
+    if isinstance(data, str):
+        return render(data, values, where)
+    if isinstance(data, list):
+        return [render_data(item, values, where) for item in data]
+    if isinstance(data, dict):
+        return {key: render_data(value, values, where) for key, value in data.items()}
+    return data
+
+
+def _value(expression: str, values: Mapping[str, Any], where: str) -> Any:
+    path, *filters = (part.strip() for part in expression.split("|"))
+    shown = printable(expression[:80])
+    if not _PATH.fullmatch(path) or any(name not in _FILTERS for name in filters):
+        raise SuiteError(f"{where}: {{{{ {shown} }}}} is more than a name with {', '.join(_FILTERS)}; write the text out")
+    found: Any = values
+    for name, index in _STEP.findall(path):
+        try:
+            found = found[name] if name else found[int(index)]
+        except (KeyError, IndexError, TypeError):
+            raise SuiteError(f"{where}: {{{{ {shown} }}}} has no value; add it to vars") from None
+    for name in filters:
+        found = _FILTERS[name](found)
+    return found
+
+
+def _shown(value: Any) -> str:
+    """As promptfoo puts it in: text as it is, everything else as JSON writes it."""
+    if isinstance(value, str):
+        if "{{" in value or "{%" in value:
+            raise SuiteError(f"the value {printable(value[:80])!r} is a template itself; write the text out")
+        return value
+    return "" if value is None else _json(value)

@@ -1,0 +1,64 @@
+"""Tool definitions as the field writes them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from pydantic import ValidationError
+
+from selfopt.errors import SuiteError
+from selfopt.records import ToolDefinition
+from selfopt.suites.check import printable
+
+__all__ = ["tools_from"]
+
+MAX_TOOLS = 1000
+# Where the schema of the parameters stands: here and at OpenAI, in MCP, at Anthropic, in promptfoo's examples of Google.
+_SCHEMA_KEYS = ("parameters", "inputSchema", "input_schema")
+
+
+def tools_from(items: Any, source: str) -> tuple[ToolDefinition, ...]:
+    """Tools from a list of `{name, description, parameters}`, of OpenAI's `{type: function, function: {...}}`, MCP's
+    `{name, inputSchema}`, Anthropic's `{name, input_schema}`, or an object with such a list under `tools`.
+
+    Keys that say nothing about a call (strict, annotations, title, outputSchema) are passed over. SuiteError names the tool.
+    """
+    listed = items.get("tools") if isinstance(items, dict) else items
+    if not isinstance(listed, list):
+        raise SuiteError(f"{source}: expected a list of tools, or an object with a list under 'tools'")
+    if len(listed) > MAX_TOOLS:
+        raise SuiteError(f"{source}: {len(listed)} tools, allowed are {MAX_TOOLS}; give fewer")
+    tools = tuple(_tool(item, f"{source}: tool {number}") for number, item in enumerate(listed, 1))
+    twice = next((name for name, count in Counter(t.name for t in tools).items() if count > 1), None)
+    if twice is not None:
+        raise SuiteError(f"{source}: tool {printable(twice)!r} is defined twice; names must differ")
+    return tools
+
+
+def _tool(item: Any, where: str) -> ToolDefinition:
+    if not isinstance(item, dict):
+        raise SuiteError(f"{where}: is {printable(repr(item))}; write a mapping with name, description and parameters")
+    kind = item.get("type", "function")
+    if kind != "function" and "name" not in item:
+        raise SuiteError(f"{where}: of type {printable(repr(kind))}; only functions can be offered, remove it")
+    inner = item.get("function", item)
+    if not isinstance(inner, dict):
+        raise SuiteError(f"{where}: function is {printable(repr(inner))}; write a mapping with a name")
+    body = {key: inner[key] for key in ("name", "description") if inner.get(key) is not None}
+    schema = next((inner[key] for key in _SCHEMA_KEYS if inner.get(key) is not None), None)
+    if schema is not None:
+        body["parameters"] = _with_object_type(schema)
+    try:
+        return ToolDefinition.model_validate(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise SuiteError(f"{where}: {printable(place)}: {first['msg']}; correct it") from None
+
+
+def _with_object_type(schema: Any) -> Any:
+    """Parameters that are empty or leave out what they must be: an object."""
+    if isinstance(schema, dict) and "type" not in schema:
+        return {"type": "object", "properties": {}, **schema}
+    return schema

@@ -1,0 +1,118 @@
+"""A server that is reached over HTTP: each message is a POST, answered in JSON or as a stream of events."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from selfopt.errors import SuiteError
+from selfopt.suites.check import printable
+
+from .session import MAX_BYTES, parse_message
+
+__all__ = ["HttpTransport", "reached"]
+
+_HEADERS = {"Accept": "application/json, text/event-stream", "Accept-Encoding": "identity", "User-Agent": "selfopt"}
+_CONNECT_S = 5.0
+
+
+class HttpTransport:
+    """Messages to one URL. Redirects are not followed: they could lead anywhere."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, who: str) -> None:
+        self._session = session
+        self._url = url
+        self._who = who
+        self._headers: dict[str, str] = {}
+        self._read_bytes = 0
+
+    async def request(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Send and read until the response with this id."""
+        async with self._post(message) as response:
+            if response.content_type == "text/event-stream":
+                return await self._from_events(response, message["id"])
+            got = parse_message((await self._rest(response)).decode("utf-8", "replace"), self._who)
+            if response.status >= 400 and "error" not in got:
+                raise self._refusal(response)
+            if session_id := response.headers.get("Mcp-Session-Id"):
+                self._headers["Mcp-Session-Id"] = session_id
+            return got
+
+    async def notify(self, message: Mapping[str, Any]) -> None:
+        """Send; what is answered says nothing."""
+        async with self._post(message):
+            pass
+
+    def agreed(self, protocol_version: str) -> None:
+        """The version goes with every further request."""
+        if not (protocol_version.isascii() and protocol_version.isprintable()):
+            raise SuiteError(f"{self._who}: names the protocol version {printable(protocol_version)!r}, which is none")
+        self._headers["MCP-Protocol-Version"] = protocol_version
+
+    async def close(self) -> None:
+        """End the session where the server opened one; that it cannot is no matter."""
+        if "Mcp-Session-Id" in self._headers:
+            with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
+                timeout = aiohttp.ClientTimeout(total=1.0)
+                async with self._session.delete(self._url, headers=self._headers, allow_redirects=False, timeout=timeout):
+                    pass
+
+    @asynccontextmanager
+    async def _post(self, message: Mapping[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
+        try:
+            async with self._session.post(self._url, json=message, headers=self._headers, allow_redirects=False) as response:
+                is_answer = response.content_type in ("application/json", "text/event-stream")
+                if response.status >= 300 and not (response.status >= 400 and is_answer and "id" in message):
+                    raise self._refusal(response)
+                if session_id := response.headers.get("Mcp-Session-Id"):
+                    self._headers["Mcp-Session-Id"] = session_id
+                yield response
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            said = printable(str(error)[:300]) or type(error).__name__
+            raise SuiteError(f"{self._who}: cannot be reached ({said}); check the URL, and that the server runs") from None
+
+    def _refusal(self, response: aiohttp.ClientResponse) -> SuiteError:
+        return SuiteError(f"{self._who}: answers with status {response.status}; check the URL (often it ends in /mcp)")
+
+    async def _rest(self, response: aiohttp.ClientResponse) -> bytes:
+        body = b""
+        async for piece in response.content.iter_any():
+            body += self._counted(piece)
+        return body
+
+    def _counted(self, piece: bytes) -> bytes:
+        self._read_bytes += len(piece)
+        if self._read_bytes > MAX_BYTES:
+            raise SuiteError(f"{self._who}: sent more than {MAX_BYTES} bytes; it floods, or lists too many tools")
+        return piece
+
+    async def _from_events(self, response: aiohttp.ClientResponse, wanted: Any) -> dict[str, Any]:
+        """The response among the events of a stream: the data lines of an event are one message."""
+        rest, data = b"", []
+        async for piece in response.content.iter_any():
+            rest += self._counted(piece)
+            *lines, rest = rest.replace(b"\r\n", b"\n").split(b"\n")
+            for line in lines:
+                if line.startswith(b"data:"):
+                    data.append(line[5:].decode("utf-8", "replace"))
+                elif not line and data:
+                    got, data = parse_message("\n".join(data), self._who), []
+                    if "method" not in got and got.get("id") == wanted:
+                        return got
+        raise SuiteError(f"{self._who}: ended its stream of events without an answer; it is no MCP server that can be read")
+
+
+@asynccontextmanager
+async def reached(url: str, who: str) -> AsyncIterator[HttpTransport]:
+    """Connections to the URL, closed on leaving. How long it may take in all is the caller's to say."""
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S)
+    async with aiohttp.ClientSession(timeout=timeout, headers=_HEADERS, trust_env=False) as session:
+        transport = HttpTransport(session, url, who)
+        try:
+            yield transport
+        finally:
+            await transport.close()

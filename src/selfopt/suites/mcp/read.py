@@ -1,0 +1,80 @@
+"""Which server, and its tools."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from selfopt.errors import SuiteError
+from selfopt.records import ToolDefinition
+from selfopt.suites.check import printable
+from selfopt.suites.importers.tools import tools_from
+
+from .http import reached
+from .session import Transport, list_tools
+from .stdio import StdioTransport, started
+
+__all__ = ["DEFAULT_TIMEOUT_S", "McpSource", "parse_source", "read_mcp_tools"]
+
+DEFAULT_TIMEOUT_S = 10.0
+_SHOWN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class McpSource:
+    """A server: a command with its arguments, or a URL (the other is empty). who: what messages call it."""
+
+    command: tuple[str, ...]
+    url: str
+    who: str
+
+
+def parse_source(text: str) -> McpSource:
+    """`http://...`, `https://...`, or a command line, split as a shell would but never given to one. SuiteError otherwise."""
+    plain = text.strip()
+    if plain.startswith(("http://", "https://")):
+        parts = urlsplit(plain)
+        if not parts.hostname or any(c.isspace() or not c.isprintable() for c in plain):
+            raise SuiteError(f"mcp:{printable(plain)} is no URL; give one such as mcp:http://127.0.0.1:8000/mcp")
+        # A name or a key in the URL is not for messages.
+        shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        return McpSource((), plain, f"MCP server {printable(shown[:_SHOWN])}")
+    try:
+        command = tuple(shlex.split(plain))
+    except ValueError as error:
+        raise SuiteError(f"mcp:{printable(plain)} cannot be split into words ({error}); correct the quotes") from None
+    if not command or "\x00" in plain:
+        raise SuiteError("mcp: names no server; give a command or a URL, such as mcp:http://127.0.0.1:8000/mcp")
+    return McpSource(command, "", f"MCP server {printable(command[0][-_SHOWN:])!r}")
+
+
+async def read_mcp_tools(source: McpSource, timeout_s: float = DEFAULT_TIMEOUT_S) -> tuple[ToolDefinition, ...]:
+    """The tools that the server lists, in its order. A command is started and ended again; nothing is called.
+
+    SuiteError, with the server's name, when it cannot be reached, hangs for more than timeout_s seconds in all, floods, or
+    says what cannot be read.
+    """
+    transport: Transport | None = None
+    try:
+        async with asyncio.timeout(timeout_s), _connected(source) as transport:
+            listed = await list_tools(transport, source.who)
+    except TimeoutError:
+        what = f" and was ended{transport.last_words()}" if isinstance(transport, StdioTransport) else ""
+        raise SuiteError(
+            f"{source.who}: has not listed its tools within {timeout_s:g} s{what}; it hangs, or needs more time: --tools-timeout"
+        ) from None
+    return tools_from(listed, source.who)
+
+
+@asynccontextmanager
+async def _connected(source: McpSource) -> AsyncIterator[Transport]:
+    if source.url:
+        async with reached(source.url, source.who) as over_http:
+            yield over_http
+    else:
+        async with started(source.command, source.who) as over_pipes:
+            yield over_pipes

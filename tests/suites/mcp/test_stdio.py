@@ -1,0 +1,127 @@
+"""Servers that are started as a command."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from selfopt.errors import SuiteError
+from selfopt.suites.mcp import parse_source, read_mcp_tools
+
+SERVER = Path(__file__).with_name("server.py")
+
+
+def command(how: str = "") -> str:
+    """The command line of a server that behaves so."""
+    return shlex.join([sys.executable, str(SERVER), how])
+
+
+async def refusal(text: str, timeout_s: float = 20.0) -> str:
+    """The one line with which a server is refused."""
+    with pytest.raises(SuiteError) as caught:
+        await read_mcp_tools(parse_source(text), timeout_s)
+    assert str(caught.value).isprintable()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("how", ["", "asks", "stateless"])
+async def test_the_tools_of_all_pages_are_read(how: str) -> None:
+    """With what a server asks meanwhile answered, and from servers that know no handshake any more."""
+    tools = await read_mcp_tools(parse_source(command(how)), 20.0)
+    assert [tool.name for tool in tools] == ["tool_0", "tool_1", "tool_2"]
+    assert tools[0].description == "Does tool_0."
+    assert tools[0].parameters["required"] == ["q"]
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("flood", "sent more than 4000000 bytes and was ended"),
+        ("chatter", "sent more than 4000000 bytes and was ended"),
+        ("dies", "ended with exit code 3 before it listed its tools (I need a \\x1b[31mkey)"),
+        ("prints", "sent 'Welcome to my server!', which is no message of JSON-RPC"),
+        ("refuses", "refuses initialize: not\\x1b today"),
+        ("no result", "its answer to initialize has no result"),
+        ("no list", "has no list of tools"),
+        ("bad tool", "tool 2: name: "),
+        ("endless", "has more than 100 pages"),
+        ("circle", "has no end (the page '1' comes again)"),
+    ],
+)
+async def test_a_server_that_misbehaves_is_named_with_what_it_did(how: str, said: str) -> None:
+    """In one line that a terminal can show."""
+    text = await refusal(command(how))
+    assert said in text
+    assert "MCP server '" in text
+
+
+def runs(pid: int) -> bool:
+    """Whether a process runs (what nobody has asked about yet does not)."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+async def test_a_server_that_hangs_is_ended_with_all_that_it_started() -> None:
+    """After the time that was given; its last words are told, the process and its child are gone."""
+    text = await refusal(command("orphan"), 3.0)
+    assert "has not listed its tools within 3 s and was ended (child " in text
+    pids = [int(pid) for pid in re.findall(r"(?:server|child) (\d+)", text)]
+    assert len(pids) == 2
+    until = time.monotonic() + 10  # a signal is sent, and then delivered
+    while any(map(runs, pids)) and time.monotonic() < until:
+        os.sched_yield()
+    assert not [pid for pid in pids if runs(pid)]
+
+
+async def test_no_shell_sees_the_command(tmp_path: Path) -> None:
+    """What a shell would do is a word like any other."""
+    marker = tmp_path / "marker"
+    text = await refusal(f"{shlex.quote(sys.executable)} -c 'import sys; sys.exit(4)' ; touch {shlex.quote(str(marker))}")
+    assert "exit code 4" in text
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("/nowhere/server --key secret", "MCP server '/nowhere/server': cannot be started (No such file or directory)"),
+        ("/", "cannot be started (Permission denied)"),
+    ],
+)
+async def test_a_command_that_cannot_be_started_is_named_without_its_arguments(text: str, said: str) -> None:
+    """They may hold a key."""
+    got = await refusal(text)
+    assert said in got
+    assert "secret" not in got
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "names no server"),
+        ("   ", "names no server"),
+        ("'half", "cannot be split into words"),
+        ("a\x00b", "names no server"),
+        ("http://", "is no URL"),
+        ("http://a b/", "is no URL"),
+    ],
+)
+def test_what_names_no_server_is_refused(text: str, said: str) -> None:
+    """Before anything is started."""
+    with pytest.raises(SuiteError, match=re.escape(said)):
+        parse_source(text)
+
+
+def test_a_url_is_shown_without_its_key() -> None:
+    """Neither user nor query are for messages."""
+    who = parse_source("https://user:secret@host.example/mcp?key=secret").who
+    assert who == "MCP server https://host.example/mcp"
