@@ -12,6 +12,7 @@
     │   ├── NewerSchemaError     written by a newer selfopt; never overwritten
     │   ├── LockedError          another process holds the lock (its owner is named)
     │   └── AuditError           the audit trail could not be written or does not verify
+    ├── EvidenceError            a race's evidence cannot be used: incomplete, another's, or void
     ├── BudgetError              a cap (trials, minutes, cost) ended the work; the same command continues it
     ├── RefusedError             the rules in force refuse this request and no fallback may serve it
     ├── ModelStoreError          a model file could not be fetched or does not have its checksum
@@ -32,6 +33,7 @@ __all__ = [
     "EndpointError",
     "EndpointFault",
     "EngineError",
+    "EvidenceError",
     "GateFailed",
     "LockedError",
     "ModelStoreError",
@@ -99,6 +101,10 @@ class LockedError(StoreError):
 
 class AuditError(StoreError):
     """The audit trail could not be written, or does not verify."""
+
+
+class EvidenceError(SelfoptError):
+    """Evidence of a race is incomplete, belongs to another race, or is void because what it was about has changed."""
 
 
 class BudgetError(SelfoptError):

@@ -1,30 +1,60 @@
-"""Pure functions: intervals of shares and of figures over clusters, reading of outcome rows, the Bayes factor of a reload experiment."""
+"""Pure functions: intervals of shares and of figures over clusters, reading of outcome rows, the Bayes factor of a reload experiment,
+evidence by betting that holds however often one looks."""
 
+from .alpha import AlphaSchedule, check_alpha, elond_level, fwer_level, share_of_cycle
 from .beta import incomplete_beta, student_t_quantile, student_t_two_sided
+from .betting import PROMPT_BETS, Bets, EProcess, Pairs, log_growths, log_mean_exp
 from .clusters import Estimate, Statistic, Sums, holm, jackknife, paired_jackknife
+from .confidence import confidence_sequence
 from .intervals import Interval, clopper_pearson_interval, clopper_pearson_upper, wilson_interval
+from .mcnemar import mcnemar_p
 from .patterns import MAX_COLD_RUNS, MIN_PATTERN_RUNS, RowPattern, cold_prefix, exchangeability_p, read_row
+from .planning import PairsPlan, pairs_to_decide, plan_pairs
+from .prompts import PromptDifferences, prompt_evidence
 from .reload import CONFIRMING_BAYES_FACTOR, reload_log_bayes_factor
+from .shares import FloorEvidence, against_floor, non_inferiority, share_block
 
 __all__ = [
     "CONFIRMING_BAYES_FACTOR",
     "MAX_COLD_RUNS",
     "MIN_PATTERN_RUNS",
+    "PROMPT_BETS",
+    "AlphaSchedule",
+    "Bets",
+    "EProcess",
     "Estimate",
+    "FloorEvidence",
     "Interval",
+    "Pairs",
+    "PairsPlan",
+    "PromptDifferences",
     "RowPattern",
     "Statistic",
     "Sums",
+    "against_floor",
+    "check_alpha",
     "clopper_pearson_interval",
     "clopper_pearson_upper",
     "cold_prefix",
+    "confidence_sequence",
+    "elond_level",
     "exchangeability_p",
+    "fwer_level",
     "holm",
     "incomplete_beta",
     "jackknife",
+    "log_growths",
+    "log_mean_exp",
+    "mcnemar_p",
+    "non_inferiority",
     "paired_jackknife",
+    "pairs_to_decide",
+    "plan_pairs",
+    "prompt_evidence",
     "read_row",
     "reload_log_bayes_factor",
+    "share_block",
+    "share_of_cycle",
     "student_t_quantile",
     "student_t_two_sided",
     "wilson_interval",

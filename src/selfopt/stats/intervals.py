@@ -15,7 +15,7 @@ _BISECTIONS = 60
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A closed interval of a share, 0 <= low <= high <= 1."""
+    """A closed interval, low <= high: of a share in [0, 1], of a difference of shares in [-1, 1]."""
 
     low: float
     high: float

@@ -1,0 +1,168 @@
+"""Betting on paired differences: e-processes for their mean, in log space.
+
+A gambler who may only bet against a hypothesis grows rich if it is false and, on average, never if it is true. His wealth E is
+an e-process: E[E] <= 1 at every stopping rule under the hypothesis, so P(E ever reaches 1/alpha) <= alpha (Ville). Looking after
+every block is allowed, and stopping, going on, and stopping for any reason at all.
+
+One block holds pairs of outcomes D = X_candidate - X_baseline in [-1, 1] with weights w and centres g; with gain x = D - g the
+factor of a bet of size l against "mean <= mu" is
+
+    product over the block of 1 + l w (x - mu),      l <= 0.95 / (W (1 + max g + mu)),  W the largest weight
+
+A weighted mean over several l (the prior) is an e-process again. Why a block's factor has an expectation of at most 1 under
+"delta <= mu", where delta = mean over the suite's m prompts of delta_j = E[D_j], given everything before the block:
+
+1. *A pass over the suite*: every prompt j is asked r_j >= 1 times, each time with weight 1/r_j. Outcomes are independent given the
+   prompts, and 1 + a <= exp(a), so the expectation is prod_j (1 + l (delta_j - g_j - mu)/r_j)^r_j <= exp(l sum_j (delta_j - g_j - mu))
+   = exp(l m (delta - mu)) <= 1, because sum_j g_j = 0.
+2. *Prompts drawn with replacement*, j with probability q_j and weight 1/(m q_j): each factor has the expectation
+   1 + l sum_j q_j (delta_j - g_j - mu)/(m q_j) = 1 + l (delta - mu) <= 1.
+
+Which prompts repeat, q, g, the caps and which candidates take part may be chosen in any way from what happened before the block.
+Only whole blocks count: within a pass the product is not an e-process. Nothing is assumed about the p_j, how they differ
+between prompts, or the order of prompts; if they drift, it is enough that delta <= mu holds within each block.
+
+Sources: Waudby-Smith & Ramdas (2024), JRSS B 86 (betting, mixtures, confidence sequences); Spertus, Sridhar & Stark (2024),
+arXiv:2409.06680 (strata); Ville (1939).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+__all__ = ["PROMPT_BETS", "Bets", "EProcess", "Pairs", "log_growths", "log_mean_exp"]
+
+_SAFE = 0.95
+_ROUNDING = 1e-9
+# So many factors of at least 0.05 and at most 40 stay within a double's exponent.
+_CHUNK = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Bets:
+    """Sizes of bets (ascending, above 0) and the share of the capital that each starts with (above 0, sum 1)."""
+
+    lambdas: tuple[float, ...]
+    prior: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not self.lambdas or len(self.lambdas) != len(self.prior):
+            raise ValueError(f"{len(self.lambdas)} bets with {len(self.prior)} shares: need at least one, and as many of both")
+        if not all(0 < low < high < math.inf for low, high in zip((1e-12, *self.lambdas), self.lambdas, strict=False)):
+            raise ValueError(f"bets {self.lambdas}: need ascending finite numbers above 0")
+        if not all(share > 0 for share in self.prior) or abs(math.fsum(self.prior) - 1) > 1e-6:
+            raise ValueError(f"shares {self.prior}: need numbers above 0 that sum to 1")
+
+
+PROMPT_BETS = Bets((0.05, 0.10, 0.20, 0.35, 0.55, 0.80), (0.06, 0.12, 0.24, 0.26, 0.20, 0.12))
+"""For one outcome a prompt, where the size of a gain in units of its noise is not known beforehand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """The paired differences of one complete block, for one candidate.
+
+    gains: D - g, each in [-1 - max g, 1 - min g]; weights: one each, above 0; max_weight: the largest that the block's plan
+    could have given to any prompt; deepest = 1 + max g and highest = 1 - min g: how far a gain of any prompt of the suite can lie
+    from 0. All but the gains are fixed before the block. ValueError for missing or NaN values and for gains out of range.
+    """
+
+    gains: tuple[float, ...]
+    weights: tuple[float, ...]
+    max_weight: float = 1.0
+    deepest: float = 1.0
+    highest: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.gains or len(self.gains) != len(self.weights):
+            raise ValueError(
+                f"{len(self.gains)} gains with {len(self.weights)} weights: a block needs at least one, and as many of both"
+            )
+        total = math.fsum(self.gains) + math.fsum(self.weights)
+        if not math.isfinite(total):
+            raise ValueError("a gain or a weight is missing (NaN or infinite): only complete blocks count")
+        if min(self.gains) < -self.deepest - _ROUNDING or max(self.gains) > self.highest + _ROUNDING:
+            raise ValueError(
+                f"gains from {min(self.gains):g} to {max(self.gains):g}: allowed are -{self.deepest:g} to {self.highest:g}, fixed before the block"
+            )
+        if min(self.weights) <= 0 or max(self.weights) > self.max_weight + _ROUNDING:
+            raise ValueError(
+                f"weights from {min(self.weights):g} to {max(self.weights):g}: need above 0 and at most {self.max_weight:g}"
+            )
+
+
+def log_growths(pairs: Pairs, bets: Bets, mean: float, *, below: bool = False) -> list[float]:
+    """By how much each bet's log wealth grows in a block, against "the mean is at most `mean`" (below: "at least").
+
+    Each capped factor 1 + min(l, cap(mean)) w (x - mean) falls in `mean` (below: rises), which makes `confidence_sequence` an
+    interval: where the cap binds, its derivative has the sign of -(W (1 + max g) + W x), which is at most 0.
+    """
+    if below:
+        room = pairs.highest - mean
+        steps = [w * (mean - x) for x, w in zip(pairs.gains, pairs.weights, strict=True)]
+    else:
+        room = pairs.deepest + mean
+        steps = [w * (x - mean) for x, w in zip(pairs.gains, pairs.weights, strict=True)]
+    cap = _SAFE / (pairs.max_weight * room) if room > 0 else math.inf
+    growths: list[float] = []
+    for size in bets.lambdas:
+        if size >= cap:
+            # Ascending: all that follow are capped alike.
+            growths += [_log_product(cap, steps)] * (len(bets.lambdas) - len(growths))
+            break
+        growths.append(_log_product(size, steps))
+    return growths
+
+
+def _log_product(size: float, steps: Sequence[float]) -> float:
+    if len(steps) <= _CHUNK:
+        return math.log(math.prod([1.0 + size * step for step in steps]))
+    parts = (steps[start : start + _CHUNK] for start in range(0, len(steps), _CHUNK))
+    return math.fsum(math.log(math.prod([1.0 + size * step for step in part])) for part in parts)
+
+
+def log_mean_exp(logs: Sequence[float], prior: Sequence[float]) -> float:
+    """log of the sum of prior * exp(log), without overflow."""
+    top = max(logs)
+    return top + math.log(math.fsum([share * math.exp(log - top) for log, share in zip(logs, prior, strict=True)]))
+
+
+@dataclass(slots=True)
+class EProcess:
+    """The wealth of a mixture of bets against "the mean is at most `mean`" (below: "at least"), a fold over blocks.
+
+    Valid at the end of every block, however often one looks. log_e starts at 0 and is bounded by nothing above; below by about
+    n log(0.05). mean in [-1, 1]; ValueError otherwise.
+    """
+
+    bets: Bets
+    mean: float = 0.0
+    below: bool = False
+    logs: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if not -1 <= self.mean <= 1:
+            raise ValueError(f"mean {self.mean}: need a number in [-1, 1]")
+        if not self.logs:
+            self.logs = [0.0] * len(self.bets.lambdas)
+
+    def absorb(self, pairs: Pairs) -> None:
+        """One complete block more."""
+        self.logs = [
+            log + more for log, more in zip(self.logs, log_growths(pairs, self.bets, self.mean, below=self.below), strict=True)
+        ]
+
+    @property
+    def log_e(self) -> float:
+        """Natural log of the evidence; compare with log(1/alpha)."""
+        return log_mean_exp(self.logs, self.bets.prior)
+
+    @classmethod
+    def of(cls, blocks: Iterable[Pairs], bets: Bets, mean: float, *, below: bool = False) -> EProcess:
+        """The process after these blocks."""
+        process = cls(bets, mean, below)
+        for pairs in blocks:
+            process.absorb(pairs)
+        return process
