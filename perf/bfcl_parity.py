@@ -26,7 +26,7 @@ import time
 import venv
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,11 @@ class Category:
     def agreement(self) -> float:
         """Share of the judged replies with the same verdict."""
         return self.agreed / self.replies if self.replies else 1.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, for other programs."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return {**fields, "raised": dict(self.raised), "agreement": self.agreement}
 
 
 class Official:
@@ -218,7 +223,7 @@ def main() -> int:
     finally:
         official.close()
     if options.json:
-        rows = [{**asdict(c), "agreement": c.agreement} for c in categories]
+        rows = [c.as_json() for c in categories]
         print(json.dumps({"target": TARGET, "seed": options.seed, "categories": rows}, indent=2))
     else:
         tell(categories, time.perf_counter() - started)

@@ -34,3 +34,16 @@ def test_scoring_speed_measures_both_ways_of_judging(tmp_path: Path) -> None:
     assert figures["standard"]["verdicts_per_s"] > 0
     assert figures["bfcl"]["suites"] == "built-in prompts, bfcl rules"
     assert figures["bfcl"]["verdicts_per_s"] > 0
+
+
+def test_what_parity_found_is_one_json_document() -> None:
+    """Counts of errors included."""
+    code = (
+        "import collections, json, bfcl_parity\n"
+        "found = bfcl_parity.Category('multiple', replies=4, agreed=3, raised=collections.Counter({'raised X (y)': 2}))\n"
+        "print(json.dumps(found.as_json()))\n"
+    )
+    environ = {**os.environ, "PYTHONPATH": str(PERF)}
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+    body = json.loads(done.stdout)
+    assert (body["agreement"], body["raised"]) == (0.75, {"raised X (y)": 2})
