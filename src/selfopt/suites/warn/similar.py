@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from math import ceil
 
 __all__ = ["grams", "jaccard", "normalised", "similar_pairs"]
@@ -37,15 +38,21 @@ def similar_pairs(sets: Sequence[frozenset[str]], threshold: float) -> Iterator[
     """Every pair (i, j), i < j, whose Jaccard similarity is at least the threshold (more than 0, at most 1).
 
     Prefix filter (Bayardo, Ma & Srikant 2007): with the n-grams of each text ordered from rare to common, two similar texts
-    share one of the first n - ceil(threshold n) + 1. Texts that have only common n-grams in common are never compared.
+    share one of the first n - ceil(threshold n) + 1. Texts that have only common n-grams in common are never compared, and
+    a text of which that many are nowhere else is like no other.
     """
-    frequency = Counter(gram for grams in sets for gram in grams)
-    ranked = {gram: rank for rank, (gram, _) in enumerate(sorted(frequency.items(), key=lambda item: (item[1], item[0])))}
+    frequency = Counter(chain.from_iterable(sets))
+    shared = [gram for gram, count in frequency.items() if count > 1]
+    ranked = {gram: rank for rank, gram in enumerate(sorted(shared, key=frequency.__getitem__))}
     seen: defaultdict[int, list[int]] = defaultdict(list)
     for i in sorted(range(len(sets)), key=lambda i: len(sets[i])):
         mine = sets[i]
         needed = ceil(threshold * len(mine))
-        prefix = sorted(ranked[gram] for gram in mine)[: len(mine) - needed + 1]
+        ranks = [ranked[gram] for gram in mine if gram in ranked]
+        length = len(mine) - needed + 1 - (len(mine) - len(ranks))
+        if length < 1:
+            continue
+        prefix = sorted(ranks)[:length]
         candidates = {j for rank in prefix for j in seen[rank]}
         for j in candidates:
             if len(sets[j]) >= needed and jaccard(mine, sets[j]) >= threshold:

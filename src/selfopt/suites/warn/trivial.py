@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from selfopt.records import Prompt, Suite, ToolCall, ToolDefinition
@@ -120,7 +121,7 @@ def _first_tool(prompt: Prompt, tools: tuple[ToolDefinition, ...]) -> tuple[Tool
 def _keyword(prompt: Prompt, tools: tuple[ToolDefinition, ...]) -> tuple[ToolCall, ...]:
     text = _last_user_text(prompt)
     said = _words(text)
-    overlaps = [len(said & _words(f"{_CAMEL.sub(' ', tool.name)} {tool.description}")) for tool in tools]
+    overlaps = [len(said & _words_of_tool(tool.name, tool.description)) for tool in tools]
     most = max(overlaps, default=0)
     return (_copying(tools[overlaps.index(most)], text),) if most else ()
 
@@ -130,6 +131,11 @@ _POLICIES: dict[str, Policy] = {"silent": _silent, "first tool": _first_tool, "k
 
 def _last_user_text(prompt: Prompt) -> str:
     return next((m.content for m in reversed(prompt.messages) if m.role == "user"), "")
+
+
+@lru_cache(maxsize=1024)
+def _words_of_tool(name: str, description: str) -> frozenset[str]:
+    return frozenset(_words(f"{_CAMEL.sub(' ', name)} {description}"))
 
 
 def _words(text: str) -> set[str]:
