@@ -149,6 +149,22 @@ def test_looking(project: Project) -> None:
             pass
 
 
+def test_making_suites(project: Project) -> None:
+    """A starter, imports, failed trials; tools as a file or as definitions."""
+    line = {"messages": [{"role": "user", "content": "hello"}], "expected": []}
+    project.write("lines.jsonl", json.dumps(line))
+    project.write("foo.yaml", "tests: [{vars: {prompt: hi}, assert: [{type: is-valid-openai-tools-call}]}]")
+    tool = ToolDefinition(name="get_weather")
+    with selfopt.open() as harness:
+        assert harness.suites.new("mine", "extended").phase == "extended"
+        assert harness.suites.new("two", tools="tools.json", to=project.root / "two.yaml").tools == 1
+        assert harness.suites.import_jsonl("lines.jsonl", "lines", tools=[tool]).prompts == 1
+        assert harness.suites.import_promptfoo("foo.yaml", "foo", tools=Path("tools.json"), phase="atomic").prompts == 1
+        verdict = harness.run("mute", "atomic").verdicts[0]
+        assert harness.suites.add_from_ledger(verdict.trial_id, to="review.yaml").prompts == {verdict.trial_id: verdict.prompt_id}
+        assert [w.code for w in harness.suites.warnings("review.yaml")] == ["to-review"]
+
+
 async def test_it_works_where_a_loop_is_running_already(project: Project) -> None:
     """As in a notebook: the verbs block, and do not mind the caller's event loop."""
     with selfopt.open() as harness:

@@ -95,6 +95,13 @@ def test_a_suite_that_cannot_measure_one_of_the_two_is_named() -> None:
     assert warnings(a_suite([silent[0], *calling[1:]]), "unbalanced") == []
 
 
+def test_prompts_that_wait_for_review_are_named() -> None:
+    """Until the mark is taken away."""
+    prompts = [a_prompt("A1", "a", reason="review: missed by x"), a_prompt("A2", "b", reason="Why.")]
+    (found,) = warnings(a_suite(prompts), "to-review")
+    assert found.prompts == ("A1",)
+
+
 def test_an_accepted_set_that_is_there_twice_is_unreachable() -> None:
     """The order of its calls and of their arguments makes no difference."""
     prompt = a_prompt("A1", "Ring.", expected=[*RING_SMALL, *RING_SMALL])

@@ -12,11 +12,21 @@ from selfopt.suites.values import shown, value_problem
 from .base import Passes, SuiteWarning, accepted_sets, listed, quoted
 from .json_schema import schema_problem
 
-__all__ = ["outside_schema", "unreachable"]
+__all__ = ["outside_schema", "to_review", "unreachable"]
 
 # More would be said of the same prompt again and again.
 MAX_SHOWN = 3
 _Form = Callable[[Any], Any]
+
+
+def to_review(suite: Suite) -> Iterator[SuiteWarning]:
+    """Prompts that were made of failed trials and are marked so."""
+    ids = tuple(p.id for p in suite.prompts if p.reason.startswith("review:"))
+    if ids:
+        what = f"prompt {ids[0]} waits" if len(ids) == 1 else f"prompts {listed(ids)} wait"
+        yield SuiteWarning(
+            "to-review", ids, f'{what} for review; look at what is expected, then remove "review:" from the reason'
+        )
 
 
 def unreachable(suite: Suite, passes: Passes) -> Iterator[SuiteWarning]:

@@ -17,6 +17,7 @@ Passes = Callable[[Prompt, tuple[ToolDefinition, ...], tuple[ToolCall, ...]], bo
 SPLITS: tuple[Literal["search", "heldout", "canary"], ...] = ("search", "heldout", "canary")
 
 CODES: dict[str, str] = {
+    "to-review": 'a prompt whose reason begins with "review:": what is expected has not been looked at',
     "duplicate": "two prompts ask the same of the same tools",
     "near-duplicate": "two prompts of one split hardly differ",
     "unbalanced": "a kind has far fewer or far more prompts than the others, or stands in one split only",

@@ -6,25 +6,20 @@ that the verbs also work where an event loop is running already (a notebook).
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar, Unpack
+from typing import Any, TypedDict, Unpack
 
 from selfopt import app as verbs
 from selfopt.app import App, LoopEvent, Progress
-from selfopt.errors import SelfoptError
-from selfopt.records import AuditRecord, Comparison, Cycle, Feedback, RoutingConfig, ToolDefinition, Variant
+from selfopt.records import AuditRecord, Comparison, Cycle, Feedback, RoutingConfig, Variant
 from selfopt.settings import Settings
 
-__all__ = ["CompareOptions", "RunOptions", "Selfopt", "open"]
+from .runner import Runner
+from .suites import Suites, Tools, offered_tools
 
-T = TypeVar("T")
-Tools = Path | str | Sequence[ToolDefinition]
-TIDY_S = 30.0
+__all__ = ["CompareOptions", "RunOptions", "Selfopt", "open"]
 
 
 class RunOptions(TypedDict, total=False):
@@ -75,11 +70,11 @@ class Selfopt:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._runner = _Runner()
+        self._runner = Runner()
         self.routes = Routes(app)
         self.audit = Audit(app)
         self.models = Models(app, self._runner)
-        self.suites = Suites(app)
+        self.suites = Suites(app, self._runner)
         self.variants = Variants(app)
 
     def __enter__(self) -> Selfopt:
@@ -193,7 +188,7 @@ class Selfopt:
         self, model: str, prompt: str, *, tools: Tools, variant: str = "native_api", timeout_s: float | None = None
     ) -> verbs.Tried:
         """Ask once with tools of your own (a JSON file, or ToolDefinitions); nothing is scored or recorded."""
-        return self._runner.wait(verbs.try_model(self._app, model, variant, _tools(tools), prompt, timeout_s))
+        return self._runner.wait(verbs.try_model(self._app, model, variant, offered_tools(tools), prompt, timeout_s))
 
     def rescore(
         self, runs: Sequence[str], *, variant: str | None = None, parsers: Sequence[str] = (), suite: str | None = None
@@ -210,10 +205,6 @@ class Selfopt:
     def doctor(self) -> list[dict[str, Any]]:
         """Checks of this installation with name, status (ok, note, FAIL) and detail."""
         return self._runner.wait(verbs.diagnose_installation(self._app))
-
-
-def _tools(tools: Tools) -> Sequence[ToolDefinition]:
-    return verbs.load_tools(Path(tools)) if isinstance(tools, str | Path) else tools
 
 
 class Routes:
@@ -266,7 +257,7 @@ class Audit:
 class Models:
     """Models of the embedded engine, and what servers tell: `selfopt models`."""
 
-    def __init__(self, app: App, runner: _Runner) -> None:
+    def __init__(self, app: App, runner: Runner) -> None:
         self._app = app
         self._runner = runner
 
@@ -287,29 +278,6 @@ class Models:
         return verbs.remove_model(self._app, name)
 
 
-class Suites:
-    """`selfopt suites`."""
-
-    def __init__(self, app: App) -> None:
-        self._app = app
-
-    def list(self) -> list[dict[str, Any]]:
-        """The built-in suites and the home's own: name, phase, scope, title, prompts, source."""
-        return verbs.suite_summaries(self._app)
-
-    def show(self, name: str) -> dict[str, Any]:
-        """A suite (a name or a file) with its prompts and their tools."""
-        return verbs.suite_document(self._app, name)
-
-    def validate(self, name: str) -> Sequence[str]:
-        """Every problem of a suite; empty when it can be used."""
-        return verbs.suite_problems(self._app, name)
-
-    def warnings(self, name: str) -> Sequence[verbs.SuiteWarning]:
-        """What makes a usable suite worth less, each with its code, the prompts and one line (docs/SUITES.md)."""
-        return verbs.suite_warnings(self._app, name)
-
-
 class Variants:
     """`selfopt variants`."""
 
@@ -326,71 +294,4 @@ class Variants:
 
     def render(self, name: str, prompt: str, *, tools: Tools) -> Sequence[dict[str, Any]]:
         """What a variant would send; nobody is asked."""
-        return verbs.render_variant(self._app, name, _tools(tools), prompt)
-
-
-class _Runner:
-    """An event loop on a thread of its own, started at the first use."""
-
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._closed = False
-
-    def _running(self) -> asyncio.AbstractEventLoop:
-        if self._closed:
-            raise SelfoptError("this home was closed; open it again with selfopt.open()")
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(target=self._loop.run_forever, name="selfopt", daemon=True)
-            self._thread.start()
-        return self._loop
-
-    def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of the work. Ctrl-C cancels it, waits until it has ended tidily, and goes on to the caller."""
-        try:
-            loop = self._running()
-        except SelfoptError:
-            work.close()
-            raise
-        ended = threading.Event()
-
-        async def whole() -> T:
-            try:
-                return await work
-            finally:
-                ended.set()
-
-        future = asyncio.run_coroutine_threadsafe(whole(), loop)
-        try:
-            return future.result()
-        except KeyboardInterrupt:
-            future.cancel()
-            ended.wait(TIDY_S)
-            raise
-
-    @contextmanager
-    def serving(self, serve: Callable[[Callable[[str, list[str]], None]], Coroutine[Any, Any, None]]) -> Iterator[str]:
-        """Let a server run while the block lasts. serve: runs until it is cancelled, and calls what it is given when ready."""
-        started: Future[str] = Future()
-
-        def ended(task: Future[None]) -> None:
-            if not started.done():
-                started.set_exception(task.exception() or SelfoptError("the server ended before it was ready"))
-
-        task = asyncio.run_coroutine_threadsafe(serve(lambda url, _: started.set_result(url)), self._running())
-        task.add_done_callback(ended)
-        try:
-            yield started.result()
-        finally:
-            task.cancel()
-            self.wait(asyncio.sleep(0))
-
-    def close(self, finish: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run the last coroutine and end the thread. May be called twice."""
-        if self._loop is not None and self._thread is not None and not self._closed:
-            self.wait(finish())
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
-        self._closed = True
+        return verbs.render_variant(self._app, name, offered_tools(tools), prompt)

@@ -1,0 +1,84 @@
+"""What lets verbs block: an event loop on a thread of its own, so that they also work where one is running already."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from selfopt.errors import SelfoptError
+
+__all__ = ["Runner"]
+
+T = TypeVar("T")
+TIDY_S = 30.0
+
+
+class Runner:
+    """An event loop on a thread of its own, started at the first use."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        if self._closed:
+            raise SelfoptError("this home was closed; open it again with selfopt.open()")
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._loop.run_forever, name="selfopt", daemon=True)
+            self._thread.start()
+        return self._loop
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of the work. Ctrl-C cancels it, waits until it has ended tidily, and goes on to the caller."""
+        try:
+            loop = self._running()
+        except SelfoptError:
+            work.close()
+            raise
+        ended = threading.Event()
+
+        async def whole() -> T:
+            try:
+                return await work
+            finally:
+                ended.set()
+
+        future = asyncio.run_coroutine_threadsafe(whole(), loop)
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            future.cancel()
+            ended.wait(TIDY_S)
+            raise
+
+    @contextmanager
+    def serving(self, serve: Callable[[Callable[[str, list[str]], None]], Coroutine[Any, Any, None]]) -> Iterator[str]:
+        """Let a server run while the block lasts. serve: runs until it is cancelled, and calls what it is given when ready."""
+        started: Future[str] = Future()
+
+        def ended(task: Future[None]) -> None:
+            if not started.done():
+                started.set_exception(task.exception() or SelfoptError("the server ended before it was ready"))
+
+        task = asyncio.run_coroutine_threadsafe(serve(lambda url, _: started.set_result(url)), self._running())
+        task.add_done_callback(ended)
+        try:
+            yield started.result()
+        finally:
+            task.cancel()
+            self.wait(asyncio.sleep(0))
+
+    def close(self, finish: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run the last coroutine and end the thread. May be called twice."""
+        if self._loop is not None and self._thread is not None and not self._closed:
+            self.wait(finish())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+        self._closed = True
