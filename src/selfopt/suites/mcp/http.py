@@ -100,7 +100,10 @@ class HttpTransport:
                 if line.startswith(b"data:"):
                     data.append(line[5:].decode("utf-8", "replace"))
                 elif not line and data:
-                    got, data = parse_message("\n".join(data), self._who), []
+                    text, data = "\n".join(data), []
+                    if not text.strip():  # an event to resume from, which says nothing
+                        continue
+                    got = parse_message(text, self._who)
                     if "method" not in got and got.get("id") == wanted:
                         return got
         raise SuiteError(f"{self._who}: ended its stream of events without an answer; it is no MCP server that can be read")
