@@ -150,6 +150,7 @@ def test_asserts_that_state_none_or_are_code_are_refused_by_name(tmp_path: Path,
 def test_all_asserts_in_the_way_are_named_at_once(tmp_path: Path) -> None:
     """With the tests in which they stand."""
     tests = [{"vars": {"city": "x"}, "assert": [{"type": kind}]} for kind in ("javascript", "similar", "javascript")]
+    tests.append({"vars": {"city": "x"}, "assert": []})
     assert "javascript (test 1, 3), similar (test 2)" in refusal(config(tmp_path, tests=tests))
 
 

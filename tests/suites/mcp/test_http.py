@@ -60,7 +60,8 @@ class Server:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **headers})
         await response.prepare(request)
         await response.write(
-            b": hello\r\n\r\nid: 1\r\ndata: \r\n\r\nevent: message\r\ndata: " + b'{"jsonrpc": "2.0", "method": "notifications/x"}\r\n\r\n'
+            b": hello\r\n\r\nid: 1\r\ndata: \r\n\r\nevent: message\r\ndata: "
+            + b'{"jsonrpc": "2.0", "method": "notifications/x"}\r\n\r\n'
         )
         if self.how == "events":
             text = json.dumps(body, indent=0).split("\n")

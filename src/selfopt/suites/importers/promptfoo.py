@@ -58,6 +58,7 @@ def _parts(
 ) -> SuiteParts:
     parts = SuiteParts()
     unknown: dict[str, list[int]] = {}
+    silent: SuiteError | None = None
     for number, item in enumerate(tests, 1):
         where = f"{source}: test {number}"
         test = _mapping(item, where)
@@ -71,7 +72,11 @@ def _parts(
                 unknown.setdefault(kind, []).append(number)
             if stated.unknown:
                 continue
-            expected = stated.expected(where)
+            try:
+                expected = stated.expected(where)
+            except SuiteError as error:  # what is in the way of several tests is said first
+                silent = silent or error
+                continue
             for place, template in enumerate(templates, 1):
                 suffix = (f"-v{variation}" if variation > 1 else "") + (f"-p{place}" if place > 1 else "")
                 messages = _messages(template, values, options, where)
@@ -81,6 +86,8 @@ def _parts(
     if unknown:
         shown = ", ".join(f"{kind} (test {', '.join(map(str, dict.fromkeys(found)))})"[:200] for kind, found in unknown.items())
         raise SuiteError(f"{source}: asserts that cannot be imported: {shown}; state tool calls with {', '.join(KNOWN_ASSERTS)}")
+    if silent is not None:
+        raise silent
     return parts
 
 
