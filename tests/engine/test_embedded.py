@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from dataclasses import replace
@@ -243,5 +244,10 @@ async def test_the_log_of_the_child_is_kept_in_a_file(fakes: FakeModels, tmp_pat
 
 
 def children_with(word: str) -> list[psutil.Process]:
-    """Children of this process whose command line has this word."""
-    return [p for p in psutil.Process().children() if p.is_running() and any(word in part for part in p.cmdline())]
+    """Children of this process that have not ended and whose command line has this word."""
+    found = []
+    for process in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # it ends while it is looked at
+            if process.is_running() and any(word in part for part in process.cmdline()):
+                found.append(process)
+    return found
