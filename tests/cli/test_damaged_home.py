@@ -6,7 +6,7 @@ import json
 import os
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -127,6 +127,43 @@ def test_a_torn_last_line_of_the_trail_is_reported_and_set_aside(used: Project) 
     after = used.ok("audit", "verify").out
     assert "set aside earlier" in after
     assert used.ok("audit", "verify", "--json").json()["ok"] is True
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+@pytest.mark.parametrize(
+    "name", ["ledger.sqlite3", "routing_config.json", "routing_decisions.jsonl", "harness_feedback.json", "lock", "reports"]
+)
+def test_what_is_no_file_is_named_and_not_waited_for(used: Project, name: str, make: Callable[[Path], None]) -> None:
+    """A pipe or a folder in the place of a file (a pipe in that of a folder): exit 1 with its name; nothing is lost in it."""
+    path = used.home / name
+    if path.is_dir():
+        path.rename(used.root / "aside")
+    path.unlink(missing_ok=True)
+    make(path)
+    commands: dict[str, list[tuple[str, ...]]] = {
+        "ledger.sqlite3": [("run", "good", "atomic"), ("feedback",)],
+        "routing_config.json": [("run", "good", "extended"), ("routes", "show")],
+        "routing_decisions.jsonl": [
+            ("run", "mute", "extended"),
+            ("audit", "verify"),
+            ("routes", "set", "good", "atomic", "--deny"),
+        ],
+        "harness_feedback.json": [("enforce",), ("feedback",)],
+        "lock": [("supervise", "good", "atomic", "--runs", "1")],
+        "reports": [] if make is os.mkdir else [("report",)],
+    }
+    for arguments in commands[name]:
+        used.run(*arguments).assert_refused(1, name)
+    used.run("doctor")
+
+
+def test_a_log_that_is_a_pipe_is_written_anew(used: Project) -> None:
+    """The readable log proves nothing: it neither stops a command nor makes it wait."""
+    log = used.home / "routing_decisions.log"
+    log.unlink()
+    os.mkfifo(log)
+    used.ok("routes", "set", "good", "atomic", "--deny")
+    assert "rule_added" in log.read_text("utf-8")
 
 
 def test_a_changed_record_is_found(used: Project) -> None:

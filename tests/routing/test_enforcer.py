@@ -238,8 +238,8 @@ def test_a_damaged_trail_does_not_stop_reading_but_stops_changes(enforcer: Enfor
     assert enforcer.verify().first_bad_line == 2
 
 
-def test_verify_notices_a_cut_trail_and_an_edited_configuration(enforcer: Enforcer) -> None:
-    """Lines removed from the end, and rules changed by hand, both fail with the reason."""
+def test_verify_notices_a_cut_trail_and_an_edited_configuration(enforcer: Enforcer, caplog: pytest.LogCaptureFixture) -> None:
+    """Lines removed from the end, and rules changed by hand, both fail with the reason; whoever reads edited rules is told."""
     enforcer.set_rule("a/1", "atomic", allow=False)
     enforcer.set_rule("a/2", "atomic", allow=False)
     path = enforcer.home.routing_config
@@ -248,7 +248,12 @@ def test_verify_notices_a_cut_trail_and_an_edited_configuration(enforcer: Enforc
     report = enforcer.verify()
     assert not report.ok
     assert "edited by hand" in report.reason
+    assert enforcer.load().rules[0].allow
+    assert "edited by hand" in caplog.text
+    caplog.clear()
     path.write_text(good)
+    enforcer.load()
+    assert caplog.text == ""
     assert enforcer.verify().ok
     trail = enforcer.home.audit_trail
     trail.write_bytes(trail.read_bytes().splitlines(keepends=True)[0])

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from selfopt.endpoints import create_endpoint, create_residency
 from selfopt.engine import EmbeddedEngine, EngineOptions, ModelStore, load_catalogue
-from selfopt.errors import ModelStoreError, SettingsError, UnknownModelError, UsageError
+from selfopt.errors import ModelStoreError, SettingsError, StoreError, UnknownModelError, UsageError
 from selfopt.home import Home, find_home
 from selfopt.ledger import open_ledger
 from selfopt.measure import MeasureContext, Progress
@@ -96,6 +96,8 @@ class App:
         """The home's ledger, opened (and the home created) at the first use."""
         if self._ledger is None:
             self.home.ensure()
+            if self.home.ledger.exists() and not self.home.ledger.is_file():  # sqlite would wait for a pipe's other end
+                raise StoreError(f"{self.home.ledger} is not a regular file; move it aside, or restore it from a copy")
             self._ledger = open_ledger(self.home.ledger)
         return self._ledger
 

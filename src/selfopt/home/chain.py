@@ -21,7 +21,7 @@ from selfopt.errors import AuditError, LockedError, NewerSchemaError
 from selfopt.records import AuditRecord, canonical_json, sha256_hex, utc_now
 
 from .backwards import lines_backwards
-from .files import flock_wait, fsync_directory, open_private, reason_of, write_all
+from .files import flock_wait, fsync_directory, is_regular, open_private, reason_of, write_all
 from .text import clean_unicode
 
 __all__ = ["GENESIS_HASH", "AuditEvent", "AuditFields", "ChainReport", "ChainedFile"]
@@ -106,16 +106,36 @@ class ChainedFile:
         while True:
             descriptor = open_private(self.path, os.O_RDWR | os.O_CREAT)
             try:
+                self._check_kind(descriptor)
                 flock_wait(descriptor, exclusive=True, what=f"the audit trail {self.path}")
                 here = os.fstat(descriptor)
                 if os.path.samestat(here, os.stat(self.path, follow_symlinks=False)):
                     return descriptor, here.st_size
             except FileNotFoundError:
                 pass  # moved aside while waiting: open anew
-            except (OSError, LockedError):
+            except (OSError, LockedError, AuditError):
                 os.close(descriptor)
                 raise
             os.close(descriptor)
+
+    def _check_kind(self, descriptor: int) -> None:
+        if not is_regular(descriptor):
+            raise AuditError(f"the audit trail {self.path} is not a regular file; move it aside, or restore it from a copy")
+
+    def _open_to_read(self) -> int:
+        """The descriptor; FileNotFoundError when there is no trail, AuditError for anything that cannot be one."""
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise AuditError(f"could not read the audit trail {self.path}: {reason_of(error)}") from error
+        try:
+            self._check_kind(descriptor)
+        except AuditError:
+            os.close(descriptor)
+            raise
+        return descriptor
 
     def _append_locked(self, descriptor: int, size: int, events: Sequence[AuditEvent]) -> tuple[AuditRecord, ...]:
         good_end, last_line = _read_tail(descriptor, size)
@@ -192,11 +212,9 @@ class ChainedFile:
         Raises as `records`, with lines counted from the end.
         """
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = self._open_to_read()
         except FileNotFoundError:
             return
-        except OSError as error:
-            raise AuditError(f"could not read the audit trail {self.path}: {reason_of(error)}") from error
         try:
             size = _settled_size(descriptor, self.path)
             for number, (_, line) in enumerate(lines_backwards(descriptor, size, MAX_LINE_BYTES), 1):
@@ -248,7 +266,7 @@ class ChainedFile:
     def _lines(self) -> Iterator[tuple[int, bytes, bool]]:
         """(number from 1, line without its newline, whether it had one), up to the size at the start."""
         try:
-            with open(self.path, "rb", buffering=1 << 20) as file:
+            with open(self._open_to_read(), "rb", buffering=1 << 20) as file:
                 left = _settled_size(file.fileno(), self.path)
                 number = 0
                 while left > 0:

@@ -23,6 +23,7 @@ __all__ = [
     "flock_wait",
     "fsync_directory",
     "guarded",
+    "is_regular",
     "open_private",
     "parse_json_object",
     "read_input",
@@ -44,9 +45,16 @@ def reason_of(error: OSError) -> str:
         return f"{text}; free some space and repeat the command"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"{text}; check the owner and mode of the folder, or choose another with --home"
+    if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.ESPIPE):
+        return f"{text}; move aside what stands in its place"
     if error.errno == errno.ELOOP:
         return "it is a symbolic link, and those are not followed for writing; replace it by a regular file"
     return text
+
+
+def is_regular(descriptor: int) -> bool:
+    """Whether an open file is a regular one: what is written to a pipe or a device is not kept."""
+    return stat.S_ISREG(os.fstat(descriptor).st_mode)
 
 
 def fsync_directory(folder: Path) -> None:
@@ -59,8 +67,9 @@ def fsync_directory(folder: Path) -> None:
 
 
 def open_private(path: Path, flags: int) -> int:
-    """Open without following a symbolic link, close-on-exec, new files with mode 0600. OSError; ELOOP for a link."""
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    """Open without following a symbolic link, close-on-exec, new files with mode 0600, a pipe without waiting for its other
+    end. OSError; ELOOP for a link."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -109,7 +118,7 @@ def read_text_bounded(path: Path, what: str, max_bytes: int = MAX_JSON_BYTES) ->
     too large; StoreError when it cannot be read."""
     try:
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            if not is_regular(file.fileno()):
                 raise CorruptError(f"{what} {path} is not a regular file; move it aside and repeat the command")
             data = file.read(max_bytes + 1)
     except FileNotFoundError:
@@ -137,7 +146,7 @@ def read_input(path: Path, max_bytes: int) -> str:
     UTF-8 with or without a byte order mark. InputFileError otherwise."""
     try:
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            if not is_regular(file.fileno()):
                 raise InputFileError("not a regular file; name one")
             data = file.read(max_bytes + 1)
     except FileNotFoundError:

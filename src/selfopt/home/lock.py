@@ -86,7 +86,7 @@ class ProcessLock:
     def owner(self) -> LockOwner | None:
         """The live owner, or None. Takes nothing, changes nothing."""
         try:
-            with open(self._path, "rb") as file:
+            with open(self._path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
                 owner = _read_owner(file.fileno())
         except OSError:
             return None

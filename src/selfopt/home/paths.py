@@ -95,6 +95,8 @@ class Home:
             for folder in (self.routing_versions, self.reports, self.requests):
                 if folder.is_symlink():
                     raise StoreError(f"{folder} is a symbolic link, and those are not followed for writing; make it a folder")
+                if folder.exists() and not folder.is_dir():
+                    raise StoreError(f"{folder} is a file where a folder is needed; move it aside and repeat the command")
                 folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise StoreError(f"could not create the home folder {self.root}: {reason_of(error)}") from error

@@ -15,7 +15,7 @@ from selfopt.records import AuditRecord, Phase, Recommendation, RouteDecision, R
 
 from .changes import RuleChange, check_rules, diff, rule_id_of
 from .imports import imported_rules
-from .recovery import CHANGE_EVENTS, abort, is_pending, last_change, repair
+from .recovery import CHANGE_EVENTS, abort, is_edited, is_pending, last_change, repair
 from .rules import RuleOptions, generate_routing_rules
 from .store import clear_temporaries, read_config, read_version, rules_hash, version_numbers, write_config, write_version
 from .trail import log_routing_decision, render_log
@@ -102,6 +102,13 @@ class Enforcer:
 
     def _repaired(self, config: RoutingConfig | None) -> RoutingConfig | None:
         change = last_change(self.trail)
+        if config is not None and is_edited(change, config):
+            logger.warning(
+                "the rules in force were edited by hand: %s is not what the audit trail sealed as version %d; make them a version of "
+                "their own with `selfopt routes import`, or take them back with `selfopt routes rollback`",
+                self.home.routing_config,
+                config.version,
+            )
         if change is None or (config is not None and not is_pending(change, config)):
             return config
         with self._writing():

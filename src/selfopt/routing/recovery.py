@@ -16,7 +16,7 @@ from selfopt.records import AuditRecord, RoutingConfig
 
 from .store import read_config, read_version, rules_hash, version_path, write_config
 
-__all__ = ["CHANGE_EVENTS", "abort", "is_pending", "last_change", "last_sealed", "repair"]
+__all__ = ["CHANGE_EVENTS", "abort", "is_edited", "is_pending", "last_change", "last_sealed", "repair"]
 
 CHANGE_EVENTS = frozenset({"rule_added", "rule_changed", "rule_removed"})
 _ABORTED, _COMPLETED = "version_aborted", "version_completed"
@@ -34,6 +34,13 @@ def is_pending(change: AuditRecord | None, in_force: RoutingConfig | None) -> bo
     if change is None or change.event == _ABORTED or change.config_version is None:
         return False
     return in_force is None or change.config_version > in_force.version
+
+
+def is_edited(change: AuditRecord | None, in_force: RoutingConfig) -> bool:
+    """Whether the configuration in force is another than the one that its version's last change sealed."""
+    if change is None or change.event not in CHANGE_EVENTS or change.config_version != in_force.version:
+        return False
+    return change.details.get("config_hash") != rules_hash(in_force)
 
 
 def last_sealed(trail: ChainedFile, version: int) -> AuditRecord | None:

@@ -104,6 +104,11 @@ def render_log(trail: ChainedFile) -> None:
         logger.warning("the readable log %s is not up to date: %s", log, escape_control(str(error), 500))
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    """A pipe of that name is opened at once, and then cannot be read: the log is written anew."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def _rendered(records: Iterator[AuditRecord]) -> Iterator[str]:
     return (render_line(record) + "\n" for record in records)
 
@@ -128,7 +133,7 @@ def _not_rendered(trail: ChainedFile, last: str | None) -> list[AuditRecord] | N
 
 def _last_hash(log: Path) -> str | None:
     """The digits at the end of the log's last line; None when it is missing, empty or ends in an incomplete line."""
-    with contextlib.suppress(OSError), open(log, "rb") as file:
+    with contextlib.suppress(OSError), open(log, "rb", opener=_without_waiting) as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - _LAST_LINE_BYTES))
         tail = file.read()
         digits = tail[-_HASH_DIGITS - 1 : -1].decode("ascii", "replace")
