@@ -45,6 +45,8 @@ from selfopt.records import (
     Verdict,
 )
 
+from .race_samples import race_records
+
 AT = "2026-01-02T03:04:05.678Z"
 MODEL = "local/smollm2-135m"
 BLOB = Blob.of('{"messages": [{"role": "user", "content": "What is the weather in Oslo? 🌧"}]}' * 8)
@@ -258,6 +260,7 @@ def every_kind() -> tuple[Record, ...]:
         CycleAbandoned(cycle_id="cycle-0", number=1, reason="another command", at=AT),
         CyclePlan(cycle_id="cycle-1", targets=(target,), changes={"spec-2": "variant"}, at=AT),
         cycle(),
+        *race_records(),
         AuditRecord(timestamp=AT, event="rule_changed", details={"n": [1, None]}, previous_hash="0" * 64, hash="1" * 64),
     )
 

@@ -1,20 +1,53 @@
 """Gates that decide whether a candidate replaces the baseline: promote, hold or reject, with every figure and reason."""
 
 from .decide import decide
+from .evidence import Advised, EvidenceGate, HeldoutGate, evidence_figures, evidence_policy
 from .explain import BestHold, best_hold, deciding_gate, explain
 from .gates import PLAIN_GATES, PLAIN_POLICY, Case, Gate, Policy
+from .heldout import CLAIM_LIKE_THESE, CLAIM_THIS_SUITE, MIN_HELDOUT_PROMPTS, heldout_claim, heldout_settings, prompt_test
+from .race import Race, void_because
+from .race_plan import Ask, BlockPlan, Draws
 from .reasons import REASONS
+from .restraint import RestraintEvidence, restraint_evidence
+from .resume import PastRace, VoidEvidence, with_held_evidence
+from .spending import AlphaPlan, AlphaShare, heldout_family, next_share, search_family
 
 __all__ = [
+    "CLAIM_LIKE_THESE",
+    "CLAIM_THIS_SUITE",
+    "MIN_HELDOUT_PROMPTS",
     "PLAIN_GATES",
     "PLAIN_POLICY",
     "REASONS",
+    "Advised",
+    "AlphaPlan",
+    "AlphaShare",
+    "Ask",
     "BestHold",
+    "BlockPlan",
     "Case",
+    "Draws",
+    "EvidenceGate",
     "Gate",
+    "HeldoutGate",
+    "PastRace",
     "Policy",
+    "Race",
+    "RestraintEvidence",
+    "VoidEvidence",
     "best_hold",
     "decide",
     "deciding_gate",
+    "evidence_figures",
+    "evidence_policy",
     "explain",
+    "heldout_claim",
+    "heldout_family",
+    "heldout_settings",
+    "next_share",
+    "prompt_test",
+    "restraint_evidence",
+    "search_family",
+    "void_because",
+    "with_held_evidence",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from selfopt.records import (
@@ -57,6 +57,7 @@ def decide(
     seen = [_Seen(result, gate.precondition) for gate in policy.gates if (result := gate.check(case)) is not None]
     verdict = _verdict(seen)
     comparable = all(not s.open for s in seen if s.precondition)
+    figures = policy.evidence.figures
     estimate = candidate.metrics.accuracy - baseline.metrics.accuracy if baseline is not None else None
     exact = candidate.scope == "whole" and is_exact(candidate) and (baseline is None or is_exact(baseline))
     sides = (candidate,) if baseline is None else (candidate, baseline)
@@ -68,9 +69,9 @@ def decide(
         candidate_spec_id=candidate.spec_id,
         baseline_spec_id=baseline.spec_id if baseline is not None else None,
         candidate_variant=candidate.variant,
-        claim=_claim(candidate, exact),
-        estimate=estimate if comparable else None,
-        interval=(estimate, estimate) if exact and comparable and estimate is not None else None,
+        claim=str(figures.get("claim", _claim(candidate, exact))),
+        estimate=_figure(figures, "estimate", estimate if comparable else None),
+        interval=_interval(figures, estimate if exact and comparable else None),
         gates=tuple(s.result for s in seen),
         reason_codes=_codes(seen, verdict, baseline is None),
         evidence=policy.evidence,
@@ -80,6 +81,17 @@ def decide(
         at=now if now is not None else utc_now(),
     )
     return draft.model_copy(update={"decision_id": content_hash("decision", draft)})
+
+
+def _figure(figures: Mapping[str, float | int | str], name: str, otherwise: float | None) -> float | None:
+    """A figure of the evidence; without evidence, what the evaluations say."""
+    value = figures.get(name)
+    return float(value) if isinstance(value, float | int) else otherwise
+
+
+def _interval(figures: Mapping[str, float | int | str], exact: float | None) -> tuple[float, float] | None:
+    low, high = _figure(figures, "interval_low", exact), _figure(figures, "interval_high", exact)
+    return None if low is None or high is None else (low, high)
 
 
 def _verdict(seen: Sequence[_Seen]) -> VerdictName:

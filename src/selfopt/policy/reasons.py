@@ -20,8 +20,13 @@ REASONS = MappingProxyType(
         # Hold, because it is not better.
         "ceiling": "the baseline passes everything, so nothing can be better",
         "below_margin": "the gain is smaller than the margin, and ties keep the baseline",
+        "not_enough_evidence": "the evidence that it is better does not suffice yet",
+        "not_shown_on_heldout": "on held-out prompts the evidence does not suffice",
         "high_variance": "the accuracy differs too much from run to run",
         # Reject.
+        "futile": "the evidence says that it is not better by as much as is worth finding",
+        "behind": "it lies clearly behind another candidate",
+        "worse_on_heldout": "on held-out prompts it is worse than the baseline",
         "regression": "the accuracy is below the baseline's, in the median run or in the mean",
         "low_restraint": "tools are called too often where nothing should be called",
         "extended_minimum": "too weak for the extended phase",

@@ -34,6 +34,19 @@ from .cycle import (
 from .decision import Decision, EvidenceState, GateResult, VerdictName
 from .evaluation import Determinism, Evaluation, Metrics, OutcomeRow, TrivialPolicy, whole_evaluations
 from .feedback import Action, Confidence, Feedback, Finding, FindingKind, HotFailure, PhaseSummary, Recommendation, Requirements
+from .race import (
+    EvidenceKey,
+    PromptTest,
+    RaceBlock,
+    RaceBlockDiscarded,
+    RaceEnd,
+    RaceEntrant,
+    RacePurpose,
+    RaceSettings,
+    RaceStanding,
+    RaceStart,
+    RaceState,
+)
 from .rule import ROUTING_SCHEMA_VERSION, AuditRecord, RouteDecision, RoutingConfig, Rule, RuleLimits
 from .seams import Detector, Endpoint, Ledger, ModelStatus, Parser, Proposer, Residency
 from .spec import Environment, Spec, WarmUp
@@ -71,6 +84,7 @@ __all__ = [
     "EndpointKind",
     "Environment",
     "Evaluation",
+    "EvidenceKey",
     "EvidenceState",
     "Example",
     "Exchange",
@@ -101,8 +115,18 @@ __all__ = [
     "PolicyRow",
     "PolicyThresholds",
     "Prompt",
+    "PromptTest",
     "Proposer",
     "Purpose",
+    "RaceBlock",
+    "RaceBlockDiscarded",
+    "RaceEnd",
+    "RaceEntrant",
+    "RacePurpose",
+    "RaceSettings",
+    "RaceStanding",
+    "RaceStart",
+    "RaceState",
     "Recommendation",
     "Record",
     "RemedyCheck",

@@ -1,0 +1,108 @@
+"""The held-out gate: what won on the prompts it was tuned on has to hold on prompts that nothing was tuned on.
+
+Stochastic specs race once more, the winner alone, on the held-out split with fresh trials (`heldout_settings`). Deterministic ones
+answer each held-out prompt once (`prompt_test`). Either spends a share of the held-out family's alpha (`next_share`).
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping
+
+from selfopt.errors import EvidenceError
+from selfopt.records import EvidenceKey, PromptTest, RaceSettings
+from selfopt.stats import PROMPT_BETS, PromptDifferences, prompt_evidence
+
+from .spending import AlphaShare
+
+__all__ = ["CLAIM_LIKE_THESE", "CLAIM_THIS_SUITE", "MIN_HELDOUT_PROMPTS", "heldout_claim", "heldout_settings", "prompt_test"]
+
+MIN_HELDOUT_PROMPTS = 100
+CLAIM_THIS_SUITE = "this suite only"
+CLAIM_LIKE_THESE = "prompts like these, by held-out evidence"
+
+
+def heldout_claim(scope: str, n_heldout: int) -> str:
+    """What a decision can be about. A suite that is the whole work has no other prompts; fewer than 100 held-out ones tell too little
+    about others."""
+    return CLAIM_LIKE_THESE if scope == "sample" and n_heldout >= MIN_HELDOUT_PROMPTS else CLAIM_THIS_SUITE
+
+
+def heldout_settings(settings: RaceSettings, margin: float = 0.03, *, better: bool = False) -> RaceSettings:
+    """How the winner of a race runs on the held-out prompts: to show that it is not worse by the margin (dropped when it is shown
+    to be worse at all), or, asked for `better`, that it is better. EvidenceError for a margin outside (0, 1)."""
+    if better:
+        return settings
+    if not 0 < margin < 1:
+        raise EvidenceError(f"held-out margin {margin}: need a share strictly between 0 and 1, such as 0.03 for 3 points")
+    return settings.model_copy(update={"null_mean": -margin, "smallest_gain": margin})
+
+
+def prompt_test(
+    key: EvidenceKey,
+    outcomes: tuple[Mapping[str, bool], Mapping[str, bool]],
+    *,
+    clusters: Mapping[str, str],
+    share: AlphaShare,
+    order_seed: str,
+    at: str,
+    null_mean: float = 0.0,
+    cycle_id: str | None = None,
+) -> PromptTest:
+    """Test two deterministic specs on their outcomes per held-out prompt, (candidate's, baseline's). clusters: tool set by prompt.
+
+    By default for "better", not "not worse": on these specs a search gives exact figures and no evidence about other prompts, so
+    this test alone carries the promise. Prompts are taken in an order drawn with order_seed; the evidence is looked at after each,
+    and half of the capital waits for all of them (see `prompt_evidence`). EvidenceError for prompts that only one has answered,
+    for none at all, and for an alpha that is used up.
+    """
+    ours, theirs = outcomes
+    if ours.keys() != theirs.keys() or not ours:
+        odd = sorted(ours.keys() ^ theirs.keys())
+        raise EvidenceError(
+            f"held-out outcomes are missing ({', '.join(odd[:5]) or 'there are none'}): candidate and baseline each need one for every prompt"
+        )
+    if share.used_up:
+        raise EvidenceError(share.detail)
+    order = sorted(ours)
+    random.Random(order_seed).shuffle(order)
+    d = tuple(int(ours[p]) - int(theirs[p]) for p in order)
+    pairs = PromptDifferences(d, tuple(clusters.get(p, p) for p in order))
+    needed = math.log(1 / share.alpha)
+    log_e = _highest(pairs, null_mean, share.alpha)
+    interval = pairs.interval(share.alpha)
+    beside = pairs.clustered()
+    return PromptTest(
+        test_id=f"prompt-test-{key.key_id}-{share.number}",
+        cycle_id=cycle_id,
+        key=key,
+        order_seed=order_seed,
+        family=share.family,
+        number=share.number,
+        alpha=share.alpha,
+        null_mean=null_mean,
+        n=pairs.n,
+        wins=pairs.wins,
+        losses=pairs.losses,
+        log_e=log_e,
+        log_e_needed=needed,
+        estimate=pairs.gain,
+        interval=(interval.low, interval.high),
+        confidence=max(0.0, 1 - 2 * share.alpha),
+        clustered=(beside.low, beside.high) if beside and beside.low is not None and beside.high is not None else None,
+        clusters=beside.clusters if beside else 0,
+        p_mcnemar=pairs.mcnemar,
+        passed=log_e >= needed,
+        at=at,
+    )
+
+
+def _highest(pairs: PromptDifferences, null_mean: float, alpha: float) -> float:
+    """The largest evidence seen on the way: by Ville's inequality it may be compared with the border like any other."""
+    found = -math.inf
+    for n in range(1, pairs.n + 1):
+        if n == pairs.n or pairs.differences[n - 1] > null_mean:  # it can only rise there
+            so_far = PromptDifferences(pairs.differences[:n])
+            found = max(found, prompt_evidence(so_far, mean=null_mean, planned=pairs.n, alpha=alpha, bets=PROMPT_BETS))
+    return found

@@ -1,0 +1,283 @@
+"""The race: candidates against a shared baseline, block by block, until one is promoted, all are dropped, or it is ended.
+
+Pure logic, a fold over complete blocks: the caller asks `plan_block`, makes the trials, and hands back `absorb(plan.block(...))`.
+A block that an infrastructure fault hit is simply not absorbed: the plan stays the same, and nothing remembers it.
+
+Why "promoted falsely with a chance of at most alpha" holds: log_e of each candidate is an e-process against "its mean difference on
+this suite is at most null_mean" (`selfopt.stats.betting`: weights, centres and who is alive are fixed before each block, by what
+came before it), so it reaches K/alpha with probability at most alpha/K at any time (Ville), and any of K candidates that are not better
+does with at most alpha (union bound; sharing a baseline may make them depend on each other in any way). Dropping, whatever its rule,
+only takes chances away. What a candidate brings from an earlier race is the same e-process, gone on with at its old K and alpha.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from selfopt.errors import EvidenceError
+from selfopt.records import RaceBlock, RaceEnd, RaceEntrant, RaceStanding, RaceStart
+
+from .race_plan import BlockPlan, Draws, plan_draws
+from .race_track import Arm, Track, race_bets
+
+__all__ = ["Race", "void_because"]
+
+_ONCE = 1
+
+
+class Race:
+    """One race. `winner`: the promoted spec; `ended`: why it is over, None while it goes on; `trials`: asked so far."""
+
+    def __init__(self, start: RaceStart) -> None:
+        """EvidenceError where there is nothing to race: baseline and a candidate are both deterministic, so their difference is
+        known (`prompt_evidence` judges what it means for other prompts)."""
+        self.start = start
+        self._position = {prompt_id: j for j, prompt_id in enumerate(start.prompt_ids)}
+        m = len(start.prompt_ids)
+        bets = race_bets(start.settings, m)
+        self._baseline = Arm(start.baseline_spec_id, start.baseline_request_id, self._known(start.baseline_known))
+        self._tracks = [Track(e, start.settings, bets, m, self._known(e.known)) for e in start.entrants]
+        if self._baseline.known is not None and any(t.known is not None for t in self._tracks):
+            raise EvidenceError(
+                "baseline and candidate are both deterministic: their difference on this suite is known without a race; decide it "
+                "exactly, or by one outcome per held-out prompt"
+            )
+        z = start.settings.drop_z
+        self._drop_z = z if z is not None else 1.2 + 0.36 * math.log(len(self._tracks))
+        small = m <= start.settings.small_suite
+        self._small = small
+        self._drop_after = start.settings.drop_after_small if small else start.settings.drop_after_large
+        self._blocks = 0
+        self._plan: BlockPlan | None = None
+        self.trials = 0
+        self.winner: str | None = None
+        self.ended: str | None = None
+        if self._baseline.known is not None and all(self._baseline.known):
+            self.hold("ceiling")
+
+    def _known(self, outcomes: dict[str, bool] | None) -> list[int] | None:
+        return None if outcomes is None else [int(outcomes[prompt_id]) for prompt_id in self.start.prompt_ids]
+
+    @classmethod
+    def replay(
+        cls,
+        start: RaceStart,
+        blocks: Iterable[RaceBlock] = (),
+        earlier: Sequence[tuple[RaceStart, Sequence[RaceBlock]]] = (),
+    ) -> Race:
+        """The race as these records left it. earlier: the races that its entrants resume from, oldest first, each with its blocks.
+
+        EvidenceError for blocks of another race or plan, for an earlier race that is missing, and for one under another key.
+        """
+        race = cls(start)
+        missing = {name for e in start.entrants for name in e.resumes} - {old.race_id for old, _ in earlier}
+        if missing:
+            raise EvidenceError(
+                f"a candidate goes on from {', '.join(sorted(missing))}, whose blocks are not here; give them, or start it anew"
+            )
+        for old, old_blocks in earlier:
+            race._recall(old, old_blocks)
+        race._judge()
+        for block in blocks:
+            race.absorb(block)
+        return race
+
+    @property
+    def alive(self) -> tuple[str, ...]:
+        """Candidates that still race."""
+        return tuple(t.spec_id for t in self._tracks if t.state == "racing")
+
+    @property
+    def blocks(self) -> int:
+        """Blocks absorbed."""
+        return self._blocks
+
+    def plan_block(self) -> BlockPlan | None:
+        """What to ask next; None when the race is over. The same until a block is absorbed, and in every replay."""
+        if self.ended is not None:
+            return None
+        if self._plan is None:
+            self._plan = self._make_plan([t for t in self._tracks if t.state == "racing"])
+        return self._plan
+
+    def _make_plan(self, alive: list[Track]) -> BlockPlan:
+        twice = len(alive) >= self.start.settings.baseline_twice_from
+        asked: dict[str, int] = {}
+        requests: dict[str, int] = {}
+        if self._baseline.known is None:
+            asked[self._baseline.spec_id] = requests[self._baseline.request_id] = 2 if twice else _ONCE
+        for track in alive:
+            if track.known is None:
+                asked[track.spec_id] = requests.setdefault(track.request_id, _ONCE)
+        seed = f"{self.start.race_id} {self._blocks}"
+        draws = plan_draws(self.start, self._noise(alive), seed)
+        ids = self.start.prompt_ids
+        return BlockPlan(
+            race_id=self.start.race_id,
+            number=self._blocks,
+            draws=draws,
+            prompt_ids=tuple([ids[j] for j in draws.positions]),
+            candidates=tuple(t.spec_id for t in alive),
+            asked=asked,
+            requests=requests,
+            seed=seed,
+        )
+
+    def _noise(self, alive: Sequence[Track]) -> list[float]:
+        """What each prompt is expected to add to the variance: the mean squared gain over the live candidates, drawn towards
+        `noise_prior` as by `noise_weight` pairs."""
+        weight = self.start.settings.noise_weight
+        start = weight * self.start.settings.noise_prior
+        sums = [sum(column) for column in zip(*(t.noise for t in alive), strict=True)]
+        counts = [sum(column) for column in zip(*(t.counts for t in alive), strict=True)]
+        return [(total + start) / (n + weight) for total, n in zip(sums, counts, strict=True)]
+
+    def absorb(self, block: RaceBlock) -> None:
+        """Take in a complete block and judge every candidate. EvidenceError when it is not the planned one or not complete; the
+        race is then as it was."""
+        plan = self.plan_block()
+        if plan is None:
+            raise EvidenceError(f"the race {self.start.race_id} is over ({self.ended}) and takes no further block")
+        self._check(block, plan)
+        alive = [t for t in self._tracks if t.state == "racing"]
+        self._take(block, plan.draws, alive)
+        self.trials += plan.trials
+        self._blocks += 1
+        self._plan = None
+        self._judge()
+
+    def _check(self, block: RaceBlock, plan: BlockPlan) -> None:
+        ours = (plan.race_id, plan.number, plan.prompt_ids, plan.draws.weights, plan.draws.max_weight, plan.asked)
+        if ours != (block.race_id, block.number, block.prompts, block.weights, block.max_weight, block.asked):
+            raise EvidenceError(
+                f"block {block.number} of {block.race_id} is not the planned block {plan.number} of {plan.race_id}; blocks count in "
+                "their order, and under the settings that they were planned with"
+            )
+        _check_complete(block)
+
+    def _take(self, block: RaceBlock, draws: Draws, tracks: Sequence[Track]) -> None:
+        base, times = self._outcomes(self._baseline, block, draws)
+        for track in tracks:
+            ours, asked = self._outcomes(track, block, draws)
+            track.absorb(draws, _differences(ours, asked, base, times), 0 if track.known is not None else asked * len(ours))
+
+    def _outcomes(self, arm: Arm, block: RaceBlock, draws: Draws) -> tuple[Sequence[int], int]:
+        if arm.known is not None:
+            return [arm.known[j] for j in draws.positions], _ONCE
+        return block.passes[arm.spec_id], block.asked[arm.spec_id]
+
+    def _recall(self, old: RaceStart, blocks: Sequence[RaceBlock]) -> None:
+        """Blocks of an earlier race, for the candidates that resume from it."""
+        back = [t for t in self._tracks if old.race_id in t.entrant.resumes]
+        for track in back:
+            differing = void_because(self.start, track.entrant, old)
+            if differing:
+                raise EvidenceError(
+                    f"evidence of {old.race_id} is void for {track.spec_id}: it was gathered with another "
+                    f"{', '.join(differing)}; start the candidate anew"
+                )
+        for block in blocks:
+            _check_complete(block)
+            positions = tuple(self._position[prompt_id] for prompt_id in block.prompts)
+            mass = len(self.start.prompt_ids) if self._small else len(positions)
+            draws = Draws(positions, block.weights, block.max_weight, mass)
+            self._take(block, draws, [t for t in back if t.known is not None or t.spec_id in block.asked])
+
+    def _judge(self) -> None:
+        """Promote, else drop: the futile ones, then those clearly behind the leader (which costs power and nothing else)."""
+        alive = [t for t in self._tracks if t.state == "racing"]
+        proven = [t for t in alive if t.blocks and t.evidence.log_e >= t.log_e_needed]
+        if proven:
+            best = max(proven, key=lambda t: t.estimate)
+            best.state, best.why, self.winner = "promoted", "decided", best.spec_id
+            self._end("promoted", "another was promoted")
+            return
+        for track in alive:
+            if track.blocks and track.futility.log_e >= track.log_f_needed:
+                track.state, track.why = "dropped", "futile"
+        alive = [t for t in alive if t.state == "racing"]
+        if alive:
+            lead = max(t.estimate for t in alive)
+            for track in alive:
+                if track.mass >= self._drop_after and lead - track.estimate > self._drop_z * track.standard_error:
+                    track.state, track.why = "dropped", "behind"
+        if not self.alive and self.ended is None:
+            self._end("all dropped", "")
+
+    def hold(self, reason: str) -> None:
+        """End the race with the live candidates held, such as when a cap is reached. reason: in a few words."""
+        if self.ended is None:
+            self._end(reason, reason)
+
+    def _end(self, reason: str, held: str) -> None:
+        self.ended = reason
+        self._plan = None
+        for track in self._tracks:
+            if track.state == "racing":
+                track.state, track.why = "held", held
+
+    def standings(self, *, interval: bool = True) -> tuple[RaceStanding, ...]:
+        """Every candidate, in the order of the start. interval: see `RaceStanding`; costs some milliseconds each."""
+        per_pair = self._trials_per_pair()
+        found = []
+        for track in self._tracks:
+            pairs = track.more_pairs() if track.state in ("racing", "held") else None
+            more = math.ceil(pairs * per_pair) if pairs is not None else None
+            found.append(track.standing(more, interval=interval))
+        return tuple(found)
+
+    def _trials_per_pair(self) -> float:
+        open_ = [t for t in self._tracks if t.state in ("racing", "held")]
+        if not open_:
+            return 0.0
+        plan = self._plan or self._make_plan(open_)
+        return plan.trials / plan.draws.mass
+
+    def end(self, at: str) -> RaceEnd:
+        """The record of a race that is over. EvidenceError while it goes on."""
+        if self.ended is None:
+            raise EvidenceError(f"the race {self.start.race_id} goes on; absorb its next block or hold it first")
+        return RaceEnd(
+            race_id=self.start.race_id,
+            cycle_id=self.start.cycle_id,
+            family=self.start.family,
+            reason=self.ended,
+            winner_spec_id=self.winner,
+            standings=self.standings(),
+            blocks=self._blocks,
+            trials=self.trials,
+            at=at,
+        )
+
+
+def void_because(start: RaceStart, entrant: RaceEntrant, old: RaceStart) -> tuple[str, ...]:
+    """What makes the evidence of an earlier race void for an entrant; empty when it still counts. Bets and centres must stay as
+    they were: choosing them after the outcomes are known would be no bet."""
+    theirs = next((e for e in old.entrants if e.spec_id == entrant.spec_id), None)
+    if theirs is None:
+        return ("candidate_spec_id",)
+    pairs: list[tuple[str, object, object]] = [
+        ("list of prompts", start.prompt_ids, old.prompt_ids),
+        ("race settings", start.settings, old.settings),
+        ("finding on determinism", (start.baseline_known, entrant.known), (old.baseline_known, theirs.known)),
+        ("number of candidates or alpha", (entrant.entered_with, entrant.alpha), (theirs.entered_with, theirs.alpha)),
+    ]
+    return (*entrant.key.differences(theirs.key), *(name for name, ours, then in pairs if ours != then))
+
+
+def _differences(ours: Sequence[int], asked: int, base: Sequence[int], times: int) -> list[float]:
+    if asked == times == _ONCE:
+        return [float(x - b) for x, b in zip(ours, base, strict=True)]
+    return [x / asked - b / times for x, b in zip(ours, base, strict=True)]
+
+
+def _check_complete(block: RaceBlock) -> None:
+    n = len(block.prompts)
+    for spec_id, asked in block.asked.items():
+        passes = block.passes.get(spec_id)
+        if passes is None or len(passes) != n or asked < 1 or min(passes) < 0 or max(passes) > asked:
+            raise EvidenceError(
+                f"outcomes of {spec_id} in block {block.number} of {block.race_id} are missing or impossible: need {n} counts "
+                f"from 0 to {asked}; only complete blocks count: repeat the block"
+            )

@@ -1,0 +1,150 @@
+"""What a race knows about one spec: its outcomes per prompt, and for a candidate its evidence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from selfopt.records import RaceEntrant, RaceSettings, RaceStanding, RaceState
+from selfopt.stats import Bets, EProcess, Pairs, confidence_sequence, pairs_to_decide
+
+from .race_plan import Draws
+
+__all__ = ["Arm", "Track", "race_bets"]
+
+
+def race_bets(settings: RaceSettings, m: int) -> Bets:
+    """The bets for a suite of m prompts. ValueError for settings that are none."""
+    if m <= settings.small_suite:
+        return Bets(settings.bets_small, settings.prior_small)
+    return Bets(settings.bets_large, settings.prior_large)
+
+
+class Arm:
+    """One spec. known: whether it passes each prompt, 1 or 0, where repeats are copies; None: it has to be asked."""
+
+    __slots__ = ("known", "request_id", "spec_id")
+
+    def __init__(self, spec_id: str, request_id: str, known: Sequence[int] | None) -> None:
+        self.spec_id = spec_id
+        self.request_id = request_id
+        self.known = known
+
+
+class Track(Arm):
+    """A candidate: evidence, futility, estimate, and the centres of its next block, folded over its blocks.
+
+    Centres (control variate): g_j = sum of D_j / (n_j + shrink), minus their mean over the suite, clipped to +-clip, minus their
+    mean again. They are known before the block and sum to 0, so the hypothesis is the same with D - g in place of D, and where a
+    prompt's difference is the same each time, its noise is gone. counts, noise: per prompt, pairs and the sum of their squared
+    gains; trials: this candidate's answers that were judged.
+    """
+
+    __slots__ = (
+        "_ratios", "_settings", "_shrink", "_sums", "blocks", "counts", "entrant", "evidence", "futility", "history",
+        "mass", "n_pairs", "noise", "squares", "state", "total", "trials", "why",
+    )  # fmt: skip
+
+    def __init__(self, entrant: RaceEntrant, settings: RaceSettings, bets: Bets, m: int, known: Sequence[int] | None) -> None:
+        super().__init__(entrant.spec_id, entrant.request_id, known)
+        self.entrant = entrant
+        self.state: RaceState = "racing"
+        self.why = ""
+        self.evidence = EProcess(bets, settings.null_mean)
+        self.futility = EProcess(bets, settings.null_mean + settings.smallest_gain, below=True)
+        self.history: list[Pairs] = []
+        self.total = self.squares = 0.0
+        self.mass = self.n_pairs = self.blocks = self.trials = 0
+        self._settings = settings
+        self._shrink = settings.shrink_small if m <= settings.small_suite else settings.shrink_large
+        self._sums, self._ratios = [0.0] * m, [0.0] * m
+        self.counts, self.noise = [0] * m, [0.0] * m
+
+    def centres(self) -> list[float]:
+        """g of the next block, one a prompt."""
+        ratios, clip = self._ratios, self._settings.clip
+        mean = sum(ratios) / len(ratios)
+        if max(ratios) - mean <= clip and mean - min(ratios) <= clip:
+            return [ratio - mean for ratio in ratios]
+        clipped = [max(-clip, min(clip, ratio - mean)) for ratio in ratios]
+        mean = sum(clipped) / len(clipped)
+        return [value - mean for value in clipped]
+
+    def absorb(self, draws: Draws, differences: Sequence[float], trials: int) -> None:
+        """One complete block more. differences: D of each draw; trials: its answers among them."""
+        g = self.centres()
+        gains = tuple([d - g[j] for j, d in zip(draws.positions, differences, strict=True)])
+        pairs = Pairs(gains, draws.weights, draws.max_weight, 1.0 + max(g), 1.0 - min(g))
+        self.evidence.absorb(pairs)
+        self.futility.absorb(pairs)
+        self.history.append(pairs)
+        weighted = [w * gain for w, gain in zip(draws.weights, gains, strict=True)]
+        self.total += sum(weighted)
+        self.squares += sum([value * value for value in weighted])
+        self.mass += draws.mass
+        self.n_pairs += len(gains)
+        self.blocks += 1
+        self.trials += trials
+        sums, counts, noise = self._sums, self.counts, self.noise
+        for j, d, gain in zip(draws.positions, differences, gains, strict=True):
+            sums[j] += d
+            counts[j] += 1
+            noise[j] += gain * gain
+            self._ratios[j] = sums[j] / (counts[j] + self._shrink)
+
+    @property
+    def estimate(self) -> float:
+        """The mean paired difference so far, unbiased for the suite's; 0 before the first block."""
+        return self.total / self.mass if self.mass else 0.0
+
+    @property
+    def standard_error(self) -> float:
+        """sqrt(sum of squared weighted gains + 0.5) / pairs; infinite before the first block."""
+        return math.sqrt(self.squares + 0.5) / self.mass if self.mass else math.inf
+
+    @property
+    def log_e_needed(self) -> float:
+        """log(K / alpha_t)."""
+        return -math.log(self.entrant.level)
+
+    @property
+    def log_f_needed(self) -> float:
+        """log(1 / beta)."""
+        return -math.log(self._settings.beta)
+
+    def more_pairs(self) -> float | None:
+        """About how many more pairs would decide it; None: not foreseeable."""
+        if not self.mass:
+            return None
+        return pairs_to_decide(
+            estimate=self.estimate - self._settings.null_mean,
+            second_moment=(self.squares + 0.5) / self.mass,
+            smallest_gain=self._settings.smallest_gain,
+            log_e_missing=self.log_e_needed - self.evidence.log_e,
+            log_f_missing=self.log_f_needed - self.futility.log_e,
+        )
+
+    def standing(self, more_trials: int | None, *, interval: bool) -> RaceStanding:
+        """All of it as a record. interval: whether to work out the confidence sequence (some milliseconds)."""
+        found = confidence_sequence(self.history, self.evidence.bets, self.entrant.level) if interval else None
+        return RaceStanding(
+            spec_id=self.spec_id,
+            key_id=self.entrant.key.key_id,
+            state=self.state,
+            why=self.why,
+            log_e=self.evidence.log_e,
+            log_e_needed=self.log_e_needed,
+            log_f=self.futility.log_e,
+            log_f_needed=self.log_f_needed,
+            null_mean=self._settings.null_mean,
+            estimate=self.estimate if self.mass else None,
+            interval=(found.low, found.high) if found else None,
+            confidence=max(0.0, 1 - 2 * self.entrant.alpha),
+            n_pairs=self.n_pairs,
+            blocks=self.blocks,
+            trials=self.trials,
+            entered_with=self.entrant.entered_with,
+            alpha=self.entrant.alpha,
+            level=self.entrant.level,
+            more_trials=more_trials,
+        )

@@ -1,0 +1,68 @@
+"""Candidates that an earlier race held: they go on with the evidence, the K and the alpha that they had, or say why they cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from selfopt.records import RaceEnd, RaceEntrant, RaceStart
+
+from .race import void_because
+
+__all__ = ["PastRace", "VoidEvidence", "with_held_evidence"]
+
+
+@dataclass(frozen=True, slots=True)
+class PastRace:
+    """A race that is over."""
+
+    start: RaceStart
+    end: RaceEnd
+
+
+@dataclass(frozen=True, slots=True)
+class VoidEvidence:
+    """What a candidate had gathered and may not use. changed: what differs from then."""
+
+    spec_id: str
+    race_id: str
+    changed: tuple[str, ...]
+
+    def sentence(self) -> str:
+        """One line for people."""
+        return f"the evidence for {self.spec_id} from {self.race_id} is void and starts anew: changed since then: {', '.join(self.changed)}"
+
+
+def with_held_evidence(draft: RaceStart, past: Sequence[PastRace]) -> tuple[RaceStart, tuple[VoidEvidence, ...]]:
+    """The start of a race in which candidates go on from where they were held, and what is void.
+
+    draft: with every entrant as if new; past: oldest first. Only the last race of a candidate against this baseline counts. New
+    candidates share the draft's alpha among themselves alone (K: their number); with none of them the race spends nothing.
+    """
+    voided: list[VoidEvidence] = []
+    entrants: list[RaceEntrant] = []
+    for entrant in draft.entrants:
+        last = next((p for p in reversed(past) if _took_part(p, draft, entrant.spec_id)), None)
+        if last is None or not _was_held(last, entrant.spec_id):
+            entrants.append(entrant)
+            continue
+        old = next(e for e in last.start.entrants if e.spec_id == entrant.spec_id)
+        resumed = entrant.model_copy(
+            update={"entered_with": old.entered_with, "alpha": old.alpha, "resumes": (*old.resumes, last.start.race_id)}
+        )
+        changed = void_because(draft, resumed, last.start)
+        if changed:
+            voided.append(VoidEvidence(entrant.spec_id, last.start.race_id, changed))
+        entrants.append(entrant if changed else resumed)
+    fresh = sum(not e.resumes for e in entrants)
+    entrants = [e if e.resumes else e.model_copy(update={"entered_with": fresh, "alpha": draft.alpha}) for e in entrants]
+    start = draft.model_copy(update={"entrants": tuple(entrants), "alpha": draft.alpha if fresh else 0.0})
+    return start, tuple(voided)
+
+
+def _took_part(past: PastRace, draft: RaceStart, spec_id: str) -> bool:
+    return past.start.baseline_spec_id == draft.baseline_spec_id and any(e.spec_id == spec_id for e in past.start.entrants)
+
+
+def _was_held(past: PastRace, spec_id: str) -> bool:
+    return any(s.spec_id == spec_id and s.state == "held" for s in past.end.standings)

@@ -1,0 +1,108 @@
+"""A simulated harness: answers what a race asks, from a world's chances."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+
+from selfopt.policy import BlockPlan, Race
+from selfopt.records import EvidenceKey, RaceEntrant, RaceSettings, RaceStart
+
+from .worlds import World
+
+__all__ = ["BASELINE", "Bench", "candidate_name", "race_start", "run_race"]
+
+BASELINE = "baseline"
+_COLD_FAILS = 0.9
+_DRIFT_TRIALS = 1000
+_AT = "2026-01-01T00:00:00.000Z"
+
+
+def candidate_name(number: int) -> str:
+    """The spec id of a world's candidate, counted from 1."""
+    return f"candidate-{number}"
+
+
+class Bench:
+    """Asks a world. Trials are counted, so that a drift goes on from block to block."""
+
+    def __init__(self, world: World, rng: random.Random, *, drift: float = 0.0, warm_up: bool = False) -> None:
+        names = [BASELINE, *map(candidate_name, range(1, len(world.chances)))]
+        self._chances = dict(zip(names, world.chances, strict=True))
+        cold = [[0] * len(row) for row in world.cold] if warm_up else [list(row) for row in world.cold]
+        self._cold = dict(zip(names, cold, strict=True)) if cold else {}
+        self._random = rng.random
+        self._drift = drift
+        self.trials = 0
+
+    def passes(self, spec_id: str, positions: Sequence[int], times: int) -> list[int]:
+        """How many of `times` answers pass, per position."""
+        chances, draw = self._chances[spec_id], self._random
+        if self._cold or self._drift:
+            return self._hampered(spec_id, positions, times)
+        if times == 1:
+            return [int(draw() < chances[j]) for j in positions]
+        return [sum([draw() < chances[j] for _ in range(times)]) for j in positions]
+
+    def _hampered(self, spec_id: str, positions: Sequence[int], times: int) -> list[int]:
+        chances, draw, cold = self._chances[spec_id], self._random, self._cold.get(spec_id)
+        lost = self._drift * min(1.0, self.trials / _DRIFT_TRIALS)
+        found = []
+        for j in positions:
+            passed = 0
+            for _ in range(times):
+                fine = draw() < chances[j] - lost
+                if cold is not None and cold[j] > 0:
+                    cold[j] -= 1
+                    fine = fine and draw() >= _COLD_FAILS
+                passed += fine
+            found.append(passed)
+        return found
+
+    def answer(self, plan: BlockPlan) -> Mapping[str, Sequence[int]]:
+        """The outcomes of a block."""
+        found = {spec_id: self.passes(spec_id, plan.draws.positions, times) for spec_id, times in plan.asked.items()}
+        self.trials += plan.trials
+        return found
+
+
+def race_start(world: World, *, race_id: str, alpha: float, settings: RaceSettings, number: int = 1) -> RaceStart:
+    """The start of a race between a world's specs."""
+    count = len(world.chances) - 1
+    names = [candidate_name(k) for k in range(1, count + 1)]
+
+    def key(name: str) -> EvidenceKey:
+        return EvidenceKey.model_construct(
+            candidate_spec_id=name,
+            baseline_spec_id=BASELINE,
+            environment_id="world",
+            render_hash="",
+            scorer_hash="",
+            split="search",
+        )
+
+    return RaceStart(
+        race_id=race_id,
+        model="synthetic/world",
+        phase="atomic",
+        suite_hash="synthetic",
+        split="search",
+        prompt_ids=tuple([f"p{j}" for j in range(len(world.chances[0]))]),
+        baseline_spec_id=BASELINE,
+        baseline_request_id=BASELINE,
+        entrants=tuple(RaceEntrant(spec_id=n, request_id=n, key=key(n), entered_with=count, alpha=alpha) for n in names),
+        settings=settings,
+        family="simulated",
+        number=number,
+        alpha=alpha,
+        at=_AT,
+    )
+
+
+def run_race(race: Race, bench: Bench, max_trials: int) -> None:
+    """Race until it is over, or held because the next block would go beyond the cap."""
+    while (plan := race.plan_block()) is not None:
+        if race.trials + plan.trials > max_trials:
+            race.hold("max_trials")
+            return
+        race.absorb(plan.block(bench.answer(plan), at=_AT))
