@@ -47,3 +47,12 @@ def test_what_parity_found_is_one_json_document() -> None:
     done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
     body = json.loads(done.stdout)
     assert (body["agreement"], body["raised"]) == (0.75, {"raised X (y)": 2})
+
+
+def test_patterns_simulates_with_the_real_classifier(tmp_path: Path) -> None:
+    """Few suites here, so only the shape of what it prints; a missed limit is exit code 1."""
+    done = run(tmp_path, "patterns.py", "--scale", "0.01", "--json")
+    assert done.returncode in (0, 1), done.stderr
+    result = json.loads(done.stdout)
+    assert [figure["limit"] for figure in result["figures"]] == [0.002, 0.02, 0.7, 0.7, 0.9]
+    assert all({"share", "se", "of", "met"} <= set(figure) for figure in result["figures"])

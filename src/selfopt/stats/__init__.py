@@ -1,26 +1,34 @@
-"""Pure functions: intervals of shares and of figures over clusters, reading of outcome rows, the Bayes factor of a reload experiment,
-evidence by betting that holds however often one looks."""
+"""Pure functions: intervals of shares and of figures over clusters, reading and classifying of outcome rows, the Bayes factor of a reload
+experiment, evidence by betting that holds however often one looks."""
 
 from .alpha import AlphaSchedule, check_alpha, elond_level, fwer_level, share_of_cycle
 from .beta import incomplete_beta, student_t_quantile, student_t_two_sided
 from .betting import PROMPT_BETS, Bets, EProcess, Pairs, log_growths, log_mean_exp
+from .classify import CALLING_POSTERIOR, ORDER_SIGNIFICANCE, Classification, ClassifiedRow, classify_rows
 from .clusters import Estimate, Statistic, Sums, holm, jackknife, paired_jackknife
 from .confidence import confidence_sequence
 from .intervals import Interval, clopper_pearson_interval, clopper_pearson_upper, wilson_interval
 from .mcnemar import mcnemar_p
+from .order import cold_order_p, drift_order_p
 from .patterns import MAX_COLD_RUNS, MIN_PATTERN_RUNS, RowPattern, cold_prefix, exchangeability_p, read_row
 from .planning import PairsPlan, pairs_to_decide, plan_pairs
 from .prompts import PromptDifferences, prompt_evidence
-from .reload import CONFIRMING_BAYES_FACTOR, reload_log_bayes_factor
+from .reload import CONFIRMING_BAYES_FACTOR, CONFIRMING_RUNS, rank_p, reload_log_bayes_factor, suite_log_bayes_factor
+from .row_models import Row
 from .shares import FloorEvidence, against_floor, non_inferiority, share_block
 
 __all__ = [
+    "CALLING_POSTERIOR",
     "CONFIRMING_BAYES_FACTOR",
+    "CONFIRMING_RUNS",
     "MAX_COLD_RUNS",
     "MIN_PATTERN_RUNS",
+    "ORDER_SIGNIFICANCE",
     "PROMPT_BETS",
     "AlphaSchedule",
     "Bets",
+    "Classification",
+    "ClassifiedRow",
     "EProcess",
     "Estimate",
     "FloorEvidence",
@@ -28,15 +36,19 @@ __all__ = [
     "Pairs",
     "PairsPlan",
     "PromptDifferences",
+    "Row",
     "RowPattern",
     "Statistic",
     "Sums",
     "against_floor",
     "check_alpha",
+    "classify_rows",
     "clopper_pearson_interval",
     "clopper_pearson_upper",
+    "cold_order_p",
     "cold_prefix",
     "confidence_sequence",
+    "drift_order_p",
     "elond_level",
     "exchangeability_p",
     "fwer_level",
@@ -51,11 +63,13 @@ __all__ = [
     "pairs_to_decide",
     "plan_pairs",
     "prompt_evidence",
+    "rank_p",
     "read_row",
     "reload_log_bayes_factor",
     "share_block",
     "share_of_cycle",
     "student_t_quantile",
     "student_t_two_sided",
+    "suite_log_bayes_factor",
     "wilson_interval",
 ]
