@@ -89,7 +89,8 @@ async def test_a_child_that_was_started_anew_is_found(servers: tuple[str, str]) 
 
 
 @pytest.mark.parametrize(
-    ("problem", "kind"), [(ModelStoreError("not pulled"), "not_found"), (EngineError("no memory"), "connect"), (60.0, "timeout")]
+    ("problem", "kind"),
+    [(ModelStoreError("not pulled"), "not_found"), (EngineError("no memory"), "not_found"), (60.0, "timeout")],
 )
 async def test_what_goes_wrong_keeps_its_kind(problem: Exception | float, kind: str) -> None:
     """Not pulled, did not start, not in time: an EndpointError that measuring understands."""

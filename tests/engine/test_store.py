@@ -367,3 +367,37 @@ def test_the_environment_may_choose_the_folder(tmp_path: Path) -> None:
     """SELFOPT_CACHE, else the platform's cache folder."""
     assert ModelStore.default({"SELFOPT_CACHE": str(tmp_path)}).root == tmp_path
     assert ModelStore.default({}).root.name == "selfopt"
+
+
+def touch(path: Path) -> None:
+    """As if the file had been written to a moment from now."""
+    later = path.stat().st_mtime_ns + 5_000_000_000
+    os.utime(path, ns=(later, later))
+
+
+def test_a_file_that_was_written_to_after_its_note_is_verified_again(store: ModelStore, tmp_path: Path) -> None:
+    """It counts as not pulled; a pull keeps it when it is still right, without its source, and else fetches it anew."""
+    entry = file_entry(tmp_path)
+    path = store.pull(entry, ignore)
+    (tmp_path / "source.bin").rename(tmp_path / "away")
+    touch(path)
+    assert store.find(entry.name) is None
+    assert store.pull(entry, ignore) == path
+    assert store.find(entry.name) is not None
+    with path.open("r+b") as file:
+        file.write(b"XX")
+    touch(path)
+    with pytest.raises(ModelStoreError, match=r"source\.bin: No such file or directory; check the connection"):
+        store.pull(entry, ignore)
+    assert store.find(entry.name) is None
+    (tmp_path / "away").rename(tmp_path / "source.bin")
+    store.pull(entry, ignore)
+    assert path.read_bytes() == DATA
+
+
+def test_a_source_that_is_no_file_is_refused_and_not_waited_for(store: ModelStore, tmp_path: Path) -> None:
+    """A pipe, a device, a folder."""
+    os.mkfifo(tmp_path / "pipe")
+    for source in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(ModelStoreError, match=f"{source}: not a regular file"):
+            store.pull(entry_for(DATA, f"file:{source}"), ignore)

@@ -318,3 +318,19 @@ def test_a_file_that_is_no_utf8_is_refused(tmp_path: Path) -> None:
         load_settings(environ, tmp_path)
     (tmp_path / "user.toml").write_bytes(b"\xef\xbb\xbf[limits]\nretries = 4\n")
     assert load_settings(environ, tmp_path).limits.retries == 4
+
+
+def test_paths_in_a_file_are_meant_from_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever they are; `~` is the user's own folder, and an empty text no path."""
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    text = (
+        "variants = 'v.yaml'\nhome = 'h'\n[models]\ncatalogue = '~/c.toml'\n[suites]\natomic = 'a.json'\nextended = 'extended'\n"
+    )
+    settings = load(tmp_path, user=text)
+    assert settings.variants == str(tmp_path / "v.yaml")
+    assert settings.home == str(tmp_path / "h")
+    assert settings.models.catalogue == str(tmp_path / "me" / "c.toml")
+    assert (settings.suites.atomic, settings.suites.extended) == (str(tmp_path / "a.json"), "extended")
+    assert load(tmp_path, user="variants = ''\n").variants == ""
+    with pytest.raises(SettingsError, match="variants"):
+        load(tmp_path, user="variants = 3\n")

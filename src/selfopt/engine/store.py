@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import shutil
 import threading
@@ -71,10 +72,13 @@ class ModelStore:
         return self.file_of(name) if self.find(name) is not None else None
 
     def find(self, name: str) -> InstalledModel | None:
-        """What is noted of a model that is there as a whole, else None."""
+        """What is noted of a model that is there as a whole and as it was verified, else None: a file that was written to
+        after its note has to be verified again, which a pull does."""
         try:
-            noted = InstalledModel.model_validate_json((self._folder(name) / "model.json").read_bytes())
-            whole = self.file_of(name).stat().st_size == noted.size_bytes
+            note = self._folder(name) / "model.json"
+            noted = InstalledModel.model_validate_json(note.read_bytes())
+            file = self.file_of(name).stat()
+            whole = file.st_size == noted.size_bytes and file.st_mtime_ns <= note.stat().st_mtime_ns
         except (OSError, ValidationError):
             return None
         return noted if whole and noted.name == name and noted.schema_version == _SCHEMA_VERSION else None
@@ -145,7 +149,7 @@ class ModelStore:
         try:
             with self._locked(entry.name, meter):
                 noted = self.find(entry.name)
-                if noted is None or noted.sha256 != entry.sha256:
+                if (noted is None or noted.sha256 != entry.sha256) and not self._verified_again(entry, meter):
                     self._fetch(entry, meter)
         except OSError as error:
             raise self._disk_error(entry, error) from error
@@ -168,6 +172,19 @@ class ModelStore:
         finally:
             lock.release()
 
+    def _verified_again(self, entry: ModelEntry, meter: Meter) -> bool:
+        """Whether the file that is there already is the entry's; it is noted then."""
+        file = self.file_of(entry.name)
+        if not file.is_file() or file.stat().st_size != entry.size_bytes:
+            return False
+        meter.stage("verifying", "what is here already")
+        with file.open("rb") as stream:
+            if hashlib.file_digest(stream, "sha256").hexdigest() != entry.sha256:
+                return False
+        os.utime(file)  # a time to come would be later than any note
+        self._note(entry, f"file:{file}")
+        return True
+
     def _fetch(self, entry: ModelEntry, meter: Meter) -> None:
         reasons = []
         for parts in entry.sources:
@@ -177,7 +194,11 @@ class ModelStore:
                 return
             except SourceError as error:
                 reasons.append(f"{meter.snapshot().source or parts[0]}: {error}")
-        raise ModelStoreError(f"{entry.name} could not be pulled from any of its {len(reasons)} sources: " + "; ".join(reasons))
+        tried = "its source" if len(reasons) == 1 else f"any of its {len(reasons)} sources"
+        raise ModelStoreError(
+            f"{entry.name} could not be pulled from {tried}: {'; '.join(reasons)}; check the connection, or the entry's sources and "
+            "sha256 in the model catalogue"
+        )
 
     def _fetch_from(self, entry: ModelEntry, parts: tuple[str, ...], meter: Meter) -> None:
         folder = self._partial(entry.name)
@@ -211,6 +232,10 @@ class ModelStore:
         (folder / "model.json").unlink(missing_ok=True)  # of another version of the file
         os.replace(path, self.file_of(entry.name))
         _sync_folder(folder)
+        self._note(entry, source)
+        shutil.rmtree(self._partial(entry.name), ignore_errors=True)
+
+    def _note(self, entry: ModelEntry, source: str) -> None:
         noted = InstalledModel(
             name=entry.name,
             file=entry.file,
@@ -219,8 +244,7 @@ class ModelStore:
             source=source,
             pulled_at=utc_now(),
         )
-        atomic_write_text(folder / "model.json", noted.model_dump_json(indent=2) + "\n")
-        shutil.rmtree(self._partial(entry.name), ignore_errors=True)
+        atomic_write_text(self._folder(entry.name) / "model.json", noted.model_dump_json(indent=2) + "\n")
 
     def _disk_error(self, entry: ModelEntry, error: OSError) -> ModelStoreError:
         if error.errno not in _NO_ROOM:

@@ -181,29 +181,26 @@ def _check_keys(source: Source) -> None:
 
 
 def _anchor(source: Source) -> dict[str, Any]:
-    """Relative paths in a file are meant from the file's folder."""
-    if source.folder is None:
-        return source.values
-    values = dict(source.values)
+    """Relative paths in a file are meant from the file's folder; `~` is the user's own."""
     folder = source.folder
-    if isinstance(values.get("variants"), str):
-        values["variants"] = str((folder / values["variants"]).resolve())
-    endpoints = values.get("endpoints")
-    if isinstance(endpoints, dict):
-        values["endpoints"] = {
-            n: (
-                {**e, "script": str((folder / e["script"]).resolve())}
-                if isinstance(e, dict) and isinstance(e.get("script"), str)
-                else e
-            )
-            for n, e in endpoints.items()
-        }
+    if folder is None:
+        return source.values
+
+    def at(table: Any, key: str) -> Any:
+        """The table with the path under this key made whole."""
+        if not isinstance(table, dict) or not isinstance(table.get(key), str) or not table[key]:
+            return table
+        return {**table, key: str((folder / Path(table[key]).expanduser()).resolve())}
+
+    values: dict[str, Any] = at(at(source.values, "variants"), "home")
+    if "models" in values:
+        values = {**values, "models": at(values["models"], "catalogue")}
+    if isinstance(values.get("endpoints"), dict):
+        values = {**values, "endpoints": {name: at(entry, "script") for name, entry in values["endpoints"].items()}}
     suites = values.get("suites")
     if isinstance(suites, dict):
-        values["suites"] = {
-            k: (str((folder / v).resolve()) if isinstance(v, str) and v.endswith((".yaml", ".yml", ".json")) else v)
-            for k, v in suites.items()
-        }
+        files = {k for k, v in suites.items() if isinstance(v, str) and v.endswith((".yaml", ".yml", ".json"))}
+        values = {**values, "suites": {k: at(suites, k)[k] if k in files else v for k, v in suites.items()}}
     return values
 
 
