@@ -178,7 +178,7 @@ async def test_a_child_that_ignores_the_end_of_its_input_is_killed(fakes: FakeMo
 
 async def test_close_ends_children_that_run_and_those_that_start(fakes: FakeModels) -> None:
     """No orphans; twice is fine; afterwards nothing can be started."""
-    running, starting = fakes.add("local/one"), fakes.add("local/two")
+    running, starting = fakes.add("local/one"), fakes.add("local/two", end="hang")
     engine = engine_of(fakes)
     await engine.connect(running)
     pending = asyncio.create_task(engine.connect(starting))
