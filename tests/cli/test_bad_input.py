@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from .world import Project
+from .world import SETTINGS, Project
 
 
 @pytest.mark.parametrize(
@@ -252,6 +252,30 @@ def test_a_home_that_is_a_file_is_refused(project: Project) -> None:
     project.write("afile", "")
     project.run("--home", "afile", "run", "good", "atomic").assert_refused(2, "afile")
     project.run("--home", "afile/below", "run", "good", "atomic").assert_refused(1, "afile")
+
+
+def test_terminal_escapes_in_a_projects_names_are_neutralised(project: Project) -> None:
+    """Aliases, a script's models, what a suite says: shown escaped everywhere."""
+    project.write("selfopt.toml", SETTINGS.replace("[models.aliases]", '[models.aliases]\n"\\u001b[2J" = "scripted/good"'))
+    project.write("evil.yaml", 'models: {"\\e[2J": {}}\n')
+    text = (
+        (project.root / "atomic.yaml")
+        .read_text("utf-8")
+        .replace("kind: direct", 'kind: "\\e[2J\\a"')
+        .replace("A small", "\x1b[2J")
+    )
+    project.write("atomic.yaml", text.replace("title: \x1b[2J suite", 'title: "\\e[2J suite"'))
+    for arguments in (
+        ("models", "list"),
+        ("models", "ps"),
+        ("scripted", "--check", "evil.yaml"),
+        ("suites", "show", "atomic.yaml"),
+        ("run", "\x1b[2J", "atomic"),
+        ("report",),
+    ):
+        result = project.ok(*arguments)
+        assert "\x1b" not in result.out + result.err, arguments
+        assert "\x07" not in result.out + result.err, arguments
 
 
 def test_terminal_escapes_in_what_was_typed_are_neutralised(project: Project) -> None:

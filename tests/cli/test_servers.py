@@ -84,6 +84,20 @@ def test_a_variant_with_a_grammar_is_a_schema_where_no_grammar_is_taken(
             assert "grammar" in json.loads(tried["steps"][0]["reply"]["request_body"])
 
 
+def test_a_cap_on_costs_wants_a_price_before_anything_is_spent(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit 2 with the setting's name, no request sent; with a price the cap ends the measurement."""
+    with scripted_server(Script.model_validate({"models": {"m": {}}})) as url:
+        far = 'kind = "openai_compatible"\nbase_url = "' + url + '"\nlocal = false\n'
+        project.user_config.write_text(f"[endpoints.far]\n{far}", "utf-8")
+        monkeypatch.setenv("SELFOPT_CONFIG", str(project.user_config))
+        refused = project.run("run", "far/m", "atomic", "--max-cost", "1")
+        refused.assert_refused(2, "max_cost is set", '[prices."far/m"]')
+        assert "ledger.sqlite3" not in project.files()
+        project.user_config.write_text(f'[endpoints.far]\n{far}[prices."far/m"]\ninput = 1e6\noutput = 1e6\n', "utf-8")
+        stopped = project.run("run", "far/m", "atomic", "--max-cost", "0.5")
+        assert (stopped.code, "max_cost = 0.5 reached" in stopped.err + stopped.out) == (1, True)
+
+
 def test_a_limit_that_a_cloud_may_refuse_is_not_proposed(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Clouds take a part of JSON Schema only: such a candidate would fail on every prompt."""
     for kind, url in (("anthropic", "http://127.0.0.1:9"), ("openai_compatible", "http://far.example/v1")):

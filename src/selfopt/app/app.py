@@ -293,6 +293,11 @@ class App:
                     f"endpoint {name!r} has no API key: {variable} is not set; export it, or set api_key or "
                     f"api_key_env of [endpoints.{name}] in your own settings"
                 )
+            if self.settings.limits.max_cost is not None and model not in self.settings.prices and not entry.is_local:
+                raise SettingsError(
+                    f"max_cost is set, but nobody knows what {model} costs: set input and output (per million tokens) in "
+                    f'[prices."{model}"] of your own settings, or leave max_cost out'
+                )
             if entry.kind == "embedded" and self.store.path_of(model) is None:
                 raise ModelStoreError(f"{model} is not pulled; run: selfopt models pull {model}")
             if entry.kind == "scripted" and entry.script is None and entry.base_url is None:

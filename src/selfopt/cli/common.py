@@ -72,8 +72,11 @@ def open_app(ctx: click.Context, flags: Mapping[str, Any] | None = None) -> App:
     app = App.open(options.get("home"), flags)
     root.call_on_close(app.release)
     if is_verbose(ctx):
-        print(f"home: {app.home.root}", file=sys.stderr)
-        print(f"settings: {', '.join(settings_in_use(app)) or 'built-in defaults'}", file=sys.stderr)
+        from selfopt.home import escape_control
+
+        used = ", ".join(settings_in_use(app)) or "built-in defaults"
+        for line in (f"home: {app.home.root}", f"settings: {used}"):
+            print(escape_control(line), file=sys.stderr)
     return app
 
 

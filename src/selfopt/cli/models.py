@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import LiveLine, console, emit, json_option, open_app, run_with_app
+from .common import LiveLine, console, emit, json_option, open_app, run_with_app, say
 
 if TYPE_CHECKING:
     from selfopt.app import App
@@ -23,6 +23,7 @@ def command() -> None:
 def list_models(ctx: click.Context, /, as_json: bool) -> None:
     """Models of the embedded engine, installed or not, and the aliases in force."""
     from selfopt.app import list_models as listed
+    from selfopt.home import escape_control
 
     app = open_app(ctx)
     rows = listed(app)
@@ -33,9 +34,9 @@ def list_models(ctx: click.Context, /, as_json: bool) -> None:
     out = console()
     for row in rows:
         state = "installed" if row["installed"] else "not pulled"
-        out.print(f"{row['name']:32} {row['size_bytes'] / 1e6:8.1f} MB  {state}", markup=False)
+        say(out, f"{row['name']:32} {row['size_bytes'] / 1e6:8.1f} MB  {state}")
     for alias, name in sorted(aliases.items()):
-        out.print(f"{alias:32} -> {name}", markup=False)
+        say(out, f"{escape_control(alias):32} -> {name}")
 
 
 @command.command("pull")
@@ -56,7 +57,7 @@ def pull(ctx: click.Context, /, names: tuple[str, ...], as_json: bool) -> None:
             live.clear()
         done.append({"name": name, "path": str(path), "fetched": fetched})
         if not as_json:
-            print(f"{name}: {'pulled and verified' if fetched else 'already here'}")
+            say(console(), f"{name}: {'pulled and verified' if fetched else 'already here'}")
     if as_json:
         emit(done)
 
@@ -77,7 +78,7 @@ def ps(ctx: click.Context, /, names: tuple[str, ...], as_json: bool) -> None:
         emit(rows)
         return
     for row in rows:
-        print(f"{row['name']:40} {row['state']:10} {row['quantization']:10} {row['digest'][:16]}")
+        say(console(), f"{row['name']:40} {row['state']:10} {row['quantization'][:20]:10} {row['digest'][:16]}")
 
 
 @command.command("rm")
@@ -92,4 +93,4 @@ def rm(ctx: click.Context, /, name: str, as_json: bool) -> None:
     if as_json:
         emit({"name": name, "removed": removed})
     else:
-        print(f"{name}: {'removed' if removed else 'was not here'}")
+        say(console(), f"{name}: {'removed' if removed else 'was not here'}")

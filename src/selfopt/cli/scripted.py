@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from .common import emit, json_option, run_with_app
+from .common import console, emit, json_option, run_with_app, say
 
 if TYPE_CHECKING:
     from selfopt.app import App
@@ -27,9 +28,10 @@ def command(ctx: click.Context, /, script: Path, host: str, port: int, check: bo
         if as_json:
             emit({"base_url": base_url, "models": models})
         elif base_url:
-            print(f"scripted endpoint at {base_url} (Ctrl-C ends it); models: {', '.join(models)}", flush=True)
+            say(console(), f"scripted endpoint at {base_url} (Ctrl-C ends it); models: {', '.join(models)}")
+            sys.stdout.flush()
         else:
-            print(f"{script}: ok; models: {', '.join(models)}")
+            say(console(), f"{script}: ok; models: {', '.join(models)}")
 
     async def work(app: App) -> None:
         from selfopt.app import serve_script

@@ -57,7 +57,9 @@ async def serve_scripted(script: Script, host: str = "127.0.0.1", port: int = 0,
         await site.start()
     except OSError as error:
         await runner.cleanup()
-        raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror or error}; choose another --port") from None
+        raise SettingsError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}; choose another --port or --host"
+        ) from None
     bound = runner.addresses[0]
     shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
     return ScriptedServer(engine, runner, f"http://{shown}:{bound[1]}")
