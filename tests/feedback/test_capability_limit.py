@@ -62,3 +62,20 @@ def test_a_higher_minimum_never_hides_a_limit(passed: int, one: float, other: fl
         for minimum in (low, high)
     }
     assert at[low] <= at[high]
+
+
+def test_failures_of_a_cold_start_are_not_the_models() -> None:
+    """60 of 84 alone would miss 0.80; the 24 failures all lie in the first two runs."""
+    assert not CapabilityLimit().examine([evaluation(["WWPPPPP"] * 12)])
+    (finding,) = CapabilityLimit().examine([evaluation(["WPWPPPP", "PPWPWPP", "PPPWPWP"] * 4)])
+    assert finding.figures["cold_start_failures"] == 0
+
+
+def test_faults_count_as_passes_in_the_bound() -> None:
+    """11 of 14 right, one timeout: 12 of 14 are possible, which is not below 0.80 where repeats are copies."""
+    seen = evaluation(["P"] * 11 + ["W"] * 2 + ["T"], determinism="sampled")
+    assert not CapabilityLimit(max_fault_share=0.1).examine([seen])
+    worse = evaluation(["P"] * 10 + ["W"] * 3 + ["T"], determinism="sampled")
+    (finding,) = CapabilityLimit(max_fault_share=0.1).examine([worse])
+    assert finding.figures["upper_bound"] == pytest.approx(11 / 14)
+    assert finding.figures["faults"] == 1

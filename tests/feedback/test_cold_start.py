@@ -103,3 +103,52 @@ def test_both_cases_are_told_apart_in_one_evaluation() -> None:
     findings = ColdStart().examine([evaluation(["TTPPPPP"] * 6, loaded=[COLD] * 6, metrics=slow)])
     assert [f.figures["case"] for f in findings] == ["accuracy", "latency"]
     assert len({f.finding_id for f in findings}) == 2
+
+
+def test_wrong_answers_in_the_first_runs_of_many_prompts_are_a_cold_start_from_the_rows_alone() -> None:
+    """Nobody tells of loads, but the order of failures over twelve prompts does; how sure that is stands in the figures."""
+    (finding,) = ColdStart().examine([evaluation(["WWPPPPP"] * 8 + ["PPPPPPP"] * 4)])
+    assert finding.confidence == "medium"
+    assert "look like a cold start" in finding.summary
+    assert "nothing is known of loads" in finding.summary
+    figures = finding.figures
+    assert (figures["prompts"], figures["failures"], figures["called"], figures["waited"]) == (8, 16, 16, 0)
+    assert (figures["rows"], figures["rows_cold_start"], figures["rows_stable"]) == (12, 8, 4)
+    assert isinstance(figures["order_p"], float)
+    assert figures["order_p"] < 1e-6
+    assert isinstance(figures["posterior"], float)
+    assert 0.8 <= figures["posterior"] <= 1
+    assert sum(float(v) for k, v in figures.items() if k.startswith("weight_")) == pytest.approx(1, abs=0.001)
+
+
+def test_prompts_that_break_off_or_flicker_are_no_cold_start() -> None:
+    """Failures in any other order, as many of them."""
+    assert not ColdStart().examine([evaluation(["PPPPPWW"] * 8)])
+    assert not ColdStart().examine([evaluation(["PWPPPWP", "WPPWPPP", "PPWPPPW", "PPPWPWP"] * 3)])
+
+
+def test_one_prompt_alone_needs_a_load_in_each_of_its_failing_runs() -> None:
+    """FFPPPPP of one prompt arises from flakiness in 1.5 % of rows; a load in one of the two runs is not enough."""
+    half = [True, False, False, False, False, False, False]
+    for loaded in ([], [UNKNOWN], [half], [WARM]):
+        assert not ColdStart().examine([evaluation(["WWPPPPP", "PPPPPPP"], loaded=loaded)])
+
+
+def test_a_failure_in_the_first_run_of_one_prompt_is_no_longer_called_a_cold_start() -> None:
+    """One of seven orders: also with a load in it that could be chance (p = .14)."""
+    load = [True, False, False, False, False, False, False]
+    assert not ColdStart().examine([evaluation(["WPPPPPP", "PPPPPPP"], loaded=[load, WARM])])
+    (finding,) = ColdStart().examine([evaluation(["WPPPPPP"] * 3, loaded=[load] * 3)])
+    assert finding.figures["loads_in_cold_runs"] == 3
+
+
+def test_other_faults_are_no_failures_of_the_first_runs() -> None:
+    """Replies that nobody could read say nothing about the model, in whatever run."""
+    assert not ColdStart().examine([evaluation(["XXPPPPP"] * 12)])
+    assert not ColdStart().examine([evaluation(["CCPPPPP"] * 12)])
+
+
+def test_copies_are_not_counted_as_runs() -> None:
+    """Repeats of a deterministic spec say once what they say."""
+    seen = evaluation(["WWPPPPP"] * 12, determinism="complete")
+    assert not ColdStart().examine([seen])

@@ -71,3 +71,27 @@ def test_flaky_prompts_rarely_look_like_drift() -> None:
     tables = [["".join("P" if source.random() < 0.7 else "W" for _ in range(7)) for _ in range(12)] for _ in range(200)]
     alarms = sum(bool(Drift().examine([evaluation(table)])) for table in tables)
     assert alarms <= 16
+
+
+def test_prompts_that_the_classifier_calls_drifting_or_cold_are_not_flaky() -> None:
+    """Each row has one cause."""
+    assert not Flaky().examine([evaluation(["PPPPWWW"] * 6 + ["PPPPPPP"] * 6)])
+    assert not Flaky().examine([evaluation(["WWPPPPP"] * 6 + ["PPPPPPP"] * 6)])
+
+
+def test_the_flaky_finding_tells_of_how_many_rows_the_classifier_is_sure() -> None:
+    """One failure in seven may be a stable prompt's: nothing is said about that row."""
+    (finding,) = Flaky().examine([evaluation(["PWPWPWP", "PPPWPPP", "PPPPPPP"])])
+    figures = finding.figures
+    assert (figures["prompts"], figures["rows_flaky"], figures["rows_abstained"], figures["rows_stable"]) == (2, 1, 1, 1)
+    assert isinstance(figures["posterior"], float)
+    assert figures["posterior"] >= 0.8
+
+
+def test_a_few_prompts_that_break_off_are_drift_among_cold_starts_of_others() -> None:
+    """Early failures of other prompts do not hide late ones; the figures name what the classifier saw."""
+    rows = ["PPPPPWW"] * 5 + ["WWPPPPP"] * 5 + ["PPPPPPP"] * 2
+    (finding,) = Drift(min_drop=0.0).examine([evaluation(rows)])
+    assert finding.figures["rows_drift"] == 5
+    assert isinstance(finding.figures["order_p"], float)
+    assert finding.figures["order_p"] < 1e-3

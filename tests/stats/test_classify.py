@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from selfopt.stats import CALLING_POSTERIOR, ORDER_SIGNIFICANCE, Row, RowPattern, classify_rows
+from selfopt.stats import CALLING_POSTERIOR, ORDER_SIGNIFICANCE, Row, RowPattern, classify_rows, cold_length
 
 COLD, FLAKY, STABLE, INCAPABLE, DRIFT = (
     RowPattern.COLD_START,
@@ -194,3 +194,9 @@ def test_long_rows_do_not_overflow() -> None:
     found = classify_rows([row("P" * 3000 + "F" * 3000), row("F" * 3 + "P" * 3000)])
     assert found.rows[0].likeliest is DRIFT
     assert found.rows[1].likeliest is COLD
+
+
+@pytest.mark.parametrize(("letters", "k"), [("FPPPPPP", 1), ("FFPPPPP", 2), ("FFFPPPP", 3), ("FFPPPPF", 2), ("F", 0)])
+def test_the_length_of_a_cold_start_is_that_of_its_early_failures(letters: str, k: int) -> None:
+    """A later failure is not part of it."""
+    assert cold_length(row(letters)) == k

@@ -1,49 +1,24 @@
 """Cold start: the model was being loaded when the first requests came.
 
-Two cases. Accuracy: prompts fail in the first runs after a load and pass from then on (FFPPPPP). Latency: everything passes,
-but a request that had to wait for the load took far longer than the others. Both need evidence of a load: the row alone
-arises too easily from chance.
+Three sorts of evidence. Waiting: trials were refused or timed out while a load showed. Order: prompts fail in their first runs and
+pass from then on (FFPPPPP), more of them than chance explains, as the classifier says of rows and load evidence together. Latency:
+everything passes, but a request that had to wait for the load took far longer than the others. What proves it is an experiment:
+`selfopt supervise MODEL PHASE --validate-warm-up`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from selfopt.records import Evaluation, Finding, Outcome, OutcomeRow
-from selfopt.stats import MAX_COLD_RUNS, MIN_PATTERN_RUNS, cold_prefix, exchangeability_p
+from selfopt.records import Confidence, Evaluation, Finding, OutcomeRow
+from selfopt.stats import MAX_COLD_RUNS, RowPattern, exchangeability_p
 
 from .reading import Figures, Note, cells, comparable, make_finding, passes
+from .rows import WindowRows, class_figures, loaded_in, read_window, shows_load
 
-__all__ = ["ColdStart", "cold_runs"]
-
-_WAITED = frozenset({Outcome.TIMEOUT, Outcome.LOADING, Outcome.ERROR})
-
-
-def _shows_load(row: OutcomeRow, index: int) -> bool:
-    """Whether this trial itself carries evidence of a load."""
-    if index < len(row.outcomes) and row.outcomes[index] is Outcome.LOADING:
-        return True
-    return index < len(row.loaded) and row.loaded[index] is True
-
-
-def cold_runs(evaluation: Evaluation, row: OutcomeRow) -> frozenset[int]:
-    """The runs in which this prompt failed because the model was cold; empty where that cannot be said.
-
-    A trial with outcome `loading` is its own evidence. A row of 5 runs or more that reads F(1-3)P.. counts when its failures
-    are timeouts or errors and a load shows anywhere in those runs (or in the one after, which waited for it), or when
-    every one of its failures carries its own evidence of a load.
-    """
-    loading = {i for i, outcome in enumerate(row.outcomes) if outcome is Outcome.LOADING}
-    k = cold_prefix(passes(row)) if len(row.outcomes) >= MIN_PATTERN_RUNS else None
-    if k is None:
-        return frozenset(loading)
-    if all(row.outcomes[i] in _WAITED for i in range(k)):
-        near = any(_shows_load(other, i) for other in evaluation.rows for i in range(k + 1))
-    else:
-        near = all(_shows_load(row, i) for i in range(k))
-    return frozenset(range(k)) if near else frozenset(loading)
+__all__ = ["ColdStart"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,37 +38,36 @@ class ColdStart:
         return [make_finding("cold_start", window, note) for note in notes]
 
     def _accuracy(self, window: Sequence[Evaluation]) -> Note | None:
-        affected: dict[int, frozenset[int]] = {}
-        rows: list[OutcomeRow] = []
-        for evaluation in window:
-            for row in evaluation.rows:
-                runs = cold_runs(evaluation, row)
-                if runs:
-                    affected[id(row)] = runs
-                    rows.append(row)
+        read = read_window(window)
+        affected = {id(row): runs for e in window for row in e.rows if (runs := read.cold_runs(row))}
+        rows = [row for e in window for row in e.rows if id(row) in affected]
         if not rows:
             return None
         failures = sum(len(affected[id(row)]) for row in rows)
-        tables = [passes(row) for e in window for row in e.rows]
-        p_value = exchangeability_p(tables, range(1, MAX_COLD_RUNS + 1))
         prompts = len({row.prompt_id for row in rows})
         of = len({row.prompt_id for e in window for row in e.rows})
         example = max((row.letters for row in rows), key=len)
+        p_value = self._order_p(window, read)
         figures: Figures = {"case": "accuracy", "prompts": prompts, "of": of, "failures": failures, "p_value": p_value}
         figures |= {"example": example, **self._load_figures(window)}
-        note = Note(
-            f"{prompts} of {of} prompts fail while the model is being loaded and not afterwards (such as {example}): "
-            f"{failures} failures are a cold start",
-            figures,
-            "high" if p_value < self.significance else "medium",
-        )
+        figures |= _evidence_figures(rows, affected, read)
+        seen = figures["waited"] or figures["loads_in_cold_runs"]
+        sure: Confidence = "high" if p_value < self.significance and seen else "medium"
+        note = Note(_accuracy_text(figures), figures, sure)
         return note.add(window, lambda row, index, _: index in affected.get(id(row), frozenset()))
+
+    def _order_p(self, window: Sequence[Evaluation], read: WindowRows) -> float:
+        """That failures gather in the first runs by chance: of the rows as the classifier saw them where it called any, else of all
+        of them with what waited for a load among the failures."""
+        if read.called:
+            return read.classification.cold_p
+        return exchangeability_p([passes(row) for e in window for row in e.rows], range(1, MAX_COLD_RUNS + 1))
 
     def _latency(self, window: Sequence[Evaluation]) -> Note | None:
         slow: list[tuple[float, float, float]] = []
         for evaluation in window:
             first, p50 = evaluation.metrics.first_call_ms, evaluation.metrics.p50_ms
-            if first is None or p50 is None or not any(_shows_load(r, i) for r, i, _ in cells([evaluation])):
+            if first is None or p50 is None or not any(shows_load(r, i) for r, i, _ in cells([evaluation])):
                 continue
             reported = _reported_loads([evaluation])
             load = median(reported) if reported else first - p50
@@ -109,10 +83,10 @@ class ColdStart:
             {"case": "latency", "first_call_ms": first, "p50_ms": p50, "load_ms": load, "evaluations": len(slow)},
             "high",
         )
-        return note.add(window, lambda row, index, _: _shows_load(row, index))
+        return note.add(window, lambda row, index, _: shows_load(row, index))
 
     def _load_figures(self, window: Sequence[Evaluation]) -> Figures:
-        figures: Figures = {"loads": sum(_shows_load(row, index) for row, index, _ in cells(window))}
+        figures: Figures = {"loads": sum(shows_load(row, index) for row, index, _ in cells(window))}
         reported = _reported_loads(window)
         if reported:
             figures["load_ms"] = median(reported)
@@ -125,6 +99,29 @@ def _reported_loads(window: Sequence[Evaluation]) -> list[float]:
     found = []
     for row, index, _ in cells(window):
         load_ms = row.load_ms[index] if index < len(row.load_ms) else None
-        if load_ms is not None and _shows_load(row, index):
+        if load_ms is not None and shows_load(row, index):
             found.append(load_ms)
     return found
+
+
+def _evidence_figures(rows: Sequence[OutcomeRow], affected: Mapping[int, frozenset[int]], read: WindowRows) -> Figures:
+    """Which evidence stands behind the failures, and what the classifier said."""
+    seen = [shows_load(row, index) or loaded_in(row, index) for row in rows for index in affected[id(row)]]
+    figures: Figures = {
+        "waited": sum(map(len, read.waited.values())),
+        "called": sum(map(len, read.called.values())),
+        "loads_in_cold_runs": seen.count(True),
+        "no_load_in_cold_runs": seen.count(False),
+    }
+    return {**figures, **class_figures(read.classification, RowPattern.COLD_START)} if read.classification.rows else figures
+
+
+def _accuracy_text(figures: Figures) -> str:
+    """The finding in words, no stronger than the evidence."""
+    who, such = f"{figures['prompts']} of {figures['of']} prompts", f"(such as {figures['example']})"
+    if figures["waited"] or figures["loads_in_cold_runs"]:
+        what = f"fail while the model is being loaded and not afterwards {such}"
+        return f"{who} {what}: {figures['failures']} failures are a cold start"
+    told = "although no load was seen" if figures["no_load_in_cold_runs"] else "nothing is known of loads"
+    what = f"fail in their first runs and not afterwards {such}, more than chance explains (p = {float(figures['p_value']):.2g})"
+    return f"{who} {what}; {told}: {figures['failures']} failures look like a cold start"

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selfopt.records import Evaluation, Finding, Outcome
-from selfopt.stats import MIN_PATTERN_RUNS, exchangeability_p
+from selfopt.stats import MIN_PATTERN_RUNS, Row, RowPattern, classify_rows, exchangeability_p
 
 from .reading import Note, comparable, make_finding, share_text
+from .rows import class_figures
 
 __all__ = ["Drift"]
 
@@ -26,7 +27,7 @@ class Drift:
         A deterministic spec whose newest evaluation is worse than the one before has drifted: repeats should be copies.
         Otherwise the runs of all evaluations are put in order, and failures must gather in the late ones by a test over
         prompts that assumes nothing about pass rates; fewer than 5 runs say nothing. Prompts with faults of infrastructure
-        are left out.
+        are left out. The figures tell which prompts the classifier calls drifting.
         """
         window = comparable(evaluations)
         if len(window) > 1 and all(e.determinism in ("sampled", "complete") for e in window[-2:]):
@@ -61,7 +62,10 @@ class Drift:
         runs = min((len(row) for row in usable.values()), default=0)
         if runs < MIN_PATTERN_RUNS:
             return None
-        p_value = exchangeability_p(list(usable.values()), sorted({1, 2, runs // 4, runs // 2}), late=True)
+        found = classify_rows([Row(tuple(row)) for row in usable.values()])
+        counted_p = exchangeability_p(list(usable.values()), sorted({1, 2, runs // 4, runs // 2}), late=True)
+        # Two looks at the same rows: prompts that get somewhat worse show in the count, a few that break off in the order.
+        p_value = min(1.0, 2 * min(counted_p, found.drift_p))
         half = runs // 2
         before = _mean([p for row in usable.values() for p in row[:half]])
         after = _mean([p for row in usable.values() for p in row[-half:]])
@@ -70,7 +74,14 @@ class Drift:
         note = Note(
             f"later runs are worse: accuracy {share_text(before)} in the first half of {runs} runs, {share_text(after)} in the "
             f"second (p = {p_value:.2g})",
-            {"before": before, "after": after, "drop": before - after, "p_value": p_value, "runs": runs},
+            {
+                "before": before,
+                "after": after,
+                "drop": before - after,
+                "p_value": p_value,
+                "runs": runs,
+                **class_figures(found, RowPattern.DRIFT),
+            },
             "high" if p_value < self.significance / 10 else "medium",
         )
         return note.add(window, lambda row, _i, outcome: row.prompt_id in usable and outcome is not Outcome.PASS)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from selfopt.records import Evaluation, Finding, Outcome
 from selfopt.stats import RowPattern, read_row
 
-from .cold_start import cold_runs
 from .reading import Note, comparable, make_finding, passes
+from .rows import class_figures, read_window
 
 __all__ = ["Flaky"]
 
@@ -26,25 +26,33 @@ class Flaky:
         """One finding over prompts with 3 runs or more that both pass and fail.
 
         Failures of infrastructure or harness alone do not make a prompt flaky, and failures that a load explains count as
-        passes. Rows that look like a cold start or a drift without the evidence for it are flaky.
+        passes. Rows that look like a cold start or a drift without the evidence for it are flaky. The figures tell how many of
+        these rows the classifier is sure of.
         """
         window = comparable(evaluations)
+        read = read_window(window)
         letters: dict[str, str] = {}
         prompts: set[str] = set()
         for evaluation in window:
             for row in evaluation.rows:
                 prompts.add(row.prompt_id)
-                cold = cold_runs(evaluation, row)
-                read = [passed or index in cold for index, passed in enumerate(passes(row))]
+                cold = read.cold_runs(row)
+                warm = [passed or index in cold for index, passed in enumerate(passes(row))]
                 of_the_model = any(o is not Outcome.PASS and o.says_something_about_the_model for o in row.outcomes)
-                if read_row(read) not in _NOT_FLAKY and of_the_model:
+                if read_row(warm) not in _NOT_FLAKY and of_the_model and id(row) not in read.drifting:
                     letters[row.prompt_id] = row.letters
         if len(letters) < max(1, self.min_prompts):
             return ()
         example = next(iter(letters.values()))
         note = Note(
             f"{len(letters)} of {len(prompts)} prompts pass and fail from run to run (such as {example})",
-            {"prompts": len(letters), "of": len(prompts), "variance": window[-1].metrics.variance, "example": example},
+            {
+                "prompts": len(letters),
+                "of": len(prompts),
+                "variance": window[-1].metrics.variance,
+                "example": example,
+                **class_figures(read.classification, RowPattern.FLAKY),
+            },
         )
         note.add(window, lambda row, _i, outcome: row.prompt_id in letters and outcome is not Outcome.PASS)
         return [make_finding("flaky", window, note)]

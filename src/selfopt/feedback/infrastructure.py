@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from selfopt.records import Evaluation, Finding, Outcome, OutcomeRow
 
-from .cold_start import cold_runs
 from .reading import Note, comparable, make_finding
+from .rows import read_window
 
 __all__ = ["Infrastructure"]
 
@@ -24,7 +24,7 @@ class Infrastructure:
     def examine(self, evaluations: Sequence[Evaluation]) -> Sequence[Finding]:
         """One finding with errors and timeouts counted apart; those of a cold start are left to that finding."""
         window = comparable(evaluations)
-        cold = {id(row): cold_runs(e, row) for e in window for row in e.rows}
+        cold = read_window(window).waited
         n = sum(len(row.outcomes) for e in window for row in e.rows)
 
         def counts(row: OutcomeRow, index: int, outcome: Outcome) -> bool:

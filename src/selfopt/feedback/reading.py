@@ -14,6 +14,7 @@ __all__ = [
     "cells",
     "comparable",
     "counted",
+    "has_copies",
     "is_exact",
     "make_finding",
     "passes",
@@ -27,9 +28,14 @@ _COPIES = ("sampled", "complete")
 _SOME_RUNS = 3
 
 
+def has_copies(evaluation: Evaluation) -> bool:
+    """Whether repeats are known to be copies of one another."""
+    return evaluation.determinism in _COPIES
+
+
 def is_exact(evaluation: Evaluation) -> bool:
     """Whether the suite is the whole work and repeats are known to be copies."""
-    return evaluation.scope == "whole" and evaluation.determinism in _COPIES
+    return evaluation.scope == "whole" and has_copies(evaluation)
 
 
 def comparable(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
@@ -68,7 +74,7 @@ def with_known_copies(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     found: list[Evaluation] = []
     shown: Evaluation | None = None
     for evaluation in evaluations:
-        if evaluation.determinism in _COPIES:
+        if has_copies(evaluation):
             shown = evaluation
         elif shown is not None and _repeats(evaluation, shown):
             found.append(evaluation.model_copy(update={"determinism": shown.determinism}))

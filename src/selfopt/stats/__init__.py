@@ -14,7 +14,7 @@ from .patterns import MAX_COLD_RUNS, MIN_PATTERN_RUNS, RowPattern, cold_prefix, 
 from .planning import PairsPlan, pairs_to_decide, plan_pairs
 from .prompts import PromptDifferences, prompt_evidence
 from .reload import CONFIRMING_BAYES_FACTOR, CONFIRMING_RUNS, rank_p, reload_log_bayes_factor, suite_log_bayes_factor
-from .row_models import Row
+from .row_models import Row, cold_length
 from .shares import FloorEvidence, against_floor, non_inferiority, share_block
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "classify_rows",
     "clopper_pearson_interval",
     "clopper_pearson_upper",
+    "cold_length",
     "cold_order_p",
     "cold_prefix",
     "confidence_sequence",

@@ -51,6 +51,10 @@ class Classification:
         """Indexes of the rows called so; None: of those on which nothing is said."""
         return tuple(index for index, row in enumerate(self.rows) if row.called is pattern)
 
+    def least_posterior(self, pattern: RowPattern) -> float | None:
+        """The smallest posterior with which a row was called so; None when none was."""
+        return min((row.posterior[pattern] for row in self.rows if row.called is pattern), default=None)
+
     def counts(self) -> dict[str, int]:
         """How many rows were called what, `abstained` among them; classes that were not called are left out."""
         found = Counter(row.called.value if row.called is not None else "abstained" for row in self.rows)

@@ -20,7 +20,7 @@ from functools import cache
 from .marginals import log_marginal
 from .patterns import MAX_COLD_RUNS, RowPattern
 
-__all__ = ["CLASSES", "Row", "cold_log_ratio", "drift_log_ratio", "log_likelihoods", "log_sum_exp"]
+__all__ = ["CLASSES", "Row", "cold_length", "cold_log_ratio", "drift_log_ratio", "log_likelihoods", "log_sum_exp"]
 
 CLASSES = (RowPattern.STABLE, RowPattern.INCAPABLE, RowPattern.FLAKY, RowPattern.COLD_START, RowPattern.DRIFT)
 
@@ -84,14 +84,26 @@ def log_likelihoods(row: Row) -> tuple[float, ...]:
 def cold_log_ratio(first: tuple[bool, ...], loads: tuple[bool | None, ...], n: int, failures: int) -> float:
     """Log likelihood ratio of cold start to flaky for a row of n runs with so many failures. Given these two the order matters
     through the first three runs only (`first`, with their loads)."""
-    terms = []
+    terms = _cold_terms(first, loads, n, failures)
+    return log_sum_exp(list(terms.values())) - log_marginal(n - failures, failures, *_ANY)
+
+
+def cold_length(row: Row) -> int:
+    """How many of the first runs were cold if the row is that of a cold start: the likeliest k, 0 for a row of one run."""
+    terms = _cold_terms(row.passes[:MAX_COLD_RUNS], row.loads[:MAX_COLD_RUNS], len(row.passes), row.failures)
+    return max(terms, key=lambda k: terms[k], default=0)
+
+
+def _cold_terms(first: tuple[bool, ...], loads: tuple[bool | None, ...], n: int, failures: int) -> dict[int, float]:
+    """Log likelihood with its weight, by k."""
+    terms = {}
     for k, weight in _COLD_WEIGHTS:
         if k < n:
             early = k - sum(first[:k])
             rest = failures - early
             cold = log_marginal(k - early, early, *_BROKEN) + log_marginal(n - k - rest, rest, *_GOOD)
-            terms.append(math.log(weight) + cold + _load_log_ratio(loads[:k]))
-    return log_sum_exp(terms) - log_marginal(n - failures, failures, *_ANY)
+            terms[k] = math.log(weight) + cold + _load_log_ratio(loads[:k])
+    return terms
 
 
 def _load_log_ratio(loads: Sequence[bool | None]) -> float:

@@ -1,0 +1,110 @@
+"""The rows of comparable evaluations, read together: which failures are a cold start's, and what the classifier says of the rest.
+
+Faults of infrastructure and harness are kept apart: a trial that was refused or timed out while the model was being loaded is a
+cold start by its own evidence, any other fault says nothing about the model and is left out of the classified rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from selfopt.records import Evaluation, Outcome, OutcomeRow
+from selfopt.stats import MIN_PATTERN_RUNS, Classification, Row, RowPattern, classify_rows, cold_length, cold_prefix
+
+from .reading import Figures, has_copies, passes
+
+__all__ = ["WindowRows", "class_figures", "loaded_in", "read_window", "shows_load"]
+
+_WAITED = frozenset({Outcome.TIMEOUT, Outcome.LOADING, Outcome.ERROR})
+_PROMPTS_WITHOUT_LOADS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRows:
+    """waited: by `id` of a row, the runs that failed because they waited for a load; called: those that failed in the first
+    runs of a row that the classifier calls a cold start; drifting: rows that it calls a drift. classification: of the rows
+    without faults."""
+
+    waited: Mapping[int, frozenset[int]]
+    called: Mapping[int, frozenset[int]]
+    drifting: frozenset[int]
+    classification: Classification
+
+    def cold_runs(self, row: OutcomeRow) -> frozenset[int]:
+        """The runs in which this prompt failed because the model was cold; empty where that cannot be said."""
+        return self.waited.get(id(row), frozenset()) | self.called.get(id(row), frozenset())
+
+
+def loaded_in(row: OutcomeRow, index: int) -> bool | None:
+    """Whether a load took place in a trial; None: not known."""
+    return row.loaded[index] if index < len(row.loaded) else None
+
+
+def shows_load(row: OutcomeRow, index: int) -> bool:
+    """Whether this trial itself carries evidence of a load."""
+    return row.outcomes[index] is Outcome.LOADING or loaded_in(row, index) is True
+
+
+def read_window(window: Sequence[Evaluation]) -> WindowRows:
+    """Read comparable evaluations. A row is one prompt's runs of one evaluation: each evaluation may have found the model cold.
+    Evaluations whose repeats are copies have nothing to classify."""
+    waited = {id(row): runs for e in window for row in e.rows if (runs := _waited_runs(e, row))}
+    kept = [(row, whole) for e in window if not has_copies(e) for row in e.rows if (whole := _without_faults(row))]
+    rows = [
+        Row(tuple(row.outcomes[i] is Outcome.PASS for i in whole), tuple(loaded_in(row, i) for i in whole)) for row, whole in kept
+    ]
+    found = classify_rows(rows)
+    return WindowRows(
+        waited=waited,
+        called=_called_runs(kept, rows, found),
+        drifting=frozenset(id(kept[index][0]) for index in found.called(RowPattern.DRIFT)),
+        classification=found,
+    )
+
+
+def _without_faults(row: OutcomeRow) -> tuple[int, ...]:
+    return tuple(index for index, outcome in enumerate(row.outcomes) if outcome.says_something_about_the_model)
+
+
+def _waited_runs(evaluation: Evaluation, row: OutcomeRow) -> frozenset[int]:
+    """A trial with outcome `loading` is its own evidence. A row of 5 runs or more that reads F(1-3)P.. counts when its failures
+    are timeouts or errors and a load shows anywhere in those runs, or in the one after, which waited for it."""
+    loading = frozenset(index for index, outcome in enumerate(row.outcomes) if outcome is Outcome.LOADING)
+    k = cold_prefix(passes(row)) if len(row.outcomes) >= MIN_PATTERN_RUNS else None
+    if k is None or not all(row.outcomes[index] in _WAITED for index in range(k)):
+        return loading
+    near = any(shows_load(other, i) for other in evaluation.rows for i in range(min(k + 1, len(other.outcomes))))
+    return frozenset(range(k)) if near else loading
+
+
+def _called_runs(
+    kept: Sequence[tuple[OutcomeRow, tuple[int, ...]]], rows: Sequence[Row], found: Classification
+) -> dict[int, frozenset[int]]:
+    """The failures in the cold runs of the rows that were called so. One prompt alone needs a load that shows in all of them: its
+    pattern arises too easily from chance, and there are no others to bear it out."""
+    calls = found.called(RowPattern.COLD_START)
+    enough = len({kept[index][0].prompt_id for index in calls}) >= _PROMPTS_WITHOUT_LOADS
+    called = {}
+    for index in calls:
+        (row, whole), read = kept[index], rows[index]
+        failed = frozenset(whole[run] for run in range(cold_length(read)) if not read.passes[run])
+        if failed and (enough or all(shows_load(row, run) for run in failed)):
+            called[id(row)] = failed
+    return called
+
+
+def class_figures(found: Classification, pattern: RowPattern) -> Figures:
+    """The numbers behind a class: how many rows were called what, on how many nothing was said, the smallest posterior of those
+    called so, the estimated share of each class, and the p-value where the class needs one."""
+    figures: Figures = {f"rows_{name}": count for name, count in found.counts().items()}
+    figures["rows"] = len(found.rows)
+    figures |= {f"weight_{name.value}": round(weight, 4) for name, weight in found.weights.items()}
+    least = found.least_posterior(pattern)
+    if least is not None:
+        figures["posterior"] = least
+    if pattern is RowPattern.COLD_START:
+        figures["order_p"] = found.cold_p
+    elif pattern is RowPattern.DRIFT:
+        figures["order_p"] = found.drift_p
+    return figures
