@@ -97,6 +97,8 @@ def line(rng: random.Random, path: tuple[str, ...], command: click.Command) -> l
             words += [value(rng, param) for _ in range(rng.choice([1, 1, 2]) if param.nargs == -1 else 1) if wanted]
     if rng.random() < 0.05:
         words.insert(rng.randint(0, len(words)), rng.choice(WORDS))
+    if path[0] == "simulate":
+        return [*words, "--replications", "2", "--processes", "1", "--max-trials", "500"]
     return [*words, "--max-trials", "4"] if path[0] in ("run", "supervise", "loop") else words
 
 
@@ -131,7 +133,7 @@ def test_no_words_at_all_give_an_unexpected_error(project: Project, seed: int) -
         words = [
             rng.choice([*WORDS, *commands, "--json", "--help", "--home", "-v", "show", "list"]) for _ in range(rng.randint(0, 5))
         ]
-        if {"loop", "scripted", "quickstart", "pull"} & set(words):
+        if {"loop", "scripted", "simulate", "quickstart", "pull"} & set(words):
             continue
         result = project.run(*words)
         assert result.code in CODES, words

@@ -56,3 +56,17 @@ def test_patterns_simulates_with_the_real_classifier(tmp_path: Path) -> None:
     result = json.loads(done.stdout)
     assert [figure["limit"] for figure in result["figures"]] == [0.002, 0.02, 0.7, 0.7, 0.9]
     assert all({"share", "se", "of", "met"} <= set(figure) for figure in result["figures"])
+
+
+def test_promotion_simulates_with_the_real_policy(tmp_path: Path) -> None:
+    """Three worlds a row, so only the shape of what it prints; a missed limit is exit code 1."""
+    done = run(
+        tmp_path, "promotion.py", "--replications", "3", "--world", "12x4", "--world", "cycles", "--processes", "1", "--json"
+    )
+    assert done.returncode in (0, 1), done.stderr
+    result = json.loads(done.stdout)
+    figures = result["worlds"]["12x4"]
+    assert {"null_promoted", "null_promoted_upper95", "power_5", "power_10", "calls_null", "calls_5", "calls_10"} <= set(figures)
+    assert {"plain_rule", "fixed_n", "lower_bound_calls_5"} <= set(figures)
+    assert {"promoted_worse", "promoted_not_better", "plain_rule"} <= set(result["cycles"])
+    assert all({"figure", "value", "limit", "met"} == set(row) for row in result["limits"])

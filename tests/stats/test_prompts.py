@@ -53,7 +53,7 @@ def test_a_planned_number_of_prompts_brings_most_of_the_exact_tests_power() -> N
 def test_the_planned_look_counts_only_once_all_are_in() -> None:
     """Nine wins to none of ten planned prompts, before and after the last one; more than planned are refused."""
     nine, ten = differences(9, 0), differences(9, 0, 1)
-    assert prompt_evidence(nine, planned=10) == pytest.approx(prompt_evidence(nine) - math.log(2))
+    assert prompt_evidence(nine, planned=10) == pytest.approx(prompt_evidence(nine) - math.log(4))
     assert math.exp(prompt_evidence(ten, planned=10)) >= 20
     with pytest.raises(ValueError, match="planned"):
         prompt_evidence(ten, planned=9)

@@ -202,6 +202,11 @@ class Selfopt:
         with self._runner.serving(lambda ready: verbs.serve_script(Path(script), host, port, ready)) as base_url:
             yield base_url
 
+    def simulate(self, *worlds: str, **options: Any) -> dict[str, dict[str, Any]]:
+        """Figures of the policy on made-up worlds ("12x4", "200x4", "200x16", "det150x4", "cycles"), by name. options: replications, alpha,
+        gains, max_trials, seed, processes, and changes={"prompts": ..., "flaky": ...} to the worlds."""
+        return verbs.simulate_worlds(worlds or ("12x4",), **options)
+
     def doctor(self) -> list[dict[str, Any]]:
         """Checks of this installation with name, status (ok, note, FAIL) and detail."""
         return self._runner.wait(verbs.diagnose_installation(self._app))

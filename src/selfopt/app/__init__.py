@@ -28,6 +28,7 @@ from .quickstart import QuickstartResult, ServedLine, as_document, plan_lines, q
 from .reporting import write_artefacts
 from .reviewing import AddedPrompts, add_from_ledger
 from .rules import Enforced, Traced, audit_records, enforce_file, import_routes, set_route, trace_rule, verify_audit
+from .simulating import simulate_worlds
 from .suites import SuiteCheck, check_suite, suite_document, suite_problems, suite_summaries, suite_warnings
 from .tools import load_tools, read_tools, tools_label
 from .trying import Tried, render_variant, try_model
@@ -101,6 +102,7 @@ __all__ = [
     "set_route",
     "settings_in_use",
     "shown_trial",
+    "simulate_worlds",
     "standing_evaluations",
     "suite_document",
     "suite_problems",

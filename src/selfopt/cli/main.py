@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rescore": ("rescore", "Judge stored replies again with another parser, free."),
     "models": ("models", "List, pull, inspect and remove models."),
     "suites": ("suites", "List, show, check and make suites."),
+    "simulate": ("simulate", "Try the policy on made-up worlds where the truth is known."),
     "variants": ("variants", "List, show and render variants."),
     "scripted": ("scripted", "Serve a scripted endpoint from a YAML file."),
     "doctor": ("doctor", "Check this installation and say what to fix."),

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from selfopt.errors import EvidenceError
 from selfopt.records import EvidenceKey, PromptTest, RaceSettings
-from selfopt.stats import PROMPT_BETS, PromptDifferences, prompt_evidence
+from selfopt.stats import FINAL_SHARE, PROMPT_BETS, Interval, PromptDifferences, prompt_evidence
 
 from .spending import AlphaShare
 
@@ -54,7 +54,7 @@ def prompt_test(
 
     By default for "better", not "not worse": on these specs a search gives exact figures and no evidence about other prompts, so
     this test alone carries the promise. Prompts are taken in an order drawn with order_seed; the evidence is looked at after each,
-    and half of the capital waits for all of them (see `prompt_evidence`). EvidenceError for prompts that only one has answered,
+    and most of the capital waits for all of them (see `prompt_evidence`). EvidenceError for prompts that only one has answered,
     for none at all, and for an alpha that is used up.
     """
     ours, theirs = outcomes
@@ -71,7 +71,8 @@ def prompt_test(
     pairs = PromptDifferences(d, tuple(clusters.get(p, p) for p in order))
     needed = math.log(1 / share.alpha)
     log_e = _highest(pairs, null_mean, share.alpha)
-    interval = pairs.interval(share.alpha)
+    passed = log_e >= needed
+    interval = _interval(pairs, share.alpha, passed) if null_mean == 0 else pairs.interval(share.alpha)
     beside = pairs.clustered()
     return PromptTest(
         test_id=f"prompt-test-{key.key_id}-{share.number}",
@@ -93,9 +94,18 @@ def prompt_test(
         clustered=(beside.low, beside.high) if beside and beside.low is not None and beside.high is not None else None,
         clusters=beside.clusters if beside else 0,
         p_mcnemar=pairs.mcnemar,
-        passed=log_e >= needed,
+        passed=passed,
         at=at,
     )
+
+
+def _interval(pairs: PromptDifferences, alpha: float, passed: bool) -> Interval:
+    """The gains that this test does not refute. Gains of at most 0 are refuted by what decides, waiting capital included; larger
+    ones by the bets with the whole capital: each value has its own test at level alpha, so the set covers with 1 - alpha a side."""
+    whole = pairs.interval(alpha)
+    if passed:
+        return Interval(max(0.0, whole.low), whole.high)
+    return Interval(min(0.0, pairs.interval(alpha * (1 - FINAL_SHARE)).low), whole.high)
 
 
 def _highest(pairs: PromptDifferences, null_mean: float, alpha: float) -> float:

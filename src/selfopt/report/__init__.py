@@ -5,6 +5,7 @@ from .escape import safe_markdown, safe_terminal, safe_text
 from .gather import ReportData, WarmUpPair, find_warm_up_pairs, gather
 from .learnings import render_learnings
 from .results import cycle_results, history, warm_up_results
+from .simulation import cycles_table, simulation_table
 from .summary import render_report
 from .terminal import (
     BeforeAfter,
@@ -26,6 +27,7 @@ __all__ = [
     "comparison_markdown",
     "comparison_table",
     "cycle_results",
+    "cycles_table",
     "decision_panel",
     "evaluation_table",
     "find_warm_up_pairs",
@@ -39,6 +41,7 @@ __all__ = [
     "safe_markdown",
     "safe_terminal",
     "safe_text",
+    "simulation_table",
     "to_text",
     "warm_up_results",
     "write_reports",

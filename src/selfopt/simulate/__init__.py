@@ -1,6 +1,21 @@
 """Synthetic worlds on which the real policy is tried: what it promotes falsely, finds, and costs."""
 
 from .bench import BASELINE, Bench, candidate_name, race_start, run_race
+from .figures import CYCLES, WORLDS, Plan, cycle_figures, world_figures
 from .worlds import World, WorldOptions, make_world
 
-__all__ = ["BASELINE", "Bench", "World", "WorldOptions", "candidate_name", "make_world", "race_start", "run_race"]
+__all__ = [
+    "BASELINE",
+    "CYCLES",
+    "WORLDS",
+    "Bench",
+    "Plan",
+    "World",
+    "WorldOptions",
+    "candidate_name",
+    "cycle_figures",
+    "make_world",
+    "race_start",
+    "run_race",
+    "world_figures",
+]

@@ -10,7 +10,7 @@ from selfopt.records import EvidenceKey, RaceEntrant, RaceSettings, RaceStart
 
 from .worlds import World
 
-__all__ = ["BASELINE", "Bench", "candidate_name", "race_start", "run_race"]
+__all__ = ["BASELINE", "Bench", "candidate_name", "race_start", "run_race", "spec_names"]
 
 BASELINE = "baseline"
 _COLD_FAILS = 0.9
@@ -23,11 +23,16 @@ def candidate_name(number: int) -> str:
     return f"candidate-{number}"
 
 
+def spec_names(world: World) -> list[str]:
+    """The spec ids of a world, the baseline first."""
+    return [BASELINE, *map(candidate_name, range(1, len(world.chances)))]
+
+
 class Bench:
     """Asks a world. Trials are counted, so that a drift goes on from block to block."""
 
     def __init__(self, world: World, rng: random.Random, *, drift: float = 0.0, warm_up: bool = False) -> None:
-        names = [BASELINE, *map(candidate_name, range(1, len(world.chances)))]
+        names = spec_names(world)
         self._chances = dict(zip(names, world.chances, strict=True))
         cold = [[0] * len(row) for row in world.cold] if warm_up else [list(row) for row in world.cold]
         self._cold = dict(zip(names, cold, strict=True)) if cold else {}
@@ -69,7 +74,7 @@ class Bench:
 def race_start(world: World, *, race_id: str, alpha: float, settings: RaceSettings, number: int = 1) -> RaceStart:
     """The start of a race between a world's specs."""
     count = len(world.chances) - 1
-    names = [candidate_name(k) for k in range(1, count + 1)]
+    names = spec_names(world)[1:]
 
     def key(name: str) -> EvidenceKey:
         return EvidenceKey.model_construct(

@@ -61,11 +61,15 @@ class World:
         return (sum(self.chances[candidate]) - sum(self.chances[0])) / len(self.chances[0])
 
 
-def make_world(options: WorldOptions, rng: random.Random, baseline: Sequence[float] | None = None) -> World:
-    """A world drawn anew. baseline: take this one's chances, such as those of what was promoted last."""
+def make_world(
+    options: WorldOptions, rng: random.Random, baseline: Sequence[float] | None = None, gains: Sequence[float] | None = None
+) -> World:
+    """A world drawn anew. baseline: take this one's chances, such as those of what was promoted last; gains: of each candidate, in
+    place of the options' gain and others."""
     restraint = max(1, options.prompts // _RESTRAINT_SHARE)
     base = list(baseline) if baseline is not None else _baseline(options, restraint, rng)
-    gains = [options.gain] + [options.others] * (options.candidates - 1)
+    if gains is None:
+        gains = [options.gain] + [options.others] * (options.candidates - 1)
     change = _changed_surely if options.deterministic else _changed
     chances = [base, *(change(base, gain, options.churn, rng) for gain in gains)]
     cold = [_cold(options, rng) for _ in chances] if options.cold > 0 else []

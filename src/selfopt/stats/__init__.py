@@ -12,7 +12,7 @@ from .mcnemar import mcnemar_p
 from .order import cold_order_p, drift_order_p
 from .patterns import MAX_COLD_RUNS, MIN_PATTERN_RUNS, RowPattern, cold_prefix, exchangeability_p, read_row
 from .planning import PairsPlan, pairs_to_decide, plan_pairs
-from .prompts import PromptDifferences, prompt_evidence
+from .prompts import FINAL_SHARE, PromptDifferences, prompt_evidence
 from .reload import CONFIRMING_BAYES_FACTOR, CONFIRMING_RUNS, rank_p, reload_log_bayes_factor, suite_log_bayes_factor
 from .row_models import Row, cold_length
 from .shares import FloorEvidence, against_floor, non_inferiority, share_block
@@ -21,6 +21,7 @@ __all__ = [
     "CALLING_POSTERIOR",
     "CONFIRMING_BAYES_FACTOR",
     "CONFIRMING_RUNS",
+    "FINAL_SHARE",
     "MAX_COLD_RUNS",
     "MIN_PATTERN_RUNS",
     "ORDER_SIGNIFICANCE",

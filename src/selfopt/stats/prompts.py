@@ -13,9 +13,10 @@ from .confidence import confidence_sequence
 from .intervals import Interval
 from .mcnemar import mcnemar_p
 
-__all__ = ["PromptDifferences", "prompt_evidence"]
+__all__ = ["FINAL_SHARE", "PromptDifferences", "prompt_evidence"]
 
-FINAL_SHARE = 0.5
+FINAL_SHARE = 0.75
+"""The part of the capital that waits for the planned last look."""
 
 
 @dataclass(frozen=True)
@@ -93,11 +94,11 @@ def prompt_evidence(
     E = sum_l pi_l prod_j (1 + l (D_j - mean)). Domain: prompts are a random sample of those the claim is about, each taken once;
     valid after every prompt (Waudby-Smith & Ramdas 2024). 15 wins to 5 on 60 prompts give E = 7, less than the 20 of alpha = 0.05.
 
-    planned: the number of prompts, if it was fixed beforehand (for mean = 0 only). Then half of the capital lies on one bet that
-    pays 2/alpha times its stake if McNemar's exact test rejects at alpha/2 when exactly so many are in, and nothing else: its
-    expected worth under the hypothesis is at most 1/2, so both halves together are an e-value, at every look (before the last
-    one that half is counted as 0, less than it is worth). It brings most of the exact test's power without giving up earlier
-    looks. ValueError for alpha outside (0, 0.5] or more prompts than planned.
+    planned: the number of prompts, if it was fixed beforehand (for mean = 0 only). Then v = 3/4 of the capital lie on one
+    bet, which pays 1/alpha if McNemar's exact test rejects at v alpha when exactly so many are in, and nothing else: under the
+    hypothesis it is worth at most v alpha / alpha = v on average, so with the other quarter it makes an e-value, at every look
+    (before the last one that part is counted as 0, less than it is worth). It brings most of the exact test's power without
+    giving up earlier looks or more prompts later. ValueError for alpha outside (0, 0.5] or more prompts than planned.
     """
     check_alpha(alpha)
     process = EProcess(bets, mean, below)
@@ -107,9 +108,7 @@ def prompt_evidence(
         return process.log_e
     if pairs.n > planned:
         raise ValueError(f"{pairs.n} prompts where {planned} were planned: the plan has to be made before the first outcome")
-    half = math.log(1 - FINAL_SHARE) + process.log_e
-    level = FINAL_SHARE * alpha
-    if pairs.n < planned or pairs.mcnemar > level:
-        return half
-    # FINAL_SHARE / level = 1/alpha: on its own enough.
-    return half + math.log1p(math.exp(math.log(FINAL_SHARE / level) - half))
+    rest = math.log(1 - FINAL_SHARE) + process.log_e
+    if pairs.n < planned or pairs.mcnemar > FINAL_SHARE * alpha:
+        return rest
+    return rest + math.log1p(math.exp(-math.log(alpha) - rest))

@@ -1,0 +1,185 @@
+"""The tables: for each world, what is promoted falsely, what is found, and what it takes, each rule beside the others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from selfopt.errors import UsageError
+from selfopt.records import RaceSettings
+
+from .lower_bound import LowerBound
+from .many import Many, Mean, repeat
+from .once import DEFAULTS, MAX_TRIALS, Cycles, Deterministic, Searching
+from .rivals import PLAIN_RUNS, fixed_n_runs
+from .worlds import WorldOptions
+
+__all__ = ["CYCLES", "WORLDS", "Plan", "cycle_figures", "points", "world_figures"]
+
+WORLDS = MappingProxyType(
+    {
+        "12x4": WorldOptions(prompts=12, candidates=4),
+        "200x4": WorldOptions(prompts=200, candidates=4),
+        "200x16": WorldOptions(prompts=200, candidates=16),
+        "det150x4": WorldOptions(prompts=150, candidates=4, deterministic=True),
+    }
+)
+"""By name: prompts x candidates. The last has deterministic specs, and as many held-out prompts."""
+
+CYCLES = "cycles"
+"""The name of ten cycles in a row on the first of these worlds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to simulate. gains: of the first candidate, besides none at all; bound_worlds: how many worlds the lower bound is averaged
+    over (0: none); progress: told what is being worked on. UsageError for gains that are none, or an alpha outside (0, 0.5]."""
+
+    replications: int = 200
+    alpha: float = 0.05
+    gains: tuple[float, ...] = (0.05, 0.10)
+    settings: RaceSettings = DEFAULTS
+    max_trials: int = MAX_TRIALS
+    seed: str = "0"
+    processes: int | None = None
+    bound_worlds: int = 0
+    progress: Callable[[str], None] = field(default=lambda text: None)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha <= 0.5:
+            raise UsageError(f"alpha {self.alpha}: need a number above 0 and at most 0.5, such as 0.05")
+        for gain in self.gains:
+            if not 0 < gain <= 1:
+                raise UsageError(f"gain {gain}: need a difference above 0 and at most 1, such as 0.05")
+        if self.replications < 1 or self.max_trials < 1:
+            raise UsageError(f"{self.replications} replications of at most {self.max_trials} trials: need at least 1 of both")
+
+
+def points(gain: float) -> str:
+    """A gain in points, as it stands in a figure's name: 5, 7.5."""
+    return f"{gain * 100:g}"
+
+
+def world_figures(name: str, options: WorldOptions, plan: Plan) -> dict[str, object]:
+    """The figures of one world. *_se: standard errors; *_upper95: the exact upper limit of a share.
+
+    null_*: nothing is better (churn only); identical_*, worse_*: all candidates are copies, or 3 points worse; power_G: a truly
+    better candidate is promoted when the first is better by G points; calls_*: trials. plain_rule, fixed_n (and for deterministic
+    specs mcnemar and bets_alone) are the rivals' figures; lower_bound_calls_G: no rule can do with fewer.
+    """
+    gains = _gains(options, plan)
+    runs: dict[str, Many] = {}
+    for label, changed, rivals in _scenarios(options, gains):
+        plan.progress(f"{name}: {label}, {plan.replications} replications")
+        task = (
+            Deterministic(changed, plan.alpha)
+            if options.deterministic
+            else Searching(changed, plan.alpha, plan.settings, plan.max_trials, rivals=rivals)
+        )
+        runs[label] = repeat(task, plan.replications, seed=f"{plan.seed} {name} {label}", processes=plan.processes)
+    labels = ["null", *map(points, gains)]
+    figures: dict[str, object] = {"replications": plan.replications, "alpha": plan.alpha}
+    figures |= _rule(runs, labels, "")
+    for label in ("identical", "worse"):
+        figures |= _false(label, runs[label], "") | _calls(label, runs[label], "")
+    if not options.deterministic:
+        figures["held"] = round(runs["null"]["held"].value, 4)
+    figures["plain_rule"] = {"runs": 1 if options.deterministic else PLAIN_RUNS, **_rule(runs, labels, "plain_")}
+    if options.deterministic:
+        figures["mcnemar"] = _rule(runs, labels, "mcnemar_", calls=False)
+        figures["bets_alone"] = _rule(runs, labels, "bets_", calls=False)
+    else:
+        figures["fixed_n"] = {"runs": fixed_n_runs(options, plan.alpha), **_rule(runs, labels, "fixed_")}
+    return figures | _bounds(name, options, plan, gains)
+
+
+def _gains(options: WorldOptions, plan: Plan) -> tuple[float, ...]:
+    """Deterministic specs are looked at with 15 points too: that is what a split of 150 prompts finds reliably."""
+    default = plan.gains == (0.05, 0.10) and options.deterministic
+    return (*plan.gains, 0.15) if default else plan.gains
+
+
+def _scenarios(options: WorldOptions, gains: Sequence[float]) -> list[tuple[str, WorldOptions, bool]]:
+    """Label, world, and whether the rivals run too."""
+    still = replace(options, gain=0.0)
+    return [
+        ("null", still, True),
+        ("identical", replace(still, churn=0.0), False),
+        ("worse", replace(still, gain=-0.03, others=-0.03), False),
+        *((points(gain), replace(options, gain=gain), True) for gain in gains),
+    ]
+
+
+def _rule(runs: Mapping[str, Many], labels: Sequence[str], prefix: str, *, calls: bool = True) -> dict[str, float]:
+    found = _false("null", runs["null"], prefix)
+    for label in labels[1:]:
+        better, wrong = runs[label][f"{prefix}better"], runs[label][f"{prefix}not_better"]
+        found |= {
+            f"power_{label}": _round(better.value),
+            f"power_{label}_se": _round(better.se),
+            f"not_better_{label}": _round(wrong.value),
+        }
+    for label in labels if calls else ():
+        found |= _calls(label, runs[label], prefix)
+    return found
+
+
+def _calls(label: str, many: Many, prefix: str) -> dict[str, float]:
+    mean = many[f"{prefix}calls"]
+    return {f"calls_{label}": round(mean.value, 1), f"calls_{label}_se": round(mean.se, 1)}
+
+
+def _false(label: str, many: Many, prefix: str) -> dict[str, float]:
+    """Promoted although it is not better."""
+    return _share(f"{label}_promoted", many[f"{prefix}not_better"])
+
+
+def _share(name: str, mean: Mean) -> dict[str, float]:
+    return {name: _round(mean.value), f"{name}_se": _round(mean.se), f"{name}_upper95": _round(mean.upper95)}
+
+
+def _round(value: float) -> float:
+    return round(value, 4)
+
+
+def _bounds(name: str, options: WorldOptions, plan: Plan, gains: Sequence[float]) -> dict[str, float]:
+    """For the smallest gain only: it takes seconds a world."""
+    if plan.bound_worlds < 1 or options.deterministic or not gains:
+        return {}
+    plan.progress(f"{name}: lower bound, {plan.bound_worlds} worlds")
+    gain = min(gains)
+    bound = repeat(
+        LowerBound(replace(options, gain=gain)),
+        plan.bound_worlds,
+        seed=f"{plan.seed} {name} bound",
+        processes=plan.processes,
+        chunk=1,
+    )["calls"]
+    if not math.isfinite(bound.value):
+        return {}
+    key = f"lower_bound_calls_{points(gain)}"
+    return {key: round(bound.value, 1), f"{key}_se": round(bound.se, 1)}
+
+
+def cycle_figures(plan: Plan, options: WorldOptions = WORLDS["12x4"], cycles: int = 10) -> dict[str, object]:
+    """Ten cycles in a row, alpha shared out evenly over them: the share of histories in which anything not better, or truly worse
+    (by more than half a point), was promoted or in which the last baseline is worse than the first; promotions, the gain in points
+    and trials per cycle, on average. plain_rule: the same for the plain gates on the same candidates."""
+    plan.progress(f"{CYCLES}: {cycles} cycles, {plan.replications} histories")
+    task = Cycles(options, cycles, plan.alpha, plan.settings)
+    many = repeat(task, plan.replications, seed=f"{plan.seed} cycles", processes=plan.processes)
+    head: dict[str, object] = {"replications": plan.replications, "alpha": plan.alpha, "cycles": cycles}
+    head |= {"prompts": options.prompts, "candidates": options.candidates}
+    return {**head, **_history(many, ""), "plain_rule": _history(many, "plain_")}
+
+
+def _history(many: Many, prefix: str) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name, key in (("not_better", "promoted_not_better"), ("worse", "promoted_worse"), ("ended_worse", "ended_worse")):
+        found |= _share(key, many[prefix + name])
+    gain, calls = many[prefix + "gain"], many[prefix + "calls_per_cycle"]
+    found |= {"gain_points": round(gain.value * 100, 2), "gain_points_se": round(gain.se * 100, 2)}
+    found |= {"promotions": round(many[prefix + "promotions"].value, 2)}
+    return found | {"calls_per_cycle": round(calls.value, 1), "calls_per_cycle_se": round(calls.se, 1)}

@@ -1,0 +1,100 @@
+"""Many replications, over processes: means with their standard errors. The same figures whatever the number of processes."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+from selfopt.errors import UsageError
+from selfopt.stats import clopper_pearson_upper
+
+from .once import Figures
+
+__all__ = ["Many", "Mean", "Task", "default_processes", "repeat"]
+
+_CHUNK = 20
+
+
+class Task(Protocol):
+    """What is repeated; it must be possible to hand it to another process."""
+
+    def once(self, seed: str) -> Figures:
+        """One replication."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A figure's mean over replications with its standard error; upper95: the exact upper limit, for shares of replications."""
+
+    value: float
+    se: float
+    upper95: float
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """Figures by name."""
+
+    replications: int
+    means: Mapping[str, Mean]
+
+    def __getitem__(self, name: str) -> Mean:
+        return self.means[name]
+
+
+def default_processes() -> int:
+    """As many as there are cores."""
+    return os.cpu_count() or 1
+
+
+def repeat(task: Task, replications: int, *, seed: str = "0", processes: int | None = None, chunk: int = _CHUNK) -> Many:
+    """Run a task that often, each with a seed of its own. chunk: how many a process takes at a time. UsageError for fewer than one
+    replication or process."""
+    processes = default_processes() if processes is None else processes
+    if replications < 1 or processes < 1:
+        raise UsageError(f"{replications} replications in {processes} processes: need at least 1 of both")
+    chunks = [(task, seed, start, min(start + chunk, replications)) for start in range(0, replications, chunk)]
+    if processes == 1 or len(chunks) == 1:
+        parts = [_chunk(*each) for each in chunks]
+    else:
+        parts = _over_processes(chunks, min(processes, len(chunks)))
+    rows = [row for part in parts for row in part]
+    return Many(replications, {name: _mean([row[name] for row in rows]) for name in rows[0]})
+
+
+def _over_processes(chunks: Sequence[tuple[Task, str, int, int]], processes: int) -> list[list[Figures]]:
+    """Forked where that is possible and safe (this process has one thread): a spawned one first imports everything again."""
+    fork = "fork" in multiprocessing.get_all_start_methods() and threading.active_count() == 1
+    context = multiprocessing.get_context("fork" if fork else "spawn")
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_ignore_interrupts)
+    try:
+        return list(pool.map(_chunk, *zip(*chunks, strict=True)))
+    finally:
+        # After Ctrl-C what has not begun is not begun any more.
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _ignore_interrupts() -> None:
+    """Ctrl-C reaches every process of the terminal; the first one tells the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _chunk(task: Task, seed: str, start: int, end: int) -> list[Figures]:
+    return [task.once(f"{seed} {number}") for number in range(start, end)]
+
+
+def _mean(values: Sequence[float]) -> Mean:
+    n = len(values)
+    mean = math.fsum(values) / n
+    spread = math.fsum((value - mean) ** 2 for value in values) / max(1, n - 1)
+    share = all(value in (0.0, 1.0) for value in values)
+    upper = clopper_pearson_upper(round(mean * n), n) if share else math.nan
+    return Mean(mean, math.sqrt(spread / n), upper)
