@@ -193,16 +193,6 @@ def test_ctrl_c_is_how_a_scripted_server_is_ended(project: Project) -> None:
     assert (child.returncode, err) == (130, "")
 
 
-def test_a_reader_that_goes_away_is_no_error(project: Project) -> None:
-    """`selfopt suites show atomic | head -1` ends quietly."""
-    done = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", f"{sys.executable} -m selfopt suites show atomic | head -1"],
-        capture_output=True, text=True, env=project.environ(), check=False,
-    )  # fmt: skip
-    assert done.stdout.startswith("atomic (atomic")
-    assert done.stderr == ""
-
-
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_output_that_cannot_be_written_is_said(project: Project) -> None:
     """Standard output on a full disk: exit 1 and one line."""
@@ -214,6 +204,53 @@ def test_output_that_cannot_be_written_is_said(project: Project) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("selfopt: ")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("suites", "show", "extended-160"), ("suites", "show", "extended-160", "--json")])
+def test_a_reader_that_goes_away_is_no_error(project: Project, arguments: tuple[str, ...]) -> None:
+    """`selfopt ... | head -1`: exit 0 and no complaint."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "selfopt", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=project.environ(),
+    ) as running:  # fmt: skip
+        assert running.stdout is not None
+        assert running.stderr is not None
+        assert running.stdout.readline()
+        running.stdout.close()
+        assert running.stderr.read() == ""
+        assert running.wait(60) == 0
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+def test_closed_streams_are_no_bug(project: Project, closed: str) -> None:
+    """What would be written to them goes nowhere; exit codes stay."""
+    for arguments, code in (("run good atomic --limit 1", 0), ("run nope atomic", 2)):
+        command = f'"{sys.executable}" -m selfopt {arguments} {closed}'
+        done = subprocess.run(
+            ["sh", "-c", command], capture_output=True, text=True, env=project.environ(), cwd=project.root, check=False
+        )
+        assert done.returncode == code, done.stderr
+        assert "bug" not in done.stderr
+
+
+def test_what_an_encoding_cannot_write_is_no_bug(project: Project) -> None:
+    """A terminal that knows nothing but ASCII."""
+    environ = project.environ() | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [sys.executable, "-m", "selfopt", "run", "good", "atomic", "--limit", "1"],
+        capture_output=True, env=environ, cwd=project.root, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.isascii()
+
+
+def test_a_working_folder_that_is_gone_is_said(project: Project) -> None:
+    """Exit 2 with what to do."""
+    folder = project.root / "gone"
+    folder.mkdir()
+    command = f'rmdir "{folder}"; exec "{sys.executable}" -m selfopt suites list'
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=project.environ(), cwd=folder, check=False)
+    assert (done.returncode, "does not exist any more" in done.stderr) == (2, True)
 
 
 def test_an_unexpected_error_is_one_line_too(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

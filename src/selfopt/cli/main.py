@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -121,6 +122,10 @@ def cli(ctx: click.Context, home: str | None, verbose: bool) -> None:
 
     measure -> diagnose -> recommend -> decide -> enforce -> measure again
     """
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise click.UsageError("the folder that you are in does not exist any more; change to another one") from None
     ctx.obj = {"home": home, "verbose": verbose}
     refuse_unknown_variables(ctx, os.environ)
 
@@ -174,7 +179,7 @@ def run(argv: Sequence[str]) -> int:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         return _fail("interrupted; the same command continues where it stopped", 130)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # click turns the one into the other, and nothing else into it
         _to_null(sys.stdout)
         return 0
     except OSError as error:  # a full disk or a missing permission is the user's to mend
@@ -185,8 +190,20 @@ def run(argv: Sequence[str]) -> int:
         return _unexpected(error)
 
 
+def _make_streams_usable() -> None:
+    """Streams that were closed go nowhere (a file opened later must not get their number), and what an encoding cannot write
+    becomes a question mark."""
+    for name in ("stdin", "stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115
+        elif name == "stdout" and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 def main() -> None:
     """Console script entry point."""
+    _make_streams_usable()
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()

@@ -24,9 +24,16 @@ def console(*, stderr: bool = False) -> Console:
     """A console as wide as the terminal; 80 columns where there is none (COLUMNS says otherwise)."""
     from rich.console import Console
 
+    class QuietConsole(Console):
+        """Rich ends the program with exit code 1 when its reader has gone; here that is no error (`selfopt ... | head`)."""
+
+        def on_broken_pipe(self) -> None:
+            """Hand it on to the outermost edge."""
+            raise BrokenPipeError
+
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or os.environ.get("COLUMNS") else NO_TERMINAL_COLUMNS
-    return Console(stderr=stderr, highlight=False, width=width)
+    return QuietConsole(stderr=stderr, highlight=False, width=width)
 
 
 def say(out: Console, text: str, *, indent: int = 0, hang: int | None = None, style: str = "") -> None:
