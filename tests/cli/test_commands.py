@@ -15,7 +15,7 @@ import pytest
 
 from selfopt.cli.main import COMMANDS, cli
 
-from .world import Project
+from .world import SETTINGS, Project
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EVERY = ["", *COMMANDS]
@@ -157,6 +157,42 @@ def test_models_pull_fetches_verifies_and_removes(project: Project, monkeypatch:
     source.write_bytes(b"GGUF" + bytes(4095) + b"x")
     project.run("models", "pull", "local/tiny").assert_refused(1, "sha256", "removed")
     assert "not pulled" in project.ok("models", "list").out
+
+
+def test_a_pulled_model_that_the_catalogue_lost_or_changed_is_no_dead_end(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another file under its name is pulled anew; without an entry it is listed, passed over by ps, and can be removed."""
+
+    def name_in_catalogue(content: bytes) -> None:
+        source = project.root / "weights.gguf"
+        source.write_bytes(content)
+        entry = f'[[model]]\nname = "local/tiny"\nfile = "t"\nsha256 = "{hashlib.sha256(content).hexdigest()}"\n'
+        project.write("catalogue.toml", entry + f'size_bytes = {len(content)}\nsources = ["file:{source}"]\n')
+
+    project.user_config.write_text('[models]\ncatalogue = "catalogue.toml"\n', "utf-8")
+    monkeypatch.setenv("SELFOPT_CONFIG", str(project.user_config))
+    for content in (b"GGUF one", b"GGUF two"):
+        name_in_catalogue(content)
+        listed = {m["name"]: m["installed"] for m in project.ok("models", "list", "--json").json()["models"]}
+        assert listed["local/tiny"] is False
+        assert project.ok("models", "pull", "local/tiny", "--json").json()[0]["fetched"] is True
+    project.user_config.write_text("", "utf-8")
+    assert "not in the catalogue" in project.ok("models", "list").out
+    assert "local/tiny" not in project.ok("models", "ps").out
+    assert "removed" in project.ok("models", "rm", "local/tiny").out
+    assert "local/tiny" not in project.ok("models", "list").out
+
+
+def test_doctor_names_an_alias_or_a_fallback_that_leads_nowhere(project: Project) -> None:
+    """Exit 1 with the name; models ps passes a broken alias over."""
+    project.write("selfopt.toml", SETTINGS.replace("[models.aliases]", '[models.aliases]\nlost = "nowhere/m"'))
+    result = project.run("doctor")
+    assert result.code == 1
+    assert "FAIL  names in settings: unknown model 'nowhere/m'" in result.out
+    assert "scripted/good" in project.ok("models", "ps").out
+    project.write("selfopt.toml", SETTINGS.replace('extended = ["good"]', 'extended = ["lost"]'))
+    assert "unknown model 'lost'" in project.run("doctor").out
 
 
 def test_models_pull_is_for_the_embedded_engine(project: Project) -> None:

@@ -45,6 +45,7 @@ async def diagnose_installation(app: App) -> list[Check]:
         _lock(app),
         _guarded("variants", lambda: f"{len(app.variants)} variants"),
         _guarded("suites", lambda: ", ".join(app.suite(app.settings.suite_of(p)).name for p in ("atomic", "extended"))),
+        _guarded("names in settings", lambda: _names(app)),
         _engine(),
         _cache(app),
         *_models(app),
@@ -85,6 +86,15 @@ def _ledger(app: App) -> str:
         return "nothing measured yet"
     _ = app.ledger
     return str(app.home.ledger)
+
+
+def _names(app: App) -> str:
+    """The models that aliases and fallbacks name; an alias of a server's model cannot be checked further."""
+    named = app.settings.fallbacks
+    wanted = [*app.settings.models.aliases, *named.atomic, *named.extended]
+    for name in wanted:
+        app.resolve_model(name)
+    return f"{len(wanted)} aliases and fallbacks"
 
 
 def _audit(app: App) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +22,23 @@ class _PullStopped(Exception):
 
 
 def list_models(app: App) -> list[dict[str, Any]]:
-    """Every model of the embedded engine's catalogue: name, size_bytes, sha256, installed, path."""
-    rows = []
-    for name, entry in sorted(app.catalogue.items()):
-        path = app.store.path_of(name)
-        rows.append(
-            {
-                "name": name,
-                "size_bytes": entry.size_bytes,
-                "sha256": entry.sha256,
-                "installed": path is not None,
-                "path": str(path) if path else None,
-            }
-        )
-    return rows
+    """Every model of the embedded engine's catalogue, and what is installed beside it: name, size_bytes, sha256, installed,
+    path, known (in the catalogue)."""
+    rows = [_row(name, entry.size_bytes, entry.sha256, _path_of(app, name)) for name, entry in app.catalogue.items()]
+    others = [m for m in app.store.installed() if m.name not in app.catalogue]
+    rows += [_row(m.name, m.size_bytes, m.sha256, app.store.path_of(m.name), known=False) for m in others]
+    return sorted(rows, key=lambda row: str(row["name"]))
+
+
+def _row(name: str, size_bytes: int, sha256: str, path: Path | None, *, known: bool = True) -> dict[str, Any]:
+    installed = {"installed": path is not None, "path": str(path) if path else None, "known": known}
+    return {"name": name, "size_bytes": size_bytes, "sha256": sha256, **installed}
+
+
+def _path_of(app: App, name: str) -> Path | None:
+    """The file of a model of the catalogue; None when it is not pulled, or another file than the catalogue names was."""
+    found = app.store.find(name)
+    return app.store.path_of(name) if found is not None and found.sha256 == app.catalogue[name].sha256 else None
 
 
 def _embedded(app: App, name: str) -> str:
@@ -48,7 +51,7 @@ def _embedded(app: App, name: str) -> str:
 def pull_model(app: App, name: str, show: Callable[[str], None]) -> tuple[Path, bool]:
     """Fetch and verify one model; its path and whether anything was fetched. `show` gets a sign of life every second."""
     model = _embedded(app, name)
-    path = app.store.path_of(model)
+    path = _path_of(app, model)
     if path is not None:
         return path, False
 
@@ -89,8 +92,7 @@ async def model_status(app: App, names: Sequence[str]) -> list[dict[str, Any]]:
     if names:
         models = [app.resolve_model(name) for name in names]
     else:
-        aliased = [m for m in app.settings.models.aliases.values() if app.settings.is_local(m)]
-        models = sorted({m.name for m in app.store.installed()} | set(aliased))
+        models = sorted({m.name for m in app.store.installed() if m.name in app.catalogue} | set(_aliased(app)))
     rows = []
     for model in models:
         provider, _ = app.settings.endpoint_of(model)
@@ -99,6 +101,17 @@ async def model_status(app: App, names: Sequence[str]) -> list[dict[str, Any]]:
     return rows
 
 
+def _aliased(app: App) -> Iterator[str]:
+    """The models of local endpoints that aliases name; an alias that names nothing is doctor's to report."""
+    for alias in app.settings.models.aliases:
+        with contextlib.suppress(SelfoptError):
+            model = app.resolve_model(alias)
+            if app.settings.is_local(model):
+                yield model
+
+
 def remove_model(app: App, name: str) -> bool:
-    """Remove a pulled model; False when it was not there."""
+    """Remove a pulled model, also one that the catalogue does not have any more; False when it was not there."""
+    if any(m.name == name for m in app.store.installed()):
+        return app.store.remove(name)
     return app.store.remove(_embedded(app, name))

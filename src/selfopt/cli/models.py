@@ -33,7 +33,7 @@ def list_models(ctx: click.Context, /, as_json: bool) -> None:
         return
     out = console()
     for row in rows:
-        state = "installed" if row["installed"] else "not pulled"
+        state = ("installed" if row["known"] else "installed, not in the catalogue") if row["installed"] else "not pulled"
         say(out, f"{row['name']:32} {row['size_bytes'] / 1e6:8.1f} MB  {state}")
     for alias, name in sorted(aliases.items()):
         say(out, f"{escape_control(alias):32} -> {name}")
