@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LiveLine", "LogLines"]
 
-_QUIET_S = 1.9
+_QUIET_S = 0.9
 
 
 class LiveLine:
