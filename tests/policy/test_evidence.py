@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from selfopt.policy import CLAIM_LIKE_THESE, REASONS, decide, evidence_figures, evidence_policy, explain
+from selfopt.policy import CLAIM_LIKE_THESE, CLAIM_THIS_SUITE, REASONS, decide, evidence_figures, evidence_policy, explain
 from selfopt.records import Decision, Evaluation, EvidenceState, PolicyThresholds, PromptTest, RaceStanding
 from tests.feedback.world import NOW, evaluation
 from tests.ledger.race_samples import race_records, race_standing
@@ -83,6 +83,8 @@ def test_two_deterministic_specs_need_no_race() -> None:
     assert (decision.verdict, decision.claim) == ("promote", "this suite only, exact")
     assert decision.interval == pytest.approx((4 / 12, 4 / 12))
     assert judged(EvidenceState(), base, better, determinism="complete").verdict == "reject"
+    sample = judged(evidence_figures(claim=CLAIM_THIS_SUITE), better, base, determinism="complete", scope="sample")
+    assert (sample.verdict, sample.claim) == ("promote", "this suite only, exact")
 
 
 def test_a_claim_about_other_prompts_needs_a_held_out_test_that_passed() -> None:
@@ -97,6 +99,8 @@ def test_a_claim_about_other_prompts_needs_a_held_out_test_that_passed() -> None
     passed = judged(evidence_figures(won, held_out(passed=True), claim=CLAIM_LIKE_THESE))
     assert (passed.verdict, passed.claim) == ("promote", CLAIM_LIKE_THESE)
     assert passed.evidence.figures["heldout_wins"] == 20
+    assert (passed.estimate, passed.interval) == (0.13, (0.01, 0.3))  # of the held-out prompts, not of those it was chosen on
+    assert passed.evidence.figures["estimate"] == 0.21
 
 
 def test_the_first_baseline_needs_no_evidence() -> None:

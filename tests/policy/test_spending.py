@@ -49,6 +49,14 @@ def test_a_used_up_family_says_so_and_what_to_do() -> None:
     assert "fresh prompts" in share.detail
 
 
+def test_a_race_of_resumed_candidates_only_takes_no_share() -> None:
+    """It spends nothing, so the next cycle's share is not a later and smaller one."""
+    spent = [Spent("search", 1, 0.025), Spent("search", 2, 0.0)]
+    share = next_share(AlphaPlan(), "search", spent)
+    assert share.number == 2
+    assert share.alpha == pytest.approx(0.05 / 6)
+
+
 def test_elond_pays_for_promotions() -> None:
     """One promotion before doubles the share of the second decision."""
     plan, spent = AlphaPlan(0.05, "elond"), [Spent("search", 1, 0.025)]

@@ -17,11 +17,11 @@ from selfopt.records import (
 )
 
 from .gates import PLAIN_POLICY, Case, Policy, is_exact
+from .heldout import CLAIM_LIKE_THESE, CLAIM_THIS_SUITE
 
 __all__ = ["decide"]
 
 CLAIM_EXACT = "this suite only, exact"
-CLAIM_WHOLE = "this suite only"
 CLAIM_SAMPLE = "prompts like these, by plain gates only (no bound on the chance of a false promotion)"
 
 
@@ -58,8 +58,12 @@ def decide(
     verdict = _verdict(seen)
     comparable = all(not s.open for s in seen if s.precondition)
     figures = policy.evidence.figures
+    claimed = figures.get("claim")
+    # A claim about other prompts is told in the figures of the held-out ones: those of the search flatter the winner.
+    told = "heldout_" if claimed == CLAIM_LIKE_THESE and "heldout_estimate" in figures else ""
     estimate = candidate.metrics.accuracy - baseline.metrics.accuracy if baseline is not None else None
-    exact = candidate.scope == "whole" and is_exact(candidate) and (baseline is None or is_exact(baseline))
+    here = candidate.scope == "whole" or claimed == CLAIM_THIS_SUITE
+    exact = here and is_exact(candidate) and (baseline is None or is_exact(baseline))
     sides = (candidate,) if baseline is None else (candidate, baseline)
     draft = Decision(
         decision_id="",
@@ -69,9 +73,9 @@ def decide(
         candidate_spec_id=candidate.spec_id,
         baseline_spec_id=baseline.spec_id if baseline is not None else None,
         candidate_variant=candidate.variant,
-        claim=str(figures.get("claim", _claim(candidate, exact))),
-        estimate=_figure(figures, "estimate", estimate if comparable else None),
-        interval=_interval(figures, estimate if exact and comparable else None),
+        claim=CLAIM_LIKE_THESE if claimed == CLAIM_LIKE_THESE else _claim(here=here, exact=exact),
+        estimate=_figure(figures, f"{told}estimate", estimate if comparable else None),
+        interval=_interval(figures, told, estimate if exact and comparable else None),
         gates=tuple(s.result for s in seen),
         reason_codes=_codes(seen, verdict, baseline is None),
         evidence=policy.evidence,
@@ -89,8 +93,8 @@ def _figure(figures: Mapping[str, float | int | str], name: str, otherwise: floa
     return float(value) if isinstance(value, float | int) else otherwise
 
 
-def _interval(figures: Mapping[str, float | int | str], exact: float | None) -> tuple[float, float] | None:
-    low, high = _figure(figures, "interval_low", exact), _figure(figures, "interval_high", exact)
+def _interval(figures: Mapping[str, float | int | str], told: str, exact: float | None) -> tuple[float, float] | None:
+    low, high = (_figure(figures, f"{told}interval_{end}", exact) for end in ("low", "high"))
     return None if low is None or high is None else (low, high)
 
 
@@ -119,7 +123,7 @@ def _codes(seen: Sequence[_Seen], verdict: VerdictName, first: bool) -> tuple[st
     return tuple(codes) or ("no_data",)
 
 
-def _claim(candidate: Evaluation, exact: bool) -> str:
-    if candidate.scope != "whole":
+def _claim(*, here: bool, exact: bool) -> str:
+    if not here:
         return CLAIM_SAMPLE
-    return CLAIM_EXACT if exact else CLAIM_WHOLE
+    return CLAIM_EXACT if exact else CLAIM_THIS_SUITE

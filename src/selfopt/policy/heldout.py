@@ -20,7 +20,7 @@ __all__ = ["CLAIM_LIKE_THESE", "CLAIM_THIS_SUITE", "MIN_HELDOUT_PROMPTS", "heldo
 
 MIN_HELDOUT_PROMPTS = 100
 CLAIM_THIS_SUITE = "this suite only"
-CLAIM_LIKE_THESE = "prompts like these, by held-out evidence"
+CLAIM_LIKE_THESE = "prompts like these"
 
 
 def heldout_claim(scope: str, n_heldout: int) -> str:

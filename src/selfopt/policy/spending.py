@@ -74,10 +74,11 @@ def heldout_family(suite_hash: str) -> str:
 def next_share(plan: AlphaPlan, family: str, spenders: Iterable[Spender], promotions: int = 0) -> AlphaShare:
     """The alpha of the next decision of a family. spenders: earlier ones of any family; promotions: so far in this one.
 
-    A decision that began has spent its share, whatever became of it. `fwer` never gives more than is left of alpha, also when the
+    A decision that began has spent its share, whatever became of it; a race of resumed candidates only spends nothing and counts
+    as none. `fwer` never gives more than is left of alpha, also when the
     plan was changed in between, so the shares of a family sum to at most alpha. `elond` follows its formula.
     """
-    mine = [s for s in spenders if s.family == family]
+    mine = [s for s in spenders if s.family == family and s.alpha > 0]
     number = max((s.number for s in mine), default=0) + 1
     spent = sum(s.alpha for s in mine)
     if plan.schedule == "elond":

@@ -2,6 +2,7 @@
 
 from .bench import BASELINE, Bench, candidate_name, race_start, run_race
 from .figures import CYCLES, WORLDS, Plan, cycle_figures, world_figures
+from .forecast import Forecast, forecast
 from .worlds import World, WorldOptions, make_world
 
 __all__ = [
@@ -9,11 +10,13 @@ __all__ = [
     "CYCLES",
     "WORLDS",
     "Bench",
+    "Forecast",
     "Plan",
     "World",
     "WorldOptions",
     "candidate_name",
     "cycle_figures",
+    "forecast",
     "make_world",
     "race_start",
     "run_race",

@@ -17,7 +17,7 @@ from selfopt.stats import clopper_pearson_upper
 
 from .once import Figures
 
-__all__ = ["Many", "Mean", "Task", "default_processes", "repeat"]
+__all__ = ["Many", "Mean", "Task", "default_processes", "repeat", "repeat_rows"]
 
 _CHUNK = 20
 
@@ -56,6 +56,14 @@ def default_processes() -> int:
 
 
 def repeat(task: Task, replications: int, *, seed: str = "0", processes: int | None = None, chunk: int = _CHUNK) -> Many:
+    """The means of `repeat_rows`."""
+    rows = repeat_rows(task, replications, seed=seed, processes=processes, chunk=chunk)
+    return Many(replications, {name: _mean([row[name] for row in rows]) for name in rows[0]})
+
+
+def repeat_rows(
+    task: Task, replications: int, *, seed: str = "0", processes: int | None = None, chunk: int = _CHUNK
+) -> list[Figures]:
     """Run a task that often, each with a seed of its own. chunk: how many a process takes at a time. UsageError for fewer than one
     replication or process."""
     processes = default_processes() if processes is None else processes
@@ -66,8 +74,7 @@ def repeat(task: Task, replications: int, *, seed: str = "0", processes: int | N
         parts = [_chunk(*each) for each in chunks]
     else:
         parts = _over_processes(chunks, min(processes, len(chunks)))
-    rows = [row for part in parts for row in part]
-    return Many(replications, {name: _mean([row[name] for row in rows]) for name in rows[0]})
+    return [row for part in parts for row in part]
 
 
 def _over_processes(chunks: Sequence[tuple[Task, str, int, int]], processes: int) -> list[list[Figures]]:
