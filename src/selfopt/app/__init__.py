@@ -28,6 +28,7 @@ from .quickstart import QuickstartResult, ServedLine, as_document, plan_lines, q
 from .reporting import write_artefacts
 from .reviewing import AddedPrompts, add_from_ledger
 from .rules import Enforced, Traced, audit_records, enforce_file, import_routes, set_route, trace_rule, verify_audit
+from .serving import serve
 from .simulating import simulate_worlds
 from .suites import SuiteCheck, check_suite, suite_document, suite_problems, suite_summaries, suite_warnings
 from .tools import load_tools, read_tools, tools_label
@@ -98,6 +99,7 @@ __all__ = [
     "roll_back_rules",
     "route",
     "run_loop",
+    "serve",
     "serve_script",
     "set_route",
     "settings_in_use",

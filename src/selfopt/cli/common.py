@@ -80,18 +80,24 @@ def open_app(ctx: click.Context, flags: Mapping[str, Any] | None = None) -> App:
     return app
 
 
-def run_with_app(ctx: click.Context, work: Callable[[App], Awaitable[T]], flags: Mapping[str, Any] | None = None) -> T:
-    """Open the app, do the work, close everything; Ctrl-C and SIGTERM cancel the work, so that it is left resumable."""
+def run_with_app(
+    ctx: click.Context,
+    work: Callable[[App], Awaitable[T]],
+    flags: Mapping[str, Any] | None = None,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> T:
+    """Open the app, do the work, close everything; Ctrl-C and SIGTERM cancel the work, so that it is left resumable.
+    loop_factory: makes another loop than asyncio's own."""
     app = open_app(ctx, flags)
 
     async def whole() -> T:
         async with app:
             return await work(app)
 
-    return run_until_done(whole())
+    return run_until_done(whole(), loop_factory)
 
 
-def run_until_done(work: Coroutine[Any, Any, T]) -> T:
+def run_until_done(work: Coroutine[Any, Any, T], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> T:
     """asyncio.run with SIGTERM treated like Ctrl-C."""
 
     async def guarded() -> T:
@@ -107,4 +113,5 @@ def run_until_done(work: Coroutine[Any, Any, T]) -> T:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
 
-    return asyncio.run(guarded())
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        return runner.run(guarded())

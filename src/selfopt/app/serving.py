@@ -1,0 +1,146 @@
+"""`serve`: the gateway, put together from settings, rules and endpoints."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from selfopt.endpoints import normalise_base_url
+from selfopt.errors import EndpointError, EngineError, ModelStoreError, UnknownModelError
+from selfopt.gateway import (
+    ChatParts,
+    Gateway,
+    GatewayOptions,
+    GatewayParts,
+    HttpAddress,
+    MemoryJournal,
+    NoKeys,
+    Passing,
+    Pool,
+    RulesWatch,
+    TrailSink,
+    Upstream,
+)
+from selfopt.home import ChainedFile
+from selfopt.records import ModelStatus
+
+from .app import App
+
+__all__ = ["AppUpstreams", "build_gateway", "gateway_options", "serve"]
+
+DIRECT = ("openai_compatible", "scripted")
+
+
+class AppUpstreams:
+    """The `Upstreams` of this app's settings. What a model's name leads to is looked up once."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._known: dict[str, Upstream] = {}
+
+    def find(self, model: str) -> Upstream:
+        """Who serves a model named in full. UnknownModelError."""
+        known = self._known.get(model)
+        if known is None:
+            if len(self._known) >= 4096:
+                self._known.clear()
+            known = self._known[model] = self._make(model)
+        return known
+
+    def _make(self, model: str) -> Upstream:
+        app = self._app
+        name, entry = app.settings.endpoint_of(app.resolve_model(model))
+        config = app.settings.endpoint_config(name, app.environ)
+        address = None
+        if entry.kind in DIRECT and config.base_url:
+            key = config.api_key.get_secret_value() if config.api_key is not None else None
+            address = HttpAddress.of(name, _api_root(config.base_url), key)
+        direct = address is not None or entry.kind == "embedded"
+        return Upstream(
+            name=name,
+            model=model,
+            server_model=app.server_model(model),
+            local=entry.is_local,
+            address=address,
+            endpoint=None if direct else app.endpoint(name),
+            max_reply_bytes=config.max_reply_bytes,
+        )
+
+    async def connect(self, upstream: Upstream) -> HttpAddress | None:
+        """The address of a model of the embedded engine, started when it is not running. EndpointError when it does not start."""
+        if self._app.settings.endpoints[upstream.name].kind != "embedded":
+            return None
+        try:
+            found = await self._app.engine.connect(upstream.model)
+        except ModelStoreError as error:
+            raise EndpointError(str(error), kind="not_found") from error
+        except EngineError as error:
+            raise EndpointError(str(error), kind="connect") from error
+        return HttpAddress.of(upstream.name, f"{found.base_url}/v1", found.api_key.get_secret_value())
+
+    async def status(self, upstream: Upstream) -> ModelStatus:
+        """What the server tells of the model without loading it."""
+        return await self._app.residency(upstream.name).status(upstream.server_model)
+
+
+def _api_root(base_url: str) -> str:
+    url = normalise_base_url(base_url)
+    return url if urlsplit(url).path else f"{url}/v1"
+
+
+def gateway_options(app: App, host: str | None, port: int | None) -> GatewayOptions:
+    """From the settings; host and port where the command line names them."""
+    limits, own = app.settings.limits, GatewayOptions()
+    return GatewayOptions(
+        host=host or own.host,
+        port=own.port if port is None else port,
+        timeout_s=limits.timeout_s,
+        connect_timeout_s=limits.connect_timeout_s,
+        retries=limits.retries,
+    )
+
+
+def build_gateway(app: App, options: GatewayOptions) -> Gateway:
+    """All parts, within the running loop; nothing listens yet. Raises what reading the rules raises."""
+    app.home.ensure()
+    config = app.enforcer.load()
+    upstreams = AppUpstreams(app)
+    pool = Pool()
+    rules = RulesWatch(app.home.routing_config, config, app.route_options(), poll_s=options.rules_poll_s)
+    chat = ChatParts(
+        options=options,
+        rules=rules,
+        resolve=app.resolve_model,
+        upstreams=upstreams,
+        passing=Passing(options, upstreams, pool),
+        audit=TrailSink(ChainedFile(app.home.audit_trail)),
+        journal=MemoryJournal(),
+    )
+    return Gateway(GatewayParts(chat=chat, keys=NoKeys(), pool=pool, models=lambda: _listed_models(app, rules)))
+
+
+def _listed_models(app: App, rules: RulesWatch) -> list[str]:
+    """Aliases, models with rules and installed local models, as far as they can be asked."""
+    names = {*app.settings.models.aliases, *(rule.model for rule in rules.current.config.rules)}
+    names |= {model.name for model in app.store.installed() if model.name in app.catalogue}
+    return sorted(name for name in names if _is_known(app, name))
+
+
+def _is_known(app: App, name: str) -> bool:
+    try:
+        app.resolve_model(name)
+    except UnknownModelError:
+        return False
+    return True
+
+
+async def serve(app: App, host: str | None, port: int | None, ready: Callable[[str], None]) -> None:
+    """Serve until cancelled; `ready` gets the base URL when it listens."""
+    gateway = build_gateway(app, gateway_options(app, host, port))
+    try:
+        await gateway.start()
+        ready(gateway.base_url)
+        await asyncio.Event().wait()
+    finally:
+        await gateway.close()

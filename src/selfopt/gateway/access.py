@@ -1,0 +1,118 @@
+"""Who may ask, and from where: a web page that a browser shows must not drive a server on this machine."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Protocol
+
+from .options import GatewayOptions
+from .refusal import Refusal
+from .web import HttpRequest
+
+__all__ = ["LOCAL_USER", "Access", "Caller", "KeyRing", "NoKeys", "Scope"]
+
+Scope = str
+SCOPES: tuple[Scope, ...] = ("phase", "variant", "feedback")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. key: the id of their key, None without one. models: full names they may ask for, None for all."""
+
+    key: str | None = None
+    scopes: frozenset[Scope] = frozenset()
+    models: frozenset[str] | None = None
+
+    def require(self, scope: Scope, what: str) -> None:
+        """Refusal (403) without that scope."""
+        if scope not in self.scopes:
+            raise Refusal(403, f"this key may not {what}", code="insufficient_scope", kind="permission_error")
+
+    def may_ask(self, model: str) -> bool:
+        """Whether this model is among theirs."""
+        return self.models is None or model in self.models
+
+
+LOCAL_USER = Caller(scopes=frozenset(SCOPES))
+
+
+class KeyRing(Protocol):
+    """The keys that are accepted."""
+
+    @property
+    def required(self) -> bool:
+        """Whether a request needs one."""
+        ...
+
+    def find(self, presented: str) -> Caller | None:
+        """Whose key this is; None for a wrong or revoked one. Takes the same time for either."""
+        ...
+
+
+class NoKeys:
+    """A `KeyRing` without keys: whoever reaches the address may ask."""
+
+    required = False
+
+    def find(self, presented: str) -> Caller | None:
+        """Nobody's."""
+        return None
+
+
+class Access:
+    """Checks every request before anything is read of its body."""
+
+    def __init__(self, options: GatewayOptions, keys: KeyRing) -> None:
+        self._keys = keys
+        self._hosts = frozenset(name.lower().encode() for name in (options.host, "localhost", *options.allowed_hosts))
+
+    def admit(self, request: HttpRequest) -> Caller:
+        """Who asks. Refusal: 400 for doubled headers, 403 for a web page or a foreign name, 401 without a valid key, 415 for a body that is no JSON."""
+        headers = request.headers
+        if request.repeated:
+            raise Refusal(400, f"the header {request.repeated.decode('latin-1')} came twice", code="repeated_header")
+        if headers.get(b"origin") is not None or headers.get(b"sec-fetch-site") == b"cross-site":
+            raise Refusal(403, "requests of web pages are not served", code="origin_refused", kind="permission_error")
+        if request.method == b"POST" and not _is_json(headers.get(b"content-type", b"")):
+            raise Refusal(415, "the body must be JSON: send Content-Type: application/json", code="unsupported_media_type")
+        if self._keys.required:
+            return self._with_key(headers.get(b"authorization", b""))
+        if not self._is_own(headers.get(b"host", b"")):
+            raise Refusal(
+                403, "this server is not known under that Host; add it to gateway.allowed_hosts", code="host_refused", kind="permission_error"
+            )  # fmt: skip
+        return LOCAL_USER
+
+    def _with_key(self, authorization: bytes) -> Caller:
+        kind, _, presented = authorization.partition(b" ")
+        caller = self._keys.find(presented.strip().decode("latin-1")) if kind.lower() == b"bearer" else None
+        if caller is None:
+            raise Refusal(
+                401,
+                "no valid API key: send Authorization: Bearer KEY (selfopt keys add makes one)",
+                code="invalid_api_key",
+                kind="authentication_error",
+                headers=(b"WWW-Authenticate: Bearer",),
+            )
+        return caller
+
+    def _is_own(self, host: bytes) -> bool:
+        """Whether a Host header names this machine: a name that another's DNS gave our address does not (DNS rebinding)."""
+        name = _without_port(host.lower())
+        if name in self._hosts:
+            return True
+        try:
+            return ipaddress.ip_address(name.strip(b"[]").decode("ascii")).is_loopback
+        except ValueError:
+            return False
+
+
+def _without_port(host: bytes) -> bytes:
+    if host.startswith(b"["):
+        return host.partition(b"]")[0] + b"]"
+    return host.partition(b":")[0]
+
+
+def _is_json(content_type: bytes) -> bool:
+    return content_type.partition(b";")[0].strip().lower() == b"application/json"

@@ -1,0 +1,166 @@
+"""POST /v1/chat/completions: decide, ask, answer, and say of it what is to be kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from selfopt.errors import AuditError, EndpointError, UnknownModelError
+from selfopt.home import AuditEvent, escape_control
+from selfopt.records import Phase, RouteDecision, utc_now
+from selfopt.routing import event_of
+
+from .access import Caller
+from .body import read_chat
+from .options import GatewayOptions
+from .passing import Passing
+from .refusal import JSON, Refusal, bad_request
+from .rules import RulesWatch
+from .seams import AuditSink, RequestJournal, Upstreams
+from .ticket import Ticket
+from .web import HttpRequest, Reply
+
+__all__ = ["ChatParts", "ChatService", "header_value"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatParts:
+    """What serving a chat needs. resolve: an alias or a full name to the full name (UnknownModelError)."""
+
+    options: GatewayOptions
+    rules: RulesWatch
+    resolve: Callable[[str], str]
+    upstreams: Upstreams
+    passing: Passing
+    audit: AuditSink
+    journal: RequestJournal
+    clock: Callable[[], str] = utc_now
+
+
+class ChatService:
+    """Serves chats under the rules in force."""
+
+    def __init__(self, parts: ChatParts) -> None:
+        self._parts = parts
+        self._loop = asyncio.get_running_loop()
+
+    async def answer(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
+        """One chat, answered whatever happens and recorded whatever happens."""
+        ticket = Ticket(request.at)
+        ticket.key = caller.key
+        try:
+            await self._serve(request, reply, caller, ticket)
+        except Refusal as refusal:
+            self._tell(refusal, reply, ticket)
+        except asyncio.CancelledError:
+            ticket.outcome, ticket.reason = "cancelled", "the client left"
+            raise
+        finally:
+            ticket.first_byte = reply.first_byte_at
+            self._parts.journal.add(ticket.record(self._parts.clock(), self._loop.time(), reply.status))
+
+    async def _serve(self, request: HttpRequest, reply: Reply, caller: Caller, ticket: Ticket) -> None:
+        ticket.outcome = "rejected"
+        chat = read_chat(request.body, self._parts.options)
+        ticket.model, ticket.stream = chat.model, chat.stream
+        model = self._resolved(chat.model, caller)
+        ticket.model = model
+        ticket.phase = phase = self._phase(request, caller) or chat.phase
+        rules = self._parts.rules.current
+        ticket.version = rules.version
+        ticket.decision = decision = rules.decide(model, phase)
+        if decision.outcome == "refuse" or decision.model is None:
+            await self._refuse(decision, ticket)
+        ticket.served = decision.model
+        ticket.outcome = "failed"
+        audited = self._diverted(decision, ticket) if decision.outcome == "fallback" else None
+        try:
+            await self._parts.passing.serve(chat, reply, ticket, self._headers, audited)
+        except EndpointError as error:
+            ticket.reason = error.kind
+            raise
+        ticket.outcome = "diverted" if audited is not None else "served"
+
+    def _resolved(self, name: str, caller: Caller) -> str:
+        try:
+            model = self._parts.resolve(name)
+        except UnknownModelError as error:
+            raise _not_found(str(error)) from None
+        if not caller.may_ask(model):
+            raise _not_found(f"this key may not ask for {name}")
+        return model
+
+    def _phase(self, request: HttpRequest, caller: Caller) -> Phase | None:
+        wanted = request.headers.get(b"x-selfopt-phase")
+        if wanted is None:
+            return None
+        caller.require("phase", "choose the phase (x-selfopt-phase)")
+        if wanted not in (b"atomic", b"extended"):
+            raise bad_request("the header x-selfopt-phase must be atomic or extended", code="invalid_header")
+        return "atomic" if wanted == b"atomic" else "extended"
+
+    async def _refuse(self, decision: RouteDecision, ticket: Ticket) -> None:
+        ticket.outcome, ticket.reason = "refused", decision.reason
+        await self._audit(decision, ticket)
+        raise Refusal(403, escape_control(decision.reason, 2000), code="refused_by_rules", kind="permission_error", param="model")
+
+    def _diverted(self, decision: RouteDecision, ticket: Ticket) -> asyncio.Future[None]:
+        ticket.fallback = "rule"
+        return self._parts.audit.append(audit_event(decision, ticket))
+
+    async def _audit(self, decision: RouteDecision, ticket: Ticket) -> None:
+        try:
+            await self._parts.audit.append(audit_event(decision, ticket))
+        except AuditError as error:
+            raise not_audited(error) from None
+
+    def _headers(self, ticket: Ticket) -> list[bytes]:
+        """What every answer says of itself."""
+        lines = [b"x-request-id: %s" % ticket.id.encode(), b"x-selfopt-config-version: %d" % ticket.version]
+        decision = ticket.decision
+        if ticket.served is not None:
+            lines.append(b"x-selfopt-model: %s" % header_value(ticket.served))
+        if decision is not None:
+            lines.append(b"x-selfopt-phase: %s" % decision.phase.encode())
+            if decision.rule is not None:
+                lines.append(b"x-selfopt-rule: %s" % header_value(decision.rule.rule_id))
+        if ticket.fallback:
+            lines.append(b"x-selfopt-fallback: %s" % ticket.fallback.encode())
+        if ticket.variant is not None:
+            lines.append(b"x-selfopt-variant: %s" % header_value(ticket.variant))
+        return lines
+
+    def _tell(self, refusal: Refusal, reply: Reply, ticket: Ticket) -> None:
+        if not ticket.reason:
+            ticket.reason = refusal.code
+        if reply.ended:
+            return
+        if reply.status:
+            reply.break_off(b"data: %s\n\n" % refusal.body())
+        else:
+            reply.send(refusal.status, [JSON, *self._headers(ticket), *refusal.headers], refusal.body())
+
+
+def audit_event(decision: RouteDecision, ticket: Ticket) -> AuditEvent:
+    """The trail's record of a diverted or refused request."""
+    event = event_of(decision)
+    assert event is not None
+    details = {**event.fields.get("details", {}), **ticket.details()}
+    return replace(event, fields={**event.fields, "details": details})
+
+
+def not_audited(error: AuditError) -> Refusal:
+    """503: a request that cannot be audited is not served."""
+    return Refusal(503, f"the decision could not be recorded, so the request is not served: {error}", code="audit_failed", kind="server_error")  # fmt: skip
+
+
+def header_value(text: str) -> bytes:
+    """A name as a header's value: what could end a header or is no ASCII is written as %xx."""
+    if text.isascii() and text.isprintable() and "%" not in text:
+        return text.encode()
+    return b"".join(b"%c" % b if 0x20 < b < 0x7F and b != 0x25 else b"%%%02x" % b for b in text.encode("utf-8", "replace"))
+
+
+def _not_found(message: str) -> Refusal:
+    return Refusal(404, escape_control(message, 2000), code="model_not_found", param="model")

@@ -1,0 +1,120 @@
+"""The gateway: what is answered at which path, and its life from listening to the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+import msgspec
+
+from .access import Access, Caller, KeyRing
+from .chat import ChatParts, ChatService, header_value
+from .refusal import JSON, Refusal
+from .upstream import Pool
+from .web import HttpRequest, Reply, WebServer, serve_web
+
+__all__ = ["Gateway", "GatewayParts"]
+
+PRUNE_S = 2.0
+_encode = msgspec.json.Encoder().encode
+Answer = Callable[[HttpRequest, Reply, Caller], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayParts:
+    """What the app hands over. models: full names and aliases that a list of models shows."""
+
+    chat: ChatParts
+    keys: KeyRing
+    pool: Pool
+    models: Callable[[], list[str]]
+
+
+class Gateway:
+    """Listens and answers. Make it within the loop that it is to run in."""
+
+    def __init__(self, parts: GatewayParts) -> None:
+        self.parts = parts
+        self._options = parts.chat.options
+        self._access = Access(self._options, parts.keys)
+        self._chat = ChatService(parts.chat)
+        self._loop = asyncio.get_running_loop()
+        self._pruning: asyncio.TimerHandle | None = None
+        self.server: WebServer | None = None
+        self._table: dict[bytes, dict[bytes, Answer]] = {
+            b"/v1/chat/completions": {b"POST": self._chat.answer},
+            b"/v1/models": {b"GET": self._models},
+            b"/health": {b"GET": self._health},
+            b"/ready": {b"GET": self._health},
+        }
+
+    async def start(self) -> None:
+        """Listen. SettingsError when the address cannot be listened on."""
+        self.parts.chat.rules.start()
+        self.server = await serve_web(self.handle, self._options.web, self._options.host, self._options.port)
+        self._prune()
+
+    def _prune(self) -> None:
+        self.parts.pool.prune()
+        self._pruning = self._loop.call_later(PRUNE_S, self._prune)
+
+    @property
+    def base_url(self) -> str:
+        """Where it listens, as a client is to be told."""
+        assert self.server is not None
+        host = self._options.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.server.port}/v1"
+
+    async def close(self) -> None:
+        """Finish what is under way, then end. May be called twice."""
+        if self._pruning is not None:
+            self._pruning.cancel()
+        self.parts.chat.rules.close()
+        if self.server is not None:
+            await self.server.close(self._options.drain_s)
+        self.parts.pool.close()
+        await self.parts.chat.journal.close()
+
+    async def handle(self, request: HttpRequest, reply: Reply) -> None:
+        """Answer one request."""
+        try:
+            caller = self._access.admit(request)
+            methods = self._table.get(request.path)
+            if methods is None and request.path.startswith(b"/v1/models/"):
+                methods = {b"GET": self._model}
+            if methods is None:
+                raise Refusal(404, "nothing is served at this path; see /openapi.json", code="not_found")
+            answer = methods.get(request.method)
+            if answer is None:
+                allowed = b", ".join(methods)
+                raise Refusal(
+                    405, "this path does not take that method", code="method_not_allowed", headers=(b"Allow: " + allowed,)
+                )
+        except Refusal as refusal:
+            reply.send(refusal.status, [JSON, *refusal.headers], refusal.body())
+            return
+        await answer(request, reply, caller)
+
+    async def _health(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
+        reply.send(200, [JSON], b'{"status":"ok"}')
+
+    async def _models(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
+        names = [name for name in self.parts.models() if self._shown(name, caller)]
+        reply.send(200, [JSON], _encode({"object": "list", "data": [_model_object(name) for name in names]}))
+
+    async def _model(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
+        name = unquote(request.path.removeprefix(b"/v1/models/").decode("latin-1"))
+        if name in self.parts.models() and self._shown(name, caller):
+            reply.send(200, [JSON], _encode(_model_object(name)))
+        else:
+            refusal = Refusal(404, "no such model; see /v1/models", code="model_not_found", param="model")
+            reply.send(refusal.status, [JSON], refusal.body())
+
+    def _shown(self, name: str, caller: Caller) -> bool:
+        return caller.may_ask(self.parts.chat.resolve(name))
+
+
+def _model_object(name: str) -> dict[str, object]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": header_value(name.partition("/")[0]).decode()}

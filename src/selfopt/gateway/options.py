@@ -1,0 +1,49 @@
+"""What can be chosen about the gateway, and its limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+__all__ = ["GatewayOptions", "WebLimits"]
+
+
+@dataclass(frozen=True, slots=True)
+class WebLimits:
+    """What a client may ask of a connection. Times in seconds, sizes in bytes.
+
+    read_timeout_s: from the first byte of a request to its last; idle_timeout_s: between requests; write_timeout_s: a client
+    that takes nothing of its answer for so long is given up.
+    """
+
+    max_head_bytes: int = 32_768
+    max_headers: int = 100
+    max_body_bytes: int = 20_000_000
+    max_connections: int = 1024
+    read_timeout_s: float = 30.0
+    idle_timeout_s: float = 75.0
+    write_timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayOptions:
+    """host, port: where to listen (port 0 takes a free one). allowed_hosts: names besides the address itself that a Host
+    header may have.
+
+    timeout_s, connect_timeout_s, retries: of one attempt and beyond the first, where a rule says nothing. deadline_s: for a
+    request with all its attempts. max_depth, max_tools, max_messages: of a chat's body. rules_poll_s: how often the rules'
+    file is looked at. drain_s: how long a shutdown waits for requests under way.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8484
+    allowed_hosts: tuple[str, ...] = ()
+    web: WebLimits = field(default_factory=WebLimits)
+    timeout_s: float = 60.0
+    connect_timeout_s: float = 5.0
+    retries: int = 1
+    deadline_s: float = 600.0
+    max_depth: int = 64
+    max_tools: int = 512
+    max_messages: int = 10_000
+    rules_poll_s: float = 0.25
+    drain_s: float = 30.0

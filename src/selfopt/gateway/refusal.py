@@ -1,0 +1,80 @@
+"""What a client is told when its request is not served, in OpenAI's shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from selfopt.errors import EndpointError, EndpointFault
+from selfopt.home import escape_control
+
+__all__ = ["JSON", "Refusal", "bad_request", "error_body", "from_endpoint_error"]
+
+JSON = b"Content-Type: application/json"
+_encode = msgspec.json.Encoder().encode
+
+
+class Refusal(Exception):
+    """An answer that is an error. Raised where the reason is found, sent in one place."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str,
+        kind: str = "invalid_request_error",
+        param: str | None = None,
+        headers: Sequence[bytes] = (),
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.code = code
+        self.kind = kind
+        self.param = param
+        self.headers = tuple(headers)
+
+    def body(self) -> bytes:
+        """The JSON of it."""
+        return error_body(self.message, self.kind, self.param, self.code)
+
+
+def error_body(message: str, kind: str, param: str | None, code: str | None) -> bytes:
+    """OpenAI's error object."""
+    text = message.encode("utf-8", "replace").decode("utf-8")
+    return _encode({"error": {"message": text, "type": kind, "param": param, "code": code}})
+
+
+def bad_request(message: str, param: str | None = None, code: str = "invalid_value") -> Refusal:
+    """400: the request itself is at fault."""
+    return Refusal(400, message, code=code, param=param)
+
+
+_STATUS: dict[EndpointFault, int] = {
+    "timeout": 504,
+    "connect": 502,
+    "loading": 503,
+    "rate_limited": 429,
+    "server": 502,
+    "auth": 502,
+    "not_found": 404,
+    "bad_request": 400,
+    "protocol": 502,
+}
+
+
+def from_endpoint_error(error: EndpointError, who: str) -> Refusal:
+    """What is told when a server behind the gateway could not answer. who: its name and address."""
+    headers = []
+    if error.retry_after_s is not None or error.kind in ("loading", "rate_limited"):
+        headers.append(b"Retry-After: %d" % max(1, round(error.retry_after_s or 1)))
+    text = escape_control(str(error), 1000)
+    return Refusal(
+        _STATUS[error.kind],
+        text if text.startswith("endpoint ") else f"{who}: {text}",
+        code=f"upstream_{error.kind}",
+        kind="rate_limit_error" if error.kind == "rate_limited" else "upstream_error",
+        headers=headers,
+    )

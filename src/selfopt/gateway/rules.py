@@ -1,0 +1,126 @@
+"""The rules in force as one immutable version, and the watch over their file."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from selfopt.errors import StoreError, UsageError
+from selfopt.home import escape_control
+from selfopt.records import Phase, RouteDecision, RoutingConfig
+from selfopt.routing import RouteOptions, check_rules, read_config, validate_model_phase_compatibility
+
+__all__ = ["RulesInForce", "RulesWatch"]
+
+log = logging.getLogger("selfopt.gateway")
+MAX_REMEMBERED = 4096
+
+
+class RulesInForce:
+    """One version. A request takes it once and keeps it to its end."""
+
+    __slots__ = ("_known", "_options", "config", "version")
+
+    def __init__(self, config: RoutingConfig, options: RouteOptions) -> None:
+        self.config = config
+        self.version = config.version
+        self._options = options
+        self._known: dict[tuple[str, Phase], RouteDecision] = {}
+
+    def decide(self, model: str, phase: Phase) -> RouteDecision:
+        """What the rules say of a model named in full. The same decisions come again and again, and are remembered."""
+        key = (model, phase)
+        decision = self._known.get(key)
+        if decision is None:
+            if len(self._known) >= MAX_REMEMBERED:
+                self._known.clear()
+            decision = validate_model_phase_compatibility(self.config, model, phase, options=self._options)
+            self._known[key] = decision
+        return decision
+
+
+Stamp = tuple[int, int, int] | None
+
+
+class RulesWatch:
+    """Holds the version in force and looks at the file every `poll_s` seconds. A file that cannot be used is refused, loudly
+    and once; the version before it stays in force.
+
+    changed: told of every new version, on the loop. faults: how many files were refused.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        config: RoutingConfig,
+        options: RouteOptions,
+        *,
+        poll_s: float,
+        changed: Callable[[RulesInForce], None] = lambda rules: None,
+    ) -> None:
+        self._path = path
+        self._options = options
+        self._poll_s = poll_s
+        self._changed = changed
+        self._stamp = _stamp(path)
+        self._timer: asyncio.TimerHandle | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self.current = RulesInForce(config, options)
+        self.faults = 0
+        self.fault = ""
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._timer = asyncio.get_running_loop().call_later(self._poll_s, self._tick)
+
+    def _tick(self) -> None:
+        if self._reading is None or self._reading.done():
+            stamp = _stamp(self._path)
+            if stamp != self._stamp:
+                self._stamp = stamp
+                self._reading = asyncio.get_running_loop().create_task(self.reload())
+        self.start()
+
+    async def reload(self) -> None:
+        """Read the file now and put it in force when it can be used."""
+        try:
+            config = await asyncio.to_thread(_read, self._path)
+        except (StoreError, UsageError) as error:
+            self._refuse(str(error))
+            return
+        if config == self.current.config:
+            return
+        self.fault = ""
+        before, self.current = self.current, RulesInForce(config, self._options)
+        log.info("rules version %d are in force (before: %d)", config.version, before.version)
+        self._changed(self.current)
+
+    def _refuse(self, why: str) -> None:
+        self.faults += 1
+        self.fault = why
+        log.error("the changed rules are refused, version %d stays in force: %s", self.current.version, escape_control(why, 1000))
+
+    def close(self) -> None:
+        """Stop watching. May be called twice."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return (found.st_mtime_ns, found.st_ino, found.st_size)
+
+
+def _read(path: Path) -> RoutingConfig:
+    config = read_config(path)
+    if config is None:
+        raise StoreError(f"{path} is missing; restore it: any `selfopt routes` command does")
+    check_rules(config.rules)
+    return config

@@ -1,0 +1,73 @@
+"""What the gateway is handed: who serves a model, and where its records go. At most three methods each."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Protocol
+
+from selfopt.home import AuditEvent
+from selfopt.records import Endpoint, ModelStatus
+
+from .ticket import RequestRecord
+from .upstream import HttpAddress
+
+__all__ = ["AuditSink", "RequestJournal", "Upstream", "Upstreams"]
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Who serves one model. name: the endpoint's; server_model: the model's name there. address: of an OpenAI-compatible server
+    that is spoken to directly; None where it has to be started first (`Upstreams.connect`) or speaks another dialect, through
+    `endpoint`. concurrency: requests at once."""
+
+    name: str
+    model: str
+    server_model: str
+    local: bool
+    address: HttpAddress | None = None
+    endpoint: Endpoint | None = None
+    concurrency: int = 64
+    max_reply_bytes: int = 4_000_000
+
+
+class Upstreams(Protocol):
+    """Models by name. Nothing of a request but the model's name reaches it."""
+
+    def find(self, model: str) -> Upstream:
+        """Who serves a model named in full. UnknownModelError."""
+        ...
+
+    async def connect(self, upstream: Upstream) -> HttpAddress | None:
+        """The address of one that has to be started first; None for one that is spoken to through its endpoint.
+        EndpointError when it does not start. Fast when it runs."""
+        ...
+
+    async def status(self, upstream: Upstream) -> ModelStatus:
+        """Whether its server is there, without generating, loading or waking anything. Never raises."""
+        ...
+
+
+class AuditSink(Protocol):
+    """Where diverted and refused requests go."""
+
+    def append(self, event: AuditEvent) -> asyncio.Future[None]:
+        """Done when it is durable; has AuditError when it cannot be."""
+        ...
+
+
+class RequestJournal(Protocol):
+    """Where the decision about every request goes."""
+
+    def add(self, record: RequestRecord) -> None:
+        """Take it; durable within 100 ms. Never waits."""
+        ...
+
+    async def close(self) -> None:
+        """Write what is left. May be called twice."""
+        ...
+
+    @property
+    def lag_s(self) -> float:
+        """Age of the oldest record that is not durable yet."""
+        ...

@@ -1,0 +1,86 @@
+"""Where records go: the audit trail in groups, one write and one sync for all that wait."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from selfopt.errors import AuditError, StoreError
+from selfopt.home import AuditEvent, ChainedFile
+from selfopt.routing import render_log
+
+from .ticket import RequestRecord
+
+__all__ = ["MemoryJournal", "TrailSink"]
+
+
+class TrailSink:
+    """An `AuditSink` on a trail. Requests that come while a group is being written make up the next one."""
+
+    def __init__(self, trail: ChainedFile) -> None:
+        self._trail = trail
+        self._waiting: list[tuple[AuditEvent, asyncio.Future[None]]] = []
+        self._writer: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="audit")
+
+    def append(self, event: AuditEvent) -> asyncio.Future[None]:
+        """Done when it is durable; AuditError when it cannot be."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        self._waiting.append((event, done))
+        if self._writer is None:
+            self._writer = loop.create_task(self._write())
+        return done
+
+    async def _write(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting, []
+                error: StoreError | None = None
+                try:
+                    await loop.run_in_executor(self._thread, self._put, [event for event, _ in group])
+                except StoreError as failed:
+                    error = failed
+                for _, done in group:
+                    if done.cancelled():
+                        continue
+                    if error is None:
+                        done.set_result(None)
+                    else:
+                        done.set_exception(AuditError(str(error)))
+        finally:
+            self._writer = None
+
+    def _put(self, events: list[AuditEvent]) -> None:
+        self._trail.append_all(events)
+        render_log(self._trail)
+
+    async def close(self) -> None:
+        """Write what waits. May be called twice."""
+        while self._writer is not None:
+            await asyncio.wait([self._writer])
+        self._thread.shutdown(wait=True)
+
+
+@dataclass(slots=True)
+class MemoryJournal:
+    """A `RequestJournal` that keeps the newest records in memory and nothing else."""
+
+    limit: int = 1000
+    records: list[RequestRecord] = field(default_factory=list)
+
+    def add(self, record: RequestRecord) -> None:
+        """Keep it."""
+        self.records.append(record)
+        if len(self.records) > self.limit:
+            del self.records[: self.limit // 2]
+
+    async def close(self) -> None:
+        """Nothing to write."""
+
+    @property
+    def lag_s(self) -> float:
+        """Nothing is ever late."""
+        return 0.0

@@ -1,0 +1,113 @@
+"""One request on its way: what is to be said of it at the end."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import msgspec
+
+from selfopt.records import RouteDecision
+
+__all__ = ["Attempt", "RequestRecord", "Ticket", "new_request_id"]
+
+_PREFIX = os.urandom(5).hex()
+_counter = 0
+
+
+def new_request_id() -> str:
+    """`req-` and 24 hex digits: random ones of the process, then a count."""
+    global _counter  # noqa: PLW0603  one process, one count
+    _counter += 1
+    return f"req-{_PREFIX}{_counter:014x}"
+
+
+class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One attempt at one model. fault: empty for the one that served; ms: how long it took."""
+
+    model: str
+    ms: float
+    fault: str = ""
+
+
+class RequestRecord(msgspec.Struct, frozen=True):
+    """The decision about one request and what became of it; never its content. Times in milliseconds.
+
+    outcome: `served`, `diverted`, `refused` (by the rules), `rejected` (the request itself is at fault), `failed`, `cancelled`
+    (the client left). rule: its id; version: of the rules that it saw.
+    """
+
+    at: str
+    id: str
+    outcome: str
+    status: int
+    model: str
+    served: str | None
+    phase: str | None
+    rule: str | None
+    version: int
+    variant: str | None
+    key: str | None
+    stream: bool
+    attempts: tuple[Attempt, ...]
+    latency_ms: float
+    first_byte_ms: float | None
+    input_tokens: int | None
+    output_tokens: int | None
+    reason: str
+
+
+class Ticket:
+    """What is known of a request while it is served. Times are loop times."""
+
+    __slots__ = (
+        "attempts", "began", "decision", "fallback", "first_byte", "id", "input_tokens", "key", "model", "outcome", "output_tokens",
+        "phase", "reason", "served", "stream", "variant", "version",
+    )  # fmt: skip
+
+    def __init__(self, began: float) -> None:
+        self.id = new_request_id()
+        self.began = began
+        self.model = ""
+        self.phase: str | None = None
+        self.decision: RouteDecision | None = None
+        self.version = 0
+        self.served: str | None = None
+        self.fallback = ""
+        self.variant: str | None = None
+        self.key: str | None = None
+        self.stream = False
+        self.attempts: list[Attempt] = []
+        self.first_byte = 0.0
+        self.input_tokens: int | None = None
+        self.output_tokens: int | None = None
+        self.outcome = "failed"
+        self.reason = ""
+
+    def record(self, at: str, now: float, status: int) -> RequestRecord:
+        """The record of it."""
+        rule = self.decision.rule if self.decision is not None else None
+        return RequestRecord(
+            at=at,
+            id=self.id,
+            outcome=self.outcome,
+            status=status,
+            model=self.model,
+            served=self.served,
+            phase=self.phase,
+            rule=rule.rule_id if rule is not None else None,
+            version=self.version,
+            variant=self.variant,
+            key=self.key,
+            stream=self.stream,
+            attempts=tuple(self.attempts),
+            latency_ms=round((now - self.began) * 1000, 3),
+            first_byte_ms=round((self.first_byte - self.began) * 1000, 3) if self.first_byte else None,
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            reason=self.reason,
+        )
+
+    def details(self) -> dict[str, Any]:
+        """What the audit trail says of it besides the decision."""
+        return {"request_id": self.id, "attempts": [msgspec.to_builtins(a) for a in self.attempts], "stream": self.stream}

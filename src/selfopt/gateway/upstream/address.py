@@ -1,0 +1,70 @@
+"""Where an OpenAI-compatible server is, and what every request to it begins with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from selfopt.errors import SettingsError
+
+__all__ = ["HttpAddress"]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAddress:
+    """One server. path: where `/chat/completions` is below; post: the head of a POST up to the digits of Content-Length. The key
+    stands in `post` and `authorization` alone, and neither is ever shown."""
+
+    name: str
+    host: str
+    port: int
+    tls: bool
+    path: str
+    post: bytes = field(repr=False)
+    get: bytes = field(repr=False)
+    authorization: bytes = field(repr=False)
+
+    @property
+    def origin(self) -> tuple[str, int, bool]:
+        """What connections are shared by."""
+        return (self.host, self.port, self.tls)
+
+    @property
+    def shown(self) -> str:
+        """Name and address for messages."""
+        return f"endpoint {self.name} ({'https' if self.tls else 'http'}://{self.host}:{self.port}{self.path})"
+
+    @classmethod
+    def of(cls, name: str, api_root: str, api_key: str | None) -> HttpAddress:
+        """From the URL that `/chat/completions` is below. SettingsError for a URL or key that cannot be used."""
+        try:
+            parts = urlsplit(api_root)
+            host, port = parts.hostname or "", parts.port
+        except ValueError:
+            raise SettingsError(f"endpoint {name}: its base URL cannot be used; correct it") from None
+        key = api_key or ""
+        unusable = not host or not (host + parts.path).isascii() or any(c.isspace() for c in host + parts.path)
+        if unusable or parts.scheme not in ("http", "https"):
+            raise SettingsError(f"endpoint {name}: its base URL cannot be used; correct it")
+        if not (key.isascii() and key.isprintable()):
+            raise SettingsError(f"endpoint {name}: the API key has characters that no header may have; set it again")
+        tls = parts.scheme == "https"
+        shown_host = f"[{host}]" if ":" in host else host
+        authority = shown_host if port is None else f"{shown_host}:{port}"
+        path = parts.path.rstrip("/")
+        common = [f"Host: {authority}", "Accept: */*", "Accept-Encoding: identity", "User-Agent: selfopt"]
+        authorization = f"Authorization: Bearer {key}" if key else ""
+        if authorization:
+            common.append(authorization)
+        post = [f"POST {path}/chat/completions HTTP/1.1", *common, "Content-Type: application/json", "Content-Length: "]
+        get = [f"GET {path}/models HTTP/1.1", *common, "", ""]
+        return cls(
+            name=name,
+            host=host,
+            port=port if port is not None else 443 if tls else 80,
+            tls=tls,
+            path=path,
+            post="\r\n".join(post).encode(),
+            get="\r\n".join(get).encode(),
+            authorization=authorization.encode(),
+        )

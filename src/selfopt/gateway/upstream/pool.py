@@ -1,0 +1,136 @@
+"""Connections to servers, kept between requests."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections import deque
+
+from selfopt.errors import EndpointError
+
+from .address import HttpAddress
+from .connection import StaleError, UpstreamConnection, UpstreamReply, UpstreamStream
+
+__all__ = ["Pool"]
+
+Origin = tuple[str, int, bool]
+# llama.cpp and uvicorn close an idle connection after 5 s; whoever uses it at that moment asks in vain.
+KEEP_ALIVE_S = 4.0
+MAX_IDLE = 256
+
+
+class Pool:
+    """Requests to any number of servers. The newest idle connection is used first, so that few are kept under little load."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._idle: dict[Origin, deque[UpstreamConnection]] = {}
+        self._open: set[UpstreamConnection] = set()
+        self._tls: ssl.SSLContext | None = None
+
+    async def ask(
+        self, address: HttpAddress, payload: bytes, *, timeout_s: float, connect_timeout_s: float, max_bytes: int
+    ) -> UpstreamReply:
+        """The whole answer to a request, whatever its status. EndpointError when there is none. Cancelling closes the connection."""
+        while True:
+            connection = await self._connection(address, min(connect_timeout_s, timeout_s))
+            fresh = connection.used == 0
+            try:
+                reply = await connection.ask(payload, timeout_s, max_bytes)
+            except StaleError:
+                if fresh:
+                    raise EndpointError("the connection was closed without a reply", kind="protocol") from None
+                continue
+            except asyncio.CancelledError:
+                connection.drop()
+                raise
+            self._release(address.origin, connection)
+            return reply
+
+    async def open(
+        self, address: HttpAddress, payload: bytes, *, timeout_s: float, connect_timeout_s: float, max_bytes: int
+    ) -> tuple[UpstreamReply, UpstreamStream]:
+        """Head and body-to-come of the answer to a request. Call `done` with the stream when it is finished or given up."""
+        while True:
+            connection = await self._connection(address, min(connect_timeout_s, timeout_s))
+            head, stream = connection.open(payload, timeout_s, max_bytes)
+            try:
+                return await head, stream
+            except StaleError:
+                continue
+            except asyncio.CancelledError:
+                connection.drop()
+                raise
+
+    def done(self, address: HttpAddress, stream: UpstreamStream) -> None:
+        """Keep the connection of a finished stream; close that of an unfinished one."""
+        connection = stream.connection
+        if stream.finished and stream.error is None:
+            self._release(address.origin, connection)
+        else:
+            connection.drop()
+
+    async def _connection(self, address: HttpAddress, timeout_s: float) -> UpstreamConnection:
+        idle = self._idle.get(address.origin)
+        oldest = self._loop.time() - KEEP_ALIVE_S
+        while idle:
+            connection = idle.pop()
+            if connection.reusable and connection.idle_at >= oldest:
+                return connection
+            connection.drop()
+        return await self._connect(address, timeout_s)
+
+    async def _connect(self, address: HttpAddress, timeout_s: float) -> UpstreamConnection:
+        context = self._context() if address.tls else None
+        try:
+            async with asyncio.timeout(timeout_s):
+                _, connection = await self._loop.create_connection(
+                    lambda: UpstreamConnection(self._gone, self._loop), address.host, address.port, ssl=context
+                )
+        except TimeoutError:
+            raise EndpointError(f"no connection within {timeout_s:g} s", kind="connect") from None
+        except ssl.SSLError as error:
+            raise EndpointError(f"cannot connect safely: {error.reason or 'TLS failed'}", kind="connect") from None
+        except (OSError, socket.gaierror) as error:
+            raise EndpointError(f"cannot connect: {error.strerror or 'no such host'}", kind="connect") from None
+        self._open.add(connection)
+        return connection
+
+    def _context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls
+
+    def _release(self, origin: Origin, connection: UpstreamConnection) -> None:
+        if not connection.reusable:
+            connection.drop()
+            return
+        idle = self._idle.setdefault(origin, deque())
+        connection.idle_at = self._loop.time()
+        idle.append(connection)
+        if len(idle) > MAX_IDLE:
+            idle.popleft().drop()
+
+    def _gone(self, connection: UpstreamConnection) -> None:
+        self._open.discard(connection)
+
+    def prune(self) -> None:
+        """Close what has been idle for too long. Called every now and then."""
+        oldest = self._loop.time() - KEEP_ALIVE_S
+        for origin, idle in list(self._idle.items()):
+            while idle and (idle[0].closed or idle[0].idle_at < oldest):
+                idle.popleft().drop()
+            if not idle:
+                del self._idle[origin]
+
+    @property
+    def size(self) -> int:
+        """Open connections."""
+        return len(self._open)
+
+    def close(self) -> None:
+        """Close all."""
+        for connection in list(self._open):
+            connection.drop()
+        self._idle.clear()

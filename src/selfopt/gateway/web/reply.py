@@ -1,0 +1,109 @@
+"""Writing one answer: whole, or in pieces."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Protocol
+
+from .request import HttpRequest
+
+__all__ = ["Reply", "Wire", "head"]
+
+_REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+_STATUS_LINES = {status: b"HTTP/1.1 %d %s\r\n" % (status, reason) for status, reason in _REASONS.items()}
+
+
+class Wire(Protocol):
+    """The client's end of a connection, as far as an answer needs it."""
+
+    transport: asyncio.Transport
+
+    async def writable(self) -> None:
+        """Wait until the client takes what is written."""
+        ...
+
+
+def head(status: int, headers: Sequence[bytes]) -> bytes:
+    """Status line and headers (`Name: value` each), the blank line included."""
+    line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d Status\r\n" % status
+    return b"%s%s\r\n\r\n" % (line, b"\r\n".join(headers))
+
+
+class Reply:
+    """The answer to one request. Use `send`, or `begin`, `write` (as often as needed) and `end`.
+
+    status: what was sent, 0 before anything was; ended: nothing more can be sent; first_byte_at: loop time at which `send` or the
+    first `write` handed bytes over.
+    """
+
+    __slots__ = ("_chunked", "_head", "_only_head", "_wire", "ended", "first_byte_at", "keep_alive", "status")
+
+    def __init__(self, wire: Wire, request: HttpRequest) -> None:
+        self._wire = wire
+        self._chunked = request.http11
+        self._only_head = request.method == b"HEAD"
+        self._head = b""
+        self.keep_alive = request.keep_alive
+        self.status = 0
+        self.ended = False
+        self.first_byte_at = 0.0
+
+    def send(self, status: int, headers: Sequence[bytes], body: bytes) -> None:
+        """The whole answer at once. Headers without Content-Length and Connection, which are added."""
+        self.status = status
+        self.ended = True
+        own = [*headers, b"Content-Length: %d" % len(body)]
+        if not self.keep_alive:
+            own.append(b"Connection: close")
+        self._put(head(status, own) + (b"" if self._only_head else body))
+
+    def begin(self, status: int, headers: Sequence[bytes]) -> None:
+        """The head of an answer in pieces; it goes out with the first piece. To clients of HTTP/1.0 the end of the connection is the end of it."""
+        self.status = status
+        own = list(headers)
+        if self._chunked:
+            own.append(b"Transfer-Encoding: chunked")
+        else:
+            self.keep_alive = False
+        if not self.keep_alive:
+            own.append(b"Connection: close")
+        self._head = head(status, own)
+
+    def write(self, data: bytes) -> None:
+        """A piece of the answer."""
+        if data:
+            piece = b"%x\r\n%s\r\n" % (len(data), data) if self._chunked else data
+            self._put(self._head + piece)
+            self._head = b""
+
+    def end(self) -> None:
+        """The end of an answer in pieces."""
+        self.ended = True
+        self._put(self._head + (b"0\r\n\r\n" if self._chunked else b""))
+        self._head = b""
+
+    def break_off(self, last: bytes) -> None:
+        """A last piece, then the end of the connection where more was promised: no client takes that for a whole answer."""
+        self.write(last)
+        self.ended = True
+        self.keep_alive = False
+        self._wire.transport.close()
+
+    def abort(self) -> None:
+        """Break off: the client must not take what it has for a whole answer."""
+        self.ended = True
+        self.keep_alive = False
+        self._wire.transport.abort()
+
+    async def writable(self) -> None:
+        """Wait until the client takes what is written."""
+        await self._wire.writable()
+
+    def _put(self, data: bytes) -> None:
+        transport = self._wire.transport
+        if data and not transport.is_closing():
+            if not self.first_byte_at:
+                self.first_byte_at = asyncio.get_running_loop().time()
+            transport.write(data)

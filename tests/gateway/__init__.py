@@ -1,0 +1,1 @@
+"""Live traffic under the rules."""

@@ -1,0 +1,169 @@
+"""A gateway and a scripted upstream on loopback, in the loop of the test."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from selfopt.app import App
+from selfopt.app.serving import build_gateway, gateway_options
+from selfopt.endpoints import Script, ScriptedServer, serve_scripted
+from selfopt.gateway import Gateway, GatewayOptions, MemoryJournal
+from selfopt.gateway.ticket import RequestRecord
+from selfopt.records import AuditRecord
+from selfopt.routing import Enforcer
+
+__all__ = ["Answer", "World", "chat", "gateway_world", "until"]
+
+USER = [{"role": "user", "content": "hi"}]
+
+
+def chat(model: str = "up/good", **fields: Any) -> dict[str, Any]:
+    """A chat's body."""
+    return {"model": model, "messages": USER, **fields}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. body: parsed where it is JSON."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def body(self) -> Any:
+        """The JSON of it."""
+        return json.loads(self.text)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The error object."""
+        found: dict[str, Any] = self.body["error"]
+        assert set(found) == {"message", "type", "param", "code"}
+        assert isinstance(found["message"], str)
+        return found
+
+
+class World:
+    """The parts of a test: a running gateway, its upstream, its home."""
+
+    def __init__(self, app: App, gateway: Gateway, upstream: ScriptedServer, session: aiohttp.ClientSession) -> None:
+        self.app = app
+        self.gateway = gateway
+        self.upstream = upstream
+        self.session = session
+
+    @property
+    def url(self) -> str:
+        """The base URL as clients get it."""
+        return self.gateway.base_url
+
+    @property
+    def port(self) -> int:
+        """The gateway's port."""
+        assert self.gateway.server is not None
+        return self.gateway.server.port
+
+    @property
+    def enforcer(self) -> Enforcer:
+        """Another writer of the same home's rules."""
+        return self.app.enforcer
+
+    @property
+    def records(self) -> list[RequestRecord]:
+        """What was recorded of requests."""
+        journal = self.gateway.parts.chat.journal
+        assert isinstance(journal, MemoryJournal)
+        return journal.records
+
+    @property
+    def trail(self) -> list[AuditRecord]:
+        """The audit trail."""
+        return list(self.app.enforcer.trail.records())
+
+    async def reload(self) -> None:
+        """Read the rules now."""
+        await self.gateway.parts.chat.rules.reload()
+
+    async def post(self, body: Any, headers: dict[str, str] | None = None, path: str = "/v1/chat/completions") -> Answer:
+        """A POST of this JSON (or of these bytes)."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        own = {"Content-Type": "application/json", **(headers or {})}
+        async with self.session.post(f"http://127.0.0.1:{self.port}{path}", data=data, headers=own) as response:
+            return Answer(
+                response.status, {name.lower(): value for name, value in response.headers.items()}, await response.text()
+            )
+
+    async def get(self, path: str, headers: dict[str, str] | None = None) -> Answer:
+        """A GET."""
+        async with self.session.get(f"http://127.0.0.1:{self.port}{path}", headers=headers) as response:
+            return Answer(
+                response.status, {name.lower(): value for name, value in response.headers.items()}, await response.text()
+            )
+
+    async def raw(self, data: bytes, *, eof: bool = False) -> bytes:
+        """Bytes sent as they are; everything that comes back until the gateway closes."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(data)
+            if eof:
+                writer.write_eof()
+            return await asyncio.wait_for(reader.read(), 10)
+        finally:
+            writer.close()
+            await writer.wait_closed()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Let the loop run until it holds; fails after ten seconds."""
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110  what is waited for is not ours to signal
+            await asyncio.sleep(0)
+
+
+SCRIPT: dict[str, Any] = {
+    "api_key": "sk-upstream-0123456789",
+    "models": {
+        "good": {"default": {"text": "Hello."}},
+        "other": {"default": {"text": "I am the other."}},
+    },
+}
+
+
+@asynccontextmanager
+async def gateway_world(
+    tmp_path: Path,
+    models: dict[str, Any] | None = None,
+    *,
+    settings: str = "",
+    options: dict[str, Any] | None = None,
+    environ: dict[str, str] | None = None,
+) -> AsyncIterator[World]:
+    """A gateway in front of a scripted upstream called `up`; `away` is the same, but counts as remote."""
+    script = Script.model_validate({**SCRIPT, "models": {**SCRIPT["models"], **(models or {})}})
+    upstream = await serve_scripted(script)
+    config = tmp_path / "own.toml"
+    entries = "".join(
+        f'[endpoints.{name}]\nkind = "openai_compatible"\nbase_url = "{upstream.base_url}"\napi_key = "{script.api_key}"\n'
+        f"local = {local}\n"
+        for name, local in (("up", "true"), ("away", "false"))
+    )
+    config.write_text(f"{settings}\n{entries}", "utf-8")
+    variables = {"SELFOPT_CONFIG": str(config), "SELFOPT_HOME": str(tmp_path / "home"), **(environ or {})}
+    async with App.open(environ=variables, cwd=tmp_path) as app, aiohttp.ClientSession() as session:
+        chosen: GatewayOptions = replace(gateway_options(app, None, 0), **(options or {}))
+        gateway = build_gateway(app, chosen)
+        await gateway.start()
+        try:
+            yield World(app, gateway, upstream, session)
+        finally:
+            await gateway.close()
+            await upstream.close()

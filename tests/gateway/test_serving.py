@@ -1,0 +1,172 @@
+"""The thinnest path: a chat goes to the server that the rules name, and its decision is told and kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import openai
+import pytest
+
+from .kit import USER, chat, gateway_world
+
+
+async def test_a_chat_is_passed_on_and_answered_unchanged(tmp_path: Path) -> None:
+    """The upstream gets the client's fields under its own name of the model; the client gets its answer as it is."""
+    async with gateway_world(tmp_path) as world:
+        answer = await world.post(chat(top_k=7, metadata={"a": [1, 2]}))
+        assert answer.status == 200
+        assert answer.body["choices"][0]["message"]["content"] == "Hello."
+        assert answer.body["model"] == "good"
+        sent = world.upstream.journal[-1].body
+        assert sent == {"model": "good", "messages": USER, "top_k": 7, "metadata": {"a": [1, 2]}}
+
+
+async def test_the_answer_says_who_served_under_which_rule(tmp_path: Path) -> None:
+    """Headers name model, rule, version, phase and request; the record says the same."""
+    async with gateway_world(tmp_path) as world:
+        rule = world.enforcer.set_rule("up/good", "atomic", allow=True).rules[0]
+        await world.reload()
+        answer = await world.post(chat())
+        assert answer.headers["x-selfopt-model"] == "up/good"
+        assert answer.headers["x-selfopt-rule"] == rule.rule_id
+        assert answer.headers["x-selfopt-config-version"] == "1"
+        assert answer.headers["x-selfopt-phase"] == "atomic"
+        assert "x-selfopt-fallback" not in answer.headers
+        (record,) = world.records
+        assert record.id == answer.headers["x-request-id"]
+        assert (record.outcome, record.status, record.model, record.served) == ("served", 200, "up/good", "up/good")
+        assert (record.rule, record.version, record.phase) == (rule.rule_id, 1, "atomic")
+        assert [attempt.model for attempt in record.attempts] == ["up/good"]
+        assert record.input_tokens is not None
+        assert record.output_tokens == answer.body["usage"]["completion_tokens"]
+        assert world.trail[1:] == []
+
+
+async def test_a_denied_model_is_served_by_its_fallback_and_that_is_audited(tmp_path: Path) -> None:
+    """The diversion is in the trail, with the request's id, when the answer is here."""
+    async with gateway_world(tmp_path) as world:
+        world.enforcer.set_rule("up/good", "atomic", allow=False, fallback="up/other")
+        await world.reload()
+        answer = await world.post(chat())
+        assert answer.body["choices"][0]["message"]["content"] == "I am the other."
+        assert answer.headers["x-selfopt-model"] == "up/other"
+        assert answer.headers["x-selfopt-fallback"] == "rule"
+        diverted = world.trail[-1]
+        assert (diverted.event, diverted.original_model, diverted.fallback) == ("diverted", "up/good", "up/other")
+        assert diverted.details["request_id"] == answer.headers["x-request-id"]
+        assert world.records[-1].outcome == "diverted"
+
+
+async def test_a_denied_model_without_a_fallback_is_refused_and_that_is_audited(tmp_path: Path) -> None:
+    """403 in OpenAI's shape with what to do; nothing reaches the upstream."""
+    async with gateway_world(tmp_path) as world:
+        world.enforcer.set_rule("up/good", "extended", allow=False, reason="too weak")
+        await world.reload()
+        answer = await world.post(chat(messages=[*USER, *USER]))
+        assert answer.status == 403
+        assert answer.error["code"] == "refused_by_rules"
+        assert "too weak" in answer.error["message"]
+        assert "selfopt routes set" in answer.error["message"]
+        assert world.trail[-1].event == "refused"
+        assert world.trail[-1].details["request_id"] == answer.headers["x-request-id"]
+        assert world.records[-1].outcome == "refused"
+        assert list(world.upstream.journal) == []
+
+
+async def test_a_local_model_is_not_diverted_to_a_remote_one_without_consent(tmp_path: Path) -> None:
+    """Without allow_remote the request is refused; with it, the crossing is audited."""
+    async with gateway_world(tmp_path) as world:
+        world.enforcer.set_rule("up/good", "atomic", allow=False, fallback="away/other")
+        await world.reload()
+        assert (await world.post(chat())).status == 403
+        assert list(world.upstream.journal) == []
+    async with gateway_world(tmp_path, settings="allow_remote = true") as world:
+        assert (await world.post(chat())).headers["x-selfopt-model"] == "away/other"
+        assert world.trail[-1].details["crosses_to_remote"] is True
+
+
+@pytest.mark.parametrize(
+    ("messages", "phase"),
+    [
+        (USER, "atomic"),
+        ([{"role": "system", "content": "x"}, *USER], "atomic"),
+        ([*USER, {"role": "assistant", "content": "y"}, *USER], "extended"),
+        ([*USER, {"role": "tool", "tool_call_id": "1", "content": "z"}], "extended"),
+    ],
+)
+async def test_the_phase_is_what_the_conversation_is(tmp_path: Path, messages: list[object], phase: str) -> None:
+    """One user turn and no tool results: atomic; else extended."""
+    async with gateway_world(tmp_path) as world:
+        assert (await world.post(chat(messages=messages))).headers["x-selfopt-phase"] == phase
+
+
+async def test_a_header_overrides_the_phase(tmp_path: Path) -> None:
+    """`x-selfopt-phase` decides; another word is refused."""
+    async with gateway_world(tmp_path) as world:
+        assert (await world.post(chat(), {"x-selfopt-phase": "extended"})).headers["x-selfopt-phase"] == "extended"
+        assert (await world.post(chat(), {"x-selfopt-phase": "both"})).status == 400
+
+
+async def test_an_alias_is_a_model(tmp_path: Path) -> None:
+    """Aliases are resolved before the rules are asked, and are listed."""
+    async with gateway_world(tmp_path, settings='[models.aliases]\nsmall = "up/good"') as world:
+        answer = await world.post(chat("small"))
+        assert answer.headers["x-selfopt-model"] == "up/good"
+        assert "small" in [entry["id"] for entry in (await world.get("/v1/models")).body["data"]]
+        assert (await world.get("/v1/models/small")).body["object"] == "model"
+
+
+async def test_an_unknown_model_is_not_found(tmp_path: Path) -> None:
+    """404 as OpenAI says it, with the ones there are."""
+    async with gateway_world(tmp_path) as world:
+        for name in ("nothing", "nobody/nothing", "/", "up/"):
+            answer = await world.post(chat(name))
+            assert (answer.status, answer.error["code"]) == (404, "model_not_found"), name
+        assert (await world.get("/v1/models/nothing")).status == 404
+
+
+async def test_no_server_at_the_upstream(tmp_path: Path) -> None:
+    """502 with the address and what to do, and the attempt is recorded."""
+    async with gateway_world(tmp_path, options={"retries": 0}) as world:
+        await world.upstream.close()
+        answer = await world.post(chat())
+        assert (answer.status, answer.error["code"]) == (502, "upstream_connect")
+        assert "endpoint up" in answer.error["message"]
+        assert "sk-upstream" not in answer.text
+        assert [a.fault for a in world.records[-1].attempts] == ["connect"]
+        assert world.records[-1].outcome == "failed"
+
+
+async def test_the_official_client_works_unchanged(tmp_path: Path) -> None:
+    """openai.AsyncOpenAI with nothing but another base URL."""
+    async with gateway_world(tmp_path) as world, openai.AsyncOpenAI(base_url=world.url, api_key="unused") as client:
+        done = await client.chat.completions.create(model="up/good", messages=[{"role": "user", "content": "hi"}])
+        assert done.choices[0].message.content == "Hello."
+        assert [model.id async for model in client.models.list()]
+        with pytest.raises(openai.NotFoundError, match="unknown model"):
+            await client.chat.completions.create(model="nothing", messages=[{"role": "user", "content": "hi"}])
+        world.enforcer.set_rule("up/good", "atomic", allow=False, reason="too weak")
+        await world.reload()
+        with pytest.raises(openai.PermissionDeniedError, match="too weak"):
+            await client.chat.completions.create(model="up/good", messages=[{"role": "user", "content": "hi"}])
+
+
+async def test_a_broken_rules_file_is_refused_and_the_old_version_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Loudly; a good one after it is taken."""
+    async with gateway_world(tmp_path) as world:
+        world.enforcer.set_rule("up/good", "atomic", allow=True)
+        await world.reload()
+        good = world.app.home.routing_config.read_text()
+        for broken in ("{", "{}", json.dumps({**json.loads(good), "rules": [{"model": "x"}]}), good.replace("atomic", "neither")):
+            world.app.home.routing_config.write_text(broken)
+            await world.reload()
+            assert (await world.post(chat())).headers["x-selfopt-config-version"] == "1"
+            assert "refused" in caplog.records[-1].getMessage()
+        world.app.home.routing_config.unlink()
+        await world.reload()
+        assert (await world.post(chat())).headers["x-selfopt-config-version"] == "1"
+        assert world.gateway.parts.chat.rules.faults == 5
+        world.app.home.routing_config.write_text(good.replace('"version": 1', '"version": 2'))
+        await world.reload()
+        assert (await world.post(chat())).headers["x-selfopt-config-version"] == "2"
