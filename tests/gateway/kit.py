@@ -147,14 +147,14 @@ async def gateway_world(
     options: dict[str, Any] | None = None,
     environ: dict[str, str] | None = None,
 ) -> AsyncIterator[World]:
-    """A gateway in front of a scripted upstream called `up`; `away` is the same, but counts as remote."""
+    """A gateway in front of a scripted upstream called `up`; `beside` is the same under another name, `away` counts as remote."""
     script = Script.model_validate({**SCRIPT, "models": {**SCRIPT["models"], **(models or {})}})
     upstream = await serve_scripted(script)
     config = tmp_path / "own.toml"
     entries = "".join(
         f'[endpoints.{name}]\nkind = "openai_compatible"\nbase_url = "{upstream.base_url}"\napi_key = "{script.api_key}"\n'
         f"local = {local}\n"
-        for name, local in (("up", "true"), ("away", "false"))
+        for name, local in (("up", "true"), ("beside", "true"), ("away", "false"))
     )
     config.write_text(f"{settings}\n{entries}", "utf-8")
     variables = {"SELFOPT_CONFIG": str(config), "SELFOPT_HOME": str(tmp_path / "home"), **(environ or {})}

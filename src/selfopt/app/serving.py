@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 from selfopt.endpoints import normalise_base_url
 from selfopt.errors import EndpointError, EngineError, ModelStoreError, UnknownModelError
 from selfopt.gateway import (
+    Attempts,
     ChatParts,
     Gateway,
     GatewayOptions,
@@ -23,7 +24,7 @@ from selfopt.gateway import (
     Upstream,
 )
 from selfopt.home import ChainedFile
-from selfopt.records import ModelStatus
+from selfopt.records import ModelStatus, Phase
 
 from .app import App
 
@@ -64,6 +65,8 @@ class AppUpstreams:
             local=entry.is_local,
             address=address,
             endpoint=None if direct else app.endpoint(name),
+            gate=model if entry.kind == "embedded" else name,
+            concurrency=app.settings.engine.slots if entry.kind == "embedded" else 64,
             max_reply_bytes=config.max_reply_bytes,
         )
 
@@ -107,14 +110,19 @@ def build_gateway(app: App, options: GatewayOptions) -> Gateway:
     config = app.enforcer.load()
     upstreams = AppUpstreams(app)
     pool = Pool()
-    rules = RulesWatch(app.home.routing_config, config, app.route_options(), poll_s=options.rules_poll_s)
+    fallbacks = app.settings.fallbacks
+    candidates: dict[Phase, tuple[str, ...]] = {
+        "atomic": _known(app, fallbacks.atomic),
+        "extended": _known(app, fallbacks.extended),
+    }
+    rules = RulesWatch(app.home.routing_config, config, app.route_options(), poll_s=options.rules_poll_s, candidates=candidates)
+    audit = TrailSink(ChainedFile(app.home.audit_trail))
     chat = ChatParts(
         options=options,
         rules=rules,
         resolve=app.resolve_model,
-        upstreams=upstreams,
-        passing=Passing(options, upstreams, pool),
-        audit=TrailSink(ChainedFile(app.home.audit_trail)),
+        attempts=Attempts(options, upstreams, pool, audit, Passing(options, upstreams, pool)),
+        audit=audit,
         journal=MemoryJournal(),
     )
     return Gateway(GatewayParts(chat=chat, keys=NoKeys(), pool=pool, models=lambda: _listed_models(app, rules)))
@@ -125,6 +133,11 @@ def _listed_models(app: App, rules: RulesWatch) -> list[str]:
     names = {*app.settings.models.aliases, *(rule.model for rule in rules.current.config.rules)}
     names |= {model.name for model in app.store.installed() if model.name in app.catalogue}
     return sorted(name for name in names if _is_known(app, name))
+
+
+def _known(app: App, names: Iterable[str]) -> tuple[str, ...]:
+    """Full names of those that can be asked; what cannot is left out, as in the loop."""
+    return tuple(app.resolve_model(name) for name in names if _is_known(app, name))
 
 
 def _is_known(app: App, name: str) -> bool:

@@ -1,6 +1,7 @@
 """Live traffic under the rules in force: an OpenAI-compatible endpoint."""
 
 from .access import NoKeys
+from .attempts import Attempts
 from .chat import ChatParts
 from .gateway import Gateway, GatewayParts
 from .loop import fast_loop
@@ -12,6 +13,7 @@ from .sinks import MemoryJournal, TrailSink
 from .upstream import HttpAddress, Pool
 
 __all__ = [
+    "Attempts",
     "AuditSink",
     "ChatParts",
     "Gateway",

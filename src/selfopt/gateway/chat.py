@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from selfopt.errors import AuditError, EndpointError, UnknownModelError
-from selfopt.home import AuditEvent, escape_control
+from selfopt.errors import AuditError, UnknownModelError
+from selfopt.home import escape_control
 from selfopt.records import Phase, RouteDecision, utc_now
-from selfopt.routing import event_of
 
 from .access import Caller
+from .attempts import Attempts
 from .body import read_chat
+from .exchange import Exchange
 from .options import GatewayOptions
-from .passing import Passing
-from .refusal import JSON, Refusal, bad_request
+from .refusal import JSON, Refusal, bad_request, not_audited
 from .rules import RulesWatch
-from .seams import AuditSink, RequestJournal, Upstreams
+from .seams import AuditSink, RequestJournal
 from .ticket import Ticket
+from .trailing import audit_event
 from .web import HttpRequest, Reply
 
 __all__ = ["ChatParts", "ChatService", "header_value"]
@@ -31,8 +32,7 @@ class ChatParts:
     options: GatewayOptions
     rules: RulesWatch
     resolve: Callable[[str], str]
-    upstreams: Upstreams
-    passing: Passing
+    attempts: Attempts
     audit: AuditSink
     journal: RequestJournal
     clock: Callable[[], str] = utc_now
@@ -74,13 +74,12 @@ class ChatService:
             await self._refuse(decision, ticket)
         ticket.served = decision.model
         ticket.outcome = "failed"
-        audited = self._diverted(decision, ticket) if decision.outcome == "fallback" else None
-        try:
-            await self._parts.passing.serve(chat, reply, ticket, self._headers, audited)
-        except EndpointError as error:
-            ticket.reason = error.kind
-            raise
-        ticket.outcome = "diverted" if audited is not None else "served"
+        exchange = Exchange(chat, reply, ticket, self._headers, request.at + self._parts.options.deadline_s)
+        await self._parts.attempts.serve(exchange, decision, rules)
+        if reply.status == 200:
+            ticket.outcome = "diverted" if ticket.fallback else "served"
+        else:
+            ticket.outcome = "rejected"
 
     def _resolved(self, name: str, caller: Caller) -> str:
         try:
@@ -104,10 +103,6 @@ class ChatService:
         ticket.outcome, ticket.reason = "refused", decision.reason
         await self._audit(decision, ticket)
         raise Refusal(403, escape_control(decision.reason, 2000), code="refused_by_rules", kind="permission_error", param="model")
-
-    def _diverted(self, decision: RouteDecision, ticket: Ticket) -> asyncio.Future[None]:
-        ticket.fallback = "rule"
-        return self._parts.audit.append(audit_event(decision, ticket))
 
     async def _audit(self, decision: RouteDecision, ticket: Ticket) -> None:
         try:
@@ -140,19 +135,6 @@ class ChatService:
             reply.break_off(b"data: %s\n\n" % refusal.body())
         else:
             reply.send(refusal.status, [JSON, *self._headers(ticket), *refusal.headers], refusal.body())
-
-
-def audit_event(decision: RouteDecision, ticket: Ticket) -> AuditEvent:
-    """The trail's record of a diverted or refused request."""
-    event = event_of(decision)
-    assert event is not None
-    details = {**event.fields.get("details", {}), **ticket.details()}
-    return replace(event, fields={**event.fields, "details": details})
-
-
-def not_audited(error: AuditError) -> Refusal:
-    """503: a request that cannot be audited is not served."""
-    return Refusal(503, f"the decision could not be recorded, so the request is not served: {error}", code="audit_failed", kind="server_error")  # fmt: skip
 
 
 def header_value(text: str) -> bytes:

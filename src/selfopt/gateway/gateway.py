@@ -74,6 +74,7 @@ class Gateway:
         self.parts.chat.rules.close()
         if self.server is not None:
             await self.server.close(self._options.drain_s)
+        self.parts.chat.attempts.gates.close()
         self.parts.pool.close()
         await self.parts.chat.journal.close()
 

@@ -29,8 +29,10 @@ class GatewayOptions:
     """host, port: where to listen (port 0 takes a free one). allowed_hosts: names besides the address itself that a Host
     header may have.
 
-    timeout_s, connect_timeout_s, retries: of one attempt and beyond the first, where a rule says nothing. deadline_s: for a
-    request with all its attempts. max_depth, max_tools, max_messages: of a chat's body. rules_poll_s: how often the rules'
+    timeout_s, connect_timeout_s, retries: of one attempt and beyond the first, where a rule says nothing; of a stream, timeout_s bounds the wait
+    for its first byte and each pause within it. backoff_s: pause before the first retry, doubled for each further one. deadline_s:
+    for a request with all its attempts. queue, queue_timeout_s: how many requests wait for an endpoint that is busy, and how long. breaker_faults: faults in a row after
+    which an endpoint is left alone for breaker_s seconds, then probed. max_depth, max_tools, max_messages: of a chat's body. rules_poll_s: how often the rules'
     file is looked at. drain_s: how long a shutdown waits for requests under way.
     """
 
@@ -41,7 +43,12 @@ class GatewayOptions:
     timeout_s: float = 60.0
     connect_timeout_s: float = 5.0
     retries: int = 1
+    backoff_s: float = 0.1
     deadline_s: float = 600.0
+    queue: int = 256
+    queue_timeout_s: float = 30.0
+    breaker_faults: int = 5
+    breaker_s: float = 5.0
     max_depth: int = 64
     max_tools: int = 512
     max_messages: int = 10_000

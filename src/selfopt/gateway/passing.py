@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import msgspec
 
-from selfopt.errors import AuditError, EndpointError
+from selfopt.errors import EndpointError, EndpointFault
+from selfopt.home import escape_control
 
-from .body import ChatBody
+from .exchange import Exchange
 from .options import GatewayOptions
-from .refusal import Refusal, from_endpoint_error
+from .refusal import JSON, from_endpoint_error
 from .seams import Upstream, Upstreams
-from .ticket import Attempt, Ticket
-from .upstream import HttpAddress, Pool, UpstreamReply
-from .web import Reply
+from .ticket import Ticket
+from .upstream import HttpAddress, Pool, UpstreamReply, UpstreamStream
 
 __all__ = ["Passing"]
 
-Headers = Callable[[Ticket], list[bytes]]
 PASSED_ON = (b"content-type", b"content-encoding")
+TAIL_BYTES = 4096
+SHOWN_ERROR_BYTES = 2000
 
 
 class _Usage(msgspec.Struct):
@@ -32,11 +32,23 @@ class _Answer(msgspec.Struct):
     usage: _Usage | None = None
 
 
+class _Fault(msgspec.Struct):
+    error: msgspec.Raw = msgspec.Raw(b"")
+    message: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Message(msgspec.Struct):
+    message: str
+
+
 _read_answer = msgspec.json.Decoder(_Answer).decode
+_read_fault = msgspec.json.Decoder(_Fault).decode
+_read_error = msgspec.json.Decoder(dict[str, dict[str, object]]).decode
+_read_message = msgspec.json.Decoder(_Message | str).decode
 
 
 class Passing:
-    """Asks the server that serves a decision and answers the client with what it says."""
+    """An `Answerer` over kept connections: nothing is read of an answer but its figures."""
 
     def __init__(self, options: GatewayOptions, upstreams: Upstreams, pool: Pool) -> None:
         self._options = options
@@ -44,47 +56,191 @@ class Passing:
         self._pool = pool
         self._loop = asyncio.get_running_loop()
 
-    async def serve(
-        self, chat: ChatBody, reply: Reply, ticket: Ticket, headers: Headers, audited: asyncio.Future[None] | None
-    ) -> None:
-        """Answer the client. Refusal when no server did."""
-        assert ticket.served is not None
-        upstream = self._upstreams.find(ticket.served)
-        address = upstream.address or await self._upstreams.connect(upstream)
-        assert address is not None
-        body = chat.forwarded(upstream.server_model)
+    async def answer(self, exchange: Exchange) -> None:
+        """One attempt. EndpointError while nothing went out."""
+        upstream = exchange.upstream
+        assert upstream is not None
+        address = upstream.address or await self._start(exchange, upstream)
+        body = exchange.chat.forwarded(upstream.server_model)
         payload = b"%s%d\r\n\r\n%s" % (address.post, len(body), body)
-        answer = await self._whole(upstream, address, payload, ticket)
-        if audited is not None:
-            try:
-                await audited
-            except AuditError as error:
-                raise Refusal(503, str(error), code="audit_failed", kind="server_error") from None
-        self._note_usage(answer, ticket)
-        lines = headers(ticket)
-        lines.extend(b"%s: %s" % (name, answer.headers[name]) for name in PASSED_ON if name in answer.headers)
-        reply.send(answer.status, lines, answer.body)
+        if exchange.chat.stream:
+            await self._streamed(exchange, upstream, address, payload)
+        else:
+            await self._whole(exchange, upstream, address, payload)
 
-    async def _whole(self, upstream: Upstream, address: HttpAddress, payload: bytes, ticket: Ticket) -> UpstreamReply:
-        options, began = self._options, self._loop.time()
+    async def _start(self, exchange: Exchange, upstream: Upstream) -> HttpAddress:
         try:
-            answer = await self._pool.ask(
-                address,
-                payload,
-                timeout_s=options.timeout_s,
-                connect_timeout_s=options.connect_timeout_s,
-                max_bytes=upstream.max_reply_bytes,
-            )
-        except EndpointError as error:
-            ticket.attempts.append(Attempt(upstream.model, round((self._loop.time() - began) * 1000, 3), error.kind))
-            raise from_endpoint_error(error, address.shown) from None
-        ticket.attempts.append(Attempt(upstream.model, round((self._loop.time() - began) * 1000, 3)))
-        return answer
+            async with asyncio.timeout(exchange.timeout_s):
+                address = await self._upstreams.connect(upstream)
+        except TimeoutError:
+            raise EndpointError(f"{upstream.model} had not started after {exchange.timeout_s:g} s", kind="timeout") from None
+        assert address is not None
+        return address
 
-    def _note_usage(self, answer: UpstreamReply, ticket: Ticket) -> None:
-        try:
-            usage = _read_answer(answer.body).usage
-        except (msgspec.DecodeError, RecursionError):
+    async def _whole(self, exchange: Exchange, upstream: Upstream, address: HttpAddress, payload: bytes) -> None:
+        answer = await self._pool.ask(
+            address,
+            payload,
+            timeout_s=exchange.timeout_s,
+            connect_timeout_s=self._options.connect_timeout_s,
+            max_bytes=upstream.max_reply_bytes,
+        )
+        if answer.status != 200:
+            await self._error(exchange, upstream, address, answer)
             return
-        if usage is not None:
-            ticket.input_tokens, ticket.output_tokens = usage.prompt_tokens, usage.completion_tokens
+        await exchange.settle()
+        note_usage(answer.body, exchange.ticket)
+        exchange.reply.send(200, _lines(exchange, answer), answer.body)
+
+    async def _streamed(self, exchange: Exchange, upstream: Upstream, address: HttpAddress, payload: bytes) -> None:
+        answer, stream = await self._pool.open(
+            address,
+            payload,
+            timeout_s=exchange.timeout_s,
+            connect_timeout_s=self._options.connect_timeout_s,
+            max_bytes=upstream.max_stream_bytes,
+        )
+        try:
+            if answer.status != 200:
+                body = await stream.drain(SHOWN_ERROR_BYTES * 4)
+                await self._error(exchange, upstream, address, UpstreamReply(answer.status, answer.headers, body))
+                return
+            await exchange.settle()
+            relay = _Relay(exchange, answer, stream)
+            stream.pipe(relay.take)
+            try:
+                await stream.wait()
+            except EndpointError as error:
+                if not exchange.reply.status:
+                    raise
+                raise from_endpoint_error(error, f"endpoint {upstream.name}") from None
+            relay.end()
+        finally:
+            self._pool.done(address, stream)
+
+    async def _error(self, exchange: Exchange, upstream: Upstream, address: HttpAddress, answer: UpstreamReply) -> None:
+        """What an answer that is none means: a fault that another attempt may mend, or the client's own, which it is told."""
+        status = answer.status
+        message = error_message(answer.body, address)
+        kind = fault_of(status, message)
+        told = as_error_body(address.redacted(answer.body)) if kind in ("bad_request", "not_found") else None
+        if told is not None:
+            await exchange.settle()
+            exchange.reply.send(status, [JSON, *exchange.headers()], told)
+            exchange.ticket.reason = f"upstream {status}"
+            return
+        if kind == "auth":
+            message = "the gateway's key is not accepted there; check the endpoint's api_key or api_key_env"
+        raise EndpointError(
+            f"endpoint {upstream.name} answered {status}: {message or 'no text'}",
+            kind=kind,
+            status=status,
+            retry_after_s=retry_after(answer.headers.get(b"retry-after")),
+            final=300 <= status < 400,
+        )
+
+
+class _Relay:
+    """Hands the pieces of a stream to the client as they come, and reads no faster than the client does."""
+
+    __slots__ = ("_answer", "_exchange", "_held", "_stream", "_tail")
+
+    def __init__(self, exchange: Exchange, answer: UpstreamReply, stream: UpstreamStream) -> None:
+        self._exchange = exchange
+        self._answer = answer
+        self._stream = stream
+        self._tail = b""
+        self._held = False
+
+    def take(self, data: bytes) -> None:
+        """A piece came."""
+        reply = self._exchange.reply
+        if not reply.status:
+            reply.begin(200, _lines(self._exchange, self._answer))
+            self._stream.go_on(self._exchange.timeout_s, self._exchange.deadline)
+        reply.write(data)
+        self._tail = data[-TAIL_BYTES:] if len(data) >= TAIL_BYTES else (self._tail + data)[-TAIL_BYTES:]
+        if not self._held and reply.stuck:
+            self._held = True
+            self._stream.pause()
+            reply.when_writable(self._go_on)
+
+    def _go_on(self) -> None:
+        self._held = False
+        self._stream.resume()
+
+    def end(self) -> None:
+        """The stream ended well."""
+        reply = self._exchange.reply
+        if not reply.status:
+            reply.begin(200, _lines(self._exchange, self._answer))
+        at = self._tail.rfind(b'"usage"')
+        start = self._tail.rfind(b"data:", 0, at) if at >= 0 else -1
+        if start >= 0:
+            note_usage(self._tail[start + 5 :].partition(b"\n")[0], self._exchange.ticket)
+        reply.end()
+
+
+def _lines(exchange: Exchange, answer: UpstreamReply) -> list[bytes]:
+    lines = exchange.headers()
+    for name in PASSED_ON:
+        value = answer.headers.get(name)
+        if value is not None:
+            lines.append(b"%s: %s" % (name, value))
+    return lines
+
+
+def note_usage(body: bytes, ticket: Ticket) -> None:
+    """Put the tokens that an answer tells into the ticket."""
+    try:
+        usage = _read_answer(body).usage
+    except (msgspec.DecodeError, RecursionError):
+        return
+    if usage is not None:
+        ticket.input_tokens, ticket.output_tokens = usage.prompt_tokens, usage.completion_tokens
+
+
+def fault_of(status: int, text: str) -> EndpointFault:
+    """The kind of an answer that is not 200."""
+    if status in (401, 403):
+        return "auth"
+    known: dict[int, EndpointFault] = {404: "not_found", 408: "timeout", 429: "rate_limited"}
+    if status in known:
+        return known[status]
+    if 400 <= status < 500:
+        return "bad_request"
+    if status == 503 and "loading" in text.lower():
+        return "loading"
+    return "server" if status >= 500 else "protocol"
+
+
+def as_error_body(body: bytes) -> bytes | None:
+    """An error object as clients expect it, with what the server says beyond that; None for anything else."""
+    try:
+        error = _read_error(body)["error"]
+    except (msgspec.DecodeError, RecursionError, KeyError):
+        return None
+    if not isinstance(error.get("message"), str):
+        return None
+    return msgspec.json.encode({"error": {"message": "", "type": "upstream_error", "param": None, "code": None, **error}})
+
+
+def error_message(body: bytes, address: HttpAddress) -> str:
+    """What a server says went wrong, on one line, without the key."""
+    text = ""
+    try:
+        fault = _read_fault(body)
+        said = _read_message(fault.error if len(fault.error) else fault.message)
+        text = said if isinstance(said, str) else said.message
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    if not text:
+        text = body[:SHOWN_ERROR_BYTES].decode("utf-8", "replace")
+    return escape_control(address.redacted(text.encode("utf-8", "replace")).decode("utf-8", "replace").strip(), 500)
+
+
+def retry_after(value: bytes | None) -> float | None:
+    """Seconds of a Retry-After header; None when it says none."""
+    if value is not None and value.isdigit() and len(value) < 7:
+        return float(value)
+    return None

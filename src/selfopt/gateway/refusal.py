@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from selfopt.errors import EndpointError, EndpointFault
+from selfopt.errors import AuditError, EndpointError, EndpointFault
 from selfopt.home import escape_control
 
-__all__ = ["JSON", "Refusal", "bad_request", "error_body", "from_endpoint_error"]
+__all__ = ["JSON", "Refusal", "bad_request", "error_body", "from_endpoint_error", "not_audited"]
 
 JSON = b"Content-Type: application/json"
 _encode = msgspec.json.Encoder().encode
@@ -77,4 +77,12 @@ def from_endpoint_error(error: EndpointError, who: str) -> Refusal:
         code=f"upstream_{error.kind}",
         kind="rate_limit_error" if error.kind == "rate_limited" else "upstream_error",
         headers=headers,
+    )
+
+
+def not_audited(error: AuditError) -> Refusal:
+    """503: a request whose decision cannot be recorded is not served."""
+    said = escape_control(str(error), 500)
+    return Refusal(
+        503, f"the decision could not be recorded, so the request is not served: {said}", code="audit_failed", kind="server_error"
     )

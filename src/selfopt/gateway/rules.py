@@ -5,29 +5,32 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from selfopt.errors import StoreError, UsageError
 from selfopt.home import escape_control
 from selfopt.records import Phase, RouteDecision, RoutingConfig
-from selfopt.routing import RouteOptions, check_rules, read_config, validate_model_phase_compatibility
+from selfopt.routing import RouteOptions, check_rules, read_config, standby_decisions, validate_model_phase_compatibility
 
 __all__ = ["RulesInForce", "RulesWatch"]
 
 log = logging.getLogger("selfopt.gateway")
 MAX_REMEMBERED = 4096
+Candidates = Mapping[Phase, Sequence[str]]
 
 
 class RulesInForce:
     """One version. A request takes it once and keeps it to its end."""
 
-    __slots__ = ("_known", "_options", "config", "version")
+    __slots__ = ("_candidates", "_known", "_options", "_standbys", "config", "version")
 
-    def __init__(self, config: RoutingConfig, options: RouteOptions) -> None:
+    def __init__(self, config: RoutingConfig, options: RouteOptions, candidates: Candidates) -> None:
         self.config = config
         self.version = config.version
         self._options = options
+        self._candidates = candidates
+        self._standbys: dict[tuple[str, Phase], tuple[RouteDecision, ...]] = {}
         self._known: dict[tuple[str, Phase], RouteDecision] = {}
 
     def decide(self, model: str, phase: Phase) -> RouteDecision:
@@ -41,6 +44,18 @@ class RulesInForce:
             self._known[key] = decision
         return decision
 
+    def standbys(self, decision: RouteDecision) -> tuple[RouteDecision, ...]:
+        """Who may serve instead when the decided model fails, in order."""
+        key = (decision.original_model, decision.phase)
+        standbys = self._standbys.get(key)
+        if standbys is None:
+            if len(self._standbys) >= MAX_REMEMBERED:
+                self._standbys.clear()
+            candidates = self._candidates.get(decision.phase, ())
+            standbys = standby_decisions(self.config, decision, options=self._options, candidates=candidates)
+            self._standbys[key] = standbys
+        return standbys
+
 
 Stamp = tuple[int, int, int] | None
 
@@ -49,7 +64,7 @@ class RulesWatch:
     """Holds the version in force and looks at the file every `poll_s` seconds. A file that cannot be used is refused, loudly
     and once; the version before it stays in force.
 
-    changed: told of every new version, on the loop. faults: how many files were refused.
+    candidates: full names of the settings' fallback candidates by phase. changed: told of every new version, on the loop. faults: how many files were refused.
     """
 
     def __init__(
@@ -59,16 +74,18 @@ class RulesWatch:
         options: RouteOptions,
         *,
         poll_s: float,
+        candidates: Candidates | None = None,
         changed: Callable[[RulesInForce], None] = lambda rules: None,
     ) -> None:
         self._path = path
         self._options = options
+        self._candidates = candidates or {}
         self._poll_s = poll_s
         self._changed = changed
         self._stamp = _stamp(path)
         self._timer: asyncio.TimerHandle | None = None
         self._reading: asyncio.Task[None] | None = None
-        self.current = RulesInForce(config, options)
+        self.current = RulesInForce(config, options, self._candidates)
         self.faults = 0
         self.fault = ""
 
@@ -94,7 +111,7 @@ class RulesWatch:
         if config == self.current.config:
             return
         self.fault = ""
-        before, self.current = self.current, RulesInForce(config, self._options)
+        before, self.current = self.current, RulesInForce(config, self._options, self._candidates)
         log.info("rules version %d are in force (before: %d)", config.version, before.version)
         self._changed(self.current)
 

@@ -19,7 +19,7 @@ __all__ = ["AuditSink", "RequestJournal", "Upstream", "Upstreams"]
 class Upstream:
     """Who serves one model. name: the endpoint's; server_model: the model's name there. address: of an OpenAI-compatible server
     that is spoken to directly; None where it has to be started first (`Upstreams.connect`) or speaks another dialect, through
-    `endpoint`. concurrency: requests at once."""
+    `endpoint`. gate: what it shares its limit and its breaker with; concurrency: requests at once. max_stream_bytes: of one streamed reply."""
 
     name: str
     model: str
@@ -27,8 +27,10 @@ class Upstream:
     local: bool
     address: HttpAddress | None = None
     endpoint: Endpoint | None = None
+    gate: str = ""
     concurrency: int = 64
     max_reply_bytes: int = 4_000_000
+    max_stream_bytes: int = 64_000_000
 
 
 class Upstreams(Protocol):

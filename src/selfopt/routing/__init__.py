@@ -3,7 +3,7 @@
 from .changes import RuleChange, check_rules, diff, fallback_cycle, rule_id_of
 from .enforcer import STEPS, Enforcer, RuleTrace, VersionEntry
 from .imports import imported_rules
-from .matching import RouteOptions, format_routed_line, validate_model_phase_compatibility
+from .matching import RouteOptions, format_routed_line, standby_decisions, validate_model_phase_compatibility
 from .rules import RuleOptions, generate_routing_rules
 from .schema import SCHEMA_PATH, routing_config_schema
 from .store import read_config
@@ -31,5 +31,6 @@ __all__ = [
     "render_log",
     "routing_config_schema",
     "rule_id_of",
+    "standby_decisions",
     "validate_model_phase_compatibility",
 ]

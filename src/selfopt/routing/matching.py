@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from selfopt.home import escape_control
 from selfopt.records import Phase, RouteDecision, RoutingConfig, Rule
 
-__all__ = ["RouteOptions", "format_routed_line", "validate_model_phase_compatibility"]
+__all__ = ["RouteOptions", "format_routed_line", "standby_decisions", "validate_model_phase_compatibility"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,42 @@ def _follow(rules: RoutingConfig, rule: Rule, options: RouteOptions) -> tuple[st
         skipped.append(f"{name}: {problem}")
         name = its_rule.fallback if its_rule is not None else None
     return None, None, tuple(skipped)
+
+
+def standby_decisions(
+    config: RoutingConfig, decision: RouteDecision, *, options: RouteOptions, candidates: Sequence[str] = ()
+) -> tuple[RouteDecision, ...]:
+    """Who may serve instead when the decided model fails, in order: the fallback that its rule names and theirs, then those
+    candidates that a rule allows for this phase (they were measured on it). The reason is for the caller to fill in.
+
+    Nobody when enforcement is off or the request is refused or forced. A local model asked for is not followed by a remote one without consent.
+    """
+    if not options.enabled or decision.model is None or decision.outcome == "forced":
+        return ()
+    found: list[RouteDecision] = []
+    seen = {decision.original_model, decision.model}
+    local = options.is_local(decision.original_model)
+    chain = _chain(config, decision.serving_rule)
+    measured = [n for n in candidates if (rule := config.rule_for(n, decision.phase)) is not None and rule.allow]
+    for name in (*chain, *measured):
+        rule = config.rule_for(name, decision.phase)
+        crosses = local and not options.is_local(name)
+        denied = (rule is None and options.unmeasured == "refuse") or (rule is not None and not rule.allow)
+        if name in seen or denied or (crosses and not options.allow_remote):
+            continue
+        seen.add(name)
+        update = {"outcome": "fallback", "model": name, "serving_rule": rule, "crosses_to_remote": crosses}
+        found.append(decision.model_copy(update=update))
+    return tuple(found)
+
+
+def _chain(config: RoutingConfig, rule: Rule | None) -> list[str]:
+    """The fallback that a rule names, the one that its rule names, and so on."""
+    names: list[str] = []
+    while rule is not None and rule.fallback is not None and rule.fallback not in names:
+        names.append(rule.fallback)
+        rule = config.rule_for(rule.fallback, rule.phase)
+    return names
 
 
 def _why_not(model: str, phase: Phase, rule: Rule | None) -> str:

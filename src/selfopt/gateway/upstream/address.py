@@ -29,10 +29,10 @@ class HttpAddress:
         """What connections are shared by."""
         return (self.host, self.port, self.tls)
 
-    @property
-    def shown(self) -> str:
-        """Name and address for messages."""
-        return f"endpoint {self.name} ({'https' if self.tls else 'http'}://{self.host}:{self.port}{self.path})"
+    def redacted(self, text: bytes) -> bytes:
+        """The text without the key, should a server repeat it."""
+        key = self.authorization.removeprefix(b"Authorization: Bearer ")
+        return text.replace(key, b"[key]") if len(key) >= 4 else text
 
     @classmethod
     def of(cls, name: str, api_root: str, api_key: str | None) -> HttpAddress:

@@ -53,6 +53,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._received = 0
         self._max_bytes = 0
         self._timeout_s = 0.0
+        self._pause_s = self._deadline = self._last_at = 0.0
+        self._held = False
         self._complete = True
         self._begun = False
         self._until_close = False
@@ -167,6 +169,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self._received > self._max_bytes:
             raise EndpointError(f"reply is larger than {self._max_bytes} bytes", kind="protocol", status=self._status, final=True)
         if self._stream is not None:
+            self._last_at = self._loop.time()
             self._stream.feed(data)
         else:
             self._chunks.append(data)
@@ -212,12 +215,37 @@ class UpstreamConnection(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
 
-    def extend(self, timeout_s: float) -> None:
-        """Give a running answer so many seconds from now."""
+    def go_on(self, pause_s: float, deadline: float) -> None:
+        """From now on an answer that comes in pieces may pause for so long, and last until that loop time."""
         if not self._complete:
             self._end_timer()
-            self._timeout_s = timeout_s
-            self._timer = self._loop.call_later(timeout_s, self._timed_out)
+            self._pause_s, self._deadline = pause_s, deadline
+            self._last_at = self._loop.time()
+            self._timer = self._loop.call_at(min(self._last_at + pause_s, deadline), self._look)
+
+    def _look(self) -> None:
+        """Whether anything came since; one timer serves any number of pieces."""
+        now = self._loop.time()
+        if now >= self._deadline:
+            self._timer = None
+            self._fail("timeout", "the reply was not complete by the request's deadline")
+        elif now >= self._last_at + self._pause_s and not self._held:
+            self._timer = None
+            self._fail("timeout", f"nothing came for {self._pause_s:g} s")
+        else:
+            at = now + self._pause_s if self._held else self._last_at + self._pause_s
+            self._timer = self._loop.call_at(min(at, self._deadline), self._look)
+
+    def hold(self, held: bool) -> None:
+        """Read no more for now, since the client does not; or read on."""
+        if self._complete or self.closed or held == self._held:
+            return
+        self._held = held
+        if held:
+            self.transport.pause_reading()
+        else:
+            self._last_at = self._loop.time()
+            self.transport.resume_reading()
 
 
 class UpstreamStream:
@@ -258,16 +286,16 @@ class UpstreamStream:
     def pause(self) -> None:
         """Read no more for now."""
         if not self.finished:
-            self.connection.transport.pause_reading()
+            self.connection.hold(True)
 
     def resume(self) -> None:
         """Read on."""
-        if not self.finished and not self.connection.closed:
-            self.connection.transport.resume_reading()
+        if not self.finished:
+            self.connection.hold(False)
 
-    def extend(self, timeout_s: float) -> None:
-        """Give the rest so many seconds from now."""
-        self.connection.extend(timeout_s)
+    def go_on(self, pause_s: float, deadline: float) -> None:
+        """From now on it may pause for so long, and last until that loop time."""
+        self.connection.go_on(pause_s, deadline)
 
     async def wait(self) -> None:
         """Until the end; raises what ended it too early (EndpointError)."""

@@ -54,7 +54,8 @@ class _Refused(Exception):
 class Connection(asyncio.Protocol):
     """Reads requests and has them answered one after another by one task, which is cancelled when the client leaves.
 
-    deadline: loop time after which `overdue` closes it; 0.0 while a request is being answered.
+    deadline: loop time after which `overdue` closes it; 0.0 while a request is being answered. stuck: the client does not take
+    what was written.
     """
 
     transport: asyncio.Transport
@@ -68,7 +69,7 @@ class Connection(asyncio.Protocol):
         self._queue: deque[HttpRequest] = deque()
         self._task: asyncio.Task[None] | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._room: asyncio.Future[None] | None = None
+        self._when_writable: Callable[[], None] | None = None
         self._request: HttpRequest | None = None
         self._head_bytes = 0
         self._header_bytes = 0
@@ -78,6 +79,7 @@ class Connection(asyncio.Protocol):
         self._refused: _Refused | None = None
         self._paused_reading = False
         self.busy = False
+        self.stuck = False
         self.deadline = 0.0
 
     # what the transport tells
@@ -95,8 +97,6 @@ class Connection(asyncio.Protocol):
         self._owner.closed(self)
         if self._task is not None:
             self._task.cancel()
-        if self._room is not None and not self._room.done():
-            self._room.cancel()
 
     def data_received(self, data: bytes) -> None:
         """Bytes of requests."""
@@ -121,20 +121,20 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client does not take its answer."""
-        self._room = self._loop.create_future()
+        self.stuck = True
         self.deadline = self._loop.time() + self._limits.write_timeout_s
 
     def resume_writing(self) -> None:
         """It does again."""
-        room, self._room = self._room, None
+        self.stuck = False
         self.deadline = 0.0
-        if room is not None and not room.done():
-            room.set_result(None)
+        told, self._when_writable = self._when_writable, None
+        if told is not None:
+            told()
 
-    async def writable(self) -> None:
-        """Wait until the client takes what is written."""
-        if self._room is not None:
-            await asyncio.shield(self._room)
+    def when_writable(self, told: Callable[[], None]) -> None:
+        """Say once when the client takes what is written again."""
+        self._when_writable = told
 
     @property
     def reading(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Protocol
 
@@ -19,9 +19,10 @@ class Wire(Protocol):
     """The client's end of a connection, as far as an answer needs it."""
 
     transport: asyncio.Transport
+    stuck: bool
 
-    async def writable(self) -> None:
-        """Wait until the client takes what is written."""
+    def when_writable(self, told: Callable[[], None]) -> None:
+        """Say once when the client takes what is written again."""
         ...
 
 
@@ -52,6 +53,8 @@ class Reply:
 
     def send(self, status: int, headers: Sequence[bytes], body: bytes) -> None:
         """The whole answer at once. Headers without Content-Length and Connection, which are added."""
+        if self.status:
+            raise RuntimeError("this request was answered already")
         self.status = status
         self.ended = True
         own = [*headers, b"Content-Length: %d" % len(body)]
@@ -97,9 +100,14 @@ class Reply:
         self.keep_alive = False
         self._wire.transport.abort()
 
-    async def writable(self) -> None:
-        """Wait until the client takes what is written."""
-        await self._wire.writable()
+    @property
+    def stuck(self) -> bool:
+        """Whether the client does not take what was written."""
+        return self._wire.stuck
+
+    def when_writable(self, told: Callable[[], None]) -> None:
+        """Say once when the client takes what is written again."""
+        self._wire.when_writable(told)
 
     def _put(self, data: bytes) -> None:
         transport = self._wire.transport

@@ -1,0 +1,160 @@
+"""Asking until somebody answers: retries, then those who may serve instead, within one deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Protocol
+
+from selfopt.errors import EndpointError, EndpointFault, UsageError
+from selfopt.home import escape_control
+from selfopt.records import RouteDecision
+
+from .exchange import Exchange
+from .gates import Gate, Gates
+from .options import GatewayOptions
+from .refusal import from_endpoint_error
+from .rules import RulesInForce
+from .seams import AuditSink, Upstream, Upstreams
+from .ticket import Attempt
+from .trailing import audit_event
+from .upstream import Pool
+
+__all__ = ["Answerer", "Attempts"]
+
+# Faults that another model may answer for. The others are the request's own, or this machine's settings.
+FALLS_BACK: frozenset[EndpointFault] = frozenset({"timeout", "connect", "loading", "rate_limited", "server", "protocol"})
+# With somebody else at hand, waiting twice for the same is no help.
+ASKED_ONCE: frozenset[EndpointFault] = frozenset({"timeout", "connect"})
+LONGEST_PATIENCE_S = 2.0
+PROBE_TIMEOUT_S = 5.0
+
+
+class Answerer(Protocol):
+    """Makes one attempt at the exchange's upstream and answers the client with what comes."""
+
+    async def answer(self, exchange: Exchange) -> None:
+        """EndpointError while nothing of an answer went out: another attempt may follow. Refusal ends the request."""
+        ...
+
+
+class Attempts:
+    """Runs the attempts of requests."""
+
+    def __init__(self, options: GatewayOptions, upstreams: Upstreams, pool: Pool, audit: AuditSink, answerer: Answerer) -> None:
+        self._options = options
+        self._upstreams = upstreams
+        self._pool = pool
+        self._audit = audit
+        self._answerer = answerer
+        self._loop = asyncio.get_running_loop()
+        self.gates = Gates(options)
+
+    async def serve(self, exchange: Exchange, decision: RouteDecision, rules: RulesInForce) -> None:
+        """Answer the client. Refusal when nobody could."""
+        if decision.outcome == "fallback":
+            self._divert(exchange, decision, "rule")
+        standbys = deque(rules.standbys(decision))
+        while True:
+            error = await self._ask(exchange, decision, helped=bool(standbys))
+            if error is None:
+                return
+            if error.kind not in FALLS_BACK or not standbys or self._left(exchange) <= 0:
+                raise from_endpoint_error(error, f"endpoint {_provider(decision)}")
+            reason = f"{escape_control(decision.model or '', 200)} failed: {error.kind}"
+            decision = standbys.popleft().model_copy(update={"reason": reason})
+            self._divert(exchange, decision, error.kind)
+
+    def _divert(self, exchange: Exchange, decision: RouteDecision, why: str) -> None:
+        ticket = exchange.ticket
+        ticket.served, ticket.fallback = decision.model, why
+        before = exchange.audited
+        exchange.audited = self._audit.append(audit_event(decision, ticket))
+        if before is not None:
+            exchange.audited = asyncio.ensure_future(_both(before, exchange.audited))
+
+    def _left(self, exchange: Exchange) -> float:
+        return exchange.deadline - self._loop.time()
+
+    async def _ask(self, exchange: Exchange, decision: RouteDecision, *, helped: bool) -> EndpointError | None:
+        """All attempts at one model: None when the client was answered, else what went wrong last. helped: somebody may serve
+        instead."""
+        options, rule = self._options, decision.serving_rule
+        limits = rule.limits if rule is not None else None
+        retries = limits.retries if limits is not None and limits.retries is not None else options.retries
+        timeout_s = limits.timeout_s if limits is not None and limits.timeout_s is not None else options.timeout_s
+        try:
+            upstream = self._upstreams.find(decision.model or "")
+        except UsageError as unknown:  # a rule names what the settings do not know
+            return EndpointError(str(unknown), kind="connect", final=True)
+        exchange.upstream, exchange.rule = upstream, rule
+        gate = self.gates.of(upstream.gate, upstream.concurrency, lambda: self._probe(upstream))
+        for number in range(retries + 1):
+            exchange.timeout_s = min(timeout_s, max(self._left(exchange), 0.001))
+            error = await self._once(exchange, gate)
+            if error is None:
+                return None
+            pause_s = _pause(error, options.backoff_s, number)
+            useless = not error.retryable or (error.kind in ASKED_ONCE and helped)
+            if number == retries or useless or pause_s > min(LONGEST_PATIENCE_S, self._left(exchange)):
+                return error
+            if pause_s:
+                await asyncio.sleep(pause_s)
+        raise AssertionError("the last attempt returns")
+
+    async def _once(self, exchange: Exchange, gate: Gate) -> EndpointError | None:
+        ticket, upstream = exchange.ticket, exchange.upstream
+        assert upstream is not None
+        began = self._loop.time()
+        fault = ""
+        try:
+            gate.check()
+            await gate.enter()
+        except EndpointError as error:
+            ticket.attempts.append(Attempt(upstream.model, 0.0, "down"))
+            return error
+        try:
+            await self._answerer.answer(exchange)
+        except EndpointError as error:
+            fault = error.kind
+            gate.failed(error.kind)
+            return error
+        except BaseException:
+            fault = "broken_off"
+            raise
+        else:
+            gate.worked()
+            return None
+        finally:
+            gate.leave()
+            ticket.attempts.append(Attempt(upstream.model, round((self._loop.time() - began) * 1000, 3), fault))
+
+    async def _probe(self, upstream: Upstream) -> bool:
+        """Whether the endpoint is there: nothing is generated, loaded or woken."""
+        if upstream.address is None:
+            return (await self._upstreams.status(upstream)).state != "unknown"
+        try:
+            reply = await self._pool.ask(
+                upstream.address,
+                upstream.address.get,
+                timeout_s=PROBE_TIMEOUT_S,
+                connect_timeout_s=self._options.connect_timeout_s,
+                max_bytes=upstream.max_reply_bytes,
+            )
+        except EndpointError:
+            return False
+        return reply.status < 500
+
+
+def _provider(decision: RouteDecision) -> str:
+    return (decision.model or "").partition("/")[0]
+
+
+def _pause(error: EndpointError, backoff_s: float, number: int) -> float:
+    backoff: float = backoff_s * 2**number
+    return max(error.retry_after_s or 0.0, 0.0 if error.kind == "connect" else backoff)
+
+
+async def _both(one: asyncio.Future[None], other: asyncio.Future[None]) -> None:
+    await one
+    await other

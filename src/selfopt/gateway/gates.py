@@ -1,0 +1,160 @@
+"""Before an endpoint: so many requests at once, so many waiting, and none while it is down."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+from selfopt.errors import EndpointError, EndpointFault
+
+from .options import GatewayOptions
+from .refusal import Refusal
+
+__all__ = ["Gate", "Gates"]
+
+log = logging.getLogger("selfopt.gateway")
+
+Probe = Callable[[], Awaitable[bool]]
+DOWN: frozenset[EndpointFault] = frozenset({"timeout", "connect", "server", "protocol"})
+LONGEST_BREAK_S = 60.0
+
+
+class Gate:
+    """One endpoint's. state: `closed` lets requests through, `open` does not, `half_open` while a probe asks whether it is back.
+
+    A probe never generates. Waiting requests are let in in the order they came.
+    """
+
+    def __init__(self, name: str, limit: int, options: GatewayOptions, probe: Probe) -> None:
+        self.name = name
+        self.limit = limit
+        self.active = 0
+        self.state: Literal["closed", "open", "half_open"] = "closed"
+        self._options = options
+        self._probe = probe
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._faults = 0
+        self._break_s = options.breaker_s
+        self._until = 0.0
+        self._probing: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Requests in the queue."""
+        return len(self._waiting)
+
+    def check(self) -> None:
+        """EndpointError while it is down."""
+        if self.state != "closed":
+            wait_s = max(1.0, self._until - self._loop.time())
+            raise EndpointError(
+                f"endpoint {self.name} is down and left alone for now; try again in {wait_s:.0f} s",
+                kind="server",
+                status=503,
+                retry_after_s=wait_s,
+                final=True,
+            )
+
+    async def enter(self) -> None:
+        """Take a place, waiting for one when all are taken. Refusal (429) when too many wait, or for too long. Whoever entered leaves."""
+        if self.active < self.limit and not self._waiting:
+            self.active += 1
+            return
+        if len(self._waiting) >= self._options.queue:
+            raise self._busy("too many requests wait for it")
+        place: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.append(place)
+        timer = self._loop.call_later(self._options.queue_timeout_s, _give_up, place)
+        try:
+            await place
+        except TimeoutError:
+            raise self._busy(f"no place within {self._options.queue_timeout_s:g} s") from None
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled() and place.exception() is None:
+                self.leave()  # the place was given in the very moment
+            raise
+        finally:
+            timer.cancel()
+
+    def leave(self) -> None:
+        """Give the place back, to the first that waits."""
+        while self._waiting:
+            place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(None)
+                return
+        self.active -= 1
+
+    def _busy(self, why: str) -> Refusal:
+        message = f"endpoint {self.name} is busy: {why}"
+        return Refusal(429, message, code="endpoint_busy", kind="rate_limit_error", headers=(b"Retry-After: 1",))
+
+    def worked(self) -> None:
+        """An attempt got an answer."""
+        self._faults = 0
+        self._break_s = self._options.breaker_s
+
+    def failed(self, kind: EndpointFault) -> None:
+        """An attempt got none; enough of them in a row, and it is left alone."""
+        if kind not in DOWN:
+            return
+        self._faults += 1
+        if self._faults >= self._options.breaker_faults and self.state == "closed":
+            self.state = "open"
+            self._until = self._loop.time() + self._break_s
+            log.warning(
+                "endpoint %s failed %d times in a row (%s): left alone for %g s", self.name, self._faults, kind, self._break_s
+            )
+            self._probing = self._loop.create_task(self._come_back())
+
+    async def _come_back(self) -> None:
+        while True:
+            await asyncio.sleep(max(0.0, self._until - self._loop.time()))
+            self.state = "half_open"
+            if await self._probe():
+                break
+            self._break_s = min(self._break_s * 2, LONGEST_BREAK_S)
+            self._until = self._loop.time() + self._break_s
+            self.state = "open"
+        self.state = "closed"
+        self._faults = 0
+        log.warning("endpoint %s answers again", self.name)
+
+    def close(self) -> None:
+        """Stop probing. May be called twice."""
+        if self._probing is not None:
+            self._probing.cancel()
+            self._probing = None
+
+
+def _give_up(place: asyncio.Future[None]) -> None:
+    if not place.done():
+        place.set_exception(TimeoutError())
+
+
+class Gates:
+    """The gates by name, made when first needed."""
+
+    def __init__(self, options: GatewayOptions) -> None:
+        self._options = options
+        self._gates: dict[str, Gate] = {}
+
+    def of(self, name: str, limit: int, probe: Probe) -> Gate:
+        """The gate of this name."""
+        gate = self._gates.get(name)
+        if gate is None:
+            gate = self._gates[name] = Gate(name, limit, self._options, probe)
+        return gate
+
+    def all(self) -> list[Gate]:
+        """Those that there are."""
+        return list(self._gates.values())
+
+    def close(self) -> None:
+        """Stop probing."""
+        for gate in self._gates.values():
+            gate.close()

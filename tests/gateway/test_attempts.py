@@ -1,0 +1,227 @@
+"""Retries, those who serve instead, deadlines, places and the breaker: each fault is made to happen."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfopt.routing import Enforcer
+
+from .kit import chat, gateway_world, until
+from .servers import raw_upstream, whole
+from .test_streaming import entry
+
+GOOD = b'{"choices":[{"index":0,"message":{"role":"assistant","content":"raw"},"finish_reason":"stop"}]}'
+QUICK: dict[str, Any] = {"backoff_s": 0.0, "retries": 0}
+
+
+def fault(kind: str, **fields: Any) -> dict[str, Any]:
+    return {"default": {"text": "late", "fault": {"kind": kind, **fields}}}
+
+
+def stand_by(enforcer: Enforcer, model: str, other: str) -> None:
+    """A rule that allows the model and names who serves when it fails."""
+    enforcer.set_rule(model, "atomic", allow=True, fallback=other)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("spec", "kind"),
+    [
+        (fault("hang"), "timeout"),
+        (fault("close"), "protocol"),
+        (fault("status", status=500), "server"),
+        (fault("status", status=502), "server"),
+        (fault("status", status=429, retry_after="7"), "rate_limited"),
+        (fault("status", status=503, body="Loading model"), "loading"),
+        (fault("truncated"), "protocol"),
+    ],
+)
+async def test_another_serves_when_a_model_fails(tmp_path: Path, spec: dict[str, Any], kind: str, stream: bool) -> None:
+    """Every fault of transport or server leads to the fallback; both attempts and the diversion are on record."""
+    if spec["default"]["fault"]["kind"] == "truncated" and stream:
+        pytest.skip("a stream is not taken back: see test_streaming")
+    async with gateway_world(tmp_path, {"failing": spec}, options={**QUICK, "timeout_s": 0.2}) as world:
+        stand_by(world.enforcer, "up/failing", "up/other")
+        await world.reload()
+        answer = await world.post(chat("up/failing", stream=stream))
+        assert answer.status == 200, answer.text
+        assert "I am the other." in answer.text.replace('"}}]}\n\ndata: ', "") or stream
+        assert answer.headers["x-selfopt-model"] == "up/other"
+        assert answer.headers["x-selfopt-fallback"] == kind
+        record = world.records[-1]
+        assert [(a.model, a.fault) for a in record.attempts] == [("up/failing", kind), ("up/other", "")]
+        assert record.outcome == "diverted"
+        assert (world.trail[-1].event, world.trail[-1].fallback) == ("diverted", "up/other")
+        assert world.trail[-1].reason == f"up/failing failed: {kind}"
+        assert world.trail[-1].details["attempts"][0]["fault"] == kind
+
+
+async def test_a_candidate_of_the_settings_that_was_measured_serves_instead(tmp_path: Path) -> None:
+    """Only one that a rule allows for the phase; others are passed over."""
+    settings = '[fallbacks]\natomic = ["up/good", "nobody/knows", "up/other"]'
+    async with gateway_world(tmp_path, {"failing": fault("status", status=500)}, settings=settings, options=QUICK) as world:
+        assert (await world.post(chat("up/failing"))).status == 502
+        world.enforcer.set_rule("up/other", "atomic", allow=True)
+        await world.reload()
+        assert (await world.post(chat("up/failing"))).headers["x-selfopt-model"] == "up/other"
+
+
+async def test_a_local_model_that_fails_is_not_followed_by_a_remote_one_without_consent(tmp_path: Path) -> None:
+    """What it was asked stays on this machine."""
+    async with gateway_world(tmp_path, {"failing": fault("status", status=500)}, options=QUICK) as world:
+        stand_by(world.enforcer, "up/failing", "away/other")
+        await world.reload()
+        assert (await world.post(chat("up/failing"))).status == 502
+        assert [e.model for e in world.upstream.journal] == ["failing"]
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, 400), (404, 404), (422, 422), (401, 502), (403, 502)])
+async def test_what_is_the_requests_own_fault_is_told_and_not_tried_elsewhere(tmp_path: Path, status: int, code: int) -> None:
+    """A bad request stays bad; a refused key is the gateway's affair and its text is not shown."""
+    spec = fault("status", status=status, body="the body says so")
+    async with gateway_world(tmp_path, {"failing": spec}, options=QUICK) as world:
+        stand_by(world.enforcer, "up/failing", "up/other")
+        await world.reload()
+        answer = await world.post(chat("up/failing"))
+        assert answer.status == code
+        assert answer.error["message"]
+        assert len(world.upstream.journal) == 1
+
+
+async def test_a_fault_that_passes_is_mended_by_a_retry(tmp_path: Path) -> None:
+    """As many as the settings or the rule say; the client sees the answer alone."""
+    spec = {"default": {"text": "there", "fault": {"kind": "status", "status": 500, "times": 2}}}
+    async with gateway_world(tmp_path, {"failing": spec}, options={**QUICK, "retries": 2}) as world:
+        answer = await world.post(chat("up/failing"))
+        assert answer.status == 200
+        assert [a.fault for a in world.records[-1].attempts] == ["server", "server", ""]
+        assert "x-selfopt-fallback" not in answer.headers
+
+
+async def test_a_hang_takes_the_configured_time_and_no_more(tmp_path: Path) -> None:
+    """A gateway's timeout is the rule's, else the settings'; 504 when nobody serves instead."""
+    async with gateway_world(tmp_path, {"failing": fault("hang")}, options={**QUICK, "timeout_s": 0.3}) as world:
+        answer = await world.post(chat("up/failing"))
+        assert (answer.status, answer.error["code"]) == (504, "upstream_timeout")
+        assert 300 <= world.records[-1].attempts[0].ms < 600
+
+
+async def test_the_deadline_holds_over_all_attempts(tmp_path: Path) -> None:
+    """Nine retries of a hang do not take nine timeouts."""
+    chosen = {**QUICK, "retries": 9, "timeout_s": 0.2, "deadline_s": 0.5}
+    async with gateway_world(tmp_path, {"failing": fault("hang")}, options=chosen) as world:
+        assert (await world.post(chat("up/failing"))).status == 504
+        assert len(world.records[-1].attempts) == 3
+        assert world.records[-1].latency_ms < 1000
+
+
+async def test_a_key_is_never_told(tmp_path: Path) -> None:
+    """Also where a server repeats it."""
+    spec = fault("status", status=400, body='{"error":{"message":"wrong key sk-upstream-0123456789"}}')
+    async with gateway_world(
+        tmp_path, {"echo": spec, "echo5": fault("status", status=500, body="sk-upstream-0123456789")}, options=QUICK
+    ) as world:
+        for name in ("up/echo", "up/echo5"):
+            answer = await world.post(chat(name))
+            assert "[key]" in answer.text
+            assert "sk-upstream" not in answer.text
+
+
+async def test_a_kept_connection_that_was_closed_is_replaced_unseen(tmp_path: Path) -> None:
+    """The server closed it between two requests: the second one goes over a new one."""
+    count = 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal count
+        count += 1
+        writer.write(whole(GOOD))
+        await reader.readexactly(1)  # the next request has begun
+        writer.transport.abort()
+
+    async with raw_upstream(talk) as url, gateway_world(tmp_path, settings=entry("raw", url), options=QUICK) as world:
+        assert (await world.post(chat("raw/m"))).status == 200
+        assert (await world.post(chat("raw/m"))).status == 200
+        assert count == 2
+        assert [len(record.attempts) for record in world.records] == [1, 1]
+
+
+async def test_requests_wait_for_a_place_in_order_and_no_longer_than_allowed(tmp_path: Path) -> None:
+    """Beyond the limit they queue; beyond the queue they are told when to come again."""
+    release = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await release.wait()
+        writer.write(whole(GOOD, b"200 OK", b"Connection: close"))
+        await writer.drain()
+
+    async with (
+        raw_upstream(talk) as url,
+        gateway_world(tmp_path, settings=f"{entry('raw', url)}slots = 1\n", options={**QUICK, "queue": 2}) as world,
+    ):
+        gate = world.gateway.parts.chat.attempts.gates
+        upstream = gate.of("raw", 1, _never)
+        asked = [asyncio.ensure_future(world.post(chat("raw/m"))) for _ in range(3)]
+        await until(lambda: upstream.active == 1 and upstream.waiting == 2)
+        busy = await world.post(chat("raw/m"))
+        assert (busy.status, busy.error["code"], busy.headers["retry-after"]) == (429, "endpoint_busy", "1")
+        release.set()
+        assert [answer.status for answer in await asyncio.gather(*asked)] == [200, 200, 200]
+        assert (upstream.active, upstream.waiting) == (0, 0)
+
+
+async def test_waiting_for_a_place_has_an_end(tmp_path: Path) -> None:
+    """429 after the time that is set; the place of one who left goes to the next."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with (
+        raw_upstream(talk) as url,
+        gateway_world(tmp_path, settings=entry("raw", url), options={**QUICK, "queue_timeout_s": 0.05}) as world,
+    ):
+        gate = world.gateway.parts.chat.attempts.gates.of("raw", 1, _never)
+        first = asyncio.ensure_future(world.post(chat("raw/m")))
+        await until(lambda: gate.active == 1)
+        assert (await world.post(chat("raw/m"))).status == 429
+        first.cancel()
+        await until(lambda: gate.active == 0)
+
+
+async def _never() -> bool:
+    return False
+
+
+async def test_an_endpoint_that_keeps_failing_is_left_alone_until_a_probe_finds_it(tmp_path: Path) -> None:
+    """While it is open nothing is sent to it; the probe asks for its models and generates nothing."""
+    chosen = {**QUICK, "breaker_faults": 3, "breaker_s": 0.05}
+    spec = {"default": {"text": "there", "fault": {"kind": "status", "status": 500, "times": 3}}}
+    async with gateway_world(tmp_path, {"failing": spec}, options=chosen) as world:
+        for _ in range(3):
+            assert (await world.post(chat("up/failing"))).status == 502
+        (gate,) = world.gateway.parts.chat.attempts.gates.all()
+        assert gate.state != "closed"
+        refused = await world.post(chat("up/failing"))
+        assert (refused.status, refused.headers["retry-after"]) == (502, "1")
+        assert [a.fault for a in world.records[-1].attempts] == ["down"]
+        assert len(world.upstream.journal) == 3
+        await until(lambda: gate.state == "closed")
+        assert len(world.upstream.journal) == 3
+        assert (await world.post(chat("up/failing"))).status == 200
+
+
+async def test_an_endpoint_that_is_down_is_passed_over_at_once(tmp_path: Path) -> None:
+    """The fallback serves without an attempt at it."""
+    async with gateway_world(
+        tmp_path, {"failing": fault("status", status=500)}, options={**QUICK, "breaker_faults": 1, "breaker_s": 60.0}
+    ) as world:
+        stand_by(world.enforcer, "up/failing", "beside/other")
+        await world.reload()
+        for number in range(3):
+            answer = await world.post(chat("up/failing"))
+            assert answer.headers["x-selfopt-model"] == "beside/other"
+            assert world.records[-1].attempts[0].fault == ("down" if number else "server")
+        assert [e.model for e in world.upstream.journal] == ["failing", "other", "other", "other"]
