@@ -28,6 +28,7 @@ FALLS_BACK: frozenset[EndpointFault] = frozenset({"timeout", "connect", "loading
 ASKED_ONCE: frozenset[EndpointFault] = frozenset({"timeout", "connect"})
 LONGEST_PATIENCE_S = 2.0
 PROBE_TIMEOUT_S = 5.0
+SHORTEST_ATTEMPT_S = 0.02
 
 
 class Answerer(Protocol):
@@ -59,7 +60,7 @@ class Attempts:
             error = await self._ask(exchange, decision, helped=bool(standbys))
             if error is None:
                 return
-            if error.kind not in FALLS_BACK or not standbys or self._left(exchange) <= 0:
+            if error.kind not in FALLS_BACK or not standbys or self._left(exchange) <= SHORTEST_ATTEMPT_S:
                 raise from_endpoint_error(error, f"endpoint {_provider(decision)}")
             reason = f"{escape_control(decision.model or '', 200)} failed: {error.kind}"
             decision = standbys.popleft().model_copy(update={"reason": reason})
@@ -96,7 +97,12 @@ class Attempts:
                 return None
             pause_s = _pause(error, options.backoff_s, number)
             useless = not error.retryable or (error.kind in ASKED_ONCE and helped)
-            if number == retries or useless or pause_s > min(LONGEST_PATIENCE_S, self._left(exchange)):
+            if (
+                number == retries
+                or useless
+                or pause_s > LONGEST_PATIENCE_S
+                or self._left(exchange) <= pause_s + SHORTEST_ATTEMPT_S
+            ):
                 return error
             if pause_s:
                 await asyncio.sleep(pause_s)

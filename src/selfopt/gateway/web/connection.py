@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 import httptools
 
@@ -86,8 +86,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client is here."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop has transports of its own
         self.deadline = self._loop.time() + self._limits.idle_timeout_s
         if not self._owner.opened(self):
             self._refuse(_Refused(503, b"too_many_connections", b"too many connections; try again later"))
