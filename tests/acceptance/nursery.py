@@ -64,9 +64,10 @@ class Killer:
             append(ledger, records)
             self.passes("after commit")
 
-        def watched_insert(ledger: SqliteLedger, *rest: Any) -> None:
-            insert(ledger, *rest)
+        def watched_insert(ledger: SqliteLedger, *rest: Any) -> Any:
+            done = insert(ledger, *rest)
             self.passes("inside commit")
+            return done
 
         def watched_replace(source: Any, target: Any, **more: Any) -> None:
             self.passes("before rename")

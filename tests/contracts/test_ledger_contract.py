@@ -102,6 +102,17 @@ def test_what_is_there_already_is_passed_over(ledger: Ledger) -> None:
     assert _count(ledger, Blob) == 1
 
 
+def test_new_records_among_known_ones_are_found_by_their_own_fields(ledger: Ledger) -> None:
+    """Also in one call that is longer than what is written in one go."""
+    known = samples.trial("trial-5", run_id="run-5")
+    ledger.append([known])
+    many = [samples.trial(f"trial-{n}", run_id=f"run-{n}") for n in range(40)]
+    ledger.append(many)
+    for trial in many:
+        assert list(ledger.read(Trial, {"run_id": trial.run_id})) == [trial]
+    assert _count(ledger, Trial) == 40
+
+
 def test_the_order_of_keys_makes_no_difference(ledger: Ledger) -> None:
     """Equal content with keys in another order is the same record."""
     ledger.append([samples.verdict(arguments={"a": 1, "b": {"x": [1.5], "y": None}})])

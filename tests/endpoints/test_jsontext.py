@@ -54,6 +54,14 @@ def test_what_json_has_no_words_for_is_refused(text: str) -> None:
         parse_json(text)
 
 
+def test_space_around_a_value_is_no_part_of_it_and_anything_else_is_refused() -> None:
+    """Some servers end their replies with a line feed."""
+    assert parse_json(' \n{"a": [1.5]}\r\n\t') == {"a": [1.5]}
+    for text in ('{"a": 1} {}', '{"a": 1}x', "", " ", "\ufeff{}"):
+        with pytest.raises(ValueError, match="line 1"):
+            parse_json(text)
+
+
 def test_depth_is_bounded_exactly() -> None:
     """MAX_DEPTH levels are read, one more is not."""
     assert parse_json("[" * MAX_DEPTH + "]" * MAX_DEPTH)

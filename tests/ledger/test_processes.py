@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 import subprocess
 import sys
 import time
@@ -120,8 +121,12 @@ def test_another_process_that_writes_for_too_long_is_told(tmp_path: Path) -> Non
     path = tmp_path / "ledger.sqlite3"
     holder = open_ledger(path)
     waiting = open_ledger(path, busy_timeout_s=0.05)
-    with holder._transaction(), pytest.raises(StoreError, match="another process is writing for too long"):
-        waiting.append([samples.trial()])
+
+    def meanwhile(_: sqlite3.Connection) -> None:
+        with pytest.raises(StoreError, match="another process is writing for too long"):
+            waiting.append([samples.trial()])
+
+    holder._write(meanwhile)
     waiting.append([samples.trial()])
     assert list(holder.read(Trial)) == [samples.trial()]
     waiting.close()

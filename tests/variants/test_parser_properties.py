@@ -56,6 +56,14 @@ def test_lone_surrogates_and_control_characters_do_no_harm(text: str) -> None:
     str(report.tool_calls[0].arguments["a"]).encode("utf-8")
 
 
+@settings(max_examples=300, deadline=None)
+@given(TEXTS.map(lambda text: text.translate(dict.fromkeys(map(ord, "{[<("), "-"))))
+def test_text_without_an_opening_sign_holds_no_call_in_any_format(text: str) -> None:
+    """So no parser outside the chain has to be asked about it."""
+    for parser in PARSERS.values():
+        assert parser.parse(unchecked(text), TOOLS).tool_calls == ()
+
+
 HOSTILE = {
     "open braces": "{" * 10_000_000,
     "deep lists": "[" * 10_000 + "]" * 10_000,

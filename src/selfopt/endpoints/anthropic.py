@@ -11,7 +11,7 @@ from .anthropic_wire import StreamedEvents, read_reply, request_body
 from .faults import error_message_of
 from .http import Call, HttpClient, HttpStream, normalise_base_url
 from .jsontext import as_dict, as_str, printable
-from .wire import Travelled, error_in, unsupported
+from .wire import Prepared, reply_of, unsupported
 
 __all__ = ["AnthropicEndpoint"]
 
@@ -41,18 +41,18 @@ class AnthropicEndpoint:
         if config.api_key is not None:
             headers["x-api-key"] = config.api_key.get_secret_value()
         self._client = HttpClient(config, root, headers)
+        self._calls = Prepared(self._call)
 
     async def chat(self, request: ChatRequest) -> ChatReply:
         """One whole reply. EndpointError when it fails."""
-        stream = await self._client.read(self._call(request, streamed=False))
-        text = stream.text
-        data = stream.parse(text)
+        stream = await self._client.read(self._calls.of(request))
+        text, data = stream.whole()
         self._refuse_error(data, stream)
         try:
             parts = read_reply(data)
         except ValueError as error:
             raise stream.broken(str(error)) from None
-        return Travelled.of(stream, text, stream.latency_ms).reply(parts)
+        return reply_of(parts, text, stream)
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
         """The reply in pieces; the last has `final`. EndpointError when it fails, also after pieces were given."""
@@ -72,13 +72,13 @@ class AnthropicEndpoint:
                     break
             if not whole.finished:
                 raise stream.broken("stream ended in mid-reply")
-            yield ChatChunk(final=Travelled.of(stream, stream.text, stream.elapsed_ms()).reply(whole.done()))
+            yield ChatChunk(final=reply_of(whole.done(), stream.ended(), stream))
 
     async def close(self) -> None:
         """Give back connections. May be called twice."""
         await self._client.close()
 
-    def _call(self, request: ChatRequest, *, streamed: bool) -> Call:
+    def _call(self, request: ChatRequest, *, streamed: bool = False) -> Call:
         if request.constraint is not None and request.constraint.kind == "grammar":
             raise unsupported(
                 self._name, "output limited by a grammar", request, "use a variant with a JSON schema, or llama.cpp"
@@ -87,7 +87,7 @@ class AnthropicEndpoint:
         return Call(self._url, body, request.timeout_s, request.connect_timeout_s, request.isolate or streamed)
 
     def _refuse_error(self, data: object, stream: HttpStream) -> None:
-        error = error_in(data)
-        if error is not None:
+        error = data.get("error") if isinstance(data, dict) else None
+        if error:
             kind = _KINDS.get(as_str(as_dict(error).get("type")), "server")
             raise self._client.fault(kind, f"error in the reply: {error_message_of(data) or error}", stream)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Self
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -18,6 +18,9 @@ from selfopt.records import EndpointConfig, is_loopback
 
 from .faults import advice, shown_url, status_error
 from .jsontext import bounded_text, dump_json, parse_json, printable
+
+if TYPE_CHECKING:
+    from aiohttp.client import _RequestContextManager
 
 __all__ = ["Call", "HttpClient", "HttpReply", "HttpStream", "bearer", "is_loopback", "normalise_base_url"]
 
@@ -51,9 +54,10 @@ def bearer(config: EndpointConfig) -> dict[str, str]:
     return {} if config.api_key is None else {"Authorization": f"Bearer {config.api_key.get_secret_value()}"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call:
-    """One request. body: sent as JSON; None means GET. Times in seconds.
+    """One request, which may be made several times: what is sent is written once. body: sent as JSON; None means GET.
+    Times in seconds.
 
     isolate: on a connection of its own, closed afterwards. Streamed replies want it too: llama.cpp closes the connection
     after one without saying so, and the next request on it would fail.
@@ -64,6 +68,16 @@ class Call:
     timeout_s: float = 60.0
     connect_timeout_s: float = 5.0
     isolate: bool = False
+
+    @cached_property
+    def payload(self) -> aiohttp.BytesPayload | None:
+        """What is sent."""
+        return None if self.body is None else aiohttp.BytesPayload(dump_json(self.body), content_type="application/json")
+
+    @cached_property
+    def text(self) -> str:
+        """What is sent, as text."""
+        return "" if self.payload is None else self.payload.decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +97,6 @@ class _TooLargeError(Exception):
 
 
 _FAULTS = (_TooLargeError, TimeoutError, EndpointError, aiohttp.ClientError, HttpProcessingError, OSError, ValueError)
-_JSON_HEADERS = {"Content-Type": "application/json"}
 
 
 @lru_cache(maxsize=64)
@@ -101,9 +114,11 @@ class HttpClient:
     def __init__(self, config: EndpointConfig, base_url: str, headers: Mapping[str, str]) -> None:
         """SettingsError when the key cannot be a header's value."""
         self._config = config
+        self.max_reply_bytes = config.max_reply_bytes
         self._key = config.api_key.get_secret_value() if config.api_key is not None else ""
         if not (self._key.isascii() and self._key.isprintable()):
             raise SettingsError(f"endpoint {config.name}: the API key has characters that no header may have; set it again")
+        self.has_key = len(self._key) >= 4
         self._headers = {"Accept-Encoding": "identity", "User-Agent": "selfopt", **headers}
         self._who = f"endpoint {config.name} ({shown_url(base_url)})"
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
@@ -123,9 +138,9 @@ class HttpClient:
     async def call(self, call: Call) -> HttpReply:
         """One request, its whole reply read and parsed. EndpointError for whatever goes wrong."""
         stream = await self.read(call)
-        text = stream.text
+        text, data = stream.whole()
         return HttpReply(
-            data=stream.parse(text),
+            data=data,
             text=text,
             status=stream.status,
             latency_ms=stream.latency_ms,
@@ -137,10 +152,15 @@ class HttpClient:
         """One request, its whole reply read. EndpointError for whatever goes wrong."""
         stream = HttpStream(self, call)
         try:
-            async with self._request(stream, call) as response:
-                await self._accept(stream, response)
+            response = await self._request(call)
+            try:
+                if not stream.began(response):
+                    raise await self._refusal(stream, response)
                 await stream.read_all()
-                stream.latency_ms = stream.elapsed_ms()
+            except BaseException:
+                # At the end of a reply its connection goes back by itself; here it may not have come to that.
+                response.release()
+                raise
         except _FAULTS as error:
             raise self._translated(error, stream, call) from None
         return stream
@@ -150,32 +170,28 @@ class HttpClient:
         """One request whose reply is read as it comes. EndpointError for whatever goes wrong, also inside the block."""
         stream = HttpStream(self, call)
         try:
-            async with self._request(stream, call) as response:
-                await self._accept(stream, response)
+            async with self._request(call) as response:
+                if not stream.began(response):
+                    raise await self._refusal(stream, response)
                 yield stream
         except _FAULTS as error:
             raise self._translated(error, stream, call) from None
 
-    @property
-    def max_reply_bytes(self) -> int:
-        """How much of one reply is read."""
-        return self._config.max_reply_bytes
-
-    def _request(self, stream: HttpStream, call: Call) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        session, timeout = self._session(call.isolate), _timeout(call.timeout_s, call.connect_timeout_s)
-        if stream.sent is None:
+    def _request(self, call: Call) -> _RequestContextManager:
+        session = self._sessions.get(call.isolate) or self._open(call.isolate)
+        timeout = _timeout(call.timeout_s, call.connect_timeout_s)
+        if call.payload is None:
             return session.get(call.url, timeout=timeout, allow_redirects=False)
-        return session.post(call.url, data=stream.sent, headers=_JSON_HEADERS, timeout=timeout, allow_redirects=False)
+        return session.post(call.url, data=call.payload, timeout=timeout, allow_redirects=False)
 
-    async def _accept(self, stream: HttpStream, response: aiohttp.ClientResponse) -> None:
-        stream.began(response)
-        if not 200 <= response.status < 300:
-            await stream.read_some(RECORDED_FAULT_BYTES)
-            raise status_error(self._who, response.status, response.headers, stream.request_text, stream.recorded())
+    async def _refusal(self, stream: HttpStream, response: aiohttp.ClientResponse) -> EndpointError:
+        """The error that a reply without a good status is."""
+        await stream.read_some(RECORDED_FAULT_BYTES)
+        return status_error(self._who, response.status, response.headers, stream.request_text, stream.recorded())
 
     def redact(self, text: str) -> str:
         """The text without the key."""
-        return text.replace(self._key, "[key]") if len(self._key) >= 4 else text
+        return text.replace(self._key, "[key]") if self.has_key else text
 
     def fault(self, kind: EndpointFault, what: str, stream: HttpStream, fix: str | None = None) -> EndpointError:
         """An error of this endpoint with what was sent and received until now. fix: for one that another attempt would only
@@ -189,17 +205,15 @@ class HttpClient:
             reply_body=stream.recorded(),
         )
 
-    def _session(self, isolate: bool) -> aiohttp.ClientSession:
-        session = self._sessions.get(isolate)
-        if session is None:
-            limit = self._config.max_connections
-            connector = (
-                aiohttp.TCPConnector(limit=limit, force_close=True)
-                if isolate
-                else aiohttp.TCPConnector(limit=limit, keepalive_timeout=KEEP_ALIVE_S)
-            )
-            session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), headers=self._headers)
-            self._sessions[isolate] = session
+    def _open(self, isolate: bool) -> aiohttp.ClientSession:
+        limit = self._config.max_connections
+        connector = (
+            aiohttp.TCPConnector(limit=limit, force_close=True)
+            if isolate
+            else aiohttp.TCPConnector(limit=limit, keepalive_timeout=KEEP_ALIVE_S)
+        )
+        session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), headers=self._headers)
+        self._sessions[isolate] = session
         return session
 
     def _translated(self, error: Exception, stream: HttpStream, call: Call) -> EndpointError:
@@ -226,21 +240,23 @@ class HttpClient:
 class HttpStream:
     """A reply as it arrives, bounded in size. `received` is everything until now."""
 
+    __slots__ = ("_client", "_response", "_started", "first_byte_ms", "latency_ms", "received", "request_text", "status")
+
     def __init__(self, client: HttpClient, call: Call) -> None:
         self._client = client
         self._response: aiohttp.ClientResponse | None = None
-        self.sent = None if call.body is None else dump_json(call.body)
-        self.request_text = "" if self.sent is None else client.redact(self.sent.decode())
+        self.request_text = client.redact(call.text) if client.has_key else call.text
         self.received = bytearray()
         self._started = time.perf_counter()
         self.status = 0
         self.first_byte_ms = 0.0
         self.latency_ms = 0.0
 
-    def began(self, response: aiohttp.ClientResponse) -> None:
-        """The headers are here."""
+    def began(self, response: aiohttp.ClientResponse) -> bool:
+        """The headers are here: is their status a good one?"""
         self._response, self.status = response, response.status
-        self.first_byte_ms = self.elapsed_ms()
+        self.first_byte_ms = (time.perf_counter() - self._started) * 1000
+        return 200 <= response.status < 300
 
     def elapsed_ms(self) -> float:
         """Milliseconds since the request was begun."""
@@ -256,9 +272,17 @@ class HttpStream:
             yield chunk
 
     async def read_all(self) -> None:
-        """Read the whole body."""
-        async for _ in self.chunks():
-            pass
+        """Read the whole body; this is how long it took. It mostly comes in one piece, with its end: then there is nothing
+        more to wait for."""
+        assert self._response is not None
+        content = self._response.content
+        while chunk := await content.readany():
+            self.received += chunk
+            if len(self.received) > self._client.max_reply_bytes:
+                raise _TooLargeError
+            if content.at_eof():
+                break
+        self.latency_ms = (time.perf_counter() - self._started) * 1000
 
     async def read_some(self, limit: int) -> None:
         """Read until the end or until there are `limit` bytes."""
@@ -279,10 +303,25 @@ class HttpStream:
         if rest:
             yield self._decode(rest)
 
+    def whole(self) -> tuple[str, Any]:
+        """Everything received, without the key, and its JSON. EndpointError when it is no UTF-8 or no JSON."""
+        try:
+            text = self.received.decode("utf-8")
+            if self._client.has_key:
+                text = self._client.redact(text)
+            return text, parse_json(text)
+        except ValueError:
+            return self.text, self.parse(self.text)
+
     @property
     def text(self) -> str:
         """Everything received, without the key. EndpointError when it is no UTF-8."""
         return self._client.redact(self._decode(self.received))
+
+    def ended(self) -> str:
+        """The text, now that nothing more is read: this is how long it took."""
+        self.latency_ms = self.elapsed_ms()
+        return self.text
 
     def recorded(self) -> str:
         """The beginning of what was received, for the record of a fault."""

@@ -54,7 +54,10 @@ def parse_json(text: str) -> Any:
     """The value of a JSON text. ValueError for anything that is no JSON, NaN and infinity, or more than MAX_DEPTH levels.
     Lone surrogates become U+FFFD, so that the result can be stored as UTF-8."""
     try:
-        value = _DECODER.decode(text)
+        # Most replies begin and end with their value: no need to look for space around it.
+        value, end = _DECODER.raw_decode(text) if text[:1] == "{" else (None, -1)
+        if end != len(text):
+            value = _DECODER.decode(text)
     except RecursionError:
         raise ValueError(f"nested more than {MAX_DEPTH} levels deep") from None
     except json.JSONDecodeError:
@@ -65,7 +68,7 @@ def parse_json(text: str) -> Any:
     # A text with few brackets cannot be deep: no need to look at its value.
     if text.count("{") + text.count("[") > MAX_DEPTH and not _within_depth(value):
         raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
-    return _scrub(value) if _SURROGATE_ESCAPE.search(text) else value
+    return _scrub(value) if "\\u" in text and _SURROGATE_ESCAPE.search(text) else value
 
 
 def _within_depth(value: Any) -> bool:
@@ -117,6 +120,8 @@ def as_text(value: Any) -> str:
 
 def as_int(value: Any) -> int | None:
     """The value when it is a whole number in [0, 2^53), else None."""
+    if type(value) is int and 0 <= value < 1 << 53:
+        return value
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53 else None

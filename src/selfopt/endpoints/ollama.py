@@ -11,7 +11,7 @@ from .faults import error_message_of
 from .http import Call, HttpClient, HttpStream, bearer, normalise_base_url
 from .ollama_wire import StreamedLines, read_reply, request_body
 from .thinking import ThinkingSplitter
-from .wire import Travelled, error_in, unsupported
+from .wire import Prepared, reply_of, unsupported
 
 __all__ = ["DEFAULT_PORT", "OllamaEndpoint", "ollama_root"]
 
@@ -34,18 +34,18 @@ class OllamaEndpoint:
         self._name = config.name
         self._root = ollama_root(config)
         self._client = HttpClient(config, self._root, bearer(config))
+        self._calls = Prepared(self._call)
 
     async def chat(self, request: ChatRequest) -> ChatReply:
         """One whole reply. EndpointError when it fails."""
-        stream = await self._client.read(self._call(request, streamed=False))
-        text = stream.text
-        data = stream.parse(text)
+        stream = await self._client.read(self._calls.of(request))
+        text, data = stream.whole()
         self._refuse_error(data, stream)
         try:
             parts = read_reply(data)
         except ValueError as error:
             raise stream.broken(str(error)) from None
-        return Travelled.of(stream, text, stream.latency_ms).reply(parts)
+        return reply_of(parts, text, stream)
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
         """The reply in pieces; the last has `final`. EndpointError when it fails, also after pieces were given."""
@@ -65,15 +65,13 @@ class OllamaEndpoint:
             if not whole.finished:
                 raise stream.broken("stream ended in mid-reply")
             answer, thought = splitter.end()
-            yield ChatChunk(
-                text=answer, thinking=thought, final=Travelled.of(stream, stream.text, stream.elapsed_ms()).reply(whole.parts)
-            )
+            yield ChatChunk(text=answer, thinking=thought, final=reply_of(whole.parts, stream.ended(), stream))
 
     async def close(self) -> None:
         """Give back connections. May be called twice."""
         await self._client.close()
 
-    def _call(self, request: ChatRequest, *, streamed: bool) -> Call:
+    def _call(self, request: ChatRequest, *, streamed: bool = False) -> Call:
         if request.constraint is not None and request.constraint.kind == "grammar":
             raise unsupported(
                 self._name, "output limited by a grammar", request, "use a variant with a JSON schema, or llama.cpp"
@@ -82,6 +80,6 @@ class OllamaEndpoint:
         return Call(f"{self._root}/api/chat", body, request.timeout_s, request.connect_timeout_s, request.isolate or streamed)
 
     def _refuse_error(self, data: object, stream: HttpStream) -> None:
-        error = error_in(data)
-        if error is not None:
+        error = data.get("error") if isinstance(data, dict) else None
+        if error:
             raise self._client.fault("server", f"error in the reply: {error_message_of(data) or error}", stream)

@@ -13,7 +13,7 @@ from .http import Call, HttpClient, HttpStream, bearer, is_loopback, normalise_b
 from .jsontext import as_dict, as_int, printable
 from .openai_wire import StreamedParts, read_reply, request_body
 from .thinking import ThinkingSplitter
-from .wire import Travelled, error_in
+from .wire import Prepared, reply_of
 
 __all__ = ["OpenAICompatibleEndpoint", "api_root"]
 
@@ -35,18 +35,18 @@ class OpenAICompatibleEndpoint:
         self._local = config.local or is_loopback(self._root)
         self._limit_key = "max_completion_tokens" if urlsplit(self._root).hostname == "api.openai.com" else "max_tokens"
         self._client = HttpClient(config, self._root, bearer(config))
+        self._calls = Prepared(self._call)
 
     async def chat(self, request: ChatRequest) -> ChatReply:
         """One whole reply. EndpointError when it fails."""
-        stream = await self._client.read(self._call(request, streamed=False))
-        text = stream.text
-        data = stream.parse(text)
+        stream = await self._client.read(self._calls.of(request))
+        text, data = stream.whole()
         self._refuse_error(data, stream)
         try:
             parts = read_reply(data)
         except ValueError as error:
             raise stream.broken(str(error)) from None
-        return Travelled.of(stream, text, stream.latency_ms).reply(parts)
+        return reply_of(parts, text, stream)
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
         """The reply in pieces; the last has `final`. EndpointError when it fails, also after pieces were given."""
@@ -70,14 +70,14 @@ class OpenAICompatibleEndpoint:
             if not whole.finished:
                 raise stream.broken("stream ended in mid-reply")
             answer, thought = splitter.end()
-            final = Travelled.of(stream, stream.text, stream.elapsed_ms()).reply(whole.done())
+            final = reply_of(whole.done(), stream.ended(), stream)
             yield ChatChunk(text=answer, thinking=thought, final=final)
 
     async def close(self) -> None:
         """Give back connections. May be called twice."""
         await self._client.close()
 
-    def _call(self, request: ChatRequest, *, streamed: bool) -> Call:
+    def _call(self, request: ChatRequest, *, streamed: bool = False) -> Call:
         body = request_body(request, local=self._local, limit_key=self._limit_key)
         if streamed:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
@@ -86,8 +86,8 @@ class OpenAICompatibleEndpoint:
         )
 
     def _refuse_error(self, data: object, stream: HttpStream) -> None:
-        error = error_in(data)
-        if error is not None:
+        error = data.get("error") if isinstance(data, dict) else None
+        if error:
             code = as_int(as_dict(error).get("code"))
             kind = status_fault(code, str(error)) if code is not None and 400 <= code < 600 else "server"
             raise self._client.fault(kind, f"error in the reply: {error_message_of(data) or error}", stream)

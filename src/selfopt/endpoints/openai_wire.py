@@ -77,17 +77,24 @@ def _message(message: Message) -> dict[str, Any]:
 
 def read_reply(data: Any) -> Parts:
     """The parts of a whole reply. ValueError when it has no choice with a message, or one that is no text."""
-    choices = as_list(as_dict(data).get("choices"))
-    message = as_dict(choices[0]).get("message") if choices else None
+    choices = as_dict(data).get("choices")
+    choice = as_dict(choices[0]) if isinstance(choices, list) and choices else {}
+    message = choice.get("message")
     if not isinstance(message, dict):
         raise ValueError("reply has no choices[0].message")
-    parts = Parts(text=_text(message.get("content")), thinking=_reasoning(message))
-    for call in as_list(message.get("tool_calls")):
-        function = as_dict(as_dict(call).get("function"))
-        parts.add_call(function.get("name"), function.get("arguments"), as_dict(call).get("id"))
-    parts.finish = _FINISH.get(as_str(as_dict(choices[0]).get("finish_reason")), "unknown")
+    content, calls = message.get("content"), message.get("tool_calls")
+    parts = Parts(text=content if isinstance(content, str) else _text(content), thinking=_reasoning(message))
+    if calls:
+        _add_calls(parts, as_list(calls))
+    parts.finish = _FINISH.get(as_str(choice.get("finish_reason")), "unknown")
     _figures(parts, data)
     return parts
+
+
+def _add_calls(parts: Parts, calls: list[Any]) -> None:
+    for call in calls:
+        function = as_dict(as_dict(call).get("function"))
+        parts.add_call(function.get("name"), function.get("arguments"), as_dict(call).get("id"))
 
 
 def _text(content: Any) -> str:

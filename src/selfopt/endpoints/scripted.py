@@ -16,7 +16,7 @@ from .scripted_dialects import Answer, openai_chat, openai_reply
 from .scripted_engine import Clock, ScriptedChat, ScriptEngine, Ticket
 from .scripted_faults import LOADING_BODY, fault_bytes
 from .scripted_script import load_script
-from .wire import Travelled
+from .wire import Travelled, reply_of
 
 __all__ = ["ScriptedEndpoint", "ScriptedResidency", "engine_for"]
 
@@ -65,7 +65,7 @@ class ScriptedEndpoint:
             )
         received = await self._received(ticket, request.timeout_s, started, sent)
         latency_ms = (clock.now() - started) * 1000
-        return self._read(received, Travelled(sent, "", 200, latency_ms, latency_ms), ticket)
+        return self._read(received, Travelled(sent, latency_ms, latency_ms), ticket)
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
         """The reply in two pieces; the last has `final`."""
@@ -125,15 +125,15 @@ class ScriptedEndpoint:
         limit = self._config.max_reply_bytes
         if len(received) > limit:
             seen = bounded_text(received, 64_000)
-            raise self._protocol(f"reply is larger than {limit} bytes (max_reply_bytes)", travelled.request_body, seen)
+            raise self._protocol(f"reply is larger than {limit} bytes (max_reply_bytes)", travelled.request_text, seen)
         try:
             text = received.decode("utf-8")
             parts = read_reply(parse_json(text))
         except ValueError as error:
-            raise self._protocol(f"reply is broken: {error}", travelled.request_body, bounded_text(received, 64_000)) from None
+            raise self._protocol(f"reply is broken: {error}", travelled.request_text, bounded_text(received, 64_000)) from None
         before, wait_ms = ticket.entry.state_before, ticket.entry.load_wait_ms
         parts.load = LoadEvidence(before=before, load_ms=wait_ms, loaded=wait_ms > 0)
-        return Travelled(travelled.request_body, text, 200, travelled.latency_ms, travelled.first_byte_ms).reply(parts)
+        return reply_of(parts, text, travelled)
 
 
 class ScriptedResidency:

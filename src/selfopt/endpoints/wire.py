@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +13,11 @@ from pydantic import ValidationError
 from selfopt.errors import EndpointError
 from selfopt.records import ChatReply, ChatRequest, FinishReason, LoadEvidence, Message, ReplyContent, Timings, ToolCall, Usage
 
-from .http import HttpStream
-from .jsontext import as_dict, parse_json
+from .http import Call, HttpStream
+from .jsontext import parse_json
 from .thinking import split_thinking
 
-__all__ = ["Parts", "Travelled", "error_in", "numbered", "unsupported"]
+__all__ = ["Parts", "Prepared", "Travelled", "numbered", "reply_of", "unsupported"]
 
 
 _NO_USAGE, _NO_TIMINGS, _NO_EVIDENCE = Usage(), Timings(), LoadEvidence()
@@ -55,8 +56,10 @@ class Parts:
 
     def content(self) -> ReplyContent:
         """The content, `<think>` text moved out of the answer."""
-        text, thought = split_thinking(self.text)
-        thinking = "\n".join(part for part in (self.thinking.strip(), thought) if part)
+        text, thinking = self.text, self.thinking.strip()
+        if "think>" in text:
+            text, thought = split_thinking(text)
+            thinking = "\n".join(part for part in (thinking, thought) if part)
         finish = "tool_calls" if self.finish == "stop" and (self.tool_calls or self.broken) else self.finish
         return ReplyContent(
             text=text,
@@ -67,45 +70,62 @@ class Parts:
         )
 
 
+class Prepared:
+    """The calls that requests come to, each kept for as long as its request lives: a prompt is asked again in every pass,
+    and writing its request is a good part of what a trial costs."""
+
+    def __init__(self, prepare: Callable[[ChatRequest], Call]) -> None:
+        self._prepare = prepare
+        self._known: dict[int, tuple[weakref.ref[ChatRequest], Call]] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def of(self, request: ChatRequest) -> Call:
+        """The call of this very request. Raises what preparing it raises."""
+        key, known = id(request), self._known
+        found = known.get(key)
+        if found is None:
+            found = (weakref.ref(request, lambda _: known.pop(key, None)), self._prepare(request))
+            known[key] = found
+        return found[1]
+
+
 @dataclass(frozen=True, slots=True)
 class Travelled:
-    """How a reply travelled. Milliseconds."""
+    """How a reply travelled that came without HTTP. Milliseconds."""
 
-    request_body: str
-    reply_body: str
-    status: int = 200
+    request_text: str
     latency_ms: float = 0.0
     first_byte_ms: float | None = None
+    status: int = 200
 
-    @classmethod
-    def of(cls, stream: HttpStream, text: str, latency_ms: float) -> Travelled:
-        """How this one did. text: everything that was received."""
-        return cls(stream.request_text, text, stream.status, latency_ms, stream.first_byte_ms)
 
-    def reply(self, parts: Parts) -> ChatReply:
-        """The record of it. EndpointError `protocol` when the server's figures or texts cannot be kept."""
-        try:
-            return ChatReply(
-                content=parts.content(),
-                model=parts.model,
-                status=self.status,
-                usage=parts.usage,
-                timings=parts.timings,
-                load=parts.load,
-                latency_ms=self.latency_ms,
-                first_byte_ms=self.first_byte_ms,
-                request_body=self.request_body,
-                reply_body=self.reply_body,
-            )
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            raise EndpointError(
-                f"reply is not as documented: {first['loc']}: {first['msg']}; check that base_url names an endpoint of this kind",
-                kind="protocol",
-                status=self.status,
-                request_body=self.request_body,
-                reply_body=self.reply_body[:64_000],
-            ) from None
+def reply_of(parts: Parts, text: str, travelled: HttpStream | Travelled) -> ChatReply:
+    """The record of a reply. text: everything that was received. EndpointError `protocol` when the server's figures or
+    texts cannot be kept."""
+    try:
+        return ChatReply(
+            content=parts.content(),
+            model=parts.model,
+            status=travelled.status,
+            usage=parts.usage,
+            timings=parts.timings,
+            load=parts.load,
+            latency_ms=travelled.latency_ms,
+            first_byte_ms=travelled.first_byte_ms,
+            request_body=travelled.request_text,
+            reply_body=text,
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise EndpointError(
+            f"reply is not as documented: {first['loc']}: {first['msg']}; check that base_url names an endpoint of this kind",
+            kind="protocol",
+            status=travelled.status,
+            request_body=travelled.request_text,
+            reply_body=text[:64_000],
+        ) from None
 
 
 def numbered(messages: Sequence[Message]) -> list[Message]:
@@ -140,9 +160,3 @@ def unsupported(endpoint: str, what: str, request: ChatRequest, instead: str) ->
     return EndpointError(
         f"endpoint {endpoint}: {what} for model {request.model} is not possible here; {instead}", kind="bad_request"
     )
-
-
-def error_in(data: Any) -> Any:
-    """The error object of a reply whose status was good, or None."""
-    error = as_dict(data).get("error")
-    return error or None

@@ -6,15 +6,29 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 from selfopt.errors import CorruptError, StoreError
 from selfopt.records import Blob, Record, utc_now
 
-from .codec import IndexEntry, Row, check_blob, check_where, decode, encode, kind_of, pack_text, same_content, unpack_text
+from .codec import (
+    IndexEntry,
+    Row,
+    check_blob,
+    check_where,
+    decode,
+    encode,
+    kind_of,
+    pack_text,
+    record_types,
+    same_content,
+    unpack_text,
+)
 from .schema import FEW, MANY_KINDS, check_magic, needs_migration, prepare
 
 __all__ = ["SqliteLedger", "open_ledger"]
@@ -25,14 +39,17 @@ _PAGE = 256
 _KNOWN_BLOBS = 20_000
 _RETRY_S = 0.02
 
-_INSERT_RECORD = "INSERT OR IGNORE INTO records (kind, id, at, body) VALUES (?, ?, ?, ?)"
-_INSERT_INDEX = "INSERT OR IGNORE INTO record_index (value, kind, field, seq) VALUES (?, ?, ?, ?)"
+# Rows in one statement: the records of a trial, its start and its verdict take one and not three.
+_TOGETHER = 16
+
+_RECORDS = "records (kind, id, at, body)"
+_INDEX = "record_index (value, kind, field, seq)"
+_BLOBS = "blobs (hash, codec, data)"
 _SELECT_BY_INDEX = (
     "SELECT r.seq, r.id, r.body FROM record_index i CROSS JOIN records r ON r.seq = i.seq"
     " WHERE i.kind = ? AND i.field = ? AND i.value = ?"
 )
 _AND_INDEXED = " AND EXISTS (SELECT 1 FROM record_index j WHERE j.kind = ? AND j.field = ? AND j.value = ? AND j.seq = r.seq)"
-_INSERT_BLOB = "INSERT OR IGNORE INTO blobs (hash, codec, data) VALUES (?, ?, ?)"
 
 
 def open_ledger(path: Path, *, busy_timeout_s: float = 30.0) -> SqliteLedger:
@@ -69,21 +86,23 @@ class SqliteLedger:
 
     def append(self, records: Sequence[Record]) -> None:
         """See `selfopt.records.Ledger.append`."""
-        rows = [(type(record), encode(record)) for record in records if not isinstance(record, Blob)]
-        blobs = [record for record in records if isinstance(record, Blob)]
-        for blob in blobs:
-            check_blob(blob)
-        with self._lock, self._errors(), self._transaction() as connection:
-            stored = self._insert_blobs(connection, blobs)
-            at = utc_now()
-            for record_type, row in rows:
-                self._insert(connection, record_type, row, at)
+        rows: list[Row] = []
+        blobs: list[Blob] = []
+        for record in records:
+            if isinstance(record, Blob):
+                check_blob(record)
+                blobs.append(record)
+            else:
+                rows.append(encode(record))
+        self._write(partial(self._store, blobs, rows))
         # Only what is committed is known: a rolled back blob must be written again.
         with self._lock:
-            for blob_hash in stored:
-                if len(self._known_blobs) >= _KNOWN_BLOBS:
-                    del self._known_blobs[next(iter(self._known_blobs))]
-                self._known_blobs[blob_hash] = None
+            known = self._known_blobs
+            for blob in blobs:
+                if blob.blob_hash not in known:
+                    if len(known) >= _KNOWN_BLOBS:
+                        del known[next(iter(known))]
+                    known[blob.blob_hash] = None
 
     def read(
         self,
@@ -121,36 +140,55 @@ class SqliteLedger:
 
     # Writing
 
-    def _insert_blobs(self, connection: sqlite3.Connection, blobs: Sequence[Blob]) -> list[str]:
-        stored = []
+    def _write(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        """Do the work in a transaction: committed at its end, rolled back when anything is raised in it or by the commit.
+
+        Written out, not put together from context managers: every trial comes through here."""
+        with self._lock:
+            connection = self._open_connection()
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    work(connection)
+                    connection.execute("COMMIT")
+                finally:
+                    # Still in it: something failed. sqlite has left it by itself after some errors.
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+            except sqlite3.Error as error:
+                raise _translated(error, self.path) from error
+
+    def _store(self, blobs: Sequence[Blob], rows: Sequence[Row], connection: sqlite3.Connection) -> None:
         for blob in blobs:
-            if blob.blob_hash in self._known_blobs:
-                continue
-            connection.execute(_INSERT_BLOB, (blob.blob_hash, *pack_text(blob.text)))
-            stored.append(blob.blob_hash)
-        return stored
+            if blob.blob_hash not in self._known_blobs:
+                self._insert(connection, _BLOBS, [(blob.blob_hash, *pack_text(blob.text))])
+        at = utc_now()
+        for start in range(0, len(rows), _TOGETHER):
+            part = rows[start : start + _TOGETHER]
+            cursor = self._insert(connection, _RECORDS, [(row.kind, row.id, at, row.body) for row in part])
+            if cursor.rowcount != len(part) or cursor.lastrowid is None:
+                numbers = [self._number_of(connection, row) for row in part]
+            else:
+                # One writer at a time: the rows of one statement are numbered one after the other.
+                numbers = list(range(cursor.lastrowid - len(part) + 1, cursor.lastrowid + 1))
+            entries: list[tuple[str | int, str, str, int]] = []
+            for row, seq in zip(part, numbers, strict=True):
+                for name, value in row.index:
+                    entries.append((value, row.kind, name, seq))
+            for first in range(0, len(entries), _TOGETHER):
+                self._insert(connection, _INDEX, entries[first : first + _TOGETHER])
 
-    def _insert(self, connection: sqlite3.Connection, record_type: type[Record], row: Row, at: str) -> None:
-        cursor = connection.execute(_INSERT_RECORD, (row.kind, row.id, at, row.body))
-        if cursor.rowcount == 1:
-            seq = cursor.lastrowid
-            connection.executemany(_INSERT_INDEX, [(value, row.kind, field, seq) for field, value in row.index])
-            return
-        stored = connection.execute("SELECT body FROM records WHERE kind = ? AND id = ?", (row.kind, row.id)).fetchone()[0]
-        if not same_content(record_type, stored, row.body, where=f"{self.path} ({row.kind} {row.id})"):
+    def _insert(self, connection: sqlite3.Connection, into: str, rows: Sequence[tuple[Any, ...]]) -> sqlite3.Cursor:
+        """Insert a few rows in one statement, passing over those that are there."""
+        return connection.execute(_insertion(into, len(rows)), list(chain.from_iterable(rows)))
+
+    def _number_of(self, connection: sqlite3.Connection, row: Row) -> int:
+        """The number of a record that is stored, just now or before. CorruptError when it has another content there."""
+        text = "SELECT seq, body FROM records WHERE kind = ? AND id = ?"
+        seq, stored = connection.execute(text, (row.kind, row.id)).fetchone()
+        if not same_content(record_types()[row.kind], stored, row.body, where=f"{self.path} ({row.kind} {row.id})"):
             raise CorruptError(f"{self.path} has another {row.kind} {row.id} already; nothing was appended")
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        connection = self._open_connection()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-            connection.execute("COMMIT")
-        finally:
-            # Still in it: something failed. sqlite has left it by itself after some errors.
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+        return int(seq)
 
     # Reading
 
@@ -208,13 +246,15 @@ class SqliteLedger:
         connection = sqlite3.connect(self.path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
         self._connection = connection
         if needs_migration(connection, self.path):
-            with self._transaction():
-                # Another process may have been first: asked again now that nobody else can write.
-                if needs_migration(connection, self.path):
-                    prepare(connection, self.path)
+            self._write(self._migrate)
         _use_wal(connection, busy_timeout_s)
         connection.execute("PRAGMA synchronous = FULL")
         return connection
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        # Another process may have been first: asked again now that nobody else can write.
+        if needs_migration(connection, self.path):
+            prepare(connection, self.path)
 
     def _open_connection(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -227,6 +267,12 @@ class SqliteLedger:
             yield
         except sqlite3.Error as error:
             raise _translated(error, self.path) from error
+
+
+@cache
+def _insertion(into: str, count: int) -> str:
+    row = f"({', '.join('?' * (into.count(',') + 1))})"
+    return f"INSERT OR IGNORE INTO {into} VALUES {', '.join([row] * count)}"
 
 
 def _use_wal(connection: sqlite3.Connection, timeout_s: float) -> None:

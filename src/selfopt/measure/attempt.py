@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from selfopt.errors import EndpointError
@@ -32,6 +33,7 @@ State = Literal["loaded", "loading", "unloaded", "sleeping", "unknown"]
 _NOT_LOADED: frozenset[State] = frozenset({"loading", "unloaded", "sleeping"})
 _STATUS_TIMEOUT_S = 10.0
 _UNAVAILABLE = 503
+_KEPT_CHARS = 16_384
 
 
 async def status_of(residency: Residency, model: str) -> ModelStatus:
@@ -60,12 +62,12 @@ class ResidencyWatch:
         """Ask now."""
         return (await status_of(self._residency, self._model)).state
 
-    async def before(self) -> State:
-        """Residency just before a request; "unknown" where there was no reason to ask."""
+    def presumed(self) -> State | None:
+        """Residency just before a request; "unknown" where there is no reason to ask, None where there is."""
         if self._first is not None:
             return self._first
         if self._replied_at is None or self._clock() - self._replied_at > self._idle_s:
-            return await self.ask()
+            return None
         return "unknown"
 
     def replied(self) -> None:
@@ -109,7 +111,7 @@ async def exchange(channel: Channel, step: str, request: ChatRequest, retries: i
     blobs: list[Blob] = []
     wait_s = 0.0
     while True:
-        before = await channel.watch.before()
+        before = channel.watch.presumed() or await channel.watch.ask()
         started_at, began = channel.now(), channel.clock()
         number = len(attempts) + 1
         try:
@@ -142,7 +144,7 @@ async def exchange(channel: Channel, step: str, request: ChatRequest, retries: i
         latency_ms = (channel.clock() - began) * 1000
         channel.watch.replied()
         sent, received = _text_sent(request, reply.request_body), Blob.of(reply.reply_body)
-        content = Blob.of(reply.content.model_dump_json())
+        content = Blob.of(reply.content.__pydantic_serializer__.to_json(reply.content).decode())
         blobs += [sent, received, content]
         attempts.append(
             Attempt(
@@ -156,7 +158,7 @@ async def exchange(channel: Channel, step: str, request: ChatRequest, retries: i
                 wait_before_ms=wait_s * 1000,
                 usage=reply.usage,
                 timings=reply.timings,
-                load=_evidence(reply, before, reply.latency_ms or latency_ms),
+                load=reply.load if before == "unknown" else _evidence(reply, before, reply.latency_ms or latency_ms),
             )
         )
         done = Exchange(step=step, attempts=tuple(attempts), content=content.blob_hash)
@@ -164,7 +166,14 @@ async def exchange(channel: Channel, step: str, request: ChatRequest, retries: i
 
 
 def _text_sent(request: ChatRequest, body: str) -> Blob:
-    return Blob.of(body or request.model_dump_json())
+    text = body or request.model_dump_json()
+    return _kept_blob(text) if len(text) <= _KEPT_CHARS else Blob.of(text)
+
+
+@lru_cache(maxsize=256)
+def _kept_blob(text: str) -> Blob:
+    """What is sent is the same in every pass."""
+    return Blob.of(text)
 
 
 async def _classify(watch: ResidencyWatch, error: EndpointError, before: State) -> tuple[Fault, LoadEvidence]:
@@ -183,8 +192,6 @@ async def _classify(watch: ResidencyWatch, error: EndpointError, before: State) 
 def _evidence(reply: ChatReply, before: State, latency_ms: float) -> LoadEvidence:
     """What the server reports wins; where it is silent, residency just before the request speaks."""
     load_ms, loaded = reply.load.load_ms, reply.load.loaded
-    if before == "unknown":
-        return reply.load
     if loaded is None:
         loaded = before in _NOT_LOADED
     if load_ms is None and before in _NOT_LOADED:

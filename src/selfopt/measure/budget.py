@@ -29,6 +29,7 @@ class BudgetMeter:
 
     def __init__(self, budget: Budget, clock: Callable[[], float]) -> None:
         self.budget = budget
+        self._bounded = budget != Budget()
         self._clock = clock
         self._began = clock()
         self._reserved = 0
@@ -40,11 +41,12 @@ class BudgetMeter:
     @property
     def stop_reason(self) -> str | None:
         """The cap that is reached, in words; None while there is something left."""
+        if not self._bounded:
+            return None
         budget = self.budget
         if budget.max_trials is not None and self.trials + self._reserved >= budget.max_trials:
             return f"max_trials = {budget.max_trials} reached after {self.trials} trials; raise max_trials to go on"
-        minutes = (self._clock() - self._began) / 60
-        if budget.max_minutes is not None and minutes >= budget.max_minutes:
+        if budget.max_minutes is not None and (self._clock() - self._began) / 60 >= budget.max_minutes:
             return f"max_minutes = {budget.max_minutes:g} reached after {self.trials} trials; raise max_minutes to go on"
         if budget.max_tokens is not None and self.tokens >= budget.max_tokens:
             return f"max_tokens = {budget.max_tokens} reached ({self.tokens} used); raise max_tokens to go on"

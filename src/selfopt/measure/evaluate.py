@@ -129,9 +129,15 @@ def evaluate(ledger: Ledger, request: EvaluationRequest, *, now: Callable[[], st
 
 def group_passes(ledger: Ledger, request: EvaluationRequest, run_ids: Sequence[str]) -> list[Pass]:
     """The passes that the runs make up, in the order in which they began. CorruptError for a run that is not there."""
-    wanted = set(run_ids)
-    runs = [run for run in ledger.read(Run, {"request_id": request.spec.request_id}) if run.run_id in wanted]
-    missing = wanted - {run.run_id for run in runs}
+    missing = set(run_ids)
+    runs: list[Run] = []
+    # Backwards: they are mostly the newest, and what was measured long ago need not be read to find them.
+    newest_first = iter(ledger.read(Run, {"request_id": request.spec.request_id}, newest_first=True))
+    while missing and (run := next(newest_first, None)) is not None:
+        if run.run_id in missing:
+            missing.remove(run.run_id)
+            runs.append(run)
+    runs.reverse()
     if missing:
         raise CorruptError(
             f"the ledger has no run {min(missing)} under {request.spec.request_id}; measure {request.spec.label} again"

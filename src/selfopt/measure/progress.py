@@ -43,7 +43,10 @@ def ignore_progress(event: Progress) -> None:
 
 
 class Board:
-    """Counts what is done and tells the sink, at each event and at least every `heartbeat_s` seconds in between."""
+    """Counts what is done and tells the sink, at each event and at least every `heartbeat_s` seconds in between.
+
+    prompt_id: the prompt whose trial began last; whoever begins one says so here.
+    """
 
     def __init__(self, sink: ProgressSink, clock: Callable[[], float], heartbeat_s: float = 1.0) -> None:
         self._sink = sink
@@ -53,17 +56,13 @@ class Board:
         self._timed = 0
         self._label = ""
         self._run_index = 0
-        self._prompt_id: str | None = None
+        self.prompt_id: str | None = None
         self.done = 0
         self.total = 0
 
     def at(self, label: str, run_index: int) -> None:
         """From now on events are about this run."""
-        self._label, self._run_index, self._prompt_id = label, run_index, None
-
-    def starting(self, prompt_id: str) -> None:
-        """A trial of this prompt begins."""
-        self._prompt_id = prompt_id
+        self._label, self._run_index, self.prompt_id = label, run_index, None
 
     def committed(self, prompt_id: str, outcome: Outcome) -> None:
         """A trial is durable."""
@@ -73,7 +72,7 @@ class Board:
 
     def tell(self, kind: ProgressKind, note: str = "") -> None:
         """Any other event."""
-        self._emit(kind, prompt_id=self._prompt_id, note=note)
+        self._emit(kind, prompt_id=self.prompt_id, note=note)
 
     def _emit(self, kind: ProgressKind, *, prompt_id: str | None, outcome: Outcome | None = None, note: str = "") -> None:
         elapsed_s = self._clock() - self._began
@@ -97,7 +96,7 @@ class Board:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(self._heartbeat_s)
-            self._emit("heartbeat", prompt_id=self._prompt_id)
+            self._emit("heartbeat", prompt_id=self.prompt_id)
 
     @asynccontextmanager
     async def alive(self) -> AsyncIterator[Board]:

@@ -75,11 +75,13 @@ class PassResult:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where a measurement is kept track of: the parts, what may be spent, and who is told."""
+    """Where a measurement is kept track of: the parts, what may be spent, and who is told. stored: ids of the specs and
+    environments that the ledger is known to have."""
 
     context: MeasureContext
     meter: BudgetMeter
     board: Board
+    stored: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -107,7 +109,7 @@ class _Pass:
 
     async def measure(self, job: TrialJob, slot: int) -> TrialResult:
         """One trial. An error that would befall every other trial too ends the pass instead of being scored."""
-        self.desk.board.starting(job.prompt.id)
+        self.desk.board.prompt_id = job.prompt.id
         result = await run_trial(self.channel, self.facts, job, slot)
         spec, usage, error = self.plan.spec, result.judged.trial.usage, result.error
         self.desk.meter.charge(usage, self.desk.context.price_for(spec, usage), spec.model)
@@ -188,7 +190,7 @@ async def run_pass(desk: Desk, plan: PassPlan) -> PassResult:
         measure=current.measure,
         start=current.start,
         committed=current.committed,
-        prologue=_prologue(context, spec, environment, [*blobs, run]),
+        prologue=_prologue(desk, spec, environment, [*blobs, run]),
         in_flight=current.in_flight,
     )
     desk.board.tell("run_started", f"residency {before}, warm-up {warm.status}")
@@ -276,11 +278,9 @@ def _make_run(context: MeasureContext, plan: PassPlan, environment: Environment,
     )
 
 
-def _prologue(context: MeasureContext, spec: Spec, environment: Environment, rest: Sequence[Record]) -> list[Record]:
+def _prologue(desk: Desk, spec: Spec, environment: Environment, rest: Sequence[Record]) -> list[Record]:
     """Spec and environment once each: a spec may be in the ledger under another variant name, which is the same spec."""
-    records: list[Record] = []
-    if find(context.ledger, Spec, spec.spec_id) is None:
-        records.append(spec)
-    if find(context.ledger, Environment, environment.environment_id) is None:
-        records.append(environment)
-    return [*records, *rest]
+    inputs = (spec, environment)
+    missing = [one for one in inputs if not (one.record_id in desk.stored or find(desk.context.ledger, type(one), one.record_id))]
+    desk.stored.update(one.record_id for one in inputs)
+    return [*missing, *rest]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from selfopt.errors import EndpointError
 from selfopt.records import (
+    Attempt,
     Blob,
     ChatRequest,
     Exchange,
@@ -22,6 +23,7 @@ from selfopt.records import (
     Trial,
     Usage,
     Verdict,
+    remembered,
 )
 from selfopt.scoring import Scorer
 from selfopt.variants import RenderedStep, read_reply, render
@@ -97,6 +99,12 @@ def make_request(spec: Spec, model: str, step: RenderedStep, *, isolate: bool) -
     )
 
 
+@remembered
+def _first_request(spec: Spec, model: str, step: RenderedStep, isolate: bool) -> ChatRequest:
+    """The same request in every pass, which the endpoint then has to write only once."""
+    return make_request(spec, model, step, isolate=isolate)
+
+
 def judge_content(
     scorer: Scorer,
     parsers: Sequence[ParserName],
@@ -124,8 +132,8 @@ async def run_trial(channel: Channel, facts: PassFacts, job: TrialJob, slot: int
     final: ReplyContent | None = None
     steps = render(spec.variant, job.prompt.messages, job.tools)
     step = next(steps)
+    request = _first_request(spec, facts.model, step, facts.isolate)
     while True:
-        request = make_request(spec, facts.model, step, isolate=facts.isolate)
         result = await exchange(channel, step.step, request, spec.retries)
         exchanges.append(result.exchange)
         blobs += result.blobs
@@ -140,7 +148,12 @@ async def run_trial(channel: Channel, facts: PassFacts, job: TrialJob, slot: int
         except StopIteration as stop:
             final = stop.value
             break
+        request = make_request(spec, facts.model, step, isolate=facts.isolate)
     parsed, outcome, why = judge_content(facts.scorer, spec.variant.parsers, job.prompt, job.tools, final, fault)
+    attempts: list[Attempt] = []
+    for item in exchanges:
+        attempts += item.attempts
+    only = attempts[0] if len(attempts) == 1 else None
     trial = Trial(
         trial_id=job.trial_id,
         run_id=facts.run_id,
@@ -150,12 +163,12 @@ async def run_trial(channel: Channel, facts: PassFacts, job: TrialJob, slot: int
         run_index=facts.run_index,
         position=job.position,
         slot=slot,
-        started_at=exchanges[0].attempts[0].started_at,
+        started_at=attempts[0].started_at,
         exchanges=tuple(exchanges),
         fault=fault,
-        latency_ms=sum(a.latency_ms + a.wait_before_ms for e in exchanges for a in e.attempts),
-        usage=_sum_usage(exchanges),
-        load=_sum_load(exchanges),
+        latency_ms=only.latency_ms if only else sum(a.latency_ms + a.wait_before_ms for a in attempts),
+        usage=only.usage if only else _sum_usage(attempts),
+        load=only.load if only else _sum_load(attempts),
     )
     verdict = make_verdict(trial, job.prompt, facts.scorer, facts.parser_hash, (parsed, outcome, why))
     return TrialResult(JudgedTrial(trial, verdict), tuple(blobs), error)
@@ -180,11 +193,9 @@ def make_verdict(
     )
 
 
-def _sum_usage(exchanges: Sequence[Exchange]) -> Usage:
+def _sum_usage(attempts: Sequence[Attempt]) -> Usage:
     """Tokens over all attempts; a figure stays None when no attempt tells it."""
-    usages = [a.usage for e in exchanges for a in e.attempts]
-    if len(usages) == 1:
-        return usages[0]
+    usages = [a.usage for a in attempts]
 
     def total(values: list[int | None]) -> int | None:
         known = [v for v in values if v is not None]
@@ -198,11 +209,9 @@ def _sum_usage(exchanges: Sequence[Exchange]) -> Usage:
     )
 
 
-def _sum_load(exchanges: Sequence[Exchange]) -> LoadEvidence:
+def _sum_load(attempts: Sequence[Attempt]) -> LoadEvidence:
     """Residency before the first attempt, and whether any attempt waited for a load."""
-    loads = [a.load for e in exchanges for a in e.attempts]
-    if len(loads) == 1:
-        return loads[0]
+    loads = [a.load for a in attempts]
     said = [x.loaded for x in loads if x.loaded is not None]
     timed = [x.load_ms for x in loads if x.load_ms is not None]
     return LoadEvidence(

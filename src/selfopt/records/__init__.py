@@ -47,6 +47,7 @@ from .race import (
     RaceStart,
     RaceState,
 )
+from .remember import remembered
 from .rule import ROUTING_SCHEMA_VERSION, AuditRecord, RouteDecision, RoutingConfig, Rule, RuleLimits
 from .seams import Detector, Endpoint, Ledger, ModelStatus, Parser, Proposer, Residency
 from .spec import Environment, Spec, WarmUp
@@ -160,6 +161,7 @@ __all__ = [
     "content_hash",
     "is_loopback",
     "new_id",
+    "remembered",
     "sha256_hex",
     "utc_now",
     "whole_evaluations",

@@ -64,8 +64,11 @@ def content_hash(prefix: str, value: Any) -> str:
 
 def new_id(prefix: str) -> str:
     """A fresh id that sorts by time: `prefix-` + 48 bits of milliseconds + 50 random bits, in Crockford's base 32."""
-    number = (int(time.time() * 1000) << 50) | (int.from_bytes(os.urandom(7)) & ((1 << 50) - 1))
-    return f"{prefix}-{''.join([_PAIRS[(number >> shift) & 1023] for shift in range(90, -1, -10)])}"
+    n, two = (int(time.time() * 1000) << 50) | (int.from_bytes(os.urandom(7)) & ((1 << 50) - 1)), _PAIRS
+    return (
+        f"{prefix}-{two[n >> 90 & 1023]}{two[n >> 80 & 1023]}{two[n >> 70 & 1023]}{two[n >> 60 & 1023]}{two[n >> 50 & 1023]}"
+        f"{two[n >> 40 & 1023]}{two[n >> 30 & 1023]}{two[n >> 20 & 1023]}{two[n >> 10 & 1023]}{two[n & 1023]}"
+    )
 
 
 def utc_now() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import Field
@@ -41,7 +42,7 @@ class Prompt(Record):
     expected: tuple[tuple[ExpectedCall, ...], ...] | Literal["any"]
     reason: str = ""
 
-    @property
+    @cached_property
     def needs_call(self) -> bool:
         """Whether a tool call is what is asked for (no accepted set is empty)."""
         return self.expected == "any" or all(len(calls) > 0 for calls in self.expected)
@@ -66,6 +67,10 @@ class Suite(Record):
 
     def content_id(self) -> str:
         """Hash of everything that can change a verdict or a request (not title, origin and reasons)."""
+        return self._content_id
+
+    @cached_property
+    def _content_id(self) -> str:
         left_out: Any = {"title": True, "origin": True, "prompts": {"__all__": {"reason"}}}
         body = self.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
         return content_hash("suite", body)

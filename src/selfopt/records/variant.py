@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import Field
@@ -55,12 +56,12 @@ class Variant(Record):
         that means "as before") changes no hash. For the same reason a default is never changed."""
         return self.model_dump(mode="json", exclude={"name", "title", "parsers"}, exclude_defaults=True)
 
-    @property
+    @cached_property
     def render_hash(self) -> str:
         """Hash of what shapes the requests."""
         return content_hash("render", self.render_content())
 
-    @property
+    @cached_property
     def parser_hash(self) -> str:
         """Hash of what reads the replies."""
         return content_hash("parser", list(self.parsers))

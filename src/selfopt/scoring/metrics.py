@@ -8,7 +8,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median, pvariance
 
-from selfopt.records import Metrics, Outcome, ParsedReply, Prompt, Suite, ToolCall, TrivialPolicy, Usage
+from selfopt.records import (
+    Judging,
+    Metrics,
+    Outcome,
+    ParsedReply,
+    Prompt,
+    Suite,
+    ToolCall,
+    ToolDefinition,
+    TrivialPolicy,
+    Usage,
+    remembered,
+)
 
 from .scorer import scorer_of
 
@@ -66,15 +78,22 @@ def compute_metrics(items: Sequence[ScoredTrial], silent: TrivialPolicy, always_
 def trivial_policies(suite: Suite, prompts: Sequence[Prompt]) -> tuple[TrivialPolicy, TrivialPolicy]:
     """(silent, always-calling): one never calls, the other calls the first tool of the prompt's tool set with empty
     arguments; both judged like any reply."""
-    judge = scorer_of(suite.judging).judge
     silent: list[tuple[bool, bool]] = []
     always: list[tuple[bool, bool]] = []
     for prompt in prompts:
-        tools = suite.tools_of(prompt)
-        first = ParsedReply(tool_calls=tuple(ToolCall(name=tool.name) for tool in tools[:1]))
-        for parsed, into in ((ParsedReply(), silent), (first, always)):
-            into.append((prompt.needs_call, judge(prompt, tools, parsed, None).outcome is Outcome.PASS))
+        says_nothing, calls_first = _trivial_passes(suite.judging, prompt, suite.tools_of(prompt))
+        silent.append((prompt.needs_call, says_nothing))
+        always.append((prompt.needs_call, calls_first))
     return _trivial(silent), _trivial(always)
+
+
+@remembered
+def _trivial_passes(judging: Judging, prompt: Prompt, tools: Sequence[ToolDefinition]) -> tuple[bool, bool]:
+    """Whether each of the two passes a prompt; no trial changes that."""
+    judge = scorer_of(judging).judge
+    first = ParsedReply(tool_calls=tuple(ToolCall(name=tool.name) for tool in tools[:1]))
+    silent, always = (judge(prompt, tools, parsed, None).outcome is Outcome.PASS for parsed in (ParsedReply(), first))
+    return silent, always
 
 
 def _trivial(results: Sequence[tuple[bool, bool]]) -> TrivialPolicy:

@@ -13,9 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from selfopt.records import ToolDefinition
-
-from .remember import remembered
+from selfopt.records import ToolDefinition, remembered
 
 __all__ = ["NO_CALL", "SEPARATOR", "arguments_grammar", "calls_grammar", "choice_grammar", "quoted"]
 

@@ -7,9 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from selfopt.errors import VariantError
-from selfopt.records import Variant
-
-from .remember import remembered
+from selfopt.records import Variant, remembered
 
 __all__ = ["VariantOptions", "options_of"]
 

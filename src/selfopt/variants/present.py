@@ -6,10 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from selfopt.records import Message, ToolCall, ToolDefinition
+from selfopt.records import Message, ToolCall, ToolDefinition, remembered
 
 from .grammar import NO_CALL, SEPARATOR
-from .remember import remembered
 
 __all__ = ["CallFormat", "ToolStyle", "describe_tools", "explain_format", "tell_conversation", "tell_message", "write_calls"]
 

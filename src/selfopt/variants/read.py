@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from selfopt.records import ParsedReply, ParserName, ReplyContent, ToolDefinition
 
 from .parsers import PARSERS
-from .parsers.base import Offered, nothing
+from .parsers.base import NO_CALL_WORDS, Offered, nothing
 
 __all__ = ["read_reply"]
 
 _LONGEST_WORD = 24
+# Every format in which a call can be written in text needs one of these.
+_SIGN = re.compile(r"[{\[<(]")
 
 
 def read_reply(parsers: Sequence[ParserName], content: ReplyContent, tools: Sequence[ToolDefinition]) -> ParsedReply:
@@ -20,7 +23,7 @@ def read_reply(parsers: Sequence[ParserName], content: ReplyContent, tools: Sequ
     When none does, the parsers outside the chain are asked, and `unread` names the format in which one of them sees a
     call. An explicit "none" is no call in every format. Never raises.
     """
-    none_seen = _says_none(content, tools)
+    none_seen = False
     unread: str | None = None
     recognised = "text"
     for name in parsers:
@@ -32,13 +35,14 @@ def read_reply(parsers: Sequence[ParserName], content: ReplyContent, tools: Sequ
             unread, recognised = report.unread, report.recognised
     if unread is not None:
         return ParsedReply(recognised=recognised, unread=unread)
-    if none_seen:
+    if none_seen or _says_none(content, tools):
         return nothing("explicit none")
-    for name, parser in PARSERS.items():
-        if name not in parsers:
-            report = parser.parse(content, tools)
-            if report.tool_calls:
-                return ParsedReply(recognised=f"unread: {report.recognised}", unread=name)
+    if content.tool_calls or _SIGN.search(content.text):
+        for name, parser in PARSERS.items():
+            if name not in parsers:
+                report = parser.parse(content, tools)
+                if report.tool_calls:
+                    return ParsedReply(recognised=f"unread: {report.recognised}", unread=name)
     return nothing("text" if content.text.strip() else "empty reply")
 
 
@@ -46,4 +50,5 @@ def _says_none(content: ReplyContent, tools: Sequence[ToolDefinition]) -> bool:
     text = content.text[: 4 * _LONGEST_WORD].strip()
     if not text or len(text) > _LONGEST_WORD or len(content.text) > 4 * _LONGEST_WORD:
         return False
-    return Offered.of(tools).is_no_call(text.strip("`\"'.[]() \n"))
+    word = text.strip("`\"'.[]() \n")
+    return word.lower() in NO_CALL_WORDS and Offered.of(tools).is_no_call(word)

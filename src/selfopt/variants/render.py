@@ -11,7 +11,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from selfopt.records import Constraint, Message, ReplyContent, Sampling, ToolCall, ToolDefinition, Variant
+from selfopt.records import Constraint, Message, ReplyContent, Sampling, ToolCall, ToolDefinition, Variant, remembered
 
 from .call_schema import arguments_schema, calls_schema, choice_schema
 from .grammar import SEPARATOR, arguments_grammar, calls_grammar, choice_grammar
@@ -20,7 +20,6 @@ from .layout import choice_text, fill_messages, native_messages, text_messages
 from .options import VariantOptions, options_of
 from .parsers.literals import decode_object
 from .present import write_calls
-from .remember import remembered
 from .wire_names import with_wire_names
 
 __all__ = ["RenderedStep", "render"]

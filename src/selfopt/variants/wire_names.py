@@ -10,9 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from selfopt.records import Message, ToolDefinition
-
-from .remember import remembered
+from selfopt.records import Message, ToolDefinition, remembered
 
 __all__ = ["own_names", "with_wire_names"]
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import gc
 
-from selfopt.records import Message
-from selfopt.variants.remember import remembered
+from selfopt.records import Message, remembered
 
 
 def test_the_same_objects_give_the_same_result_and_equal_others_their_own() -> None:
