@@ -14,6 +14,7 @@ from selfopt.gateway import (
     Gateway,
     GatewayOptions,
     GatewayParts,
+    Harness,
     HttpAddress,
     MemoryJournal,
     NoKeys,
@@ -57,14 +58,14 @@ class AppUpstreams:
         if entry.kind in DIRECT and config.base_url:
             key = config.api_key.get_secret_value() if config.api_key is not None else None
             address = HttpAddress.of(name, _api_root(config.base_url), key)
-        direct = address is not None or entry.kind == "embedded"
         return Upstream(
             name=name,
             model=model,
             server_model=app.server_model(model),
             local=entry.is_local,
             address=address,
-            endpoint=None if direct else app.endpoint(name),
+            adapter=lambda: app.endpoint(name),
+            speaks_openai=address is not None or entry.kind == "embedded",
             gate=model if entry.kind == "embedded" else name,
             concurrency=app.settings.engine.slots if entry.kind == "embedded" else 64,
             max_reply_bytes=config.max_reply_bytes,
@@ -121,7 +122,7 @@ def build_gateway(app: App, options: GatewayOptions) -> Gateway:
         options=options,
         rules=rules,
         resolve=app.resolve_model,
-        attempts=Attempts(options, upstreams, pool, audit, Passing(options, upstreams, pool)),
+        attempts=Attempts(options, upstreams, pool, audit, Harness(options, Passing(options, upstreams, pool))),
         audit=audit,
         journal=MemoryJournal(),
     )

@@ -4,6 +4,7 @@ from .access import NoKeys
 from .attempts import Attempts
 from .chat import ChatParts
 from .gateway import Gateway, GatewayParts
+from .harness import Harness
 from .loop import fast_loop
 from .options import GatewayOptions, WebLimits
 from .passing import Passing
@@ -19,6 +20,7 @@ __all__ = [
     "Gateway",
     "GatewayOptions",
     "GatewayParts",
+    "Harness",
     "HttpAddress",
     "MemoryJournal",
     "NoKeys",

@@ -75,6 +75,7 @@ class ChatService:
         ticket.served = decision.model
         ticket.outcome = "failed"
         exchange = Exchange(chat, reply, ticket, self._headers, request.at + self._parts.options.deadline_s)
+        exchange.plain = self._without_variant(request, caller)
         await self._parts.attempts.serve(exchange, decision, rules)
         if reply.status == 200:
             ticket.outcome = "diverted" if ticket.fallback else "served"
@@ -98,6 +99,15 @@ class ChatService:
         if wanted not in (b"atomic", b"extended"):
             raise bad_request("the header x-selfopt-phase must be atomic or extended", code="invalid_header")
         return "atomic" if wanted == b"atomic" else "extended"
+
+    def _without_variant(self, request: HttpRequest, caller: Caller) -> bool:
+        wanted = request.headers.get(b"x-selfopt-variant")
+        if wanted is None:
+            return False
+        caller.require("variant", "switch the variant off (x-selfopt-variant)")
+        if wanted != b"off":
+            raise bad_request("the header x-selfopt-variant must be off", code="invalid_header")
+        return True
 
     async def _refuse(self, decision: RouteDecision, ticket: Ticket) -> None:
         ticket.outcome, ticket.reason = "refused", decision.reason

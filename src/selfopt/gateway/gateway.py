@@ -77,6 +77,7 @@ class Gateway:
         self.parts.chat.attempts.gates.close()
         self.parts.pool.close()
         await self.parts.chat.journal.close()
+        await self.parts.chat.audit.close()
 
     async def handle(self, request: HttpRequest, reply: Reply) -> None:
         """Answer one request."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,16 +18,16 @@ __all__ = ["AuditSink", "RequestJournal", "Upstream", "Upstreams"]
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Who serves one model. name: the endpoint's; server_model: the model's name there. address: of an OpenAI-compatible server
-    that is spoken to directly; None where it has to be started first (`Upstreams.connect`) or speaks another dialect, through
-    `endpoint`. gate: what it shares its limit and its breaker with; concurrency: requests at once. max_stream_bytes: of one streamed reply."""
+    """Who serves one model. name: the endpoint's; server_model: the model's name there. adapter: the endpoint that speaks to it. speaks_openai: chats can be
+    passed on as they are, to `address`, or to what `Upstreams.connect` says where it has to be started first. gate: what it shares its limit and its breaker with; concurrency: requests at once. max_stream_bytes: of one streamed reply."""
 
     name: str
     model: str
     server_model: str
     local: bool
+    adapter: Callable[[], Endpoint]
+    speaks_openai: bool = True
     address: HttpAddress | None = None
-    endpoint: Endpoint | None = None
     gate: str = ""
     concurrency: int = 64
     max_reply_bytes: int = 4_000_000
@@ -55,6 +56,10 @@ class AuditSink(Protocol):
 
     def append(self, event: AuditEvent) -> asyncio.Future[None]:
         """Done when it is durable; has AuditError when it cannot be."""
+        ...
+
+    async def close(self) -> None:
+        """Write what waits. May be called twice."""
         ...
 
 

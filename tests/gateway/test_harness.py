@@ -1,0 +1,163 @@
+"""A client that speaks plain tools gets the promoted variant's calls without changing a line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from selfopt.records import Rule
+from selfopt.routing import rule_id_of
+from selfopt.variants import get_variant
+
+from .kit import World, chat, gateway_world
+
+WEATHER: dict[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "Weather of a city",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+PLAY: dict[str, Any] = {"type": "function", "function": {"name": "play", "parameters": {"type": "object", "properties": {}}}}
+CALL = '```json\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n```'
+BOTH = '[{"name": "get_weather", "arguments": {"city": "Oslo"}}, {"name": "play", "arguments": {}}]'
+MODELS: dict[str, Any] = {
+    "writer": {
+        "replies": [
+            {"match": {"contains": "both"}, "text": BOTH},
+            {"match": {"contains": "other"}, "text": '{"name": "launch", "arguments": {"now": true}}'},
+            {"match": {"contains": "weather"}, "text": CALL},
+            {"match": {"conversation_contains": "nothing to do", "constraint": "grammar"}, "text": "none"},
+        ],
+        "default": {"text": "Just text."},
+    }
+}
+
+
+async def promote(world: World, variant: str, model: str = "up/writer", **fields: Any) -> None:
+    """A rule whose spec was promoted with this variant."""
+    rules = [
+        Rule(rule_id=rule_id_of(model, phase), model=model, phase=phase, allow=True, variant=get_variant(variant), **fields)
+        for phase in ("atomic", "extended")
+    ]
+    world.enforcer.apply(rules, event="test", reason="")
+    await world.reload()
+
+
+def asking(text: str, **fields: Any) -> dict[str, Any]:
+    return chat("up/writer", messages=[{"role": "user", "content": text}], **{"tools": [WEATHER, PLAY], **fields})
+
+
+async def test_a_call_written_as_text_comes_back_as_a_tool_call(tmp_path: Path) -> None:
+    """With an id, arguments as JSON text, and the reason that clients look at."""
+    async with gateway_world(tmp_path, MODELS) as world:
+        await promote(world, "native_parsed")
+        answer = await world.post(asking("weather?"))
+        (choice,) = answer.body["choices"]
+        (call,) = choice["message"]["tool_calls"]
+        assert choice["finish_reason"] == "tool_calls"
+        assert choice["message"]["content"] is None
+        assert call["id"].startswith("call_")
+        assert (call["type"], call["function"]["name"]) == ("function", "get_weather")
+        assert json.loads(call["function"]["arguments"]) == {"city": "Oslo"}
+        assert answer.headers["x-selfopt-variant"] == "native_parsed"
+        assert answer.body["usage"]["completion_tokens"] > 0
+        assert world.records[-1].variant == "native_parsed"
+
+
+async def test_without_a_variant_or_tools_a_chat_is_untouched(tmp_path: Path) -> None:
+    """`x-selfopt-variant: off`, no tools, and tool_choice none: the server gets what the client sent."""
+    async with gateway_world(tmp_path, MODELS) as world:
+        await promote(world, "native_parsed")
+        for body, headers in (
+            (asking("weather?"), {"x-selfopt-variant": "off"}),
+            (asking("weather?", tools=[]), {}),
+            (asking("weather?", tool_choice="none", user="me"), {}),
+        ):
+            answer = await world.post(body, headers)
+            assert answer.body["choices"][0]["message"]["content"] == CALL
+            assert "x-selfopt-variant" not in answer.headers
+            assert world.upstream.journal[-1].body == {**body, "model": "writer"}
+        assert (await world.post(asking("x"), {"x-selfopt-variant": "native_api"})).status == 400
+
+
+async def test_calls_are_chosen_as_the_client_says(tmp_path: Path) -> None:
+    """Parallel calls or one; a named tool alone; a required call that does not come is an error; an unknown tool is no call."""
+    async with gateway_world(tmp_path, MODELS, options={"retries": 0}) as world:
+        await promote(world, "native_parsed")
+
+        async def names(**fields: Any) -> list[str]:
+            answer = await world.post(asking(fields.pop("text", "both"), **fields))
+            message = answer.body["choices"][0]["message"]
+            return [call["function"]["name"] for call in message.get("tool_calls", ())]
+
+        assert await names() == ["get_weather", "play"]
+        assert await names(parallel_tool_calls=False) == ["get_weather"]
+        assert await names(tool_choice={"type": "function", "function": {"name": "play"}}) == ["play"]
+        assert await names(text="other") == []
+        assert (await world.post(asking("hi", tool_choice="required"))).status == 502
+        unknown = {"type": "function", "function": {"name": "nobody"}}
+        assert (await world.post(asking("hi", tool_choice=unknown))).status == 400
+
+
+@pytest.mark.parametrize(
+    "tools",
+    [
+        [1],
+        [{"type": "function"}],
+        [{"type": "retrieval", "function": {"name": "x"}}],
+        [{"type": "function", "function": {"name": ""}}],
+        [{"type": "function", "function": {"name": 5}}],
+        [{"type": "function", "function": {"name": "x", "parameters": []}}],
+        [WEATHER, WEATHER],
+        [{"type": "function", "function": {"name": f"t{i}"}} for i in range(200)],
+    ],
+)
+async def test_broken_tools_are_named(tmp_path: Path, tools: list[Any]) -> None:
+    """400, before anything is asked."""
+    async with gateway_world(tmp_path, MODELS) as world:
+        await promote(world, "native_parsed")
+        answer = await world.post(asking("weather?", tools=tools))
+        assert (answer.status, answer.error["param"]) == (400, "tools")
+        assert list(world.upstream.journal) == []
+
+
+async def test_a_limited_model_that_calls_nothing_is_asked_for_its_answer(tmp_path: Path) -> None:
+    """Its "none" is no answer to a person: the same chat without tools is."""
+    async with gateway_world(tmp_path, MODELS) as world:
+        await promote(world, "few_shot_constrained")
+        answer = await world.post(asking("nothing to do"))
+        message = answer.body["choices"][0]["message"]
+        assert (message["content"], message.get("tool_calls")) == ("Just text.", None)
+        assert "tools" not in (world.upstream.journal[-1].body or {})
+
+
+async def test_the_official_client_gets_calls_in_one_piece_and_streamed(tmp_path: Path) -> None:
+    """Also over a conversation with a tool's result in it."""
+    async with gateway_world(tmp_path, MODELS) as world, openai.AsyncOpenAI(base_url=world.url, api_key="unused") as client:
+        await promote(world, "native_parsed")
+        messages: list[Any] = [{"role": "user", "content": "weather?"}]
+        tools: list[Any] = [WEATHER, PLAY]
+        done = await client.chat.completions.create(model="up/writer", messages=messages, tools=tools)
+        calls = done.choices[0].message.tool_calls
+        assert calls is not None
+        (call,) = calls
+        assert call.type == "function"
+        assert json.loads(call.function.arguments) == {"city": "Oslo"}
+        stream = await client.chat.completions.create(
+            model="up/writer", messages=messages, tools=tools, stream=True, stream_options={"include_usage": True}
+        )
+        pieces = [piece async for piece in stream]
+        deltas = [d for p in pieces if p.choices for d in p.choices[0].delta.tool_calls or ()]
+        assert [d.function.name for d in deltas if d.function] == ["get_weather"]
+        assert [p.choices[0].finish_reason for p in pieces if p.choices][-1] == "tool_calls"
+        assert pieces[-1].usage is not None
+        messages += [done.choices[0].message.model_dump(), {"role": "tool", "tool_call_id": call.id, "content": "Rain."}]
+        messages.append({"role": "user", "content": "thanks"})
+        last = await client.chat.completions.create(model="up/writer", messages=messages, tools=tools)
+        assert last.choices[0].message.content == "Just text."
