@@ -1,6 +1,7 @@
 """Gates that decide whether a candidate replaces the baseline: promote, hold or reject, with every figure and reason."""
 
 from .decide import decide
+from .draft import draft_race
 from .evidence import Advised, EvidenceGate, HeldoutGate, evidence_figures, evidence_policy
 from .explain import BestHold, best_hold, deciding_gate, explain
 from .gates import PLAIN_GATES, PLAIN_POLICY, Case, Gate, Policy
@@ -38,6 +39,7 @@ __all__ = [
     "best_hold",
     "decide",
     "deciding_gate",
+    "draft_race",
     "evidence_figures",
     "evidence_policy",
     "explain",

@@ -66,8 +66,14 @@ class RaceSettings(Record):
     max_discards: int = Field(default=3, ge=0, le=100)
 
     @model_validator(mode="after")
-    def _findable(self) -> RaceSettings:
-        """A gain beyond all prompts cannot be found."""
+    def _usable(self) -> RaceSettings:
+        """A gain beyond all prompts cannot be found; bets have to be bets."""
+        for bets, prior in ((self.bets_small, self.prior_small), (self.bets_large, self.prior_large)):
+            ascending = all(low < high for low, high in zip((0.0, *bets), bets, strict=False))
+            if not bets or len(bets) != len(prior) or not ascending or min(prior) <= 0 or abs(sum(prior) - 1) > 1e-6:
+                raise ValueError(
+                    f"bets {bets} with prior {prior}: need ascending bets above 0, and as many shares above 0 that sum to 1"
+                )
         if self.null_mean + self.smallest_gain >= 1:
             raise ValueError(
                 f"null_mean {self.null_mean} and smallest_gain {self.smallest_gain} sum to 1 or more; give smaller ones"
