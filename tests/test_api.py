@@ -12,6 +12,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 
@@ -146,6 +147,20 @@ def test_looking(project: Project) -> None:
         with harness.scripted("script.yaml") as url, urllib.request.urlopen(f"{url}/v1/models", timeout=10) as reply:
             assert "good" in {entry["id"] for entry in json.load(reply)["data"]}
         with pytest.raises(SelfoptError), harness.scripted("missing.yaml"):
+            pass
+
+
+def test_serving_live_traffic(project: Project) -> None:
+    """The gateway answers while the block lasts and is gone after it; a failing start is an error of the block."""
+    with selfopt.open() as harness:
+        body = json.dumps({"model": "good", "messages": [{"role": "user", "content": "hello"}]}).encode()
+        with harness.serve() as url:
+            request = urllib.request.Request(f"{url}/chat/completions", body, {"Content-Type": "application/json"})
+            with urllib.request.urlopen(request, timeout=10) as reply:
+                assert json.load(reply)["choices"]
+        with pytest.raises(URLError):
+            urllib.request.urlopen(f"{url}/health", timeout=10)
+        with pytest.raises(SelfoptError), harness.serve(host="nowhere.invalid"):
             pass
 
 

@@ -199,7 +199,15 @@ class Selfopt:
     @contextmanager
     def scripted(self, script: str | Path, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
         """Serve a scripted endpoint while the block lasts; its base URL."""
-        with self._runner.serving(lambda ready: verbs.serve_script(Path(script), host, port, ready)) as base_url:
+        with self._runner.serving(
+            lambda ready: verbs.serve_script(Path(script), host, port, lambda url, _: ready(url))
+        ) as base_url:
+            yield base_url
+
+    @contextmanager
+    def serve(self, *, host: str | None = None, port: int | None = 0) -> Iterator[str]:
+        """Serve live traffic under the rules in force while the block lasts, as an OpenAI-compatible endpoint; its base URL."""
+        with self._runner.serving(lambda ready: verbs.serve(self._app, host, port, ready)) as base_url:
             yield base_url
 
     def simulate(self, *worlds: str, **options: Any) -> dict[str, dict[str, Any]]:

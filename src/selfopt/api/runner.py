@@ -58,21 +58,28 @@ class Runner:
             raise
 
     @contextmanager
-    def serving(self, serve: Callable[[Callable[[str, list[str]], None]], Coroutine[Any, Any, None]]) -> Iterator[str]:
-        """Let a server run while the block lasts. serve: runs until it is cancelled, and calls what it is given when ready."""
+    def serving(self, serve: Callable[[Callable[[str], None]], Coroutine[Any, Any, None]]) -> Iterator[str]:
+        """Let a server run while the block lasts. serve: runs until it is cancelled, gives its base URL when ready, and ends tidily."""
         started: Future[str] = Future()
+        closed = threading.Event()
+
+        async def whole() -> None:
+            try:
+                await serve(started.set_result)
+            finally:
+                closed.set()
 
         def ended(task: Future[None]) -> None:
             if not started.done():
                 started.set_exception(task.exception() or SelfoptError("the server ended before it was ready"))
 
-        task = asyncio.run_coroutine_threadsafe(serve(lambda url, _: started.set_result(url)), self._running())
+        task = asyncio.run_coroutine_threadsafe(whole(), self._running())
         task.add_done_callback(ended)
         try:
             yield started.result()
         finally:
             task.cancel()
-            self.wait(asyncio.sleep(0))
+            closed.wait(TIDY_S)
 
     def close(self, finish: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run the last coroutine and end the thread. May be called twice."""
