@@ -10,9 +10,9 @@ import pytest
 
 from selfopt.app import App
 from selfopt.errors import CorruptError, NewerSchemaError, SettingsError
-from selfopt.records import PolicyThresholds, RoutingConfig, Rule
+from selfopt.records import RoutingConfig, Rule
 from selfopt.routing import routing_config_schema, rule_id_of
-from selfopt.settings import load_settings
+from selfopt.settings import PolicySettings, load_settings
 
 from .kit import BENCH, HAIKU, LFM, bench, bench_app
 
@@ -53,7 +53,7 @@ def test_a_user_may_name_other_settings(tmp_path: Path) -> None:
 def test_the_specifications_thresholds_are_the_defaults() -> None:
     """The gates' names and values are those that the specification gives."""
     settings = load_settings({"SELFOPT_CONFIG": str(BENCH / "specification.toml")}, BENCH)
-    assert settings.policy == PolicyThresholds()
+    assert settings.policy == PolicySettings()
     assert settings.policy.extended_phase_min_accuracy == 0.30
 
 

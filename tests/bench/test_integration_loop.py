@@ -77,15 +77,17 @@ async def test_the_row_is_the_specifications(tmp_path: Path) -> None:
 
 
 async def test_only_the_remedy_gets_the_credit(tmp_path: Path) -> None:
-    """Every candidate of a cold baseline begins as cold as it did: warm-up is promoted, variants and longer timeouts are not."""
+    """The warm-up of a cold baseline begins as cold as the baseline did, and is promoted; variants and longer timeouts race against a
+    baseline that is as warm as they are, and gain nothing."""
     with bench_app(tmp_path / "home") as (app, _):
         async with app:
             (cycle,) = await run_loop(app, [parse_target(app, COLD)])
-            verdicts = {c.changed: (c.verdict, c.accuracy) for c in cycle.targets[0].candidates}
-            warm_up = verdicts.pop("warm-up off -> on")
-            assert warm_up == ("promote", 1.0)
+            verdicts = {c.changed: (c.verdict, c.improvement) for c in cycle.targets[0].candidates}
+            verdict, gain = verdicts.pop("warm-up off -> on")
+            assert verdict == "promote"
+            assert gain == pytest.approx(2 / 7)
             assert verdicts
-            assert all(verdict != "promote" and found == pytest.approx(5 / 7) for verdict, found in verdicts.values())
+            assert all(verdict == "reject" and gain == 0 for verdict, gain in verdicts.values())
 
 
 async def test_every_rule_is_auditable(tmp_path: Path) -> None:

@@ -6,18 +6,40 @@ from collections.abc import Callable, Mapping, Sequence
 
 from selfopt.feedback import FeedbackOptions, ReferenceSuite, analyze
 from selfopt.ledger import MemoryLedger
-from selfopt.loop import LoopContext, LoopEvent, Measurement, baselines, evaluations, withdrawn_types
+from selfopt.loop import Depth, LoopContext, LoopEvent, Measurement, baselines, evaluations, withdrawn_types
 from selfopt.loop.proposer import CatalogueProposer, describe_change
-from selfopt.measure import Budget, BudgetMeter, Labels, MeasureOptions, Progress, measure_specs
+from selfopt.measure import Arena, Budget, BudgetMeter, Labels, MeasureContext, MeasureOptions, Progress, measure_specs
 from selfopt.measure.progress import ignore_progress
-from selfopt.policy import decide
-from selfopt.records import Decision, Evaluation, Feedback, Finding, Ledger, Phase, Spec, Split, Suite, utc_now
+from selfopt.policy import PLAIN_POLICY, AlphaPlan, EvidenceOptions, decide, evidence_policy
+from selfopt.records import (
+    Decision,
+    Evaluation,
+    EvidenceState,
+    Feedback,
+    Finding,
+    Ledger,
+    Phase,
+    RaceSettings,
+    Spec,
+    Split,
+    Suite,
+    utc_now,
+)
 from selfopt.routing import RuleOptions
 
 from .app import App
 from .reporting import write_artefacts
 
-__all__ = ["Say", "current_feedback", "feedback_options", "ignore_event", "ledger_or_none", "loop_context", "present_spec"]
+__all__ = [
+    "Say",
+    "current_feedback",
+    "evidence_options",
+    "feedback_options",
+    "ignore_event",
+    "ledger_or_none",
+    "loop_context",
+    "present_spec",
+]
 
 Say = Callable[[LoopEvent], None]
 _PHASES: tuple[Phase, Phase] = ("atomic", "extended")
@@ -103,7 +125,7 @@ def present_spec(app: App, spec: Spec) -> Spec:
 def budget_of(app: App) -> Budget:
     """The caps of one command."""
     limits = app.settings.limits
-    return Budget(max_trials=limits.max_trials, max_minutes=limits.max_minutes, max_cost=limits.max_cost)
+    return Budget(limits.max_trials, limits.max_minutes, limits.max_tokens, limits.max_cost)
 
 
 def loop_context(
@@ -127,18 +149,20 @@ def loop_context(
     ) -> Feedback:
         return analyze(found, feedback_options(app, known, withdrawn))
 
-    def judge(candidate: Evaluation, baseline: Evaluation, cycle_id: str) -> Decision:
+    def judge(candidate: Evaluation, baseline: Evaluation, cycle_id: str, evidence: EvidenceState | None = None) -> Decision:
         seen = app.environments().values()
-        return decide(candidate, baseline, settings.policy, environments=seen, cycle_id=cycle_id, now=utc_now())
+        policy = PLAIN_POLICY if evidence is None else evidence_policy(evidence)
+        return decide(candidate, baseline, settings.policy, policy=policy, environments=seen, cycle_id=cycle_id, now=utc_now())
 
     def reports() -> None:
         write_artefacts(app)
 
+    measuring = _Measuring(app, progress)
     return LoopContext(
         ledger=ledger_or_none(app) if read_only else app.ledger,
         home=app.home,
         enforcer=app.enforcer,
-        measure=_Measuring(app, progress),
+        measure=measuring,
         default_baseline=lambda model, phase: app.spec(model, phase, "native_api"),
         present=lambda spec: present_spec(app, spec),
         with_warm_up=lambda spec: spec.model_copy(update={"warm_up": settings.warm_up_policy(True)}),
@@ -147,13 +171,32 @@ def loop_context(
         decide=judge,
         rule_options=RuleOptions(warm_up=settings.warm_up.enabled),
         unload=lambda spec: app.residency(spec.endpoint).unload(app.server_model(spec.model)),
+        suite_for=app.suite_for,
+        arena=measuring.arena,
         now=utc_now,
         say=say,
         write_artefacts=reports,
         on_step=app.on_step,
+        evidence=evidence_options(app),
         enforce=settings.enforcement.enabled,
         max_candidates=settings.loop.max_candidates if max_candidates is None else max_candidates,
         read_only=read_only,
+    )
+
+
+def evidence_options(app: App) -> EvidenceOptions | None:
+    """What the settings say about evidence; None where the plain gates are to decide alone."""
+    policy = app.settings.policy
+    if not policy.evidence:
+        return None
+    return EvidenceOptions(
+        alpha=AlphaPlan(policy.alpha, policy.schedule, policy.horizon),
+        race=RaceSettings(smallest_gain=policy.smallest_gain, beta=policy.beta, max_discards=policy.max_discards),
+        heldout_margin=policy.heldout_margin,
+        heldout_better=policy.heldout_better,
+        restraint_margin=policy.restraint_margin,
+        restraint_floor=policy.restraint_min,
+        race_trials=policy.race_trials,
     )
 
 
@@ -164,24 +207,51 @@ class _Measuring:
         self._app = app
         self._progress = progress
         self._meter: BudgetMeter | None = None
+        self._arena: Arena | None = None
 
-    async def __call__(self, specs: Sequence[Spec], cycle_id: str, label: str) -> Measurement:
-        """See `selfopt.loop.Measure`: one meter for all calls of a command."""
+    def _parts(self) -> tuple[MeasureContext, BudgetMeter]:
+        """One meter for all calls of a command."""
         context = self._app.measure_context(self._progress)
         self._meter = self._meter or BudgetMeter(budget_of(self._app), context.clock)
-        loop = self._app.settings.loop
+        return context, self._meter
+
+    def arena(self) -> Arena:
+        """Where the command's races are measured."""
+        if self._arena is None:
+            self._arena = Arena(*self._parts())
+        return self._arena
+
+    async def __call__(self, specs: Sequence[Spec], cycle_id: str, label: str, depth: Depth = "runs") -> Measurement:
+        """See `selfopt.loop.Measure`."""
+        context, meter = self._parts()
         options = MeasureOptions(
-            n_runs=loop.n_runs,
-            sampling=True,
-            sample_size=loop.determinism_sample,
+            n_runs=1 if depth == "pass" else self._app.settings.loop.n_runs,
+            runs_for=self._runs if depth == "runs" else None,
+            sampling=depth != "pass",
+            sample_for=self._sample,
+            repeat=depth == "runs",
             labels=Labels(cycle_id=cycle_id),
-            meter=self._meter,
+            meter=meter,
         )
         found = await measure_specs(specs, context=context, options=options)
-        whole = all(s.spec_id in found and _is_through(found[s.spec_id], loop.n_runs) for s in specs)
-        return Measurement(found, None if whole else self._meter.stop_reason)
+        whole = all(s.spec_id in found and self._is_through(s, found[s.spec_id], depth) for s in specs)
+        return Measurement(found, None if whole else meter.stop_reason)
 
+    def _runs(self, spec: Spec) -> int:
+        """Of a stochastic spec. Where a race asks for what a decision needs, a large suite is run only as often as rules ask for."""
+        settings = self._app.settings
+        large = self._prompts(spec) > RaceSettings().small_suite
+        return min(settings.loop.n_runs, settings.policy.min_runs) if settings.policy.evidence and large else settings.loop.n_runs
 
-def _is_through(evaluation: Evaluation, n_runs: int) -> bool:
-    """Whether more runs would have been made, had no cap ended them."""
-    return evaluation.n_runs >= n_runs or evaluation.determinism in ("sampled", "complete")
+    def _sample(self, spec: Spec) -> int:
+        return self._app.settings.loop.sample_of(self._prompts(spec))
+
+    def _prompts(self, spec: Spec) -> int:
+        return len(self._app.suite_for(spec).select(spec.split))
+
+    def _is_through(self, spec: Spec, evaluation: Evaluation, depth: Depth) -> bool:
+        """Whether more would have been measured, had no cap ended it."""
+        if depth == "pass":
+            return True
+        exact = evaluation.determinism in ("sampled", "complete")
+        return exact or (evaluation.determinism != "unknown" if depth == "once" else evaluation.n_runs >= self._runs(spec))

@@ -198,7 +198,7 @@ def preview(
         planned.append((target, baseline, tuple(pairs)))
         prompts = len(app.suite_for(baseline).select(baseline.split))
         requests = len({baseline.request_id, *(s.request_id for s, _ in pairs)})
-        low += requests * (prompts + min(app.settings.loop.determinism_sample, prompts))
+        low += requests * (prompts + app.settings.loop.sample_of(prompts))
         high += requests * prompts * app.settings.loop.n_runs
     number = interrupted.number if interrupted is not None else None
     return CyclePreview(

@@ -128,7 +128,7 @@ async def measure_model(app: App, request: MeasureRequest, progress: Callable[[P
     options = SuperviseOptions(
         n_runs=request.n_runs,
         sampling=request.sampling,
-        sample_size=app.settings.loop.determinism_sample,
+        sample_size=app.settings.loop.sample_of(len(app.suite_for(spec).select(spec.split)[: request.limit])),
         limit=request.limit,
         labels=Labels(
             requested_model=request.model,
@@ -137,7 +137,7 @@ async def measure_model(app: App, request: MeasureRequest, progress: Callable[[P
             overrides=request.overrides(),
         ),
         resume=request.resume,
-        budget=Budget(max_trials=limits.max_trials, max_minutes=limits.max_minutes, max_cost=limits.max_cost),
+        budget=Budget(limits.max_trials, limits.max_minutes, limits.max_tokens, limits.max_cost),
     )
     app.home.ensure()
     with ProcessLock(app.home.lock)("supervise" if request.n_runs > 1 else "run"):

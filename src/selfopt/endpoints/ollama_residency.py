@@ -30,7 +30,7 @@ class OllamaResidency:
         async with self._client() as client:
             loaded = await self._entries(client, "/api/ps")
             if loaded is None:
-                return ModelStatus(state="unknown", engine="ollama")
+                return ModelStatus(state="unknown", engine="ollama", answers=False)
             running = _entry_of(loaded, model)
             entry = running or _entry_of(await self._entries(client, "/api/tags") or [], model)
             shown = await self._ask(client, "/api/show", {"model": model}) if entry else {}
@@ -46,6 +46,7 @@ class OllamaResidency:
             engine_build=as_str(version.get("version")) or "unknown",
             context_size=as_int(running.get("context_length")) or None,
             expires_at=as_str(running.get("expires_at")) or None,
+            answers=True,
         )
 
     async def load(self, model: str, timeout_s: float) -> float:

@@ -51,9 +51,9 @@ class OpenAICompatibleResidency:
                 await client.call(Call(f"{self._root}/health", timeout_s=PROBE_TIMEOUT_S))
             except EndpointError as error:
                 if error.kind == "loading":
-                    return ModelStatus(state="loading")
+                    return ModelStatus(state="loading", answers=True)
                 if error.kind in ("connect", "timeout"):
-                    return ModelStatus(state="unknown")
+                    return ModelStatus(state="unknown", answers=False)
             entry = await self._entry(client, model)
             owner = entry.get("owned_by")
             props = await self._ask(client, f"{self._root}/props") if owner == "llamacpp" else {}
@@ -75,6 +75,7 @@ class OpenAICompatibleResidency:
             engine_build=as_str(props.get("build_info")) or as_str(told.get("version")) or "unknown",
             slots=as_int(props.get("total_slots")),
             context_size=context or None,
+            answers=True,
         )
 
     async def load(self, model: str, timeout_s: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -77,6 +77,11 @@ class ScriptedChat:
         """Text of the last user message."""
         return next((m.content for m in reversed(self.messages) if m.role == "user"), "")
 
+    def conversation(self) -> str:
+        """Everything that tells one question from another."""
+        kind = self.constraint.kind if self.constraint is not None else "none"
+        return "\n".join([*(f"{m.role}: {m.content}" for m in self.messages), *self.tool_names, kind])
+
 
 @dataclass(slots=True)
 class JournalEntry:
@@ -121,6 +126,7 @@ class _ModelState:
     chats: int = 0
     loads: int = 0
     served: dict[int, int] = field(default_factory=dict)
+    asked: Counter[str] = field(default_factory=Counter)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -311,8 +317,9 @@ class ScriptEngine:
     def _choose(self, spec: ScriptedModel, state: _ModelState, chat: ScriptedChat) -> tuple[ScriptedReply, ScriptedFault | None]:
         position = state.chats
         state.chats += 1
+        time = self._asked(state, chat)
         for index, rule in enumerate(spec.replies):
-            if self._matches(rule.match, chat, position):
+            if self._matches(rule.match, chat, position) and _drawn(rule.match.chance, index, time):
                 served = state.served.get(index, 0)
                 state.served[index] = served + 1
                 reply = _nth(rule, served)
@@ -320,6 +327,17 @@ class ScriptEngine:
         served = state.served.get(-1, 0)
         state.served[-1] = served + 1
         return spec.default, _still_due(spec.default.fault, served)
+
+    def recall(self, chat: ScriptedChat) -> None:
+        """A chat that an earlier process had: draws go on after it."""
+        self._asked(self._states[chat.model], chat)
+
+    @staticmethod
+    def _asked(state: _ModelState, chat: ScriptedChat) -> str:
+        """Which conversation this is, and the how manieth time."""
+        conversation = chat.conversation()
+        state.asked[conversation] += 1
+        return f"{state.asked[conversation]} {chat.model} {conversation}"
 
     def _matches(self, match: ScriptedMatch, chat: ScriptedChat, position: int) -> bool:
         last = chat.last_user().casefold()
@@ -340,6 +358,11 @@ class ScriptEngine:
             and (match.constraint is None or match.constraint == constraint)
             and (match.positions is None or position in match.positions)
         )
+
+
+def _drawn(chance: float | None, index: int, time: str) -> bool:
+    """A draw that hangs on nothing but the conversation and how often it was asked."""
+    return chance is None or int(sha256_hex(f"{index} {time}")[:13], 16) / 16**13 < chance
 
 
 def _found(patterns: tuple[str, ...], text: str) -> bool:

@@ -67,7 +67,8 @@ class ScriptedMatch(Record):
     contains: every one of these stands in the last user message; regex: is found in it; kind: one of the patterns that
     the script lists under `kinds` is found in it; system_contains / conversation_contains: likewise in the system prompt,
     in the text of all messages; tools: whether native tools are offered; after_tool_result: whether the last message is a
-    tool result; constraint: how the output is limited; positions: number of the chat among those to this model, from 0.
+    tool result; constraint: how the output is limited; positions: number of the chat among those to this model, from 0;
+    chance: holds for this share of the times that the same conversation is asked, by a draw that is the same in every process.
     """
 
     contains: tuple[str, ...] = ()
@@ -79,6 +80,7 @@ class ScriptedMatch(Record):
     after_tool_result: bool | None = None
     constraint: Literal["none", "grammar", "json_schema"] | None = None
     positions: tuple[int, ...] | None = None
+    chance: float | None = Field(default=None, ge=0, le=1)
 
     @field_validator("contains", "system_contains", "conversation_contains", mode="before")
     @classmethod

@@ -1,7 +1,7 @@
 """The cycle: the composer of the stages; candidates, baseline, verification."""
 
 from .begin import effective_baseline
-from .context import LoopContext, LoopEvent, Measurement, Target
+from .context import Depth, LoopContext, LoopEvent, Measurement, Target
 from .cycle import run_cycle
 from .enforce import served_specs
 from .remedies import withdrawn_types
@@ -20,6 +20,7 @@ from .store import (
 )
 
 __all__ = [
+    "Depth",
     "LoopContext",
     "LoopEvent",
     "Measurement",

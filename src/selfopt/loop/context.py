@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from selfopt.home import Home
+from selfopt.measure import Arena
+from selfopt.policy import EvidenceOptions
 from selfopt.records import (
     Decision,
     Evaluation,
+    EvidenceState,
     Feedback,
     Finding,
     Ledger,
@@ -17,10 +20,11 @@ from selfopt.records import (
     Record,
     RoutingConfig,
     Spec,
+    Suite,
 )
 from selfopt.routing import Enforcer, RuleOptions
 
-__all__ = ["Key", "LoopContext", "LoopEvent", "Measure", "Measurement", "Target"]
+__all__ = ["Decide", "Depth", "Key", "LoopContext", "LoopEvent", "Measure", "Measurement", "Target"]
 
 Key = tuple[str, Phase]
 
@@ -42,11 +46,26 @@ class Measurement:
     stopped: str | None = None
 
 
+Depth = Literal["runs", "once", "pass"]
+"""How often specs are measured: in as many runs as it takes; in one pass and the sample that tells whether repeats are copies; in
+one pass alone."""
+
+
 class Measure(Protocol):
     """Measures specs interleaved."""
 
-    async def __call__(self, specs: Sequence[Spec], cycle_id: str, label: str) -> Measurement:
+    async def __call__(self, specs: Sequence[Spec], cycle_id: str, label: str, depth: Depth = "runs") -> Measurement:
         """Continues what an interrupted call with the same cycle_id began."""
+        ...
+
+
+class Decide(Protocol):
+    """Puts a candidate through the gates."""
+
+    def __call__(
+        self, candidate: Evaluation, baseline: Evaluation, cycle_id: str, evidence: EvidenceState | None = None
+    ) -> Decision:
+        """evidence: of a race or a held-out test; None: the plain gates alone."""
         ...
 
 
@@ -73,8 +92,9 @@ class LoopContext:
     default_baseline: the spec to start from where neither ledger nor user names one; present: a spec as suite and settings
     are now (a suite that was edited, a warm-up that is switched off); with_warm_up: a spec with the settings' warm-up.
     propose: candidates for a baseline and its findings (spec and what was changed), those in the given set of spec ids left
-    out; diagnose: feedback from evaluations, baselines and withdrawn remedies; decide: the gates (candidate, baseline,
-    cycle_id); unload: drop a model from memory, so that a warm-up has something to do.
+    out; diagnose: feedback from evaluations, baselines and withdrawn remedies; unload: drop a model from memory, so that a warm-up
+    has something to do. arena: where races are measured; suite_for: the suite of a spec; evidence: what the user chose about it,
+    None: the plain gates decide alone.
     enforce: False leaves the rules alone. read_only: nothing may be written, not even a repair.
     """
 
@@ -87,13 +107,16 @@ class LoopContext:
     with_warm_up: Callable[[Spec], Spec]
     propose: Callable[[Spec, Sequence[Finding], set[str], int], Sequence[tuple[Spec, str]]]
     diagnose: Callable[[Sequence[Evaluation], Mapping[Key, str], frozenset[tuple[str, str, str]]], Feedback]
-    decide: Callable[[Evaluation, Evaluation, str], Decision]
+    decide: Decide
     rule_options: RuleOptions
     unload: Callable[[Spec], Awaitable[bool]]
+    suite_for: Callable[[Spec], Suite]
+    arena: Callable[[], Arena]
     now: Callable[[], str]
     say: Callable[[LoopEvent], None] = field(default=lambda event: None)
     write_artefacts: Callable[[], None] = field(default=lambda: None)
     on_step: Callable[[str], None] = field(default=lambda step: None)
+    evidence: EvidenceOptions | None = None
     enforce: bool = True
     max_candidates: int = 3
     read_only: bool = False

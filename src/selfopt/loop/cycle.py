@@ -14,6 +14,7 @@ from selfopt.records import (
     Cycle,
     CyclePlan,
     CycleStart,
+    CycleTarget,
     CycleTargetResult,
     Evaluation,
     Feedback,
@@ -26,9 +27,12 @@ from selfopt.records import (
 )
 
 from .begin import begin
-from .context import Key, LoopContext, LoopEvent, Target
-from .deciding import already_judged, decide_target
+from .contest import Contest
+from .context import Depth, Key, LoopContext, LoopEvent, Target
+from .deciding import already_judged, decide_target, held_before
 from .enforce import enforce_feedback, require_readable_feedback, save_feedback_records
+from .evidence import gather_evidence
+from .kinds import kind_of
 from .proposer import describe_change
 from .remedies import check_remedies, take_back, withdrawal_advice, withdrawn_types
 from .store import baselines, evaluations, plan_of, spec_by_id, unknown_specs, withdrawn_specs
@@ -53,11 +57,11 @@ async def run_cycle(context: LoopContext, targets: Sequence[Target], loop_id: st
     context.on_step("diagnosed")
     plan = _plan(context, start, base, findings, targets)
     context.on_step("planned")
-    measured = await _measure_candidates(context, start, plan, findings)
+    measured = await _measure_candidates(context, start, plan, base, findings)
     context.on_step("measured")
-    everything = {**base, **measured}
-    results = tuple(decide_target(context, start, plan, target, everything) for target in plan.targets)
+    results = tuple([await _decided(context, start, plan, target, {**base, **measured}) for target in plan.targets])
     context.on_step("decided")
+    await _confirm(context, start, results)
     feedback = _recommend(context, start, plan, findings)
     context.on_step("recommended")
     version = enforce_feedback(context, start, feedback)
@@ -73,11 +77,38 @@ async def _make_cold(context: LoopContext, start: CycleStart, specs: Mapping[str
             await context.unload(spec)
 
 
-async def _measure(context: LoopContext, start: CycleStart, specs: Sequence[Spec], label: str) -> Mapping[str, Evaluation]:
+async def _decided(
+    context: LoopContext, start: CycleStart, plan: CyclePlan, target: CycleTarget, evaluations: Mapping[str, Evaluation]
+) -> CycleTargetResult:
+    """Gather the evidence on one target's candidates, and decide them."""
+    contest = Contest(context, start, target, evaluations)
+    cases = await gather_evidence(contest)
+    return decide_target(context, start, plan, target, contest.measured, cases)
+
+
+async def _confirm(context: LoopContext, start: CycleStart, results: Sequence[CycleTargetResult]) -> None:
+    """A winner whose race drew only some of the prompts gets a pass of its own: what its rule rests on is over the whole suite, and
+    took no part in choosing it. A cap may leave it out; the next cycle measures its baseline anyway."""
+    if context.evidence is None:
+        return
+    for target in results:
+        if target.winner_spec_id is None:
+            continue
+        spec = spec_by_id(context.ledger, target.winner_spec_id)
+        mine = context.ledger.read(Evaluation, {"spec_id": spec.spec_id})
+        prompts = len(context.suite_for(spec).select(spec.split))
+        if not any(evaluation.cycle_id == start.cycle_id and len(evaluation.rows) >= prompts for evaluation in mine):
+            await context.measure([spec], start.cycle_id, "winner", "pass")
+            context.on_step("confirmed")
+
+
+async def _measure(
+    context: LoopContext, start: CycleStart, specs: Sequence[Spec], label: str, depth: Depth = "runs"
+) -> Mapping[str, Evaluation]:
     """Evaluations of all of them; BudgetError when a cap ended the measurement before."""
     if not specs:
         return {}
-    measurement = await context.measure(specs, start.cycle_id, label)
+    measurement = await context.measure(specs, start.cycle_id, label, depth)
     missing = [s.label for s in specs if s.spec_id not in measurement.evaluations]
     if measurement.stopped is not None or missing:
         why = measurement.stopped or f"{missing[0]} could not be measured"
@@ -89,21 +120,37 @@ async def _measure(context: LoopContext, start: CycleStart, specs: Sequence[Spec
 
 
 async def _measure_candidates(
-    context: LoopContext, start: CycleStart, plan: CyclePlan, findings: Mapping[Key, Sequence[Finding]]
+    context: LoopContext,
+    start: CycleStart,
+    plan: CyclePlan,
+    base: Mapping[str, Evaluation],
+    findings: Mapping[Key, Sequence[Finding]],
 ) -> Mapping[str, Evaluation]:
-    """Candidates interleaved. Where the baseline failed because it was cold, each of its candidates begins unloaded as it did,
-    one after the other: on the model that the baseline has loaded, any of them would seem to be the remedy."""
-    together: list[Spec] = []
-    alone: list[Spec] = []
+    """Candidates interleaved, those that race left out. Where the baseline failed because it was cold, each of its candidates begins
+    unloaded as it did, one after the other: on the model that the baseline has loaded, any of them would seem to be the remedy."""
+    together: dict[Depth, list[Spec]] = {"runs": [], "once": []}
+    alone: list[tuple[Spec, Depth]] = []
     for target in plan.targets:
-        specs = [spec_by_id(context.ledger, i) for i in target.candidate_spec_ids]
-        (alone if _failed_cold(findings[(target.model, target.phase)]) else together).extend(specs)
+        cold = _failed_cold(findings[(target.model, target.phase)])
+        baseline = spec_by_id(context.ledger, target.baseline_spec_id)
+        for spec_id in target.candidate_spec_ids:
+            spec = spec_by_id(context.ledger, spec_id)
+            kind = kind_of(context, baseline, base[baseline.spec_id], spec)
+            if kind == "race":
+                continue
+            depth: Depth = "runs" if kind == "fixed" else "once"
+            if cold:
+                alone.append((spec, depth))
+            else:
+                together[depth].append(spec)
     measured: dict[str, Evaluation] = {}
-    for spec in alone:
+    for spec, depth in alone:
         if not any(True for _ in context.ledger.read(Run, {"cycle_id": start.cycle_id, "request_id": spec.request_id}, limit=1)):
             await context.unload(spec)
-        measured |= await _measure(context, start, [spec], "candidates")
-    return measured | dict(await _measure(context, start, together, "candidates"))
+        measured |= await _measure(context, start, [spec], "candidates", depth)
+    for depth, specs in together.items():
+        measured |= await _measure(context, start, specs, "candidates", depth)
+    return measured
 
 
 def _failed_cold(findings: Sequence[Finding]) -> bool:
@@ -178,12 +225,16 @@ def _new_plan(
 
 
 def candidates_for(context: LoopContext, target: Target, baseline: Spec, findings: Sequence[Finding]) -> list[tuple[Spec, str]]:
-    """What the user names, else what is proposed: nothing that was judged against this baseline or withdrawn before."""
+    """What the user names, else what was held with evidence to go on from and what is proposed: nothing that was judged against this
+    baseline or withdrawn before."""
     if target.candidates is not None:
         chosen = [(s, describe_change(baseline, s)) for s in target.candidates(baseline)]
     else:
         left_out = already_judged(context, baseline.spec_id) | withdrawn_specs(context.ledger, target.model, target.phase)
-        chosen = list(context.propose(baseline, findings, left_out, context.max_candidates))
+        again = [spec_id for spec_id in held_before(context, baseline.spec_id) if spec_id not in left_out]
+        held = [spec_by_id(context.ledger, spec_id) for spec_id in again[: context.max_candidates]]
+        fresh = context.propose(baseline, findings, left_out | set(again), context.max_candidates - len(held))
+        chosen = [*((spec, describe_change(baseline, spec)) for spec in held), *fresh]
     return [(s, change) for s, change in chosen if s.spec_id != baseline.spec_id]
 
 

@@ -18,12 +18,25 @@ from selfopt.records import (
 )
 
 from .context import LoopContext, LoopEvent
+from .evidence import Case
 from .store import baseline_id, current_baseline, decisions_of, spec_by_id
 
-__all__ = ["already_judged", "decide_target"]
+__all__ = ["already_judged", "decide_target", "held_before"]
 
-# Holds for want of data say nothing about the candidate: it may be tried again.
-_WANT_OF_DATA = frozenset({"no_data", "not_comparable", "mostly_errors", "not_enough_runs", "baseline_not_enough_runs"})
+# Holds for want of data, or because another was better, say nothing about the candidate: it may be tried again.
+_WANT_OF_DATA = frozenset(
+    {
+        "no_data",
+        "not_comparable",
+        "mostly_errors",
+        "not_enough_runs",
+        "baseline_not_enough_runs",
+        "not_enough_evidence",
+        "no_alpha_left",
+        "not_tried_on_heldout",
+        "behind",
+    }
+)
 
 
 def already_judged(context: LoopContext, baseline_spec_id: str) -> set[str]:
@@ -31,8 +44,30 @@ def already_judged(context: LoopContext, baseline_spec_id: str) -> set[str]:
     return {
         d.candidate_spec_id
         for d in context.ledger.read(Decision, {"baseline_spec_id": baseline_spec_id})
-        if d.verdict != "promote" and _WANT_OF_DATA.isdisjoint(d.reason_codes)
+        if d.verdict != "promote" and not _may_be_tried_again(d)
     }
+
+
+def _may_be_tried_again(decision: Decision) -> bool:
+    """A held-out race that was held goes on; a test that took every held-out prompt has said all it can."""
+    if not _WANT_OF_DATA.isdisjoint(decision.reason_codes):
+        return True
+    figures = decision.evidence.figures
+    return (
+        "not_shown_on_heldout" in decision.reason_codes
+        and figures.get("heldout_state") == "held"
+        and "heldout_wins" not in figures
+    )
+
+
+def held_before(context: LoopContext, baseline_spec_id: str) -> list[str]:
+    """Candidates with evidence to go on from, by the newest decision on each against this baseline: they come first."""
+    newest = {d.candidate_spec_id: d for d in context.ledger.read(Decision, {"baseline_spec_id": baseline_spec_id})}
+    return [
+        spec_id
+        for spec_id, decision in newest.items()
+        if decision.verdict == "hold" and "log_e" in decision.evidence.figures and _may_be_tried_again(decision)
+    ]
 
 
 def decide_target(
@@ -40,11 +75,11 @@ def decide_target(
     start: CycleStart,
     plan: CyclePlan,
     target: CycleTarget,
-    evaluations: Mapping[str, Evaluation],
+    baseline: Evaluation,
+    cases: Mapping[str, Case],
 ) -> CycleTargetResult:
     """Decide every candidate of one model and phase, once per cycle, and promote the one with the largest gain."""
-    baseline = evaluations[target.baseline_spec_id]
-    pairs = _decisions(context, start, plan, target, evaluations)
+    pairs = _decisions(context, start, plan, target, cases)
     rows = tuple(_row(plan, evaluation, decision) for evaluation, decision in pairs)
     winner = max((r for r in rows if r.verdict == "promote"), key=lambda r: r.improvement or 0.0, default=None)
     if winner is not None:
@@ -72,18 +107,18 @@ def _decisions(
     start: CycleStart,
     plan: CyclePlan,
     target: CycleTarget,
-    evaluations: Mapping[str, Evaluation],
+    cases: Mapping[str, Case],
 ) -> list[tuple[Evaluation, Decision]]:
     known = decisions_of(context.ledger, start.cycle_id)
     pairs: list[tuple[Evaluation, Decision]] = []
     fresh: list[Record] = []
     for spec_id in target.candidate_spec_ids:
-        evaluation = evaluations[spec_id]
+        case = cases[spec_id]
         decision = known.get((spec_id, target.baseline_spec_id))
         if decision is None:
-            decision = context.decide(evaluation, evaluations[target.baseline_spec_id], start.cycle_id)
+            decision = context.decide(case.candidate, case.baseline, start.cycle_id, case.evidence)
             fresh.append(decision)
-        pairs.append((evaluation, decision))
+        pairs.append((case.candidate, decision))
     context.ledger.append(fresh)
     for evaluation, decision in pairs:
         what = f"{evaluation.model} {evaluation.phase} {evaluation.variant} ({plan.changes[evaluation.spec_id]})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -39,14 +39,17 @@ class Reuse:
 
 @dataclass(frozen=True, slots=True)
 class MeasureOptions:
-    """See UnitOptions. labels.group_id or labels.cycle_id makes the measurement resumable: its groups are named after it.
+    """See UnitOptions. runs_for, sample_for: the figures of one spec, in the place of n_runs and sample_size. labels.group_id or labels.cycle_id makes the measurement resumable: its groups are named after it.
 
     shuffle_specs: the order of specs within a block, seeded by group and block. budget or meter: what may be spent.
     """
 
     n_runs: int = 7
+    runs_for: Callable[[Spec], int] | None = None
     sampling: bool = True
     sample_size: int = 4
+    sample_for: Callable[[Spec], int] | None = None
+    repeat: bool = True
     limit: int | None = None
     order: Order = "auto"
     shuffle_specs: bool = True
@@ -80,7 +83,8 @@ async def measure_specs(
             else:
                 fresh.setdefault(spec.request_id, []).append(spec)
         units = [
-            Unit.open(desk, members, f"{group}/{request_id}", _unit_options(options)) for request_id, members in fresh.items()
+            Unit.open(desk, members, f"{group}/{request_id}", _unit_options(options, members[0]))
+            for request_id, members in fresh.items()
         ]
         await _blocks(units, f"{group}", shuffle=options.shuffle_specs)
         for unit in units:
@@ -104,11 +108,12 @@ async def _blocks(units: Sequence[Unit], seed: str, *, shuffle: bool) -> None:
         block += 1
 
 
-def _unit_options(options: MeasureOptions) -> UnitOptions:
+def _unit_options(options: MeasureOptions, spec: Spec) -> UnitOptions:
     return UnitOptions(
-        n_runs=options.n_runs,
+        n_runs=options.n_runs if options.runs_for is None else options.runs_for(spec),
         sampling=options.sampling,
-        sample_size=options.sample_size,
+        sample_size=options.sample_size if options.sample_for is None else options.sample_for(spec),
+        repeat=options.repeat,
         limit=options.limit,
         order=options.order,
         labels=options.labels,

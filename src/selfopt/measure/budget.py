@@ -57,6 +57,25 @@ class BudgetMeter:
                 return f"max_cost = {budget.max_cost:g} reached ({self.cost:.4f} spent); raise max_cost to go on"
         return None
 
+    def shortfall(self, trials: int) -> str | None:
+        """The cap that so many more trials would go beyond, judged by what trials took so far; None: none, as far as is known."""
+        if self.stop_reason is not None:
+            return self.stop_reason
+        budget, made = self.budget, self.trials
+        left = None if budget.max_trials is None else budget.max_trials - made - self._reserved
+        if left is not None and trials > left:
+            return f"max_trials = {budget.max_trials}: {left} are left, {trials} would be needed"
+        each = 0 if made == 0 else trials / made
+        minutes = (self._clock() - self._began) / 60
+        for name, cap, spent in (
+            ("max_minutes", budget.max_minutes, minutes),
+            ("max_tokens", budget.max_tokens, self.tokens),
+            ("max_cost", budget.max_cost, self.cost),
+        ):
+            if cap is not None and spent + each * spent > cap:
+                return f"{name} = {cap:g}: {spent:.4g} are spent, {trials} more trials would take about {each * spent:.2g}"
+        return None
+
     def reserve(self) -> bool:
         """Take leave to start one trial; False when a cap is reached."""
         if self.stop_reason is not None:

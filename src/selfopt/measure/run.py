@@ -37,7 +37,7 @@ from .lookup import find
 from .progress import Board
 from .trial import JudgedTrial, PassFacts, TrialJob, TrialResult, make_request, run_trial
 
-__all__ = ["Desk", "PassPlan", "PassResult", "run_pass", "warm_up_requests"]
+__all__ = ["Desk", "PassPlan", "PassResult", "run_pass", "stored_with", "warm_up_requests"]
 
 WARM_UP_PROMPT = "What is 2+2?"
 
@@ -190,7 +190,7 @@ async def run_pass(desk: Desk, plan: PassPlan) -> PassResult:
         measure=current.measure,
         start=current.start,
         committed=current.committed,
-        prologue=_prologue(desk, spec, environment, [*blobs, run]),
+        prologue=stored_with(desk, spec, environment, [*blobs, run]),
         in_flight=current.in_flight,
     )
     desk.board.tell("run_started", f"residency {before}, warm-up {warm.status}")
@@ -278,8 +278,8 @@ def _make_run(context: MeasureContext, plan: PassPlan, environment: Environment,
     )
 
 
-def _prologue(desk: Desk, spec: Spec, environment: Environment, rest: Sequence[Record]) -> list[Record]:
-    """Spec and environment once each: a spec may be in the ledger under another variant name, which is the same spec."""
+def stored_with(desk: Desk, spec: Spec, environment: Environment, rest: Sequence[Record]) -> list[Record]:
+    """The records, after spec and environment once each: a spec may be in the ledger under another variant name, which is the same spec."""
     inputs = (spec, environment)
     missing = [one for one in inputs if not (one.record_id in desk.stored or find(desk.context.ledger, type(one), one.record_id))]
     desk.stored.update(one.record_id for one in inputs)

@@ -28,7 +28,7 @@ Order = Literal["auto", "file", "shuffled"]
 class UnitOptions:
     """n_runs: passes when the spec is not found deterministic; sampling: look whether it is, with sample_size prompts.
 
-    limit: only the first so many prompts. order: of the prompts in a pass; "auto" keeps the suite's where there is one
+    repeat: False: one pass and the sample, whatever it says. limit: only the first so many prompts. order: of the prompts in a pass; "auto" keeps the suite's where there is one
     slot (neighbours share prompt prefixes, which the server has cached) and shuffles otherwise, seeded by pass.
     before_pass: called before each pass is begun or continued (a forced unload, say). warm_up_each: warm up before each
     pass, not before the first one alone, where the spec wants warm-up.
@@ -37,6 +37,7 @@ class UnitOptions:
     n_runs: int = 7
     sampling: bool = False
     sample_size: int = 4
+    repeat: bool = True
     limit: int | None = None
     order: Order = "auto"
     labels: Labels = field(default_factory=Labels)
@@ -147,7 +148,7 @@ class Unit:
     @property
     def target(self) -> int:
         """How many scored passes are wanted, as far as is known."""
-        return 1 if self.deterministic else self.options.n_runs
+        return 1 if self.deterministic or not self.options.repeat else self.options.n_runs
 
     def following(self) -> PassKey | None:
         """The pass to do next; None when nothing is left to do."""
@@ -205,6 +206,8 @@ class Unit:
         self._on_board = self.planned
         if self.deterministic:
             board.tell("note", "determinism sampled: the spec is not repeated")
+        elif not self.options.repeat:
+            board.tell("note", "not deterministic: a race asks for what it needs")
         elif sample == 0 and not self._wants_sample():
             board.tell("note", f"a server or the network had a hand in it: {self.options.n_runs} runs")
         elif sample:

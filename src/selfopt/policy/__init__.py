@@ -2,10 +2,11 @@
 
 from .decide import decide
 from .draft import draft_race
-from .evidence import Advised, EvidenceGate, HeldoutGate, evidence_figures, evidence_policy
+from .evidence import Advised, EvidenceGate, HeldoutGate, RestraintGate, evidence_figures, evidence_policy
 from .explain import BestHold, best_hold, deciding_gate, explain
-from .gates import PLAIN_GATES, PLAIN_POLICY, Case, Gate, Policy
+from .gates import PLAIN_GATES, PLAIN_POLICY, Case, Gate, Policy, is_exact
 from .heldout import CLAIM_LIKE_THESE, CLAIM_THIS_SUITE, MIN_HELDOUT_PROMPTS, heldout_claim, heldout_settings, prompt_test
+from .options import EvidenceOptions
 from .race import Race, void_because
 from .race_plan import Ask, BlockPlan, Draws
 from .reasons import REASONS
@@ -29,12 +30,14 @@ __all__ = [
     "Case",
     "Draws",
     "EvidenceGate",
+    "EvidenceOptions",
     "Gate",
     "HeldoutGate",
     "PastRace",
     "Policy",
     "Race",
     "RestraintEvidence",
+    "RestraintGate",
     "VoidEvidence",
     "best_hold",
     "decide",
@@ -46,6 +49,7 @@ __all__ = [
     "heldout_claim",
     "heldout_family",
     "heldout_settings",
+    "is_exact",
     "next_share",
     "prompt_test",
     "restraint_evidence",

@@ -12,7 +12,18 @@ from typing import Literal, Protocol
 
 from selfopt.records import Environment, Evaluation, EvidenceState, GateResult, Metrics, Outcome, PolicyThresholds
 
-__all__ = ["MAX_ERROR_SHARE", "PLAIN_GATES", "PLAIN_POLICY", "Case", "Gate", "PlainGate", "Policy", "error_share", "is_exact"]
+__all__ = [
+    "MAX_ERROR_SHARE",
+    "PLAIN_GATES",
+    "PLAIN_POLICY",
+    "Case",
+    "Gate",
+    "PlainGate",
+    "Policy",
+    "error_share",
+    "is_exact",
+    "is_raced",
+]
 
 # Transport errors say nothing about the spec. Fewer than this may be what a candidate with more retries repairs.
 MAX_ERROR_SHARE = 0.5
@@ -89,6 +100,11 @@ def is_exact(evaluation: Evaluation) -> bool:
     return evaluation.determinism in ("sampled", "complete")
 
 
+def is_raced(case: Case) -> bool:
+    """Whether candidate and baseline met in a race."""
+    return "log_e" in case.evidence.figures
+
+
 def error_share(evaluation: Evaluation) -> float:
     """Share of trials that ended in a transport or HTTP error; 0 without trials."""
     metrics = evaluation.metrics
@@ -111,8 +127,9 @@ def _differences(case: Case, candidate: Evaluation, baseline: Evaluation) -> lis
         ("split", candidate.split, baseline.split),
         ("scorer", candidate.scorer_hash, baseline.scorer_hash),
         ("environment", _same_environment(case, candidate, baseline), True),
-        ("prompts", {r.prompt_id for r in candidate.rows}, {r.prompt_id for r in baseline.rows}),
     ]
+    if not is_raced(case):  # a race asks both the same prompts by its plan, and an early loser fewer of them
+        pairs.append(("prompts", {r.prompt_id for r in candidate.rows}, {r.prompt_id for r in baseline.rows}))
     found = [name for name, ours, theirs in pairs if ours != theirs]
     return [*found, "nothing at all: it is the baseline itself"] if candidate.spec_id == baseline.spec_id else found
 
@@ -153,10 +170,13 @@ def _baseline_min_runs(case: Case) -> Look | None:
 
 def _no_regression(case: Case) -> Look | None:
     """Like with like: the median run against the median run, and the mean against the mean. A baseline that fails while it loads
-    has a perfect median, which no mean with a single failure reaches."""
+    has a perfect median, which no mean with a single failure reaches. What a race asks is no whole run: there the means count."""
     if case.baseline is None:
         return None
     ours, theirs = case.candidate.metrics, case.baseline.metrics
+    if is_raced(case):
+        detail = f"mean {ours.accuracy:.3f}, the baseline's {theirs.accuracy:.3f}, over the race's draws"
+        return Look(ours.accuracy, theirs.accuracy, ours.accuracy >= theirs.accuracy - _ROUNDING, detail)
     pairs = ((_typical(ours), _typical(theirs)), (ours.accuracy, theirs.accuracy))
     worse = [pair for pair in pairs if pair[0] < pair[1] - _ROUNDING]
     observed, threshold = worse[0] if worse else pairs[0]

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from selfopt.records import RaceBlock, RaceStart
-from selfopt.stats import PROMPT_BETS, FloorEvidence, Pairs, against_floor, non_inferiority, share_block
+from selfopt.stats import PROMPT_BETS, EProcess, FloorEvidence, Pairs, against_floor, non_inferiority, share_block
 
 __all__ = ["RestraintEvidence", "restraint_evidence"]
 
@@ -15,13 +15,15 @@ __all__ = ["RestraintEvidence", "restraint_evidence"]
 @dataclass(frozen=True, slots=True)
 class RestraintEvidence:
     """floor: the candidate's restraint rate against the floor. log_e: natural log of the evidence against "restraint is worse than
-    the baseline's by the margin or more", compare with log_e_needed; None where the question does not arise (a baseline that calls
-    nothing right keeps perfect restraint, and would block every useful candidate)."""
+    the baseline's by the margin or more", compare with log_e_needed; log_worse: of that against "it is not". None where the question
+    does not arise (a baseline that calls nothing right keeps perfect restraint, and would block every useful candidate)."""
 
     floor: FloorEvidence | None
     log_e: float | None
     log_e_needed: float
     n_pairs: int
+    log_worse: float = 0.0
+    margin: float = 0.03
 
 
 def restraint_evidence(
@@ -59,6 +61,8 @@ def restraint_evidence(
         log_e=non_inferiority(pairs, margin, PROMPT_BETS) if compares else None,
         log_e_needed=math.log(1 / alpha),
         n_pairs=sum(len(p.gains) for p in pairs),
+        log_worse=EProcess.of(pairs, PROMPT_BETS, -margin, below=True).log_e if compares else 0.0,
+        margin=margin,
     )
 
 

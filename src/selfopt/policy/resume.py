@@ -65,4 +65,5 @@ def _took_part(past: PastRace, draft: RaceStart, spec_id: str) -> bool:
 
 
 def _was_held(past: PastRace, spec_id: str) -> bool:
-    return any(s.spec_id == spec_id and s.state == "held" for s in past.end.standings)
+    """Held, or promoted by the race and then stopped by another gate: it is still no baseline."""
+    return any(s.spec_id == spec_id and s.state in ("held", "promoted") for s in past.end.standings)

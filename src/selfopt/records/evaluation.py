@@ -70,7 +70,10 @@ class Metrics(Record):
 
 class Evaluation(Record):
     """(spec, scorer, trials of n runs) -> metrics and rows. Determinism `sampled`: a seeded sample was repeated in
-    isolation and agreed; `complete`: two whole passes agreed; copies count once."""
+    isolation and agreed; `complete`: two whole passes agreed; copies count once.
+
+    race_id: its trials are the answers of a race over a large suite, whose prompts were drawn: rows are of unequal length, not
+    every prompt need have one, and the shares are weighted as the draws were. Such an evaluation serves the race's decisions."""
 
     ledger_kind: ClassVar[str] = "evaluation"
     id_field: ClassVar[str] = "evaluation_id"
@@ -97,15 +100,19 @@ class Evaluation(Record):
     metrics: Metrics
     rows: tuple[OutcomeRow, ...]
     cycle_id: str | None = None
+    race_id: str | None = None
     at: str
 
 
 def whole_evaluations(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
     """Those that saw as many prompts as any of the same suite content and split, in their order.
 
-    A look at the first few prompts (`--limit`, the arms of a warm-up validation) says nothing about the whole suite.
+    A look at the first few prompts (`--limit`, the arms of a warm-up validation) says nothing about the whole suite; the draws of
+    a race are taken where there is nothing else.
     """
-    found = list(evaluations)
+    every = list(evaluations)
+    passed_over = {e.spec_id for e in every if e.race_id is None}
+    found = [e for e in every if e.race_id is None or e.spec_id not in passed_over]
     largest: dict[tuple[str, Split], int] = {}
     for evaluation in found:
         key = evaluation.suite_hash, evaluation.split

@@ -18,7 +18,9 @@ R = TypeVar("R", bound=Record)
 
 
 class ModelStatus(Record):
-    """What a server tells about a model without loading it. None or "unknown": it does not tell."""
+    """What a server tells about a model without loading it. None or "unknown": it does not tell.
+
+    answers: whether the server itself answered; None: it was not asked."""
 
     state: Literal["loaded", "loading", "unloaded", "sleeping", "unknown"]
     digest: str = "unknown"
@@ -29,6 +31,7 @@ class ModelStatus(Record):
     slots: int | None = None
     context_size: int | None = None
     expires_at: str | None = None
+    answers: bool | None = None
 
 
 @runtime_checkable

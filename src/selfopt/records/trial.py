@@ -13,7 +13,7 @@ from .suite import Phase, Split
 __all__ = ["Attempt", "Exchange", "Fault", "Purpose", "Run", "RunEnd", "Trial", "TrialAbandoned", "TrialStart", "WarmUpResult"]
 
 Fault = Literal["truncated", "timeout", "loading", "error"]
-Purpose = Literal["measure", "determinism", "warm_up_cold", "warm_up_warm", "try"]
+Purpose = Literal["measure", "determinism", "warm_up_cold", "warm_up_warm", "try", "race"]
 
 
 class Attempt(Record):
@@ -115,7 +115,8 @@ class Run(Record):
     """One pass over a suite under one request_id. requested_model is what the user asked for; the spec is what serves.
 
     limit: only the first so many prompts (None: all); prompt_ids: exactly these prompts, in this order.
-    group_id ties runs of one supervision or one cycle together.
+    group_id ties runs of one supervision or one cycle together. Of purpose `race`: what one block of a race asks of one
+    request_id, its prompts with repetition; the trials' positions tell them apart.
     """
 
     ledger_kind: ClassVar[str] = "run"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -76,6 +77,7 @@ class LimitSettings(Record):
     retries: int = Field(default=1, ge=0, le=20)
     max_trials: int | None = Field(default=None, ge=1)
     max_minutes: float | None = Field(default=None, gt=0)
+    max_tokens: int | None = Field(default=None, ge=1)
     max_cost: float | None = Field(default=None, ge=0)
 
 
@@ -84,6 +86,63 @@ class PriceSettings(Record):
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)
+
+
+class PolicySettings(PolicyThresholds):
+    """Thresholds of the plain gates, and of the evidence.
+
+    evidence: what is not known exactly is promoted on evidence; False: by the plain gates alone, which bound no chance. alpha: the chance
+    of a false promotion, of all cycles of a model and phase on one suite together (schedule `fwer`), or the share of false ones among
+    the promotions (`elond`); horizon: over how many cycles it is shared out evenly (None: any number, the later ones with less).
+    smallest_gain: the smallest improvement worth finding; beta: the chance to give one up. heldout_margin: by how much a winner may
+    seem worse on held-out prompts at most; heldout_better: it has to be better there. restraint_margin: likewise for restraint.
+    max_discards: how often a block may be repeated for faults of the server; race_trials: a race is held after so many trials.
+    """
+
+    evidence: bool = True
+    alpha: float = 0.05
+    schedule: Literal["fwer", "elond"] = "fwer"
+    horizon: int | None = None
+    smallest_gain: float = 0.05
+    beta: float = 0.1
+    heldout_margin: float = 0.03
+    heldout_better: bool = False
+    restraint_margin: float = 0.03
+    max_discards: int = Field(default=3, ge=0, le=100)
+    race_trials: int = Field(default=10_000, ge=1)
+
+    @field_validator("alpha")
+    @classmethod
+    def _alpha(cls, value: float) -> float:
+        return _within(value, 0 < value <= 0.5, "need a number above 0 and at most 0.5, such as 0.05")
+
+    @field_validator("horizon")
+    @classmethod
+    def _horizon(cls, value: int | None) -> int | None:
+        if value is not None and value < 1:
+            raise ValueError("need at least 1 cycle; leave it out where their number is not known")
+        return value
+
+    @field_validator("smallest_gain")
+    @classmethod
+    def _smallest_gain(cls, value: float) -> float:
+        return _within(value, 0 < value < 1, "need a difference of accuracies above 0 and below 1, such as 0.05 for 5 points")
+
+    @field_validator("beta")
+    @classmethod
+    def _beta(cls, value: float) -> float:
+        return _within(value, 0 < value < 1, "need a chance strictly between 0 and 1, such as 0.1")
+
+    @field_validator("heldout_margin", "restraint_margin")
+    @classmethod
+    def _margin(cls, value: float) -> float:
+        return _within(value, 0 < value < 1, "need a share strictly between 0 and 1, such as 0.03 for 3 points")
+
+
+def _within(value: float, fits: bool, allowed: str) -> float:
+    if not fits:
+        raise ValueError(allowed)
+    return value
 
 
 class WarmUpSettings(Record):
@@ -112,12 +171,18 @@ class EngineSettings(Record):
 
 
 class LoopSettings(Record):
-    """n_runs: runs of a stochastic spec; determinism_sample: prompts repeated in isolation before copies are believed."""
+    """n_runs: runs of a stochastic spec; determinism_sample: prompts repeated in isolation before copies are believed (None: 4, of
+    suites with more than 40 prompts 20)."""
 
     n_runs: int = Field(default=7, ge=1, le=1000)
-    determinism_sample: int = Field(default=4, ge=1, le=1000)
+    determinism_sample: int | None = Field(default=None, ge=1, le=1000)
     max_candidates: int = Field(default=3, ge=0, le=100)
     baseline: str = "local/smollm2-135m atomic native_api"
+
+    def sample_of(self, prompts: int) -> int:
+        """How many prompts of a suite of this size are repeated."""
+        wanted = self.determinism_sample
+        return min(prompts, wanted if wanted is not None else 4 if prompts <= 40 else 20)
 
 
 def default_endpoints() -> dict[str, EndpointSettings]:
@@ -144,7 +209,7 @@ class Settings(Record):
     endpoints: dict[str, EndpointSettings] = Field(default_factory=default_endpoints)
     suites: SuiteSettings = SuiteSettings()
     fallbacks: FallbackSettings = FallbackSettings()
-    policy: PolicyThresholds = PolicyThresholds()
+    policy: PolicySettings = PolicySettings()
     limits: LimitSettings = LimitSettings()
     prices: dict[str, PriceSettings] = Field(default_factory=dict)
     warm_up: WarmUpSettings = WarmUpSettings()

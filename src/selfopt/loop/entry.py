@@ -1,0 +1,224 @@
+"""How a race begins: who enters it, with which share of alpha, going on from which earlier evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from selfopt.measure import judged_by, rendered
+from selfopt.policy import (
+    AlphaShare,
+    PastRace,
+    Race,
+    VoidEvidence,
+    heldout_family,
+    next_share,
+    search_family,
+    with_held_evidence,
+)
+from selfopt.records import (
+    Environment,
+    EvidenceKey,
+    PromptTest,
+    RaceBlock,
+    RaceEnd,
+    RaceEntrant,
+    RacePurpose,
+    RaceSettings,
+    RaceStart,
+    Spec,
+    Suite,
+    content_hash,
+)
+
+from .context import LoopContext, LoopEvent
+
+__all__ = ["RaceField", "family_of", "keys_of", "make_start", "past_races", "replayed", "share_of"]
+
+_HIDDEN_HOLDS = timedelta(days=1)
+_VARIED = "context_size"
+
+
+@dataclass(frozen=True, slots=True)
+class RaceField:
+    """Who is to race. known: by spec_id, whether each prompt passes, for those whose repeats are copies; environments: of those, what
+    they were measured in."""
+
+    race_id: str
+    cycle_id: str
+    purpose: RacePurpose
+    suite: Suite
+    baseline: Spec
+    candidates: tuple[Spec, ...]
+    settings: RaceSettings
+    known: Mapping[str, Mapping[str, bool]]
+    environments: Mapping[str, Environment]
+
+    @property
+    def specs(self) -> tuple[Spec, ...]:
+        """The baseline and the candidates."""
+        return (self.baseline, *self.candidates)
+
+    @property
+    def asked(self) -> tuple[Spec, ...]:
+        """Those that have to be asked."""
+        return tuple(spec for spec in self.specs if spec.spec_id not in self.known)
+
+
+def family_of(field: RaceField) -> str:
+    """The decisions that the race shares its alpha with."""
+    spec = field.baseline
+    if field.purpose == "heldout":
+        return heldout_family(spec.suite_hash)
+    return search_family(spec.model, spec.phase, spec.suite_hash)
+
+
+def share_of(context: LoopContext, family: str) -> AlphaShare:
+    """What the next decision of a family may spend."""
+    assert context.evidence is not None
+    ledger = context.ledger
+    starts = list(ledger.read(RaceStart, {"family": family}))
+    won = sum(end.winner_spec_id is not None for end in ledger.read(RaceEnd, {"family": family}))
+    tests = list(ledger.read(PromptTest, {"family": family}))
+    won += sum(test.passed for test in tests)
+    return next_share(context.evidence.alpha, family, [*starts, *tests], won)
+
+
+def keys_of(field: RaceField, environments: Mapping[str, Environment]) -> dict[str, EvidenceKey]:
+    """What evidence on each candidate is about, as everything is now. environments: of the specs that are asked."""
+    seen = {**field.environments, **environments}
+    base = field.baseline
+    texts = {spec.spec_id: content_hash("render", rendered(spec, field.suite)) for spec in field.specs}
+    return {
+        spec.spec_id: EvidenceKey(
+            candidate_spec_id=spec.spec_id,
+            baseline_spec_id=base.spec_id,
+            environment_id=_pair_id(seen[spec.spec_id], seen[base.spec_id]),
+            render_hash=content_hash("render", [texts[base.spec_id], texts[spec.spec_id]]),
+            scorer_hash=judged_by(field.suite),
+            split=base.split,
+        )
+        for spec in field.candidates
+    }
+
+
+def _pair_id(one: Environment, other: Environment) -> str:
+    """The id of the environment that both observations speak of: what one of them hides the other may tell."""
+    if one.environment_id == other.environment_id:
+        return one.environment_id
+    if not one.compatible_with(other, ignoring=frozenset({_VARIED})):
+        return content_hash("env", [one.environment_id, other.environment_id])
+    both = Environment.model_validate({name: _told(one, other, name) for name in Environment.model_fields})
+    sizes = [one.context_size, other.context_size]
+    if None not in sizes and sizes[0] != sizes[1]:
+        return content_hash("env", [both.model_copy(update={_VARIED: None}).environment_id, *sizes])
+    return both.environment_id
+
+
+def _told(one: Environment, other: Environment, name: str) -> object:
+    value = getattr(one, name)
+    return getattr(other, name) if value in (None, "unknown") else value
+
+
+def past_races(context: LoopContext, family: str, but: str) -> list[PastRace]:
+    """The races of a family that are over, oldest first; one that its cycle gave up is ended now, so that its candidates can go on."""
+    found = []
+    for start in context.ledger.read(RaceStart, {"family": family}):
+        if start.race_id == but:
+            continue
+        end = next(context.ledger.read(RaceEnd, {"id": start.race_id}, limit=1), None)
+        if end is None:
+            race = replayed(context, start)
+            race.hold("its cycle was given up")
+            end = race.end(context.now())
+            context.ledger.append([end])
+        found.append(PastRace(start, end))
+    return found
+
+
+def replayed(context: LoopContext, start: RaceStart) -> Race:
+    """A race as the ledger has it."""
+    ids = dict.fromkeys(name for entrant in start.entrants for name in entrant.resumes)
+    earlier = []
+    for race_id in ids:
+        old = next(context.ledger.read(RaceStart, {"id": race_id}, limit=1), None)
+        if old is not None:
+            earlier.append((old, _blocks(context, race_id)))
+    return Race.replay(start, _blocks(context, start.race_id), earlier)
+
+
+def _blocks(context: LoopContext, race_id: str) -> list[RaceBlock]:
+    return sorted(context.ledger.read(RaceBlock, {"race_id": race_id}), key=lambda block: block.number)
+
+
+def make_start(
+    context: LoopContext, field: RaceField, keys: Mapping[str, EvidenceKey], now: Mapping[str, Environment]
+) -> RaceStart | None:
+    """The start of the race, not appended; None where no candidate may enter, because alpha is used up. What is void is said."""
+    share = share_of(context, family_of(field))
+    past, voided = _still_worth(past_races(context, share.family, field.race_id), {**field.environments, **now}, context.now())
+    # Where alpha is used up, only those may enter that bring their own.
+    alpha = share.alpha if not share.used_up else context.evidence.alpha.alpha if context.evidence else 0.0
+    draft = _draft(context, field, keys, share, alpha)
+    start, more = with_held_evidence(draft, past)
+    for void in (*voided, *more):
+        if void.spec_id in keys:
+            context.say(LoopEvent("evidence", void.sentence(), start))
+    if share.used_up:
+        context.say(LoopEvent("evidence", share.detail))
+        entrants = tuple(entrant for entrant in start.entrants if entrant.resumes)
+        if not entrants:
+            return None
+        start = start.model_copy(update={"entrants": entrants, "alpha": 0.0})
+    return start
+
+
+def _draft(context: LoopContext, field: RaceField, keys: Mapping[str, EvidenceKey], share: AlphaShare, alpha: float) -> RaceStart:
+    base = field.baseline
+    known = {spec_id: dict(outcomes) for spec_id, outcomes in field.known.items()}
+    return RaceStart(
+        race_id=field.race_id,
+        cycle_id=field.cycle_id,
+        model=base.model,
+        phase=base.phase,
+        purpose=field.purpose,
+        suite_hash=base.suite_hash,
+        split=base.split,
+        prompt_ids=tuple(prompt.id for prompt in field.suite.select(base.split)),
+        baseline_spec_id=base.spec_id,
+        baseline_request_id=base.request_id,
+        baseline_known=known.get(base.spec_id),
+        entrants=tuple(
+            RaceEntrant(
+                spec_id=spec.spec_id,
+                request_id=spec.request_id,
+                key=keys[spec.spec_id],
+                entered_with=len(field.candidates),
+                alpha=alpha,
+                known=known.get(spec.spec_id),
+            )
+            for spec in field.candidates
+        ),
+        settings=field.settings,
+        family=share.family,
+        number=share.number,
+        alpha=alpha,
+        at=context.now(),
+    )
+
+
+def _still_worth(past: Sequence[PastRace], now: Mapping[str, Environment], at: str) -> tuple[list[PastRace], list[VoidEvidence]]:
+    """Where nobody can tell what serves, evidence holds for a day."""
+    if all(environment.digest != "unknown" for environment in now.values()):
+        return list(past), []
+    young = [one for one in past if datetime.fromisoformat(at) - datetime.fromisoformat(one.end.at) <= _HIDDEN_HOLDS]
+    changed = ("its age (the endpoint hides what serves, so evidence on it holds for a day)",)
+    voided = {
+        standing.spec_id: VoidEvidence(standing.spec_id, one.start.race_id, changed)
+        for one in past
+        if one not in young
+        for standing in one.end.standings
+        if standing.state == "held"
+    }
+    return young, list(voided.values())

@@ -1,0 +1,174 @@
+"""What is known about each candidate when it is decided: exactly, by a race, or by a test on held-out prompts.
+
+Two claims, kept apart. *On this suite*: a suite that is the whole work, or one without a useful held-out split; what is deterministic is
+known, the rest races over the suite's prompts. *On prompts like these*: the search split only proposes, and the best of what it
+proposes has to pass on held-out prompts that nothing was tuned on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from selfopt.errors import BudgetError
+from selfopt.measure import RaceTrials, evaluate_race
+from selfopt.policy import (
+    CLAIM_LIKE_THESE,
+    CLAIM_THIS_SUITE,
+    RestraintEvidence,
+    evidence_figures,
+    restraint_evidence,
+)
+from selfopt.records import Decision, Evaluation, EvidenceState, PromptTest, RaceStanding, Spec
+
+from .contest import Contest, environments_of, outcomes_of
+from .entry import RaceField
+from .heldout import on_heldout
+from .racing import Raced, race_id_of, run_race
+
+__all__ = ["Case", "gather_evidence"]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One candidate as it is decided. evidence None: by the plain gates alone. standing, restraint: of its race."""
+
+    candidate: Evaluation
+    baseline: Evaluation
+    evidence: EvidenceState | None = None
+    standing: RaceStanding | None = None
+    restraint: RestraintEvidence | None = None
+
+    def with_heldout(self, found: RaceStanding | PromptTest | None, not_tried: str | None = None) -> Case:
+        """The case under the claim about other prompts. found: how it did on held-out ones; not_tried: why there is nothing."""
+        figures = evidence_figures(self.standing, found, claim=CLAIM_LIKE_THESE, restraint=self.restraint, not_tried=not_tried)
+        return replace(self, evidence=figures)
+
+
+async def gather_evidence(contest: Contest) -> dict[str, Case]:
+    """A case for every candidate. Raises as `run_race` and `on_heldout`."""
+    context = contest.context
+    cases: dict[str, Case] = {}
+    for spec in contest.candidates:
+        evaluation = contest.evaluations.get(spec.spec_id)
+        if evaluation is not None:
+            labelled = context.evidence is not None and not contest.whole and contest.known_exactly(spec)
+            figures = evidence_figures(claim=CLAIM_THIS_SUITE) if labelled else None
+            cases[spec.spec_id] = Case(evaluation, contest.measured, figures)
+    racing = contest.racing()
+    if racing:
+        cases |= await _raced(contest, racing)
+    return await _tried_on_heldout(contest, cases) if contest.claim == CLAIM_LIKE_THESE else cases
+
+
+async def _raced(contest: Contest, racing: tuple[Spec, ...]) -> dict[str, Case]:
+    """The cases of those that race."""
+    context, rules = contest.context, contest.context.evidence
+    assert rules is not None
+    copies = contest.copies((contest.baseline, *racing))
+    race = await run_race(
+        context,
+        RaceField(
+            race_id=race_id_of(contest.start.number, contest.baseline.spec_id, "search"),
+            cycle_id=contest.start.cycle_id,
+            purpose="search",
+            suite=contest.suite,
+            baseline=contest.baseline,
+            candidates=racing,
+            settings=rules.race,
+            known={evaluation.spec_id: outcomes_of(evaluation) for evaluation in copies},
+            environments=environments_of(context, copies),
+        ),
+    )
+    results = _Results(contest, race)
+    cases = {}
+    for spec in racing:
+        case = results.case(spec)
+        cases[spec.spec_id] = case if case is not None else await _without_blocks(contest, spec, race)
+    return cases
+
+
+@dataclass(slots=True)
+class _Results:
+    """What came of a race, as evaluations and figures. race None: none was possible."""
+
+    contest: Contest
+    race: Raced | None
+    made: dict[str, Evaluation | None] = field(default_factory=dict)
+
+    def evaluation(self, spec: Spec) -> Evaluation | None:
+        """Of one spec over its blocks; of one that is known exactly, its pass."""
+        if spec.spec_id not in self.made:
+            contest = self.contest
+            found = None
+            if self.race is not None:
+                request = RaceTrials(self.race.start.race_id, spec, contest.suite, self.race.blocks, contest.start.cycle_id)
+                found = evaluate_race(contest.context.ledger, request, now=contest.context.now)
+            if found is not None:
+                contest.context.ledger.append([found])
+            self.made[spec.spec_id] = found if found is not None else contest.evaluations.get(spec.spec_id)
+        return self.made[spec.spec_id]
+
+    def case(self, spec: Spec) -> Case | None:
+        """None where the race said nothing about it."""
+        standing = self.race.standing(spec.spec_id) if self.race is not None else None
+        candidate, baseline = self.evaluation(spec), self.evaluation(self.contest.baseline)
+        if standing is None or candidate is None or baseline is None or standing.blocks == 0:
+            return None
+        restraint = self._restraint(spec, baseline)
+        figures = evidence_figures(standing, claim=CLAIM_THIS_SUITE, restraint=restraint)
+        return Case(candidate, baseline, figures, standing, restraint)
+
+    def _restraint(self, spec: Spec, baseline: Evaluation) -> RestraintEvidence:
+        rules = self.contest.context.evidence
+        assert rules is not None
+        assert self.race is not None
+        quiet = {prompt.id for prompt in self.contest.suite.prompts if not prompt.needs_call}
+        return restraint_evidence(
+            self.race.start,
+            self.race.blocks,
+            spec.spec_id,
+            quiet,
+            floor=rules.restraint_floor,
+            margin=rules.restraint_margin,
+            alpha=rules.alpha.alpha,
+            baseline_call_accuracy=baseline.metrics.call_accuracy,
+        )
+
+
+async def _without_blocks(contest: Contest, spec: Spec, race: Raced | None) -> Case:
+    """A candidate on which there is no evidence at all: it is held, with the figures of one pass to show."""
+    evaluation = contest.evaluations.get(spec.spec_id)
+    if evaluation is None:
+        measurement = await contest.context.measure([spec], contest.start.cycle_id, "candidates", "once")
+        evaluation = measurement.evaluations.get(spec.spec_id)
+    if evaluation is None:
+        raise BudgetError(f"cycle {contest.start.number} stopped: {measurement.stopped}; the same command continues it")
+    code = "no_alpha_left" if race is None else "not_enough_evidence"
+    why = "alpha is used up" if race is None else race.end.reason
+    return Case(evaluation, contest.measured, evidence_figures(claim=CLAIM_THIS_SUITE, not_raced=(code, why)))
+
+
+async def _tried_on_heldout(contest: Contest, cases: Mapping[str, Case]) -> dict[str, Case]:
+    """The best of those that the search split would promote is tried on held-out prompts; the others wait for a cycle of their own."""
+    proposed = {spec_id: decision for spec_id, case in cases.items() if (decision := _would_be(contest, case)) is not None}
+    if not proposed:
+        return dict(cases)
+    best = max(proposed, key=lambda spec_id: proposed[spec_id].estimate or 0.0)
+    spec = next(spec for spec in contest.candidates if spec.spec_id == best)
+    found, problem = await on_heldout(contest, spec)
+    changed = {best: cases[best].with_heldout(found, problem)}
+    for spec_id in proposed:
+        if spec_id != best:
+            changed[spec_id] = cases[spec_id].with_heldout(
+                None, "another candidate did better on the search split, and only one a cycle is tried"
+            )
+    return {**cases, **changed}
+
+
+def _would_be(contest: Contest, case: Case) -> Decision | None:
+    """The promotion that the search split alone would give; None where it would not, or where no evidence is asked for."""
+    if case.evidence is None:
+        return None
+    decision = contest.context.decide(case.candidate, case.baseline, contest.start.cycle_id, case.evidence)
+    return decision if decision.verdict == "promote" else None

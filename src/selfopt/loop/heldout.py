@@ -1,0 +1,135 @@
+"""The best of what the search split proposes, on prompts that nothing was tuned on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from selfopt.errors import BudgetError
+from selfopt.policy import AlphaShare, heldout_family, heldout_settings, prompt_test
+from selfopt.records import Evaluation, Outcome, PromptTest, RaceStanding, Spec
+
+from .contest import Contest, environments_of, outcomes_of
+from .context import LoopEvent
+from .entry import RaceField, keys_of, share_of
+from .racing import race_id_of, run_race
+
+__all__ = ["on_heldout"]
+
+# Such a trial says nothing about the spec, and there is no second one to take its place.
+_LOST = frozenset({Outcome.ERROR, Outcome.LOADING})
+
+Found = tuple[RaceStanding | PromptTest | None, str | None]
+
+
+async def on_heldout(contest: Contest, spec: Spec) -> Found:
+    """How a candidate does on held-out prompts, with fresh trials, or why that cannot be said. It spends a share of the alpha that all
+    looks at this split have in common. BudgetError when a cap ends the measurement; raises as `run_race` otherwise."""
+    baseline, candidate = (one.model_copy(update={"split": "heldout"}) for one in (contest.baseline, spec))
+    copies = [one for one, known in ((baseline, contest.baseline), (candidate, spec)) if contest.exact(known)]
+    if len(copies) == 2:
+        return await _by_prompts(contest, baseline, candidate)
+    return await _by_race(contest, baseline, candidate, copies)
+
+
+async def _by_race(contest: Contest, baseline: Spec, candidate: Spec, copies: Sequence[Spec]) -> Found:
+    context, rules = contest.context, contest.context.evidence
+    assert rules is not None
+    known = await _pass(contest, copies)
+    lost = _lost(known)
+    if lost is not None:
+        return None, lost
+    race = await run_race(
+        context,
+        RaceField(
+            race_id=race_id_of(contest.start.number, candidate.spec_id, "heldout"),
+            cycle_id=contest.start.cycle_id,
+            purpose="heldout",
+            suite=contest.suite,
+            baseline=baseline,
+            candidates=(candidate,),
+            settings=heldout_settings(rules.race, rules.heldout_margin, better=rules.heldout_better),
+            known={evaluation.spec_id: outcomes_of(evaluation) for evaluation in known},
+            environments=environments_of(context, known),
+        ),
+    )
+    if race is None:
+        return None, share_of(context, heldout_family(candidate.suite_hash)).detail
+    return race.standing(candidate.spec_id), None
+
+
+async def _by_prompts(contest: Contest, baseline: Spec, candidate: Spec) -> Found:
+    """One paired outcome for each prompt."""
+    context = contest.context
+    tests = context.ledger.read(PromptTest, {"cycle_id": contest.start.cycle_id})
+    made = next((test for test in tests if test.key.candidate_spec_id == candidate.spec_id), None)
+    if made is not None:
+        return made, None
+    share = share_of(context, heldout_family(candidate.suite_hash))
+    if share.used_up:
+        context.say(LoopEvent("evidence", share.detail))
+        return None, share.detail
+    evaluations = await _pass(contest, (baseline, candidate))
+    lost = _lost(evaluations)
+    if lost is not None:
+        return None, lost
+    test = _test(contest, baseline, candidate, evaluations, share)
+    context.ledger.append([test])
+    context.on_step("prompt_test")
+    says = "passes" if test.passed else "does not pass"
+    context.say(
+        LoopEvent(
+            "race",
+            f"{candidate.variant.name} {says} on {test.n} held-out prompts: {test.wins} won, {test.losses} lost, log E {test.log_e:.2f} of "
+            f"{test.log_e_needed:.2f} ({share.detail})",
+            test,
+        )
+    )
+    return test, None
+
+
+def _test(contest: Contest, baseline: Spec, candidate: Spec, evaluations: Sequence[Evaluation], share: AlphaShare) -> PromptTest:
+    context = contest.context
+    rules = context.evidence
+    assert rules is not None
+    outcomes = {evaluation.spec_id: outcomes_of(evaluation) for evaluation in evaluations}
+    field = RaceField(
+        race_id="",
+        cycle_id=contest.start.cycle_id,
+        purpose="heldout",
+        suite=contest.suite,
+        baseline=baseline,
+        candidates=(candidate,),
+        settings=rules.race,
+        known=outcomes,
+        environments=environments_of(context, evaluations),
+    )
+    return prompt_test(
+        keys_of(field, {})[candidate.spec_id],
+        (outcomes[candidate.spec_id], outcomes[baseline.spec_id]),
+        clusters={prompt.id: prompt.tool_set for prompt in contest.suite.prompts},
+        share=share,
+        order_seed=race_id_of(contest.start.number, candidate.spec_id, "order"),
+        at=context.now(),
+        cycle_id=contest.start.cycle_id,
+    )
+
+
+async def _pass(contest: Contest, specs: Sequence[Spec]) -> list[Evaluation]:
+    """One fresh pass over the held-out split each."""
+    if not specs:
+        return []
+    measurement = await contest.context.measure(specs, contest.start.cycle_id, "held-out prompts", "pass")
+    missing = [spec.label for spec in specs if spec.spec_id not in measurement.evaluations]
+    if missing:
+        why = measurement.stopped or f"{missing[0]} could not be measured"
+        raise BudgetError(
+            f"cycle {contest.start.number} stopped on the held-out prompts: {why}; nothing was decided, what was measured is kept, and the "
+            "same command continues it"
+        )
+    return [measurement.evaluations[spec.spec_id] for spec in specs]
+
+
+def _lost(evaluations: Sequence[Evaluation]) -> str | None:
+    """Why a pass cannot be used; None where every prompt was answered, or timed out by its own fault."""
+    lost = sum(outcome in _LOST for evaluation in evaluations for row in evaluation.rows for outcome in row.outcomes)
+    return f"{lost} of the held-out trials never reached the model (error or loading); measure again" if lost else None

@@ -1,0 +1,302 @@
+"""A race from its start to its end: each block measured, judged and kept, whatever happens in between.
+
+The race itself is a fold over its blocks (`selfopt.policy.Race`); here it is asked what to measure next, and told what came of it. A
+block is in the ledger, with the end of its runs, in one transaction: a process that is killed before it completes the block, one that is
+killed after it goes on with the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from selfopt.errors import BudgetError
+from selfopt.measure import Arena, BlockOrder, BlockResult
+from selfopt.policy import BlockPlan, Race
+from selfopt.records import (
+    EvidenceKey,
+    Outcome,
+    RaceBlock,
+    RaceBlockDiscarded,
+    RaceEnd,
+    RaceStanding,
+    RaceStart,
+    Record,
+    Spec,
+    content_hash,
+)
+
+from .context import LoopContext, LoopEvent
+from .entry import RaceField, keys_of, make_start, replayed
+from .store import spec_by_id, unknown_specs
+
+__all__ = ["Raced", "race_id_of", "run_race"]
+
+_MAX_RESTARTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Raced:
+    """A race that is over, with all blocks that its candidates rest on, oldest first."""
+
+    start: RaceStart
+    end: RaceEnd
+    blocks: tuple[RaceBlock, ...]
+
+    def standing(self, spec_id: str) -> RaceStanding | None:
+        """How one candidate stood at its end; None when it did not take part."""
+        return next((standing for standing in self.end.standings if standing.spec_id == spec_id), None)
+
+
+async def run_race(context: LoopContext, field: RaceField) -> Raced | None:
+    """Race, or go on with the race that was interrupted, or read how it ended. None where alpha is used up.
+
+    A race whose server is another than when it began is ended (what it gathered is void) and begun anew. EndpointError for a server
+    that cannot be asked at all; the race is then open, and the same call continues it.
+    """
+    for attempt in range(_MAX_RESTARTS):
+        if attempt:
+            field = replace(field, race_id=f"{field.race_id.partition('/')[0]}/{attempt}")
+        over = _ended(context, field.race_id)
+        if over is None:
+            over = await _Racing(context, context.arena(), field).run()
+        if over is None or over.end.reason != _CHANGED:
+            return over
+    return over
+
+
+_CHANGED = "what serves has changed"
+
+
+def _ended(context: LoopContext, race_id: str) -> Raced | None:
+    end = next(context.ledger.read(RaceEnd, {"id": race_id}, limit=1), None)
+    start = next(context.ledger.read(RaceStart, {"id": race_id}, limit=1), None)
+    return None if end is None or start is None else Raced(start, end, _all_blocks(context, start))
+
+
+def _all_blocks(context: LoopContext, start: RaceStart) -> tuple[RaceBlock, ...]:
+    names = [*dict.fromkeys(name for entrant in start.entrants for name in entrant.resumes), start.race_id]
+    return tuple(
+        block
+        for name in names
+        for block in sorted(context.ledger.read(RaceBlock, {"race_id": name}), key=lambda block: block.number)
+    )
+
+
+class _Racing:
+    """One race under way."""
+
+    def __init__(self, context: LoopContext, arena: Arena, field: RaceField) -> None:
+        self._context = context
+        self._arena = arena
+        self._field = field
+        self._told: set[str] = set()
+
+    async def run(self) -> Raced | None:
+        context, field = self._context, self._field
+        now = await self._arena.prepare(field.asked, field.suite)
+        keys = keys_of(field, now)
+        start = next(context.ledger.read(RaceStart, {"id": field.race_id}, limit=1), None)
+        unfinished: str | None = None
+        if start is None:
+            start = make_start(context, field, keys, now)
+            if start is None:
+                return None
+            unfinished = await self._finish_earlier(start)
+            context.ledger.append([*unknown_specs(context.ledger, field.specs), start])
+            context.on_step("race_begun")
+        race = replayed(context, start)
+        self._say_start(race)
+        if not self._same(start, keys):
+            race.hold(_CHANGED)
+        elif unfinished is not None:
+            race.hold(unfinished)
+        await self._blocks(race)
+        return self._over(race)
+
+    def _same(self, start: RaceStart, keys: Mapping[str, EvidenceKey]) -> bool:
+        """Whether evidence goes on being about the same; says what has changed."""
+        for entrant in start.entrants:
+            changed = entrant.key.differences(keys[entrant.spec_id])
+            if changed:
+                text = f"the evidence of {start.race_id} is void and starts anew: changed since it began: {', '.join(changed)}"
+                self._context.say(LoopEvent("evidence", text, start))
+                return False
+        return True
+
+    async def _finish_earlier(self, start: RaceStart) -> str | None:
+        """A block that a cap cut off in an earlier race is completed before its race is gone on from: dropping it for what it cost
+        would choose among outcomes. Returns the cap that cuts it off once more, if one does."""
+        context = self._context
+        for race_id in dict.fromkeys(name for entrant in start.entrants for name in entrant.resumes):
+            old = next(context.ledger.read(RaceStart, {"id": race_id}, limit=1), None)
+            race = replayed(context, old) if old is not None else None
+            plan = race.plan_block() if race is not None else None
+            if race is not None and plan is not None and self._arena.begun(self._order(race.start, plan)):
+                await self._block(race, plan)
+                if race.ended not in (None, "promoted", "all dropped"):
+                    return race.ended
+        return None
+
+    async def _blocks(self, race: Race) -> None:
+        """Blocks until the race is over."""
+        rules = self._context.evidence
+        assert rules is not None
+        while (plan := race.plan_block()) is not None:
+            order = self._order(race.start, plan)
+            missing = plan.trials - self._arena.begun(order)
+            why = self._arena.shortfall(missing)
+            if race.trials + plan.trials > rules.race_trials:
+                why = f"race_trials = {rules.race_trials} reached"
+            if why is None:
+                await self._block(race, plan)
+                continue
+            if plan.trials <= rules.race_trials:
+                self._hold(race, why)
+            race.hold(why)
+
+    def _hold(self, race: Race, why: str) -> None:
+        """A cap ends the race. One that has not even a block says nothing yet, and is left to the next command."""
+        if all(standing.blocks == 0 for standing in race.standings(interval=False)):
+            raise BudgetError(
+                f"a cap ended the command before the race of {self._field.baseline.label} had a whole block: {why}; nothing was decided, "
+                "what was measured is kept, and the same command continues it"
+            )
+        race.hold(why)
+
+    def _order(self, start: RaceStart, plan: BlockPlan) -> BlockOrder:
+        return BlockOrder(
+            block_id=RaceBlock.make_id(plan.race_id, plan.number),
+            number=plan.number,
+            discards=self._discards(plan),
+            asks=plan.asks(),
+            specs={request_id: self._lead(start, request_id) for request_id in plan.requests},
+            suite=self._field.suite,
+            cycle_id=start.cycle_id,
+        )
+
+    def _lead(self, start: RaceStart, request_id: str) -> Spec:
+        """The spec under whose name a request is made: the first of those that share it."""
+        pairs = [(start.baseline_request_id, start.baseline_spec_id), *((e.request_id, e.spec_id) for e in start.entrants)]
+        spec_id = next(spec_id for request, spec_id in pairs if request == request_id)
+        return self._spec(spec_id)
+
+    def _spec(self, spec_id: str) -> Spec:
+        known = next((spec for spec in self._field.specs if spec.spec_id == spec_id), None)
+        return known if known is not None else spec_by_id(self._context.ledger, spec_id)
+
+    def _discards(self, plan: BlockPlan) -> int:
+        dropped = self._context.ledger.read(RaceBlockDiscarded, {"race_id": plan.race_id})
+        return sum(record.number == plan.number for record in dropped)
+
+    async def _block(self, race: Race, plan: BlockPlan) -> None:
+        """One block: kept when it is complete, dropped when the server was at fault, left open when a cap cut it off."""
+        order = self._order(race.start, plan)
+        result = await self._arena.block(order)
+        if result.fault is not None:
+            await self._dropped(race, order, result)
+        elif result.stopped is not None:
+            self._context.ledger.append(result.closing)
+            self._hold(race, result.stopped)
+        else:
+            block = self._judged(plan, result)
+            race.absorb(block)
+            records: list[Record] = [*result.closing, block]
+            if race.ended is not None and race.start.race_id == self._field.race_id:
+                records.append(race.end(self._context.now()))
+            self._context.ledger.append(records)
+            self._context.on_step("race_block")
+            self._say_block(race)
+
+    def _judged(self, plan: BlockPlan, result: BlockResult) -> RaceBlock:
+        """The record of a complete block: how many of each spec's answers to each draw passed."""
+        passes: dict[str, list[int]] = {}
+        trial_ids: dict[str, list[str]] = {}
+        for spec_id, times in plan.asked.items():
+            spec = self._spec(spec_id)
+            judged = self._arena.judged(result, spec, self._field.suite)
+            good = [int(item.verdict.outcome is Outcome.PASS) for item in judged]
+            passes[spec_id] = [sum(good[place : place + times]) for place in range(0, len(good), times)]
+            trial_ids[spec_id] = [item.trial.trial_id for item in judged]
+        return plan.block(passes, trial_ids=trial_ids, at=self._context.now())
+
+    async def _dropped(self, race: Race, order: BlockOrder, result: BlockResult) -> None:
+        """The block is measured again, unless that was often enough or the server stays away."""
+        context, limit = self._context, race.start.settings.max_discards
+        record = RaceBlockDiscarded(
+            discard_id=f"{order.block_id}-discard-{order.discards + 1}",
+            race_id=race.start.race_id,
+            number=order.number,
+            reason=str(result.fault),
+            trial_ids=result.trial_ids(),
+            at=context.now(),
+        )
+        context.ledger.append([*result.closing, record])
+        context.on_step("race_block_dropped")
+        again = order.discards < limit
+        then = "measured again" if again else f"it was the {order.discards + 1}th time, so the race is held"
+        context.say(LoopEvent("evidence", f"block {order.number + 1} is dropped for all specs ({result.fault}); {then}", record))
+        spec = next(iter(order.specs.values()))
+        if not again or not await self._arena.recover(spec):
+            race.hold(f"faults of the server: {result.fault}")
+            return
+        now = await self._arena.prepare(self._field.asked, self._field.suite)
+        if race.start.race_id == self._field.race_id and not self._same(race.start, keys_of(self._field, now)):
+            race.hold(_CHANGED)
+
+    def _over(self, race: Race) -> Raced:
+        context, race_id = self._context, race.start.race_id
+        end = next(context.ledger.read(RaceEnd, {"id": race_id}, limit=1), None)
+        if end is None:
+            end = race.end(context.now())
+            context.ledger.append([end])
+        context.on_step("race_ended")
+        context.say(LoopEvent("race", self._how_it_ended(race), end))
+        return Raced(race.start, end, _all_blocks(context, race.start))
+
+    # Words
+
+    def _name(self, spec_id: str) -> str:
+        return self._spec(spec_id).variant.name
+
+    def _say_start(self, race: Race) -> None:
+        start = race.start
+        again = f", going on after {race.blocks} blocks" if race.blocks else ""
+        fresh = [e for e in start.entrants if not e.resumes]
+        level = (
+            f"promoted at a chance of error of {start.alpha:.3g} among {len(fresh)}"
+            if fresh
+            else "all with their earlier evidence"
+        )
+        text = (
+            f"{start.model} {start.phase}: {len(start.entrants)} candidates race over {len(start.prompt_ids)} "
+            f"{'held-out ' if start.purpose == 'heldout' else ''}prompts, {level}{again}"
+        )
+        self._context.say(LoopEvent("race", text, start))
+
+    def _say_block(self, race: Race) -> None:
+        self._arena.tell(f"block {race.blocks}, {race.trials} trials, {len(race.alive)} candidates alive")
+        for standing in race.standings(interval=False):
+            if standing.state == "dropped" and standing.spec_id not in self._told:
+                self._told.add(standing.spec_id)
+                gain = "" if standing.estimate is None else f" at {standing.estimate * 100:+.1f} points"
+                text = f"{self._name(standing.spec_id)} is dropped after {race.blocks} blocks{gain}: {standing.why}"
+                self._context.say(LoopEvent("race", text, race.start))
+
+    def _how_it_ended(self, race: Race) -> str:
+        after = f"after {race.blocks} blocks, {race.trials} trials"
+        if race.winner is not None:
+            won = next(s for s in race.standings(interval=False) if s.spec_id == race.winner)
+            return f"{self._name(race.winner)} wins {after}: {(won.estimate or 0.0) * 100:+.1f} points, log E {won.log_e:.2f} of {won.log_e_needed:.2f}"
+        held = [s for s in race.standings(interval=False) if s.state == "held"]
+        if not held:
+            return f"no candidate is left {after}"
+        best = max(held, key=lambda s: s.log_e - s.log_e_needed)
+        more = f"; about {best.more_trials} more trials would decide" if best.more_trials is not None else ""
+        return f"held {after}: {race.ended}; {self._name(best.spec_id)} leads with log E {best.log_e:.2f} of {best.log_e_needed:.2f}{more}"
+
+
+def race_id_of(cycle: int, spec_id: str, purpose: str) -> str:
+    """The race of a cycle with this spec in it: the same however often the cycle is continued, and wherever the same is measured, so
+    that the same prompts are drawn."""
+    return content_hash("race", [cycle, spec_id, purpose])

@@ -1,0 +1,97 @@
+"""Where the races of one command are measured: one meter, one board, and who was made ready in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from selfopt.records import Environment, ModelStatus, Spec, Suite
+from selfopt.scoring import scorer_of
+from selfopt.variants import render
+
+from .attempt import status_of
+from .budget import BudgetMeter
+from .context import MeasureContext
+from .environment import observe
+from .progress import Board
+from .race_arm import WarmUps, ready
+from .race_block import BlockOrder, BlockResult, block_state, measure_block
+from .run import Desk
+from .trial import JudgedTrial, make_request
+
+__all__ = ["Arena", "judged_by", "rendered"]
+
+_RENDERED = 20
+_WAITS_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+
+
+class Arena:
+    """Measures blocks. meter: what the whole command may spend."""
+
+    def __init__(self, context: MeasureContext, meter: BudgetMeter) -> None:
+        self._desk = Desk(context, meter, Board(context.progress, context.clock, context.heartbeat_s))
+        self._ready: set[str] = set()
+        self._warmed: WarmUps = {}
+
+    async def prepare(self, specs: Sequence[Spec], suite: Suite) -> dict[str, Environment]:
+        """Warm every spec up, unscored, and say what serves them, by spec_id: a loaded model tells the most."""
+        desk = self._desk
+        one_each = {spec.request_id: spec for spec in specs}
+        fresh = not self._ready.issuperset(one_each)
+        async with desk.board.alive():
+            statuses, warmed = await ready(desk, list(one_each.values()), suite, always=fresh)
+        self._warmed |= warmed
+        self._ready.update(one_each)
+        hardware = desk.context.hardware
+        return {spec.spec_id: observe(spec, statuses[spec.endpoint, spec.model], hardware) for spec in specs}
+
+    async def block(self, order: BlockOrder) -> BlockResult:
+        """One block, or what is left of it; see `measure_block`."""
+        cold = not self._ready.issuperset(order.specs)
+        async with self._desk.board.alive():
+            result = await measure_block(self._desk, order, warm_up=cold, warmed=self._warmed)
+        self._warmed = {}
+        self._ready.update(order.specs)
+        if result.fault is not None:
+            self._ready.clear()  # after a fault everybody is warmed up again, or nobody
+        return result
+
+    def judged(self, result: BlockResult, spec: Spec, suite: Suite) -> tuple[JudgedTrial, ...]:
+        """A block's trials under a spec's own parsers."""
+        return result.judged(self._desk, spec, suite)
+
+    def begun(self, order: BlockOrder) -> int:
+        """How many of a block's trials are made already."""
+        return len(block_state(self._desk, order.group_id).trials)
+
+    def shortfall(self, trials: int) -> str | None:
+        """The cap that so many more trials would go beyond, as far as can be told; None: none."""
+        return self._desk.meter.shortfall(trials)
+
+    def tell(self, note: str) -> None:
+        """A word on the live line."""
+        self._desk.board.tell("note", note)
+
+    async def recover(self, spec: Spec) -> bool:
+        """Wait, for up to a minute, until the server of a spec answers; False when it does not."""
+        context = self._desk.context
+        for wait_s in (0.0, *_WAITS_S):
+            await context.sleep(wait_s)
+            status: ModelStatus = await status_of(context.residency_for(spec), context.model_name_for(spec))
+            if status.answers is not False:
+                return True
+        return False
+
+
+def judged_by(suite: Suite) -> str:
+    """The hash of the scorer that judges this suite now."""
+    return scorer_of(suite.judging).scorer_hash
+
+
+def rendered(spec: Spec, suite: Suite) -> list[str]:
+    """The first request of some of its prompts as text: what this program makes of the spec now."""
+    found = []
+    for prompt in suite.select(spec.split)[:_RENDERED]:
+        steps = render(spec.variant, prompt.messages, suite.tools_of(prompt))
+        found.append(make_request(spec, spec.model, next(steps), isolate=spec.isolate).model_dump_json())
+        steps.close()
+    return found

@@ -1,0 +1,60 @@
+"""Is the server of a race there, and still the same? Asked at fixed places, never because of what a trial came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from selfopt.records import ModelStatus
+
+from .attempt import status_of
+from .race_arm import Arm, Where
+from .run import Desk
+
+__all__ = ["Health", "changed_fields"]
+
+_FIXED = ("digest", "quantization", "template_hash", "engine", "engine_build")
+_NOT_LOADED = ("unloaded", "sleeping", "loading")
+
+
+def changed_fields(then: ModelStatus, now: ModelStatus) -> tuple[str, ...]:
+    """What serves is another than before: the names of fields that both tell and that differ."""
+    pairs = ((name, getattr(then, name), getattr(now, name)) for name in _FIXED)
+    return tuple(name for name, a, b in pairs if a != b and "unknown" not in (a, b))
+
+
+class Health:
+    """Of the endpoints of a block's arms, compared with how they were when it began. found: what is wrong, None as far as is known."""
+
+    def __init__(self, desk: Desk, arms: Mapping[str, Arm]) -> None:
+        self._desk = desk
+        self._arms: dict[Where, Arm] = {}
+        for arm in arms.values():
+            self._arms.setdefault(arm.where, arm)
+        silent = [arm for arm in self._arms.values() if arm.status.answers is False]
+        self.found: str | None = _unanswered(silent[0]) if silent else None
+
+    async def problem(self) -> str | None:
+        """Ask now. What a server does not tell is not held against it."""
+        if self.found is not None:
+            return self.found
+        context = self._desk.context
+        for arm in self._arms.values():
+            now = await status_of(context.residency_for(arm.spec), arm.facts.model)
+            self.found = _compare(arm, now)
+            if self.found is not None:
+                break
+        return self.found
+
+
+def _unanswered(arm: Arm) -> str:
+    return f"the server of {arm.spec.model} does not answer"
+
+
+def _compare(arm: Arm, now: ModelStatus) -> str | None:
+    then = arm.status
+    if now.answers is False or (now.state == "unknown" and then.state != "unknown"):
+        return _unanswered(arm)
+    if then.state == "loaded" and now.state in _NOT_LOADED:
+        return f"{arm.spec.model} was loaded and is {now.state} in the middle of the block"
+    changed = changed_fields(then, now)
+    return f"what serves {arm.spec.model} has changed in the middle of the block: {', '.join(changed)}" if changed else None
