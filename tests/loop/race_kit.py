@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from selfopt.endpoints.scripted_engine import ScriptedChat
+from selfopt.measure import show_trial
+from selfopt.records import Message, Trial
+
 from .kit import CITIES, Script, World, says, suite
 
 M = "scripted/m"
@@ -77,3 +81,18 @@ def with_suite(world: World, body: dict[str, Any]) -> World:
     """The world with this suite of single requests."""
     world.write(small=body)
     return world
+
+
+def recalled(world: World) -> None:
+    """A model whose process was killed goes on with its draws where the committed trials end, as if it had lived on."""
+    with world.app() as app:
+        assert world.engine is not None
+        for trial in app.ledger.read(Trial) if app.has_ledger else ():
+            for exchange in show_trial(app.ledger, trial.trial_id).exchanges:
+                for attempt in exchange.attempts:
+                    world.engine.recall(_chat(json.loads(attempt.request or "{}")))
+
+
+def _chat(body: dict[str, Any]) -> ScriptedChat:
+    messages = tuple(Message(role=m["role"], content=m["content"]) for m in body["messages"])
+    return ScriptedChat(body["model"], "in_process", messages, tuple(tool["function"]["name"] for tool in body.get("tools", ())))

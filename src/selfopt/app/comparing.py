@@ -103,9 +103,7 @@ async def compare_models(app: App, request: CompareRequest, progress: Callable[[
     app.home.ensure()
     with ProcessLock(app.home.lock)("compare"):
         context = app.measure_context(progress)
-        meter = BudgetMeter(
-            Budget(max_trials=limits.max_trials, max_minutes=limits.max_minutes, max_cost=limits.max_cost), context.clock
-        )
+        meter = BudgetMeter(Budget(limits.max_trials, limits.max_minutes, limits.max_tokens, limits.max_cost), context.clock)
         # In order, not interleaved: neighbours share the model and the beginning of the prompt, which servers keep.
         options = MeasureOptions(
             n_runs=1, sampling=False, limit=request.limit, shuffle_specs=False, labels=Labels(group_id=group), meter=meter

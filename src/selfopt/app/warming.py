@@ -70,7 +70,7 @@ async def validate_model_warm_up(
         unload="once_per_arm" if arguments.get("once_per_arm") else "each_run",
         limit=arguments.get("limit"),
         labels=Labels(group_id=arguments.get("group")),
-        budget=Budget(max_trials=limits.max_trials, max_minutes=limits.max_minutes, max_cost=limits.max_cost),
+        budget=Budget(limits.max_trials, limits.max_minutes, limits.max_tokens, limits.max_cost),
     )
     spec = _spec(app, model, phase, arguments)
     app.home.ensure()

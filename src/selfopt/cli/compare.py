@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--fresh", is_flag=True, help="Measure anew instead of going on with the same comparison.")
 @click.option("--max-trials", type=click.IntRange(min=1), help="Stop after so many trials.")
 @click.option("--max-minutes", type=Number(min=0, min_open=True), help="Stop after so many minutes.")
+@click.option("--max-tokens", type=click.IntRange(min=1), help="Stop after so many tokens, in and out.")
 @click.option("--max-cost", type=Number(min=0), help="Stop at this cost (see [prices]).")
 @click.option("--markdown", is_flag=True, help="Print a Markdown table.")
 @json_option
@@ -43,7 +44,7 @@ def command(ctx: click.Context, /, ollama: bool, markdown: bool, as_json: bool, 
         raise click.UsageError("--markdown and --json: choose one", ctx)
     if not flags["models"] and not ollama:
         raise click.UsageError("name at least one MODEL, or --ollama", ctx)
-    limits = {name: flags.pop(name) for name in ("max_trials", "max_minutes", "max_cost")}
+    limits = {name: flags.pop(name) for name in ("max_trials", "max_minutes", "max_tokens", "max_cost")}
     live = LiveLine(enabled=not (as_json or markdown))
 
     async def work(app: App) -> Comparison:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--report", "report", is_flag=True, help="Write the reports; alone, it measures nothing.")
 @click.option("--max-trials", type=click.IntRange(min=1), help="Stop after so many trials.")
 @click.option("--max-minutes", type=Number(min=0, min_open=True), help="Stop after so many minutes.")
+@click.option("--max-tokens", type=click.IntRange(min=1), help="Stop after so many tokens, in and out.")
 @click.option("--max-cost", type=Number(min=0), help="Stop at this cost (see [prices]).")
 @json_option
 @click.pass_context
@@ -47,7 +48,7 @@ def command(
     selfopt loop --candidates candidates.yaml
     """
     texts = _targets(ctx, baseline_texts, baseline_rest)
-    settings = {"limits": {name: flags[name] for name in ("max_trials", "max_minutes", "max_cost")}}
+    settings = {"limits": {name: flags[name] for name in ("max_trials", "max_minutes", "max_tokens", "max_cost")}}
     candidates, most = flags["candidates"], flags["max_candidates"]
     if flags["dry_run"]:
         _dry_run(open_app(ctx, settings), texts, candidates, most, as_json)

@@ -44,6 +44,7 @@ def measure_flags(function: F) -> F:
         click.option("--fresh", is_flag=True, help="Start anew instead of continuing an interrupted measurement."),
         click.option("--max-trials", type=click.IntRange(min=1), help="Stop after so many trials."),
         click.option("--max-minutes", type=Number(min=0, min_open=True), help="Stop after so many minutes."),
+        click.option("--max-tokens", type=click.IntRange(min=1), help="Stop after so many tokens, in and out."),
         click.option("--max-cost", type=Number(min=0), help="Stop at this cost (see [prices])."),
     )
     for decorator in reversed(decorators):
@@ -53,7 +54,7 @@ def measure_flags(function: F) -> F:
 
 def _split(flags: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """(settings that the flags override, arguments of the request)."""
-    limits = {name: flags.pop(name) for name in ("max_trials", "max_minutes", "max_cost")}
+    limits = {name: flags.pop(name) for name in ("max_trials", "max_minutes", "max_tokens", "max_cost")}
     return {"limits": limits}, {**flags, "resume": not flags.pop("fresh")}
 
 

@@ -159,8 +159,8 @@ class _Racing:
         """A cap ends the race. One that has not even a block says nothing yet, and is left to the next command."""
         if all(standing.blocks == 0 for standing in race.standings(interval=False)):
             raise BudgetError(
-                f"a cap ended the command before the race of {self._field.baseline.label} had a whole block: {why}; nothing was decided, "
-                "what was measured is kept, and the same command continues it"
+                f"the race of {self._field.baseline.label} has not one whole block yet: {why}; nothing was decided, what was measured is "
+                "kept, and the same command goes on from there"
             )
         race.hold(why)
 
@@ -263,15 +263,14 @@ class _Racing:
         start = race.start
         again = f", going on after {race.blocks} blocks" if race.blocks else ""
         fresh = [e for e in start.entrants if not e.resumes]
+        heldout = "held-out " if start.purpose == "heldout" else ""
         level = (
-            f"promoted at a chance of error of {start.alpha:.3g} among {len(fresh)}"
+            f"look {start.number} at these {heldout}prompts, which may err with a chance of {start.alpha:.3g}"
             if fresh
             else "all with their earlier evidence"
         )
-        text = (
-            f"{start.model} {start.phase}: {len(start.entrants)} candidates race over {len(start.prompt_ids)} "
-            f"{'held-out ' if start.purpose == 'heldout' else ''}prompts, {level}{again}"
-        )
+        racing = "1 candidate races" if len(start.entrants) == 1 else f"{len(start.entrants)} candidates race"
+        text = f"{start.model} {start.phase}: {racing} over {len(start.prompt_ids)} {heldout}prompts; {level}{again}"
         self._context.say(LoopEvent("race", text, start))
 
     def _say_block(self, race: Race) -> None:

@@ -45,7 +45,8 @@ class BudgetMeter:
             return None
         budget = self.budget
         if budget.max_trials is not None and self.trials + self._reserved >= budget.max_trials:
-            return f"max_trials = {budget.max_trials} reached after {self.trials} trials; raise max_trials to go on"
+            # Those in flight are counted, so how many are committed by now would mislead.
+            return f"max_trials = {budget.max_trials} reached by this command; raise max_trials to go on"
         if budget.max_minutes is not None and (self._clock() - self._began) / 60 >= budget.max_minutes:
             return f"max_minutes = {budget.max_minutes:g} reached after {self.trials} trials; raise max_minutes to go on"
         if budget.max_tokens is not None and self.tokens >= budget.max_tokens:
@@ -64,7 +65,8 @@ class BudgetMeter:
         budget, made = self.budget, self.trials
         left = None if budget.max_trials is None else budget.max_trials - made - self._reserved
         if left is not None and trials > left:
-            return f"max_trials = {budget.max_trials}: {left} are left, {trials} would be needed"
+            made += self._reserved
+            return f"max_trials = {budget.max_trials}: {left} are left, the next block takes {trials}; raise it to {made + trials} or more"
         each = 0 if made == 0 else trials / made
         minutes = (self._clock() - self._began) / 60
         for name, cap, spent in (
@@ -73,7 +75,10 @@ class BudgetMeter:
             ("max_cost", budget.max_cost, self.cost),
         ):
             if cap is not None and spent + each * spent > cap:
-                return f"{name} = {cap:g}: {spent:.4g} are spent, {trials} more trials would take about {each * spent:.2g}"
+                return (
+                    f"{name} = {cap:g}: {spent:.4g} are spent, the next block of {trials} trials would take about {each * spent:.2g}; "
+                    f"raise {name} to go on"
+                )
         return None
 
     def reserve(self) -> bool:

@@ -87,9 +87,11 @@ def next_share(plan: AlphaPlan, family: str, spenders: Iterable[Spender], promot
         alpha = min(fwer_level(plan.alpha, number, plan.horizon), max(0.0, plan.alpha - spent))
     used_up = alpha < 1e-9
     if used_up:
+        what = "held-out prompts" if family.startswith("heldout ") else "prompts"
+        looks = "1 look" if len(mine) == 1 else f"{len(mine)} looks"
         detail = (
-            f"the {plan.alpha:g} of {len(mine)} decisions is used up: {family}; what they saw can prove nothing more. Use a suite "
-            "with fresh prompts, or start again with a longer horizon on one"
+            f"the chance of error of {plan.alpha:g} that all looks at these {what} share is used up by {looks}: they can prove nothing "
+            f"more. Put fresh {what} into the suite (its id is then another), and a longer horizon into [policy] for those"
         )
     else:
         detail = f"decision {number}: {alpha:.3g} of {plan.alpha:g}, {spent:.3g} spent before ({plan.schedule})"

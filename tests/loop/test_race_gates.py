@@ -1,0 +1,146 @@
+"""What a race's decision rests on besides the race: held-out prompts, the alpha that looks share, caps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfopt.errors import BudgetError, SuiteError, UsageError
+from selfopt.records import Cycle, Decision, PromptTest, RaceStart, Run, Trial
+
+from .kit import World
+from .race_kit import ATOMIC, candidates, sample_suite, sometimes, steady, towns, with_suite
+
+Make = Callable[..., World]
+TOWNS = towns(140)
+
+
+def decision_of(world: World) -> Decision:
+    """The newest one."""
+    with world.ledger() as ledger:
+        return list(ledger.read(Decision))[-1]
+
+
+async def raced(world: World, folder: Path, **more: Any) -> Cycle:
+    """One cycle with the one candidate."""
+    (cycle,) = await world.loop(ATOMIC, candidates=candidates(folder), **more)
+    return cycle
+
+
+async def test_a_stochastic_winner_passes_on_heldout_prompts_with_fresh_trials(world: Make, tmp_path: Path) -> None:
+    """The claim is about other prompts, in the figures of the held-out race; none of its trials served before; its alpha is on record."""
+    w = with_suite(world(m=sometimes(0.3, 0.9, TOWNS)), sample_suite(40, 100))
+    cycle = await raced(w, tmp_path)
+    decision = decision_of(w)
+    assert (decision.verdict, decision.claim) == ("promote", "prompts like these")
+    figures = decision.evidence.figures
+    assert decision.estimate == figures["heldout_estimate"]
+    assert decision.estimate != figures["estimate"]
+    with w.ledger() as ledger:
+        search, heldout = ledger.read(RaceStart)
+        assert (search.split, heldout.split, heldout.purpose) == ("search", "heldout", "heldout")
+        assert not set(search.prompt_ids) & set(heldout.prompt_ids)
+        assert (heldout.family, heldout.number, heldout.alpha) == (f"heldout {heldout.suite_hash}", 1, 0.025)
+        runs = {run.run_id: run for run in ledger.read(Run)}
+        fresh = [trial for trial in ledger.read(Trial) if trial.prompt_id in heldout.prompt_ids]
+        assert fresh
+        assert {runs[trial.run_id].purpose for trial in fresh} == {"race"}
+    assert any(
+        "100 held-out prompts; look 1 at these held-out prompts, which may err with a chance of 0.025" in t
+        for t in w.said("race")
+    )
+    assert cycle.targets[0].winner_variant == "restrained"
+
+
+async def test_what_was_only_tuned_to_the_search_split_is_held(world: Make, tmp_path: Path) -> None:
+    """All gained on the prompts it was tuned on, nothing on the others: the held-out gate holds it."""
+    w = with_suite(world(m=steady(TOWNS[:10], TOWNS[:40])), sample_suite(40, 100))
+    await raced(w, tmp_path)
+    decision = decision_of(w)
+    assert (decision.verdict, decision.reason_codes) == ("hold", ("not_shown_on_heldout",))
+    assert decision.estimate == 0.0
+    with w.ledger() as ledger:
+        (test,) = ledger.read(PromptTest)
+        assert (test.n, test.wins, test.losses, test.passed, test.number, test.alpha) == (100, 0, 0, False, 1, 0.025)
+
+
+async def test_looks_at_heldout_prompts_share_one_alpha_and_a_used_up_split_says_what_to_do(world: Make, tmp_path: Path) -> None:
+    """With a horizon of one look the second is refused: nothing is measured there, the decision holds and names the way out."""
+    w = with_suite(world({"policy": {"horizon": 1}}, m=steady(TOWNS[:10], TOWNS[:40])), sample_suite(40, 100))
+    await raced(w, tmp_path)
+    assert "0.05 of 0.05, 0 spent before" in w.said("race")[-1]
+    await raced(w, tmp_path)
+    decision = decision_of(w)
+    assert (decision.verdict, decision.reason_codes) == ("hold", ("not_tried_on_heldout",))
+    (said,) = w.said("evidence")
+    assert "used up by 1 look" in said
+    assert "fresh held-out prompts" in said
+    assert any(said in gate.detail for gate in decision.gates)
+    with w.ledger() as ledger:
+        assert sum(test.alpha for test in ledger.read(PromptTest)) == 0.05
+
+
+async def test_later_looks_get_less(world: Make, tmp_path: Path) -> None:
+    """Without a horizon, alpha / (t (t + 1)): all of them together never spend more than alpha."""
+    w = with_suite(world(m=steady(TOWNS[:10], TOWNS[:40])), sample_suite(40, 100))
+    for _ in range(3):
+        await raced(w, tmp_path)
+    with w.ledger() as ledger:
+        assert [(t.number, t.alpha) for t in ledger.read(PromptTest)] == [(1, 0.025), (2, 0.05 / 6), (3, 0.05 / 12)]
+
+
+async def test_under_a_hundred_heldout_prompts_the_decision_is_about_this_suite_only(world: Make, tmp_path: Path) -> None:
+    """They tell too little about others: what is known about the search split decides, and the label says so."""
+    w = with_suite(world(m=steady(TOWNS[:10], TOWNS[:90])), sample_suite(40, 99))
+    await raced(w, tmp_path)
+    decision = decision_of(w)
+    assert decision.verdict == "promote"
+    assert decision.claim.startswith("this suite only")
+    with w.ledger() as ledger:
+        assert not list(ledger.read(PromptTest))
+
+
+@pytest.mark.parametrize("cap", [{"max_trials": 300}, {"max_tokens": 2500}])
+async def test_a_cap_that_ends_a_race_holds_and_says_how_much_more_would_decide(
+    world: Make, tmp_path: Path, cap: dict[str, int]
+) -> None:
+    """The next cycle goes on with the evidence; the cap of trials is never exceeded."""
+    w = world(m=sometimes(0.5, 0.58))
+    caps = {"limits": {"retries": 0, **cap}}
+    await raced(w, tmp_path, settings=caps)
+    decision = decision_of(w)
+    assert (decision.verdict, decision.reason_codes[0]) == ("hold", "not_enough_evidence")
+    (gate,) = [gate for gate in decision.gates if gate.name == "evidence"]
+    assert re.search(rf"{next(iter(cap))} = .*; raise .*; about \d+ more trials would decide", gate.detail)
+    with w.ledger() as ledger:
+        assert len(list(ledger.read(Trial))) <= cap.get("max_trials", 10_000)
+    pairs = decision.evidence.figures["n_pairs"]
+    await raced(w, tmp_path, settings=caps)
+    assert int(decision_of(w).evidence.figures["n_pairs"]) > int(pairs)
+    with w.ledger() as ledger:
+        assert [start.alpha for start in ledger.read(RaceStart)] == [0.025, 0.0]
+
+
+async def test_a_race_stopped_before_its_first_trial_says_what_it_takes(world: Make, tmp_path: Path) -> None:
+    """Nothing is decided; how many trials are needed stands there; asked for again with more, it goes on."""
+    w = world(m=sometimes(0.3, 0.9))
+    with pytest.raises(BudgetError, match=r"baselines were measured: max_trials = 1 reached by this command; raise max_trials"):
+        await raced(w, tmp_path, settings={"limits": {"retries": 0, "max_trials": 1}})
+    with pytest.raises(BudgetError, match=r"max_trials = 60: \d+ are left, the next block takes 28; raise it to \d+ or more"):
+        await raced(w, tmp_path, settings={"limits": {"retries": 0, "max_trials": 60}})
+    assert (await raced(w, tmp_path)).targets[0].winner_variant == "restrained"
+
+
+async def test_a_suite_without_search_prompts_is_refused_before_anything_is_measured(world: Make, tmp_path: Path) -> None:
+    """One line that says what is missing."""
+    body = sample_suite(2, 10)
+    for prompt in body["prompts"]:
+        prompt["split"] = "heldout"
+    w = with_suite(world(m=steady([], [])), body)
+    with pytest.raises((SuiteError, UsageError), match="search"):
+        await raced(w, tmp_path)
+    assert not (w.home / "ledger.sqlite3").exists()
