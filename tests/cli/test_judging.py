@@ -92,6 +92,26 @@ def test_decide_explains_every_gate(measured: Project) -> None:
     assert same["changes"] == ["the same spec as the baseline"]
 
 
+def test_a_kept_decision_is_accounted_for(measured: Project) -> None:
+    """In words and in JSON, by the end of its id; nothing is decided anew, nothing else may be named beside it."""
+    decision = measured.ok("decide", "good", "extended", "--candidate", "native_api", "--baseline", "native_api", "--json").json()
+    decision_id = decision["decisions"][0]["decision_id"]
+    before = measured.files()
+    text = measured.ok("decide", "--explain", decision_id[-10:]).out
+    for words in ("HOLD native_api", "What was claimed", "How sure", "What each gate saw", "What would change it"):
+        assert words in text
+    told = measured.ok("decide", "--explain", decision_id, "--json").json()
+    assert told["decision"]["decision_id"] == decision_id
+    assert told["claim"] == "a"
+    assert len(told["gates"]) == len(told["decision"]["gates"])
+    assert told["would_change"]
+    assert measured.files() == before
+    measured.run("decide", "--explain", "decision-nope").assert_refused(2, "no decision has an id like")
+    measured.run("decide", "good", "extended", "--explain", decision_id).assert_refused(2, "--explain", "nothing else")
+    measured.run("decide", "good").assert_refused(2, "PHASE")
+    measured.run("decide").assert_refused(2, "MODEL", "--explain DECISION")
+
+
 def test_decide_promotes_what_is_better(project: Project) -> None:
     """A parser that reads what the model writes promotes; the panel says so."""
     for variant in ("native_api", "native_parsed"):

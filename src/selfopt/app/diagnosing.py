@@ -14,7 +14,7 @@ from selfopt.ledger import resolve
 from selfopt.loop import baselines, current_baseline, evaluations, newest_evaluation, spec_by_id
 from selfopt.loop.proposer import describe_change
 from selfopt.measure import EvaluationRequest, Rescored, ShownTrial, evaluate, rescore, show_trial
-from selfopt.policy import best_hold, decide, explain
+from selfopt.policy import Account, account, best_hold, decide, explain
 from selfopt.records import (
     Blob,
     Decision,
@@ -38,6 +38,7 @@ __all__ = [
     "Decided",
     "Rescoring",
     "decide_candidates",
+    "explained_decision",
     "make_feedback",
     "require_ledger",
     "rescore_runs",
@@ -114,6 +115,15 @@ def decide_candidates(app: App, model: str, phase: Phase, candidate: str | None 
         changes=tuple(_change(app, base, e) for e in chosen),
         best_held=held.sentence() if held else None,
     )
+
+
+def explained_decision(app: App, decision_id: str) -> tuple[Decision, Account, tuple[str, ...]]:
+    """A kept decision (the first or last characters of its id suffice), what it amounts to, and what each gate saw, a line each."""
+    require_ledger(app)
+    decision = resolve(app.ledger, Decision, decision_id)
+    lines = explain(decision)
+    gates = lines[len(lines) - len(decision.gates) :]
+    return decision, account(decision), tuple(line.strip() for line in gates)
 
 
 def _to_go_by(evaluations: Sequence[Evaluation]) -> dict[str, Evaluation]:

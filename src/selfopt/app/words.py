@@ -31,7 +31,8 @@ def decision_lines(event: LoopEvent, *, every_gate: bool = False) -> list[str]:
     split = len(lines) - len(decision.gates)
     opened = [line for line, gate in zip(lines[split:], decision.gates, strict=True) if gate.passed is not True]
     passed = [gate.name for gate in decision.gates if gate.passed is True]
-    return [*lines[1:split], *opened, *([f"passed: {', '.join(passed)}"] if passed else [])]
+    more = f"more: selfopt decide --explain {decision.decision_id}"
+    return [*lines[1:split], *opened, *([f"passed: {', '.join(passed)}"] if passed else []), more]
 
 
 def call_text(call: ToolCall) -> str:

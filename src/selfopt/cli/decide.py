@@ -1,4 +1,4 @@
-"""`selfopt decide MODEL PHASE`."""
+"""`selfopt decide MODEL PHASE`, and `selfopt decide --explain DECISION`."""
 
 from __future__ import annotations
 
@@ -8,17 +8,44 @@ from .common import console, draw, emit, json_option, open_app, say
 
 
 @click.command("decide")
-@click.argument("model")
-@click.argument("phase")
+@click.argument("model", required=False)
+@click.argument("phase", required=False)
 @click.option("--candidate", metavar="VARIANT|ID", help="Only this candidate (default: every measured one).")
 @click.option("--baseline", metavar="VARIANT|ID", help="Against this instead of the ledger's baseline.")
+@click.option(
+    "--explain",
+    "decision_id",
+    metavar="DECISION",
+    help="Account for a kept decision: what was claimed, how sure, what would change it.",
+)
 @json_option
 @click.pass_context
-def command(ctx: click.Context, /, model: str, phase: str, candidate: str | None, baseline: str | None, as_json: bool) -> None:
+def command(
+    ctx: click.Context,
+    /,
+    model: str | None,
+    phase: str | None,
+    candidate: str | None,
+    baseline: str | None,
+    decision_id: str | None,
+    as_json: bool,
+) -> None:
     """Put measured candidates of MODEL on PHASE through the gates: promote, hold or reject, with every figure.
 
     The decisions are kept; the baseline itself is changed by the loop alone.
+
+    \b
+    selfopt decide local/smollm2-135m atomic
+    selfopt decide --explain decision-3c9f38
     """
+    if decision_id is not None:
+        if model is not None or candidate is not None or baseline is not None:
+            raise click.UsageError("--explain takes the id of a decision and nothing else", ctx)
+        _explain(ctx, decision_id, as_json=as_json)
+        return
+    if model is None or phase is None:
+        name = "MODEL" if model is None else "PHASE"
+        raise click.UsageError(f"Missing argument '{name}'; write selfopt decide MODEL PHASE, or --explain DECISION", ctx)
     from selfopt.app import decide_candidates, phase_of
     from selfopt.report import decision_panel
 
@@ -48,3 +75,35 @@ def command(ctx: click.Context, /, model: str, phase: str, candidate: str | None
         draw(out, decision_panel(decision))
     if decided.best_held:
         say(out, decided.best_held)
+
+
+def _explain(ctx: click.Context, decision_id: str, *, as_json: bool) -> None:
+    from selfopt.app import explained_decision
+
+    decision, found, gates = explained_decision(open_app(ctx), decision_id)
+    if as_json:
+        emit(
+            {
+                "decision": decision,
+                "claim": found.claim,
+                "claimed": found.claimed,
+                "sure": found.sure,
+                "gates": gates,
+                "would_change": found.would_change,
+            }
+        )
+        return
+    out = console()
+    name = decision.candidate_variant or decision.candidate_spec_id
+    against = "no baseline yet" if decision.baseline_spec_id is None else f"baseline {decision.baseline_spec_id}"
+    say(out, f"{decision.verdict.upper()} {name} for {decision.model} {decision.phase} ({against}), {decision.at}", style="bold")
+    for title, lines in (
+        ("What was claimed", (found.claimed,)),
+        ("How sure", found.sure),
+        ("What each gate saw", gates),
+        ("What would change it", found.would_change),
+    ):
+        say(out, title, style="bold")
+        for line in lines:
+            say(out, line, indent=2, hang=4)
+    say(out, f"from {len(decision.run_ids)} runs and {len(decision.evaluation_ids)} evaluations; every figure: --json")

@@ -1,5 +1,6 @@
 """Gates that decide whether a candidate replaces the baseline: promote, hold or reject, with every figure and reason."""
 
+from .account import REMEDIES, Account, account
 from .decide import decide
 from .draft import draft_race
 from .evidence import Advised, EvidenceGate, HeldoutGate, RestraintGate, evidence_figures, evidence_policy
@@ -21,6 +22,8 @@ __all__ = [
     "PLAIN_GATES",
     "PLAIN_POLICY",
     "REASONS",
+    "REMEDIES",
+    "Account",
     "Advised",
     "AlphaPlan",
     "AlphaShare",
@@ -39,6 +42,7 @@ __all__ = [
     "RestraintEvidence",
     "RestraintGate",
     "VoidEvidence",
+    "account",
     "best_hold",
     "decide",
     "deciding_gate",
