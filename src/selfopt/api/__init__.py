@@ -169,11 +169,16 @@ class Selfopt:
         return self._runner.wait(work())
 
     def plan(
-        self, *, baselines: Sequence[str] = (), candidates: str | Path | None = None, max_candidates: int | None = None
+        self,
+        *,
+        baselines: Sequence[str] = (),
+        candidates: str | Path | None = None,
+        max_candidates: int | None = None,
+        odds: verbs.RaceOdds | None = None,
     ) -> verbs.CyclePreview:
-        """What the next cycle would do (`selfopt loop --dry-run`); writes nothing."""
+        """What the next cycle would do (`selfopt loop --dry-run`), and with odds what its races take; writes nothing."""
         targets = [verbs.parse_target(self._app, text) for text in baselines]
-        return verbs.preview(self._app, targets, Path(candidates) if candidates is not None else None, max_candidates)
+        return verbs.preview(self._app, targets, Path(candidates) if candidates is not None else None, max_candidates, odds)
 
     def report(self) -> list[Path]:
         """Write the reports; their paths."""

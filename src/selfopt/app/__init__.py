@@ -20,6 +20,7 @@ from .diagnosing import (
     warm_up_texts,
 )
 from .doctor import diagnose_installation, settings_in_use
+from .foretelling import CycleForecast, RaceOdds
 from .inspecting import serve_script
 from .looping import CyclePreview, parse_target, preview, roll_back_rules, run_loop
 from .making import MadeSuite, import_jsonl, import_promptfoo, new_suite
@@ -41,6 +42,7 @@ __all__ = [
     "AddedPrompts",
     "App",
     "CompareRequest",
+    "CycleForecast",
     "CyclePreview",
     "Decided",
     "Enforced",
@@ -50,6 +52,7 @@ __all__ = [
     "Measured",
     "Progress",
     "QuickstartResult",
+    "RaceOdds",
     "Rescoring",
     "ServedLine",
     "ShownTrial",

@@ -25,11 +25,13 @@ from selfopt.loop.cycle import candidates_for
 from selfopt.loop.proposer import describe_change, load_candidates
 from selfopt.measure import Progress
 from selfopt.measure.progress import ignore_progress
+from selfopt.policy import CLAIM_LIKE_THESE, heldout_claim
 from selfopt.records import Cycle, Feedback, Finding, Phase, RoutingConfig, Rule, Spec, content_hash, sha256_hex, utc_now
 from selfopt.routing import RuleOptions, diff, generate_routing_rules
 from selfopt.routing.store import read_version
 
 from .app import App
+from .foretelling import CycleForecast, RaceOdds, foretell
 from .loop_parts import Say, current_feedback, feedback_options, ignore_event, ledger_or_none, loop_context
 from .measuring import phase_of
 
@@ -170,8 +172,9 @@ def _with_candidates(app: App, context: LoopContext, target: Target, path: Path)
 @dataclass(frozen=True, slots=True)
 class CyclePreview:
     """What a cycle would do: per target the baseline, the candidates (spec, what changes), trials when deterministic and
-    when not; the change of rules that the present evidence asks for. continues: the number of the interrupted cycle that
-    would be continued, abandons: of the one that would be given up. Nothing is written."""
+    when not (at most: a race ends when it is decided); the change of rules that the present evidence asks for. continues: the number of
+    the interrupted cycle that would be continued, abandons: of the one that would be given up. forecasts: of the targets, where odds
+    were asked for and something races. Nothing is written."""
 
     targets: tuple[tuple[Target, Spec, tuple[tuple[Spec, str], ...]], ...]
     trials_deterministic: int
@@ -179,10 +182,15 @@ class CyclePreview:
     rule_changes: tuple[str, ...]
     continues: int | None = None
     abandons: int | None = None
+    forecasts: tuple[CycleForecast | None, ...] = ()
 
 
 def preview(
-    app: App, targets: Sequence[Target], candidates: Path | None = None, max_candidates: int | None = None
+    app: App,
+    targets: Sequence[Target],
+    candidates: Path | None = None,
+    max_candidates: int | None = None,
+    odds: RaceOdds | None = None,
 ) -> CyclePreview:
     """The plan of the next cycle, from what the ledger holds now. Trials are those of the whole cycle."""
     context = loop_context(app, max_candidates=max_candidates, read_only=True)
@@ -191,15 +199,15 @@ def preview(
         chosen = [_with_candidates(app, context, t, candidates) for t in chosen]
     interrupted = unfinished_cycle(context.ledger)
     fits = interrupted is not None and why_not_continued(context, interrupted, chosen) is None
-    planned = []
+    planned, foretold = [], []
     low = high = 0
     for target in chosen:
         baseline, pairs = _planned(context, target) if fits else _proposed(context, target)
         planned.append((target, baseline, tuple(pairs)))
-        prompts = len(app.suite_for(baseline).select(baseline.split))
-        requests = len({baseline.request_id, *(s.request_id for s, _ in pairs)})
-        low += requests * (prompts + app.settings.loop.sample_of(prompts))
-        high += requests * prompts * app.settings.loop.n_runs
+        exact, most = _trials(app, context, baseline, [spec for spec, _ in pairs])
+        low, high = low + exact, high + most
+        if odds is not None:
+            foretold.append(foretell(app, context, baseline, len(pairs), odds))
     number = interrupted.number if interrupted is not None else None
     return CyclePreview(
         tuple(planned),
@@ -208,7 +216,22 @@ def preview(
         _rule_changes(app) if app.has_ledger else (),
         continues=number if fits else None,
         abandons=None if fits else number,
+        forecasts=tuple(foretold),
     )
+
+
+def _trials(app: App, context: LoopContext, baseline: Spec, candidates: Sequence[Spec]) -> tuple[int, int]:
+    """How many a cycle takes where replies repeat themselves, and at most where not."""
+    suite, runs = app.suite_for(baseline), app.settings.loop.n_runs
+    prompts, heldout = len(suite.select(baseline.split)), len(suite.select("heldout"))
+    sample = app.settings.loop.sample_of(prompts)
+    requests = len({baseline.request_id, *(spec.request_id for spec in candidates)})
+    rules = context.evidence
+    if rules is None:
+        return requests * (prompts + sample), requests * prompts * runs
+    looks = 1 if candidates and heldout_claim(suite.scope, heldout) == CLAIM_LIKE_THESE else 0
+    races = (1 + looks) * rules.race_trials + prompts if candidates else 0
+    return requests * (prompts + sample) + looks * 2 * heldout, prompts * runs + sample + races
 
 
 def _rule_changes(app: App) -> tuple[str, ...]:

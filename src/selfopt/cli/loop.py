@@ -28,6 +28,17 @@ if TYPE_CHECKING:
 @click.option("--candidates", type=click.Path(path_type=Path), help="YAML or JSON list of what to try, one change each.")
 @click.option("--max-candidates", type=click.IntRange(0, 100), help="At most so many candidates per model.")
 @click.option("--dry-run", is_flag=True, help="Print plan, trials and the change of rules; write nothing.")
+@click.option(
+    "--gain",
+    type=Number(min=0, max=100, min_open=True),
+    metavar="POINTS",
+    help="With --dry-run: what a race takes to find a gain of so many points (default 5).",
+)
+@click.option(
+    "--power",
+    type=Number(min=0, max=1, min_open=True, max_open=True),
+    help="With --dry-run: found with this chance (default 0.9).",
+)
 @click.option("--report", "report", is_flag=True, help="Write the reports; alone, it measures nothing.")
 @click.option("--max-trials", type=click.IntRange(min=1), help="Stop after so many trials.")
 @click.option("--max-minutes", type=Number(min=0, min_open=True), help="Stop after so many minutes.")
@@ -43,16 +54,19 @@ def command(
     --baseline takes "MODEL PHASE VARIANT" in quotes, or the three words. An interrupted cycle is continued.
 
     \b
-    selfopt loop --dry-run
+    selfopt loop --dry-run --gain 5 --power 0.9
     selfopt loop --cycles 2 --baseline local/smollm2-135m atomic native_api
     selfopt loop --candidates candidates.yaml
     """
     texts = _targets(ctx, baseline_texts, baseline_rest)
     settings = {"limits": {name: flags[name] for name in ("max_trials", "max_minutes", "max_tokens", "max_cost")}}
     candidates, most = flags["candidates"], flags["max_candidates"]
+    odds = {name: flags[name] for name in ("gain", "power") if flags[name] is not None}
     if flags["dry_run"]:
-        _dry_run(open_app(ctx, settings), texts, candidates, most, as_json)
+        _dry_run(open_app(ctx, settings), texts, candidates, most, odds, as_json=as_json)
         return
+    if odds:
+        raise click.UsageError(f"--{next(iter(odds))} foretells what a race takes; it goes with --dry-run", ctx)
     if flags["report"] and flags["cycles"] is None and not texts and candidates is None:
         from .report import command as report_command
 
@@ -86,10 +100,15 @@ def _targets(ctx: click.Context, quoted: tuple[str, ...], rest: tuple[str, ...])
     return [" ".join([quoted[0], *rest])]
 
 
-def _dry_run(app: App, texts: list[str], candidates: Path | None, max_candidates: int | None, as_json: bool) -> None:
-    from selfopt.app import parse_target, preview
+def _dry_run(
+    app: App, texts: list[str], candidates: Path | None, max_candidates: int | None, asked: dict[str, float], *, as_json: bool
+) -> None:
+    from selfopt.app import RaceOdds, parse_target, preview
 
-    plan = preview(app, [parse_target(app, text) for text in texts], candidates, max_candidates)
+    odds = None
+    if asked:
+        odds = RaceOdds(asked.get("gain", 5.0) / 100, asked.get("power", 0.9))
+    plan = preview(app, [parse_target(app, text) for text in texts], candidates, max_candidates, odds)
     if as_json:
         emit(
             {
@@ -108,6 +127,7 @@ def _dry_run(app: App, texts: list[str], candidates: Path | None, max_candidates
                 "rule_changes": plan.rule_changes,
                 "continues": plan.continues,
                 "abandons": plan.abandons,
+                **({"odds": odds, "forecasts": plan.forecasts} if odds is not None else {}),
             }
         )
         return
@@ -123,6 +143,9 @@ def _dry_run(app: App, texts: list[str], candidates: Path | None, max_candidates
         if not pairs:
             out.print("  nothing left that was not tried against this baseline")
     say(out, f"trials: {plan.trials_deterministic} where replies repeat themselves, at most {plan.trials_stochastic} where not")
+    for found in plan.forecasts if odds is not None else ():
+        for line in found.lines(odds) if found is not None and odds is not None else ["nothing races here"]:
+            say(out, line, indent=2, hang=4)
     for change in plan.rule_changes:
         say(out, f"rule: {change}", indent=2, hang=6)
     if not plan.rule_changes:
