@@ -119,7 +119,8 @@ def test_warm_up_test_fails_when_warm_up_is_switched_off(tmp_path: Path) -> None
     """Exit code 100, and what was observed: the same cold rows in both arms."""
     done = bench(tmp_path / "home", *WARM_UP_TEST, SELFOPT_WARM_UP__ENABLED="false")
     assert done.returncode == 100, done.stderr
-    assert marks(done.stdout) == ["PASS 1", "FAIL 2", "FAIL 3", "FAIL 4", "FAIL 5"]
+    assert marks(done.stdout) == ["PASS 1", "FAIL 2", "FAIL 3", "FAIL 4", "FAIL 5", "FAIL 6"]
+    assert "not made: warm-up is switched off" in done.stdout
     assert "0.714 -> 0.714" in done.stdout
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from .world import Project
@@ -144,6 +146,29 @@ def test_validate_warm_up_shows_before_after_first_call_and_rows(project: Projec
     assert body["validation"]["before"] < 1.0
     results = (project.home / "reports" / "WARM_UP_VALIDATION_RESULTS.json").read_text("utf-8")
     assert all(f'"{key}"' in results for key in ("before", "after", "improvement", "variance", "pattern"))
+
+
+def test_four_runs_confirm_a_warm_up_in_command_results_reports_rule_and_findings(project: Project) -> None:
+    """Before: "not confirmed yet" with the command to run; after it: confirmed, with its Bayes factor, everywhere."""
+    project.ok("supervise", "scripted/cold", "atomic", "--runs", "5", "--timeout", "0.1")
+    assert "not confirmed yet: run selfopt supervise" in " ".join(project.ok("feedback").out.split())
+    project.ok("enforce")
+    (before,) = project.ok("routes", "show", "--json").json()["rules"]
+    assert before["warm_up"]
+    assert "not confirmed yet: run selfopt supervise scripted/cold atomic --validate-warm-up --runs 4" in before["reason"]
+    shown = project.ok("supervise", "scripted/cold", "atomic", "--validate-warm-up", "--runs", "4", "--timeout", "0.1").out
+    assert "that warm-up helps is confirmed (Bayes factor " in " ".join(shown.split())
+    reports = project.home / "reports"
+    details = json.loads((reports / "WARM_UP_VALIDATION_RESULTS.json").read_text("utf-8"))["details"]["experiment"]
+    assert details["outcomes_confirmed"]
+    assert details["cold_runs"] == details["warm_runs"] == details["unloads"] == 4
+    assert "## Warm-Up Effectiveness: Confirmed\n" in (reports / "META_LEARNINGS.md").read_text("utf-8")
+    assert "That warm-up helps is confirmed (Bayes factor" in (reports / "SELF_OPTIMIZING_REPORT.md").read_text("utf-8")
+    assert f"confirmed (Bayes factor {details['bayes_factor']}" in " ".join(project.ok("feedback").out.split())
+    project.ok("enforce")
+    (after,) = project.ok("routes", "show", "--json").json()["rules"]
+    assert f"confirmed (Bayes factor {details['bayes_factor']}" in after["reason"]
+    assert "not confirmed yet" not in after["reason"]
 
 
 def test_a_validation_that_was_cut_off_is_continued(project: Project) -> None:

@@ -30,6 +30,7 @@ from selfopt.records import (
     Outcome,
     OutcomeRow,
     ParsedReply,
+    PromptReload,
     Recommendation,
     Record,
     RemedyCheck,
@@ -43,6 +44,7 @@ from selfopt.records import (
     TrivialPolicy,
     Variant,
     Verdict,
+    WarmUpExperiment,
 )
 
 from .race_samples import race_records
@@ -211,6 +213,37 @@ def run(run_id: str = "run-1", *, group_id: str = "group-1", model: str = MODEL)
     )
 
 
+def experiment(**changes: Any) -> WarmUpExperiment:
+    """A reload experiment on one prompt that confirms a cold start."""
+    reload = PromptReload(prompt_id="P1", cold_passes=0, cold_n=4, warm_passes=4, warm_n=4, log_bayes_factor=5.768)
+    values: dict[str, Any] = {
+        "experiment_id": "reload-1",
+        "model": MODEL,
+        "phase": "atomic",
+        "variant": "native_api",
+        "suite": "atomic",
+        "suite_hash": "suite-1",
+        "environment_id": "env-1",
+        "evaluation_ids": ("eval-1", "eval-2"),
+        "run_ids": ("run-1", "run-2"),
+        "cold_runs": 4,
+        "warm_runs": 4,
+        "unloads": 4,
+        "prompts": (reload,),
+        "tested": ("P1",),
+        "log_bayes_factor": 5.768,
+        "first_call_cold_ms": (740.0, 750.0, 735.0, 760.0),
+        "first_call_warm_ms": (74.0, 75.0, 73.0, 80.0),
+        "first_call_p": 1 / 70,
+        "conclusive": True,
+        "outcomes_confirmed": True,
+        "latency_confirmed": True,
+        "harmed": False,
+        "at": AT,
+    }
+    return WarmUpExperiment.model_validate(values | changes)
+
+
 def every_kind() -> tuple[Record, ...]:
     """One record of each kind."""
     gate = GateResult(name="restraint", observed=1.0, threshold=0.8, passed=True, reason_code="restraint_kept")
@@ -223,6 +256,7 @@ def every_kind() -> tuple[Record, ...]:
         start(),
         trial(),
         verdict(),
+        experiment(),
         TrialAbandoned(trial_id="trial-0", run_id="run-1", at=AT, reason="the process died"),
         RunEnd(run_id="run-1", status="complete", trials=1, at=AT),
         _evaluation(),

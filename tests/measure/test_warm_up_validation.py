@@ -11,7 +11,19 @@ from selfopt.endpoints import ManualClock, Script, ScriptedEndpoint, ScriptedMod
 from selfopt.errors import EndpointError
 from selfopt.ledger import MemoryLedger
 from selfopt.measure import Budget, Labels, ValidateOptions, validate_warm_up
-from selfopt.records import Blob, ChatRequest, Endpoint, Evaluation, Residency, Run, Spec, Trial, WarmUp, WarmUpResult
+from selfopt.records import (
+    Blob,
+    ChatRequest,
+    Endpoint,
+    Evaluation,
+    Residency,
+    Run,
+    Spec,
+    Trial,
+    WarmUp,
+    WarmUpExperiment,
+    WarmUpResult,
+)
 from selfopt.residency import warm_up
 
 from .kit import SCRIPTED, Bench, FakeEndpoint, make_spec, make_suite
@@ -136,3 +148,52 @@ async def test_the_real_warm_up_fits_the_seam_and_saves_the_first_call() -> None
     blobs = {blob.blob_hash for blob in bench.ledger.read(Blob)}
     assert all(blob_hash in blobs for run in result.warm.runs for blob_hash in run.warm_up.requests)
     assert len(list(bench.ledger.read(Trial))) == 12
+
+
+async def test_four_runs_of_each_in_turn_are_an_experiment_that_is_kept() -> None:
+    """A load that costs two seconds of the first call: confirmed for latency, in the ledger, with its runs."""
+    bench, context = scripted(load_s=2.0)
+    result = await validate_warm_up(spec_of(bench, 60.0), context=context, options=ValidateOptions(n=4))
+    assert result is not None
+    found = result.experiment
+    assert found is not None
+    assert list(bench.ledger.read(WarmUpExperiment)) == [found]
+    assert (found.cold_runs, found.warm_runs, found.unloads, found.conclusive) == (4, 4, 4, True)
+    assert found.latency_confirmed
+    assert not found.outcomes_confirmed
+    assert found.told == "confirmed for latency (first call 2050 -> 50 ms, 4 cold and 4 warm runs, p = 0.014)"
+    assert set(found.run_ids) == {run.run_id for run in bench.ledger.read(Run)}
+
+
+async def test_a_load_that_outlasts_the_timeout_is_confirmed_in_outcomes() -> None:
+    """Every call of a cold run is given up; the prompts that a finding named are the ones tested."""
+    bench, context = scripted(load_s=60.0)
+    options = ValidateOptions(n=4, suspected=("s1",))
+    result = await validate_warm_up(spec_of(bench, 1.0), context=context, options=options)
+    assert result is not None
+    assert result.experiment is not None
+    assert result.experiment.outcomes_confirmed
+    assert result.experiment.tested == ("s1",)
+
+
+async def test_arms_one_after_the_other_or_cut_off_are_no_experiment(bench: Bench) -> None:
+    """What changed in between could have changed the outcomes."""
+    once, context = scripted(load_s=2.0)
+    result = await validate_warm_up(spec_of(once, 60.0), context=context, options=ValidateOptions(n=4, unload="once_per_arm"))
+    assert result is not None
+    assert result.experiment is None
+    cut = ValidateOptions(n=2, budget=Budget(max_trials=13))
+    stopped = await validate_warm_up(make_spec(bench.suite), context=bench.context(), options=cut)
+    assert stopped is not None
+    assert stopped.experiment is None
+    assert list(bench.ledger.read(WarmUpExperiment)) == []
+
+
+async def test_a_server_that_cannot_unload_gives_no_proof() -> None:
+    """The cold runs were not cold."""
+    bench, context = scripted(load_s=1.0, can_unload=False)
+    result = await validate_warm_up(spec_of(bench, 60.0), context=context, options=ValidateOptions(n=4))
+    assert result is not None
+    assert result.experiment is not None
+    assert not result.experiment.conclusive
+    assert "known to have been unloaded before" in result.experiment.told

@@ -9,7 +9,7 @@ import pytest
 
 from selfopt.home import ChainedFile, Home
 from selfopt.ledger import MemoryLedger
-from selfopt.records import Cycle, RoutingConfig
+from selfopt.records import Cycle, RoutingConfig, not_confirmed_yet
 from selfopt.report import render_learnings, render_report, write_reports
 from tests.report import world
 
@@ -77,26 +77,73 @@ def test_every_learning_has_status_and_decision() -> None:
         assert re.match(r"[^\n]*\n\n\*\*Status:\*\* \S.*\n\n\*\*Decision:\*\* \S.*\n", _section(text, heading))
 
 
-def test_warm_up_is_confirmed_only_when_measured_so() -> None:
-    """By accuracy, by latency alone, or not."""
-    cases = [
-        (world.COLD, world.WARM, "Confirmed", "improved by +0.19"),
-        (world.WARM, world.COLD, "Not confirmed", "fell by -0.19"),
-        (world.WARM, world.WARM, "Not confirmed", "neither"),
-    ]
+def test_warm_up_is_confirmed_only_by_the_experiment() -> None:
+    """Two measurements that differ are told, and how to prove it; cold and warm runs in turn decide, in outcomes or in latency."""
+    unclear = {"outcomes_confirmed": False, "latency_confirmed": False}
     slow = world.WARM.model_copy(update={"metrics": world.WARM.metrics.model_copy(update={"first_call_ms": 740.0})})
-    cases.append((slow, world.WARM, "Confirmed", "for latency; the accuracy is the same either way"))
-    for cold, warm, word, why in cases:
+    run_it = "run selfopt supervise local/qwen2.5-coder-0.5b atomic --validate-warm-up --runs 4"
+    cases = [
+        (world.COLD, None, "Not confirmed yet", ("accuracy improved by +0.19", run_it)),
+        (world.COLD, {}, "Confirmed", ("accuracy improved by +0.19", "confirmed (Bayes factor 4447, 2 prompts")),
+        (world.COLD, unclear, "Not confirmed", ("not confirmed (Bayes factor 4447, 2 prompts",)),
+        (world.COLD, {**unclear, "harmed": True}, "Not confirmed", ("outcomes are worse when warm",)),
+        (
+            world.COLD,
+            {**unclear, "conclusive": False, "cold_runs": 2, "unloads": 2},
+            "Not confirmed yet",
+            (run_it, "2 cold and 4 warm"),
+        ),
+        (world.COLD, {**unclear, "conclusive": False, "unloads": 1}, "Not confirmed yet", ("before 1 of 4 cold runs only",)),
+        (world.WARM, None, "Not confirmed yet", ("neither accuracy nor", run_it)),
+        (
+            slow,
+            {"outcomes_confirmed": False},
+            "Confirmed",
+            ("the first call is faster", "first call 10000 -> 74 ms", "p = 0.014"),
+        ),
+    ]
+    for cold, changes, word, why in cases:
         ledger = MemoryLedger()
         ledger.append(
             [
                 cold.model_copy(update={"warm_up": False, "evaluation_id": "eval-a"}),
-                warm.model_copy(update={"warm_up": True, "evaluation_id": "eval-b"}),
+                world.WARM.model_copy(update={"warm_up": True, "evaluation_id": "eval-b"}),
+                *([world.EXPERIMENT.model_copy(update=changes)] if changes is not None else []),
             ]
         )
         text = render_learnings(ledger)
         assert f"## Warm-Up Effectiveness: {word}\n" in text
-        assert why in text
+        assert all(part in text for part in why), (changes, text)
+        assert f"That warm-up helps is {'not confirmed' if word != 'Confirmed' else 'confirmed'}" in render_report(ledger)
+
+
+def test_an_experiment_speaks_of_its_own_model_and_phase_only() -> None:
+    """That of another model confirms nothing here; of two, the newest conclusive one counts."""
+    pair = [world.COLD, world.WARM]
+    other = world.EXPERIMENT.model_copy(update={"experiment_id": "reload-0", "model": world.TINY})
+    ledger = MemoryLedger()
+    ledger.append([*pair, other])
+    assert "Warm-Up Effectiveness: Not confirmed yet" in render_learnings(ledger)
+    open_one = {"experiment_id": "reload-2", "conclusive": False, "outcomes_confirmed": False, "at": "2027-01-01T00:00:00.000Z"}
+    ledger.append([world.EXPERIMENT, world.EXPERIMENT.model_copy(update=open_one)])
+    assert "Warm-Up Effectiveness: Confirmed" in render_learnings(ledger)
+
+
+def test_a_warm_up_that_is_on_and_confirmed_is_no_next_step() -> None:
+    """One that still waits for its experiment is."""
+    for told, shown in (("confirmed (Bayes factor 12)", False), (not_confirmed_yet(world.SMALL, "atomic"), True)):
+        advice = world.RECOMMENDATION.model_copy(
+            update={
+                "model": world.SMALL,
+                "phase": "atomic",
+                "type": "warm_up",
+                "action": "enable_warm_up",
+                "reason": f"slow; {told}",
+            }
+        )
+        ledger = MemoryLedger()
+        ledger.append([world.CYCLE, advice])
+        assert ("enable_warm_up" in _section(render_report(ledger, world.CONFIG), "Next steps")) is shown
 
 
 def test_a_held_candidate_names_its_failed_gate() -> None:

@@ -67,6 +67,18 @@ def test_warm_up_results_have_exactly_the_specifications_keys() -> None:
     assert results["details"]["model"] == world.SMALL
 
 
+def test_the_details_of_warm_up_results_hold_the_experiment() -> None:
+    """What it says in words, whether it confirms, and the Bayes factor of every prompt; null where none was made."""
+    assert warm_up_results(world.COLD, world.WARM)["details"]["experiment"] is None
+    shown = warm_up_results(world.COLD, world.WARM, experiment=world.EXPERIMENT)
+    found = shown["details"]["experiment"]
+    assert list(shown) == ["before", "after", "improvement", "variance", "pattern", "details"]
+    assert found["told"] == "confirmed (Bayes factor 4447, 2 prompts, 4 cold and 4 warm runs)"
+    assert found["confirmed"] is True
+    assert [p["log_bayes_factor"] for p in found["prompts"]] == [5.768, 3.074]
+    assert json.loads(json.dumps(shown, allow_nan=False)) == shown
+
+
 def test_the_pattern_of_arms_that_agree_is_the_commonest_row() -> None:
     """Warm-up changed no outcome: the row that most prompts have."""
     assert warm_up_results(world.WARM, world.WARM)["pattern"] == {"before": "PPPPPPP", "after": "PPPPPPP"}

@@ -17,6 +17,7 @@ from selfopt.records import (
     Outcome,
     OutcomeRow,
     Phase,
+    PromptReload,
     Purpose,
     Recommendation,
     RemedyCheck,
@@ -24,6 +25,7 @@ from selfopt.records import (
     Rule,
     Run,
     TrivialPolicy,
+    WarmUpExperiment,
 )
 
 HOSTILE = "\x1b[31mred\u202e <script>alert(1)</script> | [x](http://evil.example) `code` **bold** @someone\n# head"
@@ -143,6 +145,35 @@ TINY_EXT = evaluation("tiny-ext", ["M", "M", "W", "M", "U", "U", "M", "M"], mode
 SMALL_EXT = evaluation("small-ext", ["P", "P", "W", "P", "P", "P", "M", "P"], phase="extended", variant="extended")
 COLD = evaluation("cold", ["LLPPPPP", "LLPPPPP", "PPPPPPP"], first_call_ms=10_000.0)
 WARM = evaluation("warm", ["PPPPPPP", "PPPPPPP", "PPPPPPP"], warm_up=True, first_call_ms=74.0)
+
+EXPERIMENT = WarmUpExperiment(
+    experiment_id="reload-1",
+    model=SMALL,
+    phase="atomic",
+    variant="native_api",
+    suite="atomic",
+    suite_hash="suite-atomic",
+    environment_id="env-1",
+    evaluation_ids=("eval-c", "eval-w"),
+    run_ids=("run-c", "run-w"),
+    cold_runs=4,
+    warm_runs=4,
+    unloads=4,
+    prompts=(
+        PromptReload(prompt_id="P1", cold_passes=0, cold_n=4, warm_passes=4, warm_n=4, log_bayes_factor=5.768),
+        PromptReload(prompt_id="P2", cold_passes=1, cold_n=4, warm_passes=4, warm_n=4, log_bayes_factor=3.074),
+    ),
+    tested=("P1", "P2"),
+    log_bayes_factor=8.4,
+    first_call_cold_ms=(10_000.0, 10_000.0, 10_100.0, 9_900.0),
+    first_call_warm_ms=(74.0, 75.0, 73.0, 80.0),
+    first_call_p=1 / 70,
+    conclusive=True,
+    outcomes_confirmed=True,
+    latency_confirmed=True,
+    harmed=False,
+    at="2026-01-02T10:00:00.000Z",
+)
 
 DECISION = Decision(
     decision_id="dec-1",
@@ -312,7 +343,9 @@ AUDIT = tuple(
 
 def full_ledger() -> MemoryLedger:
     ledger = MemoryLedger()
-    ledger.append([BASE, BETTER, WORSE, TINY_BASE, TINY_EXT, SMALL_EXT, COLD, WARM, DECISION, HELD, FINDING, RECOMMENDATION])
+    ledger.append(
+        [BASE, BETTER, WORSE, TINY_BASE, TINY_EXT, SMALL_EXT, COLD, WARM, EXPERIMENT, DECISION, HELD, FINDING, RECOMMENDATION]
+    )
     ledger.append([run(r, "warm_up_cold") for r in COLD.run_ids] + [run(r, "warm_up_warm") for r in WARM.run_ids])
     ledger.append(
         [

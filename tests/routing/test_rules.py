@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfopt.records import Recommendation, RoutingConfig, Rule, RuleLimits
+from selfopt.records import Recommendation, RoutingConfig, Rule, RuleLimits, not_confirmed_yet
 from selfopt.routing import RuleOptions, check_rules, diff, generate_routing_rules, rule_id_of
 
 from .make import advice, config, rule, spec, warm_up_advice
@@ -141,3 +141,38 @@ def test_any_sequence_of_batches_gives_valid_stable_rules(sequence: list[list[Re
         check_rules(rules)
         current = RoutingConfig(version=current.version + 1, rules=rules)
         assert diff(current, generate_routing_rules(batch, current)) == ()
+
+
+def confirming(number: int, words: str) -> Recommendation:
+    """Advice to warm up that says how sure that is."""
+    return warm_up_advice(number, "a/1").model_copy(update={"reason": f"why {number}; {words}"})
+
+
+def test_what_an_experiment_says_takes_the_place_of_what_the_rule_said_before() -> None:
+    """The rest of the reason stays; the same words again change nothing, so there is no new version."""
+    first = generate_routing_rules([advice(1, "a/1", fallback="a/2"), confirming(2, not_confirmed_yet("a/1", "extended"))])
+    assert first[0].reason == "why 1; why 2; not confirmed yet: run selfopt supervise a/1 extended --validate-warm-up --runs 4"
+    same = generate_routing_rules([confirming(3, not_confirmed_yet("a/1", "extended"))], config(*first))
+    assert same == first
+    proven = confirming(4, "confirmed (Bayes factor 320, 1 prompt, 4 cold and 4 warm runs)")
+    (made,) = generate_routing_rules([proven], config(*first))
+    assert made.reason == "why 1; why 2; confirmed (Bayes factor 320, 1 prompt, 4 cold and 4 warm runs)"
+    assert made.recommendation_ids == (*first[0].recommendation_ids, proven.id)
+    assert (made.allow, made.fallback, made.warm_up) == (False, "a/2", True)
+    assert generate_routing_rules(
+        [confirming(5, "confirmed (Bayes factor 320, 1 prompt, 4 cold and 4 warm runs)")], config(made)
+    ) == (made,)
+
+
+def test_a_rule_that_is_changed_otherwise_keeps_one_word_on_its_warm_up() -> None:
+    """Switched off and on again, the newest word stands."""
+    (made,) = generate_routing_rules([confirming(1, "not confirmed yet: run it")])
+    off = made.model_copy(update={"warm_up": False})
+    (again,) = generate_routing_rules([confirming(2, "confirmed for latency (first call 740 -> 74 ms)")], config(off))
+    assert again.reason == "why 1; why 2; confirmed for latency (first call 740 -> 74 ms)"
+
+
+def test_a_rule_set_by_hand_keeps_its_own_words() -> None:
+    """Its warm-up was not recommended."""
+    own = rule("a/1", allow=True, warm_up=True, source="manual", reason="by hand; not confirmed yet: by me")
+    assert generate_routing_rules([confirming(1, "confirmed (Bayes factor 12)")], config(own)) == (own,)

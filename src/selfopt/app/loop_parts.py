@@ -23,6 +23,7 @@ from selfopt.records import (
     Spec,
     Split,
     Suite,
+    WarmUpExperiment,
     utc_now,
 )
 from selfopt.routing import RuleOptions
@@ -78,6 +79,7 @@ def feedback_options(
         allow_remote=app.settings.allow_remote,
         withdrawn=withdrawn,
         environments=app.environments(),
+        experiments=tuple(ledger_or_none(app).read(WarmUpExperiment)),
     )
 
 

@@ -35,8 +35,8 @@ ESTIMATE_MINUTES = (6, 10)
 CANDIDATES = 2
 EXTENDED_CANDIDATES = 0
 EXTENDED_VARIANT = "extended"
-VALIDATION_RUNS = 2
-VALIDATION_PROMPTS = 2
+VALIDATION_RUNS = 4
+VALIDATION_PROMPTS = 1
 STEPS = ("cycle_1", "cycle_2", "extended", "warm_up", "shown")
 
 Say = Callable[[LoopEvent], None]

@@ -12,7 +12,7 @@ from selfopt.home import ProcessLock
 from selfopt.loop import current_baseline, spec_by_id
 from selfopt.measure import Budget, Labels, Progress, ValidateOptions, WarmUpValidation, validate_warm_up
 from selfopt.measure.progress import ignore_progress
-from selfopt.records import Evaluation, Phase, RouteDecision, Run, Spec, Split
+from selfopt.records import Evaluation, Finding, Phase, RouteDecision, Run, Spec, Split
 
 from .app import App
 from .measuring import MeasureRequest, route
@@ -71,6 +71,7 @@ async def validate_model_warm_up(
         limit=arguments.get("limit"),
         labels=Labels(group_id=arguments.get("group")),
         budget=Budget(limits.max_trials, limits.max_minutes, limits.max_tokens, limits.max_cost),
+        suspected=_suspected(app, model, phase),
     )
     spec = _spec(app, model, phase, arguments)
     app.home.ensure()
@@ -107,6 +108,12 @@ async def validate_under_rules(
         arguments["group"] = _open_group(app, _spec(app, model, request.phase, arguments))
     validation = await validate_model_warm_up(app, model, request.phase, **arguments)
     return WarmUpShown(decision, validation, tuple(write_artefacts(app)), audit_hash)
+
+
+def _suspected(app: App, model: str, phase: Phase) -> tuple[str, ...]:
+    """The prompts that the newest finding of a cold start names, so that the experiment is about them."""
+    found = app.ledger.read(Finding, {"model": model, "phase": phase}, newest_first=True) if app.has_ledger else ()
+    return next((f.prompt_ids for f in found if f.type == "cold_start" and f.figures.get("case") == "accuracy"), ())
 
 
 def _open_group(app: App, spec: Spec) -> str | None:

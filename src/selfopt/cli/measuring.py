@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -193,10 +194,26 @@ def _print_validation(shown: WarmUpShown) -> None:
         say(out, "the model could NOT be unloaded by force: the cold arm was not cold, and the comparison says little")
     draw(out, _arms_table(found))
     say(out, f"accuracy {found.before:.3f} -> {found.after:.3f}, improvement {found.improvement:+.3f}")
+    _print_experiment(out, found)
     if found.stop_reason:
         say(out, f"stopped: {found.stop_reason}; the same command continues")
     for path in shown.reports:
         say(out, f"written: {path}", indent=2)
+
+
+def _print_experiment(out: Console, found: WarmUpValidation) -> None:
+    """What cold and warm runs in turn prove, and of which prompts each by itself."""
+    seen = found.experiment
+    if seen is None:
+        return
+    say(out, f"that warm-up helps is {seen.told}", style="bold" if seen.confirmed else "")
+    hit = [p.prompt_id for p in seen.prompts if p.log_bayes_factor >= math.log(10)]
+    if seen.outcomes_confirmed and len(seen.prompts) > 1:
+        say(
+            out,
+            f"Bayes factor of at least 10 by themselves: {len(hit)} of {len(seen.prompts)} prompts: {joined(hit, 20)}",
+            indent=2,
+        )
 
 
 def _arms_table(found: WarmUpValidation) -> Table:

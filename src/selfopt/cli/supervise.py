@@ -18,7 +18,7 @@ from .measuring import measure_command, measure_flags, validate_command
     "--validate-warm-up",
     "validate",
     is_flag=True,
-    help="Measure what warm-up is worth: cold runs, each after a forced unload, in turn with warm ones.",
+    help="Measure what warm-up is worth, and prove it: cold runs, each after a forced unload, in turn with warm ones (4 or more of each).",
 )
 @json_option
 @click.pass_context

@@ -9,6 +9,7 @@ from selfopt.records import Detector, Evaluation, Feedback, Finding, PolicyThres
 from .capability_limit import CapabilityLimit
 from .ceiling import Ceiling
 from .cold_start import ColdStart
+from .confirming import confirmation_of
 from .drift import Drift
 from .flaky import Flaky
 from .hot import hot_failures
@@ -50,8 +51,10 @@ def analyze(evaluations: Sequence[Evaluation], options: FeedbackOptions, detecto
     for standing in all_standings.values():
         mine = _examine(standing, used, options)
         mine += _loads_seen_elsewhere(standing, mine, evaluations, options)
+        confirmation = confirmation_of(standing.newest, options)
+        mine = confirmation.applied(mine)
         findings += mine
-        recommendations += recommend(standing, mine, all_standings, options)
+        recommendations += recommend(standing, mine, all_standings, options, confirmation)
     return Feedback(
         generated_at=options.now,
         accuracy=tuple(standing.summary() for standing in all_standings.values()),

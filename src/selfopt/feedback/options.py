@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from selfopt.records import Environment, Phase, PolicyThresholds
+from selfopt.records import Environment, Phase, PolicyThresholds, WarmUpExperiment
 
 __all__ = ["FeedbackOptions", "ReferenceSuite"]
 
@@ -37,6 +37,7 @@ class FeedbackOptions:
     With "fallback NAME" in the place of the type: NAME did no better in the model's place; it is not named as its fallback.
     window: how many evaluations of a model and phase are looked at. now: RFC 3339 in UTC.
     environments: the observed ones by id; without them, only evaluations with equal environment ids are read together.
+    experiments: the reload experiments made so far, oldest first.
     """
 
     now: str
@@ -51,3 +52,4 @@ class FeedbackOptions:
     window: int = 8
     cycle_id: str | None = None
     environments: Mapping[str, Environment] = field(default_factory=dict)
+    experiments: Sequence[WarmUpExperiment] = ()

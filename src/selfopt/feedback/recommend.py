@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from selfopt.records import Finding, FindingKind, Phase, Recommendation, Requirements, content_hash
 
+from .confirming import Confirmation
 from .judge import Fallback, Judgment, choose_fallback, judge
 from .options import FeedbackOptions
 from .standing import Standing
@@ -18,12 +20,17 @@ def recommend(
     findings: Sequence[Finding],
     all_standings: Mapping[tuple[str, Phase], Standing],
     options: FeedbackOptions,
+    confirmation: Confirmation,
 ) -> list[Recommendation]:
     """The recommendations for one model and phase: the phase gate first, then remedies for the findings.
 
+    confirmation: what the reload experiment says of warm-up; where it confirms one, warm-up is recommended whether or not the
+    evaluations show a cold start (those of a warmed-up baseline do not).
     Remedies that were withdrawn are left out. Ids are hashes of the whole content: the same evidence gives the same id.
     """
-    drafts = [*_gate(standing, all_standings, options), *_remedies(standing, findings)]
+    drafts = [*_gate(standing, all_standings, options), *_remedies(standing, findings, confirmation)]
+    if confirmation.confirmed and not any(draft.type == "warm_up" for draft in drafts):
+        drafts.append(_proven_warm_up(standing, confirmation))
     kept = [d for d in drafts if (d.model, d.phase, d.type) not in options.withdrawn]
     dated = [d.model_copy(update={"cycle_id": options.cycle_id}) for d in kept]
     return [d.model_copy(update={"id": content_hash("rec", d)}) for d in dated]
@@ -101,17 +108,32 @@ def _stronger(standing: Standing, judgment: Judgment, fallback: Fallback) -> Rec
     )
 
 
-def _remedies(standing: Standing, findings: Sequence[Finding]) -> Iterator[Recommendation]:
+def _proven_warm_up(standing: Standing, confirmation: Confirmation) -> Recommendation:
+    newest, seen = standing.newest, confirmation.experiment
+    return Recommendation(
+        id="",
+        type="warm_up",
+        model=newest.model,
+        phase=newest.phase,
+        action="enable_warm_up",
+        requirements=Requirements(warm_up=True),
+        reason=f"{newest.model} on {newest.phase}: warm-up was tried, cold and warm runs in turn; warm the model up before the first request; {confirmation.told}",
+        evidence=seen.evaluation_ids if seen is not None else (),
+        confidence="high",
+    )
+
+
+def _remedies(standing: Standing, findings: Sequence[Finding], confirmation: Confirmation) -> Iterator[Recommendation]:
     kinds: dict[FindingKind, list[Finding]] = {}
     for finding in findings:
         kinds.setdefault(finding.type, []).append(finding)
     for kind, group in kinds.items():
-        remedy = _remedy(kind, group, standing)
+        remedy = _remedy(kind, group, standing, confirmation)
         if remedy is not None:
             yield remedy
 
 
-def _remedy(kind: FindingKind, group: Sequence[Finding], standing: Standing) -> Recommendation | None:
+def _remedy(kind: FindingKind, group: Sequence[Finding], standing: Standing, confirmation: Confirmation) -> Recommendation | None:
     newest = standing.newest
     draft = Recommendation(
         id="",
@@ -124,12 +146,15 @@ def _remedy(kind: FindingKind, group: Sequence[Finding], standing: Standing) -> 
         confidence=group[0].confidence,
     )
     what = f"{newest.model} on {newest.phase}: " + "; ".join(f.summary for f in group)
-    if kind == "cold_start" and not newest.warm_up:
+    update: dict[str, Any]
+    if kind == "cold_start" and confirmation.refutes(group):
+        update = {"reason": f"{what}; look for another cause than a cold start; {confirmation.told}"}
+    elif kind == "cold_start" and not newest.warm_up:
         update = {
             "type": "warm_up",
             "action": "enable_warm_up",
             "requirements": Requirements(warm_up=True),
-            "reason": f"{what}; warm the model up before the first request",
+            "reason": f"{what}; warm the model up before the first request; {confirmation.told}",
         }
     elif kind == "cold_start":
         update = {"reason": f"{what}; warm-up is on already and does not prevent it"}

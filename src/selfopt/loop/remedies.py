@@ -22,6 +22,7 @@ from selfopt.records import (
     Run,
     Spec,
     Trial,
+    WarmUpExperiment,
     content_hash,
 )
 
@@ -211,6 +212,9 @@ def _warm_up(context: LoopContext, rule: Rule, now: Evaluation) -> RemedyCheck |
         problem = _idle_warm_up(context.ledger, now, before)
         if problem is not None:
             helped, detail = None, f"{detail}; {problem}"
+    known = [e for e in context.ledger.read(WarmUpExperiment, {"model": rule.model, "phase": rule.phase}) if e.conclusive]
+    if known:
+        detail += f"; the experiment: {known[-1].told}"
     check = _check(rule, "warm_up", now, cold, detail, helped).model_copy(update={"before": before, "after": after})
     if rule.source == "manual" and check.withdrawn:
         return check.model_copy(update={"withdrawn": False, "detail": f"{detail}; the rule was set by hand and stays"})

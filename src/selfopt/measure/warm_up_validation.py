@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from selfopt.errors import EndpointError
-from selfopt.records import Evaluation, LoadEvidence, Purpose, Record, Spec, Trial, WarmUpResult, new_id
+from selfopt.records import Evaluation, LoadEvidence, Purpose, Record, Spec, Trial, WarmUpExperiment, WarmUpResult, new_id
 
 from .budget import Budget, BudgetMeter
 from .context import Labels, MeasureContext
 from .progress import Board
+from .reload_experiment import ReloadRuns, reload_experiment
 from .run import Desk
 from .unit import Order, Unit, UnitOptions
 
@@ -49,7 +50,8 @@ class ArmFigures(Record):
 
 class WarmUpValidation(Record):
     """before: accuracy of the cold arm, after: of the warm arm. forced_unload: whether every unload that was asked for
-    took place; without it the cold arm was not cold. status "stopped": a cap ended it, figures are over what there is."""
+    took place; without it the cold arm was not cold. status "stopped": a cap ended it, figures are over what there is.
+    experiment: what it proves; None where the arms were not taken in turn, or not to the end."""
 
     model: str
     phase: str
@@ -67,13 +69,15 @@ class WarmUpValidation(Record):
     first_call_after_ms: float
     cold: ArmFigures
     warm: ArmFigures
+    experiment: WarmUpExperiment | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ValidateOptions:
     """n: runs of each arm. unload "each_run": a forced unload before each cold run, cold and warm runs in turn, and a
     warm-up before each warm run; "once_per_arm": one unload before the first run of each arm, the arms one after the
-    other, and a warm-up before the first warm run. labels.group_id makes it resumable."""
+    other, and a warm-up before the first warm run. labels.group_id makes it resumable. suspected: prompts that a finding named as
+    hit by cold starts, before the experiment."""
 
     n: int = 7
     unload: Literal["each_run", "once_per_arm"] = "each_run"
@@ -82,6 +86,7 @@ class ValidateOptions:
     labels: Labels = field(default_factory=Labels)
     budget: Budget = field(default_factory=Budget)
     meter: BudgetMeter | None = None
+    suspected: tuple[str, ...] = ()
 
 
 async def validate_warm_up(
@@ -99,6 +104,7 @@ async def validate_warm_up(
         arms = _Arms(desk, spec, group, options)
         await arms.run()
         cold, warm = arms.figures(arms.cold), arms.figures(arms.warm)
+        experiment = arms.experiment(cold, warm)
     if cold is None or warm is None:
         return None
     stopped = arms.cold.following() is not None or arms.warm.following() is not None
@@ -120,6 +126,7 @@ async def validate_warm_up(
         first_call_after_ms=warm.first_call_ms,
         cold=cold,
         warm=warm,
+        experiment=experiment,
     )
 
 
@@ -130,6 +137,7 @@ class _Arms:
         self._desk = desk
         self._options = options
         self._unloads: dict[tuple[str, int], bool] = {}
+        self._evaluations: dict[str, Evaluation] = {}
         self.cold = self._open(spec, group, "warm_up_cold", enabled=False)
         self.warm = self._open(spec, group, "warm_up_warm", enabled=True)
 
@@ -184,6 +192,7 @@ class _Arms:
         evaluation = found.get(unit.lead.spec_id)
         if evaluation is None:
             return None
+        self._evaluations[evaluation.spec_id] = evaluation
         runs = self._runs(unit, evaluation)
         return ArmFigures(
             spec_id=unit.lead.spec_id,
@@ -195,6 +204,22 @@ class _Arms:
             rows={row.prompt_id: row.letters for row in evaluation.rows},
             runs=tuple(runs),
         )
+
+    def experiment(self, cold: ArmFigures | None, warm: ArmFigures | None) -> WarmUpExperiment | None:
+        """What the arms prove, kept in the ledger; None while one is not through, or when they were not taken in turn."""
+        through = self.cold.following() is None and self.warm.following() is None
+        if cold is None or warm is None or not through or self._options.unload != "each_run":
+            return None
+        # An unload of a process that was interrupted is not remembered, but a load in the first call shows that it took place.
+        unloads = sum(run.unloaded is True or run.first_call_load.loaded is True for run in cold.runs)
+        found = reload_experiment(
+            ReloadRuns(self._evaluations[cold.spec_id], [run.first_call_ms for run in cold.runs], unloads),
+            ReloadRuns(self._evaluations[warm.spec_id], [run.first_call_ms for run in warm.runs]),
+            asked=[prompt.id for prompt in self.cold.prompts],
+            suspected=self._options.suspected,
+        )
+        self._desk.context.ledger.append([found])
+        return found
 
     def _runs(self, unit: Unit, evaluation: Evaluation) -> Sequence[RunFigures]:
         states = {report.run.run_id: report.residency for report in unit.reports}

@@ -33,6 +33,7 @@ from .cycle import (
 )
 from .decision import Decision, EvidenceState, GateResult, VerdictName
 from .evaluation import Determinism, Evaluation, Metrics, OutcomeRow, TrivialPolicy, whole_evaluations
+from .experiment import CONFIRMATION_WORDS, PromptReload, WarmUpExperiment, not_confirmed_yet
 from .feedback import Action, Confidence, Feedback, Finding, FindingKind, HotFailure, PhaseSummary, Recommendation, Requirements
 from .race import (
     EvidenceKey,
@@ -57,6 +58,7 @@ from .variant import Example, ParserName, Variant
 from .verdict import Outcome, ParsedReply, Verdict
 
 __all__ = [
+    "CONFIRMATION_WORDS",
     "ROUTING_SCHEMA_VERSION",
     "Action",
     "Attempt",
@@ -116,6 +118,7 @@ __all__ = [
     "PolicyRow",
     "PolicyThresholds",
     "Prompt",
+    "PromptReload",
     "PromptTest",
     "Proposer",
     "Purpose",
@@ -156,11 +159,13 @@ __all__ = [
     "Verdict",
     "VerdictName",
     "WarmUp",
+    "WarmUpExperiment",
     "WarmUpResult",
     "canonical_json",
     "content_hash",
     "is_loopback",
     "new_id",
+    "not_confirmed_yet",
     "remembered",
     "sha256_hex",
     "utc_now",

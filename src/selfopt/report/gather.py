@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from selfopt.records import (
     AuditRecord,
@@ -18,6 +18,7 @@ from selfopt.records import (
     Recommendation,
     RoutingConfig,
     Run,
+    WarmUpExperiment,
     whole_evaluations,
 )
 
@@ -27,11 +28,13 @@ __all__ = ["ReportData", "WarmUpPair", "find_warm_up_pairs", "gather"]
 @dataclass(frozen=True, slots=True)
 class WarmUpPair:
     """The same measurement without and with warm-up. validation: both are arms of one validation,
-    the cold one after a forced unload."""
+    the cold one after a forced unload. experiment: the newest conclusive one of this model and phase, else the newest (None:
+    cold and warm runs were never taken in turn)."""
 
     cold: Evaluation
     warm: Evaluation
     validation: bool
+    experiment: WarmUpExperiment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,11 @@ def find_warm_up_pairs(ledger: Ledger, evaluations: Iterable[Evaluation] | None 
     for validation in (False, True):
         for pair in _pairs(whole_evaluations(arms[validation]), validation=validation):
             found[pair.warm.model, pair.warm.phase] = pair
-    return tuple(sorted(found.values(), key=_recorded))
+    experiments: dict[tuple[str, Phase], WarmUpExperiment] = {}
+    for experiment in sorted(ledger.read(WarmUpExperiment), key=lambda e: (e.conclusive, e.at)):
+        experiments[experiment.model, experiment.phase] = experiment
+    pairs = (replace(pair, experiment=experiments.get(key)) for key, pair in found.items())
+    return tuple(sorted(pairs, key=_recorded))
 
 
 def _recorded(pair: WarmUpPair) -> tuple[bool, str, str, str]:

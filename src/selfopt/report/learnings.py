@@ -10,7 +10,7 @@ from .escape import code, safe_markdown
 from .figures import arrow, milliseconds, share, signed
 from .gather import ReportData, WarmUpPair, gather
 from .markdown import Evidence, bullets, measured
-from .summary import RUN_ENFORCE, RUN_LOOP, RUN_WARM_UP
+from .summary import RUN_ENFORCE, RUN_LOOP, RUN_WARM_UP, confirmation_text
 
 __all__ = ["learnings_text", "render_learnings"]
 
@@ -80,14 +80,22 @@ def _other_pair(pair: WarmUpPair, evidence: Evidence) -> str:
 
 
 def _warm_up_word(pair: WarmUpPair) -> tuple[str, str]:
+    """What the experiment says decides; what the two measurements showed stands beside it."""
+    seen, told = _measured_change(pair), confirmation_text(pair)
+    if pair.experiment is not None and pair.experiment.conclusive:
+        return "Confirmed" if pair.experiment.confirmed else "Not confirmed", f"{seen}; {told}"
+    return "Not confirmed yet", f"{seen}; {told}"
+
+
+def _measured_change(pair: WarmUpPair) -> str:
     cold, warm = pair.cold.metrics, pair.warm.metrics
     if warm.accuracy > cold.accuracy:
-        return "Confirmed", f"accuracy improved by {signed(warm.accuracy - cold.accuracy)}"
+        return f"accuracy improved by {signed(warm.accuracy - cold.accuracy)}"
     if warm.accuracy < cold.accuracy:
-        return "Not confirmed", f"accuracy fell by {signed(warm.accuracy - cold.accuracy)}"
+        return f"accuracy fell by {signed(warm.accuracy - cold.accuracy)}"
     if cold.first_call_ms and warm.first_call_ms is not None and warm.first_call_ms <= FASTER * cold.first_call_ms:
-        return "Confirmed", "for latency; the accuracy is the same either way"
-    return "Not confirmed", "neither accuracy nor the first call's latency changed enough to speak of"
+        return "the first call is faster, the accuracy is the same either way"
+    return "neither accuracy nor the first call's latency changed enough to speak of"
 
 
 def _counted(rows: list[tuple[str, str]]) -> list[tuple[tuple[str, str], int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from selfopt.records import Cycle, CycleTargetResult, Evaluation, Ledger, Metrics
+from selfopt.records import Cycle, CycleTargetResult, Evaluation, Ledger, Metrics, WarmUpExperiment
 
 __all__ = ["HISTORY_SCHEMA_VERSION", "cycle_results", "history", "warm_up_results"]
 
@@ -42,12 +42,15 @@ def history(ledger: Ledger) -> dict[str, Any]:
     return {"schema_version": HISTORY_SCHEMA_VERSION, "cycles": [_history_entry(cycle) for cycle in cycles]}
 
 
-def warm_up_results(cold: Evaluation, warm: Evaluation, *, validation: bool = False) -> dict[str, Any]:
+def warm_up_results(
+    cold: Evaluation, warm: Evaluation, *, validation: bool = False, experiment: WarmUpExperiment | None = None
+) -> dict[str, Any]:
     """The content of WARM_UP_VALIDATION_RESULTS.json: `before`, `after` (accuracy, mean over runs), `improvement`,
     `variance` and `pattern` (each before and after), and the details.
 
     pattern: the outcome row, over the runs, that most of the prompts have whose rows differ between the arms (of all
-    prompts, when none differs).
+    prompts, when none differs). details.experiment: what cold and warm runs taken in turn prove, with the Bayes factor of every
+    prompt; null where there was no such experiment.
     """
     before, after = _pattern(cold, warm)
     return {
@@ -74,8 +77,14 @@ def warm_up_results(cold: Evaluation, warm: Evaluation, *, validation: bool = Fa
                 for row in cold.rows
                 if (after_row := _rows(warm).get(row.prompt_id)) is not None
             ],
+            "experiment": None if experiment is None else _experiment(experiment),
         },
     }
+
+
+def _experiment(experiment: WarmUpExperiment) -> dict[str, Any]:
+    told = {"told": experiment.told, "confirmed": experiment.confirmed, "bayes_factor": experiment.bayes_factor}
+    return told | experiment.model_dump(mode="json")
 
 
 def _best(cycle: Cycle) -> CycleTargetResult | None:

@@ -16,6 +16,7 @@ from selfopt.records import (
     Recommendation,
     RoutingConfig,
     Rule,
+    not_confirmed_yet,
 )
 
 from .escape import code, safe_markdown
@@ -23,7 +24,7 @@ from .figures import NOT_MEASURED, arrow, milliseconds, prompts, share, signed
 from .gather import ReportData, WarmUpPair, gather
 from .markdown import Evidence, bullets, measured, table
 
-__all__ = ["render_report", "report_text"]
+__all__ = ["confirmation_text", "render_report", "report_text"]
 
 RUN_LOOP = "run `selfopt loop --cycles 1`"
 RUN_WARM_UP = "run `selfopt supervise MODEL PHASE --validate-warm-up`"
@@ -153,7 +154,13 @@ def _pair(pair: WarmUpPair, evidence: Evidence) -> list[str]:
     if changed:
         pairs = [[safe_markdown(r.prompt_id), code(r.letters), code(after[r.prompt_id])] for r in changed]
         lines += ["", "Rows that changed:", "", *table(["prompt", "without", "with"], pairs)]
-    return lines
+    return [*lines, "", f"That warm-up helps is {confirmation_text(pair)}."]
+
+
+def confirmation_text(pair: WarmUpPair) -> str:
+    """What the experiment says of a pair's model and phase, or how to make one."""
+    told = pair.experiment.told if pair.experiment is not None else not_confirmed_yet(pair.warm.model, pair.warm.phase)
+    return safe_markdown(told)
 
 
 # Fallback impact
@@ -226,7 +233,11 @@ def _next_steps(data: ReportData) -> list[str]:
         return [f"- {RUN_LOOP}"]
     last = data.cycles[-1]
     # That a model may go on serving is no step.
-    steps = [_recommended(r) for r in data.recommendations if r.id in last.recommendations and r.action != "allow"]
+    steps = [
+        _recommended(r)
+        for r in data.recommendations
+        if r.id in last.recommendations and r.action != "allow" and not _in_force(data, r)
+    ]
     steps += [_found(f) for f in data.findings if f.finding_id in last.findings]
     steps += [
         f"{code(t.model)} {t.phase}: nothing beat {code(t.baseline_variant)}; try other candidates (`selfopt loop --candidates FILE`)"
@@ -237,6 +248,13 @@ def _next_steps(data: ReportData) -> list[str]:
     return bullets(
         list(dict.fromkeys(steps)), "Nothing was found that needs attention; measure again when models or suites change."
     )
+
+
+def _in_force(data: ReportData, item: Recommendation) -> bool:
+    """Whether a warm-up that is recommended is on already, and needs no experiment any more."""
+    rule = data.config.rule_for(item.model, item.phase) if data.config is not None else None
+    asks = "not confirmed yet" in item.reason
+    return item.action == "enable_warm_up" and rule is not None and rule.warm_up and not asks
 
 
 def _name(target: CycleTargetResult) -> str:

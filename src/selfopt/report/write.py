@@ -33,7 +33,7 @@ def write_reports(ledger: Ledger, home_paths: Home, config: RoutingConfig | None
         texts[home_paths.reports / f"CYCLE_{cycle.number}_RESULTS.json"] = json_text(cycle_results(cycle))
     if data.warm_up is not None:
         pair = data.warm_up
-        results = warm_up_results(pair.cold, pair.warm, validation=pair.validation)
+        results = warm_up_results(pair.cold, pair.warm, validation=pair.validation, experiment=pair.experiment)
         texts[home_paths.reports / "WARM_UP_VALIDATION_RESULTS.json"] = json_text(results)
     texts[home_paths.loop_history] = json_text(history(ledger))
     for path, text in texts.items():

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from selfopt.records import Phase, Recommendation, RoutingConfig, Rule, RuleLimits, Spec
+from selfopt.records import CONFIRMATION_WORDS, Phase, Recommendation, RoutingConfig, Rule, RuleLimits, Spec
 
 from .changes import fallback_cycle, rule_id_of
 
@@ -38,7 +38,7 @@ def generate_routing_rules(
     Per model and phase: a recommendation to disable wins over one to allow; a fallback belongs to a disabled model only;
     warm-up is switched by its own recommendation or by the promoted spec; variant, spec and limits are the promoted spec's. A
     recommendation that a rule cannot carry out (investigate, another variant that was not promoted) changes nothing. A rule
-    whose effect stays the same stays as it is, with its reason and evidence. Manual rules keep `allow` and `fallback` unless
+    whose effect stays the same stays as it is, with its reason and evidence; only how sure its warm-up is, is kept up to date. Manual rules keep `allow` and `fallback` unless
     told otherwise. A fallback that would close a circle is left out, and the reason says so.
     """
     chosen = options or RuleOptions()
@@ -96,7 +96,7 @@ def _merge(
         return old
     rule = base.model_copy(update=update)
     if old is not None and _same_effect(old, rule):
-        return old
+        return _with_confirmation(old, warm)
     return rule.model_copy(update=_explanation(base, gates, warm, spec, pinned=pinned))
 
 
@@ -107,7 +107,7 @@ def _explanation(
     anything else is added."""
     used = (*gates, *warm)
     kept = not gates
-    reasons = [part for part in base.reason.split("; ") if part and kept]
+    reasons = [part for part in base.reason.split("; ") if part and kept and not (warm and part.startswith(CONFIRMATION_WORDS))]
     reasons += [r.reason for r in used if r.reason]
     evidence = (base.evidence if kept else ()) + tuple(item for r in used for item in r.evidence)
     if spec is not None:
@@ -121,6 +121,22 @@ def _explanation(
         "recommendation_ids": tuple(dict.fromkeys(ids)),
         "evidence": tuple(dict.fromkeys(evidence)),
     }
+
+
+def _with_confirmation(rule: Rule, warm: Sequence[Recommendation]) -> Rule:
+    """The rule with what is newly known of whether its warm-up helps, in the place of what its reason said about that."""
+    told = [(r, part) for r in warm for part in r.reason.split("; ") if part.startswith(CONFIRMATION_WORDS)]
+    parts = [part for part in rule.reason.split("; ") if part]
+    if rule.source == "manual" or not told or told[-1][1] in parts:
+        return rule
+    advice, words = told[-1]
+    reasons = [*(part for part in parts if not part.startswith(CONFIRMATION_WORDS)), words]
+    update = {
+        "reason": "; ".join(reasons),
+        "recommendation_ids": tuple(dict.fromkeys((*rule.recommendation_ids, advice.id))),
+        "evidence": tuple(dict.fromkeys((*rule.evidence, *advice.evidence))),
+    }
+    return rule.model_copy(update=update)
 
 
 def _allows(recommendation: Recommendation) -> bool | None:
