@@ -195,6 +195,7 @@ def test_all_files_are_written_where_they_belong(tmp_path: Path) -> None:
         assert names == [
             "reports/SELF_OPTIMIZING_REPORT.md",
             "reports/META_LEARNINGS.md",
+            "reports/SELF_OPTIMIZING_REPORT.html",
             "reports/CYCLE_1_RESULTS.json",
             "reports/WARM_UP_VALIDATION_RESULTS.json",
             "meta_loop_history.json",
@@ -206,7 +207,8 @@ def test_all_files_are_written_where_they_belong(tmp_path: Path) -> None:
 def test_nothing_measured_writes_no_results(tmp_path: Path) -> None:
     """No cycle and no warm-up validation: the reports say so, and no results file pretends otherwise."""
     written = write_reports(MemoryLedger(), Home(tmp_path), None)
-    assert [p.name for p in written] == ["SELF_OPTIMIZING_REPORT.md", "META_LEARNINGS.md", "meta_loop_history.json"]
+    reports = ["SELF_OPTIMIZING_REPORT.md", "META_LEARNINGS.md", "SELF_OPTIMIZING_REPORT.html"]
+    assert [p.name for p in written] == [*reports, "meta_loop_history.json"]
 
 
 def test_next_steps_are_things_to_do_and_a_candidate_is_named_by_what_it_changes() -> None:

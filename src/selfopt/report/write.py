@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,18 @@ from selfopt.home import ChainedFile, Home, atomic_write_text
 from selfopt.records import AuditRecord, Ledger, RoutingConfig
 
 from .gather import gather
+from .html import report_html
 from .learnings import learnings_text
+from .race_figures import Course
 from .results import cycle_results, history, warm_up_results
 from .summary import report_text
 
 __all__ = ["json_text", "write_reports"]
 
 
-def write_reports(ledger: Ledger, home_paths: Home, config: RoutingConfig | None) -> list[Path]:
-    """Write every report for which there are facts, each file whole, and return their paths.
+def write_reports(ledger: Ledger, home_paths: Home, config: RoutingConfig | None, courses: Sequence[Course] = ()) -> list[Path]:
+    """Write every report for which there are facts, each file whole, and return their paths. courses: of the newest races, for the
+    figures.
 
     The warm-up results are left out while nothing of the kind has been measured. StoreError when a file cannot be written,
     CorruptError when the ledger or the audit trail cannot be read.
@@ -28,6 +32,7 @@ def write_reports(ledger: Ledger, home_paths: Home, config: RoutingConfig | None
     texts: dict[Path, str] = {
         home_paths.reports / "SELF_OPTIMIZING_REPORT.md": report_text(data),
         home_paths.reports / "META_LEARNINGS.md": learnings_text(data),
+        home_paths.reports / "SELF_OPTIMIZING_REPORT.html": report_html(data, courses),
     }
     for cycle in data.cycles:
         texts[home_paths.reports / f"CYCLE_{cycle.number}_RESULTS.json"] = json_text(cycle_results(cycle))

@@ -1,0 +1,103 @@
+"""How the newest races went, block by block, for the report: replayed from the ledger by the policy that ran them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from selfopt.errors import SelfoptError
+from selfopt.policy import Race
+from selfopt.records import CyclePlan, CycleStart, Ledger, RaceBlock, RaceEnd, RaceStanding, RaceStart, Spec
+from selfopt.report import Course, CoursePoint
+
+__all__ = ["newest_courses"]
+
+_RACES = 6
+_INTERVALS = 24  # each takes some milliseconds
+_WORDS = {"promoted": "wins", "dropped": "is dropped", "held": "is held", "racing": "goes on"}
+
+
+def newest_courses(ledger: Ledger) -> list[Course]:
+    """The candidates of the newest races that are over, newest cycle first. A race that cannot be replayed is left out: it is shown, not
+    decided, here."""
+    found: list[Course] = []
+    for end in reversed(list(ledger.read(RaceEnd, newest_first=True, limit=_RACES))):
+        start = next(iter(ledger.read(RaceStart, {"id": end.race_id}, limit=1)), None)
+        if start is not None and end.blocks:
+            try:
+                found += _courses(ledger, start)
+            except SelfoptError:
+                continue
+    return sorted(found, key=lambda course: -(course.cycle or 0))
+
+
+def _courses(ledger: Ledger, start: RaceStart) -> list[Course]:
+    blocks = _blocks(ledger, start.race_id)
+    wanted = _spread(len(blocks))
+    points: dict[str, list[CoursePoint]] = {entrant.spec_id: [] for entrant in start.entrants}
+    last: dict[str, RaceStanding] = {}
+    for number, race in enumerate(_steps(ledger, start, blocks)):
+        for standing in race.standings(interval=number in wanted):
+            alive = last.get(standing.spec_id, standing).state == "racing" or standing.spec_id not in last
+            if alive:
+                points[standing.spec_id].append(_point(race, standing))
+            last[standing.spec_id] = standing
+    cycle = next(iter(ledger.read(CycleStart, {"id": start.cycle_id}, limit=1)), None) if start.cycle_id else None
+    plan = next(iter(ledger.read(CyclePlan, {"id": start.cycle_id}, limit=1)), None) if start.cycle_id else None
+    changes = plan.changes if plan is not None else {}
+    return [
+        Course(
+            name=_name(ledger, standing.spec_id, changes),
+            model=start.model,
+            phase=start.phase,
+            purpose=start.purpose,
+            cycle=cycle.number if cycle is not None else None,
+            ended=f"{_WORDS[standing.state]}{f': {standing.why}' if standing.why not in ('', 'decided') else ''}",
+            log_e_needed=standing.log_e_needed,
+            log_f_needed=standing.log_f_needed,
+            null_mean=standing.null_mean,
+            confidence=standing.confidence,
+            points=tuple(points[standing.spec_id]),
+        )
+        for standing in _ended(ledger, start, last)
+        if points[standing.spec_id]
+    ]
+
+
+def _ended(ledger: Ledger, start: RaceStart, last: dict[str, RaceStanding]) -> Sequence[RaceStanding]:
+    """As the race's end says it: a cap is no block."""
+    end = next(iter(ledger.read(RaceEnd, {"id": start.race_id}, limit=1)), None)
+    return end.standings if end is not None else list(last.values())
+
+
+def _steps(ledger: Ledger, start: RaceStart, blocks: Sequence[RaceBlock]) -> Iterator[Race]:
+    """The race at its start, with what its candidates brought along, and after each block."""
+    earlier = []
+    for race_id in dict.fromkeys(name for entrant in start.entrants for name in entrant.resumes):
+        for old in ledger.read(RaceStart, {"id": race_id}, limit=1):
+            earlier.append((old, _blocks(ledger, race_id)))
+    race = Race.replay(start, (), earlier)
+    yield race
+    for block in blocks:
+        race.absorb(block)
+        yield race
+
+
+def _spread(blocks: int) -> set[int]:
+    """Blocks whose intervals are shown: evenly, the last among them."""
+    return {round(i * blocks / _INTERVALS) for i in range(_INTERVALS + 1)} | {1, blocks}
+
+
+def _point(race: Race, standing: RaceStanding) -> CoursePoint:
+    # Before its first pair nothing is known but that a difference of shares lies within 100 points.
+    interval = standing.interval if standing.n_pairs else (-1.0, 1.0)
+    return CoursePoint(race.trials, standing.log_e, standing.log_f, standing.estimate, interval)
+
+
+def _blocks(ledger: Ledger, race_id: str) -> list[RaceBlock]:
+    return sorted(ledger.read(RaceBlock, {"race_id": race_id}), key=lambda block: block.number)
+
+
+def _name(ledger: Ledger, spec_id: str, changes: Mapping[str, str]) -> str:
+    """What it changes; on held-out prompts the spec is another, and its variant has to do."""
+    spec = next(iter(ledger.read(Spec, {"id": spec_id}, limit=1)), None)
+    return changes.get(spec_id) or (spec.variant.name if spec is not None else spec_id)

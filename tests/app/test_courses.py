@@ -1,0 +1,47 @@
+"""Races as the report shows them: replayed from the ledger, the same figures as the race had."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from selfopt.app import write_artefacts
+from selfopt.app.courses import newest_courses
+from selfopt.records import RaceEnd
+from tests.loop.kit import World
+from tests.loop.race_kit import ATOMIC, candidates, sample_suite, sometimes, towns, with_suite
+
+
+async def test_courses_end_where_the_races_ended(tmp_path: Path) -> None:
+    """Search and held-out race in their order, each candidate's last point as its standing; the page shows them."""
+    w = with_suite(World(tmp_path / "world", {"m": sometimes(0.4, 0.7, towns(140))}), sample_suite(40, 100))
+    await w.loop(ATOMIC, candidates=candidates(tmp_path, {"variant": "restrained"}, {"timeout_s": 50}))
+    with w.app() as app:
+        ends = list(app.ledger.read(RaceEnd))
+        courses = newest_courses(app.ledger)
+        assert [c.purpose for c in courses] == ["search", "search", "heldout"]
+        standings = [standing for end in ends for standing in end.standings]
+        for course, standing in zip(courses, standings, strict=True):
+            last = course.points[-1]
+            assert (last.log_e, last.log_f, last.gain) == (standing.log_e, standing.log_f, standing.estimate)
+            assert last.interval == pytest.approx(standing.interval)
+            assert course.points[0].interval == (-1.0, 1.0)
+            trials = [point.trials for point in course.points]
+            assert trials == sorted(set(trials))
+        (page,) = [path for path in write_artefacts(app) if path.suffix == ".html"]
+        text = page.read_text("utf-8")
+        assert text.count("<figcaption>") == 4
+        assert "variant native_api &rarr; restrained" in text
+
+
+async def test_a_race_that_goes_on_from_an_earlier_one_begins_with_its_evidence(tmp_path: Path) -> None:
+    """Not at nothing."""
+    w = World(tmp_path / "world", {"m": sometimes(0.5, 0.58)}, {"policy": {"race_trials": 100}})
+    for _ in range(2):
+        await w.loop(ATOMIC, candidates=candidates(tmp_path))
+    with w.app() as app:
+        newer, older = newest_courses(app.ledger)
+        assert (newer.cycle, older.cycle) == (2, 1)
+        assert newer.points[0].log_e == older.points[-1].log_e
+        assert older.ended == "is held: race_trials = 100 reached"
