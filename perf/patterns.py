@@ -8,7 +8,7 @@ Rows of 7 runs. Pass rates: stable .985, incapable .015, flaky uniform in (.1, .
 (60 %) or two and .98 after, drift .97 up to a change point and .08 after. A run shows a load with probability .85 in cold runs,
 else .25 in the first two runs and .03 later. Shares of prompts: 45 % stable, 15 % incapable, 25 % flaky, 8 % cold start, 7 % drift
 ("mixed"; more cold starts come out of the stable ones), or 45 % stable, 15 % incapable, 40 % flaky ("no cold start").
-Standard errors are clustered by suite. One process, one core, about a minute.
+Standard errors and 95 % limits (one-sided) are clustered by suite. One process, one core, about a minute.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from selfopt.stats import (
     Row,
     RowPattern,
     classify_rows,
+    clopper_pearson_upper,
     reload_log_bayes_factor,
     suite_log_bayes_factor,
 )
@@ -35,6 +36,7 @@ from selfopt.stats import (
 RUNS = 7
 KINDS = (RowPattern.STABLE, RowPattern.INCAPABLE, RowPattern.FLAKY, RowPattern.COLD_START, RowPattern.DRIFT)
 NO_COLD = (0.45, 0.15, 0.40, 0.0, 0.0)
+ONE_SIDED = 1.645
 CONFIRMING = math.log(CONFIRMING_BAYES_FACTOR)
 Shares = tuple[float, ...]
 
@@ -57,14 +59,21 @@ class Share:
         self.pairs.append((hits, of))
 
     def figures(self) -> dict[str, float]:
-        """share, se (linearised ratio estimator), of."""
+        """share, se (linearised ratio estimator), low95 and high95 (one-sided 95 % limits), of.
+
+        The limits are the normal ones, but nowhere closer than the exact ones of independent hits: a share of 0 has no spread."""
         of = sum(n for _, n in self.pairs)
         if of == 0:
             return {"share": math.nan, "se": math.nan, "of": 0}
-        share = sum(h for h, _ in self.pairs) / of
+        hits = sum(h for h, _ in self.pairs)
+        share = hits / of
         spread = sum((h - share * n) ** 2 for h, n in self.pairs)
         k = len(self.pairs)
-        return {"share": round(share, 6), "se": round(math.sqrt(spread * k / max(1, k - 1)) / of, 6), "of": int(of)}
+        se = math.sqrt(spread * k / max(1, k - 1)) / of
+        low = min(share - ONE_SIDED * se, 1 - clopper_pearson_upper(round(of - hits), round(of)))
+        high = max(share + ONE_SIDED * se, clopper_pearson_upper(round(hits), round(of)))
+        figures = {"share": share, "se": se, "low95": max(0.0, low), "high95": min(1.0, high)}
+        return {**{name: round(value, 6) for name, value in figures.items()}, "of": int(of)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +209,7 @@ def experiments(source: random.Random, scale: float) -> dict[str, dict[str, floa
 
 
 def judged(rows: Sequence[dict[str, object]], confirmed: dict[str, dict[str, float]]) -> list[dict[str, object]]:
-    """The figures with limits."""
+    """The figures with limits, which the whole 95 % limit of each has to keep (`met`)."""
 
     def pick(world: str, prompts: int, figure: str) -> dict[str, float]:
         (row,) = [r for r in rows if r["world"] == world and r["prompts"] == prompts and r["load_evidence"]]
@@ -217,7 +226,7 @@ def judged(rows: Sequence[dict[str, object]], confirmed: dict[str, dict[str, flo
         ("cold starts confirmed by the experiment", confirmed["a real cold start"], 0.9, True),
     ]
     return [
-        {"figure": name, **got, "limit": limit, "met": got["share"] >= limit if least else got["share"] <= limit}
+        {"figure": name, **got, "limit": limit, "met": got["low95"] >= limit if least else got["high95"] <= limit}
         for name, got, limit, least in cases
     ]
 
@@ -225,7 +234,8 @@ def judged(rows: Sequence[dict[str, object]], confirmed: dict[str, dict[str, flo
 def shown(figures: object) -> str:
     """A share with its standard error."""
     assert isinstance(figures, dict)
-    return f"{figures['share']:.4f} ± {figures['se']:.4f} (of {figures['of']})"
+    limits = f"95 % limits {figures['low95']:.4f}, {figures['high95']:.4f}"
+    return f"{figures['share']:.4f} ± {figures['se']:.4f} ({limits}; of {figures['of']})"
 
 
 def main() -> int:

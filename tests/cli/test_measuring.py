@@ -152,6 +152,8 @@ def test_four_runs_confirm_a_warm_up_in_command_results_reports_rule_and_finding
     """Before: "not confirmed yet" with the command to run; after it: confirmed, with its Bayes factor, everywhere."""
     project.ok("supervise", "scripted/cold", "atomic", "--runs", "5", "--timeout", "0.1")
     assert "not confirmed yet: run selfopt supervise" in " ".join(project.ok("feedback").out.split())
+    findings = json.loads((project.home / "harness_feedback.json").read_text("utf-8"))["findings"]
+    (named,) = [f["prompt_ids"] for f in findings if f["type"] == "cold_start" and f["figures"]["case"] == "accuracy"]
     project.ok("enforce")
     (before,) = project.ok("routes", "show", "--json").json()["rules"]
     assert before["warm_up"]
@@ -161,6 +163,7 @@ def test_four_runs_confirm_a_warm_up_in_command_results_reports_rule_and_finding
     reports = project.home / "reports"
     details = json.loads((reports / "WARM_UP_VALIDATION_RESULTS.json").read_text("utf-8"))["details"]["experiment"]
     assert details["outcomes_confirmed"]
+    assert sorted(details["tested"]) == sorted(named), "the experiment is about the prompts that the finding named"
     assert details["cold_runs"] == details["warm_runs"] == details["unloads"] == 4
     assert "## Warm-Up Effectiveness: Confirmed\n" in (reports / "META_LEARNINGS.md").read_text("utf-8")
     assert "That warm-up helps is confirmed (Bayes factor" in (reports / "SELF_OPTIMIZING_REPORT.md").read_text("utf-8")

@@ -25,6 +25,7 @@ def test_no_detector_raises_on_any_evaluation(evaluations: list[Evaluation]) -> 
             assert finding.spec_id == evaluations[-1].spec_id
             assert set(finding.evaluation_ids) <= {e.evaluation_id for e in evaluations}
             assert finding.summary
+            assert any(isinstance(value, int | float) for value in finding.figures.values()), "every finding carries its numbers"
             share = finding.figures.get("share")
             assert share is None or (isinstance(share, float) and 0 < share <= 1)
 

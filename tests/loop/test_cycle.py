@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from selfopt.app import MeasureRequest, measure_model, trace_rule, verify_audit
+from selfopt.app import MeasureRequest, measure_model, trace_rule, validate_model_warm_up, verify_audit
 from selfopt.errors import RefusedError
 from selfopt.loop import current_baseline
 from selfopt.records import Baseline, CyclePlan, Decision, Evaluation, Phase, Run, Trial
@@ -92,6 +92,21 @@ async def test_a_cold_start_leads_to_a_warm_up_that_is_verified_after_a_forced_u
         assert (now.warm_up, run.warm_up.status) == (True, "complete")
         assert (run.warm_up.load_ms or 0) > 1999, "it had been unloaded"
         assert [b.source for b in ledger.read(Baseline)] == ["flag", "adapted"]
+
+
+async def test_the_check_of_a_warm_up_says_what_the_experiment_found(world: Make) -> None:
+    """Made between two cycles; the next one's check and rule carry its words."""
+    w = world(m=model(load_ms=2000, initially_loaded=False))
+    await w.loop("scripted/m atomic native_api", cycles=1)
+    with w.app() as app:
+        made = (await validate_model_warm_up(app, M, "atomic", variant="native_api", runs=4)).experiment
+    assert made is not None
+    assert made.latency_confirmed
+    (second,) = await w.loop(keys=[(M, "atomic")])
+    (check,) = second.remedies
+    assert check.helped
+    assert f"the experiment: {made.told}" in check.detail
+    assert made.told in w.rules()[M, "atomic"].reason
 
 
 async def test_a_warm_up_that_does_not_help_is_withdrawn_for_good(world: Make) -> None:

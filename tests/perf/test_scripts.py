@@ -55,7 +55,7 @@ def test_patterns_simulates_with_the_real_classifier(tmp_path: Path) -> None:
     assert done.returncode in (0, 1), done.stderr
     result = json.loads(done.stdout)
     assert [figure["limit"] for figure in result["figures"]] == [0.002, 0.02, 0.7, 0.7, 0.9]
-    assert all({"share", "se", "of", "met"} <= set(figure) for figure in result["figures"])
+    assert all({"share", "se", "low95", "high95", "of", "met"} <= set(figure) for figure in result["figures"])
 
 
 def test_promotion_simulates_with_the_real_policy(tmp_path: Path) -> None:
