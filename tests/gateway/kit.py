@@ -82,7 +82,7 @@ class World:
         """What was recorded of requests."""
         journal = self.gateway.parts.chat.journal
         assert isinstance(journal, MemoryJournal)
-        return journal.records
+        return [record for record in journal.records if isinstance(record, RequestRecord)]
 
     @property
     def trail(self) -> list[AuditRecord]:
@@ -146,8 +146,10 @@ async def gateway_world(
     settings: str = "",
     options: dict[str, Any] | None = None,
     environ: dict[str, str] | None = None,
+    on_disk: bool = False,
 ) -> AsyncIterator[World]:
-    """A gateway in front of a scripted upstream called `up`; `beside` is the same under another name, `away` counts as remote."""
+    """A gateway in front of a scripted upstream called `up`; `beside` is the same under another name, `away` counts as remote.
+    on_disk: requests are recorded in files, as in service, and not in memory."""
     script = Script.model_validate({**SCRIPT, "models": {**SCRIPT["models"], **(models or {})}})
     upstream = await serve_scripted(script)
     config = tmp_path / "own.toml"
@@ -160,7 +162,7 @@ async def gateway_world(
     variables = {"SELFOPT_CONFIG": str(config), "SELFOPT_HOME": str(tmp_path / "home"), **(environ or {})}
     async with App.open(environ=variables, cwd=tmp_path) as app, aiohttp.ClientSession() as session:
         chosen: GatewayOptions = replace(gateway_options(app, None, 0), **(options or {}))
-        gateway = build_gateway(app, chosen)
+        gateway = build_gateway(app, chosen, None if on_disk else MemoryJournal())
         await gateway.start()
         try:
             yield World(app, gateway, upstream, session)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from selfopt.errors import AuditError, LockedError, NewerSchemaError, StoreError
 from selfopt.home import GENESIS_HASH, AuditEvent, ChainedFile, files
-from selfopt.home.chain import MAX_LINE_BYTES
+from selfopt.home.chain_line import MAX_LINE_BYTES
 from selfopt.records import canonical_json, sha256_hex
 
 

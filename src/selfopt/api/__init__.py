@@ -267,6 +267,10 @@ class Audit:
         """The report of checking every hash: ok, n, head_hash, first_bad_line, torn_tail, reason."""
         return verbs.verify_audit(self._app)
 
+    def verify_requests(self) -> Any:
+        """The report of checking the live requests that the trail seals: ok, n, segments, problems, unsealed, torn."""
+        return verbs.verify_requests(self._app)
+
     def trace(self, rule: str) -> verbs.Traced:
         """From a rule (its id, or "MODEL PHASE") down to the replies."""
         return verbs.trace_rule(self._app, rule)

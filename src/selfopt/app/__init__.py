@@ -29,7 +29,17 @@ from .models import fetch_model, list_models, model_status, pull_model, remove_m
 from .quickstart import QuickstartResult, ServedLine, as_document, plan_lines, quickstart, quickstart_home
 from .reporting import write_artefacts
 from .reviewing import AddedPrompts, add_from_ledger
-from .rules import Enforced, Traced, audit_records, enforce_file, import_routes, set_route, trace_rule, verify_audit
+from .rules import (
+    Enforced,
+    Traced,
+    audit_records,
+    enforce_file,
+    import_routes,
+    set_route,
+    trace_rule,
+    verify_audit,
+    verify_requests,
+)
 from .serving import serve
 from .simulating import simulate_worlds
 from .suites import SuiteCheck, check_suite, suite_document, suite_problems, suite_summaries, suite_warnings
@@ -123,6 +133,7 @@ __all__ = [
     "validate_under_rules",
     "variant_lines",
     "verify_audit",
+    "verify_requests",
     "warm_up_texts",
     "write_artefacts",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 
 from selfopt.errors import UsageError
 from selfopt.feedback import load_feedback
-from selfopt.home import ChainReport
+from selfopt.home import ChainReport, SegmentsReport, read_seals, verify_segments
 from selfopt.records import (
     AuditRecord,
     Decision,
@@ -30,7 +30,17 @@ from selfopt.routing import RuleChange, RuleOptions, diff, generate_routing_rule
 from .app import App
 from .looping import serving_specs
 
-__all__ = ["Enforced", "Traced", "audit_records", "enforce_file", "import_routes", "set_route", "trace_rule", "verify_audit"]
+__all__ = [
+    "Enforced",
+    "Traced",
+    "audit_records",
+    "enforce_file",
+    "import_routes",
+    "set_route",
+    "trace_rule",
+    "verify_audit",
+    "verify_requests",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +106,11 @@ def audit_records(app: App, last: int | None = None) -> list[AuditRecord]:
 def verify_audit(app: App) -> ChainReport:
     """Check the whole chain, and that it holds what the rules in force were sealed with."""
     return app.enforcer.verify()
+
+
+def verify_requests(app: App) -> SegmentsReport:
+    """Check the files of live requests, and that they hold what the audit trail sealed. AuditError when a file cannot be read."""
+    return verify_segments(app.home.requests, read_seals(app.enforcer.trail))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from selfopt.endpoints import normalise_base_url
 from selfopt.errors import EndpointError, EngineError, ModelStoreError, UnknownModelError
 from selfopt.gateway import (
+    WRITER,
     Attempts,
     ChatParts,
     Gateway,
@@ -16,11 +17,13 @@ from selfopt.gateway import (
     GatewayParts,
     Harness,
     HttpAddress,
-    MemoryJournal,
+    JournalOptions,
     NoKeys,
     Passing,
     Pool,
+    RequestJournal,
     RulesWatch,
+    SegmentJournal,
     TrailSink,
     Upstream,
 )
@@ -105,8 +108,9 @@ def gateway_options(app: App, host: str | None, port: int | None) -> GatewayOpti
     )
 
 
-def build_gateway(app: App, options: GatewayOptions) -> Gateway:
-    """All parts, within the running loop; nothing listens yet. Raises what reading the rules raises."""
+def build_gateway(app: App, options: GatewayOptions, journal: RequestJournal | None = None) -> Gateway:
+    """All parts, within the running loop; nothing listens yet. journal: in place of the home's files of requests. Raises what
+    reading the rules raises."""
     app.home.ensure()
     config = app.enforcer.load()
     upstreams = AppUpstreams(app)
@@ -124,9 +128,13 @@ def build_gateway(app: App, options: GatewayOptions) -> Gateway:
         resolve=app.resolve_model,
         attempts=Attempts(options, upstreams, pool, audit, Harness(options, Passing(options, upstreams, pool))),
         audit=audit,
-        journal=MemoryJournal(),
+        journal=journal or _journal(app, audit, options),
     )
     return Gateway(GatewayParts(chat=chat, keys=NoKeys(), pool=pool, models=lambda: _listed_models(app, rules)))
+
+
+def _journal(app: App, audit: TrailSink, options: GatewayOptions) -> SegmentJournal:
+    return SegmentJournal(app.home.requests, audit, WRITER, options=JournalOptions(segment_bytes=options.segment_bytes))
 
 
 def _listed_models(app: App, rules: RulesWatch) -> list[str]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from selfopt.app import Traced
+    from selfopt.home import SegmentsReport
     from selfopt.records import AuditRecord
 
 
@@ -54,13 +55,17 @@ def _print_record(out: Console, record: AuditRecord, indent: int = 0) -> None:
 @json_option
 @click.pass_context
 def verify(ctx: click.Context, /, as_json: bool) -> int:
-    """Check every hash of the chain. Exit code 1 when it does not verify."""
-    from selfopt.app import verify_audit
+    """Check every hash: of the audit trail, and of the live requests that it seals. Exit code 1 when they do not verify."""
+    from dataclasses import asdict
 
-    report = verify_audit(open_app(ctx))
+    from selfopt.app import verify_audit, verify_requests
+
+    app = open_app(ctx)
+    report, requests = verify_audit(app), verify_requests(app)
+    ok = report.ok and requests.ok
     if as_json:
-        emit(report)
-        return 0 if report.ok else 1
+        emit({**asdict(report), "ok": ok, "requests": asdict(requests)})
+        return 0 if ok else 1
     out = console()
     if report.ok:
         say(out, f"the audit trail verifies: {report.n} records, head {report.head_hash[:16]}")
@@ -71,7 +76,25 @@ def verify(ctx: click.Context, /, as_json: bool) -> int:
         say(out, "its last line is incomplete: it was never acknowledged, and the next record sets it aside", indent=2)
     if report.torn_aside:
         say(out, f"incomplete lines set aside earlier: {joined(report.torn_aside)}", indent=2)
-    return 0 if report.ok else 1
+    _print_requests(out, requests)
+    return 0 if ok else 1
+
+
+def _print_requests(out: Console, report: SegmentsReport) -> None:
+    if not report.segments and report.ok:
+        return
+    if report.ok:
+        say(out, f"the live requests verify: {report.n} records in {report.segments} file{'' if report.segments == 1 else 's'}")
+    else:
+        say(out, "the live requests do NOT verify:")
+    for problem in report.problems[:20]:
+        say(out, problem, indent=2, hang=4)
+    if len(report.problems) > 20:
+        say(out, f"and {len(report.problems) - 20} more", indent=2)
+    if report.unsealed:
+        say(out, f"not sealed to their end yet: {joined(report.unsealed)}", indent=2, hang=4)
+    if report.torn:
+        say(out, f"ending in an incomplete line, which was never durable: {joined(report.torn)}", indent=2, hang=4)
 
 
 @command.command("trace")

@@ -5,15 +5,18 @@ from .attempts import Attempts
 from .chat import ChatParts
 from .gateway import Gateway, GatewayParts
 from .harness import Harness
+from .journal import JournalOptions, SegmentJournal
 from .loop import fast_loop
 from .options import GatewayOptions, WebLimits
 from .passing import Passing
 from .rules import RulesWatch
 from .seams import AuditSink, RequestJournal, Upstream, Upstreams
 from .sinks import MemoryJournal, TrailSink
+from .ticket import WRITER
 from .upstream import HttpAddress, Pool
 
 __all__ = [
+    "WRITER",
     "Attempts",
     "AuditSink",
     "ChatParts",
@@ -22,12 +25,14 @@ __all__ = [
     "GatewayParts",
     "Harness",
     "HttpAddress",
+    "JournalOptions",
     "MemoryJournal",
     "NoKeys",
     "Passing",
     "Pool",
     "RequestJournal",
     "RulesWatch",
+    "SegmentJournal",
     "TrailSink",
     "Upstream",
     "Upstreams",

@@ -46,8 +46,13 @@ class ChatService:
         self._loop = asyncio.get_running_loop()
 
     async def answer(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
-        """One chat, answered whatever happens and recorded whatever happens."""
+        """One chat, answered whatever happens and recorded whatever happens: when it cannot be, it is not served."""
         ticket = Ticket(request.at)
+        try:
+            self._parts.journal.check()
+        except AuditError as error:
+            self._tell(not_audited(error), reply, ticket)
+            return
         ticket.key = caller.key
         try:
             await self._serve(request, reply, caller, ticket)

@@ -10,7 +10,7 @@ from typing import Protocol
 from selfopt.home import AuditEvent
 from selfopt.records import Endpoint, ModelStatus
 
-from .ticket import RequestRecord
+from .ticket import JournalRecord
 from .upstream import HttpAddress
 
 __all__ = ["AuditSink", "RequestJournal", "Upstream", "Upstreams"]
@@ -66,8 +66,12 @@ class AuditSink(Protocol):
 class RequestJournal(Protocol):
     """Where the decision about every request goes."""
 
-    def add(self, record: RequestRecord) -> None:
+    def add(self, record: JournalRecord) -> None:
         """Take it; durable within 100 ms. Never waits."""
+        ...
+
+    def check(self) -> None:
+        """AuditError while nothing can be written: a request that came then would leave no trace."""
         ...
 
     async def close(self) -> None:

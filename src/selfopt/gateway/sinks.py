@@ -10,7 +10,7 @@ from selfopt.errors import AuditError, StoreError
 from selfopt.home import AuditEvent, ChainedFile
 from selfopt.routing import render_log
 
-from .ticket import RequestRecord
+from .ticket import JournalRecord
 
 __all__ = ["MemoryJournal", "TrailSink"]
 
@@ -69,13 +69,16 @@ class MemoryJournal:
     """A `RequestJournal` that keeps the newest records in memory and nothing else."""
 
     limit: int = 1000
-    records: list[RequestRecord] = field(default_factory=list)
+    records: list[JournalRecord] = field(default_factory=list)
 
-    def add(self, record: RequestRecord) -> None:
+    def add(self, record: JournalRecord) -> None:
         """Keep it."""
         self.records.append(record)
         if len(self.records) > self.limit:
             del self.records[: self.limit // 2]
+
+    def check(self) -> None:
+        """There is always room."""
 
     async def close(self) -> None:
         """Nothing to write."""

@@ -9,9 +9,11 @@ import msgspec
 
 from selfopt.records import RouteDecision
 
-__all__ = ["Attempt", "RequestRecord", "Ticket", "new_request_id"]
+__all__ = ["WRITER", "Attempt", "JournalRecord", "RequestRecord", "Ticket", "new_request_id"]
 
-_PREFIX = os.urandom(5).hex()
+WRITER = os.urandom(5).hex()
+"""This process among all that write requests; what the ids of its requests begin with."""
+
 _counter = 0
 
 
@@ -19,7 +21,7 @@ def new_request_id() -> str:
     """`req-` and 24 hex digits: random ones of the process, then a count."""
     global _counter  # noqa: PLW0603  one process, one count
     _counter += 1
-    return f"req-{_PREFIX}{_counter:014x}"
+    return f"req-{WRITER}{_counter:014x}"
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -30,7 +32,7 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     fault: str = ""
 
 
-class RequestRecord(msgspec.Struct, frozen=True):
+class RequestRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="request"):
     """The decision about one request and what became of it; never its content. Times in milliseconds.
 
     outcome: `served`, `diverted`, `refused` (by the rules), `rejected` (the request itself is at fault), `failed`, `cancelled`
@@ -55,6 +57,9 @@ class RequestRecord(msgspec.Struct, frozen=True):
     input_tokens: int | None
     output_tokens: int | None
     reason: str
+
+
+JournalRecord = RequestRecord
 
 
 class Ticket:

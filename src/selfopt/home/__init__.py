@@ -12,10 +12,24 @@ from .files import (
 )
 from .lock import LockOwner, ProcessLock
 from .paths import Home, find_home
+from .segments import (
+    SEALED_EVENT,
+    SEGMENT_SCHEMA_VERSION,
+    Seal,
+    SegmentReport,
+    SegmentsReport,
+    chain_line,
+    read_seals,
+    segment_name,
+    verify_segment,
+    verify_segments,
+)
 from .text import escape_control
 
 __all__ = [
     "GENESIS_HASH",
+    "SEALED_EVENT",
+    "SEGMENT_SCHEMA_VERSION",
     "AuditEvent",
     "AuditFields",
     "ChainReport",
@@ -24,12 +38,20 @@ __all__ = [
     "InputFileError",
     "LockOwner",
     "ProcessLock",
+    "Seal",
+    "SegmentReport",
+    "SegmentsReport",
     "atomic_write_text",
+    "chain_line",
     "escape_control",
     "find_home",
     "guarded",
     "parse_json_object",
     "read_input",
     "read_json_file",
+    "read_seals",
     "read_text_bounded",
+    "segment_name",
+    "verify_segment",
+    "verify_segments",
 ]

@@ -8,7 +8,6 @@ cuts it off, keeps it aside as `<name>.torn-<n>` and says so in its record.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,18 +17,15 @@ from typing import Any, TypedDict, Unpack
 from pydantic import ValidationError
 
 from selfopt.errors import AuditError, LockedError, NewerSchemaError
-from selfopt.records import AuditRecord, canonical_json, sha256_hex, utc_now
+from selfopt.records import AuditRecord, utc_now
 
 from .backwards import lines_backwards
+from .chain_line import MAX_LINE_BYTES, BadLineError, check_line, parse_line, sealed_body, written
 from .files import flock_wait, fsync_directory, is_regular, open_private, reason_of, write_all
-from .text import clean_unicode
 
 __all__ = ["GENESIS_HASH", "AuditEvent", "AuditFields", "ChainReport", "ChainedFile"]
 
 GENESIS_HASH = "0" * 64
-MAX_LINE_BYTES = 4_000_000
-
-_ascii_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 
 
 class AuditFields(TypedDict, total=False):
@@ -67,10 +63,6 @@ class ChainReport:
     reason: str = ""
     torn_aside: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
-
-
-class _BadLine(Exception):
-    """A line that cannot be part of the chain; the text says why."""
 
 
 class ChainedFile:
@@ -142,8 +134,8 @@ class ChainedFile:
         previous_hash = GENESIS_HASH
         if last_line is not None:
             try:
-                previous_hash = _check_line(last_line)["hash"]
-            except _BadLine as bad:
+                _, previous_hash = check_line(last_line)
+            except BadLineError as bad:
                 raise AuditError(
                     f"the last record of the audit trail {self.path} is damaged ({bad}); nothing was written: "
                     "see `selfopt audit verify`, then restore the file or move it aside"
@@ -154,7 +146,7 @@ class ChainedFile:
             body = _body(event, self._clock(), previous_hash, torn if number == 0 else None)
             previous_hash = body["hash"]
             records.append(AuditRecord.model_validate(body))
-            lines.append(_line(body))
+            lines.append(written(body))
         if max(map(len, lines)) > MAX_LINE_BYTES:
             raise AuditError(f"an audit record is larger than {MAX_LINE_BYTES} bytes; nothing was written: shorten its details")
         self._write_at(descriptor, good_end, b"".join(lines))
@@ -225,8 +217,8 @@ class ChainedFile:
 
     def _read_record(self, place: str, line: bytes) -> AuditRecord:
         try:
-            body = _parse(line)
-        except _BadLine as bad:
+            body = parse_line(line)
+        except BadLineError as bad:
             raise AuditError(f"{place} of the audit trail {self.path} is damaged ({bad}); see `selfopt audit verify`") from None
         try:
             return AuditRecord.model_validate(body)
@@ -250,13 +242,13 @@ class ChainedFile:
                 torn = True
                 break
             try:
-                body = _check_line(line)
-                if body["previous_hash"] != head:
-                    raise _BadLine("its previous_hash is not the hash of the line before")
-            except _BadLine as bad:
+                previous, found = check_line(line)
+                if previous != head:
+                    raise BadLineError("its previous_hash is not the hash of the line before")
+            except BadLineError as bad:
                 bad_line, reason = number, str(bad)
                 break
-            head, n = body["hash"], number
+            head, n = found, number
             missing.discard(head)
         if missing and not reason:
             reason = f"{len(missing)} sealed record(s) are not in the trail: it was cut, replaced or moved"
@@ -303,64 +295,18 @@ def _body(event: AuditEvent, timestamp: str, previous_hash: str, torn: dict[str,
     details = dict(fields.get("details", {}))
     if torn is not None:
         details["torn_tail"] = torn
-    body: dict[str, Any] = {
-        "timestamp": timestamp,
-        "event": event.event,
-        "original_model": fields.get("original_model"),
-        "fallback": fields.get("fallback"),
-        "phase": fields.get("phase"),
-        "reason": fields.get("reason", ""),
-        "rule_id": fields.get("rule_id"),
-        "config_version": fields.get("config_version"),
-        "evidence": list(fields.get("evidence", ())),
-        "details": details,
-        "previous_hash": previous_hash,
-    }
-    body = _clean(body)
-    body["hash"] = _hash(body)
-    return body
-
-
-def _clean(value: Any) -> Any:
-    if isinstance(value, str):
-        return clean_unicode(value)
-    if isinstance(value, dict):
-        return {clean_unicode(str(key)): _clean(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_clean(item) for item in value]
-    return value
-
-
-def _hash(body: dict[str, Any]) -> str:
-    return sha256_hex(canonical_json({key: value for key, value in body.items() if key != "hash"}))
-
-
-def _line(body: dict[str, Any]) -> bytes:
-    return _ascii_encode(body).encode() + b"\n"
-
-
-def _parse(line: bytes) -> dict[str, Any]:
-    if len(line) > MAX_LINE_BYTES:
-        raise _BadLine(f"longer than {MAX_LINE_BYTES} bytes")
-    try:
-        body = json.loads(line)
-    except (ValueError, RecursionError):
-        raise _BadLine("not JSON") from None
-    if not isinstance(body, dict):
-        raise _BadLine("not a JSON object")
-    return body
-
-
-def _check_line(line: bytes) -> dict[str, Any]:
-    """The record of a line whose hash fits and whose bytes are exactly its rendering. _BadLine otherwise."""
-    body = _parse(line)
-    if not isinstance(body.get("hash"), str) or not isinstance(body.get("previous_hash"), str):
-        raise _BadLine("it has no hash")
-    try:
-        if _hash(body) != body["hash"]:
-            raise _BadLine("its hash does not fit its content")
-        if _ascii_encode(body).encode() != line:
-            raise _BadLine("its text is not the canonical form")
-    except (ValueError, RecursionError):
-        raise _BadLine("not canonical JSON") from None
-    return body
+    return sealed_body(
+        {
+            "timestamp": timestamp,
+            "event": event.event,
+            "original_model": fields.get("original_model"),
+            "fallback": fields.get("fallback"),
+            "phase": fields.get("phase"),
+            "reason": fields.get("reason", ""),
+            "rule_id": fields.get("rule_id"),
+            "config_version": fields.get("config_version"),
+            "evidence": list(fields.get("evidence", ())),
+            "details": details,
+            "previous_hash": previous_hash,
+        }
+    )

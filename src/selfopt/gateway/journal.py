@@ -1,0 +1,226 @@
+"""The decision about every request, on disk within 100 ms: chained when it is taken, written and synced in groups."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from selfopt import __version__
+from selfopt.errors import AuditError
+from selfopt.home import SEGMENT_SCHEMA_VERSION, Seal, chain_line, escape_control, segment_name
+from selfopt.records import utc_now
+
+from .seams import AuditSink
+from .segment_file import SegmentFiles, last_of, left_by_the_dead, make_read_only
+from .ticket import JournalRecord
+
+__all__ = ["JournalOptions", "SegmentJournal"]
+
+log = logging.getLogger("selfopt.gateway")
+_encode = msgspec.json.Encoder().encode
+SEAL_RETRY_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class JournalOptions:
+    """commit_s: pause between a record and its being written, so that a group shares one sync. segment_bytes: size after which
+    the next file is begun. seal_s: how often the audit trail is told how far a file has come. retry_s: pause after a failed write."""
+
+    commit_s: float = 0.025
+    segment_bytes: int = 64_000_000
+    seal_s: float = 3600.0
+    retry_s: float = 0.5
+
+
+@dataclass(slots=True)
+class _Run:
+    """Lines of one file that are written together. n, head: of the file with them; since: when the oldest was taken."""
+
+    number: int
+    since: float
+    lines: list[bytes] = field(default_factory=list)
+    n: int = 0
+    head: str = ""
+
+
+class SegmentJournal:
+    """A `RequestJournal` on files. Make it within the loop that it is to run in.
+
+    A line's bytes are settled when the record is taken, so that a write that fails is made again with the same bytes. Files of
+    writers that are gone are sealed at the start. fault: why nothing can be written just now, "" while it can.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        audit: AuditSink,
+        writer: str,
+        *,
+        options: JournalOptions | None = None,
+        clock: Callable[[], str] = utc_now,
+    ) -> None:
+        self._folder = folder
+        self._audit = audit
+        self._writer = writer
+        self._options = options or JournalOptions()
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._files = SegmentFiles(folder, writer)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="requests")
+        self._waiting: list[_Run] = []
+        self._held: list[_Run] = []
+        self._n, self._bytes = 0, self._options.segment_bytes
+        self._number, self._head = last_of(folder, writer)
+        self._writing: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._sealed_at = -self._options.seal_s
+        self._seal_again_at = 0.0
+        self._unsealed: list[tuple[Seal, str]] = []
+        self._sealing: asyncio.Task[None] | None = self._loop.create_task(self._seal_leftovers())
+        self.fault = ""
+
+    def add(self, record: JournalRecord) -> None:
+        """Take it; durable within 100 ms. Never waits."""
+        if self._bytes >= self._options.segment_bytes:
+            self._begin_segment()
+        self._take(_body(record))
+        self._commit_in(self._options.commit_s)
+
+    def check(self) -> None:
+        """AuditError while records cannot be written: what is answered then might leave no trace."""
+        if self.fault:
+            raise AuditError(self.fault)
+
+    @property
+    def lag_s(self) -> float:
+        """Age of the oldest record that is not durable yet."""
+        oldest = self._held or self._waiting
+        return self._loop.time() - oldest[0].since if oldest else 0.0
+
+    async def close(self) -> None:
+        """Write what is left and seal the last file. May be called twice."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+        if self._held or self._waiting:
+            await self._write()
+        if self._held:
+            log.error("%d records of requests could not be written: %s", sum(len(run.lines) for run in self._held), self.fault)
+        elif self._n:
+            self._unsealed.append((Seal(segment_name(self._writer, self._number), self._n, self._head, True), "close"))
+            self._n, self._bytes = 0, self._options.segment_bytes
+        if self._sealing is not None:
+            await asyncio.wait([self._sealing])
+        await self._seal()
+        self._thread.shutdown(wait=True)
+        self._files.close()
+
+    # taking
+
+    def _begin_segment(self) -> None:
+        self._number, self._n, self._bytes = self._number + 1, 0, 0
+        told = {"kind": "segment", "schema_version": SEGMENT_SCHEMA_VERSION, "writer": self._writer, "number": self._number}
+        self._take(_encode({**told, "at": self._clock(), "selfopt": __version__}))
+
+    def _take(self, body: bytes) -> None:
+        line, self._head = chain_line(body, self._head)
+        if not self._waiting or self._waiting[-1].number != self._number:
+            self._waiting.append(_Run(self._number, self._loop.time()))
+        run = self._waiting[-1]
+        self._n, self._bytes = self._n + 1, self._bytes + len(line)
+        run.lines.append(line)
+        run.n, run.head = self._n, self._head
+
+    # writing
+
+    def _commit_in(self, pause_s: float) -> None:
+        if self._timer is None and self._writing is None:
+            self._timer = self._loop.call_later(pause_s, self._commit)
+
+    def _commit(self) -> None:
+        self._timer = None
+        self._writing = self._loop.create_task(self._write_and_go_on())
+
+    async def _write_and_go_on(self) -> None:
+        try:
+            await self._write()
+        finally:
+            self._writing = None
+        if self._held or self._waiting:
+            self._commit_in(self._options.retry_s if self.fault else self._options.commit_s)
+        if self._unsealed and self._sealing is None and self._loop.time() >= self._seal_again_at:
+            self._sealing = self._loop.create_task(self._seal())
+
+    async def _write(self) -> None:
+        self._held += self._waiting
+        self._waiting = []
+        n_done, fault = await self._loop.run_in_executor(self._thread, self._put, self._held)
+        done, self._held = self._held[:n_done], self._held[n_done:]
+        if fault and not self.fault:
+            log.error("no request is served until its record can be written: %s", escape_control(fault, 1000))
+        elif self.fault and not fault:
+            log.warning("records of requests can be written again")
+        self.fault = fault
+        self._note_seals(done)
+
+    def _put(self, runs: list[_Run]) -> tuple[int, str]:
+        """How many were written, and why the next one was not."""
+        for place, run in enumerate(runs):
+            try:
+                self._files.write(run.number, b"".join(run.lines))
+            except AuditError as error:
+                return place, str(error)
+        return len(runs), ""
+
+    # sealing
+
+    def _note_seals(self, done: list[_Run]) -> None:
+        following = [*done[1:], *self._held, *self._waiting]
+        for place, run in enumerate(done):
+            number = following[place].number if place < len(following) else self._number
+            if number != run.number:
+                self._unsealed.append((Seal(segment_name(self._writer, run.number), run.n, run.head, True), "rotation"))
+        if done and done[-1].number == self._number and self._loop.time() - self._sealed_at >= self._options.seal_s:
+            self._sealed_at = self._loop.time()
+            run = done[-1]
+            self._unsealed.append((Seal(segment_name(self._writer, run.number), run.n, run.head, False), "until now"))
+
+    async def _seal(self) -> None:
+        """Tell the audit trail what it does not know yet; what fails is told again after the next write."""
+        try:
+            while self._unsealed:
+                seal, why = self._unsealed[0]
+                await self._audit.append(seal.event(why))
+                del self._unsealed[0]
+                if seal.final:
+                    await asyncio.to_thread(make_read_only, self._folder / seal.segment)
+        except AuditError as error:
+            log.warning(
+                "the audit trail does not know of %s yet: %s", self._unsealed[0][0].segment, escape_control(str(error), 500)
+            )
+        finally:
+            self._sealing = None
+
+    async def _seal_leftovers(self) -> None:
+        for path, seal, fault in await asyncio.to_thread(list, left_by_the_dead(self._folder, self._writer)):
+            if fault:
+                log.error("%s is damaged (%s); see `selfopt audit verify`", path, fault)
+            elif seal.n:
+                self._unsealed.append((seal, "its writer is gone"))
+        await self._seal()
+
+
+def _body(record: JournalRecord) -> bytes:
+    try:
+        return _encode(record)
+    except UnicodeEncodeError:  # lone surrogates: written as escapes
+        return json.dumps(msgspec.to_builtins(record)).encode()

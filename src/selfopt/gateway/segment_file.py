@@ -1,0 +1,110 @@
+"""Writing the files of live requests: what is written is durable when the call returns, or the file is as it was."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from selfopt.errors import AuditError
+from selfopt.home import GENESIS_HASH, Seal, segment_name, verify_segment
+from selfopt.home.files import fsync_directory, open_private, reason_of, write_all
+
+__all__ = ["SegmentFiles", "left_by_the_dead", "make_read_only"]
+
+_SEALED = 0o400
+
+
+class SegmentFiles:
+    """The files of one writer, one open at a time. Not for several threads at once.
+
+    The open one is locked: whoever finds one that is not knows that its process is gone.
+    """
+
+    def __init__(self, folder: Path, writer: str) -> None:
+        self._folder = folder
+        self._writer = writer
+        self._descriptor = -1
+        self._number = 0
+        self._end = 0
+
+    def write(self, number: int, data: bytes) -> None:
+        """Append to the n-th file, which is begun when it is not there yet. AuditError when that cannot be done."""
+        path = self._folder / segment_name(self._writer, number)
+        try:
+            if number != self._number:
+                self._begin(path, number)
+            self._append(data)
+        except OSError as error:
+            raise AuditError(f"could not write the requests to {path}: {reason_of(error)}") from error
+
+    def _begin(self, path: Path, number: int) -> None:
+        descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fsync_directory(self._folder)
+        except OSError:
+            path.unlink(missing_ok=True)
+            os.close(descriptor)
+            raise
+        self.close()
+        self._descriptor, self._number, self._end = descriptor, number, 0
+
+    def _append(self, data: bytes) -> None:
+        try:
+            write_all(self._descriptor, data)
+            os.fdatasync(self._descriptor)
+        except OSError:
+            with contextlib.suppress(OSError):  # a torn line counts for nothing, should this fail too
+                os.ftruncate(self._descriptor, self._end)
+            raise
+        self._end += len(data)
+
+    def close(self) -> None:
+        """Give the open file back. May be called twice."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def make_read_only(path: Path) -> None:
+    """Mark a file as sealed."""
+    with contextlib.suppress(OSError):
+        os.chmod(path, _SEALED, follow_symlinks=False)
+
+
+def last_of(folder: Path, writer: str) -> tuple[int, str]:
+    """(number, head) of the last file that this writer has already; (0, 64 zeros) mostly. AuditError when it is damaged."""
+    numbers = [int(path.stem.rpartition("-")[2]) for path in folder.glob(f"{writer}-*.jsonl")]
+    if not numbers:
+        return 0, GENESIS_HASH
+    path = folder / segment_name(writer, max(numbers))
+    report = verify_segment(path)
+    if report.fault:
+        raise AuditError(f"{path} is damaged ({report.fault}); see `selfopt audit verify`")
+    return max(numbers), report.head_hash
+
+
+def left_by_the_dead(folder: Path, writer: str) -> Iterator[tuple[Path, Seal, str]]:
+    """(file, its seal, what is wrong with it) for every file of other writers that was never sealed and that nobody writes."""
+    for path in sorted(folder.glob("*.jsonl")):
+        if path.name.startswith(f"{writer}-"):
+            continue
+        try:
+            descriptor = open_private(path, os.O_RDONLY)
+        except OSError:
+            continue
+        try:
+            if not os.fstat(descriptor).st_mode & 0o200:
+                continue
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            report = verify_segment(path)
+            yield path, Seal(path.name, report.n, report.head_hash, True), report.fault
+        except OSError:  # locked: it is being written
+            continue
+        except AuditError as error:
+            yield path, Seal(path.name, 0, "", True), str(error)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,115 @@
+"""One line of the audit trail: how it is written, and whether it is what was written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import msgspec
+
+from selfopt.records import canonical_json, sha256_hex
+
+from .text import clean_unicode
+
+__all__ = ["MAX_LINE_BYTES", "BadLineError", "check_line", "parse_line", "sealed_body", "written"]
+
+MAX_LINE_BYTES = 4_000_000
+
+_ascii_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
+_BEFORE_HASH = b',"hash":"'
+
+
+class BadLineError(Exception):
+    """A line that cannot be part of the chain; the text says why."""
+
+
+def sealed_body(body: dict[str, Any]) -> dict[str, Any]:
+    """A record's fields with valid UTF-8 in them, and their hash. ValueError for what is not JSON."""
+    body = _clean(body)
+    body["hash"] = _hash(body)
+    return body
+
+
+def written(body: dict[str, Any]) -> bytes:
+    """The line of a record, its newline included."""
+    return _ascii_encode(body).encode() + b"\n"
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean_unicode(value)
+    if isinstance(value, dict):
+        return {clean_unicode(str(key)): _clean(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(item) for item in value]
+    return value
+
+
+def _hash(body: dict[str, Any]) -> str:
+    return sha256_hex(canonical_json({key: value for key, value in body.items() if key != "hash"}))
+
+
+def parse_line(line: bytes) -> dict[str, Any]:
+    """The JSON object of a line. BadLineError for anything else."""
+    if len(line) > MAX_LINE_BYTES:
+        raise BadLineError(f"longer than {MAX_LINE_BYTES} bytes")
+    try:
+        body = json.loads(line)
+    except (ValueError, RecursionError):
+        raise BadLineError("not JSON") from None
+    if not isinstance(body, dict):
+        raise BadLineError("not a JSON object")
+    return body
+
+
+def check_line(line: bytes) -> tuple[str, str]:
+    """(previous_hash, hash) of a line whose hash fits and whose bytes are exactly its rendering. BadLineError otherwise."""
+    return _checked_quickly(line) or _checked(line)
+
+
+def _checked(line: bytes) -> tuple[str, str]:
+    body = parse_line(line)
+    if not isinstance(body.get("hash"), str) or not isinstance(body.get("previous_hash"), str):
+        raise BadLineError("it has no hash")
+    try:
+        if _hash(body) != body["hash"]:
+            raise BadLineError("its hash does not fit its content")
+        if _ascii_encode(body).encode() != line:
+            raise BadLineError("its text is not the canonical form")
+    except (ValueError, RecursionError):
+        raise BadLineError("not canonical JSON") from None
+    return body["previous_hash"], body["hash"]
+
+
+def _plain_float(text: str) -> float:
+    """A number that Python writes as it stands; ValueError for one that was written otherwise."""
+    value = float(text)
+    if repr(value) != text:
+        raise ValueError(text)
+    return value
+
+
+_decode = msgspec.json.Decoder(float_hook=_plain_float).decode
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+def _checked_quickly(line: bytes) -> tuple[str, str] | None:
+    """The same for a line without escapes of characters, whose hash is then that of its bytes without the hash; None where
+    that does not tell, which says nothing against the line."""
+    if len(line) > MAX_LINE_BYTES or b"\\u" in line or not line.isascii():
+        return None
+    try:
+        body = _decode(line)
+        if _encode(body) != line:
+            return None
+        previous, found = body["previous_hash"], body["hash"]
+        cut = line.rfind(_BEFORE_HASH)
+        end = cut + len(_BEFORE_HASH) + 65
+        if cut < 0 or line[cut:end] != b'%s%s"' % (_BEFORE_HASH, found.encode()):
+            return None
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError, LookupError, TypeError, AttributeError):
+        return None
+    if hashlib.sha256(line[:cut] + line[end:]).hexdigest() != found or not isinstance(previous, str):
+        return None
+    return previous, found

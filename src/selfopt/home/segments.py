@@ -1,0 +1,233 @@
+"""Live requests on disk: one chain a writer, in numbered files whose heads the audit trail seals.
+
+A line is `{"previous_hash":"...", ... ,"hash":"..."}`. Its hash is the SHA-256 of all bytes before `,"hash"`, so that a line
+is checked without reading its JSON. The first line of a file (kind `segment`) says which file it is. What follows the last
+newline was never durable and counts for nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from selfopt.errors import AuditError
+
+from .chain import GENESIS_HASH, AuditEvent, ChainedFile
+from .files import is_regular, reason_of
+from .text import escape_control
+
+__all__ = [
+    "SEALED_EVENT",
+    "SEGMENT_SCHEMA_VERSION",
+    "Seal",
+    "SegmentReport",
+    "SegmentsReport",
+    "chain_line",
+    "read_seals",
+    "segment_name",
+    "verify_segment",
+    "verify_segments",
+]
+
+SEGMENT_SCHEMA_VERSION = 1
+SEALED_EVENT = "requests_sealed"
+MAX_LINE_BYTES = 1_000_000
+_NAME = re.compile(r"([0-9a-f]{4,32})-([1-9][0-9]{0,9})\.jsonl")
+_START, _BEFORE_HASH, _END = b'{"previous_hash":"', b',"hash":"', b'"}\n'
+_TAIL = len(_BEFORE_HASH) + 64 + len(_END)
+
+
+def segment_name(writer: str, number: int) -> str:
+    """The name of a writer's n-th file. writer: hex digits; number: from 1."""
+    return f"{writer}-{number}.jsonl"
+
+
+def chain_line(body: bytes, previous_hash: str) -> tuple[bytes, str]:
+    """(line with its newline, its hash) of a JSON object of at least one member."""
+    start = b'%s%s",%s' % (_START, previous_hash.encode(), body[1:-1])
+    digest = hashlib.sha256(start).hexdigest()
+    return b"%s%s%s%s" % (start, _BEFORE_HASH, digest.encode(), _END), digest
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """What the audit trail vouches for: the n-th line of a file has that hash; final: it is the last one."""
+
+    segment: str
+    n: int
+    head_hash: str
+    final: bool
+
+    def event(self, why: str) -> AuditEvent:
+        """The audit trail's record of it. why: rotation, close, ..."""
+        reason = f"{why}: {self.n} lines of {self.segment}"
+        details = {"segment": self.segment, "n": self.n, "head_hash": self.head_hash, "final": self.final}
+        return AuditEvent(SEALED_EVENT, {"reason": reason, "details": details})
+
+
+def read_seals(trail: ChainedFile) -> list[Seal]:
+    """Every seal in the trail, oldest first. AuditError for a damaged trail."""
+    seals = []
+    for record in trail.newest_first(f'"event":"{SEALED_EVENT}"'.encode()):
+        told = record.details
+        try:
+            seals.append(Seal(str(told["segment"]), int(told["n"]), str(told["head_hash"]), bool(told["final"])))
+        except (KeyError, TypeError, ValueError):
+            raise AuditError(f"a seal of requests in {trail.path} cannot be read; see `selfopt audit verify`") from None
+    return seals[::-1]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentReport:
+    """One file. n: good lines before the first bad one; previous_hash: what its first line follows; fault: what is wrong
+    with the line after those, "" when nothing is; torn: it ends in an incomplete line."""
+
+    n: int
+    previous_hash: str
+    head_hash: str
+    fault: str
+    torn: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentsReport:
+    """All of them. n: good records, the files' own first lines not counted; unsealed: files whose end the trail does not vouch
+    for yet, since they are being written or were when their process died; torn: files that end in an incomplete line."""
+
+    ok: bool
+    n: int
+    segments: int
+    problems: tuple[str, ...] = ()
+    unsealed: tuple[str, ...] = ()
+    torn: tuple[str, ...] = ()
+
+
+def verify_segment(path: Path, sealed: Mapping[int, str] | None = None, *, previous_hash: str | None = None) -> SegmentReport:
+    """Check every line. sealed: hashes by number of line (from 1) that must be met; previous_hash: what the first line must
+    follow, None for whatever it says. AuditError when the file cannot be read."""
+    sealed = sealed or {}
+    n, head, first, fault, torn = 0, previous_hash, previous_hash or "", "", False
+    for line in _lines(path):
+        if not line.endswith(b"\n") and len(line) <= MAX_LINE_BYTES:
+            torn = True
+            break
+        fault = _fault(line, head) if n else _fault_of_first(line, head, path)
+        if not fault:
+            n += 1
+            head = line[-67:-3].decode()
+            if n == 1:
+                first = line[len(_START) : len(_START) + 64].decode()
+            if n in sealed and sealed[n] != head:
+                fault, n = "it is not the line that the audit trail sealed", n - 1
+        if fault:
+            break
+    return SegmentReport(n, first or GENESIS_HASH, (head or GENESIS_HASH) if n else GENESIS_HASH, fault, torn)
+
+
+def _fault(line: bytes, head: str | None) -> str:
+    if line[-_TAIL:-67] != _BEFORE_HASH or line[-3:] != _END or line[: len(_START)] != _START:
+        return "it is no record" if len(line) <= MAX_LINE_BYTES else f"it is longer than {MAX_LINE_BYTES} bytes"
+    if hashlib.sha256(line[:-_TAIL]).hexdigest().encode() != line[-67:-3]:
+        return "its hash does not fit its content"
+    if head is not None and line[len(_START) : len(_START) + 65] != b'%s"' % head.encode():
+        return "its previous_hash is not the hash of the line before"
+    return ""
+
+
+def _fault_of_first(line: bytes, head: str | None, path: Path) -> str:
+    fault = _fault(line, head)
+    if fault:
+        return fault
+    try:
+        told: dict[str, Any] = msgspec.json.decode(line, type=dict)
+        schema, name = int(told["schema_version"]), segment_name(str(told["writer"]), int(told["number"]))
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError, RecursionError):
+        return "it does not say which file this is"
+    if schema > SEGMENT_SCHEMA_VERSION:
+        return f"it has schema version {schema}, this selfopt reads up to {SEGMENT_SCHEMA_VERSION}; update selfopt"
+    return "" if name == path.name else f"it says that this is {escape_control(name, 80)}"
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+        with open(descriptor, "rb", buffering=1 << 20) as file:
+            if not is_regular(descriptor):
+                raise AuditError(f"{path} is not a regular file; move it aside")
+            left = os.fstat(descriptor).st_size
+            while left > 0 and (line := file.readline(min(left, MAX_LINE_BYTES + 1))):
+                left -= len(line)
+                yield line
+    except OSError as error:
+        raise AuditError(f"could not read the requests in {path}: {reason_of(error)}") from error
+
+
+def verify_segments(folder: Path, seals: Iterable[Seal]) -> SegmentsReport:
+    """Check every writer's chain over all of its files, and that they hold what the audit trail sealed.
+
+    Never raises for damaged content; AuditError when a file cannot be read.
+    """
+    sealed: dict[str, dict[int, str]] = {}
+    ends: dict[str, int] = {}
+    for seal in seals:
+        sealed.setdefault(seal.segment, {})[seal.n] = seal.head_hash
+        if seal.final:
+            ends[seal.segment] = seal.n
+    found, problems = _found(folder)
+    names = {segment_name(writer, number) for writer, numbers in found.items() for number in numbers}
+    problems += [
+        f"{name} is missing: the audit trail sealed {max(sealed[name])} lines of it" for name in sealed if name not in names
+    ]
+    n, unsealed, torn = 0, list[str](), list[str]()
+    for writer, numbers in found.items():
+        head: str | None = GENESIS_HASH
+        for before, number in zip([0, *numbers], numbers, strict=False):
+            name = segment_name(writer, number)
+            if number != before + 1:
+                problems.append(f"{segment_name(writer, before + 1)} is missing: {name} is there")
+                head = None
+            report = verify_segment(folder / name, sealed.get(name), previous_hash=head)
+            n += max(report.n - 1, 0)
+            head = report.head_hash if not report.fault else None
+            problems += _problems(name, report, sealed.get(name, {}), ends.get(name))
+            if name not in ends:
+                unsealed.append(name)
+            if report.torn:
+                torn.append(name)
+    return SegmentsReport(not problems, n, len(names), tuple(problems), tuple(unsealed), tuple(torn))
+
+
+def _problems(name: str, report: SegmentReport, sealed: Mapping[int, str], end: int | None) -> list[str]:
+    if report.fault:
+        return [f"{name} line {report.n + 1}: {report.fault}"]
+    if sealed and max(sealed) > report.n:
+        return [f"{name} was cut: the audit trail sealed {max(sealed)} lines of it, {report.n} are there"]
+    if end is not None and report.n > end:
+        return [f"{name} goes on after its end: the audit trail sealed {end} lines of it, {report.n} are there"]
+    return []
+
+
+def _found(folder: Path) -> tuple[dict[str, list[int]], list[str]]:
+    """Numbers of each writer's files in order, and what is wrong with the folder."""
+    found: dict[str, list[int]] = {}
+    problems = []
+    try:
+        names = sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return {}, []
+    except OSError as error:
+        raise AuditError(f"could not read the folder {folder}: {reason_of(error)}") from error
+    for name in names:
+        match = _NAME.fullmatch(name)
+        if match is not None:
+            found.setdefault(match[1], []).append(int(match[2]))
+        elif name.endswith(".jsonl"):
+            problems.append(f"{escape_control(name, 80)} is no file of ours; move it out of {folder}")
+    return {writer: sorted(numbers) for writer, numbers in found.items()}, problems
