@@ -82,7 +82,7 @@ class World:
         """What was recorded of requests."""
         journal = self.gateway.parts.chat.journal
         assert isinstance(journal, MemoryJournal)
-        return [record for record in journal.records if isinstance(record, RequestRecord)]
+        return list(journal.records)
 
     @property
     def trail(self) -> list[AuditRecord]:

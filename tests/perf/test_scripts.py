@@ -70,3 +70,12 @@ def test_promotion_simulates_with_the_real_policy(tmp_path: Path) -> None:
     assert {"plain_rule", "fixed_n", "lower_bound_calls_5"} <= set(figures)
     assert {"promoted_worse", "promoted_not_better", "plain_rule"} <= set(result["cycles"])
     assert all({"figure", "value", "limit", "met"} == set(row) for row in result["limits"])
+
+
+def test_audit_verify_measures_the_trail_and_the_requests(tmp_path: Path) -> None:
+    """Few records here, so only the shape of what it prints; a missed limit is exit code 1."""
+    done = run(tmp_path, "audit_verify.py", "--records", "100", "--json")
+    assert done.returncode in (0, 1), done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["records"] == 100
+    assert {"trail_per_s", "requests_per_s", "both_per_s", "met"} <= set(figures)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from selfopt.errors import UsageError
+from selfopt.errors import StoreError, UsageError
 from selfopt.feedback import load_feedback
 from selfopt.home import ChainReport, SegmentsReport, read_seals, verify_segments
 from selfopt.records import (
@@ -110,7 +110,12 @@ def verify_audit(app: App) -> ChainReport:
 
 def verify_requests(app: App) -> SegmentsReport:
     """Check the files of live requests, and that they hold what the audit trail sealed. AuditError when a file cannot be read."""
-    return verify_segments(app.home.requests, read_seals(app.enforcer.trail))
+    try:
+        seals = read_seals(app.enforcer.trail)
+    except StoreError as error:
+        report = verify_segments(app.home.requests, ())
+        return replace(report, ok=False, problems=(str(error), *report.problems))
+    return verify_segments(app.home.requests, seals)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ __all__ = ["JournalOptions", "SegmentJournal"]
 log = logging.getLogger("selfopt.gateway")
 _encode = msgspec.json.Encoder().encode
 SEAL_RETRY_S = 10.0
+_writing_now: set[tuple[Path, str]] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ class SegmentJournal:
     """A `RequestJournal` on files. Make it within the loop that it is to run in.
 
     A line's bytes are settled when the record is taken, so that a write that fails is made again with the same bytes. Files of
-    writers that are gone are sealed at the start. fault: why nothing can be written just now, "" while it can.
+    writers that are gone are sealed at the start. writer: this process; where another journal of it writes into the folder
+    already, this one goes under a name of its own. fault: why nothing can be written just now, "" while it can.
     """
 
     def __init__(
@@ -68,7 +71,8 @@ class SegmentJournal:
     ) -> None:
         self._folder = folder
         self._audit = audit
-        self._writer = writer
+        self._writer = writer = writer if (folder, writer) not in _writing_now else os.urandom(5).hex()
+        _writing_now.add((folder, writer))
         self._options = options or JournalOptions()
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -78,6 +82,7 @@ class SegmentJournal:
         self._held: list[_Run] = []
         self._n, self._bytes = 0, self._options.segment_bytes
         self._number, self._head = last_of(folder, writer)
+        self._ended: list[tuple[int, Seal]] = []
         self._writing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._sealed_at = -self._options.seal_s
@@ -116,17 +121,20 @@ class SegmentJournal:
         if self._held:
             log.error("%d records of requests could not be written: %s", sum(len(run.lines) for run in self._held), self.fault)
         elif self._n:
-            self._unsealed.append((Seal(segment_name(self._writer, self._number), self._n, self._head, True), "close"))
+            self._unsealed.append((self._seal_of(self._number, self._n, self._head, final=True), "close"))
             self._n, self._bytes = 0, self._options.segment_bytes
         if self._sealing is not None:
             await asyncio.wait([self._sealing])
         await self._seal()
         self._thread.shutdown(wait=True)
         self._files.close()
+        _writing_now.discard((self._folder, self._writer))
 
     # taking
 
     def _begin_segment(self) -> None:
+        if self._n:
+            self._ended.append((self._number, self._seal_of(self._number, self._n, self._head, final=True)))
         self._number, self._n, self._bytes = self._number + 1, 0, 0
         told = {"kind": "segment", "schema_version": SEGMENT_SCHEMA_VERSION, "writer": self._writer, "number": self._number}
         self._take(_encode({**told, "at": self._clock(), "selfopt": __version__}))
@@ -184,15 +192,16 @@ class SegmentJournal:
     # sealing
 
     def _note_seals(self, done: list[_Run]) -> None:
-        following = [*done[1:], *self._held, *self._waiting]
-        for place, run in enumerate(done):
-            number = following[place].number if place < len(following) else self._number
-            if number != run.number:
-                self._unsealed.append((Seal(segment_name(self._writer, run.number), run.n, run.head, True), "rotation"))
+        undone = {run.number for run in (*self._held, *self._waiting)}
+        while self._ended and self._ended[0][0] not in undone:
+            self._unsealed.append((self._ended.pop(0)[1], "rotation"))
         if done and done[-1].number == self._number and self._loop.time() - self._sealed_at >= self._options.seal_s:
             self._sealed_at = self._loop.time()
             run = done[-1]
-            self._unsealed.append((Seal(segment_name(self._writer, run.number), run.n, run.head, False), "until now"))
+            self._unsealed.append((self._seal_of(run.number, run.n, run.head, final=False), "until now"))
+
+    def _seal_of(self, number: int, n: int, head: str, *, final: bool) -> Seal:
+        return Seal(segment_name(self._writer, number), n, head, final)
 
     async def _seal(self) -> None:
         """Tell the audit trail what it does not know yet; what fails is told again after the next write."""
@@ -207,6 +216,7 @@ class SegmentJournal:
             log.warning(
                 "the audit trail does not know of %s yet: %s", self._unsealed[0][0].segment, escape_control(str(error), 500)
             )
+            self._seal_again_at = self._loop.time() + SEAL_RETRY_S
         finally:
             self._sealing = None
 

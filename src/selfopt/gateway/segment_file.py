@@ -29,9 +29,10 @@ class SegmentFiles:
         self._descriptor = -1
         self._number = 0
         self._end = 0
+        self._dirty = False
 
     def write(self, number: int, data: bytes) -> None:
-        """Append to the n-th file, which is begun when it is not there yet. AuditError when that cannot be done."""
+        """Append to the n-th file, which is begun when it is not the open one. AuditError when that cannot be done."""
         path = self._folder / segment_name(self._writer, number)
         try:
             if number != self._number:
@@ -50,17 +51,21 @@ class SegmentFiles:
             os.close(descriptor)
             raise
         self.close()
-        self._descriptor, self._number, self._end = descriptor, number, 0
+        self._descriptor, self._number, self._end, self._dirty = descriptor, number, 0, False
 
     def _append(self, data: bytes) -> None:
         try:
+            if self._dirty:
+                os.ftruncate(self._descriptor, self._end)
+            self._dirty = True
             write_all(self._descriptor, data)
             os.fdatasync(self._descriptor)
         except OSError:
-            with contextlib.suppress(OSError):  # a torn line counts for nothing, should this fail too
+            with contextlib.suppress(OSError):  # a torn line counts for nothing; it is cut off before the next is written
                 os.ftruncate(self._descriptor, self._end)
             raise
         self._end += len(data)
+        self._dirty = False
 
     def close(self) -> None:
         """Give the open file back. May be called twice."""

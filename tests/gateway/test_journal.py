@@ -1,0 +1,337 @@
+"""The decision about every request is on disk within 100 ms, chained, and sealed into the audit trail."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from selfopt.app import verify_requests
+from selfopt.errors import AuditError
+from selfopt.gateway import JournalOptions, SegmentJournal, TrailSink, segment_file
+from selfopt.gateway.ticket import RequestRecord, Ticket
+from selfopt.home import ChainedFile, SegmentsReport, files, read_seals, verify_segments
+
+from .kit import chat, gateway_world, until
+
+WRITER = "0123456789"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def record(place: int = 0, **fields: Any) -> RequestRecord:
+    """One request's record."""
+    made = Ticket(0.0).record("2026-01-02T03:04:05Z", 0.01, 200)
+    return msgspec.structs.replace(made, id=f"req-{place}", **fields)
+
+
+class Desk:
+    """A folder of requests and its trail."""
+
+    def __init__(self, home: Path) -> None:
+        self.folder = home / "requests"
+        self.folder.mkdir(exist_ok=True)
+        self.trail = ChainedFile(home / "trail.jsonl")
+        self.sink = TrailSink(self.trail)
+
+    def journal(self, writer: str = WRITER, **options: Any) -> SegmentJournal:
+        """A journal on it."""
+        return SegmentJournal(self.folder, self.sink, writer, options=JournalOptions(commit_s=0.001, **options))
+
+    def verify(self) -> SegmentsReport:
+        """What `audit verify` says."""
+        return verify_segments(self.folder, read_seals(self.trail))
+
+    def ids(self) -> list[str]:
+        """Ids of all requests on disk."""
+        lines = [json.loads(line) for path in sorted(self.folder.glob("*.jsonl")) for line in path.read_bytes().splitlines()]
+        return [line["id"] for line in lines if line["kind"] == "request"]
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> Desk:
+    """An empty one."""
+    return Desk(tmp_path)
+
+
+async def test_a_record_is_durable_before_the_journal_is_closed(desk: Desk) -> None:
+    """And the lag says how old the oldest is that is not."""
+    journal = desk.journal()
+    assert journal.lag_s == 0
+    journal.add(record(1))
+    assert 0 <= journal.lag_s < 5
+    await until(lambda: desk.ids() == ["req-1"])
+    await until(lambda: journal.lag_s == 0)
+    journal.add(record(2))
+    await journal.close()
+    await journal.close()
+    assert desk.ids() == ["req-1", "req-2"]
+    report = desk.verify()
+    assert (report.ok, report.n, report.unsealed) == (True, 2, ())
+
+
+async def test_records_of_one_moment_share_a_sync(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand of them cost a handful."""
+    syncs = 0
+    real = os.fdatasync
+
+    def counted(descriptor: int) -> None:
+        nonlocal syncs
+        syncs += 1
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", counted)
+    journal = desk.journal()
+    for place in range(1000):
+        journal.add(record(place))
+    await journal.close()
+    assert (len(desk.ids()), desk.verify().n) == (1000, 1000)
+    assert syncs < 5
+
+
+async def test_files_are_changed_by_size_and_each_is_sealed_while_the_next_is_written(desk: Desk) -> None:
+    """One chain goes over all of them; a sealed file is read-only."""
+    journal = desk.journal(segment_bytes=1000)
+    for place in range(30):
+        journal.add(record(place))
+        await until(lambda: journal.lag_s == 0)
+    await until(lambda: sum(seal.final for seal in read_seals(desk.trail)) >= 8)
+    await journal.close()
+    paths = sorted(desk.folder.iterdir())
+    assert len(paths) > 8
+    assert all(path.stat().st_size < 4000 for path in paths)
+    assert {path.stat().st_mode & 0o777 for path in paths} == {0o400}
+    report = desk.verify()
+    assert (report.ok, report.n, report.unsealed) == (True, 30, ())
+
+
+async def test_a_disk_that_is_full_loses_nothing_and_stops_the_serving(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was taken is written when there is room again, each record once; until then no more is taken."""
+    full = True
+    real = files.write_all
+
+    def write(descriptor: int, data: bytes) -> None:
+        if not full:
+            real(descriptor, data)
+            return
+        real(descriptor, data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    journal = desk.journal(retry_s=0.001)
+    journal.add(record(1))
+    await until(lambda: desk.ids() == ["req-1"])
+    monkeypatch.setattr(segment_file, "write_all", write)
+    journal.add(record(2))
+    await until(lambda: journal.fault != "")
+    with pytest.raises(AuditError, match=r"No space left.*free some space"):
+        journal.check()
+    journal.add(record(3))
+    assert desk.ids() == ["req-1"]
+    full = False
+    await until(lambda: journal.fault == "")
+    journal.check()
+    await journal.close()
+    assert desk.ids() == ["req-1", "req-2", "req-3"]
+    assert desk.verify().ok
+
+
+async def test_half_a_line_that_cannot_be_taken_back_is_before_the_next_is_written(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the system refuses to shorten the file at the time."""
+    segments = segment_file.SegmentFiles(desk.folder, WRITER)
+    real, broken = files.write_all, True
+
+    def write(descriptor: int, data: bytes) -> None:
+        real(descriptor, data[: len(data) // 2] if broken else data)
+        if broken:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def refuse(descriptor: int, length: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(segment_file, "write_all", write)
+        patched.setattr(os, "ftruncate", refuse)
+        with pytest.raises(AuditError):
+            segments.write(1, b"one\n")
+    broken = False
+    segments.write(1, b"one\n")
+    segments.close()
+    assert (desk.folder / f"{WRITER}-1.jsonl").read_bytes() == b"one\n"
+
+
+async def test_files_of_writers_that_are_gone_are_sealed_by_the_next(desk: Desk) -> None:
+    """A torn last line is no part of them; a file that somebody writes is left alone."""
+    gone = desk.journal("aaaa000001")
+    gone.add(record(1))
+    await until(lambda: desk.ids() == ["req-1"])
+    path = desk.folder / "aaaa000001-1.jsonl"
+    left = path.read_bytes()
+    await until(lambda: bool(read_seals(desk.trail)))
+    await gone.close()
+    path.unlink()
+    (desk.folder / "aaaa000002-1.jsonl").write_bytes(b"no record at all\n")
+    path.write_bytes(left + b'{"previous_hash":"')
+    living = desk.journal("aaaa000003")
+    living.add(record(2))
+    await until((desk.folder / "aaaa000003-1.jsonl").exists)
+    after = desk.journal("aaaa000004")
+    await until(lambda: any("its writer is gone" in entry.reason for entry in desk.trail.records()))
+    await after.close()
+    finals = {seal.segment for seal in read_seals(desk.trail) if seal.final}
+    assert finals == {path.name}
+    await living.close()
+    report = desk.verify()
+    assert (report.torn, report.n) == ((path.name,), 2)
+    assert report.problems == ("aaaa000002-1.jsonl line 1: it is no record",)
+
+
+async def test_a_writer_goes_on_where_it_ended_and_two_of_one_process_do_not_meet(desk: Desk) -> None:
+    """As when a program serves, ends, and serves again, or serves twice."""
+    for place in (1, 2):
+        journal = desk.journal()
+        journal.add(record(place))
+        await journal.close()
+    one, other = desk.journal(), desk.journal()
+    one.add(record(3))
+    other.add(record(4))
+    await one.close()
+    await other.close()
+    report = desk.verify()
+    assert (report.ok, report.n, report.segments, report.unsealed) == (True, 4, 4, ())
+
+
+async def test_a_trail_that_cannot_be_written_does_not_stop_the_requests(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its seal is made up for when it can be."""
+    down = True
+    real = ChainedFile.append_all
+
+    def append_all(trail: ChainedFile, events: Any) -> Any:
+        if down:
+            raise AuditError("no room")
+        return real(trail, events)
+
+    monkeypatch.setattr(ChainedFile, "append_all", append_all)
+    journal = desk.journal(segment_bytes=500)
+    for place in range(5):
+        journal.add(record(place))
+        await until(lambda: journal.lag_s == 0)
+        journal.check()
+    down = False
+    await journal.close()
+    report = desk.verify()
+    assert (report.ok, report.n, report.unsealed) == (True, 5, ())
+
+
+async def test_text_that_is_no_unicode_is_kept_as_escapes(desk: Desk) -> None:
+    """A client's model name may hold half a character."""
+    journal = desk.journal()
+    journal.add(record(1, reason="\ud800 half", model="ünïcode\n"))
+    await journal.close()
+    (line,) = [json.loads(text) for text in (desk.folder / f"{WRITER}-1.jsonl").read_bytes().splitlines()[1:]]
+    assert (line["reason"], line["model"]) == ("\ud800 half", "ünïcode\n")
+    assert desk.verify().ok
+
+
+KILLED = """
+import asyncio, sys
+from pathlib import Path
+from tests.gateway.test_journal import Desk, record
+
+async def main(home, writer):
+    journal = Desk(Path(home)).journal(writer, segment_bytes=20000)
+    place = 0
+    while sys.stdin.readline():
+        for _ in range(50):
+            place += 1
+            journal.add(record(place))
+        while journal.lag_s:
+            await asyncio.sleep(0)
+        print(place, flush=True)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_several_processes_killed_in_the_middle_lose_nothing_that_was_durable(desk: Desk, tmp_path: Path) -> None:
+    """SIGKILL while they write; the next one seals all that they left."""
+    writers = [f"bbbb00000{number}" for number in range(3)]
+    running = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", KILLED, str(tmp_path), writer, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+        )
+        for writer in writers
+    ]
+    durable = {}
+    for number, (writer, process) in enumerate(zip(writers, running, strict=True)):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for _ in range(3 + 4 * number):
+            process.stdin.write(b"\n")
+            durable[writer] = int(await asyncio.wait_for(process.stdout.readline(), 60))
+        process.stdin.write(b"\n")
+        process.send_signal(signal.SIGKILL)
+        await process.communicate()
+    after = desk.journal("bbbb000009")
+    await until(lambda: desk.verify().unsealed == ())
+    await after.close()
+    report = desk.verify()
+    assert (report.ok, report.unsealed) == (True, ())
+    for writer in writers:
+        lines = b"".join(path.read_bytes() for path in desk.folder.glob(f"{writer}-*.jsonl")).splitlines()
+        assert sum(b'"kind":"request"' in line for line in lines) >= durable[writer]
+
+
+async def test_a_gateway_records_what_it_served_and_verifies(tmp_path: Path) -> None:
+    """Served, refused for its body, and refused by name: none of the content."""
+    async with gateway_world(tmp_path, on_disk=True) as world:
+        for body in (chat(), b"[]", chat("up/nobody-knows"), chat(messages=[{"role": "user", "content": "a secret"}])):
+            await world.post(body)
+    home = tmp_path / "home"
+    (path,) = (home / "requests").iterdir()
+    first, *lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+    assert first["kind"] == "segment"
+    assert [line["outcome"] for line in lines[:2]] == ["served", "rejected"]
+    assert len(lines) == 4
+    assert b"secret" not in path.read_bytes()
+    report = verify_requests(world.app)
+    assert (report.ok, report.n, report.unsealed) == (True, 4, ())
+
+
+async def test_a_request_that_cannot_be_recorded_is_not_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """503 from then on, and the server goes on by itself when records can be written again."""
+
+    def full(descriptor: int, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async with gateway_world(tmp_path, on_disk=True) as world:
+        journal = world.gateway.parts.chat.journal
+        assert isinstance(journal, SegmentJournal)
+        with monkeypatch.context() as patched:
+            patched.setattr(segment_file, "write_all", full)
+            await world.post(chat())
+            await until(lambda: journal.fault != "")
+            answer = await world.post(chat())
+            assert (answer.status, answer.error["code"]) == (503, "audit_failed")
+        await _until_async(lambda: _served(world.post))
+    assert verify_requests(world.app).ok
+
+
+async def _served(post: Callable[..., Awaitable[Any]]) -> bool:
+    return bool((await post(chat())).status == 200)
+
+
+async def _until_async(holds: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(10):
+        while not await holds():
+            pass
