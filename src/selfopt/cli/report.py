@@ -11,7 +11,7 @@ from .common import console, draw, emit, json_option, open_app, say
 @json_option
 @click.pass_context
 def command(ctx: click.Context, /, as_json: bool) -> None:
-    """Write SELF_OPTIMIZING_REPORT.md, META_LEARNINGS.md and the cycles' results from the ledger."""
+    """Write SELF_OPTIMIZING_REPORT.md and .html, META_LEARNINGS.md and the cycles' results from the ledger."""
     from selfopt.app import require_ledger, standing_evaluations, write_artefacts
 
     app = open_app(ctx)

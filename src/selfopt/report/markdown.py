@@ -38,7 +38,8 @@ class Evidence:
                 f"{code(e.model)} {e.phase}, {code(e.variant)}, suite {code(e.suite)}"
                 + (" (this suite only)" if e.scope == "whole" else ""),
                 runs(e),
-                " ".join(code(run_id) for run_id in e.run_ids),
+                # A race has two runs a block or more, which its own id names all.
+                f"{len(e.run_ids)} runs of {code(e.race_id)}" if e.race_id else " ".join(code(run_id) for run_id in e.run_ids),
             ]
             for number, e in enumerate(self._known.values(), 1)
         ]
