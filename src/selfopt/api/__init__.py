@@ -73,6 +73,7 @@ class Selfopt:
         self._runner = Runner()
         self.routes = Routes(app)
         self.audit = Audit(app)
+        self.keys = Keys(app)
         self.models = Models(app, self._runner)
         self.suites = Suites(app, self._runner)
         self.variants = Variants(app)
@@ -274,6 +275,25 @@ class Audit:
     def trace(self, rule: str) -> verbs.Traced:
         """From a rule (its id, or "MODEL PHASE") down to the replies."""
         return verbs.trace_rule(self._app, rule)
+
+
+class Keys:
+    """API keys of the gateway: `selfopt keys`."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def list(self) -> tuple[Any, ...]:
+        """All, the revoked ones too: id, name, models, scopes, created_at, revoked_at; never the keys themselves."""
+        return verbs.list_keys(self._app)
+
+    def add(self, name: str, *, models: Sequence[str] = (), scopes: Sequence[Any] = ()) -> tuple[str, Any]:
+        """(the key, which is kept nowhere; its entry). models: which may be asked, none for all; scopes: of phase, variant, feedback."""
+        return verbs.add_key(self._app, name, models=models, scopes=scopes)
+
+    def revoke(self, name: str) -> Any:
+        """Make a key invalid for good, by its id or name."""
+        return verbs.revoke_key(self._app, name)
 
 
 class Models:

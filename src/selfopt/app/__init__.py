@@ -22,6 +22,7 @@ from .diagnosing import (
 from .doctor import diagnose_installation, settings_in_use
 from .foretelling import CycleForecast, RaceOdds
 from .inspecting import serve_script
+from .keys import add_key, list_keys, revoke_key
 from .looping import CyclePreview, parse_target, preview, roll_back_rules, run_loop
 from .making import MadeSuite, import_jsonl, import_promptfoo, new_suite
 from .measuring import Measured, MeasureRequest, measure_model, phase_of, route
@@ -74,6 +75,7 @@ __all__ = [
     "WarmUpShown",
     "WarmUpValidation",
     "add_from_ledger",
+    "add_key",
     "as_document",
     "audit_line",
     "audit_records",
@@ -92,6 +94,7 @@ __all__ = [
     "import_promptfoo",
     "import_routes",
     "installed_ollama_models",
+    "list_keys",
     "list_models",
     "load_tools",
     "make_feedback",
@@ -111,6 +114,7 @@ __all__ = [
     "render_variant",
     "require_ledger",
     "rescore_runs",
+    "revoke_key",
     "roll_back_rules",
     "route",
     "run_loop",

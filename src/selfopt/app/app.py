@@ -7,25 +7,20 @@ import platform
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from selfopt.endpoints import create_endpoint, create_residency
 from selfopt.engine import EmbeddedEngine, EngineOptions, ModelStore, load_catalogue
 from selfopt.errors import ModelStoreError, SettingsError, StoreError, UnknownModelError, UsageError
 from selfopt.home import Home, find_home
-from selfopt.ledger import open_ledger
-from selfopt.measure import MeasureContext, Progress
-from selfopt.measure.progress import ignore_progress
 from selfopt.records import Endpoint, EndpointConfig, Environment, Ledger, Phase, Residency, Spec, Split, Suite, Usage, Variant
 from selfopt.routing import Enforcer, RouteOptions
 from selfopt.settings import Settings, load_settings
-from selfopt.suites import load_suite
 from selfopt.variants import get_variant, load_variants
 
-from .embedded import EmbeddedEndpoint, EmbeddedResidency
-from .separate import WarmUpRunner
+if TYPE_CHECKING:
+    from selfopt.measure import MeasureContext, Progress
 
 __all__ = ["App", "SpecOptions"]
 
@@ -34,6 +29,8 @@ SpecOptions = Mapping[str, Any]
 
 class App:
     """Everything a command needs, built when it is first asked for and closed in one place.
+
+    What only some commands need is also imported when it is first asked for: a gateway is to be ready within a second.
 
     Use as an async context manager; what was started (engine children, connections, the ledger) is ended on leaving.
     """
@@ -95,6 +92,8 @@ class App:
     def ledger(self) -> Ledger:
         """The home's ledger, opened (and the home created) at the first use."""
         if self._ledger is None:
+            from selfopt.ledger import open_ledger
+
             self.home.ensure()
             if self.home.ledger.exists() and not self.home.ledger.is_file():  # sqlite would wait for a pipe's other end
                 raise StoreError(f"{self.home.ledger} is not a regular file; move it aside, or restore it from a copy")
@@ -136,6 +135,8 @@ class App:
     def suite(self, name: str) -> Suite:
         """One suite by name (built in, or of the home's folder) or path, read once."""
         if name not in self._suites:
+            from selfopt.suites import load_suite
+
             self._suites[name] = load_suite(name, self.home.suites)
         return self._suites[name]
 
@@ -169,6 +170,10 @@ class App:
     def endpoint(self, name: str) -> Endpoint:
         """The endpoint of this name, connected once."""
         if name not in self._endpoints:
+            from selfopt.endpoints import create_endpoint
+
+            from .embedded import EmbeddedEndpoint
+
             config = self.settings.endpoint_config(name, self.environ)
             if config.kind == "embedded":
                 self._endpoints[name] = EmbeddedEndpoint(self.engine, config)
@@ -184,6 +189,10 @@ class App:
     def residency(self, name: str) -> Residency:
         """The residency view of the endpoint of this name."""
         if name not in self._residencies:
+            from selfopt.endpoints import create_residency
+
+            from .embedded import EmbeddedResidency
+
             config = self.settings.endpoint_config(name, self.environ)
             if config.kind == "embedded":
                 self._residencies[name] = EmbeddedResidency(self.engine)
@@ -261,8 +270,12 @@ class App:
             enabled=self.settings.enforcement.enabled,
         )
 
-    def measure_context(self, progress: Callable[[Progress], None] = ignore_progress) -> MeasureContext:
+    def measure_context(self, progress: Callable[[Progress], None] | None = None) -> MeasureContext:
         """What the measuring stage reaches the world through."""
+        from selfopt.measure import MeasureContext, ignore_progress
+
+        from .separate import WarmUpRunner
+
         return MeasureContext(
             ledger=self.ledger,
             endpoint_for=lambda spec: self.endpoint(spec.endpoint),
@@ -272,7 +285,7 @@ class App:
             warm_up=WarmUpRunner(self.settings.warm_up.enabled, self._config_of),
             slots_for=lambda spec: self.settings.endpoints[spec.endpoint].slots,
             price_for=self._price,
-            progress=progress,
+            progress=progress or ignore_progress,
             hardware=hardware_label(),
         )
 

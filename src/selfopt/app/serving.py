@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 from selfopt.endpoints import normalise_base_url
-from selfopt.errors import EndpointError, EngineError, ModelStoreError, UnknownModelError
+from selfopt.errors import EndpointError, EngineError, ModelStoreError, SettingsError, UnknownModelError
 from selfopt.gateway import (
     WRITER,
     Attempts,
     ChatParts,
+    FileKeys,
     Gateway,
     GatewayOptions,
     GatewayParts,
     Harness,
     HttpAddress,
     JournalOptions,
-    NoKeys,
     Passing,
     Pool,
     RequestJournal,
@@ -27,7 +28,7 @@ from selfopt.gateway import (
     TrailSink,
     Upstream,
 )
-from selfopt.home import ChainedFile
+from selfopt.home import ChainedFile, KeyFile
 from selfopt.records import ModelStatus, Phase
 
 from .app import App
@@ -113,6 +114,8 @@ def build_gateway(app: App, options: GatewayOptions, journal: RequestJournal | N
     reading the rules raises."""
     app.home.ensure()
     config = app.enforcer.load()
+    keys = FileKeys(KeyFile(app.home.keys))
+    _refuse_open_door(options.host, keys)
     upstreams = AppUpstreams(app)
     pool = Pool()
     fallbacks = app.settings.fallbacks
@@ -130,7 +133,20 @@ def build_gateway(app: App, options: GatewayOptions, journal: RequestJournal | N
         audit=audit,
         journal=journal or _journal(app, audit, options),
     )
-    return Gateway(GatewayParts(chat=chat, keys=NoKeys(), pool=pool, models=lambda: _listed_models(app, rules)))
+    return Gateway(GatewayParts(chat=chat, keys=keys, pool=pool, models=lambda: _listed_models(app, rules)))
+
+
+def _refuse_open_door(host: str, keys: FileKeys) -> None:
+    """Whoever reaches an address beyond this machine must show a key. SettingsError without one that is valid."""
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback and not keys.valid:
+        raise SettingsError(
+            f"--host {host!r} can be reached from other machines, and there is no API key to ask for: "
+            "make one with `selfopt keys add NAME`, or listen on 127.0.0.1"
+        )
 
 
 def _journal(app: App, audit: TrailSink, options: GatewayOptions) -> SegmentJournal:

@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("compare", "Compare models and variants on the same prompts, in one table."),
     "report": ("report", "Write the reports from the ledger."),
     "serve": ("serve", "Serve live traffic under the rules, OpenAI-compatible."),
+    "keys": ("keys", "Make, list and revoke API keys of the gateway."),
     "routes": ("routes", "Show, set, import or roll back the rules in force."),
     "audit": ("audit", "Show, verify or trace the audit trail."),
     "show": ("show", "Show one trial: exact request, raw reply, calls, verdict."),

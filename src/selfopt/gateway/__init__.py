@@ -6,6 +6,7 @@ from .chat import ChatParts
 from .gateway import Gateway, GatewayParts
 from .harness import Harness
 from .journal import JournalOptions, SegmentJournal
+from .keys import FileKeys
 from .loop import fast_loop
 from .options import GatewayOptions, WebLimits
 from .passing import Passing
@@ -20,6 +21,7 @@ __all__ = [
     "Attempts",
     "AuditSink",
     "ChatParts",
+    "FileKeys",
     "Gateway",
     "GatewayOptions",
     "GatewayParts",

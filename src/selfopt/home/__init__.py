@@ -10,6 +10,7 @@ from .files import (
     read_json_file,
     read_text_bounded,
 )
+from .keys import KEY_SCOPES, GatewayKey, KeyFile, KeyScope, matching_key
 from .lock import LockOwner, ProcessLock
 from .paths import Home, find_home
 from .segments import (
@@ -28,14 +29,18 @@ from .text import escape_control
 
 __all__ = [
     "GENESIS_HASH",
+    "KEY_SCOPES",
     "SEALED_EVENT",
     "SEGMENT_SCHEMA_VERSION",
     "AuditEvent",
     "AuditFields",
     "ChainReport",
     "ChainedFile",
+    "GatewayKey",
     "Home",
     "InputFileError",
+    "KeyFile",
+    "KeyScope",
     "LockOwner",
     "ProcessLock",
     "Seal",
@@ -46,6 +51,7 @@ __all__ = [
     "escape_control",
     "find_home",
     "guarded",
+    "matching_key",
     "parse_json_object",
     "read_input",
     "read_json_file",

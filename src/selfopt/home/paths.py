@@ -81,6 +81,11 @@ class Home:
         return self.root / "requests"
 
     @property
+    def keys(self) -> Path:
+        """Hashes of the gateway's API keys."""
+        return self.root / "gateway_keys.json"
+
+    @property
     def lock(self) -> Path:
         """One supervisor (or loop) at a time."""
         return self.root / "lock"

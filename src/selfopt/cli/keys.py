@@ -1,0 +1,80 @@
+"""`selfopt keys add | list | revoke`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from .common import console, emit, joined, json_option, open_app, say
+
+if TYPE_CHECKING:
+    from selfopt.home import GatewayKey, KeyScope
+
+
+@click.group("keys")
+def command() -> None:
+    """Make, list and revoke API keys of the gateway. With the first one, every request needs one."""
+
+
+def _shown(entry: GatewayKey) -> dict[str, object]:
+    return entry.model_dump(mode="json", exclude={"sha256"})
+
+
+@command.command("add")
+@click.argument("name")
+@click.option("--model", "models", multiple=True, metavar="MODEL", help="May ask this model only; repeatable. [default: all]")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(["phase", "variant", "feedback"]),
+    help="May also choose the phase, switch the variant off, or give feedback; repeatable.",
+)
+@json_option
+@click.pass_context
+def add(ctx: click.Context, /, name: str, models: tuple[str, ...], scopes: tuple[KeyScope, ...], as_json: bool) -> None:
+    """Make a key called NAME. It is shown this once: only its hash is kept."""
+    from selfopt.app import add_key
+
+    key, entry = add_key(open_app(ctx), name, models=models, scopes=scopes)
+    if as_json:
+        emit({**_shown(entry), "key": key})
+        return
+    print(key)
+    click.echo(f"{entry.id} ({entry.name}): keep the key now, it cannot be shown again", err=True)
+
+
+@command.command("list")
+@json_option
+@click.pass_context
+def list_(ctx: click.Context, /, as_json: bool) -> None:
+    """All keys, the revoked ones too; never the keys themselves."""
+    from selfopt.app import list_keys
+
+    entries = list_keys(open_app(ctx))
+    if as_json:
+        emit([_shown(entry) for entry in entries])
+        return
+    out = console()
+    for entry in entries:
+        state = f"revoked {entry.revoked_at}" if entry.revoked_at else "valid"
+        say(out, f"{entry.id}  {entry.name}  {state}, made {entry.created_at}")
+        say(out, f"models: {joined(entry.models) if entry.models else 'all'}; scopes: {joined(entry.scopes) or 'none'}", indent=2)
+    if not entries:
+        out.print("no keys; `selfopt serve` answers whoever is on this machine")
+
+
+@command.command("revoke")
+@click.argument("key")
+@json_option
+@click.pass_context
+def revoke(ctx: click.Context, /, key: str, as_json: bool) -> None:
+    """Make KEY (its id or name) invalid for good; a running gateway refuses it at once."""
+    from selfopt.app import revoke_key
+
+    entry = revoke_key(open_app(ctx), key)
+    if as_json:
+        emit(_shown(entry))
+    else:
+        say(console(), f"{entry.id} ({entry.name}) is revoked")

@@ -1,0 +1,114 @@
+"""With keys, every request needs one; each opens what it was given for and nothing else."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from selfopt.app import App, add_key, revoke_key
+from selfopt.app.serving import build_gateway, gateway_options
+from selfopt.errors import SettingsError
+from selfopt.gateway import FileKeys
+from selfopt.home import KeyFile
+
+from .kit import chat, gateway_world, until
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+async def test_a_request_without_a_valid_key_is_nobodys(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """401 in OpenAI's shape whatever is asked; the key's id is in the record, the key itself nowhere."""
+    caplog.set_level(logging.DEBUG)
+    home = tmp_path / "home"
+    home.mkdir()
+    key, entry = KeyFile(home / "gateway_keys.json").add("mine")
+    async with gateway_world(tmp_path) as world:
+        for headers in ({}, bearer(""), bearer("sk-wrong"), bearer(key + "x"), {"Authorization": key}, bearer("x" * 5000)):
+            for answer in (await world.post(chat(), headers), await world.get("/v1/models", headers)):
+                assert (answer.status, answer.error["code"]) == (401, "invalid_api_key")
+        answer = await world.post(chat(), bearer(key))
+        assert answer.status == 200
+        assert world.records[-1].key == entry.id
+        assert len(world.records) == 1
+    for path in home.rglob("*"):
+        if path.is_file():
+            assert key.encode() not in path.read_bytes()
+    assert key not in caplog.text
+
+
+async def test_a_key_asks_for_its_models_and_within_its_scopes(tmp_path: Path) -> None:
+    """Another model is as good as unknown; the headers that change what is measured need their scope."""
+    home = tmp_path / "home"
+    home.mkdir()
+    keys = KeyFile(home / "gateway_keys.json")
+    narrow, _ = keys.add("narrow", models=["up/good"])
+    wide, _ = keys.add("wide", scopes=["phase", "variant"])
+    async with gateway_world(tmp_path) as world:
+        world.enforcer.set_rule("up/good", "atomic", allow=True)
+        world.enforcer.set_rule("up/other", "atomic", allow=True)
+        await world.reload()
+        assert (await world.post(chat(), bearer(narrow))).status == 200
+        assert (await world.post(chat("up/other"), bearer(narrow))).error["code"] == "model_not_found"
+        assert [m["id"] for m in (await world.get("/v1/models", bearer(narrow))).body["data"]] == ["up/good"]
+        assert (await world.get("/v1/models/up%2Fother", bearer(narrow))).status == 404
+        for header, value in (("x-selfopt-phase", "extended"), ("x-selfopt-variant", "off")):
+            assert (await world.post(chat(), {**bearer(narrow), header: value})).error["code"] == "insufficient_scope"
+            assert (await world.post(chat(), {**bearer(wide), header: value})).status == 200
+
+
+async def test_a_key_that_is_made_or_revoked_counts_while_the_gateway_runs(tmp_path: Path) -> None:
+    """The first one closes the door; both are in the audit trail, without the key."""
+    async with gateway_world(tmp_path) as world:
+        assert (await world.post(chat())).status == 200
+        key, entry = add_key(world.app, "mine", models=["up/good"])
+        ring = world.gateway.parts.keys
+        await until(lambda: ring.required)
+        assert (await world.post(chat())).status == 401
+        assert (await world.post(chat(), bearer(key))).status == 200
+        revoke_key(world.app, "mine")
+        await until(lambda: ring.find(key) is None)
+        assert (await world.post(chat(), bearer(key))).status == 401
+        assert (await world.post(chat())).status == 401
+        told = [record for record in world.trail if record.event.startswith("key_")]
+        assert [record.event for record in told] == ["key_added", "key_revoked"]
+        assert told[0].details["key"] == entry.id
+
+
+def test_a_file_that_is_damaged_or_gone_opens_nothing(tmp_path: Path) -> None:
+    """No key is accepted until it is mended."""
+    file = KeyFile(tmp_path / "keys.json")
+    key, _ = file.add("mine")
+    now = 0.0
+    ring = FileKeys(file, clock=lambda: now)
+    assert ring.find(key) is not None
+    kept = file.path.read_text()
+    for change in (lambda: file.path.write_text("{"), file.path.unlink):
+        change()
+        now += 1
+        assert ring.required
+        assert ring.find(key) is None
+        file.path.write_text(kept)
+        now += 1
+        assert ring.find(key) is not None
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "myhost", ""])
+async def test_other_machines_need_a_key_to_be_let_in(tmp_path: Path, host: str) -> None:
+    """Without a valid one nothing listens beyond loopback."""
+    environ = {"SELFOPT_HOME": str(tmp_path / "home"), "SELFOPT_CONFIG": str(tmp_path / "none.toml")}
+    (tmp_path / "none.toml").write_text("")
+    async with App.open(environ=environ, cwd=tmp_path) as app:
+        options = replace(gateway_options(app, None, 0), host=host)
+        with pytest.raises(SettingsError, match="selfopt keys add"):
+            build_gateway(app, options)
+        add_key(app, "mine")
+        gateway = build_gateway(app, options)
+        await gateway.close()
+        revoke_key(app, "mine")
+        with pytest.raises(SettingsError, match="selfopt keys add"):
+            build_gateway(app, options)
