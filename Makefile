@@ -20,6 +20,7 @@ $(VENV)/.runtime: requirements/runtime.txt pyproject.toml
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { rm -rf $(VENV); echo "the virtual environment has no pip; install python3-venv or python3-pip and try again" >&2; exit 1; }
 	@echo "installing selfopt into $(VENV) (once)"
 	@$(BIN)/python -m pip install --disable-pip-version-check --no-input --progress-bar on --only-binary :all: -r requirements/runtime.txt
+	@echo "building selfopt"
 	@$(BIN)/python -m pip install --disable-pip-version-check --no-input -q --no-build-isolation --no-deps -e .
 	@touch $@
 

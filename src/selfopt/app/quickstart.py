@@ -31,7 +31,7 @@ __all__ = ["MODELS", "QuickstartResult", "Row", "ServedLine", "as_document", "pl
 
 MODELS = ("local/smollm2-135m", "local/qwen2.5-coder-0.5b")
 FILE_NAME = "quickstart.json"
-ESTIMATE_MINUTES = (6, 10)
+ESTIMATE_MINUTES = (5, 8)
 CANDIDATES = 2
 EXTENDED_CANDIDATES = 0
 EXTENDED_VARIANT = "extended"
