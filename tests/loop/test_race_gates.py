@@ -144,3 +144,18 @@ async def test_a_suite_without_search_prompts_is_refused_before_anything_is_meas
     with pytest.raises((SuiteError, UsageError), match="search"):
         await raced(w, tmp_path)
     assert not (w.home / "ledger.sqlite3").exists()
+
+
+async def test_a_search_whose_alpha_is_used_up_races_no_newcomer_and_lets_the_held_go_on(world: Make, tmp_path: Path) -> None:
+    """With a horizon of one race: a held candidate goes on with its own share, a new one is held without a trial of a race."""
+    w = world({"policy": {"horizon": 1, "race_trials": 100}}, m=sometimes(0.5, 0.58))
+    await raced(w, tmp_path)
+    assert decision_of(w).reason_codes[0] == "not_enough_evidence"
+    both = candidates(tmp_path, {"variant": "restrained"}, {"timeout_s": 50})
+    (cycle,) = await w.loop(ATOMIC, candidates=both)
+    held, new = cycle.targets[0].candidates
+    assert held.reason_codes[0] == "not_enough_evidence"
+    assert (new.verdict, new.reason_codes[0]) == ("hold", "no_alpha_left")
+    assert any("fresh prompts into the suite" in said for said in w.said("evidence"))
+    with w.ledger() as ledger:
+        assert [(len(start.entrants), start.alpha) for start in ledger.read(RaceStart)] == [(1, 0.05), (1, 0.0)]

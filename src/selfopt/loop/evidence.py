@@ -144,8 +144,10 @@ async def _without_blocks(contest: Contest, spec: Spec, race: Raced | None) -> C
         evaluation = measurement.evaluations.get(spec.spec_id)
     if evaluation is None:
         raise BudgetError(f"cycle {contest.start.number} stopped: {measurement.stopped}; the same command continues it")
-    code = "no_alpha_left" if race is None else "not_enough_evidence"
-    why = "alpha is used up" if race is None else race.end.reason
+    # Where alpha is used up there is no race, or one of those that brought their own share.
+    barred = race is None or race.standing(spec.spec_id) is None
+    code = "no_alpha_left" if barred else "not_enough_evidence"
+    why = "alpha is used up" if race is None or barred else race.end.reason
     return Case(evaluation, contest.measured, evidence_figures(claim=CLAIM_THIS_SUITE, not_raced=(code, why)))
 
 

@@ -112,12 +112,13 @@ def _test_figures(test: PromptTest) -> dict[str, float | int | str]:
 @dataclass(frozen=True, slots=True)
 class EvidenceGate:
     """Promotes on a race that was won, rejects on one that was lost, holds otherwise. Where both specs are deterministic, the
-    difference on the suite is known, and that it is a gain is for the other gates to say."""
+    difference on the suite is known, and that it is a gain is for the other gates to say.
 
-    @property
-    def precondition(self) -> bool:
-        """Other gates may reject without it."""
-        return False
+    precondition: whether other gates may not reject without it. They may after a race; where there was none, all that they see is a pass
+    of a spec whose repeats differ, and what chance did there is no merit of the candidate.
+    """
+
+    precondition: bool = False
 
     def check(self, case: Case) -> GateResult | None:
         """None for the first baseline, which replaces nothing."""
@@ -245,4 +246,6 @@ def evidence_policy(evidence: EvidenceState, gates: Sequence[Gate] = PLAIN_GATES
     first = [gate for gate in plain if gate.precondition]
     rest = [gate for gate in plain if not gate.precondition]
     # In the order in which reasons are given: what the race says comes before what its figures look like.
-    return Policy((*first, EvidenceGate(), HeldoutGate(), RestraintGate(), *rest), evidence)
+    return Policy(
+        (*first, EvidenceGate(precondition="reason" in evidence.figures), HeldoutGate(), RestraintGate(), *rest), evidence
+    )
