@@ -103,3 +103,15 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "HEAVY []" in done.stdout
+
+
+def test_a_gateway_gets_ready_without_what_it_needs_later() -> None:
+    """Putting `serve` together imports no HTTP client, nothing that measures and no ledger."""
+    code = (
+        "import sys\n"
+        "import selfopt.cli.serve, selfopt.app.serving\n"
+        "rooms = {'selfopt.measure', 'selfopt.loop', 'selfopt.report', 'selfopt.feedback', 'selfopt.suites', 'selfopt.ledger'}\n"
+        "print('HEAVY', sorted(({'aiohttp', 'numpy', 'rich', 'sqlite3'} | rooms) & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "HEAVY []" in done.stdout, done.stdout

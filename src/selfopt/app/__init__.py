@@ -1,53 +1,59 @@
 """The composition root and the verbs: what commands, the Python API and the quickstart call."""
 
-from selfopt.loop import LoopEvent, Target
-from selfopt.measure import Progress, ShownTrial, WarmUpValidation
-from selfopt.suites import SuiteWarning
+from __future__ import annotations
 
-from .app import App
-from .bfcl import import_bfcl_suites, pull_bfcl_suites
-from .comparing import CompareRequest, compare_models, installed_ollama_models
-from .diagnosing import (
-    Decided,
-    Rescoring,
-    decide_candidates,
-    explained_decision,
-    make_feedback,
-    require_ledger,
-    rescore_runs,
-    shown_trial,
-    standing_evaluations,
-    warm_up_texts,
-)
-from .doctor import diagnose_installation, settings_in_use
-from .foretelling import CycleForecast, RaceOdds
-from .inspecting import serve_script
-from .keys import add_key, list_keys, revoke_key
-from .looping import CyclePreview, parse_target, preview, roll_back_rules, run_loop
-from .making import MadeSuite, import_jsonl, import_promptfoo, new_suite
-from .measuring import Measured, MeasureRequest, measure_model, phase_of, route
-from .models import fetch_model, list_models, model_status, pull_model, remove_model
-from .quickstart import QuickstartResult, ServedLine, as_document, plan_lines, quickstart, quickstart_home
-from .reporting import write_artefacts
-from .reviewing import AddedPrompts, add_from_ledger
-from .rules import (
-    Enforced,
-    Traced,
-    audit_records,
-    enforce_file,
-    import_routes,
-    set_route,
-    trace_rule,
-    verify_audit,
-    verify_requests,
-)
-from .serving import serve
-from .simulating import simulate_worlds
-from .suites import SuiteCheck, check_suite, suite_document, suite_problems, suite_summaries, suite_warnings
-from .tools import load_tools, read_tools, tools_label
-from .trying import Tried, render_variant, try_model
-from .warming import WarmUpShown, validate_model_warm_up, validate_under_rules
-from .words import audit_line, call_text, decision_lines, expected_text, tool_text, variant_lines
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from selfopt.loop import LoopEvent, Target
+    from selfopt.measure import Progress, ShownTrial, WarmUpValidation
+    from selfopt.suites import SuiteWarning
+
+    from .app import App
+    from .bfcl import import_bfcl_suites, pull_bfcl_suites
+    from .comparing import CompareRequest, compare_models, installed_ollama_models
+    from .diagnosing import (
+        Decided,
+        Rescoring,
+        decide_candidates,
+        explained_decision,
+        make_feedback,
+        require_ledger,
+        rescore_runs,
+        shown_trial,
+        standing_evaluations,
+        warm_up_texts,
+    )
+    from .doctor import diagnose_installation, settings_in_use
+    from .foretelling import CycleForecast, RaceOdds
+    from .inspecting import serve_script
+    from .keys import add_key, list_keys, revoke_key
+    from .looping import CyclePreview, parse_target, preview, roll_back_rules, run_loop
+    from .making import MadeSuite, import_jsonl, import_promptfoo, new_suite
+    from .measuring import Measured, MeasureRequest, measure_model, phase_of, route
+    from .models import fetch_model, list_models, model_status, pull_model, remove_model
+    from .quickstart import QuickstartResult, ServedLine, as_document, plan_lines, quickstart, quickstart_home
+    from .reporting import write_artefacts
+    from .reviewing import AddedPrompts, add_from_ledger
+    from .rules import (
+        Enforced,
+        Traced,
+        audit_records,
+        enforce_file,
+        import_routes,
+        set_route,
+        trace_rule,
+        verify_audit,
+        verify_requests,
+    )
+    from .serving import serve
+    from .simulating import simulate_worlds
+    from .suites import SuiteCheck, check_suite, suite_document, suite_problems, suite_summaries, suite_warnings
+    from .tools import load_tools, read_tools, tools_label
+    from .trying import Tried, render_variant, try_model
+    from .warming import WarmUpShown, validate_model_warm_up, validate_under_rules
+    from .words import audit_line, call_text, decision_lines, expected_text, tool_text, variant_lines
 
 __all__ = [
     "AddedPrompts",
@@ -141,3 +147,43 @@ __all__ = [
     "warm_up_texts",
     "write_artefacts",
 ]
+
+# A command loads only the files that it calls: `serve` is to be ready within a second, and the loop's files take one themselves.
+_WHERE = {
+    "selfopt.loop": "LoopEvent Target",
+    "selfopt.measure": "Progress ShownTrial WarmUpValidation",
+    "selfopt.suites": "SuiteWarning",
+    ".app": "App",
+    ".bfcl": "import_bfcl_suites pull_bfcl_suites",
+    ".comparing": "CompareRequest compare_models installed_ollama_models",
+    ".diagnosing": "Decided Rescoring decide_candidates explained_decision make_feedback require_ledger rescore_runs shown_trial standing_evaluations warm_up_texts",
+    ".doctor": "diagnose_installation settings_in_use",
+    ".foretelling": "CycleForecast RaceOdds",
+    ".inspecting": "serve_script",
+    ".keys": "add_key list_keys revoke_key",
+    ".looping": "CyclePreview parse_target preview roll_back_rules run_loop",
+    ".making": "MadeSuite import_jsonl import_promptfoo new_suite",
+    ".measuring": "Measured MeasureRequest measure_model phase_of route",
+    ".models": "fetch_model list_models model_status pull_model remove_model",
+    ".quickstart": "QuickstartResult ServedLine as_document plan_lines quickstart quickstart_home",
+    ".reporting": "write_artefacts",
+    ".reviewing": "AddedPrompts add_from_ledger",
+    ".rules": "Enforced Traced audit_records enforce_file import_routes set_route trace_rule verify_audit verify_requests",
+    ".serving": "serve",
+    ".simulating": "simulate_worlds",
+    ".suites": "SuiteCheck check_suite suite_document suite_problems suite_summaries suite_warnings",
+    ".tools": "load_tools read_tools tools_label",
+    ".trying": "Tried render_variant try_model",
+    ".warming": "WarmUpShown validate_model_warm_up validate_under_rules",
+    ".words": "audit_line call_text decision_lines expected_text tool_text variant_lines",
+}
+_MODULE_OF = {name: module for module, names in _WHERE.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, its file loaded at the first use."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_MODULE_OF[name], __name__), name)
+    globals()[name] = value
+    return value

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from selfopt.engine import EmbeddedEngine, EngineOptions, ModelStore, load_catalogue
+from selfopt.engine import ModelStore, load_catalogue
 from selfopt.errors import ModelStoreError, SettingsError, StoreError, UnknownModelError, UsageError
 from selfopt.home import Home, find_home
 from selfopt.records import Endpoint, EndpointConfig, Environment, Ledger, Phase, Residency, Spec, Split, Suite, Usage, Variant
@@ -20,6 +20,7 @@ from selfopt.settings import Settings, load_settings
 from selfopt.variants import get_variant, load_variants
 
 if TYPE_CHECKING:
+    from selfopt.engine import EmbeddedEngine
     from selfopt.measure import MeasureContext, Progress
 
 __all__ = ["App", "SpecOptions"]
@@ -29,6 +30,8 @@ SpecOptions = Mapping[str, Any]
 
 class App:
     """Everything a command needs, built when it is first asked for and closed in one place.
+
+    What only some commands need is also imported when it is first asked for: a gateway is to be ready within a second.
 
     What only some commands need is also imported when it is first asked for: a gateway is to be ready within a second.
 
@@ -149,6 +152,8 @@ class App:
     def engine(self) -> EmbeddedEngine:
         """The embedded engine; its children start at the first request."""
         if self._engine is None:
+            from selfopt.engine import EmbeddedEngine, EngineOptions
+
             entry = self.settings.engine
             options = EngineOptions(
                 context_size=entry.context_size, slots=entry.slots, threads=entry.threads, sleep_idle_s=entry.sleep_idle_s

@@ -62,7 +62,7 @@ def is_verbose(ctx: click.Context) -> bool:
 
 def open_app(ctx: click.Context, flags: Mapping[str, Any] | None = None) -> App:
     """The app of this command line; what selfopt logs is shown until the command ends."""
-    from selfopt.app import App, settings_in_use
+    from selfopt.app import App
 
     root = ctx.find_root()
     options: dict[str, Any] = root.obj or {}
@@ -72,6 +72,7 @@ def open_app(ctx: click.Context, flags: Mapping[str, Any] | None = None) -> App:
     app = App.open(options.get("home"), flags)
     root.call_on_close(app.release)
     if is_verbose(ctx):
+        from selfopt.app import settings_in_use
         from selfopt.home import escape_control
 
         used = ", ".join(settings_in_use(app)) or "built-in defaults"

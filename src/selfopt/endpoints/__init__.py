@@ -1,26 +1,34 @@
 """Speaking to a model, one adapter a file; and a scripted endpoint to practise on."""
 
-from .always_resident import AlwaysResident
-from .anthropic import AnthropicEndpoint
-from .factory import create_endpoint, create_residency
-from .http import is_loopback, normalise_base_url
-from .ollama import OllamaEndpoint
-from .ollama_residency import OllamaResidency
-from .openai_compatible import OpenAICompatibleEndpoint
-from .openai_residency import OpenAICompatibleResidency
-from .scripted import ScriptedEndpoint, ScriptedResidency, engine_for
-from .scripted_engine import JournalEntry, ManualClock, RealClock, ScriptEngine
-from .scripted_script import (
-    Script,
-    ScriptedCall,
-    ScriptedFault,
-    ScriptedMatch,
-    ScriptedModel,
-    ScriptedReply,
-    ScriptedRule,
-    load_script,
-)
-from .scripted_server import ScriptedServer, serve_scripted
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from selfopt.records import is_loopback
+
+    from .always_resident import AlwaysResident
+    from .anthropic import AnthropicEndpoint
+    from .base_url import normalise_base_url
+    from .factory import create_endpoint, create_residency
+    from .ollama import OllamaEndpoint
+    from .ollama_residency import OllamaResidency
+    from .openai_compatible import OpenAICompatibleEndpoint
+    from .openai_residency import OpenAICompatibleResidency
+    from .scripted import ScriptedEndpoint, ScriptedResidency, engine_for
+    from .scripted_engine import JournalEntry, ManualClock, RealClock, ScriptEngine
+    from .scripted_script import (
+        Script,
+        ScriptedCall,
+        ScriptedFault,
+        ScriptedMatch,
+        ScriptedModel,
+        ScriptedReply,
+        ScriptedRule,
+        load_script,
+    )
+    from .scripted_server import ScriptedServer, serve_scripted
 
 __all__ = [
     "AlwaysResident",
@@ -51,3 +59,30 @@ __all__ = [
     "normalise_base_url",
     "serve_scripted",
 ]
+
+# Adapters take long to import (aiohttp, YAML), and a gateway that passes chats on needs none of them to be ready.
+_WHERE = {
+    "selfopt.records": "is_loopback",
+    ".always_resident": "AlwaysResident",
+    ".anthropic": "AnthropicEndpoint",
+    ".factory": "create_endpoint create_residency",
+    ".base_url": "normalise_base_url",
+    ".ollama": "OllamaEndpoint",
+    ".ollama_residency": "OllamaResidency",
+    ".openai_compatible": "OpenAICompatibleEndpoint",
+    ".openai_residency": "OpenAICompatibleResidency",
+    ".scripted": "ScriptedEndpoint ScriptedResidency engine_for",
+    ".scripted_engine": "JournalEntry ManualClock RealClock ScriptEngine",
+    ".scripted_script": "Script ScriptedCall ScriptedFault ScriptedMatch ScriptedModel ScriptedReply ScriptedRule load_script",
+    ".scripted_server": "ScriptedServer serve_scripted",
+}
+_MODULE_OF = {name: module for module, names in _WHERE.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, its file loaded at the first use."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_MODULE_OF[name], __name__), name)
+    globals()[name] = value
+    return value

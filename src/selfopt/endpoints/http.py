@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
@@ -16,6 +15,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from selfopt.errors import EndpointError, EndpointFault, SettingsError
 from selfopt.records import EndpointConfig, is_loopback
 
+from .base_url import normalise_base_url
 from .faults import advice, shown_url, status_error
 from .jsontext import bounded_text, dump_json, parse_json, printable
 
@@ -27,26 +27,6 @@ __all__ = ["Call", "HttpClient", "HttpReply", "HttpStream", "bearer", "is_loopba
 RECORDED_FAULT_BYTES = 64_000
 # llama.cpp and uvicorn close an idle connection after 5 s; whoever reuses it at that moment gets a broken pipe.
 KEEP_ALIVE_S = 2.0
-
-
-def normalise_base_url(text: str, *, default_port: int | None = None) -> str:
-    """An http(s) URL without trailing slash. A missing scheme becomes http://, a missing port of such an address
-    `default_port`, and 0.0.0.0 or :: (addresses to listen on) the loopback address. SettingsError when it is no URL."""
-    url = text.strip()
-    had_scheme = "://" in url
-    try:
-        parts = urlsplit(url if had_scheme else f"http://{url}")
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port, parts = None, None, urlsplit("")
-    if parts.scheme not in ("http", "https") or not host or any(c.isspace() or not c.isprintable() for c in url):
-        raise SettingsError(f"base URL {printable(text, 100)!r} cannot be used; give one such as http://127.0.0.1:11434")
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    if port is None and not had_scheme:
-        port = default_port
-    user = parts.netloc.rpartition("@")[0]
-    address = (f"{user}@" if user else "") + (f"[{host}]" if ":" in host else host) + (f":{port}" if port is not None else "")
-    return f"{parts.scheme}://{address}{parts.path.rstrip('/')}"
 
 
 def bearer(config: EndpointConfig) -> dict[str, str]:

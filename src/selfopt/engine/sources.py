@@ -16,10 +16,8 @@ import time
 import zipfile
 import zlib
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 from urllib.parse import quote, urlsplit
-
-import aiohttp
 
 from selfopt.home.files import is_regular
 
@@ -27,6 +25,9 @@ from .assembly import Assembly
 from .catalogue import PYPI_SOURCE, WHOLE_WHEEL
 from .logfile import printable
 from .meter import Meter, SourceError
+
+if TYPE_CHECKING:
+    import aiohttp
 
 __all__ = ["append_part"]
 
@@ -202,6 +203,8 @@ def _check_url(url: str) -> None:
 async def _download(url: str, sink: Assembly, meter: Meter, part: str) -> None:
     _check_url(url)
     meter.stage("downloading", part)
+    import aiohttp  # downloads alone need it
+
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=15, sock_read=_STALLED_AFTER_S)
     try:
         async with aiohttp.ClientSession(timeout=timeout, trust_env=True, auto_decompress=False) as session:
