@@ -82,7 +82,7 @@ class World:
         """What was recorded of requests."""
         journal = self.gateway.parts.chat.journal
         assert isinstance(journal, MemoryJournal)
-        return list(journal.records)
+        return [record for record in journal.records if isinstance(record, RequestRecord)]
 
     @property
     def trail(self) -> list[AuditRecord]:

@@ -133,7 +133,19 @@ def build_gateway(app: App, options: GatewayOptions, journal: RequestJournal | N
         audit=audit,
         journal=journal or _journal(app, audit, options),
     )
-    return Gateway(GatewayParts(chat=chat, keys=keys, pool=pool, models=lambda: _listed_models(app, rules)))
+    return Gateway(
+        GatewayParts(
+            chat=chat,
+            keys=keys,
+            pool=pool,
+            models=lambda: _listed_models(app, rules),
+            served_before=lambda writer: _has_files(app, writer),
+        )
+    )
+
+
+def _has_files(app: App, writer: str) -> bool:
+    return next(app.home.requests.glob(f"{writer}-*.jsonl"), None) is not None
 
 
 def _refuse_open_door(host: str, keys: FileKeys) -> None:

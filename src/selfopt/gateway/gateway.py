@@ -11,6 +11,8 @@ import msgspec
 
 from .access import Access, Caller, KeyRing
 from .chat import ChatParts, ChatService, header_value
+from .feedback import FeedbackService
+from .openapi import OPENAPI_JSON
 from .refusal import JSON, Refusal
 from .upstream import Pool
 from .web import HttpRequest, Reply, WebServer, serve_web
@@ -24,12 +26,14 @@ Answer = Callable[[HttpRequest, Reply, Caller], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class GatewayParts:
-    """What the app hands over. models: full names and aliases that a list of models shows."""
+    """What the app hands over. models: full names and aliases that a list of models shows. served_before: whether a gateway of that
+    name has written requests in this home."""
 
     chat: ChatParts
     keys: KeyRing
     pool: Pool
     models: Callable[[], list[str]]
+    served_before: Callable[[str], bool] = lambda writer: False
 
 
 class Gateway:
@@ -40,11 +44,14 @@ class Gateway:
         self._options = parts.chat.options
         self._access = Access(self._options, parts.keys)
         self._chat = ChatService(parts.chat)
+        feedback = FeedbackService(parts.chat.journal, parts.chat.clock, parts.served_before)
         self._loop = asyncio.get_running_loop()
         self._pruning: asyncio.TimerHandle | None = None
         self.server: WebServer | None = None
         self._table: dict[bytes, dict[bytes, Answer]] = {
             b"/v1/chat/completions": {b"POST": self._chat.answer},
+            b"/v1/feedback": {b"POST": feedback.answer},
+            b"/openapi.json": {b"GET": self._openapi},
             b"/v1/models": {b"GET": self._models},
             b"/health": {b"GET": self._health},
             b"/ready": {b"GET": self._health},
@@ -101,6 +108,9 @@ class Gateway:
 
     async def _health(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         reply.send(200, [JSON], b'{"status":"ok"}')
+
+    async def _openapi(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
+        reply.send(200, [JSON], OPENAPI_JSON)
 
     async def _models(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         names = [name for name in self.parts.models() if self._shown(name, caller)]

@@ -9,7 +9,7 @@ import msgspec
 
 from selfopt.records import RouteDecision
 
-__all__ = ["WRITER", "Attempt", "JournalRecord", "RequestRecord", "Ticket", "new_request_id"]
+__all__ = ["WRITER", "Attempt", "FeedbackRecord", "JournalRecord", "RequestRecord", "Ticket", "given_here", "new_request_id"]
 
 WRITER = os.urandom(5).hex()
 """This process among all that write requests; what the ids of its requests begin with."""
@@ -22,6 +22,11 @@ def new_request_id() -> str:
     global _counter  # noqa: PLW0603  one process, one count
     _counter += 1
     return f"req-{WRITER}{_counter:014x}"
+
+
+def given_here(request_id: str) -> bool:
+    """Whether this process gave that id to a request. request_id: `req-` and 24 hex digits."""
+    return request_id.startswith(f"req-{WRITER}") and 1 <= int(request_id[-14:], 16) <= _counter
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -59,7 +64,18 @@ class RequestRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="request"
     reason: str
 
 
-JournalRecord = RequestRecord
+class FeedbackRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="feedback"):
+    """What became of an earlier request. score: 0 to 1; comment: as it was given; key: the id of the teller's."""
+
+    at: str
+    id: str
+    success: bool | None
+    score: float | None
+    comment: str
+    key: str | None
+
+
+JournalRecord = RequestRecord | FeedbackRecord
 
 
 class Ticket:
