@@ -161,3 +161,20 @@ async def test_the_official_client_gets_calls_in_one_piece_and_streamed(tmp_path
         messages.append({"role": "user", "content": "thanks"})
         last = await client.chat.completions.create(model="up/writer", messages=messages, tools=tools)
         assert last.choices[0].message.content == "Just text."
+
+
+@pytest.mark.parametrize("variant", ["few_shot_constrained", "native_parsed"])
+async def test_a_required_call_is_asked_for_by_the_limit_or_by_name(tmp_path: Path, variant: str) -> None:
+    """The output's limit leaves "none" out; a server that gets the tools is told to call one."""
+    async with gateway_world(tmp_path, MODELS) as world:
+        await promote(world, variant)
+        asked = []
+        for choice in ("auto", "required", {"type": "function", "function": {"name": "get_weather"}}):
+            assert (await world.post(asking("weather?", tool_choice=choice))).status == 200
+            asked.append(world.upstream.journal[-1].body or {})
+        if variant == "native_parsed":
+            assert [body.get("tool_choice", "auto") for body in asked] == ["auto", "required", "required"]
+            assert [len(body["tools"]) for body in asked] == [2, 2, 1]
+        else:
+            assert ['"none" | ' in body["grammar"] for body in asked] == [True, False, False]
+            assert ["play" in body["grammar"] for body in asked] == [True, True, False]

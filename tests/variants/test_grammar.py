@@ -183,3 +183,17 @@ def test_what_a_schema_constraint_allows_is_read_back() -> None:
     report = read_reply(("json",), ReplyContent(text='{"tool_calls": [{"name": "ping", "arguments": {}}]}'), (PING,))
     assert report.tool_calls == (ToolCall(name="ping"),)
     assert read_reply(("json",), ReplyContent(text='{"tool_calls": []}'), (PING,)).recognised == "explicit none"
+
+
+def test_a_required_call_leaves_no_way_out() -> None:
+    """Everything else is as without; where there are no tools, "none" is all that is left."""
+    grammars = [calls_grammar((LAMP, PING), "json", 2, required) for required in (False, True)]
+    choices = [choice_grammar((LAMP, PING), 2, required) for required in (False, True)]
+    for free, must in (grammars, choices):
+        assert Grammar(free).accepts("none")
+        assert not Grammar(must).accepts("none")
+        assert free.replace('"none" | ', "", 1) == must
+    assert Grammar(calls_grammar((), "json", 2, True)).accepts("none")
+    assert calls_schema((PING,), 2, True)["properties"]["tool_calls"]["minItems"] == 1
+    assert choice_schema((PING,), 2, True)["minItems"] == 1
+    assert "minItems" not in choice_schema((), 2, True)

@@ -94,7 +94,7 @@ class _Work:
 
     async def through(self, variant: Variant, dialogue: Dialogue) -> Outcome:
         """By the variant. EndpointError `protocol` when a call is required and none came."""
-        steps = render(variant, dialogue.messages, dialogue.tools)
+        steps = render(variant, dialogue.messages, dialogue.tools, required=dialogue.choice == "required")
         step, content = next(steps), ReplyContent()
         while True:
             content = await self._ask(step, self._limit(variant, dialogue, step))

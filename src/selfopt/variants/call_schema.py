@@ -16,8 +16,8 @@ _KEPT = ("description", "enum", "const", "format", "minimum", "maximum", "minIte
 _TYPES = frozenset({"string", "integer", "number", "boolean", "null", "array", "object"})
 
 
-def calls_schema(tools: Sequence[ToolDefinition], max_calls: int) -> dict[str, Any]:
-    """An object whose `tool_calls` holds none to max_calls calls of the offered tools."""
+def calls_schema(tools: Sequence[ToolDefinition], max_calls: int, required: bool = False) -> dict[str, Any]:
+    """An object whose `tool_calls` holds none (required: one) to max_calls calls of the offered tools."""
     items = [
         {
             "type": "object",
@@ -30,15 +30,18 @@ def calls_schema(tools: Sequence[ToolDefinition], max_calls: int) -> dict[str, A
     calls: dict[str, Any] = {"type": "array", "maxItems": max_calls if items else 0}
     if items:
         calls["items"] = {"anyOf": items}
+        if required:
+            calls["minItems"] = 1
     return {"type": "object", "properties": {"tool_calls": calls}, "required": ["tool_calls"], "additionalProperties": False}
 
 
-def choice_schema(tools: Sequence[ToolDefinition], max_calls: int) -> dict[str, Any]:
-    """A list of none to max_calls names of offered tools."""
+def choice_schema(tools: Sequence[ToolDefinition], max_calls: int, required: bool = False) -> dict[str, Any]:
+    """A list of none (required: one) to max_calls names of offered tools."""
     names = [tool.name for tool in tools]
     if not names:
         return {"type": "array", "maxItems": 0}
-    return {"type": "array", "items": {"type": "string", "enum": names}, "maxItems": max_calls}
+    least = {"minItems": 1} if required else {}
+    return {"type": "array", "items": {"type": "string", "enum": names}, **least, "maxItems": max_calls}
 
 
 def arguments_schema(tool: ToolDefinition) -> dict[str, Any]:

@@ -68,8 +68,8 @@ _FORMATS = {"date": "date", "time": "time", "date-time": "datetime"}
 
 
 @remembered
-def calls_grammar(tools: Sequence[ToolDefinition], call_format: CallFormat, max_calls: int) -> str:
-    """A reply that is `none`, or one to max_calls calls written in a format."""
+def calls_grammar(tools: Sequence[ToolDefinition], call_format: CallFormat, max_calls: int, required: bool = False) -> str:
+    """A reply that is `none`, or one to max_calls calls written in a format. required: a call it must be, where there are tools."""
     builder = _Builder()
     names = [builder.rule("call", _call_body(builder, tool, call_format)) for tool in tools]
     if not names:
@@ -81,17 +81,18 @@ def calls_grammar(tools: Sequence[ToolDefinition], call_format: CallFormat, max_
         root = several if call_format == "bracket" else f"{call} | {several}"
     else:
         root = f'{call} ("\\n" {call}){{0,{more}}}'
-    return builder.text(f"{quoted(NO_CALL)} | {root}")
+    return builder.text(root if required else f"{quoted(NO_CALL)} | {root}")
 
 
 @remembered
-def choice_grammar(tools: Sequence[ToolDefinition], max_calls: int) -> str:
-    """A reply that is `none`, or one to max_calls tool names."""
+def choice_grammar(tools: Sequence[ToolDefinition], max_calls: int, required: bool = False) -> str:
+    """A reply that is `none`, or one to max_calls tool names. required: a name it must be, where there are tools."""
     builder = _Builder()
     if not tools:
         return builder.text(quoted(NO_CALL))
     name = builder.rule("name", " | ".join(quoted(tool.name) for tool in tools))
-    return builder.text(f"{quoted(NO_CALL)} | {name} ({quoted(SEPARATOR)} {name}){{0,{max(max_calls, 1) - 1}}}")
+    none = "" if required else f"{quoted(NO_CALL)} | "
+    return builder.text(f"{none}{name} ({quoted(SEPARATOR)} {name}){{0,{max(max_calls, 1) - 1}}}")
 
 
 def arguments_grammar(tool: ToolDefinition, said: Sequence[str] = ()) -> str:

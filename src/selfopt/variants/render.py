@@ -39,14 +39,15 @@ class RenderedStep:
     sampling: Sampling = field(default_factory=Sampling)
 
 
-def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> Steps:
-    """Yields the steps and is sent each one's reply content; returns the content that the parsers read.
+def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDefinition], *, required: bool = False) -> Steps:
+    """Yields the steps and is sent each one's reply content; returns the content that the parsers read. required: whoever asks
+    wants a call: a limit on the output leaves out "none", and a server that gets the tools is told.
 
     VariantError when the variant's options are not possible.
     """
     options = options_of(variant)
     tools = _lean_tools(tools) if options.lean else tools
-    opening = _opening(variant, options, messages, tools)
+    opening = _opening(variant, options, messages, tools, required)
     if variant.steps == "choose_then_fill":
         return (yield from _choose_then_fill(variant, options, opening, messages, tools))
     reply = yield opening
@@ -55,7 +56,7 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
 
 @remembered
 def _opening(
-    variant: Variant, options: VariantOptions, messages: Sequence[Message], tools: Sequence[ToolDefinition]
+    variant: Variant, options: VariantOptions, messages: Sequence[Message], tools: Sequence[ToolDefinition], required: bool
 ) -> RenderedStep:
     """The first request; for most variants the only one."""
     native = variant.tools == "native"
@@ -63,26 +64,32 @@ def _opening(
     if native and not choosing:
         messages, tools = with_wire_names(messages, tools)
     sent = native_messages(variant, messages) if native else text_messages(variant, messages, tools)
+    limit = _choice_constraint if choosing else _calls_constraint
     return RenderedStep(
         step="choose" if choosing else "answer",
         messages=tuple(sent),
         tools=tuple(tools) if native and not choosing else (),
-        constraint=_choice_constraint(variant, options, tools) if choosing else _calls_constraint(variant, options, tools),
+        tool_choice="required" if required and native and not choosing else "auto",
+        constraint=limit(variant, options, tools, required),
         sampling=variant.sampling,
     )
 
 
-def _choice_constraint(variant: Variant, options: VariantOptions, tools: Sequence[ToolDefinition]) -> Constraint:
+def _choice_constraint(
+    variant: Variant, options: VariantOptions, tools: Sequence[ToolDefinition], required: bool
+) -> Constraint | None:
     if variant.constraint == "json_schema":
-        return Constraint(kind="json_schema", json_schema=choice_schema(tools, options.max_calls))
-    return Constraint(kind="grammar", grammar=choice_grammar(tools, options.max_calls))
+        return Constraint(kind="json_schema", json_schema=choice_schema(tools, options.max_calls, required))
+    return Constraint(kind="grammar", grammar=choice_grammar(tools, options.max_calls, required))
 
 
-def _calls_constraint(variant: Variant, options: VariantOptions, tools: Sequence[ToolDefinition]) -> Constraint | None:
+def _calls_constraint(
+    variant: Variant, options: VariantOptions, tools: Sequence[ToolDefinition], required: bool
+) -> Constraint | None:
     if variant.constraint == "grammar":
-        return Constraint(kind="grammar", grammar=calls_grammar(tools, variant.call_format, options.max_calls))
+        return Constraint(kind="grammar", grammar=calls_grammar(tools, variant.call_format, options.max_calls, required))
     if variant.constraint == "json_schema":
-        return Constraint(kind="json_schema", json_schema=calls_schema(tools, options.max_calls))
+        return Constraint(kind="json_schema", json_schema=calls_schema(tools, options.max_calls, required))
     return None
 
 
