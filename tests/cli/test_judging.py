@@ -186,10 +186,18 @@ def test_routes_import_takes_the_specifications_short_form(project: Project) -> 
     }
 
 
+def test_a_model_that_is_allowed_may_have_a_fallback(project: Project) -> None:
+    """It serves on a fault; the rule and what is printed name it."""
+    shown = project.ok("routes", "set", "mute", "extended", "--allow", "--fallback", "good").out
+    assert "allow, on a fault" in shown
+    (rule,) = project.ok("routes", "show", "--json").json()["rules"]
+    assert rule["allow"]
+    assert rule["fallback"].endswith("good")
+
+
 def test_routes_refuse_what_makes_no_sense(project: Project) -> None:
-    """Neither --allow nor --deny; a fallback for an allowed model; itself as fallback; unknown version; bad files."""
+    """Neither --allow nor --deny; itself as fallback; unknown version; bad files."""
     project.run("routes", "set", "mute", "extended").assert_refused(2, "--allow or --deny")
-    project.run("routes", "set", "mute", "extended", "--allow", "--fallback", "good").assert_refused(2, "--fallback")
     project.run("routes", "set", "mute", "extended", "--deny", "--fallback", "mute").assert_refused(2, "itself")
     project.run("routes", "rollback", "7").assert_refused(2, "7")
     project.run("routes", "import", "nope.json").assert_refused(2, "nope.json")

@@ -205,7 +205,7 @@ async def test_an_endpoint_that_keeps_failing_is_left_alone_until_a_probe_finds_
         (gate,) = world.gateway.parts.chat.attempts.gates.all()
         assert gate.state != "closed"
         refused = await world.post(chat("up/failing"))
-        assert (refused.status, refused.headers["retry-after"]) == (502, "1")
+        assert (refused.status, refused.headers["retry-after"]) == (503, "1")
         assert [a.fault for a in world.records[-1].attempts] == ["down"]
         assert len(world.upstream.journal) == 3
         await until(lambda: gate.state == "closed")

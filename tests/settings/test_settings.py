@@ -95,6 +95,7 @@ def test_wrong_values_name_their_file(tmp_path: Path, text: str) -> None:
         "allow_remote = true\n",
         "home = '/elsewhere'\n",
         "[models]\ncatalogue = 'mine.toml'\n",
+        "[gateway]\nhost = '0.0.0.0'\n",
     ],
 )
 def test_a_project_file_cannot_set_urls_keys_homes_or_consents(tmp_path: Path, text: str) -> None:

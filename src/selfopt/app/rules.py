@@ -82,8 +82,6 @@ def set_route(app: App, model: str, phase: Phase, *, allow: bool, fallback: str 
     """Set one rule by hand."""
     name = app.resolve_model(model)
     served = app.resolve_model(fallback) if fallback else None
-    if allow and served:
-        raise UsageError("--fallback goes with --deny: a model that is allowed needs none")
     if served == name:
         raise UsageError(f"--fallback {fallback} is the model itself; name another one")
     app.home.ensure()

@@ -27,6 +27,7 @@ from selfopt.gateway import (
     SegmentJournal,
     TrailSink,
     Upstream,
+    WebLimits,
 )
 from selfopt.home import ChainedFile, KeyFile
 from selfopt.records import ModelStatus, Phase
@@ -99,10 +100,18 @@ def _api_root(base_url: str) -> str:
 
 def gateway_options(app: App, host: str | None, port: int | None) -> GatewayOptions:
     """From the settings; host and port where the command line names them."""
-    limits, own = app.settings.limits, GatewayOptions()
+    limits, own = app.settings.limits, app.settings.gateway
     return GatewayOptions(
         host=host or own.host,
         port=own.port if port is None else port,
+        allowed_hosts=own.allowed_hosts,
+        web=WebLimits(max_body_bytes=own.max_body_bytes, max_connections=own.max_connections),
+        deadline_s=own.deadline_s,
+        queue=own.queue,
+        queue_timeout_s=own.queue_timeout_s,
+        breaker_faults=own.breaker_faults,
+        breaker_s=own.breaker_s,
+        drain_s=own.drain_s,
         timeout_s=limits.timeout_s,
         connect_timeout_s=limits.connect_timeout_s,
         retries=limits.retries,

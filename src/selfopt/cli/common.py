@@ -70,6 +70,7 @@ def open_app(ctx: click.Context, flags: Mapping[str, Any] | None = None) -> App:
     log.attach(logging.DEBUG if is_verbose(ctx) else logging.INFO)
     root.call_on_close(log.detach)
     app = App.open(options.get("home"), flags)
+    log.as_json = ctx.info_name == "serve" and app.settings.gateway.log_format == "json"
     root.call_on_close(app.release)
     if is_verbose(ctx):
         from selfopt.app import settings_in_use

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -72,7 +74,11 @@ def _line(event: Progress) -> str:
 
 
 class LogLines(logging.Handler):
-    """Prints what selfopt logs on the present standard error, the live line cleared before it."""
+    """Prints what selfopt logs on the present standard error, the live line cleared before it. as_json: one JSON object a line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.as_json = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one record on one line, control characters replaced. Never raises: a log line is not worth a run."""
@@ -80,6 +86,9 @@ class LogLines(logging.Handler):
             if LiveLine.current is not None:
                 LiveLine.current.clear()
             text = "".join(c if c.isprintable() else "?" for c in record.getMessage())
+            if self.as_json:
+                at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+                text = json.dumps({"at": at, "level": record.levelname.lower(), "logger": record.name, "message": text})
             print(text, file=sys.stderr, flush=True)
 
     def attach(self, level: int) -> None:

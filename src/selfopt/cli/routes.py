@@ -27,6 +27,7 @@ def _print(config: RoutingConfig, as_json: bool) -> None:
     out.print(f"rules version {config.version}, {count}")
     for rule in config.rules:
         verdict = "allow" if rule.allow else (f"fallback {rule.fallback}" if rule.fallback else "refuse")
+        verdict += f", on a fault {rule.fallback}" if rule.allow and rule.fallback else ""
         extras = [f"variant {rule.variant.name}"] if rule.variant else []
         extras += ["warm-up"] if rule.warm_up else []
         more = f" ({', '.join(extras)})" if extras else ""
@@ -68,7 +69,7 @@ def history(ctx: click.Context, /, as_json: bool) -> None:
 @click.argument("model")
 @click.argument("phase")
 @click.option("--allow/--deny", "allow", default=None, help="Whether the model may serve this phase.")
-@click.option("--fallback", metavar="MODEL", help="Who serves instead (with --deny).")
+@click.option("--fallback", metavar="MODEL", help="Who serves instead: always with --deny, on a fault with --allow.")
 @click.option("--reason", default="", help="Why; kept in the rule and the audit trail.")
 @json_option
 @click.pass_context

@@ -71,8 +71,9 @@ def from_endpoint_error(error: EndpointError, who: str) -> Refusal:
     if error.retry_after_s is not None or error.kind in ("loading", "rate_limited"):
         headers.append(b"Retry-After: %d" % max(1, round(error.retry_after_s or 1)))
     text = escape_control(str(error), 1000)
+    later = error.status == 503 and error.retry_after_s is not None  # a server that is left alone for now, or says so itself
     return Refusal(
-        _STATUS[error.kind],
+        503 if later else _STATUS[error.kind],
         text if text.startswith("endpoint ") else f"{who}: {text}",
         code=f"upstream_{error.kind}",
         kind="rate_limit_error" if error.kind == "rate_limited" else "upstream_error",

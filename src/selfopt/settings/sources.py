@@ -141,7 +141,7 @@ def _without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
 def _check_trust(source: Source) -> None:
     if source.trusted:
         return
-    for private in ("allow_remote", "home", "prices"):
+    for private in ("allow_remote", "home", "prices", "gateway"):
         if private in source.values:
             raise SettingsError(
                 f"{source.label} sets {private}: a project's file may not; set it in your own settings or environment"

@@ -185,6 +185,25 @@ class LoopSettings(Record):
         return min(prompts, wanted if wanted is not None else 4 if prompts <= 40 else 20)
 
 
+class GatewaySettings(Record):
+    """`selfopt serve`. Times in seconds. allowed_hosts: names besides the address that a Host header may have. deadline_s: of a
+    request with all its attempts. queue: requests that wait for a busy endpoint, each for at most queue_timeout_s. breaker_faults: faults in a
+    row after which an endpoint is left alone for breaker_s. drain_s: how long an end waits for requests under way."""
+
+    host: str = Field(default="127.0.0.1", min_length=1)
+    port: int = Field(default=8484, ge=0, le=65535)
+    allowed_hosts: tuple[str, ...] = ()
+    max_body_bytes: int = Field(default=20_000_000, ge=1_000, le=1_000_000_000)
+    max_connections: int = Field(default=1024, ge=1, le=100_000)
+    deadline_s: float = Field(default=600.0, gt=0, le=86_400)
+    queue: int = Field(default=256, ge=0, le=100_000)
+    queue_timeout_s: float = Field(default=30.0, gt=0, le=3600)
+    breaker_faults: int = Field(default=5, ge=1, le=1000)
+    breaker_s: float = Field(default=5.0, gt=0, le=3600)
+    drain_s: float = Field(default=30.0, ge=0, le=3600)
+    log_format: Literal["text", "json"] = "text"
+
+
 def default_endpoints() -> dict[str, EndpointSettings]:
     return {
         "local": EndpointSettings(kind="embedded"),
@@ -216,6 +235,7 @@ class Settings(Record):
     enforcement: EnforcementSettings = EnforcementSettings()
     engine: EngineSettings = EngineSettings()
     loop: LoopSettings = LoopSettings()
+    gateway: GatewaySettings = GatewaySettings()
     variants: str | None = None
 
     @field_validator("endpoints")
