@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from selfopt.errors import AuditError, UnknownModelError
 from selfopt.home import escape_control
@@ -14,6 +14,7 @@ from .access import Caller
 from .attempts import Attempts
 from .body import read_chat
 from .exchange import Exchange
+from .metrics import Metrics
 from .options import GatewayOptions
 from .refusal import JSON, Refusal, bad_request, not_audited
 from .rules import RulesWatch
@@ -36,6 +37,7 @@ class ChatParts:
     audit: AuditSink
     journal: RequestJournal
     clock: Callable[[], str] = utc_now
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 class ChatService:
@@ -51,6 +53,7 @@ class ChatService:
         try:
             self._parts.journal.check()
         except AuditError as error:
+            self._parts.metrics.turned_away(503)
             self._tell(not_audited(error), reply, ticket)
             return
         ticket.key = caller.key
@@ -63,7 +66,9 @@ class ChatService:
             raise
         finally:
             ticket.first_byte = reply.first_byte_at
-            self._parts.journal.add(ticket.record(self._parts.clock(), self._loop.time(), reply.status))
+            record = ticket.record(self._parts.clock(), self._loop.time(), reply.status)
+            self._parts.metrics.add(record, ticket.fallback)
+            self._parts.journal.add(record)
 
     async def _serve(self, request: HttpRequest, reply: Reply, caller: Caller, ticket: Ticket) -> None:
         ticket.outcome = "rejected"

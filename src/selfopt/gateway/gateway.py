@@ -12,6 +12,7 @@ import msgspec
 from .access import Access, Caller, KeyRing
 from .chat import ChatParts, ChatService, header_value
 from .feedback import FeedbackService
+from .metrics import CONTENT_TYPE
 from .openapi import OPENAPI_JSON
 from .refusal import JSON, Refusal
 from .upstream import Pool
@@ -55,6 +56,7 @@ class Gateway:
             b"/v1/models": {b"GET": self._models},
             b"/health": {b"GET": self._health},
             b"/ready": {b"GET": self._health},
+            b"/metrics": {b"GET": self._metrics},
         }
 
     async def start(self) -> None:
@@ -102,6 +104,7 @@ class Gateway:
                     405, "this path does not take that method", code="method_not_allowed", headers=(b"Allow: " + allowed,)
                 )
         except Refusal as refusal:
+            self.parts.chat.metrics.turned_away(refusal.status)
             reply.send(refusal.status, [JSON, *refusal.headers], refusal.body())
             return
         await answer(request, reply, caller)
@@ -111,6 +114,17 @@ class Gateway:
 
     async def _openapi(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         reply.send(200, [JSON], OPENAPI_JSON)
+
+    async def _metrics(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
+        chat = self.parts.chat
+        assert self.server is not None
+        gauges = {
+            "selfopt_audit_lag_seconds": ("Age of the oldest record of a request that is not durable yet.", chat.journal.lag_s),
+            "selfopt_rules_version": ("Version of the rules in force.", chat.rules.current.version),
+            "selfopt_rules_faults": ("Changed rules that were refused since the start.", chat.rules.faults),
+            "selfopt_connections": ("Open connections of clients.", len(self.server.connections)),
+        }
+        reply.send(200, [CONTENT_TYPE], chat.metrics.text(chat.attempts.gates.all(), gauges))
 
     async def _models(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         names = [name for name in self.parts.models() if self._shown(name, caller)]

@@ -136,6 +136,12 @@ OPENAPI: dict[str, Any] = {
         },
         "/health": {"get": {"summary": "Whether the process answers; nothing is generated", "responses": _responses("Health")}},
         "/ready": {"get": {"summary": "Whether requests are taken; nothing is generated", "responses": _responses("Health")}},
+        "/metrics": {
+            "get": {
+                "summary": "Counters in Prometheus's text format",
+                "responses": {"200": {"description": "Done", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+            }
+        },
     },
     "components": {"securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}, "schemas": SCHEMAS},
 }

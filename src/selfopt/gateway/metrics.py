@@ -1,0 +1,114 @@
+"""What is counted of live requests, in Prometheus's text format. Few labels, all of bounded range; never a name of a client's."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
+
+from .gates import Gate
+from .ticket import RequestRecord
+
+__all__ = ["CONTENT_TYPE", "Metrics"]
+
+CONTENT_TYPE = b"Content-Type: text/plain; version=0.0.4; charset=utf-8"
+BOUNDS_MS = (1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0, 30000.0, 60000.0, 120000.0)
+STATES = {"closed": 0, "half_open": 1, "open": 2}
+
+
+class _Histogram:
+    __slots__ = ("counts", "sum_ms")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BOUNDS_MS) + 1)
+        self.sum_ms = 0.0
+
+    def add(self, ms: float) -> None:
+        self.counts[bisect_left(BOUNDS_MS, ms)] += 1
+        self.sum_ms += ms
+
+    def lines(self, name: str, text: str) -> Iterator[str]:
+        yield from _head(name, "histogram", text)
+        total = 0
+        for bound, count in zip(BOUNDS_MS, self.counts, strict=False):
+            total += count
+            yield f'{name}_bucket{{le="{bound / 1000:g}"}} {total}'
+        total += self.counts[-1]
+        yield f'{name}_bucket{{le="+Inf"}} {total}'
+        yield f"{name}_sum {self.sum_ms / 1000:.6f}"
+        yield f"{name}_count {total}"
+
+
+class Metrics:
+    """Counters of one process. `add` costs a microsecond or two."""
+
+    def __init__(self) -> None:
+        self._requests: dict[tuple[str, int, bool], int] = {}
+        self._fallbacks: dict[str, int] = {}
+        self._turned_away: dict[int, int] = {}
+        self._attempts: dict[str, int] = {}
+        self._tokens = [0, 0]
+        self._latency = _Histogram()
+        self._first_byte = _Histogram()
+
+    def add(self, record: RequestRecord, fallback: str) -> None:
+        """A chat is over. fallback: why another than the asked model served, "" where it did."""
+        key = (record.outcome, record.status, record.stream)
+        self._requests[key] = self._requests.get(key, 0) + 1
+        if fallback:
+            self._fallbacks[fallback] = self._fallbacks.get(fallback, 0) + 1
+        for attempt in record.attempts:
+            if attempt.fault:
+                self._attempts[attempt.fault] = self._attempts.get(attempt.fault, 0) + 1
+        self._latency.add(record.latency_ms)
+        if record.stream and record.first_byte_ms is not None:
+            self._first_byte.add(record.first_byte_ms)
+        self._tokens[0] += record.input_tokens or 0
+        self._tokens[1] += record.output_tokens or 0
+
+    def turned_away(self, status: int) -> None:
+        """A request of any path was refused before it was read: no key, a web page, an unknown path."""
+        self._turned_away[status] = self._turned_away.get(status, 0) + 1
+
+    def text(self, gates: Iterable[Gate], gauges: Mapping[str, tuple[str, float]]) -> bytes:
+        """Everything as Prometheus reads it. gauges: name -> (help, value), read just now."""
+        lines: list[str] = [*_head("selfopt_requests_total", "counter", "Chats by outcome, HTTP status and whether streamed.")]
+        lines += [
+            f'selfopt_requests_total{{outcome="{outcome}",status="{status}",stream="{str(stream).lower()}"}} {count}'
+            for (outcome, status, stream), count in sorted(self._requests.items())
+        ]
+        refused = sum(count for (outcome, *_), count in self._requests.items() if outcome == "refused")
+        lines += [
+            *_head("selfopt_refusals_total", "counter", "Chats that the rules refused."),
+            f"selfopt_refusals_total {refused}",
+        ]
+        lines += self._latency.lines("selfopt_request_seconds", "From a chat's first byte to the end of its answer.")
+        lines += self._first_byte.lines("selfopt_first_byte_seconds", "To the first byte of a streamed answer.")
+        lines += _counter("selfopt_fallbacks_total", "Diverted chats by why.", "reason", self._fallbacks)
+        lines += _counter("selfopt_attempt_faults_total", "Attempts that failed, by fault.", "fault", self._attempts)
+        away = {str(status): count for status, count in self._turned_away.items()}
+        lines += _counter("selfopt_turned_away_total", "Requests refused before they were read, by status.", "status", away)
+        tokens = {"input": self._tokens[0], "output": self._tokens[1]}
+        lines += _counter("selfopt_tokens_total", "Tokens as the servers reported them.", "kind", tokens)
+        known = list(gates)
+        for name, text, values in (
+            ("selfopt_endpoint_active", "Requests at an endpoint.", {g.name: g.active for g in known}),
+            ("selfopt_queue_waiting", "Requests that wait for a place.", {g.name: g.waiting for g in known}),
+            ("selfopt_breaker_state", "0 closed, 1 half open, 2 open.", {g.name: STATES[g.state] for g in known}),
+        ):
+            lines += _head(name, "gauge", text)
+            lines += [f'{name}{{endpoint="{_label(label)}"}} {value}' for label, value in sorted(values.items())]
+        for name, (text, number) in gauges.items():
+            lines += [*_head(name, "gauge", text), f"{name} {number:g}"]
+        return ("\n".join(lines) + "\n").encode()
+
+
+def _head(name: str, kind: str, text: str) -> tuple[str, str]:
+    return f"# HELP {name} {text}", f"# TYPE {name} {kind}"
+
+
+def _counter(name: str, text: str, label: str, values: Mapping[str, int]) -> list[str]:
+    return [*_head(name, "counter", text), *(f'{name}{{{label}="{_label(v)}"}} {n}' for v, n in sorted(values.items()))]
+
+
+def _label(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
