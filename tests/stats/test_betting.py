@@ -151,15 +151,26 @@ def test_the_mean_of_logs_is_the_log_of_the_mean() -> None:
         ((1.0, 0.0), (1.0,), "as many of both"),
         ((math.nan,), (1.0,), "missing"),
         ((1.0,), (math.inf,), "missing"),
+        ((math.inf, -math.inf), (1.0, 1.0), "missing"),
+        ((1.0, None), (1.0, 1.0), "missing"),
         ((1.5,), (1.0,), "fixed before the block"),
         ((1.0,), (0.0,), "above 0"),
         ((1.0,), (2.0,), "at most 1"),
     ],
 )
-def test_incomplete_and_impossible_blocks_are_refused(gains: tuple[float, ...], weights: tuple[float, ...], words: str) -> None:
+def test_incomplete_and_impossible_blocks_are_refused(
+    gains: tuple[float | None, ...], weights: tuple[float, ...], words: str
+) -> None:
     """A missing outcome is no outcome of 0."""
     with pytest.raises(ValueError, match=words):
-        Pairs(gains, weights)
+        Pairs(gains, weights)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("limits", [(math.nan, 1, 1), (1, math.nan, 1), (1, 1, math.inf), (0, 1, 1), (1, -0.1, 1)])
+def test_limits_that_are_none_are_refused(limits: tuple[float, float, float]) -> None:
+    """A limit of NaN compares with nothing, and would let through a bet of any size."""
+    with pytest.raises(ValueError, match="need"):
+        Pairs((-0.0,), (1e-12,), *limits)
 
 
 @pytest.mark.parametrize(

@@ -97,3 +97,12 @@ def test_holm_never_lowers_a_p_value_and_keeps_the_order(p_values: list[float]) 
     assert [adjusted[i] for i in ordered] == sorted(adjusted)
     if p_values:
         assert min(adjusted) == pytest.approx(min(1.0, min(p_values) * len(p_values)))
+
+
+def test_missing_sums_and_p_values_are_refused() -> None:
+    """NaN is no figure, and no p-value."""
+    with pytest.raises(ValueError, match="missing"):
+        jackknife([[1.0, 2.0], [math.nan, 2.0]], share)
+    for p in (math.nan, -0.1, 1.1):
+        with pytest.raises(ValueError, match="not known"):
+            holm([0.01, p])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -101,3 +103,12 @@ def test_large_tables_use_the_normal_approximation_and_agree_with_the_exact_one(
     observed = sum(not p for passes in table if 0 < sum(passes) < 10 for p in passes[:2])
     assert _normal_tail(tables, 2, observed) == pytest.approx(_early_failures_p(table, 2, late=False), abs=0.01)
     assert 0 <= exchangeability_p(table * 10, (1, 2)) <= 1
+
+
+@pytest.mark.parametrize("missing", [None, math.nan, 1, "P"])
+def test_a_missing_outcome_is_refused_and_no_failure(missing: Any) -> None:
+    """Nor a pass, which NaN would be."""
+    whole = [False, False, True, True, True]
+    for read in (read_row, cold_prefix, lambda r: exchangeability_p([whole, r], [1])):
+        with pytest.raises(ValueError, match="leave out runs without an outcome"):
+            read([*whole, missing])

@@ -45,6 +45,9 @@ def test_nothing_measured_is_no_evidence_and_impossible_counts_are_refused() -> 
     assert reload_log_bayes_factor(0, 0, 0, 0) == pytest.approx(0.0)
     with pytest.raises(ValueError, match="need"):
         reload_log_bayes_factor(5, 4, 0, 4)
+    for missing in (math.nan, math.inf):
+        with pytest.raises(ValueError, match="is missing"):
+            suite_log_bayes_factor([0.3, missing])
 
 
 factors = st.lists(st.floats(-50, 50), min_size=1, max_size=30)

@@ -44,6 +44,9 @@ def elond_level(alpha: float, t: int, promotions: int, horizon: int | None = Non
 
     Bounds the expected *share* of false ones among all promotions by alpha, at any cycle, under any dependence, when every test
     is an e-value compared with 1/alpha_t; more power over many cycles than `fwer_level`, weaker promise. Capped at 0.5.
+    With K candidates at level alpha_t / K and at most one promotion a cycle it holds as well: a false promotion of k has
+    E_k alpha_t / K >= 1, so the expected share is at most the sum over cycles of alpha * share * (mean E of
+    those not better) <= alpha. `promotions` are those before the cycle; a held candidate keeps the smaller level of its own cycle.
     Source: Xu & Ramdas (2024), AISTATS, "Online multiple testing with e-values". ValueError as for `fwer_level`, and for a
     negative count.
     """

@@ -66,7 +66,8 @@ class Pairs:
 
     gains: D - g, each in [-1 - max g, 1 - min g]; weights: one each, above 0; max_weight: the largest that the block's plan
     could have given to any prompt; deepest = 1 + max g and highest = 1 - min g: how far a gain of any prompt of the suite can lie
-    from 0. All but the gains are fixed before the block. ValueError for missing or NaN values and for gains out of range.
+    from 0. All but the gains are fixed before the block. ValueError for missing or NaN values, for gains out of range, and for limits
+    that are none (a limit of NaN would let through bets of any size).
     """
 
     gains: tuple[float, ...]
@@ -80,9 +81,17 @@ class Pairs:
             raise ValueError(
                 f"{len(self.gains)} gains with {len(self.weights)} weights: a block needs at least one, and as many of both"
             )
-        total = math.fsum(self.gains) + math.fsum(self.weights)
+        try:
+            total = math.fsum(self.gains) + math.fsum(self.weights)
+        except (TypeError, ValueError, OverflowError):
+            total = math.nan
         if not math.isfinite(total):
-            raise ValueError("a gain or a weight is missing (NaN or infinite): only complete blocks count")
+            raise ValueError("a gain or a weight is missing (None, NaN or infinite): only complete blocks count")
+        limits = (self.max_weight, self.deepest, self.highest)
+        if not all(0 <= limit < math.inf for limit in limits) or self.max_weight == 0:
+            raise ValueError(
+                f"max_weight, deepest and highest of {', '.join(map(str, limits))}: need finite numbers of at least 0, and a max_weight above 0"
+            )
         if min(self.gains) < -self.deepest - _ROUNDING or max(self.gains) > self.highest + _ROUNDING:
             raise ValueError(
                 f"gains from {min(self.gains):g} to {max(self.gains):g}: allowed are -{self.deepest:g} to {self.highest:g}, fixed before the block"
@@ -96,7 +105,7 @@ class Pairs:
 def log_growths(pairs: Pairs, bets: Bets, mean: float, *, below: bool = False) -> list[float]:
     """By how much each bet's log wealth grows in a block, against "the mean is at most `mean`" (below: "at least").
 
-    Each capped factor 1 + min(l, cap(mean)) w (x - mean) falls in `mean` (below: rises), which makes `confidence_sequence` an
+    Domain: mean in [-1, 1], which `EProcess` sees to. May be looked at after every block, see above. Each capped factor 1 + min(l, cap(mean)) w (x - mean) falls in `mean` (below: rises), which makes `confidence_sequence` an
     interval: where the cap binds, its derivative has the sign of -(W (1 + max g) + W x), which is at most 0.
     """
     if below:

@@ -41,7 +41,10 @@ def jackknife(clusters: Sequence[Sums], statistic: Statistic, *, confidence: flo
     Ann. Statist. 9; for clustered shares Cameron & Miller 2015, J. Hum. Resour. 50). share: the figure lies in [0, 1]: the
     interval is clipped, and where it is 0 or 1 in every cluster it is that of Clopper & Pearson with the clusters as trials,
     because a jackknife sees no variance there. For the same reason there is no interval where clusters do not differ at all.
+    ValueError for sums that are missing (NaN or infinite), and for a confidence outside (0, 1).
     """
+    if not all(math.isfinite(value) for cluster in clusters for value in cluster):
+        raise ValueError("a sum over a cluster is missing (NaN or infinite): leave out prompts without an outcome")
     total = _sum(clusters)
     value = statistic(total) if clusters else None
     if value is None:
@@ -87,7 +90,10 @@ def paired_jackknife(
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """The p-values adjusted for being several, in the given order (Holm 1979, Scand. J. Statist. 6): the chance that any true
-    hypothesis gets one of at most alpha is at most alpha, whatever their dependence."""
+    hypothesis gets one of at most alpha is at most alpha, whatever their dependence. One look, as for the p-values themselves.
+    ValueError for a p-value outside [0, 1]."""
+    if not all(0 <= p <= 1 for p in p_values):
+        raise ValueError(f"p-values {list(p_values)}: need numbers in [0, 1]; leave out those that are not known")
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     adjusted = [0.0] * len(p_values)
     highest = 0.0

@@ -27,8 +27,17 @@ class RowPattern(StrEnum):
     FLAKY = "flaky"
 
 
+def _check(passes: Sequence[bool]) -> None:
+    """ValueError for an outcome that is neither True nor False: a missing one is no failure, and NaN no pass."""
+    for value in passes:
+        if value is not True and value is not False:
+            raise ValueError(f"outcome {value!r} in a row: allowed are True and False; leave out runs without an outcome")
+
+
 def cold_prefix(passes: Sequence[bool]) -> int | None:
-    """k when the row is k failures (1 to 3) and then passes only, more passes than failures; None otherwise."""
+    """k when the row is k failures (1 to 3) and then passes only, more passes than failures; None otherwise. ValueError for missing
+    outcomes, as of all readings of rows."""
+    _check(passes)
     failures = sum(not p for p in passes)
     if not 1 <= failures <= MAX_COLD_RUNS or 2 * failures >= len(passes):
         return None
@@ -39,8 +48,9 @@ def read_row(passes: Sequence[bool]) -> RowPattern:
     """The plain pattern of a row.
 
     Fewer than 3 runs say nothing (`too_short`). All pass: `stable`; none: `incapable`. From 5 runs on, F(1-3)P.. is
-    `cold_start` and P..F(2 or more) is `drift`. Everything else is `flaky`.
+    `cold_start` and P..F(2 or more) is `drift`. Everything else is `flaky`. One look; ValueError for missing outcomes.
     """
+    _check(passes)
     n = len(passes)
     if n < _MIN_RUNS:
         return RowPattern.TOO_SHORT
@@ -64,8 +74,11 @@ def exchangeability_p(rows: Sequence[Sequence[bool]], sizes: Sequence[int], *, l
     early failures of a prompt are hypergeometric; their sum over prompts is convolved exactly (normal approximation with
     continuity correction for large tables). `sizes` are the k looked at; the smallest p is multiplied by their number
     (Bonferroni). Prompts are taken as independent given the totals. Rows not longer than k take no part in that k; with no
-    row that could tell, 1.0. One look at a fixed number of runs. Source: Fisher's exact test in strata (Mantel, 1963).
+    row that could tell, 1.0. One look at a fixed number of runs. Source: Fisher's exact test in strata (Mantel, 1963). ValueError
+    for missing outcomes.
     """
+    for row in rows:
+        _check(row)
     tried = [k for k in dict.fromkeys(sizes) if k >= 1]
     smallest = min((_early_failures_p(rows, k, late) for k in tried), default=1.0)
     return min(1.0, len(tried) * smallest) if tried else 1.0

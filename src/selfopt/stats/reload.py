@@ -27,6 +27,7 @@ def reload_log_bayes_factor(cold_passes: int, cold_n: int, warm_passes: int, war
     Cold start: Beta(1, 9) for the cold runs, Beta(20, 1) for the warm ones; flaky: one Beta(1.3, 1.3) for both. At 4 + 4
     runs, a factor of at least 10 (`CONFIRMING_BAYES_FACTOR`) confirms 92 % of real cold starts and 2.4 % of prompts that
     pass 70 % of the time. One look at a fixed number of runs. No runs at all: 0. ValueError when a count is out of range.
+    Source: Bayes factors of beta-binomial marginals (Kass & Raftery, 1995, JASA 90); the share confirmed: `perf/patterns.py`.
     """
     for passes, n in ((cold_passes, cold_n), (warm_passes, warm_n)):
         if not 0 <= passes <= n:
@@ -46,11 +47,13 @@ def suite_log_bayes_factor(log_factors: Sequence[float]) -> float:
     Beta(1.3, 1.3) the chance of a factor of 10 is at most 1/10 whatever their number (Markov's inequality), and in simulation
     under 1 %; 200 prompts that all pass exactly half of the time, the worst case, about 5 %.
 
-    Domain: the factors in the order in which the prompts were asked; ValueError for none. One look at a fixed number of runs.
+    Domain: the factors in the order in which the prompts were asked; ValueError for none, and for one that is not finite. One look at a fixed number of runs.
     Source: a mixture over the share of signals, which is what adjusts for many of them (Scott & Berger, 2010).
     """
     if not log_factors:
         raise ValueError("no prompts: an experiment needs at least one")
+    if not all(map(math.isfinite, log_factors)):
+        raise ValueError("a Bayes factor is missing (NaN or infinite): leave out prompts that have none")
     m = len(log_factors)
     sizes = sorted({*(1 << bit for bit in range(m.bit_length())), m})
     spread = [math.fsum(_mixed(factor, size / m) for factor in log_factors) for size in sizes]

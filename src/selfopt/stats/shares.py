@@ -27,7 +27,8 @@ class FloorEvidence:
 
 
 def share_block(outcomes: Sequence[float], weights: Sequence[float] = (), max_weight: float = 1.0) -> Pairs:
-    """A block of outcomes in [0, 1] (the share of a prompt's answers that pass), as bets see it: none can fall below 0."""
+    """A block of outcomes in [0, 1] (the share of a prompt's answers that pass), as bets see it: none can fall below 0. weights: one
+    each, or none (all 1). ValueError as of `Pairs`."""
     return Pairs(tuple(outcomes), tuple(weights) or (1.0,) * len(outcomes), max_weight, deepest=0.0, highest=1.0)
 
 
@@ -55,8 +56,9 @@ def against_floor(blocks: Sequence[Pairs], floor: float, alpha: float, bets: Bet
 def non_inferiority(blocks: Sequence[Pairs], margin: float, bets: Bets = PROMPT_BETS) -> float:
     """log E against "worse by at least the margin": the e-process with D + margin in place of D. Compare with log(1/alpha).
 
-    Domain: blocks of paired differences as `selfopt.stats.betting` describes them, margin in (0, 1); ValueError otherwise. Valid at
-    every block end. Not worse than 3 points is margin 0.03.
+    E = sum_l pi_l prod(1 + l w (D + margin)). Domain: blocks of paired differences as `selfopt.stats.betting` describes them, complete,
+    margin in (0, 1); ValueError otherwise. Valid at every block end, however often one looks. No block: 0, which shows nothing. Not
+    worse than 3 points is margin 0.03. Source: Waudby-Smith & Ramdas (2024), JRSS B 86.
     """
     if not 0 < margin < 1:
         raise ValueError(f"margin {margin}: need a number strictly between 0 and 1, such as 0.03")
