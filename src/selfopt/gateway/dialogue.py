@@ -155,14 +155,19 @@ class Completion:
 
     __slots__ = ("calls", "created", "finish", "id", "model", "text", "usage")
 
-    def __init__(self, request_id: str, model: str, text: str, calls: Sequence[ToolCall], finish: str, usage: Usage) -> None:
+    def __init__(self, request_id: str, model: str) -> None:
         self.id = f"chatcmpl-{request_id.removeprefix('req-')}"
         self.created = int(time.time())
         self.model = model
-        self.text = text
-        self.calls = calls
+        self.text = ""
+        self.calls: Sequence[ToolCall] = ()
+        self.finish = "stop"
+        self.usage = Usage()
+
+    def settle(self, text: str, calls: Sequence[ToolCall], finish: str, usage: Usage) -> None:
+        """The reply is whole."""
+        self.text, self.calls, self.usage = text, calls, usage
         self.finish = "tool_calls" if calls else "length" if finish == "length" else "stop"
-        self.usage = usage
 
     def _calls(self) -> list[dict[str, Any]]:
         made = self.id.removeprefix("chatcmpl-")
@@ -187,17 +192,21 @@ class Completion:
         choice = {"index": 0, "message": message, "finish_reason": self.finish, "logprobs": None}
         return _encode({**self._head("chat.completion"), "choices": [choice], "usage": self._usage()})
 
-    def pieces(self, *, with_usage: bool) -> bytes:
-        """The events of a stream."""
-        deltas: list[tuple[dict[str, Any], str | None]] = [({"role": "assistant", "content": self.text or None}, None)]
-        for index, call in enumerate(self._calls()):
-            deltas.append(({"tool_calls": [{"index": index, **call}]}, None))
-        deltas.append(({}, self.finish))
-        head = self._head("chat.completion.chunk")
-        events = [{**head, "choices": [{"index": 0, "delta": d, "finish_reason": f, "logprobs": None}]} for d, f in deltas]
+    def piece(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
+        """One event of a stream."""
+        choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
+        return self._event({**self._head("chat.completion.chunk"), "choices": [choice]})
+
+    def ending(self, *, with_usage: bool) -> bytes:
+        """The events after the text: each call whole in one delta, the reason, the figures, the end."""
+        events = [self.piece({"tool_calls": [{"index": index, **call}]}) for index, call in enumerate(self._calls())]
+        events.append(self.piece({}, self.finish))
         if with_usage:
-            events.append({**head, "choices": [], "usage": self._usage()})
-        return b"".join(b"data: %s\n\n" % _encode(event) for event in events) + b"data: [DONE]\n\n"
+            events.append(self._event({**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()}))
+        return b"".join(events) + b"data: [DONE]\n\n"
+
+    def _event(self, body: dict[str, Any]) -> bytes:
+        return b"data: %s\n\n" % _encode(body)
 
     def _head(self, kind: str) -> dict[str, Any]:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}

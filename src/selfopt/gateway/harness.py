@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 import msgspec
 
 from selfopt.errors import EndpointError
-from selfopt.records import ChatRequest, Endpoint, ReplyContent, Sampling, ToolCall, Usage, Variant
+from selfopt.records import ChatReply, ChatRequest, Endpoint, ReplyContent, Sampling, ToolCall, Usage, Variant
 from selfopt.variants import RenderedStep, read_reply, render
 
 from .dialogue import Completion, Dialogue, read_dialogue
 from .exchange import Exchange
+from .flow import Flow
 from .options import GatewayOptions
 from .passing import Passing
-from .refusal import JSON, Refusal
+from .refusal import JSON, Refusal, from_endpoint_error
 from .seams import Upstream
 
 __all__ = ["Harness"]
 
-STREAM = b"Content-Type: text/event-stream"
 TEXT_TOKENS = 1024
 
 
@@ -58,46 +59,51 @@ class Harness:
             await self._passing.answer(exchange)
             return
         exchange.ticket.variant = variant.name if variant is not None else None
-        work = _Work(self._options, exchange, upstream)
+        completion = Completion(exchange.ticket.id, exchange.ticket.served or "")
+        flow = Flow(exchange, completion) if exchange.chat.stream else None
         try:
-            async with asyncio.timeout(exchange.timeout_s):
+            async with asyncio.timeout(exchange.timeout_s) as limit:
+                work = _Work(self._options, exchange, upstream, flow, limit)
                 outcome = await (work.through(variant, dialogue) if variant is not None else work.plainly(dialogue))
         except TimeoutError:
-            raise EndpointError(f"no complete reply within {exchange.timeout_s:g} s", kind="timeout") from None
-        await self._send(exchange, outcome, work.usage)
+            what = "pause of more than" if flow is not None and flow.sent else "no complete reply within"
+            error = EndpointError(f"{what} {exchange.timeout_s:g} s", kind="timeout")
+            raise _final(error, upstream, flow) from None
+        except EndpointError as error:
+            raise _final(error, upstream, flow) from error
+        completion.settle(outcome.text, outcome.calls, outcome.finish, work.usage)
+        exchange.ticket.input_tokens, exchange.ticket.output_tokens = work.usage.input_tokens, work.usage.output_tokens
+        if flow is not None:
+            await flow.end(with_usage=_wants_usage(exchange))
+            return
+        await exchange.settle()
+        exchange.reply.send(200, [JSON, *exchange.headers()], completion.whole())
 
     def _variant(self, exchange: Exchange) -> Variant | None:
         rule = exchange.rule
         return rule.variant if rule is not None and exchange.chat.n_tools and not exchange.plain else None
 
-    async def _send(self, exchange: Exchange, outcome: Outcome, usage: Usage) -> None:
-        await exchange.settle()
-        ticket, reply = exchange.ticket, exchange.reply
-        ticket.input_tokens, ticket.output_tokens = usage.input_tokens, usage.output_tokens
-        done = Completion(ticket.id, ticket.served or "", outcome.text, outcome.calls, outcome.finish, usage)
-        if not exchange.chat.stream:
-            reply.send(200, [JSON, *exchange.headers()], done.whole())
-            return
-        reply.begin(200, [STREAM, *exchange.headers()])
-        reply.write(done.pieces(with_usage=_wants_usage(exchange)))
-        reply.end()
-
 
 class _Work:
     """The requests of one attempt."""
 
-    def __init__(self, options: GatewayOptions, exchange: Exchange, upstream: Upstream) -> None:
+    def __init__(
+        self, options: GatewayOptions, exchange: Exchange, upstream: Upstream, flow: Flow | None, limit: asyncio.Timeout
+    ) -> None:
         self._options = options
         self._exchange = exchange
         self._upstream = upstream
+        self._flow = flow
+        self._limit_of_time = limit
         self.usage = Usage()
 
     async def through(self, variant: Variant, dialogue: Dialogue) -> Outcome:
         """By the variant. EndpointError `protocol` when a call is required and none came."""
         steps = render(variant, dialogue.messages, dialogue.tools, required=dialogue.choice == "required")
         step, content = next(steps), ReplyContent()
+        flow = self._flow if _may_flow(variant, dialogue) else None
         while True:
-            content = await self._ask(step, self._limit(variant, dialogue, step))
+            content = await self._ask(step, self._limit(variant, dialogue, step), flow)
             try:
                 step = steps.send(content)
             except StopIteration as end:
@@ -112,6 +118,8 @@ class _Work:
             return Outcome("", calls, "tool_calls")
         if dialogue.choice == "required":
             raise EndpointError("a call of a tool was required, and the model made none", kind="protocol")
+        if flow is not None and flow.sent:  # whatever it says: its beginning is with the client
+            return Outcome(content.text, (), content.finish_reason)
         if parsed.recognised == "explicit none" or variant.constraint != "none" or variant.steps == "choose_then_fill":
             return await self.plainly(dialogue, with_tools=False)
         return Outcome(content.text, (), content.finish_reason)
@@ -125,7 +133,9 @@ class _Work:
             tool_choice=dialogue.choice if with_tools else "auto",
             sampling=dialogue.sampling,
         )
-        content = await self._ask(step, dialogue.sampling)
+        if self._flow is not None:
+            self._flow.restart(watched=False)
+        content = await self._ask(step, dialogue.sampling, self._flow)
         calls = content.tool_calls if dialogue.parallel else content.tool_calls[:1]
         return Outcome(content.text, calls if with_tools else (), content.finish_reason)
 
@@ -135,7 +145,7 @@ class _Work:
         wanted = dialogue.max_tokens or (max(step.sampling.max_tokens, TEXT_TOKENS) if free else step.sampling.max_tokens)
         return step.sampling.model_copy(update={"max_tokens": min(wanted, 32768)})
 
-    async def _ask(self, step: RenderedStep, sampling: Sampling) -> ReplyContent:
+    async def _ask(self, step: RenderedStep, sampling: Sampling, flow: Flow | None) -> ReplyContent:
         limits = self._exchange.rule.limits if self._exchange.rule is not None else None
         request = ChatRequest(
             model=self._upstream.server_model,
@@ -149,12 +159,43 @@ class _Work:
             context_size=limits.context_size if limits is not None else None,
         )
         endpoint: Endpoint = self._upstream.adapter()
-        reply = await endpoint.chat(request)
+        reply = await (endpoint.chat(request) if flow is None else self._flowing(endpoint, request, flow))
         self.usage = Usage(
             input_tokens=(self.usage.input_tokens or 0) + (reply.usage.input_tokens or 0),
             output_tokens=(self.usage.output_tokens or 0) + (reply.usage.output_tokens or 0),
         )
         return reply.content
+
+    async def _flowing(self, endpoint: Endpoint, request: ChatRequest, flow: Flow) -> ChatReply:
+        """The same in pieces. The time allowed is for each of them, within the request's deadline."""
+        loop = asyncio.get_running_loop()
+        chunks = endpoint.stream(request)
+        try:
+            async for chunk in chunks:
+                if chunk.text:
+                    await flow.feed(chunk.text)
+                if chunk.final is not None:
+                    return chunk.final
+                if flow.sent:
+                    self._limit_of_time.reschedule(min(loop.time() + self._exchange.timeout_s, self._exchange.deadline))
+        finally:
+            if isinstance(chunks, AsyncGenerator):
+                await chunks.aclose()
+        raise EndpointError("the stream ended in mid-reply", kind="protocol")
+
+
+def _may_flow(variant: Variant, dialogue: Dialogue) -> bool:
+    """Whether a reply's text can be an answer as it comes: not where a limit shapes it, where it is corrected when it is whole, and where
+    another attempt follows when it is no call."""
+    corrected = bool(variant.options.get("ground"))
+    return variant.constraint == "none" and variant.steps != "choose_then_fill" and not corrected and dialogue.choice == "auto"
+
+
+def _final(error: EndpointError, upstream: Upstream, flow: Flow | None) -> Exception:
+    """Once a part of the answer is with the client there is no other attempt."""
+    if flow is None or not flow.sent:
+        return error
+    return from_endpoint_error(error, f"endpoint {upstream.name}")
 
 
 def _wants_usage(exchange: Exchange) -> bool:
