@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 from selfopt.endpoints import normalise_base_url
-from selfopt.errors import EndpointError, EngineError, ModelStoreError, SettingsError, UnknownModelError
+from selfopt.errors import EndpointError, EngineError, ModelStoreError, SelfoptError, SettingsError, UnknownModelError
 from selfopt.gateway import (
     WRITER,
     Attempts,
@@ -20,6 +20,7 @@ from selfopt.gateway import (
     Harness,
     HttpAddress,
     JournalOptions,
+    KeepWarm,
     Passing,
     Pool,
     RequestJournal,
@@ -27,10 +28,12 @@ from selfopt.gateway import (
     SegmentJournal,
     TrailSink,
     Upstream,
+    Warmer,
     WebLimits,
 )
 from selfopt.home import ChainedFile, KeyFile
 from selfopt.records import ModelStatus, Phase
+from selfopt.residency import ensure_resident
 
 from .app import App
 
@@ -112,6 +115,7 @@ def gateway_options(app: App, host: str | None, port: int | None) -> GatewayOpti
         breaker_faults=own.breaker_faults,
         breaker_s=own.breaker_s,
         drain_s=own.drain_s,
+        keep_warm_s=own.keep_warm_s,
         timeout_s=limits.timeout_s,
         connect_timeout_s=limits.connect_timeout_s,
         retries=limits.retries,
@@ -132,7 +136,16 @@ def build_gateway(app: App, options: GatewayOptions, journal: RequestJournal | N
         "atomic": _known(app, fallbacks.atomic),
         "extended": _known(app, fallbacks.extended),
     }
-    rules = RulesWatch(app.home.routing_config, config, app.route_options(), poll_s=options.rules_poll_s, candidates=candidates)
+    warmth = KeepWarm(_warmer(app), options.keep_warm_s) if app.settings.warm_up.enabled else None
+    rules = RulesWatch(
+        app.home.routing_config,
+        config,
+        app.route_options(),
+        poll_s=options.rules_poll_s,
+        candidates=candidates,
+        changed=lambda now: warmth.follow(now.config) if warmth is not None else None,
+        sealed=app.enforcer.is_sealed,
+    )
     audit = TrailSink(ChainedFile(app.home.audit_trail))
     chat = ChatParts(
         options=options,
@@ -149,6 +162,7 @@ def build_gateway(app: App, options: GatewayOptions, journal: RequestJournal | N
             pool=pool,
             models=lambda: _listed_models(app, rules),
             served_before=lambda writer: _has_files(app, writer),
+            warmth=warmth,
         )
     )
 
@@ -172,6 +186,31 @@ def _refuse_open_door(host: str, keys: FileKeys) -> None:
 
 def _journal(app: App, audit: TrailSink, options: GatewayOptions) -> SegmentJournal:
     return SegmentJournal(app.home.requests, audit, WRITER, options=JournalOptions(segment_bytes=options.segment_bytes))
+
+
+def _warmer(app: App) -> Warmer:
+    """Looks whether a model is loaded, loads it when not, and asks again for one whose server counts its idle time."""
+
+    async def warm(model: str) -> str:
+        try:
+            full = app.resolve_model(model)
+        except UnknownModelError as error:
+            return str(error)
+        name, entry = app.settings.endpoint_of(full)
+        residency, known = app.residency(name), app.server_model(full)
+        timeout_s = app.settings.warm_up.warmup_load_timeout_s
+        found = await ensure_resident(residency, known, timeout_s)
+        if found.before.state == "loaded" and entry.kind in (
+            "ollama",
+            "embedded",
+        ):  # another load costs nothing and begins its time anew
+            try:
+                await residency.load(known, timeout_s)
+            except SelfoptError as error:
+                return str(error)
+        return found.problem
+
+    return warm
 
 
 def _listed_models(app: App, rules: RulesWatch) -> list[str]:

@@ -15,6 +15,7 @@ from .seams import AuditSink, RequestJournal, Upstream, Upstreams
 from .sinks import MemoryJournal, TrailSink
 from .ticket import WRITER
 from .upstream import HttpAddress, Pool
+from .warmth import KeepWarm, Warmer
 
 __all__ = [
     "WRITER",
@@ -28,6 +29,7 @@ __all__ = [
     "Harness",
     "HttpAddress",
     "JournalOptions",
+    "KeepWarm",
     "MemoryJournal",
     "NoKeys",
     "Passing",
@@ -38,6 +40,7 @@ __all__ = [
     "TrailSink",
     "Upstream",
     "Upstreams",
+    "Warmer",
     "WebLimits",
     "fast_loop",
 ]

@@ -16,6 +16,7 @@ from .metrics import CONTENT_TYPE
 from .openapi import OPENAPI_JSON
 from .refusal import JSON, Refusal
 from .upstream import Pool
+from .warmth import KeepWarm
 from .web import HttpRequest, Reply, WebServer, serve_web
 
 __all__ = ["Gateway", "GatewayParts"]
@@ -35,6 +36,7 @@ class GatewayParts:
     pool: Pool
     models: Callable[[], list[str]]
     served_before: Callable[[str], bool] = lambda writer: False
+    warmth: KeepWarm | None = None
 
 
 class Gateway:
@@ -55,7 +57,7 @@ class Gateway:
             b"/openapi.json": {b"GET": self._openapi},
             b"/v1/models": {b"GET": self._models},
             b"/health": {b"GET": self._health},
-            b"/ready": {b"GET": self._health},
+            b"/ready": {b"GET": self._ready},
             b"/metrics": {b"GET": self._metrics},
         }
 
@@ -64,6 +66,8 @@ class Gateway:
         self.parts.chat.rules.start()
         self.server = await serve_web(self.handle, self._options.web, self._options.host, self._options.port)
         self._prune()
+        if self.parts.warmth is not None:
+            self.parts.warmth.start(self.parts.chat.rules.current.config)
 
     def _prune(self) -> None:
         self.parts.pool.prune()
@@ -81,6 +85,8 @@ class Gateway:
         if self._pruning is not None:
             self._pruning.cancel()
         self.parts.chat.rules.close()
+        if self.parts.warmth is not None:
+            await self.parts.warmth.close()
         if self.server is not None:
             await self.server.close(self._options.drain_s)
         self.parts.chat.attempts.gates.close()
@@ -114,6 +120,19 @@ class Gateway:
 
     async def _openapi(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         reply.send(200, [JSON], OPENAPI_JSON)
+
+    async def _ready(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
+        if self.parts.warmth is None or self.parts.warmth.ready:
+            reply.send(200, [JSON], b'{"status":"ok"}')
+            return
+        refusal = Refusal(
+            503,
+            "models that the rules want warm are being loaded",
+            code="warming_up",
+            kind="server_error",
+            headers=(b"Retry-After: 1",),
+        )
+        reply.send(refusal.status, [JSON, *refusal.headers], refusal.body())
 
     async def _metrics(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         chat = self.parts.chat

@@ -33,7 +33,8 @@ class GatewayOptions:
     for its first byte and each pause within it. backoff_s: pause before the first retry, doubled for each further one. deadline_s:
     for a request with all its attempts. queue, queue_timeout_s: how many requests wait for an endpoint that is busy, and how long. breaker_faults: faults in a row after
     which an endpoint is left alone for breaker_s seconds, then probed. max_depth, max_tools, max_messages: of a chat's body. rules_poll_s: how often the rules'
-    file is looked at. drain_s: how long a shutdown waits for requests under way. segment_bytes: size after which the
+    file is looked at. drain_s: how long a shutdown waits for requests under way. keep_warm_s: how often models that the rules
+    want warm are seen to. segment_bytes: size after which the
     next file of requests is begun.
     """
 
@@ -55,4 +56,5 @@ class GatewayOptions:
     max_messages: int = 10_000
     rules_poll_s: float = 0.25
     drain_s: float = 30.0
+    keep_warm_s: float = 60.0
     segment_bytes: int = 64_000_000

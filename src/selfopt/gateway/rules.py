@@ -64,7 +64,8 @@ class RulesWatch:
     """Holds the version in force and looks at the file every `poll_s` seconds. A file that cannot be used is refused, loudly
     and once; the version before it stays in force.
 
-    candidates: full names of the settings' fallback candidates by phase. changed: told of every new version, on the loop. faults: how many files were refused.
+    candidates: full names of the settings' fallback candidates by phase. changed: told of every new version, on the loop. sealed: whether the audit trail sealed this
+    version, asked in a thread; one that it did not seal is put in force with a warning, as at the start. faults: how many files were refused.
     """
 
     def __init__(
@@ -76,12 +77,14 @@ class RulesWatch:
         poll_s: float,
         candidates: Candidates | None = None,
         changed: Callable[[RulesInForce], None] = lambda rules: None,
+        sealed: Callable[[RoutingConfig], bool] = lambda config: True,
     ) -> None:
         self._path = path
         self._options = options
         self._candidates = candidates or {}
         self._poll_s = poll_s
         self._changed = changed
+        self._sealed = sealed
         self._stamp = _stamp(path)
         self._timer: asyncio.TimerHandle | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -105,11 +108,17 @@ class RulesWatch:
         """Read the file now and put it in force when it can be used."""
         try:
             config = await asyncio.to_thread(_read, self._path)
+            sealed = config == self.current.config or await asyncio.to_thread(self._sealed, config)
         except (StoreError, UsageError) as error:
             self._refuse(str(error))
             return
         if config == self.current.config:
             return
+        if not sealed:
+            log.warning(
+                "rules version %d were edited by hand: they are not what the audit trail sealed; see `selfopt audit verify`",
+                config.version,
+            )
         self.fault = ""
         before, self.current = self.current, RulesInForce(config, self._options, self._candidates)
         log.info("rules version %d are in force (before: %d)", config.version, before.version)

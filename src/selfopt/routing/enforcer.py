@@ -116,6 +116,10 @@ class Enforcer:
         render_log(self.trail)
         return config
 
+    def is_sealed(self, config: RoutingConfig) -> bool:
+        """Whether the configuration is what the trail sealed under its version. AuditError for a damaged trail."""
+        return not is_edited(last_change(self.trail), config)
+
     def history(self) -> tuple[VersionEntry, ...]:
         """Every version that the trail knows, oldest first. Raises AuditError for a damaged trail."""
         in_force = self.load().version

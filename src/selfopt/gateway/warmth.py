@@ -1,0 +1,78 @@
+"""Models whose rules require warm-up: loaded before traffic waits for them, and kept so."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection
+
+from selfopt.home import escape_control
+from selfopt.records import RoutingConfig
+
+__all__ = ["KeepWarm", "Warmer"]
+
+log = logging.getLogger("selfopt.gateway")
+
+Warmer = Callable[[str], Awaitable[str]]
+"""Makes a model named in full resident, or keeps it so; why it could not ("" when it could). Never raises for what a server does."""
+
+
+class KeepWarm:
+    """Goes over the models that the rules want warm: at once when it starts or the rules change, then every `every_s` seconds.
+
+    An idle time after which a server drops a model has to be longer than `every_s`; a model that was dropped all the same is loaded
+    again at the next turn. ready: whether every model of the rules was seen to once, with success or without.
+    """
+
+    def __init__(self, warm: Warmer, every_s: float) -> None:
+        self._warm = warm
+        self._every_s = every_s
+        self._wanted: tuple[str, ...] = ()
+        self._seen: set[str] = set()
+        self._failing: set[str] = set()
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether traffic would wait for no first load."""
+        return self._seen.issuperset(self._wanted)
+
+    def start(self, config: RoutingConfig) -> None:
+        """Begin with the models of these rules."""
+        self.follow(config)
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def follow(self, config: RoutingConfig) -> None:
+        """These rules are in force from now on."""
+        self._wanted = tuple(dict.fromkeys(r.model for r in config.rules if r.warm_up and r.allow))
+        self._seen.intersection_update(self._wanted)
+        self._changed.set()
+
+    async def _run(self) -> None:
+        while True:
+            self._changed.clear()
+            await self._turn(self._wanted)
+            try:
+                async with asyncio.timeout(self._every_s):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+
+    async def _turn(self, models: Collection[str]) -> None:
+        # One after the other: two loads at once are slower than two in turn, and may not fit into memory together.
+        for model in models:
+            problem = await self._warm(model)
+            if problem and model not in self._failing:
+                log.warning("%s could not be made ready: %s", escape_control(model, 200), escape_control(problem, 500))
+            elif not problem and model not in self._seen:
+                log.info("%s is ready", escape_control(model, 200))
+            (self._failing.add if problem else self._failing.discard)(model)
+            self._seen.add(model)
+
+    async def close(self) -> None:
+        """Stop. May be called twice."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])

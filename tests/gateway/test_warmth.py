@@ -1,0 +1,95 @@
+"""Models that the rules want warm are loaded before traffic waits for them; a reload checks the trail's seal."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import pytest
+
+from selfopt.gateway import KeepWarm
+from selfopt.records import RoutingConfig, Rule
+
+from .kit import gateway_world, until
+
+
+def config(*models: str, allow: bool = True) -> RoutingConfig:
+    """Rules that want these models warm."""
+    rules = tuple(Rule(rule_id=f"r-{m}", model=m, phase="atomic", allow=allow, warm_up=True) for m in models)
+    return RoutingConfig(version=1, rules=rules)
+
+
+class Loads:
+    """A `Warmer` that writes down who was asked for."""
+
+    def __init__(self, problem: str = "") -> None:
+        self.asked: list[str] = []
+        self.problem = problem
+        self.gate = asyncio.Event()
+
+    async def warm(self, model: str) -> str:
+        """Wait for the gate, then say the problem."""
+        self.asked.append(model)
+        await self.gate.wait()
+        return self.problem
+
+
+async def test_ready_means_that_no_request_waits_for_a_first_load() -> None:
+    """At the start and after a change of the rules; a model that the rules deny is left alone."""
+    loads = Loads()
+    warmth = KeepWarm(loads.warm, 1000.0)
+    warmth.start(config("a/1"))
+    await until(lambda: loads.asked == ["a/1"])
+    seen = [warmth.ready]
+    loads.gate.set()
+    await until(lambda: warmth.ready)
+    loads.gate.clear()
+    warmth.follow(config("a/1", "b/2"))
+    seen.append(warmth.ready)
+    loads.gate.set()
+    await until(lambda: warmth.ready)
+    assert "b/2" in loads.asked
+    warmth.follow(config("c/3", allow=False))
+    assert [*seen, warmth.ready] == [False, False, True]
+    await warmth.close()
+    await warmth.close()
+    assert "c/3" not in loads.asked
+
+
+async def test_models_are_seen_to_again_and_a_fault_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A server that dropped a model is asked to load it at the next turn."""
+    loads = Loads("no such server")
+    loads.gate.set()
+    warmth = KeepWarm(loads.warm, 0.001)
+    with caplog.at_level(logging.WARNING, "selfopt.gateway"):
+        warmth.start(config("a/1"))
+        await until(lambda: len(loads.asked) >= 3)
+    assert warmth.ready
+    assert [r.message for r in caplog.records].count("a/1 could not be made ready: no such server") == 1
+    await warmth.close()
+
+
+async def test_a_gateway_whose_rules_want_warmth_gets_ready(tmp_path: Path) -> None:
+    """Without such rules at once; with one as soon as the model was seen to."""
+    async with gateway_world(tmp_path) as world:
+        assert (await world.get("/ready")).status == 200
+        world.enforcer.set_rule("up/good", "atomic", allow=True, warm_up=True)
+        await world.reload()
+        warmth = world.gateway.parts.warmth
+        assert warmth is not None
+        await until(lambda: warmth.ready)
+        assert (await world.get("/ready")).status == 200
+
+
+async def test_a_reload_tells_rules_that_the_trail_did_not_seal(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As the start does: in force, with a warning."""
+    async with gateway_world(tmp_path) as world:
+        world.enforcer.set_rule("up/good", "atomic", allow=True)
+        await world.reload()
+        assert "edited by hand" not in caplog.text
+        path = world.app.home.routing_config
+        path.write_text(path.read_text("utf-8").replace('"allow": true', '"allow": false'), "utf-8")
+        await world.reload()
+        assert not world.gateway.parts.chat.rules.current.config.rules[0].allow
+        assert "edited by hand" in caplog.text
