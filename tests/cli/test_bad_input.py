@@ -210,6 +210,16 @@ def test_a_broken_suite_is_refused(project: Project, change: tuple[str, str], wo
     assert "ledger.sqlite3" not in project.files()
 
 
+def test_a_sample_without_search_prompts_is_refused_by_the_loop(project: Project) -> None:
+    """There is nothing to search on; which splits there are and what to do is said, and nothing else is measured instead."""
+    text = (project.root / "atomic.yaml").read_text("utf-8").replace("scope: whole", "scope: sample")
+    project.write("atomic.yaml", text.replace("tool_set: t, messages", "split: heldout, tool_set: t, messages"))
+    for more in ((), ("--dry-run", "--gain", "5")):
+        refused = project.run("loop", "--baseline", "good atomic native_api", *more)
+        refused.assert_refused(2, "no prompt in split 'search', only in heldout", "scope: whole")
+    assert "ledger.sqlite3" not in project.files()
+
+
 def test_a_broken_script_is_refused(project: Project) -> None:
     """The scripted endpoint's file is wrong, missing, or not named at all."""
     project.write("script.yaml", "models: {good: {replies: [{match: {regex: '('}}]}}")

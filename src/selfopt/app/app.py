@@ -231,7 +231,11 @@ class App:
         if suite.phase != phase:
             raise UsageError(f"suite {suite.name} is of phase {suite.phase}, not {phase}; name a suite of {phase}, or that phase")
         if not suite.select(split):
-            raise UsageError(f"suite {suite.name} has no prompt in split {split!r}; leave --split out, or use --split all")
+            there = ", ".join(sorted({prompt.split for prompt in suite.prompts}))
+            raise UsageError(
+                f"suite {suite.name} has no prompt in split {split!r}, only in {there}; run and supervise can take another by --split, the "
+                "loop searches on split search: give some prompts that split, or the suite scope: whole"
+            )
         context = chosen.get("context_size", self.settings.engine.context_size if entry.kind == "embedded" else None)
         try:
             return Spec(
