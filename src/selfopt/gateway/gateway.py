@@ -81,18 +81,20 @@ class Gateway:
         return f"http://{f'[{host}]' if ':' in host else host}:{self.server.port}/v1"
 
     async def close(self) -> None:
-        """Finish what is under way, then end. May be called twice."""
+        """Finish what is under way, then end. Cancelled, it cuts what is under way and ends with everything recorded. May be called twice."""
         if self._pruning is not None:
             self._pruning.cancel()
         self.parts.chat.rules.close()
         if self.parts.warmth is not None:
             await self.parts.warmth.close()
-        if self.server is not None:
-            await self.server.close(self._options.drain_s)
-        self.parts.chat.attempts.gates.close()
-        self.parts.pool.close()
-        await self.parts.chat.journal.close()
-        await self.parts.chat.audit.close()
+        try:
+            if self.server is not None:
+                await self.server.close(self._options.drain_s)
+        finally:  # cancelled too, what was served is on disk
+            self.parts.chat.attempts.gates.close()
+            self.parts.pool.close()
+            await self.parts.chat.journal.close()
+            await self.parts.chat.audit.close()
 
     async def handle(self, request: HttpRequest, reply: Reply) -> None:
         """Answer one request."""

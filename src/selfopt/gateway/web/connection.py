@@ -36,7 +36,7 @@ class Owner(Protocol):
         """Take it in; False when there are too many."""
         ...
 
-    def closed(self, connection: Connection) -> None:
+    def closed(self, connection: Connection, task: asyncio.Task[None] | None) -> None:
         """It is gone."""
         ...
 
@@ -93,7 +93,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone: whatever is done for it stops."""
-        self._owner.closed(self)
+        self._owner.closed(self, self._task)
         if self._task is not None:
             self._task.cancel()
 

@@ -12,6 +12,7 @@ from .connection import Connection, Handler
 __all__ = ["WebServer", "serve_web"]
 
 SWEEP_S = 1.0
+LEAVING_S = 5.0
 
 
 class WebServer:
@@ -24,6 +25,7 @@ class WebServer:
         self._listener: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._empty: asyncio.Future[None] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
         self.connections: set[Connection] = set()
         self.closing = False
 
@@ -49,8 +51,11 @@ class WebServer:
         self.connections.add(connection)
         return len(self.connections) <= self._limits.max_connections
 
-    def closed(self, connection: Connection) -> None:
-        """A connection is gone."""
+    def closed(self, connection: Connection, task: asyncio.Task[None] | None) -> None:
+        """A connection is gone. task: what was done for it, which has yet to end: a request is recorded at its end."""
+        if task is not None and not task.done():
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
         self.connections.discard(connection)
         if self._empty is not None and not self.connections and not self._empty.done():
             self._empty.set_result(None)
@@ -66,7 +71,7 @@ class WebServer:
 
     async def close(self, drain_s: float) -> int:
         """Take no new connections, let requests under way finish for up to drain_s seconds, then cut. Returns how many were
-        cut. May be called twice."""
+        cut. Cancelled, it cuts at once. May be called twice."""
         self.closing = True
         if self._sweeper is not None:
             self._sweeper.cancel()
@@ -80,18 +85,26 @@ class WebServer:
             try:
                 async with asyncio.timeout(drain_s):
                     await asyncio.shield(self._empty)
-            except TimeoutError:
-                left = list(self.connections)
-                cut = len(left)
-                for connection in left:
-                    connection.transport.abort()
+            except asyncio.CancelledError:
+                self._cut()
                 await self._gone()
+                raise
+            except TimeoutError:
+                cut = self._cut()
+        await self._gone()
         return cut
 
+    def _cut(self) -> int:
+        left = list(self.connections)
+        for connection in left:
+            connection.transport.abort()
+        return len(left)
+
     async def _gone(self) -> None:
-        assert self._empty is not None
-        if self.connections:
+        if self.connections and self._empty is not None:
             await self._empty
+        if self._leaving:
+            await asyncio.wait(self._leaving, timeout=LEAVING_S)
 
 
 async def serve_web(handler: Handler, limits: WebLimits, host: str, port: int) -> WebServer:

@@ -1,0 +1,135 @@
+"""Ending: streams under way are finished within a deadline, nobody new is let in, a second signal ends at once, all is recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from .servers import SSE_HEAD, chunk, event, raw_upstream
+
+BODY = json.dumps({"model": "slow/any", "messages": [{"role": "user", "content": "hi"}], "stream": True}).encode()
+DONE = chunk(b"data: [DONE]\n\n") + chunk(b"")
+
+
+@dataclass
+class Held:
+    """An upstream that streams one piece and the rest when it is told to."""
+
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One piece, a wait, the end."""
+        writer.write(SSE_HEAD + event("first"))
+        await self.go_on.wait()
+        writer.write(event("last") + DONE)
+        await writer.drain()
+
+
+@dataclass
+class Served:
+    """A gateway as a process of its own, with one stream under way."""
+
+    process: asyncio.subprocess.Process
+    port: int
+    home: Path
+    reader: asyncio.StreamReader
+
+    async def is_listening(self) -> bool:
+        """Whether a new connection is taken."""
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except ConnectionError:
+            return False
+        writer.close()
+        return True
+
+    async def stops_listening(self) -> None:
+        """Wait until it takes nobody any more; the test's timeout bounds it."""
+        async with asyncio.timeout(30):
+            while await self.is_listening():  # noqa: ASYNC110  another process is waited for
+                await asyncio.sleep(0)
+
+    def records(self) -> list[str]:
+        """Outcomes in the files of requests."""
+        lines = [line for path in (self.home / "requests").glob("*.jsonl") for line in path.read_text("utf-8").splitlines()]
+        return [found["outcome"] for line in lines if "outcome" in (found := json.loads(line))]
+
+
+@asynccontextmanager
+async def served(tmp_path: Path, url: str, drain_s: float) -> AsyncIterator[Served]:
+    """`selfopt serve` in front of this upstream, asked for a stream whose first piece has come."""
+    config = tmp_path / "own.toml"
+    config.write_text(
+        f'[gateway]\ndrain_s = {drain_s}\n[endpoints.slow]\nkind = "openai_compatible"\nbase_url = "{url}"\n', "utf-8"
+    )
+    home = tmp_path / "home"
+    environ = {**os.environ, "SELFOPT_CONFIG": str(config), "SELFOPT_HOME": str(home)}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "selfopt",
+        "serve",
+        "--port",
+        "0",
+        "--json",
+        stdout=asyncio.subprocess.PIPE,
+        env=environ,
+        cwd=tmp_path,
+    )
+    assert process.stdout is not None
+    writer: asyncio.StreamWriter | None = None
+    try:
+        async with asyncio.timeout(60):
+            text = await process.stdout.readuntil(b"}")
+            port = int(json.loads(text)["base_url"].split(":")[2].split("/")[0])
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+            writer.write(head % len(BODY) + BODY)
+            await reader.readuntil(b"first")
+        yield Served(process, port, home, reader)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        if writer is not None:
+            writer.close()
+
+
+async def test_a_stream_under_way_is_finished_and_nobody_new_is_let_in(tmp_path: Path) -> None:
+    """SIGTERM: the listener closes, the stream goes to its end, then the process ends with its record written."""
+    held = Held()
+    async with raw_upstream(held.talk) as url, served(tmp_path, url, 60) as gateway:
+        gateway.process.send_signal(signal.SIGTERM)
+        await gateway.stops_listening()
+        held.go_on.set()
+        async with asyncio.timeout(30):
+            rest = await gateway.reader.read()
+            code = await gateway.process.wait()
+        assert b"last" in rest
+        assert b"[DONE]" in rest
+        assert code == 130
+        assert gateway.records() == ["served"]
+
+
+@pytest.mark.parametrize("drain_s", [0.2, 600])
+async def test_the_end_is_bounded_and_a_second_signal_is_at_once(tmp_path: Path, drain_s: float) -> None:
+    """A stream that does not end is cut at the deadline, or by the second signal; what became of it is recorded."""
+    held = Held()
+    async with raw_upstream(held.talk) as url, served(tmp_path, url, drain_s) as gateway:
+        gateway.process.send_signal(signal.SIGTERM)
+        await gateway.stops_listening()
+        if drain_s > 1:
+            gateway.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(30):
+            code = await gateway.process.wait()
+        assert code == 130
+        assert gateway.records() == ["cancelled"]
