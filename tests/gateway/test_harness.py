@@ -178,3 +178,27 @@ async def test_a_required_call_is_asked_for_by_the_limit_or_by_name(tmp_path: Pa
         else:
             assert ['"none" | ' in body["grammar"] for body in asked] == [True, False, False]
             assert ["play" in body["grammar"] for body in asked] == [True, True, False]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_call_that_is_not_read_goes_to_the_fallback_when_the_rule_says_so(tmp_path: Path, stream: bool) -> None:
+    """Asked once, recorded with its fault; without the field, and where text is an answer, the reply is passed on."""
+    async with gateway_world(tmp_path, MODELS) as world:
+        world.enforcer.set_rule("up/good", "atomic", allow=True)
+        kept = world.enforcer.load().rules
+        for asks_on, served in ((False, "up/writer"), (True, "up/good")):
+            rule = Rule(
+                rule_id=rule_id_of("up/writer", "atomic"),
+                model="up/writer",
+                phase="atomic",
+                allow=True,
+                fallback="up/good",
+                variant=get_variant("native_api"),
+                fallback_on_unparsed=asks_on,
+            )
+            world.enforcer.apply([*kept, rule], event="test", reason="")
+            await world.reload()
+            answer = await world.post(asking("weather?", stream=stream))
+            assert (answer.status, answer.headers["x-selfopt-model"]) == (200, served)
+        assert [attempt.fault for attempt in world.records[-1].attempts] == ["protocol", ""]
+        assert (await world.post(asking("hi", stream=stream))).headers["x-selfopt-model"] == "up/writer"

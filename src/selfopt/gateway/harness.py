@@ -118,6 +118,9 @@ class _Work:
             return Outcome("", calls, "tool_calls")
         if dialogue.choice == "required":
             raise EndpointError("a call of a tool was required, and the model made none", kind="protocol")
+        rule = self._exchange.rule
+        if parsed.unread is not None and rule is not None and rule.fallback_on_unparsed and not (flow is not None and flow.sent):
+            raise EndpointError("the reply holds a call that no parser of the variant reads", kind="protocol", final=True)
         if flow is not None and flow.sent:  # whatever it says: its beginning is with the client
             return Outcome(content.text, (), content.finish_reason)
         if parsed.recognised == "explicit none" or variant.constraint != "none" or variant.steps == "choose_then_fill":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from .base import Record
 from .suite import Phase
@@ -25,7 +25,8 @@ class RuleLimits(Record):
 
 
 class Rule(Record):
-    """An enforced routing entry for exactly one model and phase."""
+    """An enforced routing entry for exactly one model and phase. fallback_on_unparsed: live requests whose reply holds a call that
+    no parser of the variant reads are asked of the fallback instead."""
 
     rule_id: str
     model: str
@@ -41,6 +42,15 @@ class Rule(Record):
     recommendation_ids: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
     since_version: int = 0
+    fallback_on_unparsed: bool = False
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_set(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Rules that do not use a newer field are written, and hashed, as before there was one."""
+        body: dict[str, Any] = handler(self)
+        if not self.fallback_on_unparsed:
+            body.pop("fallback_on_unparsed", None)
+        return body
 
 
 class RoutingConfig(Record):
