@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -115,3 +116,12 @@ def test_a_gateway_gets_ready_without_what_it_needs_later() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "HEAVY []" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("package", ["app", "endpoints", "engine"])
+def test_a_name_that_is_loaded_at_its_first_use_is_no_file_of_its_package(package: str) -> None:
+    """Once a file is imported, its package has the file under that name, and nobody asks for the name any more."""
+    files = {path.stem for path in (SOURCE / package).glob("*.py")}
+    names = importlib.import_module(f"selfopt.{package}")._MODULE_OF
+    assert names
+    assert files.isdisjoint(names)

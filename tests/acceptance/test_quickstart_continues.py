@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from selfopt.app import App, QuickstartResult, quickstart
+from selfopt.app import App, QuickstartResult, run_quickstart
 from selfopt.records import Cycle
 from tests.loop.kit import World, model, trials_per_slot
 from tests.loop.test_continue import Stopped, stop_at
@@ -35,7 +35,7 @@ async def run(world: World, on_step: Callable[[str], None] = lambda step: None, 
     """The command, in an app of its own."""
     with world.app(**settings) as app:
         app.on_step = on_step
-        return await quickstart(app, world.events.append, show=lambda text: None)
+        return await run_quickstart(app, world.events.append, show=lambda text: None)
 
 
 @pytest.mark.parametrize(

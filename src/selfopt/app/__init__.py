@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .making import MadeSuite, import_jsonl, import_promptfoo, new_suite
     from .measuring import Measured, MeasureRequest, measure_model, phase_of, route
     from .models import fetch_model, list_models, model_status, pull_model, remove_model
-    from .quickstart import QuickstartResult, ServedLine, as_document, plan_lines, quickstart, quickstart_home
+    from .quickstart import QuickstartResult, ServedLine, as_document, plan_lines, quickstart_home, run_quickstart
     from .reporting import write_artefacts
     from .reviewing import AddedPrompts, add_from_ledger
     from .rules import (
@@ -113,7 +113,6 @@ __all__ = [
     "preview",
     "pull_bfcl_suites",
     "pull_model",
-    "quickstart",
     "quickstart_home",
     "read_tools",
     "remove_model",
@@ -124,6 +123,7 @@ __all__ = [
     "roll_back_rules",
     "route",
     "run_loop",
+    "run_quickstart",
     "serve",
     "serve_script",
     "set_route",
@@ -165,7 +165,7 @@ _WHERE = {
     ".making": "MadeSuite import_jsonl import_promptfoo new_suite",
     ".measuring": "Measured MeasureRequest measure_model phase_of route",
     ".models": "fetch_model list_models model_status pull_model remove_model",
-    ".quickstart": "QuickstartResult ServedLine as_document plan_lines quickstart quickstart_home",
+    ".quickstart": "QuickstartResult ServedLine as_document plan_lines quickstart_home run_quickstart",
     ".reporting": "write_artefacts",
     ".reviewing": "AddedPrompts add_from_ledger",
     ".rules": "Enforced Traced audit_records enforce_file import_routes set_route trace_rule verify_audit verify_requests",

@@ -27,7 +27,7 @@ from .reporting import write_artefacts
 from .rules import audit_records
 from .warming import validate_model_warm_up
 
-__all__ = ["MODELS", "QuickstartResult", "Row", "ServedLine", "as_document", "plan_lines", "quickstart", "quickstart_home"]
+__all__ = ["MODELS", "QuickstartResult", "Row", "ServedLine", "as_document", "plan_lines", "quickstart_home", "run_quickstart"]
 
 MODELS = ("local/smollm2-135m", "local/qwen2.5-coder-0.5b")
 FILE_NAME = "quickstart.json"
@@ -140,7 +140,7 @@ def _load_state(home: Home) -> _State:
     return _State(path, session, {str(k): str(v) for k, v in done.items()})
 
 
-async def quickstart(
+async def run_quickstart(
     app: App, say: Say, progress: Callable[[Progress], None] = ignore_progress, show: Callable[[str], None] = print
 ) -> QuickstartResult:
     """Run, or continue, the quickstart. A finished one is started anew: from native_api, with fresh measurements."""

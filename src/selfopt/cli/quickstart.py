@@ -23,7 +23,7 @@ def command(ctx: click.Context, /, as_json: bool) -> None:
 
     Uses ./.selfopt unless --home or SELFOPT_HOME say otherwise. Interrupted, the same command continues; finished, it starts anew.
     """
-    from selfopt.app import plan_lines, quickstart, quickstart_home
+    from selfopt.app import plan_lines, quickstart_home, run_quickstart
 
     options = ctx.find_root().obj
     options["home"] = str(quickstart_home(options["home"], dict(os.environ), Path.cwd()).root)
@@ -34,7 +34,7 @@ def command(ctx: click.Context, /, as_json: bool) -> None:
         if not as_json:
             for line in plan_lines(app):
                 console().print(f"   {line}", markup=False)
-        return await quickstart(app, printer, live, live.show)
+        return await run_quickstart(app, printer, live, live.show)
 
     try:
         result = run_with_app(ctx, work)
