@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from selfopt.errors import SuiteError
-from selfopt.records import Evaluation, Prompt, Purpose, Run, Spec, Suite, Trial, Verdict, WarmUpResult
+from selfopt.records import Environment, Evaluation, Prompt, Purpose, Run, Spec, Suite, Trial, Verdict, WarmUpResult
 
 from .attempt import State
 from .context import Labels
 from .determinism import agree, infrastructure, sample_prompts
+from .earlier_sample import earlier_sample
 from .evaluate import EvaluationRequest, evaluate
+from .lookup import find
 from .rescore import check_suite, ensure_verdicts
 from .resume import GroupState, PassKey, PassState, close_open_runs, read_group
 from .run import Desk, PassPlan, run_pass
@@ -81,6 +83,7 @@ class Unit:
     resumed: int = 0
     fresh: dict[str, tuple[JudgedTrial, ...]] = field(default_factory=dict)
     _on_board: int = 0
+    _sampled_earlier: bool = False
 
     @classmethod
     def open(cls, desk: Desk, specs: Sequence[Spec], group_id: str, options: UnitOptions) -> Unit:
@@ -92,6 +95,7 @@ class Unit:
         close_open_runs(ledger, state, desk.context.now)
         unit = cls(tuple(specs), suite, prompts_of(lead, suite, options.limit), group_id, options, desk, state)
         unit.resumed = sum(len(one.trials) for one in state.passes.values())
+        unit._take_earlier_sample()
         desk.board.done += unit.resumed
         unit._on_board = max(unit.planned, unit.resumed)
         desk.board.total += unit._on_board
@@ -113,7 +117,8 @@ class Unit:
         sampling draws nothing at random."""
         sampled = bool(self.state.at("determinism", 0).runs)
         maybe = self._sampling and not self.state.at(self.purpose, 0).complete
-        sample = min(self.options.sample_size, len(self.prompts)) if sampled or maybe or self._wants_sample() else 0
+        asked = not self._sampled_earlier and (sampled or maybe or self._wants_sample())
+        sample = min(self.options.sample_size, len(self.prompts)) if asked else 0
         return (1 if self._expected_once else self.target) * len(self.prompts) + sample
 
     @property
@@ -168,6 +173,19 @@ class Unit:
             return False
         return not infrastructure(self._verdicts(self.lead, first))
 
+    def _take_earlier_sample(self) -> None:
+        """Where the first pass is whole and no sample of its own has begun: one that was taken of the same requests before."""
+        if not self._wants_sample() or self.state.at("determinism", 0).runs:
+            return
+        ledger, last = self.desk.context.ledger, self.state.at(self.purpose, 0).runs[-1]
+        environment = find(ledger, Environment, last.environment_id)
+        if environment is None:
+            return
+        found = earlier_sample(ledger, self.lead, {prompt.id for prompt in self.prompts}, environment)
+        if found is not None and len(found.trials) >= min(self.options.sample_size, len(self.prompts)):
+            self.state.passes["determinism", 0] = found
+            self._sampled_earlier = True
+
     async def advance(self) -> bool:
         """Do, or go on with, the next pass; False when there is none, or when the budget has ended it."""
         key = self.following()
@@ -195,6 +213,7 @@ class Unit:
         rewarmed = not first and not self.options.warm_up_each and warm.status in ("complete", "failed")
         self.reports.append(PassReport(result.run, result.residency, warm, rewarmed, len(result.trials)))
         if state.complete and (purpose == "determinism" or (self._sampling and first)):
+            self._take_earlier_sample()
             self._replan()
         return result.stop_reason is None
 
@@ -205,7 +224,8 @@ class Unit:
         board.total += self.planned - self._on_board
         self._on_board = self.planned
         if self.deterministic:
-            board.tell("note", "determinism sampled: the spec is not repeated")
+            earlier = " (by the isolated sample that was taken before this warm-up)" if self._sampled_earlier else ""
+            board.tell("note", f"determinism sampled{earlier}: the spec is not repeated")
         elif not self.options.repeat:
             board.tell("note", "not deterministic: a race asks for what it needs")
         elif sample == 0 and not self._wants_sample():
