@@ -12,7 +12,17 @@ from selfopt.records import Message
 from selfopt.suites import list_suites, load_suite
 from selfopt.variants import get_variant, load_variants
 
-NAMES = ["native_api", "native_parsed", "restrained", "atomic", "extended", "few_shot", "constrained", "few_shot_constrained"]
+NAMES = [
+    "native_api",
+    "native_parsed",
+    "restrained",
+    "fitted",
+    "atomic",
+    "extended",
+    "few_shot",
+    "constrained",
+    "few_shot_constrained",
+]
 WORD = re.compile(r"[^\W_]+")
 # Words that start a sentence or name a month; every other capitalised word is taken for a name.
 ORDINARY = {

@@ -61,7 +61,8 @@ async def try_model(
     chosen = app.fitting(app.variant(variant), provider)
     endpoint = app.endpoint(provider)
     steps: list[TriedStep] = []
-    generator = render(chosen, (Message(role="user", content=prompt),), tools)
+    messages = (Message(role="user", content=prompt),)
+    generator = render(chosen, messages, tools)
     content: ReplyContent | None = None
     try:
         step = next(generator)
@@ -82,5 +83,5 @@ async def try_model(
             step = generator.send(reply.content)
     except StopIteration as stop:
         content = stop.value
-    parsed = read_reply(chosen.parsers, content, tools) if content is not None else None
+    parsed = read_reply(chosen.parsers, content, tools, messages) if content is not None else None
     return Tried(name, chosen.name, tuple(steps), content, parsed)

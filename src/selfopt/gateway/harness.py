@@ -109,7 +109,7 @@ class _Work:
             except StopIteration as end:
                 content = end.value
                 break
-        parsed = read_reply(variant.parsers, content, dialogue.tools)
+        parsed = read_reply(variant.parsers, content, dialogue.tools, dialogue.messages)
         offered = {tool.name for tool in dialogue.tools}
         calls = tuple(call for call in parsed.tool_calls if call.name in offered)
         if not dialogue.parallel:

@@ -114,7 +114,7 @@ def judge_content(
     fault: Fault | None,
 ) -> tuple[ParsedReply, Outcome, str]:
     """Parse and judge. What a reply that was cut at the token limit is worth, the scorer says."""
-    parsed = ParsedReply(recognised="nothing") if content is None else read_reply(parsers, content, tools)
+    parsed = ParsedReply(recognised="nothing") if content is None else read_reply(parsers, content, tools, prompt.messages)
     judgment = scorer.judge(prompt, tools, parsed, fault)
     return parsed, judgment.outcome, judgment.why
 

@@ -12,7 +12,8 @@ from .chat import Message, Sampling, ToolCall, ToolDefinition
 
 __all__ = ["Example", "ParserName", "Variant"]
 
-ParserName = Literal["native", "json", "xml", "bracket", "python_call"]
+ParserName = Literal["native", "json", "xml", "bracket", "python_call", "fit"]
+"""How a reply is read: parsers, asked in order; `fit`, after them, fits the calls that they found to the tools."""
 
 
 class Example(Record):

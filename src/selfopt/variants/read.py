@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from selfopt.records import ParsedReply, ParserName, ReplyContent, ToolDefinition
+from selfopt.records import Message, ParsedReply, ParserName, ReplyContent, ToolDefinition
 
+from .fit import fit_calls
 from .parsers import PARSERS
 from .parsers.base import NO_CALL_WORDS, Offered, nothing
 
@@ -17,8 +18,11 @@ _LONGEST_WORD = 24
 _SIGN = re.compile(r"[{\[<(]")
 
 
-def read_reply(parsers: Sequence[ParserName], content: ReplyContent, tools: Sequence[ToolDefinition]) -> ParsedReply:
-    """What a chain makes of a reply: the first parser that recognises calls wins.
+def read_reply(
+    parsers: Sequence[ParserName], content: ReplyContent, tools: Sequence[ToolDefinition], messages: Sequence[Message] = ()
+) -> ParsedReply:
+    """What a chain makes of a reply: the first parser that recognises calls wins; with `fit` in the chain its calls are fitted to
+    the tools and to what the messages ask for.
 
     When none does, the parsers outside the chain are asked, and `unread` names the format in which one of them sees a
     call. An explicit "none" is no call in every format. Never raises.
@@ -27,9 +31,11 @@ def read_reply(parsers: Sequence[ParserName], content: ReplyContent, tools: Sequ
     unread: str | None = None
     recognised = "text"
     for name in parsers:
+        if name == "fit":
+            continue
         report = PARSERS[name].parse(content, tools)
         if report.tool_calls:
-            return report
+            return _fitted(report, messages, tools) if "fit" in parsers else report
         none_seen = none_seen or report.recognised == "explicit none"
         if report.unread is not None:
             unread, recognised = report.unread, report.recognised
@@ -44,6 +50,13 @@ def read_reply(parsers: Sequence[ParserName], content: ReplyContent, tools: Sequ
                 if report.tool_calls:
                     return ParsedReply(recognised=f"unread: {report.recognised}", unread=name)
     return nothing("text" if content.text.strip() else "empty reply")
+
+
+def _fitted(report: ParsedReply, messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> ParsedReply:
+    fitted = tuple(fit_calls(report.tool_calls, messages, tools))
+    if fitted == report.tool_calls:
+        return report
+    return report.model_copy(update={"tool_calls": fitted, "recognised": f"{report.recognised}, fitted"})
 
 
 def _says_none(content: ReplyContent, tools: Sequence[ToolDefinition]) -> bool:
