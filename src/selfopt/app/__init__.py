@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from selfopt.lazy import at_first_use
 
 if TYPE_CHECKING:
     from selfopt.loop import LoopEvent, Target
@@ -149,41 +150,34 @@ __all__ = [
 ]
 
 # A command loads only the files that it calls: `serve` is to be ready within a second, and the loop's files take one themselves.
-_WHERE = {
-    "selfopt.loop": "LoopEvent Target",
-    "selfopt.measure": "Progress ShownTrial WarmUpValidation",
-    "selfopt.suites": "SuiteWarning",
-    ".app": "App",
-    ".bfcl": "import_bfcl_suites pull_bfcl_suites",
-    ".comparing": "CompareRequest compare_models installed_ollama_models",
-    ".diagnosing": "Decided Rescoring decide_candidates explained_decision make_feedback require_ledger rescore_runs shown_trial standing_evaluations warm_up_texts",
-    ".doctor": "diagnose_installation settings_in_use",
-    ".foretelling": "CycleForecast RaceOdds",
-    ".inspecting": "serve_script",
-    ".keys": "add_key list_keys revoke_key",
-    ".looping": "CyclePreview parse_target preview roll_back_rules run_loop",
-    ".making": "MadeSuite import_jsonl import_promptfoo new_suite",
-    ".measuring": "Measured MeasureRequest measure_model phase_of route",
-    ".models": "fetch_model list_models model_status pull_model remove_model",
-    ".quickstart": "QuickstartResult ServedLine as_document plan_lines quickstart_home run_quickstart",
-    ".reporting": "write_artefacts",
-    ".reviewing": "AddedPrompts add_from_ledger",
-    ".rules": "Enforced Traced audit_records enforce_file import_routes set_route trace_rule verify_audit verify_requests",
-    ".serving": "serve",
-    ".simulating": "simulate_worlds",
-    ".suites": "SuiteCheck check_suite suite_document suite_problems suite_summaries suite_warnings",
-    ".tools": "load_tools read_tools tools_label",
-    ".trying": "Tried render_variant try_model",
-    ".warming": "WarmUpShown validate_model_warm_up validate_under_rules",
-    ".words": "audit_line call_text decision_lines expected_text tool_text variant_lines",
-}
-_MODULE_OF = {name: module for module, names in _WHERE.items() for name in names.split()}
-
-
-def __getattr__(name: str) -> Any:
-    """A public name, its file loaded at the first use."""
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_MODULE_OF[name], __name__), name)
-    globals()[name] = value
-    return value
+__getattr__ = at_first_use(
+    __name__,
+    {
+        "selfopt.loop": "LoopEvent Target",
+        "selfopt.measure": "Progress ShownTrial WarmUpValidation",
+        "selfopt.suites": "SuiteWarning",
+        ".app": "App",
+        ".bfcl": "import_bfcl_suites pull_bfcl_suites",
+        ".comparing": "CompareRequest compare_models installed_ollama_models",
+        ".diagnosing": "Decided Rescoring decide_candidates explained_decision make_feedback require_ledger rescore_runs shown_trial standing_evaluations warm_up_texts",
+        ".doctor": "diagnose_installation settings_in_use",
+        ".foretelling": "CycleForecast RaceOdds",
+        ".inspecting": "serve_script",
+        ".keys": "add_key list_keys revoke_key",
+        ".looping": "CyclePreview parse_target preview roll_back_rules run_loop",
+        ".making": "MadeSuite import_jsonl import_promptfoo new_suite",
+        ".measuring": "Measured MeasureRequest measure_model phase_of route",
+        ".models": "fetch_model list_models model_status pull_model remove_model",
+        ".quickstart": "QuickstartResult ServedLine as_document plan_lines quickstart_home run_quickstart",
+        ".reporting": "write_artefacts",
+        ".reviewing": "AddedPrompts add_from_ledger",
+        ".rules": "Enforced Traced audit_records enforce_file import_routes set_route trace_rule verify_audit verify_requests",
+        ".serving": "serve",
+        ".simulating": "simulate_worlds",
+        ".suites": "SuiteCheck check_suite suite_document suite_problems suite_summaries suite_warnings",
+        ".tools": "load_tools read_tools tools_label",
+        ".trying": "Tried render_variant try_model",
+        ".warming": "WarmUpShown validate_model_warm_up validate_under_rules",
+        ".words": "audit_line call_text decision_lines expected_text tool_text variant_lines",
+    },
+)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from selfopt.lazy import at_first_use
 
 if TYPE_CHECKING:
     from selfopt.records import is_loopback
@@ -61,28 +62,21 @@ __all__ = [
 ]
 
 # Adapters take long to import (aiohttp, YAML), and a gateway that passes chats on needs none of them to be ready.
-_WHERE = {
-    "selfopt.records": "is_loopback",
-    ".always_resident": "AlwaysResident",
-    ".anthropic": "AnthropicEndpoint",
-    ".factory": "create_endpoint create_residency",
-    ".base_url": "normalise_base_url",
-    ".ollama": "OllamaEndpoint",
-    ".ollama_residency": "OllamaResidency",
-    ".openai_compatible": "OpenAICompatibleEndpoint",
-    ".openai_residency": "OpenAICompatibleResidency",
-    ".scripted": "ScriptedEndpoint ScriptedResidency engine_for",
-    ".scripted_engine": "JournalEntry ManualClock RealClock ScriptEngine",
-    ".scripted_script": "Script ScriptedCall ScriptedFault ScriptedMatch ScriptedModel ScriptedReply ScriptedRule load_script",
-    ".scripted_server": "ScriptedServer serve_scripted",
-}
-_MODULE_OF = {name: module for module, names in _WHERE.items() for name in names.split()}
-
-
-def __getattr__(name: str) -> Any:
-    """A public name, its file loaded at the first use."""
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_MODULE_OF[name], __name__), name)
-    globals()[name] = value
-    return value
+__getattr__ = at_first_use(
+    __name__,
+    {
+        "selfopt.records": "is_loopback",
+        ".always_resident": "AlwaysResident",
+        ".anthropic": "AnthropicEndpoint",
+        ".factory": "create_endpoint create_residency",
+        ".base_url": "normalise_base_url",
+        ".ollama": "OllamaEndpoint",
+        ".ollama_residency": "OllamaResidency",
+        ".openai_compatible": "OpenAICompatibleEndpoint",
+        ".openai_residency": "OpenAICompatibleResidency",
+        ".scripted": "ScriptedEndpoint ScriptedResidency engine_for",
+        ".scripted_engine": "JournalEntry ManualClock RealClock ScriptEngine",
+        ".scripted_script": "Script ScriptedCall ScriptedFault ScriptedMatch ScriptedModel ScriptedReply ScriptedRule load_script",
+        ".scripted_server": "ScriptedServer serve_scripted",
+    },
+)

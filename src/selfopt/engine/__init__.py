@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from selfopt.lazy import at_first_use
 
 if TYPE_CHECKING:
     from .catalogue import ModelEntry, load_catalogue
@@ -24,19 +25,12 @@ __all__ = [
 ]
 
 # The engine's HTTP client takes long to import, and a gateway is ready before its first model is started.
-_WHERE = {
-    ".catalogue": "ModelEntry load_catalogue",
-    ".embedded": "EmbeddedEngine EngineAddress EngineOptions",
-    ".meter": "PullProgress PullStage",
-    ".store": "InstalledModel ModelStore",
-}
-_MODULE_OF = {name: module for module, names in _WHERE.items() for name in names.split()}
-
-
-def __getattr__(name: str) -> Any:
-    """A public name, its file loaded at the first use."""
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_MODULE_OF[name], __name__), name)
-    globals()[name] = value
-    return value
+__getattr__ = at_first_use(
+    __name__,
+    {
+        ".catalogue": "ModelEntry load_catalogue",
+        ".embedded": "EmbeddedEngine EngineAddress EngineOptions",
+        ".meter": "PullProgress PullStage",
+        ".store": "InstalledModel ModelStore",
+    },
+)
