@@ -204,6 +204,20 @@ def test_all_files_are_written_where_they_belong(tmp_path: Path) -> None:
     assert "1 records in the audit trail" in written[1].read_text()
 
 
+@pytest.mark.parametrize("damage", [b"", b"\x00\xff", b'{"cycles": [', b"[]", b'{"cycles": 3}', b"[" * 100_000])
+def test_a_damaged_history_is_said_to_be_written_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: bytes) -> None:
+    """In one line with the file's name; a sound one, or none, is worth no word."""
+    home = Home(tmp_path / "home").ensure()
+    write_reports(world.full_ledger(), home, None)
+    write_reports(world.full_ledger(), home, None)
+    whole = home.loop_history.read_bytes()
+    assert caplog.messages == []
+    home.loop_history.write_bytes(damage)
+    write_reports(world.full_ledger(), home, None)
+    assert caplog.messages == [f"{home.loop_history} was damaged; it is written anew from the ledger, and nothing is lost"]
+    assert home.loop_history.read_bytes() == whole
+
+
 def test_nothing_measured_writes_no_results(tmp_path: Path) -> None:
     """No cycle and no warm-up validation: the reports say so, and no results file pretends otherwise."""
     written = write_reports(MemoryLedger(), Home(tmp_path), None)

@@ -233,6 +233,15 @@ def test_a_variables_text_is_read_by_the_type_of_its_setting(tmp_path: Path) -> 
         ("[endpoints.lab]\nbase_url = 'http://x'", "endpoints.lab.kind: is missing; allowed are openai_compatible"),
         ("[endpoints.ollama]\nbase_uri = 'http://x'", "did you mean base_url?"),
         ("[prices.'openai/x']\nin = 1", "prices.openai/x"),
+        ("[limits]\nretries = true", "limits.retries: must be a whole number, not true or false (got True)"),
+        ("[limits]\nmax_trials = false", "limits.max_trials: must be a whole number, not true or false (got False)"),
+        ("[limits]\ntimeout_s = true", "limits.timeout_s: must be a number, not true or false (got True)"),
+        ("[policy]\nmin_runs = true", "policy.min_runs: must be a whole number, not true or false (got True)"),
+        ("[endpoints.ollama]\nslots = true", "endpoints.ollama.slots: must be a whole number, not true or false (got True)"),
+        (
+            "[prices.'openai/x']\ninput = true\noutput = 1",
+            "prices.openai/x.input: must be a number, not true or false (got True)",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_the_words_of_the_file(tmp_path: Path, text: str, words: str) -> None:

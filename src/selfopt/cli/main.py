@@ -144,6 +144,14 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
+def _usage(error: click.UsageError) -> str:
+    """What is wrong with a command line, and where its help is."""
+    message = error.format_message().rstrip(".")
+    if error.ctx is None or "--help" in message:
+        return message
+    return f"{message}{' See' if message.endswith('?') else '; see'} '{error.ctx.command_path} --help'"
+
+
 def _unexpected(error: Exception) -> int:
     """What no part foresaw. One line all the same; SELFOPT_TRACEBACK shows where it came from."""
     if os.environ.get("SELFOPT_TRACEBACK"):
@@ -171,8 +179,7 @@ def run(argv: Sequence[str]) -> int:
         print(error.format_message())
         return 2
     except click.UsageError as error:
-        where = f"; see '{error.ctx.command_path} --help'" if error.ctx else ""
-        return _fail(error.format_message().rstrip(".") + ("" if "--help" in error.format_message() else where), 2)
+        return _fail(_usage(error), 2)
     except click.ClickException as error:
         return _fail(error.format_message(), error.exit_code)
     except click.exceptions.Exit as error:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from selfopt.errors import UsageError, VariantError
+from selfopt.home.plain_json import PlainJsonError, read_plain_json
+from selfopt.home.plain_yaml import PlainYamlError, read_plain_yaml
 from selfopt.records import Finding, Spec, Variant, WarmUp
 
 __all__ = ["CatalogueProposer", "changes", "describe_change", "load_candidates"]
@@ -178,7 +178,7 @@ def _order(findings: Sequence[Finding]) -> tuple[str, ...]:
 
 
 def _brief(value: object) -> str:
-    """A value for a message. Containers are named, not shown: aliases make a small YAML file an endless text."""
+    """A value for a message. Containers are named, not shown."""
     if isinstance(value, int) and abs(value) >= _LARGEST:
         return "a very large number"
     if value is None or isinstance(value, str | int | float):
@@ -223,6 +223,7 @@ _KEYS: Mapping[str, _Key] = {
     "isolate": _Key("true or false", lambda v: isinstance(v, bool), _field("isolate")),
     "warm_up": _Key("true or false", lambda v: isinstance(v, bool), _set_warm_up),
     "max_tokens": _Key("a whole number", _is_count, _sampling("max_tokens")),
+    "thinking_tokens": _Key("a whole number", _is_count, _sampling("thinking_tokens")),
     "temperature": _Key("a number", _is_number, _sampling("temperature")),
 }
 
@@ -231,7 +232,7 @@ def load_candidates(path: Path, baseline: Spec, variants: Mapping[str, Variant],
     """The candidates of a YAML or JSON file: a list of mappings, each with exactly one key and so one change.
 
     Keys: `variant` (a name of the catalogue), timeout_s, connect_timeout_s, retries, context_size, isolate, warm_up,
-    max_tokens, temperature. UsageError (VariantError for an unknown variant) names the file, the entry and what is allowed;
+    max_tokens, thinking_tokens, temperature. UsageError (VariantError for an unknown variant) names the file, the entry and what is allowed;
     so does an entry that repeats another or changes nothing; with pass_over, one that changes nothing is left out (the baseline
     of a later cycle is often one of the candidates).
     """
@@ -260,10 +261,11 @@ def _read_list(path: Path) -> list[object]:
         raise UsageError(f"candidates file {path} is larger than {_MAX_FILE_BYTES} bytes; it should be a short list")
     try:
         text = raw.decode("utf-8")
-        body = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
-        detail = ascii(" ".join(str(error).split())[:200])
-        raise UsageError(f"candidates file {path} is no readable YAML or JSON in UTF-8: {detail}") from error
+        body = read_plain_json(text) if path.suffix == ".json" else read_plain_yaml(text)
+    except UnicodeDecodeError as error:
+        raise UsageError(f"candidates file {path} is no UTF-8 (byte {error.start}); save it as UTF-8") from None
+    except (PlainJsonError, PlainYamlError) as error:
+        raise UsageError(f"candidates file {path}: {ascii(str(error)[:200])[1:-1]}") from None
     if not isinstance(body, list) or not 1 <= len(body) <= _MAX_CANDIDATES:
         raise UsageError(
             f"candidates file {path} must be a list of 1 to {_MAX_CANDIDATES} entries such as `- variant: restrained`"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from .results import cycle_results, history, warm_up_results
 from .summary import report_text
 
 __all__ = ["json_text", "write_reports"]
+
+logger = logging.getLogger("selfopt.report")
 
 
 def write_reports(ledger: Ledger, home_paths: Home, config: RoutingConfig | None, courses: Sequence[Course] = ()) -> list[Path]:
@@ -40,10 +43,23 @@ def write_reports(ledger: Ledger, home_paths: Home, config: RoutingConfig | None
         pair = data.warm_up
         results = warm_up_results(pair.cold, pair.warm, validation=pair.validation, experiment=pair.experiment)
         texts[home_paths.reports / "WARM_UP_VALIDATION_RESULTS.json"] = json_text(results)
+    _say_if_damaged(home_paths.loop_history)
     texts[home_paths.loop_history] = json_text(history(ledger))
     for path, text in texts.items():
         atomic_write_text(path, text)
     return list(texts)
+
+
+def _say_if_damaged(path: Path) -> None:
+    """The history comes from the ledger, so nothing is lost with it; but that it was damaged may be a disk's or a program's fault."""
+    try:
+        known = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, RecursionError):
+        known = None
+    if not isinstance(known, dict) or not isinstance(known.get("cycles"), list):
+        logger.warning("%s was damaged; it is written anew from the ledger, and nothing is lost", path)
 
 
 def json_text(value: dict[str, Any]) -> str:

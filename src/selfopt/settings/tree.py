@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal, get_args
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from selfopt.errors import SettingsError, UnknownModelError
 from selfopt.records import EndpointConfig, EndpointKind, Phase, PolicyThresholds, Record, WarmUp, is_loopback
@@ -13,7 +13,21 @@ from selfopt.records import EndpointConfig, EndpointKind, Phase, PolicyThreshold
 __all__ = ["EndpointSettings", "Settings", "default_endpoints"]
 
 
-class EndpointSettings(Record):
+class Table(Record):
+    """A table of settings, in which true and false are no numbers."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_switch_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool) and info.field_name is not None:
+            annotation = cls.model_fields[info.field_name].annotation
+            kinds = set(get_args(annotation) or (annotation,))
+            if kinds & {int, float} and bool not in kinds:
+                raise ValueError(f"must be a {'' if float in kinds else 'whole '}number, not true or false")
+        return value
+
+
+class EndpointSettings(Table):
     """One endpoint. `api_key_env` names the environment variable that holds the key; the key itself may stand in the
     user's own file only. local: requests to it do not leave this machine (or your own network); None: what base_url says. grammar: its server takes GBNF
     grammars, as llama.cpp does; None: embedded and scripted ones do. Others are given a JSON Schema instead."""
@@ -48,28 +62,28 @@ class EndpointSettings(Record):
         return self.kind in ("embedded", "scripted", "ollama") or (self.kind == "openai_compatible" and self.is_local)
 
 
-class ModelSettings(Record):
+class ModelSettings(Table):
     """Short names, and files with further entries for the embedded engine's catalogue."""
 
     aliases: dict[str, str] = Field(default_factory=dict)
     catalogue: str | None = None
 
 
-class SuiteSettings(Record):
+class SuiteSettings(Table):
     """The reference suite of each phase."""
 
     atomic: str = "atomic"
     extended: str = "extended"
 
 
-class FallbackSettings(Record):
+class FallbackSettings(Table):
     """Fallback candidates of each phase, in order of preference."""
 
     atomic: tuple[str, ...] = ()
     extended: tuple[str, ...] = ()
 
 
-class LimitSettings(Record):
+class LimitSettings(Table):
     """Timeouts in seconds; caps on what one command may spend (None: no cap)."""
 
     timeout_s: float = Field(default=60.0, gt=0, le=3600)
@@ -81,14 +95,14 @@ class LimitSettings(Record):
     max_cost: float | None = Field(default=None, ge=0)
 
 
-class PriceSettings(Record):
+class PriceSettings(Table):
     """Price of one model per million tokens, in the user's currency."""
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)
 
 
-class PolicySettings(PolicyThresholds):
+class PolicySettings(Table, PolicyThresholds):
     """Thresholds of the plain gates, and of the evidence.
 
     evidence: what is not known exactly is promoted on evidence; False: by the plain gates alone, which bound no chance. alpha: the chance
@@ -145,7 +159,7 @@ def _within(value: float, fits: bool, allowed: str) -> float:
     return value
 
 
-class WarmUpSettings(Record):
+class WarmUpSettings(Table):
     """enabled False is the off-switch: no warm-up, whatever rules and flags say. Times in seconds."""
 
     enabled: bool = True
@@ -155,13 +169,13 @@ class WarmUpSettings(Record):
     separate_process: bool = False
 
 
-class EnforcementSettings(Record):
+class EnforcementSettings(Table):
     """enabled False is the off-switch: rules are neither written by the loop nor applied by `run` and `supervise`."""
 
     enabled: bool = True
 
 
-class EngineSettings(Record):
+class EngineSettings(Table):
     """The embedded engine. context_size is per slot, in tokens; sleep_idle_s: idle seconds until weights are dropped."""
 
     context_size: int = Field(default=4096, ge=256, le=1_048_576)
@@ -170,7 +184,7 @@ class EngineSettings(Record):
     sleep_idle_s: int = Field(default=300, ge=1)
 
 
-class LoopSettings(Record):
+class LoopSettings(Table):
     """n_runs: runs of a stochastic spec; determinism_sample: prompts repeated in isolation before copies are believed (None: 4, of
     suites with more than 40 prompts 20)."""
 
@@ -185,7 +199,7 @@ class LoopSettings(Record):
         return min(prompts, wanted if wanted is not None else 4 if prompts <= 40 else 20)
 
 
-class GatewaySettings(Record):
+class GatewaySettings(Table):
     """`selfopt serve`. Times in seconds. allowed_hosts: names besides the address that a Host header may have. deadline_s: of a
     request with all its attempts. queue: requests that wait for a busy endpoint, each for at most queue_timeout_s. breaker_faults: faults in a
     row after which an endpoint is left alone for breaker_s. drain_s: how long an end waits for requests under way. keep_warm_s: how often
@@ -221,7 +235,7 @@ def default_endpoints() -> dict[str, EndpointSettings]:
 DEFAULT_ALIASES = {"lfm2.5": "ollama/lfm2.5-thinking:1.2b", "haiku": "anthropic/claude-haiku-4-5"}
 
 
-class Settings(Record):
+class Settings(Table):
     """Everything a user can choose. Sections are the tables of selfopt.toml."""
 
     home: str | None = None
