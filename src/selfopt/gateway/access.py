@@ -10,7 +10,7 @@ from .options import GatewayOptions
 from .refusal import Refusal
 from .web import HttpRequest
 
-__all__ = ["LOCAL_USER", "Access", "Caller", "KeyRing", "NoKeys", "Scope"]
+__all__ = ["LOCAL_USER", "Access", "Caller", "KeyRing", "NoKeys", "Scope", "require_json"]
 
 Scope = str
 SCOPES: tuple[Scope, ...] = ("phase", "variant", "feedback")
@@ -68,14 +68,12 @@ class Access:
         self._hosts = frozenset(name.lower().encode() for name in (options.host, "localhost", *options.allowed_hosts))
 
     def admit(self, request: HttpRequest) -> Caller:
-        """Who asks. Refusal: 400 for doubled headers, 403 for a web page or a foreign name, 401 without a valid key, 415 for a body that is no JSON."""
+        """Who asks. Refusal: 400 for doubled headers, 403 for a web page or a foreign name, 401 without a valid key."""
         headers = request.headers
         if request.repeated:
             raise Refusal(400, f"the header {request.repeated.decode('latin-1')} came twice", code="repeated_header")
         if headers.get(b"origin") is not None or headers.get(b"sec-fetch-site") == b"cross-site":
             raise Refusal(403, "requests of web pages are not served", code="origin_refused", kind="permission_error")
-        if request.method == b"POST" and not _is_json(headers.get(b"content-type", b"")):
-            raise Refusal(415, "the body must be JSON: send Content-Type: application/json", code="unsupported_media_type")
         if self._keys.required:
             return self._with_key(headers.get(b"authorization", b""))
         if not self._is_own(headers.get(b"host", b"")):
@@ -108,11 +106,16 @@ class Access:
             return False
 
 
+def require_json(request: HttpRequest) -> None:
+    """Refusal (415) for a POST whose body is not declared as JSON: a web page may send those to any address unasked."""
+    if (
+        request.method == b"POST"
+        and request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json"
+    ):
+        raise Refusal(415, "the body must be JSON: send Content-Type: application/json", code="unsupported_media_type")
+
+
 def _without_port(host: bytes) -> bytes:
     if host.startswith(b"["):
         return host.partition(b"]")[0] + b"]"
     return host.partition(b":")[0]
-
-
-def _is_json(content_type: bytes) -> bool:
-    return content_type.partition(b";")[0].strip().lower() == b"application/json"

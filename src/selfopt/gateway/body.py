@@ -20,6 +20,7 @@ T = TypeVar("T")
 MAX_MODEL_LENGTH = 256
 _TOOL_ROLES = frozenset({"tool", "function"})
 _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.S)
+_OPEN_BRACE = ord("{")
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
@@ -75,6 +76,8 @@ def read_chat(body: bytes, options: GatewayOptions) -> ChatBody:
     tools = _read(fields, "tools", _decode_tools, "a list of tools") if "tools" in fields else None
     if tools is not None and len(tools) > options.max_tools:
         raise bad_request(f"{len(tools)} tools, at most {options.max_tools} are taken", "tools", "array_above_max_length")
+    if tools is not None and any(memoryview(tool)[0] != _OPEN_BRACE for tool in tools):
+        raise bad_request("tools must be a list of objects", "tools", "invalid_type")
     stream = _read(fields, "stream", _decode_flag, "true or false") if "stream" in fields else False
     return ChatBody(fields, model, bool(stream), len(tools or ()), _phase_of(messages))
 

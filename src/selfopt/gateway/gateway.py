@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from .access import Access, Caller, KeyRing
+from .access import Access, Caller, KeyRing, require_json
 from .chat import ChatParts, ChatService, header_value
 from .feedback import FeedbackService
 from .metrics import CONTENT_TYPE
@@ -111,6 +111,7 @@ class Gateway:
                 raise Refusal(
                     405, "this path does not take that method", code="method_not_allowed", headers=(b"Allow: " + allowed,)
                 )
+            require_json(request)
         except Refusal as refusal:
             self.parts.chat.metrics.turned_away(refusal.status)
             reply.send(refusal.status, [JSON, *refusal.headers], refusal.body())

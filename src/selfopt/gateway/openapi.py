@@ -10,7 +10,6 @@ from selfopt import __version__
 
 __all__ = ["OPENAPI", "OPENAPI_JSON"]
 
-_ERROR = {"$ref": "#/components/schemas/Error"}
 _NAMES = {"type": "string", "minLength": 1, "maxLength": 256}
 SCHEMAS: dict[str, Any] = {
     "Error": {
@@ -75,6 +74,11 @@ SCHEMAS: dict[str, Any] = {
             "score": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
             "comment": {"type": ["string", "null"], "maxLength": 2000},
         },
+        "anyOf": [
+            {"required": ["success"], "properties": {"success": {"type": "boolean"}}},
+            {"required": ["score"], "properties": {"score": {"type": "number"}}},
+            {"required": ["comment"], "properties": {"comment": {"type": "string", "minLength": 1}}},
+        ],
     },
     "FeedbackTaken": {
         "type": "object",
@@ -85,18 +89,49 @@ SCHEMAS: dict[str, Any] = {
 }
 
 
+_FAULTS = {
+    "400": "The request is at fault; `param` says where",
+    "401": "No valid API key",
+    "403": "Not allowed: by the rules or by the key, or it comes from a web page or under a foreign Host",
+    "404": "There is no such thing, or this key may not see it",
+    "408": "The request was not complete in time",
+    "413": "The body is too large",
+    "415": "The body is not sent as application/json",
+    "429": "The model's server is busy; see Retry-After",
+    "431": "The headers are too large or too many",
+    "4XX": "The model's server refuses the request",
+    "502": "The model's server failed, or its answer could not be used",
+    "503": "Not now; see Retry-After where it is given",
+    "504": "The model's server did not answer in time",
+}
+_ANYWHERE = ("400", "401", "403", "408", "413", "431", "503")
+_ID = {"x-request-id": {"required": True, "description": "For feedback", "schema": {"type": "string"}}}
+_SERVED = {
+    **_ID,
+    "x-selfopt-model": {"required": True, "description": "Who served", "schema": {"type": "string"}},
+    "x-selfopt-phase": {"required": True, "schema": {"enum": ["atomic", "extended"]}},
+    "x-selfopt-config-version": {"required": True, "description": "Of the rules", "schema": {"type": "integer"}},
+    "x-selfopt-rule": {"description": "Where one was applied", "schema": {"type": "string"}},
+    "x-selfopt-variant": {"description": "Where one rendered the request", "schema": {"type": "string"}},
+    "x-selfopt-fallback": {"description": "Why another model served than the one asked for", "schema": {"type": "string"}},
+}
+
+
 def _json(name: str) -> dict[str, Any]:
     return {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
 
 
-def _responses(name: str, *, streamed: bool = False) -> dict[str, Any]:
-    content = _json(name)
-    if streamed:
-        content["text/event-stream"] = {"schema": {"type": "string"}}
-    return {
-        "200": {"description": "Done", "content": content},
-        "default": {"description": "Not done; the message says why", "content": {"application/json": {"schema": _ERROR}}},
-    }
+def _responses(done: dict[str, Any], *faults: str) -> dict[str, Any]:
+    """What may come back. done: the content of a 200; faults: beside those that every path has."""
+    told = {status: {"description": _FAULTS[status], "content": _json("Error")} for status in sorted({*_ANYWHERE, *faults})}
+    return {"200": {"description": "Done", "content": done}, **told}
+
+
+def _chat_responses() -> dict[str, Any]:
+    content = {**_json("Completion"), "text/event-stream": {}}
+    responses = _responses(content, "404", "415", "429", "4XX", "502", "504")
+    responses["200"]["headers"] = _SERVED
+    return responses
 
 
 def _header(name: str, values: list[str], what: str) -> dict[str, Any]:
@@ -116,30 +151,40 @@ OPENAPI: dict[str, Any] = {
                     _header("x-selfopt-variant", ["off"], "without the promoted variant; needs the scope variant"),
                 ],
                 "requestBody": {"required": True, "content": _json("ChatRequest")},
-                "responses": _responses("Completion", streamed=True),
+                "responses": _chat_responses(),
             }
         },
         "/v1/feedback": {
             "post": {
                 "summary": "The outcome of an earlier request; needs the scope feedback",
                 "requestBody": {"required": True, "content": _json("Feedback")},
-                "responses": _responses("FeedbackTaken"),
+                "responses": _responses(_json("FeedbackTaken"), "404", "415"),
             }
         },
-        "/v1/models": {"get": {"summary": "Models that may be asked", "responses": _responses("Models")}},
+        "/v1/models": {"get": {"summary": "Models that may be asked", "responses": _responses(_json("Models"))}},
         "/v1/models/{id}": {
             "get": {
                 "summary": "One model",
                 "parameters": [{"name": "id", "in": "path", "required": True, "schema": _NAMES}],
-                "responses": _responses("Model"),
+                "responses": _responses(_json("Model"), "404"),
             }
         },
-        "/health": {"get": {"summary": "Whether the process answers; nothing is generated", "responses": _responses("Health")}},
-        "/ready": {"get": {"summary": "Whether requests are taken; nothing is generated", "responses": _responses("Health")}},
+        "/health": {
+            "get": {"summary": "Whether the process answers; nothing is generated", "responses": _responses(_json("Health"))}
+        },
+        "/ready": {
+            "get": {"summary": "Whether requests are taken; nothing is generated", "responses": _responses(_json("Health"))}
+        },
         "/metrics": {
             "get": {
                 "summary": "Counters in Prometheus's text format",
-                "responses": {"200": {"description": "Done", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+                "responses": _responses({"text/plain": {"schema": {"type": "string"}}}),
+            }
+        },
+        "/openapi.json": {
+            "get": {
+                "summary": "This document",
+                "responses": _responses({"application/json": {"schema": {"type": "object", "required": ["openapi", "paths"]}}}),
             }
         },
     },
