@@ -36,8 +36,8 @@ async def read_request(reader: asyncio.StreamReader) -> bytes:
 
 
 @asynccontextmanager
-async def raw_upstream(talk: Talk) -> AsyncIterator[str]:
-    """A server that reads a request and then does what `talk` does, for each connection; its base URL."""
+async def raw_upstream(talk: Talk, bodies: list[bytes] | None = None) -> AsyncIterator[str]:
+    """A server that reads a request and then does what `talk` does, for each connection; its base URL. bodies: takes what was sent."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -45,7 +45,9 @@ async def raw_upstream(talk: Talk) -> AsyncIterator[str]:
         assert task is not None
         tasks.add(task)
         try:
-            await read_request(reader)
+            body = await read_request(reader)
+            if bodies is not None:
+                bodies.append(body)
             await talk(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass

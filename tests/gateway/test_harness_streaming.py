@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .kit import World, chat, gateway_world
+from .kit import World, chat, gateway_world, until
 from .servers import SSE_HEAD, chunk, event, raw_upstream
 from .test_harness import CALL, PLAY, WEATHER, promote
 
@@ -96,6 +96,33 @@ async def test_a_stream_that_fails_after_text_went_out_is_broken_off_and_not_rep
         assert not raw.endswith(b"0\r\n\r\n")
         assert asked == 2
         assert world.records[-1].outcome == "failed"
+
+
+async def test_a_client_that_leaves_in_mid_stream_cancels_the_model(tmp_path: Path) -> None:
+    """Its connection is closed; who was asked instead of whom is in the trail, and the record is complete."""
+    gone = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(SSE_HEAD + event(LONG))
+        assert await reader.read() == b""
+        gone.set()
+
+    async with raw_upstream(talk) as url, gateway_world(tmp_path, settings=entry(url)) as world:
+        await promote(world, "native_parsed", "raw/m")
+        world.enforcer.set_rule("up/good", "atomic", allow=False, fallback="raw/m")
+        await world.reload()
+        body = json.dumps(asking(model="up/good")).encode()
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
+        writer.write(head % len(body) + body)
+        await reader.readuntil(b"This is a sentence")
+        writer.close()
+        await asyncio.wait_for(gone.wait(), 10)
+        await until(lambda: bool(world.records))
+        record = world.records[0]
+        assert (record.outcome, record.status, record.served, record.variant) == ("cancelled", 200, "raw/m", "native_parsed")
+        assert [attempt.fault for attempt in record.attempts] == ["broken_off"]
+        assert (world.trail[-1].event, world.trail[-1].details["request_id"]) == ("diverted", record.id)
 
 
 async def test_a_pause_in_mid_stream_is_limited_like_the_first_byte(tmp_path: Path) -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from selfopt.gateway import WebLimits
+from selfopt.gateway.chat import header_value
 
 from .kit import USER, World, chat, gateway_world, until
+from .servers import raw_upstream, whole
 
 LIMITS = WebLimits(max_head_bytes=4096, max_headers=20, max_body_bytes=10_000, max_connections=8)
 
@@ -22,6 +26,9 @@ LIMITS = WebLimits(max_head_bytes=4096, max_headers=20, max_body_bytes=10_000, m
 def post(body: bytes, *lines: bytes) -> bytes:
     head = [b"POST /v1/chat/completions HTTP/1.1", b"Host: localhost", b"Content-Type: application/json", *lines]
     return b"\r\n".join([*head, b"Content-Length: %d" % len(body), b"Connection: close", b"", b""]) + body
+
+
+CHUNKED = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 async def assert_well(world: World) -> None:
@@ -51,6 +58,7 @@ async def assert_well(world: World) -> None:
         (json.dumps({"model": "up/good", "messages": "hi"}).encode(), "invalid_type"),
         (json.dumps({"model": "up/good", "messages": [{"content": "x"}]}).encode(), "invalid_type"),
         (json.dumps({"model": "up/good", "messages": USER, "tools": {}}).encode(), "invalid_type"),
+        (json.dumps({"model": "up/good", "messages": USER, "tools": [{}, []]}).encode(), "invalid_type"),
         (json.dumps({"model": "up/good", "messages": USER, "tools": [1] * 1000}).encode(), "array_above_max_length"),
         (json.dumps({"model": "up/good", "messages": USER, "stream": "yes"}).encode(), "invalid_type"),
     ],
@@ -79,6 +87,11 @@ async def test_a_body_that_is_no_chat_is_refused_in_openai_shape(tmp_path: Path,
         (post(b"{}", *(b"X-%d: 1" % i for i in range(30))), b"431"),
         (b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", b"431"),
         (post(b"x" * 20_000), b"413"),
+        (CHUNKED + b"4e20\r\n" + b"x" * 20_000 + b"\r\n0\r\n\r\n", b"413"),
+        (post(b"{}", b"X-Selfopt-Phase: atomic\x00"), b"400"),
+        (post(b"{}", b"X-Selfopt-Phase : atomic"), b"400"),
+        (post(b"{}", b"X-Selfopt-Phase: atomic\rX-Evil: 1"), b"400"),
+        (post(b"{}", b"X-Selfopt-Phase: atomic", b"X-Selfopt-Phase: extended"), b"400"),
         (post(b"{}", b"Host: evil.example"), b"400"),
         (post(b"{}", b"Authorization: a", b"Authorization: b"), b"400"),
         (b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n"
@@ -102,6 +115,42 @@ async def test_requests_that_are_no_requests_get_their_status(tmp_path: Path, da
         body = json.loads(answer.partition(b"\r\n\r\n")[2])
         if status != b"200":
             assert set(body["error"]) == {"message", "type", "param", "code"}
+        await assert_well(world)
+
+
+@given(st.text() | st.text(st.characters(max_codepoint=127)))
+def test_no_name_ends_its_header(name: str) -> None:
+    """Whatever a model, a rule or a variant is called: one line of ASCII from which the name can be read back."""
+    value = header_value(name)
+    assert all(0x20 <= byte < 0x7F for byte in value)
+    assert unquote_to_bytes(value) == name.encode("utf-8", "replace")
+
+
+async def test_a_name_in_a_request_makes_no_header(tmp_path: Path) -> None:
+    """A model's name comes back in headers as a name, also of an answer that is an error."""
+    async with gateway_world(tmp_path) as world:
+        answer = await world.post(chat("up/ö%0d%0aX-Evil: 1"))
+        assert answer.status == 404
+        assert answer.headers["x-selfopt-model"] == "up/%c3%b6%250d%250aX-Evil:%201"
+        assert "x-evil" not in answer.headers
+
+
+@pytest.mark.parametrize("line", [b"Content-Encoding: a\rX-Evil: 1", b"Content-Encoding: a\x00b", b"Content-Encoding: a\n b"])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_server_behind_cannot_write_headers_of_its_own(tmp_path: Path, line: bytes, stream: bool) -> None:
+    """What is no header there is an error here, or is passed on within its line."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(whole(b"{}", b"200 OK", line, b"X-Evil: 1"))
+        await writer.drain()
+
+    entry = '[endpoints.raw]\nkind = "openai_compatible"\nbase_url = "{}"\nlocal = true\n'
+    async with raw_upstream(talk) as url, gateway_world(tmp_path, settings=entry.format(url), options={"retries": 0}) as world:
+        raw = await world.raw(post(json.dumps(chat("raw/m", stream=stream)).encode()))
+        head = raw.partition(b"\r\n\r\n")[0]
+        assert head.startswith((b"HTTP/1.1 200", b"HTTP/1.1 502"))
+        assert not any(each.lower().startswith(b"x-evil") for each in re.split(rb"[\r\n]+", head))
+        assert all(byte >= 0x20 for each in head.split(b"\r\n") for byte in each)
         await assert_well(world)
 
 

@@ -59,9 +59,7 @@ def read_dialogue(chat: ChatBody) -> Dialogue | None:
         tools = tuple(tool for tool in tools if tool.name == named)
         if not tools:
             raise bad_request(f"tool_choice names {named!r}, which is none of the tools", "tool_choice")
-    limit = _value(fields, "max_completion_tokens") or _value(fields, "max_tokens")
-    if limit is not None and not (isinstance(limit, int) and 1 <= limit <= 1_000_000):
-        raise bad_request("max_tokens must be a whole number from 1", "max_tokens")
+    limit = _limit(fields)
     return Dialogue(
         messages=tuple(messages),
         tools=tools,
@@ -74,6 +72,17 @@ def read_dialogue(chat: ChatBody) -> Dialogue | None:
 
 def _value(fields: dict[str, msgspec.Raw], key: str) -> Any:
     return _decode(fields[key]) if key in fields else None
+
+
+def _limit(fields: dict[str, msgspec.Raw]) -> int | None:
+    for key in ("max_completion_tokens", "max_tokens"):
+        value = _value(fields, key)
+        if value is None:
+            continue
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1_000_000:
+            raise bad_request(f"{key} must be a whole number from 1", key)
+        return value
+    return None
 
 
 def _text(content: Any) -> str | None:
@@ -89,12 +98,12 @@ def _text(content: Any) -> str | None:
 
 def _message(raw: dict[str, Any], text: str, place: int) -> Message:
     calls = []
-    for call in raw.get("tool_calls") or ():
-        try:
-            arguments = json.loads(call["function"]["arguments"] or "{}")
+    try:
+        for call in raw.get("tool_calls") or ():
+            arguments = _decode(call["function"]["arguments"] or "{}")
             calls.append(ToolCall(name=call["function"]["name"], arguments=arguments, id=call.get("id")))
-        except (KeyError, TypeError, ValueError, RecursionError):
-            raise bad_request(f"messages[{place}].tool_calls holds a call that cannot be read", "messages") from None
+    except (KeyError, TypeError, ValueError, RecursionError, msgspec.DecodeError):
+        raise bad_request(f"messages[{place}].tool_calls holds a call that cannot be read", "messages") from None
     try:
         return Message(
             role=_ROLES[raw["role"]],

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from selfopt.records import ParsedReply, ReplyContent, ToolCall, ToolDefinition
 
-from .base import CALL_LIMIT, Budget, Offered, clean_text, found, nothing
+from .base import CALL_LIMIT, TEXT_LIMIT, Budget, Offered, clean_text, found, nothing
 from .json_text import calls_in_json
 from .literals import LiteralReader, UnreadableError, decode_object
 
@@ -23,6 +24,8 @@ _OPEN = re.compile(
 _PARAMETER = re.compile(
     r"<(parameter|param|arg|argument)(?:=[ \t]*([^<>\n]{1,256})|[ \t]+name=[\"']([^\"'<>\n]{1,256})[\"'][^<>\n]{0,64})>"
 )
+_JSON = json.JSONDecoder(strict=False)
+_SPACE = re.compile(r"\s*+,?\s*+")
 
 
 class XmlParser:
@@ -37,7 +40,7 @@ class XmlParser:
             return nothing()
         offered, budget, no_call, tag = Offered.of(tools), Budget(), False, ""
         calls: list[ToolCall] = []
-        for name, label, body in _elements(text):
+        for name, label, body in _elements(text, budget):
             if name is None:
                 shape = calls_in_json(body, offered, budget)
                 calls += shape.calls
@@ -54,17 +57,39 @@ class XmlParser:
         return nothing("explicit none") if no_call else nothing()
 
 
-def _elements(text: str) -> Iterator[tuple[str | None, str, str]]:
+def _elements(text: str, budget: Budget) -> Iterator[tuple[str | None, str, str]]:
     """(name or None, tag, body) of each call element. The body ends at its closing tag or at the next call element,
-    whichever is first, so that a missing closing tag does no harm and the time stays linear."""
-    openings = list(_OPEN.finditer(text))
-    for index, opening in enumerate(openings):
-        limit = openings[index + 1].start() if index + 1 < len(openings) else len(text)
+    whichever is first, so that a missing closing tag does no harm and the time stays linear. Tags within the texts of JSON are none."""
+    openings, index = list(_OPEN.finditer(text)), 0
+    while index < len(openings):
+        opening = openings[index]
+        past = _past_json(text, opening.end(), budget)
+        index += 1
+        while index < len(openings) and openings[index].start() < past:
+            index += 1
+        limit = openings[index].start() if index < len(openings) else len(text)
         tag = opening.group(1) or opening.group(3) or "function"
-        end = text.find(f"</{tag}>", opening.end(), limit)
+        end = text.find(f"</{tag}>", past, limit)
         name = opening.group(2) or opening.group(4)
         body = text[opening.end() : end if end >= 0 else limit]
         yield (name.strip() if name else None), tag, body
+
+
+def _past_json(text: str, position: int, budget: Budget) -> int:
+    """Where the whole JSON objects and lists that stand here end; the position itself where there are none."""
+    while budget.left > 0:
+        start = _SPACE.match(text, position).end()  # type: ignore[union-attr]  # it matches nothing, too
+        if text[start : start + 1] not in ("{", "["):
+            break
+        try:
+            position = _JSON.raw_decode(text, start)[1]
+        except json.JSONDecodeError as error:
+            budget.spend(error.pos - start)
+            break
+        except (ValueError, RecursionError):
+            budget.spend(TEXT_LIMIT)
+            break
+    return position
 
 
 def _arguments(body: str, name: str, offered: Offered) -> dict[str, Any]:
