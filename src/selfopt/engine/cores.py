@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import statistics
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import psutil
 
 __all__ = ["free_cores", "threads_for", "usable_cores"]
 
 SAMPLE_S = 0.1
+SAMPLES = 5
 
 
 def usable_cores() -> int:
@@ -30,12 +33,26 @@ def threads_for(cores: int, idle_share: float) -> int:
     return max(1, min(cores, round(cores * idle_share)))
 
 
-async def free_cores(sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> int:
-    """Threads for the machine as it is now, from a tenth of a second of its accounting."""
-    before = psutil.cpu_times()
+async def free_cores(
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep, times: Callable[[], Any] = psutil.cpu_times
+) -> int:
+    """Threads for the machine as it is now: from a tenth of a second of its accounting where that finds every core free, else the
+    median of five. An engine keeps its threads for as long as it lives, and a burst of a moment (the end of an
+    installation, a neighbour on the same host) would halve its speed for all of it.
+    """
+    cores, found = usable_cores(), []
+    for _ in range(SAMPLES):
+        found.append(threads_for(cores, await _idle_share(sleep, times)))
+        if found == [cores]:
+            return cores
+    return statistics.median_low(found)
+
+
+async def _idle_share(sleep: Callable[[float], Awaitable[None]], times: Callable[[], Any]) -> float:
+    before = times()
     await sleep(SAMPLE_S)
-    after = psutil.cpu_times()
+    after = times()
     total = sum(after) - sum(before)
     # Time that the kernel or a neighbour on the same host took is not idle; waiting for a disk is.
     idle = (after.idle - before.idle) + (getattr(after, "iowait", 0.0) - getattr(before, "iowait", 0.0))
-    return threads_for(usable_cores(), idle / total if total > 0 else 1.0)
+    return float(idle / total) if total > 0 else 1.0
