@@ -68,6 +68,48 @@ def test_an_optional_argument_that_nobody_asked_for_is_left_out() -> None:
     assert fitted(city="Oslo", days=3, unit="Celsius").arguments["unit"] == "Celsius"
 
 
+def test_figures_are_heard_as_people_write_them() -> None:
+    """9.8 is no 9 and 8, and 2,000,000 is one figure."""
+    parts = {name: {"type": "number"} for name in ("a", "b", "c")}
+    given = {"a": 9.8, "b": 2_000_000, "c": 42}
+    said = [Message(role="user", content="With 9.8 m/s2 and $2,000,000, what comes out?")]
+    (call,) = fit_calls([ToolCall(name="count", arguments=given)], said, [tool("count", parts)])
+    assert call.arguments == {"a": 9.8, "b": 2_000_000}
+
+
+def test_a_switch_that_nobody_named_is_left_out() -> None:
+    """A word of its name has to be said; whether it is on or off then is the model's to say."""
+    parts: dict[str, Any] = {"city": {"type": "string"}, "include_description": {"type": "boolean"}}
+    (call,) = fit_calls(
+        [ToolCall(name="find", arguments={"city": "Oslo", "include_description": True})],
+        [Message(role="user", content="Oslo, please")],
+        [tool("find", parts, "city")],
+    )
+    assert call.arguments == {"city": "Oslo"}
+    (call,) = fit_calls(
+        [ToolCall(name="find", arguments={"city": "Oslo", "include_description": False})],
+        [Message(role="user", content="Oslo, without descriptions")],
+        [tool("find", parts, "city")],
+    )
+    assert call.arguments == {"city": "Oslo", "include_description": False}
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("somewhere with a patio", ["Patio"]),
+        ("vegetarian, on the patio", ["Patio", "Vegan"]),
+        ("surprise me", ["Patio", "Vegan", "Wi-Fi"]),
+    ],
+)
+def test_of_a_list_of_choices_those_stay_that_were_named(said: str, kept: list[str]) -> None:
+    """Small models go through the whole list. Where none was named in the tool's own words it is left alone."""
+    parts = {"features": {"type": "array", "items": {"type": "string", "enum": ["Patio", "Vegan", "Wi-Fi"]}}}
+    call = ToolCall(name="dine", arguments={"features": ["Patio", "Vegan", "Wi-Fi"]})
+    (found,) = fit_calls([call], [Message(role="user", content=said)], [tool("dine", parts, "features")])
+    assert found.arguments["features"] == kept
+
+
 def test_a_call_whose_required_argument_nobody_said_is_kept() -> None:
     """Unlike under `ground`: the caller may know better, and the value may be a translation of what was said."""
     assert fitted(said="How is it there?", city="Narnia", days=7).arguments == {"city": "Narnia", "days": 7}

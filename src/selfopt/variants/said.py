@@ -12,7 +12,10 @@ from selfopt.records import Message
 __all__ = ["Said", "asked_for", "is_texts", "needed_of", "words_of"]
 
 _TOKEN = re.compile(r"[^\W_]+")
+# As people write them: 9.8, 2,000,000, 1'000. Words alone would read 9.8 as 9 and 8.
+_FIGURE = re.compile(r"(?<![\w.])[0-9]{1,3}(?:[,'][0-9]{3})+(?:\.[0-9]+)?(?![\w])|[0-9]+(?:\.[0-9]+)?")
 _STEM = 4
+_OPENING = 3
 _TEXT_LIMIT = 200_000
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{1,2}(-[0-9]{1,2}.*)?|[0-9]{1,2}:[0-9]{2}.*|[0-9]{1,2}/[0-9]{1,2}.*")
 _TIME_WORDS = frozenset(
@@ -96,17 +99,22 @@ class Said:
 
     stems: frozenset[str]
     words: frozenset[str]
-    digits: bool
+    figures: frozenset[float]
 
     @classmethod
     def of(cls, messages: Sequence[Message]) -> Said:
         """Of contents and of the arguments of calls; of the last 200,000 characters."""
         texts = [message.content for message in messages]
         texts += [str(value) for message in messages for call in message.tool_calls for value in call.arguments.values()]
-        tokens = [token.lower() for token in _TOKEN.findall(" ".join(texts)[-_TEXT_LIMIT:])]
-        digits = any(any(char.isdigit() for char in token) for token in tokens)
-        singular = {token.removesuffix("s") for token in tokens}
-        return cls(frozenset(token[:_STEM] for token in tokens), frozenset(tokens) | singular, digits)
+        text = " ".join(texts)[-_TEXT_LIMIT:]
+        tokens = [token.lower() for token in _TOKEN.findall(text)]
+        figures = frozenset(float(re.sub("[,']", "", figure)) for figure in _FIGURE.findall(text))
+        return cls(frozenset(token[:_STEM] for token in tokens), _with_singulars(tokens), figures)
+
+    @property
+    def digits(self) -> bool:
+        """Whether any figure was said."""
+        return bool(self.figures)
 
     def backs(self, value: Any) -> bool:
         """Whether something that was said can stand behind a required value. Text needs a word in common (its first four
@@ -135,25 +143,57 @@ class Said:
                 kept.append(item)
         return kept
 
+    def only_chosen(self, value: Any) -> Any:
+        """A list of choices without those of which no word was said; as it is where that leaves none. Three letters in common
+        do: what is asked for is named in the asker's words (vegetarian), what is made up goes through the whole list."""
+        if not is_texts(value):
+            return value
+        openings = {stem[:_OPENING] for stem in self.stems}
+        kept = [item for item in value if any(token[:_OPENING].lower() in openings for token in _TOKEN.findall(item))]
+        return kept or value
+
+    def names(self, key: str) -> bool:
+        """Whether a word of an argument's name was said."""
+        return any(word[:_STEM].lower() in self.stems for word in re.split(r"[\W_]+", key) if len(word) >= _STEM)
+
     def asks_for(self, value: Any, used: frozenset[str]) -> bool:
         """Whether an optional value was asked for: each of its words was said as such, and not all of them stand in the
         required arguments already (`used`); a number was said, or a number word was. Other values as in `backs`."""
         if isinstance(value, str) and not _MOMENT.fullmatch(value.strip()):
             words = {token.lower() for token in _TOKEN.findall(value)}
-            return bool(words) and words <= self.words and not words <= used
+            heard = all(word in self.words or word.removesuffix("s") in self.words for word in words)
+            return bool(words) and heard and not words <= used
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return f"{value:g}" in self.words or bool(self.words & _NUMBER_WORDS)
+            return value in self.figures or bool(self.words & _NUMBER_WORDS)
         return self.backs(value)
 
 
+def _with_singulars(tokens: Sequence[str]) -> frozenset[str]:
+    return frozenset(tokens) | {token.removesuffix("s") for token in tokens}
+
+
 def asked_for(arguments: Mapping[str, Any], schema: Mapping[str, Any], messages: Sequence[Message]) -> dict[str, Any]:
-    """The arguments of a call without the optional ones that nobody asked for: each word of a text has to be said somewhere, not all of
-    them in what the required arguments say already, a number or a number word, and so on. What the schema does not know stays."""
+    """The arguments of a call without what nobody asked for.
+
+    Of optional ones a text stays when each of its words was said somewhere, and not all of them stand in what the required arguments
+    say already; a number when it was said, or any number word was; a switch when a word of its name was said. Of a list of
+    choices those stay of which a word was said, all where that is none. What the schema does not know stays.
+    """
     properties, needed = schema.get("properties"), needed_of(schema)
     if not isinstance(properties, Mapping):
         return dict(arguments)
     said, taken = Said.of(messages), words_of(arguments, needed)
-    return {k: v for k, v in arguments.items() if k in needed or k not in properties or said.asks_for(v, taken)}
+    kept = {}
+    for key, value in arguments.items():
+        part = properties.get(key)
+        if key in needed or part is None or (said.names(key) if isinstance(value, bool) else said.asks_for(value, taken)):
+            kept[key] = said.only_chosen(value) if _is_choices(part) else value
+    return kept
+
+
+def _is_choices(part: Any) -> bool:
+    items = part.get("items") if isinstance(part, Mapping) else None
+    return isinstance(items, Mapping) and isinstance(items.get("enum"), list)
 
 
 def needed_of(schema: Mapping[str, Any]) -> list[str]:
