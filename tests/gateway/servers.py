@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
-__all__ = ["SSE_HEAD", "Talk", "chunk", "event", "raw_upstream", "whole"]
+__all__ = ["SSE_HEAD", "Said", "Talk", "chunk", "delta", "event", "raw_upstream", "whole"]
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 SSE_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -28,6 +32,50 @@ def event(text: str) -> bytes:
     return chunk(b'data: {"choices":[{"index":0,"delta":{"content":"%s"},"finish_reason":null}]}\n\n' % text.encode())
 
 
+def delta(fields: dict[str, Any]) -> bytes:
+    """A streamed piece of anything."""
+    return chunk(b"data: %s\n\n" % json.dumps({"choices": [{"index": 0, "delta": fields, "finish_reason": None}]}).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A reply that a server gives in one piece or, as often as it is asked for a stream, cut at these places.
+
+    calls: (name, arguments as text) of those that the server recognised itself; cuts None: after every character.
+    """
+
+    text: str
+    calls: tuple[tuple[str, str], ...] = ()
+    cuts: tuple[int, ...] | None = ()
+
+    def answer(self, asked: dict[str, Any]) -> bytes:
+        """To a request with this body."""
+        calls = [
+            {"id": f"c{n}", "type": "function", "function": {"name": c[0], "arguments": c[1]}} for n, c in enumerate(self.calls)
+        ]
+        finish = "tool_calls" if calls else "stop"
+        if not asked.get("stream"):
+            message = {"role": "assistant", "content": self.text, "tool_calls": calls}
+            body = json.dumps({"choices": [{"index": 0, "message": message, "finish_reason": finish}]}).encode()
+            return whole(body, b"200 OK", b"Connection: close")
+        events = [delta({"content": piece}) for piece in self._cut(self.text)]
+        for number, call in enumerate(calls):
+            head = {"name": call["function"]["name"], "arguments": ""}  # type: ignore[index]
+            events.append(delta({"tool_calls": [{"index": number, "id": call["id"], "function": head}]}))
+            events += [
+                delta({"tool_calls": [{"index": number, "function": {"arguments": piece}}]})
+                for piece in self._cut(self.calls[number][1])
+            ]
+        end = json.dumps({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}).encode()
+        return SSE_HEAD + b"".join(events) + chunk(b"data: %s\n\n" % end) + chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
+
+    def _cut(self, text: str) -> list[str]:
+        if self.cuts is None:
+            return list(text)
+        places = [0, *sorted(place for place in self.cuts if place < len(text)), len(text)]
+        return [text[a:b] for a, b in pairwise(places) if a < b]
+
+
 async def read_request(reader: asyncio.StreamReader) -> bytes:
     """One whole request's body."""
     head = await reader.readuntil(b"\r\n\r\n")
@@ -36,8 +84,9 @@ async def read_request(reader: asyncio.StreamReader) -> bytes:
 
 
 @asynccontextmanager
-async def raw_upstream(talk: Talk, bodies: list[bytes] | None = None) -> AsyncIterator[str]:
-    """A server that reads a request and then does what `talk` does, for each connection; its base URL. bodies: takes what was sent."""
+async def raw_upstream(talk: Talk | Said, bodies: list[bytes] | None = None) -> AsyncIterator[str]:
+    """A server that reads a request and then does what `talk` does or says, for each connection; its base URL. bodies: takes what was
+    sent."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -48,7 +97,11 @@ async def raw_upstream(talk: Talk, bodies: list[bytes] | None = None) -> AsyncIt
             body = await read_request(reader)
             if bodies is not None:
                 bodies.append(body)
-            await talk(reader, writer)
+            if isinstance(talk, Said):
+                writer.write(talk.answer(json.loads(body)))
+                await writer.drain()
+            else:
+                await talk(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:

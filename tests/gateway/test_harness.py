@@ -9,7 +9,7 @@ from typing import Any
 import openai
 import pytest
 
-from selfopt.records import Rule
+from selfopt.records import Rule, Variant
 from selfopt.routing import rule_id_of
 from selfopt.variants import get_variant
 
@@ -39,10 +39,11 @@ MODELS: dict[str, Any] = {
 }
 
 
-async def promote(world: World, variant: str, model: str = "up/writer", **fields: Any) -> None:
+async def promote(world: World, variant: str | Variant, model: str = "up/writer", **fields: Any) -> None:
     """A rule whose spec was promoted with this variant."""
+    chosen = get_variant(variant) if isinstance(variant, str) else variant
     rules = [
-        Rule(rule_id=rule_id_of(model, phase), model=model, phase=phase, allow=True, variant=get_variant(variant), **fields)
+        Rule(rule_id=rule_id_of(model, phase), model=model, phase=phase, allow=True, variant=chosen, **fields)
         for phase in ("atomic", "extended")
     ]
     world.enforcer.apply(rules, event="test", reason="")

@@ -8,13 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from selfopt.records import Variant
+
 from .kit import World, chat, gateway_world, until
-from .servers import SSE_HEAD, chunk, event, raw_upstream
-from .test_harness import CALL, PLAY, WEATHER, promote
+from .servers import SSE_HEAD, Said, chunk, delta, event, raw_upstream, whole
+from .test_harness import BOTH, CALL, MODELS, PLAY, WEATHER, promote
 
 LONG = "This is a sentence that no word for no call begins. "
 DONE = chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
@@ -142,12 +145,130 @@ async def test_a_pause_in_mid_stream_is_limited_like_the_first_byte(tmp_path: Pa
         assert world.records[-1].reason == "upstream_timeout"
 
 
+def own(parsers: tuple[Any, ...], **fields: Any) -> Variant:
+    """A variant whose calls are read one by one."""
+    return Variant(name="own", tools="system_prompt", parsers=parsers, **fields)
+
+
+NATIVE = [
+    delta({"tool_calls": [{"index": 0, "id": "c0", "function": {"name": "get_weather", "arguments": '{"city": '}}]}),
+    delta({"tool_calls": [{"index": 0, "function": {"arguments": '"Oslo"}'}}]}),
+    delta({"tool_calls": [{"index": 1, "id": "c1", "function": {"name": "play", "arguments": ""}}]}),
+]
+NATIVE_END = delta({"tool_calls": [{"index": 1, "function": {"arguments": "{}"}}]})
+LISTED = [delta({"content": piece}) for piece in ('[{"name": "get_weather", ', '"arguments": {"city": "Oslo"}}', ", ")]
+LISTED_END = delta({"content": '{"name": "play", "arguments": {}}]'})
+TAGS = [delta({"content": f"<tool_call>{CALL[8:-4]}</tool_call>\n"})]
+TAGS_END = delta({"content": '<tool_call>{"name": "play", "arguments": {}}</tool_call>'})
+EARLY: list[Any] = [
+    ("native_parsed", NATIVE, NATIVE_END),
+    ("native_api", NATIVE, NATIVE_END),
+    (own(("json",)), LISTED, LISTED_END),
+    (own(("json", "xml"), constraint="json_schema"), LISTED, LISTED_END),
+    (own(("xml", "json")), TAGS, TAGS_END),
+]
+
+
+async def read_until(response: aiohttp.ClientResponse, wanted: bytes) -> bytes:
+    """What comes until this did."""
+    got = b""
+    while wanted not in got:
+        piece = await response.content.readany()
+        assert piece, got
+        got += piece
+    return got
+
+
+@pytest.mark.parametrize(("variant", "before", "after"), EARLY)
+@pytest.mark.parametrize("choice", ["auto", "required"])
+async def test_a_call_is_with_the_client_before_the_model_has_ended(
+    tmp_path: Path, variant: Any, before: list[bytes], after: bytes, choice: str
+) -> None:
+    """As soon as nothing that follows can change it; the upstream goes on only when the client has it."""
+    go_on = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(SSE_HEAD + b"".join(before))
+        await go_on.wait()
+        writer.write(after + DONE)
+        await writer.drain()
+
+    async with raw_upstream(talk) as url, gateway_world(tmp_path, settings=entry(url)) as world:
+        await promote(world, variant, "raw/m")
+        async with world.session.post(f"{world.url}/chat/completions", json=asking(tool_choice=choice)) as response:
+            first = await read_until(response, b"get_weather")
+            assert b"play" not in first
+            go_on.set()
+            rest = await response.content.read()
+        events = events_of((first + rest).decode())
+        assert joined(events) == ("", [("get_weather", {"city": "Oslo"}), ("play", {})], "tool_calls")
+        ids = [call["id"] for one in events for choice in one["choices"] for call in choice["delta"].get("tool_calls", ())]
+        assert len(set(ids)) == 2
+
+
+async def test_of_several_steps_a_call_is_out_when_its_arguments_are_there(tmp_path: Path) -> None:
+    """The promoted variant of small models asks for the arguments of each call: the first does not wait for the second."""
+    go_on = asyncio.Event()
+    said = iter(["get_weather, play", '{"city": "Oslo"}', "{}"])
+    asked = 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 3:
+            await go_on.wait()
+        message = {"role": "assistant", "content": next(said)}
+        body = json.dumps({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}).encode()
+        writer.write(whole(body, b"200 OK", b"Connection: close"))
+        await writer.drain()
+
+    async with raw_upstream(talk) as url, gateway_world(tmp_path, settings=entry(url)) as world:
+        await promote(world, "few_shot_constrained", "raw/m")
+        body = asking("Weather in Oslo, and play")
+        async with world.session.post(f"{world.url}/chat/completions", json=body) as response:
+            first = await read_until(response, b"get_weather")
+            go_on.set()
+            rest = await response.content.read()
+        assert joined(events_of((first + rest).decode()))[1:] == ([("get_weather", {"city": "Oslo"}), ("play", {})], "tool_calls")
+
+
+async def test_a_server_that_takes_back_a_call_is_broken_off(tmp_path: Path) -> None:
+    """What is with the client cannot be changed, and is not passed off as the answer."""
+    late = delta({"tool_calls": [{"index": 0, "function": {"arguments": " and more"}}]})
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(SSE_HEAD + b"".join(NATIVE) + NATIVE_END + late + DONE)
+        await writer.drain()
+
+    async with raw_upstream(talk) as url, gateway_world(tmp_path, settings=entry(url)) as world:
+        await promote(world, "native_api", "raw/m")
+        body = json.dumps(asking()).encode()
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        raw = await world.raw(head % len(body) + body)
+        assert b"changed a call" in raw
+        assert b"[DONE]" not in raw
+        assert world.records[-1].outcome == "failed"
+
+
+PLAYED = '{"name": "play", "arguments": {}}'
 WORDS = st.text("abc {}[]<>()`\"',:\n", max_size=40)
-REPLIES = st.one_of(
-    WORDS,
-    st.tuples(WORDS, st.sampled_from([CALL, '{"name": "play", "arguments": {}}', "none", "[]"]), WORDS).map("".join),
-    st.just(LONG + CALL),
-)
+PIECES = st.sampled_from(
+    [CALL, PLAYED, BOTH, "none", "[]", LONG, f"<tool_call>{PLAYED}</tool_call>", '[play()]', "play()", "```json\n", '{"name": "none"}']
+)  # fmt: skip
+REPLIES = st.one_of(WORDS, st.lists(st.one_of(PIECES, WORDS), max_size=4).map("".join))
+NATIVE_CALLS = st.lists(
+    st.sampled_from([("play", "{}"), ("get_weather", '{"city": "Oslo"}'), ("launch", "{}"), ("play", "{broken")]), max_size=3
+).map(tuple)
+VARIANTS: list[Any] = [
+    "native_parsed",
+    "native_api",
+    "few_shot_constrained",
+    "restrained",
+    "fitted",
+    own(("json", "xml", "bracket")),
+    own(("xml", "json")),
+    own(("json",), constraint="grammar"),
+]
 
 
 async def both(world: World, body: dict[str, Any]) -> tuple[Any, Any]:
@@ -156,20 +277,37 @@ async def both(world: World, body: dict[str, Any]) -> tuple[Any, Any]:
     return whole, streamed
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(reply=REPLIES, variant=st.sampled_from(["native_parsed", "few_shot_constrained", "native_api"]))
-async def test_a_stream_says_what_the_answer_in_one_piece_says(tmp_path: Path, reply: str, variant: str) -> None:
-    """The same calls, the same reason, the same figures; the same text where there is no call."""
-    async with gateway_world(tmp_path, {"any": {"default": {"text": reply}}}) as world:
-        await promote(world, variant, "up/any")
-        whole, streamed = await both(world, asking(model="up/any"))
-        (choice,) = whole["choices"]
-        text, calls, reason = joined(streamed)
-        assert reason == choice["finish_reason"]
-        assert calls == [
-            (call["function"]["name"], json.loads(call["function"]["arguments"]))
-            for call in choice["message"].get("tool_calls", ())
-        ]
-        assert streamed[-1]["usage"] == whole["usage"]
-        if not calls:
-            assert text.strip() == (choice["message"]["content"] or "").strip()
+def same(whole: Any, streamed: Any) -> None:
+    """The same text, the same calls under the same ids, the same reason, the same figures."""
+    (choice,) = whole["choices"]
+    message = choice["message"]
+    calls = [(call["function"]["name"], json.loads(call["function"]["arguments"])) for call in message.get("tool_calls", ())]
+    assert joined(streamed) == (message["content"] or "", calls, choice["finish_reason"])
+    assert streamed[-1]["usage"] == whole["usage"]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    text=REPLIES,
+    calls=NATIVE_CALLS,
+    cuts=st.one_of(st.none(), st.lists(st.integers(0, 200), max_size=8).map(tuple)),
+    variant=st.sampled_from(VARIANTS),
+    parallel=st.booleans(),
+)
+async def test_a_stream_says_what_the_answer_in_one_piece_says(
+    tmp_path: Path, text: str, calls: Any, cuts: tuple[int, ...] | None, variant: Any, parallel: bool
+) -> None:
+    """For any reply, however it is cut."""
+    said = Said(text, calls if variant in ("native_parsed", "native_api", "fitted") else (), cuts)
+    async with raw_upstream(said) as url, gateway_world(tmp_path, settings=entry(url)) as world:
+        await promote(world, variant, "raw/m")
+        same(*await both(world, asking("Oslo", parallel_tool_calls=parallel)))
+
+
+@pytest.mark.parametrize("variant", ["native_parsed", "few_shot_constrained", "native_api"])
+@pytest.mark.parametrize("text", ["hi", "weather?", "both"])
+async def test_the_same_through_a_server_that_decides_by_the_request(tmp_path: Path, variant: str, text: str) -> None:
+    """Also where one reply is not enough."""
+    async with gateway_world(tmp_path, MODELS) as world:
+        await promote(world, variant)
+        same(*await both(world, asking(text, model="up/writer")))

@@ -66,8 +66,9 @@ class AnthropicEndpoint:
                 data = stream.parse(line.removeprefix("data:").strip())
                 self._refuse_error(data, stream)
                 text, thinking = whole.add(data)
-                if text or thinking:
-                    yield ChatChunk(text=text, thinking=thinking)
+                calls = whole.ended()
+                if text or thinking or calls:
+                    yield ChatChunk(text=text, thinking=thinking, tool_calls=calls)
                 if whole.finished:
                     break
             if not whole.finished:

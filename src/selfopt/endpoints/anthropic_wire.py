@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from selfopt.records import ChatRequest, FinishReason, Message, Usage
+from selfopt.records import ChatRequest, FinishReason, Message, ToolCall, Usage
 
 from .jsontext import as_dict, as_int, as_list, as_str, as_text
 from .wire import Parts, numbered
@@ -145,6 +145,7 @@ class StreamedEvents:
     usage: dict[str, Any] = field(default_factory=dict)
     stop_reason: str = ""
     finished: bool = False
+    _stopped: int | None = None
 
     def add(self, data: Any) -> tuple[str, str]:
         """(text, thinking) that this event adds."""
@@ -159,6 +160,8 @@ class StreamedEvents:
             return as_str(block.get("text")), as_str(block.get("thinking"))
         elif kind == "content_block_delta":
             return self._add_delta(self.blocks.setdefault(index, {"partial": ""}), as_dict(event.get("delta")))
+        elif kind == "content_block_stop":
+            self._stopped = index
         elif kind == "message_delta":
             self.stop_reason = as_str(as_dict(event.get("delta")).get("stop_reason")) or self.stop_reason
             self.usage.update(as_dict(event.get("usage")))
@@ -178,15 +181,26 @@ class StreamedEvents:
         block["partial"] += as_str(delta.get("partial_json"))
         return text, thinking
 
+    def ended(self) -> tuple[ToolCall, ...]:
+        """The call whose block ended with the event that was added last, if one did."""
+        index, self._stopped = self._stopped, None
+        fresh = Parts()
+        if index is not None and self.blocks.get(index, {}).get("type") == "tool_use":
+            self._add(fresh, self.blocks[index])
+        return tuple(fresh.tool_calls)
+
+    @staticmethod
+    def _add(parts: Parts, block: dict[str, Any]) -> None:
+        if block.get("type") == "tool_use" and block["partial"]:
+            parts.add_call(block.get("name"), block["partial"], block.get("id"))
+        else:
+            _add_block(parts, block)
+
     def done(self) -> Parts:
         """The whole."""
         parts = Parts(model=as_str(self.head.get("model")) or None)
         for index in sorted(self.blocks):
-            block = self.blocks[index]
-            if block.get("type") == "tool_use" and block["partial"]:
-                parts.add_call(block.get("name"), block["partial"], block.get("id"))
-            else:
-                _add_block(parts, block)
+            self._add(parts, self.blocks[index])
         parts.finish = _FINISH.get(self.stop_reason, "unknown")
         parts.usage = _usage(self.usage)
         return parts

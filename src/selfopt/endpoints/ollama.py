@@ -56,10 +56,12 @@ class OllamaEndpoint:
                     continue
                 data = stream.parse(line)
                 self._refuse_error(data, stream)
+                n_calls = len(whole.parts.tool_calls)
                 text, reasoning = whole.add(data)
                 answer, thought = splitter.feed(text)
-                if answer or thought or reasoning:
-                    yield ChatChunk(text=answer, thinking=reasoning + thought)
+                calls = tuple(whole.parts.tool_calls[n_calls:])  # each comes whole
+                if answer or thought or reasoning or calls:
+                    yield ChatChunk(text=answer, thinking=reasoning + thought, tool_calls=calls)
                 if whole.finished:
                     break
             if not whole.finished:

@@ -65,8 +65,9 @@ class OpenAICompatibleEndpoint:
                 self._refuse_error(data, stream)
                 text, reasoning = whole.add(data)
                 answer, thought = splitter.feed(text)
-                if answer or thought or reasoning:
-                    yield ChatChunk(text=answer, thinking=reasoning + thought)
+                calls = whole.ended()
+                if answer or thought or reasoning or calls:
+                    yield ChatChunk(text=answer, thinking=reasoning + thought, tool_calls=calls)
             if not whole.finished:
                 raise stream.broken("stream ended in mid-reply")
             answer, thought = splitter.end()

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from selfopt.records import ChatRequest, FinishReason, Message, Timings, Usage
+from selfopt.records import ChatRequest, FinishReason, Message, Timings, ToolCall, Usage
 
 from .jsontext import as_dict, as_int, as_list, as_ms, as_str, as_text
 from .wire import Parts, numbered
@@ -132,6 +132,7 @@ class StreamedParts:
     parts: Parts = field(default_factory=Parts)
     calls: dict[int, dict[str, str]] = field(default_factory=dict)
     finished: bool = False
+    _ended: int = 0
 
     def add(self, data: Any) -> tuple[str, str]:
         """(text, thinking) that this piece adds, `<think>` tags still in the text."""
@@ -159,6 +160,18 @@ class StreamedParts:
         known["id"] = known["id"] or as_str(call.get("id"))
         known["name"] += as_str(function.get("name"))
         known["arguments"] += as_str(function.get("arguments"))
+
+    def ended(self) -> tuple[ToolCall, ...]:
+        """The calls that have ended since this was asked last: another one began after them."""
+        if len(self.calls) <= self._ended + 1:
+            return ()
+        fresh = Parts()
+        order = sorted(self.calls)
+        for index in order[self._ended : -1]:
+            call = self.calls[index]
+            fresh.add_call(call["name"], call["arguments"], call["id"])
+        self._ended = len(order) - 1
+        return tuple(fresh.tool_calls)
 
     def done(self) -> Parts:
         """The whole."""

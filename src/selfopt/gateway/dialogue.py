@@ -178,16 +178,12 @@ class Completion:
         self.text, self.calls, self.usage = text, calls, usage
         self.finish = "tool_calls" if calls else "length" if finish == "length" else "stop"
 
-    def _calls(self) -> list[dict[str, Any]]:
-        made = self.id.removeprefix("chatcmpl-")
-        return [
-            {
-                "id": call.id or f"call_{made}_{number}",
-                "type": "function",
-                "function": {"name": call.name, "arguments": json.dumps(call.arguments, ensure_ascii=False)},
-            }
-            for number, call in enumerate(self.calls)
-        ]
+    def _call(self, number: int, call: ToolCall) -> dict[str, Any]:
+        return {
+            "id": call.id or f"call_{self.id.removeprefix('chatcmpl-')}_{number}",
+            "type": "function",
+            "function": {"name": call.name, "arguments": json.dumps(call.arguments, ensure_ascii=False)},
+        }
 
     def _usage(self) -> dict[str, int]:
         asked, said = self.usage.input_tokens or 0, self.usage.output_tokens or 0
@@ -197,7 +193,7 @@ class Completion:
         """The body of an answer in one piece."""
         message: dict[str, Any] = {"role": "assistant", "content": self.text if self.text or not self.calls else None}
         if self.calls:
-            message["tool_calls"] = self._calls()
+            message["tool_calls"] = [self._call(number, call) for number, call in enumerate(self.calls)]
         choice = {"index": 0, "message": message, "finish_reason": self.finish, "logprobs": None}
         return _encode({**self._head("chat.completion"), "choices": [choice], "usage": self._usage()})
 
@@ -206,10 +202,13 @@ class Completion:
         choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
         return self._event({**self._head("chat.completion.chunk"), "choices": [choice]})
 
+    def called(self, number: int, call: ToolCall) -> bytes:
+        """The event of one call, whole. number: among the calls of this answer, from 0."""
+        return self.piece({"tool_calls": [{"index": number, **self._call(number, call)}]})
+
     def ending(self, *, with_usage: bool) -> bytes:
-        """The events after the text: each call whole in one delta, the reason, the figures, the end."""
-        events = [self.piece({"tool_calls": [{"index": index, **call}]}) for index, call in enumerate(self._calls())]
-        events.append(self.piece({}, self.finish))
+        """The events after text and calls: the reason, the figures, the end."""
+        events = [self.piece({}, self.finish)]
         if with_usage:
             events.append(self._event({**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()}))
         return b"".join(events) + b"data: [DONE]\n\n"

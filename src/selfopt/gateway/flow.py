@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
+
+from selfopt.errors import EndpointError
+from selfopt.records import ToolCall
 
 from .dialogue import Completion
 from .exchange import Exchange
 
-__all__ = ["Flow"]
+__all__ = ["Flow", "before_a_call"]
 
 STREAM = b"Content-Type: text/event-stream"
 # Every format in which a call can be written in text needs one of these; a fence may come before.
@@ -17,10 +21,17 @@ _SIGN = re.compile(r"[{\[<(`]")
 _LONGEST_WORD = 24
 
 
+def before_a_call(text: str) -> str:
+    """The part of a reply that is text whatever follows it: up to the first sign of a call, when that is more than a word."""
+    sign = _SIGN.search(text)
+    before = text[: sign.start()] if sign is not None else text
+    return before if len(before.strip()) > _LONGEST_WORD else ""
+
+
 class Flow:
     """What of a model's text may be a call is held until the reply is whole.
 
-    watched: whether it may be one at all; sent: whether anything went out.
+    watched: whether it may be one at all; sent: whether anything went out; calls: those that did.
     """
 
     def __init__(self, exchange: Exchange, completion: Completion) -> None:
@@ -29,6 +40,8 @@ class Flow:
         self._held = ""
         self._fed = False
         self._in_doubt = False
+        self._spoke = False
+        self.calls: tuple[ToolCall, ...] = ()
         self.watched = True
 
     @property
@@ -42,6 +55,8 @@ class Flow:
 
     async def feed(self, text: str) -> None:
         """A piece of the reply came."""
+        if not text:
+            return
         self._held += text
         self._fed = True
         if self._in_doubt:
@@ -51,20 +66,36 @@ class Flow:
             sign = _SIGN.search(self._held)
             self._in_doubt = sign is not None
             certain = self._held[: sign.start()] if sign is not None else self._held
-            if not self.sent and len(certain.strip()) <= _LONGEST_WORD:
+            if not self._spoke and len(certain.strip()) <= _LONGEST_WORD:
                 return
         self._held = self._held[len(certain) :]
         await self._text(certain)
 
     async def _text(self, text: str) -> None:
         if text:
-            await self._begin()
-            reply = self._exchange.reply
-            reply.write(self._completion.piece({"content": text}))
-            if reply.stuck:
-                taken = asyncio.get_running_loop().create_future()
-                reply.when_writable(lambda: None if taken.done() else taken.set_result(None))
-                await taken
+            self._spoke = True
+            await self._write(self._completion.piece({"content": text}))
+
+    async def _write(self, event: bytes) -> None:
+        await self._begin()
+        reply = self._exchange.reply
+        reply.write(event)
+        if reply.stuck:
+            taken = asyncio.get_running_loop().create_future()
+            reply.when_writable(lambda: None if taken.done() else taken.set_result(None))
+            await taken
+
+    async def say_calls(self, calls: Sequence[ToolCall]) -> None:
+        """The answer's calls begin with these: those that are new go out."""
+        for number in range(len(self.calls), len(calls)):
+            self.calls = (*self.calls, calls[number])
+            await self._write(self._completion.called(number, calls[number]))
+
+    def check(self, calls: Sequence[ToolCall]) -> None:
+        """EndpointError `protocol` when these, of the whole reply, are not those that went out already, and more: a server took
+        back what it had ended."""
+        if self.calls != tuple(calls[: len(self.calls)]):
+            raise EndpointError("the reply changed a call that had ended", kind="protocol")
 
     async def _begin(self) -> None:
         if not self.sent:
@@ -78,6 +109,7 @@ class Flow:
             await self._text(self._completion.text)
         elif not self._completion.calls or not self.watched:
             await self._text(self._held)
+        await self.say_calls(self._completion.calls)
         await self._begin()
         self._exchange.reply.write(self._completion.ending(with_usage=with_usage))
         self._exchange.reply.end()

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 
 import msgspec
 
 from selfopt.errors import EndpointError
-from selfopt.records import ChatReply, ChatRequest, Endpoint, ReplyContent, Sampling, ToolCall, Usage, Variant
+from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ReplyContent, Sampling, ToolCall, Usage, Variant
 from selfopt.variants import RenderedStep, read_reply, render
 
 from .dialogue import Completion, Dialogue, read_dialogue
+from .early import EarlyCalls, wanted_calls
 from .exchange import Exchange
-from .flow import Flow
+from .flow import Flow, before_a_call
 from .options import GatewayOptions
 from .passing import Passing
 from .refusal import JSON, Refusal, from_endpoint_error
@@ -23,6 +24,7 @@ from .seams import Upstream
 __all__ = ["Harness"]
 
 TEXT_TOKENS = 1024
+Taker = Callable[[ChatChunk], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class Harness:
             async with asyncio.timeout(exchange.timeout_s) as limit:
                 work = _Work(self._options, exchange, upstream, flow, limit)
                 outcome = await (work.through(variant, dialogue) if variant is not None else work.plainly(dialogue))
+                if flow is not None:
+                    flow.check(outcome.calls)
         except TimeoutError:
             what = "pause of more than" if flow is not None and flow.sent else "no complete reply within"
             error = EndpointError(f"{what} {exchange.timeout_s:g} s", kind="timeout")
@@ -101,27 +105,30 @@ class _Work:
         """By the variant. EndpointError `protocol` when a call is required and none came."""
         steps = render(variant, dialogue.messages, dialogue.tools, required=dialogue.choice == "required")
         step, content = next(steps), ReplyContent()
-        flow = self._flow if _may_flow(variant, dialogue) else None
+        flow, talks = self._flow, _may_flow(variant, dialogue)
+        early = EarlyCalls(variant, dialogue, flow, talks=talks) if flow is not None else None
         while True:
-            content = await self._ask(step, self._limit(variant, dialogue, step), flow)
+            if early is not None:
+                await early.settled(step.settled)
+                self._go_on()
+            take = early.take if early is not None and early.wants_pieces else None
+            content = await self._ask(step, self._limit(variant, dialogue, step), take)
             try:
                 step = steps.send(content)
             except StopIteration as end:
                 content = end.value
                 break
         parsed = read_reply(variant.parsers, content, dialogue.tools, dialogue.messages)
-        offered = {tool.name for tool in dialogue.tools}
-        calls = tuple(call for call in parsed.tool_calls if call.name in offered)
-        if not dialogue.parallel:
-            calls = calls[:1]
+        calls = wanted_calls(parsed.tool_calls, dialogue)
+        spoken = before_a_call(content.text) if talks else ""
         if calls:
-            return Outcome("", calls, "tool_calls")
+            return Outcome(spoken, calls, "tool_calls")
         if dialogue.choice == "required":
             raise EndpointError("a call of a tool was required, and the model made none", kind="protocol")
         rule = self._exchange.rule
         if parsed.unread is not None and rule is not None and rule.fallback_on_unparsed and not (flow is not None and flow.sent):
             raise EndpointError("the reply holds a call that no parser of the variant reads", kind="protocol", final=True)
-        if flow is not None and flow.sent:  # whatever it says: its beginning is with the client
+        if spoken or (flow is not None and flow.sent):  # whatever it says: its beginning is with the client, or would be
             return Outcome(content.text, (), content.finish_reason)
         if parsed.recognised == "explicit none" or variant.constraint != "none" or variant.steps == "choose_then_fill":
             return await self.plainly(dialogue, with_tools=False)
@@ -136,9 +143,17 @@ class _Work:
             tool_choice=dialogue.choice if with_tools else "auto",
             sampling=dialogue.sampling,
         )
-        if self._flow is not None:
-            self._flow.restart(watched=False)
-        content = await self._ask(step, dialogue.sampling, self._flow)
+        flow = self._flow
+        if flow is not None:
+            flow.restart(watched=False)
+
+        async def take(chunk: ChatChunk) -> None:
+            assert flow is not None
+            await flow.feed(chunk.text)
+            if with_tools and chunk.tool_calls and (dialogue.parallel or not flow.calls):
+                await flow.say_calls([*flow.calls, *chunk.tool_calls[: None if dialogue.parallel else 1]])
+
+        content = await self._ask(step, dialogue.sampling, take if flow is not None else None)
         calls = content.tool_calls if dialogue.parallel else content.tool_calls[:1]
         return Outcome(content.text, calls if with_tools else (), content.finish_reason)
 
@@ -148,7 +163,7 @@ class _Work:
         wanted = dialogue.max_tokens or (max(step.sampling.max_tokens, TEXT_TOKENS) if free else step.sampling.max_tokens)
         return step.sampling.model_copy(update={"max_tokens": min(wanted, 32768)})
 
-    async def _ask(self, step: RenderedStep, sampling: Sampling, flow: Flow | None) -> ReplyContent:
+    async def _ask(self, step: RenderedStep, sampling: Sampling, take: Taker | None) -> ReplyContent:
         limits = self._exchange.rule.limits if self._exchange.rule is not None else None
         request = ChatRequest(
             model=self._upstream.server_model,
@@ -162,29 +177,33 @@ class _Work:
             context_size=limits.context_size if limits is not None else None,
         )
         endpoint: Endpoint = self._upstream.adapter()
-        reply = await (endpoint.chat(request) if flow is None else self._flowing(endpoint, request, flow))
+        reply = await (endpoint.chat(request) if take is None else self._flowing(endpoint, request, take))
         self.usage = Usage(
             input_tokens=(self.usage.input_tokens or 0) + (reply.usage.input_tokens or 0),
             output_tokens=(self.usage.output_tokens or 0) + (reply.usage.output_tokens or 0),
         )
         return reply.content
 
-    async def _flowing(self, endpoint: Endpoint, request: ChatRequest, flow: Flow) -> ChatReply:
-        """The same in pieces. The time allowed is for each of them, within the request's deadline."""
-        loop = asyncio.get_running_loop()
+    async def _flowing(self, endpoint: Endpoint, request: ChatRequest, take: Taker) -> ChatReply:
+        """The same in pieces."""
         chunks = endpoint.stream(request)
         try:
             async for chunk in chunks:
-                if chunk.text:
-                    await flow.feed(chunk.text)
+                if chunk.text or chunk.tool_calls:
+                    await take(chunk)
                 if chunk.final is not None:
                     return chunk.final
-                if flow.sent:
-                    self._limit_of_time.reschedule(min(loop.time() + self._exchange.timeout_s, self._exchange.deadline))
+                self._go_on()
         finally:
             if isinstance(chunks, AsyncGenerator):
                 await chunks.aclose()
         raise EndpointError("the stream ended in mid-reply", kind="protocol")
+
+    def _go_on(self) -> None:
+        """Once a part of the answer is out, the time allowed is for each pause, within the request's deadline."""
+        if self._flow is not None and self._flow.sent:
+            now = asyncio.get_running_loop().time()
+            self._limit_of_time.reschedule(min(now + self._exchange.timeout_s, self._exchange.deadline))
 
 
 def _may_flow(variant: Variant, dialogue: Dialogue) -> bool:

@@ -152,8 +152,12 @@ class ChatReply(Record):
 
 
 class ChatChunk(Record):
-    """A piece of a streamed reply. The last one has `final` set, with the reply as it would have come in one piece."""
+    """A piece of a streamed reply. The last one has `final` set, with the reply as it would have come in one piece.
+
+    tool_calls: native ones that ended with this piece, in the order of the whole reply, where the server tells that before it ends.
+    """
 
     text: str = ""
     thinking: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
     final: ChatReply | None = None

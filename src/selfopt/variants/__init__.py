@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from .catalogue import get_variant, load_variants
+from .certain import can_be_certain, certain_calls
 from .options import VariantOptions, options_of
 from .read import read_reply
 from .render import RenderedStep, render
 
-__all__ = ["RenderedStep", "VariantOptions", "get_variant", "load_variants", "options_of", "read_reply", "render"]
+__all__ = [
+    "RenderedStep",
+    "VariantOptions",
+    "can_be_certain",
+    "certain_calls",
+    "get_variant",
+    "load_variants",
+    "options_of",
+    "read_reply",
+    "render",
+]

@@ -29,7 +29,8 @@ Steps = Generator["RenderedStep", ReplyContent, ReplyContent]
 
 @dataclass(frozen=True, slots=True)
 class RenderedStep:
-    """One request of a trial, before endpoint, model and timeout are known. `step`: "answer", "choose" or "fill N"."""
+    """One request of a trial, before endpoint, model and timeout are known. `step`: "answer", "choose" or "fill N". settled: a
+    reply of the calls that are certain already: whatever this step and those after it bring, the parsers read these first."""
 
     step: str
     messages: tuple[Message, ...]
@@ -37,6 +38,7 @@ class RenderedStep:
     tool_choice: Literal["auto", "none", "required"] = "auto"
     constraint: Constraint | None = None
     sampling: Sampling = field(default_factory=Sampling)
+    settled: str = ""
 
 
 def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDefinition], *, required: bool = False) -> Steps:
@@ -125,14 +127,27 @@ def _choose_then_fill(
             messages=tuple(talk),
             constraint=_fill_constraint(variant, options, by_name[name], messages),
             sampling=variant.sampling,
+            settled=_settled(variant, _kept(options, calls, messages, tools)),
         )
         talk = [*talk, Message(role="assistant", content=filled.text.strip())]
         if filled.finish_reason == "length":
             worst = filled
         calls.append(ToolCall(name=name, arguments=decode_object(filled.text) or {}))
-    if options.ground:
-        calls = ground_calls(calls, messages, tools)
-    return ReplyContent(text=write_calls(_distinct(calls), variant.call_format), finish_reason=worst.finish_reason)
+    kept = _kept(options, calls, messages, tools)
+    return ReplyContent(text=write_calls(kept, variant.call_format), finish_reason=worst.finish_reason)
+
+
+def _kept(
+    options: VariantOptions, calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequence[ToolDefinition]
+) -> list[ToolCall]:
+    """Of each call, whatever the others are, what the conversation backs; and each but once."""
+    return _distinct(ground_calls(calls, messages, tools) if options.ground else calls)
+
+
+def _settled(variant: Variant, calls: Sequence[ToolCall]) -> str:
+    """The calls as the first parser reads them, where it reads each by itself, whichever follow."""
+    reader = next((name for name in variant.parsers if name != "native"), None)
+    return write_calls(calls, "json") if calls and variant.call_format == reader == "json" else ""
 
 
 @remembered

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from selfopt.records import ParsedReply, ReplyContent, ToolDefinition
+from selfopt.records import ParsedReply, ReplyContent, ToolCall, ToolDefinition
 
-from .base import CALL_LIMIT, Budget, Offered, Segment, clean_text, found, nothing, segments
-from .literals import LiteralReader, UnreadableError
+from .base import CALL_LIMIT, TEXT_LIMIT, Budget, Offered, Segment, clean_text, found, nothing, segments
+from .literals import LiteralReader, PartialReader, UndecidedError, UnreadableError
 from .shapes import Shape, shape_of
 
 __all__ = ["JsonParser", "calls_in_json"]
 
 _OPENERS = re.compile(r"[{\[]")
+# A last line that may become a fence, which cuts what is before it.
+_ENDLESS = re.compile(r"^[ \t]{0,8}(?:`[^\n]*|~[^\n]*)?\Z", re.M)
 _DATA_LANGUAGES = frozenset(
     {"", "json", "json5", "jsonc", "jsonl", "tool_call", "tool_calls", "tool", "tools", "text", "txt", "plaintext"}
 )
@@ -46,16 +48,33 @@ class JsonParser:
             return nothing("explicit none")
         return nothing()
 
+    def certain(self, text: str, tools: Sequence[ToolDefinition]) -> tuple[ToolCall, ...]:
+        """The calls with which any reply that begins with this text begins, as `parse` reads it."""
+        text = _ENDLESS.sub("", clean_text(text))
+        parts, offered, budget, shape = list(segments(text)), Offered.of(tools), Budget(), Shape()
+        for segment in parts[:-1]:
+            shape.add(_read(segment, offered, budget)[0])
+        for segment in parts[-1:]:
+            if len(shape.calls) <= CALL_LIMIT and budget.left > 2 * TEXT_LIMIT:
+                _read_growing(segment, offered, budget, shape)
+        return tuple(shape.calls[:CALL_LIMIT]) if budget.left > 2 * TEXT_LIMIT else ()
+
 
 def calls_in_json(text: str, offered: Offered, budget: Budget) -> Shape:
     """What the JSON values of a piece of text amount to."""
     return _read(Segment(text), offered, budget)[0]
 
 
-def _read(segment: Segment, offered: Offered, budget: Budget) -> tuple[Shape, bool]:
+def _is_code(segment: Segment) -> bool:
     """A block of program code is read only when it starts as data: code that mentions a call is not a call."""
+    return (
+        segment.language is not None and segment.language not in _DATA_LANGUAGES and segment.body.lstrip()[:1] not in ("{", "[")
+    )
+
+
+def _read(segment: Segment, offered: Offered, budget: Budget) -> tuple[Shape, bool]:
     shape, body = Shape(), segment.body
-    if segment.language is not None and segment.language not in _DATA_LANGUAGES and body.lstrip()[:1] not in ("{", "["):
+    if _is_code(segment):
         return shape, False
     reader, position = LiteralReader(body), 0
     while (opener := _OPENERS.search(body, position)) is not None and len(shape.calls) <= CALL_LIMIT:
@@ -68,3 +87,42 @@ def _read(segment: Segment, offered: Offered, budget: Budget) -> tuple[Shape, bo
         else:
             shape.add(shape_of(value, offered))
     return shape, reader.repaired
+
+
+def _read_growing(segment: Segment, offered: Offered, budget: Budget, shape: Shape) -> None:
+    """Like `_read`, up to where it takes more text to tell."""
+    if _is_code(segment):
+        return
+    reader, position = PartialReader(segment.body), 0
+    while (opener := _OPENERS.search(segment.body, position)) is not None and len(shape.calls) <= CALL_LIMIT:
+        try:
+            value, position = reader.value(opener.start())
+        except UnreadableError as stopped:
+            position = opener.start() + 1
+            if not budget.spend(stopped.position - opener.start()):
+                return
+        except UndecidedError:
+            if opener.group() == "[":
+                _read_items(reader, opener.end(), offered, shape)
+            return
+        else:
+            shape.add(shape_of(value, offered))
+
+
+def _read_items(reader: PartialReader, position: int, offered: Offered, shape: Shape) -> None:
+    """The objects at the beginning of a list without an end. Whether the list is read or, with something wrong in it, what
+    stands in it one by one: these come first, as long as nothing but objects is before them."""
+    try:
+        position = reader.skip(position)
+        while reader.text[position] == "{" and len(shape.calls) <= CALL_LIMIT:
+            value, position = reader.value(position, 1)
+            alone, listed = shape_of(value, offered), shape_of(value, offered, 1)
+            if alone.calls != listed.calls:
+                return
+            shape.add(alone)
+            position = reader.skip(position)
+            if reader.text[position] != ",":
+                return
+            position = reader.skip(position + 1)
+    except (UndecidedError, UnreadableError):
+        return

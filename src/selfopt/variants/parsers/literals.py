@@ -9,7 +9,7 @@ from typing import Any
 
 from .base import DEPTH_LIMIT
 
-__all__ = ["LiteralReader", "UnreadableError", "decode_object"]
+__all__ = ["LiteralReader", "PartialReader", "UndecidedError", "UnreadableError", "decode_object"]
 
 _SPACE = re.compile(r"[ \t\r\n]*+")
 _STRINGS = {
@@ -22,6 +22,7 @@ _WORDS = {"true": True, "false": False, "null": None, "True": True, "False": Fal
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)", re.S)
 _SIMPLE = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\n": ""}
 _NUMBER_LIMIT = 64
+_IN_TOKENS = "_.+-"  # besides letters and digits: what a number or a word can go on with
 
 
 class UnreadableError(Exception):
@@ -30,6 +31,10 @@ class UnreadableError(Exception):
     def __init__(self, position: int) -> None:
         super().__init__(position)
         self.position = position
+
+
+class UndecidedError(Exception):
+    """What follows a text that is still being written decides how its end is read."""
 
 
 @dataclass(slots=True)
@@ -130,6 +135,44 @@ class LiteralReader:
         if char == ",":
             return False, self.skip(position + 1)
         raise UnreadableError(position)
+
+
+class PartialReader(LiteralReader):
+    """The same on a text that is still being written: what it reads, it reads alike whatever follows. UndecidedError where the
+    end is reached before that is certain; no bracket is supplied."""
+
+    __slots__ = ("_tail",)
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._tail = len(text)
+        while self._tail and (text[self._tail - 1].isalnum() or text[self._tail - 1] in _IN_TOKENS):
+            self._tail -= 1
+
+    def skip(self, position: int) -> int:
+        """The position after white space that has an end."""
+        position = super().skip(position)
+        if position >= len(self.text):
+            raise UndecidedError
+        return position
+
+    def value(self, position: int, depth: int = 0) -> tuple[Any, int]:
+        """The value that starts here and the position after it."""
+        if position >= self._tail:
+            raise UndecidedError
+        return super().value(position, depth)
+
+    def string(self, position: int) -> tuple[str, int]:
+        """The quoted string that starts here and has its end in the text."""
+        try:
+            return super().string(position)
+        except UnreadableError:
+            raise UndecidedError from None
+
+    def _key(self, position: int) -> tuple[str, int]:
+        if position >= self._tail:
+            raise UndecidedError
+        return super()._key(position)
 
 
 def decode_object(value: Any) -> dict[str, Any] | None:

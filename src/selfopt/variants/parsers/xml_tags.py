@@ -36,8 +36,20 @@ class XmlParser:
     def parse(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> ParsedReply:
         """The calls, or none."""
         text = clean_text(content.text)
-        if "<" not in text:
-            return nothing()
+        return self._parse(text, tools) if "<" in text else nothing()
+
+    def certain(self, text: str, tools: Sequence[ToolDefinition]) -> tuple[ToolCall, ...]:
+        """The calls with which any reply that begins with this text begins, as `parse` reads it: of the elements up to the first
+        that has no closing tag, or something between its JSON and that."""
+        text, end = clean_text(text), 0
+        while (opening := _OPEN.search(text, end)) is not None:
+            closed = _closed(text, opening)
+            if closed is None:
+                break
+            end = closed
+        return self._parse(text[:end], tools).tool_calls if end else ()
+
+    def _parse(self, text: str, tools: Sequence[ToolDefinition]) -> ParsedReply:
         offered, budget, no_call, tag = Offered.of(tools), Budget(), False, ""
         calls: list[ToolCall] = []
         for name, label, body in _elements(text, budget):
@@ -68,7 +80,7 @@ def _elements(text: str, budget: Budget) -> Iterator[tuple[str | None, str, str]
         while index < len(openings) and openings[index].start() < past:
             index += 1
         limit = openings[index].start() if index < len(openings) else len(text)
-        tag = opening.group(1) or opening.group(3) or "function"
+        tag = _tag(opening)
         end = text.find(f"</{tag}>", past, limit)
         name = opening.group(2) or opening.group(4)
         body = text[opening.end() : end if end >= 0 else limit]
@@ -90,6 +102,25 @@ def _past_json(text: str, position: int, budget: Budget) -> int:
             budget.spend(TEXT_LIMIT)
             break
     return position
+
+
+def _closed(text: str, opening: re.Match[str]) -> int | None:
+    """Where the element ends that is opened here, when nothing that follows can change that."""
+    closing, past = f"</{_tag(opening)}>", opening.end()
+    start = _SPACE.match(text, past).end()  # type: ignore[union-attr]  # it matches nothing, too
+    if text[start : start + 1] in ("{", "["):
+        try:
+            past = _JSON.raw_decode(text, start)[1]
+        except (ValueError, RecursionError):
+            return None
+        past = _SPACE.match(text, past).end()  # type: ignore[union-attr]
+        return past + len(closing) if text.startswith(closing, past) else None
+    end, other = text.find(closing, past), _OPEN.search(text, past)
+    return None if end < 0 or (other is not None and other.start() < end) else end + len(closing)
+
+
+def _tag(opening: re.Match[str]) -> str:
+    return opening.group(1) or opening.group(3) or "function"
 
 
 def _arguments(body: str, name: str, offered: Offered) -> dict[str, Any]:
