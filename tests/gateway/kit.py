@@ -147,9 +147,10 @@ async def gateway_world(
     options: dict[str, Any] | None = None,
     environ: dict[str, str] | None = None,
     on_disk: bool = False,
+    log: Callable[[str], None] | None = None,
 ) -> AsyncIterator[World]:
     """A gateway in front of a scripted upstream called `up`; `beside` is the same under another name, `away` counts as remote.
-    on_disk: requests are recorded in files, as in service, and not in memory."""
+    on_disk: requests are recorded in files, as in service, and not in memory. log: gets the lines of the access log."""
     script = Script.model_validate({**SCRIPT, "models": {**SCRIPT["models"], **(models or {})}})
     upstream = await serve_scripted(script)
     config = tmp_path / "own.toml"
@@ -162,7 +163,7 @@ async def gateway_world(
     variables = {"SELFOPT_CONFIG": str(config), "SELFOPT_HOME": str(tmp_path / "home"), **(environ or {})}
     async with App.open(environ=variables, cwd=tmp_path) as app, aiohttp.ClientSession() as session:
         chosen: GatewayOptions = replace(gateway_options(app, None, 0), **(options or {}))
-        gateway = build_gateway(app, chosen, None if on_disk else MemoryJournal())
+        gateway = build_gateway(app, chosen, None if on_disk else MemoryJournal(), log)
         await gateway.start()
         try:
             yield World(app, gateway, upstream, session)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import heapq
 import json
 import os
 import signal
@@ -15,6 +16,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from selfopt.app import verify_requests
 from selfopt.errors import AuditError
@@ -43,9 +46,10 @@ class Desk:
         self.trail = ChainedFile(home / "trail.jsonl")
         self.sink = TrailSink(self.trail)
 
-    def journal(self, writer: str = WRITER, **options: Any) -> SegmentJournal:
+    def journal(self, writer: str = WRITER, loop: Any = None, **options: Any) -> SegmentJournal:
         """A journal on it."""
-        return SegmentJournal(self.folder, self.sink, writer, options=JournalOptions(commit_s=0.001, **options))
+        chosen = JournalOptions(**{"commit_s": 0.001, **options})
+        return SegmentJournal(self.folder, self.sink, writer, options=chosen, loop=loop)
 
     def verify(self) -> SegmentsReport:
         """What `audit verify` says."""
@@ -96,6 +100,77 @@ async def test_records_of_one_moment_share_a_sync(desk: Desk, monkeypatch: pytes
     await journal.close()
     assert (len(desk.ids()), desk.verify().n) == (1000, 1000)
     assert syncs < 5
+
+
+class ManualTime:
+    """A loop whose time goes on when it is told to, and whose disk takes as long as it is told to."""
+
+    def __init__(self, write_s: list[float]) -> None:
+        self.now = 0.0
+        self._write_s = write_s
+        self._n_writes = 0
+        self._due: list[tuple[float, int, Callable[[], object]]] = []
+        self._count = 0
+        self.create_task = asyncio.get_running_loop().create_task
+
+    def time(self) -> float:
+        """Seconds since the start."""
+        return self.now
+
+    def call_later(self, delay_s: float, call: Callable[[], object]) -> asyncio.TimerHandle:
+        """Call it when the time has come."""
+        self._count += 1
+        handle = asyncio.TimerHandle(self.now + delay_s, call, (), asyncio.get_running_loop())
+        heapq.heappush(self._due, (self.now + delay_s, self._count, lambda: None if handle.cancelled() else call()))
+        return handle
+
+    def run_in_executor(self, thread: object, call: Callable[..., object], *arguments: object) -> asyncio.Future[object]:
+        """A write: it is on the disk when its time is over."""
+        done: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        self._n_writes += 1
+        took_s = self._write_s[self._n_writes % len(self._write_s)]
+        self.call_later(took_s, lambda: done.set_result(call(*arguments)))
+        return done
+
+    async def go_to(self, then: float, after_each: Callable[[], None]) -> None:
+        """Let everything happen that is due until then."""
+        while self._due and self._due[0][0] <= then:
+            self.now, _, call = heapq.heappop(self._due)
+            call()
+            for _ in range(8):
+                await asyncio.sleep(0)
+            after_each()
+        self.now = then
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    pauses_ms=st.lists(st.integers(0, 60), min_size=1, max_size=30),
+    writes_ms=st.lists(st.integers(0, 45), min_size=1, max_size=6),
+)
+async def test_a_record_is_durable_100_ms_after_it_was_taken_at_the_latest(
+    tmp_path_factory: pytest.TempPathFactory, pauses_ms: list[int], writes_ms: list[int]
+) -> None:
+    """With the pauses that are set by default, on a disk that takes up to 45 ms for a write and its sync, whenever records come."""
+    desk = Desk(tmp_path_factory.mktemp("home"))
+    time = ManualTime([ms / 1000 for ms in writes_ms])
+    journal = desk.journal(loop=time, commit_s=JournalOptions().commit_s)
+    taken: dict[str, float] = {}
+    durable: dict[str, float] = {}
+
+    def look() -> None:
+        for name in desk.ids():
+            durable.setdefault(name, time.now)
+
+    for place, pause_ms in enumerate(pauses_ms):
+        await time.go_to(time.now + pause_ms / 1000, look)
+        journal.add(record(place))
+        taken[f"req-{place}"] = time.now
+    await time.go_to(time.now + 1, look)
+    assert durable.keys() == taken.keys()
+    assert max(durable[name] - taken[name] for name in taken) <= 0.1
+    assert journal.lag_s == 0
+    await desk.sink.close()
 
 
 async def test_files_are_changed_by_size_and_each_is_sealed_while_the_next_is_written(desk: Desk) -> None:

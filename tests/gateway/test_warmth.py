@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from selfopt.gateway import KeepWarm
+from selfopt.gateway import KeepWarm, Warmed
 from selfopt.records import RoutingConfig, Rule
 
 from .kit import gateway_world, until
@@ -23,16 +23,17 @@ def config(*models: str, allow: bool = True) -> RoutingConfig:
 class Loads:
     """A `Warmer` that writes down who was asked for."""
 
-    def __init__(self, problem: str = "") -> None:
+    def __init__(self, problem: str = "", took_ms: list[float | None] | None = None) -> None:
         self.asked: list[str] = []
         self.problem = problem
+        self.took_ms = took_ms or []
         self.gate = asyncio.Event()
 
-    async def warm(self, model: str) -> str:
-        """Wait for the gate, then say the problem."""
+    async def warm(self, model: str) -> Warmed:
+        """Wait for the gate, then say what it took."""
         self.asked.append(model)
         await self.gate.wait()
-        return self.problem
+        return Warmed(self.took_ms.pop(0) if self.took_ms else None, self.problem)
 
 
 async def test_ready_means_that_no_request_waits_for_a_first_load() -> None:
@@ -68,6 +69,21 @@ async def test_models_are_seen_to_again_and_a_fault_is_told_once(caplog: pytest.
     assert warmth.ready
     assert [r.message for r in caplog.records].count("a/1 could not be made ready: no such server") == 1
     await warmth.close()
+
+
+async def test_each_load_is_told_and_a_model_that_stays_is_not(caplog: pytest.LogCaptureFixture) -> None:
+    """The first, and the one after a model was dropped in between."""
+    loads = Loads(took_ms=[500.0, None, 700.0])
+    loads.gate.set()
+    warmth = KeepWarm(loads.warm, 0.001)
+    with caplog.at_level(logging.INFO, "selfopt.gateway"):
+        warmth.start(config("a/1"))
+        await until(lambda: len(loads.asked) >= 5)
+    await warmth.close()
+    assert [record.message for record in caplog.records] == [
+        "a/1 is ready (loaded in 500 ms)",
+        "a/1 had been dropped and is loaded again (700 ms)",
+    ]
 
 
 async def test_a_gateway_whose_rules_want_warmth_gets_ready(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from selfopt.endpoints import normalise_base_url
 from selfopt.errors import EndpointError, EngineError, ModelStoreError, SelfoptError, SettingsError, UnknownModelError
 from selfopt.gateway import (
     WRITER,
+    AccessLog,
     Attempts,
     ChatParts,
     FileKeys,
@@ -28,6 +29,7 @@ from selfopt.gateway import (
     SegmentJournal,
     TrailSink,
     Upstream,
+    Warmed,
     Warmer,
     WebLimits,
 )
@@ -115,16 +117,19 @@ def gateway_options(app: App, host: str | None, port: int | None) -> GatewayOpti
         breaker_faults=own.breaker_faults,
         breaker_s=own.breaker_s,
         drain_s=own.drain_s,
-        keep_warm_s=own.keep_warm_s,
+        # Twice within the time after which our own engine drops a model, however short that is.
+        keep_warm_s=min(own.keep_warm_s, app.settings.engine.sleep_idle_s / 2),
         timeout_s=limits.timeout_s,
         connect_timeout_s=limits.connect_timeout_s,
         retries=limits.retries,
     )
 
 
-def build_gateway(app: App, options: GatewayOptions, journal: RequestJournal | None = None) -> Gateway:
-    """All parts, within the running loop; nothing listens yet. journal: in place of the home's files of requests. Raises what
-    reading the rules raises."""
+def build_gateway(
+    app: App, options: GatewayOptions, journal: RequestJournal | None = None, log: Callable[[str], None] | None = None
+) -> Gateway:
+    """All parts, within the running loop; nothing listens yet. journal: in place of the home's files of requests; log: gets the lines
+    of the access log, from another thread. Raises what reading the rules raises."""
     app.home.ensure()
     config = app.enforcer.load()
     keys = FileKeys(KeyFile(app.home.keys))
@@ -154,6 +159,7 @@ def build_gateway(app: App, options: GatewayOptions, journal: RequestJournal | N
         attempts=Attempts(options, upstreams, pool, audit, Harness(options, Passing(options, upstreams, pool))),
         audit=audit,
         journal=journal or _journal(app, audit, options),
+        access_log=_access_log(app, log),
     )
     return Gateway(
         GatewayParts(
@@ -165,6 +171,11 @@ def build_gateway(app: App, options: GatewayOptions, journal: RequestJournal | N
             warmth=warmth,
         )
     )
+
+
+def _access_log(app: App, log: Callable[[str], None] | None) -> AccessLog | None:
+    own = app.settings.gateway
+    return AccessLog(log, as_json=own.log_format == "json") if log is not None and own.access_log else None
 
 
 def _has_files(app: App, writer: str) -> bool:
@@ -191,11 +202,11 @@ def _journal(app: App, audit: TrailSink, options: GatewayOptions) -> SegmentJour
 def _warmer(app: App) -> Warmer:
     """Looks whether a model is loaded, loads it when not, and asks again for one whose server counts its idle time."""
 
-    async def warm(model: str) -> str:
+    async def warm(model: str) -> Warmed:
         try:
             full = app.resolve_model(model)
         except UnknownModelError as error:
-            return str(error)
+            return Warmed(problem=str(error))
         name, entry = app.settings.endpoint_of(full)
         residency, known = app.residency(name), app.server_model(full)
         timeout_s = app.settings.warm_up.warmup_load_timeout_s
@@ -207,8 +218,8 @@ def _warmer(app: App) -> Warmer:
             try:
                 await residency.load(known, timeout_s)
             except SelfoptError as error:
-                return str(error)
-        return found.problem
+                return Warmed(problem=str(error))
+        return Warmed(found.load_ms, found.problem)
 
     return warm
 
@@ -233,9 +244,11 @@ def _is_known(app: App, name: str) -> bool:
     return True
 
 
-async def serve(app: App, host: str | None, port: int | None, ready: Callable[[str], None]) -> None:
-    """Serve until cancelled; `ready` gets the base URL when it listens."""
-    gateway = build_gateway(app, gateway_options(app, host, port))
+async def serve(
+    app: App, host: str | None, port: int | None, ready: Callable[[str], None], log: Callable[[str], None] | None = None
+) -> None:
+    """Serve until cancelled; `ready` gets the base URL when it listens, `log` the lines of the access log."""
+    gateway = build_gateway(app, gateway_options(app, host, port), log=log)
     try:
         await gateway.start()
         ready(gateway.base_url)

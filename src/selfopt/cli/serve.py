@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +12,13 @@ from .common import emit, json_option, run_with_app
 
 if TYPE_CHECKING:
     from selfopt.app import App
+
+
+def _log(lines: str) -> None:
+    """Lines of the access log, where the other log lines go."""
+    with suppress(OSError, ValueError):
+        sys.stderr.write(lines)
+        sys.stderr.flush()
 
 
 @click.command("serve")
@@ -29,7 +38,7 @@ def command(ctx: click.Context, /, host: str | None, port: int | None, as_json: 
     async def work(app: App) -> None:
         from selfopt.app import serve
 
-        await serve(app, host, port, ready)
+        await serve(app, host, port, ready, _log)
 
     from selfopt.gateway import fast_loop
 

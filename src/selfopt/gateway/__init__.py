@@ -1,6 +1,7 @@
 """Live traffic under the rules in force: an OpenAI-compatible endpoint."""
 
 from .access import NoKeys
+from .access_log import AccessLog
 from .attempts import Attempts
 from .chat import ChatParts
 from .gateway import Gateway, GatewayParts
@@ -15,10 +16,11 @@ from .seams import AuditSink, RequestJournal, Upstream, Upstreams
 from .sinks import MemoryJournal, TrailSink
 from .ticket import WRITER
 from .upstream import HttpAddress, Pool
-from .warmth import KeepWarm, Warmer
+from .warmth import KeepWarm, Warmed, Warmer
 
 __all__ = [
     "WRITER",
+    "AccessLog",
     "Attempts",
     "AuditSink",
     "ChatParts",
@@ -40,6 +42,7 @@ __all__ = [
     "TrailSink",
     "Upstream",
     "Upstreams",
+    "Warmed",
     "Warmer",
     "WebLimits",
     "fast_loop",

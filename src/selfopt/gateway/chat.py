@@ -11,6 +11,7 @@ from selfopt.home import escape_control
 from selfopt.records import Phase, RouteDecision, utc_now
 
 from .access import Caller
+from .access_log import AccessLog
 from .attempts import Attempts
 from .body import read_chat
 from .exchange import Exchange
@@ -28,7 +29,7 @@ __all__ = ["ChatParts", "ChatService", "header_value"]
 
 @dataclass(frozen=True, slots=True)
 class ChatParts:
-    """What serving a chat needs. resolve: an alias or a full name to the full name (UnknownModelError)."""
+    """What serving a chat needs. resolve: an alias or a full name to the full name (UnknownModelError). access_log: None where no line is wanted."""
 
     options: GatewayOptions
     rules: RulesWatch
@@ -38,6 +39,7 @@ class ChatParts:
     journal: RequestJournal
     clock: Callable[[], str] = utc_now
     metrics: Metrics = field(default_factory=Metrics)
+    access_log: AccessLog | None = None
 
 
 class ChatService:
@@ -54,6 +56,8 @@ class ChatService:
             self._parts.journal.check()
         except AuditError as error:
             self._parts.metrics.turned_away(503)
+            if self._parts.access_log is not None:
+                self._parts.access_log.turned_away(request.method, request.path, 503, "audit_failed")
             self._tell(not_audited(error), reply, ticket)
             return
         ticket.key = caller.key
@@ -69,6 +73,8 @@ class ChatService:
             record = ticket.record(self._parts.clock(), self._loop.time(), reply.status)
             self._parts.metrics.add(record, ticket.fallback)
             self._parts.journal.add(record)
+            if self._parts.access_log is not None:
+                self._parts.access_log.add(record)
 
     async def _serve(self, request: HttpRequest, reply: Reply, caller: Caller, ticket: Ticket) -> None:
         ticket.outcome = "rejected"

@@ -95,6 +95,8 @@ class Gateway:
             self.parts.pool.close()
             await self.parts.chat.journal.close()
             await self.parts.chat.audit.close()
+            if self.parts.chat.access_log is not None:
+                await self.parts.chat.access_log.close()
 
     async def handle(self, request: HttpRequest, reply: Reply) -> None:
         """Answer one request."""
@@ -114,6 +116,8 @@ class Gateway:
             require_json(request)
         except Refusal as refusal:
             self.parts.chat.metrics.turned_away(refusal.status)
+            if self.parts.chat.access_log is not None:
+                self.parts.chat.access_log.turned_away(request.method, request.path, refusal.status, refusal.code)
             reply.send(refusal.status, [JSON, *refusal.headers], refusal.body())
             return
         await answer(request, reply, caller)

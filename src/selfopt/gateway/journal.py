@@ -22,7 +22,7 @@ from .seams import AuditSink
 from .segment_file import SegmentFiles, last_of, left_by_the_dead, make_read_only
 from .ticket import JournalRecord
 
-__all__ = ["JournalOptions", "SegmentJournal"]
+__all__ = ["JournalOptions", "SegmentJournal", "encode_record"]
 
 log = logging.getLogger("selfopt.gateway")
 _encode = msgspec.json.Encoder().encode
@@ -57,7 +57,7 @@ class SegmentJournal:
 
     A line's bytes are settled when the record is taken, so that a write that fails is made again with the same bytes. Files of
     writers that are gone are sealed at the start. writer: this process; where another journal of it writes into the folder
-    already, this one goes under a name of its own. fault: why nothing can be written just now, "" while it can.
+    already, this one goes under a name of its own. loop: whose time counts, in place of the running one. fault: why nothing can be written just now, "" while it can.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class SegmentJournal:
         *,
         options: JournalOptions | None = None,
         clock: Callable[[], str] = utc_now,
+        loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self._folder = folder
         self._audit = audit
@@ -75,7 +76,7 @@ class SegmentJournal:
         _writing_now.add((folder, writer))
         self._options = options or JournalOptions()
         self._clock = clock
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop or asyncio.get_running_loop()
         self._files = SegmentFiles(folder, writer)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="requests")
         self._waiting: list[_Run] = []
@@ -95,7 +96,7 @@ class SegmentJournal:
         """Take it; durable within 100 ms. Never waits."""
         if self._bytes >= self._options.segment_bytes:
             self._begin_segment()
-        self._take(_body(record))
+        self._take(encode_record(record))
         self._commit_in(self._options.commit_s)
 
     def check(self) -> None:
@@ -164,7 +165,9 @@ class SegmentJournal:
         finally:
             self._writing = None
         if self._held or self._waiting:
-            self._commit_in(self._options.retry_s if self.fault else self._options.commit_s)
+            # What came while others were written has waited already.
+            pause_s = self._options.retry_s if self.fault else max(0.0, self._options.commit_s - self.lag_s)
+            self._commit_in(pause_s)
         if self._unsealed and self._sealing is None and self._loop.time() >= self._seal_again_at:
             self._sealing = self._loop.create_task(self._seal())
 
@@ -229,7 +232,8 @@ class SegmentJournal:
         await self._seal()
 
 
-def _body(record: JournalRecord) -> bytes:
+def encode_record(record: msgspec.Struct) -> bytes:
+    """A record as JSON. Text that is no Unicode is written as escapes."""
     try:
         return _encode(record)
     except UnicodeEncodeError:  # lone surrogates: written as escapes

@@ -5,16 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
 
 from selfopt.home import escape_control
 from selfopt.records import RoutingConfig
 
-__all__ = ["KeepWarm", "Warmer"]
+__all__ = ["KeepWarm", "Warmed", "Warmer"]
 
 log = logging.getLogger("selfopt.gateway")
 
-Warmer = Callable[[str], Awaitable[str]]
-"""Makes a model named in full resident, or keeps it so; why it could not ("" when it could). Never raises for what a server does."""
+
+@dataclass(frozen=True, slots=True)
+class Warmed:
+    """load_ms: how long a load took, None where the model was there; problem: why it could not be made resident, "" when it is."""
+
+    load_ms: float | None = None
+    problem: str = ""
+
+
+Warmer = Callable[[str], Awaitable[Warmed]]
+"""Makes a model named in full resident, or keeps it so. Never raises for what a server does."""
 
 
 class KeepWarm:
@@ -62,13 +72,21 @@ class KeepWarm:
     async def _turn(self, models: Collection[str]) -> None:
         # One after the other: two loads at once are slower than two in turn, and may not fit into memory together.
         for model in models:
-            problem = await self._warm(model)
-            if problem and model not in self._failing:
-                log.warning("%s could not be made ready: %s", escape_control(model, 200), escape_control(problem, 500))
-            elif not problem and model not in self._seen:
-                log.info("%s is ready", escape_control(model, 200))
-            (self._failing.add if problem else self._failing.discard)(model)
+            warmed = await self._warm(model)
+            self._tell(model, warmed)
+            (self._failing.add if warmed.problem else self._failing.discard)(model)
             self._seen.add(model)
+
+    def _tell(self, model: str, warmed: Warmed) -> None:
+        """A fault once, and each load: the first, and those of a model that was dropped in between."""
+        name, loaded = escape_control(model, 200), warmed.load_ms is not None
+        if warmed.problem:
+            if model not in self._failing:
+                log.warning("%s could not be made ready: %s", name, escape_control(warmed.problem, 500))
+        elif model in self._seen and loaded:
+            log.info("%s had been dropped and is loaded again (%.0f ms)", name, warmed.load_ms)
+        elif model not in self._seen:
+            log.info("%s is ready (%s)", name, f"loaded in {warmed.load_ms:.0f} ms" if loaded else "it was loaded")
 
     async def close(self) -> None:
         """Stop. May be called twice."""

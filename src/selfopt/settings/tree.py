@@ -203,7 +203,7 @@ class GatewaySettings(Table):
     """`selfopt serve`. Times in seconds. allowed_hosts: names besides the address that a Host header may have. deadline_s: of a
     request with all its attempts. queue: requests that wait for a busy endpoint, each for at most queue_timeout_s. breaker_faults: faults in a
     row after which an endpoint is left alone for breaker_s. drain_s: how long an end waits for requests under way. keep_warm_s: how often
-    models that the rules want warm are seen to."""
+    models that the rules want warm are seen to. access_log: a line on standard error for each chat and each request turned away."""
 
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8484, ge=0, le=65535)
@@ -217,6 +217,7 @@ class GatewaySettings(Table):
     breaker_s: float = Field(default=5.0, gt=0, le=3600)
     drain_s: float = Field(default=30.0, ge=0, le=3600)
     keep_warm_s: float = Field(default=60.0, ge=1, le=3600)
+    access_log: bool = True
     log_format: Literal["text", "json"] = "text"
 
 

@@ -1,0 +1,137 @@
+"""One line of log for each chat, and for each request that was turned away before it was one. Never its content, never a key."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+
+from selfopt.home import escape_control
+from selfopt.records import utc_now
+
+from .journal import encode_record
+from .ticket import RequestRecord
+
+__all__ = ["AccessLog", "TurnedAway"]
+
+LONGEST_NAME = 200
+LONGEST_REASON = 500
+_HEAD = b'{"level":"info","logger":"selfopt.gateway.access","message":"request",'
+
+
+class TurnedAway(msgspec.Struct, frozen=True, tag_field="kind", tag="turned_away"):
+    """A request that was answered before anything in it was looked at. path: without its query; code: of the error."""
+
+    at: str
+    method: str
+    path: str
+    status: int
+    code: str
+
+
+class AccessLog:
+    """Takes a line and writes it a moment later, many at once and in a thread of its own: whoever reads the log slowly holds up
+    no request. Make it within the running loop.
+
+    write: gets whole lines. pause_s: how long a line waits for others. limit: lines that may wait; more are dropped, and the log says
+    how many.
+    """
+
+    def __init__(self, write: Callable[[str], None], *, as_json: bool, pause_s: float = 0.1, limit: int = 10_000) -> None:
+        self._write = write
+        self._as_json = as_json
+        self._pause_s = pause_s
+        self._limit = limit
+        self._loop = asyncio.get_running_loop()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="access-log")
+        self._waiting: list[RequestRecord | TurnedAway] = []
+        self._dropped = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._writing: asyncio.Future[None] | None = None
+
+    def add(self, record: RequestRecord | TurnedAway) -> None:
+        """Take one. Never waits, never raises."""
+        if len(self._waiting) >= self._limit:
+            self._dropped += 1
+            return
+        self._waiting.append(record)
+        if self._timer is None and self._writing is None:
+            self._timer = self._loop.call_later(self._pause_s, self._begin)
+
+    def turned_away(self, method: bytes, path: bytes, status: int, code: str) -> None:
+        """A request that was answered with an error at the door."""
+        self.add(TurnedAway(utc_now(), method.decode("latin-1"), path.decode("latin-1"), status, code))
+
+    def _begin(self) -> None:
+        self._timer = None
+        lines, self._waiting = self._waiting, []
+        dropped, self._dropped = self._dropped, 0
+        self._writing = self._loop.run_in_executor(self._thread, self._put, lines, dropped)
+        self._writing.add_done_callback(self._written)
+
+    def _written(self, done: asyncio.Future[None]) -> None:
+        self._writing = None
+        done.exception()  # a log line is not worth a request: what could not be written is gone
+        if self._waiting and self._timer is None:
+            self._timer = self._loop.call_later(self._pause_s, self._begin)
+
+    def _put(self, records: list[RequestRecord | TurnedAway], dropped: int) -> None:
+        text = "".join([self._line(record) for record in records])
+        if dropped:
+            text += (
+                f"{dropped} lines of the access log were dropped: nobody read them in time\n"
+                if not self._as_json
+                else (
+                    f'{{"level":"warning","logger":"selfopt.gateway.access","message":"lines were dropped","dropped":{dropped}}}\n'
+                )
+            )
+        self._write(text)
+
+    def _line(self, record: RequestRecord | TurnedAway) -> str:
+        if self._as_json:
+            return (_HEAD + encode_record(_bounded(record))[1:]).decode("utf-8", "replace") + "\n"
+        if isinstance(record, TurnedAway):
+            text = f"{record.at} {record.method} {record.path} turned away {record.status} {record.code}"
+        else:
+            text = _told(record)
+        return escape_control(text, LONGEST_NAME * 4 + LONGEST_REASON) + "\n"
+
+    async def close(self) -> None:
+        """Write what waits. May be called twice."""
+        while self._waiting or self._writing is not None:
+            if self._writing is not None:
+                await asyncio.wait([self._writing])
+                continue
+            if self._timer is not None:
+                self._timer.cancel()
+            self._begin()
+        self._thread.shutdown(wait=False)
+
+
+def _bounded(record: RequestRecord | TurnedAway) -> RequestRecord | TurnedAway:
+    """With names and reasons of a length that fits a log: a client chooses some of them."""
+    if isinstance(record, TurnedAway):
+        return msgspec.structs.replace(record, path=record.path[:LONGEST_NAME]) if len(record.path) > LONGEST_NAME else record
+    if len(record.model) <= LONGEST_NAME and len(record.reason) <= LONGEST_REASON:
+        return record
+    return msgspec.structs.replace(record, model=record.model[:LONGEST_NAME], reason=record.reason[:LONGEST_REASON])
+
+
+def _told(record: RequestRecord) -> str:
+    served = f" by {record.served}" if record.served is not None and record.served != record.model else ""
+    parts = [record.at, record.id, record.outcome, str(record.status), f"{record.model[:LONGEST_NAME] or '-'}{served}"]
+    if record.phase is not None:
+        parts.append(record.phase)
+    if record.rule is not None:
+        parts.append(f"rule {record.rule}")
+    parts.append(f"version {record.version}")
+    if record.variant is not None:
+        parts.append(f"variant {record.variant}")
+    if len(record.attempts) > 1:
+        parts.append(f"{len(record.attempts)} attempts")
+    parts.append(f"{record.latency_ms:.1f} ms")
+    if record.reason:
+        parts.append(f"({record.reason[:LONGEST_REASON]})")
+    return " ".join(parts)
