@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
 
-from selfopt.endpoints import ManualClock, ScriptedEndpoint, ScriptEngine, create_endpoint, serve_scripted
+from selfopt.endpoints import ManualClock, OpenAIDialect, ScriptedEndpoint, ScriptEngine, create_endpoint, serve_scripted
 from selfopt.errors import EndpointError, EndpointFault
+from selfopt.gateway import HttpAddress, Pool, PooledEndpoint
 from selfopt.records import ChatReply, ChatRequest, Endpoint, Message, Sampling, ToolCall
 from tests.endpoints.kit import KEY, WEATHER, ask, config_for, contract_script
 
-KINDS = ("openai_compatible", "ollama", "anthropic", "scripted", "in_process")
+KINDS = ("openai_compatible", "ollama", "anthropic", "scripted", "in_process", "pooled")
 
 
 @dataclass
@@ -23,6 +25,23 @@ class Bench:
     kind: str
     endpoint: Endpoint
     engine: ScriptEngine
+
+
+@asynccontextmanager
+async def pooled(base_url: str) -> AsyncIterator[Endpoint]:
+    """The gateway's own connections, with the adapter for what they leave to it."""
+    address, pool = HttpAddress.of("it", f"{base_url}/v1", KEY), Pool()
+
+    async def connect() -> HttpAddress:
+        return address
+
+    adapter = create_endpoint(config_for("openai_compatible", base_url))
+    limit = config_for("openai_compatible", base_url).max_reply_bytes
+    endpoint = PooledEndpoint("it", pool, OpenAIDialect(base_url, local=True), connect, lambda: adapter, limit)
+    yield endpoint
+    await endpoint.close()
+    await adapter.close()
+    pool.close()
 
 
 @pytest.fixture(params=KINDS)
@@ -36,6 +55,11 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
         await endpoint.close()
         return
     server = await serve_scripted(contract_script())
+    if kind == "pooled":
+        async with pooled(server.base_url) as endpoint:
+            yield Bench(kind, endpoint, server.engine)
+        await server.close()
+        return
     endpoint = create_endpoint(config_for(kind, server.base_url))
     yield Bench(kind, endpoint, server.engine)
     await endpoint.close()

@@ -9,6 +9,10 @@ from typing import Any
 import openai
 import pytest
 
+from selfopt.gateway import GatewayOptions
+from selfopt.gateway.body import read_chat
+from selfopt.gateway.dialogue import read_dialogue
+from selfopt.gateway.refusal import Refusal
 from selfopt.records import Rule, Variant
 from selfopt.routing import rule_id_of
 from selfopt.variants import get_variant
@@ -203,3 +207,19 @@ async def test_a_call_that_is_not_read_goes_to_the_fallback_when_the_rule_says_s
             assert (answer.status, answer.headers["x-selfopt-model"]) == (200, served)
         assert [attempt.fault for attempt in world.records[-1].attempts] == ["protocol", ""]
         assert (await world.post(asking("hi", stream=stream))).headers["x-selfopt-model"] == "up/writer"
+
+
+def test_tools_that_come_again_are_the_same_records() -> None:
+    """What a variant made of them is found again; other tools are other records, and broken ones are refused each time."""
+
+    def tools_of(*tools: object) -> tuple[object, ...]:
+        dialogue = read_dialogue(read_chat(json.dumps(chat(tools=tools)).encode(), GatewayOptions()))
+        assert dialogue is not None
+        return dialogue.tools
+
+    first, again, other = tools_of(WEATHER, PLAY), tools_of(WEATHER, PLAY), tools_of(WEATHER)
+    assert first is again
+    assert len(other) == 1
+    for _ in range(2):
+        with pytest.raises(Refusal):
+            tools_of(WEATHER, WEATHER)

@@ -24,6 +24,7 @@ from selfopt.gateway import (
     KeepWarm,
     Passing,
     Pool,
+    PooledEndpoint,
     RequestJournal,
     RulesWatch,
     SegmentJournal,
@@ -34,7 +35,7 @@ from selfopt.gateway import (
     WebLimits,
 )
 from selfopt.home import ChainedFile, KeyFile
-from selfopt.records import ModelStatus, Phase
+from selfopt.records import Endpoint, ModelStatus, Phase, is_loopback
 from selfopt.residency import ensure_resident
 
 from .app import App
@@ -47,9 +48,11 @@ DIRECT = ("openai_compatible", "scripted")
 class AppUpstreams:
     """The `Upstreams` of this app's settings. What a model's name leads to is looked up once."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, pool: Pool) -> None:
         self._app = app
+        self._pool = pool
         self._known: dict[str, Upstream] = {}
+        self._asked: dict[str, Endpoint] = {}
 
     def find(self, model: str) -> Upstream:
         """Who serves a model named in full. UnknownModelError."""
@@ -57,6 +60,7 @@ class AppUpstreams:
         if known is None:
             if len(self._known) >= 4096:
                 self._known.clear()
+                self._asked.clear()
             known = self._known[model] = self._make(model)
         return known
 
@@ -68,18 +72,44 @@ class AppUpstreams:
         if entry.kind in DIRECT and config.base_url:
             key = config.api_key.get_secret_value() if config.api_key is not None else None
             address = HttpAddress.of(name, _api_root(config.base_url), key)
+        speaks_openai = address is not None or entry.kind == "embedded"
         return Upstream(
             name=name,
             model=model,
             server_model=app.server_model(model),
             local=entry.is_local,
             address=address,
-            adapter=lambda: app.endpoint(name),
-            speaks_openai=address is not None or entry.kind == "embedded",
+            adapter=(lambda: self._endpoint(model)) if speaks_openai else (lambda: app.endpoint(name)),
+            speaks_openai=speaks_openai,
             gate=model if entry.kind == "embedded" else name,
             concurrency=app.settings.engine.slots if entry.kind == "embedded" else 64,
             max_reply_bytes=config.max_reply_bytes,
         )
+
+    def _endpoint(self, model: str) -> Endpoint:
+        """Over the gateway's own connections. Made at the first chat that goes through a variant, since what writes it takes a while to import."""
+        found = self._asked.get(model)
+        if found is None:
+            from selfopt.endpoints import OpenAIDialect
+
+            upstream, app = self.find(model), self._app
+            config = app.settings.endpoint_config(upstream.name, app.environ)
+            base_url = config.base_url or ""
+            local = config.local or not base_url or is_loopback(base_url)
+            found = self._asked[model] = PooledEndpoint(
+                upstream.name,
+                self._pool,
+                OpenAIDialect(base_url, local=local),
+                lambda: self._address(upstream),
+                lambda: app.endpoint(upstream.name),
+                upstream.max_reply_bytes,
+            )
+        return found
+
+    async def _address(self, upstream: Upstream) -> HttpAddress:
+        address = upstream.address or await self.connect(upstream)
+        assert address is not None
+        return address
 
     async def connect(self, upstream: Upstream) -> HttpAddress | None:
         """The address of a model of the embedded engine, started when it is not running. EndpointError when it does not start."""
@@ -134,8 +164,8 @@ def build_gateway(
     config = app.enforcer.load()
     keys = FileKeys(KeyFile(app.home.keys))
     _refuse_open_door(options.host, keys)
-    upstreams = AppUpstreams(app)
     pool = Pool()
+    upstreams = AppUpstreams(app, pool)
     fallbacks = app.settings.fallbacks
     candidates: dict[Phase, tuple[str, ...]] = {
         "atomic": _known(app, fallbacks.atomic),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .ollama import OllamaEndpoint
     from .ollama_residency import OllamaResidency
     from .openai_compatible import OpenAICompatibleEndpoint
+    from .openai_dialect import OpenAIDialect
     from .openai_residency import OpenAICompatibleResidency
     from .scripted import ScriptedEndpoint, ScriptedResidency, engine_for
     from .scripted_engine import JournalEntry, ManualClock, RealClock, ScriptEngine
@@ -40,6 +41,7 @@ __all__ = [
     "OllamaResidency",
     "OpenAICompatibleEndpoint",
     "OpenAICompatibleResidency",
+    "OpenAIDialect",
     "RealClock",
     "Script",
     "ScriptEngine",
@@ -73,6 +75,7 @@ __getattr__ = at_first_use(
         ".ollama": "OllamaEndpoint",
         ".ollama_residency": "OllamaResidency",
         ".openai_compatible": "OpenAICompatibleEndpoint",
+        ".openai_dialect": "OpenAIDialect",
         ".openai_residency": "OpenAICompatibleResidency",
         ".scripted": "ScriptedEndpoint ScriptedResidency engine_for",
         ".scripted_engine": "JournalEntry ManualClock RealClock ScriptEngine",

@@ -6,16 +6,18 @@ import json
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from selfopt.errors import EndpointError
 from selfopt.records import ChatReply, ChatRequest, FinishReason, LoadEvidence, Message, ReplyContent, Timings, ToolCall, Usage
 
-from .http import Call, HttpStream
 from .jsontext import parse_json
 from .thinking import split_thinking
+
+if TYPE_CHECKING:
+    from .http import Call, HttpStream
 
 __all__ = ["Parts", "Prepared", "Travelled", "numbered", "reply_of", "unsupported"]
 

@@ -11,6 +11,7 @@ from .keys import FileKeys
 from .loop import fast_loop
 from .options import GatewayOptions, WebLimits
 from .passing import Passing
+from .pooled import PooledEndpoint
 from .rules import RulesWatch
 from .seams import AuditSink, RequestJournal, Upstream, Upstreams
 from .sinks import MemoryJournal, TrailSink
@@ -36,6 +37,7 @@ __all__ = [
     "NoKeys",
     "Passing",
     "Pool",
+    "PooledEndpoint",
     "RequestJournal",
     "RulesWatch",
     "SegmentJournal",

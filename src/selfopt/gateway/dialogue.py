@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -19,6 +20,7 @@ from .refusal import bad_request
 __all__ = ["Completion", "Dialogue", "read_dialogue"]
 
 MAX_TOOLS = 128
+KEPT_TOOLS_BYTES = 65_536
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 _ROLES: dict[str, Literal["system", "user", "assistant", "tool"]] = {
@@ -53,7 +55,7 @@ def read_dialogue(chat: ChatBody) -> Dialogue | None:
         if text is None or raw["role"] not in _ROLES:
             return None
         messages.append(_message(raw, text, place))
-    tools = _tools(_decode(fields["tools"]) if "tools" in fields else None)
+    tools = _offered(fields["tools"]) if "tools" in fields else ()
     choice, named = _choice(_decode(fields["tool_choice"]) if "tool_choice" in fields else None)
     if named is not None:
         tools = tuple(tool for tool in tools if tool.name == named)
@@ -114,6 +116,18 @@ def _message(raw: dict[str, Any], text: str, place: int) -> Message:
         )
     except ValidationError as error:
         raise bad_request(f"messages[{place}]: {error.errors(include_url=False)[0]['msg']}", "messages") from None
+
+
+def _offered(raw: msgspec.Raw) -> tuple[ToolDefinition, ...]:
+    """The tools. A client sends the same ones with every chat: what was made of them is kept, and with it whatever the variant made
+    of these very records."""
+    text = bytes(raw)
+    return _known_tools(text) if len(text) <= KEPT_TOOLS_BYTES else _tools(_decode(text))
+
+
+@lru_cache(maxsize=64)
+def _known_tools(text: bytes) -> tuple[ToolDefinition, ...]:
+    return _tools(_decode(text))
 
 
 def _tools(raw: Any) -> tuple[ToolDefinition, ...]:

@@ -121,23 +121,13 @@ class Passing:
     async def _error(self, exchange: Exchange, upstream: Upstream, address: HttpAddress, answer: UpstreamReply) -> None:
         """What an answer that is none means: a fault that another attempt may mend, or the client's own, which it is told."""
         status = answer.status
-        message = error_message(answer.body, address)
-        kind = fault_of(status, message)
-        told = as_error_body(address.redacted(answer.body)) if kind in ("bad_request", "not_found") else None
-        if told is not None:
-            await exchange.settle()
-            exchange.reply.send(status, [JSON, *exchange.headers()], told)
-            exchange.ticket.reason = f"upstream {status}"
-            return
-        if kind == "auth":
-            message = "the gateway's key is not accepted there; check the endpoint's api_key or api_key_env"
-        raise EndpointError(
-            f"endpoint {upstream.name} answered {status}: {message or 'no text'}",
-            kind=kind,
-            status=status,
-            retry_after_s=retry_after(answer.headers.get(b"retry-after")),
-            final=300 <= status < 400,
-        )
+        fault = fault_in(answer, upstream.name, address)
+        told = as_error_body(address.redacted(answer.body)) if fault.kind in ("bad_request", "not_found") else None
+        if told is None:
+            raise fault
+        await exchange.settle()
+        exchange.reply.send(status, [JSON, *exchange.headers()], told)
+        exchange.ticket.reason = f"upstream {status}"
 
 
 class _Relay:
@@ -212,6 +202,22 @@ def fault_of(status: int, text: str) -> EndpointFault:
     if status == 503 and "loading" in text.lower():
         return "loading"
     return "server" if status >= 500 else "protocol"
+
+
+def fault_in(answer: UpstreamReply, name: str, address: HttpAddress) -> EndpointError:
+    """What an answer of another status than 200 is. name: the endpoint's."""
+    status = answer.status
+    message = error_message(answer.body, address)
+    kind = fault_of(status, message)
+    if kind == "auth":
+        message = "the gateway's key is not accepted there; check the endpoint's api_key or api_key_env"
+    return EndpointError(
+        f"endpoint {name} answered {status}: {message or 'no text'}",
+        kind=kind,
+        status=status,
+        retry_after_s=retry_after(answer.headers.get(b"retry-after")),
+        final=300 <= status < 400,
+    )
 
 
 def as_error_body(body: bytes) -> bytes | None:

@@ -1,0 +1,92 @@
+"""Asking a model over the gateway's own connections: the variant's requests go the way that chats passed on do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Protocol
+
+from selfopt.errors import EndpointError
+from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint
+
+from .passing import fault_in
+from .upstream import HttpAddress, Pool, UpstreamReply
+
+__all__ = ["Dialect", "PooledEndpoint"]
+
+RECORDED_FAULT_BYTES = 64_000
+
+
+class Dialect(Protocol):
+    """How chats are written for a server, and its replies read."""
+
+    def write(self, request: ChatRequest) -> bytes:
+        """The body of a request."""
+        ...
+
+    def read(self, body: bytes) -> ChatReply:
+        """The reply in a body that came with status 200. EndpointError when it is none."""
+        ...
+
+
+class PooledEndpoint:
+    """An `Endpoint` whose whole replies come over kept connections; streams and the rest are the adapter's.
+
+    connect: where the server is, started when it is not running. adapter: made at its first use.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        pool: Pool,
+        dialect: Dialect,
+        connect: Callable[[], Awaitable[HttpAddress]],
+        adapter: Callable[[], Endpoint],
+        max_reply_bytes: int,
+    ) -> None:
+        self._name = name
+        self._pool = pool
+        self._dialect = dialect
+        self._connect = connect
+        self._adapter = adapter
+        self._max_reply_bytes = max_reply_bytes
+
+    async def chat(self, request: ChatRequest) -> ChatReply:
+        """One whole reply. EndpointError when it fails."""
+        began = time.perf_counter()
+        address = await self._connect()
+        body = self._dialect.write(request)
+        answer: UpstreamReply | None = None
+        try:
+            answer = await self._pool.ask(
+                address,
+                b"%s%d\r\n\r\n%s" % (address.post, len(body), body),
+                timeout_s=request.timeout_s,
+                connect_timeout_s=request.connect_timeout_s,
+                max_bytes=self._max_reply_bytes,
+            )
+            if answer.status != 200:
+                raise fault_in(answer, self._name, address)
+            came = address.redacted(answer.body)
+            reply = self._dialect.read(came)
+        except EndpointError as error:
+            error.request_body = _text(address.redacted(body))
+            error.reply_body = _text(address.redacted(answer.body)[:RECORDED_FAULT_BYTES]) if answer is not None else ""
+            raise
+        told = {
+            "request_body": _text(address.redacted(body)),
+            "reply_body": _text(came),
+            "latency_ms": (time.perf_counter() - began) * 1000,
+        }
+        return reply.model_copy(update=told)
+
+    def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
+        """The reply in pieces, by the adapter."""
+        return self._adapter().stream(request)
+
+    async def close(self) -> None:
+        """Nothing of its own: pool and adapter belong to others."""
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
