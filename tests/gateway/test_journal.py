@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,9 @@ from hypothesis import strategies as st
 
 from selfopt.app import verify_requests
 from selfopt.errors import AuditError
-from selfopt.gateway import JournalOptions, SegmentJournal, TrailSink, segment_file
+from selfopt.gateway import JournalOptions, SegmentJournal, TrailSink, segment_file, sinks
 from selfopt.gateway.ticket import RequestRecord, Ticket
-from selfopt.home import ChainedFile, SegmentsReport, files, read_seals, verify_segments
+from selfopt.home import AuditEvent, ChainedFile, SegmentsReport, files, read_seals, verify_segments
 
 from .kit import chat, gateway_world, until
 
@@ -410,3 +411,21 @@ async def _until_async(holds: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(10):
         while not await holds():
             pass
+
+
+async def test_no_request_waits_for_the_readable_log(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made of the trail at any time; the trail is what is durable before an answer ends."""
+    rendering, seen = threading.Event(), []
+
+    def render(trail: ChainedFile) -> None:
+        rendering.wait(30)
+        seen.append(len(list(trail.records())))
+
+    monkeypatch.setattr(sinks, "render_log", render)
+    await desk.sink.append(AuditEvent("route"))
+    assert not seen
+    second = desk.sink.append(AuditEvent("route"))
+    rendering.set()
+    await second
+    await desk.sink.close()
+    assert seen[-1] == 2, "in the end the log has everything"

@@ -16,7 +16,8 @@ __all__ = ["MemoryJournal", "TrailSink"]
 
 
 class TrailSink:
-    """An `AuditSink` on a trail. Requests that come while a group is being written make up the next one."""
+    """An `AuditSink` on a trail. Requests that come while a group is being written make up the next one; the readable log
+    is brought up to date when none waits: it is made of the trail at any time, and no request has to wait for it."""
 
     def __init__(self, trail: ChainedFile) -> None:
         self._trail = trail
@@ -40,7 +41,7 @@ class TrailSink:
                 group, self._waiting = self._waiting, []
                 error: StoreError | None = None
                 try:
-                    await loop.run_in_executor(self._thread, self._put, [event for event, _ in group])
+                    await loop.run_in_executor(self._thread, self._trail.append_all, [event for event, _ in group])
                 except StoreError as failed:
                     error = failed
                 for _, done in group:
@@ -50,12 +51,10 @@ class TrailSink:
                         done.set_result(None)
                     else:
                         done.set_exception(AuditError(str(error)))
+                if not self._waiting:
+                    await loop.run_in_executor(self._thread, render_log, self._trail)
         finally:
             self._writer = None
-
-    def _put(self, events: list[AuditEvent]) -> None:
-        self._trail.append_all(events)
-        render_log(self._trail)
 
     async def close(self) -> None:
         """Write what waits. May be called twice."""
