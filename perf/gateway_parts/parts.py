@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 import threading
+import time
 import timeit
 import urllib.request
 from collections.abc import Callable
@@ -251,6 +253,18 @@ def faults(bench: Bench) -> None:
     met = least >= 0 and statistics.median(late) < AIM_FALLBACK_MS
     shown = f"{statistics.median(late):.1f} ({least:.1f} to {worst:.1f})"
     bench.table.add(Row(f"fallback on a hang: ms beyond the timeout of {HANG_S:g} s", shown, f"0 to {AIM_FALLBACK_MS:g}", met))
+    alone = statistics.median(asyncio.run(_bare_timer()) for _ in range(bench.sizes.hangs))
+    bench.table.add(Row(f"a timer of {HANG_S:g} s by itself on this machine: ms late", f"{alone:.1f}"))
+
+
+async def _bare_timer() -> float:
+    """Milliseconds by which an event loop that does nothing else wakes up late."""
+    loop = asyncio.get_running_loop()
+    woken = loop.create_future()
+    began = time.perf_counter()
+    loop.call_later(HANG_S, woken.set_result, None)
+    await woken
+    return (time.perf_counter() - began - HANG_S) * 1000
 
 
 def soaking(bench: Bench) -> None:
