@@ -174,6 +174,7 @@ async def test_a_file_that_is_no_model_is_an_engine_error_with_the_last_log_line
 
 PARENT = """
 import asyncio, sys
+import psutil
 from selfopt.engine import EmbeddedEngine, ModelStore, load_catalogue
 
 async def main():
@@ -183,7 +184,8 @@ async def main():
         print(engine.pids()["local/smollm2-135m"], flush=True)
     else:
         task = asyncio.create_task(engine.connect("local/smollm2-135m"))
-        await asyncio.sleep(0.3)
+        while not psutil.Process().children():
+            await asyncio.sleep(0.01)
         print(0, flush=True)
     await asyncio.Event().wait()
 
