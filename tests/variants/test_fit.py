@@ -68,13 +68,25 @@ def test_an_optional_argument_that_nobody_asked_for_is_left_out() -> None:
     assert fitted(city="Oslo", days=3, unit="Celsius").arguments["unit"] == "Celsius"
 
 
-def test_figures_are_heard_as_people_write_them() -> None:
-    """9.8 is no 9 and 8, and 2,000,000 is one figure."""
-    parts = {name: {"type": "number"} for name in ("a", "b", "c")}
-    given = {"a": 9.8, "b": 2_000_000, "c": 42}
-    said = [Message(role="user", content="With 9.8 m/s2 and $2,000,000, what comes out?")]
-    (call,) = fit_calls([ToolCall(name="count", arguments=given)], said, [tool("count", parts)])
-    assert call.arguments == {"a": 9.8, "b": 2_000_000}
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [
+        ("9.8 m/s2", 9.8),
+        ("4,5 Sterne", 4.5),
+        ("$2,000,000", 2_000_000),
+        ("1.000 Euro", 1000),
+        ("rooms 6,18", 18),
+        ("٣ أيام", 3),
+        ("at 9am", 9),
+    ],
+)
+def test_figures_are_heard_as_people_write_them(said: str, value: float) -> None:
+    """A mark between digits means one thing here and another there, and digits have more than one script."""
+    asked = [Message(role="user", content=said)]
+    parts = {name: {"type": "number"} for name in ("heard", "made_up")}
+    call = ToolCall(name="count", arguments={"heard": value, "made_up": 42})
+    (found,) = fit_calls([call], asked, [tool("count", parts)])
+    assert found.arguments == {"heard": value}
 
 
 def test_a_switch_that_nobody_named_is_left_out() -> None:

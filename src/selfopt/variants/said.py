@@ -12,8 +12,9 @@ from selfopt.records import Message
 __all__ = ["Said", "asked_for", "is_texts", "needed_of", "words_of"]
 
 _TOKEN = re.compile(r"[^\W_]+")
-# As people write them: 9.8, 2,000,000, 1'000. Words alone would read 9.8 as 9 and 8.
-_FIGURE = re.compile(r"(?<![\w.])[0-9]{1,3}(?:[,'][0-9]{3})+(?:\.[0-9]+)?(?![\w])|[0-9]+(?:\.[0-9]+)?")
+# Digits with what people put between them: 9.8, 4,5, 2,000,000, 1.000. Digits of any script, as in the words.
+_FIGURE = re.compile(r"\d+(?:[.,']\d+)*")
+_BETWEEN = re.compile(r"[.,']")
 _STEM = 4
 _OPENING = 3
 _TEXT_LIMIT = 200_000
@@ -108,7 +109,7 @@ class Said:
         texts += [str(value) for message in messages for call in message.tool_calls for value in call.arguments.values()]
         text = " ".join(texts)[-_TEXT_LIMIT:]
         tokens = [token.lower() for token in _TOKEN.findall(text)]
-        figures = frozenset(float(re.sub("[,']", "", figure)) for figure in _FIGURE.findall(text))
+        figures = frozenset(value for figure in _FIGURE.findall(text) for value in _readings(figure))
         return cls(frozenset(token[:_STEM] for token in tokens), _with_singulars(tokens), figures)
 
     @property
@@ -166,6 +167,14 @@ class Said:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return value in self.figures or bool(self.words & _NUMBER_WORDS)
         return self.backs(value)
+
+
+def _readings(figure: str) -> set[float]:
+    """What a figure may mean. Whether a mark stands before decimals, between thousands or between the figures of a list is a matter of
+    the language: each counts as said, since what is kept by mistake does less harm than what is dropped."""
+    parts = _BETWEEN.split(figure)
+    whole = "".join(parts)
+    return {float(text) for text in (*parts, whole, f"{''.join(parts[:-1])}.{parts[-1]}")}
 
 
 def _with_singulars(tokens: Sequence[str]) -> frozenset[str]:
