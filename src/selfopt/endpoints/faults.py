@@ -11,9 +11,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 from selfopt.errors import EndpointError, EndpointFault
 
-from .jsontext import as_dict, as_str, parse_json, printable
+from .jsontext import as_dict, as_int, as_str, parse_json, printable
 
-__all__ = ["error_message_of", "parse_retry_after", "shown_url", "status_error", "status_fault"]
+__all__ = ["error_in_reply", "error_message_of", "parse_retry_after", "shown_url", "status_error", "status_fault"]
 
 MAX_RETRY_AFTER_S = 86_400.0
 
@@ -79,6 +79,16 @@ def error_message_of(value: Any) -> str:
     """The message in an error object of any of the dialects; "" when there is none."""
     error = as_dict(value).get("error")
     return as_str(error) or as_str(as_dict(error).get("message")) or as_str(as_dict(value).get("message"))
+
+
+def error_in_reply(data: object) -> tuple[EndpointFault, str] | None:
+    """The kind and the words of an error object that came with a good status; None where there is none."""
+    error = data.get("error") if isinstance(data, dict) else None
+    if not error:
+        return None
+    code = as_int(as_dict(error).get("code"))
+    kind: EndpointFault = status_fault(code, str(error)) if code is not None and 400 <= code < 600 else "server"
+    return kind, f"error in the reply: {error_message_of(data) or error}"
 
 
 def status_error(who: str, status: int, headers: Mapping[str, str], request_body: str, reply_body: str) -> EndpointError:

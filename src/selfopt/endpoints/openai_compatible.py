@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from selfopt.errors import SettingsError
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig
 
-from .faults import error_message_of, status_fault
+from .faults import error_in_reply
 from .http import Call, HttpClient, HttpStream, bearer, is_loopback, normalise_base_url
-from .jsontext import as_dict, as_int, printable
+from .jsontext import printable
 from .openai_wire import StreamedParts, read_reply, request_body
 from .thinking import ThinkingSplitter
 from .wire import Prepared, reply_of
@@ -87,8 +87,6 @@ class OpenAICompatibleEndpoint:
         )
 
     def _refuse_error(self, data: object, stream: HttpStream) -> None:
-        error = data.get("error") if isinstance(data, dict) else None
-        if error:
-            code = as_int(as_dict(error).get("code"))
-            kind = status_fault(code, str(error)) if code is not None and 400 <= code < 600 else "server"
-            raise self._client.fault(kind, f"error in the reply: {error_message_of(data) or error}", stream)
+        found = error_in_reply(data)
+        if found is not None:
+            raise self._client.fault(*found, stream)

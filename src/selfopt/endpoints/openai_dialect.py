@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from selfopt.errors import EndpointError
 from selfopt.records import ChatReply, ChatRequest
 
-from .faults import error_message_of, status_fault
-from .jsontext import as_dict, as_int, dump_json, parse_json, printable
+from .faults import error_in_reply
+from .jsontext import dump_json, parse_json, printable
 from .openai_wire import read_reply, request_body
 
 __all__ = ["OpenAIDialect"]
@@ -32,7 +32,10 @@ class OpenAIDialect:
         error."""
         try:
             data = parse_json(body.decode("utf-8"))
-            _refuse_error(data)
+            found = error_in_reply(data)
+            if found is not None:
+                kind, said = found
+                raise EndpointError(printable(said), kind=kind)
             parts = read_reply(data)
             return ChatReply(
                 content=parts.content(), model=parts.model, usage=parts.usage, timings=parts.timings, load=parts.load
@@ -47,11 +50,3 @@ class OpenAIDialect:
             raise EndpointError(
                 f"reply cannot be read: {error}: {start}" if body.strip() else "reply is empty", kind="protocol"
             ) from None
-
-
-def _refuse_error(data: object) -> None:
-    error = data.get("error") if isinstance(data, dict) else None
-    if error:
-        code = as_int(as_dict(error).get("code"))
-        kind = status_fault(code, str(error)) if code is not None and 400 <= code < 600 else "server"
-        raise EndpointError(f"error in the reply: {printable(str(error_message_of(data) or error))}", kind=kind)
