@@ -167,6 +167,9 @@ def test_a_wrong_variable_is_named(project: Project, monkeypatch: pytest.MonkeyP
         ("SELFOPT_RUN_LIMITS", "SELFOPT_RUN_LIMIT"),
         ("SELFOPT_RUN_TIMEOUT", "SELFOPT_RUN_TIMEOUT_S"),
         ("SELFOPT_ALLOW_REMOT", "SELFOPT_ALLOW_REMOTE"),
+        ("SELFOPT_LOOP_MAX_TRAILS", "SELFOPT_LOOP_MAX_TRIALS"),
+        ("SELFOPT_SUITES_ATOMIC", "SELFOPT_SUITES__ATOMIC"),
+        ("SELFOPT_ENGINE_THREADS", "SELFOPT_ENGINE__THREADS"),
         ("SELFOPT_ZZ", "SELFOPT_SECTION__KEY"),
     ],
 )

@@ -31,7 +31,7 @@ __all__ = ["MODELS", "QuickstartResult", "Row", "ServedLine", "as_document", "pl
 
 MODELS = ("local/smollm2-135m", "local/qwen2.5-coder-0.5b")
 FILE_NAME = "quickstart.json"
-ESTIMATE_MINUTES = (5, 8)
+ESTIMATE_MINUTES = (5, 9)
 CANDIDATES = 2
 EXTENDED_CANDIDATES = 0
 EXTENDED_VARIANT = "extended"
@@ -84,6 +84,7 @@ class _State:
     path: Path
     session: str = field(default_factory=lambda: new_id("quickstart"))
     done: dict[str, str] = field(default_factory=dict)
+    again: bool = False  # an earlier quickstart was finished here
 
     def finish(self, step: str, value: str) -> None:
         """Keep that a step is through."""
@@ -136,7 +137,7 @@ def _load_state(home: Home) -> _State:
     if not isinstance(done, dict) or not isinstance(session, str):
         raise CorruptError(f"{path}: no quickstart state; move the file away to start a new quickstart")
     if all(step in done for step in STEPS):
-        return _State(path)
+        return _State(path, again=True)
     return _State(path, session, {str(k): str(v) for k, v in done.items()})
 
 
@@ -150,6 +151,14 @@ async def run_quickstart(
     app.home.ensure()
     state = _load_state(app.home)
     state.save()
+    if state.again:
+        say(
+            LoopEvent(
+                "note",
+                "a quickstart was finished in this home before: this is another whole round, from native_api, with new "
+                "measurements; candidates that were tried before make room for others",
+            )
+        )
     if state.done:
         say(LoopEvent("resume", f"an interrupted quickstart is continued; finished already: {', '.join(state.done)}"))
     await _step(app, state, "cycle_1", [parse_target(app, f"{m} atomic native_api") for m in MODELS], CANDIDATES, say, progress)

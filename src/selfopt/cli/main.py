@@ -85,24 +85,30 @@ _OWN_VARIABLES = frozenset(
 def refuse_unknown_variables(ctx: click.Context, environ: Mapping[str, str]) -> None:
     """A misspelt SELFOPT_ variable is a cap or a switch that does not hold, so it is refused like a misspelt option.
 
-    Variables of other commands than the one that is called are known by their command's name only: those are not loaded.
+    A variable that may be another command's option has that command loaded, to see whether it is.
     """
     called = ctx.invoked_subcommand
-    command = cli.get_command(ctx, called) if called else None
-    known = _variables_of(ctx.command, "SELFOPT") | _OWN_VARIABLES
-    if command is not None:
-        known |= _variables_of(command, f"SELFOPT_{called}")
-    others = tuple(f"SELFOPT_{name.upper()}_" for name in COMMANDS if name != called)
-    for name in sorted(n for n in environ if n.startswith("SELFOPT_")):
-        if name not in known and "__" not in name and not name.startswith(others):
-            import difflib
+    known = _variables_of(ctx.command, "SELFOPT") | _OWN_VARIABLES | _variables_of_command(ctx, called)
+    for name in sorted(n for n in environ if n.startswith("SELFOPT_") and "__" not in n):
+        others = [c for c in COMMANDS if c != called and name.startswith(f"SELFOPT_{c.upper()}_")]
+        if name in known or any(name in _variables_of_command(ctx, other) for other in others):
+            continue
+        import difflib
 
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise click.UsageError(
-                f"nothing reads the variable {name}; {hint}unset it, or write SELFOPT_COMMAND_OPTION for an option and "
-                "SELFOPT_SECTION__KEY for a setting"
-            )
+        from selfopt.settings.variables import variables_of_settings
+
+        known |= variables_of_settings().union(*(_variables_of_command(ctx, other) for other in others))
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise click.UsageError(
+            f"nothing reads the variable {name}; {hint}unset it, or write SELFOPT_COMMAND_OPTION for an option and "
+            "SELFOPT_SECTION__KEY for a setting"
+        )
+
+
+def _variables_of_command(ctx: click.Context, name: str | None) -> set[str]:
+    command = cli.get_command(ctx, name) if name else None
+    return _variables_of(command, f"SELFOPT_{name}") if command is not None else set()
 
 
 def _variables_of(command: click.Command, prefix: str) -> set[str]:

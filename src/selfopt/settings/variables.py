@@ -8,17 +8,29 @@ from collections.abc import Container, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic import BaseModel
+
 from selfopt.errors import SettingsError
 
 from .tree import Settings, default_endpoints
 
-__all__ = ["PLAIN_VARIABLES", "SCALARS", "from_dotenv", "from_environ", "with_provider_variables"]
+__all__ = ["PLAIN_VARIABLES", "SCALARS", "from_dotenv", "from_environ", "variables_of_settings", "with_provider_variables"]
 
 # Read by the tool itself, not part of the settings tree.
 PLAIN_VARIABLES = frozenset({"HOME", "CACHE", "CONFIG", "DOTENV"})
 # Settings that are no tables: one word after SELFOPT_.
 SCALARS = frozenset({"home", "allow_remote", "variants"})
 OLLAMA_PORT = 11434
+
+
+def variables_of_settings() -> set[str]:
+    """The names of all variables that set a value of a fixed table, such as SELFOPT_LIMITS__TIMEOUT_S."""
+    names: set[str] = set()
+    for section, table in Settings.model_fields.items():
+        inner = table.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            names |= {f"SELFOPT_{section}__{key}".upper() for key in inner.model_fields}
+    return names | {f"SELFOPT_{name}".upper() for name in SCALARS}
 
 
 def from_environ(environ: Mapping[str, str], label: str) -> dict[str, Any]:
