@@ -20,7 +20,8 @@ class Progress:
     """One sign of life.
 
     done / total: trials of the whole measurement, those of a resumed one included (total shrinks when determinism makes
-    runs needless); elapsed_s: since this process began it; eta_s: None until a trial has been timed.
+    runs needless); elapsed_s: since this process began it; eta_s: what is left at the pace of the trials that are through,
+    None until one is. It does not grow while a trial takes long.
     """
 
     kind: ProgressKind
@@ -54,6 +55,7 @@ class Board:
         self._heartbeat_s = heartbeat_s
         self._began = clock()
         self._timed = 0
+        self._timed_s = 0.0  # until the last of them was through
         self._label = ""
         self._run_index = 0
         self.prompt_id: str | None = None
@@ -68,6 +70,7 @@ class Board:
         """A trial is durable."""
         self.done += 1
         self._timed += 1
+        self._timed_s = self._clock() - self._began
         self._emit("trial", prompt_id=prompt_id, outcome=outcome)
 
     def tell(self, kind: ProgressKind, note: str = "") -> None:
@@ -76,8 +79,6 @@ class Board:
 
     def _emit(self, kind: ProgressKind, *, prompt_id: str | None, outcome: Outcome | None = None, note: str = "") -> None:
         elapsed_s = self._clock() - self._began
-        remaining = max(0, self.total - self.done)
-        eta_s = elapsed_s / self._timed * remaining if self._timed else None
         self._sink(
             Progress(
                 kind=kind,
@@ -85,13 +86,19 @@ class Board:
                 done=self.done,
                 total=max(self.total, self.done),
                 elapsed_s=elapsed_s,
-                eta_s=eta_s,
+                eta_s=self._eta_s(elapsed_s),
                 run_index=self._run_index,
                 prompt_id=prompt_id,
                 outcome=outcome,
                 note=note,
             )
         )
+
+    def _eta_s(self, elapsed_s: float) -> float | None:
+        if not self._timed:
+            return None
+        remaining, pace_s = max(0, self.total - self.done), self._timed_s / self._timed
+        return max(0.0, remaining * pace_s - min(elapsed_s - self._timed_s, pace_s))
 
     async def _beat(self) -> None:
         while True:
