@@ -17,6 +17,7 @@ NAMES = [
     "native_parsed",
     "restrained",
     "fitted",
+    "gated",
     "atomic",
     "extended",
     "few_shot",

@@ -118,6 +118,48 @@ def test_choosing_none_ends_after_one_request() -> None:
     assert read_reply(variant.parsers, final, TOOLS).recognised == "explicit none"
 
 
+CALL = '{"name": "set_lamp", "arguments": {"room": "hall"}}'
+
+
+def test_choose_then_answer_asks_what_to_call_and_then_the_request_as_it_is() -> None:
+    """The second request is that of native_parsed, whatever the first one held."""
+    variant = VARIANTS["gated"]
+    steps, final = play(variant, ASK, ["set_lamp", CALL])
+    assert [step.step for step in steps] == ["choose", "answer"]
+    assert steps[0].constraint is not None
+    assert not steps[0].tools
+    (alone,), _ = play(VARIANTS["native_parsed"], ASK, [CALL])
+    assert steps[1] == alone
+    assert read_reply(variant.parsers, final, TOOLS, ASK).tool_calls == (ToolCall(name="set_lamp", arguments={"room": "hall"}),)
+
+
+def test_choosing_none_first_nothing_is_answered_with_tools() -> None:
+    """One request, read as an explicit none."""
+    steps, final = play(VARIANTS["gated"], ASK, ["none"])
+    assert len(steps) == 1
+    assert read_reply(VARIANTS["gated"].parsers, final, TOOLS, ASK).recognised == "explicit none"
+
+
+def test_a_call_of_a_tool_that_was_not_chosen_is_left_out_where_both_have_to_agree() -> None:
+    """Of several the chosen ones stay; without the option all do."""
+    _, final = play(VARIANTS["gated"], ASK, ["ping", CALL])
+    assert read_reply(VARIANTS["gated"].parsers, final, TOOLS, ASK).tool_calls == ()
+    _, final = play(VARIANTS["gated"], ASK, ["set_lamp", CALL + '\n{"name": "ping", "arguments": {}}'])
+    assert [call.name for call in read_reply(VARIANTS["gated"].parsers, final, TOOLS, ASK).tool_calls] == ["set_lamp"]
+    free = VARIANTS["gated"].model_copy(update={"options": {**VARIANTS["gated"].options, "agree": False}})
+    _, final = play(free, ASK, ["ping", CALL])
+    assert [call.name for call in read_reply(free.parsers, final, TOOLS, ASK).tool_calls] == ["set_lamp"]
+
+
+def test_whoever_requires_a_call_is_not_asked_whether_to_make_one() -> None:
+    """The server is told in the one request."""
+    steps = render(VARIANTS["gated"], ASK, TOOLS, required=True)
+    first = next(steps)
+    assert (first.step, first.tool_choice) == ("answer", "required")
+    with pytest.raises(StopIteration):
+        steps.send(ReplyContent(text=CALL))
+
+
 def test_a_server_that_ignores_constraints_has_its_reply_read_as_it_is() -> None:
     """No second question about nothing."""
     _, final = play(VARIANTS["few_shot_constrained"], ASK, ["I would light the hall."])

@@ -124,7 +124,7 @@ class App:
     def fitting(self, variant: Variant, endpoint: str) -> Variant:
         """The variant as this endpoint can be asked: where it takes no grammar, the JSON Schema of the same calls limits the
         output. Another limit is another content, so specs tell the two apart."""
-        limited = variant.constraint == "grammar" or (variant.constraint == "none" and variant.steps == "choose_then_fill")
+        limited = variant.constraint == "grammar" or (variant.constraint == "none" and variant.steps != "single")
         if limited and not self.settings.endpoints[endpoint].takes_grammars:
             return variant.model_copy(update={"constraint": "json_schema"})
         return variant

@@ -130,7 +130,8 @@ class _Work:
             raise EndpointError("the reply holds a call that no parser of the variant reads", kind="protocol", final=True)
         if spoken or (flow is not None and flow.sent):  # whatever it says: its beginning is with the client, or would be
             return Outcome(content.text, (), content.finish_reason)
-        if parsed.recognised == "explicit none" or variant.constraint != "none" or variant.steps == "choose_then_fill":
+        answers = variant.steps == "choose_then_answer"  # where it is asked, its text is an answer
+        if parsed.recognised == "explicit none" or (not answers and (variant.constraint != "none" or variant.steps != "single")):
             return await self.plainly(dialogue, with_tools=False)
         return Outcome(content.text, (), content.finish_reason)
 
@@ -210,7 +211,7 @@ def _may_flow(variant: Variant, dialogue: Dialogue) -> bool:
     """Whether a reply's text can be an answer as it comes: not where a limit shapes it, where it is corrected when it is whole, and where
     another attempt follows when it is no call."""
     corrected = bool(variant.options.get("ground"))
-    return variant.constraint == "none" and variant.steps != "choose_then_fill" and not corrected and dialogue.choice == "auto"
+    return variant.constraint == "none" and variant.steps == "single" and not corrected and dialogue.choice == "auto"
 
 
 def _final(error: EndpointError, upstream: Upstream, flow: Flow | None) -> Exception:

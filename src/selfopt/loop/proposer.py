@@ -23,9 +23,9 @@ _MAX_TIMEOUT_S = 600.0
 _LARGEST = 1e9
 
 # Variants by what they help against, best first. "{phase}" is the variant written for that phase.
-_READS_FORMATS = ("native_parsed", "restrained", "few_shot_constrained", "fitted", "constrained", "few_shot", "{phase}")
-_MAKES_CALLS = ("few_shot_constrained", "constrained", "restrained", "{phase}", "few_shot", "fitted", "native_parsed")
-_HOLDS_BACK = ("restrained", "few_shot_constrained", "constrained", "{phase}", "few_shot", "fitted", "native_parsed")
+_READS_FORMATS = ("native_parsed", "restrained", "few_shot_constrained", "fitted", "gated", "constrained", "few_shot", "{phase}")
+_MAKES_CALLS = ("few_shot_constrained", "constrained", "restrained", "{phase}", "few_shot", "fitted", "gated", "native_parsed")
+_HOLDS_BACK = ("restrained", "few_shot_constrained", "constrained", "gated", "{phase}", "few_shot", "fitted", "native_parsed")
 _PHASE_VARIANTS = frozenset({"atomic", "extended"})
 _FIELDS = ("context_size", "timeout_s", "connect_timeout_s", "retries", "isolate")
 

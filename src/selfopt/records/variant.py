@@ -32,7 +32,9 @@ class Variant(Record):
     instructions: sentence(s) added to the system prompt. history: `native` sends the conversation as it is, `rendered`
     writes earlier turns and tool results as text. state_digest: add a digest of state and standing instructions.
     constraint: limit the output by a grammar or a schema built from the request's tools ("no call" included).
-    steps: `single` request, or `choose_then_fill`: first which tools (or none), then the arguments of each.
+    steps: `single` request; `choose_then_fill`: first which tools (or none), then the arguments of each; `choose_then_answer`: the
+    same first question, with the instructions and examples, and where the choice is not none the request as it is, with all tools.
+    `constraint` says there how the choice is limited (`none`: by a grammar).
     call_format: how a call is written in prompts of this variant. parsers: the chain that reads replies, in order.
     tag: a free no-op mark that takes part in the hash (an exact copy under another identity).
     """
@@ -45,7 +47,7 @@ class Variant(Record):
     state_digest: bool = False
     examples: tuple[Example, ...] = ()
     constraint: Literal["none", "grammar", "json_schema"] = "none"
-    steps: Literal["single", "choose_then_fill"] = "single"
+    steps: Literal["single", "choose_then_fill", "choose_then_answer"] = "single"
     call_format: Literal["json", "xml", "bracket", "python_call"] = "json"
     parsers: tuple[ParserName, ...] = ("native",)
     sampling: Sampling = Sampling()

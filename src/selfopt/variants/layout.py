@@ -32,7 +32,7 @@ def text_messages(variant: Variant, messages: Sequence[Message], tools: Sequence
     parts = [
         variant.instructions,
         f"Tools:\n{describe_tools(tools, options.tool_style)}",
-        "" if variant.steps == "choose_then_fill" else explain_format(variant.call_format),
+        "" if variant.steps != "single" else explain_format(variant.call_format),
         _examples_as_text(variant, options),
     ]
     if variant.state_digest:
@@ -95,17 +95,18 @@ def _turns(
     out = _with_system([variant.instructions], (), ())
     for example in variant.examples:
         out.append(Message(role="user", content=_turn(variant, example.messages, example.tools, options)))
-        if variant.steps == "choose_then_fill":
-            out += _example_steps(example, options)
+        if variant.steps != "single":
+            out += _example_steps(variant, example, options)
         else:
             out.append(Message(role="assistant", content=_answer(example, variant)))
     out.append(Message(role="user", content=_turn(variant, messages, tools, options)))
     return out
 
 
-def _example_steps(example: Example, options: VariantOptions) -> list[Message]:
+def _example_steps(variant: Variant, example: Example, options: VariantOptions) -> list[Message]:
     out = [Message(role="assistant", content=choice_text(example.tool_calls))]
-    for call in example.tool_calls if options.choice == "listed" else ():
+    fills = variant.steps == "choose_then_fill" and options.choice == "listed"
+    for call in example.tool_calls if fills else ():
         out.append(Message(role="user", content=f"Arguments of {call.name} as JSON:"))
         out.append(Message(role="assistant", content=_as_json(call)))
     return out

@@ -18,12 +18,12 @@ class VariantOptions(BaseModel):
     tool_style: how a tool is written in a prompt, as a call with argument names only (brief), a
     signature with types and descriptions, or compact JSON. layout: `system` puts tools and
     examples into the system prompt; `turn` repeats the tools in the user turn, and each example is a turn of its own with
-    its own tools. choice: whether the first question of choose_then_fill lists the tools, or leaves them to the limit on the
+    its own tools. choice: whether the first question of choose_then_fill and choose_then_answer lists the tools, or leaves them to the limit on the
     answer (`named`, for tools whose names say what they do: shorter, and a small model can't favour the first in a list);
     it needs layout `turn`. max_calls: how many calls one reply may hold under a constraint. lean: optional arguments are neither shown nor
     allowed. copy_text: in choose_then_fill under a grammar, a free text argument is a run of words of the conversation.
-    ground: leave out
-    optional arguments, and calls with required ones, that nothing in the conversation backs (see `ground.ground_calls`).
+    agree: in choose_then_answer, calls of tools that were not chosen are left out. ground: leave out optional arguments, and calls with
+    required ones, that nothing in the conversation backs (see `ground.ground_calls`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,6 +35,7 @@ class VariantOptions(BaseModel):
     ground: bool = False
     lean: bool = False
     copy_text: bool = False
+    agree: bool = False
 
 
 @remembered
@@ -48,6 +49,6 @@ def options_of(variant: Variant) -> VariantOptions:
         allowed = ", ".join(VariantOptions.model_fields)
         message = f"variant {variant.name!r}: option {where!r}: {first['msg']}; options are {allowed}"
         raise VariantError(message) from None
-    if options.choice == "named" and (options.layout != "turn" or variant.steps != "choose_then_fill"):
-        raise VariantError(f"variant {variant.name!r}: option 'choice: named' needs layout 'turn' and steps 'choose_then_fill'")
+    if options.choice == "named" and (options.layout != "turn" or variant.steps == "single"):
+        raise VariantError(f"variant {variant.name!r}: option 'choice: named' needs layout 'turn' and steps that choose first")
     return options

@@ -15,7 +15,7 @@ from selfopt.records import Constraint, Message, ReplyContent, Sampling, ToolCal
 
 from .call_schema import arguments_schema, calls_schema, choice_schema
 from .grammar import SEPARATOR, arguments_grammar, calls_grammar, choice_grammar
-from .ground import ground_calls, ground_reply
+from .ground import agreed_reply, ground_calls, ground_reply
 from .layout import choice_text, fill_messages, native_messages, text_messages
 from .options import VariantOptions, options_of
 from .parsers.literals import decode_object
@@ -49,11 +49,27 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
     """
     options = options_of(variant)
     tools = _lean_tools(tools) if options.lean else tools
-    opening = _opening(variant, options, messages, tools, required)
+    asked = _answering(variant) if required and variant.steps == "choose_then_answer" else variant
+    opening = _opening(asked, options, messages, tools, required)
     if variant.steps == "choose_then_fill":
         return (yield from _choose_then_fill(variant, options, opening, messages, tools))
+    chosen: list[str] | None = None
+    if variant.steps == "choose_then_answer" and not required:
+        choice = yield opening
+        chosen = _chosen(choice.text, [tool.name for tool in tools], options.max_calls)
+        if chosen == []:
+            return choice
+        opening = _opening(_answering(variant), options, messages, tools, required)
     reply = yield opening
+    if chosen is not None and options.agree:
+        reply = agreed_reply(reply, chosen, tools, variant.call_format)
     return ground_reply(reply, messages, tools, variant.call_format) if options.ground else reply
+
+
+@remembered
+def _answering(variant: Variant) -> Variant:
+    """The second request of choose_then_answer: the conversation and the tools, nothing else."""
+    return variant.model_copy(update={"steps": "single", "constraint": "none", "instructions": "", "examples": (), "options": {}})
 
 
 @remembered
@@ -62,10 +78,11 @@ def _opening(
 ) -> RenderedStep:
     """The first request; for most variants the only one."""
     native = variant.tools == "native"
-    choosing = variant.steps == "choose_then_fill"
+    choosing = variant.steps != "single"
     if native and not choosing:
         messages, tools = with_wire_names(messages, tools)
-    sent = native_messages(variant, messages) if native else text_messages(variant, messages, tools)
+    in_text = not native or variant.steps == "choose_then_answer"
+    sent = text_messages(variant, messages, tools) if in_text else native_messages(variant, messages)
     limit = _choice_constraint if choosing else _calls_constraint
     return RenderedStep(
         step="choose" if choosing else "answer",
