@@ -151,6 +151,26 @@ def test_a_call_of_a_tool_that_was_not_chosen_is_left_out_where_both_have_to_agr
     assert [call.name for call in read_reply(free.parsers, final, TOOLS, ASK).tool_calls] == ["set_lamp"]
 
 
+def test_a_variant_that_writes_its_tools_into_the_prompt_writes_them_for_the_answer_too() -> None:
+    """In its own style, and without the question and examples of the choice."""
+    variant = VARIANTS["gated"].model_copy(
+        update={"tools": "system_prompt", "options": {"tool_style": "signature", "layout": "turn", "choice": "named"}}
+    )
+    (_, answer), _ = play(variant, ASK, ["set_lamp", CALL])
+    asked = "\n".join(message.content for message in answer.messages)
+    assert "set_lamp(room" in asked
+    assert not answer.tools
+    assert variant.instructions not in asked
+    assert len(answer.messages) < 3
+
+
+def test_agreeing_is_for_variants_that_ask_twice() -> None:
+    """Elsewhere the option would do nothing, so it is refused."""
+    single = Variant(name="v", options={"agree": True})
+    with pytest.raises(VariantError, match="choose_then_answer"):
+        next(render(single, ASK, TOOLS))
+
+
 def test_whoever_requires_a_call_is_not_asked_whether_to_make_one() -> None:
     """The server is told in the one request."""
     steps = render(VARIANTS["gated"], ASK, TOOLS, required=True)

@@ -51,4 +51,6 @@ def options_of(variant: Variant) -> VariantOptions:
         raise VariantError(message) from None
     if options.choice == "named" and (options.layout != "turn" or variant.steps == "single"):
         raise VariantError(f"variant {variant.name!r}: option 'choice: named' needs layout 'turn' and steps that choose first")
+    if options.agree and variant.steps != "choose_then_answer":
+        raise VariantError(f"variant {variant.name!r}: option 'agree' needs steps 'choose_then_answer'")
     return options

@@ -59,7 +59,8 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
         chosen = _chosen(choice.text, [tool.name for tool in tools], options.max_calls)
         if chosen == []:
             return choice
-        opening = _opening(_answering(variant), options, messages, tools, required)
+        answering = _answering(variant)
+        opening = _opening(answering, options_of(answering), messages, tools, required)
     reply = yield opening
     if chosen is not None and options.agree:
         reply = agreed_reply(reply, chosen, tools, variant.call_format)
@@ -68,8 +69,10 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
 
 @remembered
 def _answering(variant: Variant) -> Variant:
-    """The second request of choose_then_answer: the conversation and the tools, nothing else."""
-    return variant.model_copy(update={"steps": "single", "constraint": "none", "instructions": "", "examples": (), "options": {}})
+    """How choose_then_answer asks the second time: the conversation and the tools, without what the choice was asked with."""
+    options = {key: value for key, value in variant.options.items() if key not in ("choice", "agree")}
+    plain = {"steps": "single", "constraint": "none", "instructions": "", "examples": (), "options": options}
+    return variant.model_copy(update=plain)
 
 
 @remembered
