@@ -146,3 +146,10 @@ def test_nothing_measured_has_no_figures() -> None:
     assert "Evidence over trials" not in text
     assert "Not measured yet" in text
     Reader(text)
+
+
+@pytest.mark.parametrize(("gain", "kept"), [(0.42, ["0", "+44 points"]), (0.05, ["0", "-6 points", "+6 points"])])
+def test_the_labels_of_the_axis_do_not_run_into_the_zero(gain: float, kept: list[str]) -> None:
+    """A border too near to it goes without a label."""
+    root = ElementTree.fromstring(gains_svg([GainBar("a", gain, None, "promote")]))
+    assert [node.text for node in root.iter("text")][: len(kept)] == kept

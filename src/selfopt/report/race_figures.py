@@ -16,6 +16,7 @@ from .escape import safe_terminal
 __all__ = ["Course", "CoursePoint", "GainBar", "course_svg", "gains_svg", "text"]
 
 _WIDTH, _LEFT, _RIGHT = 360.0, 40.0, 348.0
+_LABEL = 64.0  # the room that a label such as "+44 points" takes
 _FLOOR, _CEILING, _HIGHEST = -1.0, 1.3, 2.5  # of the way to a border
 _NAME_MAX = 44
 
@@ -185,7 +186,7 @@ def gains_svg(bars: Sequence[GainBar]) -> str:
         _label(x(0), height - 4, "0", anchor="middle", kind="small"),
     ]
     for edge, anchor in ((low, "start"), (high, "end")):
-        if abs(x(edge) - x(0)) > 40:
+        if abs(x(edge) - x(0)) > _LABEL:
             parts.append(_label(x(edge), height - 4, f"{edge * 100:+.0f} points", anchor=anchor, kind="small"))
     for i, bar in enumerate(bars):
         y = top + row * i
