@@ -8,9 +8,9 @@ import pytest
 
 from selfopt.app import write_artefacts
 from selfopt.app.courses import newest_courses
-from selfopt.records import RaceEnd
+from selfopt.records import PromptTest, RaceEnd
 from tests.loop.kit import World
-from tests.loop.race_kit import ATOMIC, candidates, sample_suite, sometimes, towns, with_suite
+from tests.loop.race_kit import ATOMIC, candidates, sample_suite, sometimes, steady, towns, with_suite
 
 
 async def test_courses_end_where_the_races_ended(tmp_path: Path) -> None:
@@ -45,3 +45,29 @@ async def test_a_race_that_goes_on_from_an_earlier_one_begins_with_its_evidence(
         assert (newer.cycle, older.cycle) == (2, 1)
         assert newer.points[0].log_e == older.points[-1].log_e
         assert older.ended == "is held: race_trials = 100 reached"
+
+
+@pytest.mark.parametrize("passes", [True, False])
+async def test_a_heldout_test_is_shown_prompt_by_prompt_as_it_was_decided(tmp_path: Path, passes: bool) -> None:
+    """Deterministic specs: the evidence after each held-out prompt, the largest of it what the test recorded; no evidence against, as none is
+    gathered; each cycle's test with that cycle's outcomes."""
+    better = towns(140) if passes else towns(40)
+    w = with_suite(World(tmp_path / "world", {"m": steady(towns(10), better)}), sample_suite(40, 100))
+    await w.loop(ATOMIC, candidates=candidates(tmp_path))
+    with w.app() as app:
+        (test,) = app.ledger.read(PromptTest)
+        (course,) = newest_courses(app.ledger)
+        assert (course.purpose, course.cycle, course.name, course.unit) == ("heldout", 1, "restrained", "prompts")
+        assert [point.trials for point in course.points] == list(range(101))
+        assert {point.log_f for point in course.points} == {course.log_f_needed} == {None}
+        assert max(point.log_e for point in course.points[1:]) == pytest.approx(test.log_e)
+        last = course.points[-1]
+        assert (last.gain, last.interval) == (test.estimate, test.interval)
+        assert test.passed is passes
+        assert course.ended.startswith(
+            "passes: 100 prompts won, 0 lost, E = " if passes else "does not pass: 0 prompts won, 0 lost, E = "
+        )
+        (page,) = [path for path in write_artefacts(app) if path.suffix == ".html"]
+        text = page.read_text("utf-8")
+        assert "held-out prompts: <b>restrained</b>" in text
+        assert ("A gain of held-out prompts" in text) is passes

@@ -17,6 +17,7 @@ from selfopt.policy import (
     heldout_claim,
     heldout_settings,
     next_share,
+    prompt_steps,
     prompt_test,
 )
 from selfopt.records import PromptTest, RaceSettings
@@ -58,6 +59,20 @@ def test_nothing_passes_by_luck_more_often_than_alpha() -> None:
         d = [rng.choice((1, -1, 0, 0)) for _ in range(100)]
         passed += outcome_of(d.count(1), d.count(-1), d.count(0), seed=str(case)).passed
     assert passed / 400 <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 400)
+
+
+@pytest.mark.parametrize(("wins", "losses"), [(25, 5), (12, 8), (0, 0), (0, 9)])
+def test_a_test_can_be_gone_through_again_prompt_by_prompt(wins: int, losses: int) -> None:
+    """The same evidence, from nothing to all prompts; other outcomes than the test had are refused."""
+    d = [1] * wins + [-1] * losses + [0] * (60 - wins - losses)
+    outcomes = {f"p{i}": x >= 0 for i, x in enumerate(d)}, {f"p{i}": x <= 0 for i, x in enumerate(d)}
+    test = outcome_of(wins, losses, 60 - wins - losses)
+    steps = list(prompt_steps(test, outcomes))
+    assert [pairs.n for pairs, _ in steps] == list(range(61))
+    assert max(log_e for _, log_e in steps[1:]) == pytest.approx(test.log_e)
+    assert steps[-1][0].gain == test.estimate
+    with pytest.raises(EvidenceError, match="held-out outcomes"):
+        list(prompt_steps(test, (outcomes[0], outcomes[0] | {"p0": not outcomes[1]["p0"]})))
 
 
 def test_missing_outcomes_and_a_used_up_alpha_are_refused() -> None:

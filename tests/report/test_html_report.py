@@ -120,6 +120,29 @@ def test_every_course_is_a_whole_figure_with_its_borders(points: tuple[CoursePoi
     assert all(-1000 < place < 1000 for place in places)
 
 
+def test_a_test_on_prompts_shows_no_evidence_against_and_stays_in_sight_far_beyond_the_border() -> None:
+    """One border, one line, prompts on the axis; its last point is within the figure."""
+    points = tuple(CoursePoint(n, 0.5 * n - 1, None, n / 100, (-1.0, 1.0)) for n in range(101))
+    root = ElementTree.fromstring(
+        course_svg(Course("gated", world.SMALL, "atomic", "heldout", 1, "passes", 3.7, None, 0.0, 0.95, points, "prompts"))
+    )
+    words = " ".join(element.text or "" for element in root.iter("text"))
+    assert "E = 40.4 wins" in words
+    assert "drops" not in words
+    assert "100 prompts" in words
+    assert not [path for path in root.iter("path") if path.get("class") == "against"]
+    inner = [float(circle.get("cy") or 0) for circle in root.iter("circle")]
+    assert len(inner) == 2
+    assert 22 <= inner[0] < 40
+
+
+def test_how_to_read_evidence_is_told_where_evidence_is_shown() -> None:
+    """A page with exact figures alone does not speak of E and F."""
+    assert "E grows while" in page(course())
+    assert "E grows while" not in page()
+    assert "A dot is the gain" in page()
+
+
 def test_the_interval_is_drawn_narrowing() -> None:
     """The band is wide at first and narrow at the end."""
     root = ElementTree.fromstring(course_svg(course()))

@@ -1,12 +1,25 @@
-"""How the newest races went, block by block, for the report: replayed from the ledger by the policy that ran them."""
+"""How the newest races and held-out tests went, for the report: replayed from the ledger by the policy that ran them."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from selfopt.errors import SelfoptError
-from selfopt.policy import Race
-from selfopt.records import CyclePlan, CycleStart, Ledger, RaceBlock, RaceEnd, RaceStanding, RaceStart, Spec
+from selfopt.loop import outcomes_of
+from selfopt.policy import Race, prompt_steps
+from selfopt.records import (
+    CyclePlan,
+    CycleStart,
+    Evaluation,
+    Ledger,
+    PromptTest,
+    RaceBlock,
+    RaceEnd,
+    RaceStanding,
+    RaceStart,
+    Spec,
+)
 from selfopt.report import Course, CoursePoint
 
 __all__ = ["newest_courses"]
@@ -17,17 +30,22 @@ _WORDS = {"promoted": "wins", "dropped": "is dropped", "held": "is held", "racin
 
 
 def newest_courses(ledger: Ledger) -> list[Course]:
-    """The candidates of the newest races that are over, newest cycle first. A race that cannot be replayed is left out: it is shown, not
-    decided, here."""
+    """The candidates of the newest races that are over, and the newest held-out tests, newest cycle first and in a cycle the search
+    first. One that cannot be replayed is left out: it is shown, not decided, here."""
     found: list[Course] = []
-    for end in reversed(list(ledger.read(RaceEnd, newest_first=True, limit=_RACES))):
+    for end in ledger.read(RaceEnd, newest_first=True, limit=_RACES):
         start = next(iter(ledger.read(RaceStart, {"id": end.race_id}, limit=1)), None)
         if start is not None and end.blocks:
             try:
                 found += _courses(ledger, start)
             except SelfoptError:
                 continue
-    return sorted(found, key=lambda course: -(course.cycle or 0))
+    for test in ledger.read(PromptTest, newest_first=True, limit=_RACES):
+        try:
+            found += _tested(ledger, test)
+        except SelfoptError:
+            continue
+    return sorted(found, key=lambda course: (-(course.cycle or 0), course.purpose == "heldout"))
 
 
 def _courses(ledger: Ledger, start: RaceStart) -> list[Course]:
@@ -41,16 +59,14 @@ def _courses(ledger: Ledger, start: RaceStart) -> list[Course]:
             if alive:
                 points[standing.spec_id].append(_point(race, standing))
             last[standing.spec_id] = standing
-    cycle = next(iter(ledger.read(CycleStart, {"id": start.cycle_id}, limit=1)), None) if start.cycle_id else None
-    plan = next(iter(ledger.read(CyclePlan, {"id": start.cycle_id}, limit=1)), None) if start.cycle_id else None
-    changes = plan.changes if plan is not None else {}
+    cycle, changes = _cycle(ledger, start.cycle_id)
     return [
         Course(
             name=_name(ledger, standing.spec_id, changes),
             model=start.model,
             phase=start.phase,
             purpose=start.purpose,
-            cycle=cycle.number if cycle is not None else None,
+            cycle=cycle,
             ended=f"{_WORDS[standing.state]}{f': {standing.why}' if standing.why not in ('', 'decided') else ''}",
             log_e_needed=standing.log_e_needed,
             log_f_needed=standing.log_f_needed,
@@ -61,6 +77,57 @@ def _courses(ledger: Ledger, start: RaceStart) -> list[Course]:
         for standing in _ended(ledger, start, last)
         if points[standing.spec_id]
     ]
+
+
+def _cycle(ledger: Ledger, cycle_id: str | None) -> tuple[int | None, Mapping[str, str]]:
+    """Its number, and what each of its candidates changes."""
+    if cycle_id is None:
+        return None, {}
+    cycle = next(iter(ledger.read(CycleStart, {"id": cycle_id}, limit=1)), None)
+    plan = next(iter(ledger.read(CyclePlan, {"id": cycle_id}, limit=1)), None)
+    return cycle.number if cycle is not None else None, plan.changes if plan is not None else {}
+
+
+def _tested(ledger: Ledger, test: PromptTest) -> list[Course]:
+    """One paired outcome a prompt, in the order of the test."""
+    both = [_measured(ledger, spec_id, test.at) for spec_id in (test.key.candidate_spec_id, test.key.baseline_spec_id)]
+    if None in both:
+        return []
+    ours, theirs = (evaluation for evaluation in both if evaluation is not None)
+    wanted = _spread(test.n)
+    points, reached = list[CoursePoint](), -math.inf
+    for n, (so_far, log_e) in enumerate(prompt_steps(test, (outcomes_of(ours), outcomes_of(theirs)))):
+        interval = None
+        if n == test.n:
+            interval = test.interval
+        elif n in wanted:
+            seen = so_far.interval(test.alpha)
+            interval = seen.low, seen.high
+        points.append(CoursePoint(n, log_e, None, so_far.gain if n else None, interval))
+        reached = max(reached, log_e)
+    told = "passes" if test.passed else "does not pass"
+    cycle, _ = _cycle(ledger, test.cycle_id)
+    return [
+        Course(
+            name=_name(ledger, test.key.candidate_spec_id, {}),
+            model=ours.model,
+            phase=ours.phase,
+            purpose="heldout",
+            cycle=cycle,
+            ended=f"{told}: {test.wins} prompts won, {test.losses} lost, E = {math.exp(min(reached, 700.0)):.3g}",
+            log_e_needed=test.log_e_needed,
+            log_f_needed=None,
+            null_mean=test.null_mean,
+            confidence=test.confidence,
+            points=tuple(points),
+            unit="prompts",
+        )
+    ]
+
+
+def _measured(ledger: Ledger, spec_id: str, until: str) -> Evaluation | None:
+    """The newest figures of a spec at some time."""
+    return next((e for e in ledger.read(Evaluation, {"spec_id": spec_id}, newest_first=True) if e.at <= until), None)
 
 
 def _ended(ledger: Ledger, start: RaceStart, last: dict[str, RaceStanding]) -> Sequence[RaceStanding]:

@@ -1,6 +1,7 @@
 """The cycle: the composer of the stages; candidates, baseline, verification."""
 
 from .begin import effective_baseline
+from .contest import outcomes_of
 from .context import Depth, LoopContext, LoopEvent, Measurement, Target
 from .cycle import run_cycle
 from .enforce import served_specs
@@ -32,6 +33,7 @@ __all__ = [
     "finished_cycles",
     "newest_evaluation",
     "note_rollback",
+    "outcomes_of",
     "plan_of",
     "run_cycle",
     "run_cycles",

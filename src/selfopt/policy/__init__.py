@@ -6,7 +6,15 @@ from .draft import draft_race
 from .evidence import Advised, EvidenceGate, HeldoutGate, RestraintGate, evidence_figures, evidence_policy
 from .explain import BestHold, best_hold, deciding_gate, explain
 from .gates import PLAIN_GATES, PLAIN_POLICY, Case, Gate, Policy, is_exact
-from .heldout import CLAIM_LIKE_THESE, CLAIM_THIS_SUITE, MIN_HELDOUT_PROMPTS, heldout_claim, heldout_settings, prompt_test
+from .heldout import (
+    CLAIM_LIKE_THESE,
+    CLAIM_THIS_SUITE,
+    MIN_HELDOUT_PROMPTS,
+    heldout_claim,
+    heldout_settings,
+    prompt_steps,
+    prompt_test,
+)
 from .options import EvidenceOptions
 from .race import Race, void_because
 from .race_plan import Ask, BlockPlan, Draws
@@ -55,6 +63,7 @@ __all__ = [
     "heldout_settings",
     "is_exact",
     "next_share",
+    "prompt_steps",
     "prompt_test",
     "restraint_evidence",
     "search_family",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from selfopt.errors import EvidenceError
 from selfopt.records import EvidenceKey, PromptTest, RaceSettings
@@ -16,7 +16,15 @@ from selfopt.stats import FINAL_SHARE, PROMPT_BETS, Interval, PromptDifferences,
 
 from .spending import AlphaShare
 
-__all__ = ["CLAIM_LIKE_THESE", "CLAIM_THIS_SUITE", "MIN_HELDOUT_PROMPTS", "heldout_claim", "heldout_settings", "prompt_test"]
+__all__ = [
+    "CLAIM_LIKE_THESE",
+    "CLAIM_THIS_SUITE",
+    "MIN_HELDOUT_PROMPTS",
+    "heldout_claim",
+    "heldout_settings",
+    "prompt_steps",
+    "prompt_test",
+]
 
 MIN_HELDOUT_PROMPTS = 100
 CLAIM_THIS_SUITE = "this suite only"
@@ -57,18 +65,9 @@ def prompt_test(
     and most of the capital waits for all of them (see `prompt_evidence`). EvidenceError for prompts that only one has answered,
     for none at all, and for an alpha that is used up.
     """
-    ours, theirs = outcomes
-    if ours.keys() != theirs.keys() or not ours:
-        odd = sorted(ours.keys() ^ theirs.keys())
-        raise EvidenceError(
-            f"held-out outcomes are missing ({', '.join(odd[:5]) or 'there are none'}): candidate and baseline each need one for every prompt"
-        )
     if share.used_up:
         raise EvidenceError(share.detail)
-    order = sorted(ours)
-    random.Random(order_seed).shuffle(order)
-    d = tuple(int(ours[p]) - int(theirs[p]) for p in order)
-    pairs = PromptDifferences(d, tuple(clusters.get(p, p) for p in order))
+    pairs = _in_order(outcomes, order_seed, clusters)
     needed = math.log(1 / share.alpha)
     log_e = _highest(pairs, null_mean, share.alpha)
     passed = log_e >= needed
@@ -97,6 +96,35 @@ def prompt_test(
         passed=passed,
         at=at,
     )
+
+
+def prompt_steps(
+    test: PromptTest, outcomes: tuple[Mapping[str, bool], Mapping[str, bool]]
+) -> Iterator[tuple[PromptDifferences, float]]:
+    """A test once more, prompt by prompt: what was seen so far, and log E then, beginning with nothing. outcomes: as the test had them.
+    EvidenceError when these are others."""
+    pairs = _in_order(outcomes, test.order_seed, {})
+    if (pairs.n, pairs.wins, pairs.losses) != (test.n, test.wins, test.losses):
+        raise EvidenceError(
+            f"{pairs.n} held-out outcomes, {pairs.wins} won and {pairs.losses} lost, where {test.test_id} saw {test.n}, {test.wins} and {test.losses}"
+        )
+    for n in range(pairs.n + 1):
+        so_far = PromptDifferences(pairs.differences[:n])
+        yield so_far, prompt_evidence(so_far, mean=test.null_mean, planned=pairs.n, alpha=test.alpha, bets=PROMPT_BETS)
+
+
+def _in_order(
+    outcomes: tuple[Mapping[str, bool], Mapping[str, bool]], order_seed: str, clusters: Mapping[str, str]
+) -> PromptDifferences:
+    ours, theirs = outcomes
+    if ours.keys() != theirs.keys() or not ours:
+        odd = sorted(ours.keys() ^ theirs.keys())
+        raise EvidenceError(
+            f"held-out outcomes are missing ({', '.join(odd[:5]) or 'there are none'}): candidate and baseline each need one for every prompt"
+        )
+    order = sorted(ours)
+    random.Random(order_seed).shuffle(order)
+    return PromptDifferences(tuple(int(ours[p]) - int(theirs[p]) for p in order), tuple(clusters.get(p, p) for p in order))
 
 
 def _interval(pairs: PromptDifferences, alpha: float, passed: bool) -> Interval:

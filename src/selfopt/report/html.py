@@ -139,11 +139,15 @@ def _figures(data: ReportData, courses: Sequence[Course]) -> list[str]:
         prompts = "held-out prompts" if course.purpose == "heldout" else "search prompts"
         caption = f"{where}{text(course.model)} {text(course.phase)}, {prompts}: <b>{text(course.name)}</b>, {text(course.ended)}"
         made.append(f"<figure><figcaption>{caption}</figcaption>{course_svg(course)}</figure>")
-    reading = (
-        "E grows while a candidate does better than the baseline, F while it does not; the first to reach its border decides, and "
-        "neither is fooled by looking often. The band is where the true gain lies."
-    )
-    return ["<h2>Evidence over trials</h2>", f"<p>{reading}</p>", f'<div class="figures">{"".join(made)}</div>'] if made else []
+    if not made:
+        return []
+    reading = "A dot is the gain over the baseline, a line where the true gain lies; without a line the figure is exact for these prompts."
+    if courses:
+        reading += (
+            " Over trials and held-out prompts, E grows while a candidate does better than the baseline, F while it does not; the first to "
+            "reach its border decides, and neither is fooled by looking often. The band is where the true gain lies."
+        )
+    return ["<h2>Evidence over trials</h2>", f"<p>{reading}</p>", f'<div class="figures">{"".join(made)}</div>']
 
 
 def _bars(data: ReportData, target: CycleTargetResult) -> list[GainBar]:

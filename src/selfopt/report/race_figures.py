@@ -23,20 +23,21 @@ _NAME_MAX = 44
 
 @dataclass(frozen=True, slots=True)
 class CoursePoint:
-    """After so many trials of the race: natural logs of the evidence for and against, the estimated gain, and its interval where it was
-    worked out."""
+    """After so many trials of the race, or held-out prompts: natural logs of the evidence for and against (None: not gathered), the
+    estimated gain, and its interval where it was worked out."""
 
     trials: int
     log_e: float
-    log_f: float
+    log_f: float | None
     gain: float | None = None
     interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """One candidate's way through one race. log_e_needed, log_f_needed: the borders; null_mean: what counts as not better; confidence: of
-    the intervals; ended: how it stands at the end, in words."""
+    """One candidate's way through one race, or one test on held-out prompts. log_e_needed, log_f_needed: the borders (None: there is
+    none); null_mean: what counts as not better; confidence: of the intervals; ended: how it stands at the end, in words; unit: what is
+    counted along the way."""
 
     name: str
     model: str
@@ -45,10 +46,11 @@ class Course:
     cycle: int | None
     ended: str
     log_e_needed: float
-    log_f_needed: float
+    log_f_needed: float | None
     null_mean: float
     confidence: float
     points: tuple[CoursePoint, ...]
+    unit: str = "trials"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ def course_svg(course: Course) -> str:
         *_evidence(course, x),
         *_gain(course, x),
         _label(_LEFT, 282, "0", kind="small"),
-        _label(_RIGHT, 282, f"{last.trials} trials", anchor="end", kind="small"),
+        _label(_RIGHT, 282, f"{last.trials} {text(course.unit)}", anchor="end", kind="small"),
         "</svg>",
     ]
     return "\n".join(parts)
@@ -119,25 +121,30 @@ def course_svg(course: Course) -> str:
 
 def _evidence(course: Course, x: Callable[[float], float]) -> list[str]:
     top, bottom = 22.0, 140.0
-    way = [(p.trials, p.log_e / course.log_e_needed, p.log_f / course.log_f_needed) for p in course.points]
-    highest = max(max(ours, against) for _, ours, against in way)
-    y = _scale(_FLOOR, min(max(_CEILING, highest + 0.15), _HIGHEST), bottom, top)
-    solid = [(x(trials), y(ours)) for trials, ours, _ in way]
-    dashed = [(x(trials), y(against)) for trials, _, against in way]
-    borders = f"E = {math.exp(course.log_e_needed):.3g} wins, F = {math.exp(course.log_f_needed):.3g} drops"
+    ours = [(p.trials, p.log_e / course.log_e_needed) for p in course.points]
+    needed = course.log_f_needed
+    theirs = [(p.trials, p.log_f / needed) for p in course.points if p.log_f is not None] if needed is not None else []
+    highest = min(max(_CEILING, *(at + 0.15 for _, at in (*ours, *theirs))), _HIGHEST)
+    y = _scale(_FLOOR, highest, bottom, top)
+    # Evidence far beyond its border runs along the upper edge, so that its last point is seen.
+    solid, dashed = ([(x(trials), y(min(at, highest - 0.1))) for trials, at in way] for way in (ours, theirs))
+    borders = f"E = {math.exp(course.log_e_needed):.3g} wins" + (
+        f", F = {math.exp(needed):.3g} drops" if needed is not None else ""
+    )
+    head = "evidence: E for it (solid), F against it (dashed)" if theirs else "evidence: E for it"
     return [
-        _label(_LEFT, 12, "evidence: E for it (solid), F against it (dashed)", kind="head"),
+        _label(_LEFT, 12, head, kind="head"),
         _line(_LEFT, y(1), _RIGHT, y(1), "border"),
         _label(_LEFT + 4, y(1) - 3, borders, kind="small"),
         _line(_LEFT, y(0), _RIGHT, y(0), "axis"),
         _label(_LEFT - 4, y(1) + 4, "border", anchor="end", kind="small"),
         _label(_LEFT - 4, y(0) + 4, "none", anchor="end", kind="small"),
-        *_cut(
-            top,
-            bottom,
-            [_path(dashed, "against"), _dot(*dashed[-1], "dot against-dot"), _path(solid, "for"), _dot(*solid[-1], "dot")],
-        ),
+        *_cut(top, bottom, [*_way(dashed, "against", "dot against-dot"), *_way(solid, "for", "dot")]),
     ]
+
+
+def _way(points: Sequence[tuple[float, float]], kind: str, dot: str) -> list[str]:
+    return [_path(points, kind), _dot(*points[-1], dot)] if points else []
 
 
 def _gain(course: Course, x: Callable[[float], float]) -> list[str]:

@@ -71,6 +71,8 @@ def _improvements(data: ReportData, evidence: Evidence) -> list[str]:
     if rows:
         heads = ["cycle", "model and phase", "change", "accuracy", "gain", "call accuracy", "restraint", "p50", "evidence"]
         lines = table(heads, rows)
+        if any(_on_heldout(data, t) for c in data.cycles for t in c.targets):
+            lines += ["", "A gain of held-out prompts can differ from the accuracies beside it, which are of the search prompts."]
     held = [_held(data, evidence, c, t) for c in data.cycles for t in c.targets if t.winner_spec_id is None and t.candidates]
     return lines + (["", "Not promoted:", "", *bullets(held, "")] if held else [])
 
@@ -93,6 +95,17 @@ def _promoted(data: ReportData, evidence: Evidence, cycle: Cycle, target: CycleT
         change += f" ({safe_markdown(candidate.changed)})"
     name = f"{code(target.model)} {target.phase}"
     return [str(cycle.number), name, change, pairs[0], signed(target.improvement), *pairs[1:], p50, evidence.ref(before, after)]
+
+
+def _on_heldout(data: ReportData, target: CycleTargetResult) -> bool:
+    """Whether the gain of what was promoted is that of prompts which nothing was tuned on."""
+    won = next((c for c in target.candidates if c.spec_id == target.winner_spec_id), None)
+    decision = data.decisions.get(won.decision_id) if won is not None else None
+    return (
+        decision is not None
+        and decision.estimate is not None
+        and decision.evidence.figures.get("heldout_estimate") == decision.estimate
+    )
 
 
 def _held(data: ReportData, evidence: Evidence, cycle: Cycle, target: CycleTargetResult) -> str:
