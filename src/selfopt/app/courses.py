@@ -95,7 +95,7 @@ def _tested(ledger: Ledger, test: PromptTest) -> list[Course]:
         return []
     ours, theirs = (evaluation for evaluation in both if evaluation is not None)
     wanted = _spread(test.n)
-    points, reached = list[CoursePoint](), -math.inf
+    points = list[CoursePoint]()
     for n, (so_far, log_e) in enumerate(prompt_steps(test, (outcomes_of(ours), outcomes_of(theirs)))):
         interval = None
         if n == test.n:
@@ -104,7 +104,6 @@ def _tested(ledger: Ledger, test: PromptTest) -> list[Course]:
             seen = so_far.interval(test.alpha)
             interval = seen.low, seen.high
         points.append(CoursePoint(n, log_e, None, so_far.gain if n else None, interval))
-        reached = max(reached, log_e)
     told = "passes" if test.passed else "does not pass"
     cycle, _ = _cycle(ledger, test.cycle_id)
     return [
@@ -114,7 +113,7 @@ def _tested(ledger: Ledger, test: PromptTest) -> list[Course]:
             phase=ours.phase,
             purpose="heldout",
             cycle=cycle,
-            ended=f"{told}: {test.wins} prompts won, {test.losses} lost, E = {math.exp(min(reached, 700.0)):.3g}",
+            ended=f"{told}: {test.wins} prompts won, {test.losses} lost, E = {math.exp(min(test.log_e, 700.0)):.3g}",
             log_e_needed=test.log_e_needed,
             log_f_needed=None,
             null_mean=test.null_mean,
