@@ -123,6 +123,21 @@ async def test_an_idle_model_sleeps_and_wakes_with_a_cold_start(engine: Embedded
     assert engine.pids()[SMALL] == pid
 
 
+async def test_a_model_that_is_asked_for_stays_with_what_is_cached_of_its_prompts(real_store: ModelStore, tmp_path: Path) -> None:
+    """Loads begin its idle time anew, without a chat: over several times of it the next chat has nothing to read but its last token."""
+    idle_s = 2
+    async with EmbeddedEngine(real_store, CATALOGUE, EngineOptions(sleep_idle_s=idle_s, log_dir=tmp_path / "logs")) as engine:
+        address = await engine.connect(SMALL)
+        await chat(address)
+        until = time.monotonic() + 3 * idle_s
+        while time.monotonic() < until:
+            await engine.load(SMALL, 60)
+            await asyncio.sleep(idle_s / 8)  # its idle time is what passes here
+        assert (await chat(address))[1]["timings"]["prompt_n"] == 1
+        await until_state(engine, SMALL, "sleeping")
+        assert (await chat(address))[1]["timings"]["prompt_n"] > 1
+
+
 async def test_timings_leave_the_load_as_what_they_do_not_explain(engine: EmbeddedEngine) -> None:
     """Load evidence of a single reply: its latency less the server's own prompt and output times."""
     address = await engine.connect(SMALL)

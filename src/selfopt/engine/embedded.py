@@ -243,14 +243,14 @@ class EmbeddedEngine:
         return "sleeping" if isinstance(props, dict) and props.get("is_sleeping") is True else "loaded"
 
     async def _wake(self, address: EngineAddress) -> None:
-        """A request that needs the weights and leaves the slots alone."""
+        """Requests that leave the slots alone: one that needs the weights, and one whose passing through the queue of tasks begins the idle
+        time anew. The first alone lets a loaded model fall asleep, and with it what is cached of its prompts."""
+        headers, patient = _authorization(address.api_key.get_secret_value()), aiohttp.ClientTimeout(total=None)
+        http, url = self._http(), address.base_url
         try:
-            async with self._http().post(
-                f"{address.base_url}/tokenize",
-                json={"content": ""},
-                headers=_authorization(address.api_key.get_secret_value()),
-                timeout=aiohttp.ClientTimeout(total=None),
-            ) as reply:
+            async with http.post(f"{url}/tokenize", json={"content": ""}, headers=headers, timeout=patient) as reply:
+                await reply.read()
+            async with http.get(f"{url}/lora-adapters", headers=headers, timeout=patient) as reply:
                 await reply.read()
         except aiohttp.ClientError as error:
             raise EngineError(f"engine of {address.alias}: died while loading: {error}") from error
