@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 from selfopt.endpoints import normalise_base_url
-from selfopt.errors import EndpointError, EngineError, ModelStoreError, SelfoptError, SettingsError, UnknownModelError
+from selfopt.errors import EndpointError, EngineError, ModelStoreError, SettingsError, UnknownModelError
 from selfopt.gateway import (
     WRITER,
     AccessLog,
@@ -30,15 +30,13 @@ from selfopt.gateway import (
     SegmentJournal,
     TrailSink,
     Upstream,
-    Warmed,
-    Warmer,
     WebLimits,
 )
 from selfopt.home import ChainedFile, KeyFile
 from selfopt.records import Endpoint, ModelStatus, Phase, is_loopback
-from selfopt.residency import ensure_resident
 
 from .app import App
+from .keep_warm import warmer
 
 __all__ = ["AppUpstreams", "build_gateway", "gateway_options", "serve"]
 
@@ -171,7 +169,8 @@ def build_gateway(
         "atomic": _known(app, fallbacks.atomic),
         "extended": _known(app, fallbacks.extended),
     }
-    warmth = KeepWarm(_warmer(app), options.keep_warm_s) if app.settings.warm_up.enabled else None
+    # Who looks after warm models asks for the rules in force only once they are watched.
+    warmth = KeepWarm(warmer(app, lambda: rules.current.config), options.keep_warm_s) if app.settings.warm_up.enabled else None
     rules = RulesWatch(
         app.home.routing_config,
         config,
@@ -227,31 +226,6 @@ def _refuse_open_door(host: str, keys: FileKeys) -> None:
 
 def _journal(app: App, audit: TrailSink, options: GatewayOptions) -> SegmentJournal:
     return SegmentJournal(app.home.requests, audit, WRITER, options=JournalOptions(segment_bytes=options.segment_bytes))
-
-
-def _warmer(app: App) -> Warmer:
-    """Looks whether a model is loaded, loads it when not, and asks again for one whose server counts its idle time."""
-
-    async def warm(model: str) -> Warmed:
-        try:
-            full = app.resolve_model(model)
-        except UnknownModelError as error:
-            return Warmed(problem=str(error))
-        name, entry = app.settings.endpoint_of(full)
-        residency, known = app.residency(name), app.server_model(full)
-        timeout_s = app.settings.warm_up.warmup_load_timeout_s
-        found = await ensure_resident(residency, known, timeout_s)
-        if found.before.state == "loaded" and entry.kind in (
-            "ollama",
-            "embedded",
-        ):  # another load costs nothing and begins its time anew
-            try:
-                await residency.load(known, timeout_s)
-            except SelfoptError as error:
-                return Warmed(problem=str(error))
-        return Warmed(found.load_ms, found.problem)
-
-    return warm
 
 
 def _listed_models(app: App, rules: RulesWatch) -> list[str]:
