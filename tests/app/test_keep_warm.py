@@ -21,7 +21,7 @@ def rules(world: World, *variants: str | None, **more: Any) -> RoutingConfig:
     made = []
     with world.app() as app:
         for number, (name, phase) in enumerate(zip(variants, ("atomic", "extended"), strict=False)):
-            variant = app.variants.get(name) if name is not None else None
+            variant = app.variants[name] if name is not None else None
             entry = {"rule_id": f"r{number}", "model": M, "phase": phase, "allow": True, "warm_up": True, "variant": variant}
             made.append(Rule.model_validate(entry | more))
     return RoutingConfig(rules=tuple(made))
@@ -43,7 +43,7 @@ async def test_a_model_that_was_loaded_has_read_its_variants_examples_before_any
     assert (first.load_ms, first.problem) == (pytest.approx(700, abs=1), "")
     assert (second.load_ms, second.problem) == (None, "")
     with world.app() as app:
-        examples = [app.variants.get(name).examples[-1] for name in ("few_shot_constrained", "gated")]
+        examples = [app.variants[name].examples[-1] for name in ("few_shot_constrained", "gated")]
     chats = [body for body in bodies if "What time is it?" in body]
     assert len(chats) == 2
     for body, example in zip(chats, examples, strict=True):
