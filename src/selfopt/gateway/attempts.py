@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from time import perf_counter
 from typing import Protocol
 
 from selfopt.errors import EndpointError, EndpointFault, UsageError
@@ -111,7 +112,7 @@ class Attempts:
     async def _once(self, exchange: Exchange, gate: Gate) -> EndpointError | None:
         ticket, upstream = exchange.ticket, exchange.upstream
         assert upstream is not None
-        began = self._loop.time()
+        began = perf_counter()
         fault = ""
         try:
             gate.check()
@@ -133,7 +134,7 @@ class Attempts:
             return None
         finally:
             gate.leave()
-            ticket.attempts.append(Attempt(upstream.model, round((self._loop.time() - began) * 1000, 3), fault))
+            ticket.attempts.append(Attempt(upstream.model, round((perf_counter() - began) * 1000, 3), fault))
 
     async def _probe(self, upstream: Upstream) -> bool:
         """Whether the endpoint is there: nothing is generated, loaded or woken."""

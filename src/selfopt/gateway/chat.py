@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from time import perf_counter
 
 from selfopt.errors import AuditError, UnknownModelError
 from selfopt.home import escape_control
@@ -47,11 +48,10 @@ class ChatService:
 
     def __init__(self, parts: ChatParts) -> None:
         self._parts = parts
-        self._loop = asyncio.get_running_loop()
 
     async def answer(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         """One chat, answered whatever happens and recorded whatever happens: when it cannot be, it is not served."""
-        ticket = Ticket(request.at)
+        ticket = Ticket(request.began)
         try:
             self._parts.journal.check()
         except AuditError as error:
@@ -70,7 +70,7 @@ class ChatService:
             raise
         finally:
             ticket.first_byte = reply.first_byte_at
-            record = ticket.record(self._parts.clock(), self._loop.time(), reply.status)
+            record = ticket.record(self._parts.clock(), perf_counter(), reply.status)
             self._parts.metrics.add(record, ticket.fallback)
             self._parts.journal.add(record)
             if self._parts.access_log is not None:

@@ -79,7 +79,7 @@ JournalRecord = RequestRecord | FeedbackRecord
 
 
 class Ticket:
-    """What is known of a request while it is served. Times are loop times."""
+    """What is known of a request while it is served. Times are seconds of `perf_counter`."""
 
     __slots__ = (
         "attempts", "began", "decision", "fallback", "first_byte", "id", "input_tokens", "key", "model", "outcome", "output_tokens",

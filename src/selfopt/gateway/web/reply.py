@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
+from time import perf_counter
 from typing import Protocol
 
 from .request import HttpRequest
@@ -35,7 +36,7 @@ def head(status: int, headers: Sequence[bytes]) -> bytes:
 class Reply:
     """The answer to one request. Use `send`, or `begin`, `write` (as often as needed) and `end`.
 
-    status: what was sent, 0 before anything was; ended: nothing more can be sent; first_byte_at: loop time at which `send` or the
+    status: what was sent, 0 before anything was; ended: nothing more can be sent; first_byte_at: `perf_counter` at which `send` or the
     first `write` handed bytes over.
     """
 
@@ -113,5 +114,5 @@ class Reply:
         transport = self._wire.transport
         if data and not transport.is_closing():
             if not self.first_byte_at:
-                self.first_byte_at = asyncio.get_running_loop().time()
+                self.first_byte_at = perf_counter()
             transport.write(data)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 __all__ = ["HttpRequest"]
 
 # Headers that decide who may do what: said twice, they say nothing.
@@ -10,12 +12,14 @@ ONCE = frozenset({b"host", b"origin", b"authorization", b"content-type", b"x-sel
 
 class HttpRequest:
     """method, path: as sent (the path without its query, percent signs kept). headers: names in lower case; of one that came
-    several times, the last. repeated: a header of ONCE that came more than once, or b"". at: loop time of its first byte."""
+    several times, the last. repeated: a header of ONCE that came more than once, or b"". at: loop time of its first byte, for deadlines;
+    began: the same as seconds of `perf_counter`, for figures, since a loop's time may stand still for milliseconds."""
 
-    __slots__ = ("at", "body", "headers", "http11", "keep_alive", "method", "path", "query", "repeated")
+    __slots__ = ("at", "began", "body", "headers", "http11", "keep_alive", "method", "path", "query", "repeated")
 
     def __init__(self, at: float) -> None:
         self.at = at
+        self.began = perf_counter()
         self.method = b""
         self.path = b""
         self.query = b""
