@@ -71,3 +71,14 @@ async def test_a_heldout_test_is_shown_prompt_by_prompt_as_it_was_decided(tmp_pa
         text = page.read_text("utf-8")
         assert "held-out prompts: <b>restrained</b>" in text
         assert ("A gain of held-out prompts" in text) is passes
+
+
+async def test_tests_of_one_cycle_are_shown_in_the_order_in_which_they_ran(tmp_path: Path) -> None:
+    """Of several models."""
+    scripts = {name: steady(towns(10), towns(140)) for name in ("m", "n")}
+    w = with_suite(World(tmp_path / "world", scripts), sample_suite(40, 100))
+    await w.loop(ATOMIC, "scripted/n atomic native_api", candidates=candidates(tmp_path))
+    with w.app() as app:
+        ran = [test.key.candidate_spec_id for test in app.ledger.read(PromptTest)]
+        assert len(ran) == 2
+        assert [course.model for course in newest_courses(app.ledger)] == ["scripted/m", "scripted/n"]

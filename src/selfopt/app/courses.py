@@ -31,16 +31,16 @@ _WORDS = {"promoted": "wins", "dropped": "is dropped", "held": "is held", "racin
 
 def newest_courses(ledger: Ledger) -> list[Course]:
     """The candidates of the newest races that are over, and the newest held-out tests, newest cycle first and in a cycle the search
-    first. One that cannot be replayed is left out: it is shown, not decided, here."""
+    first, in the order in which they ran. One that cannot be replayed is left out: it is shown, not decided, here."""
     found: list[Course] = []
-    for end in ledger.read(RaceEnd, newest_first=True, limit=_RACES):
+    for end in reversed(list(ledger.read(RaceEnd, newest_first=True, limit=_RACES))):
         start = next(iter(ledger.read(RaceStart, {"id": end.race_id}, limit=1)), None)
         if start is not None and end.blocks:
             try:
                 found += _courses(ledger, start)
             except SelfoptError:
                 continue
-    for test in ledger.read(PromptTest, newest_first=True, limit=_RACES):
+    for test in reversed(list(ledger.read(PromptTest, newest_first=True, limit=_RACES))):
         try:
             found += _tested(ledger, test)
         except SelfoptError:

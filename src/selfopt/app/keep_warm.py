@@ -37,9 +37,8 @@ def warmer(app: App, config: Callable[[], RoutingConfig]) -> Warmer:
         timeout_s = app.settings.warm_up.warmup_load_timeout_s
         found = await ensure_resident(residency, known, timeout_s)
         try:
-            if (
-                found.before.state == "loaded" and entry.kind in _COUNTS_IDLE
-            ):  # another load costs nothing and begins its time anew
+            if found.before.state == "loaded" and entry.kind in _COUNTS_IDLE:
+                # Another load costs nothing and begins its time anew.
                 await residency.load(known, timeout_s)
             elif found.load_ms is not None and not found.problem:
                 for rule in config().rules:
