@@ -1,0 +1,68 @@
+"""A home that 0.1 wrote is read with the meaning that 0.1 read in it."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import json
+import shutil
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfopt.cli.main import run
+
+HERE = Path(__file__).parent
+EXPECTED: dict[str, Any] = json.loads(gzip.decompress((HERE / "home-0.1.expected.json.gz").read_bytes()))
+VERIFIED = "audit verify"
+
+
+@pytest.fixture(scope="module")
+def old_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder with the home, its script, suites and settings, unpacked once: every command below only reads."""
+    root = tmp_path_factory.mktemp("golden")
+    with tarfile.open(HERE / "home-0.1.tar.gz") as archive:
+        archive.extractall(root, filter="data")
+    user = root / "user.toml"
+    text = user.read_text("utf-8")
+    for name in ("script.yaml", "atomic.yaml", "extended.yaml"):
+        text = text.replace(f'"{name}"', f'"{root / name}"')
+    user.write_text(text, "utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SELFOPT_HOME", str(root / "home"))
+        patch.setenv("SELFOPT_CONFIG", str(user))
+        for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "SELFOPT_CACHE"):
+            patch.setenv(name, str(root / "user"))
+        patch.chdir(root)
+        yield root
+    shutil.rmtree(root, ignore_errors=True)
+
+
+def said(*arguments: str) -> Any:
+    """What a command prints as JSON."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        code = run([*arguments, "--json"])
+    assert code == 0, (arguments, out.getvalue())
+    return json.loads(out.getvalue())
+
+
+COMMANDS = [name for name in EXPECTED if name not in (VERIFIED, "counts")]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_0_1_said_of_its_home_is_said_of_it_still(old_home: Path, command: str) -> None:
+    """Rules, their history, the trail, and the way from each rule and decision down to the replies."""
+    text = json.dumps(said(*command.split()), sort_keys=True).replace(str(old_home), "PROJECT")
+    assert json.loads(text) == EXPECTED[command]
+
+
+def test_the_trail_and_the_requests_of_0_1_verify(old_home: Path) -> None:
+    """With as many records as 0.1 counted, and the same head."""
+    now, then = said("audit", "verify"), EXPECTED[VERIFIED]
+    assert (now["ok"], now["n"], now["head_hash"]) == (True, then["n"], then["head_hash"])
+    assert now["requests"]["n"] == then["requests"]["n"]
