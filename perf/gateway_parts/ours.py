@@ -90,7 +90,7 @@ def prepare(folder: Path, world: World) -> tuple[dict[str, str], Path, str]:
     app = App.open(environ=environ, cwd=folder)
     app.home.ensure()
     app.enforcer.apply(world.rules, event="measured", reason="perf/gateway.py")
-    key, _ = KeyFile(app.home.keys).add("perf", scopes=("phase", "variant", "feedback"))
+    key, _ = KeyFile(app.home.keys, app.enforcer.trail).add("perf", scopes=("phase", "variant", "feedback"))
     return environ, home, key
 
 

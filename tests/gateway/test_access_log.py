@@ -11,7 +11,7 @@ import msgspec
 
 from selfopt.gateway import AccessLog
 from selfopt.gateway.ticket import RequestRecord, Ticket
-from selfopt.home import KeyFile
+from selfopt.home import ChainedFile, KeyFile
 
 from .kit import chat, gateway_world, until
 from .test_harness import CALL, MODELS, asking, promote
@@ -79,8 +79,9 @@ async def test_it_can_be_switched_off(tmp_path: Path) -> None:
 async def test_a_request_with_a_key_names_the_key_and_never_shows_it(tmp_path: Path) -> None:
     """Nor one that is not known."""
     lines: list[str] = []
-    (tmp_path / "home").mkdir()
-    key, entry = KeyFile(tmp_path / "home" / "gateway_keys.json").add("laptop")
+    home = tmp_path / "home"
+    home.mkdir()
+    key, entry = KeyFile(home / "gateway_keys.json", ChainedFile(home / "routing_decisions.jsonl")).add("laptop")
     async with gateway_world(tmp_path, settings='[gateway]\nlog_format = "json"', log=lines.append) as world:
         await world.post(chat(), {"Authorization": f"Bearer {key}"})
         await world.post(chat(), {"Authorization": f"Bearer {SECRET}"})

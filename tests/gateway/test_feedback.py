@@ -10,7 +10,7 @@ import pytest
 from selfopt.app import verify_requests
 from selfopt.gateway import MemoryJournal
 from selfopt.gateway.ticket import FeedbackRecord
-from selfopt.home import KeyFile
+from selfopt.home import ChainedFile, KeyFile
 
 from .kit import World, chat, gateway_world
 
@@ -68,7 +68,7 @@ async def test_feedback_needs_its_scope(tmp_path: Path) -> None:
     """Where there are keys."""
     home = tmp_path / "home"
     home.mkdir()
-    keys = KeyFile(home / "gateway_keys.json")
+    keys = KeyFile(home / "gateway_keys.json", ChainedFile(home / "routing_decisions.jsonl"))
     plain, _ = keys.add("plain")
     judge, entry = keys.add("judge", scopes=["feedback"])
     async with gateway_world(tmp_path) as world:

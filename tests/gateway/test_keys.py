@@ -12,7 +12,7 @@ from selfopt.app import App, add_key, revoke_key
 from selfopt.app.serving import build_gateway, gateway_options
 from selfopt.errors import SettingsError
 from selfopt.gateway import FileKeys
-from selfopt.home import KeyFile
+from selfopt.home import ChainedFile, KeyFile
 
 from .kit import chat, gateway_world, until
 
@@ -26,7 +26,7 @@ async def test_a_request_without_a_valid_key_is_nobodys(tmp_path: Path, caplog: 
     caplog.set_level(logging.DEBUG)
     home = tmp_path / "home"
     home.mkdir()
-    key, entry = KeyFile(home / "gateway_keys.json").add("mine")
+    key, entry = KeyFile(home / "gateway_keys.json", ChainedFile(home / "routing_decisions.jsonl")).add("mine")
     async with gateway_world(tmp_path) as world:
         for headers in ({}, bearer(""), bearer("sk-wrong"), bearer(key + "x"), {"Authorization": key}, bearer("x" * 5000)):
             for answer in (await world.post(chat(), headers), await world.get("/v1/models", headers)):
@@ -45,7 +45,7 @@ async def test_a_key_asks_for_its_models_and_within_its_scopes(tmp_path: Path) -
     """Another model is as good as unknown; the headers that change what is measured need their scope."""
     home = tmp_path / "home"
     home.mkdir()
-    keys = KeyFile(home / "gateway_keys.json")
+    keys = KeyFile(home / "gateway_keys.json", ChainedFile(home / "routing_decisions.jsonl"))
     narrow, _ = keys.add("narrow", models=["up/good"])
     wide, _ = keys.add("wide", scopes=["phase", "variant"])
     async with gateway_world(tmp_path) as world:
@@ -81,7 +81,7 @@ async def test_a_key_that_is_made_or_revoked_counts_while_the_gateway_runs(tmp_p
 
 def test_a_file_that_is_damaged_or_gone_opens_nothing(tmp_path: Path) -> None:
     """No key is accepted until it is mended."""
-    file = KeyFile(tmp_path / "keys.json")
+    file = KeyFile(tmp_path / "keys.json", ChainedFile(tmp_path / "trail.jsonl"))
     key, _ = file.add("mine")
     now = 0.0
     ring = FileKeys(file, clock=lambda: now)
@@ -112,3 +112,23 @@ async def test_other_machines_need_a_key_to_be_let_in(tmp_path: Path, host: str)
         revoke_key(app, "mine")
         with pytest.raises(SettingsError, match="selfopt keys add"):
             build_gateway(app, options)
+
+
+async def test_a_key_written_into_the_file_by_hand_opens_nothing(tmp_path: Path) -> None:
+    """Neither in a running gateway nor at its start, and a file that is gone opens no door."""
+    home = tmp_path / "home"
+    home.mkdir()
+    own = KeyFile(home / "gateway_keys.json", ChainedFile(home / "routing_decisions.jsonl"))
+    other = KeyFile(tmp_path / "other.json", ChainedFile(tmp_path / "other.jsonl"))
+    key, _ = own.add("mine")
+    smuggled, _ = other.add("smuggled")
+    async with gateway_world(tmp_path) as world:
+        own.path.write_bytes(other.path.read_bytes())
+        await until(lambda: world.gateway.parts.keys.find(key) is None)
+        for presented in (key, smuggled):
+            assert (await world.post(chat(), bearer(presented))).status == 401
+    async with gateway_world(tmp_path) as world:
+        assert (await world.post(chat(), bearer(smuggled))).status == 401
+    own.path.unlink()
+    async with gateway_world(tmp_path) as world:
+        assert (await world.post(chat())).status == 401

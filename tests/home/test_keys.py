@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from selfopt.errors import CorruptError, NewerSchemaError, StoreError, UsageError
-from selfopt.home import GatewayKey, KeyFile, matching_key
+from selfopt.errors import AuditError, CorruptError, NewerSchemaError, UsageError
+from selfopt.home import ChainedFile, KeyFile, matching_key
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> KeyFile:
     """An empty one."""
-    return KeyFile(tmp_path / "keys.json")
+    return KeyFile(tmp_path / "keys.json", ChainedFile(tmp_path / "trail.jsonl"))
 
 
 def test_a_key_is_recognised_and_not_kept(file: KeyFile) -> None:
@@ -58,19 +58,104 @@ def test_a_name_is_printable(file: KeyFile, name: str) -> None:
     assert not file.path.exists()
 
 
-def test_what_is_told_before_can_stop_it(file: KeyFile) -> None:
-    """A change that cannot be audited is not made."""
+def trail_of(file: KeyFile) -> ChainedFile:
+    """The trail that seals these keys."""
+    return ChainedFile(file.path.with_name("trail.jsonl"))
 
-    def refuse(entry: GatewayKey) -> None:
-        raise StoreError("no")
 
-    with pytest.raises(StoreError):
-        file.add("mine", before=refuse)
+def rewrite(file: KeyFile, **changed: object) -> None:
+    """Change the first key in the file by hand."""
+    body = json.loads(file.path.read_text())
+    body["keys"][0].update(changed)
+    file.path.write_text(json.dumps(body))
+
+
+def test_a_change_that_cannot_be_audited_is_not_made(file: KeyFile) -> None:
+    """Neither a new key nor the end of one."""
+    trail = trail_of(file).path
+    trail.mkdir()
+    with pytest.raises(AuditError):
+        file.add("mine")
     assert file.read() == ()
+    trail.rmdir()
     file.add("mine")
-    with pytest.raises(StoreError):
-        file.revoke("mine", before=refuse)
+    moved = trail.rename(trail.with_name("moved"))
+    trail.mkdir()
+    with pytest.raises(AuditError):
+        file.revoke("mine")
+    trail.rmdir()
+    moved.rename(trail)
     assert file.read()[0].revoked_at is None
+
+
+def test_a_key_that_somebody_wrote_into_the_file_opens_nothing(file: KeyFile) -> None:
+    """The trail never added it."""
+    other = KeyFile(file.path.with_name("other.json"), ChainedFile(file.path.with_name("other.jsonl")))
+    key, entry = other.add("smuggled")
+    file.add("mine")
+    body = json.loads(file.path.read_text())
+    body["keys"].append(entry.model_dump(mode="json"))
+    file.path.write_text(json.dumps(body))
+    checked = file.check()
+    assert matching_key(checked.keys, key) is None
+    assert [e.name for e in checked.keys] == ["mine"]
+    assert entry.id in checked.problems[0]
+    file.add("third")
+    assert [e.name for e in file.read()] == ["mine", "third"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"sha256": "0" * 64}, {"models": None}, {"scopes": ["phase", "variant"]}, {"name": "yours"}, {"created_at": "2000"}],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_key_that_was_changed_by_hand_opens_nothing(file: KeyFile, changed: dict[str, object]) -> None:
+    """Another hash, more models, more scopes: none of it was ever sealed."""
+    key, entry = file.add("mine", models=["a/x"], scopes=["phase"])
+    assert file.check().problems == ()
+    rewrite(file, **changed)
+    checked = file.check()
+    assert matching_key(checked.keys, key) is None
+    assert entry.id in checked.problems[0]
+    assert checked.required
+
+
+def test_a_key_that_is_no_longer_revoked_in_the_file_stays_revoked(file: KeyFile) -> None:
+    """The trail knows its end; the next command writes it into the file again."""
+    key, entry = file.add("mine")
+    file.revoke("mine")
+    rewrite(file, revoked_at=None)
+    checked = file.check()
+    assert matching_key(checked.keys, key) is None
+    assert entry.id in checked.problems[0]
+    file.add("other")
+    assert file.check().problems == ()
+    assert file.read()[0].revoked_at is not None
+
+
+def test_without_its_file_a_gateway_still_wants_keys(file: KeyFile) -> None:
+    """A file that is removed opens no door, and what it held is over once a command has said so."""
+    _, entry = file.add("mine")
+    text = file.path.read_text()
+    file.path.unlink()
+    checked = file.check()
+    assert (checked.keys, checked.required) == ((), True)
+    assert entry.id in checked.problems[0]
+    file.add("other")
+    assert file.check().problems == ()
+    file.path.write_text(text)
+    assert [e.revoked_at is None for e in file.check().keys] == [False]
+
+
+def test_keys_that_0_1_sealed_without_their_hash_are_valid(file: KeyFile) -> None:
+    """By name, models and scopes, which its trail does hold."""
+    key, entry = file.add("mine", models=["a/x"])
+    trail_of(file).path.unlink()
+    told = {"key": entry.id, "name": entry.name, "models": entry.models, "scopes": entry.scopes}
+    trail_of(file).append("key_added", details=told)
+    assert matching_key(file.check().keys, key) == entry
+    rewrite(file, models=None)
+    assert file.check().keys == ()
 
 
 def test_a_damaged_or_newer_file_is_refused_without_showing_it(file: KeyFile) -> None:

@@ -285,7 +285,7 @@ class Keys:
 
     def list(self) -> tuple[Any, ...]:
         """All, the revoked ones too: id, name, models, scopes, created_at, revoked_at; never the keys themselves."""
-        return verbs.list_keys(self._app)
+        return verbs.list_keys(self._app).keys
 
     def add(self, name: str, *, models: Sequence[str] = (), scopes: Sequence[Any] = ()) -> tuple[str, Any]:
         """(the key, which is kept nowhere; its entry). models: which may be asked, none for all; scopes: of phase, variant, feedback."""

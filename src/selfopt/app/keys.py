@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from selfopt.home import GatewayKey, KeyFile, KeyScope
+from selfopt.home import CheckedKeys, GatewayKey, KeyFile, KeyScope
 
 from .app import App
 
-__all__ = ["add_key", "list_keys", "revoke_key"]
+__all__ = ["add_key", "key_file", "list_keys", "revoke_key"]
 
 
-def list_keys(app: App) -> tuple[GatewayKey, ...]:
-    """All, the revoked ones too. Raises what reading the file raises."""
-    return KeyFile(app.home.keys).read()
+def key_file(app: App) -> KeyFile:
+    """The keys of this home, with the trail that seals them."""
+    return KeyFile(app.home.keys, app.enforcer.trail)
+
+
+def list_keys(app: App) -> CheckedKeys:
+    """All that the trail bears out, the revoked ones too. Raises what reading file and trail raises."""
+    return key_file(app).check()
 
 
 def add_key(app: App, name: str, *, models: Collection[str] = (), scopes: Collection[KeyScope] = ()) -> tuple[str, GatewayKey]:
@@ -21,19 +26,10 @@ def add_key(app: App, name: str, *, models: Collection[str] = (), scopes: Collec
     UnknownModelError; UsageError for a name that is taken."""
     allowed = [app.resolve_model(model) for model in models] or None
     app.home.ensure()
-
-    def audited(entry: GatewayKey) -> None:
-        _tell(app, "key_added", entry)
-
-    return KeyFile(app.home.keys).add(name, models=allowed, scopes=scopes, before=audited)
+    return key_file(app).add(name, models=allowed, scopes=scopes)
 
 
 def revoke_key(app: App, name: str) -> GatewayKey:
     """Make a key invalid for good, by its id or name. UsageError for one that is none."""
     app.home.ensure()
-    return KeyFile(app.home.keys).revoke(name, before=lambda entry: _tell(app, "key_revoked", entry))
-
-
-def _tell(app: App, event: str, entry: GatewayKey) -> None:
-    told = {"key": entry.id, "name": entry.name, "models": entry.models, "scopes": entry.scopes}
-    app.enforcer.trail.append(event, reason=f"{entry.id} ({entry.name})", details=told)
+    return key_file(app).revoke(name)

@@ -32,11 +32,12 @@ from selfopt.gateway import (
     Upstream,
     WebLimits,
 )
-from selfopt.home import ChainedFile, KeyFile
+from selfopt.home import ChainedFile
 from selfopt.records import Endpoint, ModelStatus, Phase, is_loopback
 
 from .app import App
 from .keep_warm import warmer
+from .keys import key_file
 
 __all__ = ["AppUpstreams", "build_gateway", "gateway_options", "serve"]
 
@@ -160,7 +161,7 @@ def build_gateway(
     of the access log, from another thread. Raises what reading the rules raises."""
     app.home.ensure()
     config = app.enforcer.load()
-    keys = FileKeys(KeyFile(app.home.keys))
+    keys = FileKeys(key_file(app))
     _refuse_open_door(options.host, keys)
     pool = Pool()
     upstreams = AppUpstreams(app, pool)

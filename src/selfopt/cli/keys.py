@@ -52,7 +52,10 @@ def list_(ctx: click.Context, /, as_json: bool) -> None:
     """All keys, the revoked ones too; never the keys themselves."""
     from selfopt.app import list_keys
 
-    entries = list_keys(open_app(ctx))
+    checked = list_keys(open_app(ctx))
+    entries = checked.keys
+    for problem in checked.problems:
+        click.echo(f"selfopt: {problem}", err=True)
     if as_json:
         emit([_shown(entry) for entry in entries])
         return

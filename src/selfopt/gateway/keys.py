@@ -1,14 +1,19 @@
-"""Whose key a request presents: read from the home's file, and again when that changes, so that a revoked key ends at once."""
+"""Whose key a request presents: read from the home's file, and again when that changes, so that a revoked key ends at once.
+
+Only keys that the audit trail bears out open anything. A changed file is checked against the trail in a thread, since the trail
+may be large; until that is done, milliseconds later, the keys of before hold.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import time
 from collections.abc import Callable
 
 from selfopt.errors import StoreError
-from selfopt.home import GatewayKey, KeyFile, escape_control, matching_key
+from selfopt.home import CheckedKeys, GatewayKey, KeyFile, escape_control, matching_key
 
 from .access import Caller
 
@@ -17,18 +22,21 @@ __all__ = ["FileKeys"]
 log = logging.getLogger("selfopt.gateway")
 LOOK_S = 0.25
 MAX_KEY_LENGTH = 200
+SHOWN = 10
 
 
 class FileKeys:
     """A `KeyRing` on a file. Once keys were there they stay required: a file that is moved away or damaged opens nothing."""
 
     def __init__(self, file: KeyFile, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Raises what reading the file raises."""
+        """Raises what reading the file and the trail raises."""
         self._file = file
         self._clock = clock
         self._seen = self._stamp()
-        self._keys = file.read()
-        self._required = bool(self._keys)
+        self._keys: tuple[GatewayKey, ...] = ()
+        self._required = False
+        self._reading: asyncio.Future[CheckedKeys] | None = None
+        self._take(file.check())
         self._looked_at = clock()
 
     @property
@@ -62,12 +70,39 @@ class FileKeys:
             return
         self._seen = stamp
         try:
-            self._keys = self._file.read()
-        except StoreError as error:
-            self._keys, self._required = (), True
-            log.error("no key is accepted until this is mended: %s", escape_control(str(error), 500))
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._read_now()
             return
-        self._required = self._required or bool(self._keys)
+        self._reading = loop.run_in_executor(None, self._file.check)
+        self._reading.add_done_callback(self._read)
+
+    def _read_now(self) -> None:
+        try:
+            self._take(self._file.check())
+        except StoreError as error:
+            self._shut(error)
+
+    def _read(self, done: asyncio.Future[CheckedKeys]) -> None:
+        if done.cancelled() or done is not self._reading:
+            return
+        error = done.exception()
+        if error is None:
+            self._take(done.result())
+        elif isinstance(error, StoreError):
+            self._shut(error)
+        else:
+            raise error
+
+    def _take(self, checked: CheckedKeys) -> None:
+        self._keys = checked.keys
+        self._required = self._required or checked.required
+        for problem in checked.problems[:SHOWN]:
+            log.error("API keys: %s", escape_control(problem, 500))
+
+    def _shut(self, error: StoreError) -> None:
+        self._keys, self._required = (), True
+        log.error("no key is accepted until this is mended: %s", escape_control(str(error), 500))
 
     def _stamp(self) -> tuple[int, int, int] | None:
         try:

@@ -10,7 +10,7 @@ from .files import (
     read_json_file,
     read_text_bounded,
 )
-from .keys import KEY_SCOPES, GatewayKey, KeyFile, KeyScope, matching_key
+from .keys import KEY_SCOPES, CheckedKeys, GatewayKey, KeyFile, KeyScope, matching_key
 from .lock import LockOwner, ProcessLock
 from .paths import Home, find_home
 from .segments import (
@@ -36,6 +36,7 @@ __all__ = [
     "AuditFields",
     "ChainReport",
     "ChainedFile",
+    "CheckedKeys",
     "GatewayKey",
     "Home",
     "InputFileError",

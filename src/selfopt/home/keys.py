@@ -1,4 +1,8 @@
-"""The gateway's API keys on disk: what is kept of a key tells whether it was presented, and nothing that could be presented."""
+"""The gateway's API keys on disk: what is kept of a key tells whether it was presented, and nothing that could be presented.
+
+Each key is sealed in the audit trail before it is in the file, and so is the end of each. What the file says counts only as far
+as the trail bears it out: whoever writes a key into the file opens nothing, and whoever removes the file opens nothing either.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +11,25 @@ import hmac
 import json
 import secrets
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from selfopt.errors import CorruptError, UsageError
-from selfopt.records import utc_now
+from selfopt.records import AuditRecord, canonical_json, sha256_hex, utc_now
 
+from .chain import ChainedFile
 from .files import atomic_write_text, guarded, read_json_file
 
-__all__ = ["KEYS_SCHEMA_VERSION", "KEY_SCOPES", "GatewayKey", "KeyFile", "KeyScope", "matching_key"]
+__all__ = ["KEYS_SCHEMA_VERSION", "KEY_SCOPES", "CheckedKeys", "GatewayKey", "KeyFile", "KeyScope", "matching_key"]
 
 KEYS_SCHEMA_VERSION = 1
 KeyScope = Literal["phase", "variant", "feedback"]
 KEY_SCOPES: tuple[KeyScope, ...] = ("phase", "variant", "feedback")
 MAX_KEYS = 1000
+_ADDED, _REVOKED = "key_added", "key_revoked"
 _WHAT = "the file of API keys"
 _START = "sk-selfopt-"
 
@@ -45,6 +52,21 @@ class GatewayKey(BaseModel):
     created_at: str
     revoked_at: str | None = None
 
+    @property
+    def seal(self) -> str:
+        """SHA-256 of all that never changes of it."""
+        return sha256_hex(canonical_json(self.model_dump(mode="json", exclude={"revoked_at"})))
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedKeys:
+    """The keys that the audit trail bears out, the revoked ones too. required: whether there ever was one, so that requests need
+    one from then on; problems: where the file and the trail differ, in words."""
+
+    keys: tuple[GatewayKey, ...]
+    required: bool
+    problems: tuple[str, ...] = ()
+
 
 class _Keys(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,14 +76,15 @@ class _Keys(BaseModel):
 
 
 class KeyFile:
-    """The keys in a file of mode 0600. Changes of several processes do not meet."""
+    """The keys in a file of mode 0600, and the trail that seals them. Changes of several processes do not meet."""
 
-    def __init__(self, path: Path, *, clock: Callable[[], str] = utc_now) -> None:
+    def __init__(self, path: Path, trail: ChainedFile, *, clock: Callable[[], str] = utc_now) -> None:
         self.path = path
+        self._trail = trail
         self._clock = clock
 
     def read(self) -> tuple[GatewayKey, ...]:
-        """All keys, the revoked ones too, oldest first; none without a file. CorruptError, NewerSchemaError, StoreError."""
+        """What the file says, oldest first; none without a file. CorruptError, NewerSchemaError, StoreError."""
         try:
             body = read_json_file(self.path, what=_WHAT, schema_version=KEYS_SCHEMA_VERSION)
         except FileNotFoundError:
@@ -75,22 +98,49 @@ class KeyFile:
                 f"{_WHAT} {self.path} is damaged ({place}: {first['msg']}); it is left as it is: restore it or move it aside"
             ) from None
 
-    def add(
-        self,
-        name: str,
-        *,
-        models: Collection[str] | None = None,
-        scopes: Collection[KeyScope] = (),
-        before: Callable[[GatewayKey], None] = lambda entry: None,
-    ) -> tuple[str, GatewayKey]:
-        """(the key itself, which is kept nowhere; its entry). before: called with the entry before it is valid.
+    def check(self) -> CheckedKeys:
+        """What the file says, as far as the trail bears it out. Raises as `read`, and AuditError for a damaged trail."""
+        added, revoked = self._sealed()
+        kept, problems = list[GatewayKey](), list[str]()
+        entries = self.read()
+        for entry in entries:
+            name = f"{entry.id} ({entry.name})"
+            if entry.id not in added:
+                problems.append(f"{name} is in the file, and the audit trail never added it: it opens nothing")
+            elif not _bears_out(added[entry.id], entry):
+                problems.append(f"{name} was changed since it was added: it opens nothing; revoke it and make another")
+            elif entry.revoked_at is None and entry.id in revoked:
+                problems.append(f"{name} is revoked, and the file does not say so; `selfopt keys add` or `revoke` puts it right")
+                kept.append(entry.model_copy(update={"revoked_at": revoked[entry.id].timestamp}))
+            else:
+                kept.append(entry)
+        there = {entry.id for entry in entries}
+        problems += [
+            f"{key_id} was added and is not in the file: it opens nothing: restore the file, or let `selfopt keys add` or `revoke` end it"
+            for key_id in added
+            if key_id not in there and key_id not in revoked
+        ]
+        return CheckedKeys(tuple(kept), bool(entries or added), tuple(problems))
 
-        UsageError for a name that is empty, long, no text or a valid key's already. Raises as `read`, and StoreError.
+    def _sealed(self) -> tuple[dict[str, AuditRecord], dict[str, AuditRecord]]:
+        """Records by key: of those that were added, of those that were revoked."""
+        found: dict[str, dict[str, AuditRecord]] = {_ADDED: {}, _REVOKED: {}}
+        for record in self._trail.newest_first(b'"event":"key_'):
+            if record.event in found:
+                found[record.event][str(record.details.get("key"))] = record
+        return found[_ADDED], found[_REVOKED]
+
+    def add(
+        self, name: str, *, models: Collection[str] | None = None, scopes: Collection[KeyScope] = ()
+    ) -> tuple[str, GatewayKey]:
+        """(the key itself, which is kept nowhere; its entry). It is in the trail before it is valid.
+
+        UsageError for a name that is empty, long, no text or a valid key's already. Raises as `check`, and StoreError.
         """
         if not name.strip() or len(name) > 100 or not name.isprintable():
             raise UsageError("a key's name must be 1 to 100 printable characters")
         with guarded(self._lock, what=_WHAT):
-            keys = self.read()
+            keys = self._settled()
             if any(entry.name == name and entry.revoked_at is None for entry in keys):
                 raise UsageError(f"there is a key named {name!r} already; choose another name, or revoke that one")
             if len(keys) >= MAX_KEYS:
@@ -104,22 +154,36 @@ class KeyFile:
                 scopes=tuple(scope for scope in KEY_SCOPES if scope in scopes),
                 created_at=self._clock(),
             )
-            before(entry)
+            self._tell(_ADDED, entry)
             self._write((*keys, entry))
         return key, entry
 
-    def revoke(self, name: str, before: Callable[[GatewayKey], None] = lambda entry: None) -> GatewayKey:
-        """Make a key invalid for good. name: its id, or the name of a valid one. UsageError for one that is none."""
+    def revoke(self, name: str) -> GatewayKey:
+        """Make a key invalid for good, in the trail first. name: its id, or the name of a valid one. UsageError for one that is
+        none."""
         with guarded(self._lock, what=_WHAT):
-            keys = self.read()
+            keys = self._settled()
             found = next((e for e in keys if e.revoked_at is None and name in (e.id, e.name)), None)
             if found is None:
                 known = ", ".join(f"{e.id} ({e.name})" for e in keys if e.revoked_at is None)[:300]
                 raise UsageError(f"no valid key has the id or name {name!r}; valid are: {known or 'none'}")
-            before(found)
+            self._tell(_REVOKED, found)
             revoked = found.model_copy(update={"revoked_at": self._clock()})
             self._write(tuple(revoked if entry is found else entry for entry in keys))
         return revoked
+
+    def _settled(self) -> tuple[GatewayKey, ...]:
+        """The keys that the trail bears out, once what a killed command left is finished: a key that never came into the file was
+        shown to nobody, and is revoked; one that was revoked in the trail alone is revoked in the file."""
+        there = {entry.id for entry in self.read()}
+        added, revoked = self._sealed()
+        for key_id in sorted(set(added) - set(revoked) - there):
+            self._trail.append(_REVOKED, reason=f"{key_id} is not in the file of keys", details={"key": key_id})
+        return self.check().keys
+
+    def _tell(self, event: str, entry: GatewayKey) -> None:
+        told = {"key": entry.id, "name": entry.name, "models": entry.models, "scopes": entry.scopes, "seal": entry.seal}
+        self._trail.append(event, reason=f"{entry.id} ({entry.name})", details=told)
 
     @property
     def _lock(self) -> Path:
@@ -127,6 +191,15 @@ class KeyFile:
 
     def _write(self, keys: tuple[GatewayKey, ...]) -> None:
         atomic_write_text(self.path, _Keys(keys=keys).model_dump_json(indent=2) + "\n", within=self.path.parent)
+
+
+def _bears_out(record: AuditRecord, entry: GatewayKey) -> bool:
+    """Whether this is the key that was added. 0.1 sealed no hash, but name, models and scopes."""
+    told = record.details
+    if "seal" in told:
+        return bool(told["seal"] == entry.seal)
+    models = list(entry.models) if entry.models is not None else None
+    return bool((told.get("name"), told.get("models"), told.get("scopes")) == (entry.name, models, list(entry.scopes)))
 
 
 def matching_key(keys: Collection[GatewayKey], presented: str) -> GatewayKey | None:
