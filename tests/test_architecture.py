@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     **dict.fromkeys(STAGES, GROUND),
     "measure": GROUND | {"suites", "variants", "scoring"},
     "simulate": GROUND | {"policy"},
-    "settings": {"errors", "records"},
+    "settings": {"errors", "records", "home"},
     "loop": GROUND | STAGES,
     "gateway": GROUND | {"routing", "variants", "scoring"},
     "report": GROUND,

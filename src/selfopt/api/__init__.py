@@ -6,6 +6,7 @@ that the verbs also work where an event loop is running already (a notebook).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ from .runner import Runner
 from .suites import Suites, Tools, offered_tools
 
 __all__ = ["CompareOptions", "RunOptions", "Selfopt", "open"]
+
+log = logging.getLogger("selfopt")
 
 
 class RunOptions(TypedDict, total=False):
@@ -60,9 +63,13 @@ def open(
     """Open a home folder and the settings as the command line would: `--home`, SELFOPT_HOME, .selfopt upwards, the user's.
 
     settings: a tree like the file's that overrides everything, for example {"limits": {"timeout_s": 5}}. Nothing is written
-    before the first measurement. SettingsError or StoreError name what is wrong.
+    before the first measurement. SettingsError or StoreError name what is wrong. What a project's files asked for and did not get is
+    logged as a warning.
     """
-    return Selfopt(App.open(home, settings, environ, cwd))
+    app = App.open(home, settings, environ, cwd)
+    for line in app.notices():
+        log.warning("%s", line)
+    return Selfopt(app)
 
 
 class Selfopt:
