@@ -397,3 +397,48 @@ def test_a_home_that_came_with_a_project_is_passed_over(clone: Clone) -> None:
     clone.run("run", "here/m", "atomic", "--limit", "1").assert_refused(1, "may not serve")
     assert clone.run("trust", "--withdraw", ".").code == 0
     assert clone.run("run", "here/m", "atomic", "--limit", "1").code == 0
+
+
+def test_a_lowered_timeout_decides_nothing_about_rules(clone: Clone) -> None:
+    """It counts for measuring; a gateway, whose standbys answer after a timeout, and the loop keep the user's own."""
+    from selfopt.app import parse_target
+    from selfopt.app.serving import gateway_options
+
+    clone.write("selfopt.toml", "[limits]\ntimeout_s = 0.5\n")
+    with selfopt.open() as opened:
+        app = opened._app
+        assert app.spec("here/m", "atomic", "native_api").timeout_s == 0.5
+        assert gateway_options(app, None, 0).timeout_s == 60.0
+        target = parse_target(app, "here/m atomic")
+        assert target.baseline is not None
+        assert target.baseline.timeout_s == 60.0
+
+
+def test_a_server_cannot_send_a_request_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redirects are not followed, when measuring and by a gateway."""
+    with listener() as far:
+
+        def elsewhere(connection: socket.socket, over: threading.Event) -> None:
+            connection.recv(65_536)
+            head = f"HTTP/1.1 307 Temporary Redirect\r\nLocation: {far.url}/v1/chat/completions\r\nContent-Length: 0\r\n"
+            connection.sendall(f"{head}Connection: close\r\n\r\n".encode())
+
+        with socket_server(elsewhere) as url:
+            clone = _world(tmp_path, monkeypatch, url if "://" in url else f"http://{url}", far)
+            clone.run(*VERBS["try"]).assert_refused(1, "307")
+            with selfopt.open() as opened, opened.serve() as gateway:
+                assert chat(gateway, "here/m")[0] == 502
+        assert far.got == []
+
+
+def test_a_spec_of_another_endpoint_than_its_models_is_not_asked(clone: Clone) -> None:
+    """A ledger that came from elsewhere cannot send a local model's prompts to another server."""
+    from selfopt.errors import UsageError
+
+    with selfopt.open() as opened:
+        app = opened._app
+        spec = app.spec("here/m", "atomic", "native_api").model_copy(update={"endpoint": "far"})
+        context = app.measure_context()
+        for ask in (context.endpoint_for, context.residency_for):
+            with pytest.raises(UsageError, match="is not asked"):
+                ask(spec)
