@@ -442,3 +442,20 @@ def test_a_spec_of_another_endpoint_than_its_models_is_not_asked(clone: Clone) -
         for ask in (context.endpoint_for, context.residency_for):
             with pytest.raises(UsageError, match="is not asked"):
                 ask(spec)
+
+
+@pytest.mark.parametrize(("answer", "code", "trusted"), [("y", 0, 1), ("n", 1, 0)])
+def test_somebody_at_a_terminal_is_asked_after_everything_was_shown(clone: Clone, answer: str, code: int, trusted: int) -> None:
+    """Yes trusts, no leaves everything as it was."""
+    import io
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    clone.write("selfopt.toml", '[models.aliases]\nquick = "here/m"\n')
+    clone.patch.setattr("sys.stdin", Terminal(f"{answer}\n"))
+    result = clone.run("trust")
+    assert result.code == code, result.err
+    assert "models.aliases.quick" in result.out
+    assert len(clone.run("trust", "--list", "--json").json()) == trusted

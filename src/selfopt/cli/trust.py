@@ -47,6 +47,7 @@ def command(ctx: click.Context, /, folder: Path | None, yes: bool, listed: bool,
         if as_json or not sys.stdin.isatty():
             raise click.UsageError("nobody can be asked here; look at what is shown without --json, and give --yes", ctx)
         if not click.confirm("Trust this?", err=True):
+            _tell(as_json, proposal.folder, "not trusted")
             return 1
     accept_trust(proposal)
     _tell(as_json, proposal.folder, "trusted")
