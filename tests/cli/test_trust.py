@@ -412,6 +412,12 @@ def test_a_lowered_timeout_decides_nothing_about_rules(clone: Clone) -> None:
         target = parse_target(app, "here/m atomic")
         assert target.baseline is not None
         assert target.baseline.timeout_s == 60.0
+        opened.trust.accept(opened.trust.propose())
+        assert [row.state for row in opened.trust.list()] == ["in force"]
+    with selfopt.open() as opened:
+        assert gateway_options(opened._app, None, 0).timeout_s == 0.5
+        opened.trust.withdraw(clone.root)
+        assert list(opened.trust.list()) == []
 
 
 def test_a_server_cannot_send_a_request_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ class App:
         self.cwd = Path.cwd() if cwd is None else cwd
         self.environ = os.environ if environ is None else environ
         self.project: Project | None = None
-        self.own_limits = settings.limits
+        self.own_limits = settings.limits  # of the user and of projects that the user trusts
         self.passed_over: tuple[Path, ...] = ()
         self.sender = Sender(settings, self.environ, lambda: self.engine, self._read)
         self._suites: dict[str, Suite] = {}
@@ -72,7 +72,9 @@ class App:
         explicit = home if home is not None else (loaded.own.home if "SELFOPT_HOME" not in environ else None)
         found = look_for_home(Path(explicit).expanduser() if explicit else None, environ, cwd)
         app = cls(loaded.settings, found.home, environ, cwd)
-        app.project, app.passed_over, app.own_limits = loaded.project, found.passed_over, loaded.own.limits
+        app.project, app.passed_over = loaded.project, found.passed_over
+        if loaded.project is not None and loaded.project.state != "trusted":
+            app.own_limits = loaded.own.limits
         return app
 
     def notices(self) -> list[str]:
