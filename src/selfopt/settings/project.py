@@ -202,17 +202,21 @@ def without_full_names(values: Mapping[str, Any]) -> dict[str, Any]:
 def named_files(values: Mapping[str, Any]) -> list[Path]:
     """The files that settings name; their paths are whole already."""
     found: list[Path] = []
-    for place, given in leaves(values):
-        value = given
+    for place, value in leaves(values):
         if place[0] == "endpoints":
-            value = given.get("script") if isinstance(given, Mapping) else None
-        elif (
-            place[0] == "suites" and not (isinstance(value, str) and (value.endswith(SUITE_SUFFIXES) or os.sep in value))
-        ) or place[0] not in ("suites", "variants"):
+            name = value.get("script") if isinstance(value, Mapping) else None
+        elif place[0] == "variants" or (place[0] == "suites" and is_suite_file(value)):
+            name = value
+        else:
             continue
-        if isinstance(value, str) and value:
-            found.append(Path(value))
+        if isinstance(name, str) and name:
+            found.append(Path(name))
     return found
+
+
+def is_suite_file(value: Any) -> bool:
+    """Whether a reference suite is named by its file, and not by its name."""
+    return isinstance(value, str) and (value.endswith(SUITE_SUFFIXES) or os.sep in value)
 
 
 def judge(values: Mapping[str, Any], before: Mapping[str, Any], names: frozenset[str]) -> tuple[dict[str, Any], set[Place]]:

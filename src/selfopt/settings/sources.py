@@ -25,12 +25,12 @@ from .explain import Source, explain, unknown_key
 from .project import (
     DOTENV_NAME,
     FILE_NAME,
-    SUITE_SUFFIXES,
     Asked,
     Project,
     ProjectFile,
     State,
     digest_of,
+    is_suite_file,
     judge,
     leaves,
     look_for_files,
@@ -290,7 +290,7 @@ def _anchor(source: Source) -> dict[str, Any]:
         values = {**values, "endpoints": {name: at(entry, "script") for name, entry in values["endpoints"].items()}}
     suites = values.get("suites")
     if isinstance(suites, dict):
-        files = {k for k, v in suites.items() if isinstance(v, str) and (v.endswith(SUITE_SUFFIXES) or os.sep in v)}
+        files = {k for k, v in suites.items() if is_suite_file(v)}
         values = {**values, "suites": {k: at(suites, k)[k] if k in files else v for k, v in suites.items()}}
     return values
 
