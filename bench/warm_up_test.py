@@ -59,7 +59,7 @@ async def experiment(app: App, model: str) -> tuple[bool, str]:
 
 async def supervised(app: App, model: str, *, warm_up: bool) -> Arm:
     """One supervision, unloaded before."""
-    unloaded = await app.residency(model.partition("/")[0]).unload(app.server_model(model))
+    unloaded = await app.sender.residency(model, asked=model).unload(app.server_model(model))
     request = MeasureRequest(model, "atomic", "native_api", warm_up=warm_up, force_model=True, n_runs=RUNS, resume=False)
     evaluation = (await measure_model(app, request)).evaluation
     if evaluation is None:

@@ -22,7 +22,7 @@ from pathlib import Path
 import aiohttp
 
 from selfopt.app import App, CompareRequest, compare_models
-from selfopt.app.embedded import EmbeddedEndpoint
+from selfopt.app.sending import Sending
 from selfopt.records import Blob, Trial
 
 TARGET = 0.9
@@ -67,10 +67,10 @@ async def measure(home: Path, options: argparse.Namespace) -> Rates:
     async with App.open(home) as app:
         request = CompareRequest(models=(options.model,), suites=(options.suite,), variants=(options.variant,), fresh=True)
         await compare_models(app, request)
-        endpoint = app.endpoint(options.model.partition("/")[0])
-        if not isinstance(endpoint, EmbeddedEndpoint):
+        endpoint = app.sender.endpoint(options.model, asked=options.model)
+        if not isinstance(endpoint, Sending) or not endpoint.is_embedded:
             sys.exit(f"{options.model} is not served by the embedded engine; name a local/ model")
-        config = await endpoint.config_of(app.server_model(options.model))
+        config = await endpoint.config()
         key = config.api_key.get_secret_value() if config.api_key is not None else ""
         for _ in range(options.rounds):
             began = time.perf_counter()

@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     **dict.fromkeys(STAGES, GROUND),
     "measure": GROUND | {"suites", "variants", "scoring"},
     "simulate": GROUND | {"policy"},
-    "settings": {"errors", "records"},
+    "settings": {"errors", "records", "home"},
     "loop": GROUND | STAGES,
     "gateway": GROUND | {"routing", "variants", "scoring"},
     "report": GROUND,
@@ -124,3 +124,81 @@ def test_a_name_that_is_loaded_at_its_first_use_is_no_file_of_its_package(packag
     """Once a file is imported, its package has the file under that name, and nobody asks for the name any more."""
     files = {path.stem for path in (SOURCE / package).glob("*.py")}
     assert files.isdisjoint(importlib.import_module(f"selfopt.{package}").__all__)
+
+
+# Who opens connections, and to whom: servers of models (the first two), servers of tools, where model files are pulled from, the embedded
+# engine's own child, and whether somebody listens (nothing is sent).
+CONNECTING = {
+    "endpoints/http.py",
+    "gateway/upstream/pool.py",
+    "suites/mcp/http.py",
+    "engine/sources.py",
+    "engine/embedded.py",
+    "app/doctor.py",
+}
+CONNECTS = {
+    "ClientSession", "TCPConnector", "create_connection", "open_connection", "urlopen", "build_opener", "HTTPConnection",
+    "HTTPSConnection", "create_unix_connection", "open_unix_connection", "create_datagram_endpoint", "sock_connect", "connect_ex",
+}  # fmt: skip
+# What speaks to a model's server is made in one place; beside it, for a child of the engine on loopback, and in the process that warms
+# up on behalf of this one, which is handed a configuration by that place.
+ADAPTERS = {
+    "create_endpoint", "create_residency", "OpenAICompatibleEndpoint", "OllamaEndpoint", "AnthropicEndpoint", "ScriptedEndpoint",
+    "OpenAICompatibleResidency", "OllamaResidency", "HttpClient", "EmbeddedEndpoint", "EmbeddedResidency",
+}  # fmt: skip
+MAKING = {"app/sending.py", "app/embedded.py", "app/separate.py"}
+
+
+def called_names(path: Path) -> set[str]:
+    """Last parts of the names that a file calls."""
+    calls = [node.func for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+    return {f.attr if isinstance(f, ast.Attribute) else f.id for f in calls if isinstance(f, ast.Attribute | ast.Name)}
+
+
+def named(path: Path) -> set[str]:
+    """Every name that a file uses or imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.ImportFrom):
+            found |= {alias.name for alias in node.names}
+    return found
+
+
+def inside(path: Path) -> str:
+    """A file's path within the package."""
+    return str(path.relative_to(SOURCE))
+
+
+def test_connections_are_opened_in_known_places() -> None:
+    """A new file that opens one has to be named here, and so does its reason."""
+    assert {inside(path) for path in FILES if called_names(path) & CONNECTS} == CONNECTING
+
+
+def test_requests_to_models_are_sent_from_one_place() -> None:
+    """Adapters are made by the sender, which asks for leave; nobody else can get one, and the gateway's pool goes only where the sender
+    let a model be found."""
+    users = {inside(path) for path in FILES if room_of(path) != "endpoints" and named(path) & ADAPTERS}
+    assert users <= MAKING, users - MAKING
+    assert {inside(path) for path in FILES if "Sending" in called_names(path)} == {"app/sending.py"}
+    assert {inside(path) for path in FILES if "Upstream" in called_names(path)} == {"app/serving.py"}
+    assert {inside(path) for path in FILES if "Sender" in called_names(path)} == {"app/app.py"}
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), [("app/sending.py", "endpoint"), ("app/sending.py", "residency"), ("app/serving.py", "find")]
+)
+def test_whatever_hands_out_a_way_to_a_model_asks_for_leave_first(file: str, name: str) -> None:
+    """The first statement is the check."""
+    tree = ast.parse((SOURCE / file).read_text("utf-8"))
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == name]
+    assert found
+    for function in found:
+        first = function.body[1]  # after the docstring
+        assert isinstance(first, ast.Expr)
+        assert isinstance(first.value, ast.Call)
+        assert isinstance(first.value.func, ast.Attribute)
+        assert first.value.func.attr == "require"

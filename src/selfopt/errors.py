@@ -15,6 +15,7 @@
     ├── EvidenceError            a race's evidence cannot be used: incomplete, another's, or void
     ├── BudgetError              a cap (trials, minutes, cost) ended the work; the same command continues it
     ├── RefusedError             the rules in force refuse this request and no fallback may serve it
+    ├── ConsentError             a request for a local model would leave this machine, and nobody consented
     ├── ModelStoreError          a model file could not be fetched or does not have its checksum
     ├── EngineError              the embedded engine did not start or died
     └── EndpointError            talking to a model server failed; `kind` says how
@@ -29,6 +30,7 @@ from typing import Literal
 __all__ = [
     "AuditError",
     "BudgetError",
+    "ConsentError",
     "CorruptError",
     "EndpointError",
     "EndpointFault",
@@ -113,6 +115,10 @@ class BudgetError(SelfoptError):
 
 class RefusedError(SelfoptError):
     """The rules in force refuse this request and name no fallback that may serve it."""
+
+
+class ConsentError(SelfoptError):
+    """A request that was meant for this machine would leave it, and the user's own settings do not consent. Nothing was sent."""
 
 
 class ModelStoreError(SelfoptError):

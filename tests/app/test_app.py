@@ -97,10 +97,10 @@ async def test_the_engine_is_made_once_and_closed(project: Project) -> None:
     async with App.open(flags={"engine": {"threads": 1}}) as app:
         engine = app.engine
         assert app.engine is engine
-        endpoint = app.endpoint("local")
-        assert app.endpoint("local") is endpoint
-        assert app.residency("local") is app.residency("local")
-        status = await app.residency("local").status("local/smollm2-135m")
+        model = "local/smollm2-135m"
+        residency = app.sender.residency(model, asked=model)
+        assert app.sender.residency(model, asked=model) is residency
+        status = await residency.status(model)
         assert status.state == "unloaded"
 
 

@@ -16,11 +16,12 @@ from pydantic import SecretStr
 from selfopt.app import App
 from selfopt.app import separate as separate_module
 from selfopt.app.embedded import EmbeddedEndpoint, EmbeddedResidency
+from selfopt.app.sending import Sending
 from selfopt.app.separate import WarmUpRunner, build, main
 from selfopt.endpoints import OpenAICompatibleEndpoint, Script, create_endpoint, create_residency
 from selfopt.engine import EngineAddress
 from selfopt.errors import EngineError
-from selfopt.records import ChatRequest, EndpointConfig, Message, ModelStatus, WarmUp
+from selfopt.records import ChatRequest, Endpoint, EndpointConfig, Message, ModelStatus, WarmUp
 from tests.cli.servers import scripted_server
 from tests.cli.world import Project
 
@@ -40,6 +41,11 @@ def server() -> Iterator[str]:
 def config_at(url: str) -> EndpointConfig:
     """The server's configuration."""
     return EndpointConfig(name="there", kind="openai_compatible", base_url=f"{url}/v1", api_key=SecretStr(KEY), local=True)
+
+
+def sent(endpoint: Endpoint, config: EndpointConfig) -> Sending:
+    """The endpoint as the app hands it out."""
+    return Sending(endpoint, config, "m", lambda: None)
 
 
 async def seen_children(stop: asyncio.Event) -> list[tuple[list[str], dict[str, str]]]:
@@ -63,7 +69,7 @@ async def test_a_separate_process_warms_the_model_and_shows_no_key(server: str, 
     endpoint, residency = create_endpoint(config), create_residency(config)
     stop = asyncio.Event()
     watching = asyncio.create_task(seen_children(stop))
-    result, blobs = await WarmUpRunner(True, lambda e: config)(endpoint, residency, "m", [REQUEST], SEPARATE, time.monotonic)
+    result, blobs = await WarmUpRunner(True)(sent(endpoint, config), residency, "m", [REQUEST], SEPARATE, time.monotonic)
     stop.set()
     children = await watching
     await endpoint.close()
@@ -81,7 +87,7 @@ async def test_a_wrong_key_is_a_failed_warm_up(server: str) -> None:
     """What the server says comes back as the reason; nothing is raised."""
     config = config_at(server).model_copy(update={"api_key": SecretStr("wrong")})
     endpoint, residency = create_endpoint(config), create_residency(config)
-    result, _ = await WarmUpRunner(True, lambda e: config)(endpoint, residency, "m", [REQUEST], SEPARATE, time.monotonic)
+    result, _ = await WarmUpRunner(True)(sent(endpoint, config), residency, "m", [REQUEST], SEPARATE, time.monotonic)
     await endpoint.close()
     assert result.status == "failed"
     assert "401" in result.reason
@@ -90,7 +96,8 @@ async def test_a_wrong_key_is_a_failed_warm_up(server: str) -> None:
 async def test_a_scripted_endpoint_of_this_process_is_warmed_in_it(project: Project) -> None:
     """Its state lives here: another process could only load a copy. The result says so."""
     async with App.open() as app:
-        endpoint, residency = app.endpoint("scripted"), app.residency("scripted")
+        cold = "scripted/cold"
+        endpoint, residency = app.sender.endpoint(cold, asked=cold), app.sender.residency(cold, asked=cold)
         request = REQUEST.model_copy(update={"model": "cold"})
         call = app.measure_context().warm_up
         result, _ = await call(endpoint, residency, "cold", [request], SEPARATE, time.monotonic)
@@ -105,7 +112,12 @@ async def test_the_off_switch_is_stronger_than_any_spec(project: Project, monkey
     async with App.open() as app:
         call = app.measure_context().warm_up
         result, blobs = await call(
-            app.endpoint("scripted"), app.residency("scripted"), "cold", [REQUEST], WarmUp(enabled=True), time.monotonic
+            app.sender.endpoint("scripted/cold", asked="scripted/cold"),
+            app.sender.residency("scripted/cold", asked="scripted/cold"),
+            "cold",
+            [REQUEST],
+            WarmUp(enabled=True),
+            time.monotonic,
         )
     assert (result.status, blobs) == ("off", [])
     assert "warm_up.enabled = false" in result.reason
@@ -147,13 +159,13 @@ async def test_the_engine_stays_the_child_of_the_measuring_process(server: str) 
     endpoint = EmbeddedEndpoint(engine, EndpointConfig(name="local", kind="embedded", local=True))
     residency = EmbeddedResidency(engine)
     config = EndpointConfig(name="local", kind="embedded", local=True)
-    runner = WarmUpRunner(True, lambda e: config)
-    result, _ = await runner(endpoint, residency, "m", [REQUEST], SEPARATE, time.monotonic)
+    runner = WarmUpRunner(True)
+    result, _ = await runner(sent(endpoint, config), residency, "m", [REQUEST], SEPARATE, time.monotonic)
     assert result.status == "complete", result.reason
     assert result.load_ms == 123.0
     assert engine.loads == 1
     engine.problem = EngineError("no memory")
-    failed, _ = await runner(endpoint, residency, "m", [REQUEST], SEPARATE, time.monotonic)
+    failed, _ = await runner(sent(endpoint, config), residency, "m", [REQUEST], SEPARATE, time.monotonic)
     assert (failed.status, failed.reason) == ("failed", "no memory")
     await endpoint.close()
 

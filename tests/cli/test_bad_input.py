@@ -228,6 +228,7 @@ def test_a_broken_script_is_refused(project: Project) -> None:
     project.write("script.yaml", "models: {good: {replies: [{match: {regex: '('}}]}}")
     project.run("run", "good", "atomic").assert_refused(2, "script.yaml")
     (project.root / "script.yaml").unlink()
+    project.trust()
     project.run("run", "good", "atomic").assert_refused(2, "script.yaml")
     project.write("selfopt.toml", '[endpoints.scripted]\nkind = "scripted"\n')
     project.run("run", "scripted/good", "atomic").assert_refused(2, "scripted", "script")

@@ -10,7 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from selfopt.app import accept_trust, propose_trust
 from selfopt.cli.main import run
+from selfopt.errors import SelfoptError
 
 __all__ = ["Project", "Result"]
 
@@ -189,7 +193,19 @@ class Project:
         """Put a file into the project."""
         path = self.root / name
         path.write_text(text, "utf-8")
+        if path.suffix in (".toml", ".yaml", ".env") or name == ".env":
+            self.trust()
         return path
+
+    def trust(self) -> None:
+        """Trust the folder as it is now, as its user would with `selfopt trust`. What cannot be trusted is left to the test."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name in [n for n in os.environ if n.startswith("SELFOPT_")]:
+                patch.delenv(name)
+            for name, value in self.environ().items():
+                patch.setenv(name, value)
+            with contextlib.suppress(SelfoptError):
+                accept_trust(propose_trust(self.root, cwd=self.root))
 
     def settings(self, text: str) -> None:
         """Add to the project's settings."""

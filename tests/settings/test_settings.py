@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from selfopt.errors import SettingsError, UnknownModelError
-from selfopt.settings import Settings, load_settings, settings_files
+from selfopt.home import TrustStore
+from selfopt.settings import Settings, load_settings, read_settings, settings_files
 
 
 def load(
@@ -25,6 +26,13 @@ def load(
     return load_settings({"SELFOPT_CONFIG": str(user_file), **(env or {})}, folder, dict(flags))
 
 
+def trust(folder: Path) -> None:
+    """Trust a project as it is now."""
+    project = read_settings({}, folder, as_trusted=True).project
+    assert project is not None
+    TrustStore().add(folder, dict(project.digests), "2026-01-01T00:00:00Z")
+
+
 def test_defaults_are_the_specifications_thresholds(tmp_path: Path) -> None:
     """With no file at all the thresholds are the documented ones."""
     policy = load(tmp_path).policy
@@ -40,6 +48,8 @@ def test_later_sources_override_earlier_ones(tmp_path: Path) -> None:
     """File, then environment, then flags."""
     user = "[limits]\ntimeout_s = 1.0\nretries = 1\nmax_trials = 1\n"
     project = "[limits]\ntimeout_s = 2.0\nretries = 2\n"
+    load(tmp_path, user=user, project=project)
+    trust(tmp_path / "project")
     settings = load(tmp_path, user=user, project=project, env={"SELFOPT_LIMITS__TIMEOUT_S": "3"})
     assert (settings.limits.timeout_s, settings.limits.retries, settings.limits.max_trials) == (3.0, 2, 1)
     assert load(tmp_path, user=user, env={"SELFOPT_LIMITS__TIMEOUT_S": "3"}, limits={"timeout_s": 4.0}).limits.timeout_s == 4.0
@@ -131,7 +141,7 @@ def test_a_dotenv_cannot_set_keys_urls_or_consents(tmp_path: Path, line: str) ->
 
 def test_a_dotenv_may_set_harmless_settings_and_can_be_ignored(tmp_path: Path) -> None:
     """Other variables in it are none of our business."""
-    assert load(tmp_path, dotenv="# c\nSELFOPT_LIMITS__RETRIES=4\nSTRIPE_API_KEY=x\n").limits.retries == 4
+    assert load(tmp_path, dotenv="# c\nSELFOPT_LIMITS__RETRIES=0\nSTRIPE_API_KEY=x\n").limits.retries == 0
     assert load(tmp_path, dotenv="OPENAI_API_KEY=sk\n", env={"SELFOPT_DOTENV": "off"}).limits.retries == Settings().limits.retries
 
 
@@ -309,12 +319,12 @@ def test_a_server_on_this_machine_is_local_without_saying_so(tmp_path: Path) -> 
 
 def test_a_dotenv_stands_beside_the_projects_file(tmp_path: Path) -> None:
     """Also when the command is called further down; a flag's variable in it would not be read, and is refused."""
-    load(tmp_path, project="[limits]\nretries = 2\n", dotenv="SELFOPT_LIMITS__TIMEOUT_S=9\nOTHER=\xff\n")
+    load(tmp_path, project="[limits]\nretries = 0\n", dotenv="SELFOPT_LIMITS__TIMEOUT_S=9\nOTHER=\xff\n")
     below = tmp_path / "project" / "a" / "b"
     below.mkdir(parents=True)
     environ = {"SELFOPT_CONFIG": str(tmp_path / "user.toml")}
     limits = load_settings(environ, below).limits
-    assert (limits.retries, limits.timeout_s) == (2, 9.0)
+    assert (limits.retries, limits.timeout_s) == (0, 9.0)
     assert [p.name for p in settings_files(environ, below)] == ["user.toml", "selfopt.toml", ".env"]
     with pytest.raises(SettingsError, match="SELFOPT_RUN_LIMIT, which is no setting"):
         load(tmp_path, dotenv="SELFOPT_RUN_LIMIT=3\n")

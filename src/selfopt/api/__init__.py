@@ -6,6 +6,7 @@ that the verbs also work where an event loop is running already (a notebook).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ from .runner import Runner
 from .suites import Suites, Tools, offered_tools
 
 __all__ = ["CompareOptions", "RunOptions", "Selfopt", "open"]
+
+log = logging.getLogger("selfopt")
 
 
 class RunOptions(TypedDict, total=False):
@@ -60,9 +63,13 @@ def open(
     """Open a home folder and the settings as the command line would: `--home`, SELFOPT_HOME, .selfopt upwards, the user's.
 
     settings: a tree like the file's that overrides everything, for example {"limits": {"timeout_s": 5}}. Nothing is written
-    before the first measurement. SettingsError or StoreError name what is wrong.
+    before the first measurement. SettingsError or StoreError name what is wrong. What a project's files asked for and did not get is
+    logged as a warning.
     """
-    return Selfopt(App.open(home, settings, environ, cwd))
+    app = App.open(home, settings, environ, cwd)
+    for line in app.notices():
+        log.warning("%s", line)
+    return Selfopt(app)
 
 
 class Selfopt:
@@ -74,6 +81,7 @@ class Selfopt:
         self.routes = Routes(app)
         self.audit = Audit(app)
         self.keys = Keys(app)
+        self.trust = Trust(app)
         self.models = Models(app, self._runner)
         self.suites = Suites(app, self._runner)
         self.variants = Variants(app)
@@ -294,6 +302,29 @@ class Keys:
     def revoke(self, name: str) -> Any:
         """Make a key invalid for good, by its id or name."""
         return verbs.revoke_key(self._app, name)
+
+
+class Trust:
+    """Project folders whose files count: `selfopt trust`. What changes here counts for a home that is opened afterwards."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def propose(self, folder: str | Path | None = None) -> verbs.TrustProposal:
+        """What a folder asks for (None: the nearest project upwards), to be looked at; nothing is trusted yet."""
+        return verbs.propose_trust(Path(folder) if folder is not None else None, self._app.environ, self._app.cwd)
+
+    def accept(self, proposal: verbs.TrustProposal) -> None:
+        """Trust it, exactly as it was proposed."""
+        verbs.accept_trust(proposal)
+
+    def list(self) -> Sequence[verbs.TrustRow]:
+        """Every trusted folder and home: kind, folder, at, state, files."""
+        return verbs.trusted_folders(self._app.environ)
+
+    def withdraw(self, folder: str | Path) -> None:
+        """Trust it no more. UsageError where it was not trusted."""
+        verbs.withdraw_trust(Path(folder), self._app.cwd)
 
 
 class Models:

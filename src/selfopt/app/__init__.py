@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from .simulating import simulate_worlds
     from .suites import SuiteCheck, check_suite, suite_document, suite_problems, suite_summaries, suite_warnings
     from .tools import load_tools, read_tools, tools_label
+    from .trusting import TrustProposal, TrustRow, accept_trust, propose_trust, trusted_folders, withdraw_trust
     from .trying import Tried, render_variant, try_model
     from .warming import WarmUpShown, validate_model_warm_up, validate_under_rules
     from .words import audit_line, call_text, decision_lines, expected_text, tool_text, variant_lines
@@ -79,8 +80,11 @@ __all__ = [
     "Target",
     "Traced",
     "Tried",
+    "TrustProposal",
+    "TrustRow",
     "WarmUpShown",
     "WarmUpValidation",
+    "accept_trust",
     "add_from_ledger",
     "add_key",
     "as_document",
@@ -112,6 +116,7 @@ __all__ = [
     "phase_of",
     "plan_lines",
     "preview",
+    "propose_trust",
     "pull_bfcl_suites",
     "pull_model",
     "quickstart_home",
@@ -139,6 +144,7 @@ __all__ = [
     "tool_text",
     "tools_label",
     "trace_rule",
+    "trusted_folders",
     "try_model",
     "validate_model_warm_up",
     "validate_under_rules",
@@ -146,6 +152,7 @@ __all__ = [
     "verify_audit",
     "verify_requests",
     "warm_up_texts",
+    "withdraw_trust",
     "write_artefacts",
 ]
 
@@ -176,6 +183,7 @@ __getattr__ = at_first_use(
         ".simulating": "simulate_worlds",
         ".suites": "SuiteCheck check_suite suite_document suite_problems suite_summaries suite_warnings",
         ".tools": "load_tools read_tools tools_label",
+        ".trusting": "TrustProposal TrustRow accept_trust propose_trust trusted_folders withdraw_trust",
         ".trying": "Tried render_variant try_model",
         ".warming": "WarmUpShown validate_model_warm_up validate_under_rules",
         ".words": "audit_line call_text decision_lines expected_text tool_text variant_lines",

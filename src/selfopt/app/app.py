@@ -13,11 +13,13 @@ from pydantic import ValidationError
 
 from selfopt.engine import ModelStore, load_catalogue
 from selfopt.errors import ModelStoreError, SettingsError, StoreError, UnknownModelError, UsageError
-from selfopt.home import Home, find_home
-from selfopt.records import Endpoint, EndpointConfig, Environment, Ledger, Phase, Residency, Spec, Split, Suite, Usage, Variant
+from selfopt.home import Home, escape_control, look_for_home
+from selfopt.records import Environment, Ledger, Phase, Spec, Split, Suite, Usage, Variant
 from selfopt.routing import Enforcer, RouteOptions
-from selfopt.settings import Settings, load_settings
+from selfopt.settings import Project, Settings, read_settings
 from selfopt.variants import get_variant, load_variants
+
+from .sending import Sender
 
 if TYPE_CHECKING:
     from selfopt.engine import EmbeddedEngine
@@ -43,8 +45,10 @@ class App:
         self.home = home
         self.cwd = Path.cwd() if cwd is None else cwd
         self.environ = os.environ if environ is None else environ
-        self._endpoints: dict[str, Endpoint] = {}
-        self._residencies: dict[str, Residency] = {}
+        self.project: Project | None = None
+        self.own_limits = settings.limits  # of the user and of projects that the user trusts
+        self.passed_over: tuple[Path, ...] = ()
+        self.sender = Sender(settings, self.environ, lambda: self.engine, self._read)
         self._suites: dict[str, Suite] = {}
         self._engine: EmbeddedEngine | None = None
         self._ledger: Ledger | None = None
@@ -57,13 +61,36 @@ class App:
         flags: Mapping[str, Any] | None = None,
         environ: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        *,
+        forgiving: bool = False,
     ) -> App:
-        """Read the settings and find the home. SettingsError or StoreError name what is wrong; nothing is created yet."""
+        """Read the settings and find the home. SettingsError or StoreError name what is wrong; nothing is created yet. forgiving: a
+        project whose files are refused is left out, and `project` says why."""
         environ = os.environ if environ is None else environ
         cwd = Path.cwd() if cwd is None else cwd
-        settings = load_settings(environ, cwd, flags)
-        explicit = home if home is not None else (settings.home if "SELFOPT_HOME" not in environ else None)
-        return cls(settings, find_home(Path(explicit).expanduser() if explicit else None, environ, cwd), environ, cwd)
+        loaded = read_settings(environ, cwd, flags, forgiving=forgiving)
+        explicit = home if home is not None else (loaded.own.home if "SELFOPT_HOME" not in environ else None)
+        found = look_for_home(Path(explicit).expanduser() if explicit else None, environ, cwd)
+        app = cls(loaded.settings, found.home, environ, cwd)
+        app.project, app.passed_over = loaded.project, found.passed_over
+        if loaded.project is not None and loaded.project.state != "trusted":
+            app.own_limits = loaded.own.limits
+        return app
+
+    def notices(self) -> list[str]:
+        """What the project's files asked for and did not get, and homes that were passed over: a line each."""
+        lines = [self.project.notice()] if self.project is not None else []
+        for folder in self.passed_over:
+            lines.append(
+                f"passed over: {escape_control(str(folder))} was not made by selfopt on this machine; the home is "
+                f"{escape_control(str(self.home.root))}; if it is yours: selfopt trust {escape_control(str(folder.parent))}"
+            )
+        return [line for line in lines if line]
+
+    def _read(self, path: Path) -> None:
+        """Called for every file of settings' naming, right after it was read."""
+        if self.project is not None:
+            self.project.check(path)
 
     async def __aenter__(self) -> App:
         return self
@@ -73,10 +100,7 @@ class App:
 
     async def close(self) -> None:
         """End everything that was started. May be called twice."""
-        endpoints, self._endpoints = list(self._endpoints.values()), {}
-        for endpoint in endpoints:
-            await endpoint.close()
-        self._residencies = {}
+        await self.sender.close()
         if self._engine is not None:
             engine, self._engine = self._engine, None
             await engine.close()
@@ -115,11 +139,19 @@ class App:
     @cached_property
     def variants(self) -> dict[str, Variant]:
         """Built-in variants and the user's own."""
-        return load_variants(Path(self.settings.variants) if self.settings.variants else None)
+        own = Path(self.settings.variants) if self.settings.variants else None
+        found = load_variants(own)
+        if own is not None:
+            self._read(own)
+        return found
 
     def variant(self, name: str) -> Variant:
         """One variant by name; VariantError names the known ones."""
-        return get_variant(name, Path(self.settings.variants) if self.settings.variants else None)
+        own = Path(self.settings.variants) if self.settings.variants else None
+        found = get_variant(name, own)
+        if own is not None:
+            self._read(own)
+        return found
 
     def fitting(self, variant: Variant, endpoint: str) -> Variant:
         """The variant as this endpoint can be asked: where it takes no grammar, the JSON Schema of the same calls limits the
@@ -140,7 +172,9 @@ class App:
         if name not in self._suites:
             from selfopt.suites import load_suite
 
-            self._suites[name] = load_suite(name, self.home.suites)
+            found = load_suite(name, self.home.suites)
+            self._read(Path(name))
+            self._suites[name] = found
         return self._suites[name]
 
     @cached_property
@@ -172,39 +206,6 @@ class App:
         """Writer and reader of the rules in force."""
         return Enforcer(self.home, on_step=self._step)
 
-    def endpoint(self, name: str) -> Endpoint:
-        """The endpoint of this name, connected once."""
-        if name not in self._endpoints:
-            from selfopt.endpoints import create_endpoint
-
-            from .embedded import EmbeddedEndpoint
-
-            config = self.settings.endpoint_config(name, self.environ)
-            if config.kind == "embedded":
-                self._endpoints[name] = EmbeddedEndpoint(self.engine, config)
-            else:
-                self._endpoints[name] = create_endpoint(config)
-        return self._endpoints[name]
-
-    def _config_of(self, endpoint: Endpoint) -> EndpointConfig | None:
-        """What an endpoint of this app was made from."""
-        name = next((name for name, known in self._endpoints.items() if known is endpoint), None)
-        return self.settings.endpoint_config(name, self.environ) if name is not None else None
-
-    def residency(self, name: str) -> Residency:
-        """The residency view of the endpoint of this name."""
-        if name not in self._residencies:
-            from selfopt.endpoints import create_residency
-
-            from .embedded import EmbeddedResidency
-
-            config = self.settings.endpoint_config(name, self.environ)
-            if config.kind == "embedded":
-                self._residencies[name] = EmbeddedResidency(self.engine)
-            else:
-                self._residencies[name] = create_residency(config)
-        return self._residencies[name]
-
     def resolve_model(self, name: str) -> str:
         """A model's full name; for the embedded engine it must be in the catalogue."""
         model = self.settings.resolve_model(name)
@@ -214,9 +215,8 @@ class App:
         return model
 
     def server_model(self, model: str) -> str:
-        """The name that the server knows: without the provider; the embedded engine knows full names."""
-        provider, entry = self.settings.endpoint_of(model)
-        return model if entry.kind == "embedded" else model.removeprefix(f"{provider}/")
+        """The name that the server knows."""
+        return self.sender.server_model(model)
 
     def spec(self, model: str, phase: Phase, variant: str | Variant, options: SpecOptions | None = None) -> Spec:
         """A spec from settings and options (suite, split, timeout_s, retries, isolate, warm_up, context_size; None: setting).
@@ -257,6 +257,10 @@ class App:
             first = error.errors(include_url=False)[0]
             raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}, got {first['input']!r}") from None
 
+    def standing_options(self) -> SpecOptions:
+        """Limits of what decides about rules: the user's own, whatever a project that is not trusted lowers."""
+        return {"timeout_s": self.own_limits.timeout_s, "retries": self.own_limits.retries}
+
     def suite_for(self, spec: Spec) -> Suite:
         """The suite of a spec: one that was read already, a reference suite of the settings, or a built-in one.
 
@@ -279,19 +283,20 @@ class App:
             enabled=self.settings.enforcement.enabled,
         )
 
-    def measure_context(self, progress: Callable[[Progress], None] | None = None) -> MeasureContext:
-        """What the measuring stage reaches the world through."""
+    def measure_context(self, progress: Callable[[Progress], None] | None = None, asked: str | None = None) -> MeasureContext:
+        """What the measuring stage reaches the world through. asked: the full name of the model that was asked for, where another one
+        may serve; None: every spec is measured for its own sake."""
         from selfopt.measure import MeasureContext, ignore_progress
 
         from .separate import WarmUpRunner
 
         return MeasureContext(
             ledger=self.ledger,
-            endpoint_for=lambda spec: self.endpoint(spec.endpoint),
-            residency_for=lambda spec: self.residency(spec.endpoint),
+            endpoint_for=lambda spec: self.sender.for_spec(spec, asked),
+            residency_for=lambda spec: self.sender.residency_for_spec(spec, asked),
             model_name_for=lambda spec: self.server_model(spec.model),
             suite_for=self.suite_for,
-            warm_up=WarmUpRunner(self.settings.warm_up.enabled, self._config_of),
+            warm_up=WarmUpRunner(self.settings.warm_up.enabled),
             slots_for=lambda spec: self.settings.endpoints[spec.endpoint].slots,
             price_for=self._price,
             progress=progress or ignore_progress,

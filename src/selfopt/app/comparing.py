@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from selfopt.endpoints import OllamaResidency
 from selfopt.errors import UsageError
 from selfopt.home import ProcessLock
 from selfopt.measure import Budget, BudgetMeter, Labels, MeasureOptions, Progress, measure_specs
@@ -77,9 +76,7 @@ async def installed_ollama_models(app: App) -> tuple[str, ...]:
         if entry.kind != "ollama":
             continue
         asked.append(name)
-        residency = app.residency(name)
-        if isinstance(residency, OllamaResidency):
-            found += [f"{name}/{model}" for model in await residency.installed()]
+        found += [f"{name}/{model}" for model in await app.sender.installed(name)]
     if not found:
         where = ", ".join(asked) or "no endpoint of kind ollama is set"
         raise UsageError(f"--ollama found no installed model ({where}); start Ollama and pull one: ollama pull qwen2.5:3b")

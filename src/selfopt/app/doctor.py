@@ -13,7 +13,7 @@ from selfopt.endpoints import load_script, normalise_base_url
 from selfopt.endpoints.faults import shown_url
 from selfopt.errors import SelfoptError, SettingsError
 from selfopt.feedback import load_feedback
-from selfopt.home import ProcessLock
+from selfopt.home import ProcessLock, escape_control
 from selfopt.settings import EndpointSettings, settings_files
 
 from .app import App
@@ -22,6 +22,7 @@ __all__ = ["diagnose_installation", "settings_in_use"]
 
 CONNECT_TIMEOUT_S = 1.0
 FEW_BYTES = 1_000_000_000
+MAX_ASKED = 50
 
 Check = dict[str, Any]
 
@@ -37,7 +38,9 @@ async def diagnose_installation(app: App) -> list[Check]:
     checks = [
         _check("python", "ok", sys.version.split()[0]),
         _check("settings", "ok", ", ".join(settings_in_use(app)) or "built-in defaults; no selfopt.toml is read here"),
+        *_project(app),
         _home(app),
+        *_passed_over(app),
         _guarded("ledger", lambda: _ledger(app)),
         _guarded("rules", lambda: f"version {app.enforcer.load(repair_pending=False).version} in force"),
         _guarded("audit trail", lambda: _audit(app)),
@@ -63,6 +66,43 @@ def _guarded(name: str, look: Callable[[], str]) -> Check:
         return _check(name, "ok", look())
     except SelfoptError as error:
         return _check(name, "FAIL", str(error))
+
+
+def _project(app: App) -> list[Check]:
+    """What the project's files asked for, and what came of it: one line for each setting that was not followed."""
+    project = app.project
+    if project is None:
+        return []
+    folder = escape_control(str(project.folder))
+    if project.state == "refused":
+        return [_check("project", "FAIL", f"{escape_control(project.problem)}; until then its files are left out")]
+    if project.state == "trusted":
+        return [_check("project", "ok", f"{folder} is trusted: {len(project.asked)} settings of its files count")]
+    ignored = project.ignored
+    why = (
+        f"{', '.join(project.changed)} changed since it was trusted"
+        if project.changed
+        else project.problem or "it is not trusted"
+    )
+    said = f"{len(project.asked) - len(ignored)} of {len(project.asked)} settings of its files count"
+    if ignored:
+        said += f"; to let all of them count: selfopt trust {folder}"
+    checks = [_check("project", "note" if ignored or project.changed else "ok", f"{folder}: {escape_control(why)}; {said}")]
+    checks += [_check("project asks, ignored", "note", f"{escape_control(str(a.file))}: {a.line}") for a in ignored[:MAX_ASKED]]
+    if len(ignored) > MAX_ASKED:
+        checks.append(_check("project asks, ignored", "note", f"and {len(ignored) - MAX_ASKED} more"))
+    return checks
+
+
+def _passed_over(app: App) -> list[Check]:
+    return [
+        _check(
+            "home passed over",
+            "note",
+            f"{folder} was not made by selfopt on this machine; if it is yours: selfopt trust {folder.parent}",
+        )
+        for folder in app.passed_over
+    ]
 
 
 def _home(app: App) -> Check:

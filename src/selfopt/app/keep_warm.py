@@ -32,8 +32,8 @@ def warmer(app: App, config: Callable[[], RoutingConfig]) -> Warmer:
             full = app.resolve_model(model)
         except UnknownModelError as error:
             return Warmed(problem=str(error))
-        name, entry = app.settings.endpoint_of(full)
-        residency, known = app.residency(name), app.server_model(full)
+        entry = app.settings.endpoint_of(full)[1]
+        residency, known = app.sender.residency(full, asked=full), app.server_model(full)
         timeout_s = app.settings.warm_up.warmup_load_timeout_s
         found = await ensure_resident(residency, known, timeout_s)
         try:
@@ -43,7 +43,7 @@ def warmer(app: App, config: Callable[[], RoutingConfig]) -> Warmer:
             elif found.load_ms is not None and not found.problem:
                 for rule in config().rules:
                     if rule.model == model and rule.warm_up and rule.allow and rule.variant is not None:
-                        await app.endpoint(name).chat(_first_chat(known, rule, rule.variant, timeout_s))
+                        await app.sender.endpoint(full, asked=full).chat(_first_chat(known, rule, rule.variant, timeout_s))
         except SelfoptError as error:
             return Warmed(found.load_ms, problem=str(error))
         return Warmed(found.load_ms, found.problem)

@@ -58,7 +58,7 @@ def parse_target(app: App, text: str) -> Target:
             f'--baseline got {text!r}: write "MODEL PHASE VARIANT", for example "local/smollm2-135m atomic native_api"'
         )
     model, phase = app.resolve_model(words[0]), phase_of(words[1])
-    return Target(model, phase, app.spec(model, phase, words[2] if len(words) == 3 else "native_api"))
+    return Target(model, phase, app.spec(model, phase, words[2] if len(words) == 3 else "native_api", app.standing_options()))
 
 
 def default_targets(app: App) -> list[Target]:

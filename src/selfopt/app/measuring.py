@@ -118,12 +118,13 @@ def served_spec(app: App, request: MeasureRequest, decision: RouteDecision) -> S
 async def measure_model(app: App, request: MeasureRequest, progress: Callable[[Progress], None] = ignore_progress) -> Measured:
     """Route, measure n runs, evaluate. One supervisor at a time per home: LockedError names a live owner.
 
-    Raises RefusedError (the rules say no), UsageError and its kin (what was typed), EndpointError (no server, wrong key),
+    Raises RefusedError (the rules say no), ConsentError (they say a remote model, and nobody consented), UsageError and its kin (what was typed), EndpointError (no server, wrong key),
     StoreError (the home cannot be written).
     """
     decision, audit_hash = route(app, request.model, request.phase, force=request.force_model)
     spec = served_spec(app, request, decision)
     app.require_ready([spec.model])
+    app.sender.require(request.model, spec.model)
     limits = app.settings.limits
     options = SuperviseOptions(
         n_runs=request.n_runs,
@@ -141,7 +142,7 @@ async def measure_model(app: App, request: MeasureRequest, progress: Callable[[P
     )
     app.home.ensure()
     with ProcessLock(app.home.lock)("supervise" if request.n_runs > 1 else "run"):
-        result = await supervise(spec, context=app.measure_context(progress), options=options)
+        result = await supervise(spec, context=app.measure_context(progress, request.model), options=options)
     verdicts = tuple(
         v
         for run_id in result.run_ids

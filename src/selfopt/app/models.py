@@ -95,8 +95,7 @@ async def model_status(app: App, names: Sequence[str]) -> list[dict[str, Any]]:
         models = sorted({m.name for m in app.store.installed() if m.name in app.catalogue} | set(_aliased(app)))
     rows = []
     for model in models:
-        provider, _ = app.settings.endpoint_of(model)
-        status = await app.residency(provider).status(app.server_model(model))
+        status = await app.sender.residency(model, asked=model).status(app.server_model(model))
         rows.append({"name": model, **status.model_dump(mode="json")})
     return rows
 

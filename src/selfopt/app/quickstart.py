@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from selfopt.errors import CorruptError, RefusedError
-from selfopt.home import Home, atomic_write_text, find_home, read_json_file
+from selfopt.errors import CorruptError, RefusedError, StoreError
+from selfopt.home import Home, atomic_write_text, counts_as_home, find_home, read_json_file
 from selfopt.loop import LoopEvent, Target
 from selfopt.measure import Progress
 from selfopt.measure.progress import ignore_progress
@@ -100,10 +100,17 @@ class _State:
 
 def quickstart_home(explicit: str | Path | None, environ: dict[str, str], cwd: Path) -> Home:
     """The home named by flag or environment, else `.selfopt` in the working folder: the quickstart's measurements do not
-    mix with those of the user's own home, and later commands typed in the same folder find them."""
+    mix with those of the user's own home, and later commands typed in the same folder find them. StoreError where a `.selfopt` stands
+    there that somebody else made."""
     if explicit is not None or environ.get("SELFOPT_HOME"):
         return find_home(Path(explicit).expanduser() if explicit else None, environ, cwd)
-    return Home(cwd / ".selfopt")
+    own = cwd / ".selfopt"
+    if own.exists() and not counts_as_home(own):
+        raise StoreError(
+            f"{own} was not made by selfopt on this machine, and its rules are not yours; move it aside, name another home with --home, "
+            f"or, if it is yours: selfopt trust {cwd}"
+        )
+    return Home(own)
 
 
 def plan_lines(app: App) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from selfopt.endpoints import create_endpoint, create_residency
-from selfopt.errors import SelfoptError
+from selfopt.errors import EndpointError, EngineError, ModelStoreError, SelfoptError
 from selfopt.records import (
     Blob,
     ChatRequest,
@@ -22,7 +22,7 @@ from selfopt.records import (
 )
 from selfopt.residency import WarmUpJob, run_job, warm_up, warm_up_separately
 
-from .embedded import EmbeddedEndpoint
+from .sending import Sending
 
 __all__ = ["COMMAND", "WarmUpRunner", "main"]
 
@@ -33,10 +33,9 @@ COMMAND = (sys.executable, "-P", "-m", "selfopt.app.warm_up_child")
 class WarmUpRunner:
     """The warm-up that measurements call: in this process, or in one of its own where the policy says so."""
 
-    def __init__(self, enabled: bool, config_of: Callable[[Endpoint], EndpointConfig | None]) -> None:
-        """enabled: the off-switch of the settings; config_of: what an endpoint was made from."""
+    def __init__(self, enabled: bool) -> None:
+        """enabled: the off-switch of the settings."""
         self._enabled = enabled
-        self._config_of = config_of
 
     async def __call__(
         self,
@@ -53,20 +52,19 @@ class WarmUpRunner:
             return WarmUpResult(status="off", reason="switched off (warm_up.enabled = false)"), []
         if not policy.separate_process:
             return await warm_up(endpoint, residency, model, requests, policy, clock)
-        config = self._config_of(endpoint)
-        if config is None or (config.kind == "scripted" and config.base_url is None):
+        if not isinstance(endpoint, Sending) or endpoint.plays_here:
             # What is played in this process cannot be loaded from another one.
             result, blobs = await warm_up(endpoint, residency, model, requests, policy, clock)
             reason = f"in this process, where the endpoint lives. {result.reason}".strip()
             return result.model_copy(update={"reason": reason}), blobs
         load_ms: float | None = None
-        if isinstance(endpoint, EmbeddedEndpoint):
-            # The engine is this process's child and stays so; only the requests come from the other one.
-            try:
+        try:
+            if endpoint.is_embedded:
+                # The engine is this process's child and stays so; only the requests come from the other one.
                 load_ms = await residency.load(model, policy.load_timeout_s)
-                config = await endpoint.config_of(model)
-            except SelfoptError as error:
-                return WarmUpResult(status="failed", reason=str(error)), []
+            config = await endpoint.config()
+        except (EndpointError, EngineError, ModelStoreError) as error:
+            return WarmUpResult(status="failed", reason=str(error)), []
         result, blobs = await warm_up_separately(
             COMMAND, WarmUpJob(parts=_parts(config), model=model, requests=tuple(requests), policy=policy)
         )

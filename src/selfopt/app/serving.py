@@ -53,8 +53,9 @@ class AppUpstreams:
         self._known: dict[str, Upstream] = {}
         self._asked: dict[str, Endpoint] = {}
 
-    def find(self, model: str) -> Upstream:
-        """Who serves a model named in full. UnknownModelError."""
+    def find(self, model: str, asked: str) -> Upstream:
+        """Who serves a model named in full, for a request that names another or the same. UnknownModelError, ConsentError."""
+        self._app.sender.require(asked, model)
         known = self._known.get(model)
         if known is None:
             if len(self._known) >= 4096:
@@ -78,7 +79,8 @@ class AppUpstreams:
             server_model=app.server_model(model),
             local=entry.is_local,
             address=address,
-            adapter=(lambda: self._endpoint(model)) if speaks_openai else (lambda: app.endpoint(name)),
+            # Whether the request may go there was decided when it was found; from here on the model is this one.
+            adapter=(lambda: self._endpoint(model)) if speaks_openai else (lambda: app.sender.endpoint(model, asked=model)),
             speaks_openai=speaks_openai,
             gate=model if entry.kind == "embedded" else name,
             concurrency=app.settings.engine.slots if entry.kind == "embedded" else 64,
@@ -91,7 +93,7 @@ class AppUpstreams:
         if found is None:
             from selfopt.endpoints import OpenAIDialect
 
-            upstream, app = self.find(model), self._app
+            upstream, app = self.find(model, model), self._app
             config = app.settings.endpoint_config(upstream.name, app.environ)
             base_url = config.base_url or ""
             local = config.local or not base_url or is_loopback(base_url)
@@ -100,7 +102,7 @@ class AppUpstreams:
                 self._pool,
                 OpenAIDialect(base_url, local=local),
                 lambda: self._address(upstream),
-                lambda: app.endpoint(upstream.name),
+                lambda: app.sender.endpoint(model, asked=model),
                 upstream.max_reply_bytes,
             )
         return found
@@ -124,7 +126,8 @@ class AppUpstreams:
 
     async def status(self, upstream: Upstream) -> ModelStatus:
         """What the server tells of the model without loading it."""
-        return await self._app.residency(upstream.name).status(upstream.server_model)
+        residency = self._app.sender.residency(upstream.model, asked=upstream.model)
+        return await residency.status(upstream.server_model)
 
 
 def _api_root(base_url: str) -> str:
@@ -134,7 +137,7 @@ def _api_root(base_url: str) -> str:
 
 def gateway_options(app: App, host: str | None, port: int | None) -> GatewayOptions:
     """From the settings; host and port where the command line names them."""
-    limits, own = app.settings.limits, app.settings.gateway
+    limits, own = app.own_limits, app.settings.gateway
     return GatewayOptions(
         host=host or own.host,
         port=own.port if port is None else port,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from selfopt.errors import SettingsError, SuiteError, UsageError
+from selfopt.errors import SuiteError, UsageError
 from selfopt.home import InputFileError, read_input
 from selfopt.home.plain_json import PlainJsonError, read_plain_json
 from selfopt.records import ToolDefinition, is_loopback
@@ -40,13 +40,11 @@ async def read_tools(app: App, source: str, timeout_s: float | None = None) -> t
     """Tools from a file (as `load_tools`), or from a server that is asked once: `mcp:COMMAND` or `mcp:URL`.
 
     A command is what the user typed and runs as the user; a URL has to be on this machine, unless the user's own settings
-    have allow_remote. SuiteError names what is wrong with file or server.
+    have allow_remote (ConsentError). SuiteError names what is wrong with file or server.
     """
     if not source.startswith(_MCP):
         return load_tools(Path(source))
     server = parse_source(source.removeprefix(_MCP))
-    if server.url and not is_loopback(server.url) and not app.settings.allow_remote:
-        raise SettingsError(
-            f"{server.who} is not on this machine, and allow_remote is off; name one on 127.0.0.1, or allow it in your own settings"
-        )
+    if server.url and not is_loopback(server.url):
+        app.sender.require_consent(server.who)
     return await read_mcp_tools(server, timeout_s or DEFAULT_TIMEOUT_S)

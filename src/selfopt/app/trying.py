@@ -59,7 +59,7 @@ async def try_model(
     app.require_ready([name])
     provider, entry = app.settings.endpoint_of(name)
     chosen = app.fitting(app.variant(variant), provider)
-    endpoint = app.endpoint(provider)
+    endpoint = app.sender.endpoint(name, asked=name)
     steps: list[TriedStep] = []
     messages = (Message(role="user", content=prompt),)
     generator = render(chosen, messages, tools)

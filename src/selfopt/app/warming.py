@@ -38,7 +38,8 @@ class ValidationArguments(TypedDict, total=False):
 
     variant: by name (default: the baseline spec as it is, else native_api); runs: of each arm (4); limit: only the first so
     many prompts; group: name under which an interrupted validation is continued; once_per_arm: unload once before each arm,
-    the arms one after the other; suite, split, timeout_s (seconds), retries, isolate: of the spec.
+    the arms one after the other; suite, split, timeout_s (seconds), retries, isolate: of the spec; asked: the full name that was asked for, where the model serves
+    in another's place.
     """
 
     variant: str | None
@@ -51,6 +52,7 @@ class ValidationArguments(TypedDict, total=False):
     timeout_s: float | None
     retries: int | None
     isolate: bool | None
+    asked: str
     progress: Callable[[Progress], None]
 
 
@@ -64,6 +66,8 @@ async def validate_model_warm_up(
     if not app.settings.warm_up.enabled:
         raise UsageError(SWITCHED_OFF)
     app.require_ready([model])
+    asked = arguments.get("asked", model)
+    app.sender.require(asked, model)
     limits = app.settings.limits
     options = ValidateOptions(
         n=arguments.get("runs", 4),
@@ -77,7 +81,7 @@ async def validate_model_warm_up(
     app.home.ensure()
     with ProcessLock(app.home.lock)("warm-up validation"):
         found = await validate_warm_up(
-            spec, context=app.measure_context(arguments.get("progress", ignore_progress)), options=options
+            spec, context=app.measure_context(arguments.get("progress", ignore_progress), asked), options=options
         )
     if found is None:
         raise UsageError("a cap ended the validation before each arm had a whole run; raise max_trials or max_minutes")
@@ -101,6 +105,7 @@ async def validate_under_rules(
         timeout_s=request.timeout_s,
         retries=request.retries,
         isolate=request.isolate,
+        asked=request.model,
         progress=progress,
     )
     model = decision.model or request.model

@@ -60,8 +60,9 @@ def is_verbose(ctx: click.Context) -> bool:
     return bool((ctx.find_root().obj or {}).get("verbose"))
 
 
-def open_app(ctx: click.Context, flags: Mapping[str, Any] | None = None) -> App:
-    """The app of this command line; what selfopt logs is shown until the command ends."""
+def open_app(ctx: click.Context, flags: Mapping[str, Any] | None = None, *, forgiving: bool = False) -> App:
+    """The app of this command line; what selfopt logs is shown until the command ends. What a project's files asked for and did not get
+    is said once. forgiving: see `App.open`."""
     from selfopt.app import App
 
     root = ctx.find_root()
@@ -69,9 +70,11 @@ def open_app(ctx: click.Context, flags: Mapping[str, Any] | None = None) -> App:
     log = LogLines()
     log.attach(logging.DEBUG if is_verbose(ctx) else logging.INFO)
     root.call_on_close(log.detach)
-    app = App.open(options.get("home"), flags)
+    app = App.open(options.get("home"), flags, forgiving=forgiving)
     log.as_json = ctx.info_name == "serve" and app.settings.gateway.log_format == "json"
     root.call_on_close(app.release)
+    for line in app.notices():
+        logging.getLogger("selfopt").warning("%s", line)
     if is_verbose(ctx):
         from selfopt.app import settings_in_use
         from selfopt.home import escape_control
@@ -87,10 +90,12 @@ def run_with_app(
     work: Callable[[App], Awaitable[T]],
     flags: Mapping[str, Any] | None = None,
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    *,
+    forgiving: bool = False,
 ) -> T:
     """Open the app, do the work, close everything; Ctrl-C and SIGTERM cancel the work, so that it is left resumable.
-    loop_factory: makes another loop than asyncio's own."""
-    app = open_app(ctx, flags)
+    loop_factory: makes another loop than asyncio's own; forgiving: see `App.open`."""
+    app = open_app(ctx, flags, forgiving=forgiving)
 
     async def whole() -> T:
         async with app:

@@ -26,7 +26,7 @@ def command(ctx: click.Context, /, as_json: bool) -> int:
 
         return await diagnose_installation(app)
 
-    checks = run_with_app(ctx, work)
+    checks = run_with_app(ctx, work, forgiving=True)
     if as_json:
         emit(checks)
     else:

@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "simulate": ("simulate", "Try the policy on made-up worlds where the truth is known."),
     "variants": ("variants", "List, show and render variants."),
     "scripted": ("scripted", "Serve a scripted endpoint from a YAML file."),
+    "trust": ("trust", "Let a project's files count, list what is trusted, withdraw it."),
     "doctor": ("doctor", "Check this installation and say what to fix."),
 }
 

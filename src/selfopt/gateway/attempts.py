@@ -7,14 +7,14 @@ from collections import deque
 from time import perf_counter
 from typing import Protocol
 
-from selfopt.errors import EndpointError, EndpointFault, UsageError
+from selfopt.errors import ConsentError, EndpointError, EndpointFault, UsageError
 from selfopt.home import escape_control
 from selfopt.records import RouteDecision
 
 from .exchange import Exchange
 from .gates import Gate, Gates
 from .options import GatewayOptions
-from .refusal import from_endpoint_error
+from .refusal import from_endpoint_error, not_consented
 from .rules import RulesInForce
 from .seams import AuditSink, Upstream, Upstreams
 from .ticket import Attempt
@@ -53,12 +53,17 @@ class Attempts:
         self.gates = Gates(options)
 
     async def serve(self, exchange: Exchange, decision: RouteDecision, rules: RulesInForce) -> None:
-        """Answer the client. Refusal when nobody could."""
+        """Answer the client. Refusal when nobody could, or none that the request may go to."""
         if decision.outcome == "fallback":
             self._divert(exchange, decision, "rule")
         standbys = deque(rules.standbys(decision))
         while True:
-            error = await self._ask(exchange, decision, helped=bool(standbys))
+            try:
+                error = await self._ask(exchange, decision, helped=bool(standbys))
+            except ConsentError as refused:
+                if not standbys:
+                    raise not_consented(refused) from None
+                error = EndpointError(str(refused), kind="connect", final=True)
             if error is None:
                 return
             if error.kind not in FALLS_BACK or not standbys or self._left(exchange) <= SHORTEST_ATTEMPT_S:
@@ -86,7 +91,7 @@ class Attempts:
         retries = limits.retries if limits is not None and limits.retries is not None else options.retries
         timeout_s = limits.timeout_s if limits is not None and limits.timeout_s is not None else options.timeout_s
         try:
-            upstream = self._upstreams.find(decision.model or "")
+            upstream = self._upstreams.find(decision.model or "", decision.original_model)
         except UsageError as unknown:  # a rule names what the settings do not know
             return EndpointError(str(unknown), kind="connect", final=True)
         exchange.upstream, exchange.rule = upstream, rule

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from selfopt.errors import AuditError, EndpointError, EndpointFault
+from selfopt.errors import AuditError, ConsentError, EndpointError, EndpointFault
 from selfopt.home import escape_control
 
-__all__ = ["JSON", "Refusal", "bad_request", "error_body", "from_endpoint_error", "not_audited"]
+__all__ = ["JSON", "Refusal", "bad_request", "error_body", "from_endpoint_error", "not_audited", "not_consented"]
 
 JSON = b"Content-Type: application/json"
 _encode = msgspec.json.Encoder().encode
@@ -79,6 +79,11 @@ def from_endpoint_error(error: EndpointError, who: str) -> Refusal:
         kind="rate_limit_error" if error.kind == "rate_limited" else "upstream_error",
         headers=headers,
     )
+
+
+def not_consented(error: ConsentError) -> Refusal:
+    """403: the request would have left this machine. Nothing of it was sent."""
+    return Refusal(403, escape_control(str(error), 1000), code="no_consent", kind="permission_error", param="model")
 
 
 def not_audited(error: AuditError) -> Refusal:

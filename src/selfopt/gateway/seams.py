@@ -37,8 +37,9 @@ class Upstream:
 class Upstreams(Protocol):
     """Models by name. Nothing of a request but the model's name reaches it."""
 
-    def find(self, model: str) -> Upstream:
-        """Who serves a model named in full. UnknownModelError."""
+    def find(self, model: str, asked: str) -> Upstream:
+        """Who serves a model named in full, for a request that asked for that one or another. UnknownModelError; ConsentError where the
+        request may not go there."""
         ...
 
     async def connect(self, upstream: Upstream) -> HttpAddress | None:

@@ -12,7 +12,7 @@ from .files import (
 )
 from .keys import KEY_SCOPES, CheckedKeys, GatewayKey, KeyFile, KeyScope, matching_key
 from .lock import LockOwner, ProcessLock
-from .paths import Home, find_home
+from .paths import FoundHome, Home, counts_as_home, find_home, look_for_home
 from .segments import (
     SEALED_EVENT,
     SEGMENT_SCHEMA_VERSION,
@@ -26,6 +26,7 @@ from .segments import (
     verify_segments,
 )
 from .text import escape_control
+from .vouched import HomeRegister, TrustedFolder, TrustStore
 
 __all__ = [
     "GENESIS_HASH",
@@ -37,8 +38,10 @@ __all__ = [
     "ChainReport",
     "ChainedFile",
     "CheckedKeys",
+    "FoundHome",
     "GatewayKey",
     "Home",
+    "HomeRegister",
     "InputFileError",
     "KeyFile",
     "KeyScope",
@@ -47,11 +50,15 @@ __all__ = [
     "Seal",
     "SegmentReport",
     "SegmentsReport",
+    "TrustStore",
+    "TrustedFolder",
     "atomic_write_text",
     "chain_line",
+    "counts_as_home",
     "escape_control",
     "find_home",
     "guarded",
+    "look_for_home",
     "matching_key",
     "parse_json_object",
     "read_input",

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from selfopt.errors import StoreError, UsageError
 
 from .files import atomic_write_text, reason_of
+from .text import escape_control
+from .vouched import HomeRegister, is_empty, user_folder
 
-__all__ = ["Home", "find_home"]
+__all__ = ["FoundHome", "Home", "counts_as_home", "find_home", "look_for_home"]
 
+log = logging.getLogger("selfopt.home")
 FOLDER_NAME = ".selfopt"
 VARIABLE = "SELFOPT_HOME"
 
@@ -91,12 +93,16 @@ class Home:
         return self.root / "lock"
 
     def ensure(self) -> Home:
-        """Create the folder and its subfolders (mode 0700) and its own .gitignore; returns itself.
+        """Create the folder and its subfolders (mode 0700) and its own .gitignore; returns itself. A `.selfopt` that is made here is
+        noted as the user's own, so that it counts where it is found on the way upwards.
 
         Raises StoreError when it cannot be created or a subfolder is a symbolic link.
         """
         try:
+            is_new = self.root.name == FOLDER_NAME and is_empty(self.root)
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if is_new:
+                _note(self.root)
             for folder in (self.routing_versions, self.reports, self.requests):
                 if folder.is_symlink():
                     raise StoreError(f"{folder} is a symbolic link, and those are not followed for writing; make it a folder")
@@ -111,23 +117,57 @@ class Home:
         return self
 
 
-def find_home(explicit: Path | None, environ: Mapping[str, str], cwd: Path) -> Home:
-    """Which home: `--home`, else SELFOPT_HOME, else the nearest `.selfopt` folder upwards from cwd, else the user's data
-    folder. A `.selfopt` that belongs to another user is passed over (root accepts any). Creates nothing.
+def _note(root: Path) -> None:
+    try:
+        HomeRegister().add(root)
+    except StoreError as error:
+        log.warning(
+            "%s could not be noted as your own and will be passed over next time (%s); name it with --home, or call: selfopt trust %s",
+            *(escape_control(str(said)) for said in (root, error, root.parent)),
+        )
 
-    Raises UsageError when the folder that was named is a file.
+
+@dataclass(frozen=True, slots=True)
+class FoundHome:
+    """The home, and the nearer `.selfopt` folders that do not count: nobody here made them or vouches for them."""
+
+    home: Home
+    passed_over: tuple[Path, ...] = ()
+
+
+def find_home(explicit: Path | None, environ: Mapping[str, str], cwd: Path) -> Home:
+    """The home of `look_for_home`."""
+    return look_for_home(explicit, environ, cwd).home
+
+
+def look_for_home(explicit: Path | None, environ: Mapping[str, str], cwd: Path) -> FoundHome:
+    """Which home: `--home`, else SELFOPT_HOME, else the nearest `.selfopt` folder upwards from cwd, else the user's data
+    folder. Creates nothing.
+
+    A `.selfopt` on the way upwards counts when this user's selfopt made it here, or the user trusts it: a home holds rules and keys,
+    and a folder that came from elsewhere must not bring its own. An empty one counts where it puts no rules and no keys out of force.
+    One of another user never counts (root accepts any user's). Raises UsageError when the folder that was named is a file.
     """
     named = explicit if explicit is not None else Path(environ[VARIABLE]) if environ.get(VARIABLE) else None
     if named is not None:
         root = Path(os.path.abspath(cwd / named.expanduser()))
         if root.exists() and not root.is_dir():
             raise UsageError(f"the home {root} is not a folder; name a folder with --home or {VARIABLE}")
-        return Home(root)
-    for folder in (cwd, *cwd.parents):
-        candidate = folder / FOLDER_NAME
-        if candidate.is_dir() and _is_ours(candidate):
-            return Home(candidate)
-    return Home(Path(platformdirs.user_data_dir("selfopt", appauthor=False)))
+        return FoundHome(Home(root))
+    candidates = [folder / FOLDER_NAME for folder in (cwd, *cwd.parents)]
+    there = [candidate for candidate in candidates if candidate.is_dir() and _is_ours(candidate)]
+    known = next((n for n, candidate in enumerate(there) if HomeRegister().knows(candidate)), len(there))
+    otherwise = Home(there[known] if known < len(there) else user_folder())
+    if not (otherwise.routing_config.exists() or otherwise.keys.exists()):
+        empty = next((n for n in range(known) if is_empty(there[n]) and not there[n].is_symlink()), None)
+        if empty is not None:
+            return FoundHome(Home(there[empty]), tuple(there[:empty]))
+    return FoundHome(otherwise, tuple(there[:known]))
+
+
+def counts_as_home(root: Path) -> bool:
+    """Whether a `.selfopt` that nobody named may be used: it is the user's own, or holds nothing."""
+    return HomeRegister().knows(root) or (is_empty(root) and not root.is_symlink())
 
 
 def _is_ours(folder: Path) -> bool:

@@ -1,6 +1,18 @@
 """selfopt.toml, environment and flags -> one validated, frozen `Settings`."""
 
-from .sources import default_config_file, load_settings, settings_files
+from .project import Asked, Project
+from .sources import LoadedSettings, default_config_file, load_settings, read_settings, settings_files
 from .tree import EndpointSettings, PolicySettings, Settings
 
-__all__ = ["EndpointSettings", "PolicySettings", "Settings", "default_config_file", "load_settings", "settings_files"]
+__all__ = [
+    "Asked",
+    "EndpointSettings",
+    "LoadedSettings",
+    "PolicySettings",
+    "Project",
+    "Settings",
+    "default_config_file",
+    "load_settings",
+    "read_settings",
+    "settings_files",
+]

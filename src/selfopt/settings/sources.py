@@ -2,8 +2,8 @@
 
 Sources, each overriding the ones before it: built-in defaults, the user's own file (`selfopt.toml` in the user's
 configuration folder, or `SELFOPT_CONFIG`), the project's file (the nearest `selfopt.toml` upwards), `.env` beside it, the
-environment (`SELFOPT_SECTION__KEY`), flags. Keys, base URLs and consents are the user's own: a project's file or `.env`
-that sets one is refused by name.
+environment (`SELFOPT_SECTION__KEY`), flags. What of a project's files counts is for `project.py` to say. Keys, base URLs and consents
+are the user's own: a project's file or `.env` that sets one is refused by name.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,42 @@ from selfopt.errors import SettingsError
 from selfopt.records import Record
 
 from .explain import Source, explain, unknown_key
+from .project import (
+    DOTENV_NAME,
+    FILE_NAME,
+    Asked,
+    Project,
+    ProjectFile,
+    State,
+    digest_of,
+    is_suite_file,
+    judge,
+    leaves,
+    look_for_files,
+    named_files,
+    read_file,
+    shown,
+    trust_of,
+    value_at,
+    without_full_names,
+)
 from .tree import Settings
 from .variables import from_dotenv, from_environ, with_provider_variables
 
-__all__ = ["default_config_file", "load_settings", "settings_files"]
+__all__ = ["LoadedSettings", "default_config_file", "load_settings", "read_settings", "settings_files"]
 
 PROJECT_ENDPOINT_KINDS = ("scripted", "embedded")
-FILE_NAME = "selfopt.toml"
-MAX_BYTES = 1_000_000
 _TIED_TO_URL = ("api_key", "local")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSettings:
+    """settings: what is in force. own: what would be without the project's files. project: what those ask for; None where there are
+    none."""
+
+    settings: Settings
+    own: Settings
+    project: Project | None
 
 
 def default_config_file(environ: Mapping[str, str]) -> Path:
@@ -43,87 +71,150 @@ def load_settings(
     cwd: Path | None = None,
     flags: Mapping[str, Any] | None = None,
 ) -> Settings:
+    """The settings in force of `read_settings`."""
+    return read_settings(environ, cwd, flags).settings
+
+
+def read_settings(
+    environ: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    flags: Mapping[str, Any] | None = None,
+    *,
+    forgiving: bool = False,
+    as_trusted: bool = False,
+) -> LoadedSettings:
     """Read and merge all sources. SettingsError names the file or variable, what it holds and what is allowed.
 
-    flags: a tree like the file's, for example {"limits": {"timeout_s": 5}}; None values are passed over.
+    flags: a tree like the file's, for example {"limits": {"timeout_s": 5}}; None values are passed over. forgiving: a project whose
+    files cannot be used is left out, and said to be. as_trusted: as if the user trusted the project.
     """
     environ = os.environ if environ is None else environ
     cwd = Path.cwd() if cwd is None else cwd
-    sources: list[Source] = []
+    below, above = _own_sources(environ, flags)
+    own = _validated([*below, *above], environ)
+    try:
+        project, sources = _project_sources(environ, cwd, _merged(below), [*below, *above], as_trusted=as_trusted)
+        settings = _validated([*below, *sources, *above], environ) if sources else own
+    except SettingsError as error:
+        if not forgiving:
+            raise
+        return LoadedSettings(own, own, Project(cwd, (), "refused", problem=str(error)))
+    if project is not None:
+        project = replace(project, asked=tuple(_with_values(project.asked, own)))
+    return LoadedSettings(settings, own, project)
+
+
+def _own_sources(environ: Mapping[str, str], flags: Mapping[str, Any] | None) -> tuple[list[Source], list[Source]]:
+    """(what a project's files override, what overrides them), all of it the user's own."""
+    below = []
     user_file = default_config_file(environ)
     if user_file.is_file():
-        sources.append(Source(str(user_file), True, _read_toml(user_file), user_file.parent))
+        below.append(Source(str(user_file), True, _read_toml(user_file, read_file(user_file)), user_file.parent))
     elif environ.get("SELFOPT_CONFIG"):
         raise SettingsError(f"SELFOPT_CONFIG names {user_file}, which is no file; create it or unset the variable")
-    project_file = _nearest(cwd, FILE_NAME)
-    if project_file is not None and project_file.resolve() != user_file.resolve():
-        sources.append(Source(str(project_file), False, _read_toml(project_file), project_file.parent))
-    dotenv = _read_dotenv(project_file.parent if project_file is not None else cwd, environ)
-    if dotenv is not None:
-        sources.append(dotenv)
-    sources.append(Source("environment", True, from_environ(environ, "environment")))
+    above = [Source("environment", True, from_environ(environ, "environment"))]
     if flags:
-        sources.append(Source("flags", True, _without_none(flags)))
+        above.append(Source("flags", True, _without_none(flags)))
+    for source in (*below, *above):
+        _check_keys(source)
+    return below, above
+
+
+def _project_sources(
+    environ: Mapping[str, str], cwd: Path, before: Mapping[str, Any], own: list[Source], *, as_trusted: bool
+) -> tuple[Project | None, list[Source]]:
+    """The project, and what of its files counts. SettingsError for what no project may set, trusted or not."""
+    with_dotenv = not _dotenv_is_off(environ)
+    folder, paths = look_for_files(cwd, default_config_file(environ), with_dotenv=with_dotenv)
+    if not paths:
+        return None, []
+    found = [ProjectFile(path, read_file(path)) for path in paths]
+    trust = trust_of(folder, found, with_dotenv=with_dotenv)
+    names = frozenset(name for source in own for name in (*_table(source, "endpoints"), *_table(source, "models", "aliases")))
+    names |= {*Settings().endpoints, *Settings().models.aliases}
+    sources: list[Source] = []
+    asked: list[Asked] = []
+    for file in found:
+        whole = _read_project_file(file)
+        _check_trust(whole)
+        _check_keys(whole)
+        values = _anchor(whole)
+        if not as_trusted and not trust.holds:
+            # What is passed over still has to be understood: a file with a mistake is refused by name, trusted or not.
+            wrong = replace(whole, values=without_full_names(values))
+            _validated([*own, wrong], environ)
+        counts, places = (values, None) if trust.holds or as_trusted else judge(values, before, names)
+        sources.append(replace(whole, values=counts))
+        asked += (Asked(at, file.path, shown(value), "", places is None or at in places) for at, value in leaves(values))
+    named = dict(trust.named or {}) if trust.holds else {}
+    if trust.holds:
+        # Whatever the files name was hashed when the user looked at it: nothing else comes in beside it.
+        named |= {path: named.get(path, "") for source in sources for path in named_files(source.values)}
+    state: State = "trusted" if trust.holds or as_trusted else "untrusted" if trust.named is None else "changed"
+    digests = {file.path.name: file.sha256 for file in found}
+    if as_trusted:
+        digests |= {str(path): digest_of(path) for source in sources for path in named_files(source.values)}
+    project = Project(folder, tuple(paths), state, tuple(asked), trust.changed, trust.problem, named, digests)
+    return project, [source for source in sources if source.values]
+
+
+def _table(source: Source, *path: str) -> Mapping[str, Any]:
+    found = value_at(source.values, path)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _with_values(asked: tuple[Asked, ...], own: Settings) -> list[Asked]:
+    tree = own.model_dump(mode="json")
+    return [replace(a, in_force=shown(value_at(tree, a.place))) for a in asked]
+
+
+def _merged(sources: list[Source]) -> dict[str, Any]:
     merged = Settings().model_dump(mode="json")
     for source in sources:
-        _check_trust(source)
-        _check_keys(source)
-        merged = _merge(merged, _anchor(source))
+        merged = _merge(merged, _anchor(source), whole_endpoints=not source.trusted)
+    return merged
+
+
+def _validated(sources: list[Source], environ: Mapping[str, str]) -> Settings:
     try:
-        settings = Settings.model_validate(with_provider_variables(merged, environ, PROJECT_ENDPOINT_KINDS))
+        return Settings.model_validate(with_provider_variables(_merged(sources), environ, PROJECT_ENDPOINT_KINDS))
     except ValidationError as error:
         raise SettingsError(explain(error, sources)) from None
-    return settings
 
 
 def settings_files(environ: Mapping[str, str], cwd: Path) -> list[Path]:
     """The files that `load_settings` reads there, each overriding the ones before it."""
-    user, project = default_config_file(environ), _nearest(cwd, FILE_NAME)
-    dotenv = (project.parent if project is not None else cwd) / ".env"
-    found = [user] if user.is_file() else []
-    if project is not None and project.resolve() != user.resolve():
-        found.append(project)
-    return [*found, dotenv] if dotenv.is_file() and not _dotenv_is_off(environ) else found
+    user = default_config_file(environ)
+    found = look_for_files(cwd, user, with_dotenv=not _dotenv_is_off(environ))[1]
+    return [*([user] if user.is_file() else []), *found]
 
 
 def _dotenv_is_off(environ: Mapping[str, str]) -> bool:
     return environ.get("SELFOPT_DOTENV", "").lower() in ("off", "0", "false")
 
 
-def _read_text(path: Path, errors: str = "strict") -> str:
+def _read_project_file(file: ProjectFile) -> Source:
+    if file.path.name == DOTENV_NAME:
+        values = from_dotenv(_decoded(file.path, file.content, "replace"), str(file.path))
+    else:
+        values = _read_toml(file.path, file.content)
+    return Source(str(file.path), False, values, file.path.parent)
+
+
+def _decoded(path: Path, content: bytes, errors: str = "strict") -> str:
     try:
-        content = path.read_bytes()
-        text = content.decode("utf-8-sig", errors)
+        return content.decode("utf-8-sig", errors)
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path} is no UTF-8 (byte {error.start}); save it as UTF-8") from None
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}; check its permissions") from None
-    if len(content) > MAX_BYTES:
-        raise SettingsError(f"{path} has {len(content)} bytes, at most {MAX_BYTES} are read; shorten it")
-    return text
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def _read_toml(path: Path, content: bytes) -> dict[str, Any]:
     try:
-        return tomllib.loads(_read_text(path))
+        return tomllib.loads(_decoded(path, content))
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is no valid TOML: {error}; fix the file") from None
     except RecursionError:
         raise SettingsError(f"{path} is nested too deeply to be read; settings need three levels") from None
-
-
-def _nearest(cwd: Path, name: str) -> Path | None:
-    for folder in (cwd, *cwd.parents):
-        if (folder / name).is_file():
-            return folder / name
-    return None
-
-
-def _read_dotenv(folder: Path, environ: Mapping[str, str]) -> Source | None:
-    path = folder / ".env"
-    if _dotenv_is_off(environ) or not path.is_file():
-        return None
-    return Source(str(path), False, from_dotenv(_read_text(path, "replace"), str(path)), folder)
 
 
 def _without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,17 +290,20 @@ def _anchor(source: Source) -> dict[str, Any]:
         values = {**values, "endpoints": {name: at(entry, "script") for name, entry in values["endpoints"].items()}}
     suites = values.get("suites")
     if isinstance(suites, dict):
-        files = {k for k, v in suites.items() if isinstance(v, str) and v.endswith((".yaml", ".yml", ".json"))}
+        files = {k for k, v in suites.items() if is_suite_file(v)}
         values = {**values, "suites": {k: at(suites, k)[k] if k in files else v for k, v in suites.items()}}
     return values
 
 
-def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(base: dict[str, Any], over: Mapping[str, Any], *, whole_endpoints: bool = False) -> dict[str, Any]:
+    """whole_endpoints: an endpoint takes the place of one of its name, and nothing of that one stays: neither a server nor a key."""
     out = dict(base)
     for key, value in over.items():
         old = out.get(key)
         if not (isinstance(old, dict) and isinstance(value, Mapping)):
             out[key] = value
+        elif key == "endpoints" and whole_endpoints:
+            out[key] = {**old, **value}
         elif key == "endpoints":
             out[key] = {**old, **{name: _merge_endpoint(old.get(name), entry) for name, entry in value.items()}}
         else:

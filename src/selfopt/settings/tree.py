@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from enum import Enum
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from selfopt.errors import SettingsError, UnknownModelError
 from selfopt.records import EndpointConfig, EndpointKind, Phase, PolicyThresholds, Record, WarmUp, is_loopback
 
-__all__ = ["EndpointSettings", "Settings", "default_endpoints"]
+__all__ = ["EndpointSettings", "ProjectMay", "Settings", "default_endpoints"]
+
+
+class ProjectMay(Enum):
+    """What the files of a project that the user does not trust may do to a setting: it stands beside the setting's type. A setting
+    without it is closed to them, and so is every new one until somebody has shown that it changes neither where a request goes, nor
+    what is enforced, nor how strict the policy is, nor raises what is spent."""
+
+    LOWER = "set it lower than the user's own value"
+    ADD_SCRIPTED = "add a scripted endpoint that plays in this process, under a name that nobody uses"
 
 
 class Table(Record):
@@ -63,10 +73,21 @@ class EndpointSettings(Table):
 
 
 class ModelSettings(Table):
-    """Short names, and files with further entries for the embedded engine's catalogue."""
+    """Short names, and files with further entries for the embedded engine's catalogue. A short name has no slash, so that none can
+    stand in for a full name."""
 
     aliases: dict[str, str] = Field(default_factory=dict)
     catalogue: str | None = None
+
+    @field_validator("aliases")
+    @classmethod
+    def _short(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if "/" in name:
+                raise ValueError(
+                    f"the alias {name!r} reads as a full name (provider/name), and none may stand in for another; give it a name without a slash"
+                )
+        return value
 
 
 class SuiteSettings(Table):
@@ -86,13 +107,13 @@ class FallbackSettings(Table):
 class LimitSettings(Table):
     """Timeouts in seconds; caps on what one command may spend (None: no cap)."""
 
-    timeout_s: float = Field(default=60.0, gt=0, le=3600)
+    timeout_s: Annotated[float, ProjectMay.LOWER] = Field(default=60.0, gt=0, le=3600)
     connect_timeout_s: float = Field(default=5.0, gt=0, le=300)
-    retries: int = Field(default=1, ge=0, le=20)
-    max_trials: int | None = Field(default=None, ge=1)
-    max_minutes: float | None = Field(default=None, gt=0)
-    max_tokens: int | None = Field(default=None, ge=1)
-    max_cost: float | None = Field(default=None, ge=0)
+    retries: Annotated[int, ProjectMay.LOWER] = Field(default=1, ge=0, le=20)
+    max_trials: Annotated[int | None, ProjectMay.LOWER] = Field(default=None, ge=1)
+    max_minutes: Annotated[float | None, ProjectMay.LOWER] = Field(default=None, gt=0)
+    max_tokens: Annotated[int | None, ProjectMay.LOWER] = Field(default=None, ge=1)
+    max_cost: Annotated[float | None, ProjectMay.LOWER] = Field(default=None, ge=0)
 
 
 class PriceSettings(Table):
@@ -242,7 +263,7 @@ class Settings(Table):
     home: str | None = None
     allow_remote: bool = False
     models: ModelSettings = ModelSettings(aliases=DEFAULT_ALIASES)
-    endpoints: dict[str, EndpointSettings] = Field(default_factory=default_endpoints)
+    endpoints: Annotated[dict[str, EndpointSettings], ProjectMay.ADD_SCRIPTED] = Field(default_factory=default_endpoints)
     suites: SuiteSettings = SuiteSettings()
     fallbacks: FallbackSettings = FallbackSettings()
     policy: PolicySettings = PolicySettings()
@@ -264,9 +285,9 @@ class Settings(Table):
         return value
 
     def resolve_model(self, name: str) -> str:
-        """`provider/name` for a name as typed: an alias, or already in full. UnknownModelError otherwise."""
+        """`provider/name` for a name as typed: an alias, or already in full, which is never rewritten. UnknownModelError otherwise."""
         seen: list[str] = []
-        while name in self.models.aliases:
+        while "/" not in name and name in self.models.aliases:
             if name in seen:
                 raise SettingsError(f"aliases go round in a circle: {' -> '.join([*seen, name])}; edit [models.aliases]")
             seen.append(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import tomllib
 from collections.abc import Container, Mapping
 from typing import Any
@@ -61,10 +62,10 @@ def from_dotenv(text: str, label: str) -> dict[str, Any]:
     """The same of a `.env`, which may set neither keys nor base URLs, homes and consents, and no flag either: SettingsError
     names the variable and never shows its value. Variables of others are none of our business."""
     variables: dict[str, str] = {}
-    for line in text.splitlines():
+    for line in re.split(r"\r\n|\n|\r", text):
         name, equals, value = line.strip().removeprefix("export ").partition("=")
         if equals and not name.startswith("#"):
-            variables[name.strip()] = value.strip().strip("'\"")
+            variables[name.strip()] = _unquoted(value.strip())
     for name in sorted(variables):
         if _is_private(name):
             raise SettingsError(
@@ -76,6 +77,19 @@ def from_dotenv(text: str, label: str) -> dict[str, Any]:
                 f"{label} sets {name}, which is no setting; write SELFOPT_SECTION__KEY (flags are set in the shell's environment)"
             )
     return from_environ(variables, label)
+
+
+_QUOTED = re.compile(r"""(?:'(?P<plain>[^']*)'|"(?P<escaped>(?:[^"\\]|\\.)*)")\s*(?:#.*)?""")
+_COMMENT = re.compile(r"(?:^|\s+)#.*")
+
+
+def _unquoted(value: str) -> str:
+    """A value of a `.env` as other tools read it: in quotes, or up to a comment."""
+    quoted = _QUOTED.fullmatch(value)
+    if quoted is None:
+        return _COMMENT.sub("", value).rstrip()
+    plain, escaped = quoted.group("plain", "escaped")
+    return str(plain) if plain is not None else re.sub(r"\\([\\\"'$])", r"\1", escaped)
 
 
 def _is_private(name: str) -> bool:

@@ -1,0 +1,83 @@
+"""`selfopt trust`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .common import console, emit, json_option, say
+
+if TYPE_CHECKING:
+    from selfopt.app import TrustProposal
+
+
+@click.command("trust")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option("--yes", is_flag=True, help="Trust what is shown without asking.")
+@click.option("--list", "listed", is_flag=True, help="List what is trusted, and what has changed since.")
+@click.option("--withdraw", is_flag=True, help="Trust FOLDER no more.")
+@json_option
+@click.pass_context
+def command(ctx: click.Context, /, folder: Path | None, yes: bool, listed: bool, withdraw: bool, as_json: bool) -> int:
+    """Let the selfopt.toml, the .env and the .selfopt of FOLDER count (default: the nearest project upwards).
+
+    Without it a project's files change neither where a request goes, nor what is enforced, how strict the policy is or what is spent.
+    Everything that they ask for is shown first. Trust holds for the files as they are: it ends when one of them changes.
+    """
+    from selfopt.app import accept_trust, propose_trust, withdraw_trust
+
+    if listed:
+        if folder is not None or withdraw:
+            raise click.UsageError("--list takes no folder", ctx)
+        _list(as_json)
+        return 0
+    if withdraw:
+        if folder is None:
+            raise click.UsageError("--withdraw needs the folder", ctx)
+        withdraw_trust(folder)
+        _tell(as_json, folder, "withdrawn")
+        return 0
+    proposal = propose_trust(folder)
+    if not as_json:
+        _show(proposal)
+    if not yes:
+        if as_json or not sys.stdin.isatty():
+            raise click.UsageError("nobody can be asked here; look at what is shown without --json, and give --yes", ctx)
+        if not click.confirm("Trust this?", err=True):
+            _tell(as_json, proposal.folder, "not trusted")
+            return 1
+    accept_trust(proposal)
+    _tell(as_json, proposal.folder, "trusted")
+    return 0
+
+
+def _show(proposal: TrustProposal) -> None:
+    out = console()
+    say(out, f"{proposal.folder} asks for:", style="bold")
+    for line in proposal.lines or ("nothing",):
+        say(out, line, indent=2)
+
+
+def _tell(as_json: bool, folder: Path, what: str) -> None:
+    if as_json:
+        emit({"folder": str(folder), "state": what})
+    else:
+        say(console(), f"{folder}: {what}")
+
+
+def _list(as_json: bool) -> None:
+    from selfopt.app import trusted_folders
+
+    rows = trusted_folders()
+    if as_json:
+        emit(rows)
+        return
+    out = console()
+    for row in rows:
+        changed = f": {', '.join(row.files)}" if row.files else ""
+        say(out, f"{row.kind}  {row.folder}  {row.state}{changed}", hang=4)
+    if not rows:
+        say(out, "nothing is trusted, and no .selfopt was made here")
