@@ -239,9 +239,9 @@ async def test_half_a_line_that_cannot_be_taken_back_is_before_the_next_is_writt
         patched.setattr(segment_file, "write_all", write)
         patched.setattr(os, "ftruncate", refuse)
         with pytest.raises(AuditError):
-            segments.write(1, b"one\n")
+            segments.write(1, b"one\n", 1, "1" * 64)
     broken = False
-    segments.write(1, b"one\n")
+    segments.write(1, b"one\n", 1, "1" * 64)
     segments.close()
     assert (desk.folder / f"{WRITER}-1.jsonl").read_bytes() == b"one\n"
 

@@ -25,6 +25,7 @@ from .segments import (
     verify_segment,
     verify_segments,
 )
+from .temporary import clear_temporaries, is_temporary
 from .text import escape_control
 
 __all__ = [
@@ -48,9 +49,11 @@ __all__ = [
     "SegmentsReport",
     "atomic_write_text",
     "chain_line",
+    "clear_temporaries",
     "escape_control",
     "find_home",
     "guarded",
+    "is_temporary",
     "matching_key",
     "parse_json_object",
     "read_input",

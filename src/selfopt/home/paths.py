@@ -12,11 +12,13 @@ import platformdirs
 from selfopt.errors import StoreError, UsageError
 
 from .files import atomic_write_text, reason_of
+from .temporary import clear_temporaries, temporary_name
 
 __all__ = ["Home", "find_home"]
 
 FOLDER_NAME = ".selfopt"
 VARIABLE = "SELFOPT_HOME"
+ROOM_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,8 @@ class Home:
         return self.root / "lock"
 
     def ensure(self) -> Home:
-        """Create the folder and its subfolders (mode 0700) and its own .gitignore; returns itself.
+        """Create the folder and its subfolders (mode 0700) and its own .gitignore, and remove what killed writers left half-written;
+        returns itself.
 
         Raises StoreError when it cannot be created or a subfolder is a symbolic link.
         """
@@ -105,10 +108,27 @@ class Home:
                 folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise StoreError(f"could not create the home folder {self.root}: {reason_of(error)}") from error
+        clear_temporaries(self.root)
         ignore = self.root / ".gitignore"
         if not ignore.exists():
             atomic_write_text(ignore, "*\n", within=self.root)
         return self
+
+    def check_room(self) -> None:
+        """StoreError unless files can really be written here, and in the folder of requests: permissions do not tell, for root may
+        write anywhere, and nobody on a disk that is full or mounted to be read."""
+        for folder in (self.root, self.requests):
+            probe = temporary_name(folder / "room")
+            try:
+                atomic_write_text(probe, "x" * ROOM_BYTES)
+                probe.unlink()
+            except OSError as error:
+                raise StoreError(f"could not write {folder}: {reason_of(error)}") from error
+
+    @property
+    def audit_head(self) -> Path:
+        """How far the audit trail has come."""
+        return self.root / "routing_decisions.head"
 
 
 def find_home(explicit: Path | None, environ: Mapping[str, str], cwd: Path) -> Home:

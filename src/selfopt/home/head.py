@@ -1,0 +1,116 @@
+"""How far a chained file has come, kept beside it: count, size and hash of its last acknowledged line.
+
+A chain shows that no line of it was changed; only its head shows that none is missing at its end. It is written after the
+lines are durable, so it is never ahead of them, and at most the last group behind. Two slots are written in turn, each with
+a checksum: when the power fails in the middle of one, the other still tells.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from selfopt.errors import AuditError, StoreError
+
+from .files import atomic_write_text, is_regular, open_private, reason_of
+
+__all__ = ["SLOT_BYTES", "Head", "HeadFile"]
+
+SLOT_BYTES = 512
+_CHECKSUM_DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """n: lines; size: bytes up to the end of the last of them; hash: of that line. announced: the chained file says itself that
+    there is a head. number: of the trail: the newest version of the rules that was in force; of live requests: the file's number."""
+
+    n: int
+    size: int
+    hash: str
+    announced: bool = False
+    number: int = 0
+
+
+class HeadFile:
+    """One head. Its writers hold the lock of the chained file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> tuple[Head, str] | None:
+        """(the head, what is wrong with its file although it can be read); None when there is none. AuditError when it is damaged."""
+        slots = self._slots()
+        if slots is None:
+            return None
+        good = [slot for slot in slots if slot is not None]
+        if not good:
+            raise AuditError(f"{self.path} is damaged: no head can be read from it; see `selfopt audit verify`")
+        newest = max(good, key=lambda slot: slot[0])
+        return newest[1], "" if len(good) == 2 else f"one of the two entries of {self.path.name} is damaged"
+
+    def _slots(self) -> list[tuple[int, Head] | None] | None:
+        try:
+            descriptor = open_private(self.path, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise AuditError(f"could not read {self.path}: {reason_of(error)}") from error
+        try:
+            if not is_regular(descriptor):
+                raise AuditError(f"{self.path} is not a regular file; move it aside, or restore it from a copy")
+            data = os.pread(descriptor, 2 * SLOT_BYTES + 1, 0)
+        except OSError as error:
+            raise AuditError(f"could not read {self.path}: {reason_of(error)}") from error
+        finally:
+            os.close(descriptor)
+        if len(data) > 2 * SLOT_BYTES:
+            return [None, None]
+        return [_parsed(data[start : start + SLOT_BYTES]) for start in (0, SLOT_BYTES)]
+
+    def create(self, head: Head) -> None:
+        """Begin it, durably and whole. AuditError when it cannot be written."""
+        try:
+            atomic_write_text(self.path, _slot(0, head) + _slot(1, head))
+        except StoreError as error:
+            raise AuditError(str(error)) from error
+
+    def write(self, head: Head, *, durably: bool = False) -> None:
+        """Write the next entry over the older one. OSError when it cannot be written, AuditError when the file cannot be read.
+
+        Left to the system to sync: after a power failure it may be behind, which the lines after it make good."""
+        slots = self._slots()
+        if slots is None:
+            raise AuditError(f"{self.path} is gone; see `selfopt audit verify`")
+        place = min((0, 1), key=lambda i: -1 if (slot := slots[i]) is None else slot[0])
+        newest = max((slot[0] for slot in slots if slot is not None), default=0)
+        descriptor = open_private(self.path, os.O_WRONLY)
+        try:
+            data = _slot(newest + 1, head).encode()
+            if os.pwrite(descriptor, data, place * SLOT_BYTES) != len(data):
+                raise OSError(f"only a part of {self.path} was written")
+            if durably:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _slot(count: int, head: Head) -> str:
+    body = json.dumps({"count": count, **asdict(head)}, sort_keys=True, separators=(",", ":"))
+    checksum = hashlib.sha256(body.encode()).hexdigest()[:_CHECKSUM_DIGITS]
+    return f"{body} {checksum}".ljust(SLOT_BYTES - 1) + "\n"
+
+
+def _parsed(data: bytes) -> tuple[int, Head] | None:
+    """What an entry says; None unless it is, byte for byte, as it was written."""
+    try:
+        told = json.loads(data[: data.rindex(b" ", 0, len(data.rstrip()))])
+        count = told.pop("count")
+        head = Head(**told)
+        whole = all(type(part) is int and part >= 0 for part in (count, head.n, head.size, head.number))
+        return (count, head) if whole and _slot(count, head).encode() == data else None
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        return None
