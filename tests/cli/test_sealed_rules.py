@@ -142,17 +142,6 @@ def test_edited_rules_are_not_in_force(ruled: Project) -> None:
     ruled.ok("audit", "verify")
 
 
-CUTS: dict[str, tuple[Callable[[Project], object], str]] = {
-    "cut": (lambda p: keep_lines(p, 2), "it was cut: its head tells of 3 records, 2 are there"),
-    "emptied": (lambda p: keep_lines(p, 0), "it is missing or empty"),
-    "gone": (lambda p: trail(p).unlink(), "it is missing or empty"),
-    "gone with its head": (lambda p: (trail(p).unlink(), head(p).unlink()), "not what the audit trail sealed"),
-    "cut with its head gone": (lambda p: (keep_lines(p, 2), head(p).unlink()), "its head is missing"),
-    "rewritten": (lambda p: rewrite(p), "it was rewritten"),
-    "head gone": (lambda p: head(p).unlink(), "its head is missing"),
-}
-
-
 def trail(project: Project) -> Path:
     return project.home / "routing_decisions.jsonl"
 
@@ -161,8 +150,15 @@ def head(project: Project) -> Path:
     return project.home / "routing_decisions.head"
 
 
-def keep_lines(project: Project, n: int) -> None:
+def remove(*paths: Path) -> None:
+    for path in paths:
+        path.unlink()
+
+
+def keep_lines(project: Project, n: int, *, without_the_head: bool = False) -> None:
     trail(project).write_bytes(b"".join(trail(project).read_bytes().splitlines(keepends=True)[:n]))
+    if without_the_head:
+        head(project).unlink()
 
 
 def rewrite(project: Project) -> None:
@@ -175,6 +171,17 @@ def rewrite(project: Project) -> None:
         last = body["hash"]
         lines.append(written(body))
     trail(project).write_bytes(b"".join(lines))
+
+
+CUTS: dict[str, tuple[Callable[[Project], object], str]] = {
+    "cut": (lambda p: keep_lines(p, 2), "it was cut: its head tells of 3 records, 2 are there"),
+    "emptied": (lambda p: keep_lines(p, 0), "it is missing or empty"),
+    "gone": (lambda p: trail(p).unlink(), "it is missing or empty"),
+    "gone with its head": (lambda p: remove(trail(p), head(p)), "not what the audit trail sealed"),
+    "cut with its head gone": (lambda p: keep_lines(p, 2, without_the_head=True), "its head is missing"),
+    "rewritten": (rewrite, "it was rewritten"),
+    "head gone": (lambda p: head(p).unlink(), "its head is missing"),
+}
 
 
 @pytest.mark.parametrize("cut", CUTS)

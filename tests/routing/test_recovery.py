@@ -106,7 +106,7 @@ def test_killed_between_any_two_steps_that_change_a_file(tmp_path: Path, before:
         assert Enforcer(home).load() == after
         report = Enforcer(home).verify()
         assert report.ok, (step, report.problems)
-        assert not [path for path in home.root.rglob("*.tmp")]
+        assert not list(home.root.rglob("*.tmp"))
     assert step > 20
 
 

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from selfopt.errors import AuditError
@@ -28,6 +29,7 @@ class SegmentFiles:
         self._folder = folder
         self._writer = writer
         self._head = head_of(folder, writer)
+        self._kept = Head(0, 0, GENESIS_HASH)
         self._descriptor = -1
         self._number = 0
         self._end = 0
@@ -49,8 +51,9 @@ class SegmentFiles:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             fsync_directory(self._folder)
-            if self._head.read() is None:
-                self._head.create(Head(0, 0, GENESIS_HASH, announced=True, number=number))
+            found = self._head.read()
+            begun = Head(0, 0, GENESIS_HASH, announced=True, number=number)
+            self._kept = found[0] if found is not None else self._head.create(begun)
         except (OSError, AuditError):
             path.unlink(missing_ok=True)
             os.close(descriptor)
@@ -66,7 +69,7 @@ class SegmentFiles:
             self._dirty = True
             write_all(self._descriptor, data)
             os.fdatasync(self._descriptor)
-            self._head.write(Head(n, end, head_hash, announced=True, number=self._number))
+            self._kept = self._head.write(replace(self._kept, n=n, size=end, hash=head_hash, number=self._number))
         except (OSError, AuditError):
             with contextlib.suppress(OSError):  # a torn line counts for nothing; it is cut off before the next is written
                 os.ftruncate(self._descriptor, self._end)

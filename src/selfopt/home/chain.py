@@ -106,8 +106,7 @@ class ChainedFile:
     def _locked(self) -> Iterator[tuple[int, int]]:
         """The descriptor and size of the file, exclusively locked; a trail that is lost is not begun anew."""
         try:
-            found = self.head.read()
-            if (found[0] if found is not None else self._seen).n and not self.path.exists():
+            if not self.path.exists() and (((found := self.head.read()) is not None and found[0].n) or self._seen.n):
                 raise AuditError(f"the audit trail {self.path} is missing, its head tells of records; nothing is written: {_SEE}")
             descriptor, size = self._open_locked()
             try:
@@ -140,9 +139,7 @@ class ChainedFile:
                 raise AuditError(f"the head of the audit trail, {self.head.path}, is missing; nothing is written: {_SEE}")
             if not report.ok:
                 raise AuditError(f"the audit trail {self.path} does not verify ({report.reason}); nothing is written: {_SEE}")
-            head = Head(report.n, good_end, last_hash)
-            self.head.create(head)
-            return head
+            return self.head.create(Head(report.n, good_end, last_hash))
         return self._continued(found[0], descriptor, good_end, last_hash)
 
     def _continued(self, kept: Head, descriptor: int, good_end: int, last_hash: str) -> Head:
@@ -219,7 +216,7 @@ class ChainedFile:
         """The records are durable: say so. Without that they do not count, and are taken back."""
         try:
             self.head.write(after)
-        except (OSError, AuditError):
+        except OSError:
             os.ftruncate(descriptor, before.size)
             os.fsync(descriptor)
             raise

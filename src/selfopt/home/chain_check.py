@@ -14,6 +14,7 @@ GENESIS_HASH = "0" * 64
 HEAD_KEPT = "head_kept"
 """The key of `details` by which a record says that the file has a head from here on."""
 
+_UNLINKED = "its previous_hash is not the hash of the line before"
 _ANNOUNCED = f'"{HEAD_KEPT}":'.encode()
 
 
@@ -61,23 +62,28 @@ def check_chain(
     last, n, size, torn, bad_line, announced = follows, 0, 0, False, None, False
     problems: list[str] = []
     missing, open_places = set(expected), dict(places or {})
+    told_n = head.n if head is not None else -1
     rewritten = head is not None and head.n == 0 and (head.size, head.hash) != (0, GENESIS_HASH)
     for number, line, complete in lines:
         if not complete:
             torn = True
             break
         try:
-            found = _linked(line, last)
+            previous, found = check_line(line)
+            if previous != last:
+                raise BadLineError(_UNLINKED)
         except BadLineError as bad:
             bad_line = number
             problems.append(f"line {number}: {bad}")
             break
         last, n, size = found, number, size + len(line) + 1
-        missing.discard(last)
-        announced = announced or is_announced(line)
-        if head is not None and head.n == n:
+        if missing:
+            missing.discard(last)
+        if not announced and _ANNOUNCED in line:
+            announced = is_announced(line)
+        if n == told_n and head is not None:
             rewritten = (head.size, head.hash) != (size, last)
-        if n in open_places and open_places[n] == last:
+        if open_places and open_places.get(n) == last:
             del open_places[n]
     if head is not None and head.n > n and bad_line is None:
         problems.append(f"it was cut: its head tells of {head.n} records, {n} are there" if n else _lost(head))
@@ -100,14 +106,6 @@ def check_chain(
         problems=tuple(problems),
         announced=announced,
     )
-
-
-def _linked(line: bytes, last: str) -> str:
-    """The hash of a good line that follows the last one. BadLineError."""
-    previous, found = check_line(line)
-    if previous != last:
-        raise BadLineError("its previous_hash is not the hash of the line before")
-    return found
 
 
 def _lost(head: Head) -> str:

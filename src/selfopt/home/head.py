@@ -7,10 +7,11 @@ a checksum: when the power fails in the middle of one, the other still tells.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from selfopt.errors import AuditError, StoreError
@@ -26,13 +27,15 @@ _CHECKSUM_DIGITS = 16
 @dataclass(frozen=True, slots=True)
 class Head:
     """n: lines; size: bytes up to the end of the last of them; hash: of that line. announced: the chained file says itself that
-    there is a head. number: of the trail: the newest version of the rules that was in force; of live requests: the file's number."""
+    there is a head. number: of the trail: the newest version of the rules that was in force; of live requests: the file's number.
+    count: how often it was written."""
 
     n: int
     size: int
     hash: str
     announced: bool = False
     number: int = 0
+    count: int = 0
 
 
 class HeadFile:
@@ -49,10 +52,11 @@ class HeadFile:
         good = [slot for slot in slots if slot is not None]
         if not good:
             raise AuditError(f"{self.path} is damaged: no head can be read from it; see `selfopt audit verify`")
-        newest = max(good, key=lambda slot: slot[0])
-        return newest[1], "" if len(good) == 2 else f"one of the two entries of {self.path.name} is damaged"
+        return max(good, key=lambda slot: slot.count), "" if len(
+            good
+        ) == 2 else f"one of the two entries of {self.path.name} is damaged"
 
-    def _slots(self) -> list[tuple[int, Head] | None] | None:
+    def _slots(self) -> list[Head | None] | None:
         try:
             descriptor = open_private(self.path, os.O_RDONLY)
         except FileNotFoundError:
@@ -69,48 +73,48 @@ class HeadFile:
             os.close(descriptor)
         if len(data) > 2 * SLOT_BYTES:
             return [None, None]
-        return [_parsed(data[start : start + SLOT_BYTES]) for start in (0, SLOT_BYTES)]
+        return [_parsed(data[place * SLOT_BYTES : (place + 1) * SLOT_BYTES], place) for place in (0, 1)]
 
-    def create(self, head: Head) -> None:
-        """Begin it, durably and whole. AuditError when it cannot be written."""
+    def create(self, head: Head) -> Head:
+        """Begin it, durably and whole; returns what was written. AuditError when it cannot be written."""
+        entries = [replace(head, count=count) for count in (0, 1)]
         try:
-            atomic_write_text(self.path, _slot(0, head) + _slot(1, head))
+            atomic_write_text(self.path, "".join(map(_slot, entries)))
         except StoreError as error:
             raise AuditError(str(error)) from error
+        return entries[1]
 
-    def write(self, head: Head, *, durably: bool = False) -> None:
-        """Write the next entry over the older one. OSError when it cannot be written, AuditError when the file cannot be read.
+    def write(self, head: Head, *, durably: bool = False) -> Head:
+        """Write the entry that comes after this one (made of what was read under the same lock) over the older of the two; returns it.
+        OSError when it cannot be written.
 
         Left to the system to sync: after a power failure it may be behind, which the lines after it make good."""
-        slots = self._slots()
-        if slots is None:
-            raise AuditError(f"{self.path} is gone; see `selfopt audit verify`")
-        place = min((0, 1), key=lambda i: -1 if (slot := slots[i]) is None else slot[0])
-        newest = max((slot[0] for slot in slots if slot is not None), default=0)
+        head = replace(head, count=head.count + 1)
         descriptor = open_private(self.path, os.O_WRONLY)
         try:
-            data = _slot(newest + 1, head).encode()
-            if os.pwrite(descriptor, data, place * SLOT_BYTES) != len(data):
+            data = _slot(head).encode()
+            if os.pwrite(descriptor, data, head.count % 2 * SLOT_BYTES) != len(data):
                 raise OSError(f"only a part of {self.path} was written")
             if durably:
                 os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        return head
 
 
-def _slot(count: int, head: Head) -> str:
-    body = json.dumps({"count": count, **asdict(head)}, sort_keys=True, separators=(",", ":"))
+@functools.lru_cache(maxsize=8)
+def _slot(head: Head) -> str:
+    body = json.dumps(asdict(head), sort_keys=True, separators=(",", ":"))
     checksum = hashlib.sha256(body.encode()).hexdigest()[:_CHECKSUM_DIGITS]
     return f"{body} {checksum}".ljust(SLOT_BYTES - 1) + "\n"
 
 
-def _parsed(data: bytes) -> tuple[int, Head] | None:
-    """What an entry says; None unless it is, byte for byte, as it was written."""
+@functools.lru_cache(maxsize=8)
+def _parsed(data: bytes, place: int) -> Head | None:
+    """What an entry says; None unless it is, byte for byte, as it was written there."""
     try:
-        told = json.loads(data[: data.rindex(b" ", 0, len(data.rstrip()))])
-        count = told.pop("count")
-        head = Head(**told)
-        whole = all(type(part) is int and part >= 0 for part in (count, head.n, head.size, head.number))
-        return (count, head) if whole and _slot(count, head).encode() == data else None
-    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        head = Head(**json.loads(data[: data.rindex(b" ", 0, len(data.rstrip()))]))
+        whole = all(type(part) is int and part >= 0 for part in (head.n, head.size, head.number, head.count))
+        return head if whole and head.count % 2 == place and _slot(head).encode() == data else None
+    except (ValueError, TypeError, RecursionError):
         return None

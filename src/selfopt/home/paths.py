@@ -11,7 +11,7 @@ import platformdirs
 
 from selfopt.errors import StoreError, UsageError
 
-from .files import atomic_write_text, reason_of
+from .files import atomic_write_text, open_private, reason_of, write_all
 from .temporary import clear_temporaries, temporary_name
 
 __all__ = ["Home", "find_home"]
@@ -120,10 +120,15 @@ class Home:
         for folder in (self.root, self.requests):
             probe = temporary_name(folder / "room")
             try:
-                atomic_write_text(probe, "x" * ROOM_BYTES)
-                probe.unlink()
+                descriptor = open_private(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+                try:
+                    write_all(descriptor, b"x" * ROOM_BYTES)
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+                    probe.unlink()
             except OSError as error:
-                raise StoreError(f"could not write {folder}: {reason_of(error)}") from error
+                raise StoreError(f"{folder} cannot be written, so no decision could be recorded: {reason_of(error)}") from error
 
     @property
     def audit_head(self) -> Path:

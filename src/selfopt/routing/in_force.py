@@ -38,16 +38,18 @@ class InForce:
     given_up: tuple[int, ...] = ()
 
 
-def look(home: Home, trail: ChainedFile, *, at_least: int = 0, completing: bool = False) -> InForce:
+def look(
+    home: Home, trail: ChainedFile, *, at_least: int = 0, completing: bool = False, seals: VersionSeals | None = None
+) -> InForce:
     """The rules in force, as the files are now. Writes nothing.
 
-    at_least: a version that is known to have been in force; completing: the caller holds the writers' lock, so a version that was
+    seals: where the caller reads them too; at_least: a version that is known to have been in force; completing: the caller holds the writers' lock, so a version that was
     begun is not being written any more: it counts when it was kept. Raises CorruptError, NewerSchemaError or StoreError for a
     routing_config.json that cannot be read, AuditError where no file is what the trail sealed.
     """
     present = read_config(home.routing_config)  # before the trail: its writers write it afterwards
     floor = max(at_least, trail.noted())
-    seals = VersionSeals(home, trail)
+    seals = seals or VersionSeals(home, trail)
     judged = seals.judge(present) if present is not None and present.audit_hash else None
     given_up: list[int] = []
     pending = False

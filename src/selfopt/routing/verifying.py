@@ -55,14 +55,16 @@ def _verify(home: Home, trail: ChainedFile) -> RulesReport:
     problems: list[str] = []
     notes: list[str] = []
     found: InForce | None = None
+    seals = VersionSeals(home, trail)
     try:
-        found = look(home, trail)
+        found = look(home, trail, seals=seals)
         if found.said:
             problems.append(found.said)
     except StoreError as error:
         problems.append(str(error))
+        seals = VersionSeals(home, trail)  # what was read of a damaged trail may be half of it
     try:
-        intact = _check_versions(home, VersionSeals(home, trail), found, problems, notes)
+        intact = _check_versions(home, seals, found, problems, notes)
     except StoreError as error:
         intact = 0
         problems.append(f"the versions of the rules cannot be checked: {error}")
