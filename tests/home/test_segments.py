@@ -169,6 +169,16 @@ def test_bytes_after_a_sealed_end_are_found(folder: Path) -> None:
         path.write_bytes(kept)
 
 
+def test_an_end_that_was_sealed_is_the_end(folder: Path) -> None:
+    """Lines that somebody added are not made good by a seal that came later."""
+    first, second = seals_of(folder)
+    path = folder / segment_name(WRITER, 2)
+    more, digest = chain_line(b'{"kind":"request"}', second.head_hash)
+    path.write_bytes(path.read_bytes() + more)
+    report = verify_segments(folder, [first, second, replace(second, n=5, head_hash=digest)])
+    assert f"{path.name} was sealed to its end at 4 lines, and again at 5" in report.problems
+
+
 def test_half_a_line_of_a_file_that_is_being_written_is_no_problem(folder: Path) -> None:
     """Its writer holds the file."""
     path = folder / segment_name(WRITER, 2)

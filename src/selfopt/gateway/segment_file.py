@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from selfopt.errors import AuditError
-from selfopt.home import GENESIS_HASH, Seal, segment_name, verify_segment
+from selfopt.home import GENESIS_HASH, Seal, SegmentReport, segment_name, verify_segment
 from selfopt.home.files import fsync_directory, open_private, reason_of, write_all
 from selfopt.home.head import Head, HeadFile
 
@@ -130,10 +130,8 @@ def left_by_the_dead(folder: Path, writer: str) -> Iterator[tuple[Path, Seal, st
             if not os.fstat(descriptor).st_mode & 0o200:
                 continue
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            sealed = _head_for(folder, path)
-            report = verify_segment(path, sealed)
-            short = "it was cut: the head of its writer tells of more" if sealed and max(sealed) > report.n else ""
-            yield path, Seal(path.name, report.n, report.head_hash, True, report.torn_bytes), report.fault or short
+            report, fault = _left(folder, path)
+            yield path, Seal(path.name, report.n, report.head_hash, True, report.torn_bytes), fault
         except OSError:  # locked: it is being written
             continue
         except AuditError as error:
@@ -142,8 +140,14 @@ def left_by_the_dead(folder: Path, writer: str) -> Iterator[tuple[Path, Seal, st
             os.close(descriptor)
 
 
-def _head_for(folder: Path, path: Path) -> dict[int, str]:
-    """What the writer's head tells of this file: the hash by number of line. AuditError for a head that is damaged."""
+def _left(folder: Path, path: Path) -> tuple[SegmentReport, str]:
+    """What stands in a file, and what is wrong with it, by its lines and by the head of its writer. AuditError for a damaged head."""
     writer, _, number = path.stem.rpartition("-")
     found = head_of(folder, writer).read()
-    return {found[0].n: found[0].hash} if found is not None and found[0].n and str(found[0].number) == number else {}
+    mine = found is not None and found[0].n > 0 and str(found[0].number) == number
+    report = verify_segment(path, {found[0].n: found[0].hash} if found is not None and mine else {})
+    if not report.fault and found is not None and mine and found[0].n > report.n:
+        return report, "it was cut: the head of its writer tells of more"
+    if not report.fault and found is None and report.announced:
+        return report, "the head of its writer is missing"
+    return report, report.fault

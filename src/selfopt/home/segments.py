@@ -192,7 +192,10 @@ class _Sealed:
         self.problems: list[str] = []
         for seal in seals:
             self.lines.setdefault(seal.segment, {})[seal.n] = seal.head_hash
-            if seal.final:
+            end = self.ends.get(seal.segment)
+            if end is not None and seal.n > end.n:
+                self.problems.append(f"{seal.segment} was sealed to its end at {end.n} lines, and again at {seal.n}")
+            elif seal.final:
                 self.ends[seal.segment] = seal
         for path in sorted(folder.glob("*.head")):
             try:
