@@ -63,7 +63,7 @@ class ChainedFile:
         """Raises as `append` unless a record could be appended now, as far as can be told without one."""
         with self._locked() as (descriptor, size):
             good_end, last_hash = self._end(descriptor, size)
-            self.head.write(self._head_at(descriptor, good_end, last_hash), durably=True)
+            self._seen = self.head.write(self._head_at(descriptor, good_end, last_hash), durably=True)
 
     def note(self, number: int) -> None:
         """Keep in the head that this version of the rules was in force. Raises as `append`."""

@@ -22,6 +22,7 @@ __all__ = ["SLOT_BYTES", "Head", "HeadFile"]
 
 SLOT_BYTES = 512
 _CHECKSUM_DIGITS = 16
+_LOOKS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +47,14 @@ class HeadFile:
 
     def read(self) -> tuple[Head, str] | None:
         """(the head, what is wrong with its file although it can be read); None when there is none. AuditError when it is damaged."""
-        slots = self._slots()
-        if slots is None:
-            return None
-        good = [slot for slot in slots if slot is not None]
+        good: list[Head] = []
+        for _ in range(_LOOKS):
+            slots = self._slots()
+            if slots is None:
+                return None
+            good = [slot for slot in slots if slot is not None]
+            if len(good) == 2:
+                break  # else it may be just being written
         if not good:
             raise AuditError(f"{self.path} is damaged: no head can be read from it; see `selfopt audit verify`")
         return max(good, key=lambda slot: slot.count), "" if len(

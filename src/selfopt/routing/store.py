@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from selfopt.errors import CorruptError, StoreError
 from selfopt.home import Home, atomic_write_text, escape_control, is_temporary, read_json_file
-from selfopt.home.files import reason_of
+from selfopt.home.files import open_private, reason_of, write_all
 from selfopt.records import ROUTING_SCHEMA_VERSION, RoutingConfig, content_hash
 
 __all__ = [
@@ -115,14 +115,17 @@ def write_version(home: Home, config: RoutingConfig) -> None:
 
 
 def set_aside(home: Home) -> str:
-    """Keep a copy of the configuration file as it stands, under the name that is returned. StoreError."""
+    """Keep a copy of the configuration file as it stands, under the name that is returned. Call while holding the writers' lock. StoreError."""
     number = 1
-    while True:
-        name = f"{home.routing_config.name}.aside-{number}"
+    while home.routing_config.with_name(name := f"{home.routing_config.name}.aside-{number}").exists():
+        number += 1
+    try:
+        descriptor = open_private(home.routing_config.with_name(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
-            os.link(home.routing_config, home.routing_config.with_name(name), follow_symlinks=False)
-            return name
-        except FileExistsError:
-            number += 1
-        except OSError as error:
-            raise StoreError(f"could not keep {home.routing_config} as {name}: {reason_of(error)}") from error
+            write_all(descriptor, home.routing_config.read_bytes())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise StoreError(f"could not keep {home.routing_config} as {name}: {reason_of(error)}") from error
+    return name
