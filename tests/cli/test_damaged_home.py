@@ -115,13 +115,16 @@ def test_a_newer_ledger_is_named_refused_and_left_alone(used: Project) -> None:
 
 
 def test_a_torn_last_line_of_the_trail_is_reported_and_set_aside(used: Project) -> None:
-    """The trail still verifies; the next record sets the torn line aside; nothing acknowledged is lost."""
+    """It does not verify until the next record sets the torn line aside; nothing acknowledged is lost."""
     path = used.home / "routing_decisions.jsonl"
     whole = path.read_bytes()
     path.write_bytes(whole + b'{"event": "half a li')
-    verified = used.ok("audit", "verify").out
-    assert "verifies" in verified
-    assert "its last line is incomplete" in verified
+    verified = used.run("audit", "verify")
+    assert verified.code == 100
+    assert "its last line is incomplete" in verified.out
+    doctor = used.run("doctor")
+    assert doctor.code == 100
+    assert "its last line is incomplete" in doctor.out
     used.ok("routes", "set", "good", "atomic", "--deny", "--reason", "after the crash")
     assert path.read_bytes().startswith(whole)
     after = used.ok("audit", "verify").out
@@ -167,13 +170,13 @@ def test_a_log_that_is_a_pipe_is_written_anew(used: Project) -> None:
 
 
 def test_a_changed_record_is_found(used: Project) -> None:
-    """One changed letter in the trail: `audit verify` exits 1 with the line, and `doctor` fails."""
+    """One changed letter in the trail: `audit verify` exits 100 with the line, and `doctor` fails."""
     path = used.home / "routing_decisions.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
     lines[0] = lines[0].replace(b"rule_added", b"rule_adden", 1)
     path.write_bytes(b"".join(lines))
     result = used.run("audit", "verify")
-    assert result.code == 1
+    assert result.code == 100
     assert "does NOT verify at line 1" in result.out
     assert used.run("audit", "verify", "--json").json()["first_bad_line"] == 1
     assert "FAIL  audit trail" in used.run("doctor").out
@@ -183,7 +186,7 @@ def test_a_cut_trail_is_found(used: Project) -> None:
     """The trail was replaced by an empty file: what was sealed elsewhere is missing."""
     (used.home / "routing_decisions.jsonl").write_bytes(b"")
     result = used.run("audit", "verify")
-    assert result.code == 1
+    assert result.code == 100
     assert "does NOT verify as a whole" in result.out
 
 

@@ -96,6 +96,7 @@ def listener() -> Iterator[Listener]:
     got: list[bytes] = []
 
     def note(connection: socket.socket, over: threading.Event) -> None:
+        connection.settimeout(60)
         got.append(connection.recv(65_536))
 
     with socket_server(note) as url:

@@ -25,6 +25,7 @@ from selfopt.errors import AuditError
 from selfopt.gateway import JournalOptions, SegmentJournal, TrailSink, segment_file, sinks
 from selfopt.gateway.ticket import RequestRecord, Ticket
 from selfopt.home import AuditEvent, ChainedFile, SegmentsReport, files, read_seals, verify_segments
+from selfopt.home.head import HeadFile
 
 from .kit import chat, gateway_world, until
 
@@ -239,9 +240,9 @@ async def test_half_a_line_that_cannot_be_taken_back_is_before_the_next_is_writt
         patched.setattr(segment_file, "write_all", write)
         patched.setattr(os, "ftruncate", refuse)
         with pytest.raises(AuditError):
-            segments.write(1, b"one\n")
+            segments.write(1, b"one\n", 1, "1" * 64)
     broken = False
-    segments.write(1, b"one\n")
+    segments.write(1, b"one\n", 1, "1" * 64)
     segments.close()
     assert (desk.folder / f"{WRITER}-1.jsonl").read_bytes() == b"one\n"
 
@@ -252,9 +253,12 @@ async def test_files_of_writers_that_are_gone_are_sealed_by_the_next(desk: Desk)
     gone.add(record(1))
     await until(lambda: desk.ids() == ["req-1"])
     path = desk.folder / "aaaa000001-1.jsonl"
-    left = path.read_bytes()
+    left, head = path.read_bytes(), desk.folder / "aaaa000001.head"
     await until(lambda: bool(read_seals(desk.trail)))
+    told = head.read_bytes()
     await gone.close()
+    assert not head.exists()
+    head.write_bytes(told)
     path.unlink()
     (desk.folder / "aaaa000002-1.jsonl").write_bytes(b"no record at all\n")
     path.write_bytes(left + b'{"previous_hash":"')
@@ -270,6 +274,72 @@ async def test_files_of_writers_that_are_gone_are_sealed_by_the_next(desk: Desk)
     report = desk.verify()
     assert (report.torn, report.n) == ((path.name,), 2)
     assert report.problems == ("aaaa000002-1.jsonl line 1: it is no record",)
+
+
+GATEWAY = """
+import asyncio, sys
+from pathlib import Path
+from tests.gateway.test_journal import Desk, record
+async def main():
+    journal = Desk(Path(sys.argv[1])).journal("aaaa000001")
+    for place in range(1, 10_000):
+        journal.add(record(place))
+        await asyncio.sleep(0.0001)
+        if place % 5 == 0:
+            print(place, flush=True)
+asyncio.run(main())
+"""
+
+
+def killed_gateway(desk: Desk) -> Path:
+    """What a gateway leaves that was killed while it wrote."""
+    worker = subprocess.Popen(
+        [sys.executable, "-c", GATEWAY, str(desk.folder.parent)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert worker.stdout is not None
+    path, head = desk.folder / "aaaa000001-1.jsonl", HeadFile(desk.folder / "aaaa000001.head")
+    while (found := head.read()) is None or found[0].n < 2:
+        assert worker.stdout.readline()
+    worker.kill()
+    worker.stdout.close()
+    worker.wait()
+    return path
+
+
+async def test_half_a_line_of_a_killed_gateway_is_named_until_the_next_one_seals_the_rest(desk: Desk) -> None:
+    """Then it is a note, and the writer's head has done its part."""
+    path = killed_gateway(desk)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.rindex(b"\n") + 1] + b'{"previous_hash":"')
+    report = desk.verify()
+    assert not report.ok
+    assert "its writer is gone" in report.problems[-1]
+    after = desk.journal("aaaa000002")
+    await until(lambda: any("its writer is gone" in entry.reason for entry in desk.trail.records()))
+    await after.close()
+    report = desk.verify()
+    assert (report.ok, report.torn, report.unsealed) == (True, (path.name,), ())
+    assert not path.with_name("aaaa000001.head").exists()
+
+
+@pytest.mark.parametrize("how", ["cut", "gone", "cut and its head gone"])
+async def test_what_a_killed_gateway_wrote_is_not_cut_unnoticed(desk: Desk, how: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Before anything sealed it, and the next gateway does not seal what is left."""
+    path = killed_gateway(desk)
+    assert desk.verify().ok
+    lines = path.read_bytes().splitlines(keepends=True)
+    if how == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(b"".join(lines[:1]))
+    if how == "cut and its head gone":
+        path.with_name("aaaa000001.head").unlink()
+    assert not desk.verify().ok
+    after = desk.journal("aaaa000002")
+    after.add(record(1))
+    await after.close()
+    assert not desk.verify().ok
+    assert ("is damaged" in caplog.text) == (how != "gone")
 
 
 async def test_a_writer_goes_on_where_it_ended_and_two_of_one_process_do_not_meet(desk: Desk) -> None:

@@ -169,4 +169,8 @@ async def test_a_broken_rules_file_is_refused_and_the_old_version_stays(tmp_path
         assert world.gateway.parts.chat.rules.faults == 5
         world.app.home.routing_config.write_text(good.replace('"version": 1', '"version": 2'))
         await world.reload()
+        assert (await world.post(chat())).headers["x-selfopt-config-version"] == "1"
+        world.enforcer.set_rule("up/good", "atomic", allow=True, reason="again")
+        await world.reload()
         assert (await world.post(chat())).headers["x-selfopt-config-version"] == "2"
+        assert world.gateway.parts.chat.rules.fault == ""

@@ -96,16 +96,3 @@ async def test_a_gateway_whose_rules_want_warmth_gets_ready(tmp_path: Path) -> N
         assert warmth is not None
         await until(lambda: warmth.ready)
         assert (await world.get("/ready")).status == 200
-
-
-async def test_a_reload_tells_rules_that_the_trail_did_not_seal(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """As the start does: in force, with a warning."""
-    async with gateway_world(tmp_path) as world:
-        world.enforcer.set_rule("up/good", "atomic", allow=True)
-        await world.reload()
-        assert "edited by hand" not in caplog.text
-        path = world.app.home.routing_config
-        path.write_text(path.read_text("utf-8").replace('"allow": true', '"allow": false'), "utf-8")
-        await world.reload()
-        assert not world.gateway.parts.chat.rules.current.config.rules[0].allow
-        assert "edited by hand" in caplog.text

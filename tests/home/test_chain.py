@@ -118,12 +118,13 @@ def test_any_changed_byte_is_noticed(tmp_path_factory: pytest.TempPathFactory, d
 
 
 def test_a_cut_trail_lacks_the_sealed_record(chain: ChainedFile) -> None:
-    """Whole lines removed from the end leave a sound chain; a hash that was sealed elsewhere shows the loss."""
+    """Whole lines removed from the end leave a sound chain; the head shows the loss, and so does a hash that was sealed elsewhere."""
     chain.append("a")
     head = chain.append("b").hash
     lines = chain.path.read_bytes().splitlines(keepends=True)
     chain.path.write_bytes(lines[0])
-    assert chain.verify().ok
+    assert chain.verify().reason == "it was cut: its head tells of 2 records, 1 are there"
+    chain.head.path.unlink()
     report = chain.verify([head])
     assert not report.ok
     assert report.missing == (head,)
@@ -135,7 +136,7 @@ def test_a_torn_line_is_cut_off_kept_aside_and_reported(chain: ChainedFile) -> N
     with chain.path.open("ab") as file:
         file.write(b'{"event":"half')
     report = chain.verify()
-    assert (report.ok, report.torn_tail, report.n, report.head_hash) == (True, True, 1, first.hash)
+    assert (report.ok, report.torn_tail, report.n, report.head_hash) == (False, True, 1, first.hash)
     assert list(chain.records()) == [first] == list(chain.newest_first())
     record = chain.append("b", details={"own": 1})
     assert record.details == {"own": 1, "torn_tail": {"kept_in": "trail.jsonl.torn-1", "size_bytes": 14}}
@@ -170,15 +171,20 @@ def test_every_torn_line_is_kept_and_a_failure_to_keep_it_changes_nothing(
 
 @settings(max_examples=60, deadline=None)
 @given(cut=st.integers(0, 2000))
-def test_a_trail_cut_anywhere_goes_on_with_its_whole_lines(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
-    """Cut at any byte, the next append leaves the intact records followed by the new one, verified."""
+def test_a_trail_cut_anywhere_is_named_and_not_appended_to(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
+    """Cut at any byte: `verify` says so, and the next append refuses; what was never acknowledged alone is cut off and goes on."""
     chain = ChainedFile(tmp_path_factory.mktemp("chain") / "t.jsonl")
     written = [chain.append("diverted", reason=f"r{i}") for i in range(4)]
-    data = chain.path.read_bytes()[:cut]
+    whole = chain.path.read_bytes()
+    data = whole[: cut % len(whole)]
     chain.path.write_bytes(data)
-    whole = data.count(b"\n")
+    assert not chain.verify().ok
+    with pytest.raises(AuditError, match="cut"):
+        ChainedFile(chain.path).append("after")
+    assert chain.path.read_bytes() == data
+    chain.path.write_bytes(whole + data[:50])
     new = chain.append("after")
-    assert list(chain.records()) == [*written[:whole], new]
+    assert list(chain.records()) == [*written, new]
     assert chain.verify().ok
 
 
@@ -219,9 +225,11 @@ def test_an_endless_line_is_bounded(chain: ChainedFile) -> None:
 def test_a_record_of_a_newer_program_is_refused_by_name(chain: ChainedFile) -> None:
     """Unknown fields under a right hash: verified, but not read."""
     chain.append("a")
+    chain.head.path.unlink()
     body = json.loads(chain.path.read_text())
     del body["hash"]
     body["later"] = 1
+    body["details"] = {}
     body["hash"] = sha256_hex(canonical_json(body))
     chain.path.write_text(json.dumps(body, sort_keys=True, separators=(",", ":")) + "\n")
     assert chain.verify().ok
@@ -387,7 +395,7 @@ def test_a_killed_appender_leaves_a_chain_that_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_file_moved_aside_while_waiting_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The record goes to the file that has the name now, not to the one that was moved away."""
+    """The record goes to the file that has the name now, not to the one that was moved away, head and all."""
     chain = ChainedFile(tmp_path / "trail.jsonl")
     chain.append("old")
     real = files.flock_wait
@@ -397,9 +405,12 @@ def test_a_file_moved_aside_while_waiting_is_not_written(tmp_path: Path, monkeyp
         real(descriptor, exclusive=exclusive, what=what)
         if next(moves, False):
             chain.path.rename(tmp_path / "aside")
+            chain.head.path.rename(tmp_path / "aside.head")
 
     monkeypatch.setattr("selfopt.home.chain.flock_wait", moving)
-    chain.append("new")
+    with pytest.raises(AuditError, match="head"):
+        chain.append("not without a word")  # this object knows that there was a record
+    ChainedFile(chain.path).append("new")
     assert [record.event for record in chain.records()] == ["new"]
     assert [record.event for record in ChainedFile(tmp_path / "aside").records()] == ["old"]
 

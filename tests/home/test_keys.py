@@ -151,6 +151,7 @@ def test_keys_that_0_1_sealed_without_their_hash_are_valid(file: KeyFile) -> Non
     """By name, models and scopes, which its trail does hold."""
     key, entry = file.add("mine", models=["a/x"])
     trail_of(file).path.unlink()
+    trail_of(file).head.path.unlink()
     told = {"key": entry.id, "name": entry.name, "models": entry.models, "scopes": entry.scopes}
     trail_of(file).append("key_added", details=told)
     assert matching_key(file.check().keys, key) == entry

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from selfopt.home import (
     verify_segment,
     verify_segments,
 )
+from selfopt.home.head import Head, HeadFile
 
 WRITER = "ab12cd34ef"
 
@@ -115,7 +118,7 @@ def test_what_is_missing_added_or_in_another_place_is_named(folder: Path) -> Non
     first.unlink()
     assert f"{first.name} is missing" in problems()
     second.unlink()
-    assert f"{second.name} is missing: the audit trail sealed 4 lines" in problems()
+    assert f"{second.name} is missing: 4 lines of it were sealed" in problems()
     more, _ = chain_line(b'{"kind":"request"}', seals[1].head_hash)
     second.write_bytes(kept[second] + more)
     assert "goes on after its end" in problems()
@@ -135,15 +138,83 @@ def test_a_rewritten_chain_is_found_by_its_seal(folder: Path) -> None:
     forged, _ = chain_line(b'{"kind":"request","id":"req-forged"}', json.loads(lines[-1])["hash"])
     (folder / segment_name(WRITER, 1)).write_bytes(b"".join(lines) + forged)
     (problem, *_) = verify_segments(folder, seals).problems
-    assert problem == f"{segment_name(WRITER, 1)} line 4: it is not the line that the audit trail sealed"
+    assert problem == f"{segment_name(WRITER, 1)} line 4: it is not the line that was sealed"
+
+
+TORN = b'{"previous_hash":"0123'
 
 
 def test_a_torn_line_counts_for_nothing_and_is_told(folder: Path) -> None:
-    """It was never durable."""
+    """It was never durable. Until it is sealed it is a problem; sealed as torn, or by an older selfopt, it is a note."""
     path = folder / segment_name(WRITER, 2)
-    path.write_bytes(path.read_bytes() + b'{"previous_hash":"0123')
+    first, second = seals_of(folder)
+    path.write_bytes(path.read_bytes() + TORN)
     report = verify_segments(folder, [])
-    assert (report.ok, report.n, report.torn) == (True, 6, (path.name,))
+    assert (report.ok, report.n) == (False, 6)
+    assert f"{path.name} ends in an incomplete line, and its writer is gone" in report.problems[0]
+    for torn_bytes in (None, len(TORN)):
+        report = verify_segments(folder, [first, replace(second, torn_bytes=torn_bytes)])
+        assert (report.ok, report.n, report.torn) == (True, 6, (path.name,))
+
+
+def test_bytes_after_a_sealed_end_are_found(folder: Path) -> None:
+    """Half a line that was not there when the file was sealed, or that is not any more."""
+    path = folder / segment_name(WRITER, 2)
+    first, second = seals_of(folder)
+    for torn_bytes, more in ((0, TORN), (len(TORN), b""), (len(TORN), TORN[:-1])):
+        kept = path.read_bytes()
+        path.write_bytes(kept + more)
+        report = verify_segments(folder, [first, replace(second, torn_bytes=torn_bytes)])
+        assert "goes on after its end" in report.problems[0] or "bytes of a torn one" in report.problems[0]
+        path.write_bytes(kept)
+
+
+def test_an_end_that_was_sealed_is_the_end(folder: Path) -> None:
+    """Lines that somebody added are not made good by a seal that came later."""
+    first, second = seals_of(folder)
+    path = folder / segment_name(WRITER, 2)
+    more, digest = chain_line(b'{"kind":"request"}', second.head_hash)
+    path.write_bytes(path.read_bytes() + more)
+    report = verify_segments(folder, [first, second, replace(second, n=5, head_hash=digest)])
+    assert f"{path.name} was sealed to its end at 4 lines, and again at 5" in report.problems
+
+
+def test_half_a_line_of_a_file_that_is_being_written_is_no_problem(folder: Path) -> None:
+    """Its writer holds the file."""
+    path = folder / segment_name(WRITER, 2)
+    path.write_bytes(path.read_bytes() + TORN)
+    with path.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert verify_segments(folder, []).ok
+    assert not verify_segments(folder, []).ok
+
+
+def test_the_head_of_a_writer_tells_of_lines_that_no_seal_knows(folder: Path) -> None:
+    """Cut at the end of a line, removed, rewritten: found before anything is sealed."""
+    path = folder / segment_name(WRITER, 2)
+    last = verify_segment(path)
+    head = HeadFile(folder / f"{WRITER}.head")
+    head.create(Head(last.n, path.stat().st_size, last.head_hash, announced=True, number=2))
+    kept = path.read_bytes()
+    assert verify_segments(folder, []).ok
+    path.write_bytes(b"".join(kept.splitlines(keepends=True)[:-1]))
+    assert "was cut: 4 lines of it were sealed, 3 are there" in verify_segments(folder, []).problems[0]
+    path.unlink()
+    assert f"{path.name} is missing" in verify_segments(folder, []).problems[0]
+    path.write_bytes(kept)
+    assert verify_segments(folder, []).ok
+    head.path.write_bytes(b"{}" * 512)
+    assert "is damaged" in verify_segments(folder, []).problems[0]
+
+
+def test_a_head_that_was_removed_is_missed(tmp_path: Path) -> None:
+    """The file's first line tells of it."""
+    told = {"kind": "segment", "schema_version": SEGMENT_SCHEMA_VERSION, "writer": WRITER, "number": 1, "head_kept": True}
+    line, digest = chain_line(json.dumps(told, separators=(",", ":")).encode(), GENESIS_HASH)
+    path = tmp_path / segment_name(WRITER, 1)
+    path.write_bytes(line)
+    assert f"{WRITER}.head, is missing" in verify_segments(tmp_path, []).problems[0]
+    assert verify_segments(tmp_path, [Seal(path.name, 1, digest, True, 0)]).ok
 
 
 def test_a_newer_schema_is_refused_by_its_version(tmp_path: Path) -> None:

@@ -191,7 +191,8 @@ def test_a_missing_configuration_is_restored(enforcer: Enforcer) -> None:
     enforcer.set_rule("a/1", "atomic", allow=False)
     config = enforcer.set_rule("a/2", "atomic", allow=False)
     enforcer.home.routing_config.unlink()
-    assert enforcer.load(repair_pending=False).version == 0
+    assert enforcer.load(repair_pending=False) == config
+    assert not enforcer.home.routing_config.exists()
     assert enforcer.load() == config == read_config(enforcer.home.routing_config)
     assert next(enforcer.trail.newest_first()).event == "version_completed"
     assert enforcer.verify().ok
@@ -218,9 +219,12 @@ def test_lost_rules_that_cannot_be_restored_are_an_error(enforcer: Enforcer) -> 
     enforcer.set_rule("a/1", "atomic", allow=False)
     enforcer.home.routing_config.unlink()
     enforcer.home.audit_trail.write_text("garbage\n")
-    with pytest.raises(AuditError, match="no routing configuration"):
+    with pytest.raises(AuditError, match="version 1 of the rules was in force, and the audit trail does not tell of it"):
         enforcer.load()
     enforcer.home.audit_trail.unlink()
+    with pytest.raises(AuditError, match="version 1 of the rules was in force"):
+        enforcer.load()
+    enforcer.home.audit_head.unlink()
     with pytest.raises(AuditError, match="no routing configuration"):
         enforcer.load()
 
@@ -238,28 +242,44 @@ def test_a_damaged_trail_does_not_stop_reading_but_stops_changes(enforcer: Enfor
     assert enforcer.verify().first_bad_line == 2
 
 
-def test_verify_notices_a_cut_trail_and_an_edited_configuration(enforcer: Enforcer, caplog: pytest.LogCaptureFixture) -> None:
-    """Lines removed from the end, and rules changed by hand, both fail with the reason; whoever reads edited rules is told."""
+def test_rules_that_were_edited_by_hand_are_not_in_force(enforcer: Enforcer, caplog: pytest.LogCaptureFixture) -> None:
+    """What was sealed stays in force, whoever reads is told, verify names it, and the edit is left for its author."""
     enforcer.set_rule("a/1", "atomic", allow=False)
-    enforcer.set_rule("a/2", "atomic", allow=False)
+    sealed = enforcer.set_rule("a/2", "atomic", allow=False)
     path = enforcer.home.routing_config
     good = path.read_text()
-    path.write_text(good.replace('"allow": false', '"allow": true', 1))
-    report = enforcer.verify()
-    assert not report.ok
-    assert "edited by hand" in report.reason
-    assert enforcer.load().rules[0].allow
+    edited = good.replace('"allow": false', '"allow": true', 1)
+    path.write_text(edited)
+    assert "edited by hand" in enforcer.verify().reason
+    assert enforcer.load() == sealed
     assert "edited by hand" in caplog.text
+    assert path.read_text() == edited
     caplog.clear()
     path.write_text(good)
     enforcer.load()
     assert caplog.text == ""
     assert enforcer.verify().ok
-    trail = enforcer.home.audit_trail
-    trail.write_bytes(trail.read_bytes().splitlines(keepends=True)[0])
-    report = enforcer.verify()
-    assert not report.ok
-    assert "cut" in report.reason
+
+
+@pytest.mark.parametrize("how", ["set", "import", "rollback", "nothing changes"])
+def test_an_edit_becomes_a_version_by_import_and_is_never_lost(enforcer: Enforcer, how: str) -> None:
+    """`routes import` makes it a version; another change keeps it aside; either way the home verifies afterwards."""
+    enforcer.set_rule("a/1", "atomic", allow=False)
+    path = enforcer.home.routing_config
+    edited = path.read_text().replace('"allow": false', '"allow": true', 1)
+    path.write_text(edited)
+    if how == "set":
+        enforcer.set_rule("a/2", "atomic", allow=False)
+    elif how == "import":
+        enforcer.import_file(path)
+    elif how == "rollback":
+        enforcer.rollback(0)
+    else:
+        enforcer.set_rule("a/1", "atomic", allow=False)
+    rule = enforcer.load().rule_for("a/1", "atomic")
+    assert rule is None if how == "rollback" else rule is not None and rule.allow is (how == "import")
+    assert path.with_name("routing_config.json.aside-1").read_text() == edited
+    assert enforcer.verify().ok
 
 
 def test_a_rule_is_traced_to_all_its_evidence(enforcer: Enforcer) -> None:
@@ -339,13 +359,19 @@ def test_the_configuration_on_disk_is_plain_json(enforcer: Enforcer) -> None:
     assert (body["rules"][0]["model"], body["rules"][0]["allow"]) == ("a/1", False)
 
 
-def test_a_new_trail_can_be_begun_as_the_manual_says(enforcer: Enforcer, tmp_path: Path) -> None:
-    """A damaged trail moved aside: rules hold, the next change works, and with the old versions aside it verifies."""
+def test_a_new_trail_can_be_begun_as_the_manual_says(home: Home, tmp_path: Path) -> None:
+    """docs/ROLLBACK.md: everything that belongs to the lost trail is moved aside, and the rules are imported into a new one."""
+    enforcer = Enforcer(home)
     enforcer.set_rule("a/1", "atomic", allow=False)
-    enforcer.home.audit_trail.rename(tmp_path / "evidence.jsonl")
-    assert enforcer.load().version == 1
-    assert enforcer.set_rule("a/2", "atomic", allow=False).version == 2
-    assert not enforcer.verify().ok
-    (enforcer.home.routing_versions / "1.json").rename(tmp_path / "1.json")
-    assert enforcer.verify().ok
-    assert len(enforcer.load().rules) == 2
+    home.audit_trail.unlink()
+    with pytest.raises(AuditError):
+        enforcer.set_rule("a/2", "atomic", allow=False)
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    for path in (home.audit_head, home.audit_log, home.routing_versions, home.routing_config):
+        path.rename(aside / path.name)
+    again = Enforcer(home)
+    assert again.load().version == 0
+    again.import_file(aside / "routing_config.json")
+    assert (again.load().version, len(again.load().rules)) == (1, 1)
+    assert again.verify().ok

@@ -14,9 +14,12 @@ from pathlib import Path
 import pytest
 
 from selfopt.errors import StoreError
-from selfopt.home import Home
+from selfopt.home import GENESIS_HASH, Home
+from selfopt.home.head import Head
+from selfopt.records import RoutingConfig
 from selfopt.routing import STEPS, Enforcer, read_config
 from selfopt.routing import enforcer as enforcer_module
+from tests.home.killing import killed
 
 KILLED_AT = """
 import os, signal, sys
@@ -82,6 +85,31 @@ def test_killed_at_a_step_the_rules_are_old_or_new(home: Home, step: str, fresh:
     assert not [name for name in os.listdir(home.root) if name.endswith(".tmp")]
 
 
+@pytest.mark.parametrize("before", ["nothing", "a version", "an edited file"])
+def test_killed_between_any_two_steps_that_change_a_file(tmp_path: Path, before: str) -> None:
+    """Not only between those that have a name: the rules are old or new, nothing half-written stays, and the home verifies when the
+    next command has looked at it."""
+    step, done = 0, False
+    while not done:
+        step += 1
+        home = Home(tmp_path / str(step))
+        enforcer = Enforcer(home)
+        old = RoutingConfig() if before == "nothing" else enforcer.set_rule("a/1", "atomic", allow=True)
+        if before == "an edited file":
+            home.routing_config.write_text(home.routing_config.read_text().replace('"allow": true', '"allow": false'))
+        done = not killed(lambda home=home: Enforcer(home).set_rule("a/1", "atomic", allow=False, fallback="a/2"), step)  # type: ignore[misc]
+        loaded = Enforcer(home).load()
+        rule = loaded.rule_for("a/1", "atomic")
+        assert loaded == old or (rule is not None and rule.fallback == "a/2"), step
+        assert not done or loaded != old
+        after = Enforcer(home).set_rule("a/9", "atomic", allow=False)
+        assert Enforcer(home).load() == after
+        report = Enforcer(home).verify()
+        assert report.ok, (step, report.problems)
+        assert not list(home.root.rglob("*.tmp"))
+    assert step > 20
+
+
 def test_the_next_change_repairs_without_a_load_before(home: Home) -> None:
     """A writer that never calls `load` completes the dead one's version first, then makes its own."""
     kill_at(home, "version_written")
@@ -145,6 +173,8 @@ def test_a_batch_torn_in_its_middle_is_aborted(home: Home) -> None:
             enforcer.import_file(_two_rules(home.root.parent))
     lines = home.audit_trail.read_bytes().splitlines(keepends=True)
     home.audit_trail.write_bytes(lines[0] + lines[1][:50])
+    enforcer = Enforcer(home)
+    enforcer.trail.head.create(Head(0, 0, GENESIS_HASH))  # the power failed before the batch was acknowledged
     assert enforcer.load().version == 0
     assert enforcer.verify().ok
     record = next(enforcer.trail.newest_first())

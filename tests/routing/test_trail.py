@@ -39,7 +39,7 @@ def test_a_diverted_request_has_every_field(trail: ChainedFile, caplog: pytest.L
     assert record.rule_id == rule("a/1").rule_id
     assert (record.evidence, record.config_version) == (("rec-1", "run-1"), 4)
     assert "0 of 18" in record.reason
-    assert record.details == {"skipped": [], "crosses_to_remote": True}
+    assert record.details == {"skipped": [], "crosses_to_remote": True, "head_kept": trail.head.path.name}
     assert [r.getMessage() for r in caplog.records] == ["Routed from a/1 to cloud/1"]
 
 

@@ -273,8 +273,16 @@ class Audit:
         return verbs.audit_records(self._app, last)
 
     def verify(self) -> Any:
-        """The report of checking every hash: ok, n, head_hash, first_bad_line, torn_tail, reason."""
+        """The report of checking the trail and the rules: ok, n, head_hash, first_bad_line, torn_tail, reason, problems."""
         return verbs.verify_audit(self._app)
+
+    def verify_home(self, anchors: Sequence[str] = ()) -> verbs.HomeReport:
+        """Everything that vouches for the past: ok, and parts with name, problems and notes. anchors: what `anchor` gave earlier."""
+        return verbs.verify_home(self._app, anchors)
+
+    def anchor(self) -> str:
+        """One line to keep elsewhere, which proves later that the past until now is unchanged."""
+        return verbs.audit_anchor(self._app)
 
     def verify_requests(self) -> Any:
         """The report of checking the live requests that the trail seals: ok, n, segments, problems, unsealed, torn."""

@@ -45,8 +45,6 @@ if TYPE_CHECKING:
         import_routes,
         set_route,
         trace_rule,
-        verify_audit,
-        verify_requests,
     )
     from .serving import serve
     from .simulating import simulate_worlds
@@ -54,6 +52,7 @@ if TYPE_CHECKING:
     from .tools import load_tools, read_tools, tools_label
     from .trusting import TrustProposal, TrustRow, accept_trust, propose_trust, trusted_folders, withdraw_trust
     from .trying import Tried, render_variant, try_model
+    from .verifying import HomeReport, Part, anchor_of, audit_anchor, verify_audit, verify_home, verify_requests
     from .warming import WarmUpShown, validate_model_warm_up, validate_under_rules
     from .words import audit_line, call_text, decision_lines, expected_text, tool_text, variant_lines
 
@@ -65,10 +64,12 @@ __all__ = [
     "CyclePreview",
     "Decided",
     "Enforced",
+    "HomeReport",
     "LoopEvent",
     "MadeSuite",
     "MeasureRequest",
     "Measured",
+    "Part",
     "Progress",
     "QuickstartResult",
     "RaceOdds",
@@ -87,7 +88,9 @@ __all__ = [
     "accept_trust",
     "add_from_ledger",
     "add_key",
+    "anchor_of",
     "as_document",
+    "audit_anchor",
     "audit_line",
     "audit_records",
     "call_text",
@@ -150,6 +153,7 @@ __all__ = [
     "validate_under_rules",
     "variant_lines",
     "verify_audit",
+    "verify_home",
     "verify_requests",
     "warm_up_texts",
     "withdraw_trust",
@@ -178,13 +182,14 @@ __getattr__ = at_first_use(
         ".quickstart": "QuickstartResult ServedLine as_document plan_lines quickstart_home run_quickstart",
         ".reporting": "write_artefacts",
         ".reviewing": "AddedPrompts add_from_ledger",
-        ".rules": "Enforced Traced audit_records enforce_file import_routes set_route trace_rule verify_audit verify_requests",
+        ".rules": "Enforced Traced audit_records enforce_file import_routes set_route trace_rule",
         ".serving": "serve",
         ".simulating": "simulate_worlds",
         ".suites": "SuiteCheck check_suite suite_document suite_problems suite_summaries suite_warnings",
         ".tools": "load_tools read_tools tools_label",
         ".trusting": "TrustProposal TrustRow accept_trust propose_trust trusted_folders withdraw_trust",
         ".trying": "Tried render_variant try_model",
+        ".verifying": "HomeReport Part anchor_of audit_anchor verify_audit verify_home verify_requests",
         ".warming": "WarmUpShown validate_model_warm_up validate_under_rules",
         ".words": "audit_line call_text decision_lines expected_text tool_text variant_lines",
     },

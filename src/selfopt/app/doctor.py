@@ -13,16 +13,19 @@ from selfopt.endpoints import load_script, normalise_base_url
 from selfopt.endpoints.faults import shown_url
 from selfopt.errors import SelfoptError, SettingsError
 from selfopt.feedback import load_feedback
-from selfopt.home import ProcessLock, escape_control
+from selfopt.home import ProcessLock, clear_temporaries, escape_control
 from selfopt.settings import EndpointSettings, settings_files
 
 from .app import App
+from .verifying import Part, verify_home
 
 __all__ = ["diagnose_installation", "settings_in_use"]
 
 CONNECT_TIMEOUT_S = 1.0
 FEW_BYTES = 1_000_000_000
 MAX_ASKED = 50
+UNVERIFIED = 100
+SHOWN_PROBLEMS = 3
 
 Check = dict[str, Any]
 
@@ -33,8 +36,8 @@ def settings_in_use(app: App) -> list[str]:
 
 
 async def diagnose_installation(app: App) -> list[Check]:
-    """Checks with name, status (ok, note, FAIL) and detail. Nothing is loaded, generated or changed; remote servers are not
-    contacted."""
+    """Checks with name, status (ok, note, FAIL) and detail, and `exit_code` 100 where records do not verify. Nothing is loaded or
+    generated, and nothing changed but for what killed writers left half-written, which is removed; remote servers are not contacted."""
     checks = [
         _check("python", "ok", sys.version.split()[0]),
         _check("settings", "ok", ", ".join(settings_in_use(app)) or "built-in defaults; no selfopt.toml is read here"),
@@ -42,8 +45,8 @@ async def diagnose_installation(app: App) -> list[Check]:
         _home(app),
         *_passed_over(app),
         _guarded("ledger", lambda: _ledger(app)),
-        _guarded("rules", lambda: f"version {app.enforcer.load(repair_pending=False).version} in force"),
-        _guarded("audit trail", lambda: _audit(app)),
+        *_records(app),
+        _temporaries(app),
         _guarded("feedback", lambda: _feedback(app)),
         _lock(app),
         _guarded("variants", lambda: f"{len(app.variants)} variants"),
@@ -137,13 +140,30 @@ def _names(app: App) -> str:
     return f"{len(wanted)} aliases and fallbacks"
 
 
-def _audit(app: App) -> str:
-    if not app.home.audit_trail.exists():
-        return "empty"
-    report = app.enforcer.verify()
-    if not report.ok:
-        raise SelfoptError(f"does not verify: {report.reason}; see selfopt audit verify")
-    return f"{report.n} records, verifies"
+def _records(app: App) -> list[Check]:
+    """What `audit verify` says, one check for each part of it."""
+    try:
+        parts = verify_home(app).parts
+    except SelfoptError as error:
+        return [_check("audit trail", "FAIL", str(error))]
+    return [_part(part) for part in parts]
+
+
+def _part(part: Part) -> Check:
+    if part.ok:
+        detail = "; ".join((f"{part.said}, verifies" if part.said != "empty" else part.said, *part.notes))
+        return _check(part.name, "note" if part.notes else "ok", detail)
+    shown = "; ".join(part.problems[:SHOWN_PROBLEMS])
+    more = f"; and {len(part.problems) - SHOWN_PROBLEMS} more" if len(part.problems) > SHOWN_PROBLEMS else ""
+    check = _check(part.name, "FAIL", f"does not verify: {shown}{more}; see selfopt audit verify")
+    return {**check, "exit_code": UNVERIFIED}
+
+
+def _temporaries(app: App) -> Check:
+    cleared = clear_temporaries(app.home.root)
+    if not cleared:
+        return _check("half-written files", "ok", "none")
+    return _check("half-written files", "note", f"{cleared} of killed writers removed")
 
 
 def _feedback(app: App) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from selfopt.errors import UnknownModelError, UsageError
+from selfopt.errors import AuditError, UnknownModelError, UsageError
 from selfopt.home import InputFileError, ProcessLock, read_input
 from selfopt.loop import (
     LoopContext,
@@ -28,7 +28,6 @@ from selfopt.measure.progress import ignore_progress
 from selfopt.policy import CLAIM_LIKE_THESE, heldout_claim
 from selfopt.records import Cycle, Feedback, Finding, Phase, RoutingConfig, Rule, Spec, content_hash, sha256_hex, utc_now
 from selfopt.routing import RuleOptions, diff, generate_routing_rules
-from selfopt.routing.store import read_version
 
 from .app import App
 from .foretelling import CycleForecast, RaceOdds, foretell
@@ -97,13 +96,16 @@ def rules_from(app: App, feedback: Feedback, current: RoutingConfig) -> tuple[Ru
 def roll_back_rules(app: App, version: int) -> RoutingConfig:
     """Put the rules of an earlier version in force again (0: none), and let the loop start from what they serve.
 
-    UsageError for a version that is not kept; raises as `Enforcer.rollback` otherwise.
+    UsageError for a version that is not kept, CorruptError for one that is not what was sealed; raises as `Enforcer.rollback` otherwise.
     """
     app.home.ensure()
-    current = app.enforcer.load()
-    earlier = RoutingConfig() if version == 0 else read_version(app.home, version)
+    earlier = app.enforcer.version(version)
+    try:
+        current = app.enforcer.load()
+    except AuditError:  # lost rules can be rolled back from: the trail says what follows
+        current = RoutingConfig()
     # Baselines first: killed in between, the next cycle still goes where the user wanted to.
-    if earlier is not None and app.has_ledger:
+    if app.has_ledger:
         note_rollback(app.ledger, current, earlier, utc_now)
     return app.enforcer.rollback(version)
 

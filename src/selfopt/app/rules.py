@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfopt.errors import StoreError, UsageError
+from selfopt.errors import UsageError
 from selfopt.feedback import load_feedback
-from selfopt.home import ChainReport, SegmentsReport, read_seals, verify_segments
 from selfopt.records import (
     AuditRecord,
     Decision,
@@ -38,8 +37,6 @@ __all__ = [
     "import_routes",
     "set_route",
     "trace_rule",
-    "verify_audit",
-    "verify_requests",
 ]
 
 
@@ -99,21 +96,6 @@ def audit_records(app: App, last: int | None = None) -> list[AuditRecord]:
     records: Iterator[AuditRecord] = app.enforcer.trail.records() if app.home.audit_trail.exists() else iter(())
     found = list(records)
     return found[-last:] if last else found
-
-
-def verify_audit(app: App) -> ChainReport:
-    """Check the whole chain, and that it holds what the rules in force were sealed with."""
-    return app.enforcer.verify()
-
-
-def verify_requests(app: App) -> SegmentsReport:
-    """Check the files of live requests, and that they hold what the audit trail sealed. AuditError when a file cannot be read."""
-    try:
-        seals = read_seals(app.enforcer.trail)
-    except StoreError as error:
-        report = verify_segments(app.home.requests, ())
-        return replace(report, ok=False, problems=(str(error), *report.problems))
-    return verify_segments(app.home.requests, seals)
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,9 +161,13 @@ def build_gateway(
     app: App, options: GatewayOptions, journal: RequestJournal | None = None, log: Callable[[str], None] | None = None
 ) -> Gateway:
     """All parts, within the running loop; nothing listens yet. journal: in place of the home's files of requests; log: gets the lines
-    of the access log, from another thread. Raises what reading the rules raises."""
+    of the access log, from another thread. Raises what reading the rules raises, and StoreError when the audit trail or the requests cannot
+    be written: what is answered then would leave no trace."""
     app.home.ensure()
     config = app.enforcer.load()
+    app.home.check_room()
+    trail = ChainedFile(app.home.audit_trail)
+    trail.check()
     keys = FileKeys(key_file(app))
     _refuse_open_door(options.host, keys)
     pool = Pool()
@@ -180,11 +184,11 @@ def build_gateway(
         config,
         app.route_options(),
         poll_s=options.rules_poll_s,
+        read=app.enforcer.look,
         candidates=candidates,
         changed=lambda now: warmth.follow(now.config) if warmth is not None else None,
-        sealed=app.enforcer.is_sealed,
     )
-    audit = TrailSink(ChainedFile(app.home.audit_trail))
+    audit = TrailSink(trail)
     chat = ChatParts(
         options=options,
         rules=rules,

@@ -1,4 +1,4 @@
-"""`selfopt audit show | verify | trace`."""
+"""`selfopt audit show | verify | anchor | trace`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from .common import console, emit, joined, json_option, open_app, say, short_id
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from selfopt.app import Traced
-    from selfopt.home import SegmentsReport
+    from selfopt.app import Part, Traced
     from selfopt.records import AuditRecord
 
 
 @click.group("audit")
 def command() -> None:
-    """Show, verify or trace the audit trail."""
+    """Show, verify, anchor or trace the audit trail."""
 
 
 @command.command("show")
@@ -52,49 +51,64 @@ def _print_record(out: Console, record: AuditRecord, indent: int = 0) -> None:
 
 
 @command.command("verify")
+@click.option(
+    "--anchor", "anchors", multiple=True, metavar="ANCHOR", help="What `audit anchor` printed earlier; can be repeated."
+)
 @json_option
 @click.pass_context
-def verify(ctx: click.Context, /, as_json: bool) -> int:
-    """Check every hash: of the audit trail, and of the live requests that it seals. Exit code 1 when they do not verify."""
+def verify(ctx: click.Context, /, anchors: tuple[str, ...], as_json: bool) -> int:
+    """Check all that vouches for the past: the audit trail, the rules with every version, the live requests, the
+    API keys.
+
+    Exit code 100 when any of it is not what was written.
+    """
     from dataclasses import asdict
 
-    from selfopt.app import verify_audit, verify_requests
+    from selfopt.app import verify_home
 
-    app = open_app(ctx)
-    report, requests = verify_audit(app), verify_requests(app)
-    ok = report.ok and requests.ok
+    report = verify_home(open_app(ctx), anchors)
     if as_json:
-        emit({**asdict(report), "ok": ok, "requests": asdict(requests)})
-        return 0 if ok else 1
-    out = console()
-    if report.ok:
-        say(out, f"the audit trail verifies: {report.n} records, head {report.head_hash[:16]}")
+        trail, *others = report.parts
+        emit({**asdict(trail.facts), "ok": report.ok, **{p.key: asdict(p.facts) for p in others}})
     else:
-        where = f"at line {report.first_bad_line}" if report.first_bad_line else "as a whole"
-        say(out, f"the audit trail does NOT verify {where}: {report.reason}")
-    if report.torn_tail:
-        say(out, "its last line is incomplete: it was never acknowledged, and the next record sets it aside", indent=2)
-    if report.torn_aside:
-        say(out, f"incomplete lines set aside earlier: {joined(report.torn_aside)}", indent=2)
-    _print_requests(out, requests)
-    return 0 if ok else 1
+        out = console()
+        for part in report.parts:
+            _print_part(out, part)
+    return 0 if report.ok else 100
 
 
-def _print_requests(out: Console, report: SegmentsReport) -> None:
-    if not report.segments and report.ok:
-        return
-    if report.ok:
-        say(out, f"the live requests verify: {report.n} records in {report.segments} file{'' if report.segments == 1 else 's'}")
+def _print_part(out: Console, part: Part) -> None:
+    verb = "verifies" if part.name == "audit trail" else "verify"
+    if part.ok:
+        say(out, f"the {part.name} {verb}: {part.said}")
     else:
-        say(out, "the live requests do NOT verify:")
-    for problem in report.problems[:20]:
+        say(out, f"the {part.name} {'does' if verb == 'verifies' else 'do'} NOT verify {part.said}:", style="bold dark_orange")
+    for problem in part.problems[:20]:
         say(out, problem, indent=2, hang=4)
-    if len(report.problems) > 20:
-        say(out, f"and {len(report.problems) - 20} more", indent=2)
-    if report.unsealed:
-        say(out, f"not sealed to their end yet: {joined(report.unsealed)}", indent=2, hang=4)
-    if report.torn:
-        say(out, f"ending in an incomplete line, which was never durable: {joined(report.torn)}", indent=2, hang=4)
+    if len(part.problems) > 20:
+        say(out, f"and {len(part.problems) - 20} more", indent=2)
+    for note in part.notes:
+        say(out, note, indent=2, hang=4, style="dim")
+
+
+@command.command("anchor")
+@json_option
+@click.pass_context
+def anchor(ctx: click.Context, /, as_json: bool) -> None:
+    """Print one line to keep elsewhere, which proves later that the past until now is unchanged.
+
+    \b
+    selfopt audit anchor
+    selfopt audit verify --anchor selfopt-anchor-1:COUNT:HASH
+    """
+    from selfopt.app import anchor_of, audit_anchor
+
+    made = audit_anchor(open_app(ctx))
+    if as_json:
+        n, head_hash = anchor_of(made)
+        emit({"anchor": made, "n": n, "head_hash": head_hash})
+    else:
+        print(made)
 
 
 @command.command("trace")

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def command(ctx: click.Context, /, as_json: bool) -> int:
-    """Check home, settings, engine, models, endpoints, rules, audit trail. Exit code 1 when something is broken.
+    """Check home, settings, engine, models, endpoints, rules, audit trail, live requests.
 
-    Nothing is loaded or generated, and no remote server is contacted.
+    Exit code 1 when something is broken, 100 when records are not what was written (see `audit verify`). Nothing is loaded or
+    generated, and no remote server is contacted.
     """
 
     async def work(app: App) -> list[dict[str, Any]]:
@@ -34,4 +35,4 @@ def command(ctx: click.Context, /, as_json: bool) -> int:
         for check in checks:
             style = {"FAIL": "bold dark_orange", "note": "dim"}.get(check["status"], "")
             say(out, f"{check['status']:5} {check['name']}: {check['detail']}", hang=6, style=style)
-    return 1 if any(c["status"] == "FAIL" for c in checks) else 0
+    return max((c.get("exit_code", 1) for c in checks if c["status"] == "FAIL"), default=0)

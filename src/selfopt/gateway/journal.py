@@ -19,7 +19,7 @@ from selfopt.home import SEGMENT_SCHEMA_VERSION, Seal, chain_line, escape_contro
 from selfopt.records import utc_now
 
 from .seams import AuditSink
-from .segment_file import SegmentFiles, last_of, left_by_the_dead, make_read_only
+from .segment_file import SegmentFiles, drop_head, last_of, left_by_the_dead, make_read_only
 from .ticket import JournalRecord
 
 __all__ = ["JournalOptions", "SegmentJournal", "encode_record"]
@@ -27,6 +27,7 @@ __all__ = ["JournalOptions", "SegmentJournal", "encode_record"]
 log = logging.getLogger("selfopt.gateway")
 _encode = msgspec.json.Encoder().encode
 SEAL_RETRY_S = 10.0
+_CLOSE, _LEFT = "close", "its writer is gone"
 _writing_now: set[tuple[Path, str]] = set()
 
 
@@ -122,7 +123,7 @@ class SegmentJournal:
         if self._held:
             log.error("%d records of requests could not be written: %s", sum(len(run.lines) for run in self._held), self.fault)
         elif self._n:
-            self._unsealed.append((self._seal_of(self._number, self._n, self._head, final=True), "close"))
+            self._unsealed.append((self._seal_of(self._number, self._n, self._head, final=True), _CLOSE))
             self._n, self._bytes = 0, self._options.segment_bytes
         if self._sealing is not None:
             await asyncio.wait([self._sealing])
@@ -138,6 +139,7 @@ class SegmentJournal:
             self._ended.append((self._number, self._seal_of(self._number, self._n, self._head, final=True)))
         self._number, self._n, self._bytes = self._number + 1, 0, 0
         told = {"kind": "segment", "schema_version": SEGMENT_SCHEMA_VERSION, "writer": self._writer, "number": self._number}
+        told["head_kept"] = True
         self._take(_encode({**told, "at": self._clock(), "selfopt": __version__}))
 
     def _take(self, body: bytes) -> None:
@@ -187,7 +189,7 @@ class SegmentJournal:
         """How many were written, and why the next one was not."""
         for place, run in enumerate(runs):
             try:
-                self._files.write(run.number, b"".join(run.lines))
+                self._files.write(run.number, b"".join(run.lines), run.n, run.head)
             except AuditError as error:
                 return place, str(error)
         return len(runs), ""
@@ -204,7 +206,7 @@ class SegmentJournal:
             self._unsealed.append((self._seal_of(run.number, run.n, run.head, final=False), "until now"))
 
     def _seal_of(self, number: int, n: int, head: str, *, final: bool) -> Seal:
-        return Seal(segment_name(self._writer, number), n, head, final)
+        return Seal(segment_name(self._writer, number), n, head, final, 0 if final else None)
 
     async def _seal(self) -> None:
         """Tell the audit trail what it does not know yet; what fails is told again after the next write."""
@@ -215,6 +217,8 @@ class SegmentJournal:
                 del self._unsealed[0]
                 if seal.final:
                     await asyncio.to_thread(make_read_only, self._folder / seal.segment)
+                if seal.final and why in (_CLOSE, _LEFT):
+                    await asyncio.to_thread(drop_head, self._folder, seal)
         except AuditError as error:
             log.warning(
                 "the audit trail does not know of %s yet: %s", self._unsealed[0][0].segment, escape_control(str(error), 500)
@@ -227,8 +231,8 @@ class SegmentJournal:
         for path, seal, fault in await asyncio.to_thread(list, left_by_the_dead(self._folder, self._writer)):
             if fault:
                 log.error("%s is damaged (%s); see `selfopt audit verify`", path, fault)
-            elif seal.n:
-                self._unsealed.append((seal, "its writer is gone"))
+            elif seal.n or seal.torn_bytes:
+                self._unsealed.append((seal, _LEFT))
         await self._seal()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from selfopt.errors import StoreError, UsageError
 from selfopt.home import escape_control
 from selfopt.records import Phase, RouteDecision, RoutingConfig
-from selfopt.routing import RouteOptions, check_rules, read_config, standby_decisions, validate_model_phase_compatibility
+from selfopt.routing import InForce, RouteOptions, check_rules, standby_decisions, validate_model_phase_compatibility
 
 __all__ = ["RulesInForce", "RulesWatch"]
 
@@ -57,15 +57,16 @@ class RulesInForce:
         return standbys
 
 
-Stamp = tuple[int, int, int] | None
+Stamp = tuple[int, int, int, int] | None
 
 
 class RulesWatch:
-    """Holds the version in force and looks at the file every `poll_s` seconds. A file that cannot be used is refused, loudly
-    and once; the version before it stays in force.
+    """Holds the version in force and looks at the file every `poll_s` seconds. A file that cannot be used, or is not the newest
+    version that the audit trail sealed, is refused, loudly and once; the version before it stays in force.
 
-    candidates: full names of the settings' fallback candidates by phase. changed: told of every new version, on the loop. sealed: whether the audit trail sealed this
-    version, asked in a thread; one that it did not seal is put in force with a warning, as at the start. faults: how many files were refused.
+    read: the rules in force, given the newest version that is known to have been; asked in a thread when the file changed.
+    candidates: full names of the settings' fallback candidates by phase. changed: told of every new version, on the loop.
+    faults: how many files were refused.
     """
 
     def __init__(
@@ -75,16 +76,16 @@ class RulesWatch:
         options: RouteOptions,
         *,
         poll_s: float,
+        read: Callable[[int], InForce],
         candidates: Candidates | None = None,
         changed: Callable[[RulesInForce], None] = lambda rules: None,
-        sealed: Callable[[RoutingConfig], bool] = lambda config: True,
     ) -> None:
         self._path = path
+        self._read = read
         self._options = options
         self._candidates = candidates or {}
         self._poll_s = poll_s
         self._changed = changed
-        self._sealed = sealed
         self._stamp = _stamp(path)
         self._timer: asyncio.TimerHandle | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -106,23 +107,26 @@ class RulesWatch:
 
     async def reload(self) -> None:
         """Read the file now and put it in force when it can be used."""
+        now = self.current.config
         try:
-            config = await asyncio.to_thread(_read, self._path)
-            sealed = config == self.current.config or await asyncio.to_thread(self._sealed, config)
+            # Rules made by hand, which no trail ever sealed, have no number that counts.
+            found = await asyncio.to_thread(self._read, now.version if now.audit_hash else 0)
+            check_rules(found.config.rules)
+            if found.config.version == 0 and now.version:
+                raise StoreError(f"{self._path} is missing; restore it: any `selfopt routes` command does")
         except (StoreError, UsageError) as error:
             self._refuse(str(error))
             return
-        if config == self.current.config:
-            return
-        if not sealed:
-            log.warning(
-                "rules version %d were edited by hand: they are not what the audit trail sealed; see `selfopt audit verify`",
-                config.version,
-            )
-        self.fault = ""
-        before, self.current = self.current, RulesInForce(config, self._options, self._candidates)
-        log.info("rules version %d are in force (before: %d)", config.version, before.version)
-        self._changed(self.current)
+        if found.refused or found.put_back:
+            self._refuse(found.said)
+        else:
+            self.fault = ""
+        if found.config != now:
+            if found.said and not self.fault:
+                log.warning("%s", escape_control(found.said, 1000))
+            self.current = RulesInForce(found.config, self._options, self._candidates)
+            log.info("rules version %d are in force (before: %d)", found.config.version, now.version)
+            self._changed(self.current)
 
     def _refuse(self, why: str) -> None:
         self.faults += 1
@@ -141,12 +145,4 @@ def _stamp(path: Path) -> Stamp:
         found = os.stat(path)
     except OSError:
         return None
-    return (found.st_mtime_ns, found.st_ino, found.st_size)
-
-
-def _read(path: Path) -> RoutingConfig:
-    config = read_config(path)
-    if config is None:
-        raise StoreError(f"{path} is missing; restore it: any `selfopt routes` command does")
-    check_rules(config.rules)
-    return config
+    return (found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size)

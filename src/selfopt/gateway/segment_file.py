@@ -6,13 +6,15 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from selfopt.errors import AuditError
-from selfopt.home import GENESIS_HASH, Seal, segment_name, verify_segment
+from selfopt.home import GENESIS_HASH, Seal, SegmentReport, segment_name, verify_segment
 from selfopt.home.files import fsync_directory, open_private, reason_of, write_all
+from selfopt.home.head import Head, HeadFile
 
-__all__ = ["SegmentFiles", "left_by_the_dead", "make_read_only"]
+__all__ = ["SegmentFiles", "drop_head", "left_by_the_dead", "make_read_only"]
 
 _SEALED = 0o400
 
@@ -26,18 +28,21 @@ class SegmentFiles:
     def __init__(self, folder: Path, writer: str) -> None:
         self._folder = folder
         self._writer = writer
+        self._head = head_of(folder, writer)
+        self._kept = Head(0, 0, GENESIS_HASH)
         self._descriptor = -1
         self._number = 0
         self._end = 0
         self._dirty = False
 
-    def write(self, number: int, data: bytes) -> None:
-        """Append to the n-th file, which is begun when it is not the open one. AuditError when that cannot be done."""
+    def write(self, number: int, data: bytes, n: int, head_hash: str) -> None:
+        """Append to the n-th file, which is begun when it is not the open one. n, head_hash: of the file with these lines. AuditError
+        when that cannot be done."""
         path = self._folder / segment_name(self._writer, number)
         try:
             if number != self._number:
                 self._begin(path, number)
-            self._append(data)
+            self._append(data, n, head_hash)
         except OSError as error:
             raise AuditError(f"could not write the requests to {path}: {reason_of(error)}") from error
 
@@ -46,25 +51,30 @@ class SegmentFiles:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             fsync_directory(self._folder)
-        except OSError:
+            found = self._head.read()
+            begun = Head(0, 0, GENESIS_HASH, announced=True, number=number)
+            self._kept = found[0] if found is not None else self._head.create(begun)
+        except (OSError, AuditError):
             path.unlink(missing_ok=True)
             os.close(descriptor)
             raise
         self.close()
         self._descriptor, self._number, self._end, self._dirty = descriptor, number, 0, False
 
-    def _append(self, data: bytes) -> None:
+    def _append(self, data: bytes, n: int, head_hash: str) -> None:
+        end = self._end + len(data)
         try:
             if self._dirty:
                 os.ftruncate(self._descriptor, self._end)
             self._dirty = True
             write_all(self._descriptor, data)
             os.fdatasync(self._descriptor)
-        except OSError:
+            self._kept = self._head.write(replace(self._kept, n=n, size=end, hash=head_hash, number=self._number))
+        except (OSError, AuditError):
             with contextlib.suppress(OSError):  # a torn line counts for nothing; it is cut off before the next is written
                 os.ftruncate(self._descriptor, self._end)
             raise
-        self._end += len(data)
+        self._end = end
         self._dirty = False
 
     def close(self) -> None:
@@ -72,6 +82,21 @@ class SegmentFiles:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def head_of(folder: Path, writer: str) -> HeadFile:
+    """How far a writer has come."""
+    return HeadFile(folder / f"{writer}.head")
+
+
+def drop_head(folder: Path, seal: Seal) -> None:
+    """The head has done its part when the audit trail has sealed the file that it tells of."""
+    writer, _, number = seal.segment.removesuffix(".jsonl").rpartition("-")
+    head = head_of(folder, writer)
+    with contextlib.suppress(OSError, AuditError):
+        found = head.read()
+        if found is not None and found[0].number <= int(number):
+            head.path.unlink()
 
 
 def make_read_only(path: Path) -> None:
@@ -105,11 +130,24 @@ def left_by_the_dead(folder: Path, writer: str) -> Iterator[tuple[Path, Seal, st
             if not os.fstat(descriptor).st_mode & 0o200:
                 continue
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            report = verify_segment(path)
-            yield path, Seal(path.name, report.n, report.head_hash, True), report.fault
+            report, fault = _left(folder, path)
+            yield path, Seal(path.name, report.n, report.head_hash, True, report.torn_bytes), fault
         except OSError:  # locked: it is being written
             continue
         except AuditError as error:
             yield path, Seal(path.name, 0, "", True), str(error)
         finally:
             os.close(descriptor)
+
+
+def _left(folder: Path, path: Path) -> tuple[SegmentReport, str]:
+    """What stands in a file, and what is wrong with it, by its lines and by the head of its writer. AuditError for a damaged head."""
+    writer, _, number = path.stem.rpartition("-")
+    found = head_of(folder, writer).read()
+    mine = found is not None and found[0].n > 0 and str(found[0].number) == number
+    report = verify_segment(path, {found[0].n: found[0].hash} if found is not None and mine else {})
+    if not report.fault and found is not None and mine and found[0].n > report.n:
+        return report, "it was cut: the head of its writer tells of more"
+    if not report.fault and found is None and report.announced:
+        return report, "the head of its writer is missing"
+    return report, report.fault

@@ -25,6 +25,7 @@ from .segments import (
     verify_segment,
     verify_segments,
 )
+from .temporary import clear_temporaries, is_temporary
 from .text import escape_control
 from .vouched import HomeRegister, TrustedFolder, TrustStore
 
@@ -54,10 +55,12 @@ __all__ = [
     "TrustedFolder",
     "atomic_write_text",
     "chain_line",
+    "clear_temporaries",
     "counts_as_home",
     "escape_control",
     "find_home",
     "guarded",
+    "is_temporary",
     "look_for_home",
     "matching_key",
     "parse_json_object",

@@ -3,16 +3,19 @@
 A line is the record as ASCII JSON with sorted keys. Its hash is the SHA-256 of the canonical JSON of all other fields, among
 them the hash of the line before. A line that the file does not end with a newline was never acknowledged: the next append
 cuts it off, keeps it aside as `<name>.torn-<n>` and says so in its record.
+
+Beside the file stands its head (see `head`). Nothing is appended to a file that does not hold what its head says.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 from pydantic import ValidationError
 
@@ -20,49 +23,15 @@ from selfopt.errors import AuditError, LockedError, NewerSchemaError
 from selfopt.records import AuditRecord, utc_now
 
 from .backwards import lines_backwards
-from .chain_line import MAX_LINE_BYTES, BadLineError, check_line, parse_line, sealed_body, written
+from .chain_check import GENESIS_HASH, HEAD_KEPT, ChainReport, check_chain, is_announced
+from .chain_event import AuditEvent, AuditFields, event_body
+from .chain_line import MAX_LINE_BYTES, BadLineError, check_line, parse_line, written
 from .files import flock_wait, fsync_directory, is_regular, open_private, reason_of, write_all
+from .head import Head, HeadFile
 
 __all__ = ["GENESIS_HASH", "AuditEvent", "AuditFields", "ChainReport", "ChainedFile"]
 
-GENESIS_HASH = "0" * 64
-
-
-class AuditFields(TypedDict, total=False):
-    """The fields of an audit record that its writer chooses, besides the event's name."""
-
-    original_model: str | None
-    fallback: str | None
-    phase: str | None
-    reason: str
-    rule_id: str | None
-    config_version: int | None
-    evidence: tuple[str, ...]
-    details: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class AuditEvent:
-    """One event to append. details: JSON values."""
-
-    event: str
-    fields: AuditFields = field(default_factory=AuditFields)
-
-
-@dataclass(frozen=True, slots=True)
-class ChainReport:
-    """What a verification saw. n: intact records before the first bad line; first_bad_line: counted from 1, None when all
-    is well; torn_tail: the file ends in an incomplete line (never acknowledged, so the chain is still ok); torn_aside: files
-    kept aside by repairs; head_hash: of the last intact record; missing: expected hashes that no record has."""
-
-    ok: bool
-    n: int
-    first_bad_line: int | None
-    torn_tail: bool
-    head_hash: str
-    reason: str = ""
-    torn_aside: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
+_SEE = "see `selfopt audit verify` and docs/ROLLBACK.md"
 
 
 class ChainedFile:
@@ -70,7 +39,9 @@ class ChainedFile:
 
     def __init__(self, path: Path, *, clock: Callable[[], str] = utc_now) -> None:
         self.path = path
+        self.head = HeadFile(path.with_suffix(".head"))
         self._clock = clock
+        self._seen = Head(0, 0, GENESIS_HASH)
 
     def append(self, event: str, **fields: Unpack[AuditFields]) -> AuditRecord:
         """Append one record; it is on disk when this returns. Raises as `append_all`."""
@@ -79,19 +50,111 @@ class ChainedFile:
     def append_all(self, events: Sequence[AuditEvent]) -> tuple[AuditRecord, ...]:
         """Append records in one write and one fsync.
 
-        Raises AuditError when they cannot be written (the file is then as it was) or the last record is damaged; LockedError
-        when another process holds the file for longer than ten seconds; ValueError for details that are not JSON.
+        Raises AuditError when they cannot be written (the file is then as it was), the last record is damaged, or the file does
+        not hold what its head tells of; LockedError when another process holds the file for longer than ten seconds; ValueError
+        for details that are not JSON.
         """
         if not events:
             return ()
+        with self._locked() as (descriptor, size):
+            return self._append_locked(descriptor, size, events)
+
+    def check(self) -> None:
+        """Raises as `append` unless a record could be appended now, as far as can be told without one."""
+        with self._locked() as (descriptor, size):
+            good_end, last_hash = self._end(descriptor, size)
+            self._seen = self.head.write(self._head_at(descriptor, good_end, last_hash), durably=True)
+
+    def note(self, number: int) -> None:
+        """Keep in the head that this version of the rules was in force. Raises as `append`."""
+        with self._locked() as (descriptor, size):
+            good_end, last_hash = self._end(descriptor, size)
+            head = self._head_at(descriptor, good_end, last_hash)
+            if number > head.number:
+                self.head.write(replace(head, number=number), durably=True)
+
+    def noted(self) -> int:
+        """The newest version of the rules that is known to have been in force; 0 when none is. AuditError where the head cannot
+        be read, or is missing although the file tells of one."""
+        found = self.head.read()
+        if found is not None:
+            return found[0].number
+        if any(is_announced(line) for line in self._lines_backwards(f'"{HEAD_KEPT}":'.encode())):
+            raise AuditError(f"the head of the audit trail, {self.head.path}, is missing; {_SEE}")
+        return 0
+
+    def fault(self) -> str:
+        """What is wrong with the end of the file, told without reading the rest; "" when nothing is. Writes nothing."""
         try:
+            found = self.head.read()
+            descriptor = self._open_to_read()
+        except FileNotFoundError:
+            return f"{self.path} is missing, and its head tells of records; {_SEE}" if found is not None and found[0].n else ""
+        except AuditError as error:
+            return str(error)
+        try:
+            end, last_hash = self._end(descriptor, _settled_size(descriptor, self.path))
+            if found is not None:
+                self._continued(found[0], descriptor, end, last_hash)
+        except AuditError as error:
+            return str(error)
+        finally:
+            os.close(descriptor)
+        return found[1] if found is not None else ""
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[tuple[int, int]]:
+        """The descriptor and size of the file, exclusively locked; a trail that is lost is not begun anew."""
+        try:
+            if not self.path.exists() and (((found := self.head.read()) is not None and found[0].n) or self._seen.n):
+                raise AuditError(f"the audit trail {self.path} is missing, its head tells of records; nothing is written: {_SEE}")
             descriptor, size = self._open_locked()
             try:
-                return self._append_locked(descriptor, size, events)
+                yield descriptor, size
             finally:
                 os.close(descriptor)
         except OSError as error:
             raise AuditError(f"could not write the audit trail {self.path}: {reason_of(error)}; nothing was changed") from error
+
+    def _end(self, descriptor: int, size: int) -> tuple[int, str]:
+        """(end of the last complete line, its hash)."""
+        good_end, last_line = _read_tail(descriptor, size)
+        if last_line is None:
+            return 0, GENESIS_HASH
+        try:
+            return good_end, check_line(last_line)[1]
+        except BadLineError as bad:
+            raise AuditError(
+                f"the last record of the audit trail {self.path} is damaged ({bad}); nothing is written: {_SEE}"
+            ) from None
+
+    def _head_at(self, descriptor: int, good_end: int, last_hash: str) -> Head:
+        """The head of the file as it is, which may go on after the head that is kept. AuditError when it does not hold that one.
+
+        A file of an older selfopt has none: it is checked whole, and then gets one."""
+        found = self.head.read()
+        if found is None:
+            report = check_chain(self._lines_to(good_end), None)
+            if self._seen.n or report.announced:
+                raise AuditError(f"the head of the audit trail, {self.head.path}, is missing; nothing is written: {_SEE}")
+            if not report.ok:
+                raise AuditError(f"the audit trail {self.path} does not verify ({report.reason}); nothing is written: {_SEE}")
+            return self.head.create(Head(report.n, good_end, last_hash))
+        return self._continued(found[0], descriptor, good_end, last_hash)
+
+    def _continued(self, kept: Head, descriptor: int, good_end: int, last_hash: str) -> Head:
+        """The kept head moved on to the end of the file. AuditError when the file does not hold it."""
+        if kept.n < self._seen.n or good_end < kept.size:
+            raise AuditError(f"the audit trail {self.path} was cut: {self.head.path} tells of more; nothing is written: {_SEE}")
+        rest = os.pread(descriptor, good_end - kept.size, kept.size)
+        before = self._end(descriptor, kept.size)[1] if rest else last_hash
+        newer = check_chain(((i, line, True) for i, line in enumerate(rest.split(b"\n")[:-1], 1)), None, follows=before)
+        if before != kept.hash or not newer.ok:
+            raise AuditError(
+                f"the audit trail {self.path} is not the one that {self.head.path} tells of; nothing is written: {_SEE}"
+            )
+        announced = kept.announced or newer.announced
+        return replace(kept, n=kept.n + newer.n, size=good_end, hash=last_hash, announced=announced)
 
     def _open_locked(self) -> tuple[int, int]:
         """The descriptor of the file that has this name now, exclusively locked, and its size in bytes."""
@@ -130,27 +193,34 @@ class ChainedFile:
         return descriptor
 
     def _append_locked(self, descriptor: int, size: int, events: Sequence[AuditEvent]) -> tuple[AuditRecord, ...]:
-        good_end, last_line = _read_tail(descriptor, size)
-        previous_hash = GENESIS_HASH
-        if last_line is not None:
-            try:
-                _, previous_hash = check_line(last_line)
-            except BadLineError as bad:
-                raise AuditError(
-                    f"the last record of the audit trail {self.path} is damaged ({bad}); nothing was written: "
-                    "see `selfopt audit verify`, then restore the file or move it aside"
-                ) from None
-        torn = self._keep_torn(descriptor, good_end, size) if good_end < size else None
+        good_end, last_hash = self._end(descriptor, size)
+        head = self._head_at(descriptor, good_end, last_hash)
+        told: dict[str, Any] = {} if head.announced else {HEAD_KEPT: self.head.path.name}
+        if good_end < size:
+            told["torn_tail"] = self._keep_torn(descriptor, good_end, size)
         records, lines = [], []
-        for number, event in enumerate(events):
-            body = _body(event, self._clock(), previous_hash, torn if number == 0 else None)
-            previous_hash = body["hash"]
+        for event in events:
+            body = event_body(event, self._clock(), last_hash, told)
+            last_hash, told = body["hash"], {}
             records.append(AuditRecord.model_validate(body))
             lines.append(written(body))
         if max(map(len, lines)) > MAX_LINE_BYTES:
             raise AuditError(f"an audit record is larger than {MAX_LINE_BYTES} bytes; nothing was written: shorten its details")
-        self._write_at(descriptor, good_end, b"".join(lines))
+        data = b"".join(lines)
+        self._write_at(descriptor, good_end, data)
+        size = good_end + len(data)
+        self._move_head(descriptor, head, replace(head, n=head.n + len(lines), size=size, hash=last_hash, announced=True))
         return tuple(records)
+
+    def _move_head(self, descriptor: int, before: Head, after: Head) -> None:
+        """The records are durable: say so. Without that they do not count, and are taken back."""
+        try:
+            self.head.write(after)
+        except OSError:
+            os.ftruncate(descriptor, before.size)
+            os.fsync(descriptor)
+            raise
+        self._seen = after
 
     def _write_at(self, descriptor: int, good_end: int, data: bytes) -> None:
         try:
@@ -198,25 +268,28 @@ class ChainedFile:
                 return
             yield self._read_record(f"line {number}", line)
 
-    def newest_first(self, containing: bytes = b"") -> Iterator[AuditRecord]:
-        """Records from the last to the first, only those whose line holds these bytes. An incomplete last line is left out.
+    def newest_first(self, *containing: bytes) -> Iterator[AuditRecord]:
+        """Records from the last to the first, only those whose line holds any of these bytes. An incomplete last line is left
+        out. Raises as `records`."""
+        for line in self._lines_backwards(*containing):
+            yield self._read_record("a line", line)
 
-        Raises as `records`, with lines counted from the end.
-        """
+    def _lines_backwards(self, *containing: bytes) -> Iterator[bytes]:
+        """The complete lines that hold any of these bytes, the last first; all when none are named."""
         try:
             descriptor = self._open_to_read()
         except FileNotFoundError:
             return
         try:
-            size = _settled_size(descriptor, self.path)
-            for number, (_, line) in enumerate(lines_backwards(descriptor, size, MAX_LINE_BYTES), 1):
-                if containing in line:
-                    yield self._read_record(f"line {number} from the end", line)
+            for _, line in lines_backwards(descriptor, _settled_size(descriptor, self.path), MAX_LINE_BYTES):
+                if not containing or any(part in line for part in containing):
+                    yield line
         finally:
             os.close(descriptor)
 
     def _read_record(self, place: str, line: bytes) -> AuditRecord:
         try:
+            check_line(line)
             body = parse_line(line)
         except BadLineError as bad:
             raise AuditError(f"{place} of the audit trail {self.path} is damaged ({bad}); see `selfopt audit verify`") from None
@@ -229,37 +302,39 @@ class ChainedFile:
             first = error.errors()[0]
             raise AuditError(f"{place} is not an audit record ({first['loc'][0]}: {first['msg']})") from None
 
-    def verify(self, expected: Collection[str] = ()) -> ChainReport:
-        """Read the whole file once, line by line, and check every hash and link.
+    def verify(self, expected: Collection[str] = (), *, anchors: Mapping[int, str] | None = None) -> ChainReport:
+        """Read the whole file once, line by line, and check every hash and link, and that it holds what its head tells of.
 
-        expected: hashes that some record must have (they were sealed elsewhere): a trail that was cut or replaced lacks them.
-        Never raises for damaged content; AuditError when the file cannot be read.
+        expected: hashes that some record must have (they were sealed elsewhere); anchors: hashes by number of record that were
+        noted elsewhere. Never raises for damaged content; AuditError when the file cannot be read.
         """
-        head, n, torn, bad_line, reason = GENESIS_HASH, 0, False, None, ""
-        missing = set(expected)
-        for number, line, complete in self._lines():
-            if not complete:
-                torn = True
-                break
-            try:
-                previous, found = check_line(line)
-                if previous != head:
-                    raise BadLineError("its previous_hash is not the hash of the line before")
-            except BadLineError as bad:
-                bad_line, reason = number, str(bad)
-                break
-            head, n = found, number
-            missing.discard(head)
-        if missing and not reason:
-            reason = f"{len(missing)} sealed record(s) are not in the trail: it was cut, replaced or moved"
+        fault, head = "", None
+        try:
+            found = self.head.read()  # before the file: its writers write it afterwards
+            if found is not None:
+                head, fault = found
+        except AuditError as error:
+            fault = str(error)
+        report = check_chain(self._lines(), head, expected=expected, places=anchors)
+        notes: tuple[str, ...] = ()
+        if head is None and not fault and report.n:
+            if report.announced:
+                fault = "its head is missing: records may have been cut off at its end"
+            else:
+                notes = ("it has no head yet: the next record adds one",)
+        problems = (*report.problems, *([fault] if fault else []))
         aside = tuple(sorted(p.name for p in self.path.parent.glob(f"{self.path.name}.torn-*")))
-        return ChainReport(bad_line is None and not missing, n, bad_line, torn, head, reason, aside, tuple(sorted(missing)))
+        return replace(report, ok=not problems, reason=(problems or ("",))[0], problems=problems, notes=notes, torn_aside=aside)
 
     def _lines(self) -> Iterator[tuple[int, bytes, bool]]:
         """(number from 1, line without its newline, whether it had one), up to the size at the start."""
+        return self._lines_to(None)
+
+    def _lines_to(self, end: int | None) -> Iterator[tuple[int, bytes, bool]]:
+        """The same up to this byte; whoever names one holds the lock."""
         try:
             with open(self._open_to_read(), "rb", buffering=1 << 20) as file:
-                left = _settled_size(file.fileno(), self.path)
+                left = _settled_size(file.fileno(), self.path) if end is None else end
                 number = 0
                 while left > 0:
                     line = file.readline(min(left, MAX_LINE_BYTES + 1))
@@ -288,25 +363,3 @@ def _read_tail(descriptor: int, size: int) -> tuple[int, bytes | None]:
     for offset, line in lines_backwards(descriptor, size, MAX_LINE_BYTES):
         return offset + len(line) + 1, line
     return 0, None
-
-
-def _body(event: AuditEvent, timestamp: str, previous_hash: str, torn: dict[str, Any] | None) -> dict[str, Any]:
-    fields = event.fields
-    details = dict(fields.get("details", {}))
-    if torn is not None:
-        details["torn_tail"] = torn
-    return sealed_body(
-        {
-            "timestamp": timestamp,
-            "event": event.event,
-            "original_model": fields.get("original_model"),
-            "fallback": fields.get("fallback"),
-            "phase": fields.get("phase"),
-            "reason": fields.get("reason", ""),
-            "rule_id": fields.get("rule_id"),
-            "config_version": fields.get("config_version"),
-            "evidence": list(fields.get("evidence", ())),
-            "details": details,
-            "previous_hash": previous_hash,
-        }
-    )

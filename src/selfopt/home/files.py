@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from selfopt.errors import CorruptError, LockedError, NewerSchemaError, StoreError
 
+from .temporary import hold_temporary, temporary_name
 from .text import escape_control
 
 __all__ = [
@@ -47,6 +48,8 @@ def reason_of(error: OSError) -> str:
         return f"{text}; check the owner and mode of the folder, or choose another with --home"
     if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.ESPIPE):
         return f"{text}; move aside what stands in its place"
+    if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP):
+        return f"{text}; the file system of this folder has no locks: choose a folder on a local disk with --home"
     if error.errno == errno.ELOOP:
         return "it is a symbolic link, and those are not followed for writing; replace it by a regular file"
     return text
@@ -90,19 +93,20 @@ def atomic_write_text(path: Path, text: str, *, within: Path | None = None, repl
         raise StoreError(
             f"not written: {path} leads outside {within} through a symbolic link; replace the link by a regular folder"
         )
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(6).hex()}.tmp")
+    temporary = temporary_name(path)
     try:
         descriptor = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
+            hold_temporary(descriptor)
             os.fchmod(descriptor, mode)
             write_all(descriptor, text.encode("utf-8", "replace"))
             os.fsync(descriptor)
+            if replace:
+                os.replace(temporary, path)
+            else:
+                os.link(temporary, path)
         finally:
             os.close(descriptor)
-        if replace:
-            os.replace(temporary, path)
-        else:
-            os.link(temporary, path)
         fsync_directory(path.parent)
     except FileExistsError:
         raise
@@ -215,7 +219,8 @@ def read_json_file(path: Path, *, what: str, schema_version: int) -> dict[str, A
 
 
 def flock_wait(descriptor: int, *, exclusive: bool, what: str, timeout_s: float = LOCK_WAIT_S) -> None:
-    """Take the file's advisory lock, waiting at most timeout_s seconds. LockedError when it stays taken."""
+    """Take the file's advisory lock, waiting at most timeout_s seconds. LockedError when it stays taken, StoreError where
+    there are no locks."""
     mode = (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB
     until = time.monotonic() + timeout_s
     pause_s = _FIRST_PAUSE_S
@@ -228,6 +233,8 @@ def flock_wait(descriptor: int, *, exclusive: bool, what: str, timeout_s: float 
                 raise LockedError(
                     f"{what} is in use by another process for more than {timeout_s:g} s; end that process and repeat the command"
                 ) from None
+        except OSError as error:
+            raise StoreError(f"could not lock {what}: {reason_of(error)}") from error
         time.sleep(pause_s)
         pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from selfopt.errors import StoreError, UsageError
 
-from .files import atomic_write_text, reason_of
+from .files import atomic_write_text, open_private, reason_of, write_all
+from .temporary import clear_temporaries, temporary_name
 from .text import escape_control
 from .vouched import HomeRegister, is_empty, user_folder
 
@@ -19,6 +20,7 @@ __all__ = ["FoundHome", "Home", "counts_as_home", "find_home", "look_for_home"]
 log = logging.getLogger("selfopt.home")
 FOLDER_NAME = ".selfopt"
 VARIABLE = "SELFOPT_HOME"
+ROOM_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +95,9 @@ class Home:
         return self.root / "lock"
 
     def ensure(self) -> Home:
-        """Create the folder and its subfolders (mode 0700) and its own .gitignore; returns itself. A `.selfopt` that is made here is
-        noted as the user's own, so that it counts where it is found on the way upwards.
+        """Create the folder and its subfolders (mode 0700) and its own .gitignore, and remove what killed writers left half-written;
+        returns itself. A `.selfopt` that is made here is noted as the user's own, so that it counts where it is found on the way
+        upwards.
 
         Raises StoreError when it cannot be created or a subfolder is a symbolic link.
         """
@@ -111,10 +114,32 @@ class Home:
                 folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise StoreError(f"could not create the home folder {self.root}: {reason_of(error)}") from error
+        clear_temporaries(self.root)
         ignore = self.root / ".gitignore"
         if not ignore.exists():
             atomic_write_text(ignore, "*\n", within=self.root)
         return self
+
+    def check_room(self) -> None:
+        """StoreError unless files can really be written here, and in the folder of requests: permissions do not tell, for root may
+        write anywhere, and nobody on a disk that is full or mounted to be read."""
+        for folder in (self.root, self.requests):
+            probe = temporary_name(folder / "room")
+            try:
+                descriptor = open_private(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+                try:
+                    write_all(descriptor, b"x" * ROOM_BYTES)
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+                    probe.unlink()
+            except OSError as error:
+                raise StoreError(f"{folder} cannot be written, so no decision could be recorded: {reason_of(error)}") from error
+
+    @property
+    def audit_head(self) -> Path:
+        """How far the audit trail has come."""
+        return self.root / "routing_decisions.head"
 
 
 def _note(root: Path) -> None:

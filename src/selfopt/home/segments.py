@@ -2,11 +2,13 @@
 
 A line is `{"previous_hash":"...", ... ,"hash":"..."}`. Its hash is the SHA-256 of all bytes before `,"hash"`, so that a line
 is checked without reading its JSON. The first line of a file (kind `segment`) says which file it is. What follows the last
-newline was never durable and counts for nothing.
+newline was never durable and counts for nothing. `<writer>.head` tells how far the writer has come, until the trail has sealed
+its last file.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -21,6 +23,7 @@ from selfopt.errors import AuditError
 
 from .chain import GENESIS_HASH, AuditEvent, ChainedFile
 from .files import is_regular, reason_of
+from .head import Head, HeadFile
 from .text import escape_control
 
 __all__ = [
@@ -39,6 +42,8 @@ __all__ = [
 SEGMENT_SCHEMA_VERSION = 1
 SEALED_EVENT = "requests_sealed"
 MAX_LINE_BYTES = 1_000_000
+ANNOUNCED = b'"head_kept":true'
+"""In the first line of a file: its writer keeps a head until the file is sealed to its end."""
 _NAME = re.compile(r"([0-9a-f]{4,32})-([1-9][0-9]{0,9})\.jsonl")
 _START, _BEFORE_HASH, _END = b'{"previous_hash":"', b',"hash":"', b'"}\n'
 _TAIL = len(_BEFORE_HASH) + 64 + len(_END)
@@ -58,17 +63,21 @@ def chain_line(body: bytes, previous_hash: str) -> tuple[bytes, str]:
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """What the audit trail vouches for: the n-th line of a file has that hash; final: it is the last one."""
+    """What the audit trail vouches for: the n-th line of a file has that hash; final: it is the last one. torn_bytes: what stood
+    after the last one when it was sealed; None where nobody looked."""
 
     segment: str
     n: int
     head_hash: str
     final: bool
+    torn_bytes: int | None = None
 
     def event(self, why: str) -> AuditEvent:
         """The audit trail's record of it. why: rotation, close, ..."""
         reason = f"{why}: {self.n} lines of {self.segment}"
         details = {"segment": self.segment, "n": self.n, "head_hash": self.head_hash, "final": self.final}
+        if self.torn_bytes is not None:
+            details["torn_bytes"] = self.torn_bytes
         return AuditEvent(SEALED_EVENT, {"reason": reason, "details": details})
 
 
@@ -78,7 +87,8 @@ def read_seals(trail: ChainedFile) -> list[Seal]:
     for record in trail.newest_first(f'"event":"{SEALED_EVENT}"'.encode()):
         told = record.details
         try:
-            seals.append(Seal(str(told["segment"]), int(told["n"]), str(told["head_hash"]), bool(told["final"])))
+            torn = None if told.get("torn_bytes") is None else int(told["torn_bytes"])
+            seals.append(Seal(str(told["segment"]), int(told["n"]), str(told["head_hash"]), bool(told["final"]), torn))
         except (KeyError, TypeError, ValueError):
             raise AuditError(f"a seal of requests in {trail.path} cannot be read; see `selfopt audit verify`") from None
     return seals[::-1]
@@ -87,19 +97,21 @@ def read_seals(trail: ChainedFile) -> list[Seal]:
 @dataclass(frozen=True, slots=True)
 class SegmentReport:
     """One file. n: good lines before the first bad one; previous_hash: what its first line follows; fault: what is wrong
-    with the line after those, "" when nothing is; torn: it ends in an incomplete line."""
+    with the line after those, "" when nothing is; torn_bytes: size of the incomplete line at its end; announced: it says
+    that its writer keeps a head."""
 
     n: int
     previous_hash: str
     head_hash: str
     fault: str
-    torn: bool
+    torn_bytes: int = 0
+    announced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentsReport:
     """All of them. n: good records, the files' own first lines not counted; unsealed: files whose end the trail does not vouch
-    for yet, since they are being written or were when their process died; torn: files that end in an incomplete line."""
+    for yet, since they are being written or were when their process died; torn: sealed files that end in an incomplete line."""
 
     ok: bool
     n: int
@@ -113,10 +125,10 @@ def verify_segment(path: Path, sealed: Mapping[int, str] | None = None, *, previ
     """Check every line. sealed: hashes by number of line (from 1) that must be met; previous_hash: what the first line must
     follow, None for whatever it says. AuditError when the file cannot be read."""
     sealed = sealed or {}
-    n, head, first, fault, torn = 0, previous_hash, previous_hash or "", "", False
+    n, head, first, fault, torn, announced = 0, previous_hash, previous_hash or "", "", 0, False
     for line in _lines(path):
         if not line.endswith(b"\n") and len(line) <= MAX_LINE_BYTES:
-            torn = True
+            torn = len(line)
             break
         fault = _fault(line, head) if n else _fault_of_first(line, head, path)
         if not fault:
@@ -124,11 +136,12 @@ def verify_segment(path: Path, sealed: Mapping[int, str] | None = None, *, previ
             head = line[-67:-3].decode()
             if n == 1:
                 first = line[len(_START) : len(_START) + 64].decode()
+                announced = ANNOUNCED in line
             if n in sealed and sealed[n] != head:
-                fault, n = "it is not the line that the audit trail sealed", n - 1
+                fault, n = "it is not the line that was sealed", n - 1
         if fault:
             break
-    return SegmentReport(n, first or GENESIS_HASH, (head or GENESIS_HASH) if n else GENESIS_HASH, fault, torn)
+    return SegmentReport(n, first or GENESIS_HASH, (head or GENESIS_HASH) if n else GENESIS_HASH, fault, torn, announced)
 
 
 def _fault(line: bytes, head: str | None) -> str:
@@ -169,21 +182,51 @@ def _lines(path: Path) -> Iterator[bytes]:
         raise AuditError(f"could not read the requests in {path}: {reason_of(error)}") from error
 
 
+class _Sealed:
+    """What must be in the files: by the audit trail, and by the heads of their writers."""
+
+    def __init__(self, folder: Path, seals: Iterable[Seal]) -> None:
+        self.lines: dict[str, dict[int, str]] = {}
+        self.ends: dict[str, Seal] = {}
+        self.headed: set[str] = set()
+        self.problems: list[str] = []
+        for seal in seals:
+            self.lines.setdefault(seal.segment, {})[seal.n] = seal.head_hash
+            end = self.ends.get(seal.segment)
+            if end is not None and seal.n > end.n:
+                self.problems.append(f"{seal.segment} was sealed to its end at {end.n} lines, and again at {seal.n}")
+            elif seal.final:
+                self.ends[seal.segment] = seal
+        for path in sorted(folder.glob("*.head")):
+            try:
+                found = HeadFile(path).read()
+            except AuditError as error:
+                self.problems.append(str(error))
+                self.headed.add(path.stem)
+                continue
+            if found is not None:
+                self._take(path.stem, *found)
+
+    def _take(self, writer: str, head: Head, fault: str) -> None:
+        self.headed.add(writer)
+        if fault:
+            self.problems.append(fault)
+        if head.n:
+            self.lines.setdefault(segment_name(writer, head.number), {})[head.n] = head.hash
+
+
 def verify_segments(folder: Path, seals: Iterable[Seal]) -> SegmentsReport:
-    """Check every writer's chain over all of its files, and that they hold what the audit trail sealed.
+    """Check every writer's chain over all of its files, and that they hold what the audit trail sealed and what the writer's head
+    tells of.
 
     Never raises for damaged content; AuditError when a file cannot be read.
     """
-    sealed: dict[str, dict[int, str]] = {}
-    ends: dict[str, int] = {}
-    for seal in seals:
-        sealed.setdefault(seal.segment, {})[seal.n] = seal.head_hash
-        if seal.final:
-            ends[seal.segment] = seal.n
+    sealed = _Sealed(folder, seals)
     found, problems = _found(folder)
+    problems += sealed.problems
     names = {segment_name(writer, number) for writer, numbers in found.items() for number in numbers}
     problems += [
-        f"{name} is missing: the audit trail sealed {max(sealed[name])} lines of it" for name in sealed if name not in names
+        f"{name} is missing: {max(lines)} lines of it were sealed" for name, lines in sealed.lines.items() if name not in names
     ]
     n, unsealed, torn = 0, list[str](), list[str]()
     for writer, numbers in found.items():
@@ -193,25 +236,59 @@ def verify_segments(folder: Path, seals: Iterable[Seal]) -> SegmentsReport:
             if number != before + 1:
                 problems.append(f"{segment_name(writer, before + 1)} is missing: {name} is there")
                 head = None
-            report = verify_segment(folder / name, sealed.get(name), previous_hash=head)
+            report = verify_segment(folder / name, sealed.lines.get(name), previous_hash=head)
             n += max(report.n - 1, 0)
             head = report.head_hash if not report.fault else None
-            problems += _problems(name, report, sealed.get(name, {}), ends.get(name))
-            if name not in ends:
+            end = sealed.ends.get(name)
+            wrong = _problems(folder / name, report, sealed.lines.get(name, {}), end)
+            if end is None:
                 unsealed.append(name)
-            if report.torn:
+                if (
+                    report.announced
+                    and writer not in sealed.headed
+                    and number == numbers[-1]
+                    and not is_being_written(folder / name)
+                ):
+                    wrong.append(f"{name} is not sealed, and the head of its writer, {writer}.head, is missing")
+            elif report.torn_bytes and not wrong:
                 torn.append(name)
+            problems += wrong
     return SegmentsReport(not problems, n, len(names), tuple(problems), tuple(unsealed), tuple(torn))
 
 
-def _problems(name: str, report: SegmentReport, sealed: Mapping[int, str], end: int | None) -> list[str]:
+def _problems(path: Path, report: SegmentReport, sealed: Mapping[int, str], end: Seal | None) -> list[str]:
+    name = path.name
     if report.fault:
         return [f"{name} line {report.n + 1}: {report.fault}"]
     if sealed and max(sealed) > report.n:
-        return [f"{name} was cut: the audit trail sealed {max(sealed)} lines of it, {report.n} are there"]
-    if end is not None and report.n > end:
-        return [f"{name} goes on after its end: the audit trail sealed {end} lines of it, {report.n} are there"]
+        return [f"{name} was cut: {max(sealed)} lines of it were sealed, {report.n} are there"]
+    if end is not None and report.n > end.n:
+        return [f"{name} goes on after its end: the audit trail sealed {end.n} lines of it, {report.n} are there"]
+    if end is not None and end.torn_bytes is not None and end.torn_bytes != report.torn_bytes:
+        return [f"{name} goes on after its end: the audit trail sealed {end.n} lines and {end.torn_bytes} bytes of a torn one"]
+    if end is None and report.torn_bytes and not is_being_written(path):
+        return [
+            f"{name} ends in an incomplete line, and its writer is gone: that line was never durable, and the next `selfopt serve` "
+            "seals the others"
+        ]
     return []
+
+
+def is_being_written(path: Path) -> bool:
+    """Whether a writer holds this file: what stands at its end may be half a line then."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
 
 
 def _found(folder: Path) -> tuple[dict[str, list[int]], list[str]]:

@@ -3,20 +3,24 @@
 from .changes import RuleChange, check_rules, diff, fallback_cycle, rule_id_of
 from .enforcer import STEPS, Enforcer, RuleTrace, VersionEntry
 from .imports import imported_rules
+from .in_force import InForce
 from .matching import RouteOptions, format_routed_line, standby_decisions, validate_model_phase_compatibility
 from .rules import RuleOptions, generate_routing_rules
 from .schema import SCHEMA_PATH, routing_config_schema
 from .store import read_config
 from .trail import event_of, log_routing_decision, render_line, render_log
+from .verifying import RulesReport
 
 __all__ = [
     "SCHEMA_PATH",
     "STEPS",
     "Enforcer",
+    "InForce",
     "RouteOptions",
     "RuleChange",
     "RuleOptions",
     "RuleTrace",
+    "RulesReport",
     "VersionEntry",
     "check_rules",
     "diff",

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from selfopt.errors import AuditError, StoreError, UsageError
+from selfopt.errors import AuditError, CorruptError, StoreError, UsageError
 from selfopt.home import AuditEvent, AuditFields, ChainedFile, ChainReport, Home, escape_control, guarded
 from selfopt.records import AuditRecord, Phase, Recommendation, RouteDecision, RoutingConfig, Rule, Spec, utc_now
 
 from .changes import RuleChange, check_rules, diff, rule_id_of
 from .imports import imported_rules
-from .recovery import CHANGE_EVENTS, abort, is_edited, is_pending, last_change, repair
+from .in_force import InForce, look
+from .recovery import abort, repair
 from .rules import RuleOptions, generate_routing_rules
-from .store import clear_temporaries, read_config, read_version, rules_hash, version_numbers, write_config, write_version
+from .store import read_config, rules_hash, set_aside, version_numbers, write_config, write_version
 from .trail import log_routing_decision, render_log
+from .verifying import RulesReport, verify_rules
+from .versions import ABORTED, CHANGE_EVENTS, VersionSeals
 
 __all__ = ["STEPS", "Enforcer", "RuleTrace", "VersionEntry"]
 
@@ -73,52 +76,65 @@ class Enforcer:
     # -- reading
 
     def load(self, *, repair_pending: bool = True) -> RoutingConfig:
-        """The rules in force; version 0 without rules in a fresh home.
+        """The rules in force (see `in_force`); version 0 without rules in a fresh home. Says loudly what is wrong with
+        routing_config.json.
 
-        Finishes or aborts what a killed writer left, and restores a configuration file that is missing (see `recovery`);
-        when that is not possible now, warns and returns what is in force. repair_pending=False writes nothing. Raises
-        CorruptError, NewerSchemaError or StoreError for a configuration that cannot be read or restored.
+        Finishes or gives up what a killed writer left, and puts back a configuration file that is missing or older; when that is
+        not possible now, warns and returns what is in force. repair_pending=False writes nothing. Raises CorruptError,
+        NewerSchemaError or StoreError for a configuration that cannot be read or restored, AuditError where no file is what the
+        trail sealed.
         """
-        config = read_config(self.home.routing_config)
-        if repair_pending:
+        return self._found(repair_pending=repair_pending).config
+
+    def _found(self, *, repair_pending: bool) -> InForce:
+        found: InForce | None = None
+        try:
+            found = look(self.home, self.trail)
+        except AuditError:
+            if not repair_pending:
+                raise
+        if repair_pending and (found is None or found.pending or found.put_back):
             try:
-                config = self._repaired(config)
+                found = self._repaired()
             except StoreError as error:
-                if config is None:
-                    raise  # rules were in force once: serving without them is not an answer
-                logger.warning("the rules could not be checked against the trail: %s", escape_control(str(error), 500))
-            if config is None:
-                self._check_that_nothing_was_lost()
-        return config if config is not None else RoutingConfig()
+                if found is None or found.config.version == 0:
+                    raise  # rules may have been in force: serving without them is not an answer
+                logger.warning("what a killed writer left stays as it is: %s", escape_control(str(error), 500))
+        assert found is not None
+        if fault := self.trail.fault():
+            logger.warning("the rules could not be checked against the trail: %s", escape_control(fault, 500))
+        if found.said:
+            logger.warning("%s", escape_control(found.said, 1000))
+        return found
 
-    def _check_that_nothing_was_lost(self) -> None:
-        """Without a configuration: AuditError when rules were in force once, as the trail or kept versions show."""
-        report = self.verify()
-        if not report.ok:
-            raise AuditError(
-                f"{self.home.root} has no routing configuration, and its audit trail does not verify ({report.reason}): restore "
-                "both from a copy, or move routing_versions and the trail aside to start without rules"
-            )
-
-    def _repaired(self, config: RoutingConfig | None) -> RoutingConfig | None:
-        change = last_change(self.trail)
-        if config is not None and is_edited(change, config):
-            logger.warning(
-                "the rules in force were edited by hand: %s is not what the audit trail sealed as version %d; make them a version of "
-                "their own with `selfopt routes import`, or take them back with `selfopt routes rollback`",
-                self.home.routing_config,
-                config.version,
-            )
-        if change is None or (config is not None and not is_pending(change, config)):
-            return config
+    def _repaired(self) -> InForce:
         with self._writing():
-            config = repair(self.home, self.trail)
+            found = repair(self.home, self.trail)
         render_log(self.trail)
-        return config
+        return found
 
-    def is_sealed(self, config: RoutingConfig) -> bool:
-        """Whether the configuration is what the trail sealed under its version. AuditError for a damaged trail."""
-        return not is_edited(last_change(self.trail), config)
+    def look(self, at_least: int = 0) -> InForce:
+        """The rules in force as the files are now; writes and logs nothing. at_least: a version that is known to have been in force.
+        Raises as `load`."""
+        return look(self.home, self.trail, at_least=at_least)
+
+    def version(self, number: int) -> RoutingConfig:
+        """The exact rules of an earlier version; 0: no rules. UsageError when there is none of that number, CorruptError when it is not
+        what the trail sealed."""
+        if number == 0:
+            return RoutingConfig()
+        seals = VersionSeals(self.home, self.trail)
+        kept = seals.read(number)
+        if kept.config is not None:
+            return kept.config
+        if kept.state == "aborted":
+            raise UsageError(f"{kept.why}; `selfopt routes history` lists the versions that were")
+        if kept.state == "missing" and seals.of(number) is None:
+            known = ", ".join(map(str, version_numbers(self.home)[-20:])) or "none"
+            raise UsageError(f"version {number} is not kept; kept are: {known} (0 means no rules)")
+        raise CorruptError(
+            f"version {number} of the rules is not used: {kept.why}; restore the file from a copy, or name another version"
+        )
 
     def history(self) -> tuple[VersionEntry, ...]:
         """Every version that the trail knows, oldest first. Raises AuditError for a damaged trail."""
@@ -133,7 +149,7 @@ class Enforcer:
                 entry["cause"] = str(record.details.get("cause", ""))
                 entry["reason"] = str(record.details.get("cause_reason", ""))
                 entry["changes"].append(f"{record.event} {record.original_model} {record.phase}")
-            elif record.event == "version_aborted" and version in found:
+            elif record.event == ABORTED and version in found:
                 found[version]["aborted"] = True
         return tuple(
             VersionEntry(
@@ -167,32 +183,15 @@ class Enforcer:
                 evidence += body.get("evidence", ())
         return RuleTrace(rule_id, rule, changes, tuple(dict.fromkeys(ids)), tuple(dict.fromkeys(evidence)))
 
-    def verify(self) -> ChainReport:
-        """Verify the trail's chain, that it holds the records that the configuration and every kept version name, and that
-        the configuration in force is what the trail sealed (and was not edited by hand).
+    def verify(self, anchors: Mapping[int, str] | None = None) -> ChainReport:
+        """Verify the trail's chain and head, and the rules (see `verify_rules`). anchors: hashes by number of record, noted elsewhere."""
+        report, rules = self.trail.verify(anchors=anchors), self.verify_rules()
+        problems = (*report.problems, *rules.problems)
+        return replace(report, ok=not problems, reason=(problems or ("",))[0], problems=problems)
 
-        A damaged version file is not the trail's fault and is passed over here; a configuration that cannot be read raises.
-        """
-        sealed = {config.audit_hash for config in self._kept_versions() if config.audit_hash}
-        config = read_config(self.home.routing_config)
-        if config is not None and config.audit_hash:
-            sealed.add(config.audit_hash)
-        report = self.trail.verify(sealed)
-        if report.ok and config is not None and not self._is_sealed(config):
-            said = f"{self.home.routing_config} is not what the trail sealed: it was edited by hand; use `selfopt routes import`"
-            return replace(report, ok=False, reason=said)
-        return report
-
-    def _is_sealed(self, config: RoutingConfig) -> bool:
-        record = next((r for r in self.trail.newest_first(config.audit_hash.encode()) if r.hash == config.audit_hash), None)
-        return record is not None and record.details.get("config_hash") == rules_hash(config)
-
-    def _kept_versions(self) -> Iterator[RoutingConfig]:
-        for number in version_numbers(self.home):
-            with contextlib.suppress(StoreError):
-                version = read_version(self.home, number)
-                if version is not None:
-                    yield version
+    def verify_rules(self) -> RulesReport:
+        """Verify the rules in force and every version of them."""
+        return verify_rules(self.home, self.trail)
 
     # -- changing
 
@@ -216,18 +215,37 @@ class Enforcer:
 
     def update(self, change: Callable[[RoutingConfig], Sequence[Rule]], *, event: str, reason: str = "") -> RoutingConfig:
         """Change the rules by a function of the present ones; no other writer comes in between. Raises as `apply`."""
+        return self._update(change, {"cause": event, "cause_reason": reason})
+
+    def _update(
+        self, change: Callable[[RoutingConfig], Sequence[Rule]], cause: dict[str, str], *, whole: bool = False
+    ) -> RoutingConfig:
+        """whole: the change needs no present rules, so it may also follow rules that are lost."""
         self.home.ensure()
         with self._writing():
             self._on_step("locked")
-            current = repair(self.home, self.trail) or RoutingConfig()
-            rules = tuple(sorted(change(current), key=lambda rule: (rule.model, rule.phase)))
+            try:
+                found = repair(self.home, self.trail)
+            except AuditError:
+                if not whole:
+                    raise
+                found = InForce(RoutingConfig(), refused=self.home.routing_config.exists())
+            rules = tuple(sorted(change(found.config), key=lambda rule: (rule.model, rule.phase)))
             check_rules(rules)
-            changes = diff(current, rules)
-            if not changes:
-                return current
-            config = self._put_in_force(current, rules, changes, {"cause": event, "cause_reason": reason})
+            changes = diff(found.config, rules)
+            config = found.config
+            if changes:
+                config = self._put_in_force(found, rules, changes, cause)
+            elif found.refused and not found.put_back:
+                self._set_aside()
+                write_config(self.home, config)
         render_log(self.trail)
         return config
+
+    def _set_aside(self) -> None:
+        """What stands in place of the rules in force is kept, since somebody may have worked on it."""
+        name = set_aside(self.home)
+        logger.warning("%s was not in force; it is kept as %s", self.home.routing_config, name)
 
     def enforce(
         self,
@@ -276,19 +294,12 @@ class Enforcer:
     def rollback(self, version: int) -> RoutingConfig:
         """Put the exact rules of an earlier version in force again, as a new version. 0: no rules.
 
-        UsageError when that version is not kept; raises as `apply` otherwise.
+        UsageError when that version is not kept, CorruptError when it is not what was sealed; raises as `apply` otherwise.
         """
 
-        def earlier(_: RoutingConfig) -> Sequence[Rule]:
-            if version == 0:
-                return ()
-            kept = read_version(self.home, version)
-            if kept is None:
-                known = ", ".join(map(str, version_numbers(self.home)[-20:])) or "none"
-                raise UsageError(f"version {version} is not kept; kept are: {known} (0 means no rules)")
-            return kept.rules
-
-        return self.update(earlier, event="rollback", reason=f"to version {version}")
+        earlier = self.version(version).rules
+        cause = {"cause": "rollback", "cause_reason": f"to version {version}"}
+        return self._update(lambda _: earlier, cause, whole=True)
 
     def log_decision(self, decision: RouteDecision) -> AuditRecord | None:
         """`log_routing_decision` on this home's trail."""
@@ -299,15 +310,13 @@ class Enforcer:
         return guarded(self.home.routing_lock, what="the routing rules")
 
     def _next_version(self, current: RoutingConfig) -> int:
-        change = last_change(self.trail)
-        begun = change.config_version if change is not None and change.config_version is not None else 0
-        return max(current.version, begun, *version_numbers(self.home), 0) + 1
+        begun = next((seal.version for seal in VersionSeals(self.home, self.trail).newest_first()), 0)
+        return max(current.version, begun, self.trail.noted(), *version_numbers(self.home), 0) + 1
 
     def _put_in_force(
-        self, current: RoutingConfig, rules: Sequence[Rule], changes: Sequence[RuleChange], cause: dict[str, str]
+        self, found: InForce, rules: Sequence[Rule], changes: Sequence[RuleChange], cause: dict[str, str]
     ) -> RoutingConfig:
-        clear_temporaries(self.home)
-        version = self._next_version(current)
+        version = self._next_version(found.config)
         changed = {change.rule.rule_id for change in changes}
         stamped = tuple(r.model_copy(update={"since_version": version}) if r.rule_id in changed else r for r in rules)
         config = RoutingConfig(version=version, generated_at=self._clock(), rules=stamped)
@@ -322,6 +331,8 @@ class Enforcer:
         try:
             write_version(self.home, config)
             self._on_step("version_written")
+            if found.refused and not found.put_back:
+                self._set_aside()
             write_config(self.home, config)
         except StoreError:
             abort(self.home, self.trail, config)
@@ -330,6 +341,8 @@ class Enforcer:
         if read_config(self.home.routing_config) != config:
             raise StoreError(f"{self.home.routing_config} does not read back as written; check the disk, then repeat the command")
         self._on_step("read_back")
+        with contextlib.suppress(StoreError):  # the next change notes it: the version is in force
+            self.trail.note(version)
         return config
 
 

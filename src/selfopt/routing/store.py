@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from selfopt.errors import CorruptError
-from selfopt.home import Home, atomic_write_text, escape_control, read_json_file
+from selfopt.errors import CorruptError, StoreError
+from selfopt.home import Home, atomic_write_text, escape_control, is_temporary, read_json_file
+from selfopt.home.files import open_private, reason_of, write_all
 from selfopt.records import ROUTING_SCHEMA_VERSION, RoutingConfig, content_hash
 
 __all__ = [
-    "clear_temporaries",
     "config_text",
     "first_problem",
+    "is_version_name",
     "read_config",
-    "read_version",
+    "read_kept",
     "rules_hash",
+    "set_aside",
+    "version_names",
     "version_numbers",
     "version_path",
     "write_config",
     "write_version",
 ]
+
+_VERSION = re.compile(r"[1-9][0-9]{0,9}\.json")
 
 
 def first_problem(error: ValidationError) -> str:
@@ -69,23 +76,32 @@ def version_path(home: Home, version: int) -> Path:
     return home.routing_versions / f"{version}.json"
 
 
-def read_version(home: Home, version: int) -> RoutingConfig | None:
-    """One kept version; None when there is none. Raises as `read_config`."""
+def read_kept(home: Home, version: int) -> RoutingConfig | None:
+    """The file of one version as it stands, sealed or not; None when there is none. Raises as `read_config`.
+
+    For `versions` alone, which judges it: nobody else reads a version.
+    """
     try:
-        config = _read(version_path(home, version), f"version {version} of the routing configuration")
+        return _read(version_path(home, version), f"version {version} of the routing configuration")
     except FileNotFoundError:
         return None
-    if config.version != version:
-        raise CorruptError(f"{version_path(home, version)} says that it is version {config.version}; restore it or move it aside")
-    return config
 
 
 def version_numbers(home: Home) -> tuple[int, ...]:
     """The numbers of the kept versions, ascending."""
+    return tuple(sorted(int(name[:-5]) for name in version_names(home) if _VERSION.fullmatch(name)))
+
+
+def version_names(home: Home) -> tuple[str, ...]:
+    """Names of all that stands in the folder of versions, but for files that are being written."""
     if not home.routing_versions.is_dir():
         return ()
-    names = (path.stem for path in home.routing_versions.glob("*.json"))
-    return tuple(sorted(int(name) for name in names if name.isascii() and name.isdigit() and len(name) < 12))
+    return tuple(sorted(name for name in os.listdir(home.routing_versions) if not is_temporary(name)))
+
+
+def is_version_name(name: str) -> bool:
+    """Whether a file of this name can be a version."""
+    return _VERSION.fullmatch(name) is not None
 
 
 def write_config(home: Home, config: RoutingConfig) -> None:
@@ -98,8 +114,18 @@ def write_version(home: Home, config: RoutingConfig) -> None:
     atomic_write_text(version_path(home, config.version), config_text(config), within=home.root)
 
 
-def clear_temporaries(home: Home) -> None:
-    """Remove what a killed writer left half-written. Call while holding the writers' lock."""
-    for folder, pattern in ((home.root, f".{home.routing_config.name}.*.tmp"), (home.routing_versions, ".*.json.*.tmp")):
-        for path in folder.glob(pattern):
-            path.unlink(missing_ok=True)
+def set_aside(home: Home) -> str:
+    """Keep a copy of the configuration file as it stands, under the name that is returned. Call while holding the writers' lock. StoreError."""
+    number = 1
+    while home.routing_config.with_name(name := f"{home.routing_config.name}.aside-{number}").exists():
+        number += 1
+    try:
+        descriptor = open_private(home.routing_config.with_name(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            write_all(descriptor, home.routing_config.read_bytes())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise StoreError(f"could not keep {home.routing_config} as {name}: {reason_of(error)}") from error
+    return name

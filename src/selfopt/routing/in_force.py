@@ -1,0 +1,154 @@
+"""Which rules are in force: the newest version that was completed, with exactly the content that the audit trail sealed.
+
+`routing_config.json` holds it. Where that file holds anything else (an older version, one edited by hand), the kept version
+counts, and the file does not. Where neither is what was sealed, there is no answer, and an error says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from selfopt.errors import AuditError
+from selfopt.home import ChainedFile, Home, escape_control
+from selfopt.records import RoutingConfig
+
+from .store import read_config, version_numbers
+from .versions import Version, VersionSeal, VersionSeals
+
+__all__ = ["InForce", "look"]
+
+_ASIDE = "to begin without them, see docs/ROLLBACK.md"
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """config: the rules in force; version 0 where there are none. said: what is wrong with routing_config.json, "" when
+    nothing is; refused: it is not what is in force; put_back: it is to be replaced by what is (it is missing, or holds an older
+    version that is kept as well); completed: the trail says already that this version was completed. sealed: the trail sealed these
+    rules. pending: a newer version was begun, and its writer is at work or was killed; given_up: versions that turned out never
+    to have been kept, told only to who completes changes."""
+
+    config: RoutingConfig
+    said: str = ""
+    refused: bool = False
+    put_back: bool = False
+    completed: bool = False
+    sealed: bool = True
+    pending: bool = False
+    given_up: tuple[int, ...] = ()
+
+
+def look(
+    home: Home, trail: ChainedFile, *, at_least: int = 0, completing: bool = False, seals: VersionSeals | None = None
+) -> InForce:
+    """The rules in force, as the files are now. Writes nothing.
+
+    seals: where the caller reads them too; at_least: a version that is known to have been in force; completing: the caller holds the writers' lock, so a version that was
+    begun is not being written any more: it counts when it was kept. Raises CorruptError, NewerSchemaError or StoreError for a
+    routing_config.json that cannot be read, AuditError where no file is what the trail sealed.
+    """
+    present = read_config(home.routing_config)  # before the trail: its writers write it afterwards
+    floor = max(at_least, trail.noted())
+    seals = seals or VersionSeals(home, trail)
+    judged = seals.judge(present) if present is not None and present.audit_hash else None
+    given_up: list[int] = []
+    pending = False
+    for seal in seals.newest_first():
+        if seal.aborted:
+            continue
+        if seal.version < floor:
+            break
+        if judged is not None and judged.config is not None and judged.number == seal.version:
+            return InForce(judged.config, completed=seal.completed, pending=pending, given_up=tuple(given_up))
+        claimed = present is not None and (judged is None or judged.config is None) and present.version >= seal.version
+        begun = seal.version > floor and not seal.completed and not claimed
+        kept = seals.read(seal.version)
+        if kept.config is not None and (completing or not begun):
+            return _kept(home, kept, seal, judged, present, pending=pending, given_up=tuple(given_up), floor=floor)
+        if not begun:
+            raise AuditError(
+                f"version {seal.version} of the rules was in force, and no file holds it as the audit trail sealed it ({kept.why}; "
+                f"{_of_present(home, present, judged)}): restore one of them from a copy, put an earlier version in force with "
+                f"`selfopt routes rollback`, or, {_ASIDE}"
+            )
+        pending = True
+        if completing:
+            given_up.append(seal.version)
+    return _without_versions(home, seals, present, floor, pending=pending, given_up=tuple(given_up))
+
+
+def _kept(
+    home: Home,
+    kept: Version,
+    seal: VersionSeal,
+    judged: Version | None,
+    present: RoutingConfig | None,
+    *,
+    pending: bool,
+    given_up: tuple[int, ...],
+    floor: int,
+) -> InForce:
+    assert kept.config is not None
+    number, name = kept.number, home.routing_config
+    if present is None:
+        said, put_back = f"{name} is missing; version {number} of the rules is in force", True
+    elif judged is not None and judged.config is not None:
+        put_back = True
+        said = f"{name} holds version {present.version}, which is older than version {number}; version {number} is in force"
+        if seal.version > floor and not seal.completed:
+            said = ""  # its writer was killed: nobody did anything wrong
+    else:
+        put_back = False
+        said = (
+            f"{name} is not in force, since it is not what the audit trail sealed (it was edited by hand, or put there); version "
+            f"{number} is, as it was sealed. Make the edit a version with `selfopt routes import {name}`, or take it back with "
+            f"`selfopt routes rollback {number}`"
+        )
+    return InForce(
+        kept.config,
+        said=said,
+        refused=present is not None and bool(said),
+        put_back=put_back,
+        completed=seal.completed,
+        pending=pending,
+        given_up=given_up,
+    )
+
+
+def _without_versions(
+    home: Home, seals: VersionSeals, present: RoutingConfig | None, floor: int, *, pending: bool, given_up: tuple[int, ...]
+) -> InForce:
+    """The trail names no version that was in force."""
+    if floor:
+        raise AuditError(
+            f"version {floor} of the rules was in force, and the audit trail does not tell of it any more: it was cut, replaced or "
+            f"removed, so no rules can be checked; see `selfopt audit verify`. Restore the trail from a copy, or, {_ASIDE}"
+        )
+    known = next(seals.newest_first(), None) is not None
+    if present is None:
+        if known or not version_numbers(home):
+            return InForce(RoutingConfig(), pending=pending, given_up=given_up)
+        raise AuditError(
+            f"{home.root} has no routing configuration, and its audit trail does not tell of the kept versions: restore both from a "
+            f"copy, or, {_ASIDE}"
+        )
+    if not present.audit_hash and not known and not version_numbers(home):
+        said = (
+            f"{home.routing_config} was made by hand, and no audit trail seals it; make it a version with "
+            f"`selfopt routes import {home.routing_config}`"
+        )
+        return InForce(present, said=said, sealed=False)
+    raise AuditError(
+        f"{home.routing_config} is not what the audit trail sealed (it was edited by hand, or the trail was cut, replaced or "
+        f"removed), and no version that was sealed is kept; see `selfopt audit verify`. Make it a version of its own with "
+        f"`selfopt routes import`, or, {_ASIDE}"
+    )
+
+
+def _of_present(home: Home, present: RoutingConfig | None, judged: Version | None) -> str:
+    name = home.routing_config.name
+    if present is None:
+        return f"{name} is missing"
+    if judged is not None and judged.config is not None:
+        return f"{name} holds version {present.version}"
+    return f"{name} is not sealed: {escape_control(judged.why, 200) if judged else 'it names no audit record'}"

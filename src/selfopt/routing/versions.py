@@ -1,0 +1,125 @@
+"""The one way to a version of the rules: what the audit trail sealed, and whether a file is that.
+
+The last change record of a version seals its content (`details.config_hash`); the version names that record
+(`audit_hash`). Reading, rolling back, serving, recovering and verifying all come through `VersionSeals`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from selfopt.errors import StoreError
+from selfopt.home import ChainedFile, Home
+from selfopt.records import AuditRecord, RoutingConfig
+
+from .store import read_kept, rules_hash, version_path
+
+__all__ = ["ABORTED", "CHANGE_EVENTS", "COMPLETED", "Version", "VersionSeal", "VersionSeals", "VersionState"]
+
+CHANGE_EVENTS = frozenset({"rule_added", "rule_changed", "rule_removed"})
+ABORTED, COMPLETED = "version_aborted", "version_completed"
+# Quotes inside a JSON string are escaped, so this finds keys only; a key of `details` is told apart by the parsed event.
+_RULES, _VERSIONS = b'"event":"rule_', b'"event":"version_'
+
+VersionState = Literal["intact", "missing", "damaged", "changed", "aborted", "unsealed"]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionSeal:
+    """What the trail says of one version. config_hash: of its content, "" where the record that would seal it was never written;
+    audit_hash: of that record; completed: a repair put it in force; aborted: it was given up and never in force."""
+
+    version: int
+    audit_hash: str
+    config_hash: str
+    completed: bool
+    aborted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version as it was found. config: None unless it is intact; why: what is wrong with it, "" when nothing is."""
+
+    number: int
+    state: VersionState
+    config: RoutingConfig | None = None
+    why: str = ""
+
+
+class VersionSeals:
+    """The seals of a home's versions, read from the end of the trail only as far as is asked. Every record that counts is checked
+    for its own hash; whether all of them are linked is for `ChainedFile.verify`. Everything raises AuditError for a record that
+    is damaged."""
+
+    def __init__(self, home: Home, trail: ChainedFile) -> None:
+        self._home = home
+        self._records: Iterator[AuditRecord] = trail.newest_first(_RULES, _VERSIONS)
+        self._seals: dict[int, VersionSeal] = {}
+        self._aborted: set[int] = set()
+        self._completed: set[int] = set()
+
+    def newest_first(self) -> Iterator[VersionSeal]:
+        """Every version that was begun, the newest first."""
+        place = 0
+        while True:
+            known = tuple(self._seals.values())
+            if place < len(known):
+                yield known[place]
+                place += 1
+            elif not self._read_on():
+                return
+
+    def of(self, version: int) -> VersionSeal | None:
+        """The seal of a version; None when the trail does not know it."""
+        while version not in self._seals and self._read_on():
+            pass
+        return self._seals.get(version)
+
+    def _read_on(self) -> bool:
+        """Take in one more version; False at the beginning of the trail."""
+        for record in self._records:
+            version = record.config_version
+            if version is None:
+                continue
+            if record.event == ABORTED:
+                self._aborted.add(version)
+            elif record.event == COMPLETED:
+                self._completed.add(version)
+            elif record.event in CHANGE_EVENTS and version not in self._seals:
+                sealed = str(record.details.get("config_hash") or "")
+                self._seals[version] = VersionSeal(
+                    version, record.hash, sealed, version in self._completed, version in self._aborted
+                )
+                return True
+        return False
+
+    def judge(self, config: RoutingConfig) -> Version:
+        """Whether a configuration is what was sealed under its number."""
+        number = config.version
+        seal = self.of(number)
+        if seal is None:
+            return Version(number, "unsealed", why=f"the audit trail never sealed a version {number}")
+        if seal.aborted:
+            return Version(number, "aborted", why=f"version {number} was given up before it was in force")
+        if seal.audit_hash != config.audit_hash or seal.config_hash != rules_hash(config):
+            return Version(number, "changed", why=f"it is not what the audit trail sealed as version {number}")
+        return Version(number, "intact", config)
+
+    def read(self, number: int) -> Version:
+        """A kept version, judged. Never raises for what is in its file."""
+        path = version_path(self._home, number)
+        try:
+            config = read_kept(self._home, number)
+        except StoreError as error:
+            return Version(number, "damaged", why=str(error))
+        seal = self.of(number)
+        if seal is not None and seal.aborted:
+            return Version(number, "aborted", why=f"version {number} was given up before it was in force")
+        if config is None:
+            return Version(number, "missing", why=f"{path} is missing")
+        if config.version != number:
+            return Version(number, "changed", why=f"{path} says that it is version {config.version}")
+        found = self.judge(config)
+        return found if found.state == "intact" else Version(number, found.state, why=f"{path}: {found.why}")
