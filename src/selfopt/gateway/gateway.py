@@ -9,15 +9,15 @@ from urllib.parse import unquote
 
 import msgspec
 
+from selfopt.web import Denied, HttpRequest, Pool, Reply, WebServer, serve_web
+
 from .access import Access, Caller, KeyRing, require_json
 from .chat import ChatParts, ChatService, header_value
 from .feedback import FeedbackService
 from .metrics import CONTENT_TYPE
 from .openapi import OPENAPI_JSON
 from .refusal import JSON, Refusal
-from .upstream import Pool
 from .warmth import KeepWarm
-from .web import HttpRequest, Reply, WebServer, serve_web
 
 __all__ = ["Gateway", "GatewayParts"]
 
@@ -64,7 +64,7 @@ class Gateway:
     async def start(self) -> None:
         """Listen. SettingsError when the address cannot be listened on."""
         self.parts.chat.rules.start()
-        self.server = await serve_web(self.handle, self._options.web, self._options.host, self._options.port)
+        self.server = await serve_web(self.admit, self._options.web, self._options.host, self._options.port)
         self._prune()
         if self.parts.warmth is not None:
             self.parts.warmth.start(self.parts.chat.rules.current.config)
@@ -98,8 +98,8 @@ class Gateway:
             if self.parts.chat.access_log is not None:
                 await self.parts.chat.access_log.close()
 
-    async def handle(self, request: HttpRequest, reply: Reply) -> None:
-        """Answer one request."""
+    def admit(self, request: HttpRequest) -> Callable[[HttpRequest, Reply], Awaitable[None]]:
+        """Who answers a request, by its head alone. Denied: nobody does, and its body is not wanted."""
         try:
             caller = self._access.admit(request)
             methods = self._table.get(request.path)
@@ -107,7 +107,7 @@ class Gateway:
                 methods = {b"GET": self._model}
             if methods is None:
                 raise Refusal(404, "nothing is served at this path; see /openapi.json", code="not_found")
-            answer = methods.get(request.method)
+            answer = methods.get(b"GET" if request.method == b"HEAD" else request.method)
             if answer is None:
                 allowed = b", ".join(methods)
                 raise Refusal(
@@ -118,9 +118,8 @@ class Gateway:
             self.parts.chat.metrics.turned_away(refusal.status)
             if self.parts.chat.access_log is not None:
                 self.parts.chat.access_log.turned_away(request.method, request.path, refusal.status, refusal.code)
-            reply.send(refusal.status, [JSON, *refusal.headers], refusal.body())
-            return
-        await answer(request, reply, caller)
+            raise Denied(refusal.status, [JSON, *refusal.headers], refusal.body()) from None
+        return lambda request, reply: answer(request, reply, caller)
 
     async def _health(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         reply.send(200, [JSON], b'{"status":"ok"}')
@@ -149,6 +148,7 @@ class Gateway:
             "selfopt_rules_version": ("Version of the rules in force.", chat.rules.current.version),
             "selfopt_rules_faults": ("Changed rules that were refused since the start.", chat.rules.faults),
             "selfopt_connections": ("Open connections of clients.", len(self.server.connections)),
+            "selfopt_held_bytes": ("Bodies under way and answers that clients do not take.", self.server.held.used),
         }
         reply.send(200, [CONTENT_TYPE], chat.metrics.text(chat.attempts.gates.all(), gauges))
 
