@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -42,8 +43,13 @@ async def later(talk: Talk, monkeypatch: pytest.MonkeyPatch, seconds: float) -> 
 
 
 class _Clock:
+    """The loop, at another time."""
+
     def __init__(self, now: float) -> None:
         self.now = now
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio.get_running_loop(), name)
 
     def time(self) -> float:
         """What it was set to."""

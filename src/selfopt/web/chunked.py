@@ -14,7 +14,7 @@ MAX_EXTENSION_BYTES = 16_384
 MAX_TRAILERS = 32
 MAX_TRAILER_BYTES = 8192
 # Each chunk costs about a microsecond. Whoever sends many sends some bytes in each.
-FREE_CHUNKS = 16_384
+FREE_CHUNKS = 4096
 MEAN_CHUNK = 16
 
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15}+)(?:[ \t]*+;[\t\x20-\x7e\x80-\xff]*+)?\r\n")

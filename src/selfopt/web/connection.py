@@ -27,6 +27,8 @@ Service = Callable[[HttpRequest], Answer]
 LINGER_S = 5.0
 MAX_AHEAD = 65_536
 """Bytes of later requests that are kept while one is being answered."""
+PROMPT = 4096
+"""Bytes that are read at once; more may have to wait their turn, so that a request for /health never stands behind megabytes of others."""
 READ_ANYWAY = 65_536
 """A denied request's body up to this length is read and forgotten; for a longer one the connection is closed."""
 _JSON = b"Content-Type: application/json"
@@ -48,6 +50,14 @@ class Owner(Protocol):
 
     def waits(self, connection: Connection, waits: bool) -> None:
         """Whether it has nothing under way and may be closed for another's sake."""
+        ...
+
+    def later(self, connection: Connection, data: bytes) -> bool:
+        """Whether `take` is called with it in its turn, when others have been looked at; False when it is to be read now."""
+        ...
+
+    def turn(self) -> asyncio.Future[None]:
+        """Done when another request of a connection that sent several at once may be answered."""
         ...
 
     def hold(self, connection: Connection, more: int) -> bool:
@@ -80,6 +90,7 @@ class Connection(asyncio.Protocol):
         self._drained: asyncio.Future[None] | None = None
         self._unread = False
         self._paused_reading = False
+        self._waits_its_turn = False
         self.busy = False
         self.over = False
         self.stuck = False
@@ -110,10 +121,22 @@ class Connection(asyncio.Protocol):
         """Bytes of requests."""
         if self.over:
             return
-        if not self.busy:
+        if self.busy:
+            self._keep(data)
+        elif len(data) > PROMPT and self._owner.later(self, data):
+            self._waits_its_turn = True
+            self.transport.pause_reading()
+        else:
             self._read(data)
+
+    def take(self, data: bytes) -> None:
+        """Bytes whose turn has come."""
+        self._waits_its_turn = False
+        if self.over or self.transport.is_closing():
             return
-        self._keep(data)
+        self._read(data)
+        if not self._paused_reading and not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def pause_writing(self) -> None:
         """The client does not take its answer."""
@@ -277,16 +300,17 @@ class Connection(asyncio.Protocol):
             if self._owner.closing:
                 self.transport.close()
         self._let_go()
-        self.busy = False
-        self.deadline = self._loop.time() + self._limits.idle_timeout_s
-        if self._paused_reading:
-            self._paused_reading = False
-            self.transport.resume_reading()
         if self._ahead:
+            await self._owner.turn()  # others first
             ahead, self._ahead = bytes(self._ahead), bytearray()
+            self.busy = False
+            if self._paused_reading:
+                self._paused_reading = False
+                self.transport.resume_reading()
             self._read(ahead)
-            await asyncio.sleep(0)  # others first
         if self._reader.request is None and not self.over:
+            self.busy = False
+            self.deadline = self._loop.time() + self._limits.idle_timeout_s
             self._owner.waits(self, True)
 
     def _answer_failure(self, reply: Reply) -> None:
@@ -317,7 +341,7 @@ class Connection(asyncio.Protocol):
         self._let_go()
         with contextlib.suppress(OSError, RuntimeError, NotImplementedError):
             self.transport.write_eof()
-        if self._paused_reading:
+        if self._paused_reading or self._waits_its_turn:
             self.transport.resume_reading()
         self.deadline = self._loop.time() + LINGER_S
 

@@ -12,7 +12,7 @@ __all__ = ["Held", "keep_large_blocks_apart"]
 
 _WORTH_GIVING_BACK = 8_000_000
 _M_MMAP_THRESHOLD = -3
-_MAPPED_FROM = 262_144
+_MAPPED_FROM = 1_048_576
 
 
 class Held:
