@@ -1,14 +1,15 @@
-"""The same streams as h11 reads them. Where it is strict for a reason that is not ours, it is helped over that, by name."""
+"""The same streams as h11 reads them, and llhttp. Where it is strict for a reason that is not ours, it is helped over that, by name."""
 
 from __future__ import annotations
 
 import re
 
 import h11
+import httptools
 
 from .kit import Read
 
-__all__ = ["requests_by_h11", "response_by_h11"]
+__all__ = ["requests_by_h11", "requests_by_llhttp", "response_by_h11"]
 
 LONG = 1 << 20
 _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?#@]+)(.*)")
@@ -101,3 +102,34 @@ def response_by_h11(data: bytes, *, eof: bool) -> tuple[tuple[int, dict[bytes, b
     for name, value in head.headers:
         headers[name] = headers[name] + b", " + value if name in headers else value
     return (head.status_code, headers, body), bool(connection.trailing_data[0])
+
+
+class _Told:
+    """What llhttp's wrapper tells: (method, target, body) of each request."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[bytes, bytes, bytes]] = []
+        self._target = self._body = b""
+        self.parser = httptools.HttpRequestParser(self)
+
+    def on_message_begin(self) -> None:
+        self._target = self._body = b""
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+
+    def on_body(self, data: bytes) -> None:
+        self._body += data
+
+    def on_message_complete(self) -> None:
+        self.requests.append((self.parser.get_method(), self._target, self._body))
+
+
+def requests_by_llhttp(data: bytes) -> list[tuple[bytes, bytes, bytes]] | None:
+    """(method, target, body) of each request; None where it refuses the stream, or stops for an upgrade."""
+    told = _Told()
+    try:
+        told.parser.feed_data(data)
+    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        return None
+    return told.requests

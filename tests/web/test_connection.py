@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from selfopt.web import HttpRequest, Reply, WebServer
 from selfopt.web.connection import Answer
 from selfopt.web.reply import head
+from selfopt.web.server import listening_sockets
 
 from .kit import LIMITS, Talk, settled
 
@@ -286,3 +289,95 @@ async def test_a_body_is_not_kept_until_the_next_request() -> None:
     await talk.say(post(b"/", 300_000) + b"x" * 300_000)
     assert talk.connection._reader.request is None
     assert talk.server.held.used == 0
+
+
+async def test_a_small_request_does_not_stand_behind_large_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large pieces wait their turn, here one a turn of the loop; what is read at once is answered meanwhile, and all are in the end."""
+    monkeypatch.setattr("selfopt.web.server.TURNS_S", 0.0)
+    server = WebServer(nobody, LIMITS)
+    large = [Talk(server=server) for _ in range(30)]
+    body = b"10\r\n" + b"x" * 16 + b"\r\n"
+    for talk in large:
+        talk.connection.data_received(
+            b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n" + body * 500 + b"0\r\n\r\n"
+        )
+    assert all(talk.transport.paused for talk in large[1:])
+    small = Talk(server=server)
+    await small.say(GET)
+    assert small.outcome().answers == [200]
+    assert len(server._turns) > 20
+    while server._turns:
+        await settled()
+    await settled()
+    assert all(talk.outcome().answers == [200] for talk in large)
+    assert not any(talk.transport.paused for talk in large)
+    assert server.held.used == 0
+
+
+async def test_many_requests_at_once_leave_room_for_one() -> None:
+    """Connections that sent hundreds of requests in one piece do not answer all of them before another's first."""
+    server = WebServer(nobody, LIMITS)
+    many = [Talk(server=server) for _ in range(20)]
+    for talk in many:
+        talk.connection.data_received(GET * 100)
+    one = Talk(server=server)
+    await one.say(GET)
+    assert one.outcome().answers == [200]
+    assert sum(len(talk.requests) for talk in many) < 500
+    while any(len(talk.requests) < 100 for talk in many):
+        await settled()
+    assert all(talk.outcome().answers == [200] * 100 for talk in many)
+
+
+async def test_all_who_knock_are_let_in_at_once() -> None:
+    """Not one a turn of the loop, behind the work of everybody before."""
+    server = WebServer(nobody, replace(LIMITS, max_connections=300))
+    await server.listen("127.0.0.1", 0)
+    knocking = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(200)]
+    turns = 0
+    while len(server.connections) < 200:
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns < 40
+    for each in knocking:
+        each.close()
+    await server.close(5)
+
+
+async def test_out_of_descriptors_the_longest_idle_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Accepting goes on a moment later."""
+    server = WebServer(nobody, LIMITS)
+    await server.listen("127.0.0.1", 0)
+    idle = Talk(server=server)
+    monkeypatch.setattr("selfopt.web.server.NO_ROOM_S", 0.0)
+    listening = server._listening[0]
+
+    class _Full:
+        """Has no descriptor left, once."""
+
+        failed = False
+
+        def accept(self) -> tuple[socket.socket, Any]:
+            if not _Full.failed:
+                _Full.failed = True
+                raise OSError(errno.EMFILE, "Too many open files")
+            return listening.accept()
+
+        def fileno(self) -> int:
+            return listening.fileno()
+
+    server._accept(_Full())  # type: ignore[arg-type]
+    assert idle.transport.closed
+    with socket.create_connection(("127.0.0.1", server.port)):
+        async with asyncio.timeout(60):
+            while not server.connections:  # noqa: ASYNC110  the loop lets it in
+                await asyncio.sleep(0)
+    await server.close(5)
+
+
+async def test_a_name_of_several_addresses_is_listened_on_under_one_port() -> None:
+    """`localhost`, with IPv6 or without."""
+    sockets = await listening_sockets("localhost", 0)
+    assert len({each.getsockname()[1] for each in sockets}) == 1
+    for each in sockets:
+        each.close()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from selfopt.web import UpstreamReply
 
-from .by_h11 import requests_by_h11, response_by_h11
+from .by_h11 import requests_by_h11, requests_by_llhttp, response_by_h11
 from .kit import GIVEN_UP, Outcome, Read, cut, to_client, to_server
 from .streams import REQUESTS, RESPONSES, mutated, request_streams, response_streams
 
@@ -106,6 +106,24 @@ async def test_any_requests_are_read_as_h11_reads_them(data: bytes, places: list
     compare(data, ours)
     pieces = await to_server(cut(data, places))
     assert (pieces.requests, pieces.refused is None) == (ours.requests, ours.refused is None)
+
+
+async def test_what_llhttp_takes_as_well_means_the_same() -> None:
+    """Two thousand streams with faults, as Node and uvicorn read them: as many requests, with the same targets and bodies."""
+    both = 0
+    for seed in range(2000):
+        dice = random.Random(seed)
+        data = mutated(b"".join(dice.choice(REQUESTS) for _ in range(dice.randint(1, 3))), dice)
+        theirs, ours = requests_by_llhttp(data), await to_server([data])
+        if theirs is None or ours.refused is not None:
+            continue
+        both += 1
+        mine = [(read.method, read.path + (b"?" + read.query if read.query else b""), read.body) for read in ours.requests]
+        assert len(mine) == len(theirs), data
+        for own, other in zip(mine, theirs, strict=True):
+            target = re.sub(rb"^[Hh][Tt][Tt][Pp][Ss]?://[^/?]*(?=/|$)", b"", other[1]).rstrip(b"?") or b"/"
+            assert own == (other[0], target, other[2]), data
+    assert both > 100
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), database=None)

@@ -58,7 +58,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._complete = True
         self._begun = False
         self._last = False
-        self._secured = False
+        self._poll: select.poll | None = None
         self.closed = False
         self.used = 0
         self.idle_at = 0.0
@@ -66,7 +66,11 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop has transports of its own
-        self._secured = transport.get_extra_info("ssl_object") is not None
+        if transport.get_extra_info("ssl_object") is None:  # there the protocol below may have something to say
+            link = transport.get_extra_info("socket")
+            if link is not None:
+                self._poll = select.poll()
+                self._poll.register(link.fileno(), select.POLLIN)
 
     @property
     def kept(self) -> bool:
@@ -76,11 +80,7 @@ class UpstreamConnection(asyncio.Protocol):
     @property
     def quiet(self) -> bool:
         """Whether nothing came that nobody asked for: neither its end, nor half an answer that the loop has yet to read."""
-        if self._secured:  # there the protocol below may have something to say
-            return True
-        poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return not poll.poll(0)
+        return self._poll is None or not self._poll.poll(0)
 
     def ask(self, payload: bytes, timeout_s: float, max_bytes: int) -> asyncio.Future[UpstreamReply]:
         """Send a request; the future has its whole answer, or EndpointError. Cancelling closes the connection (`drop`)."""
