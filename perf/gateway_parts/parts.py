@@ -15,6 +15,7 @@ from pathlib import Path
 from selfopt.gateway.metrics import Metrics
 from selfopt.gateway.ticket import Attempt, RequestRecord
 
+from .hostile import attacked
 from .latency import Asker, added_ms, first_added_ms, in_turn, quantile
 from .load import Load, measure, wrk_missing
 from .ours import HANG_S, Ours
@@ -279,6 +280,18 @@ def soaking(bench: Bench) -> None:
     bench.table.add(Row("soak: the records", verified, "verifies", not found.verified, note=found.verified))
 
 
+def hostile(bench: Bench) -> None:
+    """Hostile clients against a gateway of their own: without its key, then with it. Takes some eight minutes."""
+    for knows_key in (False, True):
+        who = "with the key" if knows_key else "without a key"
+        for found in attacked(bench.folder / f"hostile-{knows_key}", bench.url, knows_key=knows_key):
+            what = f"{found.name}, {who}"
+            note = f"{found.asked:,} times asked; {found.idle_mb:.0f} MB before, {found.peak_mb:.0f} at most, {found.left_mb:.0f} a minute after"
+            health, ratio = found.health_s * 1000, found.ratio
+            bench.table.add(Row(f"{what}: longest wait for /health, ms", f"{health:.0f}", "under 250", health < 250, note=note))
+            bench.table.add(Row(f"{what}: memory a minute after, times idle", f"{ratio:.2f}", "at most 1.5", ratio <= 1.5))
+
+
 PARTS: dict[str, Callable[[Bench], None]] = {
     "memory": memory,
     "load": load,
@@ -287,4 +300,5 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "metrics": metrics,
     "faults": faults,
     "soak": soaking,
+    "hostile": hostile,
 }

@@ -96,7 +96,8 @@ async def test_a_body_that_is_no_chat_is_refused_in_openai_shape(tmp_path: Path,
         (post(b"{}", b"Authorization: a", b"Authorization: b"), b"400"),
         (b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n"
          b"Connection: close\r\n\r\n{}", b"415"),
-        (b"GET /health HTTP/1.1\r\nConnection: close\r\n\r\n", b"403"),
+        (b"GET /health HTTP/1.1\r\nConnection: close\r\n\r\n", b"400"),
+        (b"GET /health HTTP/1.0\r\n\r\n", b"403"),
         (b"GET /health HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n", b"403"),
         (b"GET /health HTTP/1.1\r\nHost: 127.0.0.1.evil.example\r\nConnection: close\r\n\r\n", b"403"),
         (b"GET /health HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nConnection: close\r\n\r\n", b"403"),
@@ -190,17 +191,45 @@ async def test_pipelined_requests_are_answered_in_order(tmp_path: Path) -> None:
         assert answer.endswith(b'{"status":"ok"}')
 
 
-async def test_too_many_connections_are_turned_away(tmp_path: Path) -> None:
-    """503 for the one too many; the others are served."""
+@pytest.mark.parametrize("said", [b"", b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"])
+async def test_idle_strangers_shut_nobody_out(tmp_path: Path, said: bytes) -> None:
+    """Of connections that wait, before or after a request, the oldest makes room for a client that asks."""
     async with gateway_world(tmp_path, options={"web": replace(LIMITS, max_connections=3)}) as world:
-        held = [await asyncio.open_connection("127.0.0.1", world.port) for _ in range(3)]
         assert world.gateway.server is not None
         server = world.gateway.server
-        await until(lambda: len(server.connections) >= 3)
-        assert (await world.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", eof=True)).startswith(b"HTTP/1.1 503")
+        held = []
+        for number in range(1, 4):
+            held.append(await asyncio.open_connection("127.0.0.1", world.port))
+            held[-1][1].write(said)
+            if said:
+                await held[-1][0].readuntil(b'{"status":"ok"}')
+            await until(lambda number=number: len(server.connections) == number)  # type: ignore[misc]
+        answer = await world.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert await asyncio.wait_for(held[0][0].read(), 10) == b""
+        assert len(server.connections) <= 3
         for _, writer in held:
             writer.close()
-            await writer.wait_closed()
+
+
+async def test_too_many_connections_at_work_turn_the_next_one_away(tmp_path: Path) -> None:
+    """503 for the one too many while all others have a request under way."""
+    asked = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read()
+
+    entry = '[endpoints.raw]\nkind = "openai_compatible"\nbase_url = "{}"\nlocal = true\n'
+    options = {"web": replace(LIMITS, max_connections=1), "retries": 0}
+    async with raw_upstream(talk) as url, gateway_world(tmp_path, settings=entry.format(url), options=options) as world:
+        _, writer = await asyncio.open_connection("127.0.0.1", world.port)
+        writer.write(post(json.dumps(chat("raw/m")).encode()))
+        await asked.wait()
+        answer = await world.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", eof=True)
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"Retry-After" in answer
+        writer.close()
 
 
 JSON_VALUES: Any = st.recursive(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from selfopt.gateway.metrics import Metrics
+
 from .kit import chat, gateway_world
 
 
@@ -60,3 +62,17 @@ async def test_an_open_breaker_shows(tmp_path: Path) -> None:
         found = figures((await world.get("/metrics")).text)
         assert found['selfopt_breaker_state{endpoint="up"}'] == 2
         assert found['selfopt_attempt_faults_total{fault="server"}'] == 1
+
+
+def test_several_processes_tell_apart_what_they_count() -> None:
+    """A label on every figure; none where one process serves."""
+    alone, third = Metrics(), Metrics()
+    gauges = {"selfopt_connections": ("Open connections of clients.", 2.0)}
+    for each in (alone, third):
+        each.turned_away(401)
+    plain, labelled = alone.text([], gauges).decode(), third.text([], gauges, "3").decode()
+    assert 'selfopt_turned_away_total{status="401",worker="3"} 1\n' in labelled
+    assert 'selfopt_connections{worker="3"} 2\n' in labelled
+    assert 'selfopt_request_seconds_bucket{le="+Inf",worker="3"} 0\n' in labelled
+    assert all('worker="3"' in line for line in labelled.splitlines() if not line.startswith("#"))
+    assert "worker" not in plain

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
+import resource
+import signal
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from selfopt.endpoints import normalise_base_url
-from selfopt.errors import EndpointError, EngineError, ModelStoreError, SettingsError, UnknownModelError
+from selfopt.errors import EndpointError, EngineError, ModelStoreError, SettingsError, UnknownModelError, UsageError
 from selfopt.gateway import (
     WRITER,
     AccessLog,
@@ -38,18 +42,23 @@ from selfopt.records import Endpoint, ModelStatus, Phase, is_loopback
 from .app import App
 from .keep_warm import warmer
 from .keys import key_file
+from .workers import Worker
 
 __all__ = ["AppUpstreams", "build_gateway", "gateway_options", "serve"]
 
+READY_POLL_S = 0.25
+SPARE_FILES = 256
 DIRECT = ("openai_compatible", "scripted")
 
 
 class AppUpstreams:
     """The `Upstreams` of this app's settings. What a model's name leads to is looked up once."""
 
-    def __init__(self, app: App, pool: Pool) -> None:
+    def __init__(self, app: App, pool: Pool, *, alone: bool = True) -> None:
+        """alone: whether no other process serves beside this one."""
         self._app = app
         self._pool = pool
+        self._alone = alone
         self._known: dict[str, Upstream] = {}
         self._asked: dict[str, Endpoint] = {}
 
@@ -68,6 +77,8 @@ class AppUpstreams:
         app = self._app
         name, entry = app.settings.endpoint_of(app.resolve_model(model))
         config = app.settings.endpoint_config(name, app.environ)
+        if entry.kind == "embedded" and not self._alone:
+            raise UsageError(f"{model} is run by the embedded engine, which belongs to one process: serve it without --workers")
         address = None
         if entry.kind in DIRECT and config.base_url:
             key = config.api_key.get_secret_value() if config.api_key is not None else None
@@ -135,14 +146,19 @@ def _api_root(base_url: str) -> str:
     return url if urlsplit(url).path else f"{url}/v1"
 
 
-def gateway_options(app: App, host: str | None, port: int | None) -> GatewayOptions:
-    """From the settings; host and port where the command line names them."""
+def gateway_options(app: App, host: str | None, port: int | None, worker: Worker | None = None) -> GatewayOptions:
+    """From the settings; host and port where the command line names them. worker: has its share of what holds for all together."""
+    share = 1 if worker is None else worker.count
     limits, own = app.own_limits, app.settings.gateway
     return GatewayOptions(
         host=host or own.host,
         port=own.port if port is None else port,
         allowed_hosts=own.allowed_hosts,
-        web=WebLimits(max_body_bytes=own.max_body_bytes, max_connections=own.max_connections),
+        web=WebLimits(
+            max_body_bytes=own.max_body_bytes,
+            max_held_bytes=max(own.max_held_bytes // share, own.max_body_bytes),
+            max_connections=max(own.max_connections // share, 1),
+        ),
         deadline_s=own.deadline_s,
         queue=own.queue,
         queue_timeout_s=own.queue_timeout_s,
@@ -158,11 +174,15 @@ def gateway_options(app: App, host: str | None, port: int | None) -> GatewayOpti
 
 
 def build_gateway(
-    app: App, options: GatewayOptions, journal: RequestJournal | None = None, log: Callable[[str], None] | None = None
+    app: App,
+    options: GatewayOptions,
+    journal: RequestJournal | None = None,
+    log: Callable[[str], None] | None = None,
+    worker: Worker | None = None,
 ) -> Gateway:
     """All parts, within the running loop; nothing listens yet. journal: in place of the home's files of requests; log: gets the lines
-    of the access log, from another thread. Raises what reading the rules raises, and StoreError when the audit trail or the requests cannot
-    be written: what is answered then would leave no trace."""
+    of the access log, from another thread; worker: where several processes serve, of which the first keeps models warm. Raises what reading
+    the rules raises, and StoreError when the audit trail or the requests cannot be written: what is answered then would leave no trace."""
     app.home.ensure()
     config = app.enforcer.load()
     app.home.check_room()
@@ -171,14 +191,15 @@ def build_gateway(
     keys = FileKeys(key_file(app))
     _refuse_open_door(options.host, keys)
     pool = Pool()
-    upstreams = AppUpstreams(app, pool)
+    upstreams = AppUpstreams(app, pool, alone=worker is None)
     fallbacks = app.settings.fallbacks
     candidates: dict[Phase, tuple[str, ...]] = {
         "atomic": _known(app, fallbacks.atomic),
         "extended": _known(app, fallbacks.extended),
     }
     # Who looks after warm models asks for the rules in force only once they are watched.
-    warmth = KeepWarm(warmer(app, lambda: rules.current.config), options.keep_warm_s) if app.settings.warm_up.enabled else None
+    keeps_warm = app.settings.warm_up.enabled and (worker is None or worker.number == 0)
+    warmth = KeepWarm(warmer(app, lambda: rules.current.config), options.keep_warm_s) if keeps_warm else None
     rules = RulesWatch(
         app.home.routing_config,
         config,
@@ -206,6 +227,7 @@ def build_gateway(
             models=lambda: _listed_models(app, rules),
             served_before=lambda writer: _has_files(app, writer),
             warmth=warmth,
+            worker="" if worker is None else str(worker.number),
         )
     )
 
@@ -257,13 +279,52 @@ def _is_known(app: App, name: str) -> bool:
 
 
 async def serve(
-    app: App, host: str | None, port: int | None, ready: Callable[[str], None], log: Callable[[str], None] | None = None
+    app: App,
+    host: str | None,
+    port: int | None,
+    ready: Callable[[str], None],
+    log: Callable[[str], None] | None = None,
+    worker: Worker | None = None,
 ) -> None:
-    """Serve until cancelled; `ready` gets the base URL when it listens, `log` the lines of the access log."""
-    gateway = build_gateway(app, gateway_options(app, host, port), log=log)
+    """Serve until cancelled; `ready` gets the base URL when it listens, `log` the lines of the access log. worker: where several processes serve."""
+    options = gateway_options(app, host, port, worker)
+    gateway = build_gateway(app, options, log=log, worker=worker)
+    _room_for(options.web.max_connections)
     try:
-        await gateway.start()
+        await gateway.start(None if worker is None else worker.listening)
         ready(gateway.base_url)
-        await asyncio.Event().wait()
+        await (_until_cancelled() if worker is None else _work_for(worker, gateway))
     finally:
         await gateway.close()
+
+
+async def _until_cancelled() -> None:
+    await asyncio.Event().wait()
+
+
+async def _work_for(worker: Worker, gateway: Gateway) -> None:
+    """Say how far it is, then until cancelled, or until nobody looks after it any more."""
+    loop = asyncio.get_running_loop()
+
+    def orphaned() -> None:
+        loop.remove_reader(worker.lifeline)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    loop.add_reader(worker.lifeline, orphaned)
+    try:
+        worker.tell(warm=False)
+        while not gateway.ready:  # noqa: ASYNC110  what is loaded is looked at, not told
+            await asyncio.sleep(READY_POLL_S)
+        worker.tell(warm=True)
+        await _until_cancelled()
+    finally:
+        loop.remove_reader(worker.lifeline)
+
+
+def _room_for(connections: int) -> None:
+    """As many descriptors as the limits on connections, upstreams and files come to, where the system lets us have them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * connections + SPARE_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))

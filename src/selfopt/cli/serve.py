@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from .common import emit, json_option, run_with_app
 
 if TYPE_CHECKING:
     from selfopt.app import App
+    from selfopt.app.workers import Worker
 
 
 def _log(lines: str) -> None:
@@ -21,13 +23,34 @@ def _log(lines: str) -> None:
         sys.stderr.flush()
 
 
+def _started(ctx: click.Context, host: str | None, port: int | None, count: int, ready: Callable[[str], None]) -> Worker | int:
+    """The worker that this process is; in the one that looks after them, the exit code."""
+    from selfopt.app import App
+    from selfopt.app.workers import in_workers, listening_socket, refuse_embedded
+
+    options = ctx.find_root().obj or {}
+    app = App.open(options.get("home"))
+    refuse_embedded(app)
+    address = host or app.settings.gateway.host
+    listening = listening_socket(address, app.settings.gateway.port if port is None else port)
+    shown = f"[{address}]" if ":" in address else address
+    base_url = f"http://{shown}:{listening.getsockname()[1]}/v1"
+    app.release()
+    return in_workers(count, listening, lambda line: _log(f"{line}\n"), lambda: ready(base_url))
+
+
 @click.command("serve")
 @click.option("--host", help="Address to listen on. [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="0 chooses a free one. [default: 8484]")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, help="Processes that share the port. [default: 1]")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, /, host: str | None, port: int | None, as_json: bool) -> None:
-    """Serve live traffic under the rules in force, as an OpenAI-compatible endpoint, until Ctrl-C."""
+def command(ctx: click.Context, /, host: str | None, port: int | None, workers: int, as_json: bool) -> None:
+    """Serve live traffic under the rules in force, as an OpenAI-compatible endpoint, until Ctrl-C.
+
+    One process serves thousands of requests a second. More help where it is the gateway's own work that takes a whole core: many small requests
+    to fast servers, or long answers read through variants. Models of the embedded engine are served by one.
+    """
 
     def ready(base_url: str) -> None:
         if as_json:
@@ -38,7 +61,14 @@ def command(ctx: click.Context, /, host: str | None, port: int | None, as_json: 
     async def work(app: App) -> None:
         from selfopt.app import serve
 
-        await serve(app, host, port, ready, _log)
+        await serve(app, host, port, ready if worker is None else lambda base_url: None, _log, worker)
+
+    worker: Worker | None = None
+    if workers > 1:
+        started = _started(ctx, host, port, workers, ready)
+        if isinstance(started, int):
+            ctx.exit(started)
+        worker = started
 
     from selfopt.gateway import fast_loop
 

@@ -1,5 +1,7 @@
 """Live traffic under the rules in force: an OpenAI-compatible endpoint."""
 
+from selfopt.web import HttpAddress, Pool, WebLimits
+
 from .access import NoKeys
 from .access_log import AccessLog
 from .attempts import Attempts
@@ -9,14 +11,13 @@ from .harness import Harness
 from .journal import JournalOptions, SegmentJournal
 from .keys import FileKeys
 from .loop import fast_loop
-from .options import GatewayOptions, WebLimits
+from .options import GatewayOptions
 from .passing import Passing
 from .pooled import PooledEndpoint
 from .rules import RulesWatch
 from .seams import AuditSink, RequestJournal, Upstream, Upstreams
 from .sinks import MemoryJournal, TrailSink
 from .ticket import WRITER
-from .upstream import HttpAddress, Pool
 from .warmth import KeepWarm, Warmed, Warmer
 
 __all__ = [

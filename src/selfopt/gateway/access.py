@@ -6,13 +6,16 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Protocol
 
+from selfopt.web import HttpRequest
+
 from .options import GatewayOptions
 from .refusal import Refusal
-from .web import HttpRequest
 
 __all__ = ["LOCAL_USER", "Access", "Caller", "KeyRing", "NoKeys", "Scope", "require_json"]
 
 Scope = str
+# Headers that decide who may do what: said twice, they say nothing.
+ONCE = frozenset({b"origin", b"authorization", b"content-type", b"x-selfopt-phase", b"x-selfopt-variant"})
 SCOPES: tuple[Scope, ...] = ("phase", "variant", "feedback")
 
 
@@ -70,8 +73,9 @@ class Access:
     def admit(self, request: HttpRequest) -> Caller:
         """Who asks. Refusal: 400 for doubled headers, 403 for a web page or a foreign name, 401 without a valid key."""
         headers = request.headers
-        if request.repeated:
-            raise Refusal(400, f"the header {request.repeated.decode('latin-1')} came twice", code="repeated_header")
+        doubled = request.repeated and sorted(request.repeated & ONCE)
+        if doubled:
+            raise Refusal(400, f"the header {doubled[0].decode()} came twice", code="repeated_header")
         if headers.get(b"origin") is not None or headers.get(b"sec-fetch-site") == b"cross-site":
             raise Refusal(403, "requests of web pages are not served", code="origin_refused", kind="permission_error")
         if self._keys.required:

@@ -10,6 +10,7 @@ from typing import Protocol
 from selfopt.errors import ConsentError, EndpointError, EndpointFault, UsageError
 from selfopt.home import escape_control
 from selfopt.records import RouteDecision
+from selfopt.web import Pool
 
 from .exchange import Exchange
 from .gates import Gate, Gates
@@ -19,7 +20,6 @@ from .rules import RulesInForce
 from .seams import AuditSink, Upstream, Upstreams
 from .ticket import Attempt
 from .trailing import audit_event
-from .upstream import Pool
 
 __all__ = ["Answerer", "Attempts"]
 

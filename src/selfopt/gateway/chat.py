@@ -10,6 +10,7 @@ from time import perf_counter
 from selfopt.errors import AuditError, UnknownModelError
 from selfopt.home import escape_control
 from selfopt.records import Phase, RouteDecision, utc_now
+from selfopt.web import HttpRequest, Reply
 
 from .access import Caller
 from .access_log import AccessLog
@@ -23,7 +24,6 @@ from .rules import RulesWatch
 from .seams import AuditSink, RequestJournal
 from .ticket import Ticket
 from .trailing import audit_event
-from .web import HttpRequest, Reply
 
 __all__ = ["ChatParts", "ChatService", "header_value"]
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 from selfopt.errors import AuditError
 from selfopt.records import Rule
+from selfopt.web import Reply
 
 from .body import ChatBody
 from .refusal import not_audited
 from .seams import Upstream
 from .ticket import Ticket
-from .web import Reply
 
 __all__ = ["Exchange"]
 

@@ -10,12 +10,12 @@ from typing import Annotated
 import msgspec
 
 from selfopt.errors import AuditError
+from selfopt.web import HttpRequest, Reply
 
 from .access import Caller
 from .refusal import JSON, Refusal, bad_request, not_audited
 from .seams import RequestJournal
 from .ticket import FeedbackRecord, given_here
-from .web import HttpRequest, Reply
 
 __all__ = ["FeedbackService"]
 

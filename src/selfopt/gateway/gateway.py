@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
 import msgspec
+
+from selfopt.web import Denied, HttpRequest, Pool, Reply, WebServer, serve_web
 
 from .access import Access, Caller, KeyRing, require_json
 from .chat import ChatParts, ChatService, header_value
@@ -15,9 +18,7 @@ from .feedback import FeedbackService
 from .metrics import CONTENT_TYPE
 from .openapi import OPENAPI_JSON
 from .refusal import JSON, Refusal
-from .upstream import Pool
 from .warmth import KeepWarm
-from .web import HttpRequest, Reply, WebServer, serve_web
 
 __all__ = ["Gateway", "GatewayParts"]
 
@@ -29,7 +30,7 @@ Answer = Callable[[HttpRequest, Reply, Caller], Awaitable[None]]
 @dataclass(frozen=True, slots=True)
 class GatewayParts:
     """What the app hands over. models: full names and aliases that a list of models shows. served_before: whether a gateway of that
-    name has written requests in this home."""
+    name has written requests in this home. worker: which process of several this is, "" for the only one."""
 
     chat: ChatParts
     keys: KeyRing
@@ -37,6 +38,7 @@ class GatewayParts:
     models: Callable[[], list[str]]
     served_before: Callable[[str], bool] = lambda writer: False
     warmth: KeepWarm | None = None
+    worker: str = ""
 
 
 class Gateway:
@@ -61,10 +63,10 @@ class Gateway:
             b"/metrics": {b"GET": self._metrics},
         }
 
-    async def start(self) -> None:
-        """Listen. SettingsError when the address cannot be listened on."""
+    async def start(self, shared: socket.socket | None = None) -> None:
+        """Listen; on a socket that listens already, where several processes share one. SettingsError when the address cannot be listened on."""
         self.parts.chat.rules.start()
-        self.server = await serve_web(self.handle, self._options.web, self._options.host, self._options.port)
+        self.server = await serve_web(self.admit, self._options.web, self._options.host, self._options.port, shared)
         self._prune()
         if self.parts.warmth is not None:
             self.parts.warmth.start(self.parts.chat.rules.current.config)
@@ -79,6 +81,11 @@ class Gateway:
         assert self.server is not None
         host = self._options.host
         return f"http://{f'[{host}]' if ':' in host else host}:{self.server.port}/v1"
+
+    @property
+    def ready(self) -> bool:
+        """Whether traffic would wait for no first load."""
+        return self.parts.warmth is None or self.parts.warmth.ready
 
     async def close(self) -> None:
         """Finish what is under way, then end. Cancelled, it cuts what is under way and ends with everything recorded. May be called twice."""
@@ -98,8 +105,8 @@ class Gateway:
             if self.parts.chat.access_log is not None:
                 await self.parts.chat.access_log.close()
 
-    async def handle(self, request: HttpRequest, reply: Reply) -> None:
-        """Answer one request."""
+    def admit(self, request: HttpRequest) -> Callable[[HttpRequest, Reply], Awaitable[None]]:
+        """Who answers a request, by its head alone. Denied: nobody does, and its body is not wanted."""
         try:
             caller = self._access.admit(request)
             methods = self._table.get(request.path)
@@ -107,7 +114,7 @@ class Gateway:
                 methods = {b"GET": self._model}
             if methods is None:
                 raise Refusal(404, "nothing is served at this path; see /openapi.json", code="not_found")
-            answer = methods.get(request.method)
+            answer = methods.get(b"GET" if request.method == b"HEAD" else request.method)
             if answer is None:
                 allowed = b", ".join(methods)
                 raise Refusal(
@@ -118,9 +125,8 @@ class Gateway:
             self.parts.chat.metrics.turned_away(refusal.status)
             if self.parts.chat.access_log is not None:
                 self.parts.chat.access_log.turned_away(request.method, request.path, refusal.status, refusal.code)
-            reply.send(refusal.status, [JSON, *refusal.headers], refusal.body())
-            return
-        await answer(request, reply, caller)
+            raise Denied(refusal.status, [JSON, *refusal.headers], refusal.body()) from None
+        return lambda request, reply: answer(request, reply, caller)
 
     async def _health(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         reply.send(200, [JSON], b'{"status":"ok"}')
@@ -129,7 +135,7 @@ class Gateway:
         reply.send(200, [JSON], OPENAPI_JSON)
 
     async def _ready(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
-        if self.parts.warmth is None or self.parts.warmth.ready:
+        if self.ready:
             reply.send(200, [JSON], b'{"status":"ok"}')
             return
         refusal = Refusal(
@@ -149,8 +155,9 @@ class Gateway:
             "selfopt_rules_version": ("Version of the rules in force.", chat.rules.current.version),
             "selfopt_rules_faults": ("Changed rules that were refused since the start.", chat.rules.faults),
             "selfopt_connections": ("Open connections of clients.", len(self.server.connections)),
+            "selfopt_held_bytes": ("Bodies under way and answers that clients do not take.", self.server.held.used),
         }
-        reply.send(200, [CONTENT_TYPE], chat.metrics.text(chat.attempts.gates.all(), gauges))
+        reply.send(200, [CONTENT_TYPE], chat.metrics.text(chat.attempts.gates.all(), gauges, self.parts.worker))
 
     async def _models(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         names = [name for name in self.parts.models() if self._shown(name, caller)]

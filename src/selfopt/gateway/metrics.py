@@ -69,8 +69,8 @@ class Metrics:
         """A request of any path was refused before it was read: no key, a web page, an unknown path."""
         self._turned_away[status] = self._turned_away.get(status, 0) + 1
 
-    def text(self, gates: Iterable[Gate], gauges: Mapping[str, tuple[str, float]]) -> bytes:
-        """Everything as Prometheus reads it. gauges: name -> (help, value), read just now."""
+    def text(self, gates: Iterable[Gate], gauges: Mapping[str, tuple[str, float]], worker: str = "") -> bytes:
+        """Everything as Prometheus reads it. gauges: name -> (help, value), read just now. worker: a label on every figure, where several processes count."""
         lines: list[str] = [*_head("selfopt_requests_total", "counter", "Chats by outcome, HTTP status and whether streamed.")]
         lines += [
             f'selfopt_requests_total{{outcome="{outcome}",status="{status}",stream="{str(stream).lower()}"}} {count}'
@@ -99,7 +99,16 @@ class Metrics:
             lines += [f'{name}{{endpoint="{_label(label)}"}} {value}' for label, value in sorted(values.items())]
         for name, (text, number) in gauges.items():
             lines += [*_head(name, "gauge", text), f"{name} {number:g}"]
-        return ("\n".join(lines) + "\n").encode()
+        told = [_labelled(line, worker) for line in lines] if worker else lines
+        return ("\n".join(told) + "\n").encode()
+
+
+def _labelled(line: str, worker: str) -> str:
+    if line.startswith("#"):
+        return line
+    name, _, value = line.rpartition(" ")
+    label = f'worker="{_label(worker)}"'
+    return f"{name[:-1]},{label}}} {value}" if name.endswith("}") else f"{name}{{{label}}} {value}"
 
 
 def _head(name: str, kind: str, text: str) -> tuple[str, str]:

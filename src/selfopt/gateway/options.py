@@ -4,24 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["GatewayOptions", "WebLimits"]
+from selfopt.web import WebLimits
 
-
-@dataclass(frozen=True, slots=True)
-class WebLimits:
-    """What a client may ask of a connection. Times in seconds, sizes in bytes.
-
-    read_timeout_s: from the first byte of a request to its last; idle_timeout_s: between requests; write_timeout_s: a client
-    that takes nothing of its answer for so long is given up.
-    """
-
-    max_head_bytes: int = 32_768
-    max_headers: int = 100
-    max_body_bytes: int = 20_000_000
-    max_connections: int = 1024
-    read_timeout_s: float = 30.0
-    idle_timeout_s: float = 75.0
-    write_timeout_s: float = 60.0
+__all__ = ["GatewayOptions"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ import msgspec
 
 from selfopt.errors import EndpointError, EndpointFault
 from selfopt.home import escape_control
+from selfopt.web import HttpAddress, Pool, UpstreamReply, UpstreamStream
 
 from .exchange import Exchange
 from .options import GatewayOptions
 from .refusal import JSON, from_endpoint_error
 from .seams import Upstream, Upstreams
 from .ticket import Ticket
-from .upstream import HttpAddress, Pool, UpstreamReply, UpstreamStream
 
 __all__ = ["Passing"]
 

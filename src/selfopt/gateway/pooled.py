@@ -8,9 +8,9 @@ from typing import Protocol
 
 from selfopt.errors import EndpointError
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint
+from selfopt.web import HttpAddress, Pool, UpstreamReply
 
 from .passing import fault_in
-from .upstream import HttpAddress, Pool, UpstreamReply
 
 __all__ = ["Dialect", "PooledEndpoint"]
 

@@ -9,9 +9,9 @@ from typing import Protocol
 
 from selfopt.home import AuditEvent
 from selfopt.records import Endpoint, ModelStatus
+from selfopt.web import HttpAddress
 
 from .ticket import JournalRecord
-from .upstream import HttpAddress
 
 __all__ = ["AuditSink", "RequestJournal", "Upstream", "Upstreams"]
 

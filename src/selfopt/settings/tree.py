@@ -221,7 +221,8 @@ class LoopSettings(Table):
 
 
 class GatewaySettings(Table):
-    """`selfopt serve`. Times in seconds. allowed_hosts: names besides the address that a Host header may have. deadline_s: of a
+    """`selfopt serve`. Times in seconds. allowed_hosts: names besides the address that a Host header may have. max_held_bytes: what bodies under way
+    and answers not yet taken may come to over all connections together (at least max_body_bytes). deadline_s: of a
     request with all its attempts. queue: requests that wait for a busy endpoint, each for at most queue_timeout_s. breaker_faults: faults in a
     row after which an endpoint is left alone for breaker_s. drain_s: how long an end waits for requests under way. keep_warm_s: how often
     models that the rules want warm are seen to. access_log: a line on standard error for each chat and each request turned away."""
@@ -230,6 +231,7 @@ class GatewaySettings(Table):
     port: int = Field(default=8484, ge=0, le=65535)
     allowed_hosts: tuple[str, ...] = ()
     max_body_bytes: int = Field(default=20_000_000, ge=1_000, le=1_000_000_000)
+    max_held_bytes: int = Field(default=128_000_000, ge=1_000, le=100_000_000_000)
     max_connections: int = Field(default=1024, ge=1, le=100_000)
     deadline_s: float = Field(default=600.0, gt=0, le=86_400)
     queue: int = Field(default=256, ge=0, le=100_000)

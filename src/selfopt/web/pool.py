@@ -10,7 +10,8 @@ from collections import deque
 from selfopt.errors import EndpointError
 
 from .address import HttpAddress
-from .connection import StaleError, UpstreamConnection, UpstreamReply, UpstreamStream
+from .stream import UpstreamReply, UpstreamStream
+from .upstream import StaleError, UpstreamConnection
 
 __all__ = ["Pool"]
 
@@ -76,7 +77,7 @@ class Pool:
         oldest = self._loop.time() - KEEP_ALIVE_S
         while idle:
             connection = idle.pop()
-            if connection.reusable and connection.idle_at >= oldest:
+            if connection.kept and connection.idle_at >= oldest and connection.quiet:
                 return connection
             connection.drop()
         return await self._connect(address, timeout_s)
@@ -103,7 +104,7 @@ class Pool:
         return self._tls
 
     def _release(self, origin: Origin, connection: UpstreamConnection) -> None:
-        if not connection.reusable:
+        if not connection.kept:
             connection.drop()
             return
         idle = self._idle.setdefault(origin, deque())

@@ -43,7 +43,8 @@ class HttpAddress:
         except ValueError:
             raise SettingsError(f"endpoint {name}: its base URL cannot be used; correct it") from None
         key = api_key or ""
-        unusable = not host or not (host + parts.path).isascii() or any(c.isspace() for c in host + parts.path)
+        where = host + parts.path
+        unusable = not host or not (where.isascii() and where.isprintable()) or " " in where
         if unusable or parts.scheme not in ("http", "https"):
             raise SettingsError(f"endpoint {name}: its base URL cannot be used; correct it")
         if not (key.isascii() and key.isprintable()):

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import select
 from collections.abc import Callable
-from dataclasses import dataclass
+from io import BytesIO
 from typing import cast
-
-import httptools
 
 from selfopt.errors import EndpointError, EndpointFault
 
-__all__ = ["UpstreamConnection", "UpstreamReply", "UpstreamStream"]
+from .chunked import Chunked
+from .errors import BadMessage
+from .grammar import CHUNKED, UNTIL_CLOSE, fields_of, has_bare_lf, response_length, status_line, stays_open
+from .stream import UpstreamReply, UpstreamStream
+
+__all__ = ["StaleError", "UpstreamConnection"]
 
 MAX_HEAD_BYTES = 65_536
 MAX_HEADERS = 200
+MAX_INTERIM = 16
+_BEGINNING = b"HTTP/1."
 _CLOSED = "the connection was closed in mid-reply"
-
-
-@dataclass(frozen=True, slots=True)
-class UpstreamReply:
-    """A whole answer, of any status. headers: names in lower case."""
-
-    status: int
-    headers: dict[bytes, bytes]
-    body: bytes
 
 
 class StaleError(Exception):
@@ -32,7 +29,7 @@ class StaleError(Exception):
 
 
 class UpstreamConnection(asyncio.Protocol):
-    """A connection of the pool. free: called when it can take another request; lost: when it is gone.
+    """A connection of the pool. lost: called when it is gone.
 
     used: how many requests it has carried; idle_at: loop time since which it waits.
     """
@@ -42,15 +39,17 @@ class UpstreamConnection(asyncio.Protocol):
     def __init__(self, lost: Callable[[UpstreamConnection], None], loop: asyncio.AbstractEventLoop) -> None:
         self._lost = lost
         self._loop = loop
-        self._parser = httptools.HttpResponseParser(self)
         self._future: asyncio.Future[UpstreamReply] | None = None
         self._stream: UpstreamStream | None = None
         self._whole = True
         self._timer: asyncio.TimerHandle | None = None
         self._status = 0
         self._headers: dict[bytes, bytes] = {}
-        self._header_bytes = 0
-        self._chunks: list[bytes] = []
+        self._head = bytearray()
+        self._interim = 0
+        self._left = 0
+        self._chunked: Chunked | None = None
+        self._body = BytesIO()
         self._received = 0
         self._max_bytes = 0
         self._timeout_s = 0.0
@@ -58,7 +57,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._held = False
         self._complete = True
         self._begun = False
-        self._until_close = False
+        self._last = False
+        self._poll: select.poll | None = None
         self.closed = False
         self.used = 0
         self.idle_at = 0.0
@@ -66,11 +66,21 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop has transports of its own
+        if transport.get_extra_info("ssl_object") is None:  # there the protocol below may have something to say
+            link = transport.get_extra_info("socket")
+            if link is not None:
+                self._poll = select.poll()
+                self._poll.register(link.fileno(), select.POLLIN)
 
     @property
-    def reusable(self) -> bool:
-        """Whether another request can go over it."""
-        return self._complete and not self.closed and not self._until_close and not self.transport.is_closing()
+    def kept(self) -> bool:
+        """Whether it can be kept for another request."""
+        return self._complete and not self.closed and not self._last and not self.transport.is_closing()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing came that nobody asked for: neither its end, nor half an answer that the loop has yet to read."""
+        return self._poll is None or not self._poll.poll(0)
 
     def ask(self, payload: bytes, timeout_s: float, max_bytes: int) -> asyncio.Future[UpstreamReply]:
         """Send a request; the future has its whole answer, or EndpointError. Cancelling closes the connection (`drop`)."""
@@ -89,8 +99,9 @@ class UpstreamConnection(asyncio.Protocol):
     def _start(self, payload: bytes, timeout_s: float, max_bytes: int, *, whole: bool) -> None:
         self._future = self._loop.create_future()
         self._whole = whole
-        self._status, self._headers, self._header_bytes = 0, {}, 0
-        self._chunks, self._received = [], 0
+        self._status, self._headers, self._interim = 0, {}, 0
+        self._head, self._body, self._received = bytearray(), BytesIO(), 0
+        self._chunked, self._left = None, 0
         self._max_bytes, self._timeout_s = max_bytes, timeout_s
         self._complete, self._begun = False, False
         self.used += 1
@@ -113,23 +124,20 @@ class UpstreamConnection(asyncio.Protocol):
             return
         self._begun = True
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._fail("protocol", "it wants another protocol than HTTP")
-        except httptools.HttpParserCallbackError as error:
-            cause = error.__context__
-            if isinstance(cause, EndpointError):
-                self._fail_with(cause)
+            if self._status:
+                self._read_body(data)
             else:
-                self._fail("protocol", f"its answer could not be read: {cause}")
-        except httptools.HttpParserError:
-            self._fail("protocol", "no HTTP reply")
+                self._read_head(data)
+        except EndpointError as error:
+            self._fail_with(error)
+        except BadMessage as bad:
+            self._fail("protocol", f"its answer is no HTTP: {bad}")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self.closed = True
         if not self._complete:
-            if self._until_close and exc is None:
+            if self._status and self._left == UNTIL_CLOSE and exc is None:
                 self._finish()
             elif self.used > 1 and not self._begun and self._future is not None and not self._future.done():
                 self._end_timer()
@@ -139,47 +147,71 @@ class UpstreamConnection(asyncio.Protocol):
                 self._fail("protocol", _CLOSED if self._status else "the connection was closed without a reply")
         self._lost(self)
 
-    # what the parser tells
+    # reading
 
-    def on_message_begin(self) -> None:
-        """An answer begins; after an interim one, the real one."""
-        self._headers, self._header_bytes = {}, 0
-
-    def on_header(self, name: bytes, value: bytes | None) -> None:
-        """One header."""
-        self._header_bytes += len(name) + len(value or b"")
-        self._headers[name.lower()] = value or b""
-        if len(self._headers) > MAX_HEADERS or self._header_bytes > MAX_HEAD_BYTES:
-            raise EndpointError("the headers of its answer are too large", kind="protocol")
-
-    def on_headers_complete(self) -> None:
-        """The head is complete."""
-        status = self._parser.get_status_code()
-        if status < 200:
-            return
-        self._status = status
-        framed = b"content-length" in self._headers or b"transfer-encoding" in self._headers
-        self._until_close = not framed or not self._parser.should_keep_alive()
+    def _read_head(self, came: bytes) -> None:
+        data: bytes | bytearray = came
+        while True:
+            scanned = len(self._head)
+            if scanned:
+                self._head += data
+                data = self._head
+            end = data.find(b"\r\n\r\n", max(0, scanned - 3))
+            if max(end, len(data) if end < 0 else 0) > MAX_HEAD_BYTES:
+                raise EndpointError("the headers of its answer are too large", kind="protocol")
+            if not data.startswith(_BEGINNING[: len(data)]) or (end < 0 and has_bare_lf(data, scanned)):
+                raise EndpointError("no HTTP reply", kind="protocol")
+            if end < 0:
+                self._head = data if isinstance(data, bytearray) else bytearray(data)
+                return
+            line, _, block = bytes(data[: end + 2]).partition(b"\r\n")
+            status, http11 = status_line(line)
+            headers, repeated = fields_of(block, MAX_HEADERS)
+            data, self._head = bytes(data[end + 4 :]), bytearray()
+            if status >= 200:
+                break
+            self._interim += 1
+            if status == 101 or self._interim > MAX_INTERIM:
+                raise EndpointError("it wants another protocol than HTTP/1.1", kind="protocol")
+            if not data:
+                return
+        length = response_length(status, headers, repeated, http11)
+        self._status, self._headers, self._left = status, headers, length
+        self._last = length == UNTIL_CLOSE or not stays_open(headers, http11)
+        self._chunked = Chunked() if length == CHUNKED else None
         if not self._whole and self._future is not None and not self._future.done():
-            self._future.set_result(UpstreamReply(status, self._headers, b""))
+            self._future.set_result(UpstreamReply(status, headers, b""))
+        if data or not length:
+            self._read_body(bytes(data))
 
-    def on_body(self, data: bytes) -> None:
-        """A piece of the body."""
-        self._received += len(data)
+    def _read_body(self, data: bytes) -> None:
+        if self._chunked is not None:
+            piece, end = self._chunked.feed(data)
+        elif self._left == UNTIL_CLOSE or len(data) < self._left:
+            piece, end = data, -1
+        else:
+            piece, end = (data if len(data) == self._left else data[: self._left]), self._left
+        if self._left > 0:
+            self._left -= len(piece)
+        self._take(piece)
+        if end >= 0 and not self._complete:
+            self._last = self._last or end < len(data)  # what nobody asked for must not become the next answer
+            self._finish(piece if self._received == len(piece) else None)
+
+    def _take(self, piece: bytes) -> None:
+        if not piece:
+            return
+        self._received += len(piece)
         if self._received > self._max_bytes:
             raise EndpointError(f"reply is larger than {self._max_bytes} bytes", kind="protocol", status=self._status, final=True)
         if self._stream is not None:
             self._last_at = self._loop.time()
-            self._stream.feed(data)
-        else:
-            self._chunks.append(data)
+            self._stream.feed(piece)
+        elif self._received > len(piece) or self._left:
+            self._body.write(piece)
 
-    def on_message_complete(self) -> None:
-        """The answer is complete."""
-        if self._status:
-            self._finish()
-
-    def _finish(self) -> None:
+    def _finish(self, body: bytes | None = None) -> None:
+        """body: the whole of it, where it came in one piece."""
         self._complete = True
         self._end_timer()
         future, self._future = self._future, None
@@ -187,9 +219,8 @@ class UpstreamConnection(asyncio.Protocol):
         if stream is not None:
             stream.finish(None)
         elif future is not None and not future.done():
-            body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-            future.set_result(UpstreamReply(self._status, self._headers, body))
-        self._chunks = []
+            future.set_result(UpstreamReply(self._status, self._headers, self._body.getvalue() if body is None else body))
+        self._body = BytesIO()
 
     def _timed_out(self) -> None:
         self._timer = None
@@ -246,75 +277,3 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             self._last_at = self._loop.time()
             self.transport.resume_reading()
-
-
-class UpstreamStream:
-    """The body of an answer as it comes. Pieces that come before `pipe` was called are kept."""
-
-    __slots__ = ("_done", "_early", "_sink", "connection", "error", "finished", "received")
-
-    def __init__(self, connection: UpstreamConnection) -> None:
-        self.connection = connection
-        self._early: list[bytes] = []
-        self._sink: Callable[[bytes], None] | None = None
-        self._done: asyncio.Future[None] | None = None
-        self.finished = False
-        self.error: EndpointError | None = None
-        self.received = 0
-
-    def feed(self, data: bytes) -> None:
-        """A piece came."""
-        self.received += len(data)
-        if self._sink is None:
-            self._early.append(data)
-        else:
-            self._sink(data)
-
-    def finish(self, error: EndpointError | None) -> None:
-        """No more will come."""
-        self.finished, self.error = True, error
-        if self._done is not None and not self._done.done():
-            self._done.set_result(None)
-
-    def pipe(self, sink: Callable[[bytes], None]) -> None:
-        """Hand every piece to `sink` at once, those that came already first."""
-        early, self._early = self._early, []
-        self._sink = sink
-        for data in early:
-            sink(data)
-
-    def pause(self) -> None:
-        """Read no more for now."""
-        if not self.finished:
-            self.connection.hold(True)
-
-    def resume(self) -> None:
-        """Read on."""
-        if not self.finished:
-            self.connection.hold(False)
-
-    def go_on(self, pause_s: float, deadline: float) -> None:
-        """From now on it may pause for so long, and last until that loop time."""
-        self.connection.go_on(pause_s, deadline)
-
-    async def wait(self) -> None:
-        """Until the end; raises what ended it too early (EndpointError)."""
-        if not self.finished:
-            self._done = asyncio.get_running_loop().create_future()
-            await self._done
-        if self.error is not None:
-            raise self.error
-
-    async def drain(self, limit: int = 64_000) -> bytes:
-        """The rest in one piece, at most about `limit` bytes of it; the connection is closed when there is more."""
-        got: list[bytes] = []
-
-        def take(data: bytes) -> None:
-            got.append(data)
-            if sum(map(len, got)) > limit:
-                self.connection.drop()
-                self.finish(None)
-
-        self.pipe(take)
-        await self.wait()
-        return b"".join(got)[:limit]

@@ -8,11 +8,13 @@ from http import HTTPStatus
 from time import perf_counter
 from typing import Protocol
 
+from .grammar import block_of
 from .request import HttpRequest
 
 __all__ = ["Reply", "Wire", "head"]
 
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+_WITHOUT_BODY = (204, 304)
 _STATUS_LINES = {status: b"HTTP/1.1 %d %s\r\n" % (status, reason) for status, reason in _REASONS.items()}
 
 
@@ -27,10 +29,10 @@ class Wire(Protocol):
         ...
 
 
-def head(status: int, headers: Sequence[bytes]) -> bytes:
-    """Status line and headers (`Name: value` each), the blank line included."""
+def head(status: int, headers: list[bytes]) -> bytes:
+    """Status line and headers (`Name: value` each), the blank line included. ValueError for a header that would be none, or more than one."""
     line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d Status\r\n" % status
-    return b"%s%s\r\n\r\n" % (line, b"\r\n".join(headers))
+    return b"%s%s\r\n" % (line, block_of(headers))
 
 
 class Reply:
@@ -40,11 +42,12 @@ class Reply:
     first `write` handed bytes over.
     """
 
-    __slots__ = ("_chunked", "_head", "_only_head", "_wire", "ended", "first_byte_at", "keep_alive", "status")
+    __slots__ = ("_chunked", "_head", "_old", "_only_head", "_wire", "ended", "first_byte_at", "keep_alive", "status")
 
     def __init__(self, wire: Wire, request: HttpRequest) -> None:
         self._wire = wire
         self._chunked = request.http11
+        self._old = not request.http11
         self._only_head = request.method == b"HEAD"
         self._head = b""
         self.keep_alive = request.keep_alive
@@ -56,28 +59,35 @@ class Reply:
         """The whole answer at once. Headers without Content-Length and Connection, which are added."""
         if self.status:
             raise RuntimeError("this request was answered already")
+        own = list(headers)
+        bare = status in _WITHOUT_BODY
+        if not bare:
+            own.append(b"Content-Length: %d" % len(body))
+        told = self._written(status, own)
         self.status = status
         self.ended = True
-        own = [*headers, b"Content-Length: %d" % len(body)]
-        if not self.keep_alive:
-            own.append(b"Connection: close")
-        self._put(head(status, own) + (b"" if self._only_head else body))
+        self._put(told if bare or self._only_head else told + body)
 
     def begin(self, status: int, headers: Sequence[bytes]) -> None:
         """The head of an answer in pieces; it goes out with the first piece. To clients of HTTP/1.0 the end of the connection is the end of it."""
-        self.status = status
         own = list(headers)
         if self._chunked:
             own.append(b"Transfer-Encoding: chunked")
         else:
             self.keep_alive = False
+        self._head = self._written(status, own)
+        self.status = status
+
+    def _written(self, status: int, own: list[bytes]) -> bytes:
         if not self.keep_alive:
             own.append(b"Connection: close")
-        self._head = head(status, own)
+        elif self._old:
+            own.append(b"Connection: keep-alive")
+        return head(status, own)
 
     def write(self, data: bytes) -> None:
         """A piece of the answer."""
-        if data:
+        if data and not self._only_head:
             piece = b"%x\r\n%s\r\n" % (len(data), data) if self._chunked else data
             self._put(self._head + piece)
             self._head = b""
@@ -85,7 +95,7 @@ class Reply:
     def end(self) -> None:
         """The end of an answer in pieces."""
         self.ended = True
-        self._put(self._head + (b"0\r\n\r\n" if self._chunked else b""))
+        self._put(self._head + (b"0\r\n\r\n" if self._chunked and not self._only_head else b""))
         self._head = b""
 
     def break_off(self, last: bytes) -> None:

@@ -1,0 +1,25 @@
+"""HTTP/1.1 as the gateway speaks it: to clients over asyncio Protocols, one task a connection; to servers over connections that are kept and shared.
+Strict where readers differ; every limit is counted where it is read. Nothing here knows what the messages are about."""
+
+from .address import HttpAddress
+from .errors import BadMessage, Denied
+from .limits import WebLimits
+from .pool import Pool
+from .reply import Reply
+from .request import HttpRequest
+from .server import WebServer, serve_web
+from .stream import UpstreamReply, UpstreamStream
+
+__all__ = [
+    "BadMessage",
+    "Denied",
+    "HttpAddress",
+    "HttpRequest",
+    "Pool",
+    "Reply",
+    "UpstreamReply",
+    "UpstreamStream",
+    "WebLimits",
+    "WebServer",
+    "serve_web",
+]

@@ -1,0 +1,127 @@
+"""Bytes of a client -> one request at a time. It knows no socket and no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+
+from .chunked import Chunked
+from .errors import BadMessage
+from .grammar import CHUNKED, may_begin_request
+from .limits import WebLimits
+from .request import HttpRequest, read_request
+
+__all__ = ["RequestReader"]
+
+UNCOUNTED = 65_536
+"""Bytes of a body that every connection may hold whatever the others do, so that small requests are served in any crowd."""
+
+
+class RequestReader:
+    """Reads one request; `begin` makes it ready for the next.
+
+    admit: is told of a head that is complete with the length of the body (CHUNKED where it is not known) and says how much of it is wanted: all
+    (True), nothing (False; it is read and forgotten), or that it is not even to be read (None). count: takes note of bytes that are kept, False
+    when there is no room for them. request: the one that has begun; asks: it waits to be told to go on; rest: what came after it.
+    """
+
+    __slots__ = ("_admit", "_admitted", "_body", "_buffer", "_chunked", "_count", "_counted", "_left", "_limits", "_scanned", "_size", "asks", "request", "rest")  # fmt: skip
+
+    def __init__(self, limits: WebLimits, admit: Callable[[HttpRequest, int], bool | None], count: Callable[[int], bool]) -> None:
+        self._limits = limits
+        self._admit = admit
+        self._count = count
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was read."""
+        self.request: HttpRequest | None = None
+        self.asks = False
+        self.rest = b""
+        self._buffer: bytes | bytearray = b""
+        self._scanned = 0
+        self._admitted = False
+        self._left = self._size = self._counted = 0
+        self._chunked: Chunked | None = None
+        self._body: BytesIO | None = None
+
+    def read(self, data: bytes, at: float) -> bool:
+        """Whether the request is complete. at: loop time. BadMessage."""
+        return self._read_body(data) if self._admitted else self._read_head(data, at)
+
+    def _read_head(self, came: bytes, at: float) -> bool:
+        data: bytes | bytearray = came
+        if self.request is None:
+            if data == b"\r\n":  # what some clients end a body with
+                return False
+            self.request = HttpRequest(at)
+        else:
+            self._buffer += data
+            data = self._buffer
+        start = 2 if data.startswith(b"\r\n") else 0  # an empty line before a request is passed over (RFC 9112, 2.2)
+        end = data.find(b"\r\n\r\n", max(start, self._scanned - 3))
+        if (len(data) if end < 0 else end) - start > self._limits.max_head_bytes:
+            raise BadMessage.too_large()
+        if end < 0:
+            if not may_begin_request(data, start, self._scanned):
+                raise BadMessage(400, b"bad_http", b"this is no HTTP/1.1 request")
+            self._buffer = data if isinstance(data, bytearray) else bytearray(data)
+            self._scanned = len(data)
+            return False
+        lines, rest = bytes(data[start : end + 2]), bytes(data[end + 4 :])
+        self._buffer = b""
+        length = read_request(self.request, lines, self._limits.max_headers)
+        return self._begin_body(self.request, length, rest)
+
+    def _begin_body(self, request: HttpRequest, length: int, rest: bytes) -> bool:
+        """The head is complete: who asks is known before anything of a body is kept."""
+        wanted = self._admit(request, length)
+        self._admitted = True
+        if wanted is None:
+            return True
+        if length > self._limits.max_body_bytes:
+            raise self._too_large()
+        if length != CHUNKED and length <= len(rest):
+            if wanted and length:
+                self._hold(length)
+                request.body = rest[:length]
+            self.rest = rest[length:]
+            return True
+        self._chunked = Chunked() if length == CHUNKED else None
+        self._left = length
+        self._body = BytesIO() if wanted else None
+        if rest:
+            return self._read_body(rest)
+        self.asks = request.expects
+        return False
+
+    def _read_body(self, data: bytes) -> bool:
+        if self._chunked is not None:
+            piece, end = self._chunked.feed(data)
+        else:
+            piece, end = (data, -1) if len(data) < self._left else (data[: self._left], self._left)
+            self._left -= len(piece)
+        self._size += len(piece)
+        if self._size > self._limits.max_body_bytes:
+            raise self._too_large()
+        if self._body is not None:
+            self._hold(self._size)
+            self._body.write(piece)
+        if end < 0:
+            return False
+        if self._body is not None:
+            assert self.request is not None
+            self.request.body = self._body.getvalue()
+            self._body = None
+        self.rest = data[end:]
+        return True
+
+    def _hold(self, size: int) -> None:
+        more = size - self._counted
+        if size > UNCOUNTED and more:
+            if not self._count(more):
+                raise BadMessage(503, b"too_much_at_once", b"too many large requests at once; try again later")
+            self._counted = size
+
+    def _too_large(self) -> BadMessage:
+        return BadMessage(413, b"body_too_large", b"the body is larger than %d bytes" % self._limits.max_body_bytes)

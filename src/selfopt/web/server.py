@@ -1,0 +1,275 @@
+"""Listening, counting connections, looking after the slow ones, and ending in peace."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from time import perf_counter
+
+from selfopt.errors import SettingsError
+
+from .connection import Connection, Service
+from .limits import WebLimits
+from .memory import Held, keep_large_blocks_apart
+
+__all__ = ["WebServer", "serve_web"]
+
+log = logging.getLogger("selfopt.web")
+
+SWEEP_S = 1.0
+STALLED_S = 1.0
+"""A client that neither sent nor took anything for so long, in the midst of a request or an answer, makes room for others under pressure."""
+TURNS_S = 0.004
+TURNS = 64
+ACCEPTED_AT_ONCE = 256
+NO_ROOM_S = 0.2
+CROWD = 200
+"""When so many connections have ended, memory is given back."""
+LEAVING_S = 5.0
+BACKLOG = 1024
+
+
+class WebServer:
+    """A listening server. connections: those that are open; closing: no new ones are taken; held: what clients' bodies and untaken answers come to.
+
+    Under pressure strangers make room: the connection that waited longest without a request, then the one that stalled longest.
+    """
+
+    def __init__(self, service: Service, limits: WebLimits) -> None:
+        self._service = service
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._listening: list[socket.socket] = []
+        self._arriving: set[asyncio.Task[None]] = set()
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._empty: asyncio.Future[None] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._waiting: dict[Connection, None] = {}
+        self._ended = 0
+        self._turns: deque[tuple[Connection, bytes] | asyncio.Future[None]] = deque()
+        self._turn_taken = False
+        self.port = 0
+        self.connections: set[Connection] = set()
+        self.held = Held(limits.max_held_bytes)
+        self.closing = False
+
+    async def listen(self, host: str, port: int, shared: socket.socket | None = None) -> None:
+        """shared: a socket that listens already, in place of host and port. SettingsError when the address cannot be listened on."""
+        keep_large_blocks_apart()
+        try:
+            self._listening = [shared] if shared is not None else await listening_sockets(host, port)
+        except OSError as error:
+            raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror or error}; choose another --port") from None
+        self.port = int(self._listening[0].getsockname()[1])
+        for each in self._listening:
+            each.setblocking(False)
+            self._loop.add_reader(each.fileno(), self._accept, each)
+        self._sweep()
+
+    def _accept(self, listening: socket.socket) -> None:
+        """All that wait to be let in: a loop of libuv takes one a turn, so that whoever comes last would wait for everybody's work."""
+        for _ in range(ACCEPTED_AT_ONCE):
+            try:
+                client, _ = listening.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:  # no descriptors left: room is made, and the others wait for a moment
+                log.warning("a connection could not be taken: %s", error.strerror or error)
+                self._make_room()
+                self._loop.remove_reader(listening.fileno())
+                self._loop.call_later(NO_ROOM_S, self._accept_again, listening)
+                return
+            client.setblocking(False)
+            with suppress(OSError):
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            task = self._loop.create_task(self._let_in(client))
+            self._arriving.add(task)
+            task.add_done_callback(self._arriving.discard)
+
+    async def _let_in(self, client: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(self._connection, client)
+        except OSError:  # gone already
+            client.close()
+
+    def _accept_again(self, listening: socket.socket) -> None:
+        if not self.closing:
+            self._loop.add_reader(listening.fileno(), self._accept, listening)
+            self._accept(listening)
+
+    def _connection(self) -> Connection:
+        return Connection(self, self._service, self._limits, self._loop)
+
+    def opened(self, connection: Connection) -> bool:
+        """Take a connection in; False when there are too many that are all at work."""
+        room = len(self.connections) < self._limits.max_connections or self._make_room()
+        self.connections.add(connection)
+        if room:
+            self._waiting[connection] = None
+        return room
+
+    def waits(self, connection: Connection, waits: bool) -> None:
+        """Whether it has nothing under way. Those that wait stand in the order in which they began to."""
+        if not waits:
+            self._waiting.pop(connection, None)
+        elif connection in self.connections:
+            self._waiting[connection] = None
+
+    def later(self, connection: Connection, data: bytes) -> bool:
+        """Whether `take` is called with it in its turn; False when it is the first one of this turn of the loop, or nothing more can be kept."""
+        if not self._turn_taken:
+            self._turn_taken = True
+            self._loop.call_soon(self._next_turns)
+            return False
+        if not self.held.fits(len(data)):
+            return False
+        self.held.add(len(data))
+        self._turns.append((connection, data))
+        return True
+
+    def turn(self) -> asyncio.Future[None]:
+        """Done when another request of a connection that sent several at once may be answered."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._turns.append(future)
+        if not self._turn_taken:
+            self._turn_taken = True
+            self._loop.call_soon(self._next_turns)
+        return future
+
+    def _next_turns(self) -> None:
+        """As many as fit into a few milliseconds; then whatever else there is to do comes first."""
+        until = perf_counter() + TURNS_S
+        for _ in range(min(TURNS, len(self._turns))):
+            turn = self._turns.popleft()
+            if isinstance(turn, asyncio.Future):
+                if not turn.done():
+                    turn.set_result(None)
+                continue
+            connection, data = turn
+            self.held.add(-len(data))
+            connection.take(data)
+            if perf_counter() >= until:
+                break
+        self._turn_taken = bool(self._turns)
+        if self._turn_taken:
+            self._loop.call_soon(self._next_turns)
+
+    def hold(self, connection: Connection, more: int) -> bool:
+        """Count bytes that it holds; False when there is no room, nor can any be made."""
+        while more > 0 and not self.held.fits(more):
+            victim = self._most_stalled(lambda other: other is not connection and other.holds)
+            if victim is None:
+                return False
+            self._drop(victim)
+        self.held.add(more)
+        return True
+
+    def _make_room(self) -> bool:
+        victim = next(iter(self._waiting), None) or self._most_stalled(lambda other: True)
+        if victim is None:
+            return False
+        self._drop(victim)
+        return True
+
+    def _most_stalled(self, fits: Callable[[Connection], bool]) -> Connection | None:
+        before = self._loop.time() - STALLED_S
+        stalled = [c for c in self.connections if (c.reading or c.stuck or c.over) and c.moved_at <= before and fits(c)]
+        return min(stalled, key=lambda c: c.moved_at, default=None)
+
+    def _drop(self, victim: Connection) -> None:
+        self._waiting.pop(victim, None)
+        self.connections.discard(victim)
+        victim.give_up()
+
+    def closed(self, connection: Connection, task: asyncio.Task[None] | None) -> None:
+        """A connection is gone. task: what was done for it, which has yet to end: a request is recorded at its end."""
+        if task is not None and not task.done():
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+        self._waiting.pop(connection, None)
+        self.connections.discard(connection)
+        self._ended += 1
+        if self._empty is not None and not self.connections and not self._empty.done():
+            self._empty.set_result(None)
+
+    def sweep(self, now: float) -> None:
+        """Close what is overdue at this loop time."""
+        for connection in list(self.connections):
+            connection.overdue(now)
+        self.held.settle(left=self._ended >= CROWD)
+        self._ended = 0 if self._ended >= CROWD else self._ended
+
+    def _sweep(self) -> None:
+        self.sweep(self._loop.time())
+        self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
+
+    async def close(self, drain_s: float) -> int:
+        """Take no new connections, let requests under way finish for up to drain_s seconds, then cut. Returns how many were
+        cut. Cancelled, it cuts at once. May be called twice."""
+        self.closing = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for each in self._listening:
+            self._loop.remove_reader(each.fileno())
+            each.close()
+        self._listening = []
+        for connection in list(self.connections):
+            connection.shut()
+        cut = 0
+        if self.connections:
+            self._empty = self._loop.create_future()
+            try:
+                async with asyncio.timeout(drain_s):
+                    await asyncio.shield(self._empty)
+            except asyncio.CancelledError:
+                self._cut()
+                await self._gone()
+                raise
+            except TimeoutError:
+                cut = self._cut()
+        await self._gone()
+        return cut
+
+    def _cut(self) -> int:
+        left = list(self.connections)
+        for connection in left:
+            connection.transport.abort()
+        return len(left)
+
+    async def _gone(self) -> None:
+        if self.connections and self._empty is not None:
+            await self._empty
+        if self._leaving:
+            await asyncio.wait(self._leaving, timeout=LEAVING_S)
+
+
+async def listening_sockets(host: str, port: int) -> list[socket.socket]:
+    """Sockets that listen on every address of that name; port 0 takes a free one, the same on all. OSError when one cannot."""
+    infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    found: list[socket.socket] = []
+    try:
+        for family, address in dict.fromkeys((info[0], info[4]) for info in infos):
+            own = (address[0], port or (found[0].getsockname()[1] if found else 0), *address[2:])
+            made = socket.socket(family, socket.SOCK_STREAM)
+            found.append(made)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            made.bind(own)
+            made.listen(BACKLOG)
+    except OSError:
+        for made in found:
+            made.close()
+        raise
+    return found
+
+
+async def serve_web(service: Service, limits: WebLimits, host: str, port: int, shared: socket.socket | None = None) -> WebServer:
+    """A server that listens; port 0 takes a free one. shared: a socket that listens already. SettingsError when it cannot."""
+    server = WebServer(service, limits)
+    await server.listen(host, port, shared)
+    return server

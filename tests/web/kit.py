@@ -1,0 +1,200 @@
+"""A client's and a server's end of a connection without a network: bytes go in piece by piece, what came of them is looked at."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from selfopt.errors import EndpointError
+from selfopt.web import Denied, HttpRequest, Reply, UpstreamReply, WebLimits, WebServer
+from selfopt.web.connection import Answer, Connection, Service
+from selfopt.web.upstream import UpstreamConnection
+
+__all__ = ["GIVEN_UP", "LIMITS", "FakeTransport", "Outcome", "Read", "Talk", "cut", "settled", "to_client", "to_server"]
+
+LIMITS = WebLimits(max_head_bytes=8192, max_headers=40, max_body_bytes=100_000, max_held_bytes=1_000_000)
+GIVEN_UP = "given up"
+_STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
+_CODE = re.compile(rb'"code":"(\w+)"')
+
+
+class FakeTransport(asyncio.Transport):
+    """Keeps what is written. backlog: what a client has not taken, told once `backlog` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.ended = self.closed = self.paused = False
+        self.backlog = 0
+        self.protocol: asyncio.Protocol | None = None
+
+    def write(self, data: Any) -> None:
+        """Kept."""
+        assert not self.ended, "written after the end"
+        self.written += bytes(data)
+
+    def write_eof(self) -> None:
+        """Nothing follows."""
+        self.ended = True
+
+    def close(self) -> None:
+        """Gone at the next turn of the loop."""
+        if not self.closed:
+            self.closed = True
+            assert self.protocol is not None
+            asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
+
+    abort = close
+
+    def is_closing(self) -> bool:
+        """Whether it was closed."""
+        return self.closed
+
+    def pause_reading(self) -> None:
+        """Asked to."""
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        """Asked to."""
+        self.paused = False
+
+    def get_write_buffer_size(self) -> int:
+        """What the client has not taken."""
+        return self.backlog
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """None."""
+        return default
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A request as it was read. headers: several of one name joined by commas."""
+
+    method: bytes
+    path: bytes
+    query: bytes
+    headers: dict[bytes, bytes]
+    body: bytes
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a stream of bytes. refused: (status, code) of the answer to what could not be read. answers: the statuses, in order."""
+
+    requests: list[Read] = field(default_factory=list)
+    refused: tuple[int, str] | None = None
+    answers: list[int] = field(default_factory=list)
+    open: bool = True
+    written: bytes = b""
+
+
+class Talk:
+    """A connection to our server, whose requests are answered with 200 and kept. Make it within a loop.
+
+    denies: paths that are denied by the head. holds: answers wait until it is set.
+    """
+
+    def __init__(
+        self,
+        limits: WebLimits = LIMITS,
+        server: WebServer | None = None,
+        *,
+        denies: Iterable[bytes] = (),
+        holds: asyncio.Event | None = None,
+        answer: bytes = b"ok",
+    ) -> None:
+        self.requests: list[Read] = []
+        self._denies = frozenset(denies)
+        self._holds = holds
+        self._said = answer
+        self.server = server or WebServer(self.service, limits)
+        self.transport = FakeTransport()
+        service: Service = self.service
+        self.connection = Connection(self.server, service, limits, asyncio.get_running_loop())
+        self.transport.protocol = self.connection
+        self.connection.connection_made(self.transport)
+
+    def service(self, request: HttpRequest) -> Answer:
+        """Who answers."""
+        if request.path in self._denies:
+            raise Denied(401, [b"Content-Type: text/plain"], b"no")
+        return self._answer
+
+    async def _answer(self, request: HttpRequest, reply: Reply) -> None:
+        self.requests.append(Read(request.method, request.path, request.query, dict(request.headers), bytes(request.body)))
+        if self._holds is not None:
+            await self._holds.wait()
+        reply.send(200, [b"Content-Type: text/plain"], self._said)
+
+    async def say(self, data: bytes) -> None:
+        """Send, and let what follows from it happen."""
+        if not self.transport.closed:
+            self.connection.data_received(data)
+        await settled()
+
+    def outcome(self) -> Outcome:
+        """What came of it."""
+        statuses = [int(status) for status in _STATUS.findall(self.transport.written)]
+        code = _CODE.findall(self.transport.written)
+        refused = (statuses[-1], code[-1].decode()) if statuses and statuses[-1] >= 400 and code else None
+        return Outcome(
+            self.requests, refused, statuses, not (self.transport.closed or self.transport.ended), self.transport.written
+        )
+
+
+async def settled(turns: int = 6) -> None:
+    """Some turns of the loop."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
+def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
+    """The stream in pieces."""
+    at = sorted({0, len(data), *(place for place in places if 0 < place < len(data))})
+    return [data[a:b] for a, b in pairwise(at)] or [b""]
+
+
+async def to_server(pieces: Iterable[bytes], limits: WebLimits = LIMITS) -> Outcome:
+    """What our server makes of a client's bytes. Every request that was read is answered before the next look."""
+    talk = Talk(limits)
+    for piece in pieces:
+        if piece:
+            await talk.say(piece)
+    before = -1
+    while before != len(talk.transport.written):
+        before = len(talk.transport.written)
+        await settled(12)
+    found = talk.outcome()
+    talk.transport.close()
+    await settled()
+    return found
+
+
+async def to_client(pieces: Iterable[bytes], *, eof: bool) -> tuple[UpstreamReply | str, bool]:
+    """(the answer that our client reads, or what is wrong with it; whether the connection is kept) when a server sends these bytes."""
+    connection = UpstreamConnection(lambda gone: None, asyncio.get_running_loop())
+    transport = FakeTransport()
+    transport.protocol = connection
+    connection.connection_made(transport)
+    future = connection.ask(b"GET / HTTP/1.1\r\n\r\n", 60, 100_000)
+    for piece in pieces:
+        if piece and not transport.closed:
+            connection.data_received(piece)
+    kept = connection.kept
+    if eof and not transport.closed:
+        transport.close()
+        await settled()
+    if not future.done():
+        connection.drop()
+        return GIVEN_UP, False
+    try:
+        return future.result(), kept
+    except EndpointError as error:
+        return str(error), False
+    finally:
+        connection.drop()
