@@ -66,11 +66,11 @@ _STATUS: dict[EndpointFault, int] = {
 
 
 def from_endpoint_error(error: EndpointError, who: str) -> Refusal:
-    """What is told when a server behind the gateway could not answer. who: its name and address."""
+    """What is told when a server behind the gateway could not answer. who: its name, never its address."""
     headers = []
     if error.retry_after_s is not None or error.kind in ("loading", "rate_limited"):
         headers.append(b"Retry-After: %d" % max(1, round(error.retry_after_s or 1)))
-    text = escape_control(str(error), 1000)
+    text = escape_control(str(error) if error.told is None else error.told, 1000)
     later = error.status == 503 and error.retry_after_s is not None  # a server that is left alone for now, or says so itself
     return Refusal(
         503 if later else _STATUS[error.kind],

@@ -10,9 +10,11 @@ from .files import (
     read_json_file,
     read_text_bounded,
 )
+from .json_shape import JsonShape, ShapeLimits, TooDeepError, TooFullError, shape_steps
 from .keys import KEY_SCOPES, GatewayKey, KeyFile, KeyScope, matching_key
 from .lock import LockOwner, ProcessLock
 from .paths import Home, find_home
+from .redact import SHORTEST_SECRET, RedactedStream, Redactor
 from .segments import (
     SEALED_EVENT,
     SEGMENT_SCHEMA_VERSION,
@@ -32,6 +34,7 @@ __all__ = [
     "KEY_SCOPES",
     "SEALED_EVENT",
     "SEGMENT_SCHEMA_VERSION",
+    "SHORTEST_SECRET",
     "AuditEvent",
     "AuditFields",
     "ChainReport",
@@ -39,13 +42,19 @@ __all__ = [
     "GatewayKey",
     "Home",
     "InputFileError",
+    "JsonShape",
     "KeyFile",
     "KeyScope",
     "LockOwner",
     "ProcessLock",
+    "RedactedStream",
+    "Redactor",
     "Seal",
     "SegmentReport",
     "SegmentsReport",
+    "ShapeLimits",
+    "TooDeepError",
+    "TooFullError",
     "atomic_write_text",
     "chain_line",
     "escape_control",
@@ -58,6 +67,7 @@ __all__ = [
     "read_seals",
     "read_text_bounded",
     "segment_name",
+    "shape_steps",
     "verify_segment",
     "verify_segments",
 ]
