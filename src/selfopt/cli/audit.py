@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import console, emit, joined, json_option, open_app, say, short_id
+from .common import console, emit, joined, json_option, open_app, say, say_some, short_id
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -87,10 +87,7 @@ def _print_requests(out: Console, report: SegmentsReport) -> None:
         say(out, f"the live requests verify: {report.n} records in {report.segments} file{'' if report.segments == 1 else 's'}")
     else:
         say(out, "the live requests do NOT verify:")
-    for problem in report.problems[:20]:
-        say(out, problem, indent=2, hang=4)
-    if len(report.problems) > 20:
-        say(out, f"and {len(report.problems) - 20} more", indent=2)
+    say_some(out, report.problems)
     if report.unsealed:
         say(out, f"not sealed to their end yet: {joined(report.unsealed)}", indent=2, hang=4)
     if report.torn:
