@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["KEY", "REPLIES", "SPELLINGS", "Asked", "honest"]
+__all__ = ["KEY", "LONG", "REPLIES", "SPELLINGS", "Asked", "honest"]
 
 KEY = "sk-planted/0123456789-abcdef"
 JSON_TYPE = b"Content-Type: application/json"
 SSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 GIVEN_UP_BYTES = 80_000_000
+LONG = os.environ.get("ATTACKS") == "long"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +37,13 @@ class Asked:
         self.writer.write(data)
         await self.writer.drain()
 
-    async def forever(self, piece: bytes, pause_s: float = 0.0, seconds: float = 20.0) -> None:
+    async def forever(self, piece: bytes) -> None:
         """The same again and again, until nobody takes it or enough was sent."""
         sent = 0
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(20.0 if LONG else 2.0):
             while sent < GIVEN_UP_BYTES:
                 await self.send(piece)
                 sent += len(piece)
-                await asyncio.sleep(pause_s)
 
 
 Answer = Callable[[Asked], Awaitable[None]]

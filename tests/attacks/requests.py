@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 
 from .world import LONG, World, chat_body
 
 __all__ = ["BODIES", "CLIENTS", "FRAMES"]
 
 BODY_BYTES = 19_900_000
-Attack = Callable[[World], Awaitable[list[bytes]]]
+Attack = Callable[[World], Coroutine[None, None, list[bytes]]]
 CLIENTS: dict[str, Attack] = {}
 
 

@@ -24,6 +24,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
     """One gateway for all; its figures are printed at the end."""
     with attacked_world(tmp_path_factory.mktemp("attacks")) as found:
         yield found
+        found.assert_verifies()
         reporter = request.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
             reporter.write_line("\n" + found.table())

@@ -21,15 +21,15 @@ from selfopt.records import Phase, Rule
 from selfopt.routing import rule_id_of
 from selfopt.variants import get_variant
 
-from .replies import KEY, REPLIES
+from .replies import KEY, LONG, REPLIES
 from .watch import Sample, read_samples
 
 __all__ = ["LONG", "TOOLS", "Figures", "World", "attacked_world", "chat_body"]
 
-LONG = os.environ.get("ATTACKS") == "long"
 HEALTH_LIMIT_MS = 250.0
+VERIFY_EVERY = 10  # attacks, in the short form
 RSS_FACTOR = 1.5
-GIVEN_BACK_S = 60.0
+GIVEN_BACK_S = 60.0 if LONG else 20.0
 ROOT = Path(__file__).parents[2]
 PHASES: tuple[Phase, ...] = ("atomic", "extended")
 TOOLS = [
@@ -136,6 +136,11 @@ class World:
             data = path.read_bytes()
             for secret in self.secrets:
                 assert secret not in data, f"{path.name} holds a key"
+        if LONG or len(self.figures) % VERIFY_EVERY == 0:
+            self.assert_verifies()
+
+    def assert_verifies(self) -> None:
+        """Trail, rules and records of requests."""
         done = self.selfopt("audit", "verify")
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -198,7 +203,9 @@ def _prepare(folder: Path, upstream: str) -> tuple[dict[str, str], Path, str]:
         f'[endpoints.{name}]\nkind = "{kind}"\nbase_url = "{upstream}"\napi_key = "{KEY}"\nlocal = true\n'
         for name, kind in kinds.items()
     )
-    config.write_text(f"[gateway]\nbreaker_faults = 1000\n[limits]\ntimeout_s = 20\nretries = 0\n{entries}", "utf-8")
+    config.write_text(
+        f"[gateway]\nbreaker_faults = 1000\n[limits]\ntimeout_s = {20 if LONG else 5}\nretries = 0\n{entries}", "utf-8"
+    )
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("SELFOPT_", "OPENAI_", "ANTHROPIC_", "OLLAMA_"))}
     environ = {**kept, "SELFOPT_CONFIG": str(config), "SELFOPT_HOME": str(home), "PYTHONPATH": str(ROOT)}
     app = App.open(environ=environ, cwd=folder)
