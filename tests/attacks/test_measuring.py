@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.attacks, pytest.mark.timeout(600)]
 
 LONGEST_S = 60.0
 MOST_LINES = 60
+TOOLS_FILE = ("--tools", "./tools.json", "--variant", "native_parsed")
 SHORT = (
     "brackets",
     "number_body",
@@ -45,10 +46,10 @@ class Desk:
         command = [sys.executable, "-m", "selfopt", *arguments]
         return subprocess.run(command, capture_output=True, timeout=LONGEST_S, env=self.environ, cwd=self.folder, check=False)
 
-    def assert_calm(self, done: subprocess.CompletedProcess[bytes]) -> None:
-        """An exit code that is documented, a few lines, no traceback, no key anywhere."""
+    def assert_calm(self, done: subprocess.CompletedProcess[bytes], *, usage: bool = True) -> None:
+        """An exit code that is documented, a few lines, no traceback, no key anywhere. usage: a usage error is one of them."""
         said = done.stdout + done.stderr
-        assert done.returncode in (0, 1, 2, 100), said[-2000:]
+        assert done.returncode in ((0, 1, 2, 100) if usage else (0, 1, 100)), said[-2000:]
         assert b"Traceback" not in said, said[-3000:]
         assert b"this is a bug" not in said, said[-2000:]
         assert said.count(b"\n") <= MOST_LINES, said[:2000]
@@ -84,10 +85,11 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 @pytest.mark.parametrize("name", list(REPLIES) if LONG else SHORT)
 def test_hostile_replies_are_measured_or_refused(desk: Desk, name: str) -> None:
     """`try` and `run` end in time with a result or an error; nothing that leaked is recorded or shown."""
-    for endpoint in ("up", "anth", "olla") if LONG else ("up",):
-        desk.assert_calm(desk.run("try", f"{endpoint}/{name}", "What is the weather in Oslo?", "--variant", "native_parsed"))
     (desk.folder / "one.json").write_text(json.dumps(_suite()))
-    desk.assert_calm(desk.run("run", f"up/{name}", "atomic", "--suite", "./one.json", "--runs", "1"))
+    (desk.folder / "tools.json").write_text(json.dumps(_suite()["tool_sets"]["t"]))  # type: ignore[index]
+    for endpoint in ("up", "anth", "olla") if LONG else ("up",):
+        desk.assert_calm(desk.run("try", f"{endpoint}/{name}", "What is the weather in Oslo?", *TOOLS_FILE), usage=False)
+    desk.assert_calm(desk.run("run", f"up/{name}", "atomic", "--suite", "./one.json", "--no-warmup"), usage=False)
 
 
 def _suite() -> dict[str, object]:
