@@ -354,8 +354,9 @@ def _leaking(status: bytes, spelled: str) -> Answer:
     return leak
 
 
-for _name, _spelled in SPELLINGS.items():
-    for _status in (b"200 OK", b"400 Bad Request", b"404 Not Found", b"500 Oops", b"401 No", b"429 Slow"):
+_SHORT = (b"200 OK", b"400 Bad Request", b"500 Oops")
+for _name, _spelled in SPELLINGS.items() if LONG else list(SPELLINGS.items())[:2]:
+    for _status in (*_SHORT, b"404 Not Found", b"401 No", b"429 Slow") if LONG else _SHORT:
         REPLIES[f"echo_{_name}_{_status[:3].decode()}"] = _leaking(_status, _spelled)
 
 

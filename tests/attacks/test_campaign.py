@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from .conftest import TABLES
 from .replies import REPLIES
 from .requests import BODIES, CLIENTS, FRAMES, head, talk
 from .world import LONG, TOOLS, World, attacked_world, chat_body
@@ -24,10 +25,8 @@ def world(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
     """One gateway for all; its figures are printed at the end."""
     with attacked_world(tmp_path_factory.mktemp("attacks")) as found:
         yield found
+        request.config.stash.setdefault(TABLES, []).append(found.table())
         found.assert_verifies()
-        reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is not None:
-            reporter.write_line("\n" + found.table())
 
 
 def _attacked(world: World, name: str, work: Callable[[], list[bytes]]) -> None:

@@ -27,8 +27,6 @@ SHORT = (
     "echo_plain_200",
     "echo_json_500",
     "echo_split",
-    "redirect",
-    "no_http",
     "gzip_bomb",
     "escapes",
 )

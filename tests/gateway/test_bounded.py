@@ -132,3 +132,11 @@ async def test_large_texts_are_parsed_beside_the_loop(
         answer = await world.post(asking(text))
         assert answer.body["choices"][0]["finish_reason"] == "tool_calls"
     assert [thread is not threading.main_thread() for thread in threads] == [beside]
+
+
+async def test_what_a_client_is_told_of_its_mistake_is_short(tmp_path: Path) -> None:
+    """However long the key is that nobody knows."""
+    async with gateway_world(tmp_path, MODELS) as world:
+        answer = await world.post({"id": "x", "k" * 900_000: 1}, path="/v1/feedback")
+        assert answer.status == 400
+        assert len(answer.text) < 6000

@@ -12,6 +12,7 @@ from selfopt.home import escape_control
 __all__ = ["JSON", "Refusal", "bad_request", "error_body", "from_endpoint_error", "not_audited"]
 
 JSON = b"Content-Type: application/json"
+LONGEST_MESSAGE = 4000  # characters; some of it may be what the client sent
 _encode = msgspec.json.Encoder().encode
 
 
@@ -30,7 +31,7 @@ class Refusal(Exception):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.message = message
+        self.message = message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]} ..."
         self.code = code
         self.kind = kind
         self.param = param

@@ -52,8 +52,13 @@ def explain(error: ValidationError, sources: Sequence[Source]) -> str:
         return f"{where}: {unknown_key(path, _ENTRIES[str(location[0])])}{more}"
     words = _WORDS.get(first["type"])
     got = first.get("input")
-    shown = f" (got {_short(got)})" if isinstance(got, str | int | float | bool) and "key" not in path else ""
+    shown = f" (got {_short(got)})" if isinstance(got, str | int | float | bool) and not _is_private(path) else ""
     return f"{where}: {path}: {words(path) if words else str(first['msg']).removeprefix('Value error, ')}{shown}{more}"
+
+
+def _is_private(path: str) -> bool:
+    """Keys, and URLs, which may hold a password."""
+    return "key" in path or "url" in path
 
 
 def _short_path(path: str) -> str:
