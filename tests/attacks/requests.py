@@ -167,7 +167,7 @@ async def idle_connections(world: World) -> list[bytes]:
     with contextlib.suppress(OSError):
         for _ in range(1000):
             writers.append((await asyncio.open_connection("127.0.0.1", world.port))[1])
-    got = await talk(world.port, head(world, len(HONEST)) + HONEST, wait_s=5.0)
+    got = await talk(world.port, head(world, len(HONEST), "Connection: close") + HONEST, wait_s=5.0)
     for writer in writers:
         writer.transport.abort()
     assert b"honest model" in got, got[:300]
