@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help quickstart test test-model verify perf docs clean
+.PHONY: help quickstart test test-model test-attacks verify perf docs clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make quickstart   watch the loop close on two real models (downloads 0.6 GB once)"
 	@echo "make test         tests, ruff, strict types, architecture"
 	@echo "make test-model   the tests that need a real model"
+	@echo "make test-attacks hostile clients, servers and files (ATTACKS=long: all of them, half an hour)"
 	@echo "make verify       the specification's final checklist"
 	@echo "make perf         performance figures"
 	@echo "make docs         generate docs/cli.md"
@@ -35,14 +36,18 @@ test: $(VENV)/.dev
 	$(BIN)/ruff check src tests bench perf
 	$(BIN)/ruff format --check src tests bench perf
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n 2 -m "not model"
+	$(BIN)/python -m pytest -q -n 2 -m "not model and not attacks"
 
 coverage: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -n 2 --cov=selfopt --cov-report=term-missing:skip-covered --cov-fail-under=90
+	$(BIN)/python -m pytest -q -n 2 -m "not attacks" --cov=selfopt --cov-report=term-missing:skip-covered --cov-fail-under=90
 
 test-model: $(VENV)/.dev
 	$(BIN)/selfopt models pull local/smollm2-135m local/qwen2.5-coder-0.5b
 	$(BIN)/python -m pytest -q -m model
+
+# Alone on the machine: it times the gateway's answers. ATTACKS=long runs all of it.
+test-attacks: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -n 0 -m attacks --durations=10 tests/attacks
 
 verify: $(VENV)/.runtime
 	@$(BIN)/python bench/verify.py

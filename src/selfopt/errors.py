@@ -151,7 +151,8 @@ class EndpointError(SelfoptError):
 
     kind: what went wrong; status: the HTTP status, where there was one; retry_after_s: what the server asked for, in
     seconds; final: another attempt would bring the same, whatever the kind is; request_body / reply_body: exactly what was
-    sent and what had come back until then (text, bounded), so that a failed attempt can be recorded like a good one.
+    sent and what had come back until then (text, bounded), so that a failed attempt can be recorded like a good one. told: what a
+    client of the gateway may read of it, without the server's address; None where the message has none.
     """
 
     def __init__(
@@ -164,8 +165,10 @@ class EndpointError(SelfoptError):
         final: bool = False,
         request_body: str = "",
         reply_body: str = "",
+        told: str | None = None,
     ) -> None:
         super().__init__(message)
+        self.told = told
         self.kind: EndpointFault = kind
         self.status = status
         self.retry_after_s = retry_after_s

@@ -367,3 +367,20 @@ def test_what_is_made_is_told_within_80_columns(project: Project, monkeypatch: p
         ["add-from-ledger", "--help"],
     ):
         assert max(map(len, on_terminal(monkeypatch, "suites", *arguments))) <= 80
+
+
+def test_a_file_with_thousands_of_problems_prints_ten_and_a_count(project: Project) -> None:
+    """A hostile or broken suite fills no terminal; --json has all."""
+    body = json.loads(json.dumps(project.ok("suites", "show", "extended.yaml", "--json").json()))
+    path = project.root / "many.json"
+    path.write_text(json.dumps({**body, **{f"key{i}": 1 for i in range(16_000)}, "k" * 60_000: 1}))
+    shown = project.run("suites", "validate", "./many.json")
+    lines = shown.out.splitlines()
+    assert shown.code == 1
+    assert len(lines) == 12
+    assert "more; --json prints all" in lines[-1]
+    assert max(map(len, lines)) < 500
+    twice = project.root / "twice.json"
+    twice.write_text(json.dumps({**body, "prompts": [{**body["prompts"][0], "id": f"p{i // 2}"} for i in range(3000)]}))
+    assert len(project.run("suites", "validate", "./twice.json").out.splitlines()) == 12
+    assert len(project.run("suites", "validate", "./many.json", "--json").json()["./many.json"]["errors"]) > 16_000

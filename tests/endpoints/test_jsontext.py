@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfopt.endpoints import jsontext
 from selfopt.endpoints.jsontext import MAX_DEPTH, as_int, as_ms, bounded_text, dump_json, parse_json, printable
 
 VALUES = st.recursive(
@@ -87,3 +88,27 @@ def test_figures_are_figures_or_none() -> None:
     assert [as_int(v) for v in (3, 3.0, True, -1, "3", None, 2**60, 1.5)] == [3, 3, None, None, None, None, None, None]
     assert [as_ms(v, 1e6) for v in (2_000_000, -1, True, "1", None, 10**400)] == [2.0, None, None, None, None, None]
     assert bounded_text(b"\xffabc", 3) == "\ufffdab"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[" * 4_000_000, "levels deep"),
+        ("[" + "[]," * 1_000_000 + "1]", "commas"),
+        ("[" + "1," * 1_000_000 + "1]", "commas"),
+        ('"' + "\\n" * 1_000_000 + '"', "backslashes"),
+    ],
+)
+def test_a_reply_that_would_hold_up_a_loop_is_refused_before_it_is_decoded(
+    monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    """By what a count finds."""
+    monkeypatch.setattr(jsontext, "_DECODER", None)
+    with pytest.raises(ValueError, match=said):
+        parse_json(text)
+
+
+def test_a_large_reply_of_a_model_is_read() -> None:
+    """Three megabytes of text with lines, quotes and commas as people write them."""
+    value = {"choices": [{"message": {"content": 'He said, "no", and left.\n' * 120_000}}]}
+    assert parse_json(json.dumps(value)) == value

@@ -59,7 +59,7 @@ async def assert_well(world: World) -> None:
         (json.dumps({"model": "up/good", "messages": [{"content": "x"}]}).encode(), "invalid_type"),
         (json.dumps({"model": "up/good", "messages": USER, "tools": {}}).encode(), "invalid_type"),
         (json.dumps({"model": "up/good", "messages": USER, "tools": [{}, []]}).encode(), "invalid_type"),
-        (json.dumps({"model": "up/good", "messages": USER, "tools": [1] * 1000}).encode(), "array_above_max_length"),
+        (json.dumps({"model": "up/good", "messages": USER, "tools": [{}] * 1000}).encode(), "array_above_max_length"),
         (json.dumps({"model": "up/good", "messages": USER, "stream": "yes"}).encode(), "invalid_type"),
     ],
 )

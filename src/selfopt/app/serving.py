@@ -130,9 +130,9 @@ class AppUpstreams:
         try:
             found = await self._app.engine.connect(upstream.model)
         except ModelStoreError as error:
-            raise EndpointError(str(error), kind="not_found") from error
+            raise EndpointError(str(error), kind="not_found", told=f"{upstream.model} is not installed") from error
         except EngineError as error:
-            raise EndpointError(str(error), kind="connect") from error
+            raise EndpointError(str(error), kind="connect", told=f"{upstream.model} could not be started") from error
         return HttpAddress.of(upstream.name, f"{found.base_url}/v1", found.api_key.get_secret_value())
 
     async def status(self, upstream: Upstream) -> ModelStatus:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import console, emit, joined, json_option, open_app, say, short_id
+from .common import console, emit, joined, json_option, open_app, say, say_some, short_id
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -83,10 +83,7 @@ def _print_part(out: Console, part: Part) -> None:
         say(out, f"the {part.name} {verb}: {part.said}")
     else:
         say(out, f"the {part.name} {'does' if verb == 'verifies' else 'do'} NOT verify {part.said}:", style="bold dark_orange")
-    for problem in part.problems[:20]:
-        say(out, problem, indent=2, hang=4)
-    if len(part.problems) > 20:
-        say(out, f"and {len(part.problems) - 20} more", indent=2)
+    say_some(out, part.problems)
     for note in part.notes:
         say(out, note, indent=2, hang=4, style="dim")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from .live import LiveLine, LogLines
-from .output import block, console, draw, emit, joined, pretty, say, short_id
+from .output import block, console, draw, emit, joined, pretty, say, say_some, short_id
 
 if TYPE_CHECKING:
     from selfopt.app import App
@@ -33,6 +33,7 @@ __all__ = [
     "pretty",
     "run_with_app",
     "say",
+    "say_some",
     "short_id",
 ]
 

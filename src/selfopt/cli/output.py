@@ -6,13 +6,13 @@ import json
 import os
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-__all__ = ["BODY_LIMIT", "block", "console", "draw", "emit", "joined", "pretty", "say", "short_id"]
+__all__ = ["BODY_LIMIT", "block", "console", "draw", "emit", "joined", "pretty", "say", "say_some", "short_id"]
 
 NO_TERMINAL_COLUMNS = 80
 BODY_LIMIT = 20_000
@@ -57,6 +57,14 @@ def say(out: Console, text: str, *, indent: int = 0, hang: int | None = None, st
         )
     for line in lines:
         out.print(line, style=style, markup=False, soft_wrap=True)
+
+
+def say_some(out: Console, lines: Sequence[str], *, indent: int = 2, hang: int = 4, limit: int = 10) -> None:
+    """The first of a list of problems, a paragraph each, and how many more there are: a hostile or broken file has thousands."""
+    for line in lines[:limit]:
+        say(out, line, indent=indent, hang=hang)
+    if len(lines) > limit:
+        say(out, f"and {len(lines) - limit:,} more; --json prints all", indent=indent, hang=hang)
 
 
 def draw(out: Console, renderable: RenderableType) -> None:

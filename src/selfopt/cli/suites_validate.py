@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import console, emit, json_option, open_app, say
+from .common import console, emit, json_option, open_app, say, say_some
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,10 +42,8 @@ def command(ctx: click.Context, /, names: tuple[str, ...], strict: bool, as_json
 def _show(out: Console, name: str, check: SuiteCheck) -> None:
     counts = [_count(len(check.errors), "error"), _count(len(check.warnings), "warning")]
     say(out, f"{name}: {', '.join(c for c in counts if c) or 'ok'}")
-    for problem in check.errors:
-        say(out, f"error: {problem}", indent=2, hang=4)
-    for warning in check.warnings:
-        say(out, f"warning {warning.code}: {warning.message}", indent=2, hang=4)
+    say_some(out, [f"error: {problem}" for problem in check.errors])
+    say_some(out, [f"warning {warning.code}: {warning.message}" for warning in check.warnings])
 
 
 def _count(n: int, noun: str) -> str:

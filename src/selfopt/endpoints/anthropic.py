@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import AsyncIterator
 
 from selfopt.errors import EndpointFault
@@ -11,7 +12,7 @@ from .anthropic_wire import StreamedEvents, read_reply, request_body
 from .faults import error_message_of
 from .http import Call, HttpClient, HttpStream, normalise_base_url
 from .jsontext import as_dict, as_str, printable
-from .wire import Prepared, reply_of, unsupported
+from .wire import CleanPieces, Prepared, reply_of, unsupported
 
 __all__ = ["AnthropicEndpoint"]
 
@@ -46,7 +47,7 @@ class AnthropicEndpoint:
     async def chat(self, request: ChatRequest) -> ChatReply:
         """One whole reply. EndpointError when it fails."""
         stream = await self._client.read(self._calls.of(request))
-        text, data = stream.whole()
+        text, data = await stream.whole()
         self._refuse_error(data, stream)
         try:
             parts = read_reply(data)
@@ -57,7 +58,7 @@ class AnthropicEndpoint:
     async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
         """The reply in pieces; the last has `final`. EndpointError when it fails, also after pieces were given."""
         async with self._client.stream(self._call(request, streamed=True)) as stream:
-            whole = StreamedEvents()
+            whole, clean = StreamedEvents(), CleanPieces(stream.secrets)
             async for line in stream.lines():
                 if not line or line.startswith(("event:", ":", "id:", "retry:")):
                     continue
@@ -68,12 +69,12 @@ class AnthropicEndpoint:
                 text, thinking = whole.add(data)
                 calls = whole.ended()
                 if text or thinking or calls:
-                    yield ChatChunk(text=text, thinking=thinking, tool_calls=calls)
+                    yield clean.chunk(text, thinking, calls)
                 if whole.finished:
                     break
             if not whole.finished:
                 raise stream.broken("stream ended in mid-reply")
-            yield ChatChunk(final=reply_of(whole.done(), stream.ended(), stream))
+            yield clean.last("", "", reply_of(whole.done(), stream.ended(), stream))
 
     async def close(self) -> None:
         """Give back connections. May be called twice."""
@@ -91,4 +92,4 @@ class AnthropicEndpoint:
         error = data.get("error") if isinstance(data, dict) else None
         if error:
             kind = _KINDS.get(as_str(as_dict(error).get("type")), "server")
-            raise self._client.fault(kind, f"error in the reply: {error_message_of(data) or error}", stream)
+            raise self._client.fault(kind, f"error in the reply: {error_message_of(data) or reprlib.repr(error)}", stream)

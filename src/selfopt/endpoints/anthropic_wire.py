@@ -9,7 +9,7 @@ from typing import Any
 from selfopt.records import ChatRequest, FinishReason, Message, ToolCall, Usage
 
 from .jsontext import as_dict, as_int, as_list, as_str, as_text
-from .wire import Parts, numbered
+from .wire import MAX_CALLS, Parts, numbered
 
 __all__ = ["StreamedEvents", "read_reply", "request_body"]
 
@@ -156,10 +156,18 @@ class StreamedEvents:
             self.usage.update(as_dict(self.head.get("usage")))
         elif kind == "content_block_start":
             block = as_dict(event.get("content_block"))
-            self.blocks[index] = {**block, "partial": ""}
+            self.blocks[index] = {
+                **block,
+                "partial": [],
+                "texts": [as_str(block.get("text"))],
+                "thoughts": [as_str(block.get("thinking"))],
+            }
+            self._count()
             return as_str(block.get("text")), as_str(block.get("thinking"))
         elif kind == "content_block_delta":
-            return self._add_delta(self.blocks.setdefault(index, {"partial": ""}), as_dict(event.get("delta")))
+            block = self.blocks.setdefault(index, {"partial": [], "texts": [], "thoughts": []})
+            self._count()
+            return self._add_delta(block, as_dict(event.get("delta")))
         elif kind == "content_block_stop":
             self._stopped = index
         elif kind == "message_delta":
@@ -174,11 +182,11 @@ class StreamedEvents:
         text, thinking = as_str(delta.get("text")), as_str(delta.get("thinking"))
         if text:
             block["type"] = "text"
-            block["text"] = as_str(block.get("text")) + text
+            block["texts"].append(text)
         if thinking:
             block["type"] = "thinking"
-            block["thinking"] = as_str(block.get("thinking")) + thinking
-        block["partial"] += as_str(delta.get("partial_json"))
+            block["thoughts"].append(thinking)
+        block["partial"].append(as_str(delta.get("partial_json")))
         return text, thinking
 
     def ended(self) -> tuple[ToolCall, ...]:
@@ -189,12 +197,17 @@ class StreamedEvents:
             self._add(fresh, self.blocks[index])
         return tuple(fresh.tool_calls)
 
+    def _count(self) -> None:
+        if len(self.blocks) > MAX_CALLS:
+            raise ValueError(f"more than {MAX_CALLS} content blocks")
+
     @staticmethod
     def _add(parts: Parts, block: dict[str, Any]) -> None:
-        if block.get("type") == "tool_use" and block["partial"]:
-            parts.add_call(block.get("name"), block["partial"], block.get("id"))
+        partial = "".join(block["partial"])
+        if block.get("type") == "tool_use" and partial:
+            parts.add_call(block.get("name"), partial, block.get("id"))
         else:
-            _add_block(parts, block)
+            _add_block(parts, {**block, "text": "".join(block["texts"]), "thinking": "".join(block["thoughts"])})
 
     def done(self) -> Parts:
         """The whole."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import reprlib
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -16,6 +18,9 @@ from .jsontext import as_dict, as_int, as_str, parse_json, printable
 __all__ = ["error_in_reply", "error_message_of", "parse_retry_after", "shown_url", "status_error", "status_fault"]
 
 MAX_RETRY_AFTER_S = 86_400.0
+_PLACE = re.compile(
+    r"""\b[a-z][a-z0-9+.\-]{1,15}:(?:\\?/){2}[^\s"'<>)]+|\[[0-9a-f:]{2,45}\]:\d{1,5}|\b[\w.\-]{1,253}:\d{2,5}\b""", re.I
+)
 
 _ADVICE: dict[EndpointFault, str] = {
     "auth": "check the endpoint's API key (api_key_env or api_key in your settings)",
@@ -75,6 +80,11 @@ def shown_url(url: str) -> str:
     return printable(urlunsplit((parts.scheme, host, parts.path, "", "")), 200)
 
 
+def without_urls(text: str) -> str:
+    """The text with every URL and every address with a port taken out: what a server's error says of it is not for everybody."""
+    return _PLACE.sub("[address]", text)
+
+
 def error_message_of(value: Any) -> str:
     """The message in an error object of any of the dialects; "" when there is none."""
     error = as_dict(value).get("error")
@@ -87,12 +97,15 @@ def error_in_reply(data: object) -> tuple[EndpointFault, str] | None:
     if not error:
         return None
     code = as_int(as_dict(error).get("code"))
-    kind: EndpointFault = status_fault(code, str(error)) if code is not None and 400 <= code < 600 else "server"
-    return kind, f"error in the reply: {error_message_of(data) or error}"
+    kind: EndpointFault = status_fault(code, error_message_of(data)) if code is not None and 400 <= code < 600 else "server"
+    return kind, f"error in the reply: {error_message_of(data) or reprlib.repr(error)}"
 
 
-def status_error(who: str, status: int, headers: Mapping[str, str], request_body: str, reply_body: str) -> EndpointError:
-    """The error of a reply whose status is not 2xx. who: the endpoint's name and URL, for the message."""
+def status_error(
+    who: str, status: int, headers: Mapping[str, str], request_body: str, reply_body: str, *, name: str | None = None
+) -> EndpointError:
+    """The error of a reply whose status is not 2xx. who: the endpoint's name and URL, for the message; name: its name alone, for what
+    a client of the gateway is told, which leaves out where servers are."""
     kind = status_fault(status, reply_body)
     try:
         said = error_message_of(parse_json(reply_body)) or reply_body
@@ -111,4 +124,5 @@ def status_error(who: str, status: int, headers: Mapping[str, str], request_body
         final=moved,
         request_body=request_body,
         reply_body=reply_body,
+        told=None if name is None else f"endpoint {name} answered {status}: {without_urls(printable(said.strip())) or 'no text'}",
     )

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import unquote, urlsplit
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
 from selfopt.errors import EndpointError, EndpointFault, SettingsError
+from selfopt.home import Redactor
 from selfopt.records import EndpointConfig, is_loopback
 
 from .base_url import normalise_base_url
-from .faults import advice, shown_url, status_error
+from .faults import advice, shown_url, status_error, without_urls
 from .jsontext import bounded_text, dump_json, parse_json, printable
 
 if TYPE_CHECKING:
@@ -25,8 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["Call", "HttpClient", "HttpReply", "HttpStream", "bearer", "is_loopback", "normalise_base_url"]
 
 RECORDED_FAULT_BYTES = 64_000
+SHORTEST_IN_ERRORS = 4  # characters of a key; an error that says too little does no harm
 # llama.cpp and uvicorn close an idle connection after 5 s; whoever reuses it at that moment gets a broken pipe.
 KEEP_ALIVE_S = 2.0
+MARGIN = 8_000  # a key that begins before the end of what is recorded
 
 
 def bearer(config: EndpointConfig) -> dict[str, str]:
@@ -95,10 +100,13 @@ class HttpClient:
         """SettingsError when the key cannot be a header's value."""
         self._config = config
         self.max_reply_bytes = config.max_reply_bytes
-        self._key = config.api_key.get_secret_value() if config.api_key is not None else ""
-        if not (self._key.isascii() and self._key.isprintable()):
+        key = config.api_key.get_secret_value() if config.api_key is not None else ""
+        secrets = [key, unquote(urlsplit(base_url).password or "")]
+        if not (key.isascii() and key.isprintable()):
             raise SettingsError(f"endpoint {config.name}: the API key has characters that no header may have; set it again")
-        self.has_key = len(self._key) >= 4
+        self.answers, self._errors = Redactor(secrets), Redactor(secrets, shortest=SHORTEST_IN_ERRORS)
+        self.has_key = self._errors.active
+        self._name = config.name
         self._headers = {"Accept-Encoding": "identity", "User-Agent": "selfopt", **headers}
         self._who = f"endpoint {config.name} ({shown_url(base_url)})"
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
@@ -118,7 +126,7 @@ class HttpClient:
     async def call(self, call: Call) -> HttpReply:
         """One request, its whole reply read and parsed. EndpointError for whatever goes wrong."""
         stream = await self.read(call)
-        text, data = stream.whole()
+        text, data = await stream.whole()
         return HttpReply(
             data=data,
             text=text,
@@ -167,17 +175,19 @@ class HttpClient:
     async def _refusal(self, stream: HttpStream, response: aiohttp.ClientResponse) -> EndpointError:
         """The error that a reply without a good status is."""
         await stream.read_some(RECORDED_FAULT_BYTES)
-        return status_error(self._who, response.status, response.headers, stream.request_text, stream.recorded())
+        return status_error(self._who, response.status, response.headers, stream.request_text, stream.recorded(), name=self._name)
 
     def redact(self, text: str) -> str:
         """The text without the key."""
-        return text.replace(self._key, "[key]") if self.has_key else text
+        return self._errors.text(text) if self.has_key else text
 
     def fault(self, kind: EndpointFault, what: str, stream: HttpStream, fix: str | None = None) -> EndpointError:
         """An error of this endpoint with what was sent and received until now. fix: for one that another attempt would only
         repeat, what to do about it."""
+        said = printable(self.redact(what))
         return EndpointError(
-            f"{self._who}: {printable(self.redact(what))}; {fix or advice(kind)}",
+            f"{self._who}: {said}; {fix or advice(kind)}",
+            told=f"endpoint {self._name}: {without_urls(said)}",
             kind=kind,
             status=stream.status or None,
             final=fix is not None,
@@ -283,20 +293,32 @@ class HttpStream:
         if rest:
             yield self._decode(rest)
 
-    def whole(self) -> tuple[str, Any]:
+    async def whole(self) -> tuple[str, Any]:
         """Everything received, without the key, and its JSON. EndpointError when it is no UTF-8 or no JSON."""
+        received = bytes(self.received)
+        if self._client.answers.active:
+            pieces = []
+            for piece in self._client.answers.slices(received):
+                pieces.append(piece)
+                if len(piece) < len(received):
+                    await asyncio.sleep(0)
+            received = b"".join(pieces)
         try:
-            text = self.received.decode("utf-8")
-            if self._client.has_key:
-                text = self._client.redact(text)
+            text = received.decode("utf-8")
             return text, parse_json(text)
         except ValueError:
-            return self.text, self.parse(self.text)
+            text = self._client.redact(self._decode(received))
+            return text, self.parse(text)
 
     @property
     def text(self) -> str:
         """Everything received, without the key. EndpointError when it is no UTF-8."""
         return self._client.redact(self._decode(self.received))
+
+    @property
+    def secrets(self) -> Redactor:
+        """What is taken out of this reply."""
+        return self._client.answers
 
     def ended(self) -> str:
         """The text, now that nothing more is read: this is how long it took."""
@@ -305,7 +327,7 @@ class HttpStream:
 
     def recorded(self) -> str:
         """The beginning of what was received, for the record of a fault."""
-        return self._client.redact(bounded_text(self.received, RECORDED_FAULT_BYTES))
+        return self._client.redact(bounded_text(self.received, RECORDED_FAULT_BYTES + MARGIN))[:RECORDED_FAULT_BYTES]
 
     def parse(self, text: str) -> Any:
         """The JSON of a text of this reply; EndpointError when it is none."""
@@ -319,7 +341,7 @@ class HttpStream:
         """The error for a reply that is not as documented."""
         return self._client.fault("protocol", what, self)
 
-    def _decode(self, data: bytearray) -> str:
+    def _decode(self, data: bytes | bytearray) -> str:
         try:
             return data.decode("utf-8")
         except UnicodeDecodeError as error:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
+import reprlib
 from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
+
+from selfopt.home import ShapeLimits, shape_steps
 
 __all__ = [
     "MAX_DEPTH",
@@ -24,6 +27,11 @@ __all__ = [
 ]
 
 MAX_DEPTH = 64
+# What replies of models come nowhere near, and what is decoded within the 50 ms that the gateway's loop may be held up.
+LARGE_TEXT = 262_144
+MAX_COMMAS = 300_000
+MAX_BACKSLASHES = 600_000
+MAX_CONTAINERS = 100_000
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
@@ -53,6 +61,7 @@ def dump_json(value: Any) -> bytes:
 def parse_json(text: str) -> Any:
     """The value of a JSON text. ValueError for anything that is no JSON, NaN and infinity, or more than MAX_DEPTH levels.
     Lone surrogates become U+FFFD, so that the result can be stored as UTF-8."""
+    _refuse_excess(text)
     try:
         # Most replies begin and end with their value: no need to look for space around it.
         value, end = _DECODER.raw_decode(text) if text[:1] == "{" else (None, -1)
@@ -65,25 +74,19 @@ def parse_json(text: str) -> Any:
     except ValueError as error:
         # Python's own message of a number with too many digits tells how to lift its limit.
         raise ValueError(str(error).partition(":")[0]) from None
-    # A text with few brackets cannot be deep: no need to look at its value.
-    if text.count("{") + text.count("[") > MAX_DEPTH and not _within_depth(value):
-        raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
     return _scrub(value) if "\\u" in text and _SURROGATE_ESCAPE.search(text) else value
 
 
-def _within_depth(value: Any) -> bool:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        inner: list[Any] = []
-        for item in level:
-            if isinstance(item, dict):
-                inner.extend(v for v in item.values() if isinstance(v, dict | list))
-            elif isinstance(item, list):
-                inner.extend(v for v in item if isinstance(v, dict | list))
-        if not inner:
-            return True
-        level = inner
-    return False
+def _refuse_excess(text: str) -> None:
+    """ValueError, in linear time and before anything is decoded, for a text that is nested too deeply, or that holds so many values that
+    decoding it would hold up a loop. A text with few brackets cannot be deep."""
+    large = len(text) > LARGE_TEXT
+    if large and (text.count(",") > MAX_COMMAS or text.count("\\") > MAX_BACKSLASHES):
+        raise ValueError(f"more than {MAX_COMMAS} commas or {MAX_BACKSLASHES} backslashes")
+    if text.count("{") + text.count("[") > MAX_DEPTH:
+        limits = ShapeLimits(MAX_DEPTH, MAX_CONTAINERS, values=MAX_COMMAS, keys=MAX_COMMAS)
+        for _ in shape_steps(text.encode("utf-8", "surrogatepass"), limits):
+            pass
 
 
 def _scrub(value: Any) -> Any:
@@ -115,7 +118,7 @@ def as_text(value: Any) -> str:
     """The value when it is text, "" for null. ValueError for anything else: it must not pass for an empty answer."""
     if value is None or isinstance(value, str):
         return value or ""
-    raise ValueError(f"a text is expected, but {type(value).__name__} {json.dumps(value)[:60]} stands there")
+    raise ValueError(f"a text is expected, but {type(value).__name__} {reprlib.repr(value)[:60]} stands there")
 
 
 def as_int(value: Any) -> int | None:

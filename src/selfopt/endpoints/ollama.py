@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import AsyncIterator
 
 from selfopt.errors import SettingsError
@@ -11,7 +12,7 @@ from .faults import error_message_of
 from .http import Call, HttpClient, HttpStream, bearer, normalise_base_url
 from .ollama_wire import StreamedLines, read_reply, request_body
 from .thinking import ThinkingSplitter
-from .wire import Prepared, reply_of, unsupported
+from .wire import CleanPieces, Prepared, reply_of, unsupported
 
 __all__ = ["DEFAULT_PORT", "OllamaEndpoint", "ollama_root"]
 
@@ -39,7 +40,7 @@ class OllamaEndpoint:
     async def chat(self, request: ChatRequest) -> ChatReply:
         """One whole reply. EndpointError when it fails."""
         stream = await self._client.read(self._calls.of(request))
-        text, data = stream.whole()
+        text, data = await stream.whole()
         self._refuse_error(data, stream)
         try:
             parts = read_reply(data)
@@ -50,7 +51,7 @@ class OllamaEndpoint:
     async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
         """The reply in pieces; the last has `final`. EndpointError when it fails, also after pieces were given."""
         async with self._client.stream(self._call(request, streamed=True)) as stream:
-            whole, splitter = StreamedLines(), ThinkingSplitter()
+            whole, splitter, clean = StreamedLines(), ThinkingSplitter(), CleanPieces(stream.secrets)
             async for line in stream.lines():
                 if not line.strip():
                     continue
@@ -61,13 +62,13 @@ class OllamaEndpoint:
                 answer, thought = splitter.feed(text)
                 calls = tuple(whole.parts.tool_calls[n_calls:])  # each comes whole
                 if answer or thought or reasoning or calls:
-                    yield ChatChunk(text=answer, thinking=reasoning + thought, tool_calls=calls)
+                    yield clean.chunk(answer, reasoning + thought, calls)
                 if whole.finished:
                     break
             if not whole.finished:
                 raise stream.broken("stream ended in mid-reply")
             answer, thought = splitter.end()
-            yield ChatChunk(text=answer, thinking=thought, final=reply_of(whole.parts, stream.ended(), stream))
+            yield clean.last(answer, thought, reply_of(whole.parts, stream.ended(), stream))
 
     async def close(self) -> None:
         """Give back connections. May be called twice."""
@@ -84,4 +85,4 @@ class OllamaEndpoint:
     def _refuse_error(self, data: object, stream: HttpStream) -> None:
         error = data.get("error") if isinstance(data, dict) else None
         if error:
-            raise self._client.fault("server", f"error in the reply: {error_message_of(data) or error}", stream)
+            raise self._client.fault("server", f"error in the reply: {error_message_of(data) or reprlib.repr(error)}", stream)

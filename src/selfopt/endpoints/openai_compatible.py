@@ -13,7 +13,7 @@ from .http import Call, HttpClient, HttpStream, bearer, is_loopback, normalise_b
 from .jsontext import printable
 from .openai_wire import StreamedParts, read_reply, request_body
 from .thinking import ThinkingSplitter
-from .wire import Prepared, reply_of
+from .wire import CleanPieces, Prepared, reply_of
 
 __all__ = ["OpenAICompatibleEndpoint", "api_root"]
 
@@ -40,7 +40,7 @@ class OpenAICompatibleEndpoint:
     async def chat(self, request: ChatRequest) -> ChatReply:
         """One whole reply. EndpointError when it fails."""
         stream = await self._client.read(self._calls.of(request))
-        text, data = stream.whole()
+        text, data = await stream.whole()
         self._refuse_error(data, stream)
         try:
             parts = read_reply(data)
@@ -51,7 +51,7 @@ class OpenAICompatibleEndpoint:
     async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
         """The reply in pieces; the last has `final`. EndpointError when it fails, also after pieces were given."""
         async with self._client.stream(self._call(request, streamed=True)) as stream:
-            whole, splitter = StreamedParts(), ThinkingSplitter()
+            whole, splitter, clean = StreamedParts(), ThinkingSplitter(), CleanPieces(stream.secrets)
             async for line in stream.lines():
                 payload = line.removeprefix("data:").strip() if line.startswith("data:") else ""
                 if payload == "[DONE]":
@@ -67,12 +67,12 @@ class OpenAICompatibleEndpoint:
                 answer, thought = splitter.feed(text)
                 calls = whole.ended()
                 if answer or thought or reasoning or calls:
-                    yield ChatChunk(text=answer, thinking=reasoning + thought, tool_calls=calls)
+                    yield clean.chunk(answer, reasoning + thought, calls)
             if not whole.finished:
                 raise stream.broken("stream ended in mid-reply")
             answer, thought = splitter.end()
             final = reply_of(whole.done(), stream.ended(), stream)
-            yield ChatChunk(text=answer, thinking=thought, final=final)
+            yield clean.last(answer, thought, final)
 
     async def close(self) -> None:
         """Give back connections. May be called twice."""

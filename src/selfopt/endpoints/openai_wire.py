@@ -9,7 +9,7 @@ from typing import Any
 from selfopt.records import ChatRequest, FinishReason, Message, Timings, ToolCall, Usage
 
 from .jsontext import as_dict, as_int, as_list, as_ms, as_str, as_text
-from .wire import Parts, numbered
+from .wire import MAX_CALLS, Parts, numbered
 
 __all__ = ["StreamedParts", "read_reply", "request_body"]
 
@@ -130,9 +130,11 @@ class StreamedParts:
     """A reply put together from its pieces."""
 
     parts: Parts = field(default_factory=Parts)
-    calls: dict[int, dict[str, str]] = field(default_factory=dict)
+    calls: dict[int, dict[str, list[str]]] = field(default_factory=dict)
     finished: bool = False
     _ended: int = 0
+    _text: list[str] = field(default_factory=list)
+    _thinking: list[str] = field(default_factory=list)
 
     def add(self, data: Any) -> tuple[str, str]:
         """(text, thinking) that this piece adds, `<think>` tags still in the text."""
@@ -143,8 +145,8 @@ class StreamedParts:
             return "", ""
         delta = as_dict(as_dict(choices[0]).get("delta"))
         text, thinking = _text(delta.get("content")), _reasoning(delta)
-        self.parts.text += text
-        self.parts.thinking += thinking
+        self._text.append(text)
+        self._thinking.append(thinking)
         for position, call in enumerate(as_list(delta.get("tool_calls"))):
             self._add_call(as_dict(call), position)
         reason = as_dict(choices[0]).get("finish_reason")
@@ -156,10 +158,13 @@ class StreamedParts:
     def _add_call(self, call: dict[str, Any], position: int) -> None:
         index = as_int(call.get("index"))
         function = as_dict(call.get("function"))
-        known = self.calls.setdefault(position if index is None else index, {"name": "", "arguments": "", "id": ""})
-        known["id"] = known["id"] or as_str(call.get("id"))
-        known["name"] += as_str(function.get("name"))
-        known["arguments"] += as_str(function.get("arguments"))
+        known = self.calls.setdefault(position if index is None else index, {"name": [], "arguments": [], "id": []})
+        if len(self.calls) > MAX_CALLS:
+            raise ValueError(f"more than {MAX_CALLS} tool calls")
+        if not known["id"] and as_str(call.get("id")):
+            known["id"].append(as_str(call.get("id")))
+        known["name"].append(as_str(function.get("name")))
+        known["arguments"].append(as_str(function.get("arguments")))
 
     def ended(self) -> tuple[ToolCall, ...]:
         """The calls that have ended since this was asked last: another one began after them."""
@@ -168,14 +173,17 @@ class StreamedParts:
         fresh = Parts()
         order = sorted(self.calls)
         for index in order[self._ended : -1]:
-            call = self.calls[index]
-            fresh.add_call(call["name"], call["arguments"], call["id"])
+            self._add_to(fresh, index)
         self._ended = len(order) - 1
         return tuple(fresh.tool_calls)
 
     def done(self) -> Parts:
         """The whole."""
+        self.parts.text, self.parts.thinking = "".join(self._text), "".join(self._thinking)
         for index in sorted(self.calls):
-            call = self.calls[index]
-            self.parts.add_call(call["name"], call["arguments"], call["id"])
+            self._add_to(self.parts, index)
         return self.parts
+
+    def _add_to(self, parts: Parts, index: int) -> None:
+        call = self.calls[index]
+        parts.add_call("".join(call["name"]), "".join(call["arguments"]), "".join(call["id"]))

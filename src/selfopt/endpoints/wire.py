@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from selfopt.errors import EndpointError
-from selfopt.records import ChatReply, ChatRequest, FinishReason, LoadEvidence, Message, ReplyContent, Timings, ToolCall, Usage
+from selfopt.home import Redactor
+from selfopt.records import (
+    ChatChunk,
+    ChatReply,
+    ChatRequest,
+    FinishReason,
+    LoadEvidence,
+    Message,
+    ReplyContent,
+    Timings,
+    ToolCall,
+    Usage,
+)
 
 from .jsontext import parse_json
 from .thinking import split_thinking
@@ -19,9 +31,10 @@ from .thinking import split_thinking
 if TYPE_CHECKING:
     from .http import Call, HttpStream
 
-__all__ = ["Parts", "Prepared", "Travelled", "numbered", "reply_of", "unsupported"]
+__all__ = ["CleanPieces", "Parts", "Prepared", "Travelled", "numbered", "reply_of", "unsupported"]
 
 
+MAX_CALLS = 1024  # of one reply
 _NO_USAGE, _NO_TIMINGS, _NO_EVIDENCE = Usage(), Timings(), LoadEvidence()
 
 
@@ -40,7 +53,10 @@ class Parts:
     load: LoadEvidence = _NO_EVIDENCE
 
     def add_call(self, name: Any, arguments: Any, call_id: Any) -> None:
-        """A native call as received; one without a name or whose arguments are no JSON object counts as broken."""
+        """A native call as received; one without a name or whose arguments are no JSON object counts as broken. ValueError when there
+        are more than MAX_CALLS."""
+        if len(self.tool_calls) + len(self.broken) >= MAX_CALLS:
+            raise ValueError(f"more than {MAX_CALLS} tool calls")
         parsed = arguments
         if isinstance(arguments, str):
             try:
@@ -108,7 +124,7 @@ def reply_of(parts: Parts, text: str, travelled: HttpStream | Travelled) -> Chat
     texts cannot be kept."""
     try:
         return ChatReply(
-            content=parts.content(),
+            content=_without_secrets(parts.content(), travelled.secrets if not isinstance(travelled, Travelled) else None),
             model=parts.model,
             status=travelled.status,
             usage=parts.usage,
@@ -128,6 +144,56 @@ def reply_of(parts: Parts, text: str, travelled: HttpStream | Travelled) -> Chat
             request_body=travelled.request_text,
             reply_body=text[:64_000],
         ) from None
+
+
+def _without_secrets(content: ReplyContent, secrets: Redactor | None) -> ReplyContent:
+    """The content without a key that came in pieces, none of which showed it."""
+    if secrets is None or not secrets.active:
+        return content
+    clean = {
+        "text": secrets.text(content.text),
+        "thinking": secrets.text(content.thinking),
+        "tool_calls": _clean_calls(content.tool_calls, secrets),
+        "broken_tool_calls": tuple(map(secrets.text, content.broken_tool_calls)),
+    }
+    return content.model_copy(update=clean)
+
+
+def _clean_calls(calls: tuple[ToolCall, ...], secrets: Redactor) -> tuple[ToolCall, ...]:
+    return tuple(_clean_call(call, secrets) for call in calls) if secrets.active else calls
+
+
+def _clean_call(call: ToolCall, secrets: Redactor) -> ToolCall:
+    said = json.dumps([call.name, call.arguments, call.id], ensure_ascii=False)
+    clean = secrets.text(said)
+    if clean == said:
+        return call
+    name, arguments, call_id = json.loads(clean)
+    return ToolCall(name=name, arguments=arguments, id=call_id)
+
+
+class CleanPieces:
+    """The pieces of a streamed reply without the keys in them, also where a key comes in several."""
+
+    __slots__ = ("_secrets", "_text", "_thinking")
+
+    def __init__(self, secrets: Redactor) -> None:
+        self._secrets = secrets
+        self._text = secrets.stream()
+        self._thinking = secrets.stream()
+
+    def chunk(self, text: str, thinking: str, calls: tuple[ToolCall, ...]) -> ChatChunk:
+        """The next piece."""
+        if self._secrets.active:
+            text, thinking = self._text.feed_text(text), self._thinking.feed_text(thinking)
+            calls = _clean_calls(calls, self._secrets)
+        return ChatChunk(text=text, thinking=thinking, tool_calls=calls)
+
+    def last(self, text: str, thinking: str, final: ChatReply) -> ChatChunk:
+        """The last piece with the whole reply."""
+        text = self._text.feed_text(text) + self._text.end().decode()
+        thinking = self._thinking.feed_text(thinking) + self._thinking.end().decode()
+        return ChatChunk(text=text, thinking=thinking, final=final)
 
 
 def numbered(messages: Sequence[Message]) -> list[Message]:

@@ -2,46 +2,49 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import TypeVar
 
 import msgspec
 
+from selfopt.home import ShapeLimits, TooDeepError, TooFullError, shape_steps
 from selfopt.records import Phase
 
+from .bounded import STEP_BYTES, at_once
 from .options import GatewayOptions
-from .refusal import Refusal, bad_request
+from .refusal import bad_request
 
-__all__ = ["ChatBody", "read_chat"]
+__all__ = ["ChatBody", "read_chat", "reading"]
 
 T = TypeVar("T")
 
 MAX_MODEL_LENGTH = 256
 _TOOL_ROLES = frozenset({"tool", "function"})
-_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.S)
-_OPEN_BRACE = ord("{")
-_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
-class _MessageHead(msgspec.Struct):
+class _MessageHead(msgspec.Struct, gc=False):
     role: str
+
+
+class _Object(msgspec.Struct, gc=False):
+    """Any object: nothing of it is kept."""
 
 
 _decode_body = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_flag = msgspec.json.Decoder(bool | None).decode
 _decode_messages = msgspec.json.Decoder(list[_MessageHead]).decode
-_decode_tools = msgspec.json.Decoder(list[msgspec.Raw] | None).decode
+_decode_objects = msgspec.json.Decoder(list[_Object] | None).decode
 _encode = msgspec.json.Encoder().encode
 
 
 class ChatBody:
-    """fields: every key of the body with its JSON as it came. phase: by what the conversation holds."""
+    """fields: every key of the body with its JSON as it came. phase: by what the conversation holds. size: of the body in bytes."""
 
-    __slots__ = ("fields", "model", "n_tools", "phase", "stream")
+    __slots__ = ("fields", "model", "n_tools", "phase", "size", "stream")
 
-    def __init__(self, fields: dict[str, msgspec.Raw], model: str, stream: bool, n_tools: int, phase: Phase) -> None:
+    def __init__(self, fields: dict[str, msgspec.Raw], model: str, stream: bool, n_tools: int, phase: Phase, size: int) -> None:
+        self.size = size
         self.fields = fields
         self.model = model
         self.stream = stream
@@ -54,32 +57,59 @@ class ChatBody:
 
 
 def read_chat(body: bytes, options: GatewayOptions) -> ChatBody:
-    """What a client sent. Refusal (400) says what is wrong and where."""
+    """What a client sent, at once: for bodies of up to STEP_BYTES. Refusal (400) says what is wrong and where."""
+    return at_once(reading(body, options))
+
+
+def reading(body: bytes, options: GatewayOptions) -> Generator[None, None, ChatBody]:
+    """The same in steps, each of which is over in less than 50 ms for any body within the limits."""
+    yield from _shaped(body, options)
     try:
         if not body.isascii():
             body.decode("utf-8")
+            yield
         fields = _decode_body(body)
     except UnicodeDecodeError as error:
         raise bad_request(f"the body is no UTF-8 (byte {error.start})", code="invalid_json") from None
     except RecursionError:
-        raise _too_deep(options) from None
+        raise bad_request(f"the body is nested more than {options.max_depth} levels deep", code="invalid_json") from None
     except msgspec.DecodeError as error:
         raise bad_request(f"the body is no JSON object: {error}", code="invalid_json") from None
-    if body.count(b"{") + body.count(b"[") > options.max_depth and _deeper_than(body, options.max_depth):
-        raise _too_deep(options)
+    yield
+    if len(fields) > options.max_fields:
+        raise bad_request(f"the body has {len(fields)} keys at the top, at most {options.max_fields} are taken")
     model = _read(fields, "model", _decode_text, "the name of a model, as text")
     if not model or len(model) > MAX_MODEL_LENGTH or not model.isprintable():
         raise bad_request(f"model must be a name of 1 to {MAX_MODEL_LENGTH} printable characters", "model")
-    messages = _read(fields, "messages", _decode_messages, "a list of objects that each have a role")
-    if not messages or len(messages) > options.max_messages:
-        raise bad_request(f"messages must hold 1 to {options.max_messages} messages, not {len(messages)}", "messages")
-    tools = _read(fields, "tools", _decode_tools, "a list of tools") if "tools" in fields else None
+    what = "a list of objects that each have a role"
+    # Many are counted before they are read: a message takes far more memory than its brackets.
+    n_messages = len(_read(fields, "messages", _decode_objects, what) or ()) if len(body) > STEP_BYTES else 1
+    if n_messages <= options.max_messages:
+        yield
+        messages = _read(fields, "messages", _decode_messages, what)
+        n_messages = len(messages)
+    if not 1 <= n_messages <= options.max_messages:
+        raise bad_request(f"messages must hold 1 to {options.max_messages} messages, not {n_messages}", "messages")
+    yield
+    tools = _read(fields, "tools", _decode_objects, "a list of objects") if "tools" in fields else None
     if tools is not None and len(tools) > options.max_tools:
         raise bad_request(f"{len(tools)} tools, at most {options.max_tools} are taken", "tools", "array_above_max_length")
-    if tools is not None and any(memoryview(tool)[0] != _OPEN_BRACE for tool in tools):
-        raise bad_request("tools must be a list of objects", "tools", "invalid_type")
+    yield
     stream = _read(fields, "stream", _decode_flag, "true or false") if "stream" in fields else False
-    return ChatBody(fields, model, bool(stream), len(tools or ()), _phase_of(messages))
+    return ChatBody(fields, model, bool(stream), len(tools or ()), _phase_of(messages), len(body))
+
+
+def _shaped(body: bytes, options: GatewayOptions) -> Generator[None, None, None]:
+    """Refusal when it is too deep or too full, before anything is decoded."""
+    if len(body) <= STEP_BYTES and body.count(b"{") + body.count(b"[") <= options.max_depth:
+        return
+    try:
+        yield from shape_steps(
+            body, ShapeLimits(options.max_depth, options.max_containers, options.max_values, options.max_fields)
+        )
+    except (TooDeepError, TooFullError) as error:
+        what = "is" if isinstance(error, TooDeepError) else "has"
+        raise bad_request(f"the body {what} {error}", code="invalid_json") from None
 
 
 def _read(fields: dict[str, msgspec.Raw], key: str, decode: Callable[[msgspec.Raw], T], what: str) -> T:
@@ -101,17 +131,3 @@ def _phase_of(messages: list[_MessageHead]) -> Phase:
         elif message.role in _TOOL_ROLES:
             return "extended"
     return "atomic" if turns <= 1 else "extended"
-
-
-def _too_deep(options: GatewayOptions) -> Refusal:
-    return bad_request(f"the body is nested more than {options.max_depth} levels deep", code="invalid_json")
-
-
-def _deeper_than(body: bytes, limit: int) -> bool:
-    """Whether valid JSON is nested deeper: without its texts, the innermost brackets are taken away level by level."""
-    rest = _STRINGS.sub(b"", body).translate(None, _NO_BRACKETS).replace(b"{", b"[").replace(b"}", b"]")
-    for _ in range(limit):
-        if not rest:
-            return False
-        rest = rest.replace(b"[]", b"")
-    return bool(rest)

@@ -15,7 +15,8 @@ from selfopt.web import HttpRequest, Reply
 from .access import Caller
 from .access_log import AccessLog
 from .attempts import Attempts
-from .body import read_chat
+from .body import read_chat, reading
+from .bounded import STEP_BYTES, by_steps
 from .exchange import Exchange
 from .metrics import Metrics
 from .options import GatewayOptions
@@ -78,7 +79,9 @@ class ChatService:
 
     async def _serve(self, request: HttpRequest, reply: Reply, caller: Caller, ticket: Ticket) -> None:
         ticket.outcome = "rejected"
-        chat = read_chat(request.body, self._parts.options)
+        options = self._parts.options
+        small = len(request.body) <= STEP_BYTES
+        chat = read_chat(request.body, options) if small else await by_steps(reading(request.body, options))
         ticket.model, ticket.stream = chat.model, chat.stream
         model = self._resolved(chat.model, caller)
         ticket.model = model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -15,11 +15,14 @@ from pydantic import ValidationError
 from selfopt.records import Message, Sampling, ToolCall, ToolDefinition, Usage
 
 from .body import ChatBody
+from .bounded import STEP_BYTES, at_once
 from .refusal import bad_request
 
-__all__ = ["Completion", "Dialogue", "read_dialogue"]
+__all__ = ["MAX_TOOLS", "MAX_TOOLS_BYTES", "Completion", "Dialogue", "read_dialogue", "reading_dialogue"]
 
 MAX_TOOLS = 128
+MAX_TOOLS_BYTES = 1_000_000
+MAX_ARGUMENTS = 2_000_000
 KEPT_TOOLS_BYTES = 65_536
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -35,7 +38,8 @@ _ROLES: dict[str, Literal["system", "user", "assistant", "tool"]] = {
 @dataclass(frozen=True, slots=True)
 class Dialogue:
     """What a chat asks. choice: `auto`, `none` or `required`; a named tool is the only one of `tools` then, and required.
-    max_tokens: as the client says, None where it does not. parallel: several calls may come back."""
+    max_tokens: as the client says, None where it does not. parallel: several calls may come back. size: of the
+    chat in bytes. tools_kept: the same records come with the next chat that offers these tools."""
 
     messages: tuple[Message, ...]
     tools: tuple[ToolDefinition, ...]
@@ -43,20 +47,78 @@ class Dialogue:
     max_tokens: int | None
     parallel: bool
     sampling: Sampling
+    size: int = 0
+    tools_kept: bool = True
+
+
+class _Part(msgspec.Struct, gc=False):
+    text: str
+
+
+class _CalledFunction(msgspec.Struct):
+    name: str
+    arguments: str | None
+
+
+class _Call(msgspec.Struct):
+    function: _CalledFunction
+    id: str | None = None
+
+
+class _Said(msgspec.Struct):
+    """A message, as far as records have words for it. Everything is read by its type: a list of a million numbers where a text should
+    be costs no more than its first one."""
+
+    role: str
+    content: msgspec.Raw = msgspec.Raw(b"null")
+    tool_calls: msgspec.Raw = msgspec.Raw(b"null")
+    tool_call_id: str | None = None
+    name: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Named(msgspec.Struct):
+    name: str
+
+
+class _NamedChoice(msgspec.Struct):
+    function: _Named
+
+
+_decode_object = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_said = msgspec.json.Decoder(_Said).decode
+_decode_content = msgspec.json.Decoder(str | list[_Part] | None).decode
+_decode_calls = msgspec.json.Decoder(list[_Call] | None).decode
+_decode_name = msgspec.json.Decoder(str | None).decode
+_decode_scalar = msgspec.json.Decoder(int | float | bool | None).decode
+_decode_choice = msgspec.json.Decoder(_NamedChoice | str | None).decode
 
 
 def read_dialogue(chat: ChatBody) -> Dialogue | None:
     """The chat as records; None when it holds what they have no words for (pictures, sounds). Refusal (400) for broken tools
     and messages."""
+    return at_once(reading_dialogue(chat))
+
+
+def reading_dialogue(chat: ChatBody) -> Generator[None, None, Dialogue | None]:
+    """The same in steps, a message at a time where they are large."""
     fields = chat.fields
     messages: list[Message] = []
-    for place, raw in enumerate(_decode(fields["messages"])):
-        text = _text(raw.get("content"))
-        if text is None or raw["role"] not in _ROLES:
+    read = 0
+    listed = _decode_list(fields["messages"])
+    if chat.size > STEP_BYTES:
+        yield
+    for place, raw in enumerate(listed):
+        message = yield from _message(raw, place)
+        if message is None:
             return None
-        messages.append(_message(raw, text, place))
+        messages.append(message)
+        read += len(raw)
+        if read > STEP_BYTES:
+            read = 0
+            yield
     tools = _offered(fields["tools"]) if "tools" in fields else ()
-    choice, named = _choice(_decode(fields["tool_choice"]) if "tool_choice" in fields else None)
+    choice, named = _choice(fields.get("tool_choice"))
     if named is not None:
         tools = tuple(tool for tool in tools if tool.name == named)
         if not tools:
@@ -69,11 +131,17 @@ def read_dialogue(chat: ChatBody) -> Dialogue | None:
         max_tokens=limit,
         parallel=_value(fields, "parallel_tool_calls") is not False,
         sampling=_sampling(fields, limit),
+        size=chat.size,
+        tools_kept=named is None and len(fields.get("tools", b"")) <= KEPT_TOOLS_BYTES,
     )
 
 
-def _value(fields: dict[str, msgspec.Raw], key: str) -> Any:
-    return _decode(fields[key]) if key in fields else None
+def _value(fields: dict[str, msgspec.Raw], key: str) -> int | float | bool | None:
+    """A number, a switch or nothing. Refusal (400) for anything else."""
+    try:
+        return _decode_scalar(fields[key]) if key in fields else None
+    except msgspec.DecodeError as error:
+        raise bad_request(f"{key}: {error}", key, "invalid_type") from None
 
 
 def _limit(fields: dict[str, msgspec.Raw]) -> int | None:
@@ -87,40 +155,62 @@ def _limit(fields: dict[str, msgspec.Raw]) -> int | None:
     return None
 
 
-def _text(content: Any) -> str | None:
+def _text(raw: msgspec.Raw) -> str | None:
     """Text, nothing, or pieces of text; None for anything else."""
-    if content is None:
-        return ""
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list) and all(isinstance(p, dict) and isinstance(p.get("text"), str) for p in content):
-        return "\n".join(piece["text"] for piece in content)
-    return None
+    try:
+        content = _decode_content(raw)
+    except msgspec.DecodeError:
+        return None
+    if isinstance(content, list):
+        return "\n".join(piece.text for piece in content)
+    return content or ""
 
 
-def _message(raw: dict[str, Any], text: str, place: int) -> Message:
+def _message(raw: msgspec.Raw, place: int) -> Generator[None, None, Message | None]:
+    try:
+        said = _decode_said(raw)
+    except msgspec.DecodeError as error:
+        raise bad_request(f"messages[{place}]: {error}", "messages") from None
+    large = len(raw) > STEP_BYTES
+    if large:
+        yield
+    text = _text(said.content)
+    if large:
+        yield
+    if text is None or said.role not in _ROLES:
+        return None
     calls = []
     try:
-        for call in raw.get("tool_calls") or ():
-            arguments = _decode(call["function"]["arguments"] or "{}")
-            calls.append(ToolCall(name=call["function"]["name"], arguments=arguments, id=call.get("id")))
-    except (KeyError, TypeError, ValueError, RecursionError, msgspec.DecodeError):
+        for call in _decode_calls(said.tool_calls) or ():
+            arguments = call.function.arguments or "{}"
+            if len(arguments) > MAX_ARGUMENTS:
+                raise bad_request(f"messages[{place}].tool_calls: arguments of more than {MAX_ARGUMENTS} characters", "messages")
+            read = ToolCall(name=call.function.name, arguments=_decode_object(arguments) if not large else {}, id=call.id)
+            # Large ones are read in a step of their own, and not looked at twice: what was decoded is plain data.
+            if large:
+                yield
+                read = read.model_copy(update={"arguments": _decode_object(arguments)})
+            calls.append(read)
+    except (ValueError, RecursionError, msgspec.DecodeError):
         raise bad_request(f"messages[{place}].tool_calls holds a call that cannot be read", "messages") from None
     try:
         return Message(
-            role=_ROLES[raw["role"]],
+            role=_ROLES[said.role],
             content=text,
             tool_calls=tuple(calls),
-            tool_call_id=raw.get("tool_call_id"),
-            name=raw.get("name") if raw["role"] == "tool" else None,
+            tool_call_id=said.tool_call_id,
+            name=_decode_name(said.name) if said.role == "tool" else None,
         )
-    except ValidationError as error:
-        raise bad_request(f"messages[{place}]: {error.errors(include_url=False)[0]['msg']}", "messages") from None
+    except (ValidationError, msgspec.DecodeError) as error:
+        told = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else error
+        raise bad_request(f"messages[{place}]: {told}", "messages") from None
 
 
 def _offered(raw: msgspec.Raw) -> tuple[ToolDefinition, ...]:
     """The tools. A client sends the same ones with every chat: what was made of them is kept, and with it whatever the variant made
     of these very records."""
+    if len(raw) > MAX_TOOLS_BYTES:
+        raise bad_request(f"tools of {len(raw)} bytes, at most {MAX_TOOLS_BYTES} are taken", "tools", "array_above_max_length")
     text = bytes(raw)
     return _known_tools(text) if len(text) <= KEPT_TOOLS_BYTES else _tools(_decode(text))
 
@@ -152,15 +242,19 @@ def _tools(raw: Any) -> tuple[ToolDefinition, ...]:
     return tuple(tools)
 
 
-def _choice(raw: Any) -> tuple[Literal["auto", "none", "required"], str | None]:
-    if raw is None or raw == "auto":
+def _choice(raw: msgspec.Raw | None) -> tuple[Literal["auto", "none", "required"], str | None]:
+    try:
+        choice = _decode_choice(raw) if raw is not None else None
+    except msgspec.DecodeError:
+        choice = ""
+    if choice is None or choice == "auto":
         return "auto", None
-    if raw == "none":
+    if choice == "none":
         return "none", None
-    if raw == "required":
+    if choice == "required":
         return "required", None
-    if isinstance(raw, dict) and isinstance(raw.get("function"), dict) and isinstance(raw["function"].get("name"), str):
-        return "required", raw["function"]["name"]
+    if isinstance(choice, _NamedChoice):
+        return "required", choice.function.name
     raise bad_request("tool_choice must be none, auto, required or the name of a function", "tool_choice")
 
 

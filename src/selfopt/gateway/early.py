@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from selfopt.records import ChatChunk, ReplyContent, ToolCall, Variant
-from selfopt.variants import can_be_certain, certain_calls, read_reply
+from selfopt.variants import EARLY_LIMIT, can_be_certain, certain_calls, read_reply
 
+from .bounded import beside
 from .dialogue import Dialogue
 from .flow import Flow
 
@@ -44,7 +45,9 @@ class EarlyCalls:
         if text:
             content = ReplyContent(text=text)
             asked = self._dialogue
-            await self._hand_over(read_reply(self._variant.parsers, content, asked.tools, asked.messages).tool_calls)
+            size = len(text) + asked.size
+            parsed = await beside(size, read_reply, self._variant.parsers, content, asked.tools, asked.messages)
+            await self._hand_over(parsed.tool_calls)
 
     async def take(self, chunk: ChatChunk) -> None:
         """A piece of the reply."""
@@ -58,9 +61,10 @@ class EarlyCalls:
             content = ReplyContent(text=self._text, tool_calls=tuple(self._native))
             before = len(self._flow.calls)
             asked = self._dialogue
-            await self._hand_over(certain_calls(self._variant.parsers, content, asked.tools, asked.messages))
+            size = len(self._text) + asked.size
+            await self._hand_over(await beside(size, certain_calls, self._variant.parsers, content, asked.tools, asked.messages))
             self._fruitless += len(self._flow.calls) == before
-            self._looks = self._fruitless < FRUITLESS
+            self._looks = self._fruitless < FRUITLESS and len(self._text) <= EARLY_LIMIT
 
     async def _hand_over(self, calls: Sequence[ToolCall]) -> None:
         await self._flow.say_calls(wanted_calls(calls, self._dialogue))

@@ -37,7 +37,7 @@ class Flow:
     def __init__(self, exchange: Exchange, completion: Completion) -> None:
         self._exchange = exchange
         self._completion = completion
-        self._held = ""
+        self._held: list[str] = []
         self._fed = False
         self._in_doubt = False
         self._spoke = False
@@ -51,24 +51,24 @@ class Flow:
 
     def restart(self, *, watched: bool) -> None:
         """Another reply comes in place of the one before."""
-        self._held, self._fed, self._in_doubt, self.watched = "", False, False, watched
+        self._held, self._fed, self._in_doubt, self.watched = [], False, False, watched
 
     async def feed(self, text: str) -> None:
         """A piece of the reply came."""
         if not text:
             return
-        self._held += text
+        self._held.append(text)
         self._fed = True
         if self._in_doubt:
             return
-        certain = self._held
+        certain = held = "".join(self._held)
         if self.watched:
-            sign = _SIGN.search(self._held)
+            sign = _SIGN.search(held)
             self._in_doubt = sign is not None
-            certain = self._held[: sign.start()] if sign is not None else self._held
+            certain = held[: sign.start()] if sign is not None else held
             if not self._spoke and len(certain.strip()) <= _LONGEST_WORD:
                 return
-        self._held = self._held[len(certain) :]
+        self._held = [held[len(certain) :]]
         await self._text(certain)
 
     async def _text(self, text: str) -> None:
@@ -108,7 +108,7 @@ class Flow:
         if not self._fed:  # it came in one piece
             await self._text(self._completion.text)
         elif not self._completion.calls or not self.watched:
-            await self._text(self._held)
+            await self._text("".join(self._held))
         await self.say_calls(self._completion.calls)
         await self._begin()
         self._exchange.reply.write(self._completion.ending(with_usage=with_usage))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from dataclasses import dataclass
+from typing import cast
 
 import msgspec
 
@@ -12,7 +13,8 @@ from selfopt.errors import EndpointError
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ReplyContent, Sampling, ToolCall, Usage, Variant
 from selfopt.variants import RenderedStep, read_reply, render
 
-from .dialogue import Completion, Dialogue, read_dialogue
+from .bounded import beside, by_steps
+from .dialogue import MAX_TOOLS, MAX_TOOLS_BYTES, Completion, Dialogue, reading_dialogue
 from .early import EarlyCalls, wanted_calls
 from .exchange import Exchange
 from .flow import Flow, before_a_call
@@ -24,7 +26,16 @@ from .seams import Upstream
 __all__ = ["Harness"]
 
 TEXT_TOKENS = 1024
+# A chat of so many bytes fills the context of any model that a variant was measured for.
+MAX_VARIANT_BYTES = MAX_TOOLS_BYTES
 Taker = Callable[[ChatChunk], Awaitable[None]]
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+_decode_stream_options = msgspec.json.Decoder(_StreamOptions).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +60,9 @@ class Harness:
         """One attempt. EndpointError while nothing went out."""
         upstream = exchange.upstream
         assert upstream is not None
-        variant = self._variant(exchange)
         direct = upstream.speaks_openai
-        dialogue = read_dialogue(exchange.chat) if variant is not None or not direct else None
+        variant = self._variant(exchange, direct=direct)
+        dialogue = await by_steps(reading_dialogue(exchange.chat)) if variant is not None or not direct else None
         if dialogue is not None and dialogue.choice == "none":
             variant = None
         if dialogue is None or (variant is None and direct):
@@ -83,9 +94,13 @@ class Harness:
         await exchange.settle()
         exchange.reply.send(200, [JSON, *exchange.headers()], completion.whole())
 
-    def _variant(self, exchange: Exchange) -> Variant | None:
-        rule = exchange.rule
-        return rule.variant if rule is not None and exchange.chat.n_tools and not exchange.plain else None
+    def _variant(self, exchange: Exchange, *, direct: bool) -> Variant | None:
+        """The rule's, where there are tools. None for what is too large for it: passed on as it is, that may still be answered."""
+        rule, chat = exchange.rule, exchange.chat
+        if rule is None or not chat.n_tools or exchange.plain:
+            return None
+        large = chat.size > MAX_VARIANT_BYTES or chat.n_tools > MAX_TOOLS
+        return None if large and direct else rule.variant
 
 
 class _Work:
@@ -103,8 +118,10 @@ class _Work:
 
     async def through(self, variant: Variant, dialogue: Dialogue) -> Outcome:
         """By the variant. EndpointError `protocol` when a call is required and none came."""
-        steps = render(variant, dialogue.messages, dialogue.tools, required=dialogue.choice == "required")
-        step, content = next(steps), ReplyContent()
+        # What is rendered from a list is not remembered: no conversation comes twice, and those kept would fill the memory.
+        tools = dialogue.tools if dialogue.tools_kept else list(dialogue.tools)
+        steps = render(variant, list(dialogue.messages), tools, required=dialogue.choice == "required")
+        step, content = await beside(dialogue.size, next, steps), ReplyContent()
         flow, talks = self._flow, _may_flow(variant, dialogue)
         early = EarlyCalls(variant, dialogue, flow, talks=talks) if flow is not None else None
         while True:
@@ -113,12 +130,13 @@ class _Work:
                 self._go_on()
             take = early.take if early is not None and early.wants_pieces else None
             content = await self._ask(step, self._limit(variant, dialogue, step), take)
-            try:
-                step = steps.send(content)
-            except StopIteration as end:
-                content = end.value
+            size = dialogue.size + len(content.text)
+            following = await beside(size, _sent, steps, content)
+            if isinstance(following, ReplyContent):
+                content = following
                 break
-        parsed = read_reply(variant.parsers, content, dialogue.tools, dialogue.messages)
+            step = following
+        parsed = await beside(size, read_reply, variant.parsers, content, dialogue.tools, dialogue.messages)
         calls = wanted_calls(parsed.tool_calls, dialogue)
         spoken = before_a_call(content.text) if talks else ""
         if calls:
@@ -207,6 +225,14 @@ class _Work:
             self._limit_of_time.reschedule(min(now + self._exchange.timeout_s, self._exchange.deadline))
 
 
+def _sent(steps: Generator[RenderedStep, ReplyContent, ReplyContent], content: ReplyContent) -> RenderedStep | ReplyContent:
+    """The next step, or what the parsers read."""
+    try:
+        return steps.send(content)
+    except StopIteration as end:
+        return cast("ReplyContent", end.value)
+
+
 def _may_flow(variant: Variant, dialogue: Dialogue) -> bool:
     """Whether a reply's text can be an answer as it comes: not where a limit shapes it, where it is corrected when it is whole, and where
     another attempt follows when it is no call."""
@@ -224,7 +250,6 @@ def _final(error: EndpointError, upstream: Upstream, flow: Flow | None) -> Excep
 def _wants_usage(exchange: Exchange) -> bool:
     raw = exchange.chat.fields.get("stream_options")
     try:
-        options = msgspec.json.decode(raw) if raw is not None else None
+        return raw is not None and _decode_stream_options(raw).include_usage is True
     except msgspec.DecodeError:
         return False
-    return isinstance(options, dict) and options.get("include_usage") is True

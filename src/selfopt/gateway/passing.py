@@ -7,9 +7,10 @@ import asyncio
 import msgspec
 
 from selfopt.errors import EndpointError, EndpointFault
-from selfopt.home import escape_control
+from selfopt.home import Redactor, escape_control
 from selfopt.web import HttpAddress, Pool, UpstreamReply, UpstreamStream
 
+from .bounded import redacted
 from .exchange import Exchange
 from .options import GatewayOptions
 from .refusal import JSON, from_endpoint_error
@@ -18,9 +19,10 @@ from .ticket import Ticket
 
 __all__ = ["Passing"]
 
-PASSED_ON = (b"content-type", b"content-encoding")
+SHOWN_TYPE_BYTES = 200
 TAIL_BYTES = 4096
 SHOWN_ERROR_BYTES = 2000
+READ_ERROR_BYTES = 65_536
 
 
 class _Usage(msgspec.Struct):
@@ -88,9 +90,11 @@ class Passing:
         if answer.status != 200:
             await self._error(exchange, upstream, address, answer)
             return
+        refuse_coded(answer)
+        body = await redacted(answer.body, address.answers)
         await exchange.settle()
-        note_usage(answer.body, exchange.ticket)
-        exchange.reply.send(200, _lines(exchange, answer), answer.body)
+        note_usage(body, exchange.ticket)
+        exchange.reply.send(200, _lines(exchange, answer, address), body)
 
     async def _streamed(self, exchange: Exchange, upstream: Upstream, address: HttpAddress, payload: bytes) -> None:
         answer, stream = await self._pool.open(
@@ -105,14 +109,16 @@ class Passing:
                 body = await stream.drain(SHOWN_ERROR_BYTES * 4)
                 await self._error(exchange, upstream, address, UpstreamReply(answer.status, answer.headers, body))
                 return
+            refuse_coded(answer)
             await exchange.settle()
-            relay = _Relay(exchange, answer, stream)
+            relay = _Relay(exchange, _lines(exchange, answer, address), stream, address.answers)
             stream.pipe(relay.take)
             try:
                 await stream.wait()
             except EndpointError as error:
                 if not exchange.reply.status:
                     raise
+                relay.flush()
                 raise from_endpoint_error(error, f"endpoint {upstream.name}") from None
             relay.end()
         finally:
@@ -122,23 +128,24 @@ class Passing:
         """What an answer that is none means: a fault that another attempt may mend, or the client's own, which it is told."""
         status = answer.status
         fault = fault_in(answer, upstream.name, address)
-        told = as_error_body(address.redacted(answer.body)) if fault.kind in ("bad_request", "not_found") else None
+        told = as_error_body(answer.body[:READ_ERROR_BYTES]) if fault.kind in ("bad_request", "not_found") else None
         if told is None:
             raise fault
         await exchange.settle()
-        exchange.reply.send(status, [JSON, *exchange.headers()], told)
+        exchange.reply.send(status, [JSON, *exchange.headers()], address.told(told))
         exchange.ticket.reason = f"upstream {status}"
 
 
 class _Relay:
     """Hands the pieces of a stream to the client as they come, and reads no faster than the client does."""
 
-    __slots__ = ("_answer", "_exchange", "_held", "_stream", "_tail")
+    __slots__ = ("_clean", "_exchange", "_held", "_lines", "_stream", "_tail")
 
-    def __init__(self, exchange: Exchange, answer: UpstreamReply, stream: UpstreamStream) -> None:
+    def __init__(self, exchange: Exchange, lines: list[bytes], stream: UpstreamStream, secrets: Redactor) -> None:
         self._exchange = exchange
-        self._answer = answer
+        self._lines = lines
         self._stream = stream
+        self._clean = secrets.stream()
         self._tail = b""
         self._held = False
 
@@ -146,8 +153,9 @@ class _Relay:
         """A piece came."""
         reply = self._exchange.reply
         if not reply.status:
-            reply.begin(200, _lines(self._exchange, self._answer))
+            reply.begin(200, self._lines)
             self._stream.go_on(self._exchange.timeout_s, self._exchange.deadline)
+        data = self._clean.feed(data)
         reply.write(data)
         self._tail = data[-TAIL_BYTES:] if len(data) >= TAIL_BYTES else (self._tail + data)[-TAIL_BYTES:]
         if not self._held and reply.stuck:
@@ -159,11 +167,18 @@ class _Relay:
         self._held = False
         self._stream.resume()
 
+    def flush(self) -> None:
+        """Nothing more comes: what might have been the beginning of a key is none."""
+        rest = self._clean.end()
+        self._exchange.reply.write(rest)
+        self._tail = (self._tail + rest)[-TAIL_BYTES:]
+
     def end(self) -> None:
         """The stream ended well."""
         reply = self._exchange.reply
         if not reply.status:
-            reply.begin(200, _lines(self._exchange, self._answer))
+            reply.begin(200, self._lines)
+        self.flush()
         at = self._tail.rfind(b'"usage"')
         start = self._tail.rfind(b"data:", 0, at) if at >= 0 else -1
         if start >= 0:
@@ -171,13 +186,21 @@ class _Relay:
         reply.end()
 
 
-def _lines(exchange: Exchange, answer: UpstreamReply) -> list[bytes]:
+def _lines(exchange: Exchange, answer: UpstreamReply, address: HttpAddress) -> list[bytes]:
     lines = exchange.headers()
-    for name in PASSED_ON:
-        value = answer.headers.get(name)
-        if value is not None:
-            lines.append(b"%s: %s" % (name, value))
+    kind = answer.headers.get(b"content-type")
+    if kind is not None:
+        lines.append(b"content-type: %s" % address.told(kind[:SHOWN_TYPE_BYTES]))
     return lines
+
+
+def refuse_coded(answer: UpstreamReply) -> None:
+    """EndpointError for an answer in a coding (gzip and its kin): none was asked for, not every client reads it, and nobody sees what
+    it holds."""
+    coding = answer.headers.get(b"content-encoding", b"identity").strip().lower()
+    if coding not in (b"identity", b""):
+        said = escape_control(coding.decode("latin-1"), 40)
+        raise EndpointError(f"its answer is coded as {said}, which was not asked for", kind="protocol", final=True)
 
 
 def note_usage(body: bytes, ticket: Ticket) -> None:
@@ -232,8 +255,9 @@ def as_error_body(body: bytes) -> bytes | None:
 
 
 def error_message(body: bytes, address: HttpAddress) -> str:
-    """What a server says went wrong, on one line, without the key."""
+    """What a server says went wrong, on one line, without the key and without where it is."""
     text = ""
+    body = address.told(body[:READ_ERROR_BYTES])
     try:
         fault = _read_fault(body)
         said = _read_message(fault.error if len(fault.error) else fault.message)
@@ -242,7 +266,7 @@ def error_message(body: bytes, address: HttpAddress) -> str:
         pass
     if not text:
         text = body[:SHOWN_ERROR_BYTES].decode("utf-8", "replace")
-    return escape_control(address.redacted(text.encode("utf-8", "replace")).decode("utf-8", "replace").strip(), 500)
+    return escape_control(address.told(text.encode("utf-8", "replace")).decode("utf-8", "replace").strip(), 500)
 
 
 def retry_after(value: bytes | None) -> float | None:

@@ -10,11 +10,13 @@ from selfopt.errors import EndpointError
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint
 from selfopt.web import HttpAddress, Pool, UpstreamReply
 
+from .bounded import redacted
 from .passing import fault_in
 
 __all__ = ["Dialect", "PooledEndpoint"]
 
 RECORDED_FAULT_BYTES = 64_000
+MARGIN = 8_000  # a key that begins before the end of what is recorded
 
 
 class Dialect(Protocol):
@@ -67,14 +69,18 @@ class PooledEndpoint:
             )
             if answer.status != 200:
                 raise fault_in(answer, self._name, address)
-            came = address.redacted(answer.body)
+            came = await redacted(answer.body, address.answers)
             reply = self._dialect.read(came)
         except EndpointError as error:
-            error.request_body = _text(address.redacted(body))
-            error.reply_body = _text(address.redacted(answer.body)[:RECORDED_FAULT_BYTES]) if answer is not None else ""
+            error.request_body = _text(address.errors.data(body))
+            error.reply_body = (
+                _text(address.errors.data(answer.body[: RECORDED_FAULT_BYTES + MARGIN])[:RECORDED_FAULT_BYTES])
+                if answer is not None
+                else ""
+            )
             raise
         told = {
-            "request_body": _text(address.redacted(body)),
+            "request_body": _text(address.errors.data(body)),
             "reply_body": _text(came),
             "latency_ms": (time.perf_counter() - began) * 1000,
         }

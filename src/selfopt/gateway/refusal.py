@@ -12,6 +12,7 @@ from selfopt.home import escape_control
 __all__ = ["JSON", "Refusal", "bad_request", "error_body", "from_endpoint_error", "not_audited", "not_consented"]
 
 JSON = b"Content-Type: application/json"
+LONGEST_MESSAGE = 4000  # characters; some of it may be what the client sent
 _encode = msgspec.json.Encoder().encode
 
 
@@ -30,7 +31,7 @@ class Refusal(Exception):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.message = message
+        self.message = message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]} ..."
         self.code = code
         self.kind = kind
         self.param = param
@@ -66,11 +67,11 @@ _STATUS: dict[EndpointFault, int] = {
 
 
 def from_endpoint_error(error: EndpointError, who: str) -> Refusal:
-    """What is told when a server behind the gateway could not answer. who: its name and address."""
+    """What is told when a server behind the gateway could not answer. who: its name, never its address."""
     headers = []
     if error.retry_after_s is not None or error.kind in ("loading", "rate_limited"):
         headers.append(b"Retry-After: %d" % max(1, round(error.retry_after_s or 1)))
-    text = escape_control(str(error), 1000)
+    text = escape_control(str(error) if error.told is None else error.told, 1000)
     later = error.status == 503 and error.retry_after_s is not None  # a server that is left alone for now, or says so itself
     return Refusal(
         503 if later else _STATUS[error.kind],

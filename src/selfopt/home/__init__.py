@@ -10,9 +10,11 @@ from .files import (
     read_json_file,
     read_text_bounded,
 )
+from .json_shape import JsonShape, ShapeLimits, TooDeepError, TooFullError, shape_steps
 from .keys import KEY_SCOPES, CheckedKeys, GatewayKey, KeyFile, KeyScope, matching_key
 from .lock import LockOwner, ProcessLock
 from .paths import FoundHome, Home, counts_as_home, find_home, look_for_home
+from .redact import SHORTEST_SECRET, RedactedStream, Redactor
 from .segments import (
     SEALED_EVENT,
     SEGMENT_SCHEMA_VERSION,
@@ -34,6 +36,7 @@ __all__ = [
     "KEY_SCOPES",
     "SEALED_EVENT",
     "SEGMENT_SCHEMA_VERSION",
+    "SHORTEST_SECRET",
     "AuditEvent",
     "AuditFields",
     "ChainReport",
@@ -44,13 +47,19 @@ __all__ = [
     "Home",
     "HomeRegister",
     "InputFileError",
+    "JsonShape",
     "KeyFile",
     "KeyScope",
     "LockOwner",
     "ProcessLock",
+    "RedactedStream",
+    "Redactor",
     "Seal",
     "SegmentReport",
     "SegmentsReport",
+    "ShapeLimits",
+    "TooDeepError",
+    "TooFullError",
     "TrustStore",
     "TrustedFolder",
     "atomic_write_text",
@@ -69,6 +78,7 @@ __all__ = [
     "read_seals",
     "read_text_bounded",
     "segment_name",
+    "shape_steps",
     "verify_segment",
     "verify_segments",
 ]

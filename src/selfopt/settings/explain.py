@@ -16,6 +16,7 @@ from .tree import EndpointSettings, PriceSettings
 
 __all__ = ["Source", "explain", "unknown_key"]
 
+LONGEST_PATH = 200  # characters of a setting's name that a message shows
 _ENTRIES: dict[str, type[Record]] = {"endpoints": EndpointSettings, "prices": PriceSettings}
 
 
@@ -31,6 +32,7 @@ class Source:
 
 def unknown_key(path: str, model: type[Record]) -> str:
     """The message for a key that a table does not have. path: dotted, from the top."""
+    path = _short_path(path)
     table, _, key = path.rpartition(".")
     near = difflib.get_close_matches(key, model.model_fields, n=1, cutoff=0.75)
     hint = f"; did you mean {near[0]}?" if near else ""
@@ -42,7 +44,7 @@ def explain(error: ValidationError, sources: Sequence[Source]) -> str:
     """The first problem, named with the source that it comes from. Values of keys are never shown."""
     first = error.errors()[0]
     location = first["loc"]
-    path = ".".join(str(p) for p in location)
+    path = _short_path(".".join(str(p) for p in location))
     where = next((s.label for s in reversed(sources) if _has(s.values, location)), None)
     where = where or next((s.label for s in reversed(sources) if _has(s.values, location[:-1])), "settings")
     more = f"; and {error.error_count() - 1} more" if error.error_count() > 1 else ""
@@ -50,8 +52,17 @@ def explain(error: ValidationError, sources: Sequence[Source]) -> str:
         return f"{where}: {unknown_key(path, _ENTRIES[str(location[0])])}{more}"
     words = _WORDS.get(first["type"])
     got = first.get("input")
-    shown = f" (got {_short(got)})" if isinstance(got, str | int | float | bool) and "key" not in path else ""
+    shown = f" (got {_short(got)})" if isinstance(got, str | int | float | bool) and not _is_private(path) else ""
     return f"{where}: {path}: {words(path) if words else str(first['msg']).removeprefix('Value error, ')}{shown}{more}"
+
+
+def _is_private(path: str) -> bool:
+    """Keys, and URLs, which may hold a password."""
+    return "key" in path or "url" in path
+
+
+def _short_path(path: str) -> str:
+    return path if len(path) <= LONGEST_PATH else f"{path[:LONGEST_PATH]}…"
 
 
 def _short(value: object) -> str:

@@ -230,5 +230,5 @@ def _plain(item: Any) -> str:
 
 
 def _refusal(source: str, problems: list[str]) -> SuiteError:
-    rest = f" (and {len(problems) - 1} more: selfopt suites validate lists all)" if len(problems) > 1 else ""
+    rest = f" (and {len(problems) - 1} more: selfopt suites validate lists them)" if len(problems) > 1 else ""
     return SuiteError(f"{source}: {problems[0]}{rest}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from .catalogue import get_variant, load_variants
-from .certain import can_be_certain, certain_calls
+from .certain import EARLY_LIMIT, can_be_certain, certain_calls
 from .options import VariantOptions, options_of
 from .read import read_reply
 from .render import RenderedStep, render
 
 __all__ = [
+    "EARLY_LIMIT",
     "RenderedStep",
     "VariantOptions",
     "can_be_certain",

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from selfopt.errors import SettingsError
+from selfopt.home import Redactor
 
 __all__ = ["HttpAddress"]
+
+SHORTEST_IN_ERRORS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class HttpAddress:
     """One server. path: where `/chat/completions` is below; post: the head of a POST up to the digits of Content-Length. The key
-    stands in `post` and `authorization` alone, and neither is ever shown."""
+    stands in `post` and `authorization` alone, and neither is ever shown. answers: takes the key out of what a model says; errors:
+    out of everything else that a server says, where short keys go as well."""
 
     name: str
     host: str
@@ -23,16 +28,18 @@ class HttpAddress:
     post: bytes = field(repr=False)
     get: bytes = field(repr=False)
     authorization: bytes = field(repr=False)
+    answers: Redactor = field(repr=False, compare=False)
+    errors: Redactor = field(repr=False, compare=False)
+    place: re.Pattern[bytes] = field(repr=False, compare=False)
 
     @property
     def origin(self) -> tuple[str, int, bool]:
         """What connections are shared by."""
         return (self.host, self.port, self.tls)
 
-    def redacted(self, text: bytes) -> bytes:
-        """The text without the key, should a server repeat it."""
-        key = self.authorization.removeprefix(b"Authorization: Bearer ")
-        return text.replace(key, b"[key]") if len(key) >= 4 else text
+    def told(self, text: bytes) -> bytes:
+        """What a server says of an error as clients may read it: without the key, and without where the server is."""
+        return self.place.sub(b"[endpoint]", self.errors.data(text))
 
     @classmethod
     def of(cls, name: str, api_root: str, api_key: str | None) -> HttpAddress:
@@ -68,4 +75,14 @@ class HttpAddress:
             post="\r\n".join(post).encode(),
             get="\r\n".join(get).encode(),
             authorization=authorization.encode(),
+            answers=Redactor([key]),
+            errors=Redactor([key], shortest=SHORTEST_IN_ERRORS),
+            place=_place(shown_host.encode()),
         )
+
+
+def _place(host: bytes) -> re.Pattern[bytes]:
+    """Where a text names the server: by its URL or with its port; by its host alone where that can be no ordinary word."""
+    name, scheme, port = re.escape(host), rb"https?:(?:\\{0,8}/){2}", rb":\d{1,5}"
+    alone = rb"?" if b"." in host or b":" in host else rb""
+    return re.compile(rb"%s%s(?:%s)?|(?<![\w-])%s(?:%s)%s(?![\w-])" % (scheme, name, port, name, port, alone), re.IGNORECASE)

@@ -1,0 +1,94 @@
+"""A secret leaves text in every spelling, whole or in pieces, and nothing else does."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfopt.home import Redactor
+
+KEY = 'sk-live/"0123456789-abcdef'
+SPELLINGS: list[Callable[[str], str]] = [
+    lambda c: c,
+    lambda c: f"\\u{ord(c):04x}",
+    lambda c: f"\\u{ord(c):04X}",
+    lambda c: f"\\\\u{ord(c):04x}",
+    lambda c: f"\\\\\\\\u{ord(c):04x}",
+    lambda c: f"%{ord(c):02X}",
+    lambda c: f"%{ord(c):02x}",
+    lambda c: f"\\{c}" if c in '"/\\' else c,
+]
+AROUND = st.text(alphabet='s k\n-{}":,é', max_size=12)
+spelled = st.lists(st.sampled_from(SPELLINGS), min_size=len(KEY), max_size=len(KEY)).map(
+    lambda ways: "".join(way(c) for way, c in zip(ways, KEY, strict=True))
+)
+
+
+@given(AROUND, spelled, AROUND)
+def test_a_key_is_found_however_it_is_spelled(before: str, key: str, after: str) -> None:
+    """Every character in a spelling of its own; what stands around stays."""
+    assert Redactor([KEY]).text(before + key + after) == f"{before}[key]{after}"
+
+
+@given(AROUND, spelled, AROUND, st.lists(st.integers(0, 400), max_size=6))
+def test_pieces_hide_what_the_whole_hides(before: str, key: str, after: str, cuts: list[int]) -> None:
+    """Wherever a stream is cut, the same bytes come out; at the end nothing is missing."""
+    data = (before + key + after).encode()
+    places = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    redactor = Redactor([KEY])
+    stream = redactor.stream()
+    out = b"".join(stream.feed(data[a:b]) for a, b in pairwise(places)) + stream.end()
+    assert out == redactor.data(data)
+    assert b"[key]" in out
+
+
+@given(st.binary(max_size=200), st.integers(0, 200))
+def test_what_holds_no_key_passes_untouched(data: bytes, cut: int) -> None:
+    """Byte for byte, whole and in pieces."""
+    redactor = Redactor([KEY])
+    stream = redactor.stream()
+    assert redactor.data(data) == data
+    assert stream.feed(data[:cut]) + stream.feed(data[cut:]) + stream.end() == data
+
+
+@pytest.mark.parametrize("before", ["", "a", "ab", "user:"])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_a_key_in_base64_is_hidden(before: str, encode: Callable[[bytes], bytes]) -> None:
+    """At every alignment, as in a header of Basic authentication."""
+    coded = encode(f"{before}{KEY}:x".encode())
+    assert b"[key]" in Redactor([KEY]).data(coded)
+
+
+def test_only_what_may_be_a_beginning_is_held_back() -> None:
+    """An event that ends with its blank line goes out at once; half a key waits."""
+    stream = Redactor([KEY]).stream()
+    event = b'data: {"choices":[{"delta":{"content":"sk-liv"}}]}\n\n'
+    assert stream.feed(event) == event
+    assert stream.feed(b"the key is sk-live") == b"the key is "
+    assert stream.feed(b"ly thing") == b"sk-lively thing"
+
+
+def test_short_keys_are_ordinary_words() -> None:
+    """Below eight characters nothing is taken out of answers; errors may ask for more."""
+    assert Redactor(["none"]).text("none of them") == "none of them"
+    assert not Redactor(["none"]).active
+    assert Redactor(["none"], shortest=4).text("none of them") == "[key] of them"
+
+
+def test_a_large_body_is_cleaned_in_pieces() -> None:
+    """A key across the end of a piece is found as well."""
+    redactor = Redactor([KEY])
+    data = b"x" * 262_140 + KEY.encode() + b"y" * 600_000
+    pieces = list(redactor.slices(data))
+    assert max(map(len, pieces)) < 300_000
+    assert b"".join(pieces) == b"x" * 262_140 + b"[key]" + b"y" * 600_000
+
+
+def test_a_redactor_shows_no_key() -> None:
+    """Not even where somebody prints it."""
+    assert "sk-live" not in repr(Redactor([KEY]))
