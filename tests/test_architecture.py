@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "measure": GROUND | {"suites", "variants", "scoring"},
     "simulate": GROUND | {"policy"},
     "settings": {"errors", "records", "home"},
-    "web": {"errors"},
+    "web": {"errors", "home"},
     "loop": GROUND | STAGES,
     "gateway": GROUND | {"routing", "variants", "scoring", "web"},
     "report": GROUND,
