@@ -35,6 +35,7 @@ from .decision import Decision, EvidenceState, GateResult, VerdictName
 from .evaluation import Determinism, Evaluation, Metrics, OutcomeRow, TrivialPolicy, whole_evaluations
 from .experiment import CONFIRMATION_WORDS, PromptReload, WarmUpExperiment, not_confirmed_yet
 from .feedback import Action, Confidence, Feedback, Finding, FindingKind, HotFailure, PhaseSummary, Recommendation, Requirements
+from .integrity import LedgerFault, LedgerReport
 from .race import (
     EvidenceKey,
     PromptTest,
@@ -102,6 +103,8 @@ __all__ = [
     "HotFailure",
     "Judging",
     "Ledger",
+    "LedgerFault",
+    "LedgerReport",
     "LoadEvidence",
     "LoopEnd",
     "LoopStart",
