@@ -32,6 +32,7 @@ from selfopt.records import (
 )
 
 from .app import App
+from .evidence import check_evidence
 from .loop_parts import current_feedback
 
 __all__ = [
@@ -102,6 +103,7 @@ def decide_candidates(app: App, model: str, phase: Phase, candidate: str | None 
         raise UsageError(
             f"no candidate of {model} {phase} was measured besides the baseline; measure one: selfopt supervise {model} {phase} VARIANT"
         )
+    check_evidence(app, [*chosen, *([base] if base is not None else [])])
     seen = app.environments().values()
     decisions = tuple(decide(e, base, app.settings.policy, environments=seen, now=utc_now()) for e in chosen)
     app.ledger.append(decisions)

@@ -240,9 +240,9 @@ class SqliteLedger:
         return int(seq)
 
     def _check_files(self) -> None:
-        """StoreError when the file, or one of its companions, is no longer the one that was opened: what is committed to a file
-        that has no name any more is gone with this process."""
-        for side in ("", "-wal", "-shm"):
+        """StoreError when the file, or the journal that commits go to first, is no longer the one that was opened: what is committed
+        to a file that has no name any more is gone with this process."""
+        for side in ("", "-wal"):
             path = f"{self.path}{side}"
             try:
                 found = os.stat(path)
@@ -318,7 +318,7 @@ class SqliteLedger:
             self._write(self._migrate)
         _use_wal(connection, busy_timeout_s)
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("SELECT 1 FROM sqlite_master").fetchone()  # now the companions are there, too
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()  # now the journal is there, too
         self._check_files()
         return connection
 

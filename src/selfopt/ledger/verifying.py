@@ -39,13 +39,17 @@ def verify_ledger_file(path: Path, sealed: Mapping[str, Mapping[int, str]]) -> L
     return _verified(path, sealed, None)
 
 
-def check_records(path: Path, sealed: Mapping[str, Mapping[int, str]], only: Set[tuple[str, str]]) -> LedgerReport:
+def check_records(
+    path: Path, sealed: Mapping[str, Mapping[int, str]], only: Set[tuple[str, str]], names: Set[str] = frozenset()
+) -> LedgerReport:
     """The chains as in `verify_ledger_file`, but of records and blobs only these, by (kind, id). One that was never committed is
-    `added`, or, when it is not stored either, `missing`."""
-    return _verified(path, sealed, only)
+    `added`, or, when it is not stored either, `missing`. names: also what was committed under these ids, whatever its kind."""
+    return _verified(path, sealed, (only, names))
 
 
-def _verified(path: Path, sealed: Mapping[str, Mapping[int, str]], only: Set[tuple[str, str]] | None) -> LedgerReport:
+def _verified(
+    path: Path, sealed: Mapping[str, Mapping[int, str]], only: tuple[Set[tuple[str, str]], Set[str]] | None
+) -> LedgerReport:
     found = _Faults()
     commits = max((max(numbers) for numbers in sealed.values()), default=0)
     if not path.is_file():
@@ -65,7 +69,7 @@ def _verified(path: Path, sealed: Mapping[str, Mapping[int, str]], only: Set[tup
                 _check_file(connection, path, found)
                 walk.all()
             else:
-                walk.some(only)
+                walk.some(*only)
     except (sqlite3.Error, UnicodeDecodeError, OverflowError) as error:
         found.add("ledger", path.name, "damaged", str(error))
     return found.report(counts)
@@ -165,12 +169,12 @@ class _Walk:
             self._counts.blobs += row is not None
             self._compare(listed, row)
 
-    def some(self, only: Set[tuple[str, str]]) -> None:
-        """Those of these kinds and ids."""
+    def some(self, only: Set[tuple[str, str]], names: Set[str]) -> None:
+        """Those of these kinds and ids, or of these ids."""
         left = set(only)
         for blobs, records in self._commits():
             for listed in (*blobs, *records):
-                if (listed.kind, listed.id) in only:
+                if (listed.kind, listed.id) in only or listed.id in names:
                     left.discard((listed.kind, listed.id))
                     self._compare(listed, self._stored(listed))
         for kind, name in sorted(left):
