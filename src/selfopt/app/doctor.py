@@ -17,6 +17,7 @@ from selfopt.home import ProcessLock
 from selfopt.settings import EndpointSettings, settings_files
 
 from .app import App
+from .evidence import verify_ledger
 
 __all__ = ["diagnose_installation", "settings_in_use"]
 
@@ -82,10 +83,13 @@ def _home(app: App) -> Check:
 
 
 def _ledger(app: App) -> str:
-    if not app.has_ledger:
-        return "nothing measured yet"
-    _ = app.ledger
-    return str(app.home.ledger)
+    if app.has_ledger:
+        _ = app.ledger  # what cannot be opened says what to do
+    report = verify_ledger(app)
+    if not report.ok:
+        more = f" and {report.n_faults - 1} more" if report.n_faults > 1 else ""
+        raise SelfoptError(f"not what was committed: {report.faults[0].sentence()}{more}; see selfopt audit verify")
+    return str(app.home.ledger) if app.has_ledger else "nothing measured yet"
 
 
 def _names(app: App) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from selfopt.errors import StoreError, UsageError
 from selfopt.feedback import load_feedback
 from selfopt.home import ChainReport, SegmentsReport, read_seals, verify_segments
+from selfopt.ledger import LEDGER_SEALED_EVENT
 from selfopt.records import (
     AuditRecord,
     Decision,
@@ -105,10 +106,10 @@ def import_routes(app: App, path: Path) -> RoutingConfig:
     return app.enforcer.import_file(path, resolve=app.resolve_model)
 
 
-def audit_records(app: App, last: int | None = None) -> list[AuditRecord]:
-    """The audit trail, oldest first; only the last so many."""
+def audit_records(app: App, last: int | None = None, *, seals: bool = True) -> list[AuditRecord]:
+    """The audit trail, oldest first; only the last so many. seals: False leaves out those that only vouch for the ledger."""
     records: Iterator[AuditRecord] = app.enforcer.trail.records() if app.home.audit_trail.exists() else iter(())
-    found = list(records)
+    found = [record for record in records if seals or record.event != LEDGER_SEALED_EVENT]
     return found[-last:] if last else found
 
 

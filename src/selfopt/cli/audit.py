@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
 
     from selfopt.app import Traced
     from selfopt.home import SegmentsReport
-    from selfopt.records import AuditRecord
+    from selfopt.records import AuditRecord, LedgerFault, LedgerReport
+
+SHOWN_FAULTS = 10
 
 
 @click.group("audit")
@@ -23,13 +26,14 @@ def command() -> None:
 
 @command.command("show")
 @click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="How many records.")
+@click.option("--all", "seals", is_flag=True, help="Also those that only vouch for the ledger.")
 @json_option
 @click.pass_context
-def show(ctx: click.Context, /, last: int, as_json: bool) -> None:
+def show(ctx: click.Context, /, last: int, seals: bool, as_json: bool) -> None:
     """The newest records of the trail, oldest first."""
     from selfopt.app import audit_records
 
-    records = audit_records(open_app(ctx), last)
+    records = audit_records(open_app(ctx), last, seals=seals)
     if as_json:
         emit(records)
         return
@@ -55,17 +59,20 @@ def _print_record(out: Console, record: AuditRecord, indent: int = 0) -> None:
 @json_option
 @click.pass_context
 def verify(ctx: click.Context, /, as_json: bool) -> int:
-    """Check every hash: of the audit trail, and of the live requests that it seals. Exit code 1 when they do not verify."""
+    """Check every hash: of the audit trail, of the live requests and of the ledger's records that it seals. Exit code 1 when the
+    trail or the requests do not verify, 100 when the ledger is not what was committed to it."""
     from dataclasses import asdict
 
-    from selfopt.app import verify_audit, verify_requests
+    from selfopt.app import differing_renderings, verify_audit, verify_ledger, verify_requests
 
     app = open_app(ctx)
-    report, requests = verify_audit(app), verify_requests(app)
+    report, requests, ledger = verify_audit(app), verify_requests(app), verify_ledger(app)
     ok = report.ok and requests.ok
+    code = 0 if ok and ledger.ok else 100 if ok else 1
+    renderings = differing_renderings(app) if ok else ()
     if as_json:
-        emit({**asdict(report), "ok": ok, "requests": asdict(requests)})
-        return 0 if ok else 1
+        emit({**asdict(report), "ok": not code, "requests": asdict(requests), "ledger": ledger, "renderings": renderings})
+        return code
     out = console()
     if report.ok:
         say(out, f"the audit trail verifies: {report.n} records, head {report.head_hash[:16]}")
@@ -77,7 +84,30 @@ def verify(ctx: click.Context, /, as_json: bool) -> int:
     if report.torn_aside:
         say(out, f"incomplete lines set aside earlier: {joined(report.torn_aside)}", indent=2)
     _print_requests(out, requests)
-    return 0 if ok else 1
+    _print_ledger(out, ledger)
+    if renderings:
+        say(out, f"not what the ledger and the trail say, but only written from them: {joined(renderings)}", hang=2)
+        say(out, "nothing is decided by these files: `selfopt report` and `selfopt feedback` write them anew", indent=2)
+    return code
+
+
+def _print_ledger(out: Console, report: LedgerReport) -> None:
+    if not report.commits and report.ok:
+        return
+    if report.ok:
+        say(out, f"the ledger verifies: {report.records} records and {report.blobs} texts in {report.commits} commits")
+    else:
+        say(out, f"the ledger is NOT what was committed to it: {report.n_faults} fault{'' if report.n_faults == 1 else 's'}")
+    _print_faults(out, report.faults, report.n_faults)
+    if report.unsealed:
+        say(out, f"not sealed yet, since their writer is at work or was killed: {report.unsealed} commits", indent=2, hang=4)
+
+
+def _print_faults(out: Console, faults: Sequence[LedgerFault], n: int) -> None:
+    for fault in faults[:SHOWN_FAULTS]:
+        say(out, fault.sentence(), indent=2, hang=4)
+    if n > SHOWN_FAULTS:
+        say(out, f"and {n - SHOWN_FAULTS} more", indent=2)
 
 
 def _print_requests(out: Console, report: SegmentsReport) -> None:
@@ -101,8 +131,9 @@ def _print_requests(out: Console, report: SegmentsReport) -> None:
 @click.argument("rule", nargs=-1, required=True)
 @json_option
 @click.pass_context
-def trace(ctx: click.Context, /, rule: tuple[str, ...], as_json: bool) -> None:
-    """From RULE (its id, or MODEL PHASE) down to the replies it rests on.
+def trace(ctx: click.Context, /, rule: tuple[str, ...], as_json: bool) -> int:
+    """From RULE (its id, or MODEL PHASE) down to the replies it rests on. Exit code 100 when something of that is missing, or is
+    not what was committed.
 
     \b
     selfopt audit trace local/smollm2-135m extended
@@ -114,6 +145,7 @@ def trace(ctx: click.Context, /, rule: tuple[str, ...], as_json: bool) -> None:
         emit(traced)
     else:
         _print_trace(console(), traced)
+    return 100 if traced.faults or traced.missing else 0
 
 
 def _print_trace(out: Console, traced: Traced) -> None:
@@ -124,8 +156,13 @@ def _print_trace(out: Console, traced: Traced) -> None:
         _print_record(out, record, indent=2)
     _print_judgments(out, traced)
     _print_replies(out, traced)
-    for missing in traced.missing:
-        say(out, f"named as evidence, not in this ledger: {missing}", indent=2)
+    told = {fault.id for fault in traced.faults}
+    missing = [name for name in traced.missing if name not in told]
+    if traced.faults or missing:
+        say(out, "this evidence is NOT what was committed", style="bold")
+    _print_faults(out, traced.faults, len(traced.faults))
+    for name in missing:
+        say(out, f"{name} missing: it is named as evidence and not in this ledger", indent=2)
 
 
 def _print_judgments(out: Console, traced: Traced) -> None:

@@ -25,7 +25,7 @@ from .segments import (
     verify_segment,
     verify_segments,
 )
-from .text import escape_control
+from .text import escape_control, escape_json, readable_json
 
 __all__ = [
     "GENESIS_HASH",
@@ -49,6 +49,7 @@ __all__ = [
     "atomic_write_text",
     "chain_line",
     "escape_control",
+    "escape_json",
     "find_home",
     "guarded",
     "matching_key",
@@ -57,6 +58,7 @@ __all__ = [
     "read_json_file",
     "read_seals",
     "read_text_bounded",
+    "readable_json",
     "segment_name",
     "verify_segment",
     "verify_segments",

@@ -16,6 +16,7 @@ from selfopt.errors import CorruptError, UsageError
 from selfopt.records import utc_now
 
 from .files import atomic_write_text, guarded, read_json_file
+from .text import readable_json
 
 __all__ = ["KEYS_SCHEMA_VERSION", "KEY_SCOPES", "GatewayKey", "KeyFile", "KeyScope", "matching_key"]
 
@@ -126,7 +127,9 @@ class KeyFile:
         return self.path.with_suffix(".lock")
 
     def _write(self, keys: tuple[GatewayKey, ...]) -> None:
-        atomic_write_text(self.path, _Keys(keys=keys).model_dump_json(indent=2) + "\n", within=self.path.parent)
+        atomic_write_text(
+            self.path, readable_json(_Keys(keys=keys).model_dump(mode="json"), indent=2) + "\n", within=self.path.parent
+        )
 
 
 def matching_key(keys: Collection[GatewayKey], presented: str) -> GatewayKey | None:

@@ -7,7 +7,7 @@ from .matching import RouteOptions, format_routed_line, standby_decisions, valid
 from .rules import RuleOptions, generate_routing_rules
 from .schema import SCHEMA_PATH, routing_config_schema
 from .store import read_config
-from .trail import event_of, log_routing_decision, render_line, render_log
+from .trail import differing_log, event_of, log_routing_decision, render_line, render_log
 
 __all__ = [
     "SCHEMA_PATH",
@@ -20,6 +20,7 @@ __all__ = [
     "VersionEntry",
     "check_rules",
     "diff",
+    "differing_log",
     "event_of",
     "fallback_cycle",
     "format_routed_line",
