@@ -13,7 +13,7 @@ from typing import Any, TypedDict, Unpack
 
 from selfopt import app as verbs
 from selfopt.app import App, LoopEvent, Progress
-from selfopt.records import AuditRecord, Comparison, Cycle, Feedback, RoutingConfig, Variant
+from selfopt.records import AuditRecord, Comparison, Cycle, Feedback, LedgerReport, RoutingConfig, Variant
 from selfopt.settings import Settings
 
 from .runner import Runner

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,20 @@ from pydantic import ValidationError
 from selfopt.engine import ModelStore, load_catalogue
 from selfopt.errors import ModelStoreError, SettingsError, StoreError, UnknownModelError, UsageError
 from selfopt.home import Home, find_home
-from selfopt.records import Endpoint, EndpointConfig, Environment, Ledger, Phase, Residency, Spec, Split, Suite, Usage, Variant
+from selfopt.records import (
+    Cycle,
+    Endpoint,
+    EndpointConfig,
+    Environment,
+    Ledger,
+    Phase,
+    Residency,
+    Spec,
+    Split,
+    Suite,
+    Usage,
+    Variant,
+)
 from selfopt.routing import Enforcer, RouteOptions
 from selfopt.settings import Settings, load_settings
 from selfopt.variants import get_variant, load_variants
@@ -54,6 +67,7 @@ class App:
         self._ledger: SqliteLedger | None = None
         self._seals: LedgerSeals | None = None
         self.on_step: Callable[[str], None] = lambda step: None
+        self.tell_cycles: Callable[[Sequence[Cycle]], None] = lambda cycles: None
 
     @classmethod
     def open(

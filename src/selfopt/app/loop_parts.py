@@ -173,6 +173,7 @@ def loop_context(
         say=say,
         write_artefacts=reports,
         on_step=app.on_step,
+        tell=app.tell_cycles,
         check_evidence=lambda found, names: check_evidence(app, found, names),
         evidence=evidence_options(app),
         enforce=settings.enforcement.enabled,

@@ -54,7 +54,20 @@ from .rule import ROUTING_SCHEMA_VERSION, AuditRecord, RouteDecision, RoutingCon
 from .seams import Detector, Endpoint, Ledger, ModelStatus, Parser, Proposer, Residency
 from .spec import Environment, Spec, WarmUp
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
-from .trial import Attempt, Exchange, Fault, Purpose, Run, RunEnd, Trial, TrialAbandoned, TrialStart, WarmUpResult
+from .trial import (
+    Attempt,
+    Conclusion,
+    Delivery,
+    Exchange,
+    Fault,
+    Purpose,
+    Run,
+    RunEnd,
+    Trial,
+    TrialAbandoned,
+    TrialStart,
+    WarmUpResult,
+)
 from .variant import Example, ParserName, Variant
 from .verdict import Outcome, ParsedReply, Verdict
 
@@ -72,6 +85,7 @@ __all__ = [
     "ChatRequest",
     "ComparedRow",
     "Comparison",
+    "Conclusion",
     "Confidence",
     "Constraint",
     "Cycle",
@@ -81,6 +95,7 @@ __all__ = [
     "CycleTarget",
     "CycleTargetResult",
     "Decision",
+    "Delivery",
     "Detector",
     "Determinism",
     "Endpoint",
