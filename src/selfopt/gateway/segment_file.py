@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ class SegmentFiles:
         try:
             if number != self._number:
                 self._begin(path, number)
-            self._append(data)
+            self._append(path, data)
         except OSError as error:
             raise AuditError(f"could not write the requests to {path}: {reason_of(error)}") from error
 
@@ -53,13 +54,15 @@ class SegmentFiles:
         self.close()
         self._descriptor, self._number, self._end, self._dirty = descriptor, number, 0, False
 
-    def _append(self, data: bytes) -> None:
+    def _append(self, path: Path, data: bytes) -> None:
         try:
             if self._dirty:
                 os.ftruncate(self._descriptor, self._end)
             self._dirty = True
             write_all(self._descriptor, data)
             os.fdatasync(self._descriptor)
+            if not os.path.samestat(os.fstat(self._descriptor), os.stat(path, follow_symlinks=False)):
+                raise OSError(errno.ESTALE, "it was replaced while it was written")  # what has no name is gone with this process
         except OSError:
             with contextlib.suppress(OSError):  # a torn line counts for nothing; it is cut off before the next is written
                 os.ftruncate(self._descriptor, self._end)
