@@ -50,7 +50,9 @@ def asked(project: Project) -> Counter[tuple[str | None, str, int, str]]:
     """How often each prompt of each pass has a trial."""
     ledger = open_ledger(project.home / "ledger.sqlite3")
     runs = {run.run_id: run for run in ledger.read(Run)}
-    found = Counter((runs[t.run_id].group_id, runs[t.run_id].purpose, t.run_index, t.prompt_id) for t in ledger.read(Trial))
+    found: Counter[tuple[str | None, str, int, str]] = Counter(
+        (runs[t.run_id].group_id, runs[t.run_id].purpose, t.run_index, t.prompt_id) for t in ledger.read(Trial)
+    )
     ledger.close()
     return found
 

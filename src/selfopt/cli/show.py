@@ -35,8 +35,8 @@ def command(ctx: click.Context, /, trial: str, exact: bool, warm_up: bool, as_js
         emit({**shown.model_dump(mode="json"), **warmed, **({"faults": faults} if faults else {})})
         return code
     out = console()
-    for fault in faults:
-        say(out, f"NOT what was committed: {fault.sentence()}", style="bold", hang=4)
+    for found in faults:
+        say(out, f"NOT what was committed: {found.sentence()}", style="bold", hang=4)
     t = shown.trial
     say(out, f"trial {t.trial_id}", style="bold")
     say(out, f"{shown.spec.label}, prompt {t.prompt_id}, pass {t.run_index + 1} of {t.run_id}", indent=2)

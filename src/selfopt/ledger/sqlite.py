@@ -242,13 +242,8 @@ class SqliteLedger:
     def _check_files(self) -> None:
         """StoreError when the file, or the journal that commits go to first, is no longer the one that was opened: what is committed
         to a file that has no name any more is gone with this process."""
-        for side in ("", "-wal"):
-            path = f"{self.path}{side}"
-            try:
-                found = os.stat(path)
-            except OSError:
-                found = None
-            if found is None or self._files.setdefault(side, (found.st_dev, found.st_ino)) != (found.st_dev, found.st_ino):
+        for path, opened in self._files.items():
+            if _identity(path) != opened:
                 raise StoreError(
                     f"{path} was removed, renamed or replaced while it was in use: what was measured since then is lost; put it "
                     "back and repeat the command, or begin in a new home"
@@ -319,7 +314,9 @@ class SqliteLedger:
         _use_wal(connection, busy_timeout_s)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("SELECT 1 FROM sqlite_master").fetchone()  # now the journal is there, too
-        self._check_files()
+        for path in (str(self.path), f"{self.path}-wal"):  # a file system without shared memory has no such journal
+            if (found := _identity(path)) is not None:
+                self._files[path] = found
         return connection
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
@@ -343,6 +340,14 @@ class SqliteLedger:
 def _says(record: Record, name: str, wanted: str | int) -> bool:
     value = getattr(record, record.id_field if name == "id" else name)
     return bool(value == wanted or (isinstance(value, tuple) and wanted in value))
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 @cache
