@@ -173,12 +173,13 @@ def test_a_changed_record_is_found(used: Project) -> None:
     """One changed letter in the trail: `audit verify` exits 100 with the line, and `doctor` fails."""
     path = used.home / "routing_decisions.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
-    lines[0] = lines[0].replace(b"rule_added", b"rule_adden", 1)
+    place = next(n for n, line in enumerate(lines) if b"rule_added" in line)
+    lines[place] = lines[place].replace(b"rule_added", b"rule_adden", 1)
     path.write_bytes(b"".join(lines))
     result = used.run("audit", "verify")
     assert result.code == 100
-    assert "does NOT verify at line 1" in result.out
-    assert used.run("audit", "verify", "--json").json()["first_bad_line"] == 1
+    assert f"does NOT verify at line {place + 1}" in result.out
+    assert used.run("audit", "verify", "--json").json()["first_bad_line"] == place + 1
     assert "FAIL  audit trail" in used.run("doctor").out
 
 

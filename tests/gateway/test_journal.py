@@ -7,6 +7,7 @@ import errno
 import heapq
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -499,3 +500,22 @@ async def test_no_request_waits_for_the_readable_log(desk: Desk, monkeypatch: py
     await second
     await desk.sink.close()
     assert seen[-1] == 2, "in the end the log has everything"
+
+
+@pytest.mark.parametrize("take", ["the file", "the folder", "the folder renamed"])
+async def test_files_that_are_taken_away_under_a_gateway_stop_the_serving(desk: Desk, take: str) -> None:
+    """What is written to a file without a name is gone with the process: no request is served on that."""
+    journal = desk.journal(retry_s=0.01)
+    journal.add(record(1))
+    await until(lambda: desk.ids() == ["req-1"])
+    if take == "the file":
+        next(desk.folder.glob("*.jsonl")).unlink()
+    elif take == "the folder":
+        shutil.rmtree(desk.folder)
+    else:
+        desk.folder.rename(desk.folder.with_name("elsewhere"))
+    journal.add(record(2))
+    await until(lambda: bool(journal.fault))
+    with pytest.raises(AuditError, match="could not write the requests"):
+        journal.check()
+    await journal.close()

@@ -12,6 +12,7 @@ from selfopt.records import (
     Baseline,
     Blob,
     CandidateResult,
+    Conclusion,
     Cycle,
     CycleAbandoned,
     CyclePlan,
@@ -19,6 +20,7 @@ from selfopt.records import (
     CycleTarget,
     CycleTargetResult,
     Decision,
+    Delivery,
     Environment,
     Evaluation,
     Exchange,
@@ -295,6 +297,8 @@ def every_kind() -> tuple[Record, ...]:
         CyclePlan(cycle_id="cycle-1", targets=(target,), changes={"spec-2": "variant"}, at=AT),
         cycle(),
         *race_records(),
+        Conclusion(group_id="group-1", request="supervise-1", at=AT),
+        Delivery(group_id="group-1", at=AT),
         AuditRecord(timestamp=AT, event="rule_changed", details={"n": [1, None]}, previous_hash="0" * 64, hash="1" * 64),
     )
 

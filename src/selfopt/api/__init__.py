@@ -14,7 +14,7 @@ from typing import Any, TypedDict, Unpack
 
 from selfopt import app as verbs
 from selfopt.app import App, LoopEvent, Progress
-from selfopt.records import AuditRecord, Comparison, Cycle, Feedback, RoutingConfig, Variant
+from selfopt.records import AuditRecord, Comparison, Cycle, Feedback, LedgerReport, RoutingConfig, Variant
 from selfopt.settings import Settings
 
 from .runner import Runner
@@ -288,8 +288,12 @@ class Audit:
         """The report of checking the live requests that the trail seals: ok, n, segments, problems, unsealed, torn."""
         return verbs.verify_requests(self._app)
 
+    def verify_ledger(self) -> LedgerReport:
+        """The report of checking the ledger against what was committed and sealed: ok, commits, records, blobs, unsealed, faults."""
+        return verbs.verify_ledger(self._app)
+
     def trace(self, rule: str) -> verbs.Traced:
-        """From a rule (its id, or "MODEL PHASE") down to the replies."""
+        """From a rule (its id, or "MODEL PHASE") down to the replies; `faults` and `missing` say what is not as it was committed."""
         return verbs.trace_rule(self._app, rule)
 
 

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
         make_feedback,
         require_ledger,
         rescore_runs,
+        shown_faults,
         shown_trial,
         standing_evaluations,
         warm_up_texts,
     )
     from .doctor import diagnose_installation, settings_in_use
+    from .evidence import faults_of, verify_ledger
     from .foretelling import CycleForecast, RaceOdds
     from .inspecting import serve_script
     from .keys import add_key, list_keys, revoke_key
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from .measuring import Measured, MeasureRequest, measure_model, phase_of, route
     from .models import fetch_model, list_models, model_status, pull_model, remove_model
     from .quickstart import QuickstartResult, ServedLine, as_document, plan_lines, quickstart_home, run_quickstart
-    from .reporting import write_artefacts
+    from .reporting import differing_renderings, write_artefacts
     from .reviewing import AddedPrompts, add_from_ledger
     from .rules import (
         Enforced,
@@ -99,9 +101,11 @@ __all__ = [
     "decide_candidates",
     "decision_lines",
     "diagnose_installation",
+    "differing_renderings",
     "enforce_file",
     "expected_text",
     "explained_decision",
+    "faults_of",
     "fetch_model",
     "import_bfcl_suites",
     "import_jsonl",
@@ -137,6 +141,7 @@ __all__ = [
     "serve_script",
     "set_route",
     "settings_in_use",
+    "shown_faults",
     "shown_trial",
     "simulate_worlds",
     "standing_evaluations",
@@ -154,6 +159,7 @@ __all__ = [
     "variant_lines",
     "verify_audit",
     "verify_home",
+    "verify_ledger",
     "verify_requests",
     "warm_up_texts",
     "withdraw_trust",
@@ -170,8 +176,9 @@ __getattr__ = at_first_use(
         ".app": "App",
         ".bfcl": "import_bfcl_suites pull_bfcl_suites",
         ".comparing": "CompareRequest compare_models installed_ollama_models",
-        ".diagnosing": "Decided Rescoring decide_candidates explained_decision make_feedback require_ledger rescore_runs shown_trial standing_evaluations warm_up_texts",
+        ".diagnosing": "Decided Rescoring decide_candidates explained_decision make_feedback require_ledger rescore_runs shown_faults shown_trial standing_evaluations warm_up_texts",
         ".doctor": "diagnose_installation settings_in_use",
+        ".evidence": "faults_of verify_ledger",
         ".foretelling": "CycleForecast RaceOdds",
         ".inspecting": "serve_script",
         ".keys": "add_key list_keys revoke_key",
@@ -180,7 +187,7 @@ __getattr__ = at_first_use(
         ".measuring": "Measured MeasureRequest measure_model phase_of route",
         ".models": "fetch_model list_models model_status pull_model remove_model",
         ".quickstart": "QuickstartResult ServedLine as_document plan_lines quickstart_home run_quickstart",
-        ".reporting": "write_artefacts",
+        ".reporting": "differing_renderings write_artefacts",
         ".reviewing": "AddedPrompts add_from_ledger",
         ".rules": "Enforced Traced audit_records enforce_file import_routes set_route trace_rule",
         ".serving": "serve",

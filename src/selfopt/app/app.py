@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 from selfopt.engine import ModelStore, load_catalogue
 from selfopt.errors import ModelStoreError, SettingsError, StoreError, UnknownModelError, UsageError
 from selfopt.home import Home, escape_control, look_for_home
-from selfopt.records import Environment, Ledger, Phase, Spec, Split, Suite, Usage, Variant
+from selfopt.records import Cycle, Environment, Ledger, Phase, Spec, Split, Suite, Usage, Variant
 from selfopt.routing import Enforcer, RouteOptions
 from selfopt.settings import Project, Settings, read_settings
 from selfopt.variants import get_variant, load_variants
@@ -23,11 +24,14 @@ from .sending import Sender
 
 if TYPE_CHECKING:
     from selfopt.engine import EmbeddedEngine
+    from selfopt.ledger import LedgerSeals, SqliteLedger
     from selfopt.measure import MeasureContext, Progress
 
 __all__ = ["App", "SpecOptions"]
 
 SpecOptions = Mapping[str, Any]
+
+logger = logging.getLogger("selfopt.app")
 
 
 class App:
@@ -51,8 +55,10 @@ class App:
         self.sender = Sender(settings, self.environ, lambda: self.engine, self._read)
         self._suites: dict[str, Suite] = {}
         self._engine: EmbeddedEngine | None = None
-        self._ledger: Ledger | None = None
+        self._ledger: SqliteLedger | None = None
+        self._seals: LedgerSeals | None = None
         self.on_step: Callable[[str], None] = lambda step: None
+        self.tell_cycles: Callable[[Sequence[Cycle]], None] = lambda cycles: None
 
     @classmethod
     def open(
@@ -107,9 +113,11 @@ class App:
         self.release()
 
     def release(self) -> None:
-        """Close the ledger: all there is to end where nothing was asked of a model. May be called twice."""
+        """Seal and close the ledger: all there is to end where nothing was asked of a model. May be called twice."""
         if self._ledger is not None:
             ledger, self._ledger = self._ledger, None
+            if self._seals is not None:
+                self._seals.close(ledger)
             ledger.close()
 
     def _step(self, step: str) -> None:
@@ -119,13 +127,31 @@ class App:
     def ledger(self) -> Ledger:
         """The home's ledger, opened (and the home created) at the first use."""
         if self._ledger is None:
-            from selfopt.ledger import open_ledger
+            from selfopt.ledger import LedgerSeals, open_ledger
 
             self.home.ensure()
             if self.home.ledger.exists() and not self.home.ledger.is_file():  # sqlite would wait for a pipe's other end
                 raise StoreError(f"{self.home.ledger} is not a regular file; move it aside, or restore it from a copy")
-            self._ledger = open_ledger(self.home.ledger)
+            self._seals = LedgerSeals(self.enforcer.trail)
+            self._ledger = open_ledger(self.home.ledger, after_commit=self._seals.committed)
+            if self._ledger.upgraded:
+                self._seals.try_seal(self._ledger, "upgraded")
         return self._ledger
+
+    def seal_ledger(self) -> None:
+        """Seal what is in the ledger: a change of the rules is about to rest on it. AuditError when the trail cannot be written.
+
+        A ledger that cannot be opened does not keep anybody from changing a rule by hand; whatever rests on it says so itself.
+        """
+        if not self.has_ledger:
+            return
+        try:
+            _ = self.ledger
+        except StoreError as error:
+            logger.warning("the rules are changed, but the ledger could not be sealed before: %s", error)
+            return
+        if self._seals is not None and self._ledger is not None:
+            self._seals.seal(self._ledger, "before a change of the rules")
 
     @property
     def has_ledger(self) -> bool:
@@ -204,7 +230,7 @@ class App:
     @cached_property
     def enforcer(self) -> Enforcer:
         """Writer and reader of the rules in force."""
-        return Enforcer(self.home, on_step=self._step)
+        return Enforcer(self.home, on_step=self._step, before_change=self.seal_ledger)
 
     def resolve_model(self, name: str) -> str:
         """A model's full name; for the embedded engine it must be in the catalogue."""

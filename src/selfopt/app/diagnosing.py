@@ -21,6 +21,7 @@ from selfopt.records import (
     Evaluation,
     Feedback,
     Finding,
+    LedgerFault,
     ParserName,
     Phase,
     Recommendation,
@@ -32,6 +33,7 @@ from selfopt.records import (
 )
 
 from .app import App
+from .evidence import check_evidence, faults_of, ids_of
 from .loop_parts import current_feedback
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "make_feedback",
     "require_ledger",
     "rescore_runs",
+    "shown_faults",
     "shown_trial",
     "standing_evaluations",
     "warm_up_texts",
@@ -102,6 +105,7 @@ def decide_candidates(app: App, model: str, phase: Phase, candidate: str | None 
         raise UsageError(
             f"no candidate of {model} {phase} was measured besides the baseline; measure one: selfopt supervise {model} {phase} VARIANT"
         )
+    check_evidence(app, [*chosen, *([base] if base is not None else [])])
     seen = app.environments().values()
     decisions = tuple(decide(e, base, app.settings.policy, environments=seen, now=utc_now()) for e in chosen)
     app.ledger.append(decisions)
@@ -219,6 +223,11 @@ def shown_trial(app: App, prefix: str) -> ShownTrial:
         with contextlib.suppress(SuiteError):  # a file that is not at hand: what was expected is left out
             suites.append(app.suite_for(spec))
     return show_trial(app.ledger, trial.trial_id, suites)
+
+
+def shown_faults(app: App, shown: ShownTrial) -> tuple[LedgerFault, ...]:
+    """What of a shown trial, its run and spec, its verdicts and its texts is not as it was committed."""
+    return faults_of(app, {pair for record in (shown.trial, shown.run, shown.spec, *shown.verdicts) for pair in ids_of(record)})
 
 
 def warm_up_texts(app: App, run: Run) -> list[tuple[str | None, str | None]]:

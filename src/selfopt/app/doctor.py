@@ -44,7 +44,7 @@ async def diagnose_installation(app: App) -> list[Check]:
         *_project(app),
         _home(app),
         *_passed_over(app),
-        _guarded("ledger", lambda: _ledger(app)),
+        _guarded("ledger file", lambda: _ledger(app)),
         *_records(app),
         _temporaries(app),
         _guarded("feedback", lambda: _feedback(app)),
@@ -127,7 +127,7 @@ def _home(app: App) -> Check:
 def _ledger(app: App) -> str:
     if not app.has_ledger:
         return "nothing measured yet"
-    _ = app.ledger
+    _ = app.ledger  # what cannot be opened says what to do
     return str(app.home.ledger)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from selfopt.feedback import FeedbackOptions, ReferenceSuite, analyze
-from selfopt.ledger import MemoryLedger
 from selfopt.loop import Depth, LoopContext, LoopEvent, Measurement, baselines, evaluations, withdrawn_types
 from selfopt.loop.proposer import CatalogueProposer, describe_change
 from selfopt.measure import Arena, Budget, BudgetMeter, Labels, MeasureContext, MeasureOptions, Progress, measure_specs
@@ -17,7 +16,6 @@ from selfopt.records import (
     EvidenceState,
     Feedback,
     Finding,
-    Ledger,
     Phase,
     RaceSettings,
     Spec,
@@ -29,6 +27,7 @@ from selfopt.records import (
 from selfopt.routing import RuleOptions
 
 from .app import App
+from .evidence import check_evidence, ledger_or_none
 from .reporting import write_artefacts
 
 __all__ = [
@@ -48,11 +47,6 @@ _PHASES: tuple[Phase, Phase] = ("atomic", "extended")
 
 def ignore_event(event: LoopEvent) -> None:
     """The listener of those who do not want to know."""
-
-
-def ledger_or_none(app: App) -> Ledger:
-    """The home's ledger; where nothing was measured yet an empty one, so that looking creates nothing."""
-    return app.ledger if app.has_ledger else MemoryLedger()
 
 
 def _split(suite: Suite) -> Split:
@@ -179,6 +173,8 @@ def loop_context(
         say=say,
         write_artefacts=reports,
         on_step=app.on_step,
+        tell=app.tell_cycles,
+        check_evidence=lambda found, names: check_evidence(app, found, names),
         evidence=evidence_options(app),
         enforce=settings.enforcement.enabled,
         max_candidates=settings.loop.max_candidates if max_candidates is None else max_candidates,

@@ -131,7 +131,8 @@ async def run_loop(
     """Run whole cycles, the first from the targets as given, later ones from the baselines that came of them.
 
     Asked for the same again after an interruption, it goes on where it stopped and returns all cycles of the loop. key: a name
-    for this very loop; asked for again under it, also one that has ended is not repeated. One at a time per home (LockedError).
+    for this very loop; asked for again under it, also one that has ended is not repeated. Until `app.tell_cycles` has handed them over, the same call goes on with this loop. One at a
+    time per home (LockedError).
     BudgetError when a cap ends it on the way.
     """
     if cycles < 1:

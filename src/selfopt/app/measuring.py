@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from selfopt.errors import RefusedError, UsageError
 from selfopt.home import ProcessLock
-from selfopt.measure import Budget, Labels, Progress, SuperviseOptions, SuperviseResult, supervise
+from selfopt.measure import Budget, Labels, Progress, SuperviseOptions, SuperviseResult, deliver, supervise
 from selfopt.measure.progress import ignore_progress
-from selfopt.records import Evaluation, Outcome, Phase, RouteDecision, Spec, Split, Trial, Verdict
+from selfopt.records import Evaluation, Outcome, Phase, RouteDecision, Spec, Split, Trial, Verdict, utc_now
 from selfopt.routing import log_routing_decision, validate_model_phase_compatibility
 
 from .app import App
@@ -115,8 +115,16 @@ def served_spec(app: App, request: MeasureRequest, decision: RouteDecision) -> S
     return app.spec(serving, request.phase, promoted if promoted is not None else "native_api", options)
 
 
-async def measure_model(app: App, request: MeasureRequest, progress: Callable[[Progress], None] = ignore_progress) -> Measured:
+async def measure_model(
+    app: App,
+    request: MeasureRequest,
+    progress: Callable[[Progress], None] = ignore_progress,
+    tell: Callable[[Measured], None] = lambda _: None,
+) -> Measured:
     """Route, measure n runs, evaluate. One supervisor at a time per home: LockedError names a live owner.
+
+    tell: hands the result over. A process that dies before that has told nobody: the same request then takes over what it measured,
+    asks nothing, and has the same result.
 
     Raises RefusedError (the rules say no), ConsentError (they say a remote model, and nobody consented), UsageError and its kin (what was typed), EndpointError (no server, wrong key),
     StoreError (the home cannot be written).
@@ -138,18 +146,22 @@ async def measure_model(app: App, request: MeasureRequest, progress: Callable[[P
             overrides=request.overrides(),
         ),
         resume=request.resume,
+        await_delivery=True,
         budget=Budget(limits.max_trials, limits.max_minutes, limits.max_tokens, limits.max_cost),
     )
     app.home.ensure()
     with ProcessLock(app.home.lock)("supervise" if request.n_runs > 1 else "run"):
         result = await supervise(spec, context=app.measure_context(progress, request.model), options=options)
-    verdicts = tuple(
-        v
-        for run_id in result.run_ids
-        for v in app.ledger.read(Verdict, {"run_id": run_id})
-        if v.parser_hash == spec.variant.parser_hash
-    )
-    return Measured(decision, spec, result, verdicts, _faults(app, result.run_ids), audit_hash)
+        verdicts = tuple(
+            v
+            for run_id in result.run_ids
+            for v in app.ledger.read(Verdict, {"run_id": run_id})
+            if v.parser_hash == spec.variant.parser_hash
+        )
+        measured = Measured(decision, spec, result, verdicts, _faults(app, result.run_ids), audit_hash)
+        tell(measured)
+        deliver(app.ledger, result.group_id, utc_now())
+    return measured
 
 
 def _faults(app: App, run_ids: Sequence[str]) -> dict[str, str]:

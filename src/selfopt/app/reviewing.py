@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from selfopt.errors import SuiteError, UsageError
-from selfopt.home import InputFileError, atomic_write_text, guarded, read_input
+from selfopt.home import InputFileError, atomic_write_text, guarded, read_input, readable_json
 from selfopt.ledger import resolve
 from selfopt.measure import ShownTrial, show_trial
 from selfopt.records import Outcome, Prompt, Suite, ToolDefinition, Trial, Verdict, canonical_json
@@ -172,7 +172,7 @@ def _fresh(failed: Sequence[_Failed], path: Path) -> tuple[str, dict[str, str]]:
     new_sets, prompts, added = _placed(empty, failed)
     suite = empty.model_copy(update={"tool_sets": new_sets, "prompts": tuple(prompts)})
     if path.suffix == ".json":
-        return json.dumps(suite.model_dump(mode="json", exclude_defaults=True), ensure_ascii=False, indent=1) + "\n", added
+        return readable_json(suite.model_dump(mode="json", exclude_defaults=True), indent=1) + "\n", added
     return suite_yaml(suite), added
 
 

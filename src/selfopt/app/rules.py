@@ -9,12 +9,14 @@ from typing import Any
 
 from selfopt.errors import UsageError
 from selfopt.feedback import load_feedback
+from selfopt.ledger import LEDGER_SEALED_EVENT
 from selfopt.records import (
     AuditRecord,
     Decision,
     Evaluation,
     Feedback,
     Finding,
+    LedgerFault,
     Phase,
     Recommendation,
     Record,
@@ -27,6 +29,7 @@ from selfopt.records import (
 from selfopt.routing import RuleChange, RuleOptions, diff, generate_routing_rules
 
 from .app import App
+from .evidence import check_evidence, check_recommendations, faults_of, ids_of, readable
 from .looping import serving_specs
 
 __all__ = [
@@ -51,19 +54,28 @@ class Enforced:
 
 
 def enforce_file(app: App, path: Path | None = None, *, dry_run: bool = False, override_manual: bool = False) -> Enforced:
-    """Turn the recommendations of a feedback file (default: the home's harness_feedback.json) into rules in force."""
+    """Turn the recommendations of a feedback file into rules in force.
+
+    Those of the home's harness_feedback.json (the default) have to be in the ledger, since that file only shows them: StoreError
+    else. A file that is named is taken at its word, and the audit trail says so. CorruptError when the evidence behind them is in
+    the ledger, and not as it was committed.
+    """
     if not app.settings.enforcement.enabled and not dry_run:
         raise UsageError("enforcement is switched off; set enforcement.enabled = true or use --dry-run")
     feedback = _feedback(path, app.home.feedback)
     options = RuleOptions(override_manual=override_manual, warm_up=app.settings.warm_up.enabled)
     before = app.enforcer.load(repair_pending=not dry_run)
+    if path is None:
+        check_recommendations(app, feedback.recommendations)
+    check_evidence(app, (), [name for r in feedback.recommendations for name in (r.id, *r.evidence)])
     promoted = serving_specs(app, feedback, before)
     if dry_run:
         rules = generate_routing_rules(feedback.recommendations, before, promoted=promoted, options=options)
         after = before.model_copy(update={"rules": rules})
     else:
         app.home.ensure()
-        after = app.enforcer.enforce(feedback.recommendations, promoted=promoted, options=options, reason="harness_feedback.json")
+        reason = "harness_feedback.json" if path is None else f"{path.name}, a file that was named"
+        after = app.enforcer.enforce(feedback.recommendations, promoted=promoted, options=options, reason=reason)
     return Enforced(before, after, diff(before, after), dry_run)
 
 
@@ -91,17 +103,18 @@ def import_routes(app: App, path: Path) -> RoutingConfig:
     return app.enforcer.import_file(path, resolve=app.resolve_model)
 
 
-def audit_records(app: App, last: int | None = None) -> list[AuditRecord]:
-    """The audit trail, oldest first; only the last so many."""
+def audit_records(app: App, last: int | None = None, *, seals: bool = True) -> list[AuditRecord]:
+    """The audit trail, oldest first; only the last so many. seals: False leaves out those that only vouch for the ledger."""
     records: Iterator[AuditRecord] = app.enforcer.trail.records() if app.home.audit_trail.exists() else iter(())
-    found = list(records)
+    found = [record for record in records if seals or record.event != LEDGER_SEALED_EVENT]
     return found[-last:] if last else found
 
 
 @dataclass(frozen=True, slots=True)
 class Traced:
     """From a rule down to the replies: audit records, recommendations, findings, evaluations, decisions, runs, trials.
-    missing: ids that are named as evidence and that the ledger does not hold."""
+    missing: ids that are named as evidence and that the ledger does not hold; faults: what of all this, down to the texts of the
+    replies, is not as it was committed to the ledger and sealed."""
 
     rule_id: str
     rule: Any
@@ -114,6 +127,7 @@ class Traced:
     runs: tuple[Run, ...]
     trials: tuple[tuple[Trial, tuple[Verdict, ...]], ...]
     missing: tuple[str, ...]
+    faults: tuple[LedgerFault, ...] = ()
 
 
 def trace_rule(app: App, rule_id: str) -> Traced:
@@ -127,27 +141,17 @@ def trace_rule(app: App, rule_id: str) -> Traced:
     for spec in specs:
         decisions += [
             d
-            for d in app.ledger.read(Decision, {"candidate_spec_id": spec.spec_id})
+            for d in readable(app.ledger.read(Decision, {"candidate_spec_id": spec.spec_id}))
             if d.verdict == "promote" and d not in decisions
         ]
-    wanted = list(
-        dict.fromkeys(
-            [*named, *(i for f in findings for i in f.evaluation_ids), *(i for d in decisions for i in d.evaluation_ids)]
-        )
-    )
+    wanted = [*named, *(i for f in findings for i in f.evaluation_ids), *(i for d in decisions for i in d.evaluation_ids)]
     evaluations = _by_id(app, Evaluation, wanted)
-    run_ids = list(
-        dict.fromkeys([*named, *(i for e in evaluations for i in e.run_ids), *(i for f in findings for i in f.run_ids)])
-    )
+    run_ids = [*named, *(i for e in evaluations for i in e.run_ids), *(i for f in findings for i in f.run_ids)]
     runs = _by_id(app, Run, run_ids)
-    trials = []
-    for run in runs:
-        verdicts: dict[str, list[Verdict]] = {}
-        for verdict in app.ledger.read(Verdict, {"run_id": run.run_id}):
-            verdicts.setdefault(verdict.trial_id, []).append(verdict)
-        trials += [(t, tuple(verdicts.get(t.trial_id, ()))) for t in app.ledger.read(Trial, {"run_id": run.run_id})]
-    held = {r.record_id for group in (recommendations, findings, specs, decisions, evaluations, runs) for r in group}
-    held |= {t.trial_id for t, _ in trials}
+    trials = [pair for run in runs for pair in _trials_of(app, run)]
+    records: list[Record] = [*recommendations, *findings, *specs, *decisions, *evaluations, *runs]
+    held = {r.record_id for r in records} | {t.trial_id for t, _ in trials}
+    only = {pair for r in (*records, *(one for t, vs in trials for one in (t, *vs))) for pair in ids_of(r)}
     return Traced(
         rule_id=trace.rule_id,
         rule=trace.rule,
@@ -159,8 +163,17 @@ def trace_rule(app: App, rule_id: str) -> Traced:
         specs=tuple(specs),
         runs=tuple(runs),
         trials=tuple(trials),
-        missing=tuple(i for i in named if i not in held),
+        missing=tuple(i for i in (*trace.recommendation_ids, *named) if i not in held),
+        faults=faults_of(app, only, (*trace.recommendation_ids, *named)) if named or only else (),
     )
+
+
+def _trials_of(app: App, run: Run) -> list[tuple[Trial, tuple[Verdict, ...]]]:
+    verdicts: dict[str, list[Verdict]] = {}
+    for verdict in readable(app.ledger.read(Verdict, {"run_id": run.run_id})):
+        verdicts.setdefault(verdict.trial_id, []).append(verdict)
+    trials = readable(app.ledger.read(Trial, {"run_id": run.run_id}))
+    return [(trial, tuple(verdicts.get(trial.trial_id, ()))) for trial in trials]
 
 
 def _rule_id(app: App, text: str) -> str:
@@ -178,5 +191,5 @@ def _by_id(app: App, record_type: type[Any], ids: Any) -> list[Any]:
     if not app.has_ledger:
         return found
     for item in dict.fromkeys(ids):
-        found += list(app.ledger.read(record_type, {"id": item}, limit=1))
+        found += list(readable(app.ledger.read(record_type, {"id": item}, limit=1)))
     return found

@@ -14,7 +14,9 @@ from selfopt.errors import GateFailed, StoreError, UsageError
 from selfopt.home import ChainReport, SegmentsReport, escape_control, read_seals, verify_segments
 
 from .app import App
+from .evidence import verify_ledger
 from .keys import list_keys
+from .reporting import differing_renderings
 
 __all__ = ["HomeReport", "Part", "anchor_of", "audit_anchor", "verify_audit", "verify_home", "verify_requests"]
 
@@ -25,7 +27,7 @@ _ANCHOR = re.compile(r"selfopt-anchor-1:([1-9][0-9]{0,17}):([0-9a-f]{64})")
 @dataclass(frozen=True, slots=True)
 class Part:
     """One kind of record. name: for people; said: what verifies, in one line, or where it does not; problems: what does not; notes: what is worth
-    knowing and not wrong; facts: the whole report, a dataclass."""
+    knowing and not wrong; facts: the whole report."""
 
     name: str
     said: str
@@ -85,7 +87,7 @@ def audit_anchor(app: App) -> str:
 
 def verify_home(app: App, anchors: Sequence[str] = ()) -> HomeReport:
     """Check everything that vouches for the past: the audit trail with its head, the rules with all of their versions, the live
-    requests, the API keys.
+    requests, the API keys, the ledger; and say which renderings of them somebody changed.
 
     anchors: what `audit_anchor` gave earlier; the trail must hold each. Never raises for damaged content. UsageError for what is
     no anchor, AuditError when a file cannot be read.
@@ -149,7 +151,33 @@ def _keys(app: App, _: Mapping[int, str]) -> Part:
     return Part("API keys", said if not report.problems else "as a whole", report.problems, (), report)
 
 
-_PARTS: tuple[Callable[[App, Mapping[int, str]], Part], ...] = (_trail, _rules, _requests, _keys)
+def _ledger(app: App, _: Mapping[int, str]) -> Part:
+    report = verify_ledger(app)
+    problems = [fault.sentence() for fault in report.faults]
+    if report.n_faults > len(problems):
+        problems.append(f"and {report.n_faults - len(problems):,} more faults of the ledger")
+    notes = (
+        (f"not sealed yet, since their writer is at work or was killed: {report.unsealed} commits",) if report.unsealed else ()
+    )
+    said = f"{report.records} records and {report.blobs} texts in {report.commits} commits" if report.commits else "empty"
+    return Part("ledger", said if report.ok else "as a whole", tuple(problems), notes, report)
+
+
+def _renderings(app: App, _: Mapping[int, str]) -> Part:
+    try:
+        differing = differing_renderings(app)
+    except StoreError:  # what cannot be read is named by another part
+        differing = ()
+    notes: tuple[str, ...] = ()
+    if differing:
+        notes = (
+            f"not what the ledger and the trail say: {_joined(differing)}",
+            "nothing is decided by these files: `selfopt report` and `selfopt feedback` write them anew",
+        )
+    return Part("renderings", "nothing is read from them" if differing else "as written", (), notes, differing)
+
+
+_PARTS: tuple[Callable[[App, Mapping[int, str]], Part], ...] = (_trail, _rules, _requests, _keys, _ledger, _renderings)
 
 
 def verify_audit(app: App) -> ChainReport:

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict, Unpack
 
 from selfopt.errors import UsageError
 from selfopt.home import ProcessLock
 from selfopt.loop import current_baseline, spec_by_id
-from selfopt.measure import Budget, Labels, Progress, ValidateOptions, WarmUpValidation, validate_warm_up
+from selfopt.measure import (
+    Budget,
+    Labels,
+    Progress,
+    ValidateOptions,
+    WarmUpValidation,
+    deliver,
+    undelivered,
+    validate_warm_up,
+    validation_request,
+)
 from selfopt.measure.progress import ignore_progress
-from selfopt.records import Evaluation, Finding, Phase, RouteDecision, Run, Spec, Split
+from selfopt.records import Evaluation, Finding, Phase, RouteDecision, Run, Spec, Split, new_id, utc_now
 
 from .app import App
 from .measuring import MeasureRequest, route
@@ -38,8 +48,8 @@ class ValidationArguments(TypedDict, total=False):
 
     variant: by name (default: the baseline spec as it is, else native_api); runs: of each arm (4); limit: only the first so
     many prompts; group: name under which an interrupted validation is continued; once_per_arm: unload once before each arm,
-    the arms one after the other; suite, split, timeout_s (seconds), retries, isolate: of the spec; asked: the full name that was asked for, where the model serves
-    in another's place.
+    the arms one after the other; suite, split, timeout_s (seconds), retries, isolate: of the spec; asked: the full name that was asked
+    for, where the model serves in another's place; await_delivery: as of `SuperviseOptions`.
     """
 
     variant: str | None
@@ -54,6 +64,7 @@ class ValidationArguments(TypedDict, total=False):
     isolate: bool | None
     asked: str
     progress: Callable[[Progress], None]
+    await_delivery: bool
 
 
 async def validate_model_warm_up(
@@ -69,10 +80,8 @@ async def validate_model_warm_up(
     asked = arguments.get("asked", model)
     app.sender.require(asked, model)
     limits = app.settings.limits
-    options = ValidateOptions(
-        n=arguments.get("runs", 4),
-        unload="once_per_arm" if arguments.get("once_per_arm") else "each_run",
-        limit=arguments.get("limit"),
+    options = replace(
+        _asked(arguments),
         labels=Labels(group_id=arguments.get("group")),
         budget=Budget(limits.max_trials, limits.max_minutes, limits.max_tokens, limits.max_cost),
         suspected=_suspected(app, model, phase),
@@ -88,11 +97,23 @@ async def validate_model_warm_up(
     return found
 
 
+def _asked(arguments: ValidationArguments) -> ValidateOptions:
+    return ValidateOptions(
+        n=arguments.get("runs", 4),
+        unload="once_per_arm" if arguments.get("once_per_arm") else "each_run",
+        limit=arguments.get("limit"),
+        await_delivery=arguments.get("await_delivery", False),
+    )
+
+
 async def validate_under_rules(
-    app: App, request: MeasureRequest, progress: Callable[[Progress], None] = ignore_progress
+    app: App,
+    request: MeasureRequest,
+    progress: Callable[[Progress], None] = ignore_progress,
+    tell: Callable[[WarmUpShown], None] = lambda _: None,
 ) -> WarmUpShown:
     """`validate_model_warm_up` of whatever model the rules in force let serve; n_runs of each arm. Continues one that was
-    interrupted unless request.resume is off, and writes the reports. Raises what `measure_model` raises."""
+    interrupted unless request.resume is off, and writes the reports. tell: as in `measure_model`, which also says what is raised."""
     if not app.settings.warm_up.enabled:
         raise UsageError(SWITCHED_OFF)
     decision, audit_hash = route(app, request.model, request.phase, force=request.force_model)
@@ -107,12 +128,22 @@ async def validate_under_rules(
         isolate=request.isolate,
         asked=request.model,
         progress=progress,
+        await_delivery=True,
     )
     model = decision.model or request.model
-    if request.resume:
-        arguments["group"] = _open_group(app, _spec(app, model, request.phase, arguments))
+    spec = _spec(app, model, request.phase, arguments)
+    arguments["group"] = group = _group(app, spec, arguments) if request.resume else new_id("group")
     validation = await validate_model_warm_up(app, model, request.phase, **arguments)
-    return WarmUpShown(decision, validation, tuple(write_artefacts(app)), audit_hash)
+    shown = WarmUpShown(decision, validation, tuple(write_artefacts(app)), audit_hash)
+    tell(shown)
+    deliver(app.ledger, group, utc_now())
+    return shown
+
+
+def _group(app: App, spec: Spec, arguments: ValidationArguments) -> str:
+    """The newest validation of this spec that is not through, or whose result reached nobody; else a new one."""
+    pending = undelivered(app.ledger, validation_request(spec, _asked(arguments))) if app.has_ledger else None
+    return _open_group(app, spec) or pending or new_id("group")
 
 
 def _suspected(app: App, model: str, phase: Phase) -> tuple[str, ...]:

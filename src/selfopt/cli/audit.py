@@ -22,13 +22,14 @@ def command() -> None:
 
 @command.command("show")
 @click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="How many records.")
+@click.option("--all", "seals", is_flag=True, help="Also those that only vouch for the ledger.")
 @json_option
 @click.pass_context
-def show(ctx: click.Context, /, last: int, as_json: bool) -> None:
+def show(ctx: click.Context, /, last: int, seals: bool, as_json: bool) -> None:
     """The newest records of the trail, oldest first."""
     from selfopt.app import audit_records
 
-    records = audit_records(open_app(ctx), last)
+    records = audit_records(open_app(ctx), last, seals=seals)
     if as_json:
         emit(records)
         return
@@ -58,7 +59,7 @@ def _print_record(out: Console, record: AuditRecord, indent: int = 0) -> None:
 @click.pass_context
 def verify(ctx: click.Context, /, anchors: tuple[str, ...], as_json: bool) -> int:
     """Check all that vouches for the past: the audit trail, the rules with every version, the live requests, the
-    API keys.
+    API keys, the ledger.
 
     Exit code 100 when any of it is not what was written.
     """
@@ -69,7 +70,7 @@ def verify(ctx: click.Context, /, anchors: tuple[str, ...], as_json: bool) -> in
     report = verify_home(open_app(ctx), anchors)
     if as_json:
         trail, *others = report.parts
-        emit({**asdict(trail.facts), "ok": report.ok, **{p.key: asdict(p.facts) for p in others}})
+        emit({**asdict(trail.facts), "ok": report.ok, **{part.key: part.facts for part in others}})
     else:
         out = console()
         for part in report.parts:
@@ -78,7 +79,7 @@ def verify(ctx: click.Context, /, anchors: tuple[str, ...], as_json: bool) -> in
 
 
 def _print_part(out: Console, part: Part) -> None:
-    verb = "verifies" if part.name == "audit trail" else "verify"
+    verb = "verify" if part.name.endswith("s") else "verifies"
     if part.ok:
         say(out, f"the {part.name} {verb}: {part.said}")
     else:
@@ -112,8 +113,9 @@ def anchor(ctx: click.Context, /, as_json: bool) -> None:
 @click.argument("rule", nargs=-1, required=True)
 @json_option
 @click.pass_context
-def trace(ctx: click.Context, /, rule: tuple[str, ...], as_json: bool) -> None:
-    """From RULE (its id, or MODEL PHASE) down to the replies it rests on.
+def trace(ctx: click.Context, /, rule: tuple[str, ...], as_json: bool) -> int:
+    """From RULE (its id, or MODEL PHASE) down to the replies it rests on. Exit code 100 when something of that is missing, or is
+    not what was committed.
 
     \b
     selfopt audit trace local/smollm2-135m extended
@@ -125,6 +127,7 @@ def trace(ctx: click.Context, /, rule: tuple[str, ...], as_json: bool) -> None:
         emit(traced)
     else:
         _print_trace(console(), traced)
+    return 100 if traced.faults or traced.missing else 0
 
 
 def _print_trace(out: Console, traced: Traced) -> None:
@@ -135,8 +138,12 @@ def _print_trace(out: Console, traced: Traced) -> None:
         _print_record(out, record, indent=2)
     _print_judgments(out, traced)
     _print_replies(out, traced)
-    for missing in traced.missing:
-        say(out, f"named as evidence, not in this ledger: {missing}", indent=2)
+    told = {fault.id for fault in traced.faults}
+    missing = [name for name in traced.missing if name not in told]
+    if traced.faults or missing:
+        say(out, "this evidence is NOT what was committed", style="bold")
+    told_of = [f"{name} missing: it is named as evidence and not in this ledger" for name in missing]
+    say_some(out, [*(fault.sentence() for fault in traced.faults), *told_of])
 
 
 def _print_judgments(out: Console, traced: Traced) -> None:

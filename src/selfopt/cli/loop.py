@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,20 +77,26 @@ def command(
     live = LiveLine(enabled=not as_json)
     printer = EventPrinter(live, enabled=not as_json, every_gate=is_verbose(ctx))
 
-    async def work(app: App) -> tuple[list[Cycle], Path]:
+    async def work(app: App) -> None:
         from selfopt.app import parse_target, run_loop
 
         targets = [parse_target(app, text) for text in texts]
-        return await run_loop(app, targets, flags["cycles"] or 1, candidates, printer, live, most), app.home.reports
+
+        def tell(finished: Sequence[Cycle]) -> None:
+            live.clear()
+            if as_json:
+                emit(list(finished))
+            else:
+                say(console(), f"reports: {app.home.reports}")
+            sys.stdout.flush()
+
+        app.tell_cycles = tell
+        await run_loop(app, targets, flags["cycles"] or 1, candidates, printer, live, most)
 
     try:
-        finished, reports = run_with_app(ctx, work, settings)
+        run_with_app(ctx, work, settings)
     finally:
         live.clear()
-    if as_json:
-        emit(finished)
-    else:
-        say(console(), f"reports: {reports}")
 
 
 def _targets(ctx: click.Context, quoted: tuple[str, ...], rest: tuple[str, ...]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -74,16 +75,20 @@ def measure_command(ctx: click.Context, flags: dict[str, Any], *, as_json: bool)
     async def work(app: App) -> Measured:
         from selfopt.app import measure_model
 
-        return await measure_model(app, _request(app, flags), live)
+        return await measure_model(app, _request(app, flags), live, tell)
+
+    def tell(measured: Measured) -> None:
+        live.clear()
+        if as_json:
+            emit(_as_json(measured))
+        else:
+            _print(measured)
+        sys.stdout.flush()
 
     try:
         measured = run_with_app(ctx, work, settings)
     finally:
         live.clear()
-    if as_json:
-        emit(_as_json(measured))
-    else:
-        _print(measured)
     if measured.unanswered is not None:
         from selfopt.errors import SelfoptError
 
@@ -169,16 +174,20 @@ def validate_command(ctx: click.Context, flags: dict[str, Any], *, as_json: bool
     async def work(app: App) -> WarmUpShown:
         from selfopt.app import validate_under_rules
 
-        return await validate_under_rules(app, _request(app, flags), live)
+        return await validate_under_rules(app, _request(app, flags), live, tell)
+
+    def tell(shown: WarmUpShown) -> None:
+        live.clear()
+        if as_json:
+            emit({"route": shown.route, "audit_hash": shown.audit_hash, "validation": shown.validation, "reports": shown.reports})
+        else:
+            _print_validation(shown)
+        sys.stdout.flush()
 
     try:
         shown = run_with_app(ctx, work, settings)
     finally:
         live.clear()
-    if as_json:
-        emit({"route": shown.route, "audit_hash": shown.audit_hash, "validation": shown.validation, "reports": shown.reports})
-    else:
-        _print_validation(shown)
     return 0 if shown.validation.status == "complete" else 1
 
 

@@ -6,25 +6,35 @@ import click
 
 from .common import console, draw, emit, json_option, open_app, say
 
+SHOWN_FAULTS = 10
+
 
 @click.command("report")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, /, as_json: bool) -> None:
-    """Write SELF_OPTIMIZING_REPORT.md and .html, META_LEARNINGS.md and the cycles' results from the ledger."""
-    from selfopt.app import require_ledger, standing_evaluations, write_artefacts
+def command(ctx: click.Context, /, as_json: bool) -> int:
+    """Write SELF_OPTIMIZING_REPORT.md and .html, META_LEARNINGS.md and the cycles' results from the ledger. Exit code 100 when the
+    ledger is not what was committed to it; the reports say so."""
+    from selfopt.app import require_ledger, standing_evaluations, verify_ledger, write_artefacts
 
     app = open_app(ctx)
     require_ledger(app)
-    paths = write_artefacts(app)
+    checked = verify_ledger(app)
+    paths = write_artefacts(app, checked.faults)
+    code = 0 if checked.ok else 100
     if as_json:
-        emit({"written": paths})
-        return
+        emit({"written": paths, "faults": checked.faults, "n_faults": checked.n_faults})
+        return code
     from selfopt.report import evaluation_table
 
     out = console()
+    for fault in checked.faults[:SHOWN_FAULTS]:
+        say(out, fault.sentence(), style="bold")
+    if not checked.ok:
+        say(out, f"the ledger is NOT what was committed to it: {checked.n_faults} fault{'' if checked.n_faults == 1 else 's'}")
     standing = standing_evaluations(app)
     if standing:
         draw(out, evaluation_table(standing))
     for path in paths:
         say(out, f"written: {path}")
+    return code

@@ -20,18 +20,23 @@ if TYPE_CHECKING:
 @click.option("--warm-up", "warm_up", is_flag=True, help="Also what the warm-up of its pass sent and got; never scored.")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, /, trial: str, exact: bool, warm_up: bool, as_json: bool) -> None:
-    """One TRIAL (its id, its beginning or its end): exact request, raw reply, parsed calls, verdict, and why."""
-    from selfopt.app import shown_trial, warm_up_texts
+def command(ctx: click.Context, /, trial: str, exact: bool, warm_up: bool, as_json: bool) -> int:
+    """One TRIAL (its id, its beginning or its end): exact request, raw reply, parsed calls, verdict, and why. Exit code 100 when
+    something of that is missing, or is not what was committed."""
+    from selfopt.app import shown_faults, shown_trial, warm_up_texts
 
     app = open_app(ctx)
     shown = shown_trial(app, trial)
     texts = warm_up_texts(app, shown.run) if warm_up else []
+    faults = shown_faults(app, shown)
+    code = 100 if faults else 0
     if as_json:
-        warmed = [{"request": request, "reply": reply} for request, reply in texts]
-        emit({**shown.model_dump(mode="json"), "warm_up": warmed} if warm_up else shown)
-        return
+        warmed = {"warm_up": [{"request": request, "reply": reply} for request, reply in texts]} if warm_up else {}
+        emit({**shown.model_dump(mode="json"), **warmed, **({"faults": faults} if faults else {})})
+        return code
     out = console()
+    for found in faults:
+        say(out, f"NOT what was committed: {found.sentence()}", style="bold", hang=4)
     t = shown.trial
     say(out, f"trial {t.trial_id}", style="bold")
     say(out, f"{shown.spec.label}, prompt {t.prompt_id}, pass {t.run_index + 1} of {t.run_id}", indent=2)
@@ -41,6 +46,7 @@ def command(ctx: click.Context, /, trial: str, exact: bool, warm_up: bool, as_js
         _print_warm_up(out, shown, texts, exact)
     _print_exchanges(out, shown, exact)
     _print_verdicts(out, shown)
+    return code
 
 
 def _print_warm_up(out: Console, shown: ShownTrial, texts: list[tuple[str | None, str | None]], exact: bool) -> None:

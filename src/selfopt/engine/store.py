@@ -16,7 +16,7 @@ import platformdirs
 from pydantic import ValidationError
 
 from selfopt.errors import LockedError, ModelStoreError, StoreError
-from selfopt.home import atomic_write_text
+from selfopt.home import atomic_write_text, escape_json
 from selfopt.records import Record, utc_now
 
 from .assembly import Assembly
@@ -244,7 +244,7 @@ class ModelStore:
             source=source,
             pulled_at=utc_now(),
         )
-        atomic_write_text(self._folder(entry.name) / "model.json", noted.model_dump_json(indent=2) + "\n")
+        atomic_write_text(self._folder(entry.name) / "model.json", escape_json(noted.model_dump_json(indent=2)) + "\n")
 
     def _disk_error(self, entry: ModelEntry, error: OSError) -> ModelStoreError:
         if error.errno not in _NO_ROOM:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from selfopt.errors import CorruptError
-from selfopt.home import atomic_write_text, escape_control, read_json_file
+from selfopt.home import atomic_write_text, escape_control, read_json_file, readable_json
 from selfopt.records import Feedback
 
 __all__ = ["FEEDBACK_SCHEMA_VERSION", "load_feedback", "save_feedback"]
@@ -44,4 +44,4 @@ def save_feedback(path: Path, feedback: Feedback) -> None:
     """
     with contextlib.suppress(FileNotFoundError):
         load_feedback(path)
-    atomic_write_text(path, feedback.model_dump_json(indent=2) + "\n")
+    atomic_write_text(path, readable_json(feedback.model_dump(mode="json"), indent=2) + "\n")

@@ -15,7 +15,7 @@ import msgspec
 
 from selfopt import __version__
 from selfopt.errors import AuditError
-from selfopt.home import SEGMENT_SCHEMA_VERSION, Seal, chain_line, escape_control, segment_name
+from selfopt.home import SEGMENT_SCHEMA_VERSION, Seal, chain_line, escape_control, escape_json, segment_name
 from selfopt.records import utc_now
 
 from .seams import AuditSink
@@ -239,6 +239,7 @@ class SegmentJournal:
 def encode_record(record: msgspec.Struct) -> bytes:
     """A record as JSON. Text that is no Unicode is written as escapes."""
     try:
-        return _encode(record)
+        line = _encode(record)
+        return line if line.isascii() else escape_json(line.decode()).encode()
     except UnicodeEncodeError:  # lone surrogates: written as escapes
         return json.dumps(msgspec.to_builtins(record)).encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -42,7 +43,7 @@ class SegmentFiles:
         try:
             if number != self._number:
                 self._begin(path, number)
-            self._append(data, n, head_hash)
+            self._append(path, data, n, head_hash)
         except OSError as error:
             raise AuditError(f"could not write the requests to {path}: {reason_of(error)}") from error
 
@@ -61,7 +62,7 @@ class SegmentFiles:
         self.close()
         self._descriptor, self._number, self._end, self._dirty = descriptor, number, 0, False
 
-    def _append(self, data: bytes, n: int, head_hash: str) -> None:
+    def _append(self, path: Path, data: bytes, n: int, head_hash: str) -> None:
         end = self._end + len(data)
         try:
             if self._dirty:
@@ -69,6 +70,8 @@ class SegmentFiles:
             self._dirty = True
             write_all(self._descriptor, data)
             os.fdatasync(self._descriptor)
+            if not os.path.samestat(os.fstat(self._descriptor), os.stat(path, follow_symlinks=False)):
+                raise OSError(errno.ESTALE, "it was replaced while it was written")  # what has no name is gone with this process
             self._kept = self._head.write(replace(self._kept, n=n, size=end, hash=head_hash, number=self._number))
         except (OSError, AuditError):
             with contextlib.suppress(OSError):  # a torn line counts for nothing; it is cut off before the next is written

@@ -28,7 +28,7 @@ from .segments import (
     verify_segments,
 )
 from .temporary import clear_temporaries, is_temporary
-from .text import escape_control
+from .text import escape_control, escape_json, readable_json
 from .vouched import HomeRegister, TrustedFolder, TrustStore
 
 __all__ = [
@@ -67,6 +67,7 @@ __all__ = [
     "clear_temporaries",
     "counts_as_home",
     "escape_control",
+    "escape_json",
     "find_home",
     "guarded",
     "is_temporary",
@@ -77,6 +78,7 @@ __all__ = [
     "read_json_file",
     "read_seals",
     "read_text_bounded",
+    "readable_json",
     "segment_name",
     "shape_steps",
     "verify_segment",

@@ -22,6 +22,7 @@ from selfopt.records import AuditRecord, canonical_json, sha256_hex, utc_now
 
 from .chain import ChainedFile
 from .files import atomic_write_text, guarded, read_json_file
+from .text import readable_json
 
 __all__ = ["KEYS_SCHEMA_VERSION", "KEY_SCOPES", "CheckedKeys", "GatewayKey", "KeyFile", "KeyScope", "matching_key"]
 
@@ -190,7 +191,9 @@ class KeyFile:
         return self.path.with_suffix(".lock")
 
     def _write(self, keys: tuple[GatewayKey, ...]) -> None:
-        atomic_write_text(self.path, _Keys(keys=keys).model_dump_json(indent=2) + "\n", within=self.path.parent)
+        atomic_write_text(
+            self.path, readable_json(_Keys(keys=keys).model_dump(mode="json"), indent=2) + "\n", within=self.path.parent
+        )
 
 
 def _bears_out(record: AuditRecord, entry: GatewayKey) -> bool:

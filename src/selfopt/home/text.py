@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 import unicodedata
+from typing import Any
 
-__all__ = ["clean_unicode", "escape_control"]
+__all__ = ["clean_unicode", "escape_control", "escape_json", "readable_json"]
 
 # Control, format (bidirectional overrides, zero width), surrogates, line and paragraph separators: all can make a terminal
 # or a log show something else than what is there.
@@ -28,6 +31,25 @@ def _escaped(character: str) -> str:
     if code <= 0xFF:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def readable_json(value: Any, *, indent: int | None = None, compact: bool = False) -> str:
+    r"""JSON that people read too: letters of every script as they are, control and formatting characters as `\u202e`. ValueError for
+    NaN and infinity."""
+    separators = (",", ":") if compact else None
+    return escape_json(json.dumps(value, ensure_ascii=False, indent=indent, separators=separators, allow_nan=False))
+
+
+def escape_json(text: str) -> str:
+    r"""JSON with the control and formatting characters in its strings written as `\u202e`: the same value, and nothing hidden."""
+    return text if text.isascii() else _NOT_ASCII.sub(_escaped_in_json, text)
+
+
+_NOT_ASCII = re.compile(r"[^\x00-\x7e]")
+
+
+def _escaped_in_json(match: re.Match[str]) -> str:
+    return json.dumps(match[0])[1:-1] if unicodedata.category(match[0]) in _HIDDEN else match[0]
 
 
 def clean_unicode(text: str) -> str:

@@ -1,8 +1,25 @@
-"""The append-only store of what was measured and decided: `open_ledger` (sqlite) and `MemoryLedger`, one contract."""
+"""The append-only store of what was measured and decided: `open_ledger` (sqlite) and `MemoryLedger`, one contract.
+
+What is stored is listed in commits, whose heads the audit trail seals (`LedgerSeals`); `verify_ledger_file` and `check_records`
+say what is no longer as it was committed.
+"""
 
 from .lookup import resolve
 from .memory import MemoryLedger
 from .schema import SCHEMA_VERSION
+from .sealing import LEDGER_SEALED_EVENT, LedgerSeals, read_ledger_seals
 from .sqlite import SqliteLedger, open_ledger
+from .verifying import check_records, verify_ledger_file
 
-__all__ = ["SCHEMA_VERSION", "MemoryLedger", "SqliteLedger", "open_ledger", "resolve"]
+__all__ = [
+    "LEDGER_SEALED_EVENT",
+    "SCHEMA_VERSION",
+    "LedgerSeals",
+    "MemoryLedger",
+    "SqliteLedger",
+    "check_records",
+    "open_ledger",
+    "read_ledger_seals",
+    "resolve",
+    "verify_ledger_file",
+]

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from selfopt.errors import CorruptError, NewerSchemaError
 
 from .codec import decode, encode, record_types
+from .commits import CommitHead, blob_entry, commit_body, commit_hash, record_entry
 
-__all__ = ["APPLICATION_ID", "FEW", "MANY_KINDS", "MIGRATIONS", "SCHEMA_VERSION", "check_magic", "needs_migration", "prepare"]
+__all__ = [
+    "APPLICATION_ID",
+    "FEW",
+    "MANY_KINDS",
+    "MIGRATIONS",
+    "SCHEMA_VERSION",
+    "UPGRADE",
+    "check_magic",
+    "needs_migration",
+    "prepare",
+]
 
 MANY_KINDS = frozenset({"trial", "trial_start", "verdict"})
 """Kinds that make up nearly all records: reading all of them is a scan of the table, so no index lists them by kind."""
@@ -31,10 +45,23 @@ _V1 = (
     "CREATE TABLE blobs (seq INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE, codec INTEGER NOT NULL, data BLOB NOT NULL)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1,)
+# Rows are only ever added at the end, by whichever writer commits: no index, so that a trial dirties one page more and not two.
+_V2 = (
+    "CREATE TABLE commits (seq INTEGER PRIMARY KEY, writer TEXT NOT NULL, n INTEGER NOT NULL, hash TEXT NOT NULL,"
+    " body TEXT NOT NULL)",
+    "CREATE TABLE sealed (id INTEGER PRIMARY KEY CHECK (id = 1), upto INTEGER NOT NULL)",
+    "INSERT INTO sealed VALUES (1, 0)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1, _V2)
 """Statement lists; the n-th brings a file from version n to n + 1. Written ones are never edited."""
 
 SCHEMA_VERSION = len(MIGRATIONS)
+
+UPGRADE = "upgrade-"
+"""What the name of a writer begins with that lists what an older selfopt had stored."""
+
+_LISTED_TOGETHER = 1000
 
 
 def check_magic(path: Path) -> None:
@@ -61,12 +88,15 @@ def needs_migration(connection: sqlite3.Connection, path: Path) -> bool:
     return version < SCHEMA_VERSION or bool(_missing_fields(connection) or _needless_fields(connection))
 
 
-def prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring tables and index fields up to date. To be called within a write transaction."""
+def prepare(connection: sqlite3.Connection, path: Path) -> bool:
+    """Bring tables and index fields up to date. To be called within a write transaction. Returns whether commits were made of what
+    an older selfopt had stored."""
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     for statements in MIGRATIONS[version:]:
         for statement in statements:
             connection.execute(statement)
+    if version == 1:
+        _list_what_is_found(connection)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     for kind, field in _missing_fields(connection):
@@ -75,6 +105,7 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
         # Forgotten here too, so that the records appended from now on are found again should it become an index once more.
         connection.execute("DELETE FROM record_index WHERE kind = ? AND field = ?", (kind, field))
         connection.execute("DELETE FROM indexed_fields WHERE kind = ? AND field = ?", (kind, field))
+    return version == 1
 
 
 def _missing_fields(connection: sqlite3.Connection) -> list[tuple[str, str]]:
@@ -101,3 +132,34 @@ def _index_field(connection: sqlite3.Connection, path: Path, kind: str, field: s
             [(value, kind, name, seq) for name, value in row.index if name == field],
         )
     connection.execute("INSERT INTO indexed_fields VALUES (?, ?)", (kind, field))
+
+
+def _list_what_is_found(connection: sqlite3.Connection) -> None:
+    """Commits of what version 1 had stored without any: from here on it can be told whether that changes."""
+    head = CommitHead(f"{UPGRADE}{os.urandom(6).hex()}")
+    records = ((seq, record_entry(kind, record_id, body)) for seq, kind, record_id, body in connection.execute(_ALL_RECORDS))
+    blobs = ((seq, blob_entry(blob_hash)) for seq, blob_hash in connection.execute("SELECT seq, hash FROM blobs ORDER BY seq"))
+    of_records = (commit_body(first, 0, lines) for first, lines in _consecutive(records))
+    of_blobs = (commit_body(0, first, lines) for first, lines in _consecutive(blobs))
+    for body in chain(of_records, of_blobs):
+        head = CommitHead(head.writer, head.n + 1, commit_hash(head, body))
+        connection.execute(
+            "INSERT INTO commits (writer, n, hash, body) VALUES (?, ?, ?, ?)", (head.writer, head.n, head.hash, body)
+        )
+
+
+_ALL_RECORDS = "SELECT seq, kind, id, body FROM records ORDER BY seq"
+
+
+def _consecutive(numbered: Iterable[tuple[int, str]]) -> Iterator[tuple[int, list[str]]]:
+    """(first number, lines) of up to a thousand entries whose numbers follow one another."""
+    first, lines = 0, list[str]()
+    for seq, line in numbered:
+        if lines and (seq != first + len(lines) or len(lines) >= _LISTED_TOGETHER):
+            yield first, lines
+            lines = []
+        if not lines:
+            first = seq
+        lines.append(line)
+    if lines:
+        yield first, lines

@@ -29,11 +29,14 @@ from .codec import (
     same_content,
     unpack_text,
 )
+from .commits import CommitHead, blob_entry, commit_body, commit_hash, record_entry
 from .schema import FEW, MANY_KINDS, check_magic, needs_migration, prepare
 
-__all__ = ["SqliteLedger", "open_ledger"]
+__all__ = ["AfterCommit", "SqliteLedger", "open_ledger"]
 
 R = TypeVar("R", bound=Record)
+T = TypeVar("T")
+AfterCommit = Callable[["SqliteLedger"], None]
 
 _PAGE = 256
 _KNOWN_BLOBS = 20_000
@@ -45,6 +48,8 @@ _TOGETHER = 16
 _RECORDS = "records (kind, id, at, body)"
 _INDEX = "record_index (value, kind, field, seq)"
 _BLOBS = "blobs (hash, codec, data)"
+_COMMIT = "INSERT INTO commits (writer, n, hash, body) VALUES (?, ?, ?, ?)"
+_UNSEALED = "FROM commits WHERE seq > (SELECT upto FROM sealed)"
 _SELECT_BY_INDEX = (
     "SELECT r.seq, r.id, r.body FROM record_index i CROSS JOIN records r ON r.seq = i.seq"
     " WHERE i.kind = ? AND i.field = ? AND i.value = ?"
@@ -52,20 +57,29 @@ _SELECT_BY_INDEX = (
 _AND_INDEXED = " AND EXISTS (SELECT 1 FROM record_index j WHERE j.kind = ? AND j.field = ? AND j.value = ? AND j.seq = r.seq)"
 
 
-def open_ledger(path: Path, *, busy_timeout_s: float = 30.0) -> SqliteLedger:
+def open_ledger(path: Path, *, busy_timeout_s: float = 30.0, after_commit: AfterCommit | None = None) -> SqliteLedger:
     """Open a ledger file, or make a new one (mode 0600) where none or an empty one is.
 
-    busy_timeout_s: how long another process's write is waited for. Raises NewerSchemaError, CorruptError (the file is then
-    left as it is) or StoreError (no such folder, no permission, disk full, busy).
+    busy_timeout_s: how long another process's write is waited for; after_commit: called when an append has stored something.
+    Raises NewerSchemaError, CorruptError (the file is then left as it is) or StoreError (no such folder, no permission, disk
+    full, busy).
     """
-    return SqliteLedger(path, busy_timeout_s=busy_timeout_s)
+    return SqliteLedger(path, busy_timeout_s=busy_timeout_s, after_commit=after_commit)
 
 
 class SqliteLedger:
-    """See `selfopt.records.Ledger`. May be used from several threads; several processes may have the file open."""
+    """See `selfopt.records.Ledger`. May be used from several threads; several processes may have the file open.
 
-    def __init__(self, path: Path, *, busy_timeout_s: float = 30.0) -> None:
+    Each append that stores something also stores a commit of this writer, which lists it (see `commits`). upgraded: whether
+    opening it has listed what an older selfopt had stored.
+    """
+
+    def __init__(self, path: Path, *, busy_timeout_s: float = 30.0, after_commit: AfterCommit | None = None) -> None:
         self.path = path
+        self.upgraded = False
+        self._after_commit = after_commit
+        self._head = CommitHead(os.urandom(8).hex())
+        self._files: dict[str, tuple[int, int]] = {}
         self._lock = threading.RLock()
         self._known_blobs: dict[str, None] = {}
         self._connection: sqlite3.Connection | None = None
@@ -94,15 +108,21 @@ class SqliteLedger:
                 blobs.append(record)
             else:
                 rows.append(encode(record))
-        self._write(partial(self._store, blobs, rows))
-        # Only what is committed is known: a rolled back blob must be written again.
         with self._lock:
+            head = self._write(partial(self._store, blobs, rows))
+            # Only what is committed is known: a rolled back blob must be written again.
             known = self._known_blobs
             for blob in blobs:
                 if blob.blob_hash not in known:
                     if len(known) >= _KNOWN_BLOBS:
                         del known[next(iter(known))]
                     known[blob.blob_hash] = None
+            if head is None:
+                return
+            self._head = head
+            self._check_files()
+            if self._after_commit is not None:
+                self._after_commit(self)
 
     def read(
         self,
@@ -138,9 +158,18 @@ class SqliteLedger:
         """What sqlite's own integrity check has to say; empty when the file is sound. Reads the whole file."""
         return [str(row[0]) for row in self._fetch("PRAGMA integrity_check", ()) if row[0] != "ok"]
 
+    def unsealed(self) -> tuple[int, list[CommitHead]]:
+        """(number of the newest commit, the newest commit of every writer) of those that nobody has noted as sealed."""
+        rows = self._fetch(f"SELECT max(seq), writer, max(n), hash {_UNSEALED} GROUP BY writer ORDER BY 1", ())
+        return (rows[-1][0] if rows else 0), [CommitHead(str(writer), int(n), str(found)) for _, writer, n, found in rows]
+
+    def note_sealed(self, upto: int) -> None:
+        """Remember that the commits up to this number are sealed. A note that spares a look into the audit trail, no proof."""
+        self._write(lambda connection: connection.execute("UPDATE sealed SET upto = max(upto, ?)", (upto,)))
+
     # Writing
 
-    def _write(self, work: Callable[[sqlite3.Connection], None]) -> None:
+    def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do the work in a transaction: committed at its end, rolled back when anything is raised in it or by the commit.
 
         Written out, not put together from context managers: every trial comes through here."""
@@ -149,8 +178,9 @@ class SqliteLedger:
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 try:
-                    work(connection)
+                    done = work(connection)
                     connection.execute("COMMIT")
+                    return done
                 finally:
                     # Still in it: something failed. sqlite has left it by itself after some errors.
                     if connection.in_transaction:
@@ -158,25 +188,44 @@ class SqliteLedger:
             except sqlite3.Error as error:
                 raise _translated(error, self.path) from error
 
-    def _store(self, blobs: Sequence[Blob], rows: Sequence[Row], connection: sqlite3.Connection) -> None:
+    def _store(self, blobs: Sequence[Blob], rows: Sequence[Row], connection: sqlite3.Connection) -> CommitHead | None:
+        """Store what is not there yet, and the commit that lists it; None when all of it was there."""
+        listed: list[str] = []
+        first_blob = first_record = 0
         for blob in blobs:
             if blob.blob_hash not in self._known_blobs:
-                self._insert(connection, _BLOBS, [(blob.blob_hash, *pack_text(blob.text))])
+                cursor = self._insert(connection, _BLOBS, [(blob.blob_hash, *pack_text(blob.text))])
+                if cursor.rowcount:
+                    first_blob = first_blob or cursor.lastrowid or 0
+                    listed.append(blob_entry(blob.blob_hash))
         at = utc_now()
         for start in range(0, len(rows), _TOGETHER):
             part = rows[start : start + _TOGETHER]
             cursor = self._insert(connection, _RECORDS, [(row.kind, row.id, at, row.body) for row in part])
-            if cursor.rowcount != len(part) or cursor.lastrowid is None:
-                numbers = [self._number_of(connection, row) for row in part]
+            # One writer at a time: the rows that a statement adds are numbered one after the other.
+            last, added = cursor.lastrowid or 0, cursor.rowcount
+            if added == len(part):
+                numbers = list(range(last - added + 1, last + 1))
+                new: Sequence[Row] = part
             else:
-                # One writer at a time: the rows of one statement are numbered one after the other.
-                numbers = list(range(cursor.lastrowid - len(part) + 1, cursor.lastrowid + 1))
+                numbers = [self._number_of(connection, row) for row in part]
+                by_number = {seq: row for seq, row in zip(numbers, part, strict=True) if added and seq > last - added}
+                new = [by_number[seq] for seq in sorted(by_number)]
+            if new:
+                first_record = first_record or last - added + 1
+                listed += [record_entry(row.kind, row.id, row.body) for row in new]
             entries: list[tuple[str | int, str, str, int]] = []
             for row, seq in zip(part, numbers, strict=True):
                 for name, value in row.index:
                     entries.append((value, row.kind, name, seq))
             for first in range(0, len(entries), _TOGETHER):
                 self._insert(connection, _INDEX, entries[first : first + _TOGETHER])
+        if not listed:
+            return None
+        body = commit_body(first_record, first_blob, listed)
+        head = CommitHead(self._head.writer, self._head.n + 1, commit_hash(self._head, body))
+        connection.execute(_COMMIT, (head.writer, head.n, head.hash, body))
+        return head
 
     def _insert(self, connection: sqlite3.Connection, into: str, rows: Sequence[tuple[Any, ...]]) -> sqlite3.Cursor:
         """Insert a few rows in one statement, passing over those that are there."""
@@ -189,6 +238,16 @@ class SqliteLedger:
         if not same_content(record_types()[row.kind], stored, row.body, where=f"{self.path} ({row.kind} {row.id})"):
             raise CorruptError(f"{self.path} has another {row.kind} {row.id} already; nothing was appended")
         return int(seq)
+
+    def _check_files(self) -> None:
+        """StoreError when the file, or the journal that commits go to first, is no longer the one that was opened: what is committed
+        to a file that has no name any more is gone with this process."""
+        for path, opened in self._files.items():
+            if _identity(path) != opened:
+                raise StoreError(
+                    f"{path} was removed, renamed or replaced while it was in use: what was measured since then is lost; put it "
+                    "back and repeat the command, or begin in a new home"
+                )
 
     # Reading
 
@@ -211,7 +270,12 @@ class SqliteLedger:
             text += _AND_INDEXED
             values += [kind, *entry]
         for _, record_id, body in self._pages(text, values, seq, newest_first, limit):
-            yield decode(record_type, body, where=f"{self.path} ({kind} {record_id})")
+            record = decode(record_type, body, where=f"{self.path} ({kind} {record_id})")
+            if not all(_says(record, *entry) for entry in conditions):
+                raise CorruptError(
+                    f"{self.path}: its index leads to {kind} {record_id}, which says otherwise; see `selfopt audit verify`"
+                )
+            yield record
 
     def _read_blobs(
         self, record_type: type[R], conditions: list[IndexEntry], newest_first: bool, limit: int | None
@@ -249,12 +313,16 @@ class SqliteLedger:
             self._write(self._migrate)
         _use_wal(connection, busy_timeout_s)
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()  # now the journal is there, too
+        for path in (str(self.path), f"{self.path}-wal"):  # a file system without shared memory has no such journal
+            if (found := _identity(path)) is not None:
+                self._files[path] = found
         return connection
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         # Another process may have been first: asked again now that nobody else can write.
         if needs_migration(connection, self.path):
-            prepare(connection, self.path)
+            self.upgraded = prepare(connection, self.path)
 
     def _open_connection(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -267,6 +335,19 @@ class SqliteLedger:
             yield
         except sqlite3.Error as error:
             raise _translated(error, self.path) from error
+
+
+def _says(record: Record, name: str, wanted: str | int) -> bool:
+    value = getattr(record, record.id_field if name == "id" else name)
+    return bool(value == wanted or (isinstance(value, tuple) and wanted in value))
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 @cache

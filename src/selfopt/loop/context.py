@@ -10,6 +10,7 @@ from selfopt.home import Home
 from selfopt.measure import Arena
 from selfopt.policy import EvidenceOptions
 from selfopt.records import (
+    Cycle,
     Decision,
     Evaluation,
     EvidenceState,
@@ -94,7 +95,8 @@ class LoopContext:
     propose: candidates for a baseline and its findings (spec and what was changed), those in the given set of spec ids left
     out; diagnose: feedback from evaluations, baselines and withdrawn remedies; unload: drop a model from memory, so that a warm-up
     has something to do. arena: where races are measured; suite_for: the suite of a spec; evidence: what the user chose about it,
-    None: the plain gates decide alone.
+    None: the plain gates decide alone. tell: hands the cycles of a loop over to whoever asked for them. check_evidence: raises when evaluations, or records with these ids, or what they rest on, are not
+    what was committed to the ledger.
     enforce: False leaves the rules alone. read_only: nothing may be written, not even a repair.
     """
 
@@ -116,6 +118,8 @@ class LoopContext:
     say: Callable[[LoopEvent], None] = field(default=lambda event: None)
     write_artefacts: Callable[[], None] = field(default=lambda: None)
     on_step: Callable[[str], None] = field(default=lambda step: None)
+    tell: Callable[[Sequence[Cycle]], None] = field(default=lambda cycles: None)
+    check_evidence: Callable[[Sequence[Evaluation], Sequence[str]], None] = field(default=lambda found, names: None)
     evidence: EvidenceOptions | None = None
     enforce: bool = True
     max_candidates: int = 3

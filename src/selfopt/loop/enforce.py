@@ -63,6 +63,7 @@ def enforce_feedback(context: LoopContext, start: CycleStart, feedback: Feedback
     if not context.enforce:
         context.say(LoopEvent("enforcement", "enforcement is switched off: no rule was changed"))
         return before.version
+    context.check_evidence((), [name for r in feedback.recommendations for name in (r.id, *r.evidence)])
     serving = served_specs(context.ledger, feedback.recommendations, before)
     config = context.enforcer.enforce(
         feedback.recommendations,

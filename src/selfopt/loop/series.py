@@ -20,11 +20,14 @@ async def run_cycles(
     """Run whole cycles, the first from the targets as given, later ones from the baselines that came of them.
 
     request: hash of what was asked. An interrupted loop of the same request is continued: its finished cycles are not run
-    again. once: so is one that has ended, which then has nothing left to do. Raises as `run_cycle`.
+    again. once: so is one that has ended, which then has nothing left to do. Raises as `run_cycle`. The loop has ended when
+    `context.tell` has handed its cycles over.
     """
     loop = open_loop(context.ledger, request, ended_too=once)
     if loop is not None and has_ended(context.ledger, loop):
-        return cycles_of_loop(context.ledger, loop)
+        done = cycles_of_loop(context.ledger, loop)
+        context.tell(done)
+        return done
     if loop is None:
         loop = _begin(context, targets, cycles, request)
     done = cycles_of_loop(context.ledger, loop)
@@ -35,6 +38,7 @@ async def run_cycles(
     while len(done) < loop.cycles:
         later = [Target(t.model, t.phase, candidates=t.candidates) for t in targets]
         done.append(await run_cycle(context, later if done else targets, loop.loop_id))
+    context.tell(done)
     context.ledger.append([LoopEnd(loop_id=loop.loop_id, at=context.now())])
     context.on_step("loop_ended")
     return done

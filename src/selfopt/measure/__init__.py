@@ -10,11 +10,12 @@ from .progress import Progress, ProgressSink, ignore_progress
 from .race_block import BlockOrder, BlockResult
 from .race_evaluation import RaceTrials, evaluate_race
 from .rescore import Rescored, rescore
+from .resume import deliver, undelivered
 from .show import ShownTrial, show_trial
 from .supervisor import SuperviseOptions, SuperviseResult, run_suite, supervise
 from .trial import JudgedTrial
 from .unit import PassReport
-from .warm_up_validation import ArmFigures, RunFigures, ValidateOptions, WarmUpValidation, validate_warm_up
+from .warm_up_validation import ArmFigures, RunFigures, ValidateOptions, WarmUpValidation, validate_warm_up, validation_request
 
 __all__ = [
     "Arena",
@@ -44,6 +45,7 @@ __all__ = [
     "ValidateOptions",
     "WarmUpCall",
     "WarmUpValidation",
+    "deliver",
     "evaluate",
     "evaluate_race",
     "ignore_progress",
@@ -54,5 +56,7 @@ __all__ = [
     "run_suite",
     "show_trial",
     "supervise",
+    "undelivered",
     "validate_warm_up",
+    "validation_request",
 ]

@@ -6,11 +6,35 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from selfopt.records import Environment, Evaluation, Ledger, Purpose, Record, Run, RunEnd, Spec, Trial, TrialAbandoned, TrialStart
+from selfopt.records import (
+    Conclusion,
+    Delivery,
+    Environment,
+    Evaluation,
+    Ledger,
+    Purpose,
+    Record,
+    Run,
+    RunEnd,
+    Spec,
+    Trial,
+    TrialAbandoned,
+    TrialStart,
+)
 
 from .lookup import find
 
-__all__ = ["GroupState", "PassKey", "PassState", "close_open_runs", "open_groups", "read_group"]
+__all__ = [
+    "GroupState",
+    "PassKey",
+    "PassState",
+    "close_open_runs",
+    "conclusion_of",
+    "deliver",
+    "open_groups",
+    "read_group",
+    "undelivered",
+]
 
 PassKey = tuple[Purpose, int]
 
@@ -86,9 +110,28 @@ def close_open_runs(ledger: Ledger, state: GroupState, now: Callable[[], str]) -
         ledger.append(records)
 
 
-def open_groups(ledger: Ledger, spec: Spec, prompt_ids: tuple[str, ...]) -> list[tuple[str, Environment | None]]:
+def undelivered(ledger: Ledger, request: str) -> str | None:
+    """The group of the newest measurement of this request, when it is through and its process died before anybody had the result."""
+    newest = next(iter(ledger.read(Conclusion, {"request": request}, newest_first=True, limit=1)), None)
+    return newest.group_id if newest is not None and find(ledger, Delivery, newest.group_id) is None else None
+
+
+def conclusion_of(ledger: Ledger, group_id: str, request: str, at: str) -> list[Record]:
+    """What is kept with the evaluation that concludes a group; nothing when that was kept before."""
+    return [] if find(ledger, Conclusion, group_id) else [Conclusion(group_id=group_id, request=request, at=at)]
+
+
+def deliver(ledger: Ledger, group_id: str, at: str) -> None:
+    """Keep that the result of a group was handed over. Nothing happens when it was before, or when the group is not through."""
+    if find(ledger, Conclusion, group_id) is not None and find(ledger, Delivery, group_id) is None:
+        ledger.append([Delivery(group_id=group_id, at=at)])
+
+
+def open_groups(
+    ledger: Ledger, spec: Spec, prompt_ids: tuple[str, ...], pending: str | None = None
+) -> list[tuple[str, Environment | None]]:
     """The groups of exactly this spec and these prompts that no evaluation has concluded, newest first, with the newest
-    environment of each. Groups of a cycle are the cycle's to continue."""
+    environment of each. Groups of a cycle are the cycle's to continue. pending: one that counts although it is concluded."""
     groups: dict[str, list[Run]] = {}
     for run in ledger.read(Run, {"spec_id": spec.spec_id}):
         if run.group_id is not None and run.cycle_id is None and run.purpose in ("measure", "determinism"):
@@ -99,7 +142,7 @@ def open_groups(ledger: Ledger, spec: Spec, prompt_ids: tuple[str, ...]) -> list
     return [
         (group_id, find(ledger, Environment, runs[-1].environment_id))
         for group_id, runs in reversed(groups.items())
-        if not any(run.run_id in concluded for run in runs)
+        if (group_id == pending or not any(run.run_id in concluded for run in runs))
         and runs[0].purpose == "measure"
         and set(runs[0].prompt_ids) == set(prompt_ids)
     ]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from selfopt.records import Evaluation, Spec, WarmUpResult, new_id
+from selfopt.records import Evaluation, Prompt, Record, Spec, WarmUpResult, content_hash, new_id
 
 from .attempt import status_of
 from .budget import Budget, BudgetMeter
 from .context import Labels, MeasureContext
 from .environment import compatible, observe
 from .progress import Board
-from .resume import open_groups
+from .resume import conclusion_of, open_groups, undelivered
 from .run import Desk
 from .unit import Order, PassReport, Unit, UnitOptions, prompts_of
 
@@ -22,7 +23,8 @@ __all__ = ["SuperviseOptions", "SuperviseResult", "run_suite", "supervise"]
 @dataclass(frozen=True, slots=True)
 class SuperviseOptions:
     """See UnitOptions. resume: go on with the newest group of this spec that was not concluded; labels.group_id names one
-    group for certain. budget or meter: what may be spent (a meter is shared with other measurements)."""
+    group for certain. budget or meter: what may be spent (a meter is shared with other measurements). await_delivery: the result
+    counts as taken when `deliver` has been called, and until then the same call takes the group over and asks nothing."""
 
     n_runs: int = 7
     sampling: bool = False
@@ -33,6 +35,7 @@ class SuperviseOptions:
     resume: bool = True
     budget: Budget = field(default_factory=Budget)
     meter: BudgetMeter | None = None
+    await_delivery: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,10 @@ async def supervise(spec: Spec, *, context: MeasureContext, options: SuperviseOp
             pass
         unfinished = unit.following() is not None
         # A group that was stopped stays open: only its conclusion, an evaluation that is kept, closes it.
-        evaluation = unit.conclude(keep=not unfinished).get(spec.spec_id)
+        through: list[Record] = []
+        if options.await_delivery and not unfinished:
+            through = conclusion_of(context.ledger, unit.group_id, _request(unit.prompts, options, spec), context.now())
+        evaluation = unit.conclude(keep=not unfinished, beside=through).get(spec.spec_id)
     first = unit.state.at(unit.purpose, 0).runs
     return SuperviseResult(
         spec_id=spec.spec_id,
@@ -109,12 +115,19 @@ def _unit_options(options: SuperviseOptions) -> UnitOptions:
     )
 
 
+def _request(prompts: Sequence[Prompt], options: SuperviseOptions, spec: Spec) -> str:
+    """Hash of what was asked for, by which the same call is known again."""
+    asked = [spec.spec_id, sorted(prompt.id for prompt in prompts), options.n_runs, options.sampling]
+    return content_hash("supervise", asked)
+
+
 async def _group(spec: Spec, context: MeasureContext, options: SuperviseOptions) -> str:
     if options.labels.group_id is not None:
         return options.labels.group_id
     if options.resume:
         prompts = prompts_of(spec, context.suite_for(spec), options.limit)
-        groups = open_groups(context.ledger, spec, tuple(prompt.id for prompt in prompts))
+        pending = undelivered(context.ledger, _request(prompts, options, spec)) if options.await_delivery else None
+        groups = open_groups(context.ledger, spec, tuple(prompt.id for prompt in prompts), pending)
         if groups:
             status = await status_of(context.residency_for(spec), context.model_name_for(spec))
             present = observe(spec, status, context.hardware)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from selfopt.errors import SuiteError
-from selfopt.records import Environment, Evaluation, Prompt, Purpose, Run, Spec, Suite, Trial, Verdict, WarmUpResult
+from selfopt.records import Environment, Evaluation, Prompt, Purpose, Record, Run, Spec, Suite, Trial, Verdict, WarmUpResult
 
 from .attempt import State
 from .context import Labels
@@ -250,9 +250,9 @@ class Unit:
         """All runs of one purpose, oldest first."""
         return tuple(run.run_id for key, one in self.state.passes.items() if key[0] == purpose for run in one.runs)
 
-    def conclude(self, *, keep: bool = True) -> dict[str, Evaluation]:
-        """Evaluate every spec of the unit from the complete passes; keep: append what is new. Specs without a complete
-        pass are left out."""
+    def conclude(self, *, keep: bool = True, beside: Sequence[Record] = ()) -> dict[str, Evaluation]:
+        """Evaluate every spec of the unit from the complete passes; keep: append what is new, and `beside` with it. Specs without a
+        complete pass are left out."""
         context = self.desk.context
         found: dict[str, Evaluation] = {}
         for spec in self.specs:
@@ -267,6 +267,6 @@ class Unit:
             evaluation = evaluate(context.ledger, request, now=context.now)
             if evaluation is not None:
                 if keep:
-                    context.ledger.append([evaluation])
+                    context.ledger.append([evaluation, *beside])
                 found[spec.spec_id] = evaluation
         return found

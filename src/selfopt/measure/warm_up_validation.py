@@ -8,16 +8,28 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from selfopt.errors import EndpointError
-from selfopt.records import Evaluation, LoadEvidence, Purpose, Record, Spec, Trial, WarmUpExperiment, WarmUpResult, new_id
+from selfopt.records import (
+    Evaluation,
+    LoadEvidence,
+    Purpose,
+    Record,
+    Spec,
+    Trial,
+    WarmUpExperiment,
+    WarmUpResult,
+    content_hash,
+    new_id,
+)
 
 from .budget import Budget, BudgetMeter
 from .context import Labels, MeasureContext
 from .progress import Board
 from .reload_experiment import ReloadRuns, reload_experiment
+from .resume import conclusion_of
 from .run import Desk
 from .unit import Order, Unit, UnitOptions
 
-__all__ = ["ArmFigures", "RunFigures", "ValidateOptions", "WarmUpValidation", "validate_warm_up"]
+__all__ = ["ArmFigures", "RunFigures", "ValidateOptions", "WarmUpValidation", "validate_warm_up", "validation_request"]
 
 
 class RunFigures(Record):
@@ -77,7 +89,7 @@ class ValidateOptions:
     """n: runs of each arm. unload "each_run": a forced unload before each cold run, cold and warm runs in turn, and a
     warm-up before each warm run; "once_per_arm": one unload before the first run of each arm, the arms one after the
     other, and a warm-up before the first warm run. labels.group_id makes it resumable. suspected: prompts that a finding named as
-    hit by cold starts, before the experiment."""
+    hit by cold starts, before the experiment; await_delivery: as of `SuperviseOptions`."""
 
     n: int = 7
     unload: Literal["each_run", "once_per_arm"] = "each_run"
@@ -87,6 +99,7 @@ class ValidateOptions:
     budget: Budget = field(default_factory=Budget)
     meter: BudgetMeter | None = None
     suspected: tuple[str, ...] = ()
+    await_delivery: bool = False
 
 
 async def validate_warm_up(
@@ -130,12 +143,19 @@ async def validate_warm_up(
     )
 
 
+def validation_request(spec: Spec, options: ValidateOptions) -> str:
+    """Hash of what was asked for, by which the same call is known again; see `undelivered`."""
+    return content_hash("validate", [spec.spec_id, options.n, options.unload, options.limit])
+
+
 class _Arms:
     """Both arms under way."""
 
     def __init__(self, desk: Desk, spec: Spec, group: str, options: ValidateOptions) -> None:
         self._desk = desk
         self._options = options
+        self._group = group
+        self._request = validation_request(spec, options)
         self._unloads: dict[tuple[str, int], bool] = {}
         self._evaluations: dict[str, Evaluation] = {}
         self.cold = self._open(spec, group, "warm_up_cold", enabled=False)
@@ -188,7 +208,12 @@ class _Arms:
 
     def figures(self, unit: Unit) -> ArmFigures | None:
         """What one arm showed; None without a complete run."""
-        found = unit.conclude(keep=unit.following() is None)
+        through = (
+            self._options.await_delivery and unit is self.warm and self.cold.following() is None and unit.following() is None
+        )
+        context = self._desk.context
+        beside = conclusion_of(context.ledger, self._group, self._request, context.now()) if through else []
+        found = unit.conclude(keep=unit.following() is None, beside=beside)
         evaluation = found.get(unit.lead.spec_id)
         if evaluation is None:
             return None

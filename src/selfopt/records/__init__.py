@@ -35,6 +35,7 @@ from .decision import Decision, EvidenceState, GateResult, VerdictName
 from .evaluation import Determinism, Evaluation, Metrics, OutcomeRow, TrivialPolicy, whole_evaluations
 from .experiment import CONFIRMATION_WORDS, PromptReload, WarmUpExperiment, not_confirmed_yet
 from .feedback import Action, Confidence, Feedback, Finding, FindingKind, HotFailure, PhaseSummary, Recommendation, Requirements
+from .integrity import LedgerFault, LedgerReport
 from .race import (
     EvidenceKey,
     PromptTest,
@@ -53,7 +54,20 @@ from .rule import ROUTING_SCHEMA_VERSION, AuditRecord, RouteDecision, RoutingCon
 from .seams import Detector, Endpoint, Ledger, ModelStatus, Parser, Proposer, Residency
 from .spec import Environment, Spec, WarmUp
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
-from .trial import Attempt, Exchange, Fault, Purpose, Run, RunEnd, Trial, TrialAbandoned, TrialStart, WarmUpResult
+from .trial import (
+    Attempt,
+    Conclusion,
+    Delivery,
+    Exchange,
+    Fault,
+    Purpose,
+    Run,
+    RunEnd,
+    Trial,
+    TrialAbandoned,
+    TrialStart,
+    WarmUpResult,
+)
 from .variant import Example, ParserName, Variant
 from .verdict import Outcome, ParsedReply, Verdict
 
@@ -71,6 +85,7 @@ __all__ = [
     "ChatRequest",
     "ComparedRow",
     "Comparison",
+    "Conclusion",
     "Confidence",
     "Constraint",
     "Cycle",
@@ -80,6 +95,7 @@ __all__ = [
     "CycleTarget",
     "CycleTargetResult",
     "Decision",
+    "Delivery",
     "Detector",
     "Determinism",
     "Endpoint",
@@ -102,6 +118,8 @@ __all__ = [
     "HotFailure",
     "Judging",
     "Ledger",
+    "LedgerFault",
+    "LedgerReport",
     "LoadEvidence",
     "LoopEnd",
     "LoopStart",

@@ -113,7 +113,7 @@ class PhaseSummary(Record):
 
 
 class Feedback(Record):
-    """The content of harness_feedback.json."""
+    """The content of harness_feedback.json. rendering: what the file is, for whoever opens it."""
 
     schema_version: int = 1
     generated_at: str
@@ -121,3 +121,4 @@ class Feedback(Record):
     hot_failures: tuple[HotFailure, ...] = ()
     findings: tuple[Finding, ...] = ()
     recommendations: tuple[Recommendation, ...] = ()
+    rendering: str = "written from the ledger, which alone counts; `selfopt feedback` writes it anew"

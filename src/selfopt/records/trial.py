@@ -10,7 +10,20 @@ from .base import Record
 from .chat import FinishReason, LoadEvidence, Timings, Usage
 from .suite import Phase, Split
 
-__all__ = ["Attempt", "Exchange", "Fault", "Purpose", "Run", "RunEnd", "Trial", "TrialAbandoned", "TrialStart", "WarmUpResult"]
+__all__ = [
+    "Attempt",
+    "Conclusion",
+    "Delivery",
+    "Exchange",
+    "Fault",
+    "Purpose",
+    "Run",
+    "RunEnd",
+    "Trial",
+    "TrialAbandoned",
+    "TrialStart",
+    "WarmUpResult",
+]
 
 Fault = Literal["truncated", "timeout", "loading", "error"]
 Purpose = Literal["measure", "determinism", "warm_up_cold", "warm_up_warm", "try", "race"]
@@ -162,4 +175,28 @@ class RunEnd(Record):
     run_id: str
     status: Literal["complete", "interrupted"]
     trials: int
+    at: str
+
+
+class Conclusion(Record):
+    """A measurement that somebody asked for is through; kept together with its evaluation. request: hash of what was asked. With no
+    `Delivery` of the same group its result reached nobody, and the same request takes it over instead of asking anew."""
+
+    ledger_kind: ClassVar[str] = "conclusion"
+    id_field: ClassVar[str] = "group_id"
+    index_fields: ClassVar[tuple[str, ...]] = ("request",)
+
+    group_id: str
+    request: str
+    at: str
+
+
+class Delivery(Record):
+    """The result of a group was handed over to whoever asked for it."""
+
+    ledger_kind: ClassVar[str] = "delivery"
+    id_field: ClassVar[str] = "group_id"
+    index_fields: ClassVar[tuple[str, ...]] = ()
+
+    group_id: str
     at: str

@@ -13,6 +13,7 @@ from selfopt.records import (
     Evaluation,
     Finding,
     Ledger,
+    LedgerFault,
     Phase,
     Purpose,
     Recommendation,
@@ -40,7 +41,7 @@ class WarmUpPair:
 @dataclass(frozen=True, slots=True)
 class ReportData:
     """Facts only; everything in the order it was recorded. baselines: the newest of each model and phase; warm_ups: the newest
-    pair of each model and phase, the newest of all last."""
+    pair of each model and phase, the newest of all last; faults: what of the ledger is not as it was committed."""
 
     cycles: tuple[Cycle, ...] = ()
     evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
@@ -51,6 +52,7 @@ class ReportData:
     warm_ups: tuple[WarmUpPair, ...] = ()
     config: RoutingConfig | None = None
     audit: tuple[AuditRecord, ...] = ()
+    faults: tuple[LedgerFault, ...] = ()
 
     def newest(self, model: str, phase: Phase, spec_id: str | None = None) -> Evaluation | None:
         """The newest evaluation of a model in a phase, of one spec where it is given; one over some of the prompts only where

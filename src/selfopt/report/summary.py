@@ -26,6 +26,7 @@ from .markdown import Evidence, bullets, measured, table
 
 __all__ = ["confirmation_text", "render_report", "report_text"]
 
+_FAULTS = 10
 RUN_LOOP = "run `selfopt loop --cycles 1`"
 RUN_WARM_UP = "run `selfopt supervise MODEL PHASE --validate-warm-up`"
 RUN_ENFORCE = "run `selfopt feedback`, then `selfopt enforce`"
@@ -39,7 +40,7 @@ def render_report(ledger: Ledger, config: RoutingConfig | None = None, audit: It
 def report_text(data: ReportData) -> str:
     """The report of facts that were gathered before."""
     evidence = Evidence()
-    lines = ["# Self-Optimizing Report", "", _as_of(data), ""]
+    lines = ["# Self-Optimizing Report", "", *_damage(data), _as_of(data), ""]
     for title, body in (
         ("Improvements made", _improvements(data, evidence)),
         ("Warm-up impact", _warm_up(data, evidence)),
@@ -49,6 +50,17 @@ def report_text(data: ReportData) -> str:
     ):
         lines += [f"## {title}", "", *body, ""]
     return "\n".join([*lines, *evidence.lines()]).rstrip() + "\n"
+
+
+def _damage(data: ReportData) -> list[str]:
+    """What has to be known before anything else is read."""
+    if not data.faults:
+        return []
+    told = [safe_markdown(fault.sentence()) for fault in data.faults[:_FAULTS]]
+    if len(data.faults) > _FAULTS:
+        told.append(f"and {len(data.faults) - _FAULTS} more")
+    intro = "**The ledger is not what was committed to it.** What follows may be wrong. `selfopt audit verify` lists everything:"
+    return [intro, "", *bullets(told, ""), ""]
 
 
 def _as_of(data: ReportData) -> str:

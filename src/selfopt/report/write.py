@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from selfopt.home import ChainedFile, Home, atomic_write_text
-from selfopt.records import AuditRecord, Ledger, RoutingConfig
+from selfopt.records import AuditRecord, Ledger, LedgerFault, RoutingConfig
 
 from .gather import gather
 from .html import report_html
@@ -18,36 +19,58 @@ from .race_figures import Course
 from .results import cycle_results, history, warm_up_results
 from .summary import report_text
 
-__all__ = ["json_text", "write_reports"]
+__all__ = ["json_text", "report_texts", "write_reports"]
+
+RENDERING = "written from the ledger, which alone counts; `selfopt report` writes it anew"
+"""What each result says of itself."""
 
 logger = logging.getLogger("selfopt.report")
 
 
-def write_reports(ledger: Ledger, home_paths: Home, config: RoutingConfig | None, courses: Sequence[Course] = ()) -> list[Path]:
-    """Write every report for which there are facts, each file whole, and return their paths. courses: of the newest races, for the
-    figures.
-
-    The warm-up results are left out while nothing of the kind has been measured. StoreError when a file cannot be written,
-    CorruptError when the ledger or the audit trail cannot be read.
-    """
+def write_reports(
+    ledger: Ledger,
+    home_paths: Home,
+    config: RoutingConfig | None,
+    courses: Sequence[Course] = (),
+    faults: Sequence[LedgerFault] = (),
+) -> list[Path]:
+    """Write every report for which there are facts, each file whole, and return their paths. Raises as `report_texts`, and StoreError
+    when a file cannot be written."""
     home_paths.ensure()
-    data = gather(ledger, config, _audit(home_paths))
+    _say_if_damaged(home_paths.loop_history)
+    texts = report_texts(ledger, home_paths, config, courses, faults)
+    for path, text in texts.items():
+        atomic_write_text(path, text)
+    return list(texts)
+
+
+def report_texts(
+    ledger: Ledger,
+    home_paths: Home,
+    config: RoutingConfig | None,
+    courses: Sequence[Course] = (),
+    faults: Sequence[LedgerFault] = (),
+) -> dict[Path, str]:
+    """What every report says, by its path. courses: of the newest races, for the figures; faults: what of the ledger is not as it was
+    committed.
+
+    The warm-up results are left out while nothing of the kind has been measured. CorruptError when the ledger or the audit trail
+    cannot be read.
+    """
+    data = replace(gather(ledger, config, _audit(home_paths)), faults=tuple(faults))
     texts: dict[Path, str] = {
         home_paths.reports / "SELF_OPTIMIZING_REPORT.md": report_text(data),
         home_paths.reports / "META_LEARNINGS.md": learnings_text(data),
         home_paths.reports / "SELF_OPTIMIZING_REPORT.html": report_html(data, courses),
     }
     for cycle in data.cycles:
-        texts[home_paths.reports / f"CYCLE_{cycle.number}_RESULTS.json"] = json_text(cycle_results(cycle))
+        texts[home_paths.reports / f"CYCLE_{cycle.number}_RESULTS.json"] = _rendering(cycle_results(cycle), faults)
     if data.warm_up is not None:
         pair = data.warm_up
         results = warm_up_results(pair.cold, pair.warm, validation=pair.validation, experiment=pair.experiment)
-        texts[home_paths.reports / "WARM_UP_VALIDATION_RESULTS.json"] = json_text(results)
-    _say_if_damaged(home_paths.loop_history)
-    texts[home_paths.loop_history] = json_text(history(ledger))
-    for path, text in texts.items():
-        atomic_write_text(path, text)
-    return list(texts)
+        texts[home_paths.reports / "WARM_UP_VALIDATION_RESULTS.json"] = _rendering(results, faults)
+    texts[home_paths.loop_history] = _rendering(history(ledger), faults)
+    return texts
 
 
 def _say_if_damaged(path: Path) -> None:
@@ -60,6 +83,12 @@ def _say_if_damaged(path: Path) -> None:
         known = None
     if not isinstance(known, dict) or not isinstance(known.get("cycles"), list):
         logger.warning("%s was damaged; it is written anew from the ledger, and nothing is lost", path)
+
+
+def _rendering(value: dict[str, Any], faults: Sequence[LedgerFault]) -> str:
+    """The text of a result, with what it is; and, where the ledger is not as it was committed, with what of it."""
+    damage = {"faults": [fault.model_dump(mode="json") for fault in faults]} if faults else {}
+    return json_text({**value, "rendering": RENDERING, **damage})
 
 
 def json_text(value: dict[str, Any]) -> str:

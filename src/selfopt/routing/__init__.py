@@ -8,7 +8,7 @@ from .matching import RouteOptions, format_routed_line, standby_decisions, valid
 from .rules import RuleOptions, generate_routing_rules
 from .schema import SCHEMA_PATH, routing_config_schema
 from .store import read_config
-from .trail import event_of, log_routing_decision, render_line, render_log
+from .trail import differing_log, event_of, log_routing_decision, render_line, render_log
 from .verifying import RulesReport
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "VersionEntry",
     "check_rules",
     "diff",
+    "differing_log",
     "event_of",
     "fallback_cycle",
     "format_routed_line",

@@ -61,17 +61,30 @@ def _no_step(_: str) -> None:
     """The default `on_step`: nobody watches."""
 
 
+def _nothing() -> None:
+    """The default `before_change`."""
+
+
 class Enforcer:
     """Reads and changes the rules of one home. Any number of processes may do so at the same time.
 
-    on_step is called with each name of STEPS when that step of a change is done.
+    on_step is called with each name of STEPS when that step of a change is done; before_change before each change begins, and
+    what it raises is raised instead of changing anything.
     """
 
-    def __init__(self, home: Home, *, clock: Callable[[], str] = utc_now, on_step: Callable[[str], None] = _no_step) -> None:
+    def __init__(
+        self,
+        home: Home,
+        *,
+        clock: Callable[[], str] = utc_now,
+        on_step: Callable[[str], None] = _no_step,
+        before_change: Callable[[], None] = _nothing,
+    ) -> None:
         self.home = home
         self.trail = ChainedFile(home.audit_trail, clock=clock)
         self._clock = clock
         self._on_step = on_step
+        self._before_change = before_change
 
     # -- reading
 
@@ -222,6 +235,7 @@ class Enforcer:
     ) -> RoutingConfig:
         """whole: the change needs no present rules, so it may also follow rules that are lost."""
         self.home.ensure()
+        self._before_change()
         with self._writing():
             self._on_step("locked")
             try:

@@ -14,7 +14,7 @@ from selfopt.records import AuditRecord, RouteDecision
 
 from .matching import format_routed_line
 
-__all__ = ["event_of", "log_path_of", "log_routing_decision", "render_line", "render_log"]
+__all__ = ["differing_log", "event_of", "log_path_of", "log_routing_decision", "render_line", "render_log"]
 
 logger = logging.getLogger("selfopt.routing")
 
@@ -102,6 +102,16 @@ def render_log(trail: ChainedFile) -> None:
                 _append(log, "".join(_rendered(iter(missing))))
     except (StoreError, OSError) as error:
         logger.warning("the readable log %s is not up to date: %s", log, escape_control(str(error), 500))
+
+
+def differing_log(trail: ChainedFile) -> bool:
+    """Whether the readable log says something that the trail does not. One that is only behind the trail differs in nothing."""
+    try:
+        with open(log_path_of(trail), "rb", opener=_without_waiting) as file:
+            rendered = _rendered(trail.records())
+            return any(line != next(rendered, "").encode() for line in file)
+    except OSError:
+        return True
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import yaml
 
 from selfopt.errors import SuiteError
+from selfopt.home import readable_json
 from selfopt.home.plain_json import PlainJsonError, read_plain_json
 from selfopt.home.plain_yaml import PlainYamlError, read_plain_yaml
 
@@ -31,7 +31,7 @@ def extended_json(text: str, tool_sets: Mapping[str, Any], prompts: Sequence[Any
         data = read_plain_json(text)
     except PlainJsonError as error:
         raise SuiteError(f"{source}: {printable(str(error))}") from None
-    return json.dumps(_added(data, tool_sets, prompts, source), ensure_ascii=False, indent=1) + "\n"
+    return readable_json(_added(data, tool_sets, prompts, source), indent=1) + "\n"
 
 
 def extended_yaml(text: str, tool_sets: Mapping[str, Any], prompts: Sequence[Any], source: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from selfopt.errors import StoreError, SuiteError
-from selfopt.home import atomic_write_text
+from selfopt.home import atomic_write_text, readable_json
 from selfopt.home.files import fsync_directory
 from selfopt.records import Suite
 
@@ -113,7 +112,7 @@ def _write_all(texts: Mapping[Path, str], folder: Path) -> None:
 
 def _json_of(suite: Suite) -> str:
     body = {"schema_version": SUITE_SCHEMA_VERSION, **suite.model_dump(mode="json", exclude_defaults=True)}
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")) + "\n"
+    return readable_json(body, compact=True) + "\n"
 
 
 def _state_of(folder: Path, suite: Suite, replace: bool) -> Literal["new", "replaced", "unchanged"]:

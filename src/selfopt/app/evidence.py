@@ -1,0 +1,142 @@
+"""Is the evidence still what was committed? For verification, for what traces and reports show, and before anything is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import TypeVar
+
+from selfopt.errors import AuditError, CorruptError, StoreError
+from selfopt.home import escape_control
+from selfopt.ledger import MemoryLedger, check_records, read_ledger_seals, verify_ledger_file
+from selfopt.records import (
+    Baseline,
+    Evaluation,
+    Ledger,
+    LedgerFault,
+    LedgerReport,
+    PromptTest,
+    RaceBlock,
+    RaceBlockDiscarded,
+    RaceEnd,
+    RaceStart,
+    Recommendation,
+    Record,
+    Trial,
+    Verdict,
+)
+
+from .app import App
+
+__all__ = [
+    "Named",
+    "check_evidence",
+    "check_recommendations",
+    "faults_of",
+    "ids_of",
+    "ledger_or_none",
+    "readable",
+    "require_evidence",
+    "verify_ledger",
+]
+
+R = TypeVar("R", bound=Record)
+Named = tuple[str, str]
+_NAMED = 3
+
+
+def ledger_or_none(app: App) -> Ledger:
+    """The home's ledger; where nothing was measured yet an empty one, so that looking creates nothing."""
+    return app.ledger if app.has_ledger else MemoryLedger()
+
+
+def verify_ledger(app: App) -> LedgerReport:
+    """The whole ledger against what its writers committed and the audit trail sealed. Reads only; never raises for damage."""
+    try:
+        return verify_ledger_file(app.home.ledger, read_ledger_seals(app.enforcer.trail))
+    except AuditError as error:
+        fault = LedgerFault(kind="seals", id=app.home.audit_trail.name, what="damaged", detail=str(error))
+        report = verify_ledger_file(app.home.ledger, {})
+        return report.model_copy(
+            update={"ok": False, "faults": (fault, *report.faults), "n_faults": report.n_faults + 1, "unsealed": report.commits}
+        )
+
+
+def faults_of(app: App, only: Iterable[Named], names: Iterable[str] = ()) -> tuple[LedgerFault, ...]:
+    """What is no longer as it was committed: of these (kind, id) pairs, of what was committed under these ids, and of the chains
+    that list them. AuditError for a trail that cannot be read."""
+    return check_records(app.home.ledger, read_ledger_seals(app.enforcer.trail), frozenset(only), frozenset(names)).faults
+
+
+def require_evidence(app: App, only: Iterable[Named], names: Iterable[str] = ()) -> None:
+    """CorruptError, naming the first faults, when a decision is about to rest on what is not as it was committed."""
+    faults = faults_of(app, only, names)
+    if faults:
+        more = f" and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
+        named = "; ".join(fault.sentence() for fault in faults[:_NAMED])
+        raise CorruptError(
+            f"the evidence is not what was committed: {named}{more}; nothing was decided and no rule was changed: see "
+            "`selfopt audit verify`, restore the ledger from a copy or begin in a new home"
+        )
+
+
+def check_evidence(app: App, evaluations: Iterable[Evaluation], evidence: Iterable[str] = ()) -> None:
+    """Refuse to decide on evaluations, on records named as evidence, on the baselines in force or on the races behind them that
+    are not what was committed."""
+    if not app.has_ledger and not evidence:
+        return
+    ledger = ledger_or_none(app)
+    names = frozenset(evidence)
+    found = [*evaluations, *(e for name in names for e in readable(ledger.read(Evaluation, {"id": name}, limit=1)))]
+    only = {pair for evaluation in found for pair in ids_of(evaluation)}
+    only |= {pair for record in ledger.read(Baseline) for pair in (("baseline", record.baseline_id), ("spec", record.spec_id))}
+    only |= set(_races(ledger, {(e.model, e.phase) for e in found}))
+    require_evidence(app, only, names)
+
+
+def check_recommendations(app: App, recommendations: Iterable[Recommendation]) -> None:
+    """StoreError when one of these is not in the ledger as it stands here: harness_feedback.json shows recommendations, it makes none."""
+    ledger = ledger_or_none(app)
+    for told in recommendations:
+        kept = next(ledger.read(Recommendation, {"id": told.id}, limit=1), None)
+        if kept is None or kept.model_copy(update={"cycle_id": told.cycle_id}) != told:
+            how = "is not in the ledger" if kept is None else "is another one in the ledger"
+            raise StoreError(
+                f"recommendation {escape_control(told.id, 80)} of {app.home.feedback} {how}: the file was changed, or belongs to "
+                "another home; write it anew with `selfopt feedback`, or take it as it is with `selfopt enforce --input FILE`"
+            )
+
+
+def ids_of(record: Record) -> Iterator[Named]:
+    """The (kind, id) of a record and of what it rests on: of an evaluation down to the verdicts, of a trial down to the replies."""
+    yield record.ledger_kind, record.record_id
+    if isinstance(record, Evaluation):
+        yield "spec", record.spec_id
+        yield "environment", record.environment_id
+        yield from (("run", run_id) for run_id in (*record.run_ids, *record.determinism_run_ids))
+        for trial_id in (trial_id for row in record.rows for trial_id in row.trial_ids):
+            yield "trial", trial_id
+            yield "verdict", Verdict.make_id(trial_id, record.parser_hash, record.scorer_hash)
+    elif isinstance(record, Trial):
+        for exchange in record.exchanges:
+            texts = [exchange.content, *(text for a in exchange.attempts for text in (a.request, a.reply))]
+            yield from (("blob", text) for text in texts if text)
+
+
+def _races(ledger: Ledger, keys: set[tuple[str, str]]) -> Iterator[Named]:
+    for start in ledger.read(RaceStart):
+        if (start.model, start.phase) not in keys:
+            continue
+        yield start.ledger_kind, start.race_id
+        for kind in (RaceBlock, RaceBlockDiscarded):
+            yield from ((kind.ledger_kind, block.record_id) for block in ledger.read(kind, {"race_id": start.race_id}))
+        for block in ledger.read(RaceBlock, {"race_id": start.race_id}):
+            yield from (("trial", trial_id) for trials in block.trial_ids.values() for trial_id in trials)
+        yield from ((RaceEnd.ledger_kind, end.race_id) for end in ledger.read(RaceEnd, {"id": start.race_id}))
+    yield from ((test.ledger_kind, test.test_id) for test in ledger.read(PromptTest))
+
+
+def readable(records: Iterator[R]) -> Iterator[R]:
+    """Records up to the first that cannot be read: what is wrong with that one is told by the check of the evidence."""
+    with suppress(CorruptError):
+        yield from records

@@ -1,0 +1,98 @@
+"""Telling the audit trail how far each writer of the ledger has come, in batches.
+
+What the trail has sealed cannot be changed any more without being found: a commit's hash covers all commits of its writer before it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from selfopt.errors import AuditError, StoreError
+from selfopt.home import AuditEvent, ChainedFile, escape_control
+
+from .commits import CommitHead
+from .schema import UPGRADE
+from .sqlite import SqliteLedger
+
+__all__ = ["LEDGER_SEALED_EVENT", "LedgerSeals", "Sealed", "read_ledger_seals"]
+
+logger = logging.getLogger("selfopt.ledger")
+
+LEDGER_SEALED_EVENT = "ledger_sealed"
+Sealed = dict[str, dict[int, str]]
+_HEADS_TOGETHER = 500
+
+
+class LedgerSeals:
+    """Seals commits: after so many of them or so many seconds, and whenever it is asked to.
+
+    commits, seconds: how much may be unsealed before the next commit seals it.
+    """
+
+    def __init__(
+        self, trail: ChainedFile, *, commits: int = 200, seconds: float = 30.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._trail = trail
+        self._commits = commits
+        self._seconds = seconds
+        self._clock = clock
+        self._waiting = 0
+        self._since = clock()
+
+    def committed(self, ledger: SqliteLedger) -> None:
+        """Count a commit; seal when it is time. Costs nothing but the counting until then."""
+        self._waiting += 1
+        if self._waiting >= self._commits or self._clock() - self._since >= self._seconds:
+            self.try_seal(ledger, "in between")
+
+    def close(self, ledger: SqliteLedger) -> None:
+        """Seal before the ledger is closed, if anything was committed: who only looks writes nothing."""
+        if self._waiting:
+            self.try_seal(ledger, "closed")
+
+    def try_seal(self, ledger: SqliteLedger, why: str) -> None:
+        """Seal; what cannot be sealed now is sealed the next time, and until then it is a warning: measuring goes on."""
+        try:
+            self.seal(ledger, why)
+        except StoreError as error:
+            self._waiting, self._since = 1, self._clock()
+            logger.warning("what was measured is kept, but not sealed yet: %s", escape_control(str(error), 500))
+
+    def seal(self, ledger: SqliteLedger, why: str) -> None:
+        """Append the newest commit of every writer that has unsealed ones to the trail, those of dead writers too.
+
+        AuditError when the trail cannot be written, StoreError when the ledger cannot be read.
+        """
+        upto, heads = ledger.unsealed()
+        if heads:
+            parts = [heads[start : start + _HEADS_TOGETHER] for start in range(0, len(heads), _HEADS_TOGETHER)]
+            self._trail.append_all([_event(part, why) for part in parts])
+            with suppress(StoreError):  # sealed again the next time, then
+                ledger.note_sealed(upto)
+        self._waiting, self._since = 0, self._clock()
+
+
+def _event(heads: Sequence[CommitHead], why: str) -> AuditEvent:
+    found = any(head.writer.startswith(UPGRADE) for head in heads)
+    commits = f"{sum(head.n for head in heads)} commits of {len(heads)} writer{'' if len(heads) == 1 else 's'}"
+    reason = f"{why}: {commits}{', sealed as found when the ledger was upgraded' if found else ''}"
+    return AuditEvent(
+        LEDGER_SEALED_EVENT, {"reason": reason, "details": {"heads": [[head.writer, head.n, head.hash] for head in heads]}}
+    )
+
+
+def read_ledger_seals(trail: ChainedFile) -> Sealed:
+    """What the trail has sealed: by writer, the hashes of its commits by their number. AuditError for a damaged trail."""
+    sealed: Sealed = {}
+    for record in trail.newest_first(f'"event":"{LEDGER_SEALED_EVENT}"'.encode()):
+        if record.event != LEDGER_SEALED_EVENT:
+            continue
+        try:
+            for writer, n, digest in record.details["heads"]:
+                sealed.setdefault(str(writer), {})[int(n)] = str(digest)
+        except (KeyError, TypeError, ValueError):
+            raise AuditError(f"a seal of the ledger in {trail.path} cannot be read; see `selfopt audit verify`") from None
+    return sealed

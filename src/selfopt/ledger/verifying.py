@@ -1,0 +1,343 @@
+"""Is a ledger file what its writers committed and what the audit trail sealed? Reads only, and only so much at a time."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Set
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import cache
+from hashlib import sha256
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from selfopt.errors import CorruptError
+from selfopt.records import LedgerFault, LedgerReport
+
+from .codec import decode, encode, record_types, unpack_text
+from .commits import GENESIS, CommitHead, Listed, commit_hash, parse_commit
+from .schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION
+
+__all__ = ["check_records", "verify_ledger_file"]
+
+T = TypeVar("T")
+_KEPT = 1000
+_ENDLESS = 2**63 - 1
+_INDEX = "SELECT seq, kind, field, value FROM record_index ORDER BY seq"
+_RECORDS = "SELECT seq, kind, id, body FROM records ORDER BY seq"
+_BLOBS = "SELECT seq, 'blob', hash, codec, data FROM blobs ORDER BY seq"
+_What = Literal["changed", "missing", "added", "damaged"]
+
+
+def verify_ledger_file(path: Path, sealed: Mapping[str, Mapping[int, str]]) -> LedgerReport:
+    """Everything: sqlite's own check, the tables, every writer's chain against what the trail sealed (by writer and number of
+    commit), every record and blob against its entry, and the index against the records. Never raises for damaged content."""
+    return _verified(path, sealed, None)
+
+
+def check_records(
+    path: Path, sealed: Mapping[str, Mapping[int, str]], only: Set[tuple[str, str]], names: Set[str] = frozenset()
+) -> LedgerReport:
+    """The chains as in `verify_ledger_file`, but of records and blobs only these, by (kind, id). One that was never committed is
+    `added`, or, when it is not stored either, `missing`. names: also what was committed under these ids, whatever its kind."""
+    return _verified(path, sealed, (only, names))
+
+
+def _verified(
+    path: Path, sealed: Mapping[str, Mapping[int, str]], only: tuple[Set[tuple[str, str]], Set[str]] | None
+) -> LedgerReport:
+    found = _Faults()
+    commits = max((max(numbers) for numbers in sealed.values()), default=0)
+    if not path.is_file():
+        if sealed:
+            told = sum(max(numbers) for numbers in sealed.values())
+            found.add("ledger", path.name, "missing", f"the audit trail sealed {told} commits of it")
+        return found.report(_Counts())
+    counts = _Counts()
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30.0)) as connection:
+            connection.isolation_level = None
+            connection.execute("BEGIN")  # one state of the file, whoever writes meanwhile
+            if not _is_ours(connection, path, found, commits):
+                return found.report(counts)
+            walk = _Walk(connection, sealed, found, counts)
+            if only is None:
+                _check_file(connection, path, found)
+                walk.all()
+            else:
+                walk.some(*only)
+    except (sqlite3.Error, UnicodeDecodeError, OverflowError) as error:
+        found.add("ledger", path.name, "damaged", str(error))
+    return found.report(counts)
+
+
+@dataclass(slots=True)
+class _Counts:
+    commits: int = 0
+    records: int = 0
+    blobs: int = 0
+    unsealed: int = 0
+
+
+@dataclass(slots=True)
+class _Faults:
+    """The first ones, and how many there are."""
+
+    kept: list[LedgerFault] = field(default_factory=list)
+    n: int = 0
+
+    def add(self, kind: object, name: object, what: _What, detail: str = "") -> None:
+        self.n += 1
+        if len(self.kept) < _KEPT:
+            self.kept.append(LedgerFault(kind=str(kind)[:100], id=str(name)[:200], what=what, detail=detail[:500]))
+
+    def report(self, counts: _Counts) -> LedgerReport:
+        return LedgerReport(
+            ok=not self.n,
+            commits=counts.commits,
+            records=counts.records,
+            blobs=counts.blobs,
+            unsealed=counts.unsealed,
+            faults=tuple(self.kept),
+            n_faults=self.n,
+        )
+
+
+def _is_ours(connection: sqlite3.Connection, path: Path, found: _Faults, sealed: int) -> bool:
+    """Whether there are commits to look at. A file of an older selfopt has none: nothing of it is sealed yet."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    if (version, application) == (SCHEMA_VERSION, APPLICATION_ID):
+        return True
+    old = application == APPLICATION_ID and 0 < version < SCHEMA_VERSION
+    empty = version == application == 0 and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if sealed or not (old or empty):
+        found.add("ledger", path.name, "changed", f"it says that it is of version {version}, not {SCHEMA_VERSION}")
+    return False
+
+
+def _check_file(connection: sqlite3.Connection, path: Path, found: _Faults) -> None:
+    for (said,) in connection.execute("PRAGMA integrity_check"):
+        if said != "ok":
+            found.add("ledger", path.name, "damaged", str(said).replace("\n", " "))
+    there = {(kind, name): sql for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_master")}
+    wanted = _schema()
+    for key in sorted({*there, *wanted}, key=str):
+        if there.get(key, "") != wanted.get(key, ""):
+            what: _What = "missing" if key not in there else "changed" if key in wanted else "added"
+            found.add("table", " ".join(map(str, key)), what)
+
+
+@cache
+def _schema() -> dict[tuple[str, str], str | None]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for statements in MIGRATIONS:
+            for statement in statements:
+                connection.execute(statement)
+        return {(kind, name): sql for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_master")}
+
+
+class _Walk:
+    """One look at all commits, and at what they list."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, sealed: Mapping[str, Mapping[int, str]], found: _Faults, counts: _Counts
+    ) -> None:
+        self._connection = connection
+        self._sealed = sealed
+        self._found = found
+        self._counts = counts
+
+    def all(self) -> None:
+        """Every record and blob."""
+        index = _Index(self._connection, self._found)
+        stored: Iterable[tuple[int, Any]] = ((row[0], row[1:]) for row in self._connection.execute(_RECORDS))
+        for seq, listed, row in _merged(self._in_order("record", (r for _, r in self._commits())), stored):
+            self._counts.records += row is not None
+            self._compare(listed, row)
+            if row is not None:
+                index.check(seq, *row)
+            else:
+                index.drop(seq)
+        index.end()
+        stored = ((row[0], row[1:]) for row in self._connection.execute(_BLOBS))
+        for _, listed, row in _merged(self._in_order("blob", (b for b, _ in self._lists())), stored):
+            self._counts.blobs += row is not None
+            self._compare(listed, row)
+
+    def some(self, only: Set[tuple[str, str]], names: Set[str]) -> None:
+        """Those of these kinds and ids, or of these ids."""
+        left = set(only)
+        for blobs, records in self._commits():
+            for listed in (*blobs, *records):
+                if (listed.kind, listed.id) in only or listed.id in names:
+                    left.discard((listed.kind, listed.id))
+                    self._compare(listed, self._stored(listed))
+        for kind, name in sorted(left):
+            there = self._stored_anywhere(kind, name)
+            self._found.add(kind, name, "added" if there else "missing", "no writer has committed it" if there else "")
+
+    def _stored(self, listed: Listed) -> Any:
+        table = "'blob', hash, codec, data FROM blobs" if listed.kind == "blob" else "kind, id, body FROM records"
+        row = self._connection.execute(f"SELECT {table} WHERE seq = ?", (listed.seq,)).fetchone()
+        self._counts.records += row is not None and listed.kind != "blob"
+        self._counts.blobs += row is not None and listed.kind == "blob"
+        return row
+
+    def _stored_anywhere(self, kind: str, name: str) -> bool:
+        where, values = (
+            ("blobs WHERE hash = ?", [name]) if kind == "blob" else ("records WHERE id = ? AND kind = ?", [name, kind])
+        )
+        return self._connection.execute(f"SELECT 1 FROM {where}", values).fetchone() is not None
+
+    def _compare(self, listed: Listed | None, row: Any) -> None:
+        """An entry with what is stored under its number."""
+        if listed is not None and (row is None or row[:2] != (listed.kind, listed.id)):
+            self._found.add(listed.kind, listed.id, "missing")
+            listed = None
+        elif listed is not None and not _is_what_was_committed(listed, row):
+            self._found.add(listed.kind, listed.id, "changed")
+        if listed is None and row is not None:
+            self._found.add(row[0], row[1], "added", "no writer has committed it in this place")
+
+    def _in_order(self, what: str, lists: Iterable[list[Listed]]) -> Iterator[tuple[int, Listed]]:
+        """(number, entry), ascending: what a later commit stored has a larger number."""
+        last = 0
+        for entries in lists:
+            for listed in entries:
+                if not last < listed.seq < _ENDLESS:
+                    self._found.add(listed.kind, listed.id, "changed", f"{what} {listed.seq} was committed after {what} {last}")
+                    continue
+                last = listed.seq
+                yield last, listed
+
+    def _lists(self) -> Iterator[tuple[list[Listed], list[Listed]]]:
+        for (body,) in self._connection.execute("SELECT body FROM commits ORDER BY seq"):
+            try:
+                yield parse_commit(body)
+            except (ValueError, AttributeError, TypeError):
+                continue  # told of by `_commits`
+
+    def _commits(self) -> Iterator[tuple[list[Listed], list[Listed]]]:
+        """(blobs, records) of every commit; on the way every writer's chain is checked."""
+        heads: dict[str, CommitHead] = {}
+        for writer, n, digest, body in self._connection.execute("SELECT writer, n, hash, body FROM commits ORDER BY seq"):
+            self._counts.commits += 1
+            try:
+                lists = parse_commit(body)
+                self._check_link(heads.get(writer, CommitHead(writer)), int(n), digest, body)
+                heads[writer] = CommitHead(writer, int(n), digest)
+            except (ValueError, AttributeError, TypeError):
+                self._found.add("commit", f"{writer}/{n}", "damaged")
+                heads[writer] = CommitHead(str(writer), n if isinstance(n, int) else 0, str(digest))
+                continue
+            yield lists
+        for writer in sorted({*heads, *self._sealed}):
+            self._check_end(heads.get(writer, CommitHead(writer, 0, GENESIS)))
+
+    def _check_link(self, before: CommitHead, n: int, digest: str, body: str) -> None:
+        name = f"{before.writer}/{n}"
+        if n > before.n + 1:
+            self._found.add("commit", f"{before.writer}/{before.n + 1}", "missing", f"the next one that is there is {n}")
+        elif n <= before.n or commit_hash(replace(before, n=n - 1), body) != digest:
+            self._found.add("commit", name, "changed", "its hash does not fit what it lists")
+        wanted = self._sealed.get(before.writer, {}).get(n)
+        if wanted is not None and wanted != digest:
+            self._found.add("commit", name, "changed", "it is not what the audit trail sealed")
+
+    def _check_end(self, head: CommitHead) -> None:
+        last = max(self._sealed.get(head.writer, {}), default=0)
+        self._counts.unsealed += max(0, head.n - last)
+        if last > head.n:
+            there = f"{head.n} of its commits are there" if head.n else "none of its commits is there"
+            self._found.add("commit", f"{head.writer}/{head.n + 1}", "missing", f"the audit trail sealed {last}, {there}")
+
+
+def _is_what_was_committed(listed: Listed, row: Any) -> bool:
+    try:
+        if listed.kind == "blob":
+            unpack_text(row[2], row[3], listed.id, where="")
+            return True
+        return sha256(row[2].encode("utf-8", "surrogatepass")).hexdigest() == listed.digest
+    except (CorruptError, AttributeError, TypeError):
+        return False
+
+
+def _merged(
+    listed: Iterator[tuple[int, Listed]], stored: Iterable[tuple[int, T]]
+) -> Iterator[tuple[int, Listed | None, T | None]]:
+    """Both by number, side by side; None where one has nothing under a number."""
+    rows = iter(stored)
+    entry, row = next(listed, None), next(rows, None)
+    while entry is not None or row is not None:
+        left, right = entry[0] if entry else _ENDLESS, row[0] if row else _ENDLESS
+        yield min(left, right), entry[1] if entry and left <= right else None, row[1] if row and right <= left else None
+        if left <= right:
+            entry = next(listed, None)
+        if right <= left:
+            row = next(rows, None)
+
+
+class _Index:
+    """The entries by which records are found, beside the records."""
+
+    def __init__(self, connection: sqlite3.Connection, found: _Faults) -> None:
+        self._found = found
+        self._fields: dict[str, set[str]] = {}
+        for kind, name in connection.execute("SELECT kind, field FROM indexed_fields"):
+            self._fields.setdefault(kind, set()).add(name)
+        self._groups = groupby(connection.execute(_INDEX), itemgetter(0))
+        self._next = self._advance()
+
+    def _advance(self) -> tuple[int, set[tuple[Any, ...]]] | None:
+        group = next(self._groups, None)
+        return None if group is None else (group[0], {row[1:] for row in group[1]})
+
+    def check(self, seq: int, kind: str, name: str, body: str) -> None:
+        """The entries of one record; records come in the order of their numbers."""
+        while self._next is not None and self._next[0] < seq:
+            self._added()
+        there: set[tuple[Any, ...]] = set()
+        if self._next is not None and self._next[0] == seq:
+            there = self._next[1]
+            self._next = self._advance()
+        if kind not in record_types() or not isinstance(body, str):
+            return
+        try:
+            wanted = {(kind, n, v) for n, v in _index_of(kind, body) if n in self._fields.get(kind, ())}
+        except (CorruptError, msgspec.MsgspecError, ValueError, RecursionError):
+            return  # it is not what was committed, and was named
+        if there != wanted:
+            self._found.add("index", f"{kind} {name}", "changed", "it is not found by what it says")
+
+    def drop(self, seq: int) -> None:
+        """The entries of a record that is missing, and was named."""
+        if self._next is not None and self._next[0] == seq:
+            self._next = self._advance()
+
+    def _added(self) -> None:
+        assert self._next is not None
+        self._found.add("index", f"record {self._next[0]}", "added", "there is no such record")
+        self._next = self._advance()
+
+    def end(self) -> None:
+        """Entries after the last record."""
+        while self._next is not None:
+            self._added()
+
+
+def _index_of(kind: str, body: str) -> Iterable[tuple[str, Any]]:
+    record_type = record_types()[kind]
+    told = msgspec.json.decode(body, type=dict)
+    if not all(name in told for name in record_type.index_fields):  # a field that came later
+        return encode(decode(record_type, body, where="")).index
+    entries: list[tuple[str, Any]] = []
+    for name in record_type.index_fields:
+        value = told[name]
+        values = value if isinstance(value, list) else () if value is None else (value,)
+        entries += [(name, one) for one in values]
+    return entries
