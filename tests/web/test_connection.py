@@ -314,6 +314,18 @@ async def test_a_small_request_does_not_stand_behind_large_ones(monkeypatch: pyt
     assert server.held.used == 0
 
 
+async def test_what_is_forgotten_is_read_in_turn_as_well() -> None:
+    """A refused client that goes on sending takes one piece a turn."""
+    talk = Talk(denies=[b"/no"])
+    await talk.say(post(b"/no", 10**8))
+    talk.connection.data_received(b"x" * 200_000)
+    before = talk.transport.paused
+    await settled()
+    assert (before, talk.transport.paused) == (True, False)
+    assert talk.outcome().answers == [401]
+    assert talk.server.held.used == 0
+
+
 async def test_many_requests_at_once_leave_room_for_one() -> None:
     """Connections that sent hundreds of requests in one piece do not answer all of them before another's first."""
     server = WebServer(nobody, LIMITS)

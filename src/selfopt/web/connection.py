@@ -120,6 +120,10 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes of requests."""
         if self.over:
+            if len(data) > PROMPT and not self._waits_its_turn:  # what is forgotten has to be read as well
+                self._waits_its_turn = True
+                self.transport.pause_reading()
+                self._owner.turn().add_done_callback(self._read_on)
             return
         if self.busy:
             self._keep(data)
@@ -128,6 +132,11 @@ class Connection(asyncio.Protocol):
             self.transport.pause_reading()
         else:
             self._read(data)
+
+    def _read_on(self, turn: asyncio.Future[None]) -> None:
+        self._waits_its_turn = False
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def take(self, data: bytes) -> None:
         """Bytes whose turn has come."""
