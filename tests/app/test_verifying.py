@@ -23,7 +23,14 @@ def test_every_part_is_told_by_the_command_by_doctor_and_by_the_api(project: Pro
     def another(app: App, anchors: object) -> Part:
         return Part("photographs", "3 of them", ("the third is missing",), (), app.enforcer.verify_rules())
 
-    assert [part.name for part in verify_home(App.open()).parts] == ["audit trail", "rules", "live requests", "API keys", "ledger", "renderings"]
+    assert [part.name for part in verify_home(App.open()).parts] == [
+        "audit trail",
+        "rules",
+        "live requests",
+        "API keys",
+        "ledger",
+        "renderings",
+    ]
     monkeypatch.setattr(verifying, "_PARTS", (*verifying._PARTS, another))
     for arguments in (("audit", "verify"), ("doctor",)):
         result = project.run(*arguments)
