@@ -47,7 +47,7 @@ test-model: $(VENV)/.dev
 
 # Alone on the machine: it times the gateway's answers. ATTACKS=long runs all of it.
 test-attacks: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -n 0 -m attacks --durations=10 tests/attacks
+	$(BIN)/python -m pytest -q -n 0 -m "attacks or bytes" --durations=10 tests/attacks tests/cli/test_sealed_rules.py tests/ledger/test_commits.py
 
 verify: $(VENV)/.runtime
 	@$(BIN)/python bench/verify.py

@@ -1,28 +1,30 @@
 """Every single-byte change and every truncation of the files that vouch for a home's past.
 
-`campaign` is for a slow script that tries all of them; tests take a sample. It changes one file at a time, asks what is read of the
-home, and puts the file back.
+`campaign` tries all of them, or a sample. It changes one file at a time, asks what is read of the home, and puts the file back.
 """
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["MASKS", "Change", "campaign", "changes_of", "sealed_files"]
+__all__ = ["LONG", "MASKS", "Change", "campaign", "changes_of", "sealed_files"]
 
+LONG = os.environ.get("ATTACKS") == "long"
 MASKS = (0x01, 0x20, 0x80)
 Change = tuple[str, bytes]
 
 
 def sealed_files(home: Path) -> list[Path]:
-    """The audit trail, its head, the rules and their versions, the live requests and the heads of their writers."""
+    """The audit trail, its head, the rules and their versions, the API keys, the live requests and the heads of their writers."""
     patterns = (
         "routing_decisions.jsonl",
         "routing_decisions.head",
         "routing_config.json",
         "routing_versions/*.json",
+        "gateway_keys.json",
         "requests/*",
     )
     return [path for pattern in patterns for path in sorted(home.glob(pattern))]

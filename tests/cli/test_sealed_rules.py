@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from selfopt.app import App, verify_home
+from selfopt.app import App, list_keys, verify_home
 from selfopt.home.chain_line import sealed_body, written
 from selfopt.home.head import Head
 from selfopt.routing import rule_id_of
 from tests.home.old import without_head
-from tests.tampering import campaign
+from tests.tampering import LONG, campaign
 
 from .world import Project
 
@@ -304,20 +304,25 @@ asyncio.run(main())
     return ruled
 
 
+@pytest.mark.bytes
+@pytest.mark.timeout(3600)
 def test_no_single_change_goes_unnoticed(traffic: Project) -> None:
-    """A sample of every byte and every length of the trail, its head, the rules, their versions and the live requests: either nothing
-    that is read changes, or verify says no. `tests.tampering.campaign` without a sample tries all of them."""
+    """Every byte and every length of the trail, its head, the rules, their versions and the live requests (a sample, unless ATTACKS is
+    long): either nothing that is read changes, or verify says no."""
+    for name in ("mine", "yours"):
+        traffic.ok("keys", "add", name)
+    traffic.ok("keys", "revoke", "yours")
     app = App.open()
 
     def read() -> object:
         try:
             rules = app.enforcer.load(repair_pending=False)
-            return rules, list(app.enforcer.trail.records()), app.enforcer.history()
+            return rules, list_keys(app).keys, list(app.enforcer.trail.records()), app.enforcer.history()
         except Exception as error:
             return str(error)
 
     before = traffic.files()
-    assert campaign(traffic.home, read, lambda: verify_home(App.open()).ok, sample=25) == []
+    assert campaign(traffic.home, read, lambda: verify_home(App.open()).ok, sample=None if LONG else 25) == []
     assert traffic.files() == before
 
 

@@ -133,6 +133,18 @@ def test_a_key_that_is_no_longer_revoked_in_the_file_stays_revoked(file: KeyFile
     assert file.read()[0].revoked_at is not None
 
 
+def test_a_key_that_is_revoked_in_the_file_alone_is_over(file: KeyFile) -> None:
+    """It opens nothing, verification names it, and the next command puts its end into the trail."""
+    key, entry = file.add("mine")
+    rewrite(file, revoked_at="2026-01-01T00:00:00.000Z")
+    checked = file.check()
+    assert matching_key(checked.keys, key) is None
+    assert entry.id in checked.problems[0]
+    file.add("other")
+    assert file.check().problems == ()
+    assert [r.event for r in trail_of(file).records()] == ["key_added", "key_revoked", "key_added"]
+
+
 def test_without_its_file_a_gateway_still_wants_keys(file: KeyFile) -> None:
     """A file that is removed opens no door, and what it held is over once a command has said so."""
     _, entry = file.add("mine")

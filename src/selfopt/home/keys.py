@@ -110,11 +110,12 @@ class KeyFile:
                 problems.append(f"{name} is in the file, and the audit trail never added it: it opens nothing")
             elif not _bears_out(added[entry.id], entry):
                 problems.append(f"{name} was changed since it was added: it opens nothing; revoke it and make another")
-            elif entry.revoked_at is None and entry.id in revoked:
-                problems.append(f"{name} is revoked, and the file does not say so; `selfopt keys add` or `revoke` puts it right")
-                kept.append(entry.model_copy(update={"revoked_at": revoked[entry.id].timestamp}))
             else:
-                kept.append(entry)
+                if (entry.revoked_at is None) == (entry.id in revoked):
+                    said = "is revoked, and the file does not say so" if entry.id in revoked else "is revoked in the file alone"
+                    problems.append(f"{name} {said}; `selfopt keys add` or `revoke` puts it right")
+                record = revoked.get(entry.id)
+                kept.append(entry.model_copy(update={"revoked_at": record.timestamp if record is not None else entry.revoked_at}))
         there = {entry.id for entry in entries}
         problems += [
             f"{key_id} was added and is not in the file: it opens nothing: restore the file, or let `selfopt keys add` or `revoke` end it"
@@ -168,23 +169,23 @@ class KeyFile:
             if found is None:
                 known = ", ".join(f"{e.id} ({e.name})" for e in keys if e.revoked_at is None)[:300]
                 raise UsageError(f"no valid key has the id or name {name!r}; valid are: {known or 'none'}")
-            self._tell(_REVOKED, found)
-            revoked = found.model_copy(update={"revoked_at": self._clock()})
+            revoked = found.model_copy(update={"revoked_at": self._tell(_REVOKED, found).timestamp})
             self._write(tuple(revoked if entry is found else entry for entry in keys))
         return revoked
 
     def _settled(self) -> tuple[GatewayKey, ...]:
         """The keys that the trail bears out, once what a killed command left is finished: a key that never came into the file was
-        shown to nobody, and is revoked; one that was revoked in the trail alone is revoked in the file."""
-        there = {entry.id for entry in self.read()}
+        shown to nobody, and is revoked; one that was revoked in the trail or the file alone is revoked in both."""
+        there = {entry.id: entry for entry in self.read()}
         added, revoked = self._sealed()
-        for key_id in sorted(set(added) - set(revoked) - there):
-            self._trail.append(_REVOKED, reason=f"{key_id} is not in the file of keys", details={"key": key_id})
+        ended = {key_id for key_id, entry in there.items() if entry.revoked_at is not None}
+        for key_id in sorted(set(added) - set(revoked) - (set(there) - ended)):
+            self._trail.append(_REVOKED, reason=f"{key_id} is not valid in the file of keys", details={"key": key_id})
         return self.check().keys
 
-    def _tell(self, event: str, entry: GatewayKey) -> None:
+    def _tell(self, event: str, entry: GatewayKey) -> AuditRecord:
         told = {"key": entry.id, "name": entry.name, "models": entry.models, "scopes": entry.scopes, "seal": entry.seal}
-        self._trail.append(event, reason=f"{entry.id} ({entry.name})", details=told)
+        return self._trail.append(event, reason=f"{entry.id} ({entry.name})", details=told)
 
     @property
     def _lock(self) -> Path:
