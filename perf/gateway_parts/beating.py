@@ -42,7 +42,7 @@ def watch(path: Path) -> None:
         await start(self, shared)
         beats.append(asyncio.get_running_loop().create_task(beat(memory)))
 
-    Gateway.start = started  # type: ignore[method-assign, assignment]
+    Gateway.start = started  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":
