@@ -207,6 +207,14 @@ def check_bytes(sealed: tuple[Path, Sealed], folder: Path, places: Iterator[tupl
     return found
 
 
+def test_tables_whose_definition_was_changed_are_named(sealed: tuple[Path, Sealed], tmp_path: Path) -> None:
+    """Also where sqlite then finds no number in a row that has one."""
+    whole = sealed[0].read_bytes()
+    places = [at for at in range(len(whole)) if whole.startswith(b"INTEGER PRIMARY KEY", at)]
+    assert len(places) >= 3
+    assert check_bytes(sealed, tmp_path, [("flip", at + offset) for at in places for offset in (0, 8, 16)]) == 3 * len(places)
+
+
 @pytest.mark.bytes
 @pytest.mark.timeout(3600)
 def test_every_changed_byte_changes_nothing_or_is_found(sealed: tuple[Path, Sealed], tmp_path: Path) -> None:

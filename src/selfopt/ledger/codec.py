@@ -123,7 +123,7 @@ def decode(record_type: type[R], body: str, *, where: str) -> R:
         # The fast reader refuses nesting deeper than the writer allows: read once more before calling it damaged.
         try:
             return record_type.model_validate(json.loads(body), context=None)
-        except (ValidationError, ValueError, RecursionError) as error:
+        except (ValidationError, ValueError, TypeError, RecursionError) as error:
             reason = str(error).splitlines()[0]
             raise CorruptError(
                 f"{where} is damaged: {reason}; it was left as it is, move the file away or restore a copy"

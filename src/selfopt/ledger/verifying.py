@@ -70,7 +70,8 @@ def _verified(
                 walk.all()
             else:
                 walk.some(*only)
-    except (sqlite3.Error, UnicodeDecodeError, OverflowError) as error:
+    except (sqlite3.Error, ValueError, TypeError, AttributeError, OverflowError) as error:
+        # Of a damaged page sqlite hands over values of any kind, also none where there must be one.
         found.add("ledger", path.name, "damaged", str(error))
     return found.report(counts)
 
