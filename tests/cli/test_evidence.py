@@ -118,6 +118,19 @@ def test_nothing_is_decided_on_changed_evidence(used: Project, verb: str) -> Non
     assert (used.home / "routing_config.json").read_bytes() == before
 
 
+@pytest.mark.parametrize("kind", ["baseline", "decision", "evaluation"])
+def test_nothing_is_decided_where_a_condition_was_taken_away(used: Project, kind: str) -> None:
+    """An earlier decision that is gone would give back what it spent; a measurement that is gone, another result."""
+    loop = REFUSED["loop"]
+    used.ok(*loop)
+    shell(used, f"DELETE FROM records WHERE seq = (SELECT max(seq) FROM records WHERE kind = '{kind}')")
+    for command in (loop, REFUSED["decide"]):
+        result = used.run(*command)
+        result.assert_refused(1, "the evidence is not what was committed: ")
+        assert f"{kind} " in result.err
+        assert "missing" in result.err
+
+
 def test_a_forged_record_is_no_evidence(used: Project) -> None:
     """An evaluation that no writer committed makes no decision."""
     shell(

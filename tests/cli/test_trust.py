@@ -321,6 +321,17 @@ def test_trust_asks_nobody_where_nobody_answers(clone: Clone) -> None:
     clone.run("trust", "--withdraw").assert_refused(2, "needs the folder")
 
 
+def test_trust_shows_a_long_value_to_its_end(clone: Clone) -> None:
+    """What is agreed to cannot be moved out of sight by what stands before it."""
+    before = ", ".join(['"here/m"'] * 60)
+    clone.write("selfopt.toml", f'[fallbacks]\natomic = [{before}, "far/m"]\n[models.aliases]\n"{"a" * 500}" = "far/n"\n')
+    shown = clone.run("trust").out
+    assert '"here/m", "far/m"]' in shown
+    assert '"far/n"' in shown
+    told = [line for line in clone.run("doctor").out.splitlines() if "project asks" in line]
+    assert all(len(line) < 600 for line in told)
+
+
 @pytest.mark.parametrize(
     ("text", "word"),
     [

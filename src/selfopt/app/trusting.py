@@ -59,7 +59,7 @@ def propose_trust(folder: Path | None, environ: Mapping[str, str] | None = None,
         project = None
     if project is None and not root.is_dir():
         raise UsageError(f"{chosen} has neither a selfopt.toml or .env of a project nor a {HOME_NAME}; there is nothing to trust")
-    lines = [f"{a.file.name}: {a.line}" for a in project.asked] if project is not None else []
+    lines = [f"{a.file.name}: {a.whole}" for a in project.asked] if project is not None else []
     if project is not None:
         lines += [
             f"file: {escape_control(n)}{'' if d else ' (not there)'}" for n, d in project.digests.items() if n not in FILE_NAMES

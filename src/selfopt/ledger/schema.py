@@ -19,6 +19,7 @@ __all__ = [
     "MANY_KINDS",
     "MIGRATIONS",
     "SCHEMA_VERSION",
+    "SEALED_TOO_FAR",
     "UPGRADE",
     "check_magic",
     "needs_migration",
@@ -58,6 +59,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1, _V2)
 
 SCHEMA_VERSION = len(MIGRATIONS)
 
+SEALED_TOO_FAR = "SELECT max(upto) > (SELECT coalesce(max(seq), 0) FROM commits) FROM sealed"
+"""Whether the note of what was sealed tells of commits that there are not: what comes next would never be sealed."""
+
 UPGRADE = "upgrade-"
 """What the name of a writer begins with that lists what an older selfopt had stored."""
 
@@ -73,7 +77,7 @@ def check_magic(path: Path) -> None:
 
 
 def needs_migration(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether tables or index fields are missing or no longer wanted. NewerSchemaError / CorruptError for a file that is not to be touched."""
+    """Whether tables or index fields are missing or no longer wanted, or the note of what was sealed is wrong. NewerSchemaError / CorruptError for a file that is not to be touched."""
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     application = int(connection.execute("PRAGMA application_id").fetchone()[0])
     tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
@@ -85,7 +89,9 @@ def needs_migration(connection: sqlite3.Connection, path: Path) -> bool:
         raise NewerSchemaError(
             f"{path} has schema version {version}, this selfopt reads up to {SCHEMA_VERSION}; it was left as it is, update selfopt"
         )
-    return version < SCHEMA_VERSION or bool(_missing_fields(connection) or _needless_fields(connection))
+    if version < SCHEMA_VERSION or _missing_fields(connection) or _needless_fields(connection):
+        return True
+    return bool(connection.execute(SEALED_TOO_FAR).fetchone()[0])
 
 
 def prepare(connection: sqlite3.Connection, path: Path) -> bool:
@@ -99,6 +105,8 @@ def prepare(connection: sqlite3.Connection, path: Path) -> bool:
         _list_what_is_found(connection)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    if connection.execute(SEALED_TOO_FAR).fetchone()[0]:
+        connection.execute("UPDATE sealed SET upto = 0")  # then all is sealed once more
     for kind, field in _missing_fields(connection):
         _index_field(connection, path, kind, field)
     for kind, field in _needless_fields(connection):

@@ -20,7 +20,7 @@ from selfopt.records import LedgerFault, LedgerReport
 
 from .codec import decode, encode, record_types, unpack_text
 from .commits import GENESIS, CommitHead, Listed, commit_hash, parse_commit
-from .schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION
+from .schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, SEALED_TOO_FAR
 
 __all__ = ["check_records", "verify_ledger_file"]
 
@@ -40,15 +40,20 @@ def verify_ledger_file(path: Path, sealed: Mapping[str, Mapping[int, str]]) -> L
 
 
 def check_records(
-    path: Path, sealed: Mapping[str, Mapping[int, str]], only: Set[tuple[str, str]], names: Set[str] = frozenset()
+    path: Path,
+    sealed: Mapping[str, Mapping[int, str]],
+    only: Set[tuple[str, str]],
+    names: Set[str] = frozenset(),
+    kinds: Set[str] = frozenset(),
 ) -> LedgerReport:
     """The chains as in `verify_ledger_file`, but of records and blobs only these, by (kind, id). One that was never committed is
-    `added`, or, when it is not stored either, `missing`. names: also what was committed under these ids, whatever its kind."""
-    return _verified(path, sealed, (only, names))
+    `added`, or, when it is not stored either, `missing`. names: also what was committed under these ids, whatever its kind;
+    kinds: also all that was committed of these kinds."""
+    return _verified(path, sealed, (only, names, kinds))
 
 
 def _verified(
-    path: Path, sealed: Mapping[str, Mapping[int, str]], only: tuple[Set[tuple[str, str]], Set[str]] | None
+    path: Path, sealed: Mapping[str, Mapping[int, str]], only: tuple[Set[tuple[str, str]], Set[str], Set[str]] | None
 ) -> LedgerReport:
     found = _Faults()
     commits = max((max(numbers) for numbers in sealed.values()), default=0)
@@ -131,6 +136,8 @@ def _check_file(connection: sqlite3.Connection, path: Path, found: _Faults) -> N
         if there.get(key, "") != wanted.get(key, ""):
             what: _What = "missing" if key not in there else "changed" if key in wanted else "added"
             found.add("table", " ".join(map(str, key)), what)
+    if connection.execute(SEALED_TOO_FAR).fetchone()[0]:
+        found.add("table", "sealed", "changed", "it tells of commits that there are not")
 
 
 @cache
@@ -170,12 +177,12 @@ class _Walk:
             self._counts.blobs += row is not None
             self._compare(listed, row)
 
-    def some(self, only: Set[tuple[str, str]], names: Set[str]) -> None:
-        """Those of these kinds and ids, or of these ids."""
+    def some(self, only: Set[tuple[str, str]], names: Set[str], kinds: Set[str]) -> None:
+        """Those of these kinds and ids, of these ids, or of these kinds."""
         left = set(only)
         for blobs, records in self._commits():
             for listed in (*blobs, *records):
-                if (listed.kind, listed.id) in only or listed.id in names:
+                if (listed.kind, listed.id) in only or listed.id in names or listed.kind in kinds:
                     left.discard((listed.kind, listed.id))
                     self._compare(listed, self._stored(listed))
         for kind, name in sorted(left):

@@ -83,8 +83,13 @@ class Asked:
 
     @property
     def line(self) -> str:
-        """What is asked for, and what it would replace; on one line."""
-        return escape_control(f"{self.name} = {self.wanted} (now {self.in_force})", 400)
+        """What is asked for, and what it would replace; on one line, cut where it is long."""
+        return escape_control(f"{self.name} = {_cut(self.wanted)} (now {_cut(self.in_force)})", 400)
+
+    @property
+    def whole(self) -> str:
+        """The same, and nothing cut of what is asked for: for whoever is to agree to it."""
+        return escape_control(f"{self.name} = {self.wanted} (now {_cut(self.in_force)})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,12 +272,16 @@ def _is_lower(value: Any, own: float | None) -> bool:
 
 
 def shown(value: Any) -> str:
-    """A value as text. Of an endpoint only what tells nothing secret."""
+    """A value as text, whole. Of an endpoint only what tells nothing secret."""
     if isinstance(value, Mapping):
         told = {k: v for k, v in value.items() if k in ("kind", "script") and v is not None}
         text = json.dumps(told, default=str, ensure_ascii=False) if "kind" in value else f"{len(value)} entries"
     else:
         text = "not set" if value is None else json.dumps(value, default=str, ensure_ascii=False)
+    return text
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
 
 

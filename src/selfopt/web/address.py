@@ -77,12 +77,16 @@ class HttpAddress:
             authorization=authorization.encode(),
             answers=Redactor([key]),
             errors=Redactor([key], shortest=SHORTEST_IN_ERRORS),
-            place=_place(shown_host.encode()),
+            place=_place(shown_host.encode(), path.encode()),
         )
 
 
-def _place(host: bytes) -> re.Pattern[bytes]:
-    """Where a text names the server: by its URL or with its port; by its host alone where that can be no ordinary word."""
-    name, scheme, port = re.escape(host), rb"https?:(?:\\{0,8}/){2}", rb":\d{1,5}"
+def _place(host: bytes, path: bytes) -> re.Pattern[bytes]:
+    """Where a text names the server: by its URL, with what stands before its host and the path of its API, or with its port; by its
+    host alone where that can be no ordinary word."""
+    name, scheme, port = re.escape(host), rb"https?:(?:\\{0,8}/){2}(?:[^\s/@\"\\]{1,200}@)?", rb":\d{1,5}"
     alone = rb"?" if b"." in host or b":" in host else rb""
-    return re.compile(rb"%s%s(?:%s)?|(?<![\w-])%s(?:%s)%s(?![\w-])" % (scheme, name, port, name, port, alone), re.IGNORECASE)
+    below = rb"(?:%s)?" % rb"\\{0,8}/".join(map(re.escape, path.split(b"/"))) if path else rb""
+    return re.compile(
+        rb"%s%s(?:%s)?%s|(?<![\w-])%s(?:%s)%s(?![\w-])%s" % (scheme, name, port, below, name, port, alone, below), re.IGNORECASE
+    )
