@@ -80,6 +80,18 @@ async def test_a_key_in_two_segments_of_a_stream(tmp_path: Path, spelled: str, v
     assert "[DONE]" in got
 
 
+@pytest.mark.parametrize("size", [4, 9])
+async def test_a_key_over_several_pieces_of_a_stream_that_is_passed_on(tmp_path: Path, size: int) -> None:
+    """As a model writes it: a few characters an event."""
+    said = f"it is {KEY} today"
+    pieces = [PIECE.replace(b"TEXT", said[at : at + size].encode()) for at in range(0, len(said), size)]
+    talk = _always(SSE_HEAD + chunk(pieces[0]), *(chunk(piece) for piece in pieces[1:]), chunk(END), b"0\r\n\r\n")
+    got, _ = await _seen(tmp_path, talk, chat("up2/m", stream=True))
+    events = [json.loads(line[6:]) for line in got.splitlines() if line.startswith("data: {")]
+    text = "".join(event["choices"][0]["delta"].get("content", "") for event in events)
+    assert text in {f"it is {beginning}[key] today" for beginning in ("", KEY[:1], KEY[:2])}
+
+
 async def test_a_key_over_several_pieces_of_a_stream_through_a_variant(tmp_path: Path) -> None:
     """Each piece holds a part of it; their text as it is put together holds none."""
     pieces = [chunk(PIECE.replace(b"TEXT", KEY[at : at + 6].encode())) for at in range(0, len(KEY), 6)]

@@ -116,6 +116,15 @@ def test_an_empty_home_puts_no_rules_out_of_force(tmp_path: Path) -> None:
     assert (found.home.root, found.passed_over) == (user_folder(), (tmp_path / "a" / ".selfopt",))
 
 
+@pytest.mark.parametrize("name", [".gitkeep", ".keep.tmp", ".home_id.1-000000000000.tmp", ".gitignore"])
+def test_a_folder_with_anything_in_it_is_not_empty(tmp_path: Path, name: str) -> None:
+    """A repository can ship no empty folder, and what it ships is not taken for a home that nobody has used yet."""
+    root = tmp_path / "a" / ".selfopt"
+    root.mkdir(parents=True)
+    (root / name).touch()
+    assert find_home(None, {}, tmp_path / "a").root == user_folder()
+
+
 def test_processes_that_make_a_home_at_once_agree_on_its_id(tmp_path: Path) -> None:
     """Whoever is first; no entry without a home is left."""
     root = tmp_path / "a" / ".selfopt"

@@ -242,6 +242,20 @@ def test_a_damaged_trail_does_not_stop_reading_but_stops_changes(enforcer: Enfor
     assert enforcer.verify().first_bad_line == 2
 
 
+def test_rules_that_came_into_a_project_s_home_are_not_in_force(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A `.selfopt` counts where it was made, and a later pull may fill it: nothing unsealed counts there, not even in a fresh one."""
+    root = tmp_path / ".selfopt"
+    root.mkdir()
+    enforcer = Enforcer(Home(root).ensure())
+    rule = {"rule_id": rule_id_of("up/good", "atomic"), "model": "up/good", "phase": "atomic", "allow": True}
+    (root / "routing_config.json").write_text(json.dumps({"schema_version": 1, "version": 1, "rules": [rule]}))
+    assert enforcer.load().rules == ()
+    assert "is not in force" in caplog.text
+    assert "routes import" in caplog.text
+    enforcer.import_file(root / "routing_config.json")
+    assert [r.model for r in enforcer.load().rules] == ["up/good"]
+
+
 def test_rules_that_were_edited_by_hand_are_not_in_force(enforcer: Enforcer, caplog: pytest.LogCaptureFixture) -> None:
     """What was sealed stays in force, whoever reads is told, verify names it, and the edit is left for its author."""
     enforcer.set_rule("a/1", "atomic", allow=False)

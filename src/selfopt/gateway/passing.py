@@ -11,6 +11,7 @@ from selfopt.home import Redactor, escape_control
 from selfopt.web import HttpAddress, Pool, UpstreamReply, UpstreamStream
 
 from .bounded import redacted
+from .deltas import DeltaRedactor
 from .exchange import Exchange
 from .options import GatewayOptions
 from .refusal import JSON, from_endpoint_error
@@ -111,7 +112,9 @@ class Passing:
                 return
             refuse_coded(answer)
             await exchange.settle()
-            relay = _Relay(exchange, _lines(exchange, answer, address), stream, address.answers)
+            events = answer.headers.get(b"content-type", b"").lower().startswith(b"text/event-stream")
+            deltas = DeltaRedactor(address.key if events else None)
+            relay = _Relay(exchange, _lines(exchange, answer, address), stream, deltas, address.answers)
             stream.pipe(relay.take)
             try:
                 await stream.wait()
@@ -139,12 +142,15 @@ class Passing:
 class _Relay:
     """Hands the pieces of a stream to the client as they come, and reads no faster than the client does."""
 
-    __slots__ = ("_clean", "_exchange", "_held", "_lines", "_stream", "_tail")
+    __slots__ = ("_clean", "_deltas", "_exchange", "_held", "_lines", "_stream", "_tail")
 
-    def __init__(self, exchange: Exchange, lines: list[bytes], stream: UpstreamStream, secrets: Redactor) -> None:
+    def __init__(
+        self, exchange: Exchange, lines: list[bytes], stream: UpstreamStream, deltas: DeltaRedactor, secrets: Redactor
+    ) -> None:
         self._exchange = exchange
         self._lines = lines
         self._stream = stream
+        self._deltas = deltas
         self._clean = secrets.stream()
         self._tail = b""
         self._held = False
@@ -155,7 +161,7 @@ class _Relay:
         if not reply.status:
             reply.begin(200, self._lines)
             self._stream.go_on(self._exchange.timeout_s, self._exchange.deadline)
-        data = self._clean.feed(data)
+        data = self._clean.feed(self._deltas.feed(data))
         reply.write(data)
         self._tail = data[-TAIL_BYTES:] if len(data) >= TAIL_BYTES else (self._tail + data)[-TAIL_BYTES:]
         if not self._held and reply.stuck:
@@ -169,7 +175,7 @@ class _Relay:
 
     def flush(self) -> None:
         """Nothing more comes: what might have been the beginning of a key is none."""
-        rest = self._clean.end()
+        rest = self._clean.feed(self._deltas.end()) + self._clean.end()
         self._exchange.reply.write(rest)
         self._tail = (self._tail + rest)[-TAIL_BYTES:]
 

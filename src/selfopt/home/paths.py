@@ -13,7 +13,7 @@ from selfopt.errors import StoreError, UsageError
 from .files import atomic_write_text, open_private, reason_of, write_all
 from .temporary import clear_temporaries, temporary_name
 from .text import escape_control
-from .vouched import HomeRegister, is_empty, user_folder
+from .vouched import ID_FILE, HomeRegister, is_empty, user_folder
 
 __all__ = ["FoundHome", "Home", "counts_as_home", "find_home", "look_for_home"]
 
@@ -28,6 +28,11 @@ class Home:
     """The home folder. Nothing is created before `ensure`."""
 
     root: Path
+
+    @property
+    def was_found(self) -> bool:
+        """Whether it is a `.selfopt` that counts because this user made it there, and not because it was named."""
+        return (self.root / ID_FILE).exists()
 
     @property
     def ledger(self) -> Path:

@@ -28,7 +28,6 @@ __all__ = ["HomeRegister", "TrustStore", "TrustedFolder", "canonical", "user_fol
 SCHEMA_VERSION = 1
 ID_FILE = "home_id"
 _ID = re.compile(r"[0-9a-f]{32}")
-_LEFT_OVER = re.compile(r"\..+\.tmp")
 
 T = TypeVar("T", bound=BaseModel)
 Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
@@ -181,9 +180,9 @@ class HomeRegister:
 
 
 def is_empty(home: Path) -> bool:
-    """Whether a folder is missing or holds nothing (what a killed writer left is nothing)."""
+    """Whether a folder is missing or holds nothing at all: a repository can't ship such a one."""
     try:
-        return all(_LEFT_OVER.fullmatch(name) for name in os.listdir(home))
+        return not os.listdir(home)
     except FileNotFoundError:
         return True
     except OSError:

@@ -133,10 +133,11 @@ def _without_versions(
             f"copy, or, {_ASIDE}"
         )
     if not present.audit_hash and not known and not version_numbers(home):
-        said = (
-            f"{home.routing_config} was made by hand, and no audit trail seals it; make it a version with "
-            f"`selfopt routes import {home.routing_config}`"
-        )
+        how = f"make it a version with `selfopt routes import {home.routing_config}`"
+        if home.was_found:  # whoever fills the project's folder may fill this one
+            said = f"{home.routing_config} is not in force, since no audit trail seals it; if you wrote it, {how}"
+            return InForce(RoutingConfig(), said=said, refused=True)
+        said = f"{home.routing_config} was made by hand, and no audit trail seals it; {how}"
         return InForce(present, said=said, sealed=False)
     raise AuditError(
         f"{home.routing_config} is not what the audit trail sealed (it was edited by hand, or the trail was cut, replaced or "

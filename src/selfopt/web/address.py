@@ -37,6 +37,11 @@ class HttpAddress:
         """What connections are shared by."""
         return (self.host, self.port, self.tls)
 
+    @property
+    def key(self) -> str:
+        """The key of this server, "" without one. Never to be shown."""
+        return self.authorization.partition(b" Bearer ")[2].decode()
+
     def told(self, text: bytes) -> bytes:
         """What a server says of an error as clients may read it: without the key, and without where the server is."""
         return self.place.sub(b"[endpoint]", self.errors.data(text))

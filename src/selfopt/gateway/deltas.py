@@ -1,0 +1,159 @@
+"""A key that a server spreads over the pieces of a stream: models write a few characters a piece, so an echo of a key is never whole.
+
+Events go on as they came. Only those whose text may begin a key wait for the next one, and only those that held a part of one are
+written anew.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from selfopt.home import SHORTEST_SECRET
+
+__all__ = ["DeltaRedactor"]
+
+REDACTED = "[key]"
+SHORTEST_BEGINNING = 3
+"""So many characters of a key may be out before an event waits: fewer begin many a word, and tell nothing."""
+MAX_EVENT_BYTES = 262_144
+MAX_WAITING = 4096
+MAX_TEXTS = 256
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+_END_OF_EVENT = re.compile(rb"\n\n|\r\n\r\n|\r\r")
+Place = tuple[str, ...]
+
+
+class _Event:
+    """One event. body: its JSON, None for what is none; changed: it has to be written anew."""
+
+    __slots__ = ("body", "changed", "raw")
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+        self.changed = False
+        self.body: Any = None
+        if raw.startswith(b"data:") and len(raw) <= MAX_EVENT_BYTES:
+            try:
+                self.body = _decode(raw[5:].strip())
+            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+                self.body = None
+
+    def written(self) -> bytes:
+        """As it came, or without the key."""
+        return b"data: %s\n\n" % _encode(self.body) if self.changed else self.raw
+
+
+class _Text:
+    """One text of the answer. end: its last characters, as far as they begin a key; parts: those events that wait for that reason, each
+    with where the text stands in it and how many characters it added, oldest first."""
+
+    __slots__ = ("end", "parts")
+
+    def __init__(self) -> None:
+        self.end = ""
+        self.parts: list[tuple[_Event, dict[str, Any], str, int]] = []
+
+
+class DeltaRedactor:
+    """Takes a key out of the texts that the events of a chat stream add up to. key: None, or too short: nothing is looked at."""
+
+    def __init__(self, key: str | None) -> None:
+        self._key = key if key is not None and len(key) >= SHORTEST_SECRET else ""
+        self._rest = b""
+        self._texts: dict[Place, _Text] = {}
+        self._waiting: list[_Event] = []
+
+    def feed(self, data: bytes) -> bytes:
+        """What can go on now that this came."""
+        if not self._key:
+            return data
+        self._rest += data
+        out = []
+        begin = 0
+        for found in _END_OF_EVENT.finditer(self._rest):
+            out.append(self._take(_Event(self._rest[begin : found.end()])))
+            begin = found.end()
+        self._rest = self._rest[begin:]
+        if len(self._rest) > MAX_EVENT_BYTES:  # no event that a chat has
+            out.append(self.end())
+        return b"".join(out)
+
+    def end(self) -> bytes:
+        """What waits, now that nothing follows."""
+        waiting, self._waiting, self._texts = self._waiting, [], {}
+        rest, self._rest = self._rest, b""
+        return b"".join(event.written() for event in waiting) + rest
+
+    def _take(self, event: _Event) -> bytes:
+        for place, holder, name in _texts_of(event.body):
+            if len(self._texts) >= MAX_TEXTS and place not in self._texts:
+                self._texts = {known: text for known, text in self._texts.items() if text.parts}
+            self._add(self._texts.setdefault(place, _Text()), event, holder, name)
+        self._waiting.append(event)
+        if len(self._waiting) < MAX_WAITING and any(text.parts for text in self._texts.values()):
+            return b""
+        for text in self._texts.values():
+            text.parts.clear()
+        waiting, self._waiting = self._waiting, []
+        return b"".join(event.written() for event in waiting)
+
+    def _add(self, text: _Text, event: _Event, holder: dict[str, Any], name: str) -> None:
+        text.end += holder[name]
+        text.parts.append((event, holder, name, len(holder[name])))
+        while (at := text.end.find(self._key)) >= 0:
+            self._cut(text, at)
+        begun = self._begun(text.end)
+        text.end = text.end[len(text.end) - begun :]
+        waits = begun if begun >= SHORTEST_BEGINNING else 0
+        while text.parts and sum(part[3] for part in text.parts[1:]) >= waits:
+            del text.parts[0]
+
+    def _begun(self, text: str) -> int:
+        """How many characters at the end begin the key."""
+        for size in range(min(len(self._key) - 1, len(text)), 0, -1):
+            if self._key.startswith(text[-size:]):
+                return size
+        return 0
+
+    def _cut(self, text: _Text, at: int) -> None:
+        """Write a mark where the key begins, and leave out the rest of it, event by event."""
+        start, end = at, at + len(self._key)
+        begin = len(text.end) - sum(part[3] for part in text.parts)
+        mark, parts = REDACTED, []
+        for event, holder, name, size in text.parts:
+            own = holder[name]
+            first, last = max(start - begin, 0), min(end - begin, size)
+            if first < last:
+                holder[name] = own[:first] + mark + own[last:]
+                mark, event.changed = "", True
+            parts.append((event, holder, name, len(holder[name])))
+            begin += size
+        text.parts = parts
+        text.end = text.end[:at] + REDACTED + text.end[end:]
+
+
+def _texts_of(body: Any) -> Iterator[tuple[Place, dict[str, Any], str]]:
+    """(which text of the answer, the object that holds a piece of it, under which name) of one event."""
+    choices = body.get("choices") if isinstance(body, dict) else None
+    for choice in choices if isinstance(choices, list) else ():
+        delta = choice.get("delta") if isinstance(choice, dict) else None
+        if not isinstance(delta, dict):
+            continue
+        number = str(choice.get("index"))
+        for name, value in delta.items():
+            if isinstance(value, str) and name != "role":
+                yield (number, name), delta, name
+        calls = delta.get("tool_calls")
+        for place, call in enumerate(calls if isinstance(calls, list) else ()):
+            function = call.get("function") if isinstance(call, dict) else None
+            if isinstance(function, dict):
+                call_number = str(call.get("index", place))
+                for name, value in function.items():
+                    if isinstance(value, str):
+                        yield (number, "tool_calls", call_number, name), function, name
