@@ -30,7 +30,7 @@ nothing else; progress, log lines and errors go to standard error, an error as o
 | 0 | done |
 | 1 | an error, or a cap ended the measurement before its end |
 | 2 | what was typed or written in a file is not possible |
-| 100 | a gate or a test verdict says no |
+| 100 | a gate or a test verdict says no, or records are not what was written (`audit verify`, `audit trace`, `show`, `report`, `doctor`) |
 | 130 | interrupted; the same command continues |
 
 Every option is also an environment variable, named in the last column; the command line wins. Settings have variables of their own,

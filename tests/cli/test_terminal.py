@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,21 @@ def test_elsewhere_a_sign_of_life_comes_now_and_then(monkeypatch: pytest.MonkeyP
     silent(EVENT)
     silent.show("x")
     assert len(stream.getvalue().splitlines()) == 2
+
+
+def test_elsewhere_a_trial_that_takes_long_does_not_fill_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same line every second says nothing; it comes again after a while, and what moves comes as ever."""
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    live = LiveLine()
+    for _ in range(20):
+        live(EVENT)
+        now += 1.0
+    assert len(stream.getvalue().splitlines()) == 2
+    live(replace(EVENT, done=4))
+    assert len(stream.getvalue().splitlines()) == 3
 
 
 SLOW = "models: {slow: {latency_ms: 400, default: {text: x}}}"

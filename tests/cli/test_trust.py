@@ -275,14 +275,14 @@ def test_trust_lets_a_project_count_until_a_file_changes(clone: Clone) -> None:
     unknown.assert_refused(2, "unknown model 'quick'")
     shown = clone.run("trust", "--yes")
     assert shown.code == 0, shown.err
-    assert 'models.aliases.quick = "here/m" (now not set)' in shown.out
+    assert 'models.aliases.quick = "here/m" (without it: not set)' in shown.out
     assert "mine.yaml" in shown.out
     assert clone.run("try", "quick", "weather in Oslo?", "--tools", "tools.json").code == 0
     assert clone.run("trust", "--list", "--json").json()[0]["state"] == "in force"
     clone.write("mine.yaml", "variants: {mine: {parsers: [json]}}\n")
     changed = clone.run("try", "quick", "weather in Oslo?", "--tools", "tools.json")
     changed.assert_refused(2, "unknown model")
-    assert "mine.yaml changed since it was trusted" in changed.err
+    assert "mine.yaml changed since the folder was trusted" in changed.err
     listed = clone.run("trust", "--list", "--json").json()[0]
     assert (listed["state"], len(listed["files"])) == ("changed", 1)
     assert clone.run("trust", "--yes").code == 0
@@ -299,7 +299,7 @@ def test_a_dotenv_that_appears_ends_trust(clone: Clone) -> None:
     clone.write(".env", "SELFOPT_LIMITS__RETRIES=0\n")
     result = clone.run("models", "list")
     assert result.code == 0
-    assert ".env changed since it was trusted" in result.err
+    assert ".env changed since the folder was trusted" in result.err
 
 
 def test_trust_of_a_folder_is_not_trust_of_its_copy(clone: Clone) -> None:
@@ -382,7 +382,7 @@ def test_the_python_api_loads_the_same_settings(clone: Clone, caplog: pytest.Log
     with selfopt.open() as opened:
         assert opened.settings.enforcement.enabled
         assert opened.settings.loop.baseline.startswith("here/m")
-    assert "asks for" in caplog.text
+    assert "ignored: " in caplog.text
 
 
 def test_a_file_that_changes_while_it_is_used_is_refused(clone: Clone) -> None:
@@ -404,11 +404,19 @@ def test_a_home_that_came_with_a_project_is_passed_over(clone: Clone) -> None:
     assert result.code == 0, result.err
     assert "passed over" in result.err
     assert "selfopt trust" in result.err
-    clone.run("quickstart").assert_refused(1, ".selfopt", "was not made by selfopt on this machine")
+    clone.run("quickstart").assert_refused(1, ".selfopt", "was not made in this place by your selfopt")
     assert clone.run("trust", "--yes").code == 0
     clone.run("run", "here/m", "atomic", "--limit", "1").assert_refused(1, "may not serve")
     assert clone.run("trust", "--withdraw", ".").code == 0
     assert clone.run("run", "here/m", "atomic", "--limit", "1").code == 0
+
+
+def test_a_home_that_is_the_users_needs_no_trust(clone: Clone) -> None:
+    """Nothing is asked where there is nothing to give; taking it back names the whole path."""
+    (clone.root / ".selfopt").mkdir()
+    assert clone.run("routes", "set", "here/m", "atomic", "--allow").code == 0
+    clone.run("trust").assert_refused(2, "counts already")
+    assert clone.run("trust", "--withdraw", ".").out == f"{clone.root}: withdrawn\n"
 
 
 def test_a_lowered_timeout_decides_nothing_about_rules(clone: Clone) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from selfopt.app import App, add_key, revoke_key
 from selfopt.app.serving import build_gateway, gateway_options
 from selfopt.errors import SettingsError
 from selfopt.gateway import FileKeys
-from selfopt.home import ChainedFile, KeyFile
+from selfopt.home import ChainedFile, CheckedKeys, KeyFile
 
 from .kit import chat, gateway_world, until
 
@@ -77,6 +78,37 @@ async def test_a_key_that_is_made_or_revoked_counts_while_the_gateway_runs(tmp_p
         told = [record for record in world.trail if record.event.startswith("key_")]
         assert [record.event for record in told] == ["key_added", "key_revoked"]
         assert told[0].details["key"] == entry.id
+
+
+async def test_the_first_request_after_a_quiet_time_is_judged_by_the_keys_of_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is looked at while nobody asks: a revoked key does not open the door once more."""
+    checked = 0
+    check = KeyFile.check
+
+    def counted(file: KeyFile) -> CheckedKeys:
+        nonlocal checked
+        try:
+            return check(file)
+        finally:
+            checked += 1
+
+    monkeypatch.setattr(KeyFile, "check", counted)
+
+    async def taken_up() -> None:
+        before = checked
+        await until(lambda: checked > before)
+        await asyncio.sleep(0.05)
+
+    async with gateway_world(tmp_path) as world:
+        key, _ = add_key(world.app, "mine")
+        await taken_up()
+        assert (await world.post(chat())).status == 401
+        assert (await world.post(chat(), bearer(key))).status == 200
+        revoke_key(world.app, "mine")
+        await taken_up()
+        assert (await world.post(chat(), bearer(key))).status == 401
 
 
 def test_a_file_that_is_damaged_or_gone_opens_nothing(tmp_path: Path) -> None:

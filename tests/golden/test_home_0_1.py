@@ -86,3 +86,17 @@ def test_a_forged_anchor_is_not_met(old_home: Path) -> None:
     """So the test above shows something."""
     with contextlib.redirect_stdout(io.StringIO()):
         assert run(["audit", "verify", "--anchor", f"selfopt-anchor-1:{EXPECTED[VERIFIED]['n']}:{'0' * 64}"]) == 100
+
+
+def test_the_first_command_of_all_sees_the_whole_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger is not called empty before another command has listed it, and a rule whose endpoint is in no settings has its past."""
+    with tarfile.open(HERE / "home-0.1.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    (tmp_path / "none.toml").write_text("")
+    monkeypatch.setenv("SELFOPT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SELFOPT_CONFIG", str(tmp_path / "none.toml"))
+    for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "SELFOPT_CACHE"):
+        monkeypatch.setenv(name, str(tmp_path / "user"))
+    monkeypatch.chdir(tmp_path)
+    assert said("audit", "verify")["ledger"]["records"] == sum(EXPECTED["counts"].values())
+    assert said("audit", "trace", "scripted/mute", "extended")["changes"]

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from selfopt.engine import ModelStore, load_catalogue
 from selfopt.errors import ModelStoreError, SettingsError, StoreError, UnknownModelError, UsageError
-from selfopt.home import Home, escape_control, look_for_home
+from selfopt.home import NOT_MADE_HERE, Home, escape_control, look_for_home
 from selfopt.records import Cycle, Environment, Ledger, Phase, Spec, Split, Suite, Usage, Variant
 from selfopt.routing import Enforcer, RouteOptions
 from selfopt.settings import Project, Settings, read_settings
@@ -36,8 +36,6 @@ logger = logging.getLogger("selfopt.app")
 
 class App:
     """Everything a command needs, built when it is first asked for and closed in one place.
-
-    What only some commands need is also imported when it is first asked for: a gateway is to be ready within a second.
 
     What only some commands need is also imported when it is first asked for: a gateway is to be ready within a second.
 
@@ -88,8 +86,8 @@ class App:
         lines = [self.project.notice()] if self.project is not None else []
         for folder in self.passed_over:
             lines.append(
-                f"passed over: {escape_control(str(folder))} was not made by selfopt on this machine; the home is "
-                f"{escape_control(str(self.home.root))}; if it is yours: selfopt trust {escape_control(str(folder.parent))}"
+                f"passed over: {escape_control(str(folder))} {NOT_MADE_HERE}; the home is "
+                f"{escape_control(str(self.home.root))}; if the folder is yours: selfopt trust {escape_control(str(folder.parent))}"
             )
         return [line for line in lines if line]
 

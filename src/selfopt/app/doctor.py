@@ -13,8 +13,8 @@ from selfopt.endpoints import load_script, normalise_base_url
 from selfopt.endpoints.faults import shown_url
 from selfopt.errors import SelfoptError, SettingsError
 from selfopt.feedback import load_feedback
-from selfopt.home import ProcessLock, clear_temporaries, escape_control
-from selfopt.settings import EndpointSettings, settings_files
+from selfopt.home import NOT_MADE_HERE, ProcessLock, clear_temporaries, counted, escape_control
+from selfopt.settings import EndpointSettings, default_config_file, settings_files
 
 from .app import App
 from .verifying import Part, verify_home
@@ -32,7 +32,10 @@ Check = dict[str, Any]
 
 def settings_in_use(app: App) -> list[str]:
     """The files that the settings of this app come from, each overriding the ones before it."""
-    return [str(path) for path in settings_files(app.environ, app.cwd)]
+    files = settings_files(app.environ, app.cwd)
+    if app.project is not None and app.project.state == "refused":
+        files = [path for path in files if path == default_config_file(app.environ)]
+    return [str(path) for path in files]
 
 
 async def diagnose_installation(app: App) -> list[Check]:
@@ -40,7 +43,11 @@ async def diagnose_installation(app: App) -> list[Check]:
     generated, and nothing changed but for what killed writers left half-written, which is removed; remote servers are not contacted."""
     checks = [
         _check("python", "ok", sys.version.split()[0]),
-        _check("settings", "ok", ", ".join(settings_in_use(app)) or "built-in defaults; no selfopt.toml is read here"),
+        _check(
+            "settings",
+            "ok",
+            ", ".join(settings_in_use(app)) or f"built-in defaults; your own would be in {default_config_file(app.environ)}",
+        ),
         *_project(app),
         _home(app),
         *_passed_over(app),
@@ -80,14 +87,14 @@ def _project(app: App) -> list[Check]:
     if project.state == "refused":
         return [_check("project", "FAIL", f"{escape_control(project.problem)}; until then its files are left out")]
     if project.state == "trusted":
-        return [_check("project", "ok", f"{folder} is trusted: {len(project.asked)} settings of its files count")]
+        return [_check("project", "ok", f"{folder} is trusted: {counted(len(project.asked), 'setting')} of its files count")]
     ignored = project.ignored
     why = (
         f"{', '.join(project.changed)} changed since it was trusted"
         if project.changed
         else project.problem or "it is not trusted"
     )
-    said = f"{len(project.asked) - len(ignored)} of {len(project.asked)} settings of its files count"
+    said = f"{len(project.asked) - len(ignored)} of {counted(len(project.asked), 'setting')} of its files count"
     if ignored:
         said += f"; to let all of them count: selfopt trust {folder}"
     checks = [_check("project", "note" if ignored or project.changed else "ok", f"{folder}: {escape_control(why)}; {said}")]
@@ -102,7 +109,7 @@ def _passed_over(app: App) -> list[Check]:
         _check(
             "home passed over",
             "note",
-            f"{folder} was not made by selfopt on this machine; if it is yours: selfopt trust {folder.parent}",
+            f"{folder} {NOT_MADE_HERE}; if the folder is yours: selfopt trust {folder.parent}",
         )
         for folder in app.passed_over
     ]

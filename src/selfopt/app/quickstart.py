@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from selfopt.errors import CorruptError, RefusedError, StoreError
-from selfopt.home import Home, atomic_write_text, counts_as_home, find_home, read_json_file
+from selfopt.home import NOT_MADE_HERE, Home, atomic_write_text, counts_as_home, find_home, read_json_file
 from selfopt.loop import LoopEvent, Target
 from selfopt.measure import Progress
 from selfopt.measure.progress import ignore_progress
@@ -107,8 +107,7 @@ def quickstart_home(explicit: str | Path | None, environ: dict[str, str], cwd: P
     own = cwd / ".selfopt"
     if own.exists() and not counts_as_home(own):
         raise StoreError(
-            f"{own} was not made by selfopt on this machine, and its rules are not yours; move it aside, name another home with --home, "
-            f"or, if it is yours: selfopt trust {cwd}"
+            f"{own} {NOT_MADE_HERE}; move it aside, name another home with --home, or, if the folder is yours: selfopt trust {cwd}"
         )
     return Home(own)
 

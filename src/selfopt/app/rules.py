@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfopt.errors import UsageError
+from selfopt.errors import UnknownModelError, UsageError
 from selfopt.feedback import load_feedback
 from selfopt.ledger import LEDGER_SEALED_EVENT
 from selfopt.records import (
@@ -179,7 +179,11 @@ def _trials_of(app: App, run: Run) -> list[tuple[Trial, tuple[Verdict, ...]]]:
 def _rule_id(app: App, text: str) -> str:
     words = text.split()
     if len(words) == 2:
-        rule = app.enforcer.load().rule_for(app.resolve_model(words[0]), words[1])
+        try:
+            model = app.resolve_model(words[0])
+        except UnknownModelError:  # the rule of a model whose endpoint is no longer in the settings has a past too
+            model = words[0]
+        rule = app.enforcer.load().rule_for(model, words[1])
         if rule is None:
             raise UsageError(f"no rule for {text!r}; see 'selfopt routes show'")
         return rule.rule_id

@@ -57,7 +57,9 @@ def propose_trust(folder: Path | None, environ: Mapping[str, str] | None = None,
     project = read_settings(environ, chosen, as_trusted=True).project if there else None
     if project is not None and project.folder != chosen:
         project = None
-    if project is None and not root.is_dir():
+    if project is None and home is None:
+        if root.is_dir():
+            raise UsageError(f"{root} is yours and counts already; there is nothing to trust")
         raise UsageError(f"{chosen} has neither a selfopt.toml or .env of a project nor a {HOME_NAME}; there is nothing to trust")
     lines = [f"{a.file.name}: {a.whole}" for a in project.asked] if project is not None else []
     if project is not None:
@@ -77,13 +79,14 @@ def accept_trust(proposal: TrustProposal) -> None:
         TrustStore().add(proposal.folder, dict(proposal.project.digests), utc_now())
 
 
-def withdraw_trust(folder: Path, cwd: Path | None = None) -> None:
-    """Let nothing of a folder count any more. UsageError where it was not trusted."""
+def withdraw_trust(folder: Path, cwd: Path | None = None) -> Path:
+    """Let nothing of a folder count any more; gives its whole path. UsageError where it was not trusted."""
     chosen = Path(os.path.abspath((Path.cwd() if cwd is None else cwd) / folder.expanduser()))
     home = chosen if chosen.name == HOME_NAME else chosen / HOME_NAME
     removed = TrustStore().remove(chosen)
     if not (HomeRegister().forget(home) or removed):
         raise UsageError(f"{chosen} is not trusted; see selfopt trust --list")
+    return chosen
 
 
 def trusted_folders(environ: Mapping[str, str] | None = None) -> list[TrustRow]:

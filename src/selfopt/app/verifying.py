@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from selfopt.errors import GateFailed, StoreError, UsageError
-from selfopt.home import ChainReport, SegmentsReport, escape_control, read_seals, verify_segments
+from selfopt.errors import GateFailed, SelfoptError, StoreError, UsageError
+from selfopt.home import ChainReport, SegmentsReport, counted, escape_control, read_seals, verify_segments
 
 from .app import App
 from .evidence import verify_ledger
@@ -106,24 +107,24 @@ def _trail(app: App, anchors: Mapping[int, str]) -> Part:
     if report.torn_aside:
         notes.append(f"incomplete lines set aside earlier: {_joined(report.torn_aside)}")
     if report.ok:
-        said = f"{report.n} records, head {report.head_hash[:16]}" if report.n else "empty"
+        said = f"{counted(report.n, 'record')}, head {report.head_hash[:16]}" if report.n else "empty"
     else:
         said = f"at line {report.first_bad_line}" if report.first_bad_line else "as a whole"
     if anchors and report.ok:
-        said += f", {len(anchors)} anchor{'' if len(anchors) == 1 else 's'} met"
+        said += f", {counted(len(anchors), 'anchor')} met"
     return Part("audit trail", said, report.problems, tuple(notes), report)
 
 
 def _rules(app: App, _: Mapping[int, str]) -> Part:
     report = app.enforcer.verify_rules()
     said = f"version {report.version} in force" if report.version else "none in force"
-    said += f", {report.versions} version{'' if report.versions == 1 else 's'} kept" if report.versions else ""
+    said += f", {counted(report.versions, 'version')} kept" if report.versions else ""
     return Part("rules", said if report.ok else "as a whole", report.problems, report.notes, report)
 
 
 def _requests(app: App, _: Mapping[int, str]) -> Part:
     report = verify_requests(app)
-    said = f"{report.n} records in {report.segments} file{'' if report.segments == 1 else 's'}"
+    said = f"{counted(report.n, 'record')} in {counted(report.segments, 'file')}"
     notes = []
     if report.unsealed:
         notes.append(f"not sealed to their end yet: {_joined(report.unsealed)}")
@@ -141,25 +142,37 @@ class KeysReport:
 
 
 def _keys(app: App, _: Mapping[int, str]) -> Part:
+    notes: tuple[str, ...] = ()
     try:
         checked = list_keys(app)
     except StoreError as error:
         report = KeysReport(0, (str(error),))
     else:
         report = KeysReport(sum(key.revoked_at is None for key in checked.keys), checked.problems)
+        if checked.required and not report.n and not report.problems:
+            notes = ("a gateway asks for one all the same, since there were keys: `selfopt keys add NAME` makes one",)
     said = f"{report.n} valid" if report.n else "none valid"
-    return Part("API keys", said if not report.problems else "as a whole", report.problems, (), report)
+    return Part("API keys", said if not report.problems else "as a whole", report.problems, notes, report)
 
 
-def _ledger(app: App, _: Mapping[int, str]) -> Part:
+def _ledger(app: App, _anchors: Mapping[int, str]) -> Part:
     report = verify_ledger(app)
+    if report.ok and report.older:
+        with suppress(SelfoptError):  # lists and seals it as it is found; where that is not possible, a note says so
+            _ = app.ledger
+            report = verify_ledger(app)
     problems = [fault.sentence() for fault in report.faults]
     if report.n_faults > len(problems):
         problems.append(f"and {report.n_faults - len(problems):,} more faults of the ledger")
-    notes = (
-        (f"not sealed yet, since their writer is at work or was killed: {report.unsealed} commits",) if report.unsealed else ()
-    )
-    said = f"{report.records} records and {report.blobs} texts in {report.commits} commits" if report.commits else "empty"
+    notes: tuple[str, ...] = ()
+    if report.unsealed:
+        notes = (f"not sealed yet, since their writer is at work or was killed: {counted(report.unsealed, 'commit')}",)
+    said = "empty"
+    if report.older:
+        said = "written by an older selfopt"
+        notes = ("it could not be opened for writing to list and seal it as it is found; until then nothing vouches for it",)
+    elif report.commits:
+        said = f"{counted(report.records, 'record')} and {counted(report.blobs, 'text')} in {counted(report.commits, 'commit')}"
     return Part("ledger", said if report.ok else "as a whole", tuple(problems), notes, report)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import console, emit, joined, json_option, open_app, say, say_some, short_id
+from .common import console, counted, emit, joined, json_option, open_app, say, say_some, short_id
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -173,7 +173,7 @@ def _print_replies(out: Console, traced: Traced) -> None:
         out.print("runs and their replies", style="bold")
     for run in traced.runs:
         own = [(t, vs) for t, vs in traced.trials if t.run_id == run.run_id]
-        say(out, f"{run.run_id}: {run.model} {run.phase}, {len(own)} trials, {run.at}", indent=2)
+        say(out, f"{run.run_id}: {run.model} {run.phase}, {counted(len(own), 'trial')}, {run.at}", indent=2)
         for trial, verdicts in own:
             outcome = ", ".join(dict.fromkeys(v.outcome.value for v in verdicts)) or "not judged"
             say(out, f"{trial.prompt_id:5} {outcome:14} selfopt show {short_id(trial.trial_id)}", indent=4)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from .live import LiveLine, LogLines
-from .output import block, console, draw, emit, joined, pretty, say, say_some, short_id
+from .output import block, console, counted, draw, emit, joined, pretty, say, say_some, short_id
 
 if TYPE_CHECKING:
     from selfopt.app import App
@@ -24,6 +24,7 @@ __all__ = [
     "Number",
     "block",
     "console",
+    "counted",
     "draw",
     "emit",
     "is_verbose",

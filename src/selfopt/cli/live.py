@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 __all__ = ["LiveLine", "LogLines"]
 
 _QUIET_S = 0.9
+_STILL_S = 15.0
 
 
 class LiveLine:
-    """Progress on standard error: one line that rewrites itself on a terminal, a line now and then elsewhere."""
+    """Progress on standard error: one line that rewrites itself on a terminal; elsewhere a line now and then, seldom while nothing moves."""
 
     current: LiveLine | None = None
 
@@ -28,6 +29,7 @@ class LiveLine:
         self._every_s = every_s
         self._last = 0.0
         self._width = 0
+        self._at: tuple[str, int, str | None] | None = None
         LiveLine.current = self
 
     def __call__(self, event: Progress) -> None:
@@ -38,9 +40,11 @@ class LiveLine:
             return
         now = time.monotonic()
         important = event.kind in ("run_started", "warm_up", "run_ended", "stopped", "note") and event.note
-        if not self._tty and not important and now - self._last < self._every_s:
+        at = (event.label, event.done, event.prompt_id)
+        quiet_s = max(self._every_s, _STILL_S) if at == self._at else self._every_s
+        if not self._tty and not important and now - self._last < quiet_s:
             return
-        self._last = now
+        self._last, self._at = now, at
         self.show(_line(event))
 
     def show(self, text: str) -> None:

@@ -31,7 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("serve", "Serve live traffic under the rules, OpenAI-compatible."),
     "keys": ("keys", "Make, list and revoke API keys of the gateway."),
     "routes": ("routes", "Show, set, import or roll back the rules in force."),
-    "audit": ("audit", "Show, verify or trace the audit trail."),
+    "audit": ("audit", "Show, verify, anchor or trace the audit trail."),
     "show": ("show", "Show one trial: exact request, raw reply, calls, verdict."),
     "try": ("try_", "Ask a model once through any variant; raw and parsed."),
     "rescore": ("rescore", "Judge stored replies again with another parser, free."),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .common import SECONDS, LiveLine, Number, console, draw, emit, joined, run_with_app, say, short_id
+from .common import SECONDS, LiveLine, Number, console, counted, draw, emit, joined, run_with_app, say, short_id
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -139,14 +139,14 @@ def _print(measured: Measured) -> None:
         took = ", ".join(f"{name} {ms:.0f} ms" for name, ms in times if ms is not None)
         say(out, f"warm-up {warm.status}{': ' + took if took else ''}{'; ' + warm.reason if warm.reason else ''}")
     if evaluation is None:
-        say(out, f"stopped: {result.stop_reason}; {result.trials} trials are kept, the same command continues")
+        say(out, f"stopped: {result.stop_reason}; {counted(result.trials, 'trial')} kept, the same command continues")
         return
     draw(out, evaluation_table([evaluation]))
     draw(out, outcome_table([evaluation]))
     _print_failures(out, measured)
     resumed = f", {result.resumed} taken over from an interrupted call" if result.resumed else ""
     abandoned = f", {result.abandoned} abandoned by it and measured again" if result.abandoned else ""
-    say(out, f"{result.trials} trials{resumed}{abandoned}; runs {joined(result.run_ids)}")
+    say(out, f"{counted(result.trials, 'trial')}{resumed}{abandoned}; runs {joined(result.run_ids)}")
     if result.stop_reason:
         say(out, f"stopped: {result.stop_reason}; the same command continues")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-__all__ = ["BODY_LIMIT", "block", "console", "draw", "emit", "joined", "pretty", "say", "say_some", "short_id"]
+__all__ = ["BODY_LIMIT", "block", "console", "counted", "draw", "emit", "joined", "pretty", "say", "say_some", "short_id"]
 
 NO_TERMINAL_COLUMNS = 80
 BODY_LIMIT = 20_000
@@ -125,6 +125,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, set | frozenset):
         return sorted(_plain(v) for v in value)
     return str(value) if isinstance(value, Path) else value
+
+
+def counted(n: int, thing: str) -> str:
+    """`1 record`, `2 records`."""
+    from selfopt.home import counted as words
+
+    return words(n, thing)
 
 
 def joined(parts: Iterable[str], limit: int = 8) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import LiveLine, console, emit, json_option, run_with_app, say
+from .common import LiveLine, console, draw, emit, json_option, run_with_app, say
 from .events import EventPrinter
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def command(ctx: click.Context, /, as_json: bool) -> None:
     async def work(app: App) -> QuickstartResult:
         if not as_json:
             for line in plan_lines(app):
-                console().print(f"   {line}", markup=False)
+                say(console(), line, indent=3)
         return await run_quickstart(app, printer, live, live.show)
 
     try:
@@ -57,10 +57,11 @@ def _print(result: QuickstartResult) -> None:
     for served in result.served:
         _print_served(served)
     out.print()
-    out.print(
+    draw(
+        out,
         before_after_table(
             [BeforeAfter(r.before, r.after, r.trials, r.look_next, f"{r.model.partition('/')[2]} {r.phase}") for r in result.rows]
-        )
+        ),
     )
     out.print()
     for path in result.reports:

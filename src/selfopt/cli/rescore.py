@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import console, draw, emit, json_option, open_app, say
+from .common import console, counted, draw, emit, json_option, open_app, say
 
 
 @click.command("rescore")
@@ -44,7 +44,7 @@ def command(
     out = console()
     skipped = f", {len(done.rescored.skipped)} skipped" if done.rescored.skipped else ""
     counts = f"{done.rescored.fresh} new verdicts, {done.rescored.changed} outcomes changed{skipped}"
-    say(out, f"{len(done.rescored.trials)} trials judged by {', '.join(done.parsers)}: {counts}")
+    say(out, f"{counted(len(done.rescored.trials), 'trial')} judged by {', '.join(done.parsers)}: {counts}")
     if done.evaluation is not None:
         draw(out, evaluation_table([done.evaluation]))
         draw(out, outcome_table([done.evaluation]))

@@ -37,15 +37,16 @@ def command(ctx: click.Context, /, folder: Path | None, yes: bool, listed: bool,
     if withdraw:
         if folder is None:
             raise click.UsageError("--withdraw needs the folder", ctx)
-        withdraw_trust(folder)
-        _tell(as_json, folder, "withdrawn")
+        _tell(as_json, withdraw_trust(folder), "withdrawn")
         return 0
     proposal = propose_trust(folder)
     if not as_json:
         _show(proposal)
     if not yes:
-        if as_json or not sys.stdin.isatty():
-            raise click.UsageError("nobody can be asked here; look at what is shown without --json, and give --yes", ctx)
+        if as_json:
+            raise click.UsageError("--json asks nobody; look at what `selfopt trust` shows without it, then give --yes", ctx)
+        if not sys.stdin.isatty():
+            raise click.UsageError("there is no terminal to ask you on; look at what is shown above, then give --yes", ctx)
         if not click.confirm("Trust this?", err=True):
             _tell(as_json, proposal.folder, "not trusted")
             return 1
@@ -78,6 +79,7 @@ def _list(as_json: bool) -> None:
     out = console()
     for row in rows:
         changed = f": {', '.join(row.files)}" if row.files else ""
-        say(out, f"{row.kind}  {row.folder}  {row.state}{changed}", hang=4)
+        state = ("trusted" if row.kind == "project" else "counts") if row.state == "in force" else row.state
+        say(out, f"{row.kind}  {row.folder}  {state}{changed}", hang=4)
     if not rows:
         say(out, "nothing is trusted, and no .selfopt was made here")

@@ -43,6 +43,14 @@ LOCAL_USER = Caller(scopes=frozenset(SCOPES))
 class KeyRing(Protocol):
     """The keys that are accepted."""
 
+    def start(self) -> None:
+        """Begin to watch for changes."""
+        ...
+
+    def close(self) -> None:
+        """Stop watching."""
+        ...
+
     @property
     def required(self) -> bool:
         """Whether a request needs one."""
@@ -57,6 +65,12 @@ class NoKeys:
     """A `KeyRing` without keys: whoever reaches the address may ask."""
 
     required = False
+
+    def start(self) -> None:
+        """Nothing changes."""
+
+    def close(self) -> None:
+        """Nothing was begun."""
 
     def find(self, presented: str) -> Caller | None:
         """Nobody's."""

@@ -66,6 +66,7 @@ class Gateway:
     async def start(self, shared: socket.socket | None = None) -> None:
         """Listen; on a socket that listens already, where several processes share one. SettingsError when the address cannot be listened on."""
         self.parts.chat.rules.start()
+        self.parts.keys.start()
         self.server = await serve_web(self.admit, self._options.web, self._options.host, self._options.port, shared)
         self._prune()
         if self.parts.warmth is not None:
@@ -92,6 +93,7 @@ class Gateway:
         if self._pruning is not None:
             self._pruning.cancel()
         self.parts.chat.rules.close()
+        self.parts.keys.close()
         if self.parts.warmth is not None:
             await self.parts.warmth.close()
         try:

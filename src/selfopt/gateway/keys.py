@@ -1,7 +1,8 @@
 """Whose key a request presents: read from the home's file, and again when that changes, so that a revoked key ends at once.
 
 Only keys that the audit trail bears out open anything. A changed file is checked against the trail in a thread, since the trail
-may be large; until that is done, milliseconds later, the keys of before hold.
+may be large; until that is done, milliseconds later, the keys of before hold. The file is looked at whether requests come or not:
+else the first request after a quiet time would still be served under a key that was revoked long before.
 """
 
 from __future__ import annotations
@@ -36,8 +37,20 @@ class FileKeys:
         self._keys: tuple[GatewayKey, ...] = ()
         self._required = False
         self._reading: asyncio.Future[CheckedKeys] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._take(file.check())
         self._looked_at = clock()
+
+    def start(self) -> None:
+        """Begin to watch the file."""
+        self._look()
+        self._timer = asyncio.get_running_loop().call_later(LOOK_S, self.start)
+
+    def close(self) -> None:
+        """Stop watching. May be called twice."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     @property
     def required(self) -> bool:

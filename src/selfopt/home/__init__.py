@@ -28,12 +28,13 @@ from .segments import (
     verify_segments,
 )
 from .temporary import clear_temporaries, is_temporary
-from .text import escape_control, escape_json, readable_json
-from .vouched import HomeRegister, TrustedFolder, TrustStore
+from .text import counted, escape_control, escape_json, readable_json
+from .vouched import NOT_MADE_HERE, HomeRegister, TrustedFolder, TrustStore
 
 __all__ = [
     "GENESIS_HASH",
     "KEY_SCOPES",
+    "NOT_MADE_HERE",
     "SEALED_EVENT",
     "SEGMENT_SCHEMA_VERSION",
     "SHORTEST_SECRET",
@@ -65,6 +66,7 @@ __all__ = [
     "atomic_write_text",
     "chain_line",
     "clear_temporaries",
+    "counted",
     "counts_as_home",
     "escape_control",
     "escape_json",

@@ -7,11 +7,16 @@ import re
 import unicodedata
 from typing import Any
 
-__all__ = ["clean_unicode", "escape_control", "escape_json", "readable_json"]
+__all__ = ["clean_unicode", "counted", "escape_control", "escape_json", "readable_json"]
 
 # Control, format (bidirectional overrides, zero width), surrogates, line and paragraph separators: all can make a terminal
 # or a log show something else than what is there.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def counted(n: int, thing: str) -> str:
+    """`1 record`, `2 records`."""
+    return f"{n} {thing}{'' if n == 1 else 's'}"
 
 
 def escape_control(text: str, limit: int | None = None) -> str:

@@ -95,6 +95,7 @@ class _Faults:
 
     kept: list[LedgerFault] = field(default_factory=list)
     n: int = 0
+    older: bool = False
 
     def add(self, kind: object, name: object, what: _What, detail: str = "") -> None:
         self.n += 1
@@ -108,6 +109,7 @@ class _Faults:
             records=counts.records,
             blobs=counts.blobs,
             unsealed=counts.unsealed,
+            older=self.older,
             faults=tuple(self.kept),
             n_faults=self.n,
         )
@@ -119,7 +121,7 @@ def _is_ours(connection: sqlite3.Connection, path: Path, found: _Faults, sealed:
     application = int(connection.execute("PRAGMA application_id").fetchone()[0])
     if (version, application) == (SCHEMA_VERSION, APPLICATION_ID):
         return True
-    old = application == APPLICATION_ID and 0 < version < SCHEMA_VERSION
+    found.older = old = application == APPLICATION_ID and 0 < version < SCHEMA_VERSION
     empty = version == application == 0 and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if sealed or not (old or empty):
         found.add("ledger", path.name, "changed", f"it says that it is of version {version}, not {SCHEMA_VERSION}")

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 
 from selfopt.feedback import load_feedback, save_feedback
+from selfopt.home import counted
 from selfopt.records import CycleStart, Feedback, Finding, Ledger, Recommendation, RoutingConfig, Spec
 
 from .context import Key, LoopContext, LoopEvent
@@ -76,7 +77,9 @@ def enforce_feedback(context: LoopContext, start: CycleStart, feedback: Feedback
     if config.version == before.version:
         context.say(LoopEvent("enforcement", f"the rules in force stay as they are (version {config.version})"))
     else:
-        context.say(LoopEvent("enforcement", f"rules version {config.version} is in force ({len(config.rules)} rules)", config))
+        context.say(
+            LoopEvent("enforcement", f"rules version {config.version} is in force ({counted(len(config.rules), 'rule')})", config)
+        )
     return config.version
 
 

@@ -29,12 +29,14 @@ class LedgerFault(Record):
 
 class LedgerReport(Record):
     """What a verification of a ledger saw. commits, records, blobs: how many were looked at; unsealed: commits that the audit
-    trail does not vouch for yet. faults: the first ones; n_faults: all of them."""
+    trail does not vouch for yet. older: the file is of an older selfopt and was not looked at: it lists nothing yet.
+    faults: the first ones; n_faults: all of them."""
 
     ok: bool
     commits: int = 0
     records: int = 0
     blobs: int = 0
     unsealed: int = 0
+    older: bool = False
     faults: tuple[LedgerFault, ...] = ()
     n_faults: int = 0

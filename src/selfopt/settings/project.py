@@ -83,13 +83,13 @@ class Asked:
 
     @property
     def line(self) -> str:
-        """What is asked for, and what it would replace; on one line, cut where it is long."""
+        """What is asked for, and what is in force instead; on one line, cut where it is long."""
         return escape_control(f"{self.name} = {_cut(self.wanted)} (now {_cut(self.in_force)})", 400)
 
     @property
     def whole(self) -> str:
-        """The same, and nothing cut of what is asked for: for whoever is to agree to it."""
-        return escape_control(f"{self.name} = {self.wanted} (now {_cut(self.in_force)})")
+        """What is asked for, with nothing of it cut, and what would hold without it: for whoever is to agree to it."""
+        return escape_control(f"{self.name} = {self.wanted} (without it: {_cut(self.in_force)})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +122,13 @@ class Project:
             return ""
         names = [escape_control(a.name, 60) for a in self.ignored]
         listed = ", ".join(names[:_SHOWN_NAMES]) + (f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else "")
-        files = " and ".join(dict.fromkeys(str(a.file) for a in self.ignored))
-        what = f"{len(names)} setting{'s' if len(names) > 1 else ''} that count{'' if len(names) > 1 else 's'} only in a folder you trust"
-        why = f"{', '.join(self.changed)} changed since it was trusted" if self.changed else self.problem
-        since = f" ({why})" if why else ""
+        files = " and ".join(dict.fromkeys(a.file.name for a in self.ignored))
+        folder = escape_control(str(self.folder))
+        why = f"{', '.join(self.changed)} changed since the folder was trusted" if self.changed else self.problem
         return (
-            f"ignored: {escape_control(files)} asks for {what}{escape_control(since)}: {listed}; "
-            f"see selfopt doctor, or let it count: selfopt trust {escape_control(str(self.folder))}"
+            f"ignored: {len(names)} setting{'' if len(names) == 1 else 's'} of {files} in {folder}, "
+            f"since {escape_control(why) or 'you do not trust the folder'}: {listed}; "
+            f"look at {'it' if len(names) == 1 else 'them'}: selfopt doctor; let all of them count: selfopt trust {folder}"
         )
 
     def check(self, path: Path) -> None:

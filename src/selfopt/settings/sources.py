@@ -136,7 +136,7 @@ def _project_sources(
     asked: list[Asked] = []
     for file in found:
         whole = _read_project_file(file)
-        _check_trust(whole)
+        _check_trust(whole, default_config_file(environ))
         _check_keys(whole)
         values = _anchor(whole)
         if not as_trusted and not trust.holds:
@@ -229,17 +229,19 @@ def _without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def _check_trust(source: Source) -> None:
+def _check_trust(source: Source, own: Path) -> None:
     if source.trusted:
         return
     for private in ("allow_remote", "home", "prices", "gateway"):
         if private in source.values:
             raise SettingsError(
-                f"{source.label} sets {private}: a project's file may not; set it in your own settings or environment"
+                f"{source.label} sets {private}, and a project's file may not; remove it there; your own settings are in {own}"
             )
     models = source.values.get("models")
     if isinstance(models, dict) and "catalogue" in models:
-        raise SettingsError(f"{source.label} sets models.catalogue: a project's file may not; set it in your own settings")
+        raise SettingsError(
+            f"{source.label} sets models.catalogue, and a project's file may not; remove it there; your own settings are in {own}"
+        )
     endpoints = source.values.get("endpoints", {})
     if not isinstance(endpoints, dict):
         raise SettingsError(f"{source.label}: endpoints must be a table of tables; write [endpoints.NAME]")
@@ -248,13 +250,13 @@ def _check_trust(source: Source) -> None:
         if kind not in PROJECT_ENDPOINT_KINDS:
             raise SettingsError(
                 f"{source.label} defines endpoint {name!r} of kind {kind!r}: a project's file may define only "
-                f"{' and '.join(PROJECT_ENDPOINT_KINDS)} endpoints; define it in your own settings"
+                f"{' and '.join(PROJECT_ENDPOINT_KINDS)} endpoints; define it in your own settings, {own}"
             )
         for private in ("base_url", "api_key", "api_key_env"):
             if private in entry:
                 raise SettingsError(
                     f"{source.label} sets endpoints.{name}.{private}: keys and base URLs are never read from a project's file; "
-                    "set it in your own settings or environment"
+                    f"remove it there; your own settings are in {own}"
                 )
 
 
