@@ -113,10 +113,10 @@ async def test_without_sampling_every_spec_gets_all_its_runs(bench: Bench) -> No
 async def test_specs_are_interleaved_block_by_block(bench: Bench) -> None:
     """Between two passes of one spec every other spec that still wants one has its own."""
     specs = [make_spec(bench.suite, model=f"scripted/m{i}") for i in range(3)]
-    found = await measure_specs(specs, context=bench.context(), options=MeasureOptions(n_runs=4, sampling=False))
+    found = await measure_specs(specs, context=bench.context(), options=MeasureOptions(n_runs=8, sampling=False))
     assert list(found) == [s.spec_id for s in specs]
     runs = list(bench.ledger.read(Run))
-    blocks = [runs[i : i + 3] for i in range(0, 12, 3)]
+    blocks = [runs[i : i + 3] for i in range(0, 24, 3)]
     assert all({r.model for r in block} == {"scripted/m0", "scripted/m1", "scripted/m2"} for block in blocks)
     assert all({r.run_index for r in block} == {i} for i, block in enumerate(blocks))
     assert len({tuple(r.model for r in block) for block in blocks}) > 1, "the order within a block is shuffled"
