@@ -31,7 +31,20 @@ RECORDED_FAULT_BYTES = 64_000
 SHORTEST_IN_ERRORS = 4  # characters of a key; an error that says too little does no harm
 # llama.cpp and uvicorn close an idle connection after 5 s; whoever reuses it at that moment gets a broken pipe.
 KEEP_ALIVE_S = 2.0
+LONG_TEXT = 262_144
 MARGIN = 8_000  # a key that begins before the end of what is recorded
+
+
+def _has_long_text(body: Mapping[str, Any]) -> bool:
+    """Whether a message, or a part of one, is so long that writing it takes milliseconds."""
+    for message in body.get("messages") or ():
+        content = message.get("content") if isinstance(message, Mapping) else None
+        parts = content if isinstance(content, list) else (content,)
+        for part in parts:
+            text = part.get("text") if isinstance(part, Mapping) else part
+            if isinstance(text, str) and len(text) > LONG_TEXT:
+                return True
+    return False
 
 
 def bearer(config: EndpointConfig) -> dict[str, str]:
@@ -136,9 +149,21 @@ class HttpClient:
             request_text=stream.request_text,
         )
 
+    async def _begun(self, call: Call) -> HttpStream:
+        """A request to be made. What is long is written in a thread, since whoever shares the loop would wait for it."""
+        long = call.body is not None and _has_long_text(call.body)
+        told = await asyncio.to_thread(self._told_in_slices, call) if long else self.redact(call.text)
+        return HttpStream(self, call, told)
+
+    def _told_in_slices(self, call: Call) -> str:
+        text = call.text
+        if not self.has_key:
+            return text
+        return b"".join(self._errors.slices(text.encode("utf-8", "surrogatepass"))).decode("utf-8", "surrogatepass")
+
     async def read(self, call: Call) -> HttpStream:
         """One request, its whole reply read. EndpointError for whatever goes wrong."""
-        stream = HttpStream(self, call)
+        stream = await self._begun(call)
         try:
             response = await self._request(call)
             try:
@@ -156,7 +181,7 @@ class HttpClient:
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncIterator[HttpStream]:
         """One request whose reply is read as it comes. EndpointError for whatever goes wrong, also inside the block."""
-        stream = HttpStream(self, call)
+        stream = await self._begun(call)
         try:
             async with self._request(call) as response:
                 if not stream.began(response):
@@ -232,10 +257,10 @@ class HttpStream:
 
     __slots__ = ("_client", "_response", "_started", "first_byte_ms", "latency_ms", "received", "request_text", "status")
 
-    def __init__(self, client: HttpClient, call: Call) -> None:
+    def __init__(self, client: HttpClient, call: Call, request_text: str) -> None:
         self._client = client
         self._response: aiohttp.ClientResponse | None = None
-        self.request_text = client.redact(call.text) if client.has_key else call.text
+        self.request_text = request_text
         self.received = bytearray()
         self._started = time.perf_counter()
         self.status = 0

@@ -73,12 +73,12 @@ class DeltaRedactor:
         """What can go on now that this came."""
         if not self._key:
             return data
+        looked_at = max(0, len(self._rest) - 3)
         self._rest += data
-        out = []
-        begin = 0
-        for found in _END_OF_EVENT.finditer(self._rest):
-            out.append(self._take(_Event(self._rest[begin : found.end()])))
-            begin = found.end()
+        out, begin = [], 0
+        for end in _ends_of_events(self._rest, looked_at):
+            out.append(self._take(_Event(self._rest[begin:end])))
+            begin = end
         self._rest = self._rest[begin:]
         if len(self._rest) > MAX_EVENT_BYTES:  # no event that a chat has
             out.append(self.end())
@@ -136,6 +136,16 @@ class DeltaRedactor:
             begin += size
         text.parts = parts
         text.end = text.end[:at] + REDACTED + text.end[end:]
+
+
+def _ends_of_events(data: bytes, start: int) -> Iterator[int]:
+    """Where an event ends, from there on."""
+    if b"\r" in data:
+        yield from (found.end() for found in _END_OF_EVENT.finditer(data, start))
+        return
+    while (at := data.find(b"\n\n", start)) >= 0:
+        start = at + 2
+        yield start
 
 
 def _texts_of(body: Any) -> Iterator[tuple[Place, dict[str, Any], str]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from mmap import PAGESIZE as PAGE_SIZE
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ctypes import CDLL
 
-__all__ = ["Held", "keep_large_blocks_apart"]
+__all__ = ["Held", "Resident", "keep_large_blocks_apart"]
 
 _WORTH_GIVING_BACK = 8_000_000
 _M_MMAP_THRESHOLD = -3
@@ -38,7 +39,32 @@ class Held:
         """Hand back to the system what a rush left behind, once it is over. left: many connections ended besides. Called every now and then."""
         if (self.peak >= _WORTH_GIVING_BACK and self.used <= self.peak // 4) or (left and not self.used):
             self.peak = self.used
-            _trim()
+            give_back()
+
+
+class Resident:
+    """Gives memory back once the process has grown, whatever for: large replies of servers are counted nowhere else."""
+
+    __slots__ = ("_floor",)
+
+    def __init__(self) -> None:
+        self._floor = _resident_bytes()
+
+    def settle(self) -> None:
+        """Called every now and then. What could not be given back is not tried again until more has come."""
+        now = _resident_bytes()
+        if now >= self._floor + _WORTH_GIVING_BACK:
+            give_back()
+            now = self._floor = _resident_bytes()
+        self._floor = min(self._floor, now)
+
+
+def _resident_bytes() -> int:
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * PAGE_SIZE
+    except OSError:  # elsewhere than on Linux nothing is given back either
+        return 0
 
 
 def keep_large_blocks_apart() -> None:
@@ -49,7 +75,8 @@ def keep_large_blocks_apart() -> None:
         library.mallopt(_M_MMAP_THRESHOLD, _MAPPED_FROM)
 
 
-def _trim() -> None:
+def give_back() -> None:
+    """Hand freed memory back to the system."""
     library = _libc()
     if library is not None:
         library.malloc_trim(0)
