@@ -45,18 +45,20 @@ class Held:
 class Resident:
     """Gives memory back once the process has grown, whatever for: large replies of servers are counted nowhere else."""
 
-    __slots__ = ("_floor",)
+    __slots__ = ("_least", "_pause")
 
     def __init__(self) -> None:
-        self._floor = _resident_bytes()
+        self._least = _resident_bytes()
+        self._pause = 0
 
     def settle(self) -> None:
-        """Called every now and then. What could not be given back is not tried again until more has come."""
+        """Called every now and then; only every fifth time something is tried, since it takes milliseconds where much is in use."""
         now = _resident_bytes()
-        if now >= self._floor + _WORTH_GIVING_BACK:
+        self._least = min(self._least, now)
+        self._pause = max(0, self._pause - 1)
+        if now >= self._least + _WORTH_GIVING_BACK and not self._pause:
+            self._pause = 5
             give_back()
-            now = self._floor = _resident_bytes()
-        self._floor = min(self._floor, now)
 
 
 def _resident_bytes() -> int:
