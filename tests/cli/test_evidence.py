@@ -57,7 +57,9 @@ def test_a_changed_ledger_is_named_by_every_command_that_shows_it(used: Project,
         assert "NOT" in result.out
     assert "FAIL  ledger" in used.run("doctor").out
     for file in ("SELF_OPTIMIZING_REPORT.md", "SELF_OPTIMIZING_REPORT.html"):
-        assert "The ledger is not what was committed to it." in (used.home / "reports" / file).read_text("utf-8")
+        report = (used.home / "reports" / file).read_text("utf-8")
+        assert report.index("Changed evidence") < report.index("The ledger is not what was committed to it.")
+        assert "**" not in report  # the page has no words in bold
     assert json.loads((used.home / "meta_loop_history.json").read_text("utf-8"))["faults"][0]["what"] in ("changed", "missing")
     faults = used.run("audit", "trace", "mute", "extended", "--json").json()["faults"]
     assert {fault["what"] for fault in faults} == {what}

@@ -59,8 +59,8 @@ def _damage(data: ReportData) -> list[str]:
     told = [safe_markdown(fault.sentence()) for fault in data.faults[:_FAULTS]]
     if len(data.faults) > _FAULTS:
         told.append(f"and {len(data.faults) - _FAULTS} more")
-    intro = "**The ledger is not what was committed to it.** What follows may be wrong. `selfopt audit verify` lists everything:"
-    return [intro, "", *bullets(told, ""), ""]
+    intro = "The ledger is not what was committed to it. What follows may be wrong. `selfopt audit verify` lists everything:"
+    return ["## Changed evidence", "", intro, "", *bullets(told, ""), ""]
 
 
 def _as_of(data: ReportData) -> str:
