@@ -147,11 +147,12 @@ class Selfopt:
 
     def feedback(self, *, write: bool = True) -> Feedback:
         """Findings and recommendations from the newest evaluations; kept, and written to harness_feedback.json."""
-        return verbs.make_feedback(self._app, write=write)
+        return self._runner.wait(verbs.make_feedback(self._app, write=write))
 
     def decide(self, model: str, phase: str, candidate: str | None = None, baseline: str | None = None) -> verbs.Decided:
         """Put measured candidates through the gates. candidate, baseline: a variant, or the beginning of an id."""
-        return verbs.decide_candidates(self._app, self._app.resolve_model(model), verbs.phase_of(phase), candidate, baseline)
+        name = self._app.resolve_model(model)
+        return self._runner.wait(verbs.decide_candidates(self._app, name, verbs.phase_of(phase), candidate, baseline))
 
     def enforce(self, path: str | Path | None = None, *, dry_run: bool = False, override_manual: bool = False) -> verbs.Enforced:
         """Turn recommendations into rules in force."""
@@ -208,7 +209,7 @@ class Selfopt:
         self, runs: Sequence[str], *, variant: str | None = None, parsers: Sequence[str] = (), suite: str | None = None
     ) -> verbs.Rescoring:
         """Judge the stored replies of runs again; no request is made."""
-        return verbs.rescore_runs(self._app, runs, variant, parsers, suite)
+        return self._runner.wait(verbs.rescore_runs(self._app, runs, variant, parsers, suite))
 
     @contextmanager
     def scripted(self, script: str | Path, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:

@@ -57,14 +57,14 @@ def require_ledger(app: App) -> None:
         raise UsageError(f"nothing was measured yet in {app.home.root}; start with: selfopt run MODEL PHASE")
 
 
-def make_feedback(app: App, *, write: bool = True) -> Feedback:
+async def make_feedback(app: App, *, write: bool = True) -> Feedback:
     """Findings and recommendations from the newest evaluations; kept in the ledger and in harness_feedback.json."""
     require_ledger(app)
     feedback = current_feedback(app)
     if write:
         known_findings = {f.finding_id for f in app.ledger.read(Finding)}
         known = {r.id for r in app.ledger.read(Recommendation)}
-        app.ledger.append(
+        await app.ledger.append(
             [f for f in feedback.findings if f.finding_id not in known_findings]
             + [r for r in feedback.recommendations if r.id not in known]
         )
@@ -86,7 +86,9 @@ class Decided:
     best_held: str | None
 
 
-def decide_candidates(app: App, model: str, phase: Phase, candidate: str | None = None, baseline: str | None = None) -> Decided:
+async def decide_candidates(
+    app: App, model: str, phase: Phase, candidate: str | None = None, baseline: str | None = None
+) -> Decided:
     """Put candidates through the gates: the newest whole evaluation of every other spec of the model and phase, or one named by
     evaluation id, spec id or variant. The baseline: named likewise, else the ledger's, else the native_api spec."""
     require_ledger(app)
@@ -108,7 +110,7 @@ def decide_candidates(app: App, model: str, phase: Phase, candidate: str | None 
     check_evidence(app, [*chosen, *([base] if base is not None else [])])
     seen = app.environments().values()
     decisions = tuple(decide(e, base, app.settings.policy, environments=seen, now=utc_now()) for e in chosen)
-    app.ledger.append(decisions)
+    await app.ledger.append(decisions)
     held = None if any(d.verdict == "promote" for d in decisions) else best_hold(decisions)
     return Decided(
         model,
@@ -175,7 +177,7 @@ class Rescoring:
     parsers: tuple[ParserName, ...]
 
 
-def rescore_runs(
+async def rescore_runs(
     app: App, run_prefixes: Sequence[str], variant: str | None = None, parsers: Sequence[str] = (), suite: str | None = None
 ) -> Rescoring:
     """Judge the replies of stored runs again under another parser chain and the present scorer; no request is made.
@@ -194,15 +196,15 @@ def rescore_runs(
     chain = cast("tuple[ParserName, ...]", tuple(parsers)) or (app.variant(variant).parsers if variant else spec.variant.parsers)
     other = spec.model_copy(update={"variant": spec.variant.model_copy(update={"parsers": chain})})
     judged = app.suite(suite) if suite is not None else app.suite_for(spec)
-    result = rescore(app.ledger, [run.run_id for run in runs], judged, chain)
+    result = await rescore(app.ledger, [run.run_id for run in runs], judged, chain)
     measured = tuple(run.run_id for run in runs if run.purpose == "measure")
     if not measured:
         return Rescoring(result, None, chain)
     if not any(True for _ in app.ledger.read(Spec, {"id": other.spec_id}, limit=1)):
-        app.ledger.append([other])
-    evaluation = evaluate(app.ledger, EvaluationRequest(other, judged, measured))
+        await app.ledger.append([other])
+    evaluation = await evaluate(app.ledger, EvaluationRequest(other, judged, measured))
     if evaluation is not None:
-        app.ledger.append([evaluation])
+        await app.ledger.append([evaluation])
     return Rescoring(result, evaluation, chain)
 
 

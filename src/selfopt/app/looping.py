@@ -93,7 +93,7 @@ def rules_from(app: App, feedback: Feedback, current: RoutingConfig) -> tuple[Ru
     )
 
 
-def roll_back_rules(app: App, version: int) -> RoutingConfig:
+async def roll_back_rules(app: App, version: int) -> RoutingConfig:
     """Put the rules of an earlier version in force again (0: none), and let the loop start from what they serve.
 
     UsageError for a version that is not kept, CorruptError for one that is not what was sealed; raises as `Enforcer.rollback` otherwise.
@@ -106,7 +106,7 @@ def roll_back_rules(app: App, version: int) -> RoutingConfig:
         current = RoutingConfig()
     # Baselines first: killed in between, the next cycle still goes where the user wanted to.
     if app.has_ledger:
-        note_rollback(app.ledger, current, earlier, utc_now)
+        await note_rollback(app.ledger, current, earlier, utc_now)
     return app.enforcer.rollback(version)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import console, draw, emit, json_option, open_app, say
+from .common import console, draw, emit, json_option, open_app, run_until_done, say
 
 
 @click.command("decide")
@@ -50,7 +50,7 @@ def command(
     from selfopt.report import decision_panel
 
     app = open_app(ctx)
-    decided = decide_candidates(app, app.resolve_model(model), phase_of(phase), candidate, baseline)
+    decided = run_until_done(decide_candidates(app, app.resolve_model(model), phase_of(phase), candidate, baseline))
     if as_json:
         emit(
             {
