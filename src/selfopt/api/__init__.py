@@ -14,7 +14,7 @@ from typing import Any, TypedDict, Unpack
 
 from selfopt.loop import LoopEvent
 from selfopt.measure import Progress, ShownTrial
-from selfopt.records import AuditRecord, Comparison, Cycle, Feedback, LedgerReport, RoutingConfig, Variant
+from selfopt.records import Comparison, Cycle, Feedback
 from selfopt.settings import Settings
 from selfopt.verbs.comparing import CompareRequest, compare_models
 from selfopt.verbs.diagnosing import (
@@ -29,19 +29,14 @@ from selfopt.verbs.diagnosing import (
 from selfopt.verbs.doctor import diagnose_installation
 from selfopt.verbs.foretelling import RaceOdds
 from selfopt.verbs.inspecting import serve_script
-from selfopt.verbs.keys import add_key, list_keys, revoke_key
 from selfopt.verbs.looping import CyclePreview, parse_target, preview, run_loop
 from selfopt.verbs.measuring import Measured, MeasureRequest, measure_model, phase_of
-from selfopt.verbs.models import list_models, model_status, pull_model, remove_model
 from selfopt.verbs.reporting import write_artefacts
-from selfopt.verbs.routing import Enforced, Traced, audit_records, enforce_file, import_routes, set_route, trace_rule
+from selfopt.verbs.routing import Enforced, enforce_file
 from selfopt.verbs.simulating import simulate_worlds
-from selfopt.verbs.trusting import TrustProposal, TrustRow, accept_trust, propose_trust, trusted_folders, withdraw_trust
-from selfopt.verbs.trying import Tried, render_variant, try_model
-from selfopt.verbs.verifying import HomeReport, audit_anchor, verify_audit, verify_home, verify_requests
+from selfopt.verbs.trying import Tried, try_model
 from selfopt.verbs.warming import WarmUpShown, validate_under_rules
 from selfopt.wiring.app import App
-from selfopt.wiring.evidence import verify_ledger
 from selfopt.wiring.serving import serve
 
 from .nouns import Audit, Keys, Models, Routes, Trust, Variants
