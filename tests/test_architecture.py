@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "simulate": GROUND | {"policy"},
     "settings": {"errors", "records", "home"},
     "web": {"errors", "home"},
-    "loop": GROUND | STAGES,
+    "loop": GROUND | STAGES | {"settings"},
     "gateway": GROUND | {"routing", "variants", "scoring", "web"},
     "report": GROUND,
     "wiring": GROUND | PARTS | STAGES | {"settings", "gateway"},

@@ -11,7 +11,7 @@ from typing import Any
 
 from selfopt.endpoints.scripted import engine_for
 from selfopt.endpoints.scripted_engine import ManualClock, ScriptEngine
-from selfopt.loop import LoopEvent, Target
+from selfopt.loop import Listener, LoopEvent, Target
 from selfopt.records import (
     Baseline,
     Cycle,
@@ -162,7 +162,7 @@ class World:
             if step is not None:
                 app.on_step = step
             targets = [parse_target(app, text) for text in baselines] + [Target(*key) for key in keys]
-            return await run_loop(app, targets, cycles, say=self.events.append, **more)
+            return await run_loop(app, targets, cycles, listener=Listener(self.events.append), **more)
 
     def said(self, kind: str) -> list[str]:
         """What was said of one kind."""

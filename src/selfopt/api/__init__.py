@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from selfopt.loop import LoopEvent
+from selfopt.loop import Listener, LoopEvent
 from selfopt.measure import Progress, ShownTrial
 from selfopt.records import Comparison, Cycle, Feedback
 from selfopt.settings import Settings
@@ -196,7 +196,7 @@ class Selfopt:
         async def work() -> list[Cycle]:
             targets = [parse_target(self._app, text) for text in baselines]
             file = Path(candidates) if candidates is not None else None
-            return await run_loop(self._app, targets, cycles, file, on_event, on_progress, max_candidates)
+            return await run_loop(self._app, targets, cycles, file, Listener(on_event), on_progress, max_candidates)
 
         return self._runner.wait(work())
 

@@ -78,6 +78,7 @@ def command(
     printer = EventPrinter(live, enabled=not as_json, every_gate=is_verbose(ctx))
 
     async def work(app: App) -> None:
+        from selfopt.loop import Listener
         from selfopt.verbs.looping import parse_target, run_loop
 
         targets = [parse_target(app, text) for text in texts]
@@ -90,8 +91,7 @@ def command(
                 say(console(), f"reports: {app.home.reports}")
             sys.stdout.flush()
 
-        app.tell_cycles = tell
-        await run_loop(app, targets, flags["cycles"] or 1, candidates, printer, live, most)
+        await run_loop(app, targets, flags["cycles"] or 1, candidates, Listener(printer, tell), live, most)
 
     try:
         run_with_app(ctx, work, settings)

@@ -11,7 +11,7 @@ from typing import cast, get_args
 from selfopt.errors import SuiteError, UsageError
 from selfopt.feedback import best_known, save_feedback
 from selfopt.ledger import resolve
-from selfopt.loop import baselines, current_baseline, evaluations, newest_evaluation, spec_by_id
+from selfopt.loop import baselines, current_baseline, evaluations, newest_evaluation, present_feedback, spec_by_id
 from selfopt.loop.proposer import describe_change
 from selfopt.measure import EvaluationRequest, Rescored, ShownTrial, evaluate, rescore, show_trial
 from selfopt.policy import Account, account, best_hold, decide, explain
@@ -34,7 +34,7 @@ from selfopt.records import (
 from selfopt.wiring.app import App
 from selfopt.wiring.evidence import check_evidence, faults_of, ids_of
 
-from .loop_parts import current_feedback
+from .loop_parts import loop_context
 
 __all__ = [
     "Decided",
@@ -60,7 +60,7 @@ def require_ledger(app: App) -> None:
 def make_feedback(app: App, *, write: bool = True) -> Feedback:
     """Findings and recommendations from the newest evaluations; kept in the ledger and in harness_feedback.json."""
     require_ledger(app)
-    feedback = current_feedback(app)
+    feedback = present_feedback(loop_context(app, read_only=True))
     if write:
         known_findings = {f.finding_id for f in app.ledger.read(Finding)}
         known = {r.id for r in app.ledger.read(Recommendation)}

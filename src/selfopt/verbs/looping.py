@@ -9,12 +9,14 @@ from pathlib import Path
 from selfopt.errors import AuditError, UnknownModelError, UsageError
 from selfopt.home import InputFileError, ProcessLock, read_input
 from selfopt.loop import (
+    Listener,
     LoopContext,
     Target,
     baselines,
     effective_baseline,
     note_rollback,
     plan_of,
+    present_feedback,
     run_cycles,
     served_specs,
     spec_by_id,
@@ -29,21 +31,18 @@ from selfopt.policy import CLAIM_LIKE_THESE, heldout_claim
 from selfopt.records import Cycle, Feedback, Finding, Phase, RoutingConfig, Rule, Spec, content_hash, sha256_hex, utc_now
 from selfopt.routing import RuleOptions, diff, generate_routing_rules
 from selfopt.wiring.app import App
+from selfopt.wiring.evidence import ledger_or_none
 
 from .foretelling import CycleForecast, RaceOdds, foretell
-from .loop_parts import Say, current_feedback, feedback_options, ignore_event, ledger_or_none, loop_context
+from .loop_parts import UNHEARD, loop_context
 from .measuring import phase_of
 
 __all__ = [
     "CyclePreview",
-    "current_feedback",
     "default_targets",
-    "feedback_options",
-    "loop_context",
     "parse_target",
     "preview",
     "roll_back_rules",
-    "rules_from",
     "run_loop",
     "serving_specs",
 ]
@@ -57,7 +56,7 @@ def parse_target(app: App, text: str) -> Target:
             f'--baseline got {text!r}: write "MODEL PHASE VARIANT", for example "local/smollm2-135m atomic native_api"'
         )
     model, phase = app.resolve_model(words[0]), phase_of(words[1])
-    return Target(model, phase, app.spec(model, phase, words[2] if len(words) == 3 else "native_api", app.standing_options()))
+    return Target(model, phase, app.standing_spec(model, phase, *words[2:]))
 
 
 def default_targets(app: App) -> list[Target]:
@@ -83,7 +82,7 @@ def serving_specs(app: App, feedback: Feedback, current: RoutingConfig) -> Mappi
     return served_specs(ledger_or_none(app), feedback.recommendations, current)
 
 
-def rules_from(app: App, feedback: Feedback, current: RoutingConfig) -> tuple[Rule, ...]:
+def _rules_from(app: App, feedback: Feedback, current: RoutingConfig) -> tuple[Rule, ...]:
     """The rules that recommendations and baselines ask for, merged into the given ones."""
     return generate_routing_rules(
         feedback.recommendations,
@@ -122,7 +121,7 @@ async def run_loop(
     targets: Sequence[Target],
     cycles: int = 1,
     candidates: Path | None = None,
-    say: Say = ignore_event,
+    listener: Listener = UNHEARD,
     progress: Callable[[Progress], None] = ignore_progress,
     max_candidates: int | None = None,
     *,
@@ -131,8 +130,8 @@ async def run_loop(
     """Run whole cycles, the first from the targets as given, later ones from the baselines that came of them.
 
     Asked for the same again after an interruption, it goes on where it stopped and returns all cycles of the loop. key: a name
-    for this very loop; asked for again under it, also one that has ended is not repeated. Until `app.tell_cycles` has handed them over, the same call goes on with this loop. One at a
-    time per home (LockedError).
+    for this very loop; asked for again under it, also one that has ended is not repeated. Until
+    the listener has been told of them, the same call goes on with this loop. One at a time per home (LockedError).
     BudgetError when a cap ends it on the way.
     """
     if cycles < 1:
@@ -143,7 +142,7 @@ async def run_loop(
     what = key or [asked, cycles, sha256_hex(_text(candidates)) if candidates else None, max_candidates]
     app.home.ensure()
     with ProcessLock(app.home.lock)("loop"):
-        context = loop_context(app, say, progress, max_candidates)
+        context = loop_context(app, listener, progress, max_candidates)
         if candidates is not None:
             chosen = [_with_candidates(app, context, t, candidates) for t in chosen]
         return await run_cycles(context, chosen, cycles, content_hash("loop", what), once=key is not None)
@@ -216,7 +215,7 @@ def preview(
         tuple(planned),
         low,
         high,
-        _rule_changes(app) if app.has_ledger else (),
+        _rule_changes(app, context) if app.has_ledger else (),
         continues=number if fits else None,
         abandons=None if fits else number,
         forecasts=tuple(foretold),
@@ -237,11 +236,11 @@ def _trials(app: App, context: LoopContext, baseline: Spec, candidates: Sequence
     return requests * (prompts + sample) + looks * 2 * heldout, prompts * runs + sample + races
 
 
-def _rule_changes(app: App) -> tuple[str, ...]:
+def _rule_changes(app: App, context: LoopContext) -> tuple[str, ...]:
     current = app.enforcer.load(repair_pending=False)
     if not app.settings.enforcement.enabled:
         return ()
-    return tuple(change.describe() for change in diff(current, rules_from(app, current_feedback(app), current)))
+    return tuple(change.describe() for change in diff(current, _rules_from(app, present_feedback(context), current)))
 
 
 def _planned(context: LoopContext, target: Target) -> tuple[Spec, list[tuple[Spec, str]]]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from selfopt.errors import CorruptError, RefusedError, StoreError
 from selfopt.home import NOT_MADE_HERE, Home, atomic_write_text, counts_as_home, find_home, read_json_file
-from selfopt.loop import LoopEvent, Target
+from selfopt.loop import Listener, LoopEvent, Target
 from selfopt.measure import Progress
 from selfopt.measure.progress import ignore_progress
 from selfopt.records import AuditRecord, Cycle, Evaluation, Phase, RouteDecision, Run, Trial, new_id
@@ -202,7 +202,7 @@ async def _step(
         return
     # The key keeps a step from being repeated when it was killed between its last cycle and this file.
     key = f"{state.session}/{name}"
-    finished = await run_loop(app, targets, say=say, progress=progress, max_candidates=candidates, key=key)
+    finished = await run_loop(app, targets, listener=Listener(say), progress=progress, max_candidates=candidates, key=key)
     state.finish(name, finished[-1].cycle_id)
 
 

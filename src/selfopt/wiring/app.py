@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from selfopt.engine import ModelStore, load_catalogue
 from selfopt.errors import ModelStoreError, SettingsError, StoreError, UnknownModelError, UsageError
 from selfopt.home import NOT_MADE_HERE, Home, KeyFile, escape_control, look_for_home
-from selfopt.records import Cycle, Environment, Ledger, Phase, Spec, Split, Suite, Usage, Variant
+from selfopt.records import Environment, Ledger, Phase, Spec, Split, Suite, Usage, Variant
 from selfopt.routing import Enforcer, RouteOptions
 from selfopt.settings import Project, Settings, read_settings
 from selfopt.variants import get_variant, load_variants
@@ -56,7 +56,6 @@ class App:
         self._ledger: SqliteLedger | None = None
         self._seals: LedgerSeals | None = None
         self.on_step: Callable[[str], None] = lambda step: None
-        self.tell_cycles: Callable[[Sequence[Cycle]], None] = lambda cycles: None
 
     @classmethod
     def open(
@@ -286,9 +285,9 @@ class App:
             first = error.errors(include_url=False)[0]
             raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}, got {first['input']!r}") from None
 
-    def standing_options(self) -> SpecOptions:
-        """Limits of what decides about rules: the user's own, whatever a project that is not trusted lowers."""
-        return {"timeout_s": self.own_limits.timeout_s, "retries": self.own_limits.retries}
+    def standing_spec(self, model: str, phase: Phase, variant: str = "native_api") -> Spec:
+        """A spec with the limits of what decides about rules: the user's own, whatever a project that is not trusted lowers."""
+        return self.spec(model, phase, variant, {"timeout_s": self.own_limits.timeout_s, "retries": self.own_limits.retries})
 
     def suite_for(self, spec: Spec) -> Suite:
         """The suite of a spec: one that was read already, a reference suite of the settings, or a built-in one.
