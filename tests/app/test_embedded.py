@@ -10,10 +10,10 @@ import pytest
 from pydantic import SecretStr
 
 from selfopt.app.embedded import EmbeddedEndpoint, EmbeddedResidency
-from selfopt.endpoints import Script
 from selfopt.engine import EngineAddress
 from selfopt.errors import EndpointError, EngineError, ModelStoreError
 from selfopt.records import ChatRequest, EndpointConfig, Message, ModelStatus
+from selfopt.scripted.script import Script
 from tests.cli.servers import scripted_server
 
 REQUEST = ChatRequest(model="m", messages=(Message(role="user", content="hi"),), timeout_s=5.0)

@@ -18,10 +18,12 @@ from selfopt.app import separate as separate_module
 from selfopt.app.embedded import EmbeddedEndpoint, EmbeddedResidency
 from selfopt.app.sending import Sending
 from selfopt.app.separate import WarmUpRunner, build, main
-from selfopt.endpoints import OpenAICompatibleEndpoint, Script, create_endpoint, create_residency
+from selfopt.endpoints.factory import create_endpoint, create_residency
+from selfopt.endpoints.openai_compatible import OpenAICompatibleEndpoint
 from selfopt.engine import EngineAddress
 from selfopt.errors import EngineError
 from selfopt.records import ChatRequest, Endpoint, EndpointConfig, Message, ModelStatus, WarmUp
+from selfopt.scripted.script import Script
 from tests.cli.servers import scripted_server
 from tests.cli.world import Project
 

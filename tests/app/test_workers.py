@@ -18,8 +18,9 @@ import pytest
 
 from selfopt.app import App
 from selfopt.app.workers import refuse_embedded
-from selfopt.endpoints import Script, ScriptedServer, serve_scripted
 from selfopt.errors import UsageError
+from selfopt.scripted.script import Script
+from selfopt.scripted.server import ScriptedServer, serve_scripted
 
 BODY = json.dumps({"model": "up/good", "messages": [{"role": "user", "content": "hi"}]}).encode()
 POST = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"

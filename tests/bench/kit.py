@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from selfopt.app import App
-from selfopt.endpoints.scripted import engine_for
-from selfopt.endpoints.scripted_engine import ManualClock, ScriptEngine
+from selfopt.scripted.endpoint import engine_for
+from selfopt.scripted.engine import ManualClock, ScriptEngine
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / "bench"

@@ -19,8 +19,8 @@ import pytest
 import selfopt
 from selfopt.app.sending import Sender
 from selfopt.cli.main import run
-from selfopt.endpoints import Script
 from selfopt.errors import ConsentError, SettingsError
+from selfopt.scripted.script import Script
 
 from .servers import scripted_server, socket_server
 from .world import ATOMIC, EXTENDED, RIGHT, Result

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from selfopt.app import App, LoopEvent, Target, parse_target, run_loop
-from selfopt.endpoints.scripted import engine_for
-from selfopt.endpoints.scripted_engine import ManualClock, ScriptEngine
 from selfopt.records import (
     Baseline,
     Cycle,
@@ -27,6 +25,8 @@ from selfopt.records import (
     Run,
     Trial,
 )
+from selfopt.scripted.endpoint import engine_for
+from selfopt.scripted.engine import ManualClock, ScriptEngine
 
 CITIES = ("Oslo", "Lima", "Cairo", "Quito")
 SMALL_TALK = ("Who are you?", "Tell me a joke.", "Good evening.")
