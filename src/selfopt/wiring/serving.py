@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from urllib.parse import urlsplit
 
-from selfopt.endpoints import normalise_base_url
+from selfopt.endpoints.base_url import normalise_base_url
 from selfopt.errors import EndpointError, EngineError, ModelStoreError, SettingsError, UnknownModelError, UsageError
 from selfopt.gateway import (
     WRITER,
@@ -101,7 +101,7 @@ class AppUpstreams:
         """Over the gateway's own connections. Made at the first chat that goes through a variant, since what writes it takes a while to import."""
         found = self._asked.get(model)
         if found is None:
-            from selfopt.endpoints import OpenAIDialect
+            from selfopt.dialects.openai_dialect import OpenAIDialect
 
             upstream, app = self.find(model, model), self._app
             config = app.settings.endpoint_config(upstream.name, app.environ)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from selfopt.endpoints import OllamaEndpoint, create_endpoint
-from selfopt.endpoints.ollama_wire import StreamedLines, load_evidence, read_reply, request_body
+from selfopt.dialects.ollama_wire import StreamedLines, load_evidence, read_reply, request_body
+from selfopt.endpoints.factory import create_endpoint
+from selfopt.endpoints.ollama import OllamaEndpoint
 from selfopt.errors import EndpointError, SettingsError
 from selfopt.records import Constraint, Message, Sampling, ToolCall
 from tests.endpoints.kit import WEATHER, ask, config_for

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from selfopt.dialects.anthropic_wire import StreamedEvents, read_reply, request_body
 from selfopt.endpoints.anthropic import AnthropicEndpoint
-from selfopt.endpoints.anthropic_wire import StreamedEvents, read_reply, request_body
 from selfopt.records import Constraint, Message, Sampling, ToolCall
 from tests.endpoints.kit import WEATHER, ask, config_for
 

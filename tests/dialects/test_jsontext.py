@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfopt.endpoints import jsontext
-from selfopt.endpoints.jsontext import MAX_DEPTH, as_int, as_ms, bounded_text, dump_json, parse_json, printable
+from selfopt.dialects import jsontext
+from selfopt.dialects.jsontext import MAX_DEPTH, as_int, as_ms, bounded_text, dump_json, parse_json, printable
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

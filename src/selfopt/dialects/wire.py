@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from selfopt.endpoints.thinking import split_thinking
 from selfopt.errors import EndpointError
 from selfopt.home import Redactor
 from selfopt.records import (
@@ -26,10 +27,9 @@ from selfopt.records import (
 )
 
 from .jsontext import parse_json
-from .thinking import split_thinking
 
 if TYPE_CHECKING:
-    from .http import Call, HttpStream
+    from selfopt.endpoints.http import Call, HttpStream
 
 __all__ = ["CleanPieces", "Parts", "Prepared", "Travelled", "numbered", "reply_of", "unsupported"]
 

@@ -10,17 +10,12 @@ from typing import Any
 import aiohttp
 import pytest
 
-from selfopt.endpoints import (
-    Script,
-    ScriptedResidency,
-    ScriptedServer,
-    create_endpoint,
-    create_residency,
-    engine_for,
-    serve_scripted,
-)
+from selfopt.endpoints.factory import create_endpoint, create_residency
 from selfopt.errors import EndpointError, SettingsError
 from selfopt.records import Endpoint
+from selfopt.scripted.endpoint import ScriptedResidency, engine_for
+from selfopt.scripted.script import Script
+from selfopt.scripted.server import ScriptedServer, serve_scripted
 from tests.endpoints.kit import ask, config_for
 
 MODEL: dict[str, Any] = {

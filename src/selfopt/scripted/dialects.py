@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from selfopt.dialects.jsontext import as_dict, as_list, as_str
 from selfopt.records import Constraint, Message
 
-from .jsontext import as_dict, as_list, as_str
-from .scripted_engine import ScriptedChat
-from .scripted_script import ScriptedCall, ScriptedReply
+from .engine import ScriptedChat
+from .script import ScriptedCall, ScriptedReply
 
 __all__ = [
     "Answer",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from selfopt.dialects.openai_wire import StreamedParts, read_reply, request_body
 from selfopt.endpoints.openai_compatible import OpenAICompatibleEndpoint, api_root
-from selfopt.endpoints.openai_wire import StreamedParts, read_reply, request_body
 from selfopt.errors import SettingsError
 from selfopt.records import Constraint, Message, Sampling, ToolCall
 from tests.endpoints.kit import WEATHER, ask, config_for

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfopt.endpoints.faults import MAX_RETRY_AFTER_S, error_message_of, parse_retry_after, shown_url, status_error, status_fault
+from selfopt.dialects.faults import MAX_RETRY_AFTER_S, error_message_of, parse_retry_after, shown_url, status_error, status_fault
 
 NOON = 1_767_268_800.0  # Thu, 01 Jan 2026 12:00:00 GMT
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from selfopt.endpoints import load_script
 from selfopt.errors import SettingsError
+from selfopt.scripted.script import load_script
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "SCRIPTED.md"
 

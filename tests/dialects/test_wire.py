@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 
+from selfopt.dialects.wire import Prepared
 from selfopt.endpoints.http import Call
-from selfopt.endpoints.wire import Prepared
 from selfopt.records import ChatRequest
 from tests.endpoints.kit import ask
 

@@ -6,17 +6,17 @@ import json
 from collections.abc import AsyncIterator
 from weakref import WeakValueDictionary
 
+from selfopt.dialects.faults import parse_retry_after, status_error
+from selfopt.dialects.jsontext import bounded_text, parse_json, printable
+from selfopt.dialects.openai_wire import read_reply, request_body
+from selfopt.dialects.wire import Travelled, reply_of
 from selfopt.errors import EndpointError, SettingsError
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig, LoadEvidence, ModelStatus
 
-from .faults import parse_retry_after, status_error
-from .jsontext import bounded_text, parse_json, printable
-from .openai_wire import read_reply, request_body
-from .scripted_dialects import Answer, openai_chat, openai_reply
-from .scripted_engine import Clock, ScriptedChat, ScriptEngine, Ticket
-from .scripted_faults import LOADING_BODY, fault_bytes
-from .scripted_script import load_script
-from .wire import Travelled, reply_of
+from .dialects import Answer, openai_chat, openai_reply
+from .engine import Clock, ScriptedChat, ScriptEngine, Ticket
+from .faults import LOADING_BODY, fault_bytes
+from .script import load_script
 
 __all__ = ["ScriptedEndpoint", "ScriptedResidency", "engine_for"]
 

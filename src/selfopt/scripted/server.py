@@ -10,13 +10,13 @@ from typing import Any
 
 from aiohttp import web
 
+from selfopt.dialects.jsontext import parse_json
 from selfopt.errors import SettingsError
 
-from . import scripted_dialects as dialects
-from .jsontext import parse_json
-from .scripted_engine import Clock, JournalEntry, ScriptedChat, ScriptEngine, Ticket
-from .scripted_faults import LOADING_BODY, fault_bytes
-from .scripted_script import Script
+from . import dialects
+from .engine import Clock, JournalEntry, ScriptedChat, ScriptEngine, Ticket
+from .faults import LOADING_BODY, fault_bytes
+from .script import Script
 
 __all__ = ["ScriptedServer", "serve_scripted"]
 

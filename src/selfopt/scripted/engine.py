@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 from selfopt.records import Constraint, Message, ModelStatus, sha256_hex
 
-from .scripted_script import Script, ScriptedFault, ScriptedMatch, ScriptedModel, ScriptedReply, ScriptedRule
+from .script import Script, ScriptedFault, ScriptedMatch, ScriptedModel, ScriptedReply, ScriptedRule
 
 __all__ = ["Clock", "JournalEntry", "ManualClock", "RealClock", "ScriptEngine", "ScriptedChat", "Ticket"]
 

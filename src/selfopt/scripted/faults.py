@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from .scripted_script import ScriptedFault
+from .script import ScriptedFault
 
 __all__ = ["LOADING_BODY", "fault_bytes"]
 
