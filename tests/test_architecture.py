@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "selfopt"
 
 GROUND = {"errors", "lazy", "records", "stats", "home"}
-PARTS = {"ledger", "endpoints", "engine", "residency", "suites", "variants", "scoring"}
+PARTS = {"ledger", "endpoints", "engine", "residency", "suites", "reading", "variants", "scoring"}
 STAGES = {"measure", "feedback", "policy", "routing"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
@@ -23,13 +23,16 @@ ALLOWED: dict[str, set[str]] = {
     "stats": {"errors", "records"},
     "home": {"errors", "records"},
     **dict.fromkeys(PARTS, GROUND),
+    # A reply is split into answer and thinking where it is received: that is what the ledger keeps.
+    "endpoints": GROUND | {"reading"},
+    "variants": GROUND | {"reading"},
     **dict.fromkeys(STAGES, GROUND),
-    "measure": GROUND | {"suites", "variants", "scoring"},
+    "measure": GROUND | {"suites", "variants", "reading", "scoring"},
     "simulate": GROUND | {"policy"},
     "settings": {"errors", "records", "home"},
     "web": {"errors", "home"},
     "loop": GROUND | STAGES,
-    "gateway": GROUND | {"routing", "variants", "scoring", "web"},
+    "gateway": GROUND | {"routing", "variants", "reading", "scoring", "web"},
     "report": GROUND,
     "app": GROUND | PARTS | STAGES | {"settings", "loop", "gateway", "report", "simulate"},
     "cli": {"app", "loop", "gateway", "report", "errors", "records", "settings", "home"},

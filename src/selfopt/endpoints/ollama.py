@@ -6,12 +6,12 @@ import reprlib
 from collections.abc import AsyncIterator
 
 from selfopt.errors import SettingsError
+from selfopt.reading.thinking import ThinkingSplitter
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig
 
 from .faults import error_message_of
 from .http import Call, HttpClient, HttpStream, bearer, normalise_base_url
 from .ollama_wire import StreamedLines, read_reply, request_body
-from .thinking import ThinkingSplitter
 from .wire import CleanPieces, Prepared, reply_of, unsupported
 
 __all__ = ["DEFAULT_PORT", "OllamaEndpoint", "ollama_root"]

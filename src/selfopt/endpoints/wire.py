@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from selfopt.errors import EndpointError
 from selfopt.home import Redactor
+from selfopt.reading.thinking import split_thinking
 from selfopt.records import (
     ChatChunk,
     ChatReply,
@@ -26,7 +27,6 @@ from selfopt.records import (
 )
 
 from .jsontext import parse_json
-from .thinking import split_thinking
 
 if TYPE_CHECKING:
     from .http import Call, HttpStream
