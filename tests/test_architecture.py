@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "selfopt"
 
 GROUND = {"errors", "extensions", "lazy", "records", "stats", "home"}
-PARTS = {"ledger", "dialects", "endpoints", "scripted", "engine", "residency", "suites", "variants", "scoring"}
+PARTS = {"ledger", "dialects", "endpoints", "scripted", "engine", "residency", "suites", "reading", "variants", "scoring"}
 STAGES = {"measure", "feedback", "policy", "routing"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
@@ -24,16 +24,18 @@ ALLOWED: dict[str, set[str]] = {
     "stats": {"errors", "records"},
     "home": {"errors", "records"},
     **dict.fromkeys(PARTS, GROUND),
+    # A reply is split into answer and thinking where it is received: that is what the ledger keeps.
+    "variants": GROUND | {"reading"},
     **dict.fromkeys(STAGES, GROUND),
-    "dialects": GROUND | {"endpoints"},  # its splitter of thinking, until that has a room
-    "endpoints": GROUND | {"dialects", "scripted"},
+    "endpoints": GROUND | {"dialects", "reading", "scripted"},
+    "dialects": GROUND | {"reading"},
     "scripted": GROUND | {"dialects"},
-    "measure": GROUND | {"suites", "variants", "scoring"},
+    "measure": GROUND | {"suites", "variants", "reading", "scoring"},
     "simulate": GROUND | {"policy"},
     "settings": {"errors", "records", "home"},
     "web": {"errors", "home"},
     "loop": GROUND | STAGES | {"settings"},
-    "gateway": GROUND | {"routing", "variants", "scoring", "web"},
+    "gateway": GROUND | {"routing", "variants", "reading", "scoring", "web"},
     "report": GROUND,
     "wiring": GROUND | PARTS | STAGES | {"settings", "gateway"},
     "verbs": GROUND | PARTS | STAGES | {"settings", "loop", "gateway", "report", "simulate", "wiring"},

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from selfopt.reading.wire_names import own_names
 from selfopt.records import ParsedReply, ReplyContent, ToolCall, ToolDefinition
-from selfopt.variants.wire_names import own_names
 
 from .base import found, nothing
 

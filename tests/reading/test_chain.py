@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from selfopt.reading import read_reply
 from selfopt.records import ReplyContent, ToolCall, ToolDefinition
-from selfopt.variants import read_reply
 
 TOOLS = (ToolDefinition(name="set_lamp", parameters={"type": "object", "properties": {"room": {"type": "string"}}}),)
 JSON = '```json\n{"name": "set_lamp", "arguments": {"room": "hall"}}\n```'

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from selfopt.records import Message, ParserName, ReplyContent, ToolCall, ToolDefinition
 
 from .fit import fit_calls
-from .parsers import JsonParser, NativeParser, XmlParser
+from .readers import JsonParser, NativeParser, XmlParser
 
 __all__ = ["can_be_certain", "certain_calls"]
 

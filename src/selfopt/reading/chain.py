@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from selfopt.records import Message, ParsedReply, ParserName, ReplyContent, ToolDefinition
 
 from .fit import fit_calls
-from .parsers import PARSERS
-from .parsers.base import NO_CALL_WORDS, Offered, nothing
+from .readers import PARSERS
+from .readers.base import NO_CALL_WORDS, Offered, nothing
 
 __all__ = ["read_reply"]
 

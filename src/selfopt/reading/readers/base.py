@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
+from selfopt.reading.wire_names import own_names
 from selfopt.records import ParsedReply, ToolCall, ToolDefinition
-from selfopt.variants.wire_names import own_names
 
 __all__ = [
     "CALL_LIMIT",

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from selfopt.reading import read_reply
+from selfopt.reading.readers import PARSERS
+from selfopt.reading.readers.base import CALL_LIMIT, DEPTH_LIMIT
 from selfopt.records import ParserName, ReplyContent, ToolCall, ToolDefinition, canonical_json
-from selfopt.variants import read_reply
-from selfopt.variants.parsers import PARSERS
-from selfopt.variants.parsers.base import CALL_LIMIT, DEPTH_LIMIT
 from selfopt.variants.present import CallFormat, write_calls
 
 TOOLS = (

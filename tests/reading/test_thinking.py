@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfopt.endpoints.thinking import ThinkingSplitter, split_thinking
+from selfopt.reading.thinking import ThinkingSplitter, split_thinking
 
 PIECES = st.lists(st.sampled_from(["<think>", "</think>", "<thi", "nk>", "a", " ", "\n", "<", "</", "answer"]), max_size=10)
 

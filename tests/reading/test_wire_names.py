@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfopt.reading import read_reply
+from selfopt.reading.wire_names import own_names, with_wire_names
 from selfopt.records import Message, ParserName, ReplyContent, ToolCall, ToolDefinition
-from selfopt.variants import load_variants, read_reply, render
+from selfopt.variants import load_variants, render
 from selfopt.variants.grammar import calls_grammar, choice_grammar
 from selfopt.variants.present import CallFormat, write_calls
-from selfopt.variants.wire_names import own_names, with_wire_names
-
-from .gbnf import Grammar
+from tests.variants.gbnf import Grammar
 
 TAKEN = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}

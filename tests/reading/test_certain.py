@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from selfopt.reading import can_be_certain, certain_calls, read_reply
+from selfopt.reading.readers import PARSERS
 from selfopt.records import Example, Message, ParserName, ReplyContent, ToolCall, ToolDefinition, Variant
-from selfopt.variants import can_be_certain, certain_calls, read_reply, render
-from selfopt.variants.parsers import PARSERS
+from selfopt.variants import render
 
 LAMP = ToolDefinition(
     name="lamp", parameters={"type": "object", "properties": {"room": {"type": "string"}}, "required": ["room"]}

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfopt.reading import read_reply
+from selfopt.reading.fit import fit_calls
 from selfopt.records import Message, ParserName, ReplyContent, ToolCall, ToolDefinition
-from selfopt.variants import get_variant, read_reply
-from selfopt.variants.fit import fit_calls
+from selfopt.variants import get_variant
 
 KINDS = ("string", "integer", "number", "boolean", "array", "object")
 

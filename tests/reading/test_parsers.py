@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from selfopt.reading.readers import PARSERS
 from selfopt.records import ParserName, ReplyContent, ToolCall, ToolDefinition
-from selfopt.variants.parsers import PARSERS
 
 LAMP = ToolDefinition(
     name="set_lamp",
