@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selfopt.records import Evaluation, Finding, Outcome
-from selfopt.stats import MIN_PATTERN_RUNS, Row, RowPattern, classify_rows, exchangeability_p
+from selfopt.stats import MIN_PATTERN_RUNS, PassRow, RowPattern, classify_rows, exchangeability_p
 
 from .reading import Note, comparable, make_finding, share_text
 from .rows import class_figures
@@ -62,7 +62,7 @@ class Drift:
         runs = min((len(row) for row in usable.values()), default=0)
         if runs < MIN_PATTERN_RUNS:
             return None
-        found = classify_rows([Row(tuple(row)) for row in usable.values()])
+        found = classify_rows([PassRow(tuple(row)) for row in usable.values()])
         counted_p = exchangeability_p(list(usable.values()), sorted({1, 2, runs // 4, runs // 2}), late=True)
         # Two looks at the same rows: prompts that get somewhat worse show in the count, a few that break off in the order.
         p_value = min(1.0, 2 * min(counted_p, found.drift_p))
