@@ -12,11 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from selfopt.feedback.reading import Figures, Note, cells, comparable, make_finding, passes
+from selfopt.feedback.rows import WindowRows, class_figures, loaded_in, read_window, shows_load
 from selfopt.records import Confidence, Evaluation, Finding, OutcomeRow
 from selfopt.stats import MAX_COLD_RUNS, RowPattern, exchangeability_p
-
-from .reading import Figures, Note, cells, comparable, make_finding, passes
-from .rows import WindowRows, class_figures, loaded_in, read_window, shows_load
 
 __all__ = ["ColdStart"]
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from selfopt.feedback.reading import Note, cells, comparable, counted, make_finding
 from selfopt.records import Evaluation, Finding, Outcome
-
-from .reading import Note, cells, comparable, counted, make_finding
 
 __all__ = ["Truncation"]
 

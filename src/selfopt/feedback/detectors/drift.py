@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from selfopt.feedback.reading import Note, comparable, make_finding, share_text
+from selfopt.feedback.rows import class_figures
 from selfopt.records import Evaluation, Finding, Outcome
 from selfopt.stats import MIN_PATTERN_RUNS, PassRow, RowPattern, classify_rows, exchangeability_p
-
-from .reading import Note, comparable, make_finding, share_text
-from .rows import class_figures
 
 __all__ = ["Drift"]
 

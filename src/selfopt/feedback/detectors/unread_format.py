@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from selfopt.feedback.reading import Note, cells, comparable, make_finding
 from selfopt.records import Evaluation, Finding, Outcome
-
-from .reading import Note, cells, comparable, make_finding
 
 __all__ = ["UnreadFormat"]
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from selfopt.feedback.reading import Note, comparable, make_finding
+from selfopt.feedback.rows import read_window
 from selfopt.records import Evaluation, Finding, Outcome, OutcomeRow
-
-from .reading import Note, comparable, make_finding
-from .rows import read_window
 
 __all__ = ["Infrastructure"]
 

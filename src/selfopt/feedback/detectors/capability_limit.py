@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from selfopt.feedback.reading import Note, cells, comparable, counted, is_exact, make_finding, share_text
+from selfopt.feedback.rows import WindowRows, read_window
 from selfopt.records import Evaluation, Finding, Outcome, OutcomeRow, PolicyThresholds
 from selfopt.stats import clopper_pearson_upper
-
-from .reading import Note, cells, comparable, counted, is_exact, make_finding, share_text
-from .rows import WindowRows, read_window
 
 __all__ = ["CapabilityLimit"]
 

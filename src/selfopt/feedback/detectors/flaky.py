@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from selfopt.feedback.reading import Note, comparable, make_finding, passes
+from selfopt.feedback.rows import class_figures, read_window
 from selfopt.records import Evaluation, Finding, Outcome
 from selfopt.stats import RowPattern, read_row
-
-from .reading import Note, comparable, make_finding, passes
-from .rows import class_figures, read_window
 
 __all__ = ["Flaky"]
 
