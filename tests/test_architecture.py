@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "variants": GROUND | {"reading"},
     **dict.fromkeys(STAGES, GROUND),
     "endpoints": GROUND | {"dialects", "reading", "scripted"},
-    "dialects": GROUND | {"reading"},
+    "dialects": GROUND | {"reading", "endpoints"},  # types of the transport, until it has a room
     "scripted": GROUND | {"dialects"},
     "measure": GROUND | {"suites", "variants", "reading", "scoring"},
     "simulate": GROUND | {"policy"},
