@@ -12,7 +12,7 @@ from pathlib import Path
 
 from selfopt.app import App
 from selfopt.scripted.endpoint import engine_for
-from selfopt.scripted.engine import ManualClock, ScriptEngine
+from selfopt.scripted.player import ManualClock, ScriptEngine
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / "bench"

@@ -11,7 +11,7 @@ from selfopt.app import MeasureRequest, measure_model, validate_model_warm_up
 from selfopt.errors import UsageError
 from selfopt.records import Rule, Run, Trial
 from selfopt.routing import rule_id_of
-from selfopt.scripted.engine import ScriptEngine
+from selfopt.scripted.player import ScriptEngine
 
 from .kit import LFM, bench_app
 

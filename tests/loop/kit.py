@@ -26,7 +26,7 @@ from selfopt.records import (
     Trial,
 )
 from selfopt.scripted.endpoint import engine_for
-from selfopt.scripted.engine import ManualClock, ScriptEngine
+from selfopt.scripted.player import ManualClock, ScriptEngine
 
 CITIES = ("Oslo", "Lima", "Cairo", "Quito")
 SMALL_TALK = ("Who are you?", "Tell me a joke.", "Good evening.")

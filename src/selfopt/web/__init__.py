@@ -4,7 +4,7 @@ Strict where readers differ; every limit is counted where it is read. Nothing he
 from .address import HttpAddress
 from .errors import BadMessage, Denied
 from .limits import WebLimits
-from .memory import Resident
+from .memory import ResidentMemory
 from .pool import Pool
 from .reply import Reply
 from .request import HttpRequest
@@ -18,7 +18,7 @@ __all__ = [
     "HttpRequest",
     "Pool",
     "Reply",
-    "Resident",
+    "ResidentMemory",
     "UpstreamReply",
     "UpstreamStream",
     "WebLimits",
