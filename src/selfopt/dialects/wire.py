@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from selfopt.endpoints.thinking import split_thinking
 from selfopt.errors import EndpointError
 from selfopt.home import Redactor
+from selfopt.reading.thinking import split_thinking
 from selfopt.records import (
     ChatChunk,
     ChatReply,

@@ -9,10 +9,10 @@ from selfopt.dialects.faults import error_message_of
 from selfopt.dialects.ollama_wire import StreamedLines, read_reply, request_body
 from selfopt.dialects.wire import CleanPieces, Prepared, reply_of, unsupported
 from selfopt.errors import SettingsError
+from selfopt.reading.thinking import ThinkingSplitter
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig
 
 from .http import Call, HttpClient, HttpStream, bearer, normalise_base_url
-from .thinking import ThinkingSplitter
 
 __all__ = ["DEFAULT_PORT", "OllamaEndpoint", "ollama_root"]
 

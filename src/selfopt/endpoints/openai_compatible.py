@@ -10,10 +10,10 @@ from selfopt.dialects.jsontext import printable
 from selfopt.dialects.openai_wire import StreamedParts, read_reply, request_body
 from selfopt.dialects.wire import CleanPieces, Prepared, reply_of
 from selfopt.errors import SettingsError
+from selfopt.reading.thinking import ThinkingSplitter
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig
 
 from .http import Call, HttpClient, HttpStream, bearer, is_loopback, normalise_base_url
-from .thinking import ThinkingSplitter
 
 __all__ = ["OpenAICompatibleEndpoint", "api_root"]
 
