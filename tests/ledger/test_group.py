@@ -140,7 +140,7 @@ def test_tasks_of_several_event_loops_share_transactions() -> None:
     """Each is answered in its own loop."""
     writer = Writer()
     group = GroupCommit(writer, "closed")
-    threads = [threading.Thread(target=lambda n=n: asyncio.run(_asks(group, n))) for n in range(4)]  # type: ignore[misc]
+    threads = [threading.Thread(target=asyncio.run, args=(_asks(group, n),)) for n in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -65,8 +65,8 @@ class GroupCommit:
                 alone = True
         if leads and alone:
             self._drain()
-        if batch.stored.done():
             return batch.stored.result()
+        # Also where it is stored by now: answers come in the order in which the batches are stored.
         return await _decided(asyncio.wrap_future(batch.stored))
 
     def close(self) -> None:
