@@ -8,7 +8,8 @@ from typing import cast, get_args
 
 from selfopt.errors import UsageError
 from selfopt.ledger import resolve
-from selfopt.measure import EvaluationRequest, Rescored, evaluate, rescore
+from selfopt.measure.evaluate import EvaluationRequest, evaluate
+from selfopt.measure.rescore import Rescored, rescore
 from selfopt.records import (
     Evaluation,
     ParserName,
