@@ -14,7 +14,7 @@ from selfopt.ledger import resolve
 from selfopt.loop import baselines, current_baseline, evaluations, newest_evaluation, spec_by_id
 from selfopt.loop.proposer import describe_change
 from selfopt.measure import EvaluationRequest, Rescored, ShownTrial, evaluate, rescore, show_trial
-from selfopt.policy import Account, account, best_hold, decide, explain
+from selfopt.policy import best_hold, decide
 from selfopt.records import (
     Blob,
     Decision,
@@ -31,6 +31,8 @@ from selfopt.records import (
     utc_now,
     whole_evaluations,
 )
+from selfopt.words.accounts import Account, account
+from selfopt.words.decisions import best_hold_text, explain
 
 from .app import App
 from .evidence import check_evidence, faults_of, ids_of
@@ -117,7 +119,7 @@ def decide_candidates(app: App, model: str, phase: Phase, candidate: str | None 
         decisions,
         reasons=tuple(tuple(explain(d)) for d in decisions),
         changes=tuple(_change(app, base, e) for e in chosen),
-        best_held=held.sentence() if held else None,
+        best_held=best_hold_text(held) if held else None,
     )
 
 

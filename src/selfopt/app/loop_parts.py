@@ -9,7 +9,7 @@ from selfopt.loop import Depth, LoopContext, LoopEvent, Measurement, baselines, 
 from selfopt.loop.proposer import CatalogueProposer, describe_change
 from selfopt.measure import Arena, Budget, BudgetMeter, Labels, MeasureContext, MeasureOptions, Progress, measure_specs
 from selfopt.measure.progress import ignore_progress
-from selfopt.policy import PLAIN_POLICY, AlphaPlan, EvidenceOptions, decide, evidence_policy
+from selfopt.policy import AlphaPlan, EvidenceOptions, decide
 from selfopt.records import (
     Decision,
     Evaluation,
@@ -147,8 +147,9 @@ def loop_context(
 
     def judge(candidate: Evaluation, baseline: Evaluation, cycle_id: str, evidence: EvidenceState | None = None) -> Decision:
         seen = app.environments().values()
-        policy = PLAIN_POLICY if evidence is None else evidence_policy(evidence)
-        return decide(candidate, baseline, settings.policy, policy=policy, environments=seen, cycle_id=cycle_id, now=utc_now())
+        return decide(
+            candidate, baseline, settings.policy, evidence=evidence, environments=seen, cycle_id=cycle_id, now=utc_now()
+        )
 
     def reports() -> None:
         write_artefacts(app)
@@ -193,7 +194,6 @@ def evidence_options(app: App) -> EvidenceOptions | None:
         heldout_margin=policy.heldout_margin,
         heldout_better=policy.heldout_better,
         restraint_margin=policy.restraint_margin,
-        restraint_floor=policy.restraint_min,
         race_trials=policy.race_trials,
     )
 

@@ -83,7 +83,7 @@ async def _decided(
     """Gather the evidence on one target's candidates, and decide them."""
     contest = Contest(context, start, target, evaluations)
     cases = await gather_evidence(contest)
-    context.check_evidence([contest.measured, *(one for case in cases.values() for one in (case.candidate, case.baseline))], ())
+    context.check_evidence([contest.measured, *(one for case in cases.values() for one in (case.measured, case.baseline))], ())
     return decide_target(context, start, plan, target, contest.measured, cases)
 
 
