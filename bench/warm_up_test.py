@@ -13,8 +13,11 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from selfopt.app import App, MeasureRequest, measure_model, validate_model_warm_up, write_artefacts
 from selfopt.errors import SelfoptError
+from selfopt.verbs.measuring import MeasureRequest, measure_model
+from selfopt.verbs.reporting import write_artefacts
+from selfopt.verbs.warming import validate_model_warm_up
+from selfopt.wiring.app import App
 
 RUNS = 7
 REQUIRED = 0.25

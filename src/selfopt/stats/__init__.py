@@ -14,7 +14,7 @@ from .patterns import MAX_COLD_RUNS, MIN_PATTERN_RUNS, RowPattern, cold_prefix, 
 from .planning import pairs_to_decide
 from .prompts import FINAL_SHARE, PromptDifferences, prompt_evidence
 from .reload import CONFIRMING_BAYES_FACTOR, CONFIRMING_RUNS, rank_p, reload_log_bayes_factor, suite_log_bayes_factor
-from .row_models import Row, cold_length
+from .row_models import PassRow, cold_length
 from .shares import non_inferiority
 
 __all__ = [
@@ -34,8 +34,8 @@ __all__ = [
     "Estimate",
     "Interval",
     "Pairs",
+    "PassRow",
     "PromptDifferences",
-    "Row",
     "RowPattern",
     "Statistic",
     "Sums",
