@@ -77,7 +77,16 @@ from .race import (
     StandingReason,
 )
 from .remember import remembered
-from .rule import ROUTING_SCHEMA_VERSION, AuditRecord, RouteDecision, RoutingConfig, Rule, RuleLimits
+from .rule import (
+    ROUTING_SCHEMA_VERSION,
+    AuditRecord,
+    ReasonKind,
+    RouteDecision,
+    RoutingConfig,
+    Rule,
+    RuleLimits,
+    RuleReason,
+)
 from .seams import Detector, Endpoint, Ledger, ModelStatus, Parser, Proposer, Residency
 from .spec import Environment, Spec, WarmUp
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
@@ -187,6 +196,7 @@ __all__ = [
     "RaceStart",
     "RaceState",
     "ReasonCode",
+    "ReasonKind",
     "Recommendation",
     "Record",
     "RemedyCheck",
@@ -198,6 +208,7 @@ __all__ = [
     "RoutingConfig",
     "Rule",
     "RuleLimits",
+    "RuleReason",
     "Run",
     "RunEnd",
     "Sampling",

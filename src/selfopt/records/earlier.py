@@ -7,9 +7,28 @@ else in the program knows an earlier form.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["decision", "race_end", "race_standing"]
+__all__ = [
+    "CONFIRMATION_WORDS",
+    "decision",
+    "race_end",
+    "race_standing",
+    "recommendation_before_confirmations",
+    "routing_config",
+]
+
+_SAID = (
+    ("confirmed (", {"status": "confirmed", "gain": "outcomes"}),
+    ("confirmed for latency (", {"status": "confirmed", "gain": "latency"}),
+    ("not confirmed (", {"status": "not_confirmed"}),
+    ("not confirmed yet: ", {"status": "not_confirmed_yet"}),
+)
+CONFIRMATION_WORDS = tuple(beginning for beginning, _ in _SAID)
+"""What the part of a reason begins with that said how sure a warm-up is."""
+_SERVED, _CIRCLE = "served with ", " would lead back here, so there is none"
+_WARM_UP = ("warm the model up before the first request", "the warm-up was rolled back by hand", "warm_up did not help")
 
 # Until 0.1 a reason was the sentence that people read.
 _ENDINGS = {
@@ -115,3 +134,64 @@ def _race(figures: dict[str, Any], prefix: str) -> dict[str, Any]:
 
 def _part(figures: dict[str, Any], prefix: str, names: tuple[str, ...]) -> dict[str, Any]:
     return {name: figures[prefix + name] for name in names}
+
+
+def recommendation_before_confirmations(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A recommendation of 0.1, which told in the last part of its reason alone how sure it is.
+
+    Its reasons were made by us: parts are joined with "; ", and what an experiment says holds no semicolon.
+    """
+    reason = body.get("reason")
+    if "confirmation" in body or not isinstance(reason, str) or body.get("type") not in ("warm_up", "investigate"):
+        return body
+    told = reason.rpartition("; ")[2]
+    for beginning, said in _SAID:
+        if told.startswith(beginning):
+            evidence = () if said["status"] == "not_confirmed_yet" else body.get("evidence", ())
+            return {**body, "confirmation": {**said, "told": told, "evidence": evidence}}
+    return body
+
+
+def routing_config(body: dict[str, Any]) -> dict[str, Any]:
+    """A `RoutingConfig` of schema 1, whose rules give their reasons in one sentence. It stays marked as schema 1, since
+    that is what its seal covers. ValueError for a field that schema 1 does not have."""
+    rules = body.get("rules")
+    if body.get("schema_version") != 1 or not isinstance(rules, list):
+        return body
+    return {**body, "rules": [_rule(rule) if isinstance(rule, dict) else rule for rule in rules]}
+
+
+def _rule(body: dict[str, Any]) -> dict[str, Any]:
+    if newer := {"reasons", "confirmation"} & body.keys():
+        raise ValueError(f"rules: {sorted(newer)[0]} is no field of schema version 1")
+    reason = body.get("reason")
+    if not isinstance(reason, str) or not reason:
+        return body
+    begins = f"{body.get('model')} on {body.get('phase')}: "
+    reasons: list[dict[str, Any]] = []
+    confirmation = None
+    for part in reason.split("; "):
+        said = next((said for beginning, said in _SAID if part.startswith(beginning)), None)
+        if said is not None and body.get("source") != "manual":
+            confirmation = {**said, "told": part}
+            continue
+        kind = _kind_of(part, begins)
+        if kind == "more" and reasons and reasons[-1]["kind"] not in ("promotion", "circle"):
+            reasons[-1]["text"] += f"; {part}"
+            if part.startswith(_WARM_UP) and reasons[-1]["kind"] == "gate":
+                reasons[-1]["kind"] = "warm_up"
+        else:
+            own = {"manual": "manual", "import": "import"}.get(str(body.get("source")), "other")
+            reasons.append({"kind": own if kind == "more" else kind, "text": part})
+    return {**body, "reasons": reasons, "confirmation": confirmation}
+
+
+def _kind_of(part: str, begins: str) -> str:
+    """What sort of reason a part of the sentence is; `more`: it goes on with the part before."""
+    if part.startswith(_SERVED):
+        return "promotion"
+    if part.endswith(_CIRCLE):
+        return "circle"
+    if part.startswith(begins):
+        return "warm_up" if part.removeprefix(begins).startswith(_WARM_UP) else "gate"
+    return "more"
