@@ -33,6 +33,8 @@ def as_0_1(value: Any) -> Any:
     found = {name: as_0_1(item) for name, item in value.items()}
     if "decision_id" in value and "gates" in value:
         found |= {"claim": _CLAIMS[value["claim"]], "evidence": {"figures": _figures(value["evidence"])}}
+    if value.get("schema_version") == 2 and "rules" in value:
+        found["schema_version"] = 1
     if "ended_by" in value:
         found["reason"] = _ended(value["ended_by"], value["detail"])
     if "log_f_needed" in value and "why" in value:
@@ -70,7 +72,7 @@ def _race(part: dict[str, Any]) -> dict[str, Any]:
 def _test(part: dict[str, Any]) -> dict[str, Any]:
     state = {True: ("promoted", "decided"), False: ("held", "not enough prompts")}[part["passed"]]
     part = {**part, "n_pairs": part["n"], "state": state[0], "why": state[1], "level": part["alpha"]}
-    return _plain(part, ("n", "passed"))
+    return _plain({**part, "key": part["key_id"]}, ("n", "passed", "key_id"))
 
 
 def _plain(part: dict[str, Any], without: tuple[str, ...]) -> dict[str, Any]:

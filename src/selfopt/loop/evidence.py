@@ -18,8 +18,8 @@ from selfopt.records import (
     Evaluation,
     EvidenceState,
     NotRaced,
-    PromptEvidence,
-    RaceEvidence,
+    PromptTest,
+    RaceStanding,
     RestraintEvidence,
     Spec,
 )
@@ -41,7 +41,7 @@ class Candidate:
     baseline: Evaluation
     evidence: EvidenceState | None = None
 
-    def with_heldout(self, found: RaceEvidence | PromptEvidence | None, not_tried: str | None = None) -> Candidate:
+    def with_heldout(self, found: RaceStanding | PromptTest | None, not_tried: str | None = None) -> Candidate:
         """The same under the claim about other prompts. found: how it did on held-out ones; not_tried: why there is nothing."""
         known = self.evidence or EvidenceState()
         update = {"claim": "prompts_like_these", "heldout": found and found.evidence(), "not_tried": not_tried}

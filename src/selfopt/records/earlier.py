@@ -108,6 +108,7 @@ def _evidence(figures: dict[str, Any]) -> dict[str, Any]:
     elif "heldout_wins" in figures:
         found["heldout"] = {
             **_part(figures, "heldout_", _TEST),
+            "key_id": figures["heldout_key"],
             "n": figures["heldout_n_pairs"],
             "interval": [figures["heldout_interval_low"], figures["heldout_interval_high"]],
             "passed": figures["heldout_state"] == "promoted",

@@ -15,6 +15,7 @@ __all__ = [
     "EvidenceKey",
     "HoldReason",
     "PromptEvidence",
+    "PromptFigures",
     "PromptTest",
     "RaceBlock",
     "RaceBlockDiscarded",
@@ -300,7 +301,7 @@ class RaceEnd(Record):
         return race_end(body)
 
 
-class PromptEvidence(Record):
+class PromptFigures(Record):
     """What one paired outcome for each of n held-out prompts says of two deterministic specs.
 
     Attributes:
@@ -322,12 +323,14 @@ class PromptEvidence(Record):
     p_mcnemar: float
     passed: bool
 
-    def evidence(self) -> PromptEvidence:
-        """What a decision keeps of it."""
-        return PromptEvidence(**{name: getattr(self, name) for name in PromptEvidence.model_fields})
+
+class PromptEvidence(PromptFigures):
+    """What a decision keeps of a test on held-out prompts. key_id: of what it is about."""
+
+    key_id: str
 
 
-class PromptTest(PromptEvidence):
+class PromptTest(PromptFigures):
     """The held-out test of two deterministic specs, under the claim "on prompts like these".
 
     order_seed: what the order of the prompts was drawn with. clustered: the interval over clusters
@@ -347,3 +350,8 @@ class PromptTest(PromptEvidence):
     clustered: tuple[float, float] | None = None
     clusters: int = 0
     at: str
+
+    def evidence(self) -> PromptEvidence:
+        """What a decision keeps of it."""
+        figures = {name: getattr(self, name) for name in PromptFigures.model_fields}
+        return PromptEvidence(key_id=self.key.key_id, **figures)
