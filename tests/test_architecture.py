@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "selfopt"
 
 DOORS = {"verbs", "records", "errors"}
-GROUND = {"errors", "extensions", "lazy", "records", "stats", "home"}
+GROUND = {"errors", "extensions", "lazy", "records", "stats", "home", "words"}
 PARTS = {"ledger", "dialects", "endpoints", "scripted", "engine", "residency", "suites", "reading", "variants", "scoring"}
 STAGES = {"measure", "feedback", "policy", "routing"}
 ALLOWED: dict[str, set[str]] = {
@@ -24,6 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "records": {"errors"},
     "stats": {"errors", "records"},
     "home": {"errors", "records"},
+    "words": {"errors", "records", "stats", "home"},
     **dict.fromkeys(PARTS, GROUND),
     # A reply is split into answer and thinking where it is received: that is what the ledger keeps.
     "variants": GROUND | {"reading"},

@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from selfopt.records import Decision, GateResult
 
+from .evidence import CLAIMS
 from .reasons import REASONS
 
-__all__ = ["BestHold", "best_hold", "deciding_gate", "explain"]
-
-
-@dataclass(frozen=True, slots=True)
-class BestHold:
-    """The candidate that came closest, and the gate that stopped it (None: a decision without gates)."""
-
-    decision: Decision
-    gate: GateResult | None
-
-    def sentence(self) -> str:
-        """One line for people."""
-        name = self.decision.candidate_variant or self.decision.candidate_spec_id
-        if self.gate is None:
-            return f"Best candidate: {name}; it was not judged by any gate."
-        return f"Best candidate: {name}; stopped by the gate {self.gate.name}: {self.gate.detail}."
+__all__ = ["best_hold_text", "deciding_gate", "explain"]
 
 
 def deciding_gate(decision: Decision) -> GateResult | None:
@@ -35,22 +18,12 @@ def deciding_gate(decision: Decision) -> GateResult | None:
     return next((g for g in decision.gates if g.reason_code == wanted and g.binding and g.passed is not True), None)
 
 
-def best_hold(decisions: Sequence[Decision]) -> BestHold | None:
-    """Among candidates that were not promoted: the largest gain, then a hold before a reject, then the fewest open gates.
-
-    None when every decision is a promotion or there is none.
-    """
-    failing = [d for d in decisions if d.verdict != "promote"]
-    if not failing:
-        return None
-
-    def rank(decision: Decision) -> tuple[float, bool, int]:
-        gates_open = sum(g.binding and g.passed is not True for g in decision.gates)
-        gain = decision.estimate if decision.estimate is not None else -2.0
-        return gain, decision.verdict == "hold", -gates_open
-
-    best = max(failing, key=rank)
-    return BestHold(best, deciding_gate(best))
+def best_hold_text(decision: Decision) -> str:
+    """The candidate that came closest, and the gate that stopped it."""
+    name, gate = decision.candidate_variant or decision.candidate_spec_id, deciding_gate(decision)
+    if gate is None:
+        return f"Best candidate: {name}; it was not judged by any gate."
+    return f"Best candidate: {name}; stopped by the gate {gate.name}: {gate.detail}."
 
 
 def explain(decision: Decision) -> list[str]:
@@ -61,7 +34,7 @@ def explain(decision: Decision) -> list[str]:
     lines += [f"  because {REASONS.get(code, code)} [{code}]" for code in decision.reason_codes]
     if decision.estimate is not None:
         lines.append(f"  accuracy against the baseline: {decision.estimate:+.3f}")
-    lines.append(f"  claim: {decision.claim}")
+    lines.append(f"  claim: {CLAIMS[decision.claim]}")
     return lines + [_gate_line(gate) for gate in decision.gates]
 
 
