@@ -17,11 +17,12 @@ from pydantic import Field, ValidationError
 from selfopt.errors import SuiteError
 from selfopt.home.plain_json import PlainJsonError, read_plain_json
 from selfopt.records import ExpectedCall, Message, Prompt, Record, Suite, ToolDefinition
+from selfopt.suites.check import printable
 
 from .bfcl_files import BfclFile, BfclFiles, read_bfcl_files
-from .check import printable
+from .seam import Imported, ImportOption, ImportRequest
 
-__all__ = ["import_bfcl"]
+__all__ = ["IMPORTER", "Bfcl", "import_bfcl"]
 
 _MAX_LINES = 20_000
 _PYTHON = " Note that the provided function is in Python 3 syntax."
@@ -73,6 +74,29 @@ class _Answer(_Entry):
 
 
 E = TypeVar("E", bound=_Entry)
+
+
+class Bfcl:
+    """The importer of the Berkeley Function Calling Leaderboard."""
+
+    about = (
+        "The Berkeley Function Calling Leaderboard, version 4: a suite `bfcl_CATEGORY` for each category.\n\n"
+        "Judged as its own checker judges. Its halves `search` and `heldout` share no function and no request. "
+        "`suites pull bfcl` gets the data."
+    )
+    takes = "A wheel of bfcl-eval, or a folder with its data."
+    many = True
+    options: tuple[ImportOption, ...] = (
+        ImportOption("--category", "categories", "Only these categories; default: all.", "NAME,...", multiple=True),
+    )
+
+    def read(self, asked: ImportRequest) -> Imported:
+        """A suite for each category."""
+        listed = asked.options.get("categories", ())
+        return Imported(tuple(import_bfcl(asked.source, [name for names in listed for name in names.split(",") if name])))
+
+
+IMPORTER = Bfcl()
 
 
 def import_bfcl(source: Path, categories: Sequence[str] = ()) -> list[Suite]:

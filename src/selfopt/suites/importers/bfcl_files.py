@@ -15,8 +15,7 @@ from pathlib import Path
 
 from selfopt.errors import SuiteError
 from selfopt.home import InputFileError, read_input
-
-from .check import printable
+from selfopt.suites.check import printable
 
 __all__ = ["BFCL_CATEGORIES", "BfclFile", "BfclFiles", "read_bfcl_files"]
 

@@ -15,10 +15,15 @@ from hypothesis import strategies as st
 
 from selfopt.errors import SuiteError
 from selfopt.records import ExpectedCall, Suite
-from selfopt.suites import BFCL_CATEGORIES, import_bfcl, validate_suite
-from selfopt.suites.bfcl import _halves
+from selfopt.suites import validate_suite
+from selfopt.suites.importers.bfcl import _halves, import_bfcl
+from selfopt.suites.importers.bfcl_files import BFCL_CATEGORIES
+from tests.suites.bfcl_kit import BELL, FILES, VERSION, WAVE, answer, function, lines, question, texts, write_folder, write_wheel
 
-from .bfcl_kit import BELL, FILES, VERSION, WAVE, answer, function, lines, question, texts, write_folder, write_wheel
+
+def sample(folder: Path) -> Path:
+    """A folder that can be imported."""
+    return write_folder(folder, texts())
 
 
 def refusal(source: Path, categories: Sequence[str] = ()) -> str:
@@ -242,19 +247,19 @@ def test_a_hostile_wheel_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     broken = tmp_path / "broken.whl"
     broken.write_bytes(data[:400] + b"\x00" * 200 + data[600:])
     assert "cannot be read as a wheel" in refusal(broken)
-    monkeypatch.setattr("selfopt.suites.bfcl_files._MAX_FILE_BYTES", 100_000)
+    monkeypatch.setattr("selfopt.suites.importers.bfcl_files._MAX_FILE_BYTES", 100_000)
     bomb = write_wheel(tmp_path, {"BFCL_v4_irrelevance.json": " " * 1_000_000}, "3")
     assert bomb.stat().st_size < 20_000
     assert "larger than 100000 bytes" in refusal(bomb)
     folder = write_folder(tmp_path / "large", {"BFCL_v4_irrelevance.json": " " * 1_000_000})
     assert "larger than 100000 bytes" in refusal(folder)
-    monkeypatch.setattr("selfopt.suites.bfcl_files._MAX_WHEEL_BYTES", 100)
+    monkeypatch.setattr("selfopt.suites.importers.bfcl_files._MAX_WHEEL_BYTES", 100)
     assert "larger than 100 bytes" in refusal(whole)
 
 
 def test_too_many_entries_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of a million lines is not the leaderboard's."""
-    monkeypatch.setattr("selfopt.suites.bfcl._MAX_LINES", 3)
+    monkeypatch.setattr("selfopt.suites.importers.bfcl._MAX_LINES", 3)
     questions = [question(f"irrelevance_{n}", WAVE) for n in range(4)]
     assert "line 4: more than 3 lines" in refusal(write_folder(tmp_path, {"BFCL_v4_irrelevance.json": lines(questions)}))
 
