@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import cast, get_args
 
 from selfopt.errors import SuiteError, UsageError
 from selfopt.feedback import best_known, save_feedback
@@ -15,14 +14,15 @@ from selfopt.loop import baselines, current_baseline, evaluations, newest_evalua
 from selfopt.loop.proposer import describe_change
 from selfopt.measure import EvaluationRequest, Rescored, ShownTrial, evaluate, rescore, show_trial
 from selfopt.policy import Account, account, best_hold, decide, explain
+from selfopt.reading import chain_of
 from selfopt.records import (
     Blob,
+    ChainName,
     Decision,
     Evaluation,
     Feedback,
     Finding,
     LedgerFault,
-    ParserName,
     Phase,
     Recommendation,
     Run,
@@ -172,7 +172,7 @@ class Rescoring:
 
     rescored: Rescored
     evaluation: Evaluation | None
-    parsers: tuple[ParserName, ...]
+    parsers: tuple[ChainName, ...]
 
 
 def rescore_runs(
@@ -187,11 +187,8 @@ def rescore_runs(
     if len({run.request_id for run in runs}) > 1:
         raise UsageError("the runs asked different requests; rescore those of one request_id at a time")
     spec = next(app.ledger.read(Spec, {"id": runs[0].spec_id}, limit=1))
-    known = get_args(ParserName)
-    for name in parsers:
-        if name not in known:
-            raise UsageError(f"unknown parser {name!r}; parsers are {', '.join(known)}")
-    chain = cast("tuple[ParserName, ...]", tuple(parsers)) or (app.variant(variant).parsers if variant else spec.variant.parsers)
+    chain = tuple(parsers) or (app.variant(variant).parsers if variant else spec.variant.parsers)
+    chain_of(chain)
     other = spec.model_copy(update={"variant": spec.variant.model_copy(update={"parsers": chain})})
     judged = app.suite(suite) if suite is not None else app.suite_for(spec)
     result = rescore(app.ledger, [run.run_id for run in runs], judged, chain)

@@ -51,7 +51,7 @@ from .race import (
 )
 from .remember import remembered
 from .rule import ROUTING_SCHEMA_VERSION, AuditRecord, RouteDecision, RoutingConfig, Rule, RuleLimits
-from .seams import Detector, Endpoint, Ledger, ModelStatus, Parser, Proposer, Residency
+from .seams import Detector, Endpoint, Ledger, ModelStatus, Proposer, Residency
 from .spec import Environment, Spec, WarmUp
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
 from .trial import (
@@ -68,8 +68,8 @@ from .trial import (
     TrialStart,
     WarmUpResult,
 )
-from .variant import Example, ParserName, Variant
-from .verdict import Outcome, ParsedReply, Verdict
+from .variant import CallFormat, ChainName, Example, Variant
+from .verdict import Outcome, ParsedReply, ReadStatus, Verdict
 
 __all__ = [
     "CONFIRMATION_WORDS",
@@ -79,7 +79,9 @@ __all__ = [
     "AuditRecord",
     "Baseline",
     "Blob",
+    "CallFormat",
     "CandidateResult",
+    "ChainName",
     "ChatChunk",
     "ChatReply",
     "ChatRequest",
@@ -129,8 +131,6 @@ __all__ = [
     "Outcome",
     "OutcomeRow",
     "ParsedReply",
-    "Parser",
-    "ParserName",
     "Phase",
     "PhaseSummary",
     "PolicyRow",
@@ -149,6 +149,7 @@ __all__ = [
     "RaceStanding",
     "RaceStart",
     "RaceState",
+    "ReadStatus",
     "Recommendation",
     "Record",
     "RemedyCheck",
