@@ -23,6 +23,7 @@ from .thinking import split_thinking
 __all__ = ["Reading", "read"]
 
 _EMPTY_FENCE = re.compile(r"^[ \t]{0,8}(```+|~~~+)[^\n`]{0,200}\n\s*+\1[ \t]*+$\n?", re.M)
+_ENDS = (")", "]", "}", ">", "\n", "`", ";", ".")  # of a call that is whole
 _BETWEEN = " \t\r\n;,"
 _WRAPPED = 4  # marks around marks that are taken away
 _NAME = re.compile(r"[\w.:/\-]{1,256}")
@@ -35,7 +36,8 @@ class Reading:
     tool_calls: what it asks for, in order, at most 64.
     text: what is left to show a person.
     thinking: what it thought.
-    unread: the family of a call that seems to stand in the text and cannot be read; None for none.
+    unread: the family, or else the reader, of a call that seems to stand in the text and cannot be
+        read, or is cut off; None for none.
     """
 
     tool_calls: tuple[ToolCall, ...]
@@ -69,20 +71,23 @@ def read(text: str, tools: Sequence[ToolDefinition | Mapping[str, Any]], *, thin
     content = ReplyContent.model_construct(
         text=answer, thinking=thinking, tool_calls=(), broken_tool_calls=(), finish_reason="unknown"
     )
-    _, found = ask(chain_of(READERS.builtin).readers, content, offered)
-    if found.calls:
-        return Reading(tuple(found.calls[:CALL_LIMIT]), _without(answer, found.spans), thinking, None)
-    silent = found.says_none or says_none(answer, offered)
-    return Reading((), answer, thinking, None if silent else _unread(content, offered))
+    name, found = ask(chain_of(READERS.builtin).readers, content, offered)
+    calls, spans = tuple(found.calls[:CALL_LIMIT]), list(found.spans)
+    cut = bool(spans) and not answer[slice(*spans[-1])].endswith(_ENDS) and spans[-1][1] >= len(answer.rstrip())
+    if cut:
+        # Readers supply what is missing at the end, which makes a beginning of a value a value.
+        calls, spans = calls[:-1], spans[:-1]
+    silent = bool(calls) or found.says_none or says_none(answer, offered)
+    unread = _unread(content, offered) if cut or not silent else None
+    return Reading(calls, _without(answer, spans) if spans else answer, thinking, unread or (name if cut else None))
 
 
-def _definition(tool: ToolDefinition | Mapping[str, Any], place: int) -> ToolDefinition:
+def _definition(tool: Any, place: int) -> ToolDefinition:
     if isinstance(tool, ToolDefinition):
         return tool
-    given = tool.get("function", tool)
-    known = (
-        {key: given[key] for key in ToolDefinition.model_fields if given.get(key) is not None} if hasattr(given, "get") else {}
-    )
+    given = tool.get("function", tool) if isinstance(tool, Mapping) else None
+    fields = ToolDefinition.model_fields if isinstance(given, Mapping) else ()
+    known = {key: given[key] for key in fields if given.get(key) is not None}
     try:
         return ToolDefinition.model_validate(known)
     except ValidationError as error:
@@ -100,7 +105,10 @@ def _marks(family: Family, side: int) -> tuple[str, ...]:
 
 def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
     """The text without these spans, the marks around them, and the fences that are empty then."""
-    opening, closing = (tuple(mark for family in FAMILIES.all().values() for mark in _marks(family, side)) for side in (0, 1))
+    families = FAMILIES.all().values()
+    opening, closing = (
+        tuple(mark for family in families for mark in _marks(family, side) if not mark.startswith("```")) for side in (0, 1)
+    )
     ends = [0, *(end for _, end in spans)]
     starts = [*(start for start, _ in spans), len(text)]
     kept = [text[end:start] for end, start in zip(ends, starts, strict=True)]

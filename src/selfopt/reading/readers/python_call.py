@@ -38,7 +38,8 @@ class PythonCallReader:
                 part = _lines(segment, offered, budget, spans)
             elif part := _block(segment, offered):
                 fenced = True
-                spans.append((segment.start, segment.start + len(segment.body)))
+                start = segment.start + len(segment.body) - len(segment.body.lstrip())
+                spans.append((start, segment.start + len(segment.body.rstrip())))
             calls += part
             if len(calls) > CALL_LIMIT or budget.left <= 0:
                 break
