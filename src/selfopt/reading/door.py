@@ -86,8 +86,8 @@ def _definition(tool: Any, place: int) -> ToolDefinition:
     if isinstance(tool, ToolDefinition):
         return tool
     given = tool.get("function", tool) if isinstance(tool, Mapping) else None
-    fields = ToolDefinition.model_fields if isinstance(given, Mapping) else ()
-    known = {key: given[key] for key in fields if given.get(key) is not None}
+    fields = given if isinstance(given, Mapping) else {}
+    known = {key: fields[key] for key in ToolDefinition.model_fields if fields.get(key) is not None}
     try:
         return ToolDefinition.model_validate(known)
     except ValidationError as error:
