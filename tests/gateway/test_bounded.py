@@ -16,7 +16,7 @@ from selfopt.gateway.body import read_chat, reading
 from selfopt.gateway.bounded import STEP_BYTES, at_once
 from selfopt.gateway.dialogue import reading_dialogue
 from selfopt.gateway.refusal import Refusal
-from selfopt.reading import read_reply
+from selfopt.reading import read_calls
 
 from .kit import USER, chat, gateway_world
 from .test_harness import CALL, MODELS, WEATHER, asking, promote
@@ -124,9 +124,9 @@ async def test_large_texts_are_parsed_beside_the_loop(
 
     def noting(*args: Any) -> Any:
         threads.append(threading.current_thread())
-        return read_reply(*args)
+        return read_calls(*args)
 
-    monkeypatch.setattr(harness_module, "read_reply", noting)
+    monkeypatch.setattr(harness_module, "read_calls", noting)
     async with gateway_world(tmp_path, MODELS) as world:
         await promote(world, "native_parsed")
         answer = await world.post(asking(text))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from selfopt.reading import read_reply
+from selfopt.reading import read_calls
 from selfopt.records import ChatReply, ChatRequest, Message, ParsedReply, ReplyContent, ToolDefinition
 from selfopt.variants import render
 from selfopt.wiring.app import App
@@ -65,5 +65,5 @@ async def try_model(
             step = generator.send(reply.content)
     except StopIteration as stop:
         content = stop.value
-    parsed = read_reply(chosen.parsers, content, tools, messages) if content is not None else None
+    parsed = read_calls(chosen.parsers, content, tools, messages) if content is not None else None
     return Tried(name, chosen.name, tuple(steps), content, parsed)

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfopt.reading import can_be_certain, certain_calls, read_reply
-from selfopt.reading.readers import PARSERS
-from selfopt.records import Example, Message, ParserName, ReplyContent, ToolCall, ToolDefinition, Variant
+from selfopt.reading import can_be_certain, certain_calls, read_calls
+from selfopt.reading.readers import READERS
+from selfopt.reading.readers.base import GrowingReader
+from selfopt.records import ChainName, Example, Message, ReplyContent, ToolCall, ToolDefinition, Variant
 from selfopt.variants import render
 
 LAMP = ToolDefinition(
@@ -27,7 +28,7 @@ FRAGMENTS = [
     '<invoke name="stop"/>', "</invoke>", "<tool", ">", "/", "[lamp(room='hall')]", "stop()", "\\", "é", "Sure. ", '{"name": "none"}', "[]",
 ]  # fmt: skip
 TEXTS = st.lists(st.one_of(st.sampled_from(FRAGMENTS), st.text("{}[]\",:'`\n a1<>", max_size=6)), max_size=12).map("".join)
-CHAINS: list[tuple[ParserName, ...]] = [
+CHAINS: list[tuple[ChainName, ...]] = [
     ("json",),
     ("xml",),
     ("json", "fit"),
@@ -39,7 +40,7 @@ CHAINS: list[tuple[ParserName, ...]] = [
 ]
 
 
-def certain(parsers: tuple[ParserName, ...], text: str) -> tuple[ToolCall, ...]:
+def certain(parsers: tuple[ChainName, ...], text: str) -> tuple[ToolCall, ...]:
     """What is certain of a beginning."""
     return certain_calls(parsers, ReplyContent(text=text), TOOLS)
 
@@ -51,11 +52,11 @@ def certain(parsers: tuple[ParserName, ...], text: str) -> tuple[ToolCall, ...]:
     chain=st.sampled_from(CHAINS),
 )
 def test_what_is_certain_of_a_beginning_begins_what_is_read_of_the_whole(
-    start: str, text: str, chain: tuple[ParserName, ...]
+    start: str, text: str, chain: tuple[ChainName, ...]
 ) -> None:
     """For every beginning of every text, and it only grows."""
     whole = start + text
-    calls = read_reply(chain, ReplyContent(text=whole), TOOLS).tool_calls
+    calls = read_calls(chain, ReplyContent(text=whole), TOOLS).tool_calls
     known: tuple[ToolCall, ...] = ()
     for end in range(len(whole) + 1):
         now = certain(chain, whole[:end])
@@ -66,12 +67,13 @@ def test_what_is_certain_of_a_beginning_begins_what_is_read_of_the_whole(
 
 @settings(max_examples=200, deadline=None)
 @given(text=TEXTS, chain=st.sampled_from(CHAINS[:2]))
-def test_also_without_a_call_at_once(text: str, chain: tuple[ParserName, ...]) -> None:
-    """The parsers themselves promise it for a text that begins with anything."""
-    parser = PARSERS[chain[0]]
-    calls = parser.parse(ReplyContent(text=text), TOOLS).tool_calls
+def test_also_without_a_call_at_once(text: str, chain: tuple[ChainName, ...]) -> None:
+    """The readers themselves promise it for a text that begins with anything."""
+    reader = READERS.all()[chain[0]]
+    assert isinstance(reader, GrowingReader)
+    calls = tuple(reader.read(ReplyContent(text=text), TOOLS).calls)
     for end in range(len(text) + 1):
-        now = parser.certain(text[:end], TOOLS)  # type: ignore[attr-defined]
+        now = tuple(reader.certain(text[:end], TOOLS))
         assert now == calls[: len(now)]
 
 
@@ -86,7 +88,7 @@ def test_also_without_a_call_at_once(text: str, chain: tuple[ParserName, ...]) -
         (("xml",), "<function=lamp><parameter=room>hall", "<function=lamp><parameter=room>hall</parameter></function>"),
     ],
 )
-def test_a_call_is_certain_once_it_is_closed(chain: tuple[ParserName, ...], before: str, after: str) -> None:
+def test_a_call_is_certain_once_it_is_closed(chain: tuple[ChainName, ...], before: str, after: str) -> None:
     """And not before."""
     assert can_be_certain(chain)
     assert certain(chain, before) == ()
@@ -132,7 +134,7 @@ ANSWERS = st.sampled_from(
     parsers=st.sampled_from([("json",), ("native", "json"), ("xml", "json")]),
 )
 def test_what_is_settled_after_a_step_begins_the_whole(
-    names: list[str], answers: list[str], ground: bool, parsers: tuple[ParserName, ...]
+    names: list[str], answers: list[str], ground: bool, parsers: tuple[ChainName, ...]
 ) -> None:
     """Of choose_then_fill: a call is certain when its arguments are there."""
     variant = Variant(
@@ -146,11 +148,11 @@ def test_what_is_settled_after_a_step_begins_the_whole(
         try:
             step = steps.send(ReplyContent(text=next(said)))
         except StopIteration as end:
-            whole = read_reply(parsers, end.value, TOOLS).tool_calls
+            whole = read_calls(parsers, end.value, TOOLS).tool_calls
             break
     for text in settled:
-        calls = read_reply(parsers, ReplyContent(text=text), TOOLS).tool_calls
+        calls = read_calls(parsers, ReplyContent(text=text), TOOLS).tool_calls
         assert calls == whole[: len(calls)]
     first = json.loads(answers[0]) if answers[0] == '{"room": "hall"}' else None
     if first and names[0] == "lamp" and len(names) > 1 and parsers[0] == "json":
-        assert read_reply(parsers, ReplyContent(text=settled[2]), TOOLS).tool_calls[0].arguments == first
+        assert read_calls(parsers, ReplyContent(text=settled[2]), TOOLS).tool_calls[0].arguments == first

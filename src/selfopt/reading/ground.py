@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from selfopt.reading import read_reply
-from selfopt.reading.readers import PARSERS
-from selfopt.reading.said import Said, is_texts, needed_of, words_of
-from selfopt.records import Message, ReplyContent, ToolCall, ToolDefinition
+from selfopt.records import CallFormat, Message, ReplyContent, ToolCall, ToolDefinition
 
-from .present import CallFormat, write_calls
+from .chain import ask, chain_of
+from .families import write_calls
+from .readers import READERS
+from .readers.base import CALL_LIMIT
+from .said import Said, is_texts, needed_of, words_of
 
 __all__ = ["agreed_reply", "ground_calls", "ground_reply"]
 
@@ -35,7 +36,8 @@ def _reply_with(
     call_format: CallFormat,
     keep: Callable[[Sequence[ToolCall]], list[ToolCall]],
 ) -> ReplyContent:
-    calls = read_reply(tuple(PARSERS), reply, tools).tool_calls
+    _, found = ask(chain_of(READERS.builtin).readers, reply, tools)
+    calls = found.calls[:CALL_LIMIT]
     kept = keep(calls)
     if kept == list(calls):
         return reply

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from selfopt.reading.ground import ground_calls, ground_reply
 from selfopt.records import Message, ReplyContent, ToolCall, ToolDefinition
-from selfopt.variants.ground import ground_calls, ground_reply
 
 BOOK = ToolDefinition(
     name="book_table",

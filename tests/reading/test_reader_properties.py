@@ -1,4 +1,4 @@
-"""Parsers on hostile input: they never raise, stay bounded, and return only what can be stored."""
+"""Readers on hostile input: they never raise, stay bounded, and return only what can be stored."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfopt.reading import read_reply
-from selfopt.reading.readers import PARSERS
+from selfopt.reading import read_calls
+from selfopt.reading.families import write_calls
+from selfopt.reading.readers import READERS
 from selfopt.reading.readers.base import CALL_LIMIT, DEPTH_LIMIT
-from selfopt.records import ParserName, ReplyContent, ToolCall, ToolDefinition, canonical_json
-from selfopt.variants.present import CallFormat, write_calls
+from selfopt.records import CallFormat, ChainName, ReplyContent, ToolCall, ToolDefinition, canonical_json
 
 TOOLS = (
     ToolDefinition(name="f", parameters={"type": "object", "properties": {"a": {"type": "string"}, "b": {}}}),
     ToolDefinition(name="none_of_it", parameters={"properties": 3}),
     ToolDefinition(name="ключ"),
 )
-CHAIN: tuple[ParserName, ...] = tuple(PARSERS)
+CHAIN: tuple[ChainName, ...] = READERS.builtin
 PIECES = st.sampled_from(
     [
         *('{"name": "f", "arguments": ', "{", "}", "[", "]", "(", ")", '"', "'", "\\", "f(", "a=", ",", ":", "<tool_call>"),
@@ -37,9 +37,9 @@ def unchecked(text: str) -> ReplyContent:
 
 @settings(max_examples=400, deadline=None)
 @given(TEXTS, st.permutations(CHAIN), st.integers(0, len(CHAIN)))
-def test_no_text_makes_a_chain_raise_and_what_it_reports_can_be_stored(text: str, order: list[ParserName], count: int) -> None:
+def test_no_text_makes_a_chain_raise_and_what_it_reports_can_be_stored(text: str, order: list[ChainName], count: int) -> None:
     """Whatever the text and the chain: a report in valid UTF-8 JSON, within the bounds."""
-    report = read_reply(order[:count], unchecked(text), TOOLS)
+    report = read_calls(order[:count], unchecked(text), TOOLS)
     canonical_json(report.model_dump(mode="json")).encode("utf-8")
     assert len(report.tool_calls) <= CALL_LIMIT
     assert report.parser is None or report.parser in order[:count]
@@ -51,7 +51,7 @@ def test_no_text_makes_a_chain_raise_and_what_it_reports_can_be_stored(text: str
 def test_lone_surrogates_and_control_characters_do_no_harm(text: str) -> None:
     """A call around them is read; what is kept is valid UTF-8."""
     body = '{"name": "f", "arguments": {"a": ' + json.dumps(text) + "}}"
-    report = read_reply(CHAIN, unchecked(body), TOOLS)
+    report = read_calls(CHAIN, unchecked(body), TOOLS)
     assert report.tool_calls[0].name == "f"
     str(report.tool_calls[0].arguments["a"]).encode("utf-8")
 
@@ -59,9 +59,9 @@ def test_lone_surrogates_and_control_characters_do_no_harm(text: str) -> None:
 @settings(max_examples=300, deadline=None)
 @given(TEXTS.map(lambda text: text.translate(dict.fromkeys(map(ord, "{[<("), "-"))))
 def test_text_without_an_opening_sign_holds_no_call_in_any_format(text: str) -> None:
-    """So no parser outside the chain has to be asked about it."""
-    for parser in PARSERS.values():
-        assert parser.parse(unchecked(text), TOOLS).tool_calls == ()
+    """So no reader outside the chain has to be asked about it."""
+    for reader in READERS.all().values():
+        assert not reader.read(unchecked(text), TOOLS).calls
 
 
 HOSTILE = {
@@ -96,8 +96,8 @@ HOSTILE = {
 def test_ten_megabytes_and_ten_thousand_levels_cost_bounded_time(case: str) -> None:
     """Size, depth and failing attempts are all bounded: no input takes longer than a few seconds of CPU."""
     began = time.process_time()
-    report = read_reply((), unchecked(HOSTILE[case]), TOOLS)
-    everything = read_reply(CHAIN, unchecked(HOSTILE[case]), TOOLS)
+    report = read_calls((), unchecked(HOSTILE[case]), TOOLS)
+    everything = read_calls(CHAIN, unchecked(HOSTILE[case]), TOOLS)
     assert time.process_time() - began < 5.0
     assert len(everything.tool_calls) <= CALL_LIMIT
     assert report.tool_calls == ()
@@ -109,7 +109,7 @@ def test_nesting_within_the_limit_is_read() -> None:
     for _ in range(DEPTH_LIMIT - 2):
         value = [value]
     text = json.dumps({"name": "f", "arguments": {"a": value}})
-    assert read_reply(("json",), ReplyContent(text=text), TOOLS).tool_calls[0].arguments == {"a": value}
+    assert read_calls(("json",), ReplyContent(text=text), TOOLS).tool_calls[0].arguments == {"a": value}
 
 
 VALUES = st.recursive(
@@ -118,7 +118,7 @@ VALUES = st.recursive(
     max_leaves=8,
 )
 NAMED = st.dictionaries(st.from_regex(r"\A[a-z_]{1,8}\Z"), VALUES, max_size=4)
-PARSER_OF: dict[CallFormat, ParserName] = {"json": "json", "xml": "xml", "bracket": "bracket", "python_call": "python_call"}
+PARSER_OF: dict[CallFormat, ChainName] = {"json": "json", "xml": "xml", "bracket": "bracket", "python_call": "python_call"}
 
 
 @settings(max_examples=200, deadline=None)
@@ -129,4 +129,4 @@ def test_what_is_written_in_a_format_is_read_back(call_format: CallFormat, argum
         return
     calls = tuple(ToolCall(name="f", arguments=given) for given in arguments)
     text = write_calls(calls, call_format)
-    assert read_reply((PARSER_OF[call_format],), ReplyContent(text=text), TOOLS).tool_calls == calls
+    assert read_calls((PARSER_OF[call_format],), ReplyContent(text=text), TOOLS).tool_calls == calls

@@ -1,11 +1,12 @@
-"""What each parser recognises, and what it leaves alone."""
+"""What each reader recognises, and what it leaves alone."""
 
 from __future__ import annotations
 
 import pytest
 
-from selfopt.reading.readers import PARSERS
-from selfopt.records import ParserName, ReplyContent, ToolCall, ToolDefinition
+from selfopt.reading.readers import READERS
+from selfopt.reading.readers.base import Found
+from selfopt.records import ChainName, ReplyContent, ToolCall, ToolDefinition
 
 LAMP = ToolDefinition(
     name="set_lamp",
@@ -20,8 +21,8 @@ TOOLS = (LAMP, TIMER)
 HALL = ToolCall(name="set_lamp", arguments={"room": "hall", "level": 3})
 
 
-def read(parser: ParserName, text: str) -> tuple[ToolCall, ...]:
-    return PARSERS[parser].parse(ReplyContent(text=text), TOOLS).tool_calls
+def read(reader: ChainName, text: str) -> tuple[ToolCall, ...]:
+    return tuple(READERS.all()[reader].read(ReplyContent(text=text), TOOLS).calls)
 
 
 @pytest.mark.parametrize(
@@ -65,9 +66,7 @@ def test_several_fenced_blocks_are_several_calls_in_order() -> None:
 )
 def test_json_that_is_no_call_is_text(text: str) -> None:
     """Data, a repeated definition, or program code that mentions a call is not a call."""
-    report = PARSERS["json"].parse(ReplyContent(text=text), TOOLS)
-    assert report.tool_calls == ()
-    assert report.recognised == "text"
+    assert READERS.all()["json"].read(ReplyContent(text=text), TOOLS) == Found()
 
 
 def test_a_call_of_an_unknown_tool_is_kept_as_a_call() -> None:
@@ -78,9 +77,8 @@ def test_a_call_of_an_unknown_tool_is_kept_as_a_call() -> None:
 
 @pytest.mark.parametrize("text", ['{"name": "none"}', '{"tool": null}', '{"tool_calls": []}', "[]"])
 def test_an_explicit_none_in_json_is_said_to_be_one(text: str) -> None:
-    """No call, and recognised as meant."""
-    report = PARSERS["json"].parse(ReplyContent(text=text), TOOLS)
-    assert (report.tool_calls, report.recognised) == ((), "explicit none")
+    """No call, and read as meant."""
+    assert READERS.all()["json"].read(ReplyContent(text=text), TOOLS) == Found(says_none=True)
 
 
 @pytest.mark.parametrize(
@@ -163,6 +161,6 @@ def test_a_call_inside_other_code_or_of_an_unknown_function_is_text(text: str) -
 
 def test_native_calls_are_taken_and_broken_ones_named_unread() -> None:
     """The server's own report counts; arguments that are no object make it unread."""
-    native = PARSERS["native"]
-    assert native.parse(ReplyContent(tool_calls=(HALL,)), TOOLS).tool_calls == (HALL,)
-    assert native.parse(ReplyContent(broken_tool_calls=("{",)), TOOLS).unread == "native"
+    native = READERS.all()["native"]
+    assert native.read(ReplyContent(tool_calls=(HALL,)), TOOLS).calls == (HALL,)
+    assert native.read(ReplyContent(broken_tool_calls=("{",)), TOOLS).unread
