@@ -13,7 +13,7 @@ from .base_url import normalise_base_url
 from .faults import refuse_error
 from .jsontext import as_dict, as_int, as_str, as_text
 from .kinds import EndpointKind
-from .parts import MAX_CALLS, Parts, StreamDecoder, numbered, unsupported
+from .parts import MAX_CALLS, Parts, StreamDecoder, beside_of, numbered, unsupported
 
 __all__ = ["KIND", "Anthropic"]
 
@@ -100,7 +100,7 @@ class Anthropic:
             body["output_config"] = {"format": {"type": "json_schema", "schema": request.constraint.json_schema or {}}}
         if streamed:
             body["stream"] = True
-        return body | request.beside.get(self.name, {})
+        return body | beside_of(request, self.name)
 
     def decode_reply(self, data: Any) -> Parts:
         """See `Dialect`. ValueError for a reply that has no content blocks, or a text block that holds no text."""

@@ -12,7 +12,7 @@ from .base_url import bearer, normalise_base_url
 from .faults import refuse_error
 from .jsontext import as_dict, as_int, as_list, as_ms, as_str, as_text
 from .kinds import EndpointKind
-from .parts import Parts, StreamDecoder, numbered, unsupported
+from .parts import Parts, StreamDecoder, beside_of, numbered, unsupported
 
 __all__ = ["KIND", "Ollama", "load_evidence"]
 
@@ -74,7 +74,7 @@ class Ollama:
             body["format"] = request.constraint.json_schema or {}
         if request.keep_alive_s is not None:
             body["keep_alive"] = keep_alive(request.keep_alive_s)
-        return body | request.beside.get(self.name, {})
+        return body | beside_of(request, self.name)
 
     def decode_reply(self, data: Any) -> Parts:
         """See `Dialect`. ValueError for a reply that has no message, or one that is no text."""

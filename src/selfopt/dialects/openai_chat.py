@@ -14,7 +14,8 @@ from .base_url import bearer, normalise_base_url
 from .faults import refuse_error
 from .jsontext import as_dict, as_int, as_list, as_ms, as_str, as_text
 from .kinds import EndpointKind
-from .parts import MAX_CALLS, Parts, StreamDecoder, numbered
+from .openai_client import NAME
+from .parts import MAX_CALLS, Parts, StreamDecoder, beside_of, numbered
 
 __all__ = ["EMBEDDED", "KIND", "OpenAIChat"]
 
@@ -31,7 +32,7 @@ class OpenAIChat:
     """A `Dialect`. Servers of llama.cpp's kin, on this machine, take `cache_prompt` and `chat_template_kwargs`; OpenAI's own
     refuses unknown keys."""
 
-    name = "openai_chat"
+    name = NAME
 
     def __init__(self, config: EndpointConfig) -> None:
         """SettingsError without a usable base_url."""
@@ -74,7 +75,7 @@ class OpenAIChat:
         body["stream"] = streamed
         if streamed:
             body["stream_options"] = {"include_usage": True}
-        return body | request.beside.get(self.name, {})
+        return body | beside_of(request, self.name)
 
     def decode_reply(self, data: Any) -> Parts:
         """See `Dialect`. ValueError for a reply that has no choice with a message, or one that is no text."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import msgspec
 from pydantic import ValidationError
 
 from selfopt.errors import EndpointError
@@ -25,7 +26,7 @@ from selfopt.records import (
 
 from .jsontext import parse_json, printable
 
-__all__ = ["Parts", "StreamDecoder", "Travel", "Travelled", "decode_body", "numbered", "reply_of", "unsupported"]
+__all__ = ["Parts", "StreamDecoder", "Travel", "Travelled", "beside_of", "decode_body", "numbered", "reply_of", "unsupported"]
 
 
 MAX_CALLS = 1024  # of one reply
@@ -214,6 +215,12 @@ def numbered(messages: Sequence[Message]) -> list[Message]:
         else:
             result.append(message)
     return result
+
+
+def beside_of(request: ChatRequest, dialect: str) -> dict[str, Any]:
+    """The fields that a request carries beside for servers of this dialect. A client's are still as they came."""
+    fields = request.beside.get(dialect, {})
+    return {key: msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value for key, value in fields.items()}
 
 
 def unsupported(endpoint: str, what: str, request: ChatRequest, instead: str) -> EndpointError:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from selfopt.dialects.clients import ClientRequest
 from selfopt.reading import EARLY_LIMIT, can_be_certain, certain_calls, read_reply
 from selfopt.records import ChatChunk, ReplyContent, ToolCall, Variant
 
 from .bounded import beside
-from .dialogue import Dialogue
 from .flow import Flow
 
 __all__ = ["EarlyCalls", "wanted_calls"]
@@ -17,19 +17,19 @@ __all__ = ["EarlyCalls", "wanted_calls"]
 FRUITLESS = 32
 
 
-def wanted_calls(calls: Sequence[ToolCall], dialogue: Dialogue) -> tuple[ToolCall, ...]:
+def wanted_calls(calls: Sequence[ToolCall], asked: ClientRequest) -> tuple[ToolCall, ...]:
     """Of the calls read in a reply, those for the client: of tools that it offered, and one alone where it wants no more."""
-    offered = {tool.name for tool in dialogue.tools}
+    offered = {tool.name for tool in asked.request.tools}
     kept = tuple(call for call in calls if call.name in offered)
-    return kept if dialogue.parallel else kept[:1]
+    return kept if asked.parallel else kept[:1]
 
 
 class EarlyCalls:
     """Takes a reply through a variant as it comes and hands over what is certain. talks: whether its text can be an answer."""
 
-    def __init__(self, variant: Variant, dialogue: Dialogue, flow: Flow, *, talks: bool) -> None:
+    def __init__(self, variant: Variant, asked: ClientRequest, flow: Flow, *, talks: bool) -> None:
         self._variant = variant
-        self._dialogue = dialogue
+        self._asked = asked
         self._flow = flow
         self._talks = talks
         self._text = ""
@@ -44,9 +44,9 @@ class EarlyCalls:
         """What the steps until now make certain."""
         if text:
             content = ReplyContent(text=text)
-            asked = self._dialogue
+            asked = self._asked
             size = len(text) + asked.size
-            parsed = await beside(size, read_reply, self._variant.parsers, content, asked.tools, asked.messages)
+            parsed = await beside(size, read_reply, self._variant.parsers, content, asked.request.tools, asked.request.messages)
             await self._hand_over(parsed.tool_calls)
 
     async def take(self, chunk: ChatChunk) -> None:
@@ -60,11 +60,13 @@ class EarlyCalls:
         if chunk.tool_calls or "}" in chunk.text or ">" in chunk.text:
             content = ReplyContent(text=self._text, tool_calls=tuple(self._native))
             before = len(self._flow.calls)
-            asked = self._dialogue
+            asked = self._asked
             size = len(self._text) + asked.size
-            await self._hand_over(await beside(size, certain_calls, self._variant.parsers, content, asked.tools, asked.messages))
+            await self._hand_over(
+                await beside(size, certain_calls, self._variant.parsers, content, asked.request.tools, asked.request.messages)
+            )
             self._fruitless += len(self._flow.calls) == before
             self._looks = self._fruitless < FRUITLESS and len(self._text) <= EARLY_LIMIT
 
     async def _hand_over(self, calls: Sequence[ToolCall]) -> None:
-        await self._flow.say_calls(wanted_calls(calls, self._dialogue))
+        await self._flow.say_calls(wanted_calls(calls, self._asked))

@@ -80,7 +80,7 @@ class AppUpstreams:
         if entry.sort.speaks == OpenAIChat.name and config.base_url and not entry.sort.engine:
             key = config.api_key.get_secret_value() if config.api_key is not None else None
             address = HttpAddress.of(name, entry.sort.dialect(config).root, key)
-        speaks_openai = address is not None or entry.sort.engine
+        direct = address is not None or entry.sort.engine
         return Upstream(
             name=name,
             model=model,
@@ -88,8 +88,8 @@ class AppUpstreams:
             local=entry.is_local,
             address=address,
             # Whether the request may go there was decided when it was found; from here on the model is this one.
-            adapter=(lambda: self._endpoint(model)) if speaks_openai else (lambda: app.sender.endpoint(model, asked=model)),
-            speaks_openai=speaks_openai,
+            adapter=(lambda: self._endpoint(model)) if direct else (lambda: app.sender.endpoint(model, asked=model)),
+            speaks=entry.sort.speaks if direct else "",
             gate=model if entry.sort.engine else name,
             concurrency=app.settings.engine.slots if entry.sort.engine else 64,
             max_reply_bytes=config.max_reply_bytes,
