@@ -17,7 +17,7 @@ from .chat import (
     Usage,
 )
 from .comparison import ComparedRow, Comparison, Figure, PolicyRow
-from .config import EndpointConfig, EndpointKind, PolicyThresholds, is_loopback
+from .config import EndpointConfig, PolicyThresholds, is_loopback
 from .cycle import (
     Baseline,
     CandidateResult,
@@ -142,7 +142,6 @@ __all__ = [
     "Determinism",
     "Endpoint",
     "EndpointConfig",
-    "EndpointKind",
     "Environment",
     "Evaluation",
     "EvidenceKey",

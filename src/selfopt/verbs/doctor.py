@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+from selfopt.dialects.base_url import normalise_base_url
 from selfopt.dialects.faults import shown_url
-from selfopt.endpoints.base_url import normalise_base_url
 from selfopt.errors import SelfoptError, SettingsError
 from selfopt.extensions import Registry
 from selfopt.feedback import load_feedback
@@ -71,7 +71,7 @@ async def diagnose_installation(app: App) -> list[Check]:
         *_models(app),
         *_extensions(),
     ]
-    endpoints = [(n, e) for n, e in sorted(app.settings.endpoints.items()) if e.kind != "embedded"]
+    endpoints = [(n, e) for n, e in sorted(app.settings.endpoints.items()) if not e.sort.engine]
     return checks + await asyncio.gather(*(_endpoint(app, name, entry) for name, entry in endpoints))
 
 
@@ -235,7 +235,7 @@ def _extensions() -> list[Check]:
 async def _endpoint(app: App, name: str, entry: EndpointSettings) -> Check:
     title = f"endpoint {name}"
     try:
-        if entry.kind == "scripted" and entry.base_url is None:
+        if entry.plays_here:
             if entry.script is None:
                 raise SettingsError("neither script nor base_url; set one in selfopt.toml")
             return _check(title, "ok", f"{entry.script} (in process): {', '.join(sorted(load_script(entry.script).models))}")

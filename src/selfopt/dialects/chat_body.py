@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
@@ -10,16 +11,39 @@ import msgspec
 from selfopt.home import ShapeLimits, TooDeepError, TooFullError, shape_steps
 from selfopt.records import Phase
 
-from .bounded import STEP_BYTES, at_once
-from .options import GatewayOptions
 from .refusal import bad_request
 
-__all__ = ["ChatBody", "read_chat", "reading"]
+__all__ = ["STEP_BYTES", "BodyLimits", "ChatBody", "at_once", "reading_body"]
 
 T = TypeVar("T")
 
+STEP_BYTES = 262_144
+"""What is read at once. Counting the brackets of so much takes at most ten milliseconds."""
+
 MAX_MODEL_LENGTH = 256
 _TOOL_ROLES = frozenset({"tool", "function"})
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """Of a chat's body: how deep it is nested; lists and objects in all, and values in all of them; fields at its top; tools; messages."""
+
+    max_depth: int = 64
+    max_containers: int = 250_000
+    max_values: int = 1_000_000
+    max_fields: int = 1000
+    max_tools: int = 512
+    max_messages: int = 10_000
+
+
+def at_once(steps: Generator[None, None, T]) -> T:
+    """All steps, without a pause."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: T = end.value
+            return found
 
 
 class _MessageHead(msgspec.Struct, gc=False):
@@ -56,14 +80,10 @@ class ChatBody:
         return _encode({**self.fields, "model": server_model})
 
 
-def read_chat(body: bytes, options: GatewayOptions) -> ChatBody:
-    """What a client sent, at once: for bodies of up to STEP_BYTES. Refusal (400) says what is wrong and where."""
-    return at_once(reading(body, options))
-
-
-def reading(body: bytes, options: GatewayOptions) -> Generator[None, None, ChatBody]:
-    """The same in steps, each of which is over in less than 50 ms for any body within the limits."""
-    yield from _shaped(body, options)
+def reading_body(body: bytes, limits: BodyLimits) -> Generator[None, None, ChatBody]:
+    """What a client sent, in steps, each of which is over in less than 50 ms for any body within the limits. Refusal (400) says what
+    is wrong and where."""
+    yield from _shaped(body, limits)
     try:
         if not body.isascii():
             body.decode("utf-8")
@@ -72,41 +92,39 @@ def reading(body: bytes, options: GatewayOptions) -> Generator[None, None, ChatB
     except UnicodeDecodeError as error:
         raise bad_request(f"the body is no UTF-8 (byte {error.start})", code="invalid_json") from None
     except RecursionError:
-        raise bad_request(f"the body is nested more than {options.max_depth} levels deep", code="invalid_json") from None
+        raise bad_request(f"the body is nested more than {limits.max_depth} levels deep", code="invalid_json") from None
     except msgspec.DecodeError as error:
         raise bad_request(f"the body is no JSON object: {error}", code="invalid_json") from None
     yield
-    if len(fields) > options.max_fields:
-        raise bad_request(f"the body has {len(fields)} keys at the top, at most {options.max_fields} are taken")
+    if len(fields) > limits.max_fields:
+        raise bad_request(f"the body has {len(fields)} keys at the top, at most {limits.max_fields} are taken")
     model = _read(fields, "model", _decode_text, "the name of a model, as text")
     if not model or len(model) > MAX_MODEL_LENGTH or not model.isprintable():
         raise bad_request(f"model must be a name of 1 to {MAX_MODEL_LENGTH} printable characters", "model")
     what = "a list of objects that each have a role"
     # Many are counted before they are read: a message takes far more memory than its brackets.
     n_messages = len(_read(fields, "messages", _decode_objects, what) or ()) if len(body) > STEP_BYTES else 1
-    if n_messages <= options.max_messages:
+    if n_messages <= limits.max_messages:
         yield
         messages = _read(fields, "messages", _decode_messages, what)
         n_messages = len(messages)
-    if not 1 <= n_messages <= options.max_messages:
-        raise bad_request(f"messages must hold 1 to {options.max_messages} messages, not {n_messages}", "messages")
+    if not 1 <= n_messages <= limits.max_messages:
+        raise bad_request(f"messages must hold 1 to {limits.max_messages} messages, not {n_messages}", "messages")
     yield
     tools = _read(fields, "tools", _decode_objects, "a list of objects") if "tools" in fields else None
-    if tools is not None and len(tools) > options.max_tools:
-        raise bad_request(f"{len(tools)} tools, at most {options.max_tools} are taken", "tools", "array_above_max_length")
+    if tools is not None and len(tools) > limits.max_tools:
+        raise bad_request(f"{len(tools)} tools, at most {limits.max_tools} are taken", "tools", "array_above_max_length")
     yield
     stream = _read(fields, "stream", _decode_flag, "true or false") if "stream" in fields else False
     return ChatBody(fields, model, bool(stream), len(tools or ()), _phase_of(messages), len(body))
 
 
-def _shaped(body: bytes, options: GatewayOptions) -> Generator[None, None, None]:
+def _shaped(body: bytes, limits: BodyLimits) -> Generator[None, None, None]:
     """Refusal when it is too deep or too full, before anything is decoded."""
-    if len(body) <= STEP_BYTES and body.count(b"{") + body.count(b"[") <= options.max_depth:
+    if len(body) <= STEP_BYTES and body.count(b"{") + body.count(b"[") <= limits.max_depth:
         return
     try:
-        yield from shape_steps(
-            body, ShapeLimits(options.max_depth, options.max_containers, options.max_values, options.max_fields)
-        )
+        yield from shape_steps(body, ShapeLimits(limits.max_depth, limits.max_containers, limits.max_values, limits.max_fields))
     except (TooDeepError, TooFullError) as error:
         what = "is" if isinstance(error, TooDeepError) else "has"
         raise bad_request(f"the body {what} {error}", code="invalid_json") from None

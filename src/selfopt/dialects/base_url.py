@@ -1,4 +1,4 @@
-"""The address of a server as people write it."""
+"""The address of a server as people write it, and its key as a header."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ from urllib.parse import urlsplit
 
 from selfopt.dialects.jsontext import printable
 from selfopt.errors import SettingsError
+from selfopt.records import EndpointConfig
 
-__all__ = ["normalise_base_url"]
+__all__ = ["bearer", "normalise_base_url"]
+
+
+def bearer(config: EndpointConfig) -> dict[str, str]:
+    """The header with the key, or none."""
+    return {} if config.api_key is None else {"Authorization": f"Bearer {config.api_key.get_secret_value()}"}
 
 
 def normalise_base_url(text: str, *, default_port: int | None = None) -> str:

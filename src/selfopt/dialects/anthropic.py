@@ -1,4 +1,4 @@
-"""Anthropic's Messages dialect: request bodies, replies, streamed events."""
+"""Anthropic's Messages API, as its servers are spoken to."""
 
 from __future__ import annotations
 
@@ -6,13 +6,29 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from selfopt.records import ChatRequest, FinishReason, Message, ToolCall, Usage
+from selfopt.errors import EndpointFault
+from selfopt.records import ChatRequest, EndpointConfig, FinishReason, Message, ToolCall, Usage
 
-from .jsontext import as_dict, as_int, as_list, as_str, as_text
-from .wire import MAX_CALLS, Parts, numbered
+from .base_url import normalise_base_url
+from .faults import refuse_error
+from .jsontext import as_dict, as_int, as_str, as_text
+from .kinds import EndpointKind
+from .parts import MAX_CALLS, Parts, StreamDecoder, beside_of, numbered, unsupported
 
-__all__ = ["StreamedEvents", "read_reply", "request_body"]
+__all__ = ["KIND", "Anthropic"]
 
+DEFAULT_BASE_URL = "https://api.anthropic.com"
+API_VERSION = "2023-06-01"
+_FAULTS: dict[str, EndpointFault] = {
+    "authentication_error": "auth",
+    "permission_error": "auth",
+    "not_found_error": "not_found",
+    "rate_limit_error": "rate_limited",
+    "invalid_request_error": "bad_request",
+    "request_too_large": "bad_request",
+    "billing_error": "bad_request",
+    "timeout_error": "timeout",
+}
 MIN_THINKING_TOKENS = 1024
 _FINISH: dict[str, FinishReason] = {
     "end_turn": "stop",
@@ -29,44 +45,79 @@ _VERSION = re.compile(r"claude-([a-z]+)-(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 ALWAYS_THINKING_TOKENS = 8192
 
 
-def request_body(request: ChatRequest, *, streamed: bool) -> dict[str, Any]:
-    """The body of POST /v1/messages.
+class Anthropic:
+    """A `Dialect`."""
 
-    The thinking budget (at least 1024 by the API) is added to max_tokens, which bounds both; with it, temperature may not
-    be given and a call may not be required. Models from 4.7 on take no sampling parameters and only adaptive thinking; from
-    5 on they think unless they are told not to, which some do not take. Seeds are unknown to this API.
-    """
-    sampling, (family, version) = request.sampling, _family(request.model)
-    adaptive = version >= (4, 7)
-    thinking = max(sampling.thinking_tokens, MIN_THINKING_TOKENS) if sampling.thinking_tokens else 0
-    unthinking = _switched_off(family, version) if version >= (5, 0) and not thinking else None
-    always = version >= (5, 0) and not thinking and unthinking is None
-    body: dict[str, Any] = {
-        "model": request.model,
-        "max_tokens": sampling.max_tokens + (ALWAYS_THINKING_TOKENS if always else thinking),
-    }
-    system = "\n\n".join(m.content for m in request.messages if m.role == "system")
-    if system:
-        body["system"] = system
-    body["messages"] = _messages(numbered([m for m in request.messages if m.role != "system"]))
-    if thinking:
-        body["thinking"] = {"type": "adaptive"} if adaptive else {"type": "enabled", "budget_tokens": thinking}
-    elif unthinking is not None:
-        body["thinking"] = {"type": unthinking}
-    elif not adaptive:
-        body["temperature"] = min(sampling.temperature, 1.0)
-        if sampling.top_p is not None:
-            body["top_p"] = sampling.top_p
-    if request.tools:
-        body["tools"] = [{"name": t.name, "description": t.description, "input_schema": t.parameters} for t in request.tools]
-        unforced = thinking or always or version >= (5, 5)
-        wanted = "auto" if unforced and request.tool_choice == "required" else request.tool_choice
-        body["tool_choice"] = {"type": _CHOICES[wanted]}
-    if request.constraint is not None and request.constraint.kind == "json_schema":
-        body["output_config"] = {"format": {"type": "json_schema", "schema": request.constraint.json_schema or {}}}
-    if streamed:
-        body["stream"] = True
-    return body
+    name = "anthropic"
+
+    def __init__(self, config: EndpointConfig) -> None:
+        """SettingsError when base_url is no URL; without one it is Anthropic's own."""
+        self.root = normalise_base_url(config.base_url or DEFAULT_BASE_URL).removesuffix("/v1")
+        self.url = f"{self.root}/v1/messages"
+        self.headers = {"anthropic-version": API_VERSION}
+        if config.api_key is not None:
+            self.headers["x-api-key"] = config.api_key.get_secret_value()
+        self._endpoint = config.name
+
+    def write_request(self, request: ChatRequest, *, streamed: bool = False) -> dict[str, Any]:
+        """The body of POST /v1/messages.
+
+        The thinking budget (at least 1024 by the API) is added to max_tokens, which bounds both; with it, temperature may not
+        be given and a call may not be required. Models from 4.7 on take no sampling parameters and only adaptive thinking; from
+        5 on they think unless they are told not to, which some do not take. Seeds are unknown to this API.
+        """
+        if request.constraint is not None and request.constraint.kind == "grammar":
+            raise unsupported(
+                self._endpoint, "output limited by a grammar", request, "use a variant with a JSON schema, or llama.cpp"
+            )
+        sampling, (family, version) = request.sampling, _family(request.model)
+        adaptive = version >= (4, 7)
+        thinking = max(sampling.thinking_tokens, MIN_THINKING_TOKENS) if sampling.thinking_tokens else 0
+        unthinking = _switched_off(family, version) if version >= (5, 0) and not thinking else None
+        always = version >= (5, 0) and not thinking and unthinking is None
+        body: dict[str, Any] = {
+            "model": request.model,
+            "max_tokens": sampling.max_tokens + (ALWAYS_THINKING_TOKENS if always else thinking),
+        }
+        system = "\n\n".join(m.content for m in request.messages if m.role == "system")
+        if system:
+            body["system"] = system
+        body["messages"] = _messages(numbered([m for m in request.messages if m.role != "system"]))
+        if thinking:
+            body["thinking"] = {"type": "adaptive"} if adaptive else {"type": "enabled", "budget_tokens": thinking}
+        elif unthinking is not None:
+            body["thinking"] = {"type": unthinking}
+        elif not adaptive:
+            body["temperature"] = min(sampling.temperature, 1.0)
+            if sampling.top_p is not None:
+                body["top_p"] = sampling.top_p
+        if request.tools:
+            body["tools"] = [{"name": t.name, "description": t.description, "input_schema": t.parameters} for t in request.tools]
+            unforced = thinking or always or version >= (5, 5)
+            wanted = "auto" if unforced and request.tool_choice == "required" else request.tool_choice
+            body["tool_choice"] = {"type": _CHOICES[wanted]}
+        if request.constraint is not None:
+            body["output_config"] = {"format": {"type": "json_schema", "schema": request.constraint.json_schema or {}}}
+        if streamed:
+            body["stream"] = True
+        return body | beside_of(request, self.name)
+
+    def decode_reply(self, data: Any) -> Parts:
+        """See `Dialect`. ValueError for a reply that has no content blocks, or a text block that holds no text."""
+        refuse_error(data, _FAULTS)
+        message = as_dict(data)
+        if not isinstance(message.get("content"), list):
+            raise ValueError("reply has no content blocks")
+        parts = Parts(model=as_str(message.get("model")) or None)
+        for block in message["content"]:
+            _add_block(parts, as_dict(block))
+        parts.finish = _FINISH.get(as_str(message.get("stop_reason")), "unknown")
+        parts.usage = _usage(as_dict(message.get("usage")))
+        return parts
+
+    def decoder(self) -> StreamDecoder:
+        """See `Dialect`."""
+        return _Events()
 
 
 def _family(model: str) -> tuple[str, tuple[int, int]]:
@@ -105,19 +156,6 @@ def _blocks(message: Message) -> list[dict[str, Any]]:
     return blocks
 
 
-def read_reply(data: Any) -> Parts:
-    """The parts of a whole reply. ValueError when it has no content blocks, or a text block that holds none."""
-    message = as_dict(data)
-    if not isinstance(message.get("content"), list):
-        raise ValueError("reply has no content blocks")
-    parts = Parts(model=as_str(message.get("model")) or None)
-    for block in as_list(message["content"]):
-        _add_block(parts, as_dict(block))
-    parts.finish = _FINISH.get(as_str(message.get("stop_reason")), "unknown")
-    parts.usage = _usage(as_dict(message.get("usage")))
-    return parts
-
-
 def _add_block(parts: Parts, block: dict[str, Any]) -> None:
     kind = block.get("type")
     if kind == "text":
@@ -136,19 +174,19 @@ def _usage(usage: dict[str, Any]) -> Usage:
     return Usage(input_tokens=total, output_tokens=as_int(usage.get("output_tokens")), cached_tokens=cached)
 
 
-@dataclass(slots=True)
-class StreamedEvents:
+@dataclass
+class _Events(StreamDecoder):
     """A reply put together from its events."""
 
     head: dict[str, Any] = field(default_factory=dict)
     blocks: dict[int, dict[str, Any]] = field(default_factory=dict)
     usage: dict[str, Any] = field(default_factory=dict)
     stop_reason: str = ""
-    finished: bool = False
     _stopped: int | None = None
 
     def add(self, data: Any) -> tuple[str, str]:
-        """(text, thinking) that this event adds."""
+        """See `StreamDecoder`."""
+        refuse_error(data, _FAULTS)
         event = as_dict(data)
         kind, index = event.get("type"), as_int(event.get("index")) or 0
         if kind == "message_start":
@@ -174,7 +212,7 @@ class StreamedEvents:
             self.stop_reason = as_str(as_dict(event.get("delta")).get("stop_reason")) or self.stop_reason
             self.usage.update(as_dict(event.get("usage")))
         elif kind == "message_stop":
-            self.finished = True
+            self.finished = self.over = True
         return "", ""
 
     @staticmethod
@@ -190,7 +228,7 @@ class StreamedEvents:
         return text, thinking
 
     def ended(self) -> tuple[ToolCall, ...]:
-        """The call whose block ended with the event that was added last, if one did."""
+        """See `StreamDecoder`: the call whose block ended with the event that was added last, if one did."""
         index, self._stopped = self._stopped, None
         fresh = Parts()
         if index is not None and self.blocks.get(index, {}).get("type") == "tool_use":
@@ -210,10 +248,13 @@ class StreamedEvents:
             _add_block(parts, {**block, "text": "".join(block["texts"]), "thinking": "".join(block["thoughts"])})
 
     def done(self) -> Parts:
-        """The whole."""
+        """See `StreamDecoder`."""
         parts = Parts(model=as_str(self.head.get("model")) or None)
         for index in sorted(self.blocks):
             self._add(parts, self.blocks[index])
         parts.finish = _FINISH.get(self.stop_reason, "unknown")
         parts.usage = _usage(self.usage)
         return parts
+
+
+KIND = EndpointKind(dialect=Anthropic, speaks=Anthropic.name)

@@ -1,20 +1,18 @@
-"""What the dialects have in common: ids of calls, arguments, the parts of a reply."""
+"""What the dialects have in common: the parts of a reply, whole or streamed, and ids of calls."""
 
 from __future__ import annotations
 
 import json
-import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+import msgspec
 from pydantic import ValidationError
 
 from selfopt.errors import EndpointError
-from selfopt.home import Redactor
 from selfopt.reading.thinking import split_thinking
 from selfopt.records import (
-    ChatChunk,
     ChatReply,
     ChatRequest,
     FinishReason,
@@ -26,12 +24,9 @@ from selfopt.records import (
     Usage,
 )
 
-from .jsontext import parse_json
+from .jsontext import parse_json, printable
 
-if TYPE_CHECKING:
-    from selfopt.endpoints.http import Call, HttpStream
-
-__all__ = ["CleanPieces", "Parts", "Prepared", "Travelled", "numbered", "reply_of", "unsupported"]
+__all__ = ["Parts", "StreamDecoder", "Travel", "Travelled", "beside_of", "decode_body", "numbered", "reply_of", "unsupported"]
 
 
 MAX_CALLS = 1024  # of one reply
@@ -88,25 +83,49 @@ class Parts:
         )
 
 
-class Prepared:
-    """The calls that requests come to, each kept for as long as its request lives: a prompt is asked again in every pass,
-    and writing its request is a good part of what a trial costs."""
+class StreamDecoder:
+    """Puts a streamed reply together. Streams of server-sent events are the default.
 
-    def __init__(self, prepare: Callable[[ChatRequest], Call]) -> None:
-        self._prepare = prepare
-        self._known: dict[int, tuple[weakref.ref[ChatRequest], Call]] = {}
+    Attributes:
+        finished: whether the reply is complete.
+        over: whether nothing more comes that has to be read.
+    """
 
-    def __len__(self) -> int:
-        return len(self._known)
+    finished = False
+    over = False
 
-    def of(self, request: ChatRequest) -> Call:
-        """The call of this very request. Raises what preparing it raises."""
-        key, known = id(request), self._known
-        found = known.get(key)
-        if found is None:
-            found = (weakref.ref(request, lambda _: known.pop(key, None)), self._prepare(request))
-            known[key] = found
-        return found[1]
+    def payload(self, line: str) -> str:
+        """The JSON in a line of the stream, "" where it has none. ValueError for a line that has no place in it."""
+        if line.startswith("data:"):
+            return line.removeprefix("data:").strip()
+        if line and not line.startswith((":", "event:", "id:", "retry:")):
+            raise ValueError(f"no server-sent event: {printable(line, 120)}")
+        return ""
+
+    def add(self, data: Any) -> tuple[str, str]:
+        """The text and the thinking that a piece adds. EndpointError for an error in it, ValueError for what is no piece."""
+        raise NotImplementedError
+
+    def ended(self) -> tuple[ToolCall, ...]:
+        """The calls that have ended since this was asked last."""
+        return ()
+
+    def done(self) -> Parts:
+        """The whole. Asked once, when the reply is finished."""
+        raise NotImplementedError
+
+
+class Travel(Protocol):
+    """How a reply travelled. Times in milliseconds."""
+
+    @property
+    def request_text(self) -> str: ...
+    @property
+    def status(self) -> int: ...
+    @property
+    def latency_ms(self) -> float: ...
+    @property
+    def first_byte_ms(self) -> float | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +138,30 @@ class Travelled:
     status: int = 200
 
 
-def reply_of(parts: Parts, text: str, travelled: HttpStream | Travelled) -> ChatReply:
-    """The record of a reply. text: everything that was received. EndpointError `protocol` when the server's figures or
-    texts cannot be kept."""
+def reply_of(parts: Parts, text: str, travel: Travel, clean: Callable[[ReplyContent], ReplyContent] | None = None) -> ChatReply:
+    """The record of a reply.
+
+    Args:
+        parts: what was said.
+        text: everything that was received.
+        travel: how it came.
+        clean: takes secrets out of what was said.
+
+    Raises:
+        EndpointError: `protocol`, when the server's figures or texts cannot be kept.
+    """
     try:
+        content = parts.content()
         return ChatReply(
-            content=_without_secrets(parts.content(), travelled.secrets if not isinstance(travelled, Travelled) else None),
+            content=content if clean is None else clean(content),
             model=parts.model,
-            status=travelled.status,
+            status=travel.status,
             usage=parts.usage,
             timings=parts.timings,
             load=parts.load,
-            latency_ms=travelled.latency_ms,
-            first_byte_ms=travelled.first_byte_ms,
-            request_body=travelled.request_text,
+            latency_ms=travel.latency_ms,
+            first_byte_ms=travel.first_byte_ms,
+            request_body=travel.request_text,
             reply_body=text,
         )
     except ValidationError as error:
@@ -140,60 +169,25 @@ def reply_of(parts: Parts, text: str, travelled: HttpStream | Travelled) -> Chat
         raise EndpointError(
             f"reply is not as documented: {first['loc']}: {first['msg']}; check that base_url names an endpoint of this kind",
             kind="protocol",
-            status=travelled.status,
-            request_body=travelled.request_text,
-            reply_body=text[:64_000],
+            status=travel.status,
+            bodies=(travel.request_text, text[:64_000]),
         ) from None
 
 
-def _without_secrets(content: ReplyContent, secrets: Redactor | None) -> ReplyContent:
-    """The content without a key that came in pieces, none of which showed it."""
-    if secrets is None or not secrets.active:
-        return content
-    clean = {
-        "text": secrets.text(content.text),
-        "thinking": secrets.text(content.thinking),
-        "tool_calls": _clean_calls(content.tool_calls, secrets),
-        "broken_tool_calls": tuple(map(secrets.text, content.broken_tool_calls)),
-    }
-    return content.model_copy(update=clean)
+def decode_body(decode: Callable[[Any], Parts], body: bytes) -> ChatReply:
+    """The reply in a body that came with a good status; neither body is kept in it.
 
-
-def _clean_calls(calls: tuple[ToolCall, ...], secrets: Redactor) -> tuple[ToolCall, ...]:
-    return tuple(_clean_call(call, secrets) for call in calls) if secrets.active else calls
-
-
-def _clean_call(call: ToolCall, secrets: Redactor) -> ToolCall:
-    said = json.dumps([call.name, call.arguments, call.id], ensure_ascii=False)
-    clean = secrets.text(said)
-    if clean == said:
-        return call
-    name, arguments, call_id = json.loads(clean)
-    return ToolCall(name=name, arguments=arguments, id=call_id)
-
-
-class CleanPieces:
-    """The pieces of a streamed reply without the keys in them, also where a key comes in several."""
-
-    __slots__ = ("_secrets", "_text", "_thinking")
-
-    def __init__(self, secrets: Redactor) -> None:
-        self._secrets = secrets
-        self._text = secrets.stream()
-        self._thinking = secrets.stream()
-
-    def chunk(self, text: str, thinking: str, calls: tuple[ToolCall, ...]) -> ChatChunk:
-        """The next piece."""
-        if self._secrets.active:
-            text, thinking = self._text.feed_text(text), self._thinking.feed_text(thinking)
-            calls = _clean_calls(calls, self._secrets)
-        return ChatChunk(text=text, thinking=thinking, tool_calls=calls)
-
-    def last(self, text: str, thinking: str, final: ChatReply) -> ChatChunk:
-        """The last piece with the whole reply."""
-        text = self._text.feed_text(text) + self._text.end().decode()
-        thinking = self._thinking.feed_text(thinking) + self._thinking.end().decode()
-        return ChatChunk(text=text, thinking=thinking, final=final)
+    Raises:
+        EndpointError: it is no reply, or tells of an error.
+    """
+    try:
+        return reply_of(decode(parse_json(body.decode("utf-8"))), "", Travelled(""))
+    except UnicodeDecodeError as error:
+        said = f"reply is no UTF-8 (byte {error.start})"
+    except ValueError as error:
+        start = printable(body[:120].decode("utf-8", "replace"), 120)
+        said = f"reply cannot be read: {error}: {start}" if body.strip() else "reply is empty"
+    raise EndpointError(said, kind="protocol")
 
 
 def numbered(messages: Sequence[Message]) -> list[Message]:
@@ -221,6 +215,12 @@ def numbered(messages: Sequence[Message]) -> list[Message]:
         else:
             result.append(message)
     return result
+
+
+def beside_of(request: ChatRequest, dialect: str) -> dict[str, Any]:
+    """The fields that a request carries beside for servers of this dialect. A client's are still as they came."""
+    fields = request.beside.get(dialect, {})
+    return {key: msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value for key, value in fields.items()}
 
 
 def unsupported(endpoint: str, what: str, request: ChatRequest, instead: str) -> EndpointError:

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from selfopt.dialects.ollama_wire import StreamedLines, load_evidence, read_reply, request_body
+from selfopt.dialects.ollama import Ollama, load_evidence
 from selfopt.endpoints.factory import create_endpoint
-from selfopt.endpoints.ollama import OllamaEndpoint
 from selfopt.errors import EndpointError, SettingsError
 from selfopt.records import Constraint, Message, Sampling, ToolCall
 from tests.endpoints.kit import WEATHER, ask, config_for
+
+OLLAMA = Ollama(config_for("ollama", "http://127.0.0.1:11434"))
 
 CALL_REPLY: dict[str, Any] = {
     "model": "qwen3:0.6b",
@@ -51,7 +52,7 @@ LINES: list[dict[str, Any]] = [
 
 def test_a_documented_reply_is_read() -> None:
     """Call, thinking, tokens, nanoseconds as milliseconds, and the load."""
-    parts = read_reply(CALL_REPLY)
+    parts = OLLAMA.decode_reply(CALL_REPLY)
     content = parts.content()
     assert content.tool_calls == (ToolCall(name="get_weather", arguments={"city": "Lima"}),)
     assert (content.thinking, content.finish_reason, parts.model) == ("A city is named.", "tool_calls", "qwen3:0.6b")
@@ -64,13 +65,13 @@ def test_a_documented_reply_is_read() -> None:
 
 def test_documented_lines_are_put_together() -> None:
     """The last one has the figures."""
-    whole = StreamedLines()
+    whole = OLLAMA.decoder()
     added = [whole.add(line) for line in LINES]
     assert added == [("", "Hm"), ("Rain", ""), ("y.", ""), ("", "")]
     assert whole.finished
-    content = whole.parts.content()
+    content = whole.done().content()
     assert (content.text, content.thinking, content.finish_reason) == ("Rainy.", "Hm", "length")
-    assert whole.parts.load.loaded is False
+    assert whole.done().load.loaded is False
 
 
 @pytest.mark.parametrize(("load_ms", "loaded"), [(0.0, False), (575.0, False), (800.0, None), (1000.0, True), (None, None)])
@@ -81,9 +82,12 @@ def test_a_load_duration_is_evidence_only_beyond_what_a_warm_model_reports(load_
 
 def test_a_reply_to_a_load_request_says_load() -> None:
     """So that it is not taken for an answer."""
-    assert read_reply({"message": {"role": "assistant", "content": ""}, "done_reason": "load", "done": True}).finish == "load"
+    assert (
+        OLLAMA.decode_reply({"message": {"role": "assistant", "content": ""}, "done_reason": "load", "done": True}).finish
+        == "load"
+    )
     with pytest.raises(ValueError, match="message"):
-        read_reply({"response": "x"})
+        OLLAMA.decode_reply({"response": "x"})
 
 
 def test_a_request_has_what_was_chosen() -> None:
@@ -102,18 +106,18 @@ def test_a_request_has_what_was_chosen() -> None:
         keep_alive_s=-1,
         constraint=Constraint(kind="json_schema", json_schema={"type": "object"}),
     )
-    body = request_body(request, streamed=True)
+    body = OLLAMA.write_request(request, streamed=True)
     assert body["options"] == {"temperature": 0.0, "num_predict": 30, "top_p": 0.9, "seed": 3, "num_ctx": 4096}
     assert (body["think"], body["keep_alive"], body["format"], body["stream"]) == (True, -1, {"type": "object"}, True)
     assert body["messages"][1]["tool_calls"] == [{"function": {"name": "get_weather", "arguments": {"city": "Lima"}}}]
     assert body["messages"][2] == {"role": "tool", "content": "rain", "tool_name": "get_weather"}
-    assert request_body(request.model_copy(update={"keep_alive_s": 1.5}), streamed=False)["keep_alive"] == "1.5s"
+    assert OLLAMA.write_request(request.model_copy(update={"keep_alive_s": 1.5}), streamed=False)["keep_alive"] == "1.5s"
 
 
 def test_no_tool_choice_means_no_tools() -> None:
     """This API has no other word for it."""
-    assert "tools" not in request_body(ask("x", tools=(WEATHER,), tool_choice="none"), streamed=False)
-    assert request_body(ask("x"), streamed=False)["think"] is False
+    assert "tools" not in OLLAMA.write_request(ask("x", tools=(WEATHER,), tool_choice="none"), streamed=False)
+    assert OLLAMA.write_request(ask("x"), streamed=False)["think"] is False
 
 
 @pytest.mark.parametrize("kind", ["ollama", "anthropic"])
@@ -131,6 +135,6 @@ async def test_a_grammar_is_refused_before_anything_is_sent(kind: str, streamed:
 def test_a_base_url_is_needed() -> None:
     """And OLLAMA_HOST's forms are understood."""
     with pytest.raises(SettingsError, match="base_url"):
-        OllamaEndpoint(config_for("ollama"))
-    assert OllamaEndpoint(config_for("ollama", "0.0.0.0"))._root == "http://127.0.0.1:11434"
-    assert OllamaEndpoint(config_for("ollama", "http://h:1/v1"))._root == "http://h:1"
+        Ollama(config_for("ollama"))
+    assert Ollama(config_for("ollama", "0.0.0.0")).root == "http://127.0.0.1:11434"
+    assert Ollama(config_for("ollama", "http://h:1/v1")).root == "http://h:1"

@@ -1,24 +1,42 @@
-"""Between a chat as clients write it and the records that variants and adapters work on."""
+"""OpenAI's chat completions, as clients of the gateway speak: their requests are read, their answers written."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator
 from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
 from pydantic import ValidationError
 
-from selfopt.records import Message, Sampling, ToolCall, ToolDefinition, Usage
+from selfopt.records import ChatRequest, Message, Sampling, ToolCall, ToolDefinition
 
-from .body import ChatBody
-from .bounded import STEP_BYTES, at_once
+from .chat_body import STEP_BYTES, ChatBody
+from .clients import ClientDialect, ClientRequest, ReplyWriter
 from .refusal import bad_request
 
-__all__ = ["MAX_TOOLS", "MAX_TOOLS_BYTES", "Completion", "Dialogue", "read_dialogue", "reading_dialogue"]
+__all__ = ["MAX_TOOLS", "MAX_TOOLS_BYTES", "NAME", "OPENAI_CLIENT", "Completion", "reading_request"]
+
+NAME = "openai_chat"
+# Fields that a `ClientRequest` has words for. All others travel beside.
+_UNDERSTOOD = frozenset(
+    [
+        "model",
+        "messages",
+        "tools",
+        "tool_choice",
+        "temperature",
+        "top_p",
+        "seed",
+        "max_tokens",
+        "max_completion_tokens",
+        "parallel_tool_calls",
+        "stream",
+        "stream_options",
+    ]
+)
 
 MAX_TOOLS = 128
 MAX_TOOLS_BYTES = 1_000_000
@@ -33,22 +51,6 @@ _ROLES: dict[str, Literal["system", "user", "assistant", "tool"]] = {
     "assistant": "assistant",
     "tool": "tool",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Dialogue:
-    """What a chat asks. choice: `auto`, `none` or `required`; a named tool is the only one of `tools` then, and required.
-    max_tokens: as the client says, None where it does not. parallel: several calls may come back. size: of the
-    chat in bytes. tools_kept: the same records come with the next chat that offers these tools."""
-
-    messages: tuple[Message, ...]
-    tools: tuple[ToolDefinition, ...]
-    choice: Literal["auto", "none", "required"]
-    max_tokens: int | None
-    parallel: bool
-    sampling: Sampling
-    size: int = 0
-    tools_kept: bool = True
 
 
 class _Part(msgspec.Struct, gc=False):
@@ -94,14 +96,15 @@ _decode_scalar = msgspec.json.Decoder(int | float | bool | None).decode
 _decode_choice = msgspec.json.Decoder(_NamedChoice | str | None).decode
 
 
-def read_dialogue(chat: ChatBody) -> Dialogue | None:
-    """The chat as records; None when it holds what they have no words for (pictures, sounds). Refusal (400) for broken tools
-    and messages."""
-    return at_once(reading_dialogue(chat))
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
 
 
-def reading_dialogue(chat: ChatBody) -> Generator[None, None, Dialogue | None]:
-    """The same in steps, a message at a time where they are large."""
+_decode_stream_options = msgspec.json.Decoder(_StreamOptions | None).decode
+
+
+def reading_request(chat: ChatBody) -> Generator[None, None, ClientRequest | None]:
+    """See `ClientDialect.reading_request`; a message at a time where they are large."""
     fields = chat.fields
     messages: list[Message] = []
     read = 0
@@ -124,16 +127,31 @@ def reading_dialogue(chat: ChatBody) -> Generator[None, None, Dialogue | None]:
         if not tools:
             raise bad_request(f"tool_choice names {named!r}, which is none of the tools", "tool_choice")
     limit = _limit(fields)
-    return Dialogue(
-        messages=tuple(messages),
-        tools=tools,
-        choice=choice,
+    beside = {key: value for key, value in fields.items() if key not in _UNDERSTOOD}
+    return ClientRequest(
+        # Everything is checked already, and the tools have to stay the very same tuple.
+        request=ChatRequest.model_construct(
+            model=chat.model,
+            messages=tuple(messages),
+            tools=tools,
+            tool_choice=choice,
+            sampling=_sampling(fields, limit),
+            beside={NAME: beside} if beside else {},
+        ),
         max_tokens=limit,
         parallel=_value(fields, "parallel_tool_calls") is not False,
-        sampling=_sampling(fields, limit),
+        wants_usage=_wants_usage(fields),
         size=chat.size,
         tools_kept=named is None and len(fields.get("tools", b"")) <= KEPT_TOOLS_BYTES,
     )
+
+
+def _wants_usage(fields: dict[str, msgspec.Raw]) -> bool:
+    try:
+        options = _decode_stream_options(fields["stream_options"]) if "stream_options" in fields else None
+    except msgspec.DecodeError:
+        return False
+    return options is not None and options.include_usage is True
 
 
 def _value(fields: dict[str, msgspec.Raw], key: str) -> int | float | bool | None:
@@ -267,24 +285,14 @@ def _sampling(fields: dict[str, msgspec.Raw], limit: int | None) -> Sampling:
         raise bad_request(f"{first['loc'][0]}: {first['msg']}", str(first["loc"][0])) from None
 
 
-class Completion:
-    """An answer put together here: in one piece, or as the pieces of a stream."""
-
-    __slots__ = ("calls", "created", "finish", "id", "model", "text", "usage")
+class Completion(ReplyWriter):
+    """See `ReplyWriter`."""
 
     def __init__(self, request_id: str, model: str) -> None:
+        super().__init__()
         self.id = f"chatcmpl-{request_id.removeprefix('req-')}"
         self.created = int(time.time())
         self.model = model
-        self.text = ""
-        self.calls: Sequence[ToolCall] = ()
-        self.finish = "stop"
-        self.usage = Usage()
-
-    def settle(self, text: str, calls: Sequence[ToolCall], finish: str, usage: Usage) -> None:
-        """The reply is whole."""
-        self.text, self.calls, self.usage = text, calls, usage
-        self.finish = "tool_calls" if calls else "length" if finish == "length" else "stop"
 
     def _call(self, number: int, call: ToolCall) -> dict[str, Any]:
         return {
@@ -298,31 +306,45 @@ class Completion:
         return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
 
     def whole(self) -> bytes:
-        """The body of an answer in one piece."""
+        """See `ReplyWriter`."""
         message: dict[str, Any] = {"role": "assistant", "content": self.text if self.text or not self.calls else None}
         if self.calls:
             message["tool_calls"] = [self._call(number, call) for number, call in enumerate(self.calls)]
         choice = {"index": 0, "message": message, "finish_reason": self.finish, "logprobs": None}
         return _encode({**self._head("chat.completion"), "choices": [choice], "usage": self._usage()})
 
-    def piece(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
-        """One event of a stream."""
-        choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
-        return self._event({**self._head("chat.completion.chunk"), "choices": [choice]})
-
-    def called(self, number: int, call: ToolCall) -> bytes:
-        """The event of one call, whole. number: among the calls of this answer, from 0."""
-        return self.piece({"tool_calls": [{"index": number, **self._call(number, call)}]})
+    def piece(self, text: str = "", call: tuple[int, ToolCall] | None = None) -> bytes:
+        """See `ReplyWriter`."""
+        if call is not None:
+            return self._delta({"tool_calls": [{"index": call[0], **self._call(*call)}]})
+        return self._delta({"content": text} if text else {"role": "assistant", "content": ""})
 
     def ending(self, *, with_usage: bool) -> bytes:
-        """The events after text and calls: the reason, the figures, the end."""
-        events = [self.piece({}, self.finish)]
+        """See `ReplyWriter`: the reason, the figures, the end."""
+        events = [self._delta({}, self.finish)]
         if with_usage:
             events.append(self._event({**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()}))
         return b"".join(events) + b"data: [DONE]\n\n"
+
+    def _delta(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
+        return self._event({**self._head("chat.completion.chunk"), "choices": [choice]})
 
     def _event(self, body: dict[str, Any]) -> bytes:
         return b"data: %s\n\n" % _encode(body)
 
     def _head(self, kind: str) -> dict[str, Any]:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+
+
+class _OpenAIClient:
+    name = NAME
+
+    def reading_request(self, chat: ChatBody) -> Generator[None, None, ClientRequest | None]:
+        return reading_request(chat)
+
+    def reply(self, request_id: str, model: str) -> ReplyWriter:
+        return Completion(request_id, model)
+
+
+OPENAI_CLIENT: ClientDialect = _OpenAIClient()

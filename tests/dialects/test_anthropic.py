@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from selfopt.dialects.anthropic_wire import StreamedEvents, read_reply, request_body
-from selfopt.endpoints.anthropic import AnthropicEndpoint
+from selfopt.dialects.anthropic import Anthropic
 from selfopt.records import Constraint, Message, Sampling, ToolCall
 from tests.endpoints.kit import WEATHER, ask, config_for
+
+ANTHROPIC = Anthropic(config_for("anthropic"))
 
 REPLY: dict[str, Any] = {
     "id": "msg_01",
@@ -68,7 +69,7 @@ EVENTS: list[dict[str, Any]] = [
 
 def test_a_documented_reply_is_read() -> None:
     """Blocks of each type; input tokens with those of the cache."""
-    parts = read_reply(REPLY)
+    parts = ANTHROPIC.decode_reply(REPLY)
     content = parts.content()
     assert (content.text, content.thinking, content.finish_reason) == ("I will look.", "Two cities.", "tool_calls")
     assert [(c.id, c.arguments["city"]) for c in content.tool_calls] == [("toolu_01", "Kyiv"), ("toolu_02", "Quito")]
@@ -77,7 +78,7 @@ def test_a_documented_reply_is_read() -> None:
 
 def test_documented_events_are_put_together() -> None:
     """Unknown events are passed over; a call without arguments has none."""
-    whole = StreamedEvents()
+    whole = ANTHROPIC.decoder()
     added = [whole.add(event) for event in EVENTS]
     assert ("".join(a[0] for a in added), "".join(a[1] for a in added)) == ("I will look.", "Hm.")
     assert whole.finished
@@ -103,7 +104,7 @@ def test_documented_events_are_put_together() -> None:
 def test_stop_reasons_have_their_meaning(reason: str | None, finish: str) -> None:
     """And new ones are unknown."""
     reply = {**REPLY, "content": [{"type": "text", "text": "x"}], "stop_reason": reason}
-    assert read_reply(reply).content().finish_reason == finish
+    assert ANTHROPIC.decode_reply(reply).content().finish_reason == finish
 
 
 def test_a_conversation_becomes_alternating_blocks() -> None:
@@ -118,7 +119,7 @@ def test_a_conversation_becomes_alternating_blocks() -> None:
         Message(role="system", content="B"),
         Message(role="assistant", content=""),
     )
-    body = request_body(ask("x", messages=messages), streamed=False)
+    body = ANTHROPIC.write_request(ask("x", messages=messages), streamed=False)
     assert body["system"] == "A\n\nB"
     assert [m["role"] for m in body["messages"]] == ["user", "assistant", "user"]
     calls, results = body["messages"][1]["content"], body["messages"][2]["content"]
@@ -136,7 +137,7 @@ def test_a_request_has_what_was_chosen() -> None:
         sampling=Sampling(max_tokens=50, temperature=1.7, top_p=0.5),
         constraint=Constraint(kind="json_schema", json_schema={"type": "object"}),
     )
-    body = request_body(request, streamed=True)
+    body = ANTHROPIC.write_request(request, streamed=True)
     assert body["tools"][0]["input_schema"] == WEATHER.parameters
     assert (body["tool_choice"], body["max_tokens"], body["temperature"], body["top_p"]) == ({"type": "any"}, 50, 1.0, 0.5)
     assert body["output_config"]["format"]["schema"] == {"type": "object"}
@@ -157,13 +158,13 @@ def test_a_request_has_what_was_chosen() -> None:
 )
 def test_thinking_and_sampling_follow_what_the_model_takes(model: str, thinking: dict[str, Any], temperature: bool) -> None:
     """A budget of at least 1024 added to the limit, or adaptive; no temperature and no required call beside thinking."""
-    with_it = request_body(
+    with_it = ANTHROPIC.write_request(
         ask("x", model=model, tools=(WEATHER,), tool_choice="required", sampling=Sampling(max_tokens=10, thinking_tokens=5)),
         streamed=False,
     )
     assert (with_it["thinking"], with_it["max_tokens"], with_it["tool_choice"]) == (thinking, 1034, {"type": "auto"})
     assert "temperature" not in with_it
-    without = request_body(ask("x", model=model), streamed=False)
+    without = ANTHROPIC.write_request(ask("x", model=model), streamed=False)
     assert ("temperature" in without) is temperature
     assert without.get("thinking") == ({"type": "disabled"} if model == "claude-sonnet-5" else None)
 
@@ -186,12 +187,12 @@ def test_a_model_that_thinks_by_default_is_told_not_to_or_given_room(
     """Thinking counts toward the limit: an answer of ten tokens must not be cut by it. Where nothing switches it off, room is
     added and no call can be required."""
     asked = ask("x", model=model, tools=(WEATHER,), tool_choice="required", sampling=Sampling(max_tokens=10))
-    body = request_body(asked, streamed=False)
+    body = ANTHROPIC.write_request(asked, streamed=False)
     assert (body.get("thinking"), body["max_tokens"], body["tool_choice"]) == (thinking, max_tokens, {"type": choice})
     assert "temperature" not in body
 
 
 def test_the_url_is_anthropics_own_unless_given() -> None:
     """With or without /v1."""
-    assert AnthropicEndpoint(config_for("anthropic"))._url == "https://api.anthropic.com/v1/messages"
-    assert AnthropicEndpoint(config_for("anthropic", "http://h:1/v1"))._url == "http://h:1/v1/messages"
+    assert Anthropic(config_for("anthropic")).url == "https://api.anthropic.com/v1/messages"
+    assert Anthropic(config_for("anthropic", "http://h:1/v1")).url == "http://h:1/v1/messages"
