@@ -272,7 +272,7 @@ def every_kind() -> tuple[Record, ...]:
             phase="atomic",
             candidate_spec_id="spec-2",
             baseline_spec_id="spec-1",
-            claim="this suite only",
+            claim="this_suite",
             estimate=0.5,
             interval=(0.1, 0.9),
             gates=(gate,),

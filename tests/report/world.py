@@ -184,7 +184,7 @@ DECISION = Decision(
     candidate_spec_id=BETTER.spec_id,
     baseline_spec_id=BASE.spec_id,
     candidate_variant="restrained",
-    claim="this suite only",
+    claim="this_suite",
     estimate=0.5,
     gates=(
         GateResult(

@@ -86,7 +86,7 @@ async def _decided(
     contest = Contest(context, start, target, evaluations)
     cases = await gather_evidence(contest)
     context.stages.check_evidence(
-        [contest.measured, *(one for case in cases.values() for one in (case.candidate, case.baseline))], ()
+        [contest.measured, *(one for case in cases.values() for one in (case.measured, case.baseline))], ()
     )
     return await decide_target(context, start, plan, target, contest.measured, cases)
 

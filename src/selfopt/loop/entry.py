@@ -31,6 +31,7 @@ from selfopt.records import (
     Suite,
     content_hash,
 )
+from selfopt.words.evidence import void_text
 
 from .context import LoopContext, LoopEvent
 
@@ -130,7 +131,7 @@ async def past_races(context: LoopContext, family: str, but: str) -> list[PastRa
         end = next(context.ledger.read(RaceEnd, {"id": start.race_id}, limit=1), None)
         if end is None:
             race = replayed(context, start)
-            race.hold("its cycle was given up")
+            race.hold("given_up")
             end = race.end(context.now())
             await context.ledger.append([end])
         found.append(PastRace(start, end))
@@ -166,7 +167,7 @@ async def make_start(
     start, more = with_held_evidence(draft, past)
     for void in (*voided, *more):
         if void.spec_id in keys:
-            context.say(LoopEvent("evidence", void.sentence(), start))
+            context.say(LoopEvent("evidence", void_text(f"for {void.spec_id} from {void.race_id}", "then", void.changed), start))
     if share.used_up:
         context.say(LoopEvent("evidence", share.detail))
         entrants = tuple(entrant for entrant in start.entrants if entrant.resumes)

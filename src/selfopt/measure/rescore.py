@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from selfopt.errors import CorruptError, SuiteError
 from selfopt.records import (
     Blob,
+    ChainName,
     Fault,
     Ledger,
-    ParserName,
     Prompt,
     Record,
     ReplyContent,
@@ -75,7 +75,7 @@ def replay(spec: Spec, prompt: Prompt, tools: Sequence[ToolDefinition], contents
 def rejudge(
     spec: Spec,
     scorer: Scorer,
-    parsers: Sequence[ParserName],
+    parsers: Sequence[ChainName],
     suite_prompt: tuple[Prompt, Sequence[ToolDefinition]],
     trial: Trial,
     contents: Sequence[ReplyContent],
@@ -103,7 +103,7 @@ def check_suite(spec: Spec, suite: Suite) -> None:
 
 
 async def ensure_verdicts(
-    ledger: Ledger, spec: Spec, suite: Suite, trials: Iterable[Trial], parsers: Sequence[ParserName] | None = None
+    ledger: Ledger, spec: Spec, suite: Suite, trials: Iterable[Trial], parsers: Sequence[ChainName] | None = None
 ) -> Rescored:
     """The verdicts of the present scorer on trials, under the spec's parser chain or another; those that are missing are
     made and appended. The suite must be the one that was measured (see check_suite)."""
@@ -155,7 +155,7 @@ class _Verdicts:
         return self._runs[trial.run_id].get(trial.trial_id, {})
 
 
-async def rescore(ledger: Ledger, run_ids: Sequence[str], suite: Suite, parsers: Sequence[ParserName] | None = None) -> Rescored:
+async def rescore(ledger: Ledger, run_ids: Sequence[str], suite: Suite, parsers: Sequence[ChainName] | None = None) -> Rescored:
     """Judge the trials of stored runs under another parser chain (None: the one of their spec) and the present scorer.
 
     CorruptError when a run or its spec is not in the ledger; SuiteError when the suite has changed since.

@@ -6,13 +6,12 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 from .base import Record
-from .chat import ChatChunk, ChatReply, ChatRequest, ReplyContent, ToolDefinition
+from .chat import ChatChunk, ChatReply, ChatRequest
 from .evaluation import Evaluation
 from .feedback import Finding
 from .spec import Spec
-from .verdict import ParsedReply
 
-__all__ = ["Detector", "Endpoint", "Ledger", "ModelStatus", "Parser", "Proposer", "Residency"]
+__all__ = ["Detector", "Endpoint", "Ledger", "ModelStatus", "Proposer", "Residency"]
 
 R = TypeVar("R", bound=Record)
 
@@ -101,15 +100,6 @@ class Ledger(Protocol):
 
     def close(self) -> None:
         """Give back files. May be called twice."""
-        ...
-
-
-@runtime_checkable
-class Parser(Protocol):
-    """Reads tool calls out of a reply. Never raises, on any input."""
-
-    def parse(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> ParsedReply:
-        """The calls, or none."""
         ...
 
 

@@ -10,7 +10,7 @@ from selfopt.feedback import best_known
 from selfopt.ledger import resolve
 from selfopt.loop import current_baseline, evaluations, newest_evaluation, spec_by_id
 from selfopt.loop.proposer import describe_change
-from selfopt.policy import Account, account, best_hold, decide, explain
+from selfopt.policy import best_hold, decide
 from selfopt.records import (
     Decision,
     Evaluation,
@@ -20,6 +20,8 @@ from selfopt.records import (
 )
 from selfopt.wiring.app import App
 from selfopt.wiring.evidence import check_evidence
+from selfopt.words.accounts import Account, account
+from selfopt.words.decisions import best_hold_text, explain
 
 from .diagnosing import require_ledger
 from .measuring import phase_of
@@ -75,7 +77,7 @@ async def decide_candidates(
         decisions,
         reasons=tuple(tuple(explain(d)) for d in decisions),
         changes=tuple(_change(app, base, e) for e in chosen),
-        best_held=held.sentence() if held else None,
+        best_held=best_hold_text(held) if held else None,
     )
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast, get_args
 
 from selfopt.errors import UsageError
 from selfopt.ledger import resolve
 from selfopt.measure.evaluate import EvaluationRequest, evaluate
 from selfopt.measure.rescore import Rescored, rescore
+from selfopt.reading import chain_of
 from selfopt.records import (
+    ChainName,
     Evaluation,
-    ParserName,
     Run,
     Spec,
 )
@@ -30,7 +30,7 @@ class Rescoring:
 
     rescored: Rescored
     evaluation: Evaluation | None
-    parsers: tuple[ParserName, ...]
+    parsers: tuple[ChainName, ...]
 
 
 async def rescore_runs(
@@ -45,11 +45,8 @@ async def rescore_runs(
     if len({run.request_id for run in runs}) > 1:
         raise UsageError("the runs asked different requests; rescore those of one request_id at a time")
     spec = next(app.ledger.read(Spec, {"id": runs[0].spec_id}, limit=1))
-    known = get_args(ParserName)
-    for name in parsers:
-        if name not in known:
-            raise UsageError(f"unknown parser {name!r}; parsers are {', '.join(known)}")
-    chain = cast("tuple[ParserName, ...]", tuple(parsers)) or (app.variant(variant).parsers if variant else spec.variant.parsers)
+    chain = tuple(parsers) or (app.variant(variant).parsers if variant else spec.variant.parsers)
+    chain_of(chain)
     other = spec.model_copy(update={"variant": spec.variant.model_copy(update={"parsers": chain})})
     judged = app.suite(suite) if suite is not None else app.suite_for(spec)
     result = await rescore(app.ledger, [run.run_id for run in runs], judged, chain)
