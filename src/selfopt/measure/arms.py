@@ -137,15 +137,12 @@ def open_arm(
     watch = ResidencyWatch(context.residency_for(spec), model, context.clock, context.idle_s, first=readiness.status.state)
     return OpenArm(
         spec=spec,
-        suite=suite,
         run=run,
         scorer=scorer_of(suite.judging),
         model=model,
         isolate=isolate or spec.isolate,
         parser_hash=spec.variant.parser_hash,
-        channel=Channel(
-            context.endpoint_for(spec), watch, context.clock, context.sleep, context.rng, context.now, context.backoff
-        ),
+        channel=Channel(context.endpoint_for(spec), watch, context),
         environment=environment,
         status=readiness.status,
         prologue=(*missing, *readiness.blobs, run),

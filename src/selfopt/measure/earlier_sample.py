@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from selfopt.records import Environment, Ledger, Run, RunEnd, Spec, Trial
+from selfopt.records import Environment, Ledger, Run, RunEnd, Spec
 
 from .environment import compatible
 from .lookup import find
-from .resume import PassState
+from .resume import PassState, passes_of
 
 __all__ = ["earlier_sample"]
 
@@ -42,13 +42,8 @@ def _sample_of(ledger: Ledger, known: Spec, prompt_ids: Collection[str], environ
     for run in ledger.read(Run, {"request_id": known.request_id}):
         if run.purpose == "determinism":
             groups.setdefault(run.group_id or run.run_id, []).append(run)
-    for runs in reversed(groups.values()):
-        state = PassState(runs)
-        for run in runs:
-            state.trials.update((trial.prompt_id, trial) for trial in ledger.read(Trial, {"run_id": run.run_id}))
-        if _stands(ledger, state, prompt_ids, environment):
-            return state
-    return None
+    samples = (passes_of(ledger, runs)["determinism", runs[0].run_index] for runs in reversed(groups.values()))
+    return next((one for one in samples if _stands(ledger, one, prompt_ids, environment)), None)
 
 
 def _stands(ledger: Ledger, state: PassState, prompt_ids: Collection[str], environment: Environment) -> bool:

@@ -28,7 +28,7 @@ from .lookup import find
 from .rescore import ensure_verdicts
 from .trial import JudgedTrial
 
-__all__ = ["EvaluationRequest", "Pass", "evaluate", "group_passes"]
+__all__ = ["EvaluationRequest", "Pass", "evaluate", "group_passes", "outcome_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ async def evaluate(ledger: Ledger, request: EvaluationRequest, *, now: Callable[
         determinism=judge_determinism(spec, [p.verdicts for p in passes], sample.verdicts if sample else None),
         warm_up=spec.warm_up.enabled,
         metrics=compute_metrics(_scored(passes, prompts), silent, always_calling),
-        rows=_rows(passes, prompts),
+        rows=outcome_rows(prompts, {p.id: [one.trials[p.id] for one in passes] for p in prompts}),
         cycle_id=request.cycle_id,
         at=now(),
     )
@@ -184,39 +184,33 @@ def _environments(ledger: Ledger, passes: Sequence[Pass]) -> dict[str, Environme
 
 
 def _scored(passes: Sequence[Pass], prompts: Sequence[Prompt]) -> list[ScoredTrial]:
-    items = []
-    for index, one in enumerate(passes):
-        first = one.first_trial_id
-        for prompt in prompts:
-            trial, verdict = one.trials[prompt.id].trial, one.trials[prompt.id].verdict
-            items.append(
-                ScoredTrial(
-                    prompt_id=prompt.id,
-                    run_index=index,
-                    needs_call=prompt.needs_call,
-                    outcome=verdict.outcome,
-                    latency_ms=trial.latency_ms,
-                    usage=trial.usage,
-                    first_of_run=trial.trial_id == first,
-                )
-            )
-    return items
-
-
-def _rows(passes: Sequence[Pass], prompts: Sequence[Prompt]) -> tuple[OutcomeRow, ...]:
-    rows = []
-    for prompt in prompts:
-        cells = [one.trials[prompt.id] for one in passes]
-        rows.append(
-            OutcomeRow(
-                prompt_id=prompt.id,
-                prompt_kind=prompt.kind,
-                needs_call=prompt.needs_call,
-                outcomes=tuple(cell.verdict.outcome for cell in cells),
-                trial_ids=tuple(cell.trial.trial_id for cell in cells),
-                loaded=tuple(cell.trial.load.loaded for cell in cells),
-                load_ms=tuple(cell.trial.load.load_ms for cell in cells),
-                unread=tuple(cell.verdict.parsed.unread for cell in cells),
-            )
+    return [
+        ScoredTrial(
+            prompt_id=prompt.id,
+            run_index=index,
+            needs_call=prompt.needs_call,
+            outcome=one.trials[prompt.id].verdict.outcome,
+            latency_ms=one.trials[prompt.id].trial.latency_ms,
+            usage=one.trials[prompt.id].trial.usage,
+            first_of_run=one.trials[prompt.id].trial.trial_id == first,
         )
-    return tuple(rows)
+        for index, (one, first) in enumerate((one, one.first_trial_id) for one in passes)
+        for prompt in prompts
+    ]
+
+
+def outcome_rows(prompts: Sequence[Prompt], cells: Mapping[str, Sequence[JudgedTrial]]) -> tuple[OutcomeRow, ...]:
+    """One row a prompt. cells: its trials by its id, in the order of time."""
+    return tuple(
+        OutcomeRow(
+            prompt_id=prompt.id,
+            prompt_kind=prompt.kind,
+            needs_call=prompt.needs_call,
+            outcomes=tuple(cell.verdict.outcome for cell in cells[prompt.id]),
+            trial_ids=tuple(cell.trial.trial_id for cell in cells[prompt.id]),
+            loaded=tuple(cell.trial.load.loaded for cell in cells[prompt.id]),
+            load_ms=tuple(cell.trial.load.load_ms for cell in cells[prompt.id]),
+            unread=tuple(cell.verdict.parsed.unread for cell in cells[prompt.id]),
+        )
+        for prompt in prompts
+    )

@@ -11,7 +11,6 @@ from selfopt.records import (
     Ledger,
     Metrics,
     Outcome,
-    OutcomeRow,
     Prompt,
     RaceBlock,
     Run,
@@ -23,6 +22,7 @@ from selfopt.records import (
 )
 from selfopt.scoring import ScoredTrial, compute_metrics, scorer_of, trivial_policies
 
+from .evaluate import outcome_rows
 from .lookup import find
 from .rescore import ensure_verdicts
 from .trial import JudgedTrial
@@ -59,6 +59,9 @@ async def evaluate_race(ledger: Ledger, request: RaceTrials, *, now: Callable[[]
     last = find(ledger, Run, run_ids[-1])
     asked = {item.trial.prompt_id for item in judged}
     prompts = tuple(prompt for prompt in suite.select(spec.split) if prompt.id in asked)
+    cells: dict[str, list[JudgedTrial]] = {prompt.id: [] for prompt in prompts}
+    for item in sorted(judged, key=lambda item: item.trial.started_at):
+        cells[item.trial.prompt_id].append(item)
     return Evaluation(
         evaluation_id=evaluation_id,
         spec_id=spec.spec_id,
@@ -78,7 +81,7 @@ async def evaluate_race(ledger: Ledger, request: RaceTrials, *, now: Callable[[]
         determinism="stochastic",
         warm_up=spec.warm_up.enabled,
         metrics=_metrics(suite, prompts, judged, weights),
-        rows=_rows(prompts, judged),
+        rows=outcome_rows(prompts, cells),
         cycle_id=request.cycle_id,
         race_id=request.race_id,
         at=now(),
@@ -131,24 +134,4 @@ def _metrics(suite: Suite, prompts: Sequence[Prompt], judged: Sequence[JudgedTri
             "run_accuracies": (),
             "variance": 0.0,
         }
-    )
-
-
-def _rows(prompts: Sequence[Prompt], judged: Sequence[JudgedTrial]) -> tuple[OutcomeRow, ...]:
-    """One for each prompt that was asked, its trials in the order of time."""
-    cells: dict[str, list[JudgedTrial]] = {prompt.id: [] for prompt in prompts}
-    for item in sorted(judged, key=lambda item: item.trial.started_at):
-        cells[item.trial.prompt_id].append(item)
-    return tuple(
-        OutcomeRow(
-            prompt_id=prompt.id,
-            prompt_kind=prompt.kind,
-            needs_call=prompt.needs_call,
-            outcomes=tuple(item.verdict.outcome for item in cells[prompt.id]),
-            trial_ids=tuple(item.trial.trial_id for item in cells[prompt.id]),
-            loaded=tuple(item.trial.load.loaded for item in cells[prompt.id]),
-            load_ms=tuple(item.trial.load.load_ms for item in cells[prompt.id]),
-            unread=tuple(item.verdict.parsed.unread for item in cells[prompt.id]),
-        )
-        for prompt in prompts
     )

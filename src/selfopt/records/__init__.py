@@ -59,6 +59,7 @@ from .feedback import (
 )
 from .integrity import LedgerFault, LedgerReport
 from .race import (
+    Ask,
     EvidenceKey,
     HoldReason,
     PromptEvidence,
@@ -112,6 +113,7 @@ __all__ = [
     "CONFIRMATION_WORDS",
     "ROUTING_SCHEMA_VERSION",
     "Action",
+    "Ask",
     "Attempt",
     "AuditRecord",
     "Baseline",
