@@ -8,8 +8,11 @@ from statistics import median
 
 from selfopt.errors import UsageError
 from selfopt.home import ProcessLock
-from selfopt.measure import Budget, BudgetMeter, Labels, MeasureOptions, Progress, measure_specs
-from selfopt.measure.progress import ignore_progress
+from selfopt.measure.blocks import measure_specs
+from selfopt.measure.budget import Budget, BudgetMeter
+from selfopt.measure.context import Labels
+from selfopt.measure.options import MeasureOptions
+from selfopt.measure.progress import Progress, ignore_progress
 from selfopt.records import (
     ComparedRow,
     Comparison,
