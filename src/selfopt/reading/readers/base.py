@@ -73,11 +73,9 @@ class Reader(Protocol):
     @property
     def version(self) -> int:
         """1 for the first."""
-        ...
 
     def read(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> Found:
         """What stands in the reply. Never raises, and takes bounded time, on any text."""
-        ...
 
 
 @runtime_checkable
@@ -86,7 +84,6 @@ class GrowingReader(Reader, Protocol):
 
     def certain(self, text: str, tools: Sequence[ToolDefinition]) -> Sequence[ToolCall]:
         """The calls with which any reply that begins with this text begins, as `read` reads it."""
-        ...
 
 
 @runtime_checkable
@@ -95,7 +92,6 @@ class ReadsFamilies(Reader, Protocol):
 
     def of(self, family: Family) -> Reader:
         """A reader of this family alone."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
