@@ -13,9 +13,9 @@ from selfopt.records import Message, ParsedReply, ReplyContent, ToolDefinition
 from .families import FAMILIES, Family
 from .fit import fit_calls
 from .readers import READERS
-from .readers.base import CALL_LIMIT, NO_CALL_WORDS, Found, Offered, Reader, ReadsFamilies
+from .readers.base import CALL_LIMIT, NO_CALL_WORDS, Found, GrowingReader, Offered, Reader, ReadsFamilies
 
-__all__ = ["Chain", "ask", "chain_names", "chain_of", "read_calls", "says_none"]
+__all__ = ["Chain", "ask", "chain_of", "read_calls", "says_none"]
 
 _LONGEST_WORD = 24
 # Every format in which a call can be written in text needs one of these.
@@ -30,11 +30,14 @@ class Chain:
     readers: asked in order; the first that finds calls wins. Each under the name that the chain gives it.
     others: ours that the chain does not have, which are asked whether a reply is unread.
     fits: whether the calls are then fitted to their tools.
+    growing: the reader of whose calls some are certain before a reply ends: the first, since no other can overrule it, where it
+        reads calls one by one. None where that is another kind of reader.
     """
 
     readers: Mapping[str, Reader]
     others: Mapping[str, Reader]
     fits: bool
+    growing: GrowingReader | None
 
 
 @lru_cache(maxsize=1024)
@@ -42,19 +45,16 @@ def chain_of(names: tuple[str, ...]) -> Chain:
     """The chain of these names. VariantError for one that nobody here reads by, or not in this version."""
     readers = {name: _reader(name) for name in names if name not in REPAIRS}
     others = {name: _reader(name) for name in READERS.builtin if name not in readers}
-    return Chain(readers, others, "fit" in names)
-
-
-def chain_names() -> tuple[str, ...]:
-    """Every name that a chain may hold."""
-    return (*READERS.names(), *FAMILIES.names(), *REPAIRS)
+    first = next(iter(readers.values()), None)
+    return Chain(readers, others, "fit" in names, first if isinstance(first, GrowingReader) else None)
 
 
 def _reader(name: str) -> Reader:
     plain, _, version = name.partition("@")
     found = READERS.get(plain) or FAMILIES.get(plain)
     if found is None:
-        raise VariantError(f"nothing reads by the name {name!r}; readers, families and repairs are {', '.join(chain_names())}")
+        known = ", ".join((*READERS.names(), *FAMILIES.names(), *REPAIRS))
+        raise VariantError(f"nothing reads by the name {name!r}; readers, families and repairs are {known}")
     if version not in ("", str(found.version)) or (not version and found.version != 1):
         raise VariantError(f"{name!r} names version {version or 1} of a reader; installed is {plain}@{found.version}")
     if isinstance(found, Family):

@@ -82,8 +82,9 @@ class Reader(Protocol):
 class GrowingReader(Reader, Protocol):
     """A reader that also reads replies which are still being written."""
 
-    def certain(self, text: str, tools: Sequence[ToolDefinition]) -> Sequence[ToolCall]:
-        """The calls with which any reply that begins with this text begins, as `read` reads it."""
+    def certain(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> Sequence[ToolCall]:
+        """The calls with which any reply that begins with this one begins, as `read` reads it. content: the text so far, and
+        native calls that have ended."""
 
 
 @runtime_checkable

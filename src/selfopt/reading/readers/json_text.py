@@ -43,9 +43,14 @@ class JsonReader:
             return Found(shape.calls, form, shape.spans)
         return SAYS_NONE if shape.no_call or text.strip() == "[]" else NOTHING
 
-    def certain(self, text: str, tools: Sequence[ToolDefinition]) -> Sequence[ToolCall]:
+    def certain(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> Sequence[ToolCall]:
         """See `GrowingReader.certain`."""
-        parts, offered, budget, shape = [*segments(_ENDLESS.sub("", clean_text(text)))], Offered.of(tools), Budget(), Shape()
+        parts, offered, budget, shape = (
+            [*segments(_ENDLESS.sub("", clean_text(content.text)))],
+            Offered.of(tools),
+            Budget(),
+            Shape(),
+        )
         for segment in parts:
             shape.add(json_calls(segment, offered, budget, PartialReader if segment is parts[-1] else LiteralReader))
         return shape.calls if budget.left > 2 * TEXT_LIMIT else ()

@@ -52,6 +52,7 @@ class TagReader:
 
     def __init__(self, families: tuple[Family, ...]) -> None:
         self._families = families
+        self._signs = {family.marks[0][:1] for family in families}
         self._opening = re.compile("|".join(_pattern(family.marks[0]) for family in families))
 
     def of(self, family: Family) -> TagReader:
@@ -62,12 +63,12 @@ class TagReader:
         """See `Reader.read`."""
         return self._read(clean_text(content.text), tools)
 
-    def certain(self, text: str, tools: Sequence[ToolDefinition]) -> Sequence[ToolCall]:
+    def certain(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> Sequence[ToolCall]:
         """See `GrowingReader.certain`: the calls of the elements up to the first that more text may change."""
-        return self._read(clean_text(text), tools, growing=True).calls
+        return self._read(clean_text(content.text), tools, growing=True).calls
 
     def _read(self, text: str, tools: Sequence[ToolDefinition], *, growing: bool = False) -> Found:
-        openings = list(self._opening.finditer(text))
+        openings = list(self._opening.finditer(text)) if any(map(text.__contains__, self._signs)) else []
         if not openings:
             return NOTHING
         offered, budget, says_none, form = Offered.of(tools), Budget(), False, ""
