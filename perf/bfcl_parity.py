@@ -36,7 +36,8 @@ from selfopt.errors import SelfoptError
 from selfopt.reading import read_calls
 from selfopt.records import Outcome, ParsedReply, Prompt, ReplyContent, Suite, ToolCall, ToolDefinition
 from selfopt.scoring import scorer_of
-from selfopt.suites import BFCL_CATEGORIES, import_bfcl
+from selfopt.suites.importers.bfcl import import_bfcl
+from selfopt.suites.importers.bfcl_files import BFCL_CATEGORIES
 from selfopt.verbs.bfcl import BFCL_WHEEL
 
 TARGET = 0.995

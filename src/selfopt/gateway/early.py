@@ -4,43 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from selfopt.dialects.clients import ClientRequest
 from selfopt.reading import GrowingReply, read_calls
 from selfopt.records import ChatChunk, ReplyContent, ToolCall, Variant
 
 from .bounded import beside
-from .dialogue import Dialogue
 from .flow import Flow
 
 __all__ = ["EarlyCalls", "wanted_calls"]
 
 
-def wanted_calls(calls: Sequence[ToolCall], dialogue: Dialogue) -> tuple[ToolCall, ...]:
+def wanted_calls(calls: Sequence[ToolCall], asked: ClientRequest) -> tuple[ToolCall, ...]:
     """Of the calls read in a reply, those for the client: of tools that it offered, and one alone where it wants no more."""
-    offered = {tool.name for tool in dialogue.tools}
+    offered = {tool.name for tool in asked.request.tools}
     kept = tuple(call for call in calls if call.name in offered)
-    return kept if dialogue.parallel else kept[:1]
+    return kept if asked.parallel else kept[:1]
 
 
 class EarlyCalls:
     """Takes a reply through a variant as it comes and hands over what is certain. talks: whether its text can be an answer."""
 
-    def __init__(self, variant: Variant, dialogue: Dialogue, flow: Flow, *, talks: bool) -> None:
+    def __init__(self, variant: Variant, asked: ClientRequest, flow: Flow, *, talks: bool) -> None:
         self._variant = variant
-        self._dialogue = dialogue
+        self._asked = asked
         self._flow = flow
         self._talks = talks
         single = variant.steps == "single" and not variant.options.get("ground")
         thinks = variant.sampling.thinking_tokens > 0 and variant.parsers[:1] != ("native",)
-        self._growing = GrowingReply(variant.parsers, dialogue.tools, dialogue.messages) if single and not thinks else None
+        self._growing = (
+            GrowingReply(variant.parsers, asked.request.tools, asked.request.messages) if single and not thinks else None
+        )
         self.wants_pieces = talks or (self._growing is not None and self._growing.goes_on)
 
     async def settled(self, text: str) -> None:
         """What the steps until now make certain."""
         if text:
             content = ReplyContent(text=text)
-            asked = self._dialogue
+            asked = self._asked
             size = len(text) + asked.size
-            parsed = await beside(size, read_calls, self._variant.parsers, content, asked.tools, asked.messages)
+            parsed = await beside(size, read_calls, self._variant.parsers, content, asked.request.tools, asked.request.messages)
             await self._hand_over(parsed.tool_calls)
 
     async def take(self, chunk: ChatChunk) -> None:
@@ -49,8 +51,8 @@ class EarlyCalls:
             await self._flow.feed(chunk.text)
         growing = self._growing
         if growing is not None and growing.goes_on and growing.add(chunk.text, chunk.tool_calls):
-            size = len(growing.text) + self._dialogue.size
+            size = len(growing.text) + self._asked.size
             await self._hand_over(await beside(size, growing.calls))
 
     async def _hand_over(self, calls: Sequence[ToolCall]) -> None:
-        await self._flow.say_calls(wanted_calls(calls, self._dialogue))
+        await self._flow.say_calls(wanted_calls(calls, self._asked))

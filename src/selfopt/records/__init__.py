@@ -17,7 +17,7 @@ from .chat import (
     Usage,
 )
 from .comparison import ComparedRow, Comparison, Figure, PolicyRow
-from .config import EndpointConfig, EndpointKind, PolicyThresholds, is_loopback
+from .config import EndpointConfig, PolicyThresholds, is_loopback
 from .cycle import (
     Baseline,
     CandidateResult,
@@ -31,7 +31,17 @@ from .cycle import (
     LoopStart,
     RemedyCheck,
 )
-from .decision import Decision, EvidenceState, GateResult, VerdictName
+from .decision import (
+    Claim,
+    Decision,
+    EvidenceState,
+    ExactDifference,
+    GateResult,
+    NotRaced,
+    ReasonCode,
+    RestraintEvidence,
+    VerdictName,
+)
 from .evaluation import Determinism, Evaluation, Metrics, OutcomeRow, TrivialPolicy, whole_evaluations
 from .experiment import CONFIRMATION_WORDS, PromptReload, WarmUpExperiment, not_confirmed_yet
 from .feedback import (
@@ -50,19 +60,34 @@ from .feedback import (
 from .integrity import LedgerFault, LedgerReport
 from .race import (
     EvidenceKey,
+    HoldReason,
+    PromptEvidence,
+    PromptFigures,
     PromptTest,
     RaceBlock,
     RaceBlockDiscarded,
     RaceEnd,
+    RaceEnding,
     RaceEntrant,
+    RaceEvidence,
     RacePurpose,
     RaceSettings,
     RaceStanding,
     RaceStart,
     RaceState,
+    StandingReason,
 )
 from .remember import remembered
-from .rule import ROUTING_SCHEMA_VERSION, AuditRecord, RouteDecision, RoutingConfig, Rule, RuleLimits
+from .rule import (
+    ROUTING_SCHEMA_VERSION,
+    AuditRecord,
+    ReasonKind,
+    RouteDecision,
+    RoutingConfig,
+    Rule,
+    RuleLimits,
+    RuleReason,
+)
 from .seams import Detector, Endpoint, Ledger, ModelStatus, Proposer, Residency
 from .spec import Environment, Spec, WarmUp
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
@@ -97,6 +122,7 @@ __all__ = [
     "ChatChunk",
     "ChatReply",
     "ChatRequest",
+    "Claim",
     "ComparedRow",
     "Comparison",
     "Conclusion",
@@ -116,11 +142,11 @@ __all__ = [
     "Determinism",
     "Endpoint",
     "EndpointConfig",
-    "EndpointKind",
     "Environment",
     "Evaluation",
     "EvidenceKey",
     "EvidenceState",
+    "ExactDifference",
     "Example",
     "Exchange",
     "ExpectedCall",
@@ -131,6 +157,7 @@ __all__ = [
     "FindingKind",
     "FinishReason",
     "GateResult",
+    "HoldReason",
     "HotFailure",
     "Judging",
     "Ledger",
@@ -142,6 +169,7 @@ __all__ = [
     "Message",
     "Metrics",
     "ModelStatus",
+    "NotRaced",
     "Outcome",
     "OutcomeRow",
     "ParsedReply",
@@ -150,6 +178,8 @@ __all__ = [
     "PolicyRow",
     "PolicyThresholds",
     "Prompt",
+    "PromptEvidence",
+    "PromptFigures",
     "PromptReload",
     "PromptTest",
     "Proposer",
@@ -158,28 +188,35 @@ __all__ = [
     "RaceBlock",
     "RaceBlockDiscarded",
     "RaceEnd",
+    "RaceEnding",
     "RaceEntrant",
+    "RaceEvidence",
     "RacePurpose",
     "RaceSettings",
     "RaceStanding",
     "RaceStart",
     "RaceState",
     "ReadStatus",
+    "ReasonCode",
+    "ReasonKind",
     "Recommendation",
     "Record",
     "RemedyCheck",
     "ReplyContent",
     "Requirements",
     "Residency",
+    "RestraintEvidence",
     "RouteDecision",
     "RoutingConfig",
     "Rule",
     "RuleLimits",
+    "RuleReason",
     "Run",
     "RunEnd",
     "Sampling",
     "Spec",
     "Split",
+    "StandingReason",
     "Suite",
     "Timings",
     "ToolCall",

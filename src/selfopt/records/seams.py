@@ -73,11 +73,18 @@ class Residency(Protocol):
 
 @runtime_checkable
 class Ledger(Protocol):
-    """Append-only store. What `append` was given is durable, all or nothing, when it returns."""
+    """Append-only store. What `append` was given is durable, all or nothing, when it returns. Many may ask at once."""
 
-    def append(self, records: Sequence[Record]) -> None:
-        """Store in one transaction. A record whose kind and id are there already with equal content is passed over;
-        with other content it is a CorruptError. StoreError when it cannot be written (nothing is, then)."""
+    async def append(self, records: Sequence[Record]) -> None:
+        """Store all of them or none. A record whose kind and id are there already with equal content is passed over.
+
+        Appends are stored in the order in which they are asked for; some may share a transaction, and an error of one is no
+        error of the others. Whoever is cancelled meanwhile gets the CancelledError when it is decided whether they are stored.
+
+        Raises:
+            CorruptError: a record is there already with other content.
+            StoreError: it cannot be written.
+        """
         ...
 
     def read(

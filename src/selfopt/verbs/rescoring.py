@@ -32,7 +32,7 @@ class Rescoring:
     parsers: tuple[ChainName, ...]
 
 
-def rescore_runs(
+async def rescore_runs(
     app: App, run_prefixes: Sequence[str], variant: str | None = None, parsers: Sequence[str] = (), suite: str | None = None
 ) -> Rescoring:
     """Judge the replies of stored runs again under another parser chain and the present scorer; no request is made.
@@ -48,13 +48,13 @@ def rescore_runs(
     chain_of(chain)
     other = spec.model_copy(update={"variant": spec.variant.model_copy(update={"parsers": chain})})
     judged = app.suite(suite) if suite is not None else app.suite_for(spec)
-    result = rescore(app.ledger, [run.run_id for run in runs], judged, chain)
+    result = await rescore(app.ledger, [run.run_id for run in runs], judged, chain)
     measured = tuple(run.run_id for run in runs if run.purpose == "measure")
     if not measured:
         return Rescoring(result, None, chain)
     if not any(True for _ in app.ledger.read(Spec, {"id": other.spec_id}, limit=1)):
-        app.ledger.append([other])
-    evaluation = evaluate(app.ledger, EvaluationRequest(other, judged, measured))
+        await app.ledger.append([other])
+    evaluation = await evaluate(app.ledger, EvaluationRequest(other, judged, measured))
     if evaluation is not None:
-        app.ledger.append([evaluation])
+        await app.ledger.append([evaluation])
     return Rescoring(result, evaluation, chain)
