@@ -188,13 +188,10 @@ def asked_for(arguments: Mapping[str, Any], schema: Mapping[str, Any], messages:
     for key, value in arguments.items():
         part = properties.get(key)
         if key in needed or part is None or (said.names(key) if isinstance(value, bool) else said.asks_for(value, taken)):
-            kept[key] = said.only_chosen(value) if _is_choices(part) else value
+            items = part.get("items") if isinstance(part, Mapping) else None
+            listed = isinstance(items, Mapping) and isinstance(items.get("enum"), list)
+            kept[key] = said.only_chosen(value) if listed else value
     return kept
-
-
-def _is_choices(part: Any) -> bool:
-    items = part.get("items") if isinstance(part, Mapping) else None
-    return isinstance(items, Mapping) and isinstance(items.get("enum"), list)
 
 
 def needed_of(schema: Mapping[str, Any]) -> list[str]:
