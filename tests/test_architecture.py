@@ -26,8 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "home": {"errors", "records"},
     "words": {"errors", "records", "stats", "home"},
     **dict.fromkeys(PARTS, GROUND),
-    # A reply is split into answer and thinking where it is received: that is what the ledger keeps.
-    "variants": GROUND | {"reading"},
+    "variants": GROUND | {"reading"},  # what is written for a prompt is what is read in a reply
     **dict.fromkeys(STAGES, GROUND),
     "endpoints": GROUND | {"dialects", "reading"},
     "dialects": GROUND | {"reading"},
