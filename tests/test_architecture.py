@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "settings": {"errors", "records", "home", "dialects"},
     "web": {"errors", "home"},
     "loop": GROUND | STAGES | {"settings"},
-    "gateway": GROUND | {"dialects", "routing", "variants", "reading", "web"},
+    "gateway": GROUND | {"dialects", "settings", "routing", "variants", "reading", "web"},
     "report": GROUND,
     "wiring": GROUND | PARTS | STAGES | {"settings", "gateway"},
     "verbs": GROUND | PARTS | STAGES | {"settings", "loop", "gateway", "report", "simulate", "wiring"},

@@ -85,7 +85,7 @@ class Passing:
             address,
             payload,
             timeout_s=exchange.timeout_s,
-            connect_timeout_s=self._options.connect_timeout_s,
+            connect_timeout_s=self._options.limits.connect_timeout_s,
             max_bytes=upstream.max_reply_bytes,
         )
         if answer.status != 200:
@@ -102,7 +102,7 @@ class Passing:
             address,
             payload,
             timeout_s=exchange.timeout_s,
-            connect_timeout_s=self._options.connect_timeout_s,
+            connect_timeout_s=self._options.limits.connect_timeout_s,
             max_bytes=upstream.max_stream_bytes,
         )
         try:

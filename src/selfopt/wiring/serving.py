@@ -139,28 +139,19 @@ class AppUpstreams:
 def gateway_options(app: App, host: str | None, port: int | None, worker: Worker | None = None) -> GatewayOptions:
     """From the settings; host and port where the command line names them. worker: has its share of what holds for all together."""
     share = 1 if worker is None else worker.count
-    limits, own = app.own_limits, app.settings.gateway
-    return GatewayOptions(
-        host=host or own.host,
-        port=own.port if port is None else port,
-        allowed_hosts=own.allowed_hosts,
-        web=WebLimits(
-            max_body_bytes=own.max_body_bytes,
-            max_held_bytes=max(own.max_held_bytes // share, own.max_body_bytes),
-            max_connections=max(own.max_connections // share, 1),
-        ),
-        deadline_s=own.deadline_s,
-        queue=own.queue,
-        queue_timeout_s=own.queue_timeout_s,
-        breaker_faults=own.breaker_faults,
-        breaker_s=own.breaker_s,
-        drain_s=own.drain_s,
+    own = app.settings.gateway
+    here = {
+        "host": host or own.host,
+        "port": own.port if port is None else port,
         # Twice within the time after which our own engine drops a model, however short that is.
-        keep_warm_s=min(own.keep_warm_s, app.settings.engine.sleep_idle_s / 2),
-        timeout_s=limits.timeout_s,
-        connect_timeout_s=limits.connect_timeout_s,
-        retries=limits.retries,
+        "keep_warm_s": min(own.keep_warm_s, app.settings.engine.sleep_idle_s / 2),
+    }
+    web = WebLimits(
+        max_body_bytes=own.max_body_bytes,
+        max_held_bytes=max(own.max_held_bytes // share, own.max_body_bytes),
+        max_connections=max(own.max_connections // share, 1),
     )
+    return GatewayOptions(own=own.model_copy(update=here), limits=app.own_limits, web=web)
 
 
 def build_gateway(
@@ -179,7 +170,7 @@ def build_gateway(
     trail = ChainedFile(app.home.audit_trail)
     trail.check()
     keys = FileKeys(app.keys)
-    _refuse_open_door(options.host, keys)
+    _refuse_open_door(options.own.host, keys)
     pool = Pool()
     upstreams = AppUpstreams(app, pool, alone=worker is None)
     fallbacks = app.settings.fallbacks
@@ -189,7 +180,7 @@ def build_gateway(
     }
     # Who looks after warm models asks for the rules in force only once they are watched.
     keeps_warm = app.settings.warm_up.enabled and (worker is None or worker.number == 0)
-    warmth = KeepWarm(warmer(app, lambda: rules.current.config), options.keep_warm_s) if keeps_warm else None
+    warmth = KeepWarm(warmer(app, lambda: rules.current.config), options.own.keep_warm_s) if keeps_warm else None
     rules = RulesWatch(
         app.home.routing_config,
         config,
