@@ -13,7 +13,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "selfopt"
 
-GROUND = {"errors", "extensions", "lazy", "records", "stats", "home"}
+DOORS = {"verbs", "records", "errors"}
+GROUND = {"errors", "extensions", "lazy", "records", "stats", "home", "words"}
 PARTS = {"ledger", "dialects", "endpoints", "scripted", "engine", "residency", "suites", "reading", "variants", "scoring"}
 STAGES = {"measure", "feedback", "policy", "routing"}
 ALLOWED: dict[str, set[str]] = {
@@ -23,6 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "records": {"errors"},
     "stats": {"errors", "records"},
     "home": {"errors", "records"},
+    "words": {"errors", "records", "stats", "home"},
     **dict.fromkeys(PARTS, GROUND),
     # A reply is split into answer and thinking where it is received: that is what the ledger keeps.
     "variants": GROUND | {"reading"},
@@ -39,8 +41,8 @@ ALLOWED: dict[str, set[str]] = {
     "report": GROUND,
     "wiring": GROUND | PARTS | STAGES | {"settings", "gateway"},
     "verbs": GROUND | PARTS | STAGES | {"settings", "loop", "gateway", "report", "simulate", "wiring"},
-    "cli": {"verbs", "wiring", "loop", "gateway", "measure", "report", "errors", "records", "settings", "home"},
-    "api": {"verbs", "wiring", "loop", "measure", "suites", "report", "errors", "records", "settings", "home"},
+    "cli": DOORS | {"report", "home"},
+    "api": DOORS,
     "__init__": {"api"},
     "__main__": {"cli"},
 }

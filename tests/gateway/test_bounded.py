@@ -14,7 +14,7 @@ import selfopt.gateway.harness as harness_module
 from selfopt.dialects.chat_body import STEP_BYTES, BodyLimits, at_once, reading_body
 from selfopt.dialects.openai_client import reading_request
 from selfopt.dialects.refusal import Refusal
-from selfopt.reading import read_reply
+from selfopt.reading import read_calls
 
 from .kit import USER, chat, gateway_world
 from .test_harness import CALL, MODELS, WEATHER, asking, promote
@@ -122,9 +122,9 @@ async def test_large_texts_are_parsed_beside_the_loop(
 
     def noting(*args: Any) -> Any:
         threads.append(threading.current_thread())
-        return read_reply(*args)
+        return read_calls(*args)
 
-    monkeypatch.setattr(harness_module, "read_reply", noting)
+    monkeypatch.setattr(harness_module, "read_calls", noting)
     async with gateway_world(tmp_path, MODELS) as world:
         await promote(world, "native_parsed")
         answer = await world.post(asking(text))

@@ -11,7 +11,7 @@ from selfopt.dialects.clients import ClientRequest
 from selfopt.dialects.openai_client import MAX_TOOLS, MAX_TOOLS_BYTES
 from selfopt.dialects.refusal import Refusal
 from selfopt.errors import EndpointError
-from selfopt.reading import read_reply
+from selfopt.reading import read_calls
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ReplyContent, Sampling, ToolCall, Usage, Variant
 from selfopt.variants import RenderedStep, render
 
@@ -130,7 +130,7 @@ class _Work:
                 content = following
                 break
             step = following
-        parsed = await beside(size, read_reply, variant.parsers, content, asked.request.tools, asked.request.messages)
+        parsed = await beside(size, read_calls, variant.parsers, content, asked.request.tools, asked.request.messages)
         calls = wanted_calls(parsed.tool_calls, asked)
         spoken = before_a_call(content.text) if talks else ""
         if calls:
@@ -143,7 +143,7 @@ class _Work:
         if spoken or (flow is not None and flow.sent):  # whatever it says: its beginning is with the client, or would be
             return Answered(content.text, (), content.finish_reason)
         answers = variant.steps == "choose_then_answer"  # where it is asked, its text is an answer
-        if parsed.recognised == "explicit none" or (not answers and (variant.constraint != "none" or variant.steps != "single")):
+        if parsed.status == "explicit_none" or (not answers and (variant.constraint != "none" or variant.steps != "single")):
             return await self.plainly(asked, with_tools=False)
         return Answered(content.text, (), content.finish_reason)
 

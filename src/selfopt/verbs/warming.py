@@ -28,7 +28,7 @@ from selfopt.wiring.app import App
 from .measuring import MeasureRequest, route
 from .reporting import write_artefacts
 
-__all__ = ["ValidationArguments", "WarmUpShown", "validate_model_warm_up", "validate_under_rules"]
+__all__ = ["ValidationArguments", "WarmUpShown", "WarmUpValidation", "validate_model_warm_up", "validate_under_rules"]
 
 SWITCHED_OFF = "warm-up is switched off (warm_up.enabled = false); switch it on to measure what it is worth"
 
@@ -136,7 +136,7 @@ async def validate_under_rules(
     validation = await validate_model_warm_up(app, model, request.phase, **arguments)
     shown = WarmUpShown(decision, validation, tuple(write_artefacts(app)), audit_hash)
     tell(shown)
-    deliver(app.ledger, group, utc_now())
+    await deliver(app.ledger, group, utc_now())
     return shown
 
 
