@@ -69,13 +69,13 @@ class AppUpstreams:
         app = self._app
         name, entry = app.settings.endpoint_of(app.resolve_model(model))
         config = app.settings.endpoint_config(name, app.environ)
-        if entry.sort.engine and not self._alone:
+        if entry.traits.engine and not self._alone:
             raise UsageError(f"{model} is run by the embedded engine, which belongs to one process: serve it without --workers")
         address = None
-        if entry.sort.speaks == OpenAIChat.name and config.base_url and not entry.sort.engine:
+        if entry.traits.speaks == OpenAIChat.name and config.base_url and not entry.traits.engine:
             key = config.api_key.get_secret_value() if config.api_key is not None else None
-            address = HttpAddress.of(name, entry.sort.dialect(config).root, key)
-        direct = address is not None or entry.sort.engine
+            address = HttpAddress.of(name, entry.traits.dialect(config).root, key)
+        direct = address is not None or entry.traits.engine
         return Upstream(
             name=name,
             model=model,
@@ -84,9 +84,9 @@ class AppUpstreams:
             address=address,
             # Whether the request may go there was decided when it was found; from here on the model is this one.
             adapter=(lambda: self._endpoint(model)) if direct else (lambda: app.sender.endpoint(model, asked=model)),
-            speaks=entry.sort.speaks if direct else "",
-            gate=model if entry.sort.engine else name,
-            concurrency=app.settings.engine.slots if entry.sort.engine else 64,
+            speaks=entry.traits.speaks if direct else "",
+            gate=model if entry.traits.engine else name,
+            concurrency=app.settings.engine.slots if entry.traits.engine else 64,
             max_reply_bytes=config.max_reply_bytes,
         )
 
@@ -101,7 +101,7 @@ class AppUpstreams:
             found = self._asked[model] = PooledEndpoint(
                 upstream.name,
                 self._pool,
-                app.settings.endpoints[upstream.name].sort.dialect(here),
+                app.settings.endpoints[upstream.name].traits.dialect(here),
                 lambda: self._address(upstream),
                 lambda: app.sender.endpoint(model, asked=model),
                 upstream.max_reply_bytes,
@@ -115,7 +115,7 @@ class AppUpstreams:
 
     async def connect(self, upstream: Upstream) -> HttpAddress | None:
         """The address of a model of the embedded engine, started when it is not running. EndpointError when it does not start."""
-        if not self._app.settings.endpoints[upstream.name].sort.engine:
+        if not self._app.settings.endpoints[upstream.name].traits.engine:
             return None
         try:
             found = await self._app.engine.connect(upstream.model)
