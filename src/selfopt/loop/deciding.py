@@ -69,7 +69,7 @@ def held_before(context: LoopContext, baseline_spec_id: str) -> list[str]:
     ]
 
 
-def decide_target(
+async def decide_target(
     context: LoopContext,
     start: CycleStart,
     plan: CyclePlan,
@@ -78,11 +78,11 @@ def decide_target(
     cases: Mapping[str, Candidate],
 ) -> CycleTargetResult:
     """Decide every candidate of one model and phase, once per cycle, and promote the one with the largest gain."""
-    pairs = _decisions(context, start, plan, target, cases)
+    pairs = await _decisions(context, start, plan, target, cases)
     rows = tuple(_row(plan, evaluation, decision) for evaluation, decision in pairs)
     winner = max((r for r in rows if r.verdict == "promote"), key=lambda r: r.improvement or 0.0, default=None)
     if winner is not None:
-        _promote(context, target, winner)
+        await _promote(context, target, winner)
     else:
         _say_best_held(context, target, [decision for _, decision in pairs])
     known = current_baseline(context.ledger, target.model, target.phase)
@@ -101,7 +101,7 @@ def decide_target(
     )
 
 
-def _decisions(
+async def _decisions(
     context: LoopContext,
     start: CycleStart,
     plan: CyclePlan,
@@ -118,7 +118,7 @@ def _decisions(
             decision = context.decide(case.measured, case.baseline, start.cycle_id, case.evidence)
             fresh.append(decision)
         pairs.append((case.measured, decision))
-    context.ledger.append(fresh)
+    await context.ledger.append(fresh)
     for evaluation, decision in pairs:
         what = f"{evaluation.model} {evaluation.phase} {evaluation.variant} ({plan.changes[evaluation.spec_id]})"
         context.say(LoopEvent("decision", f"{what}: {decision.verdict}", decision))
@@ -141,7 +141,7 @@ def _row(plan: CyclePlan, evaluation: Evaluation, decision: Decision) -> Candida
     )
 
 
-def _promote(context: LoopContext, target: CycleTarget, winner: CandidateResult) -> None:
+async def _promote(context: LoopContext, target: CycleTarget, winner: CandidateResult) -> None:
     """The winner becomes the baseline. The record's id hashes the decision, so that a continued cycle does not write it twice."""
     record = Baseline(
         baseline_id=baseline_id(target.model, target.phase, winner.spec_id, winner.decision_id),
@@ -154,7 +154,7 @@ def _promote(context: LoopContext, target: CycleTarget, winner: CandidateResult)
         at=context.now(),
     )
     if not any(True for _ in context.ledger.read(Baseline, {"id": record.baseline_id}, limit=1)):
-        context.ledger.append([record])
+        await context.ledger.append([record])
     gain = f" (+{winner.improvement * 100:.1f} points)" if winner.improvement is not None else ""
     what = f"{target.model} {target.phase}: {winner.variant} ({winner.changed})"
     context.say(LoopEvent("promoted", f"{what} is the new baseline{gain}", record))

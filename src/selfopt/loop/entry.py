@@ -122,7 +122,7 @@ def _told(one: Environment, other: Environment, name: str) -> object:
     return getattr(other, name) if value in (None, "unknown") else value
 
 
-def past_races(context: LoopContext, family: str, but: str) -> list[PastRace]:
+async def past_races(context: LoopContext, family: str, but: str) -> list[PastRace]:
     """The races of a family that are over, oldest first; one that its cycle gave up is ended now, so that its candidates can go on."""
     found = []
     for start in context.ledger.read(RaceStart, {"family": family}):
@@ -133,7 +133,7 @@ def past_races(context: LoopContext, family: str, but: str) -> list[PastRace]:
             race = replayed(context, start)
             race.hold("given_up")
             end = race.end(context.now())
-            context.ledger.append([end])
+            await context.ledger.append([end])
         found.append(PastRace(start, end))
     return found
 
@@ -153,12 +153,14 @@ def _blocks(context: LoopContext, race_id: str) -> list[RaceBlock]:
     return sorted(context.ledger.read(RaceBlock, {"race_id": race_id}), key=lambda block: block.number)
 
 
-def make_start(
+async def make_start(
     context: LoopContext, field: RaceField, keys: Mapping[str, EvidenceKey], now: Mapping[str, Environment]
 ) -> RaceStart | None:
     """The start of the race, not appended; None where no candidate may enter, because alpha is used up. What is void is said."""
     share = share_of(context, family_of(field))
-    past, voided = _still_worth(past_races(context, share.family, field.race_id), {**field.environments, **now}, context.now())
+    past, voided = _still_worth(
+        await past_races(context, share.family, field.race_id), {**field.environments, **now}, context.now()
+    )
     # Where alpha is used up, only those may enter that bring their own.
     alpha = share.alpha if not share.used_up else context.evidence.alpha.alpha if context.evidence else 0.0
     draft = _draft(context, field, keys, share, alpha)

@@ -86,7 +86,7 @@ async def _raced(contest: Contest, racing: tuple[Spec, ...]) -> dict[str, Candid
     results = _Results(contest, race)
     cases = {}
     for spec in racing:
-        case = results.case(spec)
+        case = await results.case(spec)
         cases[spec.spec_id] = case if case is not None else await _without_blocks(contest, spec, race)
     return cases
 
@@ -99,23 +99,23 @@ class _Results:
     race: Raced | None
     made: dict[str, Evaluation | None] = field(default_factory=dict)
 
-    def evaluation(self, spec: Spec) -> Evaluation | None:
+    async def evaluation(self, spec: Spec) -> Evaluation | None:
         """Of one spec over its blocks; of one that is known exactly, its pass."""
         if spec.spec_id not in self.made:
             contest = self.contest
             found = None
             if self.race is not None:
                 request = RaceTrials(self.race.start.race_id, spec, contest.suite, self.race.blocks, contest.start.cycle_id)
-                found = evaluate_race(contest.context.ledger, request, now=contest.context.now)
+                found = await evaluate_race(contest.context.ledger, request, now=contest.context.now)
             if found is not None:
-                contest.context.ledger.append([found])
+                await contest.context.ledger.append([found])
             self.made[spec.spec_id] = found if found is not None else contest.evaluations.get(spec.spec_id)
         return self.made[spec.spec_id]
 
-    def case(self, spec: Spec) -> Candidate | None:
+    async def case(self, spec: Spec) -> Candidate | None:
         """None where the race said nothing about it."""
         standing = self.race.standing(spec.spec_id) if self.race is not None else None
-        candidate, baseline = self.evaluation(spec), self.evaluation(self.contest.baseline)
+        candidate, baseline = await self.evaluation(spec), await self.evaluation(self.contest.baseline)
         if standing is None or candidate is None or baseline is None or standing.blocks == 0:
             return None
         known = EvidenceState(claim="this_suite", race=standing.evidence(), restraint=self._restraint(spec, baseline))

@@ -98,11 +98,11 @@ class _Racing:
         start = next(context.ledger.read(RaceStart, {"id": field.race_id}, limit=1), None)
         unfinished: tuple[HoldReason, str] | None = None
         if start is None:
-            start = make_start(context, field, keys, now)
+            start = await make_start(context, field, keys, now)
             if start is None:
                 return None
             unfinished = await self._finish_earlier(start)
-            context.ledger.append([*unknown_specs(context.ledger, field.specs), start])
+            await context.ledger.append([*unknown_specs(context.ledger, field.specs), start])
             context.on_step("race_begun")
         race = replayed(context, start)
         context.say(LoopEvent("race", race_started(start, race.blocks), start))
@@ -111,7 +111,7 @@ class _Racing:
         elif unfinished is not None:
             race.hold(*unfinished)
         await self._blocks(race)
-        return self._over(race)
+        return await self._over(race)
 
     def _same(self, start: RaceStart, keys: Mapping[str, EvidenceKey]) -> bool:
         """Whether evidence goes on being about the same; says what has changed."""
@@ -131,7 +131,7 @@ class _Racing:
             old = next(context.ledger.read(RaceStart, {"id": race_id}, limit=1), None)
             race = replayed(context, old) if old is not None else None
             plan = race.plan_block() if race is not None else None
-            if race is not None and plan is not None and self._arena.begun(self._order(race.start, plan)):
+            if race is not None and plan is not None and await self._arena.begun(self._order(race.start, plan)):
                 await self._block(race, plan)
                 if race.held is not None:
                     return race.held
@@ -143,7 +143,7 @@ class _Racing:
         assert rules is not None
         while (plan := race.plan_block()) is not None:
             order = self._order(race.start, plan)
-            missing = plan.trials - self._arena.begun(order)
+            missing = plan.trials - await self._arena.begun(order)
             why = self._arena.shortfall(missing)
             if race.trials + plan.trials > rules.race_trials:
                 why = f"race_trials = {rules.race_trials} reached"
@@ -195,25 +195,25 @@ class _Racing:
         if result.fault is not None:
             await self._dropped(race, order, result)
         elif result.stopped is not None:
-            self._context.ledger.append(result.closing)
+            await self._context.ledger.append(result.closing)
             self._hold(race, result.stopped)
         else:
-            block = self._judged(plan, result)
+            block = await self._judged(plan, result)
             race.absorb(block)
             records: list[Record] = [*result.closing, block]
             if race.ended is not None and race.start.race_id == self._field.race_id:
                 records.append(race.end(self._context.now()))
-            self._context.ledger.append(records)
+            await self._context.ledger.append(records)
             self._context.on_step("race_block")
             self._say_block(race)
 
-    def _judged(self, plan: BlockPlan, result: BlockResult) -> RaceBlock:
+    async def _judged(self, plan: BlockPlan, result: BlockResult) -> RaceBlock:
         """The record of a complete block: how many of each spec's answers to each draw passed."""
         passes: dict[str, list[int]] = {}
         trial_ids: dict[str, list[str]] = {}
         for spec_id, times in plan.asked.items():
             spec = self._spec(spec_id)
-            judged = self._arena.judged(result, spec, self._field.suite)
+            judged = await self._arena.judged(result, spec, self._field.suite)
             good = [int(item.verdict.outcome is Outcome.PASS) for item in judged]
             passes[spec_id] = [sum(good[place : place + times]) for place in range(0, len(good), times)]
             trial_ids[spec_id] = [item.trial.trial_id for item in judged]
@@ -230,7 +230,7 @@ class _Racing:
             trial_ids=result.trial_ids(),
             at=context.now(),
         )
-        context.ledger.append([*result.closing, record])
+        await context.ledger.append([*result.closing, record])
         context.on_step("race_block_dropped")
         again = order.discards < limit
         text = block_dropped(order.number, str(result.fault), order.discards, again=again)
@@ -243,12 +243,12 @@ class _Racing:
         if race.start.race_id == self._field.race_id and not self._same(race.start, keys_of(self._field, now)):
             race.hold("server_changed")
 
-    def _over(self, race: Race) -> Raced:
+    async def _over(self, race: Race) -> Raced:
         context, race_id = self._context, race.start.race_id
         end = next(context.ledger.read(RaceEnd, {"id": race_id}, limit=1), None)
         if end is None:
             end = race.end(context.now())
-            context.ledger.append([end])
+            await context.ledger.append([end])
         context.on_step("race_ended")
         context.say(LoopEvent("race", self._how_it_ended(race), end))
         return Raced(race.start, end, _all_blocks(context, race.start))

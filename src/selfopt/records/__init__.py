@@ -17,7 +17,7 @@ from .chat import (
     Usage,
 )
 from .comparison import ComparedRow, Comparison, Figure, PolicyRow
-from .config import EndpointConfig, EndpointKind, PolicyThresholds, is_loopback
+from .config import EndpointConfig, PolicyThresholds, is_loopback
 from .cycle import (
     Baseline,
     CandidateResult,
@@ -88,7 +88,7 @@ from .rule import (
     RuleLimits,
     RuleReason,
 )
-from .seams import Detector, Endpoint, Ledger, ModelStatus, Parser, Proposer, Residency
+from .seams import Detector, Endpoint, Ledger, ModelStatus, Proposer, Residency
 from .spec import Environment, Spec, WarmUp
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
 from .trial import (
@@ -105,8 +105,8 @@ from .trial import (
     TrialStart,
     WarmUpResult,
 )
-from .variant import Example, ParserName, Variant
-from .verdict import Outcome, ParsedReply, Verdict
+from .variant import CallFormat, ChainName, Example, Variant
+from .verdict import Outcome, ParsedReply, ReadStatus, Verdict
 
 __all__ = [
     "CONFIRMATION_WORDS",
@@ -116,7 +116,9 @@ __all__ = [
     "AuditRecord",
     "Baseline",
     "Blob",
+    "CallFormat",
     "CandidateResult",
+    "ChainName",
     "ChatChunk",
     "ChatReply",
     "ChatRequest",
@@ -140,7 +142,6 @@ __all__ = [
     "Determinism",
     "Endpoint",
     "EndpointConfig",
-    "EndpointKind",
     "Environment",
     "Evaluation",
     "EvidenceKey",
@@ -172,8 +173,6 @@ __all__ = [
     "Outcome",
     "OutcomeRow",
     "ParsedReply",
-    "Parser",
-    "ParserName",
     "Phase",
     "PhaseSummary",
     "PolicyRow",
@@ -197,6 +196,7 @@ __all__ = [
     "RaceStanding",
     "RaceStart",
     "RaceState",
+    "ReadStatus",
     "ReasonCode",
     "ReasonKind",
     "Recommendation",

@@ -43,7 +43,9 @@ class Decided:
     best_held: str | None
 
 
-def decide_candidates(app: App, model: str, phase: str, candidate: str | None = None, baseline: str | None = None) -> Decided:
+async def decide_candidates(
+    app: App, model: str, phase: str, candidate: str | None = None, baseline: str | None = None
+) -> Decided:
     """Put candidates through the gates: the newest whole evaluation of every other spec of the model and phase, or one named by
     evaluation id, spec id or variant. The baseline: named likewise, else the ledger's, else the native_api spec."""
     model, phase = app.resolve_model(model), phase_of(phase)
@@ -66,7 +68,7 @@ def decide_candidates(app: App, model: str, phase: str, candidate: str | None = 
     check_evidence(app, [*chosen, *([base] if base is not None else [])])
     seen = app.environments().values()
     decisions = tuple(decide(e, base, app.settings.policy, environments=seen, now=utc_now()) for e in chosen)
-    app.ledger.append(decisions)
+    await app.ledger.append(decisions)
     held = None if any(d.verdict == "promote" for d in decisions) else best_hold(decisions)
     return Decided(
         model,
