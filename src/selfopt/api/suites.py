@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from selfopt.records import ToolDefinition
+from selfopt.verbs.bfcl import import_bfcl_suites, pull_bfcl_suites
 from selfopt.verbs.making import MadeSuite, import_jsonl, import_promptfoo, new_suite
 from selfopt.verbs.measuring import phase_of
-from selfopt.verbs.opening import App
 from selfopt.verbs.reviewing import AddedPrompts, add_from_ledger
 from selfopt.verbs.suites import SuiteWarning, suite_document, suite_problems, suite_summaries, suite_warnings
 from selfopt.verbs.tools import load_tools, read_tools, tools_label
 
-from .runner import Runner
+from .runner import Noun
 
 __all__ = ["Suites", "Tools", "offered_tools"]
 
@@ -26,12 +26,8 @@ def offered_tools(tools: Tools) -> Sequence[ToolDefinition]:
     return load_tools(Path(tools)) if isinstance(tools, str | Path) else tools
 
 
-class Suites:
+class Suites(Noun):
     """`selfopt suites`."""
-
-    def __init__(self, app: App, runner: Runner) -> None:
-        self._app = app
-        self._runner = runner
 
     def list(self) -> list[dict[str, Any]]:
         """The built-in suites and the home's own: name, phase, scope, title, prompts, source."""
@@ -66,6 +62,18 @@ class Suites:
         """A suite from a configuration of promptfoo; nothing in it is executed."""
         kind = phase_of(phase) if phase is not None else None
         return import_promptfoo(self._app, Path(file), name, kind, self._offered(tools), provider)
+
+    def import_bfcl(
+        self, source: str | Path, categories: Sequence[str] = (), *, replace: bool = False
+    ) -> Sequence[dict[str, Any]]:
+        """The Berkeley leaderboard's categories (none: all) out of a wheel of bfcl-eval or a folder with its data."""
+        return import_bfcl_suites(self._app, Path(source), categories, replace=replace)
+
+    def pull_bfcl(
+        self, categories: Sequence[str] = (), *, replace: bool = False, show: Callable[[str], None] = lambda text: None
+    ) -> Sequence[dict[str, Any]]:
+        """Likewise out of the wheel, which is fetched and checked. `show` is told how far it is."""
+        return pull_bfcl_suites(self._app, categories, show, replace=replace)
 
     def add_from_ledger(self, *trials: str, to: str | Path, suite: str | None = None) -> AddedPrompts:
         """Turn failed trials into prompts for review; all of them or none."""

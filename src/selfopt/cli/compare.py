@@ -48,10 +48,9 @@ def command(ctx: click.Context, /, ollama: bool, markdown: bool, as_json: bool, 
     live = LiveLine(enabled=not (as_json or markdown))
 
     async def work(app: App) -> Comparison:
-        from selfopt.verbs.comparing import CompareRequest, compare_models, installed_ollama_models
+        from selfopt.verbs.comparing import CompareRequest, compare_models
 
-        models = (*flags.pop("models"), *(await installed_ollama_models(app) if ollama else ()))
-        return await compare_models(app, CompareRequest(models=models, **flags), live)
+        return await compare_models(app, CompareRequest(ollama=ollama, **flags), live)
 
     try:
         comparison = run_with_app(ctx, work, {"limits": limits})
