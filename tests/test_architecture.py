@@ -15,7 +15,7 @@ SOURCE = ROOT / "src" / "selfopt"
 
 DOORS = {"verbs", "records", "errors"}
 GROUND = {"errors", "extensions", "lazy", "records", "stats", "home"}
-PARTS = {"ledger", "endpoints", "engine", "residency", "suites", "variants", "scoring"}
+PARTS = {"ledger", "dialects", "endpoints", "scripted", "engine", "residency", "suites", "reading", "variants", "scoring"}
 STAGES = {"measure", "feedback", "policy", "routing"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
@@ -25,13 +25,18 @@ ALLOWED: dict[str, set[str]] = {
     "stats": {"errors", "records"},
     "home": {"errors", "records"},
     **dict.fromkeys(PARTS, GROUND),
+    # A reply is split into answer and thinking where it is received: that is what the ledger keeps.
+    "variants": GROUND | {"reading"},
     **dict.fromkeys(STAGES, GROUND),
-    "measure": GROUND | {"suites", "variants", "scoring"},
+    "endpoints": GROUND | {"dialects", "reading", "scripted"},
+    "dialects": GROUND | {"reading", "endpoints"},  # types of the transport, until it has a room
+    "scripted": GROUND | {"dialects"},
+    "measure": GROUND | {"suites", "variants", "reading", "scoring"},
     "simulate": GROUND | {"policy"},
     "settings": {"errors", "records", "home"},
     "web": {"errors", "home"},
     "loop": GROUND | STAGES | {"settings"},
-    "gateway": GROUND | {"routing", "variants", "scoring", "web"},
+    "gateway": GROUND | {"routing", "variants", "reading", "scoring", "web"},
     "report": GROUND,
     "wiring": GROUND | PARTS | STAGES | {"settings", "gateway"},
     "verbs": GROUND | PARTS | STAGES | {"settings", "loop", "gateway", "report", "simulate", "wiring"},
@@ -123,7 +128,7 @@ def test_a_gateway_gets_ready_without_what_it_needs_later() -> None:
     assert "HEAVY []" in done.stdout, done.stdout
 
 
-@pytest.mark.parametrize("package", ["endpoints", "engine"])
+@pytest.mark.parametrize("package", ["engine"])
 def test_a_name_that_is_loaded_at_its_first_use_is_no_file_of_its_package(package: str) -> None:
     """Once a file is imported, its package has the file under that name, and nobody asks for the name any more."""
     files = {path.stem for path in (SOURCE / package).glob("*.py")}
@@ -185,7 +190,7 @@ def test_connections_are_opened_in_known_places() -> None:
 def test_requests_to_models_are_sent_from_one_place() -> None:
     """Adapters are made by the sender, which asks for leave; nobody else can get one, and the gateway's pool goes only where the sender
     let a model be found."""
-    users = {inside(path) for path in FILES if room_of(path) != "endpoints" and named(path) & ADAPTERS}
+    users = {inside(path) for path in FILES if room_of(path) not in ("endpoints", "scripted") and named(path) & ADAPTERS}
     assert users <= MAKING, users - MAKING
     assert {inside(path) for path in FILES if "Sending" in called_names(path)} == {"wiring/sending.py"}
     assert {inside(path) for path in FILES if "Upstream" in called_names(path)} == {"wiring/serving.py"}

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from selfopt.endpoints import load_script
+from selfopt.scripted.script import load_script
 from selfopt.suites import load_suite
 from selfopt.verbs.measuring import MeasureRequest, measure_model
 

@@ -18,8 +18,8 @@ import pytest
 
 import selfopt
 from selfopt.cli.main import run
-from selfopt.endpoints import Script
 from selfopt.errors import ConsentError, SettingsError
+from selfopt.scripted.script import Script
 from selfopt.wiring.sending import Sender
 
 from .servers import scripted_server, socket_server

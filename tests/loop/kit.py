@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from selfopt.endpoints.scripted import engine_for
-from selfopt.endpoints.scripted_engine import ManualClock, ScriptEngine
 from selfopt.loop import Listener, LoopEvent, Target
 from selfopt.records import (
     Baseline,
@@ -27,6 +25,8 @@ from selfopt.records import (
     Run,
     Trial,
 )
+from selfopt.scripted.endpoint import engine_for
+from selfopt.scripted.player import ManualClock, ScriptEngine
 from selfopt.verbs.looping import parse_target, run_loop
 from selfopt.wiring.app import App
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from selfopt.endpoints import Script
 from selfopt.engine import EngineAddress
 from selfopt.errors import EndpointError, EngineError, ModelStoreError
 from selfopt.records import ChatRequest, EndpointConfig, Message, ModelStatus
+from selfopt.scripted.script import Script
 from selfopt.wiring.embedded import EmbeddedEndpoint, EmbeddedResidency
 from tests.cli.servers import scripted_server
 

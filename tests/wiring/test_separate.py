@@ -13,10 +13,12 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
-from selfopt.endpoints import OpenAICompatibleEndpoint, Script, create_endpoint, create_residency
+from selfopt.endpoints.factory import create_endpoint, create_residency
+from selfopt.endpoints.openai_compatible import OpenAICompatibleEndpoint
 from selfopt.engine import EngineAddress
 from selfopt.errors import EngineError
 from selfopt.records import ChatRequest, Endpoint, EndpointConfig, Message, ModelStatus, WarmUp
+from selfopt.scripted.script import Script
 from selfopt.wiring import separate as separate_module
 from selfopt.wiring.app import App
 from selfopt.wiring.embedded import EmbeddedEndpoint, EmbeddedResidency

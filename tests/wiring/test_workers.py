@@ -16,8 +16,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from selfopt.endpoints import Script, ScriptedServer, serve_scripted
 from selfopt.errors import UsageError
+from selfopt.scripted.script import Script
+from selfopt.scripted.server import ScriptedServer, serve_scripted
 from selfopt.wiring.app import App
 from selfopt.wiring.workers import refuse_embedded
 

@@ -1,6 +1,6 @@
 """The facts that stages hand to each other, one noun a file, and the Protocols of the seams."""
 
-from .base import Blob, Record, canonical_json, content_hash, new_id, sha256_hex, utc_now
+from .base import Blob, Prose, Record, canonical_json, content_hash, new_id, sha256_hex, utc_now
 from .chat import (
     ChatChunk,
     ChatReply,
@@ -34,7 +34,19 @@ from .cycle import (
 from .decision import Decision, EvidenceState, GateResult, VerdictName
 from .evaluation import Determinism, Evaluation, Metrics, OutcomeRow, TrivialPolicy, whole_evaluations
 from .experiment import CONFIRMATION_WORDS, PromptReload, WarmUpExperiment, not_confirmed_yet
-from .feedback import Action, Confidence, Feedback, Finding, FindingKind, HotFailure, PhaseSummary, Recommendation, Requirements
+from .feedback import (
+    Action,
+    Confidence,
+    Confirmation,
+    ConfirmationStatus,
+    Feedback,
+    Finding,
+    FindingKind,
+    HotFailure,
+    PhaseSummary,
+    Recommendation,
+    Requirements,
+)
 from .integrity import LedgerFault, LedgerReport
 from .race import (
     EvidenceKey,
@@ -87,6 +99,8 @@ __all__ = [
     "Comparison",
     "Conclusion",
     "Confidence",
+    "Confirmation",
+    "ConfirmationStatus",
     "Constraint",
     "Cycle",
     "CycleAbandoned",
@@ -139,6 +153,7 @@ __all__ = [
     "PromptReload",
     "PromptTest",
     "Proposer",
+    "Prose",
     "Purpose",
     "RaceBlock",
     "RaceBlockDiscarded",

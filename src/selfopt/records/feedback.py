@@ -6,12 +6,14 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from .base import Record
+from .base import Prose, Record
 from .suite import Phase
 
 __all__ = [
     "Action",
     "Confidence",
+    "Confirmation",
+    "ConfirmationStatus",
     "Feedback",
     "Finding",
     "FindingKind",
@@ -25,6 +27,7 @@ FindingKind = Literal[
     "cold_start", "capability_limit", "flaky", "unread_format", "truncation", "drift", "ceiling", "infrastructure"
 ]
 Confidence = Literal["low", "medium", "high", "exact"]
+ConfirmationStatus = Literal["confirmed", "not_confirmed_yet", "not_confirmed"]
 Action = Literal[
     "allow", "disable", "enable_warm_up", "prefer_stronger", "change_variant", "raise_max_tokens", "withdraw", "investigate"
 ]
@@ -52,6 +55,21 @@ class Finding(Record):
     confirmed: bool = False
     cycle_id: str | None = None
     at: str
+
+
+class Confirmation(Record):
+    """What an experiment says of a remedy. It changes as experiments are made, while the rest of a rule stays.
+
+    status: `confirmed`: it helps; `not_confirmed`: there was an experiment that could tell, and it does not help;
+    `not_confirmed_yet`: nothing that could tell was done.
+    gain: what gets better, where it is confirmed. told: the same in words, with the figures of the experiment.
+    evidence: ids of the findings and evaluations behind it; empty where it is not confirmed yet.
+    """
+
+    status: ConfirmationStatus
+    gain: Literal["outcomes", "latency"] | None = None
+    told: Prose
+    evidence: tuple[str, ...] = ()
 
 
 class Requirements(Record):

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from selfopt.endpoints import load_script, normalise_base_url
-from selfopt.endpoints.faults import shown_url
+from selfopt.dialects.faults import shown_url
+from selfopt.endpoints.base_url import normalise_base_url
 from selfopt.errors import SelfoptError, SettingsError
 from selfopt.feedback import load_feedback
 from selfopt.home import NOT_MADE_HERE, ProcessLock, clear_temporaries, counted, escape_control
+from selfopt.scripted.script import load_script
 from selfopt.settings import EndpointSettings, default_config_file, settings_files
 from selfopt.wiring.app import App
 

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from selfopt.endpoints import load_script, serve_scripted
+from selfopt.scripted.script import load_script
+from selfopt.scripted.server import serve_scripted
 
 __all__ = ["serve_script"]
 

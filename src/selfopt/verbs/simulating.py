@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from selfopt.errors import UsageError
-from selfopt.simulate import CYCLES, WORLDS, Plan, cycle_figures, world_figures
+from selfopt.simulate import CYCLES, WORLDS, SimulationPlan, cycle_figures, world_figures
 
 __all__ = ["simulate_worlds"]
 
@@ -21,14 +21,14 @@ def simulate_worlds(
 ) -> dict[str, dict[str, Any]]:
     """The figures of these worlds by name, as `world_figures` and `cycle_figures` tell them.
 
-    changes: options of `WorldOptions` that differ from each named world's; plan: options of `Plan`. UsageError for a world that
+    changes: options of `WorldOptions` that differ from each named world's; plan: options of `SimulationPlan`. UsageError for a world that
     does not exist and for figures out of range.
     """
     known = (*WORLDS, CYCLES)
     for name in worlds:
         if name not in known:
             raise UsageError(f"unknown world {name!r}: choose from {', '.join(known)}")
-    made = Plan(progress=progress, **plan)
+    made = SimulationPlan(progress=progress, **plan)
     wanted = dict(changes or {})
     found: dict[str, dict[str, Any]] = {}
     for name in dict.fromkeys(worlds):

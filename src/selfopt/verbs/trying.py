@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from selfopt.reading import read_reply
 from selfopt.records import ChatReply, ChatRequest, Message, ParsedReply, ReplyContent, ToolDefinition
-from selfopt.variants import read_reply, render
+from selfopt.variants import render
 from selfopt.wiring.app import App
 
 __all__ = ["Tried", "TriedStep", "try_model"]

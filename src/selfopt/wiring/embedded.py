@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from selfopt.endpoints import OpenAICompatibleEndpoint
+from selfopt.endpoints.openai_compatible import OpenAICompatibleEndpoint
 from selfopt.engine import EmbeddedEngine, EngineAddress
 from selfopt.errors import EndpointError, EngineError, ModelStoreError
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig, ModelStatus

@@ -139,7 +139,7 @@ class Sender:
 
     async def installed(self, name: str) -> list[str]:
         """The models that a server of kind ollama lists; no model is asked for anything."""
-        from selfopt.endpoints import OllamaResidency
+        from selfopt.endpoints.ollama_residency import OllamaResidency
 
         residency = self._residency(name)
         return await residency.installed() if isinstance(residency, OllamaResidency) else []
@@ -165,7 +165,7 @@ class Sender:
 
     def _adapter(self, name: str, config: EndpointConfig) -> Endpoint:
         if name not in self._endpoints:
-            from selfopt.endpoints import create_endpoint
+            from selfopt.endpoints.factory import create_endpoint
 
             from .embedded import EmbeddedEndpoint
 
@@ -177,7 +177,7 @@ class Sender:
 
     def _residency(self, name: str) -> Residency:
         if name not in self._residencies:
-            from selfopt.endpoints import create_residency
+            from selfopt.endpoints.factory import create_residency
 
             from .embedded import EmbeddedResidency
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from selfopt.endpoints import create_endpoint, create_residency
+from selfopt.endpoints.factory import create_endpoint, create_residency
 from selfopt.errors import EndpointError, EngineError, ModelStoreError, SelfoptError
 from selfopt.records import (
     Blob,

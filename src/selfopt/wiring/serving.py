@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
-from selfopt.endpoints import normalise_base_url
+from selfopt.endpoints.base_url import normalise_base_url
 from selfopt.errors import EndpointError, EngineError, ModelStoreError, SettingsError, UnknownModelError, UsageError
 from selfopt.gateway import (
     WRITER,
@@ -96,7 +96,7 @@ class AppUpstreams:
         """Over the gateway's own connections. Made at the first chat that goes through a variant, since what writes it takes a while to import."""
         found = self._asked.get(model)
         if found is None:
-            from selfopt.endpoints import OpenAIDialect
+            from selfopt.dialects.openai_dialect import OpenAIDialect
 
             upstream, app = self.find(model, model), self._app
             config = app.settings.endpoint_config(upstream.name, app.environ)
