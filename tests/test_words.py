@@ -19,7 +19,6 @@ SHARED_CLASSES = {
     "Judgment",
     "Metrics",
     "Outcome",
-    "Row",
     "Ticket",
     "Trust",
 }

@@ -18,7 +18,7 @@ from selfopt.verbs.deciding import Account, Decided, decide_candidates, explaine
 from selfopt.verbs.diagnosing import make_feedback
 from selfopt.verbs.doctor import diagnose_installation
 from selfopt.verbs.foretelling import RaceOdds
-from selfopt.verbs.looping import CyclePreview, Listener, LoopEvent, parse_target, preview, run_loop
+from selfopt.verbs.looping import CyclePreview, Listener, LoopEvent, preview, run_loop
 from selfopt.verbs.measuring import Measured, MeasureRequest, Progress, measure_model, measure_request
 from selfopt.verbs.opening import App, Settings
 from selfopt.verbs.quickstart import QuickstartResult, run_quickstart
@@ -29,12 +29,13 @@ from selfopt.verbs.scripting import serve_script
 from selfopt.verbs.serving import serve
 from selfopt.verbs.showing import ShownTrial, shown_trial
 from selfopt.verbs.simulating import simulate_worlds
+from selfopt.verbs.tools import Tools
 from selfopt.verbs.trying import Tried, try_model
 from selfopt.verbs.warming import WarmUpShown, validate_under_rules
 
 from .nouns import Audit, Keys, Models, Routes, Trust, Variants
 from .runner import Noun, Runner
-from .suites import Suites, Tools, offered_tools
+from .suites import Suites
 
 __all__ = ["CompareOptions", "RunOptions", "Selfopt", "open"]
 
@@ -189,13 +190,8 @@ class Selfopt(Noun):
         on_progress: Callable[[Progress], None] = lambda event: None,
     ) -> list[Cycle]:
         """Run whole cycles. baselines: "MODEL PHASE VARIANT" each; none: the ledger's, else the settings'."""
-
-        async def work() -> list[Cycle]:
-            targets = [parse_target(self._app, text) for text in baselines]
-            file = Path(candidates) if candidates is not None else None
-            return await run_loop(self._app, targets, cycles, file, Listener(on_event), on_progress, max_candidates)
-
-        return self._runner.wait(work())
+        file = Path(candidates) if candidates is not None else None
+        return self._runner.wait(run_loop(self._app, baselines, cycles, file, Listener(on_event), on_progress, max_candidates))
 
     def plan(
         self,
@@ -206,8 +202,7 @@ class Selfopt(Noun):
         odds: RaceOdds | None = None,
     ) -> CyclePreview:
         """What the next cycle would do (`selfopt loop --dry-run`), and with odds what its races take; writes nothing."""
-        targets = [parse_target(self._app, text) for text in baselines]
-        return preview(self._app, targets, Path(candidates) if candidates is not None else None, max_candidates, odds)
+        return preview(self._app, baselines, Path(candidates) if candidates is not None else None, max_candidates, odds)
 
     def report(self) -> list[Path]:
         """Write the reports; their paths."""
@@ -221,7 +216,7 @@ class Selfopt(Noun):
         self, model: str, prompt: str, *, tools: Tools, variant: str = "native_api", timeout_s: float | None = None
     ) -> Tried:
         """Ask once with tools of your own (a JSON file, or ToolDefinitions); nothing is scored or recorded."""
-        return self._runner.wait(try_model(self._app, model, variant, offered_tools(tools), prompt, timeout_s))
+        return self._runner.wait(try_model(self._app, model, variant, tools, prompt, timeout_s))
 
     def rescore(
         self, runs: Sequence[str], *, variant: str | None = None, parsers: Sequence[str] = (), suite: str | None = None

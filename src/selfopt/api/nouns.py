@@ -19,12 +19,12 @@ from selfopt.verbs.routing import (
     set_route,
     trace_rule,
 )
+from selfopt.verbs.tools import Tools
 from selfopt.verbs.trusting import TrustProposal, TrustRow, accept_trust, propose_trust, trusted_folders, withdraw_trust
 from selfopt.verbs.variants import list_variants, one_variant, render_variant
 from selfopt.verbs.verifying import HomeReport, audit_anchor, verify_audit, verify_home, verify_ledger, verify_requests
 
 from .runner import Noun
-from .suites import Tools, offered_tools
 
 __all__ = ["Audit", "Keys", "Models", "Routes", "Trust", "Variants"]
 
@@ -154,4 +154,4 @@ class Variants(Noun):
 
     def render(self, name: str, prompt: str, *, tools: Tools) -> Sequence[dict[str, Any]]:
         """What a variant would send; nobody is asked."""
-        return render_variant(self._app, name, offered_tools(tools), prompt)
+        return render_variant(self._app, name, tools, prompt)

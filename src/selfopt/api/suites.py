@@ -6,24 +6,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from selfopt.records import ToolDefinition
 from selfopt.verbs.bfcl import import_bfcl_suites, pull_bfcl_suites
 from selfopt.verbs.making import MadeSuite, import_jsonl, import_promptfoo, new_suite
 from selfopt.verbs.measuring import phase_of
 from selfopt.verbs.reviewing import AddedPrompts, add_from_ledger
 from selfopt.verbs.suites import SuiteWarning, suite_document, suite_problems, suite_summaries, suite_warnings
-from selfopt.verbs.tools import load_tools, read_tools, tools_label
+from selfopt.verbs.tools import Tools
 
 from .runner import Noun
 
-__all__ = ["Suites", "Tools", "offered_tools"]
-
-Tools = Path | str | Sequence[ToolDefinition]
-
-
-def offered_tools(tools: Tools) -> Sequence[ToolDefinition]:
-    """Definitions as they are, or from a file."""
-    return load_tools(Path(tools)) if isinstance(tools, str | Path) else tools
+__all__ = ["Suites"]
 
 
 class Suites(Noun):
@@ -47,21 +39,20 @@ class Suites(Noun):
 
     def new(self, name: str, phase: str = "atomic", *, tools: Tools | None = None, to: str | Path | None = None) -> MadeSuite:
         """Write a suite to begin with; tools: a file, `mcp:` and a server, or definitions. Nothing is replaced."""
-        origin = tools_label(tools) if isinstance(tools, str) else ""
-        chosen = self._offered(tools)
-        return new_suite(self._app, name, phase_of(phase), chosen, origin, Path(to) if to is not None else None)
+        file = Path(to) if to is not None else None
+        return self._runner.wait(new_suite(self._app, name, phase_of(phase), tools, file))
 
     def import_jsonl(self, file: str | Path, name: str, *, phase: str | None = None, tools: Tools | None = None) -> MadeSuite:
         """A suite from JSON lines `{messages, tools, expected}`; all of them or none."""
         kind = phase_of(phase) if phase is not None else None
-        return import_jsonl(self._app, Path(file), name, kind, self._offered(tools))
+        return self._runner.wait(import_jsonl(self._app, Path(file), name, kind, tools))
 
     def import_promptfoo(
         self, file: str | Path, name: str, *, phase: str | None = None, tools: Tools | None = None, provider: str | None = None
     ) -> MadeSuite:
         """A suite from a configuration of promptfoo; nothing in it is executed."""
         kind = phase_of(phase) if phase is not None else None
-        return import_promptfoo(self._app, Path(file), name, kind, self._offered(tools), provider)
+        return self._runner.wait(import_promptfoo(self._app, Path(file), name, kind, tools, provider))
 
     def import_bfcl(
         self, source: str | Path, categories: Sequence[str] = (), *, replace: bool = False
@@ -78,8 +69,3 @@ class Suites(Noun):
     def add_from_ledger(self, *trials: str, to: str | Path, suite: str | None = None) -> AddedPrompts:
         """Turn failed trials into prompts for review; all of them or none."""
         return add_from_ledger(self._app, trials, str(to), suite)
-
-    def _offered(self, tools: Tools | None) -> tuple[ToolDefinition, ...] | None:
-        if isinstance(tools, str):
-            return self._runner.wait(read_tools(self._app, tools))
-        return tuple(offered_tools(tools)) if tools is not None else None

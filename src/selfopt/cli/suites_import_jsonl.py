@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
 
 from .common import json_option, run_with_app
-from .suites_tools import phase_option, read_chosen_tools, tell_made, tools_options
-
-if TYPE_CHECKING:
-    from selfopt.verbs.making import MadeSuite
-    from selfopt.verbs.opening import App
+from .suites_tools import phase_option, tell_made, tools_options
 
 __all__ = ["import_jsonl"]
 
@@ -39,9 +35,6 @@ def import_jsonl(
     --tools gives the tools of lines that have none.
     """
 
-    async def work(app: App) -> MadeSuite:
-        from selfopt.verbs.making import import_jsonl as verb
+    from selfopt.verbs.making import import_jsonl as verb
 
-        return verb(app, file, name, phase, await read_chosen_tools(app, tools, tools_timeout_s))
-
-    tell_made(run_with_app(ctx, work), as_json=as_json)
+    tell_made(run_with_app(ctx, lambda app: verb(app, file, name, phase, tools, tools_timeout_s)), as_json=as_json)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
 
 from .common import json_option, run_with_app
-from .suites_tools import phase_option, read_chosen_tools, tell_made, tools_options
-
-if TYPE_CHECKING:
-    from selfopt.verbs.making import MadeSuite
-    from selfopt.verbs.opening import App
+from .suites_tools import phase_option, tell_made, tools_options
 
 __all__ = ["import_promptfoo"]
 
@@ -41,9 +37,7 @@ def import_promptfoo(
     Asserts that are code or say nothing about tool calls are refused by name; nothing is executed.
     """
 
-    async def work(app: App) -> MadeSuite:
-        from selfopt.verbs.making import import_promptfoo as verb
+    from selfopt.verbs.making import import_promptfoo as verb
 
-        return verb(app, file, name or file.stem, phase, await read_chosen_tools(app, tools, tools_timeout_s), provider)
-
-    tell_made(run_with_app(ctx, work), as_json=as_json)
+    made = run_with_app(ctx, lambda app: verb(app, file, name, phase, tools, provider, tools_timeout_s))
+    tell_made(made, as_json=as_json)

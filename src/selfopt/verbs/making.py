@@ -21,6 +21,8 @@ from selfopt.suites import (
 )
 from selfopt.wiring.app import App
 
+from .tools import Tools, read_tools, tools_label
+
 __all__ = ["MadeSuite", "import_jsonl", "import_promptfoo", "new_suite"]
 
 MAX_JSONL_BYTES = 32_000_000
@@ -38,21 +40,23 @@ class MadeSuite:
     tools: int
 
 
-def new_suite(
+async def new_suite(
     app: App,
     name: str,
     phase: Phase = "atomic",
-    tools: tuple[ToolDefinition, ...] | None = None,
-    origin: str = "",
+    tools: Tools | None = None,
     to: Path | None = None,
+    tools_timeout_s: float | None = None,
 ) -> MadeSuite:
     """Write a starter that validates as it is, into the home's folder or into the file `to`. Nothing is ever replaced.
 
-    tools: offered instead of the example's; origin: where they come from. SuiteError when the name or the file is taken.
+    tools: offered instead of the example's, see `read_tools`. SuiteError when the name or the file is taken.
     """
-    if tools is not None and not tools:
+    offered = await _offered(app, tools, tools_timeout_s)
+    origin = tools_label(tools) if isinstance(tools, str) else ""
+    if offered is not None and not offered:
         raise SuiteError(f"{origin or 'the list of tools'} holds no tool; a suite needs at least one")
-    text = starter_text(name, phase, tools, origin, named=str(to) if to is not None else name)
+    text = starter_text(name, phase, offered, origin, named=str(to) if to is not None else name)
     if to is None:
         return _stored(app, name, text)
     if to.suffix not in (".yaml", ".yml"):
@@ -66,29 +70,41 @@ def new_suite(
     return made
 
 
-def import_jsonl(
-    app: App, path: Path, name: str, phase: Phase | None = None, tools: tuple[ToolDefinition, ...] | None = None
+async def import_jsonl(
+    app: App,
+    path: Path,
+    name: str,
+    phase: Phase | None = None,
+    tools: Tools | None = None,
+    tools_timeout_s: float | None = None,
 ) -> MadeSuite:
     """A suite of the home from JSON lines. SuiteError names the line; nothing is written then."""
+    offered = await _offered(app, tools, tools_timeout_s)
     check_new_name(name, app.home.suites)
     try:
         text = read_input(path, MAX_JSONL_BYTES)
     except InputFileError as error:
         raise SuiteError(f"{path}: {error}") from None
-    return _imported(app, read_jsonl(text, str(path), tools), name, path.name, phase)
+    return _imported(app, read_jsonl(text, str(path), offered), name, path.name, phase)
 
 
-def import_promptfoo(
+async def import_promptfoo(
     app: App,
     path: Path,
-    name: str,
+    name: str | None = None,
     phase: Phase | None = None,
-    tools: tuple[ToolDefinition, ...] | None = None,
+    tools: Tools | None = None,
     provider: str | None = None,
+    tools_timeout_s: float | None = None,
 ) -> MadeSuite:
     """A suite of the home from promptfoo's configuration. SuiteError names what cannot be imported; nothing is written then."""
+    offered, name = await _offered(app, tools, tools_timeout_s), name or path.stem
     check_new_name(name, app.home.suites)
-    return _imported(app, read_promptfoo(path, tools, provider), name, path.name, phase)
+    return _imported(app, read_promptfoo(path, offered, provider), name, path.name, phase)
+
+
+async def _offered(app: App, tools: Tools | None, timeout_s: float | None) -> tuple[ToolDefinition, ...] | None:
+    return await read_tools(app, tools, timeout_s) if tools is not None else None
 
 
 def _imported(app: App, parts: SuiteParts, name: str, origin: str, phase: Phase | None) -> MadeSuite:
