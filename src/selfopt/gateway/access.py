@@ -11,7 +11,7 @@ from selfopt.web import HttpRequest
 from .options import GatewayOptions
 from .refusal import Refusal
 
-__all__ = ["LOCAL_USER", "Access", "Caller", "KeyRing", "NoKeys", "Scope", "require_json"]
+__all__ = ["LOCAL_USER", "Access", "Caller", "KeyRing", "Scope", "require_json"]
 
 Scope = str
 # Headers that decide who may do what: said twice, they say nothing.
@@ -59,22 +59,6 @@ class KeyRing(Protocol):
     def find(self, presented: str) -> Caller | None:
         """Whose key this is; None for a wrong or revoked one. Takes the same time for either."""
         ...
-
-
-class NoKeys:
-    """A `KeyRing` without keys: whoever reaches the address may ask."""
-
-    required = False
-
-    def start(self) -> None:
-        """Nothing changes."""
-
-    def close(self) -> None:
-        """Nothing was begun."""
-
-    def find(self, presented: str) -> Caller | None:
-        """Nobody's."""
-        return None
 
 
 class Access:

@@ -2,7 +2,6 @@
 
 from .account import REMEDIES, Account, account
 from .decide import decide
-from .draft import draft_race
 from .evidence import Advised, EvidenceGate, HeldoutGate, RestraintGate, evidence_figures, evidence_policy
 from .explain import BestHold, best_hold, deciding_gate, explain
 from .gates import PLAIN_GATES, PLAIN_POLICY, Case, Gate, Policy, is_exact
@@ -54,7 +53,6 @@ __all__ = [
     "best_hold",
     "decide",
     "deciding_gate",
-    "draft_race",
     "evidence_figures",
     "evidence_policy",
     "explain",

@@ -11,7 +11,7 @@ from .intervals import Interval, clopper_pearson_interval, clopper_pearson_upper
 from .mcnemar import mcnemar_p
 from .order import cold_order_p, drift_order_p
 from .patterns import MAX_COLD_RUNS, MIN_PATTERN_RUNS, RowPattern, cold_prefix, exchangeability_p, read_row
-from .planning import PairsPlan, pairs_to_decide, plan_pairs
+from .planning import pairs_to_decide
 from .prompts import FINAL_SHARE, PromptDifferences, prompt_evidence
 from .reload import CONFIRMING_BAYES_FACTOR, CONFIRMING_RUNS, rank_p, reload_log_bayes_factor, suite_log_bayes_factor
 from .row_models import PassRow, cold_length
@@ -35,7 +35,6 @@ __all__ = [
     "FloorEvidence",
     "Interval",
     "Pairs",
-    "PairsPlan",
     "PassRow",
     "PromptDifferences",
     "RowPattern",
@@ -63,7 +62,6 @@ __all__ = [
     "non_inferiority",
     "paired_jackknife",
     "pairs_to_decide",
-    "plan_pairs",
     "prompt_evidence",
     "rank_p",
     "read_row",
