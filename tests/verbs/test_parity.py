@@ -93,7 +93,7 @@ VERBS: dict[str, Verb] = {
     "suites add-from-ledger": Verb(
         f"suites add-from-ledger {TRIAL} --to kept.yaml", lambda h, lived: h.suites.add_from_ledger(lived.trial, to="kept.yaml")
     ),
-    "suites import bfcl": Verb("suites import bfcl --from bfcl", lambda h, _: h.suites.import_bfcl("bfcl")),
+    "suites import bfcl": Verb("suites import bfcl --from bfcl", lambda h, _: h.suites.import_("bfcl", "bfcl")),
     "suites import jsonl": Verb(
         "suites import jsonl lines.jsonl --name lines --tools tools.json",
         lambda h, _: h.suites.import_jsonl("lines.jsonl", "lines", tools="tools.json"),

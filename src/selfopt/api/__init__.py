@@ -164,11 +164,11 @@ class Selfopt(Noun):
 
     def feedback(self, *, write: bool = True) -> Feedback:
         """Findings and recommendations from the newest evaluations; kept, and written to harness_feedback.json."""
-        return make_feedback(self._app, write=write)
+        return self._runner.wait(make_feedback(self._app, write=write))
 
     def decide(self, model: str, phase: str, candidate: str | None = None, baseline: str | None = None) -> Decided:
         """Put measured candidates through the gates. candidate, baseline: a variant, or the beginning of an id."""
-        return decide_candidates(self._app, model, phase, candidate, baseline)
+        return self._runner.wait(decide_candidates(self._app, model, phase, candidate, baseline))
 
     def explain(self, decision: str) -> tuple[Decision, Account, tuple[str, ...]]:
         """A kept decision (its id, its beginning or its end), what it amounts to, and what each gate saw."""
@@ -222,7 +222,7 @@ class Selfopt(Noun):
         self, runs: Sequence[str], *, variant: str | None = None, parsers: Sequence[str] = (), suite: str | None = None
     ) -> Rescoring:
         """Judge the stored replies of runs again; no request is made."""
-        return rescore_runs(self._app, runs, variant, parsers, suite)
+        return self._runner.wait(rescore_runs(self._app, runs, variant, parsers, suite))
 
     def quickstart(
         self,

@@ -50,7 +50,7 @@ class Routes(Noun):
 
     def rollback(self, version: int) -> RoutingConfig:
         """Put an earlier version in force again, as a new one (0: no rules), and let the loop start from what it serves."""
-        return roll_back(self._app, version)
+        return self._runner.wait(roll_back(self._app, version))
 
 
 class Audit(Noun):

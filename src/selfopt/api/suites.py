@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from selfopt.verbs.bfcl import import_bfcl_suites, pull_bfcl_suites
-from selfopt.verbs.making import MadeSuite, import_jsonl, import_promptfoo, new_suite
+from selfopt.verbs.bfcl import pull_bfcl_suites
+from selfopt.verbs.making import ImportedSuites, ImportRequest, MadeSuite, import_suites, new_suite
 from selfopt.verbs.measuring import phase_of
 from selfopt.verbs.reviewing import AddedPrompts, add_from_ledger
 from selfopt.verbs.suites import SuiteWarning, suite_document, suite_problems, suite_summaries, suite_warnings
-from selfopt.verbs.tools import Tools
+from selfopt.verbs.tools import Tools, read_tools
 
 from .runner import Noun
 
@@ -42,28 +42,44 @@ class Suites(Noun):
         file = Path(to) if to is not None else None
         return self._runner.wait(new_suite(self._app, name, phase_of(phase), tools, file))
 
+    def import_(
+        self,
+        kind: str,
+        source: str | Path,
+        name: str = "",
+        *,
+        phase: str | None = None,
+        tools: Tools | None = None,
+        replace: bool = False,
+        **options: str | Sequence[str],
+    ) -> ImportedSuites:
+        """Suites from files in another form (`selfopt suites import KIND`); all of them or none, and nothing is executed.
+
+        Args:
+            kind: the importer, such as "jsonl".
+            name: of the suite. Default: that of the file. An importer of several names its own.
+            options: the importer's own, such as `provider="openai:chat:x"`.
+        """
+        values = {key: (value,) if isinstance(value, str) else tuple(value) for key, value in options.items()}
+        chosen = phase_of(phase) if phase is not None else None
+        offered = self._runner.wait(read_tools(self._app, tools)) if tools is not None else None
+        asked = ImportRequest(Path(source), name or Path(source).stem, chosen, offered, values)
+        return import_suites(self._app, kind, asked, replace=replace)
+
     def import_jsonl(self, file: str | Path, name: str, *, phase: str | None = None, tools: Tools | None = None) -> MadeSuite:
         """A suite from JSON lines `{messages, tools, expected}`; all of them or none."""
-        kind = phase_of(phase) if phase is not None else None
-        return self._runner.wait(import_jsonl(self._app, Path(file), name, kind, tools))
+        return self.import_("jsonl", file, name, phase=phase, tools=tools).made[0]
 
     def import_promptfoo(
         self, file: str | Path, name: str, *, phase: str | None = None, tools: Tools | None = None, provider: str | None = None
     ) -> MadeSuite:
         """A suite from a configuration of promptfoo; nothing in it is executed."""
-        kind = phase_of(phase) if phase is not None else None
-        return self._runner.wait(import_promptfoo(self._app, Path(file), name, kind, tools, provider))
-
-    def import_bfcl(
-        self, source: str | Path, categories: Sequence[str] = (), *, replace: bool = False
-    ) -> Sequence[dict[str, Any]]:
-        """The Berkeley leaderboard's categories (none: all) out of a wheel of bfcl-eval or a folder with its data."""
-        return import_bfcl_suites(self._app, Path(source), categories, replace=replace)
+        return self.import_("promptfoo", file, name, phase=phase, tools=tools, provider=provider or ()).made[0]
 
     def pull_bfcl(
         self, categories: Sequence[str] = (), *, replace: bool = False, show: Callable[[str], None] = lambda text: None
-    ) -> Sequence[dict[str, Any]]:
-        """Likewise out of the wheel, which is fetched and checked. `show` is told how far it is."""
+    ) -> ImportedSuites:
+        """The Berkeley leaderboard's categories (none: all) out of its wheel, which is fetched and checked."""
         return pull_bfcl_suites(self._app, categories, show, replace=replace)
 
     def add_from_ledger(self, *trials: str, to: str | Path, suite: str | None = None) -> AddedPrompts:

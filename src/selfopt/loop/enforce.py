@@ -17,7 +17,7 @@ from .store import baselines, current_baseline, spec_by_id
 __all__ = ["enforce_feedback", "keep_feedback", "require_readable_feedback", "served_specs"]
 
 
-def keep_feedback(ledger: Ledger, path: Path, feedback: Feedback, cycle_id: str | None = None) -> None:
+async def keep_feedback(ledger: Ledger, path: Path, feedback: Feedback, cycle_id: str | None = None) -> None:
     """Findings and recommendations into the ledger (known ones are passed over) and the whole feedback into
     harness_feedback.json (path). cycle_id: of the cycle that recommends.
 
@@ -27,7 +27,7 @@ def keep_feedback(ledger: Ledger, path: Path, feedback: Feedback, cycle_id: str 
     known_findings = {f.finding_id for f in ledger.read(Finding)}
     findings = [f for f in feedback.findings if f.finding_id not in known_findings]
     fresh = [r.model_copy(update={"cycle_id": cycle_id}) for r in feedback.recommendations if r.id not in known]
-    ledger.append([*findings, *fresh])
+    await ledger.append([*findings, *fresh])
     save_feedback(path, feedback)
 
 

@@ -17,7 +17,7 @@ from .chat import (
     Usage,
 )
 from .comparison import ComparedRow, Comparison, Figure, PolicyRow
-from .config import EndpointConfig, EndpointKind, PolicyThresholds, is_loopback
+from .config import EndpointConfig, PolicyThresholds, is_loopback
 from .cycle import (
     Baseline,
     CandidateResult,
@@ -31,7 +31,17 @@ from .cycle import (
     LoopStart,
     RemedyCheck,
 )
-from .decision import Decision, EvidenceState, GateResult, VerdictName
+from .decision import (
+    Claim,
+    Decision,
+    EvidenceState,
+    ExactDifference,
+    GateResult,
+    NotRaced,
+    ReasonCode,
+    RestraintEvidence,
+    VerdictName,
+)
 from .evaluation import Determinism, Evaluation, Metrics, OutcomeRow, TrivialPolicy, whole_evaluations
 from .experiment import CONFIRMATION_WORDS, PromptReload, WarmUpExperiment, not_confirmed_yet
 from .feedback import (
@@ -50,20 +60,35 @@ from .feedback import (
 from .integrity import LedgerFault, LedgerReport
 from .race import (
     EvidenceKey,
+    HoldReason,
+    PromptEvidence,
+    PromptFigures,
     PromptTest,
     RaceBlock,
     RaceBlockDiscarded,
     RaceEnd,
+    RaceEnding,
     RaceEntrant,
+    RaceEvidence,
     RacePurpose,
     RaceSettings,
     RaceStanding,
     RaceStart,
     RaceState,
+    StandingReason,
 )
 from .remember import remembered
-from .rule import ROUTING_SCHEMA_VERSION, AuditRecord, RouteDecision, RoutingConfig, Rule, RuleLimits
-from .seams import Detector, Endpoint, Ledger, ModelStatus, Parser, Proposer, Residency
+from .rule import (
+    ROUTING_SCHEMA_VERSION,
+    AuditRecord,
+    ReasonKind,
+    RouteDecision,
+    RoutingConfig,
+    Rule,
+    RuleLimits,
+    RuleReason,
+)
+from .seams import Detector, Endpoint, Ledger, ModelStatus, Proposer, Residency
 from .spec import Environment, Spec, WarmUp
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
 from .trial import (
@@ -80,8 +105,8 @@ from .trial import (
     TrialStart,
     WarmUpResult,
 )
-from .variant import Example, ParserName, Variant
-from .verdict import Outcome, ParsedReply, Verdict
+from .variant import CallFormat, ChainName, Example, Variant
+from .verdict import Outcome, ParsedReply, ReadStatus, Verdict
 
 __all__ = [
     "CONFIRMATION_WORDS",
@@ -91,10 +116,13 @@ __all__ = [
     "AuditRecord",
     "Baseline",
     "Blob",
+    "CallFormat",
     "CandidateResult",
+    "ChainName",
     "ChatChunk",
     "ChatReply",
     "ChatRequest",
+    "Claim",
     "ComparedRow",
     "Comparison",
     "Conclusion",
@@ -114,11 +142,11 @@ __all__ = [
     "Determinism",
     "Endpoint",
     "EndpointConfig",
-    "EndpointKind",
     "Environment",
     "Evaluation",
     "EvidenceKey",
     "EvidenceState",
+    "ExactDifference",
     "Example",
     "Exchange",
     "ExpectedCall",
@@ -129,6 +157,7 @@ __all__ = [
     "FindingKind",
     "FinishReason",
     "GateResult",
+    "HoldReason",
     "HotFailure",
     "Judging",
     "Ledger",
@@ -140,16 +169,17 @@ __all__ = [
     "Message",
     "Metrics",
     "ModelStatus",
+    "NotRaced",
     "Outcome",
     "OutcomeRow",
     "ParsedReply",
-    "Parser",
-    "ParserName",
     "Phase",
     "PhaseSummary",
     "PolicyRow",
     "PolicyThresholds",
     "Prompt",
+    "PromptEvidence",
+    "PromptFigures",
     "PromptReload",
     "PromptTest",
     "Proposer",
@@ -158,27 +188,35 @@ __all__ = [
     "RaceBlock",
     "RaceBlockDiscarded",
     "RaceEnd",
+    "RaceEnding",
     "RaceEntrant",
+    "RaceEvidence",
     "RacePurpose",
     "RaceSettings",
     "RaceStanding",
     "RaceStart",
     "RaceState",
+    "ReadStatus",
+    "ReasonCode",
+    "ReasonKind",
     "Recommendation",
     "Record",
     "RemedyCheck",
     "ReplyContent",
     "Requirements",
     "Residency",
+    "RestraintEvidence",
     "RouteDecision",
     "RoutingConfig",
     "Rule",
     "RuleLimits",
+    "RuleReason",
     "Run",
     "RunEnd",
     "Sampling",
     "Spec",
     "Split",
+    "StandingReason",
     "Suite",
     "Timings",
     "ToolCall",

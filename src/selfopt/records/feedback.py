@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from .base import Prose, Record
+from .earlier import recommendation_before_confirmations
 from .suite import Phase
 
 __all__ = [
@@ -97,10 +99,26 @@ class Recommendation(Record):
     allow: bool | None = None
     fallback: str | None = None
     requirements: Requirements = Requirements()
-    reason: str
+    reason: Prose
+    confirmation: Confirmation | None = None
     evidence: tuple[str, ...] = ()
     confidence: Confidence = "medium"
     cycle_id: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_it_was_before(cls, body: Any) -> Any:
+        return recommendation_before_confirmations(body) if isinstance(body, Mapping) else body
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_set(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        body: dict[str, Any] = handler(self)
+        return body if self.confirmation is not None else {k: v for k, v in body.items() if k != "confirmation"}
+
+    @property
+    def advice(self) -> str:
+        """The reason without what is said of how sure it is: that stands in `confirmation`, and changes by itself."""
+        return self.reason if self.confirmation is None else self.reason.removesuffix(f"; {self.confirmation.told}")
 
 
 class HotFailure(Record):

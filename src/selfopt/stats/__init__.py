@@ -15,7 +15,7 @@ from .planning import pairs_to_decide
 from .prompts import FINAL_SHARE, PromptDifferences, prompt_evidence
 from .reload import CONFIRMING_BAYES_FACTOR, CONFIRMING_RUNS, rank_p, reload_log_bayes_factor, suite_log_bayes_factor
 from .row_models import PassRow, cold_length
-from .shares import FloorEvidence, against_floor, non_inferiority, share_block
+from .shares import non_inferiority
 
 __all__ = [
     "CALLING_POSTERIOR",
@@ -32,7 +32,6 @@ __all__ = [
     "ClassifiedRow",
     "EProcess",
     "Estimate",
-    "FloorEvidence",
     "Interval",
     "Pairs",
     "PassRow",
@@ -40,7 +39,6 @@ __all__ = [
     "RowPattern",
     "Statistic",
     "Sums",
-    "against_floor",
     "check_alpha",
     "classify_rows",
     "clopper_pearson_interval",
@@ -66,7 +64,6 @@ __all__ = [
     "rank_p",
     "read_row",
     "reload_log_bayes_factor",
-    "share_block",
     "share_of_cycle",
     "student_t_quantile",
     "student_t_two_sided",

@@ -1,4 +1,4 @@
-"""How much longer, how many pairs: forecasts for people. Nothing is decided by them, so looking at them changes no error rate."""
+"""How much longer: a forecast for people. Nothing is decided by it, so looking at it changes no error rate."""
 
 from __future__ import annotations
 

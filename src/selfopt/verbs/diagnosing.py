@@ -14,10 +14,10 @@ from .loop_parts import loop_context
 __all__ = ["make_feedback"]
 
 
-def make_feedback(app: App, *, write: bool = True) -> Feedback:
+async def make_feedback(app: App, *, write: bool = True) -> Feedback:
     """Findings and recommendations from the newest evaluations; kept in the ledger and in harness_feedback.json."""
     require_ledger(app)
     feedback = present_feedback(loop_context(app, read_only=True))
     if write:
-        keep_feedback(app.ledger, app.home.feedback, feedback)
+        await keep_feedback(app.ledger, app.home.feedback, feedback)
     return feedback

@@ -1,36 +1,41 @@
-"""Making suites of one's own: a starter, imports of other formats."""
+"""Making suites of one's own: a starter, imports of other forms."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from selfopt.errors import SuiteError
-from selfopt.home import InputFileError, atomic_write_text, read_input
-from selfopt.records import Phase, ToolDefinition
+from selfopt.errors import SuiteError, UsageError
+from selfopt.home import atomic_write_text
+from selfopt.records import Phase, Suite
 from selfopt.suites import (
-    SuiteParts,
-    assemble,
+    IMPORTERS,
+    Importer,
+    ImportRequest,
+    StoredSuite,
     check_new_name,
     parse_suite,
-    read_jsonl,
-    read_promptfoo,
     starter_text,
     store_suite,
-    yaml_of,
+    store_suites,
+    suite_yaml,
 )
 from selfopt.wiring.app import App
 
 from .tools import Tools, read_tools, tools_label
 
-__all__ = ["MadeSuite", "import_jsonl", "import_promptfoo", "new_suite"]
-
-MAX_JSONL_BYTES = 32_000_000
+__all__ = ["ImportRequest", "ImportedSuites", "Importer", "MadeSuite", "import_suites", "importers", "new_suite", "read_tools"]
 
 
 @dataclass(frozen=True, slots=True)
 class MadeSuite:
-    """A suite that was written: its name, its file, how commands call it, and what is in it."""
+    """A suite that was written.
+
+    named: how commands call it. tools, tool_sets: how many. search, heldout: prompts of these splits.
+    """
 
     name: str
     path: Path
@@ -38,6 +43,19 @@ class MadeSuite:
     phase: Phase
     prompts: int
     tools: int
+    state: Literal["new", "replaced", "unchanged"] = "new"
+    search: int = 0
+    heldout: int = 0
+    tool_sets: int = 0
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedSuites:
+    """What an import wrote. warnings: what the importer left out, one line each."""
+
+    made: tuple[MadeSuite, ...]
+    warnings: tuple[str, ...]
 
 
 async def new_suite(
@@ -52,7 +70,7 @@ async def new_suite(
 
     tools: offered instead of the example's, see `read_tools`. SuiteError when the name or the file is taken.
     """
-    offered = await _offered(app, tools, tools_timeout_s)
+    offered = await read_tools(app, tools, tools_timeout_s) if tools is not None else None
     origin = tools_label(tools) if isinstance(tools, str) else ""
     if offered is not None and not offered:
         raise SuiteError(f"{origin or 'the list of tools'} holds no tool; a suite needs at least one")
@@ -62,7 +80,7 @@ async def new_suite(
     if to.suffix not in (".yaml", ".yml"):
         raise SuiteError(f"{to}: a starter is YAML with comments; give the path of a .yaml file")
     check_new_name(name, app.home.suites)
-    made = _made(name, text, to, str(to))
+    made = _made(parse_suite(text, source=f"suite {name}"), to, str(to))
     try:
         atomic_write_text(to, text, replace=False, mode=0o644)
     except FileExistsError:
@@ -70,58 +88,50 @@ async def new_suite(
     return made
 
 
-async def import_jsonl(
-    app: App,
-    path: Path,
-    name: str,
-    phase: Phase | None = None,
-    tools: Tools | None = None,
-    tools_timeout_s: float | None = None,
-) -> MadeSuite:
-    """A suite of the home from JSON lines. SuiteError names the line; nothing is written then."""
-    offered = await _offered(app, tools, tools_timeout_s)
-    check_new_name(name, app.home.suites)
-    try:
-        text = read_input(path, MAX_JSONL_BYTES)
-    except InputFileError as error:
-        raise SuiteError(f"{path}: {error}") from None
-    return _imported(app, read_jsonl(text, str(path), offered), name, path.name, phase)
+def importers() -> Mapping[str, Importer]:
+    """Every importer by the name of its command, those of installed packages included."""
+    return IMPORTERS.all()
 
 
-async def import_promptfoo(
-    app: App,
-    path: Path,
-    name: str | None = None,
-    phase: Phase | None = None,
-    tools: Tools | None = None,
-    provider: str | None = None,
-    tools_timeout_s: float | None = None,
-) -> MadeSuite:
-    """A suite of the home from promptfoo's configuration. SuiteError names what cannot be imported; nothing is written then."""
-    offered, name = await _offered(app, tools, tools_timeout_s), name or path.stem
-    check_new_name(name, app.home.suites)
-    return _imported(app, read_promptfoo(path, offered, provider), name, path.name, phase)
+def import_suites(app: App, kind: str, asked: ImportRequest, *, replace: bool = False) -> ImportedSuites:
+    """Put what an importer makes of these files into the home's suites, all of it or nothing.
 
+    Args:
+        kind: the importer's name.
+        replace: put suites of an importer of many in the place of others with their names.
 
-async def _offered(app: App, tools: Tools | None, timeout_s: float | None) -> tuple[ToolDefinition, ...] | None:
-    return await read_tools(app, tools, timeout_s) if tools is not None else None
-
-
-def _imported(app: App, parts: SuiteParts, name: str, origin: str, phase: Phase | None) -> MadeSuite:
-    text = yaml_of(assemble(parts, name=name, origin=origin, phase=phase))
-    return _stored(app, name, text)
+    Raises:
+        UsageError: there is no such importer.
+        SuiteError: the files or the name cannot be used, or another suite has the name.
+        StoreError: the home cannot be written.
+    """
+    importer = IMPORTERS.get(kind)
+    if importer is None:
+        raise UsageError(f"no importer {kind!r}; there are {', '.join(IMPORTERS.names())}")
+    if not importer.many:
+        check_new_name(asked.name, app.home.suites)
+    found = importer.read(asked)
+    if not found.suites or (len(found.suites) > 1 and not importer.many):
+        raise SuiteError(f"importer {kind} made {len(found.suites)} suites of {asked.source}; nothing is written")
+    app.home.ensure()
+    if importer.many:
+        stored = store_suites(app.home.suites, found.suites, replace=replace)
+    else:
+        stored = [StoredSuite(s, store_suite(app.home.suites, s.name, suite_yaml(s)), "new") for s in found.suites]
+    return ImportedSuites(tuple(_made(s.suite, s.path, s.suite.name, s.state) for s in stored), found.warnings)
 
 
 def _stored(app: App, name: str, text: str) -> MadeSuite:
     check_new_name(name, app.home.suites)
-    made = _made(name, text, app.home.suites / f"{name}.yaml", name)
+    made = _made(parse_suite(text, source=f"suite {name}"), app.home.suites / f"{name}.yaml", name)
     app.home.ensure()
     store_suite(app.home.suites, name, text)
     return made
 
 
-def _made(name: str, text: str, path: Path, named: str) -> MadeSuite:
-    suite = parse_suite(text, source=f"suite {name}")
+def _made(suite: Suite, path: Path, named: str, state: Literal["new", "replaced", "unchanged"] = "new") -> MadeSuite:
+    splits, sets = Counter(prompt.split for prompt in suite.prompts), suite.tool_sets
+    counts = (len(suite.prompts), sum(map(len, sets.values())))
     return MadeSuite(
-        suite.name, path, named, suite.phase, len(suite.prompts), sum(len(tools) for tools in suite.tool_sets.values())
+        suite.name, path, named, suite.phase, *counts, state, splits["search"], splits["heldout"], len(sets), suite.origin
     )

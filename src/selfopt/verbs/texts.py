@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from selfopt.loop import LoopEvent
-from selfopt.policy import explain
 from selfopt.records import Decision, ExpectedCall, ToolCall, ToolDefinition, Variant
+from selfopt.words.decisions import explain
 
 __all__ = ["call_text", "decision_lines", "expected_text", "tool_text", "variant_lines"]
 
