@@ -12,7 +12,6 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "selfopt"
 SHARED_CLASSES = {
     "Budget",
     "Confirmation",
-    "Row",
 }
 SHARED_FILES = {
     "feedback/reading.py",
