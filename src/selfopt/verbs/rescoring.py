@@ -17,8 +17,7 @@ from selfopt.records import (
     Spec,
 )
 from selfopt.wiring.app import App
-
-from .diagnosing import require_ledger
+from selfopt.wiring.evidence import require_ledger
 
 __all__ = ["Rescoring", "rescore_runs"]
 

@@ -26,8 +26,7 @@ from selfopt.suites import (
 )
 from selfopt.suites.importers.chat import message_data
 from selfopt.wiring.app import App
-
-from .diagnosing import require_ledger
+from selfopt.wiring.evidence import require_ledger
 
 __all__ = ["AddedPrompts", "add_from_ledger"]
 
