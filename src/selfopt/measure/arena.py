@@ -9,10 +9,9 @@ from selfopt.records import Blob, Environment, Spec, Suite, WarmUpResult
 from selfopt.scoring import scorer_of
 from selfopt.variants import render
 
-from .arms import model_status, ready
+from .arms import model_status, observe, ready
 from .budget import BudgetMeter
 from .context import Desk, MeasureContext
-from .environment import observe
 from .race_block import BlockOrder, BlockResult, block_state, measure_block
 from .rescore import ensure_verdicts
 from .trial import JudgedTrial, make_request

@@ -8,10 +8,9 @@ from typing import Literal
 
 from selfopt.records import Evaluation, Prompt, Record, Spec, WarmUpResult, content_hash, new_id
 
-from .arms import model_status
+from .arms import observed
 from .budget import BudgetMeter
 from .context import Desk, MeasureContext
-from .environment import compatible, observe
 from .options import MeasureOptions
 from .resume import conclusion_of, open_groups, undelivered
 from .unit import Unit, prompts_of
@@ -92,8 +91,8 @@ async def _group(desk: Desk, spec: Spec, options: MeasureOptions) -> str:
         pending = undelivered(context.ledger, _request(prompts, options, spec)) if options.await_delivery else None
         groups = open_groups(context.ledger, spec, tuple(prompt.id for prompt in prompts), pending)
         if groups:
-            present = observe(spec, await model_status(desk, spec), context.hardware)
+            present = await observed(desk, spec)
             for group_id, environment in groups:
-                if environment is not None and compatible(environment, present):
+                if environment is not None and environment.compatible_with(present):
                     return group_id
     return new_id("group")

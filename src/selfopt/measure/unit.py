@@ -26,8 +26,7 @@ from .arms import Readiness, model_status, open_arm, warm_up
 from .asks import Asking
 from .attempt import State
 from .context import Desk
-from .determinism import agree, infrastructure, sample_prompts
-from .earlier_sample import earlier_sample
+from .determinism import agree, earlier_sample, infrastructure, sample_prompts
 from .evaluate import EvaluationRequest, evaluate
 from .lookup import find
 from .options import MeasureOptions
