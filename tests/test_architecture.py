@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "selfopt"
 
-GROUND = {"errors", "extensions", "lazy", "records", "stats", "home"}
+GROUND = {"errors", "extensions", "lazy", "records", "stats", "home", "words"}
 PARTS = {"ledger", "endpoints", "engine", "residency", "suites", "variants", "scoring"}
 STAGES = {"measure", "feedback", "policy", "routing"}
 ALLOWED: dict[str, set[str]] = {
@@ -23,6 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "records": {"errors"},
     "stats": {"errors", "records"},
     "home": {"errors", "records"},
+    "words": {"errors", "records", "stats", "home"},
     **dict.fromkeys(PARTS, GROUND),
     **dict.fromkeys(STAGES, GROUND),
     "measure": GROUND | {"suites", "variants", "scoring"},
@@ -33,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "gateway": GROUND | {"routing", "variants", "scoring", "web"},
     "report": GROUND,
     "app": GROUND | PARTS | STAGES | {"settings", "loop", "gateway", "report", "simulate"},
-    "cli": {"app", "loop", "gateway", "report", "errors", "records", "settings", "home"},
+    "cli": {"app", "loop", "gateway", "report", "errors", "records", "settings", "home", "words"},
     "api": {"app", "loop", "report", "errors", "records", "settings", "home"},
     "__init__": {"api"},
     "__main__": {"cli"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from selfopt.feedback import FeedbackOptions, ReferenceSuite, analyze
-from selfopt.loop import Depth, LoopContext, LoopEvent, Measurement, baselines, evaluations, withdrawn_types
+from selfopt.loop import Depth, LoopContext, LoopEvent, Measurement, baselines, evaluations, withdrawn_remedies
 from selfopt.loop.proposer import CatalogueProposer, describe_change
 from selfopt.measure import Arena, Budget, BudgetMeter, Labels, MeasureContext, MeasureOptions, Progress, measure_specs
 from selfopt.measure.progress import ignore_progress
@@ -18,6 +18,7 @@ from selfopt.records import (
     Finding,
     Phase,
     RaceSettings,
+    Remedy,
     Spec,
     Split,
     Suite,
@@ -54,7 +55,7 @@ def _split(suite: Suite) -> Split:
 
 
 def feedback_options(
-    app: App, known: Mapping[tuple[str, Phase], str], withdrawn: frozenset[tuple[str, str, str]] = frozenset()
+    app: App, known: Mapping[tuple[str, Phase], str], withdrawn: frozenset[Remedy] = frozenset()
 ) -> FeedbackOptions:
     """How evaluations are judged, from the settings."""
     references: dict[Phase, ReferenceSuite] = {}
@@ -102,7 +103,7 @@ def _served(app: App, known: Mapping[tuple[str, Phase], str]) -> dict[tuple[str,
 def current_feedback(app: App) -> Feedback:
     """Findings and recommendations from everything measured so far; writes nothing."""
     ledger = ledger_or_none(app)
-    return analyze(evaluations(ledger), feedback_options(app, baselines(ledger), withdrawn_types(ledger)))
+    return analyze(evaluations(ledger), feedback_options(app, baselines(ledger), withdrawn_remedies(ledger)))
 
 
 def present_spec(app: App, spec: Spec) -> Spec:
@@ -140,9 +141,7 @@ def loop_context(
         chosen = proposer.propose(baseline, findings, limit, exclude=frozenset(tried))
         return [(spec, describe_change(baseline, spec)) for spec in chosen]
 
-    def diagnose(
-        found: Sequence[Evaluation], known: Mapping[tuple[str, Phase], str], withdrawn: frozenset[tuple[str, str, str]]
-    ) -> Feedback:
+    def diagnose(found: Sequence[Evaluation], known: Mapping[tuple[str, Phase], str], withdrawn: frozenset[Remedy]) -> Feedback:
         return analyze(found, feedback_options(app, known, withdrawn))
 
     def judge(candidate: Evaluation, baseline: Evaluation, cycle_id: str, evidence: EvidenceState | None = None) -> Decision:

@@ -5,7 +5,7 @@ from .contest import outcomes_of
 from .context import Depth, LoopContext, LoopEvent, Measurement, Target
 from .cycle import run_cycle
 from .enforce import served_specs
-from .remedies import withdrawn_types
+from .remedies import withdrawn_remedies
 from .rollback import note_rollback
 from .series import run_cycles
 from .store import (
@@ -40,6 +40,6 @@ __all__ = [
     "served_specs",
     "spec_by_id",
     "unfinished_cycle",
+    "withdrawn_remedies",
     "withdrawn_specs",
-    "withdrawn_types",
 ]

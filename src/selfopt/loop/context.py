@@ -19,6 +19,7 @@ from selfopt.records import (
     Ledger,
     Phase,
     Record,
+    Remedy,
     RoutingConfig,
     Spec,
     Suite,
@@ -108,7 +109,7 @@ class LoopContext:
     present: Callable[[Spec], Spec]
     with_warm_up: Callable[[Spec], Spec]
     propose: Callable[[Spec, Sequence[Finding], set[str], int], Sequence[tuple[Spec, str]]]
-    diagnose: Callable[[Sequence[Evaluation], Mapping[Key, str], frozenset[tuple[str, str, str]]], Feedback]
+    diagnose: Callable[[Sequence[Evaluation], Mapping[Key, str], frozenset[Remedy]], Feedback]
     decide: Decide
     rule_options: RuleOptions
     unload: Callable[[Spec], Awaitable[bool]]

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from selfopt.errors import BudgetError
+from selfopt.feedback import named
 from selfopt.records import (
+    ColdFailuresFigures,
     Cycle,
     CyclePlan,
     CycleStart,
@@ -23,7 +25,6 @@ from selfopt.records import (
     Run,
     Spec,
     Trial,
-    content_hash,
 )
 
 from .begin import begin
@@ -34,7 +35,7 @@ from .enforce import enforce_feedback, require_readable_feedback, save_feedback_
 from .evidence import gather_evidence
 from .kinds import kind_of
 from .proposer import describe_change
-from .remedies import check_remedies, take_back, withdrawal_advice, withdrawn_types
+from .remedies import check_remedies, take_back, withdrawal_advice, withdrawn_remedies
 from .store import baselines, evaluations, plan_of, spec_by_id, unknown_specs, withdrawn_specs
 
 __all__ = ["candidates_for", "run_cycle"]
@@ -155,7 +156,7 @@ async def _measure_candidates(
 
 
 def _failed_cold(findings: Sequence[Finding]) -> bool:
-    return any(f.type == "cold_start" and f.figures.get("case") != "latency" for f in findings)
+    return any(isinstance(f.figures, ColdFailuresFigures) for f in findings)
 
 
 def _diagnose(context: LoopContext, start: CycleStart, base: Mapping[str, Evaluation]) -> Mapping[Key, Sequence[Finding]]:
@@ -164,8 +165,7 @@ def _diagnose(context: LoopContext, start: CycleStart, base: Mapping[str, Evalua
     if not known:
         keys: dict[Key, str] = {(t.model, t.phase): t.baseline_spec_id for t in start.targets}
         feedback = context.diagnose(list(base.values()), keys, frozenset())
-        drafts = [f.model_copy(update={"cycle_id": start.cycle_id, "finding_id": ""}) for f in feedback.findings]
-        known = [f.model_copy(update={"finding_id": content_hash("finding", f)}) for f in drafts]
+        known = [named(f.model_copy(update={"cycle_id": start.cycle_id})) for f in feedback.findings]
         context.ledger.append(known)
     for finding in known:
         context.say(LoopEvent("finding", f"{finding.model} {finding.phase}: {finding.summary}", finding))
@@ -241,7 +241,7 @@ def candidates_for(context: LoopContext, target: Target, baseline: Spec, finding
 
 def _recommend(context: LoopContext, start: CycleStart, plan: CyclePlan, findings: Mapping[Key, Sequence[Finding]]) -> Feedback:
     """Remedies for what is known now, and the withdrawals. Kept in the ledger and in harness_feedback.json."""
-    feedback = context.diagnose(evaluations(context.ledger), baselines(context.ledger), withdrawn_types(context.ledger))
+    feedback = context.diagnose(evaluations(context.ledger), baselines(context.ledger), withdrawn_remedies(context.ledger))
     advice = (*feedback.recommendations, *withdrawal_advice(context, start, plan.remedies))
     feedback = feedback.model_copy(update={"recommendations": advice})
     save_feedback_records(context, start, feedback)

@@ -7,6 +7,7 @@ from statistics import median
 
 from selfopt.records import (
     Baseline,
+    Claim,
     Cycle,
     CyclePlan,
     CycleStart,
@@ -16,6 +17,7 @@ from selfopt.records import (
     Phase,
     Recommendation,
     Record,
+    Remedy,
     RemedyCheck,
     Requirements,
     Rule,
@@ -25,11 +27,12 @@ from selfopt.records import (
     WarmUpExperiment,
     content_hash,
 )
+from selfopt.words.findings import experiment_text
 
 from .context import LoopContext
 from .store import baseline_id, current_baseline, promotion_behind, spec_by_id, unknown_specs
 
-__all__ = ["check_remedies", "take_back", "withdrawal_advice", "withdrawn_types"]
+__all__ = ["check_remedies", "take_back", "withdrawal_advice", "withdrawn_remedies"]
 
 # A warm-up claims latency: it helped when the first call takes at most this share of what it took before.
 FIRST_CALL_SHARE = 0.7
@@ -85,19 +88,18 @@ def take_back(context: LoopContext, start: CycleStart, checks: Sequence[RemedyCh
     return records
 
 
-def withdrawn_types(ledger: Ledger) -> frozenset[tuple[str, str, str]]:
-    """(model, phase, recommendation type) of warm-ups that were withdrawn or rolled back: not recommended again, only set by
-    hand. With "fallback NAME" in the place of the type: NAME did no better in the model's place and has not been measured as
-    better since. (A withdrawn variant is a baseline taken back.)
+def withdrawn_remedies(ledger: Ledger) -> frozenset[Remedy]:
+    """What is not recommended again: warm-ups that were withdrawn or rolled back (only a person sets those), and fallbacks that
+    did no better in a model's place and have not been measured as better since. (A withdrawn variant is a baseline taken back.)
     """
     checks = [check for plan in ledger.read(CyclePlan) for check in plan.remedies]
     checks += [check for cycle in ledger.read(Cycle) for check in cycle.remedies]
-    found = {(c.model, c.phase, "warm_up") for c in checks if c.withdrawn and c.claim == "warm_up"}
-    found |= {(r.model, r.phase, r.type) for r in ledger.read(Recommendation) if r.action == "withdraw"}
+    found = {Remedy(c.model, c.phase, "warm_up") for c in checks if c.withdrawn and c.claim == "warm_up"}
+    found |= {r.remedy for r in ledger.read(Recommendation) if r.action == "withdraw"}
     for check in (c for c in checks if c.withdrawn and c.claim == "fallback" and c.evidence):
         served = next(ledger.read(Evaluation, {"id": check.evidence[-1]}, limit=1), None)
         if served is not None and not _better_now(ledger, served, check.model):
-            found.add((check.model, check.phase, f"fallback {served.model}"))
+            found.add(Remedy(check.model, check.phase, "fallback", served.model))
     return frozenset(found)
 
 
@@ -147,7 +149,7 @@ def _alike(one: Evaluation, other: Evaluation) -> bool:
     return ours == theirs
 
 
-def _check(rule: Rule, claim: str, now: Evaluation, then: Evaluation, detail: str, helped: bool | None) -> RemedyCheck:
+def _check(rule: Rule, claim: Claim, now: Evaluation, then: Evaluation, detail: str, helped: bool | None) -> RemedyCheck:
     before, after = then.metrics.accuracy, now.metrics.accuracy
     return RemedyCheck(
         recommendation_id=next(iter(rule.recommendation_ids), rule.rule_id),
@@ -214,7 +216,7 @@ def _warm_up(context: LoopContext, rule: Rule, now: Evaluation) -> RemedyCheck |
             helped, detail = None, f"{detail}; {problem}"
     known = [e for e in context.ledger.read(WarmUpExperiment, {"model": rule.model, "phase": rule.phase}) if e.conclusive]
     if known:
-        detail += f"; the experiment: {known[-1].told}"
+        detail += f"; the experiment: {experiment_text(known[-1])}"
     check = _check(rule, "warm_up", now, cold, detail, helped).model_copy(update={"before": before, "after": after})
     if rule.source == "manual" and check.withdrawn:
         return check.model_copy(update={"withdrawn": False, "detail": f"{detail}; the rule was set by hand and stays"})

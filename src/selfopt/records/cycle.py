@@ -6,12 +6,13 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from .base import Record
+from .base import Prose, Record
 from .suite import Phase
 
 __all__ = [
     "Baseline",
     "CandidateResult",
+    "Claim",
     "Cycle",
     "CycleAbandoned",
     "CyclePlan",
@@ -22,6 +23,9 @@ __all__ = [
     "LoopStart",
     "RemedyCheck",
 ]
+
+Claim = Literal["variant", "warm_up", "fallback"]
+"""What a remedy in force claims to be better by."""
 
 
 class Baseline(Record):
@@ -116,12 +120,12 @@ class RemedyCheck(Record):
     recommendation_id: str
     model: str
     phase: Phase
-    claim: str
+    claim: Claim
     before: float | None
     after: float | None
     helped: bool | None
     withdrawn: bool = False
-    detail: str = ""
+    detail: Prose = ""
     evidence: tuple[str, ...] = ()
 
 

@@ -7,6 +7,7 @@ from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 from .base import Record
 from .chat import ChatChunk, ChatReply, ChatRequest, ReplyContent, ToolDefinition
+from .config import PolicyThresholds
 from .evaluation import Evaluation
 from .feedback import Finding
 from .spec import Spec
@@ -108,10 +109,10 @@ class Parser(Protocol):
 
 @runtime_checkable
 class Detector(Protocol):
-    """Finds one sort of cause in evaluations of one spec (the newest last)."""
+    """Finds one sort of cause in evaluations of one spec (the newest last). Never raises, on any evaluations."""
 
-    def examine(self, evaluations: Sequence[Evaluation]) -> Sequence[Finding]:
-        """Findings with their figures; empty when there is nothing or not enough to say."""
+    def examine(self, evaluations: Sequence[Evaluation], thresholds: PolicyThresholds, /) -> Sequence[Finding]:
+        """Findings with their figures; empty when there is nothing or not enough to say. The same input gives the same output."""
         ...
 
 

@@ -16,8 +16,8 @@ from selfopt.records import (
     Recommendation,
     RoutingConfig,
     Rule,
-    not_confirmed_yet,
 )
+from selfopt.words.findings import experiment_text, not_confirmed_yet
 
 from .escape import code, safe_markdown
 from .figures import NOT_MEASURED, arrow, milliseconds, prompts, share, signed
@@ -184,7 +184,9 @@ def _pair(pair: WarmUpPair, evidence: Evidence) -> list[str]:
 
 def confirmation_text(pair: WarmUpPair) -> str:
     """What the experiment says of a pair's model and phase, or how to make one."""
-    told = pair.experiment.told if pair.experiment is not None else not_confirmed_yet(pair.warm.model, pair.warm.phase)
+    told = (
+        experiment_text(pair.experiment) if pair.experiment is not None else not_confirmed_yet(pair.warm.model, pair.warm.phase)
+    )
     return safe_markdown(told)
 
 
@@ -278,7 +280,7 @@ def _next_steps(data: ReportData) -> list[str]:
 def _in_force(data: ReportData, item: Recommendation) -> bool:
     """Whether a warm-up that is recommended is on already, and needs no experiment any more."""
     rule = data.config.rule_for(item.model, item.phase) if data.config is not None else None
-    asks = "not confirmed yet" in item.reason
+    asks = item.confirmation is not None and item.confirmation.status == "not_confirmed_yet"
     return item.action == "enable_warm_up" and rule is not None and rule.warm_up and not asks
 
 

@@ -261,8 +261,7 @@ def findings_list(findings: Sequence[Finding]) -> Group:
         where = safe_terminal(f"{finding.model} {finding.phase}", limit=100)
         lines.append(Text.assemble(("* ", "bold"), (finding.type.replace("_", " "), FAIL_STYLE), f", {where} ({sure})"))
         lines.append(Text.assemble("  ", safe_text(finding.summary, limit=400)))
-        if finding.figures:
-            lines.append(Text("  " + ", ".join(_named(k, v) for k, v in sorted(finding.figures.items())), "dim"))
+        lines.append(Text("  " + ", ".join(_named(*figure) for figure in sorted(finding.figures.by_name().items())), "dim"))
     return Group(*lines)
 
 

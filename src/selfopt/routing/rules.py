@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from selfopt.records import CONFIRMATION_WORDS, Phase, Recommendation, RoutingConfig, Rule, RuleLimits, Spec
+from selfopt.records import Phase, Recommendation, RoutingConfig, Rule, RuleLimits, Spec
+from selfopt.records.earlier import CONFIRMATION_WORDS
 
 from .changes import fallback_cycle, rule_id_of
 

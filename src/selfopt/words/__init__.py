@@ -1,0 +1,1 @@
+"""Facts -> English. The one room that makes the sentences of findings, recommendations, rules and evidence."""
