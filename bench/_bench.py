@@ -16,7 +16,7 @@ PYTHON = HERE.parent / ".venv" / "bin" / "python"
 SETTINGS = HERE / "specification.toml"
 LFM = "lfm2.5-thinking:1.2b"
 COLD = "lfm2.5 atomic native_api"
-NEEDED = "selfopt.app"
+NEEDED = "selfopt.verbs"
 
 
 def importable(name: str) -> bool:
@@ -53,10 +53,13 @@ import logging  # noqa: E402
 from collections.abc import Awaitable, Callable, Sequence  # noqa: E402
 from typing import NoReturn, TypeVar  # noqa: E402
 
-from selfopt.app import App, MeasureRequest, enforce_file, make_feedback, measure_model, phase_of  # noqa: E402
 from selfopt.cli.main import run as run_command  # noqa: E402
 from selfopt.errors import GateFailed, SelfoptError  # noqa: E402
 from selfopt.records import Evaluation  # noqa: E402
+from selfopt.verbs.diagnosing import make_feedback  # noqa: E402
+from selfopt.verbs.measuring import MeasureRequest, measure_model, phase_of  # noqa: E402
+from selfopt.verbs.routing import enforce_file  # noqa: E402
+from selfopt.wiring.app import App  # noqa: E402
 
 T = TypeVar("T")
 

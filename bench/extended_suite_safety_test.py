@@ -6,12 +6,15 @@ python3 extended_suite_safety_test.py      exit code 0 when every test passes, 1
 import _bench
 
 # isort: split
-from selfopt.app import App, MeasureRequest, audit_records, measure_model, verify_audit
 from selfopt.errors import RefusedError
 from selfopt.loop import evaluations, newest_evaluation
 from selfopt.policy import decide
 from selfopt.records import AuditRecord, Evaluation
 from selfopt.routing import validate_model_phase_compatibility
+from selfopt.verbs.measuring import MeasureRequest, measure_model
+from selfopt.verbs.routing import audit_records
+from selfopt.verbs.verifying import verify_audit
+from selfopt.wiring.app import App
 
 FIELDS = ("timestamp", "original_model", "fallback", "reason")
 

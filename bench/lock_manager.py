@@ -8,8 +8,8 @@ import _bench
 # isort: split
 import sys
 
-from selfopt.app import App
 from selfopt.home import LockOwner, ProcessLock
+from selfopt.wiring.app import App
 
 __all__ = ["LockOwner", "ProcessLock"]
 

@@ -6,11 +6,13 @@ python3 routing_test.py      exit code 0 when every test passes, 100 when one fa
 import _bench
 
 # isort: split
-from selfopt.app import App, audit_records, enforce_file, trace_rule, verify_audit
 from selfopt.errors import SelfoptError
 from selfopt.feedback import load_feedback
 from selfopt.records import Rule
 from selfopt.routing import generate_routing_rules, read_config
+from selfopt.verbs.routing import audit_records, enforce_file, trace_rule
+from selfopt.verbs.verifying import verify_audit
+from selfopt.wiring.app import App
 
 
 async def checks(app: App) -> list[tuple[str, bool, str]]:

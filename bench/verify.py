@@ -16,10 +16,12 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from selfopt.app import App, audit_records, trace_rule, verify_audit
 from selfopt.errors import GateFailed, SelfoptError
 from selfopt.loop import evaluations, finished_cycles
 from selfopt.records import Evaluation
+from selfopt.verbs.routing import audit_records, trace_rule
+from selfopt.verbs.verifying import verify_audit
+from selfopt.wiring.app import App
 
 ROOT = _bench.HERE.parent
 DOCS = ROOT / "docs"

@@ -31,13 +31,13 @@ from pathlib import Path
 from typing import Any
 
 from bfcl.mutations import Calls, replies
-from selfopt.app.bfcl import BFCL_WHEEL
 from selfopt.engine import ModelStore
 from selfopt.errors import SelfoptError
+from selfopt.reading import read_reply
 from selfopt.records import Outcome, ParsedReply, Prompt, ReplyContent, Suite, ToolCall, ToolDefinition
 from selfopt.scoring import scorer_of
 from selfopt.suites import BFCL_CATEGORIES, import_bfcl
-from selfopt.variants import read_reply
+from selfopt.verbs.bfcl import BFCL_WHEEL
 
 TARGET = 0.995
 LOADER_NEEDS = "filelock==3.20.0"

@@ -30,7 +30,7 @@ from pathlib import Path
 
 import aiohttp
 
-from selfopt.endpoints import OpenAICompatibleEndpoint, Script, ScriptedModel, ScriptedReply, serve_scripted
+from selfopt.endpoints.openai_compatible import OpenAICompatibleEndpoint
 from selfopt.ledger import open_ledger
 from selfopt.measure import MeasureContext, SuperviseOptions, supervise
 from selfopt.records import (
@@ -44,6 +44,8 @@ from selfopt.records import (
     WarmUp,
     WarmUpResult,
 )
+from selfopt.scripted.script import Script, ScriptedModel, ScriptedReply
+from selfopt.scripted.server import serve_scripted
 from selfopt.suites import load_suite
 from selfopt.variants import get_variant
 

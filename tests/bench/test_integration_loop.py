@@ -6,21 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from selfopt.app import (
-    App,
-    MeasureRequest,
-    Target,
-    audit_records,
-    make_feedback,
-    measure_model,
-    parse_target,
-    run_loop,
-    trace_rule,
-    verify_audit,
-    write_artefacts,
-)
-from selfopt.loop import current_baseline, spec_by_id
+from selfopt.loop import Target, current_baseline, spec_by_id
 from selfopt.records import Cycle, Evaluation, Rule, RuleLimits
+from selfopt.verbs.diagnosing import make_feedback
+from selfopt.verbs.looping import parse_target, run_loop
+from selfopt.verbs.measuring import MeasureRequest, measure_model
+from selfopt.verbs.reporting import write_artefacts
+from selfopt.verbs.routing import audit_records, trace_rule
+from selfopt.verbs.verifying import verify_audit
+from selfopt.wiring.app import App
 
 from .kit import HAIKU, LFM, bench_app
 
@@ -129,7 +123,7 @@ async def test_six_cycles_do_not_oscillate(tmp_path: Path) -> None:
 
 async def test_a_feedback_and_enforcement_after_the_loop_changes_nothing(tmp_path: Path) -> None:
     """What the loop enforced is what the same evidence asks for outside of it."""
-    from selfopt.app import enforce_file
+    from selfopt.verbs.routing import enforce_file
 
     with bench_app(tmp_path / "home") as (app, _):
         async with app:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.feedback import DETECTORS, analyze
-from selfopt.feedback.reading import make_finding, named
+from selfopt.feedback.comparable import make_finding, named
 from selfopt.ledger import MemoryLedger
 from selfopt.records import Detector, Evaluation, Finding, OtherFigures, PolicyThresholds
 from tests.feedback.world import THRESHOLDS, any_evaluations, evaluation, options
@@ -50,7 +52,7 @@ def test_any_evaluations_give_findings_with_their_evidence(name: str, evaluation
         assert finding.summary
         shown = finding.figures.by_name()
         assert any(isinstance(value, int | float) for value in shown.values()), "every finding carries its numbers"
-        assert all(0 <= value <= 1 for key, value in shown.items() if key.endswith("share"))
+        assert all(0 <= float(value) <= 1 for key, value in shown.items() if key.endswith("share"))
         assert Finding.model_validate_json(finding.model_dump_json()) == finding
 
 
@@ -65,9 +67,9 @@ def test_one_evaluation_is_enough_to_look_at(name: str, passed: int) -> None:
 class Chatty:
     """A detector as another package may bring it."""
 
-    def examine(self, evaluations: list[Evaluation], thresholds: PolicyThresholds) -> list[Finding]:
+    def examine(self, evaluations: Sequence[Evaluation], thresholds: PolicyThresholds) -> Sequence[Finding]:
         """One finding of a kind that is not ours."""
-        return [make_finding(evaluations, OtherFigures(name="too chatty", values={"median_output_tokens": 900.0}))]
+        return [make_finding(evaluations, OtherFigures(cause="too chatty", values={"median_output_tokens": 900.0}))]
 
 
 def test_what_a_detector_of_another_package_finds_is_kept_and_acted_upon() -> None:

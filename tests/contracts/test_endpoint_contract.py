@@ -9,10 +9,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from selfopt.endpoints import ManualClock, OpenAIDialect, ScriptedEndpoint, ScriptEngine, create_endpoint, serve_scripted
+from selfopt.dialects.openai_dialect import OpenAIDialect
+from selfopt.endpoints.factory import create_endpoint
 from selfopt.errors import EndpointError, EndpointFault
 from selfopt.gateway import HttpAddress, Pool, PooledEndpoint
 from selfopt.records import ChatReply, ChatRequest, Endpoint, Message, Sampling, ToolCall
+from selfopt.scripted.endpoint import ScriptedEndpoint
+from selfopt.scripted.engine import ManualClock, ScriptEngine
+from selfopt.scripted.server import serve_scripted
 from tests.endpoints.kit import KEY, WEATHER, ask, config_for, contract_script
 
 KINDS = ("openai_compatible", "ollama", "anthropic", "scripted", "in_process", "pooled")

@@ -11,8 +11,9 @@ from typing import Protocol
 
 import pytest
 
-from selfopt.endpoints import OpenAICompatibleEndpoint, normalise_base_url
+from selfopt.endpoints.base_url import normalise_base_url
 from selfopt.endpoints.http import is_loopback
+from selfopt.endpoints.openai_compatible import OpenAICompatibleEndpoint
 from selfopt.errors import EndpointError, EndpointFault, SettingsError
 from selfopt.records import ChatChunk
 from tests.endpoints.kit import KEY, ask, config_for

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from selfopt.endpoints import OpenAICompatibleResidency, create_endpoint
+from selfopt.endpoints.factory import create_endpoint
+from selfopt.endpoints.openai_residency import OpenAICompatibleResidency
 from selfopt.errors import EndpointError, EndpointFault
 from tests.endpoints.kit import ask, config_for
 

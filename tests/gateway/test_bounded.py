@@ -16,7 +16,7 @@ from selfopt.gateway.body import read_chat, reading
 from selfopt.gateway.bounded import STEP_BYTES, at_once
 from selfopt.gateway.dialogue import reading_dialogue
 from selfopt.gateway.refusal import Refusal
-from selfopt.variants import read_reply
+from selfopt.reading import read_reply
 
 from .kit import USER, chat, gateway_world
 from .test_harness import CALL, MODELS, WEATHER, asking, promote

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from selfopt.app import verify_requests
 from selfopt.gateway import MemoryJournal
 from selfopt.gateway.ticket import FeedbackRecord
 from selfopt.home import ChainedFile, KeyFile
+from selfopt.verbs.verifying import verify_requests
 
 from .kit import World, chat, gateway_world
 

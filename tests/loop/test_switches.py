@@ -11,19 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from selfopt.app import (
-    MeasureRequest,
-    enforce_file,
-    make_feedback,
-    measure_model,
-    parse_target,
-    preview,
-    roll_back_rules,
-    run_loop,
-)
 from selfopt.errors import CorruptError, NewerSchemaError, UnknownModelError, UsageError
 from selfopt.loop import current_baseline, spec_by_id
 from selfopt.records import Baseline, Evaluation, Run, Trial
+from selfopt.verbs.diagnosing import make_feedback
+from selfopt.verbs.looping import parse_target, preview, roll_back_rules, run_loop
+from selfopt.verbs.measuring import MeasureRequest, measure_model
+from selfopt.verbs.routing import enforce_file
 
 from .kit import World, model, suite
 from .test_continue import Stopped, stop_at

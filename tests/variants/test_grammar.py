@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from selfopt.reading import read_reply
 from selfopt.records import ReplyContent, ToolCall, ToolDefinition
-from selfopt.variants import read_reply
 from selfopt.variants.call_schema import arguments_schema, calls_schema, choice_schema
 from selfopt.variants.grammar import arguments_grammar, calls_grammar, choice_grammar
 from selfopt.variants.present import CallFormat, write_calls

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.errors import VariantError
+from selfopt.reading import read_reply
 from selfopt.records import Message, ReplyContent, ToolCall, ToolDefinition, Variant
-from selfopt.variants import RenderedStep, load_variants, read_reply, render
+from selfopt.variants import RenderedStep, load_variants, render
 from selfopt.variants.digest import state_digest
 
 LAMP = ToolDefinition(

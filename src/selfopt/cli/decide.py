@@ -46,8 +46,9 @@ def command(
     if model is None or phase is None:
         name = "MODEL" if model is None else "PHASE"
         raise click.UsageError(f"Missing argument '{name}'; write selfopt decide MODEL PHASE, or --explain DECISION", ctx)
-    from selfopt.app import decide_candidates, phase_of
     from selfopt.report import decision_panel
+    from selfopt.verbs.diagnosing import decide_candidates
+    from selfopt.verbs.measuring import phase_of
 
     app = open_app(ctx)
     decided = decide_candidates(app, app.resolve_model(model), phase_of(phase), candidate, baseline)
@@ -78,7 +79,7 @@ def command(
 
 
 def _explain(ctx: click.Context, decision_id: str, *, as_json: bool) -> None:
-    from selfopt.app import explained_decision
+    from selfopt.verbs.diagnosing import explained_decision
 
     decision, found, gates = explained_decision(open_app(ctx), decision_id)
     if as_json:

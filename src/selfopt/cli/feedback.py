@@ -13,8 +13,8 @@ from .common import console, draw, emit, json_option, open_app, say
 @click.pass_context
 def command(ctx: click.Context, /, dry_run: bool, as_json: bool) -> None:
     """Findings and recommendations from the last 8 evaluations of each model and phase -> harness_feedback.json."""
-    from selfopt.app import make_feedback
     from selfopt.report import findings_list
+    from selfopt.verbs.diagnosing import make_feedback
 
     app = open_app(ctx)
     feedback = make_feedback(app, write=not dry_run)

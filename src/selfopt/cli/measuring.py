@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from selfopt.app import App, Measured, MeasureRequest, WarmUpShown, WarmUpValidation
+    from selfopt.measure import WarmUpValidation
     from selfopt.records import RouteDecision, Verdict
+    from selfopt.verbs.measuring import Measured, MeasureRequest
+    from selfopt.verbs.warming import WarmUpShown
+    from selfopt.wiring.app import App
 
 __all__ = ["measure_command", "measure_flags", "validate_command"]
 
@@ -61,7 +64,7 @@ def _split(flags: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _request(app: App, flags: dict[str, Any]) -> MeasureRequest:
-    from selfopt.app import MeasureRequest, phase_of
+    from selfopt.verbs.measuring import MeasureRequest, phase_of
 
     rest = {k: v for k, v in flags.items() if k not in ("model", "phase", "fresh")}
     return MeasureRequest(model=app.resolve_model(flags["model"]), phase=phase_of(flags["phase"]), **rest)
@@ -73,7 +76,7 @@ def measure_command(ctx: click.Context, flags: dict[str, Any], *, as_json: bool)
     live = LiveLine(enabled=not as_json)
 
     async def work(app: App) -> Measured:
-        from selfopt.app import measure_model
+        from selfopt.verbs.measuring import measure_model
 
         return await measure_model(app, _request(app, flags), live, tell)
 
@@ -172,7 +175,7 @@ def validate_command(ctx: click.Context, flags: dict[str, Any], *, as_json: bool
     live = LiveLine(enabled=not as_json)
 
     async def work(app: App) -> WarmUpShown:
-        from selfopt.app import validate_under_rules
+        from selfopt.verbs.warming import validate_under_rules
 
         return await validate_under_rules(app, _request(app, flags), live, tell)
 

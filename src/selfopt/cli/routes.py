@@ -77,7 +77,8 @@ def set_(
     ctx: click.Context, /, model: str, phase: str, allow: bool | None, fallback: str | None, reason: str, as_json: bool
 ) -> None:
     """Set the rule of MODEL and PHASE by hand; recommendations leave it alone afterwards."""
-    from selfopt.app import phase_of, set_route
+    from selfopt.verbs.measuring import phase_of
+    from selfopt.verbs.routing import set_route
 
     if allow is None:
         raise click.UsageError("say --allow or --deny", ctx)
@@ -90,7 +91,7 @@ def set_(
 @click.pass_context
 def import_(ctx: click.Context, /, path: Path, as_json: bool) -> None:
     """Import rules from a JSON file; aliases are resolved."""
-    from selfopt.app import import_routes
+    from selfopt.verbs.routing import import_routes
 
     _print(import_routes(open_app(ctx), path), as_json)
 
@@ -101,6 +102,6 @@ def import_(ctx: click.Context, /, path: Path, as_json: bool) -> None:
 @click.pass_context
 def rollback(ctx: click.Context, /, version: int, as_json: bool) -> None:
     """Put an earlier VERSION in force again, exactly, as a new version. 0: no rules."""
-    from selfopt.app import roll_back_rules
+    from selfopt.verbs.looping import roll_back_rules
 
     _print(roll_back_rules(open_app(ctx), version), as_json)

@@ -22,7 +22,7 @@ def command() -> None:
 @click.pass_context
 def list_(ctx: click.Context, /, as_json: bool) -> None:
     """The built-in suites, and your own in the home's folder `suites`."""
-    from selfopt.app import suite_summaries
+    from selfopt.verbs.suites import suite_summaries
 
     rows = suite_summaries(open_app(ctx))
     if as_json:
@@ -42,7 +42,8 @@ def list_(ctx: click.Context, /, as_json: bool) -> None:
 @click.pass_context
 def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
     """The prompts of suite NAME (or a file), and why they expect what."""
-    from selfopt.app import call_text, expected_text, suite_document, tool_text
+    from selfopt.verbs.suites import suite_document
+    from selfopt.verbs.texts import call_text, expected_text, tool_text
 
     app = open_app(ctx)
     if as_json:

@@ -30,7 +30,7 @@ def import_bfcl(ctx: click.Context, /, source: Path, categories: tuple[str, ...]
 
     Judged as its own checker judges. Its halves `search` and `heldout` share no function and no request. `suites pull bfcl` gets the data.
     """
-    from selfopt.app import import_bfcl_suites
+    from selfopt.verbs.bfcl import import_bfcl_suites
 
     _tell(import_bfcl_suites(open_app(ctx), source, _split(categories), replace=replace), as_json=as_json)
 
@@ -47,7 +47,7 @@ def pull() -> None:
 @click.pass_context
 def pull_bfcl(ctx: click.Context, /, categories: tuple[str, ...], replace: bool, as_json: bool) -> None:
     """Fetch the wheel bfcl-eval 2026.3.23, check its sha256 and import its data. Nothing in it is installed or executed."""
-    from selfopt.app import pull_bfcl_suites
+    from selfopt.verbs.bfcl import pull_bfcl_suites
 
     live = LiveLine(enabled=not as_json)
     try:

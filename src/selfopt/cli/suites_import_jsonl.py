@@ -11,7 +11,8 @@ from .common import json_option, run_with_app
 from .suites_tools import phase_option, read_chosen_tools, tell_made, tools_options
 
 if TYPE_CHECKING:
-    from selfopt.app import App, MadeSuite
+    from selfopt.verbs.making import MadeSuite
+    from selfopt.wiring.app import App
 
 __all__ = ["import_jsonl"]
 
@@ -39,7 +40,7 @@ def import_jsonl(
     """
 
     async def work(app: App) -> MadeSuite:
-        from selfopt.app import import_jsonl as verb
+        from selfopt.verbs.making import import_jsonl as verb
 
         return verb(app, file, name, phase, await read_chosen_tools(app, tools, tools_timeout_s))
 

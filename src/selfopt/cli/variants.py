@@ -37,7 +37,7 @@ def list_(ctx: click.Context, /, as_json: bool) -> None:
 @click.pass_context
 def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
     """The whole content of variant NAME."""
-    from selfopt.app import variant_lines
+    from selfopt.verbs.texts import variant_lines
 
     variant = open_app(ctx).variant(name)
     if as_json:
@@ -56,7 +56,8 @@ def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
 @click.pass_context
 def render(ctx: click.Context, /, name: str, prompt: str, tools_file: Path, as_json: bool) -> None:
     """What variant NAME would send for PROMPT; nobody is asked."""
-    from selfopt.app import load_tools, render_variant
+    from selfopt.verbs.tools import load_tools
+    from selfopt.verbs.trying import render_variant
 
     steps = render_variant(open_app(ctx), name, load_tools(tools_file), prompt)
     if as_json:

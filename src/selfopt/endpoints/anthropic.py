@@ -5,14 +5,14 @@ from __future__ import annotations
 import reprlib
 from collections.abc import AsyncIterator
 
+from selfopt.dialects.anthropic_wire import StreamedEvents, read_reply, request_body
+from selfopt.dialects.faults import error_message_of
+from selfopt.dialects.jsontext import as_dict, as_str, printable
+from selfopt.dialects.wire import CleanPieces, Prepared, reply_of, unsupported
 from selfopt.errors import EndpointFault
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig
 
-from .anthropic_wire import StreamedEvents, read_reply, request_body
-from .faults import error_message_of
 from .http import Call, HttpClient, HttpStream, normalise_base_url
-from .jsontext import as_dict, as_str, printable
-from .wire import CleanPieces, Prepared, reply_of, unsupported
 
 __all__ = ["AnthropicEndpoint"]
 

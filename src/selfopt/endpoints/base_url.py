@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from selfopt.dialects.jsontext import printable
 from selfopt.errors import SettingsError
-
-from .jsontext import printable
 
 __all__ = ["normalise_base_url"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from selfopt.errors import SettingsError
 from selfopt.records import Endpoint, EndpointConfig, Residency
+from selfopt.scripted.endpoint import ScriptedEndpoint, ScriptedResidency
 
 from .always_resident import AlwaysResident
 from .anthropic import AnthropicEndpoint
@@ -12,7 +13,6 @@ from .ollama import OllamaEndpoint
 from .ollama_residency import OllamaResidency
 from .openai_compatible import OpenAICompatibleEndpoint, api_root
 from .openai_residency import OpenAICompatibleResidency
-from .scripted import ScriptedEndpoint, ScriptedResidency
 
 __all__ = ["create_endpoint", "create_residency"]
 

@@ -14,13 +14,13 @@ from urllib.parse import unquote, urlsplit
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
+from selfopt.dialects.faults import advice, shown_url, status_error, without_urls
+from selfopt.dialects.jsontext import bounded_text, dump_json, parse_json, printable
 from selfopt.errors import EndpointError, EndpointFault, SettingsError
 from selfopt.home import Redactor
 from selfopt.records import EndpointConfig, is_loopback
 
 from .base_url import normalise_base_url
-from .faults import advice, shown_url, status_error, without_urls
-from .jsontext import bounded_text, dump_json, parse_json, printable
 
 if TYPE_CHECKING:
     from aiohttp.client import _RequestContextManager

@@ -5,14 +5,14 @@ from __future__ import annotations
 import reprlib
 from collections.abc import AsyncIterator
 
+from selfopt.dialects.faults import error_message_of
+from selfopt.dialects.ollama_wire import StreamedLines, read_reply, request_body
+from selfopt.dialects.wire import CleanPieces, Prepared, reply_of, unsupported
 from selfopt.errors import SettingsError
+from selfopt.reading.thinking import ThinkingSplitter
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig
 
-from .faults import error_message_of
 from .http import Call, HttpClient, HttpStream, bearer, normalise_base_url
-from .ollama_wire import StreamedLines, read_reply, request_body
-from .thinking import ThinkingSplitter
-from .wire import CleanPieces, Prepared, reply_of, unsupported
 
 __all__ = ["DEFAULT_PORT", "OllamaEndpoint", "ollama_root"]
 

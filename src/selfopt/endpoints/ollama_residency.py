@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from selfopt.dialects.jsontext import as_dict, as_int, as_str
 from selfopt.errors import EndpointError
 from selfopt.records import EndpointConfig, ModelStatus, sha256_hex
 
 from .http import Call, HttpClient, bearer
-from .jsontext import as_dict, as_int, as_str
 from .ollama import ollama_root
 
 __all__ = ["OllamaResidency"]

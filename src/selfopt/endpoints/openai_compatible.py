@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
+from selfopt.dialects.faults import error_in_reply
+from selfopt.dialects.jsontext import printable
+from selfopt.dialects.openai_wire import StreamedParts, read_reply, request_body
+from selfopt.dialects.wire import CleanPieces, Prepared, reply_of
 from selfopt.errors import SettingsError
+from selfopt.reading.thinking import ThinkingSplitter
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig
 
-from .faults import error_in_reply
 from .http import Call, HttpClient, HttpStream, bearer, is_loopback, normalise_base_url
-from .jsontext import printable
-from .openai_wire import StreamedParts, read_reply, request_body
-from .thinking import ThinkingSplitter
-from .wire import CleanPieces, Prepared, reply_of
 
 __all__ = ["OpenAICompatibleEndpoint", "api_root"]
 

@@ -9,11 +9,11 @@ import asyncio
 import time
 from typing import Any, Literal
 
+from selfopt.dialects.jsontext import as_dict, as_int, as_list, as_str
 from selfopt.errors import EndpointError, SettingsError
 from selfopt.records import ChatRequest, EndpointConfig, Message, ModelStatus, Sampling, sha256_hex
 
 from .http import Call, HttpClient, bearer
-from .jsontext import as_dict, as_int, as_list, as_str
 from .openai_compatible import OpenAICompatibleEndpoint, api_root
 
 __all__ = ["OpenAICompatibleResidency"]

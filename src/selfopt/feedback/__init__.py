@@ -1,9 +1,9 @@
 """Evaluations -> findings (one detector a file) -> recommendations, and the file that keeps the newest of them."""
 
 from .analyze import analyze
+from .comparable import best_known, named
 from .detectors import DETECTORS
 from .options import FeedbackOptions, ReferenceSuite
-from .reading import best_known, named
 from .store import FEEDBACK_SCHEMA_VERSION, load_feedback, save_feedback
 
 __all__ = [

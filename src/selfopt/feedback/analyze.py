@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from selfopt.records import Evaluation, Feedback, Finding, Recommendation
 
+from .comparable import named
 from .confirming import speaking_experiment, with_experiment
 from .detectors import DETECTORS
 from .detectors.cold_start import ColdStart
 from .hot import hot_failures
 from .options import FeedbackOptions
-from .reading import named
 from .recommend import recommend
 from .standing import Standing, standings
 

@@ -14,8 +14,8 @@ from selfopt.records import (
 )
 from selfopt.words.findings import experiment_text, not_confirmed_yet
 
+from .comparable import named
 from .options import FeedbackOptions
-from .reading import named
 
 __all__ = ["confirmation_of", "refuted", "speaking_experiment", "with_experiment"]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from selfopt.records import Evaluation, Outcome, Phase, PhaseSummary
 from selfopt.words.standing import Shown
 
+from .comparable import comparable, counted, has_copies, is_exact, with_known_copies
 from .options import FeedbackOptions, ReferenceSuite
-from .reading import comparable, counted, has_copies, is_exact, with_known_copies
 
 __all__ = ["Standing", "standings"]
 

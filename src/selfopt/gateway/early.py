@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from selfopt.reading import EARLY_LIMIT, can_be_certain, certain_calls, read_reply
 from selfopt.records import ChatChunk, ReplyContent, ToolCall, Variant
-from selfopt.variants import EARLY_LIMIT, can_be_certain, certain_calls, read_reply
 
 from .bounded import beside
 from .dialogue import Dialogue

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from selfopt.web import Denied, HttpRequest, Pool, Reply, Resident, WebServer, serve_web
+from selfopt.web import Denied, HttpRequest, MemoryTrimmer, Pool, Reply, WebServer, serve_web
 
 from .access import Access, Caller, KeyRing, require_json
 from .chat import ChatParts, ChatService, header_value
@@ -52,7 +52,7 @@ class Gateway:
         feedback = FeedbackService(parts.chat.journal, parts.chat.clock, parts.served_before)
         self._loop = asyncio.get_running_loop()
         self._pruning: asyncio.TimerHandle | None = None
-        self._resident = Resident()
+        self._resident = MemoryTrimmer()
         self.server: WebServer | None = None
         self._table: dict[bytes, dict[bytes, Answer]] = {
             b"/v1/chat/completions": {b"POST": self._chat.answer},

@@ -10,8 +10,9 @@ from typing import cast
 import msgspec
 
 from selfopt.errors import EndpointError
+from selfopt.reading import read_reply
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ReplyContent, Sampling, ToolCall, Usage, Variant
-from selfopt.variants import RenderedStep, read_reply, render
+from selfopt.variants import RenderedStep, render
 
 from .bounded import beside, by_steps
 from .dialogue import MAX_TOOLS, MAX_TOOLS_BYTES, Completion, Dialogue, reading_dialogue

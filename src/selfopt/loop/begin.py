@@ -8,8 +8,8 @@ from typing import Literal
 from selfopt.measure.resume import close_open_runs, read_group
 from selfopt.records import Baseline, CycleAbandoned, CycleStart, CycleTarget, Run, Spec, new_id
 
+from .candidates import describe_change
 from .context import LoopContext, LoopEvent, Target
-from .proposer import describe_change
 from .store import baseline_id, current_baseline, next_cycle_number, plan_of, spec_by_id, unfinished_cycle, unknown_specs
 
 __all__ = ["begin", "effective_baseline", "give_up", "why_not_continued"]
@@ -22,10 +22,14 @@ def effective_baseline(context: LoopContext, target: Target) -> Spec:
     if target.baseline is not None:
         return target.baseline
     record = current_baseline(context.ledger, target.model, target.phase)
-    spec = spec_by_id(context.ledger, record.spec_id) if record else context.default_baseline(target.model, target.phase)
-    rule = context.rules().rule_for(target.model, target.phase) if context.enforce else None
+    spec = (
+        spec_by_id(context.ledger, record.spec_id) if record else context.stages.specs.standing_spec(target.model, target.phase)
+    )
+    rule = context.rules().rule_for(target.model, target.phase) if context.settings.enforcement.enabled else None
     warm = rule is not None and rule.warm_up and not spec.warm_up.enabled
-    return context.present(context.with_warm_up(spec) if warm else spec)
+    if warm:
+        spec = spec.model_copy(update={"warm_up": context.settings.warm_up_policy(True)})
+    return context.present(spec)
 
 
 def begin(context: LoopContext, targets: Sequence[Target], loop_id: str | None) -> tuple[CycleStart, Mapping[str, Spec]]:
@@ -73,8 +77,8 @@ def _other_candidates(context: LoopContext, target: Target, planned: CycleTarget
         wanted = {spec.spec_id for spec in target.candidates(specs[planned.baseline_spec_id])}
         if wanted - {planned.baseline_spec_id} != set(planned.candidate_spec_ids):
             return f"this command tries other candidates for {where}"
-    elif len(planned.candidate_spec_ids) > context.max_candidates:
-        return f"this command tries at most {context.max_candidates} candidates, the plan has more for {where}"
+    elif len(planned.candidate_spec_ids) > context.settings.loop.max_candidates:
+        return f"this command tries at most {context.settings.loop.max_candidates} candidates, the plan has more for {where}"
     return None
 
 

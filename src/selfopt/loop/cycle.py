@@ -23,20 +23,23 @@ from selfopt.records import (
     Finding,
     RemedyCheck,
     Run,
+    SearchSpace,
     Spec,
     Trial,
 )
 
 from .begin import begin
+from .candidates import describe_change, propose
 from .contest import Contest
-from .context import Depth, Key, LoopContext, LoopEvent, Target
+from .context import Key, LoopContext, LoopEvent, Target
 from .deciding import already_judged, decide_target, held_before
+from .diagnosis import diagnose, present_feedback
 from .enforce import enforce_feedback, require_readable_feedback, save_feedback_records
 from .evidence import gather_evidence
 from .kinds import kind_of
-from .proposer import describe_change
-from .remedies import check_remedies, take_back, withdrawal_advice, withdrawn_remedies
-from .store import baselines, evaluations, plan_of, spec_by_id, unknown_specs, withdrawn_specs
+from .measuring import Depth
+from .remedies import check_remedies, take_back, withdrawal_advice
+from .store import plan_of, spec_by_id, unknown_specs, withdrawn_specs
 
 __all__ = ["candidates_for", "run_cycle"]
 
@@ -84,7 +87,9 @@ async def _decided(
     """Gather the evidence on one target's candidates, and decide them."""
     contest = Contest(context, start, target, evaluations)
     cases = await gather_evidence(contest)
-    context.check_evidence([contest.measured, *(one for case in cases.values() for one in (case.candidate, case.baseline))], ())
+    context.stages.check_evidence(
+        [contest.measured, *(one for case in cases.values() for one in (case.candidate, case.baseline))], ()
+    )
     return decide_target(context, start, plan, target, contest.measured, cases)
 
 
@@ -100,7 +105,7 @@ async def _confirm(context: LoopContext, start: CycleStart, results: Sequence[Cy
         mine = context.ledger.read(Evaluation, {"spec_id": spec.spec_id})
         prompts = len(context.suite_for(spec).select(spec.split))
         if not any(evaluation.cycle_id == start.cycle_id and len(evaluation.rows) >= prompts for evaluation in mine):
-            await context.measure([spec], start.cycle_id, "winner", "pass")
+            await context.measure([spec], start.cycle_id, "pass")
             context.on_step("confirmed")
 
 
@@ -110,7 +115,7 @@ async def _measure(
     """Evaluations of all of them; BudgetError when a cap ended the measurement before."""
     if not specs:
         return {}
-    measurement = await context.measure(specs, start.cycle_id, label, depth)
+    measurement = await context.measure(specs, start.cycle_id, depth)
     missing = [s.label for s in specs if s.spec_id not in measurement.evaluations]
     if measurement.stopped is not None or missing:
         why = measurement.stopped or f"{missing[0]} could not be measured"
@@ -164,7 +169,7 @@ def _diagnose(context: LoopContext, start: CycleStart, base: Mapping[str, Evalua
     known = list(context.ledger.read(Finding, {"cycle_id": start.cycle_id}))
     if not known:
         keys: dict[Key, str] = {(t.model, t.phase): t.baseline_spec_id for t in start.targets}
-        feedback = context.diagnose(list(base.values()), keys, frozenset())
+        feedback = diagnose(context, list(base.values()), keys)
         known = [named(f.model_copy(update={"cycle_id": start.cycle_id})) for f in feedback.findings]
         context.ledger.append(known)
     for finding in known:
@@ -233,15 +238,18 @@ def candidates_for(context: LoopContext, target: Target, baseline: Spec, finding
     else:
         left_out = already_judged(context, baseline.spec_id) | withdrawn_specs(context.ledger, target.model, target.phase)
         again = [spec_id for spec_id in held_before(context, baseline.spec_id) if spec_id not in left_out]
-        held = [spec_by_id(context.ledger, spec_id) for spec_id in again[: context.max_candidates]]
-        fresh = context.propose(baseline, findings, left_out | set(again), context.max_candidates - len(held))
-        chosen = [*((spec, describe_change(baseline, spec)) for spec in held), *fresh]
+        most = context.settings.loop.max_candidates
+        held = [spec_by_id(context.ledger, spec_id) for spec_id in again[:most]]
+        variants = context.stages.specs.variants_for(baseline.endpoint, proposed=True)
+        space = SearchSpace(variants, warm_up=context.settings.warm_up.enabled, tried=left_out | set(again))
+        fresh = propose(baseline, findings, space, most - len(held))
+        chosen = [(spec, describe_change(baseline, spec)) for spec in (*held, *fresh)]
     return [(s, change) for s, change in chosen if s.spec_id != baseline.spec_id]
 
 
 def _recommend(context: LoopContext, start: CycleStart, plan: CyclePlan, findings: Mapping[Key, Sequence[Finding]]) -> Feedback:
     """Remedies for what is known now, and the withdrawals. Kept in the ledger and in harness_feedback.json."""
-    feedback = context.diagnose(evaluations(context.ledger), baselines(context.ledger), withdrawn_remedies(context.ledger))
+    feedback = present_feedback(context)
     advice = (*feedback.recommendations, *withdrawal_advice(context, start, plan.remedies))
     feedback = feedback.model_copy(update={"recommendations": advice})
     save_feedback_records(context, start, feedback)
@@ -275,7 +283,7 @@ def _finish(
     )
     context.ledger.append([cycle])
     context.on_step("finished")
-    context.write_artefacts()
+    context.stages.report()
     context.on_step("reported")
     context.say(LoopEvent("finished", f"cycle {cycle.number} finished after {cycle.trials} trials", cycle))
     return cycle

@@ -140,7 +140,7 @@ async def _without_blocks(contest: Contest, spec: Spec, race: Raced | None) -> C
     """A candidate on which there is no evidence at all: it is held, with the figures of one pass to show."""
     evaluation = contest.evaluations.get(spec.spec_id)
     if evaluation is None:
-        measurement = await contest.context.measure([spec], contest.start.cycle_id, "candidates", "once")
+        measurement = await contest.context.measure([spec], contest.start.cycle_id, "once")
         evaluation = measurement.evaluations.get(spec.spec_id)
     if evaluation is None:
         raise BudgetError(f"cycle {contest.start.number} stopped: {measurement.stopped}; the same command continues it")

@@ -59,7 +59,7 @@ async def run_race(context: LoopContext, field: RaceField) -> Raced | None:
             field = replace(field, race_id=f"{field.race_id.partition('/')[0]}/{attempt}")
         over = _ended(context, field.race_id)
         if over is None:
-            over = await _Racing(context, context.arena(), field).run()
+            over = await _Racing(context, context.measure.arena, field).run()
         if over is None or over.end.reason != _CHANGED:
             return over
     return over

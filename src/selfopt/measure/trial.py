@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selfopt.errors import EndpointError
+from selfopt.reading import read_reply
 from selfopt.records import (
     Attempt,
     Blob,
@@ -26,7 +27,7 @@ from selfopt.records import (
     remembered,
 )
 from selfopt.scoring import Scorer
-from selfopt.variants import RenderedStep, read_reply, render
+from selfopt.variants import RenderedStep, render
 
 from .attempt import Channel, exchange
 

@@ -35,20 +35,6 @@ from .cycle import (
 from .decision import Decision, EvidenceState, GateResult, VerdictName
 from .evaluation import Determinism, Evaluation, Metrics, OutcomeRow, TrivialPolicy, whole_evaluations
 from .experiment import PromptReload, WarmUpExperiment
-from .feedback import (
-    Action,
-    Confidence,
-    Confirmation,
-    ConfirmationStatus,
-    Feedback,
-    Finding,
-    HotFailure,
-    PhaseSummary,
-    Recommendation,
-    Remedy,
-    RemedyKind,
-    Requirements,
-)
 from .figures import (
     UNKNOWN_FORMAT,
     CapabilityLimitFigures,
@@ -63,6 +49,20 @@ from .figures import (
     SlowFirstCallFigures,
     TruncationFigures,
     UnreadFormatFigures,
+)
+from .finding import (
+    Action,
+    Confidence,
+    Confirmation,
+    ConfirmationStatus,
+    Feedback,
+    Finding,
+    HotFailure,
+    PhaseSummary,
+    Recommendation,
+    Remedy,
+    RemedyKind,
+    Requirements,
 )
 from .integrity import LedgerFault, LedgerReport
 from .race import (
@@ -80,7 +80,7 @@ from .race import (
 )
 from .remember import remembered
 from .rule import ROUTING_SCHEMA_VERSION, AuditRecord, RouteDecision, RoutingConfig, Rule, RuleLimits
-from .seams import Detector, Endpoint, Ledger, ModelStatus, Parser, Proposer, Residency
+from .seams import Detector, Endpoint, Ledger, ModelStatus, Parser, Proposer, Residency, SearchSpace
 from .spec import Environment, Spec, WarmUp
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
 from .trial import (
@@ -205,6 +205,7 @@ __all__ = [
     "Run",
     "RunEnd",
     "Sampling",
+    "SearchSpace",
     "SlowFirstCallFigures",
     "Spec",
     "Split",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from contextlib import suppress
+from typing import Any, ClassVar, Literal, get_args
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from .base import Record
 
@@ -202,21 +203,25 @@ class InfrastructureFigures(_Base):
 
 
 class OtherFigures(_Base):
-    """What a detector of an installed package found. name: of the cause; values: its figures by name, units in the names."""
+    """Figures by name, stored flat, units in their names.
+
+    cause: what a detector of an installed package found, in a few words; None for figures of an earlier version that no kind of
+    today has.
+    """
 
     kind: ClassVar[FindingKind] = "other"
 
-    name: str = Field(min_length=1, max_length=60)
-    values: dict[str, float] = Field(default_factory=dict, max_length=40)
+    cause: str | None = Field(default=None, min_length=1, max_length=60)
+    values: dict[str, float | int | str] = Field(default_factory=dict, max_length=40)
 
-    def by_name(self) -> dict[str, float | int | str]:
-        """The cause and its figures."""
-        return {"name": self.name, **self.values}
+    @model_serializer(mode="plain")
+    def _flat(self) -> dict[str, Any]:
+        return {"cause": self.cause, **self.values} if self.cause is not None else dict(self.values)
 
 
 Figures = (
-    ColdFailuresFigures
-    | SlowFirstCallFigures
+    SlowFirstCallFigures
+    | ColdFailuresFigures
     | CapabilityLimitFigures
     | FlakyFigures
     | UnreadFormatFigures
@@ -228,17 +233,14 @@ Figures = (
 )
 
 
+_BY_KIND: Mapping[str, type[Figures]] = {figures.kind: figures for figures in get_args(Figures)}
+
+
 def read_figures(kind: FindingKind, stored: Mapping[str, Any]) -> Figures:
-    """The figures of a finding of this kind, from their stored form. ValidationError (a ValueError) when they do not fit."""
-    of_kind: dict[FindingKind, type[Figures]] = {
-        "cold_start": SlowFirstCallFigures if stored.get("case") == "latency" else ColdFailuresFigures,
-        "capability_limit": CapabilityLimitFigures,
-        "flaky": FlakyFigures,
-        "unread_format": UnreadFormatFigures,
-        "truncation": TruncationFigures,
-        "drift": DriftFigures,
-        "ceiling": CeilingFigures,
-        "infrastructure": InfrastructureFigures,
-        "other": OtherFigures,
-    }
-    return of_kind[kind].model_validate(stored)
+    """The figures of a finding of this kind, from their stored form."""
+    slow = kind == "cold_start" and stored.get("case") == "latency"
+    figures = SlowFirstCallFigures if slow else _BY_KIND[kind]
+    with suppress(ValidationError):
+        if kind != "other":
+            return figures.model_validate(stored)
+    return OtherFigures(cause=stored.get("cause"), values={name: value for name, value in stored.items() if name != "cause"})

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 from .base import Record
 from .chat import ChatChunk, ChatReply, ChatRequest, ReplyContent, ToolDefinition
 from .config import PolicyThresholds
 from .evaluation import Evaluation
-from .feedback import Finding
+from .finding import Finding
 from .spec import Spec
+from .variant import Variant
 from .verdict import ParsedReply
 
-__all__ = ["Detector", "Endpoint", "Ledger", "ModelStatus", "Parser", "Proposer", "Residency"]
+__all__ = ["Detector", "Endpoint", "Ledger", "ModelStatus", "Parser", "Proposer", "Residency", "SearchSpace"]
 
 R = TypeVar("R", bound=Record)
 
@@ -116,10 +118,24 @@ class Detector(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class SearchSpace:
+    """What a proposer may choose from.
+
+    variants: the catalogue by name, as the baseline's endpoint can be asked. warm_up: whether warm-up may be proposed. tried: ids
+    of the specs that were judged against this baseline already, or withdrawn.
+    """
+
+    variants: Mapping[str, Variant]
+    warm_up: bool = True
+    tried: Collection[str] = frozenset()
+
+
 @runtime_checkable
 class Proposer(Protocol):
-    """Proposes what to try next."""
+    """Proposes what to try next. Never raises, on any baseline and findings."""
 
-    def propose(self, baseline: Spec, findings: Sequence[Finding], limit: int) -> Sequence[Spec]:
-        """At most `limit` candidates, each the baseline with one thing changed, most promising first."""
+    def propose(self, baseline: Spec, findings: Sequence[Finding], space: SearchSpace, /) -> Iterator[Spec]:
+        """Candidates, each the baseline with one thing changed, most promising first. The loop takes as many as it has room for and
+        passes over what was tried. The same input gives the same candidates."""
         ...

@@ -14,7 +14,7 @@ from .patterns import MAX_COLD_RUNS, MIN_PATTERN_RUNS, RowPattern, cold_prefix, 
 from .planning import PairsPlan, pairs_to_decide, plan_pairs
 from .prompts import FINAL_SHARE, PromptDifferences, prompt_evidence
 from .reload import CONFIRMING_BAYES_FACTOR, CONFIRMING_RUNS, rank_p, reload_log_bayes_factor, suite_log_bayes_factor
-from .row_models import Row, cold_length
+from .row_models import PassRow, cold_length
 from .shares import FloorEvidence, against_floor, non_inferiority, share_block
 
 __all__ = [
@@ -36,8 +36,8 @@ __all__ = [
     "Interval",
     "Pairs",
     "PairsPlan",
+    "PassRow",
     "PromptDifferences",
-    "Row",
     "RowPattern",
     "Statistic",
     "Sums",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from selfopt.reading import read_reply
+from selfopt.reading.readers import PARSERS
+from selfopt.reading.said import Said, is_texts, needed_of, words_of
 from selfopt.records import Message, ReplyContent, ToolCall, ToolDefinition
 
-from .parsers import PARSERS
 from .present import CallFormat, write_calls
-from .read import read_reply
-from .said import Said, is_texts, needed_of, words_of
 
 __all__ = ["agreed_reply", "ground_calls", "ground_reply"]
 

@@ -11,6 +11,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from selfopt.reading.readers.literals import decode_object
+from selfopt.reading.wire_names import with_wire_names
 from selfopt.records import Constraint, Message, ReplyContent, Sampling, ToolCall, ToolDefinition, Variant, remembered
 
 from .call_schema import arguments_schema, calls_schema, choice_schema
@@ -18,9 +20,7 @@ from .grammar import SEPARATOR, arguments_grammar, calls_grammar, choice_grammar
 from .ground import agreed_reply, ground_calls, ground_reply
 from .layout import choice_text, fill_messages, native_messages, text_messages
 from .options import VariantOptions, options_of
-from .parsers.literals import decode_object
 from .present import write_calls
-from .wire_names import with_wire_names
 
 __all__ = ["RenderedStep", "render"]
 

@@ -78,7 +78,8 @@ def summary(figures: Figures) -> str:
         case InfrastructureFigures() as f:
             return f"{f.errors} errors and {f.timeouts} timeouts in {f.of} trials, with no load of the model to explain them"
         case OtherFigures() as f:
-            return f"{f.name} ({', '.join(f'{name} {value:.4g}' for name, value in f.values.items()) or 'no figures'})"
+            shown = (f"{name} {value}" if isinstance(value, str) else f"{name} {value:.4g}" for name, value in f.values.items())
+            return f"{f.cause or 'another cause'} ({', '.join(shown) or 'no figures'})"
 
 
 def _cold_failures(f: ColdFailuresFigures) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from selfopt.feedback.reading import cells, comparable, counted, is_exact, make_finding
+from selfopt.feedback.comparable import cells, comparable, counted, is_exact, make_finding
 from selfopt.feedback.rows import WindowRows, read_window
 from selfopt.records import CapabilityLimitFigures, Evaluation, Finding, Outcome, OutcomeRow, PolicyThresholds
 from selfopt.stats import clopper_pearson_upper

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from selfopt.feedback.reading import comparable, counted, has_copies, make_finding
+from selfopt.feedback.comparable import comparable, counted, has_copies, make_finding
 from selfopt.records import CeilingFigures, Evaluation, Finding, Outcome, PolicyThresholds
 
 __all__ = ["DETECTOR", "Ceiling"]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from selfopt.feedback.reading import cells, comparable, make_finding, passes
+from selfopt.feedback.comparable import cells, comparable, make_finding, passes
 from selfopt.feedback.rows import WindowRows, class_figures, loaded_in, read_window, shows_load
 from selfopt.records import ColdFailuresFigures, Confidence, Evaluation, Finding, PolicyThresholds, SlowFirstCallFigures
 from selfopt.stats import MAX_COLD_RUNS, RowPattern, exchangeability_p

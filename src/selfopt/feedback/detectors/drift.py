@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from selfopt.feedback.reading import comparable, has_copies, make_finding
+from selfopt.feedback.comparable import comparable, has_copies, make_finding
 from selfopt.feedback.rows import class_figures
 from selfopt.records import DriftFigures, Evaluation, Finding, Outcome, OutcomeRow, PolicyThresholds
-from selfopt.stats import MIN_PATTERN_RUNS, Row, RowPattern, classify_rows, exchangeability_p
+from selfopt.stats import MIN_PATTERN_RUNS, PassRow, RowPattern, classify_rows, exchangeability_p
 
 __all__ = ["DETECTOR", "Drift"]
 
@@ -58,7 +58,7 @@ class Drift:
         runs = min((len(row) for row in usable.values()), default=0)
         if runs < MIN_PATTERN_RUNS:
             return None
-        found = classify_rows([Row(tuple(row)) for row in usable.values()])
+        found = classify_rows([PassRow(tuple(row)) for row in usable.values()])
         counted_p = exchangeability_p(list(usable.values()), sorted({1, 2, runs // 4, runs // 2}), late=True)
         # Two looks at the same rows: prompts that get somewhat worse show in the count, a few that break off in the order.
         p_value = min(1.0, 2 * min(counted_p, found.drift_p))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from selfopt.feedback.reading import comparable, make_finding, passes
+from selfopt.feedback.comparable import comparable, make_finding, passes
 from selfopt.feedback.rows import class_figures, read_window
 from selfopt.records import Evaluation, Finding, FlakyFigures, Outcome, PolicyThresholds
 from selfopt.stats import RowPattern, read_row

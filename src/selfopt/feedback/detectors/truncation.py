@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from selfopt.feedback.reading import cells, comparable, counted, make_finding
+from selfopt.feedback.comparable import cells, comparable, counted, make_finding
 from selfopt.records import Evaluation, Finding, Outcome, PolicyThresholds, TruncationFigures
 
 __all__ = ["DETECTOR", "Truncation"]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from selfopt.feedback.reading import cells, comparable, make_finding
+from selfopt.feedback.comparable import cells, comparable, make_finding
 from selfopt.records import UNKNOWN_FORMAT, Evaluation, Finding, Outcome, PolicyThresholds, UnreadFormatFigures
 
 __all__ = ["DETECTOR", "UnreadFormat"]

@@ -1,0 +1,189 @@
+"""Findings and recommendations: what is the matter, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from pydantic import SerializerFunctionWrapHandler, ValidationInfo, field_validator, model_serializer, model_validator
+
+from .base import Prose, Record
+from .earlier import recommendation_before_confirmations
+from .figures import Figures, FindingKind, read_figures
+from .suite import Phase
+
+__all__ = [
+    "Action",
+    "Confidence",
+    "Confirmation",
+    "ConfirmationStatus",
+    "Feedback",
+    "Finding",
+    "HotFailure",
+    "PhaseSummary",
+    "Recommendation",
+    "Remedy",
+    "RemedyKind",
+    "Requirements",
+]
+
+Confidence = Literal["low", "medium", "high", "exact"]
+ConfirmationStatus = Literal["confirmed", "not_confirmed_yet", "not_confirmed"]
+RemedyKind = Literal["phase_gate", "warm_up", "stronger_model", "variant", "output_budget", "investigate", "fallback"]
+Action = Literal[
+    "allow", "disable", "enable_warm_up", "prefer_stronger", "change_variant", "raise_max_tokens", "withdraw", "investigate"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What may be done about one model and phase. fallback: the model that takes over, where the kind is `fallback`."""
+
+    model: str
+    phase: Phase
+    kind: RemedyKind
+    fallback: str | None = None
+
+
+class Finding(Record):
+    """A diagnosed cause with its evidence. confirmed: an experiment says so. Callers match on the type of `figures`."""
+
+    ledger_kind: ClassVar[str] = "finding"
+    id_field: ClassVar[str] = "finding_id"
+    index_fields: ClassVar[tuple[str, ...]] = ("model", "phase", "spec_id", "cycle_id")
+
+    finding_id: str
+    type: FindingKind
+    model: str
+    phase: Phase
+    spec_id: str
+    summary: Prose
+    figures: Figures
+    prompt_ids: tuple[str, ...] = ()
+    evaluation_ids: tuple[str, ...] = ()
+    run_ids: tuple[str, ...] = ()
+    trial_ids: tuple[str, ...] = ()
+    confidence: Confidence = "medium"
+    confirmed: bool = False
+    cycle_id: str | None = None
+    at: str
+
+    @field_validator("figures", mode="before")
+    @classmethod
+    def _of_its_kind(cls, value: Any, info: ValidationInfo) -> Any:
+        kind = info.data.get("type")
+        if kind is not None and isinstance(value, Mapping):
+            return read_figures(kind, value)
+        if getattr(value, "kind", kind) not in (kind, "other"):
+            raise ValueError(f"figures of a finding of another kind than {kind}: {type(value).__name__}")
+        return value
+
+
+class Confirmation(Record):
+    """What an experiment says of a remedy. It changes as experiments are made, while the rest of a rule stays.
+
+    status: `confirmed`: it helps; `not_confirmed`: there was an experiment that could tell, and it does not help;
+    `not_confirmed_yet`: nothing that could tell was done.
+    gain: what gets better, where it is confirmed. told: the same in words, with the figures of the experiment.
+    evidence: ids of the findings and evaluations behind it; empty where it is not confirmed yet.
+    """
+
+    status: ConfirmationStatus
+    gain: Literal["outcomes", "latency"] | None = None
+    told: Prose
+    evidence: tuple[str, ...] = ()
+
+
+class Requirements(Record):
+    """What must hold for a rule to allow the model. None: nothing is required."""
+
+    warm_up: bool | None = None
+    variant: str | None = None
+    spec_id: str | None = None
+    min_max_tokens: int | None = None
+
+
+class Recommendation(Record):
+    """What to do about findings, for one model and phase.
+
+    allow: None where it says nothing about it. fallback: a model that was measured on that phase. evidence: ids of
+    evaluations, runs and findings. reason: ends with what the confirmation says, where there is one.
+    """
+
+    ledger_kind: ClassVar[str] = "recommendation"
+    id_field: ClassVar[str] = "id"
+    index_fields: ClassVar[tuple[str, ...]] = ("model", "phase", "cycle_id")
+
+    id: str
+    type: RemedyKind
+    model: str
+    phase: Phase
+    action: Action
+    allow: bool | None = None
+    fallback: str | None = None
+    requirements: Requirements = Requirements()
+    reason: Prose
+    confirmation: Confirmation | None = None
+    evidence: tuple[str, ...] = ()
+    confidence: Confidence = "medium"
+    cycle_id: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_it_was_before(cls, body: Any) -> Any:
+        return recommendation_before_confirmations(body) if isinstance(body, Mapping) else body
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_set(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        body: dict[str, Any] = handler(self)
+        return body if self.confirmation is not None else {k: v for k, v in body.items() if k != "confirmation"}
+
+    @property
+    def advice(self) -> str:
+        """The reason without what is said of how sure it is: that stands in `confirmation`, and changes by itself."""
+        return self.reason if self.confirmation is None else self.reason.removesuffix(f"; {self.confirmation.told}")
+
+    @property
+    def remedy(self) -> Remedy:
+        """What it recommends, by which it is known again when it was withdrawn."""
+        return Remedy(self.model, self.phase, self.type)
+
+
+class HotFailure(Record):
+    """A prompt that keeps failing."""
+
+    model: str
+    phase: Phase
+    prompt_id: str
+    prompt_kind: str
+    failures: int
+    of: int
+    outcomes: dict[str, int]
+
+
+class PhaseSummary(Record):
+    """The newest standing of one model in one phase."""
+
+    model: str
+    phase: Phase
+    spec_id: str
+    variant: str
+    evaluations: int
+    accuracy: float
+    call_accuracy: float | None
+    restraint: float | None
+    variance: float
+    evaluation_id: str
+
+
+class Feedback(Record):
+    """The content of harness_feedback.json. rendering: what the file is, for whoever opens it."""
+
+    schema_version: int = 1
+    generated_at: str
+    accuracy: tuple[PhaseSummary, ...] = ()
+    hot_failures: tuple[HotFailure, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    recommendations: tuple[Recommendation, ...] = ()
+    rendering: str = "written from the ledger, which alone counts; `selfopt feedback` writes it anew"
