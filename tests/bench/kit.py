@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from selfopt.scripted.endpoint import engine_for
-from selfopt.scripted.engine import ManualClock, ScriptEngine
+from selfopt.scripted.player import ManualClock, ScriptEngine
 from selfopt.wiring.app import App
 
 ROOT = Path(__file__).resolve().parents[2]

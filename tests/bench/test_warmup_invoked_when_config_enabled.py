@@ -10,7 +10,7 @@ import pytest
 from selfopt.errors import UsageError
 from selfopt.records import Rule, Run, Trial
 from selfopt.routing import rule_id_of
-from selfopt.scripted.engine import ScriptEngine
+from selfopt.scripted.player import ScriptEngine
 from selfopt.verbs.measuring import MeasureRequest, measure_model
 from selfopt.verbs.warming import validate_model_warm_up
 

@@ -15,7 +15,7 @@ from selfopt.errors import EndpointError, EndpointFault
 from selfopt.gateway import HttpAddress, Pool, PooledEndpoint
 from selfopt.records import ChatReply, ChatRequest, Endpoint, Message, Sampling, ToolCall
 from selfopt.scripted.endpoint import ScriptedEndpoint
-from selfopt.scripted.engine import ManualClock, ScriptEngine
+from selfopt.scripted.player import ManualClock, ScriptEngine
 from selfopt.scripted.server import serve_scripted
 from tests.endpoints.kit import KEY, WEATHER, ask, config_for, contract_script
 

@@ -26,7 +26,7 @@ from selfopt.records import (
     Trial,
 )
 from selfopt.scripted.endpoint import engine_for
-from selfopt.scripted.engine import ManualClock, ScriptEngine
+from selfopt.scripted.player import ManualClock, ScriptEngine
 from selfopt.verbs.looping import parse_target, run_loop
 from selfopt.wiring.app import App
 

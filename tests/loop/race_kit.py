@@ -9,7 +9,7 @@ from typing import Any
 
 from selfopt.measure import show_trial
 from selfopt.records import Message, Trial
-from selfopt.scripted.engine import ScriptedChat
+from selfopt.scripted.player import ScriptedChat
 
 from .kit import CITIES, Script, World, says, suite
 

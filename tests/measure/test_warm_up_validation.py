@@ -25,7 +25,7 @@ from selfopt.records import (
 )
 from selfopt.residency import warm_up
 from selfopt.scripted.endpoint import ScriptedEndpoint, ScriptedResidency
-from selfopt.scripted.engine import ManualClock, ScriptEngine
+from selfopt.scripted.player import ManualClock, ScriptEngine
 from selfopt.scripted.script import Script, ScriptedModel
 from selfopt.words.findings import experiment_text
 

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from selfopt.records import Environment, Spec, Suite, ToolDefinition, Variant, WarmUp
+import json
+from pathlib import Path
+
+import pytest
+
+from selfopt.records import Environment, EvidenceKey, Spec, Suite, ToolDefinition, Variant, WarmUp
+from selfopt.scoring import scorer_of
+from selfopt.variants import load_variants
+
+BUILT_IN: dict[str, dict[str, str]] = json.loads((Path(__file__).parent / "built_in_ids.json").read_text("utf-8"))
 
 
 def spec(**changes: object) -> Spec:
@@ -57,3 +66,39 @@ def test_how_a_suite_is_judged_changes_its_id_and_where_it_is_from_does_not() ->
     assert plain.content_id() == "suite-b66daa668db469d2ca555d8e"
     assert plain.model_copy(update={"origin": "elsewhere 1.0", "title": "Bells"}).content_id() == plain.content_id()
     assert plain.model_copy(update={"judging": "bfcl"}).content_id() != plain.content_id()
+
+
+def identities(name: str) -> dict[str, str]:
+    """Every id that evidence on a variant of the catalogue hangs on."""
+    variant = load_variants()[name]
+    mine = spec(variant=variant, timeout_s=30.0, retries=1, warm_up=WarmUp(enabled=True))
+    key = EvidenceKey(
+        candidate_spec_id=mine.spec_id,
+        baseline_spec_id=spec().spec_id,
+        environment_id="env-0",
+        render_hash=variant.render_hash,
+        scorer_hash=scorer_of("standard").scorer_hash,
+        split="search",
+    )
+    return {
+        "variant_hash": variant.variant_hash,
+        "render_hash": variant.render_hash,
+        "parser_hash": variant.parser_hash,
+        "spec_id": mine.spec_id,
+        "request_id": mine.request_id,
+        "key_id": key.key_id,
+    }
+
+
+@pytest.mark.parametrize("name", sorted(BUILT_IN))
+def test_the_ids_of_every_built_in_variant_stay_what_they_are(name: str) -> None:
+    """Golden ids of the commit before 0.2: what was measured with a variant goes on to count."""
+    assert identities(name) == BUILT_IN[name]
+
+
+def test_the_scorers_are_the_same() -> None:
+    """Verdicts are kept under these."""
+    assert {name: scorer_of(name).scorer_hash for name in ("standard", "bfcl")} == {
+        "standard": "scorer-aadf5bc263ab9c154c6b162a",
+        "bfcl": "scorer-3363fa35ecc18b52d14e9800",
+    }

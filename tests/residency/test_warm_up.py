@@ -12,7 +12,7 @@ from selfopt.errors import EndpointError, EngineError
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, LoadEvidence, ModelStatus, ReplyContent, WarmUp
 from selfopt.residency import WARM_UP_PROMPT, ensure_resident, warm_up
 from selfopt.scripted.endpoint import ScriptedEndpoint, ScriptedResidency
-from selfopt.scripted.engine import ManualClock, ScriptEngine
+from selfopt.scripted.player import ManualClock, ScriptEngine
 from selfopt.scripted.script import Script
 from tests.endpoints.kit import WEATHER, ask, config_for
 

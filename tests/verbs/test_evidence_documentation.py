@@ -9,7 +9,7 @@ import pytest
 
 from selfopt.policy import AlphaPlan, next_share, prompt_test
 from selfopt.records import Decision, EvidenceKey
-from selfopt.verbs.diagnosing import explained_decision
+from selfopt.verbs.deciding import explained_decision
 from tests.loop.kit import World
 from tests.loop.race_kit import ATOMIC, candidates, sample_suite, sometimes, towns, with_suite
 

@@ -12,32 +12,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from selfopt.loop import Listener, LoopEvent
-from selfopt.measure import Progress, ShownTrial
 from selfopt.records import Comparison, Cycle, Feedback
-from selfopt.settings import Settings
 from selfopt.verbs.comparing import CompareRequest, compare_models
-from selfopt.verbs.diagnosing import (
-    Decided,
-    Rescoring,
-    decide_candidates,
-    make_feedback,
-    require_ledger,
-    rescore_runs,
-    shown_trial,
-)
+from selfopt.verbs.deciding import Decided, decide_candidates
+from selfopt.verbs.diagnosing import make_feedback, require_ledger
 from selfopt.verbs.doctor import diagnose_installation
 from selfopt.verbs.foretelling import RaceOdds
-from selfopt.verbs.inspecting import serve_script
-from selfopt.verbs.looping import CyclePreview, parse_target, preview, run_loop
-from selfopt.verbs.measuring import Measured, MeasureRequest, measure_model, phase_of
+from selfopt.verbs.looping import CyclePreview, Listener, LoopEvent, parse_target, preview, run_loop
+from selfopt.verbs.measuring import Measured, MeasureRequest, Progress, measure_model, measure_request
+from selfopt.verbs.opening import App, Settings
 from selfopt.verbs.reporting import write_artefacts
+from selfopt.verbs.rescoring import Rescoring, rescore_runs
 from selfopt.verbs.routing import Enforced, enforce_file
+from selfopt.verbs.scripting import serve_script
+from selfopt.verbs.serving import serve
+from selfopt.verbs.showing import ShownTrial, shown_trial
 from selfopt.verbs.simulating import simulate_worlds
 from selfopt.verbs.trying import Tried, try_model
 from selfopt.verbs.warming import WarmUpShown, validate_under_rules
-from selfopt.wiring.app import App
-from selfopt.wiring.serving import serve
 
 from .nouns import Audit, Keys, Models, Routes, Trust, Variants
 from .runner import Runner
@@ -165,8 +157,7 @@ class Selfopt:
     ) -> tuple[MeasureRequest, Callable[[Progress], None]]:
         chosen: dict[str, Any] = dict(options)
         progress = chosen.pop("on_progress", lambda event: None)
-        name = self._app.resolve_model(model)
-        return MeasureRequest(name, phase_of(phase), variant, n_runs=runs, **chosen), progress
+        return measure_request(self._app, model, phase, variant, n_runs=runs, **chosen), progress
 
     def feedback(self, *, write: bool = True) -> Feedback:
         """Findings and recommendations from the newest evaluations; kept, and written to harness_feedback.json."""
@@ -174,7 +165,7 @@ class Selfopt:
 
     def decide(self, model: str, phase: str, candidate: str | None = None, baseline: str | None = None) -> Decided:
         """Put measured candidates through the gates. candidate, baseline: a variant, or the beginning of an id."""
-        return decide_candidates(self._app, self._app.resolve_model(model), phase_of(phase), candidate, baseline)
+        return decide_candidates(self._app, model, phase, candidate, baseline)
 
     def enforce(self, path: str | Path | None = None, *, dry_run: bool = False, override_manual: bool = False) -> Enforced:
         """Turn recommendations into rules in force."""

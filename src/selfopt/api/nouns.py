@@ -8,14 +8,21 @@ from typing import Any
 
 from selfopt.records import AuditRecord, LedgerReport, RoutingConfig, Variant
 from selfopt.verbs.keys import add_key, list_keys, revoke_key
-from selfopt.verbs.measuring import phase_of
 from selfopt.verbs.models import list_models, model_status, pull_model, remove_model
-from selfopt.verbs.routing import Traced, audit_records, import_routes, set_route, trace_rule
+from selfopt.verbs.opening import App
+from selfopt.verbs.routing import (
+    Traced,
+    audit_records,
+    import_routes,
+    roll_back,
+    rule_history,
+    rules_in_force,
+    set_route,
+    trace_rule,
+)
 from selfopt.verbs.trusting import TrustProposal, TrustRow, accept_trust, propose_trust, trusted_folders, withdraw_trust
-from selfopt.verbs.trying import render_variant
-from selfopt.verbs.verifying import HomeReport, audit_anchor, verify_audit, verify_home, verify_requests
-from selfopt.wiring.app import App
-from selfopt.wiring.evidence import verify_ledger
+from selfopt.verbs.variants import list_variants, one_variant, render_variant
+from selfopt.verbs.verifying import HomeReport, audit_anchor, verify_audit, verify_home, verify_ledger, verify_requests
 
 from .runner import Runner
 from .suites import Tools, offered_tools
@@ -31,24 +38,23 @@ class Routes:
 
     def show(self) -> RoutingConfig:
         """The rules in force."""
-        return self._app.enforcer.load()
+        return rules_in_force(self._app)
 
     def history(self) -> tuple[Any, ...]:
         """Every version: version, at, cause, reason, changes, in_force, aborted."""
-        return self._app.enforcer.history()
+        return rule_history(self._app)
 
     def set(self, model: str, phase: str, *, allow: bool, fallback: str | None = None, reason: str = "") -> RoutingConfig:
         """Set one rule by hand."""
-        return set_route(self._app, model, phase_of(phase), allow=allow, fallback=fallback, reason=reason)
+        return set_route(self._app, model, phase, allow=allow, fallback=fallback, reason=reason)
 
     def import_file(self, path: str | Path) -> RoutingConfig:
         """Import rules from a JSON file."""
         return import_routes(self._app, Path(path))
 
     def rollback(self, version: int) -> RoutingConfig:
-        """Put an earlier version in force again, as a new one."""
-        self._app.home.ensure()
-        return self._app.enforcer.rollback(version)
+        """Put an earlier version in force again, as a new one (0: no rules), and let the loop start from what it serves."""
+        return roll_back(self._app, version)
 
 
 class Audit:
@@ -160,11 +166,11 @@ class Variants:
 
     def list(self) -> dict[str, Variant]:
         """By name: the catalogue and your own file."""
-        return dict(self._app.variants)
+        return dict(list_variants(self._app))
 
     def show(self, name: str) -> Variant:
         """One variant."""
-        return self._app.variant(name)
+        return one_variant(self._app, name)
 
     def render(self, name: str, prompt: str, *, tools: Tools) -> Sequence[dict[str, Any]]:
         """What a variant would send; nobody is asked."""

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from selfopt.records import ToolDefinition
-from selfopt.suites import SuiteWarning
 from selfopt.verbs.making import MadeSuite, import_jsonl, import_promptfoo, new_suite
 from selfopt.verbs.measuring import phase_of
+from selfopt.verbs.opening import App
 from selfopt.verbs.reviewing import AddedPrompts, add_from_ledger
-from selfopt.verbs.suites import suite_document, suite_problems, suite_summaries, suite_warnings
+from selfopt.verbs.suites import SuiteWarning, suite_document, suite_problems, suite_summaries, suite_warnings
 from selfopt.verbs.tools import load_tools, read_tools, tools_label
-from selfopt.wiring.app import App
 
 from .runner import Runner
 

@@ -16,7 +16,7 @@ from .live import LiveLine, LogLines
 from .output import block, console, counted, draw, emit, joined, pretty, say, say_some, short_id
 
 if TYPE_CHECKING:
-    from selfopt.wiring.app import App
+    from selfopt.verbs.opening import App
 
 __all__ = [
     "SECONDS",
@@ -65,7 +65,7 @@ def is_verbose(ctx: click.Context) -> bool:
 def open_app(ctx: click.Context, flags: Mapping[str, Any] | None = None, *, forgiving: bool = False) -> App:
     """The app of this command line; what selfopt logs is shown until the command ends. What a project's files asked for and did not get
     is said once. forgiving: see `App.open`."""
-    from selfopt.wiring.app import App
+    from selfopt.verbs.opening import App
 
     root = ctx.find_root()
     options: dict[str, Any] = root.obj or {}

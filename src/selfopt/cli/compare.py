@@ -10,7 +10,7 @@ from .common import SECONDS, LiveLine, Number, console, draw, emit, json_option,
 
 if TYPE_CHECKING:
     from selfopt.records import Comparison
-    from selfopt.wiring.app import App
+    from selfopt.verbs.opening import App
 
 
 @click.command("compare")

@@ -47,11 +47,9 @@ def command(
         name = "MODEL" if model is None else "PHASE"
         raise click.UsageError(f"Missing argument '{name}'; write selfopt decide MODEL PHASE, or --explain DECISION", ctx)
     from selfopt.report import decision_panel
-    from selfopt.verbs.diagnosing import decide_candidates
-    from selfopt.verbs.measuring import phase_of
+    from selfopt.verbs.deciding import decide_candidates
 
-    app = open_app(ctx)
-    decided = decide_candidates(app, app.resolve_model(model), phase_of(phase), candidate, baseline)
+    decided = decide_candidates(open_app(ctx), model, phase, candidate, baseline)
     if as_json:
         emit(
             {
@@ -79,7 +77,7 @@ def command(
 
 
 def _explain(ctx: click.Context, decision_id: str, *, as_json: bool) -> None:
-    from selfopt.verbs.diagnosing import explained_decision
+    from selfopt.verbs.deciding import explained_decision
 
     decision, found, gates = explained_decision(open_app(ctx), decision_id)
     if as_json:

@@ -9,7 +9,7 @@ import click
 from .common import console, emit, json_option, run_with_app, say
 
 if TYPE_CHECKING:
-    from selfopt.wiring.app import App
+    from selfopt.verbs.opening import App
 
 
 @click.command("doctor")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .common import LiveLine, console, say
 
 if TYPE_CHECKING:
-    from selfopt.loop import LoopEvent
+    from selfopt.verbs.looping import LoopEvent
 
 __all__ = ["EventPrinter"]
 

@@ -9,7 +9,7 @@ import click
 from .common import console, emit, joined, json_option, open_app, say
 
 if TYPE_CHECKING:
-    from selfopt.home import GatewayKey, KeyScope
+    from selfopt.verbs.keys import GatewayKey, KeyScope
 
 
 @click.group("keys")

@@ -14,7 +14,7 @@ from .events import EventPrinter
 
 if TYPE_CHECKING:
     from selfopt.records import Cycle
-    from selfopt.wiring.app import App
+    from selfopt.verbs.opening import App
 
 
 @click.command("loop")
@@ -78,8 +78,7 @@ def command(
     printer = EventPrinter(live, enabled=not as_json, every_gate=is_verbose(ctx))
 
     async def work(app: App) -> None:
-        from selfopt.loop import Listener
-        from selfopt.verbs.looping import parse_target, run_loop
+        from selfopt.verbs.looping import Listener, parse_target, run_loop
 
         targets = [parse_target(app, text) for text in texts]
 

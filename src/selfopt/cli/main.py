@@ -96,7 +96,7 @@ def refuse_unknown_variables(ctx: click.Context, environ: Mapping[str, str]) -> 
             continue
         import difflib
 
-        from selfopt.settings.variables import variables_of_settings
+        from selfopt.verbs.opening import variables_of_settings
 
         known |= variables_of_settings().union(*(_variables_of_command(ctx, other) for other in others))
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)

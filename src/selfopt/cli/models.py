@@ -9,7 +9,7 @@ import click
 from .common import LiveLine, console, emit, json_option, open_app, run_with_app, say
 
 if TYPE_CHECKING:
-    from selfopt.wiring.app import App
+    from selfopt.verbs.opening import App
 
 
 @click.group("models")

@@ -12,8 +12,8 @@ from .common import LiveLine, console, draw, emit, json_option, run_with_app, sa
 from .events import EventPrinter
 
 if TYPE_CHECKING:
+    from selfopt.verbs.opening import App
     from selfopt.verbs.quickstart import QuickstartResult, ServedLine
-    from selfopt.wiring.app import App
 
 
 @click.command("quickstart")

@@ -17,7 +17,7 @@ def command(ctx: click.Context, /, as_json: bool) -> int:
     ledger is not what was committed to it; the reports say so."""
     from selfopt.verbs.diagnosing import require_ledger, standing_evaluations
     from selfopt.verbs.reporting import write_artefacts
-    from selfopt.wiring.evidence import verify_ledger
+    from selfopt.verbs.verifying import verify_ledger
 
     app = open_app(ctx)
     require_ledger(app)

@@ -25,7 +25,7 @@ def command(
 ) -> None:
     """Judge the stored replies of RUNS again, with another parser chain or a newer scorer. No request is made."""
     from selfopt.report import evaluation_table, outcome_table
-    from selfopt.verbs.diagnosing import rescore_runs
+    from selfopt.verbs.rescoring import rescore_runs
 
     if variant is not None and parsers:
         raise click.UsageError("--variant and --parser both choose the parsers; give one of them", ctx)

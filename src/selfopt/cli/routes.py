@@ -42,7 +42,9 @@ def _print(config: RoutingConfig, as_json: bool) -> None:
 @click.pass_context
 def show(ctx: click.Context, /, as_json: bool) -> None:
     """The rules in force."""
-    _print(open_app(ctx).enforcer.load(), as_json)
+    from selfopt.verbs.routing import rules_in_force
+
+    _print(rules_in_force(open_app(ctx)), as_json)
 
 
 @command.command("history")
@@ -50,7 +52,9 @@ def show(ctx: click.Context, /, as_json: bool) -> None:
 @click.pass_context
 def history(ctx: click.Context, /, as_json: bool) -> None:
     """Every version: when, why, what changed."""
-    entries = open_app(ctx).enforcer.history()
+    from selfopt.verbs.routing import rule_history
+
+    entries = rule_history(open_app(ctx))
     if as_json:
         emit(entries)
         return
@@ -77,12 +81,11 @@ def set_(
     ctx: click.Context, /, model: str, phase: str, allow: bool | None, fallback: str | None, reason: str, as_json: bool
 ) -> None:
     """Set the rule of MODEL and PHASE by hand; recommendations leave it alone afterwards."""
-    from selfopt.verbs.measuring import phase_of
     from selfopt.verbs.routing import set_route
 
     if allow is None:
         raise click.UsageError("say --allow or --deny", ctx)
-    _print(set_route(open_app(ctx), model, phase_of(phase), allow=allow, fallback=fallback, reason=reason), as_json)
+    _print(set_route(open_app(ctx), model, phase, allow=allow, fallback=fallback, reason=reason), as_json)
 
 
 @command.command("import")
@@ -102,6 +105,6 @@ def import_(ctx: click.Context, /, path: Path, as_json: bool) -> None:
 @click.pass_context
 def rollback(ctx: click.Context, /, version: int, as_json: bool) -> None:
     """Put an earlier VERSION in force again, exactly, as a new version. 0: no rules."""
-    from selfopt.verbs.looping import roll_back_rules
+    from selfopt.verbs.routing import roll_back
 
-    _print(roll_back_rules(open_app(ctx), version), as_json)
+    _print(roll_back(open_app(ctx), version), as_json)

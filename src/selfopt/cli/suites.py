@@ -42,7 +42,7 @@ def list_(ctx: click.Context, /, as_json: bool) -> None:
 @click.pass_context
 def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
     """The prompts of suite NAME (or a file), and why they expect what."""
-    from selfopt.verbs.suites import suite_document
+    from selfopt.verbs.suites import one_suite, suite_document
     from selfopt.verbs.texts import call_text, expected_text, tool_text
 
     app = open_app(ctx)
@@ -50,7 +50,7 @@ def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
         emit(suite_document(app, name))
         return
     out = console()
-    suite = app.suite(name)
+    suite = one_suite(app, name)
     say(out, f"{suite.name} ({suite.phase}, scope {suite.scope}): {suite.title}", style="bold")
     for tool_set, tools in suite.tool_sets.items():
         out.print()

@@ -12,7 +12,7 @@ from .suites_tools import read_chosen_tools, tell_made, tools_options
 
 if TYPE_CHECKING:
     from selfopt.verbs.making import MadeSuite
-    from selfopt.wiring.app import App
+    from selfopt.verbs.opening import App
 
 
 @click.command("new")

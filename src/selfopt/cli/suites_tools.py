@@ -11,7 +11,7 @@ from .common import SECONDS, console, emit, say
 if TYPE_CHECKING:
     from selfopt.records import ToolDefinition
     from selfopt.verbs.making import MadeSuite
-    from selfopt.wiring.app import App
+    from selfopt.verbs.opening import App
 
 __all__ = ["phase_option", "read_chosen_tools", "tell_made", "tools_options"]
 

@@ -9,8 +9,8 @@ import click
 from .common import SECONDS, block, console, emit, json_option, pretty, run_with_app, say
 
 if TYPE_CHECKING:
+    from selfopt.verbs.opening import App
     from selfopt.verbs.trying import Tried
-    from selfopt.wiring.app import App
 
 
 @click.command("try")

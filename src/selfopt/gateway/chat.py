@@ -17,8 +17,8 @@ from .access_log import AccessLog
 from .attempts import Attempts
 from .body import read_chat, reading
 from .bounded import STEP_BYTES, by_steps
-from .exchange import Exchange
-from .metrics import Metrics
+from .live_request import LiveRequest
+from .metrics import LiveCounters
 from .options import GatewayOptions
 from .refusal import JSON, Refusal, bad_request, not_audited
 from .rules import RulesWatch
@@ -40,7 +40,7 @@ class ChatParts:
     audit: AuditSink
     journal: RequestJournal
     clock: Callable[[], str] = utc_now
-    metrics: Metrics = field(default_factory=Metrics)
+    metrics: LiveCounters = field(default_factory=LiveCounters)
     access_log: AccessLog | None = None
 
 
@@ -93,7 +93,7 @@ class ChatService:
             await self._refuse(decision, ticket)
         ticket.served = decision.model
         ticket.outcome = "failed"
-        exchange = Exchange(chat, reply, ticket, self._headers, request.at + self._parts.options.deadline_s)
+        exchange = LiveRequest(chat, reply, ticket, self._headers, request.at + self._parts.options.deadline_s)
         exchange.plain = self._without_variant(request, caller)
         await self._parts.attempts.serve(exchange, decision, rules)
         if reply.status == 200:

@@ -10,7 +10,7 @@ from selfopt.errors import EndpointError
 from selfopt.records import ToolCall
 
 from .dialogue import Completion
-from .exchange import Exchange
+from .live_request import LiveRequest
 
 __all__ = ["Flow", "before_a_call"]
 
@@ -34,7 +34,7 @@ class Flow:
     watched: whether it may be one at all; sent: whether anything went out; calls: those that did.
     """
 
-    def __init__(self, exchange: Exchange, completion: Completion) -> None:
+    def __init__(self, exchange: LiveRequest, completion: Completion) -> None:
         self._exchange = exchange
         self._completion = completion
         self._held: list[str] = []

@@ -14,10 +14,10 @@ from selfopt.web import Denied, HttpRequest, MemoryTrimmer, Pool, Reply, WebServ
 
 from .access import Access, Caller, KeyRing, require_json
 from .chat import ChatParts, ChatService, header_value
-from .feedback import FeedbackService
 from .metrics import CONTENT_TYPE
 from .openapi import OPENAPI_JSON
 from .refusal import JSON, Refusal
+from .told_outcomes import FeedbackService
 from .warmth import KeepWarm
 
 __all__ = ["Gateway", "GatewayParts"]

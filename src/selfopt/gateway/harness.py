@@ -17,8 +17,8 @@ from selfopt.variants import RenderedStep, render
 from .bounded import beside, by_steps
 from .dialogue import MAX_TOOLS, MAX_TOOLS_BYTES, Completion, Dialogue, reading_dialogue
 from .early import EarlyCalls, wanted_calls
-from .exchange import Exchange
 from .flow import Flow, before_a_call
+from .live_request import LiveRequest
 from .options import GatewayOptions
 from .passing import Passing
 from .refusal import JSON, Refusal, from_endpoint_error
@@ -40,7 +40,7 @@ _decode_stream_options = msgspec.json.Decoder(_StreamOptions).decode
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Answered:
     """What a model answered. explicit_none: it said that no tool is needed, and nothing else."""
 
     text: str
@@ -57,7 +57,7 @@ class Harness:
         self._options = options
         self._passing = passing
 
-    async def answer(self, exchange: Exchange) -> None:
+    async def answer(self, exchange: LiveRequest) -> None:
         """One attempt. EndpointError while nothing went out."""
         upstream = exchange.upstream
         assert upstream is not None
@@ -95,7 +95,7 @@ class Harness:
         await exchange.settle()
         exchange.reply.send(200, [JSON, *exchange.headers()], completion.whole())
 
-    def _variant(self, exchange: Exchange, *, direct: bool) -> Variant | None:
+    def _variant(self, exchange: LiveRequest, *, direct: bool) -> Variant | None:
         """The rule's, where there are tools. None for what is too large for it: passed on as it is, that may still be answered."""
         rule, chat = exchange.rule, exchange.chat
         if rule is None or not chat.n_tools or exchange.plain:
@@ -108,7 +108,7 @@ class _Work:
     """The requests of one attempt."""
 
     def __init__(
-        self, options: GatewayOptions, exchange: Exchange, upstream: Upstream, flow: Flow | None, limit: asyncio.Timeout
+        self, options: GatewayOptions, exchange: LiveRequest, upstream: Upstream, flow: Flow | None, limit: asyncio.Timeout
     ) -> None:
         self._options = options
         self._exchange = exchange
@@ -117,7 +117,7 @@ class _Work:
         self._limit_of_time = limit
         self.usage = Usage()
 
-    async def through(self, variant: Variant, dialogue: Dialogue) -> Outcome:
+    async def through(self, variant: Variant, dialogue: Dialogue) -> Answered:
         """By the variant. EndpointError `protocol` when a call is required and none came."""
         # What is rendered from a list is not remembered: no conversation comes twice, and those kept would fill the memory.
         tools = dialogue.tools if dialogue.tools_kept else list(dialogue.tools)
@@ -141,20 +141,20 @@ class _Work:
         calls = wanted_calls(parsed.tool_calls, dialogue)
         spoken = before_a_call(content.text) if talks else ""
         if calls:
-            return Outcome(spoken, calls, "tool_calls")
+            return Answered(spoken, calls, "tool_calls")
         if dialogue.choice == "required":
             raise EndpointError("a call of a tool was required, and the model made none", kind="protocol")
         rule = self._exchange.rule
         if parsed.unread is not None and rule is not None and rule.fallback_on_unparsed and not (flow is not None and flow.sent):
             raise EndpointError("the reply holds a call that no parser of the variant reads", kind="protocol", final=True)
         if spoken or (flow is not None and flow.sent):  # whatever it says: its beginning is with the client, or would be
-            return Outcome(content.text, (), content.finish_reason)
+            return Answered(content.text, (), content.finish_reason)
         answers = variant.steps == "choose_then_answer"  # where it is asked, its text is an answer
         if parsed.recognised == "explicit none" or (not answers and (variant.constraint != "none" or variant.steps != "single")):
             return await self.plainly(dialogue, with_tools=False)
-        return Outcome(content.text, (), content.finish_reason)
+        return Answered(content.text, (), content.finish_reason)
 
-    async def plainly(self, dialogue: Dialogue, *, with_tools: bool = True) -> Outcome:
+    async def plainly(self, dialogue: Dialogue, *, with_tools: bool = True) -> Answered:
         """As it is, without a variant."""
         step = RenderedStep(
             step="answer",
@@ -175,7 +175,7 @@ class _Work:
 
         content = await self._ask(step, dialogue.sampling, take if flow is not None else None)
         calls = content.tool_calls if dialogue.parallel else content.tool_calls[:1]
-        return Outcome(content.text, calls if with_tools else (), content.finish_reason)
+        return Answered(content.text, calls if with_tools else (), content.finish_reason)
 
     def _limit(self, variant: Variant, dialogue: Dialogue, step: RenderedStep) -> Sampling:
         """The variant's sampling; an answer that may be text gets the room for it that the client grants."""
@@ -248,7 +248,7 @@ def _final(error: EndpointError, upstream: Upstream, flow: Flow | None) -> Excep
     return from_endpoint_error(error, f"endpoint {upstream.name}")
 
 
-def _wants_usage(exchange: Exchange) -> bool:
+def _wants_usage(exchange: LiveRequest) -> bool:
     raw = exchange.chat.fields.get("stream_options")
     try:
         return raw is not None and _decode_stream_options(raw).include_usage is True

@@ -13,10 +13,10 @@ from selfopt.dialects.wire import Travelled, reply_of
 from selfopt.errors import EndpointError, SettingsError
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig, LoadEvidence, ModelStatus
 
-from .dialects import Answer, openai_chat, openai_reply
-from .engine import Clock, ScriptedChat, ScriptEngine, Ticket
 from .faults import LOADING_BODY, fault_bytes
+from .player import Clock, ScriptedChat, ScriptEngine, Turn
 from .script import load_script
+from .vendors import Answer, openai_chat, openai_reply
 
 __all__ = ["ScriptedEndpoint", "ScriptedResidency", "engine_for"]
 
@@ -89,7 +89,7 @@ class ScriptedEndpoint:
     def _error(self, status: int, message: str, sent: str) -> EndpointError:
         return status_error(self._who, status, {}, sent, json.dumps({"error": {"message": message}}))
 
-    async def _received(self, ticket: Ticket, timeout_s: float, started: float, sent: str) -> bytes:
+    async def _received(self, ticket: Turn, timeout_s: float, started: float, sent: str) -> bytes:
         """The bytes that a server would send, or the fault as an error."""
         chars = sum(len(m.content) for m in ticket.chat.messages)
         answer = Answer(
@@ -121,7 +121,7 @@ class ScriptedEndpoint:
     def _protocol(self, what: str, sent: str, received: str) -> EndpointError:
         return EndpointError(f"{self._who}: {printable(what)}", kind="protocol", request_body=sent, reply_body=received)
 
-    def _read(self, received: bytes, travelled: Travelled, ticket: Ticket) -> ChatReply:
+    def _read(self, received: bytes, travelled: Travelled, ticket: Turn) -> ChatReply:
         limit = self._config.max_reply_bytes
         if len(received) > limit:
             seen = bounded_text(received, 64_000)

@@ -13,17 +13,17 @@ from aiohttp import web
 from selfopt.dialects.jsontext import parse_json
 from selfopt.errors import SettingsError
 
-from . import dialects
-from .engine import Clock, JournalEntry, ScriptedChat, ScriptEngine, Ticket
+from . import vendors
 from .faults import LOADING_BODY, fault_bytes
+from .player import Clock, JournalEntry, ScriptedChat, ScriptEngine, Turn
 from .script import Script
 
 __all__ = ["ScriptedServer", "serve_scripted"]
 
 MAX_REQUEST_BYTES = 16_000_000
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Whole = Callable[[dialects.Answer], dict[str, Any]]
-Pieces = Callable[[dialects.Answer], Iterable[str]]
+Whole = Callable[[vendors.Answer], dict[str, Any]]
+Pieces = Callable[[vendors.Answer], Iterable[str]]
 
 
 class ScriptedServer:
@@ -107,19 +107,19 @@ class _Routes:
     # chats
 
     async def _openai(self, request: web.Request) -> web.StreamResponse:
-        return await self._chat(request, dialects.openai_chat, dialects.openai_reply, dialects.openai_pieces)
+        return await self._chat(request, vendors.openai_chat, vendors.openai_reply, vendors.openai_pieces)
 
     async def _anthropic(self, request: web.Request) -> web.StreamResponse:
-        return await self._chat(request, dialects.anthropic_chat, dialects.anthropic_reply, dialects.anthropic_events)
+        return await self._chat(request, vendors.anthropic_chat, vendors.anthropic_reply, vendors.anthropic_events)
 
     async def _ollama_chat(self, request: web.Request) -> web.StreamResponse:
-        return await self._chat(request, dialects.ollama_chat, dialects.ollama_reply, dialects.ollama_pieces)
+        return await self._chat(request, vendors.ollama_chat, vendors.ollama_reply, vendors.ollama_pieces)
 
     async def _ollama_generate(self, request: web.Request) -> web.StreamResponse:
-        def whole(answer: dialects.Answer) -> dict[str, Any]:
-            return dialects.ollama_reply(answer, generate=True)
+        def whole(answer: vendors.Answer) -> dict[str, Any]:
+            return vendors.ollama_reply(answer, generate=True)
 
-        return await self._chat(request, dialects.ollama_chat, whole, lambda answer: [json.dumps(whole(answer)) + "\n"])
+        return await self._chat(request, vendors.ollama_chat, whole, lambda answer: [json.dumps(whole(answer)) + "\n"])
 
     async def _chat(
         self, request: web.Request, read: Callable[[dict[str, Any]], ScriptedChat], whole: Whole, pieces: Pieces
@@ -132,7 +132,7 @@ class _Routes:
         chat = read(body)
         if chat.load_only and chat.keep_alive_s == 0 and chat.model in self._engine.script.models:
             self._engine.unload(chat.model)
-            return _json({"model": chat.model, "created_at": dialects.CREATED_AT, "done": True, "done_reason": "unload"})
+            return _json({"model": chat.model, "created_at": vendors.CREATED_AT, "done": True, "done_reason": "unload"})
         try:
             ticket = self._engine.arrive(chat)
         except KeyError:
@@ -145,7 +145,7 @@ class _Routes:
             return _json(LOADING_BODY, status=503)
         await self._engine.wait(ticket)
         if chat.load_only:
-            return _json({"model": chat.model, "created_at": dialects.CREATED_AT, "done": True, "done_reason": "load"})
+            return _json({"model": chat.model, "created_at": vendors.CREATED_AT, "done": True, "done_reason": "load"})
         streamed = body.get("stream", chat.dialect == "ollama") is True
         answer = _answer(ticket)
         if ticket.fault is not None:
@@ -156,7 +156,7 @@ class _Routes:
         kind = "application/x-ndjson" if chat.dialect == "ollama" else "text/event-stream"
         return await _send(request, (piece.encode() for piece in pieces(answer)), kind)
 
-    async def _faulty(self, request: web.Request, ticket: Ticket, payload: bytes) -> web.StreamResponse:
+    async def _faulty(self, request: web.Request, ticket: Turn, payload: bytes) -> web.StreamResponse:
         fault = ticket.fault
         assert fault is not None
         if fault.kind in ("close", "hang"):
@@ -185,7 +185,7 @@ class _Routes:
             {
                 "id": name,
                 "object": "model",
-                "created": dialects.CREATED,
+                "created": vendors.CREATED,
                 "owned_by": "scripted",
                 "status": {"value": self._engine.state(name)},
                 "meta": {"digest": spec.digest, "quantization": spec.quantization, "n_ctx": spec.context_size},
@@ -251,10 +251,10 @@ class _Routes:
         return _json({"requests": [asdict(entry) for entry in self._engine.journal]})
 
 
-def _answer(ticket: Ticket) -> dialects.Answer:
+def _answer(ticket: Turn) -> vendors.Answer:
     chars = sum(len(m.content) for m in ticket.chat.messages)
     entry = ticket.entry
-    return dialects.Answer(ticket.chat.model, ticket.reply, entry.number, chars, entry.load_wait_ms, ticket.latency_s * 1000)
+    return vendors.Answer(ticket.chat.model, ticket.reply, entry.number, chars, entry.load_wait_ms, ticket.latency_s * 1000)
 
 
 async def _body_of(request: web.Request) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from selfopt.home import CheckedKeys, GatewayKey, KeyScope
 from selfopt.wiring.app import App
 
-__all__ = ["add_key", "list_keys", "revoke_key"]
+__all__ = ["GatewayKey", "KeyScope", "add_key", "list_keys", "revoke_key"]
 
 
 def list_keys(app: App) -> CheckedKeys:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from selfopt.errors import AuditError, UnknownModelError, UsageError
+from selfopt.errors import UnknownModelError, UsageError
 from selfopt.home import InputFileError, ProcessLock, read_input
 from selfopt.loop import (
     Listener,
     LoopContext,
+    LoopEvent,
     Target,
     baselines,
     effective_baseline,
-    note_rollback,
     plan_of,
     present_feedback,
     run_cycles,
-    served_specs,
     spec_by_id,
     unfinished_cycle,
 )
@@ -28,23 +27,23 @@ from selfopt.loop.cycle import candidates_for
 from selfopt.measure import Progress
 from selfopt.measure.progress import ignore_progress
 from selfopt.policy import CLAIM_LIKE_THESE, heldout_claim
-from selfopt.records import Cycle, Feedback, Finding, Phase, RoutingConfig, Rule, Spec, content_hash, sha256_hex, utc_now
-from selfopt.routing import RuleOptions, diff, generate_routing_rules
+from selfopt.records import Cycle, Finding, Spec, content_hash, sha256_hex
+from selfopt.routing import diff
 from selfopt.wiring.app import App
-from selfopt.wiring.evidence import ledger_or_none
 
 from .foretelling import CycleForecast, RaceOdds, foretell
 from .loop_parts import UNHEARD, loop_context
 from .measuring import phase_of
+from .routing import rules_from
 
 __all__ = [
     "CyclePreview",
+    "Listener",
+    "LoopEvent",
     "default_targets",
     "parse_target",
     "preview",
-    "roll_back_rules",
     "run_loop",
-    "serving_specs",
 ]
 
 
@@ -75,38 +74,6 @@ def default_targets(app: App) -> list[Target]:
                 f'the ledger has a baseline for {model} {phase}, but: {error}; name what to work on with --baseline "MODEL PHASE VARIANT"'
             ) from None
     return [Target(model, phase) for model, phase in sorted(known)]
-
-
-def serving_specs(app: App, feedback: Feedback, current: RoutingConfig) -> Mapping[tuple[str, Phase], Spec]:
-    """The spec with which each model and phase is to be served; see `selfopt.loop.served_specs`."""
-    return served_specs(ledger_or_none(app), feedback.recommendations, current)
-
-
-def _rules_from(app: App, feedback: Feedback, current: RoutingConfig) -> tuple[Rule, ...]:
-    """The rules that recommendations and baselines ask for, merged into the given ones."""
-    return generate_routing_rules(
-        feedback.recommendations,
-        current,
-        promoted=serving_specs(app, feedback, current),
-        options=RuleOptions(warm_up=app.settings.warm_up.enabled),
-    )
-
-
-def roll_back_rules(app: App, version: int) -> RoutingConfig:
-    """Put the rules of an earlier version in force again (0: none), and let the loop start from what they serve.
-
-    UsageError for a version that is not kept, CorruptError for one that is not what was sealed; raises as `Enforcer.rollback` otherwise.
-    """
-    app.home.ensure()
-    earlier = app.enforcer.version(version)
-    try:
-        current = app.enforcer.load()
-    except AuditError:  # lost rules can be rolled back from: the trail says what follows
-        current = RoutingConfig()
-    # Baselines first: killed in between, the next cycle still goes where the user wanted to.
-    if app.has_ledger:
-        note_rollback(app.ledger, current, earlier, utc_now)
-    return app.enforcer.rollback(version)
 
 
 def _checked(targets: Sequence[Target]) -> list[Target]:
@@ -240,7 +207,7 @@ def _rule_changes(app: App, context: LoopContext) -> tuple[str, ...]:
     current = app.enforcer.load(repair_pending=False)
     if not app.settings.enforcement.enabled:
         return ()
-    return tuple(change.describe() for change in diff(current, _rules_from(app, present_feedback(context), current)))
+    return tuple(change.describe() for change in diff(current, rules_from(app, present_feedback(context), current)))
 
 
 def _planned(context: LoopContext, target: Target) -> tuple[Spec, list[tuple[Spec, str]]]:

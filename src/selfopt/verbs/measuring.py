@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from selfopt.errors import RefusedError, UsageError
 from selfopt.home import ProcessLock
@@ -13,7 +14,7 @@ from selfopt.records import Evaluation, Outcome, Phase, RouteDecision, Spec, Spl
 from selfopt.routing import log_routing_decision, validate_model_phase_compatibility
 from selfopt.wiring.app import App
 
-__all__ = ["MeasureRequest", "Measured", "measure_model", "phase_of", "route"]
+__all__ = ["MeasureRequest", "Measured", "Progress", "measure_model", "measure_request", "phase_of", "route"]
 
 
 def phase_of(text: str) -> Phase:
@@ -48,6 +49,11 @@ class MeasureRequest:
         """Names of what the user set beyond model and phase, for the record."""
         names = ("variant", "suite", "split", "warm_up", "timeout_s", "retries", "isolate", "limit")
         return tuple(n for n in names if getattr(self, n) is not None) + (("force_model",) if self.force_model else ())
+
+
+def measure_request(app: App, model: str, phase: str, variant: str | None = None, **options: Any) -> MeasureRequest:
+    """A request with model and phase as typed. UnknownModelError, UsageError."""
+    return MeasureRequest(app.resolve_model(model), phase_of(phase), variant, **options)
 
 
 @dataclass(frozen=True, slots=True)

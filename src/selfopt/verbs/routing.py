@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfopt.errors import UnknownModelError, UsageError
+from selfopt.errors import AuditError, UnknownModelError, UsageError
 from selfopt.feedback import load_feedback
 from selfopt.ledger import LEDGER_SEALED_EVENT
+from selfopt.loop import note_rollback, served_specs
 from selfopt.records import (
     AuditRecord,
     Decision,
@@ -21,16 +22,18 @@ from selfopt.records import (
     Recommendation,
     Record,
     RoutingConfig,
+    Rule,
     Run,
     Spec,
     Trial,
     Verdict,
+    utc_now,
 )
-from selfopt.routing import RuleChange, RuleOptions, diff, generate_routing_rules
+from selfopt.routing import RuleChange, RuleOptions, VersionEntry, diff, generate_routing_rules
 from selfopt.wiring.app import App
-from selfopt.wiring.evidence import check_evidence, check_recommendations, faults_of, ids_of, readable
+from selfopt.wiring.evidence import check_evidence, check_recommendations, faults_of, ids_of, ledger_or_none, readable
 
-from .looping import serving_specs
+from .measuring import phase_of
 
 __all__ = [
     "Enforced",
@@ -38,6 +41,10 @@ __all__ = [
     "audit_records",
     "enforce_file",
     "import_routes",
+    "roll_back",
+    "rule_history",
+    "rules_from",
+    "rules_in_force",
     "set_route",
     "trace_rule",
 ]
@@ -68,15 +75,28 @@ def enforce_file(app: App, path: Path | None = None, *, dry_run: bool = False, o
     if path is None:
         check_recommendations(app, feedback.recommendations)
     check_evidence(app, (), [name for r in feedback.recommendations for name in (r.id, *r.evidence)])
-    promoted = serving_specs(app, feedback, before)
     if dry_run:
-        rules = generate_routing_rules(feedback.recommendations, before, promoted=promoted, options=options)
-        after = before.model_copy(update={"rules": rules})
+        after = before.model_copy(update={"rules": rules_from(app, feedback, before, options)})
     else:
         app.home.ensure()
         reason = "harness_feedback.json" if path is None else f"{path.name}, a file that was named"
+        promoted = _serving_specs(app, feedback, before)
         after = app.enforcer.enforce(feedback.recommendations, promoted=promoted, options=options, reason=reason)
     return Enforced(before, after, diff(before, after), dry_run)
+
+
+def rules_from(app: App, feedback: Feedback, current: RoutingConfig, options: RuleOptions | None = None) -> tuple[Rule, ...]:
+    """The rules that recommendations and baselines ask for, merged into the given ones."""
+    return generate_routing_rules(
+        feedback.recommendations,
+        current,
+        promoted=_serving_specs(app, feedback, current),
+        options=options or RuleOptions(warm_up=app.settings.warm_up.enabled),
+    )
+
+
+def _serving_specs(app: App, feedback: Feedback, current: RoutingConfig) -> Mapping[tuple[str, Phase], Spec]:
+    return served_specs(ledger_or_none(app), feedback.recommendations, current)
 
 
 def _feedback(path: Path | None, default: Path) -> Feedback:
@@ -87,14 +107,41 @@ def _feedback(path: Path | None, default: Path) -> Feedback:
         raise UsageError(f"no file {path or default}; {how}") from None
 
 
-def set_route(app: App, model: str, phase: Phase, *, allow: bool, fallback: str | None, reason: str) -> RoutingConfig:
+def roll_back(app: App, version: int) -> RoutingConfig:
+    """Put the rules of an earlier version in force again (0: none), and let the loop start from what they serve.
+
+    UsageError for a version that is not kept, CorruptError for one that is not what was sealed; raises as `Enforcer.rollback` otherwise.
+    """
+    app.home.ensure()
+    earlier = app.enforcer.version(version)
+    try:
+        current = app.enforcer.load()
+    except AuditError:  # lost rules can be rolled back from: the trail says what follows
+        current = RoutingConfig()
+    # Baselines first: killed in between, the next cycle still goes where the user wanted to.
+    if app.has_ledger:
+        note_rollback(app.ledger, current, earlier, utc_now)
+    return app.enforcer.rollback(version)
+
+
+def rules_in_force(app: App) -> RoutingConfig:
+    """The rules that decide now."""
+    return app.enforcer.load()
+
+
+def rule_history(app: App) -> tuple[VersionEntry, ...]:
+    """Every version: version, at, cause, reason, changes, in_force, aborted."""
+    return app.enforcer.history()
+
+
+def set_route(app: App, model: str, phase: str, *, allow: bool, fallback: str | None, reason: str) -> RoutingConfig:
     """Set one rule by hand."""
     name = app.resolve_model(model)
     served = app.resolve_model(fallback) if fallback else None
     if served == name:
         raise UsageError(f"--fallback {fallback} is the model itself; name another one")
     app.home.ensure()
-    return app.enforcer.set_rule(name, phase, allow=allow, fallback=served, reason=reason)
+    return app.enforcer.set_rule(name, phase_of(phase), allow=allow, fallback=served, reason=reason)
 
 
 def import_routes(app: App, path: Path) -> RoutingConfig:

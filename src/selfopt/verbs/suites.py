@@ -11,7 +11,16 @@ from selfopt.scoring import scorer_of
 from selfopt.suites import Passes, PolicyScore, SuiteWarning, find_problems, find_warnings, list_suites, trivial_scores
 from selfopt.wiring.app import App
 
-__all__ = ["SuiteCheck", "check_suite", "suite_document", "suite_problems", "suite_summaries", "suite_warnings"]
+__all__ = [
+    "SuiteCheck",
+    "SuiteWarning",
+    "check_suite",
+    "one_suite",
+    "suite_document",
+    "suite_problems",
+    "suite_summaries",
+    "suite_warnings",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,11 @@ def suite_summaries(app: App) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def one_suite(app: App, name: str) -> Suite:
+    """A suite (a name or a file). SuiteError when it is not usable."""
+    return app.suite(name)
 
 
 def suite_document(app: App, name: str) -> dict[str, Any]:

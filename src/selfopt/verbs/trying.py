@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from selfopt.reading import read_reply
 from selfopt.records import ChatReply, ChatRequest, Message, ParsedReply, ReplyContent, ToolDefinition
 from selfopt.variants import render
 from selfopt.wiring.app import App
 
-__all__ = ["Tried", "TriedStep", "render_variant", "try_model"]
+__all__ = ["Tried", "TriedStep", "try_model"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +31,6 @@ class Tried:
     steps: tuple[TriedStep, ...]
     content: ReplyContent | None
     parsed: ParsedReply | None
-
-
-def render_variant(app: App, variant: str, tools: Sequence[ToolDefinition], prompt: str) -> list[dict[str, Any]]:
-    """The first request that a variant makes of a prompt, without asking anybody."""
-    chosen = app.variant(variant)
-    steps = render(chosen, (Message(role="user", content=prompt),), tools)
-    first = next(steps)
-    steps.close()
-    return [
-        {
-            "step": first.step,
-            "messages": first.messages,
-            "tools": first.tools,
-            "constraint": first.constraint,
-            "sampling": first.sampling,
-        }
-    ]
 
 
 async def try_model(

@@ -19,7 +19,7 @@ from selfopt.wiring.evidence import verify_ledger
 from .keys import list_keys
 from .reporting import differing_renderings
 
-__all__ = ["HomeReport", "Part", "anchor_of", "audit_anchor", "verify_audit", "verify_home", "verify_requests"]
+__all__ = ["HomeReport", "Part", "anchor_of", "audit_anchor", "verify_audit", "verify_home", "verify_ledger", "verify_requests"]
 
 _LOOKS = 3
 _ANCHOR = re.compile(r"selfopt-anchor-1:([1-9][0-9]{0,17}):([0-9a-f]{64})")

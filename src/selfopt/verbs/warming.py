@@ -28,7 +28,7 @@ from selfopt.wiring.app import App
 from .measuring import MeasureRequest, route
 from .reporting import write_artefacts
 
-__all__ = ["ValidationArguments", "WarmUpShown", "validate_model_warm_up", "validate_under_rules"]
+__all__ = ["ValidationArguments", "WarmUpShown", "WarmUpValidation", "validate_model_warm_up", "validate_under_rules"]
 
 SWITCHED_OFF = "warm-up is switched off (warm_up.enabled = false); switch it on to measure what it is worth"
 

@@ -14,10 +14,10 @@ from .refusal import not_audited
 from .seams import Upstream
 from .ticket import Ticket
 
-__all__ = ["Exchange"]
+__all__ = ["LiveRequest"]
 
 
-class Exchange:
+class LiveRequest:
     """chat: what is asked; reply: where the answer goes; upstream, rule, timeout_s: of the attempt under way; deadline: loop
     time by which all is done; audited: done when the diversion is durable, None where there is none."""
 

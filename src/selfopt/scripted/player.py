@@ -13,7 +13,7 @@ from selfopt.records import Constraint, Message, ModelStatus, sha256_hex
 
 from .script import Script, ScriptedFault, ScriptedMatch, ScriptedModel, ScriptedReply, ScriptedRule
 
-__all__ = ["Clock", "JournalEntry", "ManualClock", "RealClock", "ScriptEngine", "ScriptedChat", "Ticket"]
+__all__ = ["Clock", "JournalEntry", "ManualClock", "RealClock", "ScriptEngine", "ScriptedChat", "Turn"]
 
 JOURNAL_LIMIT = 20_000
 State = Literal["loaded", "loading", "unloaded"]
@@ -101,7 +101,7 @@ class JournalEntry:
 
 
 @dataclass(slots=True)
-class Ticket:
+class Turn:
     """A request on its way through the engine. refused: the model is loading and the script refuses meanwhile."""
 
     chat: ScriptedChat
@@ -203,7 +203,7 @@ class ScriptEngine:
 
     # requests
 
-    def arrive(self, chat: ScriptedChat) -> Ticket:
+    def arrive(self, chat: ScriptedChat) -> Turn:
         """Note a request, begin a load where one is needed, and choose the reply. KeyError for an unknown model."""
         entry = JournalEntry(
             self._count,
@@ -238,9 +238,9 @@ class ScriptEngine:
         else:
             state.waiting += 1
         latency_s = 0.0 if chat.load_only else (spec.latency_ms + reply.latency_ms) / 1000
-        return Ticket(chat, entry, reply, fault, self.clock.now(), cold, refused, latency_s, entry.state_before == "unloaded")
+        return Turn(chat, entry, reply, fault, self.clock.now(), cold, refused, latency_s, entry.state_before == "unloaded")
 
-    async def wait(self, ticket: Ticket, limit_s: float | None = None) -> bool:
+    async def wait(self, ticket: Turn, limit_s: float | None = None) -> bool:
         """Wait for the load and the reply's latency; False when limit_s (seconds) passed first, the request then being
         given up. Cancellation gives it up too."""
         deadline = None if limit_s is None else ticket.arrived_s + limit_s
@@ -251,13 +251,13 @@ class ScriptEngine:
             self._leave(ticket, done)
         return done
 
-    async def _serve(self, ticket: Ticket, deadline: float | None) -> bool:
+    async def _serve(self, ticket: Turn, deadline: float | None) -> bool:
         if not (await self._wait_loaded(ticket, deadline) and await self._sleep(ticket.latency_s, deadline)):
             return False
         hangs = ticket.fault is not None and ticket.fault.kind == "hang"
         return not hangs or await self._sleep(float("inf"), deadline)
 
-    async def _wait_loaded(self, ticket: Ticket, deadline: float | None) -> bool:
+    async def _wait_loaded(self, ticket: Turn, deadline: float | None) -> bool:
         if not ticket.waits_for_load:
             return True
         model, state, spec = ticket.chat.model, self._states[ticket.chat.model], self.script.models[ticket.chat.model]
@@ -295,7 +295,7 @@ class ScriptEngine:
             await self.clock.sleep(left)
         return left == seconds
 
-    def _leave(self, ticket: Ticket, done: bool) -> None:
+    def _leave(self, ticket: Turn, done: bool) -> None:
         spec, state = self.script.models[ticket.chat.model], self._states[ticket.chat.model]
         state.waiting -= 1
         if done:

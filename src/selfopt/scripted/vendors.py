@@ -10,7 +10,7 @@ from typing import Any
 from selfopt.dialects.jsontext import as_dict, as_list, as_str
 from selfopt.records import Constraint, Message
 
-from .engine import ScriptedChat
+from .player import ScriptedChat
 from .script import ScriptedCall, ScriptedReply
 
 __all__ = [
