@@ -7,7 +7,6 @@ from statistics import median
 
 from selfopt.records import (
     Baseline,
-    Claim,
     Cycle,
     CyclePlan,
     CycleStart,
@@ -19,6 +18,7 @@ from selfopt.records import (
     Record,
     Remedy,
     RemedyCheck,
+    RemedyClaim,
     Requirements,
     Rule,
     Run,
@@ -149,7 +149,7 @@ def _alike(one: Evaluation, other: Evaluation) -> bool:
     return ours == theirs
 
 
-def _check(rule: Rule, claim: Claim, now: Evaluation, then: Evaluation, detail: str, helped: bool | None) -> RemedyCheck:
+def _check(rule: Rule, claim: RemedyClaim, now: Evaluation, then: Evaluation, detail: str, helped: bool | None) -> RemedyCheck:
     before, after = then.metrics.accuracy, now.metrics.accuracy
     return RemedyCheck(
         recommendation_id=next(iter(rule.recommendation_ids), rule.rule_id),

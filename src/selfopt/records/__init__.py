@@ -21,7 +21,6 @@ from .config import EndpointConfig, EndpointKind, PolicyThresholds, is_loopback
 from .cycle import (
     Baseline,
     CandidateResult,
-    Claim,
     Cycle,
     CycleAbandoned,
     CyclePlan,
@@ -31,6 +30,7 @@ from .cycle import (
     LoopEnd,
     LoopStart,
     RemedyCheck,
+    RemedyClaim,
 )
 from .decision import Decision, EvidenceState, GateResult, VerdictName
 from .evaluation import Determinism, Evaluation, Metrics, OutcomeRow, TrivialPolicy, whole_evaluations
@@ -114,7 +114,6 @@ __all__ = [
     "ChatChunk",
     "ChatReply",
     "ChatRequest",
-    "Claim",
     "ColdFailuresFigures",
     "ComparedRow",
     "Comparison",
@@ -194,6 +193,7 @@ __all__ = [
     "Record",
     "Remedy",
     "RemedyCheck",
+    "RemedyClaim",
     "RemedyKind",
     "ReplyContent",
     "Requirements",

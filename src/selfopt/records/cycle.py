@@ -12,7 +12,6 @@ from .suite import Phase
 __all__ = [
     "Baseline",
     "CandidateResult",
-    "Claim",
     "Cycle",
     "CycleAbandoned",
     "CyclePlan",
@@ -22,9 +21,10 @@ __all__ = [
     "LoopEnd",
     "LoopStart",
     "RemedyCheck",
+    "RemedyClaim",
 ]
 
-Claim = Literal["variant", "warm_up", "fallback"]
+RemedyClaim = Literal["variant", "warm_up", "fallback"]
 """What a remedy in force claims to be better by."""
 
 
@@ -109,7 +109,7 @@ class CycleAbandoned(Record):
 
     cycle_id: str
     number: int
-    reason: str
+    reason: Prose
     at: str
 
 
@@ -120,7 +120,7 @@ class RemedyCheck(Record):
     recommendation_id: str
     model: str
     phase: Phase
-    claim: Claim
+    claim: RemedyClaim
     before: float | None
     after: float | None
     helped: bool | None
