@@ -93,7 +93,7 @@ async def make_ready(app: App, *, rules: bool = True) -> None:
         await measure_model(app, request)
     follows = rules and app.settings.enforcement.enabled and (requests or rules_in_force(app).version == 0)
     if requests or follows:
-        make_feedback(app)
+        await make_feedback(app)
     if follows:
         enforce_file(app)
 

@@ -8,6 +8,7 @@ Everything is measured in a home of its own, which is removed afterwards, so tha
 import _bench
 
 # isort: split
+import asyncio
 import os
 import re
 import subprocess
@@ -176,8 +177,8 @@ def _without(rootless: Sequence[str]) -> str:
 def rollback(app: App) -> Check:
     """Going back to no rules and forth again gives exactly the rules there were."""
     before = rules_in_force(app)
-    none = roll_back(app, 0)
-    after = roll_back(app, before.version)
+    none = asyncio.run(roll_back(app, 0))
+    after = asyncio.run(roll_back(app, before.version))
     strip = {"since_version"}
     same = [r.model_dump(exclude=strip) for r in after.rules] == [r.model_dump(exclude=strip) for r in before.rules]
     observed = (

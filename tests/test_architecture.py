@@ -29,15 +29,15 @@ ALLOWED: dict[str, set[str]] = {
     # A reply is split into answer and thinking where it is received: that is what the ledger keeps.
     "variants": GROUND | {"reading"},
     **dict.fromkeys(STAGES, GROUND),
-    "endpoints": GROUND | {"dialects", "reading", "scripted"},
-    "dialects": GROUND | {"reading", "endpoints"},  # types of the transport, until it has a room
+    "endpoints": GROUND | {"dialects", "reading"},
+    "dialects": GROUND | {"reading"},
     "scripted": GROUND | {"dialects"},
     "measure": GROUND | {"suites", "variants", "reading", "scoring"},
     "simulate": GROUND | {"policy"},
-    "settings": {"errors", "records", "home"},
+    "settings": {"errors", "records", "home", "dialects"},
     "web": {"errors", "home"},
     "loop": GROUND | STAGES | {"settings"},
-    "gateway": GROUND | {"routing", "variants", "reading", "scoring", "web"},
+    "gateway": GROUND | {"dialects", "routing", "variants", "reading", "web"},
     "report": GROUND,
     "wiring": GROUND | PARTS | STAGES | {"settings", "gateway"},
     "verbs": GROUND | PARTS | STAGES | {"settings", "loop", "gateway", "report", "simulate", "wiring"},
@@ -153,8 +153,8 @@ CONNECTS = {
 # What speaks to a model's server is made in one place; beside it, for a child of the engine on loopback, and in the process that warms
 # up on behalf of this one, which is handed a configuration by that place.
 ADAPTERS = {
-    "create_endpoint", "create_residency", "OpenAICompatibleEndpoint", "OllamaEndpoint", "AnthropicEndpoint", "ScriptedEndpoint",
-    "OpenAICompatibleResidency", "OllamaResidency", "HttpClient", "EmbeddedEndpoint", "EmbeddedResidency",
+    "create_endpoint", "create_residency", "HttpEndpoint", "ScriptedEndpoint", "ScriptedResidency",
+    "OpenAIResidency", "OllamaResidency", "residency_of", "HttpClient", "EmbeddedEndpoint", "EmbeddedResidency",
 }  # fmt: skip
 MAKING = {"wiring/sending.py", "wiring/embedded.py", "wiring/separate.py"}
 

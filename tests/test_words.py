@@ -14,6 +14,7 @@ SHARED_CLASSES = {
     "Attempt",
     "Budget",
     "Case",
+    "Confirmation",
     "Exchange",
     "Gate",
     "Judgment",
@@ -27,6 +28,8 @@ SHARED_FILES = {
     "endpoints/scripted.py",
     "gateway/feedback.py",
     "gateway/loop.py",
+    "scripted/dialects.py",
+    "scripted/engine.py",
 }
 # A file of these is named after the command, the verb or the noun that it stands for, as the rooms are.
 DOORS = {"cli", "api", "verbs", "app"}

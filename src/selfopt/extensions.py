@@ -39,7 +39,8 @@ class Registry(Generic[T]):
 
     Args:
         group: the entry point group that packages use, such as `selfopt.detectors`.
-        builtin: our own, each as `"name": "module:attribute"`, in the order in which they count.
+        builtin: our own, in the order in which they count: each as `"name": "module:attribute"`, or,
+            where it is no more than data, the implementation itself.
         seam: the Protocol or class that every implementation must satisfy.
 
     What a package offers is left out when it cannot be imported, does not satisfy the seam, or
@@ -51,7 +52,7 @@ class Registry(Generic[T]):
         )
     """
 
-    def __init__(self, group: str, builtin: Mapping[str, str], seam: type[Any]) -> None:
+    def __init__(self, group: str, builtin: Mapping[str, str | T], seam: type[Any]) -> None:
         self.group = group
         self._builtin = dict(builtin)
         self._seam = seam
@@ -120,7 +121,9 @@ class Registry(Generic[T]):
             return "takes a name that is taken"
         return None if isinstance(implementation, self._seam) else f"does not satisfy {self._seam.__name__}"
 
-    def _resolved(self, place: str) -> T:
+    def _resolved(self, place: str | T) -> T:
+        if not isinstance(place, str):
+            return place
         module, _, attribute = place.partition(":")
         found: T = getattr(importlib.import_module(module), attribute)
         return found

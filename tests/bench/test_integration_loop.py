@@ -112,7 +112,7 @@ async def test_six_cycles_do_not_oscillate(tmp_path: Path) -> None:
                     served = await measure_model(app, MeasureRequest(LFM, "extended", resume=False))
                     assert served.evaluation is not None
                     assert served.evaluation.model == HAIKU
-                make_feedback(app)
+                await make_feedback(app)
                 seen.append({r.rule_id: effect(r) for r in app.enforcer.load().rules})
             assert all(rules == seen[0] for rules in seen)
             assert app.enforcer.load().version == 1
@@ -128,7 +128,7 @@ async def test_a_feedback_and_enforcement_after_the_loop_changes_nothing(tmp_pat
     with bench_app(tmp_path / "home") as (app, _):
         async with app:
             await cycles(app, 2)
-            make_feedback(app)
+            await make_feedback(app)
             assert enforce_file(app).changes == ()
 
 
@@ -183,7 +183,7 @@ async def test_enforcement_switched_off_changes_no_rule_and_diverts_nobody(tmp_p
             assert app.enforcer.load().version == 0
             served = await measure_model(app, MeasureRequest(LFM, "extended"))
             assert served.spec.model == LFM
-            assert any(r.action == "disable" for r in make_feedback(app).recommendations)
+            assert any(r.action == "disable" for r in (await make_feedback(app)).recommendations)
 
 
 async def test_the_extended_gate_switched_off_allows_a_weak_model(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ class Chatty:
         return [make_finding(evaluations, OtherFigures(cause="too chatty", values={"median_output_tokens": 900.0}))]
 
 
-def test_what_a_detector_of_another_package_finds_is_kept_and_acted_upon() -> None:
+async def test_what_a_detector_of_another_package_finds_is_kept_and_acted_upon() -> None:
     """Its finding has a name of its own, is stored, and asks for a look."""
     with DETECTORS.adding("chatty", Chatty()):
         feedback = analyze([evaluation(["PPP"] * 12)], options())
@@ -81,5 +81,5 @@ def test_what_a_detector_of_another_package_finds_is_kept_and_acted_upon() -> No
     (made,) = [r for r in feedback.recommendations if found.finding_id in r.evidence]
     assert (made.type, made.action) == ("investigate", "investigate")
     ledger = MemoryLedger()
-    ledger.append([found, made])
+    await ledger.append([found, made])
     assert list(ledger.read(Finding)) == [found]

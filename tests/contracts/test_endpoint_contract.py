@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from selfopt.dialects.openai_dialect import OpenAIDialect
+from selfopt.dialects.openai_chat import OpenAIChat
 from selfopt.endpoints.factory import create_endpoint
 from selfopt.errors import EndpointError, EndpointFault
 from selfopt.gateway import HttpAddress, Pool, PooledEndpoint
@@ -41,7 +41,7 @@ async def pooled(base_url: str) -> AsyncIterator[Endpoint]:
 
     adapter = create_endpoint(config_for("openai_compatible", base_url))
     limit = config_for("openai_compatible", base_url).max_reply_bytes
-    endpoint = PooledEndpoint("it", pool, OpenAIDialect(base_url, local=True), connect, lambda: adapter, limit)
+    endpoint = PooledEndpoint("it", pool, OpenAIChat(config_for("openai_compatible", base_url)), connect, lambda: adapter, limit)
     yield endpoint
     await endpoint.close()
     await adapter.close()

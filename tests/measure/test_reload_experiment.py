@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from selfopt.measure.reload_experiment import ReloadRuns, reload_experiment
 from selfopt.records import WarmUpExperiment
-from selfopt.records.earlier import CONFIRMATION_WORDS
 from selfopt.stats import reload_log_bayes_factor
 from selfopt.words.findings import experiment_text
 from tests.feedback.world import evaluation
@@ -108,7 +107,7 @@ def test_any_bayes_factor_can_be_written(log_factor: float) -> None:
     """Also where a float would overflow; the words are recognised by their beginning and hold no semicolon."""
     found = experiment(["WWWW"], ["PPPP"]).model_copy(update={"log_bayes_factor": log_factor})
     assert math.log10(max(float(found.bayes_factor.partition("e")[0]), 1e-9)) < 4
-    assert experiment_text(found).startswith(CONFIRMATION_WORDS)
+    assert experiment_text(found).startswith(("confirmed", "not confirmed"))
     assert ";" not in experiment_text(found)
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfopt.reading import read_reply
+from selfopt.reading import read_calls
 from selfopt.reading.fit import fit_calls
-from selfopt.records import Message, ParserName, ReplyContent, ToolCall, ToolDefinition
+from selfopt.records import ChainName, Message, ReplyContent, ToolCall, ToolDefinition
 from selfopt.variants import get_variant
 
 KINDS = ("string", "integer", "number", "boolean", "array", "object")
@@ -141,13 +141,13 @@ def test_an_unknown_name_stays_where_two_tools_take_the_arguments() -> None:
     assert fit_calls([call], [Message(role="user", content="Oslo")], [TIDES, twin]) == [call]
 
 
-CHAIN: tuple[ParserName, ...] = ("native", "json", "fit")
+CHAIN: tuple[ChainName, ...] = ("native", "json", "fit")
 
 
 def test_a_chain_with_fit_reads_as_the_chain_does_and_fits_the_calls() -> None:
     reply = ReplyContent(text='{"name": "get_water", "arguments": {"harbour": 7}}', finish_reason="stop")
     asked = [Message(role="user", content="When is high water at 7?")]
-    plain, fitting = read_reply(CHAIN[:2], reply, [TIDES], asked), read_reply(CHAIN, reply, [TIDES], asked)
+    plain, fitting = read_calls(CHAIN[:2], reply, [TIDES], asked), read_calls(CHAIN, reply, [TIDES], asked)
     assert plain.tool_calls == (ToolCall(name="get_water", arguments={"harbour": 7}),)
     assert fitting.tool_calls == (ToolCall(name="tides", arguments={"harbour": "7"}),)
     assert fitting.recognised.endswith("fitted"), "whoever looks at a verdict sees that the reply said something else"
@@ -156,7 +156,7 @@ def test_a_chain_with_fit_reads_as_the_chain_does_and_fits_the_calls() -> None:
 def test_a_chain_with_fit_leaves_text_and_unread_formats_as_they_are() -> None:
     for text in ("High water is at noon.", "none", '[tides(harbour="Oslo")]'):
         reply = ReplyContent(text=text, finish_reason="stop")
-        assert read_reply(CHAIN, reply, [TIDES]) == read_reply(CHAIN[:2], reply, [TIDES])
+        assert read_calls(CHAIN, reply, [TIDES]) == read_calls(CHAIN[:2], reply, [TIDES])
 
 
 def test_fitting_costs_no_request() -> None:

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfopt.reading import read_reply
+from selfopt.reading import read_calls
+from selfopt.reading.families import write_calls
 from selfopt.reading.wire_names import own_names, with_wire_names
-from selfopt.records import Message, ParserName, ReplyContent, ToolCall, ToolDefinition
+from selfopt.records import CallFormat, ChainName, Message, ReplyContent, ToolCall, ToolDefinition
 from selfopt.variants import load_variants, render
 from selfopt.variants.grammar import calls_grammar, choice_grammar
-from selfopt.variants.present import CallFormat, write_calls
 from tests.variants.gbnf import Grammar
 
 TAKEN = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -44,8 +44,8 @@ def test_a_native_request_has_names_that_are_taken_and_its_calls_come_back_as_th
     assert [m.name for m in step.messages if m.role == "tool"] == ["math_gcd"]
     for said in ("math_gcd", "math.gcd"):
         reply = ReplyContent(tool_calls=(call(said), call("math_numbers_lcm")), finish_reason="tool_calls")
-        assert read_reply(("native",), reply, TOOLS).tool_calls == (call("math.gcd"), call("math.numbers.lcm"))
-    assert read_reply(("native",), ReplyContent(tool_calls=(call("gcd"),)), TOOLS).tool_calls == (call("gcd"),)
+        assert read_calls(("native",), reply, TOOLS).tool_calls == (call("math.gcd"), call("math.numbers.lcm"))
+    assert read_calls(("native",), ReplyContent(tool_calls=(call("gcd"),)), TOOLS).tool_calls == (call("gcd"),)
 
 
 @pytest.mark.parametrize(
@@ -60,10 +60,10 @@ def test_a_native_request_has_names_that_are_taken_and_its_calls_come_back_as_th
         ("python_call", "```python\nprint(NAME(a=4))\n```"),
     ],
 )
-def test_every_text_format_reads_both_names(parser: ParserName, text: str) -> None:
+def test_every_text_format_reads_both_names(parser: ChainName, text: str) -> None:
     """A model that was shown the other name natively may still write its call as text."""
     for name in ("math.gcd", "math_gcd"):
-        assert read_reply((parser,), ReplyContent(text=text.replace("NAME", name)), TOOLS).tool_calls == (call("math.gcd"),)
+        assert read_calls((parser,), ReplyContent(text=text.replace("NAME", name)), TOOLS).tool_calls == (call("math.gcd"),)
 
 
 @pytest.mark.parametrize("call_format", ["json", "xml", "bracket", "python_call"])
@@ -73,7 +73,7 @@ def test_text_formats_and_grammars_keep_dots(call_format: CallFormat) -> None:
     calls = (call("math.gcd"), call("math.numbers.lcm"))
     written = write_calls(calls, call_format)
     assert grammar.accepts(written)
-    assert read_reply((call_format,), ReplyContent(text=written), TOOLS).tool_calls == calls
+    assert read_calls((call_format,), ReplyContent(text=written), TOOLS).tool_calls == calls
     assert Grammar(choice_grammar(TOOLS, 2)).accepts("math.gcd, math.numbers.lcm")
 
 
@@ -99,7 +99,7 @@ def test_a_tool_that_has_the_other_name_keeps_it() -> None:
         sent = [tool.name for tool in with_wire_names(ASK, tools)[1]]
         assert sorted(sent) == ["math_gcd", "math_gcd_2"]
         reply = ReplyContent(tool_calls=tuple(call(name) for name in sent))
-        assert [c.name for c in read_reply(("native",), reply, tools).tool_calls] == [tool.name for tool in tools]
+        assert [c.name for c in read_calls(("native",), reply, tools).tool_calls] == [tool.name for tool in tools]
 
 
 @given(st.lists(st.text("ab._-/é ", max_size=70), unique=True, max_size=12))

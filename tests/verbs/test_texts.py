@@ -49,7 +49,7 @@ def gate(name: str, passed: bool | None) -> GateResult:
 def test_a_decision_is_explained_by_the_gates_that_decided() -> None:
     """Failed and undecided gates in full, passed ones by name; every_gate explains all; other events say nothing."""
     decision = Decision(
-        decision_id="d", verdict="hold", model="m", phase="atomic", candidate_spec_id="s", baseline_spec_id=None, claim="c",
+        decision_id="d", verdict="hold", model="m", phase="atomic", candidate_spec_id="s", baseline_spec_id=None, claim="this_suite",
         estimate=0.5, gates=(gate("one", True), gate("two", False), gate("three", None)), reason_codes=("two_code",),
         evaluation_ids=(), run_ids=(), at="now",
     )  # fmt: skip

@@ -13,12 +13,13 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
+from selfopt.endpoints.endpoint import HttpEndpoint
 from selfopt.endpoints.factory import create_endpoint, create_residency
-from selfopt.endpoints.openai_compatible import OpenAICompatibleEndpoint
 from selfopt.engine import EngineAddress
 from selfopt.errors import EngineError
 from selfopt.records import ChatRequest, Endpoint, EndpointConfig, Message, ModelStatus, WarmUp
 from selfopt.scripted.script import Script
+from selfopt.settings import EndpointSettings
 from selfopt.wiring import separate as separate_module
 from selfopt.wiring.app import App
 from selfopt.wiring.embedded import EmbeddedEndpoint, EmbeddedResidency
@@ -47,7 +48,7 @@ def config_at(url: str) -> EndpointConfig:
 
 def sent(endpoint: Endpoint, config: EndpointConfig) -> Sending:
     """The endpoint as the app hands it out."""
-    return Sending(endpoint, config, "m", lambda: None)
+    return Sending(endpoint, EndpointSettings(kind=config.kind, base_url=config.base_url), config, "m", lambda: None)
 
 
 async def seen_children(stop: asyncio.Event) -> list[tuple[list[str], dict[str, str]]]:
@@ -185,7 +186,7 @@ def test_the_child_builds_what_the_parent_sent() -> None:
     assert parts["api_key"] == KEY
     assert "api_key" not in parts["config"]
     endpoint, _ = build(parts)
-    assert isinstance(endpoint, OpenAICompatibleEndpoint)
+    assert isinstance(endpoint, HttpEndpoint)
     without, _ = build({**parts, "api_key": None})
     assert KEY not in repr(without)
 

@@ -93,7 +93,7 @@ class Selfopt:
     def __init__(self, app: App) -> None:
         self._app = app
         self._runner = Runner()
-        self.routes = Routes(app)
+        self.routes = Routes(app, self._runner)
         self.audit = Audit(app)
         self.keys = Keys(app)
         self.trust = Trust(app)
@@ -161,11 +161,11 @@ class Selfopt:
 
     def feedback(self, *, write: bool = True) -> Feedback:
         """Findings and recommendations from the newest evaluations; kept, and written to harness_feedback.json."""
-        return make_feedback(self._app, write=write)
+        return self._runner.wait(make_feedback(self._app, write=write))
 
     def decide(self, model: str, phase: str, candidate: str | None = None, baseline: str | None = None) -> Decided:
         """Put measured candidates through the gates. candidate, baseline: a variant, or the beginning of an id."""
-        return decide_candidates(self._app, model, phase, candidate, baseline)
+        return self._runner.wait(decide_candidates(self._app, model, phase, candidate, baseline))
 
     def enforce(self, path: str | Path | None = None, *, dry_run: bool = False, override_manual: bool = False) -> Enforced:
         """Turn recommendations into rules in force."""
@@ -222,7 +222,7 @@ class Selfopt:
         self, runs: Sequence[str], *, variant: str | None = None, parsers: Sequence[str] = (), suite: str | None = None
     ) -> Rescoring:
         """Judge the stored replies of runs again; no request is made."""
-        return rescore_runs(self._app, runs, variant, parsers, suite)
+        return self._runner.wait(rescore_runs(self._app, runs, variant, parsers, suite))
 
     @contextmanager
     def scripted(self, script: str | Path, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:

@@ -33,8 +33,9 @@ __all__ = ["Audit", "Keys", "Models", "Routes", "Trust", "Variants"]
 class Routes:
     """The rules in force: `selfopt routes`."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, runner: Runner) -> None:
         self._app = app
+        self._runner = runner
 
     def show(self) -> RoutingConfig:
         """The rules in force."""
@@ -54,7 +55,7 @@ class Routes:
 
     def rollback(self, version: int) -> RoutingConfig:
         """Put an earlier version in force again, as a new one (0: no rules), and let the loop start from what it serves."""
-        return roll_back(self._app, version)
+        return self._runner.wait(roll_back(self._app, version))
 
 
 class Audit:

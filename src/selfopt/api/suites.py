@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from selfopt.records import ToolDefinition
-from selfopt.verbs.making import MadeSuite, import_jsonl, import_promptfoo, new_suite
+from selfopt.verbs.making import ImportedSuites, ImportRequest, MadeSuite, import_suites, new_suite
 from selfopt.verbs.measuring import phase_of
 from selfopt.verbs.opening import App
 from selfopt.verbs.reviewing import AddedPrompts, add_from_ledger
@@ -55,17 +55,38 @@ class Suites:
         chosen = self._offered(tools)
         return new_suite(self._app, name, phase_of(phase), chosen, origin, Path(to) if to is not None else None)
 
+    def import_(
+        self,
+        kind: str,
+        source: str | Path,
+        name: str = "",
+        *,
+        phase: str | None = None,
+        tools: Tools | None = None,
+        replace: bool = False,
+        **options: str | Sequence[str],
+    ) -> ImportedSuites:
+        """Suites from files in another form (`selfopt suites import KIND`); all of them or none, and nothing is executed.
+
+        Args:
+            kind: the importer, such as "jsonl".
+            name: of the suite. Default: that of the file. An importer of several names its own.
+            options: the importer's own, such as `provider="openai:chat:x"`.
+        """
+        values = {key: (value,) if isinstance(value, str) else tuple(value) for key, value in options.items()}
+        chosen = phase_of(phase) if phase is not None else None
+        asked = ImportRequest(Path(source), name or Path(source).stem, chosen, self._offered(tools), values)
+        return import_suites(self._app, kind, asked, replace=replace)
+
     def import_jsonl(self, file: str | Path, name: str, *, phase: str | None = None, tools: Tools | None = None) -> MadeSuite:
         """A suite from JSON lines `{messages, tools, expected}`; all of them or none."""
-        kind = phase_of(phase) if phase is not None else None
-        return import_jsonl(self._app, Path(file), name, kind, self._offered(tools))
+        return self.import_("jsonl", file, name, phase=phase, tools=tools).made[0]
 
     def import_promptfoo(
         self, file: str | Path, name: str, *, phase: str | None = None, tools: Tools | None = None, provider: str | None = None
     ) -> MadeSuite:
         """A suite from a configuration of promptfoo; nothing in it is executed."""
-        kind = phase_of(phase) if phase is not None else None
-        return import_promptfoo(self._app, Path(file), name, kind, self._offered(tools), provider)
+        return self.import_("promptfoo", file, name, phase=phase, tools=tools, provider=provider or ()).made[0]
 
     def add_from_ledger(self, *trials: str, to: str | Path, suite: str | None = None) -> AddedPrompts:
         """Turn failed trials into prompts for review; all of them or none."""

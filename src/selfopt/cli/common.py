@@ -32,6 +32,7 @@ __all__ = [
     "json_option",
     "open_app",
     "pretty",
+    "run_until_done",
     "run_with_app",
     "say",
     "say_some",

@@ -7,8 +7,8 @@ import click
 from .common import console, emit, json_option, open_app, say
 from .suites_add import command as add_from_ledger
 from .suites_import import group as import_
-from .suites_import_bfcl import pull
 from .suites_new import command as new
+from .suites_pull import pull
 from .suites_validate import command as validate
 
 

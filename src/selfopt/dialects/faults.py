@@ -7,7 +7,7 @@ import re
 import reprlib
 import time
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -15,7 +15,7 @@ from selfopt.errors import EndpointError, EndpointFault
 
 from .jsontext import as_dict, as_int, as_str, parse_json, printable
 
-__all__ = ["error_in_reply", "error_message_of", "parse_retry_after", "shown_url", "status_error", "status_fault"]
+__all__ = ["error_message_of", "parse_retry_after", "refuse_error", "shown_url", "status_error", "status_fault"]
 
 MAX_RETRY_AFTER_S = 86_400.0
 _PLACE = re.compile(
@@ -66,6 +66,8 @@ def parse_retry_after(value: str | None, now: float | None = None) -> float | No
     try:
         seconds = float(text)
     except ValueError:
+        from email.utils import parsedate_to_datetime
+
         try:
             seconds = parsedate_to_datetime(text).timestamp() - (time.time() if now is None else now)
         except (ValueError, TypeError, OverflowError, IndexError):
@@ -91,14 +93,24 @@ def error_message_of(value: Any) -> str:
     return as_str(error) or as_str(as_dict(error).get("message")) or as_str(as_dict(value).get("message"))
 
 
-def error_in_reply(data: object) -> tuple[EndpointFault, str] | None:
-    """The kind and the words of an error object that came with a good status; None where there is none."""
+def refuse_error(data: object, kinds: Mapping[str, EndpointFault] = MappingProxyType({})) -> None:
+    """Nothing for a reply without an error object in it, though it came with a good status.
+
+    Args:
+        data: the JSON of a reply, or of a piece of one.
+        kinds: what the types of errors mean in the server's dialect.
+
+    Raises:
+        EndpointError: of the kind that the error's code or type says.
+    """
     error = data.get("error") if isinstance(data, dict) else None
     if not error:
-        return None
-    code = as_int(as_dict(error).get("code"))
-    kind: EndpointFault = status_fault(code, error_message_of(data)) if code is not None and 400 <= code < 600 else "server"
-    return kind, f"error in the reply: {error_message_of(data) or reprlib.repr(error)}"
+        return
+    code, said = as_int(as_dict(error).get("code")), error_message_of(data)
+    kind: EndpointFault = kinds.get(as_str(as_dict(error).get("type")), "server")
+    if code is not None and 400 <= code < 600:
+        kind = status_fault(code, said)
+    raise EndpointError(f"error in the reply: {said or reprlib.repr(error)}", kind=kind)
 
 
 def status_error(
@@ -122,7 +134,6 @@ def status_error(
         status=status,
         retry_after_s=retry_after_s,
         final=moved,
-        request_body=request_body,
-        reply_body=reply_body,
+        bodies=(request_body, reply_body),
         told=None if name is None else f"endpoint {name} answered {status}: {without_urls(printable(said.strip())) or 'no text'}",
     )

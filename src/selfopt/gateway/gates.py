@@ -8,10 +8,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
+from selfopt.dialects.refusal import Refusal
 from selfopt.errors import EndpointError, EndpointFault
 
 from .options import GatewayOptions
-from .refusal import Refusal
 
 __all__ = ["EndpointGate", "Gates"]
 

@@ -10,13 +10,15 @@ from urllib.parse import unquote
 
 import msgspec
 
+from selfopt.dialects.openai_client import OPENAI_CLIENT
+from selfopt.dialects.refusal import Refusal
 from selfopt.web import Denied, HttpRequest, MemoryTrimmer, Pool, Reply, WebServer, serve_web
 
 from .access import Access, Caller, KeyRing, require_json
 from .chat import ChatParts, ChatService, header_value
 from .metrics import CONTENT_TYPE
 from .openapi import OPENAPI_JSON
-from .refusal import JSON, Refusal
+from .refusal import JSON
 from .told_outcomes import FeedbackService
 from .warmth import KeepWarm
 
@@ -48,7 +50,7 @@ class Gateway:
         self.parts = parts
         self._options = parts.chat.options
         self._access = Access(self._options, parts.keys)
-        self._chat = ChatService(parts.chat)
+        self._chat = ChatService(parts.chat, OPENAI_CLIENT)
         feedback = FeedbackService(parts.chat.journal, parts.chat.clock, parts.served_before)
         self._loop = asyncio.get_running_loop()
         self._pruning: asyncio.TimerHandle | None = None

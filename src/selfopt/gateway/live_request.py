@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from selfopt.dialects.chat_body import ChatBody
+from selfopt.dialects.clients import ClientDialect
 from selfopt.errors import AuditError
 from selfopt.records import Rule
 from selfopt.web import Reply
 
-from .body import ChatBody
 from .refusal import not_audited
 from .seams import Upstream
 from .ticket import Ticket
@@ -18,14 +19,33 @@ __all__ = ["LiveRequest"]
 
 
 class LiveRequest:
-    """chat: what is asked; reply: where the answer goes; upstream, rule, timeout_s: of the attempt under way; deadline: loop
+    """dialect: the client's; chat: what is asked; reply: where the answer goes; upstream, rule, timeout_s: of the attempt under way; deadline: loop
     time by which all is done; audited: done when the diversion is durable, None where there is none."""
 
-    __slots__ = ("_headers", "audited", "chat", "deadline", "plain", "reply", "rule", "ticket", "timeout_s", "upstream")
+    __slots__ = (
+        "_headers",
+        "audited",
+        "chat",
+        "deadline",
+        "dialect",
+        "plain",
+        "reply",
+        "rule",
+        "ticket",
+        "timeout_s",
+        "upstream",
+    )
 
     def __init__(
-        self, chat: ChatBody, reply: Reply, ticket: Ticket, headers: Callable[[Ticket], list[bytes]], deadline: float
+        self,
+        dialect: ClientDialect,
+        chat: ChatBody,
+        reply: Reply,
+        ticket: Ticket,
+        headers: Callable[[Ticket], list[bytes]],
+        deadline: float,
     ) -> None:
+        self.dialect = dialect
         self.chat = chat
         self.reply = reply
         self.ticket = ticket

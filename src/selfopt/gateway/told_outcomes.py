@@ -9,11 +9,12 @@ from typing import Annotated
 
 import msgspec
 
+from selfopt.dialects.refusal import Refusal, bad_request
 from selfopt.errors import AuditError
 from selfopt.web import HttpRequest, Reply
 
 from .access import Caller
-from .refusal import JSON, Refusal, bad_request, not_audited
+from .refusal import JSON, not_audited
 from .seams import RequestJournal
 from .ticket import FeedbackRecord, given_here
 

@@ -32,7 +32,7 @@ def effective_baseline(context: LoopContext, target: Target) -> Spec:
     return context.present(spec)
 
 
-def begin(context: LoopContext, targets: Sequence[Target], loop_id: str | None) -> tuple[CycleStart, Mapping[str, Spec]]:
+async def begin(context: LoopContext, targets: Sequence[Target], loop_id: str | None) -> tuple[CycleStart, Mapping[str, Spec]]:
     """The cycle to work on, with its baseline specs by id: the interrupted one when it fits, else a new one.
 
     One that does not fit is named, closed and kept as abandoned, with the reason.
@@ -43,8 +43,8 @@ def begin(context: LoopContext, targets: Sequence[Target], loop_id: str | None) 
         if problem is None:
             context.say(LoopEvent("resume", f"cycle {interrupted.number} was interrupted; it is continued", interrupted))
             return interrupted, _specs_of(context, interrupted)
-        give_up(context, interrupted, problem)
-    return _new(context, targets, loop_id)
+        await give_up(context, interrupted, problem)
+    return await _new(context, targets, loop_id)
 
 
 def why_not_continued(context: LoopContext, interrupted: CycleStart, targets: Sequence[Target]) -> str | None:
@@ -82,14 +82,14 @@ def _other_candidates(context: LoopContext, target: Target, planned: CycleTarget
     return None
 
 
-def give_up(context: LoopContext, interrupted: CycleStart, problem: str) -> None:
+async def give_up(context: LoopContext, interrupted: CycleStart, problem: str) -> None:
     """Record that an interrupted cycle is not continued, and close its runs. What it measured stays in the ledger."""
     runs = list(context.ledger.read(Run, {"cycle_id": interrupted.cycle_id}))
     for group_id, request_id in dict.fromkeys((r.group_id, r.request_id) for r in runs):
         if group_id is not None:
-            close_open_runs(context.ledger, read_group(context.ledger, group_id, request_id), context.now)
+            await close_open_runs(context.ledger, read_group(context.ledger, group_id, request_id), context.now)
     record = CycleAbandoned(cycle_id=interrupted.cycle_id, number=interrupted.number, reason=problem, at=context.now())
-    context.ledger.append([record])
+    await context.ledger.append([record])
     where = ", ".join(f"{t.model} {t.phase}" for t in interrupted.targets)
     context.say(
         LoopEvent("abandoned", f"cycle {interrupted.number} ({where}) was interrupted and is given up: {problem}", record)
@@ -100,7 +100,7 @@ def _specs_of(context: LoopContext, start: CycleStart) -> Mapping[str, Spec]:
     return {t.baseline_spec_id: spec_by_id(context.ledger, t.baseline_spec_id) for t in start.targets}
 
 
-def _new(context: LoopContext, targets: Sequence[Target], loop_id: str | None) -> tuple[CycleStart, Mapping[str, Spec]]:
+async def _new(context: LoopContext, targets: Sequence[Target], loop_id: str | None) -> tuple[CycleStart, Mapping[str, Spec]]:
     specs = [effective_baseline(context, target) for target in targets]
     start = CycleStart(
         cycle_id=new_id("cycle"),
@@ -114,7 +114,7 @@ def _new(context: LoopContext, targets: Sequence[Target], loop_id: str | None) -
     )
     records = [_baseline(context, start, target, spec) for target, spec in zip(targets, specs, strict=True)]
     # One transaction: a cycle that has begun has its baselines.
-    context.ledger.append([*unknown_specs(context.ledger, specs), start, *(r for r in records if r is not None)])
+    await context.ledger.append([*unknown_specs(context.ledger, specs), start, *(r for r in records if r is not None)])
     context.on_step("begun")
     return start, {s.spec_id: s for s in specs}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from selfopt.measure import MeasureContext
-from selfopt.policy import PLAIN_POLICY, AlphaPlan, EvidenceOptions, decide, evidence_policy
+from selfopt.policy import AlphaPlan, EvidenceOptions, decide
 from selfopt.records import (
     Cycle,
     Decision,
@@ -139,7 +139,6 @@ class LoopContext:
             heldout_margin=policy.heldout_margin,
             heldout_better=policy.heldout_better,
             restraint_margin=policy.restraint_margin,
-            restraint_floor=policy.restraint_min,
             race_trials=policy.race_trials,
         )
 
@@ -192,7 +191,7 @@ class LoopContext:
             candidate,
             baseline,
             self.settings.policy,
-            policy=PLAIN_POLICY if evidence is None else evidence_policy(evidence),
+            evidence=evidence,
             environments=self.ledger.read(Environment),
             cycle_id=cycle_id,
             now=self.now(),

@@ -51,26 +51,26 @@ async def run_cycle(context: LoopContext, targets: Sequence[Target], loop_id: st
     NewerSchemaError for a file of the home that cannot be read, before anything is measured.
     """
     require_readable_feedback(context)
-    start, specs = begin(context, targets, loop_id)
+    start, specs = await begin(context, targets, loop_id)
     labels = ", ".join(specs[t.baseline_spec_id].label for t in start.targets)
     context.say(LoopEvent("cycle", f"cycle {start.number}: {labels}", start))
     await _make_cold(context, start, specs)
     base = await _measure(context, start, list(specs.values()), "baselines")
     context.on_step("baseline_measured")
-    findings = _diagnose(context, start, base)
+    findings = await _diagnose(context, start, base)
     context.on_step("diagnosed")
-    plan = _plan(context, start, base, findings, targets)
+    plan = await _plan(context, start, base, findings, targets)
     context.on_step("planned")
     measured = await _measure_candidates(context, start, plan, base, findings)
     context.on_step("measured")
     results = tuple([await _decided(context, start, plan, target, {**base, **measured}) for target in plan.targets])
     context.on_step("decided")
     await _confirm(context, start, results)
-    feedback = _recommend(context, start, plan, findings)
+    feedback = await _recommend(context, start, plan, findings)
     context.on_step("recommended")
     version = enforce_feedback(context, start, feedback)
     context.on_step("enforced")
-    return _finish(context, start, results, plan.remedies, feedback, version)
+    return await _finish(context, start, results, plan.remedies, feedback, version)
 
 
 async def _make_cold(context: LoopContext, start: CycleStart, specs: Mapping[str, Spec]) -> None:
@@ -88,9 +88,9 @@ async def _decided(
     contest = Contest(context, start, target, evaluations)
     cases = await gather_evidence(contest)
     context.stages.check_evidence(
-        [contest.measured, *(one for case in cases.values() for one in (case.candidate, case.baseline))], ()
+        [contest.measured, *(one for case in cases.values() for one in (case.measured, case.baseline))], ()
     )
-    return decide_target(context, start, plan, target, contest.measured, cases)
+    return await decide_target(context, start, plan, target, contest.measured, cases)
 
 
 async def _confirm(context: LoopContext, start: CycleStart, results: Sequence[CycleTargetResult]) -> None:
@@ -164,20 +164,20 @@ def _failed_cold(findings: Sequence[Finding]) -> bool:
     return any(isinstance(f.figures, ColdFailuresFigures) for f in findings)
 
 
-def _diagnose(context: LoopContext, start: CycleStart, base: Mapping[str, Evaluation]) -> Mapping[Key, Sequence[Finding]]:
+async def _diagnose(context: LoopContext, start: CycleStart, base: Mapping[str, Evaluation]) -> Mapping[Key, Sequence[Finding]]:
     """Findings on this cycle's baselines; kept once per cycle."""
     known = list(context.ledger.read(Finding, {"cycle_id": start.cycle_id}))
     if not known:
         keys: dict[Key, str] = {(t.model, t.phase): t.baseline_spec_id for t in start.targets}
         feedback = diagnose(context, list(base.values()), keys)
         known = [named(f.model_copy(update={"cycle_id": start.cycle_id})) for f in feedback.findings]
-        context.ledger.append(known)
+        await context.ledger.append(known)
     for finding in known:
         context.say(LoopEvent("finding", f"{finding.model} {finding.phase}: {finding.summary}", finding))
     return {(t.model, t.phase): [f for f in known if (f.model, f.phase) == (t.model, t.phase)] for t in start.targets}
 
 
-def _plan(
+async def _plan(
     context: LoopContext,
     start: CycleStart,
     base: Mapping[str, Evaluation],
@@ -186,7 +186,7 @@ def _plan(
 ) -> CyclePlan:
     """The checks of the remedies in force, and what is tried. A target whose promotion is withdrawn waits for the next cycle,
     which starts from the baseline before it."""
-    plan = plan_of(context.ledger, start) or _new_plan(context, start, base, findings, targets)
+    plan = plan_of(context.ledger, start) or await _new_plan(context, start, base, findings, targets)
     for check in plan.remedies:
         word = "withdrawn" if check.withdrawn else "it stays"
         says = {True: "helped", False: f"did not help, {word}", None: "not decided"}[check.helped]
@@ -206,7 +206,7 @@ def _taken_back(remedies: Sequence[RemedyCheck]) -> set[Key]:
     return {(c.model, c.phase) for c in remedies if c.withdrawn and c.claim != "fallback"}
 
 
-def _new_plan(
+async def _new_plan(
     context: LoopContext,
     start: CycleStart,
     base: Mapping[str, Evaluation],
@@ -226,7 +226,7 @@ def _new_plan(
         specs += [s for s, _ in chosen]
     plan = CyclePlan(cycle_id=start.cycle_id, targets=tuple(planned), changes=changes, remedies=remedies, at=context.now())
     # One transaction: what is withdrawn is withdrawn once, by the plan that says so.
-    context.ledger.append([*unknown_specs(context.ledger, specs), *take_back(context, start, remedies), plan])
+    await context.ledger.append([*unknown_specs(context.ledger, specs), *take_back(context, start, remedies), plan])
     return plan
 
 
@@ -247,12 +247,14 @@ def candidates_for(context: LoopContext, target: Target, baseline: Spec, finding
     return [(s, change) for s, change in chosen if s.spec_id != baseline.spec_id]
 
 
-def _recommend(context: LoopContext, start: CycleStart, plan: CyclePlan, findings: Mapping[Key, Sequence[Finding]]) -> Feedback:
+async def _recommend(
+    context: LoopContext, start: CycleStart, plan: CyclePlan, findings: Mapping[Key, Sequence[Finding]]
+) -> Feedback:
     """Remedies for what is known now, and the withdrawals. Kept in the ledger and in harness_feedback.json."""
     feedback = present_feedback(context)
     advice = (*feedback.recommendations, *withdrawal_advice(context, start, plan.remedies))
     feedback = feedback.model_copy(update={"recommendations": advice})
-    save_feedback_records(context, start, feedback)
+    await save_feedback_records(context, start, feedback)
     for recommendation in advice:
         if (recommendation.model, recommendation.phase) in findings:
             context.say(LoopEvent("recommendation", recommendation.reason, recommendation))
@@ -260,7 +262,7 @@ def _recommend(context: LoopContext, start: CycleStart, plan: CyclePlan, finding
     return feedback.model_copy(update={"findings": seen or feedback.findings})
 
 
-def _finish(
+async def _finish(
     context: LoopContext,
     start: CycleStart,
     results: tuple[CycleTargetResult, ...],
@@ -281,7 +283,7 @@ def _finish(
         config_version=version,
         trials=sum(1 for run in runs for _ in context.ledger.read(Trial, {"run_id": run})),
     )
-    context.ledger.append([cycle])
+    await context.ledger.append([cycle])
     context.on_step("finished")
     context.stages.report()
     context.on_step("reported")

@@ -16,7 +16,7 @@ from .store import baselines, current_baseline, spec_by_id
 __all__ = ["enforce_feedback", "require_readable_feedback", "save_feedback_records", "served_specs"]
 
 
-def save_feedback_records(context: LoopContext, start: CycleStart, feedback: Feedback) -> None:
+async def save_feedback_records(context: LoopContext, start: CycleStart, feedback: Feedback) -> None:
     """Findings and recommendations into the ledger (known ones are passed over) and the whole feedback into
     harness_feedback.json.
 
@@ -26,7 +26,7 @@ def save_feedback_records(context: LoopContext, start: CycleStart, feedback: Fee
     known_findings = {f.finding_id for f in context.ledger.read(Finding)}
     findings = [f for f in feedback.findings if f.finding_id not in known_findings]
     fresh = [r.model_copy(update={"cycle_id": start.cycle_id}) for r in feedback.recommendations if r.id not in known]
-    context.ledger.append([*findings, *fresh])
+    await context.ledger.append([*findings, *fresh])
     save_feedback(context.stages.feedback, feedback)
 
 

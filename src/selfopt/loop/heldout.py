@@ -73,7 +73,7 @@ async def _by_prompts(contest: Contest, baseline: Spec, candidate: Spec) -> Foun
     if lost is not None:
         return None, lost
     test = _test(contest, baseline, candidate, evaluations, share)
-    context.ledger.append([test])
+    await context.ledger.append([test])
     context.on_step("prompt_test")
     says = "passes" if test.passed else "does not pass"
     context.say(

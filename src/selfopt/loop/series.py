@@ -29,7 +29,7 @@ async def run_cycles(
         context.listener.tell(done)
         return done
     if loop is None:
-        loop = _begin(context, targets, cycles, request)
+        loop = await _begin(context, targets, cycles, request)
     done = cycles_of_loop(context.ledger, loop)
     if done:
         numbers = ", ".join(str(cycle.number) for cycle in done)
@@ -39,12 +39,12 @@ async def run_cycles(
         later = [Target(t.model, t.phase, candidates=t.candidates) for t in targets]
         done.append(await run_cycle(context, later if done else targets, loop.loop_id))
     context.listener.tell(done)
-    context.ledger.append([LoopEnd(loop_id=loop.loop_id, at=context.now())])
+    await context.ledger.append([LoopEnd(loop_id=loop.loop_id, at=context.now())])
     context.on_step("loop_ended")
     return done
 
 
-def _begin(context: LoopContext, targets: Sequence[Target], cycles: int, request: str) -> LoopStart:
+async def _begin(context: LoopContext, targets: Sequence[Target], cycles: int, request: str) -> LoopStart:
     interrupted = unfinished_cycle(context.ledger)
     fits = interrupted is not None and why_not_continued(context, interrupted, targets) is None
     loop = LoopStart(
@@ -54,6 +54,6 @@ def _begin(context: LoopContext, targets: Sequence[Target], cycles: int, request
         adopted=interrupted.cycle_id if interrupted is not None and fits else None,
         at=context.now(),
     )
-    context.ledger.append([loop])
+    await context.ledger.append([loop])
     context.on_step("loop_begun")
     return loop

@@ -17,7 +17,7 @@ from .chat import (
     Usage,
 )
 from .comparison import ComparedRow, Comparison, Figure, PolicyRow
-from .config import EndpointConfig, EndpointKind, PolicyThresholds, is_loopback
+from .config import EndpointConfig, PolicyThresholds, is_loopback
 from .cycle import (
     Baseline,
     CandidateResult,
@@ -32,7 +32,17 @@ from .cycle import (
     RemedyCheck,
     RemedyClaim,
 )
-from .decision import Decision, EvidenceState, GateResult, VerdictName
+from .decision import (
+    Claim,
+    Decision,
+    EvidenceState,
+    ExactDifference,
+    GateResult,
+    NotRaced,
+    ReasonCode,
+    RestraintEvidence,
+    VerdictName,
+)
 from .evaluation import Determinism, Evaluation, Metrics, OutcomeRow, TrivialPolicy, whole_evaluations
 from .experiment import PromptReload, WarmUpExperiment
 from .figures import (
@@ -67,20 +77,35 @@ from .finding import (
 from .integrity import LedgerFault, LedgerReport
 from .race import (
     EvidenceKey,
+    HoldReason,
+    PromptEvidence,
+    PromptFigures,
     PromptTest,
     RaceBlock,
     RaceBlockDiscarded,
     RaceEnd,
+    RaceEnding,
     RaceEntrant,
+    RaceEvidence,
     RacePurpose,
     RaceSettings,
     RaceStanding,
     RaceStart,
     RaceState,
+    StandingReason,
 )
 from .remember import remembered
-from .rule import ROUTING_SCHEMA_VERSION, AuditRecord, RouteDecision, RoutingConfig, Rule, RuleLimits
-from .seams import Detector, Endpoint, Ledger, ModelStatus, Parser, Proposer, Residency, SearchSpace
+from .rule import (
+    ROUTING_SCHEMA_VERSION,
+    AuditRecord,
+    ReasonKind,
+    RouteDecision,
+    RoutingConfig,
+    Rule,
+    RuleLimits,
+    RuleReason,
+)
+from .seams import Detector, Endpoint, Ledger, ModelStatus, Proposer, Residency, SearchSpace
 from .spec import Environment, Spec, WarmUp
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
 from .trial import (
@@ -97,8 +122,8 @@ from .trial import (
     TrialStart,
     WarmUpResult,
 )
-from .variant import Example, ParserName, Variant
-from .verdict import Outcome, ParsedReply, Verdict
+from .variant import CallFormat, ChainName, Example, Variant
+from .verdict import Outcome, ParsedReply, ReadStatus, Verdict
 
 __all__ = [
     "ROUTING_SCHEMA_VERSION",
@@ -108,12 +133,15 @@ __all__ = [
     "AuditRecord",
     "Baseline",
     "Blob",
+    "CallFormat",
     "CandidateResult",
     "CapabilityLimitFigures",
     "CeilingFigures",
+    "ChainName",
     "ChatChunk",
     "ChatReply",
     "ChatRequest",
+    "Claim",
     "ColdFailuresFigures",
     "ComparedRow",
     "Comparison",
@@ -135,11 +163,11 @@ __all__ = [
     "DriftFigures",
     "Endpoint",
     "EndpointConfig",
-    "EndpointKind",
     "Environment",
     "Evaluation",
     "EvidenceKey",
     "EvidenceState",
+    "ExactDifference",
     "Example",
     "Exchange",
     "ExpectedCall",
@@ -152,6 +180,7 @@ __all__ = [
     "FinishReason",
     "FlakyFigures",
     "GateResult",
+    "HoldReason",
     "HotFailure",
     "InfrastructureFigures",
     "Judging",
@@ -164,17 +193,18 @@ __all__ = [
     "Message",
     "Metrics",
     "ModelStatus",
+    "NotRaced",
     "OtherFigures",
     "Outcome",
     "OutcomeRow",
     "ParsedReply",
-    "Parser",
-    "ParserName",
     "Phase",
     "PhaseSummary",
     "PolicyRow",
     "PolicyThresholds",
     "Prompt",
+    "PromptEvidence",
+    "PromptFigures",
     "PromptReload",
     "PromptTest",
     "Proposer",
@@ -183,12 +213,17 @@ __all__ = [
     "RaceBlock",
     "RaceBlockDiscarded",
     "RaceEnd",
+    "RaceEnding",
     "RaceEntrant",
+    "RaceEvidence",
     "RacePurpose",
     "RaceSettings",
     "RaceStanding",
     "RaceStart",
     "RaceState",
+    "ReadStatus",
+    "ReasonCode",
+    "ReasonKind",
     "Recommendation",
     "Record",
     "Remedy",
@@ -198,10 +233,12 @@ __all__ = [
     "ReplyContent",
     "Requirements",
     "Residency",
+    "RestraintEvidence",
     "RouteDecision",
     "RoutingConfig",
     "Rule",
     "RuleLimits",
+    "RuleReason",
     "Run",
     "RunEnd",
     "Sampling",
@@ -209,6 +246,7 @@ __all__ = [
     "SlowFirstCallFigures",
     "Spec",
     "Split",
+    "StandingReason",
     "Suite",
     "Timings",
     "ToolCall",

@@ -8,8 +8,8 @@ from weakref import WeakValueDictionary
 
 from selfopt.dialects.faults import parse_retry_after, status_error
 from selfopt.dialects.jsontext import bounded_text, parse_json, printable
-from selfopt.dialects.openai_wire import read_reply, request_body
-from selfopt.dialects.wire import Travelled, reply_of
+from selfopt.dialects.openai_chat import OpenAIChat
+from selfopt.dialects.parts import Travelled, reply_of
 from selfopt.errors import EndpointError, SettingsError
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig, LoadEvidence, ModelStatus
 
@@ -41,11 +41,12 @@ class ScriptedEndpoint:
     def __init__(self, config: EndpointConfig, engine: ScriptEngine | None = None) -> None:
         """SettingsError when the script cannot be used."""
         self._config = config
+        self._dialect = OpenAIChat(config.model_copy(update={"base_url": "http://127.0.0.1"}))
         self.engine = engine or engine_for(config)
 
     async def chat(self, request: ChatRequest) -> ChatReply:
         """One whole reply. EndpointError when the script says so."""
-        body = request_body(request, local=True)
+        body = self._dialect.write_request(request)
         sent = json.dumps(body, ensure_ascii=False)
         self._check_key(sent)
         clock, chat = self.engine.clock, openai_chat(body)
@@ -61,7 +62,7 @@ class ScriptedEndpoint:
             raise EndpointError(
                 f"{self._who}: no complete reply within {request.timeout_s:g} s; raise the timeout or warm the model up first",
                 kind="timeout",
-                request_body=sent,
+                bodies=(sent, ""),
             )
         received = await self._received(ticket, request.timeout_s, started, sent)
         latency_ms = (clock.now() - started) * 1000
@@ -106,7 +107,7 @@ class ScriptedEndpoint:
             left_s = timeout_s - (self.engine.clock.now() - started)
             await self.engine.clock.sleep(min(wait_s, max(0.0, left_s)))
             if wait_s > left_s:
-                raise EndpointError(f"{self._who}: no complete reply within {timeout_s:g} s", kind="timeout", request_body=sent)
+                raise EndpointError(f"{self._who}: no complete reply within {timeout_s:g} s", kind="timeout", bodies=(sent, ""))
             return whole
         if fault.kind == "status":
             error = status_error(self._who, fault.status, {}, sent, self._without_key(fault_bytes(fault)).decode())
@@ -119,7 +120,7 @@ class ScriptedEndpoint:
         return data.replace(key.encode(), b"[key]") if key else data
 
     def _protocol(self, what: str, sent: str, received: str) -> EndpointError:
-        return EndpointError(f"{self._who}: {printable(what)}", kind="protocol", request_body=sent, reply_body=received)
+        return EndpointError(f"{self._who}: {printable(what)}", kind="protocol", bodies=(sent, received))
 
     def _read(self, received: bytes, travelled: Travelled, ticket: Turn) -> ChatReply:
         limit = self._config.max_reply_bytes
@@ -128,7 +129,7 @@ class ScriptedEndpoint:
             raise self._protocol(f"reply is larger than {limit} bytes (max_reply_bytes)", travelled.request_text, seen)
         try:
             text = received.decode("utf-8")
-            parts = read_reply(parse_json(text))
+            parts = self._dialect.decode_reply(parse_json(text))
         except ValueError as error:
             raise self._protocol(f"reply is broken: {error}", travelled.request_text, bounded_text(received, 64_000)) from None
         before, wait_ms = ticket.entry.state_before, ticket.entry.load_wait_ms

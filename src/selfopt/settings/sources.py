@@ -177,7 +177,7 @@ def _merged(sources: list[Source]) -> dict[str, Any]:
 
 def _validated(sources: list[Source], environ: Mapping[str, str]) -> Settings:
     try:
-        return Settings.model_validate(with_provider_variables(_merged(sources), environ, PROJECT_ENDPOINT_KINDS))
+        return Settings.model_validate(with_provider_variables(_merged(sources), environ))
     except ValidationError as error:
         raise SettingsError(explain(error, sources)) from None
 

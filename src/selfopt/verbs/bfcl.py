@@ -1,19 +1,17 @@
-"""`suites import bfcl` and `suites pull bfcl`: the leaderboard's prompts as suites of the home."""
+"""`suites pull bfcl`: the leaderboard's prompts as suites of the home, fetched and imported."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
 
 from selfopt.engine import ModelEntry, ModelStore, PullProgress
-from selfopt.suites import import_bfcl, store_suites
+from selfopt.suites import ImportRequest
 from selfopt.wiring.app import App
 
+from .making import ImportedSuites, import_suites
 from .models import pull_line
 
-__all__ = ["BFCL_WHEEL", "import_bfcl_suites", "pull_bfcl_suites"]
+__all__ = ["BFCL_WHEEL", "pull_bfcl_suites"]
 
 # The package is never installed and nothing of it is executed: its data is read out of the wheel.
 BFCL_WHEEL = ModelEntry(
@@ -26,31 +24,17 @@ BFCL_WHEEL = ModelEntry(
 )
 
 
-def import_bfcl_suites(app: App, source: Path, categories: Sequence[str] = (), *, replace: bool = False) -> list[dict[str, Any]]:
-    """Put the leaderboard's categories (default: all that are there) out of a wheel or a folder into the home's suites.
-
-    Of each: name, path, state (new, replaced, unchanged), prompts, search, heldout, tool_sets, origin. All or none: SuiteError
-    for what is not as it should be, StoreError when the home cannot be written.
-    """
-    suites = import_bfcl(source, categories)
-    app.home.ensure()
-    rows = []
-    for stored in store_suites(app.home.suites, suites, replace=replace):
-        suite, splits = stored.suite, Counter(prompt.split for prompt in stored.suite.prompts)
-        counts = {"prompts": len(suite.prompts), "search": splits["search"], "heldout": splits["heldout"]}
-        sets = {"tool_sets": len(suite.tool_sets), "origin": suite.origin}
-        rows.append({"name": suite.name, "path": str(stored.path), "state": stored.state, **counts, **sets})
-    return rows
-
-
 def pull_bfcl_suites(
     app: App, categories: Sequence[str], show: Callable[[str], None], *, replace: bool = False
-) -> list[dict[str, Any]]:
-    """`import_bfcl_suites` out of the wheel of bfcl-eval 2026.3.23, fetched into the cache and checked when it is not there yet.
-    `show` gets a sign of life every second. ModelStoreError when it cannot be had."""
+) -> ImportedSuites:
+    """Fetch the wheel of bfcl-eval 2026.3.23 into the cache, where it is not there yet, and import its categories.
+
+    `show` gets a sign of life every second. ModelStoreError when the wheel cannot be had; else as `import_suites`.
+    """
     store = ModelStore(app.store.root, folder="data", file="data.whl")
 
     def progress(event: PullProgress) -> None:
         show(pull_line(event))
 
-    return import_bfcl_suites(app, store.pull(BFCL_WHEEL, progress), categories, replace=replace)
+    asked = ImportRequest(store.pull(BFCL_WHEEL, progress), options={"categories": tuple(categories)})
+    return import_suites(app, "bfcl", asked, replace=replace)

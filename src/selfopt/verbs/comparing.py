@@ -72,7 +72,7 @@ async def installed_ollama_models(app: App) -> tuple[str, ...]:
     found: list[str] = []
     asked: list[str] = []
     for name, entry in app.settings.endpoints.items():
-        if entry.kind != "ollama":
+        if not entry.sort.lists_models:
             continue
         asked.append(name)
         found += [f"{name}/{model}" for model in await app.sender.installed(name)]

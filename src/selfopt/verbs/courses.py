@@ -21,6 +21,7 @@ from selfopt.records import (
     Spec,
 )
 from selfopt.report import Course, CoursePoint
+from selfopt.words.evidence import standing_text
 
 __all__ = ["newest_courses"]
 
@@ -67,7 +68,7 @@ def _courses(ledger: Ledger, start: RaceStart) -> list[Course]:
             phase=start.phase,
             purpose=start.purpose,
             cycle=cycle,
-            ended=f"{_WORDS[standing.state]}{f': {standing.why}' if standing.why not in ('', 'decided') else ''}",
+            ended=f"{_WORDS[standing.state]}{f': {standing_text(standing)}' if standing.why not in ('', 'decided') else ''}",
             log_e_needed=standing.log_e_needed,
             log_f_needed=standing.log_f_needed,
             null_mean=standing.null_mean,

@@ -10,7 +10,7 @@ from selfopt.feedback import best_known
 from selfopt.ledger import resolve
 from selfopt.loop import current_baseline, evaluations, newest_evaluation, spec_by_id
 from selfopt.loop.candidates import describe_change
-from selfopt.policy import Account, account, best_hold, decide, explain
+from selfopt.policy import best_hold, decide
 from selfopt.records import (
     Decision,
     Evaluation,
@@ -20,6 +20,8 @@ from selfopt.records import (
 )
 from selfopt.wiring.app import App
 from selfopt.wiring.evidence import check_evidence
+from selfopt.words.accounts import Account, account
+from selfopt.words.decisions import best_hold_text, explain
 
 from .diagnosing import require_ledger
 from .measuring import phase_of
@@ -41,7 +43,9 @@ class Decided:
     best_held: str | None
 
 
-def decide_candidates(app: App, model: str, phase: str, candidate: str | None = None, baseline: str | None = None) -> Decided:
+async def decide_candidates(
+    app: App, model: str, phase: str, candidate: str | None = None, baseline: str | None = None
+) -> Decided:
     """Put candidates through the gates: the newest whole evaluation of every other spec of the model and phase, or one named by
     evaluation id, spec id or variant. The baseline: named likewise, else the ledger's, else the native_api spec."""
     model, phase = app.resolve_model(model), phase_of(phase)
@@ -64,7 +68,7 @@ def decide_candidates(app: App, model: str, phase: str, candidate: str | None = 
     check_evidence(app, [*chosen, *([base] if base is not None else [])])
     seen = app.environments().values()
     decisions = tuple(decide(e, base, app.settings.policy, environments=seen, now=utc_now()) for e in chosen)
-    app.ledger.append(decisions)
+    await app.ledger.append(decisions)
     held = None if any(d.verdict == "promote" for d in decisions) else best_hold(decisions)
     return Decided(
         model,
@@ -73,7 +77,7 @@ def decide_candidates(app: App, model: str, phase: str, candidate: str | None = 
         decisions,
         reasons=tuple(tuple(explain(d)) for d in decisions),
         changes=tuple(_change(app, base, e) for e in chosen),
-        best_held=held.sentence() if held else None,
+        best_held=best_hold_text(held) if held else None,
     )
 
 

@@ -24,14 +24,14 @@ def require_ledger(app: App) -> None:
         raise UsageError(f"nothing was measured yet in {app.home.root}; start with: selfopt run MODEL PHASE")
 
 
-def make_feedback(app: App, *, write: bool = True) -> Feedback:
+async def make_feedback(app: App, *, write: bool = True) -> Feedback:
     """Findings and recommendations from the newest evaluations; kept in the ledger and in harness_feedback.json."""
     require_ledger(app)
     feedback = present_feedback(loop_context(app, read_only=True))
     if write:
         known_findings = {f.finding_id for f in app.ledger.read(Finding)}
         known = {r.id for r in app.ledger.read(Recommendation)}
-        app.ledger.append(
+        await app.ledger.append(
             [f for f in feedback.findings if f.finding_id not in known_findings]
             + [r for r in feedback.recommendations if r.id not in known]
         )

@@ -9,13 +9,15 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+from selfopt.dialects.base_url import normalise_base_url
 from selfopt.dialects.faults import shown_url
-from selfopt.endpoints.base_url import normalise_base_url
 from selfopt.errors import SelfoptError, SettingsError
+from selfopt.extensions import Registry
 from selfopt.feedback import load_feedback
 from selfopt.home import NOT_MADE_HERE, ProcessLock, clear_temporaries, counted, escape_control
 from selfopt.scripted.script import load_script
 from selfopt.settings import EndpointSettings, default_config_file, settings_files
+from selfopt.suites import IMPORTERS
 from selfopt.wiring.app import App
 
 from .verifying import Part, verify_home
@@ -27,6 +29,10 @@ FEW_BYTES = 1_000_000_000
 MAX_ASKED = 50
 UNVERIFIED = 100
 SHOWN_PROBLEMS = 3
+MAX_NAME = 100
+MAX_DETAIL = 400
+# Everything that installed packages may add to.
+REGISTRIES: tuple[Registry[Any], ...] = (IMPORTERS,)
 
 Check = dict[str, Any]
 
@@ -63,8 +69,9 @@ async def diagnose_installation(app: App) -> list[Check]:
         _engine(),
         _cache(app),
         *_models(app),
+        *_extensions(),
     ]
-    endpoints = [(n, e) for n, e in sorted(app.settings.endpoints.items()) if e.kind != "embedded"]
+    endpoints = [(n, e) for n, e in sorted(app.settings.endpoints.items()) if not e.sort.engine]
     return checks + await asyncio.gather(*(_endpoint(app, name, entry) for name, entry in endpoints))
 
 
@@ -215,10 +222,20 @@ def _models(app: App) -> list[Check]:
     ]
 
 
+def _extensions() -> list[Check]:
+    """What installed packages add, and what of it is left out. Their names and errors are text of others."""
+    checks = []
+    for found in (extension for registry in REGISTRIES for extension in registry.installed()):
+        detail = f"of {found.distribution} {found.version}" + (f" is left out: it {found.problem}" if found.problem else "")
+        name = escape_control(f"{found.group} {found.name}"[:MAX_NAME])
+        checks.append(_check(name, "FAIL" if found.problem else "ok", escape_control(detail[:MAX_DETAIL])))
+    return checks
+
+
 async def _endpoint(app: App, name: str, entry: EndpointSettings) -> Check:
     title = f"endpoint {name}"
     try:
-        if entry.kind == "scripted" and entry.base_url is None:
+        if entry.plays_here:
             if entry.script is None:
                 raise SettingsError("neither script nor base_url; set one in selfopt.toml")
             return _check(title, "ok", f"{entry.script} (in process): {', '.join(sorted(load_script(entry.script).models))}")

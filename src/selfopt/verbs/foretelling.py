@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from selfopt.errors import UsageError
 from selfopt.loop import LoopContext, newest_evaluation
-from selfopt.policy import CLAIM_LIKE_THESE, heldout_claim, heldout_settings
+from selfopt.policy import heldout_claim, heldout_settings
 from selfopt.records import Evaluation, Spec
 from selfopt.simulate import Forecast, WorldOptions, forecast
 from selfopt.wiring.app import App
@@ -80,7 +80,7 @@ def foretell(app: App, context: LoopContext, baseline: Spec, candidates: int, od
     flaky = seen if seen is not None else WorldOptions().flaky
     world = WorldOptions(prompts=prompts, candidates=candidates, flaky=flaky, gain=odds.gain)
     later = None
-    if heldout_claim(suite.scope, heldout) == CLAIM_LIKE_THESE:
+    if heldout_claim(suite.scope, heldout) == "prompts_like_these":
         settings = heldout_settings(rules.race, rules.heldout_margin, better=rules.heldout_better)
         alone = WorldOptions(prompts=heldout, candidates=1, flaky=flaky, gain=odds.gain)
         later = forecast(alone, power=odds.power, alpha=alpha, settings=settings)

@@ -26,7 +26,7 @@ from selfopt.loop.candidates import describe_change, load_candidates
 from selfopt.loop.cycle import candidates_for
 from selfopt.measure import Progress
 from selfopt.measure.progress import ignore_progress
-from selfopt.policy import CLAIM_LIKE_THESE, heldout_claim
+from selfopt.policy import heldout_claim
 from selfopt.records import Cycle, Finding, Spec, content_hash, sha256_hex
 from selfopt.routing import diff
 from selfopt.wiring.app import App
@@ -198,7 +198,7 @@ def _trials(app: App, context: LoopContext, baseline: Spec, candidates: Sequence
     rules = context.evidence
     if rules is None:
         return requests * (prompts + sample), requests * prompts * runs
-    looks = 1 if candidates and heldout_claim(suite.scope, heldout) == CLAIM_LIKE_THESE else 0
+    looks = 1 if candidates and heldout_claim(suite.scope, heldout) == "prompts_like_these" else 0
     races = (1 + looks) * rules.race_trials + prompts if candidates else 0
     return requests * (prompts + sample) + looks * 2 * heldout, prompts * runs + sample + races
 

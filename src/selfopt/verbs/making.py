@@ -1,34 +1,39 @@
-"""Making suites of one's own: a starter, imports of other formats."""
+"""Making suites of one's own: a starter, imports of other forms."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from selfopt.errors import SuiteError
-from selfopt.home import InputFileError, atomic_write_text, read_input
-from selfopt.records import Phase, ToolDefinition
+from selfopt.errors import SuiteError, UsageError
+from selfopt.home import atomic_write_text
+from selfopt.records import Phase, Suite, ToolDefinition
 from selfopt.suites import (
-    SuiteParts,
-    assemble,
+    IMPORTERS,
+    Importer,
+    ImportRequest,
+    StoredSuite,
     check_new_name,
     parse_suite,
-    read_jsonl,
-    read_promptfoo,
     starter_text,
     store_suite,
-    yaml_of,
+    store_suites,
+    suite_yaml,
 )
 from selfopt.wiring.app import App
 
-__all__ = ["MadeSuite", "import_jsonl", "import_promptfoo", "new_suite"]
-
-MAX_JSONL_BYTES = 32_000_000
+__all__ = ["ImportRequest", "ImportedSuites", "Importer", "MadeSuite", "import_suites", "importers", "new_suite"]
 
 
 @dataclass(frozen=True, slots=True)
 class MadeSuite:
-    """A suite that was written: its name, its file, how commands call it, and what is in it."""
+    """A suite that was written.
+
+    named: how commands call it. tools, tool_sets: how many. search, heldout: prompts of these splits.
+    """
 
     name: str
     path: Path
@@ -36,6 +41,19 @@ class MadeSuite:
     phase: Phase
     prompts: int
     tools: int
+    state: Literal["new", "replaced", "unchanged"] = "new"
+    search: int = 0
+    heldout: int = 0
+    tool_sets: int = 0
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedSuites:
+    """What an import wrote. warnings: what the importer left out, one line each."""
+
+    made: tuple[MadeSuite, ...]
+    warnings: tuple[str, ...]
 
 
 def new_suite(
@@ -58,7 +76,7 @@ def new_suite(
     if to.suffix not in (".yaml", ".yml"):
         raise SuiteError(f"{to}: a starter is YAML with comments; give the path of a .yaml file")
     check_new_name(name, app.home.suites)
-    made = _made(name, text, to, str(to))
+    made = _made(parse_suite(text, source=f"suite {name}"), to, str(to))
     try:
         atomic_write_text(to, text, replace=False, mode=0o644)
     except FileExistsError:
@@ -66,46 +84,50 @@ def new_suite(
     return made
 
 
-def import_jsonl(
-    app: App, path: Path, name: str, phase: Phase | None = None, tools: tuple[ToolDefinition, ...] | None = None
-) -> MadeSuite:
-    """A suite of the home from JSON lines. SuiteError names the line; nothing is written then."""
-    check_new_name(name, app.home.suites)
-    try:
-        text = read_input(path, MAX_JSONL_BYTES)
-    except InputFileError as error:
-        raise SuiteError(f"{path}: {error}") from None
-    return _imported(app, read_jsonl(text, str(path), tools), name, path.name, phase)
+def importers() -> Mapping[str, Importer]:
+    """Every importer by the name of its command, those of installed packages included."""
+    return IMPORTERS.all()
 
 
-def import_promptfoo(
-    app: App,
-    path: Path,
-    name: str,
-    phase: Phase | None = None,
-    tools: tuple[ToolDefinition, ...] | None = None,
-    provider: str | None = None,
-) -> MadeSuite:
-    """A suite of the home from promptfoo's configuration. SuiteError names what cannot be imported; nothing is written then."""
-    check_new_name(name, app.home.suites)
-    return _imported(app, read_promptfoo(path, tools, provider), name, path.name, phase)
+def import_suites(app: App, kind: str, asked: ImportRequest, *, replace: bool = False) -> ImportedSuites:
+    """Put what an importer makes of these files into the home's suites, all of it or nothing.
 
+    Args:
+        kind: the importer's name.
+        replace: put suites of an importer of many in the place of others with their names.
 
-def _imported(app: App, parts: SuiteParts, name: str, origin: str, phase: Phase | None) -> MadeSuite:
-    text = yaml_of(assemble(parts, name=name, origin=origin, phase=phase))
-    return _stored(app, name, text)
+    Raises:
+        UsageError: there is no such importer.
+        SuiteError: the files or the name cannot be used, or another suite has the name.
+        StoreError: the home cannot be written.
+    """
+    importer = IMPORTERS.get(kind)
+    if importer is None:
+        raise UsageError(f"no importer {kind!r}; there are {', '.join(IMPORTERS.names())}")
+    if not importer.many:
+        check_new_name(asked.name, app.home.suites)
+    found = importer.read(asked)
+    if not found.suites or (len(found.suites) > 1 and not importer.many):
+        raise SuiteError(f"importer {kind} made {len(found.suites)} suites of {asked.source}; nothing is written")
+    app.home.ensure()
+    if importer.many:
+        stored = store_suites(app.home.suites, found.suites, replace=replace)
+    else:
+        stored = [StoredSuite(s, store_suite(app.home.suites, s.name, suite_yaml(s)), "new") for s in found.suites]
+    return ImportedSuites(tuple(_made(s.suite, s.path, s.suite.name, s.state) for s in stored), found.warnings)
 
 
 def _stored(app: App, name: str, text: str) -> MadeSuite:
     check_new_name(name, app.home.suites)
-    made = _made(name, text, app.home.suites / f"{name}.yaml", name)
+    made = _made(parse_suite(text, source=f"suite {name}"), app.home.suites / f"{name}.yaml", name)
     app.home.ensure()
     store_suite(app.home.suites, name, text)
     return made
 
 
-def _made(name: str, text: str, path: Path, named: str) -> MadeSuite:
-    suite = parse_suite(text, source=f"suite {name}")
+def _made(suite: Suite, path: Path, named: str, state: Literal["new", "replaced", "unchanged"] = "new") -> MadeSuite:
+    splits, sets = Counter(prompt.split for prompt in suite.prompts), suite.tool_sets
+    counts = (len(suite.prompts), sum(map(len, sets.values())))
     return MadeSuite(
-        suite.name, path, named, suite.phase, len(suite.prompts), sum(len(tools) for tools in suite.tool_sets.values())
+        suite.name, path, named, suite.phase, *counts, state, splits["search"], splits["heldout"], len(sets), suite.origin
     )

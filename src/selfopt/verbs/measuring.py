@@ -165,7 +165,7 @@ async def measure_model(
         )
         measured = Measured(decision, spec, result, verdicts, _faults(app, result.run_ids), audit_hash)
         tell(measured)
-        deliver(app.ledger, result.group_id, utc_now())
+        await deliver(app.ledger, result.group_id, utc_now())
     return measured
 
 

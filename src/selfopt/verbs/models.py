@@ -42,7 +42,7 @@ def _path_of(app: App, name: str) -> Path | None:
 
 def _embedded(app: App, name: str) -> str:
     model = app.resolve_model(name)
-    if app.settings.endpoint_of(model)[1].kind != "embedded":
+    if not app.settings.endpoint_of(model)[1].sort.engine:
         raise UsageError(f"{name} is not a model of the embedded engine; pull it where it is served (for Ollama: ollama pull)")
     return model
 

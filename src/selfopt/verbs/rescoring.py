@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast, get_args
 
 from selfopt.errors import UsageError
 from selfopt.ledger import resolve
 from selfopt.measure import EvaluationRequest, Rescored, evaluate, rescore
+from selfopt.reading import chain_of
 from selfopt.records import (
+    ChainName,
     Evaluation,
-    ParserName,
     Run,
     Spec,
 )
@@ -29,10 +29,10 @@ class Rescoring:
 
     rescored: Rescored
     evaluation: Evaluation | None
-    parsers: tuple[ParserName, ...]
+    parsers: tuple[ChainName, ...]
 
 
-def rescore_runs(
+async def rescore_runs(
     app: App, run_prefixes: Sequence[str], variant: str | None = None, parsers: Sequence[str] = (), suite: str | None = None
 ) -> Rescoring:
     """Judge the replies of stored runs again under another parser chain and the present scorer; no request is made.
@@ -44,20 +44,17 @@ def rescore_runs(
     if len({run.request_id for run in runs}) > 1:
         raise UsageError("the runs asked different requests; rescore those of one request_id at a time")
     spec = next(app.ledger.read(Spec, {"id": runs[0].spec_id}, limit=1))
-    known = get_args(ParserName)
-    for name in parsers:
-        if name not in known:
-            raise UsageError(f"unknown parser {name!r}; parsers are {', '.join(known)}")
-    chain = cast("tuple[ParserName, ...]", tuple(parsers)) or (app.variant(variant).parsers if variant else spec.variant.parsers)
+    chain = tuple(parsers) or (app.variant(variant).parsers if variant else spec.variant.parsers)
+    chain_of(chain)
     other = spec.model_copy(update={"variant": spec.variant.model_copy(update={"parsers": chain})})
     judged = app.suite(suite) if suite is not None else app.suite_for(spec)
-    result = rescore(app.ledger, [run.run_id for run in runs], judged, chain)
+    result = await rescore(app.ledger, [run.run_id for run in runs], judged, chain)
     measured = tuple(run.run_id for run in runs if run.purpose == "measure")
     if not measured:
         return Rescoring(result, None, chain)
     if not any(True for _ in app.ledger.read(Spec, {"id": other.spec_id}, limit=1)):
-        app.ledger.append([other])
-    evaluation = evaluate(app.ledger, EvaluationRequest(other, judged, measured))
+        await app.ledger.append([other])
+    evaluation = await evaluate(app.ledger, EvaluationRequest(other, judged, measured))
     if evaluation is not None:
-        app.ledger.append([evaluation])
+        await app.ledger.append([evaluation])
     return Rescoring(result, evaluation, chain)

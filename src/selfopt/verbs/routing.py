@@ -107,7 +107,7 @@ def _feedback(path: Path | None, default: Path) -> Feedback:
         raise UsageError(f"no file {path or default}; {how}") from None
 
 
-def roll_back(app: App, version: int) -> RoutingConfig:
+async def roll_back(app: App, version: int) -> RoutingConfig:
     """Put the rules of an earlier version in force again (0: none), and let the loop start from what they serve.
 
     UsageError for a version that is not kept, CorruptError for one that is not what was sealed; raises as `Enforcer.rollback` otherwise.
@@ -120,7 +120,7 @@ def roll_back(app: App, version: int) -> RoutingConfig:
         current = RoutingConfig()
     # Baselines first: killed in between, the next cycle still goes where the user wanted to.
     if app.has_ledger:
-        note_rollback(app.ledger, current, earlier, utc_now)
+        await note_rollback(app.ledger, current, earlier, utc_now)
     return app.enforcer.rollback(version)
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from selfopt.loop import LoopEvent
-from selfopt.policy import explain
 from selfopt.records import AuditRecord, Decision, ExpectedCall, ToolCall, ToolDefinition, Variant
 from selfopt.routing import render_line
+from selfopt.words.decisions import explain
 
 __all__ = ["audit_line", "call_text", "decision_lines", "expected_text", "tool_text", "variant_lines"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from selfopt.reading import read_reply
+from selfopt.reading import read_calls
 from selfopt.records import ChatReply, ChatRequest, Message, ParsedReply, ReplyContent, ToolDefinition
 from selfopt.variants import render
 from selfopt.wiring.app import App
@@ -58,12 +58,12 @@ async def try_model(
                 constraint=step.constraint,
                 timeout_s=timeout_s or app.settings.limits.timeout_s,
                 connect_timeout_s=app.settings.limits.connect_timeout_s,
-                context_size=app.settings.engine.context_size if entry.kind == "embedded" else None,
+                context_size=app.settings.engine.context_size if entry.sort.engine else None,
             )
             reply = await endpoint.chat(request)
             steps.append(TriedStep(step.step, request, reply))
             step = generator.send(reply.content)
     except StopIteration as stop:
         content = stop.value
-    parsed = read_reply(chosen.parsers, content, tools, messages) if content is not None else None
+    parsed = read_calls(chosen.parsers, content, tools, messages) if content is not None else None
     return Tried(name, chosen.name, tuple(steps), content, parsed)

@@ -136,7 +136,7 @@ async def validate_under_rules(
     validation = await validate_model_warm_up(app, model, request.phase, **arguments)
     shown = WarmUpShown(decision, validation, tuple(write_artefacts(app)), audit_hash)
     tell(shown)
-    deliver(app.ledger, group, utc_now())
+    await deliver(app.ledger, group, utc_now())
     return shown
 
 

@@ -238,7 +238,7 @@ class App:
         """A model's full name; for the embedded engine it must be in the catalogue."""
         model = self.settings.resolve_model(name)
         provider, entry = self.settings.endpoint_of(model)
-        if entry.kind == "embedded" and model not in self.catalogue:
+        if entry.sort.engine and model not in self.catalogue:
             raise UnknownModelError(f"unknown model {name!r}: endpoint {provider!r} has {', '.join(sorted(self.catalogue))}")
         return model
 
@@ -264,7 +264,7 @@ class App:
                 f"suite {suite.name} has no prompt in split {split!r}, only in {there}; run and supervise can take another by --split, the "
                 "loop searches on split search: give some prompts that split, or the suite scope: whole"
             )
-        context = chosen.get("context_size", self.settings.engine.context_size if entry.kind == "embedded" else None)
+        context = chosen.get("context_size", self.settings.engine.context_size if entry.sort.engine else None)
         try:
             return Spec(
                 endpoint=provider,
@@ -353,9 +353,9 @@ class App:
                     f"max_cost is set, but nobody knows what {model} costs: set input and output (per million tokens) in "
                     f'[prices."{model}"] of your own settings, or leave max_cost out'
                 )
-            if entry.kind == "embedded" and self.store.path_of(model) is None:
+            if entry.sort.engine and self.store.path_of(model) is None:
                 raise ModelStoreError(f"{model} is not pulled; run: selfopt models pull {model}")
-            if entry.kind == "scripted" and entry.script is None and entry.base_url is None:
+            if entry.plays_here and entry.script is None:
                 raise SettingsError(f"endpoint {name!r} has neither script nor base_url; set one in selfopt.toml")
 
 

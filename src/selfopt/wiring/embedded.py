@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from selfopt.endpoints.openai_compatible import OpenAICompatibleEndpoint
+from selfopt.dialects.openai_chat import OpenAIChat
+from selfopt.endpoints.endpoint import HttpEndpoint
 from selfopt.engine import EmbeddedEngine, EngineAddress
 from selfopt.errors import EndpointError, EngineError, ModelStoreError
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig, ModelStatus
@@ -22,9 +23,9 @@ class EmbeddedEndpoint:
     def __init__(self, engine: EmbeddedEngine, config: EndpointConfig) -> None:
         self._engine = engine
         self._config = config
-        self._adapters: dict[str, tuple[str, OpenAICompatibleEndpoint]] = {}
+        self._adapters: dict[str, tuple[str, HttpEndpoint]] = {}
 
-    async def _adapter(self, request: ChatRequest) -> tuple[OpenAICompatibleEndpoint, float]:
+    async def _adapter(self, request: ChatRequest) -> tuple[HttpEndpoint, float]:
         """The adapter of the model's child, and the milliseconds that this request waited for it to start."""
         try:
             async with asyncio.timeout(request.timeout_s):
@@ -44,7 +45,8 @@ class EmbeddedEndpoint:
             return known[1], address.start_ms
         if known is not None:
             await known[1].close()
-        adapter = OpenAICompatibleEndpoint(self._config_at(address))
+        at = self._config_at(address)
+        adapter = HttpEndpoint(at, OpenAIChat(at))
         self._adapters[request.model] = (address.base_url, adapter)
         return adapter, address.start_ms
 

@@ -14,8 +14,6 @@ from .app import App
 
 __all__ = ["warmer"]
 
-# Servers that count a model's idle time from the last time it was asked for.
-_COUNTS_IDLE = ("ollama", "embedded")
 _TOOL = ToolDefinition(name="get_time", description="Say what time it is.")
 _QUESTION = Message(role="user", content="What time is it?")
 
@@ -37,7 +35,7 @@ def warmer(app: App, config: Callable[[], RoutingConfig]) -> Warmer:
         timeout_s = app.settings.warm_up.warmup_load_timeout_s
         found = await ensure_resident(residency, known, timeout_s)
         try:
-            if found.before.state == "loaded" and entry.kind in _COUNTS_IDLE:
+            if found.before.state == "loaded" and entry.sort.counts_idle:
                 # Another load costs nothing and begins its time anew.
                 await residency.load(known, timeout_s)
             elif found.load_ms is not None and not found.problem:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from selfopt.errors import ConsentError, UsageError
 from selfopt.home import escape_control
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, EndpointConfig, Residency, Spec
-from selfopt.settings import Settings
+from selfopt.settings import EndpointSettings, Settings
 
 if TYPE_CHECKING:
     from selfopt.engine import EmbeddedEngine
@@ -27,8 +27,11 @@ MAX_REMEMBERED = 4096
 class Sending:
     """An `Endpoint` for one model, as it was asked for. It asks for leave before every request, and takes none for another model."""
 
-    def __init__(self, inner: Endpoint, config: EndpointConfig, server_model: str, leave: Callable[[], None]) -> None:
+    def __init__(
+        self, inner: Endpoint, entry: EndpointSettings, config: EndpointConfig, server_model: str, leave: Callable[[], None]
+    ) -> None:
         self._inner = inner
+        self._entry = entry
         self._config = config
         self._server_model = server_model
         self._leave = leave
@@ -49,12 +52,12 @@ class Sending:
     @property
     def plays_here(self) -> bool:
         """Whether there is no server: its replies are played in this process."""
-        return self._config.kind == "scripted" and self._config.base_url is None
+        return self._entry.plays_here
 
     @property
     def is_embedded(self) -> bool:
         """Whether its server is a child of this process."""
-        return self._config.kind == "embedded"
+        return self._entry.sort.engine
 
     async def config(self) -> EndpointConfig:
         """How its server is spoken to, key included, for a process that sends on behalf of this one. The embedded engine is started;
@@ -117,9 +120,9 @@ class Sender:
     def endpoint(self, served: str, *, asked: str) -> Endpoint:
         """What speaks to a model named in full. asked: the full name that the user or client wrote. ConsentError."""
         self.require(asked, served)
-        name = self._settings.endpoint_of(served)[0]
+        name, entry = self._settings.endpoint_of(served)
         config = self._settings.endpoint_config(name, self._environ)
-        return Sending(self._adapter(name, config), config, self.server_model(served), lambda: self.require(asked, served))
+        return Sending(self._adapter(name, config), entry, config, self.server_model(served), lambda: self.require(asked, served))
 
     def residency(self, served: str, *, asked: str) -> Residency:
         """Whether the model is loaded, and loading it; likewise. ConsentError."""
@@ -147,7 +150,7 @@ class Sender:
     def server_model(self, model: str) -> str:
         """The name that the server knows: without the provider; the embedded engine knows full names."""
         provider, entry = self._settings.endpoint_of(model)
-        return model if entry.kind == "embedded" else model.removeprefix(f"{provider}/")
+        return model if entry.sort.engine else model.removeprefix(f"{provider}/")
 
     async def close(self) -> None:
         """Close all connections. May be called twice."""
@@ -169,7 +172,11 @@ class Sender:
 
             from .embedded import EmbeddedEndpoint
 
-            made = EmbeddedEndpoint(self._engine(), config) if config.kind == "embedded" else create_endpoint(config)
+            made = (
+                EmbeddedEndpoint(self._engine(), config)
+                if self._settings.endpoints[name].sort.engine
+                else create_endpoint(config)
+            )
             if config.script is not None and config.base_url is None:
                 self._read(Path(config.script))
             self._endpoints[name] = made
@@ -182,5 +189,7 @@ class Sender:
             from .embedded import EmbeddedResidency
 
             config = self._settings.endpoint_config(name, self._environ)
-            self._residencies[name] = EmbeddedResidency(self._engine()) if config.kind == "embedded" else create_residency(config)
+            self._residencies[name] = (
+                EmbeddedResidency(self._engine()) if self._settings.endpoints[name].sort.engine else create_residency(config)
+            )
         return self._residencies[name]

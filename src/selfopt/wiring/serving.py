@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable
-from urllib.parse import urlsplit
 
-from selfopt.endpoints.base_url import normalise_base_url
+from selfopt.dialects.openai_chat import OpenAIChat
 from selfopt.errors import EndpointError, EngineError, ModelStoreError, SettingsError, UnknownModelError, UsageError
 from selfopt.gateway import (
     WRITER,
@@ -32,7 +31,7 @@ from selfopt.gateway import (
     WebLimits,
 )
 from selfopt.home import ChainedFile
-from selfopt.records import Endpoint, ModelStatus, Phase, is_loopback
+from selfopt.records import Endpoint, ModelStatus, Phase
 
 from .app import App
 from .keep_warm import warmer
@@ -42,7 +41,6 @@ __all__ = ["AppUpstreams", "build_gateway", "gateway_options"]
 
 READY_POLL_S = 0.25
 SPARE_FILES = 256
-DIRECT = ("openai_compatible", "scripted")
 
 
 class AppUpstreams:
@@ -71,13 +69,13 @@ class AppUpstreams:
         app = self._app
         name, entry = app.settings.endpoint_of(app.resolve_model(model))
         config = app.settings.endpoint_config(name, app.environ)
-        if entry.kind == "embedded" and not self._alone:
+        if entry.sort.engine and not self._alone:
             raise UsageError(f"{model} is run by the embedded engine, which belongs to one process: serve it without --workers")
         address = None
-        if entry.kind in DIRECT and config.base_url:
+        if entry.sort.speaks == OpenAIChat.name and config.base_url and not entry.sort.engine:
             key = config.api_key.get_secret_value() if config.api_key is not None else None
-            address = HttpAddress.of(name, _api_root(config.base_url), key)
-        speaks_openai = address is not None or entry.kind == "embedded"
+            address = HttpAddress.of(name, entry.sort.dialect(config).root, key)
+        direct = address is not None or entry.sort.engine
         return Upstream(
             name=name,
             model=model,
@@ -85,10 +83,10 @@ class AppUpstreams:
             local=entry.is_local,
             address=address,
             # Whether the request may go there was decided when it was found; from here on the model is this one.
-            adapter=(lambda: self._endpoint(model)) if speaks_openai else (lambda: app.sender.endpoint(model, asked=model)),
-            speaks_openai=speaks_openai,
-            gate=model if entry.kind == "embedded" else name,
-            concurrency=app.settings.engine.slots if entry.kind == "embedded" else 64,
+            adapter=(lambda: self._endpoint(model)) if direct else (lambda: app.sender.endpoint(model, asked=model)),
+            speaks=entry.sort.speaks if direct else "",
+            gate=model if entry.sort.engine else name,
+            concurrency=app.settings.engine.slots if entry.sort.engine else 64,
             max_reply_bytes=config.max_reply_bytes,
         )
 
@@ -96,16 +94,14 @@ class AppUpstreams:
         """Over the gateway's own connections. Made at the first chat that goes through a variant, since what writes it takes a while to import."""
         found = self._asked.get(model)
         if found is None:
-            from selfopt.dialects.openai_dialect import OpenAIDialect
-
             upstream, app = self.find(model, model), self._app
             config = app.settings.endpoint_config(upstream.name, app.environ)
-            base_url = config.base_url or ""
-            local = config.local or not base_url or is_loopback(base_url)
+            # Where the engine's child will be is not known yet; how it is spoken to is.
+            here = config.model_copy(update={"base_url": config.base_url or "http://127.0.0.1"})
             found = self._asked[model] = PooledEndpoint(
                 upstream.name,
                 self._pool,
-                OpenAIDialect(base_url, local=local),
+                app.settings.endpoints[upstream.name].sort.dialect(here),
                 lambda: self._address(upstream),
                 lambda: app.sender.endpoint(model, asked=model),
                 upstream.max_reply_bytes,
@@ -119,7 +115,7 @@ class AppUpstreams:
 
     async def connect(self, upstream: Upstream) -> HttpAddress | None:
         """The address of a model of the embedded engine, started when it is not running. EndpointError when it does not start."""
-        if self._app.settings.endpoints[upstream.name].kind != "embedded":
+        if not self._app.settings.endpoints[upstream.name].sort.engine:
             return None
         try:
             found = await self._app.engine.connect(upstream.model)
@@ -133,11 +129,6 @@ class AppUpstreams:
         """What the server tells of the model without loading it."""
         residency = self._app.sender.residency(upstream.model, asked=upstream.model)
         return await residency.status(upstream.server_model)
-
-
-def _api_root(base_url: str) -> str:
-    url = normalise_base_url(base_url)
-    return url if urlsplit(url).path else f"{url}/v1"
 
 
 def gateway_options(app: App, host: str | None, port: int | None, worker: Worker | None = None) -> GatewayOptions:

@@ -1,1 +1,3 @@
-"""Facts -> English. The one room that makes the sentences of findings, recommendations, rules and evidence."""
+"""Facts in English: the one room that makes the sentences which people read."""
+
+__all__: list[str] = []

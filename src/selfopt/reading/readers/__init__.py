@@ -1,24 +1,23 @@
-"""Parsers: reply -> tool calls, one format a file. None of them raises, on any input."""
+"""Readers: reply -> tool calls, one way of writing a file. None of them raises, on any input."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from selfopt.extensions import Registry
 
-from selfopt.records import Parser, ParserName
+from .base import Reader
 
-from .bracket import BracketParser
-from .json_text import JsonParser
-from .native import NativeParser
-from .python_call import PythonCallParser
-from .xml_tags import XmlParser
+__all__ = ["READERS"]
 
-__all__ = ["PARSERS", "BracketParser", "JsonParser", "NativeParser", "PythonCallParser", "XmlParser"]
-
-# In the order in which formats are told apart: the more a format says of itself, the earlier it is tried.
-PARSERS: Mapping[ParserName, Parser] = {
-    "native": NativeParser(),
-    "xml": XmlParser(),
-    "json": JsonParser(),
-    "bracket": BracketParser(),
-    "python_call": PythonCallParser(),
-}
+READERS: Registry[Reader] = Registry(
+    "selfopt.readers",
+    {
+        "native": "selfopt.reading.readers.native:READER",
+        "xml": "selfopt.reading.readers.tags:READER",
+        "json": "selfopt.reading.readers.json_text:READER",
+        "bracket": "selfopt.reading.readers.bracket:READER",
+        "python_call": "selfopt.reading.readers.python_call:READER",
+    },
+    Reader,
+)
+"""Every reader by name. Ours come in the order in which ways of writing are told apart: the more one says of itself, the
+earlier it is asked."""

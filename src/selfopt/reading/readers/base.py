@@ -1,27 +1,32 @@
-"""What all parsers share: limits, cleaning, names, and the findings they report."""
+"""What all readers share: what they report, limits, cleaning, and the names of tools."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, Literal
+from typing import Any, Protocol, runtime_checkable
 
+from selfopt.reading.families import Family
 from selfopt.reading.wire_names import own_names
-from selfopt.records import ParsedReply, ToolCall, ToolDefinition
+from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
 __all__ = [
     "CALL_LIMIT",
     "DEPTH_LIMIT",
+    "NOTHING",
+    "NO_CALL_WORDS",
+    "SAYS_NONE",
     "TEXT_LIMIT",
     "WORK_LIMIT",
     "Budget",
+    "Found",
+    "GrowingReader",
     "Offered",
+    "Reader",
+    "ReadsFamilies",
     "Segment",
     "clean_text",
-    "found",
-    "nothing",
     "segments",
 ]
 
@@ -33,6 +38,64 @@ CALL_LIMIT = 64  # calls taken from one reply
 NO_CALL_WORDS = frozenset({"none", "no_tool", "no_call", "null"})
 _FENCE = re.compile(r"^[ \t]{0,8}(?:```+|~~~+)[ \t]*([^\s`]{0,32})[^\n]{0,200}$", re.M)
 _PREFIXES = ("functions.", "function.", "tools.", "default_api.")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a reader saw in a reply.
+
+    calls: in their order. form: how they are written, such as "fenced JSON".
+    spans: where they stand in the text, as (start, end).
+    says_none: the reply says that no tool is to be called.
+    unread: a call stands there that cannot be read: what it is, in words. "" for none.
+    """
+
+    calls: Sequence[ToolCall] = ()
+    form: str = ""
+    spans: Sequence[tuple[int, int]] = ()
+    says_none: bool = False
+    unread: str = ""
+
+
+# Most replies get one of these from each of four readers.
+NOTHING = Found()
+SAYS_NONE = Found(says_none=True)
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """Reads calls that are written in one way.
+
+    version: raised with any change in what is read. A chain names a later version than the first
+    as `name@version`, so that evidence says who read the replies.
+    """
+
+    @property
+    def version(self) -> int:
+        """1 for the first."""
+        ...
+
+    def read(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> Found:
+        """What stands in the reply. Never raises, and takes bounded time, on any text."""
+        ...
+
+
+@runtime_checkable
+class GrowingReader(Reader, Protocol):
+    """A reader that also reads replies which are still being written."""
+
+    def certain(self, text: str, tools: Sequence[ToolDefinition]) -> Sequence[ToolCall]:
+        """The calls with which any reply that begins with this text begins, as `read` reads it."""
+        ...
+
+
+@runtime_checkable
+class ReadsFamilies(Reader, Protocol):
+    """A reader that is told by a row of the table which marks to look for."""
+
+    def of(self, family: Family) -> Reader:
+        """A reader of this family alone."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +147,15 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of a reply: text (language None) or the inside of a code fence."""
+    """A stretch of a reply, which starts at `start`: text (language None) or the inside of a code fence."""
 
     body: str
     language: str | None = None
+    start: int = 0
 
 
 def clean_text(text: str) -> str:
-    """The part that is read, with lone surrogates replaced (what is stored must be valid UTF-8)."""
+    """The part that is read, with lone surrogates replaced (what is stored must be valid UTF-8). Every place stays where it was."""
     read = text[:TEXT_LIMIT]
     return read if read.isascii() else read.encode("utf-8", "replace").decode("utf-8")
 
@@ -102,21 +166,7 @@ def segments(text: str) -> Iterator[Segment]:
     for fence in _FENCE.finditer(text):
         body = text[position : fence.start()]
         if body.strip():
-            yield Segment(body, language if inside else None)
+            yield Segment(body, language if inside else None, position)
         inside, language, position = not inside, fence.group(1).lower(), fence.end()
     if text[position:].strip():
-        yield Segment(text[position:], language if inside else None)
-
-
-def found(parser: str, calls: Sequence[ToolCall], what: str) -> ParsedReply:
-    """The report of a parser that recognised calls."""
-    kept = tuple(calls[:CALL_LIMIT])
-    count = "1 call" if len(kept) == 1 else f"{len(kept)} calls"
-    more = f" (of {len(calls)})" if len(calls) > len(kept) else ""
-    return ParsedReply(tool_calls=kept, parser=parser, recognised=f"{count}{more} as {what}")
-
-
-@cache
-def nothing(what: Literal["text", "empty reply", "explicit none"] = "text") -> ParsedReply:
-    """The report of a parser that recognised no call. Most replies get four of them: the same record serves all."""
-    return ParsedReply(recognised=what)
+        yield Segment(text[position:], language if inside else None, position)

@@ -5,31 +5,33 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from selfopt.records import ParsedReply, ReplyContent, ToolCall, ToolDefinition
+from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
-from .base import CALL_LIMIT, Budget, Offered, clean_text, found, nothing
+from .base import CALL_LIMIT, NOTHING, Budget, Found, Offered, clean_text
 from .call_syntax import CALL_HEAD, read_call
 from .literals import LiteralReader, UnreadableError
 
-__all__ = ["BracketParser"]
+__all__ = ["READER"]
 
 _OPENER = re.compile(r"\[[ \t\r\n]*+")
 
 
-class BracketParser:
+class BracketReader:
     """Reads lists of calls in square brackets. A name that is not offered counts only when the brackets are the whole
     reply and every argument is named."""
 
-    name = "bracket"
+    version = 1
 
-    def parse(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> ParsedReply:
-        """The calls, or none."""
-        text = clean_text(content.text).strip()
+    def read(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> Found:
+        """See `Reader.read`."""
+        cleaned = clean_text(content.text)
+        text = cleaned.strip()
         if "[" not in text or "(" not in text:
-            return nothing()
+            return NOTHING
         offered, budget, reader = Offered.of(tools), Budget(), LiteralReader(text)
         calls: list[ToolCall] = []
-        position = 0
+        spans: list[tuple[int, int]] = []
+        position, shift = 0, len(cleaned) - len(cleaned.lstrip())
         while (opener := _OPENER.search(text, position)) is not None and len(calls) <= CALL_LIMIT:
             position = opener.end()
             if CALL_HEAD.match(text, position) is None:
@@ -42,7 +44,11 @@ class BracketParser:
             else:
                 calls += listed
                 position = max(end, position)
-        return found(self.name, calls, "bracketed calls") if calls else nothing()
+                spans.append((shift + opener.start(), shift + position))
+        return Found(calls, "bracketed calls", spans) if calls else NOTHING
+
+
+READER = BracketReader()
 
 
 def _list(reader: LiteralReader, position: int, offered: Offered, *, whole: bool) -> tuple[list[ToolCall], int]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from selfopt.records import ParsedReply, ReplyContent, ToolCall, ToolDefinition
+from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
-from .base import CALL_LIMIT, TEXT_LIMIT, Budget, Offered, Segment, clean_text, found, nothing, segments
+from .base import CALL_LIMIT, NOTHING, SAYS_NONE, TEXT_LIMIT, Budget, Found, Offered, Segment, clean_text, segments
 from .literals import LiteralReader, PartialReader, UndecidedError, UnreadableError
 from .shapes import Shape, shape_of
 
-__all__ = ["JsonParser", "calls_in_json"]
+__all__ = ["READER", "calls_in_json"]
 
 _OPENERS = re.compile(r"[{\[]")
 # A last line that may become a fence, which cuts what is before it.
@@ -21,39 +21,34 @@ _DATA_LANGUAGES = frozenset(
 )
 
 
-class JsonParser:
+class JsonReader:
     """Reads JSON objects and arrays that have the shape of tool calls."""
 
-    name = "json"
+    version = 1
 
-    def parse(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> ParsedReply:
-        """The calls, or none."""
+    def read(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> Found:
+        """See `Reader.read`."""
         text = clean_text(content.text)
         if "{" not in text and "[" not in text:
-            return nothing()
-        offered, budget, shape, repaired = Offered.of(tools), Budget(), Shape(), False
-        fenced = False
+            return NOTHING
+        offered, budget, shape, fenced = Offered.of(tools), Budget(), Shape(), False
         for segment in segments(text):
-            part, mended = _read(segment, offered, budget)
-            if part.calls:
-                fenced = fenced or segment.language is not None
-                repaired = repaired or mended
+            part = _read(segment, offered, budget)
+            fenced = fenced or (segment.language is not None and bool(part.calls))
             shape.add(part)
             if budget.left <= 0 or len(shape.calls) > CALL_LIMIT:
                 break
         if shape.calls:
-            what = ("fenced JSON" if fenced else "bare JSON") + (", closing bracket supplied" if repaired else "")
-            return found(self.name, shape.calls, what)
-        if shape.no_call or text.strip() == "[]":
-            return nothing("explicit none")
-        return nothing()
+            form = ("fenced JSON" if fenced else "bare JSON") + (", closing bracket supplied" if shape.repaired else "")
+            return Found(shape.calls, form, shape.spans)
+        return SAYS_NONE if shape.no_call or text.strip() == "[]" else NOTHING
 
     def certain(self, text: str, tools: Sequence[ToolDefinition]) -> tuple[ToolCall, ...]:
-        """The calls with which any reply that begins with this text begins, as `parse` reads it."""
+        """See `GrowingReader.certain`."""
         text = _ENDLESS.sub("", clean_text(text))
         parts, offered, budget, shape = list(segments(text)), Offered.of(tools), Budget(), Shape()
         for segment in parts[:-1]:
-            shape.add(_read(segment, offered, budget)[0])
+            shape.add(_read(segment, offered, budget))
         for segment in parts[-1:]:
             if len(shape.calls) <= CALL_LIMIT and budget.left > 2 * TEXT_LIMIT:
                 _read_growing(segment, offered, budget, shape)
@@ -62,7 +57,7 @@ class JsonParser:
 
 def calls_in_json(text: str, offered: Offered, budget: Budget) -> Shape:
     """What the JSON values of a piece of text amount to."""
-    return _read(Segment(text), offered, budget)[0]
+    return _read(Segment(text), offered, budget)
 
 
 def _is_code(segment: Segment) -> bool:
@@ -72,10 +67,10 @@ def _is_code(segment: Segment) -> bool:
     )
 
 
-def _read(segment: Segment, offered: Offered, budget: Budget) -> tuple[Shape, bool]:
+def _read(segment: Segment, offered: Offered, budget: Budget) -> Shape:
     shape, body = Shape(), segment.body
     if _is_code(segment):
-        return shape, False
+        return shape
     reader, position = LiteralReader(body), 0
     while (opener := _OPENERS.search(body, position)) is not None and len(shape.calls) <= CALL_LIMIT:
         try:
@@ -85,8 +80,12 @@ def _read(segment: Segment, offered: Offered, budget: Budget) -> tuple[Shape, bo
             if not budget.spend(stopped.position - opener.start()):
                 break
         else:
-            shape.add(shape_of(value, offered))
-    return shape, reader.repaired
+            part = shape_of(value, offered)
+            if part.calls:
+                shape.spans.append((segment.start + opener.start(), segment.start + position))
+            shape.add(part)
+    shape.repaired = reader.repaired and bool(shape.calls)
+    return shape
 
 
 def _read_growing(segment: Segment, offered: Offered, budget: Budget, shape: Shape) -> None:
@@ -126,3 +125,6 @@ def _read_items(reader: PartialReader, position: int, offered: Offered, shape: S
             position = reader.skip(position + 1)
     except (UndecidedError, UnreadableError):
         return
+
+
+READER = JsonReader()

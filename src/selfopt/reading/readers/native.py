@@ -5,30 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from selfopt.reading.wire_names import own_names
-from selfopt.records import ParsedReply, ReplyContent, ToolCall, ToolDefinition
+from selfopt.records import ReplyContent, ToolDefinition
 
-from .base import found, nothing
+from .base import NOTHING, Found
 
-__all__ = ["NativeParser"]
+__all__ = ["READER"]
 
 
-class NativeParser:
+class NativeReader:
     """Takes what the server's tools API reported. Calls whose arguments are no JSON object are named as unread."""
 
-    name = "native"
+    version = 1
 
-    def parse(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> ParsedReply:
-        """The server's calls, or none."""
-        if content.tool_calls:
-            return found(self.name, _own_named(content.tool_calls, tools), "native tool calls")
-        if content.broken_tool_calls:
-            what = f"{len(content.broken_tool_calls)} native tool calls whose arguments are no JSON object"
-            return ParsedReply(recognised=what, unread=self.name)
-        return nothing()
+    def read(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> Found:
+        """See `Reader.read`."""
+        calls = content.tool_calls
+        if calls:
+            own = own_names(tuple(tool.name for tool in tools))
+            renamed = (call.model_copy(update={"name": own[call.name]}) if call.name in own else call for call in calls)
+            return Found(tuple(renamed) if own else calls, "native tool calls")
+        broken = len(content.broken_tool_calls)
+        return Found(unread=f"{broken} native tool calls whose arguments are no JSON object") if broken else NOTHING
 
 
-def _own_named(calls: tuple[ToolCall, ...], tools: Sequence[ToolDefinition]) -> tuple[ToolCall, ...]:
-    own = own_names(tuple(tool.name for tool in tools))
-    return (
-        tuple(call.model_copy(update={"name": own[call.name]}) if call.name in own else call for call in calls) if own else calls
-    )
+READER = NativeReader()

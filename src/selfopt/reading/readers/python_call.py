@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from selfopt.records import ParsedReply, ReplyContent, ToolCall, ToolDefinition
+from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
-from .base import CALL_LIMIT, Budget, Offered, Segment, clean_text, found, nothing, segments
+from .base import CALL_LIMIT, NOTHING, Budget, Found, Offered, Segment, clean_text, segments
 from .call_syntax import CALL_HEAD, read_call
 from .literals import LiteralReader, UnreadableError
 
-__all__ = ["PythonCallParser"]
+__all__ = ["READER"]
 
 _LINE = re.compile(r"^[ \t]*+(?:[-*>][ \t]++|[0-9]{1,3}[.)][ \t]++)?+`{0,2}+(?:print\()?+", re.M)
 _AFTER_LINE = re.compile(r"\)?[`;.]{0,3}+[ \t]*+(?=\r?\n|\Z)")
@@ -19,26 +19,31 @@ _BETWEEN = re.compile(r"(?:[ \t\r\n;]++|#[^\n]*+)*+")
 _TARGET = re.compile(r"(?:[^\W\d]\w{0,63}+[ \t]*+=(?!=)[ \t]*+)?+(?:await[ \t]++)?+(?:print\()?+")
 
 
-class PythonCallParser:
+class PythonCallReader:
     """Reads statements that call an offered tool. A call inside other code is code, not a call."""
 
-    name = "python_call"
+    version = 1
 
-    def parse(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> ParsedReply:
-        """The calls, or none."""
+    def read(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> Found:
+        """See `Reader.read`."""
         text = clean_text(content.text)
         if "(" not in text:
-            return nothing()
+            return NOTHING
         offered, budget = Offered.of(tools), Budget()
         calls: list[ToolCall] = []
+        spans: list[tuple[int, int]] = []
         fenced = False
         for segment in segments(text):
-            part = _lines(segment, offered, budget) if segment.language is None else _block(segment, offered)
-            fenced = fenced or (bool(part) and segment.language is not None)
+            if segment.language is None:
+                part = _lines(segment, offered, budget, spans)
+            elif part := _block(segment, offered):
+                fenced = True
+                start = segment.start + len(segment.body) - len(segment.body.lstrip())
+                spans.append((start, segment.start + len(segment.body.rstrip())))
             calls += part
             if len(calls) > CALL_LIMIT or budget.left <= 0:
                 break
-        return found(self.name, calls, "fenced Python calls" if fenced else "Python calls") if calls else nothing()
+        return Found(calls, "fenced Python calls" if fenced else "Python calls", spans) if calls else NOTHING
 
 
 def _block(segment: Segment, offered: Offered) -> list[ToolCall]:
@@ -71,8 +76,8 @@ def _between(text: str, position: int) -> int:
     return match.end() if match else position
 
 
-def _lines(segment: Segment, offered: Offered, budget: Budget) -> list[ToolCall]:
-    """The calls that have a line for themselves."""
+def _lines(segment: Segment, offered: Offered, budget: Budget, spans: list[tuple[int, int]]) -> list[ToolCall]:
+    """The calls that have a line for themselves; where they stand is added to the spans."""
     reader, position = LiteralReader(segment.body), 0
     calls: list[ToolCall] = []
     for line in _LINE.finditer(segment.body):
@@ -85,9 +90,14 @@ def _lines(segment: Segment, offered: Offered, budget: Budget) -> list[ToolCall]
             if not budget.spend(stopped.position - line.start()):
                 break
             continue
-        if _AFTER_LINE.match(segment.body, written.end):
+        after = _AFTER_LINE.match(segment.body, written.end)
+        if after is not None:
             calls.append(written.call)
             position = written.end
+            spans.append((segment.start + line.start(), segment.start + after.end()))
             if len(calls) > CALL_LIMIT:
                 break
     return calls
+
+
+READER = PythonCallReader()

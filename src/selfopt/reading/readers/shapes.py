@@ -26,15 +26,20 @@ _NAME_SHAPE = re.compile(r"[\w./:\-]{1,128}")
 
 @dataclass(slots=True)
 class Shape:
-    """What a value amounts to: calls, an explicit "no call", or neither."""
+    """What values amount to: calls, an explicit "no call", or neither. spans: where those that are calls stand; repaired: whether
+    a bracket was supplied at the end of one."""
 
     calls: list[ToolCall] = field(default_factory=list)
     no_call: bool = False
+    spans: list[tuple[int, int]] = field(default_factory=list)
+    repaired: bool = False
 
     def add(self, other: Shape) -> None:
         """Take over what a part amounts to."""
         self.calls += other.calls
         self.no_call = self.no_call or other.no_call
+        self.spans += other.spans
+        self.repaired = self.repaired or other.repaired
 
 
 def shape_of(value: Any, offered: Offered, depth: int = 0) -> Shape:
