@@ -17,7 +17,6 @@ SHARED_CLASSES = {
     "Confirmation",
     "Exchange",
     "Gate",
-    "Judgment",
     "Metrics",
     "Outcome",
     "Row",

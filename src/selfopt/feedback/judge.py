@@ -12,7 +12,7 @@ from selfopt.words.standing import Basis, Unfit, fallback_text, judgment_text, u
 from .options import FeedbackOptions
 from .standing import Standing
 
-__all__ = ["Fallback", "Judgment", "choose_fallback", "judge"]
+__all__ = ["Fallback", "Permission", "choose_fallback", "judge"]
 
 # As in the plain gates: below this share of transport errors the rest still says something.
 _MAX_ERROR_SHARE = 0.5
@@ -20,7 +20,7 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Judgment:
+class Permission:
     """allow None: not enough data to say. stronger: a stronger model is recommended. why: in words, with figures."""
 
     allow: bool | None
@@ -38,7 +38,7 @@ class Fallback:
     evidence: tuple[str, ...] = ()
 
 
-def judge(standing: Standing, thresholds: PolicyThresholds) -> Judgment:
+def judge(standing: Standing, thresholds: PolicyThresholds) -> Permission:
     """The phase's rule applied to a standing.
 
     Extended: below `extended_phase_min_accuracy` not allowed; below `extended_phase_recommended_accuracy` allowed with a
@@ -48,43 +48,43 @@ def judge(standing: Standing, thresholds: PolicyThresholds) -> Judgment:
     lies on one side counts; otherwise allow is None.
     """
     if standing.error_share >= _MAX_ERROR_SHARE:
-        return _judgment(standing, thresholds, "not_measured", allow=None)
+        return _permission(standing, thresholds, "not_measured", allow=None)
     if standing.newest.phase == "extended":
         return _judge_extended(standing, thresholds)
     return _judge_atomic(standing, thresholds)
 
 
-def _judgment(
+def _permission(
     standing: Standing, thresholds: PolicyThresholds, basis: Basis, *, allow: bool | None, stronger: bool = False
-) -> Judgment:
+) -> Permission:
     minimum = thresholds.minimum_of(standing.newest.phase)
     confidence: Confidence = "low" if allow is None else _confidence(standing, minimum, thresholds)
-    return Judgment(allow, stronger, judgment_text(basis, standing.shown(), thresholds), confidence)
+    return Permission(allow, stronger, judgment_text(basis, standing.shown(), thresholds), confidence)
 
 
-def _judge_extended(standing: Standing, thresholds: PolicyThresholds) -> Judgment:
+def _judge_extended(standing: Standing, thresholds: PolicyThresholds) -> Permission:
     weak = _weakest(standing) < thresholds.extended_phase_recommended_accuracy - _ROUNDING
     if not thresholds.extended_gate_enabled:
-        return _judgment(standing, thresholds, "gate_off", allow=True, stronger=weak)
+        return _permission(standing, thresholds, "gate_off", allow=True, stronger=weak)
     meets = _meets(standing, thresholds.extended_phase_min_accuracy, thresholds)
     if meets is None:
-        return _judgment(standing, thresholds, "unclear", allow=None)
+        return _permission(standing, thresholds, "unclear", allow=None)
     if not meets:
-        return _judgment(standing, thresholds, "misses", allow=False)
-    return _judgment(standing, thresholds, "meets_weakly" if weak else "meets", allow=True, stronger=weak)
+        return _permission(standing, thresholds, "misses", allow=False)
+    return _permission(standing, thresholds, "meets_weakly" if weak else "meets", allow=True, stronger=weak)
 
 
-def _judge_atomic(standing: Standing, thresholds: PolicyThresholds) -> Judgment:
+def _judge_atomic(standing: Standing, thresholds: PolicyThresholds) -> Permission:
     meets = _meets(standing, thresholds.atomic_phase_min_accuracy, thresholds)
     if meets is None:
-        return _judgment(standing, thresholds, "unclear", allow=None)
+        return _permission(standing, thresholds, "unclear", allow=None)
     if meets:
-        return _judgment(standing, thresholds, "meets", allow=True)
+        return _permission(standing, thresholds, "meets", allow=True)
     metrics = standing.newest.metrics
     best_of_nothing = max(metrics.silent.accuracy, metrics.always_calling.accuracy)
     if standing.accuracy > best_of_nothing + _ROUNDING and standing.call_accuracy != 0:
-        return _judgment(standing, thresholds, "above_doing_nothing", allow=True, stronger=True)
-    return _judgment(standing, thresholds, "not_above_doing_nothing", allow=False)
+        return _permission(standing, thresholds, "above_doing_nothing", allow=True, stronger=True)
+    return _permission(standing, thresholds, "not_above_doing_nothing", allow=False)
 
 
 def _weakest(standing: Standing) -> float:

@@ -27,6 +27,7 @@ from selfopt.records import (
     Spec,
     Trial,
 )
+from selfopt.words.remedies import check_text
 
 from .begin import begin
 from .candidates import describe_change, propose
@@ -188,9 +189,7 @@ async def _plan(
     which starts from the baseline before it."""
     plan = plan_of(context.ledger, start) or await _new_plan(context, start, base, findings, targets)
     for check in plan.remedies:
-        word = "withdrawn" if check.withdrawn else "it stays"
-        says = {True: "helped", False: f"did not help, {word}", None: "not decided"}[check.helped]
-        context.say(LoopEvent("remedy", f"{check.model} {check.phase}: {check.claim}: {says} ({check.detail})", check))
+        context.say(LoopEvent("remedy", check_text(check), check))
     withdrawn = _taken_back(plan.remedies)
     for target in plan.targets:
         if (target.model, target.phase) in withdrawn:

@@ -43,7 +43,7 @@ from .decision import (
     RestraintEvidence,
     VerdictName,
 )
-from .evaluation import Determinism, Evaluation, Metrics, OutcomeRow, TrivialPolicy, whole_evaluations
+from .evaluation import Determinism, Evaluation, MetricName, Metrics, OutcomeRow, TrivialPolicy, whole_evaluations
 from .experiment import PromptReload, WarmUpExperiment
 from .figures import (
     UNKNOWN_FORMAT,
@@ -191,6 +191,7 @@ __all__ = [
     "LoopEnd",
     "LoopStart",
     "Message",
+    "MetricName",
     "Metrics",
     "ModelStatus",
     "NotRaced",

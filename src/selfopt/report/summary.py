@@ -18,6 +18,8 @@ from selfopt.records import (
     Rule,
 )
 from selfopt.words.findings import experiment_text, not_confirmed_yet
+from selfopt.words.metrics import METRICS
+from selfopt.words.remedies import HELPED
 
 from .escape import code, safe_markdown
 from .figures import NOT_MEASURED, arrow, milliseconds, prompts, share, signed
@@ -150,10 +152,12 @@ def _warm_up(data: ReportData, evidence: Evidence) -> list[str]:
         lines += ["", *_pair(pair, evidence)] if lines else _pair(pair, evidence)
     checks = [(c.number, r) for c in data.cycles for r in c.remedies if r.claim == "warm_up"]
     for number, check in checks:
-        outcome = {True: "helped", False: "did not help", None: "not decided"}[check.helped]
         withdrawn = ", withdrawn" if check.withdrawn else ""
         detail = f" ({safe_markdown(check.detail)})" if check.detail else ""
-        lines += ["", f"Cycle {number}, {code(check.model)} {check.phase}: the enforced warm-up {outcome}{withdrawn}{detail}."]
+        lines += [
+            "",
+            f"Cycle {number}, {code(check.model)} {check.phase}: the enforced warm-up {HELPED[check.helped]}{withdrawn}{detail}.",
+        ]
     return lines
 
 
@@ -162,10 +166,10 @@ def _pair(pair: WarmUpPair, evidence: Evidence) -> list[str]:
     how = "one validation, the cold arm after a forced unload" if pair.validation else "two separate measurements"
     how += f", {prompts(warm)}"
     rows = [
-        ["accuracy", share(cold.metrics.accuracy), share(warm.metrics.accuracy)],
-        ["variance between runs", f"{cold.metrics.variance:.4f}", f"{warm.metrics.variance:.4f}"],
-        ["first call", milliseconds(cold.metrics.first_call_ms), milliseconds(warm.metrics.first_call_ms)],
-        ["p50", milliseconds(cold.metrics.p50_ms), milliseconds(warm.metrics.p50_ms)],
+        [METRICS["accuracy"], share(cold.metrics.accuracy), share(warm.metrics.accuracy)],
+        [METRICS["variance"], f"{cold.metrics.variance:.4f}", f"{warm.metrics.variance:.4f}"],
+        [METRICS["first_call_ms"], milliseconds(cold.metrics.first_call_ms), milliseconds(warm.metrics.first_call_ms)],
+        [METRICS["p50_ms"], milliseconds(cold.metrics.p50_ms), milliseconds(warm.metrics.p50_ms)],
     ]
     intro = (
         f"{code(warm.model)} {warm.phase}, variant {code(warm.variant)} ({how}; {evidence.ref(cold)} and {evidence.ref(warm)}):"
