@@ -30,6 +30,7 @@ from .cycle import (
     LoopEnd,
     LoopStart,
     RemedyCheck,
+    RemedyClaim,
 )
 from .decision import (
     Claim,
@@ -42,19 +43,35 @@ from .decision import (
     RestraintEvidence,
     VerdictName,
 )
-from .evaluation import Determinism, Evaluation, Metrics, OutcomeRow, TrivialPolicy, whole_evaluations
-from .experiment import CONFIRMATION_WORDS, PromptReload, WarmUpExperiment, not_confirmed_yet
-from .feedback import (
+from .evaluation import Determinism, Evaluation, MetricName, Metrics, OutcomeRow, TrivialPolicy, whole_evaluations
+from .experiment import PromptReload, WarmUpExperiment
+from .figures import (
+    UNKNOWN_FORMAT,
+    CapabilityLimitFigures,
+    CeilingFigures,
+    ColdFailuresFigures,
+    DriftFigures,
+    Figures,
+    FindingKind,
+    FlakyFigures,
+    InfrastructureFigures,
+    OtherFigures,
+    SlowFirstCallFigures,
+    TruncationFigures,
+    UnreadFormatFigures,
+)
+from .finding import (
     Action,
     Confidence,
     Confirmation,
     ConfirmationStatus,
     Feedback,
     Finding,
-    FindingKind,
     HotFailure,
     PhaseSummary,
     Recommendation,
+    Remedy,
+    RemedyKind,
     Requirements,
 )
 from .integrity import LedgerFault, LedgerReport
@@ -89,7 +106,7 @@ from .rule import (
     RuleLimits,
     RuleReason,
 )
-from .seams import Detector, Endpoint, Ledger, ModelStatus, Proposer, Residency
+from .seams import Detector, Endpoint, Ledger, ModelStatus, Proposer, Residency, SearchSpace
 from .spec import Environment, Spec, WarmUp
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
 from .trial import (
@@ -110,8 +127,8 @@ from .variant import CallFormat, ChainName, Example, Variant
 from .verdict import Outcome, ParsedReply, ReadStatus, Verdict
 
 __all__ = [
-    "CONFIRMATION_WORDS",
     "ROUTING_SCHEMA_VERSION",
+    "UNKNOWN_FORMAT",
     "Action",
     "Ask",
     "Attempt",
@@ -120,11 +137,14 @@ __all__ = [
     "Blob",
     "CallFormat",
     "CandidateResult",
+    "CapabilityLimitFigures",
+    "CeilingFigures",
     "ChainName",
     "ChatChunk",
     "ChatReply",
     "ChatRequest",
     "Claim",
+    "ColdFailuresFigures",
     "ComparedRow",
     "Comparison",
     "Conclusion",
@@ -142,6 +162,7 @@ __all__ = [
     "Delivery",
     "Detector",
     "Determinism",
+    "DriftFigures",
     "Endpoint",
     "EndpointConfig",
     "Environment",
@@ -155,12 +176,15 @@ __all__ = [
     "Fault",
     "Feedback",
     "Figure",
+    "Figures",
     "Finding",
     "FindingKind",
     "FinishReason",
+    "FlakyFigures",
     "GateResult",
     "HoldReason",
     "HotFailure",
+    "InfrastructureFigures",
     "Judging",
     "Ledger",
     "LedgerFault",
@@ -169,9 +193,11 @@ __all__ = [
     "LoopEnd",
     "LoopStart",
     "Message",
+    "MetricName",
     "Metrics",
     "ModelStatus",
     "NotRaced",
+    "OtherFigures",
     "Outcome",
     "OutcomeRow",
     "ParsedReply",
@@ -203,7 +229,10 @@ __all__ = [
     "ReasonKind",
     "Recommendation",
     "Record",
+    "Remedy",
     "RemedyCheck",
+    "RemedyClaim",
+    "RemedyKind",
     "ReplyContent",
     "Requirements",
     "Residency",
@@ -216,6 +245,8 @@ __all__ = [
     "Run",
     "RunEnd",
     "Sampling",
+    "SearchSpace",
+    "SlowFirstCallFigures",
     "Spec",
     "Split",
     "StandingReason",
@@ -227,6 +258,8 @@ __all__ = [
     "TrialAbandoned",
     "TrialStart",
     "TrivialPolicy",
+    "TruncationFigures",
+    "UnreadFormatFigures",
     "Usage",
     "Variant",
     "Verdict",
@@ -238,7 +271,6 @@ __all__ = [
     "content_hash",
     "is_loopback",
     "new_id",
-    "not_confirmed_yet",
     "remembered",
     "sha256_hex",
     "utc_now",
