@@ -7,7 +7,7 @@ from itertools import islice
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.loop.candidates import changes, propose
@@ -21,6 +21,7 @@ FINDINGS = st.lists(st.builds(finding, st.sampled_from(get_args(FindingKind))), 
 
 
 @REGISTERED
+@settings(max_examples=50, deadline=None)
 @given(findings=FINDINGS, variant=st.sampled_from(NAMES), warm_up=st.booleans(), names=st.sets(st.sampled_from(NAMES)))
 def test_every_candidate_is_the_baseline_with_one_thing_changed(
     name: str, findings: list[Finding], variant: str, warm_up: bool, names: set[str]
