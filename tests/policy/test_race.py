@@ -168,7 +168,7 @@ def test_the_order_of_trials_is_shuffled_whole_and_the_same_each_time() -> None:
     asks = plan.asks()
     assert asks == again.asks()
     assert len(asks) == len(set(asks)) == plan.trials
-    first = [a.request_id for a in asks[: plan.trials // 2]]
+    first = [a.arm for a in asks[: plan.trials // 2]]
     assert set(first) == {BASELINE, *map(candidate_name, range(1, 5))}
 
 
@@ -222,7 +222,7 @@ def test_a_candidate_that_differs_in_the_parser_races_for_free() -> None:
     assert plan is not None
     assert plan.asked[rider.spec_id] == plan.asked[BASELINE] == 2
     assert plan.trials == len(plan.prompt_ids) * (2 + 3)
-    assert rider.request_id not in {a.request_id for a in plan.asks()} - {BASELINE}
+    assert rider.request_id not in {a.arm for a in plan.asks()} - {BASELINE}
 
 
 def test_a_held_race_says_about_how_many_more_trials_would_decide() -> None:
