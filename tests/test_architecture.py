@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "selfopt"
 
-DOORS = {"verbs", "records", "errors"}
+DOORS = {"verbs", "records", "errors", "words"}
 GROUND = {"errors", "extensions", "records", "stats", "home", "words"}
 PARTS = {"ledger", "dialects", "endpoints", "scripted", "engine", "residency", "suites", "reading", "variants", "scoring"}
 STAGES = {"measure", "feedback", "policy", "routing"}
@@ -24,8 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "home": {"errors", "records"},
     "words": {"errors", "records", "stats", "home"},
     **dict.fromkeys(PARTS, GROUND),
-    # A reply is split into answer and thinking where it is received: that is what the ledger keeps.
-    "variants": GROUND | {"reading"},
+    "variants": GROUND | {"reading"},  # what is written for a prompt is what is read in a reply
     **dict.fromkeys(STAGES, GROUND),
     "endpoints": GROUND | {"dialects", "reading"},
     "dialects": GROUND | {"reading"},

@@ -26,7 +26,8 @@ from .sending import Sender
 if TYPE_CHECKING:
     from selfopt.engine.embedded import EmbeddedEngine
     from selfopt.ledger import LedgerSeals, SqliteLedger
-    from selfopt.measure import MeasureContext, Progress
+    from selfopt.measure.context import MeasureContext
+    from selfopt.measure.progress import Progress
 
 __all__ = ["App", "SpecOptions"]
 
@@ -315,7 +316,8 @@ class App:
     def measure_context(self, progress: Callable[[Progress], None] | None = None, asked: str | None = None) -> MeasureContext:
         """What the measuring stage reaches the world through. asked: the full name of the model that was asked for, where another one
         may serve; None: every spec is measured for its own sake."""
-        from selfopt.measure import MeasureContext, ignore_progress
+        from selfopt.measure.context import MeasureContext
+        from selfopt.measure.progress import ignore_progress
 
         from .separate import WarmUpRunner
 
