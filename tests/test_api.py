@@ -19,7 +19,7 @@ import pytest
 import selfopt
 from selfopt.errors import LockedError, RefusedError, SelfoptError, UsageError
 from selfopt.loop import LoopEvent
-from selfopt.measure import Progress
+from selfopt.measure.progress import Progress
 from selfopt.records import ToolDefinition
 from tests.cli.conftest import project
 from tests.cli.world import Project

@@ -66,7 +66,7 @@ class Access:
 
     def __init__(self, options: GatewayOptions, keys: KeyRing) -> None:
         self._keys = keys
-        self._hosts = frozenset(name.lower().encode() for name in (options.host, "localhost", *options.allowed_hosts))
+        self._hosts = frozenset(name.lower().encode() for name in (options.own.host, "localhost", *options.own.allowed_hosts))
 
     def admit(self, request: HttpRequest) -> Caller:
         """Who asks. Refusal: 400 for doubled headers, 403 for a web page or a foreign name, 401 without a valid key."""

@@ -8,8 +8,11 @@ from statistics import median
 
 from selfopt.errors import UsageError
 from selfopt.home import ProcessLock
-from selfopt.measure import Budget, BudgetMeter, Labels, MeasureOptions, Progress, measure_specs
-from selfopt.measure.progress import ignore_progress
+from selfopt.measure.blocks import measure_specs
+from selfopt.measure.budget import Budget, BudgetMeter
+from selfopt.measure.context import Labels
+from selfopt.measure.options import MeasureOptions
+from selfopt.measure.progress import Progress, ignore_progress
 from selfopt.records import (
     ComparedRow,
     Comparison,
@@ -73,7 +76,7 @@ async def installed_ollama_models(app: App) -> tuple[str, ...]:
     found: list[str] = []
     asked: list[str] = []
     for name, entry in app.settings.endpoints.items():
-        if not entry.sort.lists_models:
+        if not entry.traits.lists_models:
             continue
         asked.append(name)
         found += [f"{name}/{model}" for model in await app.sender.installed(name)]

@@ -15,8 +15,7 @@ from typing import Any
 from selfopt.errors import CorruptError, RefusedError, StoreError
 from selfopt.home import NOT_MADE_HERE, Home, atomic_write_text, counts_as_home, find_home, read_json_file
 from selfopt.loop import Listener, LoopEvent, Target
-from selfopt.measure import Progress
-from selfopt.measure.progress import ignore_progress
+from selfopt.measure.progress import Progress, ignore_progress
 from selfopt.records import AuditRecord, Cycle, Evaluation, Phase, RouteDecision, Run, Trial, new_id
 from selfopt.wiring.app import App
 

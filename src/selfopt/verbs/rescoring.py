@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from selfopt.errors import UsageError
 from selfopt.ledger import resolve
-from selfopt.measure import EvaluationRequest, Rescored, evaluate, rescore
+from selfopt.measure.evaluate import EvaluationRequest, evaluate
+from selfopt.measure.rescore import Rescored, rescore
 from selfopt.reading import chain_of
 from selfopt.records import (
     ChainName,

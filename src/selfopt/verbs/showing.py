@@ -7,7 +7,7 @@ from itertools import zip_longest
 
 from selfopt.errors import SuiteError
 from selfopt.ledger import resolve
-from selfopt.measure import ShownTrial, show_trial
+from selfopt.measure.show import ShownTrial, show_trial
 from selfopt.records import (
     Blob,
     LedgerFault,

@@ -58,7 +58,7 @@ async def try_model(app: App, model: str, variant: str, tools: Tools, prompt: st
                 constraint=step.constraint,
                 timeout_s=timeout_s or app.settings.limits.timeout_s,
                 connect_timeout_s=app.settings.limits.connect_timeout_s,
-                context_size=app.settings.engine.context_size if entry.sort.engine else None,
+                context_size=app.settings.engine.context_size if entry.traits.engine else None,
             )
             reply = await endpoint.chat(request)
             steps.append(TriedStep(step.step, request, reply))
