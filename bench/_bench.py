@@ -16,7 +16,7 @@ PYTHON = HERE.parent / ".venv" / "bin" / "python"
 SETTINGS = HERE / "specification.toml"
 LFM = "lfm2.5-thinking:1.2b"
 COLD = "lfm2.5 atomic native_api"
-NEEDED = "selfopt.app"
+NEEDED = "selfopt.verbs"
 
 
 def importable(name: str) -> bool:
@@ -53,10 +53,13 @@ import logging  # noqa: E402
 from collections.abc import Awaitable, Callable, Sequence  # noqa: E402
 from typing import NoReturn, TypeVar  # noqa: E402
 
-from selfopt.app import App, MeasureRequest, enforce_file, make_feedback, measure_model, phase_of  # noqa: E402
 from selfopt.cli.main import run as run_command  # noqa: E402
 from selfopt.errors import GateFailed, SelfoptError  # noqa: E402
-from selfopt.records import Evaluation  # noqa: E402
+from selfopt.verbs.diagnosing import make_feedback  # noqa: E402
+from selfopt.verbs.measuring import measure_model, measure_request  # noqa: E402
+from selfopt.verbs.opening import App  # noqa: E402
+from selfopt.verbs.routing import enforce_file, rules_in_force  # noqa: E402
+from selfopt.verbs.specification import kept_evaluations  # noqa: E402
 
 T = TypeVar("T")
 
@@ -76,20 +79,21 @@ async def make_ready(app: App, *, rules: bool = True) -> None:
     """Measure once what the specification takes for granted: lfm2.5 cold on atomic, lfm2.5 and haiku on extended. rules: put in
     force what follows from it, also where that was left out when it was measured."""
     wanted = [(COLD, False), (f"{LFM} extended extended", None), ("haiku extended extended", None)]
-    known = {(e.model, e.phase) for e in app.ledger.read(Evaluation)} if app.has_ledger else set()
+    known = {(e.model, e.phase) for e in kept_evaluations(app)}
     requests = []
     for text, warm_up in wanted:
-        model, phase, variant = app.resolve_model(text.split()[0]), phase_of(text.split()[1]), text.split()[2]
-        if (model, phase) not in known:
-            requests.append(MeasureRequest(model, phase, variant, warm_up=warm_up, force_model=True, n_runs=7, sampling=True))
+        model, phase, variant = text.split()
+        request = measure_request(app, model, phase, variant, warm_up=warm_up, force_model=True, n_runs=7, sampling=True)
+        if (request.model, request.phase) not in known:
+            requests.append(request)
     if requests:
         todo = ", ".join(f"{r.model} {r.phase}" for r in requests)
         print(f"bench: nothing is known yet of {todo}: measured once, a few seconds", file=sys.stderr, flush=True)
     for request in requests:
         await measure_model(app, request)
-    follows = rules and app.settings.enforcement.enabled and (requests or app.enforcer.load().version == 0)
+    follows = rules and app.settings.enforcement.enabled and (requests or rules_in_force(app).version == 0)
     if requests or follows:
-        make_feedback(app)
+        await make_feedback(app)
     if follows:
         enforce_file(app)
 

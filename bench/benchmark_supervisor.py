@@ -8,7 +8,7 @@ Warm-up comes before the first run only; its status is part of the result.
 import _bench
 
 # isort: split
-from selfopt.measure import supervise
+from selfopt.verbs.specification import supervise
 
 __all__ = ["supervise"]
 

@@ -9,8 +9,8 @@ import _bench
 # isort: split
 import sys
 
-from selfopt.routing import routing_config_schema
-from selfopt.settings import Settings, load_settings
+from selfopt.verbs.opening import Settings
+from selfopt.verbs.specification import load_settings, routing_config_schema
 
 __all__ = ["Settings", "load_settings", "routing_config_schema"]
 

@@ -6,20 +6,21 @@ python3 extended_suite_safety_test.py      exit code 0 when every test passes, 1
 import _bench
 
 # isort: split
-from selfopt.app import App, MeasureRequest, audit_records, measure_model, verify_audit
 from selfopt.errors import RefusedError
-from selfopt.loop import evaluations, newest_evaluation
-from selfopt.policy import decide
 from selfopt.records import AuditRecord, Evaluation
-from selfopt.routing import validate_model_phase_compatibility
+from selfopt.verbs.measuring import MeasureRequest, measure_model
+from selfopt.verbs.opening import App
+from selfopt.verbs.routing import audit_records
+from selfopt.verbs.specification import decide, full_name, newest_by_spec, route_of
+from selfopt.verbs.verifying import verify_audit
 
 FIELDS = ("timestamp", "original_model", "fallback", "reason")
 
 
 async def checks(app: App) -> list[tuple[str, bool, str]]:
     """The numbered tests."""
-    lfm, haiku = app.resolve_model(_bench.LFM), app.resolve_model("haiku")
-    route = validate_model_phase_compatibility(app.enforcer.load(), lfm, "extended", options=app.route_options())
+    lfm, haiku = full_name(app, _bench.LFM), full_name(app, "haiku")
+    route = route_of(app, lfm, "extended")
     before = len(audit_records(app))
     served = await measured(app, lfm)
     diverted = [r for r in audit_records(app)[before:] if r.event == "diverted"]
@@ -61,8 +62,7 @@ def logged(app: App, diverted: list[AuditRecord], model: str, fallback: str) -> 
 
 def gate(app: App, model: str) -> tuple[bool, str]:
     """Whether the gate stops the model itself, by the newest measurement that is enough to decide on (a single pass is not)."""
-    specs = dict.fromkeys(e.spec_id for e in evaluations(app.ledger) if (e.model, e.phase) == (model, "extended"))
-    known = [e for e in (newest_evaluation(app.ledger, spec_id) for spec_id in specs) if e is not None]
+    known = newest_by_spec(app, model, "extended")
     if not known:
         return False, f"{model} was not measured on extended"
     decisions = [decide(e, None, app.settings.policy) for e in known]

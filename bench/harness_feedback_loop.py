@@ -6,7 +6,7 @@ python3 harness_feedback_loop.py
 import _bench
 
 # isort: split
-from selfopt.feedback import analyze
+from selfopt.verbs.specification import analyze
 
 __all__ = ["analyze"]
 

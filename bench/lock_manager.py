@@ -8,8 +8,8 @@ import _bench
 # isort: split
 import sys
 
-from selfopt.app import App
-from selfopt.home import LockOwner, ProcessLock
+from selfopt.verbs.opening import App
+from selfopt.verbs.specification import LockOwner, ProcessLock
 
 __all__ = ["LockOwner", "ProcessLock"]
 

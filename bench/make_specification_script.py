@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from selfopt.records import ExpectedCall, Prompt, Suite
-from selfopt.suites import load_suite
+from selfopt.verbs.specification import load_suite
 
 TARGET = _bench.HERE / "specification.yaml"
 LOAD_MS = 2000.0

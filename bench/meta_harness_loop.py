@@ -13,7 +13,7 @@ import _bench
 # isort: split
 import sys
 
-from selfopt.app import run_loop
+from selfopt.verbs.looping import run_loop
 
 __all__ = ["run_loop", "without_ellipsis"]
 

@@ -6,7 +6,7 @@ python3 routing_enforcer.py
 import _bench
 
 # isort: split
-from selfopt.routing import generate_routing_rules
+from selfopt.verbs.specification import generate_routing_rules
 
 __all__ = ["generate_routing_rules"]
 

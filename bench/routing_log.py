@@ -3,7 +3,7 @@
 import _bench
 
 # isort: split
-from selfopt.routing import log_routing_decision
+from selfopt.verbs.specification import log_routing_decision
 
 __all__ = ["log_routing_decision"]
 

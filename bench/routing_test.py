@@ -6,11 +6,12 @@ python3 routing_test.py      exit code 0 when every test passes, 100 when one fa
 import _bench
 
 # isort: split
-from selfopt.app import App, audit_records, enforce_file, trace_rule, verify_audit
 from selfopt.errors import SelfoptError
-from selfopt.feedback import load_feedback
 from selfopt.records import Rule
-from selfopt.routing import generate_routing_rules, read_config
+from selfopt.verbs.opening import App
+from selfopt.verbs.routing import audit_records, enforce_file, rules_in_force, trace_rule
+from selfopt.verbs.specification import full_name, generate_routing_rules, load_feedback, read_config
+from selfopt.verbs.verifying import verify_audit
 
 
 async def checks(app: App) -> list[tuple[str, bool, str]]:
@@ -31,7 +32,7 @@ def recommendations(app: App) -> tuple[bool, str]:
 
 def rules(app: App) -> tuple[bool, str]:
     """What generate_routing_rules makes of it, and what is in force after it was enforced."""
-    lfm, haiku = app.resolve_model(_bench.LFM), app.resolve_model("haiku")
+    lfm, haiku = full_name(app, _bench.LFM), full_name(app, "haiku")
     generated = {(r.model, r.phase): r for r in generate_routing_rules(load_feedback(app.home.feedback).recommendations)}
     try:
         enforce_file(app)
@@ -60,7 +61,7 @@ def _shown(rule: Rule) -> str:
 
 def auditable(app: App) -> tuple[bool, str]:
     """Whether the trail verifies, holds a reason for every rule in force, and leads down to single replies."""
-    chain, config = verify_audit(app), app.enforcer.load()
+    chain, config = verify_audit(app), rules_in_force(app)
     reasons = {r.rule_id for r in audit_records(app) if r.reason}
     silent = [r.rule_id for r in config.rules if r.rule_id not in reasons]
     traced = {rule.rule_id: trace_rule(app, rule.rule_id) for rule in config.rules if rule.source != "manual"}

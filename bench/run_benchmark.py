@@ -9,7 +9,7 @@ Flags among others: --enable-warmup, --force-model; all of them: --help. Logs `R
 import _bench
 
 # isort: split
-from selfopt.routing import validate_model_phase_compatibility
+from selfopt.verbs.specification import validate_model_phase_compatibility
 
 __all__ = ["validate_model_phase_compatibility"]
 

@@ -9,9 +9,8 @@ import _bench
 # isort: split
 import sys
 
-from selfopt.policy import decide
 from selfopt.records import PolicyThresholds
-from selfopt.settings import load_settings
+from selfopt.verbs.specification import decide, load_settings
 
 __all__ = [
     "atomic_phase_min_accuracy",

@@ -8,6 +8,7 @@ Everything is measured in a home of its own, which is removed afterwards, so tha
 import _bench
 
 # isort: split
+import asyncio
 import os
 import re
 import subprocess
@@ -16,10 +17,12 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from selfopt.app import App, audit_records, trace_rule, verify_audit
 from selfopt.errors import GateFailed, SelfoptError
-from selfopt.loop import evaluations, finished_cycles
 from selfopt.records import Evaluation
+from selfopt.verbs.opening import App
+from selfopt.verbs.routing import audit_records, roll_back, rules_in_force, trace_rule
+from selfopt.verbs.specification import full_name, kept_cycles, kept_evaluations
+from selfopt.verbs.verifying import verify_audit
 
 ROOT = _bench.HERE.parent
 DOCS = ROOT / "docs"
@@ -85,12 +88,12 @@ def critical_path(home: Path) -> list[Check]:
 
 def metrics(app: App) -> list[Check]:
     """The figures that the specification expects, as they were just measured."""
-    lfm, haiku = app.resolve_model(_bench.LFM), app.resolve_model("haiku")
+    lfm, haiku = full_name(app, _bench.LFM), full_name(app, "haiku")
     cold, warm = (_newest(app, lfm, "atomic", warm_up) for warm_up in (False, True))
     own, served = _newest(app, lfm, "extended"), _newest(app, haiku, "extended")
     audited = [r for r in audit_records(app) if r.event == "diverted"]
-    chain, rules = verify_audit(app), app.enforcer.load().rules
-    rule = app.enforcer.load().rule_for(lfm, "extended")
+    chain, rules = verify_audit(app), rules_in_force(app).rules
+    rule = rules_in_force(app).rule_for(lfm, "extended")
     logged = {r.rule_id for r in audit_records(app)}
     return [
         (
@@ -126,7 +129,7 @@ def _newest(app: App, model: str, phase: str, warm_up: bool | None = None) -> fl
     def fits(e: Evaluation) -> bool:
         return (e.model, e.phase) == (model, phase) and (warm_up is None or (e.warm_up is warm_up and e.n_runs == 7))
 
-    return next((e.metrics.accuracy for e in reversed(evaluations(app.ledger)) if fits(e)), None)
+    return next((e.metrics.accuracy for e in reversed(kept_evaluations(app)) if fits(e)), None)
 
 
 def _share(value: float | None) -> str:
@@ -134,7 +137,7 @@ def _share(value: float | None) -> str:
 
 
 def _second_cycle(app: App) -> tuple[bool, str]:
-    cycles = finished_cycles(app.ledger)
+    cycles = kept_cycles(app)
     if len(cycles) < 2:
         return False, f"{len(cycles)} cycle(s) finished"
     shown = [[t.baseline_accuracy for t in c.targets] for c in cycles[:2]]
@@ -161,7 +164,7 @@ def documentation(home: Path) -> list[Check]:
 
 def traceable(app: App) -> Check:
     """Every rule leads down to replies that are in the ledger."""
-    traced = [trace_rule(app, r.rule_id) for r in app.enforcer.load().rules]
+    traced = [trace_rule(app, r.rule_id) for r in rules_in_force(app).rules]
     rootless = [t.rule_id for t in traced if not t.trials or t.missing]
     observed = f"{len(traced)} rules lead to {sum(len(t.trials) for t in traced)} replies"
     return "all decisions are traceable to run data", bool(traced) and not rootless, observed + _without(rootless)
@@ -173,9 +176,9 @@ def _without(rootless: Sequence[str]) -> str:
 
 def rollback(app: App) -> Check:
     """Going back to no rules and forth again gives exactly the rules there were."""
-    before = app.enforcer.load()
-    none = app.enforcer.rollback(0)
-    after = app.enforcer.rollback(before.version)
+    before = rules_in_force(app)
+    none = asyncio.run(roll_back(app, 0))
+    after = asyncio.run(roll_back(app, before.version))
     strip = {"since_version"}
     same = [r.model_dump(exclude=strip) for r in after.rules] == [r.model_dump(exclude=strip) for r in before.rules]
     observed = (

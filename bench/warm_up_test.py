@@ -13,8 +13,12 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from selfopt.app import App, MeasureRequest, measure_model, validate_model_warm_up, write_artefacts
 from selfopt.errors import SelfoptError
+from selfopt.verbs.measuring import MeasureRequest, measure_model
+from selfopt.verbs.opening import App
+from selfopt.verbs.reporting import write_artefacts
+from selfopt.verbs.specification import full_name, unload
+from selfopt.verbs.warming import validate_model_warm_up
 
 RUNS = 7
 REQUIRED = 0.25
@@ -59,7 +63,7 @@ async def experiment(app: App, model: str) -> tuple[bool, str]:
 
 async def supervised(app: App, model: str, *, warm_up: bool) -> Arm:
     """One supervision, unloaded before."""
-    unloaded = await app.sender.residency(model, asked=model).unload(app.server_model(model))
+    unloaded = await unload(app, model)
     request = MeasureRequest(model, "atomic", "native_api", warm_up=warm_up, force_model=True, n_runs=RUNS, resume=False)
     evaluation = (await measure_model(app, request)).evaluation
     if evaluation is None:
@@ -83,7 +87,7 @@ def results(app: App) -> tuple[bool, str]:
 
 async def checks(app: App) -> list[tuple[str, bool, str]]:
     """The numbered tests."""
-    model = app.resolve_model("lfm2.5")
+    model = full_name(app, "lfm2.5")
     # First, so that the results show the arms of seven runs.
     proof = await experiment(app, model)
     cold, warm = await arms(app, model)

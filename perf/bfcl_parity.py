@@ -31,13 +31,14 @@ from pathlib import Path
 from typing import Any
 
 from bfcl.mutations import Calls, replies
-from selfopt.app.bfcl import BFCL_WHEEL
 from selfopt.engine import ModelStore
 from selfopt.errors import SelfoptError
+from selfopt.reading import read_calls
 from selfopt.records import Outcome, ParsedReply, Prompt, ReplyContent, Suite, ToolCall, ToolDefinition
 from selfopt.scoring import scorer_of
-from selfopt.suites import BFCL_CATEGORIES, import_bfcl
-from selfopt.variants import read_reply
+from selfopt.suites.importers.bfcl import import_bfcl
+from selfopt.suites.importers.bfcl_files import BFCL_CATEGORIES
+from selfopt.verbs.bfcl import BFCL_WHEEL
 
 TARGET = 0.995
 LOADER_NEEDS = "filelock==3.20.0"
@@ -120,7 +121,7 @@ def ours(prompt: Prompt, tools: tuple[ToolDefinition, ...], calls: Calls, *, nat
     made = tuple(ToolCall(name=name, arguments=arguments) for name, arguments in calls)
     parsed = ParsedReply(tool_calls=made)
     if native and made:
-        parsed = read_reply(("native",), ReplyContent(tool_calls=made), tools)
+        parsed = read_calls(("native",), ReplyContent(tool_calls=made), tools)
     return JUDGE(prompt, tools, parsed, None).outcome is Outcome.PASS
 
 

@@ -21,9 +21,10 @@ from pathlib import Path
 
 import aiohttp
 
-from selfopt.app import App, CompareRequest, compare_models
-from selfopt.app.sending import Sending
 from selfopt.records import Blob, Trial
+from selfopt.verbs.comparing import CompareRequest, compare_models
+from selfopt.wiring.app import App
+from selfopt.wiring.sending import Sending
 
 TARGET = 0.9
 

@@ -26,11 +26,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from selfopt.app import App, CompareRequest, compare_models
 from selfopt.records import Outcome, ParsedReply, Prompt, Rule, Suite, ToolCall, ToolDefinition, Verdict
 from selfopt.routing import rule_id_of
 from selfopt.scoring import scorer_of
 from selfopt.stats import wilson_interval
+from selfopt.verbs.comparing import CompareRequest, compare_models
+from selfopt.wiring.app import App
 
 WAYS = ("direct", "gateway", "gateway, streamed")
 MAX_TOKENS = 160

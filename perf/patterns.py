@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from selfopt.stats import (
     CONFIRMING_BAYES_FACTOR,
     CONFIRMING_RUNS,
-    Row,
+    PassRow,
     RowPattern,
     classify_rows,
     clopper_pearson_upper,
@@ -101,7 +101,7 @@ def rates_of(kind: RowPattern, world: World, source: random.Random) -> tuple[lis
     return [0.985 if kind is RowPattern.STABLE else 0.015] * RUNS, 0
 
 
-def suite_of(world: World, source: random.Random) -> tuple[list[RowPattern], list[list[float]], list[Row]]:
+def suite_of(world: World, source: random.Random) -> tuple[list[RowPattern], list[list[float]], list[PassRow]]:
     """What the prompts of a suite are, their pass rates, and what is seen of them."""
     kinds = source.choices(KINDS, world.shares, k=world.prompts)
     every, rows = [], []
@@ -110,7 +110,7 @@ def suite_of(world: World, source: random.Random) -> tuple[list[RowPattern], lis
         every.append(rates)
         shown = [0.85 if run < cold else 0.25 if run < 2 else 0.03 for run in range(RUNS)]
         loads = tuple(source.random() < chance for chance in shown) if world.loads else ()
-        rows.append(Row(tuple(source.random() < rate for rate in rates), loads))
+        rows.append(PassRow(tuple(source.random() < rate for rate in rates), loads))
     return kinds, every, rows
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from selfopt.simulate import CYCLES, WORLDS, Plan, cycle_figures, world_figures
+from selfopt.simulate import CYCLES, WORLDS, SimulationPlan, cycle_figures, world_figures
 
 # Worlds of the lower bound: a large one takes five to twenty seconds each.
 BOUND_WORLDS = {"12x4": 40, "200x4": 6, "200x16": 2}
@@ -59,8 +59,8 @@ def main() -> int:
     options = parser.parse_args()
     wanted, began = options.world or [*WORLDS, CYCLES], time.perf_counter()
 
-    def plan(bound_worlds: int) -> Plan:
-        return Plan(
+    def plan(bound_worlds: int) -> SimulationPlan:
+        return SimulationPlan(
             replications=options.replications,
             seed=options.seed,
             processes=options.processes,

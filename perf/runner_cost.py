@@ -30,7 +30,7 @@ from pathlib import Path
 
 import aiohttp
 
-from selfopt.endpoints import OpenAICompatibleEndpoint, Script, ScriptedModel, ScriptedReply, serve_scripted
+from selfopt.endpoints.factory import create_endpoint
 from selfopt.ledger import open_ledger
 from selfopt.measure import MeasureContext, SuperviseOptions, supervise
 from selfopt.records import (
@@ -44,6 +44,8 @@ from selfopt.records import (
     WarmUp,
     WarmUpResult,
 )
+from selfopt.scripted.script import Script, ScriptedModel, ScriptedReply
+from selfopt.scripted.server import serve_scripted
 from selfopt.suites import load_suite
 from selfopt.variants import get_variant
 
@@ -144,9 +146,7 @@ class Bare:
 
 def context_of(base_url: str, folder: Path, options: argparse.Namespace) -> tuple[Spec, MeasureContext]:
     """The real parts, but for residency and warm-up."""
-    endpoint = OpenAICompatibleEndpoint(
-        EndpointConfig(name="perf", kind="openai_compatible", base_url=f"{base_url}/v1", local=True)
-    )
+    endpoint = create_endpoint(EndpointConfig(name="perf", kind="openai_compatible", base_url=f"{base_url}/v1", local=True))
     suite = load_suite("atomic")
     spec = Spec(
         endpoint="perf",

@@ -16,11 +16,12 @@ import sys
 import time
 from collections.abc import Sequence
 
-from selfopt.app.bfcl import BFCL_WHEEL
 from selfopt.engine import ModelStore
 from selfopt.records import ExpectedCall, ParsedReply, Prompt, Suite, ToolCall, ToolDefinition
 from selfopt.scoring import scorer_of
-from selfopt.suites import import_bfcl, list_suites, load_suite
+from selfopt.suites import list_suites, load_suite
+from selfopt.suites.importers.bfcl import import_bfcl
+from selfopt.verbs.bfcl import BFCL_WHEEL
 
 TARGET = 20_000
 Case = tuple[Prompt, tuple[ToolDefinition, ...], ParsedReply]

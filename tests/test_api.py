@@ -17,8 +17,9 @@ from urllib.error import URLError
 import pytest
 
 import selfopt
-from selfopt.app import LoopEvent, Progress
 from selfopt.errors import LockedError, RefusedError, SelfoptError, UsageError
+from selfopt.loop import LoopEvent
+from selfopt.measure import Progress
 from selfopt.records import ToolDefinition
 from tests.cli.conftest import project
 from tests.cli.world import Project

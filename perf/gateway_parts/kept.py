@@ -21,9 +21,10 @@ import aiohttp
 import uvloop
 from aiohttp import web
 
-from selfopt.app import App, serving
 from selfopt.gateway import Gateway
 from selfopt.web import Denied, HttpRequest, UpstreamReply
+from selfopt.wiring import serving
+from selfopt.wiring.app import App
 
 __all__ = ["KINDS"]
 

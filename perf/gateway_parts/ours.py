@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from selfopt.app import App
 from selfopt.home import KeyFile
 from selfopt.records import Phase, Rule, RuleLimits
 from selfopt.routing import rule_id_of
 from selfopt.variants import get_variant
+from selfopt.wiring.app import App
 
 from .processes import GATEWAY_CORE, Child, free_port, start, wait_until_answers
 from .requests import Shape, Target

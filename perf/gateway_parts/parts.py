@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from selfopt.gateway.metrics import Metrics
-from selfopt.gateway.ticket import Attempt, RequestRecord
+from selfopt.gateway.metrics import LiveCounters
+from selfopt.gateway.ticket import LiveAttempt, RequestRecord
 
 from .hostile import attacked
 from .latency import Asker, added_ms, first_added_ms, in_turn, quantile
@@ -219,10 +219,10 @@ def metrics(bench: Bench) -> None:
     """What counting a request costs, and what share of a request that is."""
     record = RequestRecord(
         at="2026-01-01T00:00:00.000Z", id="req-0", outcome="served", status=200, model="fixed/plain", served="fixed/plain",
-        phase="atomic", rule="r", version=1, variant=None, key=None, stream=False, attempts=(Attempt("fixed/plain", 1.0),),
+        phase="atomic", rule="r", version=1, variant=None, key=None, stream=False, attempts=(LiveAttempt("fixed/plain", 1.0),),
         latency_ms=1.0, first_byte_ms=1.0, input_tokens=21, output_tokens=8, reason="",
     )  # fmt: skip
-    counters, number = Metrics(), 20_000
+    counters, number = LiveCounters(), 20_000
     cost_us = min(timeit.repeat(lambda: counters.add(record, ""), number=number, repeat=5)) / number * 1e6
     bench.table.add(Row("counting a request in /metrics, microseconds", f"{cost_us:.2f}"))
     found = bench.loads.get(("selfopt", "plain"))

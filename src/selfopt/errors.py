@@ -150,9 +150,9 @@ class EndpointError(SelfoptError):
     """One attempt at an endpoint failed.
 
     kind: what went wrong; status: the HTTP status, where there was one; retry_after_s: what the server asked for, in
-    seconds; final: another attempt would bring the same, whatever the kind is; request_body / reply_body: exactly what was
-    sent and what had come back until then (text, bounded), so that a failed attempt can be recorded like a good one. told: what a
-    client of the gateway may read of it, without the server's address; None where the message has none.
+    seconds; final: another attempt would bring the same, whatever the kind is; bodies: exactly what was sent and what had come back
+    until then (text, bounded), so that a failed attempt can be recorded like a good one. told: what a client of the gateway may
+    read of it, without the server's address; None where the message has none.
     """
 
     def __init__(
@@ -163,8 +163,7 @@ class EndpointError(SelfoptError):
         status: int | None = None,
         retry_after_s: float | None = None,
         final: bool = False,
-        request_body: str = "",
-        reply_body: str = "",
+        bodies: tuple[str, str] = ("", ""),
         told: str | None = None,
     ) -> None:
         super().__init__(message)
@@ -173,8 +172,7 @@ class EndpointError(SelfoptError):
         self.status = status
         self.retry_after_s = retry_after_s
         self.final = final
-        self.request_body = request_body
-        self.reply_body = reply_body
+        self.request_body, self.reply_body = bodies
 
     @property
     def retryable(self) -> bool:

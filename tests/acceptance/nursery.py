@@ -22,6 +22,7 @@ from typing import Any
 import selfopt.home.chain
 import selfopt.home.files
 from selfopt.ledger import SqliteLedger
+from selfopt.ledger.storing import Storing
 from selfopt.records import Record
 from tests.loop.kit import World, model
 
@@ -56,16 +57,16 @@ class Killer:
 
     def install(self) -> None:
         """Around commits of the ledger, renames of files, and in the middle of a write to the audit trail."""
-        append, insert, replace = SqliteLedger.append, SqliteLedger._insert, os.replace
+        append, insert, replace = SqliteLedger.append, Storing._insert, os.replace
         write_all = selfopt.home.files.write_all
 
-        def watched_append(ledger: SqliteLedger, records: Sequence[Record]) -> None:
+        async def watched_append(ledger: SqliteLedger, records: Sequence[Record]) -> None:
             self.passes("before commit")
-            append(ledger, records)
+            await append(ledger, records)
             self.passes("after commit")
 
-        def watched_insert(ledger: SqliteLedger, *rest: Any) -> Any:
-            done = insert(ledger, *rest)
+        def watched_insert(storing: Storing, *rest: Any) -> Any:
+            done = insert(storing, *rest)
             self.passes("inside commit")
             return done
 
@@ -83,7 +84,7 @@ class Killer:
 
         for owner, name, watched in (
             (SqliteLedger, "append", watched_append),
-            (SqliteLedger, "_insert", watched_insert),
+            (Storing, "_insert", watched_insert),
             (os, "replace", watched_replace),
             (selfopt.home.chain, "write_all", torn_write),
             (selfopt.home.files, "write_all", torn_write),

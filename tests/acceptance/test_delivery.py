@@ -23,11 +23,11 @@ from selfopt.ledger import SqliteLedger
 when, what = sys.argv[1].split()
 seen, append = [0], SqliteLedger.append
 
-def dying(ledger, records):
+async def dying(ledger, records):
     seen[0] += 1
     here = what in (str(seen[0]), *(type(r).__name__ for r in records))
     if not here or when == "after":
-        append(ledger, records)
+        await append(ledger, records)
     if here:
         os.kill(os.getpid(), signal.SIGKILL)
 

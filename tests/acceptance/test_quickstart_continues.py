@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from selfopt.app import App, QuickstartResult, run_quickstart
 from selfopt.records import Cycle
+from selfopt.verbs.quickstart import QuickstartResult, run_quickstart
+from selfopt.wiring.app import App
 from tests.loop.kit import World, model, trials_per_slot
 from tests.loop.test_continue import Stopped, stop_at
 
 # The package has a function of the same name, which hides the module.
-module = importlib.import_module("selfopt.app.quickstart")
+module = importlib.import_module("selfopt.verbs.quickstart")
 
 
 @pytest.fixture

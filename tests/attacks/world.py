@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from selfopt.app import App
 from selfopt.home import KeyFile
 from selfopt.records import Phase, Rule
 from selfopt.routing import rule_id_of
 from selfopt.variants import get_variant
+from selfopt.wiring.app import App
 
 from .replies import KEY, LONG, REPLIES
 from .watch import Sample, read_samples

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from selfopt.app import App
-from selfopt.endpoints.scripted import engine_for
-from selfopt.endpoints.scripted_engine import ManualClock, ScriptEngine
+from selfopt.scripted.endpoint import engine_for
+from selfopt.scripted.player import ManualClock, ScriptEngine
+from selfopt.wiring.app import App
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / "bench"

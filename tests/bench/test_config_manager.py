@@ -8,11 +8,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from selfopt.app import App
 from selfopt.errors import CorruptError, NewerSchemaError, SettingsError
 from selfopt.records import RoutingConfig, Rule
 from selfopt.routing import routing_config_schema, rule_id_of
 from selfopt.settings import PolicySettings, load_settings
+from selfopt.wiring.app import App
 
 from .kit import BENCH, HAIKU, LFM, bench, bench_app
 
@@ -109,7 +109,7 @@ def test_the_specifications_example_file_can_be_imported(tmp_path: Path) -> None
     rules = [{"model": "lfm2.5-thinking:1.2b", "phase": p, "allow": p == "atomic"} for p in ("extended", "atomic")]
     example.write_text(json.dumps({"rules": rules}))
     app = App.open(tmp_path / "home", environ={"SELFOPT_CONFIG": str(BENCH / "specification.toml")}, cwd=tmp_path)
-    from selfopt.app import import_routes
+    from selfopt.verbs.routing import import_routes
 
     config = import_routes(app, example)
     assert {(r.model, r.phase, r.allow) for r in config.rules} == {(LFM, "extended", False), (LFM, "atomic", True)}

@@ -6,21 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from selfopt.app import (
-    App,
-    MeasureRequest,
-    Target,
-    audit_records,
-    make_feedback,
-    measure_model,
-    parse_target,
-    run_loop,
-    trace_rule,
-    verify_audit,
-    write_artefacts,
-)
-from selfopt.loop import current_baseline, spec_by_id
+from selfopt.loop import Target, current_baseline, spec_by_id
 from selfopt.records import Cycle, Evaluation, Rule, RuleLimits
+from selfopt.verbs.diagnosing import make_feedback
+from selfopt.verbs.looping import parse_target, run_loop
+from selfopt.verbs.measuring import MeasureRequest, measure_model
+from selfopt.verbs.reporting import write_artefacts
+from selfopt.verbs.routing import audit_records, trace_rule
+from selfopt.verbs.verifying import verify_audit
+from selfopt.wiring.app import App
 
 from .kit import HAIKU, LFM, bench_app
 
@@ -118,7 +112,7 @@ async def test_six_cycles_do_not_oscillate(tmp_path: Path) -> None:
                     served = await measure_model(app, MeasureRequest(LFM, "extended", resume=False))
                     assert served.evaluation is not None
                     assert served.evaluation.model == HAIKU
-                make_feedback(app)
+                await make_feedback(app)
                 seen.append({r.rule_id: effect(r) for r in app.enforcer.load().rules})
             assert all(rules == seen[0] for rules in seen)
             assert app.enforcer.load().version == 1
@@ -129,12 +123,12 @@ async def test_six_cycles_do_not_oscillate(tmp_path: Path) -> None:
 
 async def test_a_feedback_and_enforcement_after_the_loop_changes_nothing(tmp_path: Path) -> None:
     """What the loop enforced is what the same evidence asks for outside of it."""
-    from selfopt.app import enforce_file
+    from selfopt.verbs.routing import enforce_file
 
     with bench_app(tmp_path / "home") as (app, _):
         async with app:
             await cycles(app, 2)
-            make_feedback(app)
+            await make_feedback(app)
             assert enforce_file(app).changes == ()
 
 
@@ -189,7 +183,7 @@ async def test_enforcement_switched_off_changes_no_rule_and_diverts_nobody(tmp_p
             assert app.enforcer.load().version == 0
             served = await measure_model(app, MeasureRequest(LFM, "extended"))
             assert served.spec.model == LFM
-            assert any(r.action == "disable" for r in make_feedback(app).recommendations)
+            assert any(r.action == "disable" for r in (await make_feedback(app)).recommendations)
 
 
 async def test_the_extended_gate_switched_off_allows_a_weak_model(tmp_path: Path) -> None:

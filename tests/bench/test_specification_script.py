@@ -8,9 +8,9 @@ from types import ModuleType
 
 import pytest
 
-from selfopt.app import MeasureRequest, measure_model
-from selfopt.endpoints import load_script
+from selfopt.scripted.script import load_script
 from selfopt.suites import load_suite
+from selfopt.verbs.measuring import MeasureRequest, measure_model
 
 from .kit import BENCH, HAIKU, LFM, bench, bench_app
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from selfopt.app import MeasureRequest, measure_model, validate_model_warm_up
-from selfopt.endpoints.scripted_engine import ScriptEngine
 from selfopt.errors import UsageError
 from selfopt.records import Rule, Run, Trial
 from selfopt.routing import rule_id_of
+from selfopt.scripted.player import ScriptEngine
+from selfopt.verbs.measuring import MeasureRequest, measure_model
+from selfopt.verbs.warming import validate_model_warm_up
 
 from .kit import LFM, bench_app
 

@@ -8,7 +8,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from selfopt.endpoints import Script, serve_scripted
+from selfopt.scripted.script import Script
+from selfopt.scripted.server import serve_scripted
 
 __all__ = ["free_port", "scripted_server", "socket_server"]
 

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from selfopt.app import App, installed_ollama_models
-from selfopt.endpoints import Script, serve_scripted
 from selfopt.errors import UsageError
 from selfopt.records import Run
+from selfopt.scripted.script import Script
+from selfopt.scripted.server import serve_scripted
+from selfopt.verbs.comparing import installed_ollama_models
+from selfopt.wiring.app import App
 
 from .world import ATOMIC, Project
 

@@ -29,8 +29,8 @@ def test_run_json_is_the_whole_result_and_nothing_else(project: Project) -> None
 
 def test_flags_override_and_are_recorded(project: Project) -> None:
     """Every flag of `run` reaches the spec, and the run says what was overridden."""
-    from selfopt.app import App
     from selfopt.records import Run, Spec
+    from selfopt.wiring.app import App
 
     flags = ["--timeout", "2.5", "--retries", "3", "--isolate", "--limit", "2", "--split", "search", "--enable-warmup"]
     body = project.ok("run", "good", "atomic", "restrained", *flags, "--json").json()
@@ -183,8 +183,8 @@ def test_a_validation_that_was_cut_off_is_continued(project: Project) -> None:
     body = project.ok(*arguments, "--json").json()
     runs = [r["run_id"] for arm in ("cold", "warm") for r in body["validation"][arm]["runs"]]
     assert len(runs) == 4
-    from selfopt.app import App
     from selfopt.records import Run, Trial
+    from selfopt.wiring.app import App
 
     app = App.open()
     whole = {r.run_id for r in app.ledger.read(Run)}

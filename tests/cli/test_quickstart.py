@@ -9,12 +9,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from selfopt.app import App
+from selfopt.wiring.app import App
 
 from .world import Project
 
 # The package has a function of the same name, which hides the module.
-module = importlib.import_module("selfopt.app.quickstart")
+module = importlib.import_module("selfopt.verbs.quickstart")
 
 
 @pytest.fixture

@@ -15,10 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from selfopt.app import App, list_keys, verify_home
 from selfopt.home.chain_line import sealed_body, written
 from selfopt.home.head import Head
 from selfopt.routing import rule_id_of
+from selfopt.verbs.keys import list_keys
+from selfopt.verbs.verifying import verify_home
+from selfopt.wiring.app import App
 from tests.home.old import without_head
 from tests.tampering import LONG, campaign
 
@@ -283,8 +285,8 @@ def traffic(ruled: Project) -> Project:
     """A gateway served, diverted and refused requests, and ended."""
     code = """
 import asyncio
-from selfopt.app import App
-from selfopt.app.serving import build_gateway, gateway_options
+from selfopt.wiring.app import App
+from selfopt.wiring.serving import build_gateway, gateway_options
 import aiohttp
 async def main():
     async with App.open() as app:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from selfopt.endpoints import Script
+from selfopt.scripted.script import Script
 
 from .servers import free_port, scripted_server, socket_server
 from .world import Project

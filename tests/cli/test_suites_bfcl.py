@@ -34,7 +34,7 @@ def pinned(project: Project, monkeypatch: pytest.MonkeyPatch) -> Path:
         size_bytes=len(data),
         sources=((f"pypi:bfcl-eval=={VERSION}:*",),),
     )
-    monkeypatch.setattr("selfopt.app.bfcl.BFCL_WHEEL", entry)
+    monkeypatch.setattr("selfopt.verbs.bfcl.BFCL_WHEEL", entry)
     return wheel
 
 

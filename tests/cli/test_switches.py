@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from selfopt.endpoints import Script
+from selfopt.scripted.script import Script
 
 from .servers import scripted_server
 from .world import Project

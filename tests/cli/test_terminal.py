@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from selfopt.app import Progress
 from selfopt.cli.common import LiveLine, block, console, emit, joined, pretty, say, short_id
 from selfopt.cli.live import LogLines
+from selfopt.measure import Progress
 from selfopt.records import Outcome
 
 from .world import Project
@@ -275,7 +275,7 @@ def test_an_unexpected_error_is_one_line_too(project: Project, monkeypatch: pyte
     def broken(app: object) -> None:
         raise ZeroDivisionError("a bug\x1b[2J")
 
-    monkeypatch.setattr("selfopt.app.suite_summaries", broken)
+    monkeypatch.setattr("selfopt.verbs.suites.suite_summaries", broken)
     monkeypatch.delenv("SELFOPT_TRACEBACK")
     result = project.run("suites", "list")
     assert result.code == 1

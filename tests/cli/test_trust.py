@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 import selfopt
-from selfopt.app.sending import Sender
 from selfopt.cli.main import run
-from selfopt.endpoints import Script
 from selfopt.errors import ConsentError, SettingsError
+from selfopt.scripted.script import Script
+from selfopt.wiring.sending import Sender
 
 from .servers import scripted_server, socket_server
 from .world import ATOMIC, EXTENDED, RIGHT, Result
@@ -421,8 +421,8 @@ def test_a_home_that_is_the_users_needs_no_trust(clone: Clone) -> None:
 
 def test_a_lowered_timeout_decides_nothing_about_rules(clone: Clone) -> None:
     """It counts for measuring; a gateway, whose standbys answer after a timeout, and the loop keep the user's own."""
-    from selfopt.app import parse_target
-    from selfopt.app.serving import gateway_options
+    from selfopt.verbs.looping import parse_target
+    from selfopt.wiring.serving import gateway_options
 
     clone.write("selfopt.toml", "[limits]\ntimeout_s = 0.5\n")
     with selfopt.open() as opened:

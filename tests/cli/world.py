@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from selfopt.app import accept_trust, propose_trust
 from selfopt.cli.main import run
 from selfopt.errors import SelfoptError
+from selfopt.verbs.trusting import accept_trust, propose_trust
 
 __all__ = ["Project", "Result"]
 

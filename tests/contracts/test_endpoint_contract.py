@@ -9,10 +9,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from selfopt.endpoints import ManualClock, OpenAIDialect, ScriptedEndpoint, ScriptEngine, create_endpoint, serve_scripted
+from selfopt.dialects.openai_chat import OpenAIChat
+from selfopt.endpoints.factory import create_endpoint
 from selfopt.errors import EndpointError, EndpointFault
 from selfopt.gateway import HttpAddress, Pool, PooledEndpoint
 from selfopt.records import ChatReply, ChatRequest, Endpoint, Message, Sampling, ToolCall
+from selfopt.scripted.endpoint import ScriptedEndpoint
+from selfopt.scripted.player import ManualClock, ScriptEngine
+from selfopt.scripted.server import serve_scripted
 from tests.endpoints.kit import KEY, WEATHER, ask, config_for, contract_script
 
 KINDS = ("openai_compatible", "ollama", "anthropic", "scripted", "in_process", "pooled")
@@ -37,7 +41,7 @@ async def pooled(base_url: str) -> AsyncIterator[Endpoint]:
 
     adapter = create_endpoint(config_for("openai_compatible", base_url))
     limit = config_for("openai_compatible", base_url).max_reply_bytes
-    endpoint = PooledEndpoint("it", pool, OpenAIDialect(base_url, local=True), connect, lambda: adapter, limit)
+    endpoint = PooledEndpoint("it", pool, OpenAIChat(config_for("openai_compatible", base_url)), connect, lambda: adapter, limit)
     yield endpoint
     await endpoint.close()
     await adapter.close()

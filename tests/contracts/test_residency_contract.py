@@ -7,17 +7,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from selfopt.endpoints import (
-    AlwaysResident,
-    ManualClock,
-    Script,
-    ScriptedResidency,
-    ScriptEngine,
-    create_residency,
-    serve_scripted,
-)
+from selfopt.endpoints.always_resident import AlwaysResident
+from selfopt.endpoints.factory import create_residency
 from selfopt.errors import EndpointError
 from selfopt.records import Residency
+from selfopt.scripted.endpoint import ScriptedResidency
+from selfopt.scripted.player import ManualClock, ScriptEngine
+from selfopt.scripted.script import Script
+from selfopt.scripted.server import serve_scripted
 from tests.endpoints.kit import config_for
 
 NETWORKED = ("openai_compatible", "ollama", "scripted")

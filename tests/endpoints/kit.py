@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from selfopt.endpoints import Script
 from selfopt.records import ChatRequest, EndpointConfig, Message, ToolDefinition
+from selfopt.scripted.script import Script
 
 KEY = "sk-test-0123456789"
 

@@ -11,10 +11,10 @@ from typing import Protocol
 
 import pytest
 
-from selfopt.endpoints import OpenAICompatibleEndpoint, normalise_base_url
-from selfopt.endpoints.http import is_loopback
+from selfopt.dialects.base_url import normalise_base_url
+from selfopt.endpoints.factory import create_endpoint
 from selfopt.errors import EndpointError, EndpointFault, SettingsError
-from selfopt.records import ChatChunk
+from selfopt.records import ChatChunk, Endpoint, is_loopback
 from tests.endpoints.kit import KEY, ask, config_for
 
 JSON = b'{"choices":[{"message":{"content":"ok"},"finish_reason":"stop"}]}'
@@ -48,10 +48,10 @@ class RawServer:
 class Start(Protocol):
     """Starts a raw server and gives an endpoint that speaks to it."""
 
-    async def __call__(self, answer: bytes, **config: int) -> tuple[OpenAICompatibleEndpoint, RawServer]: ...
+    async def __call__(self, answer: bytes, **config: int) -> tuple[Endpoint, RawServer]: ...
 
 
-async def drain(endpoint: OpenAICompatibleEndpoint) -> list[ChatChunk]:
+async def drain(endpoint: Endpoint) -> list[ChatChunk]:
     """All pieces of a stream."""
     return [chunk async for chunk in endpoint.stream(ask("hello"))]
 
@@ -59,13 +59,13 @@ async def drain(endpoint: OpenAICompatibleEndpoint) -> list[ChatChunk]:
 @pytest.fixture
 async def raw() -> AsyncIterator[Start]:
     """Starts a raw server and gives an endpoint that speaks to it."""
-    opened: list[tuple[asyncio.Server, OpenAICompatibleEndpoint]] = []
+    opened: list[tuple[asyncio.Server, Endpoint]] = []
 
-    async def start(answer: bytes, **config: int) -> tuple[OpenAICompatibleEndpoint, RawServer]:
+    async def start(answer: bytes, **config: int) -> tuple[Endpoint, RawServer]:
         served = RawServer(answer)
         server = await asyncio.start_server(served.handle, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        endpoint = OpenAICompatibleEndpoint(config_for("openai_compatible", f"http://127.0.0.1:{port}", KEY, **config))
+        endpoint = create_endpoint(config_for("openai_compatible", f"http://127.0.0.1:{port}", KEY, **config))
         opened.append((server, endpoint))
         return endpoint, served
 
@@ -197,11 +197,11 @@ class KeepingServer:
 
 
 @pytest.fixture
-async def keeping() -> AsyncIterator[tuple[OpenAICompatibleEndpoint, KeepingServer]]:
+async def keeping() -> AsyncIterator[tuple[Endpoint, KeepingServer]]:
     """An endpoint and its patient server."""
     served = KeepingServer()
     server = await asyncio.start_server(served.handle, "127.0.0.1", 0)
-    endpoint = OpenAICompatibleEndpoint(config_for("openai_compatible", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+    endpoint = create_endpoint(config_for("openai_compatible", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
     yield endpoint, served
     await endpoint.close()
     server.close()
@@ -209,7 +209,7 @@ async def keeping() -> AsyncIterator[tuple[OpenAICompatibleEndpoint, KeepingServ
 
 
 async def test_whole_replies_share_a_connection_and_streams_do_not(
-    keeping: tuple[OpenAICompatibleEndpoint, KeepingServer],
+    keeping: tuple[Endpoint, KeepingServer],
 ) -> None:
     """llama.cpp closes after a stream unannounced: the next request on that connection would fail."""
     endpoint, server = keeping
@@ -223,7 +223,7 @@ async def test_whole_replies_share_a_connection_and_streams_do_not(
 
 
 async def test_a_connection_that_idled_is_not_used_again(
-    keeping: tuple[OpenAICompatibleEndpoint, KeepingServer], monkeypatch: pytest.MonkeyPatch
+    keeping: tuple[Endpoint, KeepingServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Servers close idle ones after 5 s, which a request at that moment must not meet."""
     endpoint, server = keeping
@@ -269,7 +269,7 @@ async def test_a_server_that_accepts_nobody_is_a_connect_fault() -> None:
         filler.setblocking(False)
         filler.connect_ex(listener.getsockname())
         fillers.append(filler)
-    endpoint = OpenAICompatibleEndpoint(config_for("openai_compatible", f"http://127.0.0.1:{listener.getsockname()[1]}"))
+    endpoint = create_endpoint(config_for("openai_compatible", f"http://127.0.0.1:{listener.getsockname()[1]}"))
     with pytest.raises(EndpointError) as caught:
         await endpoint.chat(ask("hello", connect_timeout_s=0.2, timeout_s=30))
     assert caught.value.kind == "connect"
@@ -317,5 +317,5 @@ def test_loopback_is_told_from_elsewhere() -> None:
 def test_a_key_that_no_header_can_hold_is_refused(key: str) -> None:
     """Without showing it."""
     with pytest.raises(SettingsError) as caught:
-        OpenAICompatibleEndpoint(config_for("openai_compatible", "http://x", key))
+        create_endpoint(config_for("openai_compatible", "http://x", key))
     assert key not in str(caught.value)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from selfopt.endpoints import OpenAICompatibleResidency, create_endpoint
+from selfopt.endpoints.factory import create_endpoint
+from selfopt.endpoints.openai_residency import OpenAIResidency
 from selfopt.errors import EndpointError, EndpointFault
 from tests.endpoints.kit import ask, config_for
 
@@ -110,7 +111,7 @@ PROPS = {
 )
 async def test_each_server_is_understood_as_far_as_it_tells(serve: Serve, answers: dict[str, Any], state: str) -> None:
     """Nothing is guessed."""
-    residency = OpenAICompatibleResidency(config_for("openai_compatible", await serve(answers)))
+    residency = OpenAIResidency(config_for("openai_compatible", await serve(answers)))
     status = await residency.status("m")
     assert status.state == state
     if state == "sleeping":
@@ -123,19 +124,17 @@ async def test_what_lm_studio_and_vllm_tell_of_themselves_is_kept(serve: Serve) 
         "/v1/models": listed(owned_by="organization_owner"),
         "/api/v0/models": listed(state="loaded", quantization="Q4_K_M", max_context_length=131072, loaded_context_length=8192),
     }
-    status = await OpenAICompatibleResidency(config_for("openai_compatible", await serve(lm_studio))).status("m")
+    status = await OpenAIResidency(config_for("openai_compatible", await serve(lm_studio))).status("m")
     assert (status.engine, status.quantization, status.context_size) == ("lm studio", "Q4_K_M", 8192)
     vllm = {"/v1/models": listed(owned_by="vllm", max_model_len=4096), "/version": {"version": "0.9.2"}}
-    status = await OpenAICompatibleResidency(config_for("openai_compatible", await serve(vllm))).status("m")
+    status = await OpenAIResidency(config_for("openai_compatible", await serve(vllm))).status("m")
     assert (status.engine, status.engine_build, status.context_size) == ("vllm", "0.9.2", 4096)
 
 
 async def test_a_server_that_does_not_list_states_is_loaded_by_one_token(serve: Serve) -> None:
     """And cannot be unloaded."""
     answer = {"choices": [{"message": {"content": "H"}, "finish_reason": "length"}]}
-    residency = OpenAICompatibleResidency(
-        config_for("openai_compatible", await serve({"/health": {}, "/v1/chat/completions": answer}))
-    )
+    residency = OpenAIResidency(config_for("openai_compatible", await serve({"/health": {}, "/v1/chat/completions": answer})))
     assert await residency.load("m", 5.0) > 0
     assert await residency.unload("m") is False
 
@@ -143,13 +142,11 @@ async def test_a_server_that_does_not_list_states_is_loaded_by_one_token(serve: 
 async def test_a_load_is_waited_for_while_the_server_says_loading(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """By 503, until the time is up."""
     monkeypatch.setattr("selfopt.endpoints.openai_residency.POLL_S", 0.01)
-    residency = OpenAICompatibleResidency(
-        config_for("openai_compatible", await serve({"/health": 503, "/v1/chat/completions": 503}))
-    )
+    residency = OpenAIResidency(config_for("openai_compatible", await serve({"/health": 503, "/v1/chat/completions": 503})))
     with pytest.raises(EndpointError) as caught:
         await residency.load("m", 0.1)
     assert caught.value.kind in ("loading", "timeout"), "the last question may itself run out of time"
     answers = {"/health": 503, "/v1/chat/completions": {"choices": [{"message": {"content": "H"}}]}}
-    residency = OpenAICompatibleResidency(config_for("openai_compatible", await serve(answers)))
+    residency = OpenAIResidency(config_for("openai_compatible", await serve(answers)))
     with pytest.raises(EndpointError, match="still being loaded"):
         await residency.load("m", 0.6)

@@ -12,13 +12,14 @@ from typing import Any
 
 import aiohttp
 
-from selfopt.app import App
-from selfopt.app.serving import build_gateway, gateway_options
-from selfopt.endpoints import Script, ScriptedServer, serve_scripted
 from selfopt.gateway import Gateway, GatewayOptions, MemoryJournal
 from selfopt.gateway.ticket import RequestRecord
 from selfopt.records import AuditRecord
 from selfopt.routing import Enforcer
+from selfopt.scripted.script import Script
+from selfopt.scripted.server import ScriptedServer, serve_scripted
+from selfopt.wiring.app import App
+from selfopt.wiring.serving import build_gateway, gateway_options
 
 __all__ = ["Answer", "World", "chat", "gateway_world", "until"]
 

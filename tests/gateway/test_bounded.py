@@ -9,19 +9,17 @@ from typing import Any
 
 import pytest
 
-import selfopt.gateway.body as body_module
+import selfopt.dialects.chat_body as body_module
 import selfopt.gateway.harness as harness_module
-from selfopt.gateway import GatewayOptions
-from selfopt.gateway.body import read_chat, reading
-from selfopt.gateway.bounded import STEP_BYTES, at_once
-from selfopt.gateway.dialogue import reading_dialogue
-from selfopt.gateway.refusal import Refusal
-from selfopt.variants import read_reply
+from selfopt.dialects.chat_body import STEP_BYTES, BodyLimits, at_once, reading_body
+from selfopt.dialects.openai_client import reading_request
+from selfopt.dialects.refusal import Refusal
+from selfopt.reading import read_calls
 
 from .kit import USER, chat, gateway_world
 from .test_harness import CALL, MODELS, WEATHER, asking, promote
 
-OPTIONS = GatewayOptions()
+OPTIONS = BodyLimits()
 HEAD = json.dumps(chat()).encode()[:-1]
 
 
@@ -44,7 +42,7 @@ def test_what_is_too_full_is_refused_before_anything_is_decoded(monkeypatch: pyt
     monkeypatch.setattr(body_module, "_decode_body", lambda body: pytest.fail("decoded"))
     seen: list[None] = []
     with pytest.raises(Refusal, match=said):
-        seen.extend(reading(body, OPTIONS))
+        seen.extend(reading_body(body, OPTIONS))
     assert len(seen) < len(body) / STEP_BYTES / 2
 
 
@@ -63,9 +61,9 @@ def test_what_is_too_full_is_refused_before_anything_is_decoded(monkeypatch: pyt
 def test_what_is_large_but_lawful_passes_in_steps(field: bytes) -> None:
     """One for each part, so that the loop goes on in between; not a byte is changed."""
     body = _with(field)
-    steps = list(reading(body, OPTIONS))
+    steps = list(reading_body(body, OPTIONS))
     assert len(steps) >= len(body) // STEP_BYTES
-    read = at_once(reading(body, OPTIONS))
+    read = at_once(reading_body(body, OPTIONS))
     assert bytes(read.fields["x"]) == field.strip()
 
 
@@ -75,21 +73,21 @@ def test_a_list_of_too_many_is_counted_before_it_is_kept(monkeypatch: pytest.Mon
     monkeypatch.setattr(body_module, "_decode_messages", lambda raw: pytest.fail("kept") if len(raw) > 1_000_000 else [])
     body = json.dumps({**chat(), field: [{"role": "user"}] * 200_000}).encode()
     with pytest.raises(Refusal):
-        list(reading(body, OPTIONS))
+        list(reading_body(body, OPTIONS))
 
 
 def test_a_body_with_many_fields_is_refused() -> None:
     """Small ones as well; a thousand are taken."""
-    assert read_chat(json.dumps({**chat(), **{str(i): 1 for i in range(990)}}).encode(), OPTIONS).model == "up/good"
+    assert at_once(reading_body(json.dumps({**chat(), **{str(i): 1 for i in range(990)}}).encode(), OPTIONS)).model == "up/good"
     with pytest.raises(Refusal, match="1003 keys"):
-        read_chat(json.dumps({**chat(), **{str(i): 1 for i in range(1001)}}).encode(), OPTIONS)
+        at_once(reading_body(json.dumps({**chat(), **{str(i): 1 for i in range(1001)}}).encode(), OPTIONS))
 
 
 def test_a_large_message_is_read_in_steps() -> None:
     """For servers of other dialects, where every message is taken apart."""
     body = json.dumps(chat(messages=[*USER, {"role": "user", "content": "a\n" * 1_000_000}] * 3)).encode()
-    read = at_once(reading(body, OPTIONS))
-    assert len(list(reading_dialogue(read))) >= 9
+    read = at_once(reading_body(body, OPTIONS))
+    assert len(list(reading_request(read))) >= 9
 
 
 @pytest.mark.parametrize(
@@ -98,9 +96,9 @@ def test_a_large_message_is_read_in_steps() -> None:
 )
 def test_a_list_in_place_of_a_number_is_never_built(key: str, value: Any) -> None:
     """Its type is wrong at the first element."""
-    read = at_once(reading(json.dumps(chat(**{key: value})).encode(), OPTIONS))
+    read = at_once(reading_body(json.dumps(chat(**{key: value})).encode(), OPTIONS))
     with pytest.raises(Refusal):
-        list(reading_dialogue(read))
+        list(reading_request(read))
 
 
 @pytest.mark.parametrize("fields", [{"messages": [{"role": "user", "content": "weather? " * 112_000}]}, {"n_tools": 300}])
@@ -124,9 +122,9 @@ async def test_large_texts_are_parsed_beside_the_loop(
 
     def noting(*args: Any) -> Any:
         threads.append(threading.current_thread())
-        return read_reply(*args)
+        return read_calls(*args)
 
-    monkeypatch.setattr(harness_module, "read_reply", noting)
+    monkeypatch.setattr(harness_module, "read_calls", noting)
     async with gateway_world(tmp_path, MODELS) as world:
         await promote(world, "native_parsed")
         answer = await world.post(asking(text))

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from selfopt.app import App
 from selfopt.errors import ConsentError
 from selfopt.routing import RouteOptions
+from selfopt.wiring.app import App
 
 from .kit import chat, gateway_world
 

@@ -9,10 +9,9 @@ from typing import Any
 import openai
 import pytest
 
-from selfopt.gateway import GatewayOptions
-from selfopt.gateway.body import read_chat
-from selfopt.gateway.dialogue import read_dialogue
-from selfopt.gateway.refusal import Refusal
+from selfopt.dialects.chat_body import BodyLimits, at_once, reading_body
+from selfopt.dialects.openai_client import reading_request
+from selfopt.dialects.refusal import Refusal
 from selfopt.records import Rule, Variant
 from selfopt.routing import rule_id_of
 from selfopt.variants import get_variant
@@ -212,9 +211,9 @@ def test_tools_that_come_again_are_the_same_records() -> None:
     """What a variant made of them is found again; other tools are other records, and broken ones are refused each time."""
 
     def tools_of(*tools: object) -> tuple[object, ...]:
-        dialogue = read_dialogue(read_chat(json.dumps(chat(tools=tools)).encode(), GatewayOptions()))
-        assert dialogue is not None
-        return dialogue.tools
+        asked = at_once(reading_request(at_once(reading_body(json.dumps(chat(tools=tools)).encode(), BodyLimits()))))
+        assert asked is not None
+        return asked.request.tools
 
     first, again, other = tools_of(WEATHER, PLAY), tools_of(WEATHER, PLAY), tools_of(WEATHER)
     assert first is again

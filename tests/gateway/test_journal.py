@@ -21,12 +21,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from selfopt.app import verify_requests
 from selfopt.errors import AuditError
 from selfopt.gateway import JournalOptions, SegmentJournal, TrailSink, segment_file, sinks
 from selfopt.gateway.ticket import RequestRecord, Ticket
 from selfopt.home import AuditEvent, ChainedFile, SegmentsReport, files, read_seals, verify_segments
 from selfopt.home.head import HeadFile
+from selfopt.verbs.verifying import verify_requests
 
 from .kit import chat, gateway_world, until
 

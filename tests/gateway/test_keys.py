@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from selfopt.app import App, add_key, revoke_key
-from selfopt.app.serving import build_gateway, gateway_options
 from selfopt.errors import SettingsError
 from selfopt.gateway import FileKeys
 from selfopt.home import ChainedFile, CheckedKeys, KeyFile
+from selfopt.verbs.keys import add_key, revoke_key
+from selfopt.wiring.app import App
+from selfopt.wiring.serving import build_gateway, gateway_options
 
 from .kit import chat, gateway_world, until
 

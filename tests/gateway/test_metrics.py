@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from selfopt.gateway.metrics import Metrics
+from selfopt.gateway.metrics import LiveCounters
 
 from .kit import chat, gateway_world
 
@@ -66,7 +66,7 @@ async def test_an_open_breaker_shows(tmp_path: Path) -> None:
 
 def test_several_processes_tell_apart_what_they_count() -> None:
     """A label on every figure; none where one process serves."""
-    alone, third = Metrics(), Metrics()
+    alone, third = LiveCounters(), LiveCounters()
     gauges = {"selfopt_connections": ("Open connections of clients.", 2.0)}
     for each in (alone, third):
         each.turned_away(401)

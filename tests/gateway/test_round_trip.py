@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from selfopt.reading.families import write_calls
 from selfopt.records import Rule, ToolCall, Variant
 from selfopt.routing import rule_id_of
 from selfopt.variants import load_variants
-from selfopt.variants.present import write_calls
 
 from .kit import World, chat, gateway_world
 from .servers import SSE_HEAD, chunk, raw_upstream, whole

@@ -1,7 +1,7 @@
 """What the commands say of a home, and when two such answers mean the same.
 
-The answers were kept with the code before; these functions ask today's code the same questions. Only the two mappings in `as_before`
-may know of a newer form.
+The answers were kept with the code before; these functions ask today's code the same questions. Only `forms` knows of a
+newer form.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from selfopt import records
 from selfopt.cli.main import run
 from selfopt.ledger import open_ledger
 
-__all__ = ["as_before", "continued", "figures_in", "holds", "ledger_content", "questions", "report_content", "said"]
+__all__ = ["continued", "figures_in", "holds", "ledger_content", "questions", "report_content", "said"]
 
 # Sentences made when they are asked for: other words may stand there tomorrow, other numbers and ids may not.
 SENTENCES = frozenset({"claimed", "sure", "would_change", "gates_in_words"})
@@ -56,34 +56,6 @@ def _same(key: str, now: Any, then: Any) -> bool:
     if key in SENTENCES:
         return figures_in(json.dumps(now)) == figures_in(json.dumps(then))
     return holds(now, then)
-
-
-def as_before(value: Any) -> Any:
-    """An answer of today in the form of before: rules of schema 2 as of schema 1, typed evidence as figures by name."""
-    if isinstance(value, list):
-        return [as_before(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    body = {key: as_before(item) for key, item in value.items()}
-    if "schema_version" in body and "rules" in body and body["schema_version"] == 2:
-        body["schema_version"] = 1
-    if isinstance(body.get("evidence"), dict) and "gates" in body:
-        body["evidence"] = {"figures": _figures_of_evidence(body["evidence"])}
-    return body
-
-
-def _figures_of_evidence(evidence: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures of a decision by name: `heldout_` and `restraint_` before those of the tests beside the race."""
-    if "figures" in evidence:
-        return dict(evidence["figures"])
-    found: dict[str, Any] = {}
-    for part, prefix in (("race", ""), ("exact", ""), ("heldout", "heldout_"), ("restraint", "restraint_")):
-        for name, figure in (evidence.get(part) or {}).items():
-            if isinstance(figure, list) and name == "interval":
-                found |= {f"{prefix}interval_low": figure[0], f"{prefix}interval_high": figure[1]}
-            elif figure is not None:
-                found[prefix + name] = figure
-    return found
 
 
 def questions(home: Path) -> Iterator[tuple[str, ...]]:

@@ -16,6 +16,8 @@ import pytest
 
 from selfopt.cli.main import run
 
+from .forms import as_0_1
+
 HERE = Path(__file__).parent
 EXPECTED: dict[str, Any] = json.loads(gzip.decompress((HERE / "home-0.1.expected.json.gz").read_bytes()))
 VERIFIED = "audit verify"
@@ -67,7 +69,7 @@ COMMANDS = [name for name in EXPECTED if name not in (VERIFIED, "counts")]
 def test_what_0_1_said_of_its_home_is_said_of_it_still(old_home: Path, command: str) -> None:
     """Rules, their history, the trail, and the way from each rule and decision down to the replies."""
     then = EXPECTED[command]
-    now = json.loads(json.dumps(said(*command.split())).replace(str(old_home), "PROJECT"))
+    now = as_0_1(json.loads(json.dumps(said(*command.split())).replace(str(old_home), "PROJECT")))
     if command.startswith("audit show"):  # what came since, such as the seals of its ledger, stands after it
         now = now[: len(then)]
     assert holds(now, then), json.dumps(now, indent=1)

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from .meaning import answer, as_before, continued, holds, ledger_content, questions, report_content, said
+from .forms import as_0_1
+from .meaning import answer, continued, holds, ledger_content, questions, report_content, said
 
 HERE = Path(__file__).parent
 EXPECTED: dict[str, Any] = json.loads(gzip.decompress((HERE / "home-before.expected.json.gz").read_bytes()))
@@ -51,7 +52,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def assert_holds(now: Any, then: Any) -> None:
     """The same meaning; else where it first differs."""
-    known = as_before(now)
+    known = as_0_1(now)
     assert holds(known, then), _difference(known, then)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -26,6 +28,7 @@ from selfopt.records import (
     Exchange,
     Finding,
     GateResult,
+    Ledger,
     LoopEnd,
     LoopStart,
     Metrics,
@@ -269,7 +272,7 @@ def every_kind() -> tuple[Record, ...]:
             phase="atomic",
             candidate_spec_id="spec-2",
             baseline_spec_id="spec-1",
-            claim="this suite only",
+            claim="this_suite",
             estimate=0.5,
             interval=(0.1, 0.9),
             gates=(gate,),
@@ -316,3 +319,8 @@ VERDICTS = st.builds(verdict, IDS, IDS, st.dictionaries(TEXT, JSON_VALUES, max_s
 STARTS = st.builds(start, IDS, IDS)
 CYCLES = st.builds(cycle, st.integers(0, 50))
 RECORDS: st.SearchStrategy[Record] = st.one_of(BLOBS, TRIALS, VERDICTS, STARTS, CYCLES)
+
+
+def put(ledger: Ledger, records: Sequence[Record]) -> None:
+    """Append where no event loop runs."""
+    asyncio.run(ledger.append(records))

@@ -39,9 +39,9 @@ def small_ledger(folder: Path, count: int = 6) -> tuple[Path, Sealed]:
     trail = ChainedFile(folder / "trail.jsonl")
     seals = LedgerSeals(trail)
     ledger = open_ledger(folder / "ledger.sqlite3", after_commit=seals.committed)
-    ledger.append(samples.every_kind())
+    samples.put(ledger, samples.every_kind())
     for n in range(count):
-        ledger.append(_batch(n))
+        samples.put(ledger, _batch(n))
     seals.close(ledger)
     ledger.close()
     return folder / "ledger.sqlite3", read_ledger_seals(trail)
@@ -237,7 +237,7 @@ def test_seals_come_in_batches(tmp_path: Path, count: int) -> None:
     seals = LedgerSeals(trail, commits=10, seconds=1e9)
     ledger = open_ledger(tmp_path / "ledger.sqlite3", after_commit=seals.committed)
     for n in range(count):
-        ledger.append([samples.start(f"t-{n}")])
+        samples.put(ledger, [samples.start(f"t-{n}")])
     seals.close(ledger)
     assert len(list(trail.records())) == -(-count // 10)
     LedgerSeals(trail).close(ledger)
@@ -253,10 +253,10 @@ def test_time_seals_too(tmp_path: Path) -> None:
     trail = ChainedFile(tmp_path / "trail.jsonl")
     seals = LedgerSeals(trail, clock=lambda: now[0])
     ledger = open_ledger(tmp_path / "ledger.sqlite3", after_commit=seals.committed)
-    ledger.append([samples.start("t-1")])
+    samples.put(ledger, [samples.start("t-1")])
     assert not trail.path.exists()
     now[0] = 31.0
-    ledger.append([samples.start("t-2")])
+    samples.put(ledger, [samples.start("t-2")])
     assert [len(record.details["heads"]) for record in trail.records()] == [1]
     ledger.close()
 
@@ -267,12 +267,12 @@ def test_a_trail_that_cannot_be_written_keeps_what_was_measured(tmp_path: Path, 
     trail.path.mkdir()
     seals = LedgerSeals(trail, commits=1)
     ledger = open_ledger(tmp_path / "ledger.sqlite3", after_commit=seals.committed)
-    ledger.append([samples.start("t-1")])
+    samples.put(ledger, [samples.start("t-1")])
     assert "not sealed yet" in caplog.text
     with pytest.raises(AuditError):
         seals.seal(ledger, "now")
     trail.path.rmdir()
-    ledger.append([samples.start("t-2")])
+    samples.put(ledger, [samples.start("t-2")])
     ledger.close()
     assert [list(numbers) for numbers in read_ledger_seals(trail).values()] == [[2]]
     assert verify_ledger_file(tmp_path / "ledger.sqlite3", read_ledger_seals(trail)).unsealed == 0
@@ -281,13 +281,13 @@ def test_a_trail_that_cannot_be_written_keeps_what_was_measured(tmp_path: Path, 
 def test_what_a_killed_writer_left_is_sealed_by_the_next(tmp_path: Path) -> None:
     """Its chain, up to where it is."""
     dead = open_ledger(tmp_path / "ledger.sqlite3")
-    dead.append([samples.start("t-1")])
-    dead.append([samples.start("t-2")])
+    samples.put(dead, [samples.start("t-1")])
+    samples.put(dead, [samples.start("t-2")])
     dead.close()
     trail = ChainedFile(tmp_path / "trail.jsonl")
     seals = LedgerSeals(trail)
     ledger = open_ledger(tmp_path / "ledger.sqlite3", after_commit=seals.committed)
-    ledger.append([samples.start("t-3")])
+    samples.put(ledger, [samples.start("t-3")])
     seals.close(ledger)
     ledger.close()
     assert sorted(max(numbers) for numbers in read_ledger_seals(trail).values()) == [1, 2]
@@ -304,7 +304,7 @@ def test_a_note_of_seals_that_there_are_not_is_named_and_not_believed(tmp_path: 
     assert "table sealed changed" in _told(verify_ledger_file(path, read_ledger_seals(trail)))
     seals = LedgerSeals(trail)
     ledger = open_ledger(path, after_commit=seals.committed)
-    ledger.append([samples.start("t-late")])
+    samples.put(ledger, [samples.start("t-late")])
     seals.close(ledger)
     ledger.close()
     report = verify_ledger_file(path, read_ledger_seals(trail))
@@ -363,7 +363,7 @@ def test_any_writers_in_any_order_verify(tmp_path_factory: pytest.TempPathFactor
     trail = ChainedFile(folder / "trail.jsonl")
     for turn, records in turns:
         try:
-            ledgers[turn].append(records)
+            samples.put(ledgers[turn], records)
         except CorruptError:
             continue
     LedgerSeals(trail).seal(ledgers[0], "now")
@@ -399,7 +399,7 @@ def test_processes_that_write_at_once_have_chains_of_their_own(tmp_path: Path) -
         "from tests.ledger import samples\nfolder, name = Path(sys.argv[1]), sys.argv[2]\n"
         "seals = LedgerSeals(ChainedFile(folder / 'trail.jsonl'), commits=5)\n"
         "ledger = open_ledger(folder / 'ledger.sqlite3', after_commit=seals.committed)\n"
-        "for n in range(40):\n    ledger.append([samples.start(f'{name}-{n}'), samples.trial(f'{name}-{n}')])\n"
+        "for n in range(40):\n    samples.put(ledger, [samples.start(f'{name}-{n}'), samples.trial(f'{name}-{n}')])\n"
         "seals.close(ledger)\nledger.close()\n"
     )
     writers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name], cwd=ROOT) for name in "abc"]
@@ -430,11 +430,11 @@ def test_a_file_that_is_taken_away_is_told_at_the_next_commit(tmp_path: Path, ho
     """StoreError that names it, then and ever after; nothing is appended to a file without a name in silence."""
     path = tmp_path / "home" / "ledger.sqlite3"
     ledger = open_ledger(path)
-    ledger.append([samples.start("t-1")])
+    samples.put(ledger, [samples.start("t-1")])
     _gone(path, how)
     for n in (2, 3):
         with pytest.raises(StoreError, match="was removed, renamed or replaced while it was in use"):
-            ledger.append([samples.start(f"t-{n}")])
+            samples.put(ledger, [samples.start(f"t-{n}")])
     ledger.close()
 
 
@@ -442,7 +442,7 @@ def test_what_the_index_says_wrongly_is_not_believed(tmp_path: Path) -> None:
     """An entry that leads to a record of another run is a CorruptError, not a trial of that run."""
     path = tmp_path / "ledger.sqlite3"
     ledger = open_ledger(path)
-    ledger.append([samples.trial("t-1", run_id="run-1")])
+    samples.put(ledger, [samples.trial("t-1", run_id="run-1")])
     assert isinstance(ledger, SqliteLedger)
     ledger._fetch("INSERT INTO record_index VALUES ('run-2', 'trial', 'run_id', 1)", ())
     with pytest.raises(CorruptError, match="its index leads to trial t-1"):

@@ -17,26 +17,34 @@ from selfopt.records import Blob, Trial, TrialStart, Verdict
 from tests.ledger import samples
 
 WRITER = """
+import asyncio
 import sys
 from pathlib import Path
 from selfopt.ledger import open_ledger
 from selfopt.records import Blob
 from tests.ledger import samples
 
-path, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+path, name, count, askers = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 ledger = open_ledger(path)
 print("open", flush=True)
-for n in range(count):
-    trial_id = f"{name}-{n}"
-    ledger.append([Blob.of(f"{trial_id} reply " * 40), samples.start(trial_id), samples.trial(trial_id), samples.verdict(trial_id)])
-    print(trial_id, flush=True)
+
+async def ask(asker):
+    for n in range(asker, count, askers):
+        trial_id = f"{name}-{n}"
+        await ledger.append([Blob.of(f"{trial_id} reply " * 40), samples.start(trial_id), samples.trial(trial_id), samples.verdict(trial_id)])
+        print(trial_id, flush=True)
+
+async def main():
+    await asyncio.gather(*map(ask, range(askers)))
+
+asyncio.run(main())
 """
 ROOT = Path(__file__).parents[2]
 
 
-def _writer(path: Path, name: str, count: int) -> subprocess.Popen[str]:
+def _writer(path: Path, name: str, count: int, askers: int = 1) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(path), name, str(count)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", WRITER, str(path), name, str(count), str(askers)], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
 
 
@@ -52,14 +60,15 @@ def _check_whole(path: Path) -> list[str]:
     return trials
 
 
-def test_killed_writers_lose_no_committed_append_and_leave_none_in_half(tmp_path: Path) -> None:
+@pytest.mark.parametrize("askers", [1, 8])
+def test_killed_writers_lose_no_committed_append_and_leave_none_in_half(tmp_path: Path, askers: int) -> None:
     """SIGKILL at random moments, again and again on the same file: everything that was acknowledged is there, at most the
-    one append in flight beside it, whole."""
+    append in flight of each asker beside it, whole."""
     path = tmp_path / "ledger.sqlite3"
     chance = random.Random(7)
     acknowledged: list[str] = []
     for turn in range(6):
-        process = _writer(path, f"w{turn}", 100_000)
+        process = _writer(path, f"w{turn}", 100_000, askers)
         assert process.stdout is not None
         assert process.stdout.readline() == "open\n"
         until = time.monotonic() + chance.uniform(0.0, 0.25)
@@ -74,7 +83,7 @@ def test_killed_writers_lose_no_committed_append_and_leave_none_in_half(tmp_path
         acknowledged += [line.strip() for line in lines if line.endswith("\n")]
         kept = _check_whole(path)
         assert set(acknowledged) <= set(kept)
-        assert len(kept) - len(acknowledged) <= turn + 1
+        assert len(kept) - len(acknowledged) <= (turn + 1) * askers
     assert len(acknowledged) > 20
 
 
@@ -124,10 +133,10 @@ def test_another_process_that_writes_for_too_long_is_told(tmp_path: Path) -> Non
 
     def meanwhile(_: sqlite3.Connection) -> None:
         with pytest.raises(StoreError, match="another process is writing for too long"):
-            waiting.append([samples.trial()])
+            samples.put(waiting, [samples.trial()])
 
     holder._write(meanwhile)
-    waiting.append([samples.trial()])
+    samples.put(waiting, [samples.trial()])
     assert list(holder.read(Trial)) == [samples.trial()]
     waiting.close()
     holder.close()

@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from selfopt.app import App, LoopEvent, Target, parse_target, run_loop
-from selfopt.endpoints.scripted import engine_for
-from selfopt.endpoints.scripted_engine import ManualClock, ScriptEngine
+from selfopt.loop import Listener, LoopEvent, Target
 from selfopt.records import (
     Baseline,
     Cycle,
@@ -27,6 +25,10 @@ from selfopt.records import (
     Run,
     Trial,
 )
+from selfopt.scripted.endpoint import engine_for
+from selfopt.scripted.player import ManualClock, ScriptEngine
+from selfopt.verbs.looping import parse_target, run_loop
+from selfopt.wiring.app import App
 
 CITIES = ("Oslo", "Lima", "Cairo", "Quito")
 SMALL_TALK = ("Who are you?", "Tell me a joke.", "Good evening.")
@@ -160,7 +162,7 @@ class World:
             if step is not None:
                 app.on_step = step
             targets = [parse_target(app, text) for text in baselines] + [Target(*key) for key in keys]
-            return await run_loop(app, targets, cycles, say=self.events.append, **more)
+            return await run_loop(app, targets, cycles, listener=Listener(self.events.append), **more)
 
     def said(self, kind: str) -> list[str]:
         """What was said of one kind."""

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from selfopt.endpoints.scripted_engine import ScriptedChat
 from selfopt.measure import show_trial
 from selfopt.records import Message, Trial
+from selfopt.scripted.player import ScriptedChat
 
 from .kit import CITIES, Script, World, says, suite
 

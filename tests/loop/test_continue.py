@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from selfopt.app import preview
 from selfopt.errors import BudgetError, UsageError
 from selfopt.loop import unfinished_cycle
 from selfopt.records import (
@@ -26,6 +25,7 @@ from selfopt.records import (
     Trial,
 )
 from selfopt.routing import STEPS
+from selfopt.verbs.looping import preview
 
 from .kit import World, model, outline, trials_per_slot
 

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from selfopt.app import MeasureRequest, measure_model, trace_rule, validate_model_warm_up, verify_audit
 from selfopt.errors import RefusedError
 from selfopt.loop import current_baseline
 from selfopt.records import Baseline, CyclePlan, Decision, Evaluation, Phase, Run, Trial
+from selfopt.verbs.measuring import MeasureRequest, measure_model
+from selfopt.verbs.routing import trace_rule
+from selfopt.verbs.verifying import verify_audit
+from selfopt.verbs.warming import validate_model_warm_up
 
 from .kit import World, effect, model
 

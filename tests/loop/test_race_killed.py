@@ -37,7 +37,10 @@ def history(folder: Path) -> Any:
         assert len(places) == len(set(places)), "a committed trial was repeated"
         return (
             [(b.number, b.prompts, b.weights, sorted(b.passes.items())) for b in ledger.read(RaceBlock)],
-            [(e.reason, e.trials, [s.model_dump(exclude={"key_id"}) for s in e.standings]) for e in ledger.read(RaceEnd)],
+            [
+                (e.ended_by, e.detail, e.trials, [s.model_dump(exclude={"key_id"}) for s in e.standings])
+                for e in ledger.read(RaceEnd)
+            ],
             [(d.verdict, d.reason_codes, d.estimate, d.interval) for d in ledger.read(Decision)],
             [c.trials for c in ledger.read(Cycle)],
         )

@@ -52,12 +52,13 @@ async def test_a_better_stochastic_candidate_is_promoted_by_a_race(world: Make, 
         (start,), (end,), (decision,) = ledger.read(RaceStart), ledger.read(RaceEnd), ledger.read(Decision)
         blocks = list(ledger.read(RaceBlock))
         assert (start.alpha, start.number, start.entrants[0].entered_with) == (0.025, 1, 1)
-        assert (end.winner_spec_id, end.reason, end.blocks) == (target.winner_spec_id, "promoted", len(blocks))
+        assert (end.winner_spec_id, end.ended_by, end.blocks) == (target.winner_spec_id, "promoted", len(blocks))
         assert [block.number for block in blocks] == list(range(len(blocks)))
-        figures = decision.evidence.figures
-        assert (figures["state"], figures["n_pairs"]) == ("promoted", end.standings[0].n_pairs)
-        assert float(figures["log_e"]) >= float(figures["log_e_needed"])
-        assert decision.claim == "this suite only"
+        seen = decision.evidence.race
+        assert seen == end.standings[0].evidence()
+        assert seen.state == "promoted"
+        assert seen.log_e >= seen.log_e_needed
+        assert decision.claim == "this_suite"
         assert decision.interval is not None
         assert decision.interval[0] > 0
         runs = {run.run_id: run for run in ledger.read(Run)}
@@ -128,6 +129,9 @@ def _race(world: World) -> Any:
     """Everything that a race saw and came to, without ids and times."""
     with world.ledger() as ledger:
         blocks = [(b.number, b.prompts, b.weights, sorted(b.passes.items())) for b in ledger.read(RaceBlock)]
-        ends = [(e.reason, [s.model_dump(exclude={"key_id"}) for s in e.standings], e.trials) for e in ledger.read(RaceEnd)]
+        ends = [
+            (e.ended_by, e.detail, [s.model_dump(exclude={"key_id"}) for s in e.standings], e.trials)
+            for e in ledger.read(RaceEnd)
+        ]
         decisions = [(d.verdict, d.reason_codes, d.estimate, d.interval) for d in ledger.read(Decision)]
         return blocks, ends, decisions, [c.trials for c in ledger.read(Cycle)]

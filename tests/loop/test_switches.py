@@ -11,19 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from selfopt.app import (
-    MeasureRequest,
-    enforce_file,
-    make_feedback,
-    measure_model,
-    parse_target,
-    preview,
-    roll_back_rules,
-    run_loop,
-)
 from selfopt.errors import CorruptError, NewerSchemaError, UnknownModelError, UsageError
 from selfopt.loop import current_baseline, spec_by_id
 from selfopt.records import Baseline, Evaluation, Run, Trial
+from selfopt.verbs.diagnosing import make_feedback
+from selfopt.verbs.looping import parse_target, preview, run_loop
+from selfopt.verbs.measuring import MeasureRequest, measure_model
+from selfopt.verbs.routing import enforce_file, roll_back
 
 from .kit import World, model, suite
 from .test_continue import Stopped, stop_at
@@ -128,7 +122,7 @@ async def test_a_dry_run_shows_the_change_of_rules_that_the_evidence_asks_for(wo
     assert any("deny, fallback scripted/big" in line for line in changes)
     assert contents(w.home) == before
     with w.app() as app:
-        make_feedback(app)
+        await make_feedback(app)
         assert [c.describe() for c in enforce_file(app).changes] == list(changes)
 
 
@@ -275,7 +269,7 @@ async def test_a_rollback_is_not_undone_by_the_next_cycle(world: Make) -> None:
     await w.loop(ATOMIC)
     promoted = w.rules()[M, "atomic"]
     with w.app() as app:
-        assert roll_back_rules(app, 0).rules == ()
+        assert (await roll_back(app, 0)).rules == ()
         record = current_baseline(app.ledger, M, "atomic")
         assert record is not None
         assert (record.source, record.previous_spec_id) == ("rollback", promoted.spec_id)
@@ -283,7 +277,7 @@ async def test_a_rollback_is_not_undone_by_the_next_cycle(world: Make) -> None:
     assert cycle.targets[0].baseline_variant == "native_api"
     assert promoted.spec_id not in {r.spec_id for r in cycle.targets[0].candidates}
     with w.app() as app:
-        again = roll_back_rules(app, 1).rule_for(M, "atomic")
+        again = (await roll_back(app, 1)).rule_for(M, "atomic")
         assert again is not None
         assert again.spec_id == promoted.spec_id
         record = current_baseline(app.ledger, M, "atomic")
@@ -300,8 +294,8 @@ async def test_a_warm_up_that_was_rolled_back_is_not_recommended_again(world: Ma
     await w.loop(ATOMIC, cycles=cycles)
     assert w.rules()[M, "atomic"].warm_up
     with w.app() as app:
-        roll_back_rules(app, 0)
-        make_feedback(app)
+        await roll_back(app, 0)
+        await make_feedback(app)
         enforce_file(app)
     assert not w.rules()[M, "atomic"].warm_up
     (cycle,) = await w.loop(keys=[(M, "atomic")])
@@ -315,7 +309,7 @@ async def test_a_denial_that_was_rolled_back_is_asked_for_again_unless_a_hand_pi
     w = world(m=model(extended="mute"))
     await w.loop(f"{M} extended native_api")
     with w.app() as app:
-        roll_back_rules(app, 0)
+        await roll_back(app, 0)
         enforce_file(app)
     assert not w.rules()[M, "extended"].allow
     with w.app() as app:
@@ -329,6 +323,6 @@ async def test_a_version_that_is_not_kept_rolls_nothing_back(world: Make) -> Non
     w = world(m=model("fenced"))
     await w.loop(ATOMIC)
     with w.app() as app, pytest.raises(UsageError, match="version 7 is not kept"):
-        roll_back_rules(app, 7)
+        await roll_back(app, 7)
     with w.ledger() as ledger:
         assert [b.source for b in ledger.read(Baseline)] == ["flag", "promotion"]

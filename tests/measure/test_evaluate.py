@@ -45,7 +45,7 @@ def test_rows_read_in_the_order_of_time(letters: list[list[bool]], order: str, s
         assert [row.prompt_id for row in result.evaluation.rows] == ["c0", "c1", "c2"]
         shuffled = list(result.run_ids)
         random.Random(seed).shuffle(shuffled)
-        again = evaluate(bench.ledger, EvaluationRequest(make_spec(suite), suite, shuffled))
+        again = await evaluate(bench.ledger, EvaluationRequest(make_spec(suite), suite, shuffled))
         assert again == result.evaluation
         first = {t.prompt_id for t in bench.ledger.read(Trial) if t.position == 0 and t.run_index == 0}
         assert len(first) == 1
@@ -74,7 +74,7 @@ async def test_what_was_just_measured_evaluates_as_what_is_read_back(bench: Benc
     spec = make_spec(bench.suite)
     result = await supervise(spec, context=bench.context(), options=SuperviseOptions(n_runs=3))
     # Another cycle is another evaluation: this one is made anew, from the ledger alone.
-    again = evaluate(bench.ledger, EvaluationRequest(spec, bench.suite, result.run_ids, (), "another"))
+    again = await evaluate(bench.ledger, EvaluationRequest(spec, bench.suite, result.run_ids, (), "another"))
     assert again is not None
     assert result.evaluation is not None
     left_out = {"evaluation_id", "cycle_id", "at"}
@@ -115,9 +115,9 @@ async def test_trivial_policies_stand_beside_the_figures(bench: Bench) -> None:
     assert result.evaluation.determinism == "unknown"
 
 
-def test_without_a_complete_pass_there_is_no_evaluation(bench: Bench) -> None:
+async def test_without_a_complete_pass_there_is_no_evaluation(bench: Bench) -> None:
     """Nothing is a value of its own."""
-    assert evaluate(bench.ledger, EvaluationRequest(make_spec(bench.suite), bench.suite, ())) is None
+    assert await evaluate(bench.ledger, EvaluationRequest(make_spec(bench.suite), bench.suite, ())) is None
 
 
 async def test_rows_say_how_long_a_load_took_and_which_format_nobody_read(bench: Bench) -> None:

@@ -22,7 +22,7 @@ class NoVerdicts:
         self._inner = inner
         self.fresh: list[Verdict] = []
 
-    def append(self, records: object) -> None:
+    async def append(self, records: object) -> None:
         assert isinstance(records, list)
         self.fresh += records
 
@@ -55,7 +55,7 @@ async def test_rescoring_gives_the_original_verdicts(name: str) -> None:
     spec = make_spec(suite, variant=load_variants()[name])
     result = await run_suite(spec, context=bench.context())
     forgetful = NoVerdicts(bench.ledger)
-    again = rescore(forgetful, result.run_ids, suite)  # type: ignore[arg-type]
+    again = await rescore(forgetful, result.run_ids, suite)  # type: ignore[arg-type]
     assert again.skipped == ()
     assert again.fresh == len(suite.prompts)
     assert forgetful.fresh == list(bench.ledger.read(Verdict))
@@ -66,11 +66,11 @@ async def test_another_parser_chain_is_judged_for_free_and_kept_beside_the_old(b
     bench.endpoint = FakeEndpoint(lambda request: ReplyContent(text=JSON_CALL, finish_reason="stop"))
     result = await run_suite(make_spec(bench.suite), context=bench.context())
     asked = len(bench.endpoint.asked)
-    rescored = rescore(bench.ledger, result.run_ids, bench.suite, ("native", "json"))
+    rescored = await rescore(bench.ledger, result.run_ids, bench.suite, ("native", "json"))
     assert (rescored.fresh, rescored.changed, len(bench.endpoint.asked)) == (6, 6, asked)
     assert [i.verdict.outcome for i in rescored.trials][:2] == [Outcome.PASS, Outcome.WRONG]
     assert len(list(bench.ledger.read(Verdict))) == 12
-    again = rescore(bench.ledger, result.run_ids, bench.suite, ("native", "json"))
+    again = await rescore(bench.ledger, result.run_ids, bench.suite, ("native", "json"))
     assert (again.fresh, len(list(bench.ledger.read(Verdict)))) == (0, 12)
 
 
@@ -78,13 +78,13 @@ async def test_a_changed_suite_is_refused(bench: Bench) -> None:
     """Verdicts of one suite must not be mixed with another's."""
     result = await run_suite(make_spec(bench.suite), context=bench.context())
     with pytest.raises(SuiteError, match="measure again"):
-        rescore(bench.ledger, result.run_ids, make_suite(5, 2))
+        await rescore(bench.ledger, result.run_ids, make_suite(5, 2))
 
 
-def test_an_unknown_run_is_a_clear_error(bench: Bench) -> None:
+async def test_an_unknown_run_is_a_clear_error(bench: Bench) -> None:
     """Nothing to rescore."""
     with pytest.raises(CorruptError, match="run-x"):
-        rescore(bench.ledger, ["run-x"], bench.suite)
+        await rescore(bench.ledger, ["run-x"], bench.suite)
 
 
 async def test_a_trial_is_shown_with_everything_behind_it(bench: Bench) -> None:

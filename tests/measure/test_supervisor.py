@@ -68,9 +68,9 @@ async def test_a_trial_is_one_append_with_the_start_of_the_next(bench: Bench) ->
     appended: list[list[str]] = []
     original = bench.ledger.append
 
-    def watching(records: Any) -> None:
+    async def watching(records: Any) -> None:
         appended.append([type(r).__name__ for r in records])
-        original(records)
+        await original(records)
 
     bench.ledger.append = watching  # type: ignore[method-assign]
     await run_suite(make_spec(bench.suite), context=bench.context())
@@ -210,11 +210,11 @@ class DyingLedger:
         self.read = inner.read
         self.close = inner.close
 
-    def append(self, records: Any) -> None:
+    async def append(self, records: Any) -> None:
         if self.lives <= 0:
             raise StoreError("no space left on device")
         self.lives -= 1
-        self._inner.append(records)
+        await self._inner.append(records)
 
 
 @pytest.mark.parametrize("lives", range(0, 24, 2))

@@ -25,9 +25,7 @@ def failing(
     def answer(request: ChatRequest) -> ReplyContent | EndpointError:
         if left[0] > 0:
             left[0] -= 1
-            return EndpointError(
-                f"{kind}!", kind=kind, status=status, retry_after_s=retry_after_s, request_body="out", reply_body="in"
-            )
+            return EndpointError(f"{kind}!", kind=kind, status=status, retry_after_s=retry_after_s, bodies=("out", "in"))
         return right_answer(request)
 
     return answer

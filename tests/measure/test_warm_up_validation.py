@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from selfopt.endpoints import ManualClock, Script, ScriptedEndpoint, ScriptedModel, ScriptedResidency, ScriptEngine
 from selfopt.errors import EndpointError
 from selfopt.ledger import MemoryLedger
 from selfopt.measure import Budget, Labels, ValidateOptions, validate_warm_up
@@ -25,6 +24,9 @@ from selfopt.records import (
     WarmUpResult,
 )
 from selfopt.residency import warm_up
+from selfopt.scripted.endpoint import ScriptedEndpoint, ScriptedResidency
+from selfopt.scripted.player import ManualClock, ScriptEngine
+from selfopt.scripted.script import Script, ScriptedModel
 
 from .kit import SCRIPTED, Bench, FakeEndpoint, make_spec, make_suite
 

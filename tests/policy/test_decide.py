@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfopt.policy import PLAIN_GATES, REASONS, Case, Policy, decide
-from selfopt.records import Decision, Environment, Evaluation, EvidenceState, GateResult, PolicyThresholds
+from selfopt.policy import GATES, GateCase, Look, decide
+from selfopt.records import Decision, Environment, Evaluation, GateResult, PolicyThresholds
+from selfopt.words.reasons import REASONS
 from tests.feedback.world import NOW, any_evaluations, evaluation
 
 PLAIN = PolicyThresholds()
@@ -41,13 +42,14 @@ def test_a_better_deterministic_candidate_is_promoted_exactly() -> None:
     """From 3 to 8 of 12: known, no test needed."""
     decision = judged(exact(8), exact(3, spec_id="spec-a"))
     assert (decision.verdict, decision.reason_codes) == ("promote", ("improved",))
-    assert decision.claim == "this suite only, exact"
+    assert decision.claim == "this_suite_exact"
     assert decision.estimate == pytest.approx(5 / 12)
     assert decision.interval == pytest.approx((5 / 12, 5 / 12))
     assert all(g.passed for g in decision.gates)
     assert len(decision.evaluation_ids) == 2
     assert len(decision.run_ids) == 2
-    assert decision.evidence == EvidenceState()
+    assert decision.evidence.exact is not None
+    assert (decision.evidence.exact.gain, decision.evidence.exact.prompts) == (decision.estimate, 12)
 
 
 def test_the_warm_up_of_the_specification_is_promoted() -> None:
@@ -55,7 +57,7 @@ def test_the_warm_up_of_the_specification_is_promoted() -> None:
     decision = judged(repeated("PPPPPPP", no_call=3), repeated("TTPPPPP", "spec-a", no_call=3))
     assert decision.verdict == "promote"
     assert decision.estimate == pytest.approx(2 / 7)
-    assert decision.claim == "this suite only"
+    assert decision.claim == "this_suite"
     assert decision.interval is None
 
 
@@ -241,13 +243,13 @@ def test_an_outage_of_the_server_promotes_nobody() -> None:
 def test_nothing_measured_is_held() -> None:
     """No trial, no verdict."""
     assert judged(evaluation([], determinism="sampled"), None).reason_codes == ("no_data",)
-    assert decide(exact(9), None, PLAIN, policy=Policy(gates=()), now=NOW).verdict == "hold"
+    assert decide(exact(9), None, PLAIN, gates=(), now=NOW).verdict == "hold"
 
 
 def test_a_sample_suite_is_claimed_for_prompts_like_these_without_a_bound() -> None:
     """The plain gates do not bound the chance of a false promotion, and say so."""
     decision = judged(exact(9, scope="sample"), exact(3, spec_id="spec-a", scope="sample"))
-    assert decision.claim.startswith("prompts like these")
+    assert decision.claim == "plain_gates"
     assert decision.interval is None
 
 
@@ -260,31 +262,26 @@ def test_the_same_inputs_give_the_same_id() -> None:
 
 
 class Doubting:
-    """A gate of a later policy that can't tell yet."""
+    """A gate that can't tell unless it is told."""
 
-    precondition = False
+    name = "doubting"
 
-    def check(self, case: Case) -> GateResult:
-        """Looks at the evidence state."""
-        log_e = case.evidence.figures.get("log_e")
-        return GateResult(
-            name="evidence",
-            observed=log_e,
-            threshold=3.0,
-            passed=None if log_e is None else float(log_e) >= 3.0,
-            on_fail="hold",
-            reason_code="not_enough_evidence",
-        )
+    def __init__(self, passed: bool | None) -> None:
+        self._passed = passed
+
+    def look(self, case: GateCase) -> Look:
+        """Says what it was told."""
+        return Look(None, 3.0, self._passed, "", reason_code="doubted")
 
 
 def test_another_gate_joins_the_list_and_its_doubt_holds() -> None:
-    """The place of the sequential evidence gate."""
-    gates = (*PLAIN_GATES, Doubting())
+    """As an installed package would add one."""
     base = exact(3, spec_id="spec-a")
-    held = decide(exact(9), base, PLAIN, policy=Policy(gates), now=NOW)
-    assert (held.verdict, held.reason_codes) == ("hold", ("not_enough_evidence",))
-    enough = EvidenceState(figures={"log_e": 4.0})
-    assert decide(exact(9), base, PLAIN, policy=Policy(gates, enough), now=NOW).verdict == "promote"
+    with GATES.adding("doubting", Doubting(None)):
+        held = decide(exact(9), base, PLAIN, now=NOW)
+        assert (held.verdict, held.reason_codes) == ("hold", ("doubted",))
+    with GATES.adding("doubting", Doubting(True)):
+        assert decide(exact(9), base, PLAIN, now=NOW).verdict == "promote"
 
 
 _thresholds = st.builds(

@@ -10,8 +10,6 @@ import pytest
 
 from selfopt.errors import EvidenceError
 from selfopt.policy import (
-    CLAIM_LIKE_THESE,
-    CLAIM_THIS_SUITE,
     AlphaPlan,
     AlphaShare,
     Race,
@@ -91,8 +89,8 @@ def test_missing_outcomes_and_a_used_up_alpha_are_refused() -> None:
 
 def test_under_a_hundred_held_out_prompts_the_claim_is_this_suite_only() -> None:
     """As for a suite that is the whole work."""
-    assert heldout_claim("sample", 100) == CLAIM_LIKE_THESE
-    assert heldout_claim("sample", 99) == heldout_claim("whole", 500) == CLAIM_THIS_SUITE
+    assert heldout_claim("sample", 100) == "prompts_like_these"
+    assert heldout_claim("sample", 99) == heldout_claim("whole", 500) == "this_suite"
 
 
 def test_the_winner_races_alone_to_show_that_it_is_not_worse() -> None:

@@ -11,6 +11,7 @@ from selfopt.home import ChainedFile, Home
 from selfopt.ledger import MemoryLedger
 from selfopt.records import Cycle, RoutingConfig, not_confirmed_yet
 from selfopt.report import render_learnings, render_report, write_reports
+from tests.ledger.samples import put
 from tests.report import world
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -104,12 +105,13 @@ def test_warm_up_is_confirmed_only_by_the_experiment() -> None:
     ]
     for cold, changes, word, why in cases:
         ledger = MemoryLedger()
-        ledger.append(
+        put(
+            ledger,
             [
                 cold.model_copy(update={"warm_up": False, "evaluation_id": "eval-a"}),
                 world.WARM.model_copy(update={"warm_up": True, "evaluation_id": "eval-b"}),
                 *([world.EXPERIMENT.model_copy(update=changes)] if changes is not None else []),
-            ]
+            ],
         )
         text = render_learnings(ledger)
         assert f"## Warm-Up Effectiveness: {word}\n" in text
@@ -122,10 +124,10 @@ def test_an_experiment_speaks_of_its_own_model_and_phase_only() -> None:
     pair = [world.COLD, world.WARM]
     other = world.EXPERIMENT.model_copy(update={"experiment_id": "reload-0", "model": world.TINY})
     ledger = MemoryLedger()
-    ledger.append([*pair, other])
+    put(ledger, [*pair, other])
     assert "Warm-Up Effectiveness: Not confirmed yet" in render_learnings(ledger)
     open_one = {"experiment_id": "reload-2", "conclusive": False, "outcomes_confirmed": False, "at": "2027-01-01T00:00:00.000Z"}
-    ledger.append([world.EXPERIMENT, world.EXPERIMENT.model_copy(update=open_one)])
+    put(ledger, [world.EXPERIMENT, world.EXPERIMENT.model_copy(update=open_one)])
     assert "Warm-Up Effectiveness: Confirmed" in render_learnings(ledger)
 
 
@@ -142,7 +144,7 @@ def test_a_warm_up_that_is_on_and_confirmed_is_no_next_step() -> None:
             }
         )
         ledger = MemoryLedger()
-        ledger.append([world.CYCLE, advice])
+        put(ledger, [world.CYCLE, advice])
         assert ("enable_warm_up" in _section(render_report(ledger, world.CONFIG), "Next steps")) is shown
 
 
@@ -166,7 +168,7 @@ def test_the_score_of_a_disallowed_model_is_the_one_behind_its_rule() -> None:
         "other", ["P"] * 8, model=world.TINY, phase="extended", variant="few_shot", at="2026-02-01T00:00:00.000Z"
     )
     ledger = world.full_ledger()
-    ledger.append([newer])
+    put(ledger, [newer])
     line = next(row for row in _section(render_report(ledger, world.CONFIG), "Fallback impact").splitlines() if "smollm2" in row)
     assert "| 0.00 (silent" in line
 
@@ -177,7 +179,7 @@ def test_hostile_text_in_records_does_nothing() -> None:
     config = world.CONFIG.model_copy(update={"rules": (rule, world.CONFIG.rules[1])})
     ledger = world.full_ledger()
     found = world.FINDING.model_copy(update={"finding_id": "find-x", "summary": world.HOSTILE})
-    ledger.append([found, world.CYCLE.model_copy(update={"cycle_id": "c-2", "number": 2, "findings": ("find-x",)})])
+    put(ledger, [found, world.CYCLE.model_copy(update={"cycle_id": "c-2", "number": 2, "findings": ("find-x",)})])
     for text in (render_report(ledger, config), render_learnings(ledger, config)):
         assert "\x1b" not in text
         assert "<script" not in text
@@ -235,5 +237,5 @@ def test_next_steps_are_things_to_do_and_a_candidate_is_named_by_what_it_changes
     other = cycle.model_copy(
         update={"cycle_id": "cycle-x", "number": 99, "targets": (target.model_copy(update={"candidates": (same,)}),)}
     )
-    ledger.append([other])
+    put(ledger, [other])
     assert "candidates: timeout 60 -" in _section(render_learnings(ledger, world.CONFIG), "Cycle 99 Results")

@@ -8,6 +8,7 @@ import pytest
 
 from selfopt.ledger import MemoryLedger
 from selfopt.report import cycle_results, find_warm_up_pairs, gather, history, warm_up_results
+from tests.ledger.samples import put
 from tests.report import world
 
 
@@ -44,7 +45,7 @@ def test_history_lists_baseline_candidates_winner_improvement() -> None:
     """In order of the cycles' numbers."""
     ledger = world.full_ledger()
     later = world.CYCLE.model_copy(update={"cycle_id": "cycle-0", "number": 2, "targets": ()})
-    ledger.append([later])
+    put(ledger, [later])
     found = history(ledger)
     assert [c["cycle"] for c in found["cycles"]] == [1, 2]
     entry = found["cycles"][0]
@@ -95,7 +96,7 @@ def test_arms_of_a_validation_come_before_separate_measurements() -> None:
 def test_two_supervisions_make_a_pair_too() -> None:
     """One without, one with warm-up, of the same variant."""
     ledger = MemoryLedger()
-    ledger.append([world.COLD, world.WARM])
+    put(ledger, [world.COLD, world.WARM])
     (pair,) = find_warm_up_pairs(ledger)
     assert not pair.validation
 
@@ -104,7 +105,7 @@ def test_what_does_not_compare_is_no_pair() -> None:
     """Another variant, another model, or one side missing."""
     for other in ({"variant": "few_shot"}, {"model": world.TINY}, {"warm_up": False}, {"suite_hash": "suite-other"}):
         ledger = MemoryLedger()
-        ledger.append([world.COLD, world.WARM.model_copy(update=other)])
+        put(ledger, [world.COLD, world.WARM.model_copy(update=other)])
         assert find_warm_up_pairs(ledger) == ()
     assert find_warm_up_pairs(MemoryLedger()) == ()
 
@@ -113,8 +114,8 @@ def test_the_newest_pair_of_each_model_and_phase_is_told_and_the_newest_of_all_c
     """Two models were validated one after the other; the file of the specification holds the last."""
     later = {"model": world.TINY, "at": "2027-01-01T00:00:00.000Z"}
     ledger = MemoryLedger()
-    ledger.append([world.COLD, world.WARM])
-    ledger.append([e.model_copy(update={**later, "evaluation_id": f"{e.evaluation_id}-b"}) for e in (world.COLD, world.WARM)])
+    put(ledger, [world.COLD, world.WARM])
+    put(ledger, [e.model_copy(update={**later, "evaluation_id": f"{e.evaluation_id}-b"}) for e in (world.COLD, world.WARM)])
     assert [p.warm.model for p in find_warm_up_pairs(ledger)] == [world.SMALL, world.TINY]
 
 
@@ -124,7 +125,7 @@ def test_a_baseline_is_shown_by_its_whole_measurements() -> None:
     look = world.BETTER.model_copy(
         update={"evaluation_id": "eval-look", "rows": world.BETTER.rows[:1], "at": "2027-01-01T00:00:00.000Z"}
     )
-    ledger.append([look])
+    put(ledger, [look])
     data = gather(ledger)
     found = data.newest(world.SMALL, "atomic", world.BETTER.spec_id)
     assert found is not None

@@ -27,6 +27,7 @@ from selfopt.records import (
     TrivialPolicy,
     WarmUpExperiment,
 )
+from tests.ledger.samples import put
 
 HOSTILE = "\x1b[31mred\u202e <script>alert(1)</script> | [x](http://evil.example) `code` **bold** @someone\n# head"
 
@@ -183,7 +184,7 @@ DECISION = Decision(
     candidate_spec_id=BETTER.spec_id,
     baseline_spec_id=BASE.spec_id,
     candidate_variant="restrained",
-    claim="this suite only",
+    claim="this_suite",
     estimate=0.5,
     gates=(
         GateResult(
@@ -343,11 +344,12 @@ AUDIT = tuple(
 
 def full_ledger() -> MemoryLedger:
     ledger = MemoryLedger()
-    ledger.append(
-        [BASE, BETTER, WORSE, TINY_BASE, TINY_EXT, SMALL_EXT, COLD, WARM, EXPERIMENT, DECISION, HELD, FINDING, RECOMMENDATION]
+    put(
+        ledger,
+        [BASE, BETTER, WORSE, TINY_BASE, TINY_EXT, SMALL_EXT, COLD, WARM, EXPERIMENT, DECISION, HELD, FINDING, RECOMMENDATION],
     )
-    ledger.append([run(r, "warm_up_cold") for r in COLD.run_ids] + [run(r, "warm_up_warm") for r in WARM.run_ids])
-    ledger.append(
+    put(ledger, [run(r, "warm_up_cold") for r in COLD.run_ids] + [run(r, "warm_up_warm") for r in WARM.run_ids])
+    put(ledger,
         [
             Baseline(baseline_id="b-0", model=SMALL, phase="atomic", spec_id=BASE.spec_id, source="default", at="2026-01-02T09:00:00.000Z"),
             Baseline(baseline_id="b-1", model=SMALL, phase="atomic", spec_id=BETTER.spec_id, source="promotion", decision_id="dec-1", at="2026-01-02T12:00:00.000Z"),

@@ -11,11 +11,13 @@ from typing import Any
 import psutil
 import pytest
 
-from selfopt.endpoints import Script, create_endpoint, create_residency, serve_scripted
+from selfopt.endpoints.factory import create_endpoint, create_residency
 from selfopt.errors import UsageError
 from selfopt.records import Endpoint, EndpointConfig, Residency, WarmUp
 from selfopt.residency import WarmUpAnswer, WarmUpJob, run_job, warm_up_separately
 from selfopt.residency import process as process_module
+from selfopt.scripted.script import Script
+from selfopt.scripted.server import serve_scripted
 from tests.endpoints.kit import KEY, ask
 
 POLICY = WarmUp(enabled=True, separate_process=True, load_timeout_s=20)

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from selfopt.endpoints import ManualClock, Script, ScriptedEndpoint, ScriptedResidency, ScriptEngine
 from selfopt.errors import EndpointError, EngineError
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, LoadEvidence, ModelStatus, ReplyContent, WarmUp
 from selfopt.residency import WARM_UP_PROMPT, ensure_resident, warm_up
+from selfopt.scripted.endpoint import ScriptedEndpoint, ScriptedResidency
+from selfopt.scripted.player import ManualClock, ScriptEngine
+from selfopt.scripted.script import Script
 from tests.endpoints.kit import WEATHER, ask, config_for
 
 POLICY = WarmUp(enabled=True, load_timeout_s=120, prompt_timeout_s=10)
@@ -153,7 +155,7 @@ async def test_the_real_chat_is_repeated_until_nothing_speaks_of_a_load(signals:
 
 async def test_a_server_that_still_says_loading_is_asked_again() -> None:
     """Until the load's own deadline; each attempt is on record."""
-    loading = EndpointError("loading", kind="loading", request_body="q0", reply_body="wait")
+    loading = EndpointError("loading", kind="loading", bodies=("q0", "wait"))
     patient = Recorder(loading, loading, reply())
     result, blobs = await World().warm_up(endpoint=patient, residency=ToldStatus(ModelStatus(state="loading")))
     assert (result.status, len(patient.requests)) == ("complete", 4)

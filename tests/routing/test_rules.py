@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfopt.records import Recommendation, RoutingConfig, Rule, RuleLimits, not_confirmed_yet
+from selfopt.records import Recommendation, RoutingConfig, Rule, RuleLimits, RuleReason, not_confirmed_yet
 from selfopt.routing import RuleOptions, check_rules, diff, generate_routing_rules, rule_id_of
 
 from .make import advice, config, rule, spec, warm_up_advice
@@ -16,7 +16,8 @@ def test_a_recommendation_to_disable_becomes_a_rule_that_traces_back() -> None:
     (made,) = generate_routing_rules([advice(1, "a/1", allow=False, fallback="a/2")])
     assert made == Rule(
         rule_id=rule_id_of("a/1", "extended"), model="a/1", phase="extended", allow=False, fallback="a/2",
-        reason="why 1", recommendation_ids=("rec-1",), evidence=("run-1",),
+        reasons=(RuleReason(kind="gate", text="why 1", ids=("rec-1", "run-1")),), reason="why 1",
+        recommendation_ids=("rec-1",), evidence=("run-1",),
     )  # fmt: skip
 
 
@@ -145,7 +146,8 @@ def test_any_sequence_of_batches_gives_valid_stable_rules(sequence: list[list[Re
 
 def confirming(number: int, words: str) -> Recommendation:
     """Advice to warm up that says how sure that is."""
-    return warm_up_advice(number, "a/1").model_copy(update={"reason": f"why {number}; {words}"})
+    draft = warm_up_advice(number, "a/1").model_dump() | {"reason": f"why {number}; {words}"}
+    return Recommendation.model_validate(draft)
 
 
 def test_what_an_experiment_says_takes_the_place_of_what_the_rule_said_before() -> None:
@@ -169,7 +171,9 @@ def test_a_rule_that_is_changed_otherwise_keeps_one_word_on_its_warm_up() -> Non
     (made,) = generate_routing_rules([confirming(1, "not confirmed yet: run it")])
     off = made.model_copy(update={"warm_up": False})
     (again,) = generate_routing_rules([confirming(2, "confirmed for latency (first call 740 -> 74 ms)")], config(off))
-    assert again.reason == "why 1; why 2; confirmed for latency (first call 740 -> 74 ms)"
+    assert again.reason == "why 2; confirmed for latency (first call 740 -> 74 ms)"
+    assert again.confirmation is not None
+    assert (again.confirmation.status, again.confirmation.gain) == ("confirmed", "latency")
 
 
 def test_a_rule_set_by_hand_keeps_its_own_words() -> None:

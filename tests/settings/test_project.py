@@ -14,7 +14,7 @@ from selfopt.errors import SettingsError
 from selfopt.home import TrustStore
 from selfopt.records import Record
 from selfopt.settings import LoadedSettings, Settings, load_settings, read_settings, sources
-from selfopt.settings.project import Asked, judge, leaves, read_file, shown
+from selfopt.settings.project import AskedSetting, judge, leaves, read_file, shown
 from selfopt.settings.tree import ProjectMay
 from selfopt.settings.variables import from_dotenv
 
@@ -300,7 +300,7 @@ def test_a_full_name_is_never_rewritten() -> None:
 def test_no_value_that_is_shown_holds_a_secret() -> None:
     """Of endpoints only kind and script; long texts are cut, but not for whoever is to agree to them."""
     assert shown({"kind": "scripted", "base_url": "http://user:secret@host", "script": None}) == '{"kind": "scripted"}'
-    asked = Asked(("variants",), Path("selfopt.toml"), shown("x" * 10_000), "not set", counts=False)
+    asked = AskedSetting(("variants",), Path("selfopt.toml"), shown("x" * 10_000), "not set", counts=False)
     assert len(asked.line) < 150
     assert "x" * 10_000 in asked.whole
     assert [place for place, _ in leaves({"models": {"aliases": {"a": "b"}}, "variants": "v", "limits": 3})] == [

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from selfopt.errors import UsageError
-from selfopt.simulate import WORLDS, Bench, Plan, World, WorldOptions, candidate_name, cycle_figures, world_figures
+from selfopt.simulate import WORLDS, Bench, SimulationPlan, World, WorldOptions, candidate_name, cycle_figures, world_figures
 from selfopt.simulate.lower_bound import characteristic_trials
 from selfopt.simulate.many import repeat
 from selfopt.simulate.once import Deterministic, Searching
@@ -117,7 +117,7 @@ def test_the_lower_bound_of_one_prompt_is_the_known_one() -> None:
 
 def test_a_worlds_figures_have_every_rule_and_error() -> None:
     """As perf/promotion.py prints them."""
-    figures = world_figures("12x4", SMALL, Plan(replications=4, gains=(0.1,), processes=1, bound_worlds=1))
+    figures = world_figures("12x4", SMALL, SimulationPlan(replications=4, gains=(0.1,), processes=1, bound_worlds=1))
     assert {
         "null_promoted",
         "null_promoted_upper95",
@@ -131,14 +131,14 @@ def test_a_worlds_figures_have_every_rule_and_error() -> None:
     for rule in ("plain_rule", "fixed_n"):
         part: Any = figures[rule]
         assert {"runs", "null_promoted", "power_10", "calls_10"} <= set(part)
-    det = world_figures("det150x4", replace(WORLDS["det150x4"], prompts=20), Plan(replications=2, processes=1))
+    det = world_figures("det150x4", replace(WORLDS["det150x4"], prompts=20), SimulationPlan(replications=2, processes=1))
     assert {"power_15", "mcnemar", "bets_alone"} <= set(det)
     assert "fixed_n" not in det
 
 
 def test_ten_cycles_in_a_row_hardly_ever_end_worse() -> None:
     """By the race; histories of both rules meet the same candidates."""
-    figures = cycle_figures(Plan(replications=15, processes=1), WorldOptions(12, 3), cycles=4)
+    figures = cycle_figures(SimulationPlan(replications=15, processes=1), WorldOptions(12, 3), cycles=4)
     part: Any = figures["plain_rule"]
     assert figures["promoted_worse"] == 0
     assert figures["gain_points"] > part["gain_points"]
@@ -152,4 +152,4 @@ def test_ten_cycles_in_a_row_hardly_ever_end_worse() -> None:
 def test_plans_that_are_none_are_refused(options: dict[str, Any]) -> None:
     """With what is allowed."""
     with pytest.raises(UsageError, match="need"):
-        Plan(**options)
+        SimulationPlan(**options)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from selfopt.stats import CALLING_POSTERIOR, ORDER_SIGNIFICANCE, Row, RowPattern, classify_rows, cold_length
+from selfopt.stats import CALLING_POSTERIOR, ORDER_SIGNIFICANCE, PassRow, RowPattern, classify_rows, cold_length
 
 COLD, FLAKY, STABLE, INCAPABLE, DRIFT = (
     RowPattern.COLD_START,
@@ -20,23 +20,23 @@ COLD, FLAKY, STABLE, INCAPABLE, DRIFT = (
 LOADED = (True, True, False, False, False, False, False)
 
 
-def row(letters: str, loads: tuple[bool | None, ...] = ()) -> Row:
-    return Row(tuple(letter == "P" for letter in letters), loads)
+def row(letters: str, loads: tuple[bool | None, ...] = ()) -> PassRow:
+    return PassRow(tuple(letter == "P" for letter in letters), loads)
 
 
 @st.composite
-def any_row(draw: st.DrawFn, longest: int = 9) -> Row:
+def any_row(draw: st.DrawFn, longest: int = 9) -> PassRow:
     """A row with or without load evidence."""
     passes = tuple(draw(st.lists(st.booleans(), min_size=1, max_size=longest)))
     known = st.lists(st.none() | st.booleans(), min_size=len(passes), max_size=len(passes))
-    return Row(passes, tuple(draw(st.just([]) | known)))
+    return PassRow(passes, tuple(draw(st.just([]) | known)))
 
 
 tables = st.lists(any_row(), max_size=12)
 
 
 @given(tables)
-def test_posteriors_and_weights_sum_to_one(table: list[Row]) -> None:
+def test_posteriors_and_weights_sum_to_one(table: list[PassRow]) -> None:
     """Whatever the rows, ragged ones included."""
     found = classify_rows(table)
     assert len(found.rows) == len(table)
@@ -49,7 +49,7 @@ def test_posteriors_and_weights_sum_to_one(table: list[Row]) -> None:
 
 
 @given(tables, st.randoms(use_true_random=False))
-def test_the_order_of_the_prompts_says_nothing(table: list[Row], source: random.Random) -> None:
+def test_the_order_of_the_prompts_says_nothing(table: list[PassRow], source: random.Random) -> None:
     """Exactly the same for every prompt, wherever it stands in the suite."""
     places = list(range(len(table)))
     source.shuffle(places)
@@ -59,7 +59,7 @@ def test_the_order_of_the_prompts_says_nothing(table: list[Row], source: random.
 
 
 @given(tables)
-def test_a_call_has_its_posterior_and_an_ordered_one_its_test_over_prompts(table: list[Row]) -> None:
+def test_a_call_has_its_posterior_and_an_ordered_one_its_test_over_prompts(table: list[PassRow]) -> None:
     """Below .8, or without p < .05, nothing is said; rows of fewer than 3 runs (5 for an order) are never called."""
     found = classify_rows(table)
     for given_row, one in zip(table, found.rows, strict=True):
@@ -131,7 +131,7 @@ def test_more_rows_that_look_cold_are_more_evidence(letters: str, m: int) -> Non
 
 
 @given(cold_looking, st.lists(any_row(), max_size=6))
-def test_a_load_in_the_failing_runs_is_evidence_for_and_its_absence_against(letters: str, others: list[Row]) -> None:
+def test_a_load_in_the_failing_runs_is_evidence_for_and_its_absence_against(letters: str, others: list[PassRow]) -> None:
     """Posterior with a load > with nothing known > with no load there."""
     k = letters.count("F")
 
@@ -143,7 +143,7 @@ def test_a_load_in_the_failing_runs_is_evidence_for_and_its_absence_against(lett
 
 
 @given(st.integers(1, 3), st.integers(4, 14), st.lists(any_row(), max_size=6))
-def test_more_passes_after_early_failures_are_evidence_for_a_cold_start(k: int, passes: int, others: list[Row]) -> None:
+def test_more_passes_after_early_failures_are_evidence_for_a_cold_start(k: int, passes: int, others: list[PassRow]) -> None:
     """Against flaky, in the odds of one row whatever the others are."""
     assume(passes > k)
 
@@ -158,17 +158,17 @@ def test_more_passes_after_early_failures_are_evidence_for_a_cold_start(k: int, 
 def test_outcomes_that_are_missing_or_no_outcomes_are_refused(wrong: object) -> None:
     """What is allowed is said."""
     with pytest.raises(ValueError, match="allowed are True, False"):
-        Row((True, wrong, True))  # type: ignore[arg-type]
+        PassRow((True, wrong, True))  # type: ignore[arg-type]
 
 
 def test_rows_without_outcomes_or_with_loads_of_another_length_are_refused() -> None:
     """Neither can be read."""
     with pytest.raises(ValueError, match="without outcomes"):
-        Row(())
+        PassRow(())
     with pytest.raises(ValueError, match="2 loads for 3 outcomes"):
-        Row((True, True, False), (True, None))
+        PassRow((True, True, False), (True, None))
     with pytest.raises(ValueError, match="allowed are True, False, None"):
-        Row((True,), (float("nan"),))  # type: ignore[arg-type]
+        PassRow((True,), (float("nan"),))  # type: ignore[arg-type]
     assert classify_rows([]).rows == ()
 
 
@@ -179,7 +179,7 @@ def test_flaky_prompts_are_rarely_called_cold(prompts: int) -> None:
     for _ in range(6_000 // prompts):
         kinds = source.choices([0.985, 0.015, 0.7], [0.45, 0.15, 0.40], k=prompts)
         table = [
-            Row(
+            PassRow(
                 tuple(source.random() < p for _ in range(7)), tuple(source.random() < (0.25 if i < 2 else 0.03) for i in range(7))
             )
             for p in kinds

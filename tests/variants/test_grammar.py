@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfopt.records import ReplyContent, ToolCall, ToolDefinition
-from selfopt.variants import read_reply
+from selfopt.reading import read_calls
+from selfopt.reading.families import write_calls
+from selfopt.records import CallFormat, ReplyContent, ToolCall, ToolDefinition
 from selfopt.variants.call_schema import arguments_schema, calls_schema, choice_schema
 from selfopt.variants.grammar import arguments_grammar, calls_grammar, choice_grammar
-from selfopt.variants.present import CallFormat, write_calls
 
 from .gbnf import Grammar
 
@@ -180,9 +180,9 @@ def test_names_with_quotes_and_line_ends_stay_inside_their_literals() -> None:
 def test_what_a_schema_constraint_allows_is_read_back() -> None:
     """The parsers read {"tool_calls": [...]}, and an empty list as none."""
     assert calls_schema((PING,), 2)["properties"]["tool_calls"]["maxItems"] == 2
-    report = read_reply(("json",), ReplyContent(text='{"tool_calls": [{"name": "ping", "arguments": {}}]}'), (PING,))
+    report = read_calls(("json",), ReplyContent(text='{"tool_calls": [{"name": "ping", "arguments": {}}]}'), (PING,))
     assert report.tool_calls == (ToolCall(name="ping"),)
-    assert read_reply(("json",), ReplyContent(text='{"tool_calls": []}'), (PING,)).recognised == "explicit none"
+    assert read_calls(("json",), ReplyContent(text='{"tool_calls": []}'), (PING,)).status == "explicit_none"
 
 
 def test_a_required_call_leaves_no_way_out() -> None:

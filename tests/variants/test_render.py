@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.errors import VariantError
+from selfopt.reading import read_calls
 from selfopt.records import Message, ReplyContent, ToolCall, ToolDefinition, Variant
-from selfopt.variants import RenderedStep, load_variants, read_reply, render
+from selfopt.variants import RenderedStep, load_variants, render
 from selfopt.variants.digest import state_digest
 
 LAMP = ToolDefinition(
@@ -106,7 +107,7 @@ def test_choose_then_fill_asks_which_and_then_the_arguments_of_each() -> None:
     steps, final = play(variant, ASK, ["set_lamp, ping", '{"room": "hall"}', "{}"])
     assert [step.step for step in steps] == ["choose", "fill 1", "fill 2"]
     assert all(step.constraint is not None and step.constraint.kind == "grammar" for step in steps)
-    calls = read_reply(variant.parsers, final, TOOLS).tool_calls
+    calls = read_calls(variant.parsers, final, TOOLS).tool_calls
     assert calls == (ToolCall(name="set_lamp", arguments={"room": "hall"}), ToolCall(name="ping"))
 
 
@@ -115,7 +116,7 @@ def test_choosing_none_ends_after_one_request() -> None:
     variant = VARIANTS["few_shot_constrained"]
     steps, final = play(variant, ASK, ["none"])
     assert len(steps) == 1
-    assert read_reply(variant.parsers, final, TOOLS).recognised == "explicit none"
+    assert read_calls(variant.parsers, final, TOOLS).status == "explicit_none"
 
 
 CALL = '{"name": "set_lamp", "arguments": {"room": "hall"}}'
@@ -130,25 +131,25 @@ def test_choose_then_answer_asks_what_to_call_and_then_the_request_as_it_is() ->
     assert not steps[0].tools
     (alone,), _ = play(VARIANTS["native_parsed"], ASK, [CALL])
     assert steps[1] == alone
-    assert read_reply(variant.parsers, final, TOOLS, ASK).tool_calls == (ToolCall(name="set_lamp", arguments={"room": "hall"}),)
+    assert read_calls(variant.parsers, final, TOOLS, ASK).tool_calls == (ToolCall(name="set_lamp", arguments={"room": "hall"}),)
 
 
 def test_choosing_none_first_nothing_is_answered_with_tools() -> None:
     """One request, read as an explicit none."""
     steps, final = play(VARIANTS["gated"], ASK, ["none"])
     assert len(steps) == 1
-    assert read_reply(VARIANTS["gated"].parsers, final, TOOLS, ASK).recognised == "explicit none"
+    assert read_calls(VARIANTS["gated"].parsers, final, TOOLS, ASK).status == "explicit_none"
 
 
 def test_a_call_of_a_tool_that_was_not_chosen_is_left_out_where_both_have_to_agree() -> None:
     """Of several the chosen ones stay; without the option all do."""
     _, final = play(VARIANTS["gated"], ASK, ["ping", CALL])
-    assert read_reply(VARIANTS["gated"].parsers, final, TOOLS, ASK).tool_calls == ()
+    assert read_calls(VARIANTS["gated"].parsers, final, TOOLS, ASK).tool_calls == ()
     _, final = play(VARIANTS["gated"], ASK, ["set_lamp", CALL + '\n{"name": "ping", "arguments": {}}'])
-    assert [call.name for call in read_reply(VARIANTS["gated"].parsers, final, TOOLS, ASK).tool_calls] == ["set_lamp"]
+    assert [call.name for call in read_calls(VARIANTS["gated"].parsers, final, TOOLS, ASK).tool_calls] == ["set_lamp"]
     free = VARIANTS["gated"].model_copy(update={"options": {**VARIANTS["gated"].options, "agree": False}})
     _, final = play(free, ASK, ["ping", CALL])
-    assert [call.name for call in read_reply(free.parsers, final, TOOLS, ASK).tool_calls] == ["set_lamp"]
+    assert [call.name for call in read_calls(free.parsers, final, TOOLS, ASK).tool_calls] == ["set_lamp"]
 
 
 def test_a_variant_that_writes_its_tools_into_the_prompt_writes_them_for_the_answer_too() -> None:
@@ -205,7 +206,7 @@ def test_the_same_call_twice_is_one_and_a_cut_reply_marks_the_whole() -> None:
         gen.send(ReplyContent(text='{"room": "hall"}', finish_reason="stop"))
     final = done.value.value
     assert final.finish_reason == "length"
-    assert len(read_reply(("json",), final, TOOLS).tool_calls) == 1
+    assert len(read_calls(("json",), final, TOOLS).tool_calls) == 1
 
 
 def test_json_schema_constraints_take_the_place_of_grammars() -> None:
@@ -218,9 +219,9 @@ def test_json_schema_constraints_take_the_place_of_grammars() -> None:
     steps, final = play(double, ASK, ['["set_lamp"]', '{"room": "hall"}'])
     assert steps[1].constraint is not None
     assert steps[1].constraint.json_schema is not None
-    assert read_reply(("json",), final, TOOLS).tool_calls == (ToolCall(name="set_lamp", arguments={"room": "hall"}),)
+    assert read_calls(("json",), final, TOOLS).tool_calls == (ToolCall(name="set_lamp", arguments={"room": "hall"}),)
     _, final = play(double, ASK, ["[]"])
-    assert read_reply(("json",), final, TOOLS).tool_calls == ()
+    assert read_calls(("json",), final, TOOLS).tool_calls == ()
 
 
 @pytest.mark.parametrize("name", list(VARIANTS))

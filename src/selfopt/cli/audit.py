@@ -11,8 +11,9 @@ from .common import console, counted, emit, joined, json_option, open_app, say, 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from selfopt.app import Part, Traced
     from selfopt.records import AuditRecord
+    from selfopt.verbs.routing import Traced
+    from selfopt.verbs.verifying import Part
 
 
 @click.group("audit")
@@ -27,7 +28,7 @@ def command() -> None:
 @click.pass_context
 def show(ctx: click.Context, /, last: int, seals: bool, as_json: bool) -> None:
     """The newest records of the trail, oldest first."""
-    from selfopt.app import audit_records
+    from selfopt.verbs.routing import audit_records
 
     records = audit_records(open_app(ctx), last, seals=seals)
     if as_json:
@@ -65,7 +66,7 @@ def verify(ctx: click.Context, /, anchors: tuple[str, ...], as_json: bool) -> in
     """
     from dataclasses import asdict
 
-    from selfopt.app import verify_home
+    from selfopt.verbs.verifying import verify_home
 
     report = verify_home(open_app(ctx), anchors)
     if as_json:
@@ -99,7 +100,7 @@ def anchor(ctx: click.Context, /, as_json: bool) -> None:
     selfopt audit anchor
     selfopt audit verify --anchor selfopt-anchor-1:COUNT:HASH
     """
-    from selfopt.app import anchor_of, audit_anchor
+    from selfopt.verbs.verifying import anchor_of, audit_anchor
 
     made = audit_anchor(open_app(ctx))
     if as_json:
@@ -120,7 +121,7 @@ def trace(ctx: click.Context, /, rule: tuple[str, ...], as_json: bool) -> int:
     \b
     selfopt audit trace local/smollm2-135m extended
     """
-    from selfopt.app import trace_rule
+    from selfopt.verbs.routing import trace_rule
 
     traced = trace_rule(open_app(ctx), " ".join(rule))
     if as_json:

@@ -16,7 +16,7 @@ from .live import LiveLine, LogLines
 from .output import block, console, counted, draw, emit, joined, pretty, say, say_some, short_id
 
 if TYPE_CHECKING:
-    from selfopt.app import App
+    from selfopt.verbs.opening import App
 
 __all__ = [
     "SECONDS",
@@ -32,6 +32,7 @@ __all__ = [
     "json_option",
     "open_app",
     "pretty",
+    "run_until_done",
     "run_with_app",
     "say",
     "say_some",
@@ -65,7 +66,7 @@ def is_verbose(ctx: click.Context) -> bool:
 def open_app(ctx: click.Context, flags: Mapping[str, Any] | None = None, *, forgiving: bool = False) -> App:
     """The app of this command line; what selfopt logs is shown until the command ends. What a project's files asked for and did not get
     is said once. forgiving: see `App.open`."""
-    from selfopt.app import App
+    from selfopt.verbs.opening import App
 
     root = ctx.find_root()
     options: dict[str, Any] = root.obj or {}
@@ -78,8 +79,8 @@ def open_app(ctx: click.Context, flags: Mapping[str, Any] | None = None, *, forg
     for line in app.notices():
         logging.getLogger("selfopt").warning("%s", line)
     if is_verbose(ctx):
-        from selfopt.app import settings_in_use
         from selfopt.home import escape_control
+        from selfopt.verbs.doctor import settings_in_use
 
         used = ", ".join(settings_in_use(app)) or "built-in defaults"
         for line in (f"home: {app.home.root}", f"settings: {used}"):

@@ -9,8 +9,8 @@ import click
 from .common import SECONDS, LiveLine, Number, console, draw, emit, json_option, run_with_app
 
 if TYPE_CHECKING:
-    from selfopt.app import App
     from selfopt.records import Comparison
+    from selfopt.verbs.opening import App
 
 
 @click.command("compare")
@@ -48,7 +48,7 @@ def command(ctx: click.Context, /, ollama: bool, markdown: bool, as_json: bool, 
     live = LiveLine(enabled=not (as_json or markdown))
 
     async def work(app: App) -> Comparison:
-        from selfopt.app import CompareRequest, compare_models, installed_ollama_models
+        from selfopt.verbs.comparing import CompareRequest, compare_models, installed_ollama_models
 
         models = (*flags.pop("models"), *(await installed_ollama_models(app) if ollama else ()))
         return await compare_models(app, CompareRequest(models=models, **flags), live)

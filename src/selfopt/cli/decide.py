@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import console, draw, emit, json_option, open_app, say
+from .common import console, draw, emit, json_option, open_app, run_until_done, say
 
 
 @click.command("decide")
@@ -46,11 +46,10 @@ def command(
     if model is None or phase is None:
         name = "MODEL" if model is None else "PHASE"
         raise click.UsageError(f"Missing argument '{name}'; write selfopt decide MODEL PHASE, or --explain DECISION", ctx)
-    from selfopt.app import decide_candidates, phase_of
     from selfopt.report import decision_panel
+    from selfopt.verbs.deciding import decide_candidates
 
-    app = open_app(ctx)
-    decided = decide_candidates(app, app.resolve_model(model), phase_of(phase), candidate, baseline)
+    decided = run_until_done(decide_candidates(open_app(ctx), model, phase, candidate, baseline))
     if as_json:
         emit(
             {
@@ -78,7 +77,7 @@ def command(
 
 
 def _explain(ctx: click.Context, decision_id: str, *, as_json: bool) -> None:
-    from selfopt.app import explained_decision
+    from selfopt.verbs.deciding import explained_decision
 
     decision, found, gates = explained_decision(open_app(ctx), decision_id)
     if as_json:

@@ -9,7 +9,7 @@ import click
 from .common import console, emit, json_option, run_with_app, say
 
 if TYPE_CHECKING:
-    from selfopt.app import App
+    from selfopt.verbs.opening import App
 
 
 @click.command("doctor")
@@ -23,7 +23,7 @@ def command(ctx: click.Context, /, as_json: bool) -> int:
     """
 
     async def work(app: App) -> list[dict[str, Any]]:
-        from selfopt.app import diagnose_installation
+        from selfopt.verbs.doctor import diagnose_installation
 
         return await diagnose_installation(app)
 

@@ -19,7 +19,7 @@ from .common import console, emit, json_option, open_app, say
 @click.pass_context
 def command(ctx: click.Context, /, path: Path | None, dry_run: bool, override_manual: bool, as_json: bool) -> None:
     """Turn recommendations into rules in force: audited first, then versioned, then applied, then read back."""
-    from selfopt.app import enforce_file
+    from selfopt.verbs.routing import enforce_file
 
     app = open_app(ctx)
     done = enforce_file(app, path, dry_run=dry_run, override_manual=override_manual)

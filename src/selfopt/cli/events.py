@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .common import LiveLine, console, say
 
 if TYPE_CHECKING:
-    from selfopt.app import LoopEvent
+    from selfopt.verbs.looping import LoopEvent
 
 __all__ = ["EventPrinter"]
 
@@ -48,7 +48,7 @@ class EventPrinter:
         """Print one event."""
         if not self._enabled:
             return
-        from selfopt.app import decision_lines
+        from selfopt.verbs.texts import decision_lines
 
         self._live.clear()
         mark = MARKS.get(event.kind, event.kind)

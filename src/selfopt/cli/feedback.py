@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import console, draw, emit, json_option, open_app, say
+from .common import console, draw, emit, json_option, open_app, run_until_done, say
 
 
 @click.command("feedback")
@@ -13,11 +13,11 @@ from .common import console, draw, emit, json_option, open_app, say
 @click.pass_context
 def command(ctx: click.Context, /, dry_run: bool, as_json: bool) -> None:
     """Findings and recommendations from the last 8 evaluations of each model and phase -> harness_feedback.json."""
-    from selfopt.app import make_feedback
     from selfopt.report import findings_list
+    from selfopt.verbs.diagnosing import make_feedback
 
     app = open_app(ctx)
-    feedback = make_feedback(app, write=not dry_run)
+    feedback = run_until_done(make_feedback(app, write=not dry_run))
     if as_json:
         emit(feedback)
         return

@@ -9,7 +9,7 @@ import click
 from .common import console, emit, joined, json_option, open_app, say
 
 if TYPE_CHECKING:
-    from selfopt.home import GatewayKey, KeyScope
+    from selfopt.verbs.keys import GatewayKey, KeyScope
 
 
 @click.group("keys")
@@ -35,7 +35,7 @@ def _shown(entry: GatewayKey) -> dict[str, object]:
 @click.pass_context
 def add(ctx: click.Context, /, name: str, models: tuple[str, ...], scopes: tuple[KeyScope, ...], as_json: bool) -> None:
     """Make a key called NAME. It is shown this once: only its hash is kept."""
-    from selfopt.app import add_key
+    from selfopt.verbs.keys import add_key
 
     key, entry = add_key(open_app(ctx), name, models=models, scopes=scopes)
     if as_json:
@@ -50,7 +50,7 @@ def add(ctx: click.Context, /, name: str, models: tuple[str, ...], scopes: tuple
 @click.pass_context
 def list_(ctx: click.Context, /, as_json: bool) -> None:
     """All keys, the revoked ones too; never the keys themselves."""
-    from selfopt.app import list_keys
+    from selfopt.verbs.keys import list_keys
 
     checked = list_keys(open_app(ctx))
     entries = checked.keys
@@ -74,7 +74,7 @@ def list_(ctx: click.Context, /, as_json: bool) -> None:
 @click.pass_context
 def revoke(ctx: click.Context, /, key: str, as_json: bool) -> None:
     """Make KEY (its id or name) invalid for good; a running gateway refuses it at once."""
-    from selfopt.app import revoke_key
+    from selfopt.verbs.keys import revoke_key
 
     entry = revoke_key(open_app(ctx), key)
     if as_json:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from selfopt.app import Progress
+    from selfopt.verbs.measuring import Progress
 
 __all__ = ["LiveLine", "LogLines"]
 

@@ -13,8 +13,8 @@ from .common import LiveLine, Number, console, emit, is_verbose, json_option, op
 from .events import EventPrinter
 
 if TYPE_CHECKING:
-    from selfopt.app import App
     from selfopt.records import Cycle
+    from selfopt.verbs.opening import App
 
 
 @click.command("loop")
@@ -78,7 +78,7 @@ def command(
     printer = EventPrinter(live, enabled=not as_json, every_gate=is_verbose(ctx))
 
     async def work(app: App) -> None:
-        from selfopt.app import parse_target, run_loop
+        from selfopt.verbs.looping import Listener, parse_target, run_loop
 
         targets = [parse_target(app, text) for text in texts]
 
@@ -90,8 +90,7 @@ def command(
                 say(console(), f"reports: {app.home.reports}")
             sys.stdout.flush()
 
-        app.tell_cycles = tell
-        await run_loop(app, targets, flags["cycles"] or 1, candidates, printer, live, most)
+        await run_loop(app, targets, flags["cycles"] or 1, candidates, Listener(printer, tell), live, most)
 
     try:
         run_with_app(ctx, work, settings)
@@ -111,7 +110,8 @@ def _targets(ctx: click.Context, quoted: tuple[str, ...], rest: tuple[str, ...])
 def _dry_run(
     app: App, texts: list[str], candidates: Path | None, max_candidates: int | None, asked: dict[str, float], *, as_json: bool
 ) -> None:
-    from selfopt.app import RaceOdds, parse_target, preview
+    from selfopt.verbs.foretelling import RaceOdds
+    from selfopt.verbs.looping import parse_target, preview
 
     odds = None
     if asked:

@@ -89,14 +89,16 @@ def refuse_unknown_variables(ctx: click.Context, environ: Mapping[str, str]) -> 
     A variable that may be another command's option has that command loaded, to see whether it is.
     """
     called = ctx.invoked_subcommand
-    known = _variables_of(ctx.command, "SELFOPT") | _OWN_VARIABLES | _variables_of_command(ctx, called)
-    for name in sorted(n for n in environ if n.startswith("SELFOPT_") and "__" not in n):
+    known = _variables_of_options(ctx.command, "SELFOPT") | _OWN_VARIABLES
+    wanted = sorted(n for n in environ if n.startswith("SELFOPT_") and "__" not in n and n not in known)
+    known |= _variables_of_command(ctx, called) if wanted else set()
+    for name in wanted:
         others = [c for c in COMMANDS if c != called and name.startswith(f"SELFOPT_{c.upper()}_")]
         if name in known or any(name in _variables_of_command(ctx, other) for other in others):
             continue
         import difflib
 
-        from selfopt.settings.variables import variables_of_settings
+        from selfopt.verbs.opening import variables_of_settings
 
         known |= variables_of_settings().union(*(_variables_of_command(ctx, other) for other in others))
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
@@ -113,12 +115,18 @@ def _variables_of_command(ctx: click.Context, name: str | None) -> set[str]:
 
 
 def _variables_of(command: click.Command, prefix: str) -> set[str]:
-    """The variables of a command's options, and of those of the commands below it that are loaded."""
-    found = {f"{prefix}_{p.name}".upper().replace("-", "_") for p in command.params if isinstance(p, click.Option) and p.name}
+    """The variables of a command's options, and of those of the commands below it."""
+    found = _variables_of_options(command, prefix)
     if isinstance(command, click.Group):
-        for name, inner in command.commands.items():
-            found |= _variables_of(inner, f"{prefix}_{name}")
+        ctx = click.Context(command)
+        for name in command.list_commands(ctx):
+            inner = command.get_command(ctx, name)
+            found |= _variables_of(inner, f"{prefix}_{name}") if inner is not None else set()
     return found
+
+
+def _variables_of_options(command: click.Command, prefix: str) -> set[str]:
+    return {f"{prefix}_{p.name}".upper().replace("-", "_") for p in command.params if isinstance(p, click.Option) and p.name}
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SELFOPT"})

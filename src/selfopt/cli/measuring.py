@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from selfopt.app import App, Measured, MeasureRequest, WarmUpShown, WarmUpValidation
     from selfopt.records import RouteDecision, Verdict
+    from selfopt.verbs.measuring import Measured
+    from selfopt.verbs.opening import App
+    from selfopt.verbs.warming import WarmUpShown, WarmUpValidation
 
 __all__ = ["measure_command", "measure_flags", "validate_command"]
 
@@ -57,14 +59,8 @@ def measure_flags(function: F) -> F:
 def _split(flags: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """(settings that the flags override, arguments of the request)."""
     limits = {name: flags.pop(name) for name in ("max_trials", "max_minutes", "max_tokens", "max_cost")}
-    return {"limits": limits}, {**flags, "resume": not flags.pop("fresh")}
-
-
-def _request(app: App, flags: dict[str, Any]) -> MeasureRequest:
-    from selfopt.app import MeasureRequest, phase_of
-
-    rest = {k: v for k, v in flags.items() if k not in ("model", "phase", "fresh")}
-    return MeasureRequest(model=app.resolve_model(flags["model"]), phase=phase_of(flags["phase"]), **rest)
+    resume = not flags.pop("fresh")
+    return {"limits": limits}, {**flags, "resume": resume}
 
 
 def measure_command(ctx: click.Context, flags: dict[str, Any], *, as_json: bool) -> int:
@@ -73,9 +69,9 @@ def measure_command(ctx: click.Context, flags: dict[str, Any], *, as_json: bool)
     live = LiveLine(enabled=not as_json)
 
     async def work(app: App) -> Measured:
-        from selfopt.app import measure_model
+        from selfopt.verbs.measuring import measure_model, measure_request
 
-        return await measure_model(app, _request(app, flags), live, tell)
+        return await measure_model(app, measure_request(app, **flags), live, tell)
 
     def tell(measured: Measured) -> None:
         live.clear()
@@ -172,9 +168,10 @@ def validate_command(ctx: click.Context, flags: dict[str, Any], *, as_json: bool
     live = LiveLine(enabled=not as_json)
 
     async def work(app: App) -> WarmUpShown:
-        from selfopt.app import validate_under_rules
+        from selfopt.verbs.measuring import measure_request
+        from selfopt.verbs.warming import validate_under_rules
 
-        return await validate_under_rules(app, _request(app, flags), live, tell)
+        return await validate_under_rules(app, measure_request(app, **flags), live, tell)
 
     def tell(shown: WarmUpShown) -> None:
         live.clear()

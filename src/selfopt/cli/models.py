@@ -9,7 +9,7 @@ import click
 from .common import LiveLine, console, emit, json_option, open_app, run_with_app, say
 
 if TYPE_CHECKING:
-    from selfopt.app import App
+    from selfopt.verbs.opening import App
 
 
 @click.group("models")
@@ -22,8 +22,8 @@ def command() -> None:
 @click.pass_context
 def list_models(ctx: click.Context, /, as_json: bool) -> None:
     """Models of the embedded engine, installed or not, and the aliases in force."""
-    from selfopt.app import list_models as listed
     from selfopt.home import escape_control
+    from selfopt.verbs.models import list_models as listed
 
     app = open_app(ctx)
     rows = listed(app)
@@ -45,7 +45,7 @@ def list_models(ctx: click.Context, /, as_json: bool) -> None:
 @click.pass_context
 def pull(ctx: click.Context, /, names: tuple[str, ...], as_json: bool) -> None:
     """Fetch models, with progress, and check their sha256. What is there already is not fetched again."""
-    from selfopt.app import pull_model
+    from selfopt.verbs.models import pull_model
 
     app = open_app(ctx)
     done: list[dict[str, Any]] = []
@@ -68,7 +68,7 @@ def pull(ctx: click.Context, /, names: tuple[str, ...], as_json: bool) -> None:
 @click.pass_context
 def ps(ctx: click.Context, /, names: tuple[str, ...], as_json: bool) -> None:
     """Is a model loaded? Asks the servers of NAMES (default: every alias and installed model) without loading anything."""
-    from selfopt.app import model_status
+    from selfopt.verbs.models import model_status
 
     async def work(app: App) -> list[dict[str, Any]]:
         return await model_status(app, names)
@@ -87,7 +87,7 @@ def ps(ctx: click.Context, /, names: tuple[str, ...], as_json: bool) -> None:
 @click.pass_context
 def rm(ctx: click.Context, /, name: str, as_json: bool) -> None:
     """Remove a pulled model's file from the cache."""
-    from selfopt.app import remove_model
+    from selfopt.verbs.models import remove_model
 
     removed = remove_model(open_app(ctx), name)
     if as_json:

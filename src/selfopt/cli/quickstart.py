@@ -12,7 +12,8 @@ from .common import LiveLine, console, draw, emit, json_option, run_with_app, sa
 from .events import EventPrinter
 
 if TYPE_CHECKING:
-    from selfopt.app import App, QuickstartResult, ServedLine
+    from selfopt.verbs.opening import App
+    from selfopt.verbs.quickstart import QuickstartResult, ServedLine
 
 
 @click.command("quickstart")
@@ -23,7 +24,7 @@ def command(ctx: click.Context, /, as_json: bool) -> None:
 
     Uses ./.selfopt unless --home or SELFOPT_HOME say otherwise. Interrupted, the same command continues; finished, it starts anew.
     """
-    from selfopt.app import plan_lines, quickstart_home, run_quickstart
+    from selfopt.verbs.quickstart import plan_lines, quickstart_home, run_quickstart
 
     options = ctx.find_root().obj
     options["home"] = str(quickstart_home(options["home"], dict(os.environ), Path.cwd()).root)
@@ -41,7 +42,7 @@ def command(ctx: click.Context, /, as_json: bool) -> None:
     finally:
         live.clear()
     if as_json:
-        from selfopt.app import as_document
+        from selfopt.verbs.quickstart import as_document
 
         emit(as_document(result))
     else:

@@ -15,7 +15,9 @@ SHOWN_FAULTS = 10
 def command(ctx: click.Context, /, as_json: bool) -> int:
     """Write SELF_OPTIMIZING_REPORT.md and .html, META_LEARNINGS.md and the cycles' results from the ledger. Exit code 100 when the
     ledger is not what was committed to it; the reports say so."""
-    from selfopt.app import require_ledger, standing_evaluations, verify_ledger, write_artefacts
+    from selfopt.verbs.diagnosing import require_ledger, standing_evaluations
+    from selfopt.verbs.reporting import write_artefacts
+    from selfopt.verbs.verifying import verify_ledger
 
     app = open_app(ctx)
     require_ledger(app)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import console, counted, draw, emit, json_option, open_app, say
+from .common import console, counted, draw, emit, json_option, open_app, run_until_done, say
 
 
 @click.command("rescore")
@@ -24,12 +24,12 @@ def command(
     as_json: bool,
 ) -> None:
     """Judge the stored replies of RUNS again, with another parser chain or a newer scorer. No request is made."""
-    from selfopt.app import rescore_runs
     from selfopt.report import evaluation_table, outcome_table
+    from selfopt.verbs.rescoring import rescore_runs
 
     if variant is not None and parsers:
         raise click.UsageError("--variant and --parser both choose the parsers; give one of them", ctx)
-    done = rescore_runs(open_app(ctx), runs, variant, parsers, suite)
+    done = run_until_done(rescore_runs(open_app(ctx), runs, variant, parsers, suite))
     if as_json:
         emit(
             {

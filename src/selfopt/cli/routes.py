@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import console, emit, json_option, open_app, say
+from .common import console, emit, json_option, open_app, run_until_done, say
 
 if TYPE_CHECKING:
     from selfopt.records import RoutingConfig
@@ -42,7 +42,9 @@ def _print(config: RoutingConfig, as_json: bool) -> None:
 @click.pass_context
 def show(ctx: click.Context, /, as_json: bool) -> None:
     """The rules in force."""
-    _print(open_app(ctx).enforcer.load(), as_json)
+    from selfopt.verbs.routing import rules_in_force
+
+    _print(rules_in_force(open_app(ctx)), as_json)
 
 
 @command.command("history")
@@ -50,7 +52,9 @@ def show(ctx: click.Context, /, as_json: bool) -> None:
 @click.pass_context
 def history(ctx: click.Context, /, as_json: bool) -> None:
     """Every version: when, why, what changed."""
-    entries = open_app(ctx).enforcer.history()
+    from selfopt.verbs.routing import rule_history
+
+    entries = rule_history(open_app(ctx))
     if as_json:
         emit(entries)
         return
@@ -77,11 +81,11 @@ def set_(
     ctx: click.Context, /, model: str, phase: str, allow: bool | None, fallback: str | None, reason: str, as_json: bool
 ) -> None:
     """Set the rule of MODEL and PHASE by hand; recommendations leave it alone afterwards."""
-    from selfopt.app import phase_of, set_route
+    from selfopt.verbs.routing import set_route
 
     if allow is None:
         raise click.UsageError("say --allow or --deny", ctx)
-    _print(set_route(open_app(ctx), model, phase_of(phase), allow=allow, fallback=fallback, reason=reason), as_json)
+    _print(set_route(open_app(ctx), model, phase, allow=allow, fallback=fallback, reason=reason), as_json)
 
 
 @command.command("import")
@@ -90,7 +94,7 @@ def set_(
 @click.pass_context
 def import_(ctx: click.Context, /, path: Path, as_json: bool) -> None:
     """Import rules from a JSON file; aliases are resolved."""
-    from selfopt.app import import_routes
+    from selfopt.verbs.routing import import_routes
 
     _print(import_routes(open_app(ctx), path), as_json)
 
@@ -101,6 +105,6 @@ def import_(ctx: click.Context, /, path: Path, as_json: bool) -> None:
 @click.pass_context
 def rollback(ctx: click.Context, /, version: int, as_json: bool) -> None:
     """Put an earlier VERSION in force again, exactly, as a new version. 0: no rules."""
-    from selfopt.app import roll_back_rules
+    from selfopt.verbs.routing import roll_back
 
-    _print(roll_back_rules(open_app(ctx), version), as_json)
+    _print(run_until_done(roll_back(open_app(ctx), version)), as_json)

@@ -11,7 +11,7 @@ import click
 from .common import console, emit, json_option, run_with_app, say
 
 if TYPE_CHECKING:
-    from selfopt.app import App
+    from selfopt.verbs.opening import App
 
 
 @click.command("scripted")
@@ -34,7 +34,7 @@ def command(ctx: click.Context, /, script: Path, host: str, port: int, check: bo
             say(console(), f"{script}: ok; models: {', '.join(models)}")
 
     async def work(app: App) -> None:
-        from selfopt.app import serve_script
+        from selfopt.verbs.scripting import serve_script
 
         await serve_script(script, host, port, ready, serve=not check)
 

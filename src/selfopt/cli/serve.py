@@ -12,8 +12,8 @@ import click
 from .common import emit, json_option, run_with_app
 
 if TYPE_CHECKING:
-    from selfopt.app import App
-    from selfopt.app.workers import Worker
+    from selfopt.verbs.opening import App
+    from selfopt.verbs.serving import Worker
 
 
 def _log(lines: str) -> None:
@@ -25,8 +25,8 @@ def _log(lines: str) -> None:
 
 def _started(ctx: click.Context, host: str | None, port: int | None, count: int, ready: Callable[[str], None]) -> Worker | int:
     """The worker that this process is; in the one that looks after them, the exit code."""
-    from selfopt.app import App
-    from selfopt.app.workers import in_workers, listening_socket, refuse_embedded
+    from selfopt.verbs.opening import App
+    from selfopt.verbs.serving import in_workers, listening_socket, refuse_embedded
 
     options = ctx.find_root().obj or {}
     app = App.open(options.get("home"))
@@ -59,7 +59,7 @@ def command(ctx: click.Context, /, host: str | None, port: int | None, workers: 
             print(f"gateway at {base_url} (Ctrl-C ends it)", flush=True)
 
     async def work(app: App) -> None:
-        from selfopt.app import serve
+        from selfopt.verbs.serving import serve
 
         await serve(app, host, port, ready if worker is None else lambda base_url: None, _log, worker)
 
@@ -70,7 +70,7 @@ def command(ctx: click.Context, /, host: str | None, port: int | None, workers: 
             ctx.exit(started)
         worker = started
 
-    from selfopt.gateway import fast_loop
+    from selfopt.verbs.serving import fast_loop
 
     try:
         run_with_app(ctx, work, loop_factory=fast_loop())

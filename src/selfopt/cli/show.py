@@ -11,7 +11,7 @@ from .common import block, console, emit, json_option, open_app, pretty, say
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from selfopt.app import ShownTrial
+    from selfopt.verbs.showing import ShownTrial
 
 
 @click.command("show")
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, /, trial: str, exact: bool, warm_up: bool, as_json: bool) -> int:
     """One TRIAL (its id, its beginning or its end): exact request, raw reply, parsed calls, verdict, and why. Exit code 100 when
     something of that is missing, or is not what was committed."""
-    from selfopt.app import shown_faults, shown_trial, warm_up_texts
+    from selfopt.verbs.showing import shown_faults, shown_trial, warm_up_texts
 
     app = open_app(ctx)
     shown = shown_trial(app, trial)
@@ -80,7 +80,7 @@ def _print_exchanges(out: Console, shown: ShownTrial, exact: bool) -> None:
 
 
 def _print_verdicts(out: Console, shown: ShownTrial) -> None:
-    from selfopt.app import call_text, expected_text
+    from selfopt.verbs.texts import call_text, expected_text
 
     if shown.expected is not None:
         say(out, "-- expected", style="bold blue")

@@ -57,7 +57,7 @@ def command(worlds: tuple[str, ...], gains: tuple[float, ...], as_json: bool, **
     selfopt simulate --world 12x4 --world 200x4
     selfopt simulate --prompts 60 --candidates 6 --flaky 0.2 --gain 3
     """
-    from selfopt.app import simulate_worlds
+    from selfopt.verbs.simulating import simulate_worlds
 
     world_options = ("prompts", "candidates", "flaky", "others", "churn", "cold", "warm_up", "drift", "deterministic")
     changes = {name: _share(name, options[name]) for name in world_options if options[name] is not None}

@@ -7,8 +7,8 @@ import click
 from .common import console, emit, json_option, open_app, say
 from .suites_add import command as add_from_ledger
 from .suites_import import group as import_
-from .suites_import_bfcl import pull
 from .suites_new import command as new
+from .suites_pull import pull
 from .suites_validate import command as validate
 
 
@@ -22,7 +22,7 @@ def command() -> None:
 @click.pass_context
 def list_(ctx: click.Context, /, as_json: bool) -> None:
     """The built-in suites, and your own in the home's folder `suites`."""
-    from selfopt.app import suite_summaries
+    from selfopt.verbs.suites import suite_summaries
 
     rows = suite_summaries(open_app(ctx))
     if as_json:
@@ -42,14 +42,15 @@ def list_(ctx: click.Context, /, as_json: bool) -> None:
 @click.pass_context
 def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
     """The prompts of suite NAME (or a file), and why they expect what."""
-    from selfopt.app import call_text, expected_text, suite_document, tool_text
+    from selfopt.verbs.suites import one_suite, suite_document
+    from selfopt.verbs.texts import call_text, expected_text, tool_text
 
     app = open_app(ctx)
     if as_json:
         emit(suite_document(app, name))
         return
     out = console()
-    suite = app.suite(name)
+    suite = one_suite(app, name)
     say(out, f"{suite.name} ({suite.phase}, scope {suite.scope}): {suite.title}", style="bold")
     for tool_set, tools in suite.tool_sets.items():
         out.print()

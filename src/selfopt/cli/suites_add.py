@@ -20,7 +20,7 @@ def command(ctx: click.Context, /, trials: tuple[str, ...], to: str, suite: str 
 
     What is expected is the suite's, or what was called where the suite is not at hand; the reason begins with "review:".
     """
-    from selfopt.app import add_from_ledger
+    from selfopt.verbs.reviewing import add_from_ledger
 
     added = add_from_ledger(open_app(ctx), trials, to, suite)
     if as_json:

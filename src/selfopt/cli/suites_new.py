@@ -11,7 +11,8 @@ from .common import json_option, run_with_app
 from .suites_tools import read_chosen_tools, tell_made, tools_options
 
 if TYPE_CHECKING:
-    from selfopt.app import App, MadeSuite
+    from selfopt.verbs.making import MadeSuite
+    from selfopt.verbs.opening import App
 
 
 @click.command("new")
@@ -37,7 +38,8 @@ def command(
     """
 
     async def work(app: App) -> MadeSuite:
-        from selfopt.app import new_suite, tools_label
+        from selfopt.verbs.making import new_suite
+        from selfopt.verbs.tools import tools_label
 
         chosen = await read_chosen_tools(app, tools, tools_timeout_s)
         return new_suite(app, name, phase, chosen, origin=tools_label(tools) if tools else "", to=to)

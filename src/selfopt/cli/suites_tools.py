@@ -9,8 +9,9 @@ import click
 from .common import SECONDS, console, emit, say
 
 if TYPE_CHECKING:
-    from selfopt.app import App, MadeSuite
     from selfopt.records import ToolDefinition
+    from selfopt.verbs.making import MadeSuite
+    from selfopt.verbs.opening import App
 
 __all__ = ["phase_option", "read_chosen_tools", "tell_made", "tools_options"]
 
@@ -34,7 +35,7 @@ def tools_options(command: Any) -> Any:
 
 async def read_chosen_tools(app: App, source: str | None, timeout_s: float | None) -> tuple[ToolDefinition, ...] | None:
     """The tools that --tools names; None without it."""
-    from selfopt.app import read_tools
+    from selfopt.verbs.tools import read_tools
 
     return None if source is None else await read_tools(app, source, timeout_s)
 

@@ -11,7 +11,7 @@ from .common import console, emit, json_option, open_app, say, say_some
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from selfopt.app import SuiteCheck
+    from selfopt.verbs.suites import SuiteCheck
 
 
 @click.command("validate")
@@ -24,7 +24,7 @@ def command(ctx: click.Context, /, names: tuple[str, ...], strict: bool, as_json
 
     docs/SUITES.md explains the codes of the warnings.
     """
-    from selfopt.app import check_suite
+    from selfopt.verbs.suites import check_suite
 
     app = open_app(ctx)
     found = {name: check_suite(app, name) for name in names}

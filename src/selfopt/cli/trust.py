@@ -11,7 +11,7 @@ import click
 from .common import console, emit, json_option, say
 
 if TYPE_CHECKING:
-    from selfopt.app import TrustProposal
+    from selfopt.verbs.trusting import TrustProposal
 
 
 @click.command("trust")
@@ -27,7 +27,7 @@ def command(ctx: click.Context, /, folder: Path | None, yes: bool, listed: bool,
     Without it a project's files change neither where a request goes, nor what is enforced, how strict the policy is or what is spent.
     Everything that they ask for is shown first. Trust holds for the files as they are: it ends when one of them changes.
     """
-    from selfopt.app import accept_trust, propose_trust, withdraw_trust
+    from selfopt.verbs.trusting import accept_trust, propose_trust, withdraw_trust
 
     if listed:
         if folder is not None or withdraw:
@@ -70,7 +70,7 @@ def _tell(as_json: bool, folder: Path, what: str) -> None:
 
 
 def _list(as_json: bool) -> None:
-    from selfopt.app import trusted_folders
+    from selfopt.verbs.trusting import trusted_folders
 
     rows = trusted_folders()
     if as_json:

@@ -9,7 +9,8 @@ import click
 from .common import SECONDS, block, console, emit, json_option, pretty, run_with_app, say
 
 if TYPE_CHECKING:
-    from selfopt.app import App, Tried
+    from selfopt.verbs.opening import App
+    from selfopt.verbs.trying import Tried
 
 
 @click.command("try")
@@ -35,7 +36,8 @@ def command(
     """Ask MODEL once with your own tools; raw reply and parsed calls. Nothing is scored or recorded."""
 
     async def work(app: App) -> Tried:
-        from selfopt.app import read_tools, try_model
+        from selfopt.verbs.tools import read_tools
+        from selfopt.verbs.trying import try_model
 
         return await try_model(app, model, variant, await read_tools(app, tools), prompt, timeout_s)
 
@@ -43,7 +45,7 @@ def command(
     if as_json:
         emit(tried)
         return
-    from selfopt.app import call_text
+    from selfopt.verbs.texts import call_text
 
     out = console()
     spread = (lambda text: text) if exact else pretty

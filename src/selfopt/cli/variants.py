@@ -19,7 +19,9 @@ def command() -> None:
 @click.pass_context
 def list_(ctx: click.Context, /, as_json: bool) -> None:
     """Every variant of the catalogue and of your own file."""
-    variants = open_app(ctx).variants
+    from selfopt.verbs.variants import list_variants
+
+    variants = list_variants(open_app(ctx))
     if as_json:
         emit(
             [{"name": v.name, "title": v.title, "variant_hash": v.variant_hash, "parsers": v.parsers} for v in variants.values()]
@@ -37,9 +39,10 @@ def list_(ctx: click.Context, /, as_json: bool) -> None:
 @click.pass_context
 def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
     """The whole content of variant NAME."""
-    from selfopt.app import variant_lines
+    from selfopt.verbs.texts import variant_lines
+    from selfopt.verbs.variants import one_variant
 
-    variant = open_app(ctx).variant(name)
+    variant = one_variant(open_app(ctx), name)
     if as_json:
         emit(variant)
         return
@@ -56,7 +59,8 @@ def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
 @click.pass_context
 def render(ctx: click.Context, /, name: str, prompt: str, tools_file: Path, as_json: bool) -> None:
     """What variant NAME would send for PROMPT; nobody is asked."""
-    from selfopt.app import load_tools, render_variant
+    from selfopt.verbs.tools import load_tools
+    from selfopt.verbs.variants import render_variant
 
     steps = render_variant(open_app(ctx), name, load_tools(tools_file), prompt)
     if as_json:

@@ -1,46 +1,49 @@
-"""From a configuration to the adapter of its kind."""
+"""From a configuration to what speaks to its server."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+from selfopt.dialects.kinds import ENDPOINT_KINDS, EndpointKind
 from selfopt.errors import SettingsError
 from selfopt.records import Endpoint, EndpointConfig, Residency
 
 from .always_resident import AlwaysResident
-from .anthropic import AnthropicEndpoint
-from .http import is_loopback
-from .ollama import OllamaEndpoint
+from .endpoint import HttpEndpoint
 from .ollama_residency import OllamaResidency
-from .openai_compatible import OpenAICompatibleEndpoint, api_root
-from .openai_residency import OpenAICompatibleResidency
-from .scripted import ScriptedEndpoint, ScriptedResidency
+from .openai_residency import residency_of
 
 __all__ = ["create_endpoint", "create_residency"]
 
+# What servers of a dialect tell of their models.
+_RESIDENCIES: Mapping[str, Callable[[EndpointConfig], Residency]] = {"ollama": OllamaResidency, "openai_chat": residency_of}
+
 
 def create_endpoint(config: EndpointConfig) -> Endpoint:
-    """The endpoint of this configuration. A scripted one with a base_url is spoken to as OpenAI-compatible. SettingsError
-    when the configuration is incomplete, or `embedded`, which the app builds."""
-    if config.kind == "ollama":
-        return OllamaEndpoint(config)
-    if config.kind == "anthropic":
-        return AnthropicEndpoint(config)
-    if config.kind == "scripted" and config.base_url is None:
-        return ScriptedEndpoint(config)
-    if config.kind == "embedded":
-        raise SettingsError(f"endpoint {config.name}: kind embedded has no server to connect to; the engine package starts it")
-    return OpenAICompatibleEndpoint(config)
+    """The endpoint of this configuration. SettingsError when it lacks something."""
+    kind = _kind_of(config)
+    here = kind.in_process(config) if kind.in_process is not None else None
+    return here[0] if here is not None else HttpEndpoint(config, kind.dialect(config))
 
 
 def create_residency(config: EndpointConfig) -> Residency:
-    """The residency of this configuration; models of remote endpoints count as always there. SettingsError as above."""
-    if config.kind == "ollama":
-        return OllamaResidency(config)
-    if config.kind == "anthropic":
-        return AlwaysResident("anthropic")
-    if config.kind == "scripted" and config.base_url is None:
-        return ScriptedResidency(config)
-    if config.kind == "embedded":
-        raise SettingsError(f"endpoint {config.name}: kind embedded has no server to connect to; the engine package starts it")
-    if config.kind == "openai_compatible" and config.base_url and not (config.local or is_loopback(api_root(config.base_url))):
-        return AlwaysResident()
-    return OpenAICompatibleResidency(config)
+    """The residency of this configuration; likewise. Models of servers that tell nothing count as always there."""
+    kind = _kind_of(config)
+    here = kind.in_process(config) if kind.in_process is not None else None
+    if here is not None:
+        return here[1]
+    make = kind.residency or _RESIDENCIES.get(kind.speaks)
+    return make(config) if make is not None else AlwaysResident(config.kind)
+
+
+def _kind_of(config: EndpointConfig) -> EndpointKind:
+    kind = ENDPOINT_KINDS.get(config.kind)
+    if kind is None:
+        raise SettingsError(
+            f"endpoint {config.name}: unknown kind {config.kind!r}; allowed are {', '.join(ENDPOINT_KINDS.names())}"
+        )
+    if kind.engine:
+        raise SettingsError(
+            f"endpoint {config.name}: kind {config.kind} has no server to connect to; the engine package starts it"
+        )
+    return kind

@@ -14,18 +14,16 @@ from urllib.parse import unquote, urlsplit
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
+from selfopt.dialects.faults import advice, shown_url, status_error, without_urls
+from selfopt.dialects.jsontext import bounded_text, dump_json, parse_json, printable
 from selfopt.errors import EndpointError, EndpointFault, SettingsError
 from selfopt.home import Redactor
-from selfopt.records import EndpointConfig, is_loopback
-
-from .base_url import normalise_base_url
-from .faults import advice, shown_url, status_error, without_urls
-from .jsontext import bounded_text, dump_json, parse_json, printable
+from selfopt.records import EndpointConfig
 
 if TYPE_CHECKING:
     from aiohttp.client import _RequestContextManager
 
-__all__ = ["Call", "HttpClient", "HttpReply", "HttpStream", "bearer", "is_loopback", "normalise_base_url"]
+__all__ = ["Call", "HttpClient", "HttpReply", "HttpStream"]
 
 RECORDED_FAULT_BYTES = 64_000
 SHORTEST_IN_ERRORS = 4  # characters of a key; an error that says too little does no harm
@@ -45,11 +43,6 @@ def _has_long_text(body: Mapping[str, Any]) -> bool:
             if isinstance(text, str) and len(text) > LONG_TEXT:
                 return True
     return False
-
-
-def bearer(config: EndpointConfig) -> dict[str, str]:
-    """The header with the key, or none."""
-    return {} if config.api_key is None else {"Authorization": f"Bearer {config.api_key.get_secret_value()}"}
 
 
 @dataclass(frozen=True)
@@ -216,8 +209,7 @@ class HttpClient:
             kind=kind,
             status=stream.status or None,
             final=fix is not None,
-            request_body=stream.request_text,
-            reply_body=stream.recorded(),
+            bodies=(stream.request_text, stream.recorded()),
         )
 
     def _open(self, isolate: bool) -> aiohttp.ClientSession:

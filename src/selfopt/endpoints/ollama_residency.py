@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from selfopt.dialects.jsontext import as_dict, as_int, as_str
+from selfopt.dialects.ollama import Ollama
 from selfopt.errors import EndpointError
 from selfopt.records import EndpointConfig, ModelStatus, sha256_hex
 
-from .http import Call, HttpClient, bearer
-from .jsontext import as_dict, as_int, as_str
-from .ollama import ollama_root
+from .http import Call, HttpClient
 
 __all__ = ["OllamaResidency"]
 
@@ -23,7 +23,8 @@ class OllamaResidency:
     def __init__(self, config: EndpointConfig) -> None:
         """SettingsError when the configuration has no usable base_url."""
         self._config = config
-        self._root = ollama_root(config)
+        self._dialect = Ollama(config)
+        self._root = self._dialect.root
 
     async def status(self, model: str) -> ModelStatus:
         """Never loads and never raises: a server that does not answer is state "unknown"."""
@@ -73,7 +74,7 @@ class OllamaResidency:
         return sorted({name for entry in entries or [] if (name := as_str(entry.get("name")))})
 
     def _client(self) -> HttpClient:
-        return HttpClient(self._config, self._root, bearer(self._config))
+        return HttpClient(self._config, self._root, self._dialect.headers)
 
     async def _ask(self, client: HttpClient, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         try:

@@ -9,14 +9,25 @@ import asyncio
 import time
 from typing import Any, Literal
 
-from selfopt.errors import EndpointError, SettingsError
-from selfopt.records import ChatRequest, EndpointConfig, Message, ModelStatus, Sampling, sha256_hex
+from selfopt.dialects.jsontext import as_dict, as_int, as_list, as_str
+from selfopt.dialects.openai_chat import OpenAIChat
+from selfopt.errors import EndpointError
+from selfopt.records import (
+    ChatRequest,
+    EndpointConfig,
+    Message,
+    ModelStatus,
+    Residency,
+    Sampling,
+    is_loopback,
+    sha256_hex,
+)
 
-from .http import Call, HttpClient, bearer
-from .jsontext import as_dict, as_int, as_list, as_str
-from .openai_compatible import OpenAICompatibleEndpoint, api_root
+from .always_resident import AlwaysResident
+from .endpoint import HttpEndpoint
+from .http import Call, HttpClient
 
-__all__ = ["OpenAICompatibleResidency"]
+__all__ = ["OpenAIResidency", "residency_of"]
 
 PROBE_TIMEOUT_S = 5.0
 UNLOAD_TIMEOUT_S = 30.0
@@ -32,16 +43,15 @@ _STATES: dict[str, State] = {
 _ENGINES = {"organization_owner": "lm studio"}
 
 
-class OpenAICompatibleResidency:
+class OpenAIResidency:
     """A `Residency` over /health, /v1/models and llama.cpp's /props, which neither load nor wake a model. Keeps no connection
     open."""
 
     def __init__(self, config: EndpointConfig) -> None:
         """SettingsError when the configuration has no usable base_url."""
-        if not config.base_url:
-            raise SettingsError(f"endpoint {config.name}: base_url is missing; give one such as http://127.0.0.1:8080")
         self._config = config
-        self._api = api_root(config.base_url)
+        self._dialect = OpenAIChat(config)
+        self._api = self._dialect.root
         self._root = self._api.removesuffix("/v1")
 
     async def status(self, model: str) -> ModelStatus:
@@ -130,14 +140,14 @@ class OpenAICompatibleResidency:
 
     async def _one_token(self, model: str, timeout_s: float) -> None:
         question = (Message(role="user", content="Hi"),)
-        endpoint = OpenAICompatibleEndpoint(self._config)
+        endpoint = HttpEndpoint(self._config, self._dialect)
         try:
             await endpoint.chat(ChatRequest(model=model, messages=question, sampling=Sampling(max_tokens=1), timeout_s=timeout_s))
         finally:
             await endpoint.close()
 
     def _client(self) -> HttpClient:
-        return HttpClient(self._config, self._api, bearer(self._config))
+        return HttpClient(self._config, self._api, self._dialect.headers)
 
     async def _ask(self, client: HttpClient, url: str) -> dict[str, Any]:
         try:
@@ -151,6 +161,12 @@ class OpenAICompatibleResidency:
     async def _listed(self, client: HttpClient, url: str, model: str) -> dict[str, Any]:
         listed = as_list((await self._ask(client, url)).get("data"))
         return next((as_dict(e) for e in listed if as_dict(e).get("id") == model), {})
+
+
+def residency_of(config: EndpointConfig) -> Residency:
+    """Of a server elsewhere nothing is asked: its models count as always there."""
+    away = config.base_url and not (config.local or is_loopback(config.base_url))
+    return AlwaysResident() if away else OpenAIResidency(config)
 
 
 def _state_of(entry: dict[str, Any], props: dict[str, Any]) -> State:

@@ -1,17 +1,17 @@
 """Evaluations -> findings (one detector a file) -> recommendations, and the file that keeps the newest of them."""
 
 from .analyze import analyze, default_detectors
-from .capability_limit import CapabilityLimit
-from .ceiling import Ceiling
-from .cold_start import ColdStart
-from .drift import Drift
-from .flaky import Flaky
-from .infrastructure import Infrastructure
+from .detectors.capability_limit import CapabilityLimit
+from .detectors.ceiling import Ceiling
+from .detectors.cold_start import ColdStart
+from .detectors.drift import Drift
+from .detectors.flaky import Flaky
+from .detectors.infrastructure import Infrastructure
+from .detectors.truncation import Truncation
+from .detectors.unread_format import UnreadFormat
 from .options import FeedbackOptions, ReferenceSuite
 from .reading import best_known
 from .store import FEEDBACK_SCHEMA_VERSION, load_feedback, save_feedback
-from .truncation import Truncation
-from .unread_format import UnreadFormat
 
 __all__ = [
     "FEEDBACK_SCHEMA_VERSION",

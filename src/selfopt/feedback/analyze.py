@@ -6,19 +6,19 @@ from collections.abc import Sequence
 
 from selfopt.records import Detector, Evaluation, Feedback, Finding, PolicyThresholds, Recommendation, content_hash
 
-from .capability_limit import CapabilityLimit
-from .ceiling import Ceiling
-from .cold_start import ColdStart
 from .confirming import confirmation_of
-from .drift import Drift
-from .flaky import Flaky
+from .detectors.capability_limit import CapabilityLimit
+from .detectors.ceiling import Ceiling
+from .detectors.cold_start import ColdStart
+from .detectors.drift import Drift
+from .detectors.flaky import Flaky
+from .detectors.infrastructure import Infrastructure
+from .detectors.truncation import Truncation
+from .detectors.unread_format import UnreadFormat
 from .hot import hot_failures
-from .infrastructure import Infrastructure
 from .options import FeedbackOptions
 from .recommend import recommend
 from .standing import Standing, standings
-from .truncation import Truncation
-from .unread_format import UnreadFormat
 
 __all__ = ["analyze", "default_detectors"]
 

@@ -33,7 +33,7 @@ def recommend(
         drafts.append(_proven_warm_up(standing, confirmation))
     kept = [d for d in drafts if (d.model, d.phase, d.type) not in options.withdrawn]
     dated = [d.model_copy(update={"cycle_id": options.cycle_id}) for d in kept]
-    return [d.model_copy(update={"id": content_hash("rec", d)}) for d in dated]
+    return [d.model_copy(update={"id": content_hash("rec", d.model_copy(update={"confirmation": None}))}) for d in dated]
 
 
 def _gate(

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from selfopt.records import Evaluation, Outcome, OutcomeRow
-from selfopt.stats import MIN_PATTERN_RUNS, Classification, Row, RowPattern, classify_rows, cold_length, cold_prefix
+from selfopt.stats import MIN_PATTERN_RUNS, Classification, PassRow, RowPattern, classify_rows, cold_length, cold_prefix
 
 from .reading import Figures, has_copies, passes
 
@@ -52,7 +52,8 @@ def read_window(window: Sequence[Evaluation]) -> WindowRows:
     waited = {id(row): runs for e in window for row in e.rows if (runs := _waited_runs(e, row))}
     kept = [(row, whole) for e in window if not has_copies(e) for row in e.rows if (whole := _without_faults(row))]
     rows = [
-        Row(tuple(row.outcomes[i] is Outcome.PASS for i in whole), tuple(loaded_in(row, i) for i in whole)) for row, whole in kept
+        PassRow(tuple(row.outcomes[i] is Outcome.PASS for i in whole), tuple(loaded_in(row, i) for i in whole))
+        for row, whole in kept
     ]
     found = classify_rows(rows)
     return WindowRows(
@@ -79,7 +80,7 @@ def _waited_runs(evaluation: Evaluation, row: OutcomeRow) -> frozenset[int]:
 
 
 def _called_runs(
-    kept: Sequence[tuple[OutcomeRow, tuple[int, ...]]], rows: Sequence[Row], found: Classification
+    kept: Sequence[tuple[OutcomeRow, tuple[int, ...]]], rows: Sequence[PassRow], found: Classification
 ) -> dict[int, frozenset[int]]:
     """The failures in the cold runs of the rows that were called so. One prompt alone needs a load that shows in all of them: its
     pattern arises too easily from chance, and there are no others to bear it out."""

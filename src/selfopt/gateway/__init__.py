@@ -6,11 +6,11 @@ from .access import NoKeys
 from .access_log import AccessLog
 from .attempts import Attempts
 from .chat import ChatParts
+from .event_loop import fast_loop
 from .gateway import Gateway, GatewayParts
 from .harness import Harness
 from .journal import JournalOptions, SegmentJournal
 from .keys import FileKeys
-from .loop import fast_loop
 from .options import GatewayOptions
 from .passing import Passing
 from .pooled import PooledEndpoint

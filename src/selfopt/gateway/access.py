@@ -6,10 +6,10 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Protocol
 
+from selfopt.dialects.refusal import Refusal
 from selfopt.web import HttpRequest
 
 from .options import GatewayOptions
-from .refusal import Refusal
 
 __all__ = ["LOCAL_USER", "Access", "Caller", "KeyRing", "NoKeys", "Scope", "require_json"]
 

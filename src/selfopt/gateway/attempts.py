@@ -12,13 +12,13 @@ from selfopt.home import escape_control
 from selfopt.records import RouteDecision
 from selfopt.web import Pool
 
-from .exchange import Exchange
-from .gates import Gate, Gates
+from .gates import EndpointGate, Gates
+from .live_request import LiveRequest
 from .options import GatewayOptions
 from .refusal import from_endpoint_error, not_consented
 from .rules import RulesInForce
 from .seams import AuditSink, Upstream, Upstreams
-from .ticket import Attempt
+from .ticket import LiveAttempt
 from .trailing import audit_event
 
 __all__ = ["Answerer", "Attempts"]
@@ -35,7 +35,7 @@ SHORTEST_ATTEMPT_S = 0.02
 class Answerer(Protocol):
     """Makes one attempt at the exchange's upstream and answers the client with what comes."""
 
-    async def answer(self, exchange: Exchange) -> None:
+    async def answer(self, exchange: LiveRequest) -> None:
         """EndpointError while nothing of an answer went out: another attempt may follow. Refusal ends the request."""
         ...
 
@@ -52,7 +52,7 @@ class Attempts:
         self._loop = asyncio.get_running_loop()
         self.gates = Gates(options)
 
-    async def serve(self, exchange: Exchange, decision: RouteDecision, rules: RulesInForce) -> None:
+    async def serve(self, exchange: LiveRequest, decision: RouteDecision, rules: RulesInForce) -> None:
         """Answer the client. Refusal when nobody could, or none that the request may go to."""
         if decision.outcome == "fallback":
             self._divert(exchange, decision, "rule")
@@ -72,7 +72,7 @@ class Attempts:
             decision = standbys.popleft().model_copy(update={"reason": reason})
             self._divert(exchange, decision, error.kind)
 
-    def _divert(self, exchange: Exchange, decision: RouteDecision, why: str) -> None:
+    def _divert(self, exchange: LiveRequest, decision: RouteDecision, why: str) -> None:
         ticket = exchange.ticket
         ticket.served, ticket.fallback = decision.model, why
         before = exchange.audited
@@ -80,10 +80,10 @@ class Attempts:
         if before is not None:
             exchange.audited = asyncio.ensure_future(_both(before, exchange.audited))
 
-    def _left(self, exchange: Exchange) -> float:
+    def _left(self, exchange: LiveRequest) -> float:
         return exchange.deadline - self._loop.time()
 
-    async def _ask(self, exchange: Exchange, decision: RouteDecision, *, helped: bool) -> EndpointError | None:
+    async def _ask(self, exchange: LiveRequest, decision: RouteDecision, *, helped: bool) -> EndpointError | None:
         """All attempts at one model: None when the client was answered, else what went wrong last. helped: somebody may serve
         instead."""
         options, rule = self._options, decision.serving_rule
@@ -114,7 +114,7 @@ class Attempts:
                 await asyncio.sleep(pause_s)
         raise AssertionError("the last attempt returns")
 
-    async def _once(self, exchange: Exchange, gate: Gate) -> EndpointError | None:
+    async def _once(self, exchange: LiveRequest, gate: EndpointGate) -> EndpointError | None:
         ticket, upstream = exchange.ticket, exchange.upstream
         assert upstream is not None
         began = perf_counter()
@@ -123,7 +123,7 @@ class Attempts:
             gate.check()
             await gate.enter()
         except EndpointError as error:
-            ticket.attempts.append(Attempt(upstream.model, 0.0, "down"))
+            ticket.attempts.append(LiveAttempt(upstream.model, 0.0, "down"))
             return error
         try:
             await self._answerer.answer(exchange)
@@ -139,7 +139,7 @@ class Attempts:
             return None
         finally:
             gate.leave()
-            ticket.attempts.append(Attempt(upstream.model, round((perf_counter() - began) * 1000, 3), fault))
+            ticket.attempts.append(LiveAttempt(upstream.model, round((perf_counter() - began) * 1000, 3), fault))
 
     async def _probe(self, upstream: Upstream) -> bool:
         """Whether the endpoint is there: nothing is generated, loaded or woken."""

@@ -6,29 +6,17 @@ import asyncio
 from collections.abc import Callable, Generator
 from typing import ParamSpec, TypeVar
 
+from selfopt.dialects.chat_body import STEP_BYTES
 from selfopt.home import Redactor
 
-__all__ = ["STEP_BYTES", "at_once", "beside", "by_steps", "redacted"]
+__all__ = ["beside", "by_steps", "redacted"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-STEP_BYTES = 262_144
-"""What is read at once. Counting the brackets of so much takes at most ten milliseconds."""
-
 # Python's own code reads about a million characters a second, and lets the loop run in between; so much is read faster than a thread
 # takes over.
 SMALL_TEXT = 4096
-
-
-def at_once(steps: Generator[None, None, T]) -> T:
-    """All steps, without a pause."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            found: T = end.value
-            return found
 
 
 async def by_steps(steps: Generator[None, None, T]) -> T:

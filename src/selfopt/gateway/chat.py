@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
 
+from selfopt.dialects.chat_body import STEP_BYTES, at_once, reading_body
+from selfopt.dialects.clients import ClientDialect
+from selfopt.dialects.refusal import Refusal, bad_request
 from selfopt.errors import AuditError, UnknownModelError
 from selfopt.home import escape_control
 from selfopt.records import Phase, RouteDecision, utc_now
@@ -15,12 +18,11 @@ from selfopt.web import HttpRequest, Reply
 from .access import Caller
 from .access_log import AccessLog
 from .attempts import Attempts
-from .body import read_chat, reading
-from .bounded import STEP_BYTES, by_steps
-from .exchange import Exchange
-from .metrics import Metrics
+from .bounded import by_steps
+from .live_request import LiveRequest
+from .metrics import LiveCounters
 from .options import GatewayOptions
-from .refusal import JSON, Refusal, bad_request, not_audited
+from .refusal import JSON, not_audited
 from .rules import RulesWatch
 from .seams import AuditSink, RequestJournal
 from .ticket import Ticket
@@ -40,15 +42,17 @@ class ChatParts:
     audit: AuditSink
     journal: RequestJournal
     clock: Callable[[], str] = utc_now
-    metrics: Metrics = field(default_factory=Metrics)
+    metrics: LiveCounters = field(default_factory=LiveCounters)
     access_log: AccessLog | None = None
 
 
 class ChatService:
     """Serves chats under the rules in force."""
 
-    def __init__(self, parts: ChatParts) -> None:
+    def __init__(self, parts: ChatParts, dialect: ClientDialect) -> None:
+        """dialect: the clients'."""
         self._parts = parts
+        self._dialect = dialect
 
     async def answer(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         """One chat, answered whatever happens and recorded whatever happens: when it cannot be, it is not served."""
@@ -79,9 +83,8 @@ class ChatService:
 
     async def _serve(self, request: HttpRequest, reply: Reply, caller: Caller, ticket: Ticket) -> None:
         ticket.outcome = "rejected"
-        options = self._parts.options
-        small = len(request.body) <= STEP_BYTES
-        chat = read_chat(request.body, options) if small else await by_steps(reading(request.body, options))
+        steps = reading_body(request.body, self._parts.options.body)
+        chat = at_once(steps) if len(request.body) <= STEP_BYTES else await by_steps(steps)
         ticket.model, ticket.stream = chat.model, chat.stream
         model = self._resolved(chat.model, caller)
         ticket.model = model
@@ -93,7 +96,7 @@ class ChatService:
             await self._refuse(decision, ticket)
         ticket.served = decision.model
         ticket.outcome = "failed"
-        exchange = Exchange(chat, reply, ticket, self._headers, request.at + self._parts.options.deadline_s)
+        exchange = LiveRequest(self._dialect, chat, reply, ticket, self._headers, request.at + self._parts.options.deadline_s)
         exchange.plain = self._without_variant(request, caller)
         await self._parts.attempts.serve(exchange, decision, rules)
         if reply.status == 200:

@@ -6,11 +6,11 @@ import asyncio
 import re
 from collections.abc import Sequence
 
+from selfopt.dialects.clients import ReplyWriter
 from selfopt.errors import EndpointError
 from selfopt.records import ToolCall
 
-from .dialogue import Completion
-from .exchange import Exchange
+from .live_request import LiveRequest
 
 __all__ = ["Flow", "before_a_call"]
 
@@ -34,7 +34,7 @@ class Flow:
     watched: whether it may be one at all; sent: whether anything went out; calls: those that did.
     """
 
-    def __init__(self, exchange: Exchange, completion: Completion) -> None:
+    def __init__(self, exchange: LiveRequest, completion: ReplyWriter) -> None:
         self._exchange = exchange
         self._completion = completion
         self._held: list[str] = []
@@ -74,7 +74,7 @@ class Flow:
     async def _text(self, text: str) -> None:
         if text:
             self._spoke = True
-            await self._write(self._completion.piece({"content": text}))
+            await self._write(self._completion.piece(text))
 
     async def _write(self, event: bytes) -> None:
         await self._begin()
@@ -89,7 +89,7 @@ class Flow:
         """The answer's calls begin with these: those that are new go out."""
         for number in range(len(self.calls), len(calls)):
             self.calls = (*self.calls, calls[number])
-            await self._write(self._completion.called(number, calls[number]))
+            await self._write(self._completion.piece(call=(number, calls[number])))
 
     def check(self, calls: Sequence[ToolCall]) -> None:
         """EndpointError `protocol` when these, of the whole reply, are not those that went out already, and more: a server took
@@ -101,7 +101,7 @@ class Flow:
         if not self.sent:
             await self._exchange.settle()
             self._exchange.reply.begin(200, [STREAM, *self._exchange.headers()])
-            self._exchange.reply.write(self._completion.piece({"role": "assistant", "content": ""}))
+            self._exchange.reply.write(self._completion.piece())
 
     async def end(self, *, with_usage: bool) -> None:
         """The completion is settled: what was held where it is text, its calls, the end."""

@@ -8,12 +8,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
+from selfopt.dialects.refusal import Refusal
 from selfopt.errors import EndpointError, EndpointFault
 
 from .options import GatewayOptions
-from .refusal import Refusal
 
-__all__ = ["Gate", "Gates"]
+__all__ = ["EndpointGate", "Gates"]
 
 log = logging.getLogger("selfopt.gateway")
 
@@ -22,7 +22,7 @@ DOWN: frozenset[EndpointFault] = frozenset({"timeout", "connect", "server", "pro
 LONGEST_BREAK_S = 60.0
 
 
-class Gate:
+class EndpointGate:
     """One endpoint's. state: `closed` lets requests through, `open` does not, `half_open` while a probe asks whether it is back.
 
     A probe never generates. Waiting requests are let in in the order they came.
@@ -141,16 +141,16 @@ class Gates:
 
     def __init__(self, options: GatewayOptions) -> None:
         self._options = options
-        self._gates: dict[str, Gate] = {}
+        self._gates: dict[str, EndpointGate] = {}
 
-    def of(self, name: str, limit: int, probe: Probe) -> Gate:
+    def of(self, name: str, limit: int, probe: Probe) -> EndpointGate:
         """The gate of this name."""
         gate = self._gates.get(name)
         if gate is None:
-            gate = self._gates[name] = Gate(name, limit, self._options, probe)
+            gate = self._gates[name] = EndpointGate(name, limit, self._options, probe)
         return gate
 
-    def all(self) -> list[Gate]:
+    def all(self) -> list[EndpointGate]:
         """Those that there are."""
         return list(self._gates.values())
 

@@ -10,14 +10,16 @@ from urllib.parse import unquote
 
 import msgspec
 
-from selfopt.web import Denied, HttpRequest, Pool, Reply, Resident, WebServer, serve_web
+from selfopt.dialects.openai_client import OPENAI_CLIENT
+from selfopt.dialects.refusal import Refusal
+from selfopt.web import Denied, HttpRequest, MemoryTrimmer, Pool, Reply, WebServer, serve_web
 
 from .access import Access, Caller, KeyRing, require_json
 from .chat import ChatParts, ChatService, header_value
-from .feedback import FeedbackService
 from .metrics import CONTENT_TYPE
 from .openapi import OPENAPI_JSON
-from .refusal import JSON, Refusal
+from .refusal import JSON
+from .told_outcomes import FeedbackService
 from .warmth import KeepWarm
 
 __all__ = ["Gateway", "GatewayParts"]
@@ -48,11 +50,11 @@ class Gateway:
         self.parts = parts
         self._options = parts.chat.options
         self._access = Access(self._options, parts.keys)
-        self._chat = ChatService(parts.chat)
+        self._chat = ChatService(parts.chat, OPENAI_CLIENT)
         feedback = FeedbackService(parts.chat.journal, parts.chat.clock, parts.served_before)
         self._loop = asyncio.get_running_loop()
         self._pruning: asyncio.TimerHandle | None = None
-        self._resident = Resident()
+        self._resident = MemoryTrimmer()
         self.server: WebServer | None = None
         self._table: dict[bytes, dict[bytes, Answer]] = {
             b"/v1/chat/completions": {b"POST": self._chat.answer},

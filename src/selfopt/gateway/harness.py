@@ -7,20 +7,21 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import cast
 
-import msgspec
-
+from selfopt.dialects.clients import ClientRequest
+from selfopt.dialects.openai_client import MAX_TOOLS, MAX_TOOLS_BYTES
+from selfopt.dialects.refusal import Refusal
 from selfopt.errors import EndpointError
+from selfopt.reading import read_calls
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ReplyContent, Sampling, ToolCall, Usage, Variant
-from selfopt.variants import RenderedStep, read_reply, render
+from selfopt.variants import RenderedStep, render
 
 from .bounded import beside, by_steps
-from .dialogue import MAX_TOOLS, MAX_TOOLS_BYTES, Completion, Dialogue, reading_dialogue
 from .early import EarlyCalls, wanted_calls
-from .exchange import Exchange
 from .flow import Flow, before_a_call
+from .live_request import LiveRequest
 from .options import GatewayOptions
 from .passing import Passing
-from .refusal import JSON, Refusal, from_endpoint_error
+from .refusal import JSON, from_endpoint_error
 from .seams import Upstream
 
 __all__ = ["Harness"]
@@ -31,15 +32,8 @@ MAX_VARIANT_BYTES = MAX_TOOLS_BYTES
 Taker = Callable[[ChatChunk], Awaitable[None]]
 
 
-class _StreamOptions(msgspec.Struct):
-    include_usage: bool | None = None
-
-
-_decode_stream_options = msgspec.json.Decoder(_StreamOptions).decode
-
-
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Answered:
     """What a model answered. explicit_none: it said that no tool is needed, and nothing else."""
 
     text: str
@@ -56,28 +50,28 @@ class Harness:
         self._options = options
         self._passing = passing
 
-    async def answer(self, exchange: Exchange) -> None:
+    async def answer(self, exchange: LiveRequest) -> None:
         """One attempt. EndpointError while nothing went out."""
         upstream = exchange.upstream
         assert upstream is not None
-        direct = upstream.speaks_openai
+        direct = upstream.speaks == exchange.dialect.name
         variant = self._variant(exchange, direct=direct)
-        dialogue = await by_steps(reading_dialogue(exchange.chat)) if variant is not None or not direct else None
-        if dialogue is not None and dialogue.choice == "none":
+        asked = await by_steps(exchange.dialect.reading_request(exchange.chat)) if variant is not None or not direct else None
+        if asked is not None and asked.request.tool_choice == "none":
             variant = None
-        if dialogue is None or (variant is None and direct):
+        if asked is None or (variant is None and direct):
             if not direct:
                 raise Refusal(400, f"endpoint {upstream.name} takes text only", code="unsupported_content", param="messages")
             exchange.ticket.variant = None
             await self._passing.answer(exchange)
             return
         exchange.ticket.variant = variant.name if variant is not None else None
-        completion = Completion(exchange.ticket.id, exchange.ticket.served or "")
+        completion = exchange.dialect.reply(exchange.ticket.id, exchange.ticket.served or "")
         flow = Flow(exchange, completion) if exchange.chat.stream else None
         try:
             async with asyncio.timeout(exchange.timeout_s) as limit:
                 work = _Work(self._options, exchange, upstream, flow, limit)
-                outcome = await (work.through(variant, dialogue) if variant is not None else work.plainly(dialogue))
+                outcome = await (work.through(variant, asked) if variant is not None else work.plainly(asked))
                 if flow is not None:
                     flow.check(outcome.calls)
         except TimeoutError:
@@ -89,12 +83,12 @@ class Harness:
         completion.settle(outcome.text, outcome.calls, outcome.finish, work.usage)
         exchange.ticket.input_tokens, exchange.ticket.output_tokens = work.usage.input_tokens, work.usage.output_tokens
         if flow is not None:
-            await flow.end(with_usage=_wants_usage(exchange))
+            await flow.end(with_usage=asked.wants_usage)
             return
         await exchange.settle()
         exchange.reply.send(200, [JSON, *exchange.headers()], completion.whole())
 
-    def _variant(self, exchange: Exchange, *, direct: bool) -> Variant | None:
+    def _variant(self, exchange: LiveRequest, *, direct: bool) -> Variant | None:
         """The rule's, where there are tools. None for what is too large for it: passed on as it is, that may still be answered."""
         rule, chat = exchange.rule, exchange.chat
         if rule is None or not chat.n_tools or exchange.plain:
@@ -107,7 +101,7 @@ class _Work:
     """The requests of one attempt."""
 
     def __init__(
-        self, options: GatewayOptions, exchange: Exchange, upstream: Upstream, flow: Flow | None, limit: asyncio.Timeout
+        self, options: GatewayOptions, exchange: LiveRequest, upstream: Upstream, flow: Flow | None, limit: asyncio.Timeout
     ) -> None:
         self._options = options
         self._exchange = exchange
@@ -116,51 +110,51 @@ class _Work:
         self._limit_of_time = limit
         self.usage = Usage()
 
-    async def through(self, variant: Variant, dialogue: Dialogue) -> Outcome:
+    async def through(self, variant: Variant, asked: ClientRequest) -> Answered:
         """By the variant. EndpointError `protocol` when a call is required and none came."""
         # What is rendered from a list is not remembered: no conversation comes twice, and those kept would fill the memory.
-        tools = dialogue.tools if dialogue.tools_kept else list(dialogue.tools)
-        steps = render(variant, list(dialogue.messages), tools, required=dialogue.choice == "required")
-        step, content = await beside(dialogue.size, next, steps), ReplyContent()
-        flow, talks = self._flow, _may_flow(variant, dialogue)
-        early = EarlyCalls(variant, dialogue, flow, talks=talks) if flow is not None else None
+        tools = asked.request.tools if asked.tools_kept else list(asked.request.tools)
+        steps = render(variant, list(asked.request.messages), tools, required=asked.request.tool_choice == "required")
+        step, content = await beside(asked.size, next, steps), ReplyContent()
+        flow, talks = self._flow, _may_flow(variant, asked)
+        early = EarlyCalls(variant, asked, flow, talks=talks) if flow is not None else None
         while True:
             if early is not None:
                 await early.settled(step.settled)
                 self._go_on()
             take = early.take if early is not None and early.wants_pieces else None
-            content = await self._ask(step, self._limit(variant, dialogue, step), take)
-            size = dialogue.size + len(content.text)
+            content = await self._ask(step, self._limit(variant, asked, step), take)
+            size = asked.size + len(content.text)
             following = await beside(size, _sent, steps, content)
             if isinstance(following, ReplyContent):
                 content = following
                 break
             step = following
-        parsed = await beside(size, read_reply, variant.parsers, content, dialogue.tools, dialogue.messages)
-        calls = wanted_calls(parsed.tool_calls, dialogue)
+        parsed = await beside(size, read_calls, variant.parsers, content, asked.request.tools, asked.request.messages)
+        calls = wanted_calls(parsed.tool_calls, asked)
         spoken = before_a_call(content.text) if talks else ""
         if calls:
-            return Outcome(spoken, calls, "tool_calls")
-        if dialogue.choice == "required":
+            return Answered(spoken, calls, "tool_calls")
+        if asked.request.tool_choice == "required":
             raise EndpointError("a call of a tool was required, and the model made none", kind="protocol")
         rule = self._exchange.rule
         if parsed.unread is not None and rule is not None and rule.fallback_on_unparsed and not (flow is not None and flow.sent):
             raise EndpointError("the reply holds a call that no parser of the variant reads", kind="protocol", final=True)
         if spoken or (flow is not None and flow.sent):  # whatever it says: its beginning is with the client, or would be
-            return Outcome(content.text, (), content.finish_reason)
+            return Answered(content.text, (), content.finish_reason)
         answers = variant.steps == "choose_then_answer"  # where it is asked, its text is an answer
-        if parsed.recognised == "explicit none" or (not answers and (variant.constraint != "none" or variant.steps != "single")):
-            return await self.plainly(dialogue, with_tools=False)
-        return Outcome(content.text, (), content.finish_reason)
+        if parsed.status == "explicit_none" or (not answers and (variant.constraint != "none" or variant.steps != "single")):
+            return await self.plainly(asked, with_tools=False)
+        return Answered(content.text, (), content.finish_reason)
 
-    async def plainly(self, dialogue: Dialogue, *, with_tools: bool = True) -> Outcome:
+    async def plainly(self, asked: ClientRequest, *, with_tools: bool = True) -> Answered:
         """As it is, without a variant."""
         step = RenderedStep(
             step="answer",
-            messages=dialogue.messages,
-            tools=dialogue.tools if with_tools else (),
-            tool_choice=dialogue.choice if with_tools else "auto",
-            sampling=dialogue.sampling,
+            messages=asked.request.messages,
+            tools=asked.request.tools if with_tools else (),
+            tool_choice=asked.request.tool_choice if with_tools else "auto",
+            sampling=asked.request.sampling,
         )
         flow = self._flow
         if flow is not None:
@@ -169,17 +163,17 @@ class _Work:
         async def take(chunk: ChatChunk) -> None:
             assert flow is not None
             await flow.feed(chunk.text)
-            if with_tools and chunk.tool_calls and (dialogue.parallel or not flow.calls):
-                await flow.say_calls([*flow.calls, *chunk.tool_calls[: None if dialogue.parallel else 1]])
+            if with_tools and chunk.tool_calls and (asked.parallel or not flow.calls):
+                await flow.say_calls([*flow.calls, *chunk.tool_calls[: None if asked.parallel else 1]])
 
-        content = await self._ask(step, dialogue.sampling, take if flow is not None else None)
-        calls = content.tool_calls if dialogue.parallel else content.tool_calls[:1]
-        return Outcome(content.text, calls if with_tools else (), content.finish_reason)
+        content = await self._ask(step, asked.request.sampling, take if flow is not None else None)
+        calls = content.tool_calls if asked.parallel else content.tool_calls[:1]
+        return Answered(content.text, calls if with_tools else (), content.finish_reason)
 
-    def _limit(self, variant: Variant, dialogue: Dialogue, step: RenderedStep) -> Sampling:
+    def _limit(self, variant: Variant, asked: ClientRequest, step: RenderedStep) -> Sampling:
         """The variant's sampling; an answer that may be text gets the room for it that the client grants."""
         free = step.constraint is None
-        wanted = dialogue.max_tokens or (max(step.sampling.max_tokens, TEXT_TOKENS) if free else step.sampling.max_tokens)
+        wanted = asked.max_tokens or (max(step.sampling.max_tokens, TEXT_TOKENS) if free else step.sampling.max_tokens)
         return step.sampling.model_copy(update={"max_tokens": min(wanted, 32768)})
 
     async def _ask(self, step: RenderedStep, sampling: Sampling, take: Taker | None) -> ReplyContent:
@@ -233,11 +227,11 @@ def _sent(steps: Generator[RenderedStep, ReplyContent, ReplyContent], content: R
         return cast("ReplyContent", end.value)
 
 
-def _may_flow(variant: Variant, dialogue: Dialogue) -> bool:
+def _may_flow(variant: Variant, asked: ClientRequest) -> bool:
     """Whether a reply's text can be an answer as it comes: not where a limit shapes it, where it is corrected when it is whole, and where
     another attempt follows when it is no call."""
     corrected = bool(variant.options.get("ground"))
-    return variant.constraint == "none" and variant.steps == "single" and not corrected and dialogue.choice == "auto"
+    return variant.constraint == "none" and variant.steps == "single" and not corrected and asked.request.tool_choice == "auto"
 
 
 def _final(error: EndpointError, upstream: Upstream, flow: Flow | None) -> Exception:
@@ -245,11 +239,3 @@ def _final(error: EndpointError, upstream: Upstream, flow: Flow | None) -> Excep
     if flow is None or not flow.sent:
         return error
     return from_endpoint_error(error, f"endpoint {upstream.name}")
-
-
-def _wants_usage(exchange: Exchange) -> bool:
-    raw = exchange.chat.fields.get("stream_options")
-    try:
-        return raw is not None and _decode_stream_options(raw).include_usage is True
-    except msgspec.DecodeError:
-        return False

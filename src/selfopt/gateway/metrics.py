@@ -5,10 +5,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 
-from .gates import Gate
+from .gates import EndpointGate
 from .ticket import RequestRecord
 
-__all__ = ["CONTENT_TYPE", "Metrics"]
+__all__ = ["CONTENT_TYPE", "LiveCounters"]
 
 CONTENT_TYPE = b"Content-Type: text/plain; version=0.0.4; charset=utf-8"
 BOUNDS_MS = (1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0, 30000.0, 60000.0, 120000.0)
@@ -38,7 +38,7 @@ class _Histogram:
         yield f"{name}_count {total}"
 
 
-class Metrics:
+class LiveCounters:
     """Counters of one process. `add` costs a microsecond or two."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class Metrics:
         """A request of any path was refused before it was read: no key, a web page, an unknown path."""
         self._turned_away[status] = self._turned_away.get(status, 0) + 1
 
-    def text(self, gates: Iterable[Gate], gauges: Mapping[str, tuple[str, float]], worker: str = "") -> bytes:
+    def text(self, gates: Iterable[EndpointGate], gauges: Mapping[str, tuple[str, float]], worker: str = "") -> bytes:
         """Everything as Prometheus reads it. gauges: name -> (help, value), read just now. worker: a label on every figure, where several processes count."""
         lines: list[str] = [*_head("selfopt_requests_total", "counter", "Chats by outcome, HTTP status and whether streamed.")]
         lines += [

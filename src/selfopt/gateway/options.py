@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from selfopt.dialects.chat_body import BodyLimits
 from selfopt.web import WebLimits
 
 __all__ = ["GatewayOptions"]
@@ -17,8 +18,7 @@ class GatewayOptions:
     timeout_s, connect_timeout_s, retries: of one attempt and beyond the first, where a rule says nothing; of a stream, timeout_s bounds the wait
     for its first byte and each pause within it. backoff_s: pause before the first retry, doubled for each further one. deadline_s:
     for a request with all its attempts. queue, queue_timeout_s: how many requests wait for an endpoint that is busy, and how long. breaker_faults: faults in a row after
-    which an endpoint is left alone for breaker_s seconds, then probed. max_depth, max_tools, max_messages, max_containers (lists
-    and objects in all), max_values (in all of them), max_fields (at the top): of a chat's body. rules_poll_s: how often the rules'
+    which an endpoint is left alone for breaker_s seconds, then probed. rules_poll_s: how often the rules'
     file is looked at. drain_s: how long a shutdown waits for requests under way. keep_warm_s: how often models that the rules
     want warm are seen to. segment_bytes: size after which the
     next file of requests is begun.
@@ -37,12 +37,7 @@ class GatewayOptions:
     queue_timeout_s: float = 30.0
     breaker_faults: int = 5
     breaker_s: float = 5.0
-    max_depth: int = 64
-    max_containers: int = 250_000
-    max_values: int = 1_000_000
-    max_fields: int = 1000
-    max_tools: int = 512
-    max_messages: int = 10_000
+    body: BodyLimits = field(default_factory=BodyLimits)
     rules_poll_s: float = 0.25
     drain_s: float = 30.0
     keep_warm_s: float = 60.0

@@ -12,7 +12,7 @@ from selfopt.web import HttpAddress, Pool, UpstreamReply, UpstreamStream
 
 from .bounded import redacted
 from .deltas import DeltaRedactor
-from .exchange import Exchange
+from .live_request import LiveRequest
 from .options import GatewayOptions
 from .refusal import JSON, from_endpoint_error
 from .seams import Upstream, Upstreams
@@ -59,7 +59,7 @@ class Passing:
         self._pool = pool
         self._loop = asyncio.get_running_loop()
 
-    async def answer(self, exchange: Exchange) -> None:
+    async def answer(self, exchange: LiveRequest) -> None:
         """One attempt. EndpointError while nothing went out."""
         upstream = exchange.upstream
         assert upstream is not None
@@ -71,7 +71,7 @@ class Passing:
         else:
             await self._whole(exchange, upstream, address, payload)
 
-    async def _start(self, exchange: Exchange, upstream: Upstream) -> HttpAddress:
+    async def _start(self, exchange: LiveRequest, upstream: Upstream) -> HttpAddress:
         try:
             async with asyncio.timeout(exchange.timeout_s):
                 address = await self._upstreams.connect(upstream)
@@ -80,7 +80,7 @@ class Passing:
         assert address is not None
         return address
 
-    async def _whole(self, exchange: Exchange, upstream: Upstream, address: HttpAddress, payload: bytes) -> None:
+    async def _whole(self, exchange: LiveRequest, upstream: Upstream, address: HttpAddress, payload: bytes) -> None:
         answer = await self._pool.ask(
             address,
             payload,
@@ -97,7 +97,7 @@ class Passing:
         note_usage(body, exchange.ticket)
         exchange.reply.send(200, _lines(exchange, answer, address), body)
 
-    async def _streamed(self, exchange: Exchange, upstream: Upstream, address: HttpAddress, payload: bytes) -> None:
+    async def _streamed(self, exchange: LiveRequest, upstream: Upstream, address: HttpAddress, payload: bytes) -> None:
         answer, stream = await self._pool.open(
             address,
             payload,
@@ -127,7 +127,7 @@ class Passing:
         finally:
             self._pool.done(address, stream)
 
-    async def _error(self, exchange: Exchange, upstream: Upstream, address: HttpAddress, answer: UpstreamReply) -> None:
+    async def _error(self, exchange: LiveRequest, upstream: Upstream, address: HttpAddress, answer: UpstreamReply) -> None:
         """What an answer that is none means: a fault that another attempt may mend, or the client's own, which it is told."""
         status = answer.status
         fault = fault_in(answer, upstream.name, address)
@@ -145,7 +145,7 @@ class _Relay:
     __slots__ = ("_clean", "_deltas", "_exchange", "_held", "_lines", "_stream", "_tail")
 
     def __init__(
-        self, exchange: Exchange, lines: list[bytes], stream: UpstreamStream, deltas: DeltaRedactor, secrets: Redactor
+        self, exchange: LiveRequest, lines: list[bytes], stream: UpstreamStream, deltas: DeltaRedactor, secrets: Redactor
     ) -> None:
         self._exchange = exchange
         self._lines = lines
@@ -192,7 +192,7 @@ class _Relay:
         reply.end()
 
 
-def _lines(exchange: Exchange, answer: UpstreamReply, address: HttpAddress) -> list[bytes]:
+def _lines(exchange: LiveRequest, answer: UpstreamReply, address: HttpAddress) -> list[bytes]:
     lines = exchange.headers()
     kind = answer.headers.get(b"content-type")
     if kind is not None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Protocol
 
+from selfopt.dialects.jsontext import dump_json
+from selfopt.dialects.kinds import Dialect
+from selfopt.dialects.parts import decode_body
 from selfopt.errors import EndpointError
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint
 from selfopt.web import HttpAddress, Pool, UpstreamReply
@@ -13,22 +15,10 @@ from selfopt.web import HttpAddress, Pool, UpstreamReply
 from .bounded import redacted
 from .passing import fault_in
 
-__all__ = ["Dialect", "PooledEndpoint"]
+__all__ = ["PooledEndpoint"]
 
 RECORDED_FAULT_BYTES = 64_000
 MARGIN = 8_000  # a key that begins before the end of what is recorded
-
-
-class Dialect(Protocol):
-    """How chats are written for a server, and its replies read."""
-
-    def write(self, request: ChatRequest) -> bytes:
-        """The body of a request."""
-        ...
-
-    def read(self, body: bytes) -> ChatReply:
-        """The reply in a body that came with status 200. EndpointError when it is none."""
-        ...
 
 
 class PooledEndpoint:
@@ -57,7 +47,7 @@ class PooledEndpoint:
         """One whole reply. EndpointError when it fails."""
         began = time.perf_counter()
         address = await self._connect()
-        body = self._dialect.write(request)
+        body = dump_json(self._dialect.write_request(request))
         answer: UpstreamReply | None = None
         try:
             answer = await self._pool.ask(
@@ -70,7 +60,7 @@ class PooledEndpoint:
             if answer.status != 200:
                 raise fault_in(answer, self._name, address)
             came = await redacted(answer.body, address.answers)
-            reply = self._dialect.read(came)
+            reply = decode_body(self._dialect.decode_reply, came)
         except EndpointError as error:
             error.request_body = _text(address.errors.data(body))
             error.reply_body = (

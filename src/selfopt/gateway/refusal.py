@@ -1,56 +1,14 @@
-"""What a client is told when its request is not served, in OpenAI's shape."""
+"""What a client is told when nobody could answer it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import msgspec
-
+from selfopt.dialects.refusal import Refusal
 from selfopt.errors import AuditError, ConsentError, EndpointError, EndpointFault
 from selfopt.home import escape_control
 
-__all__ = ["JSON", "Refusal", "bad_request", "error_body", "from_endpoint_error", "not_audited", "not_consented"]
+__all__ = ["JSON", "from_endpoint_error", "not_audited", "not_consented"]
 
 JSON = b"Content-Type: application/json"
-LONGEST_MESSAGE = 4000  # characters; some of it may be what the client sent
-_encode = msgspec.json.Encoder().encode
-
-
-class Refusal(Exception):
-    """An answer that is an error. Raised where the reason is found, sent in one place."""
-
-    def __init__(
-        self,
-        status: int,
-        message: str,
-        *,
-        code: str,
-        kind: str = "invalid_request_error",
-        param: str | None = None,
-        headers: Sequence[bytes] = (),
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]} ..."
-        self.code = code
-        self.kind = kind
-        self.param = param
-        self.headers = tuple(headers)
-
-    def body(self) -> bytes:
-        """The JSON of it."""
-        return error_body(self.message, self.kind, self.param, self.code)
-
-
-def error_body(message: str, kind: str, param: str | None, code: str | None) -> bytes:
-    """OpenAI's error object."""
-    text = message.encode("utf-8", "replace").decode("utf-8")
-    return _encode({"error": {"message": text, "type": kind, "param": param, "code": code}})
-
-
-def bad_request(message: str, param: str | None = None, code: str = "invalid_value") -> Refusal:
-    """400: the request itself is at fault."""
-    return Refusal(400, message, code=code, param=param)
 
 
 _STATUS: dict[EndpointFault, int] = {

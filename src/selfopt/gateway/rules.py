@@ -12,6 +12,7 @@ from selfopt.errors import StoreError, UsageError
 from selfopt.home import escape_control
 from selfopt.records import Phase, RouteDecision, RoutingConfig
 from selfopt.routing import InForce, RouteOptions, check_rules, standby_decisions, validate_model_phase_compatibility
+from selfopt.variants import options_of
 
 __all__ = ["RulesInForce", "RulesWatch"]
 
@@ -21,11 +22,14 @@ Candidates = Mapping[Phase, Sequence[str]]
 
 
 class RulesInForce:
-    """One version. A request takes it once and keeps it to its end."""
+    """One version. A request takes it once and keeps it to its end. VariantError when a rule's variant can't be used here."""
 
     __slots__ = ("_candidates", "_known", "_options", "_standbys", "config", "version")
 
     def __init__(self, config: RoutingConfig, options: RouteOptions, candidates: Candidates) -> None:
+        for rule in config.rules:
+            if rule.variant is not None:
+                options_of(rule.variant)
         self.config = config
         self.version = config.version
         self._options = options
@@ -114,6 +118,7 @@ class RulesWatch:
             check_rules(found.config.rules)
             if found.config.version == 0 and now.version:
                 raise StoreError(f"{self._path} is missing; restore it: any `selfopt routes` command does")
+            rules = RulesInForce(found.config, self._options, self._candidates)
         except (StoreError, UsageError) as error:
             self._refuse(str(error))
             return
@@ -124,7 +129,7 @@ class RulesWatch:
         if found.config != now:
             if found.said and not self.fault:
                 log.warning("%s", escape_control(found.said, 1000))
-            self.current = RulesInForce(found.config, self._options, self._candidates)
+            self.current = rules
             log.info("rules version %d are in force (before: %d)", found.config.version, now.version)
             self._changed(self.current)
 

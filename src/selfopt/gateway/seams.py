@@ -18,15 +18,15 @@ __all__ = ["AuditSink", "RequestJournal", "Upstream", "Upstreams"]
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Who serves one model. name: the endpoint's; server_model: the model's name there. adapter: the endpoint that speaks to it. speaks_openai: chats can be
-    passed on as they are, to `address`, or to what `Upstreams.connect` says where it has to be started first. gate: what it shares its limit and its breaker with; concurrency: requests at once. max_stream_bytes: of one streamed reply."""
+    """Who serves one model. name: the endpoint's; server_model: the model's name there. adapter: the endpoint that speaks to it. speaks: the dialect of
+    chats that can be passed on as they are, to `address`, or to what `Upstreams.connect` says where it has to be started first. gate: what it shares its limit and its breaker with; concurrency: requests at once. max_stream_bytes: of one streamed reply."""
 
     name: str
     model: str
     server_model: str
     local: bool
     adapter: Callable[[], Endpoint]
-    speaks_openai: bool = True
+    speaks: str = "openai_chat"
     address: HttpAddress | None = None
     gate: str = ""
     concurrency: int = 64

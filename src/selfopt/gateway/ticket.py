@@ -9,7 +9,7 @@ import msgspec
 
 from selfopt.records import RouteDecision
 
-__all__ = ["WRITER", "Attempt", "FeedbackRecord", "JournalRecord", "RequestRecord", "Ticket", "given_here", "new_request_id"]
+__all__ = ["WRITER", "FeedbackRecord", "JournalRecord", "LiveAttempt", "RequestRecord", "Ticket", "given_here", "new_request_id"]
 
 WRITER = os.urandom(5).hex()
 """This process among all that write requests; what the ids of its requests begin with."""
@@ -29,7 +29,7 @@ def given_here(request_id: str) -> bool:
     return request_id.startswith(f"req-{WRITER}") and 1 <= int(request_id[-14:], 16) <= _counter
 
 
-class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
+class LiveAttempt(msgspec.Struct, frozen=True, omit_defaults=True):
     """One attempt at one model. fault: empty for the one that served; ms: how long it took."""
 
     model: str
@@ -56,7 +56,7 @@ class RequestRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="request"
     variant: str | None
     key: str | None
     stream: bool
-    attempts: tuple[Attempt, ...]
+    attempts: tuple[LiveAttempt, ...]
     latency_ms: float
     first_byte_ms: float | None
     input_tokens: int | None
@@ -98,7 +98,7 @@ class Ticket:
         self.variant: str | None = None
         self.key: str | None = None
         self.stream = False
-        self.attempts: list[Attempt] = []
+        self.attempts: list[LiveAttempt] = []
         self.first_byte = 0.0
         self.input_tokens: int | None = None
         self.output_tokens: int | None = None

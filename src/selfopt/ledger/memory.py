@@ -26,7 +26,7 @@ class MemoryLedger:
         self._lock = threading.Lock()
         self._closed = False
 
-    def append(self, records: Sequence[Record]) -> None:
+    async def append(self, records: Sequence[Record]) -> None:
         """See `selfopt.records.Ledger.append`."""
         new = [self._row(record) for record in records]
         with self._lock:

@@ -1,4 +1,5 @@
-"""The ledger as one sqlite file. A transaction per append, durable (WAL, synchronous = FULL) when `append` returns."""
+"""The ledger as one sqlite file. Appends that are asked for together share a transaction; it is durable (WAL, synchronous = FULL)
+when `append` returns."""
 
 from __future__ import annotations
 
@@ -8,29 +9,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache, partial
-from itertools import chain
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from selfopt.errors import CorruptError, StoreError
-from selfopt.records import Blob, Record, utc_now
+from selfopt.records import Blob, Record
 
-from .codec import (
-    IndexEntry,
-    Row,
-    check_blob,
-    check_where,
-    decode,
-    encode,
-    kind_of,
-    pack_text,
-    record_types,
-    same_content,
-    unpack_text,
-)
-from .commits import CommitHead, blob_entry, commit_body, commit_hash, record_entry
+from .codec import IndexEntry, Row, check_blob, check_where, decode, encode, kind_of, unpack_text
+from .commits import CommitHead
+from .group import Batch, GroupCommit
 from .schema import FEW, MANY_KINDS, check_magic, needs_migration, prepare
+from .storing import Storing, translated
 
 __all__ = ["AfterCommit", "SqliteLedger", "open_ledger"]
 
@@ -42,13 +32,6 @@ _PAGE = 256
 _KNOWN_BLOBS = 20_000
 _RETRY_S = 0.02
 
-# Rows in one statement: the records of a trial, its start and its verdict take one and not three.
-_TOGETHER = 16
-
-_RECORDS = "records (kind, id, at, body)"
-_INDEX = "record_index (value, kind, field, seq)"
-_BLOBS = "blobs (hash, codec, data)"
-_COMMIT = "INSERT INTO commits (writer, n, hash, body) VALUES (?, ?, ?, ?)"
 _UNSEALED = "FROM commits WHERE seq > (SELECT upto FROM sealed)"
 _SELECT_BY_INDEX = (
     "SELECT r.seq, r.id, r.body FROM record_index i CROSS JOIN records r ON r.seq = i.seq"
@@ -70,7 +53,7 @@ def open_ledger(path: Path, *, busy_timeout_s: float = 30.0, after_commit: After
 class SqliteLedger:
     """See `selfopt.records.Ledger`. May be used from several threads; several processes may have the file open.
 
-    Each append that stores something also stores a commit of this writer, which lists it (see `commits`). upgraded: whether
+    Each transaction that stores something also stores a commit of this writer, which lists it (see `commits`). upgraded: whether
     opening it has listed what an older selfopt had stored.
     """
 
@@ -82,6 +65,8 @@ class SqliteLedger:
         self._files: dict[str, tuple[int, int]] = {}
         self._lock = threading.RLock()
         self._known_blobs: dict[str, None] = {}
+        self._if_closed = f"{path} is closed; open it again"
+        self._group = GroupCommit(self._append_all, self._if_closed)
         self._connection: sqlite3.Connection | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -98,7 +83,7 @@ class SqliteLedger:
             self.close()
             raise
 
-    def append(self, records: Sequence[Record]) -> None:
+    async def append(self, records: Sequence[Record]) -> None:
         """See `selfopt.records.Ledger.append`."""
         rows: list[Row] = []
         blobs: list[Blob] = []
@@ -108,21 +93,26 @@ class SqliteLedger:
                 blobs.append(record)
             else:
                 rows.append(encode(record))
+        await self._group.append(Batch(blobs, rows))
+
+    def _append_all(self, batches: Sequence[Batch]) -> Sequence[Exception | None]:
+        """Store batches in one transaction, each whole or not at all; the error of each that is not, None where it is."""
         with self._lock:
-            head = self._write(partial(self._store, blobs, rows))
+            head, errors = self._write(partial(self._store, batches))
             # Only what is committed is known: a rolled back blob must be written again.
             known = self._known_blobs
-            for blob in blobs:
-                if blob.blob_hash not in known:
-                    if len(known) >= _KNOWN_BLOBS:
-                        del known[next(iter(known))]
-                    known[blob.blob_hash] = None
-            if head is None:
-                return
-            self._head = head
-            self._check_files()
-            if self._after_commit is not None:
-                self._after_commit(self)
+            for batch, error in zip(batches, errors, strict=True):
+                for blob in batch.blobs if error is None else ():
+                    if blob.blob_hash not in known:
+                        if len(known) >= _KNOWN_BLOBS:
+                            del known[next(iter(known))]
+                        known[blob.blob_hash] = None
+            if head is not None:
+                self._head = head
+                self._check_files()
+                if self._after_commit is not None:
+                    self._after_commit(self)
+            return errors
 
     def read(
         self,
@@ -141,7 +131,8 @@ class SqliteLedger:
         return self._read_records(record_type, kind, conditions, newest_first, limit)
 
     def close(self) -> None:
-        """Close the file. May be called twice."""
+        """Close the file, after what is being appended. May be called twice."""
+        self._group.close()
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
@@ -186,58 +177,14 @@ class SqliteLedger:
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
             except sqlite3.Error as error:
-                raise _translated(error, self.path) from error
+                raise translated(error, self.path) from error
 
-    def _store(self, blobs: Sequence[Blob], rows: Sequence[Row], connection: sqlite3.Connection) -> CommitHead | None:
-        """Store what is not there yet, and the commit that lists it; None when all of it was there."""
-        listed: list[str] = []
-        first_blob = first_record = 0
-        for blob in blobs:
-            if blob.blob_hash not in self._known_blobs:
-                cursor = self._insert(connection, _BLOBS, [(blob.blob_hash, *pack_text(blob.text))])
-                if cursor.rowcount:
-                    first_blob = first_blob or cursor.lastrowid or 0
-                    listed.append(blob_entry(blob.blob_hash))
-        at = utc_now()
-        for start in range(0, len(rows), _TOGETHER):
-            part = rows[start : start + _TOGETHER]
-            cursor = self._insert(connection, _RECORDS, [(row.kind, row.id, at, row.body) for row in part])
-            # One writer at a time: the rows that a statement adds are numbered one after the other.
-            last, added = cursor.lastrowid or 0, cursor.rowcount
-            if added == len(part):
-                numbers = list(range(last - added + 1, last + 1))
-                new: Sequence[Row] = part
-            else:
-                numbers = [self._number_of(connection, row) for row in part]
-                by_number = {seq: row for seq, row in zip(numbers, part, strict=True) if added and seq > last - added}
-                new = [by_number[seq] for seq in sorted(by_number)]
-            if new:
-                first_record = first_record or last - added + 1
-                listed += [record_entry(row.kind, row.id, row.body) for row in new]
-            entries: list[tuple[str | int, str, str, int]] = []
-            for row, seq in zip(part, numbers, strict=True):
-                for name, value in row.index:
-                    entries.append((value, row.kind, name, seq))
-            for first in range(0, len(entries), _TOGETHER):
-                self._insert(connection, _INDEX, entries[first : first + _TOGETHER])
-        if not listed:
-            return None
-        body = commit_body(first_record, first_blob, listed)
-        head = CommitHead(self._head.writer, self._head.n + 1, commit_hash(self._head, body))
-        connection.execute(_COMMIT, (head.writer, head.n, head.hash, body))
-        return head
-
-    def _insert(self, connection: sqlite3.Connection, into: str, rows: Sequence[tuple[Any, ...]]) -> sqlite3.Cursor:
-        """Insert a few rows in one statement, passing over those that are there."""
-        return connection.execute(_insertion(into, len(rows)), list(chain.from_iterable(rows)))
-
-    def _number_of(self, connection: sqlite3.Connection, row: Row) -> int:
-        """The number of a record that is stored, just now or before. CorruptError when it has another content there."""
-        text = "SELECT seq, body FROM records WHERE kind = ? AND id = ?"
-        seq, stored = connection.execute(text, (row.kind, row.id)).fetchone()
-        if not same_content(record_types()[row.kind], stored, row.body, where=f"{self.path} ({row.kind} {row.id})"):
-            raise CorruptError(f"{self.path} has another {row.kind} {row.id} already; nothing was appended")
-        return int(seq)
+    def _store(
+        self, batches: Sequence[Batch], connection: sqlite3.Connection
+    ) -> tuple[CommitHead | None, list[Exception | None]]:
+        storing = Storing(connection, self.path, self._known_blobs)
+        errors = storing.all(batches)
+        return storing.commit(self._head), errors
 
     def _check_files(self) -> None:
         """StoreError when the file, or the journal that commits go to first, is no longer the one that was opened: what is committed
@@ -326,7 +273,7 @@ class SqliteLedger:
 
     def _open_connection(self) -> sqlite3.Connection:
         if self._connection is None:
-            raise StoreError(f"{self.path} is closed; open it again")
+            raise StoreError(self._if_closed)
         return self._connection
 
     @contextmanager
@@ -334,7 +281,7 @@ class SqliteLedger:
         try:
             yield
         except sqlite3.Error as error:
-            raise _translated(error, self.path) from error
+            raise translated(error, self.path) from error
 
 
 def _says(record: Record, name: str, wanted: str | int) -> bool:
@@ -350,12 +297,6 @@ def _identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-@cache
-def _insertion(into: str, count: int) -> str:
-    row = f"({', '.join('?' * (into.count(',') + 1))})"
-    return f"INSERT OR IGNORE INTO {into} VALUES {', '.join([row] * count)}"
-
-
 def _use_wal(connection: sqlite3.Connection, timeout_s: float) -> None:
     """Switch to WAL. sqlite does not wait by itself when another process is just doing the same."""
     until = time.monotonic() + timeout_s
@@ -367,16 +308,3 @@ def _use_wal(connection: sqlite3.Connection, timeout_s: float) -> None:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
             time.sleep(_RETRY_S)
-
-
-def _translated(error: sqlite3.Error, path: Path) -> StoreError:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return CorruptError(f"{path} is damaged ({error}); it was left as it is, move it away or restore a copy")
-    fix = {
-        sqlite3.SQLITE_FULL: "free some space and start again, nothing was half written",
-        sqlite3.SQLITE_READONLY: "make the file and its folder writable",
-        sqlite3.SQLITE_BUSY: "another process is writing for too long; end it or wait",
-        sqlite3.SQLITE_CANTOPEN: "check folder and permissions",
-    }.get(code, "nothing was half written; check the disk and start again")
-    return StoreError(f"{path} cannot be used: {error}; {fix}")

@@ -2,8 +2,9 @@
 
 from .begin import effective_baseline
 from .contest import outcomes_of
-from .context import Depth, LoopContext, LoopEvent, Measurement, Target
+from .context import Listener, LoopContext, LoopEvent, Stages, Target
 from .cycle import run_cycle
+from .diagnosis import present_feedback
 from .enforce import served_specs
 from .remedies import withdrawn_types
 from .rollback import note_rollback
@@ -21,10 +22,10 @@ from .store import (
 )
 
 __all__ = [
-    "Depth",
+    "Listener",
     "LoopContext",
     "LoopEvent",
-    "Measurement",
+    "Stages",
     "Target",
     "baselines",
     "current_baseline",
@@ -35,6 +36,7 @@ __all__ = [
     "note_rollback",
     "outcomes_of",
     "plan_of",
+    "present_feedback",
     "run_cycle",
     "run_cycles",
     "served_specs",

@@ -22,13 +22,17 @@ def effective_baseline(context: LoopContext, target: Target) -> Spec:
     if target.baseline is not None:
         return target.baseline
     record = current_baseline(context.ledger, target.model, target.phase)
-    spec = spec_by_id(context.ledger, record.spec_id) if record else context.default_baseline(target.model, target.phase)
-    rule = context.rules().rule_for(target.model, target.phase) if context.enforce else None
+    spec = (
+        spec_by_id(context.ledger, record.spec_id) if record else context.stages.specs.standing_spec(target.model, target.phase)
+    )
+    rule = context.rules().rule_for(target.model, target.phase) if context.settings.enforcement.enabled else None
     warm = rule is not None and rule.warm_up and not spec.warm_up.enabled
-    return context.present(context.with_warm_up(spec) if warm else spec)
+    if warm:
+        spec = spec.model_copy(update={"warm_up": context.settings.warm_up_policy(True)})
+    return context.present(spec)
 
 
-def begin(context: LoopContext, targets: Sequence[Target], loop_id: str | None) -> tuple[CycleStart, Mapping[str, Spec]]:
+async def begin(context: LoopContext, targets: Sequence[Target], loop_id: str | None) -> tuple[CycleStart, Mapping[str, Spec]]:
     """The cycle to work on, with its baseline specs by id: the interrupted one when it fits, else a new one.
 
     One that does not fit is named, closed and kept as abandoned, with the reason.
@@ -39,8 +43,8 @@ def begin(context: LoopContext, targets: Sequence[Target], loop_id: str | None) 
         if problem is None:
             context.say(LoopEvent("resume", f"cycle {interrupted.number} was interrupted; it is continued", interrupted))
             return interrupted, _specs_of(context, interrupted)
-        give_up(context, interrupted, problem)
-    return _new(context, targets, loop_id)
+        await give_up(context, interrupted, problem)
+    return await _new(context, targets, loop_id)
 
 
 def why_not_continued(context: LoopContext, interrupted: CycleStart, targets: Sequence[Target]) -> str | None:
@@ -73,19 +77,19 @@ def _other_candidates(context: LoopContext, target: Target, planned: CycleTarget
         wanted = {spec.spec_id for spec in target.candidates(specs[planned.baseline_spec_id])}
         if wanted - {planned.baseline_spec_id} != set(planned.candidate_spec_ids):
             return f"this command tries other candidates for {where}"
-    elif len(planned.candidate_spec_ids) > context.max_candidates:
-        return f"this command tries at most {context.max_candidates} candidates, the plan has more for {where}"
+    elif len(planned.candidate_spec_ids) > context.settings.loop.max_candidates:
+        return f"this command tries at most {context.settings.loop.max_candidates} candidates, the plan has more for {where}"
     return None
 
 
-def give_up(context: LoopContext, interrupted: CycleStart, problem: str) -> None:
+async def give_up(context: LoopContext, interrupted: CycleStart, problem: str) -> None:
     """Record that an interrupted cycle is not continued, and close its runs. What it measured stays in the ledger."""
     runs = list(context.ledger.read(Run, {"cycle_id": interrupted.cycle_id}))
     for group_id, request_id in dict.fromkeys((r.group_id, r.request_id) for r in runs):
         if group_id is not None:
-            close_open_runs(context.ledger, read_group(context.ledger, group_id, request_id), context.now)
+            await close_open_runs(context.ledger, read_group(context.ledger, group_id, request_id), context.now)
     record = CycleAbandoned(cycle_id=interrupted.cycle_id, number=interrupted.number, reason=problem, at=context.now())
-    context.ledger.append([record])
+    await context.ledger.append([record])
     where = ", ".join(f"{t.model} {t.phase}" for t in interrupted.targets)
     context.say(
         LoopEvent("abandoned", f"cycle {interrupted.number} ({where}) was interrupted and is given up: {problem}", record)
@@ -96,7 +100,7 @@ def _specs_of(context: LoopContext, start: CycleStart) -> Mapping[str, Spec]:
     return {t.baseline_spec_id: spec_by_id(context.ledger, t.baseline_spec_id) for t in start.targets}
 
 
-def _new(context: LoopContext, targets: Sequence[Target], loop_id: str | None) -> tuple[CycleStart, Mapping[str, Spec]]:
+async def _new(context: LoopContext, targets: Sequence[Target], loop_id: str | None) -> tuple[CycleStart, Mapping[str, Spec]]:
     specs = [effective_baseline(context, target) for target in targets]
     start = CycleStart(
         cycle_id=new_id("cycle"),
@@ -110,7 +114,7 @@ def _new(context: LoopContext, targets: Sequence[Target], loop_id: str | None) -
     )
     records = [_baseline(context, start, target, spec) for target, spec in zip(targets, specs, strict=True)]
     # One transaction: a cycle that has begun has its baselines.
-    context.ledger.append([*unknown_specs(context.ledger, specs), start, *(r for r in records if r is not None)])
+    await context.ledger.append([*unknown_specs(context.ledger, specs), start, *(r for r in records if r is not None)])
     context.on_step("begun")
     return start, {s.spec_id: s for s in specs}
 

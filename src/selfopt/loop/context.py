@@ -1,31 +1,38 @@
-"""What the loop is handed: the stages behind plain callables, the ledger, and what the user chose."""
+"""What the loop is handed: the ledger, the stages, and the settings."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
 
-from selfopt.home import Home
-from selfopt.measure import Arena
-from selfopt.policy import EvidenceOptions
+from selfopt.measure import MeasureContext
+from selfopt.policy import AlphaPlan, EvidenceOptions, decide
 from selfopt.records import (
     Cycle,
     Decision,
+    Environment,
     Evaluation,
     EvidenceState,
-    Feedback,
-    Finding,
     Ledger,
     Phase,
+    RaceSettings,
     Record,
     RoutingConfig,
     Spec,
+    Split,
     Suite,
+    Variant,
+    utc_now,
 )
-from selfopt.routing import Enforcer, RuleOptions
+from selfopt.routing import Enforcer
+from selfopt.settings import Settings
 
-__all__ = ["Decide", "Depth", "Key", "LoopContext", "LoopEvent", "Measure", "Measurement", "Target"]
+from .measuring import Measuring
+
+__all__ = ["Key", "Listener", "LoopContext", "LoopEvent", "Specs", "Stages", "Target", "search_split"]
 
 Key = tuple[str, Phase]
 
@@ -37,37 +44,6 @@ class LoopEvent:
     kind: str
     text: str
     record: Record | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """Evaluations by spec_id. stopped: the cap that ended the measurement before every spec was through; None when all are."""
-
-    evaluations: Mapping[str, Evaluation]
-    stopped: str | None = None
-
-
-Depth = Literal["runs", "once", "pass"]
-"""How often specs are measured: in as many runs as it takes; in one pass and the sample that tells whether repeats are copies; in
-one pass alone."""
-
-
-class Measure(Protocol):
-    """Measures specs interleaved."""
-
-    async def __call__(self, specs: Sequence[Spec], cycle_id: str, label: str, depth: Depth = "runs") -> Measurement:
-        """Continues what an interrupted call with the same cycle_id began."""
-        ...
-
-
-class Decide(Protocol):
-    """Puts a candidate through the gates."""
-
-    def __call__(
-        self, candidate: Evaluation, baseline: Evaluation, cycle_id: str, evidence: EvidenceState | None = None
-    ) -> Decision:
-        """evidence: of a race or a held-out test; None: the plain gates alone."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,45 +62,137 @@ class Target:
         return self.model, self.phase
 
 
-@dataclass(frozen=True)
-class LoopContext:
-    """Everything one cycle needs.
+def search_split(suite: Suite) -> Split:
+    """The prompts that baselines and candidates are measured on."""
+    return "all" if suite.scope == "whole" else "search"
 
-    default_baseline: the spec to start from where neither ledger nor user names one; present: a spec as suite and settings
-    are now (a suite that was edited, a warm-up that is switched off); with_warm_up: a spec with the settings' warm-up.
-    propose: candidates for a baseline and its findings (spec and what was changed), those in the given set of spec ids left
-    out; diagnose: feedback from evaluations, baselines and withdrawn remedies; unload: drop a model from memory, so that a warm-up
-    has something to do. arena: where races are measured; suite_for: the suite of a spec; evidence: what the user chose about it,
-    None: the plain gates decide alone. tell: hands the cycles of a loop over to whoever asked for them. check_evidence: raises when evaluations, or records with these ids, or what they rest on, are not
-    what was committed to the ledger.
-    enforce: False leaves the rules alone. read_only: nothing may be written, not even a repair.
+
+class Specs(Protocol):
+    """The specs that the settings give."""
+
+    def suite(self, name: str) -> Suite:
+        """A suite by its name or path."""
+        ...
+
+    def standing_spec(self, model: str, phase: Phase, variant: str = "native_api") -> Spec:
+        """A spec under the limits of what decides about rules."""
+        ...
+
+    def variants_for(self, endpoint: str, *, proposed: bool = False) -> Mapping[str, Variant]:
+        """All variants as an endpoint can be asked. proposed: only those that its server surely takes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """What the loop hands its work to.
+
+    measuring: what measurements reach the world through, made at the first of them. feedback: the file of the newest findings and
+    recommendations. resolve: the full name of a model. check_evidence: raises when evaluations, or records with these ids, or what
+    they rest on, are not what was committed to the ledger. report: writes what people read. on_step: is told the name of each step that
+    is done and durable.
     """
 
-    ledger: Ledger
-    home: Home
     enforcer: Enforcer
-    measure: Measure
-    default_baseline: Callable[[str, Phase], Spec]
-    present: Callable[[Spec], Spec]
-    with_warm_up: Callable[[Spec], Spec]
-    propose: Callable[[Spec, Sequence[Finding], set[str], int], Sequence[tuple[Spec, str]]]
-    diagnose: Callable[[Sequence[Evaluation], Mapping[Key, str], frozenset[tuple[str, str, str]]], Feedback]
-    decide: Decide
-    rule_options: RuleOptions
-    unload: Callable[[Spec], Awaitable[bool]]
-    suite_for: Callable[[Spec], Suite]
-    arena: Callable[[], Arena]
-    now: Callable[[], str]
-    say: Callable[[LoopEvent], None] = field(default=lambda event: None)
-    write_artefacts: Callable[[], None] = field(default=lambda: None)
-    on_step: Callable[[str], None] = field(default=lambda step: None)
-    tell: Callable[[Sequence[Cycle]], None] = field(default=lambda cycles: None)
-    check_evidence: Callable[[Sequence[Evaluation], Sequence[str]], None] = field(default=lambda found, names: None)
-    evidence: EvidenceOptions | None = None
-    enforce: bool = True
-    max_candidates: int = 3
+    measuring: Callable[[], MeasureContext]
+    specs: Specs
+    feedback: Path
+    resolve: Callable[[str], str]
+    check_evidence: Callable[[Sequence[Evaluation], Sequence[str]], None]
+    report: Callable[[], object]
+    on_step: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who is told how the loop goes on. say: what is worth telling the user; tell: hands the cycles of a loop over to whoever asked for
+    them."""
+
+    say: Callable[[LoopEvent], None] = lambda event: None
+    tell: Callable[[Sequence[Cycle]], None] = lambda cycles: None
+
+
+@dataclass(frozen=True)
+class LoopContext:
+    """Everything one cycle needs. read_only: nothing may be written, not even a repair."""
+
+    ledger: Ledger
+    stages: Stages
+    settings: Settings
+    listener: Listener = field(default_factory=Listener)
     read_only: bool = False
+
+    @cached_property
+    def measure(self) -> Measuring:
+        """The measuring stage under the caps of one command."""
+        return Measuring(self.settings, self.stages.measuring)
+
+    @cached_property
+    def evidence(self) -> EvidenceOptions | None:
+        """What the user chose about evidence; None: the plain gates decide alone."""
+        policy = self.settings.policy
+        if not policy.evidence:
+            return None
+        return EvidenceOptions(
+            alpha=AlphaPlan(policy.alpha, policy.schedule, policy.horizon),
+            race=RaceSettings(smallest_gain=policy.smallest_gain, beta=policy.beta, max_discards=policy.max_discards),
+            heldout_margin=policy.heldout_margin,
+            heldout_better=policy.heldout_better,
+            restraint_margin=policy.restraint_margin,
+            race_trials=policy.race_trials,
+        )
+
+    def say(self, event: LoopEvent) -> None:
+        """Tell the user."""
+        self.listener.say(event)
+
+    def on_step(self, step: str) -> None:
+        """A step is done and durable."""
+        self.stages.on_step(step)
+
+    def now(self) -> str:
+        """RFC 3339 in UTC."""
+        return utc_now()
 
     def rules(self) -> RoutingConfig:
         """The rules in force."""
-        return self.enforcer.load(repair_pending=not self.read_only)
+        return self.stages.enforcer.load(repair_pending=not self.read_only)
+
+    def reference(self, phase: Phase) -> Suite:
+        """The suite that a phase is judged on."""
+        return self.stages.specs.suite(self.settings.suite_of(phase))
+
+    def present(self, spec: Spec) -> Spec:
+        """A spec on the phase's reference suite as it is now, and without a warm-up that the settings switch off."""
+        suite = self.reference(spec.phase)
+        update: dict[str, object] = {}
+        if (spec.suite, spec.suite_hash) != (suite.name, suite.content_id()):
+            update |= {"suite": suite.name, "suite_hash": suite.content_id()}
+        if spec.suite != suite.name:
+            update["split"] = search_split(suite)
+        if spec.warm_up.enabled and not self.settings.warm_up.enabled:
+            update["warm_up"] = spec.warm_up.model_copy(update={"enabled": False})
+        return spec.model_copy(update=update) if update else spec
+
+    def suite_for(self, spec: Spec) -> Suite:
+        """The suite of a spec."""
+        return self.stages.measuring().suite_for(spec)
+
+    async def unload(self, spec: Spec) -> bool:
+        """Drop a spec's model from memory, so that a warm-up has something to do."""
+        world = self.stages.measuring()
+        return await world.residency_for(spec).unload(world.model_name_for(spec))
+
+    def decide(
+        self, candidate: Evaluation, baseline: Evaluation, cycle_id: str, evidence: EvidenceState | None = None
+    ) -> Decision:
+        """Put a candidate through the gates. evidence: of a race or a held-out test; None: the plain gates alone."""
+        return decide(
+            candidate,
+            baseline,
+            self.settings.policy,
+            evidence=evidence,
+            environments=self.ledger.read(Environment),
+            cycle_id=cycle_id,
+            now=self.now(),
+        )

@@ -28,14 +28,16 @@ from selfopt.records import (
 
 from .begin import begin
 from .contest import Contest
-from .context import Depth, Key, LoopContext, LoopEvent, Target
+from .context import Key, LoopContext, LoopEvent, Target
 from .deciding import already_judged, decide_target, held_before
+from .diagnosis import diagnose, present_feedback
 from .enforce import enforce_feedback, require_readable_feedback, save_feedback_records
 from .evidence import gather_evidence
 from .kinds import kind_of
-from .proposer import describe_change
-from .remedies import check_remedies, take_back, withdrawal_advice, withdrawn_types
-from .store import baselines, evaluations, plan_of, spec_by_id, unknown_specs, withdrawn_specs
+from .measuring import Depth
+from .proposer import CatalogueProposer, describe_change
+from .remedies import check_remedies, take_back, withdrawal_advice
+from .store import plan_of, spec_by_id, unknown_specs, withdrawn_specs
 
 __all__ = ["candidates_for", "run_cycle"]
 
@@ -47,26 +49,26 @@ async def run_cycle(context: LoopContext, targets: Sequence[Target], loop_id: st
     NewerSchemaError for a file of the home that cannot be read, before anything is measured.
     """
     require_readable_feedback(context)
-    start, specs = begin(context, targets, loop_id)
+    start, specs = await begin(context, targets, loop_id)
     labels = ", ".join(specs[t.baseline_spec_id].label for t in start.targets)
     context.say(LoopEvent("cycle", f"cycle {start.number}: {labels}", start))
     await _make_cold(context, start, specs)
     base = await _measure(context, start, list(specs.values()), "baselines")
     context.on_step("baseline_measured")
-    findings = _diagnose(context, start, base)
+    findings = await _diagnose(context, start, base)
     context.on_step("diagnosed")
-    plan = _plan(context, start, base, findings, targets)
+    plan = await _plan(context, start, base, findings, targets)
     context.on_step("planned")
     measured = await _measure_candidates(context, start, plan, base, findings)
     context.on_step("measured")
     results = tuple([await _decided(context, start, plan, target, {**base, **measured}) for target in plan.targets])
     context.on_step("decided")
     await _confirm(context, start, results)
-    feedback = _recommend(context, start, plan, findings)
+    feedback = await _recommend(context, start, plan, findings)
     context.on_step("recommended")
     version = enforce_feedback(context, start, feedback)
     context.on_step("enforced")
-    return _finish(context, start, results, plan.remedies, feedback, version)
+    return await _finish(context, start, results, plan.remedies, feedback, version)
 
 
 async def _make_cold(context: LoopContext, start: CycleStart, specs: Mapping[str, Spec]) -> None:
@@ -83,8 +85,10 @@ async def _decided(
     """Gather the evidence on one target's candidates, and decide them."""
     contest = Contest(context, start, target, evaluations)
     cases = await gather_evidence(contest)
-    context.check_evidence([contest.measured, *(one for case in cases.values() for one in (case.candidate, case.baseline))], ())
-    return decide_target(context, start, plan, target, contest.measured, cases)
+    context.stages.check_evidence(
+        [contest.measured, *(one for case in cases.values() for one in (case.measured, case.baseline))], ()
+    )
+    return await decide_target(context, start, plan, target, contest.measured, cases)
 
 
 async def _confirm(context: LoopContext, start: CycleStart, results: Sequence[CycleTargetResult]) -> None:
@@ -99,7 +103,7 @@ async def _confirm(context: LoopContext, start: CycleStart, results: Sequence[Cy
         mine = context.ledger.read(Evaluation, {"spec_id": spec.spec_id})
         prompts = len(context.suite_for(spec).select(spec.split))
         if not any(evaluation.cycle_id == start.cycle_id and len(evaluation.rows) >= prompts for evaluation in mine):
-            await context.measure([spec], start.cycle_id, "winner", "pass")
+            await context.measure([spec], start.cycle_id, "pass")
             context.on_step("confirmed")
 
 
@@ -109,7 +113,7 @@ async def _measure(
     """Evaluations of all of them; BudgetError when a cap ended the measurement before."""
     if not specs:
         return {}
-    measurement = await context.measure(specs, start.cycle_id, label, depth)
+    measurement = await context.measure(specs, start.cycle_id, depth)
     missing = [s.label for s in specs if s.spec_id not in measurement.evaluations]
     if measurement.stopped is not None or missing:
         why = measurement.stopped or f"{missing[0]} could not be measured"
@@ -158,21 +162,21 @@ def _failed_cold(findings: Sequence[Finding]) -> bool:
     return any(f.type == "cold_start" and f.figures.get("case") != "latency" for f in findings)
 
 
-def _diagnose(context: LoopContext, start: CycleStart, base: Mapping[str, Evaluation]) -> Mapping[Key, Sequence[Finding]]:
+async def _diagnose(context: LoopContext, start: CycleStart, base: Mapping[str, Evaluation]) -> Mapping[Key, Sequence[Finding]]:
     """Findings on this cycle's baselines; kept once per cycle."""
     known = list(context.ledger.read(Finding, {"cycle_id": start.cycle_id}))
     if not known:
         keys: dict[Key, str] = {(t.model, t.phase): t.baseline_spec_id for t in start.targets}
-        feedback = context.diagnose(list(base.values()), keys, frozenset())
+        feedback = diagnose(context, list(base.values()), keys)
         drafts = [f.model_copy(update={"cycle_id": start.cycle_id, "finding_id": ""}) for f in feedback.findings]
         known = [f.model_copy(update={"finding_id": content_hash("finding", f)}) for f in drafts]
-        context.ledger.append(known)
+        await context.ledger.append(known)
     for finding in known:
         context.say(LoopEvent("finding", f"{finding.model} {finding.phase}: {finding.summary}", finding))
     return {(t.model, t.phase): [f for f in known if (f.model, f.phase) == (t.model, t.phase)] for t in start.targets}
 
 
-def _plan(
+async def _plan(
     context: LoopContext,
     start: CycleStart,
     base: Mapping[str, Evaluation],
@@ -181,7 +185,7 @@ def _plan(
 ) -> CyclePlan:
     """The checks of the remedies in force, and what is tried. A target whose promotion is withdrawn waits for the next cycle,
     which starts from the baseline before it."""
-    plan = plan_of(context.ledger, start) or _new_plan(context, start, base, findings, targets)
+    plan = plan_of(context.ledger, start) or await _new_plan(context, start, base, findings, targets)
     for check in plan.remedies:
         word = "withdrawn" if check.withdrawn else "it stays"
         says = {True: "helped", False: f"did not help, {word}", None: "not decided"}[check.helped]
@@ -201,7 +205,7 @@ def _taken_back(remedies: Sequence[RemedyCheck]) -> set[Key]:
     return {(c.model, c.phase) for c in remedies if c.withdrawn and c.claim != "fallback"}
 
 
-def _new_plan(
+async def _new_plan(
     context: LoopContext,
     start: CycleStart,
     base: Mapping[str, Evaluation],
@@ -221,7 +225,7 @@ def _new_plan(
         specs += [s for s, _ in chosen]
     plan = CyclePlan(cycle_id=start.cycle_id, targets=tuple(planned), changes=changes, remedies=remedies, at=context.now())
     # One transaction: what is withdrawn is withdrawn once, by the plan that says so.
-    context.ledger.append([*unknown_specs(context.ledger, specs), *take_back(context, start, remedies), plan])
+    await context.ledger.append([*unknown_specs(context.ledger, specs), *take_back(context, start, remedies), plan])
     return plan
 
 
@@ -233,18 +237,23 @@ def candidates_for(context: LoopContext, target: Target, baseline: Spec, finding
     else:
         left_out = already_judged(context, baseline.spec_id) | withdrawn_specs(context.ledger, target.model, target.phase)
         again = [spec_id for spec_id in held_before(context, baseline.spec_id) if spec_id not in left_out]
-        held = [spec_by_id(context.ledger, spec_id) for spec_id in again[: context.max_candidates]]
-        fresh = context.propose(baseline, findings, left_out | set(again), context.max_candidates - len(held))
-        chosen = [*((spec, describe_change(baseline, spec)) for spec in held), *fresh]
+        most = context.settings.loop.max_candidates
+        held = [spec_by_id(context.ledger, spec_id) for spec_id in again[:most]]
+        variants = context.stages.specs.variants_for(baseline.endpoint, proposed=True)
+        proposer = CatalogueProposer(variants, warm_up=context.settings.warm_up.enabled)
+        fresh = proposer.propose(baseline, findings, most - len(held), exclude=left_out | set(again))
+        chosen = [(spec, describe_change(baseline, spec)) for spec in (*held, *fresh)]
     return [(s, change) for s, change in chosen if s.spec_id != baseline.spec_id]
 
 
-def _recommend(context: LoopContext, start: CycleStart, plan: CyclePlan, findings: Mapping[Key, Sequence[Finding]]) -> Feedback:
+async def _recommend(
+    context: LoopContext, start: CycleStart, plan: CyclePlan, findings: Mapping[Key, Sequence[Finding]]
+) -> Feedback:
     """Remedies for what is known now, and the withdrawals. Kept in the ledger and in harness_feedback.json."""
-    feedback = context.diagnose(evaluations(context.ledger), baselines(context.ledger), withdrawn_types(context.ledger))
+    feedback = present_feedback(context)
     advice = (*feedback.recommendations, *withdrawal_advice(context, start, plan.remedies))
     feedback = feedback.model_copy(update={"recommendations": advice})
-    save_feedback_records(context, start, feedback)
+    await save_feedback_records(context, start, feedback)
     for recommendation in advice:
         if (recommendation.model, recommendation.phase) in findings:
             context.say(LoopEvent("recommendation", recommendation.reason, recommendation))
@@ -252,7 +261,7 @@ def _recommend(context: LoopContext, start: CycleStart, plan: CyclePlan, finding
     return feedback.model_copy(update={"findings": seen or feedback.findings})
 
 
-def _finish(
+async def _finish(
     context: LoopContext,
     start: CycleStart,
     results: tuple[CycleTargetResult, ...],
@@ -273,9 +282,9 @@ def _finish(
         config_version=version,
         trials=sum(1 for run in runs for _ in context.ledger.read(Trial, {"run_id": run})),
     )
-    context.ledger.append([cycle])
+    await context.ledger.append([cycle])
     context.on_step("finished")
-    context.write_artefacts()
+    context.stages.report()
     context.on_step("reported")
     context.say(LoopEvent("finished", f"cycle {cycle.number} finished after {cycle.trials} trials", cycle))
     return cycle

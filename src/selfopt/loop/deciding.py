@@ -14,17 +14,20 @@ from selfopt.records import (
     CycleTargetResult,
     Decision,
     Evaluation,
+    RaceEvidence,
+    ReasonCode,
     Record,
 )
+from selfopt.words.decisions import best_hold_text
 
 from .context import LoopContext, LoopEvent
-from .evidence import Case
+from .evidence import Candidate
 from .store import baseline_id, current_baseline, decisions_of, spec_by_id
 
 __all__ = ["already_judged", "decide_target", "held_before"]
 
 # Holds for want of data, or because another was better, say nothing about the candidate: it may be tried again.
-_WANT_OF_DATA = frozenset(
+_WANT_OF_DATA: frozenset[ReasonCode] = frozenset(
     {
         "no_data",
         "not_comparable",
@@ -52,12 +55,8 @@ def _may_be_tried_again(decision: Decision) -> bool:
     """A held-out race that was held goes on; a test that took every held-out prompt has said all it can."""
     if not _WANT_OF_DATA.isdisjoint(decision.reason_codes):
         return True
-    figures = decision.evidence.figures
-    return (
-        "not_shown_on_heldout" in decision.reason_codes
-        and figures.get("heldout_state") == "held"
-        and "heldout_wins" not in figures
-    )
+    heldout = decision.evidence.heldout
+    return "not_shown_on_heldout" in decision.reason_codes and isinstance(heldout, RaceEvidence) and heldout.state == "held"
 
 
 def held_before(context: LoopContext, baseline_spec_id: str) -> list[str]:
@@ -66,24 +65,24 @@ def held_before(context: LoopContext, baseline_spec_id: str) -> list[str]:
     return [
         spec_id
         for spec_id, decision in newest.items()
-        if decision.verdict == "hold" and "log_e" in decision.evidence.figures and _may_be_tried_again(decision)
+        if decision.verdict == "hold" and decision.evidence.race is not None and _may_be_tried_again(decision)
     ]
 
 
-def decide_target(
+async def decide_target(
     context: LoopContext,
     start: CycleStart,
     plan: CyclePlan,
     target: CycleTarget,
     baseline: Evaluation,
-    cases: Mapping[str, Case],
+    cases: Mapping[str, Candidate],
 ) -> CycleTargetResult:
     """Decide every candidate of one model and phase, once per cycle, and promote the one with the largest gain."""
-    pairs = _decisions(context, start, plan, target, cases)
+    pairs = await _decisions(context, start, plan, target, cases)
     rows = tuple(_row(plan, evaluation, decision) for evaluation, decision in pairs)
     winner = max((r for r in rows if r.verdict == "promote"), key=lambda r: r.improvement or 0.0, default=None)
     if winner is not None:
-        _promote(context, target, winner)
+        await _promote(context, target, winner)
     else:
         _say_best_held(context, target, [decision for _, decision in pairs])
     known = current_baseline(context.ledger, target.model, target.phase)
@@ -102,12 +101,12 @@ def decide_target(
     )
 
 
-def _decisions(
+async def _decisions(
     context: LoopContext,
     start: CycleStart,
     plan: CyclePlan,
     target: CycleTarget,
-    cases: Mapping[str, Case],
+    cases: Mapping[str, Candidate],
 ) -> list[tuple[Evaluation, Decision]]:
     known = decisions_of(context.ledger, start.cycle_id)
     pairs: list[tuple[Evaluation, Decision]] = []
@@ -116,10 +115,10 @@ def _decisions(
         case = cases[spec_id]
         decision = known.get((spec_id, target.baseline_spec_id))
         if decision is None:
-            decision = context.decide(case.candidate, case.baseline, start.cycle_id, case.evidence)
+            decision = context.decide(case.measured, case.baseline, start.cycle_id, case.evidence)
             fresh.append(decision)
-        pairs.append((case.candidate, decision))
-    context.ledger.append(fresh)
+        pairs.append((case.measured, decision))
+    await context.ledger.append(fresh)
     for evaluation, decision in pairs:
         what = f"{evaluation.model} {evaluation.phase} {evaluation.variant} ({plan.changes[evaluation.spec_id]})"
         context.say(LoopEvent("decision", f"{what}: {decision.verdict}", decision))
@@ -142,7 +141,7 @@ def _row(plan: CyclePlan, evaluation: Evaluation, decision: Decision) -> Candida
     )
 
 
-def _promote(context: LoopContext, target: CycleTarget, winner: CandidateResult) -> None:
+async def _promote(context: LoopContext, target: CycleTarget, winner: CandidateResult) -> None:
     """The winner becomes the baseline. The record's id hashes the decision, so that a continued cycle does not write it twice."""
     record = Baseline(
         baseline_id=baseline_id(target.model, target.phase, winner.spec_id, winner.decision_id),
@@ -155,7 +154,7 @@ def _promote(context: LoopContext, target: CycleTarget, winner: CandidateResult)
         at=context.now(),
     )
     if not any(True for _ in context.ledger.read(Baseline, {"id": record.baseline_id}, limit=1)):
-        context.ledger.append([record])
+        await context.ledger.append([record])
     gain = f" (+{winner.improvement * 100:.1f} points)" if winner.improvement is not None else ""
     what = f"{target.model} {target.phase}: {winner.variant} ({winner.changed})"
     context.say(LoopEvent("promoted", f"{what} is the new baseline{gain}", record))
@@ -164,4 +163,4 @@ def _promote(context: LoopContext, target: CycleTarget, winner: CandidateResult)
 def _say_best_held(context: LoopContext, target: CycleTarget, decisions: list[Decision]) -> None:
     best = best_hold(decisions)
     if best is not None:
-        context.say(LoopEvent("held", f"{target.model} {target.phase}: the baseline stays. {best.sentence()}"))
+        context.say(LoopEvent("held", f"{target.model} {target.phase}: the baseline stays. {best_hold_text(best)}"))

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from selfopt.feedback import load_feedback, save_feedback
 from selfopt.home import counted
 from selfopt.records import CycleStart, Feedback, Finding, Ledger, Recommendation, RoutingConfig, Spec
+from selfopt.routing import RuleOptions
 
 from .context import Key, LoopContext, LoopEvent
 from .store import baselines, current_baseline, spec_by_id
@@ -15,7 +16,7 @@ from .store import baselines, current_baseline, spec_by_id
 __all__ = ["enforce_feedback", "require_readable_feedback", "save_feedback_records", "served_specs"]
 
 
-def save_feedback_records(context: LoopContext, start: CycleStart, feedback: Feedback) -> None:
+async def save_feedback_records(context: LoopContext, start: CycleStart, feedback: Feedback) -> None:
     """Findings and recommendations into the ledger (known ones are passed over) and the whole feedback into
     harness_feedback.json.
 
@@ -25,14 +26,14 @@ def save_feedback_records(context: LoopContext, start: CycleStart, feedback: Fee
     known_findings = {f.finding_id for f in context.ledger.read(Finding)}
     findings = [f for f in feedback.findings if f.finding_id not in known_findings]
     fresh = [r.model_copy(update={"cycle_id": start.cycle_id}) for r in feedback.recommendations if r.id not in known]
-    context.ledger.append([*findings, *fresh])
-    save_feedback(context.home.feedback, feedback)
+    await context.ledger.append([*findings, *fresh])
+    save_feedback(context.stages.feedback, feedback)
 
 
 def require_readable_feedback(context: LoopContext) -> None:
     """Refuse a damaged or newer harness_feedback.json before anything is measured: it would not be overwritten later either."""
     with contextlib.suppress(FileNotFoundError):
-        load_feedback(context.home.feedback)
+        load_feedback(context.stages.feedback)
 
 
 def served_specs(ledger: Ledger, recommendations: Sequence[Recommendation], current: RoutingConfig) -> Mapping[Key, Spec]:
@@ -61,15 +62,15 @@ def served_specs(ledger: Ledger, recommendations: Sequence[Recommendation], curr
 def enforce_feedback(context: LoopContext, start: CycleStart, feedback: Feedback) -> int:
     """Apply what the feedback recommends. Returns the version of the rules then in force."""
     before = context.rules()
-    if not context.enforce:
+    if not context.settings.enforcement.enabled:
         context.say(LoopEvent("enforcement", "enforcement is switched off: no rule was changed"))
         return before.version
-    context.check_evidence((), [name for r in feedback.recommendations for name in (r.id, *r.evidence)])
+    context.stages.check_evidence((), [name for r in feedback.recommendations for name in (r.id, *r.evidence)])
     serving = served_specs(context.ledger, feedback.recommendations, before)
-    config = context.enforcer.enforce(
+    config = context.stages.enforcer.enforce(
         feedback.recommendations,
         promoted=serving,
-        options=context.rule_options,
+        options=RuleOptions(warm_up=context.settings.warm_up.enabled),
         event="loop",
         reason=f"cycle {start.number}",
     )

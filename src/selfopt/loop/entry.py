@@ -31,6 +31,7 @@ from selfopt.records import (
     Suite,
     content_hash,
 )
+from selfopt.words.evidence import void_text
 
 from .context import LoopContext, LoopEvent
 
@@ -121,7 +122,7 @@ def _told(one: Environment, other: Environment, name: str) -> object:
     return getattr(other, name) if value in (None, "unknown") else value
 
 
-def past_races(context: LoopContext, family: str, but: str) -> list[PastRace]:
+async def past_races(context: LoopContext, family: str, but: str) -> list[PastRace]:
     """The races of a family that are over, oldest first; one that its cycle gave up is ended now, so that its candidates can go on."""
     found = []
     for start in context.ledger.read(RaceStart, {"family": family}):
@@ -130,9 +131,9 @@ def past_races(context: LoopContext, family: str, but: str) -> list[PastRace]:
         end = next(context.ledger.read(RaceEnd, {"id": start.race_id}, limit=1), None)
         if end is None:
             race = replayed(context, start)
-            race.hold("its cycle was given up")
+            race.hold("given_up")
             end = race.end(context.now())
-            context.ledger.append([end])
+            await context.ledger.append([end])
         found.append(PastRace(start, end))
     return found
 
@@ -152,19 +153,21 @@ def _blocks(context: LoopContext, race_id: str) -> list[RaceBlock]:
     return sorted(context.ledger.read(RaceBlock, {"race_id": race_id}), key=lambda block: block.number)
 
 
-def make_start(
+async def make_start(
     context: LoopContext, field: RaceField, keys: Mapping[str, EvidenceKey], now: Mapping[str, Environment]
 ) -> RaceStart | None:
     """The start of the race, not appended; None where no candidate may enter, because alpha is used up. What is void is said."""
     share = share_of(context, family_of(field))
-    past, voided = _still_worth(past_races(context, share.family, field.race_id), {**field.environments, **now}, context.now())
+    past, voided = _still_worth(
+        await past_races(context, share.family, field.race_id), {**field.environments, **now}, context.now()
+    )
     # Where alpha is used up, only those may enter that bring their own.
     alpha = share.alpha if not share.used_up else context.evidence.alpha.alpha if context.evidence else 0.0
     draft = _draft(context, field, keys, share, alpha)
     start, more = with_held_evidence(draft, past)
     for void in (*voided, *more):
         if void.spec_id in keys:
-            context.say(LoopEvent("evidence", void.sentence(), start))
+            context.say(LoopEvent("evidence", void_text(f"for {void.spec_id} from {void.race_id}", "then", void.changed), start))
     if share.used_up:
         context.say(LoopEvent("evidence", share.detail))
         entrants = tuple(entrant for entrant in start.entrants if entrant.resumes)

@@ -12,56 +12,59 @@ from dataclasses import dataclass, field, replace
 
 from selfopt.errors import BudgetError
 from selfopt.measure import RaceTrials, evaluate_race
-from selfopt.policy import (
-    CLAIM_LIKE_THESE,
-    CLAIM_THIS_SUITE,
+from selfopt.policy import restraint_evidence
+from selfopt.records import (
+    Decision,
+    Evaluation,
+    EvidenceState,
+    NotRaced,
+    PromptTest,
+    RaceStanding,
     RestraintEvidence,
-    evidence_figures,
-    restraint_evidence,
+    Spec,
 )
-from selfopt.records import Decision, Evaluation, EvidenceState, PromptTest, RaceStanding, Spec
+from selfopt.words.evidence import ended_text
 
 from .contest import Contest, environments_of, outcomes_of
 from .entry import RaceField
 from .heldout import on_heldout
 from .racing import Raced, race_id_of, run_race
 
-__all__ = ["Case", "gather_evidence"]
+__all__ = ["Candidate", "gather_evidence"]
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """One candidate as it is decided. evidence None: by the plain gates alone. standing, restraint: of its race."""
+class Candidate:
+    """One candidate as it is decided. evidence None: by the plain gates alone."""
 
-    candidate: Evaluation
+    measured: Evaluation
     baseline: Evaluation
     evidence: EvidenceState | None = None
-    standing: RaceStanding | None = None
-    restraint: RestraintEvidence | None = None
 
-    def with_heldout(self, found: RaceStanding | PromptTest | None, not_tried: str | None = None) -> Case:
-        """The case under the claim about other prompts. found: how it did on held-out ones; not_tried: why there is nothing."""
-        figures = evidence_figures(self.standing, found, claim=CLAIM_LIKE_THESE, restraint=self.restraint, not_tried=not_tried)
-        return replace(self, evidence=figures)
+    def with_heldout(self, found: RaceStanding | PromptTest | None, not_tried: str | None = None) -> Candidate:
+        """The same under the claim about other prompts. found: how it did on held-out ones; not_tried: why there is nothing."""
+        known = self.evidence or EvidenceState()
+        update = {"claim": "prompts_like_these", "heldout": found and found.evidence(), "not_tried": not_tried}
+        return replace(self, evidence=known.model_copy(update=update))
 
 
-async def gather_evidence(contest: Contest) -> dict[str, Case]:
+async def gather_evidence(contest: Contest) -> dict[str, Candidate]:
     """A case for every candidate. Raises as `run_race` and `on_heldout`."""
     context = contest.context
-    cases: dict[str, Case] = {}
+    cases: dict[str, Candidate] = {}
     for spec in contest.candidates:
         evaluation = contest.evaluations.get(spec.spec_id)
         if evaluation is not None:
             labelled = context.evidence is not None and not contest.whole and contest.known_exactly(spec)
-            figures = evidence_figures(claim=CLAIM_THIS_SUITE) if labelled else None
-            cases[spec.spec_id] = Case(evaluation, contest.measured, figures)
+            known = EvidenceState(claim="this_suite") if labelled else None
+            cases[spec.spec_id] = Candidate(evaluation, contest.measured, known)
     racing = contest.racing()
     if racing:
         cases |= await _raced(contest, racing)
-    return await _tried_on_heldout(contest, cases) if contest.claim == CLAIM_LIKE_THESE else cases
+    return await _tried_on_heldout(contest, cases) if contest.claim == "prompts_like_these" else cases
 
 
-async def _raced(contest: Contest, racing: tuple[Spec, ...]) -> dict[str, Case]:
+async def _raced(contest: Contest, racing: tuple[Spec, ...]) -> dict[str, Candidate]:
     """The cases of those that race."""
     context, rules = contest.context, contest.context.evidence
     assert rules is not None
@@ -83,7 +86,7 @@ async def _raced(contest: Contest, racing: tuple[Spec, ...]) -> dict[str, Case]:
     results = _Results(contest, race)
     cases = {}
     for spec in racing:
-        case = results.case(spec)
+        case = await results.case(spec)
         cases[spec.spec_id] = case if case is not None else await _without_blocks(contest, spec, race)
     return cases
 
@@ -96,30 +99,29 @@ class _Results:
     race: Raced | None
     made: dict[str, Evaluation | None] = field(default_factory=dict)
 
-    def evaluation(self, spec: Spec) -> Evaluation | None:
+    async def evaluation(self, spec: Spec) -> Evaluation | None:
         """Of one spec over its blocks; of one that is known exactly, its pass."""
         if spec.spec_id not in self.made:
             contest = self.contest
             found = None
             if self.race is not None:
                 request = RaceTrials(self.race.start.race_id, spec, contest.suite, self.race.blocks, contest.start.cycle_id)
-                found = evaluate_race(contest.context.ledger, request, now=contest.context.now)
+                found = await evaluate_race(contest.context.ledger, request, now=contest.context.now)
             if found is not None:
-                contest.context.ledger.append([found])
+                await contest.context.ledger.append([found])
             self.made[spec.spec_id] = found if found is not None else contest.evaluations.get(spec.spec_id)
         return self.made[spec.spec_id]
 
-    def case(self, spec: Spec) -> Case | None:
+    async def case(self, spec: Spec) -> Candidate | None:
         """None where the race said nothing about it."""
         standing = self.race.standing(spec.spec_id) if self.race is not None else None
-        candidate, baseline = self.evaluation(spec), self.evaluation(self.contest.baseline)
+        candidate, baseline = await self.evaluation(spec), await self.evaluation(self.contest.baseline)
         if standing is None or candidate is None or baseline is None or standing.blocks == 0:
             return None
-        restraint = self._restraint(spec, baseline)
-        figures = evidence_figures(standing, claim=CLAIM_THIS_SUITE, restraint=restraint)
-        return Case(candidate, baseline, figures, standing, restraint)
+        known = EvidenceState(claim="this_suite", race=standing.evidence(), restraint=self._restraint(spec, baseline))
+        return Candidate(candidate, baseline, known)
 
-    def _restraint(self, spec: Spec, baseline: Evaluation) -> RestraintEvidence:
+    def _restraint(self, spec: Spec, baseline: Evaluation) -> RestraintEvidence | None:
         rules = self.contest.context.evidence
         assert rules is not None
         assert self.race is not None
@@ -129,29 +131,28 @@ class _Results:
             self.race.blocks,
             spec.spec_id,
             quiet,
-            floor=rules.restraint_floor,
             margin=rules.restraint_margin,
             alpha=rules.alpha.alpha,
             baseline_call_accuracy=baseline.metrics.call_accuracy,
         )
 
 
-async def _without_blocks(contest: Contest, spec: Spec, race: Raced | None) -> Case:
+async def _without_blocks(contest: Contest, spec: Spec, race: Raced | None) -> Candidate:
     """A candidate on which there is no evidence at all: it is held, with the figures of one pass to show."""
     evaluation = contest.evaluations.get(spec.spec_id)
     if evaluation is None:
-        measurement = await contest.context.measure([spec], contest.start.cycle_id, "candidates", "once")
+        measurement = await contest.context.measure([spec], contest.start.cycle_id, "once")
         evaluation = measurement.evaluations.get(spec.spec_id)
     if evaluation is None:
         raise BudgetError(f"cycle {contest.start.number} stopped: {measurement.stopped}; the same command continues it")
     # Where alpha is used up there is no race, or one of those that brought their own share.
-    barred = race is None or race.standing(spec.spec_id) is None
-    code = "no_alpha_left" if barred else "not_enough_evidence"
-    why = "alpha is used up" if race is None or barred else race.end.reason
-    return Case(evaluation, contest.measured, evidence_figures(claim=CLAIM_THIS_SUITE, not_raced=(code, why)))
+    missing = NotRaced(code="no_alpha_left", detail="alpha is used up")
+    if race is not None and race.standing(spec.spec_id) is not None:
+        missing = NotRaced(code="not_enough_evidence", detail=ended_text(race.end.ended_by, race.end.detail))
+    return Candidate(evaluation, contest.measured, EvidenceState(claim="this_suite", not_raced=missing))
 
 
-async def _tried_on_heldout(contest: Contest, cases: Mapping[str, Case]) -> dict[str, Case]:
+async def _tried_on_heldout(contest: Contest, cases: Mapping[str, Candidate]) -> dict[str, Candidate]:
     """The best of those that the search split would promote is tried on held-out prompts; the others wait for a cycle of their own."""
     proposed = {spec_id: decision for spec_id, case in cases.items() if (decision := _would_be(contest, case)) is not None}
     if not proposed:
@@ -168,9 +169,9 @@ async def _tried_on_heldout(contest: Contest, cases: Mapping[str, Case]) -> dict
     return {**cases, **changed}
 
 
-def _would_be(contest: Contest, case: Case) -> Decision | None:
+def _would_be(contest: Contest, case: Candidate) -> Decision | None:
     """The promotion that the search split alone would give; None where it would not, or where no evidence is asked for."""
     if case.evidence is None:
         return None
-    decision = contest.context.decide(case.candidate, case.baseline, contest.start.cycle_id, case.evidence)
+    decision = contest.context.decide(case.measured, case.baseline, contest.start.cycle_id, case.evidence)
     return decision if decision.verdict == "promote" else None

@@ -73,7 +73,7 @@ async def _by_prompts(contest: Contest, baseline: Spec, candidate: Spec) -> Foun
     if lost is not None:
         return None, lost
     test = _test(contest, baseline, candidate, evaluations, share)
-    context.ledger.append([test])
+    await context.ledger.append([test])
     context.on_step("prompt_test")
     says = "passes" if test.passed else "does not pass"
     context.say(
@@ -118,7 +118,7 @@ async def _pass(contest: Contest, specs: Sequence[Spec]) -> list[Evaluation]:
     """One fresh pass over the held-out split each."""
     if not specs:
         return []
-    measurement = await contest.context.measure(specs, contest.start.cycle_id, "held-out prompts", "pass")
+    measurement = await contest.context.measure(specs, contest.start.cycle_id, "pass")
     missing = [spec.label for spec in specs if spec.spec_id not in measurement.evaluations]
     if missing:
         why = measurement.stopped or f"{missing[0]} could not be measured"

@@ -15,6 +15,7 @@ from selfopt.measure import Arena, BlockOrder, BlockResult
 from selfopt.policy import BlockPlan, Race
 from selfopt.records import (
     EvidenceKey,
+    HoldReason,
     Outcome,
     RaceBlock,
     RaceBlockDiscarded,
@@ -25,6 +26,7 @@ from selfopt.records import (
     Spec,
     content_hash,
 )
+from selfopt.words.evidence import block_dropped, ended_text, race_dropped, race_over, race_started, void_text
 
 from .context import LoopContext, LoopEvent
 from .entry import RaceField, keys_of, make_start, replayed
@@ -59,13 +61,10 @@ async def run_race(context: LoopContext, field: RaceField) -> Raced | None:
             field = replace(field, race_id=f"{field.race_id.partition('/')[0]}/{attempt}")
         over = _ended(context, field.race_id)
         if over is None:
-            over = await _Racing(context, context.arena(), field).run()
-        if over is None or over.end.reason != _CHANGED:
+            over = await _Racing(context, context.measure.arena, field).run()
+        if over is None or over.end.ended_by != "server_changed":
             return over
     return over
-
-
-_CHANGED = "what serves has changed"
 
 
 def _ended(context: LoopContext, race_id: str) -> Raced | None:
@@ -97,45 +96,45 @@ class _Racing:
         now = await self._arena.prepare(field.asked, field.suite)
         keys = keys_of(field, now)
         start = next(context.ledger.read(RaceStart, {"id": field.race_id}, limit=1), None)
-        unfinished: str | None = None
+        unfinished: tuple[HoldReason, str] | None = None
         if start is None:
-            start = make_start(context, field, keys, now)
+            start = await make_start(context, field, keys, now)
             if start is None:
                 return None
             unfinished = await self._finish_earlier(start)
-            context.ledger.append([*unknown_specs(context.ledger, field.specs), start])
+            await context.ledger.append([*unknown_specs(context.ledger, field.specs), start])
             context.on_step("race_begun")
         race = replayed(context, start)
-        self._say_start(race)
+        context.say(LoopEvent("race", race_started(start, race.blocks), start))
         if not self._same(start, keys):
-            race.hold(_CHANGED)
+            race.hold("server_changed")
         elif unfinished is not None:
-            race.hold(unfinished)
+            race.hold(*unfinished)
         await self._blocks(race)
-        return self._over(race)
+        return await self._over(race)
 
     def _same(self, start: RaceStart, keys: Mapping[str, EvidenceKey]) -> bool:
         """Whether evidence goes on being about the same; says what has changed."""
         for entrant in start.entrants:
             changed = entrant.key.differences(keys[entrant.spec_id])
             if changed:
-                text = f"the evidence of {start.race_id} is void and starts anew: changed since it began: {', '.join(changed)}"
+                text = void_text(f"of {start.race_id}", "it began", changed)
                 self._context.say(LoopEvent("evidence", text, start))
                 return False
         return True
 
-    async def _finish_earlier(self, start: RaceStart) -> str | None:
+    async def _finish_earlier(self, start: RaceStart) -> tuple[HoldReason, str] | None:
         """A block that a cap cut off in an earlier race is completed before its race is gone on from: dropping it for what it cost
-        would choose among outcomes. Returns the cap that cuts it off once more, if one does."""
+        would choose among outcomes. Returns what ended that race once more, if a cap or a fault did."""
         context = self._context
         for race_id in dict.fromkeys(name for entrant in start.entrants for name in entrant.resumes):
             old = next(context.ledger.read(RaceStart, {"id": race_id}, limit=1), None)
             race = replayed(context, old) if old is not None else None
             plan = race.plan_block() if race is not None else None
-            if race is not None and plan is not None and self._arena.begun(self._order(race.start, plan)):
+            if race is not None and plan is not None and await self._arena.begun(self._order(race.start, plan)):
                 await self._block(race, plan)
-                if race.ended not in (None, "promoted", "all dropped"):
-                    return race.ended
+                if race.held is not None:
+                    return race.held
         return None
 
     async def _blocks(self, race: Race) -> None:
@@ -144,7 +143,7 @@ class _Racing:
         assert rules is not None
         while (plan := race.plan_block()) is not None:
             order = self._order(race.start, plan)
-            missing = plan.trials - self._arena.begun(order)
+            missing = plan.trials - await self._arena.begun(order)
             why = self._arena.shortfall(missing)
             if race.trials + plan.trials > rules.race_trials:
                 why = f"race_trials = {rules.race_trials} reached"
@@ -153,7 +152,7 @@ class _Racing:
                 continue
             if plan.trials <= rules.race_trials:
                 self._hold(race, why)
-            race.hold(why)
+            race.hold("cap", why)
 
     def _hold(self, race: Race, why: str) -> None:
         """A cap ends the race. One that has not even a block says nothing yet, and is left to the next command."""
@@ -162,7 +161,7 @@ class _Racing:
                 f"the race of {self._field.baseline.label} has not one whole block yet: {why}; nothing was decided, what was measured is "
                 "kept, and the same command goes on from there"
             )
-        race.hold(why)
+        race.hold("cap", why)
 
     def _order(self, start: RaceStart, plan: BlockPlan) -> BlockOrder:
         return BlockOrder(
@@ -196,25 +195,25 @@ class _Racing:
         if result.fault is not None:
             await self._dropped(race, order, result)
         elif result.stopped is not None:
-            self._context.ledger.append(result.closing)
+            await self._context.ledger.append(result.closing)
             self._hold(race, result.stopped)
         else:
-            block = self._judged(plan, result)
+            block = await self._judged(plan, result)
             race.absorb(block)
             records: list[Record] = [*result.closing, block]
             if race.ended is not None and race.start.race_id == self._field.race_id:
                 records.append(race.end(self._context.now()))
-            self._context.ledger.append(records)
+            await self._context.ledger.append(records)
             self._context.on_step("race_block")
             self._say_block(race)
 
-    def _judged(self, plan: BlockPlan, result: BlockResult) -> RaceBlock:
+    async def _judged(self, plan: BlockPlan, result: BlockResult) -> RaceBlock:
         """The record of a complete block: how many of each spec's answers to each draw passed."""
         passes: dict[str, list[int]] = {}
         trial_ids: dict[str, list[str]] = {}
         for spec_id, times in plan.asked.items():
             spec = self._spec(spec_id)
-            judged = self._arena.judged(result, spec, self._field.suite)
+            judged = await self._arena.judged(result, spec, self._field.suite)
             good = [int(item.verdict.outcome is Outcome.PASS) for item in judged]
             passes[spec_id] = [sum(good[place : place + times]) for place in range(0, len(good), times)]
             trial_ids[spec_id] = [item.trial.trial_id for item in judged]
@@ -231,68 +230,46 @@ class _Racing:
             trial_ids=result.trial_ids(),
             at=context.now(),
         )
-        context.ledger.append([*result.closing, record])
+        await context.ledger.append([*result.closing, record])
         context.on_step("race_block_dropped")
         again = order.discards < limit
-        then = "measured again" if again else f"it was the {order.discards + 1}th time, so the race is held"
-        context.say(LoopEvent("evidence", f"block {order.number + 1} is dropped for all specs ({result.fault}); {then}", record))
+        text = block_dropped(order.number, str(result.fault), order.discards, again=again)
+        context.say(LoopEvent("evidence", text, record))
         spec = next(iter(order.specs.values()))
         if not again or not await self._arena.recover(spec):
-            race.hold(f"faults of the server: {result.fault}")
+            race.hold("server_faults", str(result.fault))
             return
         now = await self._arena.prepare(self._field.asked, self._field.suite)
         if race.start.race_id == self._field.race_id and not self._same(race.start, keys_of(self._field, now)):
-            race.hold(_CHANGED)
+            race.hold("server_changed")
 
-    def _over(self, race: Race) -> Raced:
+    async def _over(self, race: Race) -> Raced:
         context, race_id = self._context, race.start.race_id
         end = next(context.ledger.read(RaceEnd, {"id": race_id}, limit=1), None)
         if end is None:
             end = race.end(context.now())
-            context.ledger.append([end])
+            await context.ledger.append([end])
         context.on_step("race_ended")
         context.say(LoopEvent("race", self._how_it_ended(race), end))
         return Raced(race.start, end, _all_blocks(context, race.start))
 
-    # Words
-
     def _name(self, spec_id: str) -> str:
         return self._spec(spec_id).variant.name
-
-    def _say_start(self, race: Race) -> None:
-        start = race.start
-        again = f", going on after {race.blocks} blocks" if race.blocks else ""
-        fresh = [e for e in start.entrants if not e.resumes]
-        heldout = "held-out " if start.purpose == "heldout" else ""
-        level = (
-            f"look {start.number} at these {heldout}prompts, which may err with a chance of {start.alpha:.3g}"
-            if fresh
-            else "all with their earlier evidence"
-        )
-        racing = "1 candidate races" if len(start.entrants) == 1 else f"{len(start.entrants)} candidates race"
-        text = f"{start.model} {start.phase}: {racing} over {len(start.prompt_ids)} {heldout}prompts; {level}{again}"
-        self._context.say(LoopEvent("race", text, start))
 
     def _say_block(self, race: Race) -> None:
         self._arena.tell(f"block {race.blocks}, {race.trials} trials, {len(race.alive)} candidates alive")
         for standing in race.standings(interval=False):
             if standing.state == "dropped" and standing.spec_id not in self._told:
                 self._told.add(standing.spec_id)
-                gain = "" if standing.estimate is None else f" at {standing.estimate * 100:+.1f} points"
-                text = f"{self._name(standing.spec_id)} is dropped after {race.blocks} blocks{gain}: {standing.why}"
+                text = race_dropped(self._name(standing.spec_id), standing, race.blocks)
                 self._context.say(LoopEvent("race", text, race.start))
 
     def _how_it_ended(self, race: Race) -> str:
-        after = f"after {race.blocks} blocks, {race.trials} trials"
-        if race.winner is not None:
-            won = next(s for s in race.standings(interval=False) if s.spec_id == race.winner)
-            return f"{self._name(race.winner)} wins {after}: {(won.estimate or 0.0) * 100:+.1f} points, log E {won.log_e:.2f} of {won.log_e_needed:.2f}"
-        held = [s for s in race.standings(interval=False) if s.state == "held"]
-        if not held:
-            return f"no candidate is left {after}"
-        best = max(held, key=lambda s: s.log_e - s.log_e_needed)
-        more = f"; about {best.more_trials} more trials would decide" if best.more_trials is not None else ""
-        return f"held {after}: {race.ended}; {self._name(best.spec_id)} leads with log E {best.log_e:.2f} of {best.log_e_needed:.2f}{more}"
+        ended = ended_text(*race.held) if race.held else ""
+        standings = race.standings(interval=False)
+        rest = [s for s in standings if s.spec_id == race.winner] or [s for s in standings if s.state == "held"]
+        best = max(rest, key=lambda s: s.log_e - s.log_e_needed, default=None)
+        return race_over(self._name(best.spec_id) if best else "", best, ended, race.blocks, race.trials)
 
 
 def race_id_of(cycle: int, spec_id: str, purpose: str) -> str:

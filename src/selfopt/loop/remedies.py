@@ -41,7 +41,7 @@ def check_remedies(context: LoopContext, start: CycleStart, base: Mapping[str, E
     """One check per remedy in force on the cycle's targets, judged on this cycle's fresh measurement of the baseline.
 
     Reads only. What is withdrawn is taken back by `take_back`."""
-    if not context.enforce:
+    if not context.settings.enforcement.enabled:
         return ()
     checks: list[RemedyCheck | None] = []
     config = context.rules()

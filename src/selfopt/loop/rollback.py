@@ -12,7 +12,7 @@ from .store import baseline_id, baselines
 __all__ = ["note_rollback"]
 
 
-def note_rollback(ledger: Ledger, current: RoutingConfig, earlier: RoutingConfig, now: Callable[[], str]) -> list[Record]:
+async def note_rollback(ledger: Ledger, current: RoutingConfig, earlier: RoutingConfig, now: Callable[[], str]) -> list[Record]:
     """Append what makes the loop follow a rollback from the current rules to earlier ones; returns the records.
 
     The specs of the earlier rules become the baselines; a model and phase whose earlier rule names none goes back to the
@@ -39,7 +39,7 @@ def note_rollback(ledger: Ledger, current: RoutingConfig, earlier: RoutingConfig
         before = earlier.rule_for(rule.model, rule.phase)
         if rule.warm_up and not (before is not None and before.warm_up):
             records.append(_no_warm_up(rule.model, rule.phase, at))
-    ledger.append(records)
+    await ledger.append(records)
     return records
 
 

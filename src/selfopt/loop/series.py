@@ -21,30 +21,30 @@ async def run_cycles(
 
     request: hash of what was asked. An interrupted loop of the same request is continued: its finished cycles are not run
     again. once: so is one that has ended, which then has nothing left to do. Raises as `run_cycle`. The loop has ended when
-    `context.tell` has handed its cycles over.
+    the listener has handed its cycles over.
     """
     loop = open_loop(context.ledger, request, ended_too=once)
     if loop is not None and has_ended(context.ledger, loop):
         done = cycles_of_loop(context.ledger, loop)
-        context.tell(done)
+        context.listener.tell(done)
         return done
     if loop is None:
-        loop = _begin(context, targets, cycles, request)
+        loop = await _begin(context, targets, cycles, request)
     done = cycles_of_loop(context.ledger, loop)
     if done:
         numbers = ", ".join(str(cycle.number) for cycle in done)
         context.say(LoopEvent("resume", f"an interrupted loop is continued; finished already: cycle {numbers}", loop))
-        context.write_artefacts()
+        context.stages.report()
     while len(done) < loop.cycles:
         later = [Target(t.model, t.phase, candidates=t.candidates) for t in targets]
         done.append(await run_cycle(context, later if done else targets, loop.loop_id))
-    context.tell(done)
-    context.ledger.append([LoopEnd(loop_id=loop.loop_id, at=context.now())])
+    context.listener.tell(done)
+    await context.ledger.append([LoopEnd(loop_id=loop.loop_id, at=context.now())])
     context.on_step("loop_ended")
     return done
 
 
-def _begin(context: LoopContext, targets: Sequence[Target], cycles: int, request: str) -> LoopStart:
+async def _begin(context: LoopContext, targets: Sequence[Target], cycles: int, request: str) -> LoopStart:
     interrupted = unfinished_cycle(context.ledger)
     fits = interrupted is not None and why_not_continued(context, interrupted, targets) is None
     loop = LoopStart(
@@ -54,6 +54,6 @@ def _begin(context: LoopContext, targets: Sequence[Target], cycles: int, request
         adopted=interrupted.cycle_id if interrupted is not None and fits else None,
         at=context.now(),
     )
-    context.ledger.append([loop])
+    await context.ledger.append([loop])
     context.on_step("loop_begun")
     return loop

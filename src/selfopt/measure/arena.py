@@ -55,13 +55,13 @@ class Arena:
             self._ready.clear()  # after a fault everybody is warmed up again, or nobody
         return result
 
-    def judged(self, result: BlockResult, spec: Spec, suite: Suite) -> tuple[JudgedTrial, ...]:
+    async def judged(self, result: BlockResult, spec: Spec, suite: Suite) -> tuple[JudgedTrial, ...]:
         """A block's trials under a spec's own parsers."""
-        return result.judged(self._desk, spec, suite)
+        return await result.judged(self._desk, spec, suite)
 
-    def begun(self, order: BlockOrder) -> int:
+    async def begun(self, order: BlockOrder) -> int:
         """How many of a block's trials are made already."""
-        return len(block_state(self._desk, order.group_id).trials)
+        return len((await block_state(self._desk, order.group_id)).trials)
 
     def shortfall(self, trials: int) -> str | None:
         """The cap that so many more trials would go beyond, as far as can be told; None: none."""

@@ -83,12 +83,12 @@ async def measure_specs(
             else:
                 fresh.setdefault(spec.request_id, []).append(spec)
         units = [
-            Unit.open(desk, members, f"{group}/{request_id}", _unit_options(options, members[0]))
+            await Unit.open(desk, members, f"{group}/{request_id}", _unit_options(options, members[0]))
             for request_id, members in fresh.items()
         ]
         await _blocks(units, f"{group}", shuffle=options.shuffle_specs)
         for unit in units:
-            found.update(unit.conclude())
+            found.update(await unit.conclude())
     return {spec.spec_id: found[spec.spec_id] for spec in specs if spec.spec_id in found}
 
 
@@ -144,9 +144,9 @@ async def _reusable(spec: Spec, context: MeasureContext, options: MeasureOptions
         if known.spec_id == spec.spec_id and known.scorer_hash == scorer_hash:
             return known
         request = EvaluationRequest(spec, suite, known.run_ids, known.determinism_run_ids, options.labels.cycle_id)
-        judged = evaluate(context.ledger, request, now=context.now)
+        judged = await evaluate(context.ledger, request, now=context.now)
         if judged is not None and (judged.determinism in ("sampled", "complete") or judged.n_runs >= options.n_runs):
-            context.ledger.append([judged])
+            await context.ledger.append([judged])
             return judged
     return None
 

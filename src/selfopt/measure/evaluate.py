@@ -74,7 +74,7 @@ class Pass:
         return min(self.trials.values(), key=lambda item: (item.trial.started_at, item.trial.position)).trial.trial_id
 
 
-def evaluate(ledger: Ledger, request: EvaluationRequest, *, now: Callable[[], str] = utc_now) -> Evaluation | None:
+async def evaluate(ledger: Ledger, request: EvaluationRequest, *, now: Callable[[], str] = utc_now) -> Evaluation | None:
     """Aggregate the complete passes among the runs; None when no pass is complete.
 
     The ledger's order is the order of time: rows read from the oldest pass to the newest. Passes whose environment
@@ -82,7 +82,7 @@ def evaluate(ledger: Ledger, request: EvaluationRequest, *, now: Callable[[], st
     evaluation is not appended; its id is a hash of what it is made of, so that the same evaluation gets the same id, and
     one that is in the ledger is returned as it stands there.
     """
-    passes = [p for p in group_passes(ledger, request, request.run_ids) if p.complete]
+    passes = [p for p in await group_passes(ledger, request, request.run_ids) if p.complete]
     if not passes:
         return None
     environments = _environments(ledger, passes)
@@ -91,7 +91,7 @@ def evaluate(ledger: Ledger, request: EvaluationRequest, *, now: Callable[[], st
     wanted = set(passes[-1].prompt_ids)
     passes = [p for p in passes if set(p.prompt_ids) == wanted]
     trial_ids = [item.trial.trial_id for p in passes for item in p.trials.values()]
-    sample = _sample(ledger, request)
+    sample = await _sample(ledger, request)
     spec, scorer_hash = request.spec, scorer_of(request.suite.judging).scorer_hash
     sampled_ids = [] if sample is None else [item.trial.trial_id for item in sample.trials.values()]
     evaluation_id = content_hash("eval", [spec.spec_id, scorer_hash, trial_ids, sampled_ids, request.cycle_id])
@@ -127,7 +127,7 @@ def evaluate(ledger: Ledger, request: EvaluationRequest, *, now: Callable[[], st
     )
 
 
-def group_passes(ledger: Ledger, request: EvaluationRequest, run_ids: Sequence[str]) -> list[Pass]:
+async def group_passes(ledger: Ledger, request: EvaluationRequest, run_ids: Sequence[str]) -> list[Pass]:
     """The passes that the runs make up, in the order in which they began. CorruptError for a run that is not there."""
     missing = set(run_ids)
     runs: list[Run] = []
@@ -152,23 +152,24 @@ def group_passes(ledger: Ledger, request: EvaluationRequest, run_ids: Sequence[s
         grouped.setdefault((run.group_id or run.run_id, run.purpose, run.run_index), []).append(run)
     passes = []
     for members in grouped.values():
-        judged = [item for run in members for item in _judged(ledger, request, run.run_id)]
+        judged = [item for run in members for item in await _judged(ledger, request, run.run_id)]
         passes.append(Pass(tuple(members), {item.trial.prompt_id: item for item in judged}))
     return passes
 
 
-def _judged(ledger: Ledger, request: EvaluationRequest, run_id: str) -> Sequence[JudgedTrial]:
+async def _judged(ledger: Ledger, request: EvaluationRequest, run_id: str) -> Sequence[JudgedTrial]:
     """The trials of a run under the spec's parser chain and the present scorer."""
     known, parser_hash = request.fresh.get(run_id), request.spec.variant.parser_hash
     if known is not None and all(item.verdict.parser_hash == parser_hash for item in known):
         return known
-    return ensure_verdicts(ledger, request.spec, request.suite, ledger.read(Trial, {"run_id": run_id})).trials
+    found = await ensure_verdicts(ledger, request.spec, request.suite, ledger.read(Trial, {"run_id": run_id}))
+    return found.trials
 
 
-def _sample(ledger: Ledger, request: EvaluationRequest) -> Pass | None:
+async def _sample(ledger: Ledger, request: EvaluationRequest) -> Pass | None:
     if not request.determinism_run_ids:
         return None
-    found = [p for p in group_passes(ledger, request, request.determinism_run_ids) if p.complete]
+    found = [p for p in await group_passes(ledger, request, request.determinism_run_ids) if p.complete]
     return found[-1] if found else None
 
 

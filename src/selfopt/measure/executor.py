@@ -17,8 +17,8 @@ __all__ = ["AsyncExecutor", "Executor", "Work"]
 @dataclass(frozen=True, slots=True)
 class Work:
     """What an executor is handed. measure does one trial in a slot; start makes its TrialStart; committed is told after
-    the trial is durable. prologue: records that must be durable with the first starts. in_flight: trial ids that are
-    started and not committed, kept up to date for whoever has to mark them abandoned."""
+    the trial is durable. prologue: records that must be durable with the first starts. in_flight: trials that are begun and not known
+    to be committed; of those that are left when `run` raises, the ledger says what became of them."""
 
     jobs: Iterator[TrialJob]
     measure: Callable[[TrialJob, int], Awaitable[TrialResult]]
@@ -53,8 +53,8 @@ class AsyncExecutor:
                 break
             first.append(job)
             starts.append(work.start(job, slot))
-        self._ledger.append([*work.prologue, *starts])
         work.in_flight.update((job.trial_id, job) for job in first)
+        await self._ledger.append([*work.prologue, *starts])
         if len(first) == 1:
             await self._slot(work, first[0], 0)
             return
@@ -73,9 +73,8 @@ class AsyncExecutor:
             records: list[Record] = [*result.blobs, result.judged.trial, result.judged.verdict]
             if following is not None:
                 records.append(work.start(following, slot))
-            self._ledger.append(records)
-            del work.in_flight[job.trial_id]
-            if following is not None:
                 work.in_flight[following.trial_id] = following
+            await self._ledger.append(records)
+            del work.in_flight[job.trial_id]
             work.committed(job, result)
             job = following

@@ -21,7 +21,6 @@ from selfopt.records import (
     Spec,
     Suite,
     Trial,
-    TrialAbandoned,
     TrialStart,
     new_id,
 )
@@ -31,6 +30,7 @@ from .health import Health
 from .lookup import find
 from .race_arm import Arm, RunLabels, WarmUps, open_arms
 from .rescore import ensure_verdicts
+from .resume import KILLED, closing_records
 from .run import Desk
 from .trial import JudgedTrial, TrialJob, TrialResult, run_trial
 
@@ -108,13 +108,13 @@ class BlockResult:
         """Of all specs."""
         return tuple(item.trial.trial_id for each in self.trials.values() for item in each)
 
-    def judged(self, desk: Desk, spec: Spec, suite: Suite) -> tuple[JudgedTrial, ...]:
+    async def judged(self, desk: Desk, spec: Spec, suite: Suite) -> tuple[JudgedTrial, ...]:
         """Its trials under a spec's own parsers. EvidenceError when one of them cannot be judged so."""
         mine = self.trials[spec.request_id]
         parser_hash = spec.variant.parser_hash
         if all(item.verdict.parser_hash == parser_hash for item in mine):
             return mine
-        found = ensure_verdicts(desk.context.ledger, spec, suite, [item.trial for item in mine])
+        found = await ensure_verdicts(desk.context.ledger, spec, suite, [item.trial for item in mine])
         if found.skipped:
             raise EvidenceError(
                 f"{len(found.skipped)} replies cannot be judged as {spec.label} would (such as trial {found.skipped[0]}): "
@@ -131,7 +131,7 @@ class _State:
     trials: dict[tuple[str, int], Trial] = field(default_factory=dict)
 
 
-def block_state(desk: Desk, group_id: str) -> _State:
+async def block_state(desk: Desk, group_id: str) -> _State:
     """The runs and trials of a block; those that a dead process left open are closed, their started trials marked as abandoned."""
     ledger, state = desk.context.ledger, _State()
     closing: list[Record] = []
@@ -140,26 +140,10 @@ def block_state(desk: Desk, group_id: str) -> _State:
         committed = {trial.position: trial for trial in ledger.read(Trial, {"run_id": run.run_id})}
         state.trials.update(((run.request_id, position), trial) for position, trial in committed.items())
         if find(ledger, RunEnd, run.run_id) is None:
-            closing += _close(desk, run, {trial.trial_id for trial in committed.values()})
+            closing += closing_records(ledger, run, desk.context.now(), KILLED)
     if closing:
-        ledger.append(closing)
+        await ledger.append(closing)
     return state
-
-
-def _close(desk: Desk, run: Run, committed: set[str]) -> list[Record]:
-    ledger, at = desk.context.ledger, desk.context.now()
-    gone = {a.trial_id for a in ledger.read(TrialAbandoned, {"run_id": run.run_id})}
-    reason = "its process ended before the trial was committed"
-    records: list[Record] = [
-        TrialAbandoned(trial_id=start.trial_id, run_id=run.run_id, at=at, reason=reason)
-        for start in ledger.read(TrialStart, {"run_id": run.run_id})
-        if start.trial_id not in committed and start.trial_id not in gone
-    ]
-    whole = len(committed) == len(run.prompt_ids)
-    return [
-        *records,
-        RunEnd(run_id=run.run_id, status="complete" if whole else "interrupted", trials=len(committed), at=at),
-    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,14 +240,13 @@ class _Block:
 
     def closing(self, reason: str) -> tuple[Record, ...]:
         """How the runs ended; trials in flight are marked as abandoned."""
-        now = self.desk.context.now()
-        records: list[Record] = [
-            TrialAbandoned(trial_id=job.trial_id, run_id=self._arm_of(job).run.run_id, at=now, reason=reason)
-            for job in self.in_flight.values()
-        ]
+        now, ledger = self.desk.context.now(), self.desk.context.ledger
         for _ in range(len(self.in_flight)):
             self.desk.meter.release()
-        self.in_flight.clear()
+        if self.in_flight:
+            self.in_flight.clear()
+            return tuple(record for arm in self.arms.values() for record in closing_records(ledger, arm.run, now, reason))
+        records: list[Record] = []
         for request_id, arm in self.arms.items():
             whole = self.counts[request_id] == len(arm.run.prompt_ids)
             status: Literal["complete", "interrupted"] = "complete" if whole else "interrupted"
@@ -278,14 +261,14 @@ async def measure_block(desk: Desk, order: BlockOrder, *, warm_up: bool, warmed:
     Raises EndpointError for what would befall every trial of a healthy endpoint, and StoreError; cancelling and both leave a block that
     the same call completes.
     """
-    state = block_state(desk, order.group_id)
+    state = await block_state(desk, order.group_id)
     places = order.places()
     waiting = [
         (index, ask, place[1])
         for index, (ask, place) in enumerate(zip(order.asks, places, strict=True))
         if place not in state.trials
     ]
-    done = _resumed(desk, order, state)
+    done = await _resumed(desk, order, state)
     desk.board.total += len(order.asks)
     desk.board.done += len(done)
     environments = _environments(desk, state)
@@ -316,13 +299,13 @@ def _labels(order: BlockOrder, warmed: WarmUps) -> RunLabels:
     return RunLabels(order.group_id, order.number, order.cycle_id, warmed)
 
 
-def _resumed(desk: Desk, order: BlockOrder, state: _State) -> dict[tuple[str, int], JudgedTrial]:
+async def _resumed(desk: Desk, order: BlockOrder, state: _State) -> dict[tuple[str, int], JudgedTrial]:
     """What the ledger has, judged as the specs do under whose name it was asked."""
     found: dict[tuple[str, int], JudgedTrial] = {}
     for request_id, spec in order.specs.items():
         mine = {trial.trial_id: place for place, trial in state.trials.items() if place[0] == request_id}
         trials = [trial for place, trial in state.trials.items() if place[0] == request_id]
-        judged = ensure_verdicts(desk.context.ledger, spec, order.suite, trials).trials if trials else ()
+        judged = (await ensure_verdicts(desk.context.ledger, spec, order.suite, trials)).trials if trials else ()
         found.update((mine[item.trial.trial_id], item) for item in judged)
     return found
 
@@ -363,6 +346,6 @@ async def _execute(block: _Block) -> str | None:
             reason = f"the block was given up: {error}"
         # What made it fail is worth more than that its end could not be written either; the next start writes it.
         with suppress(StoreError):
-            context.ledger.append(block.closing(reason))
+            await context.ledger.append(block.closing(reason))
         raise
     return None

@@ -41,7 +41,7 @@ class RaceTrials:
     cycle_id: str | None = None
 
 
-def evaluate_race(ledger: Ledger, request: RaceTrials, *, now: Callable[[], str] = utc_now) -> Evaluation | None:
+async def evaluate_race(ledger: Ledger, request: RaceTrials, *, now: Callable[[], str] = utc_now) -> Evaluation | None:
     """The evaluation, not appended; one that is in the ledger already is returned as it stands there. None where the spec was never
     asked. CorruptError when the ledger lacks a trial."""
     spec, suite = request.spec, request.suite
@@ -54,7 +54,7 @@ def evaluate_race(ledger: Ledger, request: RaceTrials, *, now: Callable[[], str]
     stored = find(ledger, Evaluation, evaluation_id)
     if stored is not None:
         return stored
-    judged = ensure_verdicts(ledger, spec, suite, [_trial(ledger, trial_id) for trial_id in weights]).trials
+    judged = (await ensure_verdicts(ledger, spec, suite, [_trial(ledger, trial_id) for trial_id in weights])).trials
     run_ids = tuple(dict.fromkeys(item.trial.run_id for item in judged))
     last = find(ledger, Run, run_ids[-1])
     asked = {item.trial.prompt_id for item in judged}

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from selfopt.errors import CorruptError, SuiteError
 from selfopt.records import (
     Blob,
+    ChainName,
     Fault,
     Ledger,
-    ParserName,
     Prompt,
     Record,
     ReplyContent,
@@ -75,7 +75,7 @@ def replay(spec: Spec, prompt: Prompt, tools: Sequence[ToolDefinition], contents
 def rejudge(
     spec: Spec,
     scorer: Scorer,
-    parsers: Sequence[ParserName],
+    parsers: Sequence[ChainName],
     suite_prompt: tuple[Prompt, Sequence[ToolDefinition]],
     trial: Trial,
     contents: Sequence[ReplyContent],
@@ -102,8 +102,8 @@ def check_suite(spec: Spec, suite: Suite) -> None:
         )
 
 
-def ensure_verdicts(
-    ledger: Ledger, spec: Spec, suite: Suite, trials: Iterable[Trial], parsers: Sequence[ParserName] | None = None
+async def ensure_verdicts(
+    ledger: Ledger, spec: Spec, suite: Suite, trials: Iterable[Trial], parsers: Sequence[ChainName] | None = None
 ) -> Rescored:
     """The verdicts of the present scorer on trials, under the spec's parser chain or another; those that are missing are
     made and appended. The suite must be the one that was measured (see check_suite)."""
@@ -128,13 +128,13 @@ def ensure_verdicts(
             fresh += 1
             pending.append(verdict)
             if len(pending) >= _BATCH:
-                ledger.append(pending)
+                await ledger.append(pending)
                 pending = []
         others = [v for key, v in known.items() if key != (parser_hash, scorer.scorer_hash)]
         changed += bool(others) and others[-1].outcome is not verdict.outcome
         found.append(JudgedTrial(trial, verdict))
     if pending:
-        ledger.append(pending)
+        await ledger.append(pending)
     return Rescored(tuple(found), fresh, changed, tuple(skipped))
 
 
@@ -155,7 +155,7 @@ class _Verdicts:
         return self._runs[trial.run_id].get(trial.trial_id, {})
 
 
-def rescore(ledger: Ledger, run_ids: Sequence[str], suite: Suite, parsers: Sequence[ParserName] | None = None) -> Rescored:
+async def rescore(ledger: Ledger, run_ids: Sequence[str], suite: Suite, parsers: Sequence[ChainName] | None = None) -> Rescored:
     """Judge the trials of stored runs under another parser chain (None: the one of their spec) and the present scorer.
 
     CorruptError when a run or its spec is not in the ledger; SuiteError when the suite has changed since.
@@ -169,7 +169,7 @@ def rescore(ledger: Ledger, run_ids: Sequence[str], suite: Suite, parsers: Seque
         if spec is None:
             raise CorruptError(f"run {run_id}: the ledger has no spec {run.spec_id}; restore the ledger from a copy")
         check_suite(spec, suite)
-        parts.append(ensure_verdicts(ledger, spec, suite, ledger.read(Trial, {"run_id": run_id}), parsers))
+        parts.append(await ensure_verdicts(ledger, spec, suite, ledger.read(Trial, {"run_id": run_id}), parsers))
     return Rescored(
         tuple(item for part in parts for item in part.trials),
         sum(part.fresh for part in parts),

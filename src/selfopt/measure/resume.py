@@ -25,10 +25,12 @@ from selfopt.records import (
 from .lookup import find
 
 __all__ = [
+    "KILLED",
     "GroupState",
     "PassKey",
     "PassState",
     "close_open_runs",
+    "closing_records",
     "conclusion_of",
     "deliver",
     "open_groups",
@@ -37,6 +39,8 @@ __all__ = [
 ]
 
 PassKey = tuple[Purpose, int]
+
+KILLED = "its process ended before the trial was committed"
 
 
 @dataclass(slots=True)
@@ -85,7 +89,27 @@ def read_group(ledger: Ledger, group_id: str, request_id: str) -> GroupState:
     return state
 
 
-def close_open_runs(ledger: Ledger, state: GroupState, now: Callable[[], str]) -> None:
+def closing_records(ledger: Ledger, run: Run, at: str, reason: str) -> list[Record]:
+    """The end of a run that was cut off, as the ledger has it: trials that were started and not committed are abandoned, for this reason.
+
+    Nothing for a run that is not in the ledger.
+    """
+    if find(ledger, Run, run.run_id) is None:
+        return []
+    committed = {trial.trial_id for trial in ledger.read(Trial, {"run_id": run.run_id})}
+    settled = committed | {gone.trial_id for gone in ledger.read(TrialAbandoned, {"run_id": run.run_id})}
+    status: Literal["complete", "interrupted"] = "complete" if len(committed) == len(run.prompt_ids) else "interrupted"
+    return [
+        *(
+            TrialAbandoned(trial_id=start.trial_id, run_id=run.run_id, at=at, reason=reason)
+            for start in ledger.read(TrialStart, {"run_id": run.run_id})
+            if start.trial_id not in settled
+        ),
+        RunEnd(run_id=run.run_id, status=status, trials=len(committed), at=at),
+    ]
+
+
+async def close_open_runs(ledger: Ledger, state: GroupState, now: Callable[[], str]) -> None:
     """Give every run without an end its end, and mark its uncommitted trials as abandoned: their process has died.
 
     Only for whoever holds the lock on the group: the runs of a live process look just the same.
@@ -93,21 +117,12 @@ def close_open_runs(ledger: Ledger, state: GroupState, now: Callable[[], str]) -
     records: list[Record] = []
     for current in state.passes.values():
         for run in current.runs:
-            if find(ledger, RunEnd, run.run_id) is not None:
-                continue
-            committed = {trial.trial_id for trial in current.trials.values() if trial.run_id == run.run_id}
-            gone = {a.trial_id for a in ledger.read(TrialAbandoned, {"run_id": run.run_id})}
-            at = now()
-            for start in ledger.read(TrialStart, {"run_id": run.run_id}):
-                if start.trial_id not in committed and start.trial_id not in gone:
-                    reason = "its process ended before the trial was committed"
-                    records.append(TrialAbandoned(trial_id=start.trial_id, run_id=run.run_id, at=at, reason=reason))
-                    state.abandoned += 1
-            whole = all(prompt_id in current.trials for prompt_id in run.prompt_ids)
-            status: Literal["complete", "interrupted"] = "complete" if whole else "interrupted"
-            records.append(RunEnd(run_id=run.run_id, status=status, trials=len(committed), at=at))
+            if find(ledger, RunEnd, run.run_id) is None:
+                closing = closing_records(ledger, run, now(), KILLED)
+                state.abandoned += len(closing) - 1
+                records += closing
     if records:
-        ledger.append(records)
+        await ledger.append(records)
 
 
 def undelivered(ledger: Ledger, request: str) -> str | None:
@@ -121,10 +136,10 @@ def conclusion_of(ledger: Ledger, group_id: str, request: str, at: str) -> list[
     return [] if find(ledger, Conclusion, group_id) else [Conclusion(group_id=group_id, request=request, at=at)]
 
 
-def deliver(ledger: Ledger, group_id: str, at: str) -> None:
+async def deliver(ledger: Ledger, group_id: str, at: str) -> None:
     """Keep that the result of a group was handed over. Nothing happens when it was before, or when the group is not through."""
     if find(ledger, Conclusion, group_id) is not None and find(ledger, Delivery, group_id) is None:
-        ledger.append([Delivery(group_id=group_id, at=at)])
+        await ledger.append([Delivery(group_id=group_id, at=at)])
 
 
 def open_groups(

@@ -20,7 +20,6 @@ from selfopt.records import (
     RunEnd,
     Spec,
     Suite,
-    TrialAbandoned,
     TrialStart,
     WarmUpResult,
     new_id,
@@ -35,6 +34,7 @@ from .environment import observe
 from .executor import AsyncExecutor, Work
 from .lookup import find
 from .progress import Board
+from .resume import closing_records
 from .trial import JudgedTrial, PassFacts, TrialJob, TrialResult, make_request, run_trial
 
 __all__ = ["Desk", "PassPlan", "PassResult", "run_pass", "stored_with", "warm_up_requests"]
@@ -141,19 +141,19 @@ class _Pass:
         self.desk.meter.commit()
         self.desk.board.committed(job.prompt.id, result.outcome)
 
-    def end(self, reason: str) -> None:
+    async def end(self, reason: str) -> None:
         """Write how the pass ended; trials in flight are marked as abandoned."""
-        now = self.desk.context.now()
-        records: list[Record] = [
-            TrialAbandoned(trial_id=trial_id, run_id=self.run.run_id, at=now, reason=reason) for trial_id in self.in_flight
-        ]
-        complete = len(self.trials) == len(self.plan.prompts)
-        status: Literal["complete", "interrupted"] = "complete" if complete else "interrupted"
-        records.append(RunEnd(run_id=self.run.run_id, status=status, trials=len(self.trials), at=now))
+        context = self.desk.context
+        now = context.now()
         for _ in range(len(self.in_flight)):
             self.desk.meter.release()
-        self.in_flight.clear()
-        self.desk.context.ledger.append(records)
+        if self.in_flight:
+            self.in_flight.clear()
+            await context.ledger.append(closing_records(context.ledger, self.run, now, reason))
+            return
+        complete = len(self.trials) == len(self.plan.prompts)
+        status: Literal["complete", "interrupted"] = "complete" if complete else "interrupted"
+        await context.ledger.append([RunEnd(run_id=self.run.run_id, status=status, trials=len(self.trials), at=now)])
 
 
 async def run_pass(desk: Desk, plan: PassPlan) -> PassResult:
@@ -211,7 +211,7 @@ async def _execute(current: _Pass, work: Work) -> None:
     finally:
         # What made the run fail is worth more than that its end could not be written either; a resume writes it.
         with suppress(StoreError) if failed else nullcontext():
-            current.end(reason)
+            await current.end(reason)
 
 
 def warm_up_requests(spec: Spec, suite: Suite, model: str) -> tuple[ChatRequest, ...]:

@@ -74,7 +74,7 @@ async def supervise(spec: Spec, *, context: MeasureContext, options: SuperviseOp
     desk = Desk(context, meter, board)
     before = meter.trials
     async with board.alive():
-        unit = Unit.open(desk, [spec], await _group(spec, context, options), _unit_options(options))
+        unit = await Unit.open(desk, [spec], await _group(spec, context, options), _unit_options(options))
         while await unit.advance():
             pass
         unfinished = unit.following() is not None
@@ -82,7 +82,7 @@ async def supervise(spec: Spec, *, context: MeasureContext, options: SuperviseOp
         through: list[Record] = []
         if options.await_delivery and not unfinished:
             through = conclusion_of(context.ledger, unit.group_id, _request(unit.prompts, options, spec), context.now())
-        evaluation = unit.conclude(keep=not unfinished, beside=through).get(spec.spec_id)
+        evaluation = (await unit.conclude(keep=not unfinished, beside=through)).get(spec.spec_id)
     first = unit.state.at(unit.purpose, 0).runs
     return SuperviseResult(
         spec_id=spec.spec_id,

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selfopt.errors import EndpointError
+from selfopt.reading import read_calls
 from selfopt.records import (
     Attempt,
     Blob,
+    ChainName,
     ChatRequest,
     Exchange,
     Fault,
     LoadEvidence,
     Outcome,
     ParsedReply,
-    ParserName,
     Prompt,
     ReplyContent,
     Spec,
@@ -26,7 +27,7 @@ from selfopt.records import (
     remembered,
 )
 from selfopt.scoring import Scorer
-from selfopt.variants import RenderedStep, read_reply, render
+from selfopt.variants import RenderedStep, render
 
 from .attempt import Channel, exchange
 
@@ -107,14 +108,14 @@ def _first_request(spec: Spec, model: str, step: RenderedStep, isolate: bool) ->
 
 def judge_content(
     scorer: Scorer,
-    parsers: Sequence[ParserName],
+    parsers: Sequence[ChainName],
     prompt: Prompt,
     tools: Sequence[ToolDefinition],
     content: ReplyContent | None,
     fault: Fault | None,
 ) -> tuple[ParsedReply, Outcome, str]:
     """Parse and judge. What a reply that was cut at the token limit is worth, the scorer says."""
-    parsed = ParsedReply(recognised="nothing") if content is None else read_reply(parsers, content, tools, prompt.messages)
+    parsed = ParsedReply(recognised="nothing") if content is None else read_calls(parsers, content, tools, prompt.messages)
     judgment = scorer.judge(prompt, tools, parsed, fault)
     return parsed, judgment.outcome, judgment.why
 

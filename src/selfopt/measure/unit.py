@@ -17,7 +17,7 @@ from .earlier_sample import earlier_sample
 from .evaluate import EvaluationRequest, evaluate
 from .lookup import find
 from .rescore import check_suite, ensure_verdicts
-from .resume import GroupState, PassKey, PassState, close_open_runs, read_group
+from .resume import GroupState, PassKey, close_open_runs, read_group
 from .run import Desk, PassPlan, run_pass
 from .trial import JudgedTrial
 
@@ -84,18 +84,19 @@ class Unit:
     fresh: dict[str, tuple[JudgedTrial, ...]] = field(default_factory=dict)
     _on_board: int = 0
     _sampled_earlier: bool = False
+    _verdicts: dict[tuple[str, Purpose], dict[str, Verdict]] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, desk: Desk, specs: Sequence[Spec], group_id: str, options: UnitOptions) -> Unit:
+    async def open(cls, desk: Desk, specs: Sequence[Spec], group_id: str, options: UnitOptions) -> Unit:
         """Read what the ledger has of the group, and close what a dead process left open."""
         lead = specs[0]
         suite = desk.context.suite_for(lead)
         ledger = desk.context.ledger
         state = read_group(ledger, group_id, lead.request_id)
-        close_open_runs(ledger, state, desk.context.now)
+        await close_open_runs(ledger, state, desk.context.now)
         unit = cls(tuple(specs), suite, prompts_of(lead, suite, options.limit), group_id, options, desk, state)
         unit.resumed = sum(len(one.trials) for one in state.passes.values())
-        unit._take_earlier_sample()
+        await unit._look()
         desk.board.done += unit.resumed
         unit._on_board = max(unit.planned, unit.resumed)
         desk.board.total += unit._on_board
@@ -139,16 +140,26 @@ class Unit:
         if not (self._sampling and first.complete and sample.complete):
             return False
         for spec in self.specs:
-            one, other = self._verdicts(spec, first), self._verdicts(spec, sample)
+            one, other = self._verdicts[spec.spec_id, self.purpose], self._verdicts[spec.spec_id, "determinism"]
             if infrastructure(one) or infrastructure(other):
                 return False
             if not all(prompt_id in one and agree(verdict, one[prompt_id]) for prompt_id, verdict in other.items()):
                 return False
         return True
 
-    def _verdicts(self, spec: Spec, one: PassState) -> dict[str, Verdict]:
-        judged = ensure_verdicts(self.desk.context.ledger, spec, self.suite, one.trials.values())
-        return {item.trial.prompt_id: item.verdict for item in judged.trials}
+    async def _look(self) -> None:
+        """Judge what determinism is told by, as every spec that shares the trials does: the first pass and the isolated sample."""
+        await self._judge(self.purpose)
+        self._take_earlier_sample()
+        await self._judge("determinism")
+
+    async def _judge(self, purpose: Purpose) -> None:
+        one = self.state.at(purpose, 0)
+        if not self._sampling or not one.complete or (self.lead.spec_id, purpose) in self._verdicts:
+            return
+        for spec in self.specs:
+            judged = await ensure_verdicts(self.desk.context.ledger, spec, self.suite, one.trials.values())
+            self._verdicts[spec.spec_id, purpose] = {item.trial.prompt_id: item.verdict for item in judged.trials}
 
     @property
     def target(self) -> int:
@@ -171,7 +182,7 @@ class Unit:
         first, sample = self.state.at(self.purpose, 0), self.state.at("determinism", 0)
         if not self._sampling or not first.complete or sample.complete or self.state.at(self.purpose, 1).runs:
             return False
-        return not infrastructure(self._verdicts(self.lead, first))
+        return not infrastructure(self._verdicts[self.lead.spec_id, self.purpose])
 
     def _take_earlier_sample(self) -> None:
         """Where the first pass is whole and no sample of its own has begun: one that was taken of the same requests before."""
@@ -213,7 +224,7 @@ class Unit:
         rewarmed = not first and not self.options.warm_up_each and warm.status in ("complete", "failed")
         self.reports.append(PassReport(result.run, result.residency, warm, rewarmed, len(result.trials)))
         if state.complete and (purpose == "determinism" or (self._sampling and first)):
-            self._take_earlier_sample()
+            await self._look()
             self._replan()
         return result.stop_reason is None
 
@@ -250,7 +261,7 @@ class Unit:
         """All runs of one purpose, oldest first."""
         return tuple(run.run_id for key, one in self.state.passes.items() if key[0] == purpose for run in one.runs)
 
-    def conclude(self, *, keep: bool = True, beside: Sequence[Record] = ()) -> dict[str, Evaluation]:
+    async def conclude(self, *, keep: bool = True, beside: Sequence[Record] = ()) -> dict[str, Evaluation]:
         """Evaluate every spec of the unit from the complete passes; keep: append what is new, and `beside` with it. Specs without a
         complete pass are left out."""
         context = self.desk.context
@@ -264,9 +275,9 @@ class Unit:
                 self.options.labels.cycle_id,
                 self.fresh,
             )
-            evaluation = evaluate(context.ledger, request, now=context.now)
+            evaluation = await evaluate(context.ledger, request, now=context.now)
             if evaluation is not None:
                 if keep:
-                    context.ledger.append([evaluation, *beside])
+                    await context.ledger.append([evaluation, *beside])
                 found[spec.spec_id] = evaluation
         return found

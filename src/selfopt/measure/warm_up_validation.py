@@ -115,9 +115,10 @@ async def validate_warm_up(
     group = options.labels.group_id or new_id("group")
     async with desk.board.alive():
         arms = _Arms(desk, spec, group, options)
+        await arms.open()
         await arms.run()
-        cold, warm = arms.figures(arms.cold), arms.figures(arms.warm)
-        experiment = arms.experiment(cold, warm)
+        cold, warm = await arms.figures(arms.cold), await arms.figures(arms.warm)
+        experiment = await arms.experiment(cold, warm)
     if cold is None or warm is None:
         return None
     stopped = arms.cold.following() is not None or arms.warm.following() is not None
@@ -151,19 +152,26 @@ def validation_request(spec: Spec, options: ValidateOptions) -> str:
 class _Arms:
     """Both arms under way."""
 
+    cold: Unit
+    warm: Unit
+
     def __init__(self, desk: Desk, spec: Spec, group: str, options: ValidateOptions) -> None:
         self._desk = desk
+        self._spec = spec
         self._options = options
         self._group = group
         self._request = validation_request(spec, options)
         self._unloads: dict[tuple[str, int], bool] = {}
         self._evaluations: dict[str, Evaluation] = {}
-        self.cold = self._open(spec, group, "warm_up_cold", enabled=False)
-        self.warm = self._open(spec, group, "warm_up_warm", enabled=True)
 
-    def _open(self, spec: Spec, group: str, purpose: Purpose, *, enabled: bool) -> Unit:
-        arm = spec.model_copy(update={"warm_up": spec.warm_up.model_copy(update={"enabled": enabled})})
-        options = self._options
+    async def open(self) -> None:
+        """Read what the ledger has of them."""
+        self.cold = await self._open("warm_up_cold", enabled=False)
+        self.warm = await self._open("warm_up_warm", enabled=True)
+
+    async def _open(self, purpose: Purpose, *, enabled: bool) -> Unit:
+        arm = self._spec.model_copy(update={"warm_up": self._spec.warm_up.model_copy(update={"enabled": enabled})})
+        options, group = self._options, self._group
         labels = Labels(
             group_id=group,
             requested_model=options.labels.requested_model,
@@ -178,7 +186,7 @@ class _Arms:
             before_pass=self._unload,
             warm_up_each=enabled and options.unload == "each_run",
         )
-        return Unit.open(self._desk, [arm], f"{group}/{purpose}", unit_options)
+        return await Unit.open(self._desk, [arm], f"{group}/{purpose}", unit_options)
 
     async def run(self) -> None:
         """Alternate, the arm that goes first changing from pair to pair; or one arm after the other."""
@@ -206,14 +214,14 @@ class _Arms:
             done = False
         self._unloads[spec.spec_id, run_index] = done
 
-    def figures(self, unit: Unit) -> ArmFigures | None:
+    async def figures(self, unit: Unit) -> ArmFigures | None:
         """What one arm showed; None without a complete run."""
         through = (
             self._options.await_delivery and unit is self.warm and self.cold.following() is None and unit.following() is None
         )
         context = self._desk.context
         beside = conclusion_of(context.ledger, self._group, self._request, context.now()) if through else []
-        found = unit.conclude(keep=unit.following() is None, beside=beside)
+        found = await unit.conclude(keep=unit.following() is None, beside=beside)
         evaluation = found.get(unit.lead.spec_id)
         if evaluation is None:
             return None
@@ -230,7 +238,7 @@ class _Arms:
             runs=tuple(runs),
         )
 
-    def experiment(self, cold: ArmFigures | None, warm: ArmFigures | None) -> WarmUpExperiment | None:
+    async def experiment(self, cold: ArmFigures | None, warm: ArmFigures | None) -> WarmUpExperiment | None:
         """What the arms prove, kept in the ledger; None while one is not through, or when they were not taken in turn."""
         through = self.cold.following() is None and self.warm.following() is None
         if cold is None or warm is None or not through or self._options.unload != "each_run":
@@ -243,7 +251,7 @@ class _Arms:
             asked=[prompt.id for prompt in self.cold.prompts],
             suspected=self._options.suspected,
         )
-        self._desk.context.ledger.append([found])
+        await self._desk.context.ledger.append([found])
         return found
 
     def _runs(self, unit: Unit, evaluation: Evaluation) -> Sequence[RunFigures]:

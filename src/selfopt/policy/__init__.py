@@ -1,63 +1,32 @@
 """Gates that decide whether a candidate replaces the baseline: promote, hold or reject, with every figure and reason."""
 
-from .account import REMEDIES, Account, account
-from .decide import decide
-from .draft import draft_race
-from .evidence import Advised, EvidenceGate, HeldoutGate, RestraintGate, evidence_figures, evidence_policy
-from .explain import BestHold, best_hold, deciding_gate, explain
-from .gates import PLAIN_GATES, PLAIN_POLICY, Case, Gate, Policy, is_exact
-from .heldout import (
-    CLAIM_LIKE_THESE,
-    CLAIM_THIS_SUITE,
-    MIN_HELDOUT_PROMPTS,
-    heldout_claim,
-    heldout_settings,
-    prompt_steps,
-    prompt_test,
-)
+from .decide import best_hold, decide
+from .gates import GATES, Gate, GateCase, Look, is_exact
+from .heldout import MIN_HELDOUT_PROMPTS, heldout_claim, heldout_settings, prompt_steps, prompt_test
 from .options import EvidenceOptions
 from .race import Race, void_because
 from .race_plan import Ask, BlockPlan, Draws
-from .reasons import REASONS
-from .restraint import RestraintEvidence, restraint_evidence
+from .restraint import restraint_evidence
 from .resume import PastRace, VoidEvidence, with_held_evidence
 from .spending import AlphaPlan, AlphaShare, heldout_family, next_share, search_family
 
 __all__ = [
-    "CLAIM_LIKE_THESE",
-    "CLAIM_THIS_SUITE",
+    "GATES",
     "MIN_HELDOUT_PROMPTS",
-    "PLAIN_GATES",
-    "PLAIN_POLICY",
-    "REASONS",
-    "REMEDIES",
-    "Account",
-    "Advised",
     "AlphaPlan",
     "AlphaShare",
     "Ask",
-    "BestHold",
     "BlockPlan",
-    "Case",
     "Draws",
-    "EvidenceGate",
     "EvidenceOptions",
     "Gate",
-    "HeldoutGate",
+    "GateCase",
+    "Look",
     "PastRace",
-    "Policy",
     "Race",
-    "RestraintEvidence",
-    "RestraintGate",
     "VoidEvidence",
-    "account",
     "best_hold",
     "decide",
-    "deciding_gate",
-    "draft_race",
-    "evidence_figures",
-    "evidence_policy",
-    "explain",
     "heldout_claim",
     "heldout_family",
     "heldout_settings",

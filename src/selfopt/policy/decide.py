@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 from selfopt.records import (
+    Claim,
     Decision,
     Environment,
     Evaluation,
+    EvidenceState,
+    ExactDifference,
     GateResult,
     PolicyThresholds,
     VerdictName,
@@ -16,24 +18,11 @@ from selfopt.records import (
     utc_now,
 )
 
-from .gates import PLAIN_POLICY, Case, Policy, is_exact
-from .heldout import CLAIM_LIKE_THESE, CLAIM_THIS_SUITE
+from .gates import GATES, Gate, GateCase, Look, is_exact
 
-__all__ = ["decide"]
+__all__ = ["best_hold", "decide"]
 
-CLAIM_EXACT = "this suite only, exact"
-CLAIM_SAMPLE = "prompts like these, by plain gates only (no bound on the chance of a false promotion)"
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    result: GateResult
-    precondition: bool
-
-    @property
-    def open(self) -> bool:
-        """Whether it stands in the way: failed, or not known to have passed."""
-        return self.result.binding and self.result.passed is not True
+Interval = tuple[float, float] | None
 
 
 def decide(
@@ -41,30 +30,41 @@ def decide(
     baseline: Evaluation | None,
     thresholds: PolicyThresholds,
     *,
-    policy: Policy = PLAIN_POLICY,
+    evidence: EvidenceState | None = None,
+    gates: Iterable[Gate] | None = None,
     environments: Iterable[Environment] = (),
     cycle_id: str | None = None,
     now: str | None = None,
 ) -> Decision:
-    """Promote, hold or reject a candidate against the baseline (None: the first baseline).
+    """Promote, hold or reject a candidate against the baseline.
 
-    Hold while a gate that asks for enough comparable data has not passed; else reject when a binding gate that rejects has
-    failed; else hold when any binding gate failed or could not tell; else promote. Every gate's observation is kept.
-    environments: the observed ones behind the evaluations; without them, only equal environment ids are comparable.
-    now: RFC 3339 in UTC (default: the clock). The same inputs give the same decision_id.
+    Hold while a gate that asks for enough comparable data has not passed; else reject when a
+    binding gate that rejects has failed; else hold when any binding gate failed or could not tell;
+    else promote. Every gate's observation is kept. The same inputs give the same decision_id.
+
+    Args:
+        candidate, baseline: what was measured; no baseline: the candidate may become the first.
+        evidence: what races and tests say. None is the plain policy: the figures alone decide, and
+            nothing bounds the chance of a false promotion.
+        gates: those to ask, in order (default: every one of `GATES`).
+        environments: the observed ones behind the evaluations. Without them, only evaluations with
+            equal environment ids are comparable.
+        now: RFC 3339 in UTC (default: the clock).
     """
-    case = Case(candidate, baseline, thresholds, policy.evidence, {e.environment_id: e for e in environments})
-    seen = [_Seen(result, gate.precondition) for gate in policy.gates if (result := gate.check(case)) is not None]
-    verdict = _verdict(seen)
-    comparable = all(not s.open for s in seen if s.precondition)
-    figures = policy.evidence.figures
-    claimed = figures.get("claim")
-    # A claim about other prompts is told in the figures of the held-out ones: those of the search flatter the winner.
-    told = "heldout_" if claimed == CLAIM_LIKE_THESE and "heldout_estimate" in figures else ""
-    estimate = candidate.metrics.accuracy - baseline.metrics.accuracy if baseline is not None else None
-    here = candidate.scope == "whole" or claimed == CLAIM_THIS_SUITE
-    exact = here and is_exact(candidate) and (baseline is None or is_exact(baseline))
+    case = GateCase(candidate, baseline, thresholds, evidence, {e.environment_id: e for e in environments})
+    asked = GATES.all().values() if gates is None else gates
+    seen = [(gate.name, look) for gate in asked if (look := gate.look(case)) is not None]
+    looks = [look for _, look in seen]
+    verdict = _verdict(looks)
+    comparable = all(not look.open for look in looks if look.precondition)
+    gain = candidate.metrics.accuracy - baseline.metrics.accuracy if baseline is not None else None
+    claim = _claim(case)
+    known = gain if claim == "this_suite_exact" and comparable else None
+    told = _told(evidence)
     sides = (candidate,) if baseline is None else (candidate, baseline)
+    state = evidence or EvidenceState()
+    if known is not None:
+        state = state.model_copy(update={"exact": ExactDifference(gain=known, prompts=len(candidate.rows))})
     draft = Decision(
         decision_id="",
         verdict=verdict,
@@ -73,12 +73,12 @@ def decide(
         candidate_spec_id=candidate.spec_id,
         baseline_spec_id=baseline.spec_id if baseline is not None else None,
         candidate_variant=candidate.variant,
-        claim=CLAIM_LIKE_THESE if claimed == CLAIM_LIKE_THESE else _claim(here=here, exact=exact),
-        estimate=_figure(figures, f"{told}estimate", estimate if comparable else None),
-        interval=_interval(figures, told, estimate if exact and comparable else None),
-        gates=tuple(s.result for s in seen),
-        reason_codes=_codes(seen, verdict, baseline is None),
-        evidence=policy.evidence,
+        claim=claim,
+        estimate=told[0] if told is not None else gain if comparable else None,
+        interval=told[1] if told is not None else None if known is None else (known, known),
+        gates=tuple(_result(name, look) for name, look in seen),
+        reason_codes=_codes(looks, verdict, baseline is None),
+        evidence=state,
         evaluation_ids=tuple(dict.fromkeys(side.evaluation_id for side in sides)),
         run_ids=tuple(dict.fromkeys(run_id for side in sides for run_id in side.run_ids)),
         cycle_id=cycle_id,
@@ -87,43 +87,73 @@ def decide(
     return draft.model_copy(update={"decision_id": content_hash("decision", draft)})
 
 
-def _figure(figures: Mapping[str, float | int | str], name: str, otherwise: float | None) -> float | None:
-    """A figure of the evidence; without evidence, what the evaluations say."""
-    value = figures.get(name)
-    return float(value) if isinstance(value, float | int) else otherwise
+def _result(name: str, look: Look) -> GateResult:
+    return GateResult(
+        name=name,
+        observed=look.observed,
+        threshold=look.threshold,
+        passed=look.passed,
+        binding=look.binding,
+        on_fail=look.on_fail,
+        reason_code=look.reason_code,
+        detail=look.detail,
+    )
 
 
-def _interval(figures: Mapping[str, float | int | str], told: str, exact: float | None) -> tuple[float, float] | None:
-    low, high = (_figure(figures, f"{told}interval_{end}", exact) for end in ("low", "high"))
-    return None if low is None or high is None else (low, high)
+def _told(evidence: EvidenceState | None) -> tuple[float, Interval] | None:
+    """Estimate and interval of the evidence; None without one. A claim about other prompts is told in the figures of the
+    held-out ones: those of the search flatter the winner."""
+    if evidence is None:
+        return None
+    parts = (evidence.heldout if evidence.claim == "prompts_like_these" else None, evidence.race)
+    found = next((part for part in parts if part is not None and part.estimate is not None), None)
+    return None if found is None or found.estimate is None else (found.estimate, found.interval)
 
 
-def _verdict(seen: Sequence[_Seen]) -> VerdictName:
-    if any(s.open for s in seen if s.precondition):
+def _claim(case: GateCase) -> Claim:
+    claimed = case.evidence.claim if case.evidence is not None else None
+    if claimed == "prompts_like_these":
+        return claimed
+    if case.candidate.scope != "whole" and claimed != "this_suite":
+        return "plain_gates"
+    sides = (case.candidate,) if case.baseline is None else (case.candidate, case.baseline)
+    return "this_suite_exact" if all(is_exact(side) for side in sides) else "this_suite"
+
+
+def _verdict(looks: Sequence[Look]) -> VerdictName:
+    if any(look.open for look in looks if look.precondition):
         return "hold"
-    if any(s.open and s.result.passed is False and s.result.on_fail == "reject" for s in seen):
+    if any(look.open and look.passed is False and look.on_fail == "reject" for look in looks):
         return "reject"
     # No gate at all is no evidence, and never promotes.
-    return "hold" if not seen or any(s.open for s in seen) else "promote"
+    return "hold" if not looks or any(look.open for look in looks) else "promote"
 
 
-def _codes(seen: Sequence[_Seen], verdict: VerdictName, first: bool) -> tuple[str, ...]:
+def _codes(looks: Sequence[Look], verdict: VerdictName, first: bool) -> tuple[str, ...]:
     """The reasons that decided, most decisive first."""
     if verdict == "promote":
         return ("first_baseline" if first else "improved",)
-    in_the_way = [s for s in seen if s.open]
-    if any(s.precondition for s in in_the_way):
+    in_the_way = [look for look in looks if look.open]
+    if any(look.precondition for look in in_the_way):
         # Without comparable data the other gates' figures mean nothing yet.
-        in_the_way = [s for s in in_the_way if s.precondition]
+        in_the_way = [look for look in in_the_way if look.precondition]
     elif verdict == "reject":
-        in_the_way.sort(key=lambda s: not (s.result.passed is False and s.result.on_fail == "reject"))
-    codes = list(dict.fromkeys(s.result.reason_code for s in in_the_way))
+        in_the_way.sort(key=lambda look: not (look.passed is False and look.on_fail == "reject"))
+    codes = list(dict.fromkeys(look.reason_code for look in in_the_way))
     if "ceiling" in codes and "below_margin" in codes:
         codes.remove("below_margin")
     return tuple(codes) or ("no_data",)
 
 
-def _claim(*, here: bool, exact: bool) -> str:
-    if not here:
-        return CLAIM_SAMPLE
-    return CLAIM_EXACT if exact else CLAIM_THIS_SUITE
+def best_hold(decisions: Sequence[Decision]) -> Decision | None:
+    """Of the candidates that were not promoted, the one that came closest; None where there is none.
+
+    The largest gain comes first, then a hold before a reject, then the fewest open gates.
+    """
+
+    def rank(decision: Decision) -> tuple[float, bool, int]:
+        gates_open = sum(g.binding and g.passed is not True for g in decision.gates)
+        gain = decision.estimate if decision.estimate is not None else -2.0
+        return gain, decision.verdict == "hold", -gates_open
+
+    return max((d for d in decisions if d.verdict != "promote"), key=rank, default=None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Mapping
+from typing import Literal
 
 from selfopt.errors import EvidenceError
 from selfopt.records import EvidenceKey, PromptTest, RaceSettings
@@ -17,8 +18,6 @@ from selfopt.stats import FINAL_SHARE, PROMPT_BETS, Interval, PromptDifferences,
 from .spending import AlphaShare
 
 __all__ = [
-    "CLAIM_LIKE_THESE",
-    "CLAIM_THIS_SUITE",
     "MIN_HELDOUT_PROMPTS",
     "heldout_claim",
     "heldout_settings",
@@ -27,14 +26,12 @@ __all__ = [
 ]
 
 MIN_HELDOUT_PROMPTS = 100
-CLAIM_THIS_SUITE = "this suite only"
-CLAIM_LIKE_THESE = "prompts like these"
 
 
-def heldout_claim(scope: str, n_heldout: int) -> str:
+def heldout_claim(scope: str, n_heldout: int) -> Literal["this_suite", "prompts_like_these"]:
     """What a decision can be about. A suite that is the whole work has no other prompts; fewer than 100 held-out ones tell too little
     about others."""
-    return CLAIM_LIKE_THESE if scope == "sample" and n_heldout >= MIN_HELDOUT_PROMPTS else CLAIM_THIS_SUITE
+    return "prompts_like_these" if scope == "sample" and n_heldout >= MIN_HELDOUT_PROMPTS else "this_suite"
 
 
 def heldout_settings(settings: RaceSettings, margin: float = 0.03, *, better: bool = False) -> RaceSettings:

@@ -14,7 +14,7 @@ __all__ = ["EvidenceOptions"]
 @dataclass(frozen=True, slots=True)
 class EvidenceOptions:
     """alpha: how the chance of error is shared out; race: how races are run; heldout_margin, heldout_better: what a winner has to show
-    on held-out prompts (see `heldout_settings`); restraint_margin, restraint_floor: see `restraint_evidence`; race_trials: a race is
+    on held-out prompts (see `heldout_settings`); restraint_margin: see `restraint_evidence`; race_trials: a race is
     held before it takes more."""
 
     alpha: AlphaPlan = field(default_factory=AlphaPlan)
@@ -22,5 +22,4 @@ class EvidenceOptions:
     heldout_margin: float = 0.03
     heldout_better: bool = False
     restraint_margin: float = 0.03
-    restraint_floor: float = 0.8
     race_trials: int = 10_000

@@ -16,10 +16,10 @@ import math
 from collections.abc import Iterable, Sequence
 
 from selfopt.errors import EvidenceError
-from selfopt.records import RaceBlock, RaceEnd, RaceEntrant, RaceStanding, RaceStart
+from selfopt.records import HoldReason, RaceBlock, RaceEnd, RaceEnding, RaceEntrant, RaceStanding, RaceStart, StandingReason
 
 from .race_plan import BlockPlan, Draws, plan_draws
-from .race_track import Arm, Track, race_bets
+from .race_track import Side, Track, race_bets
 
 __all__ = ["Race", "void_because"]
 
@@ -27,7 +27,8 @@ _ONCE = 1
 
 
 class Race:
-    """One race. `winner`: the promoted spec; `ended`: why it is over, None while it goes on; `trials`: asked so far."""
+    """One race. `winner`: the promoted spec; `ended`: what ended it, None while it goes on, with
+    `held`: why it was with candidates left, and which cap or fault that was; `trials`: asked so far."""
 
     def __init__(self, start: RaceStart) -> None:
         """EvidenceError where there is nothing to race: baseline and a candidate are both deterministic, so their difference is
@@ -36,7 +37,7 @@ class Race:
         self._position = {prompt_id: j for j, prompt_id in enumerate(start.prompt_ids)}
         m = len(start.prompt_ids)
         bets = race_bets(start.settings, m)
-        self._baseline = Arm(start.baseline_spec_id, start.baseline_request_id, self._known(start.baseline_known))
+        self._baseline = Side(start.baseline_spec_id, start.baseline_request_id, self._known(start.baseline_known))
         self._tracks = [Track(e, start.settings, bets, m, self._known(e.known)) for e in start.entrants]
         if self._baseline.known is not None and any(t.known is not None for t in self._tracks):
             raise EvidenceError(
@@ -52,7 +53,8 @@ class Race:
         self._plan: BlockPlan | None = None
         self.trials = 0
         self.winner: str | None = None
-        self.ended: str | None = None
+        self.ended: RaceEnding | None = None
+        self.held: tuple[HoldReason, str] | None = None
         if self._baseline.known is not None and all(self._baseline.known):
             self.hold("ceiling")
 
@@ -162,10 +164,10 @@ class Race:
             ours, asked = self._outcomes(track, block, draws)
             track.absorb(draws, _differences(ours, asked, base, times), 0 if track.known is not None else asked * len(ours))
 
-    def _outcomes(self, arm: Arm, block: RaceBlock, draws: Draws) -> tuple[Sequence[int], int]:
-        if arm.known is not None:
-            return [arm.known[j] for j in draws.positions], _ONCE
-        return block.passes[arm.spec_id], block.asked[arm.spec_id]
+    def _outcomes(self, side: Side, block: RaceBlock, draws: Draws) -> tuple[Sequence[int], int]:
+        if side.known is not None:
+            return [side.known[j] for j in draws.positions], _ONCE
+        return block.passes[side.spec_id], block.asked[side.spec_id]
 
     def _recall(self, old: RaceStart, blocks: Sequence[RaceBlock]) -> None:
         """Blocks of an earlier race, for the candidates that resume from it."""
@@ -191,7 +193,7 @@ class Race:
         if proven:
             best = max(proven, key=lambda t: t.estimate)
             best.state, best.why, self.winner = "promoted", "decided", best.spec_id
-            self._end("promoted", "another was promoted")
+            self._end("promoted", "another_promoted")
             return
         for track in alive:
             if track.blocks and track.futility.log_e >= track.log_f_needed:
@@ -203,19 +205,20 @@ class Race:
                 if track.mass >= self._drop_after and lead - track.estimate > self._drop_z * track.standard_error:
                     track.state, track.why = "dropped", "behind"
         if not self.alive and self.ended is None:
-            self._end("all dropped", "")
+            self._end("all_dropped", "")
 
-    def hold(self, reason: str) -> None:
-        """End the race with the live candidates held, such as when a cap is reached. reason: in a few words."""
+    def hold(self, reason: HoldReason, detail: str = "") -> None:
+        """End the race with the live candidates held, such as when a cap is reached. detail: which cap or fault."""
         if self.ended is None:
-            self._end(reason, reason)
+            self.held = (reason, detail)
+            self._end(reason, reason, detail)
 
-    def _end(self, reason: str, held: str) -> None:
+    def _end(self, reason: RaceEnding, held: StandingReason, detail: str = "") -> None:
         self.ended = reason
         self._plan = None
         for track in self._tracks:
             if track.state == "racing":
-                track.state, track.why = "held", held
+                track.state, track.why, track.detail = "held", held, detail
 
     def standings(self, *, interval: bool = True) -> tuple[RaceStanding, ...]:
         """Every candidate, in the order of the start. interval: see `RaceStanding`; costs some milliseconds each."""
@@ -242,7 +245,8 @@ class Race:
             race_id=self.start.race_id,
             cycle_id=self.start.cycle_id,
             family=self.start.family,
-            reason=self.ended,
+            ended_by=self.ended,
+            detail=self.held[1] if self.held else "",
             winner_spec_id=self.winner,
             standings=self.standings(),
             blocks=self._blocks,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from selfopt.records import RaceEntrant, RaceSettings, RaceStanding, RaceState
+from selfopt.records import RaceEntrant, RaceSettings, RaceStanding, RaceState, StandingReason
 from selfopt.stats import Bets, EProcess, Pairs, confidence_sequence, pairs_to_decide
 
 from .race_plan import Draws
 
-__all__ = ["Arm", "Track", "race_bets"]
+__all__ = ["Side", "Track", "race_bets"]
 
 
 def race_bets(settings: RaceSettings, m: int) -> Bets:
@@ -20,7 +20,7 @@ def race_bets(settings: RaceSettings, m: int) -> Bets:
     return Bets(settings.bets_large, settings.prior_large)
 
 
-class Arm:
+class Side:
     """One spec. known: whether it passes each prompt, 1 or 0, where repeats are copies; None: it has to be asked."""
 
     __slots__ = ("known", "request_id", "spec_id")
@@ -31,7 +31,7 @@ class Arm:
         self.known = known
 
 
-class Track(Arm):
+class Track(Side):
     """A candidate: evidence, futility, estimate, and the centres of its next block, folded over its blocks.
 
     Centres (control variate): g_j = sum of D_j / (n_j + shrink), minus their mean over the suite, clipped to +-clip, minus their
@@ -41,7 +41,7 @@ class Track(Arm):
     """
 
     __slots__ = (
-        "_ratios", "_settings", "_shrink", "_sums", "blocks", "counts", "entrant", "evidence", "futility", "history",
+        "_ratios", "_settings", "_shrink", "_sums", "blocks", "counts", "detail", "entrant", "evidence", "futility", "history",
         "mass", "n_pairs", "noise", "squares", "state", "total", "trials", "why",
     )  # fmt: skip
 
@@ -49,7 +49,8 @@ class Track(Arm):
         super().__init__(entrant.spec_id, entrant.request_id, known)
         self.entrant = entrant
         self.state: RaceState = "racing"
-        self.why = ""
+        self.why: StandingReason = ""
+        self.detail = ""
         self.evidence = EProcess(bets, settings.null_mean)
         self.futility = EProcess(bets, settings.null_mean + settings.smallest_gain, below=True)
         self.history: list[Pairs] = []
@@ -132,6 +133,7 @@ class Track(Arm):
             key_id=self.entrant.key.key_id,
             state=self.state,
             why=self.why,
+            detail=self.detail,
             log_e=self.evidence.log_e,
             log_e_needed=self.log_e_needed,
             log_f=self.futility.log_e,

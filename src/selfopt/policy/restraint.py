@@ -4,26 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
-from selfopt.records import RaceBlock, RaceStart
-from selfopt.stats import PROMPT_BETS, EProcess, FloorEvidence, Pairs, against_floor, non_inferiority, share_block
+from selfopt.records import RaceBlock, RaceStart, RestraintEvidence
+from selfopt.stats import PROMPT_BETS, EProcess, Pairs, non_inferiority
 
-__all__ = ["RestraintEvidence", "restraint_evidence"]
-
-
-@dataclass(frozen=True, slots=True)
-class RestraintEvidence:
-    """floor: the candidate's restraint rate against the floor. log_e: natural log of the evidence against "restraint is worse than
-    the baseline's by the margin or more", compare with log_e_needed; log_worse: of that against "it is not". None where the question
-    does not arise (a baseline that calls nothing right keeps perfect restraint, and would block every useful candidate)."""
-
-    floor: FloorEvidence | None
-    log_e: float | None
-    log_e_needed: float
-    n_pairs: int
-    log_worse: float = 0.0
-    margin: float = 0.03
+__all__ = ["restraint_evidence"]
 
 
 def restraint_evidence(
@@ -32,20 +17,23 @@ def restraint_evidence(
     spec_id: str,
     no_call: Collection[str],
     *,
-    floor: float,
     margin: float,
     alpha: float,
     baseline_call_accuracy: float | None,
-) -> RestraintEvidence:
+) -> RestraintEvidence | None:
     """What a race's blocks say about a candidate's restraint. no_call: ids of the prompts that need no call.
 
+    None without such prompts, and where the baseline calls nothing right: it keeps perfect
+    restraint, and would block every useful candidate.
+
     The draws of other prompts take no part; with the same weights the rest is a race over the prompts without a call (their
-    weights still have equal expected sums), so both e-processes are valid at every block end. No centres are used. floor in (0, 1),
-    margin in (0, 1), alpha in (0, 0.5]; ValueError otherwise. Without such prompts floor and log_e are None.
+    weights still have equal expected sums), so both e-processes are valid at every block end. No
+    centres are used. margin in (0, 1); ValueError otherwise.
     """
+    if not baseline_call_accuracy:
+        return None
     known = next((e.known for e in start.entrants if e.spec_id == spec_id), None)
     pairs: list[Pairs] = []
-    shares: list[Pairs] = []
     for block in blocks:
         chosen = [i for i, prompt_id in enumerate(block.prompts) if prompt_id in no_call]
         if not chosen or (known is None and spec_id not in block.asked):
@@ -54,15 +42,14 @@ def restraint_evidence(
         ours = [_share(block, spec_id, known, i) for i in chosen]
         theirs = [_share(block, start.baseline_spec_id, start.baseline_known, i) for i in chosen]
         pairs.append(Pairs(tuple(x - b for x, b in zip(ours, theirs, strict=True)), weights, block.max_weight))
-        shares.append(share_block(ours, weights, block.max_weight))
-    compares = bool(pairs) and baseline_call_accuracy is not None and baseline_call_accuracy > 0
+    if not pairs:
+        return None
     return RestraintEvidence(
-        floor=against_floor(shares, floor, alpha) if shares else None,
-        log_e=non_inferiority(pairs, margin, PROMPT_BETS) if compares else None,
+        log_e=non_inferiority(pairs, margin, PROMPT_BETS),
+        log_worse=EProcess.of(pairs, PROMPT_BETS, -margin, below=True).log_e,
         log_e_needed=math.log(1 / alpha),
-        n_pairs=sum(len(p.gains) for p in pairs),
-        log_worse=EProcess.of(pairs, PROMPT_BETS, -margin, below=True).log_e if compares else 0.0,
         margin=margin,
+        n_pairs=sum(len(p.gains) for p in pairs),
     )
 
 

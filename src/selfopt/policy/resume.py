@@ -28,10 +28,6 @@ class VoidEvidence:
     race_id: str
     changed: tuple[str, ...]
 
-    def sentence(self) -> str:
-        """One line for people."""
-        return f"the evidence for {self.spec_id} from {self.race_id} is void and starts anew: changed since then: {', '.join(self.changed)}"
-
 
 def with_held_evidence(draft: RaceStart, past: Sequence[PastRace]) -> tuple[RaceStart, tuple[VoidEvidence, ...]]:
     """The start of a race in which candidates go on from where they were held, and what is void.

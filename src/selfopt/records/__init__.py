@@ -1,6 +1,6 @@
 """The facts that stages hand to each other, one noun a file, and the Protocols of the seams."""
 
-from .base import Blob, Record, canonical_json, content_hash, new_id, sha256_hex, utc_now
+from .base import Blob, Prose, Record, canonical_json, content_hash, new_id, sha256_hex, utc_now
 from .chat import (
     ChatChunk,
     ChatReply,
@@ -17,7 +17,7 @@ from .chat import (
     Usage,
 )
 from .comparison import ComparedRow, Comparison, Figure, PolicyRow
-from .config import EndpointConfig, EndpointKind, PolicyThresholds, is_loopback
+from .config import EndpointConfig, PolicyThresholds, is_loopback
 from .cycle import (
     Baseline,
     CandidateResult,
@@ -31,27 +31,64 @@ from .cycle import (
     LoopStart,
     RemedyCheck,
 )
-from .decision import Decision, EvidenceState, GateResult, VerdictName
+from .decision import (
+    Claim,
+    Decision,
+    EvidenceState,
+    ExactDifference,
+    GateResult,
+    NotRaced,
+    ReasonCode,
+    RestraintEvidence,
+    VerdictName,
+)
 from .evaluation import Determinism, Evaluation, Metrics, OutcomeRow, TrivialPolicy, whole_evaluations
 from .experiment import CONFIRMATION_WORDS, PromptReload, WarmUpExperiment, not_confirmed_yet
-from .feedback import Action, Confidence, Feedback, Finding, FindingKind, HotFailure, PhaseSummary, Recommendation, Requirements
+from .feedback import (
+    Action,
+    Confidence,
+    Confirmation,
+    ConfirmationStatus,
+    Feedback,
+    Finding,
+    FindingKind,
+    HotFailure,
+    PhaseSummary,
+    Recommendation,
+    Requirements,
+)
 from .integrity import LedgerFault, LedgerReport
 from .race import (
     EvidenceKey,
+    HoldReason,
+    PromptEvidence,
+    PromptFigures,
     PromptTest,
     RaceBlock,
     RaceBlockDiscarded,
     RaceEnd,
+    RaceEnding,
     RaceEntrant,
+    RaceEvidence,
     RacePurpose,
     RaceSettings,
     RaceStanding,
     RaceStart,
     RaceState,
+    StandingReason,
 )
 from .remember import remembered
-from .rule import ROUTING_SCHEMA_VERSION, AuditRecord, RouteDecision, RoutingConfig, Rule, RuleLimits
-from .seams import Detector, Endpoint, Ledger, ModelStatus, Parser, Proposer, Residency
+from .rule import (
+    ROUTING_SCHEMA_VERSION,
+    AuditRecord,
+    ReasonKind,
+    RouteDecision,
+    RoutingConfig,
+    Rule,
+    RuleLimits,
+    RuleReason,
+)
+from .seams import Detector, Endpoint, Ledger, ModelStatus, Proposer, Residency
 from .spec import Environment, Spec, WarmUp
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
 from .trial import (
@@ -68,8 +105,8 @@ from .trial import (
     TrialStart,
     WarmUpResult,
 )
-from .variant import Example, ParserName, Variant
-from .verdict import Outcome, ParsedReply, Verdict
+from .variant import CallFormat, ChainName, Example, Variant
+from .verdict import Outcome, ParsedReply, ReadStatus, Verdict
 
 __all__ = [
     "CONFIRMATION_WORDS",
@@ -79,14 +116,19 @@ __all__ = [
     "AuditRecord",
     "Baseline",
     "Blob",
+    "CallFormat",
     "CandidateResult",
+    "ChainName",
     "ChatChunk",
     "ChatReply",
     "ChatRequest",
+    "Claim",
     "ComparedRow",
     "Comparison",
     "Conclusion",
     "Confidence",
+    "Confirmation",
+    "ConfirmationStatus",
     "Constraint",
     "Cycle",
     "CycleAbandoned",
@@ -100,11 +142,11 @@ __all__ = [
     "Determinism",
     "Endpoint",
     "EndpointConfig",
-    "EndpointKind",
     "Environment",
     "Evaluation",
     "EvidenceKey",
     "EvidenceState",
+    "ExactDifference",
     "Example",
     "Exchange",
     "ExpectedCall",
@@ -115,6 +157,7 @@ __all__ = [
     "FindingKind",
     "FinishReason",
     "GateResult",
+    "HoldReason",
     "HotFailure",
     "Judging",
     "Ledger",
@@ -126,44 +169,54 @@ __all__ = [
     "Message",
     "Metrics",
     "ModelStatus",
+    "NotRaced",
     "Outcome",
     "OutcomeRow",
     "ParsedReply",
-    "Parser",
-    "ParserName",
     "Phase",
     "PhaseSummary",
     "PolicyRow",
     "PolicyThresholds",
     "Prompt",
+    "PromptEvidence",
+    "PromptFigures",
     "PromptReload",
     "PromptTest",
     "Proposer",
+    "Prose",
     "Purpose",
     "RaceBlock",
     "RaceBlockDiscarded",
     "RaceEnd",
+    "RaceEnding",
     "RaceEntrant",
+    "RaceEvidence",
     "RacePurpose",
     "RaceSettings",
     "RaceStanding",
     "RaceStart",
     "RaceState",
+    "ReadStatus",
+    "ReasonCode",
+    "ReasonKind",
     "Recommendation",
     "Record",
     "RemedyCheck",
     "ReplyContent",
     "Requirements",
     "Residency",
+    "RestraintEvidence",
     "RouteDecision",
     "RoutingConfig",
     "Rule",
     "RuleLimits",
+    "RuleReason",
     "Run",
     "RunEnd",
     "Sampling",
     "Spec",
     "Split",
+    "StandingReason",
     "Suite",
     "Timings",
     "ToolCall",

@@ -9,14 +9,17 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Blob", "Record", "canonical_json", "content_hash", "new_id", "sha256_hex", "utc_now"]
+__all__ = ["Blob", "Prose", "Record", "canonical_json", "content_hash", "new_id", "sha256_hex", "utc_now"]
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = tuple(high + low for high in _CROCKFORD for low in _CROCKFORD)
+
+Prose = Annotated[str, "prose"]
+"""A field that people read. Code may show it and hash it, and never branches on it (`tests/test_facts.py`)."""
 
 
 class Record(BaseModel):

@@ -77,6 +77,8 @@ class ChatRequest(Record):
 
     isolate: a fresh connection and no prompt cache, so that nothing of an earlier request can reach this one.
     keep_alive_s: ask the server to keep the model loaded that long (-1: for good), where it can.
+    beside: by the name of a dialect, fields of a request in it that this record has no word for. A server that speaks the
+    same dialect gets them as they are; any other gets none of them.
     """
 
     model: str
@@ -90,6 +92,7 @@ class ChatRequest(Record):
     isolate: bool = False
     context_size: int | None = None
     keep_alive_s: float | None = None
+    beside: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
 class Usage(Record):

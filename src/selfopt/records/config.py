@@ -10,9 +10,7 @@ from pydantic import Field, SecretStr
 
 from .base import Record
 
-__all__ = ["EndpointConfig", "EndpointKind", "PolicyThresholds", "is_loopback"]
-
-EndpointKind = Literal["openai_compatible", "ollama", "anthropic", "scripted", "embedded"]
+__all__ = ["EndpointConfig", "PolicyThresholds", "is_loopback"]
 
 
 def is_loopback(url: str) -> bool:
@@ -26,14 +24,15 @@ def is_loopback(url: str) -> bool:
 
 
 class EndpointConfig(Record):
-    """One endpoint. name is also the provider part of its models' names. local: requests do not leave this machine.
+    """One endpoint. name is also the provider part of its models' names. kind: one of `ENDPOINT_KINDS`.
+    local: requests do not leave this machine.
 
     base_url: without a trailing slash; scripted endpoints may have `script` (a YAML file) instead and then run in process.
     api_key never appears in a dump. max_reply_bytes bounds what is read of one reply.
     """
 
     name: str
-    kind: EndpointKind
+    kind: str
     base_url: str | None = None
     api_key: SecretStr | None = Field(default=None, exclude=True)
     local: bool = False

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from .base import Record
+from .base import Prose, Record
+from .earlier import recommendation_before_confirmations
 from .suite import Phase
 
 __all__ = [
     "Action",
     "Confidence",
+    "Confirmation",
+    "ConfirmationStatus",
     "Feedback",
     "Finding",
     "FindingKind",
@@ -25,6 +29,7 @@ FindingKind = Literal[
     "cold_start", "capability_limit", "flaky", "unread_format", "truncation", "drift", "ceiling", "infrastructure"
 ]
 Confidence = Literal["low", "medium", "high", "exact"]
+ConfirmationStatus = Literal["confirmed", "not_confirmed_yet", "not_confirmed"]
 Action = Literal[
     "allow", "disable", "enable_warm_up", "prefer_stronger", "change_variant", "raise_max_tokens", "withdraw", "investigate"
 ]
@@ -54,6 +59,21 @@ class Finding(Record):
     at: str
 
 
+class Confirmation(Record):
+    """What an experiment says of a remedy. It changes as experiments are made, while the rest of a rule stays.
+
+    status: `confirmed`: it helps; `not_confirmed`: there was an experiment that could tell, and it does not help;
+    `not_confirmed_yet`: nothing that could tell was done.
+    gain: what gets better, where it is confirmed. told: the same in words, with the figures of the experiment.
+    evidence: ids of the findings and evaluations behind it; empty where it is not confirmed yet.
+    """
+
+    status: ConfirmationStatus
+    gain: Literal["outcomes", "latency"] | None = None
+    told: Prose
+    evidence: tuple[str, ...] = ()
+
+
 class Requirements(Record):
     """What must hold for a rule to allow the model. None: nothing is required."""
 
@@ -79,10 +99,26 @@ class Recommendation(Record):
     allow: bool | None = None
     fallback: str | None = None
     requirements: Requirements = Requirements()
-    reason: str
+    reason: Prose
+    confirmation: Confirmation | None = None
     evidence: tuple[str, ...] = ()
     confidence: Confidence = "medium"
     cycle_id: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_it_was_before(cls, body: Any) -> Any:
+        return recommendation_before_confirmations(body) if isinstance(body, Mapping) else body
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_set(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        body: dict[str, Any] = handler(self)
+        return body if self.confirmation is not None else {k: v for k, v in body.items() if k != "confirmation"}
+
+    @property
+    def advice(self) -> str:
+        """The reason without what is said of how sure it is: that stands in `confirmation`, and changes by itself."""
+        return self.reason if self.confirmation is None else self.reason.removesuffix(f"; {self.confirmation.told}")
 
 
 class HotFailure(Record):

@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from .base import Record, content_hash
+from .earlier import race_end, race_standing
 from .suite import Phase, Split
 
 __all__ = [
     "EvidenceKey",
+    "HoldReason",
+    "PromptEvidence",
+    "PromptFigures",
     "PromptTest",
     "RaceBlock",
     "RaceBlockDiscarded",
     "RaceEnd",
+    "RaceEnding",
     "RaceEntrant",
+    "RaceEvidence",
     "RacePurpose",
     "RaceSettings",
     "RaceStanding",
     "RaceStart",
     "RaceState",
+    "StandingReason",
 ]
 
 RacePurpose = Literal["search", "heldout"]
 RaceState = Literal["racing", "promoted", "dropped", "held"]
+HoldReason = Literal["ceiling", "cap", "server_faults", "server_changed", "given_up", "other"]
+"""Why a race ends with candidates held. `ceiling`: the baseline passes everything; `given_up`: its
+cycle was abandoned; `other`: a text of an earlier form that nobody knows any more."""
+RaceEnding = Literal["promoted", "all_dropped"] | HoldReason
+StandingReason = Literal["", "decided", "futile", "behind", "another_promoted"] | HoldReason
+"""`futile`: log_f reached log(1/beta); `behind`: clearly behind the leader; "" while it races."""
 
 
 class RaceSettings(Record):
@@ -214,20 +227,24 @@ class RaceBlockDiscarded(Record):
     at: str
 
 
-class RaceStanding(Record):
-    """Where one candidate stands after a block.
+class RaceEvidence(Record):
+    """What a race found out about one candidate.
 
-    why: `decided`, `futile` (F reached 1/beta), `behind` (the leader), or why it is held. log_e, log_f: natural logs of the evidence
-    for "better than null_mean" and for "not by smallest_gain"; log_e_needed = log(K/alpha_t), log_f_needed = log(1/beta).
-    estimate: mean paired difference; interval: its confidence sequence, for all candidates and looks at once, at `confidence` = 1 - 2
-    alpha_t; its lower end passes null_mean exactly when log_e reaches log_e_needed. n_pairs: draws; blocks, trials: of this candidate.
-    more_trials: about how many more trials of the race would decide; None: not foreseeable.
+    Attributes:
+        why: what brought it to its state; detail: which cap or fault, where that was it.
+        log_e, log_f: natural logs of the evidence for "better than null_mean" and for "not better
+            by smallest_gain"; log_e_needed = log(K/alpha_t), log_f_needed = log(1/beta).
+        estimate: the mean paired difference. interval: its confidence sequence, for all candidates
+            and looks at once, at `confidence` = 1 - 2 alpha_t; its lower end passes null_mean
+            exactly when log_e reaches log_e_needed.
+        n_pairs: draws. trials: answers of this candidate. entered_with: K.
+        more_trials: about how many more trials of the race would decide; None: not foreseeable.
     """
 
-    spec_id: str
     key_id: str
     state: RaceState
-    why: str = ""
+    why: StandingReason = ""
+    detail: str = ""
     log_e: float
     log_e_needed: float
     log_f: float
@@ -237,16 +254,31 @@ class RaceStanding(Record):
     interval: tuple[float, float] | None = None
     confidence: float
     n_pairs: int
-    blocks: int
     trials: int
     entered_with: int
     alpha: float
     level: float
     more_trials: int | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_an_earlier_form(cls, body: Any) -> Any:
+        return race_standing(body)
+
+    def evidence(self) -> RaceEvidence:
+        """What a decision keeps of it."""
+        return RaceEvidence(**{name: getattr(self, name) for name in RaceEvidence.model_fields})
+
+
+class RaceStanding(RaceEvidence):
+    """Where one candidate stands after a block. blocks: those that it took part in."""
+
+    spec_id: str
+    blocks: int
+
 
 class RaceEnd(Record):
-    """A race is over. reason: `promoted`, `all dropped`, or why it was ended with candidates held (the cap that ended it)."""
+    """A race is over. ended_by: what ended it; detail: which cap or fault, where that was it."""
 
     ledger_kind: ClassVar[str] = "race_end"
     id_field: ClassVar[str] = "race_id"
@@ -255,19 +287,54 @@ class RaceEnd(Record):
     race_id: str
     cycle_id: str | None = None
     family: str
-    reason: str
+    ended_by: RaceEnding
+    detail: str = ""
     winner_spec_id: str | None
     standings: tuple[RaceStanding, ...]
     blocks: int
     trials: int
     at: str
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_an_earlier_form(cls, body: Any) -> Any:
+        return race_end(body)
 
-class PromptTest(Record):
-    """The held-out test of two deterministic specs: one paired outcome per prompt, under the claim "on prompts like these".
 
-    order_seed: what the order of prompts was drawn with. log_e against "the mean gain is at most null_mean". p_mcnemar and
-    clustered are shown beside, for one look. passed: log_e reached log_e_needed = log(1/alpha) at some prompt in that order.
+class PromptFigures(Record):
+    """What one paired outcome for each of n held-out prompts says of two deterministic specs.
+
+    Attributes:
+        log_e: natural log of the evidence against "the mean gain is at most null_mean".
+        p_mcnemar: shown beside it, for one look.
+        passed: whether log_e reached log_e_needed = log(1/alpha) at some prompt, in the test's order.
+    """
+
+    alpha: float = Field(gt=0, le=0.5)
+    null_mean: float
+    n: int
+    wins: int
+    losses: int
+    log_e: float
+    log_e_needed: float
+    estimate: float
+    interval: tuple[float, float]
+    confidence: float
+    p_mcnemar: float
+    passed: bool
+
+
+class PromptEvidence(PromptFigures):
+    """What a decision keeps of a test on held-out prompts. key_id: of what it is about."""
+
+    key_id: str
+
+
+class PromptTest(PromptFigures):
+    """The held-out test of two deterministic specs, under the claim "on prompts like these".
+
+    order_seed: what the order of the prompts was drawn with. clustered: the interval over clusters
+    of prompts, for one look.
     """
 
     ledger_kind: ClassVar[str] = "prompt_test"
@@ -280,18 +347,11 @@ class PromptTest(Record):
     order_seed: str
     family: str
     number: int = Field(ge=1)
-    alpha: float = Field(gt=0, le=0.5)
-    null_mean: float
-    n: int
-    wins: int
-    losses: int
-    log_e: float
-    log_e_needed: float
-    estimate: float
-    interval: tuple[float, float]
-    confidence: float
     clustered: tuple[float, float] | None = None
     clusters: int = 0
-    p_mcnemar: float
-    passed: bool
     at: str
+
+    def evidence(self) -> PromptEvidence:
+        """What a decision keeps of it."""
+        figures = {name: getattr(self, name) for name in PromptFigures.model_fields}
+        return PromptEvidence(key_id=self.key.key_id, **figures)

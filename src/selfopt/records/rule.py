@@ -6,13 +6,30 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from .base import Record
+from .base import Prose, Record
+from .feedback import Confirmation
 from .suite import Phase
 from .variant import Variant
 
-__all__ = ["ROUTING_SCHEMA_VERSION", "AuditRecord", "RouteDecision", "RoutingConfig", "Rule", "RuleLimits"]
+__all__ = [
+    "ROUTING_SCHEMA_VERSION",
+    "AuditRecord",
+    "ReasonKind",
+    "RouteDecision",
+    "RoutingConfig",
+    "Rule",
+    "RuleLimits",
+    "RuleReason",
+]
 
-ROUTING_SCHEMA_VERSION = 1
+ROUTING_SCHEMA_VERSION = 2
+ReasonKind = Literal["gate", "warm_up", "promotion", "circle", "manual", "import", "other"]
+"""`gate`: a recommendation to allow or disable; `warm_up`: one to warm up or not; `promotion`: the
+spec that it is served with; `circle`: why it has no fallback; `manual`, `import`: what a person
+wrote; `other`: a sentence of an earlier form that nobody knows."""
+
+
+_NEWER_FIELDS = ("fallback_on_unparsed", "reasons", "confirmation")
 
 
 class RuleLimits(Record):
@@ -24,9 +41,23 @@ class RuleLimits(Record):
     isolate: bool | None = None
 
 
+class RuleReason(Record):
+    """One reason for what a rule says. ids: of the recommendation, the spec and the evidence behind it."""
+
+    kind: ReasonKind
+    text: Prose
+    ids: tuple[str, ...] = ()
+
+
 class Rule(Record):
-    """An enforced routing entry for exactly one model and phase. fallback_on_unparsed: live requests whose reply holds a call that
-    no parser of the variant reads are asked of the fallback instead."""
+    """An enforced routing entry for exactly one model and phase.
+
+    Attributes:
+        fallback_on_unparsed: live requests whose reply holds a call that no parser of the variant
+            reads are asked of the fallback instead.
+        reasons: why the rule is what it is. reason: the same as one text for people.
+        confirmation: what an experiment says of its warm-up; None: nothing is claimed.
+    """
 
     rule_id: str
     model: str
@@ -37,7 +68,9 @@ class Rule(Record):
     variant: Variant | None = None
     spec_id: str | None = None
     limits: RuleLimits = RuleLimits()
-    reason: str = ""
+    reasons: tuple[RuleReason, ...] = ()
+    reason: Prose = ""
+    confirmation: Confirmation | None = None
     source: Literal["recommendation", "promotion", "manual", "import", "rollback"] = "recommendation"
     recommendation_ids: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
@@ -48,19 +81,29 @@ class Rule(Record):
     def _without_what_is_not_set(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Rules that do not use a newer field are written, and hashed, as before there was one."""
         body: dict[str, Any] = handler(self)
-        if not self.fallback_on_unparsed:
-            body.pop("fallback_on_unparsed", None)
-        return body
+        return {name: value for name, value in body.items() if name not in _NEWER_FIELDS or value}
 
 
 class RoutingConfig(Record):
-    """The content of routing_config.json. version counts up by one with every change."""
+    """The content of routing_config.json. version counts up by one with every change.
+
+    schema_version: of the form in which it was written, and sealed. In schema 1 a rule has no
+    `reasons` and no `confirmation`; they are made when it is read, and left out when it is written.
+    """
 
     schema_version: int = ROUTING_SCHEMA_VERSION
     version: int = 0
     generated_at: str = ""
     audit_hash: str = Field(default="", description="hash of the audit record written before this version was put in force")
     rules: tuple[Rule, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _in_its_schema(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        body: dict[str, Any] = handler(self)
+        for rule in body.get("rules", ()) if self.schema_version < 2 else ():
+            rule.pop("reasons", None)
+            rule.pop("confirmation", None)
+        return body
 
     def rule_for(self, model: str, phase: str) -> Rule | None:
         """The rule of exactly this model and phase."""

@@ -6,13 +6,12 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 from .base import Record
-from .chat import ChatChunk, ChatReply, ChatRequest, ReplyContent, ToolDefinition
+from .chat import ChatChunk, ChatReply, ChatRequest
 from .evaluation import Evaluation
 from .feedback import Finding
 from .spec import Spec
-from .verdict import ParsedReply
 
-__all__ = ["Detector", "Endpoint", "Ledger", "ModelStatus", "Parser", "Proposer", "Residency"]
+__all__ = ["Detector", "Endpoint", "Ledger", "ModelStatus", "Proposer", "Residency"]
 
 R = TypeVar("R", bound=Record)
 
@@ -74,11 +73,18 @@ class Residency(Protocol):
 
 @runtime_checkable
 class Ledger(Protocol):
-    """Append-only store. What `append` was given is durable, all or nothing, when it returns."""
+    """Append-only store. What `append` was given is durable, all or nothing, when it returns. Many may ask at once."""
 
-    def append(self, records: Sequence[Record]) -> None:
-        """Store in one transaction. A record whose kind and id are there already with equal content is passed over;
-        with other content it is a CorruptError. StoreError when it cannot be written (nothing is, then)."""
+    async def append(self, records: Sequence[Record]) -> None:
+        """Store all of them or none. A record whose kind and id are there already with equal content is passed over.
+
+        Appends are stored in the order in which they are asked for; some may share a transaction, and an error of one is no
+        error of the others. Whoever is cancelled meanwhile gets the CancelledError when it is decided whether they are stored.
+
+        Raises:
+            CorruptError: a record is there already with other content.
+            StoreError: it cannot be written.
+        """
         ...
 
     def read(
@@ -94,15 +100,6 @@ class Ledger(Protocol):
 
     def close(self) -> None:
         """Give back files. May be called twice."""
-        ...
-
-
-@runtime_checkable
-class Parser(Protocol):
-    """Reads tool calls out of a reply. Never raises, on any input."""
-
-    def parse(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> ParsedReply:
-        """The calls, or none."""
         ...
 
 

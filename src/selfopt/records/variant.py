@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from .base import Record, content_hash
 from .chat import Message, Sampling, ToolCall, ToolDefinition
 
-__all__ = ["Example", "ParserName", "Variant"]
+__all__ = ["CallFormat", "ChainName", "Example", "Variant"]
 
-ParserName = Literal["native", "json", "xml", "bracket", "python_call", "fit"]
-"""How a reply is read: parsers, asked in order; `fit`, after them, fits the calls that they found to the tools."""
+CallFormat = Literal["json", "xml", "bracket", "python_call"]
+"""How a call is written in a prompt."""
+ChainName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.\-]{0,63}(@[1-9][0-9]{0,3})?$")]
+"""What a chain holds: the name of a reader or a family, in a later version than the first as `name@version`; or that of a
+repair, such as `fit`, which changes calls once they are read."""
 
 
 class Example(Record):
@@ -35,7 +38,8 @@ class Variant(Record):
     steps: `single` request; `choose_then_fill`: first which tools (or none), then the arguments of each; `choose_then_answer`: the
     same first question, with the instructions and examples, and where the choice is not none the request as it is, with all tools.
     `constraint` says there how the choice is limited (`none`: by a grammar).
-    call_format: how a call is written in prompts of this variant. parsers: the chain that reads replies, in order.
+    call_format: how a call is written in prompts of this variant. parsers: the chain that reads replies: readers and
+    families, asked in order, and repairs of what they found (see `selfopt.reading.chain`).
     tag: a free no-op mark that takes part in the hash (an exact copy under another identity).
     """
 
@@ -48,8 +52,8 @@ class Variant(Record):
     examples: tuple[Example, ...] = ()
     constraint: Literal["none", "grammar", "json_schema"] = "none"
     steps: Literal["single", "choose_then_fill", "choose_then_answer"] = "single"
-    call_format: Literal["json", "xml", "bracket", "python_call"] = "json"
-    parsers: tuple[ParserName, ...] = ("native",)
+    call_format: CallFormat = "json"
+    parsers: tuple[ChainName, ...] = ("native",)
     sampling: Sampling = Sampling()
     options: dict[str, Any] = Field(default_factory=dict)
     tag: str = ""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import cache
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from .base import Record, content_hash
 from .chat import ToolCall
 
-__all__ = ["Outcome", "ParsedReply", "Verdict"]
+__all__ = ["Outcome", "ParsedReply", "ReadStatus", "Verdict"]
 
 
 class Outcome(StrEnum):
@@ -39,17 +39,30 @@ class Outcome(StrEnum):
 _CAPABILITY = frozenset({Outcome.PASS, Outcome.WRONG, Outcome.UNCALLED_FOR, Outcome.MISSED})
 
 
+ReadStatus = Literal["calls", "unread", "text", "empty", "explicit_none", "no_reply"]
+"""What a reply is to its reader. explicit_none: it says that no tool is needed, and nothing else. no_reply: none came."""
+# What stands in a stored record, whose form stays: these words, and for all others a sentence.
+_STATUS: dict[str, ReadStatus] = {"empty reply": "empty", "explicit none": "explicit_none", "nothing": "no_reply"}
+
+
 class ParsedReply(Record):
     """What a parser chain made of a reply.
 
-    parser: the one that recognised the calls (None: no call); recognised: what it saw, in words;
-    unread: name of a format in which a call seems to stand that no parser of the chain reads (None: none seen).
+    parser: the reader that found the calls (None: no call). recognised: what it saw, in words, for people; code asks `status`.
+    unread: the reader, outside the chain, that sees a call; or the one of the chain that sees one it cannot read (None: none seen).
     """
 
     tool_calls: tuple[ToolCall, ...] = ()
     parser: str | None = None
     recognised: str = "text"
     unread: str | None = None
+
+    @property
+    def status(self) -> ReadStatus:
+        """What sort of reply it was."""
+        if self.tool_calls:
+            return "calls"
+        return "unread" if self.unread is not None else _STATUS.get(self.recognised, "text")
 
 
 @cache

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from selfopt.records import CycleTargetResult
+from selfopt.words.evidence import CLAIMS
 
 from .gather import ReportData
 from .race_figures import Course, GainBar, course_svg, gains_svg, text
@@ -155,6 +156,6 @@ def _bars(data: ReportData, target: CycleTargetResult) -> list[GainBar]:
     for candidate in target.candidates:
         decision = data.decisions.get(candidate.decision_id)
         if decision is not None and decision.estimate is not None:
-            note = f"{decision.verdict}, {decision.claim}"
+            note = f"{decision.verdict}, {CLAIMS[decision.claim]}"
             found.append(GainBar(candidate.changed or candidate.variant, decision.estimate, decision.interval, note))
     return found

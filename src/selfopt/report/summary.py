@@ -113,11 +113,8 @@ def _on_heldout(data: ReportData, target: CycleTargetResult) -> bool:
     """Whether the gain of what was promoted is that of prompts which nothing was tuned on."""
     won = next((c for c in target.candidates if c.spec_id == target.winner_spec_id), None)
     decision = data.decisions.get(won.decision_id) if won is not None else None
-    return (
-        decision is not None
-        and decision.estimate is not None
-        and decision.evidence.figures.get("heldout_estimate") == decision.estimate
-    )
+    heldout = decision.evidence.heldout if decision is not None else None
+    return decision is not None and heldout is not None and heldout.estimate is not None and heldout.estimate == decision.estimate
 
 
 def _held(data: ReportData, evidence: Evidence, cycle: Cycle, target: CycleTargetResult) -> str:

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from selfopt.records import Decision, Evaluation, Finding, GateResult, Outcome, OutcomeRow
+from selfopt.words.evidence import CLAIMS
 
 from .escape import safe_terminal, safe_text
 from .figures import NOT_MEASURED, arrow, milliseconds, runs, share, signed
@@ -182,7 +183,7 @@ def decision_panel(decision: Decision) -> Panel:
 
 
 def _claim(decision: Decision) -> str:
-    return safe_terminal(f"claim: {decision.claim}", limit=100)
+    return safe_terminal(f"claim: {CLAIMS[decision.claim]}", limit=100)
 
 
 def _why(decision: Decision) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from selfopt.errors import AuditError, CorruptError, StoreError, UsageError
 from selfopt.home import AuditEvent, AuditFields, ChainedFile, ChainReport, Home, escape_control, guarded
-from selfopt.records import AuditRecord, Phase, Recommendation, RouteDecision, RoutingConfig, Rule, Spec, utc_now
+from selfopt.records import AuditRecord, Phase, Recommendation, RouteDecision, RoutingConfig, Rule, RuleReason, Spec, utc_now
 
 from .changes import RuleChange, check_rules, diff, rule_id_of
 from .imports import imported_rules
@@ -285,11 +285,14 @@ class Enforcer:
 
         def changed(current: RoutingConfig) -> Sequence[Rule]:
             old = current.rule_for(model, phase) or Rule(rule_id=rule_id_of(model, phase), model=model, phase=phase, allow=allow)
+            why = reason or ("allowed by hand" if allow else "denied by hand")
             update: dict[str, Any] = {
                 "allow": allow,
                 "fallback": fallback,
                 "source": "manual",
-                "reason": reason or ("allowed by hand" if allow else "denied by hand"),
+                "reason": why,
+                "reasons": (RuleReason(kind="manual", text=why),),
+                "confirmation": None,
                 "recommendation_ids": (),
                 "evidence": (),
             }

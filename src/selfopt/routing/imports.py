@@ -7,14 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
 from selfopt.errors import NewerSchemaError, UsageError
 from selfopt.home import parse_json_object, read_text_bounded
-from selfopt.records import ROUTING_SCHEMA_VERSION, Phase, Record, RoutingConfig, Rule
+from selfopt.records import ROUTING_SCHEMA_VERSION, Phase, Record, Rule, RuleReason
+from selfopt.words.rules import reason_text
 
 from .changes import rule_id_of
-from .store import first_problem
+from .store import first_problem, parsed_config
 
 __all__ = ["imported_rules"]
 
@@ -57,7 +56,7 @@ def imported_rules(path: Path, current: Sequence[Rule], resolve: Callable[[str],
         raise UsageError(f"no file {path}; name a JSON file of rules") from None
     if "schema_version" in body:
         return _whole(path, body, resolve)
-    short = _validated(_ShortForm, path, body)
+    short = _checked(path, lambda: _ShortForm.model_validate_json(json.dumps(body), strict=True))
     rules = {(rule.model, rule.phase): rule for rule in current}
     named: set[tuple[str, str]] = set()
     for entry in short.rules:
@@ -72,6 +71,8 @@ def imported_rules(path: Path, current: Sequence[Rule], resolve: Callable[[str],
             "allow": entry.allow,
             "fallback": resolve(entry.fallback) if entry.fallback is not None else None,
             "reason": entry.reason,
+            "reasons": (RuleReason(kind="import", text=entry.reason),),
+            "confirmation": None,
             "source": "import",
             "recommendation_ids": (),
             "evidence": (),
@@ -89,7 +90,7 @@ def _whole(path: Path, body: dict[str, Any], resolve: Callable[[str], str]) -> t
             f"{path} has schema version {version}, this selfopt reads up to {ROUTING_SCHEMA_VERSION}; update selfopt"
         )
     rules = []
-    for rule in _validated(RoutingConfig, path, body).rules:
+    for rule in _checked(path, lambda: parsed_config(body)).rules:
         model = resolve(rule.model)
         update: dict[str, Any] = {
             "model": model,
@@ -97,12 +98,15 @@ def _whole(path: Path, body: dict[str, Any], resolve: Callable[[str], str]) -> t
             "rule_id": rule_id_of(model, rule.phase),
             "source": "manual" if rule.source == "manual" else "import",
         }
+        if version != 1 and rule.reason != reason_text(rule.reasons, rule.confirmation):
+            # A person wrote another reason into the copy.
+            update |= {"reasons": (RuleReason(kind="import", text=rule.reason),), "confirmation": None}
         rules.append(rule.model_copy(update=update))
     return tuple(rules)
 
 
-def _validated(kind: type[R], path: Path, body: dict[str, Any]) -> R:
+def _checked(path: Path, parse: Callable[[], R]) -> R:
     try:
-        return kind.model_validate_json(json.dumps(body), strict=True)
-    except ValidationError as error:
+        return parse()
+    except ValueError as error:
         raise UsageError(f"{path} was not imported ({first_problem(error)}); correct that entry") from None

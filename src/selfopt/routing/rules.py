@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from selfopt.records import CONFIRMATION_WORDS, Phase, Recommendation, RoutingConfig, Rule, RuleLimits, Spec
+from selfopt.records import Confirmation, Phase, ReasonKind, Recommendation, RoutingConfig, Rule, RuleLimits, RuleReason, Spec
+from selfopt.words.rules import no_fallback_text, reason_text, served_text
 
 from .changes import fallback_cycle, rule_id_of
 
 __all__ = ["RuleOptions", "generate_routing_rules"]
 
-_SERVED = "served with "
 # What a rule does; reasons, ids and evidence only explain it.
 _EFFECT = {"allow", "fallback", "warm_up", "variant", "spec_id", "limits"}
 
@@ -55,9 +55,10 @@ def generate_routing_rules(
         rule = rules.get(key)
         if rule is None or rule.source == "manual" or not fallback_cycle(rules.values(), rule):
             continue
-        note = f"its fallback {rule.fallback} would lead back here, so there is none"
-        reason = "; ".join(part for part in (rule.reason, note) if part)
-        open_ended = rule.model_copy(update={"fallback": None, "reason": reason})
+        note = RuleReason(kind="circle", text=no_fallback_text(str(rule.fallback)))
+        reasons = (*_reasons(rule, but="circle"), note)
+        told = reason_text(reasons, rule.confirmation)
+        open_ended = rule.model_copy(update={"fallback": None, "reasons": reasons, "reason": told})
         before = current.rule_for(*key) if current else None
         rules[key] = before if before is not None and _same_effect(before, open_ended) else open_ended
     return tuple(rules[key] for key in sorted(rules))
@@ -103,36 +104,56 @@ def _merge(
 def _explanation(
     base: Rule, gates: Sequence[Recommendation], warm: Sequence[Recommendation], spec: Spec | None, *, pinned: bool
 ) -> dict[str, Any]:
-    """Reason, source, ids and evidence. A new verdict on `allow` replaces what stood there, a new promotion the one before;
-    anything else is added."""
+    """Reasons, source, ids and evidence. A new verdict on `allow` replaces what stood there, a new
+    word on warm-up or a new promotion the one before; anything else is added."""
     used = (*gates, *warm)
     kept = not gates
-    reasons = [part for part in base.reason.split("; ") if part and kept and not (warm and part.startswith(CONFIRMATION_WORDS))]
-    reasons += [r.reason for r in used if r.reason]
+    reasons = list(_reasons(base, but="warm_up" if warm else None)) if kept else []
+    reasons += [_told(r, "gate") for r in gates] + [_told(r, "warm_up") for r in warm]
     evidence = (base.evidence if kept else ()) + tuple(item for r in used for item in r.evidence)
     if spec is not None:
-        reasons = [part for part in reasons if not part.startswith(_SERVED)]
-        reasons.append(f"{_SERVED}{spec.variant.name} ({spec.spec_id})")
+        served = RuleReason(kind="promotion", text=served_text(spec), ids=(spec.spec_id,))
+        reasons = [*(reason for reason in reasons if reason.kind != "promotion"), served]
         evidence = (*(item for item in evidence if item != base.spec_id), spec.spec_id)
     ids = (base.recommendation_ids if kept else ()) + tuple(r.id for r in used)
+    confirmation = _confirmation(warm) if warm else base.confirmation if kept else None
     return {
-        "reason": "; ".join(dict.fromkeys(reasons)),
+        "reasons": tuple(dict.fromkeys(reasons)),
+        "reason": reason_text(reasons, confirmation),
+        "confirmation": confirmation,
         "source": "manual" if pinned else "recommendation" if used else "promotion",
         "recommendation_ids": tuple(dict.fromkeys(ids)),
         "evidence": tuple(dict.fromkeys(evidence)),
     }
 
 
+def _reasons(rule: Rule, *, but: ReasonKind | None = None) -> tuple[RuleReason, ...]:
+    """The reasons of a rule, those of one kind left out."""
+    known = rule.reasons or ((RuleReason(kind="other", text=rule.reason),) if rule.reason else ())
+    return tuple(reason for reason in known if reason.kind != but)
+
+
+def _told(recommendation: Recommendation, kind: ReasonKind) -> RuleReason:
+    return RuleReason(kind=kind, text=recommendation.advice, ids=(recommendation.id, *recommendation.evidence))
+
+
+def _confirmation(warm: Sequence[Recommendation]) -> Confirmation | None:
+    """The newest word on how sure a warm-up is."""
+    return next((r.confirmation for r in reversed(warm) if r.confirmation is not None), None)
+
+
 def _with_confirmation(rule: Rule, warm: Sequence[Recommendation]) -> Rule:
-    """The rule with what is newly known of whether its warm-up helps, in the place of what its reason said about that."""
-    told = [(r, part) for r in warm for part in r.reason.split("; ") if part.startswith(CONFIRMATION_WORDS)]
-    parts = [part for part in rule.reason.split("; ") if part]
-    if rule.source == "manual" or not told or told[-1][1] in parts:
+    """The rule with what is newly known of whether its warm-up helps, in the place of what was known before."""
+    advice = next((r for r in reversed(warm) if r.confirmation is not None), None)
+    if rule.source == "manual" or advice is None or advice.confirmation is None:
         return rule
-    advice, words = told[-1]
-    reasons = [*(part for part in parts if not part.startswith(CONFIRMATION_WORDS)), words]
+    known = rule.confirmation
+    if known is not None and known.model_copy(update={"evidence": advice.confirmation.evidence}) == advice.confirmation:
+        return rule
     update = {
-        "reason": "; ".join(reasons),
+        "confirmation": advice.confirmation,
+        "reasons": _reasons(rule),
+        "reason": reason_text(_reasons(rule), advice.confirmation),
         "recommendation_ids": tuple(dict.fromkeys((*rule.recommendation_ids, advice.id))),
         "evidence": tuple(dict.fromkeys((*rule.evidence, *advice.evidence))),
     }

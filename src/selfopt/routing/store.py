@@ -6,6 +6,7 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -13,11 +14,13 @@ from selfopt.errors import CorruptError, StoreError
 from selfopt.home import Home, atomic_write_text, escape_control, is_temporary, read_json_file
 from selfopt.home.files import open_private, reason_of, write_all
 from selfopt.records import ROUTING_SCHEMA_VERSION, RoutingConfig, content_hash
+from selfopt.records.earlier import routing_config
 
 __all__ = [
     "config_text",
     "first_problem",
     "is_version_name",
+    "parsed_config",
     "read_config",
     "read_kept",
     "rules_hash",
@@ -32,8 +35,15 @@ __all__ = [
 _VERSION = re.compile(r"[1-9][0-9]{0,9}\.json")
 
 
-def first_problem(error: ValidationError) -> str:
+def parsed_config(body: dict[str, Any]) -> RoutingConfig:
+    """The configuration in a parsed file of any schema up to today's. ValueError, a ValidationError among them, for another."""
+    return RoutingConfig.model_validate_json(json.dumps(routing_config(body)), strict=True)
+
+
+def first_problem(error: ValueError) -> str:
     """The first thing that is wrong, with its place: `rules[1].phase: Input should be 'atomic' or 'extended'`."""
+    if not isinstance(error, ValidationError):
+        return escape_control(str(error), 300)
     problem = error.errors(include_url=False, include_context=False)[0]
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"]).lstrip(".")
     return escape_control(f"{place or 'the whole'}: {problem['msg']}", 300)
@@ -52,8 +62,8 @@ def rules_hash(config: RoutingConfig) -> str:
 def _read(path: Path, what: str) -> RoutingConfig:
     body = read_json_file(path, what=what, schema_version=ROUTING_SCHEMA_VERSION)
     try:
-        return RoutingConfig.model_validate_json(json.dumps(body), strict=True)
-    except ValidationError as error:
+        return parsed_config(body)
+    except ValueError as error:
         raise CorruptError(
             f"{what} {path} does not fit its schema ({first_problem(error)}); it is left as it is: "
             "move it aside and repeat the command, and the newest version of routing_versions is restored"

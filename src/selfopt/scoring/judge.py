@@ -21,7 +21,7 @@ from .values import (
     compile_value,
 )
 
-__all__ = ["MAX_CALLS", "SCORER_HASH", "Judgment", "Plan", "judge", "judge_by", "names_of"]
+__all__ = ["MAX_CALLS", "SCORER_HASH", "AnswerKey", "Judgment", "judge", "judge_by", "names_of"]
 
 MAX_CALLS = 64
 _MAX_CACHED = 4096
@@ -56,7 +56,7 @@ class Judgment:
     why: str
 
 
-class Plan(Protocol):
+class AnswerKey(Protocol):
     """What one prompt and its tools accept, precomputed. missed_why: the reason when nothing was called but should have."""
 
     @property
@@ -84,7 +84,7 @@ def judge(prompt: Prompt, tools: Sequence[ToolDefinition], parsed: ParsedReply, 
     return judge_by(_plan_of(prompt, tools), parsed, fault)
 
 
-def judge_by(plan: Plan, parsed: ParsedReply, fault: Fault | None) -> Judgment:
+def judge_by(plan: AnswerKey, parsed: ParsedReply, fault: Fault | None) -> Judgment:
     """`judge`, however the plan compares calls."""
     if fault is not None and fault != "truncated":
         return Judgment(*_FAULTS[fault])

@@ -1,11 +1,11 @@
 """selfopt.toml, environment and flags -> one validated, frozen `Settings`."""
 
-from .project import Asked, Project
+from .project import AskedSetting, Project
 from .sources import LoadedSettings, default_config_file, load_settings, read_settings, settings_files
 from .tree import EndpointSettings, PolicySettings, Settings
 
 __all__ = [
-    "Asked",
+    "AskedSetting",
     "EndpointSettings",
     "LoadedSettings",
     "PolicySettings",

@@ -6,11 +6,12 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import ValidationError
 
-from selfopt.records import EndpointKind, Record
+from selfopt.dialects.kinds import ENDPOINT_KINDS
+from selfopt.records import Record
 
 from .tree import EndpointSettings, PriceSettings
 
@@ -71,7 +72,7 @@ def _short(value: object) -> str:
 
 
 def _missing(path: str) -> str:
-    allowed = f"; allowed are {', '.join(get_args(EndpointKind))}" if path.endswith(".kind") else ""
+    allowed = f"; allowed are {', '.join(ENDPOINT_KINDS.names())}" if path.endswith(".kind") else ""
     return f"is missing{allowed}"
 
 

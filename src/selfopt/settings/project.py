@@ -24,7 +24,7 @@ from selfopt.records import Record
 from .tree import ProjectMay, Settings
 
 __all__ = [
-    "Asked",
+    "AskedSetting",
     "Place",
     "Project",
     "State",
@@ -67,7 +67,7 @@ class ProjectFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedSetting:
     """One setting that a project's file asks for. wanted, in_force: as text, without secrets; counts: whether it is followed."""
 
     place: Place
@@ -105,14 +105,14 @@ class Project:
     folder: Path
     files: tuple[Path, ...]
     state: State
-    asked: tuple[Asked, ...] = ()
+    asked: tuple[AskedSetting, ...] = ()
     changed: tuple[str, ...] = ()
     problem: str = ""
     named: Mapping[Path, str] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def ignored(self) -> tuple[Asked, ...]:
+    def ignored(self) -> tuple[AskedSetting, ...]:
         """What was asked for and not given."""
         return tuple(a for a in self.asked if not a.counts)
 
@@ -294,7 +294,7 @@ def value_at(tree: Mapping[str, Any], place: Place) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
+class FolderTrust:
     """What the user's trust of a folder comes to now. named: the sha256 that the files had which its own files name, None where it is
     not trusted; changed: what is not any more what it was; problem: why the entry cannot be read."""
 
@@ -308,17 +308,17 @@ class Trust:
         return self.named is not None and not self.changed
 
 
-def trust_of(folder: Path, found: list[ProjectFile], *, with_dotenv: bool) -> Trust:
+def trust_of(folder: Path, found: list[ProjectFile], *, with_dotenv: bool) -> FolderTrust:
     """Whether the user trusts this folder, and every file is still what it was. The bytes of `found` are judged, no others."""
     try:
         entry = TrustStore().find(folder)
     except StoreError as error:
-        return Trust(problem=str(error))
+        return FolderTrust(problem=str(error))
     if entry is None:
-        return Trust()
+        return FolderTrust()
     read = {file.path.name: file.sha256 for file in found}
     own = (FILE_NAME, DOTENV_NAME) if with_dotenv else (FILE_NAME,)
     changed = [name for name in own if read.get(name, "") != entry.files.get(name, "")]
     named = {Path(name): digest for name, digest in entry.files.items() if name not in (FILE_NAME, DOTENV_NAME)}
     changed += [str(path) for path, digest in named.items() if digest_of(path) != digest]
-    return Trust(named, tuple(changed))
+    return FolderTrust(named, tuple(changed))

@@ -25,7 +25,7 @@ from .explain import Source, explain, unknown_key
 from .project import (
     DOTENV_NAME,
     FILE_NAME,
-    Asked,
+    AskedSetting,
     Project,
     ProjectFile,
     State,
@@ -133,7 +133,7 @@ def _project_sources(
     names = frozenset(name for source in own for name in (*_table(source, "endpoints"), *_table(source, "models", "aliases")))
     names |= {*Settings().endpoints, *Settings().models.aliases}
     sources: list[Source] = []
-    asked: list[Asked] = []
+    asked: list[AskedSetting] = []
     for file in found:
         whole = _read_project_file(file)
         _check_trust(whole, default_config_file(environ))
@@ -145,7 +145,7 @@ def _project_sources(
             _validated([*own, wrong], environ)
         counts, places = (values, None) if trust.holds or as_trusted else judge(values, before, names)
         sources.append(replace(whole, values=counts))
-        asked += (Asked(at, file.path, shown(value), "", places is None or at in places) for at, value in leaves(values))
+        asked += (AskedSetting(at, file.path, shown(value), "", places is None or at in places) for at, value in leaves(values))
     named = dict(trust.named or {}) if trust.holds else {}
     if trust.holds:
         # Whatever the files name was hashed when the user looked at it: nothing else comes in beside it.
@@ -163,7 +163,7 @@ def _table(source: Source, *path: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _with_values(asked: tuple[Asked, ...], own: Settings) -> list[Asked]:
+def _with_values(asked: tuple[AskedSetting, ...], own: Settings) -> list[AskedSetting]:
     tree = own.model_dump(mode="json")
     return [replace(a, in_force=shown(value_at(tree, a.place))) for a in asked]
 
@@ -177,7 +177,7 @@ def _merged(sources: list[Source]) -> dict[str, Any]:
 
 def _validated(sources: list[Source], environ: Mapping[str, str]) -> Settings:
     try:
-        return Settings.model_validate(with_provider_variables(_merged(sources), environ, PROJECT_ENDPOINT_KINDS))
+        return Settings.model_validate(with_provider_variables(_merged(sources), environ))
     except ValidationError as error:
         raise SettingsError(explain(error, sources)) from None
 

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
+from selfopt.dialects.kinds import ENDPOINT_KINDS, EndpointKind
 from selfopt.errors import SettingsError, UnknownModelError
-from selfopt.records import EndpointConfig, EndpointKind, Phase, PolicyThresholds, Record, WarmUp, is_loopback
+from selfopt.records import EndpointConfig, Phase, PolicyThresholds, Record, WarmUp, is_loopback
 
 __all__ = ["EndpointSettings", "ProjectMay", "Settings", "default_endpoints"]
 
@@ -42,7 +43,7 @@ class EndpointSettings(Table):
     user's own file only. local: requests to it do not leave this machine (or your own network); None: what base_url says. grammar: its server takes GBNF
     grammars, as llama.cpp does; None: embedded and scripted ones do. Others are given a JSON Schema instead."""
 
-    kind: EndpointKind
+    kind: str
     base_url: str | None = None
     api_key: SecretStr | None = Field(default=None, exclude=True)
     api_key_env: str | None = None
@@ -52,24 +53,44 @@ class EndpointSettings(Table):
     slots: int = Field(default=1, ge=1, le=64)
     max_reply_bytes: int = Field(default=4_000_000, ge=1_000, le=100_000_000)
 
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in ENDPOINT_KINDS.builtin and ENDPOINT_KINDS.get(value) is None:
+            raise ValueError(f"must be one of {', '.join(ENDPOINT_KINDS.names())}, or a kind that an installed package offers")
+        return value
+
+    @property
+    def sort(self) -> EndpointKind:
+        """What is known of endpoints of this kind."""
+        found = ENDPOINT_KINDS.get(self.kind)
+        assert found is not None, self.kind
+        return found
+
+    @property
+    def plays_here(self) -> bool:
+        """Whether there is no server: its replies are played in this process."""
+        return self.base_url is None and self.sort.in_process is not None
+
     @property
     def is_local(self) -> bool:
         """Whether requests to it stay on this machine: as said, else where there is no server or its address is loopback."""
         if self.local is not None:
             return self.local
         if self.base_url is None:
-            return self.kind in ("embedded", "scripted")
+            return self.sort.serverless
         return is_loopback(self.base_url)
 
     @property
     def takes_grammars(self) -> bool:
         """Whether output can be limited by a GBNF grammar."""
-        return self.kind in ("embedded", "scripted") if self.grammar is None else self.grammar
+        return self.sort.grammars if self.grammar is None else self.grammar
 
     @property
     def takes_any_schema(self) -> bool:
         """Whether output can be limited by whatever JSON Schema: servers that run open models do, clouds take a part of it."""
-        return self.kind in ("embedded", "scripted", "ollama") or (self.kind == "openai_compatible" and self.is_local)
+        any_schema = self.sort.any_schema
+        return self.is_local if any_schema is None else any_schema
 
 
 class ModelSettings(Table):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import ipaddress
 import re
 import tomllib
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
+from selfopt.dialects.kinds import ENDPOINT_KINDS
 from selfopt.errors import SettingsError
 
 from .tree import Settings, default_endpoints
@@ -21,7 +22,6 @@ __all__ = ["PLAIN_VARIABLES", "SCALARS", "from_dotenv", "from_environ", "variabl
 PLAIN_VARIABLES = frozenset({"HOME", "CACHE", "CONFIG", "DOTENV"})
 # Settings that are no tables: one word after SELFOPT_.
 SCALARS = frozenset({"home", "allow_remote", "variants"})
-OLLAMA_PORT = 11434
 
 
 def variables_of_settings() -> set[str]:
@@ -112,28 +112,24 @@ def _literal(text: str) -> Any:
     return parsed["value"] if len(parsed) == 1 else text
 
 
-def with_provider_variables(tree: dict[str, Any], environ: Mapping[str, str], serverless: Container[object]) -> dict[str, Any]:
-    """`<PROVIDER>_BASE_URL` and OLLAMA_HOST move an endpoint, which then has neither the key stored for the old server nor
-    its being local. serverless: kinds of endpoints that are not moved."""
+def with_provider_variables(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """`<PROVIDER>_BASE_URL` and the variables of kinds (OLLAMA_HOST) move an endpoint that has a server. It then has neither the key
+    stored for the old one nor its being local."""
     endpoints = dict(tree["endpoints"])
     for name, entry in endpoints.items():
-        if not isinstance(entry, dict) or entry.get("kind") in serverless:
+        kind = ENDPOINT_KINDS.get(str(entry.get("kind"))) if isinstance(entry, dict) else None
+        if kind is None or kind.serverless:
             continue
-        url = environ.get(f"{name.upper()}_BASE_URL")
-        if not url and entry.get("kind") == "ollama":
-            url = environ.get("OLLAMA_HOST")
+        url = environ.get(f"{name.upper()}_BASE_URL") or (kind.url_variable and environ.get(kind.url_variable))
         if url:
-            whole = ollama_url(url) if entry.get("kind") == "ollama" else url if "://" in url else f"http://{url}"
+            whole = url if "://" in url else f"http://{url}" if kind.default_port is None else whole_url(url, kind.default_port)
             endpoints[name] = {**entry, "base_url": whole, "api_key": None, "local": None}
     return {**tree, "endpoints": endpoints}
 
 
-def ollama_url(text: str) -> str:
-    """A URL from what Ollama's own tools take: scheme, host and port may each be missing; without a scheme the port is
-    11434, with one it is the scheme's."""
+def whole_url(text: str, default_port: int) -> str:
+    """A URL from what Ollama's own tools take: host and port may each be missing, as the scheme is."""
     host = text.strip().strip("'\"")
-    if "://" in host:
-        return host
     try:
         host = f"[{ipaddress.IPv6Address(host)}]"
     except ValueError:
@@ -145,4 +141,4 @@ def ollama_url(text: str) -> str:
     if port is not None:
         return f"http://{host}"
     address, slash, path = host.partition("/")
-    return f"http://{address}:{OLLAMA_PORT}{slash}{path}"
+    return f"http://{address}:{default_port}{slash}{path}"

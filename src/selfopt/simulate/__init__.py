@@ -1,7 +1,7 @@
 """Synthetic worlds on which the real policy is tried: what it promotes falsely, finds, and costs."""
 
 from .bench import BASELINE, Bench, candidate_name, race_start, run_race
-from .figures import CYCLES, WORLDS, Plan, cycle_figures, world_figures
+from .figures import CYCLES, WORLDS, SimulationPlan, cycle_figures, world_figures
 from .forecast import Forecast, forecast
 from .worlds import World, WorldOptions, make_world
 
@@ -11,7 +11,7 @@ __all__ = [
     "WORLDS",
     "Bench",
     "Forecast",
-    "Plan",
+    "SimulationPlan",
     "World",
     "WorldOptions",
     "candidate_name",

@@ -108,6 +108,6 @@ def run_race(race: Race, bench: Bench, max_trials: int) -> None:
     """Race until it is over, or held because the next block would go beyond the cap."""
     while (plan := race.plan_block()) is not None:
         if race.trials + plan.trials > max_trials:
-            race.hold("max_trials")
+            race.hold("cap", f"max_trials = {max_trials}")
             return
         race.absorb(plan.block(bench.answer(plan), at=_AT))

@@ -16,7 +16,7 @@ from .once import DEFAULTS, MAX_TRIALS, Cycles, Deterministic, Searching
 from .rivals import PLAIN_RUNS, fixed_n_runs
 from .worlds import WorldOptions
 
-__all__ = ["CYCLES", "WORLDS", "Plan", "cycle_figures", "points", "world_figures"]
+__all__ = ["CYCLES", "WORLDS", "SimulationPlan", "cycle_figures", "points", "world_figures"]
 
 WORLDS = MappingProxyType(
     {
@@ -33,7 +33,7 @@ CYCLES = "cycles"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SimulationPlan:
     """How to simulate. gains: of the first candidate, besides none at all; bound_worlds: how many worlds the lower bound is averaged
     over (0: none); progress: told what is being worked on. UsageError for gains that are none, or an alpha outside (0, 0.5]."""
 
@@ -62,7 +62,7 @@ def points(gain: float) -> str:
     return f"{gain * 100:g}"
 
 
-def world_figures(name: str, options: WorldOptions, plan: Plan) -> dict[str, object]:
+def world_figures(name: str, options: WorldOptions, plan: SimulationPlan) -> dict[str, object]:
     """The figures of one world. *_se: standard errors; *_upper95: the exact upper limit of a share.
 
     null_*: nothing is better (churn only); identical_*, worse_*: all candidates are copies, or 3 points worse; power_G: a truly
@@ -95,7 +95,7 @@ def world_figures(name: str, options: WorldOptions, plan: Plan) -> dict[str, obj
     return figures | _bounds(name, options, plan, gains)
 
 
-def _gains(options: WorldOptions, plan: Plan) -> tuple[float, ...]:
+def _gains(options: WorldOptions, plan: SimulationPlan) -> tuple[float, ...]:
     """Deterministic specs are looked at with 15 points too: that is what a split of 150 prompts finds reliably."""
     default = plan.gains == (0.05, 0.10) and options.deterministic
     return (*plan.gains, 0.15) if default else plan.gains
@@ -144,7 +144,7 @@ def _round(value: float) -> float:
     return round(value, 4)
 
 
-def _bounds(name: str, options: WorldOptions, plan: Plan, gains: Sequence[float]) -> dict[str, float]:
+def _bounds(name: str, options: WorldOptions, plan: SimulationPlan, gains: Sequence[float]) -> dict[str, float]:
     """For the smallest gain only: it takes seconds a world."""
     if plan.bound_worlds < 1 or options.deterministic or not gains:
         return {}
@@ -163,7 +163,7 @@ def _bounds(name: str, options: WorldOptions, plan: Plan, gains: Sequence[float]
     return {key: round(bound.value, 1), f"{key}_se": round(bound.se, 1)}
 
 
-def cycle_figures(plan: Plan, options: WorldOptions = WORLDS["12x4"], cycles: int = 10) -> dict[str, object]:
+def cycle_figures(plan: SimulationPlan, options: WorldOptions = WORLDS["12x4"], cycles: int = 10) -> dict[str, object]:
     """Ten cycles in a row, alpha shared out evenly over them: the share of histories in which anything not better, or truly worse
     (by more than half a point), was promoted or in which the last baseline is worse than the first; promotions, the gain in points
     and trials per cycle, on average. plain_rule: the same for the plain gates on the same candidates."""

@@ -55,7 +55,7 @@ class Searching:
         world = make_world(self.options, rng)
         race = Race(race_start(world, race_id=seed, alpha=self.alpha, settings=self.settings))
         run_race(race, self._bench(world, f"race {seed}"), self.max_trials)
-        held = race.winner is None and race.ended == "max_trials"
+        held = race.winner is None and race.ended == "cap"
         found = {**_verdicts("", true_gain(world, race.winner)), "calls": float(race.trials), "held": float(held)}
         if self.rivals:
             plain = plain_rule(world, self._bench(world, f"plain {seed}"))

@@ -11,11 +11,11 @@ from .intervals import Interval, clopper_pearson_interval, clopper_pearson_upper
 from .mcnemar import mcnemar_p
 from .order import cold_order_p, drift_order_p
 from .patterns import MAX_COLD_RUNS, MIN_PATTERN_RUNS, RowPattern, cold_prefix, exchangeability_p, read_row
-from .planning import PairsPlan, pairs_to_decide, plan_pairs
+from .planning import pairs_to_decide
 from .prompts import FINAL_SHARE, PromptDifferences, prompt_evidence
 from .reload import CONFIRMING_BAYES_FACTOR, CONFIRMING_RUNS, rank_p, reload_log_bayes_factor, suite_log_bayes_factor
-from .row_models import Row, cold_length
-from .shares import FloorEvidence, against_floor, non_inferiority, share_block
+from .row_models import PassRow, cold_length
+from .shares import non_inferiority
 
 __all__ = [
     "CALLING_POSTERIOR",
@@ -32,16 +32,13 @@ __all__ = [
     "ClassifiedRow",
     "EProcess",
     "Estimate",
-    "FloorEvidence",
     "Interval",
     "Pairs",
-    "PairsPlan",
+    "PassRow",
     "PromptDifferences",
-    "Row",
     "RowPattern",
     "Statistic",
     "Sums",
-    "against_floor",
     "check_alpha",
     "classify_rows",
     "clopper_pearson_interval",
@@ -63,12 +60,10 @@ __all__ = [
     "non_inferiority",
     "paired_jackknife",
     "pairs_to_decide",
-    "plan_pairs",
     "prompt_evidence",
     "rank_p",
     "read_row",
     "reload_log_bayes_factor",
-    "share_block",
     "share_of_cycle",
     "student_t_quantile",
     "student_t_two_sided",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from .order import cold_order_p, drift_order_p
 from .patterns import MIN_PATTERN_RUNS, RowPattern
-from .row_models import CLASSES, Row, log_likelihoods, log_sum_exp
+from .row_models import CLASSES, PassRow, log_likelihoods, log_sum_exp
 
 __all__ = ["CALLING_POSTERIOR", "ORDER_SIGNIFICANCE", "Classification", "ClassifiedRow", "classify_rows"]
 
@@ -61,7 +61,7 @@ class Classification:
         return {name: found[name] for name in (*(c.value for c in CLASSES), "abstained") if found[name]}
 
 
-def classify_rows(rows: Sequence[Row]) -> Classification:
+def classify_rows(rows: Sequence[PassRow]) -> Classification:
     """Classify the prompts of one suite together.
 
     posterior_i(c) is proportional to w_c L_i(c), with the likelihoods of `row_models` and class weights w by EM over the rows,
@@ -69,7 +69,7 @@ def classify_rows(rows: Sequence[Row]) -> Classification:
     posterior of at least .8; cold start and drift besides only in rows of 5 runs or more, and when failures gather in the
     first (last) runs over the prompts with p < .05 (`order`); rows of fewer than 3 runs are not called anything.
 
-    Domain: any number of rows, of any lengths, without faults of infrastructure or harness; ValueError from `Row` for missing
+    Domain: any number of rows, of any lengths, without faults of infrastructure or harness; ValueError from `PassRow` for missing
     outcomes. The order of the rows does not matter. One look at a fixed number of runs: looking again after every run and
     stopping at a call is not covered. Source: empirical Bayes mixture (Dempster, Laird & Rubin, 1977), project simulations in
     `perf/patterns.py`.
@@ -117,7 +117,7 @@ def _fit(rows: Sequence[tuple[tuple[float, ...], int]]) -> tuple[float, ...]:
     return tuple(math.log(w) for w in weights)
 
 
-def _classified(row: Row, posterior: Sequence[float], allowed: Mapping[RowPattern, bool]) -> ClassifiedRow:
+def _classified(row: PassRow, posterior: Sequence[float], allowed: Mapping[RowPattern, bool]) -> ClassifiedRow:
     found = ClassifiedRow(dict(zip(CLASSES, posterior, strict=True)), None)
     n, likeliest = len(row.passes), found.likeliest
     shown = likeliest not in _ORDERED or (n >= MIN_PATTERN_RUNS and allowed[likeliest])

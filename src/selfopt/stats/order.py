@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 from .patterns import MAX_COLD_RUNS, MIN_PATTERN_RUNS
-from .row_models import Row, cold_log_ratio, drift_log_ratio, log_sum_exp
+from .row_models import PassRow, cold_log_ratio, drift_log_ratio, log_sum_exp
 
 __all__ = ["cold_order_p", "drift_order_p"]
 
@@ -34,7 +34,7 @@ Scores = Mapping[int, float]
 """Probability of each score of a row under the null; shared between calls, not to be changed."""
 
 
-def cold_order_p(rows: Sequence[Row], *, exact_steps: int = _EXACT_STEPS) -> float:
+def cold_order_p(rows: Sequence[PassRow], *, exact_steps: int = _EXACT_STEPS) -> float:
     """p-value against "failures gather in the first runs no more than by chance", load evidence included.
 
     Rows of fewer than 5 runs, and those that only pass or only fail, cannot tell; with none that can, 1.0. exact_steps: how many
@@ -50,7 +50,7 @@ def cold_order_p(rows: Sequence[Row], *, exact_steps: int = _EXACT_STEPS) -> flo
     return _tail(scores, observed, exact_steps)
 
 
-def drift_order_p(rows: Sequence[Row], *, exact_steps: int = _EXACT_STEPS) -> float:
+def drift_order_p(rows: Sequence[PassRow], *, exact_steps: int = _EXACT_STEPS) -> float:
     """p-value against "failures gather in the last runs no more than by chance"; see `cold_order_p`. What counts of a row is how
     many of its f failures are among its last f runs; rows with fewer than two failures or passes cannot tell."""
     observed, scores = 0, []

@@ -1,19 +1,12 @@
-"""How much longer, how many pairs: forecasts for people. Nothing is decided by them, so looking at them changes no error rate."""
+"""How much longer: a forecast for people. Nothing is decided by it, so looking at it changes no error rate."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from statistics import NormalDist
 
-from .alpha import check_alpha
-
-__all__ = ["PairsPlan", "pairs_to_decide", "plan_pairs"]
+__all__ = ["pairs_to_decide"]
 
 _LARGEST_BET = 0.95
-# What a mixture of five or six bets loses against the best of them (log of about a third).
-_MIXTURE_COST = 1.0
-_BISECTIONS = 40
 
 
 def _rate(drift: float, second_moment: float) -> float:
@@ -42,54 +35,3 @@ def pairs_to_decide(
     )
     found = [missing / rate for missing, rate in rates if rate > 0]
     return min(found) if found else None
-
-
-@dataclass(frozen=True, slots=True)
-class PairsPlan:
-    """pairs: for the candidate that has the gain; a candidate without any takes about `pairs_without` to be dropped."""
-
-    pairs: int
-    pairs_without: int
-
-
-def plan_pairs(
-    *, gain: float, variance: float, power: float, alpha: float, candidates: int, smallest_gain: float, beta: float
-) -> PairsPlan:
-    """About how many pairs a race needs to promote a candidate of this gain with this power, and to drop one without a gain.
-
-    log E is about a Brownian motion with drift r = gain^2 / (2 variance) and variance 2 r a pair, which has reached a border L by
-    pair n with probability Phi((n r - L) / sqrt(2 n r)) + e^L Phi(-(n r + L) / sqrt(2 n r)) (inverse Gaussian; Wald 1947), with
-    L = log(K/alpha) + 1, the 1 for the mixture; to drop, on average, n r' = log(1/beta) + 1 with the smallest gain. Simulated races
-    need 5 % more to 20 % fewer.
-    Domain: gain in (0, 1], variance of one paired difference (the centred D) in (0, 1], power and beta in (0, 1), alpha in (0, 0.5],
-    candidates K >= 1, smallest gain in (0, 1]; ValueError otherwise.
-    """
-    check_alpha(alpha)
-    for name, value in (("gain", gain), ("variance", variance), ("smallest gain", smallest_gain)):
-        if not 0 < value <= 1:
-            raise ValueError(f"{name} {value}: need a number above 0 and at most 1")
-    for name, value in (("power", power), ("beta", beta)):
-        if not 0 < value < 1:
-            raise ValueError(f"{name} {value}: need a number strictly between 0 and 1")
-    if candidates < 1:
-        raise ValueError(f"{candidates} candidates: need at least 1")
-    with_gain = _growth_needed(math.log(candidates / alpha) + _MIXTURE_COST, power) / _rate(gain, variance)
-    without = (math.log(1 / beta) + _MIXTURE_COST) / _rate(smallest_gain, variance)
-    return PairsPlan(math.ceil(with_gain), math.ceil(without))
-
-
-def _growth_needed(border: float, power: float) -> float:
-    """The n r by which the border is reached with this probability, by bisection."""
-    phi = NormalDist().cdf
-
-    def reached(growth: float) -> float:
-        spread = math.sqrt(2 * growth)
-        return phi((growth - border) / spread) + math.exp(border) * phi(-(growth + border) / spread)
-
-    low, high = 0.0, border
-    while reached(high) < power:
-        low, high = high, 2 * high
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if reached(middle) < power else (low, middle)
-    return high

@@ -20,7 +20,7 @@ from functools import cache
 from .marginals import log_marginal
 from .patterns import MAX_COLD_RUNS, RowPattern
 
-__all__ = ["CLASSES", "Row", "cold_length", "cold_log_ratio", "drift_log_ratio", "log_likelihoods", "log_sum_exp"]
+__all__ = ["CLASSES", "PassRow", "cold_length", "cold_log_ratio", "drift_log_ratio", "log_likelihoods", "log_sum_exp"]
 
 CLASSES = (RowPattern.STABLE, RowPattern.INCAPABLE, RowPattern.FLAKY, RowPattern.COLD_START, RowPattern.DRIFT)
 
@@ -31,7 +31,7 @@ _LOAD_WHEN_COLD, _LOAD_EARLY, _LOAD_LATER, _EARLY_RUNS = 0.85, 0.25, 0.03, 2
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PassRow:
     """One prompt's outcomes over runs, in the order of time (True: pass), and whether each run shows a load of the model (None:
     not known; empty: of no run). Trials that ended in a fault of infrastructure or harness are left out by whoever makes it.
 
@@ -66,7 +66,7 @@ def log_sum_exp(values: Sequence[float]) -> float:
     return largest if math.isinf(largest) else largest + math.log(math.fsum(math.exp(v - largest) for v in values))
 
 
-def log_likelihoods(row: Row) -> tuple[float, ...]:
+def log_likelihoods(row: PassRow) -> tuple[float, ...]:
     """Natural log of the row's likelihood under each of `CLASSES`, divided by what all have in common: the load evidence as it
     would be without a cold start. -inf where a row is too short for a class (one run for cold start, two for drift)."""
     n, failures = len(row.passes), row.failures
@@ -88,7 +88,7 @@ def cold_log_ratio(first: tuple[bool, ...], loads: tuple[bool | None, ...], n: i
     return log_sum_exp(list(terms.values())) - log_marginal(n - failures, failures, *_ANY)
 
 
-def cold_length(row: Row) -> int:
+def cold_length(row: PassRow) -> int:
     """How many of the first runs were cold if the row is that of a cold start: the likeliest k, 0 for a row of one run."""
     terms = _cold_terms(row.passes[:MAX_COLD_RUNS], row.loads[:MAX_COLD_RUNS], len(row.passes), row.failures)
     return max(terms, key=lambda k: terms[k], default=0)

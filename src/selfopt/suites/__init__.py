@@ -2,14 +2,12 @@
 
 load_suite(name or path) reads one, built in (`atomic`, `extended`), of a folder of the user's own, or any file;
 list_suites() names them; find_problems(name or path) lists what makes one unusable; store_suite() and store_suites() put
-some into the folder. import_bfcl() makes them of the leaderboard's data. The format is described in docs/SUITES.md.
+some into the folder. IMPORTERS makes them of data in other forms. The format is described in docs/SUITES.md.
 """
 
-from .bfcl import import_bfcl
-from .bfcl_files import BFCL_CATEGORIES
 from .check import validate_suite
 from .extend import extended_json, extended_yaml
-from .importers import SuiteParts, assemble, read_jsonl, read_promptfoo, tools_from
+from .importers import IMPORTERS, Imported, Importer, ImportOption, ImportRequest, tools_from
 from .load import (
     SUFFIXES,
     SUITE_SCHEMA_VERSION,
@@ -26,29 +24,28 @@ from .warn import CODES, Passes, PolicyScore, SuiteWarning, find_warnings, trivi
 from .write import prompt_data, suite_yaml, tool_data, yaml_of
 
 __all__ = [
-    "BFCL_CATEGORIES",
     "CODES",
+    "IMPORTERS",
     "SUFFIXES",
     "SUITE_SCHEMA_VERSION",
+    "ImportOption",
+    "ImportRequest",
+    "Imported",
+    "Importer",
     "Passes",
     "PolicyScore",
     "StoredSuite",
-    "SuiteParts",
     "SuiteWarning",
-    "assemble",
     "check_new_name",
     "extended_json",
     "extended_yaml",
     "find_problems",
     "find_suite_file",
     "find_warnings",
-    "import_bfcl",
     "list_suites",
     "load_suite",
     "parse_suite",
     "prompt_data",
-    "read_jsonl",
-    "read_promptfoo",
     "starter_text",
     "store_suite",
     "store_suites",

@@ -28,6 +28,7 @@ __all__ = [
     "list_suites",
     "load_suite",
     "parse_suite",
+    "suite_from",
     "suite_schema",
 ]
 
@@ -61,7 +62,7 @@ def find_problems(name_or_path: str | Path, folder: Path | None = None) -> list[
     SuiteError where there is no mapping to look at: no such file, not UTF-8, no YAML, another schema version.
     """
     found = _text_of(name_or_path, folder)
-    suite, problems = _examine(found.text, found.source, as_json=found.as_json)
+    suite, problems = _examine(_data(found.text, found.source, as_json=found.as_json), found.source)
     if suite is not None and found.name not in (None, suite.name):
         return [_misnamed(suite.name, found.name), *problems]
     return problems
@@ -126,18 +127,26 @@ def _own(folder: Path | None) -> dict[str, Path]:
 
 def parse_suite(text: str, *, source: str, as_json: bool = False) -> Suite:
     """The suite that a YAML text (or one of JSON) describes; `source` names it in messages. SuiteError as for `load_suite`."""
-    suite, problems = _examine(text, source, as_json=as_json)
+    return suite_from(_data(text, source, as_json=as_json), source=source)
+
+
+def suite_from(data: Any, *, source: str) -> Suite:
+    """The suite that this data describes, as `parse_suite` does for its text."""
+    suite, problems = _examine(data, source)
     if suite is None or problems:
         raise _refusal(source, problems)
     return suite
 
 
-def _examine(text: str, source: str, *, as_json: bool) -> tuple[Suite | None, list[str]]:
-    """The suite, None where the text has not its shape; and every problem. SuiteError where there is no mapping."""
+def _data(text: str, source: str, *, as_json: bool) -> Any:
     try:
-        data = read_plain_json(text) if as_json else read_plain_yaml(text)
+        return read_plain_json(text) if as_json else read_plain_yaml(text)
     except (PlainJsonError, PlainYamlError) as error:
         raise SuiteError(f"{source}: {printable(str(error))}") from error
+
+
+def _examine(data: Any, source: str) -> tuple[Suite | None, list[str]]:
+    """The suite, None where the data has not its shape; and every problem. SuiteError where there is no mapping."""
     if not isinstance(data, dict):
         raise SuiteError(f"{source}: holds no mapping; start with name, phase, tool_sets and prompts (docs/SUITES.md)")
     _check_version(data.pop("schema_version", SUITE_SCHEMA_VERSION), source)

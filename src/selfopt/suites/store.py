@@ -83,6 +83,8 @@ def store_suites(folder: Path, suites: Sequence[Suite], *, replace: bool = False
     SuiteError for a suite that is not usable, has a built-in suite's name, or the name of another one that is there already
     (unless `replace`); StoreError when the folder cannot be written.
     """
+    if len({suite.name for suite in suites}) < len(suites):
+        raise SuiteError("two of the imported suites have the same name; give each a name of its own")
     texts = [_json_of(suite) for suite in suites]
     states = [_state_of(folder, _check_text(s.name, text, ".json"), replace) for s, text in zip(suites, texts, strict=True)]
     stored = [StoredSuite(s, folder / f"{s.name}.json", state) for s, state in zip(suites, states, strict=True)]

@@ -6,9 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from selfopt.reading.families import write_calls
 from selfopt.records import Message
-
-from .present import write_calls
 
 __all__ = ["state_digest"]
 

@@ -11,16 +11,13 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from selfopt.records import ToolDefinition, remembered
+from selfopt.reading.families import NO_CALL, SEPARATOR
+from selfopt.records import CallFormat, ToolDefinition, remembered
 
-__all__ = ["NO_CALL", "SEPARATOR", "arguments_grammar", "calls_grammar", "choice_grammar", "quoted"]
+__all__ = ["arguments_grammar", "calls_grammar", "choice_grammar", "quoted"]
 
-NO_CALL = "none"
-SEPARATOR = ", "
-
-CallFormat = Literal["json", "xml", "bracket", "python_call"]
 
 _DEPTH_LIMIT = 5
 _RULE_LIMIT = 600

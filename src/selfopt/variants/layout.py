@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from selfopt.reading.families import NO_CALL, SEPARATOR, write_calls
 from selfopt.records import Example, Message, ToolCall, ToolDefinition, Variant
 
 from .digest import state_digest
-from .grammar import NO_CALL, SEPARATOR
 from .options import VariantOptions, options_of
-from .present import describe_tools, explain_format, tell_conversation, write_calls
+from .present import describe_tools, explain_format, tell_conversation
 
 __all__ = ["choice_text", "fill_messages", "native_messages", "text_messages"]
 

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from selfopt.errors import VariantError
+from selfopt.reading.chain import chain_of
 from selfopt.records import Variant, remembered
 
 __all__ = ["VariantOptions", "options_of"]
@@ -40,7 +41,11 @@ class VariantOptions(BaseModel):
 
 @remembered
 def options_of(variant: Variant) -> VariantOptions:
-    """The checked options of a variant. VariantError names what is unknown or out of range."""
+    """The checked options of a variant, and its chain checked. VariantError names what is unknown or out of range."""
+    try:
+        chain_of(variant.parsers)
+    except VariantError as error:
+        raise VariantError(f"variant {variant.name!r}: {error}") from None
     try:
         options = VariantOptions.model_validate(variant.options)
     except ValidationError as error:

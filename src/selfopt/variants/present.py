@@ -6,13 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from selfopt.records import Message, ToolCall, ToolDefinition, remembered
+from selfopt.reading.families import write_calls
+from selfopt.records import CallFormat, Message, ToolDefinition, remembered
 
-from .grammar import NO_CALL, SEPARATOR
+__all__ = ["ToolStyle", "describe_tools", "explain_format", "tell_conversation", "tell_message"]
 
-__all__ = ["CallFormat", "ToolStyle", "describe_tools", "explain_format", "tell_conversation", "tell_message", "write_calls"]
-
-CallFormat = Literal["json", "xml", "bracket", "python_call"]
 ToolStyle = Literal["brief", "signature", "json"]
 
 _DEPTH_LIMIT = 4
@@ -64,26 +62,6 @@ def _type(schema: Any, depth: int) -> str:
 
 def _line(text: str) -> str:
     return " ".join(text[:_TEXT_LIMIT].split())
-
-
-def write_calls(calls: Sequence[ToolCall], call_format: CallFormat) -> str:
-    """Calls as a model is to write them; `none` for none."""
-    if not calls:
-        return NO_CALL
-    written = [_write_call(call, call_format) for call in calls]
-    if call_format == "bracket":
-        return f"[{SEPARATOR.join(written)}]"
-    if call_format == "json":
-        return written[0] if len(written) == 1 else f"[{SEPARATOR.join(written)}]"
-    return "\n".join(written)
-
-
-def _write_call(call: ToolCall, call_format: CallFormat) -> str:
-    if call_format in ("bracket", "python_call"):
-        given = (f"{key}={json.dumps(value, ensure_ascii=False, default=str)}" for key, value in call.arguments.items())
-        return f"{call.name}({', '.join(given)})"
-    body = json.dumps({"name": call.name, "arguments": call.arguments}, ensure_ascii=False, default=str)
-    return f"<tool_call>{body}</tool_call>" if call_format == "xml" else body
 
 
 _FORMATS: Mapping[CallFormat, str] = {

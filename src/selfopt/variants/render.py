@@ -11,16 +11,17 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from selfopt.reading.chain import chain_of
+from selfopt.reading.families import SEPARATOR, write_calls
+from selfopt.reading.ground import agreed_reply, ground_calls, ground_reply
+from selfopt.reading.readers.literals import decode_object
+from selfopt.reading.wire_names import with_wire_names
 from selfopt.records import Constraint, Message, ReplyContent, Sampling, ToolCall, ToolDefinition, Variant, remembered
 
 from .call_schema import arguments_schema, calls_schema, choice_schema
-from .grammar import SEPARATOR, arguments_grammar, calls_grammar, choice_grammar
-from .ground import agreed_reply, ground_calls, ground_reply
+from .grammar import arguments_grammar, calls_grammar, choice_grammar
 from .layout import choice_text, fill_messages, native_messages, text_messages
 from .options import VariantOptions, options_of
-from .parsers.literals import decode_object
-from .present import write_calls
-from .wire_names import with_wire_names
 
 __all__ = ["RenderedStep", "render"]
 
@@ -166,7 +167,7 @@ def _kept(
 
 def _settled(variant: Variant, calls: Sequence[ToolCall]) -> str:
     """The calls as the first parser reads them, where it reads each by itself, whichever follow."""
-    reader = next((name for name in variant.parsers if name != "native"), None)
+    reader = next((name for name in chain_of(variant.parsers).readers if name != "native"), None)
     return write_calls(calls, "json") if calls and variant.call_format == reader == "json" else ""
 
 

@@ -2,10 +2,10 @@
 Strict where readers differ; every limit is counted where it is read. Nothing here knows what the messages are about."""
 
 from .address import HttpAddress
-from .errors import BadMessage, Denied
 from .limits import WebLimits
-from .memory import Resident
+from .memory import MemoryTrimmer
 from .pool import Pool
+from .refused import BadMessage, Denied
 from .reply import Reply
 from .request import HttpRequest
 from .server import WebServer, serve_web
@@ -16,9 +16,9 @@ __all__ = [
     "Denied",
     "HttpAddress",
     "HttpRequest",
+    "MemoryTrimmer",
     "Pool",
     "Reply",
-    "Resident",
     "UpstreamReply",
     "UpstreamStream",
     "WebLimits",

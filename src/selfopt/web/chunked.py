@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from .errors import BadMessage
 from .grammar import fields_of
+from .refused import BadMessage
 
 __all__ = ["Chunked"]
 

@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol, cast
 
-from .errors import BadMessage, Denied
 from .grammar import CHUNKED
 from .limits import WebLimits
 from .reader import RequestReader
+from .refused import BadMessage, Denied
 from .reply import Reply, head
 from .request import HttpRequest
 

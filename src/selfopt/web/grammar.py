@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from .errors import BadMessage
+from .refused import BadMessage
 
 __all__ = [
     "CHUNKED", "UNTIL_CLOSE", "block_of", "check_host", "fields_of", "has_bare_lf", "may_begin_request", "request_length", "request_line", "response_length", "status_line",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ctypes import CDLL
 
-__all__ = ["Held", "Resident", "keep_large_blocks_apart"]
+__all__ = ["Held", "MemoryTrimmer", "keep_large_blocks_apart"]
 
 _WORTH_GIVING_BACK = 8_000_000
 _M_MMAP_THRESHOLD = -3
@@ -42,7 +42,7 @@ class Held:
             give_back()
 
 
-class Resident:
+class MemoryTrimmer:
     """Gives memory back once the process has grown, whatever for: large replies of servers are counted nowhere else."""
 
     __slots__ = ("_least", "_pause")

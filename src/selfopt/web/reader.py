@@ -6,9 +6,9 @@ from collections.abc import Callable
 from io import BytesIO
 
 from .chunked import Chunked
-from .errors import BadMessage
 from .grammar import CHUNKED, may_begin_request
 from .limits import WebLimits
+from .refused import BadMessage
 from .request import HttpRequest, read_request
 
 __all__ = ["RequestReader"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from .errors import BadMessage
 from .grammar import check_host, fields_of, request_length, request_line, stays_open, target_of
+from .refused import BadMessage
 
 __all__ = ["HttpRequest", "read_request"]
 

@@ -11,8 +11,8 @@ from typing import cast
 from selfopt.errors import EndpointError, EndpointFault
 
 from .chunked import Chunked
-from .errors import BadMessage
 from .grammar import CHUNKED, UNTIL_CLOSE, fields_of, has_bare_lf, response_length, status_line, stays_open
+from .refused import BadMessage
 from .stream import UpstreamReply, UpstreamStream
 
 __all__ = ["StaleError", "UpstreamConnection"]

@@ -18,7 +18,7 @@ def main() -> None:
     if path.exists():
         raise SystemExit(f"{path} is there already, and golden files are never replaced")
     ledger = open_ledger(path)
-    ledger.append(samples.every_kind())
+    samples.put(ledger, samples.every_kind())
     ledger.close()
     body = {r.ledger_kind: [r.record_id, r.model_dump(mode="json")] for r in samples.every_kind()}
     path.with_suffix(".json").write_text(json.dumps(body, indent=1, sort_keys=True) + "\n")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from selfopt.errors import SuiteError
 from selfopt.records import Suite
-from selfopt.suites import assemble, parse_suite, read_jsonl, tools_from, yaml_of
+from selfopt.suites import parse_suite, suite_yaml, tools_from
+from selfopt.suites.importers import ImportRequest, suite_of
+from selfopt.suites.importers.jsonl import read_jsonl
 
 RING = {"name": "ring", "description": "Ring.", "parameters": {"type": "object", "properties": {"times": {"type": "integer"}}}}
 WRAPPED = {"type": "function", "function": {**RING, "strict": True}}
@@ -28,10 +31,21 @@ def a_line(**changes: Any) -> dict[str, Any]:
     return {key: value for key, value in body.items() if value is not None or key == "expected"}
 
 
+def sample(folder: Path) -> Path:
+    """A file that can be imported."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "lines.jsonl"
+    path.write_text(lines(a_line(), a_line(expected=[])), "utf-8")
+    return path
+
+
 def imported(*items: dict[str, Any], tools: Any = None) -> Suite:
     """The suite that the lines make, as it is read back."""
     offered = tools_from(tools, "tools") if tools is not None else None
-    return parse_suite(yaml_of(assemble(read_jsonl(lines(*items), "x", offered), name="mine", origin="x.jsonl")), source="mine")
+    made = suite_of(read_jsonl(lines(*items), "x", offered), ImportRequest(Path("x.jsonl"), "mine"))
+    again = parse_suite(suite_yaml(made), source="mine")
+    assert again == made
+    return again
 
 
 def refusal(text: str) -> str:

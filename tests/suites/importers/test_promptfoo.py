@@ -10,7 +10,9 @@ import yaml
 
 from selfopt.errors import SuiteError
 from selfopt.records import Suite
-from selfopt.suites import assemble, parse_suite, read_promptfoo, tools_from, yaml_of
+from selfopt.suites import parse_suite, suite_yaml, tools_from
+from selfopt.suites.importers import ImportRequest, suite_of
+from selfopt.suites.importers.promptfoo import read_promptfoo
 
 WEATHER = {
     "type": "function",
@@ -45,10 +47,18 @@ def config(tmp_path: Path, **changes: Any) -> Path:
     return path
 
 
+def sample(folder: Path) -> Path:
+    """A configuration that can be imported."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return config(folder)
+
+
 def imported(path: Path, **options: Any) -> Suite:
     """The suite that a configuration makes, as it is read back."""
-    parts = read_promptfoo(path, **options)
-    return parse_suite(yaml_of(assemble(parts, name="mine", origin=path.name)), source="mine")
+    made = suite_of(read_promptfoo(path, **options), ImportRequest(path, "mine"))
+    again = parse_suite(suite_yaml(made), source="mine")
+    assert again == made
+    return again
 
 
 def expected(path: Path) -> Any:

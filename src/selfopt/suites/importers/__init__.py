@@ -1,11 +1,32 @@
-"""Suites from other formats: JSON lines, promptfoo's YAML, and the tool definitions of the field.
+"""Suites from data in other forms. Each importer is one file; `IMPORTERS` names them.
 
-Each gives data of a suite, checked as a whole by whoever stores it; nothing of a file is executed.
+Nothing of a file is executed. What an importer makes is checked as a whole before it is stored.
 """
 
-from .assemble import SuiteParts, assemble
-from .jsonl import read_jsonl
-from .promptfoo import read_promptfoo
+from selfopt.extensions import Registry
+
+from .assemble import SuiteParts, assemble, suite_of
+from .seam import Imported, Importer, ImportOption, ImportRequest
 from .tools import tools_from
 
-__all__ = ["SuiteParts", "assemble", "read_jsonl", "read_promptfoo", "tools_from"]
+__all__ = [
+    "IMPORTERS",
+    "ImportOption",
+    "ImportRequest",
+    "Imported",
+    "Importer",
+    "SuiteParts",
+    "assemble",
+    "suite_of",
+    "tools_from",
+]
+
+IMPORTERS: Registry[Importer] = Registry(
+    "selfopt.importers",
+    {
+        "bfcl": "selfopt.suites.importers.bfcl:IMPORTER",
+        "jsonl": "selfopt.suites.importers.jsonl:IMPORTER",
+        "promptfoo": "selfopt.suites.importers.promptfoo:IMPORTER",
+    },
+    Importer,
+)

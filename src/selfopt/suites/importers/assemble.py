@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from selfopt.records import Phase, ToolDefinition, canonical_json
-from selfopt.suites.load import SUITE_SCHEMA_VERSION
+from selfopt.records import Phase, Suite, ToolDefinition, canonical_json
+from selfopt.suites.load import SUITE_SCHEMA_VERSION, suite_from
 from selfopt.suites.write import tool_data
 
-__all__ = ["SuiteParts", "assemble"]
+from .seam import ImportRequest
+
+__all__ = ["SuiteParts", "assemble", "suite_of"]
 
 
 @dataclass(slots=True)
@@ -24,6 +26,12 @@ class SuiteParts:
         """One more prompt."""
         self.prompts.append(prompt)
         self.tools.append(tools)
+
+
+def suite_of(parts: SuiteParts, asked: ImportRequest) -> Suite:
+    """The suite of these parts, as it was asked for. SuiteError where it is not usable."""
+    data = assemble(parts, name=asked.name, origin=asked.source.name, phase=asked.phase)
+    return suite_from(data, source=f"suite {asked.name}")
 
 
 def assemble(parts: SuiteParts, *, name: str, origin: str, phase: Phase | None = None) -> dict[str, Any]:

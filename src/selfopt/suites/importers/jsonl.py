@@ -5,20 +5,46 @@ from __future__ import annotations
 from typing import Any
 
 from selfopt.errors import SuiteError
+from selfopt.home import InputFileError, read_input
 from selfopt.home.plain_json import PlainJsonError, read_plain_json
 from selfopt.records import ToolDefinition
 from selfopt.suites.check import printable
 
-from .assemble import SuiteParts
+from .assemble import SuiteParts, suite_of
 from .chat import call_data, message_data
+from .seam import Imported, ImportOption, ImportRequest
 from .tools import tools_from
 
-__all__ = ["MAX_LINES", "read_jsonl"]
+__all__ = ["IMPORTER", "JsonLines", "read_jsonl"]
 
+MAX_BYTES = 32_000_000
 MAX_LINES = 20_000
 _KEYS = ("messages", "tools", "expected", "id", "kind", "split", "reason", "tool_set")
 # What files for fine-tuning have beside these, and what says nothing about the prompt.
 _PASSED_OVER = ("parallel_tool_calls", "metadata")
+
+
+class JsonLines:
+    """The importer of JSON lines."""
+
+    about = (
+        "JSON lines, one prompt a line: {messages, tools, expected}. OpenAI's messages, tools and tool calls are understood.\n\n"
+        "--tools gives the tools of lines that have none."
+    )
+    takes = "A file with one JSON object a line."
+    many = False
+    options: tuple[ImportOption, ...] = ()
+
+    def read(self, asked: ImportRequest) -> Imported:
+        """The suite of a file's lines."""
+        try:
+            text = read_input(asked.source, MAX_BYTES)
+        except InputFileError as error:
+            raise SuiteError(f"{printable(str(asked.source))}: {error}") from None
+        return Imported((suite_of(read_jsonl(text, printable(str(asked.source)), asked.tools), asked),))
+
+
+IMPORTER = JsonLines()
 
 
 def read_jsonl(text: str, source: str, tools: tuple[ToolDefinition, ...] | None = None) -> SuiteParts:

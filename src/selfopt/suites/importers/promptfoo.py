@@ -17,18 +17,41 @@ from selfopt.home.plain_yaml import PlainYamlError, read_plain_yaml
 from selfopt.records import ToolDefinition, canonical_json
 from selfopt.suites.check import printable
 
-from .assemble import SuiteParts
+from .assemble import SuiteParts, suite_of
 from .asserts import KNOWN_ASSERTS, read_asserts
 from .chat import message_data
 from .promptfoo_files import read_data, read_reference
+from .seam import Imported, ImportOption, ImportRequest
 from .template import render, render_data
 from .tools import tools_from
 
-__all__ = ["MAX_PROMPTS", "read_promptfoo"]
+__all__ = ["IMPORTER", "Promptfoo", "read_promptfoo"]
 
 MAX_PROMPTS = 20_000
 _CODE = ("transform", "postprocess", "transformVars", "contextTransform")
 _REFUSED = {"scenarios": "write its tests out", "extensions": "they are code", "nunjucksFilters": "they are code"}
+
+
+class Promptfoo:
+    """The importer of promptfoo's configurations."""
+
+    about = (
+        "A configuration of promptfoo whose asserts state tool calls: is-valid-openai-tools-call, tool-call-f1, equals, is-json.\n\n"
+        "Asserts that are code or say nothing about tool calls are refused by name; nothing is executed."
+    )
+    takes = "A configuration in YAML or JSON."
+    many = False
+    options: tuple[ImportOption, ...] = (
+        ImportOption("--provider", "provider", "Id or label of the provider whose tools are offered, where they differ."),
+    )
+
+    def read(self, asked: ImportRequest) -> Imported:
+        """The suite of a configuration."""
+        provider = next(iter(asked.options.get("provider", ())), None)
+        return Imported((suite_of(read_promptfoo(asked.source, asked.tools, provider), asked),))
+
+
+IMPORTER = Promptfoo()
 
 
 def read_promptfoo(path: Path, tools: tuple[ToolDefinition, ...] | None = None, provider: str | None = None) -> SuiteParts:

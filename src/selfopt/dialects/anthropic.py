@@ -1,0 +1,260 @@
+"""Anthropic's Messages API, as its servers are spoken to."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from selfopt.errors import EndpointFault
+from selfopt.records import ChatRequest, EndpointConfig, FinishReason, Message, ToolCall, Usage
+
+from .base_url import normalise_base_url
+from .faults import refuse_error
+from .jsontext import as_dict, as_int, as_str, as_text
+from .kinds import EndpointKind
+from .parts import MAX_CALLS, Parts, StreamDecoder, beside_of, numbered, unsupported
+
+__all__ = ["KIND", "Anthropic"]
+
+DEFAULT_BASE_URL = "https://api.anthropic.com"
+API_VERSION = "2023-06-01"
+_FAULTS: dict[str, EndpointFault] = {
+    "authentication_error": "auth",
+    "permission_error": "auth",
+    "not_found_error": "not_found",
+    "rate_limit_error": "rate_limited",
+    "invalid_request_error": "bad_request",
+    "request_too_large": "bad_request",
+    "billing_error": "bad_request",
+    "timeout_error": "timeout",
+}
+MIN_THINKING_TOKENS = 1024
+_FINISH: dict[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "pause_turn": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+_CHOICES = {"auto": "auto", "none": "none", "required": "any"}
+_VERSION = re.compile(r"claude-([a-z]+)-(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
+# What a model that cannot stop thinking is given on top of the answer's tokens, so that the answer is not cut.
+ALWAYS_THINKING_TOKENS = 8192
+
+
+class Anthropic:
+    """A `Dialect`."""
+
+    name = "anthropic"
+
+    def __init__(self, config: EndpointConfig) -> None:
+        """SettingsError when base_url is no URL; without one it is Anthropic's own."""
+        self.root = normalise_base_url(config.base_url or DEFAULT_BASE_URL).removesuffix("/v1")
+        self.url = f"{self.root}/v1/messages"
+        self.headers = {"anthropic-version": API_VERSION}
+        if config.api_key is not None:
+            self.headers["x-api-key"] = config.api_key.get_secret_value()
+        self._endpoint = config.name
+
+    def write_request(self, request: ChatRequest, *, streamed: bool = False) -> dict[str, Any]:
+        """The body of POST /v1/messages.
+
+        The thinking budget (at least 1024 by the API) is added to max_tokens, which bounds both; with it, temperature may not
+        be given and a call may not be required. Models from 4.7 on take no sampling parameters and only adaptive thinking; from
+        5 on they think unless they are told not to, which some do not take. Seeds are unknown to this API.
+        """
+        if request.constraint is not None and request.constraint.kind == "grammar":
+            raise unsupported(
+                self._endpoint, "output limited by a grammar", request, "use a variant with a JSON schema, or llama.cpp"
+            )
+        sampling, (family, version) = request.sampling, _family(request.model)
+        adaptive = version >= (4, 7)
+        thinking = max(sampling.thinking_tokens, MIN_THINKING_TOKENS) if sampling.thinking_tokens else 0
+        unthinking = _switched_off(family, version) if version >= (5, 0) and not thinking else None
+        always = version >= (5, 0) and not thinking and unthinking is None
+        body: dict[str, Any] = {
+            "model": request.model,
+            "max_tokens": sampling.max_tokens + (ALWAYS_THINKING_TOKENS if always else thinking),
+        }
+        system = "\n\n".join(m.content for m in request.messages if m.role == "system")
+        if system:
+            body["system"] = system
+        body["messages"] = _messages(numbered([m for m in request.messages if m.role != "system"]))
+        if thinking:
+            body["thinking"] = {"type": "adaptive"} if adaptive else {"type": "enabled", "budget_tokens": thinking}
+        elif unthinking is not None:
+            body["thinking"] = {"type": unthinking}
+        elif not adaptive:
+            body["temperature"] = min(sampling.temperature, 1.0)
+            if sampling.top_p is not None:
+                body["top_p"] = sampling.top_p
+        if request.tools:
+            body["tools"] = [{"name": t.name, "description": t.description, "input_schema": t.parameters} for t in request.tools]
+            unforced = thinking or always or version >= (5, 5)
+            wanted = "auto" if unforced and request.tool_choice == "required" else request.tool_choice
+            body["tool_choice"] = {"type": _CHOICES[wanted]}
+        if request.constraint is not None:
+            body["output_config"] = {"format": {"type": "json_schema", "schema": request.constraint.json_schema or {}}}
+        if streamed:
+            body["stream"] = True
+        return body | beside_of(request, self.name)
+
+    def decode_reply(self, data: Any) -> Parts:
+        """See `Dialect`. ValueError for a reply that has no content blocks, or a text block that holds no text."""
+        refuse_error(data, _FAULTS)
+        message = as_dict(data)
+        if not isinstance(message.get("content"), list):
+            raise ValueError("reply has no content blocks")
+        parts = Parts(model=as_str(message.get("model")) or None)
+        for block in message["content"]:
+            _add_block(parts, as_dict(block))
+        parts.finish = _FINISH.get(as_str(message.get("stop_reason")), "unknown")
+        parts.usage = _usage(as_dict(message.get("usage")))
+        return parts
+
+    def decoder(self) -> StreamDecoder:
+        """See `Dialect`."""
+        return _Events()
+
+
+def _family(model: str) -> tuple[str, tuple[int, int]]:
+    """Family and version in a model's name; ("", (0, 0)) when it has none."""
+    found = _VERSION.search(model)
+    return (found[1], (int(found[2]), int(found[3] or 0))) if found else ("", (0, 0))
+
+
+def _switched_off(family: str, version: tuple[int, int]) -> str | None:
+    """The thinking type that switches thinking off in a model that thinks by default; None where nothing does."""
+    if family == "sonnet" and version >= (5, 5):
+        return "between_tools"
+    if family == "haiku" or (family in ("opus", "sonnet") and version < (5, 5)):
+        return "disabled"
+    return None
+
+
+def _messages(messages: list[Message]) -> list[dict[str, Any]]:
+    """Turns in blocks; what follows in the same role is one message, and tool results belong to the user."""
+    turns: list[dict[str, Any]] = []
+    for message in messages:
+        role = "assistant" if message.role == "assistant" else "user"
+        blocks = _blocks(message)
+        if turns and turns[-1]["role"] == role:
+            turns[-1]["content"].extend(blocks)
+        elif blocks:
+            turns.append({"role": role, "content": blocks})
+    return turns
+
+
+def _blocks(message: Message) -> list[dict[str, Any]]:
+    if message.role == "tool":
+        return [{"type": "tool_result", "tool_use_id": message.tool_call_id, "content": message.content}]
+    blocks: list[dict[str, Any]] = [{"type": "text", "text": message.content}] if message.content else []
+    blocks.extend({"type": "tool_use", "id": c.id, "name": c.name, "input": c.arguments} for c in message.tool_calls)
+    return blocks
+
+
+def _add_block(parts: Parts, block: dict[str, Any]) -> None:
+    kind = block.get("type")
+    if kind == "text":
+        parts.text += as_text(block.get("text"))
+    elif kind == "thinking":
+        parts.thinking += as_str(block.get("thinking"))
+    elif kind == "tool_use":
+        parts.add_call(block.get("name"), block.get("input"), block.get("id"))
+
+
+def _usage(usage: dict[str, Any]) -> Usage:
+    """input_tokens of this API leaves out what came from or went to the cache."""
+    fresh, cached = as_int(usage.get("input_tokens")), as_int(usage.get("cache_read_input_tokens"))
+    written = as_int(usage.get("cache_creation_input_tokens"))
+    total = None if fresh is None else fresh + (cached or 0) + (written or 0)
+    return Usage(input_tokens=total, output_tokens=as_int(usage.get("output_tokens")), cached_tokens=cached)
+
+
+@dataclass
+class _Events(StreamDecoder):
+    """A reply put together from its events."""
+
+    head: dict[str, Any] = field(default_factory=dict)
+    blocks: dict[int, dict[str, Any]] = field(default_factory=dict)
+    usage: dict[str, Any] = field(default_factory=dict)
+    stop_reason: str = ""
+    _stopped: int | None = None
+
+    def add(self, data: Any) -> tuple[str, str]:
+        """See `StreamDecoder`."""
+        refuse_error(data, _FAULTS)
+        event = as_dict(data)
+        kind, index = event.get("type"), as_int(event.get("index")) or 0
+        if kind == "message_start":
+            self.head = as_dict(event.get("message"))
+            self.usage.update(as_dict(self.head.get("usage")))
+        elif kind == "content_block_start":
+            block = as_dict(event.get("content_block"))
+            self.blocks[index] = {
+                **block,
+                "partial": [],
+                "texts": [as_str(block.get("text"))],
+                "thoughts": [as_str(block.get("thinking"))],
+            }
+            self._count()
+            return as_str(block.get("text")), as_str(block.get("thinking"))
+        elif kind == "content_block_delta":
+            block = self.blocks.setdefault(index, {"partial": [], "texts": [], "thoughts": []})
+            self._count()
+            return self._add_delta(block, as_dict(event.get("delta")))
+        elif kind == "content_block_stop":
+            self._stopped = index
+        elif kind == "message_delta":
+            self.stop_reason = as_str(as_dict(event.get("delta")).get("stop_reason")) or self.stop_reason
+            self.usage.update(as_dict(event.get("usage")))
+        elif kind == "message_stop":
+            self.finished = self.over = True
+        return "", ""
+
+    @staticmethod
+    def _add_delta(block: dict[str, Any], delta: dict[str, Any]) -> tuple[str, str]:
+        text, thinking = as_str(delta.get("text")), as_str(delta.get("thinking"))
+        if text:
+            block["type"] = "text"
+            block["texts"].append(text)
+        if thinking:
+            block["type"] = "thinking"
+            block["thoughts"].append(thinking)
+        block["partial"].append(as_str(delta.get("partial_json")))
+        return text, thinking
+
+    def ended(self) -> tuple[ToolCall, ...]:
+        """See `StreamDecoder`: the call whose block ended with the event that was added last, if one did."""
+        index, self._stopped = self._stopped, None
+        fresh = Parts()
+        if index is not None and self.blocks.get(index, {}).get("type") == "tool_use":
+            self._add(fresh, self.blocks[index])
+        return tuple(fresh.tool_calls)
+
+    def _count(self) -> None:
+        if len(self.blocks) > MAX_CALLS:
+            raise ValueError(f"more than {MAX_CALLS} content blocks")
+
+    @staticmethod
+    def _add(parts: Parts, block: dict[str, Any]) -> None:
+        partial = "".join(block["partial"])
+        if block.get("type") == "tool_use" and partial:
+            parts.add_call(block.get("name"), partial, block.get("id"))
+        else:
+            _add_block(parts, {**block, "text": "".join(block["texts"]), "thinking": "".join(block["thoughts"])})
+
+    def done(self) -> Parts:
+        """See `StreamDecoder`."""
+        parts = Parts(model=as_str(self.head.get("model")) or None)
+        for index in sorted(self.blocks):
+            self._add(parts, self.blocks[index])
+        parts.finish = _FINISH.get(self.stop_reason, "unknown")
+        parts.usage = _usage(self.usage)
+        return parts
+
+
+KIND = EndpointKind(dialect=Anthropic, speaks=Anthropic.name)

@@ -1,0 +1,151 @@
+"""The body of a chat request, as far as it has to be understood: everything else is forwarded as it came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+
+from selfopt.home import ShapeLimits, TooDeepError, TooFullError, shape_steps
+from selfopt.records import Phase
+
+from .refusal import bad_request
+
+__all__ = ["STEP_BYTES", "BodyLimits", "ChatBody", "at_once", "reading_body"]
+
+T = TypeVar("T")
+
+STEP_BYTES = 262_144
+"""What is read at once. Counting the brackets of so much takes at most ten milliseconds."""
+
+MAX_MODEL_LENGTH = 256
+_TOOL_ROLES = frozenset({"tool", "function"})
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """Of a chat's body: how deep it is nested; lists and objects in all, and values in all of them; fields at its top; tools; messages."""
+
+    max_depth: int = 64
+    max_containers: int = 250_000
+    max_values: int = 1_000_000
+    max_fields: int = 1000
+    max_tools: int = 512
+    max_messages: int = 10_000
+
+
+def at_once(steps: Generator[None, None, T]) -> T:
+    """All steps, without a pause."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: T = end.value
+            return found
+
+
+class _MessageHead(msgspec.Struct, gc=False):
+    role: str
+
+
+class _Object(msgspec.Struct, gc=False):
+    """Any object: nothing of it is kept."""
+
+
+_decode_body = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_text = msgspec.json.Decoder(str).decode
+_decode_flag = msgspec.json.Decoder(bool | None).decode
+_decode_messages = msgspec.json.Decoder(list[_MessageHead]).decode
+_decode_objects = msgspec.json.Decoder(list[_Object] | None).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class ChatBody:
+    """fields: every key of the body with its JSON as it came. phase: by what the conversation holds. size: of the body in bytes."""
+
+    __slots__ = ("fields", "model", "n_tools", "phase", "size", "stream")
+
+    def __init__(self, fields: dict[str, msgspec.Raw], model: str, stream: bool, n_tools: int, phase: Phase, size: int) -> None:
+        self.size = size
+        self.fields = fields
+        self.model = model
+        self.stream = stream
+        self.n_tools = n_tools
+        self.phase = phase
+
+    def forwarded(self, server_model: str) -> bytes:
+        """The body for the server behind, under the name that it knows; nothing else is changed."""
+        return _encode({**self.fields, "model": server_model})
+
+
+def reading_body(body: bytes, limits: BodyLimits) -> Generator[None, None, ChatBody]:
+    """What a client sent, in steps, each of which is over in less than 50 ms for any body within the limits. Refusal (400) says what
+    is wrong and where."""
+    yield from _shaped(body, limits)
+    try:
+        if not body.isascii():
+            body.decode("utf-8")
+            yield
+        fields = _decode_body(body)
+    except UnicodeDecodeError as error:
+        raise bad_request(f"the body is no UTF-8 (byte {error.start})", code="invalid_json") from None
+    except RecursionError:
+        raise bad_request(f"the body is nested more than {limits.max_depth} levels deep", code="invalid_json") from None
+    except msgspec.DecodeError as error:
+        raise bad_request(f"the body is no JSON object: {error}", code="invalid_json") from None
+    yield
+    if len(fields) > limits.max_fields:
+        raise bad_request(f"the body has {len(fields)} keys at the top, at most {limits.max_fields} are taken")
+    model = _read(fields, "model", _decode_text, "the name of a model, as text")
+    if not model or len(model) > MAX_MODEL_LENGTH or not model.isprintable():
+        raise bad_request(f"model must be a name of 1 to {MAX_MODEL_LENGTH} printable characters", "model")
+    what = "a list of objects that each have a role"
+    # Many are counted before they are read: a message takes far more memory than its brackets.
+    n_messages = len(_read(fields, "messages", _decode_objects, what) or ()) if len(body) > STEP_BYTES else 1
+    if n_messages <= limits.max_messages:
+        yield
+        messages = _read(fields, "messages", _decode_messages, what)
+        n_messages = len(messages)
+    if not 1 <= n_messages <= limits.max_messages:
+        raise bad_request(f"messages must hold 1 to {limits.max_messages} messages, not {n_messages}", "messages")
+    yield
+    tools = _read(fields, "tools", _decode_objects, "a list of objects") if "tools" in fields else None
+    if tools is not None and len(tools) > limits.max_tools:
+        raise bad_request(f"{len(tools)} tools, at most {limits.max_tools} are taken", "tools", "array_above_max_length")
+    yield
+    stream = _read(fields, "stream", _decode_flag, "true or false") if "stream" in fields else False
+    return ChatBody(fields, model, bool(stream), len(tools or ()), _phase_of(messages), len(body))
+
+
+def _shaped(body: bytes, limits: BodyLimits) -> Generator[None, None, None]:
+    """Refusal when it is too deep or too full, before anything is decoded."""
+    if len(body) <= STEP_BYTES and body.count(b"{") + body.count(b"[") <= limits.max_depth:
+        return
+    try:
+        yield from shape_steps(body, ShapeLimits(limits.max_depth, limits.max_containers, limits.max_values, limits.max_fields))
+    except (TooDeepError, TooFullError) as error:
+        what = "is" if isinstance(error, TooDeepError) else "has"
+        raise bad_request(f"the body {what} {error}", code="invalid_json") from None
+
+
+def _read(fields: dict[str, msgspec.Raw], key: str, decode: Callable[[msgspec.Raw], T], what: str) -> T:
+    raw = fields.get(key)
+    if raw is None:
+        raise bad_request(f"{key} is missing: give {what}", key, "missing_required_parameter")
+    try:
+        return decode(raw)
+    except msgspec.DecodeError as error:
+        raise bad_request(f"{key} must be {what}: {error}", key, "invalid_type") from None
+
+
+def _phase_of(messages: list[_MessageHead]) -> Phase:
+    """One user turn and no tool results: atomic."""
+    turns = 0
+    for message in messages:
+        if message.role == "user":
+            turns += 1
+        elif message.role in _TOOL_ROLES:
+            return "extended"
+    return "atomic" if turns <= 1 else "extended"

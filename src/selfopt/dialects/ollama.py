@@ -1,0 +1,181 @@
+"""Ollama's native API, as its servers are spoken to. Its OpenAI-compatible one ignores keep_alive and num_ctx."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from selfopt.errors import SettingsError
+from selfopt.records import ChatRequest, EndpointConfig, FinishReason, LoadEvidence, Message, Timings, ToolCall, Usage
+
+from .base_url import bearer, normalise_base_url
+from .faults import refuse_error
+from .jsontext import as_dict, as_int, as_list, as_ms, as_str, as_text
+from .kinds import EndpointKind
+from .parts import Parts, StreamDecoder, beside_of, numbered, unsupported
+
+__all__ = ["KIND", "Ollama", "load_evidence"]
+
+DEFAULT_PORT = 11434
+NS_PER_MS = 1e6
+# load_duration is not zero when the model is resident: up to 575 ms are documented.
+WARM_BELOW_MS = 600.0
+COLD_FROM_MS = 1000.0
+_FINISH: dict[str, FinishReason] = {"stop": "stop", "length": "length", "load": "load", "unload": "load"}
+
+
+class Ollama:
+    """A `Dialect`. No headers come until the model is loaded, and a client that leaves cancels the load: warm up with a long
+    timeout."""
+
+    name = "ollama"
+
+    def __init__(self, config: EndpointConfig) -> None:
+        """The URL may come from OLLAMA_HOST, so scheme and port may be missing. SettingsError when it is none."""
+        if not config.base_url:
+            raise SettingsError(f"endpoint {config.name}: base_url is missing; give one such as http://127.0.0.1:{DEFAULT_PORT}")
+        url = normalise_base_url(config.base_url, default_port=DEFAULT_PORT)
+        self.root = url.removesuffix("/v1").removesuffix("/api")
+        self.url = f"{self.root}/api/chat"
+        self.headers = bearer(config)
+        self._endpoint = config.name
+
+    def write_request(self, request: ChatRequest, *, streamed: bool = False) -> dict[str, Any]:
+        """The body of POST /api/chat. The thinking budget is added to num_predict, which bounds both; this API has no
+        tool_choice, so "none" leaves the tools out and "required" cannot be asked for."""
+        if request.constraint is not None and request.constraint.kind == "grammar":
+            raise unsupported(
+                self._endpoint, "output limited by a grammar", request, "use a variant with a JSON schema, or llama.cpp"
+            )
+        sampling = request.sampling
+        options: dict[str, Any] = {
+            "temperature": sampling.temperature,
+            "num_predict": sampling.max_tokens + sampling.thinking_tokens,
+        }
+        if sampling.top_p is not None:
+            options["top_p"] = sampling.top_p
+        if sampling.seed is not None:
+            options["seed"] = sampling.seed
+        if request.context_size is not None:
+            options["num_ctx"] = request.context_size
+        body: dict[str, Any] = {
+            "model": request.model,
+            "messages": [_message(m) for m in numbered(request.messages)],
+            "stream": streamed,
+            "think": sampling.thinking_tokens > 0,
+            "options": options,
+        }
+        if request.tools and request.tool_choice != "none":
+            body["tools"] = [
+                {"type": "function", "function": {"name": t.name, "description": t.description, "parameters": t.parameters}}
+                for t in request.tools
+            ]
+        if request.constraint is not None:
+            body["format"] = request.constraint.json_schema or {}
+        if request.keep_alive_s is not None:
+            body["keep_alive"] = keep_alive(request.keep_alive_s)
+        return body | beside_of(request, self.name)
+
+    def decode_reply(self, data: Any) -> Parts:
+        """See `Dialect`. ValueError for a reply that has no message, or one that is no text."""
+        refuse_error(data)
+        message = as_dict(data).get("message")
+        if not isinstance(message, dict):
+            raise ValueError("reply has no message")
+        parts = Parts()
+        _add_message(parts, message)
+        _add_end(parts, data)
+        return parts
+
+    def decoder(self) -> StreamDecoder:
+        """See `Dialect`."""
+        return _Lines()
+
+
+def keep_alive(seconds: float) -> int | str:
+    """Seconds as Ollama takes them: a whole number, or text with a unit."""
+    return int(seconds) if seconds == int(seconds) else f"{seconds}s"
+
+
+def _message(message: Message) -> dict[str, Any]:
+    out: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        out["tool_calls"] = [{"function": {"name": c.name, "arguments": c.arguments}} for c in message.tool_calls]
+    if message.role == "tool" and message.name:
+        out["tool_name"] = message.name
+    return out
+
+
+def load_evidence(load_ms: float | None) -> LoadEvidence:
+    """What load_duration says: up to 600 ms no load took place, from 1000 ms one did, between nothing is certain."""
+    if load_ms is None:
+        return LoadEvidence()
+    loaded = True if load_ms >= COLD_FROM_MS else False if load_ms <= WARM_BELOW_MS else None
+    return LoadEvidence(load_ms=load_ms, loaded=loaded)
+
+
+def _add_message(parts: Parts, message: dict[str, Any]) -> tuple[str, str]:
+    text, thinking = as_text(message.get("content")), as_str(message.get("thinking"))
+    parts.text += text
+    parts.thinking += thinking
+    for call in as_list(message.get("tool_calls")):
+        function = as_dict(as_dict(call).get("function"))
+        parts.add_call(function.get("name"), function.get("arguments"), as_dict(call).get("id"))
+    return text, thinking
+
+
+def _add_end(parts: Parts, data: dict[str, Any]) -> None:
+    load_ms = as_ms(data.get("load_duration"), NS_PER_MS)
+    parts.model = as_str(data.get("model")) or parts.model
+    parts.finish = _FINISH.get(as_str(data.get("done_reason")), "stop" if data.get("done") is True else "unknown")
+    parts.usage = Usage(input_tokens=as_int(data.get("prompt_eval_count")), output_tokens=as_int(data.get("eval_count")))
+    parts.timings = Timings(
+        load_ms=load_ms,
+        prompt_ms=as_ms(data.get("prompt_eval_duration"), NS_PER_MS),
+        output_ms=as_ms(data.get("eval_duration"), NS_PER_MS),
+        total_ms=as_ms(data.get("total_duration"), NS_PER_MS),
+    )
+    parts.load = load_evidence(load_ms)
+
+
+@dataclass
+class _Lines(StreamDecoder):
+    """A reply put together from its lines, each of which is JSON. Calls come whole."""
+
+    parts: Parts = field(default_factory=Parts)
+    _ended: int = 0
+
+    def payload(self, line: str) -> str:
+        """The line."""
+        return line.strip()
+
+    def add(self, data: Any) -> tuple[str, str]:
+        """See `StreamDecoder`."""
+        refuse_error(data)
+        line = as_dict(data)
+        added = _add_message(self.parts, as_dict(line.get("message")))
+        if line.get("done") is True:
+            self.finished = self.over = True
+            _add_end(self.parts, line)
+        return added
+
+    def ended(self) -> tuple[ToolCall, ...]:
+        """See `StreamDecoder`."""
+        fresh = tuple(self.parts.tool_calls[self._ended :])
+        self._ended += len(fresh)
+        return fresh
+
+    def done(self) -> Parts:
+        """See `StreamDecoder`."""
+        return self.parts
+
+
+KIND = EndpointKind(
+    dialect=Ollama,
+    speaks=Ollama.name,
+    any_schema=True,
+    counts_idle=True,
+    lists_models=True,
+    default_port=DEFAULT_PORT,
+    url_variable="OLLAMA_HOST",
+)

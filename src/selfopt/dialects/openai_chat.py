@@ -1,0 +1,229 @@
+"""OpenAI's chat completions, as servers are spoken to: llama.cpp, vLLM, LM Studio, OpenRouter, OpenAI."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from selfopt.errors import SettingsError
+from selfopt.records import ChatRequest, EndpointConfig, FinishReason, Message, Timings, ToolCall, Usage, is_loopback
+
+from .base_url import bearer, normalise_base_url
+from .faults import refuse_error
+from .jsontext import as_dict, as_int, as_list, as_ms, as_str, as_text
+from .kinds import EndpointKind
+from .openai_client import NAME
+from .parts import MAX_CALLS, Parts, StreamDecoder, beside_of, numbered
+
+__all__ = ["EMBEDDED", "KIND", "OpenAIChat"]
+
+_FINISH: dict[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+}
+
+
+class OpenAIChat:
+    """A `Dialect`. Servers of llama.cpp's kin, on this machine, take `cache_prompt` and `chat_template_kwargs`; OpenAI's own
+    refuses unknown keys."""
+
+    name = NAME
+
+    def __init__(self, config: EndpointConfig) -> None:
+        """SettingsError without a usable base_url."""
+        if not config.base_url:
+            raise SettingsError(f"endpoint {config.name}: base_url is missing; give one such as http://127.0.0.1:8080")
+        url = normalise_base_url(config.base_url)
+        self.root = url if urlsplit(url).path else f"{url}/v1"
+        self.url = f"{self.root}/chat/completions"
+        self.headers = bearer(config)
+        self._local = config.local or is_loopback(self.root)
+        self._limit_key = "max_completion_tokens" if urlsplit(self.root).hostname == "api.openai.com" else "max_tokens"
+
+    def write_request(self, request: ChatRequest, *, streamed: bool = False) -> dict[str, Any]:
+        """The body of POST /chat/completions. The thinking budget is added to the limit of tokens: this dialect has one."""
+        sampling = request.sampling
+        body: dict[str, Any] = {"model": request.model, "messages": [_message(m) for m in numbered(request.messages)]}
+        if request.tools:
+            body["tools"] = [
+                {"type": "function", "function": {"name": t.name, "description": t.description, "parameters": t.parameters}}
+                for t in request.tools
+            ]
+            body["tool_choice"] = request.tool_choice
+        body["temperature"] = sampling.temperature
+        if sampling.top_p is not None:
+            body["top_p"] = sampling.top_p
+        if sampling.seed is not None:
+            body["seed"] = sampling.seed
+        body[self._limit_key] = sampling.max_tokens + sampling.thinking_tokens
+        constraint = request.constraint
+        if constraint is not None and constraint.kind == "grammar":
+            body["grammar"] = constraint.grammar or ""
+        elif constraint is not None:
+            schema = {"name": "reply", "strict": True, "schema": constraint.json_schema or {}}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        if self._local:
+            if request.isolate:
+                body["cache_prompt"] = False
+            if sampling.thinking_tokens == 0:
+                body["chat_template_kwargs"] = {"enable_thinking": False}
+        body["stream"] = streamed
+        if streamed:
+            body["stream_options"] = {"include_usage": True}
+        return body | beside_of(request, self.name)
+
+    def decode_reply(self, data: Any) -> Parts:
+        """See `Dialect`. ValueError for a reply that has no choice with a message, or one that is no text."""
+        refuse_error(data)
+        choices = as_dict(data).get("choices")
+        choice = as_dict(choices[0]) if isinstance(choices, list) and choices else {}
+        message = choice.get("message")
+        if not isinstance(message, dict):
+            raise ValueError("reply has no choices[0].message")
+        content, calls = message.get("content"), message.get("tool_calls")
+        parts = Parts(text=content if isinstance(content, str) else _text(content), thinking=_reasoning(message))
+        for call in as_list(calls):
+            function = as_dict(as_dict(call).get("function"))
+            parts.add_call(function.get("name"), function.get("arguments"), as_dict(call).get("id"))
+        parts.finish = _FINISH.get(as_str(choice.get("finish_reason")), "unknown")
+        _figures(parts, data)
+        return parts
+
+    def decoder(self) -> StreamDecoder:
+        """See `Dialect`."""
+        return _Pieces()
+
+
+def _message(message: Message) -> dict[str, Any]:
+    out: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        out["tool_calls"] = [
+            {
+                "id": c.id,
+                "type": "function",
+                "function": {"name": c.name, "arguments": json.dumps(c.arguments, ensure_ascii=False)},
+            }
+            for c in message.tool_calls
+        ]
+    if message.role == "tool":
+        out["tool_call_id"] = message.tool_call_id
+        if message.name:
+            out["name"] = message.name
+    return out
+
+
+def _text(content: Any) -> str:
+    """Text, null, or a list of pieces; ValueError for anything else."""
+    if isinstance(content, list):
+        return "".join(as_text(as_dict(piece).get("text")) for piece in content)
+    return as_text(content)
+
+
+def _reasoning(message: dict[str, Any]) -> str:
+    return as_str(message.get("reasoning_content")) or as_str(message.get("reasoning"))
+
+
+def _figures(parts: Parts, data: dict[str, Any]) -> None:
+    usage, timings = as_dict(data.get("usage")), as_dict(data.get("timings"))
+    parts.model = as_str(data.get("model")) or parts.model
+    if timings:
+        parts.timings = Timings(prompt_ms=as_ms(timings.get("prompt_ms")), output_ms=as_ms(timings.get("predicted_ms")))
+    if usage:
+        cached = as_int(as_dict(usage.get("prompt_tokens_details")).get("cached_tokens"))
+        parts.usage = Usage(
+            input_tokens=as_int(usage.get("prompt_tokens")),
+            output_tokens=as_int(usage.get("completion_tokens")),
+            cached_tokens=as_int(timings.get("cache_n")) if cached is None else cached,
+            thinking_tokens=as_int(as_dict(usage.get("completion_tokens_details")).get("reasoning_tokens")),
+        )
+    elif timings and parts.usage.cached_tokens is None:
+        parts.usage = parts.usage.model_copy(update={"cached_tokens": as_int(timings.get("cache_n"))})
+
+
+@dataclass
+class _Pieces(StreamDecoder):
+    """A reply put together from its chunks."""
+
+    parts: Parts = field(default_factory=Parts)
+    calls: dict[int, dict[str, list[str]]] = field(default_factory=dict)
+    _ended: int = 0
+    _text: list[str] = field(default_factory=list)
+    _thinking: list[str] = field(default_factory=list)
+
+    def payload(self, line: str) -> str:
+        """Likewise; the last one is no JSON."""
+        found = super().payload(line)
+        if found == "[DONE]":
+            self.finished = self.over = True
+            return ""
+        return found
+
+    def add(self, data: Any) -> tuple[str, str]:
+        """See `StreamDecoder`; `<think>` tags are still in the text."""
+        refuse_error(data)
+        piece = as_dict(data)
+        _figures(self.parts, piece)
+        choices = as_list(piece.get("choices"))
+        if not choices:
+            return "", ""
+        delta = as_dict(as_dict(choices[0]).get("delta"))
+        text, thinking = _text(delta.get("content")), _reasoning(delta)
+        self._text.append(text)
+        self._thinking.append(thinking)
+        for position, call in enumerate(as_list(delta.get("tool_calls"))):
+            self._add_call(as_dict(call), position)
+        reason = as_dict(choices[0]).get("finish_reason")
+        if reason:
+            self.finished = True
+            self.parts.finish = _FINISH.get(as_str(reason), "unknown")
+        return text, thinking
+
+    def _add_call(self, call: dict[str, Any], position: int) -> None:
+        index = as_int(call.get("index"))
+        function = as_dict(call.get("function"))
+        known = self.calls.setdefault(position if index is None else index, {"name": [], "arguments": [], "id": []})
+        if len(self.calls) > MAX_CALLS:
+            raise ValueError(f"more than {MAX_CALLS} tool calls")
+        if not known["id"] and as_str(call.get("id")):
+            known["id"].append(as_str(call.get("id")))
+        known["name"].append(as_str(function.get("name")))
+        known["arguments"].append(as_str(function.get("arguments")))
+
+    def ended(self) -> tuple[ToolCall, ...]:
+        """See `StreamDecoder`: a call has ended when another one began after it."""
+        if len(self.calls) <= self._ended + 1:
+            return ()
+        fresh = Parts()
+        order = sorted(self.calls)
+        for index in order[self._ended : -1]:
+            self._add_to(fresh, index)
+        self._ended = len(order) - 1
+        return tuple(fresh.tool_calls)
+
+    def done(self) -> Parts:
+        """See `StreamDecoder`."""
+        self.parts.text, self.parts.thinking = "".join(self._text), "".join(self._thinking)
+        for index in sorted(self.calls):
+            self._add_to(self.parts, index)
+        return self.parts
+
+    def _add_to(self, parts: Parts, index: int) -> None:
+        call = self.calls[index]
+        parts.add_call("".join(call["name"]), "".join(call["arguments"]), "".join(call["id"]))
+
+
+KIND = EndpointKind(dialect=OpenAIChat, speaks=OpenAIChat.name, any_schema=None)
+EMBEDDED = EndpointKind(
+    dialect=OpenAIChat,
+    speaks=OpenAIChat.name,
+    serverless=True,
+    engine=True,
+    grammars=True,
+    any_schema=True,
+    counts_idle=True,
+)

@@ -1,0 +1,350 @@
+"""OpenAI's chat completions, as clients of the gateway speak: their requests are read, their answers written."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Generator
+from functools import lru_cache
+from typing import Any, Literal
+
+import msgspec
+from pydantic import ValidationError
+
+from selfopt.records import ChatRequest, Message, Sampling, ToolCall, ToolDefinition
+
+from .chat_body import STEP_BYTES, ChatBody
+from .clients import ClientDialect, ClientRequest, ReplyWriter
+from .refusal import bad_request
+
+__all__ = ["MAX_TOOLS", "MAX_TOOLS_BYTES", "NAME", "OPENAI_CLIENT", "Completion", "reading_request"]
+
+NAME = "openai_chat"
+# Fields that a `ClientRequest` has words for. All others travel beside.
+_UNDERSTOOD = frozenset(
+    [
+        "model",
+        "messages",
+        "tools",
+        "tool_choice",
+        "temperature",
+        "top_p",
+        "seed",
+        "max_tokens",
+        "max_completion_tokens",
+        "parallel_tool_calls",
+        "stream",
+        "stream_options",
+    ]
+)
+
+MAX_TOOLS = 128
+MAX_TOOLS_BYTES = 1_000_000
+MAX_ARGUMENTS = 2_000_000
+KEPT_TOOLS_BYTES = 65_536
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+_ROLES: dict[str, Literal["system", "user", "assistant", "tool"]] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+}
+
+
+class _Part(msgspec.Struct, gc=False):
+    text: str
+
+
+class _CalledFunction(msgspec.Struct):
+    name: str
+    arguments: str | None
+
+
+class _Call(msgspec.Struct):
+    function: _CalledFunction
+    id: str | None = None
+
+
+class _Said(msgspec.Struct):
+    """A message, as far as records have words for it. Everything is read by its type: a list of a million numbers where a text should
+    be costs no more than its first one."""
+
+    role: str
+    content: msgspec.Raw = msgspec.Raw(b"null")
+    tool_calls: msgspec.Raw = msgspec.Raw(b"null")
+    tool_call_id: str | None = None
+    name: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Named(msgspec.Struct):
+    name: str
+
+
+class _NamedChoice(msgspec.Struct):
+    function: _Named
+
+
+_decode_object = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_said = msgspec.json.Decoder(_Said).decode
+_decode_content = msgspec.json.Decoder(str | list[_Part] | None).decode
+_decode_calls = msgspec.json.Decoder(list[_Call] | None).decode
+_decode_name = msgspec.json.Decoder(str | None).decode
+_decode_scalar = msgspec.json.Decoder(int | float | bool | None).decode
+_decode_choice = msgspec.json.Decoder(_NamedChoice | str | None).decode
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+_decode_stream_options = msgspec.json.Decoder(_StreamOptions | None).decode
+
+
+def reading_request(chat: ChatBody) -> Generator[None, None, ClientRequest | None]:
+    """See `ClientDialect.reading_request`; a message at a time where they are large."""
+    fields = chat.fields
+    messages: list[Message] = []
+    read = 0
+    listed = _decode_list(fields["messages"])
+    if chat.size > STEP_BYTES:
+        yield
+    for place, raw in enumerate(listed):
+        message = yield from _message(raw, place)
+        if message is None:
+            return None
+        messages.append(message)
+        read += len(raw)
+        if read > STEP_BYTES:
+            read = 0
+            yield
+    tools = _offered(fields["tools"]) if "tools" in fields else ()
+    choice, named = _choice(fields.get("tool_choice"))
+    if named is not None:
+        tools = tuple(tool for tool in tools if tool.name == named)
+        if not tools:
+            raise bad_request(f"tool_choice names {named!r}, which is none of the tools", "tool_choice")
+    limit = _limit(fields)
+    beside = {key: value for key, value in fields.items() if key not in _UNDERSTOOD}
+    return ClientRequest(
+        # Everything is checked already, and the tools have to stay the very same tuple.
+        request=ChatRequest.model_construct(
+            model=chat.model,
+            messages=tuple(messages),
+            tools=tools,
+            tool_choice=choice,
+            sampling=_sampling(fields, limit),
+            beside={NAME: beside} if beside else {},
+        ),
+        max_tokens=limit,
+        parallel=_value(fields, "parallel_tool_calls") is not False,
+        wants_usage=_wants_usage(fields),
+        size=chat.size,
+        tools_kept=named is None and len(fields.get("tools", b"")) <= KEPT_TOOLS_BYTES,
+    )
+
+
+def _wants_usage(fields: dict[str, msgspec.Raw]) -> bool:
+    try:
+        options = _decode_stream_options(fields["stream_options"]) if "stream_options" in fields else None
+    except msgspec.DecodeError:
+        return False
+    return options is not None and options.include_usage is True
+
+
+def _value(fields: dict[str, msgspec.Raw], key: str) -> int | float | bool | None:
+    """A number, a switch or nothing. Refusal (400) for anything else."""
+    try:
+        return _decode_scalar(fields[key]) if key in fields else None
+    except msgspec.DecodeError as error:
+        raise bad_request(f"{key}: {error}", key, "invalid_type") from None
+
+
+def _limit(fields: dict[str, msgspec.Raw]) -> int | None:
+    for key in ("max_completion_tokens", "max_tokens"):
+        value = _value(fields, key)
+        if value is None:
+            continue
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1_000_000:
+            raise bad_request(f"{key} must be a whole number from 1", key)
+        return value
+    return None
+
+
+def _text(raw: msgspec.Raw) -> str | None:
+    """Text, nothing, or pieces of text; None for anything else."""
+    try:
+        content = _decode_content(raw)
+    except msgspec.DecodeError:
+        return None
+    if isinstance(content, list):
+        return "\n".join(piece.text for piece in content)
+    return content or ""
+
+
+def _message(raw: msgspec.Raw, place: int) -> Generator[None, None, Message | None]:
+    try:
+        said = _decode_said(raw)
+    except msgspec.DecodeError as error:
+        raise bad_request(f"messages[{place}]: {error}", "messages") from None
+    large = len(raw) > STEP_BYTES
+    if large:
+        yield
+    text = _text(said.content)
+    if large:
+        yield
+    if text is None or said.role not in _ROLES:
+        return None
+    calls = []
+    try:
+        for call in _decode_calls(said.tool_calls) or ():
+            arguments = call.function.arguments or "{}"
+            if len(arguments) > MAX_ARGUMENTS:
+                raise bad_request(f"messages[{place}].tool_calls: arguments of more than {MAX_ARGUMENTS} characters", "messages")
+            read = ToolCall(name=call.function.name, arguments=_decode_object(arguments) if not large else {}, id=call.id)
+            # Large ones are read in a step of their own, and not looked at twice: what was decoded is plain data.
+            if large:
+                yield
+                read = read.model_copy(update={"arguments": _decode_object(arguments)})
+            calls.append(read)
+    except (ValueError, RecursionError, msgspec.DecodeError):
+        raise bad_request(f"messages[{place}].tool_calls holds a call that cannot be read", "messages") from None
+    try:
+        return Message(
+            role=_ROLES[said.role],
+            content=text,
+            tool_calls=tuple(calls),
+            tool_call_id=said.tool_call_id,
+            name=_decode_name(said.name) if said.role == "tool" else None,
+        )
+    except (ValidationError, msgspec.DecodeError) as error:
+        told = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else error
+        raise bad_request(f"messages[{place}]: {told}", "messages") from None
+
+
+def _offered(raw: msgspec.Raw) -> tuple[ToolDefinition, ...]:
+    """The tools. A client sends the same ones with every chat: what was made of them is kept, and with it whatever the variant made
+    of these very records."""
+    if len(raw) > MAX_TOOLS_BYTES:
+        raise bad_request(f"tools of {len(raw)} bytes, at most {MAX_TOOLS_BYTES} are taken", "tools", "array_above_max_length")
+    text = bytes(raw)
+    return _known_tools(text) if len(text) <= KEPT_TOOLS_BYTES else _tools(_decode(text))
+
+
+@lru_cache(maxsize=64)
+def _known_tools(text: bytes) -> tuple[ToolDefinition, ...]:
+    return _tools(_decode(text))
+
+
+def _tools(raw: Any) -> tuple[ToolDefinition, ...]:
+    if raw and len(raw) > MAX_TOOLS:
+        raise bad_request(f"{len(raw)} tools, at most {MAX_TOOLS} are taken", "tools", "array_above_max_length")
+    tools: list[ToolDefinition] = []
+    for place, entry in enumerate(raw or ()):
+        function = entry.get("function") if isinstance(entry, dict) and entry.get("type") == "function" else None
+        if not isinstance(function, dict):
+            raise bad_request(f'tools[{place}] must be {{"type": "function", "function": ...}}', "tools")
+        known = {"name": function.get("name"), "description": function.get("description") or ""}
+        if function.get("parameters") is not None:
+            known["parameters"] = function["parameters"]
+        try:
+            tool = ToolDefinition.model_validate(known)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise bad_request(f"tools[{place}].{'.'.join(map(str, first['loc']))}: {first['msg']}", "tools") from None
+        if not tool.name or any(tool.name == other.name for other in tools):
+            raise bad_request(f"tools[{place}]: its name is empty or that of another tool", "tools")
+        tools.append(tool)
+    return tuple(tools)
+
+
+def _choice(raw: msgspec.Raw | None) -> tuple[Literal["auto", "none", "required"], str | None]:
+    try:
+        choice = _decode_choice(raw) if raw is not None else None
+    except msgspec.DecodeError:
+        choice = ""
+    if choice is None or choice == "auto":
+        return "auto", None
+    if choice == "none":
+        return "none", None
+    if choice == "required":
+        return "required", None
+    if isinstance(choice, _NamedChoice):
+        return "required", choice.function.name
+    raise bad_request("tool_choice must be none, auto, required or the name of a function", "tool_choice")
+
+
+def _sampling(fields: dict[str, msgspec.Raw], limit: int | None) -> Sampling:
+    given = {key: value for key in ("temperature", "top_p", "seed") if (value := _value(fields, key)) is not None}
+    try:
+        return Sampling.model_validate({"temperature": 1.0, "seed": None, **given, "max_tokens": min(limit or 4096, 32768)})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise bad_request(f"{first['loc'][0]}: {first['msg']}", str(first["loc"][0])) from None
+
+
+class Completion(ReplyWriter):
+    """See `ReplyWriter`."""
+
+    def __init__(self, request_id: str, model: str) -> None:
+        super().__init__()
+        self.id = f"chatcmpl-{request_id.removeprefix('req-')}"
+        self.created = int(time.time())
+        self.model = model
+
+    def _call(self, number: int, call: ToolCall) -> dict[str, Any]:
+        return {
+            "id": call.id or f"call_{self.id.removeprefix('chatcmpl-')}_{number}",
+            "type": "function",
+            "function": {"name": call.name, "arguments": json.dumps(call.arguments, ensure_ascii=False)},
+        }
+
+    def _usage(self) -> dict[str, int]:
+        asked, said = self.usage.input_tokens or 0, self.usage.output_tokens or 0
+        return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+
+    def whole(self) -> bytes:
+        """See `ReplyWriter`."""
+        message: dict[str, Any] = {"role": "assistant", "content": self.text if self.text or not self.calls else None}
+        if self.calls:
+            message["tool_calls"] = [self._call(number, call) for number, call in enumerate(self.calls)]
+        choice = {"index": 0, "message": message, "finish_reason": self.finish, "logprobs": None}
+        return _encode({**self._head("chat.completion"), "choices": [choice], "usage": self._usage()})
+
+    def piece(self, text: str = "", call: tuple[int, ToolCall] | None = None) -> bytes:
+        """See `ReplyWriter`."""
+        if call is not None:
+            return self._delta({"tool_calls": [{"index": call[0], **self._call(*call)}]})
+        return self._delta({"content": text} if text else {"role": "assistant", "content": ""})
+
+    def ending(self, *, with_usage: bool) -> bytes:
+        """See `ReplyWriter`: the reason, the figures, the end."""
+        events = [self._delta({}, self.finish)]
+        if with_usage:
+            events.append(self._event({**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()}))
+        return b"".join(events) + b"data: [DONE]\n\n"
+
+    def _delta(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
+        return self._event({**self._head("chat.completion.chunk"), "choices": [choice]})
+
+    def _event(self, body: dict[str, Any]) -> bytes:
+        return b"data: %s\n\n" % _encode(body)
+
+    def _head(self, kind: str) -> dict[str, Any]:
+        return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+
+
+class _OpenAIClient:
+    name = NAME
+
+    def reading_request(self, chat: ChatBody) -> Generator[None, None, ClientRequest | None]:
+        return reading_request(chat)
+
+    def reply(self, request_id: str, model: str) -> ReplyWriter:
+        return Completion(request_id, model)
+
+
+OPENAI_CLIENT: ClientDialect = _OpenAIClient()

@@ -1,0 +1,230 @@
+"""What the dialects have in common: the parts of a reply, whole or streamed, and ids of calls."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+from pydantic import ValidationError
+
+from selfopt.errors import EndpointError
+from selfopt.reading.thinking import split_thinking
+from selfopt.records import (
+    ChatReply,
+    ChatRequest,
+    FinishReason,
+    LoadEvidence,
+    Message,
+    ReplyContent,
+    Timings,
+    ToolCall,
+    Usage,
+)
+
+from .jsontext import parse_json, printable
+
+__all__ = ["Parts", "StreamDecoder", "Travel", "Travelled", "beside_of", "decode_body", "numbered", "reply_of", "unsupported"]
+
+
+MAX_CALLS = 1024  # of one reply
+_NO_USAGE, _NO_TIMINGS, _NO_EVIDENCE = Usage(), Timings(), LoadEvidence()
+
+
+@dataclass(slots=True)
+class Parts:
+    """A reply of any dialect, taken apart."""
+
+    text: str = ""
+    thinking: str = ""
+    tool_calls: list[ToolCall] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    finish: FinishReason = "unknown"
+    model: str | None = None
+    usage: Usage = _NO_USAGE
+    timings: Timings = _NO_TIMINGS
+    load: LoadEvidence = _NO_EVIDENCE
+
+    def add_call(self, name: Any, arguments: Any, call_id: Any) -> None:
+        """A native call as received; one without a name or whose arguments are no JSON object counts as broken. ValueError when there
+        are more than MAX_CALLS."""
+        if len(self.tool_calls) + len(self.broken) >= MAX_CALLS:
+            raise ValueError(f"more than {MAX_CALLS} tool calls")
+        parsed = arguments
+        if isinstance(arguments, str):
+            try:
+                parsed = parse_json(arguments) if arguments.strip() else {}
+            except ValueError:
+                parsed = None
+        elif arguments is None:
+            parsed = {}
+        if isinstance(name, str) and name and isinstance(parsed, dict):
+            self.tool_calls.append(
+                ToolCall(name=name, arguments=parsed, id=call_id if isinstance(call_id, str) and call_id else None)
+            )
+        else:
+            self.broken.append(json.dumps({"name": name, "arguments": arguments}, ensure_ascii=False))
+
+    def content(self) -> ReplyContent:
+        """The content, `<think>` text moved out of the answer."""
+        text, thinking = self.text, self.thinking.strip()
+        if "think>" in text:
+            text, thought = split_thinking(text)
+            thinking = "\n".join(part for part in (thinking, thought) if part)
+        finish = "tool_calls" if self.finish == "stop" and (self.tool_calls or self.broken) else self.finish
+        return ReplyContent(
+            text=text,
+            thinking=thinking,
+            tool_calls=tuple(self.tool_calls),
+            broken_tool_calls=tuple(self.broken),
+            finish_reason=finish,
+        )
+
+
+class StreamDecoder:
+    """Puts a streamed reply together. Streams of server-sent events are the default.
+
+    Attributes:
+        finished: whether the reply is complete.
+        over: whether nothing more comes that has to be read.
+    """
+
+    finished = False
+    over = False
+
+    def payload(self, line: str) -> str:
+        """The JSON in a line of the stream, "" where it has none. ValueError for a line that has no place in it."""
+        if line.startswith("data:"):
+            return line.removeprefix("data:").strip()
+        if line and not line.startswith((":", "event:", "id:", "retry:")):
+            raise ValueError(f"no server-sent event: {printable(line, 120)}")
+        return ""
+
+    def add(self, data: Any) -> tuple[str, str]:
+        """The text and the thinking that a piece adds. EndpointError for an error in it, ValueError for what is no piece."""
+        raise NotImplementedError
+
+    def ended(self) -> tuple[ToolCall, ...]:
+        """The calls that have ended since this was asked last."""
+        return ()
+
+    def done(self) -> Parts:
+        """The whole. Asked once, when the reply is finished."""
+        raise NotImplementedError
+
+
+class Travel(Protocol):
+    """How a reply travelled. Times in milliseconds."""
+
+    @property
+    def request_text(self) -> str: ...
+    @property
+    def status(self) -> int: ...
+    @property
+    def latency_ms(self) -> float: ...
+    @property
+    def first_byte_ms(self) -> float | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Travelled:
+    """How a reply travelled that came without HTTP. Milliseconds."""
+
+    request_text: str
+    latency_ms: float = 0.0
+    first_byte_ms: float | None = None
+    status: int = 200
+
+
+def reply_of(parts: Parts, text: str, travel: Travel, clean: Callable[[ReplyContent], ReplyContent] | None = None) -> ChatReply:
+    """The record of a reply.
+
+    Args:
+        parts: what was said.
+        text: everything that was received.
+        travel: how it came.
+        clean: takes secrets out of what was said.
+
+    Raises:
+        EndpointError: `protocol`, when the server's figures or texts cannot be kept.
+    """
+    try:
+        content = parts.content()
+        return ChatReply(
+            content=content if clean is None else clean(content),
+            model=parts.model,
+            status=travel.status,
+            usage=parts.usage,
+            timings=parts.timings,
+            load=parts.load,
+            latency_ms=travel.latency_ms,
+            first_byte_ms=travel.first_byte_ms,
+            request_body=travel.request_text,
+            reply_body=text,
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise EndpointError(
+            f"reply is not as documented: {first['loc']}: {first['msg']}; check that base_url names an endpoint of this kind",
+            kind="protocol",
+            status=travel.status,
+            bodies=(travel.request_text, text[:64_000]),
+        ) from None
+
+
+def decode_body(decode: Callable[[Any], Parts], body: bytes) -> ChatReply:
+    """The reply in a body that came with a good status; neither body is kept in it.
+
+    Raises:
+        EndpointError: it is no reply, or tells of an error.
+    """
+    try:
+        return reply_of(decode(parse_json(body.decode("utf-8"))), "", Travelled(""))
+    except UnicodeDecodeError as error:
+        said = f"reply is no UTF-8 (byte {error.start})"
+    except ValueError as error:
+        start = printable(body[:120].decode("utf-8", "replace"), 120)
+        said = f"reply cannot be read: {error}: {start}" if body.strip() else "reply is empty"
+    raise EndpointError(said, kind="protocol")
+
+
+def numbered(messages: Sequence[Message]) -> list[Message]:
+    """The messages with an id on every call and every tool result. A result without one answers the first call of its
+    name (or of any name) that is still unanswered. Ids made here are the same for the same conversation."""
+    open_calls: list[ToolCall] = []
+    count = 0
+    result: list[Message] = []
+    for message in messages:
+        if message.tool_calls:
+            calls = []
+            for call in message.tool_calls:
+                calls.append(call if call.id else call.model_copy(update={"id": f"call_{count}"}))
+                count += 1
+            open_calls.extend(calls)
+            result.append(message.model_copy(update={"tool_calls": tuple(calls)}))
+        elif message.role == "tool":
+            wanted = message.tool_call_id
+            answered = next((c for c in open_calls if (c.id == wanted if wanted else message.name in (None, c.name))), None)
+            if answered is not None:
+                open_calls.remove(answered)
+            name = message.name or (answered.name if answered else None)
+            call_id = wanted or (answered.id if answered else None) or f"call_{count}"
+            result.append(message.model_copy(update={"tool_call_id": call_id, "name": name}))
+        else:
+            result.append(message)
+    return result
+
+
+def beside_of(request: ChatRequest, dialect: str) -> dict[str, Any]:
+    """The fields that a request carries beside for servers of this dialect. A client's are still as they came."""
+    fields = request.beside.get(dialect, {})
+    return {key: msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value for key, value in fields.items()}
+
+
+def unsupported(endpoint: str, what: str, request: ChatRequest, instead: str) -> EndpointError:
+    """The error for a request that this dialect has no words for; nothing was sent."""
+    return EndpointError(
+        f"endpoint {endpoint}: {what} for model {request.model} is not possible here; {instead}", kind="bad_request"
+    )

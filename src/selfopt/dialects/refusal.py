@@ -1,0 +1,44 @@
+"""What a client is told when its request is not served, in OpenAI's shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+__all__ = ["Refusal", "bad_request"]
+
+LONGEST_MESSAGE = 4000  # characters; some of it may be what the client sent
+_encode = msgspec.json.Encoder().encode
+
+
+class Refusal(Exception):
+    """An answer that is an error. Raised where the reason is found, sent in one place."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str,
+        kind: str = "invalid_request_error",
+        param: str | None = None,
+        headers: Sequence[bytes] = (),
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]} ..."
+        self.code = code
+        self.kind = kind
+        self.param = param
+        self.headers = tuple(headers)
+
+    def body(self) -> bytes:
+        """The JSON of it."""
+        text = self.message.encode("utf-8", "replace").decode("utf-8")
+        return _encode({"error": {"message": text, "type": self.kind, "param": self.param, "code": self.code}})
+
+
+def bad_request(message: str, param: str | None = None, code: str = "invalid_value") -> Refusal:
+    """400: the request itself is at fault."""
+    return Refusal(400, message, code=code, param=param)

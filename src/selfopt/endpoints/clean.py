@@ -1,0 +1,60 @@
+"""What a server said without the keys in it, whole and in pieces."""
+
+from __future__ import annotations
+
+import json
+
+from selfopt.home import Redactor
+from selfopt.records import ChatChunk, ChatReply, ReplyContent, ToolCall
+
+__all__ = ["CleanPieces", "without_secrets"]
+
+
+def without_secrets(content: ReplyContent, secrets: Redactor) -> ReplyContent:
+    """The content without a key that came in pieces, none of which showed it."""
+    if not secrets.active:
+        return content
+    clean = {
+        "text": secrets.text(content.text),
+        "thinking": secrets.text(content.thinking),
+        "tool_calls": _clean_calls(content.tool_calls, secrets),
+        "broken_tool_calls": tuple(map(secrets.text, content.broken_tool_calls)),
+    }
+    return content.model_copy(update=clean)
+
+
+def _clean_calls(calls: tuple[ToolCall, ...], secrets: Redactor) -> tuple[ToolCall, ...]:
+    return tuple(_clean_call(call, secrets) for call in calls) if secrets.active else calls
+
+
+def _clean_call(call: ToolCall, secrets: Redactor) -> ToolCall:
+    said = json.dumps([call.name, call.arguments, call.id], ensure_ascii=False)
+    clean = secrets.text(said)
+    if clean == said:
+        return call
+    name, arguments, call_id = json.loads(clean)
+    return ToolCall(name=name, arguments=arguments, id=call_id)
+
+
+class CleanPieces:
+    """The pieces of a streamed reply without the keys in them, also where a key comes in several."""
+
+    __slots__ = ("_secrets", "_text", "_thinking")
+
+    def __init__(self, secrets: Redactor) -> None:
+        self._secrets = secrets
+        self._text = secrets.stream()
+        self._thinking = secrets.stream()
+
+    def chunk(self, text: str, thinking: str, calls: tuple[ToolCall, ...]) -> ChatChunk:
+        """The next piece."""
+        if self._secrets.active:
+            text, thinking = self._text.feed_text(text), self._thinking.feed_text(thinking)
+            calls = _clean_calls(calls, self._secrets)
+        return ChatChunk(text=text, thinking=thinking, tool_calls=calls)
+
+    def last(self, text: str, thinking: str, final: ChatReply) -> ChatChunk:
+        """The last piece with the whole reply."""
+        text = self._text.feed_text(text) + self._text.end().decode()
+        thinking = self._thinking.feed_text(thinking) + self._thinking.end().decode()
+        return ChatChunk(text=text, thinking=thinking, final=final)

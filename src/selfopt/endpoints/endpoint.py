@@ -1,0 +1,95 @@
+"""An endpoint: a dialect and a transport."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
+
+from selfopt.dialects.kinds import Dialect
+from selfopt.dialects.parts import reply_of
+from selfopt.errors import EndpointError
+from selfopt.reading.thinking import ThinkingSplitter
+from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig
+
+from .clean import CleanPieces, without_secrets
+from .http import Call, HttpClient, HttpStream
+
+__all__ = ["HttpEndpoint", "Prepared"]
+
+T = TypeVar("T")
+
+
+class Prepared:
+    """The calls that requests come to, each kept for as long as its request lives: a prompt is asked again in every pass,
+    and writing its request is a good part of what a trial costs."""
+
+    def __init__(self, prepare: Callable[[ChatRequest], Call]) -> None:
+        self._prepare = prepare
+        self._known: dict[int, tuple[weakref.ref[ChatRequest], Call]] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def of(self, request: ChatRequest) -> Call:
+        """The call of this very request. Raises what preparing it raises."""
+        key, known = id(request), self._known
+        found = known.get(key)
+        if found is None:
+            found = (weakref.ref(request, lambda _: known.pop(key, None)), self._prepare(request))
+            known[key] = found
+        return found[1]
+
+
+class HttpEndpoint:
+    """An `Endpoint` over HTTP. One call is one attempt."""
+
+    def __init__(self, config: EndpointConfig, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._client = HttpClient(config, dialect.root, dialect.headers)
+        self._calls = Prepared(self._call)
+
+    async def chat(self, request: ChatRequest) -> ChatReply:
+        """One whole reply. EndpointError when it fails."""
+        stream = await self._client.read(self._calls.of(request))
+        text, data = await stream.whole()
+        parts = self._understood(stream, self._dialect.decode_reply, data)
+        return reply_of(parts, text, stream, lambda content: without_secrets(content, stream.secrets))
+
+    async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
+        """The reply in pieces; the last has `final`. EndpointError when it fails, also after pieces were given."""
+        async with self._client.stream(self._call(request, streamed=True)) as stream:
+            decoder, splitter, clean = self._dialect.decoder(), ThinkingSplitter(), CleanPieces(stream.secrets)
+            async for line in stream.lines():
+                payload = self._understood(stream, decoder.payload, line)
+                if payload:
+                    text, reasoning = self._understood(stream, decoder.add, stream.parse(payload))
+                    answer, thought = splitter.feed(text)
+                    calls = decoder.ended()
+                    if answer or thought or reasoning or calls:
+                        yield clean.chunk(answer, reasoning + thought, calls)
+                if decoder.over:
+                    break
+            if not decoder.finished:
+                raise stream.broken("stream ended in mid-reply")
+            answer, thought = splitter.end()
+            parts, received = self._understood(stream, lambda _: decoder.done(), None), stream.ended()
+            final = reply_of(parts, received, stream, lambda content: without_secrets(content, stream.secrets))
+            yield clean.last(answer, thought, final)
+
+    async def close(self) -> None:
+        """Give back connections. May be called twice."""
+        await self._client.close()
+
+    def _call(self, request: ChatRequest, *, streamed: bool = False) -> Call:
+        body = self._dialect.write_request(request, streamed=streamed)
+        return Call(self._dialect.url, body, request.timeout_s, request.connect_timeout_s, request.isolate or streamed)
+
+    def _understood(self, stream: HttpStream, decode: Callable[[Any], T], data: Any) -> T:
+        """What the dialect makes of it. EndpointError, with what was sent and received, for what it can make nothing of."""
+        try:
+            return decode(data)
+        except EndpointError as error:
+            raise self._client.fault(error.kind, str(error), stream) from None
+        except ValueError as error:
+            raise stream.broken(str(error)) from None

@@ -1,0 +1,1 @@
+"""The detectors, one a file: each finds one sort of cause."""

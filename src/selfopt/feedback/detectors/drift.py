@@ -1,0 +1,90 @@
+"""Drift: the same spec in the same environment got worse in its later runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from selfopt.feedback.reading import Note, comparable, make_finding, share_text
+from selfopt.feedback.rows import class_figures
+from selfopt.records import Evaluation, Finding, Outcome
+from selfopt.stats import MIN_PATTERN_RUNS, PassRow, RowPattern, classify_rows, exchangeability_p
+
+__all__ = ["Drift"]
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """min_drop: the smallest fall in accuracy worth a finding; significance: of the test over prompts."""
+
+    min_drop: float = 0.05
+    significance: float = 0.05
+
+    def examine(self, evaluations: Sequence[Evaluation]) -> Sequence[Finding]:
+        """At most one finding.
+
+        A deterministic spec whose newest evaluation is worse than the one before has drifted: repeats should be copies.
+        Otherwise the runs of all evaluations are put in order, and failures must gather in the late ones by a test over
+        prompts that assumes nothing about pass rates; fewer than 5 runs say nothing. Prompts with faults of infrastructure
+        are left out. The figures tell which prompts the classifier calls drifting.
+        """
+        window = comparable(evaluations)
+        if len(window) > 1 and all(e.determinism in ("sampled", "complete") for e in window[-2:]):
+            note = self._copies_differ(window)
+        else:
+            note = self._late_failures(window)
+        return [make_finding("drift", window, note)] if note is not None else ()
+
+    def _copies_differ(self, window: Sequence[Evaluation]) -> Note | None:
+        before, after = window[-2].metrics.accuracy, window[-1].metrics.accuracy
+        if before - after < self.min_drop:
+            return None
+        passed = {row.prompt_id for row in window[-2].rows if set(row.outcomes) == {Outcome.PASS}}
+        note = Note(
+            f"accuracy fell from {share_text(before)} to {share_text(after)} although this spec is deterministic: something "
+            "that is not observed has changed",
+            {"before": before, "after": after, "drop": before - after},
+            "high",
+        )
+        return note.add(window[-1:], lambda row, _i, outcome: row.prompt_id in passed and outcome is not Outcome.PASS)
+
+    def _late_failures(self, window: Sequence[Evaluation]) -> Note | None:
+        rows: dict[str, list[Outcome]] = {}
+        for evaluation in window:
+            for row in evaluation.rows:
+                rows.setdefault(row.prompt_id, []).extend(row.outcomes)
+        usable = {
+            prompt_id: [o is Outcome.PASS for o in outcomes]
+            for prompt_id, outcomes in rows.items()
+            if not {Outcome.ERROR, Outcome.TIMEOUT, Outcome.LOADING}.intersection(outcomes)
+        }
+        runs = min((len(row) for row in usable.values()), default=0)
+        if runs < MIN_PATTERN_RUNS:
+            return None
+        found = classify_rows([PassRow(tuple(row)) for row in usable.values()])
+        counted_p = exchangeability_p(list(usable.values()), sorted({1, 2, runs // 4, runs // 2}), late=True)
+        # Two looks at the same rows: prompts that get somewhat worse show in the count, a few that break off in the order.
+        p_value = min(1.0, 2 * min(counted_p, found.drift_p))
+        half = runs // 2
+        before = _mean([p for row in usable.values() for p in row[:half]])
+        after = _mean([p for row in usable.values() for p in row[-half:]])
+        if p_value >= self.significance or before - after < self.min_drop:
+            return None
+        note = Note(
+            f"later runs are worse: accuracy {share_text(before)} in the first half of {runs} runs, {share_text(after)} in the "
+            f"second (p = {p_value:.2g})",
+            {
+                "before": before,
+                "after": after,
+                "drop": before - after,
+                "p_value": p_value,
+                "runs": runs,
+                **class_figures(found, RowPattern.DRIFT),
+            },
+            "high" if p_value < self.significance / 10 else "medium",
+        )
+        return note.add(window, lambda row, _i, outcome: row.prompt_id in usable and outcome is not Outcome.PASS)
+
+
+def _mean(values: Sequence[bool]) -> float:
+    return sum(values) / len(values)

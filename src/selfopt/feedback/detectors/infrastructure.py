@@ -1,0 +1,40 @@
+"""Infrastructure: trials that ended in an error or a timeout with no load to explain it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from selfopt.feedback.reading import Note, comparable, make_finding
+from selfopt.feedback.rows import read_window
+from selfopt.records import Evaluation, Finding, Outcome, OutcomeRow
+
+__all__ = ["Infrastructure"]
+
+_FAULTS = frozenset({Outcome.ERROR, Outcome.TIMEOUT})
+
+
+@dataclass(frozen=True, slots=True)
+class Infrastructure:
+    """min_share: from this share of errors and timeouts on it is a finding."""
+
+    min_share: float = 0.05
+
+    def examine(self, evaluations: Sequence[Evaluation]) -> Sequence[Finding]:
+        """One finding with errors and timeouts counted apart; those of a cold start are left to that finding."""
+        window = comparable(evaluations)
+        cold = read_window(window).waited
+        n = sum(len(row.outcomes) for e in window for row in e.rows)
+
+        def counts(row: OutcomeRow, index: int, outcome: Outcome) -> bool:
+            return outcome in _FAULTS and index not in cold.get(id(row), frozenset())
+
+        seen = [o for e in window for row in e.rows for i, o in enumerate(row.outcomes) if counts(row, i, o)]
+        if not seen or len(seen) / n < self.min_share:
+            return ()
+        errors, timeouts = seen.count(Outcome.ERROR), seen.count(Outcome.TIMEOUT)
+        note = Note(
+            f"{errors} errors and {timeouts} timeouts in {n} trials, with no load of the model to explain them",
+            {"errors": errors, "timeouts": timeouts, "of": n, "share": len(seen) / n},
+        )
+        return [make_finding("infrastructure", window, note.add(window, counts))]

@@ -1,0 +1,75 @@
+"""POST /v1/feedback: what became of an earlier request, told by whoever knows."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Annotated
+
+import msgspec
+
+from selfopt.dialects.refusal import Refusal, bad_request
+from selfopt.errors import AuditError
+from selfopt.web import HttpRequest, Reply
+
+from .access import Caller
+from .refusal import JSON, not_audited
+from .seams import RequestJournal
+from .ticket import FeedbackRecord, given_here
+
+__all__ = ["FeedbackService"]
+
+_ID = re.compile(r"req-([0-9a-f]{10})[0-9a-f]{14}")
+_encode = msgspec.json.Encoder().encode
+
+
+class _Feedback(msgspec.Struct, forbid_unknown_fields=True):
+    id: Annotated[str, msgspec.Meta(max_length=100)]
+    success: bool | None = None
+    score: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    comment: Annotated[str, msgspec.Meta(max_length=2000)] | None = None
+
+
+_decode = msgspec.json.Decoder(_Feedback).decode
+
+
+class FeedbackService:
+    """Takes feedback into the journal. served_before: whether a gateway of that name has written requests in this home."""
+
+    def __init__(self, journal: RequestJournal, clock: Callable[[], str], served_before: Callable[[str], bool]) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._served_before = served_before
+
+    async def answer(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
+        """One outcome. Needs the scope `feedback`; 404 for a request that was never served from this home."""
+        try:
+            body = self._take(request.body, caller)
+        except Refusal as refusal:
+            reply.send(refusal.status, [JSON, *refusal.headers], refusal.body())
+            return
+        reply.send(200, [JSON], _encode({"object": "feedback", "id": body.id}))
+
+    def _take(self, raw: bytes, caller: Caller) -> _Feedback:
+        caller.require("feedback", "give feedback")
+        try:
+            body = _decode(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise bad_request(f"the body is no feedback: {error}", code="invalid_json") from None
+        if body.success is None and body.score is None and not body.comment:
+            raise bad_request("give success (true or false), score (0 to 1) or comment", "success", "missing_required_parameter")
+        if body.score is not None and not math.isfinite(body.score):
+            raise bad_request("score must be a number from 0 to 1", "score")
+        match = _ID.fullmatch(body.id)
+        if match is None or not (given_here(body.id) or self._served_before(match[1])):
+            raise Refusal(
+                404, "no request with this id was served; give the answer's x-request-id", code="request_not_found", param="id"
+            )
+        try:
+            self._journal.check()
+        except AuditError as error:
+            raise not_audited(error) from None
+        record = FeedbackRecord(self._clock(), body.id, body.success, body.score, body.comment or "", caller.key)
+        self._journal.add(record)
+        return body

@@ -1,0 +1,149 @@
+"""What one transaction stores: batches of blobs and records, and the commit that lists them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from selfopt.errors import CorruptError, StoreError
+from selfopt.records import utc_now
+
+from .codec import Row, pack_text, record_types, same_content
+from .commits import CommitHead, blob_entry, commit_body, commit_hash, record_entry
+from .group import Batch
+
+__all__ = ["Storing", "translated"]
+
+# Rows in one statement: the records of a trial, its start and its verdict take one and not three.
+_TOGETHER = 16
+
+_RECORDS = "records (kind, id, at, body)"
+_INDEX = "record_index (value, kind, field, seq)"
+_BLOBS = "blobs (hash, codec, data)"
+_COMMIT = "INSERT INTO commits (writer, n, hash, body) VALUES (?, ?, ?, ?)"
+
+
+@dataclass(slots=True)
+class _Listing:
+    """Lines of a commit about rows that are numbered one after the other. first: the number of the first of them, 0 for none."""
+
+    first: int = 0
+    lines: list[str] = field(default_factory=list)
+
+    def add(self, number: int, lines: Iterable[str]) -> None:
+        """Go on with rows from this number on."""
+        if not self.lines:
+            self.first = number
+        self.lines += lines
+
+
+class Storing:
+    """One transaction of one writer. known_blobs: hashes of blobs that are stored for certain."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, known_blobs: Container[str]) -> None:
+        self._connection = connection
+        self._path = path
+        self._known_blobs = known_blobs
+        self._blobs = _Listing()
+        self._records = _Listing()
+
+    def all(self, batches: Sequence[Batch]) -> list[Exception | None]:
+        """Store what is not there yet; the error of each batch that is left out, None for the others.
+
+        A single batch, and what ends the transaction, raises instead.
+        """
+        if len(batches) == 1:
+            self._store(batches[0])
+            return [None]
+        return [self._store_apart(batch) for batch in batches]
+
+    def commit(self, head: CommitHead) -> CommitHead | None:
+        """Store the commit that follows `head` and lists everything; None when there is nothing to list."""
+        blobs, records = self._blobs, self._records
+        if not (blobs.lines or records.lines):
+            return None
+        body = commit_body(records.first if records.lines else 0, blobs.first if blobs.lines else 0, blobs.lines + records.lines)
+        following = CommitHead(head.writer, head.n + 1, commit_hash(head, body))
+        self._connection.execute(_COMMIT, (following.writer, following.n, following.hash, body))
+        return following
+
+    def _store_apart(self, batch: Batch) -> Exception | None:
+        """Store one of several batches; what is wrong with it leaves the others as they are."""
+        blobs, records = len(self._blobs.lines), len(self._records.lines)
+        self._connection.execute("SAVEPOINT batch")
+        failed: Exception | None = None
+        try:
+            self._store(batch)
+        except Exception as error:
+            if not self._connection.in_transaction:  # sqlite has given up all of it
+                raise
+            self._connection.execute("ROLLBACK TO batch")
+            del self._blobs.lines[blobs:], self._records.lines[records:]
+            failed = translated(error, self._path) if isinstance(error, sqlite3.Error) else error
+        self._connection.execute("RELEASE batch")
+        return failed
+
+    def _store(self, batch: Batch) -> None:
+        for blob in batch.blobs:
+            if blob.blob_hash not in self._known_blobs:
+                cursor = self._insert(_BLOBS, [(blob.blob_hash, *pack_text(blob.text))])
+                if cursor.rowcount:
+                    self._blobs.add(cursor.lastrowid or 0, (blob_entry(blob.blob_hash),))
+        at, rows = utc_now(), batch.rows
+        for start in range(0, len(rows), _TOGETHER):
+            part = rows[start : start + _TOGETHER]
+            cursor = self._insert(_RECORDS, [(row.kind, row.id, at, row.body) for row in part])
+            # One writer at a time: the rows that a statement adds are numbered one after the other.
+            last, added = cursor.lastrowid or 0, cursor.rowcount
+            if added == len(part):
+                numbers = list(range(last - added + 1, last + 1))
+                new: Sequence[Row] = part
+            else:
+                numbers = [self._number_of(row) for row in part]
+                by_number = {seq: row for seq, row in zip(numbers, part, strict=True) if added and seq > last - added}
+                new = [by_number[seq] for seq in sorted(by_number)]
+            if new:
+                self._records.add(last - added + 1, [record_entry(row.kind, row.id, row.body) for row in new])
+            entries: list[tuple[str | int, str, str, int]] = []
+            for row, seq in zip(part, numbers, strict=True):
+                for name, value in row.index:
+                    entries.append((value, row.kind, name, seq))
+            for first in range(0, len(entries), _TOGETHER):
+                self._insert(_INDEX, entries[first : first + _TOGETHER])
+
+    def _insert(self, into: str, rows: Sequence[tuple[Any, ...]]) -> sqlite3.Cursor:
+        """Insert a few rows in one statement, passing over those that are there."""
+        return self._connection.execute(_insertion(into, len(rows)), list(chain.from_iterable(rows)))
+
+    def _number_of(self, row: Row) -> int:
+        """The number of a record that is stored, just now or before. CorruptError when it has another content there."""
+        text = "SELECT seq, body FROM records WHERE kind = ? AND id = ?"
+        seq, stored = self._connection.execute(text, (row.kind, row.id)).fetchone()
+        if not same_content(record_types()[row.kind], stored, row.body, where=f"{self._path} ({row.kind} {row.id})"):
+            raise CorruptError(f"{self._path} has another {row.kind} {row.id} already; nothing was appended")
+        return int(seq)
+
+
+@cache
+def _insertion(into: str, count: int) -> str:
+    row = f"({', '.join('?' * (into.count(',') + 1))})"
+    return f"INSERT OR IGNORE INTO {into} VALUES {', '.join([row] * count)}"
+
+
+def translated(error: sqlite3.Error, path: Path) -> StoreError:
+    """What sqlite says, with what helps."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return CorruptError(f"{path} is damaged ({error}); it was left as it is, move it away or restore a copy")
+    fix = {
+        sqlite3.SQLITE_FULL: "free some space and start again, nothing was half written",
+        sqlite3.SQLITE_READONLY: "make the file and its folder writable",
+        sqlite3.SQLITE_BUSY: "another process is writing for too long; end it or wait",
+        sqlite3.SQLITE_CANTOPEN: "check folder and permissions",
+    }.get(code, "nothing was half written; check the disk and start again")
+    return StoreError(f"{path} cannot be used: {error}; {fix}")

@@ -1,0 +1,75 @@
+"""What the stage of feedback is told: reference suites, fallbacks, and what the rules in force serve with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from selfopt.feedback import FeedbackOptions, ReferenceSuite, analyze
+from selfopt.records import Environment, Evaluation, Feedback, Phase, Spec, WarmUpExperiment
+
+from .context import Key, LoopContext, search_split
+from .remedies import withdrawn_types
+from .store import baselines, evaluations
+
+__all__ = ["diagnose", "present_feedback"]
+
+_PHASES: tuple[Phase, Phase] = ("atomic", "extended")
+
+
+def present_feedback(context: LoopContext) -> Feedback:
+    """Findings and recommendations from everything measured so far; writes nothing."""
+    ledger = context.ledger
+    return diagnose(context, evaluations(ledger), baselines(ledger), withdrawn_types(ledger))
+
+
+def diagnose(
+    context: LoopContext,
+    found: Sequence[Evaluation],
+    known: Mapping[Key, str],
+    withdrawn: frozenset[tuple[str, str, str]] = frozenset(),
+) -> Feedback:
+    """Findings and recommendations from evaluations. known: the baselines; withdrawn: remedies that did not help."""
+    settings = context.settings
+    options = FeedbackOptions(
+        now=context.now(),
+        is_local=settings.is_local,
+        references={phase: _reference(context, phase) for phase in _PHASES},
+        thresholds=settings.policy,
+        fallbacks={phase: _fallbacks(context, phase, known) for phase in _PHASES},
+        baselines=known,
+        served=_served(context, known),
+        allow_remote=settings.allow_remote,
+        withdrawn=withdrawn,
+        environments={e.environment_id: e for e in context.ledger.read(Environment)},
+        experiments=tuple(context.ledger.read(WarmUpExperiment)),
+    )
+    return analyze(found, options)
+
+
+def _reference(context: LoopContext, phase: Phase) -> ReferenceSuite:
+    suite = context.reference(phase)
+    return ReferenceSuite(suite.name, suite.content_id(), len(suite.select(search_split(suite))))
+
+
+def _fallbacks(context: LoopContext, phase: Phase, known: Mapping[Key, str]) -> tuple[str, ...]:
+    """The settings' candidates in their order; none named: every measured model, which the recommender then judges."""
+    fallbacks = context.settings.fallbacks
+    named = fallbacks.atomic if phase == "atomic" else fallbacks.extended
+    if named:
+        return tuple(context.stages.resolve(name) for name in named)
+    return tuple(sorted({model for model, p in known if p == phase}))
+
+
+def _served(context: LoopContext, known: Mapping[Key, str]) -> dict[Key, tuple[str, ...]]:
+    """Ids of the specs that the rules in force serve with, for models without a baseline; the one with warm-up first, where the
+    rule asks for warm-up."""
+    found: dict[Key, tuple[str, ...]] = {}
+    settings = context.settings
+    rules = context.stages.enforcer.load(repair_pending=False).rules if settings.enforcement.enabled else ()
+    for rule in rules:
+        specs = context.ledger.read(Spec, {"id": rule.spec_id}, limit=1) if rule.spec_id is not None else ()
+        for spec in specs:
+            warm = spec.model_copy(update={"warm_up": settings.warm_up_policy(True)})
+            if (rule.model, rule.phase) not in known:
+                found[rule.model, rule.phase] = (warm.spec_id, spec.spec_id) if rule.warm_up else (spec.spec_id,)
+    return found

@@ -1,0 +1,78 @@
+"""Measuring for the loop: how often each spec is run, under the caps of one command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from selfopt.measure import Arena, Budget, BudgetMeter, Labels, MeasureContext, MeasureOptions, measure_specs
+from selfopt.records import Evaluation, RaceSettings, Spec
+from selfopt.settings import Settings
+
+__all__ = ["Depth", "Measurement", "Measuring"]
+
+Depth = Literal["runs", "once", "pass"]
+"""How often specs are measured: in as many runs as it takes; in one pass and the sample that tells whether repeats are copies; in
+one pass alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Evaluations by spec_id. stopped: the cap that ended the measurement before every spec was through; None when all are."""
+
+    evaluations: Mapping[str, Evaluation]
+    stopped: str | None = None
+
+
+class Measuring:
+    """Measures specs interleaved. One meter for all calls of a command."""
+
+    def __init__(self, settings: Settings, world: Callable[[], MeasureContext]) -> None:
+        self._settings = settings
+        self._world = world
+
+    @cached_property
+    def _meter(self) -> BudgetMeter:
+        limits = self._settings.limits
+        return BudgetMeter(Budget(limits.max_trials, limits.max_minutes, limits.max_tokens, limits.max_cost), self._world().clock)
+
+    @cached_property
+    def arena(self) -> Arena:
+        """Where the command's races are measured."""
+        return Arena(self._world(), self._meter)
+
+    async def __call__(self, specs: Sequence[Spec], cycle_id: str, depth: Depth = "runs") -> Measurement:
+        """Continues what an interrupted call with the same cycle_id began."""
+        options = MeasureOptions(
+            n_runs=1 if depth == "pass" else self._settings.loop.n_runs,
+            runs_for=self._runs if depth == "runs" else None,
+            sampling=depth != "pass",
+            sample_for=self._sample,
+            repeat=depth == "runs",
+            labels=Labels(cycle_id=cycle_id),
+            meter=self._meter,
+        )
+        found = await measure_specs(specs, context=self._world(), options=options)
+        whole = all(s.spec_id in found and self._is_through(s, found[s.spec_id], depth) for s in specs)
+        return Measurement(found, None if whole else self._meter.stop_reason)
+
+    def _runs(self, spec: Spec) -> int:
+        """Of a stochastic spec. Where a race asks for what a decision needs, a large suite is run only as often as rules ask for."""
+        runs, policy = self._settings.loop.n_runs, self._settings.policy
+        large = self._prompts(spec) > RaceSettings().small_suite
+        return min(runs, policy.min_runs) if policy.evidence and large else runs
+
+    def _sample(self, spec: Spec) -> int:
+        return self._settings.loop.sample_of(self._prompts(spec))
+
+    def _prompts(self, spec: Spec) -> int:
+        return len(self._world().suite_for(spec).select(spec.split))
+
+    def _is_through(self, spec: Spec, evaluation: Evaluation, depth: Depth) -> bool:
+        """Whether more would have been measured, had no cap ended it."""
+        if depth == "pass":
+            return True
+        exact = evaluation.determinism in ("sampled", "complete")
+        return exact or (evaluation.determinism != "unknown" if depth == "once" else evaluation.n_runs >= self._runs(spec))

@@ -1,0 +1,80 @@
+"""Is there enough to judge by? While there is not, the verdict is hold whatever other gates say."""
+
+from __future__ import annotations
+
+from selfopt.records import Evaluation
+
+from .base import GateCase, Look, PlainGate, error_share, is_exact
+
+__all__ = ["BASELINE_MIN_RUNS", "COMPARABLE", "DATA", "ERRORS", "MIN_RUNS"]
+
+MAX_ERROR_SHARE = 0.5
+"""Transport errors say nothing about the spec; fewer than this may be what a candidate with more
+retries repairs."""
+
+
+def _same_environment(case: GateCase, candidate: Evaluation, baseline: Evaluation) -> bool:
+    """Equal, or nothing that both observations tell differs. The context size is a choice of the spec, not a circumstance."""
+    if candidate.environment_id == baseline.environment_id:
+        return True
+    ours, theirs = (case.environments.get(side.environment_id) for side in (candidate, baseline))
+    return ours is not None and theirs is not None and ours.compatible_with(theirs, ignoring=frozenset({"context_size"}))
+
+
+def _differences(case: GateCase, candidate: Evaluation, baseline: Evaluation) -> list[str]:
+    pairs: list[tuple[str, object, object]] = [
+        ("model", candidate.model, baseline.model),
+        ("phase", candidate.phase, baseline.phase),
+        ("suite", candidate.suite_hash, baseline.suite_hash),
+        ("split", candidate.split, baseline.split),
+        ("scorer", candidate.scorer_hash, baseline.scorer_hash),
+        ("environment", _same_environment(case, candidate, baseline), True),
+    ]
+    if not case.raced:  # a race asks both the same prompts by its plan, and an early loser fewer of them
+        pairs.append(("prompts", {r.prompt_id for r in candidate.rows}, {r.prompt_id for r in baseline.rows}))
+    found = [name for name, ours, theirs in pairs if ours != theirs]
+    return [*found, "nothing at all: it is the baseline itself"] if candidate.spec_id == baseline.spec_id else found
+
+
+def _comparable(case: GateCase) -> Look | None:
+    if case.baseline is None:
+        return None
+    different = _differences(case, case.candidate, case.baseline)
+    if not different:
+        return Look("same", "same", True, "same suite, split, scorer, environment and prompts as the baseline")
+    return Look(", ".join(different), "same", False, f"differs from the baseline in: {', '.join(different)}")
+
+
+def _data(case: GateCase) -> Look:
+    n = case.candidate.metrics.n if case.baseline is None else min(case.candidate.metrics.n, case.baseline.metrics.n)
+    return Look(n, 1, n >= 1, f"{case.candidate.metrics.n} trials judged")
+
+
+def _errors(case: GateCase) -> Look:
+    sides = [case.candidate] if case.baseline is None else [case.candidate, case.baseline]
+    worst = max(error_share(side) for side in sides)
+    return Look(worst, MAX_ERROR_SHARE, worst < MAX_ERROR_SHARE, f"at most {worst:.3f} of the trials ended in a transport error")
+
+
+def _runs(evaluation: Evaluation, minimum: int) -> Look:
+    if is_exact(evaluation):
+        return Look(evaluation.n_runs, minimum, True, f"deterministic ({evaluation.determinism}): repeats would be copies")
+    return Look(evaluation.n_runs, minimum, evaluation.n_runs >= minimum, f"{evaluation.n_runs} runs of at least {minimum}")
+
+
+def _min_runs(case: GateCase) -> Look:
+    return _runs(case.candidate, case.thresholds.min_runs)
+
+
+def _baseline_min_runs(case: GateCase) -> Look | None:
+    return None if case.baseline is None else _runs(case.baseline, case.thresholds.min_runs)
+
+
+DATA = PlainGate("data", "no_data", "hold", _data, precondition=True)
+COMPARABLE = PlainGate("comparable", "not_comparable", "hold", _comparable, precondition=True)
+ERRORS = PlainGate("errors", "mostly_errors", "hold", _errors, precondition=True)
+# How many pairs are needed is for the evidence to say, where some is asked for.
+MIN_RUNS = PlainGate("min_runs", "not_enough_runs", "hold", _min_runs, precondition=True, advises=True)
+BASELINE_MIN_RUNS = PlainGate(
+    "baseline_min_runs", "baseline_not_enough_runs", "hold", _baseline_min_runs, precondition=True, advises=True
+)

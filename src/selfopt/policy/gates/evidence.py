@@ -1,0 +1,100 @@
+"""What a race, a test on held-out prompts and the prompts without a call say. Silent under the plain policy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from selfopt.records import PromptEvidence, RaceEvidence
+from selfopt.words.evidence import standing_text
+
+from .base import GateCase, Look, PlainGate, is_exact
+
+__all__ = ["EVIDENCE", "HELDOUT", "RESTRAINT_EVIDENCE", "EvidenceGate", "HeldoutGate"]
+
+
+class EvidenceGate:
+    """Promotes on a race that was won, rejects on one that was lost, holds otherwise.
+
+    Where both specs are deterministic the difference on the suite is known, and whether it is a
+    gain is for other gates to say. Where a race was wanted and there was none, this is a
+    precondition: all that other gates see then is a pass of a spec whose repeats differ, and what
+    chance did there is no merit of the candidate.
+    """
+
+    name = "evidence"
+
+    def look(self, case: GateCase) -> Look | None:
+        """None for the first baseline, which replaces nothing."""
+        state = case.evidence
+        if state is None or case.baseline is None:
+            return None
+        if state.race is not None:
+            return _of_race(state.race, undecided="not_enough_evidence")
+        if is_exact(case.candidate) and is_exact(case.baseline):
+            known = "both are deterministic: the difference on this suite is known"
+            return Look("exact", "exact", True, known, reason_code="not_enough_evidence")
+        missing = state.not_raced
+        code, why = (missing.code, missing.detail) if missing is not None else ("not_enough_evidence", "")
+        return replace(_nothing(why), reason_code=code, precondition=missing is not None)
+
+
+def _nothing(why: str) -> Look:
+    return Look(None, None, None, f"no evidence was gathered{f': {why}' if why else ''}")
+
+
+def _of_race(race: RaceEvidence, *, lost: str | None = None, undecided: str) -> Look:
+    detail = f"log E {race.log_e:.2f} of {race.log_e_needed:.2f} needed, after {race.n_pairs} pairs"
+    seen = Look(race.log_e, race.log_e_needed, True if race.state == "promoted" else None, detail, reason_code=undecided)
+    if race.state == "dropped":
+        return replace(
+            seen, passed=False, detail=f"{detail}; dropped: {race.why}", reason_code=lost or race.why, on_fail="reject"
+        )
+    told = standing_text(race) if race.state == "held" else ""
+    more = f"about {race.more_trials} more trials would decide" if race.more_trials is not None else ""
+    return replace(seen, detail="; ".join(part for part in (detail, told, more) if part))
+
+
+class HeldoutGate:
+    """A decision about other prompts than the suite's asks for a held-out test that passed."""
+
+    name = "heldout"
+
+    def look(self, case: GateCase) -> Look | None:
+        """None where the decision is about this suite only."""
+        state = case.evidence
+        if state is None or case.baseline is None or state.claim != "prompts_like_these":
+            return None
+        found = state.heldout
+        if state.not_tried is not None:
+            return Look(None, None, None, state.not_tried, reason_code="not_tried_on_heldout")
+        if isinstance(found, RaceEvidence):
+            return _of_race(found, lost="worse_on_heldout", undecided="not_shown_on_heldout")
+        return replace(_of_test(found) if found is not None else _nothing(""), reason_code="not_shown_on_heldout")
+
+
+def _of_test(test: PromptEvidence) -> Look:
+    detail = f"log E {test.log_e:.2f} of {test.log_e_needed:.2f} needed, after {test.n} pairs"
+    return Look(test.log_e, test.log_e_needed, test.passed or None, detail if test.passed else f"{detail}; not enough prompts")
+
+
+def _restraint(case: GateCase) -> Look | None:
+    """Keeps out what is shown to be worse at keeping quiet than the baseline, by the margin or more.
+
+    That it is shown *not* to be worse is told, and not asked for: a quarter of a suite's prompts
+    takes a multiple of the race's trials to show it, while what a worse restraint costs is part of
+    the accuracy that the race is about. There is no such evidence without prompts that need no
+    call, or where the baseline calls nothing right: its perfect restraint would block every useful
+    candidate.
+    """
+    seen = case.evidence.restraint if case.evidence is not None else None
+    if seen is None:
+        return None
+    lost, shown = seen.log_worse >= seen.log_e_needed, seen.log_e >= seen.log_e_needed
+    says = "worse" if lost else "not worse" if shown else "not enough pairs to tell whether it is worse"
+    detail = f"{says} by {seen.margin * 100:g} points on {seen.n_pairs} pairs of prompts that need no call"
+    return Look(seen.log_e, seen.log_e_needed, False if lost else True if shown else None, detail, binding=lost)
+
+
+EVIDENCE = EvidenceGate()
+HELDOUT = HeldoutGate()
+RESTRAINT_EVIDENCE = PlainGate("restraint_evidence", "restraint_worse", "reject", _restraint)

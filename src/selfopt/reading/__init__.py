@@ -1,0 +1,29 @@
+"""Reading a model's words: calls out of a reply, whole or while it is being written, and thinking kept apart.
+
+`read` is the door for whoever has a text and tools. `read_calls` reads by the chain of a variant.
+"""
+
+from __future__ import annotations
+
+from .chain import chain_names, chain_of, read_calls
+from .door import Reading, read
+from .families import FAMILIES, Family
+from .growing import GrowingReply, can_be_certain, certain_calls
+from .readers import READERS
+from .readers.base import Found, Reader
+
+__all__ = [
+    "FAMILIES",
+    "READERS",
+    "Family",
+    "Found",
+    "GrowingReply",
+    "Reader",
+    "Reading",
+    "can_be_certain",
+    "certain_calls",
+    "chain_names",
+    "chain_of",
+    "read",
+    "read_calls",
+]

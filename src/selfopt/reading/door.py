@@ -1,0 +1,157 @@
+"""The public door: what a model wrote, read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from selfopt.errors import UsageError
+from selfopt.records import ReplyContent, ToolCall, ToolDefinition
+
+from .chain import ask, chain_of, says_none
+from .families import FAMILIES, Family
+from .readers import READERS
+from .readers.base import CALL_LIMIT, Offered, clean_text
+from .readers.literals import LiteralReader, UnreadableError
+from .thinking import split_thinking
+
+__all__ = ["Reading", "read"]
+
+_EMPTY_FENCE = re.compile(r"^[ \t]{0,8}(```+|~~~+)[^\n`]{0,200}\n\s*+\1[ \t]*+$\n?", re.M)
+_ENDS = (")", "]", "}", ">", "\n", "`", ";", ".")  # of a call that is whole
+_BETWEEN = " \t\r\n;,"
+_WRAPPED = 4  # marks around marks that are taken away
+_NAME = re.compile(r"[\w.:/\-]{1,256}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a model wrote.
+
+    tool_calls: what it asks for, in order, at most 64.
+    text: what is left to show a person.
+    thinking: what it thought.
+    unread: the family, or else the reader, of a call that seems to stand in the text and cannot be
+        read, or is cut off; None for none.
+    """
+
+    tool_calls: tuple[ToolCall, ...]
+    text: str
+    thinking: str
+    unread: str | None
+
+
+def read(text: str, tools: Sequence[ToolDefinition | Mapping[str, Any]], *, thinking_opened: bool = False) -> Reading:
+    """Read a model's reply: calls, text and thinking.
+
+    Every reader of ours is asked, as for a variant that names them all. Takes bounded time on any
+    text, of which the first 262,144 characters are looked through for calls.
+
+    Args:
+        text: the reply as the model wrote it.
+        tools: those that it was offered, as in a request to OpenAI or as records.
+        thinking_opened: whether the chat template had opened the thinking before the reply began.
+
+    Raises:
+        UsageError: a tool is not of that form. Nothing is raised for a text.
+
+    Example:
+        >>> tools = [{"type": "function", "function": {"name": "city_weather"}}]
+        >>> got = read('Sure. <tool_call>{"name": "city_weather", "arguments": {"city": "Graz"}}</tool_call>', tools)
+        >>> got.tool_calls[0].arguments, got.text
+        ({'city': 'Graz'}, 'Sure.')
+    """
+    offered = tuple(_definition(tool, place) for place, tool in enumerate(tools))
+    answer, thinking = split_thinking(text, opened=thinking_opened)
+    content = ReplyContent.model_construct(
+        text=answer, thinking=thinking, tool_calls=(), broken_tool_calls=(), finish_reason="unknown"
+    )
+    name, found = ask(chain_of(READERS.builtin).readers, content, offered)
+    calls, spans = tuple(found.calls[:CALL_LIMIT]), list(found.spans)
+    cut = bool(spans) and not answer[slice(*spans[-1])].endswith(_ENDS) and spans[-1][1] >= len(answer.rstrip())
+    if cut:
+        # Readers supply what is missing at the end, which makes a beginning of a value a value.
+        calls, spans = calls[:-1], spans[:-1]
+    silent = bool(calls) or found.says_none or says_none(answer, offered)
+    unread = _unread(content, offered) if cut or not silent else None
+    return Reading(calls, _without(answer, spans) if spans else answer, thinking, unread or (name if cut else None))
+
+
+def _definition(tool: Any, place: int) -> ToolDefinition:
+    if isinstance(tool, ToolDefinition):
+        return tool
+    given = tool.get("function", tool) if isinstance(tool, Mapping) else None
+    fields = given if isinstance(given, Mapping) else {}
+    known = {key: fields[key] for key in ToolDefinition.model_fields if fields.get(key) is not None}
+    try:
+        return ToolDefinition.model_validate(known)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        form = '{"type": "function", "function": {"name": ..., "parameters": {...}}}'
+        raise UsageError(f"tools[{place}]: {where}: {first['msg']}; a tool is {form}") from None
+
+
+def _marks(family: Family, side: int) -> tuple[str, ...]:
+    """What may stand before (0) or after (1) the calls of a family: in an opening mark, what comes before the tool's name."""
+    marks = (family.around[side], family.marks[side].partition("{name}")[0])
+    return tuple(mark.strip() for mark in marks if mark.strip())
+
+
+def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    """The text without these spans, the marks around them, and the fences that are empty then."""
+    families = FAMILIES.all().values()
+    opening, closing = (
+        tuple(mark for family in families for mark in _marks(family, side) if not mark.startswith("```")) for side in (0, 1)
+    )
+    ends = [0, *(end for _, end in spans)]
+    starts = [*(start for start, _ in spans), len(text)]
+    kept = [text[end:start] for end, start in zip(ends, starts, strict=True)]
+    for _ in range(_WRAPPED):
+        for index, part in enumerate(kept):
+            before, after = part.rstrip(), part.lstrip()
+            if index < len(spans) and before.endswith(opening):
+                kept[index] = before[: -len(next(mark for mark in opening if before.endswith(mark)))]
+            elif index and after.startswith(closing):
+                kept[index] = after[len(next(mark for mark in closing if after.startswith(mark))) :]
+    kept[1:-1] = [part if part.strip(_BETWEEN) else "" for part in kept[1:-1]]
+    return _EMPTY_FENCE.sub("", "".join(kept)).strip()
+
+
+def _unread(content: ReplyContent, tools: Sequence[ToolDefinition]) -> str | None:
+    """The family whose mark stands before what looks like a call, or the installed reader that reads one."""
+    text, offered = clean_text(content.text), Offered.of(tools)
+    for name, family in FAMILIES.all().items():
+        for mark in _marks(family, 0):
+            at = text.find(mark)
+            if at >= 0 and _begins_call(text, at + len(mark), offered):
+                return name
+    for name, reader in READERS.all().items():
+        if name not in READERS.builtin:
+            # Code of somebody else: it can't make a reply unreadable for us.
+            with suppress(Exception):
+                if reader.read(content, tools).calls:
+                    return name
+    return None
+
+
+def _begins_call(text: str, at: int, offered: Offered) -> bool:
+    """Whether a broken value, the name of an offered tool, or the end of the text stands here."""
+    reader = LiteralReader(text)
+    at = reader.skip(at)
+    if text[at : at + 1] in ("{", "["):
+        try:
+            reader.value(at)
+        except UnreadableError:
+            return True
+        return False
+    name = _NAME.match(text, at)
+    if name is None:
+        return at == len(text)
+    cut = name.end() == len(text) and any(tool.startswith(name.group()) for tool in offered.schemas)
+    return cut or offered.match(name.group()) is not None

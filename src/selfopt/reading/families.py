@@ -1,0 +1,135 @@
+"""How sorts of models write their calls: a table, one row a family."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from selfopt.extensions import Registry
+from selfopt.records import CallFormat, ToolCall
+
+__all__ = ["FAMILIES", "NO_CALL", "SEPARATOR", "TAGGED", "Family", "write_calls"]
+
+NO_CALL = "none"
+SEPARATOR = ", "
+Marks = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """How a sort of model writes its calls.
+
+    The whole of a reply's calls is `around[0]`, the calls, `around[1]`. A call is `marks[0]`, its body, `marks[1]`.
+
+    name: what a chain, and a reply that is not read, call the family.
+    reader: the name of the reader that reads it.
+    around: special tokens before and after all calls.
+    marks: before and after each call. `{name}` in the first stands for the tool's name.
+    body: `json` is an object of name and arguments, or of the arguments alone where the mark has
+        the name; `parameters` puts each argument between marks of its own; `keywords` is
+        `name(argument=value)`.
+    parameter: the marks of an argument. `{key}` in the first stands for its name.
+    listed: when square brackets enclose the calls.
+    version: raised with any change of the row that changes what is read.
+    """
+
+    name: str
+    reader: str
+    around: Marks = ("", "")
+    marks: Marks = ("", "")
+    body: Literal["json", "parameters", "keywords"] = "json"
+    parameter: Marks = ("<parameter={key}>", "</parameter>")
+    listed: Literal["never", "several", "always"] = "never"
+    version: int = 1
+
+    def write(self, calls: Sequence[ToolCall]) -> str:
+        """The calls as a model of this family writes them."""
+        listed = self.listed == "always" or (self.listed == "several" and len(calls) > 1)
+        inner = (SEPARATOR if listed else "\n").join(map(self._write_call, calls))
+        return f"{self.around[0]}{f'[{inner}]' if listed else inner}{self.around[1]}"
+
+    def _write_call(self, call: ToolCall) -> str:
+        opening, closing = self.marks
+        if self.body == "keywords":
+            body = f"{call.name}({', '.join(f'{key}={_json(value)}' for key, value in call.arguments.items())})"
+        elif self.body == "parameters":
+            before, after = self.parameter
+            values = ((key, value if isinstance(value, str) else _json(value)) for key, value in call.arguments.items())
+            body = "".join(f"\n{before.replace('{key}', key)}\n{value}\n{after}" for key, value in values) + "\n"
+        else:
+            body = _json(call.arguments if "{name}" in opening else {"name": call.name, "arguments": call.arguments})
+        return f"{opening.replace('{name}', call.name)}{body}{closing}"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _tagged(name: str, tag: str) -> Family:
+    return Family(name=name, reader="xml", marks=(f"<{tag}>", f"</{tag}>"))
+
+
+def _named(name: str, opening: str, tag: str, before: str = '<parameter name="{key}">') -> Family:
+    parameter = (before, "</parameter>")
+    return Family(name=name, reader="xml", marks=(opening, f"</{tag}>"), body="parameters", parameter=parameter)
+
+
+# What the reader `xml` reads. Variants that name it were measured with these rows: a new row goes into the table
+# below, under a name that a chain can hold.
+TAGGED = (
+    _tagged("hermes", "tool_call"),
+    _tagged("jamba", "tool_calls"),
+    _tagged("granite_20b", "function_call"),
+    _tagged("olmo", "function_calls"),
+    _tagged("qwen_tools", "tools"),
+    _tagged("tool_tag", "tool"),
+    _tagged("call_tag", "call"),
+    _named("qwen_coder", "<function={name}>", "function", "<parameter={key}>"),
+    _named("invoke", '<invoke name="{name}">', "invoke"),
+    _named("function_tag", '<function name="{name}">', "function"),
+    _named("named_tool", '<tool name="{name}">', "tool"),
+    _named("named_call", '<call name="{name}">', "call"),
+)
+_PLAIN_JSON = Family(name="plain_json", reader="json", listed="several")
+_PYTHONIC = Family(name="pythonic", reader="bracket", body="keywords", listed="always")
+_PYTHON = Family(name="python", reader="python_call", body="keywords")
+
+FAMILIES: Registry[Family] = Registry(
+    "selfopt.families",
+    {
+        family.name: family
+        for family in (
+            *TAGGED,
+            _PLAIN_JSON,
+            _PYTHONIC,
+            _PYTHON,
+            Family(name="llama3", reader="json", around=("<|python_tag|>", "")),
+            Family(name="mistral", reader="json", around=("[TOOL_CALLS] ", ""), listed="always"),
+            Family(name="granite", reader="json", around=("<|tool_call|>", ""), listed="always"),
+            Family(name="phi4_mini", reader="json", around=("<|tool_call|>", "<|/tool_call|>"), listed="always"),
+            Family(name="internlm", reader="json", around=("<|action_start|><|plugin|>\n", "<|action_end|>")),
+            Family(
+                name="lfm2",
+                reader="bracket",
+                body="keywords",
+                around=("<|tool_call_start|>", "<|tool_call_end|>"),
+                listed="always",
+            ),
+            Family(
+                name="llama4", reader="bracket", body="keywords", around=("<|python_start|>", "<|python_end|>"), listed="always"
+            ),
+            Family(name="gemma3", reader="python_call", body="keywords", around=("```tool_code\n", "\n```")),
+        )
+    },
+    Family,
+)
+"""Every family by name."""
+
+_FORMATS: dict[CallFormat, Family] = {"json": _PLAIN_JSON, "xml": TAGGED[0], "bracket": _PYTHONIC, "python_call": _PYTHON}
+
+
+def write_calls(calls: Sequence[ToolCall], call_format: CallFormat) -> str:
+    """Calls as a prompt tells a model to write them; `none` for none."""
+    return _FORMATS[call_format].write(calls) if calls else NO_CALL

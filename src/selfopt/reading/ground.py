@@ -1,0 +1,80 @@
+"""Is an argument something that the conversation says, or made up?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from selfopt.records import CallFormat, Message, ReplyContent, ToolCall, ToolDefinition
+
+from .chain import ask, chain_of
+from .families import write_calls
+from .readers import READERS
+from .readers.base import CALL_LIMIT
+from .said import Said, is_texts, needed_of, words_of
+
+__all__ = ["agreed_reply", "ground_calls", "ground_reply"]
+
+
+def ground_reply(
+    reply: ReplyContent, messages: Sequence[Message], tools: Sequence[ToolDefinition], call_format: CallFormat
+) -> ReplyContent:
+    """A reply whose calls keep only what the conversation backs; the reply itself where nothing has to go."""
+    return _reply_with(reply, tools, call_format, lambda calls: ground_calls(calls, messages, tools))
+
+
+def agreed_reply(
+    reply: ReplyContent, chosen: Collection[str], tools: Sequence[ToolDefinition], call_format: CallFormat
+) -> ReplyContent:
+    """A reply without its calls of tools that were not chosen; the reply itself where nothing has to go."""
+    return _reply_with(reply, tools, call_format, lambda calls: [call for call in calls if call.name in chosen])
+
+
+def _reply_with(
+    reply: ReplyContent,
+    tools: Sequence[ToolDefinition],
+    call_format: CallFormat,
+    keep: Callable[[Sequence[ToolCall]], list[ToolCall]],
+) -> ReplyContent:
+    _, found = ask(chain_of(READERS.builtin).readers, reply, tools)
+    calls = found.calls[:CALL_LIMIT]
+    kept = keep(calls)
+    if kept == list(calls):
+        return reply
+    return ReplyContent(text=write_calls(kept, call_format), thinking=reply.thinking, finish_reason=reply.finish_reason)
+
+
+def ground_calls(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> list[ToolCall]:
+    """Without optional arguments that nobody asked for, and without calls whose required arguments nothing in the
+    conversation backs: what the tool requires was never given, so there is nothing to call it with. A required choice (enum) is believed, since
+    it is derived and not copied. Calls to tools that are not offered stay as they are."""
+    said = Said.of(messages)
+    schemas = {tool.name: tool.parameters for tool in reversed(tools)}
+    kept = []
+    for call in calls:
+        grounded = _grounded(call, schemas[call.name], said) if call.name in schemas else call
+        if grounded is not None:
+            kept.append(grounded)
+    return kept
+
+
+def _grounded(call: ToolCall, schema: Mapping[str, Any], said: Said) -> ToolCall | None:
+    properties, needed = schema.get("properties"), needed_of(schema)
+    if not isinstance(properties, Mapping):
+        return call
+    for key in needed:
+        part = properties.get(key)
+        derived = isinstance(part, Mapping) and ("enum" in part or "const" in part)
+        if not derived and (key not in call.arguments or not said.backs(call.arguments[key])):
+            return None
+    taken = words_of(call.arguments, needed)
+    arguments = {
+        key: said.only_said(value)
+        for key, value in call.arguments.items()
+        if key in needed or key not in properties or said.asks_for(value, taken)
+    }
+    others = {value for value in arguments.values() if isinstance(value, str)}
+    arguments = {
+        key: [item for item in value if item not in others] if is_texts(value) else value for key, value in arguments.items()
+    }
+    return call if arguments == call.arguments else call.model_copy(update={"arguments": arguments})

@@ -1,0 +1,31 @@
+"""Tool calls that the server itself recognised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from selfopt.reading.wire_names import own_names
+from selfopt.records import ReplyContent, ToolDefinition
+
+from .base import NOTHING, Found
+
+__all__ = ["READER"]
+
+
+class NativeReader:
+    """Takes what the server's tools API reported. Calls whose arguments are no JSON object are named as unread."""
+
+    version = 1
+
+    def read(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> Found:
+        """See `Reader.read`."""
+        calls = content.tool_calls
+        if calls:
+            own = own_names(tuple(tool.name for tool in tools))
+            renamed = (call.model_copy(update={"name": own[call.name]}) if call.name in own else call for call in calls)
+            return Found(tuple(renamed) if own else calls, "native tool calls")
+        broken = len(content.broken_tool_calls)
+        return Found(unread=f"{broken} native tool calls whose arguments are no JSON object") if broken else NOTHING
+
+
+READER = NativeReader()

@@ -1,0 +1,105 @@
+"""Which JSON values are tool calls."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from selfopt.records import ToolCall
+
+from .base import Offered
+from .literals import decode_object
+
+__all__ = ["Shape", "shape_of"]
+
+_LISTS = ("tool_calls", "calls", "function_calls")
+_WRAPPERS = ("function_call", "tool_call", "call")
+_NAMES = ("name", "tool", "tool_name", "function", "function_name", "action")
+_CLEAR_NAMES = frozenset({"name", "tool", "tool_name", "function", "function_name"})
+_ARGUMENTS = ("arguments", "parameters", "args", "params", "kwargs", "tool_input", "action_input", "input")
+_CLEAR_ARGUMENTS = frozenset({"arguments", "parameters", "args", "tool_input"})
+_MARKS = frozenset({"id", "type", "index", "reason", "thought", "call_id"})
+_NAME_SHAPE = re.compile(r"[\w./:\-]{1,128}")
+
+
+@dataclass(slots=True)
+class Shape:
+    """What values amount to: calls, an explicit "no call", or neither. spans: where those that are calls stand; repaired: whether
+    a bracket was supplied at the end of one."""
+
+    calls: list[ToolCall] = field(default_factory=list)
+    no_call: bool = False
+    spans: list[tuple[int, int]] = field(default_factory=list)
+    repaired: bool = False
+
+    def add(self, other: Shape) -> None:
+        """Take over what a part amounts to."""
+        self.calls += other.calls
+        self.no_call = self.no_call or other.no_call
+        self.spans += other.spans
+        self.repaired = self.repaired or other.repaired
+
+
+def shape_of(value: Any, offered: Offered, depth: int = 0) -> Shape:
+    """Reads the shapes that models use: {"name", "arguments"}, {"function": {...}}, {"tool", "parameters"}, lists and
+    `tool_calls` arrays of them, {"<tool>": {arguments}}. A name that is not offered counts only where the object cannot
+    well be anything but a call."""
+    shape = Shape()
+    if depth > 3:
+        return shape
+    if isinstance(value, list):
+        for item in value:
+            shape.add(shape_of(item, offered, depth + 1))
+    elif isinstance(value, dict):
+        shape = _of_object(value, offered, depth)
+    return shape
+
+
+def _of_object(value: dict[str, Any], offered: Offered, depth: int) -> Shape:
+    for key in _LISTS:
+        if isinstance(value.get(key), list):
+            return shape_of(value[key], offered, depth + 1) if value[key] else Shape(no_call=True)
+    for key in _WRAPPERS:
+        if isinstance(value.get(key), dict):
+            return shape_of(value[key], offered, depth + 1)
+    if isinstance(value.get("function"), dict):
+        return shape_of(value["function"], offered, depth + 1)
+    name_key = next((key for key in _NAMES if key in value), None)
+    if name_key is not None:
+        return _named(value, name_key, offered)
+    if len(value) == 1:
+        (only, arguments), *_ = value.items()
+        name = offered.match(only)
+        if name is not None and isinstance(arguments, dict):
+            return Shape([ToolCall(name=name, arguments=arguments)])
+    return Shape()
+
+
+def _named(value: dict[str, Any], name_key: str, offered: Offered) -> Shape:
+    written = value[name_key]
+    arguments_key = next((key for key in _ARGUMENTS if key in value), None)
+    if written is None and name_key in _CLEAR_NAMES and len(value) <= 2:
+        return Shape(no_call=True)
+    if not isinstance(written, str):
+        return Shape()
+    if offered.is_no_call(written):
+        return Shape(no_call=True)
+    name = offered.match(written)
+    given = value.get(arguments_key) if arguments_key is not None else None
+    if _is_definition(value, given):
+        return Shape()
+    if name is None:
+        clear = name_key in _CLEAR_NAMES and arguments_key in _CLEAR_ARGUMENTS and _NAME_SHAPE.fullmatch(written)
+        arguments = decode_object(given) if clear and given is not None else None
+        return Shape([ToolCall(name=written, arguments=arguments)]) if arguments is not None else Shape()
+    if arguments_key is None:
+        flat = {key: item for key, item in value.items() if key != name_key and key not in _MARKS}
+        return Shape([ToolCall(name=name, arguments=flat)])
+    return Shape([ToolCall(name=name, arguments=decode_object(given) or {})])
+
+
+def _is_definition(value: Mapping[str, Any], given: Any) -> bool:
+    """Whether the object repeats a tool's definition instead of calling it."""
+    return isinstance(given, Mapping) and given.get("type") == "object" and isinstance(given.get("properties"), Mapping)

@@ -1,0 +1,184 @@
+"""Tool calls between marks: <tool_call>{json}</tool_call>, <function=name><parameter=...>, <invoke name="...">.
+
+Which marks, the rows of `selfopt.reading.families` say.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from selfopt.reading.families import TAGGED, Family
+from selfopt.records import ReplyContent, ToolCall, ToolDefinition
+
+from .base import CALL_LIMIT, NOTHING, SAYS_NONE, TEXT_LIMIT, Budget, Found, Offered, clean_text
+from .json_text import calls_in_json
+from .literals import LiteralReader, UnreadableError, decode_object
+
+__all__ = ["READER"]
+
+# Models mix the ways of writing a parameter, whatever the call around it looks like.
+_PARAMETER = re.compile(
+    r"<(parameter|param|arg|argument)(?:=[ \t]*([^<>\n]{1,256})|[ \t]+name=[\"']([^\"'<>\n]{1,256})[\"'][^<>\n]{0,64})>"
+)
+# From a mark to what is read as that mark: either quote, any blanks, a name up to what encloses it.
+_TOLERANT = (
+    (r'"\{\}">', r"""["']([^"'<>\n]{1,256})["'][ \t]*/?>"""),
+    (r"\{\}>", r"([^<>\n]{1,256})>"),
+    (r"\{\}<", r"([^<>\n]{1,256})<"),
+    (r"\{\}", r"([\w.:/\-]{1,256})"),
+    ("\\ ", r"[ \t]+"),
+    ("\\\n", r"\s*"),
+)
+_JSON = json.JSONDecoder(strict=False)
+_SPACE = re.compile(r"\s*+,?\s*+")
+
+
+def _pattern(mark: str) -> str:
+    """A regular expression with one group: what stands in the place of the name."""
+    pattern = re.escape(mark.replace("{name}", "{}").replace("{key}", "{}"))
+    for plain, tolerant in _TOLERANT:
+        pattern = pattern.replace(plain, tolerant)
+    return pattern if "{" in mark else f"{pattern}()"
+
+
+class TagReader:
+    """Reads elements that hold a call as JSON, or that spell name and parameters out. families: whose marks it looks for."""
+
+    version = 1
+
+    def __init__(self, families: tuple[Family, ...]) -> None:
+        self._families = families
+        self._opening = re.compile("|".join(_pattern(family.marks[0]) for family in families))
+
+    def of(self, family: Family) -> TagReader:
+        """A reader of this family alone."""
+        return TagReader((family,))
+
+    def read(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> Found:
+        """See `Reader.read`."""
+        return self._read(clean_text(content.text), tools)
+
+    def certain(self, text: str, tools: Sequence[ToolDefinition]) -> Sequence[ToolCall]:
+        """See `GrowingReader.certain`: the calls of the elements up to the first that has no closing tag, or something between its
+        JSON and that."""
+        text, end = clean_text(text), 0
+        while (opening := self._opening.search(text, end)) is not None:
+            closed = self._closed(text, opening)
+            if closed is None:
+                break
+            end = closed
+        return self._read(text[:end], tools).calls
+
+    def _read(self, text: str, tools: Sequence[ToolDefinition]) -> Found:
+        openings = list(self._opening.finditer(text))
+        if not openings:
+            return NOTHING
+        offered, budget, says_none, form = Offered.of(tools), Budget(), False, ""
+        calls: list[ToolCall] = []
+        spans: list[tuple[int, int]] = []
+        for opening, body, end in self._elements(text, openings, budget):
+            family, written = self._family(opening), opening.group(opening.lastindex or 0)
+            name = written.strip()
+            if not written:
+                shape = calls_in_json(body, offered, budget)
+                new = shape.calls
+                says_none = says_none or shape.no_call or offered.is_no_call(body)
+            elif offered.is_no_call(name):
+                new, says_none = [], True
+            else:
+                new = [ToolCall(name=offered.match(name) or name, arguments=_arguments(family, body, name, offered))]
+            if new:
+                calls += new
+                spans.append((opening.start(), end))
+                form = form or f"{family.marks[1].replace('</', '<')} tags"
+            if len(calls) > CALL_LIMIT or budget.left <= 0:
+                break
+        return Found(calls, form, spans) if calls else SAYS_NONE if says_none else NOTHING
+
+    def _family(self, opening: re.Match[str]) -> Family:
+        return self._families[(opening.lastindex or 1) - 1]
+
+    def _elements(self, text: str, openings: Sequence[re.Match[str]], budget: Budget) -> Iterator[tuple[re.Match[str], str, int]]:
+        """(opening, body, end) of each call element. The body ends at its closing tag or at the next call element,
+        whichever is first, so that a missing closing tag does no harm and the time stays linear. Tags within the texts of JSON are none."""
+        index = 0
+        while index < len(openings):
+            opening = openings[index]
+            past = _past_json(text, opening.end(), budget)
+            index += 1
+            while index < len(openings) and openings[index].start() < past:
+                index += 1
+            limit = openings[index].start() if index < len(openings) else len(text)
+            closing = self._family(opening).marks[1]
+            end = text.find(closing, past, limit)
+            if end >= 0:
+                yield opening, text[opening.end() : end], end + len(closing)
+            else:
+                yield opening, text[opening.end() : limit], past if past > opening.end() else limit
+
+    def _closed(self, text: str, opening: re.Match[str]) -> int | None:
+        """Where the element ends that is opened here, when nothing that follows can change that."""
+        closing, past = self._family(opening).marks[1], opening.end()
+        start = _SPACE.match(text, past).end()  # type: ignore[union-attr]  # it matches nothing, too
+        if text[start : start + 1] in ("{", "["):
+            try:
+                past = _JSON.raw_decode(text, start)[1]
+            except (ValueError, RecursionError):
+                return None
+            past = _SPACE.match(text, past).end()  # type: ignore[union-attr]
+            return past + len(closing) if text.startswith(closing, past) else None
+        end, other = text.find(closing, past), self._opening.search(text, past)
+        return None if end < 0 or (other is not None and other.start() < end) else end + len(closing)
+
+
+def _past_json(text: str, position: int, budget: Budget) -> int:
+    """Where the whole JSON objects and lists that stand here end; the position itself where there are none."""
+    while budget.left > 0:
+        start = _SPACE.match(text, position).end()  # type: ignore[union-attr]  # it matches nothing, too
+        if text[start : start + 1] not in ("{", "["):
+            break
+        try:
+            position = _JSON.raw_decode(text, start)[1]
+        except json.JSONDecodeError as error:
+            budget.spend(error.pos - start)
+            break
+        except (ValueError, RecursionError):
+            budget.spend(TEXT_LIMIT)
+            break
+    return position
+
+
+def _arguments(family: Family, body: str, name: str, offered: Offered) -> dict[str, Any]:
+    """Parameters spelled out between marks, else the body as one JSON object."""
+    own = not _PARAMETER.match(family.parameter[0])
+    marks = list((re.compile(_pattern(family.parameter[0])) if own else _PARAMETER).finditer(body))
+    if not marks:
+        return decode_object(body.strip()) or {}
+    properties = offered.properties(offered.match(name) or name)
+    arguments: dict[str, Any] = {}
+    for index, mark in enumerate(marks):
+        limit = marks[index + 1].start() if index + 1 < len(marks) else len(body)
+        end = body.find(family.parameter[1] if own else f"</{mark.group(1)}>", mark.end(), limit)
+        key = (mark.group(1) if own else mark.group(2) or mark.group(3) or "").strip().strip("\"'")
+        arguments[key] = _typed(body[mark.end() : end if end >= 0 else limit], properties.get(key))
+    return arguments
+
+
+def _typed(raw: str, schema: Any) -> Any:
+    """The text of a parameter as its schema's type says; text where it says string or nothing that helps."""
+    text = html.unescape(raw.strip())
+    wanted = schema.get("type") if isinstance(schema, Mapping) else None
+    if wanted == "string":
+        return text.encode("utf-8", "replace").decode("utf-8")
+    try:
+        value, end = LiteralReader(text).value(0)
+    except UnreadableError:
+        return text
+    return value if end == len(text) else text
+
+
+READER = TagReader(TAGGED)

@@ -1,0 +1,198 @@
+"""The forms in which earlier versions wrote records, and what they mean today.
+
+One function for each kind of record. It takes what was parsed from JSON and returns the same in
+today's form; whatever is in today's form already, or is no object, comes back as it is. Nothing
+else in the program knows an earlier form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = [
+    "CONFIRMATION_WORDS",
+    "decision",
+    "race_end",
+    "race_standing",
+    "recommendation_before_confirmations",
+    "routing_config",
+]
+
+_SAID = (
+    ("confirmed (", {"status": "confirmed", "gain": "outcomes"}),
+    ("confirmed for latency (", {"status": "confirmed", "gain": "latency"}),
+    ("not confirmed (", {"status": "not_confirmed"}),
+    ("not confirmed yet: ", {"status": "not_confirmed_yet"}),
+)
+CONFIRMATION_WORDS = tuple(beginning for beginning, _ in _SAID)
+"""What the part of a reason begins with that said how sure a warm-up is."""
+_SERVED, _CIRCLE = "served with ", " would lead back here, so there is none"
+_WARM_UP = ("warm the model up before the first request", "the warm-up was rolled back by hand", "warm_up did not help")
+
+# Until 0.1 a reason was the sentence that people read.
+_ENDINGS = {
+    "promoted": "promoted",
+    "all dropped": "all_dropped",
+    "another was promoted": "another_promoted",
+    "ceiling": "ceiling",
+    "what serves has changed": "server_changed",
+    "its cycle was given up": "given_up",
+}
+_TODAY = {"", "decided", "futile", "behind", "ceiling", "cap", "server_faults", "other", *_ENDINGS.values()}
+_FAULTS = "faults of the server: "
+_CAPS = ("max_", "race_trials")
+_CLAIMS = {
+    "this suite only": "this_suite",
+    "this suite only, exact": "this_suite_exact",
+    "prompts like these": "prompts_like_these",
+    "prompts like these, by plain gates only (no bound on the chance of a false promotion)": "plain_gates",
+}
+_RACE = (
+    "state", "log_e", "log_e_needed", "log_f", "log_f_needed", "null_mean", "n_pairs", "trials", "alpha", "level", "confidence",
+)  # fmt: skip
+_TEST = ("log_e", "log_e_needed", "null_mean", "wins", "losses", "p_mcnemar", "alpha", "estimate", "confidence")
+_RESTRAINT = ("log_e", "log_worse", "log_e_needed", "margin", "n_pairs")
+
+
+def _ending(text: str) -> tuple[str, str]:
+    """A sentence about the end of a race as its kind and detail."""
+    if text.startswith(_FAULTS):
+        return "server_faults", text.removeprefix(_FAULTS)
+    if text.startswith(_CAPS):
+        return "cap", text
+    return (_ENDINGS[text], "") if text in _ENDINGS else ("other", text)
+
+
+def race_end(body: Any) -> Any:
+    """A `RaceEnd` that names the sentence it ended with as its `reason`."""
+    if not isinstance(body, dict) or "reason" not in body:
+        return body
+    kind, detail = _ending(str(body["reason"]))
+    return {**{key: value for key, value in body.items() if key != "reason"}, "ended_by": kind, "detail": detail}
+
+
+def race_standing(body: Any) -> Any:
+    """A `RaceEvidence` or `RaceStanding` whose `why` is such a sentence."""
+    why = body.get("why", "") if isinstance(body, dict) else ""
+    if not isinstance(why, str) or why in _TODAY:
+        return body
+    kind, detail = _ending(why)
+    return {**body, "why": kind, "detail": detail}
+
+
+def decision(body: Any) -> Any:
+    """A `Decision` whose evidence is one dictionary of figures, those of its parts told apart by prefixes."""
+    claim = _CLAIMS.get(str(body.get("claim"))) if isinstance(body, dict) else None
+    if claim is None:
+        return body
+    try:
+        evidence = _evidence(body.get("evidence", {}).get("figures", {}))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"the figures of its evidence are not whole: {error!r}") from None
+    if claim == "this_suite_exact" and body.get("estimate") is not None:
+        evidence["exact"] = {"gain": body["estimate"]}
+    return {**body, "claim": claim, "evidence": evidence}
+
+
+def _evidence(figures: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if "claim" in figures:
+        found["claim"] = _CLAIMS.get(figures["claim"], figures["claim"])
+    if "log_e" in figures:
+        found["race"] = _race(figures, "")
+    elif "reason" in figures:
+        found["not_raced"] = {"code": figures["reason"], "detail": figures.get("why", "")}
+    if figures.get("heldout_state") == "not tried":
+        found["not_tried"] = figures["heldout_why"]
+    elif "heldout_wins" in figures:
+        found["heldout"] = {
+            **_part(figures, "heldout_", _TEST),
+            "key_id": figures["heldout_key"],
+            "n": figures["heldout_n_pairs"],
+            "interval": [figures["heldout_interval_low"], figures["heldout_interval_high"]],
+            "passed": figures["heldout_state"] == "promoted",
+        }
+    elif "heldout_log_e" in figures:
+        found["heldout"] = _race(figures, "heldout_")
+    if "restraint_log_e" in figures:
+        found["restraint"] = _part(figures, "restraint_", _RESTRAINT)
+    return found
+
+
+def _race(figures: dict[str, Any], prefix: str) -> dict[str, Any]:
+    low, high = (figures.get(f"{prefix}interval_{end}") for end in ("low", "high"))
+    return {
+        **_part(figures, prefix, _RACE),
+        "key_id": figures[f"{prefix}key"],
+        "why": figures.get(f"{prefix}why", ""),
+        "entered_with": figures[f"{prefix}candidates"],
+        "estimate": figures.get(f"{prefix}estimate"),
+        "interval": None if low is None or high is None else [low, high],
+        "more_trials": figures.get(f"{prefix}more_trials"),
+    }
+
+
+def _part(figures: dict[str, Any], prefix: str, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: figures[prefix + name] for name in names}
+
+
+def recommendation_before_confirmations(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A recommendation of 0.1, which told in the last part of its reason alone how sure it is.
+
+    Its reasons were made by us: parts are joined with "; ", and what an experiment says holds no semicolon.
+    """
+    reason = body.get("reason")
+    if "confirmation" in body or not isinstance(reason, str) or body.get("type") not in ("warm_up", "investigate"):
+        return body
+    told = reason.rpartition("; ")[2]
+    for beginning, said in _SAID:
+        if told.startswith(beginning):
+            evidence = () if said["status"] == "not_confirmed_yet" else body.get("evidence", ())
+            return {**body, "confirmation": {**said, "told": told, "evidence": evidence}}
+    return body
+
+
+def routing_config(body: dict[str, Any]) -> dict[str, Any]:
+    """A `RoutingConfig` of schema 1, whose rules give their reasons in one sentence. It stays marked as schema 1, since
+    that is what its seal covers. ValueError for a field that schema 1 does not have."""
+    rules = body.get("rules")
+    if body.get("schema_version") != 1 or not isinstance(rules, list):
+        return body
+    return {**body, "rules": [_rule(rule) if isinstance(rule, dict) else rule for rule in rules]}
+
+
+def _rule(body: dict[str, Any]) -> dict[str, Any]:
+    if newer := {"reasons", "confirmation"} & body.keys():
+        raise ValueError(f"rules: {sorted(newer)[0]} is no field of schema version 1")
+    reason = body.get("reason")
+    if not isinstance(reason, str) or not reason:
+        return body
+    begins = f"{body.get('model')} on {body.get('phase')}: "
+    reasons: list[dict[str, Any]] = []
+    confirmation = None
+    for part in reason.split("; "):
+        said = next((said for beginning, said in _SAID if part.startswith(beginning)), None)
+        if said is not None and body.get("source") != "manual":
+            confirmation = {**said, "told": part}
+            continue
+        kind = _kind_of(part, begins)
+        if kind == "more" and reasons and reasons[-1]["kind"] not in ("promotion", "circle"):
+            reasons[-1]["text"] += f"; {part}"
+            if part.startswith(_WARM_UP) and reasons[-1]["kind"] == "gate":
+                reasons[-1]["kind"] = "warm_up"
+        else:
+            own = {"manual": "manual", "import": "import"}.get(str(body.get("source")), "other")
+            reasons.append({"kind": own if kind == "more" else kind, "text": part})
+    return {**body, "reasons": reasons, "confirmation": confirmation}
+
+
+def _kind_of(part: str, begins: str) -> str:
+    """What sort of reason a part of the sentence is; `more`: it goes on with the part before."""
+    if part.startswith(_SERVED):
+        return "promotion"
+    if part.endswith(_CIRCLE):
+        return "circle"
+    if part.startswith(begins):
+        return "warm_up" if part.removeprefix(begins).startswith(_WARM_UP) else "gate"
+    return "more"

@@ -1,0 +1,279 @@
+"""A scripted endpoint as a real server on this machine, in four dialects."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import asdict
+from typing import Any
+
+from aiohttp import web
+
+from selfopt.dialects.jsontext import parse_json
+from selfopt.errors import SettingsError
+
+from . import vendors
+from .faults import LOADING_BODY, fault_bytes
+from .player import Clock, JournalEntry, ScriptedChat, ScriptEngine, Turn
+from .script import Script
+
+__all__ = ["ScriptedServer", "serve_scripted"]
+
+MAX_REQUEST_BYTES = 16_000_000
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Whole = Callable[[vendors.Answer], dict[str, Any]]
+Pieces = Callable[[vendors.Answer], Iterable[str]]
+
+
+class ScriptedServer:
+    """A running server. engine: its state; journal: the requests it saw, oldest first (bounded)."""
+
+    def __init__(self, engine: ScriptEngine, runner: web.AppRunner, base_url: str) -> None:
+        self.engine = engine
+        self.base_url = base_url
+        self._runner = runner
+
+    @property
+    def journal(self) -> deque[JournalEntry]:
+        """The requests it saw, oldest first."""
+        return self.engine.journal
+
+    async def close(self) -> None:
+        """Stop listening and drop open requests. May be called twice."""
+        await self._runner.cleanup()
+
+
+async def serve_scripted(script: Script, host: str = "127.0.0.1", port: int = 0, clock: Clock | None = None) -> ScriptedServer:
+    """Serve a script; port 0 takes a free one. SettingsError when the address cannot be listened on."""
+    engine = ScriptEngine(script, clock)
+    app = web.Application(client_max_size=MAX_REQUEST_BYTES, middlewares=[_key_checker(script.api_key)])
+    _Routes(engine).add_to(app)
+    # 0 would mean no bound at all: closing would wait for a request that hangs.
+    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.01)
+    await runner.setup()
+    site = web.TCPSite(runner, host, port)
+    try:
+        await site.start()
+    except OSError as error:
+        await runner.cleanup()
+        raise SettingsError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}; choose another --port or --host"
+        ) from None
+    bound = runner.addresses[0]
+    shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
+    return ScriptedServer(engine, runner, f"http://{shown}:{bound[1]}")
+
+
+def _key_checker(api_key: str | None) -> Any:
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ") or request.headers.get("x-api-key", "")
+        if api_key is not None and given != api_key and request.path != "/health":
+            return _json({"error": {"code": 401, "message": "Invalid API key", "type": "authentication_error"}}, status=401)
+        return await handler(request)
+
+    return check
+
+
+def _json(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    text = json.dumps(content, ensure_ascii=False)
+    return web.Response(text=text, status=status, content_type="application/json", headers=headers)
+
+
+class _Routes:
+    def __init__(self, engine: ScriptEngine) -> None:
+        self._engine = engine
+
+    def add_to(self, app: web.Application) -> None:
+        """Everything that the server answers."""
+        post, get = app.router.add_post, app.router.add_get
+        post("/v1/chat/completions", self._openai)
+        post("/v1/messages", self._anthropic)
+        post("/api/chat", self._ollama_chat)
+        post("/api/generate", self._ollama_generate)
+        post("/api/show", self._ollama_show)
+        get("/api/ps", self._ollama_ps)
+        get("/api/tags", self._ollama_tags)
+        get("/api/version", self._ollama_version)
+        get("/v1/models", self._models)
+        get("/health", self._health)
+        post("/models/load", self._load)
+        post("/models/unload", self._unload)
+        post("/scripted/unload", self._unload)
+        get("/scripted/state", self._state)
+        get("/scripted/journal", self._journal)
+
+    # chats
+
+    async def _openai(self, request: web.Request) -> web.StreamResponse:
+        return await self._chat(request, vendors.openai_chat, vendors.openai_reply, vendors.openai_pieces)
+
+    async def _anthropic(self, request: web.Request) -> web.StreamResponse:
+        return await self._chat(request, vendors.anthropic_chat, vendors.anthropic_reply, vendors.anthropic_events)
+
+    async def _ollama_chat(self, request: web.Request) -> web.StreamResponse:
+        return await self._chat(request, vendors.ollama_chat, vendors.ollama_reply, vendors.ollama_pieces)
+
+    async def _ollama_generate(self, request: web.Request) -> web.StreamResponse:
+        def whole(answer: vendors.Answer) -> dict[str, Any]:
+            return vendors.ollama_reply(answer, generate=True)
+
+        return await self._chat(request, vendors.ollama_chat, whole, lambda answer: [json.dumps(whole(answer)) + "\n"])
+
+    async def _chat(
+        self, request: web.Request, read: Callable[[dict[str, Any]], ScriptedChat], whole: Whole, pieces: Pieces
+    ) -> web.StreamResponse:
+        body = await _body_of(request)
+        if body is None:
+            return _json(
+                {"error": {"code": 400, "message": "body is no JSON object", "type": "invalid_request_error"}}, status=400
+            )
+        chat = read(body)
+        if chat.load_only and chat.keep_alive_s == 0 and chat.model in self._engine.script.models:
+            self._engine.unload(chat.model)
+            return _json({"model": chat.model, "created_at": vendors.CREATED_AT, "done": True, "done_reason": "unload"})
+        try:
+            ticket = self._engine.arrive(chat)
+        except KeyError:
+            known = ", ".join(self._engine.script.models)
+            said = f"model '{chat.model}' not found (this script has: {known})"
+            return _json(
+                {"error": said if chat.dialect == "ollama" else {"code": 404, "message": said, "type": "not_found_error"}}, 404
+            )
+        if ticket.refused:
+            return _json(LOADING_BODY, status=503)
+        await self._engine.wait(ticket)
+        if chat.load_only:
+            return _json({"model": chat.model, "created_at": vendors.CREATED_AT, "done": True, "done_reason": "load"})
+        streamed = body.get("stream", chat.dialect == "ollama") is True
+        answer = _answer(ticket)
+        if ticket.fault is not None:
+            payload = "".join(pieces(answer)) if streamed else json.dumps(whole(answer), ensure_ascii=False)
+            return await self._faulty(request, ticket, payload.encode())
+        if not streamed:
+            return _json(whole(answer))
+        kind = "application/x-ndjson" if chat.dialect == "ollama" else "text/event-stream"
+        return await _send(request, (piece.encode() for piece in pieces(answer)), kind)
+
+    async def _faulty(self, request: web.Request, ticket: Turn, payload: bytes) -> web.StreamResponse:
+        fault = ticket.fault
+        assert fault is not None
+        if fault.kind in ("close", "hang"):
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response()
+        if fault.kind == "truncated":
+            response = web.StreamResponse(headers={"Content-Length": str(len(payload))})
+            response.content_type = "application/json"
+            await response.prepare(request)
+            await response.write(payload[: len(payload) // 2])
+            if request.transport is not None:
+                request.transport.close()
+            return response
+        if fault.kind == "slow":
+            chunks = (payload[i : i + fault.chunk_bytes] for i in range(0, len(payload), fault.chunk_bytes))
+            return await _send(request, chunks, "application/json", self._engine.clock, fault.chunk_ms / 1000)
+        headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
+        status = fault.status if fault.kind == "status" else 200
+        return web.Response(body=fault_bytes(fault), status=status, headers=headers, content_type="application/json")
+
+    # what is loaded
+
+    async def _models(self, _request: web.Request) -> web.Response:
+        data = [
+            {
+                "id": name,
+                "object": "model",
+                "created": vendors.CREATED,
+                "owned_by": "scripted",
+                "status": {"value": self._engine.state(name)},
+                "meta": {"digest": spec.digest, "quantization": spec.quantization, "n_ctx": spec.context_size},
+            }
+            for name, spec in self._engine.script.models.items()
+        ]
+        return _json({"object": "list", "data": data})
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        return _json({"status": "ok"})
+
+    async def _ollama_ps(self, _request: web.Request) -> web.Response:
+        names = [name for name in self._engine.script.models if self._engine.state(name) == "loaded"]
+        return _json({"models": [self._ollama_entry(name) | self._loaded_entry(name) for name in names]})
+
+    async def _ollama_tags(self, _request: web.Request) -> web.Response:
+        return _json({"models": [self._ollama_entry(name) for name in self._engine.script.models]})
+
+    async def _ollama_version(self, _request: web.Request) -> web.Response:
+        return _json({"version": "0.0.0-scripted"})
+
+    async def _ollama_show(self, request: web.Request) -> web.Response:
+        body = await _body_of(request) or {}
+        name = str(body.get("model", "")).removesuffix(":latest")
+        spec = self._engine.script.models.get(name)
+        if spec is None:
+            return _json({"error": f"model '{name}' not found"}, status=404)
+        details = self._ollama_entry(name)["details"]
+        return _json({"template": spec.template, "details": details, "model_info": {}, "capabilities": ["completion", "tools"]})
+
+    def _ollama_entry(self, name: str) -> dict[str, Any]:
+        spec = self._engine.script.models[name]
+        tagged = name if ":" in name else f"{name}:latest"
+        details = {"format": "gguf", "family": "scripted", "parameter_size": "0B", "quantization_level": spec.quantization}
+        return {"name": tagged, "model": tagged, "digest": spec.digest, "size": 1, "details": details}
+
+    def _loaded_entry(self, name: str) -> dict[str, Any]:
+        spec = self._engine.script.models[name]
+        return {"expires_at": "2100-01-01T00:00:00Z", "size_vram": 0, "context_length": spec.context_size or 4096}
+
+    async def _load(self, request: web.Request) -> web.Response:
+        model = str((await _body_of(request) or {}).get("model", ""))
+        try:
+            ticket = self._engine.arrive(ScriptedChat(model, "load", load_only=True))
+        except KeyError:
+            return _json({"error": {"code": 404, "message": f"model '{model}' not found", "type": "not_found_error"}}, status=404)
+        await self._engine.wait(ticket)
+        return _json({"success": True})
+
+    async def _unload(self, request: web.Request) -> web.Response:
+        body = await _body_of(request) or {}
+        if "model" in body:
+            done = self._engine.unload(str(body["model"]))
+        else:
+            done = {self._engine.unload(name) for name in self._engine.script.models} == {True}
+        return _json({"success": done}, status=200 if done else 400)
+
+    async def _state(self, _request: web.Request) -> web.Response:
+        names = self._engine.script.models
+        return _json({"models": {name: {"state": self._engine.state(name), "loads": self._engine.loads(name)} for name in names}})
+
+    async def _journal(self, _request: web.Request) -> web.Response:
+        return _json({"requests": [asdict(entry) for entry in self._engine.journal]})
+
+
+def _answer(ticket: Turn) -> vendors.Answer:
+    chars = sum(len(m.content) for m in ticket.chat.messages)
+    entry = ticket.entry
+    return vendors.Answer(ticket.chat.model, ticket.reply, entry.number, chars, entry.load_wait_ms, ticket.latency_s * 1000)
+
+
+async def _body_of(request: web.Request) -> dict[str, Any] | None:
+    try:
+        body = parse_json((await request.read()).decode("utf-8"))
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+async def _send(
+    request: web.Request, chunks: Iterable[bytes], kind: str, clock: Clock | None = None, pause_s: float = 0.0
+) -> web.StreamResponse:
+    response = web.StreamResponse()
+    response.content_type = kind
+    await response.prepare(request)
+    for chunk in chunks:
+        await response.write(chunk)
+        if clock is not None:
+            await clock.sleep(pause_s)
+    await response.write_eof()
+    return response

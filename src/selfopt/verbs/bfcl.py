@@ -1,0 +1,40 @@
+"""`suites pull bfcl`: the leaderboard's prompts as suites of the home, fetched and imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from selfopt.engine import ModelEntry, ModelStore, PullProgress
+from selfopt.suites import ImportRequest
+from selfopt.wiring.app import App
+
+from .making import ImportedSuites, import_suites
+from .models import pull_line
+
+__all__ = ["BFCL_WHEEL", "pull_bfcl_suites"]
+
+# The package is never installed and nothing of it is executed: its data is read out of the wheel.
+BFCL_WHEEL = ModelEntry(
+    name="bfcl/bfcl-eval-2026.3.23",
+    file="bfcl_eval-2026.3.23-py3-none-any.whl",
+    sha256="3bb6dfa5f0c68ad403c9ec50b00db2bb3b4cc9b38ab1ff33f48fe30d853d3a0a",
+    size_bytes=1_925_664,
+    sources=(("pypi:bfcl-eval==2026.3.23:*",),),
+    license="Apache-2.0",
+)
+
+
+def pull_bfcl_suites(
+    app: App, categories: Sequence[str], show: Callable[[str], None], *, replace: bool = False
+) -> ImportedSuites:
+    """Fetch the wheel of bfcl-eval 2026.3.23 into the cache, where it is not there yet, and import its categories.
+
+    `show` gets a sign of life every second. ModelStoreError when the wheel cannot be had; else as `import_suites`.
+    """
+    store = ModelStore(app.store.root, folder="data", file="data.whl")
+
+    def progress(event: PullProgress) -> None:
+        show(pull_line(event))
+
+    asked = ImportRequest(store.pull(BFCL_WHEEL, progress), options={"categories": tuple(categories)})
+    return import_suites(app, "bfcl", asked, replace=replace)

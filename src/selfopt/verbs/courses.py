@@ -1,0 +1,170 @@
+"""How the newest races and held-out tests went, for the report: replayed from the ledger by the policy that ran them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from selfopt.errors import SelfoptError
+from selfopt.loop import outcomes_of
+from selfopt.policy import Race, prompt_steps
+from selfopt.records import (
+    CyclePlan,
+    CycleStart,
+    Evaluation,
+    Ledger,
+    PromptTest,
+    RaceBlock,
+    RaceEnd,
+    RaceStanding,
+    RaceStart,
+    Spec,
+)
+from selfopt.report import Course, CoursePoint
+from selfopt.words.evidence import standing_text
+
+__all__ = ["newest_courses"]
+
+_RACES = 6
+_INTERVALS = 24  # each takes some milliseconds
+_WORDS = {"promoted": "wins", "dropped": "is dropped", "held": "is held", "racing": "goes on"}
+
+
+def newest_courses(ledger: Ledger) -> list[Course]:
+    """The candidates of the newest races that are over, and the newest held-out tests, newest cycle first and in a cycle the search
+    first, in the order in which they ran. One that cannot be replayed is left out: it is shown, not decided, here."""
+    found: list[Course] = []
+    for end in reversed(list(ledger.read(RaceEnd, newest_first=True, limit=_RACES))):
+        start = next(iter(ledger.read(RaceStart, {"id": end.race_id}, limit=1)), None)
+        if start is not None and end.blocks:
+            try:
+                found += _courses(ledger, start)
+            except SelfoptError:
+                continue
+    for test in reversed(list(ledger.read(PromptTest, newest_first=True, limit=_RACES))):
+        try:
+            found += _tested(ledger, test)
+        except SelfoptError:
+            continue
+    return sorted(found, key=lambda course: (-(course.cycle or 0), course.purpose == "heldout"))
+
+
+def _courses(ledger: Ledger, start: RaceStart) -> list[Course]:
+    blocks = _blocks(ledger, start.race_id)
+    wanted = _spread(len(blocks))
+    points: dict[str, list[CoursePoint]] = {entrant.spec_id: [] for entrant in start.entrants}
+    last: dict[str, RaceStanding] = {}
+    for number, race in enumerate(_steps(ledger, start, blocks)):
+        for standing in race.standings(interval=number in wanted):
+            alive = last.get(standing.spec_id, standing).state == "racing" or standing.spec_id not in last
+            if alive:
+                points[standing.spec_id].append(_point(race, standing))
+            last[standing.spec_id] = standing
+    cycle, changes = _cycle(ledger, start.cycle_id)
+    return [
+        Course(
+            name=_name(ledger, standing.spec_id, changes),
+            model=start.model,
+            phase=start.phase,
+            purpose=start.purpose,
+            cycle=cycle,
+            ended=f"{_WORDS[standing.state]}{f': {standing_text(standing)}' if standing.why not in ('', 'decided') else ''}",
+            log_e_needed=standing.log_e_needed,
+            log_f_needed=standing.log_f_needed,
+            null_mean=standing.null_mean,
+            confidence=standing.confidence,
+            points=tuple(points[standing.spec_id]),
+        )
+        for standing in _ended(ledger, start, last)
+        if points[standing.spec_id]
+    ]
+
+
+def _cycle(ledger: Ledger, cycle_id: str | None) -> tuple[int | None, Mapping[str, str]]:
+    """Its number, and what each of its candidates changes."""
+    if cycle_id is None:
+        return None, {}
+    cycle = next(iter(ledger.read(CycleStart, {"id": cycle_id}, limit=1)), None)
+    plan = next(iter(ledger.read(CyclePlan, {"id": cycle_id}, limit=1)), None)
+    return cycle.number if cycle is not None else None, plan.changes if plan is not None else {}
+
+
+def _tested(ledger: Ledger, test: PromptTest) -> list[Course]:
+    """One paired outcome a prompt, in the order of the test."""
+    both = [_measured(ledger, spec_id, test.at) for spec_id in (test.key.candidate_spec_id, test.key.baseline_spec_id)]
+    if None in both:
+        return []
+    ours, theirs = (evaluation for evaluation in both if evaluation is not None)
+    wanted = _spread(test.n)
+    points = list[CoursePoint]()
+    for n, (so_far, log_e) in enumerate(prompt_steps(test, (outcomes_of(ours), outcomes_of(theirs)))):
+        interval = None
+        if n == test.n:
+            interval = test.interval
+        elif n in wanted:
+            seen = so_far.interval(test.alpha)
+            interval = seen.low, seen.high
+        points.append(CoursePoint(n, log_e, None, so_far.gain if n else None, interval))
+    told = "passes" if test.passed else "does not pass"
+    cycle, _ = _cycle(ledger, test.cycle_id)
+    return [
+        Course(
+            name=_name(ledger, test.key.candidate_spec_id, {}),
+            model=ours.model,
+            phase=ours.phase,
+            purpose="heldout",
+            cycle=cycle,
+            ended=f"{told}: {test.wins} prompts won, {test.losses} lost, E = {math.exp(min(test.log_e, 700.0)):.3g}",
+            log_e_needed=test.log_e_needed,
+            log_f_needed=None,
+            null_mean=test.null_mean,
+            confidence=test.confidence,
+            points=tuple(points),
+            unit="prompts",
+        )
+    ]
+
+
+def _measured(ledger: Ledger, spec_id: str, until: str) -> Evaluation | None:
+    """The newest figures of a spec at some time."""
+    return next((e for e in ledger.read(Evaluation, {"spec_id": spec_id}, newest_first=True) if e.at <= until), None)
+
+
+def _ended(ledger: Ledger, start: RaceStart, last: dict[str, RaceStanding]) -> Sequence[RaceStanding]:
+    """As the race's end says it: a cap is no block."""
+    end = next(iter(ledger.read(RaceEnd, {"id": start.race_id}, limit=1)), None)
+    return end.standings if end is not None else list(last.values())
+
+
+def _steps(ledger: Ledger, start: RaceStart, blocks: Sequence[RaceBlock]) -> Iterator[Race]:
+    """The race at its start, with what its candidates brought along, and after each block."""
+    earlier = []
+    for race_id in dict.fromkeys(name for entrant in start.entrants for name in entrant.resumes):
+        for old in ledger.read(RaceStart, {"id": race_id}, limit=1):
+            earlier.append((old, _blocks(ledger, race_id)))
+    race = Race.replay(start, (), earlier)
+    yield race
+    for block in blocks:
+        race.absorb(block)
+        yield race
+
+
+def _spread(blocks: int) -> set[int]:
+    """Blocks whose intervals are shown: evenly, the last among them."""
+    return {round(i * blocks / _INTERVALS) for i in range(_INTERVALS + 1)} | {1, blocks}
+
+
+def _point(race: Race, standing: RaceStanding) -> CoursePoint:
+    # Before its first pair nothing is known but that a difference of shares lies within 100 points.
+    interval = standing.interval if standing.n_pairs else (-1.0, 1.0)
+    return CoursePoint(race.trials, standing.log_e, standing.log_f, standing.estimate, interval)
+
+
+def _blocks(ledger: Ledger, race_id: str) -> list[RaceBlock]:
+    return sorted(ledger.read(RaceBlock, {"race_id": race_id}), key=lambda block: block.number)
+
+
+def _name(ledger: Ledger, spec_id: str, changes: Mapping[str, str]) -> str:
+    """What it changes; on held-out prompts the spec is another, and its variant has to do."""
+    spec = next(iter(ledger.read(Spec, {"id": spec_id}, limit=1)), None)
+    return changes.get(spec_id) or (spec.variant.name if spec is not None else spec_id)

@@ -1,0 +1,264 @@
+"""`doctor`: what this installation has, and what to do about what it lacks."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from selfopt.dialects.base_url import normalise_base_url
+from selfopt.dialects.faults import shown_url
+from selfopt.errors import SelfoptError, SettingsError
+from selfopt.extensions import Registry
+from selfopt.feedback import load_feedback
+from selfopt.home import NOT_MADE_HERE, ProcessLock, clear_temporaries, counted, escape_control
+from selfopt.scripted.script import load_script
+from selfopt.settings import EndpointSettings, default_config_file, settings_files
+from selfopt.suites import IMPORTERS
+from selfopt.wiring.app import App
+
+from .verifying import Part, verify_home
+
+__all__ = ["diagnose_installation", "settings_in_use"]
+
+CONNECT_TIMEOUT_S = 1.0
+FEW_BYTES = 1_000_000_000
+MAX_ASKED = 50
+UNVERIFIED = 100
+SHOWN_PROBLEMS = 3
+MAX_NAME = 100
+MAX_DETAIL = 400
+# Everything that installed packages may add to.
+REGISTRIES: tuple[Registry[Any], ...] = (IMPORTERS,)
+
+Check = dict[str, Any]
+
+
+def settings_in_use(app: App) -> list[str]:
+    """The files that the settings of this app come from, each overriding the ones before it."""
+    files = settings_files(app.environ, app.cwd)
+    if app.project is not None and app.project.state == "refused":
+        files = [path for path in files if path == default_config_file(app.environ)]
+    return [str(path) for path in files]
+
+
+async def diagnose_installation(app: App) -> list[Check]:
+    """Checks with name, status (ok, note, FAIL) and detail, and `exit_code` 100 where records do not verify. Nothing is loaded or
+    generated, and nothing changed but for what killed writers left half-written, which is removed; remote servers are not contacted."""
+    checks = [
+        _check("python", "ok", sys.version.split()[0]),
+        _check(
+            "settings",
+            "ok",
+            ", ".join(settings_in_use(app)) or f"built-in defaults; your own would be in {default_config_file(app.environ)}",
+        ),
+        *_project(app),
+        _home(app),
+        *_passed_over(app),
+        _guarded("ledger file", lambda: _ledger(app)),
+        *_records(app),
+        _temporaries(app),
+        _guarded("feedback", lambda: _feedback(app)),
+        _lock(app),
+        _guarded("variants", lambda: f"{len(app.variants)} variants"),
+        _guarded("suites", lambda: ", ".join(app.suite(app.settings.suite_of(p)).name for p in ("atomic", "extended"))),
+        _guarded("names in settings", lambda: _names(app)),
+        _engine(),
+        _cache(app),
+        *_models(app),
+        *_extensions(),
+    ]
+    endpoints = [(n, e) for n, e in sorted(app.settings.endpoints.items()) if not e.sort.engine]
+    return checks + await asyncio.gather(*(_endpoint(app, name, entry) for name, entry in endpoints))
+
+
+def _check(name: str, status: str, detail: str) -> Check:
+    return {"name": name, "status": status, "detail": detail}
+
+
+def _guarded(name: str, look: Callable[[], str]) -> Check:
+    try:
+        return _check(name, "ok", look())
+    except SelfoptError as error:
+        return _check(name, "FAIL", str(error))
+
+
+def _project(app: App) -> list[Check]:
+    """What the project's files asked for, and what came of it: one line for each setting that was not followed."""
+    project = app.project
+    if project is None:
+        return []
+    folder = escape_control(str(project.folder))
+    if project.state == "refused":
+        return [_check("project", "FAIL", f"{escape_control(project.problem)}; until then its files are left out")]
+    if project.state == "trusted":
+        return [_check("project", "ok", f"{folder} is trusted: {counted(len(project.asked), 'setting')} of its files count")]
+    ignored = project.ignored
+    why = (
+        f"{', '.join(project.changed)} changed since it was trusted"
+        if project.changed
+        else project.problem or "it is not trusted"
+    )
+    said = f"{len(project.asked) - len(ignored)} of {counted(len(project.asked), 'setting')} of its files count"
+    if ignored:
+        said += f"; to let all of them count: selfopt trust {folder}"
+    checks = [_check("project", "note" if ignored or project.changed else "ok", f"{folder}: {escape_control(why)}; {said}")]
+    checks += [_check("project asks, ignored", "note", f"{escape_control(str(a.file))}: {a.line}") for a in ignored[:MAX_ASKED]]
+    if len(ignored) > MAX_ASKED:
+        checks.append(_check("project asks, ignored", "note", f"and {len(ignored) - MAX_ASKED} more"))
+    return checks
+
+
+def _passed_over(app: App) -> list[Check]:
+    return [
+        _check(
+            "home passed over",
+            "note",
+            f"{folder} {NOT_MADE_HERE}; if the folder is yours: selfopt trust {folder.parent}",
+        )
+        for folder in app.passed_over
+    ]
+
+
+def _home(app: App) -> Check:
+    switches = [
+        name
+        for name, on in (
+            ("warm_up.enabled", app.settings.warm_up.enabled),
+            ("enforcement.enabled", app.settings.enforcement.enabled),
+            ("policy.extended_gate_enabled", app.settings.policy.extended_gate_enabled),
+        )
+        if not on
+    ]
+    off = f"; switched off: {', '.join(switches)}" if switches else ""
+    if app.home.root.exists():
+        return _check("home", "note" if off else "ok", f"{app.home.root}{off}")
+    return _check("home", "note", f"{app.home.root} (made at the first measurement){off}")
+
+
+def _ledger(app: App) -> str:
+    if not app.has_ledger:
+        return "nothing measured yet"
+    _ = app.ledger  # what cannot be opened says what to do
+    return str(app.home.ledger)
+
+
+def _names(app: App) -> str:
+    """The models that aliases and fallbacks name; an alias of a server's model cannot be checked further."""
+    named = app.settings.fallbacks
+    wanted = [*app.settings.models.aliases, *named.atomic, *named.extended]
+    for name in wanted:
+        app.resolve_model(name)
+    return f"{len(wanted)} aliases and fallbacks"
+
+
+def _records(app: App) -> list[Check]:
+    """What `audit verify` says, one check for each part of it."""
+    try:
+        parts = verify_home(app).parts
+    except SelfoptError as error:
+        return [_check("audit trail", "FAIL", str(error))]
+    return [_part(part) for part in parts]
+
+
+def _part(part: Part) -> Check:
+    if part.ok:
+        detail = "; ".join((f"{part.said}, verifies" if part.said != "empty" else part.said, *part.notes))
+        return _check(part.name, "note" if part.notes else "ok", detail)
+    shown = "; ".join(part.problems[:SHOWN_PROBLEMS])
+    more = f"; and {len(part.problems) - SHOWN_PROBLEMS} more" if len(part.problems) > SHOWN_PROBLEMS else ""
+    check = _check(part.name, "FAIL", f"does not verify: {shown}{more}; see selfopt audit verify")
+    return {**check, "exit_code": UNVERIFIED}
+
+
+def _temporaries(app: App) -> Check:
+    cleared = clear_temporaries(app.home.root)
+    if not cleared:
+        return _check("half-written files", "ok", "none")
+    return _check("half-written files", "note", f"{cleared} of killed writers removed")
+
+
+def _feedback(app: App) -> str:
+    try:
+        feedback = load_feedback(app.home.feedback)
+    except FileNotFoundError:
+        return "none yet; selfopt feedback writes it"
+    return f"{len(feedback.recommendations)} recommendations of {feedback.generated_at}"
+
+
+def _lock(app: App) -> Check:
+    owner = ProcessLock(app.home.lock).owner()
+    return _check("lock", "ok", "free") if owner is None else _check("lock", "note", f"held by {owner}")
+
+
+def _engine() -> Check:
+    from importlib import metadata
+
+    try:
+        return _check("engine", "ok", f"xllamacpp {metadata.version('xllamacpp')}")
+    except metadata.PackageNotFoundError:
+        return _check("engine", "note", "xllamacpp is not installed; for local models: pip install 'selfopt[engine]'")
+
+
+def _cache(app: App) -> Check:
+    folder = next(p for p in (app.store.root, *app.store.root.parents) if p.exists())
+    free = shutil.disk_usage(folder).free
+    return _check("model cache", "ok" if free > FEW_BYTES else "note", f"{app.store.root}, {free / 1e9:.1f} GB free")
+
+
+def _models(app: App) -> list[Check]:
+    try:
+        catalogue = sorted(app.catalogue.items())
+    except SelfoptError as error:
+        return [_check("models", "FAIL", str(error))]
+    return [
+        _check(f"model {name}", "ok", "pulled")
+        if app.store.path_of(name) is not None
+        else _check(f"model {name}", "note", f"not pulled; selfopt models pull {name} ({entry.size_bytes / 1e6:.0f} MB)")
+        for name, entry in catalogue
+    ]
+
+
+def _extensions() -> list[Check]:
+    """What installed packages add, and what of it is left out. Their names and errors are text of others."""
+    checks = []
+    for found in (extension for registry in REGISTRIES for extension in registry.installed()):
+        detail = f"of {found.distribution} {found.version}" + (f" is left out: it {found.problem}" if found.problem else "")
+        name = escape_control(f"{found.group} {found.name}"[:MAX_NAME])
+        checks.append(_check(name, "FAIL" if found.problem else "ok", escape_control(detail[:MAX_DETAIL])))
+    return checks
+
+
+async def _endpoint(app: App, name: str, entry: EndpointSettings) -> Check:
+    title = f"endpoint {name}"
+    try:
+        if entry.plays_here:
+            if entry.script is None:
+                raise SettingsError("neither script nor base_url; set one in selfopt.toml")
+            return _check(title, "ok", f"{entry.script} (in process): {', '.join(sorted(load_script(entry.script).models))}")
+        config = app.settings.endpoint_config(name, app.environ)
+        wanted = f"no key: {entry.api_key_env} is not set" if entry.api_key_env else "no key"
+        key = "key set" if config.api_key else wanted
+        url = normalise_base_url(entry.base_url or "")
+        if not entry.is_local:
+            return _check(title, "ok" if config.api_key else "note", f"{shown_url(url)} (remote, not contacted; {key})")
+    except SelfoptError as error:
+        return _check(title, "FAIL", str(error))
+    if await _answers(url):
+        return _check(title, "ok", f"{shown_url(url)} (local, something listens there; {key})")
+    return _check(title, "note", f"{shown_url(url)} (local, nothing listens there: start the server to use it; {key})")
+
+
+async def _answers(url: str) -> bool:
+    """Whether a connection to the server of this URL can be made; nothing is sent."""
+    parts = urlsplit(url)
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            _, writer = await asyncio.open_connection(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
+    except (OSError, TimeoutError, ValueError):
+        return False
+    writer.close()
+    return True

@@ -1,0 +1,95 @@
+"""`loop --dry-run --gain`: what the races of a cycle will take, by running them on worlds like the one at hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from selfopt.errors import UsageError
+from selfopt.loop import LoopContext, newest_evaluation
+from selfopt.policy import heldout_claim, heldout_settings
+from selfopt.records import Evaluation, Spec
+from selfopt.simulate import Forecast, WorldOptions, forecast
+from selfopt.wiring.app import App
+
+__all__ = ["CycleForecast", "RaceOdds", "foretell"]
+
+_FIRST_SHARE = 2  # without a horizon the first look gets a half of alpha
+
+
+@dataclass(frozen=True, slots=True)
+class RaceOdds:
+    """What is to be foretold. gain: the improvement worth finding, as a share; power: the chance with which it is to be found."""
+
+    gain: float = 0.05
+    power: float = 0.9
+
+    def __post_init__(self) -> None:
+        """UsageError for figures out of range."""
+        if not 0 < self.gain <= 1:
+            raise UsageError(f"--gain got {self.gain * 100:g} points: need more than 0 and at most 100")
+        if not 0 < self.power < 1:
+            raise UsageError(f"--power got {self.power:g}: need a share strictly between 0 and 1, such as 0.9")
+
+
+@dataclass(frozen=True, slots=True)
+class CycleForecast:
+    """Of one model and phase. search: the race on the search prompts; heldout: the one of its winner on held-out prompts, None where the
+    decision is about this suite only; alpha: the share of the chance of error that was assumed for each; flaky: the share of prompts
+    that pass only now and then, measured says whether it was seen or is a guess."""
+
+    candidates: int
+    prompts: int
+    alpha: float
+    flaky: float
+    measured: bool
+    search: Forecast
+    heldout: Forecast | None
+
+    def lines(self, odds: RaceOdds) -> list[str]:
+        """In words."""
+        seen = "as measured" if self.measured else "a guess"
+        found = [
+            f"where replies differ from time to time, a race of {self.candidates} over {self.prompts} prompts ({self.flaky:.0%} of them flaky, {seen}): "
+            f"{_takes(self.search, odds)}; if nothing is better, about {self.search.trials_without} until all are dropped"
+        ]
+        if self.heldout is not None:
+            found.append(f"then the winner alone on the held-out prompts: {_takes(self.heldout, odds)}")
+        return found
+
+
+def _takes(found: Forecast, odds: RaceOdds) -> str:
+    gain = f"{odds.gain * 100:g} points"
+    if found.trials is None:
+        return (
+            f"a gain of {gain} is found in {found.power:.0%} of such races and not with a power of {odds.power:.0%}, however long they last; on average "
+            f"{found.typical_trials} trials. More prompts or a larger gain help"
+        )
+    return f"a gain of {gain} is found with a power of {odds.power:.0%} within about {found.trials} trials, on average {found.typical_trials}"
+
+
+def foretell(app: App, context: LoopContext, baseline: Spec, candidates: int, odds: RaceOdds) -> CycleForecast | None:
+    """None where nothing races: no candidates, or the plain gates decide alone. A second or two."""
+    rules = context.evidence
+    if rules is None or candidates == 0:
+        return None
+    suite = app.suite_for(baseline)
+    prompts, heldout = len(suite.select(baseline.split)), len(suite.select("heldout"))
+    plan = rules.alpha
+    alpha = plan.alpha / (plan.horizon or _FIRST_SHARE)
+    seen = _flaky_share(newest_evaluation(context.ledger, baseline.spec_id))
+    flaky = seen if seen is not None else WorldOptions().flaky
+    world = WorldOptions(prompts=prompts, candidates=candidates, flaky=flaky, gain=odds.gain)
+    later = None
+    if heldout_claim(suite.scope, heldout) == "prompts_like_these":
+        settings = heldout_settings(rules.race, rules.heldout_margin, better=rules.heldout_better)
+        alone = WorldOptions(prompts=heldout, candidates=1, flaky=flaky, gain=odds.gain)
+        later = forecast(alone, power=odds.power, alpha=alpha, settings=settings)
+    search = forecast(world, power=odds.power, alpha=alpha, settings=rules.race)
+    return CycleForecast(candidates, prompts, alpha, flaky, seen is not None, search, later)
+
+
+def _flaky_share(evaluation: Evaluation | None) -> float | None:
+    """The share of prompts whose runs differ; None where too few runs tell."""
+    if evaluation is None or evaluation.determinism != "stochastic" or not evaluation.rows:
+        return None
+    return sum(len(set(row.outcomes)) > 1 for row in evaluation.rows) / len(evaluation.rows)

@@ -1,0 +1,232 @@
+"""`loop`: whole cycles, and what the next one would do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from selfopt.errors import UnknownModelError, UsageError
+from selfopt.home import InputFileError, ProcessLock, read_input
+from selfopt.loop import (
+    Listener,
+    LoopContext,
+    LoopEvent,
+    Target,
+    baselines,
+    effective_baseline,
+    plan_of,
+    present_feedback,
+    run_cycles,
+    spec_by_id,
+    unfinished_cycle,
+)
+from selfopt.loop.begin import why_not_continued
+from selfopt.loop.cycle import candidates_for
+from selfopt.loop.proposer import describe_change, load_candidates
+from selfopt.measure import Progress
+from selfopt.measure.progress import ignore_progress
+from selfopt.policy import heldout_claim
+from selfopt.records import Cycle, Finding, Spec, content_hash, sha256_hex
+from selfopt.routing import diff
+from selfopt.wiring.app import App
+
+from .foretelling import CycleForecast, RaceOdds, foretell
+from .loop_parts import UNHEARD, loop_context
+from .measuring import phase_of
+from .routing import rules_from
+
+__all__ = [
+    "CyclePreview",
+    "Listener",
+    "LoopEvent",
+    "default_targets",
+    "parse_target",
+    "preview",
+    "run_loop",
+]
+
+
+def parse_target(app: App, text: str) -> Target:
+    """A `--baseline "MODEL PHASE VARIANT"` as typed; the variant may be left out (native_api)."""
+    words = text.split()
+    if len(words) not in (2, 3):
+        raise UsageError(
+            f'--baseline got {text!r}: write "MODEL PHASE VARIANT", for example "local/smollm2-135m atomic native_api"'
+        )
+    model, phase = app.resolve_model(words[0]), phase_of(words[1])
+    return Target(model, phase, app.standing_spec(model, phase, *words[2:]))
+
+
+def default_targets(app: App) -> list[Target]:
+    """Every model and phase that the ledger has a baseline for; without one, the settings' default.
+
+    UnknownModelError when the settings no longer have the endpoint of one of them.
+    """
+    known = baselines(app.ledger) if app.has_ledger else {}
+    if not known:
+        return [parse_target(app, app.settings.loop.baseline)]
+    for model, phase in sorted(known):
+        try:
+            app.resolve_model(model)
+        except UnknownModelError as error:
+            raise UnknownModelError(
+                f'the ledger has a baseline for {model} {phase}, but: {error}; name what to work on with --baseline "MODEL PHASE VARIANT"'
+            ) from None
+    return [Target(model, phase) for model, phase in sorted(known)]
+
+
+def _checked(targets: Sequence[Target]) -> list[Target]:
+    double = next((t for i, t in enumerate(targets) if t.key in [other.key for other in targets[:i]]), None)
+    if double is not None:
+        raise UsageError(f"--baseline names {double.model} {double.phase} twice: one baseline for each model and phase")
+    return list(targets)
+
+
+async def run_loop(
+    app: App,
+    targets: Sequence[Target],
+    cycles: int = 1,
+    candidates: Path | None = None,
+    listener: Listener = UNHEARD,
+    progress: Callable[[Progress], None] = ignore_progress,
+    max_candidates: int | None = None,
+    *,
+    key: str | None = None,
+) -> list[Cycle]:
+    """Run whole cycles, the first from the targets as given, later ones from the baselines that came of them.
+
+    Asked for the same again after an interruption, it goes on where it stopped and returns all cycles of the loop. key: a name
+    for this very loop; asked for again under it, also one that has ended is not repeated. Until
+    the listener has been told of them, the same call goes on with this loop. One at a time per home (LockedError).
+    BudgetError when a cap ends it on the way.
+    """
+    if cycles < 1:
+        raise UsageError(f"--cycles got {cycles}: at least 1")
+    chosen = _checked(targets) or default_targets(app)
+    app.require_ready({t.model for t in chosen})
+    asked = [(t.model, t.phase, t.baseline.spec_id if t.baseline else None) for t in chosen]
+    what = key or [asked, cycles, sha256_hex(_text(candidates)) if candidates else None, max_candidates]
+    app.home.ensure()
+    with ProcessLock(app.home.lock)("loop"):
+        context = loop_context(app, listener, progress, max_candidates)
+        if candidates is not None:
+            chosen = [_with_candidates(app, context, t, candidates) for t in chosen]
+        return await run_cycles(context, chosen, cycles, content_hash("loop", what), once=key is not None)
+
+
+_MAX_CANDIDATES_BYTES = 1_000_000
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_input(path, _MAX_CANDIDATES_BYTES)
+    except InputFileError as error:
+        raise UsageError(f"--candidates {path}: {error}; it should be a short YAML or JSON list") from None
+
+
+def _with_candidates(app: App, context: LoopContext, target: Target, path: Path) -> Target:
+    """The target with a file's candidates, of which those that the baseline has already are passed over. What is wrong with
+    the file is found now, not after the baseline was measured."""
+
+    _text(path)
+
+    def chosen(baseline: Spec) -> Sequence[Spec]:
+        return load_candidates(path, baseline, app.variants_for(baseline.endpoint), pass_over=True)
+
+    chosen(effective_baseline(context, target))
+    return replace(target, candidates=chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class CyclePreview:
+    """What a cycle would do: per target the baseline, the candidates (spec, what changes), trials when deterministic and
+    when not (at most: a race ends when it is decided); the change of rules that the present evidence asks for. continues: the number of
+    the interrupted cycle that would be continued, abandons: of the one that would be given up. forecasts: of the targets, where odds
+    were asked for and something races. Nothing is written."""
+
+    targets: tuple[tuple[Target, Spec, tuple[tuple[Spec, str], ...]], ...]
+    trials_deterministic: int
+    trials_stochastic: int
+    rule_changes: tuple[str, ...]
+    continues: int | None = None
+    abandons: int | None = None
+    forecasts: tuple[CycleForecast | None, ...] = ()
+
+
+def preview(
+    app: App,
+    targets: Sequence[Target],
+    candidates: Path | None = None,
+    max_candidates: int | None = None,
+    odds: RaceOdds | None = None,
+) -> CyclePreview:
+    """The plan of the next cycle, from what the ledger holds now. Trials are those of the whole cycle."""
+    context = loop_context(app, max_candidates=max_candidates, read_only=True)
+    chosen = _checked(targets) or default_targets(app)
+    if candidates is not None:
+        chosen = [_with_candidates(app, context, t, candidates) for t in chosen]
+    interrupted = unfinished_cycle(context.ledger)
+    fits = interrupted is not None and why_not_continued(context, interrupted, chosen) is None
+    planned, foretold = [], []
+    low = high = 0
+    for target in chosen:
+        baseline, pairs = _planned(context, target) if fits else _proposed(context, target)
+        planned.append((target, baseline, tuple(pairs)))
+        exact, most = _trials(app, context, baseline, [spec for spec, _ in pairs])
+        low, high = low + exact, high + most
+        if odds is not None:
+            foretold.append(foretell(app, context, baseline, len(pairs), odds))
+    number = interrupted.number if interrupted is not None else None
+    return CyclePreview(
+        tuple(planned),
+        low,
+        high,
+        _rule_changes(app, context) if app.has_ledger else (),
+        continues=number if fits else None,
+        abandons=None if fits else number,
+        forecasts=tuple(foretold),
+    )
+
+
+def _trials(app: App, context: LoopContext, baseline: Spec, candidates: Sequence[Spec]) -> tuple[int, int]:
+    """How many a cycle takes where replies repeat themselves, and at most where not."""
+    suite, runs = app.suite_for(baseline), app.settings.loop.n_runs
+    prompts, heldout = len(suite.select(baseline.split)), len(suite.select("heldout"))
+    sample = app.settings.loop.sample_of(prompts)
+    requests = len({baseline.request_id, *(spec.request_id for spec in candidates)})
+    rules = context.evidence
+    if rules is None:
+        return requests * (prompts + sample), requests * prompts * runs
+    looks = 1 if candidates and heldout_claim(suite.scope, heldout) == "prompts_like_these" else 0
+    races = (1 + looks) * rules.race_trials + prompts if candidates else 0
+    return requests * (prompts + sample) + looks * 2 * heldout, prompts * runs + sample + races
+
+
+def _rule_changes(app: App, context: LoopContext) -> tuple[str, ...]:
+    current = app.enforcer.load(repair_pending=False)
+    if not app.settings.enforcement.enabled:
+        return ()
+    return tuple(change.describe() for change in diff(current, rules_from(app, present_feedback(context), current)))
+
+
+def _planned(context: LoopContext, target: Target) -> tuple[Spec, list[tuple[Spec, str]]]:
+    """What the interrupted cycle works on."""
+    interrupted = unfinished_cycle(context.ledger)
+    plan = plan_of(context.ledger, interrupted) if interrupted is not None else None
+    known = plan or interrupted
+    mine = next((t for t in known.targets if (t.model, t.phase) == target.key), None) if known is not None else None
+    if mine is None:
+        return _proposed(context, target)
+    baseline = spec_by_id(context.ledger, mine.baseline_spec_id)
+    if plan is None:
+        return _proposed(context, replace(target, baseline=baseline))
+    specs = [spec_by_id(context.ledger, i) for i in mine.candidate_spec_ids]
+    return baseline, [(s, describe_change(baseline, s)) for s in specs]
+
+
+def _proposed(context: LoopContext, target: Target) -> tuple[Spec, list[tuple[Spec, str]]]:
+    """What would be tried with the findings that there are."""
+    baseline = effective_baseline(context, target)
+    findings = context.ledger.read(Finding, {"model": target.model, "phase": target.phase})
+    return baseline, candidates_for(context, target, baseline, [f for f in findings if f.spec_id == baseline.spec_id])

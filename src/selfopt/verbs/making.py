@@ -1,0 +1,133 @@
+"""Making suites of one's own: a starter, imports of other forms."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from selfopt.errors import SuiteError, UsageError
+from selfopt.home import atomic_write_text
+from selfopt.records import Phase, Suite, ToolDefinition
+from selfopt.suites import (
+    IMPORTERS,
+    Importer,
+    ImportRequest,
+    StoredSuite,
+    check_new_name,
+    parse_suite,
+    starter_text,
+    store_suite,
+    store_suites,
+    suite_yaml,
+)
+from selfopt.wiring.app import App
+
+__all__ = ["ImportRequest", "ImportedSuites", "Importer", "MadeSuite", "import_suites", "importers", "new_suite"]
+
+
+@dataclass(frozen=True, slots=True)
+class MadeSuite:
+    """A suite that was written.
+
+    named: how commands call it. tools, tool_sets: how many. search, heldout: prompts of these splits.
+    """
+
+    name: str
+    path: Path
+    named: str
+    phase: Phase
+    prompts: int
+    tools: int
+    state: Literal["new", "replaced", "unchanged"] = "new"
+    search: int = 0
+    heldout: int = 0
+    tool_sets: int = 0
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedSuites:
+    """What an import wrote. warnings: what the importer left out, one line each."""
+
+    made: tuple[MadeSuite, ...]
+    warnings: tuple[str, ...]
+
+
+def new_suite(
+    app: App,
+    name: str,
+    phase: Phase = "atomic",
+    tools: tuple[ToolDefinition, ...] | None = None,
+    origin: str = "",
+    to: Path | None = None,
+) -> MadeSuite:
+    """Write a starter that validates as it is, into the home's folder or into the file `to`. Nothing is ever replaced.
+
+    tools: offered instead of the example's; origin: where they come from. SuiteError when the name or the file is taken.
+    """
+    if tools is not None and not tools:
+        raise SuiteError(f"{origin or 'the list of tools'} holds no tool; a suite needs at least one")
+    text = starter_text(name, phase, tools, origin, named=str(to) if to is not None else name)
+    if to is None:
+        return _stored(app, name, text)
+    if to.suffix not in (".yaml", ".yml"):
+        raise SuiteError(f"{to}: a starter is YAML with comments; give the path of a .yaml file")
+    check_new_name(name, app.home.suites)
+    made = _made(parse_suite(text, source=f"suite {name}"), to, str(to))
+    try:
+        atomic_write_text(to, text, replace=False, mode=0o644)
+    except FileExistsError:
+        raise SuiteError(f"{to} is there already and stays as it is; name another file") from None
+    return made
+
+
+def importers() -> Mapping[str, Importer]:
+    """Every importer by the name of its command, those of installed packages included."""
+    return IMPORTERS.all()
+
+
+def import_suites(app: App, kind: str, asked: ImportRequest, *, replace: bool = False) -> ImportedSuites:
+    """Put what an importer makes of these files into the home's suites, all of it or nothing.
+
+    Args:
+        kind: the importer's name.
+        replace: put suites of an importer of many in the place of others with their names.
+
+    Raises:
+        UsageError: there is no such importer.
+        SuiteError: the files or the name cannot be used, or another suite has the name.
+        StoreError: the home cannot be written.
+    """
+    importer = IMPORTERS.get(kind)
+    if importer is None:
+        raise UsageError(f"no importer {kind!r}; there are {', '.join(IMPORTERS.names())}")
+    if not importer.many:
+        check_new_name(asked.name, app.home.suites)
+    found = importer.read(asked)
+    if not found.suites or (len(found.suites) > 1 and not importer.many):
+        raise SuiteError(f"importer {kind} made {len(found.suites)} suites of {asked.source}; nothing is written")
+    app.home.ensure()
+    if importer.many:
+        stored = store_suites(app.home.suites, found.suites, replace=replace)
+    else:
+        stored = [StoredSuite(s, store_suite(app.home.suites, s.name, suite_yaml(s)), "new") for s in found.suites]
+    return ImportedSuites(tuple(_made(s.suite, s.path, s.suite.name, s.state) for s in stored), found.warnings)
+
+
+def _stored(app: App, name: str, text: str) -> MadeSuite:
+    check_new_name(name, app.home.suites)
+    made = _made(parse_suite(text, source=f"suite {name}"), app.home.suites / f"{name}.yaml", name)
+    app.home.ensure()
+    store_suite(app.home.suites, name, text)
+    return made
+
+
+def _made(suite: Suite, path: Path, named: str, state: Literal["new", "replaced", "unchanged"] = "new") -> MadeSuite:
+    splits, sets = Counter(prompt.split for prompt in suite.prompts), suite.tool_sets
+    counts = (len(suite.prompts), sum(map(len, sets.values())))
+    return MadeSuite(
+        suite.name, path, named, suite.phase, *counts, state, splits["search"], splits["heldout"], len(sets), suite.origin
+    )

@@ -1,0 +1,175 @@
+"""`run` and `supervise`: the rules in force decide which model serves, then it is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from selfopt.errors import RefusedError, UsageError
+from selfopt.home import ProcessLock
+from selfopt.measure import Budget, Labels, Progress, SuperviseOptions, SuperviseResult, deliver, supervise
+from selfopt.measure.progress import ignore_progress
+from selfopt.records import Evaluation, Outcome, Phase, RouteDecision, Spec, Split, Trial, Verdict, utc_now
+from selfopt.routing import log_routing_decision, validate_model_phase_compatibility
+from selfopt.wiring.app import App
+
+__all__ = ["MeasureRequest", "Measured", "Progress", "measure_model", "measure_request", "phase_of", "route"]
+
+
+def phase_of(text: str) -> Phase:
+    """A phase as typed."""
+    if text == "atomic":
+        return "atomic"
+    if text == "extended":
+        return "extended"
+    raise UsageError(f"unknown phase {text!r}: write atomic (one user turn) or extended (several turns, tool results)")
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureRequest:
+    """What `run` and `supervise` are asked for; None: the rule's, else the setting's value. Times in seconds."""
+
+    model: str
+    phase: Phase
+    variant: str | None = None
+    suite: str | None = None
+    split: Split | None = None
+    warm_up: bool | None = None
+    timeout_s: float | None = None
+    retries: int | None = None
+    isolate: bool | None = None
+    limit: int | None = None
+    force_model: bool = False
+    n_runs: int = 1
+    sampling: bool = False
+    resume: bool = True
+
+    def overrides(self) -> tuple[str, ...]:
+        """Names of what the user set beyond model and phase, for the record."""
+        names = ("variant", "suite", "split", "warm_up", "timeout_s", "retries", "isolate", "limit")
+        return tuple(n for n in names if getattr(self, n) is not None) + (("force_model",) if self.force_model else ())
+
+
+def measure_request(app: App, model: str, phase: str, variant: str | None = None, **options: Any) -> MeasureRequest:
+    """A request with model and phase as typed. UnknownModelError, UsageError."""
+    return MeasureRequest(app.resolve_model(model), phase_of(phase), variant, **options)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What came of it: the route taken, the spec that served, the evaluation (None: no whole pass).
+
+    faults: what the server or the network did to a trial, in words, by trial id.
+    """
+
+    route: RouteDecision
+    spec: Spec
+    result: SuperviseResult
+    verdicts: tuple[Verdict, ...] = field(default_factory=tuple)
+    faults: Mapping[str, str] = field(default_factory=dict)
+    audit_hash: str | None = None
+
+    @property
+    def unanswered(self) -> str | None:
+        """What is the matter when no trial got a reply, and not because the model was being loaded; None when one did."""
+        outcomes = {verdict.outcome for verdict in self.verdicts}
+        if not outcomes or not outcomes <= {Outcome.ERROR, Outcome.TIMEOUT, Outcome.LOADING} or outcomes == {Outcome.LOADING}:
+            return None
+        last = next((self.faults[v.trial_id] for v in reversed(self.verdicts) if v.trial_id in self.faults), "no reply")
+        return f"none of the {len(self.verdicts)} requests to {self.spec.model} got a reply: {last}"
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """Aggregated outcome of the spec that served."""
+        return self.result.evaluation
+
+
+def route(app: App, model: str, phase: Phase, *, force: bool) -> tuple[RouteDecision, str | None]:
+    """What the rules in force say, audited when the request is diverted, refused or forced. RefusedError when refused."""
+    config = app.enforcer.load()
+    decision = validate_model_phase_compatibility(config, model, phase, options=app.route_options(force=force))
+    audit_hash = None
+    if decision.outcome != "allow":
+        app.home.ensure()
+        record = log_routing_decision(app.enforcer.trail, decision)
+        audit_hash = record.hash if record is not None else None
+    if decision.outcome == "refuse":
+        raise RefusedError(decision.reason)
+    return decision, audit_hash
+
+
+def served_spec(app: App, request: MeasureRequest, decision: RouteDecision) -> Spec:
+    """The spec that serves: the rule's promoted variant, limits and warm-up, each overridden by what the user typed."""
+    serving = decision.model or request.model
+    rule = decision.serving_rule if decision.outcome != "forced" else None
+    own = rule is not None and rule.model == serving
+    limits = rule.limits if own and rule is not None else None
+    options = {
+        "suite": request.suite,
+        "split": request.split,
+        "warm_up": request.warm_up if request.warm_up is not None else (rule.warm_up if own and rule is not None else None),
+        "timeout_s": request.timeout_s if request.timeout_s is not None else (limits.timeout_s if limits else None),
+        "retries": request.retries if request.retries is not None else (limits.retries if limits else None),
+        "isolate": request.isolate if request.isolate is not None else (limits.isolate if limits else None),
+        "context_size": limits.context_size if limits else None,
+    }
+    if request.variant is not None:
+        return app.spec(serving, request.phase, request.variant, options)
+    promoted = rule.variant if own and rule is not None else None
+    return app.spec(serving, request.phase, promoted if promoted is not None else "native_api", options)
+
+
+async def measure_model(
+    app: App,
+    request: MeasureRequest,
+    progress: Callable[[Progress], None] = ignore_progress,
+    tell: Callable[[Measured], None] = lambda _: None,
+) -> Measured:
+    """Route, measure n runs, evaluate. One supervisor at a time per home: LockedError names a live owner.
+
+    tell: hands the result over. A process that dies before that has told nobody: the same request then takes over what it measured,
+    asks nothing, and has the same result.
+
+    Raises RefusedError (the rules say no), ConsentError (they say a remote model, and nobody consented), UsageError and its kin (what was typed), EndpointError (no server, wrong key),
+    StoreError (the home cannot be written).
+    """
+    decision, audit_hash = route(app, request.model, request.phase, force=request.force_model)
+    spec = served_spec(app, request, decision)
+    app.require_ready([spec.model])
+    app.sender.require(request.model, spec.model)
+    limits = app.settings.limits
+    options = SuperviseOptions(
+        n_runs=request.n_runs,
+        sampling=request.sampling,
+        sample_size=app.settings.loop.sample_of(len(app.suite_for(spec).select(spec.split)[: request.limit])),
+        limit=request.limit,
+        labels=Labels(
+            requested_model=request.model,
+            rule_id=decision.rule.rule_id if decision.rule else None,
+            forced=decision.outcome == "forced",
+            overrides=request.overrides(),
+        ),
+        resume=request.resume,
+        await_delivery=True,
+        budget=Budget(limits.max_trials, limits.max_minutes, limits.max_tokens, limits.max_cost),
+    )
+    app.home.ensure()
+    with ProcessLock(app.home.lock)("supervise" if request.n_runs > 1 else "run"):
+        result = await supervise(spec, context=app.measure_context(progress, request.model), options=options)
+        verdicts = tuple(
+            v
+            for run_id in result.run_ids
+            for v in app.ledger.read(Verdict, {"run_id": run_id})
+            if v.parser_hash == spec.variant.parser_hash
+        )
+        measured = Measured(decision, spec, result, verdicts, _faults(app, result.run_ids), audit_hash)
+        tell(measured)
+        await deliver(app.ledger, result.group_id, utc_now())
+    return measured
+
+
+def _faults(app: App, run_ids: Sequence[str]) -> dict[str, str]:
+    trials = [t for run_id in run_ids for t in app.ledger.read(Trial, {"run_id": run_id}) if t.fault is not None]
+    found = {t.trial_id: [a.error for e in t.exchanges for a in e.attempts if a.error] for t in trials}
+    return {trial_id: errors[-1] for trial_id, errors in found.items() if errors}

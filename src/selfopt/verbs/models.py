@@ -1,0 +1,115 @@
+"""`models`: the embedded engine's store, and what servers tell of residency."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from selfopt.engine import PullProgress
+from selfopt.errors import SelfoptError, UsageError
+from selfopt.wiring.app import App
+
+__all__ = ["fetch_model", "list_models", "model_status", "pull_model", "remove_model"]
+
+
+class _PullStopped(Exception):
+    """Ends a pull from within its progress callback."""
+
+
+def list_models(app: App) -> list[dict[str, Any]]:
+    """Every model of the embedded engine's catalogue, and what is installed beside it: name, size_bytes, sha256, installed,
+    path, known (in the catalogue)."""
+    rows = [_row(name, entry.size_bytes, entry.sha256, _path_of(app, name)) for name, entry in app.catalogue.items()]
+    others = [m for m in app.store.installed() if m.name not in app.catalogue]
+    rows += [_row(m.name, m.size_bytes, m.sha256, app.store.path_of(m.name), known=False) for m in others]
+    return sorted(rows, key=lambda row: str(row["name"]))
+
+
+def _row(name: str, size_bytes: int, sha256: str, path: Path | None, *, known: bool = True) -> dict[str, Any]:
+    installed = {"installed": path is not None, "path": str(path) if path else None, "known": known}
+    return {"name": name, "size_bytes": size_bytes, "sha256": sha256, **installed}
+
+
+def _path_of(app: App, name: str) -> Path | None:
+    """The file of a model of the catalogue; None when it is not pulled, or another file than the catalogue names was."""
+    found = app.store.find(name)
+    return app.store.path_of(name) if found is not None and found.sha256 == app.catalogue[name].sha256 else None
+
+
+def _embedded(app: App, name: str) -> str:
+    model = app.resolve_model(name)
+    if not app.settings.endpoint_of(model)[1].sort.engine:
+        raise UsageError(f"{name} is not a model of the embedded engine; pull it where it is served (for Ollama: ollama pull)")
+    return model
+
+
+def pull_model(app: App, name: str, show: Callable[[str], None]) -> tuple[Path, bool]:
+    """Fetch and verify one model; its path and whether anything was fetched. `show` gets a sign of life every second."""
+    model = _embedded(app, name)
+    path = _path_of(app, model)
+    if path is not None:
+        return path, False
+
+    def progress(event: PullProgress) -> None:
+        show(pull_line(event))
+
+    return app.store.pull(app.catalogue[model], progress), True
+
+
+async def fetch_model(app: App, name: str, show: Callable[[str], None]) -> tuple[Path, bool]:
+    """`pull_model` for a running event loop: other tasks go on, and cancelling stops the pull, which the next one continues."""
+    stopped = threading.Event()
+
+    def watched(text: str) -> None:
+        if stopped.is_set():
+            raise _PullStopped
+        show(text)
+
+    pulling = asyncio.ensure_future(asyncio.to_thread(pull_model, app, name, watched))
+    try:
+        return await asyncio.shield(pulling)
+    except asyncio.CancelledError:
+        stopped.set()
+        with contextlib.suppress(_PullStopped, SelfoptError):
+            await pulling
+        raise
+
+
+def pull_line(event: PullProgress) -> str:
+    """One line of progress with a bar."""
+    share = min(1.0, event.bytes_done / event.bytes_total) if event.bytes_total else 0.0
+    bar = "#" * round(24 * share)
+    return f"  {event.model} [{bar:24}] {share:4.0%} of {event.bytes_total / 1e6:.0f} MB  {event.stage}"
+
+
+async def model_status(app: App, names: Sequence[str]) -> list[dict[str, Any]]:
+    """State of models at their servers, without loading any. Default: installed models and aliases of local endpoints."""
+    if names:
+        models = [app.resolve_model(name) for name in names]
+    else:
+        models = sorted({m.name for m in app.store.installed() if m.name in app.catalogue} | set(_aliased(app)))
+    rows = []
+    for model in models:
+        status = await app.sender.residency(model, asked=model).status(app.server_model(model))
+        rows.append({"name": model, **status.model_dump(mode="json")})
+    return rows
+
+
+def _aliased(app: App) -> Iterator[str]:
+    """The models of local endpoints that aliases name; an alias that names nothing is doctor's to report."""
+    for alias in app.settings.models.aliases:
+        with contextlib.suppress(SelfoptError):
+            model = app.resolve_model(alias)
+            if app.settings.is_local(model):
+                yield model
+
+
+def remove_model(app: App, name: str) -> bool:
+    """Remove a pulled model, also one that the catalogue does not have any more; False when it was not there."""
+    if any(m.name == name for m in app.store.installed()):
+        return app.store.remove(name)
+    return app.store.remove(_embedded(app, name))

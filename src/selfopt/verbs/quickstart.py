@@ -1,0 +1,300 @@
+"""`quickstart`: the whole loop on two real models, through the functions that the other commands call.
+
+Its state is a small file in the home: which of its steps are finished. What is inside a step is continued from the ledger.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from selfopt.errors import CorruptError, RefusedError, StoreError
+from selfopt.home import NOT_MADE_HERE, Home, atomic_write_text, counts_as_home, find_home, read_json_file
+from selfopt.loop import Listener, LoopEvent, Target
+from selfopt.measure import Progress
+from selfopt.measure.progress import ignore_progress
+from selfopt.records import AuditRecord, Cycle, Evaluation, Phase, RouteDecision, Run, Trial, new_id
+from selfopt.wiring.app import App
+
+from .looping import parse_target, run_loop
+from .measuring import MeasureRequest, measure_model
+from .models import fetch_model
+from .reporting import write_artefacts
+from .routing import audit_records
+from .warming import validate_model_warm_up
+
+__all__ = ["MODELS", "QuickstartResult", "Row", "ServedLine", "as_document", "plan_lines", "quickstart_home", "run_quickstart"]
+
+MODELS = ("local/smollm2-135m", "local/qwen2.5-coder-0.5b")
+FILE_NAME = "quickstart.json"
+ESTIMATE_MINUTES = (5, 9)
+CANDIDATES = 2
+EXTENDED_CANDIDATES = 0
+EXTENDED_VARIANT = "extended"
+VALIDATION_RUNS = 4
+VALIDATION_PROMPTS = 1
+STEPS = ("cycle_1", "cycle_2", "extended", "warm_up", "shown")
+
+Say = Callable[[LoopEvent], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Before and after of one model on one phase. trials: spent on them in this quickstart."""
+
+    model: str
+    phase: Phase
+    before: Evaluation | None
+    after: Evaluation | None
+    trials: int
+    look_next: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServedLine:
+    """What the rules did with one request: the route, its audit record, who served."""
+
+    title: str
+    route: RouteDecision | None
+    refused: str | None
+    audit: AuditRecord | None
+
+
+@dataclass(frozen=True, slots=True)
+class QuickstartResult:
+    """What the quickstart ends with."""
+
+    rows: tuple[Row, ...]
+    cycles: tuple[Cycle, ...]
+    served: tuple[ServedLine, ...]
+    reports: tuple[Path, ...]
+    seconds: float
+    trials: int
+    home: Path
+
+
+@dataclass(slots=True)
+class _State:
+    """Which steps are finished, by the id of what they made."""
+
+    path: Path
+    session: str = field(default_factory=lambda: new_id("quickstart"))
+    done: dict[str, str] = field(default_factory=dict)
+    again: bool = False  # an earlier quickstart was finished here
+
+    def finish(self, step: str, value: str) -> None:
+        """Keep that a step is through."""
+        self.done[step] = value
+        self.save()
+
+    def save(self) -> None:
+        """Write the file; before the first step too, because the session names what the steps make."""
+        atomic_write_text(
+            self.path, json.dumps({"schema_version": 1, "session": self.session, "done": self.done}, indent=2) + "\n"
+        )
+
+
+def quickstart_home(explicit: str | Path | None, environ: dict[str, str], cwd: Path) -> Home:
+    """The home named by flag or environment, else `.selfopt` in the working folder: the quickstart's measurements do not
+    mix with those of the user's own home, and later commands typed in the same folder find them. StoreError where a `.selfopt` stands
+    there that somebody else made."""
+    if explicit is not None or environ.get("SELFOPT_HOME"):
+        return find_home(Path(explicit).expanduser() if explicit else None, environ, cwd)
+    own = cwd / ".selfopt"
+    if own.exists() and not counts_as_home(own):
+        raise StoreError(
+            f"{own} {NOT_MADE_HERE}; move it aside, name another home with --home, or, if the folder is yours: selfopt trust {cwd}"
+        )
+    return Home(own)
+
+
+def plan_lines(app: App) -> list[str]:
+    """What will happen and how long it will take, before it begins."""
+    suites = {phase: len(app.suite(app.settings.suite_of(phase)).prompts) for phase in _phases()}
+    missing = [m for m in MODELS if app.store.path_of(m) is None]
+    size = sum(app.catalogue[m].size_bytes for m in missing) / 1e6
+    return [
+        f"home {app.home.root}",
+        f"models {', '.join(MODELS)}" + (f" ({size:.0f} MB to download)" if missing else " (already here)"),
+        f"1 cycle 1: {suites['atomic']} single requests each, native_api and at most {CANDIDATES} candidates; diagnose, decide, enforce",
+        "2 cycle 2: from the promoted baselines, under the rules in force; did each remedy help?",
+        f"3 extended: {suites['extended']} conversations each; who may serve them, who falls back, what is refused",
+        "4 warm-up: forced unload against warm, interleaved",
+        "5 the rules at work on two requests; reports; one table",
+        f"estimate {ESTIMATE_MINUTES[0]} to {ESTIMATE_MINUTES[1]} minutes on two cores; Ctrl-C at any time, the same command continues",
+    ]
+
+
+def _phases() -> tuple[Phase, Phase]:
+    return "atomic", "extended"
+
+
+def _load_state(home: Home) -> _State:
+    path = home.root / FILE_NAME
+    try:
+        body = read_json_file(path, what="quickstart state", schema_version=1)
+    except FileNotFoundError:
+        return _State(path)
+    done, session = body.get("done"), body.get("session")
+    if not isinstance(done, dict) or not isinstance(session, str):
+        raise CorruptError(f"{path}: no quickstart state; move the file away to start a new quickstart")
+    if all(step in done for step in STEPS):
+        return _State(path, again=True)
+    return _State(path, session, {str(k): str(v) for k, v in done.items()})
+
+
+async def run_quickstart(
+    app: App, say: Say, progress: Callable[[Progress], None] = ignore_progress, show: Callable[[str], None] = print
+) -> QuickstartResult:
+    """Run, or continue, the quickstart. A finished one is started anew: from native_api, with fresh measurements."""
+    began = time.monotonic()
+    for model in MODELS:
+        await fetch_model(app, model, show)
+    app.home.ensure()
+    state = _load_state(app.home)
+    state.save()
+    if state.again:
+        say(
+            LoopEvent(
+                "note",
+                "a quickstart was finished in this home before: this is another whole round, from native_api, with new "
+                "measurements; candidates that were tried before make room for others",
+            )
+        )
+    if state.done:
+        say(LoopEvent("resume", f"an interrupted quickstart is continued; finished already: {', '.join(state.done)}"))
+    await _step(app, state, "cycle_1", [parse_target(app, f"{m} atomic native_api") for m in MODELS], CANDIDATES, say, progress)
+    await _step(app, state, "cycle_2", [Target(m, "atomic") for m in MODELS], 0, say, progress)
+    extended = [parse_target(app, f"{m} extended {EXTENDED_VARIANT}") for m in MODELS]
+    await _step(app, state, "extended", extended, EXTENDED_CANDIDATES, say, progress)
+    if "warm_up" not in state.done:
+        enabled = app.settings.warm_up.enabled
+        what = "unloaded by force against warm, interleaved" if enabled else "switched off, so nothing is measured about it"
+        say(LoopEvent("note", f"warm-up: {what}"))
+        for model in MODELS if enabled else ():
+            await validate_model_warm_up(
+                app,
+                model,
+                "atomic",
+                runs=VALIDATION_RUNS,
+                limit=VALIDATION_PROMPTS,
+                group=f"{state.session}/{model}",
+                progress=progress,
+            )
+        state.finish("warm_up", state.session)
+    served = [await _served(app, force=force, progress=progress) for force in (False, True)]
+    reports = write_artefacts(app)
+    cycles = _cycles(app, state)
+    state.finish("shown", state.session)
+    rows = tuple(_rows(app, cycles))
+    trials = sum(c.trials for c in cycles)
+    return QuickstartResult(rows, tuple(cycles), tuple(served), tuple(reports), time.monotonic() - began, trials, app.home.root)
+
+
+async def _step(
+    app: App, state: _State, name: str, targets: Sequence[Target], candidates: int, say: Say, progress: Callable[[Progress], None]
+) -> None:
+    if name in state.done:
+        return
+    # The key keeps a step from being repeated when it was killed between its last cycle and this file.
+    key = f"{state.session}/{name}"
+    finished = await run_loop(app, targets, listener=Listener(say), progress=progress, max_candidates=candidates, key=key)
+    state.finish(name, finished[-1].cycle_id)
+
+
+def _cycles(app: App, state: _State) -> list[Cycle]:
+    ids = [state.done[name] for name in ("cycle_1", "cycle_2", "extended")]
+    return [c for i in ids for c in app.ledger.read(Cycle, {"id": i}, limit=1)]
+
+
+async def _served(app: App, *, force: bool, progress: Callable[[Progress], None]) -> ServedLine:
+    """One request of the weakest model on extended, as `selfopt run` treats it."""
+    model = MODELS[0]
+    command = f"selfopt run {model} extended --limit 1" + (" --force-model" if force else "")
+    request = MeasureRequest(model=model, phase="extended", limit=1, force_model=force, resume=False)
+    try:
+        measured = await measure_model(app, request, progress)
+    except RefusedError as error:
+        return ServedLine(command, None, str(error), audit_records(app, 1)[-1])
+    newest = audit_records(app, 1)
+    return ServedLine(command, measured.route, None, newest[-1] if measured.audit_hash and newest else None)
+
+
+def _rows(app: App, cycles: Sequence[Cycle]) -> list[Row]:
+    rows = []
+    first, second, extended = cycles
+    for model in MODELS:
+        rows.append(_row(app, model, "atomic", first, second, [first, second]))
+    for model in MODELS:
+        rows.append(_row(app, model, "extended", extended, extended, [extended]))
+    return rows
+
+
+def _row(app: App, model: str, phase: Phase, first: Cycle, last: Cycle, all_cycles: Sequence[Cycle]) -> Row:
+    before = _evaluation(app, first, model, phase)
+    after = _evaluation(app, last, model, phase)
+    runs = {
+        r.run_id: r
+        for c in all_cycles
+        for r in app.ledger.read(Run, {"cycle_id": c.cycle_id})
+        if (r.model, r.phase) == (model, phase)
+    }
+    trials = sum(_trials(app, run_id) for run_id in runs)
+    return Row(model, phase, before, after, trials, _look_next(app, model, phase, last))
+
+
+def _trials(app: App, run_id: str) -> int:
+    return sum(1 for _ in app.ledger.read(Trial, {"run_id": run_id}))
+
+
+def _evaluation(app: App, cycle: Cycle, model: str, phase: Phase) -> Evaluation | None:
+    target = next((t for t in cycle.targets if (t.model, t.phase) == (model, phase)), None)
+    if target is None or target.baseline_evaluation_id is None:
+        return None
+    return next(app.ledger.read(Evaluation, {"id": target.baseline_evaluation_id}, limit=1), None)
+
+
+def _look_next(app: App, model: str, phase: Phase, last: Cycle) -> str:
+    """One plain sentence: what the next hour is best spent on."""
+    rule = app.enforcer.load().rule_for(model, phase)
+    if rule is not None and not rule.allow:
+        served = (
+            f"served by {rule.fallback}"
+            if rule.fallback
+            else "refused; measure a stronger model on it and it becomes the fallback"
+        )
+        return f"must not serve {phase}: {served}"
+    evaluation = _evaluation(app, last, model, phase)
+    if evaluation is None:
+        return f"measure it: selfopt supervise {model} {phase}"
+    failing = [row.prompt_id for row in evaluation.rows if "F" in row.letters]
+    if not failing:
+        return "nothing fails here; a larger suite would tell more"
+    return f"{', '.join(failing[:5])} still fail; see why with selfopt show, or try more candidates: selfopt loop --cycles 1"
+
+
+def as_document(result: QuickstartResult) -> dict[str, Any]:
+    """The result for `--json`."""
+    return {
+        "home": str(result.home),
+        "seconds": round(result.seconds, 1),
+        "trials": result.trials,
+        "rows": [
+            {
+                "model": r.model,
+                "phase": r.phase,
+                "trials": r.trials,
+                "look_next": r.look_next,
+                "before": r.before,
+                "after": r.after,
+            }
+            for r in result.rows
+        ],
+        "cycles": result.cycles,
+        "served": [{"command": s.title, "route": s.route, "refused": s.refused, "audit": s.audit} for s in result.served],
+        "reports": [str(p) for p in result.reports],
+    }

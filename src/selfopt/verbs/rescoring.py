@@ -1,0 +1,60 @@
+"""`rescore`: stored replies judged again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from selfopt.errors import UsageError
+from selfopt.ledger import resolve
+from selfopt.measure import EvaluationRequest, Rescored, evaluate, rescore
+from selfopt.reading import chain_of
+from selfopt.records import (
+    ChainName,
+    Evaluation,
+    Run,
+    Spec,
+)
+from selfopt.wiring.app import App
+
+from .diagnosing import require_ledger
+
+__all__ = ["Rescoring", "rescore_runs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rescoring:
+    """What judging stored replies again gave: counts, by which parsers, and the new evaluation (None: not the trials of a
+    whole run)."""
+
+    rescored: Rescored
+    evaluation: Evaluation | None
+    parsers: tuple[ChainName, ...]
+
+
+async def rescore_runs(
+    app: App, run_prefixes: Sequence[str], variant: str | None = None, parsers: Sequence[str] = (), suite: str | None = None
+) -> Rescoring:
+    """Judge the replies of stored runs again under another parser chain and the present scorer; no request is made.
+
+    suite: where their suite is, when it is a file that the settings do not name.
+    """
+    require_ledger(app)
+    runs = [resolve(app.ledger, Run, prefix) for prefix in run_prefixes]
+    if len({run.request_id for run in runs}) > 1:
+        raise UsageError("the runs asked different requests; rescore those of one request_id at a time")
+    spec = next(app.ledger.read(Spec, {"id": runs[0].spec_id}, limit=1))
+    chain = tuple(parsers) or (app.variant(variant).parsers if variant else spec.variant.parsers)
+    chain_of(chain)
+    other = spec.model_copy(update={"variant": spec.variant.model_copy(update={"parsers": chain})})
+    judged = app.suite(suite) if suite is not None else app.suite_for(spec)
+    result = await rescore(app.ledger, [run.run_id for run in runs], judged, chain)
+    measured = tuple(run.run_id for run in runs if run.purpose == "measure")
+    if not measured:
+        return Rescoring(result, None, chain)
+    if not any(True for _ in app.ledger.read(Spec, {"id": other.spec_id}, limit=1)):
+        await app.ledger.append([other])
+    evaluation = await evaluate(app.ledger, EvaluationRequest(other, judged, measured))
+    if evaluation is not None:
+        await app.ledger.append([evaluation])
+    return Rescoring(result, evaluation, chain)

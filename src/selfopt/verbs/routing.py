@@ -1,0 +1,246 @@
+"""`enforce`, `routes` and `audit`: rules in force, their history, and the way from a rule down to the replies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from selfopt.errors import AuditError, UnknownModelError, UsageError
+from selfopt.feedback import load_feedback
+from selfopt.ledger import LEDGER_SEALED_EVENT
+from selfopt.loop import note_rollback, served_specs
+from selfopt.records import (
+    AuditRecord,
+    Decision,
+    Evaluation,
+    Feedback,
+    Finding,
+    LedgerFault,
+    Phase,
+    Recommendation,
+    Record,
+    RoutingConfig,
+    Rule,
+    Run,
+    Spec,
+    Trial,
+    Verdict,
+    utc_now,
+)
+from selfopt.routing import RuleChange, RuleOptions, VersionEntry, diff, generate_routing_rules
+from selfopt.wiring.app import App
+from selfopt.wiring.evidence import check_evidence, check_recommendations, faults_of, ids_of, ledger_or_none, readable
+
+from .measuring import phase_of
+
+__all__ = [
+    "Enforced",
+    "Traced",
+    "audit_records",
+    "enforce_file",
+    "import_routes",
+    "roll_back",
+    "rule_history",
+    "rules_from",
+    "rules_in_force",
+    "set_route",
+    "trace_rule",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Enforced:
+    """The rules before and after, and what changed."""
+
+    before: RoutingConfig
+    after: RoutingConfig
+    changes: tuple[RuleChange, ...]
+    dry_run: bool
+
+
+def enforce_file(app: App, path: Path | None = None, *, dry_run: bool = False, override_manual: bool = False) -> Enforced:
+    """Turn the recommendations of a feedback file into rules in force.
+
+    Those of the home's harness_feedback.json (the default) have to be in the ledger, since that file only shows them: StoreError
+    else. A file that is named is taken at its word, and the audit trail says so. CorruptError when the evidence behind them is in
+    the ledger, and not as it was committed.
+    """
+    if not app.settings.enforcement.enabled and not dry_run:
+        raise UsageError("enforcement is switched off; set enforcement.enabled = true or use --dry-run")
+    feedback = _feedback(path, app.home.feedback)
+    options = RuleOptions(override_manual=override_manual, warm_up=app.settings.warm_up.enabled)
+    before = app.enforcer.load(repair_pending=not dry_run)
+    if path is None:
+        check_recommendations(app, feedback.recommendations)
+    check_evidence(app, (), [name for r in feedback.recommendations for name in (r.id, *r.evidence)])
+    if dry_run:
+        after = before.model_copy(update={"rules": rules_from(app, feedback, before, options)})
+    else:
+        app.home.ensure()
+        reason = "harness_feedback.json" if path is None else f"{path.name}, a file that was named"
+        promoted = _serving_specs(app, feedback, before)
+        after = app.enforcer.enforce(feedback.recommendations, promoted=promoted, options=options, reason=reason)
+    return Enforced(before, after, diff(before, after), dry_run)
+
+
+def rules_from(app: App, feedback: Feedback, current: RoutingConfig, options: RuleOptions | None = None) -> tuple[Rule, ...]:
+    """The rules that recommendations and baselines ask for, merged into the given ones."""
+    return generate_routing_rules(
+        feedback.recommendations,
+        current,
+        promoted=_serving_specs(app, feedback, current),
+        options=options or RuleOptions(warm_up=app.settings.warm_up.enabled),
+    )
+
+
+def _serving_specs(app: App, feedback: Feedback, current: RoutingConfig) -> Mapping[tuple[str, Phase], Spec]:
+    return served_specs(ledger_or_none(app), feedback.recommendations, current)
+
+
+def _feedback(path: Path | None, default: Path) -> Feedback:
+    try:
+        return load_feedback(path or default)
+    except FileNotFoundError:
+        how = "name a feedback file" if path is not None else "write it with: selfopt feedback"
+        raise UsageError(f"no file {path or default}; {how}") from None
+
+
+async def roll_back(app: App, version: int) -> RoutingConfig:
+    """Put the rules of an earlier version in force again (0: none), and let the loop start from what they serve.
+
+    UsageError for a version that is not kept, CorruptError for one that is not what was sealed; raises as `Enforcer.rollback` otherwise.
+    """
+    app.home.ensure()
+    earlier = app.enforcer.version(version)
+    try:
+        current = app.enforcer.load()
+    except AuditError:  # lost rules can be rolled back from: the trail says what follows
+        current = RoutingConfig()
+    # Baselines first: killed in between, the next cycle still goes where the user wanted to.
+    if app.has_ledger:
+        await note_rollback(app.ledger, current, earlier, utc_now)
+    return app.enforcer.rollback(version)
+
+
+def rules_in_force(app: App) -> RoutingConfig:
+    """The rules that decide now."""
+    return app.enforcer.load()
+
+
+def rule_history(app: App) -> tuple[VersionEntry, ...]:
+    """Every version: version, at, cause, reason, changes, in_force, aborted."""
+    return app.enforcer.history()
+
+
+def set_route(app: App, model: str, phase: str, *, allow: bool, fallback: str | None, reason: str) -> RoutingConfig:
+    """Set one rule by hand."""
+    name = app.resolve_model(model)
+    served = app.resolve_model(fallback) if fallback else None
+    if served == name:
+        raise UsageError(f"--fallback {fallback} is the model itself; name another one")
+    app.home.ensure()
+    return app.enforcer.set_rule(name, phase_of(phase), allow=allow, fallback=served, reason=reason)
+
+
+def import_routes(app: App, path: Path) -> RoutingConfig:
+    """Import rules from a file in our schema or in the specification's short form."""
+    app.home.ensure()
+    return app.enforcer.import_file(path, resolve=app.resolve_model)
+
+
+def audit_records(app: App, last: int | None = None, *, seals: bool = True) -> list[AuditRecord]:
+    """The audit trail, oldest first; only the last so many. seals: False leaves out those that only vouch for the ledger."""
+    records: Iterator[AuditRecord] = app.enforcer.trail.records() if app.home.audit_trail.exists() else iter(())
+    found = [record for record in records if seals or record.event != LEDGER_SEALED_EVENT]
+    return found[-last:] if last else found
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """From a rule down to the replies: audit records, recommendations, findings, evaluations, decisions, runs, trials.
+    missing: ids that are named as evidence and that the ledger does not hold; faults: what of all this, down to the texts of the
+    replies, is not as it was committed to the ledger and sealed."""
+
+    rule_id: str
+    rule: Any
+    changes: tuple[AuditRecord, ...]
+    recommendations: tuple[Recommendation, ...]
+    findings: tuple[Finding, ...]
+    decisions: tuple[Decision, ...]
+    evaluations: tuple[Evaluation, ...]
+    specs: tuple[Spec, ...]
+    runs: tuple[Run, ...]
+    trials: tuple[tuple[Trial, tuple[Verdict, ...]], ...]
+    missing: tuple[str, ...]
+    faults: tuple[LedgerFault, ...] = ()
+
+
+def trace_rule(app: App, rule_id: str) -> Traced:
+    """Follow a rule (by id, or `MODEL PHASE`) to everything it rests on."""
+    trace = app.enforcer.trace(_rule_id(app, rule_id))
+    recommendations = _by_id(app, Recommendation, trace.recommendation_ids)
+    named = list(dict.fromkeys([*trace.evidence, *(e for r in recommendations for e in r.evidence)]))
+    findings = _by_id(app, Finding, named)
+    specs = _by_id(app, Spec, named)
+    decisions = _by_id(app, Decision, named)
+    for spec in specs:
+        decisions += [
+            d
+            for d in readable(app.ledger.read(Decision, {"candidate_spec_id": spec.spec_id}))
+            if d.verdict == "promote" and d not in decisions
+        ]
+    wanted = [*named, *(i for f in findings for i in f.evaluation_ids), *(i for d in decisions for i in d.evaluation_ids)]
+    evaluations = _by_id(app, Evaluation, wanted)
+    run_ids = [*named, *(i for e in evaluations for i in e.run_ids), *(i for f in findings for i in f.run_ids)]
+    runs = _by_id(app, Run, run_ids)
+    trials = [pair for run in runs for pair in _trials_of(app, run)]
+    records: list[Record] = [*recommendations, *findings, *specs, *decisions, *evaluations, *runs]
+    held = {r.record_id for r in records} | {t.trial_id for t, _ in trials}
+    only = {pair for r in (*records, *(one for t, vs in trials for one in (t, *vs))) for pair in ids_of(r)}
+    return Traced(
+        rule_id=trace.rule_id,
+        rule=trace.rule,
+        changes=trace.changes,
+        recommendations=tuple(recommendations),
+        findings=tuple(findings),
+        decisions=tuple(decisions),
+        evaluations=tuple(evaluations),
+        specs=tuple(specs),
+        runs=tuple(runs),
+        trials=tuple(trials),
+        missing=tuple(i for i in (*trace.recommendation_ids, *named) if i not in held),
+        faults=faults_of(app, only, (*trace.recommendation_ids, *named)) if named or only else (),
+    )
+
+
+def _trials_of(app: App, run: Run) -> list[tuple[Trial, tuple[Verdict, ...]]]:
+    verdicts: dict[str, list[Verdict]] = {}
+    for verdict in readable(app.ledger.read(Verdict, {"run_id": run.run_id})):
+        verdicts.setdefault(verdict.trial_id, []).append(verdict)
+    trials = readable(app.ledger.read(Trial, {"run_id": run.run_id}))
+    return [(trial, tuple(verdicts.get(trial.trial_id, ()))) for trial in trials]
+
+
+def _rule_id(app: App, text: str) -> str:
+    words = text.split()
+    if len(words) == 2:
+        try:
+            model = app.resolve_model(words[0])
+        except UnknownModelError:  # the rule of a model whose endpoint is no longer in the settings has a past too
+            model = words[0]
+        rule = app.enforcer.load().rule_for(model, words[1])
+        if rule is None:
+            raise UsageError(f"no rule for {text!r}; see 'selfopt routes show'")
+        return rule.rule_id
+    return text
+
+
+def _by_id(app: App, record_type: type[Any], ids: Any) -> list[Any]:
+    found: list[Record] = []
+    if not app.has_ledger:
+        return found
+    for item in dict.fromkeys(ids):
+        found += list(readable(app.ledger.read(record_type, {"id": item}, limit=1)))
+    return found

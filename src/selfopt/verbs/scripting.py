@@ -1,0 +1,27 @@
+"""`scripted`: a small verb that serves and does not measure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from selfopt.scripted.script import load_script
+from selfopt.scripted.server import serve_scripted
+
+__all__ = ["serve_script"]
+
+
+async def serve_script(path: Path, host: str, port: int, ready: Callable[[str, list[str]], None], *, serve: bool = True) -> None:
+    """Serve a script until cancelled; `ready` gets the base URL (empty when only checked) and the models."""
+    script = load_script(path)
+    names = sorted(script.models)
+    if not serve:
+        ready("", names)
+        return
+    server = await serve_scripted(script, host, port)
+    try:
+        ready(server.base_url, names)
+        await asyncio.Event().wait()
+    finally:
+        await server.close()

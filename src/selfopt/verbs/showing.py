@@ -1,0 +1,53 @@
+"""`show`: everything about one trial."""
+
+from __future__ import annotations
+
+import contextlib
+from itertools import zip_longest
+
+from selfopt.errors import SuiteError
+from selfopt.ledger import resolve
+from selfopt.measure import ShownTrial, show_trial
+from selfopt.records import (
+    Blob,
+    LedgerFault,
+    Run,
+    Spec,
+    Trial,
+)
+from selfopt.wiring.app import App
+from selfopt.wiring.evidence import faults_of, ids_of
+
+from .diagnosing import require_ledger
+
+__all__ = ["ShownTrial", "shown_faults", "shown_trial", "warm_up_texts"]
+
+
+def shown_trial(app: App, prefix: str) -> ShownTrial:
+    """Everything about one trial, by its id or an unambiguous beginning of it."""
+    require_ledger(app)
+    trial = resolve(app.ledger, Trial, prefix)
+    run = next(app.ledger.read(Run, {"id": trial.run_id}, limit=1), None)
+    spec = next(app.ledger.read(Spec, {"id": run.spec_id}, limit=1), None) if run is not None else None
+    suites = []
+    if spec is not None:
+        with contextlib.suppress(SuiteError):  # a file that is not at hand: what was expected is left out
+            suites.append(app.suite_for(spec))
+    return show_trial(app.ledger, trial.trial_id, suites)
+
+
+def shown_faults(app: App, shown: ShownTrial) -> tuple[LedgerFault, ...]:
+    """What of a shown trial, its run and spec, its verdicts and its texts is not as it was committed."""
+    return faults_of(app, {pair for record in (shown.trial, shown.run, shown.spec, *shown.verdicts) for pair in ids_of(record)})
+
+
+def warm_up_texts(app: App, run: Run) -> list[tuple[str | None, str | None]]:
+    """What the warm-up of a run sent and got, in order; None: not kept, or nothing came. Whoever shows them on a terminal
+    escapes control characters."""
+    kept = {
+        blob.blob_hash: blob.text
+        for blob_hash in (*run.warm_up.requests, *run.warm_up.replies)
+        for blob in app.ledger.read(Blob, {"id": blob_hash}, limit=1)
+    }
+    pairs = zip_longest(run.warm_up.requests, run.warm_up.replies, fillvalue="")
+    return [(kept.get(request), kept.get(reply)) for request, reply in pairs]

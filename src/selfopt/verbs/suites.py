@@ -1,0 +1,119 @@
+"""`suites`: looking at suites, and what checking one finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from selfopt.errors import SuiteError
+from selfopt.records import ExpectedCall, Outcome, ParsedReply, Prompt, Suite, ToolCall, ToolDefinition
+from selfopt.scoring import scorer_of
+from selfopt.suites import Passes, PolicyScore, SuiteWarning, find_problems, find_warnings, list_suites, trivial_scores
+from selfopt.wiring.app import App
+
+__all__ = [
+    "SuiteCheck",
+    "SuiteWarning",
+    "check_suite",
+    "one_suite",
+    "suite_document",
+    "suite_problems",
+    "suite_summaries",
+    "suite_warnings",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteCheck:
+    """What is wrong with a suite. errors make it unusable; warnings are looked for when there is none, and then policies
+    says what policies that understand nothing would score."""
+
+    errors: tuple[str, ...]
+    warnings: tuple[SuiteWarning, ...]
+    policies: tuple[PolicyScore, ...]
+
+
+def suite_summaries(app: App) -> list[dict[str, Any]]:
+    """Name, phase, scope, title, number of prompts, source, judging and origin of each built-in suite and each of the home's folder.
+
+    One that is not usable is listed with its `problem`, so that it does not hide the others.
+    """
+    rows: list[dict[str, Any]] = []
+    built_in = list_suites()
+    for name in list_suites(app.home.suites):
+        source = "built in" if name in built_in else "home"
+        try:
+            suite = app.suite(name)
+        except SuiteError as error:
+            rows.append({"name": name, "source": source, "problem": str(error)})
+            continue
+        rows.append(
+            {
+                "name": suite.name,
+                "phase": suite.phase,
+                "scope": suite.scope,
+                "title": suite.title,
+                "prompts": len(suite.prompts),
+                "source": source,
+                "judging": suite.judging,
+                "origin": suite.origin,
+            }
+        )
+    return rows
+
+
+def one_suite(app: App, name: str) -> Suite:
+    """A suite (a name or a file). SuiteError when it is not usable."""
+    return app.suite(name)
+
+
+def suite_document(app: App, name: str) -> dict[str, Any]:
+    """A suite as other programs read it: `{name, phase, prompts: [{id, kind, split, tool_set, tools, messages, expected,
+    reason}]}`. tools: the definitions that the prompt offers; of a message, what it does not have is left out."""
+    suite = app.suite(name)
+    prompts = []
+    for prompt in suite.prompts:
+        body = prompt.model_dump(mode="json", include={"id", "kind", "split", "tool_set"})
+        tools = [tool.model_dump(mode="json") for tool in suite.tools_of(prompt)]
+        messages = [
+            {"role": m.role, "content": m.content, **m.model_dump(mode="json", exclude_defaults=True)} for m in prompt.messages
+        ]
+        expected = "any" if prompt.expected == "any" else [[_expected_call(c) for c in calls] for calls in prompt.expected]
+        prompts.append({**body, "tools": tools, "messages": messages, "expected": expected, "reason": prompt.reason})
+    return {"name": suite.name, "phase": suite.phase, "prompts": prompts}
+
+
+def _expected_call(call: ExpectedCall) -> dict[str, Any]:
+    body = {"name": call.name, "arguments": call.arguments}
+    return {**body, "any_arguments": True} if call.any_arguments else body
+
+
+def suite_problems(app: App, name: str) -> list[str]:
+    """Every problem of a suite (a name or a file), empty when it can be used. SuiteError when there is nothing to look at."""
+    return find_problems(name, app.home.suites)
+
+
+def suite_warnings(app: App, name: str) -> list[SuiteWarning]:
+    """What makes a usable suite worth less, each with its code. SuiteError when it is not usable."""
+    suite = app.suite(name)
+    return find_warnings(suite, _passes_of(suite))
+
+
+def check_suite(app: App, name: str) -> SuiteCheck:
+    """Errors, warnings and trivial policies of a suite (a name or a file). SuiteError when there is nothing to look at."""
+    try:
+        suite = app.suite(name)
+    except SuiteError:
+        return SuiteCheck(tuple(suite_problems(app, name)), (), ())
+    passes = _passes_of(suite)
+    return SuiteCheck((), tuple(find_warnings(suite, passes)), tuple(trivial_scores(suite, passes)))
+
+
+def _passes_of(suite: Suite) -> Passes:
+    """Whether calls pass a prompt, by the rules of the suite."""
+    judge = scorer_of(suite.judging).judge
+
+    def passes(prompt: Prompt, tools: tuple[ToolDefinition, ...], calls: tuple[ToolCall, ...]) -> bool:
+        return judge(prompt, tools, ParsedReply(tool_calls=calls), None).outcome is Outcome.PASS
+
+    return passes

@@ -1,0 +1,99 @@
+"""Calls, expectations, variants and decisions in words, for whoever prints them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from selfopt.loop import LoopEvent
+from selfopt.records import AuditRecord, Decision, ExpectedCall, ToolCall, ToolDefinition, Variant
+from selfopt.routing import render_line
+from selfopt.words.decisions import explain
+
+__all__ = ["audit_line", "call_text", "decision_lines", "expected_text", "tool_text", "variant_lines"]
+
+
+def audit_line(record: AuditRecord) -> str:
+    """One audit record as a readable line."""
+    return render_line(record).rstrip("\n")
+
+
+def decision_lines(event: LoopEvent, *, every_gate: bool = False) -> list[str]:
+    """Why a decision was made; nothing for other events. The gates that did not pass are explained, those that did are named
+    (every_gate: explained as well)."""
+    decision = event.record
+    if not isinstance(decision, Decision):
+        return []
+    lines = explain(decision)
+    if every_gate:
+        return lines[1:]
+    split = len(lines) - len(decision.gates)
+    opened = [line for line, gate in zip(lines[split:], decision.gates, strict=True) if gate.passed is not True]
+    passed = [gate.name for gate in decision.gates if gate.passed is True]
+    more = f"more: selfopt decide --explain {decision.decision_id}"
+    return [*lines[1:split], *opened, *([f"passed: {', '.join(passed)}"] if passed else []), more]
+
+
+def call_text(call: ToolCall) -> str:
+    """`get_weather(city="Oslo")`."""
+    return f"{call.name}({', '.join(f'{name}={_value(value)}' for name, value in call.arguments.items())})"
+
+
+def _value(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return f"a {type(value).__name__} that is too deep to show"
+
+
+def _accepted(value: Any) -> str:
+    if isinstance(value, dict) and set(value) == {"any_order"}:
+        return f"{_value(value['any_order'])} in any order"
+    return _value(value)
+
+
+def tool_text(tool: ToolDefinition) -> str:
+    """`get_weather(city, unit?): Look up the weather.` A question mark stands behind what may be left out."""
+    properties, required = tool.parameters.get("properties"), tool.parameters.get("required")
+    needed = required if isinstance(required, list) else []
+    names = [name if name in needed else f"{name}?" for name in properties] if isinstance(properties, dict) else []
+    return f"{tool.name}({', '.join(names)}){f': {tool.description}' if tool.description else ''}"
+
+
+def expected_text(expected: Sequence[Sequence[ExpectedCall]] | str) -> list[str]:
+    """The accepted sets of calls, one a line: `get_weather(city="Oslo" or "Oslo, Norway"; unit may be left out)`."""
+    if isinstance(expected, str):
+        return ["any call"]
+    sets = [" and ".join(_expected_call(call) for call in calls) or "no call" for calls in expected]
+    return [sets[0], *(f"or {text}" for text in sets[1:])] if sets else []
+
+
+def _expected_call(call: ExpectedCall) -> str:
+    if call.any_arguments:
+        return f"{call.name}(any arguments)"
+    arguments = []
+    for name, accepted in call.arguments.items():
+        values = [_accepted(value) for value in accepted if value != ""]
+        shown = f"{name}={' or '.join(values)}" if values else name
+        arguments.append(f"{shown}, or left out" if len(values) < len(accepted) else shown)
+    return f"{call.name}({'; '.join(arguments)})"
+
+
+def variant_lines(variant: Variant) -> list[str]:
+    """Every field that says something, one a line; the examples in short."""
+    lines = []
+    for field, value in variant.model_dump(mode="json").items():
+        if field == "examples":
+            lines += [f"example: {e.messages[-1].content} -> {_answer(e.tool_calls, e.text)}" for e in variant.examples]
+        elif isinstance(value, dict):
+            lines += [f"{field}.{key}: {inner}" for key, inner in value.items() if inner is not None]
+        elif isinstance(value, list):
+            lines.append(f"{field}: {', '.join(map(str, value))}")
+        elif value not in ("", None, False):
+            lines.append(f"{field}: {value}")
+    return [*lines, f"variant_hash: {variant.variant_hash}"]
+
+
+def _answer(calls: Sequence[ToolCall], text: str) -> str:
+    return " and ".join(call_text(call) for call in calls) or text or "no call"

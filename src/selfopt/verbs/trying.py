@@ -1,0 +1,69 @@
+"""`try`: one prompt, any model, any variant, any tools; nothing is scored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from selfopt.reading import read_calls
+from selfopt.records import ChatReply, ChatRequest, Message, ParsedReply, ReplyContent, ToolDefinition
+from selfopt.variants import render
+from selfopt.wiring.app import App
+
+__all__ = ["Tried", "TriedStep", "try_model"]
+
+
+@dataclass(frozen=True, slots=True)
+class TriedStep:
+    """One request of the variant and its reply."""
+
+    step: str
+    request: ChatRequest
+    reply: ChatReply | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """The steps, what the parsers read from, and what they read."""
+
+    model: str
+    variant: str
+    steps: tuple[TriedStep, ...]
+    content: ReplyContent | None
+    parsed: ParsedReply | None
+
+
+async def try_model(
+    app: App, model: str, variant: str, tools: Sequence[ToolDefinition], prompt: str, timeout_s: float | None = None
+) -> Tried:
+    """Ask once through a variant. Raises EndpointError as it comes; nothing is recorded."""
+    name = app.resolve_model(model)
+    app.require_ready([name])
+    provider, entry = app.settings.endpoint_of(name)
+    chosen = app.fitting(app.variant(variant), provider)
+    endpoint = app.sender.endpoint(name, asked=name)
+    steps: list[TriedStep] = []
+    messages = (Message(role="user", content=prompt),)
+    generator = render(chosen, messages, tools)
+    content: ReplyContent | None = None
+    try:
+        step = next(generator)
+        while True:
+            request = ChatRequest(
+                model=app.server_model(name),
+                messages=step.messages,
+                tools=step.tools,
+                tool_choice=step.tool_choice,
+                sampling=step.sampling,
+                constraint=step.constraint,
+                timeout_s=timeout_s or app.settings.limits.timeout_s,
+                connect_timeout_s=app.settings.limits.connect_timeout_s,
+                context_size=app.settings.engine.context_size if entry.sort.engine else None,
+            )
+            reply = await endpoint.chat(request)
+            steps.append(TriedStep(step.step, request, reply))
+            step = generator.send(reply.content)
+    except StopIteration as stop:
+        content = stop.value
+    parsed = read_calls(chosen.parsers, content, tools, messages) if content is not None else None
+    return Tried(name, chosen.name, tuple(steps), content, parsed)

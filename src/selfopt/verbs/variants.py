@@ -1,0 +1,39 @@
+"""`variants`: the catalogue and the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from selfopt.records import Message, ToolDefinition, Variant
+from selfopt.variants import render
+from selfopt.wiring.app import App
+
+__all__ = ["list_variants", "one_variant", "render_variant"]
+
+
+def list_variants(app: App) -> Mapping[str, Variant]:
+    """All of them by name."""
+    return app.variants
+
+
+def one_variant(app: App, name: str) -> Variant:
+    """The variant of this name; VariantError names the known ones."""
+    return app.variant(name)
+
+
+def render_variant(app: App, variant: str, tools: Sequence[ToolDefinition], prompt: str) -> list[dict[str, Any]]:
+    """The first request that a variant makes of a prompt, without asking anybody."""
+    chosen = app.variant(variant)
+    steps = render(chosen, (Message(role="user", content=prompt),), tools)
+    first = next(steps)
+    steps.close()
+    return [
+        {
+            "step": first.step,
+            "messages": first.messages,
+            "tools": first.tools,
+            "constraint": first.constraint,
+            "sampling": first.sampling,
+        }
+    ]

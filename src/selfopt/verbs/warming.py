@@ -1,0 +1,176 @@
+"""What a warm-up is worth, shown by an experiment: cold runs after a forced unload, interleaved with warm ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+from selfopt.errors import UsageError
+from selfopt.home import ProcessLock
+from selfopt.loop import current_baseline, spec_by_id
+from selfopt.measure import (
+    Budget,
+    Labels,
+    Progress,
+    ValidateOptions,
+    WarmUpValidation,
+    deliver,
+    undelivered,
+    validate_warm_up,
+    validation_request,
+)
+from selfopt.measure.progress import ignore_progress
+from selfopt.records import Evaluation, Finding, Phase, RouteDecision, Run, Spec, Split, new_id, utc_now
+from selfopt.wiring.app import App
+
+from .measuring import MeasureRequest, route
+from .reporting import write_artefacts
+
+__all__ = ["ValidationArguments", "WarmUpShown", "WarmUpValidation", "validate_model_warm_up", "validate_under_rules"]
+
+SWITCHED_OFF = "warm-up is switched off (warm_up.enabled = false); switch it on to measure what it is worth"
+
+
+@dataclass(frozen=True, slots=True)
+class WarmUpShown:
+    """What `supervise --validate-warm-up` gives: the route taken, both arms, the reports that show them."""
+
+    route: RouteDecision
+    validation: WarmUpValidation
+    reports: tuple[Path, ...]
+    audit_hash: str | None
+
+
+class ValidationArguments(TypedDict, total=False):
+    """What may be chosen; everything may be left out.
+
+    variant: by name (default: the baseline spec as it is, else native_api); runs: of each arm (4); limit: only the first so
+    many prompts; group: name under which an interrupted validation is continued; once_per_arm: unload once before each arm,
+    the arms one after the other; suite, split, timeout_s (seconds), retries, isolate: of the spec; asked: the full name that was asked
+    for, where the model serves in another's place; await_delivery: as of `SuperviseOptions`.
+    """
+
+    variant: str | None
+    runs: int
+    limit: int | None
+    group: str | None
+    once_per_arm: bool
+    suite: str | None
+    split: Split | None
+    timeout_s: float | None
+    retries: int | None
+    isolate: bool | None
+    asked: str
+    progress: Callable[[Progress], None]
+    await_delivery: bool
+
+
+async def validate_model_warm_up(
+    app: App, model: str, phase: Phase, **arguments: Unpack[ValidationArguments]
+) -> WarmUpValidation:
+    """Measure cold against warm: `runs` of each. The reports show the newest one.
+
+    UsageError when warm-up is switched off, or a cap left an arm without a whole run.
+    """
+    if not app.settings.warm_up.enabled:
+        raise UsageError(SWITCHED_OFF)
+    app.require_ready([model])
+    asked = arguments.get("asked", model)
+    app.sender.require(asked, model)
+    limits = app.settings.limits
+    options = replace(
+        _asked(arguments),
+        labels=Labels(group_id=arguments.get("group")),
+        budget=Budget(limits.max_trials, limits.max_minutes, limits.max_tokens, limits.max_cost),
+        suspected=_suspected(app, model, phase),
+    )
+    spec = _spec(app, model, phase, arguments)
+    app.home.ensure()
+    with ProcessLock(app.home.lock)("warm-up validation"):
+        found = await validate_warm_up(
+            spec, context=app.measure_context(arguments.get("progress", ignore_progress), asked), options=options
+        )
+    if found is None:
+        raise UsageError("a cap ended the validation before each arm had a whole run; raise max_trials or max_minutes")
+    return found
+
+
+def _asked(arguments: ValidationArguments) -> ValidateOptions:
+    return ValidateOptions(
+        n=arguments.get("runs", 4),
+        unload="once_per_arm" if arguments.get("once_per_arm") else "each_run",
+        limit=arguments.get("limit"),
+        await_delivery=arguments.get("await_delivery", False),
+    )
+
+
+async def validate_under_rules(
+    app: App,
+    request: MeasureRequest,
+    progress: Callable[[Progress], None] = ignore_progress,
+    tell: Callable[[WarmUpShown], None] = lambda _: None,
+) -> WarmUpShown:
+    """`validate_model_warm_up` of whatever model the rules in force let serve; n_runs of each arm. Continues one that was
+    interrupted unless request.resume is off, and writes the reports. tell: as in `measure_model`, which also says what is raised."""
+    if not app.settings.warm_up.enabled:
+        raise UsageError(SWITCHED_OFF)
+    decision, audit_hash = route(app, request.model, request.phase, force=request.force_model)
+    arguments = ValidationArguments(
+        variant=request.variant,
+        runs=request.n_runs,
+        limit=request.limit,
+        suite=request.suite,
+        split=request.split,
+        timeout_s=request.timeout_s,
+        retries=request.retries,
+        isolate=request.isolate,
+        asked=request.model,
+        progress=progress,
+        await_delivery=True,
+    )
+    model = decision.model or request.model
+    spec = _spec(app, model, request.phase, arguments)
+    arguments["group"] = group = _group(app, spec, arguments) if request.resume else new_id("group")
+    validation = await validate_model_warm_up(app, model, request.phase, **arguments)
+    shown = WarmUpShown(decision, validation, tuple(write_artefacts(app)), audit_hash)
+    tell(shown)
+    await deliver(app.ledger, group, utc_now())
+    return shown
+
+
+def _group(app: App, spec: Spec, arguments: ValidationArguments) -> str:
+    """The newest validation of this spec that is not through, or whose result reached nobody; else a new one."""
+    pending = undelivered(app.ledger, validation_request(spec, _asked(arguments))) if app.has_ledger else None
+    return _open_group(app, spec) or pending or new_id("group")
+
+
+def _suspected(app: App, model: str, phase: Phase) -> tuple[str, ...]:
+    """The prompts that the newest finding of a cold start names, so that the experiment is about them."""
+    found = app.ledger.read(Finding, {"model": model, "phase": phase}, newest_first=True) if app.has_ledger else ()
+    return next((f.prompt_ids for f in found if f.type == "cold_start" and f.figures.get("case") == "accuracy"), ())
+
+
+def _open_group(app: App, spec: Spec) -> str | None:
+    """The newest validation of this spec, when an arm of it has no conclusion yet."""
+    if not app.has_ledger:
+        return None
+    arms = {spec.model_copy(update={"warm_up": spec.warm_up.model_copy(update={"enabled": on})}).spec_id for on in (False, True)}
+    runs = [
+        run
+        for run in app.ledger.read(Run, {"model": spec.model, "phase": spec.phase}, newest_first=True)
+        if run.spec_id in arms and run.purpose in ("warm_up_cold", "warm_up_warm")
+    ]
+    group = (runs[0].group_id or "").rpartition("/")[0] if runs else ""
+    own = {run.run_id for run in runs if (run.group_id or "").rpartition("/")[0] == group}
+    concluded = [e for arm in arms for e in app.ledger.read(Evaluation, {"spec_id": arm}) if own & set(e.run_ids)]
+    return group if group and len(concluded) < len(arms) else None
+
+
+def _spec(app: App, model: str, phase: Phase, arguments: ValidationArguments) -> Spec:
+    chosen = {name: arguments.get(name) for name in ("suite", "split", "timeout_s", "retries", "isolate")}
+    record = current_baseline(app.ledger, model, phase) if app.has_ledger else None
+    if record is not None and arguments.get("variant") is None and all(value is None for value in chosen.values()):
+        return spec_by_id(app.ledger, record.spec_id)
+    return app.spec(model, phase, arguments.get("variant") or "native_api", chosen)

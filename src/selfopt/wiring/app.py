@@ -1,0 +1,365 @@
+"""The one composition root: settings -> endpoints, engine, ledger, home, and the specs that are measured with them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from selfopt.engine import ModelStore, load_catalogue
+from selfopt.errors import ModelStoreError, SettingsError, StoreError, UnknownModelError, UsageError
+from selfopt.home import NOT_MADE_HERE, Home, KeyFile, escape_control, look_for_home
+from selfopt.records import Environment, Ledger, Phase, Spec, Split, Suite, Usage, Variant
+from selfopt.routing import Enforcer, RouteOptions
+from selfopt.settings import Project, Settings, read_settings
+from selfopt.variants import get_variant, load_variants
+
+from .sending import Sender
+
+if TYPE_CHECKING:
+    from selfopt.engine import EmbeddedEngine
+    from selfopt.ledger import LedgerSeals, SqliteLedger
+    from selfopt.measure import MeasureContext, Progress
+
+__all__ = ["App", "SpecOptions"]
+
+SpecOptions = Mapping[str, Any]
+
+logger = logging.getLogger("selfopt.wiring")
+
+
+class App:
+    """Everything a command needs, built when it is first asked for and closed in one place.
+
+    What only some commands need is also imported when it is first asked for: a gateway is to be ready within a second.
+
+    Use as an async context manager; what was started (engine children, connections, the ledger) is ended on leaving.
+    """
+
+    def __init__(self, settings: Settings, home: Home, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> None:
+        self.settings = settings
+        self.home = home
+        self.cwd = Path.cwd() if cwd is None else cwd
+        self.environ = os.environ if environ is None else environ
+        self.project: Project | None = None
+        self.own_limits = settings.limits  # of the user and of projects that the user trusts
+        self.passed_over: tuple[Path, ...] = ()
+        self.sender = Sender(settings, self.environ, lambda: self.engine, self._read)
+        self._suites: dict[str, Suite] = {}
+        self._engine: EmbeddedEngine | None = None
+        self._ledger: SqliteLedger | None = None
+        self._seals: LedgerSeals | None = None
+        self.on_step: Callable[[str], None] = lambda step: None
+
+    @classmethod
+    def open(
+        cls,
+        home: str | Path | None = None,
+        flags: Mapping[str, Any] | None = None,
+        environ: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        *,
+        forgiving: bool = False,
+    ) -> App:
+        """Read the settings and find the home. SettingsError or StoreError name what is wrong; nothing is created yet. forgiving: a
+        project whose files are refused is left out, and `project` says why."""
+        environ = os.environ if environ is None else environ
+        cwd = Path.cwd() if cwd is None else cwd
+        loaded = read_settings(environ, cwd, flags, forgiving=forgiving)
+        explicit = home if home is not None else (loaded.own.home if "SELFOPT_HOME" not in environ else None)
+        found = look_for_home(Path(explicit).expanduser() if explicit else None, environ, cwd)
+        app = cls(loaded.settings, found.home, environ, cwd)
+        app.project, app.passed_over = loaded.project, found.passed_over
+        if loaded.project is not None and loaded.project.state != "trusted":
+            app.own_limits = loaded.own.limits
+        return app
+
+    def notices(self) -> list[str]:
+        """What the project's files asked for and did not get, and homes that were passed over: a line each."""
+        lines = [self.project.notice()] if self.project is not None else []
+        for folder in self.passed_over:
+            lines.append(
+                f"passed over: {escape_control(str(folder))} {NOT_MADE_HERE}; the home is "
+                f"{escape_control(str(self.home.root))}; if the folder is yours: selfopt trust {escape_control(str(folder.parent))}"
+            )
+        return [line for line in lines if line]
+
+    def _read(self, path: Path) -> None:
+        """Called for every file of settings' naming, right after it was read."""
+        if self.project is not None:
+            self.project.check(path)
+
+    async def __aenter__(self) -> App:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End everything that was started. May be called twice."""
+        await self.sender.close()
+        if self._engine is not None:
+            engine, self._engine = self._engine, None
+            await engine.close()
+        self.release()
+
+    def release(self) -> None:
+        """Seal and close the ledger: all there is to end where nothing was asked of a model. May be called twice."""
+        if self._ledger is not None:
+            ledger, self._ledger = self._ledger, None
+            if self._seals is not None:
+                self._seals.close(ledger)
+            ledger.close()
+
+    def _step(self, step: str) -> None:
+        self.on_step(step)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The home's ledger, opened (and the home created) at the first use."""
+        if self._ledger is None:
+            from selfopt.ledger import LedgerSeals, open_ledger
+
+            self.home.ensure()
+            if self.home.ledger.exists() and not self.home.ledger.is_file():  # sqlite would wait for a pipe's other end
+                raise StoreError(f"{self.home.ledger} is not a regular file; move it aside, or restore it from a copy")
+            self._seals = LedgerSeals(self.enforcer.trail)
+            self._ledger = open_ledger(self.home.ledger, after_commit=self._seals.committed)
+            if self._ledger.upgraded:
+                self._seals.try_seal(self._ledger, "upgraded")
+        return self._ledger
+
+    def seal_ledger(self) -> None:
+        """Seal what is in the ledger: a change of the rules is about to rest on it. AuditError when the trail cannot be written.
+
+        A ledger that cannot be opened does not keep anybody from changing a rule by hand; whatever rests on it says so itself.
+        """
+        if not self.has_ledger:
+            return
+        try:
+            _ = self.ledger
+        except StoreError as error:
+            logger.warning("the rules are changed, but the ledger could not be sealed before: %s", error)
+            return
+        if self._seals is not None and self._ledger is not None:
+            self._seals.seal(self._ledger, "before a change of the rules")
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether anything was ever measured in this home."""
+        return self.home.ledger.exists()
+
+    def environments(self) -> dict[str, Environment]:
+        """Every observed environment by its id; none where nothing was measured."""
+        return {e.environment_id: e for e in self.ledger.read(Environment)} if self.has_ledger else {}
+
+    @cached_property
+    def variants(self) -> dict[str, Variant]:
+        """Built-in variants and the user's own."""
+        own = Path(self.settings.variants) if self.settings.variants else None
+        found = load_variants(own)
+        if own is not None:
+            self._read(own)
+        return found
+
+    def variant(self, name: str) -> Variant:
+        """One variant by name; VariantError names the known ones."""
+        own = Path(self.settings.variants) if self.settings.variants else None
+        found = get_variant(name, own)
+        if own is not None:
+            self._read(own)
+        return found
+
+    def fitting(self, variant: Variant, endpoint: str) -> Variant:
+        """The variant as this endpoint can be asked: where it takes no grammar, the JSON Schema of the same calls limits the
+        output. Another limit is another content, so specs tell the two apart."""
+        limited = variant.constraint == "grammar" or (variant.constraint == "none" and variant.steps != "single")
+        if limited and not self.settings.endpoints[endpoint].takes_grammars:
+            return variant.model_copy(update={"constraint": "json_schema"})
+        return variant
+
+    def variants_for(self, endpoint: str, *, proposed: bool = False) -> dict[str, Variant]:
+        """All variants as this endpoint can be asked. proposed: without those whose limit its server may well refuse."""
+        fitted = {name: self.fitting(variant, endpoint) for name, variant in self.variants.items()}
+        sure = not proposed or self.settings.endpoints[endpoint].takes_any_schema
+        return {name: v for name, v in fitted.items() if sure or v.constraint != "json_schema"}
+
+    def suite(self, name: str) -> Suite:
+        """One suite by name (built in, or of the home's folder) or path, read once."""
+        if name not in self._suites:
+            from selfopt.suites import load_suite
+
+            found = load_suite(name, self.home.suites)
+            self._read(Path(name))
+            self._suites[name] = found
+        return self._suites[name]
+
+    @cached_property
+    def store(self) -> ModelStore:
+        """The store of model weights, shared by all homes."""
+        return ModelStore.default(self.environ)
+
+    @property
+    def engine(self) -> EmbeddedEngine:
+        """The embedded engine; its children start at the first request."""
+        if self._engine is None:
+            from selfopt.engine import EmbeddedEngine, EngineOptions
+
+            entry = self.settings.engine
+            options = EngineOptions(
+                context_size=entry.context_size, slots=entry.slots, threads=entry.threads, sleep_idle_s=entry.sleep_idle_s
+            )
+            self._engine = EmbeddedEngine(self.store, self.catalogue, options)
+        return self._engine
+
+    @cached_property
+    def catalogue(self) -> dict[str, Any]:
+        """Entries of the embedded engine's models by name."""
+        extra = self.settings.models.catalogue
+        return dict(load_catalogue(Path(extra).expanduser() if extra else None))
+
+    @cached_property
+    def enforcer(self) -> Enforcer:
+        """Writer and reader of the rules in force."""
+        return Enforcer(self.home, on_step=self._step, before_change=self.seal_ledger)
+
+    @property
+    def keys(self) -> KeyFile:
+        """The gateway's keys, with the trail that seals them."""
+        return KeyFile(self.home.keys, self.enforcer.trail)
+
+    def resolve_model(self, name: str) -> str:
+        """A model's full name; for the embedded engine it must be in the catalogue."""
+        model = self.settings.resolve_model(name)
+        provider, entry = self.settings.endpoint_of(model)
+        if entry.sort.engine and model not in self.catalogue:
+            raise UnknownModelError(f"unknown model {name!r}: endpoint {provider!r} has {', '.join(sorted(self.catalogue))}")
+        return model
+
+    def server_model(self, model: str) -> str:
+        """The name that the server knows."""
+        return self.sender.server_model(model)
+
+    def spec(self, model: str, phase: Phase, variant: str | Variant, options: SpecOptions | None = None) -> Spec:
+        """A spec from settings and options (suite, split, timeout_s, retries, isolate, warm_up, context_size; None: setting).
+
+        UsageError for what makes no spec: a suite of another phase, a split without prompts, a value out of its range.
+        """
+        chosen = {k: v for k, v in (options or {}).items() if v is not None}
+        limits = self.settings.limits
+        suite = self.suite(str(chosen.get("suite", self.settings.suite_of(phase))))
+        provider, entry = self.settings.endpoint_of(model)
+        split: Split = chosen.get("split", "all" if suite.scope == "whole" else "search")
+        if suite.phase != phase:
+            raise UsageError(f"suite {suite.name} is of phase {suite.phase}, not {phase}; name a suite of {phase}, or that phase")
+        if not suite.select(split):
+            there = ", ".join(sorted({prompt.split for prompt in suite.prompts}))
+            raise UsageError(
+                f"suite {suite.name} has no prompt in split {split!r}, only in {there}; run and supervise can take another by --split, the "
+                "loop searches on split search: give some prompts that split, or the suite scope: whole"
+            )
+        context = chosen.get("context_size", self.settings.engine.context_size if entry.sort.engine else None)
+        try:
+            return Spec(
+                endpoint=provider,
+                model=model,
+                phase=phase,
+                suite=suite.name,
+                suite_hash=suite.content_id(),
+                split=split,
+                variant=self.fitting(self.variant(variant) if isinstance(variant, str) else variant, provider),
+                context_size=context,
+                timeout_s=chosen.get("timeout_s", limits.timeout_s),
+                connect_timeout_s=limits.connect_timeout_s,
+                retries=chosen.get("retries", limits.retries),
+                isolate=chosen.get("isolate", False),
+                warm_up=self.settings.warm_up_policy(bool(chosen.get("warm_up", self.settings.warm_up.default))),
+            )
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}, got {first['input']!r}") from None
+
+    def standing_spec(self, model: str, phase: Phase, variant: str = "native_api") -> Spec:
+        """A spec with the limits of what decides about rules: the user's own, whatever a project that is not trusted lowers."""
+        return self.spec(model, phase, variant, {"timeout_s": self.own_limits.timeout_s, "retries": self.own_limits.retries})
+
+    def suite_for(self, spec: Spec) -> Suite:
+        """The suite of a spec: one that was read already, a reference suite of the settings, or a built-in one.
+
+        SuiteError when its name is none of these (a file that was given by --suite has to be given again). Whether its
+        content is still the spec's is for the caller to check.
+        """
+        for name in (*self._suites, self.settings.suite_of(spec.phase)):
+            suite = self.suite(name)
+            if suite.name == spec.suite and suite.content_id() == spec.suite_hash:
+                return suite
+        return self.suite(spec.suite)
+
+    def route_options(self, *, force: bool = False) -> RouteOptions:
+        """How the rules are applied to a request."""
+        return RouteOptions(
+            unmeasured=self.settings.policy.unmeasured,
+            allow_remote=self.settings.allow_remote,
+            is_local=self.settings.is_local,
+            force=force,
+            enabled=self.settings.enforcement.enabled,
+        )
+
+    def measure_context(self, progress: Callable[[Progress], None] | None = None, asked: str | None = None) -> MeasureContext:
+        """What the measuring stage reaches the world through. asked: the full name of the model that was asked for, where another one
+        may serve; None: every spec is measured for its own sake."""
+        from selfopt.measure import MeasureContext, ignore_progress
+
+        from .separate import WarmUpRunner
+
+        return MeasureContext(
+            ledger=self.ledger,
+            endpoint_for=lambda spec: self.sender.for_spec(spec, asked),
+            residency_for=lambda spec: self.sender.residency_for_spec(spec, asked),
+            model_name_for=lambda spec: self.server_model(spec.model),
+            suite_for=self.suite_for,
+            warm_up=WarmUpRunner(self.settings.warm_up.enabled),
+            slots_for=lambda spec: self.settings.endpoints[spec.endpoint].slots,
+            price_for=self._price,
+            progress=progress or ignore_progress,
+            hardware=hardware_label(),
+        )
+
+    def _price(self, spec: Spec, usage: Usage) -> float | None:
+        """Cost of one trial by the price that the settings name; without one, what stays on this machine is free."""
+        price = self.settings.prices.get(spec.model)
+        if price is None:
+            return 0.0 if self.settings.is_local(spec.model) else None
+        return ((usage.input_tokens or 0) * price.input + (usage.output_tokens or 0) * price.output) / 1_000_000
+
+    def require_ready(self, models: Iterable[str]) -> None:
+        """Refuse early, with the command that helps, what would fail at the first request."""
+        for model in models:
+            name, entry = self.settings.endpoint_of(model)
+            variable = self.settings.missing_key(name, self.environ)
+            if variable is not None:
+                raise SettingsError(
+                    f"endpoint {name!r} has no API key: {variable} is not set; export it, or set api_key or "
+                    f"api_key_env of [endpoints.{name}] in your own settings"
+                )
+            if self.settings.limits.max_cost is not None and model not in self.settings.prices and not entry.is_local:
+                raise SettingsError(
+                    f"max_cost is set, but nobody knows what {model} costs: set input and output (per million tokens) in "
+                    f'[prices."{model}"] of your own settings, or leave max_cost out'
+                )
+            if entry.sort.engine and self.store.path_of(model) is None:
+                raise ModelStoreError(f"{model} is not pulled; run: selfopt models pull {model}")
+            if entry.plays_here and entry.script is None:
+                raise SettingsError(f"endpoint {name!r} has neither script nor base_url; set one in selfopt.toml")
+
+
+def hardware_label() -> str:
+    """What the machine is, as far as it can change a measurement."""
+    cores = os.cpu_count() or 1
+    return f"{platform.system()} {platform.machine()}, {cores} cores"

@@ -1,0 +1,106 @@
+"""The embedded engine behind the seams: an `Endpoint` and a `Residency` that start the engine at the first request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from selfopt.dialects.openai_chat import OpenAIChat
+from selfopt.endpoints.endpoint import HttpEndpoint
+from selfopt.engine import EmbeddedEngine, EngineAddress
+from selfopt.errors import EndpointError, EngineError, ModelStoreError
+from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig, ModelStatus
+
+__all__ = ["EmbeddedEndpoint", "EmbeddedResidency"]
+
+
+class EmbeddedEndpoint:
+    """Sends each request to the engine child of its model, started when it is not running.
+
+    The time a start takes counts within the request, as a load does on any server.
+    """
+
+    def __init__(self, engine: EmbeddedEngine, config: EndpointConfig) -> None:
+        self._engine = engine
+        self._config = config
+        self._adapters: dict[str, tuple[str, HttpEndpoint]] = {}
+
+    async def _adapter(self, request: ChatRequest) -> tuple[HttpEndpoint, float]:
+        """The adapter of the model's child, and the milliseconds that this request waited for it to start."""
+        try:
+            async with asyncio.timeout(request.timeout_s):
+                address = await self._engine.connect(request.model)
+        except TimeoutError:
+            raise EndpointError(
+                f"the engine had not loaded {request.model} after {request.timeout_s:g} s; raise the timeout or warm up first",
+                kind="timeout",
+            ) from None
+        except ModelStoreError as error:
+            raise EndpointError(str(error), kind="not_found") from error
+        except EngineError as error:
+            # As final as a model that is not there: its state is "unloaded", which would make a refused connection a load.
+            raise EndpointError(str(error), kind="not_found") from error
+        known = self._adapters.get(request.model)
+        if known is not None and known[0] == address.base_url:
+            return known[1], address.start_ms
+        if known is not None:
+            await known[1].close()
+        at = self._config_at(address)
+        adapter = HttpEndpoint(at, OpenAIChat(at))
+        self._adapters[request.model] = (address.base_url, adapter)
+        return adapter, address.start_ms
+
+    def _config_at(self, address: EngineAddress) -> EndpointConfig:
+        where = {"kind": "openai_compatible", "base_url": f"{address.base_url}/v1", "api_key": address.api_key}
+        return self._config.model_copy(update=where)
+
+    async def config_of(self, model: str) -> EndpointConfig:
+        """How the model's child is spoken to, key included. Starts it when it is not running; raises what `connect` raises."""
+        return self._config_at(await self._engine.connect(model))
+
+    async def chat(self, request: ChatRequest) -> ChatReply:
+        """One whole reply; see `Endpoint.chat`. latency_ms includes the start of the engine where this request caused it."""
+        adapter, start_ms = await self._adapter(request)
+        reply = await adapter.chat(request)
+        if not start_ms:
+            return reply
+        load = reply.load.model_copy(
+            update={"before": "unloaded", "load_ms": (reply.load.load_ms or 0.0) + start_ms, "loaded": True}
+        )
+        return reply.model_copy(update={"latency_ms": reply.latency_ms + start_ms, "load": load})
+
+    async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
+        """The reply in pieces; see `Endpoint.stream`."""
+        adapter, _ = await self._adapter(request)
+        async for chunk in adapter.stream(request):
+            yield chunk
+
+    async def close(self) -> None:
+        """Close the connections; the engine itself belongs to the app."""
+        adapters, self._adapters = list(self._adapters.values()), {}
+        for _, adapter in adapters:
+            await adapter.close()
+
+
+class EmbeddedResidency:
+    """Residency of the embedded engine's models."""
+
+    def __init__(self, engine: EmbeddedEngine) -> None:
+        self._engine = engine
+
+    async def status(self, model: str) -> ModelStatus:
+        """State and digest, without starting anything."""
+        return await self._engine.status(model)
+
+    async def load(self, model: str, timeout_s: float) -> float:
+        """Start the child and wait until it answers; milliseconds."""
+        try:
+            return await self._engine.load(model, timeout_s)
+        except ModelStoreError as error:
+            raise EndpointError(str(error), kind="not_found") from error
+        except EngineError as error:
+            raise EndpointError(str(error), kind="connect") from error
+
+    async def unload(self, model: str) -> bool:
+        """Drop the model from memory."""
+        return await self._engine.unload(model)

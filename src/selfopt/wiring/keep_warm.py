@@ -1,0 +1,64 @@
+"""Making a model of the rules ready for traffic, and keeping it so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from selfopt.errors import SelfoptError, UnknownModelError
+from selfopt.gateway import Warmed, Warmer
+from selfopt.records import ChatRequest, Message, RoutingConfig, Rule, ToolDefinition, Variant
+from selfopt.residency import ensure_resident
+from selfopt.variants import render
+
+from .app import App
+
+__all__ = ["warmer"]
+
+_TOOL = ToolDefinition(name="get_time", description="Say what time it is.")
+_QUESTION = Message(role="user", content="What time is it?")
+
+
+def warmer(app: App, config: Callable[[], RoutingConfig]) -> Warmer:
+    """Looks whether a model is loaded, and asks again for one whose server counts its idle time. One that is not loaded is loaded, and
+    asked one thing through the variants that serve it: their instructions and examples are then read before somebody waits for it.
+
+    config: the rules in force.
+    """
+
+    async def warm(model: str) -> Warmed:
+        try:
+            full = app.resolve_model(model)
+        except UnknownModelError as error:
+            return Warmed(problem=str(error))
+        entry = app.settings.endpoint_of(full)[1]
+        residency, known = app.sender.residency(full, asked=full), app.server_model(full)
+        timeout_s = app.settings.warm_up.warmup_load_timeout_s
+        found = await ensure_resident(residency, known, timeout_s)
+        try:
+            if found.before.state == "loaded" and entry.sort.counts_idle:
+                # Another load costs nothing and begins its time anew.
+                await residency.load(known, timeout_s)
+            elif found.load_ms is not None and not found.problem:
+                for rule in config().rules:
+                    if rule.model == model and rule.warm_up and rule.allow and rule.variant is not None:
+                        await app.sender.endpoint(full, asked=full).chat(_first_chat(known, rule, rule.variant, timeout_s))
+        except SelfoptError as error:
+            return Warmed(found.load_ms, problem=str(error))
+        return Warmed(found.load_ms, found.problem)
+
+    return warm
+
+
+def _first_chat(model: str, rule: Rule, variant: Variant, timeout_s: float) -> ChatRequest:
+    """What the variant asks first, answered with one token: it is the reading that counts."""
+    step = next(render(variant, (_QUESTION,), (_TOOL,)))
+    return ChatRequest(
+        model=model,
+        messages=step.messages,
+        tools=step.tools,
+        tool_choice=step.tool_choice,
+        constraint=step.constraint,
+        sampling=step.sampling.model_copy(update={"max_tokens": 1}),
+        timeout_s=timeout_s,
+        context_size=rule.limits.context_size,
+    )

@@ -1,0 +1,94 @@
+"""Warm-up in a process of its own, where the settings want it: what it leaves behind there cannot touch the measurement."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pydantic import SecretStr
+
+from selfopt.endpoints.factory import create_endpoint, create_residency
+from selfopt.errors import EndpointError, EngineError, ModelStoreError, SelfoptError
+from selfopt.records import (
+    Blob,
+    ChatRequest,
+    Endpoint,
+    EndpointConfig,
+    Residency,
+    WarmUp,
+    WarmUpResult,
+)
+from selfopt.residency import WarmUpJob, run_job, warm_up, warm_up_separately
+
+from .sending import Sending
+
+__all__ = ["COMMAND", "WarmUpRunner", "main"]
+
+# -P: nothing in the working folder can stand in for a module of the child.
+COMMAND = (sys.executable, "-P", "-m", "selfopt.wiring.warm_up_child")
+
+
+class WarmUpRunner:
+    """The warm-up that measurements call: in this process, or in one of its own where the policy says so."""
+
+    def __init__(self, enabled: bool) -> None:
+        """enabled: the off-switch of the settings."""
+        self._enabled = enabled
+
+    async def __call__(
+        self,
+        endpoint: Endpoint,
+        residency: Residency,
+        model: str,
+        requests: Sequence[ChatRequest],
+        policy: WarmUp,
+        clock: Callable[[], float],
+        /,
+    ) -> tuple[WarmUpResult, list[Blob]]:
+        """See `selfopt.residency.warm_up`."""
+        if not self._enabled:
+            return WarmUpResult(status="off", reason="switched off (warm_up.enabled = false)"), []
+        if not policy.separate_process:
+            return await warm_up(endpoint, residency, model, requests, policy, clock)
+        if not isinstance(endpoint, Sending) or endpoint.plays_here:
+            # What is played in this process cannot be loaded from another one.
+            result, blobs = await warm_up(endpoint, residency, model, requests, policy, clock)
+            reason = f"in this process, where the endpoint lives. {result.reason}".strip()
+            return result.model_copy(update={"reason": reason}), blobs
+        load_ms: float | None = None
+        try:
+            if endpoint.is_embedded:
+                # The engine is this process's child and stays so; only the requests come from the other one.
+                load_ms = await residency.load(model, policy.load_timeout_s)
+            config = await endpoint.config()
+        except (EndpointError, EngineError, ModelStoreError) as error:
+            return WarmUpResult(status="failed", reason=str(error)), []
+        result, blobs = await warm_up_separately(
+            COMMAND, WarmUpJob(parts=_parts(config), model=model, requests=tuple(requests), policy=policy)
+        )
+        if load_ms is not None and result.status == "complete":
+            result = result.model_copy(update={"load_ms": load_ms})
+        return result, blobs
+
+
+def _parts(config: EndpointConfig) -> dict[str, Any]:
+    key = config.api_key.get_secret_value() if config.api_key is not None else None
+    return {"config": config.model_dump(mode="json"), "api_key": key}
+
+
+def build(parts: dict[str, Any]) -> tuple[Endpoint, Residency]:
+    """In the child: endpoint and residency from what the parent sent."""
+    config = EndpointConfig.model_validate(parts["config"])
+    if parts.get("api_key"):
+        config = config.model_copy(update={"api_key": SecretStr(parts["api_key"])})
+    return create_endpoint(config), create_residency(config)
+
+
+def main() -> None:
+    """The child: a job on standard input, its answer on standard output."""
+    try:
+        print(asyncio.run(run_job(sys.stdin.read(), build)))
+    except SelfoptError as error:
+        sys.exit(str(error))

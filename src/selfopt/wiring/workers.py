@@ -1,0 +1,193 @@
+"""`serve --workers N`: processes that take connections from one socket, looked after by the one that started them."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from selfopt.errors import SettingsError, UnknownModelError, UsageError
+
+from .app import App
+
+__all__ = ["Worker", "in_workers", "listening_socket", "refuse_embedded"]
+
+BACKLOG = 1024
+QUICK_S = 5.0
+LONGEST_PAUSE_S = 30.0
+_WATCHED = frozenset({signal.SIGCHLD, signal.SIGTERM, signal.SIGINT})
+_LISTENING, _WARM = b"L", b"W"
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One process of several. number: from 0, kept by whoever takes the place of one that died; listening: the socket that all share;
+    lifeline: a descriptor that can be read when the process that looks after it is gone."""
+
+    number: int
+    count: int
+    listening: socket.socket
+    lifeline: int
+    _told: int
+
+    def tell(self, *, warm: bool) -> None:
+        """That it listens; that the models that are to be warm are."""
+        with suppress(OSError):  # nobody listens for it any more
+            os.write(self._told, _WARM if warm else _LISTENING)
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket that listens. SettingsError when it cannot."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror or error}; choose another --port") from None
+
+
+def refuse_embedded(app: App) -> None:
+    """UsageError where the rules in force want models of the embedded engine: its children belong to one process, and several would load a
+    model several times."""
+    wanted = {name for rule in app.enforcer.load().rules for name in (rule.model if rule.allow else None, rule.fallback) if name}
+    found = sorted(name for name in wanted if _is_embedded(app, name))
+    if found:
+        raise UsageError(
+            f"--workers: the rules name models of the embedded engine ({', '.join(found[:3])}), which one process runs: "
+            "leave --workers out, or serve them from a server of their own (Ollama, llama-server, vLLM)"
+        )
+
+
+def _is_embedded(app: App, name: str) -> bool:
+    try:
+        return app.settings.endpoint_of(app.resolve_model(name))[1].sort.engine
+    except UnknownModelError:
+        return False
+
+
+@dataclass(slots=True)
+class _Child:
+    number: int
+    pid: int
+    began: float
+    hears: int
+
+
+@dataclass(slots=True)
+class _Crew:
+    """The processes and what they share. say: one line for whoever looks on."""
+
+    count: int
+    listening: socket.socket
+    say: Callable[[str], None]
+    lifeline: tuple[int, int] = field(default_factory=os.pipe)
+    children: dict[int, _Child] = field(default_factory=dict)
+    stopping: bool = False
+    quick: int = 0
+
+    def start(self, number: int) -> Worker | None:
+        """One more process: the worker in it, None in the one that goes on looking after them."""
+        hears, tells = os.pipe()
+        pid = os.fork()
+        if pid:
+            os.close(tells)
+            self.children[pid] = _Child(number, pid, time.monotonic(), hears)
+            return None
+        os.setpgid(0, 0)  # Ctrl-C reaches the parent alone, which tells the others: twice would mean at once
+        os.close(hears)
+        os.close(self.lifeline[1])
+        for child in self.children.values():
+            os.close(child.hears)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
+        return Worker(number, self.count, self.listening, self.lifeline[0], tells)
+
+    def wait_for(self, child: _Child, what: bytes) -> bool:
+        """Whether it said so; False when it ended before, or all are to end."""
+        while True:
+            readable, _, _ = select.select([child.hears], [], [], 0.05)
+            if readable:
+                said = os.read(child.hears, 1)
+                if not said or said == what:
+                    return bool(said)
+            if signal.sigtimedwait(_WATCHED - {signal.SIGCHLD}, 0) is not None:
+                self.stop()
+                return False
+
+    def stop(self) -> None:
+        """Have all finish what is under way; the second time, cut it."""
+        self.stopping = True
+        for pid in self.children:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+
+    def reap(self) -> list[tuple[_Child, int]]:
+        """Those that ended, with their exit codes (negative: the signal)."""
+        ended = []
+        while self.children:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                break
+            child = self.children.pop(pid, None)
+            if child is not None:
+                os.close(child.hears)
+                ended.append((child, os.waitstatus_to_exitcode(status)))
+        return ended
+
+    def look_after(self) -> Worker | None:
+        """Until all are to end: whoever dies is started again. None at the end; in a process that was started again, its worker."""
+        while self.children:
+            number = signal.sigwait(_WATCHED)
+            if number != signal.SIGCHLD:
+                self.stop()
+            for child, code in self.reap():
+                if self.stopping:
+                    continue
+                self.quick = self.quick + 1 if time.monotonic() - child.began < QUICK_S else 0
+                pause_s = min(LONGEST_PAUSE_S, 2.0**self.quick / 2) if self.quick else 0.0
+                self.say(f"worker {child.number} (process {child.pid}) ended with {code}; started again")
+                if pause_s and signal.sigtimedwait(_WATCHED - {signal.SIGCHLD}, pause_s) is not None:
+                    self.stop()
+                    continue
+                worker = self.start(child.number)
+                if worker is not None:
+                    return worker
+        return None
+
+
+def in_workers(count: int, listening: socket.socket, say: Callable[[str], None], ready: Callable[[], None]) -> Worker | int:
+    """Returns in each of the processes with its worker; in the one that looks after them at the end, with the exit code.
+
+    The first one begins alone: what is wrong with the settings is said once, and models are warm before there is more than one
+    to take requests. ready: called when it listens. A worker that dies is started again, after a pause where that happens quickly.
+    """
+    if not hasattr(os, "fork"):
+        raise UsageError("--workers needs a system with fork (Linux, macOS)")
+    signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
+    crew = _Crew(count, listening, say)
+    worker = crew.start(0)
+    if worker is not None:
+        return worker
+    first = next(iter(crew.children.values()))
+    if not crew.wait_for(first, _LISTENING):
+        return _code_of(crew)
+    ready()
+    crew.wait_for(first, _WARM)
+    for number in range(1, 1 if crew.stopping else count):
+        worker = crew.start(number)
+        if worker is not None:
+            return worker
+    worker = crew.look_after()
+    return worker if worker is not None else 130
+
+
+def _code_of(crew: _Crew) -> int:
+    """How the first worker ended, which never listened."""
+    codes = [130]
+    while crew.children:
+        signal.sigwait(_WATCHED)
+        codes += [code for _, code in crew.reap()]
+    return codes[-1] if codes[-1] >= 0 else 1

@@ -1,0 +1,97 @@
+"""Evidence in words: races, their ends, what is void, what a share of alpha means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from selfopt.records import Claim, RaceEvidence, RaceStanding, RaceStart
+
+__all__ = [
+    "CLAIMS",
+    "block_dropped",
+    "ended_text",
+    "points",
+    "race_dropped",
+    "race_over",
+    "race_started",
+    "standing_text",
+    "void_text",
+]
+
+CLAIMS: Mapping[Claim, str] = MappingProxyType(
+    {
+        "this_suite": "this suite only",
+        "this_suite_exact": "this suite only, exact",
+        "prompts_like_these": "prompts like these",
+        "plain_gates": "prompts like these, by plain gates only (no bound on the chance of a false promotion)",
+    }
+)
+"""What a decision is about."""
+
+_ENDED = {
+    "all_dropped": "all dropped",
+    "another_promoted": "another was promoted",
+    "server_changed": "what serves has changed",
+    "given_up": "its cycle was given up",
+}
+
+
+def ended_text(kind: str, detail: str = "") -> str:
+    """Why a race ended or a candidate stands as it does, in a few words. kind: a `RaceEnding` or a `StandingReason`."""
+    if kind == "server_faults":
+        return f"faults of the server: {detail}"
+    return detail or _ENDED.get(kind, kind)
+
+
+def standing_text(race: RaceEvidence) -> str:
+    """Why a candidate stands as it does."""
+    return ended_text(race.why, race.detail)
+
+
+def points(value: float | None) -> str:
+    """A gain in [-1, 1]: `+4.5 points`."""
+    return "unknown" if value is None else f"{value * 100:+.1f} points"
+
+
+def race_started(start: RaceStart, blocks: int) -> str:
+    """What begins, or goes on after so many blocks."""
+    heldout = "held-out " if start.purpose == "heldout" else ""
+    level = (
+        f"look {start.number} at these {heldout}prompts, which may err with a chance of {start.alpha:.3g}"
+        if any(not entrant.resumes for entrant in start.entrants)
+        else "all with their earlier evidence"
+    )
+    racing = "1 candidate races" if len(start.entrants) == 1 else f"{len(start.entrants)} candidates race"
+    again = f", going on after {blocks} blocks" if blocks else ""
+    return f"{start.model} {start.phase}: {racing} over {len(start.prompt_ids)} {heldout}prompts; {level}{again}"
+
+
+def race_dropped(name: str, standing: RaceStanding, blocks: int) -> str:
+    """A candidate is out."""
+    gain = "" if standing.estimate is None else f" at {points(standing.estimate)}"
+    return f"{name} is dropped after {blocks} blocks{gain}: {standing_text(standing)}"
+
+
+def race_over(name: str, best: RaceStanding | None, ended: str, blocks: int, trials: int) -> str:
+    """How a race ended. best: the winner, else the held candidate that came closest (name: its variant's); ended: why, in a
+    few words."""
+    after = f"after {blocks} blocks, {trials} trials"
+    if best is None:
+        return f"no candidate is left {after}"
+    log_e = f"log E {best.log_e:.2f} of {best.log_e_needed:.2f}"
+    if best.state == "promoted":
+        return f"{name} wins {after}: {points(best.estimate or 0.0)}, {log_e}"
+    more = f"; about {best.more_trials} more trials would decide" if best.more_trials is not None else ""
+    return f"held {after}: {ended}; {name} leads with {log_e}{more}"
+
+
+def block_dropped(number: int, fault: str, discards: int, *, again: bool) -> str:
+    """A block is left out. number, discards: counted from 0."""
+    then = "measured again" if again else f"it was the {discards + 1}th time, so the race is held"
+    return f"block {number + 1} is dropped for all specs ({fault}); {then}"
+
+
+def void_text(whose: str, since: str, changed: tuple[str, ...]) -> str:
+    """Evidence that may not be used any more. since: the end of "changed since ..."."""
+    return f"the evidence {whose} is void and starts anew: changed since {since}: {', '.join(changed)}"

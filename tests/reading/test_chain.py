@@ -1,0 +1,50 @@
+"""Reading a reply through a chain."""
+
+from __future__ import annotations
+
+import pytest
+
+from selfopt.reading import read_calls
+from selfopt.records import ReplyContent, ToolCall, ToolDefinition
+
+TOOLS = (ToolDefinition(name="set_lamp", parameters={"type": "object", "properties": {"room": {"type": "string"}}}),)
+JSON = '```json\n{"name": "set_lamp", "arguments": {"room": "hall"}}\n```'
+
+
+def test_the_first_parser_that_recognises_calls_wins() -> None:
+    """The server's own calls come before what stands in the text."""
+    content = ReplyContent(text=JSON, tool_calls=(ToolCall(name="set_lamp", arguments={"room": "attic"}),))
+    report = read_calls(("native", "json"), content, TOOLS)
+    assert (report.parser, report.tool_calls[0].arguments) == ("native", {"room": "attic"})
+
+
+@pytest.mark.parametrize(
+    ("text", "unread"),
+    [
+        (JSON, "json"),
+        ('<tool_call>{"name": "set_lamp", "arguments": {}}</tool_call>', "xml"),
+        ('[set_lamp(room="hall")]', "bracket"),
+        ('set_lamp(room="hall")', "python_call"),
+    ],
+)
+def test_a_call_in_a_format_outside_the_chain_is_named_unread(text: str, unread: str) -> None:
+    """The reply is not silence: the harness does not read it."""
+    report = read_calls(("native",), ReplyContent(text=text), TOOLS)
+    assert (report.tool_calls, report.parser, report.unread) == ((), None, unread)
+
+
+def test_text_without_a_call_is_text_in_every_chain() -> None:
+    """Nothing is unread where nothing is called."""
+    report = read_calls(("native",), ReplyContent(text="I can switch lamps (if you ask)."), TOOLS)
+    assert (report.recognised, report.unread) == ("text", None)
+
+
+@pytest.mark.parametrize("text", ["none", " None. ", '"none"', "`none`"])
+def test_the_word_none_is_an_explicit_none(text: str) -> None:
+    """Constrained variants answer so when nothing is to be called."""
+    assert read_calls(("json",), ReplyContent(text=text), TOOLS).status == "explicit_none"
+
+
+def test_an_empty_reply_is_said_to_be_empty() -> None:
+    """Not the same as text."""
+    assert read_calls(("native",), ReplyContent(), TOOLS).recognised == "empty reply"

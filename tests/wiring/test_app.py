@@ -1,0 +1,142 @@
+"""The composition root: what is opened, named, priced and closed."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfopt.errors import SettingsError, SuiteError, UnknownModelError, UsageError
+from selfopt.records import Usage
+from selfopt.verbs import models as models_module
+from selfopt.verbs.models import fetch_model
+from selfopt.wiring.app import App, hardware_label
+from tests.cli.world import Project
+
+
+async def test_nothing_is_created_before_it_is_needed(project: Project) -> None:
+    """Opening reads; the home is made with the ledger; closing twice is fine."""
+    app = App.open()
+    before = app.has_ledger
+    assert not project.home.exists()
+    assert app.environments() == {}
+    _ = app.ledger
+    assert (before, app.has_ledger) == (False, True)
+    await app.close()
+    await app.close()
+
+
+def test_the_home_is_found_by_flag_variable_setting_and_folder(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home that is named wins over SELFOPT_HOME; without it the user's setting; else .selfopt upwards."""
+    assert App.open("elsewhere").home.root == project.root / "elsewhere"
+    assert App.open().home.root == project.home
+    monkeypatch.delenv("SELFOPT_HOME")
+    project.user_config.write_text('home = "~/mine"\n', "utf-8")
+    monkeypatch.setenv("SELFOPT_CONFIG", str(project.user_config))
+    assert App.open().home.root == Path("~/mine").expanduser()
+    monkeypatch.delenv("SELFOPT_CONFIG")
+    (project.root / ".selfopt").mkdir()
+    (project.root / "below").mkdir()
+    assert App.open(cwd=project.root / "below").home.root == project.root / ".selfopt"
+
+
+def test_models_are_resolved_and_checked_against_the_catalogue(project: Project) -> None:
+    """Aliases, full names; the embedded engine knows its own; the server's name drops the provider."""
+    app = App.open()
+    assert app.resolve_model("good") == "scripted/good"
+    assert app.server_model("scripted/good") == "good"
+    assert app.server_model("local/smollm2-135m") == "local/smollm2-135m"
+    with pytest.raises(UnknownModelError, match="local/smollm2-135m"):
+        app.resolve_model("local/nope")
+    with pytest.raises(SettingsError, match="neither script nor base_url"):
+        App.open(flags={"endpoints": {"bare": {"kind": "scripted"}}}).require_ready(["bare/m"])
+
+
+def test_a_suite_is_found_again_by_what_it_was(project: Project) -> None:
+    """The spec of a reference suite finds its file in another process; one that is gone is an error."""
+    spec = App.open().spec("scripted/good", "atomic", "native_api")
+    assert App.open().suite_for(spec).name == "small"
+    other = App.open(flags={"suites": {"atomic": "atomic"}})
+    with pytest.raises(SuiteError, match="small"):
+        other.suite_for(spec)
+    other.suite(str(project.root / "atomic.yaml"))
+    assert other.suite_for(spec).content_id() == spec.suite_hash
+
+
+def test_a_spec_that_makes_no_sense_is_a_usage_error(project: Project) -> None:
+    """Values out of range, by whatever way they came."""
+    app = App.open()
+    for options in ({"timeout_s": -1.0}, {"retries": 99}, {"timeout_s": float("nan")}):
+        with pytest.raises(UsageError):
+            app.spec("scripted/good", "atomic", "native_api", options)
+
+
+def test_trials_have_a_price_where_the_user_names_one(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Per million tokens; without a price nothing on this machine, and None elsewhere."""
+    text = '[endpoints.far]\nkind = "openai_compatible"\nbase_url = "http://far.example"\n'
+    project.user_config.write_text(
+        text + '[prices."far/m"]\ninput = 2.0\noutput = 10.0\n[prices."scripted/mute"]\ninput = 1.0\noutput = 0.0\n', "utf-8"
+    )
+    monkeypatch.setenv("SELFOPT_CONFIG", str(project.user_config))
+    app = App.open()
+    usage = Usage(input_tokens=500_000, output_tokens=100_000)
+    price = app.measure_context().price_for
+    assert price(app.spec("far/m", "atomic", "native_api"), usage) == pytest.approx(2.0)
+    assert price(app.spec("far/other", "atomic", "native_api"), usage) is None
+    assert price(app.spec("scripted/good", "atomic", "native_api"), usage) == 0.0
+    assert price(app.spec("scripted/mute", "atomic", "native_api"), usage) == pytest.approx(0.5)
+    assert "cores" in hardware_label()
+    app.release()
+
+
+async def test_the_engine_is_made_once_and_closed(project: Project) -> None:
+    """Settings reach the engine; endpoint and residency of the embedded kind share it."""
+    async with App.open(flags={"engine": {"threads": 1}}) as app:
+        engine = app.engine
+        assert app.engine is engine
+        model = "local/smollm2-135m"
+        residency = app.sender.residency(model, asked=model)
+        assert app.sender.residency(model, asked=model) is residency
+        status = await residency.status(model)
+        assert status.state == "unloaded"
+
+
+async def test_cancelling_a_pull_stops_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tasks go on while a model is fetched; a cancelled fetch ends within its next sign of life."""
+    begun, ended = threading.Event(), threading.Event()
+
+    def slow(app: App, name: str, show: Any) -> tuple[Path, bool]:
+        begun.set()
+        try:
+            while True:
+                show("working")
+                ended.wait(0.01)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(models_module, "pull_model", slow)
+    async with App.open() as app:
+        task = asyncio.create_task(fetch_model(app, "local/smollm2-135m", lambda text: None))
+        await asyncio.to_thread(begun.wait, 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert ended.is_set()
+
+
+async def test_a_pull_of_what_is_there_returns_at_once(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is fetched twice."""
+    monkeypatch.setattr(models_module, "pull_model", lambda app, name, show: (Path("/there"), False))
+    async with App.open() as app:
+        assert await fetch_model(app, "local/smollm2-135m", lambda text: None) == (Path("/there"), False)
+
+
+def test_a_line_of_progress_has_a_bar() -> None:
+    """Share, bar, size, stage; an unknown size is no division by zero."""
+    from selfopt.engine import PullProgress
+
+    line = models_module.pull_line(PullProgress(model="local/x", stage="downloading", bytes_done=50, bytes_total=100))
+    assert "[############            ]  50%" in line
