@@ -11,6 +11,7 @@ import click
 
 from .common import LiveLine, Number, console, emit, is_verbose, json_option, open_app, run_with_app, say
 from .events import EventPrinter
+from .exit_codes import fail_on, failed
 
 if TYPE_CHECKING:
     from selfopt.records import Cycle
@@ -46,11 +47,17 @@ if TYPE_CHECKING:
 @click.option("--max-minutes", type=Number(min=0, min_open=True), help="Stop after so many minutes.")
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Stop after so many tokens, in and out.")
 @click.option("--max-cost", type=Number(min=0), help="Stop at this cost (see [prices]).")
+@fail_on(
+    "reject",
+    "hold",
+    "regression",
+    help="when a candidate was rejected, or held; or when one was worse than its baseline, or what was in force had to be taken back.",
+)
 @json_option
 @click.pass_context
 def command(
     ctx: click.Context, /, baseline_texts: tuple[str, ...], baseline_rest: tuple[str, ...], as_json: bool, **flags: Any
-) -> None:
+) -> int:
     """Run whole cycles: measure, diagnose, propose, measure, decide, recommend, enforce, verify, report.
 
     --baseline takes "MODEL PHASE VARIANT" in quotes, or the three words. An interrupted cycle is continued.
@@ -64,20 +71,22 @@ def command(
     settings = {"limits": {name: flags[name] for name in ("max_trials", "max_minutes", "max_tokens", "max_cost")}}
     candidates, most = flags["candidates"], flags["max_candidates"]
     odds = {name: flags[name] for name in ("gain", "power") if flags[name] is not None}
+    only_reports = flags["report"] and flags["cycles"] is None and not texts and candidates is None
+    if flags["fail_on"] and (flags["dry_run"] or only_reports):
+        raise click.UsageError("--fail-on asks what cycles came to; here none is run", ctx)
     if flags["dry_run"]:
         _dry_run(open_app(ctx, settings), texts, candidates, most, odds, as_json=as_json)
-        return
+        return 0
     if odds:
         raise click.UsageError(f"--{next(iter(odds))} foretells what a race takes; it goes with --dry-run", ctx)
-    if flags["report"] and flags["cycles"] is None and not texts and candidates is None:
+    if only_reports:
         from .report import command as report_command
 
-        ctx.invoke(report_command, as_json=as_json)
-        return
+        return int(ctx.invoke(report_command, as_json=as_json))
     live = LiveLine(enabled=not as_json)
     printer = EventPrinter(live, enabled=not as_json, every_gate=is_verbose(ctx))
 
-    async def work(app: App) -> None:
+    async def work(app: App) -> list[Cycle]:
         from selfopt.verbs.looping import Listener, parse_target, run_loop
 
         targets = [parse_target(app, text) for text in texts]
@@ -90,12 +99,17 @@ def command(
                 say(console(), f"reports: {app.home.reports}")
             sys.stdout.flush()
 
-        await run_loop(app, targets, flags["cycles"] or 1, candidates, Listener(printer, tell), live, most)
+        return await run_loop(app, targets, flags["cycles"] or 1, candidates, Listener(printer, tell), live, most)
 
     try:
-        run_with_app(ctx, work, settings)
+        cycles = run_with_app(ctx, work, settings)
     finally:
         live.clear()
+    if not flags["fail_on"]:
+        return 0
+    from selfopt.verbs.failing import failures_of_cycles
+
+    return failed(flags["fail_on"], failures_of_cycles(cycles))
 
 
 def _targets(ctx: click.Context, quoted: tuple[str, ...], rest: tuple[str, ...]) -> list[str]:

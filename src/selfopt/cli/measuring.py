@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from .common import SECONDS, LiveLine, Number, console, counted, draw, emit, joined, run_with_app, say, short_id
+from .exit_codes import failed
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
     from selfopt.records import RouteDecision, Verdict
+    from selfopt.verbs.failing import Failure
     from selfopt.verbs.measuring import Measured
     from selfopt.verbs.opening import App
     from selfopt.verbs.warming import WarmUpShown, WarmUpValidation
@@ -66,12 +68,16 @@ def _split(flags: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 def measure_command(ctx: click.Context, flags: dict[str, Any], *, as_json: bool) -> int:
     """Measure and print. Exit code 1 when a cap stopped it before the end, or no request got a reply."""
     settings, flags = _split(flags)
+    wanted: tuple[str, ...] = flags.pop("fail_on", ())
     live = LiveLine(enabled=not as_json)
 
-    async def work(app: App) -> Measured:
+    async def work(app: App) -> tuple[Measured, list[Failure]]:
+        from selfopt.verbs.failing import failures_of_run
         from selfopt.verbs.measuring import measure_model, measure_request
 
-        return await measure_model(app, measure_request(app, **flags), live, tell)
+        measured = await measure_model(app, measure_request(app, **flags), live, tell)
+        answered = measured.evaluation is not None and measured.unanswered is None
+        return measured, list(failures_of_run(app, measured.evaluation)) if wanted and answered and measured.evaluation else []
 
     def tell(measured: Measured) -> None:
         live.clear()
@@ -82,14 +88,14 @@ def measure_command(ctx: click.Context, flags: dict[str, Any], *, as_json: bool)
         sys.stdout.flush()
 
     try:
-        measured = run_with_app(ctx, work, settings)
+        measured, failures = run_with_app(ctx, work, settings)
     finally:
         live.clear()
     if measured.unanswered is not None:
         from selfopt.errors import SelfoptError
 
         raise SelfoptError(measured.unanswered)
-    return 0 if measured.result.status == "complete" else 1
+    return failed(wanted, failures) if measured.result.status == "complete" else 1
 
 
 def _as_json(measured: Measured) -> dict[str, Any]:

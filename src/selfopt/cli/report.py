@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .common import console, draw, emit, json_option, open_app, say
+from .exit_codes import says
 
 SHOWN_FAULTS = 10
 
@@ -23,7 +24,7 @@ def command(ctx: click.Context, /, as_json: bool) -> int:
     require_ledger(app)
     checked = verify_ledger(app)
     paths = write_artefacts(app, checked.faults)
-    code = 0 if checked.ok else 100
+    code = says(checked.ok)
     if as_json:
         emit({"written": paths, "faults": checked.faults, "n_faults": checked.n_faults})
         return code
