@@ -51,6 +51,18 @@ def robbed(project: Project) -> None:
     connection.close()
 
 
+def looped_then_cut(project: Project) -> None:
+    """A trail that no longer says all of it."""
+    looped(project)
+    cut(project)
+
+
+def looped_then_robbed(project: Project) -> None:
+    """A rule whose evidence is gone."""
+    looped(project)
+    robbed(project)
+
+
 def nothing(project: Project) -> None:
     """Nothing is done first."""
 
@@ -93,12 +105,12 @@ VERDICTS: dict[str, tuple[Callable[[Project], None], tuple[str, ...], int]] = {
     ),
     "decide has nothing to decide": (measured, ("decide", "scripted/good", "atomic"), 2),
     "verify, all in order": (looped, ("audit", "verify"), 0),
-    "verify, a line is gone": (lambda p: (looped(p), cut(p))[0], ("audit", "verify"), 100),
-    "doctor, a line is gone": (lambda p: (looped(p), cut(p))[0], ("doctor",), 100),
+    "verify, a line is gone": (looped_then_cut, ("audit", "verify"), 100),
+    "doctor, a line is gone": (looped_then_cut, ("doctor",), 100),
     "trace, all there": (looped, ("audit", "trace", "scripted/writer", "atomic"), 0),
-    "trace, evidence is gone": (lambda p: (looped(p), robbed(p))[0], ("audit", "trace", "scripted/writer", "atomic"), 100),
+    "trace, evidence is gone": (looped_then_robbed, ("audit", "trace", "scripted/writer", "atomic"), 100),
     "report, all there": (looped, ("report",), 0),
-    "report, evidence is gone": (lambda p: (looped(p), robbed(p))[0], ("report",), 100),
+    "report, evidence is gone": (looped_then_robbed, ("report",), 100),
     "validate, warnings are told": (nothing, ("suites", "validate", "warned.yaml"), 0),
     "validate, warnings are refused": (nothing, ("suites", "validate", "--strict", "warned.yaml"), 100),
     "run, as before": (baselined, ("run", "good", "atomic", "--fail-on", "regression"), 0),
