@@ -47,21 +47,19 @@ def command(ctx: click.Context, /, ollama: bool, markdown: bool, as_json: bool, 
         raise click.UsageError("--markdown and --json: choose one", ctx)
     if not flags["models"] and not ollama:
         raise click.UsageError("name at least one MODEL, or --ollama", ctx)
+    if fail_on and not flags["models"]:
+        raise click.UsageError("--fail-on regression asks about the MODEL that is named first; name it", ctx)
     limits = {name: flags.pop(name) for name in ("max_trials", "max_minutes", "max_tokens", "max_cost")}
-    live = LiveLine(enabled=not (as_json or markdown))
+    from selfopt.verbs.comparing import CompareRequest, compare_models
+    from selfopt.verbs.failing import failures_of_comparison
 
-    async def work(app: App) -> tuple[Comparison, list[Failure]]:
-        from selfopt.verbs.comparing import CompareRequest, compare_models, installed_ollama_models
-        from selfopt.verbs.failing import failures_of_comparison
+    async def compared(app: App) -> tuple[Comparison, list[Failure]]:
+        found = await compare_models(app, request, live)
+        return found, list(failures_of_comparison(app, request.models, found)) if fail_on else []
 
-        models = (*flags.pop("models"), *(await installed_ollama_models(app) if ollama else ()))
-        found = await compare_models(app, CompareRequest(models=models, **flags), live)
-        return found, list(failures_of_comparison(app, models, found))
-
-    try:
-        comparison, failures = run_with_app(ctx, work, {"limits": limits})
-    finally:
-        live.clear()
+    request = CompareRequest(ollama=ollama, **flags)
+    with LiveLine(enabled=not (as_json or markdown)) as live:
+        comparison, failures = run_with_app(ctx, compared, {"limits": limits})
     _print(comparison, markdown=markdown, as_json=as_json)
     return 1 if comparison.stopped or comparison.unmeasured else failed(fail_on, failures)
 

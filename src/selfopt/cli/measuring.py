@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from selfopt.errors import SelfoptError
+
 from .common import SECONDS, LiveLine, Number, console, counted, draw, emit, joined, run_with_app, say, short_id
 from .exit_codes import failed
 
@@ -67,35 +69,42 @@ def _split(flags: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def measure_command(ctx: click.Context, flags: dict[str, Any], *, as_json: bool) -> int:
     """Measure and print. Exit code 1 when a cap stopped it before the end, or no request got a reply."""
-    settings, flags = _split(flags)
+    from selfopt.verbs.failing import failures_of_run
+    from selfopt.verbs.measuring import measure_model
+
     wanted: tuple[str, ...] = flags.pop("fail_on", ())
-    live = LiveLine(enabled=not as_json)
 
-    async def work(app: App) -> tuple[Measured, list[Failure]]:
-        from selfopt.verbs.failing import failures_of_run
-        from selfopt.verbs.measuring import measure_model, measure_request
+    async def measure(app: App, *arguments: Any) -> tuple[Measured, list[Failure]]:
+        found = await measure_model(app, *arguments)
+        return found, list(failures_of_run(app, found)) if wanted else []
 
-        measured = await measure_model(app, measure_request(app, **flags), live, tell)
-        answered = measured.evaluation is not None and measured.unanswered is None
-        return measured, list(failures_of_run(app, measured.evaluation)) if wanted and answered and measured.evaluation else []
-
-    def tell(measured: Measured) -> None:
-        live.clear()
+    def show(found: Measured) -> None:
         if as_json:
-            emit(_as_json(measured))
+            emit(_as_json(found))
         else:
-            _print(measured)
-        sys.stdout.flush()
+            _print(found)
 
-    try:
-        measured, failures = run_with_app(ctx, work, settings)
-    finally:
-        live.clear()
+    measured, failures = _measured(ctx, flags, measure, show, as_json)
     if measured.unanswered is not None:
-        from selfopt.errors import SelfoptError
-
         raise SelfoptError(measured.unanswered)
     return failed(wanted, failures) if measured.result.status == "complete" else 1
+
+
+def _measured(
+    ctx: click.Context, flags: dict[str, Any], verb: Callable[..., Any], show: Callable[[Any], None], as_json: bool
+) -> Any:
+    """What a verb that measures gave; shown before it counts as handed over."""
+    from selfopt.verbs.measuring import measure_request
+
+    settings, flags = _split(flags)
+    with LiveLine(enabled=not as_json) as live:
+
+        def tell(found: Any) -> None:
+            live.clear()
+            show(found)
+            sys.stdout.flush()
+
+        return run_with_app(ctx, lambda app: verb(app, measure_request(app, **flags), live, tell), settings)
 
 
 def _as_json(measured: Measured) -> dict[str, Any]:
@@ -170,27 +179,15 @@ def _print_failures(out: Console, measured: Measured) -> None:
 
 def validate_command(ctx: click.Context, flags: dict[str, Any], *, as_json: bool) -> int:
     """Measure what warm-up is worth and print it. Exit code 1 when a cap stopped it before the end."""
-    settings, flags = _split(flags)
-    live = LiveLine(enabled=not as_json)
+    from selfopt.verbs.warming import validate_under_rules
 
-    async def work(app: App) -> WarmUpShown:
-        from selfopt.verbs.measuring import measure_request
-        from selfopt.verbs.warming import validate_under_rules
-
-        return await validate_under_rules(app, measure_request(app, **flags), live, tell)
-
-    def tell(shown: WarmUpShown) -> None:
-        live.clear()
+    def show(shown: WarmUpShown) -> None:
         if as_json:
             emit({"route": shown.route, "audit_hash": shown.audit_hash, "validation": shown.validation, "reports": shown.reports})
         else:
             _print_validation(shown)
-        sys.stdout.flush()
 
-    try:
-        shown = run_with_app(ctx, work, settings)
-    finally:
-        live.clear()
+    shown = _measured(ctx, flags, validate_under_rules, show, as_json)
     return 0 if shown.validation.status == "complete" else 1
 
 
@@ -215,10 +212,12 @@ def _print_validation(shown: WarmUpShown) -> None:
 
 def _print_experiment(out: Console, found: WarmUpValidation) -> None:
     """What cold and warm runs in turn prove, and of which prompts each by itself."""
+    from selfopt.words.findings import experiment_text
+
     seen = found.experiment
     if seen is None:
         return
-    say(out, f"that warm-up helps is {seen.told}", style="bold" if seen.confirmed else "")
+    say(out, f"that warm-up helps is {experiment_text(seen)}", style="bold" if seen.confirmed else "")
     hit = [p.prompt_id for p in seen.prompts if p.log_bayes_factor >= math.log(10)]
     if seen.outcomes_confirmed and len(seen.prompts) > 1:
         say(

@@ -13,6 +13,8 @@ from selfopt.records import Comparison, Cycle, Evaluation, Outcome
 from selfopt.stats import mcnemar_p
 from selfopt.wiring.app import App
 
+from .measuring import Measured
+
 __all__ = ["Failure", "failures_of_comparison", "failures_of_cycles", "failures_of_run"]
 
 SIGNIFICANCE = 0.05
@@ -46,7 +48,7 @@ def failures_of_cycles(cycles: Sequence[Cycle]) -> Iterator[Failure]:
 
 def failures_of_comparison(app: App, models: Sequence[str], comparison: Comparison) -> Iterator[Failure]:
     """The regression of the model that was named first: its best row is behind the best of all by more than chance explains."""
-    first = app.resolve_model(models[0]) if models else comparison.rows[0].model if comparison.rows else ""
+    first = app.resolve_model(models[0])
     row = next((row for row in comparison.rows if row.model == first), None)
     if row is not None and row.distinguishable and row.behind is not None:
         best = comparison.rows[0]
@@ -56,7 +58,7 @@ def failures_of_comparison(app: App, models: Sequence[str], comparison: Comparis
         )
 
 
-def failures_of_run(app: App, measured: Evaluation) -> Iterator[Failure]:
+def failures_of_run(app: App, run: Measured) -> Iterator[Failure]:
     """The regression of a pass against the newest evaluation of the baseline on the same prompts, judged alike.
 
     Prompts that always passed and fail now are set against those that always failed and pass now: it is a regression
@@ -66,6 +68,9 @@ def failures_of_run(app: App, measured: Evaluation) -> Iterator[Failure]:
     Raises:
         SelfoptError: nothing comparable was measured before, so there is no verdict.
     """
+    measured = run.evaluation
+    if measured is None or run.unanswered is not None:
+        return
     before = _baseline_before(app, measured)
     then = {row.prompt_id: set(row.outcomes) for row in before.rows}
     now = {row.prompt_id: set(row.outcomes) for row in measured.rows}

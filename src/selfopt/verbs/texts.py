@@ -7,16 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from selfopt.loop import LoopEvent
-from selfopt.records import AuditRecord, Decision, ExpectedCall, ToolCall, ToolDefinition, Variant
-from selfopt.routing import render_line
+from selfopt.records import Decision, ExpectedCall, ToolCall, ToolDefinition, Variant
 from selfopt.words.decisions import explain
 
-__all__ = ["audit_line", "call_text", "decision_lines", "expected_text", "tool_text", "variant_lines"]
-
-
-def audit_line(record: AuditRecord) -> str:
-    """One audit record as a readable line."""
-    return render_line(record).rstrip("\n")
+__all__ = ["call_text", "decision_lines", "expected_text", "tool_text", "variant_lines"]
 
 
 def decision_lines(event: LoopEvent, *, every_gate: bool = False) -> list[str]:
