@@ -10,7 +10,6 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "selfopt"
 
 # Names that still have two meanings. Take one out when its classes are renamed; add none.
 SHARED_CLASSES = {
-    "Budget",
     "Confirmation",
 }
 SHARED_FILES = {
