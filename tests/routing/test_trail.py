@@ -10,7 +10,7 @@ import pytest
 from selfopt.errors import AuditError
 from selfopt.home import ChainedFile
 from selfopt.records import RouteDecision
-from selfopt.routing import Enforcer, log_routing_decision, render_log, validate_model_phase_compatibility
+from selfopt.routing import log_routing_decision, render_log, validate_model_phase_compatibility
 
 from .make import config, options, rule
 
@@ -116,11 +116,3 @@ def test_an_unwritable_log_is_only_a_warning(trail: ChainedFile, caplog: pytest.
     trail.path.with_suffix(".log").mkdir()
     assert log_routing_decision(trail, decide()) is not None
     assert "not up to date" in caplog.text
-
-
-def test_the_enforcer_writes_to_its_homes_trail(enforcer: Enforcer) -> None:
-    """In a fresh home too; the log is the one the home names."""
-    assert enforcer.log_decision(decide()) is not None
-    assert enforcer.verify().n == 1
-    assert enforcer.home.audit_log.exists()
-    assert enforcer.load().version == 0

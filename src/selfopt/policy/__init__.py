@@ -3,7 +3,6 @@
 from .decide import best_hold, decide
 from .gates import GATES, Gate, GateCase, Look, is_exact
 from .heldout import MIN_HELDOUT_PROMPTS, heldout_claim, heldout_settings, prompt_steps, prompt_test
-from .options import EvidenceOptions
 from .race import Race, void_because
 from .race_plan import Ask, BlockPlan, Draws
 from .restraint import restraint_evidence
@@ -18,7 +17,6 @@ __all__ = [
     "Ask",
     "BlockPlan",
     "Draws",
-    "EvidenceOptions",
     "Gate",
     "GateCase",
     "Look",

@@ -11,7 +11,7 @@ from typing import Any
 
 from selfopt.errors import AuditError, CorruptError, StoreError, UsageError
 from selfopt.home import AuditEvent, AuditFields, ChainedFile, ChainReport, Home, escape_control, guarded
-from selfopt.records import AuditRecord, Phase, Recommendation, RouteDecision, RoutingConfig, Rule, RuleReason, Spec, utc_now
+from selfopt.records import AuditRecord, Phase, Recommendation, RoutingConfig, Rule, RuleReason, Spec, utc_now
 
 from .changes import RuleChange, check_rules, diff, rule_id_of
 from .imports import imported_rules
@@ -19,7 +19,7 @@ from .in_force import InForce, look
 from .recovery import abort, repair
 from .rules import RuleOptions, generate_routing_rules
 from .store import read_config, rules_hash, set_aside, version_numbers, write_config, write_version
-from .trail import log_routing_decision, render_log
+from .trail import render_log
 from .verifying import RulesReport, verify_rules
 from .versions import ABORTED, CHANGE_EVENTS, VersionSeals
 
@@ -317,11 +317,6 @@ class Enforcer:
         earlier = self.version(version).rules
         cause = {"cause": "rollback", "cause_reason": f"to version {version}"}
         return self._update(lambda _: earlier, cause, whole=True)
-
-    def log_decision(self, decision: RouteDecision) -> AuditRecord | None:
-        """`log_routing_decision` on this home's trail."""
-        self.home.ensure()
-        return log_routing_decision(self.trail, decision)
 
     def _writing(self) -> contextlib.AbstractContextManager[None]:
         return guarded(self.home.routing_lock, what="the routing rules")
