@@ -13,7 +13,7 @@ help:
 	@echo "make test-attacks hostile clients, servers and files (ATTACKS=long: all of them, half an hour)"
 	@echo "make verify       the specification's final checklist"
 	@echo "make perf         performance figures"
-	@echo "make docs         generate docs/cli.md"
+	@echo "make docs         generate docs/cli.md and docs/DIALECTS.md"
 
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "selfopt needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; call make PYTHON=/path/to/python3.11")'
@@ -57,6 +57,7 @@ perf: $(VENV)/.runtime
 
 docs: $(VENV)/.runtime
 	$(BIN)/python docs/generate_cli.py
+	$(BIN)/python docs/generate_dialects.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .coverage* src/*.egg-info

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from bfcl.mutations import Calls, replies
-from selfopt.engine import ModelStore
+from selfopt.engine.store import ModelStore
 from selfopt.errors import SelfoptError
 from selfopt.reading import read_calls
 from selfopt.records import Outcome, ParsedReply, Prompt, ReplyContent, Suite, ToolCall, ToolDefinition

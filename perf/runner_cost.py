@@ -32,7 +32,9 @@ import aiohttp
 
 from selfopt.endpoints.factory import create_endpoint
 from selfopt.ledger import open_ledger
-from selfopt.measure import MeasureContext, SuperviseOptions, supervise
+from selfopt.measure.context import MeasureContext
+from selfopt.measure.options import MeasureOptions
+from selfopt.measure.supervisor import supervise
 from selfopt.records import (
     Blob,
     ChatRequest,
@@ -174,7 +176,7 @@ async def measure(base_url: str, folder: Path, options: argparse.Namespace) -> d
     prompts = len(context.suite_for(spec).prompts)
 
     async def trials() -> int:
-        result = await supervise(spec, context=context, options=SuperviseOptions(n_runs=ROUND_PASSES))
+        result = await supervise(spec, context=context, options=MeasureOptions(n_runs=ROUND_PASSES))
         assert result.evaluation is not None
         assert result.evaluation.metrics.n == result.trials == ROUND_PASSES * prompts
         return result.trials

@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from selfopt.engine import ModelStore
+from selfopt.engine.store import ModelStore
 from selfopt.records import ExpectedCall, ParsedReply, Prompt, Suite, ToolCall, ToolDefinition
 from selfopt.scoring import scorer_of
 from selfopt.suites import list_suites, load_suite

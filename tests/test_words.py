@@ -10,31 +10,15 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "selfopt"
 
 # Names that still have two meanings. Take one out when its classes are renamed; add none.
 SHARED_CLASSES = {
-    "Arm",
-    "Attempt",
     "Budget",
-    "Case",
     "Confirmation",
-    "Exchange",
-    "Gate",
-    "Judgment",
-    "Metrics",
-    "Outcome",
-    "Row",
-    "Ticket",
-    "Trust",
 }
 SHARED_FILES = {
-    "endpoints/scripted.py",
     "feedback/reading.py",
-    "gateway/feedback.py",
-    "gateway/loop.py",
     "records/feedback.py",
-    "scripted/dialects.py",
-    "scripted/engine.py",
 }
 # A file of these is named after the command, the verb or the noun that it stands for, as the rooms are.
-DOORS = {"cli", "api", "verbs", "app"}
+DOORS = {"cli", "api", "verbs"}
 
 
 def public_classes() -> dict[str, list[str]]:

@@ -173,7 +173,8 @@ class AiohttpStream:
 
 async def _ours(port: int, kind: str) -> None:
     async with opened(aiohttp_client=kind != "ours") as gateway:
-        gateway._options = replace(gateway._options, port=port)
+        own = gateway._options.own.model_copy(update={"port": port})
+        gateway._options = replace(gateway._options, own=own)
         await gateway.start()
         await asyncio.Event().wait()
 

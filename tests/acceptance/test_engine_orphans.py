@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from selfopt.engine import ModelStore
+from selfopt.engine.store import ModelStore
 from selfopt.ledger import open_ledger
 from selfopt.records import Cycle, Trial
 from tests.loop.kit import trials_per_slot

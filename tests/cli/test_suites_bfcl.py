@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from selfopt.engine import ModelEntry
+from selfopt.engine.catalogue import ModelEntry
 from tests.suites.bfcl_kit import VERSION, lines, question, texts, write_folder, write_wheel
 
 from .world import Project

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from selfopt.cli.common import LiveLine, block, console, emit, joined, pretty, say, short_id
 from selfopt.cli.live import LogLines
-from selfopt.measure import Progress
+from selfopt.measure.progress import Progress
 from selfopt.records import Outcome
 
 from .world import Project

@@ -428,14 +428,14 @@ def test_a_lowered_timeout_decides_nothing_about_rules(clone: Clone) -> None:
     with selfopt.open() as opened:
         app = opened._app
         assert app.spec("here/m", "atomic", "native_api").timeout_s == 0.5
-        assert gateway_options(app, None, 0).timeout_s == 60.0
+        assert gateway_options(app, None, 0).limits.timeout_s == 60.0
         target = parse_target(app, "here/m atomic")
         assert target.baseline is not None
         assert target.baseline.timeout_s == 60.0
         opened.trust.accept(opened.trust.propose())
         assert [row.state for row in opened.trust.list()] == ["in force"]
     with selfopt.open() as opened:
-        assert gateway_options(opened._app, None, 0).timeout_s == 0.5
+        assert gateway_options(opened._app, None, 0).limits.timeout_s == 0.5
         opened.trust.withdraw(clone.root)
         assert list(opened.trust.list()) == []
 

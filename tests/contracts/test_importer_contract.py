@@ -1,6 +1,7 @@
 """What every suite importer keeps to: the Protocol in `selfopt.suites.importers.seam`, checked on all that are registered.
 
 `tests/suites/importers/test_KIND.py` gives the sample: `sample(folder)` writes files that can be imported, and returns the path to name.
+A package that adds an importer has its sample in a module `test_KIND` on the path.
 """
 
 from __future__ import annotations
@@ -72,13 +73,13 @@ class Case:
         return source
 
 
-@pytest.fixture(params=IMPORTERS.builtin)
+@pytest.fixture(params=IMPORTERS.names())
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
     """Each importer with the sample of its test."""
     importer = IMPORTERS.get(request.param)
     assert importer is not None
-    sample = importlib.import_module(f"tests.suites.importers.test_{request.param}").sample
-    return Case(request.param, importer, sample, tmp_path)
+    module = f"tests.suites.importers.test_{request.param}" if request.param in IMPORTERS.builtin else f"test_{request.param}"
+    return Case(request.param, importer, importlib.import_module(module).sample, tmp_path)
 
 
 def test_it_says_what_it_is(case: Case) -> None:

@@ -70,7 +70,7 @@ def test_a_reader_of_growing_replies_takes_nothing_back(name: str, text: str) ->
         return
     whole = list(reader.read(reply(text), TOOLS).calls)[:CALL_LIMIT]
     for end in range(len(text) + 1):
-        certain = list(reader.certain(text[:end], TOOLS))[:CALL_LIMIT]
+        certain = list(reader.certain(reply(text[:end]), TOOLS))[:CALL_LIMIT]
         assert certain == whole[: len(certain)]
 
 

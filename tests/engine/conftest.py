@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from selfopt.engine import EngineOptions, ModelEntry, ModelStore
+from selfopt.engine.catalogue import ModelEntry
+from selfopt.engine.embedded import EngineOptions
+from selfopt.engine.store import ModelStore
 
 FAKE_CHILD = (sys.executable, "-P", str(Path(__file__).with_name("fake_child.py")))
 

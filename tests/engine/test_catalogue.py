@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfopt.engine import load_catalogue
+from selfopt.engine.catalogue import load_catalogue
 from selfopt.errors import SettingsError
 
 ENTRY = """

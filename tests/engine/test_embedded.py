@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from selfopt.engine import EmbeddedEngine, EngineOptions, ModelEntry
+from selfopt.engine.catalogue import ModelEntry
+from selfopt.engine.embedded import EmbeddedEngine, EngineOptions
 from selfopt.errors import EngineError, ModelStoreError, UnknownModelError
 
 from .conftest import FakeModels

@@ -15,7 +15,9 @@ import aiohttp
 import psutil
 import pytest
 
-from selfopt.engine import EmbeddedEngine, EngineAddress, EngineOptions, ModelStore, load_catalogue
+from selfopt.engine.catalogue import load_catalogue
+from selfopt.engine.embedded import EmbeddedEngine, EngineAddress, EngineOptions
+from selfopt.engine.store import ModelStore
 from selfopt.errors import EngineError
 
 from .conftest import entry_for
@@ -190,7 +192,9 @@ async def test_a_file_that_is_no_model_is_an_engine_error_with_the_last_log_line
 PARENT = """
 import asyncio, sys
 import psutil
-from selfopt.engine import EmbeddedEngine, ModelStore, load_catalogue
+from selfopt.engine.catalogue import load_catalogue
+from selfopt.engine.embedded import EmbeddedEngine
+from selfopt.engine.store import ModelStore
 
 async def main():
     engine = EmbeddedEngine(ModelStore.default(), load_catalogue())

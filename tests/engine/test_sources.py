@@ -10,7 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from selfopt.engine import ModelStore, PullProgress
+from selfopt.engine.meter import PullProgress
+from selfopt.engine.store import ModelStore
 from selfopt.errors import ModelStoreError
 
 from .conftest import entry_for

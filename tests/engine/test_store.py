@@ -15,8 +15,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from selfopt.engine import ModelEntry, ModelStore, PullProgress
+from selfopt.engine.catalogue import ModelEntry
 from selfopt.engine.locking import FileLock
+from selfopt.engine.meter import PullProgress
+from selfopt.engine.store import ModelStore
 from selfopt.errors import LockedError, ModelStoreError
 
 from .conftest import entry_for, write_wheel
@@ -214,7 +216,8 @@ def test_a_pull_that_is_given_up_leaves_no_model_and_goes_on_later(store: ModelS
 PULL_IN_CHILD = """
 import os, resource, sys
 from pathlib import Path
-from selfopt.engine import ModelEntry, ModelStore
+from selfopt.engine.catalogue import ModelEntry
+from selfopt.engine.store import ModelStore
 from selfopt.errors import ModelStoreError
 store, entry = ModelStore(Path(sys.argv[1])), ModelEntry.model_validate_json(sys.argv[2])
 if len(sys.argv) > 3:

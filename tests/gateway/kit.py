@@ -139,6 +139,15 @@ SCRIPT: dict[str, Any] = {
 }
 
 
+def options_with(options: GatewayOptions, **changes: Any) -> GatewayOptions:
+    """The options with some of their values changed, wherever they stand."""
+    for part in ("own", "limits"):
+        table = getattr(options, part)
+        here = {key: changes.pop(key) for key in list(changes) if key in type(table).model_fields}
+        options = replace(options, **{part: table.model_copy(update=here)})
+    return replace(options, **changes)
+
+
 @asynccontextmanager
 async def gateway_world(
     tmp_path: Path,
@@ -163,7 +172,7 @@ async def gateway_world(
     config.write_text(f"{settings}\n{entries}", "utf-8")
     variables = {"SELFOPT_CONFIG": str(config), "SELFOPT_HOME": str(tmp_path / "home"), **(environ or {})}
     async with App.open(environ=variables, cwd=tmp_path) as app, aiohttp.ClientSession() as session:
-        chosen: GatewayOptions = replace(gateway_options(app, None, 0), **(options or {}))
+        chosen = options_with(gateway_options(app, None, 0), **(options or {}))
         gateway = build_gateway(app, chosen, None if on_disk else MemoryJournal(), log)
         await gateway.start()
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from selfopt.verbs.keys import add_key, revoke_key
 from selfopt.wiring.app import App
 from selfopt.wiring.serving import build_gateway, gateway_options
 
-from .kit import chat, gateway_world, until
+from .kit import chat, gateway_world, options_with, until
 
 
 def bearer(key: str) -> dict[str, str]:
@@ -136,7 +135,7 @@ async def test_other_machines_need_a_key_to_be_let_in(tmp_path: Path, host: str)
     environ = {"SELFOPT_HOME": str(tmp_path / "home"), "SELFOPT_CONFIG": str(tmp_path / "none.toml")}
     (tmp_path / "none.toml").write_text("")
     async with App.open(environ=environ, cwd=tmp_path) as app:
-        options = replace(gateway_options(app, None, 0), host=host)
+        options = options_with(gateway_options(app, None, 0), host=host)
         with pytest.raises(SettingsError, match="selfopt keys add"):
             build_gateway(app, options)
         add_key(app, "mine")

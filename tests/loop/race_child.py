@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from selfopt.measure import Progress
+from selfopt.measure.progress import Progress
 
 from .kit import World
 from .race_kit import ATOMIC, candidates, recalled, sometimes

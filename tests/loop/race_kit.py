@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from selfopt.measure import show_trial
+from selfopt.measure.show import show_trial
 from selfopt.records import Message, Trial
 from selfopt.scripted.player import ScriptedChat
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from selfopt.measure import Progress
+from selfopt.measure.progress import Progress
 from selfopt.records import (
     Cycle,
     Decision,

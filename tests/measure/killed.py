@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 from selfopt.ledger import open_ledger
-from selfopt.measure import Labels, MeasureOptions, SuperviseOptions, measure_specs, supervise
+from selfopt.measure.blocks import measure_specs
+from selfopt.measure.context import Labels
+from selfopt.measure.options import MeasureOptions
+from selfopt.measure.supervisor import supervise
 from selfopt.records import Variant
 
 from .kit import Bench, FakeEndpoint, make_spec, make_suite
@@ -23,7 +26,7 @@ async def main(folder: Path, mode: str) -> None:
     bench = Bench(ledger=ledger, suite=make_suite(), endpoint=FakeEndpoint(before=think), slots=2)
     context = bench.context(progress=lambda event: print(event.kind, event.done, flush=True))
     if mode == "supervise":
-        await supervise(make_spec(bench.suite), context=context, options=SuperviseOptions(n_runs=5))
+        await supervise(make_spec(bench.suite), context=context, options=MeasureOptions(n_runs=5))
     else:
         parsed = Variant(name="native_parsed", parsers=("native", "json"))
         specs = [make_spec(bench.suite), make_spec(bench.suite, model="scripted/n"), make_spec(bench.suite, variant=parsed)]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from selfopt.errors import EndpointError
-from selfopt.measure import MeasureContext, Progress
+from selfopt.measure.context import MeasureContext
+from selfopt.measure.options import MeasureOptions
+from selfopt.measure.progress import Progress
+from selfopt.measure.supervisor import SuperviseResult, supervise
 from selfopt.records import (
     Blob,
     ChatChunk,
@@ -214,3 +217,8 @@ class Bench:
 
 
 SCRIPTED = EndpointConfig(name="scripted", kind="scripted", script="unused", local=True)
+
+
+async def run_once(spec: Spec, context: MeasureContext, options: MeasureOptions | None = None) -> SuperviseResult:
+    """One pass over the suite; continues one that was cut off."""
+    return await supervise(spec, context=context, options=replace(options or MeasureOptions(), n_runs=1))

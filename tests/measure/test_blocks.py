@@ -6,7 +6,10 @@ import itertools
 
 from selfopt.errors import EndpointError
 from selfopt.ledger import MemoryLedger
-from selfopt.measure import Budget, BudgetMeter, Labels, MeasureOptions, Reuse, measure_specs
+from selfopt.measure.blocks import measure_specs
+from selfopt.measure.budget import Budget, BudgetMeter
+from selfopt.measure.context import Labels
+from selfopt.measure.options import MeasureOptions, Reuse
 from selfopt.records import (
     ChatRequest,
     Evaluation,
@@ -67,7 +70,7 @@ async def test_same_outcome_with_other_calls_is_not_deterministic(bench: Bench) 
         return ReplyContent(tool_calls=(call,), finish_reason="tool_calls")
 
     bench.endpoint = FakeEndpoint(answer)
-    options = MeasureOptions(n_runs=3)
+    options = MeasureOptions(n_runs=3, sampling=True)
     (evaluation,) = (await measure_specs([make_spec(bench.suite)], context=bench.context(), options=options)).values()
     assert (evaluation.determinism, evaluation.n_runs) == ("stochastic", 3)
     assert set(evaluation.metrics.counts) == {Outcome.WRONG, Outcome.UNCALLED_FOR}
@@ -174,11 +177,11 @@ async def test_a_finished_evaluation_is_reused_only_when_allowed(bench: Bench) -
     bench.residency = FakeResidency(extra={"digest": "d"})
     spec = make_spec(bench.suite)
     first = await measure_specs([spec], context=bench.context())
-    reuse = MeasureOptions(reuse=Reuse(enabled=True))
+    reuse = MeasureOptions(reuse=Reuse(enabled=True), sampling=True)
     assert await measure_specs([spec], context=bench.context(), options=reuse) == first
     assert len(bench.endpoint.asked) == 10
     excluded = Reuse(enabled=True, exclude_run_ids=frozenset(first[spec.spec_id].run_ids))
-    second = await measure_specs([spec], context=bench.context(), options=MeasureOptions(reuse=excluded))
+    second = await measure_specs([spec], context=bench.context(), options=MeasureOptions(reuse=excluded, sampling=True))
     assert second != first
     assert len(bench.endpoint.asked) == 20
     bench.residency = FakeResidency(extra={"digest": "another"})
@@ -194,7 +197,7 @@ async def test_a_new_parser_is_judged_on_old_trials_when_reuse_is_allowed(bench:
     bench.residency = FakeResidency(extra={"digest": "d"})
     await measure_specs([make_spec(bench.suite)], context=bench.context())
     parsed = make_spec(bench.suite, variant=Variant(name="native_parsed", parsers=("native", "json")))
-    options = MeasureOptions(reuse=Reuse(enabled=True), labels=Labels(cycle_id="c2"))
+    options = MeasureOptions(reuse=Reuse(enabled=True), labels=Labels(cycle_id="c2"), sampling=True)
     (evaluation,) = (await measure_specs([parsed], context=bench.context(), options=options)).values()
     assert len(bench.endpoint.asked) == 10
     assert (evaluation.spec_id, evaluation.cycle_id, evaluation.determinism) == (parsed.spec_id, "c2", "sampled")
@@ -206,7 +209,7 @@ async def test_evidence_on_an_endpoint_that_hides_its_model_expires(bench: Bench
     """Without a digest an evaluation of yesterday is no evidence of today."""
     spec = make_spec(bench.suite)
     await measure_specs([spec], context=bench.context(now=lambda: "2026-01-01T00:00:00.000Z"))
-    options = MeasureOptions(reuse=Reuse(enabled=True))
+    options = MeasureOptions(reuse=Reuse(enabled=True), sampling=True)
     await measure_specs([spec], context=bench.context(now=lambda: "2026-01-01T12:00:00.000Z"), options=options)
     assert len(bench.endpoint.asked) == 10
     await measure_specs([spec], context=bench.context(now=lambda: "2026-01-03T00:00:00.000Z"), options=options)

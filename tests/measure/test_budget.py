@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selfopt.measure import Budget, BudgetMeter
+from selfopt.measure.budget import Budget, BudgetMeter
 from selfopt.records import Usage
 
 

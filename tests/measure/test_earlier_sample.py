@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from selfopt.errors import EndpointError
-from selfopt.measure import Labels, MeasureOptions, measure_specs
+from selfopt.measure.blocks import measure_specs
+from selfopt.measure.context import Labels
+from selfopt.measure.options import MeasureOptions
 from selfopt.records import ChatRequest, ReplyContent, Run, WarmUp
 
 from .kit import Bench, FakeEndpoint, FakeResidency, make_spec, make_suite, right_answer
@@ -62,7 +64,7 @@ async def test_what_differs_in_more_than_warm_up_takes_a_sample_of_its_own(bench
 
 async def test_a_smaller_sample_does_not_stand_for_a_larger_one(bench: Bench) -> None:
     bench.residency = known("sha256:1")
-    await measure_specs([make_spec(bench.suite)], context=bench.context(), options=MeasureOptions(sample_size=2))
+    await measure_specs([make_spec(bench.suite)], context=bench.context(), options=MeasureOptions(sample_size=2, sampling=True))
     await measure_specs([make_spec(bench.suite, warm_up=WARM)], context=bench.context())
     assert purposes(bench) == ["measure", "determinism"] * 2
 
@@ -74,7 +76,7 @@ async def test_a_sample_that_a_server_had_a_hand_in_is_not_taken_over(bench: Ben
         return EndpointError("slow", kind="timeout") if request.isolate else right_answer(request)
 
     bench.endpoint = FakeEndpoint(answer)
-    await measure_specs([make_spec(bench.suite)], context=bench.context(), options=MeasureOptions(n_runs=2))
+    await measure_specs([make_spec(bench.suite)], context=bench.context(), options=MeasureOptions(n_runs=2, sampling=True))
     bench.endpoint = FakeEndpoint()
     (second,) = (await measure_specs([make_spec(bench.suite, warm_up=WARM)], context=bench.context())).values()
     assert second.determinism == "sampled"
@@ -84,7 +86,7 @@ async def test_a_sample_that_a_server_had_a_hand_in_is_not_taken_over(bench: Ben
 async def test_after_an_interruption_the_same_sample_is_found_again(bench: Bench) -> None:
     bench.residency = known("sha256:1")
     await measure_specs([make_spec(bench.suite)], context=bench.context())
-    warm, options = make_spec(bench.suite, warm_up=WARM), MeasureOptions(labels=Labels(group_id="g"))
+    warm, options = make_spec(bench.suite, warm_up=WARM), MeasureOptions(labels=Labels(group_id="g"), sampling=True)
     (one,) = (await measure_specs([warm], context=bench.context(), options=options)).values()
     (again,) = (await measure_specs([warm], context=bench.context(), options=options)).values()
     assert again.evaluation_id == one.evaluation_id

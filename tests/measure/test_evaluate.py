@@ -9,7 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.ledger import MemoryLedger
-from selfopt.measure import EvaluationRequest, Labels, SuperviseOptions, evaluate, supervise
+from selfopt.measure.context import Labels
+from selfopt.measure.evaluate import EvaluationRequest, evaluate
+from selfopt.measure.options import MeasureOptions
+from selfopt.measure.supervisor import supervise
 from selfopt.records import ChatRequest, ReplyContent, Run, Sampling, Trial, Variant
 
 from .kit import Bench, FakeEndpoint, FakeResidency, make_spec, make_suite, right_answer
@@ -37,7 +40,7 @@ def test_rows_read_in_the_order_of_time(letters: list[list[bool]], order: str, s
             return right_answer(request) if letters[index][city] else ReplyContent(text="no", finish_reason="stop")
 
         bench.endpoint = FakeEndpoint(answer)
-        options = SuperviseOptions(n_runs=len(letters), order=order)  # type: ignore[arg-type]
+        options = MeasureOptions(n_runs=len(letters), order=order)  # type: ignore[arg-type]
         result = await supervise(make_spec(suite), context=bench.context(), options=options)
         assert result.evaluation is not None
         wanted = {f"c{i}": "".join("P" if one[i] else "F" for one in letters) for i in range(3)}
@@ -63,7 +66,7 @@ async def test_the_first_call_of_each_run_is_the_one_asked_first(bench: Bench) -
         return right_answer(request)
 
     bench.endpoint = FakeEndpoint(answer)
-    result = await supervise(make_spec(bench.suite), context=bench.context(), options=SuperviseOptions(n_runs=3))
+    result = await supervise(make_spec(bench.suite), context=bench.context(), options=MeasureOptions(n_runs=3))
     assert result.evaluation is not None
     assert result.evaluation.metrics.first_call_ms == 500.0
     assert result.evaluation.metrics.p50_ms == 10.0
@@ -72,7 +75,7 @@ async def test_the_first_call_of_each_run_is_the_one_asked_first(bench: Bench) -
 async def test_what_was_just_measured_evaluates_as_what_is_read_back(bench: Bench) -> None:
     """The trials that a supervision still has in hand give the same figures and rows as those in the ledger."""
     spec = make_spec(bench.suite)
-    result = await supervise(spec, context=bench.context(), options=SuperviseOptions(n_runs=3))
+    result = await supervise(spec, context=bench.context(), options=MeasureOptions(n_runs=3))
     # Another cycle is another evaluation: this one is made anew, from the ledger alone.
     again = await evaluate(bench.ledger, EvaluationRequest(spec, bench.suite, result.run_ids, (), "another"))
     assert again is not None
@@ -84,11 +87,11 @@ async def test_what_was_just_measured_evaluates_as_what_is_read_back(bench: Benc
 async def test_passes_of_another_environment_are_left_out(bench: Bench) -> None:
     """A model that changed between two passes of one group does not mix into one figure."""
     spec = make_spec(bench.suite)
-    options = SuperviseOptions(n_runs=1, labels=Labels(group_id="g"))
+    options = MeasureOptions(n_runs=1, labels=Labels(group_id="g"))
     bench.residency = FakeResidency(extra={"digest": "one"})
     await supervise(spec, context=bench.context(), options=options)
     bench.residency = FakeResidency(extra={"digest": "two"})
-    options = SuperviseOptions(n_runs=2, labels=Labels(group_id="g"))
+    options = MeasureOptions(n_runs=2, labels=Labels(group_id="g"))
     result = await supervise(spec, context=bench.context(), options=options)
     assert result.evaluation is not None
     assert result.evaluation.n_runs == 1
@@ -99,7 +102,7 @@ async def test_passes_of_another_environment_are_left_out(bench: Bench) -> None:
 async def test_sampling_without_a_seed_is_never_deterministic(bench: Bench) -> None:
     """Agreement of two draws is no proof."""
     variant = Variant(name="hot", sampling=Sampling(temperature=0.7, seed=None))
-    options = SuperviseOptions(n_runs=2)
+    options = MeasureOptions(n_runs=2)
     result = await supervise(make_spec(bench.suite, variant=variant), context=bench.context(), options=options)
     assert result.evaluation is not None
     assert result.evaluation.determinism == "stochastic"
@@ -107,7 +110,7 @@ async def test_sampling_without_a_seed_is_never_deterministic(bench: Bench) -> N
 
 async def test_trivial_policies_stand_beside_the_figures(bench: Bench) -> None:
     """The mute model's accuracy is the share of prompts that need nothing."""
-    options = SuperviseOptions(n_runs=1)
+    options = MeasureOptions(n_runs=1)
     result = await supervise(make_spec(bench.suite), context=bench.context(), options=options)
     assert result.evaluation is not None
     assert result.evaluation.metrics.silent.accuracy == 2 / 6
@@ -126,7 +129,7 @@ async def test_rows_say_how_long_a_load_took_and_which_format_nobody_read(bench:
         text='<tool_call>{"name": "get_weather", "arguments": {"city": "City0"}}</tool_call>', finish_reason="stop"
     )
     bench.endpoint = FakeEndpoint(lambda request: reply)
-    result = await supervise(make_spec(bench.suite), context=bench.context(), options=SuperviseOptions(n_runs=2))
+    result = await supervise(make_spec(bench.suite), context=bench.context(), options=MeasureOptions(n_runs=2))
     assert result.evaluation is not None
     trials = {t.trial_id: t for t in bench.ledger.read(Trial)}
     for row in result.evaluation.rows:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from selfopt.errors import CorruptError, SuiteError, UsageError
-from selfopt.measure import rescore, run_suite, show_trial
+from selfopt.measure.rescore import rescore
+from selfopt.measure.show import show_trial
 from selfopt.records import ChatRequest, Ledger, Outcome, ReplyContent, Trial, Variant, Verdict
 from selfopt.suites import load_suite
 from selfopt.variants import load_variants
 
-from .kit import Bench, FakeEndpoint, make_spec, make_suite
+from .kit import Bench, FakeEndpoint, make_spec, make_suite, run_once
 
 JSON_CALL = '{"name": "get_weather", "arguments": {"city": "City0"}}'
 
@@ -53,7 +54,7 @@ async def test_rescoring_gives_the_original_verdicts(name: str) -> None:
 
     bench.endpoint = FakeEndpoint(answer)
     spec = make_spec(suite, variant=load_variants()[name])
-    result = await run_suite(spec, context=bench.context())
+    result = await run_once(spec, context=bench.context())
     forgetful = NoVerdicts(bench.ledger)
     again = await rescore(forgetful, result.run_ids, suite)  # type: ignore[arg-type]
     assert again.skipped == ()
@@ -64,7 +65,7 @@ async def test_rescoring_gives_the_original_verdicts(name: str) -> None:
 async def test_another_parser_chain_is_judged_for_free_and_kept_beside_the_old(bench: Bench) -> None:
     """New verdicts are appended, the old ones stay, and no request is made."""
     bench.endpoint = FakeEndpoint(lambda request: ReplyContent(text=JSON_CALL, finish_reason="stop"))
-    result = await run_suite(make_spec(bench.suite), context=bench.context())
+    result = await run_once(make_spec(bench.suite), context=bench.context())
     asked = len(bench.endpoint.asked)
     rescored = await rescore(bench.ledger, result.run_ids, bench.suite, ("native", "json"))
     assert (rescored.fresh, rescored.changed, len(bench.endpoint.asked)) == (6, 6, asked)
@@ -76,7 +77,7 @@ async def test_another_parser_chain_is_judged_for_free_and_kept_beside_the_old(b
 
 async def test_a_changed_suite_is_refused(bench: Bench) -> None:
     """Verdicts of one suite must not be mixed with another's."""
-    result = await run_suite(make_spec(bench.suite), context=bench.context())
+    result = await run_once(make_spec(bench.suite), context=bench.context())
     with pytest.raises(SuiteError, match="measure again"):
         await rescore(bench.ledger, result.run_ids, make_suite(5, 2))
 
@@ -89,7 +90,7 @@ async def test_an_unknown_run_is_a_clear_error(bench: Bench) -> None:
 
 async def test_a_trial_is_shown_with_everything_behind_it(bench: Bench) -> None:
     """Exact request, raw reply, content, calls, verdict, why, and what the suite expected."""
-    await run_suite(make_spec(bench.suite), context=bench.context())
+    await run_once(make_spec(bench.suite), context=bench.context())
     trial = next(iter(bench.ledger.read(Trial)))
     shown = show_trial(bench.ledger, trial.trial_id, [make_suite(1, 0), bench.suite])
     assert shown.exchanges[0].attempts[0].request == "sent 1"

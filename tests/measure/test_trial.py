@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfopt.errors import EndpointError, EndpointFault
-from selfopt.measure import Backoff, SuperviseOptions, run_suite
+from selfopt.measure.context import Backoff
+from selfopt.measure.options import MeasureOptions
 from selfopt.records import Blob, ChatRequest, Outcome, ReplyContent, Trial, TrialAbandoned, Variant, Verdict
 
-from .kit import Bench, FakeEndpoint, FakeResidency, call_reply, make_spec, make_suite, right_answer
+from .kit import Bench, FakeEndpoint, FakeResidency, call_reply, make_spec, make_suite, right_answer, run_once
 
 
 def failing(
@@ -34,7 +35,7 @@ def failing(
 async def one(bench: Bench, **changes: object) -> tuple[Trial, Verdict]:
     """The first trial of one pass."""
     spec = make_spec(bench.suite, **changes)
-    await run_suite(spec, context=bench.context(), options=SuperviseOptions(limit=1))
+    await run_once(spec, context=bench.context(), options=MeasureOptions(limit=1))
     trial = next(iter(bench.ledger.read(Trial)))
     return trial, next(iter(bench.ledger.read(Verdict, {"run_id": trial.run_id})))
 
@@ -156,7 +157,7 @@ async def test_a_server_that_says_loading_is_believed(bench: Bench) -> None:
 async def test_a_first_reply_of_an_unloaded_model_counts_as_having_loaded_it(bench: Bench) -> None:
     """Success after a cold start: loaded is True for it and unknown for what follows."""
     bench.residency = FakeResidency(["sleeping", "loaded"])
-    await run_suite(make_spec(bench.suite), context=bench.context())
+    await run_once(make_spec(bench.suite), context=bench.context())
     loads = [trial.load for trial in bench.ledger.read(Trial)]
     assert (loads[0].before, loads[0].loaded) == ("sleeping", True)
     assert all(load.loaded is None for load in loads[1:])
@@ -164,7 +165,7 @@ async def test_a_first_reply_of_an_unloaded_model_counts_as_having_loaded_it(ben
 
 async def test_residency_is_asked_again_after_a_failure_and_after_idle(bench: Bench) -> None:
     """Once before the first trial; then only when something has happened."""
-    await run_suite(make_spec(bench.suite), context=bench.context())
+    await run_once(make_spec(bench.suite), context=bench.context())
     assert bench.residency.asked == 1
 
     async def idle() -> None:
@@ -172,7 +173,7 @@ async def test_residency_is_asked_again_after_a_failure_and_after_idle(bench: Be
 
     bench.endpoint = FakeEndpoint(before=idle)
     bench.residency = FakeResidency()
-    await run_suite(make_spec(bench.suite), context=bench.context())
+    await run_once(make_spec(bench.suite), context=bench.context())
     # A reply ends the idling: what counts is the time between a reply and the next request.
     assert bench.residency.asked == 1
 
@@ -180,7 +181,7 @@ async def test_residency_is_asked_again_after_a_failure_and_after_idle(bench: Be
         bench.time.now_s += 61
 
     bench.endpoint, bench.residency = FakeEndpoint(), FakeResidency()
-    await run_suite(make_spec(bench.suite), context=bench.context(progress=progress))
+    await run_once(make_spec(bench.suite), context=bench.context(progress=progress))
     assert bench.residency.asked == 1 + len(bench.suite.prompts) - 1
 
 
@@ -222,7 +223,7 @@ async def test_what_would_befall_every_trial_ends_the_run_unscored(bench: Bench,
     """A wrong key or an unknown model is one clear error, no row of failures."""
     bench.endpoint = FakeEndpoint(failing(99, kind))
     with pytest.raises(EndpointError, match=kind):
-        await run_suite(make_spec(bench.suite), context=bench.context())
+        await run_once(make_spec(bench.suite), context=bench.context())
     assert list(bench.ledger.read(Trial)) == []
     (gone,) = bench.ledger.read(TrialAbandoned)
     assert kind in gone.reason
@@ -232,7 +233,7 @@ async def test_no_server_ends_the_run_at_once_and_a_dead_one_after_three_trials(
     """Connection failures before any reply are no measurement; later ones are scored until they persist."""
     bench.endpoint = FakeEndpoint(failing(99, "connect"))
     with pytest.raises(EndpointError):
-        await run_suite(make_spec(bench.suite), context=bench.context())
+        await run_once(make_spec(bench.suite), context=bench.context())
     assert len(bench.endpoint.asked) == 1
     replies = [0]
 
@@ -242,7 +243,7 @@ async def test_no_server_ends_the_run_at_once_and_a_dead_one_after_three_trials(
 
     bench.endpoint = FakeEndpoint(dies)
     with pytest.raises(EndpointError, match="gone"):
-        await run_suite(make_spec(bench.suite), context=bench.context())
+        await run_once(make_spec(bench.suite), context=bench.context())
     assert len(list(bench.ledger.read(Trial))) == 4
 
 

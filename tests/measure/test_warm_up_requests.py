@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selfopt.measure.run import warm_up_requests
+from selfopt.measure.arms import warm_up_requests
 from selfopt.residency import WARM_UP_PROMPT
 from selfopt.suites import load_suite
 from selfopt.variants import get_variant

@@ -9,7 +9,10 @@ import pytest
 
 from selfopt.errors import EndpointError
 from selfopt.ledger import MemoryLedger
-from selfopt.measure import Budget, Labels, ValidateOptions, validate_warm_up
+from selfopt.measure.budget import Budget
+from selfopt.measure.context import Labels
+from selfopt.measure.options import MeasureOptions
+from selfopt.measure.warm_up_validation import validate_warm_up
 from selfopt.records import (
     Blob,
     ChatRequest,
@@ -58,7 +61,7 @@ def spec_of(bench: Bench, timeout_s: float) -> Spec:
 async def test_each_cold_run_begins_unloaded_and_each_warm_one_loaded() -> None:
     """Interleaved arms: the first cold call waits for the load, the warm one does not."""
     bench, context = scripted(load_s=2.0)
-    result = await validate_warm_up(spec_of(bench, 60.0), context=context, options=ValidateOptions(n=3))
+    result = await validate_warm_up(spec_of(bench, 60.0), context=context, options=MeasureOptions(n_runs=3))
     assert result is not None
     assert result.forced_unload
     assert result.status == "complete"
@@ -80,8 +83,7 @@ async def test_each_cold_run_begins_unloaded_and_each_warm_one_loaded() -> None:
 async def test_a_load_that_outlasts_two_runs_reads_ffppppp_and_warm_up_saves_it() -> None:
     """The specification's case: one unload per arm, loading outlasts two runs at the spec's timeout."""
     bench, context = scripted(load_s=5.5)
-    options = ValidateOptions(n=7, unload="once_per_arm")
-    result = await validate_warm_up(spec_of(bench, 1.0), context=context, options=options)
+    result = await validate_warm_up(spec_of(bench, 1.0), context=context, unload="once_per_arm")
     assert result is not None
     assert set(result.cold.rows.values()) <= {"FFPPPPP", "FPPPPPP"}
     assert "FFPPPPP" in result.cold.rows.values()
@@ -99,7 +101,7 @@ async def test_a_load_that_outlasts_two_runs_reads_ffppppp_and_warm_up_saves_it(
 async def test_a_server_that_cannot_unload_is_reported() -> None:
     """Without a forced unload the cold arm was not cold, and the answer says so."""
     bench, context = scripted(load_s=1.0, can_unload=False)
-    result = await validate_warm_up(spec_of(bench, 60.0), context=context, options=ValidateOptions(n=1))
+    result = await validate_warm_up(spec_of(bench, 60.0), context=context, options=MeasureOptions(n_runs=1))
     assert result is not None
     assert result.forced_unload is False
 
@@ -111,7 +113,7 @@ async def test_an_unload_that_fails_is_told_and_counts_as_none(bench: Bench) -> 
         raise EndpointError("no", kind="server")
 
     bench.residency.unload = fail
-    result = await validate_warm_up(make_spec(bench.suite), context=bench.context(), options=ValidateOptions(n=1))
+    result = await validate_warm_up(make_spec(bench.suite), context=bench.context(), options=MeasureOptions(n_runs=1))
     assert result is not None
     assert result.forced_unload is False
     assert any("forced unload failed" in event.note for event in bench.events)
@@ -119,13 +121,13 @@ async def test_an_unload_that_fails_is_told_and_counts_as_none(bench: Bench) -> 
 
 async def test_a_cap_stops_it_and_the_same_group_goes_on(bench: Bench) -> None:
     """Figures over what there is; then the rest."""
-    options = ValidateOptions(n=2, budget=Budget(max_trials=13), labels=Labels(group_id="g"))
+    options = MeasureOptions(n_runs=2, budget=Budget(max_trials=13), labels=Labels(group_id="g"))
     first = await validate_warm_up(make_spec(bench.suite), context=bench.context(), options=options)
     assert first is not None
     assert (first.status, len(first.cold.runs)) == ("stopped", 1)
     assert "max_trials" in (first.stop_reason or "")
     assert list(bench.ledger.read(Evaluation)) == []
-    options = ValidateOptions(n=2, labels=Labels(group_id="g"))
+    options = MeasureOptions(n_runs=2, labels=Labels(group_id="g"))
     second = await validate_warm_up(make_spec(bench.suite), context=bench.context(), options=options)
     assert second is not None
     assert (second.status, len(second.cold.runs), len(second.warm.runs)) == ("complete", 2, 2)
@@ -135,7 +137,7 @@ async def test_a_cap_stops_it_and_the_same_group_goes_on(bench: Bench) -> None:
 async def test_too_small_a_budget_gives_no_answer(bench: Bench) -> None:
     """Not even one run of each arm."""
     bench.endpoint = FakeEndpoint()
-    options = ValidateOptions(n=2, budget=Budget(max_trials=3))
+    options = MeasureOptions(n_runs=2, budget=Budget(max_trials=3))
     assert await validate_warm_up(make_spec(bench.suite), context=bench.context(), options=options) is None
 
 
@@ -143,7 +145,7 @@ async def test_the_real_warm_up_fits_the_seam_and_saves_the_first_call() -> None
     """`selfopt.residency.warm_up` as it is: it loads, is recorded with its texts, and is never scored."""
     bench, context = scripted(load_s=2.0)
     context = replace(context, warm_up=warm_up)
-    result = await validate_warm_up(spec_of(bench, 60.0), context=context, options=ValidateOptions(n=2))
+    result = await validate_warm_up(spec_of(bench, 60.0), context=context, options=MeasureOptions(n_runs=2))
     assert result is not None
     assert all(run.warm_up.status == "complete" and run.warm_up.requests for run in result.warm.runs)
     assert result.first_call_after_ms < result.first_call_before_ms
@@ -155,7 +157,7 @@ async def test_the_real_warm_up_fits_the_seam_and_saves_the_first_call() -> None
 async def test_four_runs_of_each_in_turn_are_an_experiment_that_is_kept() -> None:
     """A load that costs two seconds of the first call: confirmed for latency, in the ledger, with its runs."""
     bench, context = scripted(load_s=2.0)
-    result = await validate_warm_up(spec_of(bench, 60.0), context=context, options=ValidateOptions(n=4))
+    result = await validate_warm_up(spec_of(bench, 60.0), context=context, options=MeasureOptions(n_runs=4))
     assert result is not None
     found = result.experiment
     assert found is not None
@@ -170,8 +172,8 @@ async def test_four_runs_of_each_in_turn_are_an_experiment_that_is_kept() -> Non
 async def test_a_load_that_outlasts_the_timeout_is_confirmed_in_outcomes() -> None:
     """Every call of a cold run is given up; the prompts that a finding named are the ones tested."""
     bench, context = scripted(load_s=60.0)
-    options = ValidateOptions(n=4, suspected=("s1",))
-    result = await validate_warm_up(spec_of(bench, 1.0), context=context, options=options)
+    options = MeasureOptions(n_runs=4)
+    result = await validate_warm_up(spec_of(bench, 1.0), context=context, options=options, suspected=("s1",))
     assert result is not None
     assert result.experiment is not None
     assert result.experiment.outcomes_confirmed
@@ -181,10 +183,11 @@ async def test_a_load_that_outlasts_the_timeout_is_confirmed_in_outcomes() -> No
 async def test_arms_one_after_the_other_or_cut_off_are_no_experiment(bench: Bench) -> None:
     """What changed in between could have changed the outcomes."""
     once, context = scripted(load_s=2.0)
-    result = await validate_warm_up(spec_of(once, 60.0), context=context, options=ValidateOptions(n=4, unload="once_per_arm"))
+    options = MeasureOptions(n_runs=4)
+    result = await validate_warm_up(spec_of(once, 60.0), context=context, options=options, unload="once_per_arm")
     assert result is not None
     assert result.experiment is None
-    cut = ValidateOptions(n=2, budget=Budget(max_trials=13))
+    cut = MeasureOptions(n_runs=2, budget=Budget(max_trials=13))
     stopped = await validate_warm_up(make_spec(bench.suite), context=bench.context(), options=cut)
     assert stopped is not None
     assert stopped.experiment is None
@@ -194,7 +197,7 @@ async def test_arms_one_after_the_other_or_cut_off_are_no_experiment(bench: Benc
 async def test_a_server_that_cannot_unload_gives_no_proof() -> None:
     """The cold runs were not cold."""
     bench, context = scripted(load_s=1.0, can_unload=False)
-    result = await validate_warm_up(spec_of(bench, 60.0), context=context, options=ValidateOptions(n=4))
+    result = await validate_warm_up(spec_of(bench, 60.0), context=context, options=MeasureOptions(n_runs=4))
     assert result is not None
     assert result.experiment is not None
     assert not result.experiment.conclusive

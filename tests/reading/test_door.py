@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfopt.errors import UsageError
+from selfopt.errors import UsageError, VariantError
 from selfopt.reading import FAMILIES, READERS, Family, Found, door, read, read_calls
 from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
@@ -147,3 +147,12 @@ def test_a_reader_of_an_installed_package_reads_where_a_chain_names_it() -> None
         assert read_calls(("json",), reply, ()).status == "text"
         assert read("CALL!", [WEATHER]).unread == "shouted"
         assert read("CRASH", [WEATHER]).unread is None
+        with pytest.raises(VariantError, match="reader 'shouted@2' failed with RuntimeError"):
+            read_calls(("shouted@2",), ReplyContent(text="CRASH"), ())
+
+
+@pytest.mark.parametrize("name", ["shouted", "shouted@1", "shouted@3", "absent", "fit@2"])
+def test_a_chain_that_names_what_is_not_here_is_refused(name: str) -> None:
+    """Another version is another reader."""
+    with READERS.adding("shouted", Shouted()), pytest.raises(VariantError, match=name):
+        read_calls((name,), ReplyContent(text="CALL!"), ())

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from selfopt.reading.ground import ground_calls, ground_reply
+from selfopt.reading.ground import ground_calls, reply_keeping
 from selfopt.records import Message, ReplyContent, ToolCall, ToolDefinition
 
 BOOK = ToolDefinition(
@@ -73,9 +73,13 @@ def test_calls_to_other_tools_and_unreadable_schemas_are_left_alone() -> None:
 def test_a_reply_where_nothing_has_to_go_stays_exactly_as_it_was() -> None:
     """Text around calls included; otherwise the calls that are left are written anew, or none."""
     said = [Message(role="user", content="Chez Paul tomorrow")]
+
+    def grounded(reply: ReplyContent) -> ReplyContent:
+        return reply_keeping(lambda calls: ground_calls(calls, said, [BOOK]), reply, [BOOK], "json")
+
     good = ReplyContent(text='Sure: {"name": "book_table", "arguments": {"restaurant": "Chez Paul", "date": "2031-06-09"}}')
-    assert ground_reply(good, said, [BOOK], "json") is good
+    assert grounded(good) is good
     bad = ReplyContent(text='{"name": "book_table", "arguments": {"restaurant": "Ritz", "date": "2031-06-09"}}')
-    assert ground_reply(bad, said, [BOOK], "json").text == "none"
+    assert grounded(bad).text == "none"
     text = ReplyContent(text="Which restaurant?")
-    assert ground_reply(text, said, [BOOK], "json") is text
+    assert grounded(text) is text

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfopt.reading import can_be_certain, certain_calls, read_calls
+from selfopt.reading import certain_calls, chain_of, read_calls
 from selfopt.reading.readers import READERS
 from selfopt.reading.readers.base import GrowingReader
 from selfopt.records import ChainName, Example, Message, ReplyContent, ToolCall, ToolDefinition, Variant
@@ -73,7 +73,7 @@ def test_also_without_a_call_at_once(text: str, chain: tuple[ChainName, ...]) ->
     assert isinstance(reader, GrowingReader)
     calls = tuple(reader.read(ReplyContent(text=text), TOOLS).calls)
     for end in range(len(text) + 1):
-        now = tuple(reader.certain(text[:end], TOOLS))
+        now = tuple(reader.certain(ReplyContent(text=text[:end]), TOOLS))
         assert now == calls[: len(now)]
 
 
@@ -90,7 +90,7 @@ def test_also_without_a_call_at_once(text: str, chain: tuple[ChainName, ...]) ->
 )
 def test_a_call_is_certain_once_it_is_closed(chain: tuple[ChainName, ...], before: str, after: str) -> None:
     """And not before."""
-    assert can_be_certain(chain)
+    assert chain_of(chain).growing
     assert certain(chain, before) == ()
     (call,) = certain(chain, after)
     assert (call.name, call.arguments) == ("lamp", {"room": "hall"})
@@ -106,8 +106,8 @@ def test_a_later_parser_of_the_chain_and_whole_forms_are_never_certain() -> None
     """An earlier parser would win over it; brackets and Python stand as a whole or not at all."""
     assert certain(("xml", "json"), HALL + "\n") == ()
     assert certain(("native", "json"), HALL + "\n") == ()
-    assert not can_be_certain(("bracket",))
-    assert not can_be_certain(())
+    assert not chain_of(("bracket",)).growing
+    assert not chain_of(()).growing
     native = ReplyContent(text=HALL, tool_calls=(ToolCall(name="stop", id="a"),))
     assert certain_calls(("native", "json"), native, TOOLS) == native.tool_calls
 

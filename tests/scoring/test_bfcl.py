@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfopt.records import ExpectedCall, Fault, Message, Outcome, ParsedReply, Prompt, ToolCall, ToolDefinition
-from selfopt.scoring import Judgment, scorer_of
+from selfopt.scoring import Scored, scorer_of
 from selfopt.scoring.judge import SCORER_HASH
 
 from .test_values import JSON
@@ -45,7 +45,7 @@ def a_prompt(expected: Any) -> Prompt:
     return Prompt(id="A1", kind="k", tool_set="t", messages=(Message(role="user", content="x"),), expected=expected)
 
 
-def judged(prompt: Prompt, *calls: ToolCall, fault: Fault | None = None, unread: str | None = None) -> Judgment:
+def judged(prompt: Prompt, *calls: ToolCall, fault: Fault | None = None, unread: str | None = None) -> Scored:
     """The judgment of these calls."""
     return HOW.judge(prompt, TOOLS, ParsedReply(tool_calls=calls, unread=unread), fault)
 

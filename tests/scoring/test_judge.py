@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.records import ExpectedCall, Fault, Message, Outcome, ParsedReply, Prompt, Suite, ToolCall, ToolDefinition
-from selfopt.scoring.judge import SCORER_HASH, Judgment, judge
+from selfopt.scoring.judge import SCORER_HASH, Scored, judge
 from selfopt.suites import load_suite
 
 from .test_values import JSON
@@ -48,7 +48,7 @@ def ring(times: Any) -> ToolCall:
     return ToolCall(name="ring", arguments={"times": times})
 
 
-def judged(prompt: Prompt, *calls: ToolCall, fault: Fault | None = None, unread: str | None = None) -> Judgment:
+def judged(prompt: Prompt, *calls: ToolCall, fault: Fault | None = None, unread: str | None = None) -> Scored:
     """The judgment of these calls."""
     return judge(prompt, TOOLS, ParsedReply(tool_calls=calls, unread=unread), fault)
 
@@ -123,7 +123,7 @@ def test_a_right_reply_passes(prompt: Prompt, calls: list[ToolCall]) -> None:
 )
 def test_a_reply_that_is_not_right_says_why(prompt: Prompt, calls: list[ToolCall], outcome: str, why: str) -> None:
     """One plain line that names tool, argument, what was got and what is accepted."""
-    assert judged(prompt, *calls) == Judgment(Outcome(outcome), why)
+    assert judged(prompt, *calls) == Scored(Outcome(outcome), why)
 
 
 @pytest.mark.parametrize("fault", ["timeout", "loading", "error"])

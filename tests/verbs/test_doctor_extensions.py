@@ -59,5 +59,5 @@ def test_nothing_is_said_where_there_are_none(tmp_path: Path) -> None:
 def test_doctor_knows_every_registry() -> None:
     """Whatever packages may add to is looked at."""
     assert {registry.group for registry in REGISTRIES} <= {
-        f"selfopt.{kind}" for kind in ("families", "readers", "detectors", "dialects", "importers", "proposers")
+        f"selfopt.{kind}" for kind in ("families", "readers", "detectors", "dialects", "importers", "gates", "proposers")
     }

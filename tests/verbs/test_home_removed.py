@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from selfopt.errors import StoreError
-from selfopt.measure import Progress
+from selfopt.measure.progress import Progress
 from selfopt.verbs.comparing import CompareRequest, compare_models
 from selfopt.verbs.looping import parse_target, run_loop
 from selfopt.verbs.measuring import MeasureRequest, measure_model

@@ -136,7 +136,7 @@ async def test_a_pull_of_what_is_there_returns_at_once(project: Project, monkeyp
 
 def test_a_line_of_progress_has_a_bar() -> None:
     """Share, bar, size, stage; an unknown size is no division by zero."""
-    from selfopt.engine import PullProgress
+    from selfopt.engine.meter import PullProgress
 
     line = models_module.pull_line(PullProgress(model="local/x", stage="downloading", bytes_done=50, bytes_total=100))
     assert "[############            ]  50%" in line

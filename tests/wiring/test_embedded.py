@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from selfopt.engine import EngineAddress
+from selfopt.engine.embedded import EngineAddress
 from selfopt.errors import EndpointError, EngineError, ModelStoreError
 from selfopt.records import ChatRequest, EndpointConfig, Message, ModelStatus
 from selfopt.scripted.script import Script

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from selfopt.endpoints.endpoint import HttpEndpoint
 from selfopt.endpoints.factory import create_endpoint, create_residency
-from selfopt.engine import EngineAddress
+from selfopt.engine.embedded import EngineAddress
 from selfopt.errors import EngineError
 from selfopt.records import ChatRequest, Endpoint, EndpointConfig, Message, ModelStatus, WarmUp
 from selfopt.scripted.script import Script

@@ -12,28 +12,30 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from selfopt.records import Comparison, Cycle, Feedback
+from selfopt.records import Comparison, Cycle, Decision, Feedback
 from selfopt.verbs.comparing import CompareRequest, compare_models
-from selfopt.verbs.deciding import Decided, decide_candidates
-from selfopt.verbs.diagnosing import make_feedback, require_ledger
+from selfopt.verbs.deciding import Account, Decided, decide_candidates, explained_decision
+from selfopt.verbs.diagnosing import make_feedback
 from selfopt.verbs.doctor import diagnose_installation
 from selfopt.verbs.foretelling import RaceOdds
-from selfopt.verbs.looping import CyclePreview, Listener, LoopEvent, parse_target, preview, run_loop
+from selfopt.verbs.looping import CyclePreview, Listener, LoopEvent, preview, run_loop
 from selfopt.verbs.measuring import Measured, MeasureRequest, Progress, measure_model, measure_request
 from selfopt.verbs.opening import App, Settings
-from selfopt.verbs.reporting import write_artefacts
+from selfopt.verbs.quickstart import QuickstartResult, run_quickstart
+from selfopt.verbs.reporting import write_report
 from selfopt.verbs.rescoring import Rescoring, rescore_runs
 from selfopt.verbs.routing import Enforced, enforce_file
 from selfopt.verbs.scripting import serve_script
 from selfopt.verbs.serving import serve
 from selfopt.verbs.showing import ShownTrial, shown_trial
 from selfopt.verbs.simulating import simulate_worlds
+from selfopt.verbs.tools import Tools
 from selfopt.verbs.trying import Tried, try_model
 from selfopt.verbs.warming import WarmUpShown, validate_under_rules
 
 from .nouns import Audit, Keys, Models, Routes, Trust, Variants
-from .runner import Runner
-from .suites import Suites, Tools, offered_tools
+from .runner import Noun, Runner
+from .suites import Suites
 
 __all__ = ["CompareOptions", "RunOptions", "Selfopt", "open"]
 
@@ -66,6 +68,7 @@ class CompareOptions(TypedDict, total=False):
     timeout_s: float | None
     warm_up: bool | None
     fresh: bool
+    ollama: bool
 
 
 def open(
@@ -87,19 +90,19 @@ def open(
     return Selfopt(app)
 
 
-class Selfopt:
+class Selfopt(Noun):
     """An open home. Use as a context manager, or call `close`: engine children and connections end there."""
 
     def __init__(self, app: App) -> None:
-        self._app = app
-        self._runner = Runner()
-        self.routes = Routes(app, self._runner)
-        self.audit = Audit(app)
-        self.keys = Keys(app)
-        self.trust = Trust(app)
-        self.models = Models(app, self._runner)
-        self.suites = Suites(app, self._runner)
-        self.variants = Variants(app)
+        super().__init__(app, Runner())
+        parts = (app, self._runner)
+        self.routes = Routes(*parts)
+        self.audit = Audit(*parts)
+        self.keys = Keys(*parts)
+        self.trust = Trust(*parts)
+        self.models = Models(*parts)
+        self.suites = Suites(*parts)
+        self.variants = Variants(*parts)
 
     def __enter__(self) -> Selfopt:
         return self
@@ -167,6 +170,10 @@ class Selfopt:
         """Put measured candidates through the gates. candidate, baseline: a variant, or the beginning of an id."""
         return self._runner.wait(decide_candidates(self._app, model, phase, candidate, baseline))
 
+    def explain(self, decision: str) -> tuple[Decision, Account, tuple[str, ...]]:
+        """A kept decision (its id, its beginning or its end), what it amounts to, and what each gate saw."""
+        return explained_decision(self._app, decision)
+
     def enforce(self, path: str | Path | None = None, *, dry_run: bool = False, override_manual: bool = False) -> Enforced:
         """Turn recommendations into rules in force."""
         chosen = Path(path) if path is not None else None
@@ -183,13 +190,8 @@ class Selfopt:
         on_progress: Callable[[Progress], None] = lambda event: None,
     ) -> list[Cycle]:
         """Run whole cycles. baselines: "MODEL PHASE VARIANT" each; none: the ledger's, else the settings'."""
-
-        async def work() -> list[Cycle]:
-            targets = [parse_target(self._app, text) for text in baselines]
-            file = Path(candidates) if candidates is not None else None
-            return await run_loop(self._app, targets, cycles, file, Listener(on_event), on_progress, max_candidates)
-
-        return self._runner.wait(work())
+        file = Path(candidates) if candidates is not None else None
+        return self._runner.wait(run_loop(self._app, baselines, cycles, file, Listener(on_event), on_progress, max_candidates))
 
     def plan(
         self,
@@ -200,13 +202,11 @@ class Selfopt:
         odds: RaceOdds | None = None,
     ) -> CyclePreview:
         """What the next cycle would do (`selfopt loop --dry-run`), and with odds what its races take; writes nothing."""
-        targets = [parse_target(self._app, text) for text in baselines]
-        return preview(self._app, targets, Path(candidates) if candidates is not None else None, max_candidates, odds)
+        return preview(self._app, baselines, Path(candidates) if candidates is not None else None, max_candidates, odds)
 
     def report(self) -> list[Path]:
         """Write the reports; their paths."""
-        require_ledger(self._app)
-        return write_artefacts(self._app)
+        return list(write_report(self._app).written)
 
     def show(self, trial: str) -> ShownTrial:
         """Everything about one trial: by its id, its beginning or its end."""
@@ -216,13 +216,23 @@ class Selfopt:
         self, model: str, prompt: str, *, tools: Tools, variant: str = "native_api", timeout_s: float | None = None
     ) -> Tried:
         """Ask once with tools of your own (a JSON file, or ToolDefinitions); nothing is scored or recorded."""
-        return self._runner.wait(try_model(self._app, model, variant, offered_tools(tools), prompt, timeout_s))
+        return self._runner.wait(try_model(self._app, model, variant, tools, prompt, timeout_s))
 
     def rescore(
         self, runs: Sequence[str], *, variant: str | None = None, parsers: Sequence[str] = (), suite: str | None = None
     ) -> Rescoring:
         """Judge the stored replies of runs again; no request is made."""
         return self._runner.wait(rescore_runs(self._app, runs, variant, parsers, suite))
+
+    def quickstart(
+        self,
+        *,
+        on_event: Callable[[LoopEvent], None] = lambda event: None,
+        on_progress: Callable[[Progress], None] = lambda event: None,
+        show: Callable[[str], None] = lambda text: None,
+    ) -> QuickstartResult:
+        """The whole loop on two real models, which are fetched first; in this home. Interrupted, the same call continues."""
+        return self._runner.wait(run_quickstart(self._app, on_event, on_progress, show))
 
     @contextmanager
     def scripted(self, script: str | Path, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:

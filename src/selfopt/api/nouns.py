@@ -9,7 +9,6 @@ from typing import Any
 from selfopt.records import AuditRecord, LedgerReport, RoutingConfig, Variant
 from selfopt.verbs.keys import add_key, list_keys, revoke_key
 from selfopt.verbs.models import list_models, model_status, pull_model, remove_model
-from selfopt.verbs.opening import App
 from selfopt.verbs.routing import (
     Traced,
     audit_records,
@@ -20,22 +19,18 @@ from selfopt.verbs.routing import (
     set_route,
     trace_rule,
 )
+from selfopt.verbs.tools import Tools
 from selfopt.verbs.trusting import TrustProposal, TrustRow, accept_trust, propose_trust, trusted_folders, withdraw_trust
 from selfopt.verbs.variants import list_variants, one_variant, render_variant
 from selfopt.verbs.verifying import HomeReport, audit_anchor, verify_audit, verify_home, verify_ledger, verify_requests
 
-from .runner import Runner
-from .suites import Tools, offered_tools
+from .runner import Noun
 
 __all__ = ["Audit", "Keys", "Models", "Routes", "Trust", "Variants"]
 
 
-class Routes:
+class Routes(Noun):
     """The rules in force: `selfopt routes`."""
-
-    def __init__(self, app: App, runner: Runner) -> None:
-        self._app = app
-        self._runner = runner
 
     def show(self) -> RoutingConfig:
         """The rules in force."""
@@ -58,11 +53,8 @@ class Routes:
         return self._runner.wait(roll_back(self._app, version))
 
 
-class Audit:
+class Audit(Noun):
     """The audit trail: `selfopt audit`."""
-
-    def __init__(self, app: App) -> None:
-        self._app = app
 
     def show(self, last: int | None = None) -> list[AuditRecord]:
         """The newest records, oldest first; None: all."""
@@ -93,11 +85,8 @@ class Audit:
         return trace_rule(self._app, rule)
 
 
-class Keys:
+class Keys(Noun):
     """API keys of the gateway: `selfopt keys`."""
-
-    def __init__(self, app: App) -> None:
-        self._app = app
 
     def list(self) -> tuple[Any, ...]:
         """All, the revoked ones too: id, name, models, scopes, created_at, revoked_at; never the keys themselves."""
@@ -112,11 +101,8 @@ class Keys:
         return revoke_key(self._app, name)
 
 
-class Trust:
+class Trust(Noun):
     """Project folders whose files count: `selfopt trust`. What changes here counts for a home that is opened afterwards."""
-
-    def __init__(self, app: App) -> None:
-        self._app = app
 
     def propose(self, folder: str | Path | None = None) -> TrustProposal:
         """What a folder asks for (None: the nearest project upwards), to be looked at; nothing is trusted yet."""
@@ -135,12 +121,8 @@ class Trust:
         withdraw_trust(Path(folder), self._app.cwd)
 
 
-class Models:
+class Models(Noun):
     """Models of the embedded engine, and what servers tell: `selfopt models`."""
-
-    def __init__(self, app: App, runner: Runner) -> None:
-        self._app = app
-        self._runner = runner
 
     def list(self) -> list[dict[str, Any]]:
         """name, size_bytes, sha256, installed, path of each."""
@@ -159,11 +141,8 @@ class Models:
         return remove_model(self._app, name)
 
 
-class Variants:
+class Variants(Noun):
     """`selfopt variants`."""
-
-    def __init__(self, app: App) -> None:
-        self._app = app
 
     def list(self) -> dict[str, Variant]:
         """By name: the catalogue and your own file."""
@@ -175,4 +154,4 @@ class Variants:
 
     def render(self, name: str, prompt: str, *, tools: Tools) -> Sequence[dict[str, Any]]:
         """What a variant would send; nobody is asked."""
-        return render_variant(self._app, name, offered_tools(tools), prompt)
+        return render_variant(self._app, name, tools, prompt)

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from selfopt.errors import SelfoptError
+from selfopt.verbs.opening import App
 
-__all__ = ["Runner"]
+__all__ = ["Noun", "Runner"]
 
 T = TypeVar("T")
 TIDY_S = 30.0
@@ -89,3 +90,11 @@ class Runner:
             self._thread.join()
             self._loop.close()
         self._closed = True
+
+
+class Noun:
+    """What the verbs about one thing share: the open home, and the loop that waits for them."""
+
+    def __init__(self, app: App, runner: Runner) -> None:
+        self._app = app
+        self._runner = runner

@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from selfopt.records import ToolDefinition
+from selfopt.verbs.bfcl import pull_bfcl_suites
 from selfopt.verbs.making import ImportedSuites, ImportRequest, MadeSuite, import_suites, new_suite
 from selfopt.verbs.measuring import phase_of
-from selfopt.verbs.opening import App
 from selfopt.verbs.reviewing import AddedPrompts, add_from_ledger
 from selfopt.verbs.suites import SuiteWarning, suite_document, suite_problems, suite_summaries, suite_warnings
-from selfopt.verbs.tools import load_tools, read_tools, tools_label
+from selfopt.verbs.tools import Tools, read_tools
 
-from .runner import Runner
+from .runner import Noun
 
-__all__ = ["Suites", "Tools", "offered_tools"]
-
-Tools = Path | str | Sequence[ToolDefinition]
+__all__ = ["Suites"]
 
 
-def offered_tools(tools: Tools) -> Sequence[ToolDefinition]:
-    """Definitions as they are, or from a file."""
-    return load_tools(Path(tools)) if isinstance(tools, str | Path) else tools
-
-
-class Suites:
+class Suites(Noun):
     """`selfopt suites`."""
-
-    def __init__(self, app: App, runner: Runner) -> None:
-        self._app = app
-        self._runner = runner
 
     def list(self) -> list[dict[str, Any]]:
         """The built-in suites and the home's own: name, phase, scope, title, prompts, source."""
@@ -51,9 +39,8 @@ class Suites:
 
     def new(self, name: str, phase: str = "atomic", *, tools: Tools | None = None, to: str | Path | None = None) -> MadeSuite:
         """Write a suite to begin with; tools: a file, `mcp:` and a server, or definitions. Nothing is replaced."""
-        origin = tools_label(tools) if isinstance(tools, str) else ""
-        chosen = self._offered(tools)
-        return new_suite(self._app, name, phase_of(phase), chosen, origin, Path(to) if to is not None else None)
+        file = Path(to) if to is not None else None
+        return self._runner.wait(new_suite(self._app, name, phase_of(phase), tools, file))
 
     def import_(
         self,
@@ -75,7 +62,8 @@ class Suites:
         """
         values = {key: (value,) if isinstance(value, str) else tuple(value) for key, value in options.items()}
         chosen = phase_of(phase) if phase is not None else None
-        asked = ImportRequest(Path(source), name or Path(source).stem, chosen, self._offered(tools), values)
+        offered = self._runner.wait(read_tools(self._app, tools)) if tools is not None else None
+        asked = ImportRequest(Path(source), name or Path(source).stem, chosen, offered, values)
         return import_suites(self._app, kind, asked, replace=replace)
 
     def import_jsonl(self, file: str | Path, name: str, *, phase: str | None = None, tools: Tools | None = None) -> MadeSuite:
@@ -88,11 +76,12 @@ class Suites:
         """A suite from a configuration of promptfoo; nothing in it is executed."""
         return self.import_("promptfoo", file, name, phase=phase, tools=tools, provider=provider or ()).made[0]
 
+    def pull_bfcl(
+        self, categories: Sequence[str] = (), *, replace: bool = False, show: Callable[[str], None] = lambda text: None
+    ) -> ImportedSuites:
+        """The Berkeley leaderboard's categories (none: all) out of its wheel, which is fetched and checked."""
+        return pull_bfcl_suites(self._app, categories, show, replace=replace)
+
     def add_from_ledger(self, *trials: str, to: str | Path, suite: str | None = None) -> AddedPrompts:
         """Turn failed trials into prompts for review; all of them or none."""
         return add_from_ledger(self._app, trials, str(to), suite)
-
-    def _offered(self, tools: Tools | None) -> tuple[ToolDefinition, ...] | None:
-        if isinstance(tools, str):
-            return self._runner.wait(read_tools(self._app, tools))
-        return tuple(offered_tools(tools)) if tools is not None else None

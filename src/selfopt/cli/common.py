@@ -7,7 +7,7 @@ import logging
 import math
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -32,7 +32,7 @@ __all__ = [
     "json_option",
     "open_app",
     "pretty",
-    "run_until_done",
+    "run_in_app",
     "run_with_app",
     "say",
     "say_some",
@@ -99,19 +99,18 @@ def run_with_app(
     """Open the app, do the work, close everything; Ctrl-C and SIGTERM cancel the work, so that it is left resumable.
     loop_factory: makes another loop than asyncio's own; forgiving: see `App.open`."""
     app = open_app(ctx, flags, forgiving=forgiving)
+    return run_in_app(app, work(app), loop_factory)
+
+
+def run_in_app(app: App, work: Awaitable[T], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> T:
+    """Do the work in an app that is open, and close it; SIGTERM is treated like Ctrl-C."""
 
     async def whole() -> T:
         async with app:
-            return await work(app)
-
-    return run_until_done(whole(), loop_factory)
-
-
-def run_until_done(work: Coroutine[Any, Any, T], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> T:
-    """asyncio.run with SIGTERM treated like Ctrl-C."""
+            return await work
 
     async def guarded() -> T:
-        task = asyncio.ensure_future(work)
+        task = asyncio.ensure_future(whole())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, task.cancel)

@@ -10,7 +10,6 @@ from .common import SECONDS, LiveLine, Number, console, draw, emit, json_option,
 
 if TYPE_CHECKING:
     from selfopt.records import Comparison
-    from selfopt.verbs.opening import App
 
 
 @click.command("compare")
@@ -45,18 +44,11 @@ def command(ctx: click.Context, /, ollama: bool, markdown: bool, as_json: bool, 
     if not flags["models"] and not ollama:
         raise click.UsageError("name at least one MODEL, or --ollama", ctx)
     limits = {name: flags.pop(name) for name in ("max_trials", "max_minutes", "max_tokens", "max_cost")}
-    live = LiveLine(enabled=not (as_json or markdown))
+    from selfopt.verbs.comparing import CompareRequest, compare_models
 
-    async def work(app: App) -> Comparison:
-        from selfopt.verbs.comparing import CompareRequest, compare_models, installed_ollama_models
-
-        models = (*flags.pop("models"), *(await installed_ollama_models(app) if ollama else ()))
-        return await compare_models(app, CompareRequest(models=models, **flags), live)
-
-    try:
-        comparison = run_with_app(ctx, work, {"limits": limits})
-    finally:
-        live.clear()
+    request = CompareRequest(ollama=ollama, **flags)
+    with LiveLine(enabled=not (as_json or markdown)) as live:
+        comparison = run_with_app(ctx, lambda app: compare_models(app, request, live), {"limits": limits})
     _print(comparison, markdown=markdown, as_json=as_json)
     return 1 if comparison.stopped or comparison.unmeasured else 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import console, draw, emit, json_option, open_app, run_until_done, say
+from .common import console, draw, emit, json_option, open_app, run_with_app, say
 
 
 @click.command("decide")
@@ -49,7 +49,7 @@ def command(
     from selfopt.report import decision_panel
     from selfopt.verbs.deciding import decide_candidates
 
-    decided = run_until_done(decide_candidates(open_app(ctx), model, phase, candidate, baseline))
+    decided = run_with_app(ctx, lambda app: decide_candidates(app, model, phase, candidate, baseline))
     if as_json:
         emit(
             {

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import click
 
 from .common import console, emit, json_option, run_with_app, say
-
-if TYPE_CHECKING:
-    from selfopt.verbs.opening import App
 
 
 @click.command("doctor")
@@ -21,13 +16,9 @@ def command(ctx: click.Context, /, as_json: bool) -> int:
     Exit code 1 when something is broken, 100 when records are not what was written (see `audit verify`). Nothing is loaded or
     generated, and no remote server is contacted.
     """
+    from selfopt.verbs.doctor import diagnose_installation
 
-    async def work(app: App) -> list[dict[str, Any]]:
-        from selfopt.verbs.doctor import diagnose_installation
-
-        return await diagnose_installation(app)
-
-    checks = run_with_app(ctx, work, forgiving=True)
+    checks = run_with_app(ctx, diagnose_installation, forgiving=True)
     if as_json:
         emit(checks)
     else:

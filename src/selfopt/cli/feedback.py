@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import console, draw, emit, json_option, open_app, run_until_done, say
+from .common import console, draw, emit, json_option, open_app, run_in_app, say
 
 
 @click.command("feedback")
@@ -17,7 +17,7 @@ def command(ctx: click.Context, /, dry_run: bool, as_json: bool) -> None:
     from selfopt.verbs.diagnosing import make_feedback
 
     app = open_app(ctx)
-    feedback = run_until_done(make_feedback(app, write=not dry_run))
+    feedback = run_in_app(app, make_feedback(app, write=not dry_run))
     if as_json:
         emit(feedback)
         return

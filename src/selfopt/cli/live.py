@@ -47,6 +47,12 @@ class LiveLine:
         self._last, self._at = now, at
         self.show(_line(event))
 
+    def __enter__(self) -> LiveLine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
     def show(self, text: str) -> None:
         """Put one text on the line."""
         if not self._enabled:

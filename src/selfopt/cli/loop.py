@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import LiveLine, Number, console, emit, is_verbose, json_option, open_app, run_with_app, say
+from .common import LiveLine, Number, console, emit, is_verbose, json_option, open_app, run_in_app, say
 from .events import EventPrinter
 
 if TYPE_CHECKING:
@@ -74,13 +74,9 @@ def command(
 
         ctx.invoke(report_command, as_json=as_json)
         return
-    live = LiveLine(enabled=not as_json)
-    printer = EventPrinter(live, enabled=not as_json, every_gate=is_verbose(ctx))
+    from selfopt.verbs.looping import Listener, run_loop
 
-    async def work(app: App) -> None:
-        from selfopt.verbs.looping import Listener, parse_target, run_loop
-
-        targets = [parse_target(app, text) for text in texts]
+    with LiveLine(enabled=not as_json) as live:
 
         def tell(finished: Sequence[Cycle]) -> None:
             live.clear()
@@ -90,12 +86,9 @@ def command(
                 say(console(), f"reports: {app.home.reports}")
             sys.stdout.flush()
 
-        await run_loop(app, targets, flags["cycles"] or 1, candidates, Listener(printer, tell), live, most)
-
-    try:
-        run_with_app(ctx, work, settings)
-    finally:
-        live.clear()
+        listener = Listener(EventPrinter(live, enabled=not as_json, every_gate=is_verbose(ctx)), tell)
+        app = open_app(ctx, settings)
+        run_in_app(app, run_loop(app, texts, flags["cycles"] or 1, candidates, listener, live, most))
 
 
 def _targets(ctx: click.Context, quoted: tuple[str, ...], rest: tuple[str, ...]) -> list[str]:
@@ -111,12 +104,12 @@ def _dry_run(
     app: App, texts: list[str], candidates: Path | None, max_candidates: int | None, asked: dict[str, float], *, as_json: bool
 ) -> None:
     from selfopt.verbs.foretelling import RaceOdds
-    from selfopt.verbs.looping import parse_target, preview
+    from selfopt.verbs.looping import preview
 
     odds = None
     if asked:
         odds = RaceOdds(asked.get("gain", 5.0) / 100, asked.get("power", 0.9))
-    plan = preview(app, [parse_target(app, text) for text in texts], candidates, max_candidates, odds)
+    plan = preview(app, texts, candidates, max_candidates, odds)
     if as_json:
         emit(
             {

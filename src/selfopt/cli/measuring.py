@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from selfopt.errors import SelfoptError
+
 from .common import SECONDS, LiveLine, Number, console, counted, draw, emit, joined, run_with_app, say, short_id
 
 if TYPE_CHECKING:
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 
     from selfopt.records import RouteDecision, Verdict
     from selfopt.verbs.measuring import Measured
-    from selfopt.verbs.opening import App
     from selfopt.verbs.warming import WarmUpShown, WarmUpValidation
 
 __all__ = ["measure_command", "measure_flags", "validate_command"]
@@ -65,31 +66,29 @@ def _split(flags: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def measure_command(ctx: click.Context, flags: dict[str, Any], *, as_json: bool) -> int:
     """Measure and print. Exit code 1 when a cap stopped it before the end, or no request got a reply."""
-    settings, flags = _split(flags)
-    live = LiveLine(enabled=not as_json)
+    from selfopt.verbs.measuring import measure_model
 
-    async def work(app: App) -> Measured:
-        from selfopt.verbs.measuring import measure_model, measure_request
-
-        return await measure_model(app, measure_request(app, **flags), live, tell)
-
-    def tell(measured: Measured) -> None:
-        live.clear()
-        if as_json:
-            emit(_as_json(measured))
-        else:
-            _print(measured)
-        sys.stdout.flush()
-
-    try:
-        measured = run_with_app(ctx, work, settings)
-    finally:
-        live.clear()
+    measured = _measured(ctx, flags, measure_model, lambda found: emit(_as_json(found)) if as_json else _print(found), as_json)
     if measured.unanswered is not None:
-        from selfopt.errors import SelfoptError
-
         raise SelfoptError(measured.unanswered)
     return 0 if measured.result.status == "complete" else 1
+
+
+def _measured(
+    ctx: click.Context, flags: dict[str, Any], verb: Callable[..., Any], show: Callable[[Any], None], as_json: bool
+) -> Any:
+    """What a verb that measures gave; shown before it counts as handed over."""
+    from selfopt.verbs.measuring import measure_request
+
+    settings, flags = _split(flags)
+    with LiveLine(enabled=not as_json) as live:
+
+        def tell(found: Any) -> None:
+            live.clear()
+            show(found)
+            sys.stdout.flush()
+
+        return run_with_app(ctx, lambda app: verb(app, measure_request(app, **flags), live, tell), settings)
 
 
 def _as_json(measured: Measured) -> dict[str, Any]:
@@ -164,27 +163,15 @@ def _print_failures(out: Console, measured: Measured) -> None:
 
 def validate_command(ctx: click.Context, flags: dict[str, Any], *, as_json: bool) -> int:
     """Measure what warm-up is worth and print it. Exit code 1 when a cap stopped it before the end."""
-    settings, flags = _split(flags)
-    live = LiveLine(enabled=not as_json)
+    from selfopt.verbs.warming import validate_under_rules
 
-    async def work(app: App) -> WarmUpShown:
-        from selfopt.verbs.measuring import measure_request
-        from selfopt.verbs.warming import validate_under_rules
-
-        return await validate_under_rules(app, measure_request(app, **flags), live, tell)
-
-    def tell(shown: WarmUpShown) -> None:
-        live.clear()
+    def show(shown: WarmUpShown) -> None:
         if as_json:
             emit({"route": shown.route, "audit_hash": shown.audit_hash, "validation": shown.validation, "reports": shown.reports})
         else:
             _print_validation(shown)
-        sys.stdout.flush()
 
-    try:
-        shown = run_with_app(ctx, work, settings)
-    finally:
-        live.clear()
+    shown = _measured(ctx, flags, validate_under_rules, show, as_json)
     return 0 if shown.validation.status == "complete" else 1
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from .common import LiveLine, console, emit, json_option, open_app, run_with_app, say
-
-if TYPE_CHECKING:
-    from selfopt.verbs.opening import App
 
 
 @click.group("models")
@@ -50,11 +47,8 @@ def pull(ctx: click.Context, /, names: tuple[str, ...], as_json: bool) -> None:
     app = open_app(ctx)
     done: list[dict[str, Any]] = []
     for name in names:
-        live = LiveLine(enabled=not as_json)
-        try:
+        with LiveLine(enabled=not as_json) as live:
             path, fetched = pull_model(app, name, live.show)
-        finally:
-            live.clear()
         done.append({"name": name, "path": str(path), "fetched": fetched})
         if not as_json:
             say(console(), f"{name}: {'pulled and verified' if fetched else 'already here'}")
@@ -70,10 +64,7 @@ def ps(ctx: click.Context, /, names: tuple[str, ...], as_json: bool) -> None:
     """Is a model loaded? Asks the servers of NAMES (default: every alias and installed model) without loading anything."""
     from selfopt.verbs.models import model_status
 
-    async def work(app: App) -> list[dict[str, Any]]:
-        return await model_status(app, names)
-
-    rows = run_with_app(ctx, work)
+    rows = run_with_app(ctx, lambda app: model_status(app, names))
     if as_json:
         emit(rows)
         return

@@ -28,19 +28,16 @@ def command(ctx: click.Context, /, as_json: bool) -> None:
 
     options = ctx.find_root().obj
     options["home"] = str(quickstart_home(options["home"], dict(os.environ), Path.cwd()).root)
-    live = LiveLine(enabled=not as_json)
-    printer = EventPrinter(live, enabled=not as_json)
+    with LiveLine(enabled=not as_json) as live:
+        printer = EventPrinter(live, enabled=not as_json)
 
-    async def work(app: App) -> QuickstartResult:
-        if not as_json:
-            for line in plan_lines(app):
-                say(console(), line, indent=3)
-        return await run_quickstart(app, printer, live, live.show)
+        async def work(app: App) -> QuickstartResult:
+            if not as_json:
+                for line in plan_lines(app):
+                    say(console(), line, indent=3)
+            return await run_quickstart(app, printer, live, live.show)
 
-    try:
         result = run_with_app(ctx, work)
-    finally:
-        live.clear()
     if as_json:
         from selfopt.verbs.quickstart import as_document
 

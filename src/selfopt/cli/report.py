@@ -15,28 +15,22 @@ SHOWN_FAULTS = 10
 def command(ctx: click.Context, /, as_json: bool) -> int:
     """Write SELF_OPTIMIZING_REPORT.md and .html, META_LEARNINGS.md and the cycles' results from the ledger. Exit code 100 when the
     ledger is not what was committed to it; the reports say so."""
-    from selfopt.verbs.diagnosing import require_ledger, standing_evaluations
-    from selfopt.verbs.reporting import write_artefacts
-    from selfopt.verbs.verifying import verify_ledger
+    from selfopt.report import evaluation_table
+    from selfopt.verbs.reporting import write_report
 
-    app = open_app(ctx)
-    require_ledger(app)
-    checked = verify_ledger(app)
-    paths = write_artefacts(app, checked.faults)
+    done = write_report(open_app(ctx))
+    checked = done.checked
     code = 0 if checked.ok else 100
     if as_json:
-        emit({"written": paths, "faults": checked.faults, "n_faults": checked.n_faults})
+        emit({"written": done.written, "faults": checked.faults, "n_faults": checked.n_faults})
         return code
-    from selfopt.report import evaluation_table
-
     out = console()
     for fault in checked.faults[:SHOWN_FAULTS]:
         say(out, fault.sentence(), style="bold")
     if not checked.ok:
         say(out, f"the ledger is NOT what was committed to it: {checked.n_faults} fault{'' if checked.n_faults == 1 else 's'}")
-    standing = standing_evaluations(app)
-    if standing:
-        draw(out, evaluation_table(standing))
-    for path in paths:
+    if done.standing:
+        draw(out, evaluation_table(done.standing))
+    for path in done.written:
         say(out, f"written: {path}")
     return code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import console, counted, draw, emit, json_option, open_app, run_until_done, say
+from .common import console, counted, draw, emit, json_option, run_with_app, say
 
 
 @click.command("rescore")
@@ -29,7 +29,7 @@ def command(
 
     if variant is not None and parsers:
         raise click.UsageError("--variant and --parser both choose the parsers; give one of them", ctx)
-    done = run_until_done(rescore_runs(open_app(ctx), runs, variant, parsers, suite))
+    done = run_with_app(ctx, lambda app: rescore_runs(app, runs, variant, parsers, suite))
     if as_json:
         emit(
             {

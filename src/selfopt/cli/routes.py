@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import console, emit, json_option, open_app, run_until_done, say
+from .common import console, emit, json_option, open_app, run_with_app, say
 
 if TYPE_CHECKING:
     from selfopt.records import RoutingConfig
@@ -107,4 +107,4 @@ def rollback(ctx: click.Context, /, version: int, as_json: bool) -> None:
     """Put an earlier VERSION in force again, exactly, as a new version. 0: no rules."""
     from selfopt.verbs.routing import roll_back
 
-    _print(run_until_done(roll_back(open_app(ctx), version)), as_json)
+    _print(run_with_app(ctx, lambda app: roll_back(app, version)), as_json)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from .common import console, emit, json_option, run_with_app, say
-
-if TYPE_CHECKING:
-    from selfopt.verbs.opening import App
 
 
 @click.command("scripted")
@@ -33,12 +29,9 @@ def command(ctx: click.Context, /, script: Path, host: str, port: int, check: bo
         else:
             say(console(), f"{script}: ok; models: {', '.join(models)}")
 
-    async def work(app: App) -> None:
-        from selfopt.verbs.scripting import serve_script
-
-        await serve_script(script, host, port, ready, serve=not check)
+    from selfopt.verbs.scripting import serve_script
 
     try:
-        run_with_app(ctx, work)
+        run_with_app(ctx, lambda _: serve_script(script, host, port, ready, serve=not check))
     except KeyboardInterrupt:  # that is how it is ended: nothing was cut short
         ctx.exit(130)

@@ -64,11 +64,8 @@ def command(worlds: tuple[str, ...], gains: tuple[float, ...], as_json: bool, **
     plan = {name: value for name, value in options.items() if name not in world_options and value is not None}
     if gains:
         plan["gains"] = tuple(_share("gain", gain) for gain in dict.fromkeys(gains))
-    live = LiveLine(enabled=not as_json)
-    try:
+    with LiveLine(enabled=not as_json) as live:
         found = simulate_worlds(worlds or ("12x4",), changes=changes, progress=live.show, **plan)
-    finally:
-        live.clear()
     _print(found, as_json=as_json)
 
 

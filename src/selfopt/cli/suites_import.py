@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .common import console, emit, json_option, run_with_app, say, say_some
-from .suites_tools import phase_option, read_chosen_tools, tell_made, tools_options
+from .suites_tools import phase_option, tell_made, tools_options
 
 if TYPE_CHECKING:
     from selfopt.verbs.making import ImportedSuites, Importer
@@ -58,10 +58,10 @@ def command_of(kind: str, importer: Importer) -> click.Command:
         **own: str | tuple[str, ...] | None,
     ) -> None:
         async def work(app: App) -> ImportedSuites:
-            from selfopt.verbs.making import ImportRequest, import_suites
+            from selfopt.verbs.making import ImportRequest, import_suites, read_tools
 
             given = {key: (value,) if isinstance(value, str) else value for key, value in own.items() if value}
-            offered = await read_chosen_tools(app, tools, tools_timeout_s)
+            offered = await read_tools(app, tools, tools_timeout_s) if tools is not None else None
             asked = ImportRequest(source, name or source.stem, phase, offered, given)
             return import_suites(app, kind, asked, replace=replace)
 

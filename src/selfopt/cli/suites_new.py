@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
 
 from .common import json_option, run_with_app
-from .suites_tools import read_chosen_tools, tell_made, tools_options
-
-if TYPE_CHECKING:
-    from selfopt.verbs.making import MadeSuite
-    from selfopt.verbs.opening import App
+from .suites_tools import tell_made, tools_options
 
 
 @click.command("new")
@@ -37,11 +33,6 @@ def command(
     With --tools it offers those instead of the example's.
     """
 
-    async def work(app: App) -> MadeSuite:
-        from selfopt.verbs.making import new_suite
-        from selfopt.verbs.tools import tools_label
+    from selfopt.verbs.making import new_suite
 
-        chosen = await read_chosen_tools(app, tools, tools_timeout_s)
-        return new_suite(app, name, phase, chosen, origin=tools_label(tools) if tools else "", to=to)
-
-    tell_made(run_with_app(ctx, work), as_json=as_json)
+    tell_made(run_with_app(ctx, lambda app: new_suite(app, name, phase, tools, to, tools_timeout_s)), as_json=as_json)

@@ -24,9 +24,6 @@ def pull_bfcl(ctx: click.Context, /, categories: tuple[str, ...], replace: bool,
     """Fetch the wheel bfcl-eval 2026.3.23, check its sha256 and import its data. Nothing in it is installed or executed."""
     from selfopt.verbs.bfcl import pull_bfcl_suites
 
-    live = LiveLine(enabled=not as_json)
-    try:
+    with LiveLine(enabled=not as_json) as live:
         imported = pull_bfcl_suites(open_app(ctx), categories, live.show, replace=replace)
-    finally:
-        live.clear()
     tell_imported(imported, many=True, as_json=as_json)

@@ -9,11 +9,9 @@ import click
 from .common import SECONDS, console, emit, say
 
 if TYPE_CHECKING:
-    from selfopt.records import ToolDefinition
     from selfopt.verbs.making import MadeSuite
-    from selfopt.verbs.opening import App
 
-__all__ = ["phase_option", "read_chosen_tools", "tell_made", "tools_options"]
+__all__ = ["phase_option", "tell_made", "tools_options"]
 
 phase_option = click.option(
     "--phase", type=click.Choice(["atomic", "extended"]), help="Default: atomic where all is one user turn."
@@ -31,13 +29,6 @@ def tools_options(command: Any) -> Any:
         help="Tools: a JSON file, or mcp: and a command or URL of an MCP server, asked once.",
     )
     return tools(timeout(command))
-
-
-async def read_chosen_tools(app: App, source: str | None, timeout_s: float | None) -> tuple[ToolDefinition, ...] | None:
-    """The tools that --tools names; None without it."""
-    from selfopt.verbs.tools import read_tools
-
-    return None if source is None else await read_tools(app, source, timeout_s)
 
 
 def tell_made(made: MadeSuite, *, as_json: bool) -> None:

@@ -9,8 +9,7 @@ import click
 from .common import SECONDS, block, console, emit, json_option, pretty, run_with_app, say
 
 if TYPE_CHECKING:
-    from selfopt.verbs.opening import App
-    from selfopt.verbs.trying import Tried
+    pass
 
 
 @click.command("try")
@@ -35,13 +34,9 @@ def command(
 ) -> None:
     """Ask MODEL once with your own tools; raw reply and parsed calls. Nothing is scored or recorded."""
 
-    async def work(app: App) -> Tried:
-        from selfopt.verbs.tools import read_tools
-        from selfopt.verbs.trying import try_model
+    from selfopt.verbs.trying import try_model
 
-        return await try_model(app, model, variant, await read_tools(app, tools), prompt, timeout_s)
-
-    tried = run_with_app(ctx, work)
+    tried = run_with_app(ctx, lambda app: try_model(app, model, variant, tools, prompt, timeout_s))
     if as_json:
         emit(tried)
         return

@@ -59,10 +59,9 @@ def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
 @click.pass_context
 def render(ctx: click.Context, /, name: str, prompt: str, tools_file: Path, as_json: bool) -> None:
     """What variant NAME would send for PROMPT; nobody is asked."""
-    from selfopt.verbs.tools import load_tools
     from selfopt.verbs.variants import render_variant
 
-    steps = render_variant(open_app(ctx), name, load_tools(tools_file), prompt)
+    steps = render_variant(open_app(ctx), name, tools_file, prompt)
     if as_json:
         emit(steps)
         return

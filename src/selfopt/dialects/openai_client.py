@@ -17,11 +17,11 @@ from .chat_body import STEP_BYTES, ChatBody
 from .clients import ClientDialect, ClientRequest, ReplyWriter
 from .refusal import bad_request
 
-__all__ = ["MAX_TOOLS", "MAX_TOOLS_BYTES", "NAME", "OPENAI_CLIENT", "Completion", "reading_request"]
+__all__ = ["MAX_TOOLS", "MAX_TOOLS_BYTES", "NAME", "OPENAI_CLIENT", "UNDERSTOOD", "Completion", "reading_request"]
 
 NAME = "openai_chat"
 # Fields that a `ClientRequest` has words for. All others travel beside.
-_UNDERSTOOD = frozenset(
+UNDERSTOOD = frozenset(
     [
         "model",
         "messages",
@@ -127,7 +127,7 @@ def reading_request(chat: ChatBody) -> Generator[None, None, ClientRequest | Non
         if not tools:
             raise bad_request(f"tool_choice names {named!r}, which is none of the tools", "tool_choice")
     limit = _limit(fields)
-    beside = {key: value for key, value in fields.items() if key not in _UNDERSTOOD}
+    beside = {key: value for key, value in fields.items() if key not in UNDERSTOOD}
     return ClientRequest(
         # Everything is checked already, and the tools have to stay the very same tuple.
         request=ChatRequest.model_construct(

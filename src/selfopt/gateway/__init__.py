@@ -2,7 +2,6 @@
 
 from selfopt.web import HttpAddress, Pool, WebLimits
 
-from .access import NoKeys
 from .access_log import AccessLog
 from .attempts import Attempts
 from .chat import ChatParts
@@ -35,7 +34,6 @@ __all__ = [
     "JournalOptions",
     "KeepWarm",
     "MemoryJournal",
-    "NoKeys",
     "Passing",
     "Pool",
     "PooledEndpoint",

@@ -11,7 +11,7 @@ from selfopt.web import HttpRequest
 
 from .options import GatewayOptions
 
-__all__ = ["LOCAL_USER", "Access", "Caller", "KeyRing", "NoKeys", "Scope", "require_json"]
+__all__ = ["LOCAL_USER", "Access", "Caller", "KeyRing", "Scope", "require_json"]
 
 Scope = str
 # Headers that decide who may do what: said twice, they say nothing.
@@ -61,28 +61,12 @@ class KeyRing(Protocol):
         ...
 
 
-class NoKeys:
-    """A `KeyRing` without keys: whoever reaches the address may ask."""
-
-    required = False
-
-    def start(self) -> None:
-        """Nothing changes."""
-
-    def close(self) -> None:
-        """Nothing was begun."""
-
-    def find(self, presented: str) -> Caller | None:
-        """Nobody's."""
-        return None
-
-
 class Access:
     """Checks every request before anything is read of its body."""
 
     def __init__(self, options: GatewayOptions, keys: KeyRing) -> None:
         self._keys = keys
-        self._hosts = frozenset(name.lower().encode() for name in (options.host, "localhost", *options.allowed_hosts))
+        self._hosts = frozenset(name.lower().encode() for name in (options.own.host, "localhost", *options.own.allowed_hosts))
 
     def admit(self, request: HttpRequest) -> Caller:
         """Who asks. Refusal: 400 for doubled headers, 403 for a web page or a foreign name, 401 without a valid key."""

@@ -88,8 +88,8 @@ class Attempts:
         instead."""
         options, rule = self._options, decision.serving_rule
         limits = rule.limits if rule is not None else None
-        retries = limits.retries if limits is not None and limits.retries is not None else options.retries
-        timeout_s = limits.timeout_s if limits is not None and limits.timeout_s is not None else options.timeout_s
+        retries = limits.retries if limits is not None and limits.retries is not None else options.limits.retries
+        timeout_s = limits.timeout_s if limits is not None and limits.timeout_s is not None else options.limits.timeout_s
         try:
             upstream = self._upstreams.find(decision.model or "", decision.original_model)
         except UsageError as unknown:  # a rule names what the settings do not know
@@ -150,7 +150,7 @@ class Attempts:
                 upstream.address,
                 upstream.address.get,
                 timeout_s=PROBE_TIMEOUT_S,
-                connect_timeout_s=self._options.connect_timeout_s,
+                connect_timeout_s=self._options.limits.connect_timeout_s,
                 max_bytes=upstream.max_reply_bytes,
             )
         except EndpointError:

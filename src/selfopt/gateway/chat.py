@@ -96,7 +96,7 @@ class ChatService:
             await self._refuse(decision, ticket)
         ticket.served = decision.model
         ticket.outcome = "failed"
-        exchange = LiveRequest(self._dialect, chat, reply, ticket, self._headers, request.at + self._parts.options.deadline_s)
+        exchange = LiveRequest(self._dialect, chat, reply, ticket, self._headers, request.at + self._parts.options.own.deadline_s)
         exchange.plain = self._without_variant(request, caller)
         await self._parts.attempts.serve(exchange, decision, rules)
         if reply.status == 200:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from selfopt.dialects.clients import ReplyWriter
 from selfopt.errors import EndpointError
+from selfopt.reading.chain import LONGEST_WORD
 from selfopt.records import ToolCall
 
 from .live_request import LiveRequest
@@ -17,15 +18,13 @@ __all__ = ["Flow", "before_a_call"]
 STREAM = b"Content-Type: text/event-stream"
 # Every format in which a call can be written in text needs one of these; a fence may come before.
 _SIGN = re.compile(r"[{\[<(`]")
-# No word that says "no call" is longer.
-_LONGEST_WORD = 24
 
 
 def before_a_call(text: str) -> str:
     """The part of a reply that is text whatever follows it: up to the first sign of a call, when that is more than a word."""
     sign = _SIGN.search(text)
     before = text[: sign.start()] if sign is not None else text
-    return before if len(before.strip()) > _LONGEST_WORD else ""
+    return before if len(before.strip()) > LONGEST_WORD else ""
 
 
 class Flow:
@@ -66,7 +65,7 @@ class Flow:
             sign = _SIGN.search(held)
             self._in_doubt = sign is not None
             certain = held[: sign.start()] if sign is not None else held
-            if not self._spoke and len(certain.strip()) <= _LONGEST_WORD:
+            if not self._spoke and len(certain.strip()) <= LONGEST_WORD:
                 return
         self._held = [held[len(certain) :]]
         await self._text(certain)

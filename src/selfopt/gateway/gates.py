@@ -38,7 +38,7 @@ class EndpointGate:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._faults = 0
-        self._break_s = options.breaker_s
+        self._break_s = options.own.breaker_s
         self._until = 0.0
         self._probing: asyncio.Task[None] | None = None
 
@@ -64,15 +64,15 @@ class EndpointGate:
         if self.active < self.limit and not self._waiting:
             self.active += 1
             return
-        if len(self._waiting) >= self._options.queue:
+        if len(self._waiting) >= self._options.own.queue:
             raise self._busy("too many requests wait for it")
         place: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append(place)
-        timer = self._loop.call_later(self._options.queue_timeout_s, _give_up, place)
+        timer = self._loop.call_later(self._options.own.queue_timeout_s, _give_up, place)
         try:
             await place
         except TimeoutError:
-            raise self._busy(f"no place within {self._options.queue_timeout_s:g} s") from None
+            raise self._busy(f"no place within {self._options.own.queue_timeout_s:g} s") from None
         except asyncio.CancelledError:
             if place.done() and not place.cancelled() and place.exception() is None:
                 self.leave()  # the place was given in the very moment
@@ -96,14 +96,14 @@ class EndpointGate:
     def worked(self) -> None:
         """An attempt got an answer."""
         self._faults = 0
-        self._break_s = self._options.breaker_s
+        self._break_s = self._options.own.breaker_s
 
     def failed(self, kind: EndpointFault) -> None:
         """An attempt got none; enough of them in a row, and it is left alone."""
         if kind not in DOWN:
             return
         self._faults += 1
-        if self._faults >= self._options.breaker_faults and self.state == "closed":
+        if self._faults >= self._options.own.breaker_faults and self.state == "closed":
             self.state = "open"
             self._until = self._loop.time() + self._break_s
             log.warning(

@@ -70,7 +70,7 @@ class Gateway:
         """Listen; on a socket that listens already, where several processes share one. SettingsError when the address cannot be listened on."""
         self.parts.chat.rules.start()
         self.parts.keys.start()
-        self.server = await serve_web(self.admit, self._options.web, self._options.host, self._options.port, shared)
+        self.server = await serve_web(self.admit, self._options.web, self._options.own.host, self._options.own.port, shared)
         self._prune()
         if self.parts.warmth is not None:
             self.parts.warmth.start(self.parts.chat.rules.current.config)
@@ -84,7 +84,7 @@ class Gateway:
     def base_url(self) -> str:
         """Where it listens, as a client is to be told."""
         assert self.server is not None
-        host = self._options.host
+        host = self._options.own.host
         return f"http://{f'[{host}]' if ':' in host else host}:{self.server.port}/v1"
 
     @property
@@ -102,7 +102,7 @@ class Gateway:
             await self.parts.warmth.close()
         try:
             if self.server is not None:
-                await self.server.close(self._options.drain_s)
+                await self.server.close(self._options.own.drain_s)
         finally:  # cancelled too, what was served is on disk
             self.parts.chat.attempts.gates.close()
             self.parts.pool.close()

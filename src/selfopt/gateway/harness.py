@@ -186,7 +186,7 @@ class _Work:
             constraint=step.constraint,
             sampling=sampling,
             timeout_s=self._exchange.timeout_s,
-            connect_timeout_s=self._options.connect_timeout_s,
+            connect_timeout_s=self._options.limits.connect_timeout_s,
             context_size=limits.context_size if limits is not None else None,
         )
         endpoint: Endpoint = self._upstream.adapter()

@@ -6,7 +6,8 @@ import asyncio
 
 import msgspec
 
-from selfopt.errors import EndpointError, EndpointFault
+from selfopt.dialects.faults import status_fault
+from selfopt.errors import EndpointError
 from selfopt.home import Redactor, escape_control
 from selfopt.web import HttpAddress, Pool, UpstreamReply, UpstreamStream
 
@@ -85,7 +86,7 @@ class Passing:
             address,
             payload,
             timeout_s=exchange.timeout_s,
-            connect_timeout_s=self._options.connect_timeout_s,
+            connect_timeout_s=self._options.limits.connect_timeout_s,
             max_bytes=upstream.max_reply_bytes,
         )
         if answer.status != 200:
@@ -102,7 +103,7 @@ class Passing:
             address,
             payload,
             timeout_s=exchange.timeout_s,
-            connect_timeout_s=self._options.connect_timeout_s,
+            connect_timeout_s=self._options.limits.connect_timeout_s,
             max_bytes=upstream.max_stream_bytes,
         )
         try:
@@ -219,25 +220,11 @@ def note_usage(body: bytes, ticket: Ticket) -> None:
         ticket.input_tokens, ticket.output_tokens = usage.prompt_tokens, usage.completion_tokens
 
 
-def fault_of(status: int, text: str) -> EndpointFault:
-    """The kind of an answer that is not 200."""
-    if status in (401, 403):
-        return "auth"
-    known: dict[int, EndpointFault] = {404: "not_found", 408: "timeout", 429: "rate_limited"}
-    if status in known:
-        return known[status]
-    if 400 <= status < 500:
-        return "bad_request"
-    if status == 503 and "loading" in text.lower():
-        return "loading"
-    return "server" if status >= 500 else "protocol"
-
-
 def fault_in(answer: UpstreamReply, name: str, address: HttpAddress) -> EndpointError:
     """What an answer of another status than 200 is. name: the endpoint's."""
     status = answer.status
     message = error_message(answer.body, address)
-    kind = fault_of(status, message)
+    kind = status_fault(status, message)
     if kind == "auth":
         message = "the gateway's key is not accepted there; check the endpoint's api_key or api_key_env"
     return EndpointError(

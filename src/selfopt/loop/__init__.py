@@ -5,7 +5,7 @@ from .contest import outcomes_of
 from .context import Listener, LoopContext, LoopEvent, Stages, Target
 from .cycle import run_cycle
 from .diagnosis import present_feedback
-from .enforce import served_specs
+from .enforce import keep_feedback, served_specs
 from .remedies import withdrawn_types
 from .rollback import note_rollback
 from .series import run_cycles
@@ -32,6 +32,7 @@ __all__ = [
     "effective_baseline",
     "evaluations",
     "finished_cycles",
+    "keep_feedback",
     "newest_evaluation",
     "note_rollback",
     "outcomes_of",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from selfopt.measure.resume import close_open_runs, read_group
+from selfopt.measure.resume import close_open_runs
 from selfopt.records import Baseline, CycleAbandoned, CycleStart, CycleTarget, Run, Spec, new_id
 
 from .context import LoopContext, LoopEvent, Target
@@ -85,9 +85,7 @@ def _other_candidates(context: LoopContext, target: Target, planned: CycleTarget
 async def give_up(context: LoopContext, interrupted: CycleStart, problem: str) -> None:
     """Record that an interrupted cycle is not continued, and close its runs. What it measured stays in the ledger."""
     runs = list(context.ledger.read(Run, {"cycle_id": interrupted.cycle_id}))
-    for group_id, request_id in dict.fromkeys((r.group_id, r.request_id) for r in runs):
-        if group_id is not None:
-            await close_open_runs(context.ledger, read_group(context.ledger, group_id, request_id), context.now)
+    await close_open_runs(context.ledger, runs, context.now)
     record = CycleAbandoned(cycle_id=interrupted.cycle_id, number=interrupted.number, reason=problem, at=context.now())
     await context.ledger.append([record])
     where = ", ".join(f"{t.model} {t.phase}" for t in interrupted.targets)

@@ -12,9 +12,8 @@ from .context import LoopContext
 from .kinds import draws_at_random, is_at_ceiling, kind_of
 from .store import spec_by_id
 
-__all__ = ["Contest", "Known", "environments_of", "outcomes_of"]
+__all__ = ["Contest", "environments_of", "outcomes_of"]
 
-Known = Mapping[str, bool]
 _INFRASTRUCTURE = frozenset({Outcome.TIMEOUT, Outcome.LOADING, Outcome.ERROR})
 
 

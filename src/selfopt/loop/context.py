@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from selfopt.measure import MeasureContext
+from selfopt.measure.context import MeasureContext
 from selfopt.policy import AlphaPlan, decide, heldout_settings
 from selfopt.records import (
     Cycle,

@@ -31,7 +31,7 @@ from .contest import Contest
 from .context import Key, LoopContext, LoopEvent, Target
 from .deciding import already_judged, decide_target, held_before
 from .diagnosis import diagnose, present_feedback
-from .enforce import enforce_feedback, require_readable_feedback, save_feedback_records
+from .enforce import enforce_feedback, keep_feedback, require_readable_feedback
 from .evidence import gather_evidence
 from .kinds import kind_of
 from .measuring import Depth
@@ -253,7 +253,7 @@ async def _recommend(
     feedback = present_feedback(context)
     advice = (*feedback.recommendations, *withdrawal_advice(context, start, plan.remedies))
     feedback = feedback.model_copy(update={"recommendations": advice})
-    await save_feedback_records(context, start, feedback)
+    await keep_feedback(context.ledger, context.stages.feedback, feedback, start.cycle_id)
     for recommendation in advice:
         if (recommendation.model, recommendation.phase) in findings:
             context.say(LoopEvent("recommendation", recommendation.reason, recommendation))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from selfopt.feedback import load_feedback, save_feedback
 from selfopt.home import counted
@@ -13,21 +14,21 @@ from selfopt.routing import RuleOptions
 from .context import Key, LoopContext, LoopEvent
 from .store import baselines, current_baseline, spec_by_id
 
-__all__ = ["enforce_feedback", "require_readable_feedback", "save_feedback_records", "served_specs"]
+__all__ = ["enforce_feedback", "keep_feedback", "require_readable_feedback", "served_specs"]
 
 
-async def save_feedback_records(context: LoopContext, start: CycleStart, feedback: Feedback) -> None:
+async def keep_feedback(ledger: Ledger, path: Path, feedback: Feedback, cycle_id: str | None = None) -> None:
     """Findings and recommendations into the ledger (known ones are passed over) and the whole feedback into
-    harness_feedback.json.
+    harness_feedback.json (path). cycle_id: of the cycle that recommends.
 
     CorruptError or NewerSchemaError for a file that cannot be read; it is not overwritten.
     """
-    known = {r.id for r in context.ledger.read(Recommendation)}
-    known_findings = {f.finding_id for f in context.ledger.read(Finding)}
+    known = {r.id for r in ledger.read(Recommendation)}
+    known_findings = {f.finding_id for f in ledger.read(Finding)}
     findings = [f for f in feedback.findings if f.finding_id not in known_findings]
-    fresh = [r.model_copy(update={"cycle_id": start.cycle_id}) for r in feedback.recommendations if r.id not in known]
-    await context.ledger.append([*findings, *fresh])
-    save_feedback(context.stages.feedback, feedback)
+    fresh = [r.model_copy(update={"cycle_id": cycle_id}) for r in feedback.recommendations if r.id not in known]
+    await ledger.append([*findings, *fresh])
+    save_feedback(path, feedback)
 
 
 def require_readable_feedback(context: LoopContext) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from selfopt.measure import judged_by, rendered
+from selfopt.measure.arena import judged_by, rendered
 from selfopt.policy import (
     AlphaShare,
     PastRace,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from selfopt.errors import BudgetError
-from selfopt.measure import RaceTrials, evaluate_race
+from selfopt.measure.race_evaluation import RaceTrials, evaluate_race
 from selfopt.policy import restraint_evidence
 from selfopt.records import (
     Decision,

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from selfopt.measure import Arena, Budget, BudgetMeter, Labels, MeasureContext, MeasureOptions, measure_specs
+from selfopt.measure.arena import Arena
+from selfopt.measure.blocks import measure_specs
+from selfopt.measure.budget import Budget, BudgetMeter
+from selfopt.measure.context import Labels, MeasureContext
+from selfopt.measure.options import MeasureOptions
 from selfopt.records import Evaluation, RaceSettings, Spec
 from selfopt.settings import Settings
 

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from selfopt.errors import BudgetError
-from selfopt.measure import Arena, BlockOrder, BlockResult
+from selfopt.measure.arena import Arena
+from selfopt.measure.race_block import BlockOrder, BlockResult
 from selfopt.policy import BlockPlan, Race
 from selfopt.records import (
     EvidenceKey,

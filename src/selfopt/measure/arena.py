@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from selfopt.records import Environment, ModelStatus, Spec, Suite
+from selfopt.records import Blob, Environment, Spec, Suite, WarmUpResult
 from selfopt.scoring import scorer_of
 from selfopt.variants import render
 
-from .attempt import status_of
+from .arms import model_status, ready
 from .budget import BudgetMeter
-from .context import MeasureContext
+from .context import Desk, MeasureContext
 from .environment import observe
-from .progress import Board
-from .race_arm import WarmUps, ready
 from .race_block import BlockOrder, BlockResult, block_state, measure_block
-from .run import Desk
 from .trial import JudgedTrial, make_request
 
 __all__ = ["Arena", "judged_by", "rendered"]
@@ -28,9 +25,9 @@ class Arena:
     """Measures blocks. meter: what the whole command may spend."""
 
     def __init__(self, context: MeasureContext, meter: BudgetMeter) -> None:
-        self._desk = Desk(context, meter, Board(context.progress, context.clock, context.heartbeat_s))
+        self._desk = Desk.of(context, meter)
         self._ready: set[str] = set()
-        self._warmed: WarmUps = {}
+        self._warmed: dict[str, tuple[WarmUpResult, Sequence[Blob]]] = {}
 
     async def prepare(self, specs: Sequence[Spec], suite: Suite) -> dict[str, Environment]:
         """Warm every spec up, unscored, and say what serves them, by spec_id: a loaded model tells the most."""
@@ -38,11 +35,10 @@ class Arena:
         one_each = {spec.request_id: spec for spec in specs}
         fresh = not self._ready.issuperset(one_each)
         async with desk.board.alive():
-            statuses, warmed = await ready(desk, list(one_each.values()), suite, always=fresh)
-        self._warmed |= warmed
+            found = await ready(desk, list(one_each.values()), suite, always=fresh)
+        self._warmed |= {i: (one.warm_up, one.blobs) for i, one in found.items() if one.warm_up.status != "skipped"}
         self._ready.update(one_each)
-        hardware = desk.context.hardware
-        return {spec.spec_id: observe(spec, statuses[spec.endpoint, spec.model], hardware) for spec in specs}
+        return {spec.spec_id: observe(spec, found[spec.request_id].status, desk.context.hardware) for spec in specs}
 
     async def block(self, order: BlockOrder) -> BlockResult:
         """One block, or what is left of it; see `measure_block`."""
@@ -76,8 +72,7 @@ class Arena:
         context = self._desk.context
         for wait_s in (0.0, *_WAITS_S):
             await context.sleep(wait_s)
-            status: ModelStatus = await status_of(context.residency_for(spec), context.model_name_for(spec))
-            if status.answers is not False:
+            if (await model_status(self._desk, spec)).answers is not False:
                 return True
         return False
 

@@ -26,11 +26,11 @@ from selfopt.records import (
 
 from .context import Backoff
 
-__all__ = ["Channel", "ExchangeResult", "ResidencyWatch", "State", "exchange", "status_of"]
+__all__ = ["NOT_LOADED", "Channel", "ExchangeResult", "ResidencyWatch", "State", "exchange", "status_of"]
 
 State = Literal["loaded", "loading", "unloaded", "sleeping", "unknown"]
 
-_NOT_LOADED: frozenset[State] = frozenset({"loading", "unloaded", "sleeping"})
+NOT_LOADED: frozenset[State] = frozenset({"loading", "unloaded", "sleeping"})
 _STATUS_TIMEOUT_S = 10.0
 _UNAVAILABLE = 503
 _KEPT_CHARS = 16_384
@@ -182,7 +182,7 @@ async def _classify(watch: ResidencyWatch, error: EndpointError, before: State) 
     if error.kind == "loading":
         return "loading", LoadEvidence(before=before, loaded=True)
     if error.kind in ("timeout", "connect") or error.status == _UNAVAILABLE:
-        if before in _NOT_LOADED or await watch.ask() in _NOT_LOADED:
+        if before in NOT_LOADED or await watch.ask() in NOT_LOADED:
             return "loading", LoadEvidence(before=before, loaded=True)
         if error.kind == "timeout":
             return "timeout", LoadEvidence(before=before, loaded=False if before == "loaded" else None)
@@ -193,8 +193,8 @@ def _evidence(reply: ChatReply, before: State, latency_ms: float) -> LoadEvidenc
     """What the server reports wins; where it is silent, residency just before the request speaks."""
     load_ms, loaded = reply.load.load_ms, reply.load.loaded
     if loaded is None:
-        loaded = before in _NOT_LOADED
-    if load_ms is None and before in _NOT_LOADED:
+        loaded = before in NOT_LOADED
+    if load_ms is None and before in NOT_LOADED:
         timings = reply.timings
         if timings.prompt_ms is not None and timings.output_ms is not None:
             load_ms = max(0.0, latency_ms - timings.prompt_ms - timings.output_ms)

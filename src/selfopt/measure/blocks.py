@@ -3,60 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from selfopt.records import Environment, Evaluation, Run, Spec, new_id
 from selfopt.scoring import scorer_of
 
-from .attempt import status_of
-from .budget import Budget, BudgetMeter
-from .context import Labels, MeasureContext
+from .arms import model_status
+from .budget import BudgetMeter
+from .context import Desk, MeasureContext
 from .environment import compatible, observe
 from .evaluate import EvaluationRequest, evaluate
 from .lookup import find
-from .progress import Board
-from .run import Desk
-from .unit import Order, Unit, UnitOptions, prompts_of
+from .options import MeasureOptions, Reuse
+from .unit import Unit, prompts_of
 
-__all__ = ["MeasureOptions", "Reuse", "measure_specs"]
-
-
-@dataclass(frozen=True, slots=True)
-class Reuse:
-    """When a finished evaluation of the same spec (or of the same requests, judged again) stands for a new one.
-
-    exclude_run_ids: evaluations that hold one of these runs are not taken (the runs that promoted a baseline are no
-    reference for its successors). unknown_max_age_s: where the endpoint hides what it serves (no digest), evidence
-    older than this has expired; a day.
-    """
-
-    enabled: bool = False
-    exclude_run_ids: frozenset[str] = frozenset()
-    unknown_max_age_s: float = 86_400.0
-
-
-@dataclass(frozen=True, slots=True)
-class MeasureOptions:
-    """See UnitOptions. runs_for, sample_for: the figures of one spec, in the place of n_runs and sample_size. labels.group_id or labels.cycle_id makes the measurement resumable: its groups are named after it.
-
-    shuffle_specs: the order of specs within a block, seeded by group and block. budget or meter: what may be spent.
-    """
-
-    n_runs: int = 7
-    runs_for: Callable[[Spec], int] | None = None
-    sampling: bool = True
-    sample_size: int = 4
-    sample_for: Callable[[Spec], int] | None = None
-    repeat: bool = True
-    limit: int | None = None
-    order: Order = "auto"
-    shuffle_specs: bool = True
-    labels: Labels = field(default_factory=Labels)
-    reuse: Reuse = field(default_factory=Reuse)
-    budget: Budget = field(default_factory=Budget)
-    meter: BudgetMeter | None = None
+__all__ = ["measure_specs"]
 
 
 async def measure_specs(
@@ -69,23 +31,20 @@ async def measure_specs(
     stop_reason says so); specs that were ended by a cap are evaluated on the passes they have. Raises what `supervise`
     raises; cancelling leaves a state from which the same call, with the same group_id or cycle_id, continues.
     """
-    options = options or MeasureOptions()
+    options = options or MeasureOptions(sampling=True)
     meter = options.meter or BudgetMeter(options.budget, context.clock)
-    desk = Desk(context, meter, Board(context.progress, context.clock, context.heartbeat_s))
+    desk = Desk.of(context, meter)
     group = options.labels.group_id or options.labels.cycle_id or new_id("group")
     found: dict[str, Evaluation] = {}
     async with desk.board.alive():
         fresh: dict[str, list[Spec]] = {}
         for spec in {spec.spec_id: spec for spec in specs}.values():
-            known = await _reusable(spec, context, options) if options.reuse.enabled else None
+            known = await _reusable(spec, desk, options) if options.reuse.enabled else None
             if known is not None:
                 found[spec.spec_id] = known
             else:
                 fresh.setdefault(spec.request_id, []).append(spec)
-        units = [
-            await Unit.open(desk, members, f"{group}/{request_id}", _unit_options(options, members[0]))
-            for request_id, members in fresh.items()
-        ]
+        units = [await Unit.open(desk, members, f"{group}/{request_id}", options) for request_id, members in fresh.items()]
         await _blocks(units, f"{group}", shuffle=options.shuffle_specs)
         for unit in units:
             found.update(await unit.conclude())
@@ -108,23 +67,11 @@ async def _blocks(units: Sequence[Unit], seed: str, *, shuffle: bool) -> None:
         block += 1
 
 
-def _unit_options(options: MeasureOptions, spec: Spec) -> UnitOptions:
-    return UnitOptions(
-        n_runs=options.n_runs if options.runs_for is None else options.runs_for(spec),
-        sampling=options.sampling,
-        sample_size=options.sample_size if options.sample_for is None else options.sample_for(spec),
-        repeat=options.repeat,
-        limit=options.limit,
-        order=options.order,
-        labels=options.labels,
-    )
-
-
-async def _reusable(spec: Spec, context: MeasureContext, options: MeasureOptions) -> Evaluation | None:
+async def _reusable(spec: Spec, desk: Desk, options: MeasureOptions) -> Evaluation | None:
     """The newest evaluation that can stand for measuring the spec again, made under the present scorer; when it is one of
     another parser chain, its trials are judged again under this one, and that evaluation is appended."""
-    status = await status_of(context.residency_for(spec), context.model_name_for(spec))
-    present = observe(spec, status, context.hardware)
+    context = desk.context
+    present = observe(spec, await model_status(desk, spec), context.hardware)
     suite = context.suite_for(spec)
     scorer_hash = scorer_of(suite.judging).scorer_hash
     wanted = {prompt.id for prompt in prompts_of(spec, suite, options.limit)}

@@ -24,9 +24,10 @@ from selfopt.records import (
     utc_now,
 )
 
-from .progress import ProgressSink, ignore_progress
+from .budget import BudgetMeter
+from .progress import Board, ProgressSink, ignore_progress
 
-__all__ = ["Backoff", "Labels", "MeasureContext", "WarmUpCall", "one_slot", "unknown_price"]
+__all__ = ["Backoff", "Desk", "Labels", "MeasureContext", "WarmUpCall", "one_slot", "unknown_price"]
 
 
 class WarmUpCall(Protocol):
@@ -101,6 +102,22 @@ class MeasureContext:
     backoff: Backoff = Backoff()
     idle_s: float = 60.0
     heartbeat_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where a measurement is kept track of: the parts, what may be spent, and who is told. stored: ids of the specs and
+    environments that the ledger is known to have."""
+
+    context: MeasureContext
+    meter: BudgetMeter
+    board: Board
+    stored: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, context: MeasureContext, meter: BudgetMeter) -> Desk:
+        """A new one."""
+        return cls(context, meter, Board(context.progress, context.clock, context.heartbeat_s))
 
 
 @dataclass(frozen=True, slots=True)

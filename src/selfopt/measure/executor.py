@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from selfopt.records import Ledger, Record, TrialStart
+from selfopt.records import Ledger, Record, Trial, TrialStart
 
+from .lookup import find
 from .trial import TrialJob, TrialResult
 
 __all__ = ["AsyncExecutor", "Executor", "Work"]
@@ -74,7 +75,16 @@ class AsyncExecutor:
             if following is not None:
                 records.append(work.start(following, slot))
                 work.in_flight[following.trial_id] = following
-            await self._ledger.append(records)
+            cancelled: asyncio.CancelledError | None = None
+            try:
+                await self._ledger.append(records)
+            except asyncio.CancelledError as error:
+                # It is decided all the same: what is stored counts.
+                if find(self._ledger, Trial, job.trial_id) is None:
+                    raise
+                cancelled = error
             del work.in_flight[job.trial_id]
             work.committed(job, result)
+            if cancelled is not None:
+                raise cancelled
             job = following

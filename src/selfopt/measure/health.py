@@ -6,14 +6,13 @@ from collections.abc import Mapping
 
 from selfopt.records import ModelStatus
 
-from .attempt import status_of
-from .race_arm import Arm, Where
-from .run import Desk
+from .attempt import NOT_LOADED, status_of
+from .context import Desk
+from .trial import OpenArm
 
 __all__ = ["Health", "changed_fields"]
 
 _FIXED = ("digest", "quantization", "template_hash", "engine", "engine_build")
-_NOT_LOADED = ("unloaded", "sleeping", "loading")
 
 
 def changed_fields(then: ModelStatus, now: ModelStatus) -> tuple[str, ...]:
@@ -25,11 +24,11 @@ def changed_fields(then: ModelStatus, now: ModelStatus) -> tuple[str, ...]:
 class Health:
     """Of the endpoints of a block's arms, compared with how they were when it began. found: what is wrong, None as far as is known."""
 
-    def __init__(self, desk: Desk, arms: Mapping[str, Arm]) -> None:
+    def __init__(self, desk: Desk, arms: Mapping[str, OpenArm]) -> None:
         self._desk = desk
-        self._arms: dict[Where, Arm] = {}
+        self._arms: dict[tuple[str, str], OpenArm] = {}
         for arm in arms.values():
-            self._arms.setdefault(arm.where, arm)
+            self._arms.setdefault((arm.spec.endpoint, arm.spec.model), arm)
         silent = [arm for arm in self._arms.values() if arm.status.answers is False]
         self.found: str | None = _unanswered(silent[0]) if silent else None
 
@@ -39,22 +38,22 @@ class Health:
             return self.found
         context = self._desk.context
         for arm in self._arms.values():
-            now = await status_of(context.residency_for(arm.spec), arm.facts.model)
+            now = await status_of(context.residency_for(arm.spec), arm.model)
             self.found = _compare(arm, now)
             if self.found is not None:
                 break
         return self.found
 
 
-def _unanswered(arm: Arm) -> str:
+def _unanswered(arm: OpenArm) -> str:
     return f"the server of {arm.spec.model} does not answer"
 
 
-def _compare(arm: Arm, now: ModelStatus) -> str | None:
+def _compare(arm: OpenArm, now: ModelStatus) -> str | None:
     then = arm.status
     if now.answers is False or (now.state == "unknown" and then.state != "unknown"):
         return _unanswered(arm)
-    if then.state == "loaded" and now.state in _NOT_LOADED:
+    if then.state == "loaded" and now.state in NOT_LOADED:
         return f"{arm.spec.model} was loaded and is {now.state} in the middle of the block"
     changed = changed_fields(then, now)
     return f"what serves {arm.spec.model} has changed in the middle of the block: {', '.join(changed)}" if changed else None

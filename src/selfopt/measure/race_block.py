@@ -1,4 +1,4 @@
-"""One block of a race: the trials of several specs shuffled together, durable one by one, continued where it was cut off.
+"""One block of a race: asks to several arms, shuffled together.
 
 Whether a fault of the server hit the block is asked of the endpoint's health at fixed places of the order (before, every so many
 trials, after), whatever came of the trials: a look that failures alone would trigger could drop the blocks in which one spec fails.
@@ -7,37 +7,23 @@ trials, after), whatever came of the trials: a look that failures alone would tr
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
-from selfopt.errors import EndpointError, EvidenceError, StoreError
-from selfopt.records import (
-    Environment,
-    Record,
-    Run,
-    RunEnd,
-    Spec,
-    Suite,
-    Trial,
-    TrialStart,
-    new_id,
-)
+from selfopt.errors import EvidenceError
+from selfopt.records import Environment, Record, Run, Spec, Suite, Trial
 
-from .executor import AsyncExecutor, Work
+from .arms import WarmUps, open_arm, ready
+from .asks import Asking, Place, PlannedAsk
+from .context import Desk, Labels
 from .health import Health
 from .lookup import find
-from .race_arm import Arm, RunLabels, WarmUps, open_arms
 from .rescore import ensure_verdicts
-from .resume import KILLED, closing_records
-from .run import Desk
-from .trial import JudgedTrial, TrialJob, TrialResult, run_trial
+from .resume import close_open_runs
+from .trial import JudgedTrial
 
 __all__ = ["Asked", "BlockOrder", "BlockResult", "block_state", "measure_block"]
-
-_LOOK_EVERY = 25
-_MAX_CONNECT_FAILURES = 3
 
 
 class Asked(Protocol):
@@ -82,12 +68,16 @@ class BlockOrder:
         """Ties the runs of this block together; a block that is repeated has another."""
         return self.block_id if self.discards == 0 else f"{self.block_id}/{self.discards}"
 
-    def places(self) -> list[tuple[str, int]]:
-        """(request_id, position within its run) of each trial: by draw, then repeat."""
+    def planned(self) -> list[PlannedAsk]:
+        """All asks; the positions of an arm's are by draw, then repeat."""
+        prompts = {prompt.id: prompt for prompt in self.suite.prompts}
         times: Counter[str] = Counter()
         for ask in self.asks:
             times[ask.request_id] = max(times[ask.request_id], ask.repeat + 1)
-        return [(ask.request_id, ask.draw * times[ask.request_id] + ask.repeat) for ask in self.asks]
+        return [
+            PlannedAsk((ask.request_id, ask.draw * times[ask.request_id] + ask.repeat), prompts[ask.prompt_id], index)
+            for index, ask in enumerate(self.asks)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,227 +115,71 @@ class BlockResult:
 
 @dataclass(slots=True)
 class _State:
-    """What the ledger has of a block."""
+    """What the ledger has of a block. environments: by request_id, the newest that was seen."""
 
-    runs: list[Run] = field(default_factory=list)
-    trials: dict[tuple[str, int], Trial] = field(default_factory=dict)
+    trials: dict[Place, Trial] = field(default_factory=dict)
+    environments: dict[str, Environment] = field(default_factory=dict)
 
 
 async def block_state(desk: Desk, group_id: str) -> _State:
-    """The runs and trials of a block; those that a dead process left open are closed, their started trials marked as abandoned."""
+    """The trials of a block; runs that a dead process left open are closed, their started trials marked as abandoned."""
     ledger, state = desk.context.ledger, _State()
-    closing: list[Record] = []
-    for run in ledger.read(Run, {"group_id": group_id}):
-        state.runs.append(run)
-        committed = {trial.position: trial for trial in ledger.read(Trial, {"run_id": run.run_id})}
-        state.trials.update(((run.request_id, position), trial) for position, trial in committed.items())
-        if find(ledger, RunEnd, run.run_id) is None:
-            closing += closing_records(ledger, run, desk.context.now(), KILLED)
-    if closing:
-        await ledger.append(closing)
+    runs = list(ledger.read(Run, {"group_id": group_id}))
+    await close_open_runs(ledger, runs, desk.context.now)
+    for run in runs:
+        state.trials.update(((run.request_id, t.position), t) for t in ledger.read(Trial, {"run_id": run.run_id}))
+        environment = find(ledger, Environment, run.environment_id)
+        if environment is not None:
+            state.environments[run.request_id] = environment
     return state
-
-
-@dataclass(frozen=True, slots=True)
-class _Job(TrialJob):
-    """A trial of one arm. index: its place in the block's order."""
-
-    request_id: str = ""
-    index: int = 0
-
-
-class _Faulty(Exception):
-    """The endpoint's health says that this block is lost."""
-
-
-@dataclass(slots=True)
-class _Block:
-    """A block under way."""
-
-    desk: Desk
-    order: BlockOrder
-    arms: Mapping[str, Arm]
-    health: Health
-    waiting: Sequence[tuple[int, Asked, int]]
-    done: dict[tuple[str, int], JudgedTrial]
-    counts: Counter[str] = field(default_factory=Counter)
-    in_flight: dict[str, TrialJob] = field(default_factory=dict)
-    of: dict[str, str] = field(default_factory=dict)
-    stopped: str | None = None
-    replied: bool = False
-    connect_failures: int = 0
-
-    def jobs(self) -> Iterator[TrialJob]:
-        """Jobs for as long as the budget lasts."""
-        prompts = {prompt.id: prompt for prompt in self.order.suite.prompts}
-        for index, ask, position in self.waiting:
-            if not self.desk.meter.reserve():
-                self.stopped = self.desk.meter.stop_reason
-                return
-            prompt = prompts[ask.prompt_id]
-            job = _Job(new_id("trial"), position, prompt, self.order.suite.tools_of(prompt), ask.request_id, index)
-            self.of[job.trial_id] = ask.request_id
-            yield job
-
-    async def measure(self, job: TrialJob, slot: int) -> TrialResult:
-        """One trial, of whichever arm."""
-        assert isinstance(job, _Job)
-        if job.index and job.index % _LOOK_EVERY == 0 and await self.health.problem() is not None:
-            raise _Faulty
-        arm = self.arms[job.request_id]
-        self.desk.board.at(arm.spec.label, self.order.number)
-        self.desk.board.prompt_id = job.prompt.id
-        result = await run_trial(arm.channel, arm.facts, job, slot)
-        usage = result.judged.trial.usage
-        self.desk.meter.charge(usage, self.desk.context.price_for(arm.spec, usage), arm.spec.model)
-        await self._look_at(result)
-        return result
-
-    async def _look_at(self, result: TrialResult) -> None:
-        """What would befall every trial ends the block: an error goes on to the caller unless the endpoint is not there at all."""
-        error = result.error
-        if error is None:
-            self.replied = True
-            self.connect_failures = 0
-        elif error.kind in ("auth", "not_found"):
-            raise error
-        elif error.kind == "connect" and result.judged.trial.fault == "error":
-            self.connect_failures += 1
-            if not self.replied or self.connect_failures >= _MAX_CONNECT_FAILURES:
-                if await self.health.problem() is not None:
-                    raise _Faulty
-                raise error
-
-    def start(self, job: TrialJob, slot: int) -> TrialStart:
-        """The record that says that a trial is about to use its slot."""
-        return TrialStart(
-            trial_id=job.trial_id,
-            run_id=self._arm_of(job).run.run_id,
-            prompt_id=job.prompt.id,
-            run_index=self.order.number,
-            slot=slot,
-            at=self.desk.context.now(),
-        )
-
-    def _arm_of(self, job: TrialJob) -> Arm:
-        return self.arms[self.of[job.trial_id]]
-
-    def committed(self, job: TrialJob, result: TrialResult) -> None:
-        """Count a durable trial."""
-        request_id = self.of[job.trial_id]
-        self.done[request_id, job.position] = result.judged
-        self.counts[request_id] += 1
-        self.desk.meter.commit()
-        self.desk.board.committed(job.prompt.id, result.outcome)
-
-    def closing(self, reason: str) -> tuple[Record, ...]:
-        """How the runs ended; trials in flight are marked as abandoned."""
-        now, ledger = self.desk.context.now(), self.desk.context.ledger
-        for _ in range(len(self.in_flight)):
-            self.desk.meter.release()
-        if self.in_flight:
-            self.in_flight.clear()
-            return tuple(record for arm in self.arms.values() for record in closing_records(ledger, arm.run, now, reason))
-        records: list[Record] = []
-        for request_id, arm in self.arms.items():
-            whole = self.counts[request_id] == len(arm.run.prompt_ids)
-            status: Literal["complete", "interrupted"] = "complete" if whole else "interrupted"
-            records.append(RunEnd(run_id=arm.run.run_id, status=status, trials=self.counts[request_id], at=now))
-        return tuple(records)
 
 
 async def measure_block(desk: Desk, order: BlockOrder, *, warm_up: bool, warmed: WarmUps) -> BlockResult:
     """Ask everything that the ledger does not have yet. warm_up: make every arm ready first, unscored, even if the model is loaded;
     warmed: warm-ups that were made just before, for the record.
 
-    Raises EndpointError for what would befall every trial of a healthy endpoint, and StoreError; cancelling and both leave a block that
-    the same call completes.
+    Raises what `Asking.make` raises, of a healthy endpoint; cancelling and that leave a block that the same call completes.
     """
     state = await block_state(desk, order.group_id)
-    places = order.places()
-    waiting = [
-        (index, ask, place[1])
-        for index, (ask, place) in enumerate(zip(order.asks, places, strict=True))
-        if place not in state.trials
-    ]
+    waiting = [ask for ask in order.planned() if ask.place not in state.trials]
     done = await _resumed(desk, order, state)
     desk.board.total += len(order.asks)
     desk.board.done += len(done)
-    environments = _environments(desk, state)
+    environments = state.environments
     if not waiting:
         return BlockResult(_in_order(order, done), (), environments)
-    arms = await open_arms(desk, order.specs, order.suite, _wanted(waiting), _labels(order, warmed), always=warm_up)
+    wanted: dict[str, list[str]] = {}
+    for ask in waiting:
+        wanted.setdefault(ask.place[0], []).append(ask.prompt.id)
+    specs = {request_id: spec for request_id, spec in order.specs.items() if request_id in wanted}
+    readiness = await ready(desk, list(specs.values()), order.suite, always=warm_up, before=warmed)
+    labels = Labels(group_id=order.group_id, cycle_id=order.cycle_id, purpose="race")
+    arms = {
+        request_id: open_arm(desk, spec, order.suite, wanted[request_id], order.number, labels, readiness[request_id])
+        for request_id, spec in specs.items()
+    }
     environments |= {request_id: arm.environment for request_id, arm in arms.items()}
     health = Health(desk, arms)
     if health.found is not None:
         return BlockResult(_in_order(order, done), (), environments, health.found)
-    block = _Block(desk, order, arms, health, waiting, done)
-    fault = await _execute(block)
-    if fault is None and block.stopped is None:
+    asking = Asking(desk, arms, waiting, "block", health)
+    fault = await asking.make()
+    if fault is None and asking.stopped is None:
         fault = await health.problem()
-    closing = block.closing(f"the block was given up: {fault or block.stopped}")
-    return BlockResult(_in_order(order, done), closing, environments, fault, None if fault else block.stopped)
+    closing = asking.closing(f"the block was given up: {fault or asking.stopped}")
+    trials = _in_order(order, done | asking.done)
+    return BlockResult(trials, closing, environments, fault, None if fault else asking.stopped)
 
 
-def _wanted(waiting: Sequence[tuple[int, Asked, int]]) -> dict[str, tuple[str, ...]]:
-    """The prompts that each request_id still has to answer, in the order of asking."""
-    found: dict[str, list[str]] = {}
-    for _, ask, _ in waiting:
-        found.setdefault(ask.request_id, []).append(ask.prompt_id)
-    return {request_id: tuple(prompts) for request_id, prompts in found.items()}
-
-
-def _labels(order: BlockOrder, warmed: WarmUps) -> RunLabels:
-    return RunLabels(order.group_id, order.number, order.cycle_id, warmed)
-
-
-async def _resumed(desk: Desk, order: BlockOrder, state: _State) -> dict[tuple[str, int], JudgedTrial]:
+async def _resumed(desk: Desk, order: BlockOrder, state: _State) -> dict[Place, JudgedTrial]:
     """What the ledger has, judged as the specs do under whose name it was asked."""
-    found: dict[tuple[str, int], JudgedTrial] = {}
+    found: dict[Place, JudgedTrial] = {}
     for request_id, spec in order.specs.items():
-        mine = {trial.trial_id: place for place, trial in state.trials.items() if place[0] == request_id}
-        trials = [trial for place, trial in state.trials.items() if place[0] == request_id]
-        judged = (await ensure_verdicts(desk.context.ledger, spec, order.suite, trials)).trials if trials else ()
-        found.update((mine[item.trial.trial_id], item) for item in judged)
+        mine = [trial for place, trial in state.trials.items() if place[0] == request_id]
+        judged = (await ensure_verdicts(desk.context.ledger, spec, order.suite, mine)).trials if mine else ()
+        found.update(((request_id, item.trial.position), item) for item in judged)
     return found
 
 
-def _in_order(order: BlockOrder, done: Mapping[tuple[str, int], JudgedTrial]) -> dict[str, tuple[JudgedTrial, ...]]:
-    found: dict[str, list[JudgedTrial]] = {request_id: [] for request_id in order.specs}
-    for place in sorted(done):
-        found[place[0]].append(done[place])
-    return {request_id: tuple(items) for request_id, items in found.items()}
-
-
-def _environments(desk: Desk, state: _State) -> dict[str, Environment]:
-    """The newest environment of each request_id."""
-    newest = {run.request_id: run.environment_id for run in state.runs}
-    found = {request_id: find(desk.context.ledger, Environment, i) for request_id, i in newest.items()}
-    return {request_id: environment for request_id, environment in found.items() if environment is not None}
-
-
-async def _execute(block: _Block) -> str | None:
-    context = block.desk.context
-    prologue = [record for arm in block.arms.values() for record in arm.prologue]
-    work = Work(
-        jobs=block.jobs(),
-        measure=block.measure,
-        start=block.start,
-        committed=block.committed,
-        prologue=prologue,
-        in_flight=block.in_flight,
-    )
-    slots = min(context.slots_for(arm.spec) for arm in block.arms.values())
-    reason = "interrupted"
-    try:
-        await AsyncExecutor(context.ledger, slots).run(work)
-    except _Faulty:
-        return block.health.found
-    except BaseException as error:
-        if isinstance(error, EndpointError):
-            reason = f"the block was given up: {error}"
-        # What made it fail is worth more than that its end could not be written either; the next start writes it.
-        with suppress(StoreError):
-            await context.ledger.append(block.closing(reason))
-        raise
-    return None
+def _in_order(order: BlockOrder, done: Mapping[Place, JudgedTrial]) -> dict[str, tuple[JudgedTrial, ...]]:
+    return {request_id: tuple(done[place] for place in sorted(done) if place[0] == request_id) for request_id in order.specs}

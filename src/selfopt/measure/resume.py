@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Literal
 
 from selfopt.records import (
     Conclusion,
@@ -25,8 +24,6 @@ from selfopt.records import (
 from .lookup import find
 
 __all__ = [
-    "KILLED",
-    "GroupState",
     "PassKey",
     "PassState",
     "close_open_runs",
@@ -34,13 +31,12 @@ __all__ = [
     "conclusion_of",
     "deliver",
     "open_groups",
-    "read_group",
+    "passes_of",
+    "run_end",
     "undelivered",
 ]
 
 PassKey = tuple[Purpose, int]
-
-KILLED = "its process ended before the trial was committed"
 
 
 @dataclass(slots=True)
@@ -61,32 +57,20 @@ class PassState:
         return bool(self.runs) and len(self.trials) >= len(self.prompt_ids)
 
 
-@dataclass(slots=True)
-class GroupState:
-    """All passes of one group, in the order in which they began. abandoned: trials that were just marked so."""
-
-    passes: dict[PassKey, PassState] = field(default_factory=dict)
-    abandoned: int = 0
-
-    def at(self, purpose: Purpose, run_index: int) -> PassState:
-        """The state of one pass, empty when it has not begun."""
-        return self.passes.setdefault((purpose, run_index), PassState())
-
-    def complete(self, purpose: Purpose) -> list[PassState]:
-        """The complete passes of one purpose, oldest first."""
-        found = [(key[1], state) for key, state in self.passes.items() if key[0] == purpose and state.complete]
-        return [state for _, state in sorted(found, key=lambda pair: pair[0])]
-
-
-def read_group(ledger: Ledger, group_id: str, request_id: str) -> GroupState:
-    """The passes of one group under one request_id."""
-    state = GroupState()
-    for run in ledger.read(Run, {"group_id": group_id, "request_id": request_id}):
-        current = state.at(run.purpose, run.run_index)
+def passes_of(ledger: Ledger, runs: Iterable[Run]) -> dict[PassKey, PassState]:
+    """The passes that runs of one request_id make up, in the order in which they began."""
+    found: dict[PassKey, PassState] = {}
+    for run in runs:
+        current = found.setdefault((run.purpose, run.run_index), PassState())
         current.runs.append(run)
-        for trial in ledger.read(Trial, {"run_id": run.run_id}):
-            current.trials[trial.prompt_id] = trial
-    return state
+        current.trials.update((trial.prompt_id, trial) for trial in ledger.read(Trial, {"run_id": run.run_id}))
+    return found
+
+
+def run_end(run: Run, trials: int, at: str) -> RunEnd:
+    """How a run ended in which so many trials were committed."""
+    whole = trials == len(run.prompt_ids)
+    return RunEnd(run_id=run.run_id, status="complete" if whole else "interrupted", trials=trials, at=at)
 
 
 def closing_records(ledger: Ledger, run: Run, at: str, reason: str) -> list[Record]:
@@ -98,31 +82,26 @@ def closing_records(ledger: Ledger, run: Run, at: str, reason: str) -> list[Reco
         return []
     committed = {trial.trial_id for trial in ledger.read(Trial, {"run_id": run.run_id})}
     settled = committed | {gone.trial_id for gone in ledger.read(TrialAbandoned, {"run_id": run.run_id})}
-    status: Literal["complete", "interrupted"] = "complete" if len(committed) == len(run.prompt_ids) else "interrupted"
     return [
         *(
             TrialAbandoned(trial_id=start.trial_id, run_id=run.run_id, at=at, reason=reason)
             for start in ledger.read(TrialStart, {"run_id": run.run_id})
             if start.trial_id not in settled
         ),
-        RunEnd(run_id=run.run_id, status=status, trials=len(committed), at=at),
+        run_end(run, len(committed), at),
     ]
 
 
-async def close_open_runs(ledger: Ledger, state: GroupState, now: Callable[[], str]) -> None:
-    """Give every run without an end its end, and mark its uncommitted trials as abandoned: their process has died.
+async def close_open_runs(ledger: Ledger, runs: Iterable[Run], now: Callable[[], str]) -> int:
+    """Give every run without an end its end: its process has died. Returns how many of its trials are marked as abandoned.
 
-    Only for whoever holds the lock on the group: the runs of a live process look just the same.
+    Only for whoever holds the lock on them: the runs of a live process look just the same.
     """
-    records: list[Record] = []
-    for current in state.passes.values():
-        for run in current.runs:
-            if find(ledger, RunEnd, run.run_id) is None:
-                closing = closing_records(ledger, run, now(), KILLED)
-                state.abandoned += len(closing) - 1
-                records += closing
-    if records:
-        await ledger.append(records)
+    reason = "its process ended before the trial was committed"
+    ends = [closing_records(ledger, run, now(), reason) for run in runs if find(ledger, RunEnd, run.run_id) is None]
+    if ends:
+        await ledger.append([record for closing in ends for record in closing])
+    return sum(len(closing) - 1 for closing in ends)
 
 
 def undelivered(ledger: Ledger, request: str) -> str | None:

@@ -3,39 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from selfopt.records import Evaluation, Prompt, Record, Spec, WarmUpResult, content_hash, new_id
 
-from .attempt import status_of
-from .budget import Budget, BudgetMeter
-from .context import Labels, MeasureContext
+from .arms import model_status
+from .budget import BudgetMeter
+from .context import Desk, MeasureContext
 from .environment import compatible, observe
-from .progress import Board
+from .options import MeasureOptions
 from .resume import conclusion_of, open_groups, undelivered
-from .run import Desk
-from .unit import Order, PassReport, Unit, UnitOptions, prompts_of
+from .unit import PassReport, Unit, prompts_of
 
-__all__ = ["SuperviseOptions", "SuperviseResult", "run_suite", "supervise"]
-
-
-@dataclass(frozen=True, slots=True)
-class SuperviseOptions:
-    """See UnitOptions. resume: go on with the newest group of this spec that was not concluded; labels.group_id names one
-    group for certain. budget or meter: what may be spent (a meter is shared with other measurements). await_delivery: the result
-    counts as taken when `deliver` has been called, and until then the same call takes the group over and asks nothing."""
-
-    n_runs: int = 7
-    sampling: bool = False
-    sample_size: int = 4
-    limit: int | None = None
-    order: Order = "auto"
-    labels: Labels = field(default_factory=Labels)
-    resume: bool = True
-    budget: Budget = field(default_factory=Budget)
-    meter: BudgetMeter | None = None
-    await_delivery: bool = False
+__all__ = ["SuperviseResult", "supervise"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +42,19 @@ class SuperviseResult:
     abandoned: int
 
 
-async def supervise(spec: Spec, *, context: MeasureContext, options: SuperviseOptions | None = None) -> SuperviseResult:
+async def supervise(spec: Spec, *, context: MeasureContext, options: MeasureOptions | None = None) -> SuperviseResult:
     """Run a spec n times (7), or fewer when it is sampled to be deterministic.
 
     Raises EndpointError for what would befall every trial, StoreError when the ledger cannot be written, SuiteError when
     the suite is not the spec's. Cancelling leaves a state from which the same call continues. One supervisor at a time:
     the caller holds the lock of the home folder.
     """
-    options = options or SuperviseOptions()
+    options = options or MeasureOptions()
     meter = options.meter or BudgetMeter(options.budget, context.clock)
-    board = Board(context.progress, context.clock, context.heartbeat_s)
-    desk = Desk(context, meter, board)
+    desk = Desk.of(context, meter)
     before = meter.trials
-    async with board.alive():
-        unit = await Unit.open(desk, [spec], await _group(spec, context, options), _unit_options(options))
+    async with desk.board.alive():
+        unit = await Unit.open(desk, [spec], await _group(desk, spec, options), options)
         while await unit.advance():
             pass
         unfinished = unit.following() is not None
@@ -83,7 +63,7 @@ async def supervise(spec: Spec, *, context: MeasureContext, options: SuperviseOp
         if options.await_delivery and not unfinished:
             through = conclusion_of(context.ledger, unit.group_id, _request(unit.prompts, options, spec), context.now())
         evaluation = (await unit.conclude(keep=not unfinished, beside=through)).get(spec.spec_id)
-    first = unit.state.at(unit.purpose, 0).runs
+    first = unit.first.runs
     return SuperviseResult(
         spec_id=spec.spec_id,
         group_id=unit.group_id,
@@ -95,33 +75,18 @@ async def supervise(spec: Spec, *, context: MeasureContext, options: SuperviseOp
         run_ids=unit.run_ids(unit.purpose) + unit.run_ids("determinism"),
         trials=meter.trials - before,
         resumed=unit.resumed,
-        abandoned=unit.state.abandoned,
+        abandoned=unit.abandoned,
     )
 
 
-async def run_suite(spec: Spec, *, context: MeasureContext, options: SuperviseOptions | None = None) -> SuperviseResult:
-    """One pass over the suite; continues one that was cut off. Raises what `supervise` raises."""
-    return await supervise(spec, context=context, options=replace(options or SuperviseOptions(), n_runs=1, sampling=False))
-
-
-def _unit_options(options: SuperviseOptions) -> UnitOptions:
-    return UnitOptions(
-        n_runs=options.n_runs,
-        sampling=options.sampling,
-        sample_size=options.sample_size,
-        limit=options.limit,
-        order=options.order,
-        labels=options.labels,
-    )
-
-
-def _request(prompts: Sequence[Prompt], options: SuperviseOptions, spec: Spec) -> str:
+def _request(prompts: Sequence[Prompt], options: MeasureOptions, spec: Spec) -> str:
     """Hash of what was asked for, by which the same call is known again."""
     asked = [spec.spec_id, sorted(prompt.id for prompt in prompts), options.n_runs, options.sampling]
     return content_hash("supervise", asked)
 
 
-async def _group(spec: Spec, context: MeasureContext, options: SuperviseOptions) -> str:
+async def _group(desk: Desk, spec: Spec, options: MeasureOptions) -> str:
+    context = desk.context
     if options.labels.group_id is not None:
         return options.labels.group_id
     if options.resume:
@@ -129,8 +94,7 @@ async def _group(spec: Spec, context: MeasureContext, options: SuperviseOptions)
         pending = undelivered(context.ledger, _request(prompts, options, spec)) if options.await_delivery else None
         groups = open_groups(context.ledger, spec, tuple(prompt.id for prompt in prompts), pending)
         if groups:
-            status = await status_of(context.residency_for(spec), context.model_name_for(spec))
-            present = observe(spec, status, context.hardware)
+            present = observe(spec, await model_status(desk, spec), context.hardware)
             for group_id, environment in groups:
                 if environment is not None and compatible(environment, present):
                     return group_id

@@ -12,14 +12,19 @@ from selfopt.records import (
     Blob,
     ChainName,
     ChatRequest,
+    Environment,
     Exchange,
     Fault,
     LoadEvidence,
+    ModelStatus,
     Outcome,
     ParsedReply,
     Prompt,
+    Record,
     ReplyContent,
+    Run,
     Spec,
+    Suite,
     ToolDefinition,
     Trial,
     Usage,
@@ -31,34 +36,45 @@ from selfopt.variants import RenderedStep, render
 
 from .attempt import Channel, exchange
 
-__all__ = ["JudgedTrial", "PassFacts", "TrialJob", "TrialResult", "judge_content", "make_request", "run_trial"]
+__all__ = ["JudgedTrial", "OpenArm", "TrialJob", "TrialResult", "judge_content", "make_request", "run_trial"]
 
 _KEEP_ALIVE_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class PassFacts:
-    """What all trials of one pass have in common. model: the name that the server knows."""
+class OpenArm:
+    """A spec in a measurement of several, with its run: what all trials of that run have in common.
+
+    Attributes:
+        model: the name that the server knows.
+        isolate: whether its requests are made in isolation.
+        environment: as observed with `status`, after the warm-up.
+        prologue: what has to be durable before its first trial, the run among it.
+    """
 
     spec: Spec
+    suite: Suite
+    run: Run
     scorer: Scorer
-    run_id: str
-    environment_id: str
-    run_index: int
     model: str
     isolate: bool
     parser_hash: str
-    request_id: str
+    channel: Channel
+    environment: Environment
+    status: ModelStatus
+    prologue: tuple[Record, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class TrialJob:
-    """One trial to be done. position: its place within the pass."""
+    """One trial to be made. position: its place within its run; index: within the whole batch of asks."""
 
     trial_id: str
+    arm: OpenArm
     position: int
     prompt: Prompt
     tools: tuple[ToolDefinition, ...]
+    index: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +136,12 @@ def judge_content(
     return parsed, judgment.outcome, judgment.why
 
 
-async def run_trial(channel: Channel, facts: PassFacts, job: TrialJob, slot: int) -> TrialResult:
+async def run_trial(job: TrialJob, slot: int) -> TrialResult:
     """Ask everything that the variant asks for this prompt, and judge the reply.
 
     `Trial.fault` is "truncated" when any reply was cut at the token limit, whatever a parser makes of it.
     """
-    spec = facts.spec
+    arm, spec = job.arm, job.arm.spec
     exchanges: list[Exchange] = []
     blobs: list[Blob] = []
     fault: Fault | None = None
@@ -133,9 +149,9 @@ async def run_trial(channel: Channel, facts: PassFacts, job: TrialJob, slot: int
     final: ReplyContent | None = None
     steps = render(spec.variant, job.prompt.messages, job.tools)
     step = next(steps)
-    request = _first_request(spec, facts.model, step, facts.isolate)
+    request = _first_request(spec, arm.model, step, arm.isolate)
     while True:
-        result = await exchange(channel, step.step, request, spec.retries)
+        result = await exchange(arm.channel, step.step, request, spec.retries)
         exchanges.append(result.exchange)
         blobs += result.blobs
         if result.content is None:
@@ -149,19 +165,19 @@ async def run_trial(channel: Channel, facts: PassFacts, job: TrialJob, slot: int
         except StopIteration as stop:
             final = stop.value
             break
-        request = make_request(spec, facts.model, step, isolate=facts.isolate)
-    parsed, outcome, why = judge_content(facts.scorer, spec.variant.parsers, job.prompt, job.tools, final, fault)
+        request = make_request(spec, arm.model, step, isolate=arm.isolate)
+    parsed, outcome, why = judge_content(arm.scorer, spec.variant.parsers, job.prompt, job.tools, final, fault)
     attempts: list[Attempt] = []
     for item in exchanges:
         attempts += item.attempts
     only = attempts[0] if len(attempts) == 1 else None
     trial = Trial(
         trial_id=job.trial_id,
-        run_id=facts.run_id,
-        request_id=facts.request_id,
-        environment_id=facts.environment_id,
+        run_id=arm.run.run_id,
+        request_id=arm.run.request_id,
+        environment_id=arm.run.environment_id,
         prompt_id=job.prompt.id,
-        run_index=facts.run_index,
+        run_index=arm.run.run_index,
         position=job.position,
         slot=slot,
         started_at=attempts[0].started_at,
@@ -171,7 +187,7 @@ async def run_trial(channel: Channel, facts: PassFacts, job: TrialJob, slot: int
         usage=only.usage if only else _sum_usage(attempts),
         load=only.load if only else _sum_load(attempts),
     )
-    verdict = make_verdict(trial, job.prompt, facts.scorer, facts.parser_hash, (parsed, outcome, why))
+    verdict = make_verdict(trial, job.prompt, arm.scorer, arm.parser_hash, (parsed, outcome, why))
     return TrialResult(JudgedTrial(trial, verdict), tuple(blobs), error)
 
 

@@ -1,62 +1,51 @@
-"""The passes of one request_id: which is next, and what came of them. What supervision and blocks are made of."""
+"""The passes of one request_id: which is next, and what came of them. What supervision and comparison are made of."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from operator import itemgetter
 
 from selfopt.errors import SuiteError
-from selfopt.records import Environment, Evaluation, Prompt, Purpose, Record, Run, Spec, Suite, Trial, Verdict, WarmUpResult
+from selfopt.records import (
+    Environment,
+    Evaluation,
+    Prompt,
+    Purpose,
+    Record,
+    Run,
+    Spec,
+    Suite,
+    Verdict,
+    WarmUpResult,
+)
 
+from .arms import Readiness, model_status, open_arm, warm_up
+from .asks import Asking, PlannedAsk
 from .attempt import State
-from .context import Labels
+from .context import Desk
 from .determinism import agree, infrastructure, sample_prompts
 from .earlier_sample import earlier_sample
 from .evaluate import EvaluationRequest, evaluate
 from .lookup import find
+from .options import MeasureOptions
 from .rescore import check_suite, ensure_verdicts
-from .resume import GroupState, PassKey, close_open_runs, read_group
-from .run import Desk, PassPlan, run_pass
+from .resume import PassKey, PassState, close_open_runs, passes_of
 from .trial import JudgedTrial
 
-__all__ = ["PassReport", "Unit", "UnitOptions", "prompts_of"]
+__all__ = ["BeforePass", "PassReport", "Unit", "prompts_of"]
 
-Order = Literal["auto", "file", "shuffled"]
-
-
-@dataclass(frozen=True, slots=True)
-class UnitOptions:
-    """n_runs: passes when the spec is not found deterministic; sampling: look whether it is, with sample_size prompts.
-
-    repeat: False: one pass and the sample, whatever it says. limit: only the first so many prompts. order: of the prompts in a pass; "auto" keeps the suite's where there is one
-    slot (neighbours share prompt prefixes, which the server has cached) and shuffles otherwise, seeded by pass.
-    before_pass: called before each pass is begun or continued (a forced unload, say). warm_up_each: warm up before each
-    pass, not before the first one alone, where the spec wants warm-up.
-    """
-
-    n_runs: int = 7
-    sampling: bool = False
-    sample_size: int = 4
-    repeat: bool = True
-    limit: int | None = None
-    order: Order = "auto"
-    labels: Labels = field(default_factory=Labels)
-    before_pass: Callable[[Spec, int], Awaitable[None]] | None = None
-    warm_up_each: bool = False
+BeforePass = Callable[[Spec, int], Awaitable[None]]
+"""Called with the spec and the number of a pass before it is begun or continued: a forced unload, say."""
 
 
 @dataclass(frozen=True, slots=True)
 class PassReport:
-    """What one pass of this process did. residency: the model's state before it; rewarmed: warmed up although it was not
-    the first run, because the model had been unloaded."""
+    """One pass of this process. residency: the model's state before it, and before its warm-up, if there was one."""
 
     run: Run
     residency: State
-    warm_up: WarmUpResult
-    rewarmed: bool
-    trials: int
 
 
 def prompts_of(spec: Spec, suite: Suite, limit: int | None) -> tuple[Prompt, ...]:
@@ -76,9 +65,12 @@ class Unit:
     suite: Suite
     prompts: tuple[Prompt, ...]
     group_id: str
-    options: UnitOptions
+    options: MeasureOptions
     desk: Desk
-    state: GroupState = field(default_factory=GroupState)
+    passes: dict[PassKey, PassState]
+    abandoned: int
+    before_pass: BeforePass | None = None
+    warm_up_each: bool = False
     reports: list[PassReport] = field(default_factory=list)
     resumed: int = 0
     fresh: dict[str, tuple[JudgedTrial, ...]] = field(default_factory=dict)
@@ -87,15 +79,25 @@ class Unit:
     _verdicts: dict[tuple[str, Purpose], dict[str, Verdict]] = field(default_factory=dict)
 
     @classmethod
-    async def open(cls, desk: Desk, specs: Sequence[Spec], group_id: str, options: UnitOptions) -> Unit:
+    async def open(
+        cls,
+        desk: Desk,
+        specs: Sequence[Spec],
+        group_id: str,
+        options: MeasureOptions,
+        *,
+        before_pass: BeforePass | None = None,
+        warm_up_each: bool = False,
+    ) -> Unit:
         """Read what the ledger has of the group, and close what a dead process left open."""
-        lead = specs[0]
-        suite = desk.context.suite_for(lead)
-        ledger = desk.context.ledger
-        state = read_group(ledger, group_id, lead.request_id)
-        await close_open_runs(ledger, state, desk.context.now)
-        unit = cls(tuple(specs), suite, prompts_of(lead, suite, options.limit), group_id, options, desk, state)
-        unit.resumed = sum(len(one.trials) for one in state.passes.values())
+        lead, context = specs[0], desk.context
+        suite = context.suite_for(lead)
+        runs = list(context.ledger.read(Run, {"group_id": group_id, "request_id": lead.request_id}))
+        passes = passes_of(context.ledger, runs)
+        abandoned = await close_open_runs(context.ledger, runs, context.now)
+        prompts = prompts_of(lead, suite, options.limit)
+        unit = cls(tuple(specs), suite, prompts, group_id, options.of(lead), desk, passes, abandoned, before_pass, warm_up_each)
+        unit.resumed = sum(len(one.trials) for one in passes.values())
         await unit._look()
         desk.board.done += unit.resumed
         unit._on_board = max(unit.planned, unit.resumed)
@@ -112,12 +114,26 @@ class Unit:
         """Of the scored passes."""
         return self.options.labels.purpose
 
+    def at(self, purpose: Purpose, run_index: int) -> PassState:
+        """The state of one pass, empty when it has not begun."""
+        return self.passes.setdefault((purpose, run_index), PassState())
+
+    @property
+    def first(self) -> PassState:
+        """The first scored pass."""
+        return self.at(self.purpose, 0)
+
+    @property
+    def sample(self) -> PassState:
+        """The isolated sample."""
+        return self.at("determinism", 0)
+
     @property
     def planned(self) -> int:
         """Trials that this unit is expected to take: repeats are counted only once they are known to be needed, where the
         sampling draws nothing at random."""
-        sampled = bool(self.state.at("determinism", 0).runs)
-        maybe = self._sampling and not self.state.at(self.purpose, 0).complete
+        sampled = bool(self.sample.runs)
+        maybe = self._sampling and not self.first.complete
         asked = not self._sampled_earlier and (sampled or maybe or self._wants_sample())
         sample = min(self.options.sample_size, len(self.prompts)) if asked else 0
         return (1 if self._expected_once else self.target) * len(self.prompts) + sample
@@ -127,7 +143,7 @@ class Unit:
         """Whether one pass will probably do: nothing is drawn at random, and no pass or sample has said otherwise yet."""
         if not self._sampling or self.lead.variant.sampling.temperature > 0:
             return False
-        return not self.state.at(self.purpose, 0).complete or self._wants_sample() or self.deterministic
+        return not self.first.complete or self._wants_sample() or self.deterministic
 
     @property
     def _sampling(self) -> bool:
@@ -136,7 +152,7 @@ class Unit:
     @property
     def deterministic(self) -> bool:
         """Whether the isolated sample agrees with the first pass, for every spec that shares the trials."""
-        first, sample = self.state.at(self.purpose, 0), self.state.at("determinism", 0)
+        first, sample = self.first, self.sample
         if not (self._sampling and first.complete and sample.complete):
             return False
         for spec in self.specs:
@@ -154,7 +170,7 @@ class Unit:
         await self._judge("determinism")
 
     async def _judge(self, purpose: Purpose) -> None:
-        one = self.state.at(purpose, 0)
+        one = self.at(purpose, 0)
         if not self._sampling or not one.complete or (self.lead.spec_id, purpose) in self._verdicts:
             return
         for spec in self.specs:
@@ -168,33 +184,33 @@ class Unit:
 
     def following(self) -> PassKey | None:
         """The pass to do next; None when nothing is left to do."""
-        if not self.state.at(self.purpose, 0).complete:
+        if not self.first.complete:
             return self.purpose, 0
         if self._wants_sample():
             return "determinism", 0
         for run_index in range(1, self.target):
-            if not self.state.at(self.purpose, run_index).complete:
+            if not self.at(self.purpose, run_index).complete:
                 return self.purpose, run_index
         return None
 
     def _wants_sample(self) -> bool:
         """A sample is of use only after one pass, and only where no server or network had a hand in it."""
-        first, sample = self.state.at(self.purpose, 0), self.state.at("determinism", 0)
-        if not self._sampling or not first.complete or sample.complete or self.state.at(self.purpose, 1).runs:
+        first, sample = self.first, self.sample
+        if not self._sampling or not first.complete or sample.complete or self.at(self.purpose, 1).runs:
             return False
         return not infrastructure(self._verdicts[self.lead.spec_id, self.purpose])
 
     def _take_earlier_sample(self) -> None:
         """Where the first pass is whole and no sample of its own has begun: one that was taken of the same requests before."""
-        if not self._wants_sample() or self.state.at("determinism", 0).runs:
+        if not self._wants_sample() or self.sample.runs:
             return
-        ledger, last = self.desk.context.ledger, self.state.at(self.purpose, 0).runs[-1]
+        ledger, last = self.desk.context.ledger, self.first.runs[-1]
         environment = find(ledger, Environment, last.environment_id)
         if environment is None:
             return
         found = earlier_sample(ledger, self.lead, {prompt.id for prompt in self.prompts}, environment)
         if found is not None and len(found.trials) >= min(self.options.sample_size, len(self.prompts)):
-            self.state.passes["determinism", 0] = found
+            self.passes["determinism", 0] = found
             self._sampled_earlier = True
 
     async def advance(self) -> bool:
@@ -202,35 +218,56 @@ class Unit:
         key = self.following()
         if key is None or self.desk.meter.stop_reason is not None:
             return False
-        purpose, run_index = key
-        if self.options.before_pass is not None:
-            await self.options.before_pass(self.lead, run_index)
-        state = self.state.at(purpose, run_index)
-        first = purpose == self.purpose and run_index == 0
-        plan = PassPlan(
-            spec=self.lead,
-            suite=self.suite,
-            prompts=self._remaining(purpose, run_index),
-            run_index=run_index,
-            labels=replace(self.options.labels, group_id=self.group_id, purpose=purpose),
-            isolate=purpose == "determinism",
-            warm_up="first" if first or self.options.warm_up_each else "if_unloaded",
+        if self.before_pass is not None:
+            await self.before_pass(self.lead, key[1])
+        before, readiness = await self._made_ready(key)
+        board, state = self.desk.board, self.at(*key)
+        places = self._remaining(*key)
+        labels = replace(self.options.labels, group_id=self.group_id, purpose=key[0])
+        prompt_ids = [prompt.id for _, prompt in places]
+        isolate = key[0] == "determinism"
+        arm = open_arm(self.desk, self.lead, self.suite, prompt_ids, key[1], labels, readiness, isolate=isolate)
+        request_id = self.lead.request_id
+        asking = Asking(
+            self.desk, {request_id: arm}, [PlannedAsk((request_id, place), prompt) for place, prompt in places], "run"
         )
-        result = await run_pass(self.desk, plan)
-        state.runs.append(result.run)
-        self.fresh[result.run.run_id] = result.trials
-        state.trials.update((item.trial.prompt_id, item.trial) for item in result.trials)
-        warm = result.run.warm_up
-        rewarmed = not first and not self.options.warm_up_each and warm.status in ("complete", "failed")
-        self.reports.append(PassReport(result.run, result.residency, warm, rewarmed, len(result.trials)))
-        if state.complete and (purpose == "determinism" or (self._sampling and first)):
+        board.tell("run_started", f"residency {before}, warm-up {readiness.warm_up.status}")
+        await asking.make()
+        await self.desk.context.ledger.append(asking.closing("interrupted"))
+        board.tell("run_ended" if asking.stopped is None else "stopped", asking.stopped or "")
+        state.runs.append(arm.run)
+        self.fresh[arm.run.run_id] = tuple(asking.done.values())
+        state.trials.update((item.trial.prompt_id, item.trial) for item in asking.done.values())
+        self.reports.append(PassReport(arm.run, before))
+        if state.complete and (isolate or (self._sampling and state is self.first)):
             await self._look()
             self._replan()
-        return result.stop_reason is None
+        return asking.stopped is None
+
+    async def _made_ready(self, key: PassKey) -> tuple[State, Readiness]:
+        """The model's state before the pass, and what it is after the warm-up that the spec wants for it."""
+        desk, spec = self.desk, self.lead
+        desk.board.at(spec.label, key[1])
+        status = await model_status(desk, spec)
+        before: State = status.state
+        again = not self.warm_up_each and key != (self.purpose, 0)
+        if not spec.warm_up.enabled:
+            return before, Readiness(status, WarmUpResult(status="off"))
+        if again and before not in ("unloaded", "sleeping"):
+            skipped = WarmUpResult(status="skipped", reason=f"not the first run; the model is {before}")
+            return before, Readiness(status, skipped)
+        desk.board.tell("warm_up", "warming up")
+        result, blobs = await warm_up(desk, spec, self.suite, spec.warm_up)
+        if again:
+            result = result.model_copy(update={"reason": f"warmed up again: the model was {before}. {result.reason}".strip()})
+        desk.board.tell("warm_up", f"Warm-up {result.status}")
+        if result.status in ("complete", "failed"):
+            status = await model_status(desk, spec)
+        return before, Readiness(status, result, blobs)
 
     def _replan(self) -> None:
         """Put on the board what determinism, or its absence, makes of the plan."""
-        sample = len(self.state.at("determinism", 0).trials)
+        sample = len(self.sample.trials)
         board = self.desk.board
         board.total += self.planned - self._on_board
         self._on_board = self.planned
@@ -254,12 +291,16 @@ class Unit:
             if self.options.order == "shuffled" or (self.options.order == "auto" and slots > 1):
                 random.Random(f"order {self.group_id} {run_index}").shuffle(order)
             whole = tuple(enumerate(order))
-        done: dict[str, Trial] = self.state.at(purpose, run_index).trials
+        done = self.at(purpose, run_index).trials
         return tuple((position, prompt) for position, prompt in whole if prompt.id not in done)
+
+    def complete_passes(self) -> list[PassState]:
+        """The complete scored passes, by number."""
+        return [one for key, one in sorted(self.passes.items(), key=itemgetter(0)) if key[0] == self.purpose and one.complete]
 
     def run_ids(self, purpose: Purpose) -> tuple[str, ...]:
         """All runs of one purpose, oldest first."""
-        return tuple(run.run_id for key, one in self.state.passes.items() if key[0] == purpose for run in one.runs)
+        return tuple(run.run_id for key, one in self.passes.items() if key[0] == purpose for run in one.runs)
 
     async def conclude(self, *, keep: bool = True, beside: Sequence[Record] = ()) -> dict[str, Evaluation]:
         """Evaluate every spec of the unit from the complete passes; keep: append what is new, and `beside` with it. Specs without a

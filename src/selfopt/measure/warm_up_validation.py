@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Literal
 
 from selfopt.errors import EndpointError
@@ -21,15 +21,14 @@ from selfopt.records import (
     new_id,
 )
 
-from .budget import Budget, BudgetMeter
-from .context import Labels, MeasureContext
-from .progress import Board
+from .budget import BudgetMeter
+from .context import Desk, Labels, MeasureContext
+from .options import MeasureOptions
 from .reload_experiment import ReloadRuns, reload_experiment
 from .resume import conclusion_of
-from .run import Desk
-from .unit import Order, Unit, UnitOptions
+from .unit import Unit
 
-__all__ = ["ArmFigures", "RunFigures", "ValidateOptions", "WarmUpValidation", "validate_warm_up", "validation_request"]
+__all__ = ["ArmFigures", "RunFigures", "UnloadWhen", "WarmUpValidation", "validate_warm_up", "validation_request"]
 
 
 class RunFigures(Record):
@@ -70,7 +69,7 @@ class WarmUpValidation(Record):
     variant: str
     status: Literal["complete", "stopped"]
     stop_reason: str | None = None
-    unload: Literal["each_run", "once_per_arm"]
+    unload: UnloadWhen
     forced_unload: bool
     before: float
     after: float
@@ -84,37 +83,29 @@ class WarmUpValidation(Record):
     experiment: WarmUpExperiment | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ValidateOptions:
-    """n: runs of each arm. unload "each_run": a forced unload before each cold run, cold and warm runs in turn, and a
-    warm-up before each warm run; "once_per_arm": one unload before the first run of each arm, the arms one after the
-    other, and a warm-up before the first warm run. labels.group_id makes it resumable. suspected: prompts that a finding named as
-    hit by cold starts, before the experiment; await_delivery: as of `SuperviseOptions`."""
-
-    n: int = 7
-    unload: Literal["each_run", "once_per_arm"] = "each_run"
-    limit: int | None = None
-    order: Order = "file"
-    labels: Labels = field(default_factory=Labels)
-    budget: Budget = field(default_factory=Budget)
-    meter: BudgetMeter | None = None
-    suspected: tuple[str, ...] = ()
-    await_delivery: bool = False
+UnloadWhen = Literal["each_run", "once_per_arm"]
+"""each_run: a forced unload before each cold run, cold and warm runs in turn, and a warm-up before each warm run. once_per_arm: one
+unload before the first run of each arm, the arms one after the other, and a warm-up before the first warm run."""
 
 
 async def validate_warm_up(
-    spec: Spec, *, context: MeasureContext, options: ValidateOptions | None = None
+    spec: Spec,
+    *,
+    context: MeasureContext,
+    options: MeasureOptions | None = None,
+    unload: UnloadWhen = "each_run",
+    suspected: Sequence[str] = (),
 ) -> WarmUpValidation | None:
-    """Measure a spec cold (warm-up off) and warm (on), n runs each; None when a cap left an arm without a whole run.
+    """Measure a spec cold (warm-up off) and warm (on), n_runs each; None when a cap left an arm without a whole run.
 
+    labels.group_id makes it resumable. suspected: prompts that a finding named as hit by cold starts, before the experiment.
     Raises what `supervise` raises.
     """
-    options = options or ValidateOptions()
+    options = options or MeasureOptions()
     meter = options.meter or BudgetMeter(options.budget, context.clock)
-    desk = Desk(context, meter, Board(context.progress, context.clock, context.heartbeat_s))
-    group = options.labels.group_id or new_id("group")
+    desk = Desk.of(context, meter)
     async with desk.board.alive():
-        arms = _Arms(desk, spec, group, options)
+        arms = _Arms(desk, spec, options, unload, suspected)
         await arms.open()
         await arms.run()
         cold, warm = await arms.figures(arms.cold), await arms.figures(arms.warm)
@@ -129,7 +120,7 @@ async def validate_warm_up(
         variant=spec.variant.name,
         status="stopped" if stopped else "complete",
         stop_reason=meter.stop_reason if stopped else None,
-        unload=options.unload,
+        unload=unload,
         forced_unload=bool(asked) and all(asked),
         before=cold.accuracy,
         after=warm.accuracy,
@@ -144,9 +135,9 @@ async def validate_warm_up(
     )
 
 
-def validation_request(spec: Spec, options: ValidateOptions) -> str:
+def validation_request(spec: Spec, options: MeasureOptions, unload: UnloadWhen) -> str:
     """Hash of what was asked for, by which the same call is known again; see `undelivered`."""
-    return content_hash("validate", [spec.spec_id, options.n, options.unload, options.limit])
+    return content_hash("validate", [spec.spec_id, options.n_runs, unload, options.limit])
 
 
 class _Arms:
@@ -155,12 +146,14 @@ class _Arms:
     cold: Unit
     warm: Unit
 
-    def __init__(self, desk: Desk, spec: Spec, group: str, options: ValidateOptions) -> None:
+    def __init__(self, desk: Desk, spec: Spec, options: MeasureOptions, unload: UnloadWhen, suspected: Sequence[str]) -> None:
         self._desk = desk
         self._spec = spec
         self._options = options
-        self._group = group
-        self._request = validation_request(spec, options)
+        self._each = unload == "each_run"
+        self._suspected = suspected
+        self._group = options.labels.group_id or new_id("group")
+        self._request = validation_request(spec, options, unload)
         self._unloads: dict[tuple[str, int], bool] = {}
         self._evaluations: dict[str, Evaluation] = {}
 
@@ -171,26 +164,16 @@ class _Arms:
 
     async def _open(self, purpose: Purpose, *, enabled: bool) -> Unit:
         arm = self._spec.model_copy(update={"warm_up": self._spec.warm_up.model_copy(update={"enabled": enabled})})
-        options, group = self._options, self._group
-        labels = Labels(
-            group_id=group,
-            requested_model=options.labels.requested_model,
-            cycle_id=options.labels.cycle_id,
-            purpose=purpose,
-        )
-        unit_options = UnitOptions(
-            n_runs=options.n,
-            limit=options.limit,
-            order=options.order,
-            labels=labels,
-            before_pass=self._unload,
-            warm_up_each=enabled and options.unload == "each_run",
-        )
-        return await Unit.open(self._desk, [arm], f"{group}/{purpose}", unit_options)
+        said = self._options.labels
+        labels = Labels(self._group, said.requested_model, said.cycle_id, purpose=purpose)
+        options = replace(self._options, sampling=False, order="file", labels=labels)
+        group = f"{self._group}/{purpose}"
+        each = enabled and self._each
+        return await Unit.open(self._desk, [arm], group, options, before_pass=self._unload, warm_up_each=each)
 
     async def run(self) -> None:
         """Alternate, the arm that goes first changing from pair to pair; or one arm after the other."""
-        if self._options.unload == "once_per_arm":
+        if not self._each:
             for arm in (self.cold, self.warm):
                 while await arm.advance():
                     pass
@@ -203,8 +186,7 @@ class _Arms:
             pair += 1
 
     async def _unload(self, spec: Spec, run_index: int) -> None:
-        each = self._options.unload == "each_run"
-        if (each and spec.warm_up.enabled) or (not each and run_index > 0):
+        if spec.warm_up.enabled if self._each else run_index > 0:
             return
         context = self._desk.context
         try:
@@ -241,7 +223,7 @@ class _Arms:
     async def experiment(self, cold: ArmFigures | None, warm: ArmFigures | None) -> WarmUpExperiment | None:
         """What the arms prove, kept in the ledger; None while one is not through, or when they were not taken in turn."""
         through = self.cold.following() is None and self.warm.following() is None
-        if cold is None or warm is None or not through or self._options.unload != "each_run":
+        if cold is None or warm is None or not through or not self._each:
             return None
         # An unload of a process that was interrupted is not remembered, but a load in the first call shows that it took place.
         unloads = sum(run.unloaded is True or run.first_call_load.loaded is True for run in cold.runs)
@@ -249,7 +231,7 @@ class _Arms:
             ReloadRuns(self._evaluations[cold.spec_id], [run.first_call_ms for run in cold.runs], unloads),
             ReloadRuns(self._evaluations[warm.spec_id], [run.first_call_ms for run in warm.runs]),
             asked=[prompt.id for prompt in self.cold.prompts],
-            suspected=self._options.suspected,
+            suspected=self._suspected,
         )
         await self._desk.context.ledger.append([found])
         return found
@@ -257,7 +239,7 @@ class _Arms:
     def _runs(self, unit: Unit, evaluation: Evaluation) -> Sequence[RunFigures]:
         states = {report.run.run_id: report.residency for report in unit.reports}
         figures = []
-        for index, one in enumerate(unit.state.complete(unit.purpose)):
+        for index, one in enumerate(unit.complete_passes()):
             first: Trial = min(one.trials.values(), key=lambda trial: (trial.started_at, trial.position))
             run = one.runs[0]
             figures.append(

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from .chain import chain_names, chain_of, read_calls
+from .chain import chain_of, read_calls
 from .door import Reading, read
 from .families import FAMILIES, Family
-from .growing import GrowingReply, can_be_certain, certain_calls
+from .growing import GrowingReply, certain_calls
 from .readers import READERS
 from .readers.base import Found, Reader
 
@@ -20,9 +20,7 @@ __all__ = [
     "GrowingReply",
     "Reader",
     "Reading",
-    "can_be_certain",
     "certain_calls",
-    "chain_names",
     "chain_of",
     "read",
     "read_calls",

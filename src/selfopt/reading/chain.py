@@ -13,11 +13,11 @@ from selfopt.records import Message, ParsedReply, ReplyContent, ToolDefinition
 from .families import FAMILIES, Family
 from .fit import fit_calls
 from .readers import READERS
-from .readers.base import CALL_LIMIT, NO_CALL_WORDS, Found, Offered, Reader, ReadsFamilies
+from .readers.base import CALL_LIMIT, NO_CALL_WORDS, Found, GrowingReader, Offered, Reader, ReadsFamilies
 
-__all__ = ["Chain", "ask", "chain_names", "chain_of", "read_calls", "says_none"]
+__all__ = ["LONGEST_WORD", "Chain", "ask", "chain_of", "read_calls", "says_none"]
 
-_LONGEST_WORD = 24
+LONGEST_WORD = 24  # no word that says "no call" is longer
 # Every format in which a call can be written in text needs one of these.
 _SIGN = re.compile(r"[{\[<(]")
 REPAIRS = ("fit",)
@@ -30,11 +30,14 @@ class Chain:
     readers: asked in order; the first that finds calls wins. Each under the name that the chain gives it.
     others: ours that the chain does not have, which are asked whether a reply is unread.
     fits: whether the calls are then fitted to their tools.
+    growing: the reader of whose calls some are certain before a reply ends: the first, since no other can overrule it, where it
+        reads calls one by one. None where that is another kind of reader.
     """
 
     readers: Mapping[str, Reader]
     others: Mapping[str, Reader]
     fits: bool
+    growing: GrowingReader | None
 
 
 @lru_cache(maxsize=1024)
@@ -42,19 +45,16 @@ def chain_of(names: tuple[str, ...]) -> Chain:
     """The chain of these names. VariantError for one that nobody here reads by, or not in this version."""
     readers = {name: _reader(name) for name in names if name not in REPAIRS}
     others = {name: _reader(name) for name in READERS.builtin if name not in readers}
-    return Chain(readers, others, "fit" in names)
-
-
-def chain_names() -> tuple[str, ...]:
-    """Every name that a chain may hold."""
-    return (*READERS.names(), *FAMILIES.names(), *REPAIRS)
+    first = next(iter(readers.values()), None)
+    return Chain(readers, others, "fit" in names, first if isinstance(first, GrowingReader) else None)
 
 
 def _reader(name: str) -> Reader:
     plain, _, version = name.partition("@")
     found = READERS.get(plain) or FAMILIES.get(plain)
     if found is None:
-        raise VariantError(f"nothing reads by the name {name!r}; readers, families and repairs are {', '.join(chain_names())}")
+        known = ", ".join((*READERS.names(), *FAMILIES.names(), *REPAIRS))
+        raise VariantError(f"nothing reads by the name {name!r}; readers, families and repairs are {known}")
     if version not in ("", str(found.version)) or (not version and found.version != 1):
         raise VariantError(f"{name!r} names version {version or 1} of a reader; installed is {plain}@{found.version}")
     if isinstance(found, Family):
@@ -69,10 +69,15 @@ def _reader(name: str) -> Reader:
 
 def ask(readers: Mapping[str, Reader], content: ReplyContent, tools: Sequence[ToolDefinition]) -> tuple[str, Found]:
     """The first reader that finds calls, with what it found. Where none does: what they say together, and who sees a call that it
-    cannot read."""
+    cannot read. VariantError when a reader fails, which none of ours does."""
     none_said, by, unread = False, "", ""
     for name, reader in readers.items():
-        found = reader.read(content, tools)
+        try:
+            found = reader.read(content, tools)
+        except Exception as error:  # code of an installed package
+            raise VariantError(
+                f"reader {name!r} failed with {type(error).__name__}; update its package, or name another"
+            ) from error
         if found.calls:
             return name, found
         none_said = none_said or found.says_none
@@ -87,7 +92,7 @@ def read_calls(
     """What a chain makes of a reply. With `fit` in the chain the calls are fitted to the tools and to what the messages ask for.
 
     Where no reader finds a call, ours that are outside the chain are asked, and `unread` names the one that sees a
-    call. An explicit "none" is no call in every format. VariantError for an unknown chain; never raises for a reply.
+    call. An explicit "none" is no call in every format. VariantError for an unknown chain, or when an installed reader fails.
     """
     chain = chain_of(tuple(parsers))
     name, found = ask(chain.readers, content, tools)
@@ -120,8 +125,8 @@ def _without_call(recognised: str) -> ParsedReply:
 
 def says_none(reply: str, tools: Sequence[ToolDefinition]) -> bool:
     """Whether a reply is nothing but a word for "no call"."""
-    text = reply[: 4 * _LONGEST_WORD].strip()
-    if not text or len(text) > _LONGEST_WORD or len(reply) > 4 * _LONGEST_WORD:
+    text = reply[: 4 * LONGEST_WORD].strip()
+    if not text or len(text) > LONGEST_WORD or len(reply) > 4 * LONGEST_WORD:
         return False
     word = text.strip("`\"'.[]() \n")
     return word.lower() in NO_CALL_WORDS and Offered.of(tools).is_no_call(word)

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from selfopt.errors import UsageError
+from selfopt.errors import UsageError, VariantError
 from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
 from .chain import ask, chain_of, says_none
@@ -23,7 +23,7 @@ from .thinking import split_thinking
 __all__ = ["Reading", "read"]
 
 _EMPTY_FENCE = re.compile(r"^[ \t]{0,8}(```+|~~~+)[^\n`]{0,200}\n\s*+\1[ \t]*+$\n?", re.M)
-_ENDS = (")", "]", "}", ">", "\n", "`", ";", ".")  # of a call that is whole
+_ENDS = (")", "]", "}", ">", "\n")  # of a call that is whole
 _BETWEEN = " \t\r\n;,"
 _WRAPPED = 4  # marks around marks that are taken away
 _NAME = re.compile(r"[\w.:/\-]{1,256}")
@@ -73,7 +73,7 @@ def read(text: str, tools: Sequence[ToolDefinition | Mapping[str, Any]], *, thin
     )
     name, found = ask(chain_of(READERS.builtin).readers, content, offered)
     calls, spans = tuple(found.calls[:CALL_LIMIT]), list(found.spans)
-    cut = bool(spans) and not answer[slice(*spans[-1])].endswith(_ENDS) and spans[-1][1] >= len(answer.rstrip())
+    cut = bool(spans) and not answer[slice(*spans[-1])].rstrip("`;. \t").endswith(_ENDS) and spans[-1][1] >= len(answer.rstrip())
     if cut:
         # Readers supply what is missing at the end, which makes a beginning of a value a value.
         calls, spans = calls[:-1], spans[:-1]
@@ -131,12 +131,9 @@ def _unread(content: ReplyContent, tools: Sequence[ToolDefinition]) -> str | Non
             at = text.find(mark)
             if at >= 0 and _begins_call(text, at + len(mark), offered):
                 return name
-    for name, reader in READERS.all().items():
-        if name not in READERS.builtin:
-            # Code of somebody else: it can't make a reply unreadable for us.
-            with suppress(Exception):
-                if reader.read(content, tools).calls:
-                    return name
+    added = {name: reader for name, reader in READERS.all().items() if name not in READERS.builtin}
+    with suppress(VariantError):
+        return ask(added, content, tools)[0] or None
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from selfopt.records import CallFormat, Message, ReplyContent, ToolCall, ToolDefinition
@@ -13,33 +13,20 @@ from .readers import READERS
 from .readers.base import CALL_LIMIT
 from .said import Said, is_texts, needed_of, words_of
 
-__all__ = ["agreed_reply", "ground_calls", "ground_reply"]
+__all__ = ["ground_calls", "reply_keeping"]
 
 
-def ground_reply(
-    reply: ReplyContent, messages: Sequence[Message], tools: Sequence[ToolDefinition], call_format: CallFormat
-) -> ReplyContent:
-    """A reply whose calls keep only what the conversation backs; the reply itself where nothing has to go."""
-    return _reply_with(reply, tools, call_format, lambda calls: ground_calls(calls, messages, tools))
-
-
-def agreed_reply(
-    reply: ReplyContent, chosen: Collection[str], tools: Sequence[ToolDefinition], call_format: CallFormat
-) -> ReplyContent:
-    """A reply without its calls of tools that were not chosen; the reply itself where nothing has to go."""
-    return _reply_with(reply, tools, call_format, lambda calls: [call for call in calls if call.name in chosen])
-
-
-def _reply_with(
+def reply_keeping(
+    keep: Callable[[Sequence[ToolCall]], Sequence[ToolCall]],
     reply: ReplyContent,
     tools: Sequence[ToolDefinition],
     call_format: CallFormat,
-    keep: Callable[[Sequence[ToolCall]], list[ToolCall]],
 ) -> ReplyContent:
+    """A reply with those of its calls that `keep` returns; the reply itself where nothing has to go."""
     _, found = ask(chain_of(READERS.builtin).readers, reply, tools)
     calls = found.calls[:CALL_LIMIT]
     kept = keep(calls)
-    if kept == list(calls):
+    if list(kept) == list(calls):
         return reply
     return ReplyContent(text=write_calls(kept, call_format), thinking=reply.thinking, finish_reason=reply.finish_reason)
 

@@ -9,9 +9,10 @@ from selfopt.records import Message, ReplyContent, ToolCall, ToolDefinition
 
 from .chain import chain_of
 from .fit import fit_calls
-from .readers.base import CALL_LIMIT, GrowingReader
+from .readers.base import CALL_LIMIT
+from .readers.native import READER as _NATIVE
 
-__all__ = ["GrowingReply", "can_be_certain", "certain_calls"]
+__all__ = ["GrowingReply", "certain_calls"]
 
 EARLY_LIMIT = 16_384
 """Characters of a reply in which calls are looked for before it ends."""
@@ -22,27 +23,17 @@ FRUITLESS = 32
 _AT_ONCE = re.compile(r"\s*+(?:(?:```+|~~~+)[ \t]*+\w{0,32}+[ \t]*+\n\s*+)?+[{\[<]")
 
 
-def can_be_certain(parsers: Sequence[str]) -> bool:
-    """Whether `certain_calls` ever finds any: the first reader of a chain that finds calls wins, so only what the first one
-    reads cannot be overruled, and not every reader reads calls one by one."""
-    name, reader = next(iter(chain_of(tuple(parsers)).readers.items()), ("", None))
-    return name == "native" or isinstance(reader, GrowingReader)
-
-
 def certain_calls(
     parsers: Sequence[str], content: ReplyContent, tools: Sequence[ToolDefinition], messages: Sequence[Message] = ()
 ) -> tuple[ToolCall, ...]:
     """The calls with which `read_calls` begins for every reply that begins with this one. content: text, and native calls that
     have ended. Empty where more has to come before anything is certain. Never raises."""
     chain = chain_of(tuple(parsers))
-    name, reader = next(iter(chain.readers.items()), ("", None))
-    calls: Sequence[ToolCall] = ()
-    if name == "native" and reader is not None:
-        calls = reader.read(content, tools).calls
-    elif isinstance(reader, GrowingReader) and len(content.text) <= EARLY_LIMIT and _AT_ONCE.match(content.text):
-        calls = reader.certain(content.text, tools)
-    kept = tuple(calls[:CALL_LIMIT])
-    return tuple(fit_calls(kept, messages, tools)) if kept and chain.fits else kept
+    reader, text = chain.growing, content.text
+    if reader is None or (reader is not _NATIVE and (len(text) > EARLY_LIMIT or not _AT_ONCE.match(text))):
+        return ()
+    calls = tuple(reader.certain(content, tools)[:CALL_LIMIT])
+    return tuple(fit_calls(calls, messages, tools)) if calls and chain.fits else calls
 
 
 class GrowingReply:
@@ -55,7 +46,7 @@ class GrowingReply:
         self._known: tuple[ToolCall, ...] = ()
         self._fruitless = 0
         self.text = ""
-        self.goes_on = can_be_certain(parsers)
+        self.goes_on = chain_of(tuple(parsers)).growing is not None
 
     def add(self, text: str, calls: Sequence[ToolCall]) -> bool:
         """Take a piece; whether `calls` may find more now."""

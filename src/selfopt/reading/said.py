@@ -110,12 +110,8 @@ class Said:
         text = " ".join(texts)[-_TEXT_LIMIT:]
         tokens = [token.lower() for token in _TOKEN.findall(text)]
         figures = frozenset(value for figure in _FIGURE.findall(text) for value in _readings(figure))
-        return cls(frozenset(token[:_STEM] for token in tokens), _with_singulars(tokens), figures)
-
-    @property
-    def digits(self) -> bool:
-        """Whether any figure was said."""
-        return bool(self.figures)
+        words = frozenset(tokens) | {token.removesuffix("s") for token in tokens}
+        return cls(frozenset(token[:_STEM] for token in tokens), words, figures)
 
     def backs(self, value: Any) -> bool:
         """Whether something that was said can stand behind a required value. Text needs a word in common (its first four
@@ -124,13 +120,13 @@ class Said:
         if isinstance(value, bool | dict):
             return True
         if isinstance(value, int | float):
-            return self.digits or bool(self.words & _NUMBER_WORDS)
+            return bool(self.figures) or bool(self.words & _NUMBER_WORDS)
         if isinstance(value, list):
             return not value or any(self.backs(item) for item in value)
         if not isinstance(value, str):
             return value is not None
         if _MOMENT.fullmatch(value.strip()):
-            return self.digits or bool(self.words & _TIME_WORDS)
+            return bool(self.figures) or bool(self.words & _TIME_WORDS)
         stems = {token[:_STEM].lower() for token in _TOKEN.findall(value)}
         return bool(stems & self.stems)
 
@@ -177,10 +173,6 @@ def _readings(figure: str) -> set[float]:
     return {float(text) for text in (*parts, whole, f"{''.join(parts[:-1])}.{parts[-1]}")}
 
 
-def _with_singulars(tokens: Sequence[str]) -> frozenset[str]:
-    return frozenset(tokens) | {token.removesuffix("s") for token in tokens}
-
-
 def asked_for(arguments: Mapping[str, Any], schema: Mapping[str, Any], messages: Sequence[Message]) -> dict[str, Any]:
     """The arguments of a call without what nobody asked for.
 
@@ -196,13 +188,10 @@ def asked_for(arguments: Mapping[str, Any], schema: Mapping[str, Any], messages:
     for key, value in arguments.items():
         part = properties.get(key)
         if key in needed or part is None or (said.names(key) if isinstance(value, bool) else said.asks_for(value, taken)):
-            kept[key] = said.only_chosen(value) if _is_choices(part) else value
+            items = part.get("items") if isinstance(part, Mapping) else None
+            listed = isinstance(items, Mapping) and isinstance(items.get("enum"), list)
+            kept[key] = said.only_chosen(value) if listed else value
     return kept
-
-
-def _is_choices(part: Any) -> bool:
-    items = part.get("items") if isinstance(part, Mapping) else None
-    return isinstance(items, Mapping) and isinstance(items.get("enum"), list)
 
 
 def needed_of(schema: Mapping[str, Any]) -> list[str]:

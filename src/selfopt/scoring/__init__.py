@@ -6,12 +6,12 @@ policies that look at nothing would score; agent_counts() and the figures over t
 """
 
 from .agent import agent_counts, agent_score, argument_accuracy, call_accuracy, foreign_share, restraint
-from .judge import Judgment
+from .judge import Scored
 from .metrics import ScoredTrial, compute_metrics, trivial_policies
 from .scorer import Scorer, scorer_of
 
 __all__ = [
-    "Judgment",
+    "Scored",
     "ScoredTrial",
     "Scorer",
     "agent_counts",

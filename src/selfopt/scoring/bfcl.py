@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from selfopt.records import ExpectedCall, Fault, Outcome, ParsedReply, Prompt, ToolCall, ToolDefinition, content_hash
 
 from .bfcl_values import Matcher, compile_argument, is_optional
-from .judge import Judgment, judge_by, names_of
+from .judge import Scored, judge_by, names_of
 from .show import clip, show_name, show_value
 
 __all__ = ["BFCL_SCORER_HASH", "judge_as_bfcl"]
@@ -24,7 +24,7 @@ _CHECKER = "bfcl-eval 2026.3.23"
 BFCL_SCORER_HASH = content_hash("scorer", {"judging": "bfcl", "checker": _CHECKER, "rules": "1"})
 
 
-def judge_as_bfcl(prompt: Prompt, tools: Sequence[ToolDefinition], parsed: ParsedReply, fault: Fault | None) -> Judgment:
+def judge_as_bfcl(prompt: Prompt, tools: Sequence[ToolDefinition], parsed: ParsedReply, fault: Fault | None) -> Scored:
     """The outcome of a reply to this prompt, which offered these tools. Never raises, whatever the reply holds."""
     return judge_by(_plan_of(prompt, tools), parsed, fault)
 
@@ -95,19 +95,19 @@ class _Plan:
         self.wanted = "any call" if self.any_call else " or ".join(shown) or "none"
         self.missed_why = clip(f"no tool call; accepted: {self.wanted}")
 
-    def judge_calls(self, calls: tuple[ToolCall, ...]) -> Judgment:
+    def judge_calls(self, calls: tuple[ToolCall, ...]) -> Scored:
         """The outcome of at least one call."""
         if self.any_call:
-            return Judgment(Outcome.PASS, "any call is accepted")
+            return Scored(Outcome.PASS, "any call is accepted")
         if not self.sets:
-            return Judgment(Outcome.UNCALLED_FOR, clip(f"called {names_of(calls)} although nothing should be called"))
+            return Scored(Outcome.UNCALLED_FOR, clip(f"called {names_of(calls)} although nothing should be called"))
         reason = ""
         for expected in self.sets:
             unmet, left = _take(expected, calls)
             if unmet is None and not left:
-                return Judgment(Outcome.PASS, clip(f"{names_of(calls)} as accepted"))
+                return Scored(Outcome.PASS, clip(f"{names_of(calls)} as accepted"))
             reason = reason or _difference(expected, calls, unmet, left)
-        return Judgment(Outcome.WRONG, clip(reason or f"called {names_of(calls)}; accepted: {self.wanted}"))
+        return Scored(Outcome.WRONG, clip(reason or f"called {names_of(calls)}; accepted: {self.wanted}"))
 
 
 def _take(expected: Sequence[_CallPlan], calls: Sequence[ToolCall]) -> tuple[_CallPlan | None, list[ToolCall]]:

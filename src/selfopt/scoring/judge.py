@@ -21,7 +21,7 @@ from .values import (
     compile_value,
 )
 
-__all__ = ["MAX_CALLS", "SCORER_HASH", "AnswerKey", "Judgment", "judge", "judge_by", "names_of"]
+__all__ = ["MAX_CALLS", "SCORER_HASH", "AnswerKey", "Scored", "judge", "judge_by", "names_of"]
 
 MAX_CALLS = 64
 _MAX_CACHED = 4096
@@ -49,7 +49,7 @@ _FAULTS: dict[Fault, tuple[Outcome, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Judgment:
+class Scored:
     """An outcome and why, in one line of at most 400 characters that a terminal can show."""
 
     outcome: Outcome
@@ -69,12 +69,12 @@ class AnswerKey(Protocol):
         """What was accepted instead of silence."""
         ...
 
-    def judge_calls(self, calls: tuple[ToolCall, ...]) -> Judgment:
+    def judge_calls(self, calls: tuple[ToolCall, ...]) -> Scored:
         """The outcome of at least one call."""
         ...
 
 
-def judge(prompt: Prompt, tools: Sequence[ToolDefinition], parsed: ParsedReply, fault: Fault | None) -> Judgment:
+def judge(prompt: Prompt, tools: Sequence[ToolDefinition], parsed: ParsedReply, fault: Fault | None) -> Scored:
     """The outcome of a reply to this prompt, which offered these tools. Never raises, whatever the reply holds.
 
     A timeout, loading or error is that outcome. A reply cut at the token limit is judged by the complete calls in it, read
@@ -84,10 +84,10 @@ def judge(prompt: Prompt, tools: Sequence[ToolDefinition], parsed: ParsedReply, 
     return judge_by(_plan_of(prompt, tools), parsed, fault)
 
 
-def judge_by(plan: AnswerKey, parsed: ParsedReply, fault: Fault | None) -> Judgment:
+def judge_by(plan: AnswerKey, parsed: ParsedReply, fault: Fault | None) -> Scored:
     """`judge`, however the plan compares calls."""
     if fault is not None and fault != "truncated":
-        return Judgment(*_FAULTS[fault])
+        return Scored(*_FAULTS[fault])
     calls = parsed.tool_calls
     if calls:
         judgment = plan.judge_calls(calls)
@@ -95,15 +95,15 @@ def judge_by(plan: AnswerKey, parsed: ParsedReply, fault: Fault | None) -> Judgm
             return judgment
     elif fault == "truncated" and parsed.unread in (None, "native"):
         # Native calls go unread only when broken, and what broke them is then the cut.
-        return Judgment(*_FAULTS["truncated"])
+        return Scored(*_FAULTS["truncated"])
     if parsed.unread is not None:
         seen = show_name(parsed.unread)
-        return Judgment(
+        return Scored(
             Outcome.UNPARSED, clip(f"a tool call seems to stand in the format '{seen}', which no parser of the variant reads")
         )
     if plan.silence_accepted:
-        return Judgment(Outcome.PASS, "no tool call, and none was needed")
-    return Judgment(Outcome.MISSED, plan.missed_why)
+        return Scored(Outcome.PASS, "no tool call, and none was needed")
+    return Scored(Outcome.MISSED, plan.missed_why)
 
 
 class _CallPlan:
@@ -192,19 +192,19 @@ class _Plan:
         self.wanted = "any call" if self.any_call else _alternatives(self.sets)
         self.missed_why = clip(f"no tool call; accepted: {self.wanted}")
 
-    def judge_calls(self, calls: tuple[ToolCall, ...]) -> Judgment:
+    def judge_calls(self, calls: tuple[ToolCall, ...]) -> Scored:
         """The outcome of at least one call."""
         if self.any_call:
             foreign = next((c.name for c in calls if c.name not in self.offered), None)
             if foreign is None:
-                return Judgment(Outcome.PASS, "any call of an offered tool is accepted")
-            return Judgment(Outcome.WRONG, clip(f"called {show_name(foreign)}, which is not offered"))
+                return Scored(Outcome.PASS, "any call of an offered tool is accepted")
+            return Scored(Outcome.WRONG, clip(f"called {show_name(foreign)}, which is not offered"))
         if not self.sets:
-            return Judgment(Outcome.UNCALLED_FOR, clip(f"called {names_of(calls)} although nothing should be called"))
+            return Scored(Outcome.UNCALLED_FOR, clip(f"called {names_of(calls)} although nothing should be called"))
         for expected in self.sets:
             if _same_set(expected, calls):
-                return Judgment(Outcome.PASS, clip(f"{names_of(calls)} as accepted"))
-        return Judgment(Outcome.WRONG, clip(self._difference(calls)))
+                return Scored(Outcome.PASS, clip(f"{names_of(calls)} as accepted"))
+        return Scored(Outcome.WRONG, clip(self._difference(calls)))
 
     def _difference(self, calls: tuple[ToolCall, ...]) -> str:
         foreign = next((c.name for c in calls if c.name not in self.offered), None)

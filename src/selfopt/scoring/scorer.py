@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from selfopt.records import Fault, Judging, ParsedReply, Prompt, ToolDefinition
 
 from .bfcl import BFCL_SCORER_HASH, judge_as_bfcl
-from .judge import SCORER_HASH, Judgment, judge
+from .judge import SCORER_HASH, Scored, judge
 
 __all__ = ["Scorer", "scorer_of"]
 
-Judge = Callable[[Prompt, Sequence[ToolDefinition], ParsedReply, Fault | None], Judgment]
+Judge = Callable[[Prompt, Sequence[ToolDefinition], ParsedReply, Fault | None], Scored]
 
 
 @dataclass(frozen=True, slots=True)

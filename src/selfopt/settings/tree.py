@@ -61,7 +61,7 @@ class EndpointSettings(Table):
         return value
 
     @property
-    def sort(self) -> EndpointKind:
+    def traits(self) -> EndpointKind:
         """What is known of endpoints of this kind."""
         found = ENDPOINT_KINDS.get(self.kind)
         assert found is not None, self.kind
@@ -70,7 +70,7 @@ class EndpointSettings(Table):
     @property
     def plays_here(self) -> bool:
         """Whether there is no server: its replies are played in this process."""
-        return self.base_url is None and self.sort.in_process is not None
+        return self.base_url is None and self.traits.in_process is not None
 
     @property
     def is_local(self) -> bool:
@@ -78,18 +78,18 @@ class EndpointSettings(Table):
         if self.local is not None:
             return self.local
         if self.base_url is None:
-            return self.sort.serverless
+            return self.traits.serverless
         return is_loopback(self.base_url)
 
     @property
     def takes_grammars(self) -> bool:
         """Whether output can be limited by a GBNF grammar."""
-        return self.sort.grammars if self.grammar is None else self.grammar
+        return self.traits.grammars if self.grammar is None else self.grammar
 
     @property
     def takes_any_schema(self) -> bool:
         """Whether output can be limited by whatever JSON Schema: servers that run open models do, clouds take a part of it."""
-        any_schema = self.sort.any_schema
+        any_schema = self.traits.any_schema
         return self.is_local if any_schema is None else any_schema
 
 

@@ -64,6 +64,9 @@ _NEEDS = {
 _FORMATS = {"date": "date", "time": "time", "date-time": "datetime"}
 
 
+_ESCAPED = str.maketrans({chr(code): f"\\x{code:02X}" for code in (*range(0x20), 0x7F)} | {'"': '\\"', "\\": "\\\\", "\n": "\\n"})
+
+
 @remembered
 def calls_grammar(tools: Sequence[ToolDefinition], call_format: CallFormat, max_calls: int, required: bool = False) -> str:
     """A reply that is `none`, or one to max_calls calls written in a format. required: a call it must be, where there are tools."""
@@ -103,17 +106,7 @@ def arguments_grammar(tool: ToolDefinition, said: Sequence[str] = ()) -> str:
 
 def quoted(text: str) -> str:
     """A GBNF literal that matches exactly this text (lone surrogates replaced)."""
-    out = []
-    for char in text.encode("utf-8", "replace").decode("utf-8"):
-        if char in '"\\':
-            out.append(f"\\{char}")
-        elif char == "\n":
-            out.append("\\n")
-        elif ord(char) < 0x20 or ord(char) == 0x7F:
-            out.append(f"\\x{ord(char):02X}")
-        else:
-            out.append(char)
-    return f'"{"".join(out)}"'
+    return f'"{text.encode("utf-8", "replace").decode("utf-8").translate(_ESCAPED)}"'
 
 
 def _call_body(builder: _Builder, tool: ToolDefinition, call_format: CallFormat) -> str:

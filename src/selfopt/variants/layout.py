@@ -17,9 +17,8 @@ __all__ = ["choice_text", "fill_messages", "native_messages", "text_messages"]
 
 def native_messages(variant: Variant, messages: Sequence[Message]) -> list[Message]:
     """For tools that are handed to the server: the conversation with instructions, examples and digest in front."""
-    parts = [variant.instructions, _examples_as_text(variant, options_of(variant))]
-    if variant.state_digest:
-        parts.append(state_digest(messages))
+    digest = state_digest(messages) if variant.state_digest else ""
+    parts = [variant.instructions, _examples_as_text(variant, options_of(variant)), digest]
     spoken = _rendered(variant, messages) if variant.history == "rendered" else list(messages)
     return _with_system(parts, messages, spoken)
 
@@ -34,9 +33,8 @@ def text_messages(variant: Variant, messages: Sequence[Message], tools: Sequence
         f"Tools:\n{describe_tools(tools, options.tool_style)}",
         "" if variant.steps != "single" else explain_format(variant.call_format),
         _examples_as_text(variant, options),
+        state_digest(messages) if variant.state_digest else "",
     ]
-    if variant.state_digest:
-        parts.append(state_digest(messages))
     spoken = _rendered(variant, messages) if variant.history == "rendered" else _spoken(variant, messages)
     return _with_system(parts, messages, spoken)
 

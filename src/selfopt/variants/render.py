@@ -6,14 +6,13 @@ can therefore be replayed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from selfopt.reading.chain import chain_of
 from selfopt.reading.families import SEPARATOR, write_calls
-from selfopt.reading.ground import agreed_reply, ground_calls, ground_reply
+from selfopt.reading.ground import ground_calls, reply_keeping
 from selfopt.reading.readers.literals import decode_object
 from selfopt.reading.wire_names import with_wire_names
 from selfopt.records import Constraint, Message, ReplyContent, Sampling, ToolCall, ToolDefinition, Variant, remembered
@@ -64,8 +63,10 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
         opening = _opening(answering, options_of(answering), messages, tools, required)
     reply = yield opening
     if chosen is not None and options.agree:
-        reply = agreed_reply(reply, chosen, tools, variant.call_format)
-    return ground_reply(reply, messages, tools, variant.call_format) if options.ground else reply
+        reply = reply_keeping(lambda calls: [c for c in calls if c.name in chosen], reply, tools, variant.call_format)
+    if options.ground:
+        reply = reply_keeping(lambda calls: ground_calls(calls, messages, tools), reply, tools, variant.call_format)
+    return reply
 
 
 @remembered
@@ -87,33 +88,27 @@ def _opening(
         messages, tools = with_wire_names(messages, tools)
     in_text = not native or variant.steps == "choose_then_answer"
     sent = text_messages(variant, messages, tools) if in_text else native_messages(variant, messages)
-    limit = _choice_constraint if choosing else _calls_constraint
     return RenderedStep(
         step="choose" if choosing else "answer",
         messages=tuple(sent),
         tools=tuple(tools) if native and not choosing else (),
         tool_choice="required" if required and native and not choosing else "auto",
-        constraint=limit(variant, options, tools, required),
+        constraint=_limit(variant, options, tools, required),
         sampling=variant.sampling,
     )
 
 
-def _choice_constraint(
-    variant: Variant, options: VariantOptions, tools: Sequence[ToolDefinition], required: bool
-) -> Constraint | None:
+def _limit(variant: Variant, options: VariantOptions, tools: Sequence[ToolDefinition], required: bool) -> Constraint | None:
+    """What limits the first reply: to a choice of tools, or to calls; None where it is free."""
+    choosing, most = variant.steps != "single", options.max_calls
     if variant.constraint == "json_schema":
-        return Constraint(kind="json_schema", json_schema=choice_schema(tools, options.max_calls, required))
-    return Constraint(kind="grammar", grammar=choice_grammar(tools, options.max_calls, required))
-
-
-def _calls_constraint(
-    variant: Variant, options: VariantOptions, tools: Sequence[ToolDefinition], required: bool
-) -> Constraint | None:
-    if variant.constraint == "grammar":
-        return Constraint(kind="grammar", grammar=calls_grammar(tools, variant.call_format, options.max_calls, required))
-    if variant.constraint == "json_schema":
-        return Constraint(kind="json_schema", json_schema=calls_schema(tools, options.max_calls, required))
-    return None
+        schema = (choice_schema if choosing else calls_schema)(tools, most, required)
+        return Constraint(kind="json_schema", json_schema=schema)
+    if choosing:
+        return Constraint(kind="grammar", grammar=choice_grammar(tools, most, required))
+    if variant.constraint == "none":
+        return None
+    return Constraint(kind="grammar", grammar=calls_grammar(tools, variant.call_format, most, required))
 
 
 def _fill_constraint(variant: Variant, options: VariantOptions, tool: ToolDefinition, messages: Sequence[Message]) -> Constraint:
@@ -208,10 +203,7 @@ def _chosen(text: str, names: Sequence[str], limit: int) -> list[str] | None:
 def _distinct(calls: Sequence[ToolCall]) -> list[ToolCall]:
     """The same call twice is one call that a small model could not stop writing."""
     out: list[ToolCall] = []
-    seen: list[tuple[str, dict[str, Any]]] = []
     for call in calls:
-        key = (call.name, call.arguments)
-        if json.dumps(call.arguments, sort_keys=True) and key not in seen:
-            seen.append(key)
+        if all((call.name, call.arguments) != (other.name, other.arguments) for other in out):
             out.append(call)
     return out

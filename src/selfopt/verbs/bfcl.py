@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from selfopt.engine import ModelEntry, ModelStore, PullProgress
+from selfopt.engine.catalogue import ModelEntry
+from selfopt.engine.meter import PullProgress
+from selfopt.engine.store import ModelStore
 from selfopt.suites import ImportRequest
 from selfopt.wiring.app import App
 

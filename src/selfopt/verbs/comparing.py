@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from selfopt.errors import UsageError
 from selfopt.home import ProcessLock
-from selfopt.measure import Budget, BudgetMeter, Labels, MeasureOptions, Progress, measure_specs
-from selfopt.measure.progress import ignore_progress
+from selfopt.measure.blocks import measure_specs
+from selfopt.measure.budget import Budget, BudgetMeter
+from selfopt.measure.context import Labels
+from selfopt.measure.options import MeasureOptions
+from selfopt.measure.progress import Progress, ignore_progress
 from selfopt.records import (
     ComparedRow,
     Comparison,
@@ -44,11 +47,11 @@ Counts = tuple[float, ...]
 
 @dataclass(frozen=True, slots=True)
 class CompareRequest:
-    """What is compared. suites: names or files, all of one phase; none: the atomic reference suite. variants: none: what the
+    """What is compared. ollama: also every model that the settings' Ollama servers have installed. suites: names or files, all of one phase; none: the atomic reference suite. variants: none: what the
     rule in force serves a model with, else native_api. fresh: measure anew instead of going on with, or showing, what the
     same comparison measured before."""
 
-    models: tuple[str, ...]
+    models: tuple[str, ...] = ()
     suites: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
     split: Split | None = None
@@ -56,6 +59,7 @@ class CompareRequest:
     timeout_s: float | None = None
     warm_up: bool | None = None
     fresh: bool = False
+    ollama: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ async def installed_ollama_models(app: App) -> tuple[str, ...]:
     found: list[str] = []
     asked: list[str] = []
     for name, entry in app.settings.endpoints.items():
-        if not entry.sort.lists_models:
+        if not entry.traits.lists_models:
             continue
         asked.append(name)
         found += [f"{name}/{model}" for model in await app.sender.installed(name)]
@@ -89,6 +93,8 @@ async def compare_models(app: App, request: CompareRequest, progress: Callable[[
     Rules are not applied: exactly what is named is measured. Variants that differ in the parser only share their replies.
     Raises UsageError and its kin for what was typed, EndpointError for a server that cannot be used, LockedError.
     """
+    if request.ollama:
+        request = replace(request, models=(*request.models, *await installed_ollama_models(app)))
     suites = _suites(app, request)
     arms = _arms(app, request, suites)
     app.require_ready(dict.fromkeys(arm.model for arm in arms))

@@ -19,14 +19,13 @@ from selfopt.records import (
     whole_evaluations,
 )
 from selfopt.wiring.app import App
-from selfopt.wiring.evidence import check_evidence
+from selfopt.wiring.evidence import check_evidence, require_ledger
 from selfopt.words.accounts import Account, account
 from selfopt.words.decisions import best_hold_text, explain
 
-from .diagnosing import require_ledger
 from .measuring import phase_of
 
-__all__ = ["Decided", "decide_candidates", "explained_decision"]
+__all__ = ["Account", "Decided", "decide_candidates", "explained_decision"]
 
 
 @dataclass(frozen=True, slots=True)

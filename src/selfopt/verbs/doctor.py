@@ -11,10 +11,13 @@ from urllib.parse import urlsplit
 
 from selfopt.dialects.base_url import normalise_base_url
 from selfopt.dialects.faults import shown_url
+from selfopt.dialects.kinds import ENDPOINT_KINDS
 from selfopt.errors import SelfoptError, SettingsError
 from selfopt.extensions import Registry
 from selfopt.feedback import load_feedback
 from selfopt.home import NOT_MADE_HERE, ProcessLock, clear_temporaries, counted, escape_control
+from selfopt.policy import GATES
+from selfopt.reading import FAMILIES, READERS
 from selfopt.scripted.script import load_script
 from selfopt.settings import EndpointSettings, default_config_file, settings_files
 from selfopt.suites import IMPORTERS
@@ -32,7 +35,7 @@ SHOWN_PROBLEMS = 3
 MAX_NAME = 100
 MAX_DETAIL = 400
 # Everything that installed packages may add to.
-REGISTRIES: tuple[Registry[Any], ...] = (IMPORTERS,)
+REGISTRIES: tuple[Registry[Any], ...] = (FAMILIES, READERS, ENDPOINT_KINDS, IMPORTERS, GATES)
 
 Check = dict[str, Any]
 
@@ -71,7 +74,7 @@ async def diagnose_installation(app: App) -> list[Check]:
         *_models(app),
         *_extensions(),
     ]
-    endpoints = [(n, e) for n, e in sorted(app.settings.endpoints.items()) if not e.sort.engine]
+    endpoints = [(n, e) for n, e in sorted(app.settings.endpoints.items()) if not e.traits.engine]
     return checks + await asyncio.gather(*(_endpoint(app, name, entry) for name, entry in endpoints))
 
 

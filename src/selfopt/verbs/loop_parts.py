@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from selfopt.loop import Listener, LoopContext, Stages
-from selfopt.measure import Progress
-from selfopt.measure.progress import ignore_progress
+from selfopt.measure.progress import Progress, ignore_progress
 from selfopt.wiring.app import App
 from selfopt.wiring.evidence import check_evidence, ledger_or_none
 

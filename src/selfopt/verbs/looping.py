@@ -24,8 +24,7 @@ from selfopt.loop import (
 from selfopt.loop.begin import why_not_continued
 from selfopt.loop.cycle import candidates_for
 from selfopt.loop.proposer import describe_change, load_candidates
-from selfopt.measure import Progress
-from selfopt.measure.progress import ignore_progress
+from selfopt.measure.progress import Progress, ignore_progress
 from selfopt.policy import heldout_claim
 from selfopt.records import Cycle, Finding, Spec, content_hash, sha256_hex
 from selfopt.routing import diff
@@ -76,16 +75,18 @@ def default_targets(app: App) -> list[Target]:
     return [Target(model, phase) for model, phase in sorted(known)]
 
 
-def _checked(targets: Sequence[Target]) -> list[Target]:
-    double = next((t for i, t in enumerate(targets) if t.key in [other.key for other in targets[:i]]), None)
+def _chosen(app: App, targets: Sequence[Target | str]) -> list[Target]:
+    """The targets, those as typed read; without any, the default ones."""
+    chosen = [parse_target(app, target) if isinstance(target, str) else target for target in targets]
+    double = next((t for i, t in enumerate(chosen) if t.key in [other.key for other in chosen[:i]]), None)
     if double is not None:
         raise UsageError(f"--baseline names {double.model} {double.phase} twice: one baseline for each model and phase")
-    return list(targets)
+    return chosen or default_targets(app)
 
 
 async def run_loop(
     app: App,
-    targets: Sequence[Target],
+    targets: Sequence[Target | str],
     cycles: int = 1,
     candidates: Path | None = None,
     listener: Listener = UNHEARD,
@@ -103,7 +104,7 @@ async def run_loop(
     """
     if cycles < 1:
         raise UsageError(f"--cycles got {cycles}: at least 1")
-    chosen = _checked(targets) or default_targets(app)
+    chosen = _chosen(app, targets)
     app.require_ready({t.model for t in chosen})
     asked = [(t.model, t.phase, t.baseline.spec_id if t.baseline else None) for t in chosen]
     what = key or [asked, cycles, sha256_hex(_text(candidates)) if candidates else None, max_candidates]
@@ -156,14 +157,14 @@ class CyclePreview:
 
 def preview(
     app: App,
-    targets: Sequence[Target],
+    targets: Sequence[Target | str],
     candidates: Path | None = None,
     max_candidates: int | None = None,
     odds: RaceOdds | None = None,
 ) -> CyclePreview:
     """The plan of the next cycle, from what the ledger holds now. Trials are those of the whole cycle."""
     context = loop_context(app, max_candidates=max_candidates, read_only=True)
-    chosen = _checked(targets) or default_targets(app)
+    chosen = _chosen(app, targets)
     if candidates is not None:
         chosen = [_with_candidates(app, context, t, candidates) for t in chosen]
     interrupted = unfinished_cycle(context.ledger)

@@ -10,7 +10,7 @@ from typing import Literal
 
 from selfopt.errors import SuiteError, UsageError
 from selfopt.home import atomic_write_text
-from selfopt.records import Phase, Suite, ToolDefinition
+from selfopt.records import Phase, Suite
 from selfopt.suites import (
     IMPORTERS,
     Importer,
@@ -25,7 +25,9 @@ from selfopt.suites import (
 )
 from selfopt.wiring.app import App
 
-__all__ = ["ImportRequest", "ImportedSuites", "Importer", "MadeSuite", "import_suites", "importers", "new_suite"]
+from .tools import Tools, read_tools, tools_label
+
+__all__ = ["ImportRequest", "ImportedSuites", "Importer", "MadeSuite", "import_suites", "importers", "new_suite", "read_tools"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +58,23 @@ class ImportedSuites:
     warnings: tuple[str, ...]
 
 
-def new_suite(
+async def new_suite(
     app: App,
     name: str,
     phase: Phase = "atomic",
-    tools: tuple[ToolDefinition, ...] | None = None,
-    origin: str = "",
+    tools: Tools | None = None,
     to: Path | None = None,
+    tools_timeout_s: float | None = None,
 ) -> MadeSuite:
     """Write a starter that validates as it is, into the home's folder or into the file `to`. Nothing is ever replaced.
 
-    tools: offered instead of the example's; origin: where they come from. SuiteError when the name or the file is taken.
+    tools: offered instead of the example's, see `read_tools`. SuiteError when the name or the file is taken.
     """
-    if tools is not None and not tools:
+    offered = await read_tools(app, tools, tools_timeout_s) if tools is not None else None
+    origin = tools_label(tools) if isinstance(tools, str) else ""
+    if offered is not None and not offered:
         raise SuiteError(f"{origin or 'the list of tools'} holds no tool; a suite needs at least one")
-    text = starter_text(name, phase, tools, origin, named=str(to) if to is not None else name)
+    text = starter_text(name, phase, offered, origin, named=str(to) if to is not None else name)
     if to is None:
         return _stored(app, name, text)
     if to.suffix not in (".yaml", ".yml"):

@@ -8,8 +8,12 @@ from typing import Any
 
 from selfopt.errors import RefusedError, UsageError
 from selfopt.home import ProcessLock
-from selfopt.measure import Budget, Labels, Progress, SuperviseOptions, SuperviseResult, deliver, supervise
-from selfopt.measure.progress import ignore_progress
+from selfopt.measure.budget import Budget
+from selfopt.measure.context import Labels
+from selfopt.measure.options import MeasureOptions
+from selfopt.measure.progress import Progress, ignore_progress
+from selfopt.measure.resume import deliver
+from selfopt.measure.supervisor import SuperviseResult, supervise
 from selfopt.records import Evaluation, Outcome, Phase, RouteDecision, Spec, Split, Trial, Verdict, utc_now
 from selfopt.routing import log_routing_decision, validate_model_phase_compatibility
 from selfopt.wiring.app import App
@@ -139,7 +143,7 @@ async def measure_model(
     app.require_ready([spec.model])
     app.sender.require(request.model, spec.model)
     limits = app.settings.limits
-    options = SuperviseOptions(
+    options = MeasureOptions(
         n_runs=request.n_runs,
         sampling=request.sampling,
         sample_size=app.settings.loop.sample_of(len(app.suite_for(spec).select(spec.split)[: request.limit])),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from selfopt.engine import PullProgress
+from selfopt.engine.meter import PullProgress
 from selfopt.errors import SelfoptError, UsageError
 from selfopt.wiring.app import App
 
@@ -42,7 +42,7 @@ def _path_of(app: App, name: str) -> Path | None:
 
 def _embedded(app: App, name: str) -> str:
     model = app.resolve_model(name)
-    if not app.settings.endpoint_of(model)[1].sort.engine:
+    if not app.settings.endpoint_of(model)[1].traits.engine:
         raise UsageError(f"{name} is not a model of the embedded engine; pull it where it is served (for Ollama: ollama pull)")
     return model
 

@@ -15,8 +15,7 @@ from typing import Any
 from selfopt.errors import CorruptError, RefusedError, StoreError
 from selfopt.home import NOT_MADE_HERE, Home, atomic_write_text, counts_as_home, find_home, read_json_file
 from selfopt.loop import Listener, LoopEvent, Target
-from selfopt.measure import Progress
-from selfopt.measure.progress import ignore_progress
+from selfopt.measure.progress import Progress, ignore_progress
 from selfopt.records import AuditRecord, Cycle, Evaluation, Phase, RouteDecision, Run, Trial, new_id
 from selfopt.wiring.app import App
 
@@ -27,7 +26,16 @@ from .reporting import write_artefacts
 from .routing import audit_records
 from .warming import validate_model_warm_up
 
-__all__ = ["MODELS", "QuickstartResult", "Row", "ServedLine", "as_document", "plan_lines", "quickstart_home", "run_quickstart"]
+__all__ = [
+    "MODELS",
+    "ModelRow",
+    "QuickstartResult",
+    "ServedLine",
+    "as_document",
+    "plan_lines",
+    "quickstart_home",
+    "run_quickstart",
+]
 
 MODELS = ("local/smollm2-135m", "local/qwen2.5-coder-0.5b")
 FILE_NAME = "quickstart.json"
@@ -43,7 +51,7 @@ Say = Callable[[LoopEvent], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ModelRow:
     """Before and after of one model on one phase. trials: spent on them in this quickstart."""
 
     model: str
@@ -68,7 +76,7 @@ class ServedLine:
 class QuickstartResult:
     """What the quickstart ends with."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[ModelRow, ...]
     cycles: tuple[Cycle, ...]
     served: tuple[ServedLine, ...]
     reports: tuple[Path, ...]
@@ -224,7 +232,7 @@ async def _served(app: App, *, force: bool, progress: Callable[[Progress], None]
     return ServedLine(command, measured.route, None, newest[-1] if measured.audit_hash and newest else None)
 
 
-def _rows(app: App, cycles: Sequence[Cycle]) -> list[Row]:
+def _rows(app: App, cycles: Sequence[Cycle]) -> list[ModelRow]:
     rows = []
     first, second, extended = cycles
     for model in MODELS:
@@ -234,7 +242,7 @@ def _rows(app: App, cycles: Sequence[Cycle]) -> list[Row]:
     return rows
 
 
-def _row(app: App, model: str, phase: Phase, first: Cycle, last: Cycle, all_cycles: Sequence[Cycle]) -> Row:
+def _row(app: App, model: str, phase: Phase, first: Cycle, last: Cycle, all_cycles: Sequence[Cycle]) -> ModelRow:
     before = _evaluation(app, first, model, phase)
     after = _evaluation(app, last, model, phase)
     runs = {
@@ -244,7 +252,7 @@ def _row(app: App, model: str, phase: Phase, first: Cycle, last: Cycle, all_cycl
         if (r.model, r.phase) == (model, phase)
     }
     trials = sum(_trials(app, run_id) for run_id in runs)
-    return Row(model, phase, before, after, trials, _look_next(app, model, phase, last))
+    return ModelRow(model, phase, before, after, trials, _look_next(app, model, phase, last))
 
 
 def _trials(app: App, run_id: str) -> int:

@@ -4,23 +4,56 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from selfopt.errors import CorruptError, StoreError
 from selfopt.feedback import load_feedback
 from selfopt.home import parse_json_object, read_text_bounded
-from selfopt.records import Cycle, Decision, Evaluation, Finding, LedgerFault, Recommendation, Record, WarmUpExperiment
+from selfopt.loop import baselines, newest_evaluation
+from selfopt.records import (
+    Cycle,
+    Decision,
+    Evaluation,
+    Finding,
+    LedgerFault,
+    LedgerReport,
+    Recommendation,
+    Record,
+    WarmUpExperiment,
+)
 from selfopt.report import cycle_results, history, write_reports
 from selfopt.report.write import json_text
 from selfopt.routing import differing_log
 from selfopt.wiring.app import App
-from selfopt.wiring.evidence import check_recommendations, faults_of, ids_of, ledger_or_none
+from selfopt.wiring.evidence import check_recommendations, faults_of, ids_of, ledger_or_none, require_ledger, verify_ledger
 
 from .courses import newest_courses
 
-__all__ = ["differing_renderings", "reported_faults", "write_artefacts"]
+__all__ = ["Reported", "differing_renderings", "reported_faults", "write_artefacts", "write_report"]
 
 _SHOWN: tuple[type[Record], ...] = (Evaluation, Cycle, Decision, Finding, Recommendation, WarmUpExperiment)
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The files that were written, how the ledger was checked before, and the newest evaluation of every baseline."""
+
+    written: tuple[Path, ...]
+    checked: LedgerReport
+    standing: tuple[Evaluation, ...]
+
+
+def write_report(app: App) -> Reported:
+    """All reports and artefacts from a ledger that is checked whole; what is wrong with it stands at their top.
+
+    UsageError where nothing was measured yet.
+    """
+    require_ledger(app)
+    checked = verify_ledger(app)
+    paths = write_artefacts(app, checked.faults)
+    standing = [newest_evaluation(app.ledger, spec_id) for _, spec_id in sorted(baselines(app.ledger).items())]
+    return Reported(tuple(paths), checked, tuple(evaluation for evaluation in standing if evaluation is not None))
 
 
 def write_artefacts(app: App, faults: Sequence[LedgerFault] | None = None) -> list[Path]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from selfopt.errors import UsageError
 from selfopt.ledger import resolve
-from selfopt.measure import EvaluationRequest, Rescored, evaluate, rescore
+from selfopt.measure.evaluate import EvaluationRequest, evaluate
+from selfopt.measure.rescore import Rescored, rescore
 from selfopt.reading import chain_of
 from selfopt.records import (
     ChainName,
@@ -16,8 +17,7 @@ from selfopt.records import (
     Spec,
 )
 from selfopt.wiring.app import App
-
-from .diagnosing import require_ledger
+from selfopt.wiring.evidence import require_ledger
 
 __all__ = ["Rescoring", "rescore_runs"]
 

@@ -11,7 +11,7 @@ from typing import Any
 from selfopt.errors import SuiteError, UsageError
 from selfopt.home import InputFileError, atomic_write_text, guarded, read_input, readable_json
 from selfopt.ledger import resolve
-from selfopt.measure import ShownTrial, show_trial
+from selfopt.measure.show import ShownTrial, show_trial
 from selfopt.records import Outcome, Prompt, Suite, ToolDefinition, Trial, Verdict, canonical_json
 from selfopt.suites import (
     SUFFIXES,
@@ -26,8 +26,7 @@ from selfopt.suites import (
 )
 from selfopt.suites.importers.chat import message_data
 from selfopt.wiring.app import App
-
-from .diagnosing import require_ledger
+from selfopt.wiring.evidence import require_ledger
 
 __all__ = ["AddedPrompts", "add_from_ledger"]
 

@@ -7,7 +7,7 @@ from itertools import zip_longest
 
 from selfopt.errors import SuiteError
 from selfopt.ledger import resolve
-from selfopt.measure import ShownTrial, show_trial
+from selfopt.measure.show import ShownTrial, show_trial
 from selfopt.records import (
     Blob,
     LedgerFault,
@@ -16,9 +16,7 @@ from selfopt.records import (
     Trial,
 )
 from selfopt.wiring.app import App
-from selfopt.wiring.evidence import faults_of, ids_of
-
-from .diagnosing import require_ledger
+from selfopt.wiring.evidence import faults_of, ids_of, require_ledger
 
 __all__ = ["ShownTrial", "shown_faults", "shown_trial", "warm_up_texts"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from selfopt.feedback import analyze, load_feedback
 from selfopt.home import LockOwner, ProcessLock
 from selfopt.loop import evaluations, finished_cycles, newest_evaluation
-from selfopt.measure import supervise
+from selfopt.measure.supervisor import supervise
 from selfopt.policy import decide
 from selfopt.records import Cycle, Evaluation, Phase, RouteDecision
 from selfopt.routing import (

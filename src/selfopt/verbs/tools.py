@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from selfopt.errors import SuiteError, UsageError
@@ -12,15 +13,21 @@ from selfopt.suites import tools_from
 from selfopt.suites.mcp import DEFAULT_TIMEOUT_S, parse_source, read_mcp_tools
 from selfopt.wiring.app import App
 
-__all__ = ["load_tools", "read_tools", "tools_label"]
+__all__ = ["Tools", "given_tools", "read_tools", "tools_label"]
+
+Tools = Path | str | Sequence[ToolDefinition]
+"""A file, or definitions; as text also `mcp:COMMAND` or `mcp:URL`, where that is said."""
 
 MAX_TOOLS_BYTES = 2_000_000
 _MCP = "mcp:"
 
 
-def load_tools(path: Path) -> tuple[ToolDefinition, ...]:
-    """Tools from a JSON file: a list of `{name, description, parameters}`, of OpenAI's `{type, function}`, of MCP's, or an
+def given_tools(tools: Tools) -> tuple[ToolDefinition, ...]:
+    """Definitions as they are, or tools from a JSON file: a list of `{name, description, parameters}`, of OpenAI's `{type, function}`, of MCP's, or an
     object with such a list under `tools`. SuiteError names what is wrong."""
+    if not isinstance(tools, str | Path):
+        return tuple(tools)
+    path = Path(tools)
     try:
         body = read_plain_json(read_input(path, MAX_TOOLS_BYTES))
     except InputFileError as error:
@@ -35,14 +42,14 @@ def tools_label(source: str) -> str:
     return parse_source(source.removeprefix(_MCP)).who if source.startswith(_MCP) else Path(source).name
 
 
-async def read_tools(app: App, source: str, timeout_s: float | None = None) -> tuple[ToolDefinition, ...]:
-    """Tools from a file (as `load_tools`), or from a server that is asked once: `mcp:COMMAND` or `mcp:URL`.
+async def read_tools(app: App, source: Tools, timeout_s: float | None = None) -> tuple[ToolDefinition, ...]:
+    """Tools as `given_tools` takes them, or from a server that is asked once: `mcp:COMMAND` or `mcp:URL`.
 
     A command is what the user typed and runs as the user; a URL has to be on this machine, unless the user's own settings
     have allow_remote (ConsentError). SuiteError names what is wrong with file or server.
     """
-    if not source.startswith(_MCP):
-        return load_tools(Path(source))
+    if not isinstance(source, str) or not source.startswith(_MCP):
+        return given_tools(source)
     server = parse_source(source.removeprefix(_MCP))
     if server.url and not is_loopback(server.url):
         app.sender.require_consent(server.who)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selfopt.reading import read_calls
-from selfopt.records import ChatReply, ChatRequest, Message, ParsedReply, ReplyContent, ToolDefinition
+from selfopt.records import ChatReply, ChatRequest, Message, ParsedReply, ReplyContent
 from selfopt.variants import render
 from selfopt.wiring.app import App
+
+from .tools import Tools, read_tools
 
 __all__ = ["Tried", "TriedStep", "try_model"]
 
@@ -33,9 +34,7 @@ class Tried:
     parsed: ParsedReply | None
 
 
-async def try_model(
-    app: App, model: str, variant: str, tools: Sequence[ToolDefinition], prompt: str, timeout_s: float | None = None
-) -> Tried:
+async def try_model(app: App, model: str, variant: str, tools: Tools, prompt: str, timeout_s: float | None = None) -> Tried:
     """Ask once through a variant. Raises EndpointError as it comes; nothing is recorded."""
     name = app.resolve_model(model)
     app.require_ready([name])
@@ -44,7 +43,8 @@ async def try_model(
     endpoint = app.sender.endpoint(name, asked=name)
     steps: list[TriedStep] = []
     messages = (Message(role="user", content=prompt),)
-    generator = render(chosen, messages, tools)
+    offered = await read_tools(app, tools)
+    generator = render(chosen, messages, offered)
     content: ReplyContent | None = None
     try:
         step = next(generator)
@@ -58,12 +58,12 @@ async def try_model(
                 constraint=step.constraint,
                 timeout_s=timeout_s or app.settings.limits.timeout_s,
                 connect_timeout_s=app.settings.limits.connect_timeout_s,
-                context_size=app.settings.engine.context_size if entry.sort.engine else None,
+                context_size=app.settings.engine.context_size if entry.traits.engine else None,
             )
             reply = await endpoint.chat(request)
             steps.append(TriedStep(step.step, request, reply))
             step = generator.send(reply.content)
     except StopIteration as stop:
         content = stop.value
-    parsed = read_calls(chosen.parsers, content, tools, messages) if content is not None else None
+    parsed = read_calls(chosen.parsers, content, offered, messages) if content is not None else None
     return Tried(name, chosen.name, tuple(steps), content, parsed)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from selfopt.records import Message, ToolDefinition, Variant
+from selfopt.records import Message, Variant
 from selfopt.variants import render
 from selfopt.wiring.app import App
+
+from .tools import Tools, given_tools
 
 __all__ = ["list_variants", "one_variant", "render_variant"]
 
@@ -22,10 +24,10 @@ def one_variant(app: App, name: str) -> Variant:
     return app.variant(name)
 
 
-def render_variant(app: App, variant: str, tools: Sequence[ToolDefinition], prompt: str) -> list[dict[str, Any]]:
+def render_variant(app: App, variant: str, tools: Tools, prompt: str) -> list[dict[str, Any]]:
     """The first request that a variant makes of a prompt, without asking anybody."""
     chosen = app.variant(variant)
-    steps = render(chosen, (Message(role="user", content=prompt),), tools)
+    steps = render(chosen, (Message(role="user", content=prompt),), given_tools(tools))
     first = next(steps)
     steps.close()
     return [

@@ -10,18 +10,12 @@ from typing import TypedDict, Unpack
 from selfopt.errors import UsageError
 from selfopt.home import ProcessLock
 from selfopt.loop import current_baseline, spec_by_id
-from selfopt.measure import (
-    Budget,
-    Labels,
-    Progress,
-    ValidateOptions,
-    WarmUpValidation,
-    deliver,
-    undelivered,
-    validate_warm_up,
-    validation_request,
-)
-from selfopt.measure.progress import ignore_progress
+from selfopt.measure.budget import Budget
+from selfopt.measure.context import Labels
+from selfopt.measure.options import MeasureOptions
+from selfopt.measure.progress import Progress, ignore_progress
+from selfopt.measure.resume import deliver, undelivered
+from selfopt.measure.warm_up_validation import UnloadWhen, WarmUpValidation, validate_warm_up, validation_request
 from selfopt.records import Evaluation, Finding, Phase, RouteDecision, Run, Spec, Split, new_id, utc_now
 from selfopt.wiring.app import App
 
@@ -49,7 +43,7 @@ class ValidationArguments(TypedDict, total=False):
     variant: by name (default: the baseline spec as it is, else native_api); runs: of each arm (4); limit: only the first so
     many prompts; group: name under which an interrupted validation is continued; once_per_arm: unload once before each arm,
     the arms one after the other; suite, split, timeout_s (seconds), retries, isolate: of the spec; asked: the full name that was asked
-    for, where the model serves in another's place; await_delivery: as of `SuperviseOptions`.
+    for, where the model serves in another's place; await_delivery: as of `MeasureOptions`.
     """
 
     variant: str | None
@@ -84,26 +78,32 @@ async def validate_model_warm_up(
         _asked(arguments),
         labels=Labels(group_id=arguments.get("group")),
         budget=Budget(limits.max_trials, limits.max_minutes, limits.max_tokens, limits.max_cost),
-        suspected=_suspected(app, model, phase),
     )
     spec = _spec(app, model, phase, arguments)
     app.home.ensure()
     with ProcessLock(app.home.lock)("warm-up validation"):
         found = await validate_warm_up(
-            spec, context=app.measure_context(arguments.get("progress", ignore_progress), asked), options=options
+            spec,
+            context=app.measure_context(arguments.get("progress", ignore_progress), asked),
+            options=options,
+            unload=_unload(arguments),
+            suspected=_suspected(app, model, phase),
         )
     if found is None:
         raise UsageError("a cap ended the validation before each arm had a whole run; raise max_trials or max_minutes")
     return found
 
 
-def _asked(arguments: ValidationArguments) -> ValidateOptions:
-    return ValidateOptions(
-        n=arguments.get("runs", 4),
-        unload="once_per_arm" if arguments.get("once_per_arm") else "each_run",
+def _asked(arguments: ValidationArguments) -> MeasureOptions:
+    return MeasureOptions(
+        n_runs=arguments.get("runs", 4),
         limit=arguments.get("limit"),
         await_delivery=arguments.get("await_delivery", False),
     )
+
+
+def _unload(arguments: ValidationArguments) -> UnloadWhen:
+    return "once_per_arm" if arguments.get("once_per_arm") else "each_run"
 
 
 async def validate_under_rules(
@@ -142,7 +142,7 @@ async def validate_under_rules(
 
 def _group(app: App, spec: Spec, arguments: ValidationArguments) -> str:
     """The newest validation of this spec that is not through, or whose result reached nobody; else a new one."""
-    pending = undelivered(app.ledger, validation_request(spec, _asked(arguments))) if app.has_ledger else None
+    pending = undelivered(app.ledger, validation_request(spec, _asked(arguments), _unload(arguments))) if app.has_ledger else None
     return _open_group(app, spec) or pending or new_id("group")
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from selfopt.engine import ModelStore, load_catalogue
+from selfopt.engine.catalogue import load_catalogue
+from selfopt.engine.store import ModelStore
 from selfopt.errors import ModelStoreError, SettingsError, StoreError, UnknownModelError, UsageError
 from selfopt.home import NOT_MADE_HERE, Home, KeyFile, escape_control, look_for_home
 from selfopt.records import Environment, Ledger, Phase, Spec, Split, Suite, Usage, Variant
@@ -23,9 +24,10 @@ from selfopt.variants import get_variant, load_variants
 from .sending import Sender
 
 if TYPE_CHECKING:
-    from selfopt.engine import EmbeddedEngine
+    from selfopt.engine.embedded import EmbeddedEngine
     from selfopt.ledger import LedgerSeals, SqliteLedger
-    from selfopt.measure import MeasureContext, Progress
+    from selfopt.measure.context import MeasureContext
+    from selfopt.measure.progress import Progress
 
 __all__ = ["App", "SpecOptions"]
 
@@ -209,7 +211,7 @@ class App:
     def engine(self) -> EmbeddedEngine:
         """The embedded engine; its children start at the first request."""
         if self._engine is None:
-            from selfopt.engine import EmbeddedEngine, EngineOptions
+            from selfopt.engine.embedded import EmbeddedEngine, EngineOptions
 
             entry = self.settings.engine
             options = EngineOptions(
@@ -238,7 +240,7 @@ class App:
         """A model's full name; for the embedded engine it must be in the catalogue."""
         model = self.settings.resolve_model(name)
         provider, entry = self.settings.endpoint_of(model)
-        if entry.sort.engine and model not in self.catalogue:
+        if entry.traits.engine and model not in self.catalogue:
             raise UnknownModelError(f"unknown model {name!r}: endpoint {provider!r} has {', '.join(sorted(self.catalogue))}")
         return model
 
@@ -264,7 +266,7 @@ class App:
                 f"suite {suite.name} has no prompt in split {split!r}, only in {there}; run and supervise can take another by --split, the "
                 "loop searches on split search: give some prompts that split, or the suite scope: whole"
             )
-        context = chosen.get("context_size", self.settings.engine.context_size if entry.sort.engine else None)
+        context = chosen.get("context_size", self.settings.engine.context_size if entry.traits.engine else None)
         try:
             return Spec(
                 endpoint=provider,
@@ -314,7 +316,8 @@ class App:
     def measure_context(self, progress: Callable[[Progress], None] | None = None, asked: str | None = None) -> MeasureContext:
         """What the measuring stage reaches the world through. asked: the full name of the model that was asked for, where another one
         may serve; None: every spec is measured for its own sake."""
-        from selfopt.measure import MeasureContext, ignore_progress
+        from selfopt.measure.context import MeasureContext
+        from selfopt.measure.progress import ignore_progress
 
         from .separate import WarmUpRunner
 
@@ -353,7 +356,7 @@ class App:
                     f"max_cost is set, but nobody knows what {model} costs: set input and output (per million tokens) in "
                     f'[prices."{model}"] of your own settings, or leave max_cost out'
                 )
-            if entry.sort.engine and self.store.path_of(model) is None:
+            if entry.traits.engine and self.store.path_of(model) is None:
                 raise ModelStoreError(f"{model} is not pulled; run: selfopt models pull {model}")
             if entry.plays_here and entry.script is None:
                 raise SettingsError(f"endpoint {name!r} has neither script nor base_url; set one in selfopt.toml")

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from selfopt.dialects.openai_chat import OpenAIChat
 from selfopt.endpoints.endpoint import HttpEndpoint
-from selfopt.engine import EmbeddedEngine, EngineAddress
+from selfopt.engine.embedded import EmbeddedEngine, EngineAddress
 from selfopt.errors import EndpointError, EngineError, ModelStoreError
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig, ModelStatus
 

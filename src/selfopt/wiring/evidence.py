@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import TypeVar
 
-from selfopt.errors import AuditError, CorruptError, StoreError
+from selfopt.errors import AuditError, CorruptError, StoreError, UsageError
 from selfopt.home import escape_control
 from selfopt.ledger import MemoryLedger, check_records, read_ledger_seals, verify_ledger_file
 from selfopt.records import (
@@ -38,6 +38,7 @@ __all__ = [
     "ledger_or_none",
     "readable",
     "require_evidence",
+    "require_ledger",
     "verify_ledger",
 ]
 
@@ -53,6 +54,12 @@ _CONDITIONS = frozenset(
 def ledger_or_none(app: App) -> Ledger:
     """The home's ledger; where nothing was measured yet an empty one, so that looking creates nothing."""
     return app.ledger if app.has_ledger else MemoryLedger()
+
+
+def require_ledger(app: App) -> None:
+    """Refuse what needs measurements where there are none."""
+    if not app.has_ledger:
+        raise UsageError(f"nothing was measured yet in {app.home.root}; start with: selfopt run MODEL PHASE")
 
 
 def verify_ledger(app: App) -> LedgerReport:

@@ -35,7 +35,7 @@ def warmer(app: App, config: Callable[[], RoutingConfig]) -> Warmer:
         timeout_s = app.settings.warm_up.warmup_load_timeout_s
         found = await ensure_resident(residency, known, timeout_s)
         try:
-            if found.before.state == "loaded" and entry.sort.counts_idle:
+            if found.before.state == "loaded" and entry.traits.counts_idle:
                 # Another load costs nothing and begins its time anew.
                 await residency.load(known, timeout_s)
             elif found.load_ms is not None and not found.problem:

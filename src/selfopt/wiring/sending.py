@@ -17,7 +17,7 @@ from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, Endpoin
 from selfopt.settings import EndpointSettings, Settings
 
 if TYPE_CHECKING:
-    from selfopt.engine import EmbeddedEngine
+    from selfopt.engine.embedded import EmbeddedEngine
 
 __all__ = ["Sender", "Sending"]
 
@@ -57,7 +57,7 @@ class Sending:
     @property
     def is_embedded(self) -> bool:
         """Whether its server is a child of this process."""
-        return self._entry.sort.engine
+        return self._entry.traits.engine
 
     async def config(self) -> EndpointConfig:
         """How its server is spoken to, key included, for a process that sends on behalf of this one. The embedded engine is started;
@@ -150,7 +150,7 @@ class Sender:
     def server_model(self, model: str) -> str:
         """The name that the server knows: without the provider; the embedded engine knows full names."""
         provider, entry = self._settings.endpoint_of(model)
-        return model if entry.sort.engine else model.removeprefix(f"{provider}/")
+        return model if entry.traits.engine else model.removeprefix(f"{provider}/")
 
     async def close(self) -> None:
         """Close all connections. May be called twice."""
@@ -174,7 +174,7 @@ class Sender:
 
             made = (
                 EmbeddedEndpoint(self._engine(), config)
-                if self._settings.endpoints[name].sort.engine
+                if self._settings.endpoints[name].traits.engine
                 else create_endpoint(config)
             )
             if config.script is not None and config.base_url is None:
@@ -190,6 +190,6 @@ class Sender:
 
             config = self._settings.endpoint_config(name, self._environ)
             self._residencies[name] = (
-                EmbeddedResidency(self._engine()) if self._settings.endpoints[name].sort.engine else create_residency(config)
+                EmbeddedResidency(self._engine()) if self._settings.endpoints[name].traits.engine else create_residency(config)
             )
         return self._residencies[name]

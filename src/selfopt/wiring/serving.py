@@ -69,13 +69,13 @@ class AppUpstreams:
         app = self._app
         name, entry = app.settings.endpoint_of(app.resolve_model(model))
         config = app.settings.endpoint_config(name, app.environ)
-        if entry.sort.engine and not self._alone:
+        if entry.traits.engine and not self._alone:
             raise UsageError(f"{model} is run by the embedded engine, which belongs to one process: serve it without --workers")
         address = None
-        if entry.sort.speaks == OpenAIChat.name and config.base_url and not entry.sort.engine:
+        if entry.traits.speaks == OpenAIChat.name and config.base_url and not entry.traits.engine:
             key = config.api_key.get_secret_value() if config.api_key is not None else None
-            address = HttpAddress.of(name, entry.sort.dialect(config).root, key)
-        direct = address is not None or entry.sort.engine
+            address = HttpAddress.of(name, entry.traits.dialect(config).root, key)
+        direct = address is not None or entry.traits.engine
         return Upstream(
             name=name,
             model=model,
@@ -84,9 +84,9 @@ class AppUpstreams:
             address=address,
             # Whether the request may go there was decided when it was found; from here on the model is this one.
             adapter=(lambda: self._endpoint(model)) if direct else (lambda: app.sender.endpoint(model, asked=model)),
-            speaks=entry.sort.speaks if direct else "",
-            gate=model if entry.sort.engine else name,
-            concurrency=app.settings.engine.slots if entry.sort.engine else 64,
+            speaks=entry.traits.speaks if direct else "",
+            gate=model if entry.traits.engine else name,
+            concurrency=app.settings.engine.slots if entry.traits.engine else 64,
             max_reply_bytes=config.max_reply_bytes,
         )
 
@@ -101,7 +101,7 @@ class AppUpstreams:
             found = self._asked[model] = PooledEndpoint(
                 upstream.name,
                 self._pool,
-                app.settings.endpoints[upstream.name].sort.dialect(here),
+                app.settings.endpoints[upstream.name].traits.dialect(here),
                 lambda: self._address(upstream),
                 lambda: app.sender.endpoint(model, asked=model),
                 upstream.max_reply_bytes,
@@ -115,7 +115,7 @@ class AppUpstreams:
 
     async def connect(self, upstream: Upstream) -> HttpAddress | None:
         """The address of a model of the embedded engine, started when it is not running. EndpointError when it does not start."""
-        if not self._app.settings.endpoints[upstream.name].sort.engine:
+        if not self._app.settings.endpoints[upstream.name].traits.engine:
             return None
         try:
             found = await self._app.engine.connect(upstream.model)
@@ -134,28 +134,19 @@ class AppUpstreams:
 def gateway_options(app: App, host: str | None, port: int | None, worker: Worker | None = None) -> GatewayOptions:
     """From the settings; host and port where the command line names them. worker: has its share of what holds for all together."""
     share = 1 if worker is None else worker.count
-    limits, own = app.own_limits, app.settings.gateway
-    return GatewayOptions(
-        host=host or own.host,
-        port=own.port if port is None else port,
-        allowed_hosts=own.allowed_hosts,
-        web=WebLimits(
-            max_body_bytes=own.max_body_bytes,
-            max_held_bytes=max(own.max_held_bytes // share, own.max_body_bytes),
-            max_connections=max(own.max_connections // share, 1),
-        ),
-        deadline_s=own.deadline_s,
-        queue=own.queue,
-        queue_timeout_s=own.queue_timeout_s,
-        breaker_faults=own.breaker_faults,
-        breaker_s=own.breaker_s,
-        drain_s=own.drain_s,
+    own = app.settings.gateway
+    here = {
+        "host": host or own.host,
+        "port": own.port if port is None else port,
         # Twice within the time after which our own engine drops a model, however short that is.
-        keep_warm_s=min(own.keep_warm_s, app.settings.engine.sleep_idle_s / 2),
-        timeout_s=limits.timeout_s,
-        connect_timeout_s=limits.connect_timeout_s,
-        retries=limits.retries,
+        "keep_warm_s": min(own.keep_warm_s, app.settings.engine.sleep_idle_s / 2),
+    }
+    web = WebLimits(
+        max_body_bytes=own.max_body_bytes,
+        max_held_bytes=max(own.max_held_bytes // share, own.max_body_bytes),
+        max_connections=max(own.max_connections // share, 1),
     )
+    return GatewayOptions(own=own.model_copy(update=here), limits=app.own_limits, web=web)
 
 
 def build_gateway(
@@ -174,7 +165,7 @@ def build_gateway(
     trail = ChainedFile(app.home.audit_trail)
     trail.check()
     keys = FileKeys(app.keys)
-    _refuse_open_door(options.host, keys)
+    _refuse_open_door(options.own.host, keys)
     pool = Pool()
     upstreams = AppUpstreams(app, pool, alone=worker is None)
     fallbacks = app.settings.fallbacks
@@ -184,7 +175,7 @@ def build_gateway(
     }
     # Who looks after warm models asks for the rules in force only once they are watched.
     keeps_warm = app.settings.warm_up.enabled and (worker is None or worker.number == 0)
-    warmth = KeepWarm(warmer(app, lambda: rules.current.config), options.keep_warm_s) if keeps_warm else None
+    warmth = KeepWarm(warmer(app, lambda: rules.current.config), options.own.keep_warm_s) if keeps_warm else None
     rules = RulesWatch(
         app.home.routing_config,
         config,

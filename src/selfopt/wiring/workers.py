@@ -64,7 +64,7 @@ def refuse_embedded(app: App) -> None:
 
 def _is_embedded(app: App, name: str) -> bool:
     try:
-        return app.settings.endpoint_of(app.resolve_model(name))[1].sort.engine
+        return app.settings.endpoint_of(app.resolve_model(name))[1].traits.engine
     except UnknownModelError:
         return False
 

@@ -73,20 +73,18 @@ class Reader(Protocol):
     @property
     def version(self) -> int:
         """1 for the first."""
-        ...
 
     def read(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> Found:
         """What stands in the reply. Never raises, and takes bounded time, on any text."""
-        ...
 
 
 @runtime_checkable
 class GrowingReader(Reader, Protocol):
     """A reader that also reads replies which are still being written."""
 
-    def certain(self, text: str, tools: Sequence[ToolDefinition]) -> Sequence[ToolCall]:
-        """The calls with which any reply that begins with this text begins, as `read` reads it."""
-        ...
+    def certain(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> Sequence[ToolCall]:
+        """The calls with which any reply that begins with this one begins, as `read` reads it. content: the text so far, and
+        native calls that have ended."""
 
 
 @runtime_checkable
@@ -95,7 +93,6 @@ class ReadsFamilies(Reader, Protocol):
 
     def of(self, family: Family) -> Reader:
         """A reader of this family alone."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from selfopt.records import ToolCall
@@ -17,16 +18,14 @@ _KEYWORD = re.compile(r"[\"']?([^\W\d][\w\-]{0,127}+)[\"']?[ \t\r\n]*+[=:](?!=)[
 _BARE = re.compile(r"[^,()\[\]{}\"'=\r\n]{1,200}+")
 
 
+@dataclass(slots=True)
 class WrittenCall:
     """A call as it stands in the text; `keywords`: every argument was named."""
 
-    __slots__ = ("call", "end", "keywords", "offered")
-
-    def __init__(self, call: ToolCall, end: int, *, offered: bool, keywords: bool) -> None:
-        self.call = call
-        self.end = end
-        self.offered = offered
-        self.keywords = keywords
+    call: ToolCall
+    end: int
+    offered: bool
+    keywords: bool
 
 
 def read_call(reader: LiteralReader, position: int, offered: Offered) -> WrittenCall:

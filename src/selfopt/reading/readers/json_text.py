@@ -11,7 +11,7 @@ from .base import CALL_LIMIT, NOTHING, SAYS_NONE, TEXT_LIMIT, Budget, Found, Off
 from .literals import LiteralReader, PartialReader, UndecidedError, UnreadableError
 from .shapes import Shape, shape_of
 
-__all__ = ["READER", "calls_in_json"]
+__all__ = ["READER", "json_calls"]
 
 _OPENERS = re.compile(r"[{\[]")
 # A last line that may become a fence, which cuts what is before it.
@@ -33,7 +33,7 @@ class JsonReader:
             return NOTHING
         offered, budget, shape, fenced = Offered.of(tools), Budget(), Shape(), False
         for segment in segments(text):
-            part = _read(segment, offered, budget)
+            part = json_calls(segment, offered, budget)
             fenced = fenced or (segment.language is not None and bool(part.calls))
             shape.add(part)
             if budget.left <= 0 or len(shape.calls) > CALL_LIMIT:
@@ -43,35 +43,28 @@ class JsonReader:
             return Found(shape.calls, form, shape.spans)
         return SAYS_NONE if shape.no_call or text.strip() == "[]" else NOTHING
 
-    def certain(self, text: str, tools: Sequence[ToolDefinition]) -> tuple[ToolCall, ...]:
+    def certain(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> Sequence[ToolCall]:
         """See `GrowingReader.certain`."""
-        text = _ENDLESS.sub("", clean_text(text))
-        parts, offered, budget, shape = list(segments(text)), Offered.of(tools), Budget(), Shape()
-        for segment in parts[:-1]:
-            shape.add(_read(segment, offered, budget))
-        for segment in parts[-1:]:
-            if len(shape.calls) <= CALL_LIMIT and budget.left > 2 * TEXT_LIMIT:
-                _read_growing(segment, offered, budget, shape)
-        return tuple(shape.calls[:CALL_LIMIT]) if budget.left > 2 * TEXT_LIMIT else ()
+        parts, offered, budget, shape = (
+            [*segments(_ENDLESS.sub("", clean_text(content.text)))],
+            Offered.of(tools),
+            Budget(),
+            Shape(),
+        )
+        for segment in parts:
+            shape.add(json_calls(segment, offered, budget, PartialReader if segment is parts[-1] else LiteralReader))
+        return shape.calls if budget.left > 2 * TEXT_LIMIT else ()
 
 
-def calls_in_json(text: str, offered: Offered, budget: Budget) -> Shape:
-    """What the JSON values of a piece of text amount to."""
-    return _read(Segment(text), offered, budget)
+def json_calls(segment: Segment, offered: Offered, budget: Budget, made: type[LiteralReader] = LiteralReader) -> Shape:
+    """What the JSON values of a piece of text amount to; with a PartialReader, up to where it takes more text to tell.
 
-
-def _is_code(segment: Segment) -> bool:
-    """A block of program code is read only when it starts as data: code that mentions a call is not a call."""
-    return (
-        segment.language is not None and segment.language not in _DATA_LANGUAGES and segment.body.lstrip()[:1] not in ("{", "[")
-    )
-
-
-def _read(segment: Segment, offered: Offered, budget: Budget) -> Shape:
+    A block of program code is read only when it starts as data: code that mentions a call is not a call.
+    """
     shape, body = Shape(), segment.body
-    if _is_code(segment):
+    if segment.language is not None and segment.language not in _DATA_LANGUAGES and body.lstrip()[:1] not in ("{", "["):
         return shape
-    reader, position = LiteralReader(body), 0
+    reader, position = made(body), 0
     while (opener := _OPENERS.search(body, position)) is not None and len(shape.calls) <= CALL_LIMIT:
         try:
             value, position = reader.value(opener.start())
@@ -79,6 +72,10 @@ def _read(segment: Segment, offered: Offered, budget: Budget) -> Shape:
             position = opener.start() + 1
             if not budget.spend(stopped.position - opener.start()):
                 break
+        except UndecidedError:
+            if opener.group() == "[":
+                _read_items(reader, opener.end(), offered, shape)
+            break
         else:
             part = shape_of(value, offered)
             if part.calls:
@@ -88,27 +85,7 @@ def _read(segment: Segment, offered: Offered, budget: Budget) -> Shape:
     return shape
 
 
-def _read_growing(segment: Segment, offered: Offered, budget: Budget, shape: Shape) -> None:
-    """Like `_read`, up to where it takes more text to tell."""
-    if _is_code(segment):
-        return
-    reader, position = PartialReader(segment.body), 0
-    while (opener := _OPENERS.search(segment.body, position)) is not None and len(shape.calls) <= CALL_LIMIT:
-        try:
-            value, position = reader.value(opener.start())
-        except UnreadableError as stopped:
-            position = opener.start() + 1
-            if not budget.spend(stopped.position - opener.start()):
-                return
-        except UndecidedError:
-            if opener.group() == "[":
-                _read_items(reader, opener.end(), offered, shape)
-            return
-        else:
-            shape.add(shape_of(value, offered))
-
-
-def _read_items(reader: PartialReader, position: int, offered: Offered, shape: Shape) -> None:
+def _read_items(reader: LiteralReader, position: int, offered: Offered, shape: Shape) -> None:
     """The objects at the beginning of a list without an end. Whether the list is read or, with something wrong in it, what
     stands in it one by one: these come first, as long as nothing but objects is before them."""
     try:

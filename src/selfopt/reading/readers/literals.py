@@ -20,7 +20,8 @@ _NUMBER = re.compile(r"[-+]?+(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][-+]?+[0
 _WORD = re.compile(r"[^\W\d]\w{0,127}+")
 _WORDS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)", re.S)
-_SIMPLE = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\n": ""}
+_SIMPLE = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\n": "", '"': '"', "'": "'", "\\": "\\", "/": "/"}
+_CLOSERS = {"{": "}", "[": "]", "(": ")"}
 _NUMBER_LIMIT = 64
 _IN_TOKENS = "_.+-"  # besides letters and digits: what a number or a word can go on with
 
@@ -46,18 +47,15 @@ class LiteralReader:
 
     def skip(self, position: int) -> int:
         """The position after white space."""
-        match = _SPACE.match(self.text, position)
-        return match.end() if match else position
+        return _SPACE.match(self.text, position).end()  # type: ignore[union-attr]  # it matches nothing, too
 
     def value(self, position: int, depth: int = 0) -> tuple[Any, int]:
         """The value that starts here (no leading space) and the position after it. UnreadableError otherwise."""
         if position >= len(self.text) or depth > DEPTH_LIMIT:
             raise UnreadableError(position)
         char = self.text[position]
-        if char == "{":
-            return self._mapping(position, depth)
-        if char in "[(":
-            return self._sequence(position, depth)
+        if char in _CLOSERS:
+            return self._many(position, depth)
         if char in _STRINGS:
             return self.string(position)
         if char in "-+." or "0" <= char <= "9":
@@ -86,33 +84,25 @@ class LiteralReader:
             raise UnreadableError(match.end())
         return number, match.end()
 
-    def _sequence(self, position: int, depth: int) -> tuple[list[Any], int]:
-        closer = "]" if self.text[position] == "[" else ")"
+    def _many(self, position: int, depth: int) -> tuple[Any, int]:
+        closer = _CLOSERS[self.text[position]]
         items: list[Any] = []
-        position = self.skip(position + 1)
-        while True:
-            if self.text[position : position + 1] == closer:
-                return items, position + 1
-            item, position = self.value(position, depth + 1)
-            items.append(item)
+        pairs: dict[str, Any] = {}
+        position, done = self.skip(position + 1), False
+        if self.text[position : position + 1] == closer:
+            position, done = position + 1, True
+        while not done:
+            if closer == "}":
+                key, position = self._key(position)
+                position = self.skip(position)
+                if self.text[position : position + 1] != ":":
+                    raise UnreadableError(position)
+                pairs[key], position = self.value(self.skip(position + 1), depth + 1)
+            else:
+                item, position = self.value(position, depth + 1)
+                items.append(item)
             done, position = self._next(position, closer)
-            if done:
-                return items, position
-
-    def _mapping(self, position: int, depth: int) -> tuple[dict[str, Any], int]:
-        items: dict[str, Any] = {}
-        position = self.skip(position + 1)
-        while True:
-            if self.text[position : position + 1] == "}":
-                return items, position + 1
-            key, position = self._key(position)
-            position = self.skip(position)
-            if self.text[position : position + 1] != ":":
-                raise UnreadableError(position)
-            items[key], position = self.value(self.skip(position + 1), depth + 1)
-            done, position = self._next(position, "}")
-            if done:
-                return items, position
+        return pairs if closer == "}" else items, position
 
     def _key(self, position: int) -> tuple[str, int]:
         if self.text[position : position + 1] in ('"', "'"):
@@ -123,18 +113,20 @@ class LiteralReader:
         return word.group(), word.end()
 
     def _next(self, position: int, closer: str) -> tuple[bool, int]:
-        """After an item: (True, end) at the closer, (False, next item) at a comma. At the very end of the text the closer
+        """After an item: (True, end) at the closer, also after a comma, (False, next item) at a comma. At the very end of the text the closer
         is supplied: small models often forget the last one."""
         position = self.skip(position)
         if position >= len(self.text):
             self.repaired = True
             return True, position
         char = self.text[position]
-        if char == closer:
-            return True, position + 1
         if char == ",":
-            return False, self.skip(position + 1)
-        raise UnreadableError(position)
+            position = self.skip(position + 1)
+            closed = self.text[position : position + 1] == closer
+            return closed, position + closed
+        if char != closer:
+            raise UnreadableError(position)
+        return True, position + 1
 
 
 class PartialReader(LiteralReader):
@@ -177,20 +169,16 @@ class PartialReader(LiteralReader):
 
 def decode_object(value: Any) -> dict[str, Any] | None:
     """Arguments as an object: an object itself, or a string that holds one; None for anything else."""
-    if isinstance(value, dict):
-        return value
-    if value is None:
+    text = value.strip() if isinstance(value, str) else None
+    if value is None or text == "":
         return {}
-    if isinstance(value, str):
-        text = value.strip()
-        if not text:
-            return {}
+    if text is not None:
         try:
-            decoded, end = LiteralReader(text).value(0)
+            value, end = LiteralReader(text).value(0)
         except UnreadableError:
             return None
-        return decoded if isinstance(decoded, dict) and end == len(text) else None
-    return None
+        value = value if end == len(text) else None
+    return value if isinstance(value, dict) else None
 
 
 def _unescape(body: str) -> str:
@@ -205,6 +193,4 @@ def _one_escape(match: re.Match[str]) -> str:
     code = match.group(1)
     if len(code) > 1:
         return chr(int(code[1:], 16))
-    if code in _SIMPLE:
-        return _SIMPLE[code]
-    return code if code in "\"'\\/" else f"\\{code}"
+    return _SIMPLE.get(code, f"\\{code}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from selfopt.reading.wire_names import own_names
-from selfopt.records import ReplyContent, ToolDefinition
+from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
 from .base import NOTHING, Found
 
@@ -26,6 +26,10 @@ class NativeReader:
             return Found(tuple(renamed) if own else calls, "native tool calls")
         broken = len(content.broken_tool_calls)
         return Found(unread=f"{broken} native tool calls whose arguments are no JSON object") if broken else NOTHING
+
+    def certain(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> Sequence[ToolCall]:
+        """See `GrowingReader.certain`."""
+        return self.read(content, tools).calls
 
 
 READER = NativeReader()

@@ -88,8 +88,8 @@ def _named(value: dict[str, Any], name_key: str, offered: Offered) -> Shape:
         return Shape(no_call=True)
     name = offered.match(written)
     given = value.get(arguments_key) if arguments_key is not None else None
-    if _is_definition(value, given):
-        return Shape()
+    if isinstance(given, Mapping) and given.get("type") == "object" and isinstance(given.get("properties"), Mapping):
+        return Shape()  # the tool's definition repeated, not a call
     if name is None:
         clear = name_key in _CLEAR_NAMES and arguments_key in _CLEAR_ARGUMENTS and _NAME_SHAPE.fullmatch(written)
         arguments = decode_object(given) if clear and given is not None else None
@@ -98,8 +98,3 @@ def _named(value: dict[str, Any], name_key: str, offered: Offered) -> Shape:
         flat = {key: item for key, item in value.items() if key != name_key and key not in _MARKS}
         return Shape([ToolCall(name=name, arguments=flat)])
     return Shape([ToolCall(name=name, arguments=decode_object(given) or {})])
-
-
-def _is_definition(value: Mapping[str, Any], given: Any) -> bool:
-    """Whether the object repeats a tool's definition instead of calling it."""
-    return isinstance(given, Mapping) and given.get("type") == "object" and isinstance(given.get("properties"), Mapping)

@@ -14,8 +14,8 @@ from typing import Any
 from selfopt.reading.families import TAGGED, Family
 from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
-from .base import CALL_LIMIT, NOTHING, SAYS_NONE, TEXT_LIMIT, Budget, Found, Offered, clean_text
-from .json_text import calls_in_json
+from .base import CALL_LIMIT, NOTHING, SAYS_NONE, TEXT_LIMIT, Budget, Found, Offered, Segment, clean_text
+from .json_text import json_calls
 from .literals import LiteralReader, UnreadableError, decode_object
 
 __all__ = ["READER"]
@@ -52,6 +52,7 @@ class TagReader:
 
     def __init__(self, families: tuple[Family, ...]) -> None:
         self._families = families
+        self._signs = {family.marks[0][:1] for family in families}
         self._opening = re.compile("|".join(_pattern(family.marks[0]) for family in families))
 
     def of(self, family: Family) -> TagReader:
@@ -62,29 +63,24 @@ class TagReader:
         """See `Reader.read`."""
         return self._read(clean_text(content.text), tools)
 
-    def certain(self, text: str, tools: Sequence[ToolDefinition]) -> Sequence[ToolCall]:
-        """See `GrowingReader.certain`: the calls of the elements up to the first that has no closing tag, or something between its
-        JSON and that."""
-        text, end = clean_text(text), 0
-        while (opening := self._opening.search(text, end)) is not None:
-            closed = self._closed(text, opening)
-            if closed is None:
-                break
-            end = closed
-        return self._read(text[:end], tools).calls
+    def certain(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> Sequence[ToolCall]:
+        """See `GrowingReader.certain`: the calls of the elements up to the first that more text may change."""
+        return self._read(clean_text(content.text), tools, growing=True).calls
 
-    def _read(self, text: str, tools: Sequence[ToolDefinition]) -> Found:
-        openings = list(self._opening.finditer(text))
+    def _read(self, text: str, tools: Sequence[ToolDefinition], *, growing: bool = False) -> Found:
+        openings = list(self._opening.finditer(text)) if any(map(text.__contains__, self._signs)) else []
         if not openings:
             return NOTHING
         offered, budget, says_none, form = Offered.of(tools), Budget(), False, ""
         calls: list[ToolCall] = []
         spans: list[tuple[int, int]] = []
-        for opening, body, end in self._elements(text, openings, budget):
+        for opening, body, end, closed in self._elements(text, openings, budget):
+            if growing and not closed:
+                break
             family, written = self._family(opening), opening.group(opening.lastindex or 0)
             name = written.strip()
             if not written:
-                shape = calls_in_json(body, offered, budget)
+                shape = json_calls(Segment(body), offered, budget)
                 new = shape.calls
                 says_none = says_none or shape.no_call or offered.is_no_call(body)
             elif offered.is_no_call(name):
@@ -102,43 +98,38 @@ class TagReader:
     def _family(self, opening: re.Match[str]) -> Family:
         return self._families[(opening.lastindex or 1) - 1]
 
-    def _elements(self, text: str, openings: Sequence[re.Match[str]], budget: Budget) -> Iterator[tuple[re.Match[str], str, int]]:
-        """(opening, body, end) of each call element. The body ends at its closing tag or at the next call element,
-        whichever is first, so that a missing closing tag does no harm and the time stays linear. Tags within the texts of JSON are none."""
+    def _elements(
+        self, text: str, openings: Sequence[re.Match[str]], budget: Budget
+    ) -> Iterator[tuple[re.Match[str], str, int, bool]]:
+        """(opening, body, end, closed) of each call element. The body ends at its closing tag or at the next call element,
+        whichever is first, so that a missing closing tag does no harm and the time stays linear. Tags within the texts of JSON are none.
+        closed: whether nothing that follows can change it."""
         index = 0
         while index < len(openings):
             opening = openings[index]
-            past = _past_json(text, opening.end(), budget)
+            begin = opening.end()
+            past = _past_json(text, begin, budget)
             index += 1
             while index < len(openings) and openings[index].start() < past:
                 index += 1
             limit = openings[index].start() if index < len(openings) else len(text)
             closing = self._family(opening).marks[1]
             end = text.find(closing, past, limit)
-            if end >= 0:
-                yield opening, text[opening.end() : end], end + len(closing)
+            if end < 0:
+                yield opening, text[begin:limit], past if past > begin else limit, False
             else:
-                yield opening, text[opening.end() : limit], past if past > opening.end() else limit
+                data = text[_skip(text, begin)] in "{["
+                yield opening, text[begin:end], end + len(closing), not data or (past > begin and end == _skip(text, past))
 
-    def _closed(self, text: str, opening: re.Match[str]) -> int | None:
-        """Where the element ends that is opened here, when nothing that follows can change that."""
-        closing, past = self._family(opening).marks[1], opening.end()
-        start = _SPACE.match(text, past).end()  # type: ignore[union-attr]  # it matches nothing, too
-        if text[start : start + 1] in ("{", "["):
-            try:
-                past = _JSON.raw_decode(text, start)[1]
-            except (ValueError, RecursionError):
-                return None
-            past = _SPACE.match(text, past).end()  # type: ignore[union-attr]
-            return past + len(closing) if text.startswith(closing, past) else None
-        end, other = text.find(closing, past), self._opening.search(text, past)
-        return None if end < 0 or (other is not None and other.start() < end) else end + len(closing)
+
+def _skip(text: str, position: int) -> int:
+    return _SPACE.match(text, position).end()  # type: ignore[union-attr]  # it matches nothing, too
 
 
 def _past_json(text: str, position: int, budget: Budget) -> int:
     """Where the whole JSON objects and lists that stand here end; the position itself where there are none."""
     while budget.left > 0:
-        start = _SPACE.match(text, position).end()  # type: ignore[union-attr]  # it matches nothing, too
+        start = _skip(text, position)
         if text[start : start + 1] not in ("{", "["):
             break
         try:

@@ -1,0 +1,152 @@
+"""Making arms ready: how a model is warmed up before it is asked, and the run that is opened for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from selfopt.records import Blob, ChatRequest, Message, ModelStatus, ReplyContent, Run, Spec, Suite, WarmUp, WarmUpResult, new_id
+from selfopt.scoring import scorer_of
+from selfopt.variants import render
+
+from .attempt import NOT_LOADED, Channel, ResidencyWatch, status_of
+from .context import Desk, Labels
+from .environment import observe
+from .lookup import find
+from .trial import OpenArm, make_request
+
+__all__ = ["Readiness", "WarmUps", "model_status", "open_arm", "ready", "warm_up", "warm_up_requests"]
+
+WARM_UP_PROMPT = "What is 2+2?"
+
+
+WarmUps = Mapping[str, tuple[WarmUpResult, Sequence[Blob]]]
+"""By request_id: what came of warming it up, and the blobs that tell of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """A spec's model just before it is asked, and the warm-up that brought it there, with the blobs that tell of it."""
+
+    status: ModelStatus
+    warm_up: WarmUpResult
+    blobs: Sequence[Blob] = ()
+
+
+async def model_status(desk: Desk, spec: Spec) -> ModelStatus:
+    """What the server of a spec says of its model now."""
+    return await status_of(desk.context.residency_for(spec), desk.context.model_name_for(spec))
+
+
+async def warm_up(desk: Desk, spec: Spec, suite: Suite, policy: WarmUp) -> tuple[WarmUpResult, Sequence[Blob]]:
+    """Load a spec's model and make it ready for what it will be asked."""
+    context, model = desk.context, desk.context.model_name_for(spec)
+    return await context.warm_up(
+        context.endpoint_for(spec),
+        context.residency_for(spec),
+        model,
+        warm_up_requests(spec, suite, model),
+        policy,
+        context.clock,
+    )
+
+
+def warm_up_requests(spec: Spec, suite: Suite, model: str) -> tuple[ChatRequest, ...]:
+    """One request of each sort that the spec's variant makes, of "What is 2+2?" with the tools of the suite's first prompt:
+    they compile the template and fill the prompt cache with what the scored requests share.
+
+    Where the variant chooses a tool first, the second one asks for the arguments of the first tool: its examples are others.
+    """
+    prompt = suite.select(spec.split)[0]
+    tools = suite.tools_of(prompt)
+    steps = render(spec.variant, (Message(role="user", content=WARM_UP_PROMPT),), tools)
+    requests = [make_request(spec, model, next(steps), isolate=False)]
+    with suppress(StopIteration):
+        requests.append(make_request(spec, model, steps.send(ReplyContent(text=tools[0].name)), isolate=False))
+    steps.close()
+    return tuple(requests)
+
+
+async def ready(
+    desk: Desk, specs: Sequence[Spec], suite: Suite, *, always: bool, before: WarmUps | None = None
+) -> dict[str, Readiness]:
+    """Make every spec alike ready, whatever it says about warm-up: in a race nobody may be the one who waits for the load.
+
+    Args:
+        always: warm all of them up also where every model is loaded.
+        before: warm-ups that were made just before, by request_id; told of where none is made now.
+    """
+    statuses = await _statuses(desk, specs)
+    warmed = dict(before or {})
+    if always or any(status.state in NOT_LOADED for status in statuses.values()):
+        for spec in specs:
+            desk.board.tell("warm_up", "warming up for the race")
+            warmed[spec.request_id] = await warm_up(desk, spec, suite, spec.warm_up.model_copy(update={"enabled": True}))
+        statuses = await _statuses(desk, specs)
+    needless = (WarmUpResult(status="skipped", reason="the model is loaded"), ())
+    return {s.request_id: Readiness(statuses[s.endpoint, s.model], *warmed.get(s.request_id, needless)) for s in specs}
+
+
+async def _statuses(desk: Desk, specs: Sequence[Spec]) -> dict[tuple[str, str], ModelStatus]:
+    """By endpoint and model, each asked once."""
+    one_each = {(spec.endpoint, spec.model): spec for spec in specs}
+    return {where: await model_status(desk, spec) for where, spec in one_each.items()}
+
+
+def open_arm(
+    desk: Desk,
+    spec: Spec,
+    suite: Suite,
+    prompt_ids: Sequence[str],
+    run_index: int,
+    labels: Labels,
+    readiness: Readiness,
+    *,
+    isolate: bool = False,
+) -> OpenArm:
+    """An arm with a new run of these prompts. isolate: in isolation whatever the spec says."""
+    context = desk.context
+    environment = observe(spec, readiness.status, context.hardware)
+    run = Run(
+        run_id=new_id("run"),
+        spec_id=spec.spec_id,
+        request_id=spec.request_id,
+        environment_id=environment.environment_id,
+        requested_model=labels.requested_model or spec.model,
+        model=spec.model,
+        phase=spec.phase,
+        suite=spec.suite,
+        split=spec.split,
+        run_index=run_index,
+        purpose=labels.purpose,
+        prompt_ids=tuple(prompt_ids),
+        group_id=labels.group_id,
+        cycle_id=labels.cycle_id,
+        rule_id=labels.rule_id,
+        forced=labels.forced,
+        overrides=labels.overrides,
+        warm_up=readiness.warm_up,
+        at=context.now(),
+    )
+    # A spec may be in the ledger under another variant name, which is the same spec.
+    inputs = (spec, environment)
+    missing = [one for one in inputs if not (one.record_id in desk.stored or find(context.ledger, type(one), one.record_id))]
+    desk.stored.update(one.record_id for one in inputs)
+    model = context.model_name_for(spec)
+    watch = ResidencyWatch(context.residency_for(spec), model, context.clock, context.idle_s, first=readiness.status.state)
+    return OpenArm(
+        spec=spec,
+        suite=suite,
+        run=run,
+        scorer=scorer_of(suite.judging),
+        model=model,
+        isolate=isolate or spec.isolate,
+        parser_hash=spec.variant.parser_hash,
+        channel=Channel(
+            context.endpoint_for(spec), watch, context.clock, context.sleep, context.rng, context.now, context.backoff
+        ),
+        environment=environment,
+        status=readiness.status,
+        prologue=(*missing, *readiness.blobs, run),
+    )
