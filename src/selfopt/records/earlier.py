@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 __all__ = [
-    "CONFIRMATION_WORDS",
     "decision",
     "race_end",
     "race_standing",
@@ -25,8 +24,6 @@ _SAID = (
     ("not confirmed (", {"status": "not_confirmed"}),
     ("not confirmed yet: ", {"status": "not_confirmed_yet"}),
 )
-CONFIRMATION_WORDS = tuple(beginning for beginning, _ in _SAID)
-"""What the part of a reason begins with that said how sure a warm-up is."""
 _SERVED, _CIRCLE = "served with ", " would lead back here, so there is none"
 _WARM_UP = ("warm the model up before the first request", "the warm-up was rolled back by hand", "warm_up did not help")
 

@@ -19,7 +19,7 @@ __all__ = [
     "SAYS_NONE",
     "TEXT_LIMIT",
     "WORK_LIMIT",
-    "Budget",
+    "Effort",
     "Found",
     "GrowingReader",
     "Offered",
@@ -131,7 +131,7 @@ class Offered:
 
 
 @dataclass(slots=True)
-class Budget:
+class Effort:
     """How much failed reading is still allowed in one reply."""
 
     left: int = WORK_LIMIT

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
-from .base import CALL_LIMIT, NOTHING, Budget, Found, Offered, clean_text
+from .base import CALL_LIMIT, NOTHING, Effort, Found, Offered, clean_text
 from .call_syntax import CALL_HEAD, read_call
 from .literals import LiteralReader, UnreadableError
 
@@ -28,7 +28,7 @@ class BracketReader:
         text = cleaned.strip()
         if "[" not in text or "(" not in text:
             return NOTHING
-        offered, budget, reader = Offered.of(tools), Budget(), LiteralReader(text)
+        offered, budget, reader = Offered.of(tools), Effort(), LiteralReader(text)
         calls: list[ToolCall] = []
         spans: list[tuple[int, int]] = []
         position, shift = 0, len(cleaned) - len(cleaned.lstrip())

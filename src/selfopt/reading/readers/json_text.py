@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
-from .base import CALL_LIMIT, NOTHING, SAYS_NONE, TEXT_LIMIT, Budget, Found, Offered, Segment, clean_text, segments
+from .base import CALL_LIMIT, NOTHING, SAYS_NONE, TEXT_LIMIT, Effort, Found, Offered, Segment, clean_text, segments
 from .literals import LiteralReader, PartialReader, UndecidedError, UnreadableError
 from .shapes import Shape, shape_of
 
@@ -31,7 +31,7 @@ class JsonReader:
         text = clean_text(content.text)
         if "{" not in text and "[" not in text:
             return NOTHING
-        offered, budget, shape, fenced = Offered.of(tools), Budget(), Shape(), False
+        offered, budget, shape, fenced = Offered.of(tools), Effort(), Shape(), False
         for segment in segments(text):
             part = json_calls(segment, offered, budget)
             fenced = fenced or (segment.language is not None and bool(part.calls))
@@ -48,7 +48,7 @@ class JsonReader:
         parts, offered, budget, shape = (
             [*segments(_ENDLESS.sub("", clean_text(content.text)))],
             Offered.of(tools),
-            Budget(),
+            Effort(),
             Shape(),
         )
         for segment in parts:
@@ -56,7 +56,7 @@ class JsonReader:
         return shape.calls if budget.left > 2 * TEXT_LIMIT else ()
 
 
-def json_calls(segment: Segment, offered: Offered, budget: Budget, made: type[LiteralReader] = LiteralReader) -> Shape:
+def json_calls(segment: Segment, offered: Offered, budget: Effort, made: type[LiteralReader] = LiteralReader) -> Shape:
     """What the JSON values of a piece of text amount to; with a PartialReader, up to where it takes more text to tell.
 
     A block of program code is read only when it starts as data: code that mentions a call is not a call.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
-from .base import CALL_LIMIT, NOTHING, Budget, Found, Offered, Segment, clean_text, segments
+from .base import CALL_LIMIT, NOTHING, Effort, Found, Offered, Segment, clean_text, segments
 from .call_syntax import CALL_HEAD, read_call
 from .literals import LiteralReader, UnreadableError
 
@@ -29,7 +29,7 @@ class PythonCallReader:
         text = clean_text(content.text)
         if "(" not in text:
             return NOTHING
-        offered, budget = Offered.of(tools), Budget()
+        offered, budget = Offered.of(tools), Effort()
         calls: list[ToolCall] = []
         spans: list[tuple[int, int]] = []
         fenced = False
@@ -76,7 +76,7 @@ def _between(text: str, position: int) -> int:
     return match.end() if match else position
 
 
-def _lines(segment: Segment, offered: Offered, budget: Budget, spans: list[tuple[int, int]]) -> list[ToolCall]:
+def _lines(segment: Segment, offered: Offered, budget: Effort, spans: list[tuple[int, int]]) -> list[ToolCall]:
     """The calls that have a line for themselves; where they stand is added to the spans."""
     reader, position = LiteralReader(segment.body), 0
     calls: list[ToolCall] = []

@@ -14,7 +14,7 @@ from typing import Any
 from selfopt.reading.families import TAGGED, Family
 from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
-from .base import CALL_LIMIT, NOTHING, SAYS_NONE, TEXT_LIMIT, Budget, Found, Offered, Segment, clean_text
+from .base import CALL_LIMIT, NOTHING, SAYS_NONE, TEXT_LIMIT, Effort, Found, Offered, Segment, clean_text
 from .json_text import json_calls
 from .literals import LiteralReader, UnreadableError, decode_object
 
@@ -71,7 +71,7 @@ class TagReader:
         openings = list(self._opening.finditer(text)) if any(map(text.__contains__, self._signs)) else []
         if not openings:
             return NOTHING
-        offered, budget, says_none, form = Offered.of(tools), Budget(), False, ""
+        offered, budget, says_none, form = Offered.of(tools), Effort(), False, ""
         calls: list[ToolCall] = []
         spans: list[tuple[int, int]] = []
         for opening, body, end, closed in self._elements(text, openings, budget):
@@ -99,7 +99,7 @@ class TagReader:
         return self._families[(opening.lastindex or 1) - 1]
 
     def _elements(
-        self, text: str, openings: Sequence[re.Match[str]], budget: Budget
+        self, text: str, openings: Sequence[re.Match[str]], budget: Effort
     ) -> Iterator[tuple[re.Match[str], str, int, bool]]:
         """(opening, body, end, closed) of each call element. The body ends at its closing tag or at the next call element,
         whichever is first, so that a missing closing tag does no harm and the time stays linear. Tags within the texts of JSON are none.
@@ -126,7 +126,7 @@ def _skip(text: str, position: int) -> int:
     return _SPACE.match(text, position).end()  # type: ignore[union-attr]  # it matches nothing, too
 
 
-def _past_json(text: str, position: int, budget: Budget) -> int:
+def _past_json(text: str, position: int, budget: Effort) -> int:
     """Where the whole JSON objects and lists that stand here end; the position itself where there are none."""
     while budget.left > 0:
         start = _skip(text, position)
