@@ -81,7 +81,7 @@ def _print_exchanges(out: Console, shown: ShownTrial, exact: bool) -> None:
 
 
 def _print_verdicts(out: Console, shown: ShownTrial) -> None:
-    from selfopt.verbs.texts import call_text, expected_text
+    from selfopt.words.calls import call_text, expected_text
 
     if shown.expected is not None:
         say(out, "-- expected", style="bold blue")
