@@ -93,13 +93,12 @@ def judged_by(suite: Suite) -> str:
 
 
 def rendered(spec: Spec, suite: Suite) -> list[str]:
-    """The first request of some of its prompts as text: what this program makes of the spec now.
-
-    Without what a client may say beside: a variant says nothing there, and evidence of before 0.2 has no such field.
-    """
+    """The first request of some of its prompts as text: what this program makes of the spec now."""
     found = []
     for prompt in suite.select(spec.split)[:_RENDERED]:
         steps = render(spec.variant, prompt.messages, suite.tools_of(prompt))
-        found.append(make_request(spec, spec.model, next(steps), isolate=spec.isolate).model_dump_json(exclude={"beside"}))
+        request = make_request(spec, spec.model, next(steps), isolate=spec.isolate)
+        # What is never measured takes no part: evidence hangs on the hash of this text.
+        found.append(request.model_dump_json(exclude={"beside"}))
         steps.close()
     return found

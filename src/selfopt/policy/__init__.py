@@ -3,7 +3,6 @@
 from .decide import best_hold, decide
 from .gates import GATES, Gate, GateCase, Look, is_exact
 from .heldout import MIN_HELDOUT_PROMPTS, heldout_claim, heldout_settings, prompt_steps, prompt_test
-from .options import EvidenceOptions
 from .race import Race, void_because
 from .race_plan import BlockPlan, Draws
 from .restraint import restraint_evidence
@@ -17,7 +16,6 @@ __all__ = [
     "AlphaShare",
     "BlockPlan",
     "Draws",
-    "EvidenceOptions",
     "Gate",
     "GateCase",
     "Look",
