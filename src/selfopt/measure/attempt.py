@@ -162,7 +162,7 @@ async def exchange(channel: Channel, step: str, request: ChatRequest, retries: i
 
 
 def _text_sent(request: ChatRequest, body: str) -> Blob:
-    text = body or request.model_dump_json()
+    text = body or request.model_dump_json(exclude={"beside"})
     return _kept_blob(text) if len(text) <= _KEPT_CHARS else Blob.of(text)
 
 
