@@ -19,6 +19,7 @@ from selfopt.verbs.opening import App
 from selfopt.verbs.reporting import write_artefacts
 from selfopt.verbs.specification import full_name, unload
 from selfopt.verbs.warming import validate_model_warm_up
+from selfopt.words.findings import experiment_text
 
 RUNS = 7
 REQUIRED = 0.25
@@ -58,7 +59,11 @@ async def experiment(app: App, model: str) -> tuple[bool, str]:
     found = await validate_model_warm_up(
         app, model, "atomic", variant="native_api", runs=EXPERIMENT_RUNS, limit=EXPERIMENT_PROMPTS
     )
-    return (found.experiment.confirmed, found.experiment.told) if found.experiment is not None else (False, "not made to the end")
+    return (
+        (found.experiment.confirmed, experiment_text(found.experiment))
+        if found.experiment is not None
+        else (False, "not made to the end")
+    )
 
 
 async def supervised(app: App, model: str, *, warm_up: bool) -> Arm:

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "selfopt"
 
-DOORS = {"verbs", "records", "errors"}
+DOORS = {"verbs", "records", "errors", "words"}
 GROUND = {"errors", "extensions", "records", "stats", "home", "words"}
 PARTS = {"ledger", "dialects", "endpoints", "scripted", "engine", "residency", "suites", "reading", "variants", "scoring"}
 STAGES = {"measure", "feedback", "policy", "routing"}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from selfopt.feedback import FeedbackOptions, ReferenceSuite, analyze
 from selfopt.feedback.judge import judge
 from selfopt.feedback.standing import standings
-from selfopt.records import Environment, Evaluation, Feedback, Phase, PolicyThresholds, Recommendation
+from selfopt.records import Environment, Evaluation, Feedback, Phase, PolicyThresholds, Recommendation, Remedy
 from tests.feedback.world import any_evaluations, evaluation, options
 
 SMALL, BIG, CLOUD = "local/small", "local/big", "remote/cloud"
@@ -264,7 +264,7 @@ def test_a_withdrawn_remedy_is_not_recommended_again() -> None:
     """It was tried and did not help."""
     seen = evaluation(["L"] * 4, determinism="sampled")
     assert "warm_up" in types(analyze([seen], options()))
-    assert "warm_up" not in types(analyze([seen], options(withdrawn=frozenset({(SMALL, "atomic", "warm_up")}))))
+    assert "warm_up" not in types(analyze([seen], options(withdrawn=frozenset({Remedy(SMALL, "atomic", "warm_up")}))))
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from selfopt.feedback import analyze
-from selfopt.records import Environment, Feedback, Recommendation, WarmUpExperiment
-from tests.feedback.world import evaluation, options
+from selfopt.records import Environment, Feedback, Recommendation, Remedy, WarmUpExperiment
+from tests.feedback.world import evaluation, numbers, options
 from tests.ledger import samples
 
 COLD = [True, True, True, False, False, False, False]
@@ -44,7 +44,7 @@ def test_an_experiment_confirms_the_finding_and_its_figures_stand_in_both() -> N
     feedback = analyze([WAITED], options(experiments=[experiment()]))
     (found,) = [f for f in feedback.findings if f.type == "cold_start"]
     assert found.confirmed
-    assert (found.figures["bayes_factor"], found.figures["cold_runs"], found.figures["warm_runs"]) == ("320", 4, 4)
+    assert (numbers(found)["bayes_factor"], numbers(found)["cold_runs"], numbers(found)["warm_runs"]) == ("320", 4, 4)
     assert {"eval-cold", "eval-warm"} <= set(found.evaluation_ids)
     made = warm_up(feedback)
     assert made is not None
@@ -59,7 +59,7 @@ def test_a_latency_that_is_confirmed_does_not_confirm_outcomes() -> None:
     """Each case by its own figure."""
     slow = WAITED.model_copy(update={"metrics": WAITED.metrics.model_copy(update={"first_call_ms": 2000.0})})
     feedback = analyze([slow], options(experiments=[experiment(outcomes_confirmed=False)]))
-    assert {f.figures["case"]: f.confirmed for f in feedback.findings if f.type == "cold_start"} == {
+    assert {f.figures.by_name()["case"]: f.confirmed for f in feedback.findings if f.type == "cold_start"} == {
         "accuracy": False,
         "latency": True,
     }
@@ -77,7 +77,7 @@ def test_a_warm_up_that_is_proven_is_recommended_where_the_baseline_no_longer_sh
         assert made.evidence == ("eval-cold", "eval-warm")
         assert "confirmed (Bayes factor 320" in made.reason
         assert warm_up(analyze([seen], options(experiments=[REFUTED]))) is None
-    withdrawn = options(experiments=[experiment()], withdrawn=frozenset({(MODEL, "atomic", "warm_up")}))
+    withdrawn = options(experiments=[experiment()], withdrawn=frozenset({Remedy(MODEL, "atomic", "warm_up")}))
     assert warm_up(analyze([STEADY], withdrawn)) is None
 
 

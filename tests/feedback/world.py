@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from selfopt.feedback import FeedbackOptions, ReferenceSuite
-from selfopt.records import Determinism, Evaluation, Metrics, Outcome, OutcomeRow, Phase, TrivialPolicy
+from selfopt.records import Determinism, Evaluation, Finding, Metrics, Outcome, OutcomeRow, Phase, PolicyThresholds, TrivialPolicy
 
 LETTERS = {
     "P": Outcome.PASS,
@@ -26,6 +26,7 @@ LETTERS = {
     "L": Outcome.LOADING,
     "E": Outcome.ERROR,
 }
+THRESHOLDS = PolicyThresholds()
 NOW = "2026-01-01T00:00:00.000Z"
 
 
@@ -114,6 +115,11 @@ def evaluation(  # noqa: PLR0913  (a builder for tests)
         "at": NOW,
     }
     return Evaluation.model_validate(values | changes)
+
+
+def numbers(finding: Finding) -> dict[str, Any]:
+    """The figures of a finding in their stored form."""
+    return finding.figures.model_dump()
 
 
 def options(**changes: Any) -> FeedbackOptions:

@@ -14,6 +14,7 @@ from selfopt.verbs.measuring import MeasureRequest, measure_model
 from selfopt.verbs.routing import trace_rule
 from selfopt.verbs.verifying import verify_audit
 from selfopt.verbs.warming import validate_model_warm_up
+from selfopt.words.findings import experiment_text
 
 from .kit import World, effect, model
 
@@ -108,8 +109,8 @@ async def test_the_check_of_a_warm_up_says_what_the_experiment_found(world: Make
     (second,) = await w.loop(keys=[(M, "atomic")])
     (check,) = second.remedies
     assert check.helped
-    assert f"the experiment: {made.told}" in check.detail
-    assert made.told in w.rules()[M, "atomic"].reason
+    assert f"the experiment: {experiment_text(made)}" in check.detail
+    assert experiment_text(made) in w.rules()[M, "atomic"].reason
 
 
 async def test_a_warm_up_that_does_not_help_is_withdrawn_for_good(world: Make) -> None:

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfopt.measure.reload_experiment import ReloadRuns, reload_experiment
-from selfopt.records import CONFIRMATION_WORDS, WarmUpExperiment
+from selfopt.records import WarmUpExperiment
 from selfopt.stats import reload_log_bayes_factor
+from selfopt.words.findings import experiment_text
 from tests.feedback.world import evaluation
 
 SLOW, FAST = [740.0, 750.0, 735.0, 760.0], [74.0, 75.0, 73.0, 80.0]
@@ -43,8 +44,8 @@ def test_prompts_that_fail_right_after_each_unload_confirm_a_cold_start() -> Non
     assert found.outcomes_confirmed
     assert not found.latency_confirmed
     assert [p.log_bayes_factor for p in found.prompts] == [reload_log_bayes_factor(0, 4, 4, 4)] * 3
-    assert found.told.startswith("confirmed (Bayes factor ")
-    assert "3 prompts, 4 cold and 4 warm runs" in found.told
+    assert experiment_text(found).startswith("confirmed (Bayes factor ")
+    assert "3 prompts, 4 cold and 4 warm runs" in experiment_text(found)
     assert found.log_bayes_factor > math.log(10)
 
 
@@ -53,7 +54,7 @@ def test_a_flaky_suite_confirms_nothing() -> None:
     found = experiment(["PWPW", "WPPP", "PPWW"], ["PPWP", "WPWP", "PWPP"])
     assert found.conclusive
     assert not found.confirmed
-    assert found.told.startswith("not confirmed (Bayes factor ")
+    assert experiment_text(found).startswith("not confirmed (Bayes factor ")
 
 
 def test_latency_alone_is_confirmed_by_its_own_figure() -> None:
@@ -61,7 +62,7 @@ def test_latency_alone_is_confirmed_by_its_own_figure() -> None:
     found = experiment(["PPPP"] * 2, ["PPPP"] * 2, cold_ms=SLOW)
     assert found.latency_confirmed
     assert not found.outcomes_confirmed
-    assert found.told == "confirmed for latency (first call 745 -> 74 ms, 4 cold and 4 warm runs, p = 0.014)"
+    assert experiment_text(found) == "confirmed for latency (first call 745 -> 74 ms, 4 cold and 4 warm runs, p = 0.014)"
     overlapping = experiment(["PPPP"] * 2, ["PPPP"] * 2, cold_ms=[740.0, 70.0, 71.0, 760.0])
     assert not overlapping.latency_confirmed
     little = experiment(["PPPP"] * 2, ["PPPP"] * 2, cold_ms=[82.0, 83.0, 84.0, 85.0])
@@ -77,8 +78,8 @@ def test_too_few_runs_or_unloads_are_not_enough(runs: int, unloads: int, words: 
     found = experiment(["T" * runs] * 6, ["P" * runs] * 6, unloads=unloads, cold_ms=SLOW)
     assert not found.conclusive
     assert not found.confirmed
-    assert found.told.startswith("not confirmed yet: ")
-    assert words in found.told
+    assert experiment_text(found).startswith("not confirmed yet: ")
+    assert words in experiment_text(found)
 
 
 def test_a_warm_up_that_breaks_what_worked_is_not_confirmed_by_a_faster_first_call() -> None:
@@ -86,7 +87,7 @@ def test_a_warm_up_that_breaks_what_worked_is_not_confirmed_by_a_faster_first_ca
     found = experiment(["PPPP"] * 3, ["WWWW"] * 3, cold_ms=SLOW)
     assert found.harmed
     assert not found.confirmed
-    assert "outcomes are worse when warm" in found.told
+    assert "outcomes are worse when warm" in experiment_text(found)
 
 
 def test_one_prompt_among_many_is_confirmed_when_a_finding_had_named_it() -> None:
@@ -106,8 +107,8 @@ def test_any_bayes_factor_can_be_written(log_factor: float) -> None:
     """Also where a float would overflow; the words are recognised by their beginning and hold no semicolon."""
     found = experiment(["WWWW"], ["PPPP"]).model_copy(update={"log_bayes_factor": log_factor})
     assert math.log10(max(float(found.bayes_factor.partition("e")[0]), 1e-9)) < 4
-    assert found.told.startswith(CONFIRMATION_WORDS)
-    assert ";" not in found.told
+    assert experiment_text(found).startswith(("confirmed", "not confirmed"))
+    assert ";" not in experiment_text(found)
 
 
 @pytest.mark.parametrize(

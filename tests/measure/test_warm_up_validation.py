@@ -30,6 +30,7 @@ from selfopt.residency import warm_up
 from selfopt.scripted.endpoint import ScriptedEndpoint, ScriptedResidency
 from selfopt.scripted.player import ManualClock, ScriptEngine
 from selfopt.scripted.script import Script, ScriptedModel
+from selfopt.words.findings import experiment_text
 
 from .kit import SCRIPTED, Bench, FakeEndpoint, make_spec, make_suite
 
@@ -165,7 +166,7 @@ async def test_four_runs_of_each_in_turn_are_an_experiment_that_is_kept() -> Non
     assert (found.cold_runs, found.warm_runs, found.unloads, found.conclusive) == (4, 4, 4, True)
     assert found.latency_confirmed
     assert not found.outcomes_confirmed
-    assert found.told == "confirmed for latency (first call 2050 -> 50 ms, 4 cold and 4 warm runs, p = 0.014)"
+    assert experiment_text(found) == "confirmed for latency (first call 2050 -> 50 ms, 4 cold and 4 warm runs, p = 0.014)"
     assert set(found.run_ids) == {run.run_id for run in bench.ledger.read(Run)}
 
 
@@ -201,4 +202,4 @@ async def test_a_server_that_cannot_unload_gives_no_proof() -> None:
     assert result is not None
     assert result.experiment is not None
     assert not result.experiment.conclusive
-    assert "known to have been unloaded before" in result.experiment.told
+    assert "known to have been unloaded before" in experiment_text(result.experiment)

@@ -71,7 +71,8 @@ def test_today_s_forms_are_left_alone() -> None:
     assert RaceEnd.model_validate(body) == end
     today = standing_of_today().model_dump(mode="json")
     assert race_standing(today) is today
-    for other in (None, 3, [], "text"):
+    others: tuple[object, ...] = (None, 3, [], "text")
+    for other in others:
         assert race_end(other) is decision(other) is race_standing(other) is other
 
 

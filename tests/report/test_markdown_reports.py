@@ -9,8 +9,9 @@ import pytest
 
 from selfopt.home import ChainedFile, Home
 from selfopt.ledger import MemoryLedger
-from selfopt.records import Cycle, RoutingConfig, not_confirmed_yet
+from selfopt.records import Cycle, RoutingConfig
 from selfopt.report import render_learnings, render_report, write_reports
+from selfopt.words.findings import not_confirmed_yet
 from tests.ledger.samples import put
 from tests.report import world
 

@@ -31,7 +31,7 @@ EVERYTHING: dict[str, RenderableType] = {
     "promoted": decision_panel(world.DECISION),
     "held": decision_panel(world.HELD),
     "before and after": before_after_table(COLUMNS),
-    "findings": findings_list([world.FINDING, world.FINDING.model_copy(update={"confirmed": False, "figures": {}})]),
+    "findings": findings_list([world.FINDING, world.FINDING.model_copy(update={"confirmed": False})]),
     "no findings": findings_list([]),
 }
 

@@ -25,6 +25,7 @@ from selfopt.records import (
     Rule,
     Run,
     TrivialPolicy,
+    UnreadFormatFigures,
     WarmUpExperiment,
 )
 from tests.ledger.samples import put
@@ -234,7 +235,7 @@ FINDING = Finding(
     phase="atomic",
     spec_id=BASE.spec_id,
     summary="5 of 8 replies hold a fenced JSON call that no parser of native_api reads",
-    figures={"unread": 5, "of": 8, "share": 0.625, "format": "json"},
+    figures=UnreadFormatFigures(unparsed=5, of=8, share=0.625, format="json"),
     confidence="exact",
     confirmed=True,
     cycle_id="cycle-1",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfopt.records import Recommendation, RoutingConfig, Rule, RuleLimits, RuleReason, not_confirmed_yet
+from selfopt.records import Recommendation, RoutingConfig, Rule, RuleLimits, RuleReason
 from selfopt.routing import RuleOptions, check_rules, diff, generate_routing_rules, rule_id_of
+from selfopt.words.findings import not_confirmed_yet
 
 from .make import advice, config, rule, spec, warm_up_advice
 

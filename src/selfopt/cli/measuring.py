@@ -196,10 +196,12 @@ def _print_validation(shown: WarmUpShown) -> None:
 
 def _print_experiment(out: Console, found: WarmUpValidation) -> None:
     """What cold and warm runs in turn prove, and of which prompts each by itself."""
+    from selfopt.words.findings import experiment_text
+
     seen = found.experiment
     if seen is None:
         return
-    say(out, f"that warm-up helps is {seen.told}", style="bold" if seen.confirmed else "")
+    say(out, f"that warm-up helps is {experiment_text(seen)}", style="bold" if seen.confirmed else "")
     hit = [p.prompt_id for p in seen.prompts if p.log_bayes_factor >= math.log(10)]
     if seen.outcomes_confirmed and len(seen.prompts) > 1:
         say(

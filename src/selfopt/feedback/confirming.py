@@ -3,75 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from selfopt.records import Evaluation, Finding, WarmUpExperiment, content_hash, not_confirmed_yet
+from selfopt.records import (
+    ColdFailuresFigures,
+    Confirmation,
+    Evaluation,
+    Finding,
+    SlowFirstCallFigures,
+    WarmUpExperiment,
+)
+from selfopt.words.findings import experiment_text, not_confirmed_yet
 
+from .comparable import named
 from .options import FeedbackOptions
 
-__all__ = ["Confirmation", "confirmation_of"]
+__all__ = ["confirmation_of", "refuted", "speaking_experiment", "with_experiment"]
 
 
-@dataclass(frozen=True, slots=True)
-class Confirmation:
-    """The experiment that speaks about a model and phase; None: there is none."""
-
-    model: str
-    experiment: WarmUpExperiment | None
-    told: str
-
-    @property
-    def confirmed(self) -> bool:
-        """Whether a warm-up is proven to help."""
-        return self.experiment is not None and self.experiment.confirmed
-
-    def refutes(self, findings: Sequence[Finding]) -> bool:
-        """Whether it was conclusive, confirms nothing, and the findings rest on the order of failures alone: no load was seen."""
-        unseen = all(
-            f.figures.get("case") == "accuracy" and not (f.figures["waited"] or f.figures["loads_in_cold_runs"]) for f in findings
-        )
-        return self.experiment is not None and self.experiment.conclusive and not self.confirmed and unseen
-
-    def applied(self, findings: Sequence[Finding]) -> list[Finding]:
-        """The findings, those about cold starts with what the experiment says: confirmed or not, and its figures."""
-        return [self._applied(f) if f.type == "cold_start" else f for f in findings]
-
-    def _applied(self, finding: Finding) -> Finding:
-        seen = self.experiment
-        if seen is None:
-            return finding
-        of_latency = finding.figures.get("case") == "latency"
-        draft = finding.model_copy(
-            update={
-                "finding_id": "",
-                "confirmed": seen.confirmed if of_latency else seen.outcomes_confirmed,
-                "figures": {
-                    **finding.figures,
-                    "experiment": seen.experiment_id,
-                    "bayes_factor": seen.bayes_factor,
-                    "cold_runs": seen.cold_runs,
-                    "warm_runs": seen.warm_runs,
-                    "first_call_p": seen.first_call_p,
-                },
-                "evaluation_ids": tuple(dict.fromkeys((*finding.evaluation_ids, *seen.evaluation_ids))),
-            }
-        )
-        return draft.model_copy(update={"finding_id": content_hash("finding", draft)})
-
-
-def confirmation_of(evaluation: Evaluation, options: FeedbackOptions) -> Confirmation:
+def speaking_experiment(evaluation: Evaluation, options: FeedbackOptions) -> WarmUpExperiment | None:
     """The newest conclusive experiment on this model and phase, else the newest; of environments that can be the evaluation's."""
     mine = [
         e
         for e in options.experiments
         if (e.model, e.phase) == (evaluation.model, evaluation.phase) and _same_place(e, evaluation, options)
     ]
-    experiment = max(mine, key=lambda e: (e.conclusive, e.at), default=None)
-    told = experiment.told if experiment is not None else not_confirmed_yet(evaluation.model, evaluation.phase)
-    return Confirmation(evaluation.model, experiment, told)
+    return max(mine, key=lambda e: (e.conclusive, e.at), default=None)
 
 
 def _same_place(experiment: WarmUpExperiment, evaluation: Evaluation, options: FeedbackOptions) -> bool:
     """Whether nothing that both observations tell differs."""
     ours, theirs = (options.environments.get(i) for i in (evaluation.environment_id, experiment.environment_id))
     return ours is None or theirs is None or ours.compatible_with(theirs)
+
+
+def confirmation_of(experiment: WarmUpExperiment | None, evaluation: Evaluation, evidence: tuple[str, ...]) -> Confirmation:
+    """How sure it is that a warm-up helps the model of this evaluation. evidence: of the recommendation that it belongs to."""
+    if experiment is None:
+        return Confirmation(status="not_confirmed_yet", told=not_confirmed_yet(evaluation.model, evaluation.phase))
+    told = experiment_text(experiment)
+    if experiment.confirmed:
+        gain = "outcomes" if experiment.outcomes_confirmed else "latency"
+        return Confirmation(status="confirmed", gain=gain, told=told, evidence=evidence)
+    if experiment.conclusive or experiment.harmed:
+        return Confirmation(status="not_confirmed", told=told, evidence=evidence)
+    return Confirmation(status="not_confirmed_yet", told=told)
+
+
+def refuted(findings: Sequence[Finding], experiment: WarmUpExperiment | None) -> bool:
+    """Whether the experiment was conclusive, confirms nothing, and the findings rest on the order of failures alone: no load was
+    seen."""
+    figures = (finding.figures for finding in findings)
+    unseen = all(isinstance(f, ColdFailuresFigures) and not f.load_seen for f in figures)
+    return experiment is not None and experiment.conclusive and not experiment.confirmed and unseen
+
+
+def with_experiment(findings: Sequence[Finding], experiment: WarmUpExperiment | None) -> list[Finding]:
+    """The findings, those about cold starts with what the experiment says: confirmed or not, and its figures."""
+    return [_told(finding, experiment) if experiment is not None else finding for finding in findings]
+
+
+def _told(finding: Finding, seen: WarmUpExperiment) -> Finding:
+    match finding.figures:
+        case ColdFailuresFigures():
+            confirmed = seen.outcomes_confirmed
+        case SlowFirstCallFigures():
+            confirmed = seen.confirmed
+        case _:
+            return finding
+    figures = {
+        "experiment": seen.experiment_id,
+        "bayes_factor": seen.bayes_factor,
+        "cold_runs": seen.cold_runs,
+        "warm_runs": seen.warm_runs,
+        "first_call_p": seen.first_call_p,
+    }
+    update = {
+        "confirmed": confirmed,
+        "figures": finding.figures.model_copy(update=figures),
+        "evaluation_ids": tuple(dict.fromkeys((*finding.evaluation_ids, *seen.evaluation_ids))),
+    }
+    return named(finding.model_copy(update=update))

@@ -4,29 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 
-from selfopt.records import Confidence, Phase, PolicyThresholds
+from selfopt.records import Confidence, Phase, PolicyThresholds, Remedy
 from selfopt.stats import wilson_interval
+from selfopt.words.standing import Basis, Unfit, fallback_text, judgment_text, unfit_text
 
 from .options import FeedbackOptions
 from .standing import Standing
 
-__all__ = ["Fallback", "Judgment", "choose_fallback", "judge"]
+__all__ = ["Fallback", "Permission", "choose_fallback", "judge"]
 
 # As in the plain gates: below this share of transport errors the rest still says something.
 _MAX_ERROR_SHARE = 0.5
 _ROUNDING = 1e-9
 
 
-class _Meets(Enum):
-    YES = "yes"
-    NO = "no"
-    UNCLEAR = "unclear"
-
-
 @dataclass(frozen=True, slots=True)
-class Judgment:
+class Permission:
     """allow None: not enough data to say. stronger: a stronger model is recommended. why: in words, with figures."""
 
     allow: bool | None
@@ -44,7 +38,7 @@ class Fallback:
     evidence: tuple[str, ...] = ()
 
 
-def judge(standing: Standing, thresholds: PolicyThresholds) -> Judgment:
+def judge(standing: Standing, thresholds: PolicyThresholds) -> Permission:
     """The phase's rule applied to a standing.
 
     Extended: below `extended_phase_min_accuracy` not allowed; below `extended_phase_recommended_accuracy` allowed with a
@@ -54,53 +48,43 @@ def judge(standing: Standing, thresholds: PolicyThresholds) -> Judgment:
     lies on one side counts; otherwise allow is None.
     """
     if standing.error_share >= _MAX_ERROR_SHARE:
-        why = f"{standing.error_share:.0%} of {standing.n} trials never reached the model, so it was not measured"
-        return Judgment(None, False, why, "low")
+        return _permission(standing, thresholds, "not_measured", allow=None)
     if standing.newest.phase == "extended":
         return _judge_extended(standing, thresholds)
     return _judge_atomic(standing, thresholds)
 
 
-def _judge_extended(standing: Standing, thresholds: PolicyThresholds) -> Judgment:
-    minimum, recommended = thresholds.extended_phase_min_accuracy, thresholds.extended_phase_recommended_accuracy
-    weak = _weakest(standing) < recommended - _ROUNDING
+def _permission(
+    standing: Standing, thresholds: PolicyThresholds, basis: Basis, *, allow: bool | None, stronger: bool = False
+) -> Permission:
+    minimum = thresholds.minimum_of(standing.newest.phase)
+    confidence: Confidence = "low" if allow is None else _confidence(standing, minimum, thresholds)
+    return Permission(allow, stronger, judgment_text(basis, standing.shown(), thresholds), confidence)
+
+
+def _judge_extended(standing: Standing, thresholds: PolicyThresholds) -> Permission:
+    weak = _weakest(standing) < thresholds.extended_phase_recommended_accuracy - _ROUNDING
     if not thresholds.extended_gate_enabled:
-        why = f"{standing.figures()}; the extended gate is switched off, so every measured model is allowed"
-        return Judgment(True, weak, why, _confidence(standing, minimum, thresholds))
-    meets = _meets(standing, minimum, thresholds)
-    confidence = _confidence(standing, minimum, thresholds)
-    threshold = f"the minimum of {minimum:.3f} (extended_phase_min_accuracy)"
-    if meets is _Meets.UNCLEAR:
-        return _unclear(standing, threshold, thresholds)
-    if meets is _Meets.NO:
-        return Judgment(False, False, f"{standing.figures()} misses {threshold}", confidence)
-    why = f"{standing.figures()} meets {threshold}"
-    if weak:
-        why += f" but not the recommended {recommended:.3f} (extended_phase_recommended_accuracy)"
-    return Judgment(True, weak, why, confidence)
+        return _permission(standing, thresholds, "gate_off", allow=True, stronger=weak)
+    meets = _meets(standing, thresholds.extended_phase_min_accuracy, thresholds)
+    if meets is None:
+        return _permission(standing, thresholds, "unclear", allow=None)
+    if not meets:
+        return _permission(standing, thresholds, "misses", allow=False)
+    return _permission(standing, thresholds, "meets_weakly" if weak else "meets", allow=True, stronger=weak)
 
 
-def _judge_atomic(standing: Standing, thresholds: PolicyThresholds) -> Judgment:
-    minimum = thresholds.atomic_phase_min_accuracy
-    meets = _meets(standing, minimum, thresholds)
-    confidence = _confidence(standing, minimum, thresholds)
-    threshold = f"the minimum of {minimum:.3f} (atomic_phase_min_accuracy)"
-    if meets is _Meets.UNCLEAR:
-        return _unclear(standing, threshold, thresholds)
-    if meets is _Meets.YES:
-        return Judgment(True, False, f"{standing.figures()} meets {threshold}", confidence)
-    silent, always = standing.newest.metrics.silent.accuracy, standing.newest.metrics.always_calling.accuracy
-    trivial = f"never calling a tool scores {silent:.3f}, always calling the first one {always:.3f}"
-    if standing.accuracy > max(silent, always) + _ROUNDING and standing.call_accuracy != 0:
-        return Judgment(True, True, f"{standing.figures()} misses {threshold} but is above doing nothing ({trivial})", confidence)
-    return Judgment(
-        False, False, f"{standing.figures()} misses {threshold} and is not above doing nothing ({trivial})", confidence
-    )
-
-
-def _unclear(standing: Standing, threshold: str, thresholds: PolicyThresholds) -> Judgment:
-    why = f"{standing.figures()}: not enough data to compare with {threshold}; measure at least {thresholds.min_runs} runs"
-    return Judgment(None, False, why, "low")
+def _judge_atomic(standing: Standing, thresholds: PolicyThresholds) -> Permission:
+    meets = _meets(standing, thresholds.atomic_phase_min_accuracy, thresholds)
+    if meets is None:
+        return _permission(standing, thresholds, "unclear", allow=None)
+    if meets:
+        return _permission(standing, thresholds, "meets", allow=True)
+    metrics = standing.newest.metrics
+    best_of_nothing = max(metrics.silent.accuracy, metrics.always_calling.accuracy)
+    if standing.accuracy > best_of_nothing + _ROUNDING and standing.call_accuracy != 0:
+        return _permission(standing, thresholds, "above_doing_nothing", allow=True, stronger=True)
+    return _permission(standing, thresholds, "not_above_doing_nothing", allow=False)
 
 
 def _weakest(standing: Standing) -> float:
@@ -116,13 +100,14 @@ def _shares(standing: Standing) -> list[tuple[float, int]]:
     return [(standing.accuracy, standing.n), *calls]
 
 
-def _meets(standing: Standing, minimum: float, thresholds: PolicyThresholds) -> _Meets:
+def _meets(standing: Standing, minimum: float, thresholds: PolicyThresholds) -> bool | None:
+    """None: not enough data to say."""
     if _enough(standing, thresholds):
-        return _Meets.YES if _weakest(standing) >= minimum - _ROUNDING else _Meets.NO
+        return _weakest(standing) >= minimum - _ROUNDING
     intervals = [wilson_interval(min(n, round(share * n)), n) for share, n in _shares(standing)]
     if any(i.high < minimum for i in intervals):
-        return _Meets.NO
-    return _Meets.YES if all(i.low >= minimum for i in intervals) else _Meets.UNCLEAR
+        return False
+    return True if all(i.low >= minimum for i in intervals) else None
 
 
 def _confidence(standing: Standing, minimum: float, thresholds: PolicyThresholds) -> Confidence:
@@ -147,30 +132,28 @@ def choose_fallback(
         if candidate == model:
             continue
         other = all_standings.get((candidate, phase))
-        problem = _problem(standing, candidate, other, options)
-        if problem is None and other is not None:
-            return Fallback(candidate, f"{candidate} has {other.figures()} on the same suite", other.evidence)
-        refused.append(f"{candidate} {problem}")
+        unfit = _unfit(standing, candidate, other, options)
+        if unfit is None and other is not None:
+            return Fallback(candidate, fallback_text(candidate, other.shown()), other.evidence)
+        refused += [unfit_text(candidate, *unfit)] if unfit is not None else []
     return Fallback(None, "; ".join(refused) if refused else "no fallback candidate is set for this phase")
 
 
-def _problem(standing: Standing, candidate: str, other: Standing | None, options: FeedbackOptions) -> str | None:
-    """Why the candidate can't take over; None when it can."""
-    phase = standing.newest.phase
-    if not options.allow_remote and options.is_local(standing.newest.model) and not options.is_local(candidate):
-        return "is remote and allow_remote is off"
-    if (standing.newest.model, phase, f"fallback {candidate}") in options.withdrawn:
-        return "did no better when it was last measured in that place"
+def _unfit(standing: Standing, candidate: str, other: Standing | None, options: FeedbackOptions) -> tuple[Unfit, str] | None:
+    """Why the candidate can't take over, with the detail that is told of it; None when it can."""
+    model, phase = standing.newest.model, standing.newest.phase
+    if not options.allow_remote and options.is_local(model) and not options.is_local(candidate):
+        return "remote", ""
+    if Remedy(model, phase, "fallback", candidate) in options.withdrawn:
+        return "withdrawn", ""
     if other is None:
         reference = options.references.get(phase)
-        return f"was not measured on {reference.name if reference else phase}"
+        return "not_measured", reference.name if reference else phase
     if not standing.comparable_with(other):
-        return "was measured on other prompts or judged by another scorer"
+        return "not_comparable", ""
     judgment = judge(other, options.thresholds)
-    if judgment.allow is None:
-        return f"is not known well enough ({judgment.why})"
     if not judgment.allow:
-        return f"is itself not allowed ({judgment.why})"
+        return "unclear" if judgment.allow is None else "not_allowed", judgment.why
     if other.accuracy <= standing.accuracy + _ROUNDING:
-        return f"is no better (accuracy {other.accuracy:.3f})"
+        return "no_better", f"{other.accuracy:.3f}"
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from selfopt.records import Environment, Phase, PolicyThresholds, WarmUpExperiment
+from selfopt.records import Environment, Phase, PolicyThresholds, Remedy, WarmUpExperiment
 
 __all__ = ["FeedbackOptions", "ReferenceSuite"]
 
@@ -33,8 +33,7 @@ class FeedbackOptions:
     baselines: (model, phase) -> spec_id; where missing, the first of `served` that was measured on the reference suite stands
     in (the specs that the rule in force serves with), else the newest measured one: to try another variant once is no change
     of what is served.
-    withdrawn: (model, phase, recommendation type) of remedies that were tried and did not help; they are not issued again.
-    With "fallback NAME" in the place of the type: NAME did no better in the model's place; it is not named as its fallback.
+    withdrawn: remedies that were tried and did not help; they are not recommended again.
     window: how many evaluations of a model and phase are looked at. now: RFC 3339 in UTC.
     environments: the observed ones by id; without them, only evaluations with equal environment ids are read together.
     experiments: the reload experiments made so far, oldest first.
@@ -48,7 +47,7 @@ class FeedbackOptions:
     baselines: Mapping[tuple[str, Phase], str] = field(default_factory=dict)
     served: Mapping[tuple[str, Phase], Sequence[str]] = field(default_factory=dict)
     allow_remote: bool = False
-    withdrawn: frozenset[tuple[str, str, str]] = frozenset()
+    withdrawn: frozenset[Remedy] = frozenset()
     window: int = 8
     cycle_id: str | None = None
     environments: Mapping[str, Environment] = field(default_factory=dict)

@@ -5,14 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from selfopt.records import Finding, FindingKind, Phase, Recommendation, Requirements, content_hash
+from selfopt.records import (
+    Action,
+    Finding,
+    FindingKind,
+    Phase,
+    Recommendation,
+    RemedyKind,
+    Requirements,
+    WarmUpExperiment,
+    content_hash,
+)
+from selfopt.words.findings import Advice, remedy_text
+from selfopt.words.standing import disabled_text, stronger_text
 
-from .confirming import Confirmation
-from .judge import Fallback, Judgment, choose_fallback, judge
+from .confirming import confirmation_of, refuted
+from .judge import choose_fallback, judge
 from .options import FeedbackOptions
 from .standing import Standing
 
 __all__ = ["recommend"]
+
+_REMEDIES: Mapping[Advice, tuple[RemedyKind, Action]] = {
+    "warm_up": ("warm_up", "enable_warm_up"),
+    "proven_warm_up": ("warm_up", "enable_warm_up"),
+    "unread_format": ("variant", "change_variant"),
+    "truncation": ("output_budget", "raise_max_tokens"),
+}
+"""What carries an advice out; a person has to look into the others."""
+_BY_EXPERIMENT: frozenset[Advice] = frozenset({"warm_up", "proven_warm_up", "no_cold_start"})
 
 
 def recommend(
@@ -20,158 +41,90 @@ def recommend(
     findings: Sequence[Finding],
     all_standings: Mapping[tuple[str, Phase], Standing],
     options: FeedbackOptions,
-    confirmation: Confirmation,
+    experiment: WarmUpExperiment | None,
 ) -> list[Recommendation]:
     """The recommendations for one model and phase: the phase gate first, then remedies for the findings.
 
-    confirmation: what the reload experiment says of warm-up; where it confirms one, warm-up is recommended whether or not the
+    experiment: the one that speaks about its warm-up; where it confirms one, warm-up is recommended whether or not the
     evaluations show a cold start (those of a warmed-up baseline do not).
-    Remedies that were withdrawn are left out. Ids are hashes of the whole content: the same evidence gives the same id.
+    Remedies that were withdrawn are left out. Ids are hashes of the whole content, of which the confirmation is a part of the
+    reason: the same evidence gives the same id.
     """
-    drafts = [*_gate(standing, all_standings, options), *_remedies(standing, findings, confirmation)]
-    if confirmation.confirmed and not any(draft.type == "warm_up" for draft in drafts):
-        drafts.append(_proven_warm_up(standing, confirmation))
-    kept = [d for d in drafts if (d.model, d.phase, d.type) not in options.withdrawn]
-    dated = [d.model_copy(update={"cycle_id": options.cycle_id}) for d in kept]
+    drafts = [*_gate(standing, all_standings, options), *_remedies(standing, findings, experiment)]
+    if experiment is not None and experiment.confirmed and not any(draft.type == "warm_up" for draft in drafts):
+        drafts.append(_against((), "proven_warm_up", standing, experiment))
+    dated = [d.model_copy(update={"cycle_id": options.cycle_id}) for d in drafts if d.remedy not in options.withdrawn]
     return [d.model_copy(update={"id": content_hash("rec", d.model_copy(update={"confirmation": None}))}) for d in dated]
+
+
+def _draft(standing: Standing, kind: RemedyKind, action: Action, **fields: Any) -> Recommendation:
+    newest = standing.newest
+    return Recommendation(id="", type=kind, model=newest.model, phase=newest.phase, action=action, **fields)
 
 
 def _gate(
     standing: Standing, all_standings: Mapping[tuple[str, Phase], Standing], options: FeedbackOptions
 ) -> Iterator[Recommendation]:
-    judgment = judge(standing, options.thresholds)
-    model, phase, evidence = standing.newest.model, standing.newest.phase, standing.evidence
-    subject = f"{model} on {phase}: {judgment.why}"
+    judgment, newest = judge(standing, options.thresholds), standing.newest
+    subject = f"{newest.model} on {newest.phase}: {judgment.why}"
+    sure, evidence = judgment.confidence, standing.evidence
     if judgment.allow is None:
-        yield Recommendation(
-            id="",
-            type="investigate",
-            model=model,
-            phase=phase,
-            action="investigate",
-            reason=subject,
-            evidence=evidence,
-            confidence=judgment.confidence,
-        )
+        yield _draft(standing, "investigate", "investigate", reason=subject, evidence=evidence, confidence=sure)
         return
     if judgment.allow:
-        yield _allow(standing, judgment, subject)
-        if judgment.stronger:
-            yield _stronger(standing, judgment, choose_fallback(standing, all_standings, options))
-        return
+        # Allowed on the strength of the spec that was judged, so that spec is what the rule requires.
+        needs = Requirements(variant=newest.variant, spec_id=newest.spec_id, warm_up=True if newest.warm_up else None)
+        yield _draft(
+            standing, "phase_gate", "allow", allow=True, requirements=needs, reason=subject, evidence=evidence, confidence=sure
+        )
+        if not judgment.stronger:
+            return
     fallback = choose_fallback(standing, all_standings, options)
-    ending = f"fallback: {fallback.why}" if fallback.model else f"refused, because there is no fallback: {fallback.why}"
-    yield Recommendation(
-        id="",
-        type="phase_gate",
-        model=model,
-        phase=phase,
-        action="disable",
-        allow=False,
-        fallback=fallback.model,
-        reason=f"{subject}; {ending}",
-        evidence=_joined(evidence, fallback.evidence),
-        confidence=judgment.confidence,
-    )
+    found: dict[str, Any] = {
+        "fallback": fallback.model,
+        "evidence": _joined(evidence, fallback.evidence),
+        "confidence": sure,
+    }
+    known = fallback.model is not None
+    if judgment.allow:
+        reason = stronger_text(newest.model, newest.phase, standing.shown(), fallback.why, known=known)
+        yield _draft(standing, "stronger_model", "prefer_stronger", reason=reason, **found)
+    else:
+        reason = disabled_text(subject, fallback.why, known=known)
+        yield _draft(standing, "phase_gate", "disable", allow=False, reason=reason, **found)
 
 
-def _allow(standing: Standing, judgment: Judgment, reason: str) -> Recommendation:
-    """Allowed on the strength of the spec that was judged, so that spec is what the rule requires."""
-    newest = standing.newest
-    return Recommendation(
-        id="",
-        type="phase_gate",
-        model=newest.model,
-        phase=newest.phase,
-        action="allow",
-        allow=True,
-        requirements=Requirements(variant=newest.variant, spec_id=newest.spec_id, warm_up=True if newest.warm_up else None),
-        reason=reason,
-        evidence=standing.evidence,
-        confidence=judgment.confidence,
-    )
-
-
-def _stronger(standing: Standing, judgment: Judgment, fallback: Fallback) -> Recommendation:
-    newest = standing.newest
-    ending = f"a stronger one: {fallback.why}" if fallback.model else f"no stronger one is known: {fallback.why}"
-    return Recommendation(
-        id="",
-        type="stronger_model",
-        model=newest.model,
-        phase=newest.phase,
-        action="prefer_stronger",
-        fallback=fallback.model,
-        reason=f"{newest.model} on {newest.phase} is weak ({standing.shares()}); {ending}",
-        evidence=_joined(standing.evidence, fallback.evidence),
-        confidence=judgment.confidence,
-    )
-
-
-def _proven_warm_up(standing: Standing, confirmation: Confirmation) -> Recommendation:
-    newest, seen = standing.newest, confirmation.experiment
-    return Recommendation(
-        id="",
-        type="warm_up",
-        model=newest.model,
-        phase=newest.phase,
-        action="enable_warm_up",
-        requirements=Requirements(warm_up=True),
-        reason=f"{newest.model} on {newest.phase}: warm-up was tried, cold and warm runs in turn; warm the model up before the first request; {confirmation.told}",
-        evidence=seen.evaluation_ids if seen is not None else (),
-        confidence="high",
-    )
-
-
-def _remedies(standing: Standing, findings: Sequence[Finding], confirmation: Confirmation) -> Iterator[Recommendation]:
+def _remedies(standing: Standing, findings: Sequence[Finding], experiment: WarmUpExperiment | None) -> Iterator[Recommendation]:
     kinds: dict[FindingKind, list[Finding]] = {}
     for finding in findings:
         kinds.setdefault(finding.type, []).append(finding)
     for kind, group in kinds.items():
-        remedy = _remedy(kind, group, standing, confirmation)
-        if remedy is not None:
-            yield remedy
+        if kind == "cold_start":
+            warm = standing.newest.warm_up
+            advice: Advice = "no_cold_start" if refuted(group, experiment) else "warm_already" if warm else "warm_up"
+            yield _against(group, advice, standing, experiment)
+        elif kind != "capability_limit" and kind != "ceiling":  # noqa: PLR1714  (narrows the type); the phase gate acts on the one; the other asks for nothing
+            yield _against(group, kind, standing, experiment)
 
 
-def _remedy(kind: FindingKind, group: Sequence[Finding], standing: Standing, confirmation: Confirmation) -> Recommendation | None:
+def _against(group: Sequence[Finding], advice: Advice, standing: Standing, experiment: WarmUpExperiment | None) -> Recommendation:
+    """The remedy for findings of one kind; for none, that of the experiment alone."""
     newest = standing.newest
-    draft = Recommendation(
-        id="",
-        type="investigate",
-        model=newest.model,
-        phase=newest.phase,
-        action="investigate",
-        reason="",
-        evidence=_joined(tuple(f.finding_id for f in group), *(f.evaluation_ids for f in group)),
-        confidence=group[0].confidence,
+    evidence = _joined(tuple(f.finding_id for f in group), *(f.evaluation_ids for f in group))
+    if not group and experiment is not None:
+        evidence = experiment.evaluation_ids
+    confirmation = confirmation_of(experiment, newest, evidence) if advice in _BY_EXPERIMENT else None
+    kind, action = _REMEDIES.get(advice, ("investigate", "investigate"))
+    return _draft(
+        standing,
+        kind,
+        action,
+        requirements=Requirements(warm_up=True if kind == "warm_up" else None),
+        reason=remedy_text(newest.model, newest.phase, advice, group, confirmation),
+        confirmation=confirmation,
+        evidence=evidence,
+        confidence=group[0].confidence if group else "high",
     )
-    what = f"{newest.model} on {newest.phase}: " + "; ".join(f.summary for f in group)
-    update: dict[str, Any]
-    if kind == "cold_start" and confirmation.refutes(group):
-        update = {"reason": f"{what}; look for another cause than a cold start; {confirmation.told}"}
-    elif kind == "cold_start" and not newest.warm_up:
-        update = {
-            "type": "warm_up",
-            "action": "enable_warm_up",
-            "requirements": Requirements(warm_up=True),
-            "reason": f"{what}; warm the model up before the first request; {confirmation.told}",
-        }
-    elif kind == "cold_start":
-        update = {"reason": f"{what}; warm-up is on already and does not prevent it"}
-    elif kind == "unread_format":
-        update = {"type": "variant", "action": "change_variant", "reason": f"{what}; use a variant whose parsers read it"}
-    elif kind == "truncation":
-        update = {"type": "output_budget", "action": "raise_max_tokens", "reason": f"{what}; raise the token budget"}
-    elif kind == "flaky":
-        update = {"reason": f"{what}; measure more runs, or isolate requests and lower the temperature"}
-    elif kind == "drift":
-        update = {"reason": f"{what}; look for what has changed, and measure again"}
-    elif kind == "infrastructure":
-        update = {"reason": f"{what}; look at the server and the network, or allow retries"}
-    else:
-        # The phase gate already acts on a capability limit; a ceiling asks for nothing.
-        return None
-    return draft.model_copy(update=update)
 
 
 def _joined(*groups: Sequence[str]) -> tuple[str, ...]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from selfopt.records import Evaluation, Outcome, OutcomeRow
 from selfopt.stats import MIN_PATTERN_RUNS, Classification, PassRow, RowPattern, classify_rows, cold_length, cold_prefix
 
-from .reading import Figures, has_copies, passes
+from .comparable import has_copies, passes
 
 __all__ = ["WindowRows", "class_figures", "loaded_in", "read_window", "shows_load"]
 
@@ -95,17 +96,13 @@ def _called_runs(
     return called
 
 
-def class_figures(found: Classification, pattern: RowPattern) -> Figures:
+def class_figures(found: Classification, pattern: RowPattern) -> dict[str, Any]:
     """The numbers behind a class: how many rows were called what, on how many nothing was said, the smallest posterior of those
     called so, the estimated share of each class, and the p-value where the class needs one."""
-    figures: Figures = {f"rows_{name}": count for name, count in found.counts().items()}
-    figures["rows"] = len(found.rows)
-    figures |= {f"weight_{name.value}": round(weight, 4) for name, weight in found.weights.items()}
-    least = found.least_posterior(pattern)
-    if least is not None:
-        figures["posterior"] = least
-    if pattern is RowPattern.COLD_START:
-        figures["order_p"] = found.cold_p
-    elif pattern is RowPattern.DRIFT:
-        figures["order_p"] = found.drift_p
-    return figures
+    return {
+        **{f"rows_{name}": count for name, count in found.counts().items()},
+        "rows": len(found.rows),
+        **{f"weight_{name.value}": round(weight, 4) for name, weight in found.weights.items()},
+        "posterior": found.least_posterior(pattern),
+        "order_p": {RowPattern.COLD_START: found.cold_p, RowPattern.DRIFT: found.drift_p}.get(pattern),
+    }

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selfopt.records import Evaluation, Outcome, Phase, PhaseSummary
+from selfopt.words.standing import Shown
 
+from .comparable import comparable, counted, has_copies, is_exact, with_known_copies
 from .options import FeedbackOptions, ReferenceSuite
-from .reading import comparable, counted, is_exact, with_known_copies
 
 __all__ = ["Standing", "standings"]
 
@@ -42,7 +43,7 @@ class Standing:
     @property
     def deterministic(self) -> bool:
         """Whether repeats are known to be copies."""
-        return self.newest.determinism in ("sampled", "complete")
+        return has_copies(self.newest)
 
     @property
     def exact(self) -> bool:
@@ -84,15 +85,20 @@ class Standing:
         ids = [e.evaluation_id for e in self.evaluations] + [run_id for e in self.evaluations for run_id in e.run_ids]
         return tuple(dict.fromkeys(ids))
 
-    def shares(self) -> str:
-        """Accuracy and call accuracy, for a sentence."""
-        calls = f", call accuracy {self.call_accuracy:.3f}" if self.call_accuracy is not None else ""
-        return f"accuracy {self.accuracy:.3f}{calls}"
-
-    def figures(self) -> str:
-        """Accuracy and call accuracy with what they rest on, for a sentence."""
-        amount = f"{self.n} trials, " + ("deterministic" if self.deterministic else f"{self.runs} runs")
-        return f"{self.shares()} ({self.newest.variant}, {amount})"
+    def shown(self) -> Shown:
+        """The figures for a sentence."""
+        newest = self.newest
+        return Shown(
+            phase=newest.phase,
+            variant=newest.variant,
+            accuracy=self.accuracy,
+            call_accuracy=self.call_accuracy,
+            trials=self.n,
+            runs=None if self.deterministic else self.runs,
+            error_share=self.error_share,
+            silent=newest.metrics.silent.accuracy,
+            always_calling=newest.metrics.always_calling.accuracy,
+        )
 
     def comparable_with(self, other: Standing) -> bool:
         """Whether both were measured on the same prompts and judged alike."""

@@ -6,7 +6,7 @@ from .context import Listener, LoopContext, LoopEvent, Stages, Target
 from .cycle import run_cycle
 from .diagnosis import present_feedback
 from .enforce import keep_feedback, served_specs
-from .remedies import withdrawn_types
+from .remedies import withdrawn_remedies
 from .rollback import note_rollback
 from .series import run_cycles
 from .store import (
@@ -43,6 +43,6 @@ __all__ = [
     "served_specs",
     "spec_by_id",
     "unfinished_cycle",
+    "withdrawn_remedies",
     "withdrawn_specs",
-    "withdrawn_types",
 ]

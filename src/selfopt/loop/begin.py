@@ -8,8 +8,8 @@ from typing import Literal
 from selfopt.measure.resume import close_open_runs
 from selfopt.records import Baseline, CycleAbandoned, CycleStart, CycleTarget, Run, Spec, new_id
 
+from .candidates import describe_change
 from .context import LoopContext, LoopEvent, Target
-from .proposer import describe_change
 from .store import baseline_id, current_baseline, next_cycle_number, plan_of, spec_by_id, unfinished_cycle, unknown_specs
 
 __all__ = ["begin", "effective_baseline", "give_up", "why_not_continued"]

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from selfopt.errors import BudgetError
+from selfopt.feedback import named
 from selfopt.records import (
+    ColdFailuresFigures,
     Cycle,
     CyclePlan,
     CycleStart,
@@ -21,12 +23,14 @@ from selfopt.records import (
     Finding,
     RemedyCheck,
     Run,
+    SearchSpace,
     Spec,
     Trial,
-    content_hash,
 )
+from selfopt.words.remedies import check_text
 
 from .begin import begin
+from .candidates import describe_change, propose
 from .contest import Contest
 from .context import Key, LoopContext, LoopEvent, Target
 from .deciding import already_judged, decide_target, held_before
@@ -35,7 +39,6 @@ from .enforce import enforce_feedback, keep_feedback, require_readable_feedback
 from .evidence import gather_evidence
 from .kinds import kind_of
 from .measuring import Depth
-from .proposer import CatalogueProposer, describe_change
 from .remedies import check_remedies, take_back, withdrawal_advice
 from .store import plan_of, spec_by_id, unknown_specs, withdrawn_specs
 
@@ -159,7 +162,7 @@ async def _measure_candidates(
 
 
 def _failed_cold(findings: Sequence[Finding]) -> bool:
-    return any(f.type == "cold_start" and f.figures.get("case") != "latency" for f in findings)
+    return any(isinstance(f.figures, ColdFailuresFigures) for f in findings)
 
 
 async def _diagnose(context: LoopContext, start: CycleStart, base: Mapping[str, Evaluation]) -> Mapping[Key, Sequence[Finding]]:
@@ -168,8 +171,7 @@ async def _diagnose(context: LoopContext, start: CycleStart, base: Mapping[str, 
     if not known:
         keys: dict[Key, str] = {(t.model, t.phase): t.baseline_spec_id for t in start.targets}
         feedback = diagnose(context, list(base.values()), keys)
-        drafts = [f.model_copy(update={"cycle_id": start.cycle_id, "finding_id": ""}) for f in feedback.findings]
-        known = [f.model_copy(update={"finding_id": content_hash("finding", f)}) for f in drafts]
+        known = [named(f.model_copy(update={"cycle_id": start.cycle_id})) for f in feedback.findings]
         await context.ledger.append(known)
     for finding in known:
         context.say(LoopEvent("finding", f"{finding.model} {finding.phase}: {finding.summary}", finding))
@@ -187,9 +189,7 @@ async def _plan(
     which starts from the baseline before it."""
     plan = plan_of(context.ledger, start) or await _new_plan(context, start, base, findings, targets)
     for check in plan.remedies:
-        word = "withdrawn" if check.withdrawn else "it stays"
-        says = {True: "helped", False: f"did not help, {word}", None: "not decided"}[check.helped]
-        context.say(LoopEvent("remedy", f"{check.model} {check.phase}: {check.claim}: {says} ({check.detail})", check))
+        context.say(LoopEvent("remedy", check_text(check), check))
     withdrawn = _taken_back(plan.remedies)
     for target in plan.targets:
         if (target.model, target.phase) in withdrawn:
@@ -240,8 +240,8 @@ def candidates_for(context: LoopContext, target: Target, baseline: Spec, finding
         most = context.settings.loop.max_candidates
         held = [spec_by_id(context.ledger, spec_id) for spec_id in again[:most]]
         variants = context.stages.specs.variants_for(baseline.endpoint, proposed=True)
-        proposer = CatalogueProposer(variants, warm_up=context.settings.warm_up.enabled)
-        fresh = proposer.propose(baseline, findings, most - len(held), exclude=left_out | set(again))
+        space = SearchSpace(variants, warm_up=context.settings.warm_up.enabled, tried=left_out | set(again))
+        fresh = propose(baseline, findings, space, most - len(held))
         chosen = [(spec, describe_change(baseline, spec)) for spec in (*held, *fresh)]
     return [(s, change) for s, change in chosen if s.spec_id != baseline.spec_id]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from selfopt.feedback import FeedbackOptions, ReferenceSuite, analyze
-from selfopt.records import Environment, Evaluation, Feedback, Phase, Spec, WarmUpExperiment
+from selfopt.records import Environment, Evaluation, Feedback, Phase, Remedy, Spec, WarmUpExperiment
 
 from .context import Key, LoopContext, search_split
-from .remedies import withdrawn_types
+from .remedies import withdrawn_remedies
 from .store import baselines, evaluations
 
 __all__ = ["diagnose", "present_feedback"]
@@ -19,14 +19,14 @@ _PHASES: tuple[Phase, Phase] = ("atomic", "extended")
 def present_feedback(context: LoopContext) -> Feedback:
     """Findings and recommendations from everything measured so far; writes nothing."""
     ledger = context.ledger
-    return diagnose(context, evaluations(ledger), baselines(ledger), withdrawn_types(ledger))
+    return diagnose(context, evaluations(ledger), baselines(ledger), withdrawn_remedies(ledger))
 
 
 def diagnose(
     context: LoopContext,
     found: Sequence[Evaluation],
     known: Mapping[Key, str],
-    withdrawn: frozenset[tuple[str, str, str]] = frozenset(),
+    withdrawn: frozenset[Remedy] = frozenset(),
 ) -> Feedback:
     """Findings and recommendations from evaluations. known: the baselines; withdrawn: remedies that did not help."""
     settings = context.settings

@@ -16,7 +16,9 @@ from selfopt.records import (
     Phase,
     Recommendation,
     Record,
+    Remedy,
     RemedyCheck,
+    RemedyClaim,
     Requirements,
     Rule,
     Run,
@@ -25,11 +27,12 @@ from selfopt.records import (
     WarmUpExperiment,
     content_hash,
 )
+from selfopt.words.remedies import fallback_checked, idle_text, variant_checked, warm_up_checked, withdrawn_text
 
 from .context import LoopContext
 from .store import baseline_id, current_baseline, promotion_behind, spec_by_id, unknown_specs
 
-__all__ = ["check_remedies", "take_back", "withdrawal_advice", "withdrawn_types"]
+__all__ = ["check_remedies", "take_back", "withdrawal_advice", "withdrawn_remedies"]
 
 # A warm-up claims latency: it helped when the first call takes at most this share of what it took before.
 FIRST_CALL_SHARE = 0.7
@@ -85,19 +88,18 @@ def take_back(context: LoopContext, start: CycleStart, checks: Sequence[RemedyCh
     return records
 
 
-def withdrawn_types(ledger: Ledger) -> frozenset[tuple[str, str, str]]:
-    """(model, phase, recommendation type) of warm-ups that were withdrawn or rolled back: not recommended again, only set by
-    hand. With "fallback NAME" in the place of the type: NAME did no better in the model's place and has not been measured as
-    better since. (A withdrawn variant is a baseline taken back.)
+def withdrawn_remedies(ledger: Ledger) -> frozenset[Remedy]:
+    """What is not recommended again: warm-ups that were withdrawn or rolled back (only a person sets those), and fallbacks that
+    did no better in a model's place and have not been measured as better since. (A withdrawn variant is a baseline taken back.)
     """
     checks = [check for plan in ledger.read(CyclePlan) for check in plan.remedies]
     checks += [check for cycle in ledger.read(Cycle) for check in cycle.remedies]
-    found = {(c.model, c.phase, "warm_up") for c in checks if c.withdrawn and c.claim == "warm_up"}
-    found |= {(r.model, r.phase, r.type) for r in ledger.read(Recommendation) if r.action == "withdraw"}
+    found = {Remedy(c.model, c.phase, "warm_up") for c in checks if c.withdrawn and c.claim == "warm_up"}
+    found |= {r.remedy for r in ledger.read(Recommendation) if r.action == "withdraw"}
     for check in (c for c in checks if c.withdrawn and c.claim == "fallback" and c.evidence):
         served = next(ledger.read(Evaluation, {"id": check.evidence[-1]}, limit=1), None)
         if served is not None and not _better_now(ledger, served, check.model):
-            found.add((check.model, check.phase, f"fallback {served.model}"))
+            found.add(Remedy(check.model, check.phase, "fallback", served.model))
     return frozenset(found)
 
 
@@ -133,7 +135,7 @@ def withdrawal_advice(context: LoopContext, start: CycleStart, checks: Sequence[
             phase=check.phase,
             action="withdraw",
             requirements=Requirements(warm_up=False),
-            reason=f"{check.model} on {check.phase}: {check.claim} did not help ({check.detail}); withdrawn, no warm-up",
+            reason=withdrawn_text(check),
             evidence=check.evidence,
             cycle_id=start.cycle_id,
         )
@@ -147,7 +149,7 @@ def _alike(one: Evaluation, other: Evaluation) -> bool:
     return ours == theirs
 
 
-def _check(rule: Rule, claim: str, now: Evaluation, then: Evaluation, detail: str, helped: bool | None) -> RemedyCheck:
+def _check(rule: Rule, claim: RemedyClaim, now: Evaluation, then: Evaluation, detail: str, helped: bool | None) -> RemedyCheck:
     before, after = then.metrics.accuracy, now.metrics.accuracy
     return RemedyCheck(
         recommendation_id=next(iter(rule.recommendation_ids), rule.rule_id),
@@ -175,12 +177,10 @@ def _variant(context: LoopContext, rule: Rule, spec: Spec, now: Evaluation) -> R
     then = _replaced(context, decision)
     if then is None:
         return None
-    what = f"with {now.variant}{' and warm-up' if now.warm_up and not then.warm_up else ''}"
-    detail = f"accuracy {then.metrics.accuracy:.0%} -> {now.metrics.accuracy:.0%} {what}"
-    helped: bool | None = now.metrics.accuracy > then.metrics.accuracy
-    if not _alike(then, now):
-        helped, detail = None, f"{detail}; the suite or the scorer has changed in between"
-    return _check(rule, "variant", now, then, detail, helped).model_copy(update={"recommendation_id": decision.decision_id})
+    alike = _alike(then, now)
+    helped = now.metrics.accuracy > then.metrics.accuracy if alike else None
+    check = _check(rule, "variant", now, then, variant_checked(then, now, alike=alike), helped)
+    return check.model_copy(update={"recommendation_id": decision.decision_id})
 
 
 def _replaced(context: LoopContext, decision: Decision) -> Evaluation | None:
@@ -201,32 +201,24 @@ def _warm_up(context: LoopContext, rule: Rule, now: Evaluation) -> RemedyCheck |
     before, after = _waited_ms(context.ledger, cold), _first_call_ms(context.ledger, now)
     if before is None or after is None:
         return None
-    detail = f"first call {before:.0f} -> {after:.0f} ms"
+    waits = before, after
     gained = now.metrics.accuracy > cold.metrics.accuracy and now.variant == cold.variant
-    helped: bool | None = gained or after <= FIRST_CALL_SHARE * before
     if cold.variant != now.variant:
-        helped, detail = _over_the_median(cold, now, before, after)
-    if gained:
-        detail += f", accuracy {cold.metrics.accuracy:.0%} -> {now.metrics.accuracy:.0%}"
-    else:
-        problem = _idle_warm_up(context.ledger, now, before)
-        if problem is not None:
-            helped, detail = None, f"{detail}; {problem}"
+        # Their calls take different times anyway, so each first call is compared with its own median.
+        waits = _over_median_ms(cold, before), _over_median_ms(now, after)
+    helped: bool | None = gained or waits[1] <= FIRST_CALL_SHARE * waits[0]
+    problem = None if gained else _idle_warm_up(context.ledger, now, before)
+    if problem is not None or (cold.variant != now.variant and not helped):
+        helped = None  # that it is no faster can be the other variant's doing
     known = [e for e in context.ledger.read(WarmUpExperiment, {"model": rule.model, "phase": rule.phase}) if e.conclusive]
-    if known:
-        detail += f"; the experiment: {known[-1].told}"
-    check = _check(rule, "warm_up", now, cold, detail, helped).model_copy(update={"before": before, "after": after})
-    if rule.source == "manual" and check.withdrawn:
-        return check.model_copy(update={"withdrawn": False, "detail": f"{detail}; the rule was set by hand and stays"})
-    return check
+    by_hand = rule.source == "manual" and helped is False
+    detail = warm_up_checked(cold, now, waits, problem, known[-1] if known else None, by_hand=by_hand)
+    check = _check(rule, "warm_up", now, cold, detail, helped)
+    return check.model_copy(update={"before": before, "after": after, "withdrawn": check.withdrawn and not by_hand})
 
 
-def _over_the_median(cold: Evaluation, now: Evaluation, before: float, after: float) -> tuple[bool | None, str]:
-    """For two variants, whose calls take different times anyway: the first call is compared with its own median. That it is
-    no faster can be the variant's doing, so it is not held against the warm-up."""
-    waits = [max(0.0, first - (e.metrics.p50_ms or 0.0)) for e, first in ((cold, before), (now, after))]
-    detail = f"first call {waits[0]:.0f} -> {waits[1]:.0f} ms over the median; the cold one was {cold.variant}'s"
-    return (True if waits[1] <= FIRST_CALL_SHARE * waits[0] else None), detail
+def _over_median_ms(evaluation: Evaluation, first_call_ms: float) -> float:
+    return max(0.0, first_call_ms - (evaluation.metrics.p50_ms or 0.0))
 
 
 def _cold_before(ledger: Ledger, model: str, phase: Phase, now: Evaluation) -> Evaluation | None:
@@ -259,10 +251,9 @@ def _first_call_ms(ledger: Ledger, evaluation: Evaluation) -> float | None:
 def _idle_warm_up(ledger: Ledger, now: Evaluation, wait_ms: float) -> str | None:
     """Why the warm-up of this measurement shows nothing; None when it did its work."""
     run = next(ledger.read(Run, {"id": now.run_ids[0]}, limit=1), None)
-    if run is None or run.warm_up.status != "complete":
-        return f"the warm-up was {run.warm_up.status if run else 'not recorded'}"
-    spent_ms = (run.warm_up.load_ms or 0.0) + (run.warm_up.prompt_ms or 0.0)
-    return "the model was loaded already, so the warm-up had nothing to do" if spent_ms < LOAD_SHARE * wait_ms else None
+    spent_ms = (run.warm_up.load_ms or 0.0) + (run.warm_up.prompt_ms or 0.0) if run is not None else 0.0
+    worked = run is not None and run.warm_up.status == "complete" and spent_ms >= LOAD_SHARE * wait_ms
+    return None if worked else idle_text(run)
 
 
 def _fallback(context: LoopContext, rule: Rule, now: Evaluation) -> RemedyCheck | None:
@@ -271,5 +262,5 @@ def _fallback(context: LoopContext, rule: Rule, now: Evaluation) -> RemedyCheck 
     newest = _newest_alike(context.ledger, rule.fallback, now)
     if newest is None:
         return None
-    detail = f"accuracy {now.metrics.accuracy:.0%} -> {newest.metrics.accuracy:.0%} served by {rule.fallback}"
-    return _check(rule, "fallback", newest, now, detail, newest.metrics.accuracy > now.metrics.accuracy)
+    helped = newest.metrics.accuracy > now.metrics.accuracy
+    return _check(rule, "fallback", newest, now, fallback_checked(now, newest), helped)

@@ -17,7 +17,7 @@ async def note_rollback(ledger: Ledger, current: RoutingConfig, earlier: Routing
 
     The specs of the earlier rules become the baselines; a model and phase whose earlier rule names none goes back to the
     baseline before its promotions and adaptations. What is taken back is not proposed again (`withdrawn_specs`), and a warm-up
-    that goes is not recommended again (`withdrawn_types`).
+    that goes is not recommended again (`withdrawn_remedies`).
     """
     at = now()
     records: list[Record] = []

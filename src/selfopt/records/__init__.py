@@ -30,6 +30,7 @@ from .cycle import (
     LoopEnd,
     LoopStart,
     RemedyCheck,
+    RemedyClaim,
 )
 from .decision import (
     Claim,
@@ -42,19 +43,35 @@ from .decision import (
     RestraintEvidence,
     VerdictName,
 )
-from .evaluation import Determinism, Evaluation, Metrics, OutcomeRow, TrivialPolicy, whole_evaluations
-from .experiment import CONFIRMATION_WORDS, PromptReload, WarmUpExperiment, not_confirmed_yet
-from .feedback import (
+from .evaluation import Determinism, Evaluation, MetricName, Metrics, OutcomeRow, TrivialPolicy, whole_evaluations
+from .experiment import PromptReload, WarmUpExperiment
+from .figures import (
+    UNKNOWN_FORMAT,
+    CapabilityLimitFigures,
+    CeilingFigures,
+    ColdFailuresFigures,
+    DriftFigures,
+    Figures,
+    FindingKind,
+    FlakyFigures,
+    InfrastructureFigures,
+    OtherFigures,
+    SlowFirstCallFigures,
+    TruncationFigures,
+    UnreadFormatFigures,
+)
+from .finding import (
     Action,
     Confidence,
     Confirmation,
     ConfirmationStatus,
     Feedback,
     Finding,
-    FindingKind,
     HotFailure,
     PhaseSummary,
     Recommendation,
+    Remedy,
+    RemedyKind,
     Requirements,
 )
 from .integrity import LedgerFault, LedgerReport
@@ -88,7 +105,7 @@ from .rule import (
     RuleLimits,
     RuleReason,
 )
-from .seams import Detector, Endpoint, Ledger, ModelStatus, Proposer, Residency
+from .seams import Detector, Endpoint, Ledger, ModelStatus, Proposer, Residency, SearchSpace
 from .spec import Environment, Spec, WarmUp
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
 from .trial import (
@@ -109,8 +126,8 @@ from .variant import CallFormat, ChainName, Example, Variant
 from .verdict import Outcome, ParsedReply, ReadStatus, Verdict
 
 __all__ = [
-    "CONFIRMATION_WORDS",
     "ROUTING_SCHEMA_VERSION",
+    "UNKNOWN_FORMAT",
     "Action",
     "Attempt",
     "AuditRecord",
@@ -118,11 +135,14 @@ __all__ = [
     "Blob",
     "CallFormat",
     "CandidateResult",
+    "CapabilityLimitFigures",
+    "CeilingFigures",
     "ChainName",
     "ChatChunk",
     "ChatReply",
     "ChatRequest",
     "Claim",
+    "ColdFailuresFigures",
     "ComparedRow",
     "Comparison",
     "Conclusion",
@@ -140,6 +160,7 @@ __all__ = [
     "Delivery",
     "Detector",
     "Determinism",
+    "DriftFigures",
     "Endpoint",
     "EndpointConfig",
     "Environment",
@@ -153,12 +174,15 @@ __all__ = [
     "Fault",
     "Feedback",
     "Figure",
+    "Figures",
     "Finding",
     "FindingKind",
     "FinishReason",
+    "FlakyFigures",
     "GateResult",
     "HoldReason",
     "HotFailure",
+    "InfrastructureFigures",
     "Judging",
     "Ledger",
     "LedgerFault",
@@ -167,9 +191,11 @@ __all__ = [
     "LoopEnd",
     "LoopStart",
     "Message",
+    "MetricName",
     "Metrics",
     "ModelStatus",
     "NotRaced",
+    "OtherFigures",
     "Outcome",
     "OutcomeRow",
     "ParsedReply",
@@ -201,7 +227,10 @@ __all__ = [
     "ReasonKind",
     "Recommendation",
     "Record",
+    "Remedy",
     "RemedyCheck",
+    "RemedyClaim",
+    "RemedyKind",
     "ReplyContent",
     "Requirements",
     "Residency",
@@ -214,6 +243,8 @@ __all__ = [
     "Run",
     "RunEnd",
     "Sampling",
+    "SearchSpace",
+    "SlowFirstCallFigures",
     "Spec",
     "Split",
     "StandingReason",
@@ -225,6 +256,8 @@ __all__ = [
     "TrialAbandoned",
     "TrialStart",
     "TrivialPolicy",
+    "TruncationFigures",
+    "UnreadFormatFigures",
     "Usage",
     "Variant",
     "Verdict",
@@ -236,7 +269,6 @@ __all__ = [
     "content_hash",
     "is_loopback",
     "new_id",
-    "not_confirmed_yet",
     "remembered",
     "sha256_hex",
     "utc_now",

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr
 
 from .base import Record
+from .suite import Phase
 
 __all__ = ["EndpointConfig", "PolicyThresholds", "is_loopback"]
 
@@ -53,3 +54,7 @@ class PolicyThresholds(Record):
     atomic_phase_min_accuracy: float = Field(default=0.80, ge=0, le=1)
     extended_gate_enabled: bool = True
     unmeasured: Literal["allow", "refuse"] = "allow"
+
+    def minimum_of(self, phase: Phase) -> float:
+        """The accuracy and call accuracy below which a model may not serve a phase."""
+        return self.extended_phase_min_accuracy if phase == "extended" else self.atomic_phase_min_accuracy

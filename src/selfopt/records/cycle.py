@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from .base import Record
+from .base import Prose, Record
 from .suite import Phase
 
 __all__ = [
@@ -21,7 +21,11 @@ __all__ = [
     "LoopEnd",
     "LoopStart",
     "RemedyCheck",
+    "RemedyClaim",
 ]
+
+RemedyClaim = Literal["variant", "warm_up", "fallback"]
+"""What a remedy in force claims to be better by."""
 
 
 class Baseline(Record):
@@ -105,7 +109,7 @@ class CycleAbandoned(Record):
 
     cycle_id: str
     number: int
-    reason: str
+    reason: Prose
     at: str
 
 
@@ -116,12 +120,12 @@ class RemedyCheck(Record):
     recommendation_id: str
     model: str
     phase: Phase
-    claim: str
+    claim: RemedyClaim
     before: float | None
     after: float | None
     helped: bool | None
     withdrawn: bool = False
-    detail: str = ""
+    detail: Prose = ""
     evidence: tuple[str, ...] = ()
 
 

@@ -9,8 +9,10 @@ from .base import Record
 from .suite import Phase, Split
 from .verdict import Outcome
 
-__all__ = ["Determinism", "Evaluation", "Metrics", "OutcomeRow", "TrivialPolicy", "whole_evaluations"]
+__all__ = ["Determinism", "Evaluation", "MetricName", "Metrics", "OutcomeRow", "TrivialPolicy", "whole_evaluations"]
 
+MetricName = Literal["accuracy", "call_accuracy", "restraint", "capability", "variance", "p50_ms", "p95_ms", "first_call_ms"]
+"""The figures of `Metrics` that are compared and shown by name. Shares, except for the times in milliseconds."""
 Determinism = Literal["sampled", "complete", "stochastic", "unknown"]
 
 
@@ -66,6 +68,11 @@ class Metrics(Record):
     output_tokens: int = 0
     silent: TrivialPolicy
     always_calling: TrivialPolicy
+
+    def figure(self, name: MetricName) -> float | None:
+        """The metric of this name; None where it was not measured."""
+        value: float | None = getattr(self, name)
+        return value
 
 
 class Evaluation(Record):

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import math
-from statistics import median
 from typing import ClassVar
 
 from .base import Record
 from .suite import Phase
 
-__all__ = ["CONFIRMATION_WORDS", "PromptReload", "WarmUpExperiment", "not_confirmed_yet"]
-
-CONFIRMATION_WORDS = ("confirmed (", "confirmed for latency (", "not confirmed (", "not confirmed yet: ")
-"""What `WarmUpExperiment.told` and `not_confirmed_yet` begin with: by it the part of a rule's reason is known that says how sure
-its warm-up is."""
-
-
-def not_confirmed_yet(model: str, phase: Phase) -> str:
-    """What is said of a warm-up that no experiment has looked at."""
-    return f"not confirmed yet: run selfopt supervise {model} {phase} --validate-warm-up --runs 4"
+__all__ = ["PromptReload", "WarmUpExperiment"]
 
 
 class PromptReload(Record):
@@ -86,21 +76,3 @@ class WarmUpExperiment(Record):
             return f"{10**power:.3g}" if power < 2 else f"{10**power:.0f}"
         exponent = math.floor(power)
         return f"{10 ** (power - exponent):.1f}e{exponent:+03d}"
-
-    @property
-    def told(self) -> str:
-        """What it says, in words with its figures. Begins with one of `CONFIRMATION_WORDS`, and holds no semicolon."""
-        count = "1 prompt" if len(self.tested) == 1 else f"{len(self.tested)} prompts"
-        runs = f"{self.cold_runs} cold and {self.warm_runs} warm runs"
-        calls = f"first call {median(self.first_call_cold_ms):.0f} -> {median(self.first_call_warm_ms):.0f} ms"
-        if self.outcomes_confirmed:
-            return f"confirmed (Bayes factor {self.bayes_factor}, {count}, {runs})"
-        if self.latency_confirmed:
-            return f"confirmed for latency ({calls}, {runs}, p = {self.first_call_p:.2g})"
-        if self.harmed:
-            return f"not confirmed (outcomes are worse when warm, {calls}, {runs})"
-        if self.conclusive:
-            return f"not confirmed (Bayes factor {self.bayes_factor}, {count}, {calls}, {runs})"
-        if self.unloads < self.cold_runs:
-            return f"not confirmed yet: the model is known to have been unloaded before {self.unloads} of {self.cold_runs} cold runs only"
-        return f"{not_confirmed_yet(self.model, self.phase)} ({runs} are too few)"

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from .base import Prose, Record
-from .feedback import Confirmation
+from .finding import Confirmation
 from .suite import Phase
 from .variant import Variant
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 from .base import Record
 from .chat import ChatChunk, ChatReply, ChatRequest
+from .config import PolicyThresholds
 from .evaluation import Evaluation
-from .feedback import Finding
+from .finding import Finding
 from .spec import Spec
+from .variant import Variant
 
-__all__ = ["Detector", "Endpoint", "Ledger", "ModelStatus", "Proposer", "Residency"]
+__all__ = ["Detector", "Endpoint", "Ledger", "ModelStatus", "Proposer", "Residency", "SearchSpace"]
 
 R = TypeVar("R", bound=Record)
 
@@ -105,17 +108,31 @@ class Ledger(Protocol):
 
 @runtime_checkable
 class Detector(Protocol):
-    """Finds one sort of cause in evaluations of one spec (the newest last)."""
+    """Finds one sort of cause in evaluations of one spec (the newest last). Never raises, on any evaluations."""
 
-    def examine(self, evaluations: Sequence[Evaluation]) -> Sequence[Finding]:
-        """Findings with their figures; empty when there is nothing or not enough to say."""
+    def examine(self, evaluations: Sequence[Evaluation], thresholds: PolicyThresholds, /) -> Sequence[Finding]:
+        """Findings with their figures; empty when there is nothing or not enough to say. The same input gives the same output."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSpace:
+    """What a proposer may choose from.
+
+    variants: the catalogue by name, as the baseline's endpoint can be asked. warm_up: whether warm-up may be proposed. tried: ids
+    of the specs that were judged against this baseline already, or withdrawn.
+    """
+
+    variants: Mapping[str, Variant]
+    warm_up: bool = True
+    tried: Collection[str] = frozenset()
 
 
 @runtime_checkable
 class Proposer(Protocol):
-    """Proposes what to try next."""
+    """Proposes what to try next. Never raises, on any baseline and findings."""
 
-    def propose(self, baseline: Spec, findings: Sequence[Finding], limit: int) -> Sequence[Spec]:
-        """At most `limit` candidates, each the baseline with one thing changed, most promising first."""
+    def propose(self, baseline: Spec, findings: Sequence[Finding], space: SearchSpace, /) -> Iterator[Spec]:
+        """Candidates, each the baseline with one thing changed, most promising first. The loop takes as many as it has room for and
+        passes over what was tried. The same input gives the same candidates."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from selfopt.records import AuditRecord, CandidateResult, Cycle, CycleTargetResult, Ledger, RoutingConfig, Rule
+from selfopt.words.remedies import HELPED
 
 from .escape import code, safe_markdown
 from .figures import arrow, milliseconds, share, signed
@@ -158,9 +159,8 @@ def _cycle(data: ReportData, evidence: Evidence, cycle: Cycle) -> list[str]:
     decision = "; ".join(f"promote {code(t.winner_variant or '')} for {code(t.model)} {t.phase}" for t in won)
     body = [_target(data, evidence, t) for t in cycle.targets]
     for check in cycle.remedies:
-        word = {True: "helped", False: "did not help", None: "not decided"}[check.helped]
         body.append(
-            f"- Remedy {safe_markdown(check.claim)} for {code(check.model)} {check.phase}: {word}"
+            f"- Remedy {safe_markdown(check.claim)} for {code(check.model)} {check.phase}: {HELPED[check.helped]}"
             f"{', withdrawn' if check.withdrawn else ''} ({safe_markdown(check.detail) or 'no detail'})"
         )
     return _section(f"Cycle {cycle.number} Results", "", status, (decision or "hold: every baseline stays") + ".", body)

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from selfopt.records import Cycle, CycleTargetResult, Evaluation, Ledger, Metrics, WarmUpExperiment
+from selfopt.words.findings import experiment_text
 
 __all__ = ["HISTORY_SCHEMA_VERSION", "cycle_results", "history", "warm_up_results"]
 
@@ -83,7 +84,7 @@ def warm_up_results(
 
 
 def _experiment(experiment: WarmUpExperiment) -> dict[str, Any]:
-    told = {"told": experiment.told, "confirmed": experiment.confirmed, "bayes_factor": experiment.bayes_factor}
+    told = {"told": experiment_text(experiment), "confirmed": experiment.confirmed, "bayes_factor": experiment.bayes_factor}
     return told | experiment.model_dump(mode="json")
 
 

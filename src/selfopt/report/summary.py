@@ -16,8 +16,10 @@ from selfopt.records import (
     Recommendation,
     RoutingConfig,
     Rule,
-    not_confirmed_yet,
 )
+from selfopt.words.findings import experiment_text, not_confirmed_yet
+from selfopt.words.metrics import METRICS
+from selfopt.words.remedies import HELPED
 
 from .escape import code, safe_markdown
 from .figures import NOT_MEASURED, arrow, milliseconds, prompts, share, signed
@@ -150,10 +152,12 @@ def _warm_up(data: ReportData, evidence: Evidence) -> list[str]:
         lines += ["", *_pair(pair, evidence)] if lines else _pair(pair, evidence)
     checks = [(c.number, r) for c in data.cycles for r in c.remedies if r.claim == "warm_up"]
     for number, check in checks:
-        outcome = {True: "helped", False: "did not help", None: "not decided"}[check.helped]
         withdrawn = ", withdrawn" if check.withdrawn else ""
         detail = f" ({safe_markdown(check.detail)})" if check.detail else ""
-        lines += ["", f"Cycle {number}, {code(check.model)} {check.phase}: the enforced warm-up {outcome}{withdrawn}{detail}."]
+        lines += [
+            "",
+            f"Cycle {number}, {code(check.model)} {check.phase}: the enforced warm-up {HELPED[check.helped]}{withdrawn}{detail}.",
+        ]
     return lines
 
 
@@ -162,10 +166,10 @@ def _pair(pair: WarmUpPair, evidence: Evidence) -> list[str]:
     how = "one validation, the cold arm after a forced unload" if pair.validation else "two separate measurements"
     how += f", {prompts(warm)}"
     rows = [
-        ["accuracy", share(cold.metrics.accuracy), share(warm.metrics.accuracy)],
-        ["variance between runs", f"{cold.metrics.variance:.4f}", f"{warm.metrics.variance:.4f}"],
-        ["first call", milliseconds(cold.metrics.first_call_ms), milliseconds(warm.metrics.first_call_ms)],
-        ["p50", milliseconds(cold.metrics.p50_ms), milliseconds(warm.metrics.p50_ms)],
+        [METRICS["accuracy"], share(cold.metrics.accuracy), share(warm.metrics.accuracy)],
+        [METRICS["variance"], f"{cold.metrics.variance:.4f}", f"{warm.metrics.variance:.4f}"],
+        [METRICS["first_call_ms"], milliseconds(cold.metrics.first_call_ms), milliseconds(warm.metrics.first_call_ms)],
+        [METRICS["p50_ms"], milliseconds(cold.metrics.p50_ms), milliseconds(warm.metrics.p50_ms)],
     ]
     intro = (
         f"{code(warm.model)} {warm.phase}, variant {code(warm.variant)} ({how}; {evidence.ref(cold)} and {evidence.ref(warm)}):"
@@ -181,7 +185,9 @@ def _pair(pair: WarmUpPair, evidence: Evidence) -> list[str]:
 
 def confirmation_text(pair: WarmUpPair) -> str:
     """What the experiment says of a pair's model and phase, or how to make one."""
-    told = pair.experiment.told if pair.experiment is not None else not_confirmed_yet(pair.warm.model, pair.warm.phase)
+    told = (
+        experiment_text(pair.experiment) if pair.experiment is not None else not_confirmed_yet(pair.warm.model, pair.warm.phase)
+    )
     return safe_markdown(told)
 
 
@@ -275,7 +281,7 @@ def _next_steps(data: ReportData) -> list[str]:
 def _in_force(data: ReportData, item: Recommendation) -> bool:
     """Whether a warm-up that is recommended is on already, and needs no experiment any more."""
     rule = data.config.rule_for(item.model, item.phase) if data.config is not None else None
-    asks = "not confirmed yet" in item.reason
+    asks = item.confirmation is not None and item.confirmation.status == "not_confirmed_yet"
     return item.action == "enable_warm_up" and rule is not None and rule.warm_up and not asks
 
 

@@ -16,8 +16,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from selfopt.records import Decision, Evaluation, Finding, GateResult, Outcome, OutcomeRow
+from selfopt.records import Decision, Evaluation, Finding, GateResult, MetricName, Outcome, OutcomeRow
 from selfopt.words.evidence import CLAIMS
+from selfopt.words.metrics import METRICS
 
 from .escape import safe_terminal, safe_text
 from .figures import NOT_MEASURED, arrow, milliseconds, runs, share, signed
@@ -204,19 +205,22 @@ def _passed(gate: GateResult) -> Text:
     return Text(word if gate.binding else f"({word}, advice)", style if gate.binding else "dim")
 
 
+_SHARES: tuple[MetricName, ...] = ("call_accuracy", "restraint", "accuracy")
+
+
 def before_after_table(columns: Sequence[BeforeAfter]) -> Group:
     """The closing table: a column per model and phase, before -> after for every figure; below it, where to look next."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="Before -> after", title_justify="left")
     table.add_column("", no_wrap=True)
     for column in columns:
         table.add_column(safe_text(column.title, limit=60), overflow="fold", min_width=12)
-    table.add_row("variant", *(_change(c, "variant") for c in columns))
-    for label, field in (("call accuracy", "call_accuracy"), ("restraint", "restraint"), ("accuracy", "accuracy")):
-        table.add_row(label, *(_change(c, field) for c in columns), end_section=False)
+    table.add_row("variant", *(_change(*(_variant(e) for e in (c.before, c.after))) for c in columns))
+    for metric in _SHARES:
+        table.add_row(METRICS[metric], *(_metric(c, metric) for c in columns))
     table.add_row("  silent policy", *(_policy(c, "silent") for c in columns), style="dim")
     table.add_row("  always calling", *(_policy(c, "always_calling") for c in columns), style="dim")
-    table.add_row("p50 latency", *(_change(c, "p50_ms") for c in columns))
-    table.add_row("first call", *(_change(c, "first_call_ms") for c in columns))
+    table.add_row(f"{METRICS['p50_ms']} latency", *(_metric(c, "p50_ms") for c in columns))
+    table.add_row(METRICS["first_call_ms"], *(_metric(c, "first_call_ms") for c in columns))
     table.add_row("trials spent", *(str(c.trials) for c in columns))
     looks = [
         Text.assemble((safe_terminal(c.title, limit=60), "bold"), ": ", safe_text(c.look_next, limit=300))
@@ -226,25 +230,23 @@ def before_after_table(columns: Sequence[BeforeAfter]) -> Group:
     return Group(table, *([Text("Where to look next", "bold"), *looks] if looks else []))
 
 
-def _change(column: BeforeAfter, field: str) -> Text:
-    before, after = (_figure(e, field) for e in (column.before, column.after))
-    if before == after:
-        return Text(before)
-    text = Text(arrow(before, after))
-    old, new = (getattr(e.metrics, field, None) if e else None for e in (column.before, column.after))
-    if isinstance(old, float) and isinstance(new, float):
-        better = new < old if field.endswith("_ms") else new > old
-        text.stylize(PASS_STYLE if better else FAIL_STYLE, len(before) + 4)
+def _change(before: str, after: str) -> Text:
+    return Text(before if before == after else arrow(before, after))
+
+
+def _variant(evaluation: Evaluation | None) -> str:
+    return NOT_MEASURED if evaluation is None else safe_terminal(evaluation.variant, limit=40)
+
+
+def _metric(column: BeforeAfter, metric: MetricName) -> Text:
+    """Before -> after, in colour where it changed visibly."""
+    old, new = (e.metrics.figure(metric) if e is not None else None for e in (column.before, column.after))
+    is_time = metric.endswith("_ms")
+    shown = milliseconds if is_time else share
+    text = _change(shown(old), shown(new))
+    if old is not None and new is not None and shown(old) != shown(new):
+        text.stylize(PASS_STYLE if (new < old) == is_time else FAIL_STYLE, len(shown(old)) + 4)
     return text
-
-
-def _figure(evaluation: Evaluation | None, field: str) -> str:
-    if evaluation is None:
-        return NOT_MEASURED
-    if field == "variant":
-        return safe_terminal(evaluation.variant, limit=40)
-    value = getattr(evaluation.metrics, field)
-    return milliseconds(value) if field.endswith("_ms") else share(value)
 
 
 def _policy(column: BeforeAfter, name: str) -> str:
@@ -262,8 +264,7 @@ def findings_list(findings: Sequence[Finding]) -> Group:
         where = safe_terminal(f"{finding.model} {finding.phase}", limit=100)
         lines.append(Text.assemble(("* ", "bold"), (finding.type.replace("_", " "), FAIL_STYLE), f", {where} ({sure})"))
         lines.append(Text.assemble("  ", safe_text(finding.summary, limit=400)))
-        if finding.figures:
-            lines.append(Text("  " + ", ".join(_named(k, v) for k, v in sorted(finding.figures.items())), "dim"))
+        lines.append(Text("  " + ", ".join(_named(*figure) for figure in sorted(finding.figures.by_name().items())), "dim"))
     return Group(*lines)
 
 

@@ -9,7 +9,7 @@ from selfopt.errors import UsageError
 from selfopt.feedback import best_known
 from selfopt.ledger import resolve
 from selfopt.loop import current_baseline, evaluations, newest_evaluation, spec_by_id
-from selfopt.loop.proposer import describe_change
+from selfopt.loop.candidates import describe_change
 from selfopt.policy import best_hold, decide
 from selfopt.records import (
     Decision,

@@ -14,8 +14,9 @@ from selfopt.dialects.faults import shown_url
 from selfopt.dialects.kinds import ENDPOINT_KINDS
 from selfopt.errors import SelfoptError, SettingsError
 from selfopt.extensions import Registry
-from selfopt.feedback import load_feedback
+from selfopt.feedback import DETECTORS, load_feedback
 from selfopt.home import NOT_MADE_HERE, ProcessLock, clear_temporaries, counted, escape_control
+from selfopt.loop.proposers import PROPOSERS
 from selfopt.reading import FAMILIES, READERS
 from selfopt.scripted.script import load_script
 from selfopt.settings import EndpointSettings, default_config_file, settings_files
@@ -34,7 +35,7 @@ SHOWN_PROBLEMS = 3
 MAX_NAME = 100
 MAX_DETAIL = 400
 # Everything that installed packages may add to.
-REGISTRIES: tuple[Registry[Any], ...] = (FAMILIES, READERS, ENDPOINT_KINDS, IMPORTERS)
+REGISTRIES: tuple[Registry[Any], ...] = (FAMILIES, READERS, DETECTORS, ENDPOINT_KINDS, IMPORTERS, PROPOSERS)
 
 Check = dict[str, Any]
 

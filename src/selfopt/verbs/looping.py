@@ -22,8 +22,8 @@ from selfopt.loop import (
     unfinished_cycle,
 )
 from selfopt.loop.begin import why_not_continued
+from selfopt.loop.candidates import describe_change, load_candidates
 from selfopt.loop.cycle import candidates_for
-from selfopt.loop.proposer import describe_change, load_candidates
 from selfopt.measure.progress import Progress, ignore_progress
 from selfopt.policy import heldout_claim
 from selfopt.records import Cycle, Finding, Spec, content_hash, sha256_hex

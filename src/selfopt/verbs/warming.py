@@ -16,7 +16,7 @@ from selfopt.measure.options import MeasureOptions
 from selfopt.measure.progress import Progress, ignore_progress
 from selfopt.measure.resume import deliver, undelivered
 from selfopt.measure.warm_up_validation import UnloadWhen, WarmUpValidation, validate_warm_up, validation_request
-from selfopt.records import Evaluation, Finding, Phase, RouteDecision, Run, Spec, Split, new_id, utc_now
+from selfopt.records import ColdFailuresFigures, Evaluation, Finding, Phase, RouteDecision, Run, Spec, Split, new_id, utc_now
 from selfopt.wiring.app import App
 
 from .measuring import MeasureRequest, route
@@ -149,7 +149,7 @@ def _group(app: App, spec: Spec, arguments: ValidationArguments) -> str:
 def _suspected(app: App, model: str, phase: Phase) -> tuple[str, ...]:
     """The prompts that the newest finding of a cold start names, so that the experiment is about them."""
     found = app.ledger.read(Finding, {"model": model, "phase": phase}, newest_first=True) if app.has_ledger else ()
-    return next((f.prompt_ids for f in found if f.type == "cold_start" and f.figures.get("case") == "accuracy"), ())
+    return next((f.prompt_ids for f in found if isinstance(f.figures, ColdFailuresFigures)), ())
 
 
 def _open_group(app: App, spec: Spec) -> str | None:

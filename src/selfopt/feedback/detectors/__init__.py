@@ -1,1 +1,26 @@
-"""The detectors, one a file: each finds one sort of cause."""
+"""The detectors, one a file: each finds one sort of cause in the evaluations of one spec."""
+
+from __future__ import annotations
+
+from selfopt.extensions import Registry
+from selfopt.records import Detector
+
+__all__ = ["DETECTORS"]
+
+_HERE = "selfopt.feedback.detectors"
+
+DETECTORS: Registry[Detector] = Registry(
+    "selfopt.detectors",
+    {
+        "infrastructure": f"{_HERE}.infrastructure:DETECTOR",
+        "cold_start": f"{_HERE}.cold_start:DETECTOR",
+        "unread_format": f"{_HERE}.unread_format:DETECTOR",
+        "truncation": f"{_HERE}.truncation:DETECTOR",
+        "capability_limit": f"{_HERE}.capability_limit:DETECTOR",
+        "flaky": f"{_HERE}.flaky:DETECTOR",
+        "drift": f"{_HERE}.drift:DETECTOR",
+        "ceiling": f"{_HERE}.ceiling:DETECTOR",
+    },
+    Detector,
+)
+"""Those that look at every model: ours by the kind of their findings, the causes that hide others first; then installed ones."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from selfopt.feedback.reading import Note, cells, comparable, counted, is_exact, make_finding, share_text
+from selfopt.feedback.comparable import cells, comparable, counted, is_exact, make_finding
 from selfopt.feedback.rows import WindowRows, read_window
-from selfopt.records import Evaluation, Finding, Outcome, OutcomeRow, PolicyThresholds
+from selfopt.records import CapabilityLimitFigures, Evaluation, Finding, Outcome, OutcomeRow, PolicyThresholds
 from selfopt.stats import clopper_pearson_upper
 
-__all__ = ["CapabilityLimit"]
+__all__ = ["DETECTOR", "CapabilityLimit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +19,10 @@ class CapabilityLimit:
     """max_fault_share: above this share of unparsed, truncated, timed out, loading and failed trials nothing is said about
     the model, because the harness is the likelier cause."""
 
-    thresholds: PolicyThresholds = field(default_factory=PolicyThresholds)
     max_fault_share: float = 0.05
     confidence: float = 0.95
 
-    def examine(self, evaluations: Sequence[Evaluation]) -> Sequence[Finding]:
+    def examine(self, evaluations: Sequence[Evaluation], thresholds: PolicyThresholds) -> Sequence[Finding]:
         """One finding when the upper confidence bound of accuracy or of call accuracy lies below the phase's minimum.
 
         Where the suite is the whole work and the spec deterministic, the share itself is the bound. The bound counts every fault
@@ -35,48 +35,34 @@ class CapabilityLimit:
         if is_exact(window[-1]):
             window = window[-1:]
         counts = counted(window)
-        n = sum(counts.values())
-        faults = sum(k for outcome, k in counts.items() if not outcome.says_something_about_the_model)
-        if n == 0 or faults / n > self.max_fault_share:
+        if not counts or _faults(counts) / counts.total() > self.max_fault_share:
             return ()
-        note = self._note(window, n)
-        return [make_finding("capability_limit", window, note)] if note is not None else ()
+        figures = self._figures(window, counts, thresholds.minimum_of(window[-1].phase))
+        return () if figures is None else [make_finding(window, figures, lambda _r, _i, outcome: outcome is not Outcome.PASS)]
 
-    def _minimum(self, evaluation: Evaluation) -> float:
-        if evaluation.phase == "extended":
-            return self.thresholds.extended_phase_min_accuracy
-        return self.thresholds.atomic_phase_min_accuracy
-
-    def _note(self, window: Sequence[Evaluation], n: int) -> Note | None:
+    def _figures(self, window: Sequence[Evaluation], counts: Counter[Outcome], minimum: float) -> CapabilityLimitFigures | None:
         newest = window[-1]
-        minimum, read = self._minimum(newest), read_window(window)
+        read, n = read_window(window), counts.total()
         every = list(cells(window))
         calling = [cell for cell in every if cell[0].needs_call]
         accuracy, upper = self._share(every, read, exact=is_exact(newest))
         call_accuracy, call_upper = self._share(calling, read, exact=is_exact(newest))
-        if min(upper, call_upper) >= minimum:
+        if accuracy is None or min(upper, call_upper) >= minimum:
             return None
-        mute = bool(calling) and all(outcome is Outcome.MISSED for _, _, outcome in calling)
-        words = "it never calls a tool: " if mute else ""
-        counts = counted(window)
-        faults = sum(k for outcome, k in counts.items() if not outcome.says_something_about_the_model)
-        note = Note(
-            f"with this variant {words}accuracy {share_text(accuracy)}, call accuracy {share_text(call_accuracy)} over {n} whole, "
-            f"readable replies; at most {share_text(min(upper, call_upper))} is plausible where {share_text(minimum)} is asked",
-            {
-                "accuracy": accuracy if accuracy is not None else 0.0,
-                "upper_bound": min(upper, call_upper),
-                "confidence": 1.0 if is_exact(newest) else self.confidence,
-                "minimum": minimum,
-                "n": n,
-                "faults": faults,
-                "cold_start_failures": sum(len(runs) for runs in read.called.values()),
-                "mute": int(mute),
-                **{f"{o.value}_share": counts[o] / n for o in (Outcome.WRONG, Outcome.UNCALLED_FOR, Outcome.MISSED)},
-                **({} if call_accuracy is None else {"call_accuracy": call_accuracy}),
-            },
+        return CapabilityLimitFigures(
+            accuracy=accuracy,
+            upper_bound=min(upper, call_upper),
+            confidence=1.0 if is_exact(newest) else self.confidence,
+            minimum=minimum,
+            n=n,
+            faults=_faults(counts),
+            cold_start_failures=sum(len(runs) for runs in read.called.values()),
+            mute=1 if calling and all(outcome is Outcome.MISSED for _, _, outcome in calling) else 0,
+            wrong_share=counts[Outcome.WRONG] / n,
+            uncalled_for_share=counts[Outcome.UNCALLED_FOR] / n,
+            missed_share=counts[Outcome.MISSED] / n,
+            call_accuracy=call_accuracy,
         )
-        return note.add(window, lambda _row, _index, outcome: outcome is not Outcome.PASS)
 
     def _share(
         self, trials: Sequence[tuple[OutcomeRow, int, Outcome]], read: WindowRows, *, exact: bool
@@ -92,3 +78,10 @@ class CapabilityLimit:
         )
         possible = passed + excused
         return passed / n, possible / n if exact else clopper_pearson_upper(possible, n, self.confidence)
+
+
+def _faults(counts: Counter[Outcome]) -> int:
+    return sum(k for outcome, k in counts.items() if not outcome.says_something_about_the_model)
+
+
+DETECTOR = CapabilityLimit()

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from selfopt.feedback.reading import Note, comparable, counted, make_finding
-from selfopt.records import Evaluation, Finding, Outcome
+from selfopt.feedback.comparable import comparable, counted, has_copies, make_finding
+from selfopt.records import CeilingFigures, Evaluation, Finding, Outcome, PolicyThresholds
 
-__all__ = ["Ceiling"]
+__all__ = ["DETECTOR", "Ceiling"]
 
 
-@dataclass(frozen=True, slots=True)
 class Ceiling:
-    """min_runs: how many runs it takes where the spec is not known to be deterministic."""
+    """Where the spec is not known to be deterministic, it takes as many runs as a decision does."""
 
-    min_runs: int = 3
-
-    def examine(self, evaluations: Sequence[Evaluation]) -> Sequence[Finding]:
+    def examine(self, evaluations: Sequence[Evaluation], thresholds: PolicyThresholds) -> Sequence[Finding]:
         """One finding when every trial of the newest evaluation passes."""
         window = comparable(evaluations)[-1:]
         counts = counted(window)
@@ -25,7 +21,9 @@ class Ceiling:
         if n == 0 or counts[Outcome.PASS] != n:
             return ()
         newest = window[0]
-        if newest.determinism not in ("sampled", "complete") and newest.n_runs < self.min_runs:
+        if not has_copies(newest) and newest.n_runs < thresholds.min_runs:
             return ()
-        note = Note(f"all {n} trials pass: this suite cannot show an improvement", {"n": n, "runs": newest.n_runs})
-        return [make_finding("ceiling", window, note)]
+        return [make_finding(window, CeilingFigures(n=n, runs=newest.n_runs))]
+
+
+DETECTOR = Ceiling()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from selfopt.feedback.reading import Note, comparable, make_finding, share_text
+from selfopt.feedback.comparable import comparable, has_copies, make_finding
 from selfopt.feedback.rows import class_figures
-from selfopt.records import Evaluation, Finding, Outcome
+from selfopt.records import DriftFigures, Evaluation, Finding, Outcome, OutcomeRow, PolicyThresholds
 from selfopt.stats import MIN_PATTERN_RUNS, PassRow, RowPattern, classify_rows, exchangeability_p
 
-__all__ = ["Drift"]
+__all__ = ["DETECTOR", "Drift"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Drift:
     min_drop: float = 0.05
     significance: float = 0.05
 
-    def examine(self, evaluations: Sequence[Evaluation]) -> Sequence[Finding]:
+    def examine(self, evaluations: Sequence[Evaluation], thresholds: PolicyThresholds) -> Sequence[Finding]:
         """At most one finding.
 
         A deterministic spec whose newest evaluation is worse than the one before has drifted: repeats should be copies.
@@ -29,26 +29,23 @@ class Drift:
         are left out. The figures tell which prompts the classifier calls drifting.
         """
         window = comparable(evaluations)
-        if len(window) > 1 and all(e.determinism in ("sampled", "complete") for e in window[-2:]):
-            note = self._copies_differ(window)
-        else:
-            note = self._late_failures(window)
-        return [make_finding("drift", window, note)] if note is not None else ()
+        copies = len(window) > 1 and all(has_copies(e) for e in window[-2:])
+        found = self._copies_differ(window) if copies else self._late_failures(window)
+        return () if found is None else [found]
 
-    def _copies_differ(self, window: Sequence[Evaluation]) -> Note | None:
+    def _copies_differ(self, window: Sequence[Evaluation]) -> Finding | None:
         before, after = window[-2].metrics.accuracy, window[-1].metrics.accuracy
         if before - after < self.min_drop:
             return None
         passed = {row.prompt_id for row in window[-2].rows if set(row.outcomes) == {Outcome.PASS}}
-        note = Note(
-            f"accuracy fell from {share_text(before)} to {share_text(after)} although this spec is deterministic: something "
-            "that is not observed has changed",
-            {"before": before, "after": after, "drop": before - after},
-            "high",
-        )
-        return note.add(window[-1:], lambda row, _i, outcome: row.prompt_id in passed and outcome is not Outcome.PASS)
+        newest = {id(row) for row in window[-1].rows}
 
-    def _late_failures(self, window: Sequence[Evaluation]) -> Note | None:
+        def failed(row: OutcomeRow, _index: int, outcome: Outcome) -> bool:
+            return id(row) in newest and row.prompt_id in passed and outcome is not Outcome.PASS
+
+        return make_finding(window, DriftFigures(before=before, after=after, drop=before - after), failed, "high")
+
+    def _late_failures(self, window: Sequence[Evaluation]) -> Finding | None:
         rows: dict[str, list[Outcome]] = {}
         for evaluation in window:
             for row in evaluation.rows:
@@ -70,21 +67,23 @@ class Drift:
         after = _mean([p for row in usable.values() for p in row[-half:]])
         if p_value >= self.significance or before - after < self.min_drop:
             return None
-        note = Note(
-            f"later runs are worse: accuracy {share_text(before)} in the first half of {runs} runs, {share_text(after)} in the "
-            f"second (p = {p_value:.2g})",
-            {
-                "before": before,
-                "after": after,
-                "drop": before - after,
-                "p_value": p_value,
-                "runs": runs,
-                **class_figures(found, RowPattern.DRIFT),
-            },
-            "high" if p_value < self.significance / 10 else "medium",
+        figures = DriftFigures(
+            before=before,
+            after=after,
+            drop=before - after,
+            p_value=p_value,
+            runs=runs,
+            **class_figures(found, RowPattern.DRIFT),
         )
-        return note.add(window, lambda row, _i, outcome: row.prompt_id in usable and outcome is not Outcome.PASS)
+
+        def failed(row: OutcomeRow, _index: int, outcome: Outcome) -> bool:
+            return row.prompt_id in usable and outcome is not Outcome.PASS
+
+        return make_finding(window, figures, failed, "high" if p_value < self.significance / 10 else "medium")
 
 
 def _mean(values: Sequence[bool]) -> float:
     return sum(values) / len(values)
+
+
+DETECTOR = Drift()

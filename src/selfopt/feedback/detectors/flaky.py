@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from selfopt.feedback.reading import Note, comparable, make_finding, passes
+from selfopt.feedback.comparable import comparable, make_finding, passes
 from selfopt.feedback.rows import class_figures, read_window
-from selfopt.records import Evaluation, Finding, Outcome
+from selfopt.records import Evaluation, Finding, FlakyFigures, Outcome, PolicyThresholds
 from selfopt.stats import RowPattern, read_row
 
-__all__ = ["Flaky"]
+__all__ = ["DETECTOR", "Flaky"]
 
 _NOT_FLAKY = frozenset({RowPattern.TOO_SHORT, RowPattern.STABLE, RowPattern.INCAPABLE})
 
@@ -21,7 +21,7 @@ class Flaky:
 
     min_prompts: int = 1
 
-    def examine(self, evaluations: Sequence[Evaluation]) -> Sequence[Finding]:
+    def examine(self, evaluations: Sequence[Evaluation], thresholds: PolicyThresholds) -> Sequence[Finding]:
         """One finding over prompts with 3 runs or more that both pass and fail.
 
         Failures of infrastructure or harness alone do not make a prompt flaky, and failures that a load explains count as
@@ -42,16 +42,15 @@ class Flaky:
                     letters[row.prompt_id] = row.letters
         if len(letters) < max(1, self.min_prompts):
             return ()
-        example = next(iter(letters.values()))
-        note = Note(
-            f"{len(letters)} of {len(prompts)} prompts pass and fail from run to run (such as {example})",
-            {
-                "prompts": len(letters),
-                "of": len(prompts),
-                "variance": window[-1].metrics.variance,
-                "example": example,
-                **class_figures(read.classification, RowPattern.FLAKY),
-            },
+        figures = FlakyFigures(
+            prompts=len(letters),
+            of=len(prompts),
+            variance=window[-1].metrics.variance,
+            example=next(iter(letters.values())),
+            **class_figures(read.classification, RowPattern.FLAKY),
         )
-        note.add(window, lambda row, _i, outcome: row.prompt_id in letters and outcome is not Outcome.PASS)
-        return [make_finding("flaky", window, note)]
+        found = make_finding(window, figures, lambda row, _, outcome: row.prompt_id in letters and outcome is not Outcome.PASS)
+        return [found]
+
+
+DETECTOR = Flaky()

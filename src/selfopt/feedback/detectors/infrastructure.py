@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from selfopt.feedback.reading import Note, comparable, make_finding
+from selfopt.feedback.comparable import comparable, make_finding
 from selfopt.feedback.rows import read_window
-from selfopt.records import Evaluation, Finding, Outcome, OutcomeRow
+from selfopt.records import Evaluation, Finding, InfrastructureFigures, Outcome, OutcomeRow, PolicyThresholds
 
-__all__ = ["Infrastructure"]
+__all__ = ["DETECTOR", "Infrastructure"]
 
 _FAULTS = frozenset({Outcome.ERROR, Outcome.TIMEOUT})
 
@@ -20,7 +20,7 @@ class Infrastructure:
 
     min_share: float = 0.05
 
-    def examine(self, evaluations: Sequence[Evaluation]) -> Sequence[Finding]:
+    def examine(self, evaluations: Sequence[Evaluation], thresholds: PolicyThresholds) -> Sequence[Finding]:
         """One finding with errors and timeouts counted apart; those of a cold start are left to that finding."""
         window = comparable(evaluations)
         cold = read_window(window).waited
@@ -33,8 +33,8 @@ class Infrastructure:
         if not seen or len(seen) / n < self.min_share:
             return ()
         errors, timeouts = seen.count(Outcome.ERROR), seen.count(Outcome.TIMEOUT)
-        note = Note(
-            f"{errors} errors and {timeouts} timeouts in {n} trials, with no load of the model to explain them",
-            {"errors": errors, "timeouts": timeouts, "of": n, "share": len(seen) / n},
-        )
-        return [make_finding("infrastructure", window, note.add(window, counts))]
+        figures = InfrastructureFigures(errors=errors, timeouts=timeouts, of=n, share=len(seen) / n)
+        return [make_finding(window, figures, counts)]
+
+
+DETECTOR = Infrastructure()

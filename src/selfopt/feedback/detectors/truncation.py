@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from selfopt.feedback.reading import Note, cells, comparable, counted, make_finding
-from selfopt.records import Evaluation, Finding, Outcome
+from selfopt.feedback.comparable import cells, comparable, counted, make_finding
+from selfopt.records import Evaluation, Finding, Outcome, PolicyThresholds, TruncationFigures
 
-__all__ = ["Truncation"]
+__all__ = ["DETECTOR", "Truncation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Truncation:
 
     min_share: float = 0.05
 
-    def examine(self, evaluations: Sequence[Evaluation]) -> Sequence[Finding]:
+    def examine(self, evaluations: Sequence[Evaluation], thresholds: PolicyThresholds) -> Sequence[Finding]:
         """One finding with the share of truncated replies and how many calls were right beside them."""
         window = comparable(evaluations)
         counts = counted(window)
@@ -25,9 +25,8 @@ class Truncation:
         if truncated == 0 or truncated / n < self.min_share:
             return ()
         right = sum(1 for row, _, outcome in cells(window) if row.needs_call and outcome is Outcome.PASS)
-        mute = " and no call was right: the budget went into text" if right == 0 else ""
-        note = Note(
-            f"{truncated} of {n} replies were cut off at the token budget{mute}",
-            {"truncated": truncated, "of": n, "share": truncated / n, "calls_right": right},
-        )
-        return [make_finding("truncation", window, note.add(window, lambda _r, _i, o: o is Outcome.TRUNCATED))]
+        figures = TruncationFigures(truncated=truncated, of=n, share=truncated / n, calls_right=right)
+        return [make_finding(window, figures, lambda _row, _index, outcome: outcome is Outcome.TRUNCATED)]
+
+
+DETECTOR = Truncation()

@@ -1,9 +1,10 @@
-"""What to try next: the baseline with one thing changed, most promising first."""
+"""What to try next: the baseline with one thing changed, by the registered proposers or a file of candidates."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +13,25 @@ from pydantic import ValidationError
 from selfopt.errors import UsageError, VariantError
 from selfopt.home.plain_json import PlainJsonError, read_plain_json
 from selfopt.home.plain_yaml import PlainYamlError, read_plain_yaml
-from selfopt.records import Finding, Spec, Variant, WarmUp
+from selfopt.records import Finding, SearchSpace, Spec, Variant, WarmUp
 
-__all__ = ["CatalogueProposer", "changes", "describe_change", "load_candidates"]
+from .proposers import PROPOSERS
+
+__all__ = ["changes", "describe_change", "load_candidates", "propose", "with_change", "with_sampling"]
 
 _MAX_FILE_BYTES = 1_000_000
 _MAX_CANDIDATES = 200
-_MAX_TOKENS = 32_768
-_MAX_TIMEOUT_S = 600.0
 _LARGEST = 1e9
 
-# Variants by what they help against, best first. "{phase}" is the variant written for that phase.
-_READS_FORMATS = ("native_parsed", "restrained", "few_shot_constrained", "fitted", "gated", "constrained", "few_shot", "{phase}")
-_MAKES_CALLS = ("few_shot_constrained", "constrained", "restrained", "{phase}", "few_shot", "fitted", "gated", "native_parsed")
-_HOLDS_BACK = ("restrained", "few_shot_constrained", "constrained", "gated", "{phase}", "few_shot", "fitted", "native_parsed")
-_PHASE_VARIANTS = frozenset({"atomic", "extended"})
 _FIELDS = ("context_size", "timeout_s", "connect_timeout_s", "retries", "isolate")
 
 
-def _with(spec: Spec, **changed: Any) -> Spec:
+def with_change(spec: Spec, **changed: Any) -> Spec:
     """The spec with validated changes."""
     return Spec.model_validate({name: getattr(spec, name) for name in Spec.model_fields} | changed)
 
 
-def _sampled(variant: Variant, name: str, value: float | int) -> Variant:
+def with_sampling(variant: Variant, name: str, value: float | int) -> Variant:
     """The variant with one sampling value changed; its name says so."""
     sampling = type(variant.sampling).model_validate(variant.sampling.model_dump() | {name: value})
     mark = f"+{name}="
@@ -73,108 +69,22 @@ def _shown(value: float | bool | None) -> str:
     return ("on" if value else "off") if isinstance(value, bool) else f"{value:g}"
 
 
-@dataclass(frozen=True, slots=True)
-class CatalogueProposer:
-    """Proposes from a catalogue of variants and a few limits.
+_MOST_LOOKED_AT = 1_000
 
-    variants: by name; those with a name it does not know come last, in the catalogue's order. warm_up: whether warm-up may be
-    proposed at all.
+
+def propose(baseline: Spec, findings: Sequence[Finding], space: SearchSpace, limit: int) -> list[Spec]:
+    """At most `limit` candidates, from the registered proposers in turn, each one's most promising first.
+
+    What was tried before, repeats and the baseline itself are passed over. Of each proposer the first thousand are looked at.
     """
-
-    variants: Mapping[str, Variant]
-    warm_up: bool = True
-
-    def propose(
-        self, baseline: Spec, findings: Sequence[Finding], limit: int, *, exclude: Collection[str] = frozenset()
-    ) -> Sequence[Spec]:
-        """At most `limit` candidates, each the baseline with one thing changed, most promising first.
-
-        exclude: spec ids that were measured against this baseline already and not promoted. At a ceiling only other limits
-        (timeout, retries) are proposed: no variant can do better.
-        """
-        chosen: dict[str, Spec] = {}
-        for spec in self._ideas(baseline, findings):
-            if len(chosen) >= limit:
-                break
-            if spec.spec_id != baseline.spec_id and spec.spec_id not in exclude:
-                chosen.setdefault(spec.spec_id, spec)
-        return list(chosen.values())
-
-    def _ideas(self, baseline: Spec, findings: Sequence[Finding]) -> Iterator[Spec]:
-        kinds = {f.type for f in findings}
-        if "ceiling" in kinds:
-            yield from self._limits(baseline)
-            return
-        if any(f.type == "cold_start" and f.figures.get("case") != "latency" for f in findings):
-            yield from self._warm(baseline)
-        # Who calls nothing, or in a format that is not read, gains nothing from a longer text.
-        other_cause = "unread_format" in kinds or _mute(findings)
-        if "truncation" in kinds and not other_cause:
-            yield from self._more_tokens(baseline)
-        if "infrastructure" in kinds:
-            yield from self._limits(baseline, findings)
-        yield from self._variants(baseline, findings)
-        if "truncation" in kinds and other_cause:
-            yield from self._more_tokens(baseline)
-        if "flaky" in kinds:
-            yield from self._steadier(baseline)
-        # Equal outcomes never promote, so a cold start that costs time only is left to its recommendation until the end.
-        if "cold_start" in kinds:
-            yield from self._warm(baseline)
-        yield from self._limits(baseline)
-
-    def _warm(self, baseline: Spec) -> Iterator[Spec]:
-        if self.warm_up and not baseline.warm_up.enabled:
-            yield _with(baseline, warm_up=WarmUp.model_validate(baseline.warm_up.model_dump() | {"enabled": True}))
-
-    def _more_tokens(self, baseline: Spec) -> Iterator[Spec]:
-        for factor in (2, 4):
-            budget = min(_MAX_TOKENS, baseline.variant.sampling.max_tokens * factor)
-            yield _with(baseline, variant=_sampled(baseline.variant, "max_tokens", budget))
-
-    def _steadier(self, baseline: Spec) -> Iterator[Spec]:
-        if not baseline.isolate:
-            yield _with(baseline, isolate=True)
-        if baseline.variant.sampling.temperature > 0:
-            yield _with(baseline, variant=_sampled(baseline.variant, "temperature", 0.0))
-
-    def _limits(self, baseline: Spec, findings: Sequence[Finding] = ()) -> Iterator[Spec]:
-        longer = [_with(baseline, timeout_s=min(_MAX_TIMEOUT_S, max(baseline.timeout_s, baseline.timeout_s * 2)))]
-        again = [_with(baseline, retries=min(20, baseline.retries + 2))]
-        timeouts = sum(_figure(f, "timeouts") for f in findings)
-        errors = sum(_figure(f, "errors") for f in findings)
-        yield from (again + longer if errors > timeouts else longer + again)
-
-    def _variants(self, baseline: Spec, findings: Sequence[Finding]) -> Iterator[Spec]:
-        known = [name.format(phase=baseline.phase) for name in _order(findings)]
-        others = [n for n in self.variants if n not in known and n not in _PHASE_VARIANTS and n != "native_api"]
-        for name in [*known, *others, "native_api"]:
-            if name in self.variants:
-                yield _with(baseline, variant=self.variants[name])
-
-
-def _figure(finding: Finding, name: str) -> float:
-    value = finding.figures.get(name, 0.0)
-    return 0.0 if isinstance(value, str) else float(value)
-
-
-def _mute(findings: Sequence[Finding]) -> bool:
-    """Whether replies were cut off without a single right call."""
-    return any(f.type == "truncation" and f.figures.get("calls_right") == 0 for f in findings)
-
-
-def _order(findings: Sequence[Finding]) -> tuple[str, ...]:
-    """Which variants to try first: the format is the surest cause, then silence, then calling too much."""
-    if any(f.type == "unread_format" for f in findings):
-        return _READS_FORMATS
-    if _mute(findings):
-        return _MAKES_CALLS
-    for finding in findings:
-        if finding.type == "capability_limit":
-            held_back = _figure(finding, "missed_share")
-            too_much = _figure(finding, "uncalled_for_share") + _figure(finding, "wrong_share")
-            return _MAKES_CALLS if held_back >= too_much else _HOLDS_BACK
-    return _HOLDS_BACK
+    passed_over = {baseline.spec_id, *space.tried}
+    looked_at = (islice(p.propose(baseline, findings, space), _MOST_LOOKED_AT) for p in PROPOSERS.all().values())
+    fresh = [(spec for spec in specs if spec.spec_id not in passed_over) for specs in looked_at]
+    in_turn = (spec for turn in zip_longest(*fresh) for spec in turn if spec is not None)
+    chosen: dict[str, Spec] = {}
+    while len(chosen) < limit and (spec := next(in_turn, None)) is not None:
+        chosen.setdefault(spec.spec_id, spec)
+    return list(chosen.values())
 
 
 def _brief(value: object) -> str:
@@ -204,15 +114,15 @@ class _Key:
 
 
 def _field(name: str) -> Callable[[Spec, Any], Spec]:
-    return lambda spec, value: _with(spec, **{name: value})
+    return lambda spec, value: with_change(spec, **{name: value})
 
 
 def _sampling(name: str) -> Callable[[Spec, Any], Spec]:
-    return lambda spec, value: _with(spec, variant=_sampled(spec.variant, name, value))
+    return lambda spec, value: with_change(spec, variant=with_sampling(spec.variant, name, value))
 
 
 def _set_warm_up(spec: Spec, value: bool) -> Spec:
-    return _with(spec, warm_up=WarmUp.model_validate(spec.warm_up.model_dump() | {"enabled": value}))
+    return with_change(spec, warm_up=WarmUp.model_validate(spec.warm_up.model_dump() | {"enabled": value}))
 
 
 _KEYS: Mapping[str, _Key] = {
@@ -282,7 +192,7 @@ def _candidate(where: str, entry: object, baseline: Spec, variants: Mapping[str,
     if key == "variant":
         if not isinstance(value, str) or value not in variants:
             raise VariantError(f"{where}: unknown variant {_brief(value)}; known: {', '.join(variants)}")
-        return _with(baseline, variant=variants[value])
+        return with_change(baseline, variant=variants[value])
     rule = _KEYS.get(key) if isinstance(key, str) else None
     if rule is None:
         raise UsageError(f"{where}: unknown key {_brief(key)}; allowed: {allowed}")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from selfopt.records import Confidence, Evaluation, Finding, FindingKind, Outcome, OutcomeRow, content_hash, whole_evaluations
+from selfopt.records import Confidence, Evaluation, Figures, Finding, Outcome, OutcomeRow, content_hash, whole_evaluations
+from selfopt.words.findings import summary
 
 __all__ = [
-    "Figures",
-    "Note",
     "best_known",
     "cells",
     "comparable",
@@ -17,12 +16,11 @@ __all__ = [
     "has_copies",
     "is_exact",
     "make_finding",
+    "named",
     "passes",
-    "share_text",
     "with_known_copies",
 ]
 
-Figures = dict[str, float | int | str]
 _MANY_RUNS = 7
 _COPIES = ("sampled", "complete")
 _SOME_RUNS = 3
@@ -120,34 +118,6 @@ def passes(row: OutcomeRow) -> list[bool]:
     return [outcome is Outcome.PASS for outcome in row.outcomes]
 
 
-def share_text(value: float | None) -> str:
-    """A share for a sentence."""
-    return "unknown" if value is None else f"{value:.3f}"
-
-
-class Note:
-    """What a detector saw: a sentence, its figures, and the trials it rests on."""
-
-    __slots__ = ("confidence", "figures", "prompt_ids", "summary", "trial_ids")
-
-    def __init__(self, summary: str, figures: Figures, confidence: Confidence | None = None) -> None:
-        self.summary = summary
-        self.figures = figures
-        self.confidence = confidence
-        self.prompt_ids: list[str] = []
-        self.trial_ids: list[str] = []
-
-    def add(self, evaluations: Sequence[Evaluation], wanted: Callable[[OutcomeRow, int, Outcome], bool]) -> Note:
-        """Take in the prompts and trials that `wanted` says yes to."""
-        for row, index, outcome in cells(evaluations):
-            if wanted(row, index, outcome):
-                if row.prompt_id not in self.prompt_ids:
-                    self.prompt_ids.append(row.prompt_id)
-                if index < len(row.trial_ids):
-                    self.trial_ids.append(row.trial_ids[index])
-        return self
-
-
 def _confidence(evaluations: Sequence[Evaluation]) -> Confidence:
     if is_exact(evaluations[-1]):
         return "exact"
@@ -155,22 +125,38 @@ def _confidence(evaluations: Sequence[Evaluation]) -> Confidence:
     return "high" if runs >= _MANY_RUNS else "medium" if runs >= _SOME_RUNS else "low"
 
 
-def make_finding(kind: FindingKind, evaluations: Sequence[Evaluation], note: Note) -> Finding:
-    """The finding about the spec of these evaluations (the newest last). Its id is the hash of its content."""
+Wanted = Callable[[OutcomeRow, int, Outcome], bool]
+
+
+def make_finding(
+    evaluations: Sequence[Evaluation], figures: Figures, wanted: Wanted | None = None, confidence: Confidence | None = None
+) -> Finding:
+    """The finding about the spec of these evaluations (the newest last). Its id is the hash of its content.
+
+    wanted: says of a row, the index of a run in it and the outcome whether the finding rests on that trial; None: on none.
+    confidence: where something better than the number of runs tells how sure it is.
+    """
     newest = evaluations[-1]
+    seen = [(row, index) for row, index, outcome in cells(evaluations) if wanted is not None and wanted(row, index, outcome)]
     draft = Finding(
         finding_id="",
-        type=kind,
+        type=figures.kind,
         model=newest.model,
         phase=newest.phase,
         spec_id=newest.spec_id,
-        summary=note.summary,
-        figures=note.figures,
-        prompt_ids=tuple(note.prompt_ids),
+        summary=summary(figures),
+        figures=figures,
+        prompt_ids=tuple(dict.fromkeys(row.prompt_id for row, _ in seen)),
         evaluation_ids=tuple(e.evaluation_id for e in evaluations),
         run_ids=tuple(dict.fromkeys(run_id for e in evaluations for run_id in e.run_ids)),
-        trial_ids=tuple(dict.fromkeys(note.trial_ids)),
-        confidence=note.confidence if note.confidence is not None else _confidence(evaluations),
+        trial_ids=tuple(dict.fromkeys(row.trial_ids[index] for row, index in seen if index < len(row.trial_ids))),
+        confidence=confidence or _confidence(evaluations),
         at=newest.at,
     )
+    return named(draft)
+
+
+def named(draft: Finding) -> Finding:
+    """The finding under its id: the hash of its content without one."""
+    draft = draft.model_copy(update={"finding_id": ""})
     return draft.model_copy(update={"finding_id": content_hash("finding", draft)})

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import SerializerFunctionWrapHandler, ValidationInfo, field_validator, model_serializer, model_validator
 
 from .base import Prose, Record
 from .earlier import recommendation_before_confirmations
+from .figures import Figures, FindingKind, read_figures
 from .suite import Phase
 
 __all__ = [
@@ -18,25 +20,34 @@ __all__ = [
     "ConfirmationStatus",
     "Feedback",
     "Finding",
-    "FindingKind",
     "HotFailure",
     "PhaseSummary",
     "Recommendation",
+    "Remedy",
+    "RemedyKind",
     "Requirements",
 ]
 
-FindingKind = Literal[
-    "cold_start", "capability_limit", "flaky", "unread_format", "truncation", "drift", "ceiling", "infrastructure"
-]
 Confidence = Literal["low", "medium", "high", "exact"]
 ConfirmationStatus = Literal["confirmed", "not_confirmed_yet", "not_confirmed"]
+RemedyKind = Literal["phase_gate", "warm_up", "stronger_model", "variant", "output_budget", "investigate", "fallback"]
 Action = Literal[
     "allow", "disable", "enable_warm_up", "prefer_stronger", "change_variant", "raise_max_tokens", "withdraw", "investigate"
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What may be done about one model and phase. fallback: the model that takes over, where the kind is `fallback`."""
+
+    model: str
+    phase: Phase
+    kind: RemedyKind
+    fallback: str | None = None
+
+
 class Finding(Record):
-    """A diagnosed cause with its evidence. figures: the numbers behind it, by name."""
+    """A diagnosed cause with its evidence. confirmed: an experiment says so. Callers match on the type of `figures`."""
 
     ledger_kind: ClassVar[str] = "finding"
     id_field: ClassVar[str] = "finding_id"
@@ -47,8 +58,8 @@ class Finding(Record):
     model: str
     phase: Phase
     spec_id: str
-    summary: str
-    figures: dict[str, float | int | str] = Field(default_factory=dict)
+    summary: Prose
+    figures: Figures
     prompt_ids: tuple[str, ...] = ()
     evaluation_ids: tuple[str, ...] = ()
     run_ids: tuple[str, ...] = ()
@@ -57,6 +68,16 @@ class Finding(Record):
     confirmed: bool = False
     cycle_id: str | None = None
     at: str
+
+    @field_validator("figures", mode="before")
+    @classmethod
+    def _of_its_kind(cls, value: Any, info: ValidationInfo) -> Any:
+        kind = info.data.get("type")
+        if kind is not None and isinstance(value, Mapping):
+            return read_figures(kind, value)
+        if getattr(value, "kind", kind) not in (kind, "other"):
+            raise ValueError(f"figures of a finding of another kind than {kind}: {type(value).__name__}")
+        return value
 
 
 class Confirmation(Record):
@@ -84,15 +105,18 @@ class Requirements(Record):
 
 
 class Recommendation(Record):
-    """What to do about findings, for one model and phase. allow: None where it says nothing about it.
-    fallback: a model that was measured on that phase. evidence: ids of evaluations, runs and findings."""
+    """What to do about findings, for one model and phase.
+
+    allow: None where it says nothing about it. fallback: a model that was measured on that phase. evidence: ids of
+    evaluations, runs and findings. reason: ends with what the confirmation says, where there is one.
+    """
 
     ledger_kind: ClassVar[str] = "recommendation"
     id_field: ClassVar[str] = "id"
     index_fields: ClassVar[tuple[str, ...]] = ("model", "phase", "cycle_id")
 
     id: str
-    type: Literal["phase_gate", "warm_up", "stronger_model", "variant", "output_budget", "investigate"]
+    type: RemedyKind
     model: str
     phase: Phase
     action: Action
@@ -119,6 +143,11 @@ class Recommendation(Record):
     def advice(self) -> str:
         """The reason without what is said of how sure it is: that stands in `confirmation`, and changes by itself."""
         return self.reason if self.confirmation is None else self.reason.removesuffix(f"; {self.confirmation.told}")
+
+    @property
+    def remedy(self) -> Remedy:
+        """What it recommends, by which it is known again when it was withdrawn."""
+        return Remedy(self.model, self.phase, self.type)
 
 
 class HotFailure(Record):

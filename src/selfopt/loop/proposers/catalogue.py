@@ -1,0 +1,110 @@
+"""Proposes from the catalogue of variants and a few limits, by what the findings say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from selfopt.loop.candidates import with_change, with_sampling
+from selfopt.records import (
+    CapabilityLimitFigures,
+    ColdFailuresFigures,
+    Finding,
+    InfrastructureFigures,
+    SearchSpace,
+    Spec,
+    TruncationFigures,
+    WarmUp,
+)
+
+__all__ = ["PROPOSER", "CatalogueProposer"]
+
+_MAX_TOKENS = 32_768
+_MAX_TIMEOUT_S = 600.0
+
+# Variants by what they help against, best first. "{phase}" is the variant written for that phase.
+_READS_FORMATS = ("native_parsed", "restrained", "few_shot_constrained", "fitted", "gated", "constrained", "few_shot", "{phase}")
+_MAKES_CALLS = ("few_shot_constrained", "constrained", "restrained", "{phase}", "few_shot", "fitted", "gated", "native_parsed")
+_HOLDS_BACK = ("restrained", "few_shot_constrained", "constrained", "gated", "{phase}", "few_shot", "fitted", "native_parsed")
+_PHASE_VARIANTS = frozenset({"atomic", "extended"})
+
+
+class CatalogueProposer:
+    """Variants by what they help against; those with a name it does not know come last, in the catalogue's order."""
+
+    def propose(self, baseline: Spec, findings: Sequence[Finding], space: SearchSpace) -> Iterator[Spec]:
+        """See `selfopt.records.Proposer`. At a ceiling only other limits (timeout, retries): no variant can do better."""
+        kinds = {f.type for f in findings}
+        if "ceiling" in kinds:
+            yield from _limits(baseline)
+            return
+        if any(isinstance(f.figures, ColdFailuresFigures) for f in findings):
+            yield from _warm(baseline, space)
+        # Who calls nothing, or in a format that is not read, gains nothing from a longer text.
+        other_cause = "unread_format" in kinds or _mute(findings)
+        if "truncation" in kinds and not other_cause:
+            yield from _more_tokens(baseline)
+        if "infrastructure" in kinds:
+            yield from _limits(baseline, findings)
+        yield from _variants(baseline, findings, space)
+        if "truncation" in kinds and other_cause:
+            yield from _more_tokens(baseline)
+        if "flaky" in kinds:
+            yield from _steadier(baseline)
+        # Equal outcomes never promote, so a cold start that costs time only is left to its recommendation until the end.
+        if "cold_start" in kinds:
+            yield from _warm(baseline, space)
+        yield from _limits(baseline)
+
+
+def _warm(baseline: Spec, space: SearchSpace) -> Iterator[Spec]:
+    if space.warm_up and not baseline.warm_up.enabled:
+        yield with_change(baseline, warm_up=WarmUp.model_validate(baseline.warm_up.model_dump() | {"enabled": True}))
+
+
+def _more_tokens(baseline: Spec) -> Iterator[Spec]:
+    for factor in (2, 4):
+        budget = min(_MAX_TOKENS, baseline.variant.sampling.max_tokens * factor)
+        yield with_change(baseline, variant=with_sampling(baseline.variant, "max_tokens", budget))
+
+
+def _steadier(baseline: Spec) -> Iterator[Spec]:
+    if not baseline.isolate:
+        yield with_change(baseline, isolate=True)
+    if baseline.variant.sampling.temperature > 0:
+        yield with_change(baseline, variant=with_sampling(baseline.variant, "temperature", 0.0))
+
+
+def _limits(baseline: Spec, findings: Sequence[Finding] = ()) -> Iterator[Spec]:
+    longer = with_change(baseline, timeout_s=min(_MAX_TIMEOUT_S, max(baseline.timeout_s, baseline.timeout_s * 2)))
+    again = with_change(baseline, retries=min(20, baseline.retries + 2))
+    seen = [f.figures for f in findings if isinstance(f.figures, InfrastructureFigures)]
+    mostly_errors = sum(f.errors for f in seen) > sum(f.timeouts for f in seen)
+    yield from (again, longer) if mostly_errors else (longer, again)
+
+
+def _variants(baseline: Spec, findings: Sequence[Finding], space: SearchSpace) -> Iterator[Spec]:
+    known = [name.format(phase=baseline.phase) for name in _order(findings)]
+    others = [n for n in space.variants if n not in known and n not in _PHASE_VARIANTS and n != "native_api"]
+    for name in [*known, *others, "native_api"]:
+        if name in space.variants:
+            yield with_change(baseline, variant=space.variants[name])
+
+
+def _mute(findings: Sequence[Finding]) -> bool:
+    """Whether replies were cut off without a single right call."""
+    return any(isinstance(f.figures, TruncationFigures) and f.figures.calls_right == 0 for f in findings)
+
+
+def _order(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """Which variants to try first: the format is the surest cause, then silence, then calling too much."""
+    if any(f.type == "unread_format" for f in findings):
+        return _READS_FORMATS
+    if _mute(findings):
+        return _MAKES_CALLS
+    for limit in (f.figures for f in findings):
+        if isinstance(limit, CapabilityLimitFigures):
+            return _MAKES_CALLS if limit.missed_share >= limit.uncalled_for_share + limit.wrong_share else _HOLDS_BACK
+    return _HOLDS_BACK
+
+
+PROPOSER = CatalogueProposer()

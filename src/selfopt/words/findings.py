@@ -1,0 +1,141 @@
+"""The sentences of findings, of what an experiment says about them, and of the remedies for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+from typing import Literal
+
+from selfopt.records import (
+    UNKNOWN_FORMAT,
+    CapabilityLimitFigures,
+    CeilingFigures,
+    ColdFailuresFigures,
+    Confirmation,
+    DriftFigures,
+    Figures,
+    Finding,
+    FlakyFigures,
+    InfrastructureFigures,
+    OtherFigures,
+    Phase,
+    SlowFirstCallFigures,
+    TruncationFigures,
+    UnreadFormatFigures,
+    WarmUpExperiment,
+)
+
+__all__ = ["Advice", "experiment_text", "not_confirmed_yet", "remedy_text", "summary"]
+
+Advice = Literal[
+    "warm_up",
+    "proven_warm_up",
+    "no_cold_start",
+    "warm_already",
+    "unread_format",
+    "truncation",
+    "flaky",
+    "drift",
+    "infrastructure",
+    "other",
+]
+_ADVICE: dict[Advice, str] = {
+    "warm_up": "warm the model up before the first request",
+    "proven_warm_up": "warm-up was tried, cold and warm runs in turn; warm the model up before the first request",
+    "no_cold_start": "look for another cause than a cold start",
+    "warm_already": "warm-up is on already and does not prevent it",
+    "unread_format": "use a variant whose parsers read it",
+    "truncation": "raise the token budget",
+    "flaky": "measure more runs, or isolate requests and lower the temperature",
+    "drift": "look for what has changed, and measure again",
+    "infrastructure": "look at the server and the network, or allow retries",
+    "other": "look into it, and measure again",
+}
+
+
+def summary(figures: Figures) -> str:
+    """What was found, no stronger than its figures."""
+    match figures:
+        case ColdFailuresFigures():
+            return _cold_failures(figures)
+        case SlowFirstCallFigures() as f:
+            slow = f"the first call after a load takes {f.first_call_ms:.0f} ms against a median of {f.p50_ms:.0f} ms"
+            return f"{slow}: about {f.load_ms:.0f} ms of it is the load"
+        case CapabilityLimitFigures():
+            return _capability_limit(figures)
+        case FlakyFigures() as f:
+            return f"{f.prompts} of {f.of} prompts pass and fail from run to run (such as {f.example})"
+        case UnreadFormatFigures() as f:
+            seen = "format not recorded" if f.format == UNKNOWN_FORMAT else f"mostly {f.format}"
+            return f"{f.unparsed} of {f.of} replies hold a tool call in a format that this variant does not read ({seen})"
+        case TruncationFigures() as f:
+            mute = " and no call was right: the budget went into text" if f.calls_right == 0 else ""
+            return f"{f.truncated} of {f.of} replies were cut off at the token budget{mute}"
+        case DriftFigures():
+            return _drift(figures)
+        case CeilingFigures() as f:
+            return f"all {f.n} trials pass: this suite cannot show an improvement"
+        case InfrastructureFigures() as f:
+            return f"{f.errors} errors and {f.timeouts} timeouts in {f.of} trials, with no load of the model to explain them"
+        case OtherFigures() as f:
+            shown = (f"{name} {value}" if isinstance(value, str) else f"{name} {value:.4g}" for name, value in f.values.items())
+            return f"{f.cause or 'another cause'} ({', '.join(shown) or 'no figures'})"
+
+
+def _cold_failures(f: ColdFailuresFigures) -> str:
+    who, such = f"{f.prompts} of {f.of} prompts", f"(such as {f.example})"
+    if f.load_seen:
+        what = f"fail while the model is being loaded and not afterwards {such}"
+        return f"{who} {what}: {f.failures} failures are a cold start"
+    told = "although no load was seen" if f.no_load_in_cold_runs else "nothing is known of loads"
+    what = f"fail in their first runs and not afterwards {such}, more than chance explains (p = {f.p_value:.2g})"
+    return f"{who} {what}; {told}: {f.failures} failures look like a cold start"
+
+
+def _capability_limit(f: CapabilityLimitFigures) -> str:
+    mute = "it never calls a tool: " if f.mute else ""
+    calls = "unknown" if f.call_accuracy is None else f"{f.call_accuracy:.3f}"
+    return (
+        f"with this variant {mute}accuracy {f.accuracy:.3f}, call accuracy {calls} over {f.n} whole, readable replies; "
+        f"at most {f.upper_bound:.3f} is plausible where {f.minimum:.3f} is asked"
+    )
+
+
+def _drift(f: DriftFigures) -> str:
+    if f.runs is None:
+        fell = f"accuracy fell from {f.before:.3f} to {f.after:.3f} although this spec is deterministic"
+        return f"{fell}: something that is not observed has changed"
+    halves = f"accuracy {f.before:.3f} in the first half of {f.runs} runs, {f.after:.3f} in the second"
+    return f"later runs are worse: {halves} (p = {f.p_value:.2g})"
+
+
+def remedy_text(
+    model: str, phase: Phase, advice: Advice, findings: Sequence[Finding], confirmation: Confirmation | None = None
+) -> str:
+    """Why a remedy is recommended, what it is, and how sure it is that it helps."""
+    sure = () if confirmation is None else (confirmation.told,)
+    return f"{model} on {phase}: {'; '.join((*(f.summary for f in findings), _ADVICE[advice], *sure))}"
+
+
+def not_confirmed_yet(model: str, phase: Phase) -> str:
+    """What is said of a warm-up that no experiment has looked at."""
+    return f"not confirmed yet: run selfopt supervise {model} {phase} --validate-warm-up --runs 4"
+
+
+def experiment_text(seen: WarmUpExperiment) -> str:
+    """What an experiment says of a warm-up, with its figures."""
+    count = "1 prompt" if len(seen.tested) == 1 else f"{len(seen.tested)} prompts"
+    runs = f"{seen.cold_runs} cold and {seen.warm_runs} warm runs"
+    calls = f"first call {median(seen.first_call_cold_ms):.0f} -> {median(seen.first_call_warm_ms):.0f} ms"
+    if seen.outcomes_confirmed:
+        return f"confirmed (Bayes factor {seen.bayes_factor}, {count}, {runs})"
+    if seen.latency_confirmed:
+        return f"confirmed for latency ({calls}, {runs}, p = {seen.first_call_p:.2g})"
+    if seen.harmed:
+        return f"not confirmed (outcomes are worse when warm, {calls}, {runs})"
+    if seen.conclusive:
+        return f"not confirmed (Bayes factor {seen.bayes_factor}, {count}, {calls}, {runs})"
+    if seen.unloads < seen.cold_runs:
+        unloads = f"before {seen.unloads} of {seen.cold_runs} cold runs only"
+        return f"not confirmed yet: the model is known to have been unloaded {unloads}"
+    return f"{not_confirmed_yet(seen.model, seen.phase)} ({runs} are too few)"

@@ -1,0 +1,105 @@
+"""The sentences of where a model stands in a phase, what follows from that, and who may take over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from selfopt.records import Phase, PolicyThresholds
+
+__all__ = [
+    "Basis",
+    "Shown",
+    "Unfit",
+    "disabled_text",
+    "fallback_text",
+    "judgment_text",
+    "shares_text",
+    "standing_text",
+    "stronger_text",
+    "unfit_text",
+]
+
+Basis = Literal[
+    "not_measured", "gate_off", "unclear", "misses", "meets", "meets_weakly", "above_doing_nothing", "not_above_doing_nothing"
+]
+"""What a judgment rests on. `meets_weakly`: the minimum, and not what is recommended."""
+Unfit = Literal["remote", "withdrawn", "not_measured", "not_comparable", "unclear", "not_allowed", "no_better"]
+"""Why a model can't be a fallback."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The figures of a standing that a sentence may name. Shares in [0, 1]; runs None: deterministic; silent, always_calling: the
+    accuracy of a policy that never calls a tool, and of one that always calls the first."""
+
+    phase: Phase
+    variant: str
+    accuracy: float
+    call_accuracy: float | None
+    trials: int
+    runs: int | None
+    error_share: float
+    silent: float
+    always_calling: float
+
+
+def shares_text(shown: Shown) -> str:
+    """Accuracy and call accuracy."""
+    calls = "" if shown.call_accuracy is None else f", call accuracy {shown.call_accuracy:.3f}"
+    return f"accuracy {shown.accuracy:.3f}{calls}"
+
+
+def standing_text(shown: Shown) -> str:
+    """Accuracy and call accuracy with what they rest on."""
+    repeats = "deterministic" if shown.runs is None else f"{shown.runs} runs"
+    return f"{shares_text(shown)} ({shown.variant}, {shown.trials} trials, {repeats})"
+
+
+def judgment_text(basis: Basis, shown: Shown, thresholds: PolicyThresholds) -> str:
+    """Why a model may serve a phase, or may not, or why that is not known."""
+    stands = standing_text(shown)
+    minimum = f"the minimum of {thresholds.minimum_of(shown.phase):.3f} ({shown.phase}_phase_min_accuracy)"
+    recommended = f"{thresholds.extended_phase_recommended_accuracy:.3f} (extended_phase_recommended_accuracy)"
+    nothing = f"never calling a tool scores {shown.silent:.3f}, always calling the first one {shown.always_calling:.3f}"
+    texts: dict[Basis, str] = {
+        "not_measured": f"{shown.error_share:.0%} of {shown.trials} trials never reached the model, so it was not measured",
+        "gate_off": f"{stands}; the extended gate is switched off, so every measured model is allowed",
+        "unclear": f"{stands}: not enough data to compare with {minimum}; measure at least {thresholds.min_runs} runs",
+        "misses": f"{stands} misses {minimum}",
+        "meets": f"{stands} meets {minimum}",
+        "meets_weakly": f"{stands} meets {minimum} but not the recommended {recommended}",
+        "above_doing_nothing": f"{stands} misses {minimum} but is above doing nothing ({nothing})",
+        "not_above_doing_nothing": f"{stands} misses {minimum} and is not above doing nothing ({nothing})",
+    }
+    return texts[basis]
+
+
+def fallback_text(candidate: str, shown: Shown) -> str:
+    """Why a model may take over."""
+    return f"{candidate} has {standing_text(shown)} on the same suite"
+
+
+def unfit_text(candidate: str, why: Unfit, detail: str) -> str:
+    """Why a model may not take over. detail: the suite, the judgment on it, or its accuracy."""
+    texts: dict[Unfit, str] = {
+        "remote": "is remote and allow_remote is off",
+        "withdrawn": "did no better when it was last measured in that place",
+        "not_measured": f"was not measured on {detail}",
+        "not_comparable": "was measured on other prompts or judged by another scorer",
+        "unclear": f"is not known well enough ({detail})",
+        "not_allowed": f"is itself not allowed ({detail})",
+        "no_better": f"is no better (accuracy {detail})",
+    }
+    return f"{candidate} {texts[why]}"
+
+
+def disabled_text(subject: str, fallback: str, *, known: bool) -> str:
+    """Why a model may not serve a phase, and who does instead. known: whether somebody does."""
+    return f"{subject}; " + (f"fallback: {fallback}" if known else f"refused, because there is no fallback: {fallback}")
+
+
+def stronger_text(model: str, phase: Phase, shown: Shown, fallback: str, *, known: bool) -> str:
+    """Why a stronger model is recommended, and which."""
+    ending = f"a stronger one: {fallback}" if known else f"no stronger one is known: {fallback}"
+    return f"{model} on {phase} is weak ({shares_text(shown)}); {ending}"
