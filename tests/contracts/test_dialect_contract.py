@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -25,16 +26,18 @@ from selfopt.scripted.vendors import Answer
 
 Whole = Callable[[Answer], dict[str, Any]]
 Pieces = Callable[[Answer], Iterator[str]]
-# How servers of each dialect of ours write, as their makers document it. A new dialect needs its line.
+# How servers of each dialect write, as their makers document it. A new dialect needs its line; a package that adds one has
+# `whole` and `pieces` in a module `test_NAME` on the path.
 SERVERS: dict[str, tuple[Whole, Pieces]] = {
     "openai_chat": (vendors.openai_reply, vendors.openai_pieces),
     "ollama": (vendors.ollama_reply, vendors.ollama_pieces),
     "anthropic": (vendors.anthropic_reply, vendors.anthropic_events),
 }
 DIALECTS = sorted(dialects().items())
+for added in (name for name, _ in DIALECTS if name not in SERVERS and importlib.util.find_spec(f"test_{name}")):
+    module = importlib.import_module(f"test_{added}")
+    SERVERS[added] = (module.whole, module.pieces)
 every_dialect = pytest.mark.parametrize(("name", "dialect"), DIALECTS, ids=[name for name, _ in DIALECTS])
-OURS = [(name, dialect) for name, dialect in DIALECTS if name in SERVERS]
-every_known_server = pytest.mark.parametrize(("name", "dialect"), OURS, ids=[name for name, _ in OURS])
 
 NAMES = st.text("abcdefghij_0123456789", min_size=1, max_size=12)
 TEXTS = st.text(max_size=40).filter(lambda text: "think>" not in text)
@@ -77,8 +80,7 @@ def decoded(dialect: Dialect, text: str) -> tuple[Parts, str, str, list[ToolCall
 
 def test_every_registered_dialect_is_looked_at() -> None:
     """One without a server to compare it with is not known to work."""
-    ours = (ENDPOINT_KINDS.get(name) for name in ENDPOINT_KINDS.builtin)
-    assert {kind.speaks for kind in ours if kind is not None} == set(SERVERS)
+    assert {name for name, _ in DIALECTS} == set(SERVERS)
 
 
 @every_dialect
@@ -100,7 +102,7 @@ def a_request(**fields: Any) -> ChatRequest:
     return ChatRequest.model_validate({"model": "m", "messages": (Message(role="user", content="x"),), **fields})
 
 
-@every_known_server
+@every_dialect
 @given(reply=REPLIES)
 def test_a_reply_is_the_same_whole_and_streamed(name: str, dialect: Dialect, reply: ScriptedReply) -> None:
     """Texts, thinking, calls, the reason and the tokens; and the pieces add up to the whole."""
@@ -148,7 +150,7 @@ def replaced(value: Any, at: int, by: Any) -> Any:
     return walk(value)
 
 
-@every_known_server
+@every_dialect
 @given(reply=REPLIES, at=st.integers(0, 40), by=JSON)
 def test_a_reply_with_a_part_of_another_shape_raises_nothing_else(
     name: str, dialect: Dialect, reply: ScriptedReply, at: int, by: Any
@@ -167,7 +169,7 @@ def test_a_reply_with_a_part_of_another_shape_raises_nothing_else(
         decoder.done().content()
 
 
-@every_known_server
+@every_dialect
 def test_calls_without_end_are_refused(name: str, dialect: Dialect) -> None:
     """Whole and streamed: what a server sends is bounded."""
     reply = ScriptedReply(tool_calls=tuple(ScriptedCall(name="t", arguments={}) for _ in range(MAX_CALLS + 1)))

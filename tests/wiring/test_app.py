@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from selfopt.errors import SettingsError, SuiteError, UnknownModelError, UsageError
 from selfopt.records import Usage
-from selfopt.verbs import models as models_module
-from selfopt.verbs.models import fetch_model
 from selfopt.wiring.app import App, hardware_label
 from tests.cli.world import Project
 
@@ -102,41 +97,3 @@ async def test_the_engine_is_made_once_and_closed(project: Project) -> None:
         assert app.sender.residency(model, asked=model) is residency
         status = await residency.status(model)
         assert status.state == "unloaded"
-
-
-async def test_cancelling_a_pull_stops_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other tasks go on while a model is fetched; a cancelled fetch ends within its next sign of life."""
-    begun, ended = threading.Event(), threading.Event()
-
-    def slow(app: App, name: str, show: Any) -> tuple[Path, bool]:
-        begun.set()
-        try:
-            while True:
-                show("working")
-                ended.wait(0.01)
-        finally:
-            ended.set()
-
-    monkeypatch.setattr(models_module, "pull_model", slow)
-    async with App.open() as app:
-        task = asyncio.create_task(fetch_model(app, "local/smollm2-135m", lambda text: None))
-        await asyncio.to_thread(begun.wait, 10)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-    assert ended.is_set()
-
-
-async def test_a_pull_of_what_is_there_returns_at_once(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is fetched twice."""
-    monkeypatch.setattr(models_module, "pull_model", lambda app, name, show: (Path("/there"), False))
-    async with App.open() as app:
-        assert await fetch_model(app, "local/smollm2-135m", lambda text: None) == (Path("/there"), False)
-
-
-def test_a_line_of_progress_has_a_bar() -> None:
-    """Share, bar, size, stage; an unknown size is no division by zero."""
-    from selfopt.engine.meter import PullProgress
-
-    line = models_module.pull_line(PullProgress(model="local/x", stage="downloading", bytes_done=50, bytes_total=100))
-    assert "[############            ]  50%" in line
