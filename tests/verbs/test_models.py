@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 import selfopt
-from selfopt.engine import ModelEntry, ModelStore, PullProgress
+from selfopt.engine.catalogue import ModelEntry
+from selfopt.engine.meter import PullProgress
+from selfopt.engine.store import ModelStore
 from selfopt.verbs import models as models_module
 from selfopt.verbs.models import fetch_model
 from selfopt.wiring.app import App
