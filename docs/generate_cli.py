@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from selfopt.cli.exit_codes import EXIT_CODES
 from selfopt.cli.main import cli
 
 PATH = Path(__file__).resolve().parent / "cli.md"
@@ -25,13 +26,7 @@ HEAD = """\
 `selfopt [--home DIR] [--verbose] COMMAND ...`. Every command has `--help`, and `--json` prints one JSON document on standard output and
 nothing else; progress, log lines and errors go to standard error, an error as one line. `-h` is short for `--help`.
 
-| exit code | meaning |
-|---|---|
-| 0 | done |
-| 1 | an error, or a cap ended the measurement before its end |
-| 2 | what was typed or written in a file is not possible |
-| 100 | a gate or a test verdict says no, or records are not what was written (`audit verify`, `audit trace`, `show`, `report`, `doctor`) |
-| 130 | interrupted; the same command continues |
+{codes}
 
 Every option is also an environment variable, named in the last column; the command line wins. Settings have variables of their own,
 `SELFOPT_SECTION__KEY` (such as `SELFOPT_WARM_UP__ENABLED=false`). `SELFOPT_TRACEBACK=1` shows where an unexpected error came from.
@@ -120,7 +115,8 @@ def section(path: tuple[str, ...], command: click.Command) -> str:
 
 def text() -> str:
     """The whole file."""
-    return "\n".join([HEAD, *(section(path, command) for path, command in commands(cli, ()))]).rstrip() + "\n"
+    codes = ["| exit code | meaning |", "|---|---|", *(f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items())]
+    return "\n".join([HEAD.replace("{codes}", "\n".join(codes)), *(section(path, command) for path, command in commands(cli, ()))]).rstrip() + "\n"
 
 
 def main() -> None:

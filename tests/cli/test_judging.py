@@ -76,7 +76,7 @@ def test_a_warm_up_that_the_rule_asks_for_is_judged_once_it_was_measured(project
 def test_decide_explains_every_gate(measured: Project) -> None:
     """The candidate is named with what it changes; a gate's verdict with what it saw; the decisions are kept."""
     measured.ok("supervise", "mute", "extended", "few_shot", "--runs", "3")
-    result = measured.ok("decide", "mute", "extended")
+    result = measured.said_no("decide", "mute", "extended")
     for words in (
         "baseline: native_api",
         "candidate few_shot: variant native_api -> few_shot",
@@ -85,16 +85,20 @@ def test_decide_explains_every_gate(measured: Project) -> None:
         "Best candidate",
     ):
         assert words in result.out
-    body = measured.ok("decide", "mute", "extended", "--candidate", "few_shot", "--json").json()
+    body = measured.said_no("decide", "mute", "extended", "--candidate", "few_shot", "--json").json()
     assert body["decisions"][0]["verdict"] in ("hold", "reject")
     assert body["changes"] == ["variant native_api -> few_shot"]
-    same = measured.ok("decide", "good", "extended", "--candidate", "native_api", "--baseline", "native_api", "--json").json()
+    same = measured.said_no(
+        "decide", "good", "extended", "--candidate", "native_api", "--baseline", "native_api", "--json"
+    ).json()
     assert same["changes"] == ["the same spec as the baseline"]
 
 
 def test_a_kept_decision_is_accounted_for(measured: Project) -> None:
     """In words and in JSON, by the end of its id; nothing is decided anew, nothing else may be named beside it."""
-    decision = measured.ok("decide", "good", "extended", "--candidate", "native_api", "--baseline", "native_api", "--json").json()
+    decision = measured.said_no(
+        "decide", "good", "extended", "--candidate", "native_api", "--baseline", "native_api", "--json"
+    ).json()
     decision_id = decision["decisions"][0]["decision_id"]
     before = measured.files()
     text = measured.ok("decide", "--explain", decision_id[-10:]).out

@@ -68,7 +68,9 @@ def test_policy_extended_gate_enabled_false_lets_a_weak_model_stay(project: Proj
         return {r["action"] for r in items if r["model"] == "scripted/mute"}
 
     def gates() -> dict[str, bool]:
-        body = project.ok("decide", "mute", "extended", "--candidate", "native_api", "--baseline", "native_api", "--json").json()
+        body = project.said_no(
+            "decide", "mute", "extended", "--candidate", "native_api", "--baseline", "native_api", "--json"
+        ).json()
         return {g["name"]: g["binding"] for g in body["decisions"][0]["gates"]}
 
     assert "disable" in actions()

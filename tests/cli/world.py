@@ -224,6 +224,12 @@ class Project:
         assert result.code == 0, (arguments, result.out, result.err)
         return result
 
+    def said_no(self, *arguments: str) -> Result:
+        """Run one command line whose verdict has to be no."""
+        result = self.run(*arguments)
+        assert result.code == 100, (arguments, result.out, result.err)
+        return result
+
     def files(self) -> dict[str, bytes]:
         """Every file of the home with its content (sqlite's own side files left out)."""
         if not self.home.exists():

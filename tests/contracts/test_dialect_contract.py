@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -25,13 +26,17 @@ from selfopt.scripted.vendors import Answer
 
 Whole = Callable[[Answer], dict[str, Any]]
 Pieces = Callable[[Answer], Iterator[str]]
-# How servers of each dialect write, as their makers document it. A new dialect needs its line.
+# How servers of each dialect write, as their makers document it. A new dialect needs its line; a package that adds one has
+# `whole` and `pieces` in a module `test_NAME` on the path.
 SERVERS: dict[str, tuple[Whole, Pieces]] = {
     "openai_chat": (vendors.openai_reply, vendors.openai_pieces),
     "ollama": (vendors.ollama_reply, vendors.ollama_pieces),
     "anthropic": (vendors.anthropic_reply, vendors.anthropic_events),
 }
 DIALECTS = sorted(dialects().items())
+for added in (name for name, _ in DIALECTS if name not in SERVERS and importlib.util.find_spec(f"test_{name}")):
+    module = importlib.import_module(f"test_{added}")
+    SERVERS[added] = (module.whole, module.pieces)
 every_dialect = pytest.mark.parametrize(("name", "dialect"), DIALECTS, ids=[name for name, _ in DIALECTS])
 
 NAMES = st.text("abcdefghij_0123456789", min_size=1, max_size=12)

@@ -76,7 +76,8 @@ def test_a_reader_of_growing_replies_takes_nothing_back(name: str, text: str) ->
 
 @reader_names
 @pytest.mark.parametrize(
-    "piece", [*MARKS, "{", "[", '{"a":', "f(", "city_weather(", "<think>", "</think><think>", "```\n", " ", "'"]
+    "piece",
+    ["{", "[", '{"a":', "f(", "city_weather(", "<tool_call>", "<function=f>", "<parameter=a>", "[TOOL_CALLS]", "```\n", " ", "'"],
 )
 def test_a_reader_takes_bounded_time(name: str, piece: str) -> None:
     """Whatever is repeated: no more than the limit is looked through, and that at most a few times."""

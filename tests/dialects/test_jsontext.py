@@ -43,7 +43,7 @@ def test_any_text_is_a_value_or_a_value_error(text: str) -> None:
         value = parse_json(text)
     except ValueError:
         return
-    json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    assert json.loads(json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")) == value
 
 
 @pytest.mark.parametrize(

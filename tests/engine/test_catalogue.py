@@ -129,4 +129,4 @@ def test_any_bytes_give_a_catalogue_or_a_settings_error(tmp_path_factory: pytest
     path = tmp_path_factory.mktemp("any") / "models.toml"
     path.write_bytes(data)
     with contextlib.suppress(SettingsError):
-        load_catalogue(path)
+        assert load_catalogue(path)

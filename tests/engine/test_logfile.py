@@ -27,6 +27,7 @@ def test_a_log_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with BoundedLog(tmp_path / "file" / "engine.log") as log:
         log.write_line("lost")
+    assert (tmp_path / "file").read_text() == ""
 
 
 @given(st.text())

@@ -348,8 +348,9 @@ def test_a_fallback_is_another_model_that_was_measured_and_is_allowed(
         assert found.fallback != found.model
         other = known[found.fallback, found.phase]
         assert judge(other, chosen.thresholds).allow is True
-        assert other.accuracy > known[found.model, found.phase].accuracy
-        assert allow_remote or found.model.startswith("remote/") or not found.fallback.startswith("remote/")
+        assert other.summary.accuracy > known[found.model, found.phase].summary.accuracy
+        if not allow_remote and not found.model.startswith("remote/"):
+            assert not found.fallback.startswith("remote/")
         allowed = {(r.model, r.phase): r.allow for r in feedback.recommendations if r.type == "phase_gate"}
         assert allowed[found.fallback, found.phase] is True
 

@@ -59,7 +59,7 @@ def test_a_latency_that_is_confirmed_does_not_confirm_outcomes() -> None:
     """Each case by its own figure."""
     slow = WAITED.model_copy(update={"metrics": WAITED.metrics.model_copy(update={"first_call_ms": 2000.0})})
     feedback = analyze([slow], options(experiments=[experiment(outcomes_confirmed=False)]))
-    assert {f.figures.by_name()["case"]: f.confirmed for f in feedback.findings if f.type == "cold_start"} == {
+    assert {f.figures.model_dump()["case"]: f.confirmed for f in feedback.findings if f.type == "cold_start"} == {
         "accuracy": False,
         "latency": True,
     }

@@ -6,14 +6,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-from selfopt.gateway import Gateway, GatewayOptions, MemoryJournal
-from selfopt.gateway.ticket import RequestRecord
+from selfopt.gateway import Gateway, GatewayOptions
+from selfopt.gateway.ticket import JournalRecord, RequestRecord
 from selfopt.records import AuditRecord
 from selfopt.routing import Enforcer
 from selfopt.scripted.script import Script
@@ -21,9 +21,31 @@ from selfopt.scripted.server import ScriptedServer, serve_scripted
 from selfopt.wiring.app import App
 from selfopt.wiring.serving import build_gateway, gateway_options
 
-__all__ = ["Answer", "World", "chat", "gateway_world", "until"]
+__all__ = ["Answer", "MemoryJournal", "World", "chat", "gateway_world", "until"]
 
 USER = [{"role": "user", "content": "hi"}]
+
+
+@dataclass(slots=True)
+class MemoryJournal:
+    """A `RequestJournal` that keeps records in memory and nothing else."""
+
+    records: list[JournalRecord] = field(default_factory=list)
+
+    def add(self, record: JournalRecord) -> None:
+        """Keep it."""
+        self.records.append(record)
+
+    def check(self) -> None:
+        """There is always room."""
+
+    async def close(self) -> None:
+        """Nothing to write."""
+
+    @property
+    def lag_s(self) -> float:
+        """Nothing is ever late."""
+        return 0.0
 
 
 def chat(model: str = "up/good", **fields: Any) -> dict[str, Any]:

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from selfopt.gateway import MemoryJournal
 from selfopt.gateway.ticket import FeedbackRecord
 from selfopt.home import ChainedFile, KeyFile
 from selfopt.verbs.verifying import verify_requests
 
-from .kit import World, chat, gateway_world
+from .kit import MemoryJournal, World, chat, gateway_world
 
 PATH = "/v1/feedback"
 

@@ -72,7 +72,7 @@ def test_a_live_owner_is_named(tmp_path: Path) -> None:
         ProcessLock(path).acquire("b")
     end(holder)
     with ProcessLock(path)("b"):
-        pass
+        assert json.loads(path.read_text())["pid"] == os.getpid()
 
 
 def test_a_killed_owner_is_cleared(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_reused_pid_is_stale(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     write_owner(path, os.getppid(), psutil.Process(os.getppid()).create_time() - 3600)
     with ProcessLock(path)("b"):
-        pass
+        assert json.loads(path.read_text())["pid"] == os.getpid()
 
 
 def test_pid_and_start_time_alone_keep_the_lock(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_an_unreadable_owner_is_stale(tmp_path: Path, text: str) -> None:
     path = tmp_path / "lock"
     path.write_text(text)
     with ProcessLock(path)("b"):
-        pass
+        assert json.loads(path.read_text())["pid"] == os.getpid()
 
 
 def test_it_is_not_reentrant(tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_a_forked_child_does_not_keep_the_lock(tmp_path: Path) -> None:
     parent.wait(timeout=60)
     assert path.exists()
     with ProcessLock(path)("b"):
-        pass
+        assert json.loads(path.read_text())["pid"] == os.getpid()
     parent.communicate("\n", timeout=60)
 
 

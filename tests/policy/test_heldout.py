@@ -97,11 +97,11 @@ def test_the_winner_races_alone_to_show_that_it_is_not_worse() -> None:
     """Alike: passes the margin of three points. Ten points worse: dropped. `better` asks for more."""
     for gain, state in ((0.02, "promoted"), (-0.1, "dropped")):
         made = world("heldout", prompts=120, candidates=1, gain=gain, churn=0.02, flaky=0.2)
-        start = start_of(made).model_copy(update={"settings": heldout_settings(RaceSettings()), "purpose": "heldout"})
+        start = start_of(made).model_copy(update={"settings": heldout_settings(RaceSettings(), 0.03), "purpose": "heldout"})
         race = Race(start)
         advance(race, Bench(made, random.Random(1)), 400)
         standing = race.standings()[0]
         assert (standing.state, standing.null_mean) == (state, -0.03)
-    assert heldout_settings(RaceSettings(), better=True) == RaceSettings()
+    assert heldout_settings(RaceSettings(), 0.03, better=True) == RaceSettings()
     with pytest.raises(EvidenceError, match="margin"):
         heldout_settings(RaceSettings(), 0.0)

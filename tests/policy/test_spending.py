@@ -37,7 +37,7 @@ def test_families_do_not_share() -> None:
     """What another model, or the held-out split, spent is not counted."""
     mine = search_family("local/m", "atomic", "suite-1")
     others = [Spent(search_family("local/n", "atomic", "suite-1"), 1, 0.025), Spent(heldout_family("suite-1"), 1, 0.025)]
-    share = next_share(AlphaPlan(), mine, others)
+    share = next_share(AlphaPlan(0.05), mine, others)
     assert (share.family, share.number, share.alpha, share.spent) == (mine, 1, 0.025, 0)
 
 
@@ -52,7 +52,7 @@ def test_a_used_up_family_says_so_and_what_to_do() -> None:
 def test_a_race_of_resumed_candidates_only_takes_no_share() -> None:
     """It spends nothing, so the next cycle's share is not a later and smaller one."""
     spent = [Spent("search", 1, 0.025), Spent("search", 2, 0.0)]
-    share = next_share(AlphaPlan(), "search", spent)
+    share = next_share(AlphaPlan(0.05), "search", spent)
     assert share.number == 2
     assert share.alpha == pytest.approx(0.05 / 6)
 
@@ -68,4 +68,4 @@ def test_elond_pays_for_promotions() -> None:
 def test_plans_out_of_range_are_refused(options: dict[str, Any]) -> None:
     """alpha in (0, 0.5], at least one decision."""
     with pytest.raises(UsageError, match=r"need|count"):
-        AlphaPlan(**options)
+        AlphaPlan(**{"alpha": 0.05, **options})

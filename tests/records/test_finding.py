@@ -22,7 +22,7 @@ def test_figures_are_stored_under_their_names_alone(kind: FindingKind) -> None:
 
 def test_the_case_of_a_cold_start_tells_its_figures() -> None:
     """Failures or latency."""
-    assert finding("cold_start", **SLOW).figures.by_name() == SLOW
+    assert finding("cold_start", **SLOW).figures.model_dump() == SLOW
 
 
 def test_figures_of_another_kind_are_refused() -> None:

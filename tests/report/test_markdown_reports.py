@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from selfopt.home import ChainedFile, Home
 from selfopt.ledger import MemoryLedger
-from selfopt.records import Cycle, RoutingConfig
-from selfopt.report import render_learnings, render_report, write_reports
+from selfopt.records import AuditRecord, Cycle, Ledger, RoutingConfig
+from selfopt.report import write_reports
+from selfopt.report.gather import gather
+from selfopt.report.learnings import learnings_text
+from selfopt.report.summary import report_text
 from selfopt.words.findings import not_confirmed_yet
 from tests.ledger.samples import put
 from tests.report import world
 
 GOLDEN = Path(__file__).parent / "golden"
+
+
+def render_report(ledger: Ledger, config: RoutingConfig | None = None, audit: Iterable[AuditRecord] = ()) -> str:
+    """The report of what a ledger holds."""
+    return report_text(gather(ledger, config, audit))
+
+
+def render_learnings(ledger: Ledger, config: RoutingConfig | None = None, audit: Iterable[AuditRecord] = ()) -> str:
+    """The learnings from what a ledger holds."""
+    return learnings_text(gather(ledger, config, audit))
+
+
 SECTIONS = ["Improvements made", "Warm-up impact", "Fallback impact", "New baseline", "Next steps"]
 
 

@@ -23,7 +23,7 @@ from tests.endpoints.kit import KEY, ask
 POLICY = WarmUp(enabled=True, separate_process=True, load_timeout_s=20)
 CHILD = """
 import asyncio, os, sys
-from selfopt.endpoints import create_endpoint, create_residency
+from selfopt.endpoints.factory import create_endpoint, create_residency
 from selfopt.records import EndpointConfig
 from selfopt.residency import run_job
 def build(parts):

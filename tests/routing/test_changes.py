@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from selfopt.errors import UsageError
 from selfopt.records import RoutingConfig
 from selfopt.routing import RuleChange, check_rules, diff, rule_id_of
 
@@ -53,4 +54,7 @@ def test_rule_ids_are_stable_and_distinct() -> None:
 
 def test_chains_that_meet_are_no_circle() -> None:
     """Two models with the same fallback are fine, and phases are apart."""
-    check_rules([rule("a/1", fallback="a/3"), rule("a/2", fallback="a/3"), rule("a/3", phase="atomic", fallback="a/1")])
+    rules = [rule("a/1", fallback="a/3"), rule("a/2", fallback="a/3"), rule("a/3", phase="atomic", fallback="a/1")]
+    check_rules(rules)
+    with pytest.raises(UsageError):
+        check_rules([*rules, rule("a/3", fallback="a/1")])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfopt.records import Recommendation, RoutingConfig, Rule, RuleLimits, RuleReason
+from selfopt.records import Recommendation, Requirements, RoutingConfig, Rule, RuleLimits, RuleReason
 from selfopt.routing import RuleOptions, check_rules, diff, generate_routing_rules, rule_id_of
 from selfopt.words.findings import not_confirmed_yet
 
@@ -181,3 +181,11 @@ def test_a_rule_set_by_hand_keeps_its_own_words() -> None:
     """Its warm-up was not recommended."""
     own = rule("a/1", allow=True, warm_up=True, source="manual", reason="by hand; not confirmed yet: by me")
     assert generate_routing_rules([confirming(1, "confirmed (Bayes factor 12)")], config(own)) == (own,)
+
+
+def test_a_verdict_that_asks_for_warm_up_as_well_is_one_reason() -> None:
+    """A model that was measured warmed up is allowed as it was measured."""
+    both = advice(1, "a/1", action="allow", allow=True, requirements=Requirements(warm_up=True))
+    (made,) = generate_routing_rules([both])
+    assert (made.allow, made.warm_up, [reason.kind for reason in made.reasons]) == (True, True, ["gate"])
+    assert made.reason == "why 1"

@@ -16,7 +16,7 @@ from .make import spec
 
 
 def test_the_shipped_schema_is_current() -> None:
-    """It is what the record gives; `write_schema()` in selfopt.routing.schema rewrites it."""
+    """It is what the record gives; selfopt.routing.schema says how to rewrite it."""
     assert SCHEMA_PATH.read_text("utf-8") == schema_text()
 
 

@@ -42,7 +42,7 @@ def heldout(wins: int, losses: int, prompts: int) -> tuple[float, bool]:
     key = EvidenceKey(
         candidate_spec_id="a", baseline_spec_id="b", environment_id="e", render_hash="r", scorer_hash="s", split="heldout"
     )
-    share = next_share(AlphaPlan(), "heldout x", [], 0)
+    share = next_share(AlphaPlan(0.05), "heldout x", [], 0)
     test = prompt_test(key, (ours, theirs), clusters={}, share=share, order_seed="docs", at="2026-01-01T00:00:00.000Z")
     return test.log_e, test.passed
 

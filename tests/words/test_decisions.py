@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from selfopt.policy import best_hold, decide
-from selfopt.records import Evaluation, PolicyThresholds
-from selfopt.words.decisions import best_hold_text, deciding_gate, explain
+from selfopt.records import Decision, Evaluation, GateResult, PolicyThresholds
+from selfopt.words.decisions import best_hold_text, deciding_gate, decision_lines, explain
 from tests.feedback.world import NOW, evaluation
 
 PLAIN = PolicyThresholds()
@@ -72,3 +72,26 @@ def test_a_decision_without_gates_is_said_to_be_unjudged() -> None:
     empty = best_hold([decide(exact(9), BASE, PLAIN, gates=(), now=NOW)])
     assert empty is not None
     assert "not judged" in best_hold_text(empty)
+
+
+def gate(name: str, passed: bool | None) -> GateResult:
+    """A gate with this result."""
+    return GateResult(name=name, observed=0.0, threshold=1.0, passed=passed, reason_code=f"{name}_code", detail=f"{name} detail")
+
+
+def test_a_decision_is_explained_by_the_gates_that_decided() -> None:
+    """Failed and undecided gates in full, passed ones by name; every_gate explains all."""
+    decision = Decision(
+        decision_id="d", verdict="hold", model="m", phase="atomic", candidate_spec_id="s", baseline_spec_id=None, claim="this_suite",
+        estimate=0.5, gates=(gate("one", True), gate("two", False), gate("three", None)), reason_codes=("two_code",),
+        evaluation_ids=(), run_ids=(), at="now",
+    )  # fmt: skip
+    short = "\n".join(decision_lines(decision))
+    assert "two detail" in short
+    assert "three detail" in short
+    assert "one detail" not in short
+    assert "passed: one" in short
+    full = "\n".join(decision_lines(decision, every_gate=True))
+    assert "one detail" in full
+    bare = decision.model_copy(update={"gates": ()})
+    assert "passed" not in "\n".join(decision_lines(bare))

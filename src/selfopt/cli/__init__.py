@@ -1,6 +1,6 @@
 """The command line: one file a command, loaded when it is called.
 
-Exit codes: 0 done; 1 error; 2 usage; 100 a gate or a test verdict says no; 130 interrupted.
+Exit codes: `exit_codes.py`.
 """
 
 from .main import main

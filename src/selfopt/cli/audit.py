@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .common import console, counted, emit, joined, json_option, open_app, say, say_some, short_id
+from .exit_codes import says
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,7 +77,7 @@ def verify(ctx: click.Context, /, anchors: tuple[str, ...], as_json: bool) -> in
         out = console()
         for part in report.parts:
             _print_part(out, part)
-    return 0 if report.ok else 100
+    return says(report.ok)
 
 
 def _print_part(out: Console, part: Part) -> None:
@@ -128,7 +129,7 @@ def trace(ctx: click.Context, /, rule: tuple[str, ...], as_json: bool) -> int:
         emit(traced)
     else:
         _print_trace(console(), traced)
-    return 100 if traced.faults or traced.missing else 0
+    return says(not (traced.faults or traced.missing))
 
 
 def _print_trace(out: Console, traced: Traced) -> None:

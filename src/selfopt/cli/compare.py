@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .common import SECONDS, LiveLine, Number, console, draw, emit, json_option, run_with_app
+from .exit_codes import fail_on, failed
 
 if TYPE_CHECKING:
     from selfopt.records import Comparison
+    from selfopt.verbs.failing import Failure
+    from selfopt.verbs.opening import App
 
 
 @click.command("compare")
@@ -26,10 +29,11 @@ if TYPE_CHECKING:
 @click.option("--max-minutes", type=Number(min=0, min_open=True), help="Stop after so many minutes.")
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Stop after so many tokens, in and out.")
 @click.option("--max-cost", type=Number(min=0), help="Stop at this cost (see [prices]).")
+@fail_on("regression", help="when the MODEL named first is behind the best row by more than chance explains.")
 @click.option("--markdown", is_flag=True, help="Print a Markdown table.")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, /, ollama: bool, markdown: bool, as_json: bool, **flags: Any) -> int:
+def command(ctx: click.Context, /, ollama: bool, markdown: bool, as_json: bool, fail_on: tuple[str, ...], **flags: Any) -> int:
     """Compare MODELs, each with each variant, on the same prompts: one pass each, best agent score first.
 
     Exactly what is named is measured, whatever the rules say. Without --variant a model is asked as its rule serves it, else
@@ -43,14 +47,21 @@ def command(ctx: click.Context, /, ollama: bool, markdown: bool, as_json: bool, 
         raise click.UsageError("--markdown and --json: choose one", ctx)
     if not flags["models"] and not ollama:
         raise click.UsageError("name at least one MODEL, or --ollama", ctx)
+    if fail_on and not flags["models"]:
+        raise click.UsageError("--fail-on regression asks about the MODEL that is named first; name it", ctx)
     limits = {name: flags.pop(name) for name in ("max_trials", "max_minutes", "max_tokens", "max_cost")}
     from selfopt.verbs.comparing import CompareRequest, compare_models
+    from selfopt.verbs.failing import failures_of_comparison
+
+    async def compared(app: App) -> tuple[Comparison, list[Failure]]:
+        found = await compare_models(app, request, live)
+        return found, list(failures_of_comparison(app, request.models, found)) if fail_on else []
 
     request = CompareRequest(ollama=ollama, **flags)
     with LiveLine(enabled=not (as_json or markdown)) as live:
-        comparison = run_with_app(ctx, lambda app: compare_models(app, request, live), {"limits": limits})
+        comparison, failures = run_with_app(ctx, compared, {"limits": limits})
     _print(comparison, markdown=markdown, as_json=as_json)
-    return 1 if comparison.stopped or comparison.unmeasured else 0
+    return 1 if comparison.stopped or comparison.unmeasured else failed(fail_on, failures)
 
 
 def _print(comparison: Comparison, *, markdown: bool, as_json: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .common import console, draw, emit, json_option, open_app, run_with_app, say
+from .exit_codes import says
 
 
 @click.command("decide")
@@ -29,10 +30,11 @@ def command(
     baseline: str | None,
     decision_id: str | None,
     as_json: bool,
-) -> None:
+) -> int:
     """Put measured candidates of MODEL on PHASE through the gates: promote, hold or reject, with every figure.
 
-    The decisions are kept; the baseline itself is changed by the loop alone.
+    The decisions are kept; the baseline itself is changed by the loop alone. Exit code 0 when a candidate is promoted, 100 when
+    none is; 2 when there is no candidate to decide.
 
     \b
     selfopt decide local/smollm2-135m atomic
@@ -42,7 +44,7 @@ def command(
         if model is not None or candidate is not None or baseline is not None:
             raise click.UsageError("--explain takes the id of a decision and nothing else", ctx)
         _explain(ctx, decision_id, as_json=as_json)
-        return
+        return 0
     if model is None or phase is None:
         name = "MODEL" if model is None else "PHASE"
         raise click.UsageError(f"Missing argument '{name}'; write selfopt decide MODEL PHASE, or --explain DECISION", ctx)
@@ -50,6 +52,7 @@ def command(
     from selfopt.verbs.deciding import decide_candidates
 
     decided = run_with_app(ctx, lambda app: decide_candidates(app, model, phase, candidate, baseline))
+    code = says(any(decision.verdict == "promote" for decision in decided.decisions))
     if as_json:
         emit(
             {
@@ -60,7 +63,7 @@ def command(
                 "best_held": decided.best_held,
             }
         )
-        return
+        return code
     out = console()
     base = decided.baseline
     if base is None:
@@ -74,6 +77,7 @@ def command(
         draw(out, decision_panel(decision))
     if decided.best_held:
         say(out, decided.best_held)
+    return code
 
 
 def _explain(ctx: click.Context, decision_id: str, *, as_json: bool) -> None:

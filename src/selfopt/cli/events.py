@@ -48,10 +48,12 @@ class EventPrinter:
         """Print one event."""
         if not self._enabled:
             return
-        from selfopt.verbs.texts import decision_lines
-
         self._live.clear()
         mark = MARKS.get(event.kind, event.kind)
         say(self._console, f"{mark:>9}  {event.text}", hang=INDENT, style=STYLES.get(event.kind, ""))
-        for line in decision_lines(event, every_gate=self._every_gate):
+        from selfopt.records import Decision
+        from selfopt.words.decisions import decision_lines
+
+        decision = event.record
+        for line in decision_lines(decision, every_gate=self._every_gate) if isinstance(decision, Decision) else ():
             say(self._console, line.strip(), indent=INDENT, hang=INDENT + 2, style="dim")

@@ -11,6 +11,7 @@ import click
 
 from .common import LiveLine, Number, console, emit, is_verbose, json_option, open_app, run_in_app, say
 from .events import EventPrinter
+from .exit_codes import fail_on, failed
 
 if TYPE_CHECKING:
     from selfopt.records import Cycle
@@ -46,11 +47,17 @@ if TYPE_CHECKING:
 @click.option("--max-minutes", type=Number(min=0, min_open=True), help="Stop after so many minutes.")
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Stop after so many tokens, in and out.")
 @click.option("--max-cost", type=Number(min=0), help="Stop at this cost (see [prices]).")
+@fail_on(
+    "reject",
+    "hold",
+    "regression",
+    help="when a candidate was rejected, or held; or when one was worse than its baseline, or what was in force had to be taken back.",
+)
 @json_option
 @click.pass_context
 def command(
     ctx: click.Context, /, baseline_texts: tuple[str, ...], baseline_rest: tuple[str, ...], as_json: bool, **flags: Any
-) -> None:
+) -> int:
     """Run whole cycles: measure, diagnose, propose, measure, decide, recommend, enforce, verify, report.
 
     --baseline takes "MODEL PHASE VARIANT" in quotes, or the three words. An interrupted cycle is continued.
@@ -64,16 +71,19 @@ def command(
     settings = {"limits": {name: flags[name] for name in ("max_trials", "max_minutes", "max_tokens", "max_cost")}}
     candidates, most = flags["candidates"], flags["max_candidates"]
     odds = {name: flags[name] for name in ("gain", "power") if flags[name] is not None}
+    only_reports = flags["report"] and flags["cycles"] is None and not texts and candidates is None
+    if flags["fail_on"] and (flags["dry_run"] or only_reports):
+        raise click.UsageError("--fail-on asks what cycles came to; here none is run", ctx)
     if flags["dry_run"]:
         _dry_run(open_app(ctx, settings), texts, candidates, most, odds, as_json=as_json)
-        return
+        return 0
     if odds:
         raise click.UsageError(f"--{next(iter(odds))} foretells what a race takes; it goes with --dry-run", ctx)
-    if flags["report"] and flags["cycles"] is None and not texts and candidates is None:
+    if only_reports:
         from .report import command as report_command
 
-        ctx.invoke(report_command, as_json=as_json)
-        return
+        return int(ctx.invoke(report_command, as_json=as_json))
+    from selfopt.verbs.failing import failures_of_cycles
     from selfopt.verbs.looping import Listener, run_loop
 
     with LiveLine(enabled=not as_json) as live:
@@ -88,7 +98,8 @@ def command(
 
         listener = Listener(EventPrinter(live, enabled=not as_json, every_gate=is_verbose(ctx)), tell)
         app = open_app(ctx, settings)
-        run_in_app(app, run_loop(app, texts, flags["cycles"] or 1, candidates, listener, live, most))
+        cycles = run_in_app(app, run_loop(app, texts, flags["cycles"] or 1, candidates, listener, live, most))
+    return failed(flags["fail_on"], failures_of_cycles(cycles))
 
 
 def _targets(ctx: click.Context, quoted: tuple[str, ...], rest: tuple[str, ...]) -> list[str]:

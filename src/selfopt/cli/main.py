@@ -15,6 +15,8 @@ import click
 from selfopt import __version__
 from selfopt.errors import SelfoptError
 
+from .exit_codes import INTERRUPTED
+
 __all__ = ["COMMANDS", "cli", "main"]
 
 # name -> (module, one-line help). The help stands here so that `selfopt --help` loads no command.
@@ -189,7 +191,7 @@ def run(argv: Sequence[str]) -> int:
         result = cli.main(args=list(argv), prog_name="selfopt", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except click.exceptions.Abort:
-        return _fail("interrupted; the same command continues where it stopped", 130)
+        return _fail("interrupted; the same command continues where it stopped", INTERRUPTED)
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message())
         return 2
@@ -202,7 +204,7 @@ def run(argv: Sequence[str]) -> int:
     except SelfoptError as error:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        return _fail("interrupted; the same command continues where it stopped", 130)
+        return _fail("interrupted; the same command continues where it stopped", INTERRUPTED)
     except (BrokenPipeError, SystemExit):  # click turns the one into the other, and nothing else into it
         _to_null(sys.stdout)
         return 0

@@ -12,13 +12,16 @@ import click
 from selfopt.errors import SelfoptError
 
 from .common import SECONDS, LiveLine, Number, console, counted, draw, emit, joined, run_with_app, say, short_id
+from .exit_codes import failed
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
     from selfopt.records import RouteDecision, Verdict
+    from selfopt.verbs.failing import Failure
     from selfopt.verbs.measuring import Measured
+    from selfopt.verbs.opening import App
     from selfopt.verbs.warming import WarmUpShown, WarmUpValidation
 
 __all__ = ["measure_command", "measure_flags", "validate_command"]
@@ -66,12 +69,25 @@ def _split(flags: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def measure_command(ctx: click.Context, flags: dict[str, Any], *, as_json: bool) -> int:
     """Measure and print. Exit code 1 when a cap stopped it before the end, or no request got a reply."""
+    from selfopt.verbs.failing import failures_of_run
     from selfopt.verbs.measuring import measure_model
 
-    measured = _measured(ctx, flags, measure_model, lambda found: emit(_as_json(found)) if as_json else _print(found), as_json)
+    wanted: tuple[str, ...] = flags.pop("fail_on", ())
+
+    async def measure(app: App, *arguments: Any) -> tuple[Measured, list[Failure]]:
+        found = await measure_model(app, *arguments)
+        return found, list(failures_of_run(app, found)) if wanted else []
+
+    def show(found: Measured) -> None:
+        if as_json:
+            emit(_as_json(found))
+        else:
+            _print(found)
+
+    measured, failures = _measured(ctx, flags, measure, show, as_json)
     if measured.unanswered is not None:
         raise SelfoptError(measured.unanswered)
-    return 0 if measured.result.status == "complete" else 1
+    return failed(wanted, failures) if measured.result.status == "complete" else 1
 
 
 def _measured(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .common import console, draw, emit, json_option, open_app, say
+from .exit_codes import says
 
 SHOWN_FAULTS = 10
 
@@ -20,7 +21,7 @@ def command(ctx: click.Context, /, as_json: bool) -> int:
 
     done = write_report(open_app(ctx))
     checked = done.checked
-    code = 0 if checked.ok else 100
+    code = says(checked.ok)
     if as_json:
         emit({"written": done.written, "faults": checked.faults, "n_faults": checked.n_faults})
         return code

@@ -7,11 +7,13 @@ from typing import Any
 import click
 
 from .common import json_option
+from .exit_codes import fail_on
 from .measuring import measure_command, measure_flags
 
 
 @click.command("run")
 @measure_flags
+@fail_on("regression", help="when it is measurably worse than the baseline on the same prompts.")
 @json_option
 @click.pass_context
 def command(ctx: click.Context, /, as_json: bool, **flags: Any) -> int:

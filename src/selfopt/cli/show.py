@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .common import block, console, emit, json_option, open_app, pretty, say
+from .exit_codes import says
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,7 +30,7 @@ def command(ctx: click.Context, /, trial: str, exact: bool, warm_up: bool, as_js
     shown = shown_trial(app, trial)
     texts = warm_up_texts(app, shown.run) if warm_up else []
     faults = shown_faults(app, shown)
-    code = 100 if faults else 0
+    code = says(not faults)
     if as_json:
         warmed = {"warm_up": [{"request": request, "reply": reply} for request, reply in texts]} if warm_up else {}
         emit({**shown.model_dump(mode="json"), **warmed, **({"faults": faults} if faults else {})})
@@ -80,7 +81,7 @@ def _print_exchanges(out: Console, shown: ShownTrial, exact: bool) -> None:
 
 
 def _print_verdicts(out: Console, shown: ShownTrial) -> None:
-    from selfopt.verbs.texts import call_text, expected_text
+    from selfopt.words.calls import call_text, expected_text
 
     if shown.expected is not None:
         say(out, "-- expected", style="bold blue")

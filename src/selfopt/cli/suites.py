@@ -43,7 +43,7 @@ def list_(ctx: click.Context, /, as_json: bool) -> None:
 def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
     """The prompts of suite NAME (or a file), and why they expect what."""
     from selfopt.verbs.suites import one_suite, suite_document
-    from selfopt.verbs.texts import call_text, expected_text, tool_text
+    from selfopt.words.calls import call_text, expected_text, tool_text
 
     app = open_app(ctx)
     if as_json:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .common import console, emit, json_option, open_app, say, say_some
+from .exit_codes import says
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,7 +37,7 @@ def command(ctx: click.Context, /, names: tuple[str, ...], strict: bool, as_json
             _show(out, name, check)
     if any(check.errors for check in found.values()):
         return 1
-    return 100 if strict and any(check.warnings for check in found.values()) else 0
+    return says(not (strict and any(check.warnings for check in found.values())))
 
 
 def _show(out: Console, name: str, check: SuiteCheck) -> None:

@@ -40,7 +40,7 @@ def command(
     if as_json:
         emit(tried)
         return
-    from selfopt.verbs.texts import call_text
+    from selfopt.words.calls import call_text
 
     out = console()
     spread = (lambda text: text) if exact else pretty

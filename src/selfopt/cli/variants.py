@@ -39,8 +39,8 @@ def list_(ctx: click.Context, /, as_json: bool) -> None:
 @click.pass_context
 def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
     """The whole content of variant NAME."""
-    from selfopt.verbs.texts import variant_lines
     from selfopt.verbs.variants import one_variant
+    from selfopt.words.calls import variant_lines
 
     variant = one_variant(open_app(ctx), name)
     if as_json:

@@ -1,7 +1,7 @@
 """Evaluations -> findings (one detector a file) -> recommendations, and the file that keeps the newest of them."""
 
 from .analyze import analyze
-from .comparable import best_known, named
+from .comparable import best_known, cells, comparable, make_finding, named
 from .detectors import DETECTORS
 from .options import FeedbackOptions, ReferenceSuite
 from .store import FEEDBACK_SCHEMA_VERSION, load_feedback, save_feedback
@@ -13,7 +13,10 @@ __all__ = [
     "ReferenceSuite",
     "analyze",
     "best_known",
+    "cells",
+    "comparable",
     "load_feedback",
+    "make_finding",
     "named",
     "save_feedback",
 ]

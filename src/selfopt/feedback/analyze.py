@@ -37,7 +37,7 @@ def analyze(evaluations: Sequence[Evaluation], options: FeedbackOptions) -> Feed
         recommendations += recommend(standing, mine, all_standings, options, experiment)
     return Feedback(
         generated_at=options.now,
-        accuracy=tuple(standing.summary() for standing in all_standings.values()),
+        accuracy=tuple(standing.summary for standing in all_standings.values()),
         hot_failures=hot_failures(evaluations, options.window),
         findings=tuple(findings),
         recommendations=tuple(recommendations),

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from selfopt.records import Confidence, Phase, PolicyThresholds, Remedy
-from selfopt.stats import wilson_interval
+from selfopt.stats import Interval, wilson_interval
 from selfopt.words.standing import Basis, Unfit, fallback_text, judgment_text, unfit_text
 
+from .comparable import is_exact
 from .options import FeedbackOptions
 from .standing import Standing
 
@@ -47,7 +48,7 @@ def judge(standing: Standing, thresholds: PolicyThresholds) -> Permission:
     With fewer than `min_runs` runs of a spec that is not known to be deterministic, only a share whose whole 95 % interval
     lies on one side counts; otherwise allow is None.
     """
-    if standing.error_share >= _MAX_ERROR_SHARE:
+    if standing.shown.error_share >= _MAX_ERROR_SHARE:
         return _permission(standing, thresholds, "not_measured", allow=None)
     if standing.newest.phase == "extended":
         return _judge_extended(standing, thresholds)
@@ -59,7 +60,7 @@ def _permission(
 ) -> Permission:
     minimum = thresholds.minimum_of(standing.newest.phase)
     confidence: Confidence = "low" if allow is None else _confidence(standing, minimum, thresholds)
-    return Permission(allow, stronger, judgment_text(basis, standing.shown(), thresholds), confidence)
+    return Permission(allow, stronger, judgment_text(basis, standing.shown, thresholds), confidence)
 
 
 def _judge_extended(standing: Standing, thresholds: PolicyThresholds) -> Permission:
@@ -80,43 +81,45 @@ def _judge_atomic(standing: Standing, thresholds: PolicyThresholds) -> Permissio
         return _permission(standing, thresholds, "unclear", allow=None)
     if meets:
         return _permission(standing, thresholds, "meets", allow=True)
-    metrics = standing.newest.metrics
-    best_of_nothing = max(metrics.silent.accuracy, metrics.always_calling.accuracy)
-    if standing.accuracy > best_of_nothing + _ROUNDING and standing.call_accuracy != 0:
+    shown = standing.shown
+    if shown.accuracy > max(shown.silent, shown.always_calling) + _ROUNDING and shown.call_accuracy != 0:
         return _permission(standing, thresholds, "above_doing_nothing", allow=True, stronger=True)
     return _permission(standing, thresholds, "not_above_doing_nothing", allow=False)
 
 
 def _weakest(standing: Standing) -> float:
-    return standing.accuracy if standing.call_accuracy is None else min(standing.accuracy, standing.call_accuracy)
+    return min(share for share, _ in _shares(standing))
 
 
 def _enough(standing: Standing, thresholds: PolicyThresholds) -> bool:
-    return standing.deterministic or standing.runs >= thresholds.min_runs
+    return standing.shown.runs is None or standing.shown.runs >= thresholds.min_runs
 
 
 def _shares(standing: Standing) -> list[tuple[float, int]]:
-    calls = [] if standing.call_accuracy is None else [(standing.call_accuracy, standing.call_n)]
-    return [(standing.accuracy, standing.n), *calls]
+    """Accuracy and, where there is one, call accuracy, each with its number of trials."""
+    pairs = ((standing.shown.accuracy, standing.shown.trials), (standing.shown.call_accuracy, standing.call_trials))
+    return [(share, n) for share, n in pairs if share is not None]
+
+
+def _intervals(standing: Standing) -> list[Interval]:
+    return [wilson_interval(min(n, round(share * n)), n) for share, n in _shares(standing)]
 
 
 def _meets(standing: Standing, minimum: float, thresholds: PolicyThresholds) -> bool | None:
     """None: not enough data to say."""
     if _enough(standing, thresholds):
         return _weakest(standing) >= minimum - _ROUNDING
-    intervals = [wilson_interval(min(n, round(share * n)), n) for share, n in _shares(standing)]
-    if any(i.high < minimum for i in intervals):
+    if any(i.high < minimum for i in _intervals(standing)):
         return False
-    return True if all(i.low >= minimum for i in intervals) else None
+    return True if all(i.low >= minimum for i in _intervals(standing)) else None
 
 
 def _confidence(standing: Standing, minimum: float, thresholds: PolicyThresholds) -> Confidence:
-    if standing.exact:
+    if is_exact(standing.newest):
         return "exact"
     if not _enough(standing, thresholds):
         return "low"
-    intervals = [wilson_interval(min(n, round(share * n)), n) for share, n in _shares(standing)]
-    return "medium" if any(i.low < minimum <= i.high for i in intervals) else "high"
+    return "medium" if any(i.low < minimum <= i.high for i in _intervals(standing)) else "high"
 
 
 def choose_fallback(
@@ -134,7 +137,7 @@ def choose_fallback(
         other = all_standings.get((candidate, phase))
         unfit = _unfit(standing, candidate, other, options)
         if unfit is None and other is not None:
-            return Fallback(candidate, fallback_text(candidate, other.shown()), other.evidence)
+            return Fallback(candidate, fallback_text(candidate, other.shown), other.evidence)
         refused += [unfit_text(candidate, *unfit)] if unfit is not None else []
     return Fallback(None, "; ".join(refused) if refused else "no fallback candidate is set for this phase")
 
@@ -154,6 +157,6 @@ def _unfit(standing: Standing, candidate: str, other: Standing | None, options: 
     judgment = judge(other, options.thresholds)
     if not judgment.allow:
         return "unclear" if judgment.allow is None else "not_allowed", judgment.why
-    if other.accuracy <= standing.accuracy + _ROUNDING:
-        return "no_better", f"{other.accuracy:.3f}"
+    if other.shown.accuracy <= standing.shown.accuracy + _ROUNDING:
+        return "no_better", f"{other.shown.accuracy:.3f}"
     return None

@@ -87,7 +87,7 @@ def _gate(
     }
     known = fallback.model is not None
     if judgment.allow:
-        reason = stronger_text(newest.model, newest.phase, standing.shown(), fallback.why, known=known)
+        reason = stronger_text(newest.model, newest.phase, standing.shown, fallback.why, known=known)
         yield _draft(standing, "stronger_model", "prefer_stronger", reason=reason, **found)
     else:
         reason = disabled_text(subject, fallback.why, known=known)

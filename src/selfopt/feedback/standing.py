@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from selfopt.records import Evaluation, Outcome, Phase, PhaseSummary
+from selfopt.records import Evaluation, MetricName, Outcome, Phase, PhaseSummary
 from selfopt.words.standing import Shown
 
-from .comparable import comparable, counted, has_copies, is_exact, with_known_copies
+from .comparable import comparable, counted, has_copies, with_known_copies
 from .options import FeedbackOptions, ReferenceSuite
 
 __all__ = ["Standing", "standings"]
@@ -16,9 +16,13 @@ __all__ = ["Standing", "standings"]
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Comparable evaluations of one spec, oldest first, read as one. Shares in [0, 1], weighted by trials."""
+    """Comparable evaluations of one spec, oldest first, read as one. shown: its figures, weighted by trials; call_trials: judged
+    trials on prompts that need a tool call; summary: the record of it."""
 
     evaluations: tuple[Evaluation, ...]
+    shown: Shown
+    call_trials: int
+    summary: PhaseSummary
 
     @property
     def newest(self) -> Evaluation:
@@ -26,103 +30,56 @@ class Standing:
         return self.evaluations[-1]
 
     @property
-    def n(self) -> int:
-        """Judged trials."""
-        return sum(e.metrics.n for e in self.evaluations)
-
-    @property
-    def call_n(self) -> int:
-        """Judged trials on prompts that need a tool call."""
-        return sum(len(row.outcomes) for e in self.evaluations for row in e.rows if row.needs_call)
-
-    @property
-    def runs(self) -> int:
-        """Runs of all evaluations."""
-        return sum(e.n_runs for e in self.evaluations)
-
-    @property
-    def deterministic(self) -> bool:
-        """Whether repeats are known to be copies."""
-        return has_copies(self.newest)
-
-    @property
-    def exact(self) -> bool:
-        """Deterministic, on a suite that is the whole work."""
-        return is_exact(self.newest)
-
-    @property
-    def error_share(self) -> float:
-        """Share of trials that never reached the model."""
-        counts = counted(self.evaluations)
-        return counts[Outcome.ERROR] / counts.total() if counts else 0.0
-
-    @property
-    def accuracy(self) -> float:
-        """Passes of all trials."""
-        value = _pooled([(e.metrics.n, e.metrics.accuracy) for e in self.evaluations])
-        return value if value is not None else self.newest.metrics.accuracy
-
-    @property
-    def call_accuracy(self) -> float | None:
-        """Passes of the trials that need a tool call."""
-        return _pooled([(e.metrics.n, e.metrics.call_accuracy) for e in self.evaluations])
-
-    @property
-    def restraint(self) -> float | None:
-        """None-called share of the trials that need none."""
-        return _pooled([(e.metrics.n, e.metrics.restraint) for e in self.evaluations])
-
-    @property
-    def variance(self) -> float:
-        """Of the accuracies of all runs (population form)."""
-        values = [a for e in self.evaluations for a in e.metrics.run_accuracies]
-        mean = sum(values) / len(values) if values else 0.0
-        return sum((v - mean) ** 2 for v in values) / len(values) if values else 0.0
-
-    @property
     def evidence(self) -> tuple[str, ...]:
         """Ids of the evaluations and of their runs."""
         ids = [e.evaluation_id for e in self.evaluations] + [run_id for e in self.evaluations for run_id in e.run_ids]
         return tuple(dict.fromkeys(ids))
 
-    def shown(self) -> Shown:
-        """The figures for a sentence."""
-        newest = self.newest
-        return Shown(
-            phase=newest.phase,
-            variant=newest.variant,
-            accuracy=self.accuracy,
-            call_accuracy=self.call_accuracy,
-            trials=self.n,
-            runs=None if self.deterministic else self.runs,
-            error_share=self.error_share,
-            silent=newest.metrics.silent.accuracy,
-            always_calling=newest.metrics.always_calling.accuracy,
-        )
-
     def comparable_with(self, other: Standing) -> bool:
         """Whether both were measured on the same prompts and judged alike."""
-        ours, theirs = self.newest, other.newest
-        return (ours.suite_hash, ours.split, ours.scorer_hash) == (theirs.suite_hash, theirs.split, theirs.scorer_hash)
-
-    def summary(self) -> PhaseSummary:
-        """The record of it."""
-        newest = self.newest
-        return PhaseSummary(
-            model=newest.model,
-            phase=newest.phase,
-            spec_id=newest.spec_id,
-            variant=newest.variant,
-            evaluations=len(self.evaluations),
-            accuracy=self.accuracy,
-            call_accuracy=self.call_accuracy,
-            restraint=self.restraint,
-            variance=self.variance,
-            evaluation_id=newest.evaluation_id,
-        )
+        ours, theirs = ((e.suite_hash, e.split, e.scorer_hash) for e in (self.newest, other.newest))
+        return ours == theirs
 
 
-def _pooled(pairs: Sequence[tuple[int, float | None]]) -> float | None:
+def _standing(evaluations: Sequence[Evaluation]) -> Standing:
+    newest, outcomes = evaluations[-1], counted(evaluations)
+    accuracies = [a for e in evaluations for a in e.metrics.run_accuracies]
+    accuracy = _pooled(evaluations, "accuracy")
+    shown = Shown(
+        phase=newest.phase,
+        variant=newest.variant,
+        accuracy=newest.metrics.accuracy if accuracy is None else accuracy,
+        call_accuracy=_pooled(evaluations, "call_accuracy"),
+        trials=sum(e.metrics.n for e in evaluations),
+        runs=None if has_copies(newest) else sum(e.n_runs for e in evaluations),
+        error_share=outcomes[Outcome.ERROR] / outcomes.total() if outcomes else 0.0,
+        silent=newest.metrics.silent.accuracy,
+        always_calling=newest.metrics.always_calling.accuracy,
+    )
+    summary = PhaseSummary(
+        model=newest.model,
+        phase=newest.phase,
+        spec_id=newest.spec_id,
+        variant=newest.variant,
+        evaluations=len(evaluations),
+        accuracy=shown.accuracy,
+        call_accuracy=shown.call_accuracy,
+        restraint=_pooled(evaluations, "restraint"),
+        variance=_variance(accuracies),
+        evaluation_id=newest.evaluation_id,
+    )
+    calls = sum(len(row.outcomes) for e in evaluations for row in e.rows if row.needs_call)
+    return Standing(tuple(evaluations), shown, calls, summary)
+
+
+def _variance(values: Sequence[float]) -> float:
+    """Population form."""
+    mean = sum(values) / len(values) if values else 0.0
+    return sum((v - mean) ** 2 for v in values) / len(values) if values else 0.0
+
+
+def _pooled(evaluations: Sequence[Evaluation], name: MetricName) -> float | None:
+    pairs = [(e.metrics.n, e.metrics.figure(name)) for e in evaluations]
     known = [(n, value) for n, value in pairs if value is not None and n > 0]
     total = sum(n for n, _ in known)
     return sum(n * value for n, value in known) / total if total else None
@@ -142,7 +99,7 @@ def standings(evaluations: Sequence[Evaluation], options: FeedbackOptions) -> di
             alike = _one_environment([e for e in mine if e.spec_id == spec_id], options)
             judged = with_known_copies(comparable(alike)[-max(1, options.window) :])
             if judged:
-                found[model, phase] = Standing(tuple(judged))
+                found[model, phase] = _standing(judged)
     return found
 
 

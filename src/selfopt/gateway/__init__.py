@@ -15,7 +15,7 @@ from .passing import Passing
 from .pooled import PooledEndpoint
 from .rules import RulesWatch
 from .seams import AuditSink, RequestJournal, Upstream, Upstreams
-from .sinks import MemoryJournal, TrailSink
+from .sinks import TrailSink
 from .ticket import WRITER
 from .warmth import KeepWarm, Warmed, Warmer
 
@@ -33,7 +33,6 @@ __all__ = [
     "HttpAddress",
     "JournalOptions",
     "KeepWarm",
-    "MemoryJournal",
     "Passing",
     "Pool",
     "PooledEndpoint",

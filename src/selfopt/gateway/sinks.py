@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 
 from selfopt.errors import AuditError, StoreError
 from selfopt.home import AuditEvent, ChainedFile
 from selfopt.routing import render_log
 
-from .ticket import JournalRecord
-
-__all__ = ["MemoryJournal", "TrailSink"]
+__all__ = ["TrailSink"]
 
 
 class TrailSink:
@@ -61,28 +58,3 @@ class TrailSink:
         while self._writer is not None:
             await asyncio.wait([self._writer])
         self._thread.shutdown(wait=True)
-
-
-@dataclass(slots=True)
-class MemoryJournal:
-    """A `RequestJournal` that keeps the newest records in memory and nothing else."""
-
-    limit: int = 1000
-    records: list[JournalRecord] = field(default_factory=list)
-
-    def add(self, record: JournalRecord) -> None:
-        """Keep it."""
-        self.records.append(record)
-        if len(self.records) > self.limit:
-            del self.records[: self.limit // 2]
-
-    def check(self) -> None:
-        """There is always room."""
-
-    async def close(self) -> None:
-        """Nothing to write."""
-
-    @property
-    def lag_s(self) -> float:
-        """Nothing is ever late."""
-        return 0.0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from selfopt.measure.context import MeasureContext
-from selfopt.policy import AlphaPlan, EvidenceOptions, decide
+from selfopt.policy import AlphaPlan, decide, heldout_settings
 from selfopt.records import (
     Cycle,
     Decision,
@@ -127,20 +127,22 @@ class LoopContext:
         """The measuring stage under the caps of one command."""
         return Measuring(self.settings, self.stages.measuring)
 
-    @cached_property
-    def evidence(self) -> EvidenceOptions | None:
-        """What the user chose about evidence; None: the plain gates decide alone."""
+    @property
+    def alpha(self) -> AlphaPlan:
+        """How the chance of error is shared out."""
         policy = self.settings.policy
-        if not policy.evidence:
-            return None
-        return EvidenceOptions(
-            alpha=AlphaPlan(policy.alpha, policy.schedule, policy.horizon),
-            race=RaceSettings(smallest_gain=policy.smallest_gain, beta=policy.beta, max_discards=policy.max_discards),
-            heldout_margin=policy.heldout_margin,
-            heldout_better=policy.heldout_better,
-            restraint_margin=policy.restraint_margin,
-            race_trials=policy.race_trials,
-        )
+        return AlphaPlan(policy.alpha, policy.schedule, policy.horizon)
+
+    @property
+    def race(self) -> RaceSettings:
+        """How races are run."""
+        policy = self.settings.policy
+        return RaceSettings(smallest_gain=policy.smallest_gain, beta=policy.beta, max_discards=policy.max_discards)
+
+    @property
+    def heldout_race(self) -> RaceSettings:
+        """How the winner of a race runs on held-out prompts."""
+        return heldout_settings(self.race, self.settings.policy.heldout_margin, better=self.settings.policy.heldout_better)
 
     def say(self, event: LoopEvent) -> None:
         """Tell the user."""

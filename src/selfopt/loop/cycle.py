@@ -97,7 +97,7 @@ async def _decided(
 async def _confirm(context: LoopContext, start: CycleStart, results: Sequence[CycleTargetResult]) -> None:
     """A winner whose race drew only some of the prompts gets a pass of its own: what its rule rests on is over the whole suite, and
     took no part in choosing it. A cap may leave it out; the next cycle measures its baseline anyway."""
-    if context.evidence is None:
+    if not context.settings.policy.evidence:
         return
     for target in results:
         if target.winner_spec_id is None:

@@ -77,13 +77,12 @@ def family_of(field: RaceField) -> str:
 
 def share_of(context: LoopContext, family: str) -> AlphaShare:
     """What the next decision of a family may spend."""
-    assert context.evidence is not None
     ledger = context.ledger
     starts = list(ledger.read(RaceStart, {"family": family}))
     won = sum(end.winner_spec_id is not None for end in ledger.read(RaceEnd, {"family": family}))
     tests = list(ledger.read(PromptTest, {"family": family}))
     won += sum(test.passed for test in tests)
-    return next_share(context.evidence.alpha, family, [*starts, *tests], won)
+    return next_share(context.alpha, family, [*starts, *tests], won)
 
 
 def keys_of(field: RaceField, environments: Mapping[str, Environment]) -> dict[str, EvidenceKey]:
@@ -162,7 +161,7 @@ async def make_start(
         await past_races(context, share.family, field.race_id), {**field.environments, **now}, context.now()
     )
     # Where alpha is used up, only those may enter that bring their own.
-    alpha = share.alpha if not share.used_up else context.evidence.alpha.alpha if context.evidence else 0.0
+    alpha = share.alpha if not share.used_up else context.alpha.alpha
     draft = _draft(context, field, keys, share, alpha)
     start, more = with_held_evidence(draft, past)
     for void in (*voided, *more):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from selfopt.errors import BudgetError
-from selfopt.measure.race_evaluation import RaceTrials, evaluate_race
+from selfopt.measure.evaluate import RaceTrials, evaluate_race
 from selfopt.policy import restraint_evidence
 from selfopt.records import (
     Decision,
@@ -55,7 +55,7 @@ async def gather_evidence(contest: Contest) -> dict[str, Candidate]:
     for spec in contest.candidates:
         evaluation = contest.evaluations.get(spec.spec_id)
         if evaluation is not None:
-            labelled = context.evidence is not None and not contest.whole and contest.known_exactly(spec)
+            labelled = context.settings.policy.evidence and not contest.whole and contest.known_exactly(spec)
             known = EvidenceState(claim="this_suite") if labelled else None
             cases[spec.spec_id] = Candidate(evaluation, contest.measured, known)
     racing = contest.racing()
@@ -66,8 +66,7 @@ async def gather_evidence(contest: Contest) -> dict[str, Candidate]:
 
 async def _raced(contest: Contest, racing: tuple[Spec, ...]) -> dict[str, Candidate]:
     """The cases of those that race."""
-    context, rules = contest.context, contest.context.evidence
-    assert rules is not None
+    context = contest.context
     copies = contest.copies((contest.baseline, *racing))
     race = await run_race(
         context,
@@ -78,7 +77,7 @@ async def _raced(contest: Contest, racing: tuple[Spec, ...]) -> dict[str, Candid
             suite=contest.suite,
             baseline=contest.baseline,
             candidates=racing,
-            settings=rules.race,
+            settings=context.race,
             known={evaluation.spec_id: outcomes_of(evaluation) for evaluation in copies},
             environments=environments_of(context, copies),
         ),
@@ -122,8 +121,7 @@ class _Results:
         return Candidate(candidate, baseline, known)
 
     def _restraint(self, spec: Spec, baseline: Evaluation) -> RestraintEvidence | None:
-        rules = self.contest.context.evidence
-        assert rules is not None
+        policy = self.contest.context.settings.policy
         assert self.race is not None
         quiet = {prompt.id for prompt in self.contest.suite.prompts if not prompt.needs_call}
         return restraint_evidence(
@@ -131,8 +129,8 @@ class _Results:
             self.race.blocks,
             spec.spec_id,
             quiet,
-            margin=rules.restraint_margin,
-            alpha=rules.alpha.alpha,
+            margin=policy.restraint_margin,
+            alpha=policy.alpha,
             baseline_call_accuracy=baseline.metrics.call_accuracy,
         )
 

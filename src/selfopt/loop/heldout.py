@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from selfopt.errors import BudgetError
-from selfopt.policy import AlphaShare, heldout_family, heldout_settings, prompt_test
+from selfopt.policy import AlphaShare, heldout_family, prompt_test
 from selfopt.records import Evaluation, Outcome, PromptTest, RaceStanding, Spec
 
 from .contest import Contest, environments_of, outcomes_of
@@ -32,8 +32,7 @@ async def on_heldout(contest: Contest, spec: Spec) -> Found:
 
 
 async def _by_race(contest: Contest, baseline: Spec, candidate: Spec, copies: Sequence[Spec]) -> Found:
-    context, rules = contest.context, contest.context.evidence
-    assert rules is not None
+    context = contest.context
     known = await _pass(contest, copies)
     lost = _lost(known)
     if lost is not None:
@@ -47,7 +46,7 @@ async def _by_race(contest: Contest, baseline: Spec, candidate: Spec, copies: Se
             suite=contest.suite,
             baseline=baseline,
             candidates=(candidate,),
-            settings=heldout_settings(rules.race, rules.heldout_margin, better=rules.heldout_better),
+            settings=context.heldout_race,
             known={evaluation.spec_id: outcomes_of(evaluation) for evaluation in known},
             environments=environments_of(context, known),
         ),
@@ -89,8 +88,6 @@ async def _by_prompts(contest: Contest, baseline: Spec, candidate: Spec) -> Foun
 
 def _test(contest: Contest, baseline: Spec, candidate: Spec, evaluations: Sequence[Evaluation], share: AlphaShare) -> PromptTest:
     context = contest.context
-    rules = context.evidence
-    assert rules is not None
     outcomes = {evaluation.spec_id: outcomes_of(evaluation) for evaluation in evaluations}
     field = RaceField(
         race_id="",
@@ -99,7 +96,7 @@ def _test(contest: Contest, baseline: Spec, candidate: Spec, evaluations: Sequen
         suite=contest.suite,
         baseline=baseline,
         candidates=(candidate,),
-        settings=rules.race,
+        settings=context.race,
         known=outcomes,
         environments=environments_of(context, evaluations),
     )

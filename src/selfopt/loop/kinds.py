@@ -36,7 +36,7 @@ def kind_of(context: LoopContext, baseline: Spec, measured: Evaluation, candidat
     see what it is worth. Where the baseline was found stochastic although its sampling draws nothing, so is the candidate, presumably:
     a race is valid for it either way. At a ceiling there is nothing to win, and one pass tells enough.
     """
-    if context.evidence is None or _differs_in_warm_up_alone(baseline, candidate):
+    if not context.settings.policy.evidence or _differs_in_warm_up_alone(baseline, candidate):
         return "fixed"
     if is_at_ceiling(measured):
         return "once"

@@ -140,18 +140,17 @@ class _Racing:
 
     async def _blocks(self, race: Race) -> None:
         """Blocks until the race is over."""
-        rules = self._context.evidence
-        assert rules is not None
+        cap = self._context.settings.policy.race_trials
         while (plan := race.plan_block()) is not None:
             order = self._order(race.start, plan)
             missing = plan.trials - await self._arena.begun(order)
             why = self._arena.shortfall(missing)
-            if race.trials + plan.trials > rules.race_trials:
-                why = f"race_trials = {rules.race_trials} reached"
+            if race.trials + plan.trials > cap:
+                why = f"race_trials = {cap} reached"
             if why is None:
                 await self._block(race, plan)
                 continue
-            if plan.trials <= rules.race_trials:
+            if plan.trials <= cap:
                 self._hold(race, why)
             race.hold("cap", why)
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from selfopt.errors import EvidenceError
 from selfopt.records import Blob, Environment, Spec, Suite, WarmUpResult
 from selfopt.scoring import scorer_of
 from selfopt.variants import render
 
-from .arms import model_status, ready
+from .arms import model_status, observe, ready
 from .budget import BudgetMeter
 from .context import Desk, MeasureContext
-from .environment import observe
 from .race_block import BlockOrder, BlockResult, block_state, measure_block
+from .rescore import ensure_verdicts
 from .trial import JudgedTrial, make_request
 
 __all__ = ["Arena", "judged_by", "rendered"]
@@ -52,8 +53,17 @@ class Arena:
         return result
 
     async def judged(self, result: BlockResult, spec: Spec, suite: Suite) -> tuple[JudgedTrial, ...]:
-        """A block's trials under a spec's own parsers."""
-        return await result.judged(self._desk, spec, suite)
+        """A block's trials under a spec's own parsers. EvidenceError when one of them cannot be judged so."""
+        mine = result.trials[spec.request_id]
+        if all(item.verdict.parser_hash == spec.variant.parser_hash for item in mine):
+            return mine
+        found = await ensure_verdicts(self._desk.context.ledger, spec, suite, [item.trial for item in mine])
+        if found.skipped:
+            raise EvidenceError(
+                f"{len(found.skipped)} replies cannot be judged as {spec.label} would (such as trial {found.skipped[0]}): "
+                "it asks for requests that were never made; race it without the spec that it shares replies with"
+            )
+        return found.trials
 
     async def begun(self, order: BlockOrder) -> int:
         """How many of a block's trials are made already."""
@@ -87,6 +97,8 @@ def rendered(spec: Spec, suite: Suite) -> list[str]:
     found = []
     for prompt in suite.select(spec.split)[:_RENDERED]:
         steps = render(spec.variant, prompt.messages, suite.tools_of(prompt))
-        found.append(make_request(spec, spec.model, next(steps), isolate=spec.isolate).model_dump_json())
+        request = make_request(spec, spec.model, next(steps), isolate=spec.isolate)
+        # What is never measured takes no part: evidence hangs on the hash of this text.
+        found.append(request.model_dump_json(exclude={"beside"}))
         steps.close()
     return found

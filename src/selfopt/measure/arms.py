@@ -6,17 +6,29 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from selfopt.records import Blob, ChatRequest, Message, ModelStatus, ReplyContent, Run, Spec, Suite, WarmUp, WarmUpResult, new_id
+from selfopt.records import (
+    Blob,
+    ChatRequest,
+    Environment,
+    Message,
+    ModelStatus,
+    ReplyContent,
+    Run,
+    Spec,
+    Suite,
+    WarmUp,
+    WarmUpResult,
+    new_id,
+)
 from selfopt.scoring import scorer_of
 from selfopt.variants import render
 
 from .attempt import NOT_LOADED, Channel, ResidencyWatch, status_of
 from .context import Desk, Labels
-from .environment import observe
 from .lookup import find
 from .trial import OpenArm, make_request
 
-__all__ = ["Readiness", "WarmUps", "model_status", "open_arm", "ready", "warm_up", "warm_up_requests"]
+__all__ = ["Readiness", "WarmUps", "model_status", "observe", "observed", "open_arm", "ready", "warm_up", "warm_up_requests"]
 
 WARM_UP_PROMPT = "What is 2+2?"
 
@@ -37,6 +49,27 @@ class Readiness:
 async def model_status(desk: Desk, spec: Spec) -> ModelStatus:
     """What the server of a spec says of its model now."""
     return await status_of(desk.context.residency_for(spec), desk.context.model_name_for(spec))
+
+
+def observe(spec: Spec, status: ModelStatus, hardware: str) -> Environment:
+    """The environment that a server's status speaks of."""
+    return Environment(
+        endpoint=spec.endpoint,
+        model=spec.model,
+        digest=status.digest,
+        quantization=status.quantization,
+        template_hash=status.template_hash,
+        engine=status.engine,
+        engine_build=status.engine_build,
+        slots=status.slots,
+        context_size=status.context_size,
+        hardware=hardware,
+    )
+
+
+async def observed(desk: Desk, spec: Spec) -> Environment:
+    """What serves a spec now."""
+    return observe(spec, await model_status(desk, spec), desk.context.hardware)
 
 
 async def warm_up(desk: Desk, spec: Spec, suite: Suite, policy: WarmUp) -> tuple[WarmUpResult, Sequence[Blob]]:
@@ -137,15 +170,12 @@ def open_arm(
     watch = ResidencyWatch(context.residency_for(spec), model, context.clock, context.idle_s, first=readiness.status.state)
     return OpenArm(
         spec=spec,
-        suite=suite,
         run=run,
         scorer=scorer_of(suite.judging),
         model=model,
         isolate=isolate or spec.isolate,
         parser_hash=spec.variant.parser_hash,
-        channel=Channel(
-            context.endpoint_for(spec), watch, context.clock, context.sleep, context.rng, context.now, context.backoff
-        ),
+        channel=Channel(context.endpoint_for(spec), watch, context),
         environment=environment,
         status=readiness.status,
         prologue=(*missing, *readiness.blobs, run),

@@ -12,30 +12,21 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from selfopt.errors import EndpointError, StoreError
-from selfopt.records import Prompt, Record, TrialStart, new_id
+from selfopt.records import Ask, Record, Suite, TrialStart, new_id
 
 from .context import Desk
-from .executor import AsyncExecutor, Work
+from .executor import Work
 from .health import Health
 from .resume import closing_records, run_end
 from .trial import JudgedTrial, OpenArm, TrialJob, TrialResult, run_trial
 
-__all__ = ["Asking", "Place", "PlannedAsk"]
+__all__ = ["Asking", "Place"]
 
 Place = tuple[str, int]
-"""Where a trial belongs: the request_id of its arm, and its position in that arm's run, from 0."""
+"""Where a trial belongs: `Ask.place`."""
 
 _LOOK_EVERY = 25
 _MAX_CONNECT_FAILURES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedAsk:
-    """One prompt to be put once to one arm. index: its place in the order of all asks, those included that are made already."""
-
-    place: Place
-    prompt: Prompt
-    index: int = 0
 
 
 class _Faulty(Exception):
@@ -48,7 +39,8 @@ class Asking:
 
     Attributes:
         arms: by request_id; the run of each has been made, and is stored with its first trial.
-        asks: what is to be asked, in this order.
+        asks: what is to be asked, in this order, each with its place in the order of all asks, those included that are made already.
+        suite: of all of them.
         batch: what the batch is called where it is given up.
         health: looked at every so many asks, whatever came of them; None where nobody judges the server.
         done: what was committed, in that order.
@@ -57,7 +49,8 @@ class Asking:
 
     desk: Desk
     arms: Mapping[str, OpenArm]
-    asks: Sequence[PlannedAsk]
+    asks: Sequence[tuple[int, Ask]]
+    suite: Suite
     batch: Literal["run", "block"]
     health: Health | None = None
     done: dict[Place, JudgedTrial] = field(default_factory=dict)
@@ -78,7 +71,7 @@ class Asking:
         work = Work(self._jobs(), self._measure, self._start, self._committed, prologue, self._in_flight)
         slots = min(context.slots_for(arm.spec) for arm in self.arms.values())
         try:
-            await AsyncExecutor(context.ledger, slots).run(work)
+            await context.executor_for(context.ledger, slots).run(work)
         except _Faulty:
             assert self.health is not None
             return self.health.found
@@ -103,12 +96,13 @@ class Asking:
 
     def _jobs(self) -> Iterator[TrialJob]:
         """Jobs for as long as the budget lasts."""
-        for ask in self.asks:
+        prompts = {prompt.id: prompt for prompt in self.suite.prompts}
+        for index, ask in self.asks:
             if not self.desk.meter.reserve():
                 self.stopped = self.desk.meter.stop_reason
                 return
-            arm = self.arms[ask.place[0]]
-            yield TrialJob(new_id("trial"), arm, ask.place[1], ask.prompt, arm.suite.tools_of(ask.prompt), ask.index)
+            prompt = prompts[ask.prompt_id]
+            yield TrialJob(new_id("trial"), self.arms[ask.arm], ask, prompt, self.suite.tools_of(prompt), index)
 
     async def _measure(self, job: TrialJob, slot: int) -> TrialResult:
         """One trial, of whichever arm."""
@@ -155,6 +149,6 @@ class Asking:
 
     def _committed(self, job: TrialJob, result: TrialResult) -> None:
         """Count a durable trial."""
-        self.done[job.arm.spec.request_id, job.position] = result.judged
+        self.done[job.ask.place] = result.judged
         self.desk.meter.commit()
         self.desk.board.committed(job.prompt.id, result.outcome)

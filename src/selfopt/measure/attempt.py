@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -24,7 +23,7 @@ from selfopt.records import (
     Residency,
 )
 
-from .context import Backoff
+from .context import MeasureContext
 
 __all__ = ["NOT_LOADED", "Channel", "ExchangeResult", "ResidencyWatch", "State", "exchange", "status_of"]
 
@@ -87,11 +86,7 @@ class Channel:
 
     endpoint: Endpoint
     watch: ResidencyWatch
-    clock: Callable[[], float]
-    sleep: Callable[[float], Awaitable[None]]
-    rng: random.Random
-    now: Callable[[], str]
-    backoff: Backoff
+    context: MeasureContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +102,18 @@ class ExchangeResult:
 
 async def exchange(channel: Channel, step: str, request: ChatRequest, retries: int) -> ExchangeResult:
     """Send a request until a reply comes, an error that is not worth retrying, or 1 + retries attempts are spent."""
+    context = channel.context
     attempts: list[Attempt] = []
     blobs: list[Blob] = []
     wait_s = 0.0
     while True:
         before = channel.watch.presumed() or await channel.watch.ask()
-        started_at, began = channel.now(), channel.clock()
+        started_at, began = context.now(), context.clock()
         number = len(attempts) + 1
         try:
             reply = await channel.endpoint.chat(request)
         except EndpointError as error:
-            latency_ms = (channel.clock() - began) * 1000
+            latency_ms = (context.clock() - began) * 1000
             channel.watch.failed()
             fault, load = await _classify(channel.watch, error, before)
             sent, received = _text_sent(request, error.request_body), Blob.of(error.reply_body) if error.reply_body else None
@@ -138,10 +134,10 @@ async def exchange(channel: Channel, step: str, request: ChatRequest, retries: i
             )
             if not error.retryable or number > retries:
                 return ExchangeResult(Exchange(step=step, attempts=tuple(attempts)), tuple(blobs), None, fault, error)
-            wait_s = channel.backoff.wait_s(number, error.retry_after_s, channel.rng)
-            await channel.sleep(wait_s)
+            wait_s = context.backoff.wait_s(number, error.retry_after_s, context.rng)
+            await context.sleep(wait_s)
             continue
-        latency_ms = (channel.clock() - began) * 1000
+        latency_ms = (context.clock() - began) * 1000
         channel.watch.replied()
         sent, received = _text_sent(request, reply.request_body), Blob.of(reply.reply_body)
         content = Blob.of(reply.content.__pydantic_serializer__.to_json(reply.content).decode())

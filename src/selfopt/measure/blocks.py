@@ -9,10 +9,9 @@ from datetime import UTC, datetime, timedelta
 from selfopt.records import Environment, Evaluation, Run, Spec, new_id
 from selfopt.scoring import scorer_of
 
-from .arms import model_status
+from .arms import observed
 from .budget import BudgetMeter
 from .context import Desk, MeasureContext
-from .environment import compatible, observe
 from .evaluate import EvaluationRequest, evaluate
 from .lookup import find
 from .options import MeasureOptions, Reuse
@@ -71,7 +70,7 @@ async def _reusable(spec: Spec, desk: Desk, options: MeasureOptions) -> Evaluati
     """The newest evaluation that can stand for measuring the spec again, made under the present scorer; when it is one of
     another parser chain, its trials are judged again under this one, and that evaluation is appended."""
     context = desk.context
-    present = observe(spec, await model_status(desk, spec), context.hardware)
+    present = await observed(desk, spec)
     suite = context.suite_for(spec)
     scorer_hash = scorer_of(suite.judging).scorer_hash
     wanted = {prompt.id for prompt in prompts_of(spec, suite, options.limit)}
@@ -107,7 +106,7 @@ def _is_measure(context: MeasureContext, known: Evaluation) -> bool:
 def _still_holds(known: Evaluation, present: Environment, context: MeasureContext, reuse: Reuse) -> bool:
     """Whether the environment can be the same, and, where nobody can tell, whether the evidence is young enough."""
     then = find(context.ledger, Environment, known.environment_id)
-    if then is None or not compatible(then, present):
+    if then is None or not then.compatible_with(present):
         return False
     if "unknown" not in (then.digest, present.digest):
         return True

@@ -25,6 +25,7 @@ from selfopt.records import (
 )
 
 from .budget import BudgetMeter
+from .executor import AsyncExecutor, Executor
 from .progress import Board, ProgressSink, ignore_progress
 
 __all__ = ["Backoff", "Desk", "Labels", "MeasureContext", "WarmUpCall", "one_slot", "unknown_price"]
@@ -82,7 +83,8 @@ class MeasureContext:
     model_name_for: the name that the server knows; slots_for: how many requests may be under way at once (>= 1);
     price_for: cost of one trial, None when unknown; warm_up: see WarmUpCall. clock in seconds (monotonic), sleep and rng
     are used for retries only; now is the time written into records. idle_s: residency is asked again after so long
-    without a reply; heartbeat_s: the longest silence of `progress`.
+    without a reply; heartbeat_s: the longest silence of `progress`. executor_for: who does the trials, given the ledger and
+    how many slots there are.
     """
 
     ledger: Ledger
@@ -102,6 +104,7 @@ class MeasureContext:
     backoff: Backoff = Backoff()
     idle_s: float = 60.0
     heartbeat_s: float = 1.0
+    executor_for: Callable[[Ledger, int], Executor] = AsyncExecutor
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""From the ledger: the trials of n runs and their verdicts -> an evaluation."""
+"""From the ledger: the trials of n runs, or of the blocks of a race, and their verdicts -> an evaluation."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from selfopt.records import (
     Environment,
     Evaluation,
     Ledger,
+    Metrics,
+    Outcome,
     OutcomeRow,
     Prompt,
+    RaceBlock,
     Run,
     Spec,
     Suite,
@@ -23,12 +26,11 @@ from selfopt.records import (
 from selfopt.scoring import ScoredTrial, compute_metrics, scorer_of, trivial_policies
 
 from .determinism import judge_determinism
-from .environment import compatible, known_fields
 from .lookup import find
 from .rescore import ensure_verdicts
 from .trial import JudgedTrial
 
-__all__ = ["EvaluationRequest", "Pass", "evaluate", "group_passes"]
+__all__ = ["EvaluationRequest", "Pass", "RaceTrials", "evaluate", "evaluate_race"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ async def evaluate(ledger: Ledger, request: EvaluationRequest, *, now: Callable[
         return None
     environments = _environments(ledger, passes)
     newest = environments[passes[-1].runs[-1].environment_id]
-    passes = [p for p in passes if all(compatible(environments[run.environment_id], newest) for run in p.runs)]
+    passes = [p for p in passes if all(environments[run.environment_id].compatible_with(newest) for run in p.runs)]
     wanted = set(passes[-1].prompt_ids)
     passes = [p for p in passes if set(p.prompt_ids) == wanted]
     trial_ids = [item.trial.trial_id for p in passes for item in p.trials.values()]
@@ -105,7 +107,7 @@ async def evaluate(ledger: Ledger, request: EvaluationRequest, *, now: Callable[
         evaluation_id=evaluation_id,
         spec_id=spec.spec_id,
         request_id=spec.request_id,
-        environment_id=max(reversed(seen), key=lambda e: len(known_fields(e))).environment_id,
+        environment_id=max(reversed(seen), key=_fields_told).environment_id,
         parser_hash=spec.variant.parser_hash,
         scorer_hash=scorer_hash,
         model=spec.model,
@@ -121,10 +123,15 @@ async def evaluate(ledger: Ledger, request: EvaluationRequest, *, now: Callable[
         determinism=judge_determinism(spec, [p.verdicts for p in passes], sample.verdicts if sample else None),
         warm_up=spec.warm_up.enabled,
         metrics=compute_metrics(_scored(passes, prompts), silent, always_calling),
-        rows=_rows(passes, prompts),
+        rows=_rows(prompts, {p.id: [one.trials[p.id] for one in passes] for p in prompts}),
         cycle_id=request.cycle_id,
         at=now(),
     )
+
+
+def _fields_told(environment: Environment) -> int:
+    """How much is not hidden. A server tells less about a model that it has not loaded yet."""
+    return sum(value not in (None, "unknown") for value in environment.model_dump().values())
 
 
 async def group_passes(ledger: Ledger, request: EvaluationRequest, run_ids: Sequence[str]) -> list[Pass]:
@@ -184,39 +191,142 @@ def _environments(ledger: Ledger, passes: Sequence[Pass]) -> dict[str, Environme
 
 
 def _scored(passes: Sequence[Pass], prompts: Sequence[Prompt]) -> list[ScoredTrial]:
-    items = []
-    for index, one in enumerate(passes):
-        first = one.first_trial_id
-        for prompt in prompts:
-            trial, verdict = one.trials[prompt.id].trial, one.trials[prompt.id].verdict
-            items.append(
-                ScoredTrial(
-                    prompt_id=prompt.id,
-                    run_index=index,
-                    needs_call=prompt.needs_call,
-                    outcome=verdict.outcome,
-                    latency_ms=trial.latency_ms,
-                    usage=trial.usage,
-                    first_of_run=trial.trial_id == first,
-                )
-            )
-    return items
-
-
-def _rows(passes: Sequence[Pass], prompts: Sequence[Prompt]) -> tuple[OutcomeRow, ...]:
-    rows = []
-    for prompt in prompts:
-        cells = [one.trials[prompt.id] for one in passes]
-        rows.append(
-            OutcomeRow(
-                prompt_id=prompt.id,
-                prompt_kind=prompt.kind,
-                needs_call=prompt.needs_call,
-                outcomes=tuple(cell.verdict.outcome for cell in cells),
-                trial_ids=tuple(cell.trial.trial_id for cell in cells),
-                loaded=tuple(cell.trial.load.loaded for cell in cells),
-                load_ms=tuple(cell.trial.load.load_ms for cell in cells),
-                unread=tuple(cell.verdict.parsed.unread for cell in cells),
-            )
+    return [
+        ScoredTrial(
+            prompt_id=prompt.id,
+            run_index=index,
+            needs_call=prompt.needs_call,
+            outcome=one.trials[prompt.id].verdict.outcome,
+            latency_ms=one.trials[prompt.id].trial.latency_ms,
+            usage=one.trials[prompt.id].trial.usage,
+            first_of_run=one.trials[prompt.id].trial.trial_id == first,
         )
-    return tuple(rows)
+        for index, (one, first) in enumerate((one, one.first_trial_id) for one in passes)
+        for prompt in prompts
+    ]
+
+
+def _rows(prompts: Sequence[Prompt], cells: Mapping[str, Sequence[JudgedTrial]]) -> tuple[OutcomeRow, ...]:
+    """One row a prompt. cells: its trials by its id, in the order of time."""
+    return tuple(
+        OutcomeRow(
+            prompt_id=prompt.id,
+            prompt_kind=prompt.kind,
+            needs_call=prompt.needs_call,
+            outcomes=tuple(cell.verdict.outcome for cell in cells[prompt.id]),
+            trial_ids=tuple(cell.trial.trial_id for cell in cells[prompt.id]),
+            loaded=tuple(cell.trial.load.loaded for cell in cells[prompt.id]),
+            load_ms=tuple(cell.trial.load.load_ms for cell in cells[prompt.id]),
+            unread=tuple(cell.verdict.parsed.unread for cell in cells[prompt.id]),
+        )
+        for prompt in prompts
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RaceTrials:
+    """Which blocks make up the evaluation of which spec (those in which it was asked count), in the order of time."""
+
+    race_id: str
+    spec: Spec
+    suite: Suite
+    blocks: Sequence[RaceBlock]
+    cycle_id: str | None = None
+
+
+async def evaluate_race(ledger: Ledger, request: RaceTrials, *, now: Callable[[], str] = utc_now) -> Evaluation | None:
+    """The evaluation, not appended; one that is in the ledger already is returned as it stands there. None where the spec was never
+    asked. CorruptError when the ledger lacks a trial."""
+    spec, suite = request.spec, request.suite
+    blocks = [block for block in request.blocks if spec.spec_id in block.trial_ids]
+    weights = {trial_id: weight for block in blocks for trial_id, weight in _weights(block, spec.spec_id)}
+    if not weights:
+        return None
+    scorer_hash = scorer_of(suite.judging).scorer_hash
+    evaluation_id = content_hash("eval", [spec.spec_id, scorer_hash, list(weights), "race", request.cycle_id])
+    stored = find(ledger, Evaluation, evaluation_id)
+    if stored is not None:
+        return stored
+    judged = (await ensure_verdicts(ledger, spec, suite, [_trial(ledger, trial_id) for trial_id in weights])).trials
+    run_ids = tuple(dict.fromkeys(item.trial.run_id for item in judged))
+    last = find(ledger, Run, run_ids[-1])
+    asked = {item.trial.prompt_id for item in judged}
+    prompts = tuple(prompt for prompt in suite.select(spec.split) if prompt.id in asked)
+    cells: dict[str, list[JudgedTrial]] = {prompt.id: [] for prompt in prompts}
+    for item in sorted(judged, key=lambda item: item.trial.started_at):
+        cells[item.trial.prompt_id].append(item)
+    return Evaluation(
+        evaluation_id=evaluation_id,
+        spec_id=spec.spec_id,
+        request_id=spec.request_id,
+        environment_id=last.environment_id if last is not None else judged[-1].trial.environment_id,
+        parser_hash=spec.variant.parser_hash,
+        scorer_hash=scorer_hash,
+        model=spec.model,
+        phase=spec.phase,
+        suite=spec.suite,
+        suite_hash=spec.suite_hash,
+        scope=suite.scope,
+        split=spec.split,
+        variant=spec.variant.name,
+        run_ids=run_ids,
+        n_runs=len(blocks),
+        determinism="stochastic",
+        warm_up=spec.warm_up.enabled,
+        metrics=_weighted_metrics(suite, prompts, judged, weights),
+        rows=_rows(prompts, cells),
+        cycle_id=request.cycle_id,
+        race_id=request.race_id,
+        at=now(),
+    )
+
+
+def _weights(block: RaceBlock, spec_id: str) -> list[tuple[str, float]]:
+    """Each trial of a spec in a block with its share of the draw's weight."""
+    ids, times = block.trial_ids[spec_id], block.asked[spec_id]
+    return [(trial_id, block.weights[place // times] / times) for place, trial_id in enumerate(ids)]
+
+
+def _trial(ledger: Ledger, trial_id: str) -> Trial:
+    trial = find(ledger, Trial, trial_id)
+    if trial is None:
+        raise CorruptError(f"the ledger names trial {trial_id} but does not hold it; restore the ledger from a copy")
+    return trial
+
+
+def _weighted_metrics(
+    suite: Suite, prompts: Sequence[Prompt], judged: Sequence[JudgedTrial], weights: dict[str, float]
+) -> Metrics:
+    """Shares over weighted trials; counts, times and tokens over all alike. The runs of a race are parts of one, so they have no
+    accuracies of their own."""
+    needs = {prompt.id: prompt.needs_call for prompt in prompts}
+    plain = compute_metrics(
+        [
+            ScoredTrial(
+                prompt_id=item.trial.prompt_id,
+                run_index=0,
+                needs_call=needs[item.trial.prompt_id],
+                outcome=item.verdict.outcome,
+                latency_ms=item.trial.latency_ms,
+                usage=item.trial.usage,
+            )
+            for item in judged
+        ],
+        *trivial_policies(suite, prompts),
+    )
+
+    def share(wanted: Callable[[JudgedTrial], bool]) -> float | None:
+        chosen = [(weights[item.trial.trial_id], item.verdict.outcome is Outcome.PASS) for item in judged if wanted(item)]
+        total = sum(weight for weight, _ in chosen)
+        return sum(weight for weight, passed in chosen if passed) / total if total > 0 else None
+
+    return plain.model_copy(
+        update={
+            "accuracy": share(lambda item: True) or 0.0,
+            "call_accuracy": share(lambda item: needs[item.trial.prompt_id]),
+            "restraint": share(lambda item: not needs[item.trial.prompt_id]),
+            "capability": share(lambda item: item.verdict.outcome.says_something_about_the_model),
+            "run_accuracies": (),
+            "variance": 0.0,
+        }
+    )

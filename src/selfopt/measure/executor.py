@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from selfopt.records import Ledger, Record, Trial, TrialStart
 
 from .lookup import find
-from .trial import TrialJob, TrialResult
+
+if TYPE_CHECKING:
+    from .trial import TrialJob, TrialResult
 
 __all__ = ["AsyncExecutor", "Executor", "Work"]
 

@@ -6,16 +6,13 @@ trials, after), whatever came of the trials: a look that failures alone would tr
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
-from selfopt.errors import EvidenceError
-from selfopt.records import Environment, Record, Run, Spec, Suite, Trial
+from selfopt.records import Ask, Environment, Record, Run, Spec, Suite, Trial
 
 from .arms import WarmUps, open_arm, ready
-from .asks import Asking, Place, PlannedAsk
+from .asks import Asking, Place
 from .context import Desk, Labels
 from .health import Health
 from .lookup import find
@@ -23,31 +20,7 @@ from .rescore import ensure_verdicts
 from .resume import close_open_runs
 from .trial import JudgedTrial
 
-__all__ = ["Asked", "BlockOrder", "BlockResult", "block_state", "measure_block"]
-
-
-class Asked(Protocol):
-    """One trial of a block's plan, such as `selfopt.policy.Ask`."""
-
-    @property
-    def draw(self) -> int:
-        """Which of the block's draws."""
-        ...
-
-    @property
-    def prompt_id(self) -> str:
-        """The prompt drawn."""
-        ...
-
-    @property
-    def request_id(self) -> str:
-        """Which requests are made of it."""
-        ...
-
-    @property
-    def repeat(self) -> int:
-        """Which of its answers, from 0."""
-        ...
+__all__ = ["BlockOrder", "BlockResult", "block_state", "measure_block"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +31,7 @@ class BlockOrder:
     block_id: str
     number: int
     discards: int
-    asks: Sequence[Asked]
+    asks: Sequence[Ask]
     specs: Mapping[str, Spec]
     suite: Suite
     cycle_id: str | None = None
@@ -67,17 +40,6 @@ class BlockOrder:
     def group_id(self) -> str:
         """Ties the runs of this block together; a block that is repeated has another."""
         return self.block_id if self.discards == 0 else f"{self.block_id}/{self.discards}"
-
-    def planned(self) -> list[PlannedAsk]:
-        """All asks; the positions of an arm's are by draw, then repeat."""
-        prompts = {prompt.id: prompt for prompt in self.suite.prompts}
-        times: Counter[str] = Counter()
-        for ask in self.asks:
-            times[ask.request_id] = max(times[ask.request_id], ask.repeat + 1)
-        return [
-            PlannedAsk((ask.request_id, ask.draw * times[ask.request_id] + ask.repeat), prompts[ask.prompt_id], index)
-            for index, ask in enumerate(self.asks)
-        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +59,6 @@ class BlockResult:
     def trial_ids(self) -> tuple[str, ...]:
         """Of all specs."""
         return tuple(item.trial.trial_id for each in self.trials.values() for item in each)
-
-    async def judged(self, desk: Desk, spec: Spec, suite: Suite) -> tuple[JudgedTrial, ...]:
-        """Its trials under a spec's own parsers. EvidenceError when one of them cannot be judged so."""
-        mine = self.trials[spec.request_id]
-        parser_hash = spec.variant.parser_hash
-        if all(item.verdict.parser_hash == parser_hash for item in mine):
-            return mine
-        found = await ensure_verdicts(desk.context.ledger, spec, suite, [item.trial for item in mine])
-        if found.skipped:
-            raise EvidenceError(
-                f"{len(found.skipped)} replies cannot be judged as {spec.label} would (such as trial {found.skipped[0]}): "
-                "it asks for requests that were never made; race it without the spec that it shares replies with"
-            )
-        return found.trials
 
 
 @dataclass(slots=True)
@@ -141,7 +89,7 @@ async def measure_block(desk: Desk, order: BlockOrder, *, warm_up: bool, warmed:
     Raises what `Asking.make` raises, of a healthy endpoint; cancelling and that leave a block that the same call completes.
     """
     state = await block_state(desk, order.group_id)
-    waiting = [ask for ask in order.planned() if ask.place not in state.trials]
+    waiting = [(index, ask) for index, ask in enumerate(order.asks) if ask.place not in state.trials]
     done = await _resumed(desk, order, state)
     desk.board.total += len(order.asks)
     desk.board.done += len(done)
@@ -149,8 +97,8 @@ async def measure_block(desk: Desk, order: BlockOrder, *, warm_up: bool, warmed:
     if not waiting:
         return BlockResult(_in_order(order, done), (), environments)
     wanted: dict[str, list[str]] = {}
-    for ask in waiting:
-        wanted.setdefault(ask.place[0], []).append(ask.prompt.id)
+    for _, ask in waiting:
+        wanted.setdefault(ask.arm, []).append(ask.prompt_id)
     specs = {request_id: spec for request_id, spec in order.specs.items() if request_id in wanted}
     readiness = await ready(desk, list(specs.values()), order.suite, always=warm_up, before=warmed)
     labels = Labels(group_id=order.group_id, cycle_id=order.cycle_id, purpose="race")
@@ -162,7 +110,7 @@ async def measure_block(desk: Desk, order: BlockOrder, *, warm_up: bool, warmed:
     health = Health(desk, arms)
     if health.found is not None:
         return BlockResult(_in_order(order, done), (), environments, health.found)
-    asking = Asking(desk, arms, waiting, "block", health)
+    asking = Asking(desk, arms, waiting, order.suite, "block", health)
     fault = await asking.make()
     if fault is None and asking.stopped is None:
         fault = await health.problem()

@@ -8,13 +8,12 @@ from typing import Literal
 
 from selfopt.records import Evaluation, Prompt, Record, Spec, WarmUpResult, content_hash, new_id
 
-from .arms import model_status
+from .arms import observed
 from .budget import BudgetMeter
 from .context import Desk, MeasureContext
-from .environment import compatible, observe
 from .options import MeasureOptions
 from .resume import conclusion_of, open_groups, undelivered
-from .unit import PassReport, Unit, prompts_of
+from .unit import Unit, prompts_of
 
 __all__ = ["SuperviseResult", "supervise"]
 
@@ -25,7 +24,7 @@ class SuperviseResult:
 
     evaluation: over the complete passes, in the ledger only when status is "complete"; None when no pass was completed.
     warm_up: that of the first run, also when an earlier process made it.
-    reports: the passes of this process. trials: committed by this process; resumed: taken over from earlier ones;
+    trials: committed by this process; resumed: taken over from earlier ones;
     abandoned: started by an earlier process, never committed, measured again.
     """
 
@@ -35,7 +34,6 @@ class SuperviseResult:
     stop_reason: str | None
     evaluation: Evaluation | None
     warm_up: WarmUpResult
-    reports: tuple[PassReport, ...]
     run_ids: tuple[str, ...]
     trials: int
     resumed: int
@@ -71,7 +69,6 @@ async def supervise(spec: Spec, *, context: MeasureContext, options: MeasureOpti
         stop_reason=meter.stop_reason if unfinished else None,
         evaluation=evaluation,
         warm_up=first[0].warm_up if first else WarmUpResult(status="off"),
-        reports=tuple(unit.reports),
         run_ids=unit.run_ids(unit.purpose) + unit.run_ids("determinism"),
         trials=meter.trials - before,
         resumed=unit.resumed,
@@ -94,8 +91,8 @@ async def _group(desk: Desk, spec: Spec, options: MeasureOptions) -> str:
         pending = undelivered(context.ledger, _request(prompts, options, spec)) if options.await_delivery else None
         groups = open_groups(context.ledger, spec, tuple(prompt.id for prompt in prompts), pending)
         if groups:
-            present = observe(spec, await model_status(desk, spec), context.hardware)
+            present = await observed(desk, spec)
             for group_id, environment in groups:
-                if environment is not None and compatible(environment, present):
+                if environment is not None and environment.compatible_with(present):
                     return group_id
     return new_id("group")

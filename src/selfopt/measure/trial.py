@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from selfopt.errors import EndpointError
 from selfopt.reading import read_calls
 from selfopt.records import (
+    Ask,
     Attempt,
     Blob,
     ChainName,
@@ -24,7 +25,6 @@ from selfopt.records import (
     ReplyContent,
     Run,
     Spec,
-    Suite,
     ToolDefinition,
     Trial,
     Usage,
@@ -53,7 +53,6 @@ class OpenArm:
     """
 
     spec: Spec
-    suite: Suite
     run: Run
     scorer: Scorer
     model: str
@@ -67,11 +66,11 @@ class OpenArm:
 
 @dataclass(frozen=True, slots=True)
 class TrialJob:
-    """One trial to be made. position: its place within its run; index: within the whole batch of asks."""
+    """One trial to be made of an ask. index: its place in the order of all asks."""
 
     trial_id: str
     arm: OpenArm
-    position: int
+    ask: Ask
     prompt: Prompt
     tools: tuple[ToolDefinition, ...]
     index: int
@@ -178,7 +177,7 @@ async def run_trial(job: TrialJob, slot: int) -> TrialResult:
         environment_id=arm.run.environment_id,
         prompt_id=job.prompt.id,
         run_index=arm.run.run_index,
-        position=job.position,
+        position=job.ask.position,
         slot=slot,
         started_at=attempts[0].started_at,
         exchanges=tuple(exchanges),

@@ -9,6 +9,7 @@ from operator import itemgetter
 
 from selfopt.errors import SuiteError
 from selfopt.records import (
+    Ask,
     Environment,
     Evaluation,
     Prompt,
@@ -22,11 +23,10 @@ from selfopt.records import (
 )
 
 from .arms import Readiness, model_status, open_arm, warm_up
-from .asks import Asking, PlannedAsk
+from .asks import Asking
 from .attempt import State
 from .context import Desk
-from .determinism import agree, infrastructure, sample_prompts
-from .earlier_sample import earlier_sample
+from .determinism import agree, earlier_sample, infrastructure, sample_prompts
 from .evaluate import EvaluationRequest, evaluate
 from .lookup import find
 from .options import MeasureOptions
@@ -34,18 +34,10 @@ from .rescore import check_suite, ensure_verdicts
 from .resume import PassKey, PassState, close_open_runs, passes_of
 from .trial import JudgedTrial
 
-__all__ = ["BeforePass", "PassReport", "Unit", "prompts_of"]
+__all__ = ["BeforePass", "Unit", "prompts_of"]
 
 BeforePass = Callable[[Spec, int], Awaitable[None]]
 """Called with the spec and the number of a pass before it is begun or continued: a forced unload, say."""
-
-
-@dataclass(frozen=True, slots=True)
-class PassReport:
-    """One pass of this process. residency: the model's state before it, and before its warm-up, if there was one."""
-
-    run: Run
-    residency: State
 
 
 def prompts_of(spec: Spec, suite: Suite, limit: int | None) -> tuple[Prompt, ...]:
@@ -59,7 +51,13 @@ def prompts_of(spec: Spec, suite: Suite, limit: int | None) -> tuple[Prompt, ...
 
 @dataclass(slots=True)
 class Unit:
-    """Specs that share their trials (equal request_id), and the group of runs that measures them."""
+    """Specs that share their trials (equal request_id), and the group of runs that measures them.
+
+    Attributes:
+        resumed: trials that are taken over from earlier processes; abandoned: those that they started and never committed.
+        residency: of the runs of this process, the model's state before each and before its warm-up.
+        fresh: of the same runs, their trials.
+    """
 
     specs: tuple[Spec, ...]
     suite: Suite
@@ -71,7 +69,7 @@ class Unit:
     abandoned: int
     before_pass: BeforePass | None = None
     warm_up_each: bool = False
-    reports: list[PassReport] = field(default_factory=list)
+    residency: dict[str, State] = field(default_factory=dict)
     resumed: int = 0
     fresh: dict[str, tuple[JudgedTrial, ...]] = field(default_factory=dict)
     _on_board: int = 0
@@ -228,9 +226,8 @@ class Unit:
         isolate = key[0] == "determinism"
         arm = open_arm(self.desk, self.lead, self.suite, prompt_ids, key[1], labels, readiness, isolate=isolate)
         request_id = self.lead.request_id
-        asking = Asking(
-            self.desk, {request_id: arm}, [PlannedAsk((request_id, place), prompt) for place, prompt in places], "run"
-        )
+        asks = [(index, Ask(request_id, place, prompt.id)) for index, (place, prompt) in enumerate(places)]
+        asking = Asking(self.desk, {request_id: arm}, asks, self.suite, "run")
         board.tell("run_started", f"residency {before}, warm-up {readiness.warm_up.status}")
         await asking.make()
         await self.desk.context.ledger.append(asking.closing("interrupted"))
@@ -238,7 +235,7 @@ class Unit:
         state.runs.append(arm.run)
         self.fresh[arm.run.run_id] = tuple(asking.done.values())
         state.trials.update((item.trial.prompt_id, item.trial) for item in asking.done.values())
-        self.reports.append(PassReport(arm.run, before))
+        self.residency[arm.run.run_id] = before
         if state.complete and (isolate or (self._sampling and state is self.first)):
             await self._look()
             self._replan()

@@ -237,7 +237,6 @@ class _Arms:
         return found
 
     def _runs(self, unit: Unit, evaluation: Evaluation) -> Sequence[RunFigures]:
-        states = {report.run.run_id: report.residency for report in unit.reports}
         figures = []
         for index, one in enumerate(unit.complete_passes()):
             first: Trial = min(one.trials.values(), key=lambda trial: (trial.started_at, trial.position))
@@ -249,7 +248,7 @@ class _Arms:
                     accuracy=evaluation.metrics.run_accuracies[index],
                     first_call_ms=first.latency_ms,
                     first_call_load=first.load,
-                    residency_before=states.get(run.run_id, "unknown"),
+                    residency_before=unit.residency.get(run.run_id, "unknown"),
                     unloaded=self._unloads.get((unit.lead.spec_id, run.run_index)),
                     warm_up=run.warm_up,
                 )

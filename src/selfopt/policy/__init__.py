@@ -3,9 +3,8 @@
 from .decide import best_hold, decide
 from .gates import GATES, Gate, GateCase, Look, is_exact
 from .heldout import MIN_HELDOUT_PROMPTS, heldout_claim, heldout_settings, prompt_steps, prompt_test
-from .options import EvidenceOptions
 from .race import Race, void_because
-from .race_plan import Ask, BlockPlan, Draws
+from .race_plan import BlockPlan, Draws
 from .restraint import restraint_evidence
 from .resume import PastRace, VoidEvidence, with_held_evidence
 from .spending import AlphaPlan, AlphaShare, heldout_family, next_share, search_family
@@ -15,10 +14,8 @@ __all__ = [
     "MIN_HELDOUT_PROMPTS",
     "AlphaPlan",
     "AlphaShare",
-    "Ask",
     "BlockPlan",
     "Draws",
-    "EvidenceOptions",
     "Gate",
     "GateCase",
     "Look",

@@ -34,7 +34,7 @@ def heldout_claim(scope: str, n_heldout: int) -> Literal["this_suite", "prompts_
     return "prompts_like_these" if scope == "sample" and n_heldout >= MIN_HELDOUT_PROMPTS else "this_suite"
 
 
-def heldout_settings(settings: RaceSettings, margin: float = 0.03, *, better: bool = False) -> RaceSettings:
+def heldout_settings(settings: RaceSettings, margin: float, *, better: bool = False) -> RaceSettings:
     """How the winner of a race runs on the held-out prompts: to show that it is not worse by the margin (dropped when it is shown
     to be worse at all), or, asked for `better`, that it is better. EvidenceError for a margin outside (0, 1)."""
     if better:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from selfopt.errors import EvidenceError
-from selfopt.records import RaceBlock, RaceSettings, RaceStart, utc_now
+from selfopt.records import Ask, RaceBlock, RaceSettings, RaceStart, utc_now
 
-__all__ = ["Ask", "BlockPlan", "Draws", "plan_draws"]
+__all__ = ["BlockPlan", "Draws", "plan_draws"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +23,6 @@ class Draws:
     weights: tuple[float, ...]
     max_weight: float
     mass: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One trial to make: the prompt of a draw, for all specs with this request_id. repeat counts from 0."""
-
-    draw: int
-    prompt_id: str
-    request_id: str
-    repeat: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +45,11 @@ class BlockPlan:
         return len(self.prompt_ids) * sum(self.requests.values())
 
     def asks(self) -> tuple[Ask, ...]:
-        """Every trial, in the order in which to make them: specs and prompts shuffled together, so that a drift of the server
-        meets all specs alike. The order is the same whenever the plan is made again."""
+        """Every ask, in the order in which to make them: specs and prompts shuffled together, so that a drift of the server
+        meets all specs alike. The order is the same whenever the plan is made again. The positions of an arm are by draw, then
+        repeat."""
         every = [
-            Ask(draw, prompt_id, request_id, repeat)
+            Ask(request_id, draw * times + repeat, prompt_id)
             for draw, prompt_id in enumerate(self.prompt_ids)
             for request_id, times in self.requests.items()
             for repeat in range(times)

@@ -18,7 +18,7 @@ class AlphaPlan:
     the expected share of false ones among the promotions. horizon: the number of decisions, where it is known. UsageError for
     figures out of range."""
 
-    alpha: float = 0.05
+    alpha: float
     schedule: AlphaSchedule = "fwer"
     horizon: int | None = None
 

@@ -125,8 +125,6 @@ def _without_call(recognised: str) -> ParsedReply:
 
 def says_none(reply: str, tools: Sequence[ToolDefinition]) -> bool:
     """Whether a reply is nothing but a word for "no call"."""
-    text = reply[: 4 * LONGEST_WORD].strip()
-    if not text or len(text) > LONGEST_WORD or len(reply) > 4 * LONGEST_WORD:
-        return False
+    text = reply.strip() if len(reply) <= 4 * LONGEST_WORD else ""
     word = text.strip("`\"'.[]() \n")
-    return word.lower() in NO_CALL_WORDS and Offered.of(tools).is_no_call(word)
+    return len(text) <= LONGEST_WORD and word.lower() in NO_CALL_WORDS and Offered.of(tools).is_no_call(word)

@@ -76,6 +76,7 @@ from .finding import (
 )
 from .integrity import LedgerFault, LedgerReport
 from .race import (
+    Ask,
     EvidenceKey,
     HoldReason,
     PromptEvidence,
@@ -129,6 +130,7 @@ __all__ = [
     "ROUTING_SCHEMA_VERSION",
     "UNKNOWN_FORMAT",
     "Action",
+    "Ask",
     "Attempt",
     "AuditRecord",
     "Baseline",

@@ -92,7 +92,8 @@ class ChatRequest(Record):
     isolate: bool = False
     context_size: int | None = None
     keep_alive_s: float | None = None
-    beside: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    # What is hashed and kept of a request without it is the same text as before there was such a field.
+    beside: dict[str, dict[str, Any]] = Field(default_factory=dict, exclude_if=lambda beside: not beside)
 
 
 class Usage(Record):

@@ -38,10 +38,6 @@ FindingKind = Literal[
 class _Base(Record):
     kind: ClassVar[FindingKind]
 
-    def by_name(self) -> dict[str, float | int | str]:
-        """Every figure that is known, for a list of them."""
-        return self.model_dump()
-
     @model_serializer(mode="wrap")
     def _what_is_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {name: value for name, value in handler(self).items() if value is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
@@ -12,6 +13,7 @@ from .earlier import race_end, race_standing
 from .suite import Phase, Split
 
 __all__ = [
+    "Ask",
     "EvidenceKey",
     "HoldReason",
     "PromptEvidence",
@@ -30,6 +32,21 @@ __all__ = [
     "RaceState",
     "StandingReason",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One prompt put once to one arm. arm: the request_id of its spec; position: the trial's place in the arm's run, from 0."""
+
+    arm: str
+    position: int
+    prompt_id: str
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Arm and position."""
+        return self.arm, self.position
+
 
 RacePurpose = Literal["search", "heldout"]
 RaceState = Literal["racing", "promoted", "dropped", "held"]

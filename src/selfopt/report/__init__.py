@@ -4,11 +4,9 @@ from .comparison import comparison_markdown, comparison_table
 from .escape import safe_markdown, safe_terminal, safe_text
 from .gather import ReportData, WarmUpPair, find_warm_up_pairs, gather
 from .html import report_html
-from .learnings import render_learnings
 from .race_figures import Course, CoursePoint
 from .results import cycle_results, history, warm_up_results
 from .simulation import cycles_table, simulation_table
-from .summary import render_report
 from .terminal import (
     BeforeAfter,
     before_after_table,
@@ -40,8 +38,6 @@ __all__ = [
     "history",
     "outcome_letters",
     "outcome_table",
-    "render_learnings",
-    "render_report",
     "report_html",
     "safe_markdown",
     "safe_terminal",

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from selfopt.records import AuditRecord, CandidateResult, Cycle, CycleTargetResult, Ledger, RoutingConfig, Rule
+from selfopt.records import CandidateResult, Cycle, CycleTargetResult, Rule
 from selfopt.words.remedies import HELPED
 
 from .escape import code, safe_markdown
 from .figures import arrow, milliseconds, share, signed
-from .gather import ReportData, WarmUpPair, gather
+from .gather import ReportData, WarmUpPair
 from .markdown import Evidence, bullets, measured
 from .summary import RUN_ENFORCE, RUN_LOOP, RUN_WARM_UP, confirmation_text
 
-__all__ = ["learnings_text", "render_learnings"]
+__all__ = ["learnings_text"]
 
 NOT_YET = "Not measured yet"
 FASTER = 0.7
 """A first call of at most this share of the cold one counts as a latency that warm-up removed."""
-
-
-def render_learnings(ledger: Ledger, config: RoutingConfig | None = None, audit: Iterable[AuditRecord] = ()) -> str:
-    """The learnings as Markdown, from the ledger, the rules in force and the audit trail. Same input, same text."""
-    return learnings_text(gather(ledger, config, audit))
 
 
 def learnings_text(data: ReportData) -> str:

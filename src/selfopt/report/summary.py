@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 
 from selfopt.records import (
-    AuditRecord,
     Cycle,
     CycleTargetResult,
     Decision,
     Evaluation,
     Finding,
-    Ledger,
     Recommendation,
-    RoutingConfig,
     Rule,
 )
 from selfopt.words.findings import experiment_text, not_confirmed_yet
@@ -23,20 +19,15 @@ from selfopt.words.remedies import HELPED
 
 from .escape import code, safe_markdown
 from .figures import NOT_MEASURED, arrow, milliseconds, prompts, share, signed
-from .gather import ReportData, WarmUpPair, gather
+from .gather import ReportData, WarmUpPair
 from .markdown import Evidence, bullets, measured, table
 
-__all__ = ["confirmation_text", "render_report", "report_text"]
+__all__ = ["confirmation_text", "report_text"]
 
 _FAULTS = 10
 RUN_LOOP = "run `selfopt loop --cycles 1`"
 RUN_WARM_UP = "run `selfopt supervise MODEL PHASE --validate-warm-up`"
 RUN_ENFORCE = "run `selfopt feedback`, then `selfopt enforce`"
-
-
-def render_report(ledger: Ledger, config: RoutingConfig | None = None, audit: Iterable[AuditRecord] = ()) -> str:
-    """The report as Markdown, from the ledger, the rules in force and the audit trail. Same input, same text."""
-    return report_text(gather(ledger, config, audit))
 
 
 def report_text(data: ReportData) -> str:

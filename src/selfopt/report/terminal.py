@@ -264,7 +264,7 @@ def findings_list(findings: Sequence[Finding]) -> Group:
         where = safe_terminal(f"{finding.model} {finding.phase}", limit=100)
         lines.append(Text.assemble(("* ", "bold"), (finding.type.replace("_", " "), FAIL_STYLE), f", {where} ({sure})"))
         lines.append(Text.assemble("  ", safe_text(finding.summary, limit=400)))
-        lines.append(Text("  " + ", ".join(_named(*figure) for figure in sorted(finding.figures.by_name().items())), "dim"))
+        lines.append(Text("  " + ", ".join(_named(*figure) for figure in sorted(finding.figures.model_dump().items())), "dim"))
     return Group(*lines)
 
 

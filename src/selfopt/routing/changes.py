@@ -9,6 +9,7 @@ from typing import Literal
 from selfopt.errors import UsageError
 from selfopt.home import escape_control
 from selfopt.records import RoutingConfig, Rule, content_hash
+from selfopt.words.rules import change_text
 
 __all__ = ["RuleChange", "check_rules", "diff", "fallback_cycle", "rule_id_of", "same_rule"]
 
@@ -45,30 +46,7 @@ class RuleChange:
 
     def describe(self) -> str:
         """One line for people: `+ model phase: deny -> fallback`; `-` removed, `~` changed."""
-        sign = {"rule_added": "+", "rule_changed": "~", "rule_removed": "-"}[self.event]
-        effects = [_effect(rule) for rule in (self.before, self.after) if rule is not None]
-        what = " => ".join(effects)
-        if self.before is not None and self.after is not None and effects[0] == effects[-1]:
-            what = f"{effects[0]} ({', '.join(_differing(self.before, self.after)) or 'nothing'} changed)"
-        return f"{sign} {escape_control(self.rule.model)} {self.rule.phase}: {what}"
-
-
-def _effect(rule: Rule) -> str:
-    parts = ["allow" if rule.allow else "deny"]
-    if rule.fallback is not None:
-        parts.append(f"fallback {escape_control(rule.fallback)}")
-    if rule.warm_up:
-        parts.append("warm-up")
-    if rule.variant is not None:
-        parts.append(f"variant {escape_control(rule.variant.name)}")
-    if rule.source == "manual":
-        parts.append("manual")
-    return ", ".join(parts)
-
-
-def _differing(one: Rule, other: Rule) -> list[str]:
-    names = [n for n in Rule.model_fields if n != "since_version" and getattr(one, n) != getattr(other, n)]
-    return [name.replace("_", " ") for name in names]
+        return change_text(self.before, self.after)
 
 
 def same_rule(one: Rule, other: Rule) -> bool:

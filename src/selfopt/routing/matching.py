@@ -8,6 +8,7 @@ from typing import Literal
 
 from selfopt.home import escape_control
 from selfopt.records import Phase, RouteDecision, RoutingConfig, Rule
+from selfopt.words.rules import not_allowed_text, refusal_text
 
 __all__ = ["RouteOptions", "format_routed_line", "standby_decisions", "validate_model_phase_compatibility"]
 
@@ -64,10 +65,10 @@ def validate_model_phase_compatibility(
     if rule is not None and rule.allow:
         return decided("allow", rule.reason or "allowed by its rule")
     if options.force:
-        return decided("forced", f"forced: {_why_not(model, phase, rule)}")
+        return decided("forced", f"forced: {not_allowed_text(model, phase, rule)}")
     served, serving_rule, skipped = _follow(rules, rule, options) if rule is not None else (None, None, ())
     if served is None:
-        return decided("refuse", _refusal(model, phase, rule, skipped), skipped)
+        return decided("refuse", refusal_text(model, phase, rule, skipped), skipped)
     crosses = options.is_local(model) and not options.is_local(served)
     return RouteDecision(
         outcome="fallback",
@@ -77,7 +78,7 @@ def validate_model_phase_compatibility(
         rule=rule,
         serving_rule=serving_rule,
         config_version=rules.version,
-        reason=_why_not(model, phase, rule) + ("; leaves this machine, as allow_remote permits" if crosses else ""),
+        reason=not_allowed_text(model, phase, rule) + ("; leaves this machine, as allow_remote permits" if crosses else ""),
         skipped=skipped,
         crosses_to_remote=crosses,
     )
@@ -142,21 +143,3 @@ def _chain(config: RoutingConfig, rule: Rule | None) -> list[str]:
         names.append(rule.fallback)
         rule = config.rule_for(rule.fallback, rule.phase)
     return names
-
-
-def _why_not(model: str, phase: Phase, rule: Rule | None) -> str:
-    shown = escape_control(model, 200)
-    if rule is None:
-        return f"{shown} has no rule for {phase}, and unmeasured models are refused"
-    why = f" ({escape_control(rule.reason, 500)})" if rule.reason else ""
-    return f"{shown} may not serve {phase}{why}"
-
-
-def _refusal(model: str, phase: Phase, rule: Rule | None, skipped: tuple[str, ...]) -> str:
-    if rule is None:
-        return f"{_why_not(model, phase, rule)}; measure it with --force-model, or allow it with `selfopt routes set {escape_control(model)} {phase} --allow`"
-    fallbacks = "; ".join(escape_control(entry, 300) for entry in skipped) or "none is named"
-    return (
-        f"{_why_not(model, phase, rule)} and no fallback may either ({fallbacks}); "
-        f"name one with `selfopt routes set {escape_control(model)} {phase} --deny --fallback MODEL`, or override with --force-model"
-    )

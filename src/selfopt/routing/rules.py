@@ -109,7 +109,8 @@ def _explanation(
     used = (*gates, *warm)
     kept = not gates
     reasons = list(_reasons(base, but="warm_up" if warm else None)) if kept else []
-    reasons += [_told(r, "gate") for r in gates] + [_told(r, "warm_up") for r in warm]
+    # A verdict on a model that was measured warmed up asks for the warm-up as well.
+    reasons += [_told(r, "gate") for r in gates] + [_told(r, "warm_up") for r in warm if r not in gates]
     evidence = (base.evidence if kept else ()) + tuple(item for r in used for item in r.evidence)
     if spec is not None:
         served = RuleReason(kind="promotion", text=served_text(spec), ids=(spec.spec_id,))

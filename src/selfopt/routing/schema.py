@@ -1,6 +1,6 @@
 """The shipped JSON schema of routing_config.json, generated from the record.
 
-`python -c "from selfopt.routing.schema import write_schema; write_schema()"` rewrites it.
+`python -c "from selfopt.routing.schema import *; SCHEMA_PATH.write_text(schema_text())"` rewrites it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from selfopt.records import RoutingConfig
 
-__all__ = ["SCHEMA_PATH", "routing_config_schema", "schema_text", "write_schema"]
+__all__ = ["SCHEMA_PATH", "routing_config_schema", "schema_text"]
 
 SCHEMA_PATH = Path(__file__).with_name("routing_config.schema.json")
 
@@ -24,8 +24,3 @@ def routing_config_schema() -> dict[str, Any]:
 def schema_text() -> str:
     """The text of the shipped file."""
     return json.dumps(routing_config_schema(), indent=2, sort_keys=True) + "\n"
-
-
-def write_schema() -> None:
-    """Rewrite the shipped file from the record."""
-    SCHEMA_PATH.write_text(schema_text(), "utf-8")

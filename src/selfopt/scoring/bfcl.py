@@ -12,12 +12,11 @@ from collections.abc import Sequence
 from selfopt.records import ExpectedCall, Fault, Outcome, ParsedReply, Prompt, ToolCall, ToolDefinition, content_hash
 
 from .bfcl_values import Matcher, compile_argument, is_optional
-from .judge import Scored, judge_by, names_of
+from .judge import Scored, judge_by, names_of, remembered
 from .show import clip, show_name, show_value
 
 __all__ = ["BFCL_SCORER_HASH", "judge_as_bfcl"]
 
-_MAX_CACHED = 4096
 _CHECKER = "bfcl-eval 2026.3.23"
 
 # "rules" is raised by hand whenever the same reply could get another outcome than before.
@@ -131,17 +130,4 @@ def _difference(
     return next((found for call in left if call.name == unmet.name and (found := unmet.difference(call))), "")
 
 
-# Suites are immutable and their prompts live as long as they do; the plan keeps both objects alive, so an id stays theirs.
-_PLANS: dict[tuple[int, int], _Plan] = {}
-
-
-def _plan_of(prompt: Prompt, tools: Sequence[ToolDefinition]) -> _Plan:
-    if not isinstance(tools, tuple):
-        return _Plan(prompt, tools)
-    key = (id(prompt), id(tools))
-    plan = _PLANS.get(key)
-    if plan is None:
-        if len(_PLANS) >= _MAX_CACHED:
-            _PLANS.clear()
-        plan = _PLANS[key] = _Plan(prompt, tools)
-    return plan
+_plan_of = remembered(_Plan)

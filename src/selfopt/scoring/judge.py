@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from selfopt.records import ExpectedCall, Fault, Outcome, ParsedReply, Prompt, ToolCall, ToolDefinition, content_hash
 
@@ -21,7 +21,9 @@ from .values import (
     compile_value,
 )
 
-__all__ = ["MAX_CALLS", "SCORER_HASH", "AnswerKey", "Scored", "judge", "judge_by", "names_of"]
+__all__ = ["MAX_CALLS", "SCORER_HASH", "AnswerKey", "Scored", "judge", "judge_by", "names_of", "remembered"]
+
+P = TypeVar("P")
 
 MAX_CALLS = 64
 _MAX_CACHED = 4096
@@ -72,6 +74,25 @@ class AnswerKey(Protocol):
     def judge_calls(self, calls: tuple[ToolCall, ...]) -> Scored:
         """The outcome of at least one call."""
         ...
+
+
+def remembered(make: Callable[[Prompt, Sequence[ToolDefinition]], P]) -> Callable[[Prompt, Sequence[ToolDefinition]], P]:
+    """Make what one prompt and its tools accept once, as long as the tools are a suite's."""
+    # Suites are immutable and their prompts live as long as they do; what is made keeps both objects alive, so an id stays theirs.
+    made: dict[tuple[int, int], P] = {}
+
+    def of(prompt: Prompt, tools: Sequence[ToolDefinition]) -> P:
+        if not isinstance(tools, tuple):
+            return make(prompt, tools)
+        key = (id(prompt), id(tools))
+        found = made.get(key)
+        if found is None:
+            if len(made) >= _MAX_CACHED:
+                made.clear()
+            found = made[key] = make(prompt, tools)
+        return found
+
+    return of
 
 
 def judge(prompt: Prompt, tools: Sequence[ToolDefinition], parsed: ParsedReply, fault: Fault | None) -> Scored:
@@ -262,17 +283,4 @@ def _show_accepted(value: Any) -> str:
     return show_value(value)
 
 
-# Suites are immutable and their prompts live as long as they do; the plan keeps both objects alive, so an id stays theirs.
-_PLANS: dict[tuple[int, int], _Plan] = {}
-
-
-def _plan_of(prompt: Prompt, tools: Sequence[ToolDefinition]) -> _Plan:
-    if not isinstance(tools, tuple):
-        return _Plan(prompt, tools)
-    key = (id(prompt), id(tools))
-    plan = _PLANS.get(key)
-    if plan is None:
-        if len(_PLANS) >= _MAX_CACHED:
-            _PLANS.clear()
-        plan = _PLANS[key] = _Plan(prompt, tools)
-    return plan
+_plan_of = remembered(_Plan)

@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from selfopt.dialects.kinds import ENDPOINT_KINDS, EndpointKind
 from selfopt.errors import SettingsError, UnknownModelError
-from selfopt.records import EndpointConfig, Phase, PolicyThresholds, Record, WarmUp, is_loopback
+from selfopt.records import EndpointConfig, Phase, PolicyThresholds, RaceSettings, Record, WarmUp, is_loopback
 
 __all__ = ["EndpointSettings", "ProjectMay", "Settings", "default_endpoints"]
 
@@ -144,6 +144,9 @@ class PriceSettings(Table):
     output: float = Field(ge=0)
 
 
+_RACE = RaceSettings()
+
+
 class PolicySettings(Table, PolicyThresholds):
     """Thresholds of the plain gates, and of the evidence.
 
@@ -159,12 +162,12 @@ class PolicySettings(Table, PolicyThresholds):
     alpha: float = 0.05
     schedule: Literal["fwer", "elond"] = "fwer"
     horizon: int | None = None
-    smallest_gain: float = 0.05
-    beta: float = 0.1
+    smallest_gain: float = _RACE.smallest_gain
+    beta: float = _RACE.beta
     heldout_margin: float = 0.03
     heldout_better: bool = False
     restraint_margin: float = 0.03
-    max_discards: int = Field(default=3, ge=0, le=100)
+    max_discards: int = Field(default=_RACE.max_discards, ge=0, le=100)
     race_trials: int = Field(default=10_000, ge=1)
 
     @field_validator("alpha")

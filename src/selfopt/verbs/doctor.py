@@ -12,11 +12,12 @@ from urllib.parse import urlsplit
 from selfopt.dialects.base_url import normalise_base_url
 from selfopt.dialects.faults import shown_url
 from selfopt.dialects.kinds import ENDPOINT_KINDS
-from selfopt.errors import SelfoptError, SettingsError
+from selfopt.errors import GateFailed, SelfoptError, SettingsError
 from selfopt.extensions import Registry
 from selfopt.feedback import DETECTORS, load_feedback
 from selfopt.home import NOT_MADE_HERE, ProcessLock, clear_temporaries, counted, escape_control
 from selfopt.loop.proposers import PROPOSERS
+from selfopt.policy import GATES
 from selfopt.reading import FAMILIES, READERS
 from selfopt.scripted.script import load_script
 from selfopt.settings import EndpointSettings, default_config_file, settings_files
@@ -30,12 +31,12 @@ __all__ = ["diagnose_installation", "settings_in_use"]
 CONNECT_TIMEOUT_S = 1.0
 FEW_BYTES = 1_000_000_000
 MAX_ASKED = 50
-UNVERIFIED = 100
+UNVERIFIED = GateFailed.exit_code
 SHOWN_PROBLEMS = 3
 MAX_NAME = 100
 MAX_DETAIL = 400
 # Everything that installed packages may add to.
-REGISTRIES: tuple[Registry[Any], ...] = (FAMILIES, READERS, DETECTORS, ENDPOINT_KINDS, IMPORTERS, PROPOSERS)
+REGISTRIES: tuple[Registry[Any], ...] = (FAMILIES, READERS, DETECTORS, ENDPOINT_KINDS, IMPORTERS, GATES, PROPOSERS)
 
 Check = dict[str, Any]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from selfopt.errors import UsageError
 from selfopt.loop import LoopContext, newest_evaluation
-from selfopt.policy import heldout_claim, heldout_settings
+from selfopt.policy import heldout_claim
 from selfopt.records import Evaluation, Spec
 from selfopt.simulate import Forecast, WorldOptions, forecast
 from selfopt.wiring.app import App
@@ -69,22 +69,20 @@ def _takes(found: Forecast, odds: RaceOdds) -> str:
 
 def foretell(app: App, context: LoopContext, baseline: Spec, candidates: int, odds: RaceOdds) -> CycleForecast | None:
     """None where nothing races: no candidates, or the plain gates decide alone. A second or two."""
-    rules = context.evidence
-    if rules is None or candidates == 0:
+    if not context.settings.policy.evidence or candidates == 0:
         return None
     suite = app.suite_for(baseline)
     prompts, heldout = len(suite.select(baseline.split)), len(suite.select("heldout"))
-    plan = rules.alpha
+    plan = context.alpha
     alpha = plan.alpha / (plan.horizon or _FIRST_SHARE)
     seen = _flaky_share(newest_evaluation(context.ledger, baseline.spec_id))
     flaky = seen if seen is not None else WorldOptions().flaky
     world = WorldOptions(prompts=prompts, candidates=candidates, flaky=flaky, gain=odds.gain)
     later = None
     if heldout_claim(suite.scope, heldout) == "prompts_like_these":
-        settings = heldout_settings(rules.race, rules.heldout_margin, better=rules.heldout_better)
         alone = WorldOptions(prompts=heldout, candidates=1, flaky=flaky, gain=odds.gain)
-        later = forecast(alone, power=odds.power, alpha=alpha, settings=settings)
-    search = forecast(world, power=odds.power, alpha=alpha, settings=rules.race)
+        later = forecast(alone, power=odds.power, alpha=alpha, settings=context.heldout_race)
+    search = forecast(world, power=odds.power, alpha=alpha, settings=context.race)
     return CycleForecast(candidates, prompts, alpha, flaky, seen is not None, search, later)
 
 

@@ -196,11 +196,10 @@ def _trials(app: App, context: LoopContext, baseline: Spec, candidates: Sequence
     prompts, heldout = len(suite.select(baseline.split)), len(suite.select("heldout"))
     sample = app.settings.loop.sample_of(prompts)
     requests = len({baseline.request_id, *(spec.request_id for spec in candidates)})
-    rules = context.evidence
-    if rules is None:
+    if not context.settings.policy.evidence:
         return requests * (prompts + sample), requests * prompts * runs
     looks = 1 if candidates and heldout_claim(suite.scope, heldout) == "prompts_like_these" else 0
-    races = (1 + looks) * rules.race_trials + prompts if candidates else 0
+    races = (1 + looks) * context.settings.policy.race_trials + prompts if candidates else 0
     return requests * (prompts + sample) + looks * 2 * heldout, prompts * runs + sample + races
 
 

@@ -7,7 +7,7 @@ from selfopt.records import Decision, GateResult
 from .evidence import CLAIMS
 from .reasons import REASONS
 
-__all__ = ["best_hold_text", "deciding_gate", "explain"]
+__all__ = ["best_hold_text", "deciding_gate", "decision_lines", "explain"]
 
 
 def deciding_gate(decision: Decision) -> GateResult | None:
@@ -41,3 +41,16 @@ def explain(decision: Decision) -> list[str]:
 def _gate_line(gate: GateResult) -> str:
     word = {True: "pass", False: "FAIL", None: "unknown"}[gate.passed]
     return f"  {word:<7} {gate.name}: {gate.detail}{'' if gate.binding else ' (advice only)'}"
+
+
+def decision_lines(decision: Decision, *, every_gate: bool = False) -> list[str]:
+    """Why a decision was made. The gates that did not pass are explained, those that did are named
+    (every_gate: explained as well)."""
+    lines = explain(decision)
+    if every_gate:
+        return lines[1:]
+    split = len(lines) - len(decision.gates)
+    opened = [line for line, gate in zip(lines[split:], decision.gates, strict=True) if gate.passed is not True]
+    passed = [gate.name for gate in decision.gates if gate.passed is True]
+    more = f"more: selfopt decide --explain {decision.decision_id}"
+    return [*lines[1:split], *opened, *([f"passed: {', '.join(passed)}"] if passed else []), more]

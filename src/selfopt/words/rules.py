@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from selfopt.records import Confirmation, RuleReason, Spec
+from selfopt.home import escape_control
+from selfopt.records import Confirmation, Phase, Rule, RuleReason, Spec
 
-__all__ = ["no_fallback_text", "reason_text", "served_text"]
+__all__ = ["change_text", "no_fallback_text", "not_allowed_text", "reason_text", "refusal_text", "served_text"]
 
 
 def reason_text(reasons: Sequence[RuleReason], confirmation: Confirmation | None = None) -> str:
@@ -28,3 +29,48 @@ def served_text(spec: Spec) -> str:
 def no_fallback_text(fallback: str) -> str:
     """Why a fallback was left out."""
     return f"its fallback {fallback} would lead back here, so there is none"
+
+
+def change_text(before: Rule | None, after: Rule | None) -> str:
+    """A rule before and after a change in one line: `+ model phase: deny, fallback b`; `-` removed, `~` changed."""
+    sides = [rule for rule in (before, after) if rule is not None]
+    sign = "~" if len(sides) == 2 else "-" if after is None else "+"
+    effects = [_effect(rule) for rule in sides]
+    what = " => ".join(effects)
+    if len(sides) == 2 and effects[0] == effects[1]:
+        names = [n for n in Rule.model_fields if n != "since_version" and getattr(sides[0], n) != getattr(sides[1], n)]
+        what = f"{effects[0]} ({', '.join(name.replace('_', ' ') for name in names) or 'nothing'} changed)"
+    return f"{sign} {escape_control(sides[-1].model)} {sides[-1].phase}: {what}"
+
+
+def _effect(rule: Rule) -> str:
+    parts = ["allow" if rule.allow else "deny"]
+    if rule.fallback is not None:
+        parts.append(f"fallback {escape_control(rule.fallback)}")
+    if rule.warm_up:
+        parts.append("warm-up")
+    if rule.variant is not None:
+        parts.append(f"variant {escape_control(rule.variant.name)}")
+    if rule.source == "manual":
+        parts.append("manual")
+    return ", ".join(parts)
+
+
+def not_allowed_text(model: str, phase: Phase, rule: Rule | None) -> str:
+    """Why a model may not serve a phase. rule None: no rule allows it."""
+    shown = escape_control(model, 200)
+    if rule is None:
+        return f"{shown} has no rule for {phase}, and unmeasured models are refused"
+    why = f" ({escape_control(rule.reason, 500)})" if rule.reason else ""
+    return f"{shown} may not serve {phase}{why}"
+
+
+def refusal_text(model: str, phase: Phase, rule: Rule | None, skipped: Sequence[str]) -> str:
+    """Why nobody serves, and what to do. skipped: the fallbacks that may not either, each with the reason."""
+    if rule is None:
+        return f"{not_allowed_text(model, phase, rule)}; measure it with --force-model, or allow it with `selfopt routes set {escape_control(model)} {phase} --allow`"
+    fallbacks = "; ".join(escape_control(entry, 300) for entry in skipped) or "none is named"
+    return (
+        f"{not_allowed_text(model, phase, rule)} and no fallback may either ({fallbacks}); "
+        f"name one with `selfopt routes set {escape_control(model)} {phase} --deny --fallback MODEL`, or override with --force-model"
+    )

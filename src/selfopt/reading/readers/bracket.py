@@ -28,7 +28,7 @@ class BracketReader:
         text = cleaned.strip()
         if "[" not in text or "(" not in text:
             return NOTHING
-        offered, budget, reader = Offered.of(tools), Effort(), LiteralReader(text)
+        offered, effort, reader = Offered.of(tools), Effort(), LiteralReader(text)
         calls: list[ToolCall] = []
         spans: list[tuple[int, int]] = []
         position, shift = 0, len(cleaned) - len(cleaned.lstrip())
@@ -39,7 +39,7 @@ class BracketReader:
             try:
                 listed, end = _list(reader, position, offered, whole=opener.start() == 0)
             except UnreadableError as stopped:
-                if not budget.spend(stopped.position - opener.start()):
+                if not effort.spend(stopped.position - opener.start()):
                     break
             else:
                 calls += listed

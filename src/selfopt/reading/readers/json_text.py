@@ -31,12 +31,12 @@ class JsonReader:
         text = clean_text(content.text)
         if "{" not in text and "[" not in text:
             return NOTHING
-        offered, budget, shape, fenced = Offered.of(tools), Effort(), Shape(), False
+        offered, effort, shape, fenced = Offered.of(tools), Effort(), Shape(), False
         for segment in segments(text):
-            part = json_calls(segment, offered, budget)
+            part = json_calls(segment, offered, effort)
             fenced = fenced or (segment.language is not None and bool(part.calls))
             shape.add(part)
-            if budget.left <= 0 or len(shape.calls) > CALL_LIMIT:
+            if effort.left <= 0 or len(shape.calls) > CALL_LIMIT:
                 break
         if shape.calls:
             form = ("fenced JSON" if fenced else "bare JSON") + (", closing bracket supplied" if shape.repaired else "")
@@ -45,18 +45,18 @@ class JsonReader:
 
     def certain(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> Sequence[ToolCall]:
         """See `GrowingReader.certain`."""
-        parts, offered, budget, shape = (
+        parts, offered, effort, shape = (
             [*segments(_ENDLESS.sub("", clean_text(content.text)))],
             Offered.of(tools),
             Effort(),
             Shape(),
         )
         for segment in parts:
-            shape.add(json_calls(segment, offered, budget, PartialReader if segment is parts[-1] else LiteralReader))
-        return shape.calls if budget.left > 2 * TEXT_LIMIT else ()
+            shape.add(json_calls(segment, offered, effort, PartialReader if segment is parts[-1] else LiteralReader))
+        return shape.calls if effort.left > 2 * TEXT_LIMIT else ()
 
 
-def json_calls(segment: Segment, offered: Offered, budget: Effort, made: type[LiteralReader] = LiteralReader) -> Shape:
+def json_calls(segment: Segment, offered: Offered, effort: Effort, made: type[LiteralReader] = LiteralReader) -> Shape:
     """What the JSON values of a piece of text amount to; with a PartialReader, up to where it takes more text to tell.
 
     A block of program code is read only when it starts as data: code that mentions a call is not a call.
@@ -70,7 +70,7 @@ def json_calls(segment: Segment, offered: Offered, budget: Effort, made: type[Li
             value, position = reader.value(opener.start())
         except UnreadableError as stopped:
             position = opener.start() + 1
-            if not budget.spend(stopped.position - opener.start()):
+            if not effort.spend(stopped.position - opener.start()):
                 break
         except UndecidedError:
             if opener.group() == "[":

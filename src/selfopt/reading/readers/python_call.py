@@ -29,19 +29,19 @@ class PythonCallReader:
         text = clean_text(content.text)
         if "(" not in text:
             return NOTHING
-        offered, budget = Offered.of(tools), Effort()
+        offered, effort = Offered.of(tools), Effort()
         calls: list[ToolCall] = []
         spans: list[tuple[int, int]] = []
         fenced = False
         for segment in segments(text):
             if segment.language is None:
-                part = _lines(segment, offered, budget, spans)
+                part = _lines(segment, offered, effort, spans)
             elif part := _block(segment, offered):
                 fenced = True
                 start = segment.start + len(segment.body) - len(segment.body.lstrip())
                 spans.append((start, segment.start + len(segment.body.rstrip())))
             calls += part
-            if len(calls) > CALL_LIMIT or budget.left <= 0:
+            if len(calls) > CALL_LIMIT or effort.left <= 0:
                 break
         return Found(calls, "fenced Python calls" if fenced else "Python calls", spans) if calls else NOTHING
 
@@ -76,7 +76,7 @@ def _between(text: str, position: int) -> int:
     return match.end() if match else position
 
 
-def _lines(segment: Segment, offered: Offered, budget: Effort, spans: list[tuple[int, int]]) -> list[ToolCall]:
+def _lines(segment: Segment, offered: Offered, effort: Effort, spans: list[tuple[int, int]]) -> list[ToolCall]:
     """The calls that have a line for themselves; where they stand is added to the spans."""
     reader, position = LiteralReader(segment.body), 0
     calls: list[ToolCall] = []
@@ -87,7 +87,7 @@ def _lines(segment: Segment, offered: Offered, budget: Effort, spans: list[tuple
         try:
             written = read_call(reader, line.end(), offered)
         except UnreadableError as stopped:
-            if not budget.spend(stopped.position - line.start()):
+            if not effort.spend(stopped.position - line.start()):
                 break
             continue
         after = _AFTER_LINE.match(segment.body, written.end)

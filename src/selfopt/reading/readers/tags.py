@@ -71,16 +71,16 @@ class TagReader:
         openings = list(self._opening.finditer(text)) if any(map(text.__contains__, self._signs)) else []
         if not openings:
             return NOTHING
-        offered, budget, says_none, form = Offered.of(tools), Effort(), False, ""
+        offered, effort, says_none, form = Offered.of(tools), Effort(), False, ""
         calls: list[ToolCall] = []
         spans: list[tuple[int, int]] = []
-        for opening, body, end, closed in self._elements(text, openings, budget):
+        for opening, body, end, closed in self._elements(text, openings, effort):
             if growing and not closed:
                 break
             family, written = self._family(opening), opening.group(opening.lastindex or 0)
             name = written.strip()
             if not written:
-                shape = json_calls(Segment(body), offered, budget)
+                shape = json_calls(Segment(body), offered, effort)
                 new = shape.calls
                 says_none = says_none or shape.no_call or offered.is_no_call(body)
             elif offered.is_no_call(name):
@@ -91,7 +91,7 @@ class TagReader:
                 calls += new
                 spans.append((opening.start(), end))
                 form = form or f"{family.marks[1].replace('</', '<')} tags"
-            if len(calls) > CALL_LIMIT or budget.left <= 0:
+            if len(calls) > CALL_LIMIT or effort.left <= 0:
                 break
         return Found(calls, form, spans) if calls else SAYS_NONE if says_none else NOTHING
 
@@ -99,7 +99,7 @@ class TagReader:
         return self._families[(opening.lastindex or 1) - 1]
 
     def _elements(
-        self, text: str, openings: Sequence[re.Match[str]], budget: Effort
+        self, text: str, openings: Sequence[re.Match[str]], effort: Effort
     ) -> Iterator[tuple[re.Match[str], str, int, bool]]:
         """(opening, body, end, closed) of each call element. The body ends at its closing tag or at the next call element,
         whichever is first, so that a missing closing tag does no harm and the time stays linear. Tags within the texts of JSON are none.
@@ -108,7 +108,7 @@ class TagReader:
         while index < len(openings):
             opening = openings[index]
             begin = opening.end()
-            past = _past_json(text, begin, budget)
+            past = _past_json(text, begin, effort)
             index += 1
             while index < len(openings) and openings[index].start() < past:
                 index += 1
@@ -126,19 +126,19 @@ def _skip(text: str, position: int) -> int:
     return _SPACE.match(text, position).end()  # type: ignore[union-attr]  # it matches nothing, too
 
 
-def _past_json(text: str, position: int, budget: Effort) -> int:
+def _past_json(text: str, position: int, effort: Effort) -> int:
     """Where the whole JSON objects and lists that stand here end; the position itself where there are none."""
-    while budget.left > 0:
+    while effort.left > 0:
         start = _skip(text, position)
         if text[start : start + 1] not in ("{", "["):
             break
         try:
             position = _JSON.raw_decode(text, start)[1]
         except json.JSONDecodeError as error:
-            budget.spend(error.pos - start)
+            effort.spend(error.pos - start)
             break
         except (ValueError, RecursionError):
-            budget.spend(TEXT_LIMIT)
+            effort.spend(TEXT_LIMIT)
             break
     return position
 

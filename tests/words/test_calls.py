@@ -1,11 +1,10 @@
-"""Calls, expectations, variants and decisions in words."""
+"""Tool calls, expectations and variants in words."""
 
 from __future__ import annotations
 
-from selfopt.loop import LoopEvent
-from selfopt.records import Decision, ExpectedCall, GateResult, ToolCall, Variant
+from selfopt.records import ExpectedCall, ToolCall, Variant
 from selfopt.variants import load_variants
-from selfopt.verbs.texts import call_text, decision_lines, expected_text, variant_lines
+from selfopt.words.calls import call_text, expected_text, variant_lines
 
 
 def test_a_call_reads_as_it_would_be_written() -> None:
@@ -39,27 +38,3 @@ def test_a_variant_shows_what_it_sets() -> None:
     assert not any(line.startswith(("title", "tag", "state_digest")) for line in lines)
     assert lines[-1].startswith("variant_hash: variant-")
     assert any(line.startswith("example: ") and " -> " in line for line in variant_lines(load_variants()["few_shot"]))
-
-
-def gate(name: str, passed: bool | None) -> GateResult:
-    """A gate with this result."""
-    return GateResult(name=name, observed=0.0, threshold=1.0, passed=passed, reason_code=f"{name}_code", detail=f"{name} detail")
-
-
-def test_a_decision_is_explained_by_the_gates_that_decided() -> None:
-    """Failed and undecided gates in full, passed ones by name; every_gate explains all; other events say nothing."""
-    decision = Decision(
-        decision_id="d", verdict="hold", model="m", phase="atomic", candidate_spec_id="s", baseline_spec_id=None, claim="this_suite",
-        estimate=0.5, gates=(gate("one", True), gate("two", False), gate("three", None)), reason_codes=("two_code",),
-        evaluation_ids=(), run_ids=(), at="now",
-    )  # fmt: skip
-    short = "\n".join(decision_lines(LoopEvent("decision", "x", decision)))
-    assert "two detail" in short
-    assert "three detail" in short
-    assert "one detail" not in short
-    assert "passed: one" in short
-    full = "\n".join(decision_lines(LoopEvent("decision", "x", decision), every_gate=True))
-    assert "one detail" in full
-    bare = decision.model_copy(update={"gates": ()})
-    assert "passed" not in "\n".join(decision_lines(LoopEvent("decision", "x", bare)))
-    assert decision_lines(LoopEvent("note", "x")) == []

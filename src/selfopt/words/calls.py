@@ -1,4 +1,4 @@
-"""Calls, expectations, variants and decisions in words, for whoever prints them."""
+"""Tool calls, expectations and variants in words, for whoever prints them."""
 
 from __future__ import annotations
 
@@ -6,27 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from selfopt.loop import LoopEvent
-from selfopt.records import Decision, ExpectedCall, ToolCall, ToolDefinition, Variant
-from selfopt.words.decisions import explain
+from selfopt.records import ExpectedCall, ToolCall, ToolDefinition, Variant
 
-__all__ = ["call_text", "decision_lines", "expected_text", "tool_text", "variant_lines"]
-
-
-def decision_lines(event: LoopEvent, *, every_gate: bool = False) -> list[str]:
-    """Why a decision was made; nothing for other events. The gates that did not pass are explained, those that did are named
-    (every_gate: explained as well)."""
-    decision = event.record
-    if not isinstance(decision, Decision):
-        return []
-    lines = explain(decision)
-    if every_gate:
-        return lines[1:]
-    split = len(lines) - len(decision.gates)
-    opened = [line for line, gate in zip(lines[split:], decision.gates, strict=True) if gate.passed is not True]
-    passed = [gate.name for gate in decision.gates if gate.passed is True]
-    more = f"more: selfopt decide --explain {decision.decision_id}"
-    return [*lines[1:split], *opened, *([f"passed: {', '.join(passed)}"] if passed else []), more]
+__all__ = ["call_text", "expected_text", "tool_text", "variant_lines"]
 
 
 def call_text(call: ToolCall) -> str:

@@ -1,0 +1,106 @@
+"""What `--fail-on` looks for: candidates that did not make it, and what became measurably worse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from selfopt.errors import SelfoptError
+from selfopt.feedback import best_known
+from selfopt.loop import current_baseline
+from selfopt.records import Comparison, Cycle, Evaluation, Outcome
+from selfopt.stats import mcnemar_p
+from selfopt.wiring.app import App
+
+from .measuring import Measured
+
+__all__ = ["Failure", "failures_of_comparison", "failures_of_cycles", "failures_of_run"]
+
+SIGNIFICANCE = 0.05
+_COPIES = ("sampled", "complete")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """kind: what `--fail-on` calls it; why: in one sentence."""
+
+    kind: Literal["reject", "hold", "regression"]
+    why: str
+
+
+def failures_of_cycles(cycles: Sequence[Cycle]) -> Iterator[Failure]:
+    """Each candidate that was held or rejected; as a regression, each that the gates saw to be worse than its baseline, and each
+    remedy in force that was taken back because it measured no better than what it had replaced."""
+    for cycle in cycles:
+        for target in cycle.targets:
+            for row in target.candidates:
+                what = f"{target.model} {target.phase} {row.variant} ({row.changed})"
+                codes = ", ".join(row.reason_codes)
+                if row.verdict != "promote":
+                    yield Failure(row.verdict, f"{what}: {codes}")
+                if "regression" in row.reason_codes:
+                    yield Failure("regression", f"{what} is worse than the baseline")
+        for check in cycle.remedies:
+            if check.withdrawn:
+                yield Failure("regression", f"{check.model} {check.phase}: {check.claim} was taken back ({check.detail})")
+
+
+def failures_of_comparison(app: App, models: Sequence[str], comparison: Comparison) -> Iterator[Failure]:
+    """The regression of the model that was named first: its best row is behind the best of all by more than chance explains."""
+    first = app.resolve_model(models[0])
+    row = next((row for row in comparison.rows if row.model == first), None)
+    if row is not None and row.distinguishable and row.behind is not None:
+        best = comparison.rows[0]
+        yield Failure(
+            "regression",
+            f"{row.model} {row.variant} is {-row.behind.value * 100:.1f} points of agent score behind {best.model} {best.variant}",
+        )
+
+
+def failures_of_run(app: App, run: Measured) -> Iterator[Failure]:
+    """The regression of a pass against the newest evaluation of the baseline on the same prompts, judged alike.
+
+    Prompts that always passed and fail now are set against those that always failed and pass now: it is a regression
+    where so many more are lost than won that chance explains it with at most 5 % (McNemar). Where the baseline itself was
+    measured and its repeats are known to be copies, a single lost prompt is one.
+
+    Raises:
+        SelfoptError: nothing comparable was measured before, so there is no verdict.
+    """
+    measured = run.evaluation
+    if measured is None or run.unanswered is not None:
+        return
+    before = _baseline_before(app, measured)
+    then = {row.prompt_id: set(row.outcomes) for row in before.rows}
+    now = {row.prompt_id: set(row.outcomes) for row in measured.rows}
+    passes = {Outcome.PASS}
+    lost = [name for name, seen in now.items() if then[name] == passes and Outcome.PASS not in seen]
+    won = [name for name, seen in now.items() if Outcome.PASS not in then[name] and seen == passes]
+    exact = before.spec_id == measured.spec_id and before.determinism in _COPIES
+    if len(lost) > len(won) and (exact or mcnemar_p(len(lost), len(won)) <= SIGNIFICANCE):
+        names = f"{measured.model} {measured.phase} {measured.variant}"
+        yield Failure(
+            "regression",
+            f"{names}: {len(lost)} prompts lost and {len(won)} won against the baseline {before.variant} ({', '.join(lost[:5])})",
+        )
+
+
+def _baseline_before(app: App, measured: Evaluation) -> Evaluation:
+    record = current_baseline(app.ledger, measured.model, measured.phase)
+    where = {"model": measured.model, "phase": measured.phase}
+    alike = [
+        e
+        for e in app.ledger.read(Evaluation, where)
+        if not set(e.run_ids) & set(measured.run_ids)
+        and (e.suite_hash, e.split, e.scorer_hash) == (measured.suite_hash, measured.split, measured.scorer_hash)
+        and {row.prompt_id for row in e.rows} == {row.prompt_id for row in measured.rows}
+    ]
+    mine = [e for e in alike if (e.spec_id == record.spec_id if record is not None else e.variant == "native_api")]
+    found = best_known(mine)
+    if found is None:
+        raise SelfoptError(
+            f"--fail-on regression: the baseline of {measured.model} {measured.phase} was not measured on these prompts, so there is "
+            f"nothing to compare with; measure it first: selfopt supervise {measured.model} {measured.phase}"
+        )
+    return found
