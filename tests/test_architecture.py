@@ -99,7 +99,8 @@ def test_no_door_reaches_through_an_open_home(path: Path) -> None:
         node.attr
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Attribute)
-        and (node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")) in ("app", "_app", "App")
+        and (node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", ""))
+        in ("app", "_app", "App")
     }
     assert asked <= OF_AN_OPEN_HOME
 
