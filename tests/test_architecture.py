@@ -80,6 +80,31 @@ def test_imports_flow_one_way(path: Path) -> None:
     assert not breaches, f"{path.relative_to(ROOT)} imports {sorted(breaches)}"
 
 
+SCRIPTS = sorted((ROOT / "bench").glob("*.py"))
+BEHIND_DOORS = [path for path in FILES if room_of(path) in ("cli", "api")] + SCRIPTS
+# What a door may ask of an open home itself; everything else is a verb's to do.
+OF_AN_OPEN_HOME = {"close", "cwd", "environ", "home", "notices", "open", "release", "settings"}
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: p.name)
+def test_the_specifications_scripts_see_verbs_alone(path: Path) -> None:
+    """They run commands, call verbs and name records."""
+    assert imports_of(path) <= DOORS | {"cli"}
+
+
+@pytest.mark.parametrize("path", BEHIND_DOORS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_door_reaches_through_an_open_home(path: Path) -> None:
+    """Ledger, enforcer and sender are there for verbs."""
+    asked = {
+        node.attr
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute)
+        and (node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", ""))
+        in ("app", "_app", "App")
+    }
+    assert asked <= OF_AN_OPEN_HOME
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
 def test_files_and_functions_stay_small(path: Path) -> None:
     """No file over 400 lines, no function over 60."""

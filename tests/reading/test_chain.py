@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from selfopt.reading import read_calls
-from selfopt.records import ReplyContent, ToolCall, ToolDefinition
+from selfopt.records import ParsedReply, ReplyContent, ToolCall, ToolDefinition
 
 TOOLS = (ToolDefinition(name="set_lamp", parameters={"type": "object", "properties": {"room": {"type": "string"}}}),)
 JSON = '```json\n{"name": "set_lamp", "arguments": {"room": "hall"}}\n```'
@@ -48,3 +48,31 @@ def test_the_word_none_is_an_explicit_none(text: str) -> None:
 def test_an_empty_reply_is_said_to_be_empty() -> None:
     """Not the same as text."""
     assert read_calls(("native",), ReplyContent(), TOOLS).recognised == "empty reply"
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (ReplyContent(text=JSON), "calls"),
+        (ReplyContent(text='[set_lamp(room="hall")]'), "unread"),
+        (ReplyContent(broken_tool_calls=("{",)), "unread"),
+        (ReplyContent(text="Which room?"), "text"),
+        (ReplyContent(text=" "), "empty"),
+        (ReplyContent(text="none"), "explicit_none"),
+    ],
+)
+def test_the_status_says_what_sort_of_reply_it_was(content: ReplyContent, status: str) -> None:
+    """Also of a record that was stored and read."""
+    report = read_calls(("native", "json"), content, TOOLS)
+    assert report.status == status
+    assert ParsedReply.model_validate_json(report.model_dump_json()).status == status
+
+
+def test_stored_replies_of_before_have_their_status() -> None:
+    """The words of 0.1."""
+    assert ParsedReply.model_validate({"recognised": "explicit none"}).status == "explicit_none"
+    assert (
+        ParsedReply.model_validate({"recognised": "nothing", "tool_calls": [], "parser": None, "unread": None}).status
+        == "no_reply"
+    )
+    assert ParsedReply.model_validate({"recognised": "unread: 1 call as bare JSON", "unread": "json"}).status == "unread"

@@ -75,8 +75,7 @@ class ClientDialect(Protocol):
         name: of the dialect. What a server of the same dialect serves is passed on as it came.
     """
 
-    @property
-    def name(self) -> str: ...
+    name: str
 
     def reading_request(self, chat: ChatBody) -> Generator[None, None, ClientRequest | None]:
         """What a chat asks, read in steps of a few milliseconds. None when it holds what records have no words for (pictures,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -26,14 +26,10 @@ class Dialect(Protocol):
         headers: what goes with every request, the key included.
     """
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def root(self) -> str: ...
-    @property
-    def url(self) -> str: ...
-    @property
-    def headers(self) -> Mapping[str, str]: ...
+    name: str
+    root: str
+    url: str
+    headers: dict[str, str]
 
     def write_request(self, request: ChatRequest, *, streamed: bool = False) -> dict[str, Any]:
         """The body of a request. EndpointError `bad_request` for what this dialect has no words for."""

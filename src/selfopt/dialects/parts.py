@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from pydantic import ValidationError
@@ -26,7 +26,7 @@ from selfopt.records import (
 
 from .jsontext import parse_json, printable
 
-__all__ = ["Parts", "StreamDecoder", "Travel", "Travelled", "beside_of", "decode_body", "numbered", "reply_of", "unsupported"]
+__all__ = ["Parts", "StreamDecoder", "Travelled", "beside_of", "decode_body", "numbered", "reply_of", "unsupported"]
 
 
 MAX_CALLS = 1024  # of one reply
@@ -115,22 +115,9 @@ class StreamDecoder:
         raise NotImplementedError
 
 
-class Travel(Protocol):
-    """How a reply travelled. Times in milliseconds."""
-
-    @property
-    def request_text(self) -> str: ...
-    @property
-    def status(self) -> int: ...
-    @property
-    def latency_ms(self) -> float: ...
-    @property
-    def first_byte_ms(self) -> float | None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Travelled:
-    """How a reply travelled that came without HTTP. Milliseconds."""
+    """How a reply travelled. Milliseconds."""
 
     request_text: str
     latency_ms: float = 0.0
@@ -138,7 +125,9 @@ class Travelled:
     status: int = 200
 
 
-def reply_of(parts: Parts, text: str, travel: Travel, clean: Callable[[ReplyContent], ReplyContent] | None = None) -> ChatReply:
+def reply_of(
+    parts: Parts, text: str, travel: Travelled, clean: Callable[[ReplyContent], ReplyContent] | None = None
+) -> ChatReply:
     """The record of a reply.
 
     Args:

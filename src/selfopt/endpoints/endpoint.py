@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
 from selfopt.dialects.kinds import Dialect
-from selfopt.dialects.parts import reply_of
+from selfopt.dialects.parts import Parts, Travelled, reply_of
 from selfopt.errors import EndpointError
 from selfopt.reading.thinking import ThinkingSplitter
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig
@@ -53,8 +53,7 @@ class HttpEndpoint:
         """One whole reply. EndpointError when it fails."""
         stream = await self._client.read(self._calls.of(request))
         text, data = await stream.whole()
-        parts = self._understood(stream, self._dialect.decode_reply, data)
-        return reply_of(parts, text, stream, lambda content: without_secrets(content, stream.secrets))
+        return _reply(self._understood(stream, self._dialect.decode_reply, data), text, stream)
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
         """The reply in pieces; the last has `final`. EndpointError when it fails, also after pieces were given."""
@@ -73,9 +72,8 @@ class HttpEndpoint:
             if not decoder.finished:
                 raise stream.broken("stream ended in mid-reply")
             answer, thought = splitter.end()
-            parts, received = self._understood(stream, lambda _: decoder.done(), None), stream.ended()
-            final = reply_of(parts, received, stream, lambda content: without_secrets(content, stream.secrets))
-            yield clean.last(answer, thought, final)
+            parts = self._understood(stream, lambda _: decoder.done(), None)
+            yield clean.last(answer, thought, _reply(parts, stream.ended(), stream))
 
     async def close(self) -> None:
         """Give back connections. May be called twice."""
@@ -93,3 +91,8 @@ class HttpEndpoint:
             raise self._client.fault(error.kind, str(error), stream) from None
         except ValueError as error:
             raise stream.broken(str(error)) from None
+
+
+def _reply(parts: Parts, text: str, stream: HttpStream) -> ChatReply:
+    travelled = Travelled(stream.request_text, stream.latency_ms, stream.first_byte_ms, stream.status)
+    return reply_of(parts, text, travelled, lambda content: without_secrets(content, stream.secrets))

@@ -16,11 +16,10 @@ from .pooled import PooledEndpoint
 from .rules import RulesWatch
 from .seams import AuditSink, RequestJournal, Upstream, Upstreams
 from .sinks import TrailSink
-from .ticket import WRITER
+from .ticket import this_writer
 from .warmth import KeepWarm, Warmed, Warmer
 
 __all__ = [
-    "WRITER",
     "AccessLog",
     "Attempts",
     "AuditSink",
@@ -46,4 +45,5 @@ __all__ = [
     "Warmer",
     "WebLimits",
     "fast_loop",
+    "this_writer",
 ]

@@ -9,24 +9,45 @@ import msgspec
 
 from selfopt.records import RouteDecision
 
-__all__ = ["WRITER", "FeedbackRecord", "JournalRecord", "LiveAttempt", "RequestRecord", "Ticket", "given_here", "new_request_id"]
+__all__ = [
+    "FeedbackRecord",
+    "JournalRecord",
+    "LiveAttempt",
+    "RequestRecord",
+    "Ticket",
+    "given_here",
+    "new_request_id",
+    "this_writer",
+]
 
-WRITER = os.urandom(5).hex()
-"""This process among all that write requests; what the ids of its requests begin with."""
-
+_writer = os.urandom(5).hex()
 _counter = 0
+
+
+def this_writer() -> str:
+    """This process among all that write requests; what the ids of its requests begin with."""
+    return _writer
+
+
+def _begin_anew() -> None:
+    global _writer, _counter
+    _writer, _counter = os.urandom(5).hex(), 0
+
+
+# Workers are forked: two of one name would write into one file.
+os.register_at_fork(after_in_child=_begin_anew)
 
 
 def new_request_id() -> str:
     """`req-` and 24 hex digits: random ones of the process, then a count."""
     global _counter  # noqa: PLW0603  one process, one count
     _counter += 1
-    return f"req-{WRITER}{_counter:014x}"
+    return f"req-{_writer}{_counter:014x}"
 
 
 def given_here(request_id: str) -> bool:
     """Whether this process gave that id to a request. request_id: `req-` and 24 hex digits."""
-    return request_id.startswith(f"req-{WRITER}") and 1 <= int(request_id[-14:], 16) <= _counter
+    return request_id.startswith(f"req-{_writer}") and 1 <= int(request_id[-14:], 16) <= _counter
 
 
 class LiveAttempt(msgspec.Struct, frozen=True, omit_defaults=True):

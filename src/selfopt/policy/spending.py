@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 from selfopt.errors import UsageError
+from selfopt.records import PromptTest, RaceStart
 from selfopt.stats import AlphaSchedule, elond_level, fwer_level
 
-__all__ = ["AlphaPlan", "AlphaShare", "Spender", "heldout_family", "next_share", "search_family"]
+__all__ = ["AlphaPlan", "AlphaShare", "heldout_family", "next_share", "search_family"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,25 +27,6 @@ class AlphaPlan:
             fwer_level(self.alpha, 1, self.horizon)
         except ValueError as error:
             raise UsageError(str(error)) from None
-
-
-class Spender(Protocol):
-    """A record that spent alpha: a `RaceStart` or a `PromptTest`."""
-
-    @property
-    def family(self) -> str:
-        """The decisions that share one alpha."""
-        ...
-
-    @property
-    def number(self) -> int:
-        """Which of them it was."""
-        ...
-
-    @property
-    def alpha(self) -> float:
-        """What it spent."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +52,7 @@ def heldout_family(suite_hash: str) -> str:
     return f"heldout {suite_hash}"
 
 
-def next_share(plan: AlphaPlan, family: str, spenders: Iterable[Spender], promotions: int = 0) -> AlphaShare:
+def next_share(plan: AlphaPlan, family: str, spenders: Iterable[RaceStart | PromptTest], promotions: int = 0) -> AlphaShare:
     """The alpha of the next decision of a family. spenders: earlier ones of any family; promotions: so far in this one.
 
     A decision that began has spent its share, whatever became of it; a race of resumed candidates only spends nothing and counts

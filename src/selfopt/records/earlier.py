@@ -8,13 +8,14 @@ else in the program knows an earlier form.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 __all__ = [
     "decision",
     "race_end",
     "race_standing",
     "recommendation_before_confirmations",
+    "reply_status",
     "routing_config",
 ]
 
@@ -50,6 +51,11 @@ _RACE = (
 )  # fmt: skip
 _TEST = ("log_e", "log_e_needed", "null_mean", "wins", "losses", "p_mcnemar", "alpha", "estimate", "confidence")
 _RESTRAINT = ("log_e", "log_worse", "log_e_needed", "margin", "n_pairs")
+_REPLIES: Mapping[str, Literal["empty", "explicit_none", "no_reply"]] = {
+    "empty reply": "empty",
+    "explicit none": "explicit_none",
+    "nothing": "no_reply",
+}
 
 
 def _ending(text: str) -> tuple[str, str]:
@@ -193,3 +199,8 @@ def _kind_of(part: str, begins: str) -> str:
     if part.startswith(begins):
         return "warm_up" if part.removeprefix(begins).startswith(_WARM_UP) else "gate"
     return "more"
+
+
+def reply_status(recognised: str) -> Literal["text", "empty", "explicit_none", "no_reply"]:
+    """What sort of reply without a call it was. All versions store it as these words, where others store a sentence."""
+    return _REPLIES.get(recognised, "text")

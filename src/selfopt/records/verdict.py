@@ -6,8 +6,9 @@ from enum import StrEnum
 from functools import cache
 from typing import ClassVar, Literal
 
-from .base import Record, content_hash
+from .base import Prose, Record, content_hash
 from .chat import ToolCall
+from .earlier import reply_status
 
 __all__ = ["Outcome", "ParsedReply", "ReadStatus", "Verdict"]
 
@@ -41,8 +42,6 @@ _CAPABILITY = frozenset({Outcome.PASS, Outcome.WRONG, Outcome.UNCALLED_FOR, Outc
 
 ReadStatus = Literal["calls", "unread", "text", "empty", "explicit_none", "no_reply"]
 """What a reply is to its reader. explicit_none: it says that no tool is needed, and nothing else. no_reply: none came."""
-# What stands in a stored record, whose form stays: these words, and for all others a sentence.
-_STATUS: dict[str, ReadStatus] = {"empty reply": "empty", "explicit none": "explicit_none", "nothing": "no_reply"}
 
 
 class ParsedReply(Record):
@@ -54,7 +53,7 @@ class ParsedReply(Record):
 
     tool_calls: tuple[ToolCall, ...] = ()
     parser: str | None = None
-    recognised: str = "text"
+    recognised: Prose = "text"
     unread: str | None = None
 
     @property
@@ -62,7 +61,7 @@ class ParsedReply(Record):
         """What sort of reply it was."""
         if self.tool_calls:
             return "calls"
-        return "unread" if self.unread is not None else _STATUS.get(self.recognised, "text")
+        return "unread" if self.unread is not None else reply_status(self.recognised)
 
 
 @cache

@@ -57,14 +57,6 @@ class RuleTrace:
     evidence: tuple[str, ...]
 
 
-def _no_step(_: str) -> None:
-    """The default `on_step`: nobody watches."""
-
-
-def _nothing() -> None:
-    """The default `before_change`."""
-
-
 class Enforcer:
     """Reads and changes the rules of one home. Any number of processes may do so at the same time.
 
@@ -77,8 +69,8 @@ class Enforcer:
         home: Home,
         *,
         clock: Callable[[], str] = utc_now,
-        on_step: Callable[[str], None] = _no_step,
-        before_change: Callable[[], None] = _nothing,
+        on_step: Callable[[str], None] = lambda _: None,
+        before_change: Callable[[], None] = lambda: None,
     ) -> None:
         self.home = home
         self.trail = ChainedFile(home.audit_trail, clock=clock)
@@ -152,30 +144,24 @@ class Enforcer:
     def history(self) -> tuple[VersionEntry, ...]:
         """Every version that the trail knows, oldest first. Raises AuditError for a damaged trail."""
         in_force = self.load().version
-        found: dict[int, dict[str, Any]] = {}
+        found: dict[int, VersionEntry] = {}
         for record in self.trail.records():
             version = record.config_version
-            if version is None:
-                continue
-            if record.event in CHANGE_EVENTS:
-                entry = found.setdefault(version, {"at": record.timestamp, "changes": [], "aborted": False})
-                entry["cause"] = str(record.details.get("cause", ""))
-                entry["reason"] = str(record.details.get("cause_reason", ""))
-                entry["changes"].append(f"{record.event} {record.original_model} {record.phase}")
-            elif record.event == ABORTED and version in found:
-                found[version]["aborted"] = True
-        return tuple(
-            VersionEntry(
-                version=version,
-                at=entry["at"],
-                cause=entry["cause"],
-                reason=entry["reason"],
-                changes=tuple(entry["changes"]),
-                in_force=version == in_force,
-                aborted=entry["aborted"],
-            )
-            for version, entry in sorted(found.items())
-        )
+            if version is not None and record.event in CHANGE_EVENTS:
+                change = f"{record.event} {record.original_model} {record.phase}"
+                entry = found.get(version) or VersionEntry(
+                    version=version,
+                    at=record.timestamp,
+                    cause=str(record.details.get("cause", "")),
+                    reason=str(record.details.get("cause_reason", "")),
+                    changes=(),
+                    in_force=version == in_force,
+                    aborted=False,
+                )
+                found[version] = replace(entry, changes=(*entry.changes, change))
+            elif version in found and record.event == ABORTED:
+                found[version] = replace(found[version], aborted=True)
+        return tuple(found[version] for version in sorted(found))
 
     def trace(self, rule_id: str) -> RuleTrace:
         """A rule with every change of it and the ids of the recommendations and the evidence behind them.

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from selfopt.dialects.openai_chat import OpenAIChat
 from selfopt.errors import EndpointError, EngineError, ModelStoreError, SettingsError, UnknownModelError, UsageError
 from selfopt.gateway import (
-    WRITER,
     AccessLog,
     Attempts,
     ChatParts,
@@ -29,6 +28,7 @@ from selfopt.gateway import (
     TrailSink,
     Upstream,
     WebLimits,
+    this_writer,
 )
 from selfopt.home import ChainedFile
 from selfopt.records import Endpoint, ModelStatus, Phase
@@ -231,7 +231,7 @@ def _refuse_open_door(host: str, keys: FileKeys) -> None:
 
 
 def _journal(app: App, audit: TrailSink, options: GatewayOptions) -> SegmentJournal:
-    return SegmentJournal(app.home.requests, audit, WRITER, options=JournalOptions(segment_bytes=options.segment_bytes))
+    return SegmentJournal(app.home.requests, audit, this_writer(), options=JournalOptions(segment_bytes=options.segment_bytes))
 
 
 def _listed_models(app: App, rules: RulesWatch) -> list[str]:
