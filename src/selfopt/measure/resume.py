@@ -79,9 +79,9 @@ def run_end(run: Run, trials: int, at: str) -> RunEnd:
 
 
 def closing_records(ledger: Ledger, run: Run, at: str, reason: str) -> list[Record]:
-    """The end of a run that was cut off, as the ledger has it: trials that were started and not committed are abandoned, for this reason.
+    """The records that end a run which was cut off, made of what the ledger holds of it.
 
-    Nothing for a run that is not in the ledger.
+    Trials that were started and not committed are abandoned, for this reason. Empty if the ledger does not hold the run.
     """
     if find(ledger, Run, run.run_id) is None:
         return []
