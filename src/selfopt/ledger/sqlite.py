@@ -1,5 +1,4 @@
-"""The ledger as one sqlite file. Appends that are asked for together share a transaction; it is durable (WAL, synchronous = FULL)
-when `append` returns."""
+"""The ledger as one sqlite file. Concurrent appends share a transaction, which is durable (WAL, synchronous = FULL) when they return."""
 
 from __future__ import annotations
 
@@ -96,7 +95,7 @@ class SqliteLedger:
         await self._group.append(Batch(blobs, rows))
 
     def _append_all(self, batches: Sequence[Batch]) -> Sequence[Exception | None]:
-        """Store batches in one transaction, each whole or not at all; the error of each that is not, None where it is."""
+        """Store batches in one transaction, each whole or not at all. Returns each batch's error, None for those that are stored."""
         with self._lock:
             head, errors = self._write(partial(self._store, batches))
             # Only what is committed is known: a rolled back blob must be written again.
@@ -131,7 +130,7 @@ class SqliteLedger:
         return self._read_records(record_type, kind, conditions, newest_first, limit)
 
     def close(self) -> None:
-        """Close the file, after what is being appended. May be called twice."""
+        """Finish what is being appended and close the file. May be called twice."""
         self._group.close()
         with self._lock:
             if self._connection is not None:

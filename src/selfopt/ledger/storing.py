@@ -53,9 +53,9 @@ class Storing:
         self._records = _Listing()
 
     def all(self, batches: Sequence[Batch]) -> list[Exception | None]:
-        """Store what is not there yet; the error of each batch that is left out, None for the others.
+        """Store what is not there yet. Returns for each batch the error for which it was left out, or None.
 
-        A single batch, and what ends the transaction, raises instead.
+        Raises what ends the transaction, and any error of a batch that is alone in it.
         """
         if len(batches) == 1:
             self._store(batches[0])
@@ -73,14 +73,14 @@ class Storing:
         return following
 
     def _store_apart(self, batch: Batch) -> Exception | None:
-        """Store one of several batches; what is wrong with it leaves the others as they are."""
+        """Store one of several batches. An error in it does not touch the others."""
         blobs, records = len(self._blobs.lines), len(self._records.lines)
         self._connection.execute("SAVEPOINT batch")
         failed: Exception | None = None
         try:
             self._store(batch)
         except Exception as error:
-            if not self._connection.in_transaction:  # sqlite has given up all of it
+            if not self._connection.in_transaction:  # sqlite has rolled all of it back
                 raise
             self._connection.execute("ROLLBACK TO batch")
             del self._blobs.lines[blobs:], self._records.lines[records:]

@@ -1,6 +1,6 @@
-"""The one engine that measures: asks in a given order, each durable before its slot is used again.
+"""The engine that measures: it makes asks in a given order, each durable before its slot is used again.
 
-A pass over a suite is a batch of asks to one arm, a block of a race one of asks to several.
+A pass over a suite is a batch of asks to one arm. A block of a race is a batch of asks to several arms.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MAX_CONNECT_FAILURES = 3
 
 
 class _Faulty(Exception):
-    """The endpoint's health says that these asks are lost."""
+    """The endpoint is not healthy, so these asks are worth nothing."""
 
 
 @dataclass(slots=True)
@@ -60,11 +60,14 @@ class Asking:
     _connect_failures: int = 0
 
     async def make(self) -> str | None:
-        """Make the asks, as far as the budget goes; returns what the endpoint's health has against them.
+        """Make the asks, as far as the budget goes. Returns what is wrong with the endpoint, None if nothing is.
 
-        When it is cancelled or fails, what is committed stays, the runs are marked as interrupted, and the exception goes on:
-        EndpointError for what would befall every trial (no server, wrong key, unknown model), StoreError when the ledger cannot be
-        written. The records that end the runs otherwise are `closing`.
+        If it is cancelled or fails, committed trials stay and the runs are marked as interrupted. Otherwise the caller appends
+        the records of `closing`.
+
+        Raises:
+            EndpointError: what would befall every trial: no server, a wrong key, an unknown model.
+            StoreError: the ledger cannot be written.
         """
         context = self.desk.context
         prologue = [record for arm in self.arms.values() for record in arm.prologue]
@@ -84,7 +87,7 @@ class Asking:
         return None
 
     def closing(self, reason: str) -> tuple[Record, ...]:
-        """How the runs ended. reason: why trials that are still in flight are abandoned."""
+        """The records that end the runs. reason: why trials in flight are abandoned."""
         ledger, now = self.desk.context.ledger, self.desk.context.now()
         if self._in_flight:
             for _ in self._in_flight:
@@ -118,7 +121,7 @@ class Asking:
         return result
 
     async def _look_at(self, result: TrialResult) -> None:
-        """An error that would befall every other trial too ends the batch instead of being scored."""
+        """End the batch on an error that every other trial would meet too; it is not scored."""
         error = result.error
         if error is None:
             self._replied = True

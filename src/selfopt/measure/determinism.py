@@ -6,7 +6,7 @@ import random
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from selfopt.records import Determinism, Environment, Ledger, Outcome, Prompt, Run, RunEnd, Spec, Verdict
+from selfopt.records import Determinism, Environment, Ledger, Outcome, Prompt, Run, RunEnd, Spec, Trial, Verdict
 
 from .lookup import find
 from .resume import PassState, passes_of
@@ -61,7 +61,7 @@ def judge_determinism(spec: Spec, passes: Sequence[Verdicts], sample: Verdicts |
     return "unknown" if sample is None else "sampled"
 
 
-def earlier_sample(ledger: Ledger, spec: Spec, prompt_ids: Collection[str], environment: Environment) -> PassState | None:
+def earlier_sample(ledger: Ledger, spec: Spec, prompt_ids: Collection[str], environment: Environment) -> PassState[Trial] | None:
     """The newest complete isolated sample of these prompts (or of some of them) under a spec that differs from this one in
     warm-up at most; None where there is none.
 
@@ -85,7 +85,7 @@ def _as_warm_as(known: Spec, spec: Spec) -> Spec:
     return known.model_copy(update={"warm_up": spec.warm_up})
 
 
-def _sample_of(ledger: Ledger, known: Spec, prompt_ids: Collection[str], environment: Environment) -> PassState | None:
+def _sample_of(ledger: Ledger, known: Spec, prompt_ids: Collection[str], environment: Environment) -> PassState[Trial] | None:
     groups: dict[str | None, list[Run]] = {}
     for run in ledger.read(Run, {"request_id": known.request_id}):
         if run.purpose == "determinism":
@@ -94,7 +94,7 @@ def _sample_of(ledger: Ledger, known: Spec, prompt_ids: Collection[str], environ
     return next((one for one in samples if _stands(ledger, one, prompt_ids, environment)), None)
 
 
-def _stands(ledger: Ledger, state: PassState, prompt_ids: Collection[str], environment: Environment) -> bool:
+def _stands(ledger: Ledger, state: PassState[Trial], prompt_ids: Collection[str], environment: Environment) -> bool:
     if not state.complete or not set(state.prompt_ids) <= set(prompt_ids):
         return False
     if any(trial.fault in ("timeout", "loading", "error") for trial in state.trials.values()):

@@ -28,9 +28,10 @@ from selfopt.scoring import ScoredTrial, compute_metrics, scorer_of, trivial_pol
 from .determinism import judge_determinism
 from .lookup import find
 from .rescore import ensure_verdicts
+from .resume import PassState
 from .trial import JudgedTrial
 
-__all__ = ["EvaluationRequest", "Pass", "RaceTrials", "evaluate", "evaluate_race"]
+__all__ = ["EvaluationRequest", "RaceTrials", "evaluate", "evaluate_race"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,32 +49,7 @@ class EvaluationRequest:
     fresh: Mapping[str, Sequence[JudgedTrial]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """One whole pass: the runs that make it up and its trials by prompt."""
-
-    runs: tuple[Run, ...]
-    trials: dict[str, JudgedTrial]
-
-    @property
-    def prompt_ids(self) -> tuple[str, ...]:
-        """The prompts in the order in which they were to be asked."""
-        return self.runs[0].prompt_ids
-
-    @property
-    def complete(self) -> bool:
-        """Whether every prompt has its trial."""
-        return all(prompt_id in self.trials for prompt_id in self.prompt_ids)
-
-    @property
-    def verdicts(self) -> dict[str, Verdict]:
-        """By prompt."""
-        return {prompt_id: item.verdict for prompt_id, item in self.trials.items()}
-
-    @property
-    def first_trial_id(self) -> str:
-        """The trial that was asked first."""
-        return min(self.trials.values(), key=lambda item: (item.trial.started_at, item.trial.position)).trial.trial_id
+_Pass = PassState[JudgedTrial]
 
 
 async def evaluate(ledger: Ledger, request: EvaluationRequest, *, now: Callable[[], str] = utc_now) -> Evaluation | None:
@@ -120,7 +96,7 @@ async def evaluate(ledger: Ledger, request: EvaluationRequest, *, now: Callable[
         run_ids=tuple(run.run_id for p in passes for run in p.runs),
         determinism_run_ids=tuple(run.run_id for run in sample.runs) if sample is not None else (),
         n_runs=len(passes),
-        determinism=judge_determinism(spec, [p.verdicts for p in passes], sample.verdicts if sample else None),
+        determinism=judge_determinism(spec, [_verdicts(p) for p in passes], _verdicts(sample) if sample else None),
         warm_up=spec.warm_up.enabled,
         metrics=compute_metrics(_scored(passes, prompts), silent, always_calling),
         rows=_rows(prompts, {p.id: [one.trials[p.id] for one in passes] for p in prompts}),
@@ -129,12 +105,21 @@ async def evaluate(ledger: Ledger, request: EvaluationRequest, *, now: Callable[
     )
 
 
+def _verdicts(one: _Pass) -> dict[str, Verdict]:
+    return {prompt_id: item.verdict for prompt_id, item in one.trials.items()}
+
+
+def _first(one: _Pass) -> str:
+    """The trial that was asked first."""
+    return min(one.trials.values(), key=lambda item: (item.trial.started_at, item.trial.position)).trial.trial_id
+
+
 def _fields_told(environment: Environment) -> int:
     """How much is not hidden. A server tells less about a model that it has not loaded yet."""
     return sum(value not in (None, "unknown") for value in environment.model_dump().values())
 
 
-async def group_passes(ledger: Ledger, request: EvaluationRequest, run_ids: Sequence[str]) -> list[Pass]:
+async def group_passes(ledger: Ledger, request: EvaluationRequest, run_ids: Sequence[str]) -> list[_Pass]:
     """The passes that the runs make up, in the order in which they began. CorruptError for a run that is not there."""
     missing = set(run_ids)
     runs: list[Run] = []
@@ -160,7 +145,7 @@ async def group_passes(ledger: Ledger, request: EvaluationRequest, run_ids: Sequ
     passes = []
     for members in grouped.values():
         judged = [item for run in members for item in await _judged(ledger, request, run.run_id)]
-        passes.append(Pass(tuple(members), {item.trial.prompt_id: item for item in judged}))
+        passes.append(PassState(members, {item.trial.prompt_id: item for item in judged}))
     return passes
 
 
@@ -173,14 +158,14 @@ async def _judged(ledger: Ledger, request: EvaluationRequest, run_id: str) -> Se
     return found.trials
 
 
-async def _sample(ledger: Ledger, request: EvaluationRequest) -> Pass | None:
+async def _sample(ledger: Ledger, request: EvaluationRequest) -> _Pass | None:
     if not request.determinism_run_ids:
         return None
     found = [p for p in await group_passes(ledger, request, request.determinism_run_ids) if p.complete]
     return found[-1] if found else None
 
 
-def _environments(ledger: Ledger, passes: Sequence[Pass]) -> dict[str, Environment]:
+def _environments(ledger: Ledger, passes: Sequence[_Pass]) -> dict[str, Environment]:
     found: dict[str, Environment] = {}
     for environment_id in {run.environment_id for p in passes for run in p.runs}:
         environment = find(ledger, Environment, environment_id)
@@ -190,7 +175,7 @@ def _environments(ledger: Ledger, passes: Sequence[Pass]) -> dict[str, Environme
     return found
 
 
-def _scored(passes: Sequence[Pass], prompts: Sequence[Prompt]) -> list[ScoredTrial]:
+def _scored(passes: Sequence[_Pass], prompts: Sequence[Prompt]) -> list[ScoredTrial]:
     return [
         ScoredTrial(
             prompt_id=prompt.id,
@@ -201,7 +186,7 @@ def _scored(passes: Sequence[Pass], prompts: Sequence[Prompt]) -> list[ScoredTri
             usage=one.trials[prompt.id].trial.usage,
             first_of_run=one.trials[prompt.id].trial.trial_id == first,
         )
-        for index, (one, first) in enumerate((one, one.first_trial_id) for one in passes)
+        for index, (one, first) in enumerate((one, _first(one)) for one in passes)
         for prompt in prompts
     ]
 

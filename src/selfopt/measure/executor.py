@@ -20,8 +20,8 @@ __all__ = ["AsyncExecutor", "Executor", "Work"]
 @dataclass(frozen=True, slots=True)
 class Work:
     """What an executor is handed. measure does one trial in a slot; start makes its TrialStart; committed is told after
-    the trial is durable. prologue: records that must be durable with the first starts. in_flight: trials that are begun and not known
-    to be committed; of those that are left when `run` raises, the ledger says what became of them."""
+    the trial is durable. prologue: records that must be durable with the first starts. in_flight: trials that have begun and are not
+    known to be committed. If `run` raises, the ledger tells what became of those that are left."""
 
     jobs: Iterator[TrialJob]
     measure: Callable[[TrialJob, int], Awaitable[TrialResult]]
@@ -81,7 +81,7 @@ class AsyncExecutor:
             try:
                 await self._ledger.append(records)
             except asyncio.CancelledError as error:
-                # It is decided all the same: what is stored counts.
+                # The ledger raises this once the outcome is known. What is stored counts.
                 if find(self._ledger, Trial, job.trial_id) is None:
                     raise
                 cancelled = error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from selfopt.records import (
     Conclusion,
@@ -22,6 +23,7 @@ from selfopt.records import (
 )
 
 from .lookup import find
+from .trial import JudgedTrial
 
 __all__ = [
     "PassKey",
@@ -39,12 +41,15 @@ __all__ = [
 PassKey = tuple[Purpose, int]
 
 
+T = TypeVar("T", Trial, JudgedTrial)
+
+
 @dataclass(slots=True)
-class PassState:
+class PassState(Generic[T]):
     """One pass, made of one run or, after interruptions, of several. trials: by prompt id, only of the pass's prompts."""
 
     runs: list[Run] = field(default_factory=list)
-    trials: dict[str, Trial] = field(default_factory=dict)
+    trials: dict[str, T] = field(default_factory=dict)
 
     @property
     def prompt_ids(self) -> tuple[str, ...]:
@@ -57,9 +62,9 @@ class PassState:
         return bool(self.runs) and len(self.trials) >= len(self.prompt_ids)
 
 
-def passes_of(ledger: Ledger, runs: Iterable[Run]) -> dict[PassKey, PassState]:
+def passes_of(ledger: Ledger, runs: Iterable[Run]) -> dict[PassKey, PassState[Trial]]:
     """The passes that runs of one request_id make up, in the order in which they began."""
-    found: dict[PassKey, PassState] = {}
+    found: dict[PassKey, PassState[Trial]] = {}
     for run in runs:
         current = found.setdefault((run.purpose, run.run_index), PassState())
         current.runs.append(run)
@@ -74,9 +79,9 @@ def run_end(run: Run, trials: int, at: str) -> RunEnd:
 
 
 def closing_records(ledger: Ledger, run: Run, at: str, reason: str) -> list[Record]:
-    """The end of a run that was cut off, as the ledger has it: trials that were started and not committed are abandoned, for this reason.
+    """The records that end a run which was cut off, made of what the ledger holds of it.
 
-    Nothing for a run that is not in the ledger.
+    Trials that were started and not committed are abandoned, for this reason. Empty if the ledger does not hold the run.
     """
     if find(ledger, Run, run.run_id) is None:
         return []

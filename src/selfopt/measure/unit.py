@@ -18,6 +18,7 @@ from selfopt.records import (
     Run,
     Spec,
     Suite,
+    Trial,
     Verdict,
     WarmUpResult,
 )
@@ -65,7 +66,7 @@ class Unit:
     group_id: str
     options: MeasureOptions
     desk: Desk
-    passes: dict[PassKey, PassState]
+    passes: dict[PassKey, PassState[Trial]]
     abandoned: int
     before_pass: BeforePass | None = None
     warm_up_each: bool = False
@@ -112,17 +113,17 @@ class Unit:
         """Of the scored passes."""
         return self.options.labels.purpose
 
-    def at(self, purpose: Purpose, run_index: int) -> PassState:
+    def at(self, purpose: Purpose, run_index: int) -> PassState[Trial]:
         """The state of one pass, empty when it has not begun."""
         return self.passes.setdefault((purpose, run_index), PassState())
 
     @property
-    def first(self) -> PassState:
+    def first(self) -> PassState[Trial]:
         """The first scored pass."""
         return self.at(self.purpose, 0)
 
     @property
-    def sample(self) -> PassState:
+    def sample(self) -> PassState[Trial]:
         """The isolated sample."""
         return self.at("determinism", 0)
 
@@ -291,7 +292,7 @@ class Unit:
         done = self.at(purpose, run_index).trials
         return tuple((position, prompt) for position, prompt in whole if prompt.id not in done)
 
-    def complete_passes(self) -> list[PassState]:
+    def complete_passes(self) -> list[PassState[Trial]]:
         """The complete scored passes, by number."""
         return [one for key, one in sorted(self.passes.items(), key=itemgetter(0)) if key[0] == self.purpose and one.complete]
 

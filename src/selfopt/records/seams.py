@@ -76,13 +76,13 @@ class Residency(Protocol):
 
 @runtime_checkable
 class Ledger(Protocol):
-    """Append-only store. What `append` was given is durable, all or nothing, when it returns. Many may ask at once."""
+    """Append-only store. What `append` was given is durable, all or nothing, when it returns. Many tasks may append at once."""
 
     async def append(self, records: Sequence[Record]) -> None:
         """Store all of them or none. A record whose kind and id are there already with equal content is passed over.
 
-        Appends are stored in the order in which they are asked for; some may share a transaction, and an error of one is no
-        error of the others. Whoever is cancelled meanwhile gets the CancelledError when it is decided whether they are stored.
+        Appends are stored in the order in which they were asked for. Some may share a transaction; an error of one does not
+        touch the others. An asker that is cancelled gets its CancelledError only once it is known whether the records are stored.
 
         Raises:
             CorruptError: a record is there already with other content.
