@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from selfopt.errors import CorruptError, RefusedError, StoreError
 from selfopt.home import NOT_MADE_HERE, Home, atomic_write_text, counts_as_home, find_home, read_json_file
@@ -122,7 +122,7 @@ def quickstart_home(explicit: str | Path | None, environ: dict[str, str], cwd: P
 
 def plan_lines(app: App) -> list[str]:
     """What will happen and how long it will take, before it begins."""
-    suites = {phase: len(app.suite(app.settings.suite_of(phase)).prompts) for phase in _phases()}
+    suites = {phase: len(app.suite(app.settings.suite_of(phase)).prompts) for phase in get_args(Phase)}
     missing = [m for m in MODELS if app.store.path_of(m) is None]
     size = sum(app.catalogue[m].size_bytes for m in missing) / 1e6
     return [
@@ -135,10 +135,6 @@ def plan_lines(app: App) -> list[str]:
         "5 the rules at work on two requests; reports; one table",
         f"estimate {ESTIMATE_MINUTES[0]} to {ESTIMATE_MINUTES[1]} minutes on two cores; Ctrl-C at any time, the same command continues",
     ]
-
-
-def _phases() -> tuple[Phase, Phase]:
-    return "atomic", "extended"
 
 
 def _load_state(home: Home) -> _State:

@@ -172,11 +172,8 @@ class App:
 
     def variant(self, name: str) -> Variant:
         """One variant by name; VariantError names the known ones."""
-        own = Path(self.settings.variants) if self.settings.variants else None
-        found = get_variant(name, own)
-        if own is not None:
-            self._read(own)
-        return found
+        _ = self.variants  # read once, and checked against what the project is trusted with
+        return get_variant(name, Path(self.settings.variants) if self.settings.variants else None)
 
     def fitting(self, variant: Variant, endpoint: str) -> Variant:
         """The variant as this endpoint can be asked: where it takes no grammar, the JSON Schema of the same calls limits the
