@@ -27,29 +27,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = [
-    "AuditError",
-    "BudgetError",
-    "ConsentError",
-    "CorruptError",
-    "EndpointError",
-    "EndpointFault",
-    "EngineError",
-    "EvidenceError",
-    "GateFailed",
-    "LockedError",
-    "ModelStoreError",
-    "NewerSchemaError",
-    "RefusedError",
-    "SelfoptError",
-    "SettingsError",
-    "StoreError",
-    "SuiteError",
-    "UnknownModelError",
-    "UsageError",
-    "VariantError",
-]
-
 
 class SelfoptError(Exception):
     """Root of the tree. `exit_code` is what the command line ends with."""

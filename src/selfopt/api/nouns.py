@@ -26,8 +26,6 @@ from selfopt.verbs.verifying import HomeReport, audit_anchor, verify_audit, veri
 
 from .runner import Noun
 
-__all__ = ["Audit", "Keys", "Models", "Routes", "Trust", "Variants"]
-
 
 class Routes(Noun):
     """The rules in force: `selfopt routes`."""

@@ -12,8 +12,6 @@ from typing import Any, TypeVar
 from selfopt.errors import SelfoptError
 from selfopt.verbs.opening import App
 
-__all__ = ["Noun", "Runner"]
-
 T = TypeVar("T")
 TIDY_S = 30.0
 

@@ -15,8 +15,6 @@ from selfopt.verbs.tools import Tools, read_tools
 
 from .runner import Noun
 
-__all__ = ["Suites"]
-
 
 class Suites(Noun):
     """`selfopt suites`."""

@@ -9,7 +9,6 @@ from .common import LiveLine, console, say
 if TYPE_CHECKING:
     from selfopt.verbs.looping import LoopEvent
 
-__all__ = ["EventPrinter"]
 
 STYLES = {
     "cycle": "bold",

@@ -16,7 +16,6 @@ from selfopt.errors import GateFailed, SelfoptError, UsageError
 if TYPE_CHECKING:
     from selfopt.verbs.failing import Failure
 
-__all__ = ["EXIT_CODES", "INTERRUPTED", "fail_on", "failed", "says"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 INTERRUPTED = 130

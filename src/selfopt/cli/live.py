@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from selfopt.verbs.measuring import Progress
 
-__all__ = ["LiveLine", "LogLines"]
 
 _QUIET_S = 0.9
 _STILL_S = 15.0

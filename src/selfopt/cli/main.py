@@ -17,8 +17,6 @@ from selfopt.errors import SelfoptError
 
 from .exit_codes import INTERRUPTED
 
-__all__ = ["COMMANDS", "cli", "main"]
-
 # name -> (module, one-line help). The help stands here so that `selfopt --help` loads no command.
 COMMANDS: dict[str, tuple[str, str]] = {
     "quickstart": ("quickstart", "Watch the whole loop work on two real models."),

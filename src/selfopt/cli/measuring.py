@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from selfopt.verbs.opening import App
     from selfopt.verbs.warming import WarmUpShown, WarmUpValidation
 
-__all__ = ["measure_command", "measure_flags", "validate_command"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 SHOWN_FAILURES = 12

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-__all__ = ["BODY_LIMIT", "block", "console", "counted", "draw", "emit", "joined", "pretty", "say", "say_some", "short_id"]
 
 NO_TERMINAL_COLUMNS = 80
 BODY_LIMIT = 20_000

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from selfopt.verbs.making import ImportedSuites, Importer
     from selfopt.verbs.opening import App
 
-__all__ = ["group", "replace_option", "tell_imported"]
 
 PATH = click.Path(path_type=Path)
 replace_option = click.option("--replace", is_flag=True, help="Replace suites of these names that have other content.")

@@ -7,8 +7,6 @@ import click
 from .common import LiveLine, json_option, open_app
 from .suites_import import replace_option, tell_imported
 
-__all__ = ["pull"]
-
 
 @click.group("pull")
 def pull() -> None:

@@ -11,7 +11,6 @@ from .common import SECONDS, console, emit, say
 if TYPE_CHECKING:
     from selfopt.verbs.making import MadeSuite
 
-__all__ = ["phase_option", "tell_made", "tools_options"]
 
 phase_option = click.option(
     "--phase", type=click.Choice(["atomic", "extended"]), help="Default: atomic where all is one user turn."

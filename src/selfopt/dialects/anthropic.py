@@ -15,8 +15,6 @@ from .jsontext import as_dict, as_int, as_str, as_text
 from .kinds import EndpointKind
 from .parts import MAX_CALLS, Parts, StreamDecoder, beside_of, numbered, unsupported
 
-__all__ = ["KIND", "Anthropic"]
-
 DEFAULT_BASE_URL = "https://api.anthropic.com"
 API_VERSION = "2023-06-01"
 _FAULTS: dict[str, EndpointFault] = {

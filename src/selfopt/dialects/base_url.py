@@ -8,8 +8,6 @@ from selfopt.dialects.jsontext import printable
 from selfopt.errors import SettingsError
 from selfopt.records import EndpointConfig
 
-__all__ = ["bearer", "normalise_base_url"]
-
 
 def bearer(config: EndpointConfig) -> dict[str, str]:
     """The header with the key, or none."""

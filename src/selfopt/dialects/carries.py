@@ -10,8 +10,6 @@ from selfopt.records import ChatRequest, Constraint, EndpointConfig, Message, Sa
 
 from .kinds import ENDPOINT_KINDS, Dialect
 
-__all__ = ["CARRIED", "carried_by", "dialects"]
-
 _USER = Message(role="user", content="x")
 _TOOL = ToolDefinition(name="t")
 _CALLED = Message(role="assistant", tool_calls=(ToolCall(name="t"),))

@@ -13,8 +13,6 @@ from selfopt.records import Phase
 
 from .refusal import bad_request
 
-__all__ = ["STEP_BYTES", "BodyLimits", "ChatBody", "at_once", "reading_body"]
-
 T = TypeVar("T")
 
 STEP_BYTES = 262_144

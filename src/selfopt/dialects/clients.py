@@ -10,8 +10,6 @@ from selfopt.records import ChatRequest, ToolCall, Usage
 
 from .chat_body import ChatBody
 
-__all__ = ["ClientDialect", "ClientRequest", "ReplyWriter"]
-
 
 @dataclass(frozen=True, slots=True)
 class ClientRequest:

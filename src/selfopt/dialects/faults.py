@@ -15,8 +15,6 @@ from selfopt.errors import EndpointError, EndpointFault
 
 from .jsontext import as_dict, as_int, as_str, parse_json, printable
 
-__all__ = ["error_message_of", "parse_retry_after", "refuse_error", "shown_url", "status_error", "status_fault"]
-
 MAX_RETRY_AFTER_S = 86_400.0
 _PLACE = re.compile(
     r"""\b[a-z][a-z0-9+.\-]{1,15}:(?:\\?/){2}[^\s"'<>)]+|\[[0-9a-f:]{2,45}\]:\d{1,5}|\b[\w.\-]{1,253}:\d{2,5}\b""", re.I

@@ -12,20 +12,6 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from selfopt.home import ShapeLimits, shape_steps
 
-__all__ = [
-    "MAX_DEPTH",
-    "as_dict",
-    "as_int",
-    "as_list",
-    "as_ms",
-    "as_str",
-    "as_text",
-    "bounded_text",
-    "dump_json",
-    "parse_json",
-    "printable",
-]
-
 MAX_DEPTH = 64
 # What replies of models come nowhere near, and what is decoded within the 50 ms that the gateway's loop may be held up.
 LARGE_TEXT = 262_144

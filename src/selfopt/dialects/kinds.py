@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from .parts import Parts, StreamDecoder
 
-__all__ = ["ENDPOINT_KINDS", "Dialect", "EndpointKind"]
-
 
 class Dialect(Protocol):
     """How one server is spoken to. It is made from the server's configuration and sends nothing.

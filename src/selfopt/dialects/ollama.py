@@ -14,8 +14,6 @@ from .jsontext import as_dict, as_int, as_list, as_ms, as_str, as_text
 from .kinds import EndpointKind
 from .parts import Parts, StreamDecoder, beside_of, numbered, unsupported
 
-__all__ = ["KIND", "Ollama", "load_evidence"]
-
 DEFAULT_PORT = 11434
 NS_PER_MS = 1e6
 # load_duration is not zero when the model is resident: up to 575 ms are documented.

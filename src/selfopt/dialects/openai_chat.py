@@ -17,8 +17,6 @@ from .kinds import EndpointKind
 from .openai_client import NAME
 from .parts import MAX_CALLS, Parts, StreamDecoder, beside_of, numbered
 
-__all__ = ["EMBEDDED", "KIND", "OpenAIChat"]
-
 _FINISH: dict[str, FinishReason] = {
     "stop": "stop",
     "length": "length",

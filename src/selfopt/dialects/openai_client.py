@@ -17,8 +17,6 @@ from .chat_body import STEP_BYTES, ChatBody
 from .clients import ClientDialect, ClientRequest, ReplyWriter
 from .refusal import bad_request
 
-__all__ = ["MAX_TOOLS", "MAX_TOOLS_BYTES", "NAME", "OPENAI_CLIENT", "UNDERSTOOD", "Completion", "reading_request"]
-
 NAME = "openai_chat"
 # Fields that a `ClientRequest` has words for. All others travel beside.
 UNDERSTOOD = frozenset(

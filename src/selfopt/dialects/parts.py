@@ -26,9 +26,6 @@ from selfopt.records import (
 
 from .jsontext import parse_json, printable
 
-__all__ = ["Parts", "StreamDecoder", "Travelled", "beside_of", "decode_body", "numbered", "reply_of", "unsupported"]
-
-
 MAX_CALLS = 1024  # of one reply
 _NO_USAGE, _NO_TIMINGS, _NO_EVIDENCE = Usage(), Timings(), LoadEvidence()
 

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-__all__ = ["Refusal", "bad_request"]
-
 LONGEST_MESSAGE = 4000  # characters; some of it may be what the client sent
 _encode = msgspec.json.Encoder().encode
 

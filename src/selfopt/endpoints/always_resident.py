@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from selfopt.records import ModelStatus
 
-__all__ = ["AlwaysResident"]
-
 
 class AlwaysResident:
     """A `Residency` without a server to ask: nothing is told, loading takes no time, nothing can be unloaded."""

@@ -7,8 +7,6 @@ import json
 from selfopt.home import Redactor
 from selfopt.records import ChatChunk, ChatReply, ReplyContent, ToolCall
 
-__all__ = ["CleanPieces", "without_secrets"]
-
 
 def without_secrets(content: ReplyContent, secrets: Redactor) -> ReplyContent:
     """The content without a key that came in pieces, none of which showed it."""

@@ -15,8 +15,6 @@ from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig
 from .clean import CleanPieces, without_secrets
 from .http import Call, HttpClient, HttpStream
 
-__all__ = ["HttpEndpoint", "Prepared"]
-
 T = TypeVar("T")
 
 

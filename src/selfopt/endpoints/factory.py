@@ -13,8 +13,6 @@ from .endpoint import HttpEndpoint
 from .ollama_residency import OllamaResidency
 from .openai_residency import residency_of
 
-__all__ = ["create_endpoint", "create_residency"]
-
 # What servers of a dialect tell of their models.
 _RESIDENCIES: Mapping[str, Callable[[EndpointConfig], Residency]] = {"ollama": OllamaResidency, "openai_chat": residency_of}
 

@@ -23,7 +23,6 @@ from selfopt.records import EndpointConfig
 if TYPE_CHECKING:
     from aiohttp.client import _RequestContextManager
 
-__all__ = ["Call", "HttpClient", "HttpReply", "HttpStream"]
 
 RECORDED_FAULT_BYTES = 64_000
 SHORTEST_IN_ERRORS = 4  # characters of a key; an error that says too little does no harm

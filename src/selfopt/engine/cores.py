@@ -10,8 +10,6 @@ from typing import Any
 
 import psutil
 
-__all__ = ["free_cores", "threads_for", "usable_cores"]
-
 SAMPLE_S = 0.1
 SAMPLES = 5
 

@@ -23,8 +23,6 @@ from .gguf import GgufFacts, read_gguf
 from .process import ChildConfig, ChildProcess, default_command
 from .store import ModelStore, slug
 
-__all__ = ["EmbeddedEngine", "EngineAddress", "EngineOptions"]
-
 ENGINE_NAME = "llama.cpp (xllamacpp)"
 _PROBE_TIMEOUT = aiohttp.ClientTimeout(total=5)
 

@@ -13,8 +13,6 @@ from pathlib import Path
 from selfopt.errors import ModelStoreError
 from selfopt.records import sha256_hex
 
-__all__ = ["GgufFacts", "read_gguf"]
-
 _FIXED = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 _STRING, _ARRAY, _UINT32 = 8, 9, 4
 _MAX_ENTRIES = 10_000

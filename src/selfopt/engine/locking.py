@@ -6,8 +6,6 @@ import fcntl
 import os
 from pathlib import Path
 
-__all__ = ["FileLock"]
-
 
 class FileLock:
     """An exclusive lock on a file, given back by the kernel when the process ends in whatever way."""

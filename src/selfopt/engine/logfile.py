@@ -8,8 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-__all__ = ["BoundedLog", "printable"]
-
 _MAX_SHOWN = 500
 
 

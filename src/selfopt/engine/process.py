@@ -18,8 +18,6 @@ from selfopt.errors import EngineError
 
 from .logfile import BoundedLog, printable
 
-__all__ = ["ChildConfig", "ChildProcess", "default_command"]
-
 _LAST_LINES = 20
 _END_GRACE_S = 2.0
 _MAX_LINE_BYTES = 65536

@@ -29,7 +29,6 @@ from .meter import Meter, SourceError
 if TYPE_CHECKING:
     import aiohttp
 
-__all__ = ["append_part"]
 
 _CHUNK_BYTES = 1 << 20
 _POLL_S = 0.1

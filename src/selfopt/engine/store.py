@@ -25,8 +25,6 @@ from .locking import FileLock
 from .meter import Meter, PullProgress, SourceError
 from .sources import append_part
 
-__all__ = ["InstalledModel", "ModelStore", "slug"]
-
 _SCHEMA_VERSION = 1
 _TICK_S = 0.2
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

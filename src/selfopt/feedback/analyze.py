@@ -15,8 +15,6 @@ from .options import FeedbackOptions
 from .recommend import recommend
 from .standing import Standing, standings
 
-__all__ = ["analyze"]
-
 
 def analyze(evaluations: Sequence[Evaluation], options: FeedbackOptions) -> Feedback:
     """The feedback on evaluations of all models and phases, oldest first.

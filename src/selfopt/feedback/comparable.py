@@ -8,19 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from selfopt.records import Confidence, Evaluation, Figures, Finding, Outcome, OutcomeRow, content_hash, whole_evaluations
 from selfopt.words.findings import summary
 
-__all__ = [
-    "best_known",
-    "cells",
-    "comparable",
-    "counted",
-    "has_copies",
-    "is_exact",
-    "make_finding",
-    "named",
-    "passes",
-    "with_known_copies",
-]
-
 _MANY_RUNS = 7
 _COPIES = ("sampled", "complete")
 _SOME_RUNS = 3

@@ -17,8 +17,6 @@ from selfopt.words.findings import experiment_text, not_confirmed_yet
 from .comparable import named
 from .options import FeedbackOptions
 
-__all__ = ["confirmation_of", "refuted", "speaking_experiment", "with_experiment"]
-
 
 def speaking_experiment(evaluation: Evaluation, options: FeedbackOptions) -> WarmUpExperiment | None:
     """The newest conclusive experiment on this model and phase, else the newest; of environments that can be the evaluation's."""

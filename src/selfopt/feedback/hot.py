@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 
 from selfopt.records import Evaluation, HotFailure, Outcome, Phase
 
-__all__ = ["hot_failures"]
-
 _MIN_SHARE = 0.5
 _MOST = 10
 

@@ -13,8 +13,6 @@ from .comparable import is_exact
 from .options import FeedbackOptions
 from .standing import Standing
 
-__all__ = ["Fallback", "Permission", "choose_fallback", "judge"]
-
 # As in the plain gates: below this share of transport errors the rest still says something.
 _MAX_ERROR_SHARE = 0.5
 _ROUNDING = 1e-9

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 
 from selfopt.records import Environment, Phase, PolicyThresholds, Remedy, WarmUpExperiment
 
-__all__ = ["FeedbackOptions", "ReferenceSuite"]
-
 
 @dataclass(frozen=True, slots=True)
 class ReferenceSuite:

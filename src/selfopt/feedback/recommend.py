@@ -24,8 +24,6 @@ from .judge import choose_fallback, judge
 from .options import FeedbackOptions
 from .standing import Standing
 
-__all__ = ["recommend"]
-
 _REMEDIES: Mapping[Advice, tuple[RemedyKind, Action]] = {
     "warm_up": ("warm_up", "enable_warm_up"),
     "proven_warm_up": ("warm_up", "enable_warm_up"),

@@ -15,8 +15,6 @@ from selfopt.stats import MIN_PATTERN_RUNS, Classification, PassRow, RowPattern,
 
 from .comparable import has_copies, passes
 
-__all__ = ["WindowRows", "class_figures", "loaded_in", "read_window", "shows_load"]
-
 _WAITED = frozenset({Outcome.TIMEOUT, Outcome.LOADING, Outcome.ERROR})
 _PROMPTS_WITHOUT_LOADS = 2
 

@@ -11,8 +11,6 @@ from selfopt.words.standing import Shown
 from .comparable import comparable, counted, has_copies, with_known_copies
 from .options import FeedbackOptions, ReferenceSuite
 
-__all__ = ["Standing", "standings"]
-
 
 @dataclass(frozen=True, slots=True)
 class Standing:

@@ -11,8 +11,6 @@ from selfopt.errors import CorruptError
 from selfopt.home import atomic_write_text, escape_control, read_json_file, readable_json
 from selfopt.records import Feedback
 
-__all__ = ["FEEDBACK_SCHEMA_VERSION", "load_feedback", "save_feedback"]
-
 FEEDBACK_SCHEMA_VERSION = 1
 _WHAT = "the feedback file"
 

@@ -11,8 +11,6 @@ from selfopt.web import HttpRequest
 
 from .options import GatewayOptions
 
-__all__ = ["LOCAL_USER", "Access", "Caller", "KeyRing", "Scope", "require_json"]
-
 Scope = str
 # Headers that decide who may do what: said twice, they say nothing.
 ONCE = frozenset({b"origin", b"authorization", b"content-type", b"x-selfopt-phase", b"x-selfopt-variant"})

@@ -14,8 +14,6 @@ from selfopt.records import utc_now
 from .journal import encode_record
 from .ticket import RequestRecord
 
-__all__ = ["AccessLog", "TurnedAway"]
-
 LONGEST_NAME = 200
 LONGEST_REASON = 500
 _HEAD = b'{"level":"info","logger":"selfopt.gateway.access","message":"request",'

@@ -21,8 +21,6 @@ from .seams import AuditSink, Upstream, Upstreams
 from .ticket import LiveAttempt
 from .trailing import audit_event
 
-__all__ = ["Answerer", "Attempts"]
-
 # Faults that another model may answer for. The others are the request's own, or this machine's settings.
 FALLS_BACK: frozenset[EndpointFault] = frozenset({"timeout", "connect", "loading", "rate_limited", "server", "protocol"})
 # With somebody else at hand, waiting twice for the same is no help.

@@ -9,8 +9,6 @@ from typing import ParamSpec, TypeVar
 from selfopt.dialects.chat_body import STEP_BYTES
 from selfopt.home import Redactor
 
-__all__ = ["beside", "by_steps", "redacted"]
-
 P = ParamSpec("P")
 T = TypeVar("T")
 

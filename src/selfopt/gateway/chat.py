@@ -28,8 +28,6 @@ from .seams import AuditSink, RequestJournal
 from .ticket import Ticket
 from .trailing import audit_event
 
-__all__ = ["ChatParts", "ChatService", "header_value"]
-
 
 @dataclass(frozen=True, slots=True)
 class ChatParts:

@@ -14,8 +14,6 @@ import msgspec
 
 from selfopt.home import SHORTEST_SECRET
 
-__all__ = ["DeltaRedactor"]
-
 REDACTED = "[key]"
 SHORTEST_BEGINNING = 3
 """So many characters of a key may be out before an event waits: fewer begin many a word, and tell nothing."""

@@ -11,8 +11,6 @@ from selfopt.records import ChatChunk, ReplyContent, ToolCall, Variant
 from .bounded import beside
 from .flow import Flow
 
-__all__ = ["EarlyCalls", "wanted_calls"]
-
 
 def wanted_calls(calls: Sequence[ToolCall], asked: ClientRequest) -> tuple[ToolCall, ...]:
     """Of the calls read in a reply, those for the client: of tools that it offered, and one alone where it wants no more."""

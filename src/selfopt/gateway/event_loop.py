@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-__all__ = ["fast_loop"]
-
 
 def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """What makes a loop of uvloop; None, for asyncio's own, where it is not installed."""

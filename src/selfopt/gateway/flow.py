@@ -13,8 +13,6 @@ from selfopt.records import ToolCall
 
 from .live_request import LiveRequest
 
-__all__ = ["Flow", "before_a_call"]
-
 STREAM = b"Content-Type: text/event-stream"
 # Every format in which a call can be written in text needs one of these; a fence may come before.
 _SIGN = re.compile(r"[{\[<(`]")

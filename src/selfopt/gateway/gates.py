@@ -13,8 +13,6 @@ from selfopt.errors import EndpointError, EndpointFault
 
 from .options import GatewayOptions
 
-__all__ = ["EndpointGate", "Gates"]
-
 log = logging.getLogger("selfopt.gateway")
 
 Probe = Callable[[], Awaitable[bool]]

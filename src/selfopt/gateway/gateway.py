@@ -22,8 +22,6 @@ from .refusal import JSON
 from .told_outcomes import FeedbackService
 from .warmth import KeepWarm
 
-__all__ = ["Gateway", "GatewayParts"]
-
 PRUNE_S = 2.0
 _encode = msgspec.json.Encoder().encode
 Answer = Callable[[HttpRequest, Reply, Caller], Awaitable[None]]

@@ -24,8 +24,6 @@ from .passing import Passing
 from .refusal import JSON, from_endpoint_error
 from .seams import Upstream
 
-__all__ = ["Harness"]
-
 TEXT_TOKENS = 1024
 # A chat of so many bytes fills the context of any model that a variant was measured for.
 MAX_VARIANT_BYTES = MAX_TOOLS_BYTES

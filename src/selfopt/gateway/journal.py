@@ -22,8 +22,6 @@ from .seams import AuditSink
 from .segment_file import SegmentFiles, drop_head, last_of, left_by_the_dead, make_read_only
 from .ticket import JournalRecord
 
-__all__ = ["JournalOptions", "SegmentJournal", "encode_record"]
-
 log = logging.getLogger("selfopt.gateway")
 _encode = msgspec.json.Encoder().encode
 SEAL_RETRY_S = 10.0

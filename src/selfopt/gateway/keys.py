@@ -18,8 +18,6 @@ from selfopt.home import CheckedKeys, GatewayKey, KeyFile, escape_control, match
 
 from .access import Caller
 
-__all__ = ["FileKeys"]
-
 log = logging.getLogger("selfopt.gateway")
 LOOK_S = 0.25
 MAX_KEY_LENGTH = 200

@@ -15,8 +15,6 @@ from .refusal import not_audited
 from .seams import Upstream
 from .ticket import Ticket
 
-__all__ = ["LiveRequest"]
-
 
 class LiveRequest:
     """dialect: the client's; chat: what is asked; reply: where the answer goes; upstream, rule, timeout_s: of the attempt under way; deadline: loop

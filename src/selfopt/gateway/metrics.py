@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from .gates import EndpointGate
 from .ticket import RequestRecord
 
-__all__ = ["CONTENT_TYPE", "LiveCounters"]
-
 CONTENT_TYPE = b"Content-Type: text/plain; version=0.0.4; charset=utf-8"
 BOUNDS_MS = (1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0, 30000.0, 60000.0, 120000.0)
 STATES = {"closed": 0, "half_open": 1, "open": 2}

@@ -8,8 +8,6 @@ import msgspec
 
 from selfopt import __version__
 
-__all__ = ["OPENAPI", "OPENAPI_JSON"]
-
 _NAMES = {"type": "string", "minLength": 1, "maxLength": 256}
 SCHEMAS: dict[str, Any] = {
     "Error": {

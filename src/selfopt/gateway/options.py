@@ -8,8 +8,6 @@ from selfopt.dialects.chat_body import BodyLimits
 from selfopt.settings.tree import GatewaySettings, LimitSettings
 from selfopt.web import WebLimits
 
-__all__ = ["GatewayOptions"]
-
 
 @dataclass(frozen=True, slots=True)
 class GatewayOptions:

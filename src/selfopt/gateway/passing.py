@@ -19,8 +19,6 @@ from .refusal import JSON, from_endpoint_error
 from .seams import Upstream, Upstreams
 from .ticket import Ticket
 
-__all__ = ["Passing"]
-
 SHOWN_TYPE_BYTES = 200
 TAIL_BYTES = 4096
 SHOWN_ERROR_BYTES = 2000

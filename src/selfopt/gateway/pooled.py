@@ -15,8 +15,6 @@ from selfopt.web import HttpAddress, Pool, UpstreamReply
 from .bounded import redacted
 from .passing import fault_in
 
-__all__ = ["PooledEndpoint"]
-
 RECORDED_FAULT_BYTES = 64_000
 MARGIN = 8_000  # a key that begins before the end of what is recorded
 

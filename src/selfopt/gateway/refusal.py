@@ -6,8 +6,6 @@ from selfopt.dialects.refusal import Refusal
 from selfopt.errors import AuditError, ConsentError, EndpointError, EndpointFault
 from selfopt.home import escape_control
 
-__all__ = ["JSON", "from_endpoint_error", "not_audited", "not_consented"]
-
 JSON = b"Content-Type: application/json"
 
 

@@ -14,8 +14,6 @@ from selfopt.records import Phase, RouteDecision, RoutingConfig
 from selfopt.routing import InForce, RouteOptions, check_rules, standby_decisions, validate_model_phase_compatibility
 from selfopt.variants import options_of
 
-__all__ = ["RulesInForce", "RulesWatch"]
-
 log = logging.getLogger("selfopt.gateway")
 MAX_REMEMBERED = 4096
 Candidates = Mapping[Phase, Sequence[str]]

@@ -13,8 +13,6 @@ from selfopt.web import HttpAddress
 
 from .ticket import JournalRecord
 
-__all__ = ["AuditSink", "RequestJournal", "Upstream", "Upstreams"]
-
 
 @dataclass(frozen=True, slots=True)
 class Upstream:

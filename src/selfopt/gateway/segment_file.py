@@ -15,8 +15,6 @@ from selfopt.home import GENESIS_HASH, Seal, SegmentReport, segment_name, verify
 from selfopt.home.files import fsync_directory, open_private, reason_of, write_all
 from selfopt.home.head import Head, HeadFile
 
-__all__ = ["SegmentFiles", "drop_head", "left_by_the_dead", "make_read_only"]
-
 _SEALED = 0o400
 
 

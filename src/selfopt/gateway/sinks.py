@@ -9,8 +9,6 @@ from selfopt.errors import AuditError, StoreError
 from selfopt.home import AuditEvent, ChainedFile
 from selfopt.routing import render_log
 
-__all__ = ["TrailSink"]
-
 
 class TrailSink:
     """An `AuditSink` on a trail. Requests that come while a group is being written make up the next one; the readable log

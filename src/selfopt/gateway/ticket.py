@@ -9,17 +9,6 @@ import msgspec
 
 from selfopt.records import RouteDecision
 
-__all__ = [
-    "FeedbackRecord",
-    "JournalRecord",
-    "LiveAttempt",
-    "RequestRecord",
-    "Ticket",
-    "given_here",
-    "new_request_id",
-    "this_writer",
-]
-
 _writer = os.urandom(5).hex()
 _counter = 0
 

@@ -18,8 +18,6 @@ from .refusal import JSON, not_audited
 from .seams import RequestJournal
 from .ticket import FeedbackRecord, given_here
 
-__all__ = ["FeedbackService"]
-
 _ID = re.compile(r"req-([0-9a-f]{10})[0-9a-f]{14}")
 _encode = msgspec.json.Encoder().encode
 

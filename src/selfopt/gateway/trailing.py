@@ -10,8 +10,6 @@ from selfopt.routing import event_of
 
 from .ticket import Ticket
 
-__all__ = ["audit_event"]
-
 
 def audit_event(decision: RouteDecision, ticket: Ticket) -> AuditEvent:
     """The trail's record of a diverted or refused request, with the attempts made until now."""

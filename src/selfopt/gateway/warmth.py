@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from selfopt.home import escape_control
 from selfopt.records import RoutingConfig
 
-__all__ = ["KeepWarm", "Warmed", "Warmer"]
-
 log = logging.getLogger("selfopt.gateway")
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-__all__ = ["lines_backwards"]
-
 _BLOCK_BYTES = 1 << 16
 
 

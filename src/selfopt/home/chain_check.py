@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from .chain_line import BadLineError, check_line, parse_line
 from .head import Head
 
-__all__ = ["GENESIS_HASH", "HEAD_KEPT", "ChainReport", "check_chain", "is_announced"]
-
 GENESIS_HASH = "0" * 64
 HEAD_KEPT = "head_kept"
 """The key of `details` by which a record says that the file has a head from here on."""

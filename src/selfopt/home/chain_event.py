@@ -7,8 +7,6 @@ from typing import Any, TypedDict
 
 from .chain_line import sealed_body
 
-__all__ = ["AuditEvent", "AuditFields", "event_body"]
-
 
 class AuditFields(TypedDict, total=False):
     """The fields of an audit record that its writer chooses, besides the event's name."""

@@ -12,8 +12,6 @@ from selfopt.records import canonical_json, sha256_hex
 
 from .text import clean_unicode
 
-__all__ = ["MAX_LINE_BYTES", "BadLineError", "check_line", "parse_line", "sealed_body", "written"]
-
 MAX_LINE_BYTES = 4_000_000
 
 _ascii_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode

@@ -18,21 +18,6 @@ from selfopt.errors import CorruptError, LockedError, NewerSchemaError, StoreErr
 from .temporary import hold_temporary, temporary_name
 from .text import escape_control
 
-__all__ = [
-    "InputFileError",
-    "atomic_write_text",
-    "flock_wait",
-    "fsync_directory",
-    "guarded",
-    "is_regular",
-    "open_private",
-    "parse_json_object",
-    "read_input",
-    "read_json_file",
-    "read_text_bounded",
-    "reason_of",
-]
-
 MAX_JSON_BYTES = 64_000_000
 LOCK_WAIT_S = 10.0
 _FIRST_PAUSE_S = 0.0005

@@ -18,8 +18,6 @@ from selfopt.errors import AuditError, StoreError
 
 from .files import atomic_write_text, is_regular, open_private, reason_of
 
-__all__ = ["SLOT_BYTES", "Head", "HeadFile"]
-
 SLOT_BYTES = 512
 _CHECKSUM_DIGITS = 16
 _LOOKS = 3

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import accumulate
 
-__all__ = ["JsonShape", "ShapeLimits", "TooDeepError", "TooFullError", "shape_steps"]
-
 STEP_BYTES = 262_144
 _KEPT = b'"[]{}:,'
 _OTHERS = bytes(byte for byte in range(256) if byte not in _KEPT)

@@ -24,8 +24,6 @@ from .chain import ChainedFile
 from .files import atomic_write_text, guarded, read_json_file
 from .text import readable_json
 
-__all__ = ["KEYS_SCHEMA_VERSION", "KEY_SCOPES", "CheckedKeys", "GatewayKey", "KeyFile", "KeyScope", "matching_key"]
-
 KEYS_SCHEMA_VERSION = 1
 KeyScope = Literal["phase", "variant", "feedback"]
 KEY_SCOPES: tuple[KeyScope, ...] = ("phase", "variant", "feedback")

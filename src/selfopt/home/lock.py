@@ -24,8 +24,6 @@ from selfopt.records import utc_now
 from .files import open_private, reason_of, write_all
 from .text import escape_control
 
-__all__ = ["LockOwner", "ProcessLock"]
-
 # psutil derives the start time from the boot time, which differs by up to a tick or a clock correction between readers.
 _START_TOLERANCE_S = 2.0
 _MAX_OWNER_BYTES = 4096

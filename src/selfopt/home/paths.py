@@ -15,8 +15,6 @@ from .temporary import clear_temporaries, temporary_name
 from .text import escape_control
 from .vouched import ID_FILE, HomeRegister, is_empty, user_folder
 
-__all__ = ["FoundHome", "Home", "counts_as_home", "find_home", "look_for_home"]
-
 log = logging.getLogger("selfopt.home")
 FOLDER_NAME = ".selfopt"
 VARIABLE = "SELFOPT_HOME"

@@ -9,8 +9,6 @@ from typing import Any, NoReturn
 
 from .plain_yaml import MAX_DEPTH, MAX_NODES
 
-__all__ = ["PlainJsonError", "read_plain_json"]
-
 _MAX_SHOWN = 60
 _TOO_MANY = f"more than {MAX_NODES} values; split the file"
 

@@ -14,8 +14,6 @@ from typing import Any
 
 import yaml
 
-__all__ = ["MAX_DEPTH", "MAX_NODES", "PlainYamlError", "read_plain_yaml"]
-
 MAX_DEPTH = 40
 MAX_NODES = 1_000_000
 

@@ -7,8 +7,6 @@ from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 
-__all__ = ["REDACTED", "SHORTEST_SECRET", "RedactedStream", "Redactor"]
-
 REDACTED = b"[key]"
 SHORTEST_SECRET = 8
 """Characters from which a secret is taken out of answers. A shorter one cannot be told from an ordinary word: taking it out would change

@@ -26,19 +26,6 @@ from .files import is_regular, reason_of
 from .head import Head, HeadFile
 from .text import escape_control
 
-__all__ = [
-    "SEALED_EVENT",
-    "SEGMENT_SCHEMA_VERSION",
-    "Seal",
-    "SegmentReport",
-    "SegmentsReport",
-    "chain_line",
-    "read_seals",
-    "segment_name",
-    "verify_segment",
-    "verify_segments",
-]
-
 SEGMENT_SCHEMA_VERSION = 1
 SEALED_EVENT = "requests_sealed"
 MAX_LINE_BYTES = 1_000_000

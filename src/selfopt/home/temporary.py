@@ -13,8 +13,6 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["clear_temporaries", "hold_temporary", "is_temporary", "temporary_name"]
-
 _NAME = re.compile(r"\..+\.([1-9][0-9]{0,9})-[0-9a-f]{12}\.tmp", re.DOTALL)
 _TOLERANCE_S = 2.0
 

@@ -7,8 +7,6 @@ import re
 import unicodedata
 from typing import Any
 
-__all__ = ["clean_unicode", "counted", "escape_control", "escape_json", "readable_json"]
-
 # Control, format (bidirectional overrides, zero width), surrogates, line and paragraph separators: all can make a terminal
 # or a log show something else than what is there.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})

@@ -23,8 +23,6 @@ from selfopt.errors import CorruptError, StoreError
 
 from .files import atomic_write_text, is_regular, open_private, read_json_file, reason_of, write_all
 
-__all__ = ["NOT_MADE_HERE", "HomeRegister", "TrustStore", "TrustedFolder", "canonical", "user_folder"]
-
 SCHEMA_VERSION = 1
 ID_FILE = "home_id"
 NOT_MADE_HERE = "was not made in this place by your selfopt: it was moved or copied, or is of version 0.1, or of somebody else"

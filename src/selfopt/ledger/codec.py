@@ -17,21 +17,6 @@ from selfopt import records
 from selfopt.errors import CorruptError, StoreError
 from selfopt.records import Blob, Record, sha256_hex
 
-__all__ = [
-    "ENCODED_BY_ID",
-    "IndexEntry",
-    "Row",
-    "check_blob",
-    "check_where",
-    "decode",
-    "encode",
-    "kind_of",
-    "pack_text",
-    "record_types",
-    "same_content",
-    "unpack_text",
-]
-
 R = TypeVar("R", bound=Record)
 IndexEntry = tuple[str, str | int]
 

@@ -16,8 +16,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-__all__ = ["GENESIS", "CommitHead", "Listed", "blob_entry", "commit_body", "commit_hash", "parse_commit", "record_entry"]
-
 GENESIS = "0" * 64
 _BLOB = "blob"
 

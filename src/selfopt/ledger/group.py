@@ -14,8 +14,6 @@ from selfopt.records import Blob
 
 from .codec import Row
 
-__all__ = ["Batch", "GroupCommit"]
-
 
 @dataclass(frozen=True, slots=True)
 class Batch:

@@ -8,8 +8,6 @@ from typing import Protocol, TypeVar, runtime_checkable
 from selfopt.errors import UsageError
 from selfopt.records import Ledger, Record
 
-__all__ = ["resolve"]
-
 R = TypeVar("R", bound=Record)
 
 _NAMED = 5

@@ -11,8 +11,6 @@ from selfopt.records import Blob, Record
 
 from .codec import Row, check_blob, check_where, decode, encode, kind_of, same_content
 
-__all__ = ["MemoryLedger"]
-
 R = TypeVar("R", bound=Record)
 
 _WHERE = "the ledger in memory"

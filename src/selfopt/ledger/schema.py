@@ -13,19 +13,6 @@ from selfopt.errors import CorruptError, NewerSchemaError
 from .codec import decode, encode, record_types
 from .commits import CommitHead, blob_entry, commit_body, commit_hash, record_entry
 
-__all__ = [
-    "APPLICATION_ID",
-    "FEW",
-    "MANY_KINDS",
-    "MIGRATIONS",
-    "SCHEMA_VERSION",
-    "SEALED_TOO_FAR",
-    "UPGRADE",
-    "check_magic",
-    "needs_migration",
-    "prepare",
-]
-
 MANY_KINDS = frozenset({"trial", "trial_start", "verdict"})
 """Kinds that make up nearly all records: reading all of them is a scan of the table, so no index lists them by kind."""
 

@@ -17,8 +17,6 @@ from .commits import CommitHead
 from .schema import UPGRADE
 from .sqlite import SqliteLedger
 
-__all__ = ["LEDGER_SEALED_EVENT", "LedgerSeals", "Sealed", "read_ledger_seals"]
-
 logger = logging.getLogger("selfopt.ledger")
 
 LEDGER_SEALED_EVENT = "ledger_sealed"

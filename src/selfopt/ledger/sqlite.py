@@ -21,8 +21,6 @@ from .group import Batch, GroupCommit
 from .schema import FEW, MANY_KINDS, check_magic, needs_migration, prepare
 from .storing import Storing, translated
 
-__all__ = ["AfterCommit", "SqliteLedger", "open_ledger"]
-
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 AfterCommit = Callable[["SqliteLedger"], None]

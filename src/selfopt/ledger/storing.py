@@ -17,8 +17,6 @@ from .codec import Row, pack_text, record_types, same_content
 from .commits import CommitHead, blob_entry, commit_body, commit_hash, record_entry
 from .group import Batch
 
-__all__ = ["Storing", "translated"]
-
 # Rows in one statement: the records of a trial, its start and its verdict take one and not three.
 _TOGETHER = 16
 

@@ -22,8 +22,6 @@ from .codec import decode, encode, record_types, unpack_text
 from .commits import GENESIS, CommitHead, Listed, commit_hash, parse_commit
 from .schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, SEALED_TOO_FAR
 
-__all__ = ["check_records", "verify_ledger_file"]
-
 T = TypeVar("T")
 _KEPT = 1000
 _ENDLESS = 2**63 - 1

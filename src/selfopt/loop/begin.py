@@ -12,8 +12,6 @@ from .candidates import describe_change
 from .context import LoopContext, LoopEvent, Target
 from .store import baseline_id, current_baseline, next_cycle_number, plan_of, spec_by_id, unfinished_cycle, unknown_specs
 
-__all__ = ["begin", "effective_baseline", "give_up", "why_not_continued"]
-
 
 def effective_baseline(context: LoopContext, target: Target) -> Spec:
     """The spec that a cycle starts from: the one named, else the ledger's baseline, else the default. One that is not named

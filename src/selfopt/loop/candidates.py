@@ -17,8 +17,6 @@ from selfopt.records import Finding, SearchSpace, Spec, Variant, WarmUp
 
 from .proposers import PROPOSERS
 
-__all__ = ["changes", "describe_change", "load_candidates", "propose", "with_change", "with_sampling"]
-
 _MAX_FILE_BYTES = 1_000_000
 _MAX_CANDIDATES = 200
 _LARGEST = 1e9

@@ -12,8 +12,6 @@ from .context import LoopContext
 from .kinds import draws_at_random, is_at_ceiling, kind_of
 from .store import spec_by_id
 
-__all__ = ["Contest", "environments_of", "outcomes_of"]
-
 _INFRASTRUCTURE = frozenset({Outcome.TIMEOUT, Outcome.LOADING, Outcome.ERROR})
 
 

@@ -32,8 +32,6 @@ from selfopt.settings import Settings
 
 from .measuring import Measuring
 
-__all__ = ["Key", "Listener", "LoopContext", "LoopEvent", "Specs", "Stages", "Target", "search_split"]
-
 Key = tuple[str, Phase]
 
 

@@ -42,8 +42,6 @@ from .measuring import Depth
 from .remedies import check_remedies, take_back, withdrawal_advice
 from .store import plan_of, spec_by_id, unknown_specs, withdrawn_specs
 
-__all__ = ["candidates_for", "run_cycle"]
-
 
 async def run_cycle(context: LoopContext, targets: Sequence[Target], loop_id: str | None = None) -> Cycle:
     """Run one cycle over the targets, or continue the one that was interrupted. Returns the finished, stored cycle.

@@ -24,8 +24,6 @@ from .context import LoopContext, LoopEvent
 from .evidence import Candidate
 from .store import baseline_id, current_baseline, decisions_of, spec_by_id
 
-__all__ = ["already_judged", "decide_target", "held_before"]
-
 # Holds for want of data, or because another was better, say nothing about the candidate: it may be tried again.
 _WANT_OF_DATA: frozenset[ReasonCode] = frozenset(
     {

@@ -11,8 +11,6 @@ from .context import Key, LoopContext, search_split
 from .remedies import withdrawn_remedies
 from .store import baselines, evaluations
 
-__all__ = ["diagnose", "present_feedback"]
-
 _PHASES: tuple[Phase, Phase] = ("atomic", "extended")
 
 

@@ -14,8 +14,6 @@ from selfopt.routing import RuleOptions
 from .context import Key, LoopContext, LoopEvent
 from .store import baselines, current_baseline, spec_by_id
 
-__all__ = ["enforce_feedback", "keep_feedback", "require_readable_feedback", "served_specs"]
-
 
 async def keep_feedback(ledger: Ledger, path: Path, feedback: Feedback, cycle_id: str | None = None) -> None:
     """Findings and recommendations into the ledger (known ones are passed over) and the whole feedback into

@@ -35,8 +35,6 @@ from selfopt.words.evidence import void_text
 
 from .context import LoopContext, LoopEvent
 
-__all__ = ["RaceField", "family_of", "keys_of", "make_start", "past_races", "replayed", "share_of"]
-
 _HIDDEN_HOLDS = timedelta(days=1)
 _VARIED = "context_size"
 

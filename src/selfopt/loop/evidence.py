@@ -30,8 +30,6 @@ from .entry import RaceField
 from .heldout import on_heldout
 from .racing import Raced, race_id_of, run_race
 
-__all__ = ["Candidate", "gather_evidence"]
-
 
 @dataclass(frozen=True, slots=True)
 class Candidate:

@@ -13,8 +13,6 @@ from .context import LoopEvent
 from .entry import RaceField, keys_of, share_of
 from .racing import race_id_of, run_race
 
-__all__ = ["on_heldout"]
-
 # Such a trial says nothing about the spec, and there is no second one to take its place.
 _LOST = frozenset({Outcome.ERROR, Outcome.LOADING})
 

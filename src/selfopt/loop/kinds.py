@@ -9,8 +9,6 @@ from selfopt.records import Evaluation, Spec
 
 from .context import LoopContext
 
-__all__ = ["Kind", "draws_at_random", "is_at_ceiling", "kind_of"]
-
 Kind = Literal["fixed", "once", "race"]
 """`fixed`: a fixed number of runs and the plain gates; `once`: one pass, which is all there is to know if repeats are copies; `race`: no
 pass of its own, a race asks for what it needs."""

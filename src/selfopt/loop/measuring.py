@@ -15,8 +15,6 @@ from selfopt.measure.options import MeasureOptions
 from selfopt.records import Evaluation, RaceSettings, Spec
 from selfopt.settings import Settings
 
-__all__ = ["Depth", "Measurement", "Measuring"]
-
 Depth = Literal["runs", "once", "pass"]
 """How often specs are measured: in as many runs as it takes; in one pass and the sample that tells whether repeats are copies; in
 one pass alone."""

@@ -33,8 +33,6 @@ from .context import LoopContext, LoopEvent
 from .entry import RaceField, keys_of, make_start, replayed
 from .store import spec_by_id, unknown_specs
 
-__all__ = ["Raced", "race_id_of", "run_race"]
-
 _MAX_RESTARTS = 3
 
 

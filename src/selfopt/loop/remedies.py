@@ -32,8 +32,6 @@ from selfopt.words.remedies import fallback_checked, idle_text, variant_checked,
 from .context import LoopContext
 from .store import baseline_id, current_baseline, promotion_behind, spec_by_id, unknown_specs
 
-__all__ = ["check_remedies", "take_back", "withdrawal_advice", "withdrawn_remedies"]
-
 # A warm-up claims latency: it helped when the first call takes at most this share of what it took before.
 FIRST_CALL_SHARE = 0.7
 # A warm-up that itself took less than this share of the wait it is to prevent found the model loaded already.

@@ -9,8 +9,6 @@ from selfopt.records import Baseline, Ledger, Phase, Recommendation, Record, Req
 
 from .store import baseline_id, baselines
 
-__all__ = ["note_rollback"]
-
 
 async def note_rollback(ledger: Ledger, current: RoutingConfig, earlier: RoutingConfig, now: Callable[[], str]) -> list[Record]:
     """Append what makes the loop follow a rollback from the current rules to earlier ones; returns the records.

@@ -11,8 +11,6 @@ from .context import LoopContext, LoopEvent, Target
 from .cycle import run_cycle
 from .store import cycles_of_loop, has_ended, open_loop, unfinished_cycle
 
-__all__ = ["run_cycles"]
-
 
 async def run_cycles(
     context: LoopContext, targets: Sequence[Target], cycles: int, request: str, *, once: bool = False

@@ -22,23 +22,6 @@ from selfopt.records import (
     content_hash,
 )
 
-__all__ = [
-    "baselines",
-    "current_baseline",
-    "cycles_of_loop",
-    "evaluations",
-    "finished_cycles",
-    "newest_evaluation",
-    "next_cycle_number",
-    "open_loop",
-    "plan_of",
-    "promotion_behind",
-    "spec_by_id",
-    "unfinished_cycle",
-    "unknown_specs",
-    "withdrawn_specs",
-]
-
 
 def spec_by_id(ledger: Ledger, spec_id: str) -> Spec:
     """The spec of an id that some record names. CorruptError when the ledger does not have it."""

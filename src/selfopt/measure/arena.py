@@ -16,8 +16,6 @@ from .race_block import BlockOrder, BlockResult, block_state, measure_block
 from .rescore import ensure_verdicts
 from .trial import JudgedTrial, make_request
 
-__all__ = ["Arena", "judged_by", "rendered"]
-
 _RENDERED = 20
 _WAITS_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 

@@ -28,8 +28,6 @@ from .context import Desk, Labels
 from .lookup import find
 from .trial import OpenArm, make_request
 
-__all__ = ["Readiness", "WarmUps", "model_status", "observe", "observed", "open_arm", "ready", "warm_up", "warm_up_requests"]
-
 WARM_UP_PROMPT = "What is 2+2?"
 
 

@@ -20,8 +20,6 @@ from .health import Health
 from .resume import closing_records, run_end
 from .trial import JudgedTrial, OpenArm, TrialJob, TrialResult, run_trial
 
-__all__ = ["Asking", "Place"]
-
 Place = tuple[str, int]
 """Where a trial belongs: `Ask.place`."""
 

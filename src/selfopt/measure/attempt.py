@@ -25,8 +25,6 @@ from selfopt.records import (
 
 from .context import MeasureContext
 
-__all__ = ["NOT_LOADED", "Channel", "ExchangeResult", "ResidencyWatch", "State", "exchange", "status_of"]
-
 State = Literal["loaded", "loading", "unloaded", "sleeping", "unknown"]
 
 NOT_LOADED: frozenset[State] = frozenset({"loading", "unloaded", "sleeping"})

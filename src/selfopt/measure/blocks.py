@@ -17,8 +17,6 @@ from .lookup import find
 from .options import MeasureOptions, Reuse
 from .unit import Unit, prompts_of
 
-__all__ = ["measure_specs"]
-
 
 async def measure_specs(
     specs: Sequence[Spec], *, context: MeasureContext, options: MeasureOptions | None = None

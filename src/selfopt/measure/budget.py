@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from selfopt.records import Usage
 
-__all__ = ["Budget", "BudgetMeter"]
-
 
 @dataclass(frozen=True, slots=True)
 class Budget:

@@ -28,8 +28,6 @@ from .budget import BudgetMeter
 from .executor import AsyncExecutor, Executor
 from .progress import Board, ProgressSink, ignore_progress
 
-__all__ = ["Backoff", "Desk", "Labels", "MeasureContext", "WarmUpCall", "one_slot", "unknown_price"]
-
 
 class WarmUpCall(Protocol):
     """Loads a model and makes it ready; `selfopt.residency.warm_up` is one."""

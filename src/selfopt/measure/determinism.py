@@ -11,8 +11,6 @@ from selfopt.records import Determinism, Environment, Ledger, Outcome, Prompt, R
 from .lookup import find
 from .resume import PassState, passes_of
 
-__all__ = ["agree", "earlier_sample", "infrastructure", "judge_determinism", "sample_prompts"]
-
 _INFRASTRUCTURE = frozenset({Outcome.TIMEOUT, Outcome.LOADING, Outcome.ERROR})
 
 Verdicts = Mapping[str, Verdict]

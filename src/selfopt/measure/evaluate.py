@@ -31,8 +31,6 @@ from .rescore import ensure_verdicts
 from .resume import PassState
 from .trial import JudgedTrial
 
-__all__ = ["EvaluationRequest", "RaceTrials", "evaluate", "evaluate_race"]
-
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRequest:

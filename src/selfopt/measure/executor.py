@@ -14,8 +14,6 @@ from .lookup import find
 if TYPE_CHECKING:
     from .trial import TrialJob, TrialResult
 
-__all__ = ["AsyncExecutor", "Executor", "Work"]
-
 
 @dataclass(frozen=True, slots=True)
 class Work:

@@ -10,8 +10,6 @@ from .attempt import NOT_LOADED, status_of
 from .context import Desk
 from .trial import OpenArm
 
-__all__ = ["Health", "changed_fields"]
-
 _FIXED = ("digest", "quantization", "template_hash", "engine", "engine_build")
 
 

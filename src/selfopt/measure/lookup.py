@@ -6,8 +6,6 @@ from typing import TypeVar
 
 from selfopt.records import Ledger, Record
 
-__all__ = ["find"]
-
 R = TypeVar("R", bound=Record)
 
 

@@ -11,8 +11,6 @@ from selfopt.records import Spec
 from .budget import Budget, BudgetMeter
 from .context import Labels
 
-__all__ = ["MeasureOptions", "Order", "Reuse"]
-
 Order = Literal["auto", "file", "shuffled"]
 
 

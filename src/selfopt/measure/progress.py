@@ -10,8 +10,6 @@ from typing import Literal
 
 from selfopt.records import Outcome
 
-__all__ = ["Board", "Progress", "ProgressKind", "ProgressSink", "ignore_progress"]
-
 ProgressKind = Literal["run_started", "warm_up", "trial", "heartbeat", "run_ended", "note", "stopped"]
 
 

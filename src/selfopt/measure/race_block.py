@@ -20,8 +20,6 @@ from .rescore import ensure_verdicts
 from .resume import close_open_runs
 from .trial import JudgedTrial
 
-__all__ = ["BlockOrder", "BlockResult", "block_state", "measure_block"]
-
 
 @dataclass(frozen=True, slots=True)
 class BlockOrder:

@@ -16,8 +16,6 @@ from selfopt.stats import (
     suite_log_bayes_factor,
 )
 
-__all__ = ["FASTER", "ReloadRuns", "reload_experiment"]
-
 FASTER = 0.7
 """A warm first call of at most this share of the cold one counts as a latency that warm-up removes."""
 _SLOWER_P = 0.05

@@ -28,8 +28,6 @@ from selfopt.variants import render
 from .lookup import find
 from .trial import JudgedTrial, judge_content, make_verdict
 
-__all__ = ["Rescored", "check_suite", "ensure_verdicts", "rejudge", "replay", "rescore", "stored_contents"]
-
 _BATCH = 200
 
 

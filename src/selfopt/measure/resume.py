@@ -25,19 +25,6 @@ from selfopt.records import (
 from .lookup import find
 from .trial import JudgedTrial
 
-__all__ = [
-    "PassKey",
-    "PassState",
-    "close_open_runs",
-    "closing_records",
-    "conclusion_of",
-    "deliver",
-    "open_groups",
-    "passes_of",
-    "run_end",
-    "undelivered",
-]
-
 PassKey = tuple[Purpose, int]
 
 

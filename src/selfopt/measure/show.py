@@ -24,8 +24,6 @@ from selfopt.records import (
 
 from .lookup import find
 
-__all__ = ["ShownAttempt", "ShownExchange", "ShownTrial", "show_trial"]
-
 
 class ShownAttempt(Record):
     """One HTTP request: the record, and the exact texts (None: not kept, or nothing came)."""

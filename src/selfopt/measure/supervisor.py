@@ -15,8 +15,6 @@ from .options import MeasureOptions
 from .resume import conclusion_of, open_groups, undelivered
 from .unit import Unit, prompts_of
 
-__all__ = ["SuperviseResult", "supervise"]
-
 
 @dataclass(frozen=True, slots=True)
 class SuperviseResult:

@@ -36,8 +36,6 @@ from selfopt.variants import RenderedStep, render
 
 from .attempt import Channel, exchange
 
-__all__ = ["JudgedTrial", "OpenArm", "TrialJob", "TrialResult", "judge_content", "make_request", "run_trial"]
-
 _KEEP_ALIVE_S = 600.0
 
 

@@ -35,8 +35,6 @@ from .rescore import check_suite, ensure_verdicts
 from .resume import PassKey, PassState, close_open_runs, passes_of
 from .trial import JudgedTrial
 
-__all__ = ["BeforePass", "Unit", "prompts_of"]
-
 BeforePass = Callable[[Spec, int], Awaitable[None]]
 """Called with the spec and the number of a pass before it is begun or continued: a forced unload, say."""
 

@@ -28,8 +28,6 @@ from .reload_experiment import ReloadRuns, reload_experiment
 from .resume import conclusion_of
 from .unit import Unit
 
-__all__ = ["ArmFigures", "RunFigures", "UnloadWhen", "WarmUpValidation", "validate_warm_up", "validation_request"]
-
 
 class RunFigures(Record):
     """One run of one arm. first_call_ms: latency of the first scored request. residency_before: state just before the

@@ -20,8 +20,6 @@ from selfopt.records import (
 
 from .gates import GATES, Gate, GateCase, Look, is_exact
 
-__all__ = ["best_hold", "decide"]
-
 Interval = tuple[float, float] | None
 
 

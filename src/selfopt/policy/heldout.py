@@ -17,14 +17,6 @@ from selfopt.stats import FINAL_SHARE, PROMPT_BETS, Interval, PromptDifferences,
 
 from .spending import AlphaShare
 
-__all__ = [
-    "MIN_HELDOUT_PROMPTS",
-    "heldout_claim",
-    "heldout_settings",
-    "prompt_steps",
-    "prompt_test",
-]
-
 MIN_HELDOUT_PROMPTS = 100
 
 

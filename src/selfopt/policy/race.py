@@ -21,8 +21,6 @@ from selfopt.records import HoldReason, RaceBlock, RaceEnd, RaceEnding, RaceEntr
 from .race_plan import BlockPlan, Draws, plan_draws
 from .race_track import Side, Track, race_bets
 
-__all__ = ["Race", "void_because"]
-
 _ONCE = 1
 
 

@@ -11,8 +11,6 @@ from itertools import accumulate
 from selfopt.errors import EvidenceError
 from selfopt.records import Ask, RaceBlock, RaceSettings, RaceStart, utc_now
 
-__all__ = ["BlockPlan", "Draws", "plan_draws"]
-
 
 @dataclass(frozen=True, slots=True)
 class Draws:

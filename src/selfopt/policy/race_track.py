@@ -10,8 +10,6 @@ from selfopt.stats import Bets, EProcess, Pairs, confidence_sequence, pairs_to_d
 
 from .race_plan import Draws
 
-__all__ = ["Side", "Track", "race_bets"]
-
 
 def race_bets(settings: RaceSettings, m: int) -> Bets:
     """The bets for a suite of m prompts. ValueError for settings that are none."""

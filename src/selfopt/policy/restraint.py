@@ -8,8 +8,6 @@ from collections.abc import Collection, Sequence
 from selfopt.records import RaceBlock, RaceStart, RestraintEvidence
 from selfopt.stats import PROMPT_BETS, EProcess, Pairs, non_inferiority
 
-__all__ = ["restraint_evidence"]
-
 
 def restraint_evidence(
     start: RaceStart,

@@ -9,8 +9,6 @@ from selfopt.records import RaceEnd, RaceEntrant, RaceStart
 
 from .race import void_because
 
-__all__ = ["PastRace", "VoidEvidence", "with_held_evidence"]
-
 
 @dataclass(frozen=True, slots=True)
 class PastRace:

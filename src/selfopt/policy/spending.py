@@ -9,8 +9,6 @@ from selfopt.errors import UsageError
 from selfopt.records import PromptTest, RaceStart
 from selfopt.stats import AlphaSchedule, elond_level, fwer_level
 
-__all__ = ["AlphaPlan", "AlphaShare", "heldout_family", "next_share", "search_family"]
-
 
 @dataclass(frozen=True, slots=True)
 class AlphaPlan:

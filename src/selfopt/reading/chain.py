@@ -15,8 +15,6 @@ from .fit import fit_calls
 from .readers import READERS
 from .readers.base import CALL_LIMIT, NO_CALL_WORDS, Found, GrowingReader, Offered, Reader, ReadsFamilies
 
-__all__ = ["LONGEST_WORD", "Chain", "ask", "chain_of", "read_calls", "says_none"]
-
 LONGEST_WORD = 24  # no word that says "no call" is longer
 # Every format in which a call can be written in text needs one of these.
 _SIGN = re.compile(r"[{\[<(]")

@@ -20,8 +20,6 @@ from .readers.base import CALL_LIMIT, Offered, clean_text
 from .readers.literals import LiteralReader, UnreadableError
 from .thinking import split_thinking
 
-__all__ = ["Reading", "read"]
-
 _EMPTY_FENCE = re.compile(r"^[ \t]{0,8}(```+|~~~+)[^\n`]{0,200}\n\s*+\1[ \t]*+$\n?", re.M)
 _ENDS = (")", "]", "}", ">", "\n")  # of a call that is whole
 _BETWEEN = " \t\r\n;,"

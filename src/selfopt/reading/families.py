@@ -10,8 +10,6 @@ from typing import Literal
 from selfopt.extensions import Registry
 from selfopt.records import CallFormat, ToolCall
 
-__all__ = ["FAMILIES", "NO_CALL", "SEPARATOR", "TAGGED", "Family", "write_calls"]
-
 NO_CALL = "none"
 SEPARATOR = ", "
 Marks = tuple[str, str]

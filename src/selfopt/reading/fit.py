@@ -10,8 +10,6 @@ from selfopt.records import Message, ToolCall, ToolDefinition
 
 from .said import asked_for
 
-__all__ = ["fit_calls"]
-
 _DEPTH = 8
 _WHOLE = re.compile(r"[+-]?[0-9]{1,15}")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?")

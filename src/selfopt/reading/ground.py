@@ -13,8 +13,6 @@ from .readers import READERS
 from .readers.base import CALL_LIMIT
 from .said import Said, is_texts, needed_of, words_of
 
-__all__ = ["ground_calls", "reply_keeping"]
-
 
 def reply_keeping(
     keep: Callable[[Sequence[ToolCall]], Sequence[ToolCall]],

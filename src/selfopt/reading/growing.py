@@ -12,8 +12,6 @@ from .fit import fit_calls
 from .readers.base import CALL_LIMIT
 from .readers.native import READER as _NATIVE
 
-__all__ = ["GrowingReply", "certain_calls"]
-
 EARLY_LIMIT = 16_384
 """Characters of a reply in which calls are looked for before it ends."""
 # Looks that found nothing new, after which a reply is left alone until its end: each costs as much as the reply is long.

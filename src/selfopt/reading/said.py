@@ -9,8 +9,6 @@ from typing import Any
 
 from selfopt.records import Message
 
-__all__ = ["Said", "asked_for", "is_texts", "needed_of", "words_of"]
-
 _TOKEN = re.compile(r"[^\W_]+")
 # Digits with what people put between them: 9.8, 4,5, 2,000,000, 1.000. Digits of any script, as in the words.
 _FIGURE = re.compile(r"\d+(?:[.,']\d+)*")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["ThinkingSplitter", "split_thinking"]
-
 OPEN, CLOSE = "<think>", "</think>"
 _SPACE = re.compile(r"\s*+")
 

@@ -12,8 +12,6 @@ from functools import lru_cache
 
 from selfopt.records import Message, ToolDefinition, remembered
 
-__all__ = ["own_names", "with_wire_names"]
-
 MAX_LENGTH = 64
 _REFUSED = re.compile(r"[^a-zA-Z0-9_-]")
 

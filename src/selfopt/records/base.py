@@ -13,8 +13,6 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Blob", "Prose", "Record", "canonical_json", "content_hash", "new_id", "sha256_hex", "utc_now"]
-
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = tuple(high + low for high in _CROCKFORD for low in _CROCKFORD)
 

@@ -8,22 +8,6 @@ from pydantic import Field
 
 from .base import Record
 
-__all__ = [
-    "ChatChunk",
-    "ChatReply",
-    "ChatRequest",
-    "Constraint",
-    "FinishReason",
-    "LoadEvidence",
-    "Message",
-    "ReplyContent",
-    "Sampling",
-    "Timings",
-    "ToolCall",
-    "ToolDefinition",
-    "Usage",
-]
-
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "load", "unknown"]
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from .base import Record
 from .suite import Phase, Split
 
-__all__ = ["ComparedRow", "Comparison", "Figure", "PolicyRow"]
-
 
 class Figure(Record):
     """A figure with its 95 % interval, clustered by tool set; low and high are None where fewer than two tool sets carry it."""

@@ -11,8 +11,6 @@ from pydantic import Field, SecretStr
 from .base import Record
 from .suite import Phase
 
-__all__ = ["EndpointConfig", "PolicyThresholds", "is_loopback"]
-
 
 def is_loopback(url: str) -> bool:
     """Whether requests to this URL (its scheme may be missing) stay on this machine. 0.0.0.0 and ::, addresses to listen

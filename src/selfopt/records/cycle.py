@@ -9,21 +9,6 @@ from pydantic import Field
 from .base import Prose, Record
 from .suite import Phase
 
-__all__ = [
-    "Baseline",
-    "CandidateResult",
-    "Cycle",
-    "CycleAbandoned",
-    "CyclePlan",
-    "CycleStart",
-    "CycleTarget",
-    "CycleTargetResult",
-    "LoopEnd",
-    "LoopStart",
-    "RemedyCheck",
-    "RemedyClaim",
-]
-
 RemedyClaim = Literal["variant", "warm_up", "fallback"]
 """What a remedy in force claims to be better by."""
 

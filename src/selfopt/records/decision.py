@@ -11,18 +11,6 @@ from .earlier import decision
 from .race import PromptEvidence, RaceEvidence
 from .suite import Phase
 
-__all__ = [
-    "Claim",
-    "Decision",
-    "EvidenceState",
-    "ExactDifference",
-    "GateResult",
-    "NotRaced",
-    "ReasonCode",
-    "RestraintEvidence",
-    "VerdictName",
-]
-
 VerdictName = Literal["promote", "hold", "reject"]
 Claim = Literal["this_suite", "this_suite_exact", "prompts_like_these", "plain_gates"]
 """What a verdict is about. `this_suite`: the prompts of this suite and no others (`_exact`: known

@@ -10,15 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-__all__ = [
-    "decision",
-    "race_end",
-    "race_standing",
-    "recommendation_before_confirmations",
-    "reply_status",
-    "routing_config",
-]
-
 _SAID = (
     ("confirmed (", {"status": "confirmed", "gain": "outcomes"}),
     ("confirmed for latency (", {"status": "confirmed", "gain": "latency"}),

@@ -9,8 +9,6 @@ from .base import Record
 from .suite import Phase, Split
 from .verdict import Outcome
 
-__all__ = ["Determinism", "Evaluation", "MetricName", "Metrics", "OutcomeRow", "TrivialPolicy", "whole_evaluations"]
-
 MetricName = Literal["accuracy", "call_accuracy", "restraint", "capability", "variance", "p50_ms", "p95_ms", "first_call_ms"]
 """The figures of `Metrics` that are compared and shown by name. Shares, except for the times in milliseconds."""
 Determinism = Literal["sampled", "complete", "stochastic", "unknown"]

@@ -8,8 +8,6 @@ from typing import ClassVar
 from .base import Record
 from .suite import Phase
 
-__all__ = ["PromptReload", "WarmUpExperiment"]
-
 
 class PromptReload(Record):
     """One prompt: passes right after a forced unload and warm, and the natural log of the Bayes factor "cold start" against

@@ -10,23 +10,6 @@ from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, mode
 
 from .base import Record
 
-__all__ = [
-    "UNKNOWN_FORMAT",
-    "CapabilityLimitFigures",
-    "CeilingFigures",
-    "ColdFailuresFigures",
-    "DriftFigures",
-    "Figures",
-    "FindingKind",
-    "FlakyFigures",
-    "InfrastructureFigures",
-    "OtherFigures",
-    "SlowFirstCallFigures",
-    "TruncationFigures",
-    "UnreadFormatFigures",
-    "read_figures",
-]
-
 UNKNOWN_FORMAT = "unknown"
 """The format of an unread call where no verdict tells which it is."""
 

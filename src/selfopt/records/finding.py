@@ -13,21 +13,6 @@ from .earlier import recommendation_before_confirmations
 from .figures import Figures, FindingKind, read_figures
 from .suite import Phase
 
-__all__ = [
-    "Action",
-    "Confidence",
-    "Confirmation",
-    "ConfirmationStatus",
-    "Feedback",
-    "Finding",
-    "HotFailure",
-    "PhaseSummary",
-    "Recommendation",
-    "Remedy",
-    "RemedyKind",
-    "Requirements",
-]
-
 Confidence = Literal["low", "medium", "high", "exact"]
 ConfirmationStatus = Literal["confirmed", "not_confirmed_yet", "not_confirmed"]
 RemedyKind = Literal["phase_gate", "warm_up", "stronger_model", "variant", "output_budget", "investigate", "fallback"]

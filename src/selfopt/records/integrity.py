@@ -6,8 +6,6 @@ from typing import Literal
 
 from .base import Record
 
-__all__ = ["LedgerFault", "LedgerReport"]
-
 
 class LedgerFault(Record):
     """One thing that is not as it was committed.

@@ -12,27 +12,6 @@ from .base import Record, content_hash
 from .earlier import race_end, race_standing
 from .suite import Phase, Split
 
-__all__ = [
-    "Ask",
-    "EvidenceKey",
-    "HoldReason",
-    "PromptEvidence",
-    "PromptFigures",
-    "PromptTest",
-    "RaceBlock",
-    "RaceBlockDiscarded",
-    "RaceEnd",
-    "RaceEnding",
-    "RaceEntrant",
-    "RaceEvidence",
-    "RacePurpose",
-    "RaceSettings",
-    "RaceStanding",
-    "RaceStart",
-    "RaceState",
-    "StandingReason",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Ask:

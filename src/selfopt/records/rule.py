@@ -11,17 +11,6 @@ from .finding import Confirmation
 from .suite import Phase
 from .variant import Variant
 
-__all__ = [
-    "ROUTING_SCHEMA_VERSION",
-    "AuditRecord",
-    "ReasonKind",
-    "RouteDecision",
-    "RoutingConfig",
-    "Rule",
-    "RuleLimits",
-    "RuleReason",
-]
-
 ROUTING_SCHEMA_VERSION = 2
 ReasonKind = Literal["gate", "warm_up", "promotion", "circle", "manual", "import", "other"]
 """`gate`: a recommendation to allow or disable; `warm_up`: one to warm up or not; `promotion`: the

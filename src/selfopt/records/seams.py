@@ -14,8 +14,6 @@ from .finding import Finding
 from .spec import Spec
 from .variant import Variant
 
-__all__ = ["Detector", "Endpoint", "Ledger", "ModelStatus", "Proposer", "Residency", "SearchSpace"]
-
 R = TypeVar("R", bound=Record)
 
 

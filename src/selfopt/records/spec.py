@@ -11,8 +11,6 @@ from .base import Record, content_hash
 from .suite import Phase, Split
 from .variant import Variant
 
-__all__ = ["Environment", "Spec", "WarmUp"]
-
 UNKNOWN = "unknown"
 
 

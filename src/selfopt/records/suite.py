@@ -10,8 +10,6 @@ from pydantic import Field
 from .base import Record, content_hash
 from .chat import Message, ToolDefinition
 
-__all__ = ["ExpectedCall", "Judging", "Phase", "Prompt", "Split", "Suite"]
-
 Phase = Literal["atomic", "extended"]
 Split = Literal["search", "heldout", "canary", "all"]
 Judging = Literal["standard", "bfcl"]

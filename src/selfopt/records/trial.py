@@ -10,21 +10,6 @@ from .base import Record
 from .chat import FinishReason, LoadEvidence, Timings, Usage
 from .suite import Phase, Split
 
-__all__ = [
-    "Attempt",
-    "Conclusion",
-    "Delivery",
-    "Exchange",
-    "Fault",
-    "Purpose",
-    "Run",
-    "RunEnd",
-    "Trial",
-    "TrialAbandoned",
-    "TrialStart",
-    "WarmUpResult",
-]
-
 Fault = Literal["truncated", "timeout", "loading", "error"]
 Purpose = Literal["measure", "determinism", "warm_up_cold", "warm_up_warm", "try", "race"]
 

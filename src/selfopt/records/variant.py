@@ -10,8 +10,6 @@ from pydantic import Field, StringConstraints
 from .base import Record, content_hash
 from .chat import Message, Sampling, ToolCall, ToolDefinition
 
-__all__ = ["CallFormat", "ChainName", "Example", "Variant"]
-
 CallFormat = Literal["json", "xml", "bracket", "python_call"]
 """How a call is written in a prompt."""
 ChainName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.\-]{0,63}(@[1-9][0-9]{0,3})?$")]

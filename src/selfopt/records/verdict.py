@@ -10,8 +10,6 @@ from .base import Prose, Record, content_hash
 from .chat import ToolCall
 from .earlier import reply_status
 
-__all__ = ["Outcome", "ParsedReply", "ReadStatus", "Verdict"]
-
 
 class Outcome(StrEnum):
     """Exactly one per verdict. The last five are faults of infrastructure or harness."""

@@ -13,8 +13,6 @@ from .escape import code, safe_markdown, safe_terminal, safe_text
 from .figures import milliseconds, share
 from .markdown import table as markdown_table
 
-__all__ = ["comparison_markdown", "comparison_table"]
-
 _NOTE = (
     "agent score: 0.4 call accuracy + 0.3 restraint + 0.3 (1 - share of replies that call a tool which no accepted answer names); "
     "arguments: right among the replies with the right tools; in brackets 95 % intervals over"

@@ -8,8 +8,6 @@ from rich.text import Text
 
 from selfopt.home import escape_control
 
-__all__ = ["code", "safe_markdown", "safe_terminal", "safe_text"]
-
 _TERMINAL_MAX = 2_000
 _MARKDOWN_MAX = 400
 _CODE = re.compile(r"[A-Za-z0-9_./:+@-]{1,200}")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from selfopt.records import Evaluation
 
-__all__ = ["NOT_MEASURED", "arrow", "milliseconds", "prompts", "runs", "share", "signed"]
-
 NOT_MEASURED = "not measured"
 
 

@@ -23,8 +23,6 @@ from selfopt.records import (
     whole_evaluations,
 )
 
-__all__ = ["ReportData", "WarmUpPair", "find_warm_up_pairs", "gather"]
-
 
 @dataclass(frozen=True, slots=True)
 class WarmUpPair:

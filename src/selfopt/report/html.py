@@ -12,8 +12,6 @@ from .gather import ReportData
 from .race_figures import Course, GainBar, course_svg, gains_svg, text
 from .summary import report_text
 
-__all__ = ["report_html"]
-
 _FIGURES_AFTER = "## Warm-up impact"
 _CYCLES = 3
 _ENTITY = re.compile(r"&(?!#\d+;)")

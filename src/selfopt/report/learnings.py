@@ -13,8 +13,6 @@ from .gather import ReportData, WarmUpPair
 from .markdown import Evidence, bullets, measured
 from .summary import RUN_ENFORCE, RUN_LOOP, RUN_WARM_UP, confirmation_text
 
-__all__ = ["learnings_text"]
-
 NOT_YET = "Not measured yet"
 FASTER = 0.7
 """A first call of at most this share of the cold one counts as a latency that warm-up removed."""

@@ -9,8 +9,6 @@ from selfopt.records import Evaluation
 from .escape import code
 from .figures import NOT_MEASURED, runs, share
 
-__all__ = ["Evidence", "bullets", "measured", "table"]
-
 
 class Evidence:
     """Numbers the evaluations that a report speaks of, in the order in which it does, and lists them with their runs."""

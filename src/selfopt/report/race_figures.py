@@ -13,8 +13,6 @@ from html import escape
 
 from .escape import safe_terminal
 
-__all__ = ["Course", "CoursePoint", "GainBar", "course_svg", "gains_svg", "text"]
-
 _WIDTH, _LEFT, _RIGHT = 360.0, 40.0, 348.0
 _LABEL = 64.0  # the room that a label such as "+44 points" takes
 _FLOOR, _CEILING, _HIGHEST = -1.0, 1.3, 2.5  # of the way to a border

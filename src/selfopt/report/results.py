@@ -8,8 +8,6 @@ from typing import Any
 from selfopt.records import Cycle, CycleTargetResult, Evaluation, Ledger, Metrics, WarmUpExperiment
 from selfopt.words.findings import experiment_text
 
-__all__ = ["HISTORY_SCHEMA_VERSION", "cycle_results", "history", "warm_up_results"]
-
 HISTORY_SCHEMA_VERSION = 1
 
 

@@ -10,8 +10,6 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["cycles_table", "simulation_table"]
-
 _RULES = (
     ("", "race"),
     ("plain_rule", "plain gates"),

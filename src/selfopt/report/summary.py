@@ -22,8 +22,6 @@ from .figures import NOT_MEASURED, arrow, milliseconds, prompts, share, signed
 from .gather import ReportData, WarmUpPair
 from .markdown import Evidence, bullets, measured, table
 
-__all__ = ["confirmation_text", "report_text"]
-
 _FAULTS = 10
 RUN_LOOP = "run `selfopt loop --cycles 1`"
 RUN_WARM_UP = "run `selfopt supervise MODEL PHASE --validate-warm-up`"

@@ -23,17 +23,6 @@ from selfopt.words.metrics import METRICS
 from .escape import safe_terminal, safe_text
 from .figures import NOT_MEASURED, arrow, milliseconds, runs, share, signed
 
-__all__ = [
-    "BeforeAfter",
-    "before_after_table",
-    "decision_panel",
-    "evaluation_table",
-    "findings_list",
-    "outcome_letters",
-    "outcome_table",
-    "to_text",
-]
-
 PASS_STYLE = "bold blue"
 FAIL_STYLE = "bold dark_orange"
 FAULT_STYLE = "bold reverse dark_orange"

@@ -19,8 +19,6 @@ from .race_figures import Course
 from .results import cycle_results, history, warm_up_results
 from .summary import report_text
 
-__all__ = ["json_text", "report_texts", "write_reports"]
-
 RENDERING = "written from the ledger, which alone counts; `selfopt report` writes it anew"
 """What each result says of itself."""
 

@@ -20,8 +20,6 @@ from selfopt.records import Blob, ChatRequest, Endpoint, Record, Residency, Warm
 
 from .warm_up import MAX_CHATS, warm_up
 
-__all__ = ["WarmUpAnswer", "WarmUpJob", "run_job", "warm_up_separately"]
-
 MAX_ANSWER_BYTES = 200_000_000
 START_UP_S = 30.0
 _SECRET_ENDINGS = ("_API_KEY", "_TOKEN", "_SECRET")

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from selfopt.errors import EndpointError, SelfoptError
 from selfopt.records import Blob, ChatReply, ChatRequest, Endpoint, Message, ModelStatus, Residency, WarmUp, WarmUpResult
 
-__all__ = ["WARM_UP_PROMPT", "Resident", "ensure_resident", "warm_up"]
-
 WARM_UP_PROMPT = "What is 2+2?"
 MAX_CHATS = 3
 NEAR_ZERO_LOAD_MS = 600.0

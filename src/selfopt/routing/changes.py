@@ -11,8 +11,6 @@ from selfopt.home import escape_control
 from selfopt.records import RoutingConfig, Rule, content_hash
 from selfopt.words.rules import change_text
 
-__all__ = ["RuleChange", "check_rules", "diff", "fallback_cycle", "rule_id_of", "same_rule"]
-
 ChangeEvent = Literal["rule_added", "rule_changed", "rule_removed"]
 MAX_RULES = 10_000
 

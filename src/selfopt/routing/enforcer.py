@@ -23,8 +23,6 @@ from .trail import render_log
 from .verifying import RulesReport, verify_rules
 from .versions import ABORTED, CHANGE_EVENTS, VersionSeals
 
-__all__ = ["STEPS", "Enforcer", "RuleTrace", "VersionEntry"]
-
 logger = logging.getLogger("selfopt.routing")
 
 STEPS = ("locked", "audit_written", "version_written", "config_renamed", "read_back")

@@ -15,8 +15,6 @@ from selfopt.words.rules import reason_text
 from .changes import rule_id_of
 from .store import first_problem, parsed_config
 
-__all__ = ["imported_rules"]
-
 MAX_IMPORT_BYTES = 16_000_000
 
 

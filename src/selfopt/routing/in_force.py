@@ -15,8 +15,6 @@ from selfopt.records import RoutingConfig
 from .store import read_config, version_numbers
 from .versions import Version, VersionSeal, VersionSeals
 
-__all__ = ["InForce", "look"]
-
 _ASIDE = "to begin without them, see docs/ROLLBACK.md"
 
 

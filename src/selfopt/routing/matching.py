@@ -10,8 +10,6 @@ from selfopt.home import escape_control
 from selfopt.records import Phase, RouteDecision, RoutingConfig, Rule
 from selfopt.words.rules import not_allowed_text, refusal_text
 
-__all__ = ["RouteOptions", "format_routed_line", "standby_decisions", "validate_model_phase_compatibility"]
-
 
 @dataclass(frozen=True, slots=True)
 class RouteOptions:

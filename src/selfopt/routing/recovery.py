@@ -18,8 +18,6 @@ from .in_force import InForce, look
 from .store import read_config, version_path, write_config
 from .versions import ABORTED, COMPLETED
 
-__all__ = ["abort", "repair"]
-
 
 def repair(home: Home, trail: ChainedFile) -> InForce:
     """Complete or give up changes whose writer died, and put back what replaced the rules in force. Call while holding the

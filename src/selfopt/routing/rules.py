@@ -11,8 +11,6 @@ from selfopt.words.rules import no_fallback_text, reason_text, served_text
 
 from .changes import fallback_cycle, rule_id_of
 
-__all__ = ["RuleOptions", "generate_routing_rules"]
-
 # What a rule does; reasons, ids and evidence only explain it.
 _EFFECT = {"allow", "fallback", "warm_up", "variant", "spec_id", "limits"}
 

@@ -11,8 +11,6 @@ from typing import Any
 
 from selfopt.records import RoutingConfig
 
-__all__ = ["SCHEMA_PATH", "routing_config_schema", "schema_text"]
-
 SCHEMA_PATH = Path(__file__).with_name("routing_config.schema.json")
 
 

@@ -16,22 +16,6 @@ from selfopt.home.files import open_private, reason_of, write_all
 from selfopt.records import ROUTING_SCHEMA_VERSION, RoutingConfig, content_hash
 from selfopt.records.earlier import routing_config
 
-__all__ = [
-    "config_text",
-    "first_problem",
-    "is_version_name",
-    "parsed_config",
-    "read_config",
-    "read_kept",
-    "rules_hash",
-    "set_aside",
-    "version_names",
-    "version_numbers",
-    "version_path",
-    "write_config",
-    "write_version",
-]
-
 _VERSION = re.compile(r"[1-9][0-9]{0,9}\.json")
 
 

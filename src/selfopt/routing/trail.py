@@ -14,8 +14,6 @@ from selfopt.records import AuditRecord, RouteDecision
 
 from .matching import format_routed_line
 
-__all__ = ["differing_log", "event_of", "log_path_of", "log_routing_decision", "render_line", "render_log"]
-
 logger = logging.getLogger("selfopt.routing")
 
 _EVENTS = {"fallback": "diverted", "refuse": "refused", "forced": "forced"}

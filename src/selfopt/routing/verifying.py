@@ -12,8 +12,6 @@ from .in_force import InForce, look
 from .store import is_version_name, version_names
 from .versions import VersionSeals
 
-__all__ = ["RulesReport", "verify_rules"]
-
 _LOOKS = 5
 
 

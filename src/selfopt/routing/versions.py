@@ -16,8 +16,6 @@ from selfopt.records import AuditRecord, RoutingConfig
 
 from .store import read_kept, rules_hash, version_path
 
-__all__ = ["ABORTED", "CHANGE_EVENTS", "COMPLETED", "Version", "VersionSeal", "VersionSeals", "VersionState"]
-
 CHANGE_EVENTS = frozenset({"rule_added", "rule_changed", "rule_removed"})
 ABORTED, COMPLETED = "version_aborted", "version_completed"
 # Quotes inside a JSON string are escaped, so this finds keys only; a key of `details` is told apart by the parsed event.

@@ -10,16 +10,6 @@ from collections.abc import Sequence
 
 from selfopt.records import Outcome, ParsedReply, Prompt
 
-__all__ = [
-    "AGENT_WEIGHTS",
-    "agent_counts",
-    "agent_score",
-    "argument_accuracy",
-    "call_accuracy",
-    "foreign_share",
-    "restraint",
-]
-
 # Call accuracy, restraint, and the share of replies that call no tool which no accepted set names.
 AGENT_WEIGHTS = (0.4, 0.3, 0.3)
 _CALLS, _CALLED, _SILENT, _STILL, _ALL, _FOREIGN, _RIGHT_TOOLS = range(7)

@@ -15,8 +15,6 @@ from .bfcl_values import Matcher, compile_argument, is_optional
 from .judge import Scored, judge_by, names_of, remembered
 from .show import clip, show_name, show_value
 
-__all__ = ["BFCL_SCORER_HASH", "judge_as_bfcl"]
-
 _CHECKER = "bfcl-eval 2026.3.23"
 
 # "rules" is raised by hand whenever the same reply could get another outcome than before.

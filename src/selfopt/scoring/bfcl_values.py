@@ -11,8 +11,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["Matcher", "compile_argument", "is_optional", "plain"]
-
 Matcher = Callable[[Any], bool]
 
 # `any` has no type in JSON Schema; the checker takes it for text.

@@ -21,8 +21,6 @@ from .values import (
     compile_value,
 )
 
-__all__ = ["MAX_CALLS", "SCORER_HASH", "AnswerKey", "Scored", "judge", "judge_by", "names_of", "remembered"]
-
 P = TypeVar("P")
 
 MAX_CALLS = 64

@@ -24,8 +24,6 @@ from selfopt.records import (
 
 from .scorer import scorer_of
 
-__all__ = ["ScoredTrial", "compute_metrics", "trivial_policies"]
-
 
 @dataclass(frozen=True, slots=True)
 class ScoredTrial:

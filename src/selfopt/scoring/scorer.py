@@ -10,8 +10,6 @@ from selfopt.records import Fault, Judging, ParsedReply, Prompt, ToolDefinition
 from .bfcl import BFCL_SCORER_HASH, judge_as_bfcl
 from .judge import SCORER_HASH, Scored, judge
 
-__all__ = ["Scorer", "scorer_of"]
-
 Judge = Callable[[Prompt, Sequence[ToolDefinition], ParsedReply, Fault | None], Scored]
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
-__all__ = ["MAX_WHY", "clip", "show_name", "show_value"]
-
 MAX_WHY = 400
 _MAX_TEXT = 60
 _MAX_ITEMS = 5

@@ -14,18 +14,6 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
-__all__ = [
-    "ENCLOSING_QUOTES",
-    "MAX_DEPTH",
-    "MAX_LIST",
-    "TEXT_FACTOR",
-    "TEXT_SLACK",
-    "TRAILING_PUNCTUATION",
-    "Matcher",
-    "can_pair",
-    "compile_value",
-]
-
 Matcher = Callable[[Any], bool]
 
 # A text longer than factor * accepted + slack cannot be equal but for padding, and is not read.

@@ -18,8 +18,6 @@ from .player import Clock, ScriptedChat, ScriptEngine, Turn
 from .script import load_script
 from .vendors import Answer, openai_chat, openai_reply
 
-__all__ = ["ScriptedEndpoint", "ScriptedResidency", "engine_for"]
-
 _engines: WeakValueDictionary[tuple[str, str], ScriptEngine] = WeakValueDictionary()
 
 

@@ -6,8 +6,6 @@ import json
 
 from .script import ScriptedFault
 
-__all__ = ["LOADING_BODY", "fault_bytes"]
-
 LOADING_BODY = {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}}
 HUGE_BYTES = 10_000_000
 DEEP_LEVELS = 10_000

@@ -6,8 +6,6 @@ from selfopt.dialects.kinds import EndpointKind
 from selfopt.dialects.openai_chat import OpenAIChat
 from selfopt.records import Endpoint, EndpointConfig, Residency
 
-__all__ = ["KIND"]
-
 
 def _in_process(config: EndpointConfig) -> tuple[Endpoint, Residency] | None:
     if config.base_url is not None:

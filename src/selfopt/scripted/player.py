@@ -13,8 +13,6 @@ from selfopt.records import Constraint, Message, ModelStatus, sha256_hex
 
 from .script import Script, ScriptedFault, ScriptedMatch, ScriptedModel, ScriptedReply, ScriptedRule
 
-__all__ = ["Clock", "JournalEntry", "ManualClock", "RealClock", "ScriptEngine", "ScriptedChat", "Turn"]
-
 JOURNAL_LIMIT = 20_000
 State = Literal["loaded", "loading", "unloaded"]
 

@@ -13,17 +13,6 @@ from selfopt.home import InputFileError, read_input
 from selfopt.home.plain_yaml import PlainYamlError, read_plain_yaml
 from selfopt.records import FinishReason, Record
 
-__all__ = [
-    "Script",
-    "ScriptedCall",
-    "ScriptedFault",
-    "ScriptedMatch",
-    "ScriptedModel",
-    "ScriptedReply",
-    "ScriptedRule",
-    "load_script",
-]
-
 MAX_SCRIPT_BYTES = 2_000_000
 
 

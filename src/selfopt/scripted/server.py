@@ -18,8 +18,6 @@ from .faults import LOADING_BODY, fault_bytes
 from .player import Clock, JournalEntry, ScriptedChat, ScriptEngine, Turn
 from .script import Script
 
-__all__ = ["ScriptedServer", "serve_scripted"]
-
 MAX_REQUEST_BYTES = 16_000_000
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Whole = Callable[[vendors.Answer], dict[str, Any]]

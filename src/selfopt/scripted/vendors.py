@@ -13,19 +13,6 @@ from selfopt.records import Constraint, Message
 from .player import ScriptedChat
 from .script import ScriptedCall, ScriptedReply
 
-__all__ = [
-    "Answer",
-    "anthropic_chat",
-    "anthropic_events",
-    "anthropic_reply",
-    "ollama_chat",
-    "ollama_pieces",
-    "ollama_reply",
-    "openai_chat",
-    "openai_pieces",
-    "openai_reply",
-]
-
 CREATED = 1_767_225_600
 CREATED_AT = "2026-01-01T00:00:00.000000Z"
 _ROLES = {"system": "system", "developer": "system", "assistant": "assistant", "tool": "tool"}

@@ -15,8 +15,6 @@ from selfopt.records import Record
 
 from .tree import EndpointSettings, PriceSettings
 
-__all__ = ["Source", "explain", "unknown_key"]
-
 LONGEST_PATH = 200  # characters of a setting's name that a message shows
 _ENTRIES: dict[str, type[Record]] = {"endpoints": EndpointSettings, "prices": PriceSettings}
 

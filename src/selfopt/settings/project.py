@@ -23,21 +23,6 @@ from selfopt.records import Record
 
 from .tree import ProjectMay, Settings
 
-__all__ = [
-    "AskedSetting",
-    "Place",
-    "Project",
-    "State",
-    "digest_of",
-    "judge",
-    "leaves",
-    "look_for_files",
-    "named_files",
-    "shown",
-    "trust_of",
-    "value_at",
-]
-
 FILE_NAME = "selfopt.toml"
 DOTENV_NAME = ".env"
 MAX_BYTES = 1_000_000

@@ -44,8 +44,6 @@ from .project import (
 from .tree import Settings
 from .variables import from_dotenv, from_environ, with_provider_variables
 
-__all__ = ["LoadedSettings", "default_config_file", "load_settings", "read_settings", "settings_files"]
-
 PROJECT_ENDPOINT_KINDS = ("scripted", "embedded")
 _TIED_TO_URL = ("api_key", "local")
 

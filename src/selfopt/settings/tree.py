@@ -12,8 +12,6 @@ from selfopt.dialects.kinds import ENDPOINT_KINDS, EndpointKind
 from selfopt.errors import SettingsError, UnknownModelError
 from selfopt.records import EndpointConfig, Phase, PolicyThresholds, RaceSettings, Record, WarmUp, is_loopback
 
-__all__ = ["EndpointSettings", "ProjectMay", "Settings", "default_endpoints"]
-
 
 class ProjectMay(Enum):
     """What the files of a project that the user does not trust may do to a setting: it stands beside the setting's type. A setting

@@ -16,8 +16,6 @@ from selfopt.errors import SettingsError
 
 from .tree import Settings, default_endpoints
 
-__all__ = ["PLAIN_VARIABLES", "SCALARS", "from_dotenv", "from_environ", "variables_of_settings", "with_provider_variables"]
-
 # Read by the tool itself, not part of the settings tree.
 PLAIN_VARIABLES = frozenset({"HOME", "CACHE", "CONFIG", "DOTENV"})
 # Settings that are no tables: one word after SELFOPT_.

@@ -10,8 +10,6 @@ from selfopt.records import EvidenceKey, RaceEntrant, RaceSettings, RaceStart
 
 from .worlds import World
 
-__all__ = ["BASELINE", "Bench", "candidate_name", "race_start", "run_race", "spec_names"]
-
 BASELINE = "baseline"
 _COLD_FAILS = 0.9
 _DRIFT_TRIALS = 1000

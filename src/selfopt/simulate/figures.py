@@ -16,8 +16,6 @@ from .once import DEFAULTS, MAX_TRIALS, Cycles, Deterministic, Searching
 from .rivals import PLAIN_RUNS, fixed_n_runs
 from .worlds import WorldOptions
 
-__all__ = ["CYCLES", "WORLDS", "SimulationPlan", "cycle_figures", "points", "world_figures"]
-
 WORLDS = MappingProxyType(
     {
         "12x4": WorldOptions(prompts=12, candidates=4),

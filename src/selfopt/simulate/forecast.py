@@ -12,8 +12,6 @@ from .many import default_processes, repeat_rows
 from .once import DEFAULTS, MAX_TRIALS, Searching
 from .worlds import WorldOptions
 
-__all__ = ["Forecast", "forecast"]
-
 
 @dataclass(frozen=True, slots=True)
 class Forecast:

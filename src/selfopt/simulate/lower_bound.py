@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from .once import Figures
 from .worlds import WorldOptions, make_world
 
-__all__ = ["LowerBound", "characteristic_trials"]
-
 _ERROR = 0.05
 _BISECTIONS = 40
 _NEVER = 1e-12

@@ -17,8 +17,6 @@ from selfopt.stats import clopper_pearson_upper
 
 from .once import Figures
 
-__all__ = ["Many", "Mean", "Task", "default_processes", "repeat", "repeat_rows"]
-
 _CHUNK = 20
 
 

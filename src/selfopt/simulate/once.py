@@ -14,8 +14,6 @@ from .bench import BASELINE, Bench, race_start, run_race, spec_names
 from .rivals import PLAIN_RUNS, fixed_n, fixed_n_runs, plain_rule
 from .worlds import World, WorldOptions, make_world
 
-__all__ = ["DEFAULTS", "MAX_TRIALS", "Cycles", "Deterministic", "Figures", "Searching", "true_gain"]
-
 Figures = Mapping[str, float]
 MAX_TRIALS = 20_000
 DEFAULTS = RaceSettings()

@@ -15,8 +15,6 @@ from selfopt.records import Evaluation, Metrics, Outcome, OutcomeRow, PolicyThre
 from .bench import Bench, spec_names
 from .worlds import World, WorldOptions, make_world
 
-__all__ = ["PLAIN_RUNS", "fixed_n", "fixed_n_runs", "plain_rule"]
-
 PLAIN_RUNS = 7
 _THRESHOLDS = PolicyThresholds()
 _AT = "2026-01-01T00:00:00.000Z"

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from selfopt.errors import UsageError
 
-__all__ = ["World", "WorldOptions", "make_world"]
-
 _SURE_PASS = 0.75
 _RESTRAINT_SHARE = 4  # one prompt of so many needs no call
 _RESTRAINT_SURE = 0.85

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["AlphaSchedule", "check_alpha", "elond_level", "fwer_level", "share_of_cycle"]
-
 AlphaSchedule = Literal["fwer", "elond"]
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["incomplete_beta", "student_t_quantile", "student_t_two_sided"]
-
 _TINY = 1e-300
 _BISECTIONS = 80
 

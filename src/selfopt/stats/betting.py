@@ -32,8 +32,6 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["PROMPT_BETS", "Bets", "EProcess", "Pairs", "log_growths", "log_mean_exp"]
-
 _SAFE = 0.95
 _ROUNDING = 1e-9
 # So many factors of at least 0.05 and at most 40 stay within a double's exponent.

@@ -11,8 +11,6 @@ from .order import cold_order_p, drift_order_p
 from .patterns import MIN_PATTERN_RUNS, RowPattern
 from .row_models import CLASSES, PassRow, log_likelihoods, log_sum_exp
 
-__all__ = ["CALLING_POSTERIOR", "ORDER_SIGNIFICANCE", "Classification", "ClassifiedRow", "classify_rows"]
-
 CALLING_POSTERIOR = 0.8
 ORDER_SIGNIFICANCE = 0.05
 

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from .beta import student_t_quantile, student_t_two_sided
 from .intervals import clopper_pearson_interval
 
-__all__ = ["Estimate", "Statistic", "Sums", "holm", "jackknife", "paired_jackknife"]
-
 Sums = Sequence[float]
 Statistic = Callable[[Sums], float | None]
 _EXACT = 1e-12

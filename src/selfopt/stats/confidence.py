@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from .betting import Bets, EProcess, Pairs
 from .intervals import Interval
 
-__all__ = ["confidence_sequence"]
-
 _STEPS = 18  # of a width of 2: to 0.00001
 
 

@@ -8,8 +8,6 @@ from statistics import NormalDist
 
 from .beta import incomplete_beta
 
-__all__ = ["Interval", "clopper_pearson_interval", "clopper_pearson_upper", "wilson_interval"]
-
 _BISECTIONS = 60
 
 

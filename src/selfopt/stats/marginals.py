@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from functools import cache
 
-__all__ = ["log_marginal"]
-
 
 def _log_beta(a: float, b: float) -> float:
     return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)

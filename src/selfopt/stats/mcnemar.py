@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from .beta import incomplete_beta
 
-__all__ = ["mcnemar_p"]
-
 
 def mcnemar_p(wins: int, losses: int) -> float:
     """One-sided p-value of "the candidate wins no more prompts than it loses": P(X >= wins), X ~ Binomial(wins + losses, 1/2).

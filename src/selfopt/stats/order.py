@@ -23,8 +23,6 @@ from functools import cache
 from .patterns import MAX_COLD_RUNS, MIN_PATTERN_RUNS
 from .row_models import PassRow, cold_log_ratio, drift_log_ratio, log_sum_exp
 
-__all__ = ["cold_order_p", "drift_order_p"]
-
 _ODDS = 0.25
 _PER_NAT = 4
 _EXACT_STEPS = 1_500_000

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from enum import StrEnum
 from statistics import NormalDist
 
-__all__ = ["MAX_COLD_RUNS", "MIN_PATTERN_RUNS", "RowPattern", "cold_prefix", "exchangeability_p", "read_row"]
-
 MAX_COLD_RUNS = 3
 MIN_PATTERN_RUNS = 5
 _MIN_RUNS = 3

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["pairs_to_decide"]
-
 _LARGEST_BET = 0.95
 
 

@@ -13,8 +13,6 @@ from .confidence import confidence_sequence
 from .intervals import Interval
 from .mcnemar import mcnemar_p
 
-__all__ = ["FINAL_SHARE", "PromptDifferences", "prompt_evidence"]
-
 FINAL_SHARE = 0.75
 """The part of the capital that waits for the planned last look."""
 

@@ -8,14 +8,6 @@ from collections.abc import Sequence
 from .marginals import log_marginal
 from .row_models import log_sum_exp
 
-__all__ = [
-    "CONFIRMING_BAYES_FACTOR",
-    "CONFIRMING_RUNS",
-    "rank_p",
-    "reload_log_bayes_factor",
-    "suite_log_bayes_factor",
-]
-
 CONFIRMING_BAYES_FACTOR = 10.0
 CONFIRMING_RUNS = 4
 _EXACT_RANKS = 60

@@ -20,8 +20,6 @@ from functools import cache
 from .marginals import log_marginal
 from .patterns import MAX_COLD_RUNS, RowPattern
 
-__all__ = ["CLASSES", "PassRow", "cold_length", "cold_log_ratio", "drift_log_ratio", "log_likelihoods", "log_sum_exp"]
-
 CLASSES = (RowPattern.STABLE, RowPattern.INCAPABLE, RowPattern.FLAKY, RowPattern.COLD_START, RowPattern.DRIFT)
 
 _GOOD, _BAD, _ANY, _BROKEN = (40.0, 1.0), (1.0, 40.0), (1.3, 1.3), (1.0, 9.0)

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 from .betting import PROMPT_BETS, Bets, EProcess, Pairs
 
-__all__ = ["non_inferiority"]
-
 
 def non_inferiority(blocks: Sequence[Pairs], margin: float, bets: Bets = PROMPT_BETS) -> float:
     """log E against "worse by at least the margin": the e-process with D + margin in place of D. Compare with log(1/alpha).

@@ -7,8 +7,6 @@ from typing import Any
 
 from selfopt.records import ExpectedCall, ToolDefinition
 
-__all__ = ["bfcl_problems", "bfcl_value"]
-
 _KNOWN = ("string", "integer", "number", "boolean", "array", "object")
 
 

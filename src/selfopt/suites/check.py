@@ -12,8 +12,6 @@ from selfopt.records import ExpectedCall, Message, Prompt, Suite, ToolDefinition
 from .bfcl_types import bfcl_problems
 from .values import type_problems, value_problem
 
-__all__ = ["MAX_CALLS_PER_SET", "MAX_SETS", "NAME", "printable", "validate_suite"]
-
 MAX_CALLS_PER_SET = 32
 MAX_SETS = 64
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,63}")

@@ -16,8 +16,6 @@ from selfopt.home.plain_yaml import PlainYamlError, read_plain_yaml
 from .check import printable
 from .write import yaml_of
 
-__all__ = ["extended_json", "extended_yaml"]
-
 # Typed as anything: the stubs would have every mark be None.
 _OPENING: Any = (yaml.MappingStartEvent, yaml.SequenceStartEvent)
 _CLOSING: Any = (yaml.MappingEndEvent, yaml.SequenceEndEvent)

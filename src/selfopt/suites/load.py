@@ -19,19 +19,6 @@ from selfopt.records import Suite
 
 from .check import NAME, printable, validate_suite
 
-__all__ = [
-    "MAX_SIZE_BYTES",
-    "SUFFIXES",
-    "SUITE_SCHEMA_VERSION",
-    "find_problems",
-    "find_suite_file",
-    "list_suites",
-    "load_suite",
-    "parse_suite",
-    "suite_from",
-    "suite_schema",
-]
-
 SUITE_SCHEMA_VERSION = 1
 SUFFIXES = (".yaml", ".yml", ".json")
 # What is read of a file; JSON takes a hundredth of the time that YAML takes.

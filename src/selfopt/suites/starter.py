@@ -11,8 +11,6 @@ from selfopt.records import Phase, ToolDefinition
 from .check import printable
 from .write import tool_data, yaml_of
 
-__all__ = ["starter_text"]
-
 _HEAD = """\
 # A suite of your own: prompts, the tools they offer, and the tool calls that are right (docs/SUITES.md says more).
 # Check it after every change:  selfopt suites validate {named}

@@ -17,8 +17,6 @@ from selfopt.records import Suite
 from .check import NAME, printable
 from .load import MAX_SIZE_BYTES, SUFFIXES, SUITE_SCHEMA_VERSION, list_suites, load_suite, parse_suite
 
-__all__ = ["StoredSuite", "check_new_name", "store_suite", "store_suites"]
-
 
 def check_new_name(name: str, folder: Path) -> None:
     """SuiteError when no suite of this name can be put into the folder: not a name, built in, or there already."""

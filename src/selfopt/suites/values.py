@@ -7,8 +7,6 @@ from typing import Any
 
 from selfopt.home.plain_yaml import MAX_DEPTH
 
-__all__ = ["MAX_LIST", "fits", "same", "shown", "type_problems", "types_of", "value_problem"]
-
 # The scorer compares no longer lists.
 MAX_LIST = 64
 

@@ -14,8 +14,6 @@ from selfopt.records import Prompt, Suite, ToolDefinition
 from .check import printable
 from .load import SUITE_SCHEMA_VERSION
 
-__all__ = ["prompt_data", "suite_data", "suite_yaml", "tool_data", "yaml_of"]
-
 WIDTH = 110
 # YAML 1.1, which PyYAML writes, and the core schema of 1.2, which is read, do not agree on what is a number. Whatever
 # begins like one is quoted.

@@ -7,8 +7,6 @@ from typing import Any
 
 from selfopt.records import ToolDefinition
 
-__all__ = ["arguments_schema", "calls_schema", "choice_schema"]
-
 _DEPTH_LIMIT = 5
 _PROPERTY_LIMIT = 40
 _CHOICE_LIMIT = 64

@@ -18,8 +18,6 @@ from selfopt.records import Variant
 
 from .options import options_of
 
-__all__ = ["get_variant", "load_variants"]
-
 _FILE_LIMIT_BYTES = 1_000_000
 
 

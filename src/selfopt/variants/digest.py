@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from selfopt.reading.families import write_calls
 from selfopt.records import Message
 
-__all__ = ["state_digest"]
-
 _STANDING = re.compile(
     r"\b(always|never|from now on|until|unless|remember|don'?t|do not|no more|stop|only|before you|ask (me )?(first|before)"
     r"|keep|instead|cancel|forget|prefer|at most|no longer|whenever|every time|without asking)\b",

@@ -16,9 +16,6 @@ from typing import Any
 from selfopt.reading.families import NO_CALL, SEPARATOR
 from selfopt.records import CallFormat, ToolDefinition, remembered
 
-__all__ = ["arguments_grammar", "calls_grammar", "choice_grammar", "quoted"]
-
-
 _DEPTH_LIMIT = 5
 _RULE_LIMIT = 600
 _PROPERTY_LIMIT = 40

@@ -12,8 +12,6 @@ from .digest import state_digest
 from .options import VariantOptions, options_of
 from .present import describe_tools, explain_format, tell_conversation
 
-__all__ = ["choice_text", "fill_messages", "native_messages", "text_messages"]
-
 
 def native_messages(variant: Variant, messages: Sequence[Message]) -> list[Message]:
     """For tools that are handed to the server: the conversation with instructions, examples and digest in front."""

@@ -10,8 +10,6 @@ from selfopt.errors import VariantError
 from selfopt.reading.chain import chain_of
 from selfopt.records import Variant, remembered
 
-__all__ = ["VariantOptions", "options_of"]
-
 
 class VariantOptions(BaseModel):
     """What `Variant.options` may hold.

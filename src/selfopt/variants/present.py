@@ -9,8 +9,6 @@ from typing import Any, Literal
 from selfopt.reading.families import write_calls
 from selfopt.records import CallFormat, Message, ToolDefinition, remembered
 
-__all__ = ["ToolStyle", "describe_tools", "explain_format", "tell_conversation", "tell_message"]
-
 ToolStyle = Literal["brief", "signature", "json"]
 
 _DEPTH_LIMIT = 4

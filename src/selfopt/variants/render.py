@@ -22,8 +22,6 @@ from .grammar import arguments_grammar, calls_grammar, choice_grammar
 from .layout import choice_text, fill_messages, native_messages, text_messages
 from .options import VariantOptions, options_of
 
-__all__ = ["RenderedStep", "render"]
-
 Steps = Generator["RenderedStep", ReplyContent, ReplyContent]
 
 

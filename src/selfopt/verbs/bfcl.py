@@ -13,8 +13,6 @@ from selfopt.wiring.app import App
 from .making import ImportedSuites, import_suites
 from .models import pull_line
 
-__all__ = ["BFCL_WHEEL", "pull_bfcl_suites"]
-
 # The package is never installed and nothing of it is executed: its data is read out of the wheel.
 BFCL_WHEEL = ModelEntry(
     name="bfcl/bfcl-eval-2026.3.23",

@@ -38,8 +38,6 @@ from selfopt.scoring import agent_counts, agent_score, argument_accuracy, call_a
 from selfopt.stats import Statistic, holm, jackknife, paired_jackknife
 from selfopt.wiring.app import App
 
-__all__ = ["CompareRequest", "compare_models", "installed_ollama_models"]
-
 SIGNIFICANCE = 0.05
 _FAULTS = frozenset({Outcome.TIMEOUT, Outcome.LOADING, Outcome.ERROR})
 Counts = tuple[float, ...]

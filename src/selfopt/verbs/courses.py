@@ -23,8 +23,6 @@ from selfopt.records import (
 from selfopt.report import Course, CoursePoint
 from selfopt.words.evidence import standing_text
 
-__all__ = ["newest_courses"]
-
 _RACES = 6
 _INTERVALS = 24  # each takes some milliseconds
 _WORDS = {"promoted": "wins", "dropped": "is dropped", "held": "is held", "racing": "goes on"}

@@ -11,8 +11,6 @@ from selfopt.wiring.evidence import require_ledger
 
 from .loop_parts import loop_context
 
-__all__ = ["make_feedback"]
-
 
 async def make_feedback(app: App, *, write: bool = True) -> Feedback:
     """Findings and recommendations from the newest evaluations; kept in the ledger and in harness_feedback.json."""

@@ -26,8 +26,6 @@ from selfopt.wiring.app import App
 
 from .verifying import Part, verify_home
 
-__all__ = ["diagnose_installation", "settings_in_use"]
-
 CONNECT_TIMEOUT_S = 1.0
 FEW_BYTES = 1_000_000_000
 MAX_ASKED = 50

@@ -15,8 +15,6 @@ from selfopt.wiring.app import App
 
 from .measuring import Measured
 
-__all__ = ["Failure", "failures_of_comparison", "failures_of_cycles", "failures_of_run"]
-
 SIGNIFICANCE = 0.05
 _COPIES = ("sampled", "complete")
 

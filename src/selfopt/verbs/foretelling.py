@@ -11,8 +11,6 @@ from selfopt.records import Evaluation, Spec
 from selfopt.simulate import Forecast, WorldOptions, forecast
 from selfopt.wiring.app import App
 
-__all__ = ["CycleForecast", "RaceOdds", "foretell"]
-
 _FIRST_SHARE = 2  # without a horizon the first look gets a half of alpha
 
 

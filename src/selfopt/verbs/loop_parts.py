@@ -11,8 +11,6 @@ from selfopt.wiring.evidence import check_evidence, ledger_or_none
 
 from .reporting import write_artefacts
 
-__all__ = ["UNHEARD", "loop_context"]
-
 UNHEARD = Listener()
 """Nobody wants to know."""
 

@@ -13,8 +13,6 @@ from selfopt.engine.meter import PullProgress
 from selfopt.errors import SelfoptError, UsageError
 from selfopt.wiring.app import App
 
-__all__ = ["fetch_model", "list_models", "model_status", "pull_model", "remove_model"]
-
 
 class _PullStopped(Exception):
     """Ends a pull from within its progress callback."""

@@ -26,17 +26,6 @@ from .reporting import write_artefacts
 from .routing import audit_records
 from .warming import validate_model_warm_up
 
-__all__ = [
-    "MODELS",
-    "ModelRow",
-    "QuickstartResult",
-    "ServedLine",
-    "as_document",
-    "plan_lines",
-    "quickstart_home",
-    "run_quickstart",
-]
-
 MODELS = ("local/smollm2-135m", "local/qwen2.5-coder-0.5b")
 FILE_NAME = "quickstart.json"
 ESTIMATE_MINUTES = (5, 9)

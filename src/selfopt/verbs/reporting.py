@@ -30,8 +30,6 @@ from selfopt.wiring.evidence import check_recommendations, faults_of, ids_of, le
 
 from .courses import newest_courses
 
-__all__ = ["Reported", "differing_renderings", "reported_faults", "write_artefacts", "write_report"]
-
 _SHOWN: tuple[type[Record], ...] = (Evaluation, Cycle, Decision, Finding, Recommendation, WarmUpExperiment)
 
 

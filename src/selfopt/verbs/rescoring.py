@@ -19,8 +19,6 @@ from selfopt.records import (
 from selfopt.wiring.app import App
 from selfopt.wiring.evidence import require_ledger
 
-__all__ = ["Rescoring", "rescore_runs"]
-
 
 @dataclass(frozen=True, slots=True)
 class Rescoring:

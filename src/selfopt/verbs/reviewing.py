@@ -28,8 +28,6 @@ from selfopt.suites.importers.chat import message_data
 from selfopt.wiring.app import App
 from selfopt.wiring.evidence import require_ledger
 
-__all__ = ["AddedPrompts", "add_from_ledger"]
-
 MAX_BYTES = 32_000_000
 
 

@@ -35,20 +35,6 @@ from selfopt.wiring.evidence import check_evidence, check_recommendations, fault
 
 from .measuring import phase_of
 
-__all__ = [
-    "Enforced",
-    "Traced",
-    "audit_records",
-    "enforce_file",
-    "import_routes",
-    "roll_back",
-    "rule_history",
-    "rules_from",
-    "rules_in_force",
-    "set_route",
-    "trace_rule",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Enforced:

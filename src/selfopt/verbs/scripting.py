@@ -9,8 +9,6 @@ from pathlib import Path
 from selfopt.scripted.script import load_script
 from selfopt.scripted.server import serve_scripted
 
-__all__ = ["serve_script"]
-
 
 async def serve_script(path: Path, host: str, port: int, ready: Callable[[str, list[str]], None], *, serve: bool = True) -> None:
     """Serve a script until cancelled; `ready` gets the base URL (empty when only checked) and the models."""

@@ -9,8 +9,6 @@ from typing import Any
 from selfopt.errors import UsageError
 from selfopt.simulate import CYCLES, WORLDS, SimulationPlan, cycle_figures, world_figures
 
-__all__ = ["simulate_worlds"]
-
 
 def simulate_worlds(
     worlds: Sequence[str] = ("12x4",),

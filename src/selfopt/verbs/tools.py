@@ -13,8 +13,6 @@ from selfopt.suites import tools_from
 from selfopt.suites.mcp import DEFAULT_TIMEOUT_S, parse_source, read_mcp_tools
 from selfopt.wiring.app import App
 
-__all__ = ["Tools", "given_tools", "read_tools", "tools_label"]
-
 Tools = Path | str | Sequence[ToolDefinition]
 """A file, or definitions; as text also `mcp:COMMAND` or `mcp:URL`, where that is said."""
 

@@ -13,8 +13,6 @@ from selfopt.home import Home, HomeRegister, TrustStore, escape_control
 from selfopt.records import utc_now
 from selfopt.settings import Project, read_settings
 
-__all__ = ["TrustProposal", "TrustRow", "accept_trust", "propose_trust", "trusted_folders", "withdraw_trust"]
-
 HOME_NAME = ".selfopt"
 FILE_NAMES = ("selfopt.toml", ".env")
 

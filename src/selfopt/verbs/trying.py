@@ -11,8 +11,6 @@ from selfopt.wiring.app import App
 
 from .tools import Tools, read_tools
 
-__all__ = ["Tried", "TriedStep", "try_model"]
-
 
 @dataclass(frozen=True, slots=True)
 class TriedStep:

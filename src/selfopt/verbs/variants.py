@@ -11,8 +11,6 @@ from selfopt.wiring.app import App
 
 from .tools import Tools, given_tools
 
-__all__ = ["list_variants", "one_variant", "render_variant"]
-
 
 def list_variants(app: App) -> Mapping[str, Variant]:
     """All of them by name."""

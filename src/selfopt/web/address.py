@@ -9,8 +9,6 @@ from urllib.parse import urlsplit
 from selfopt.errors import SettingsError
 from selfopt.home import Redactor
 
-__all__ = ["HttpAddress"]
-
 SHORTEST_IN_ERRORS = 4
 
 

@@ -7,8 +7,6 @@ import re
 from .grammar import fields_of
 from .refused import BadMessage
 
-__all__ = ["Chunked"]
-
 MAX_LINE = 4096
 MAX_EXTENSION_BYTES = 16_384
 MAX_TRAILERS = 32

@@ -16,8 +16,6 @@ from .refused import BadMessage, Denied
 from .reply import Reply, head
 from .request import HttpRequest
 
-__all__ = ["Answer", "Connection", "Owner", "Service"]
-
 log = logging.getLogger("selfopt.web")
 
 Answer = Callable[[HttpRequest, Reply], Awaitable[None]]

@@ -9,11 +9,6 @@ import re
 
 from .refused import BadMessage
 
-__all__ = [
-    "CHUNKED", "UNTIL_CLOSE", "block_of", "check_host", "fields_of", "has_bare_lf", "may_begin_request", "request_length", "request_line", "response_length", "status_line",
-    "stays_open", "target_of",
-]  # fmt: skip
-
 CHUNKED = -1
 UNTIL_CLOSE = -2
 

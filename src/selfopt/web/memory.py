@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ctypes import CDLL
 
-__all__ = ["Held", "MemoryTrimmer", "keep_large_blocks_apart"]
 
 _WORTH_GIVING_BACK = 8_000_000
 _M_MMAP_THRESHOLD = -3

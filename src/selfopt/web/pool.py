@@ -13,8 +13,6 @@ from .address import HttpAddress
 from .stream import UpstreamReply, UpstreamStream
 from .upstream import StaleError, UpstreamConnection
 
-__all__ = ["Pool"]
-
 Origin = tuple[str, int, bool]
 # llama.cpp and uvicorn close an idle connection after 5 s; whoever uses it at that moment asks in vain.
 KEEP_ALIVE_S = 4.0

@@ -11,8 +11,6 @@ from .limits import WebLimits
 from .refused import BadMessage
 from .request import HttpRequest, read_request
 
-__all__ = ["RequestReader"]
-
 UNCOUNTED = 65_536
 """Bytes of a body that every connection may hold whatever the others do, so that small requests are served in any crowd."""
 

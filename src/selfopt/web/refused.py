@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["BadMessage", "Denied"]
-
 
 class BadMessage(Exception):
     """Bytes that are no message, or one beyond the limits. status, code: what a client is told; message: the same in words, without a

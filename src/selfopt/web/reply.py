@@ -11,8 +11,6 @@ from typing import Protocol
 from .grammar import block_of
 from .request import HttpRequest
 
-__all__ = ["Reply", "Wire", "head"]
-
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _WITHOUT_BODY = (204, 304)
 _STATUS_LINES = {status: b"HTTP/1.1 %d %s\r\n" % (status, reason) for status, reason in _REASONS.items()}

@@ -7,8 +7,6 @@ from time import perf_counter
 from .grammar import check_host, fields_of, request_length, request_line, stays_open, target_of
 from .refused import BadMessage
 
-__all__ = ["HttpRequest", "read_request"]
-
 
 class HttpRequest:
     """method, path: as sent (the path without its query, percent signs kept). headers: names in lower case, those that came several times

@@ -16,8 +16,6 @@ from .connection import Connection, Service
 from .limits import WebLimits
 from .memory import Held, keep_large_blocks_apart
 
-__all__ = ["WebServer", "serve_web"]
-
 log = logging.getLogger("selfopt.web")
 
 SWEEP_S = 1.0

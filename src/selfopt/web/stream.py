@@ -12,8 +12,6 @@ from selfopt.errors import EndpointError
 if TYPE_CHECKING:
     from .upstream import UpstreamConnection
 
-__all__ = ["UpstreamReply", "UpstreamStream"]
-
 
 @dataclass(frozen=True, slots=True)
 class UpstreamReply:

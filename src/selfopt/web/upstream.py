@@ -15,8 +15,6 @@ from .grammar import CHUNKED, UNTIL_CLOSE, fields_of, has_bare_lf, response_leng
 from .refused import BadMessage
 from .stream import UpstreamReply, UpstreamStream
 
-__all__ = ["StaleError", "UpstreamConnection"]
-
 MAX_HEAD_BYTES = 65_536
 MAX_HEADERS = 200
 MAX_INTERIM = 16

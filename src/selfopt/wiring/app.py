@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from selfopt.measure.context import MeasureContext
     from selfopt.measure.progress import Progress
 
-__all__ = ["App", "SpecOptions"]
 
 SpecOptions = Mapping[str, Any]
 

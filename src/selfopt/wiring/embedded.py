@@ -11,8 +11,6 @@ from selfopt.engine.embedded import EmbeddedEngine, EngineAddress
 from selfopt.errors import EndpointError, EngineError, ModelStoreError
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig, ModelStatus
 
-__all__ = ["EmbeddedEndpoint", "EmbeddedResidency"]
-
 
 class EmbeddedEndpoint:
     """Sends each request to the engine child of its model, started when it is not running.

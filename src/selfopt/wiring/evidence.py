@@ -29,19 +29,6 @@ from selfopt.records import (
 
 from .app import App
 
-__all__ = [
-    "Named",
-    "check_evidence",
-    "check_recommendations",
-    "faults_of",
-    "ids_of",
-    "ledger_or_none",
-    "readable",
-    "require_evidence",
-    "require_ledger",
-    "verify_ledger",
-]
-
 R = TypeVar("R", bound=Record)
 Named = tuple[str, str]
 _NAMED = 3

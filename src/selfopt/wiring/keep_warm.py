@@ -12,8 +12,6 @@ from selfopt.variants import render
 
 from .app import App
 
-__all__ = ["warmer"]
-
 _TOOL = ToolDefinition(name="get_time", description="Say what time it is.")
 _QUESTION = Message(role="user", content="What time is it?")
 

@@ -19,7 +19,6 @@ from selfopt.settings import EndpointSettings, Settings
 if TYPE_CHECKING:
     from selfopt.engine.embedded import EmbeddedEngine
 
-__all__ = ["Sender", "Sending"]
 
 MAX_REMEMBERED = 4096
 

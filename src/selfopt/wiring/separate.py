@@ -24,8 +24,6 @@ from selfopt.residency import WarmUpJob, run_job, warm_up, warm_up_separately
 
 from .sending import Sending
 
-__all__ = ["COMMAND", "WarmUpRunner", "main"]
-
 # -P: nothing in the working folder can stand in for a module of the child.
 COMMAND = (sys.executable, "-P", "-m", "selfopt.wiring.warm_up_child")
 

@@ -37,8 +37,6 @@ from .app import App
 from .keep_warm import warmer
 from .workers import Worker
 
-__all__ = ["AppUpstreams", "build_gateway", "gateway_options"]
-
 READY_POLL_S = 0.25
 SPARE_FILES = 256
 

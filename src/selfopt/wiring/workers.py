@@ -15,8 +15,6 @@ from selfopt.errors import SettingsError, UnknownModelError, UsageError
 
 from .app import App
 
-__all__ = ["Worker", "in_workers", "listening_socket", "refuse_embedded"]
-
 BACKLOG = 1024
 QUICK_S = 5.0
 LONGEST_PAUSE_S = 30.0

@@ -11,8 +11,6 @@ from selfopt.records import Decision, GateResult, PromptEvidence, RaceEvidence
 from .evidence import points
 from .reasons import REASONS, REMEDIES
 
-__all__ = ["Account", "account"]
-
 _STANDS = (
     "a change of the model, its chat template, the engine, the prompts, the scorer or either spec: the evidence is void then, and the "
     "baseline is measured anew in the next cycle",

@@ -8,8 +8,6 @@ from typing import Any
 
 from selfopt.records import ExpectedCall, ToolCall, ToolDefinition, Variant
 
-__all__ = ["call_text", "expected_text", "tool_text", "variant_lines"]
-
 
 def call_text(call: ToolCall) -> str:
     """`get_weather(city="Oslo")`."""

@@ -7,8 +7,6 @@ from selfopt.records import Decision, GateResult
 from .evidence import CLAIMS
 from .reasons import REASONS
 
-__all__ = ["best_hold_text", "deciding_gate", "decision_lines", "explain"]
-
 
 def deciding_gate(decision: Decision) -> GateResult | None:
     """The first gate that carries the decision's first reason; None for a promotion."""

@@ -7,18 +7,6 @@ from types import MappingProxyType
 
 from selfopt.records import Claim, RaceEvidence, RaceStanding, RaceStart
 
-__all__ = [
-    "CLAIMS",
-    "block_dropped",
-    "ended_text",
-    "points",
-    "race_dropped",
-    "race_over",
-    "race_started",
-    "standing_text",
-    "void_text",
-]
-
 CLAIMS: Mapping[Claim, str] = MappingProxyType(
     {
         "this_suite": "this suite only",

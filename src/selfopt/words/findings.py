@@ -25,8 +25,6 @@ from selfopt.records import (
     WarmUpExperiment,
 )
 
-__all__ = ["Advice", "experiment_text", "not_confirmed_yet", "remedy_text", "summary"]
-
 Advice = Literal[
     "warm_up",
     "proven_warm_up",

@@ -7,8 +7,6 @@ from types import MappingProxyType
 
 from selfopt.records import MetricName
 
-__all__ = ["METRICS"]
-
 METRICS: Mapping[MetricName, str] = MappingProxyType(
     {
         "accuracy": "accuracy",

@@ -6,16 +6,6 @@ from selfopt.records import Evaluation, RemedyCheck, Run, WarmUpExperiment
 
 from .findings import experiment_text
 
-__all__ = [
-    "HELPED",
-    "check_text",
-    "fallback_checked",
-    "idle_text",
-    "variant_checked",
-    "warm_up_checked",
-    "withdrawn_text",
-]
-
 HELPED = {True: "helped", False: "did not help", None: "not decided"}
 
 

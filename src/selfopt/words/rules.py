@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from selfopt.home import escape_control
 from selfopt.records import Confirmation, Phase, Rule, RuleReason, Spec
 
-__all__ = ["change_text", "no_fallback_text", "not_allowed_text", "reason_text", "refusal_text", "served_text"]
-
 
 def reason_text(reasons: Sequence[RuleReason], confirmation: Confirmation | None = None) -> str:
     """A rule's reasons as one text. How sure the warm-up is stands behind what recommends it."""

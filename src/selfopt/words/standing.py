@@ -7,19 +7,6 @@ from typing import Literal
 
 from selfopt.records import Phase, PolicyThresholds
 
-__all__ = [
-    "Basis",
-    "Shown",
-    "Unfit",
-    "disabled_text",
-    "fallback_text",
-    "judgment_text",
-    "shares_text",
-    "standing_text",
-    "stronger_text",
-    "unfit_text",
-]
-
 Basis = Literal[
     "not_measured", "gate_off", "unclear", "misses", "meets", "meets_weakly", "above_doing_nothing", "not_above_doing_nothing"
 ]

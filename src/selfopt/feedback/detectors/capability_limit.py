@@ -11,8 +11,6 @@ from selfopt.feedback.rows import WindowRows, read_window
 from selfopt.records import CapabilityLimitFigures, Evaluation, Finding, Outcome, OutcomeRow, PolicyThresholds
 from selfopt.stats import clopper_pearson_upper
 
-__all__ = ["DETECTOR", "CapabilityLimit"]
-
 
 @dataclass(frozen=True, slots=True)
 class CapabilityLimit:

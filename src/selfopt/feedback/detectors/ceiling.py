@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from selfopt.feedback.comparable import comparable, counted, has_copies, make_finding
 from selfopt.records import CeilingFigures, Evaluation, Finding, Outcome, PolicyThresholds
 
-__all__ = ["DETECTOR", "Ceiling"]
-
 
 class Ceiling:
     """Where the spec is not known to be deterministic, it takes as many runs as a decision does."""

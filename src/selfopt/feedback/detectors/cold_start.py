@@ -17,8 +17,6 @@ from selfopt.feedback.rows import WindowRows, class_figures, loaded_in, read_win
 from selfopt.records import ColdFailuresFigures, Confidence, Evaluation, Finding, PolicyThresholds, SlowFirstCallFigures
 from selfopt.stats import MAX_COLD_RUNS, RowPattern, exchangeability_p
 
-__all__ = ["DETECTOR", "ColdStart"]
-
 
 @dataclass(frozen=True, slots=True)
 class ColdStart:

@@ -10,8 +10,6 @@ from selfopt.feedback.rows import class_figures
 from selfopt.records import DriftFigures, Evaluation, Finding, Outcome, OutcomeRow, PolicyThresholds
 from selfopt.stats import MIN_PATTERN_RUNS, PassRow, RowPattern, classify_rows, exchangeability_p
 
-__all__ = ["DETECTOR", "Drift"]
-
 
 @dataclass(frozen=True, slots=True)
 class Drift:

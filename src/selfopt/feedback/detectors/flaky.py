@@ -10,8 +10,6 @@ from selfopt.feedback.rows import class_figures, read_window
 from selfopt.records import Evaluation, Finding, FlakyFigures, Outcome, PolicyThresholds
 from selfopt.stats import RowPattern, read_row
 
-__all__ = ["DETECTOR", "Flaky"]
-
 _NOT_FLAKY = frozenset({RowPattern.TOO_SHORT, RowPattern.STABLE, RowPattern.INCAPABLE})
 
 

@@ -9,8 +9,6 @@ from selfopt.feedback.comparable import comparable, make_finding
 from selfopt.feedback.rows import read_window
 from selfopt.records import Evaluation, Finding, InfrastructureFigures, Outcome, OutcomeRow, PolicyThresholds
 
-__all__ = ["DETECTOR", "Infrastructure"]
-
 _FAULTS = frozenset({Outcome.ERROR, Outcome.TIMEOUT})
 
 

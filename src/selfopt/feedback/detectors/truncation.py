@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from selfopt.feedback.comparable import cells, comparable, counted, make_finding
 from selfopt.records import Evaluation, Finding, Outcome, PolicyThresholds, TruncationFigures
 
-__all__ = ["DETECTOR", "Truncation"]
-
 
 @dataclass(frozen=True, slots=True)
 class Truncation:

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from selfopt.feedback.comparable import cells, comparable, make_finding
 from selfopt.records import UNKNOWN_FORMAT, Evaluation, Finding, Outcome, PolicyThresholds, UnreadFormatFigures
 
-__all__ = ["DETECTOR", "UnreadFormat"]
-
 
 @dataclass(frozen=True, slots=True)
 class UnreadFormat:

@@ -16,8 +16,6 @@ from selfopt.records import (
     WarmUp,
 )
 
-__all__ = ["PROPOSER", "CatalogueProposer"]
-
 _MAX_TOKENS = 32_768
 _MAX_TIMEOUT_S = 600.0
 

@@ -8,8 +8,6 @@ from typing import Literal, Protocol, runtime_checkable
 
 from selfopt.records import Environment, Evaluation, EvidenceState, Outcome, PolicyThresholds
 
-__all__ = ["ROUNDING", "Gate", "GateCase", "Look", "PlainGate", "error_share", "is_exact"]
-
 ROUNDING = 1e-9
 """Shares of the same trials that are reached by different sums may differ in the last bits."""
 

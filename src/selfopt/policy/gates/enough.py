@@ -6,8 +6,6 @@ from selfopt.records import Evaluation
 
 from .base import GateCase, Look, PlainGate, error_share, is_exact
 
-__all__ = ["BASELINE_MIN_RUNS", "COMPARABLE", "DATA", "ERRORS", "MIN_RUNS"]
-
 MAX_ERROR_SHARE = 0.5
 """Transport errors say nothing about the spec; fewer than this may be what a candidate with more
 retries repairs."""

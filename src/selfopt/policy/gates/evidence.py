@@ -9,8 +9,6 @@ from selfopt.words.evidence import standing_text
 
 from .base import GateCase, Look, PlainGate, is_exact
 
-__all__ = ["EVIDENCE", "HELDOUT", "RESTRAINT_EVIDENCE", "EvidenceGate", "HeldoutGate"]
-
 
 class EvidenceGate:
     """Promotes on a race that was won, rejects on one that was lost, holds otherwise.

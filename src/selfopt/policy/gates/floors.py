@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from .base import ROUNDING, GateCase, Look, PlainGate
 
-__all__ = ["BEATS_ALWAYS_CALLING", "BEATS_SILENT", "EXTENDED_MINIMUM", "RESTRAINT"]
-
 
 def _restraint(case: GateCase) -> Look:
     ours, minimum = case.candidate.metrics.restraint, case.thresholds.restraint_min

@@ -8,8 +8,6 @@ from selfopt.records import Metrics
 
 from .base import ROUNDING, GateCase, Look, PlainGate, is_exact
 
-__all__ = ["CEILING", "NO_REGRESSION", "PROMOTE_MARGIN", "VARIANCE"]
-
 
 def _no_regression(case: GateCase) -> Look | None:
     """Like with like: the median run against the median run, and the mean against the mean. A baseline that fails while it loads

@@ -11,25 +11,6 @@ from selfopt.reading.families import Family
 from selfopt.reading.wire_names import own_names
 from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
-__all__ = [
-    "CALL_LIMIT",
-    "DEPTH_LIMIT",
-    "NOTHING",
-    "NO_CALL_WORDS",
-    "SAYS_NONE",
-    "TEXT_LIMIT",
-    "WORK_LIMIT",
-    "Effort",
-    "Found",
-    "GrowingReader",
-    "Offered",
-    "Reader",
-    "ReadsFamilies",
-    "Segment",
-    "clean_text",
-    "segments",
-]
-
 TEXT_LIMIT = 262_144  # characters of a reply that are read; a tool call stands in the first few thousand
 WORK_LIMIT = 1_048_576  # characters that failed readings may cost in all, so that time stays linear
 DEPTH_LIMIT = 32  # nesting of values

@@ -11,8 +11,6 @@ from .base import CALL_LIMIT, NOTHING, Effort, Found, Offered, clean_text
 from .call_syntax import CALL_HEAD, read_call
 from .literals import LiteralReader, UnreadableError
 
-__all__ = ["READER"]
-
 _OPENER = re.compile(r"\[[ \t\r\n]*+")
 
 

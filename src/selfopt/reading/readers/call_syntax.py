@@ -11,8 +11,6 @@ from selfopt.records import ToolCall
 from .base import Offered
 from .literals import LiteralReader, UnreadableError
 
-__all__ = ["CALL_HEAD", "WrittenCall", "read_call"]
-
 CALL_HEAD = re.compile(r"([^\W\d][\w.\-]{0,255}+)[ \t]*+\(")
 _KEYWORD = re.compile(r"[\"']?([^\W\d][\w\-]{0,127}+)[\"']?[ \t\r\n]*+[=:](?!=)[ \t\r\n]*+")
 _BARE = re.compile(r"[^,()\[\]{}\"'=\r\n]{1,200}+")

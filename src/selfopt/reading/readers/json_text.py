@@ -11,8 +11,6 @@ from .base import CALL_LIMIT, NOTHING, SAYS_NONE, TEXT_LIMIT, Effort, Found, Off
 from .literals import LiteralReader, PartialReader, UndecidedError, UnreadableError
 from .shapes import Shape, shape_of
 
-__all__ = ["READER", "json_calls"]
-
 _OPENERS = re.compile(r"[{\[]")
 # A last line that may become a fence, which cuts what is before it.
 _ENDLESS = re.compile(r"^[ \t]{0,8}(?:`[^\n]*|~[^\n]*)?\Z", re.M)

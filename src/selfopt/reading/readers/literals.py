@@ -9,8 +9,6 @@ from typing import Any
 
 from .base import DEPTH_LIMIT
 
-__all__ = ["LiteralReader", "PartialReader", "UndecidedError", "UnreadableError", "decode_object"]
-
 _SPACE = re.compile(r"[ \t\r\n]*+")
 _STRINGS = {
     '"': re.compile(r'"((?:[^"\\]++|\\.)*+)"', re.S),

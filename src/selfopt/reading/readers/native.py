@@ -9,8 +9,6 @@ from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
 from .base import NOTHING, Found
 
-__all__ = ["READER"]
-
 
 class NativeReader:
     """Takes what the server's tools API reported. Calls whose arguments are no JSON object are named as unread."""

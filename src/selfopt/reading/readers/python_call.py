@@ -11,8 +11,6 @@ from .base import CALL_LIMIT, NOTHING, Effort, Found, Offered, Segment, clean_te
 from .call_syntax import CALL_HEAD, read_call
 from .literals import LiteralReader, UnreadableError
 
-__all__ = ["READER"]
-
 _LINE = re.compile(r"^[ \t]*+(?:[-*>][ \t]++|[0-9]{1,3}[.)][ \t]++)?+`{0,2}+(?:print\()?+", re.M)
 _AFTER_LINE = re.compile(r"\)?[`;.]{0,3}+[ \t]*+(?=\r?\n|\Z)")
 _BETWEEN = re.compile(r"(?:[ \t\r\n;]++|#[^\n]*+)*+")

@@ -12,8 +12,6 @@ from selfopt.records import ToolCall
 from .base import Offered
 from .literals import decode_object
 
-__all__ = ["Shape", "shape_of"]
-
 _LISTS = ("tool_calls", "calls", "function_calls")
 _WRAPPERS = ("function_call", "tool_call", "call")
 _NAMES = ("name", "tool", "tool_name", "function", "function_name", "action")

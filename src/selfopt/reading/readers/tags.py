@@ -18,8 +18,6 @@ from .base import CALL_LIMIT, NOTHING, SAYS_NONE, TEXT_LIMIT, Effort, Found, Off
 from .json_text import json_calls
 from .literals import LiteralReader, UnreadableError, decode_object
 
-__all__ = ["READER"]
-
 # Models mix the ways of writing a parameter, whatever the call around it looks like.
 _PARAMETER = re.compile(
     r"<(parameter|param|arg|argument)(?:=[ \t]*([^<>\n]{1,256})|[ \t]+name=[\"']([^\"'<>\n]{1,256})[\"'][^<>\n]{0,64})>"

@@ -12,8 +12,6 @@ from selfopt.suites.write import tool_data
 
 from .seam import ImportRequest
 
-__all__ = ["SuiteParts", "assemble", "suite_of"]
-
 
 @dataclass(slots=True)
 class SuiteParts:

@@ -11,8 +11,6 @@ from selfopt.suites.check import printable
 
 from .chat import call_data
 
-__all__ = ["KNOWN_ASSERTS", "Stated", "UnknownAssertError", "read_asserts"]
-
 _VALID = ("is-valid-openai-tools-call", "is-valid-openai-function-call", "is-valid-function-call")
 _JSON = ("contains-json", "is-json")
 KNOWN_ASSERTS = ("is-valid-openai-tools-call", "tool-call-f1", "equals", *_JSON)

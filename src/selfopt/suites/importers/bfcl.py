@@ -22,8 +22,6 @@ from selfopt.suites.check import printable
 from .bfcl_files import BfclFile, BfclFiles, read_bfcl_files
 from .seam import Imported, ImportOption, ImportRequest
 
-__all__ = ["IMPORTER", "Bfcl", "import_bfcl"]
-
 _MAX_LINES = 20_000
 _PYTHON = " Note that the provided function is in Python 3 syntax."
 _FLOAT = " This is a float type value."

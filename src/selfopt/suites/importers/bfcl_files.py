@@ -17,8 +17,6 @@ from selfopt.errors import SuiteError
 from selfopt.home import InputFileError, read_input
 from selfopt.suites.check import printable
 
-__all__ = ["BFCL_CATEGORIES", "BfclFile", "BfclFiles", "read_bfcl_files"]
-
 # Category -> whether there are answers; without them nothing may be called (or, for relevance, anything).
 BFCL_CATEGORIES: dict[str, bool] = {
     "simple_python": True,

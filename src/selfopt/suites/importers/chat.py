@@ -8,8 +8,6 @@ from selfopt.errors import SuiteError
 from selfopt.home.plain_json import PlainJsonError, read_plain_json
 from selfopt.suites.check import printable
 
-__all__ = ["call_data", "message_data", "text_of"]
-
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 _KNOWN = {"role", "content", "tool_calls", "tool_call_id", "name", "refusal", "weight", "annotations", "audio", "function_call"}
 

@@ -15,8 +15,6 @@ from .chat import call_data, message_data
 from .seam import Imported, ImportOption, ImportRequest
 from .tools import tools_from
 
-__all__ = ["IMPORTER", "JsonLines", "read_jsonl"]
-
 MAX_BYTES = 32_000_000
 MAX_LINES = 20_000
 _KEYS = ("messages", "tools", "expected", "id", "kind", "split", "reason", "tool_set")

@@ -25,8 +25,6 @@ from .seam import Imported, ImportOption, ImportRequest
 from .template import render, render_data
 from .tools import tools_from
 
-__all__ = ["IMPORTER", "Promptfoo", "read_promptfoo"]
-
 MAX_PROMPTS = 20_000
 _CODE = ("transform", "postprocess", "transformVars", "contextTransform")
 _REFUSED = {"scenarios": "write its tests out", "extensions": "they are code", "nunjucksFilters": "they are code"}

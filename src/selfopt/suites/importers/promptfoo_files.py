@@ -11,8 +11,6 @@ from selfopt.home.plain_json import PlainJsonError, read_plain_json
 from selfopt.home.plain_yaml import PlainYamlError, read_plain_yaml
 from selfopt.suites.check import printable
 
-__all__ = ["MAX_BYTES", "read_data", "read_reference"]
-
 MAX_BYTES = 5_000_000
 _DATA = (".yaml", ".yml", ".json")
 _TEXT = (*_DATA, ".txt", ".md")

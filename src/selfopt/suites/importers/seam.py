@@ -9,8 +9,6 @@ from typing import Protocol, runtime_checkable
 
 from selfopt.records import Phase, Suite, ToolDefinition
 
-__all__ = ["ImportOption", "ImportRequest", "Imported", "Importer"]
-
 
 @dataclass(frozen=True, slots=True)
 class ImportOption:

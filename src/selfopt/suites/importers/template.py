@@ -13,8 +13,6 @@ from typing import Any
 from selfopt.errors import SuiteError
 from selfopt.suites.check import printable
 
-__all__ = ["render", "render_data"]
-
 _PLACE = re.compile(r"\{\{-?(.*?)-?\}\}", re.DOTALL)
 _PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\[\d{1,6}\])*")
 _STEP = re.compile(r"\.?([A-Za-z_]\w*)|\[(\d+)\]")

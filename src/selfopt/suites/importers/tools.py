@@ -11,8 +11,6 @@ from selfopt.errors import SuiteError
 from selfopt.records import ToolDefinition
 from selfopt.suites.check import printable
 
-__all__ = ["tools_from"]
-
 MAX_TOOLS = 1000
 # Where the schema of the parameters stands: here and at OpenAI, in MCP, at Anthropic, in promptfoo's examples of Google.
 _SCHEMA_KEYS = ("parameters", "inputSchema", "input_schema")

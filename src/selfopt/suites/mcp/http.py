@@ -14,8 +14,6 @@ from selfopt.suites.check import printable
 
 from .session import MAX_BYTES, parse_message
 
-__all__ = ["HttpTransport", "reached"]
-
 _HEADERS = {"Accept": "application/json, text/event-stream", "Accept-Encoding": "identity", "User-Agent": "selfopt"}
 _CONNECT_S = 5.0
 

@@ -18,8 +18,6 @@ from .http import reached
 from .session import Transport, list_tools
 from .stdio import StdioTransport, started
 
-__all__ = ["DEFAULT_TIMEOUT_S", "McpSource", "parse_source", "read_mcp_tools"]
-
 DEFAULT_TIMEOUT_S = 10.0
 _SHOWN = 100
 

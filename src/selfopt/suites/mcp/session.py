@@ -11,8 +11,6 @@ from selfopt.errors import SuiteError
 from selfopt.home.plain_json import PlainJsonError, read_plain_json
 from selfopt.suites.check import printable
 
-__all__ = ["MAX_BYTES", "MAX_PAGES", "PROTOCOL_VERSION", "McpServerError", "Transport", "list_tools", "parse_message"]
-
 PROTOCOL_VERSION = "2025-11-25"
 # From this revision on there is no handshake: every request says what it needs to.
 STATELESS_VERSION = "2026-07-28"

@@ -17,8 +17,6 @@ from selfopt.suites.check import printable
 
 from .session import MAX_BYTES, answer_to, parse_message
 
-__all__ = ["StdioTransport", "started"]
-
 _LAST_WORDS = 300
 _PIECE = 65_536
 _END_S = 1.0

@@ -12,8 +12,6 @@ from selfopt.suites.values import shown, value_problem
 from .base import Passes, SuiteWarning, accepted_sets, listed, quoted
 from .json_schema import schema_problem
 
-__all__ = ["outside_schema", "to_review", "unreachable"]
-
 # More would be said of the same prompt again and again.
 MAX_SHOWN = 3
 _Form = Callable[[Any], Any]

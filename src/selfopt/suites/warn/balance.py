@@ -10,8 +10,6 @@ from selfopt.records import Suite
 
 from .base import SPLITS, SuiteWarning, listed, quoted
 
-__all__ = ["unbalanced"]
-
 # A kind is out of proportion from three times more or less than the median on, and by at least that many prompts.
 FACTOR = 3
 MARGIN = 3

@@ -9,8 +9,6 @@ from typing import Literal
 from selfopt.records import ExpectedCall, Prompt, ToolCall, ToolDefinition
 from selfopt.suites.check import printable
 
-__all__ = ["CODES", "SPLITS", "Passes", "SuiteWarning", "accepted_sets", "listed", "prompt_ids", "quoted"]
-
 # Whether these calls pass the prompt, which offers these tools.
 Passes = Callable[[Prompt, tuple[ToolDefinition, ...], tuple[ToolCall, ...]], bool]
 

@@ -11,8 +11,6 @@ from .duplicates import duplicates
 from .leaks import leaks
 from .trivial import trivial_policy
 
-__all__ = ["find_warnings"]
-
 _ORDER = {code: place for place, code in enumerate(CODES)}
 
 

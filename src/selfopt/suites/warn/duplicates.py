@@ -10,8 +10,6 @@ from selfopt.records import Message, Prompt, Suite, canonical_json
 from .base import SuiteWarning, listed, prompt_ids
 from .similar import grams, jaccard, normalised, similar_pairs
 
-__all__ = ["duplicates"]
-
 THRESHOLD = 0.7
 MAX_PAIRS = 200
 

@@ -15,8 +15,6 @@ from typing import Any
 from selfopt.home.plain_yaml import MAX_DEPTH
 from selfopt.suites.values import fits, same, shown, types_of
 
-__all__ = ["schema_problem"]
-
 
 def schema_problem(value: Any, schema: Any, root: Any = None, depth: int = 0) -> str | None:
     """The first way in which the value does not fit the schema, in words; None when it fits. root: where `$ref` leads."""

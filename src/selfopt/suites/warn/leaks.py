@@ -12,8 +12,6 @@ from selfopt.records import Prompt, Suite, ToolDefinition, canonical_json
 from .base import SPLITS, SuiteWarning, accepted_sets, listed, prompt_ids, quoted
 from .similar import normalised
 
-__all__ = ["leaks"]
-
 # A name in more prompts than this, or this share of them, is nothing distinctive.
 MAX_PROMPTS = 4
 MAX_SHARE = 0.02

@@ -9,8 +9,6 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from math import ceil
 
-__all__ = ["grams", "jaccard", "normalised", "similar_pairs"]
-
 SIZE = 4
 _BETWEEN = re.compile(r"[\W_]+")
 

@@ -13,8 +13,6 @@ from selfopt.stats import wilson_interval
 
 from .base import Passes, SuiteWarning
 
-__all__ = ["PolicyScore", "trivial_policy", "trivial_scores"]
-
 # Suspicious when even the lower end of the 90 % interval is above: of all prompts for silence (a suite where half of the
 # prompts need no call rewards a mute model), of those that need a call for the policies that call.
 SILENT_SHARE = 0.5
