@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.dialects.carries import dialects
@@ -103,6 +103,7 @@ def a_request(**fields: Any) -> ChatRequest:
 
 
 @every_dialect
+@settings(deadline=None)
 @given(reply=REPLIES)
 def test_a_reply_is_the_same_whole_and_streamed(name: str, dialect: Dialect, reply: ScriptedReply) -> None:
     """Texts, thinking, calls, the reason and the tokens; and the pieces add up to the whole."""
@@ -129,6 +130,7 @@ def test_an_error_in_a_body_is_an_endpoint_error(name: str, dialect: Dialect, er
 
 
 @every_dialect
+@settings(deadline=None)
 @given(body=st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_no_bytes_raise_anything_else(name: str, dialect: Dialect, body: bytes) -> None:
     """A reply, or an EndpointError."""
@@ -151,6 +153,7 @@ def replaced(value: Any, at: int, by: Any) -> Any:
 
 
 @every_dialect
+@settings(deadline=None)
 @given(reply=REPLIES, at=st.integers(0, 40), by=JSON)
 def test_a_reply_with_a_part_of_another_shape_raises_nothing_else(
     name: str, dialect: Dialect, reply: ScriptedReply, at: int, by: Any
@@ -229,6 +232,7 @@ REQUESTS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(request=REQUESTS)
 def test_what_is_written_for_a_server_is_read_from_a_client(request: ChatRequest) -> None:
     """The same request comes back, and the same body when it is written again: what has no words travels beside."""
@@ -252,6 +256,7 @@ def test_fields_of_a_client_that_nobody_knows_are_kept_as_they_came() -> None:
     assert {key: bytes(value) for key, value in beside.items()} == {"logprobs": b"true", "x_new": b'{"b": 1, "a": [1.50, 2]}'}
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=30), calls=CALLS, finish=st.sampled_from(["stop", "length"]))
 def test_an_answer_for_a_client_reads_as_it_was_meant(text: str, calls: tuple[ScriptedCall, ...], finish: str) -> None:
     """Written here and read as a server's: whole and streamed, it is what was said."""
