@@ -22,11 +22,9 @@ from pydantic import ValidationError
 from selfopt.errors import AuditError, LockedError, NewerSchemaError
 from selfopt.records import AuditRecord, utc_now
 
-from .backwards import lines_backwards
 from .chain_check import GENESIS_HASH, HEAD_KEPT, ChainReport, check_chain, is_announced
-from .chain_event import AuditEvent, AuditFields, event_body
-from .chain_line import MAX_LINE_BYTES, BadLineError, check_line, parse_line, written
-from .files import flock_wait, fsync_directory, is_regular, open_private, reason_of, write_all
+from .chain_line import MAX_LINE_BYTES, AuditEvent, AuditFields, BadLineError, check_line, event_body, parse_line, written
+from .files import flock_wait, fsync_directory, is_regular, lines_backwards, open_private, reason_of, write_all
 from .head import Head, HeadFile
 
 __all__ = ["GENESIS_HASH", "AuditEvent", "AuditFields", "ChainReport", "ChainedFile"]
@@ -57,19 +55,35 @@ class ChainedFile:
         if not events:
             return ()
         with self._locked() as (descriptor, size):
-            return self._append_locked(descriptor, size, events)
+            head = self._head_at(descriptor, size)
+            told: dict[str, Any] = {} if head.announced else {HEAD_KEPT: self.head.path.name}
+            if head.size < size:
+                told["torn_tail"] = self._keep_torn(descriptor, head.size, size)
+            records, lines, last_hash = list[AuditRecord](), list[bytes](), head.hash
+            for event in events:
+                body = event_body(event, self._clock(), last_hash, told)
+                last_hash, told = body["hash"], {}
+                records.append(AuditRecord.model_validate(body))
+                lines.append(written(body))
+            if max(map(len, lines)) > MAX_LINE_BYTES:
+                raise AuditError(
+                    f"an audit record is larger than {MAX_LINE_BYTES} bytes; nothing was written: shorten its details"
+                )
+            data = b"".join(lines)
+            self._write_at(descriptor, head.size, data)
+            end = head.size + len(data)
+            self._move_head(descriptor, head, replace(head, n=head.n + len(lines), size=end, hash=last_hash, announced=True))
+            return tuple(records)
 
     def check(self) -> None:
         """Raises as `append` unless a record could be appended now, as far as can be told without one."""
         with self._locked() as (descriptor, size):
-            good_end, last_hash = self._end(descriptor, size)
-            self._seen = self.head.write(self._head_at(descriptor, good_end, last_hash), durably=True)
+            self._seen = self.head.write(self._head_at(descriptor, size), durably=True)
 
     def note(self, number: int) -> None:
         """Keep in the head that this version of the rules was in force. Raises as `append`."""
         with self._locked() as (descriptor, size):
-            good_end, last_hash = self._end(descriptor, size)
-            head = self._head_at(descriptor, good_end, last_hash)
+            head = self._head_at(descriptor, size)
             if number > head.number:
                 self.head.write(replace(head, number=number), durably=True)
 
@@ -87,19 +101,14 @@ class ChainedFile:
         """What is wrong with the end of the file, told without reading the rest; "" when nothing is. Writes nothing."""
         try:
             found = self.head.read()
-            descriptor = self._open_to_read()
+            with self._reading() as descriptor:
+                end, last_hash = self._end(descriptor, _settled_size(descriptor, self.path))
+                if found is not None:
+                    self._continued(found[0], descriptor, end, last_hash)
         except FileNotFoundError:
             return f"{self.path} is missing, and its head tells of records; {_SEE}" if found is not None and found[0].n else ""
         except AuditError as error:
             return str(error)
-        try:
-            end, last_hash = self._end(descriptor, _settled_size(descriptor, self.path))
-            if found is not None:
-                self._continued(found[0], descriptor, end, last_hash)
-        except AuditError as error:
-            return str(error)
-        finally:
-            os.close(descriptor)
         return found[1] if found is not None else ""
 
     @contextlib.contextmanager
@@ -118,23 +127,26 @@ class ChainedFile:
 
     def _end(self, descriptor: int, size: int) -> tuple[int, str]:
         """(end of the last complete line, its hash)."""
-        good_end, last_line = _read_tail(descriptor, size)
-        if last_line is None:
+        offset, line = next(lines_backwards(descriptor, size, MAX_LINE_BYTES), (0, None))
+        if line is None:
             return 0, GENESIS_HASH
         try:
-            return good_end, check_line(last_line)[1]
+            return offset + len(line) + 1, check_line(line)[1]
         except BadLineError as bad:
             raise AuditError(
                 f"the last record of the audit trail {self.path} is damaged ({bad}); nothing is written: {_SEE}"
             ) from None
 
-    def _head_at(self, descriptor: int, good_end: int, last_hash: str) -> Head:
-        """The head of the file as it is, which may go on after the head that is kept. AuditError when it does not hold that one.
+    def _head_at(self, descriptor: int, size: int) -> Head:
+        """The head of the file as it is, up to its last complete line.
 
-        A file of an older selfopt has none: it is checked whole, and then gets one."""
+        A file of an older selfopt has no head: it is checked whole, and then gets one. Raises AuditError when the file does not
+        hold what its kept head says.
+        """
+        good_end, last_hash = self._end(descriptor, size)
         found = self.head.read()
         if found is None:
-            report = check_chain(self._lines_to(good_end), None)
+            report = check_chain(self._lines(good_end), None)
             if self._seen.n or report.announced:
                 raise AuditError(f"the head of the audit trail, {self.head.path}, is missing; nothing is written: {_SEE}")
             if not report.ok:
@@ -177,40 +189,23 @@ class ChainedFile:
         if not is_regular(descriptor):
             raise AuditError(f"the audit trail {self.path} is not a regular file; move it aside, or restore it from a copy")
 
-    def _open_to_read(self) -> int:
-        """The descriptor; FileNotFoundError when there is no trail, AuditError for anything that cannot be one."""
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[int]:
+        """The descriptor of the trail while the block reads it.
+
+        Raises FileNotFoundError where there is no trail, AuditError when it cannot be read or is no regular file.
+        """
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
+                self._check_kind(descriptor)
+                yield descriptor
+            finally:
+                os.close(descriptor)
         except FileNotFoundError:
             raise
         except OSError as error:
             raise AuditError(f"could not read the audit trail {self.path}: {reason_of(error)}") from error
-        try:
-            self._check_kind(descriptor)
-        except AuditError:
-            os.close(descriptor)
-            raise
-        return descriptor
-
-    def _append_locked(self, descriptor: int, size: int, events: Sequence[AuditEvent]) -> tuple[AuditRecord, ...]:
-        good_end, last_hash = self._end(descriptor, size)
-        head = self._head_at(descriptor, good_end, last_hash)
-        told: dict[str, Any] = {} if head.announced else {HEAD_KEPT: self.head.path.name}
-        if good_end < size:
-            told["torn_tail"] = self._keep_torn(descriptor, good_end, size)
-        records, lines = [], []
-        for event in events:
-            body = event_body(event, self._clock(), last_hash, told)
-            last_hash, told = body["hash"], {}
-            records.append(AuditRecord.model_validate(body))
-            lines.append(written(body))
-        if max(map(len, lines)) > MAX_LINE_BYTES:
-            raise AuditError(f"an audit record is larger than {MAX_LINE_BYTES} bytes; nothing was written: shorten its details")
-        data = b"".join(lines)
-        self._write_at(descriptor, good_end, data)
-        size = good_end + len(data)
-        self._move_head(descriptor, head, replace(head, n=head.n + len(lines), size=size, hash=last_hash, announced=True))
-        return tuple(records)
 
     def _move_head(self, descriptor: int, before: Head, after: Head) -> None:
         """The records are durable: say so. Without that they do not count, and are taken back."""
@@ -276,16 +271,10 @@ class ChainedFile:
 
     def _lines_backwards(self, *containing: bytes) -> Iterator[bytes]:
         """The complete lines that hold any of these bytes, the last first; all when none are named."""
-        try:
-            descriptor = self._open_to_read()
-        except FileNotFoundError:
-            return
-        try:
+        with contextlib.suppress(FileNotFoundError), self._reading() as descriptor:
             for _, line in lines_backwards(descriptor, _settled_size(descriptor, self.path), MAX_LINE_BYTES):
                 if not containing or any(part in line for part in containing):
                     yield line
-        finally:
-            os.close(descriptor)
 
     def _read_record(self, place: str, line: bytes) -> AuditRecord:
         try:
@@ -326,28 +315,20 @@ class ChainedFile:
         aside = tuple(sorted(p.name for p in self.path.parent.glob(f"{self.path.name}.torn-*")))
         return replace(report, ok=not problems, reason=(problems or ("",))[0], problems=problems, notes=notes, torn_aside=aside)
 
-    def _lines(self) -> Iterator[tuple[int, bytes, bool]]:
-        """(number from 1, line without its newline, whether it had one), up to the size at the start."""
-        return self._lines_to(None)
+    def _lines(self, end: int | None = None) -> Iterator[tuple[int, bytes, bool]]:
+        """(number from 1, line without its newline, whether it had one), up to the size at the start.
 
-    def _lines_to(self, end: int | None) -> Iterator[tuple[int, bytes, bool]]:
-        """The same up to this byte; whoever names one holds the lock."""
-        try:
-            with open(self._open_to_read(), "rb", buffering=1 << 20) as file:
-                left = _settled_size(file.fileno(), self.path) if end is None else end
+        end: read up to this byte instead; only who holds the lock may name one.
+        """
+        with contextlib.suppress(FileNotFoundError), self._reading() as descriptor:
+            left = _settled_size(descriptor, self.path) if end is None else end
+            with open(descriptor, "rb", buffering=1 << 20, closefd=False) as file:
                 number = 0
-                while left > 0:
-                    line = file.readline(min(left, MAX_LINE_BYTES + 1))
-                    if not line:
-                        return
+                while left > 0 and (line := file.readline(min(left, MAX_LINE_BYTES + 1))):
                     left -= len(line)
                     number += 1
                     complete = line.endswith(b"\n")
                     yield number, line.rstrip(b"\n") if complete else line, complete or len(line) > MAX_LINE_BYTES
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise AuditError(f"could not read the audit trail {self.path}: {reason_of(error)}") from error
 
 
 def _settled_size(descriptor: int, path: Path) -> int:
@@ -356,10 +337,3 @@ def _settled_size(descriptor: int, path: Path) -> int:
     size = os.fstat(descriptor).st_size
     fcntl.flock(descriptor, fcntl.LOCK_UN)
     return size
-
-
-def _read_tail(descriptor: int, size: int) -> tuple[int, bytes | None]:
-    """(end of the last complete line, that line without its newline or None)."""
-    for offset, line in lines_backwards(descriptor, size, MAX_LINE_BYTES):
-        return offset + len(line) + 1, line
-    return 0, None

@@ -84,7 +84,11 @@ def check_chain(
         if open_places and open_places.get(n) == last:
             del open_places[n]
     if head is not None and head.n > n and bad_line is None:
-        problems.append(f"it was cut: its head tells of {head.n} records, {n} are there" if n else _lost(head))
+        problems.append(
+            f"it was cut: its head tells of {head.n} records, {n} are there"
+            if n
+            else f"it is missing or empty: its head tells of {head.n} records"
+        )
     elif head is not None and rewritten:
         problems.append(f"it was rewritten: record {head.n} is not the one that its head tells of")
     if torn:
@@ -104,7 +108,3 @@ def check_chain(
         problems=tuple(problems),
         announced=announced,
     )
-
-
-def _lost(head: Head) -> str:
-    return f"it is missing or empty: its head tells of {head.n} records"

@@ -1,10 +1,11 @@
-"""One line of the audit trail: how it is written, and whether it is what was written."""
+"""One line of the audit trail: the event it tells of, how it is written, and whether it is what was written."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
 
 import msgspec
 
@@ -20,6 +21,48 @@ _BEFORE_HASH = b',"hash":"'
 
 class BadLineError(Exception):
     """A line that cannot be part of the chain; the text says why."""
+
+
+class AuditFields(TypedDict, total=False):
+    """The fields of an audit record that its writer chooses, besides the event's name."""
+
+    original_model: str | None
+    fallback: str | None
+    phase: str | None
+    reason: str
+    rule_id: str | None
+    config_version: int | None
+    evidence: tuple[str, ...]
+    details: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """One event to append. details: JSON values."""
+
+    event: str
+    fields: AuditFields = field(default_factory=AuditFields)
+
+
+def event_body(event: AuditEvent, timestamp: str, previous_hash: str, told: dict[str, Any]) -> dict[str, Any]:
+    """told: what the file has to say of itself besides."""
+    fields = event.fields
+    details = {**fields.get("details", {}), **told}
+    return sealed_body(
+        {
+            "timestamp": timestamp,
+            "event": event.event,
+            "original_model": fields.get("original_model"),
+            "fallback": fields.get("fallback"),
+            "phase": fields.get("phase"),
+            "reason": fields.get("reason", ""),
+            "rule_id": fields.get("rule_id"),
+            "config_version": fields.get("config_version"),
+            "evidence": list(fields.get("evidence", ())),
+            "details": details,
+            "previous_hash": previous_hash,
+        }
+    )
 
 
 def sealed_body(body: dict[str, Any]) -> dict[str, Any]:

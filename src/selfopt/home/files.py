@@ -1,4 +1,4 @@
-"""Replacing a file whole, reading a versioned JSON file, and a short lock between processes."""
+"""Reading and replacing files, and a short lock between processes."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ MAX_JSON_BYTES = 64_000_000
 LOCK_WAIT_S = 10.0
 _FIRST_PAUSE_S = 0.0005
 _LONGEST_PAUSE_S = 0.02
+_BLOCK_BYTES = 1 << 16
 
 
 def reason_of(error: OSError) -> str:
@@ -45,8 +46,18 @@ def is_regular(descriptor: int) -> bool:
     return stat.S_ISREG(os.fstat(descriptor).st_mode)
 
 
+@contextlib.contextmanager
+def opened(path: Path, flags: int) -> Iterator[int]:
+    """The descriptor of `open_private` for as long as the block runs."""
+    descriptor = open_private(path, flags)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def fsync_directory(folder: Path) -> None:
-    """Make a rename or a new name in this folder durable. OSError when it cannot be."""
+    """Make a rename or a new name in this folder durable. OSError when that fails."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -80,18 +91,12 @@ def atomic_write_text(path: Path, text: str, *, within: Path | None = None, repl
         )
     temporary = temporary_name(path)
     try:
-        descriptor = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        try:
+        with opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
             hold_temporary(descriptor)
             os.fchmod(descriptor, mode)
             write_all(descriptor, text.encode("utf-8", "replace"))
             os.fsync(descriptor)
-            if replace:
-                os.replace(temporary, path)
-            else:
-                os.link(temporary, path)
-        finally:
-            os.close(descriptor)
+            (os.replace if replace else os.link)(temporary, path)
         fsync_directory(path.parent)
     except FileExistsError:
         raise
@@ -239,3 +244,33 @@ def guarded(path: Path, *, what: str, timeout_s: float = LOCK_WAIT_S) -> Iterato
         yield
     finally:
         os.close(descriptor)
+
+
+def lines_backwards(descriptor: int, size: int, max_line_bytes: int) -> Iterator[tuple[int, bytes]]:
+    """(offset, line without its newline) of the complete lines among the first `size` bytes, the last line first.
+
+    What follows the last newline is left out. A line of more than max_line_bytes is yielded cut (its end), and is the last.
+    """
+    start, rest, end_seen = size, b"", False
+    while start > 0:
+        step = min(_BLOCK_BYTES, start)
+        start -= step
+        block = os.pread(descriptor, step, start)
+        if not end_seen:
+            cut = block.rfind(b"\n")
+            if cut < 0:
+                continue
+            block, end_seen = block[:cut], True
+        block += rest
+        parts = block.split(b"\n")
+        offset = start + len(block)
+        for line in reversed(parts[1:]):
+            offset -= len(line)
+            yield offset, line
+            offset -= 1
+        rest = parts[0]
+        if len(rest) > max_line_bytes:
+            yield start, rest
+            return
+    if end_seen:
+        yield 0, rest

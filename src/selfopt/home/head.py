@@ -16,7 +16,7 @@ from pathlib import Path
 
 from selfopt.errors import AuditError, StoreError
 
-from .files import atomic_write_text, is_regular, open_private, reason_of
+from .files import atomic_write_text, is_regular, opened, reason_of
 
 SLOT_BYTES = 512
 _CHECKSUM_DIGITS = 16
@@ -55,25 +55,19 @@ class HeadFile:
                 break  # else it may be just being written
         if not good:
             raise AuditError(f"{self.path} is damaged: no head can be read from it; see `selfopt audit verify`")
-        return max(good, key=lambda slot: slot.count), "" if len(
-            good
-        ) == 2 else f"one of the two entries of {self.path.name} is damaged"
+        fault = "" if len(good) == 2 else f"one of the two entries of {self.path.name} is damaged"
+        return max(good, key=lambda slot: slot.count), fault
 
     def _slots(self) -> list[Head | None] | None:
         try:
-            descriptor = open_private(self.path, os.O_RDONLY)
+            with opened(self.path, os.O_RDONLY) as descriptor:
+                if not is_regular(descriptor):
+                    raise AuditError(f"{self.path} is not a regular file; move it aside, or restore it from a copy")
+                data = os.pread(descriptor, 2 * SLOT_BYTES + 1, 0)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise AuditError(f"could not read {self.path}: {reason_of(error)}") from error
-        try:
-            if not is_regular(descriptor):
-                raise AuditError(f"{self.path} is not a regular file; move it aside, or restore it from a copy")
-            data = os.pread(descriptor, 2 * SLOT_BYTES + 1, 0)
-        except OSError as error:
-            raise AuditError(f"could not read {self.path}: {reason_of(error)}") from error
-        finally:
-            os.close(descriptor)
         if len(data) > 2 * SLOT_BYTES:
             return [None, None]
         return [_parsed(data[place * SLOT_BYTES : (place + 1) * SLOT_BYTES], place) for place in (0, 1)]
@@ -93,15 +87,11 @@ class HeadFile:
 
         Left to the system to sync: after a power failure it may be behind, which the lines after it make good."""
         head = replace(head, count=head.count + 1)
-        descriptor = open_private(self.path, os.O_WRONLY)
-        try:
-            data = _slot(head).encode()
-            if os.pwrite(descriptor, data, head.count % 2 * SLOT_BYTES) != len(data):
+        with opened(self.path, os.O_WRONLY) as descriptor:
+            if os.pwrite(descriptor, _slot(head).encode(), head.count % 2 * SLOT_BYTES) != SLOT_BYTES:
                 raise OSError(f"only a part of {self.path} was written")
             if durably:
                 os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
         return head
 
 

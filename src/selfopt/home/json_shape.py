@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import accumulate
 
 STEP_BYTES = 262_144
@@ -20,17 +21,14 @@ class TooFullError(ValueError):
     """More lists and objects, values, or keys at the top, than the limit. The message says which."""
 
 
+@dataclass(slots=True)
 class ShapeLimits:
-    """depth: of lists and objects within each other; containers: lists and objects in all; values: in all of them; keys: of the
-    outermost object."""
+    """The most that a JSON text may have."""
 
-    __slots__ = ("containers", "depth", "keys", "values")
-
-    def __init__(self, depth: int, containers: int, values: int, keys: int) -> None:
-        self.values = values
-        self.depth = depth
-        self.containers = containers
-        self.keys = keys
+    depth: int  # lists and objects within each other
+    containers: int  # lists and objects in all
+    values: int  # in all lists and objects together
+    keys: int  # of the outermost object
 
 
 class JsonShape:

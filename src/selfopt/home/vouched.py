@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from selfopt.errors import CorruptError, StoreError
 
-from .files import atomic_write_text, is_regular, open_private, read_json_file, reason_of, write_all
+from .files import atomic_write_text, is_regular, opened, read_json_file, reason_of, write_all
 
 SCHEMA_VERSION = 1
 ID_FILE = "home_id"
@@ -195,31 +195,21 @@ def _place(home: Path) -> str:
 
 def _id_of(home: Path) -> str | None:
     try:
-        descriptor = open_private(home / ID_FILE, os.O_RDONLY)
+        with opened(home / ID_FILE, os.O_RDONLY) as descriptor:
+            text = os.read(descriptor, 64).decode("ascii", "replace").strip() if is_regular(descriptor) else ""
     except OSError:
         return None
-    try:
-        text = os.read(descriptor, 64).decode("ascii", "replace").strip() if is_regular(descriptor) else ""
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
     return text if _ID.fullmatch(text) else None
 
 
 def _create_id(home: Path, home_id: str) -> bool:
     """False where another process was first."""
     try:
-        descriptor = open_private(home / ID_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        with opened(home / ID_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
+            write_all(descriptor, f"{home_id}\n".encode())
+            os.fsync(descriptor)
     except FileExistsError:
         return False
     except OSError as error:
         raise StoreError(f"could not write {home / ID_FILE}: {reason_of(error)}") from error
-    try:
-        write_all(descriptor, f"{home_id}\n".encode())
-        os.fsync(descriptor)
-    except OSError as error:
-        raise StoreError(f"could not write {home / ID_FILE}: {reason_of(error)}") from error
-    finally:
-        os.close(descriptor)
     return True
