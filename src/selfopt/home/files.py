@@ -11,12 +11,16 @@ import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from selfopt.errors import CorruptError, LockedError, NewerSchemaError, StoreError
 
 from .temporary import hold_temporary, temporary_name
 from .text import escape_control
+
+M = TypeVar("M", bound=BaseModel)
 
 MAX_JSON_BYTES = 64_000_000
 LOCK_WAIT_S = 10.0
@@ -25,20 +29,24 @@ _LONGEST_PAUSE_S = 0.02
 _BLOCK_BYTES = 1 << 16
 
 
+_FIXES: dict[int | None, str] = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some space and repeat the command"),
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM, errno.EROFS), "check the owner and mode of the folder, or choose another with --home"
+    ),
+    **dict.fromkeys((errno.EISDIR, errno.ENOTDIR, errno.ESPIPE), "move aside what stands in its place"),
+    **dict.fromkeys(
+        (errno.ENOLCK, errno.EOPNOTSUPP),
+        "the file system of this folder has no locks: choose a folder on a local disk with --home",
+    ),
+}
+
+
 def reason_of(error: OSError) -> str:
     """What the system said, with what to do about the common cases."""
-    text = error.strerror or type(error).__name__
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return f"{text}; free some space and repeat the command"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{text}; check the owner and mode of the folder, or choose another with --home"
-    if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.ESPIPE):
-        return f"{text}; move aside what stands in its place"
-    if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP):
-        return f"{text}; the file system of this folder has no locks: choose a folder on a local disk with --home"
     if error.errno == errno.ELOOP:
         return "it is a symbolic link, and those are not followed for writing; replace it by a regular file"
-    return text
+    return "; ".join(filter(None, (error.strerror or type(error).__name__, _FIXES.get(error.errno))))
 
 
 def is_regular(descriptor: int) -> bool:
@@ -185,6 +193,19 @@ def parse_json_object(text: str, *, what: str, path: Path) -> dict[str, Any]:
             f"{what} {path} holds a JSON {type(body).__name__}, not an object; it is left as it is: restore it or move it aside"
         )
     return body
+
+
+def read_model(path: Path, *, what: str, model: type[M]) -> M:
+    """The content of a file that `read_json_file` reads, in version 1, as a model. Raises as that does."""
+    body = read_json_file(path, what=what, schema_version=1)
+    try:
+        return model.model_validate_json(json.dumps(body))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise CorruptError(
+            f"{what} {path} is damaged ({place}: {first['msg']}); it is left as it is: restore it or move it aside"
+        ) from None
 
 
 def read_json_file(path: Path, *, what: str, schema_version: int) -> dict[str, Any]:

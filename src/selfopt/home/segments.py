@@ -23,7 +23,7 @@ from selfopt.errors import AuditError
 
 from .chain import GENESIS_HASH, AuditEvent, ChainedFile
 from .files import is_regular, open_private, opened, reason_of
-from .head import Head, HeadFile
+from .head import HeadFile
 from .text import escape_control
 
 SEGMENT_SCHEMA_VERSION = 1
@@ -191,14 +191,11 @@ class _Sealed:
                 self.headed.add(path.stem)
                 continue
             if found is not None:
-                self._take(path.stem, *found)
-
-    def _take(self, writer: str, head: Head, fault: str) -> None:
-        self.headed.add(writer)
-        if fault:
-            self.problems.append(fault)
-        if head.n:
-            self.lines.setdefault(segment_name(writer, head.number), {})[head.n] = head.hash
+                head, fault = found
+                self.headed.add(path.stem)
+                self.problems += filter(None, (fault,))
+                if head.n:
+                    self.lines.setdefault(segment_name(path.stem, head.number), {})[head.n] = head.hash
 
 
 def verify_segments(folder: Path, seals: Iterable[Seal]) -> SegmentsReport:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import model_validator
 
@@ -135,7 +135,4 @@ class Decision(
     cycle_id: str | None = None
     at: str
 
-    @model_validator(mode="before")
-    @classmethod
-    def _of_an_earlier_form(cls, body: Any) -> Any:
-        return decision(body)
+    _of_an_earlier_form = model_validator(mode="before")(decision)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -244,10 +244,7 @@ class RaceEvidence(Record):
     level: float
     more_trials: int | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _of_an_earlier_form(cls, body: Any) -> Any:
-        return race_standing(body)
+    _of_an_earlier_form = model_validator(mode="before")(race_standing)
 
     def evidence(self) -> RaceEvidence:
         """What a decision keeps of it."""
@@ -275,10 +272,7 @@ class RaceEnd(Record, ledger_kind="race_end", id_field="race_id", index_fields=(
     trials: int
     at: str
 
-    @model_validator(mode="before")
-    @classmethod
-    def _of_an_earlier_form(cls, body: Any) -> Any:
-        return race_end(body)
+    _of_an_earlier_form = model_validator(mode="before")(race_end)
 
 
 class PromptFigures(Record):

@@ -32,10 +32,7 @@ class Outcome(StrEnum):
     @property
     def says_something_about_the_model(self) -> bool:
         """Whether it counts for capability: pass, wrong, uncalled_for, missed."""
-        return self in _CAPABILITY
-
-
-_CAPABILITY = frozenset({Outcome.PASS, Outcome.WRONG, Outcome.UNCALLED_FOR, Outcome.MISSED})
+        return self in (Outcome.PASS, Outcome.WRONG, Outcome.UNCALLED_FOR, Outcome.MISSED)
 
 
 ReadStatus = Literal["calls", "unread", "text", "empty", "explicit_none", "no_reply"]
