@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfopt.home import backwards
+from selfopt.home import files
 
 
 @settings(max_examples=300, deadline=None)
@@ -27,8 +27,8 @@ def test_backwards_is_forwards_reversed(tmp_path_factory: pytest.TempPathFactory
         offset += len(line) + 1
     descriptor = os.open(path, os.O_RDONLY)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backwards, "_BLOCK_BYTES", block)
-        found = list(backwards.lines_backwards(descriptor, len(data), 1000))
+        patch.setattr(files, "_BLOCK_BYTES", block)
+        found = list(files.lines_backwards(descriptor, len(data), 1000))
     os.close(descriptor)
     assert found == expected[::-1]
 
@@ -38,7 +38,7 @@ def test_a_line_without_end_is_cut(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"first\n" + b"x" * 500_000 + b"\n")
     descriptor = os.open(path, os.O_RDONLY)
-    found = list(backwards.lines_backwards(descriptor, path.stat().st_size, 1000))
+    found = list(files.lines_backwards(descriptor, path.stat().st_size, 1000))
     os.close(descriptor)
     assert len(found) == 1
     assert 1000 < len(found[0][1]) < 200_000

@@ -1,10 +1,11 @@
 """An append-only file of hash-chained JSON lines.
 
-A line is the record as ASCII JSON with sorted keys. Its hash is the SHA-256 of the canonical JSON of all other fields, among
-them the hash of the line before. A line that the file does not end with a newline was never acknowledged: the next append
-cuts it off, keeps it aside as `<name>.torn-<n>` and says so in its record.
+A line is one record, as ASCII JSON with sorted keys. Its hash is the SHA-256 of the canonical JSON of
+all other fields, and one of these is the hash of the line before. A last line without a newline was
+never acknowledged. The next append moves it to `<name>.torn-<n>` and says so in its record.
 
-Beside the file stands its head (see `head`). Nothing is appended to a file that does not hold what its head says.
+The file's head stands beside it (see `head`). An append first checks that the file holds what its
+head says, and refuses otherwise.
 """
 
 from __future__ import annotations
@@ -22,11 +23,9 @@ from pydantic import ValidationError
 from selfopt.errors import AuditError, LockedError, NewerSchemaError
 from selfopt.records import AuditRecord, utc_now
 
-from .backwards import lines_backwards
 from .chain_check import GENESIS_HASH, HEAD_KEPT, ChainReport, check_chain, is_announced
-from .chain_event import AuditEvent, AuditFields, event_body
-from .chain_line import MAX_LINE_BYTES, BadLineError, check_line, parse_line, written
-from .files import flock_wait, fsync_directory, is_regular, open_private, reason_of, write_all
+from .chain_line import MAX_LINE_BYTES, AuditEvent, AuditFields, BadLineError, check_line, event_body, parse_line, written
+from .files import flock_wait, fsync_directory, is_regular, lines_backwards, open_private, reason_of, write_all
 from .head import Head, HeadFile
 
 __all__ = ["GENESIS_HASH", "AuditEvent", "AuditFields", "ChainReport", "ChainedFile"]
@@ -35,7 +34,7 @@ _SEE = "see `selfopt audit verify` and docs/ROLLBACK.md"
 
 
 class ChainedFile:
-    """Any number of processes and threads may append to the same path at the same time."""
+    """One chained file. Any number of processes and threads may append to it at the same time."""
 
     def __init__(self, path: Path, *, clock: Callable[[], str] = utc_now) -> None:
         self.path = path
@@ -44,38 +43,58 @@ class ChainedFile:
         self._seen = Head(0, 0, GENESIS_HASH)
 
     def append(self, event: str, **fields: Unpack[AuditFields]) -> AuditRecord:
-        """Append one record; it is on disk when this returns. Raises as `append_all`."""
+        """Append one record, which is on disk when this returns. Raises like `append_all`."""
         return self.append_all([AuditEvent(event, fields)])[0]
 
     def append_all(self, events: Sequence[AuditEvent]) -> tuple[AuditRecord, ...]:
         """Append records in one write and one fsync.
 
-        Raises AuditError when they cannot be written (the file is then as it was), the last record is damaged, or the file does
-        not hold what its head tells of; LockedError when another process holds the file for longer than ten seconds; ValueError
-        for details that are not JSON.
+        Raises:
+            AuditError: the records cannot be written, the last record of the file is damaged, or the
+                file does not hold what its head says. The file is left as it was.
+            LockedError: another process held the file for more than ten seconds.
+            ValueError: the details of an event are not JSON.
         """
         if not events:
             return ()
         with self._locked() as (descriptor, size):
-            return self._append_locked(descriptor, size, events)
+            head = self._head_at(descriptor, size)
+            told: dict[str, Any] = {} if head.announced else {HEAD_KEPT: self.head.path.name}
+            if head.size < size:
+                told["torn_tail"] = self._keep_torn(descriptor, head.size, size)
+            records, lines, last_hash = list[AuditRecord](), list[bytes](), head.hash
+            for event in events:
+                body = event_body(event, self._clock(), last_hash, told)
+                last_hash, told = body["hash"], {}
+                records.append(AuditRecord.model_validate(body))
+                lines.append(written(body))
+            if max(map(len, lines)) > MAX_LINE_BYTES:
+                raise AuditError(
+                    f"an audit record is larger than {MAX_LINE_BYTES} bytes; nothing was written: shorten its details"
+                )
+            data = b"".join(lines)
+            self._write_at(descriptor, head.size, data)
+            end = head.size + len(data)
+            self._move_head(descriptor, head, replace(head, n=head.n + len(lines), size=end, hash=last_hash, announced=True))
+            return tuple(records)
 
     def check(self) -> None:
-        """Raises as `append` unless a record could be appended now, as far as can be told without one."""
+        """Check that a record could be appended now, without appending one. Raises like `append_all`."""
         with self._locked() as (descriptor, size):
-            good_end, last_hash = self._end(descriptor, size)
-            self._seen = self.head.write(self._head_at(descriptor, good_end, last_hash), durably=True)
+            self._seen = self.head.write(self._head_at(descriptor, size), durably=True)
 
     def note(self, number: int) -> None:
-        """Keep in the head that this version of the rules was in force. Raises as `append`."""
+        """Keep in the head that this version of the rules was in force. Raises like `append_all`."""
         with self._locked() as (descriptor, size):
-            good_end, last_hash = self._end(descriptor, size)
-            head = self._head_at(descriptor, good_end, last_hash)
+            head = self._head_at(descriptor, size)
             if number > head.number:
                 self.head.write(replace(head, number=number), durably=True)
 
     def noted(self) -> int:
-        """The newest version of the rules that is known to have been in force; 0 when none is. AuditError where the head cannot
-        be read, or is missing although the file tells of one."""
+        """Returns the newest version of the rules that was in force, as noted in the head; 0 for none.
+
+        Raises AuditError when the head cannot be read, or is missing although a record says there is one.
+        """
         found = self.head.read()
         if found is not None:
             return found[0].number
@@ -84,27 +103,25 @@ class ChainedFile:
         return 0
 
     def fault(self) -> str:
-        """What is wrong with the end of the file, told without reading the rest; "" when nothing is. Writes nothing."""
+        """Returns what is wrong with the end of the file, or "". Reads only the end, and writes nothing."""
         try:
             found = self.head.read()
-            descriptor = self._open_to_read()
+            with self._reading() as descriptor:
+                end, last_hash = self._end(descriptor, _settled_size(descriptor, self.path))
+                if found is not None:
+                    self._continued(found[0], descriptor, end, last_hash)
         except FileNotFoundError:
             return f"{self.path} is missing, and its head tells of records; {_SEE}" if found is not None and found[0].n else ""
         except AuditError as error:
             return str(error)
-        try:
-            end, last_hash = self._end(descriptor, _settled_size(descriptor, self.path))
-            if found is not None:
-                self._continued(found[0], descriptor, end, last_hash)
-        except AuditError as error:
-            return str(error)
-        finally:
-            os.close(descriptor)
         return found[1] if found is not None else ""
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[tuple[int, int]]:
-        """The descriptor and size of the file, exclusively locked; a trail that is lost is not begun anew."""
+        """Lock the file exclusively while the block runs. Yields its descriptor and its size in bytes.
+
+        Creates a missing file, unless its head says that it held records.
+        """
         try:
             if not self.path.exists() and (((found := self.head.read()) is not None and found[0].n) or self._seen.n):
                 raise AuditError(f"the audit trail {self.path} is missing, its head tells of records; nothing is written: {_SEE}")
@@ -117,24 +134,27 @@ class ChainedFile:
             raise AuditError(f"could not write the audit trail {self.path}: {reason_of(error)}; nothing was changed") from error
 
     def _end(self, descriptor: int, size: int) -> tuple[int, str]:
-        """(end of the last complete line, its hash)."""
-        good_end, last_line = _read_tail(descriptor, size)
-        if last_line is None:
+        """Returns the offset after the last complete line, and that line's hash."""
+        offset, line = next(lines_backwards(descriptor, size, MAX_LINE_BYTES), (0, None))
+        if line is None:
             return 0, GENESIS_HASH
         try:
-            return good_end, check_line(last_line)[1]
+            return offset + len(line) + 1, check_line(line)[1]
         except BadLineError as bad:
             raise AuditError(
                 f"the last record of the audit trail {self.path} is damaged ({bad}); nothing is written: {_SEE}"
             ) from None
 
-    def _head_at(self, descriptor: int, good_end: int, last_hash: str) -> Head:
-        """The head of the file as it is, which may go on after the head that is kept. AuditError when it does not hold that one.
+    def _head_at(self, descriptor: int, size: int) -> Head:
+        """Returns the head of the file as it is now, up to its last complete line.
 
-        A file of an older selfopt has none: it is checked whole, and then gets one."""
+        A file of an older selfopt has no head yet: it is checked whole, and then gets one. Raises
+        AuditError when the file does not hold what its head says.
+        """
+        good_end, last_hash = self._end(descriptor, size)
         found = self.head.read()
         if found is None:
-            report = check_chain(self._lines_to(good_end), None)
+            report = check_chain(self._lines(good_end), None)
             if self._seen.n or report.announced:
                 raise AuditError(f"the head of the audit trail, {self.head.path}, is missing; nothing is written: {_SEE}")
             if not report.ok:
@@ -143,7 +163,7 @@ class ChainedFile:
         return self._continued(found[0], descriptor, good_end, last_hash)
 
     def _continued(self, kept: Head, descriptor: int, good_end: int, last_hash: str) -> Head:
-        """The kept head moved on to the end of the file. AuditError when the file does not hold it."""
+        """Returns the kept head, moved on to the end of the file. AuditError when the file contradicts it."""
         if kept.n < self._seen.n or good_end < kept.size:
             raise AuditError(f"the audit trail {self.path} was cut: {self.head.path} tells of more; nothing is written: {_SEE}")
         rest = os.pread(descriptor, good_end - kept.size, kept.size)
@@ -157,7 +177,7 @@ class ChainedFile:
         return replace(kept, n=kept.n + newer.n, size=good_end, hash=last_hash, announced=announced)
 
     def _open_locked(self) -> tuple[int, int]:
-        """The descriptor of the file that has this name now, exclusively locked, and its size in bytes."""
+        """Lock the file that has this name now. Returns its descriptor and its size in bytes."""
         while True:
             descriptor = open_private(self.path, os.O_RDWR | os.O_CREAT)
             try:
@@ -177,43 +197,26 @@ class ChainedFile:
         if not is_regular(descriptor):
             raise AuditError(f"the audit trail {self.path} is not a regular file; move it aside, or restore it from a copy")
 
-    def _open_to_read(self) -> int:
-        """The descriptor; FileNotFoundError when there is no trail, AuditError for anything that cannot be one."""
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[int]:
+        """The descriptor of the trail while the block reads it.
+
+        Raises FileNotFoundError where there is no trail, AuditError when it cannot be read or is no regular file.
+        """
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
+                self._check_kind(descriptor)
+                yield descriptor
+            finally:
+                os.close(descriptor)
         except FileNotFoundError:
             raise
         except OSError as error:
             raise AuditError(f"could not read the audit trail {self.path}: {reason_of(error)}") from error
-        try:
-            self._check_kind(descriptor)
-        except AuditError:
-            os.close(descriptor)
-            raise
-        return descriptor
-
-    def _append_locked(self, descriptor: int, size: int, events: Sequence[AuditEvent]) -> tuple[AuditRecord, ...]:
-        good_end, last_hash = self._end(descriptor, size)
-        head = self._head_at(descriptor, good_end, last_hash)
-        told: dict[str, Any] = {} if head.announced else {HEAD_KEPT: self.head.path.name}
-        if good_end < size:
-            told["torn_tail"] = self._keep_torn(descriptor, good_end, size)
-        records, lines = [], []
-        for event in events:
-            body = event_body(event, self._clock(), last_hash, told)
-            last_hash, told = body["hash"], {}
-            records.append(AuditRecord.model_validate(body))
-            lines.append(written(body))
-        if max(map(len, lines)) > MAX_LINE_BYTES:
-            raise AuditError(f"an audit record is larger than {MAX_LINE_BYTES} bytes; nothing was written: shorten its details")
-        data = b"".join(lines)
-        self._write_at(descriptor, good_end, data)
-        size = good_end + len(data)
-        self._move_head(descriptor, head, replace(head, n=head.n + len(lines), size=size, hash=last_hash, announced=True))
-        return tuple(records)
 
     def _move_head(self, descriptor: int, before: Head, after: Head) -> None:
-        """The records are durable: say so. Without that they do not count, and are taken back."""
+        """Write the head over the new records, which are durable. If that fails, take the records back."""
         try:
             self.head.write(after)
         except OSError:
@@ -236,7 +239,7 @@ class ChainedFile:
             raise
 
     def _keep_torn(self, descriptor: int, good_end: int, size: int) -> dict[str, Any]:
-        """Copy the incomplete last line aside; returns what the next record says about it."""
+        """Copy the incomplete last line aside. Returns what the next record says about it."""
         fragment = os.pread(descriptor, min(size - good_end, MAX_LINE_BYTES), good_end)
         number = 1
         while True:
@@ -258,10 +261,10 @@ class ChainedFile:
         return {"kept_in": aside.name, "size_bytes": size - good_end}
 
     def records(self) -> Iterator[AuditRecord]:
-        """Every record in order; none when the file is missing. An incomplete last line is left out.
+        """Yields every record in order; none when the file is missing. Skips an incomplete last line.
 
-        Checks each line for itself, not the chain (`verify` does). Raises AuditError at a damaged line, NewerSchemaError for
-        a record with fields this program does not know.
+        Checks each line by itself; `verify` also checks the chain. Raises AuditError at a damaged line,
+        NewerSchemaError at a record with fields that this selfopt does not know.
         """
         for number, line, complete in self._lines():
             if not complete:
@@ -269,23 +272,19 @@ class ChainedFile:
             yield self._read_record(f"line {number}", line)
 
     def newest_first(self, *containing: bytes) -> Iterator[AuditRecord]:
-        """Records from the last to the first, only those whose line holds any of these bytes. An incomplete last line is left
-        out. Raises as `records`."""
+        """Yields records from the last to the first. Raises like `records`.
+
+        containing: yield only records whose line contains one of these byte strings; all when empty.
+        """
         for line in self._lines_backwards(*containing):
             yield self._read_record("a line", line)
 
     def _lines_backwards(self, *containing: bytes) -> Iterator[bytes]:
-        """The complete lines that hold any of these bytes, the last first; all when none are named."""
-        try:
-            descriptor = self._open_to_read()
-        except FileNotFoundError:
-            return
-        try:
+        """Yields the complete lines that contain one of these byte strings, or all lines; the last first."""
+        with contextlib.suppress(FileNotFoundError), self._reading() as descriptor:
             for _, line in lines_backwards(descriptor, _settled_size(descriptor, self.path), MAX_LINE_BYTES):
                 if not containing or any(part in line for part in containing):
                     yield line
-        finally:
-            os.close(descriptor)
 
     def _read_record(self, place: str, line: bytes) -> AuditRecord:
         try:
@@ -303,10 +302,13 @@ class ChainedFile:
             raise AuditError(f"{place} is not an audit record ({first['loc'][0]}: {first['msg']})") from None
 
     def verify(self, expected: Collection[str] = (), *, anchors: Mapping[int, str] | None = None) -> ChainReport:
-        """Read the whole file once, line by line, and check every hash and link, and that it holds what its head tells of.
+        """Read the whole file once and check every hash and link, and the head.
 
-        expected: hashes that some record must have (they were sealed elsewhere); anchors: hashes by number of record that were
-        noted elsewhere. Never raises for damaged content; AuditError when the file cannot be read.
+        Args:
+            expected: hashes that were sealed elsewhere; some record must have each of them.
+            anchors: hashes that were noted elsewhere, by number of record.
+
+        Damaged content is reported, not raised. Raises AuditError when the file cannot be read.
         """
         fault, head = "", None
         try:
@@ -326,40 +328,25 @@ class ChainedFile:
         aside = tuple(sorted(p.name for p in self.path.parent.glob(f"{self.path.name}.torn-*")))
         return replace(report, ok=not problems, reason=(problems or ("",))[0], problems=problems, notes=notes, torn_aside=aside)
 
-    def _lines(self) -> Iterator[tuple[int, bytes, bool]]:
-        """(number from 1, line without its newline, whether it had one), up to the size at the start."""
-        return self._lines_to(None)
+    def _lines(self, end: int | None = None) -> Iterator[tuple[int, bytes, bool]]:
+        """Yields (number from 1, line without its newline, whether it had one).
 
-    def _lines_to(self, end: int | None) -> Iterator[tuple[int, bytes, bool]]:
-        """The same up to this byte; whoever names one holds the lock."""
-        try:
-            with open(self._open_to_read(), "rb", buffering=1 << 20) as file:
-                left = _settled_size(file.fileno(), self.path) if end is None else end
+        end: where to stop, in bytes; only the holder of the lock may name it. Default: the file's size now.
+        """
+        with contextlib.suppress(FileNotFoundError), self._reading() as descriptor:
+            left = _settled_size(descriptor, self.path) if end is None else end
+            with open(descriptor, "rb", buffering=1 << 20, closefd=False) as file:
                 number = 0
-                while left > 0:
-                    line = file.readline(min(left, MAX_LINE_BYTES + 1))
-                    if not line:
-                        return
+                while left > 0 and (line := file.readline(min(left, MAX_LINE_BYTES + 1))):
                     left -= len(line)
                     number += 1
                     complete = line.endswith(b"\n")
                     yield number, line.rstrip(b"\n") if complete else line, complete or len(line) > MAX_LINE_BYTES
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise AuditError(f"could not read the audit trail {self.path}: {reason_of(error)}") from error
 
 
 def _settled_size(descriptor: int, path: Path) -> int:
-    """The size while no writer is in the middle of a line."""
+    """Returns the file's size in bytes at a moment when no writer is in the middle of a line."""
     flock_wait(descriptor, exclusive=False, what=f"the audit trail {path}")
     size = os.fstat(descriptor).st_size
     fcntl.flock(descriptor, fcntl.LOCK_UN)
     return size
-
-
-def _read_tail(descriptor: int, size: int) -> tuple[int, bytes | None]:
-    """(end of the last complete line, that line without its newline or None)."""
-    for offset, line in lines_backwards(descriptor, size, MAX_LINE_BYTES):
-        return offset + len(line) + 1, line
-    return 0, None

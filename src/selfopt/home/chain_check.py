@@ -1,4 +1,4 @@
-"""Whether a chained file is what was written: every hash, every link, its head, and what was sealed or noted elsewhere."""
+"""Checks a chained file: every hash and link, its head, and the hashes that were sealed or noted elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .head import Head
 
 GENESIS_HASH = "0" * 64
 HEAD_KEPT = "head_kept"
-"""The key of `details` by which a record says that the file has a head from here on."""
+"""The key of `details` with which a record says that the file has a head from here on."""
 
 _UNLINKED = "its previous_hash is not the hash of the line before"
 _ANNOUNCED = f'"{HEAD_KEPT}":'.encode()
@@ -18,26 +18,23 @@ _ANNOUNCED = f'"{HEAD_KEPT}":'.encode()
 
 @dataclass(frozen=True, slots=True)
 class ChainReport:
-    """What a verification saw. n: intact records before the first bad line; first_bad_line: counted from 1, None when all
-    lines are well; torn_tail: the file ends in an incomplete line, which was never acknowledged; torn_aside: files kept aside
-    by repairs; head_hash: of the last intact record; announced: a record tells of a head; missing: expected hashes that no record has; problems: all that is wrong
-    (reason: the first of it); notes: what is worth knowing and not wrong."""
+    """What a verification of a chained file found."""
 
     ok: bool
-    n: int
-    first_bad_line: int | None
-    torn_tail: bool
-    head_hash: str
-    reason: str = ""
-    torn_aside: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
+    n: int  # intact records before the first bad line
+    first_bad_line: int | None  # counted from 1; None when every line is intact
+    torn_tail: bool  # the file ends in an incomplete line, which was never acknowledged
+    head_hash: str  # of the last intact record
+    reason: str = ""  # the first of the problems
+    torn_aside: tuple[str, ...] = ()  # names of the files in which repairs kept incomplete lines
+    missing: tuple[str, ...] = ()  # expected hashes that no record has
     problems: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    announced: bool = False
+    notes: tuple[str, ...] = ()  # what is worth knowing but not wrong
+    announced: bool = False  # a record says that the file has a head
 
 
 def is_announced(line: bytes) -> bool:
-    """Whether this record says that the file has a head."""
+    """Returns whether this line's record says that the file has a head."""
     if _ANNOUNCED not in line:
         return False
     try:
@@ -55,8 +52,11 @@ def check_chain(
     places: Mapping[int, str] | None = None,
     follows: str = GENESIS_HASH,
 ) -> ChainReport:
-    """Read the lines once and check them. head: what is kept beside the file; places: hashes by number of line that somebody
-    noted elsewhere (anchors); follows: what the first line comes after."""
+    """Read the lines once and check them.
+
+    Some record must have each hash of `expected`, and line n the hash `places[n]`: both were noted
+    elsewhere. The first line must follow the hash `follows`.
+    """
     last, n, size, torn, bad_line, announced = follows, 0, 0, False, None, False
     problems: list[str] = []
     missing, open_places = set(expected), dict(places or {})
@@ -75,8 +75,7 @@ def check_chain(
             problems.append(f"line {number}: {bad}")
             break
         last, n, size = found, number, size + len(line) + 1
-        if missing:
-            missing.discard(last)
+        missing.discard(last)
         if not announced and _ANNOUNCED in line:
             announced = is_announced(line)
         if n == told_n and head is not None:
@@ -84,7 +83,8 @@ def check_chain(
         if open_places and open_places.get(n) == last:
             del open_places[n]
     if head is not None and head.n > n and bad_line is None:
-        problems.append(f"it was cut: its head tells of {head.n} records, {n} are there" if n else _lost(head))
+        what = "was cut" if n else "is missing or empty"
+        problems.append(f"it {what}: its head tells of {head.n} records, {n} are there")
     elif head is not None and rewritten:
         problems.append(f"it was rewritten: record {head.n} is not the one that its head tells of")
     if torn:
@@ -104,7 +104,3 @@ def check_chain(
         problems=tuple(problems),
         announced=announced,
     )
-
-
-def _lost(head: Head) -> str:
-    return f"it is missing or empty: its head tells of {head.n} records"

@@ -1,10 +1,11 @@
-"""One line of the audit trail: how it is written, and whether it is what was written."""
+"""One line of the audit trail: its event, how it is written, and how it is checked."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
 
 import msgspec
 
@@ -19,18 +20,60 @@ _BEFORE_HASH = b',"hash":"'
 
 
 class BadLineError(Exception):
-    """A line that cannot be part of the chain; the text says why."""
+    """A line cannot be part of the chain; the message says why."""
+
+
+class AuditFields(TypedDict, total=False):
+    """The fields of an audit record that its writer chooses, apart from the name of the event."""
+
+    original_model: str | None
+    fallback: str | None
+    phase: str | None
+    reason: str
+    rule_id: str | None
+    config_version: int | None
+    evidence: tuple[str, ...]
+    details: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """One event to append. Its `details` hold JSON values."""
+
+    event: str
+    fields: AuditFields = field(default_factory=AuditFields)
+
+
+def event_body(event: AuditEvent, timestamp: str, previous_hash: str, told: dict[str, Any]) -> dict[str, Any]:
+    """Returns the record of an event as JSON. told: what the file says about itself in `details`."""
+    fields = event.fields
+    details = {**fields.get("details", {}), **told}
+    return sealed_body(
+        {
+            "timestamp": timestamp,
+            "event": event.event,
+            "original_model": fields.get("original_model"),
+            "fallback": fields.get("fallback"),
+            "phase": fields.get("phase"),
+            "reason": fields.get("reason", ""),
+            "rule_id": fields.get("rule_id"),
+            "config_version": fields.get("config_version"),
+            "evidence": list(fields.get("evidence", ())),
+            "details": details,
+            "previous_hash": previous_hash,
+        }
+    )
 
 
 def sealed_body(body: dict[str, Any]) -> dict[str, Any]:
-    """A record's fields with valid UTF-8 in them, and their hash. ValueError for what is not JSON."""
+    """Returns a record's fields, made valid UTF-8, with their hash. ValueError when they are not JSON."""
     body = _clean(body)
     body["hash"] = _hash(body)
     return body
 
 
 def written(body: dict[str, Any]) -> bytes:
-    """The line of a record, its newline included."""
+    """Returns the line of a record, with its newline."""
     return _ascii_encode(body).encode() + b"\n"
 
 
@@ -49,7 +92,7 @@ def _hash(body: dict[str, Any]) -> str:
 
 
 def parse_line(line: bytes) -> dict[str, Any]:
-    """The JSON object of a line. BadLineError for anything else."""
+    """Returns the JSON object that a line holds. BadLineError when it holds anything else."""
     if len(line) > MAX_LINE_BYTES:
         raise BadLineError(f"longer than {MAX_LINE_BYTES} bytes")
     try:
@@ -62,7 +105,10 @@ def parse_line(line: bytes) -> dict[str, Any]:
 
 
 def check_line(line: bytes) -> tuple[str, str]:
-    """(previous_hash, hash) of a line whose hash fits and whose bytes are exactly its rendering. BadLineError otherwise."""
+    """Check that a line's hash fits and that its bytes are the canonical form. Returns (previous_hash, hash).
+
+    Raises BadLineError otherwise.
+    """
     return _checked_quickly(line) or _checked(line)
 
 
@@ -81,7 +127,7 @@ def _checked(line: bytes) -> tuple[str, str]:
 
 
 def _plain_float(text: str) -> float:
-    """A number that Python writes as it stands; ValueError for one that was written otherwise."""
+    """Returns the number. ValueError when Python would write it in another form."""
     value = float(text)
     if repr(value) != text:
         raise ValueError(text)
@@ -93,8 +139,10 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 
 
 def _checked_quickly(line: bytes) -> tuple[str, str] | None:
-    """The same for a line without escapes of characters, whose hash is then that of its bytes without the hash; None where
-    that does not tell, which says nothing against the line."""
+    """Do what `_checked` does, without building the canonical JSON. Returns None when in doubt.
+
+    It can tell only for a line without character escapes: its hash is that of its own bytes, the hash left out.
+    """
     if len(line) > MAX_LINE_BYTES or b"\\u" in line or not line.isascii():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Replacing a file whole, reading a versioned JSON file, and a short lock between processes."""
+"""Reading and replacing files, and a short lock between processes."""
 
 from __future__ import annotations
 
@@ -11,42 +11,61 @@ import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from selfopt.errors import CorruptError, LockedError, NewerSchemaError, StoreError
 
 from .temporary import hold_temporary, temporary_name
 from .text import escape_control
 
+M = TypeVar("M", bound=BaseModel)
+
 MAX_JSON_BYTES = 64_000_000
 LOCK_WAIT_S = 10.0
 _FIRST_PAUSE_S = 0.0005
 _LONGEST_PAUSE_S = 0.02
+_BLOCK_BYTES = 1 << 16
+
+
+_FIXES: dict[int | None, str] = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some space and repeat the command"),
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM, errno.EROFS), "check the owner and mode of the folder, or choose another with --home"
+    ),
+    **dict.fromkeys((errno.EISDIR, errno.ENOTDIR, errno.ESPIPE), "move aside what stands in its place"),
+    **dict.fromkeys(
+        (errno.ENOLCK, errno.EOPNOTSUPP),
+        "the file system of this folder has no locks: choose a folder on a local disk with --home",
+    ),
+}
 
 
 def reason_of(error: OSError) -> str:
-    """What the system said, with what to do about the common cases."""
-    text = error.strerror or type(error).__name__
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return f"{text}; free some space and repeat the command"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{text}; check the owner and mode of the folder, or choose another with --home"
-    if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.ESPIPE):
-        return f"{text}; move aside what stands in its place"
-    if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP):
-        return f"{text}; the file system of this folder has no locks: choose a folder on a local disk with --home"
+    """Returns the system's message, with the fix for the common causes."""
     if error.errno == errno.ELOOP:
         return "it is a symbolic link, and those are not followed for writing; replace it by a regular file"
-    return text
+    return "; ".join(filter(None, (error.strerror or type(error).__name__, _FIXES.get(error.errno))))
 
 
 def is_regular(descriptor: int) -> bool:
-    """Whether an open file is a regular one: what is written to a pipe or a device is not kept."""
+    """Returns whether an open file is a regular one. A pipe or a device keeps nothing that is written to it."""
     return stat.S_ISREG(os.fstat(descriptor).st_mode)
 
 
+@contextlib.contextmanager
+def opened(path: Path, flags: int) -> Iterator[int]:
+    """Open a file like `open_private` and close it after the block. Yields the descriptor."""
+    descriptor = open_private(path, flags)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def fsync_directory(folder: Path) -> None:
-    """Make a rename or a new name in this folder durable. OSError when it cannot be."""
+    """Make new names in this folder durable. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -55,24 +74,30 @@ def fsync_directory(folder: Path) -> None:
 
 
 def open_private(path: Path, flags: int) -> int:
-    """Open without following a symbolic link, close-on-exec, new files with mode 0600, a pipe without waiting for its other
-    end. OSError; ELOOP for a link."""
+    """Open a file and return its descriptor, close-on-exec. A new file gets mode 0600.
+
+    Does not follow a symbolic link (OSError with ELOOP), and does not wait for the other end of a pipe.
+    """
     return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Write every byte, whatever the system takes at a time."""
+    """Write every byte, in as many writes as the system needs."""
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
 
 
 def atomic_write_text(path: Path, text: str, *, within: Path | None = None, replace: bool = True, mode: int = 0o600) -> None:
-    """Replace the file whole, durably: a reader sees the old or the new text, also after a crash. UTF-8.
+    """Replace a whole file, durably. Readers see either the old or the new text, even after a crash.
 
-    A symbolic link at `path` is replaced, not followed. within: the folder that the file must really be in, with symbolic
-    links of parent folders resolved. replace=False: FileExistsError where anything stands at `path`. Raises StoreError; the
-    old file is then untouched and no temporary file is left.
+    Writes UTF-8. Replaces a symbolic link at `path` instead of following it.
+
+    Args:
+        within: the folder that must contain the file once symbolic links of parent folders are resolved.
+        replace: False to raise FileExistsError when something already exists at `path`.
+
+    Raises StoreError; the old file is then untouched, and no temporary file is left.
     """
     if within is not None and not path.parent.resolve().is_relative_to(within.resolve()):
         raise StoreError(
@@ -80,18 +105,12 @@ def atomic_write_text(path: Path, text: str, *, within: Path | None = None, repl
         )
     temporary = temporary_name(path)
     try:
-        descriptor = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        try:
+        with opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
             hold_temporary(descriptor)
             os.fchmod(descriptor, mode)
             write_all(descriptor, text.encode("utf-8", "replace"))
             os.fsync(descriptor)
-            if replace:
-                os.replace(temporary, path)
-            else:
-                os.link(temporary, path)
-        finally:
-            os.close(descriptor)
+            (os.replace if replace else os.link)(temporary, path)
         fsync_directory(path.parent)
     except FileExistsError:
         raise
@@ -103,8 +122,11 @@ def atomic_write_text(path: Path, text: str, *, within: Path | None = None, repl
 
 
 def read_text_bounded(path: Path, what: str, max_bytes: int = MAX_JSON_BYTES) -> str:
-    """The text of a regular file of at most max_bytes. FileNotFoundError; CorruptError for anything that is not UTF-8 or
-    too large; StoreError when it cannot be read."""
+    """Returns the text of a regular file.
+
+    Raises FileNotFoundError, StoreError when the file cannot be read, and CorruptError when it is not a
+    regular file, is not UTF-8 or has more than max_bytes.
+    """
     try:
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             if not is_regular(file.fileno()):
@@ -127,12 +149,15 @@ def read_text_bounded(path: Path, what: str, max_bytes: int = MAX_JSON_BYTES) ->
 
 
 class InputFileError(ValueError):
-    """A file that the user named cannot be used; the message says why and what to do."""
+    """A file that the user named cannot be used; the message says why and how to fix it."""
 
 
 def read_input(path: Path, max_bytes: int) -> str:
-    """The text of a file that the user names: a regular one (a pipe would block, a device never end) of at most max_bytes,
-    UTF-8 with or without a byte order mark. InputFileError otherwise."""
+    """Returns the text of a file that the user named, without a byte order mark.
+
+    Raises InputFileError unless it is a regular file of at most max_bytes in UTF-8. (A pipe would
+    block, and a device might never end.)
+    """
     try:
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             if not is_regular(file.fileno()):
@@ -165,7 +190,10 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def parse_json_object(text: str, *, what: str, path: Path) -> dict[str, Any]:
-    """A JSON object; CorruptError for anything else (also duplicate keys, NaN, nesting too deep)."""
+    """Returns the JSON object that a text holds.
+
+    Raises CorruptError for anything else, including duplicate keys, NaN and nesting that is too deep.
+    """
     try:
         body = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
     except RecursionError:
@@ -182,12 +210,31 @@ def parse_json_object(text: str, *, what: str, path: Path) -> dict[str, Any]:
     return body
 
 
-def read_json_file(path: Path, *, what: str, schema_version: int) -> dict[str, Any]:
-    """The JSON object in a file that carries `schema_version`.
+def read_model(path: Path, *, what: str, model: type[M]) -> M:
+    """Returns the content of a JSON file of schema version 1 as a model. Raises like `read_json_file`."""
+    body = read_json_file(path, what=what, schema_version=1)
+    try:
+        return model.model_validate_json(json.dumps(body))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise CorruptError(
+            f"{what} {path} is damaged ({place}: {first['msg']}); it is left as it is: restore it or move it aside"
+        ) from None
 
-    what: the file's name for people ("the routing configuration"); schema_version: the newest that this program reads.
-    Raises FileNotFoundError when it is missing, CorruptError when it is damaged, NewerSchemaError when it was written by a
-    newer selfopt, StoreError when it cannot be read. Never writes.
+
+def read_json_file(path: Path, *, what: str, schema_version: int) -> dict[str, Any]:
+    """Returns the JSON object of a file that has a `schema_version`.
+
+    Args:
+        what: the file's name for people, such as "the routing configuration".
+        schema_version: the newest version that this selfopt reads.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        CorruptError: the file is damaged.
+        NewerSchemaError: a newer selfopt wrote the file.
+        StoreError: the file cannot be read.
     """
     body = parse_json_object(read_text_bounded(path, what), what=what, path=path)
     found = body.get("schema_version")
@@ -204,8 +251,10 @@ def read_json_file(path: Path, *, what: str, schema_version: int) -> dict[str, A
 
 
 def flock_wait(descriptor: int, *, exclusive: bool, what: str, timeout_s: float = LOCK_WAIT_S) -> None:
-    """Take the file's advisory lock, waiting at most timeout_s seconds. LockedError when it stays taken, StoreError where
-    there are no locks."""
+    """Take the file's advisory lock, and wait for it up to timeout_s seconds.
+
+    Raises LockedError when another process keeps it, StoreError when the file system has no locks.
+    """
     mode = (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB
     until = time.monotonic() + timeout_s
     pause_s = _FIRST_PAUSE_S
@@ -226,9 +275,10 @@ def flock_wait(descriptor: int, *, exclusive: bool, what: str, timeout_s: float 
 
 @contextlib.contextmanager
 def guarded(path: Path, *, what: str, timeout_s: float = LOCK_WAIT_S) -> Iterator[None]:
-    """Hold a short lock between processes (and threads) while the block runs; the kernel frees it when the process dies.
+    """Hold a lock between processes and threads while the block runs. The kernel frees it when the process dies.
 
-    The lock file stays, empty. Raises LockedError after timeout_s seconds, StoreError when it cannot be created.
+    The empty lock file stays. Raises LockedError after timeout_s seconds, StoreError when the file cannot
+    be created.
     """
     try:
         descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
@@ -239,3 +289,33 @@ def guarded(path: Path, *, what: str, timeout_s: float = LOCK_WAIT_S) -> Iterato
         yield
     finally:
         os.close(descriptor)
+
+
+def lines_backwards(descriptor: int, size: int, max_line_bytes: int) -> Iterator[tuple[int, bytes]]:
+    """Yields (offset, line without its newline) of the first `size` bytes of a file, the last line first.
+
+    Skips what follows the last newline. Yields only the end of a line longer than max_line_bytes, and stops there.
+    """
+    start, rest, end_seen = size, b"", False
+    while start > 0:
+        step = min(_BLOCK_BYTES, start)
+        start -= step
+        block = os.pread(descriptor, step, start)
+        if not end_seen:
+            cut = block.rfind(b"\n")
+            if cut < 0:
+                continue
+            block, end_seen = block[:cut], True
+        block += rest
+        parts = block.split(b"\n")
+        offset = start + len(block)
+        for line in reversed(parts[1:]):
+            offset -= len(line)
+            yield offset, line
+            offset -= 1
+        rest = parts[0]
+        if len(rest) > max_line_bytes:
+            yield start, rest
+            return
+    if end_seen:
+        yield 0, rest

@@ -1,8 +1,9 @@
-"""How far a chained file has come, kept beside it: count, size and hash of its last acknowledged line.
+"""The head of a chained file: number of lines, size, and hash of the last acknowledged line.
 
-A chain shows that no line of it was changed; only its head shows that none is missing at its end. It is written after the
-lines are durable, so it is never ahead of them, and at most the last group behind. Two slots are written in turn, each with
-a checksum: when the power fails in the middle of one, the other still tells.
+A chain proves that no line was changed. Only the head proves that none is missing at the end. It stands
+in a file of its own and is written after the lines are durable: it is never ahead of them, and at most
+one append behind. Two slots with a checksum each are written in turn, so that one stays readable when
+the power fails during a write.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from selfopt.errors import AuditError, StoreError
 
-from .files import atomic_write_text, is_regular, open_private, reason_of
+from .files import atomic_write_text, is_regular, opened, reason_of
 
 SLOT_BYTES = 512
 _CHECKSUM_DIGITS = 16
@@ -25,26 +26,27 @@ _LOOKS = 3
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """n: lines; size: bytes up to the end of the last of them; hash: of that line. announced: the chained file says itself that
-    there is a head. number: of the trail: the newest version of the rules that was in force; of live requests: the file's number.
-    count: how often it was written."""
+    """How far a chained file has come."""
 
-    n: int
-    size: int
-    hash: str
-    announced: bool = False
-    number: int = 0
-    count: int = 0
+    n: int  # lines
+    size: int  # bytes up to the end of the last of these lines
+    hash: str  # of that line
+    announced: bool = False  # a line of the chained file says that there is a head
+    number: int = 0  # in the audit trail: the newest version of the rules in force; in live requests: the file's number
+    count: int = 0  # how often the head was written
 
 
 class HeadFile:
-    """One head. Its writers hold the lock of the chained file."""
+    """The file of one head. Its writers hold the lock of the chained file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def read(self) -> tuple[Head, str] | None:
-        """(the head, what is wrong with its file although it can be read); None when there is none. AuditError when it is damaged."""
+        """Returns the head, and what is wrong with its file ("" when nothing is); None when there is no file.
+
+        Raises AuditError when no head can be read from the file.
+        """
         good: list[Head] = []
         for _ in range(_LOOKS):
             slots = self._slots()
@@ -52,34 +54,28 @@ class HeadFile:
                 return None
             good = [slot for slot in slots if slot is not None]
             if len(good) == 2:
-                break  # else it may be just being written
+                break  # a writer may be in the middle of the other one
         if not good:
             raise AuditError(f"{self.path} is damaged: no head can be read from it; see `selfopt audit verify`")
-        return max(good, key=lambda slot: slot.count), "" if len(
-            good
-        ) == 2 else f"one of the two entries of {self.path.name} is damaged"
+        fault = "" if len(good) == 2 else f"one of the two entries of {self.path.name} is damaged"
+        return max(good, key=lambda slot: slot.count), fault
 
     def _slots(self) -> list[Head | None] | None:
         try:
-            descriptor = open_private(self.path, os.O_RDONLY)
+            with opened(self.path, os.O_RDONLY) as descriptor:
+                if not is_regular(descriptor):
+                    raise AuditError(f"{self.path} is not a regular file; move it aside, or restore it from a copy")
+                data = os.pread(descriptor, 2 * SLOT_BYTES + 1, 0)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise AuditError(f"could not read {self.path}: {reason_of(error)}") from error
-        try:
-            if not is_regular(descriptor):
-                raise AuditError(f"{self.path} is not a regular file; move it aside, or restore it from a copy")
-            data = os.pread(descriptor, 2 * SLOT_BYTES + 1, 0)
-        except OSError as error:
-            raise AuditError(f"could not read {self.path}: {reason_of(error)}") from error
-        finally:
-            os.close(descriptor)
         if len(data) > 2 * SLOT_BYTES:
             return [None, None]
         return [_parsed(data[place * SLOT_BYTES : (place + 1) * SLOT_BYTES], place) for place in (0, 1)]
 
     def create(self, head: Head) -> Head:
-        """Begin it, durably and whole; returns what was written. AuditError when it cannot be written."""
+        """Write a new head file, durably. Returns the head with its count. Raises AuditError."""
         entries = [replace(head, count=count) for count in (0, 1)]
         try:
             atomic_write_text(self.path, "".join(map(_slot, entries)))
@@ -88,20 +84,17 @@ class HeadFile:
         return entries[1]
 
     def write(self, head: Head, *, durably: bool = False) -> Head:
-        """Write the entry that comes after this one (made of what was read under the same lock) over the older of the two; returns it.
-        OSError when it cannot be written.
+        """Write the head over the older of the two slots. Returns it with its new count. Raises OSError.
 
-        Left to the system to sync: after a power failure it may be behind, which the lines after it make good."""
+        head: made from what was read under the same lock. durably: also wait until it is on disk.
+        Without that, the head may be behind after a power failure; the next reader catches up from the lines.
+        """
         head = replace(head, count=head.count + 1)
-        descriptor = open_private(self.path, os.O_WRONLY)
-        try:
-            data = _slot(head).encode()
-            if os.pwrite(descriptor, data, head.count % 2 * SLOT_BYTES) != len(data):
+        with opened(self.path, os.O_WRONLY) as descriptor:
+            if os.pwrite(descriptor, _slot(head).encode(), head.count % 2 * SLOT_BYTES) != SLOT_BYTES:
                 raise OSError(f"only a part of {self.path} was written")
             if durably:
                 os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
         return head
 
 
@@ -114,7 +107,7 @@ def _slot(head: Head) -> str:
 
 @functools.lru_cache(maxsize=8)
 def _parsed(data: bytes, place: int) -> Head | None:
-    """What an entry says; None unless it is, byte for byte, as it was written there."""
+    """Returns the head in a slot; None unless the slot is, byte for byte, as it was written."""
     try:
         head = Head(**json.loads(data[: data.rindex(b" ", 0, len(data.rstrip()))]))
         whole = all(type(part) is int and part >= 0 for part in (head.n, head.size, head.number, head.count))

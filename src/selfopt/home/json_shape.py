@@ -1,41 +1,41 @@
-"""How deep and how full a JSON text is, found by counting, in linear time and without decoding anything."""
+"""Measures how deep and how full a JSON text is, in linear time and without decoding it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import accumulate
 
 STEP_BYTES = 262_144
 _KEPT = b'"[]{}:,'
 _OTHERS = bytes(byte for byte in range(256) if byte not in _KEPT)
-# Each bracket as the step that it is, as a signed byte; a colon or a comma is none.
+# The change of depth at each bracket, as a signed byte; 0 for a colon or a comma.
 _STEPS = bytes(1 if byte in b"[{" else 255 if byte in b"]}" else 0 for byte in range(256))
 
 
 class TooDeepError(ValueError):
-    """Lists and objects within each other beyond the limit."""
+    """Lists and objects are nested deeper than the limit."""
 
 
 class TooFullError(ValueError):
-    """More lists and objects, values, or keys at the top, than the limit. The message says which."""
+    """There are more lists and objects, values, or top-level keys than the limit. The message says which."""
 
 
+@dataclass(slots=True)
 class ShapeLimits:
-    """depth: of lists and objects within each other; containers: lists and objects in all; values: in all of them; keys: of the
-    outermost object."""
+    """What a JSON text may have at most."""
 
-    __slots__ = ("containers", "depth", "keys", "values")
-
-    def __init__(self, depth: int, containers: int, values: int, keys: int) -> None:
-        self.values = values
-        self.depth = depth
-        self.containers = containers
-        self.keys = keys
+    depth: int  # levels of nesting
+    containers: int  # lists and objects
+    values: int  # in all lists and objects together
+    keys: int  # of the outermost object
 
 
 class JsonShape:
-    """Takes a JSON text piece by piece. What it finds is right for valid JSON; of anything else it is right up to the first place
-    where it is none, which is where decoding ends as well."""
+    """Measures a JSON text that comes piece by piece.
+
+    Its counts are right up to the first place where the text is not valid JSON; decoding ends there as well.
+    """
 
     __slots__ = ("_at_top", "_escaped", "_inside", "_limits", "containers", "depth", "values")
 
@@ -49,7 +49,7 @@ class JsonShape:
         self.depth = 0
 
     def feed(self, piece: bytes) -> None:
-        """The next piece. TooDeepError, TooFullError."""
+        """Count the next piece. Raises TooDeepError or TooFullError."""
         marks = self._outside(piece)
         if not marks:
             return
@@ -63,21 +63,21 @@ class JsonShape:
         self.values += marks.count(b",")
         if self.values > limits.values:
             raise TooFullError(f"more than {limits.values} values")
-        # At the top stand the opening bracket, and for each key its colon, its comma and the end of a value that is a list or an object.
+        # Depth 1 occurs at the opening bracket and, for each key, at most at its colon, its comma and the end of a list or object.
         self._at_top += depths.count(1) - (self.depth == 1)
         if self._at_top > 3 * limits.keys + 1:
             raise TooFullError(f"more than {limits.keys} keys at the top")
         self.depth = depths[-1]
 
     def _outside(self, piece: bytes) -> bytes:
-        """The brackets, colons and commas of this piece that stand in no text."""
+        """Returns the brackets, colons and commas of this piece that are not inside a string."""
         if self._escaped:
             piece = piece[1:]
         ending = len(piece) - len(piece.rstrip(b"\\"))
         self._escaped = ending % 2 == 1
         if b"\\" in piece:
             piece = piece.replace(b"\\\\", b"").replace(b'\\"', b"")
-        # Two quotes beside each other begin and end the same text, or the texts between which nothing of interest stands.
+        # Two adjacent quotes enclose an empty string, or end one string and begin the next.
         marks = piece.translate(None, _OTHERS).replace(b'""', b"")
         if b'"' not in marks:
             return b"" if self._inside else marks
@@ -89,7 +89,7 @@ class JsonShape:
 
 
 def shape_steps(text: bytes, limits: ShapeLimits) -> Iterator[None]:
-    """Look at a whole text, a few milliseconds between two steps. TooDeepError, TooFullError: as soon as they are certain."""
+    """Measure a whole text in steps of a few milliseconds. Raises TooDeepError or TooFullError as soon as certain."""
     shape = JsonShape(limits)
     for start in range(0, len(text), STEP_BYTES):
         shape.feed(text[start : start + STEP_BYTES])

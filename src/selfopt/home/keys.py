@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import secrets
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from selfopt.errors import CorruptError, UsageError
+from selfopt.errors import UsageError
 from selfopt.records import AuditRecord, canonical_json, sha256_hex, utc_now
 
 from .chain import ChainedFile
-from .files import atomic_write_text, guarded, read_json_file
+from .files import atomic_write_text, guarded, read_model
 from .text import readable_json
 
-KEYS_SCHEMA_VERSION = 1
 KeyScope = Literal["phase", "variant", "feedback"]
 KEY_SCOPES: tuple[KeyScope, ...] = ("phase", "variant", "feedback")
 MAX_KEYS = 1000
@@ -79,23 +77,16 @@ class KeyFile:
 
     def __init__(self, path: Path, trail: ChainedFile, *, clock: Callable[[], str] = utc_now) -> None:
         self.path = path
+        self._lock = path.with_suffix(".lock")
         self._trail = trail
         self._clock = clock
 
     def read(self) -> tuple[GatewayKey, ...]:
         """What the file says, oldest first; none without a file. CorruptError, NewerSchemaError, StoreError."""
         try:
-            body = read_json_file(self.path, what=_WHAT, schema_version=KEYS_SCHEMA_VERSION)
+            return read_model(self.path, what=_WHAT, model=_Keys).keys
         except FileNotFoundError:
             return ()
-        try:
-            return _Keys.model_validate_json(json.dumps(body)).keys
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(map(str, first["loc"]))
-            raise CorruptError(
-                f"{_WHAT} {self.path} is damaged ({place}: {first['msg']}); it is left as it is: restore it or move it aside"
-            ) from None
 
     def check(self) -> CheckedKeys:
         """What the file says, as far as the trail bears it out. Raises as `read`, and AuditError for a damaged trail."""
@@ -184,10 +175,6 @@ class KeyFile:
     def _tell(self, event: str, entry: GatewayKey) -> AuditRecord:
         told = {"key": entry.id, "name": entry.name, "models": entry.models, "scopes": entry.scopes, "seal": entry.seal}
         return self._trail.append(event, reason=f"{entry.id} ({entry.name})", details=told)
-
-    @property
-    def _lock(self) -> Path:
-        return self.path.with_suffix(".lock")
 
     def _write(self, keys: tuple[GatewayKey, ...]) -> None:
         atomic_write_text(

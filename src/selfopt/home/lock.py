@@ -11,10 +11,9 @@ import fcntl
 import json
 import os
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import psutil
 
@@ -62,19 +61,15 @@ class ProcessLock:
         self._path = path
         self._clock = clock
         self._descriptor: int | None = None
-        self._purpose = "selfopt"
 
-    def __call__(self, purpose: str) -> ProcessLock:
-        """`with ProcessLock(path)("supervise"): ...`"""
-        self._purpose = purpose
-        return self
-
-    def __enter__(self) -> ProcessLock:
-        self.acquire(self._purpose)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.release()
+    @contextlib.contextmanager
+    def __call__(self, purpose: str) -> Iterator[ProcessLock]:
+        """Hold the lock while the block runs: `with ProcessLock(path)("supervise"): ...`. Raises as `acquire`."""
+        self.acquire(purpose)
+        try:
+            yield self
+        finally:
+            self.release()
 
     @property
     def held(self) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from selfopt.errors import StoreError, UsageError
 
-from .files import atomic_write_text, open_private, reason_of, write_all
+from .files import atomic_write_text, opened, reason_of, write_all
 from .temporary import clear_temporaries, temporary_name
 from .text import escape_control
 from .vouched import ID_FILE, HomeRegister, is_empty, user_folder
@@ -19,6 +19,16 @@ log = logging.getLogger("selfopt.home")
 FOLDER_NAME = ".selfopt"
 VARIABLE = "SELFOPT_HOME"
 ROOM_BYTES = 65_536
+
+
+class _Place:
+    """A file or folder of a home, by its name there."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, home: Home, _: object = None) -> Path:
+        return home.root / self._name
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,70 +42,20 @@ class Home:
         """Whether it is a `.selfopt` that counts because this user made it there, and not because it was named."""
         return (self.root / ID_FILE).exists()
 
-    @property
-    def ledger(self) -> Path:
-        """Measurements and decisions (sqlite)."""
-        return self.root / "ledger.sqlite3"
-
-    @property
-    def routing_config(self) -> Path:
-        """The rules in force."""
-        return self.root / "routing_config.json"
-
-    @property
-    def routing_versions(self) -> Path:
-        """Folder of every version of the rules, `<n>.json`."""
-        return self.root / "routing_versions"
-
-    @property
-    def routing_lock(self) -> Path:
-        """Short lock between writers of the rules."""
-        return self.root / "routing.lock"
-
-    @property
-    def audit_trail(self) -> Path:
-        """Changes of rules, diverted and refused requests; hash-chained."""
-        return self.root / "routing_decisions.jsonl"
-
-    @property
-    def audit_log(self) -> Path:
-        """Readable rendering of the audit trail."""
-        return self.root / "routing_decisions.log"
-
-    @property
-    def feedback(self) -> Path:
-        """Newest findings and recommendations."""
-        return self.root / "harness_feedback.json"
-
-    @property
-    def loop_history(self) -> Path:
-        """Cycles."""
-        return self.root / "meta_loop_history.json"
-
-    @property
-    def reports(self) -> Path:
-        """Folder of reports."""
-        return self.root / "reports"
-
-    @property
-    def suites(self) -> Path:
-        """Folder of the user's own suites, found by their names; made when the first is imported."""
-        return self.root / "suites"
-
-    @property
-    def requests(self) -> Path:
-        """Folder of live requests, one chain per writer."""
-        return self.root / "requests"
-
-    @property
-    def keys(self) -> Path:
-        """Hashes of the gateway's API keys."""
-        return self.root / "gateway_keys.json"
-
-    @property
-    def lock(self) -> Path:
-        """One supervisor (or loop) at a time."""
-        return self.root / "lock"
+    ledger = _Place("ledger.sqlite3")  # measurements and decisions
+    routing_config = _Place("routing_config.json")  # the rules in force
+    routing_versions = _Place("routing_versions")  # folder of every version of the rules, `<n>.json`
+    routing_lock = _Place("routing.lock")  # short lock between writers of the rules
+    audit_trail = _Place("routing_decisions.jsonl")  # changes of rules, diverted and refused requests; hash-chained
+    audit_head = _Place("routing_decisions.head")  # how far the audit trail has come
+    audit_log = _Place("routing_decisions.log")  # readable rendering of the audit trail
+    feedback = _Place("harness_feedback.json")  # newest findings and recommendations
+    loop_history = _Place("meta_loop_history.json")  # cycles
+    reports = _Place("reports")  # folder of reports
+    suites = _Place("suites")  # folder of the user's own suites; made when the first is imported
+    requests = _Place("requests")  # folder of live requests, one chain per writer
+    keys = _Place("gateway_keys.json")  # hashes of the gateway's API keys
+    lock = _Place("lock")  # held by the one supervisor or loop that runs
 
     def ensure(self) -> Home:
         """Create the folder and its subfolders (mode 0700) and its own .gitignore, and remove what killed writers left half-written;
@@ -129,20 +89,14 @@ class Home:
         for folder in (self.root, self.requests):
             probe = temporary_name(folder / "room")
             try:
-                descriptor = open_private(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-                try:
-                    write_all(descriptor, b"x" * ROOM_BYTES)
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
-                    probe.unlink()
+                with opened(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
+                    try:
+                        write_all(descriptor, b"x" * ROOM_BYTES)
+                        os.fsync(descriptor)
+                    finally:
+                        probe.unlink()
             except OSError as error:
                 raise StoreError(f"{folder} cannot be written, so no decision could be recorded: {reason_of(error)}") from error
-
-    @property
-    def audit_head(self) -> Path:
-        """How far the audit trail has come."""
-        return self.root / "routing_decisions.head"
 
 
 def _note(root: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from itertools import count
 from typing import Any, NoReturn
 
 from .plain_yaml import MAX_DEPTH, MAX_NODES
@@ -23,8 +24,19 @@ def read_plain_json(text: str) -> Any:
     Raises PlainJsonError for what is not JSON, a repeated key, a number that is none, text that cannot be written as UTF-8,
     nesting deeper than MAX_DEPTH, or more than MAX_NODES values.
     """
+    read = count(1)  # mappings are counted as they are read: each takes far more memory than text
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if next(read) > MAX_NODES:
+            raise PlainJsonError(_TOO_MANY)
+        body = dict(pairs)
+        if len(body) != len(pairs):
+            twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+            raise PlainJsonError(f"the key {twice[:_MAX_SHOWN]!r} stands twice in one mapping; keep one of the two")
+        return body
+
     try:
-        data = json.loads(text, object_pairs_hook=_Objects().unique, parse_constant=_refuse, parse_float=_finite)
+        data = json.loads(text, object_pairs_hook=unique, parse_constant=_refuse, parse_float=_finite)
     except RecursionError:
         raise PlainJsonError(f"nested deeper than {MAX_DEPTH} levels; flatten it") from None
     except PlainJsonError:
@@ -33,24 +45,6 @@ def read_plain_json(text: str) -> Any:
         raise PlainJsonError(f"not valid JSON: {error}; correct it") from None
     _check(data)
     return data
-
-
-class _Objects:
-    """Makes the mappings and counts them while they are read: each takes far more memory than text."""
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    def unique(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        """One mapping."""
-        self._count += 1
-        if self._count > MAX_NODES:
-            raise PlainJsonError(_TOO_MANY)
-        body = dict(pairs)
-        if len(body) != len(pairs):
-            twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-            raise PlainJsonError(f"the key {twice[:_MAX_SHOWN]!r} stands twice in one mapping; keep one of the two")
-        return body
 
 
 def _refuse(name: str) -> NoReturn:

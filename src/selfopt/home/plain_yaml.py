@@ -77,7 +77,10 @@ class _Builder:
             self._refuse_marks(event)
             top = self._stack[-1] if self._stack else None
             if top is not None and isinstance(top.value, dict) and top.key is None:
-                self._open_key(top, event)
+                if event.value in top.keys:
+                    raise _problem(event, f"the key {event.value[:60]!r} stands twice in one mapping", "keep one of the two")
+                top.keys.add(event.value)
+                top.key = event.value
             else:
                 self._add(_scalar(event), event)
         elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
@@ -101,13 +104,6 @@ class _Builder:
             raise _problem(event, "an anchor (&name) stands here; anchors are not allowed", "remove it")
         if event.tag not in (None, "!"):
             raise _problem(event, "a tag (!name) stands here; tags are not allowed", "remove it")
-
-    def _open_key(self, top: _Open, event: Any) -> None:
-        key = event.value
-        if key in top.keys:
-            raise _problem(event, f"the key {key[:60]!r} stands twice in one mapping", "keep one of the two")
-        top.keys.add(key)
-        top.key = key
 
     def _add(self, value: Any, event: Any) -> None:
         self._nodes += 1

@@ -22,8 +22,8 @@ import msgspec
 from selfopt.errors import AuditError
 
 from .chain import GENESIS_HASH, AuditEvent, ChainedFile
-from .files import is_regular, reason_of
-from .head import Head, HeadFile
+from .files import is_regular, open_private, opened, reason_of
+from .head import HeadFile
 from .text import escape_control
 
 SEGMENT_SCHEMA_VERSION = 1
@@ -157,11 +157,10 @@ def _fault_of_first(line: bytes, head: str | None, path: Path) -> str:
 
 def _lines(path: Path) -> Iterator[bytes]:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
-        with open(descriptor, "rb", buffering=1 << 20) as file:
-            if not is_regular(descriptor):
+        with open(open_private(path, os.O_RDONLY), "rb", buffering=1 << 20) as file:
+            if not is_regular(file.fileno()):
                 raise AuditError(f"{path} is not a regular file; move it aside")
-            left = os.fstat(descriptor).st_size
+            left = os.fstat(file.fileno()).st_size
             while left > 0 and (line := file.readline(min(left, MAX_LINE_BYTES + 1))):
                 left -= len(line)
                 yield line
@@ -192,14 +191,11 @@ class _Sealed:
                 self.headed.add(path.stem)
                 continue
             if found is not None:
-                self._take(path.stem, *found)
-
-    def _take(self, writer: str, head: Head, fault: str) -> None:
-        self.headed.add(writer)
-        if fault:
-            self.problems.append(fault)
-        if head.n:
-            self.lines.setdefault(segment_name(writer, head.number), {})[head.n] = head.hash
+                head, fault = found
+                self.headed.add(path.stem)
+                self.problems += filter(None, (fault,))
+                if head.n:
+                    self.lines.setdefault(segment_name(path.stem, head.number), {})[head.n] = head.hash
 
 
 def verify_segments(folder: Path, seals: Iterable[Seal]) -> SegmentsReport:
@@ -264,18 +260,13 @@ def _problems(path: Path, report: SegmentReport, sealed: Mapping[int, str], end:
 def is_being_written(path: Path) -> bool:
     """Whether a writer holds this file: what stands at its end may be half a line then."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
+        with opened(path, os.O_RDONLY) as descriptor:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:
-        return False
-    finally:
-        os.close(descriptor)
+        pass
+    return False
 
 
 def _found(folder: Path) -> tuple[dict[str, list[int]], list[str]]:

@@ -8,28 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from selfopt.errors import CorruptError, StoreError
+from selfopt.errors import StoreError
 
-from .files import atomic_write_text, is_regular, open_private, read_json_file, reason_of, write_all
+from .files import atomic_write_text, is_regular, opened, read_model, reason_of, write_all
 
-SCHEMA_VERSION = 1
 ID_FILE = "home_id"
 NOT_MADE_HERE = "was not made in this place by your selfopt: it was moved or copied, or is of version 0.1, or of somebody else"
 """Why a `.selfopt` does not count, after its name."""
 _ID = re.compile(r"[0-9a-f]{32}")
 
-T = TypeVar("T", bound=BaseModel)
 Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 
 
@@ -63,15 +60,6 @@ class _KnownHome(BaseModel):
     root: str
 
 
-def _read(path: Path, what: str, model: type[T]) -> T:
-    body = read_json_file(path, what=what, schema_version=SCHEMA_VERSION)
-    try:
-        return model.model_validate_json(json.dumps(body))
-    except ValidationError as error:
-        where = ".".join(map(str, error.errors(include_url=False, include_input=False)[0]["loc"]))
-        raise CorruptError(f"{what} {path} is damaged ({where}); it is left as it is: restore it or move it aside") from None
-
-
 def _write(path: Path, entry: BaseModel) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -99,7 +87,7 @@ class TrustStore:
     def find(self, folder: Path) -> TrustedFolder | None:
         """The entry of a folder. CorruptError, NewerSchemaError or StoreError for one that cannot be read."""
         try:
-            found = _read(self._path(folder), "the entry of a trusted folder", TrustedFolder)
+            found = read_model(self._path(folder), what="the entry of a trusted folder", model=TrustedFolder)
         except FileNotFoundError:
             return None
         return found if found.folder == _named(folder) else None
@@ -116,7 +104,7 @@ class TrustStore:
         """Every entry. Raises as `find`."""
         for path in sorted(self._folder.glob("*.json")):
             with contextlib.suppress(FileNotFoundError):
-                yield _read(path, "the entry of a trusted folder", TrustedFolder)
+                yield read_model(path, what="the entry of a trusted folder", model=TrustedFolder)
 
     def _path(self, folder: Path) -> Path:
         return self._folder / f"{hashlib.sha256(_named(folder).encode('utf-8', 'surrogateescape')).hexdigest()}.json"
@@ -140,7 +128,7 @@ class HomeRegister:
         if home_id is None or home.is_symlink():
             return False
         try:
-            return _read(self._path(home_id), "the entry of a home", _KnownHome).root == _place(home)
+            return read_model(self._path(home_id), what="the entry of a home", model=_KnownHome).root == _place(home)
         except (FileNotFoundError, StoreError):
             return False
 
@@ -149,8 +137,14 @@ class HomeRegister:
         home_id = secrets.token_hex(16)
         _write(self._path(home_id), _KnownHome(root=_place(home)))
         # The entry first: an id without one counts for nothing, an entry without an id neither.
-        if not _create_id(home, home_id):
+        try:
+            with opened(home / ID_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
+                write_all(descriptor, f"{home_id}\n".encode())
+                os.fsync(descriptor)
+        except FileExistsError:  # another process was first
             _remove(self._path(home_id))
+        except OSError as error:
+            raise StoreError(f"could not write {home / ID_FILE}: {reason_of(error)}") from error
 
     def adopt(self, home: Path) -> None:
         """Note a home that the user vouches for, under a new id: the old one may be known to whoever made it. StoreError."""
@@ -170,7 +164,7 @@ class HomeRegister:
         found = []
         for path in sorted(self._folder.glob("*.json")):
             with contextlib.suppress(FileNotFoundError, StoreError):
-                home = Path(_read(path, "the entry of a home", _KnownHome).root)
+                home = Path(read_model(path, what="the entry of a home", model=_KnownHome).root)
                 if _id_of(home) == path.stem:
                     found.append(home)
         return sorted(found)
@@ -195,31 +189,8 @@ def _place(home: Path) -> str:
 
 def _id_of(home: Path) -> str | None:
     try:
-        descriptor = open_private(home / ID_FILE, os.O_RDONLY)
+        with opened(home / ID_FILE, os.O_RDONLY) as descriptor:
+            text = os.read(descriptor, 64).decode("ascii", "replace").strip() if is_regular(descriptor) else ""
     except OSError:
         return None
-    try:
-        text = os.read(descriptor, 64).decode("ascii", "replace").strip() if is_regular(descriptor) else ""
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
     return text if _ID.fullmatch(text) else None
-
-
-def _create_id(home: Path, home_id: str) -> bool:
-    """False where another process was first."""
-    try:
-        descriptor = open_private(home / ID_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        raise StoreError(f"could not write {home / ID_FILE}: {reason_of(error)}") from error
-    try:
-        write_all(descriptor, f"{home_id}\n".encode())
-        os.fsync(descriptor)
-    except OSError as error:
-        raise StoreError(f"could not write {home / ID_FILE}: {reason_of(error)}") from error
-    finally:
-        os.close(descriptor)
-    return True

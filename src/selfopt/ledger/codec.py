@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
@@ -87,13 +87,9 @@ def _body(record: Record) -> str:
         # What model_dump_json does, without its two dozen options.
         return record.__pydantic_serializer__.to_json(record).decode()
     except (PydanticSerializationError, ValueError, RecursionError):
-        return _cleaned_body(record)
-
-
-def _cleaned_body(record: Record) -> str:
-    """The body of a record whose free-form part holds what UTF-8 cannot carry (a model may write lone surrogates): those
-    characters become question marks, as they do in blobs."""
+        pass
     try:
+        # A model may write lone surrogates, which UTF-8 cannot carry. They become question marks, as they do in blobs.
         text = json.dumps(record.model_dump(), ensure_ascii=False, allow_nan=False)
     except (ValueError, TypeError, RecursionError) as error:
         raise StoreError(f"{type(record).__name__} {record.record_id} cannot be stored as JSON: {error}") from error
@@ -119,8 +115,7 @@ def same_content(record_type: type[Record], stored: str, body: str, *, where: st
     """Whether a stored body and a new one say the same, whatever the order of keys or fields left at their default."""
     if stored == body or record_type.ledger_kind in ENCODED_BY_ID:
         return True
-    known: Any = json.loads(_body(decode(record_type, stored, where=where)))
-    return bool(known == json.loads(body))
+    return bool(json.loads(_body(decode(record_type, stored, where=where))) == json.loads(body))
 
 
 def check_blob(blob: Blob) -> None:

@@ -29,10 +29,13 @@ def resolve(ledger: Ledger, record_type: type[R], id_prefix: str) -> R:
     typed = id_prefix.strip().lower()
     if not typed:
         raise UsageError(f"no {kind} id given; give at least its first or last characters")
-    known = _ids(ledger, record_type)
+    known = (
+        ledger.ids(record_type) if isinstance(ledger, _ListsIds) else [record.record_id for record in ledger.read(record_type)]
+    )
     found = _matches(known, typed)
     if not found:
-        raise UsageError(f"no {kind} has an id like {typed[:_TYPED_MAX]!r}; {_examples(known)}")
+        newest = f"the newest is {known[-1]}" if known else "there is none yet"
+        raise UsageError(f"no {kind} has an id like {typed[:_TYPED_MAX]!r}; {newest}")
     if len(found) > 1:
         more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
         raise UsageError(
@@ -41,19 +44,9 @@ def resolve(ledger: Ledger, record_type: type[R], id_prefix: str) -> R:
     return next(iter(ledger.read(record_type, {"id": found[0]})))
 
 
-def _ids(ledger: Ledger, record_type: type[Record]) -> list[str]:
-    if isinstance(ledger, _ListsIds):
-        return ledger.ids(record_type)
-    return [record.record_id for record in ledger.read(record_type)]
-
-
 def _matches(known: Sequence[str], typed: str) -> list[str]:
     exact = [name for name in known if name.lower() == typed]
     if exact:
         return exact
     starts = [name for name in known if name.lower().startswith(typed) or name.lower().partition("-")[2].startswith(typed)]
     return starts or [name for name in known if name.lower().endswith(typed)]
-
-
-def _examples(known: Sequence[str]) -> str:
-    return f"the newest is {known[-1]}" if known else "there is none yet"

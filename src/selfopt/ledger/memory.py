@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TypeVar
 
 from selfopt.errors import CorruptError, StoreError
@@ -26,7 +27,10 @@ class MemoryLedger:
 
     async def append(self, records: Sequence[Record]) -> None:
         """See `selfopt.records.Ledger.append`."""
-        new = [self._row(record) for record in records]
+        for record in records:
+            if isinstance(record, Blob):
+                check_blob(record)
+        new = list(map(encode, records))
         with self._lock:
             self._check_open()
             fresh: dict[tuple[str, str], Row] = {}
@@ -56,7 +60,7 @@ class MemoryLedger:
         if newest_first:
             rows.reverse()
         hits = (row for row in rows if all((n == "id" and row.id == v) or (n, v) in row.index for n, v in conditions))
-        return self._decoded(record_type, hits, limit)
+        return (decode(record_type, row.body, where=_WHERE) for row in islice(hits, limit))
 
     def close(self) -> None:
         """Forget everything. May be called twice."""
@@ -70,17 +74,6 @@ class MemoryLedger:
         with self._lock:
             self._check_open()
             return list(self._rows.get(kind, {}))
-
-    def _row(self, record: Record) -> Row:
-        if isinstance(record, Blob):
-            check_blob(record)
-        return encode(record)
-
-    def _decoded(self, record_type: type[R], rows: Iterator[Row], limit: int | None) -> Iterator[R]:
-        for count, row in enumerate(rows):
-            if limit is not None and count >= limit:
-                return
-            yield decode(record_type, row.body, where=_WHERE)
 
     def _check_open(self) -> None:
         if self._closed:

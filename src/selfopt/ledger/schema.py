@@ -109,8 +109,8 @@ def _missing_fields(connection: sqlite3.Connection) -> list[tuple[str, str]]:
 
 def _needless_fields(connection: sqlite3.Connection) -> list[tuple[str, str]]:
     """Fields that an older selfopt indexed. Kinds that this one does not know are left to the newer one that does."""
-    there: set[tuple[str, str]] = set(connection.execute("SELECT kind, field FROM indexed_fields"))
-    return sorted(pair for pair in there - _wanted_fields() if pair[0] in record_types())
+    known = connection.execute("SELECT kind, field FROM indexed_fields")
+    return sorted(pair for pair in set(known) - _wanted_fields() if pair[0] in record_types())
 
 
 def _wanted_fields() -> set[tuple[str, str]]:

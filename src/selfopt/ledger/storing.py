@@ -107,10 +107,7 @@ class Storing:
                 new = [by_number[seq] for seq in sorted(by_number)]
             if new:
                 self._records.add(last - added + 1, [record_entry(row.kind, row.id, row.body) for row in new])
-            entries: list[tuple[str | int, str, str, int]] = []
-            for row, seq in zip(part, numbers, strict=True):
-                for name, value in row.index:
-                    entries.append((value, row.kind, name, seq))
+            entries = [(v, row.kind, name, seq) for row, seq in zip(part, numbers, strict=True) for name, v in row.index]
             for first in range(0, len(entries), _TOGETHER):
                 self._insert(_INDEX, entries[first : first + _TOGETHER])
 

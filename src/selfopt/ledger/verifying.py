@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from hashlib import sha256
 from itertools import groupby
@@ -22,6 +22,7 @@ from .codec import decode, encode, record_types, unpack_text
 from .commits import GENESIS, CommitHead, Listed, commit_hash, parse_commit
 from .schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, SEALED_TOO_FAR
 
+S = TypeVar("S")
 T = TypeVar("T")
 _KEPT = 1000
 _ENDLESS = 2**63 - 1
@@ -53,21 +54,20 @@ def check_records(
 def _verified(
     path: Path, sealed: Mapping[str, Mapping[int, str]], only: tuple[Set[tuple[str, str]], Set[str], Set[str]] | None
 ) -> LedgerReport:
-    found = _Faults()
+    found = _Found()
     commits = max((max(numbers) for numbers in sealed.values()), default=0)
     if not path.is_file():
         if sealed:
             told = sum(max(numbers) for numbers in sealed.values())
             found.add("ledger", path.name, "missing", f"the audit trail sealed {told} commits of it")
-        return found.report(_Counts())
-    counts = _Counts()
+        return found.report()
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30.0)) as connection:
             connection.isolation_level = None
             connection.execute("BEGIN")  # one state of the file, whoever writes meanwhile
             if not _is_ours(connection, path, found, commits):
-                return found.report(counts)
-            walk = _Walk(connection, sealed, found, counts)
+                return found.report()
+            walk = _Walk(connection, sealed, found)
             if only is None:
                 _check_file(connection, path, found)
                 walk.all()
@@ -76,44 +76,31 @@ def _verified(
     except (sqlite3.Error, ValueError, TypeError, AttributeError, OverflowError) as error:
         # Of a damaged page sqlite hands over values of any kind, also none where there must be one.
         found.add("ledger", path.name, "damaged", str(error))
-    return found.report(counts)
+    return found.report()
 
 
 @dataclass(slots=True)
-class _Counts:
+class _Found:
+    """What a look at a ledger finds: how much it looked at, the first faults, and how many faults there are."""
+
     commits: int = 0
     records: int = 0
     blobs: int = 0
     unsealed: int = 0
-
-
-@dataclass(slots=True)
-class _Faults:
-    """The first ones, and how many there are."""
-
-    kept: list[LedgerFault] = field(default_factory=list)
-    n: int = 0
     older: bool = False
+    faults: list[LedgerFault] = field(default_factory=list)
+    n_faults: int = 0
 
     def add(self, kind: object, name: object, what: _What, detail: str = "") -> None:
-        self.n += 1
-        if len(self.kept) < _KEPT:
-            self.kept.append(LedgerFault(kind=str(kind)[:100], id=str(name)[:200], what=what, detail=detail[:500]))
+        self.n_faults += 1
+        if len(self.faults) < _KEPT:
+            self.faults.append(LedgerFault(kind=str(kind)[:100], id=str(name)[:200], what=what, detail=detail[:500]))
 
-    def report(self, counts: _Counts) -> LedgerReport:
-        return LedgerReport(
-            ok=not self.n,
-            commits=counts.commits,
-            records=counts.records,
-            blobs=counts.blobs,
-            unsealed=counts.unsealed,
-            older=self.older,
-            faults=tuple(self.kept),
-            n_faults=self.n,
-        )
+    def report(self) -> LedgerReport:
+        return LedgerReport(ok=not self.n_faults, **asdict(self) | {"faults": tuple(self.faults)})
 
 
-def _is_ours(connection: sqlite3.Connection, path: Path, found: _Faults, sealed: int) -> bool:
+def _is_ours(connection: sqlite3.Connection, path: Path, found: _Found, sealed: int) -> bool:
     """Whether there are commits to look at. A file of an older selfopt has none: nothing of it is sealed yet."""
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     application = int(connection.execute("PRAGMA application_id").fetchone()[0])
@@ -126,7 +113,7 @@ def _is_ours(connection: sqlite3.Connection, path: Path, found: _Faults, sealed:
     return False
 
 
-def _check_file(connection: sqlite3.Connection, path: Path, found: _Faults) -> None:
+def _check_file(connection: sqlite3.Connection, path: Path, found: _Found) -> None:
     for (said,) in connection.execute("PRAGMA integrity_check"):
         if said != "ok":
             found.add("ledger", path.name, "damaged", str(said).replace("\n", " "))
@@ -149,32 +136,35 @@ def _schema() -> dict[tuple[str, str], str | None]:
         return {(kind, name): sql for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_master")}
 
 
+@dataclass(frozen=True, slots=True)
 class _Walk:
     """One look at all commits, and at what they list."""
 
-    def __init__(
-        self, connection: sqlite3.Connection, sealed: Mapping[str, Mapping[int, str]], found: _Faults, counts: _Counts
-    ) -> None:
-        self._connection = connection
-        self._sealed = sealed
-        self._found = found
-        self._counts = counts
+    _connection: sqlite3.Connection
+    _sealed: Mapping[str, Mapping[int, str]]
+    _found: _Found
 
     def all(self) -> None:
-        """Every record and blob."""
-        index = _Index(self._connection, self._found)
+        """Every record and blob, and the index beside the records."""
+        fields: dict[str, set[str]] = {}
+        for kind, name in self._connection.execute("SELECT kind, field FROM indexed_fields"):
+            fields.setdefault(kind, set()).add(name)
+        groups = groupby(self._connection.execute(_INDEX), itemgetter(0))
+        index = ((seq, {row[1:] for row in rows}) for seq, rows in groups)
         stored: Iterable[tuple[int, Any]] = ((row[0], row[1:]) for row in self._connection.execute(_RECORDS))
-        for seq, listed, row in _merged(self._in_order("record", (r for _, r in self._commits())), stored):
-            self._counts.records += row is not None
+        records = _merged(self._in_order("record", (r for _, r in self._commits())), stored)
+        for seq, entries, record in _merged(index, ((seq, (listed, row)) for seq, listed, row in records)):
+            if record is None:
+                self._found.add("index", f"record {seq}", "added", "there is no such record")
+                continue
+            listed, row = record
+            self._found.records += row is not None
             self._compare(listed, row)
             if row is not None:
-                index.check(seq, *row)
-            else:
-                index.drop(seq)
-        index.end()
+                self._check_index(fields, entries or set(), *row)
         stored = ((row[0], row[1:]) for row in self._connection.execute(_BLOBS))
         for _, listed, row in _merged(self._in_order("blob", (b for b, _ in self._lists())), stored):
-            self._counts.blobs += row is not None
+            self._found.blobs += row is not None
             self._compare(listed, row)
 
     def some(self, only: Set[tuple[str, str]], names: Set[str], kinds: Set[str]) -> None:
@@ -192,8 +182,8 @@ class _Walk:
     def _stored(self, listed: Listed) -> Any:
         table = "'blob', hash, codec, data FROM blobs" if listed.kind == "blob" else "kind, id, body FROM records"
         row = self._connection.execute(f"SELECT {table} WHERE seq = ?", (listed.seq,)).fetchone()
-        self._counts.records += row is not None and listed.kind != "blob"
-        self._counts.blobs += row is not None and listed.kind == "blob"
+        self._found.records += row is not None and listed.kind != "blob"
+        self._found.blobs += row is not None and listed.kind == "blob"
         return row
 
     def _stored_anywhere(self, kind: str, name: str) -> bool:
@@ -211,6 +201,17 @@ class _Walk:
             self._found.add(listed.kind, listed.id, "changed")
         if listed is None and row is not None:
             self._found.add(row[0], row[1], "added", "no writer has committed it in this place")
+
+    def _check_index(self, fields: Mapping[str, Set[str]], there: Set[tuple[Any, ...]], kind: str, name: str, body: str) -> None:
+        """Compare the index entries of one record with what it says. fields: those that are indexed, by kind."""
+        if kind not in record_types() or not isinstance(body, str):
+            return
+        try:
+            wanted = {(kind, n, v) for n, v in _index_of(kind, body) if n in fields.get(kind, ())}
+        except (CorruptError, msgspec.MsgspecError, ValueError, RecursionError):
+            return  # it is not what was committed, and was named
+        if there != wanted:
+            self._found.add("index", f"{kind} {name}", "changed", "it is not found by what it says")
 
     def _in_order(self, what: str, lists: Iterable[list[Listed]]) -> Iterator[tuple[int, Listed]]:
         """(number, entry), ascending: what a later commit stored has a larger number."""
@@ -234,7 +235,7 @@ class _Walk:
         """(blobs, records) of every commit; on the way every writer's chain is checked."""
         heads: dict[str, CommitHead] = {}
         for writer, n, digest, body in self._connection.execute("SELECT writer, n, hash, body FROM commits ORDER BY seq"):
-            self._counts.commits += 1
+            self._found.commits += 1
             try:
                 lists = parse_commit(body)
                 self._check_link(heads.get(writer, CommitHead(writer)), int(n), digest, body)
@@ -259,7 +260,7 @@ class _Walk:
 
     def _check_end(self, head: CommitHead) -> None:
         last = max(self._sealed.get(head.writer, {}), default=0)
-        self._counts.unsealed += max(0, head.n - last)
+        self._found.unsealed += max(0, head.n - last)
         if last > head.n:
             there = f"{head.n} of its commits are there" if head.n else "none of its commits is there"
             self._found.add("commit", f"{head.writer}/{head.n + 1}", "missing", f"the audit trail sealed {last}, {there}")
@@ -275,67 +276,17 @@ def _is_what_was_committed(listed: Listed, row: Any) -> bool:
         return False
 
 
-def _merged(
-    listed: Iterator[tuple[int, Listed]], stored: Iterable[tuple[int, T]]
-) -> Iterator[tuple[int, Listed | None, T | None]]:
-    """Both by number, side by side; None where one has nothing under a number."""
-    rows = iter(stored)
-    entry, row = next(listed, None), next(rows, None)
+def _merged(first: Iterator[tuple[int, S]], second: Iterable[tuple[int, T]]) -> Iterator[tuple[int, S | None, T | None]]:
+    """Both by number, side by side; None where one has nothing under a number. Both ascend."""
+    rows = iter(second)
+    entry, row = next(first, None), next(rows, None)
     while entry is not None or row is not None:
         left, right = entry[0] if entry else _ENDLESS, row[0] if row else _ENDLESS
         yield min(left, right), entry[1] if entry and left <= right else None, row[1] if row and right <= left else None
         if left <= right:
-            entry = next(listed, None)
+            entry = next(first, None)
         if right <= left:
             row = next(rows, None)
-
-
-class _Index:
-    """The entries by which records are found, beside the records."""
-
-    def __init__(self, connection: sqlite3.Connection, found: _Faults) -> None:
-        self._found = found
-        self._fields: dict[str, set[str]] = {}
-        for kind, name in connection.execute("SELECT kind, field FROM indexed_fields"):
-            self._fields.setdefault(kind, set()).add(name)
-        self._groups = groupby(connection.execute(_INDEX), itemgetter(0))
-        self._next = self._advance()
-
-    def _advance(self) -> tuple[int, set[tuple[Any, ...]]] | None:
-        group = next(self._groups, None)
-        return None if group is None else (group[0], {row[1:] for row in group[1]})
-
-    def check(self, seq: int, kind: str, name: str, body: str) -> None:
-        """The entries of one record; records come in the order of their numbers."""
-        while self._next is not None and self._next[0] < seq:
-            self._added()
-        there: set[tuple[Any, ...]] = set()
-        if self._next is not None and self._next[0] == seq:
-            there = self._next[1]
-            self._next = self._advance()
-        if kind not in record_types() or not isinstance(body, str):
-            return
-        try:
-            wanted = {(kind, n, v) for n, v in _index_of(kind, body) if n in self._fields.get(kind, ())}
-        except (CorruptError, msgspec.MsgspecError, ValueError, RecursionError):
-            return  # it is not what was committed, and was named
-        if there != wanted:
-            self._found.add("index", f"{kind} {name}", "changed", "it is not found by what it says")
-
-    def drop(self, seq: int) -> None:
-        """The entries of a record that is missing, and was named."""
-        if self._next is not None and self._next[0] == seq:
-            self._next = self._advance()
-
-    def _added(self) -> None:
-        assert self._next is not None
-        self._found.add("index", f"record {self._next[0]}", "added", "there is no such record")
-        self._next = self._advance()
-
-    def end(self) -> None:
-        """Entries after the last record."""
-        while self._next is not None:
-            self._added()
 
 
 def _index_of(kind: str, body: str) -> Iterable[tuple[str, Any]]:
@@ -343,9 +294,5 @@ def _index_of(kind: str, body: str) -> Iterable[tuple[str, Any]]:
     told = msgspec.json.decode(body, type=dict)
     if not all(name in told for name in record_type.index_fields):  # a field that came later
         return encode(decode(record_type, body, where="")).index
-    entries: list[tuple[str, Any]] = []
-    for name in record_type.index_fields:
-        value = told[name]
-        values = value if isinstance(value, list) else () if value is None else (value,)
-        entries += [(name, one) for one in values]
-    return entries
+    values = {name: told[name] if isinstance(told[name], list) else [told[name]] for name in record_type.index_fields}
+    return [(name, value) for name in values for value in values[name] if value is not None]

@@ -21,10 +21,17 @@ Prose = Annotated[str, "prose"]
 
 
 class Record(BaseModel):
-    """A fact that one stage hands to another, or that is kept.
+    """A fact that one stage hands to another, or that the ledger keeps.
 
-    `ledger_kind` is its name in the ledger, `id_field` the field that identifies it there, `index_fields` the fields that
-    `Ledger.read` can filter by (strings, integers or tuples of strings; None is not indexed).
+    A record that the ledger keeps says how in the head of its class:
+
+        class Run(Record, ledger_kind="run", id_field="run_id", index_fields=("model", "phase")):
+
+    Attributes:
+        ledger_kind: the name of this kind of record in the ledger; "" for what the ledger does not keep.
+        id_field: the field that identifies a record of this kind.
+        index_fields: the fields that `Ledger.read` can filter by. Their values are strings, integers
+            or tuples of strings; None is not indexed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -32,6 +39,11 @@ class Record(BaseModel):
     ledger_kind: ClassVar[str] = ""
     id_field: ClassVar[str] = ""
     index_fields: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, *, ledger_kind: str = "", id_field: str = "", index_fields: tuple[str, ...] = ()) -> None:
+        super().__init_subclass__()
+        if ledger_kind:
+            cls.ledger_kind, cls.id_field, cls.index_fields = ledger_kind, id_field, index_fields
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy with some fields changed (not validated). Cached hashes are computed anew: pydantic would copy the old ones."""
@@ -84,12 +96,9 @@ def _second(since_epoch_s: int) -> str:
     return datetime.fromtimestamp(since_epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-class Blob(Record):
+class Blob(Record, ledger_kind="blob", id_field="blob_hash"):
     """A text kept once under its hash (exact requests, raw replies). Ledgers store blobs compressed; appending one that
     is there already is no error and costs nothing."""
-
-    ledger_kind: ClassVar[str] = "blob"
-    id_field: ClassVar[str] = "blob_hash"
 
     blob_hash: str = Field(description="sha256 of the text, 64 hex digits")
     text: str

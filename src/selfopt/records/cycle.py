@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -13,15 +13,11 @@ RemedyClaim = Literal["variant", "warm_up", "fallback"]
 """What a remedy in force claims to be better by."""
 
 
-class Baseline(Record):
+class Baseline(Record, ledger_kind="baseline", id_field="baseline_id", index_fields=("model", "phase", "spec_id")):
     """The promoted spec for one model and phase. The newest record counts.
 
     source `adapted`: the one before, as the rule in force (warm-up), the present suite or an off-switch make it.
     """
-
-    ledger_kind: ClassVar[str] = "baseline"
-    id_field: ClassVar[str] = "baseline_id"
-    index_fields: ClassVar[tuple[str, ...]] = ("model", "phase", "spec_id")
 
     baseline_id: str
     model: str
@@ -42,14 +38,10 @@ class CycleTarget(Record):
     candidate_spec_ids: tuple[str, ...] = ()
 
 
-class LoopStart(Record):
+class LoopStart(Record, ledger_kind="loop_start", id_field="loop_id", index_fields=("request",)):
     """Several cycles were asked for by one command. request: hash of what was asked, by which the same command is known
     again; with no `LoopEnd` of the same id it was interrupted. adopted: an interrupted cycle of another command that is
     continued as the first one."""
-
-    ledger_kind: ClassVar[str] = "loop_start"
-    id_field: ClassVar[str] = "loop_id"
-    index_fields: ClassVar[tuple[str, ...]] = ("request",)
 
     loop_id: str
     request: str
@@ -58,24 +50,16 @@ class LoopStart(Record):
     at: str
 
 
-class LoopEnd(Record):
+class LoopEnd(Record, ledger_kind="loop_end", id_field="loop_id"):
     """All cycles of a loop are finished and its reports written."""
-
-    ledger_kind: ClassVar[str] = "loop_end"
-    id_field: ClassVar[str] = "loop_id"
-    index_fields: ClassVar[tuple[str, ...]] = ()
 
     loop_id: str
     at: str
 
 
-class CycleStart(Record):
+class CycleStart(Record, ledger_kind="cycle_start", id_field="cycle_id", index_fields=("number",)):
     """A cycle has begun; with no `Cycle` or `CycleAbandoned` of the same id it was interrupted and is continued.
     loop_id: the `LoopStart` that it belongs to."""
-
-    ledger_kind: ClassVar[str] = "cycle_start"
-    id_field: ClassVar[str] = "cycle_id"
-    index_fields: ClassVar[tuple[str, ...]] = ("number",)
 
     cycle_id: str
     number: int
@@ -85,12 +69,8 @@ class CycleStart(Record):
     at: str
 
 
-class CycleAbandoned(Record):
+class CycleAbandoned(Record, ledger_kind="cycle_abandoned", id_field="cycle_id", index_fields=("number",)):
     """An interrupted cycle that nobody continues, and why. Its number is not used again, its trials stay."""
-
-    ledger_kind: ClassVar[str] = "cycle_abandoned"
-    id_field: ClassVar[str] = "cycle_id"
-    index_fields: ClassVar[tuple[str, ...]] = ("number",)
 
     cycle_id: str
     number: int
@@ -114,13 +94,9 @@ class RemedyCheck(Record):
     evidence: tuple[str, ...] = ()
 
 
-class CyclePlan(Record):
+class CyclePlan(Record, ledger_kind="cycle_plan", id_field="cycle_id"):
     """What a cycle tries after its baselines were measured and the remedies in force checked; kept so that a continued
     cycle tries the same and judges the rules that it began under."""
-
-    ledger_kind: ClassVar[str] = "cycle_plan"
-    id_field: ClassVar[str] = "cycle_id"
-    index_fields: ClassVar[tuple[str, ...]] = ()
 
     cycle_id: str
     targets: tuple[CycleTarget, ...]
@@ -161,12 +137,8 @@ class CycleTargetResult(Record):
     new_baseline_spec_id: str
 
 
-class Cycle(Record):
+class Cycle(Record, ledger_kind="cycle", id_field="cycle_id", index_fields=("number",)):
     """A finished cycle."""
-
-    ledger_kind: ClassVar[str] = "cycle"
-    id_field: ClassVar[str] = "cycle_id"
-    index_fields: ClassVar[tuple[str, ...]] = ("number",)
 
     cycle_id: str
     number: int

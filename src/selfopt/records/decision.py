@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 from pydantic import model_validator
 
@@ -108,13 +108,14 @@ class EvidenceState(Record):
     exact: ExactDifference | None = None
 
 
-class Decision(Record):
+class Decision(
+    Record,
+    ledger_kind="decision",
+    id_field="decision_id",
+    index_fields=("candidate_spec_id", "baseline_spec_id", "model", "phase", "cycle_id", "verdict"),
+):
     """The verdict on one candidate. estimate: candidate accuracy minus baseline accuracy, in
     [-1, 1]; None when not both were measured."""
-
-    ledger_kind: ClassVar[str] = "decision"
-    id_field: ClassVar[str] = "decision_id"
-    index_fields: ClassVar[tuple[str, ...]] = ("candidate_spec_id", "baseline_spec_id", "model", "phase", "cycle_id", "verdict")
 
     decision_id: str
     verdict: VerdictName
@@ -134,7 +135,4 @@ class Decision(Record):
     cycle_id: str | None = None
     at: str
 
-    @model_validator(mode="before")
-    @classmethod
-    def _of_an_earlier_form(cls, body: Any) -> Any:
-        return decision(body)
+    _of_an_earlier_form = model_validator(mode="before")(decision)

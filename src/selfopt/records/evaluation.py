@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar, Literal
+from typing import Literal
 
 from .base import Record
 from .suite import Phase, Split
@@ -73,16 +73,17 @@ class Metrics(Record):
         return value
 
 
-class Evaluation(Record):
+class Evaluation(
+    Record,
+    ledger_kind="evaluation",
+    id_field="evaluation_id",
+    index_fields=("spec_id", "model", "phase", "suite", "cycle_id", "environment_id"),
+):
     """(spec, scorer, trials of n runs) -> metrics and rows. Determinism `sampled`: a seeded sample was repeated in
     isolation and agreed; `complete`: two whole passes agreed; copies count once.
 
     race_id: its trials are the answers of a race over a large suite, whose prompts were drawn: rows are of unequal length, not
     every prompt need have one, and the shares are weighted as the draws were. Such an evaluation serves the race's decisions."""
-
-    ledger_kind: ClassVar[str] = "evaluation"
-    id_field: ClassVar[str] = "evaluation_id"
-    index_fields: ClassVar[tuple[str, ...]] = ("spec_id", "model", "phase", "suite", "cycle_id", "environment_id")
 
     evaluation_id: str
     spec_id: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 from .base import Record
 from .suite import Phase
@@ -21,7 +20,7 @@ class PromptReload(Record):
     log_bayes_factor: float
 
 
-class WarmUpExperiment(Record):
+class WarmUpExperiment(Record, ledger_kind="warm_up_experiment", id_field="experiment_id", index_fields=("model", "phase")):
     """runs: of each arm, taken in turn. unloads: how many of the cold runs are known to have begun unloaded.
 
     prompts: in the order in which they were asked. tested: those over which log_bayes_factor (natural log, "some are hit by cold
@@ -32,10 +31,6 @@ class WarmUpExperiment(Record):
     confirms, if it is conclusive. harmed: prompts fail when warm that passed when cold, by the same measure; then nothing is
     confirmed.
     """
-
-    ledger_kind: ClassVar[str] = "warm_up_experiment"
-    id_field: ClassVar[str] = "experiment_id"
-    index_fields: ClassVar[tuple[str, ...]] = ("model", "phase")
 
     experiment_id: str
     model: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import SerializerFunctionWrapHandler, ValidationInfo, field_validator, model_serializer, model_validator
 
@@ -31,12 +31,8 @@ class Remedy:
     fallback: str | None = None
 
 
-class Finding(Record):
+class Finding(Record, ledger_kind="finding", id_field="finding_id", index_fields=("model", "phase", "spec_id", "cycle_id")):
     """A diagnosed cause with its evidence. confirmed: an experiment says so. Callers match on the type of `figures`."""
-
-    ledger_kind: ClassVar[str] = "finding"
-    id_field: ClassVar[str] = "finding_id"
-    index_fields: ClassVar[tuple[str, ...]] = ("model", "phase", "spec_id", "cycle_id")
 
     finding_id: str
     type: FindingKind
@@ -89,16 +85,12 @@ class Requirements(Record):
     min_max_tokens: int | None = None
 
 
-class Recommendation(Record):
+class Recommendation(Record, ledger_kind="recommendation", id_field="id", index_fields=("model", "phase", "cycle_id")):
     """What to do about findings, for one model and phase.
 
     allow: None where it says nothing about it. fallback: a model that was measured on that phase. evidence: ids of
     evaluations, runs and findings. reason: ends with what the confirmation says, where there is one.
     """
-
-    ledger_kind: ClassVar[str] = "recommendation"
-    id_field: ClassVar[str] = "id"
-    index_fields: ClassVar[tuple[str, ...]] = ("model", "phase", "cycle_id")
 
     id: str
     type: RemedyKind

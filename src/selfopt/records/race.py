@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -134,17 +134,13 @@ class RaceEntrant(Record):
         return self.alpha / self.entered_with
 
 
-class RaceStart(Record):
+class RaceStart(Record, ledger_kind="race_start", id_field="race_id", index_fields=("cycle_id", "family")):
     """A race has begun; with no `RaceEnd` of the same id it was interrupted and goes on from its blocks.
 
     race_id also seeds what is drawn. prompt_ids: the prompts of the split, in suite order. baseline_*: as of `RaceEntrant`.
     family, number: the sequence of decisions that share one alpha, and which of them this is (1, 2, ...); alpha: what it spends of
     it; 0 where every candidate resumes.
     """
-
-    ledger_kind: ClassVar[str] = "race_start"
-    id_field: ClassVar[str] = "race_id"
-    index_fields: ClassVar[tuple[str, ...]] = ("cycle_id", "family")
 
     race_id: str
     cycle_id: str | None = None
@@ -178,17 +174,13 @@ class RaceStart(Record):
         return self
 
 
-class RaceBlock(Record):
+class RaceBlock(Record, ledger_kind="race_block", id_field="block_id", index_fields=("race_id",)):
     """One complete block, judged. Blocks hit by an infrastructure fault are not among these.
 
     prompts: the prompt of each draw, in the order of the plan; weights: one each; max_weight: the largest that the plan could have
     given. asked: how often each spec answered each draw; passes: how many of these answers passed, per draw. trial_ids: per spec the
     trials behind them, in the order of the draws.
     """
-
-    ledger_kind: ClassVar[str] = "race_block"
-    id_field: ClassVar[str] = "block_id"
-    index_fields: ClassVar[tuple[str, ...]] = ("race_id",)
 
     block_id: str
     race_id: str
@@ -207,13 +199,9 @@ class RaceBlock(Record):
         return f"{race_id}-block-{number:04d}"
 
 
-class RaceBlockDiscarded(Record):
+class RaceBlockDiscarded(Record, ledger_kind="race_block_discarded", id_field="discard_id", index_fields=("race_id",)):
     """A block that an infrastructure fault hit, dropped for all specs and repeated. reason: what the outcome-blind check of the
     endpoint saw (its health, not its replies)."""
-
-    ledger_kind: ClassVar[str] = "race_block_discarded"
-    id_field: ClassVar[str] = "discard_id"
-    index_fields: ClassVar[tuple[str, ...]] = ("race_id",)
 
     discard_id: str
     race_id: str
@@ -256,10 +244,7 @@ class RaceEvidence(Record):
     level: float
     more_trials: int | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _of_an_earlier_form(cls, body: Any) -> Any:
-        return race_standing(body)
+    _of_an_earlier_form = model_validator(mode="before")(race_standing)
 
     def evidence(self) -> RaceEvidence:
         """What a decision keeps of it."""
@@ -273,12 +258,8 @@ class RaceStanding(RaceEvidence):
     blocks: int
 
 
-class RaceEnd(Record):
+class RaceEnd(Record, ledger_kind="race_end", id_field="race_id", index_fields=("cycle_id", "family")):
     """A race is over. ended_by: what ended it; detail: which cap or fault, where that was it."""
-
-    ledger_kind: ClassVar[str] = "race_end"
-    id_field: ClassVar[str] = "race_id"
-    index_fields: ClassVar[tuple[str, ...]] = ("cycle_id", "family")
 
     race_id: str
     cycle_id: str | None = None
@@ -291,10 +272,7 @@ class RaceEnd(Record):
     trials: int
     at: str
 
-    @model_validator(mode="before")
-    @classmethod
-    def _of_an_earlier_form(cls, body: Any) -> Any:
-        return race_end(body)
+    _of_an_earlier_form = model_validator(mode="before")(race_end)
 
 
 class PromptFigures(Record):
@@ -326,16 +304,12 @@ class PromptEvidence(PromptFigures):
     key_id: str
 
 
-class PromptTest(PromptFigures):
+class PromptTest(PromptFigures, ledger_kind="prompt_test", id_field="test_id", index_fields=("cycle_id", "family")):
     """The held-out test of two deterministic specs, under the claim "on prompts like these".
 
     order_seed: what the order of the prompts was drawn with. clustered: the interval over clusters
     of prompts, for one look.
     """
-
-    ledger_kind: ClassVar[str] = "prompt_test"
-    id_field: ClassVar[str] = "test_id"
-    index_fields: ClassVar[tuple[str, ...]] = ("cycle_id", "family")
 
     test_id: str
     cycle_id: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
@@ -115,11 +115,8 @@ class RouteDecision(Record):
     crosses_to_remote: bool = False
 
 
-class AuditRecord(Record):
+class AuditRecord(Record, ledger_kind="audit", id_field="hash"):
     """One line of the audit trail. hash covers every other field, previous_hash the line before (64 zeros at the start)."""
-
-    ledger_kind: ClassVar[str] = "audit"
-    id_field: ClassVar[str] = "hash"
 
     timestamp: str
     event: str

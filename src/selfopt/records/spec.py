@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import Field
 
@@ -27,16 +27,12 @@ class WarmUp(Record):
     separate_process: bool = False
 
 
-class Spec(Record):
+class Spec(Record, ledger_kind="spec", id_field="spec_id", index_fields=("model", "phase", "request_id")):
     """All chosen inputs of a measurement. Two specs with equal content are the same spec, whatever the variant is called.
 
     endpoint: name of the endpoint in the settings; model: `provider/name`; suite_hash: content hash of the suite;
     retries: further attempts after the first. Times in seconds.
     """
-
-    ledger_kind: ClassVar[str] = "spec"
-    id_field: ClassVar[str] = "spec_id"
-    index_fields: ClassVar[tuple[str, ...]] = ("model", "phase", "request_id")
 
     endpoint: str
     model: str
@@ -73,12 +69,8 @@ class Spec(Record):
         return f"{self.model} {self.phase} {self.variant.name}"
 
 
-class Environment(Record):
+class Environment(Record, ledger_kind="environment", id_field="environment_id", index_fields=("model",)):
     """All observed inputs of a measurement. What an endpoint hides is "unknown"."""
-
-    ledger_kind: ClassVar[str] = "environment"
-    id_field: ClassVar[str] = "environment_id"
-    index_fields: ClassVar[tuple[str, ...]] = ("model",)
 
     endpoint: str
     model: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from selfopt.errors import EndpointFault
 
@@ -41,16 +41,12 @@ class Exchange(Record):
     content: str | None = None
 
 
-class Trial(Record):
+class Trial(Record, ledger_kind="trial", id_field="trial_id", index_fields=("run_id",)):
     """One prompt, once, under one request_id. run_index counts passes from 0; position is the place within the pass.
 
     fault: what infrastructure or harness did to it, if anything; None means that a whole reply was read.
     latency_ms: from the first byte sent to the last received, retries and waits included.
     """
-
-    ledger_kind: ClassVar[str] = "trial"
-    id_field: ClassVar[str] = "trial_id"
-    index_fields: ClassVar[tuple[str, ...]] = ("run_id",)
 
     trial_id: str
     run_id: str
@@ -68,12 +64,8 @@ class Trial(Record):
     load: LoadEvidence = LoadEvidence()
 
 
-class TrialStart(Record):
+class TrialStart(Record, ledger_kind="trial_start", id_field="trial_id", index_fields=("run_id",)):
     """A trial is about to use its slot. Without a `Trial` of the same id it was not committed."""
-
-    ledger_kind: ClassVar[str] = "trial_start"
-    id_field: ClassVar[str] = "trial_id"
-    index_fields: ClassVar[tuple[str, ...]] = ("run_id",)
 
     trial_id: str
     run_id: str
@@ -83,12 +75,8 @@ class TrialStart(Record):
     at: str
 
 
-class TrialAbandoned(Record):
+class TrialAbandoned(Record, ledger_kind="trial_abandoned", id_field="trial_id", index_fields=("run_id",)):
     """A started trial whose process died before it was committed; its prompt is measured again under a new id."""
-
-    ledger_kind: ClassVar[str] = "trial_abandoned"
-    id_field: ClassVar[str] = "trial_id"
-    index_fields: ClassVar[tuple[str, ...]] = ("run_id",)
 
     trial_id: str
     run_id: str
@@ -109,25 +97,18 @@ class WarmUpResult(Record):
     replies: tuple[str, ...] = ()
 
 
-class Run(Record):
+class Run(
+    Record,
+    ledger_kind="run",
+    id_field="run_id",
+    index_fields=("spec_id", "request_id", "environment_id", "group_id", "cycle_id", "model", "phase"),
+):
     """One pass over a suite under one request_id. requested_model is what the user asked for; the spec is what serves.
 
     limit: only the first so many prompts (None: all); prompt_ids: exactly these prompts, in this order.
     group_id ties runs of one supervision or one cycle together. Of purpose `race`: what one block of a race asks of one
     request_id, its prompts with repetition; the trials' positions tell them apart.
     """
-
-    ledger_kind: ClassVar[str] = "run"
-    id_field: ClassVar[str] = "run_id"
-    index_fields: ClassVar[tuple[str, ...]] = (
-        "spec_id",
-        "request_id",
-        "environment_id",
-        "group_id",
-        "cycle_id",
-        "model",
-        "phase",
-    )
 
     run_id: str
     spec_id: str
@@ -150,12 +131,8 @@ class Run(Record):
     at: str
 
 
-class RunEnd(Record):
+class RunEnd(Record, ledger_kind="run_end", id_field="run_id", index_fields=("status",)):
     """How a run ended. `interrupted` ones can be resumed by a later run that shares group_id and run_index."""
-
-    ledger_kind: ClassVar[str] = "run_end"
-    id_field: ClassVar[str] = "run_id"
-    index_fields: ClassVar[tuple[str, ...]] = ("status",)
 
     run_id: str
     status: Literal["complete", "interrupted"]
@@ -163,25 +140,17 @@ class RunEnd(Record):
     at: str
 
 
-class Conclusion(Record):
+class Conclusion(Record, ledger_kind="conclusion", id_field="group_id", index_fields=("request",)):
     """A measurement that somebody asked for is through; kept together with its evaluation. request: hash of what was asked. With no
     `Delivery` of the same group its result reached nobody, and the same request takes it over instead of asking anew."""
-
-    ledger_kind: ClassVar[str] = "conclusion"
-    id_field: ClassVar[str] = "group_id"
-    index_fields: ClassVar[tuple[str, ...]] = ("request",)
 
     group_id: str
     request: str
     at: str
 
 
-class Delivery(Record):
+class Delivery(Record, ledger_kind="delivery", id_field="group_id"):
     """The result of a group was handed over to whoever asked for it."""
-
-    ledger_kind: ClassVar[str] = "delivery"
-    id_field: ClassVar[str] = "group_id"
-    index_fields: ClassVar[tuple[str, ...]] = ()
 
     group_id: str
     at: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import cache
-from typing import ClassVar, Literal
+from typing import Literal
 
 from .base import Prose, Record, content_hash
 from .chat import ToolCall
@@ -32,10 +32,7 @@ class Outcome(StrEnum):
     @property
     def says_something_about_the_model(self) -> bool:
         """Whether it counts for capability: pass, wrong, uncalled_for, missed."""
-        return self in _CAPABILITY
-
-
-_CAPABILITY = frozenset({Outcome.PASS, Outcome.WRONG, Outcome.UNCALLED_FOR, Outcome.MISSED})
+        return self in (Outcome.PASS, Outcome.WRONG, Outcome.UNCALLED_FOR, Outcome.MISSED)
 
 
 ReadStatus = Literal["calls", "unread", "text", "empty", "explicit_none", "no_reply"]
@@ -67,12 +64,8 @@ def _judge_hash(parser_hash: str, scorer_hash: str) -> str:
     return content_hash("judge", [parser_hash, scorer_hash]).removeprefix("judge-")
 
 
-class Verdict(Record):
+class Verdict(Record, ledger_kind="verdict", id_field="verdict_id", index_fields=("run_id",)):
     """(trial, parser hash, scorer hash) -> outcome, with the calls that were judged and the reason in words."""
-
-    ledger_kind: ClassVar[str] = "verdict"
-    id_field: ClassVar[str] = "verdict_id"
-    index_fields: ClassVar[tuple[str, ...]] = ("run_id",)
 
     verdict_id: str
     trial_id: str
