@@ -132,11 +132,7 @@ class Said:
         """A list of texts without repeated items and without those that nothing backs; any other value as it is."""
         if not is_texts(value):
             return value
-        kept: list[Any] = []
-        for item in value:
-            if item not in kept and self.backs(item):
-                kept.append(item)
-        return kept
+        return [item for item in dict.fromkeys(value) if self.backs(item)]
 
     def only_chosen(self, value: Any) -> Any:
         """A list of choices without those of which no word was said; as it is where that leaves none. Three letters in common

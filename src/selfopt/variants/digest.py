@@ -25,8 +25,7 @@ def state_digest(messages: Sequence[Message]) -> str:
     it stands in full in the request."""
     last = max((i for i, message in enumerate(messages) if message.role == "user"), default=len(messages))
     earlier = messages[:last]
-    lines = [f'- The user said: "{sentence}"' for sentence in _standing(earlier)]
-    lines += _results(earlier)
+    lines = [*(f'- The user said: "{sentence}"' for sentence in _standing(earlier)), *_results(earlier)]
     counts = Counter(call.name for message in earlier for call in message.tool_calls)
     if counts:
         lines.append("- Calls made so far: " + ", ".join(f"{name} {count}x" for name, count in sorted(counts.items())))

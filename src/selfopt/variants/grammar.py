@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -179,23 +179,23 @@ class _Builder:
         lines += [f"{name} ::= {_PRIMITIVES[name]}" for name in _PRIMITIVES if name in self.used]
         return "\n".join(lines) + "\n"
 
-    def object_body(self, schema: Any, depth: int) -> str:
+    def object_body(self, schema: Mapping[str, Any], depth: int) -> str:
         """An object with the schema's properties, required ones first, in the schema's order."""
         members = self._members(schema, depth, lambda key: quoted(f"{json.dumps(key, ensure_ascii=False)}: "))
         return self.primitive("freeobject") if members is None else f'"{{" {members} "}}"'
 
-    def keywords_body(self, schema: Any) -> str:
+    def keywords_body(self, schema: Mapping[str, Any]) -> str:
         """The properties as keyword arguments. A key that is no identifier is quoted, as the parsers read it."""
         members = self._members(schema, 0, lambda key: quoted(f"{key if key.isidentifier() else json.dumps(key)}="))
         if members is None:
             members = f'({self.primitive("blank")} "=" {self.primitive("free")} (", " blank "=" free){{0,15}})?'
         return members
 
-    def _members(self, schema: Any, depth: int, head: Any) -> str | None:
+    def _members(self, schema: Mapping[str, Any], depth: int, head: Callable[[str], str]) -> str | None:
         """None: not a schema with properties that can be listed."""
-        properties = schema.get("properties") if isinstance(schema, Mapping) else None
+        properties = schema.get("properties")
         if not isinstance(properties, Mapping):
-            return None if schema.get("additionalProperties") or "$ref" in schema else "" if isinstance(schema, Mapping) else None
+            return None if schema.get("additionalProperties") or "$ref" in schema else ""
         if len(properties) > _PROPERTY_LIMIT or depth > _DEPTH_LIMIT or len(self.rules) > _RULE_LIMIT:
             return None
         wanted = schema.get("required")

@@ -68,9 +68,7 @@ _FILL = "Write the arguments of the tool as JSON."
 
 
 def _one_tool(variant: Variant, messages: Sequence[Message], tool: ToolDefinition, which: str) -> str:
-    options = options_of(variant)
-    spoken = [message for message in messages if message.role != "system"]
-    return f"Tool{which}: {describe_tools([tool], options.tool_style)}\n{_request(variant, spoken)}"
+    return f"Tool{which}: {describe_tools([tool], options_of(variant).tool_style)}\n{_request(variant, messages)}"
 
 
 def _as_json(call: ToolCall) -> str:
@@ -111,13 +109,13 @@ def _example_steps(variant: Variant, example: Example, options: VariantOptions) 
 def _turn(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDefinition], options: VariantOptions) -> str:
     standing = "\n".join(message.content for message in messages if message.role == "system")
     digest = state_digest(messages) if variant.state_digest else ""
-    spoken = [message for message in messages if message.role != "system"]
     listed = "" if options.choice == "named" else f"Tools:\n{describe_tools(tools, options.tool_style)}"
-    parts = (standing, listed, digest, _request(variant, spoken, bare=options.choice == "named"))
+    parts = (standing, listed, digest, _request(variant, messages, bare=options.choice == "named"))
     return "\n\n".join(part for part in parts if part)
 
 
-def _request(variant: Variant, spoken: Sequence[Message], *, bare: bool = False) -> str:
+def _request(variant: Variant, messages: Sequence[Message], *, bare: bool = False) -> str:
+    spoken = [message for message in messages if message.role != "system"]
     if len(spoken) == 1:
         return f"{'' if bare else 'Request: '}{spoken[0].content.strip()}"
     if not spoken or spoken[-1].role != "user":
@@ -156,10 +154,8 @@ def _answer(example: Example, variant: Variant) -> str:
 
 
 def _examples_as_text(variant: Variant, options: VariantOptions) -> str:
-    if not variant.examples:
-        return ""
-    told = []
+    told = ["Examples with other tools:"]
     for example in variant.examples:
         tools = f"Tools:\n{describe_tools(example.tools, options.tool_style)}\n" if example.tools else ""
         told.append(f"{tools}{tell_conversation(example.messages, variant.call_format)}\nAnswer: {_answer(example, variant)}")
-    return "Examples with other tools:\n\n" + "\n\n".join(told)
+    return "\n\n".join(told) if variant.examples else ""

@@ -78,10 +78,10 @@ def explain_format(call_format: CallFormat) -> str:
 _ROLES = {"user": "User", "assistant": "Assistant", "system": "System"}
 
 
-def tell_message(message: Message, call_format: CallFormat) -> str:
-    """One message as lines of a transcript."""
+def _tell(message: Message, names: Mapping[str, str], call_format: CallFormat) -> str:
     if message.role == "tool":
-        return f"Result of {message.name or 'the tool'}: {message.content.strip()}"
+        name = message.name if message.name is not None else names.get(message.tool_call_id or "")
+        return f"Result of {name or 'the tool'}: {message.content.strip()}"
     lines = [f"{_ROLES[message.role]}: {message.content.strip()}"] if message.content.strip() or not message.tool_calls else []
     if message.tool_calls:
         lines.append(f"Assistant called: {write_calls(message.tool_calls, call_format)}")
@@ -91,10 +91,4 @@ def tell_message(message: Message, call_format: CallFormat) -> str:
 def tell_conversation(messages: Sequence[Message], call_format: CallFormat) -> str:
     """A conversation as a transcript. Results without a name get it from the call they answer."""
     names = {call.id: call.name for message in messages for call in message.tool_calls if call.id}
-    named = (
-        message.model_copy(update={"name": names.get(message.tool_call_id or "")})
-        if message.role == "tool" and message.name is None
-        else message
-        for message in messages
-    )
-    return "\n".join(tell_message(message, call_format) for message in named)
+    return "\n".join(_tell(message, names, call_format) for message in messages)

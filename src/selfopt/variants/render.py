@@ -147,8 +147,8 @@ def _choose_then_fill(
         if filled.finish_reason == "length":
             worst = filled
         calls.append(ToolCall(name=name, arguments=decode_object(filled.text) or {}))
-    kept = _kept(options, calls, messages, tools)
-    return ReplyContent(text=write_calls(kept, variant.call_format), finish_reason=worst.finish_reason)
+    written = write_calls(_kept(options, calls, messages, tools), variant.call_format)
+    return ReplyContent(text=written, finish_reason=worst.finish_reason)
 
 
 def _kept(
@@ -200,8 +200,5 @@ def _chosen(text: str, names: Sequence[str], limit: int) -> list[str] | None:
 
 def _distinct(calls: Sequence[ToolCall]) -> list[ToolCall]:
     """The same call twice is one call that a small model could not stop writing."""
-    out: list[ToolCall] = []
-    for call in calls:
-        if all((call.name, call.arguments) != (other.name, other.arguments) for other in out):
-            out.append(call)
-    return out
+    told = [(call.name, call.arguments) for call in calls]
+    return [call for place, call in enumerate(calls) if told[place] not in told[:place]]

@@ -45,13 +45,10 @@ def shape_of(value: Any, offered: Offered, depth: int = 0) -> Shape:
     `tool_calls` arrays of them, {"<tool>": {arguments}}. A name that is not offered counts only where the object cannot
     well be anything but a call."""
     shape = Shape()
-    if depth > 3:
-        return shape
-    if isinstance(value, list):
-        for item in value:
-            shape.add(shape_of(item, offered, depth + 1))
-    elif isinstance(value, dict):
-        shape = _of_object(value, offered, depth)
+    if isinstance(value, dict) and depth <= 3:
+        return _of_object(value, offered, depth)
+    for item in value if isinstance(value, list) and depth <= 3 else ():
+        shape.add(shape_of(item, offered, depth + 1))
     return shape
 
 
