@@ -1,6 +1,6 @@
-"""Reading a model's words: calls out of a reply, whole or while it is being written, and thinking kept apart.
+"""Finds the tool calls in a reply, whole or while it is being written, and keeps thinking apart.
 
-`read` is the door for whoever has a text and tools. `read_calls` reads by the chain of a variant.
+`read` takes any text and tools. `read_calls` reads a reply by the chain that a variant names.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A reply through the chain that a variant names: readers, then what mends the calls that they found."""
+"""Reads a reply by the chain that a variant names: readers first, then repairs of the calls they find."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .fit import fit_calls
 from .readers import READERS
 from .readers.base import CALL_LIMIT, NO_CALL_WORDS, Found, GrowingReader, Offered, Reader, ReadsFamilies
 
-LONGEST_WORD = 24  # no word that says "no call" is longer
-# Every format in which a call can be written in text needs one of these.
+LONGEST_WORD = 24  # characters of the longest reply that is checked for a word that means "no call"
+# A reply without any of these characters holds no call in any format.
 _SIGN = re.compile(r"[{\[<(]")
 REPAIRS = ("fit",)
 
@@ -25,11 +25,13 @@ REPAIRS = ("fit",)
 class Chain:
     """How a reply is read.
 
-    readers: asked in order; the first that finds calls wins. Each under the name that the chain gives it.
-    others: ours that the chain does not have, which are asked whether a reply is unread.
-    fits: whether the calls are then fitted to their tools.
-    growing: the reader of whose calls some are certain before a reply ends: the first, since no other can overrule it, where it
-        reads calls one by one. None where that is another kind of reader.
+    Attributes:
+        readers: asked in this order until one finds calls. The keys are the names in the chain.
+        others: the built-in readers that the chain leaves out. They say whether a reply holds a
+            call that the chain can't read.
+        fits: whether the calls are fitted to their tools.
+        growing: the first reader, if it can read a reply that is still being written. Only the
+            first counts, since no other reader can overrule it.
     """
 
     readers: Mapping[str, Reader]
@@ -40,7 +42,7 @@ class Chain:
 
 @lru_cache(maxsize=1024)
 def chain_of(names: tuple[str, ...]) -> Chain:
-    """The chain of these names. VariantError for one that nobody here reads by, or not in this version."""
+    """Build the chain of these names. Raises VariantError for an unknown name or another version."""
     readers = {name: _reader(name) for name in names if name not in REPAIRS}
     others = {name: _reader(name) for name in READERS.builtin if name not in readers}
     first = next(iter(readers.values()), None)
@@ -66,8 +68,15 @@ def _reader(name: str) -> Reader:
 
 
 def ask(readers: Mapping[str, Reader], content: ReplyContent, tools: Sequence[ToolDefinition]) -> tuple[str, Found]:
-    """The first reader that finds calls, with what it found. Where none does: what they say together, and who sees a call that it
-    cannot read. VariantError when a reader fails, which none of ours does."""
+    """Ask the readers in order until one finds calls.
+
+    Returns:
+        The name of that reader and what it found. If no reader finds calls: the name of the last
+        reader that sees a call it can't read ("" for none), and what all readers say together.
+
+    Raises:
+        VariantError: a reader failed. No built-in reader does.
+    """
     none_said, by, unread = False, "", ""
     for name, reader in readers.items():
         try:
@@ -87,10 +96,19 @@ def ask(readers: Mapping[str, Reader], content: ReplyContent, tools: Sequence[To
 def read_calls(
     parsers: Sequence[str], content: ReplyContent, tools: Sequence[ToolDefinition], messages: Sequence[Message] = ()
 ) -> ParsedReply:
-    """What a chain makes of a reply. With `fit` in the chain the calls are fitted to the tools and to what the messages ask for.
+    """Read a reply by a chain.
 
-    Where no reader finds a call, ours that are outside the chain are asked, and `unread` names the one that sees a
-    call. An explicit "none" is no call in every format. VariantError for an unknown chain, or when an installed reader fails.
+    If no reader of the chain finds a call, the built-in readers outside the chain are asked, and
+    `unread` names the one that sees a call. An explicit "none" means no call in every format.
+
+    Args:
+        parsers: the names in the chain. `fit` fits the calls to the tools and the messages.
+        content: the reply.
+        tools: the tools that were offered.
+        messages: the conversation, for `fit`.
+
+    Raises:
+        VariantError: the chain is unknown, or a reader of an installed package failed.
     """
     chain = chain_of(tuple(parsers))
     name, found = ask(chain.readers, content, tools)
@@ -117,12 +135,12 @@ def _words(found: Found) -> str:
 
 @cache
 def _without_call(recognised: str) -> ParsedReply:
-    """Most replies that hold no call get one of these."""
+    """The same object for every reply without a call: most of them need no more."""
     return ParsedReply(recognised=recognised)
 
 
 def says_none(reply: str, tools: Sequence[ToolDefinition]) -> bool:
-    """Whether a reply is nothing but a word for "no call"."""
+    """Whether the whole reply is a word that means "no call"."""
     text = reply.strip() if len(reply) <= 4 * LONGEST_WORD else ""
     word = text.strip("`\"'.[]() \n")
     return len(text) <= LONGEST_WORD and word.lower() in NO_CALL_WORDS and Offered.of(tools).is_no_call(word)

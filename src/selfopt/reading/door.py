@@ -1,4 +1,4 @@
-"""The public door: what a model wrote, read."""
+"""The public function `read`: a reply in, tool calls out."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from .readers.literals import LiteralReader, UnreadableError
 from .thinking import split_thinking
 
 _EMPTY_FENCE = re.compile(r"^[ \t]{0,8}(```+|~~~+)[^\n`]{0,200}\n\s*+\1[ \t]*+$\n?", re.M)
-_ENDS = (")", "]", "}", ">", "\n")  # of a call that is whole
+_ENDS = (")", "]", "}", ">", "\n")  # a complete call ends with one of these
 _BETWEEN = " \t\r\n;,"
-_WRAPPED = 4  # marks around marks that are taken away
+_WRAPPED = 4  # how many layers of marks are removed around a call
 _NAME = re.compile(r"[\w.:/\-]{1,256}")
 
 
@@ -31,11 +31,12 @@ _NAME = re.compile(r"[\w.:/\-]{1,256}")
 class Reading:
     """What a model wrote.
 
-    tool_calls: what it asks for, in order, at most 64.
-    text: what is left to show a person.
-    thinking: what it thought.
-    unread: the family, or else the reader, of a call that seems to stand in the text and cannot be
-        read, or is cut off; None for none.
+    Attributes:
+        tool_calls: the calls in order, at most 64.
+        text: the rest of the reply, for a person to read.
+        thinking: the model's thinking.
+        unread: the family (or else the reader) of a call that the text seems to hold but that is
+            cut off or can't be read. None if there is no such call.
     """
 
     tool_calls: tuple[ToolCall, ...]
@@ -45,18 +46,18 @@ class Reading:
 
 
 def read(text: str, tools: Sequence[ToolDefinition | Mapping[str, Any]], *, thinking_opened: bool = False) -> Reading:
-    """Read a model's reply: calls, text and thinking.
+    """Split a model's reply into tool calls, text and thinking.
 
-    Every reader of ours is asked, as for a variant that names them all. Takes bounded time on any
-    text, of which the first 262,144 characters are looked through for calls.
+    Asks every built-in reader, like a variant that names them all. Searches the first 262,144
+    characters for calls, in bounded time on any text.
 
     Args:
         text: the reply as the model wrote it.
-        tools: those that it was offered, as in a request to OpenAI or as records.
-        thinking_opened: whether the chat template had opened the thinking before the reply began.
+        tools: the tools that the model was offered, as in a request to OpenAI or as records.
+        thinking_opened: whether the chat template opened the thinking block before the reply.
 
     Raises:
-        UsageError: a tool is not of that form. Nothing is raised for a text.
+        UsageError: a tool has another form. No text raises anything.
 
     Example:
         >>> tools = [{"type": "function", "function": {"name": "city_weather"}}]
@@ -73,7 +74,7 @@ def read(text: str, tools: Sequence[ToolDefinition | Mapping[str, Any]], *, thin
     calls, spans = tuple(found.calls[:CALL_LIMIT]), list(found.spans)
     cut = bool(spans) and not answer[slice(*spans[-1])].rstrip("`;. \t").endswith(_ENDS) and spans[-1][1] >= len(answer.rstrip())
     if cut:
-        # Readers supply what is missing at the end, which makes a beginning of a value a value.
+        # Readers supply a missing closing bracket, so half a value would pass as a whole one.
         calls, spans = calls[:-1], spans[:-1]
     silent = bool(calls) or found.says_none or says_none(answer, offered)
     unread = _unread(content, offered) if cut or not silent else None
@@ -96,13 +97,13 @@ def _definition(tool: Any, place: int) -> ToolDefinition:
 
 
 def _marks(family: Family, side: int) -> tuple[str, ...]:
-    """What may stand before (0) or after (1) the calls of a family: in an opening mark, what comes before the tool's name."""
+    """The marks before (0) or after (1) the calls of a family. Opening marks end where the tool's name begins."""
     marks = (family.around[side], family.marks[side].partition("{name}")[0])
     return tuple(mark.strip() for mark in marks if mark.strip())
 
 
 def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
-    """The text without these spans, the marks around them, and the fences that are empty then."""
+    """Remove these spans, the marks around them, and the code fences that are empty afterwards."""
     families = FAMILIES.all().values()
     opening, closing = (
         tuple(mark for family in families for mark in _marks(family, side) if not mark.startswith("```")) for side in (0, 1)
@@ -122,7 +123,7 @@ def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
 
 
 def _unread(content: ReplyContent, tools: Sequence[ToolDefinition]) -> str | None:
-    """The family whose mark stands before what looks like a call, or the installed reader that reads one."""
+    """Name the family whose mark precedes the beginning of a call, or else the installed reader that finds one."""
     text, offered = clean_text(content.text), Offered.of(tools)
     for name, family in FAMILIES.all().items():
         for mark in _marks(family, 0):
@@ -136,7 +137,7 @@ def _unread(content: ReplyContent, tools: Sequence[ToolDefinition]) -> str | Non
 
 
 def _begins_call(text: str, at: int, offered: Offered) -> bool:
-    """Whether a broken value, the name of an offered tool, or the end of the text stands here."""
+    """Whether a broken value, the name of an offered tool, or the end of the text comes next."""
     reader = LiteralReader(text)
     at = reader.skip(at)
     if text[at : at + 1] in ("{", "["):

@@ -1,4 +1,4 @@
-"""How sorts of models write their calls: a table, one row a family."""
+"""How families of models write their calls, as a table with one row for each family."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ Marks = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """How a sort of model writes its calls.
+    """How the models of one family write their calls.
 
-    The whole of a reply's calls is `around[0]`, the calls, `around[1]`. A call is `marks[0]`, its body, `marks[1]`.
+    A reply writes `around[0]`, then its calls, then `around[1]`. Each call is `marks[0]`, its body,
+    and `marks[1]`.
 
-    name: what a chain, and a reply that is not read, call the family.
-    reader: the name of the reader that reads it.
-    around: special tokens before and after all calls.
-    marks: before and after each call. `{name}` in the first stands for the tool's name.
-    body: `json` is an object of name and arguments, or of the arguments alone where the mark has
-        the name; `parameters` puts each argument between marks of its own; `keywords` is
-        `name(argument=value)`.
-    parameter: the marks of an argument. `{key}` in the first stands for its name.
-    listed: when square brackets enclose the calls.
-    version: raised with any change of the row that changes what is read.
+    Attributes:
+        name: the name in chains and in reports of unread replies.
+        reader: the name of the reader that reads this family.
+        around: special tokens before and after all calls.
+        marks: the marks before and after each call. `{name}` in the first is the tool's name.
+        body: `json` is an object with name and arguments, or with the arguments alone if the mark
+            has the name. `parameters` puts each argument between marks of its own. `keywords` is
+            `name(argument=value)`.
+        parameter: the marks around an argument. `{key}` in the first is the argument's name.
+        listed: when square brackets enclose the calls.
+        version: raise it with every change of the row that changes what is read.
     """
 
     name: str
@@ -43,7 +45,7 @@ class Family:
     version: int = 1
 
     def write(self, calls: Sequence[ToolCall]) -> str:
-        """The calls as a model of this family writes them."""
+        """Write calls as a model of this family does."""
         listed = self.listed == "always" or (self.listed == "several" and len(calls) > 1)
         inner = (SEPARATOR if listed else "\n").join(map(self._write_call, calls))
         return f"{self.around[0]}{f'[{inner}]' if listed else inner}{self.around[1]}"
@@ -74,8 +76,8 @@ def _named(name: str, opening: str, tag: str, before: str = '<parameter name="{k
     return Family(name=name, reader="xml", marks=(opening, f"</{tag}>"), body="parameters", parameter=parameter)
 
 
-# What the reader `xml` reads. Variants that name it were measured with these rows: a new row goes into the table
-# below, under a name that a chain can hold.
+# The rows that the reader `xml` reads. Variants that name it were measured with exactly these rows,
+# so a new row goes into the table below, where a chain can name it.
 TAGGED = (
     _tagged("hermes", "tool_call"),
     _tagged("jamba", "tool_calls"),
@@ -129,5 +131,5 @@ _FORMATS: dict[CallFormat, Family] = {"json": _PLAIN_JSON, "xml": TAGGED[0], "br
 
 
 def write_calls(calls: Sequence[ToolCall], call_format: CallFormat) -> str:
-    """Calls as a prompt tells a model to write them; `none` for none."""
+    """Write calls as a prompt asks a model to. No calls are written as `none`."""
     return _FORMATS[call_format].write(calls) if calls else NO_CALL

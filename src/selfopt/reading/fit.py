@@ -1,4 +1,4 @@
-"""Calls fitted to the tools they are for: the same calls, in words and types that the tools take."""
+"""Fits calls to the tools they are meant for: names, types and optional arguments."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?")
 
 
 def fit_calls(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> list[ToolCall]:
-    """As many calls as were given, in their order, each fitted in three ways.
+    """Fit each call to its tool in three ways. Keeps the number and the order of the calls.
 
-    A name that no tool has becomes that of the one tool which takes exactly such arguments (all that it requires, and none
-    that it does not know), where there is only one. A value becomes what its schema asks for, where nothing is lost by it:
-    "5" and 5, 5.0 and 5, "true" and true, one value and the list of it, another casing of a choice. Optional arguments that
-    nobody asked for are left out (see `said.asked_for`).
+    1. An unknown name becomes the name of the one tool that takes these arguments: it requires no
+       others and knows all of them. If several tools do, the name stays.
+    2. A value takes the type of its schema if nothing is lost: "5" and 5, 5.0 and 5, "true" and
+       true, a value and a list of it, a choice in another case.
+    3. Optional arguments that nobody asked for are left out (see `said.asked_for`).
     """
     by_name = {tool.name: tool for tool in reversed(tools)}
     fitted = []
@@ -39,7 +40,7 @@ def fit_calls(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Seq
 
 
 def _only_taker(call: ToolCall, tools: Sequence[ToolDefinition]) -> ToolDefinition | None:
-    """The one tool that takes exactly the arguments of a call; None where none or several do, or where there are none to tell by."""
+    """The only tool that takes the arguments of a call. None if no tool or several do, or if the call has no arguments."""
     given = set(call.arguments)
     takers = [tool for tool in tools if given and _takes(tool.parameters, given)]
     return takers[0] if len(takers) == 1 else None
@@ -53,7 +54,7 @@ def _takes(schema: Mapping[str, Any], given: set[str]) -> bool:
 
 
 def _typed(value: Any, schema: Any, depth: int) -> Any:
-    """The value in the type of its schema; as it is where that would lose or guess anything."""
+    """Convert a value to the type of its schema, unless that would lose or guess anything."""
     if not isinstance(schema, Mapping) or depth == 0:
         return value
     choices = schema.get("enum")
@@ -88,7 +89,7 @@ def _scalar(value: Any, kind: object) -> Any:
 
 
 def _choice(value: Any, choices: Sequence[Any]) -> Any:
-    """The one choice that is written like the value but for its casing."""
+    """The only choice that equals the value in another case; the value itself if there is none."""
     if value in choices or not isinstance(value, str):
         return value
     alike = [choice for choice in choices if isinstance(choice, str) and choice.casefold() == value.strip().casefold()]

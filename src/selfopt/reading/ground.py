@@ -1,4 +1,4 @@
-"""Is an argument something that the conversation says, or made up?"""
+"""Tells arguments that the conversation backs from those that the model made up."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def reply_keeping(
     tools: Sequence[ToolDefinition],
     call_format: CallFormat,
 ) -> ReplyContent:
-    """A reply with those of its calls that `keep` returns; the reply itself where nothing has to go."""
+    """The reply with only the calls that `keep` returns. The same object if `keep` returns all of them."""
     _, found = ask(chain_of(READERS.builtin).readers, reply, tools)
     calls = found.calls[:CALL_LIMIT]
     kept = keep(calls)
@@ -30,9 +30,12 @@ def reply_keeping(
 
 
 def ground_calls(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> list[ToolCall]:
-    """Without optional arguments that nobody asked for, and without calls whose required arguments nothing in the
-    conversation backs: what the tool requires was never given, so there is nothing to call it with. A required choice (enum) is believed, since
-    it is derived and not copied. Calls to tools that are not offered stay as they are."""
+    """Remove what nothing in the conversation backs.
+
+    Removes optional arguments that nobody asked for, and whole calls with a required argument that
+    nothing backs: nobody gave the tool what it needs. A required choice (enum) is always believed,
+    because a model derives it and does not copy it. Calls of tools that are not offered stay.
+    """
     said = Said.of(messages)
     schemas = {tool.name: tool.parameters for tool in reversed(tools)}
     kept = []

@@ -1,4 +1,4 @@
-"""The calls of a reply that is still being written, as soon as nothing that follows can change them."""
+"""Finds calls in a reply that is still being written, as soon as no further text can change them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,29 @@ from .readers.base import CALL_LIMIT
 from .readers.native import READER as _NATIVE
 
 EARLY_LIMIT = 16_384
-"""Characters of a reply in which calls are looked for before it ends."""
-# Looks that found nothing new, after which a reply is left alone until its end: each costs as much as the reply is long.
+"""How many characters of an unfinished reply are searched for calls."""
+# After this many searches without a new call a reply is read only when it ends. Each search reads the whole text.
 FRUITLESS = 32
 
-# Text before it could be thinking whose opening tag the server's template wrote: that is known when its closing tag comes.
+# A call has to open the reply. Text before it might be thinking that the server's template opened,
+# which only the closing tag shows.
 _AT_ONCE = re.compile(r"\s*+(?:(?:```+|~~~+)[ \t]*+\w{0,32}+[ \t]*+\n\s*+)?+[{\[<]")
 
 
 def certain_calls(
     parsers: Sequence[str], content: ReplyContent, tools: Sequence[ToolDefinition], messages: Sequence[Message] = ()
 ) -> tuple[ToolCall, ...]:
-    """The calls with which `read_calls` begins for every reply that begins with this one. content: text, and native calls that
-    have ended. Empty where more has to come before anything is certain. Never raises."""
+    """The calls that `read_calls` will find first, however the reply goes on. Never raises.
+
+    Args:
+        parsers: the names in the chain.
+        content: the text so far, and the native calls that are complete.
+        tools: the tools that were offered.
+        messages: the conversation, for `fit`.
+
+    Returns:
+        The certain calls; empty if none is certain yet.
+    """
     chain = chain_of(tuple(parsers))
     reader, text = chain.growing, content.text
     if reader is None or (reader is not _NATIVE and (len(text) > EARLY_LIMIT or not _AT_ONCE.match(text))):
@@ -35,7 +45,12 @@ def certain_calls(
 
 
 class GrowingReply:
-    """A reply that comes in pieces, read by a chain as far as that is certain."""
+    """A reply that arrives in pieces.
+
+    Attributes:
+        text: the text so far.
+        goes_on: whether further pieces may still bring certain calls.
+    """
 
     def __init__(self, parsers: Sequence[str], tools: Sequence[ToolDefinition], messages: Sequence[Message]) -> None:
         self._asked = (tools, messages)
@@ -47,13 +62,13 @@ class GrowingReply:
         self.goes_on = chain_of(tuple(parsers)).growing is not None
 
     def add(self, text: str, calls: Sequence[ToolCall]) -> bool:
-        """Take a piece; whether `calls` may find more now."""
+        """Add a piece. Returns whether `calls` may find more now."""
         self.text += text
         self._native += calls
         return bool(calls) or "}" in text or ">" in text
 
     def calls(self) -> tuple[ToolCall, ...]:
-        """The calls that are certain. A reply that gave none for too long, or is too long, is left alone: `goes_on` is false then."""
+        """The calls that are certain. Clears `goes_on` if the reply is too long or brought none for too long."""
         tools, messages = self._asked
         content = ReplyContent(text=self.text, tool_calls=tuple(self._native))
         known = certain_calls(self._parsers, content, tools, messages)

@@ -1,4 +1,4 @@
-"""What a conversation says, and whether the value of an argument is something of it."""
+"""The words and figures of a conversation, and whether they back the value of an argument."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from selfopt.records import Message
 
 _TOKEN = re.compile(r"[^\W_]+")
-# Digits with what people put between them: 9.8, 4,5, 2,000,000, 1.000. Digits of any script, as in the words.
+# Digits of any script, with the marks people put between them: 9.8, 4,5, 2,000,000, 1.000.
 _FIGURE = re.compile(r"\d+(?:[.,']\d+)*")
 _BETWEEN = re.compile(r"[.,']")
 _STEM = 4
@@ -94,7 +94,13 @@ _NUMBER_WORDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """The words of a conversation. stems: their first four letters; words: whole, with and without a plural's s."""
+    """What a conversation says.
+
+    Attributes:
+        stems: the first four letters of each word.
+        words: each word, with and without a plural s.
+        figures: every number that a figure may mean.
+    """
 
     stems: frozenset[str]
     words: frozenset[str]
@@ -102,7 +108,7 @@ class Said:
 
     @classmethod
     def of(cls, messages: Sequence[Message]) -> Said:
-        """Of contents and of the arguments of calls; of the last 200,000 characters."""
+        """Read the contents and the arguments of calls: the last 200,000 characters of them."""
         texts = [message.content for message in messages]
         texts += [str(value) for message in messages for call in message.tool_calls for value in call.arguments.values()]
         text = " ".join(texts)[-_TEXT_LIMIT:]
@@ -112,8 +118,10 @@ class Said:
         return cls(frozenset(token[:_STEM] for token in tokens), words, figures)
 
     def backs(self, value: Any) -> bool:
-        """Whether something that was said can stand behind a required value. Text needs a word in common (its first four
-        letters); dates and times any number or word of time; numbers any number or number word. Anything else is believed.
+        """Whether the conversation backs a required value.
+
+        Text needs one word in common (its first four letters). A date or time needs any number or
+        word of time. A number needs any number or number word. Anything else is believed.
         """
         if isinstance(value, bool | dict):
             return True
@@ -129,18 +137,17 @@ class Said:
         return bool(stems & self.stems)
 
     def only_said(self, value: Any) -> Any:
-        """A list of texts without repeated items and without those that nothing backs; any other value as it is."""
+        """A list of texts without repetitions and without items that nothing backs. Other values stay."""
         if not is_texts(value):
             return value
-        kept: list[Any] = []
-        for item in value:
-            if item not in kept and self.backs(item):
-                kept.append(item)
-        return kept
+        return [item for item in dict.fromkeys(value) if self.backs(item)]
 
     def only_chosen(self, value: Any) -> Any:
-        """A list of choices without those of which no word was said; as it is where that leaves none. Three letters in common
-        do: what is asked for is named in the asker's words (vegetarian), what is made up goes through the whole list."""
+        """A list of choices without those that nobody mentioned; all of them if nobody mentioned any.
+
+        Three letters in common are enough: people name what they want in their own words
+        (vegetarian), while a model that makes things up goes through the whole list.
+        """
         if not is_texts(value):
             return value
         openings = {stem[:_OPENING] for stem in self.stems}
@@ -148,12 +155,16 @@ class Said:
         return kept or value
 
     def names(self, key: str) -> bool:
-        """Whether a word of an argument's name was said."""
+        """Whether the conversation has a word of the argument's name."""
         return any(word[:_STEM].lower() in self.stems for word in re.split(r"[\W_]+", key) if len(word) >= _STEM)
 
     def asks_for(self, value: Any, used: frozenset[str]) -> bool:
-        """Whether an optional value was asked for: each of its words was said as such, and not all of them stand in the
-        required arguments already (`used`); a number was said, or a number word was. Other values as in `backs`."""
+        """Whether somebody asked for an optional value.
+
+        A text counts if the conversation has each of its words, and the required arguments (`used`)
+        don't have all of them already. A number counts if the conversation has it or any number
+        word. For other values see `backs`.
+        """
         if isinstance(value, str) and not _MOMENT.fullmatch(value.strip()):
             words = {token.lower() for token in _TOKEN.findall(value)}
             heard = all(word in self.words or word.removesuffix("s") in self.words for word in words)
@@ -164,19 +175,22 @@ class Said:
 
 
 def _readings(figure: str) -> set[float]:
-    """What a figure may mean. Whether a mark stands before decimals, between thousands or between the figures of a list is a matter of
-    the language: each counts as said, since what is kept by mistake does less harm than what is dropped."""
+    """All numbers that a figure may mean.
+
+    It depends on the language whether a mark separates decimals, thousands or the items of a list.
+    Every reading counts, because an argument kept by mistake does less harm than one dropped.
+    """
     parts = _BETWEEN.split(figure)
     whole = "".join(parts)
     return {float(text) for text in (*parts, whole, f"{''.join(parts[:-1])}.{parts[-1]}")}
 
 
 def asked_for(arguments: Mapping[str, Any], schema: Mapping[str, Any], messages: Sequence[Message]) -> dict[str, Any]:
-    """The arguments of a call without what nobody asked for.
+    """Remove the optional arguments that nobody asked for.
 
-    Of optional ones a text stays when each of its words was said somewhere, and not all of them stand in what the required arguments
-    say already; a number when it was said, or any number word was; a switch when a word of its name was said. Of a list of
-    choices those stay of which a word was said, all where that is none. What the schema does not know stays.
+    A switch stays if the conversation has a word of its name; for texts and numbers see
+    `Said.asks_for`. Lists of choices keep the choices that somebody mentioned (`Said.only_chosen`).
+    Arguments that the schema does not know stay.
     """
     properties, needed = schema.get("properties"), needed_of(schema)
     if not isinstance(properties, Mapping):
@@ -193,16 +207,16 @@ def asked_for(arguments: Mapping[str, Any], schema: Mapping[str, Any], messages:
 
 
 def needed_of(schema: Mapping[str, Any]) -> list[str]:
-    """The names that a schema requires."""
+    """The names of the arguments that a schema requires."""
     required = schema.get("required")
     return [key for key in required if isinstance(key, str)] if isinstance(required, list) else []
 
 
 def words_of(arguments: Mapping[str, Any], keys: Sequence[str]) -> frozenset[str]:
-    """The words of some arguments, in lower case."""
+    """The words in the values of these arguments, in lower case."""
     return frozenset(token.lower() for key in keys for token in _TOKEN.findall(str(arguments.get(key, ""))))
 
 
 def is_texts(value: Any) -> bool:
-    """Whether a value is a list of several texts."""
+    """Whether a value is a list of two texts or more."""
     return isinstance(value, list) and len(value) > 1 and all(isinstance(item, str) for item in value)

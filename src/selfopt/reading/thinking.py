@@ -1,4 +1,4 @@
-"""Keeping `<think>` text apart from the answer, whole or as it arrives."""
+"""Splits `<think>` text from the answer, in a whole reply or piece by piece."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ _SPACE = re.compile(r"\s*+")
 
 
 def split_thinking(raw: str, *, opened: bool = False) -> tuple[str, str]:
-    """(answer, thinking) of a whole reply.
+    """Split a whole reply into answer and thinking.
 
-    A block counts where it opens the text or follows another block; one that is never closed takes
-    the rest. A closing tag without an opening one means that the chat template had opened it.
+    A block counts if it opens the text or follows another block. A block that is never closed takes
+    the rest. A closing tag without an opening tag means that the chat template opened the block.
 
     Args:
         raw: the text as the model wrote it.
-        opened: whether it is known that the template had opened a block, closed or not.
+        opened: whether the chat template is known to have opened a block.
+
+    Returns:
+        (answer, thinking).
     """
     if opened and not raw.lstrip().startswith(OPEN):
         raw = OPEN + raw
@@ -33,7 +36,7 @@ def split_thinking(raw: str, *, opened: bool = False) -> tuple[str, str]:
 
 
 class ThinkingSplitter:
-    """Splits text that arrives in pieces. A piece that may still turn out to be a tag is held back."""
+    """Splits text that arrives in pieces. Holds back the end of a piece that may turn out to be a tag."""
 
     def __init__(self) -> None:
         self._held = ""
@@ -42,7 +45,7 @@ class ThinkingSplitter:
         self._trim = False
 
     def feed(self, text: str) -> tuple[str, str]:
-        """(answer, thinking) that is certain after this piece."""
+        """Add a piece. Returns the further (answer, thinking) that is certain now."""
         text, at = self._held + text, 0
         answer, thinking = "", []
         while at < len(text):
@@ -70,7 +73,7 @@ class ThinkingSplitter:
         return answer, "".join(thinking)
 
     def end(self) -> tuple[str, str]:
-        """(answer, thinking) of what was held back, now that nothing follows."""
+        """End the text. Returns the (answer, thinking) that was held back."""
         rest, self._held = self._held, ""
         if self._inside:
             return "", rest
@@ -78,5 +81,5 @@ class ThinkingSplitter:
 
 
 def _begun(text: str) -> int:
-    """How many of the last characters may be the beginning of a closing tag."""
+    """How many of the last characters may begin a closing tag."""
     return next((n for n in range(min(len(CLOSE) - 1, len(text)), 0, -1) if CLOSE.startswith(text[-n:])), 0)

@@ -1,7 +1,8 @@
-"""Names of tools as every tools API takes them.
+"""Tool names that every tools API accepts.
 
-OpenAI takes `^[a-zA-Z0-9_-]{1,64}$` and others are as strict, while names such as `math.gcd` are common elsewhere. Tools that
-are handed to a server go under a name that it takes; parsers read that name as the tool's own, in native calls and in text.
+OpenAI accepts `^[a-zA-Z0-9_-]{1,64}$` and others are as strict, but names such as `math.gcd` are
+common. A tool is sent under a name that servers accept. Readers turn that name back into the tool's
+own, in native calls and in text.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _REFUSED = re.compile(r"[^a-zA-Z0-9_-]")
 
 @lru_cache(maxsize=1024)
 def _renamed(names: tuple[str, ...]) -> Mapping[str, str]:
-    """The wire name of each tool whose own is not taken everywhere. No two tools share one, so it can be read back."""
+    """The wire name of each tool whose own name some servers refuse. No two tools share a wire name."""
     wanted = {name: _REFUSED.sub("_", name)[:MAX_LENGTH] or "tool" for name in names}
     taken = {name for name in names if wanted[name] == name}
     renamed: dict[str, str] = {}
@@ -36,7 +37,7 @@ def _renamed(names: tuple[str, ...]) -> Mapping[str, str]:
 
 @lru_cache(maxsize=1024)
 def own_names(names: tuple[str, ...]) -> Mapping[str, str]:
-    """From the wire names of tools to their own, for those that differ."""
+    """The tools' own names by wire name, where the two differ."""
     return {wire: name for name, wire in _renamed(names).items()}
 
 
@@ -44,7 +45,7 @@ def own_names(names: tuple[str, ...]) -> Mapping[str, str]:
 def with_wire_names(
     messages: Sequence[Message], tools: Sequence[ToolDefinition]
 ) -> tuple[Sequence[Message], Sequence[ToolDefinition]]:
-    """The conversation and its tools as a server's tools API takes them; the same objects where nothing has to change."""
+    """The conversation and its tools under wire names. The same objects if no name has to change."""
     renamed = _renamed(tuple(tool.name for tool in tools))
     if not renamed:
         return messages, tools

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from selfopt.records import Outcome, ParsedReply, Prompt
+from selfopt.records import ExpectedCall, Outcome, ParsedReply, Prompt, ToolCall
 
 # Call accuracy, restraint, and the share of replies that call no tool which no accepted set names.
 AGENT_WEIGHTS = (0.4, 0.3, 0.3)
@@ -23,24 +23,15 @@ def agent_counts(prompt: Prompt, outcome: Outcome, parsed: ParsedReply) -> tuple
     """
     passed = float(outcome is Outcome.PASS)
     needs = float(prompt.needs_call)
-    called = Counter(_plain(call.name) for call in parsed.tool_calls)
-    foreign = float(bool(set(called) - _named(prompt))) if prompt.expected != "any" else float(bool(called) and not passed)
-    right = needs * float(bool(passed) or _has_right_tools(prompt, called))
-    return (needs, needs * passed, 1 - needs, (1 - needs) * passed, 1.0, foreign, right)
+    called = _tools_of(parsed.tool_calls)
+    accepted = [] if prompt.expected == "any" else [_tools_of(calls) for calls in prompt.expected]
+    foreign = bool(called) and not passed if prompt.expected == "any" else bool(called.keys() - set().union(*accepted))
+    right = needs * float(bool(passed) or (bool(called) and called in accepted))
+    return (needs, needs * passed, 1 - needs, (1 - needs) * passed, 1.0, float(foreign), right)
 
 
-def _plain(name: str) -> str:
-    return name.replace(".", "_")
-
-
-def _named(prompt: Prompt) -> set[str]:
-    return set() if prompt.expected == "any" else {_plain(call.name) for calls in prompt.expected for call in calls}
-
-
-def _has_right_tools(prompt: Prompt, called: Counter[str]) -> bool:
-    if prompt.expected == "any" or not called:
-        return False
-    return any(Counter(_plain(call.name) for call in calls) == called for calls in prompt.expected)
+def _tools_of(calls: Sequence[ToolCall | ExpectedCall]) -> Counter[str]:
+    return Counter(call.name.replace(".", "_") for call in calls)
 
 
 def _ratio(sums: Sequence[float], passed: int, of: int) -> float | None:

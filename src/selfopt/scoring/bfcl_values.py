@@ -7,11 +7,10 @@ compared without case, spaces and `,./-_*^`. Lists are compared in order; object
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-Matcher = Callable[[Any], bool]
+from .values import Matcher, never
 
 # `any` has no type in JSON Schema; the checker takes it for text.
 _TYPES: dict[str, type] = {
@@ -40,17 +39,12 @@ def _plain(text: str) -> str:
 _plain_short = lru_cache(maxsize=8192)(_plain)
 
 
-def is_optional(accepted: list[Any]) -> bool:
-    """Whether the argument may be left out."""
-    return "" in accepted
-
-
 def compile_argument(schema: Any, accepted: list[Any]) -> Matcher:
     """A function that says whether a value is taken; it never raises. A schema of unknown type takes none."""
     outer = _type_of(schema)
     inner = _type_of(schema.get("items")) if outer is list else None
     if outer is None or (outer is list and inner is None):
-        return _never
+        return never
     first = _first_type(accepted)
     items_fit = _items_matcher(inner, accepted) if inner is not None else None
     # A first accepted value of another type means that a variable is expected: compared as it is.
@@ -86,10 +80,6 @@ def _is_one_of(accepted: list[Any]) -> Matcher:
     return lambda given: given in accepted
 
 
-def _never(given: Any) -> bool:
-    return False
-
-
 def _items_matcher(inner: type, accepted: list[Any]) -> Matcher:
     """Whether all items of a list have the declared type, or that of the first item of one accepted list."""
     if any(type(value) is not list for value in accepted):
@@ -110,42 +100,38 @@ def _equal_matcher(outer: type, inner: type | None, accepted: list[Any]) -> Matc
     return _is_one_of(accepted)
 
 
+def _plain_value(value: Any) -> Any:
+    return plain(value) if type(value) is str else value
+
+
 def _list_matcher(accepted: list[Any]) -> Matcher:
     if any(type(value) not in (list, str) for value in accepted):
-        return _never  # the checker cannot read these
-    lists = [[plain(item) if type(item) is str else item for item in value] for value in accepted]
-    return lambda given: [plain(item) if type(item) is str else item for item in given] in lists
+        return never  # the checker cannot read these
+    lists = [list(map(_plain_value, value)) for value in accepted]
+    return lambda given: list(map(_plain_value, given)) in lists
 
 
 def _objects_matcher(accepted: list[Any]) -> Matcher:
     """A list of objects, each compared with the accepted one at its place."""
     lists = [[_object_options(item) for item in value] for value in accepted if type(value) is list or value == ""]
 
-    def matches(given: Any) -> bool:
-        for options in lists:
-            if len(options) == len(given) and all(
-                one is not None and type(item) is dict and _fits_object(item, one)
-                for one, item in zip(options, given, strict=True)
-            ):
-                return True
-        return False
-
-    return matches
+    return lambda given: any(
+        len(options) == len(given)
+        and all(
+            one is not None and type(item) is dict and _fits_object(item, one) for one, item in zip(options, given, strict=True)
+        )
+        for options in lists
+    )
 
 
 def _object_options(accepted: Any) -> _Options | None:
     """None for what is no object whose keys list their values: no reply equals it."""
     if type(accepted) is not dict or any(type(values) not in (list, str) for values in accepted.values()):
         return None
-    return {
-        key: ([plain(value) if type(value) is str else value for value in values], "" in values)
-        for key, values in accepted.items()
-    }
+    return {key: (list(map(_plain_value, values)), "" in values) for key, values in accepted.items()}
 
 
 def _fits_object(given: dict[str, Any], options: _Options) -> bool:
-    for key, value in given.items():
-        known = options.get(key)
-        if known is None or (plain(value) if type(value) is str else value) not in known[0]:
-            return False
+    if any(key not in options or _plain_value(value) not in options[key][0] for key, value in given.items()):
+        return False
     return all(optional or key in given for key, (_, optional) in options.items())

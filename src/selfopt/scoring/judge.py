@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
-from selfopt.records import ExpectedCall, Fault, Outcome, ParsedReply, Prompt, ToolCall, ToolDefinition, content_hash
+from selfopt.records import (
+    ExpectedCall,
+    Fault,
+    Outcome,
+    ParsedReply,
+    Prompt,
+    ToolCall,
+    ToolDefinition,
+    content_hash,
+    remembered,
+)
 
 from .show import clip, show_name, show_value
 from .values import (
@@ -21,10 +31,7 @@ from .values import (
     compile_value,
 )
 
-P = TypeVar("P")
-
 MAX_CALLS = 64
-_MAX_CACHED = 4096
 
 # "rules" is raised by hand whenever the same reply could get another outcome than before.
 SCORER_HASH = content_hash(
@@ -56,215 +63,174 @@ class Scored:
     why: str
 
 
-class AnswerKey(Protocol):
-    """What one prompt and its tools accept, precomputed. missed_why: the reason when nothing was called but should have."""
-
-    @property
-    def silence_accepted(self) -> bool:
-        """Whether calling nothing is right."""
-        ...
-
-    @property
-    def missed_why(self) -> str:
-        """What was accepted instead of silence."""
-        ...
-
-    def judge_calls(self, calls: tuple[ToolCall, ...]) -> Scored:
-        """The outcome of at least one call."""
-        ...
-
-
-def remembered(make: Callable[[Prompt, Sequence[ToolDefinition]], P]) -> Callable[[Prompt, Sequence[ToolDefinition]], P]:
-    """Make what one prompt and its tools accept once, as long as the tools are a suite's."""
-    # Suites are immutable and their prompts live as long as they do; what is made keeps both objects alive, so an id stays theirs.
-    made: dict[tuple[int, int], P] = {}
-
-    def of(prompt: Prompt, tools: Sequence[ToolDefinition]) -> P:
-        if not isinstance(tools, tuple):
-            return make(prompt, tools)
-        key = (id(prompt), id(tools))
-        found = made.get(key)
-        if found is None:
-            if len(made) >= _MAX_CACHED:
-                made.clear()
-            found = made[key] = make(prompt, tools)
-        return found
-
-    return of
-
-
 def judge(prompt: Prompt, tools: Sequence[ToolDefinition], parsed: ParsedReply, fault: Fault | None) -> Scored:
-    """The outcome of a reply to this prompt, which offered these tools. Never raises, whatever the reply holds.
+    """Judge one reply to a prompt that offered these tools. Never raises, whatever the reply holds.
 
-    A timeout, loading or error is that outcome. A reply cut at the token limit is judged by the complete calls in it, read
-    or not; only without any it is `truncated`. Calls are compared with the accepted sets, in any order within a set; where
-    they do not match and another call stands there unread, the outcome is `unparsed`, as it is when nothing was read.
+    A timeout, loading or error is that outcome. A reply that was cut at the token limit is judged by the complete calls in
+    it, and is `truncated` only without any. Calls match an accepted set in any order. Where they match none and the reply
+    holds another call that nobody could read, or where no call was read at all, the outcome is `unparsed`.
     """
-    return judge_by(_plan_of(prompt, tools), parsed, fault)
+    return judge_by(_key_of(prompt, tools), parsed, fault)
 
 
-def judge_by(plan: AnswerKey, parsed: ParsedReply, fault: Fault | None) -> Scored:
-    """`judge`, however the plan compares calls."""
+def judge_by(key: AnswerKey, parsed: ParsedReply, fault: Fault | None) -> Scored:
+    """Judge one reply by an answer key, which compares the calls in its own way. See `judge`."""
     if fault is not None and fault != "truncated":
         return Scored(*_FAULTS[fault])
     calls = parsed.tool_calls
     if calls:
-        judgment = plan.judge_calls(calls)
+        judgment = key.judge_calls(calls)
         if judgment.outcome is not Outcome.WRONG or parsed.unread is None:
             return judgment
     elif fault == "truncated" and parsed.unread in (None, "native"):
-        # Native calls go unread only when broken, and what broke them is then the cut.
+        # A native call goes unread only when it is broken, and here the cut broke it.
         return Scored(*_FAULTS["truncated"])
     if parsed.unread is not None:
         seen = show_name(parsed.unread)
         return Scored(
             Outcome.UNPARSED, clip(f"a tool call seems to stand in the format '{seen}', which no parser of the variant reads")
         )
-    if plan.silence_accepted:
+    if key.silence_accepted:
         return Scored(Outcome.PASS, "no tool call, and none was needed")
-    return Scored(Outcome.MISSED, plan.missed_why)
+    return Scored(Outcome.MISSED, clip(f"no tool call; accepted: {key.wanted}"))
 
 
-class _CallPlan:
-    """One expected call, ready to be compared."""
+class CallKey:
+    """One expected call, prepared for comparison.
 
-    __slots__ = ("accepted", "defaults", "expected", "known", "listed", "matchers", "needed")
+    Attributes:
+        needed: arguments that a call has to give.
+        nullable: arguments that may also be null, which is how some models leave an argument out.
+        matchers: by argument, one for each accepted value.
+        defaults: the default values of arguments that the expectation does not name.
+    """
+
+    __slots__ = ("defaults", "expected", "matchers", "name", "needed", "nullable", "schemas")
 
     def __init__(self, expected: ExpectedCall, tool: ToolDefinition | None) -> None:
         properties = tool.parameters.get("properties") if tool is not None else None
-        schemas: dict[str, Any] = properties if isinstance(properties, dict) else {}
+        self.schemas: dict[str, Any] = properties if isinstance(properties, dict) else {}
         self.expected = expected
-        self.listed: dict[str, str] = {}
-        self.known = frozenset(schemas)
-        self.accepted = expected.arguments
+        self.name = expected.name
         self.needed = tuple(name for name, values in expected.arguments.items() if "" not in values)
         self.matchers: dict[str, tuple[Matcher, ...]] = {
-            name: tuple(compile_value(value, schemas.get(name)) for value in values)
+            name: tuple(compile_value(value, self.schemas.get(name)) for value in values)
             for name, values in expected.arguments.items()
         }
+        self.nullable = frozenset({*self.schemas, *self.matchers}).difference(self.needed)
         self.defaults: dict[str, Matcher] = {
             name: compile_value(schema["default"], schema)
-            for name, schema in schemas.items()
+            for name, schema in self.schemas.items()
             if name not in expected.arguments and isinstance(schema, dict) and "default" in schema
         }
 
     def accepts(self, call: ToolCall) -> bool:
-        if call.name != self.expected.name:
+        """Whether the call is the expected one."""
+        if call.name != self.name or any(name not in call.arguments for name in self.needed):
             return False
-        if self.expected.any_arguments:
-            return True
-        given = call.arguments
-        if any(name not in given for name in self.needed):
-            return False
-        return all(self._accepts_value(name, value) for name, value in given.items())
+        return self.expected.any_arguments or all(self._accepts_value(name, value) for name, value in call.arguments.items())
 
     def _accepts_value(self, name: str, value: Any) -> bool:
-        matchers = self.matchers.get(name)
-        # A null given where leaving the argument out is right is how some models leave it out.
-        if value is None and name not in self.needed and (matchers is not None or name in self.known):
+        if value is None and name in self.nullable:
             return True
+        matchers = self.matchers.get(name)
         if matchers is None:
-            default = self.defaults.get(name)
-            return default is not None and default(value)
+            return name in self.defaults and self.defaults[name](value)
         return any(match(value) for match in matchers)
 
     def difference(self, call: ToolCall) -> str:
         """The first thing in which the call differs, in words; empty when nothing does."""
-        tool = show_name(self.expected.name)
+        tool = show_name(self.name)
         for name in self.needed:
             if name not in call.arguments:
                 return f"{tool}: argument {show_name(name)} is missing, accepted: {self._listed(name)}"
         for name, value in call.arguments.items():
-            if self._accepts_value(name, value):
-                continue
-            if name in self.matchers:
-                return f"{tool}: argument {show_name(name)} is {show_value(value)}, accepted: {self._listed(name)}"
-            what = "was not asked for" if name in self.known else "is unknown to the tool"
-            return f"{tool}: argument {show_name(name)} {what}, got {show_value(value)}"
+            if not self._accepts_value(name, value):
+                if name in self.matchers:
+                    return f"{tool}: argument {show_name(name)} is {show_value(value)}, accepted: {self._listed(name)}"
+                what = "was not asked for" if name in self.schemas else "is unknown to the tool"
+                return f"{tool}: argument {show_name(name)} {what}, got {show_value(value)}"
         return ""
 
     def _listed(self, name: str) -> str:
-        text = self.listed.get(name)
-        if text is None:
-            values = self.accepted[name]
-            shown = [_show_accepted(v) for v in values[:4]]
-            text = " or ".join(shown) + (f" and {len(values) - 4} more" if len(values) > 4 else "")
-            self.listed[name] = text
-        return text
+        values = self.expected.arguments.get(name, [])
+        rest = f" and {len(values) - 4} more" if len(values) > 4 else ""
+        return (" or ".join(map(_show_accepted, values[:4])) or "nothing") + rest
 
 
-class _Plan:
-    """What is precomputed for one prompt and its tools."""
+class AnswerKey:
+    """What one prompt and its tools accept, prepared once. This one compares calls by the rules of standard suites."""
 
-    __slots__ = ("any_call", "missed_why", "offered", "prompt", "sets", "silence_accepted", "tools", "wanted")
+    __slots__ = ("any_call", "offered", "sets", "silence_accepted", "wanted")
+
+    call_key: type[CallKey] = CallKey
 
     def __init__(self, prompt: Prompt, tools: Sequence[ToolDefinition]) -> None:
-        by_name = {tool.name: tool for tool in tools}
-        self.prompt = prompt
-        self.tools = tools
+        by_name = {tool.name: tool for tool in reversed(tools)}
         self.offered = frozenset(by_name)
         self.any_call = prompt.expected == "any"
         self.silence_accepted = not prompt.needs_call
-        self.sets: tuple[tuple[_CallPlan, ...], ...] = ()
-        if prompt.expected != "any":
-            self.sets = tuple(tuple(_CallPlan(c, by_name.get(c.name)) for c in calls) for calls in prompt.expected if calls)
-        self.wanted = "any call" if self.any_call else _alternatives(self.sets)
-        self.missed_why = clip(f"no tool call; accepted: {self.wanted}")
+        self.sets = tuple(
+            tuple(self.call_key(call, by_name.get(call.name)) for call in calls)
+            for calls in (() if prompt.expected == "any" else prompt.expected)
+            if calls
+        )
+        shown = (" + ".join(show_name(call.name) for call in calls[:8]) for calls in self.sets[:4])
+        self.wanted = "any call" if self.any_call else " or ".join(dict.fromkeys(shown)) or "none"
 
     def judge_calls(self, calls: tuple[ToolCall, ...]) -> Scored:
-        """The outcome of at least one call."""
+        """Judge a reply by its calls, of which there is at least one."""
         if self.any_call:
-            foreign = next((c.name for c in calls if c.name not in self.offered), None)
-            if foreign is None:
-                return Scored(Outcome.PASS, "any call of an offered tool is accepted")
-            return Scored(Outcome.WRONG, clip(f"called {show_name(foreign)}, which is not offered"))
+            return self.judge_any(calls)
         if not self.sets:
             return Scored(Outcome.UNCALLED_FOR, clip(f"called {names_of(calls)} although nothing should be called"))
         for expected in self.sets:
-            if _same_set(expected, calls):
+            if len(expected) == len(calls) <= MAX_CALLS and self.accepts(expected, calls):
                 return Scored(Outcome.PASS, clip(f"{names_of(calls)} as accepted"))
-        return Scored(Outcome.WRONG, clip(self._difference(calls)))
+        return Scored(Outcome.WRONG, clip(self.difference(calls)))
 
-    def _difference(self, calls: tuple[ToolCall, ...]) -> str:
-        foreign = next((c.name for c in calls if c.name not in self.offered), None)
+    def judge_any(self, calls: tuple[ToolCall, ...]) -> Scored:
+        """Judge a reply to a prompt for which any call is right."""
+        foreign = next((call.name for call in calls if call.name not in self.offered), None)
+        if foreign is None:
+            return Scored(Outcome.PASS, "any call of an offered tool is accepted")
+        return Scored(Outcome.WRONG, clip(f"called {show_name(foreign)}, which is not offered"))
+
+    def accepts(self, expected: Sequence[CallKey], calls: Sequence[ToolCall]) -> bool:
+        """Whether each call is another one of as many expected calls."""
+        if len(calls) == 1:
+            return expected[0].accepts(calls[0])
+        return can_pair([[i for i, call in enumerate(calls) if key.accepts(call)] for key in expected])
+
+    def difference(self, calls: Sequence[ToolCall]) -> str:
+        """Why calls that match no accepted set are wrong."""
+        foreign = next((call.name for call in calls if call.name not in self.offered), None)
         if foreign is not None:
             return f"called {show_name(foreign)}, which is not offered; accepted: {self.wanted}"
         if len(calls) <= MAX_CALLS:
-            names = sorted(c.name for c in calls)
+            names = sorted(call.name for call in calls)
             for expected in self.sets:
-                if sorted(c.expected.name for c in expected) == names and (found := _first_difference(expected, calls)):
+                if sorted(key.name for key in expected) == names and (found := first_difference(*pair(expected, calls))):
                     return found
         return f"called {names_of(calls)}; accepted: {self.wanted}"
 
 
-def _alternatives(sets: Sequence[Sequence[_CallPlan]]) -> str:
-    shown = [" + ".join(show_name(c.expected.name) for c in calls[:8]) for calls in sets[:4]]
-    return " or ".join(dict.fromkeys(shown)) or "none"
-
-
-def _same_set(expected: tuple[_CallPlan, ...], calls: tuple[ToolCall, ...]) -> bool:
-    if len(expected) != len(calls) or len(calls) > MAX_CALLS:
-        return False
-    if len(calls) == 1:
-        return expected[0].accepts(calls[0])
-    return can_pair([[i for i, call in enumerate(calls) if plan.accepts(call)] for plan in expected])
-
-
-def _first_difference(expected: tuple[_CallPlan, ...], calls: tuple[ToolCall, ...]) -> str:
-    """Pairs what fits greedily, then compares the first two of one name that are left."""
-    left = list(calls)
-    unmet: list[_CallPlan] = []
-    for plan in expected:
-        index = next((i for i, call in enumerate(left) if plan.accepts(call)), None)
+def pair(expected: Sequence[CallKey], calls: Sequence[ToolCall]) -> tuple[list[CallKey], list[ToolCall]]:
+    """Give each expected call the first call that fits it. Returns the expected calls and the calls that are left."""
+    unmet, left = [], list(calls)
+    for key in expected:
+        index = next((i for i, call in enumerate(left) if key.accepts(call)), None)
         if index is None:
-            unmet.append(plan)
+            unmet.append(key)
         else:
             del left[index]
-    for plan in unmet:
-        for call in left:
-            if call.name == plan.expected.name and (found := plan.difference(call)):
-                return found
-    return ""
+    return unmet, left
+
+
+def first_difference(unmet: Sequence[CallKey], left: Sequence[ToolCall]) -> str:
+    """What tells the first two of one name apart; empty when nothing does."""
+    found = (key.difference(call) for key in unmet for call in left if call.name == key.name)
+    return next(filter(None, found), "")
 
 
 def names_of(calls: Sequence[ToolCall]) -> str:
@@ -281,4 +247,4 @@ def _show_accepted(value: Any) -> str:
     return show_value(value)
 
 
-_plan_of = remembered(_Plan)
+_key_of = remembered(AnswerKey)

@@ -76,13 +76,8 @@ def compute_metrics(items: Sequence[ScoredTrial], silent: TrivialPolicy, always_
 def trivial_policies(suite: Suite, prompts: Sequence[Prompt]) -> tuple[TrivialPolicy, TrivialPolicy]:
     """(silent, always-calling): one never calls, the other calls the first tool of the prompt's tool set with empty
     arguments; both judged like any reply."""
-    silent: list[tuple[bool, bool]] = []
-    always: list[tuple[bool, bool]] = []
-    for prompt in prompts:
-        says_nothing, calls_first = _trivial_passes(suite.judging, prompt, suite.tools_of(prompt))
-        silent.append((prompt.needs_call, says_nothing))
-        always.append((prompt.needs_call, calls_first))
-    return _trivial(silent), _trivial(always)
+    passes = [(prompt.needs_call, *_trivial_passes(suite.judging, prompt, suite.tools_of(prompt))) for prompt in prompts]
+    return _trivial([(needs, silent) for needs, silent, _ in passes]), _trivial([(needs, always) for needs, _, always in passes])
 
 
 @remembered

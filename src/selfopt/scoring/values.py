@@ -53,7 +53,7 @@ _normalise_short = lru_cache(maxsize=4096)(_normalise)
 def compile_value(accepted: Any, schema: Any, depth: int = 0) -> Matcher:
     """A function that says whether a given value is the accepted one; it never raises."""
     if depth > MAX_DEPTH:
-        return _never
+        return never
     types = _types_of(schema)
     if isinstance(accepted, dict):
         if set(accepted) == {"any_order"} and isinstance(accepted["any_order"], list):
@@ -62,7 +62,7 @@ def compile_value(accepted: Any, schema: Any, depth: int = 0) -> Matcher:
     if isinstance(accepted, list):
         return _list_matcher(accepted, schema, depth, ordered=True)
     if accepted is None:
-        return _is_null
+        return lambda given: given is None
     if "boolean" in types and (wanted := _as_bool(accepted)) is not None:
         return lambda given: _as_bool(given) is wanted
     if types & {"integer", "number"} and (number := _as_number(accepted)) is not None:
@@ -93,12 +93,9 @@ def can_pair(options: Sequence[Sequence[int]]) -> bool:
     return all(place(item, set()) for item in range(len(options)))
 
 
-def _never(given: Any) -> bool:
+def never(given: Any) -> bool:
+    """The matcher that takes no value."""
     return False
-
-
-def _is_null(given: Any) -> bool:
-    return given is None
 
 
 def _text_matcher(accepted: str) -> Matcher:
@@ -113,7 +110,7 @@ def _text_matcher(accepted: str) -> Matcher:
 
 def _list_matcher(accepted: list[Any], schema: Any, depth: int, *, ordered: bool) -> Matcher:
     if len(accepted) > MAX_LIST:
-        return _never
+        return never
     items = schema.get("items") if isinstance(schema, dict) else None
     matchers = [compile_value(value, items, depth + 1) for value in accepted]
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import yaml
 
 from selfopt.errors import SuiteError
 from selfopt.home import readable_json
-from selfopt.home.plain_json import PlainJsonError, read_plain_json
 from selfopt.home.plain_yaml import PlainYamlError, read_plain_yaml
 
-from .check import printable
+from .load import data_of
 from .write import yaml_of
 
 # Typed as anything: the stubs would have every mark be None.
@@ -25,11 +24,7 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 def extended_json(text: str, tool_sets: Mapping[str, Any], prompts: Sequence[Any], source: str) -> str:
     """The text of a suite in JSON with more tool sets and prompts. SuiteError when it is none."""
-    try:
-        data = read_plain_json(text)
-    except PlainJsonError as error:
-        raise SuiteError(f"{source}: {printable(str(error))}") from None
-    return readable_json(_added(data, tool_sets, prompts, source), indent=1) + "\n"
+    return readable_json(_added(data_of(text, source, as_json=True), tool_sets, prompts, source), indent=1) + "\n"
 
 
 def extended_yaml(text: str, tool_sets: Mapping[str, Any], prompts: Sequence[Any], source: str) -> str:
@@ -38,22 +33,14 @@ def extended_yaml(text: str, tool_sets: Mapping[str, Any], prompts: Sequence[Any
     The result is read again and has to be the old data with the additions; SuiteError where it is not to be had so (the
     prompts or the tool sets are written in one line).
     """
-    try:
-        wanted = _added(read_plain_yaml(text), tool_sets, prompts, source)
-    except PlainYamlError as error:
-        raise SuiteError(f"{source}: {printable(str(error))}") from None
-    ends = _block_ends(text)
+    wanted = _added(data_of(text, source), tool_sets, prompts, source)
     lines = text.split("\n")
-    pieces = [
-        ("prompts", yaml_of(list(prompts)) if prompts else ""),
-        ("tool_sets", yaml_of(dict(tool_sets)) if tool_sets else ""),
-    ]
-    placed = [(ends[key], piece) for key, piece in pieces if piece and key in ends]
-    for end, piece in sorted(placed, key=lambda item: item[0].line, reverse=True):
-        indented = [f"{' ' * end.column}{line}" if line else line for line in piece.rstrip("\n").split("\n")]
-        lines[end.line : end.line] = indented
-    extended = "\n".join(lines)
-    extended = extended if extended.endswith("\n") else extended + "\n"
+    pieces = {"prompts": list(prompts), "tool_sets": dict(tool_sets)}
+    placed = [(*end, pieces[key]) for key, end in _block_ends(text).items() if pieces.get(key)]
+    for number, column, piece in sorted(placed, key=itemgetter(0), reverse=True):
+        added = yaml_of(piece).rstrip("\n").split("\n")
+        lines[number:number] = [f"{' ' * column}{line}" if line else line for line in added]
+    extended = "\n".join(lines).removesuffix("\n") + "\n"
     try:
         found = read_plain_yaml(extended)
     except PlainYamlError:
@@ -74,17 +61,13 @@ def _added(data: Any, tool_sets: Mapping[str, Any], prompts: Sequence[Any], sour
     return {**data, "tool_sets": {**data["tool_sets"], **tool_sets}, "prompts": [*data["prompts"], *prompts]}
 
 
-@dataclass(frozen=True, slots=True)
-class _End:
-    """Where a block collection ends: the number of the line behind it (from 0), and the column of its entries."""
+def _block_ends(text: str) -> dict[str, tuple[int, int]]:
+    """Where the block collections under the keys of the top mapping end.
 
-    line: int
-    column: int
-
-
-def _block_ends(text: str) -> dict[str, _End]:
-    """The ends of the values of the top mapping's keys that are block collections."""
-    ends: dict[str, _End] = {}
+    Returns:
+        By key, the number of the line behind the collection (from 0), and the column of its entries.
+    """
+    ends: dict[str, tuple[int, int]] = {}
     flow: list[bool] = []
     key, column, line = "", 0, 0
     is_key = True
@@ -99,7 +82,7 @@ def _block_ends(text: str) -> dict[str, _End]:
                 line = event.end_mark.line + 1
             if len(flow) == 1:
                 if not was_flow:
-                    ends[key] = _End(line, column)
+                    ends[key] = (line, column)
                 is_key = True
         elif isinstance(event, _SCALAR):
             # A literal block ends where the next line begins.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -36,10 +35,10 @@ def load_suite(name_or_path: str | Path, folder: Path | None = None) -> Suite:
 
     Raises SuiteError, naming the file, the prompt and the fix, for anything that makes it unusable.
     """
-    found = _text_of(name_or_path, folder)
-    suite = parse_suite(found.text, source=found.source, as_json=found.as_json)
-    if found.name not in (None, suite.name):
-        raise _refusal(found.source, [_misnamed(suite.name, found.name)])
+    data, source, name = _find(name_or_path, folder)
+    suite = suite_from(data, source=source)
+    if name not in (None, suite.name):
+        raise _refusal(source, [_misnamed(suite.name, name)])
     return suite
 
 
@@ -48,10 +47,10 @@ def find_problems(name_or_path: str | Path, folder: Path | None = None) -> list[
 
     SuiteError where there is no mapping to look at: no such file, not UTF-8, no YAML, another schema version.
     """
-    found = _text_of(name_or_path, folder)
-    suite, problems = _examine(_data(found.text, found.source, as_json=found.as_json), found.source)
-    if suite is not None and found.name not in (None, suite.name):
-        return [_misnamed(suite.name, found.name), *problems]
+    data, source, name = _find(name_or_path, folder)
+    suite, problems = _examine(data, source)
+    if suite is not None and name not in (None, suite.name):
+        return [_misnamed(suite.name, name), *problems]
     return problems
 
 
@@ -60,33 +59,30 @@ def _misnamed(found: str, wanted: str | None) -> str:
     return f"name: is {printable(found)}, but the file is found as {wanted}; make them the same"
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
-    """The text of a suite, what messages call it, the name that it has to give itself (None: any), and how it is read."""
-
-    text: str
-    source: str
-    name: str | None = None
-    as_json: bool = False
-
-
-def _text_of(name_or_path: str | Path, folder: Path | None) -> _Text:
+def _find(name_or_path: str | Path, folder: Path | None) -> tuple[Any, str, str | None]:
+    """The data of a suite, what messages call it, and the name that it has to give itself (None for any)."""
+    own: dict[str, Path] = {}
     if isinstance(name_or_path, str):
         built_in = _built_in()
         if name_or_path in built_in:
-            return _Text(built_in[name_or_path].read_text("utf-8"), f"suite {name_or_path}")
+            source = f"suite {name_or_path}"
+            return data_of(built_in[name_or_path].read_text("utf-8"), source), source, None
         own = _own(folder)
-        if name_or_path in own:
-            path = own[name_or_path]
-            return _Text(_read(path), printable(str(path)), name_or_path, path.suffix == ".json")
-        if not name_or_path.endswith(SUFFIXES) and "/" not in name_or_path and "\\" not in name_or_path:
+        if (
+            name_or_path not in own
+            and not name_or_path.endswith(SUFFIXES)
+            and "/" not in name_or_path
+            and "\\" not in name_or_path
+        ):
             yours = f"yours are {', '.join(sorted(own)[:12])}; " if own else ""
             raise SuiteError(
                 f"unknown suite {printable(name_or_path)!r}; built in are {', '.join(sorted(built_in))}; {yours}"
                 "a suite of your own is given as the path of its .yaml file"
             )
-    path = Path(name_or_path)
-    return _Text(_read(path), printable(str(path)), None, path.suffix == ".json")
+    name = str(name_or_path) if name_or_path in own else None
+    path = own[name] if name is not None else Path(name_or_path)
+    source = printable(str(path))
+    return data_of(_read(path), source, as_json=path.suffix == ".json"), source, name
 
 
 def find_suite_file(name: str, folder: Path) -> Path | None:
@@ -114,7 +110,7 @@ def _own(folder: Path | None) -> dict[str, Path]:
 
 def parse_suite(text: str, *, source: str, as_json: bool = False) -> Suite:
     """The suite that a YAML text (or one of JSON) describes; `source` names it in messages. SuiteError as for `load_suite`."""
-    return suite_from(_data(text, source, as_json=as_json), source=source)
+    return suite_from(data_of(text, source, as_json=as_json), source=source)
 
 
 def suite_from(data: Any, *, source: str) -> Suite:
@@ -125,9 +121,17 @@ def suite_from(data: Any, *, source: str) -> Suite:
     return suite
 
 
-def _data(text: str, source: str, *, as_json: bool) -> Any:
+def data_of(text: str, source: str, *, as_json: bool = False, aliases: bool = False) -> Any:
+    """The data of a YAML or JSON text. SuiteError names the source and what is wrong.
+
+    Args:
+        text: the text.
+        source: what messages call it.
+        as_json: whether it is JSON.
+        aliases: whether YAML may have aliases.
+    """
     try:
-        return read_plain_json(text) if as_json else read_plain_yaml(text)
+        return read_plain_json(text) if as_json else read_plain_yaml(text, aliases=aliases)
     except (PlainJsonError, PlainYamlError) as error:
         raise SuiteError(f"{source}: {printable(str(error))}") from error
 

@@ -41,12 +41,9 @@ def value_problem(value: Any, schema: dict[str, Any], depth: int = 0) -> str | N
     if isinstance(enum, list) and not any(same(value, allowed) for allowed in enum):
         return f"{shown(value)} is not in the schema's enum ({', '.join(shown(e) for e in enum[:8])}); correct it"
     items = schema.get("items")
-    if isinstance(value, list) and isinstance(items, dict):
-        for item in value:
-            problem = value_problem(item, items, depth + 1)
-            if problem is not None:
-                return problem
-    return None
+    if not isinstance(value, list) or not isinstance(items, dict):
+        return None
+    return next(filter(None, (value_problem(item, items, depth + 1) for item in value)), None)
 
 
 def type_problems(schema: Any, path: str = "", depth: int = 0) -> Iterator[str]:
@@ -100,5 +97,4 @@ def same(value: Any, allowed: Any) -> bool:
 
 def shown(value: Any) -> str:
     """The value in at most 60 printable characters."""
-    text = repr(value)[:60]
-    return "".join(c if c.isprintable() else "?" for c in text)
+    return "".join(c if c.isprintable() else "?" for c in repr(value)[:60])

@@ -1,4 +1,4 @@
-"""Harness configurations: a catalogue of variants, and requests rendered from them."""
+"""Variants: the catalogue of harness configurations, and the requests that they render."""
 
 from __future__ import annotations
 

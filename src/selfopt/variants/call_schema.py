@@ -1,4 +1,4 @@
-"""The JSON Schema counterpart of the grammars: {"tool_calls": [...]}, empty for no call."""
+"""JSON Schemas for constrained replies, as the grammars do it: {"tool_calls": [...]}, empty for no call."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TYPES = frozenset({"string", "integer", "number", "boolean", "null", "array", "
 
 
 def calls_schema(tools: Sequence[ToolDefinition], max_calls: int, required: bool = False) -> dict[str, Any]:
-    """An object whose `tool_calls` holds none (required: one) to max_calls calls of the offered tools."""
+    """The schema of an object whose `tool_calls` has up to max_calls calls; with `required`, at least one."""
     items = [
         {
             "type": "object",
@@ -34,7 +34,7 @@ def calls_schema(tools: Sequence[ToolDefinition], max_calls: int, required: bool
 
 
 def choice_schema(tools: Sequence[ToolDefinition], max_calls: int, required: bool = False) -> dict[str, Any]:
-    """A list of none (required: one) to max_calls names of offered tools."""
+    """The schema of a list of up to max_calls names of tools; with `required`, at least one."""
     names = [tool.name for tool in tools]
     if not names:
         return {"type": "array", "maxItems": 0}
@@ -43,7 +43,7 @@ def choice_schema(tools: Sequence[ToolDefinition], max_calls: int, required: boo
 
 
 def arguments_schema(tool: ToolDefinition) -> dict[str, Any]:
-    """A tool's parameters with what servers commonly understand; anything else is left open."""
+    """A tool's parameters, reduced to the keywords that servers commonly understand."""
     kept = _kept(tool.parameters, 0)
     return kept if kept.get("type") == "object" else {"type": "object"}
 

@@ -1,4 +1,4 @@
-"""The variants that come with selfopt, and those of a user's own file."""
+"""The built-in variants, and those in a file of the user."""
 
 from __future__ import annotations
 
@@ -22,8 +22,15 @@ _FILE_LIMIT_BYTES = 1_000_000
 
 
 def load_variants(extra: Path | None = None) -> dict[str, Variant]:
-    """All variants by name, in the catalogue's order. `extra`: a user's YAML file of the same form; its variants are added
-    and must not take a catalogue name (a name in a report means one thing). VariantError when a file is not of the form."""
+    """All variants by name, in the order of the catalogue.
+
+    Args:
+        extra: the user's YAML file, in the form of the catalogue. Its variants come last. They can't
+            take a name from the catalogue, because a name in a report has one meaning.
+
+    Raises:
+        VariantError: the file has another form, or takes a name from the catalogue.
+    """
     body, own = _catalogue()
     variants = dict(own)
     if extra is None:
@@ -48,7 +55,7 @@ def _catalogue() -> tuple[dict[str, Any], dict[str, Variant]]:
 
 
 def get_variant(name: str, extra: Path | None = None) -> Variant:
-    """The variant of this name. VariantError names the known ones."""
+    """The variant of this name. Raises VariantError, which lists the known names."""
     variants = load_variants(extra)
     if name not in variants:
         raise VariantError(f"unknown variant {name!r}; known: {', '.join(variants)}; add your own in a file of variants")

@@ -1,4 +1,4 @@
-"""A digest of a conversation's state: standing instructions, what was called how often, and what came of it."""
+"""Sums up a conversation: standing instructions, results of calls, and how often each tool was called."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ _TEXT_LIMIT = 240
 
 
 def state_digest(messages: Sequence[Message]) -> str:
-    """Lines of text, empty when an earlier turn left nothing to keep in mind. The last user message is not part of it:
-    it stands in full in the request."""
+    """Sum up the earlier turns in lines of text; "" if they left nothing to keep in mind.
+
+    The last user message is not part of it, since the request has it in full.
+    """
     last = max((i for i, message in enumerate(messages) if message.role == "user"), default=len(messages))
     earlier = messages[:last]
-    lines = [f'- The user said: "{sentence}"' for sentence in _standing(earlier)]
-    lines += _results(earlier)
+    lines = [*(f'- The user said: "{sentence}"' for sentence in _standing(earlier)), *_results(earlier)]
     counts = Counter(call.name for message in earlier for call in message.tool_calls)
     if counts:
         lines.append("- Calls made so far: " + ", ".join(f"{name} {count}x" for name, count in sorted(counts.items())))

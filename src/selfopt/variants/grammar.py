@@ -1,7 +1,8 @@
-"""GBNF grammars built from a request's tools: no call, one, or several, with their argument schemas.
+"""Builds GBNF grammars from the tools of a request: no call, one or several, with their arguments.
 
-GBNF: https://github.com/ggml-org/llama.cpp/tree/master/grammars. Any tool schema is taken: what the builder does not know
-becomes free JSON, and so does what lies beyond its bounds, so that a hostile schema costs no more than an honest one.
+GBNF: https://github.com/ggml-org/llama.cpp/tree/master/grammars. Every tool schema is accepted. What
+the builder does not know, or what exceeds its limits, becomes free JSON. So a hostile schema costs no
+more than an honest one.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +21,7 @@ _DEPTH_LIMIT = 5
 _RULE_LIMIT = 600
 _PROPERTY_LIMIT = 40
 _CHOICE_LIMIT = 64
-_ITEM_LIMIT = 8  # of a list: a small model that cannot stop has to be stopped
+_ITEM_LIMIT = 8  # items of a list, because some small models never stop
 _LITERAL_LIMIT = 256
 
 _SAID_LIMIT = 4_000
@@ -66,7 +67,7 @@ _ESCAPED = str.maketrans({chr(code): f"\\x{code:02X}" for code in (*range(0x20),
 
 @remembered
 def calls_grammar(tools: Sequence[ToolDefinition], call_format: CallFormat, max_calls: int, required: bool = False) -> str:
-    """A reply that is `none`, or one to max_calls calls written in a format. required: a call it must be, where there are tools."""
+    """A grammar for `none`, or for up to max_calls calls in this format. `required` excludes `none` if there are tools."""
     builder = _Builder()
     names = [builder.rule("call", _call_body(builder, tool, call_format)) for tool in tools]
     if not names:
@@ -83,7 +84,7 @@ def calls_grammar(tools: Sequence[ToolDefinition], call_format: CallFormat, max_
 
 @remembered
 def choice_grammar(tools: Sequence[ToolDefinition], max_calls: int, required: bool = False) -> str:
-    """A reply that is `none`, or one to max_calls tool names. required: a name it must be, where there are tools."""
+    """A grammar for `none`, or for up to max_calls names of tools. `required` excludes `none` if there are tools."""
     builder = _Builder()
     if not tools:
         return builder.text(quoted(NO_CALL))
@@ -93,8 +94,14 @@ def choice_grammar(tools: Sequence[ToolDefinition], max_calls: int, required: bo
 
 
 def arguments_grammar(tool: ToolDefinition, said: Sequence[str] = ()) -> str:
-    """A reply that is the arguments object of one tool. With `said`, text without a format is a run of words from there,
-    within one clause (the last words when there are very many), and a date or time that stands there in figures is kept."""
+    """A grammar for the arguments of one tool.
+
+    Args:
+        tool: the tool.
+        said: what the user said. If given, a text argument without a format has to be a run of
+            words from one clause of it (of the last words, if there are very many), and a date or
+            time has to be one that it states in figures, if there is one.
+    """
     builder = _Builder()
     builder.copied = _copied(builder, said)
     builder.moments = _moments(builder, said)
@@ -102,7 +109,7 @@ def arguments_grammar(tool: ToolDefinition, said: Sequence[str] = ()) -> str:
 
 
 def quoted(text: str) -> str:
-    """A GBNF literal that matches exactly this text (lone surrogates replaced)."""
+    """A GBNF literal that matches exactly this text. Lone surrogates are replaced."""
     return f'"{text.encode("utf-8", "replace").decode("utf-8").translate(_ESCAPED)}"'
 
 
@@ -116,7 +123,7 @@ def _call_body(builder: _Builder, tool: ToolDefinition, call_format: CallFormat)
 
 
 def _copied(builder: _Builder, said: Sequence[str]) -> str:
-    """The rule for a run of words, "" when nothing was said. One rule a word: the word, then maybe the next one's rule."""
+    """Add a rule for a run of words; "" without any words. Each word has a rule: the word, then maybe the next rule."""
     clauses = [_WORD.findall(clause) for text in said for clause in _CLAUSE.split(text[-_SAID_LIMIT:])]
     starts: list[str] = []
     for words in reversed(clauses):
@@ -130,8 +137,10 @@ def _copied(builder: _Builder, said: Sequence[str]) -> str:
 
 
 def _moments(builder: _Builder, said: Sequence[str]) -> dict[str, str]:
-    """Rules for dates and times that were said in the very form that is asked for. 8:30 may be morning or evening, 08:30
-    and 14:30 are what they say."""
+    """Add rules for the dates and times that the user stated in the form that tools want.
+
+    8:30 may be in the morning or in the evening; 08:30 and 14:30 have one meaning.
+    """
     text = "\n".join(part[-_SAID_LIMIT:] for part in said)
     dates = dict.fromkeys(_DATE.findall(text))
     times: dict[str, None] = {}
@@ -144,7 +153,7 @@ def _moments(builder: _Builder, said: Sequence[str]) -> dict[str, str]:
 
 
 def _text_rule(schema: Mapping[str, Any]) -> str:
-    """The rule for a string: by its `format`, else by the pattern of a date or time that its description spells out."""
+    """Choose the rule for a string: by its `format`, else by a pattern such as YYYY-MM-DD in its description."""
     wanted, told = schema.get("format"), schema.get("description")
     if isinstance(wanted, str) and wanted in _FORMATS:
         return _FORMATS[wanted]
@@ -163,13 +172,13 @@ class _Builder:
     moments: dict[str, str] = field(default_factory=dict)
 
     def rule(self, kind: str, body: str) -> str:
-        """Add a rule under a fresh name (numbers, never a schema's own words)."""
+        """Add a rule. Its name has a number and no words from a schema."""
         name = f"{kind}{len(self.rules)}"
         self.rules[name] = body
         return name
 
     def primitive(self, name: str) -> str:
-        """Use one of the shared rules."""
+        """Use a shared rule, with the rules that it needs."""
         self.used.update((name, *_NEEDS.get(name, ())))
         return name
 
@@ -179,23 +188,23 @@ class _Builder:
         lines += [f"{name} ::= {_PRIMITIVES[name]}" for name in _PRIMITIVES if name in self.used]
         return "\n".join(lines) + "\n"
 
-    def object_body(self, schema: Any, depth: int) -> str:
-        """An object with the schema's properties, required ones first, in the schema's order."""
+    def object_body(self, schema: Mapping[str, Any], depth: int) -> str:
+        """An object with the properties of the schema in their order, the required ones first."""
         members = self._members(schema, depth, lambda key: quoted(f"{json.dumps(key, ensure_ascii=False)}: "))
         return self.primitive("freeobject") if members is None else f'"{{" {members} "}}"'
 
-    def keywords_body(self, schema: Any) -> str:
-        """The properties as keyword arguments. A key that is no identifier is quoted, as the parsers read it."""
+    def keywords_body(self, schema: Mapping[str, Any]) -> str:
+        """The properties as keyword arguments. A key that is no identifier is quoted, as the readers expect."""
         members = self._members(schema, 0, lambda key: quoted(f"{key if key.isidentifier() else json.dumps(key)}="))
         if members is None:
             members = f'({self.primitive("blank")} "=" {self.primitive("free")} (", " blank "=" free){{0,15}})?'
         return members
 
-    def _members(self, schema: Any, depth: int, head: Any) -> str | None:
-        """None: not a schema with properties that can be listed."""
-        properties = schema.get("properties") if isinstance(schema, Mapping) else None
+    def _members(self, schema: Mapping[str, Any], depth: int, head: Callable[[str], str]) -> str | None:
+        """The members of an object; None if the schema has no properties that can be listed."""
+        properties = schema.get("properties")
         if not isinstance(properties, Mapping):
-            return None if schema.get("additionalProperties") or "$ref" in schema else "" if isinstance(schema, Mapping) else None
+            return None if schema.get("additionalProperties") or "$ref" in schema else ""
         if len(properties) > _PROPERTY_LIMIT or depth > _DEPTH_LIMIT or len(self.rules) > _RULE_LIMIT:
             return None
         wanted = schema.get("required")
@@ -215,7 +224,7 @@ class _Builder:
         return f"({' | '.join(chains)})?" if chains else ""
 
     def value(self, schema: Any, depth: int) -> str:
-        """One value. Free JSON for what is not known or lies beyond the bounds."""
+        """One value; free JSON for what the builder does not know or what exceeds its limits."""
         if not isinstance(schema, Mapping) or depth > _DEPTH_LIMIT or len(self.rules) > _RULE_LIMIT:
             return self.primitive("free")
         literals = [schema["const"]] if "const" in schema else schema.get("enum")

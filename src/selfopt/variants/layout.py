@@ -1,4 +1,4 @@
-"""From a variant and a conversation to the messages that are sent."""
+"""Makes the messages that are sent from a variant and a conversation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .present import describe_tools, explain_format, tell_conversation
 
 
 def native_messages(variant: Variant, messages: Sequence[Message]) -> list[Message]:
-    """For tools that are handed to the server: the conversation with instructions, examples and digest in front."""
+    """The messages for tools that the server gets: instructions, examples and digest, then the conversation."""
     digest = state_digest(messages) if variant.state_digest else ""
     parts = [variant.instructions, _examples_as_text(variant, options_of(variant)), digest]
     spoken = _rendered(variant, messages) if variant.history == "rendered" else list(messages)
@@ -22,7 +22,7 @@ def native_messages(variant: Variant, messages: Sequence[Message]) -> list[Messa
 
 
 def text_messages(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> list[Message]:
-    """For tools that are written into the prompt."""
+    """The messages for tools that are written into the prompt."""
     options = options_of(variant)
     if options.layout == "turn":
         return _turns(variant, messages, tools, options)
@@ -38,17 +38,24 @@ def text_messages(variant: Variant, messages: Sequence[Message], tools: Sequence
 
 
 def choice_text(calls: Sequence[ToolCall]) -> str:
-    """The answer to "which tools?"."""
+    """The answer to the question which tools to call."""
     return SEPARATOR.join(call.name for call in calls) if calls else NO_CALL
 
 
 def fill_messages(
     variant: Variant, messages: Sequence[Message], tool: ToolDefinition, talk: Sequence[Message], which: str
 ) -> list[Message]:
-    """The second question of choose_then_fill. `which`: the call's number among several of one tool, or nothing.
+    """The second question of choose_then_fill: the arguments of one tool.
 
-    Where the tools were listed, it continues the talk. Where they were not, it is a talk of its own that shows one tool at a
-    time: a small model then has tool and request before it and nothing else.
+    If the first question listed the tools, this one continues the talk. If not, it starts a new talk
+    that shows one tool, so that a small model sees the tool and the request and nothing else.
+
+    Args:
+        variant: the variant.
+        messages: the conversation.
+        tool: the chosen tool.
+        talk: the messages so far.
+        which: the number of the call, if the same tool was chosen several times; else "".
     """
     options = options_of(variant)
     if options.choice == "listed":
@@ -68,9 +75,7 @@ _FILL = "Write the arguments of the tool as JSON."
 
 
 def _one_tool(variant: Variant, messages: Sequence[Message], tool: ToolDefinition, which: str) -> str:
-    options = options_of(variant)
-    spoken = [message for message in messages if message.role != "system"]
-    return f"Tool{which}: {describe_tools([tool], options.tool_style)}\n{_request(variant, spoken)}"
+    return f"Tool{which}: {describe_tools([tool], options_of(variant).tool_style)}\n{_request(variant, messages)}"
 
 
 def _as_json(call: ToolCall) -> str:
@@ -78,7 +83,7 @@ def _as_json(call: ToolCall) -> str:
 
 
 def _with_system(parts: Sequence[str], messages: Sequence[Message], spoken: Sequence[Message]) -> list[Message]:
-    """One system message in front: these parts (empty ones left out), then what the conversation brings itself."""
+    """Put one system message in front: the parts that are not empty, then the system messages of the conversation."""
     own = [message.content for message in messages if message.role == "system"]
     text = "\n\n".join(part for part in (*parts, *own) if part.strip())
     rest = [message for message in spoken if message.role != "system"]
@@ -111,13 +116,13 @@ def _example_steps(variant: Variant, example: Example, options: VariantOptions) 
 def _turn(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDefinition], options: VariantOptions) -> str:
     standing = "\n".join(message.content for message in messages if message.role == "system")
     digest = state_digest(messages) if variant.state_digest else ""
-    spoken = [message for message in messages if message.role != "system"]
     listed = "" if options.choice == "named" else f"Tools:\n{describe_tools(tools, options.tool_style)}"
-    parts = (standing, listed, digest, _request(variant, spoken, bare=options.choice == "named"))
+    parts = (standing, listed, digest, _request(variant, messages, bare=options.choice == "named"))
     return "\n\n".join(part for part in parts if part)
 
 
-def _request(variant: Variant, spoken: Sequence[Message], *, bare: bool = False) -> str:
+def _request(variant: Variant, messages: Sequence[Message], *, bare: bool = False) -> str:
+    spoken = [message for message in messages if message.role != "system"]
     if len(spoken) == 1:
         return f"{'' if bare else 'Request: '}{spoken[0].content.strip()}"
     if not spoken or spoken[-1].role != "user":
@@ -127,7 +132,7 @@ def _request(variant: Variant, spoken: Sequence[Message], *, bare: bool = False)
 
 
 def _rendered(variant: Variant, messages: Sequence[Message]) -> list[Message]:
-    """A conversation of one turn stays as it is; a longer one becomes one user message with a transcript."""
+    """Write a conversation as one user message with a transcript. A single message stays as it is."""
     spoken = [message for message in messages if message.role != "system"]
     if len(spoken) <= 1:
         return spoken
@@ -135,7 +140,7 @@ def _rendered(variant: Variant, messages: Sequence[Message]) -> list[Message]:
 
 
 def _spoken(variant: Variant, messages: Sequence[Message]) -> list[Message]:
-    """Roles kept; calls and their results as text, because the server was given no tools."""
+    """Keep the roles and write calls and results as text, because the server gets no tools."""
     names = {call.id: call.name for message in messages for call in message.tool_calls if call.id}
     out = []
     for message in messages:
@@ -156,10 +161,8 @@ def _answer(example: Example, variant: Variant) -> str:
 
 
 def _examples_as_text(variant: Variant, options: VariantOptions) -> str:
-    if not variant.examples:
-        return ""
-    told = []
+    told = ["Examples with other tools:"]
     for example in variant.examples:
         tools = f"Tools:\n{describe_tools(example.tools, options.tool_style)}\n" if example.tools else ""
         told.append(f"{tools}{tell_conversation(example.messages, variant.call_format)}\nAnswer: {_answer(example, variant)}")
-    return "Examples with other tools:\n\n" + "\n\n".join(told)
+    return "\n\n".join(told) if variant.examples else ""

@@ -1,4 +1,4 @@
-"""The finer choices of a variant, checked."""
+"""The options of a variant, checked."""
 
 from __future__ import annotations
 
@@ -14,15 +14,20 @@ from selfopt.records import Variant, remembered
 class VariantOptions(BaseModel):
     """What `Variant.options` may hold.
 
-    tool_style: how a tool is written in a prompt, as a call with argument names only (brief), a
-    signature with types and descriptions, or compact JSON. layout: `system` puts tools and
-    examples into the system prompt; `turn` repeats the tools in the user turn, and each example is a turn of its own with
-    its own tools. choice: whether the first question of choose_then_fill and choose_then_answer lists the tools, or leaves them to the limit on the
-    answer (`named`, for tools whose names say what they do: shorter, and a small model can't favour the first in a list);
-    it needs layout `turn`. max_calls: how many calls one reply may hold under a constraint. lean: optional arguments are neither shown nor
-    allowed. copy_text: in choose_then_fill under a grammar, a free text argument is a run of words of the conversation.
-    agree: in choose_then_answer, calls of tools that were not chosen are left out. ground: leave out optional arguments, and calls with
-    required ones, that nothing in the conversation backs (see `ground.ground_calls`).
+    Attributes:
+        tool_style: how a prompt shows a tool: with the names of its arguments (`brief`), with their
+            types and descriptions (`signature`), or as compact JSON.
+        layout: `system` puts tools and examples into the system prompt. `turn` repeats the tools in
+            the user turn, and each example is a turn with tools of its own.
+        choice: whether the first question of choose_then_fill and choose_then_answer lists the
+            tools. With `named` only the constraint on the answer has their names: the prompt is
+            shorter, and a small model can't favour the first of a list. Needs layout `turn`.
+        max_calls: how many calls a constraint allows in one reply.
+        ground: whether to remove what the conversation does not back (see `ground.ground_calls`).
+        lean: whether optional arguments are neither shown nor allowed.
+        copy_text: whether a free text argument has to be a run of words from the conversation.
+            Applies to choose_then_fill under a grammar.
+        agree: whether choose_then_answer removes calls of tools that were not chosen.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,7 +44,7 @@ class VariantOptions(BaseModel):
 
 @remembered
 def options_of(variant: Variant) -> VariantOptions:
-    """The checked options of a variant, and its chain checked. VariantError names what is unknown or out of range."""
+    """Check the options and the chain of a variant. Raises VariantError for what is unknown or out of range."""
     try:
         chain_of(variant.parsers)
     except VariantError as error:

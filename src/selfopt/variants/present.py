@@ -1,4 +1,4 @@
-"""How tools, calls and conversations are written as text."""
+"""Writes tools, calls and conversations as text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ENUM_LIMIT = 24
 
 @remembered
 def describe_tools(tools: Sequence[ToolDefinition], style: ToolStyle) -> str:
-    """One line a tool: names of the arguments only (brief), a signature with types and descriptions, or compact JSON."""
+    """Describe each tool in one line. See `VariantOptions.tool_style`."""
     if not tools:
         return "(no tools)"
     return "\n".join(_as_json(tool) if style == "json" else _signature(tool, brief=style == "brief") for tool in tools)
@@ -71,17 +71,17 @@ _FORMATS: Mapping[CallFormat, str] = {
 
 
 def explain_format(call_format: CallFormat) -> str:
-    """One sentence on how a call is written."""
+    """Say in one sentence how to write a call."""
     return f"Write a call as {_FORMATS[call_format]}."
 
 
 _ROLES = {"user": "User", "assistant": "Assistant", "system": "System"}
 
 
-def tell_message(message: Message, call_format: CallFormat) -> str:
-    """One message as lines of a transcript."""
+def _tell(message: Message, names: Mapping[str, str], call_format: CallFormat) -> str:
     if message.role == "tool":
-        return f"Result of {message.name or 'the tool'}: {message.content.strip()}"
+        name = message.name if message.name is not None else names.get(message.tool_call_id or "")
+        return f"Result of {name or 'the tool'}: {message.content.strip()}"
     lines = [f"{_ROLES[message.role]}: {message.content.strip()}"] if message.content.strip() or not message.tool_calls else []
     if message.tool_calls:
         lines.append(f"Assistant called: {write_calls(message.tool_calls, call_format)}")
@@ -89,12 +89,6 @@ def tell_message(message: Message, call_format: CallFormat) -> str:
 
 
 def tell_conversation(messages: Sequence[Message], call_format: CallFormat) -> str:
-    """A conversation as a transcript. Results without a name get it from the call they answer."""
+    """Write a conversation as a transcript. A result without a name gets the name of the call that it answers."""
     names = {call.id: call.name for message in messages for call in message.tool_calls if call.id}
-    named = (
-        message.model_copy(update={"name": names.get(message.tool_call_id or "")})
-        if message.role == "tool" and message.name is None
-        else message
-        for message in messages
-    )
-    return "\n".join(tell_message(message, call_format) for message in named)
+    return "\n".join(_tell(message, names, call_format) for message in messages)

@@ -1,7 +1,7 @@
-"""From a variant, a conversation and its tools to the requests that are made, one after the other.
+"""Renders the requests of a trial, step by step, from a variant, a conversation and its tools.
 
-`render` is pure: sent the same reply contents, it yields the same steps and returns the same final content. A stored trial
-can therefore be replayed.
+`render` is pure: for the same replies it yields the same steps and returns the same content. So a
+stored trial can be replayed.
 """
 
 from __future__ import annotations
@@ -27,8 +27,18 @@ Steps = Generator["RenderedStep", ReplyContent, ReplyContent]
 
 @dataclass(frozen=True, slots=True)
 class RenderedStep:
-    """One request of a trial, before endpoint, model and timeout are known. `step`: "answer", "choose" or "fill N". settled: a
-    reply of the calls that are certain already: whatever this step and those after it bring, the parsers read these first."""
+    """One request of a trial, before endpoint, model and timeout are known.
+
+    Attributes:
+        step: "answer", "choose" or "fill N".
+        messages: the messages to send.
+        tools: the tools that the server gets.
+        tool_choice: what the server is told about calling them.
+        constraint: the constraint on the reply.
+        sampling: the sampling parameters.
+        settled: the calls that are certain before this step, written as a reply. The parsers read
+            them first, whatever the further steps bring.
+    """
 
     step: str
     messages: tuple[Message, ...]
@@ -40,10 +50,20 @@ class RenderedStep:
 
 
 def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDefinition], *, required: bool = False) -> Steps:
-    """Yields the steps and is sent each one's reply content; returns the content that the parsers read. required: whoever asks
-    wants a call: a limit on the output leaves out "none", and a server that gets the tools is told.
+    """Yield the steps of a trial. The caller sends back the content of each reply.
 
-    VariantError when the variant's options are not possible.
+    Args:
+        variant: the variant.
+        messages: the conversation.
+        tools: the tools that are offered.
+        required: whether the caller demands a call. A constraint then excludes "none", and a server
+            that gets the tools is told.
+
+    Returns:
+        The content that the parsers read.
+
+    Raises:
+        VariantError: the options of the variant are impossible.
     """
     options = options_of(variant)
     tools = _lean_tools(tools) if options.lean else tools
@@ -69,7 +89,7 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
 
 @remembered
 def _answering(variant: Variant) -> Variant:
-    """How choose_then_answer asks the second time: the conversation and the tools, without what the choice was asked with."""
+    """The variant for the second question of choose_then_answer: without the settings of the first."""
     options = {key: value for key, value in variant.options.items() if key not in ("choice", "agree")}
     plain = {"steps": "single", "constraint": "none", "instructions": "", "examples": (), "options": options}
     return variant.model_copy(update=plain)
@@ -79,7 +99,7 @@ def _answering(variant: Variant) -> Variant:
 def _opening(
     variant: Variant, options: VariantOptions, messages: Sequence[Message], tools: Sequence[ToolDefinition], required: bool
 ) -> RenderedStep:
-    """The first request; for most variants the only one."""
+    """The first request. Most variants make no other."""
     native = variant.tools == "native"
     choosing = variant.steps != "single"
     if native and not choosing:
@@ -97,7 +117,7 @@ def _opening(
 
 
 def _limit(variant: Variant, options: VariantOptions, tools: Sequence[ToolDefinition], required: bool) -> Constraint | None:
-    """What limits the first reply: to a choice of tools, or to calls; None where it is free."""
+    """The constraint on the first reply: to a choice of tools or to calls. None if it is free."""
     choosing, most = variant.steps != "single", options.max_calls
     if variant.constraint == "json_schema":
         schema = (choice_schema if choosing else calls_schema)(tools, most, required)
@@ -123,8 +143,11 @@ def _choose_then_fill(
     messages: Sequence[Message],
     tools: Sequence[ToolDefinition],
 ) -> Steps:
-    """Which tools first, then the arguments of each. Always constrained: by a JSON Schema where the variant says so, else
-    by a grammar. The questions continue one conversation, so that the server's prompt cache holds all but the last words."""
+    """Ask which tools to call, then for the arguments of each.
+
+    The replies are always constrained: by a JSON Schema if the variant says so, else by a grammar.
+    The questions continue one conversation, so the server's prompt cache has all but the last words.
+    """
     by_name = {tool.name: tool for tool in reversed(tools)}
     choice = yield opening
     names = _chosen(choice.text, list(by_name), options.max_calls)
@@ -147,19 +170,19 @@ def _choose_then_fill(
         if filled.finish_reason == "length":
             worst = filled
         calls.append(ToolCall(name=name, arguments=decode_object(filled.text) or {}))
-    kept = _kept(options, calls, messages, tools)
-    return ReplyContent(text=write_calls(kept, variant.call_format), finish_reason=worst.finish_reason)
+    written = write_calls(_kept(options, calls, messages, tools), variant.call_format)
+    return ReplyContent(text=written, finish_reason=worst.finish_reason)
 
 
 def _kept(
     options: VariantOptions, calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequence[ToolDefinition]
 ) -> list[ToolCall]:
-    """Of each call, whatever the others are, what the conversation backs; and each but once."""
+    """Remove what the conversation does not back, call by call, and repeated calls."""
     return _distinct(ground_calls(calls, messages, tools) if options.ground else calls)
 
 
 def _settled(variant: Variant, calls: Sequence[ToolCall]) -> str:
-    """The calls as the first parser reads them, where it reads each by itself, whichever follow."""
+    """Write calls for the first parser; "" if it might read them differently once more calls follow."""
     reader = next((name for name in chain_of(variant.parsers).readers if name != "native"), None)
     return write_calls(calls, "json") if calls and variant.call_format == reader == "json" else ""
 
@@ -170,7 +193,7 @@ def _lean_tools(tools: Sequence[ToolDefinition]) -> tuple[ToolDefinition, ...]:
 
 
 def _lean(tool: ToolDefinition) -> ToolDefinition:
-    """The tool without its optional arguments; as it is when its schema does not list properties and what is required."""
+    """Remove the optional arguments of a tool. A tool whose schema has no properties or no `required` stays as it is."""
     properties, required = tool.parameters.get("properties"), tool.parameters.get("required")
     if not isinstance(properties, dict) or not isinstance(required, list):
         return tool
@@ -179,8 +202,14 @@ def _lean(tool: ToolDefinition) -> ToolDefinition:
 
 
 def _chosen(text: str, names: Sequence[str], limit: int) -> list[str] | None:
-    """The chosen names; [] for none, None when the reply is neither (a server that ignores constraints): the parsers then
-    read the reply as it is. Longest names first, since one name may begin another or hold the separator."""
+    """Read the chosen names from a reply.
+
+    Tries the longest names first, since a name may begin with another name or hold the separator.
+
+    Returns:
+        The names; [] for an explicit "none"; None if the reply is neither, which happens if a server
+        ignores constraints. The parsers then read that reply.
+    """
     rest, chosen = text.strip().strip("[]").strip(), list[str]()
     ordered = sorted(names, key=len, reverse=True)
     if rest.strip("\"'").lower() in ("", "none") and "none" not in names:
@@ -199,9 +228,6 @@ def _chosen(text: str, names: Sequence[str], limit: int) -> list[str] | None:
 
 
 def _distinct(calls: Sequence[ToolCall]) -> list[ToolCall]:
-    """The same call twice is one call that a small model could not stop writing."""
-    out: list[ToolCall] = []
-    for call in calls:
-        if all((call.name, call.arguments) != (other.name, other.arguments) for other in out):
-            out.append(call)
-    return out
+    """Remove repeated calls: a small model sometimes can't stop writing the same one."""
+    told = [(call.name, call.arguments) for call in calls]
+    return [call for place, call in enumerate(calls) if told[place] not in told[:place]]

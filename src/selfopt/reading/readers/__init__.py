@@ -1,4 +1,4 @@
-"""Readers: reply -> tool calls, one way of writing a file. None of them raises, on any input."""
+"""Readers find tool calls in a reply. Each file reads one way of writing them. No reader ever raises."""
 
 from __future__ import annotations
 
@@ -19,5 +19,4 @@ READERS: Registry[Reader] = Registry(
     },
     Reader,
 )
-"""Every reader by name. Ours come in the order in which ways of writing are told apart: the more one says of itself, the
-earlier it is asked."""
+"""Every reader by name, in the order in which they are asked. The most distinctive way of writing comes first."""

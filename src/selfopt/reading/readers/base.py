@@ -1,4 +1,4 @@
-"""What all readers share: what they report, limits, cleaning, and the names of tools."""
+"""What all readers share: their result, limits, cleaned text, and the names of tools."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from selfopt.reading.families import Family
 from selfopt.reading.wire_names import own_names
 from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
-TEXT_LIMIT = 262_144  # characters of a reply that are read; a tool call stands in the first few thousand
-WORK_LIMIT = 1_048_576  # characters that failed readings may cost in all, so that time stays linear
-DEPTH_LIMIT = 32  # nesting of values
+TEXT_LIMIT = 262_144  # characters of a reply that are read; calls are usually among the first few thousand
+WORK_LIMIT = 1_048_576  # characters that failed attempts may read in all, so that time stays linear
+DEPTH_LIMIT = 32  # levels of nesting in a value
 CALL_LIMIT = 64  # calls taken from one reply
 
 NO_CALL_WORDS = frozenset({"none", "no_tool", "no_call", "null"})
@@ -23,12 +23,14 @@ _PREFIXES = ("functions.", "function.", "tools.", "default_api.")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a reader saw in a reply.
+    """What a reader found in a reply.
 
-    calls: in their order. form: how they are written, such as "fenced JSON".
-    spans: where they stand in the text, as (start, end).
-    says_none: the reply says that no tool is to be called.
-    unread: a call stands there that cannot be read: what it is, in words. "" for none.
+    Attributes:
+        calls: the calls in order.
+        form: how they are written, such as "fenced JSON".
+        spans: where they are in the text, as (start, end).
+        says_none: whether the reply says that no tool should be called.
+        unread: a description of a call that can't be read; "" if there is none.
     """
 
     calls: Sequence[ToolCall] = ()
@@ -38,25 +40,24 @@ class Found:
     unread: str = ""
 
 
-# Most replies get one of these from each of four readers.
+# Shared, since most readers return one of these for most replies.
 NOTHING = Found()
 SAYS_NONE = Found(says_none=True)
 
 
 @runtime_checkable
 class Reader(Protocol):
-    """Reads calls that are written in one way.
-
-    version: raised with any change in what is read. A chain names a later version than the first
-    as `name@version`, so that evidence says who read the replies.
-    """
+    """Reads calls that are written in one way."""
 
     @property
     def version(self) -> int:
-        """1 for the first."""
+        """Starts at 1 and rises with every change in what is read.
+
+        A chain names a later version as `name@version`, so that evidence says who read the replies.
+        """
 
     def read(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> Found:
-        """What stands in the reply. Never raises, and takes bounded time, on any text."""
+        """Find the calls in a reply. Never raises, and takes bounded time on any text."""
 
 
 @runtime_checkable
@@ -64,13 +65,17 @@ class GrowingReader(Reader, Protocol):
     """A reader that also reads replies which are still being written."""
 
     def certain(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> Sequence[ToolCall]:
-        """The calls with which any reply that begins with this one begins, as `read` reads it. content: the text so far, and
-        native calls that have ended."""
+        """The calls that `read` will find first, however the reply goes on.
+
+        Args:
+            content: the text so far, and the native calls that are complete.
+            tools: the tools that were offered.
+        """
 
 
 @runtime_checkable
 class ReadsFamilies(Reader, Protocol):
-    """A reader that is told by a row of the table which marks to look for."""
+    """A reader that takes the marks to look for from a row of the family table."""
 
     def of(self, family: Family) -> Reader:
         """A reader of this family alone."""
@@ -84,15 +89,18 @@ class Offered:
 
     @classmethod
     def of(cls, tools: Sequence[ToolDefinition]) -> Offered:
-        """From definitions; of two with one name the first counts."""
+        """Take tools from their definitions. Of two with the same name the first counts."""
         schemas: dict[str, Mapping[str, Any]] = {}
         for tool in tools:
             schemas.setdefault(tool.name, tool.parameters)
         return cls(schemas)
 
     def match(self, name: str) -> str | None:
-        """The offered tool that a written name means: itself, itself behind a namespace such as `functions.`, or the name
-        under which it is handed to servers."""
+        """Find the offered tool that a written name means; None if there is none.
+
+        Understands the tool's own name, the name behind a namespace such as `functions.`, and the
+        wire name.
+        """
         name = name.strip()
         if name in self.schemas:
             return name
@@ -102,30 +110,30 @@ class Offered:
         return own_names(tuple(self.schemas)).get(name)
 
     def properties(self, name: str) -> Mapping[str, Any]:
-        """The properties of a tool's schema; empty when the schema has none that can be read."""
+        """The properties in a tool's schema; empty if it has none that can be read."""
         properties = self.schemas.get(name, {}).get("properties")
         return properties if isinstance(properties, Mapping) else {}
 
     def is_no_call(self, name: str) -> bool:
-        """Whether a name stands for "no tool" (and is not a tool of that name)."""
+        """Whether a name means "no tool" and no offered tool is called so."""
         return name.strip().lower() in NO_CALL_WORDS and self.match(name) is None
 
 
 @dataclass(slots=True)
 class Effort:
-    """How much failed reading is still allowed in one reply."""
+    """How many characters failed attempts may still read in one reply."""
 
     left: int = WORK_LIMIT
 
     def spend(self, characters: int) -> bool:
-        """Take off what a failed attempt read; False when nothing is left."""
+        """Count a failed attempt. Returns whether any effort is left."""
         self.left -= max(characters, 1)
         return self.left > 0
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of a reply, which starts at `start`: text (language None) or the inside of a code fence."""
+    """A part of a reply: text (`language` is None) or the inside of a code fence. `start` is its place."""
 
     body: str
     language: str | None = None
@@ -133,13 +141,13 @@ class Segment:
 
 
 def clean_text(text: str) -> str:
-    """The part that is read, with lone surrogates replaced (what is stored must be valid UTF-8). Every place stays where it was."""
+    """The part of a text that is read, with lone surrogates replaced so that it is valid UTF-8. Positions stay."""
     read = text[:TEXT_LIMIT]
     return read if read.isascii() else read.encode("utf-8", "replace").decode("utf-8")
 
 
 def segments(text: str) -> Iterator[Segment]:
-    """The reply cut at its code fences; an unclosed fence runs to the end."""
+    """Cut a reply at its code fences. An unclosed fence runs to the end."""
     position, language, inside = 0, "", False
     for fence in _FENCE.finditer(text):
         body = text[position : fence.start()]

@@ -15,8 +15,11 @@ _OPENER = re.compile(r"\[[ \t\r\n]*+")
 
 
 class BracketReader:
-    """Reads lists of calls in square brackets. A name that is not offered counts only when the brackets are the whole
-    reply and every argument is named."""
+    """Reads lists of calls in square brackets.
+
+    A tool that is not offered counts only if the brackets are the whole reply and every argument
+    has a name.
+    """
 
     version = 1
 

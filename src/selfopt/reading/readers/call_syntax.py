@@ -1,4 +1,4 @@
-"""Reads `name(arg=value, ...)`, the part that bracket and Python calls share."""
+"""Reads `name(arg=value, ...)`, which bracket and Python calls have in common."""
 
 from __future__ import annotations
 
@@ -18,7 +18,14 @@ _BARE = re.compile(r"[^,()\[\]{}\"'=\r\n]{1,200}+")
 
 @dataclass(slots=True)
 class WrittenCall:
-    """A call as it stands in the text; `keywords`: every argument was named."""
+    """A call as it is written in a text.
+
+    Attributes:
+        call: the call.
+        end: the position after it.
+        offered: whether its tool is offered.
+        keywords: whether every argument has a name.
+    """
 
     call: ToolCall
     end: int
@@ -27,7 +34,7 @@ class WrittenCall:
 
 
 def read_call(reader: LiteralReader, position: int, offered: Offered) -> WrittenCall:
-    """The call that starts at this position. UnreadableError when none does."""
+    """Read the call that starts at this position. Raises UnreadableError if none does."""
     head = CALL_HEAD.match(reader.text, position)
     if head is None:
         raise UnreadableError(position)
@@ -65,7 +72,7 @@ def _call(name: str, arguments: dict[str, Any]) -> ToolCall:
 
 
 def _argument(reader: LiteralReader, position: int) -> tuple[Any, int]:
-    """A literal, or bare words up to the next separator (small models forget quotes)."""
+    """Read a literal, or bare words up to the next separator: small models forget quotes."""
     try:
         value, end = reader.value(position)
     except UnreadableError as stopped:

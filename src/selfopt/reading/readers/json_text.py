@@ -1,4 +1,4 @@
-"""JSON tool calls in the text: fenced or bare, one or several, with text around."""
+"""Tool calls as JSON in the text: fenced or bare, one or several, with other text around them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .literals import LiteralReader, PartialReader, UndecidedError, UnreadableEr
 from .shapes import Shape, shape_of
 
 _OPENERS = re.compile(r"[{\[]")
-# A last line that may become a fence, which cuts what is before it.
+# A last line that may become a code fence, which would end the text before it.
 _ENDLESS = re.compile(r"^[ \t]{0,8}(?:`[^\n]*|~[^\n]*)?\Z", re.M)
 _DATA_LANGUAGES = frozenset(
     {"", "json", "json5", "jsonc", "jsonl", "tool_call", "tool_calls", "tool", "tools", "text", "txt", "plaintext"}
@@ -55,9 +55,15 @@ class JsonReader:
 
 
 def json_calls(segment: Segment, offered: Offered, effort: Effort, made: type[LiteralReader] = LiteralReader) -> Shape:
-    """What the JSON values of a piece of text amount to; with a PartialReader, up to where it takes more text to tell.
+    """Find the calls among the JSON values of a segment.
 
-    A block of program code is read only when it starts as data: code that mentions a call is not a call.
+    Program code is read only if it starts with data: code that mentions a call is no call.
+
+    Args:
+        segment: the text.
+        offered: the tools that were offered.
+        effort: what failed attempts may still cost.
+        made: the class of the reader. A PartialReader stops where only more text could decide.
     """
     shape, body = Shape(), segment.body
     if segment.language is not None and segment.language not in _DATA_LANGUAGES and body.lstrip()[:1] not in ("{", "["):
@@ -84,8 +90,11 @@ def json_calls(segment: Segment, offered: Offered, effort: Effort, made: type[Li
 
 
 def _read_items(reader: LiteralReader, position: int, offered: Offered, shape: Shape) -> None:
-    """The objects at the beginning of a list without an end. Whether the list is read or, with something wrong in it, what
-    stands in it one by one: these come first, as long as nothing but objects is before them."""
+    """Add the calls at the beginning of a list that has no end yet.
+
+    They are certain as long as nothing but objects precedes them: they come first whether the list
+    is read as a whole or, because something in it is wrong, item by item.
+    """
     try:
         position = reader.skip(position)
         while reader.text[position] == "{" and len(shape.calls) <= CALL_LIMIT:

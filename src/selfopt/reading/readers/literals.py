@@ -1,4 +1,4 @@
-"""Reads one JSON or Python literal out of a text, in linear time, to a bounded depth, without evaluating anything."""
+"""Reads a JSON or Python literal in a text: in linear time, to a bounded depth, without evaluating anything."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)", re.S)
 _SIMPLE = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\n": "", '"': '"', "'": "'", "\\": "\\", "/": "/"}
 _CLOSERS = {"{": "}", "[": "]", "(": ")"}
 _NUMBER_LIMIT = 64
-_IN_TOKENS = "_.+-"  # besides letters and digits: what a number or a word can go on with
+_IN_TOKENS = "_.+-"  # what may continue a number or a word, besides letters and digits
 
 
 class UnreadableError(Exception):
-    """No literal stands here. `position`: how far the reading got."""
+    """There is no literal here. `position` is how far the reader got."""
 
     def __init__(self, position: int) -> None:
         super().__init__(position)
@@ -33,12 +33,12 @@ class UnreadableError(Exception):
 
 
 class UndecidedError(Exception):
-    """What follows a text that is still being written decides how its end is read."""
+    """Only further text can decide how the end of an unfinished text is read."""
 
 
 @dataclass(slots=True)
 class LiteralReader:
-    """Reads values at positions of `text`. `repaired`: a closing bracket missing at the very end was supplied."""
+    """Reads values at positions of `text`. `repaired` tells whether it supplied a missing last bracket."""
 
     text: str
     repaired: bool = False
@@ -48,7 +48,11 @@ class LiteralReader:
         return _SPACE.match(self.text, position).end()  # type: ignore[union-attr]  # it matches nothing, too
 
     def value(self, position: int, depth: int = 0) -> tuple[Any, int]:
-        """The value that starts here (no leading space) and the position after it. UnreadableError otherwise."""
+        """Read the value that starts here, without leading space. Raises UnreadableError if none does.
+
+        Returns:
+            The value and the position after it.
+        """
         if position >= len(self.text) or depth > DEPTH_LIMIT:
             raise UnreadableError(position)
         char = self.text[position]
@@ -64,7 +68,7 @@ class LiteralReader:
         raise UnreadableError(position)
 
     def string(self, position: int) -> tuple[str, int]:
-        """The quoted string that starts here."""
+        """Read the quoted string that starts here."""
         match = _STRINGS[self.text[position]].match(self.text, position)
         if match is None:
             raise UnreadableError(len(self.text))
@@ -111,8 +115,11 @@ class LiteralReader:
         return word.group(), word.end()
 
     def _next(self, position: int, closer: str) -> tuple[bool, int]:
-        """After an item: (True, end) at the closer, also after a comma, (False, next item) at a comma. At the very end of the text the closer
-        is supplied: small models often forget the last one."""
+        """Go on after an item. Supplies the closing bracket at the end of the text: small models often forget it.
+
+        Returns:
+            (True, end) at the closing bracket, also after a comma; (False, next item) at a comma.
+        """
         position = self.skip(position)
         if position >= len(self.text):
             self.repaired = True
@@ -128,8 +135,10 @@ class LiteralReader:
 
 
 class PartialReader(LiteralReader):
-    """The same on a text that is still being written: what it reads, it reads alike whatever follows. UndecidedError where the
-    end is reached before that is certain; no bracket is supplied."""
+    """Reads an unfinished text. Whatever follows the text, the values it has read stay the same.
+
+    Raises UndecidedError where the text ends before a value is certain. Supplies no brackets.
+    """
 
     __slots__ = ("_tail",)
 
@@ -140,20 +149,20 @@ class PartialReader(LiteralReader):
             self._tail -= 1
 
     def skip(self, position: int) -> int:
-        """The position after white space that has an end."""
+        """The position after white space. Raises UndecidedError at the end of the text."""
         position = super().skip(position)
         if position >= len(self.text):
             raise UndecidedError
         return position
 
     def value(self, position: int, depth: int = 0) -> tuple[Any, int]:
-        """The value that starts here and the position after it."""
+        """Read the value that starts here. Raises UndecidedError if further text may change it."""
         if position >= self._tail:
             raise UndecidedError
         return super().value(position, depth)
 
     def string(self, position: int) -> tuple[str, int]:
-        """The quoted string that starts here and has its end in the text."""
+        """Read the quoted string that starts here. Raises UndecidedError if it has no end yet."""
         try:
             return super().string(position)
         except UnreadableError:
@@ -166,7 +175,7 @@ class PartialReader(LiteralReader):
 
 
 def decode_object(value: Any) -> dict[str, Any] | None:
-    """Arguments as an object: an object itself, or a string that holds one; None for anything else."""
+    """Take arguments from an object, or from a string that holds one. None for anything else."""
     text = value.strip() if isinstance(value, str) else None
     if value is None or text == "":
         return {}
@@ -183,7 +192,7 @@ def _unescape(body: str) -> str:
     if "\\" not in body:
         return body
     plain = _ESCAPE.sub(_one_escape, body)
-    # Pairs of \u escapes become one character, lone ones the replacement character.
+    # Two \u escapes of a surrogate pair become one character, a lone one the replacement character.
     return plain.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 

@@ -1,4 +1,4 @@
-"""Tool calls that the server itself recognised."""
+"""Tool calls that the server reported in its own fields."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .base import NOTHING, Found
 
 
 class NativeReader:
-    """Takes what the server's tools API reported. Calls whose arguments are no JSON object are named as unread."""
+    """Takes the calls from the server's tools API. Reports calls as unread if their arguments are no JSON object."""
 
     version = 1
 

@@ -1,4 +1,4 @@
-"""Tool calls as Python: tool(arg=...), bare on a line of its own or in a fenced block of nothing but calls."""
+"""Tool calls as Python: tool(arg=...), on a line of its own or in a fenced block that holds only calls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TARGET = re.compile(r"(?:[^\W\d]\w{0,63}+[ \t]*+=(?!=)[ \t]*+)?+(?:await[ \t]++
 
 
 class PythonCallReader:
-    """Reads statements that call an offered tool. A call inside other code is code, not a call."""
+    """Reads statements that call an offered tool. A call inside other code does not count."""
 
     version = 1
 
@@ -45,7 +45,7 @@ class PythonCallReader:
 
 
 def _block(segment: Segment, offered: Offered) -> list[ToolCall]:
-    """All statements of a block when each is a call of an offered tool, else none."""
+    """The calls of a block in which every statement calls an offered tool; empty for any other block."""
     reader = LiteralReader(segment.body)
     calls: list[ToolCall] = []
     position = _between(segment.body, 0)
@@ -75,7 +75,7 @@ def _between(text: str, position: int) -> int:
 
 
 def _lines(segment: Segment, offered: Offered, effort: Effort, spans: list[tuple[int, int]]) -> list[ToolCall]:
-    """The calls that have a line for themselves; where they stand is added to the spans."""
+    """The calls that have a line of their own. Adds their places to `spans`."""
     reader, position = LiteralReader(segment.body), 0
     calls: list[ToolCall] = []
     for line in _LINE.finditer(segment.body):

@@ -1,4 +1,4 @@
-"""Which JSON values are tool calls."""
+"""Tells which JSON values are tool calls."""
 
 from __future__ import annotations
 
@@ -24,8 +24,14 @@ _NAME_SHAPE = re.compile(r"[\w./:\-]{1,128}")
 
 @dataclass(slots=True)
 class Shape:
-    """What values amount to: calls, an explicit "no call", or neither. spans: where those that are calls stand; repaired: whether
-    a bracket was supplied at the end of one."""
+    """The calls in JSON values.
+
+    Attributes:
+        calls: the calls in order.
+        no_call: whether a value says that no tool should be called.
+        spans: where the calls are in the text, as (start, end).
+        repaired: whether a missing closing bracket was supplied.
+    """
 
     calls: list[ToolCall] = field(default_factory=list)
     no_call: bool = False
@@ -33,7 +39,7 @@ class Shape:
     repaired: bool = False
 
     def add(self, other: Shape) -> None:
-        """Take over what a part amounts to."""
+        """Add the calls of another value."""
         self.calls += other.calls
         self.no_call = self.no_call or other.no_call
         self.spans += other.spans
@@ -41,17 +47,17 @@ class Shape:
 
 
 def shape_of(value: Any, offered: Offered, depth: int = 0) -> Shape:
-    """Reads the shapes that models use: {"name", "arguments"}, {"function": {...}}, {"tool", "parameters"}, lists and
-    `tool_calls` arrays of them, {"<tool>": {arguments}}. A name that is not offered counts only where the object cannot
-    well be anything but a call."""
+    """Find the calls in a value that has one of the shapes that models use.
+
+    These are {"name", "arguments"}, {"function": {...}}, {"tool", "parameters"}, {"<tool>":
+    {arguments}}, and lists or `tool_calls` arrays of these. A tool that is not offered counts only
+    if the object can hardly be anything but a call.
+    """
     shape = Shape()
-    if depth > 3:
-        return shape
-    if isinstance(value, list):
-        for item in value:
-            shape.add(shape_of(item, offered, depth + 1))
-    elif isinstance(value, dict):
-        shape = _of_object(value, offered, depth)
+    if isinstance(value, dict) and depth <= 3:
+        return _of_object(value, offered, depth)
+    for item in value if isinstance(value, list) and depth <= 3 else ():
+        shape.add(shape_of(item, offered, depth + 1))
     return shape
 
 
@@ -87,7 +93,7 @@ def _named(value: dict[str, Any], name_key: str, offered: Offered) -> Shape:
     name = offered.match(written)
     given = value.get(arguments_key) if arguments_key is not None else None
     if isinstance(given, Mapping) and given.get("type") == "object" and isinstance(given.get("properties"), Mapping):
-        return Shape()  # the tool's definition repeated, not a call
+        return Shape()  # the model repeats the tool's definition
     if name is None:
         clear = name_key in _CLEAR_NAMES and arguments_key in _CLEAR_ARGUMENTS and _NAME_SHAPE.fullmatch(written)
         arguments = decode_object(given) if clear and given is not None else None

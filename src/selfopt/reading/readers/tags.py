@@ -1,6 +1,6 @@
 """Tool calls between marks: <tool_call>{json}</tool_call>, <function=name><parameter=...>, <invoke name="...">.
 
-Which marks, the rows of `selfopt.reading.families` say.
+The rows of `selfopt.reading.families` say which marks there are.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from .base import CALL_LIMIT, NOTHING, SAYS_NONE, TEXT_LIMIT, Effort, Found, Off
 from .json_text import json_calls
 from .literals import LiteralReader, UnreadableError, decode_object
 
-# Models mix the ways of writing a parameter, whatever the call around it looks like.
+# Models mix the ways of writing a parameter, whatever the marks of the call.
 _PARAMETER = re.compile(
     r"<(parameter|param|arg|argument)(?:=[ \t]*([^<>\n]{1,256})|[ \t]+name=[\"']([^\"'<>\n]{1,256})[\"'][^<>\n]{0,64})>"
 )
-# From a mark to what is read as that mark: either quote, any blanks, a name up to what encloses it.
+# How marks are read tolerantly: with either quote, with any blanks, with a name up to the next delimiter.
 _TOLERANT = (
     (r'"\{\}">', r"""["']([^"'<>\n]{1,256})["'][ \t]*/?>"""),
     (r"\{\}>", r"([^<>\n]{1,256})>"),
@@ -36,7 +36,7 @@ _SPACE = re.compile(r"\s*+,?\s*+")
 
 
 def _pattern(mark: str) -> str:
-    """A regular expression with one group: what stands in the place of the name."""
+    """A regular expression for a mark. Its one group is the name in the mark."""
     pattern = re.escape(mark.replace("{name}", "{}").replace("{key}", "{}"))
     for plain, tolerant in _TOLERANT:
         pattern = pattern.replace(plain, tolerant)
@@ -44,7 +44,7 @@ def _pattern(mark: str) -> str:
 
 
 class TagReader:
-    """Reads elements that hold a call as JSON, or that spell name and parameters out. families: whose marks it looks for."""
+    """Reads elements that hold a call as JSON, or as a name and parameters between marks of these families."""
 
     version = 1
 
@@ -62,7 +62,7 @@ class TagReader:
         return self._read(clean_text(content.text), tools)
 
     def certain(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> Sequence[ToolCall]:
-        """See `GrowingReader.certain`: the calls of the elements up to the first that more text may change."""
+        """See `GrowingReader.certain`. Stops at the first element that further text may change."""
         return self._read(clean_text(content.text), tools, growing=True).calls
 
     def _read(self, text: str, tools: Sequence[ToolDefinition], *, growing: bool = False) -> Found:
@@ -99,9 +99,14 @@ class TagReader:
     def _elements(
         self, text: str, openings: Sequence[re.Match[str]], effort: Effort
     ) -> Iterator[tuple[re.Match[str], str, int, bool]]:
-        """(opening, body, end, closed) of each call element. The body ends at its closing tag or at the next call element,
-        whichever is first, so that a missing closing tag does no harm and the time stays linear. Tags within the texts of JSON are none.
-        closed: whether nothing that follows can change it."""
+        """Find the elements of calls.
+
+        A body ends at its closing tag or at the next element, whichever comes first. So a missing
+        closing tag does no harm, and the time stays linear. Tags inside JSON strings don't count.
+
+        Yields:
+            (opening, body, end, closed). `closed` tells whether no further text can change it.
+        """
         index = 0
         while index < len(openings):
             opening = openings[index]
@@ -125,7 +130,7 @@ def _skip(text: str, position: int) -> int:
 
 
 def _past_json(text: str, position: int, effort: Effort) -> int:
-    """Where the whole JSON objects and lists that stand here end; the position itself where there are none."""
+    """The position after the complete JSON objects and lists that start here, if there are any."""
     while effort.left > 0:
         start = _skip(text, position)
         if text[start : start + 1] not in ("{", "["):
@@ -142,7 +147,7 @@ def _past_json(text: str, position: int, effort: Effort) -> int:
 
 
 def _arguments(family: Family, body: str, name: str, offered: Offered) -> dict[str, Any]:
-    """Parameters spelled out between marks, else the body as one JSON object."""
+    """Read the parameters between marks. Without marks, the body is one JSON object."""
     own = not _PARAMETER.match(family.parameter[0])
     marks = list((re.compile(_pattern(family.parameter[0])) if own else _PARAMETER).finditer(body))
     if not marks:
@@ -158,7 +163,7 @@ def _arguments(family: Family, body: str, name: str, offered: Offered) -> dict[s
 
 
 def _typed(raw: str, schema: Any) -> Any:
-    """The text of a parameter as its schema's type says; text where it says string or nothing that helps."""
+    """Read a parameter as a literal. It stays text if its schema says string, or if it is no literal."""
     text = html.unescape(raw.strip())
     wanted = schema.get("type") if isinstance(schema, Mapping) else None
     if wanted == "string":

@@ -9,7 +9,7 @@ from selfopt.errors import SuiteError
 from selfopt.home.plain_json import PlainJsonError, read_plain_json
 from selfopt.suites.check import printable
 
-from .chat import call_data
+from .chat import call_data, exactly
 
 _VALID = ("is-valid-openai-tools-call", "is-valid-openai-function-call", "is-valid-function-call")
 _JSON = ("contains-json", "is-json")
@@ -34,19 +34,14 @@ class Stated:
 
     def expected(self, where: str) -> Any:
         """The accepted sets. SuiteError when the asserts state nothing or contradict each other."""
+        if self.calls is not None and self.names is not None and {call["name"] for call in self.calls} != set(self.names):
+            raise SuiteError(f"{where}: its asserts name different tools; correct one of them")
+        if self.silent and (self.names is not None or self.valid if self.calls is None else self.calls):
+            raise SuiteError(f"{where}: its asserts say that a tool is called and that none is; correct one of them")
         if self.calls is not None:
-            called = sorted(call["name"] for call in self.calls)
-            if self.names is not None and sorted(set(called)) != sorted(self.names):
-                raise SuiteError(f"{where}: its asserts name different tools; correct one of them")
-            if self.silent and called:
-                raise SuiteError(f"{where}: its asserts say that a tool is called and that none is; correct one of them")
             return [self.calls]
         if self.names is not None:
-            if self.silent:
-                raise SuiteError(f"{where}: its asserts say that a tool is called and that none is; correct one of them")
             return [[{"name": name, "any_arguments": True} for name in self.names]]
-        if self.valid and self.silent:
-            raise SuiteError(f"{where}: its asserts say that a tool is called and that none is; correct one of them")
         if self.valid:
             return "any"
         if self.silent:
@@ -111,13 +106,9 @@ def _calls_of(kind: str, value: Any, where: str) -> list[dict[str, Any]]:
     if not isinstance(listed, list):
         raise UnknownAssertError(f"{kind} without a value that is tool calls")
     try:
-        return [_exactly(call_data(call, f"{where}: value[{i}]")) for i, call in enumerate(listed)]
+        return [exactly(call_data(call, f"{where}: value[{i}]")) for i, call in enumerate(listed)]
     except SuiteError:
         raise UnknownAssertError(f"{kind} of a value that is no tool call") from None
-
-
-def _exactly(call: dict[str, Any]) -> dict[str, Any]:
-    return {"name": call["name"], "arguments": {name: [value] for name, value in call["arguments"].items()}}
 
 
 def _calls_of_schema(kind: str, schema: dict[str, Any], where: str) -> list[dict[str, Any]]:

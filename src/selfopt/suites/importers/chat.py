@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from selfopt.errors import SuiteError
-from selfopt.home.plain_json import PlainJsonError, read_plain_json
 from selfopt.suites.check import printable
+from selfopt.suites.load import data_of
 
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 _KNOWN = {"role", "content", "tool_calls", "tool_call_id", "name", "refusal", "weight", "annotations", "audio", "function_call"}
@@ -46,20 +46,16 @@ def text_of(content: Any, where: str) -> str:
         return content
     if not isinstance(content, list):
         raise SuiteError(f"{where}: is {printable(repr(content))}; write text, or a list of parts of type text")
-    texts = []
-    for part in content:
-        if isinstance(part, str):
-            texts.append(part)
-        elif (
-            isinstance(part, dict)
-            and part.get("type") in ("text", "input_text", "output_text")
-            and isinstance(part.get("text"), str)
-        ):
-            texts.append(part["text"])
-        else:
-            kind = part.get("type") if isinstance(part, dict) else part
-            raise SuiteError(f"{where}: a part of type {printable(repr(kind))}; only text can be imported")
-    return "\n".join(texts)
+    return "\n".join(_text_of_part(part, where) for part in content)
+
+
+def _text_of_part(part: Any, where: str) -> str:
+    if isinstance(part, str):
+        return part
+    kind = part.get("type") if isinstance(part, dict) else part
+    if kind not in ("text", "input_text", "output_text") or not isinstance(part, dict) or not isinstance(part.get("text"), str):
+        raise SuiteError(f"{where}: a part of type {printable(repr(kind))}; only text can be imported")
+    return str(part["text"])
 
 
 def call_data(item: Any, where: str) -> dict[str, Any]:
@@ -70,11 +66,13 @@ def call_data(item: Any, where: str) -> dict[str, Any]:
         raise SuiteError(f"{where}: is {printable(repr(item))}; write {{name, arguments}} or {{function: {{name, arguments}}}}")
     given = inner.get("arguments", {})
     if isinstance(given, str):
-        try:
-            given = read_plain_json(given) if given.strip() else {}
-        except PlainJsonError as error:
-            raise SuiteError(f"{where}: arguments: {printable(str(error))}") from None
+        given = data_of(given, f"{where}: arguments", as_json=True) if given.strip() else {}
     if not isinstance(given, dict):
         raise SuiteError(f"{where}: arguments is {printable(repr(given))}; write an object, or its JSON text")
     call = {"name": inner["name"], "arguments": given}
     return {"id": item["id"], **call} if isinstance(item.get("id"), str) else call
+
+
+def exactly(call: dict[str, Any]) -> dict[str, Any]:
+    """The expectation of just this call: the value of each argument is the only accepted one."""
+    return {"name": call["name"], "arguments": {name: [value] for name, value in call["arguments"].items()}}

@@ -6,12 +6,12 @@ from typing import Any
 
 from selfopt.errors import SuiteError
 from selfopt.home import InputFileError, read_input
-from selfopt.home.plain_json import PlainJsonError, read_plain_json
 from selfopt.records import ToolDefinition
 from selfopt.suites.check import printable
+from selfopt.suites.load import data_of
 
 from .assemble import SuiteParts, suite_of
-from .chat import call_data, message_data
+from .chat import call_data, exactly, message_data
 from .seam import Imported, ImportOption, ImportRequest
 from .tools import tools_from
 
@@ -59,11 +59,7 @@ def read_jsonl(text: str, source: str, tools: tuple[ToolDefinition, ...] | None 
         if len(parts.prompts) >= MAX_LINES:
             raise SuiteError(f"{source}: more than {MAX_LINES} prompts; import it in parts")
         where = f"{source}: line {number}"
-        try:
-            body = read_plain_json(line)
-        except PlainJsonError as error:
-            raise SuiteError(f"{where}: {printable(str(error))}") from None
-        parts.add(*_prompt(body, where, tools))
+        parts.add(*_prompt(data_of(line, where, as_json=True), where, tools))
     if not parts.prompts:
         raise SuiteError(f"{source}: holds no line; write one JSON object a line with messages, tools and expected")
     return parts
@@ -82,7 +78,7 @@ def _prompt(body: Any, where: str, tools: tuple[ToolDefinition, ...] | None) -> 
     if "expected" in body:
         expected = _expected(body["expected"], f"{where}: expected")
     elif messages and messages[-1]["role"] == "assistant":
-        expected = [[_exactly(call) for call in messages.pop().get("tool_calls", [])]]
+        expected = [[exactly(call) for call in messages.pop().get("tool_calls", [])]]
     else:
         raise SuiteError(f"{where}: says nothing of what is expected; add expected, or end with the assistant's message")
     prompt = {key: body[key] for key in ("id", "kind", "split", "reason", "tool_set") if body.get(key) is not None}
@@ -100,9 +96,4 @@ def _expected(value: Any, where: str) -> Any:
         raise SuiteError(f'{where}: is {printable(repr(value))}; write a list of calls, a list of accepted sets, [] or "any"')
     if all(isinstance(item, list) for item in value):
         return value
-    return [[_exactly(call_data(item, f"{where}[{i}]")) for i, item in enumerate(value)]]
-
-
-def _exactly(call: dict[str, Any]) -> dict[str, Any]:
-    """The call with each argument's value as the only accepted one."""
-    return {"name": call["name"], "arguments": {name: [value] for name, value in call["arguments"].items()}}
+    return [[exactly(call_data(item, f"{where}[{i}]")) for i, item in enumerate(value)]]

@@ -218,20 +218,17 @@ def _as_chat(text: str) -> list[Any] | None:
 
 def _tools_of(config: dict[str, Any], folder: Path, wanted: str | None, source: str) -> tuple[ToolDefinition, ...]:
     """The tools of the providers: one list, or that of the provider that was named."""
+    providers = list(_providers(config.get("providers", config.get("targets"))))
+    asked = [one for one in providers if wanted is None or wanted in one[:2]]
+    if wanted is not None and not asked:
+        known = ", ".join(printable(label or name) for name, label, _ in providers) or "none"
+        raise SuiteError(f"{source}: no provider {printable(wanted)!r}; there are {known}")
     found: dict[str, Any] = {}
-    names: list[str] = []
-    for name, label, settings in _providers(config.get("providers", config.get("targets"))):
-        names.append(label or name)
-        if wanted is not None and wanted not in (name, label):
-            continue
+    for name, _, settings in asked:
         listed = settings.get("tools", settings.get("functions"))
         if listed is not None:
             listed = _loaded(listed, folder, f"{source}: tools of {printable(name)}")
             found[canonical_json(listed)] = listed
-    if wanted is not None and not any(
-        wanted in (n, label) for n, label, _ in _providers(config.get("providers", config.get("targets")))
-    ):
-        raise SuiteError(f"{source}: no provider {printable(wanted)!r}; there are {', '.join(map(printable, names)) or 'none'}")
     if not found:
         raise SuiteError(f"{source}: its providers offer no tools; give them with --tools")
     if len(found) > 1:
@@ -245,10 +242,9 @@ def _providers(listed: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
         if isinstance(item, str):
             yield item, "", {}
         elif isinstance(item, dict):
-            body: Any = item
             name: Any = item.get("id")
+            body: Any = item
             if name is None and len(item) == 1:
                 name, body = next(iter(item.items()))
-            config = body.get("config") if isinstance(body, dict) else None
-            label = body.get("label") if isinstance(body, dict) else None
+            label, config = (body.get("label"), body.get("config")) if isinstance(body, dict) else (None, None)
             yield str(name), label if isinstance(label, str) else "", config if isinstance(config, dict) else {}

@@ -7,9 +7,8 @@ from typing import Any
 
 from selfopt.errors import SuiteError
 from selfopt.home import InputFileError, read_input
-from selfopt.home.plain_json import PlainJsonError, read_plain_json
-from selfopt.home.plain_yaml import PlainYamlError, read_plain_yaml
 from selfopt.suites.check import printable
+from selfopt.suites.load import data_of
 
 MAX_BYTES = 5_000_000
 _DATA = (".yaml", ".yml", ".json")
@@ -18,11 +17,7 @@ _TEXT = (*_DATA, ".txt", ".md")
 
 def read_data(path: Path, where: str) -> Any:
     """The data of a YAML (aliases allowed, bounded) or JSON file. SuiteError for other kinds and for what cannot be read."""
-    text = _text(path, _DATA, where)
-    try:
-        return read_plain_json(text) if path.suffix == ".json" else read_plain_yaml(text, aliases=True)
-    except (PlainJsonError, PlainYamlError) as error:
-        raise SuiteError(f"{where}: {printable(str(error))}") from None
+    return data_of(_text(path, _DATA, where), where, as_json=path.suffix == ".json", aliases=True)
 
 
 def read_reference(name: str, folder: Path, where: str, *, as_text: bool = False) -> Any:

@@ -73,4 +73,3 @@ class Importer(Protocol):
         Raises:
             SuiteError: the files cannot be used. Its one line names the file, the place and the fix.
         """
-        ...

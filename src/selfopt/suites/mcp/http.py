@@ -33,11 +33,10 @@ class HttpTransport:
         async with self._post(message) as response:
             if response.content_type == "text/event-stream":
                 return await self._from_events(response, message["id"])
-            got = parse_message((await self._rest(response)).decode("utf-8", "replace"), self._who)
+            body = b"".join([self._counted(piece) async for piece in response.content.iter_any()])
+            got = parse_message(body.decode("utf-8", "replace"), self._who)
             if response.status >= 400 and "error" not in got:
                 raise self._refusal(response)
-            if session_id := response.headers.get("Mcp-Session-Id"):
-                self._headers["Mcp-Session-Id"] = session_id
             return got
 
     async def notify(self, message: Mapping[str, Any]) -> None:
@@ -75,12 +74,6 @@ class HttpTransport:
 
     def _refusal(self, response: aiohttp.ClientResponse) -> SuiteError:
         return SuiteError(f"{self._who}: answers with status {response.status}; check the URL (often it ends in /mcp)")
-
-    async def _rest(self, response: aiohttp.ClientResponse) -> bytes:
-        body = b""
-        async for piece in response.content.iter_any():
-            body += self._counted(piece)
-        return body
 
     def _counted(self, piece: bytes) -> bytes:
         self._read_bytes += len(piece)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -58,7 +57,10 @@ async def read_mcp_tools(source: McpSource, timeout_s: float = DEFAULT_TIMEOUT_S
     """
     transport: Transport | None = None
     try:
-        async with asyncio.timeout(timeout_s), _connected(source) as transport:
+        connected: AbstractAsyncContextManager[Transport] = (
+            reached(source.url, source.who) if source.url else started(source.command, source.who)
+        )
+        async with asyncio.timeout(timeout_s), connected as transport:
             listed = await list_tools(transport, source.who)
     except TimeoutError:
         what = f" and was ended{transport.last_words()}" if isinstance(transport, StdioTransport) else ""
@@ -66,13 +68,3 @@ async def read_mcp_tools(source: McpSource, timeout_s: float = DEFAULT_TIMEOUT_S
             f"{source.who}: has not listed its tools within {timeout_s:g} s{what}; it hangs, or needs more time: --tools-timeout"
         ) from None
     return tools_from(listed, source.who)
-
-
-@asynccontextmanager
-async def _connected(source: McpSource) -> AsyncIterator[Transport]:
-    if source.url:
-        async with reached(source.url, source.who) as over_http:
-            yield over_http
-    else:
-        async with started(source.command, source.who) as over_pipes:
-            yield over_pipes

@@ -109,9 +109,5 @@ def answer_to(message: Mapping[str, Any]) -> str | None:
     """What is said to a request of the server: a ping is answered, everything else declined; None for a notification."""
     if "method" not in message or "id" not in message:
         return None
-    body: dict[str, Any] = {"jsonrpc": "2.0", "id": message["id"]}
-    if message["method"] == "ping":
-        body["result"] = {}
-    else:
-        body["error"] = {"code": -32601, "message": "selfopt only reads tools/list"}
-    return json.dumps(body)
+    declined = {"error": {"code": -32601, "message": "selfopt only reads tools/list"}}
+    return json.dumps({"jsonrpc": "2.0", "id": message["id"], **({"result": {}} if message["method"] == "ping" else declined)})

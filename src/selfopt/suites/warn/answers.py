@@ -90,23 +90,18 @@ def outside_schema(suite: Suite) -> Iterator[SuiteWarning]:
             yield SuiteWarning("outside-schema", (prompt.id,), text)
 
 
-def _properties(tool: ToolDefinition) -> dict[str, Any]:
-    found = tool.parameters.get("properties")
-    return found if isinstance(found, dict) else {}
-
-
 def _expected_problems(prompt: Prompt, tools: dict[str, ToolDefinition], form: _Form) -> Iterator[str]:
     for index, calls in enumerate(accepted_sets(prompt)):
         for call in calls:
             tool = tools[call.name]
-            known = _properties(tool)
+            properties = tool.parameters.get("properties")
+            known = properties if isinstance(properties, dict) else {}
             for name, accepted in call.arguments.items():
                 for value in accepted:
                     # What the type or the enum forbids no reply can give: an error, and said as one.
                     if value == "" or name not in known or value_problem(value, known[name]) is not None:
                         continue
-                    problem = schema_problem(form(value), known[name], tool.parameters)
-                    if problem is not None:
+                    if (problem := schema_problem(form(value), known[name], tool.parameters)) is not None:
                         yield f"expected[{index}]: {call.name}: {quoted(name)}: {problem}"
 
 
@@ -115,6 +110,5 @@ def _history_problems(prompt: Prompt, tools: dict[str, ToolDefinition]) -> Itera
         for call in message.tool_calls:
             tool = tools[call.name]
             schema = {"additionalProperties": False, **tool.parameters}
-            problem = schema_problem(call.arguments, schema, tool.parameters)
-            if problem is not None:
+            if (problem := schema_problem(call.arguments, schema, tool.parameters)) is not None:
                 yield f"messages[{index}]: {call.name}: {problem}"

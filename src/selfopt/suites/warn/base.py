@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,8 +54,3 @@ def listed(parts: Iterable[str], limit: int = 6) -> str:
     items = list(parts)
     more = f" and {len(items) - limit} more" if len(items) > limit else ""
     return ", ".join(items[:limit]) + more
-
-
-def prompt_ids(prompts: Sequence[Prompt]) -> tuple[str, ...]:
-    """The ids of prompts."""
-    return tuple(p.id for p in prompts)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from selfopt.records import Message, Prompt, Suite, canonical_json
 
-from .base import SuiteWarning, listed, prompt_ids
+from .base import SuiteWarning, listed
 from .similar import grams, jaccard, normalised, similar_pairs
 
 THRESHOLD = 0.7
@@ -25,9 +25,8 @@ def duplicates(suite: Suite) -> Iterator[SuiteWarning]:
         groups[canonical_json([prompt.tool_set, [_said(m) for m in prompt.messages]])].append(prompt)
     for same in groups.values():
         if len(same) > 1:
-            yield SuiteWarning(
-                "duplicate", prompt_ids(same), f"prompts {listed(prompt_ids(same))} ask the same of the same tools; keep one"
-            )
+            ids = tuple(prompt.id for prompt in same)
+            yield SuiteWarning("duplicate", ids, f"prompts {listed(ids)} ask the same of the same tools; keep one")
     yield from _near([same[0] for same in groups.values()])
 
 
@@ -50,7 +49,7 @@ def _near(prompts: list[Prompt]) -> Iterator[SuiteWarning]:
             )
             return
         percent = f"{jaccard(whole[i], whole[j]):.0%} alike"
-        ids = prompt_ids((one, other))
+        ids = (one.id, other.id)
         if one.split != other.split:
             text = f"prompts {one.id} ({one.split}) and {other.id} ({other.split}) are {percent}; reword one, or put both into one split"
             yield SuiteWarning("leak-prompt", ids, text)

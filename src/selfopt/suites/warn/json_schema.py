@@ -9,26 +9,32 @@ leniently, so they fit.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from selfopt.home.plain_yaml import MAX_DEPTH
 from selfopt.suites.values import fits, same, shown, types_of
 
+# A keyword, whether a number breaks its limit, and how messages say so.
+_RANGES: tuple[tuple[str, Callable[[float, float], bool], str], ...] = (
+    ("minimum", operator.lt, "below the minimum"),
+    ("maximum", operator.gt, "above the maximum"),
+    ("exclusiveMinimum", operator.le, "not above"),
+    ("exclusiveMaximum", operator.ge, "not below"),
+)
 
-def schema_problem(value: Any, schema: Any, root: Any = None, depth: int = 0) -> str | None:
+
+def schema_problem(value: Any, schema: Any, root: Any = None) -> str | None:
     """The first way in which the value does not fit the schema, in words; None when it fits. root: where `$ref` leads."""
-    root = schema if root is None else root
+    return next(_problems(value, schema, schema if root is None else root, 0), None)
+
+
+def _problems(value: Any, schema: Any, root: Any, depth: int) -> Iterator[str]:
     if not isinstance(schema, dict) or depth > MAX_DEPTH:
-        return None
-    return next(_problems(value, schema, root, depth), None)
-
-
-def _problems(value: Any, schema: dict[str, Any], root: Any, depth: int) -> Iterator[str]:
+        return
     if isinstance(reference := schema.get("$ref"), str):
-        problem = schema_problem(value, _resolved(reference, root), root, depth + 1)
-        if problem is not None:
-            yield problem
+        yield from _problems(value, _resolved(reference, root), root, depth + 1)
     types = types_of(schema)
     if types and not any(fits(value, t) for t in types):
         yield f"{shown(value)} is not of type {' or '.join(types)}"
@@ -64,13 +70,11 @@ def _combined(value: Any, schema: dict[str, Any], root: Any, depth: int) -> Iter
     for word in ("anyOf", "oneOf"):
         branches = schema.get(word)
         if isinstance(branches, list) and branches:
-            problems = [schema_problem(value, branch, root, depth + 1) for branch in branches]
-            if all(problem is not None for problem in problems):
+            problems = [next(_problems(value, branch, root, depth + 1), None) for branch in branches]
+            if None not in problems:
                 yield f"{problems[0]} (nor does it fit another branch of {word})" if len(problems) > 1 else str(problems[0])
     for branch in schema.get("allOf", []) if isinstance(schema.get("allOf"), list) else []:
-        problem = schema_problem(value, branch, root, depth + 1)
-        if problem is not None:
-            yield problem
+        yield from _problems(value, branch, root, depth + 1)
 
 
 def _number(value: Any, types: list[str]) -> float | None:
@@ -92,14 +96,9 @@ def _limit(schema: dict[str, Any], word: str) -> float | None:
 
 
 def _number_problems(number: float, schema: dict[str, Any]) -> Iterator[str]:
-    if (low := _limit(schema, "minimum")) is not None and number < low:
-        yield f"{number:g} is below the minimum {low:g}"
-    if (high := _limit(schema, "maximum")) is not None and number > high:
-        yield f"{number:g} is above the maximum {high:g}"
-    if (low := _limit(schema, "exclusiveMinimum")) is not None and number <= low:
-        yield f"{number:g} is not above {low:g}"
-    if (high := _limit(schema, "exclusiveMaximum")) is not None and number >= high:
-        yield f"{number:g} is not below {high:g}"
+    for word, breaks, how in _RANGES:
+        if (limit := _limit(schema, word)) is not None and breaks(number, limit):
+            yield f"{number:g} is {how} {limit:g}"
     step = _limit(schema, "multipleOf")
     if step is not None and step > 0 and abs(number / step - round(number / step)) > 1e-9:
         yield f"{number:g} is not a multiple of {step:g}"
@@ -117,9 +116,7 @@ def _list_problems(value: list[Any], schema: dict[str, Any], root: Any, depth: i
     if schema.get("uniqueItems") is True and len({json.dumps(v, sort_keys=True, default=str) for v in value}) < len(value):
         yield "it has an item twice"
     for item in value:
-        problem = schema_problem(item, schema.get("items"), root, depth + 1)
-        if problem is not None:
-            yield problem
+        yield from _problems(item, schema.get("items"), root, depth + 1)
 
 
 def _object_problems(value: dict[str, Any], schema: dict[str, Any], root: Any, depth: int) -> Iterator[str]:
@@ -131,8 +128,6 @@ def _object_problems(value: dict[str, Any], schema: dict[str, Any], root: Any, d
             yield f"{shown(name)} is missing"
     for name, inner in value.items():
         if name in known:
-            problem = schema_problem(inner, known[name], root, depth + 1)
-            if problem is not None:
-                yield f"{shown(name)}: {problem}"
+            yield from (f"{shown(name)}: {problem}" for problem in _problems(inner, known[name], root, depth + 1))
         elif schema.get("additionalProperties") is False:
             yield f"{shown(name)} is not one of its properties"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from selfopt.records import Prompt, Suite, ToolDefinition, canonical_json
 
-from .base import SPLITS, SuiteWarning, accepted_sets, listed, prompt_ids, quoted
+from .base import SPLITS, SuiteWarning, accepted_sets, listed, quoted
 from .similar import normalised
 
 # A name in more prompts than this, or this share of them, is nothing distinctive.
@@ -57,17 +58,12 @@ def _shared_tools(suite: Suite, one: str, other: str, mine: set[str], theirs: se
 
 
 def _shared_names(names: dict[str, list[Prompt]], one: str, other: str) -> Iterator[SuiteWarning]:
-    shown: list[str] = []
-    about: list[Prompt] = []
-    for name, prompts in names.items():
-        here = [p for p in prompts if p.split == one]
-        there = [p for p in prompts if p.split == other]
-        if here and there:
-            shown.append(f"{quoted(name)} ({here[0].id}, {there[0].id})")
-            about += [here[0], there[0]]
-    if shown:
-        text = f"{one} and {other} share distinctive names: {listed(shown)}; use others in one"
-        yield SuiteWarning("leak-name", tuple(dict.fromkeys(prompt_ids(about))), text)
+    first = {name: {p.split: p.id for p in reversed(prompts)} for name, prompts in names.items()}
+    both = {name: (ids[one], ids[other]) for name, ids in first.items() if one in ids and other in ids}
+    if both:
+        shown = listed(f"{quoted(name)} ({here}, {there})" for name, (here, there) in both.items())
+        text = f"{one} and {other} share distinctive names: {shown}; use others in one"
+        yield SuiteWarning("leak-name", tuple(dict.fromkeys(chain.from_iterable(both.values()))), text)
 
 
 def _distinctive(suite: Suite) -> dict[str, list[Prompt]]:
@@ -122,11 +118,8 @@ def _is_choice(schema: Any) -> bool:
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-    elif isinstance(value, dict):
-        for item in value.values():
+    elif isinstance(value, list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
             yield from _texts(item)
 
 

@@ -77,14 +77,11 @@ def trivial_policy(suite: Suite, passes: Passes) -> Iterator[SuiteWarning]:
     for score in trivial_scores(suite, passes):
         if score.policy == "silent":
             got, n, share, of = score.passes, score.prompts, SILENT_SHARE, "prompts"
+            fix = "add prompts that need a call"
         else:
             got, n, share, of = score.call_passes, score.calling, CALLING_SHARE, "prompts that need a call"
+            fix = "add prompts whose words do not give the call away"
         if n and wilson_interval(got, n, CONFIDENCE).low > share:
-            fix = (
-                "add prompts that need a call"
-                if score.policy == "silent"
-                else "add prompts whose words do not give the call away"
-            )
             yield SuiteWarning("trivial-policy", (), f"the policy '{score.policy}' passes {got} of {n} {of}; {fix}")
 
 
@@ -108,10 +105,6 @@ def _right_tools(prompt: Prompt, calls: tuple[ToolCall, ...]) -> bool:
     return any(sorted(c.name for c in accepted) == names for accepted in prompt.expected)
 
 
-def _silent(prompt: Prompt, tools: tuple[ToolDefinition, ...]) -> tuple[ToolCall, ...]:
-    return ()
-
-
 def _first_tool(prompt: Prompt, tools: tuple[ToolDefinition, ...]) -> tuple[ToolCall, ...]:
     return tuple(_copying(tool, _last_user_text(prompt)) for tool in tools[:1])
 
@@ -124,7 +117,7 @@ def _keyword(prompt: Prompt, tools: tuple[ToolDefinition, ...]) -> tuple[ToolCal
     return (_copying(tools[overlaps.index(most)], text),) if most else ()
 
 
-_POLICIES: dict[str, Policy] = {"silent": _silent, "first tool": _first_tool, "keyword match": _keyword}
+_POLICIES: dict[str, Policy] = {"silent": lambda prompt, tools: (), "first tool": _first_tool, "keyword match": _keyword}
 
 
 def _last_user_text(prompt: Prompt) -> str:
