@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from selfopt.scripted.endpoint import engine_for
-from selfopt.scripted.player import ManualClock, ScriptEngine
+from selfopt.scripted.player import ScriptEngine
 from selfopt.wiring.app import App
+from tests.scripted.clock import ManualClock
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / "bench"

@@ -15,9 +15,10 @@ from selfopt.errors import EndpointError, EndpointFault
 from selfopt.gateway import HttpAddress, Pool, PooledEndpoint
 from selfopt.records import ChatReply, ChatRequest, Endpoint, Message, Sampling, ToolCall
 from selfopt.scripted.endpoint import ScriptedEndpoint
-from selfopt.scripted.player import ManualClock, ScriptEngine
+from selfopt.scripted.player import ScriptEngine
 from selfopt.scripted.server import serve_scripted
 from tests.endpoints.kit import KEY, WEATHER, ask, config_for, contract_script
+from tests.scripted.clock import ManualClock
 
 KINDS = ("openai_compatible", "ollama", "anthropic", "scripted", "in_process", "pooled")
 

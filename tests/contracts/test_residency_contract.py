@@ -12,10 +12,11 @@ from selfopt.endpoints.factory import create_residency
 from selfopt.errors import EndpointError
 from selfopt.records import Residency
 from selfopt.scripted.endpoint import ScriptedResidency
-from selfopt.scripted.player import ManualClock, ScriptEngine
+from selfopt.scripted.player import ScriptEngine
 from selfopt.scripted.script import Script
 from selfopt.scripted.server import serve_scripted
 from tests.endpoints.kit import config_for
+from tests.scripted.clock import ManualClock
 
 NETWORKED = ("openai_compatible", "ollama", "scripted")
 

@@ -26,9 +26,10 @@ from selfopt.records import (
     Trial,
 )
 from selfopt.scripted.endpoint import engine_for
-from selfopt.scripted.player import ManualClock, ScriptEngine
+from selfopt.scripted.player import ScriptEngine
 from selfopt.verbs.looping import parse_target, run_loop
 from selfopt.wiring.app import App
+from tests.scripted.clock import ManualClock
 
 CITIES = ("Oslo", "Lima", "Cairo", "Quito")
 SMALL_TALK = ("Who are you?", "Tell me a joke.", "Good evening.")

@@ -28,9 +28,10 @@ from selfopt.records import (
 )
 from selfopt.residency import warm_up
 from selfopt.scripted.endpoint import ScriptedEndpoint, ScriptedResidency
-from selfopt.scripted.player import ManualClock, ScriptEngine
+from selfopt.scripted.player import ScriptEngine
 from selfopt.scripted.script import Script, ScriptedModel
 from selfopt.words.findings import experiment_text
+from tests.scripted.clock import ManualClock
 
 from .kit import SCRIPTED, Bench, FakeEndpoint, make_spec, make_suite
 

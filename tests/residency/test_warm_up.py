@@ -12,9 +12,10 @@ from selfopt.errors import EndpointError, EngineError
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, LoadEvidence, ModelStatus, ReplyContent, WarmUp
 from selfopt.residency import WARM_UP_PROMPT, ensure_resident, warm_up
 from selfopt.scripted.endpoint import ScriptedEndpoint, ScriptedResidency
-from selfopt.scripted.player import ManualClock, ScriptEngine
+from selfopt.scripted.player import ScriptEngine
 from selfopt.scripted.script import Script
 from tests.endpoints.kit import WEATHER, ask, config_for
+from tests.scripted.clock import ManualClock
 
 POLICY = WarmUp(enabled=True, load_timeout_s=120, prompt_timeout_s=10)
 CHAT = ask("weather in Oslo?", tools=(WEATHER,), timeout_s=5)

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from selfopt.errors import EndpointError
 from selfopt.records import Constraint, Message
 from selfopt.scripted.endpoint import ScriptedEndpoint, ScriptedResidency
-from selfopt.scripted.player import ManualClock, ScriptEngine
+from selfopt.scripted.player import ScriptEngine
 from selfopt.scripted.script import Script
 from tests.endpoints.kit import WEATHER, ask, config_for
+from tests.scripted.clock import ManualClock
 
 
 class World:

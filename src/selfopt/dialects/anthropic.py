@@ -13,7 +13,7 @@ from .base_url import normalise_base_url
 from .faults import refuse_error
 from .jsontext import as_dict, as_int, as_str, as_text
 from .kinds import EndpointKind
-from .parts import MAX_CALLS, Parts, StreamDecoder, beside_of, numbered, unsupported
+from .parts import MAX_CALLS, Parts, StreamDecoder, beside_of, given, numbered, refuse_grammar
 
 DEFAULT_BASE_URL = "https://api.anthropic.com"
 API_VERSION = "2023-06-01"
@@ -64,10 +64,7 @@ class Anthropic:
         be given and a call may not be required. Models from 4.7 on take no sampling parameters and only adaptive thinking; from
         5 on they think unless they are told not to, which some do not take. Seeds are unknown to this API.
         """
-        if request.constraint is not None and request.constraint.kind == "grammar":
-            raise unsupported(
-                self._endpoint, "output limited by a grammar", request, "use a variant with a JSON schema, or llama.cpp"
-            )
+        refuse_grammar(self._endpoint, request)
         sampling, (family, version) = request.sampling, _family(request.model)
         adaptive = version >= (4, 7)
         thinking = max(sampling.thinking_tokens, MIN_THINKING_TOKENS) if sampling.thinking_tokens else 0
@@ -86,9 +83,7 @@ class Anthropic:
         elif unthinking is not None:
             body["thinking"] = {"type": unthinking}
         elif not adaptive:
-            body["temperature"] = min(sampling.temperature, 1.0)
-            if sampling.top_p is not None:
-                body["top_p"] = sampling.top_p
+            body |= given(temperature=min(sampling.temperature, 1.0), top_p=sampling.top_p)
         if request.tools:
             body["tools"] = [{"name": t.name, "description": t.description, "input_schema": t.parameters} for t in request.tools]
             unforced = thinking or always or version >= (5, 5)
@@ -216,12 +211,10 @@ class _Events(StreamDecoder):
     @staticmethod
     def _add_delta(block: dict[str, Any], delta: dict[str, Any]) -> tuple[str, str]:
         text, thinking = as_str(delta.get("text")), as_str(delta.get("thinking"))
-        if text:
-            block["type"] = "text"
-            block["texts"].append(text)
-        if thinking:
-            block["type"] = "thinking"
-            block["thoughts"].append(thinking)
+        for kind, added, known in (("text", text, "texts"), ("thinking", thinking, "thoughts")):
+            if added:
+                block["type"] = kind
+                block[known].append(added)
         block["partial"].append(as_str(delta.get("partial_json")))
         return text, thinking
 

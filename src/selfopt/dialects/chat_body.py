@@ -60,18 +60,22 @@ _decode_objects = msgspec.json.Decoder(list[_Object] | None).decode
 _encode = msgspec.json.Encoder().encode
 
 
+@dataclass(slots=True, eq=False)
 class ChatBody:
-    """fields: every key of the body with its JSON as it came. phase: by what the conversation holds. size: of the body in bytes."""
+    """A client's request, as far as it has to be understood.
 
-    __slots__ = ("fields", "model", "n_tools", "phase", "size", "stream")
+    Attributes:
+        fields: every key of the body with its JSON as it came.
+        phase: by what the conversation holds.
+        size: of the body in bytes.
+    """
 
-    def __init__(self, fields: dict[str, msgspec.Raw], model: str, stream: bool, n_tools: int, phase: Phase, size: int) -> None:
-        self.size = size
-        self.fields = fields
-        self.model = model
-        self.stream = stream
-        self.n_tools = n_tools
-        self.phase = phase
+    fields: dict[str, msgspec.Raw]
+    model: str
+    stream: bool
+    n_tools: int
+    phase: Phase
+    size: int
 
     def forwarded(self, server_model: str) -> bytes:
         """The body for the server behind, under the name that it knows; nothing else is changed."""
@@ -140,10 +144,5 @@ def _read(fields: dict[str, msgspec.Raw], key: str, decode: Callable[[msgspec.Ra
 
 def _phase_of(messages: list[_MessageHead]) -> Phase:
     """One user turn and no tool results: atomic."""
-    turns = 0
-    for message in messages:
-        if message.role == "user":
-            turns += 1
-        elif message.role in _TOOL_ROLES:
-            return "extended"
-    return "atomic" if turns <= 1 else "extended"
+    roles = [message.role for message in messages]
+    return "extended" if roles.count("user") > 1 or not _TOOL_ROLES.isdisjoint(roles) else "atomic"

@@ -20,7 +20,7 @@ _PLACE = re.compile(
     r"""\b[a-z][a-z0-9+.\-]{1,15}:(?:\\?/){2}[^\s"'<>)]+|\[[0-9a-f:]{2,45}\]:\d{1,5}|\b[\w.\-]{1,253}:\d{2,5}\b""", re.I
 )
 
-_ADVICE: dict[EndpointFault, str] = {
+ADVICE: Mapping[EndpointFault, str] = {
     "auth": "check the endpoint's API key (api_key_env or api_key in your settings)",
     "not_found": "check the model's name, that it is pulled or served there, and the endpoint's base_url",
     "rate_limited": "wait, or lower the number of requests under way",
@@ -33,23 +33,21 @@ _ADVICE: dict[EndpointFault, str] = {
 }
 
 
-def advice(kind: EndpointFault) -> str:
-    """How to fix it, in a few words."""
-    return _ADVICE[kind]
+"""How to fix each kind of fault, in a few words."""
+
+_STATUSES: Mapping[int, EndpointFault] = {
+    401: "auth",
+    403: "auth",
+    404: "not_found",
+    408: "timeout",
+    429: "rate_limited",
+}
 
 
 def status_fault(status: int, body: str) -> EndpointFault:
     """The kind of an HTTP status that is not 2xx; a 503 whose text speaks of loading is `loading`."""
-    if status in (401, 403):
-        return "auth"
-    if status == 404:
-        return "not_found"
-    if status == 408:
-        return "timeout"
-    if status == 429:
-        return "rate_limited"
     if 400 <= status < 500:
-        return "bad_request"
+        return _STATUSES.get(status, "bad_request")
     if status == 503 and "loading" in body[:4000].lower():
         return "loading"
     return "server" if status >= 500 else "protocol"
@@ -122,7 +120,7 @@ def status_error(
     except ValueError:
         said = reply_body
     retry_after_s = parse_retry_after(headers.get("Retry-After"))
-    fix = advice(kind) if retry_after_s is None else f"it asks to wait {retry_after_s:g} s; {advice(kind)}"
+    fix = ADVICE[kind] if retry_after_s is None else f"it asks to wait {retry_after_s:g} s; {ADVICE[kind]}"
     moved = 300 <= status < 400
     if moved and headers.get("Location"):
         fix = f"it redirects to {shown_url(headers['Location'])}, and redirects are not followed: correct base_url"

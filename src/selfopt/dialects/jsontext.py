@@ -109,11 +109,9 @@ def as_text(value: Any) -> str:
 
 def as_int(value: Any) -> int | None:
     """The value when it is a whole number in [0, 2^53), else None."""
-    if type(value) is int and 0 <= value < 1 << 53:
-        return value
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53 else None
+    return value if type(value) is int and 0 <= value < 1 << 53 else None
 
 
 def as_ms(value: Any, per_ms: float = 1.0) -> float | None:

@@ -12,7 +12,7 @@ from .base_url import bearer, normalise_base_url
 from .faults import refuse_error
 from .jsontext import as_dict, as_int, as_list, as_ms, as_str, as_text
 from .kinds import EndpointKind
-from .parts import Parts, StreamDecoder, beside_of, numbered, unsupported
+from .parts import Parts, StreamDecoder, beside_of, given, numbered, refuse_grammar
 
 DEFAULT_PORT = 11434
 NS_PER_MS = 1e6
@@ -41,21 +41,15 @@ class Ollama:
     def write_request(self, request: ChatRequest, *, streamed: bool = False) -> dict[str, Any]:
         """The body of POST /api/chat. The thinking budget is added to num_predict, which bounds both; this API has no
         tool_choice, so "none" leaves the tools out and "required" cannot be asked for."""
-        if request.constraint is not None and request.constraint.kind == "grammar":
-            raise unsupported(
-                self._endpoint, "output limited by a grammar", request, "use a variant with a JSON schema, or llama.cpp"
-            )
+        refuse_grammar(self._endpoint, request)
         sampling = request.sampling
-        options: dict[str, Any] = {
-            "temperature": sampling.temperature,
-            "num_predict": sampling.max_tokens + sampling.thinking_tokens,
-        }
-        if sampling.top_p is not None:
-            options["top_p"] = sampling.top_p
-        if sampling.seed is not None:
-            options["seed"] = sampling.seed
-        if request.context_size is not None:
-            options["num_ctx"] = request.context_size
+        options = given(
+            temperature=sampling.temperature,
+            num_predict=sampling.max_tokens + sampling.thinking_tokens,
+            top_p=sampling.top_p,
+            seed=sampling.seed,
+            num_ctx=request.context_size,
+        )
         body: dict[str, Any] = {
             "model": request.model,
             "messages": [_message(m) for m in numbered(request.messages)],

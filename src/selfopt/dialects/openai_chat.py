@@ -15,7 +15,7 @@ from .faults import refuse_error
 from .jsontext import as_dict, as_int, as_list, as_ms, as_str, as_text
 from .kinds import EndpointKind
 from .openai_client import NAME
-from .parts import MAX_CALLS, Parts, StreamDecoder, beside_of, numbered
+from .parts import MAX_CALLS, Parts, StreamDecoder, beside_of, given, numbered
 
 _FINISH: dict[str, FinishReason] = {
     "stop": "stop",
@@ -53,12 +53,8 @@ class OpenAIChat:
                 for t in request.tools
             ]
             body["tool_choice"] = request.tool_choice
-        body["temperature"] = sampling.temperature
-        if sampling.top_p is not None:
-            body["top_p"] = sampling.top_p
-        if sampling.seed is not None:
-            body["seed"] = sampling.seed
-        body[self._limit_key] = sampling.max_tokens + sampling.thinking_tokens
+        limit = {self._limit_key: sampling.max_tokens + sampling.thinking_tokens}
+        body |= given(temperature=sampling.temperature, top_p=sampling.top_p, seed=sampling.seed, **limit)
         constraint = request.constraint
         if constraint is not None and constraint.kind == "grammar":
             body["grammar"] = constraint.grammar or ""
@@ -156,10 +152,10 @@ class _Pieces(StreamDecoder):
     def payload(self, line: str) -> str:
         """Likewise; the last one is no JSON."""
         found = super().payload(line)
-        if found == "[DONE]":
-            self.finished = self.over = True
-            return ""
-        return found
+        if found != "[DONE]":
+            return found
+        self.finished = self.over = True
+        return ""
 
     def add(self, data: Any) -> tuple[str, str]:
         """See `StreamDecoder`; `<think>` tags are still in the text."""

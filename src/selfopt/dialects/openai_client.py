@@ -91,7 +91,7 @@ _decode_content = msgspec.json.Decoder(str | list[_Part] | None).decode
 _decode_calls = msgspec.json.Decoder(list[_Call] | None).decode
 _decode_name = msgspec.json.Decoder(str | None).decode
 _decode_scalar = msgspec.json.Decoder(int | float | bool | None).decode
-_decode_choice = msgspec.json.Decoder(_NamedChoice | str | None).decode
+_decode_choice = msgspec.json.Decoder(_NamedChoice | Literal["auto", "none", "required"] | None).decode
 
 
 class _StreamOptions(msgspec.Struct):
@@ -163,11 +163,10 @@ def _value(fields: dict[str, msgspec.Raw], key: str) -> int | float | bool | Non
 def _limit(fields: dict[str, msgspec.Raw]) -> int | None:
     for key in ("max_completion_tokens", "max_tokens"):
         value = _value(fields, key)
-        if value is None:
-            continue
-        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1_000_000:
+        if type(value) is int and 1 <= value <= 1_000_000:
+            return value
+        if value is not None:
             raise bad_request(f"{key} must be a whole number from 1", key)
-        return value
     return None
 
 
@@ -228,15 +227,11 @@ def _offered(raw: msgspec.Raw) -> tuple[ToolDefinition, ...]:
     if len(raw) > MAX_TOOLS_BYTES:
         raise bad_request(f"tools of {len(raw)} bytes, at most {MAX_TOOLS_BYTES} are taken", "tools", "array_above_max_length")
     text = bytes(raw)
-    return _known_tools(text) if len(text) <= KEPT_TOOLS_BYTES else _tools(_decode(text))
+    return _known_tools(text) if len(text) <= KEPT_TOOLS_BYTES else _tools(text)
 
 
-@lru_cache(maxsize=64)
-def _known_tools(text: bytes) -> tuple[ToolDefinition, ...]:
-    return _tools(_decode(text))
-
-
-def _tools(raw: Any) -> tuple[ToolDefinition, ...]:
+def _tools(text: bytes) -> tuple[ToolDefinition, ...]:
+    raw = _decode(text)
     if raw and len(raw) > MAX_TOOLS:
         raise bad_request(f"{len(raw)} tools, at most {MAX_TOOLS} are taken", "tools", "array_above_max_length")
     tools: list[ToolDefinition] = []
@@ -258,20 +253,15 @@ def _tools(raw: Any) -> tuple[ToolDefinition, ...]:
     return tuple(tools)
 
 
+_known_tools = lru_cache(maxsize=64)(_tools)
+
+
 def _choice(raw: msgspec.Raw | None) -> tuple[Literal["auto", "none", "required"], str | None]:
     try:
         choice = _decode_choice(raw) if raw is not None else None
     except msgspec.DecodeError:
-        choice = ""
-    if choice is None or choice == "auto":
-        return "auto", None
-    if choice == "none":
-        return "none", None
-    if choice == "required":
-        return "required", None
-    if isinstance(choice, _NamedChoice):
-        return "required", choice.function.name
-    raise bad_request("tool_choice must be none, auto, required or the name of a function", "tool_choice")
+        raise bad_request("tool_choice must be none, auto, required or the name of a function", "tool_choice") from None
+    return ("required", choice.function.name) if isinstance(choice, _NamedChoice) else (choice or "auto", None)
 
 
 def _sampling(fields: dict[str, msgspec.Raw], limit: int | None) -> Sampling:

@@ -49,14 +49,12 @@ class Parts:
         are more than MAX_CALLS."""
         if len(self.tool_calls) + len(self.broken) >= MAX_CALLS:
             raise ValueError(f"more than {MAX_CALLS} tool calls")
-        parsed = arguments
+        parsed = {} if arguments is None else arguments
         if isinstance(arguments, str):
             try:
                 parsed = parse_json(arguments) if arguments.strip() else {}
             except ValueError:
                 parsed = None
-        elif arguments is None:
-            parsed = {}
         if isinstance(name, str) and name and isinstance(parsed, dict):
             self.tool_calls.append(
                 ToolCall(name=name, arguments=parsed, id=call_id if isinstance(call_id, str) and call_id else None)
@@ -209,8 +207,16 @@ def beside_of(request: ChatRequest, dialect: str) -> dict[str, Any]:
     return {key: msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value for key, value in fields.items()}
 
 
-def unsupported(endpoint: str, what: str, request: ChatRequest, instead: str) -> EndpointError:
-    """The error for a request that this dialect has no words for; nothing was sent."""
-    return EndpointError(
-        f"endpoint {endpoint}: {what} for model {request.model} is not possible here; {instead}", kind="bad_request"
-    )
+def given(**fields: Any) -> dict[str, Any]:
+    """The fields that have a value."""
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def refuse_grammar(endpoint: str, request: ChatRequest) -> None:
+    """EndpointError `bad_request` for a request with a grammar, which the dialect cannot carry. Nothing was sent."""
+    if request.constraint is not None and request.constraint.kind == "grammar":
+        raise EndpointError(
+            f"endpoint {endpoint}: output limited by a grammar for model {request.model} is not possible here; "
+            "use a variant with a JSON schema, or llama.cpp",
+            kind="bad_request",
+        )

@@ -14,8 +14,8 @@ from urllib.parse import unquote, urlsplit
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
-from selfopt.dialects.faults import advice, shown_url, status_error, without_urls
-from selfopt.dialects.jsontext import bounded_text, dump_json, parse_json, printable
+from selfopt.dialects.faults import ADVICE, shown_url, status_error, without_urls
+from selfopt.dialects.jsontext import as_dict, bounded_text, dump_json, parse_json, printable
 from selfopt.errors import EndpointError, EndpointFault, SettingsError
 from selfopt.home import Redactor
 from selfopt.records import EndpointConfig
@@ -29,6 +29,8 @@ SHORTEST_IN_ERRORS = 4  # characters of a key; an error that says too little doe
 # llama.cpp and uvicorn close an idle connection after 5 s; whoever reuses it at that moment gets a broken pipe.
 KEEP_ALIVE_S = 2.0
 LONG_TEXT = 262_144
+PROBE_TIMEOUT_S = 5.0
+UNLOAD_TIMEOUT_S = 30.0
 MARGIN = 8_000  # a key that begins before the end of what is recorded
 
 
@@ -36,8 +38,7 @@ def _has_long_text(body: Mapping[str, Any]) -> bool:
     """Whether a message, or a part of one, is so long that writing it takes milliseconds."""
     for message in body.get("messages") or ():
         content = message.get("content") if isinstance(message, Mapping) else None
-        parts = content if isinstance(content, list) else (content,)
-        for part in parts:
+        for part in content if isinstance(content, list) else (content,):
             text = part.get("text") if isinstance(part, Mapping) else part
             if isinstance(text, str) and len(text) > LONG_TEXT:
                 return True
@@ -68,18 +69,6 @@ class Call:
     def text(self) -> str:
         """What is sent, as text."""
         return "" if self.payload is None else self.payload.decode()
-
-
-@dataclass(frozen=True, slots=True)
-class HttpReply:
-    """A 2xx reply. data: its JSON; text: exactly what came; times in milliseconds from the first byte sent."""
-
-    data: Any
-    text: str
-    status: int
-    latency_ms: float
-    first_byte_ms: float
-    request_text: str
 
 
 class _TooLargeError(Exception):
@@ -128,18 +117,17 @@ class HttpClient:
         for session in sessions:
             await session.close()
 
-    async def call(self, call: Call) -> HttpReply:
-        """One request, its whole reply read and parsed. EndpointError for whatever goes wrong."""
+    async def call(self, call: Call) -> tuple[Any, float]:
+        """The JSON of a whole reply, and the milliseconds it took. EndpointError when anything goes wrong."""
         stream = await self.read(call)
-        text, data = await stream.whole()
-        return HttpReply(
-            data=data,
-            text=text,
-            status=stream.status,
-            latency_ms=stream.latency_ms,
-            first_byte_ms=stream.first_byte_ms,
-            request_text=stream.request_text,
-        )
+        return (await stream.whole())[1], stream.latency_ms
+
+    async def ask(self, url: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The JSON object that a server answers within five seconds; an empty one where it does not."""
+        try:
+            return as_dict((await self.call(Call(url, body, PROBE_TIMEOUT_S)))[0])
+        except EndpointError:
+            return {}
 
     async def _begun(self, call: Call) -> HttpStream:
         """A request to be made. What is long is written in a thread, since whoever shares the loop would wait for it."""
@@ -148,10 +136,9 @@ class HttpClient:
         return HttpStream(self, call, told)
 
     def _told_in_slices(self, call: Call) -> str:
-        text = call.text
         if not self.has_key:
-            return text
-        return b"".join(self._errors.slices(text.encode("utf-8", "surrogatepass"))).decode("utf-8", "surrogatepass")
+            return call.text
+        return b"".join(self._errors.slices(call.text.encode("utf-8", "surrogatepass"))).decode("utf-8", "surrogatepass")
 
     async def read(self, call: Call) -> HttpStream:
         """One request, its whole reply read. EndpointError for whatever goes wrong."""
@@ -191,7 +178,9 @@ class HttpClient:
 
     async def _refusal(self, stream: HttpStream, response: aiohttp.ClientResponse) -> EndpointError:
         """The error that a reply without a good status is."""
-        await stream.read_some(RECORDED_FAULT_BYTES)
+        async for _ in stream.chunks():
+            if len(stream.received) >= RECORDED_FAULT_BYTES:
+                break
         return status_error(self._who, response.status, response.headers, stream.request_text, stream.recorded(), name=self._name)
 
     def redact(self, text: str) -> str:
@@ -203,7 +192,7 @@ class HttpClient:
         repeat, what to do about it."""
         said = printable(self.redact(what))
         return EndpointError(
-            f"{self._who}: {said}; {fix or advice(kind)}",
+            f"{self._who}: {said}; {fix or ADVICE[kind]}",
             told=f"endpoint {self._name}: {without_urls(said)}",
             kind=kind,
             status=stream.status or None,
@@ -218,9 +207,9 @@ class HttpClient:
             if isolate
             else aiohttp.TCPConnector(limit=limit, keepalive_timeout=KEEP_ALIVE_S)
         )
-        session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), headers=self._headers)
-        self._sessions[isolate] = session
-        return session
+        cookies = aiohttp.DummyCookieJar()
+        self._sessions[isolate] = aiohttp.ClientSession(connector=connector, cookie_jar=cookies, headers=self._headers)
+        return self._sessions[isolate]
 
     def _translated(self, error: Exception, stream: HttpStream, call: Call) -> EndpointError:
         if isinstance(error, EndpointError):
@@ -261,11 +250,10 @@ class HttpStream:
     def began(self, response: aiohttp.ClientResponse) -> bool:
         """The headers are here: is their status a good one?"""
         self._response, self.status = response, response.status
-        self.first_byte_ms = (time.perf_counter() - self._started) * 1000
+        self.first_byte_ms = self._elapsed_ms()
         return 200 <= response.status < 300
 
-    def elapsed_ms(self) -> float:
-        """Milliseconds since the request was begun."""
+    def _elapsed_ms(self) -> float:
         return (time.perf_counter() - self._started) * 1000
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -288,13 +276,7 @@ class HttpStream:
                 raise _TooLargeError
             if content.at_eof():
                 break
-        self.latency_ms = (time.perf_counter() - self._started) * 1000
-
-    async def read_some(self, limit: int) -> None:
-        """Read until the end or until there are `limit` bytes."""
-        async for _ in self.chunks():
-            if len(self.received) >= limit:
-                return
+        self.latency_ms = self._elapsed_ms()
 
     async def lines(self) -> AsyncIterator[str]:
         """Lines of a streamed body without their ends (LF or CRLF), as UTF-8; the last one may lack its end."""
@@ -327,19 +309,14 @@ class HttpStream:
             return text, self.parse(text)
 
     @property
-    def text(self) -> str:
-        """Everything received, without the key. EndpointError when it is no UTF-8."""
-        return self._client.redact(self._decode(self.received))
-
-    @property
     def secrets(self) -> Redactor:
         """What is taken out of this reply."""
         return self._client.answers
 
     def ended(self) -> str:
-        """The text, now that nothing more is read: this is how long it took."""
-        self.latency_ms = self.elapsed_ms()
-        return self.text
+        """Everything received, without the key, once nothing more is read. EndpointError when it is no UTF-8."""
+        self.latency_ms = self._elapsed_ms()
+        return self._client.redact(self._decode(self.received))
 
     def recorded(self) -> str:
         """The beginning of what was received, for the record of a fault."""

@@ -9,10 +9,7 @@ from selfopt.dialects.ollama import Ollama
 from selfopt.errors import EndpointError
 from selfopt.records import EndpointConfig, ModelStatus, sha256_hex
 
-from .http import Call, HttpClient
-
-PROBE_TIMEOUT_S = 5.0
-UNLOAD_TIMEOUT_S = 30.0
+from .http import UNLOAD_TIMEOUT_S, Call, HttpClient
 
 
 class OllamaResidency:
@@ -32,8 +29,8 @@ class OllamaResidency:
                 return ModelStatus(state="unknown", engine="ollama", answers=False)
             running = _entry_of(loaded, model)
             entry = running or _entry_of(await self._entries(client, "/api/tags") or [], model)
-            shown = await self._ask(client, "/api/show", {"model": model}) if entry else {}
-            version = await self._ask(client, "/api/version")
+            shown = await client.ask(f"{self._root}/api/show", {"model": model}) if entry else {}
+            version = await client.ask(f"{self._root}/api/version")
         template = as_str(shown.get("template"))
         quantization = as_str(as_dict(entry.get("details")).get("quantization_level"))
         return ModelStatus(
@@ -51,8 +48,7 @@ class OllamaResidency:
     async def load(self, model: str, timeout_s: float) -> float:
         """Ask for the model with nothing to generate and wait; returns milliseconds. EndpointError when it fails."""
         async with self._client() as client:
-            reply = await client.call(Call(f"{self._root}/api/generate", {"model": model, "stream": False}, timeout_s))
-        return reply.latency_ms
+            return (await client.call(Call(f"{self._root}/api/generate", {"model": model, "stream": False}, timeout_s)))[1]
 
     async def unload(self, model: str) -> bool:
         """Ask for it to be unloaded at once, and see whether it was. False when the server refuses or is not there."""
@@ -74,14 +70,8 @@ class OllamaResidency:
     def _client(self) -> HttpClient:
         return HttpClient(self._config, self._root, self._dialect.headers)
 
-    async def _ask(self, client: HttpClient, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        try:
-            return as_dict((await client.call(Call(f"{self._root}{path}", body, PROBE_TIMEOUT_S))).data)
-        except EndpointError:
-            return {}
-
     async def _entries(self, client: HttpClient, path: str) -> list[dict[str, Any]] | None:
-        models = (await self._ask(client, path)).get("models")
+        models = (await client.ask(f"{self._root}{path}")).get("models")
         return [as_dict(entry) for entry in models] if isinstance(models, list) else None
 
 

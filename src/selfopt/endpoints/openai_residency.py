@@ -25,10 +25,8 @@ from selfopt.records import (
 
 from .always_resident import AlwaysResident
 from .endpoint import HttpEndpoint
-from .http import Call, HttpClient
+from .http import PROBE_TIMEOUT_S, UNLOAD_TIMEOUT_S, Call, HttpClient
 
-PROBE_TIMEOUT_S = 5.0
-UNLOAD_TIMEOUT_S = 30.0
 POLL_S = 0.25
 State = Literal["loaded", "loading", "unloaded", "sleeping", "unknown"]
 _STATES: dict[str, State] = {
@@ -64,8 +62,8 @@ class OpenAIResidency:
                     return ModelStatus(state="unknown", answers=False)
             entry = await self._entry(client, model)
             owner = entry.get("owned_by")
-            props = await self._ask(client, f"{self._root}/props") if owner == "llamacpp" else {}
-            told = await self._ask(client, f"{self._root}/version") if owner == "vllm" else {}
+            props = await client.ask(f"{self._root}/props") if owner == "llamacpp" else {}
+            told = await client.ask(f"{self._root}/version") if owner == "vllm" else {}
             if owner == "organization_owner":
                 entry = {**entry, **await self._listed(client, f"{self._root}/api/v0/models", model)}
         meta, template = as_dict(entry.get("meta")), as_str(props.get("chat_template"))
@@ -147,18 +145,12 @@ class OpenAIResidency:
     def _client(self) -> HttpClient:
         return HttpClient(self._config, self._api, self._dialect.headers)
 
-    async def _ask(self, client: HttpClient, url: str) -> dict[str, Any]:
-        try:
-            return as_dict((await client.call(Call(url, timeout_s=PROBE_TIMEOUT_S))).data)
-        except EndpointError:
-            return {}
-
     async def _entry(self, client: HttpClient, model: str) -> dict[str, Any]:
         return await self._listed(client, f"{self._api}/models", model)
 
     async def _listed(self, client: HttpClient, url: str, model: str) -> dict[str, Any]:
-        listed = as_list((await self._ask(client, url)).get("data"))
-        return next((as_dict(e) for e in listed if as_dict(e).get("id") == model), {})
+        listed = map(as_dict, as_list((await client.ask(url)).get("data")))
+        return next((entry for entry in listed if entry.get("id") == model), {})
 
 
 def residency_of(config: EndpointConfig) -> Residency:

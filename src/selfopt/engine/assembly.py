@@ -38,7 +38,7 @@ class Assembly:
         self._file = self.path.open("a+b", buffering=0)
         self.parts_done, self._part_start = self._read_journal()
         present = os.fstat(self._file.fileno()).st_size
-        if present < self._part_start or present > self._limit:
+        if not self._part_start <= present <= self._limit:
             self.parts_done, self._part_start, present = 0, 0, 0
         self._truncate(present)
         return self
@@ -70,9 +70,7 @@ class Assembly:
         view = memoryview(chunk)
         while view:
             view = view[self._open.write(view) :]
-        self._hash.update(chunk)
-        self._size += len(chunk)
-        self._meter.reached(self._size)
+        self._count(chunk)
 
     def restart_part(self) -> None:
         """Drop what there is of the current part."""
@@ -108,16 +106,16 @@ class Assembly:
         except (OSError, ValueError, KeyError, TypeError):
             return 0, 0
 
+    def _count(self, chunk: bytes) -> None:
+        self._hash.update(chunk)
+        self._size += len(chunk)
+        self._meter.reached(self._size)
+
     def _truncate(self, size: int) -> None:
         """Cut to `size` bytes and hash what is left anew."""
         self._open.truncate(size)
         self._hash = hashlib.sha256()
         self._size = 0
         self._open.seek(0)
-        while self._size < size:
-            chunk = self._open.read(_CHUNK_BYTES)
-            if not chunk:
-                break
-            self._hash.update(chunk)
-            self._size += len(chunk)
-            self._meter.reached(self._size)
+        while self._size < size and (chunk := self._open.read(_CHUNK_BYTES)):
+            self._count(chunk)

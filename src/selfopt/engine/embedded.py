@@ -145,8 +145,7 @@ class EmbeddedEngine:
         if starting:
             await asyncio.wait(starting)
         children = [seat.child for seat in self._seats.values() if seat.child is not None]
-        for seat in self._seats.values():
-            seat.child = None
+        self._seats.clear()
         await asyncio.gather(*(child.end() for child in children))
         if self._session is not None:
             await self._session.close()
@@ -173,11 +172,21 @@ class EmbeddedEngine:
             if seat.child is not None:  # it died
                 await seat.child.end()
                 seat.child = None
+            options = self._options
+            config = ChildConfig(
+                model_path=str(path),
+                alias=model,
+                context_size=options.context_size,
+                slots=options.slots,
+                threads=options.threads or await free_cores(),
+                sleep_idle_s=options.sleep_idle_s,
+                prompt_cache_mib=options.prompt_cache_mib,
+            )
             child = await ChildProcess.start(
-                self._config(model, path, self._options.threads or await free_cores()),
-                command=self._options.command,
-                log_path=self._log_path(model),
-                timeout_s=self._options.start_timeout_s,
+                config,
+                command=options.command,
+                log_path=(options.log_dir or self._store.root / "logs") / f"{slug(model)}.log",
+                timeout_s=options.start_timeout_s,
             )
             try:
                 await self._check_health(model, child)
@@ -196,22 +205,6 @@ class EmbeddedEngine:
         if noted.sha256 != self._catalogue[model].sha256:
             raise ModelStoreError(f"{model} is pulled as another file than the catalogue names; run: selfopt models pull {model}")
         return self._store.file_of(model)
-
-    def _config(self, model: str, path: Path, threads: int) -> ChildConfig:
-        options = self._options
-        return ChildConfig(
-            model_path=str(path),
-            alias=model,
-            context_size=options.context_size,
-            slots=options.slots,
-            threads=threads,
-            sleep_idle_s=options.sleep_idle_s,
-            prompt_cache_mib=options.prompt_cache_mib,
-        )
-
-    def _log_path(self, model: str) -> Path:
-        folder = self._options.log_dir or self._store.root / "logs"
-        return folder / f"{slug(model)}.log"
 
     async def _check_health(self, model: str, child: ChildProcess) -> None:
         try:

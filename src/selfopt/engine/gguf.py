@@ -43,9 +43,7 @@ class _Reader:
         self._at = 0
 
     def take(self, size: int) -> bytes:
-        if size > len(self._data) - self._at:
-            raise ValueError("it ends in the middle of its header")
-        self._at += size
+        self.skip(size)
         return self._data[self._at - size : self._at]
 
     def skip(self, size: int) -> None:
@@ -71,11 +69,11 @@ class _Reader:
             item, count = self.u32(), self.u64()
             if item in _FIXED:
                 self.skip(_FIXED[item] * count)
-                return
-            if count > _MAX_ITEMS:
+            elif count > _MAX_ITEMS:
                 raise ValueError(f"an array has {count} items")
-            for _ in range(count):
-                self.skip_value(item, depth + 1)
+            else:
+                for _ in range(count):
+                    self.skip_value(item, depth + 1)
         else:
             raise ValueError(f"it has a value of the unknown type {kind}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 PullStage = Literal["waiting", "downloading", "extracting", "verifying", "done"]
@@ -29,27 +29,28 @@ class PullProgress:
 
 
 class Meter:
-    """The state behind `PullProgress`. Bytes never go backwards within a source."""
+    """Keeps the progress of a pull. Bytes never go backwards within a source.
+
+    Attributes:
+        progress: what it is now. Each change replaces it, so that another thread may read it at any time.
+    """
 
     def __init__(self, model: str, bytes_total: int) -> None:
-        self._model = model
-        self._total = bytes_total
-        self._done = 0
-        self._stage: PullStage = "waiting"
-        self._source = ""
+        self.progress = PullProgress(model, "waiting", 0, bytes_total)
         self._cancelled = False
 
     def stage(self, stage: PullStage, source: str = "") -> None:
         """Another stage begins."""
-        self._stage, self._source = stage, source
+        self.progress = replace(self.progress, stage=stage, source=source)
 
     def restart(self, source: str) -> None:
         """Another source begins."""
-        self._done, self._source = 0, source
+        self.progress = replace(self.progress, bytes_done=0, source=source)
 
     def reached(self, bytes_done: int) -> None:
-        """So many bytes of the model are there. Raises Cancelled when the caller has given up."""
-        self._done = max(self._done, min(bytes_done, self._total))
+        """Note how many bytes of the model are there. Raises Cancelled when the caller has given up."""
+        known = self.progress
+        self.progress = replace(known, bytes_done=max(known.bytes_done, min(bytes_done, known.bytes_total)))
         self.check()
 
     def cancel(self) -> None:
@@ -60,7 +61,3 @@ class Meter:
         """Raises Cancelled when the caller has given up."""
         if self._cancelled:
             raise Cancelled
-
-    def snapshot(self) -> PullProgress:
-        """The state as it is now."""
-        return PullProgress(self._model, self._stage, self._done, self._total, self._source)

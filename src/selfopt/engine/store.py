@@ -83,14 +83,8 @@ class ModelStore:
 
     def installed(self) -> tuple[InstalledModel, ...]:
         """All models that are there, by name."""
-        found = []
-        for folder in sorted(self._kept.glob("*")):
-            with contextlib.suppress(OSError, ValidationError):
-                name = InstalledModel.model_validate_json((folder / "model.json").read_bytes()).name
-                model = self.find(name) if slug(name) == folder.name else None
-                if model is not None:
-                    found.append(model)
-        return tuple(found)
+        names = (folder.name.replace("@", "/").replace("+", ":") for folder in sorted(self._kept.glob("*")))
+        return tuple(model for model in map(self.find, names) if model is not None)
 
     def file_of(self, name: str) -> Path:
         """Where the model's file is, or would be."""
@@ -119,7 +113,7 @@ class ModelStore:
             while not ended:
                 worker.join(_TICK_S)
                 ended = not worker.is_alive()  # looked at before the snapshot, so that the last one shows the end
-                progress(meter.snapshot())
+                progress(meter.progress)
         finally:
             meter.cancel()
             worker.join()
@@ -191,7 +185,7 @@ class ModelStore:
                 self._fetch_from(entry, parts, meter)
                 return
             except SourceError as error:
-                reasons.append(f"{meter.snapshot().source or parts[0]}: {error}")
+                reasons.append(f"{meter.progress.source or parts[0]}: {error}")
         tried = "its source" if len(reasons) == 1 else f"any of its {len(reasons)} sources"
         raise ModelStoreError(
             f"{entry.name} could not be pulled from {tried}: {'; '.join(reasons)}; check the connection, or the entry's sources and "
@@ -203,7 +197,8 @@ class ModelStore:
         assembly = Assembly(folder, entry, parts, meter)
         for attempt in range(2):
             with assembly:
-                self._check_room(entry, assembly)
+                if shutil.disk_usage(self.root).free < assembly.room + _SPARE_BYTES:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 resumed = assembly.size > 0
                 while assembly.parts_done < len(parts):
                     append_part(parts[assembly.parts_done], assembly, folder / "scratch", meter)
@@ -218,11 +213,6 @@ class ModelStore:
                 raise SourceError(
                     f"got {size} bytes with sha256 {digest}, allowed are {entry.size_bytes} bytes with {entry.sha256}; removed"
                 )
-
-    def _check_room(self, entry: ModelEntry, assembly: Assembly) -> None:
-        free = shutil.disk_usage(self.root).free
-        if free < assembly.room + _SPARE_BYTES:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _move_into_place(self, entry: ModelEntry, path: Path, source: str) -> None:
         folder = self._folder(entry.name)

@@ -13,10 +13,9 @@ from selfopt.dialects.parts import Travelled, reply_of
 from selfopt.errors import EndpointError, SettingsError
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig, LoadEvidence, ModelStatus
 
-from .faults import LOADING_BODY, fault_bytes
 from .player import Clock, ScriptedChat, ScriptEngine, Turn
 from .script import load_script
-from .vendors import Answer, openai_chat, openai_reply
+from .vendors import LOADING_BODY, Answer, fault_bytes, openai_chat, openai_reply
 
 _engines: WeakValueDictionary[tuple[str, str], ScriptEngine] = WeakValueDictionary()
 
@@ -46,7 +45,9 @@ class ScriptedEndpoint:
         """One whole reply. EndpointError when the script says so."""
         body = self._dialect.write_request(request)
         sent = json.dumps(body, ensure_ascii=False)
-        self._check_key(sent)
+        given = self._config.api_key.get_secret_value() if self._config.api_key is not None else None
+        if self.engine.script.api_key not in (None, given):
+            raise self._error(401, "Invalid API key", sent)
         clock, chat = self.engine.clock, openai_chat(body)
         started = clock.now()
         try:
@@ -79,22 +80,12 @@ class ScriptedEndpoint:
     def _who(self) -> str:
         return f"endpoint {self._config.name} (scripted)"
 
-    def _check_key(self, sent: str) -> None:
-        wanted = self.engine.script.api_key
-        given = self._config.api_key.get_secret_value() if self._config.api_key is not None else None
-        if wanted is not None and given != wanted:
-            raise self._error(401, "Invalid API key", sent)
-
     def _error(self, status: int, message: str, sent: str) -> EndpointError:
         return status_error(self._who, status, {}, sent, json.dumps({"error": {"message": message}}))
 
     async def _received(self, ticket: Turn, timeout_s: float, started: float, sent: str) -> bytes:
         """The bytes that a server would send, or the fault as an error."""
-        chars = sum(len(m.content) for m in ticket.chat.messages)
-        answer = Answer(
-            ticket.chat.model, ticket.reply, ticket.entry.number, chars, ticket.entry.load_wait_ms, ticket.latency_s * 1000
-        )
-        whole, fault = json.dumps(openai_reply(answer), ensure_ascii=False).encode(), ticket.fault
+        whole, fault = json.dumps(openai_reply(Answer.of(ticket)), ensure_ascii=False).encode(), ticket.fault
         if fault is None:
             return whole
         if fault.kind in ("close", "truncated"):

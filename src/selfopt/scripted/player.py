@@ -37,26 +37,6 @@ class RealClock:
         await asyncio.sleep(seconds)
 
 
-class ManualClock:
-    """A clock that stands still until somebody sleeps on it (or calls `advance`): tests take no real time."""
-
-    def __init__(self) -> None:
-        self._now = 0.0
-
-    def now(self) -> float:
-        """Seconds since its creation."""
-        return self._now
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass."""
-        self._now += seconds
-
-    async def sleep(self, seconds: float) -> None:
-        """Let time pass and give others a turn."""
-        self._now += seconds
-        await asyncio.sleep(0)
-
-
 @dataclass(frozen=True, slots=True)
 class ScriptedChat:
     """What was asked, whatever the dialect. keep_alive_s: seconds to stay loaded after it, -1 for good, None: as scripted.
@@ -110,7 +90,6 @@ class Turn:
     waits_for_load: bool
     refused: bool
     latency_s: float
-    started_load: bool = False
 
 
 @dataclass(slots=True)
@@ -146,15 +125,15 @@ class ScriptEngine:
         """Loaded, loading or unloaded now. KeyError for a model that the script does not have."""
         spec, state = self.script.models[model], self._states[model]
         now = self.clock.now()
-        if not state.loaded and state.load_started_s is not None and self._finished(spec, state, now):
-            self._set_loaded(state, max(state.last_used_s, state.load_started_s + spec.load_ms / 1000))
+        if not state.loaded and state.load_started_s is not None:
+            end_s = state.load_started_s + spec.load_ms / 1000
+            if now >= end_s if spec.load_after_aborts is None else state.aborts >= spec.load_after_aborts:
+                self._set_loaded(state, max(state.last_used_s, end_s))
         if state.loaded:
             keep = spec.idle_unload_s if state.keep_alive_s is None else state.keep_alive_s
             if keep is not None and keep >= 0 and state.waiting == 0 and now - state.last_used_s >= keep:
                 self._set_unloaded(state)
-        if state.loaded:
-            return "loaded"
-        return "unloaded" if state.load_started_s is None else "loading"
+        return "loaded" if state.loaded else "unloaded" if state.load_started_s is None else "loading"
 
     def status(self, model: str) -> ModelStatus:
         """What a server would tell about a model; "unknown" for one that the script does not have."""
@@ -182,12 +161,6 @@ class ScriptEngine:
     def loads(self, model: str) -> int:
         """How often a load of this model was begun."""
         return self._states[model].loads
-
-    @staticmethod
-    def _finished(spec: ScriptedModel, state: _ModelState, now: float) -> bool:
-        if spec.load_after_aborts is not None:
-            return state.aborts >= spec.load_after_aborts
-        return state.load_started_s is not None and now >= state.load_started_s + spec.load_ms / 1000
 
     @staticmethod
     def _set_loaded(state: _ModelState, at_s: float) -> None:
@@ -236,7 +209,7 @@ class ScriptEngine:
         else:
             state.waiting += 1
         latency_s = 0.0 if chat.load_only else (spec.latency_ms + reply.latency_ms) / 1000
-        return Turn(chat, entry, reply, fault, self.clock.now(), cold, refused, latency_s, entry.state_before == "unloaded")
+        return Turn(chat, entry, reply, fault, self.clock.now(), cold, refused, latency_s)
 
     async def wait(self, ticket: Turn, limit_s: float | None = None) -> bool:
         """Wait for the load and the reply's latency; False when limit_s (seconds) passed first, the request then being

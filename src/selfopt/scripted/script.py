@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from selfopt.errors import SettingsError
 from selfopt.home import InputFileError, read_input
@@ -14,6 +14,17 @@ from selfopt.home.plain_yaml import PlainYamlError, read_plain_yaml
 from selfopt.records import FinishReason, Record
 
 MAX_SCRIPT_BYTES = 2_000_000
+
+
+def _checked_pattern(pattern: str) -> str:
+    try:
+        re.compile(pattern, re.IGNORECASE)
+    except re.error as error:
+        raise ValueError(f"pattern {pattern!r} is no regular expression: {error}") from None
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_checked_pattern)]
 
 
 class ScriptedCall(Record):
@@ -61,7 +72,7 @@ class ScriptedMatch(Record):
     """
 
     contains: tuple[str, ...] = ()
-    regex: str | None = None
+    regex: Pattern | None = None
     kind: str | None = None
     system_contains: tuple[str, ...] = ()
     conversation_contains: tuple[str, ...] = ()
@@ -75,11 +86,6 @@ class ScriptedMatch(Record):
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
-
-    @field_validator("regex")
-    @classmethod
-    def _compiles(cls, value: str | None) -> str | None:
-        return None if value is None else _checked_pattern(value)
 
 
 class ScriptedRule(ScriptedReply):
@@ -105,7 +111,7 @@ class ScriptedModel(Record):
     while_loading: Literal["wait", "refuse"] = "wait"
     abort_cancels_load: bool = False
     load_after_aborts: int | None = Field(default=None, ge=1)
-    cold_affects: tuple[str, ...] = ()
+    cold_affects: tuple[Pattern, ...] = ()
     idle_unload_s: float | None = Field(default=None, gt=0)
     can_unload: bool = True
     latency_ms: float = Field(default=0.0, ge=0)
@@ -116,42 +122,24 @@ class ScriptedModel(Record):
     template: str = ""
     context_size: int | None = Field(default=None, ge=1)
 
-    @field_validator("cold_affects")
-    @classmethod
-    def _compile_all(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_checked_pattern(pattern) for pattern in value)
-
 
 class Script(Record):
     """A scripted endpoint. kinds: named lists of patterns, for `match.kind`. api_key: asked of every request when set."""
 
     models: dict[str, ScriptedModel] = Field(min_length=1)
-    kinds: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    kinds: dict[str, tuple[Pattern, ...]] = Field(default_factory=dict)
     api_key: str | None = Field(default=None, repr=False)
     engine: str = "scripted"
     slots: int | None = None
 
-    @field_validator("kinds")
-    @classmethod
-    def _compile_all(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-        return {kind: tuple(_checked_pattern(pattern) for pattern in patterns) for kind, patterns in value.items()}
-
     @model_validator(mode="after")
     def _kinds_are_known(self) -> Script:
         for name, model in self.models.items():
-            for rule in model.replies:
-                if rule.match.kind is not None and rule.match.kind not in self.kinds:
+            for kind in (rule.match.kind for rule in model.replies):
+                if kind is not None and kind not in self.kinds:
                     known = ", ".join(sorted(self.kinds)) or "none"
-                    raise ValueError(f"model {name}: match.kind {rule.match.kind!r} is not among kinds ({known})")
+                    raise ValueError(f"model {name}: match.kind {kind!r} is not among kinds ({known})")
         return self
-
-
-def _checked_pattern(pattern: str) -> str:
-    try:
-        re.compile(pattern, re.IGNORECASE)
-    except re.error as error:
-        raise ValueError(f"pattern {pattern!r} is no regular expression: {error}") from None
-    return pattern
 
 
 def load_script(path: str | Path) -> Script:

@@ -6,6 +6,7 @@ import json
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -14,7 +15,6 @@ from selfopt.dialects.jsontext import parse_json
 from selfopt.errors import SettingsError
 
 from . import vendors
-from .faults import LOADING_BODY, fault_bytes
 from .player import Clock, JournalEntry, ScriptedChat, ScriptEngine, Turn
 from .script import Script
 
@@ -46,7 +46,7 @@ async def serve_scripted(script: Script, host: str = "127.0.0.1", port: int = 0,
     """Serve a script; port 0 takes a free one. SettingsError when the address cannot be listened on."""
     engine = ScriptEngine(script, clock)
     app = web.Application(client_max_size=MAX_REQUEST_BYTES, middlewares=[_key_checker(script.api_key)])
-    _Routes(engine).add_to(app)
+    app.add_routes(_Routes(engine).all())
     # 0 would mean no bound at all: closing would wait for a request that hangs.
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.01)
     await runner.setup()
@@ -68,65 +68,63 @@ def _key_checker(api_key: str | None) -> Any:
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.get("Authorization", "").removeprefix("Bearer ") or request.headers.get("x-api-key", "")
         if api_key is not None and given != api_key and request.path != "/health":
-            return _json({"error": {"code": 401, "message": "Invalid API key", "type": "authentication_error"}}, status=401)
+            return _error(401, "Invalid API key", "authentication_error")
         return await handler(request)
 
     return check
 
 
-def _json(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    text = json.dumps(content, ensure_ascii=False)
-    return web.Response(text=text, status=status, content_type="application/json", headers=headers)
+def _json(content: Any, status: int = 200) -> web.Response:
+    return web.Response(text=json.dumps(content, ensure_ascii=False), status=status, content_type="application/json")
+
+
+def _error(status: int, message: str, kind: str) -> web.Response:
+    return _json({"error": {"code": status, "message": message, "type": kind}}, status)
 
 
 class _Routes:
     def __init__(self, engine: ScriptEngine) -> None:
         self._engine = engine
 
-    def add_to(self, app: web.Application) -> None:
+    def all(self) -> list[web.RouteDef]:
         """Everything that the server answers."""
-        post, get = app.router.add_post, app.router.add_get
-        post("/v1/chat/completions", self._openai)
-        post("/v1/messages", self._anthropic)
-        post("/api/chat", self._ollama_chat)
-        post("/api/generate", self._ollama_generate)
-        post("/api/show", self._ollama_show)
-        get("/api/ps", self._ollama_ps)
-        get("/api/tags", self._ollama_tags)
-        get("/api/version", self._ollama_version)
-        get("/v1/models", self._models)
-        get("/health", self._health)
-        post("/models/load", self._load)
-        post("/models/unload", self._unload)
-        post("/scripted/unload", self._unload)
-        get("/scripted/state", self._state)
-        get("/scripted/journal", self._journal)
+        generated = partial(vendors.ollama_reply, generate=True)
+        openai = self._chatting(vendors.openai_chat, vendors.openai_reply, vendors.openai_pieces)
+        anthropic = self._chatting(vendors.anthropic_chat, vendors.anthropic_reply, vendors.anthropic_events)
+        ollama = self._chatting(vendors.ollama_chat, vendors.ollama_reply, vendors.ollama_pieces)
+        generate = self._chatting(vendors.ollama_chat, generated, lambda answer: [json.dumps(generated(answer)) + "\n"])
+        return [
+            web.post("/v1/chat/completions", openai),
+            web.post("/v1/messages", anthropic),
+            web.post("/api/chat", ollama),
+            web.post("/api/generate", generate),
+            web.post("/api/show", self._ollama_show),
+            web.get("/api/ps", self._ollama_ps),
+            web.get("/api/tags", self._ollama_tags),
+            web.get("/api/version", self._ollama_version),
+            web.get("/v1/models", self._models),
+            web.get("/health", self._health),
+            web.post("/models/load", self._load),
+            web.post("/models/unload", self._unload),
+            web.post("/scripted/unload", self._unload),
+            web.get("/scripted/state", self._state),
+            web.get("/scripted/journal", self._journal),
+        ]
 
     # chats
 
-    async def _openai(self, request: web.Request) -> web.StreamResponse:
-        return await self._chat(request, vendors.openai_chat, vendors.openai_reply, vendors.openai_pieces)
+    def _chatting(self, read: Callable[[dict[str, Any]], ScriptedChat], whole: Whole, pieces: Pieces) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            return await self._chat(request, read, whole, pieces)
 
-    async def _anthropic(self, request: web.Request) -> web.StreamResponse:
-        return await self._chat(request, vendors.anthropic_chat, vendors.anthropic_reply, vendors.anthropic_events)
-
-    async def _ollama_chat(self, request: web.Request) -> web.StreamResponse:
-        return await self._chat(request, vendors.ollama_chat, vendors.ollama_reply, vendors.ollama_pieces)
-
-    async def _ollama_generate(self, request: web.Request) -> web.StreamResponse:
-        def whole(answer: vendors.Answer) -> dict[str, Any]:
-            return vendors.ollama_reply(answer, generate=True)
-
-        return await self._chat(request, vendors.ollama_chat, whole, lambda answer: [json.dumps(whole(answer)) + "\n"])
+        return handle
 
     async def _chat(
         self, request: web.Request, read: Callable[[dict[str, Any]], ScriptedChat], whole: Whole, pieces: Pieces
     ) -> web.StreamResponse:
         body = await _body_of(request)
         if body is None:
-            return _json(
-                {"error": {"code": 400, "message": "body is no JSON object", "type": "invalid_request_error"}}, status=400
-            )
+            return _error(400, "body is no JSON object", "invalid_request_error")
         chat = read(body)
         if chat.load_only and chat.keep_alive_s == 0 and chat.model in self._engine.script.models:
             self._engine.unload(chat.model)
@@ -134,18 +132,15 @@ class _Routes:
         try:
             ticket = self._engine.arrive(chat)
         except KeyError:
-            known = ", ".join(self._engine.script.models)
-            said = f"model '{chat.model}' not found (this script has: {known})"
-            return _json(
-                {"error": said if chat.dialect == "ollama" else {"code": 404, "message": said, "type": "not_found_error"}}, 404
-            )
+            said = f"model '{chat.model}' not found (this script has: {', '.join(self._engine.script.models)})"
+            return _json({"error": said}, 404) if chat.dialect == "ollama" else _error(404, said, "not_found_error")
         if ticket.refused:
-            return _json(LOADING_BODY, status=503)
+            return _json(vendors.LOADING_BODY, status=503)
         await self._engine.wait(ticket)
         if chat.load_only:
             return _json({"model": chat.model, "created_at": vendors.CREATED_AT, "done": True, "done_reason": "load"})
         streamed = body.get("stream", chat.dialect == "ollama") is True
-        answer = _answer(ticket)
+        answer = vendors.Answer.of(ticket)
         if ticket.fault is not None:
             payload = "".join(pieces(answer)) if streamed else json.dumps(whole(answer), ensure_ascii=False)
             return await self._faulty(request, ticket, payload.encode())
@@ -174,7 +169,7 @@ class _Routes:
             return await _send(request, chunks, "application/json", self._engine.clock, fault.chunk_ms / 1000)
         headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
         status = fault.status if fault.kind == "status" else 200
-        return web.Response(body=fault_bytes(fault), status=status, headers=headers, content_type="application/json")
+        return web.Response(body=vendors.fault_bytes(fault), status=status, headers=headers, content_type="application/json")
 
     # what is loaded
 
@@ -196,8 +191,12 @@ class _Routes:
         return _json({"status": "ok"})
 
     async def _ollama_ps(self, _request: web.Request) -> web.Response:
-        names = [name for name in self._engine.script.models if self._engine.state(name) == "loaded"]
-        return _json({"models": [self._ollama_entry(name) | self._loaded_entry(name) for name in names]})
+        loaded = {name: spec for name, spec in self._engine.script.models.items() if self._engine.state(name) == "loaded"}
+        told = {"expires_at": "2100-01-01T00:00:00Z", "size_vram": 0}
+        listed = [
+            self._ollama_entry(name) | told | {"context_length": spec.context_size or 4096} for name, spec in loaded.items()
+        ]
+        return _json({"models": listed})
 
     async def _ollama_tags(self, _request: web.Request) -> web.Response:
         return _json({"models": [self._ollama_entry(name) for name in self._engine.script.models]})
@@ -206,8 +205,7 @@ class _Routes:
         return _json({"version": "0.0.0-scripted"})
 
     async def _ollama_show(self, request: web.Request) -> web.Response:
-        body = await _body_of(request) or {}
-        name = str(body.get("model", "")).removesuffix(":latest")
+        name = str((await _body_of(request) or {}).get("model", "")).removesuffix(":latest")
         spec = self._engine.script.models.get(name)
         if spec is None:
             return _json({"error": f"model '{name}' not found"}, status=404)
@@ -220,16 +218,12 @@ class _Routes:
         details = {"format": "gguf", "family": "scripted", "parameter_size": "0B", "quantization_level": spec.quantization}
         return {"name": tagged, "model": tagged, "digest": spec.digest, "size": 1, "details": details}
 
-    def _loaded_entry(self, name: str) -> dict[str, Any]:
-        spec = self._engine.script.models[name]
-        return {"expires_at": "2100-01-01T00:00:00Z", "size_vram": 0, "context_length": spec.context_size or 4096}
-
     async def _load(self, request: web.Request) -> web.Response:
         model = str((await _body_of(request) or {}).get("model", ""))
         try:
             ticket = self._engine.arrive(ScriptedChat(model, "load", load_only=True))
         except KeyError:
-            return _json({"error": {"code": 404, "message": f"model '{model}' not found", "type": "not_found_error"}}, status=404)
+            return _error(404, f"model '{model}' not found", "not_found_error")
         await self._engine.wait(ticket)
         return _json({"success": True})
 
@@ -247,12 +241,6 @@ class _Routes:
 
     async def _journal(self, _request: web.Request) -> web.Response:
         return _json({"requests": [asdict(entry) for entry in self._engine.journal]})
-
-
-def _answer(ticket: Turn) -> vendors.Answer:
-    chars = sum(len(m.content) for m in ticket.chat.messages)
-    entry = ticket.entry
-    return vendors.Answer(ticket.chat.model, ticket.reply, entry.number, chars, entry.load_wait_ms, ticket.latency_s * 1000)
 
 
 async def _body_of(request: web.Request) -> dict[str, Any] | None:

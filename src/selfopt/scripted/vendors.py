@@ -10,11 +10,13 @@ from typing import Any
 from selfopt.dialects.jsontext import as_dict, as_list, as_str
 from selfopt.records import Constraint, Message
 
-from .player import ScriptedChat
-from .script import ScriptedCall, ScriptedReply
+from .player import ScriptedChat, Turn
+from .script import ScriptedCall, ScriptedFault, ScriptedReply
 
 CREATED = 1_767_225_600
 CREATED_AT = "2026-01-01T00:00:00.000000Z"
+LOADING_BODY = {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}}
+_HTML = "<!doctype html><html><body><h1>502 Bad Gateway</h1><script>alert(1)</script></body></html>"
 _ROLES = {"system": "system", "developer": "system", "assistant": "assistant", "tool": "tool"}
 
 
@@ -28,6 +30,12 @@ class Answer:
     input_chars: int
     load_ms: float
     output_ms: float
+
+    @classmethod
+    def of(cls, turn: Turn) -> Answer:
+        """The answer that ends this turn."""
+        chars = sum(len(m.content) for m in turn.chat.messages)
+        return cls(turn.chat.model, turn.reply, turn.entry.number, chars, turn.entry.load_wait_ms, turn.latency_s * 1000)
 
     @property
     def input_tokens(self) -> int:
@@ -65,16 +73,17 @@ def _text(content: Any) -> str:
 
 
 def _messages(items: Any) -> tuple[Message, ...]:
-    found = []
-    for item in as_list(items):
-        role = _ROLES.get(as_str(as_dict(item).get("role")), "user")
-        found.append(Message.model_validate({"role": role, "content": _text(as_dict(item).get("content"))}))
-    return tuple(found)
+    return tuple(
+        Message.model_validate({"role": _ROLES.get(as_str(item.get("role")), "user"), "content": _text(item.get("content"))})
+        for item in map(as_dict, as_list(items))
+    )
 
 
 def _tool_names(body: dict[str, Any]) -> tuple[str, ...]:
-    tools = (as_dict(tool) for tool in as_list(body.get("tools")))
-    return tuple(as_str(as_dict(tool.get("function")).get("name")) or as_str(tool.get("name")) for tool in tools)
+    return tuple(
+        as_str(as_dict(tool.get("function")).get("name")) or as_str(tool.get("name"))
+        for tool in map(as_dict, as_list(body.get("tools")))
+    )
 
 
 def _schema_constraint(schema: Any) -> Constraint | None:
@@ -138,14 +147,12 @@ def openai_pieces(answer: Answer) -> Iterator[str]:
         return f"data: {json.dumps({**head, 'choices': [choice]}, ensure_ascii=False)}\n\n"
 
     yield event({"role": "assistant", "content": ""})
-    for part in _pieces(answer.reply.thinking):
-        yield event({"reasoning_content": part})
-    for part in _pieces(answer.reply.text):
-        yield event({"content": part})
+    for key, said in (("reasoning_content", answer.reply.thinking), ("content", answer.reply.text)):
+        for part in _pieces(said):
+            yield event({key: part})
     for index, call in enumerate(_openai_calls(answer)):
-        arguments = call["function"]["arguments"]
-        yield event({"tool_calls": [{**call, "index": index, "function": {"name": call["function"]["name"], "arguments": ""}}]})
-        for part in _pieces(arguments):
+        yield event({"tool_calls": [{**call, "index": index, "function": {**call["function"], "arguments": ""}}]})
+        for part in _pieces(call["function"]["arguments"]):
             yield event({"tool_calls": [{"index": index, "function": {"arguments": part}}]})
     yield event({}, _openai_finish(answer.reply))
     yield f"data: {json.dumps({'object': 'chat.completion.chunk', 'choices': [], 'model': answer.model, **_openai_figures(answer)})}\n\n"
@@ -165,14 +172,13 @@ def ollama_chat(body: dict[str, Any]) -> ScriptedChat:
     messages = _messages(body.get("messages"))
     if as_str(body.get("prompt")):
         messages = (*messages, Message(role="user", content=as_str(body.get("prompt"))))
-    keep = body.get("keep_alive")
     return ScriptedChat(
         as_str(body.get("model")).removesuffix(":latest"),
         "ollama",
         messages,
         _tool_names(body),
         _schema_constraint(body.get("format")),
-        keep_alive_s=_seconds(keep),
+        keep_alive_s=_seconds(body.get("keep_alive")),
         load_only=not messages,
         body=body,
     )
@@ -228,10 +234,9 @@ def ollama_pieces(answer: Answer) -> Iterator[str]:
         return json.dumps({**content, **end}, ensure_ascii=False) + "\n"
 
     going = {"done": False}
-    for part in _pieces(answer.reply.thinking):
-        yield line({"thinking": part}, going)
-    for part in _pieces(answer.reply.text):
-        yield line({"content": part}, going)
+    for key, said in (("thinking", answer.reply.thinking), ("content", answer.reply.text)):
+        for part in _pieces(said):
+            yield line({key: part}, going)
     for call in _ollama_message(answer).get("tool_calls", []):
         yield line({"tool_calls": [call]}, going)
     yield line({}, _ollama_done(answer))
@@ -245,16 +250,15 @@ def anthropic_chat(body: dict[str, Any]) -> ScriptedChat:
     found: list[Message] = []
     if body.get("system"):
         found.append(Message(role="system", content=_text(body.get("system"))))
-    for item in as_list(body.get("messages")):
-        content = as_dict(item).get("content")
-        for result in (as_dict(b) for b in as_list(content) if as_dict(b).get("type") == "tool_result"):
-            found.append(
-                Message(role="tool", content=_text(result.get("content")), tool_call_id=as_str(result.get("tool_use_id")))
-            )
+    for item in map(as_dict, as_list(body.get("messages"))):
+        content = item.get("content")
+        found += (
+            Message(role="tool", content=_text(block.get("content")), tool_call_id=as_str(block.get("tool_use_id")))
+            for block in map(as_dict, as_list(content))
+            if block.get("type") == "tool_result"
+        )
         if _text(content) or not isinstance(content, list):
-            found.append(
-                Message(role="assistant" if as_dict(item).get("role") == "assistant" else "user", content=_text(content))
-            )
+            found.append(Message(role="assistant" if item.get("role") == "assistant" else "user", content=_text(content)))
     wanted = as_dict(as_dict(body.get("output_config")).get("format")).get("schema")
     return ScriptedChat(
         as_str(body.get("model")), "anthropic", tuple(found), _tool_names(body), _schema_constraint(wanted), body=body
@@ -298,6 +302,14 @@ def anthropic_reply(answer: Answer) -> dict[str, Any]:
     }
 
 
+# A block as it begins, and the type and key of the deltas that fill it.
+_ANTHROPIC_STREAMED: dict[str, tuple[dict[str, Any], str, str]] = {
+    "thinking": ({"thinking": "", "signature": ""}, "thinking_delta", "thinking"),
+    "text": ({"text": ""}, "text_delta", "text"),
+    "tool_use": ({"input": {}}, "input_json_delta", "partial_json"),
+}
+
+
 def anthropic_events(answer: Answer) -> Iterator[str]:
     """The same as named server-sent events, ended by message_stop."""
 
@@ -310,15 +322,9 @@ def anthropic_events(answer: Answer) -> Iterator[str]:
     yield event("ping")
     for index, block in enumerate(whole["content"]):
         kind = block["type"]
-        shown: dict[str, Any] = {"thinking": {"thinking": "", "signature": ""}, "text": {"text": ""}, "tool_use": {"input": {}}}
-        yield event("content_block_start", index=index, content_block={**block, **shown[kind]})
-        full = json.dumps(block["input"], ensure_ascii=False) if kind == "tool_use" else block[kind]
-        name, key = {
-            "thinking": ("thinking_delta", "thinking"),
-            "text": ("text_delta", "text"),
-            "tool_use": ("input_json_delta", "partial_json"),
-        }[kind]
-        for part in _pieces(full):
+        empty_block, name, key = _ANTHROPIC_STREAMED[kind]
+        yield event("content_block_start", index=index, content_block={**block, **empty_block})
+        for part in _pieces(json.dumps(block["input"], ensure_ascii=False) if kind == "tool_use" else block[kind]):
             yield event("content_block_delta", index=index, delta={"type": name, key: part})
         if kind == "thinking":
             yield event("content_block_delta", index=index, delta={"type": "signature_delta", "signature": block["signature"]})
@@ -326,3 +332,24 @@ def anthropic_events(answer: Answer) -> Iterator[str]:
     delta = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
     yield event("message_delta", delta=delta, usage={"output_tokens": answer.output_tokens})
     yield event("message_stop")
+
+
+# Faults
+
+
+def fault_bytes(fault: ScriptedFault) -> bytes:
+    """The body that a fault of this kind sends: `huge` 10 MB of JSON, `deep` 10,000 levels of it."""
+    match fault.kind:
+        case "deep":
+            return b"[" * 10_000 + b"]" * 10_000
+        case "huge":
+            return b'{"filler": "' + b"x" * 10_000_000 + b'"}'
+        case "invalid_utf8":
+            return b'{"choices": [{"message": {"role": "assistant", "content": "\xff\xfe\xc3\x28"}}]}'
+        case "html":
+            return (fault.body or _HTML).encode()
+        case "status":
+            error = {"code": fault.status, "message": fault.body or "scripted fault", "type": "error"}
+            return json.dumps({"error": error}).encode()
+        case _:
+            return (fault.body or "\x1b[2J}{ no \x07 JSON at all").encode()
