@@ -3,66 +3,22 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
-from typing import Protocol
 
 from selfopt.dialects.refusal import Refusal
 from selfopt.web import HttpRequest
 
+from .keys import Caller, FileKeys
 from .options import GatewayOptions
 
-Scope = str
 # Headers that decide who may do what: said twice, they say nothing.
 ONCE = frozenset({b"origin", b"authorization", b"content-type", b"x-selfopt-phase", b"x-selfopt-variant"})
-SCOPES: tuple[Scope, ...] = ("phase", "variant", "feedback")
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks. key: the id of their key, None without one. models: full names they may ask for, None for all."""
-
-    key: str | None = None
-    scopes: frozenset[Scope] = frozenset()
-    models: frozenset[str] | None = None
-
-    def require(self, scope: Scope, what: str) -> None:
-        """Refusal (403) without that scope."""
-        if scope not in self.scopes:
-            raise Refusal(403, f"this key may not {what}", code="insufficient_scope", kind="permission_error")
-
-    def may_ask(self, model: str) -> bool:
-        """Whether this model is among theirs."""
-        return self.models is None or model in self.models
-
-
-LOCAL_USER = Caller(scopes=frozenset(SCOPES))
-
-
-class KeyRing(Protocol):
-    """The keys that are accepted."""
-
-    def start(self) -> None:
-        """Begin to watch for changes."""
-        ...
-
-    def close(self) -> None:
-        """Stop watching."""
-        ...
-
-    @property
-    def required(self) -> bool:
-        """Whether a request needs one."""
-        ...
-
-    def find(self, presented: str) -> Caller | None:
-        """Whose key this is; None for a wrong or revoked one. Takes the same time for either."""
-        ...
+LOCAL_USER = Caller(scopes=frozenset({"phase", "variant", "feedback"}))
 
 
 class Access:
     """Checks every request before anything is read of its body."""
 
-    def __init__(self, options: GatewayOptions, keys: KeyRing) -> None:
+    def __init__(self, options: GatewayOptions, keys: FileKeys) -> None:
         self._keys = keys
         self._hosts = frozenset(name.lower().encode() for name in (options.own.host, "localhost", *options.own.allowed_hosts))
 
@@ -97,7 +53,8 @@ class Access:
 
     def _is_own(self, host: bytes) -> bool:
         """Whether a Host header names this machine: a name that another's DNS gave our address does not (DNS rebinding)."""
-        name = _without_port(host.lower())
+        host = host.lower()
+        name = host[: host.find(b"]") + 1] if host.startswith(b"[") else host.partition(b":")[0]
         if name in self._hosts:
             return True
         try:
@@ -113,9 +70,3 @@ def require_json(request: HttpRequest) -> None:
         and request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json"
     ):
         raise Refusal(415, "the body must be JSON: send Content-Type: application/json", code="unsupported_media_type")
-
-
-def _without_port(host: bytes) -> bytes:
-    if host.startswith(b"["):
-        return host.partition(b"]")[0] + b"]"
-    return host.partition(b":")[0]

@@ -119,17 +119,18 @@ def _bounded(record: RequestRecord | TurnedAway) -> RequestRecord | TurnedAway:
 
 def _told(record: RequestRecord) -> str:
     served = f" by {record.served}" if record.served is not None and record.served != record.model else ""
-    parts = [record.at, record.id, record.outcome, str(record.status), f"{record.model[:LONGEST_NAME] or '-'}{served}"]
-    if record.phase is not None:
-        parts.append(record.phase)
-    if record.rule is not None:
-        parts.append(f"rule {record.rule}")
-    parts.append(f"version {record.version}")
-    if record.variant is not None:
-        parts.append(f"variant {record.variant}")
-    if len(record.attempts) > 1:
-        parts.append(f"{len(record.attempts)} attempts")
-    parts.append(f"{record.latency_ms:.1f} ms")
-    if record.reason:
-        parts.append(f"({record.reason[:LONGEST_REASON]})")
-    return " ".join(parts)
+    parts = (
+        record.at,
+        record.id,
+        record.outcome,
+        str(record.status),
+        f"{record.model[:LONGEST_NAME] or '-'}{served}",
+        record.phase,
+        f"rule {record.rule}" if record.rule is not None else "",
+        f"version {record.version}",
+        f"variant {record.variant}" if record.variant is not None else "",
+        f"{len(record.attempts)} attempts" if len(record.attempts) > 1 else "",
+        f"{record.latency_ms:.1f} ms",
+        f"({record.reason[:LONGEST_REASON]})" if record.reason else "",
+    )
+    return " ".join(part for part in parts if part)

@@ -97,7 +97,7 @@ class Flow:
     async def _begin(self) -> None:
         if not self.sent:
             await self._exchange.settle()
-            self._exchange.reply.begin(200, [STREAM, *self._exchange.headers()])
+            self._exchange.reply.begin(200, [STREAM, *self._exchange.ticket.headers()])
             self._exchange.reply.write(self._completion.piece())
 
     async def end(self, *, with_usage: bool) -> None:

@@ -30,20 +30,15 @@ class EndpointGate:
         self.name = name
         self.limit = limit
         self.active = 0
+        self.waiting: deque[asyncio.Future[None]] = deque()
         self.state: Literal["closed", "open", "half_open"] = "closed"
         self._options = options
         self._probe = probe
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[asyncio.Future[None]] = deque()
         self._faults = 0
         self._break_s = options.own.breaker_s
         self._until = 0.0
         self._probing: asyncio.Task[None] | None = None
-
-    @property
-    def waiting(self) -> int:
-        """Requests in the queue."""
-        return len(self._waiting)
 
     def check(self) -> None:
         """EndpointError while it is down."""
@@ -59,13 +54,13 @@ class EndpointGate:
 
     async def enter(self) -> None:
         """Take a place, waiting for one when all are taken. Refusal (429) when too many wait, or for too long. Whoever entered leaves."""
-        if self.active < self.limit and not self._waiting:
+        if self.active < self.limit and not self.waiting:
             self.active += 1
             return
-        if len(self._waiting) >= self._options.own.queue:
+        if len(self.waiting) >= self._options.own.queue:
             raise self._busy("too many requests wait for it")
         place: asyncio.Future[None] = self._loop.create_future()
-        self._waiting.append(place)
+        self.waiting.append(place)
         timer = self._loop.call_later(self._options.own.queue_timeout_s, _give_up, place)
         try:
             await place
@@ -80,8 +75,8 @@ class EndpointGate:
 
     def leave(self) -> None:
         """Give the place back, to the first that waits."""
-        while self._waiting:
-            place = self._waiting.popleft()
+        while self.waiting:
+            place = self.waiting.popleft()
             if not place.done():
                 place.set_result(None)
                 return
@@ -132,27 +127,3 @@ class EndpointGate:
 def _give_up(place: asyncio.Future[None]) -> None:
     if not place.done():
         place.set_exception(TimeoutError())
-
-
-class Gates:
-    """The gates by name, made when first needed."""
-
-    def __init__(self, options: GatewayOptions) -> None:
-        self._options = options
-        self._gates: dict[str, EndpointGate] = {}
-
-    def of(self, name: str, limit: int, probe: Probe) -> EndpointGate:
-        """The gate of this name."""
-        gate = self._gates.get(name)
-        if gate is None:
-            gate = self._gates[name] = EndpointGate(name, limit, self._options, probe)
-        return gate
-
-    def all(self) -> list[EndpointGate]:
-        """Those that there are."""
-        return list(self._gates.values())
-
-    def close(self) -> None:
-        """Stop probing."""
-        for gate in self._gates.values():
-            gate.close()

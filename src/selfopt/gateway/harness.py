@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from dataclasses import dataclass
 from typing import cast
 
 from selfopt.dialects.clients import ClientRequest
@@ -12,7 +11,7 @@ from selfopt.dialects.openai_client import MAX_TOOLS, MAX_TOOLS_BYTES
 from selfopt.dialects.refusal import Refusal
 from selfopt.errors import EndpointError
 from selfopt.reading import read_calls
-from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ReplyContent, Sampling, ToolCall, Usage, Variant
+from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ReplyContent, Sampling, Usage, Variant
 from selfopt.variants import RenderedStep, render
 
 from .bounded import beside, by_steps
@@ -30,16 +29,6 @@ MAX_VARIANT_BYTES = MAX_TOOLS_BYTES
 Taker = Callable[[ChatChunk], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """What a model answered. explicit_none: it said that no tool is needed, and nothing else."""
-
-    text: str
-    calls: tuple[ToolCall, ...]
-    finish: str
-    explicit_none: bool = False
-
-
 class Harness:
     """An `Answerer`: through the rule's variant where the request has tools, through the endpoint's adapter where its server
     speaks another dialect, and untouched everywhere else."""
@@ -51,7 +40,6 @@ class Harness:
     async def answer(self, exchange: LiveRequest) -> None:
         """One attempt. EndpointError while nothing went out."""
         upstream = exchange.upstream
-        assert upstream is not None
         direct = upstream.speaks == exchange.dialect.name
         variant = self._variant(exchange, direct=direct)
         asked = await by_steps(exchange.dialect.reading_request(exchange.chat)) if variant is not None or not direct else None
@@ -71,20 +59,20 @@ class Harness:
                 work = _Work(self._options, exchange, upstream, flow, limit)
                 outcome = await (work.through(variant, asked) if variant is not None else work.plainly(asked))
                 if flow is not None:
-                    flow.check(outcome.calls)
+                    flow.check(outcome.tool_calls)
         except TimeoutError:
             what = "pause of more than" if flow is not None and flow.sent else "no complete reply within"
             error = EndpointError(f"{what} {exchange.timeout_s:g} s", kind="timeout")
             raise _final(error, upstream, flow) from None
         except EndpointError as error:
             raise _final(error, upstream, flow) from error
-        completion.settle(outcome.text, outcome.calls, outcome.finish, work.usage)
+        completion.settle(outcome.text, outcome.tool_calls, outcome.finish_reason, work.usage)
         exchange.ticket.input_tokens, exchange.ticket.output_tokens = work.usage.input_tokens, work.usage.output_tokens
         if flow is not None:
             await flow.end(with_usage=asked.wants_usage)
             return
         await exchange.settle()
-        exchange.reply.send(200, [JSON, *exchange.headers()], completion.whole())
+        exchange.reply.send(200, [JSON, *exchange.ticket.headers()], completion.whole())
 
     def _variant(self, exchange: LiveRequest, *, direct: bool) -> Variant | None:
         """The rule's, where there are tools. None for what is too large for it: passed on as it is, that may still be answered."""
@@ -108,7 +96,7 @@ class _Work:
         self._limit_of_time = limit
         self.usage = Usage()
 
-    async def through(self, variant: Variant, asked: ClientRequest) -> Answered:
+    async def through(self, variant: Variant, asked: ClientRequest) -> ReplyContent:
         """By the variant. EndpointError `protocol` when a call is required and none came."""
         # What is rendered from a list is not remembered: no conversation comes twice, and those kept would fill the memory.
         tools = asked.request.tools if asked.tools_kept else list(asked.request.tools)
@@ -132,20 +120,20 @@ class _Work:
         calls = wanted_calls(parsed.tool_calls, asked)
         spoken = before_a_call(content.text) if talks else ""
         if calls:
-            return Answered(spoken, calls, "tool_calls")
+            return ReplyContent(text=spoken, tool_calls=calls, finish_reason="tool_calls")
         if asked.request.tool_choice == "required":
             raise EndpointError("a call of a tool was required, and the model made none", kind="protocol")
         rule = self._exchange.rule
         if parsed.unread is not None and rule is not None and rule.fallback_on_unparsed and not (flow is not None and flow.sent):
             raise EndpointError("the reply holds a call that no parser of the variant reads", kind="protocol", final=True)
         if spoken or (flow is not None and flow.sent):  # whatever it says: its beginning is with the client, or would be
-            return Answered(content.text, (), content.finish_reason)
+            return ReplyContent(text=content.text, finish_reason=content.finish_reason)
         answers = variant.steps == "choose_then_answer"  # where it is asked, its text is an answer
         if parsed.status == "explicit_none" or (not answers and (variant.constraint != "none" or variant.steps != "single")):
             return await self.plainly(asked, with_tools=False)
-        return Answered(content.text, (), content.finish_reason)
+        return ReplyContent(text=content.text, finish_reason=content.finish_reason)
 
-    async def plainly(self, asked: ClientRequest, *, with_tools: bool = True) -> Answered:
+    async def plainly(self, asked: ClientRequest, *, with_tools: bool = True) -> ReplyContent:
         """As it is, without a variant."""
         step = RenderedStep(
             step="answer",
@@ -166,7 +154,7 @@ class _Work:
 
         content = await self._ask(step, asked.request.sampling, take if flow is not None else None)
         calls = content.tool_calls if asked.parallel else content.tool_calls[:1]
-        return Answered(content.text, calls if with_tools else (), content.finish_reason)
+        return ReplyContent(text=content.text, tool_calls=calls if with_tools else (), finish_reason=content.finish_reason)
 
     def _limit(self, variant: Variant, asked: ClientRequest, step: RenderedStep) -> Sampling:
         """The variant's sampling; an answer that may be text gets the room for it that the client grants."""

@@ -18,8 +18,8 @@ from selfopt.errors import AuditError
 from selfopt.home import SEGMENT_SCHEMA_VERSION, Seal, chain_line, escape_control, escape_json, segment_name
 from selfopt.records import utc_now
 
-from .seams import AuditSink
 from .segment_file import SegmentFiles, drop_head, last_of, left_by_the_dead, make_read_only
+from .sinks import TrailSink
 from .ticket import JournalRecord
 
 log = logging.getLogger("selfopt.gateway")
@@ -62,7 +62,7 @@ class SegmentJournal:
     def __init__(
         self,
         folder: Path,
-        audit: AuditSink,
+        audit: TrailSink,
         writer: str,
         *,
         options: JournalOptions | None = None,

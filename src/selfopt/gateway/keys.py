@@ -12,11 +12,11 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from selfopt.dialects.refusal import Refusal
 from selfopt.errors import StoreError
 from selfopt.home import CheckedKeys, GatewayKey, KeyFile, escape_control, matching_key
-
-from .access import Caller
 
 log = logging.getLogger("selfopt.gateway")
 LOOK_S = 0.25
@@ -24,8 +24,26 @@ MAX_KEY_LENGTH = 200
 SHOWN = 10
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. key: the id of their key, None without one. models: full names they may ask for, None for all."""
+
+    key: str | None = None
+    scopes: frozenset[str] = frozenset()
+    models: frozenset[str] | None = None
+
+    def require(self, scope: str, what: str) -> None:
+        """Refusal (403) without that scope."""
+        if scope not in self.scopes:
+            raise Refusal(403, f"this key may not {what}", code="insufficient_scope", kind="permission_error")
+
+    def may_ask(self, model: str) -> bool:
+        """Whether this model is among theirs."""
+        return self.models is None or model in self.models
+
+
 class FileKeys:
-    """A `KeyRing` on a file. Once keys were there they stay required: a file that is moved away or damaged opens nothing."""
+    """The keys of a file. Once keys were there they stay required: a file that is moved away or damaged opens nothing."""
 
     def __init__(self, file: KeyFile, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Raises what reading the file and the trail raises."""
@@ -75,45 +93,33 @@ class FileKeys:
         now = self._clock()
         if now - self._looked_at < LOOK_S:
             return
-        self._looked_at = now
-        stamp = self._stamp()
-        if stamp == self._seen:
+        self._looked_at, before, self._seen = now, self._seen, self._stamp()
+        if self._seen == before:
             return
-        self._seen = stamp
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            self._read_now()
+            self._follow(self._file.check)
             return
         self._reading = loop.run_in_executor(None, self._file.check)
         self._reading.add_done_callback(self._read)
 
-    def _read_now(self) -> None:
-        try:
-            self._take(self._file.check())
-        except StoreError as error:
-            self._shut(error)
-
     def _read(self, done: asyncio.Future[CheckedKeys]) -> None:
-        if done.cancelled() or done is not self._reading:
-            return
-        error = done.exception()
-        if error is None:
-            self._take(done.result())
-        elif isinstance(error, StoreError):
-            self._shut(error)
-        else:
-            raise error
+        if not done.cancelled() and done is self._reading:
+            self._follow(done.result)
+
+    def _follow(self, check: Callable[[], CheckedKeys]) -> None:
+        try:
+            self._take(check())
+        except StoreError as error:
+            self._keys, self._required = (), True
+            log.error("no key is accepted until this is mended: %s", escape_control(str(error), 500))
 
     def _take(self, checked: CheckedKeys) -> None:
         self._keys = checked.keys
         self._required = self._required or checked.required
         for problem in checked.problems[:SHOWN]:
             log.error("API keys: %s", escape_control(problem, 500))
-
-    def _shut(self, error: StoreError) -> None:
-        self._keys, self._required = (), True
-        log.error("no key is accepted until this is mended: %s", escape_control(str(error), 500))
 
     def _stamp(self) -> tuple[int, int, int] | None:
         try:

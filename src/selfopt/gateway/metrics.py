@@ -90,7 +90,7 @@ class LiveCounters:
         known = list(gates)
         for name, text, values in (
             ("selfopt_endpoint_active", "Requests at an endpoint.", {g.name: g.active for g in known}),
-            ("selfopt_queue_waiting", "Requests that wait for a place.", {g.name: g.waiting for g in known}),
+            ("selfopt_queue_waiting", "Requests that wait for a place.", {g.name: len(g.waiting) for g in known}),
             ("selfopt_breaker_state", "0 closed, 1 half open, 2 open.", {g.name: STATES[g.state] for g in known}),
         ):
             lines += _head(name, "gauge", text)

@@ -61,7 +61,6 @@ class Passing:
     async def answer(self, exchange: LiveRequest) -> None:
         """One attempt. EndpointError while nothing went out."""
         upstream = exchange.upstream
-        assert upstream is not None
         address = upstream.address or await self._start(exchange, upstream)
         body = exchange.chat.forwarded(upstream.server_model)
         payload = b"%s%d\r\n\r\n%s" % (address.post, len(body), body)
@@ -134,7 +133,7 @@ class Passing:
         if told is None:
             raise fault
         await exchange.settle()
-        exchange.reply.send(status, [JSON, *exchange.headers()], address.told(told))
+        exchange.reply.send(status, [JSON, *exchange.ticket.headers()], address.told(told))
         exchange.ticket.reason = f"upstream {status}"
 
 
@@ -192,7 +191,7 @@ class _Relay:
 
 
 def _lines(exchange: LiveRequest, answer: UpstreamReply, address: HttpAddress) -> list[bytes]:
-    lines = exchange.headers()
+    lines = exchange.ticket.headers()
     kind = answer.headers.get(b"content-type")
     if kind is not None:
         lines.append(b"content-type: %s" % address.told(kind[:SHOWN_TYPE_BYTES]))

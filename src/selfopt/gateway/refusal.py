@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from selfopt.dialects.refusal import Refusal
-from selfopt.errors import AuditError, ConsentError, EndpointError, EndpointFault
+from selfopt.errors import AuditError, EndpointError, EndpointFault
 from selfopt.home import escape_control
 
 JSON = b"Content-Type: application/json"
@@ -36,11 +36,6 @@ def from_endpoint_error(error: EndpointError, who: str) -> Refusal:
         kind="rate_limit_error" if error.kind == "rate_limited" else "upstream_error",
         headers=headers,
     )
-
-
-def not_consented(error: ConsentError) -> Refusal:
-    """403: the request would have left this machine. Nothing of it was sent."""
-    return Refusal(403, escape_control(str(error), 1000), code="no_consent", kind="permission_error", param="model")
 
 
 def not_audited(error: AuditError) -> Refusal:

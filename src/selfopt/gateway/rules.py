@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from selfopt.errors import StoreError, UsageError
@@ -22,41 +23,31 @@ Candidates = Mapping[Phase, Sequence[str]]
 class RulesInForce:
     """One version. A request takes it once and keeps it to its end. VariantError when a rule's variant can't be used here."""
 
-    __slots__ = ("_candidates", "_known", "_options", "_standbys", "config", "version")
+    __slots__ = ("_decided", "_standbys", "config")
 
     def __init__(self, config: RoutingConfig, options: RouteOptions, candidates: Candidates) -> None:
         for rule in config.rules:
             if rule.variant is not None:
                 options_of(rule.variant)
         self.config = config
-        self.version = config.version
-        self._options = options
-        self._candidates = candidates
-        self._standbys: dict[tuple[str, Phase], tuple[RouteDecision, ...]] = {}
-        self._known: dict[tuple[str, Phase], RouteDecision] = {}
+
+        @lru_cache(MAX_REMEMBERED)
+        def decided(model: str, phase: Phase) -> RouteDecision:
+            return validate_model_phase_compatibility(config, model, phase, options=options)
+
+        @lru_cache(MAX_REMEMBERED)
+        def standbys(model: str, phase: Phase) -> tuple[RouteDecision, ...]:
+            return standby_decisions(config, decided(model, phase), options=options, candidates=candidates.get(phase, ()))
+
+        self._decided, self._standbys = decided, standbys
 
     def decide(self, model: str, phase: Phase) -> RouteDecision:
         """What the rules say of a model named in full. The same decisions come again and again, and are remembered."""
-        key = (model, phase)
-        decision = self._known.get(key)
-        if decision is None:
-            if len(self._known) >= MAX_REMEMBERED:
-                self._known.clear()
-            decision = validate_model_phase_compatibility(self.config, model, phase, options=self._options)
-            self._known[key] = decision
-        return decision
+        return self._decided(model, phase)
 
     def standbys(self, decision: RouteDecision) -> tuple[RouteDecision, ...]:
         """Who may serve instead when the decided model fails, in order."""
-        key = (decision.original_model, decision.phase)
-        standbys = self._standbys.get(key)
-        if standbys is None:
-            if len(self._standbys) >= MAX_REMEMBERED:
-                self._standbys.clear()
-            candidates = self._candidates.get(decision.phase, ())
-            standbys = standby_decisions(self.config, decision, options=self._options, candidates=candidates)
-            self._standbys[key] = standbys
-        return standbys
+        return self._standbys(decision.original_model, decision.phase)
 
 
 Stamp = tuple[int, int, int, int] | None
@@ -134,7 +125,9 @@ class RulesWatch:
     def _refuse(self, why: str) -> None:
         self.faults += 1
         self.fault = why
-        log.error("the changed rules are refused, version %d stays in force: %s", self.current.version, escape_control(why, 1000))
+        log.error(
+            "the changed rules are refused, version %d stays in force: %s", self.current.config.version, escape_control(why, 1000)
+        )
 
     def close(self) -> None:
         """Stop watching. May be called twice."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from selfopt.home import AuditEvent
 from selfopt.records import Endpoint, ModelStatus
 from selfopt.web import HttpAddress
 
@@ -22,7 +20,6 @@ class Upstream:
     name: str
     model: str
     server_model: str
-    local: bool
     adapter: Callable[[], Endpoint]
     speaks: str = "openai_chat"
     address: HttpAddress | None = None
@@ -47,18 +44,6 @@ class Upstreams(Protocol):
 
     async def status(self, upstream: Upstream) -> ModelStatus:
         """Whether its server is there, without generating, loading or waking anything. Never raises."""
-        ...
-
-
-class AuditSink(Protocol):
-    """Where diverted and refused requests go."""
-
-    def append(self, event: AuditEvent) -> asyncio.Future[None]:
-        """Done when it is durable; has AuditError when it cannot be."""
-        ...
-
-    async def close(self) -> None:
-        """Write what waits. May be called twice."""
         ...
 
 

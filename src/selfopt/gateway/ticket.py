@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
+from selfopt.home import AuditEvent
 from selfopt.records import RouteDecision
+from selfopt.routing import event_of
 
 _writer = os.urandom(5).hex()
 _counter = 0
@@ -88,32 +90,27 @@ class FeedbackRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="feedbac
 JournalRecord = RequestRecord | FeedbackRecord
 
 
+@dataclass(slots=True)
 class Ticket:
     """What is known of a request while it is served. Times are seconds of `perf_counter`."""
 
-    __slots__ = (
-        "attempts", "began", "decision", "fallback", "first_byte", "id", "input_tokens", "key", "model", "outcome", "output_tokens",
-        "phase", "reason", "served", "stream", "variant", "version",
-    )  # fmt: skip
-
-    def __init__(self, began: float) -> None:
-        self.id = new_request_id()
-        self.began = began
-        self.model = ""
-        self.phase: str | None = None
-        self.decision: RouteDecision | None = None
-        self.version = 0
-        self.served: str | None = None
-        self.fallback = ""
-        self.variant: str | None = None
-        self.key: str | None = None
-        self.stream = False
-        self.attempts: list[LiveAttempt] = []
-        self.first_byte = 0.0
-        self.input_tokens: int | None = None
-        self.output_tokens: int | None = None
-        self.outcome = "failed"
-        self.reason = ""
+    began: float
+    id: str = field(default_factory=new_request_id)
+    model: str = ""
+    phase: str | None = None
+    decision: RouteDecision | None = None
+    version: int = 0
+    served: str | None = None
+    fallback: str = ""
+    variant: str | None = None
+    key: str | None = None
+    stream: bool = False
+    attempts: list[LiveAttempt] = field(default_factory=list)
+    first_byte: float = 0.0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    outcome: str = "failed"
+    reason: str = ""
 
     def record(self, at: str, now: float, status: int) -> RequestRecord:
         """The record of it."""
@@ -139,6 +136,32 @@ class Ticket:
             reason=self.reason,
         )
 
-    def details(self) -> dict[str, Any]:
-        """What the audit trail says of it besides the decision."""
-        return {"request_id": self.id, "attempts": [msgspec.to_builtins(a) for a in self.attempts], "stream": self.stream}
+    def headers(self) -> list[bytes]:
+        """What every answer says of itself."""
+        lines = [b"x-request-id: %s" % self.id.encode(), b"x-selfopt-config-version: %d" % self.version]
+        if self.served is not None:
+            lines.append(b"x-selfopt-model: %s" % header_value(self.served))
+        if self.decision is not None:
+            lines.append(b"x-selfopt-phase: %s" % self.decision.phase.encode())
+            if self.decision.rule is not None:
+                lines.append(b"x-selfopt-rule: %s" % header_value(self.decision.rule.rule_id))
+        if self.fallback:
+            lines.append(b"x-selfopt-fallback: %s" % self.fallback.encode())
+        if self.variant is not None:
+            lines.append(b"x-selfopt-variant: %s" % header_value(self.variant))
+        return lines
+
+    def audit_event(self, decision: RouteDecision) -> AuditEvent:
+        """What the audit trail says of it when it was diverted or refused, with the attempts made until now."""
+        event = event_of(decision)
+        assert event is not None
+        attempts = [msgspec.to_builtins(a) for a in self.attempts]
+        details = {**event.fields.get("details", {}), "request_id": self.id, "attempts": attempts, "stream": self.stream}
+        return replace(event, fields={**event.fields, "details": details})
+
+
+def header_value(text: str) -> bytes:
+    """A name as a header's value: what could end a header or is no ASCII is written as %xx."""
+    if text.isascii() and text.isprintable() and "%" not in text:
+        return text.encode()
+    return b"".join(b"%c" % b if 0x20 < b < 0x7F and b != 0x25 else b"%%%02x" % b for b in text.encode("utf-8", "replace"))
