@@ -1,4 +1,4 @@
-"""Who may ask, and from where: a web page that a browser shows must not drive a server on this machine."""
+"""Who may ask, and from where. A web page in a browser must not use a server on this machine."""
 
 from __future__ import annotations
 
@@ -10,20 +10,24 @@ from selfopt.web import HttpRequest
 from .keys import Caller, FileKeys
 from .options import GatewayOptions
 
-# Headers that decide who may do what: said twice, they say nothing.
+# These headers decide who may do what, so a repeated one is refused.
 ONCE = frozenset({b"origin", b"authorization", b"content-type", b"x-selfopt-phase", b"x-selfopt-variant"})
 LOCAL_USER = Caller(scopes=frozenset({"phase", "variant", "feedback"}))
 
 
 class Access:
-    """Checks every request before anything is read of its body."""
+    """Checks the head of every request before its body is read."""
 
     def __init__(self, options: GatewayOptions, keys: FileKeys) -> None:
         self._keys = keys
         self._hosts = frozenset(name.lower().encode() for name in (options.own.host, "localhost", *options.own.allowed_hosts))
 
     def admit(self, request: HttpRequest) -> Caller:
-        """Who asks. Refusal: 400 for doubled headers, 403 for a web page or a foreign name, 401 without a valid key."""
+        """Return who asks.
+
+        Raises Refusal: 400 for a repeated header, 403 for a web page or a foreign Host, 401 without
+        a valid key.
+        """
         headers = request.headers
         doubled = request.repeated and sorted(request.repeated & ONCE)
         if doubled:
@@ -52,7 +56,7 @@ class Access:
         return caller
 
     def _is_own(self, host: bytes) -> bool:
-        """Whether a Host header names this machine: a name that another's DNS gave our address does not (DNS rebinding)."""
+        """Say whether a Host header names this machine. Defends against DNS rebinding."""
         host = host.lower()
         name = host[: host.find(b"]") + 1] if host.startswith(b"[") else host.partition(b":")[0]
         if name in self._hosts:
@@ -64,7 +68,10 @@ class Access:
 
 
 def require_json(request: HttpRequest) -> None:
-    """Refusal (415) for a POST whose body is not declared as JSON: a web page may send those to any address unasked."""
+    """Raise Refusal (415) for a POST that is not declared as JSON.
+
+    Browsers let a web page send such a POST to any address.
+    """
     if (
         request.method == b"POST"
         and request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json"

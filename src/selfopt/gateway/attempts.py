@@ -1,4 +1,4 @@
-"""Asking until somebody answers: retries, then those who may serve instead, within one deadline."""
+"""Asks until somebody answers: retries first, then the fallbacks, within one deadline."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from .seams import Upstream, Upstreams
 from .sinks import TrailSink
 from .ticket import LiveAttempt
 
-# Faults that another model may answer for. The others are the request's own, or this machine's settings.
+# Another model may answer after these. The other faults lie in the request or in the settings.
 FALLS_BACK: frozenset[EndpointFault] = frozenset({"timeout", "connect", "loading", "rate_limited", "server", "protocol"})
-# With somebody else at hand, waiting twice for the same is no help.
+# With a fallback at hand, a retry after these would only cost time.
 ASKED_ONCE: frozenset[EndpointFault] = frozenset({"timeout", "connect"})
 LONGEST_PATIENCE_S = 2.0
 PROBE_TIMEOUT_S = 5.0
@@ -44,7 +44,7 @@ class Attempts:
         self.gates: dict[str, EndpointGate] = {}
 
     async def serve(self, exchange: LiveRequest, decision: RouteDecision, rules: RulesInForce) -> None:
-        """Answer the client. Refusal when nobody could, or none that the request may go to."""
+        """Answer the client. Raises Refusal when nobody could, or the request may go to nobody."""
         if decision.outcome == "fallback":
             self._divert(exchange, decision, "rule")
         standbys = deque(rules.standbys(decision))
@@ -75,15 +75,18 @@ class Attempts:
         return exchange.deadline - self._loop.time()
 
     async def _ask(self, exchange: LiveRequest, decision: RouteDecision, *, helped: bool) -> EndpointError | None:
-        """All attempts at one model: None when the client was answered, else what went wrong last. helped: somebody may serve
-        instead."""
+        """Make all attempts at one model.
+
+        Returns None when the client was answered, else the last error. helped: whether a fallback
+        is left.
+        """
         options, rule = self._options, decision.serving_rule
         limits = rule.limits if rule is not None else None
         retries = limits.retries if limits is not None and limits.retries is not None else options.limits.retries
         timeout_s = limits.timeout_s if limits is not None and limits.timeout_s is not None else options.limits.timeout_s
         try:
             upstream = self._upstreams.find(decision.model or "", decision.original_model)
-        except UsageError as unknown:  # a rule names what the settings do not know
+        except UsageError as unknown:  # a rule names a model that the settings do not know
             return EndpointError(str(unknown), kind="connect", final=True)
         exchange.upstream, exchange.rule = upstream, rule
         gate = self._gate(upstream)
@@ -138,7 +141,7 @@ class Attempts:
             ticket.attempts.append(LiveAttempt(upstream.model, round((perf_counter() - began) * 1000, 3), fault))
 
     async def _probe(self, upstream: Upstream) -> bool:
-        """Whether the endpoint is there: nothing is generated, loaded or woken."""
+        """Say whether the endpoint answers, without generating, loading or waking anything."""
         if upstream.address is None:
             return (await self._upstreams.status(upstream)).state != "unknown"
         try:

@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions: decide, ask, answer, and say of it what is to be kept."""
+"""POST /v1/chat/completions: decides who serves, has it answered, and records it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,12 @@ from .ticket import Ticket
 
 @dataclass(frozen=True, slots=True)
 class ChatParts:
-    """What serving a chat needs. resolve: an alias or a full name to the full name (UnknownModelError). access_log: None where no line is wanted."""
+    """What serving a chat needs.
+
+    Attributes:
+        resolve: an alias or full name to the full name; raises UnknownModelError.
+        access_log: None where no log is wanted.
+    """
 
     options: GatewayOptions
     rules: RulesWatch
@@ -48,12 +53,12 @@ class ChatService:
     """Serves chats under the rules in force."""
 
     def __init__(self, parts: ChatParts, dialect: ClientDialect) -> None:
-        """dialect: the clients'."""
+        """dialect: the one that clients speak."""
         self._parts = parts
         self._dialect = dialect
 
     async def answer(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
-        """One chat, answered whatever happens and recorded whatever happens: when it cannot be, it is not served."""
+        """Answer one chat, and record it whatever happens. Serves nothing that cannot be recorded."""
         ticket = Ticket(request.began)
         try:
             self._parts.journal.check()

@@ -2,13 +2,12 @@
 Strict where readers differ; every limit is counted where it is read. Nothing here knows what the messages are about."""
 
 from .address import HttpAddress
-from .limits import WebLimits
+from .limits import BadMessage, Denied, WebLimits
 from .memory import MemoryTrimmer
 from .pool import Pool
-from .refused import BadMessage, Denied
+from .reader import HttpRequest
 from .reply import Reply
-from .request import HttpRequest
-from .server import WebServer, serve_web
+from .server import WebServer
 from .stream import UpstreamReply, UpstreamStream
 
 __all__ = [
@@ -23,5 +22,4 @@ __all__ = [
     "UpstreamStream",
     "WebLimits",
     "WebServer",
-    "serve_web",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from .grammar import fields_of
-from .refused import BadMessage
+from .limits import BadMessage
 
 MAX_LINE = 4096
 MAX_EXTENSION_BYTES = 16_384

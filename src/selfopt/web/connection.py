@@ -7,14 +7,15 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from .grammar import CHUNKED
-from .limits import WebLimits
-from .reader import RequestReader
-from .refused import BadMessage, Denied
+from .limits import BadMessage, Denied, WebLimits
+from .reader import HttpRequest, RequestReader
 from .reply import Reply, head
-from .request import HttpRequest
+
+if TYPE_CHECKING:
+    from .server import WebServer
 
 log = logging.getLogger("selfopt.web")
 
@@ -33,36 +34,6 @@ _JSON = b"Content-Type: application/json"
 _RETRY = b"Retry-After: 1"
 
 
-class Owner(Protocol):
-    """The server that a connection belongs to."""
-
-    closing: bool
-
-    def opened(self, connection: Connection) -> bool:
-        """Take it in; False when there are too many."""
-        ...
-
-    def closed(self, connection: Connection, task: asyncio.Task[None] | None) -> None:
-        """It is gone."""
-        ...
-
-    def waits(self, connection: Connection, waits: bool) -> None:
-        """Whether it has nothing under way and may be closed for another's sake."""
-        ...
-
-    def later(self, connection: Connection, data: bytes) -> bool:
-        """Whether `take` is called with it in its turn, when others have been looked at; False when it is to be read now."""
-        ...
-
-    def turn(self) -> asyncio.Future[None]:
-        """Done when another request of a connection that sent several at once may be answered."""
-        ...
-
-    def hold(self, connection: Connection, more: int) -> bool:
-        """Count bytes that it holds (fewer, where negative); False when there is no room for them."""
-        ...
-
-
 class Connection(asyncio.Protocol):
     """Reads one request at a time and has it answered by one task, which is cancelled when the client leaves. What comes meanwhile waits unread.
 
@@ -72,7 +43,7 @@ class Connection(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, owner: Owner, service: Service, limits: WebLimits, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, owner: WebServer, service: Service, limits: WebLimits, loop: asyncio.AbstractEventLoop) -> None:
         self._owner = owner
         self._service = service
         self._limits = limits
@@ -240,10 +211,9 @@ class Connection(asyncio.Protocol):
         return True
 
     def _count(self, more: int) -> bool:
-        if self._owner.hold(self, more):
-            self._held += more
-            return True
-        return False
+        counted = self._owner.hold(self, more)
+        self._held += more if counted else 0
+        return counted
 
     def _let_go(self) -> None:
         if self._held:
@@ -282,7 +252,11 @@ class Connection(asyncio.Protocol):
             await answer(request, reply)
         except Exception:
             log.exception("answering a request failed")
-            self._answer_failure(reply)
+            if reply.status:
+                reply.abort()
+            else:
+                reply.keep_alive = False
+                reply.send(500, [_JSON], _error(b"internal", b"an error inside the server", b"server_error"))
         self._reader.begin()
         self._answer = None
         if not reply.ended:
@@ -319,13 +293,6 @@ class Connection(asyncio.Protocol):
             self.busy = False
             self.deadline = self._loop.time() + self._limits.idle_timeout_s
             self._owner.waits(self, True)
-
-    def _answer_failure(self, reply: Reply) -> None:
-        if reply.status:
-            reply.abort()
-        else:
-            reply.keep_alive = False
-            reply.send(500, [_JSON], _error(b"internal", b"an error inside the server", b"server_error"))
 
     # ending
 

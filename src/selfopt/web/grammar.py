@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from .refused import BadMessage
+from .limits import BadMessage
 
 CHUNKED = -1
 UNTIL_CLOSE = -2

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections import deque
+from functools import cached_property
 
 from selfopt.errors import EndpointError
 
@@ -20,13 +21,12 @@ MAX_IDLE = 256
 
 
 class Pool:
-    """Requests to any number of servers. The newest idle connection is used first, so that few are kept under little load."""
+    """Requests to any number of servers. connections: those that are open. The newest idle connection is used first, so that few are kept under little load."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._idle: dict[Origin, deque[UpstreamConnection]] = {}
-        self._open: set[UpstreamConnection] = set()
-        self._tls: ssl.SSLContext | None = None
+        self.connections: set[UpstreamConnection] = set()
 
     async def ask(
         self, address: HttpAddress, payload: bytes, *, timeout_s: float, connect_timeout_s: float, max_bytes: int
@@ -81,11 +81,11 @@ class Pool:
         return await self._connect(address, timeout_s)
 
     async def _connect(self, address: HttpAddress, timeout_s: float) -> UpstreamConnection:
-        context = self._context() if address.tls else None
+        context = self._context if address.tls else None
         try:
             async with asyncio.timeout(timeout_s):
                 _, connection = await self._loop.create_connection(
-                    lambda: UpstreamConnection(self._gone, self._loop), address.host, address.port, ssl=context
+                    lambda: UpstreamConnection(self.connections.discard, self._loop), address.host, address.port, ssl=context
                 )
         except TimeoutError:
             raise EndpointError(f"no connection within {timeout_s:g} s", kind="connect") from None
@@ -93,13 +93,12 @@ class Pool:
             raise EndpointError(f"cannot connect safely: {error.reason or 'TLS failed'}", kind="connect") from None
         except (OSError, socket.gaierror) as error:
             raise EndpointError(f"cannot connect: {error.strerror or 'no such host'}", kind="connect") from None
-        self._open.add(connection)
+        self.connections.add(connection)
         return connection
 
+    @cached_property
     def _context(self) -> ssl.SSLContext:
-        if self._tls is None:
-            self._tls = ssl.create_default_context()
-        return self._tls
+        return ssl.create_default_context()
 
     def _release(self, origin: Origin, connection: UpstreamConnection) -> None:
         if not connection.kept:
@@ -111,9 +110,6 @@ class Pool:
         if len(idle) > MAX_IDLE:
             idle.popleft().drop()
 
-    def _gone(self, connection: UpstreamConnection) -> None:
-        self._open.discard(connection)
-
     def prune(self) -> None:
         """Close what has been idle for too long. Called every now and then."""
         oldest = self._loop.time() - KEEP_ALIVE_S
@@ -123,13 +119,8 @@ class Pool:
             if not idle:
                 del self._idle[origin]
 
-    @property
-    def size(self) -> int:
-        """Open connections."""
-        return len(self._open)
-
     def close(self) -> None:
         """Close all."""
-        for connection in list(self._open):
+        for connection in list(self.connections):
             connection.drop()
         self._idle.clear()

@@ -3,16 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from io import BytesIO
+from time import perf_counter
 
 from .chunked import Chunked
-from .grammar import CHUNKED, may_begin_request
-from .limits import WebLimits
-from .refused import BadMessage
-from .request import HttpRequest, read_request
+from .grammar import (
+    CHUNKED,
+    check_host,
+    fields_of,
+    may_begin_request,
+    request_length,
+    request_line,
+    stays_open,
+    target_of,
+)
+from .limits import BadMessage, WebLimits
 
 UNCOUNTED = 65_536
 """Bytes of a body that every connection may hold whatever the others do, so that small requests are served in any crowd."""
+
+
+@dataclass(slots=True)
+class HttpRequest:
+    """A request as it was sent.
+
+    Attributes:
+        at: loop time of its first byte, for deadlines.
+        began: the same in seconds of `perf_counter`, for figures: a loop's time may stand still for milliseconds.
+        path: without its query; percent signs are kept.
+        headers: names in lower case; the values of a repeated header are joined by commas.
+        repeated: names of the headers that came more than once.
+        expects: whether the client waits for `100 Continue`.
+    """
+
+    at: float
+    began: float = field(default_factory=perf_counter)
+    method: bytes = b""
+    path: bytes = b""
+    query: bytes = b""
+    headers: dict[bytes, bytes] = field(default_factory=dict)
+    repeated: frozenset[bytes] = frozenset()
+    body: bytes = b""
+    expects: bool = False
+    keep_alive: bool = True
+    http11: bool = True
 
 
 class RequestReader:
@@ -68,7 +103,7 @@ class RequestReader:
             return False
         lines, rest = bytes(data[start : end + 2]), bytes(data[end + 4 :])
         self._buffer = b""
-        length = read_request(self.request, lines, self._limits.max_headers)
+        length = _read_request(self.request, lines, self._limits.max_headers)
         return self._begin_body(self.request, length, rest)
 
     def _begin_body(self, request: HttpRequest, length: int, rest: bytes) -> bool:
@@ -123,3 +158,21 @@ class RequestReader:
 
     def _too_large(self) -> BadMessage:
         return BadMessage(413, b"body_too_large", b"the body is larger than %d bytes" % self._limits.max_body_bytes)
+
+
+def _read_request(request: HttpRequest, head: bytes, max_headers: int) -> int:
+    """Fill in a request from its head, up to the end of its last line; bytes of its body, or CHUNKED. BadMessage.
+
+    An Upgrade to another protocol is not taken up, as a server may choose (RFC 9110, 7.8)."""
+    line, _, block = head.partition(b"\r\n")
+    request.method, target, request.http11 = request_line(line)
+    request.headers, request.repeated = headers, repeated = fields_of(block, max_headers)
+    check_host(headers, repeated, request.http11)
+    request.path, request.query = target_of(request.method, target, headers)
+    request.keep_alive = stays_open(headers, request.http11)
+    expected = headers.get(b"expect")
+    if expected is not None and request.http11:
+        if expected.lower() != b"100-continue":
+            raise BadMessage(417, b"unknown_expectation", b"the only expectation known here is 100-continue")
+        request.expects = True
+    return request_length(headers, repeated, request.http11)

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from time import perf_counter
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from .grammar import block_of
-from .request import HttpRequest
+from .reader import HttpRequest
 
-_REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+if TYPE_CHECKING:
+    from .connection import Connection
+
 _WITHOUT_BODY = (204, 304)
-_STATUS_LINES = {status: b"HTTP/1.1 %d %s\r\n" % (status, reason) for status, reason in _REASONS.items()}
-
-
-class Wire(Protocol):
-    """The client's end of a connection, as far as an answer needs it."""
-
-    transport: asyncio.Transport
-    stuck: bool
-
-    def when_writable(self, told: Callable[[], None]) -> None:
-        """Say once when the client takes what is written again."""
-        ...
+_STATUS_LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
 
 
 def head(status: int, headers: list[bytes]) -> bytes:
@@ -40,12 +30,11 @@ class Reply:
     first `write` handed bytes over.
     """
 
-    __slots__ = ("_chunked", "_head", "_old", "_only_head", "_wire", "ended", "first_byte_at", "keep_alive", "status")
+    __slots__ = ("_chunked", "_head", "_only_head", "_wire", "ended", "first_byte_at", "keep_alive", "status")
 
-    def __init__(self, wire: Wire, request: HttpRequest) -> None:
+    def __init__(self, wire: Connection, request: HttpRequest) -> None:
         self._wire = wire
         self._chunked = request.http11
-        self._old = not request.http11
         self._only_head = request.method == b"HEAD"
         self._head = b""
         self.keep_alive = request.keep_alive
@@ -79,7 +68,7 @@ class Reply:
     def _written(self, status: int, own: list[bytes]) -> bytes:
         if not self.keep_alive:
             own.append(b"Connection: close")
-        elif self._old:
+        elif not self._chunked:
             own.append(b"Connection: keep-alive")
         return head(status, own)
 

@@ -90,7 +90,7 @@ class WebServer:
 
     async def _let_in(self, client: socket.socket) -> None:
         try:
-            await self._loop.connect_accepted_socket(self._connection, client)
+            await self._loop.connect_accepted_socket(lambda: Connection(self, self._service, self._limits, self._loop), client)
         except OSError:  # gone already
             client.close()
 
@@ -98,9 +98,6 @@ class WebServer:
         if not self.closing:
             self._loop.add_reader(listening.fileno(), self._accept, listening)
             self._accept(listening)
-
-    def _connection(self) -> Connection:
-        return Connection(self, self._service, self._limits, self._loop)
 
     def opened(self, connection: Connection) -> bool:
         """Take a connection in; False when there are too many that are all at work."""
@@ -205,9 +202,11 @@ class WebServer:
         self.sweep(self._loop.time())
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
 
-    async def close(self, drain_s: float) -> int:
-        """Take no new connections, let requests under way finish for up to drain_s seconds, then cut. Returns how many were
-        cut. Cancelled, it cuts at once. May be called twice."""
+    async def close(self, drain_s: float) -> None:
+        """Take no new connections, let requests under way finish for up to drain_s seconds, then cut them.
+
+        Cancelled, it cuts at once. May be called twice.
+        """
         self.closing = True
         if self._sweeper is not None:
             self._sweeper.cancel()
@@ -217,7 +216,6 @@ class WebServer:
         self._listening = []
         for connection in list(self.connections):
             connection.shut()
-        cut = 0
         if self.connections:
             self._empty = self._loop.create_future()
             try:
@@ -228,15 +226,12 @@ class WebServer:
                 await self._gone()
                 raise
             except TimeoutError:
-                cut = self._cut()
+                self._cut()
         await self._gone()
-        return cut
 
-    def _cut(self) -> int:
-        left = list(self.connections)
-        for connection in left:
+    def _cut(self) -> None:
+        for connection in list(self.connections):
             connection.transport.abort()
-        return len(left)
 
     async def _gone(self) -> None:
         if self.connections and self._empty is not None:
@@ -264,10 +259,3 @@ async def listening_sockets(host: str, port: int) -> list[socket.socket]:
             made.close()
         raise
     return found
-
-
-async def serve_web(service: Service, limits: WebLimits, host: str, port: int, shared: socket.socket | None = None) -> WebServer:
-    """A server that listens; port 0 takes a free one. shared: a socket that listens already. SettingsError when it cannot."""
-    server = WebServer(service, limits)
-    await server.listen(host, port, shared)
-    return server

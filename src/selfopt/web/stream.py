@@ -57,15 +57,10 @@ class UpstreamStream:
         for data in early:
             sink(data)
 
-    def pause(self) -> None:
-        """Read no more for now."""
-        if not self.finished:
-            self.connection.hold(True)
-
-    def resume(self) -> None:
-        """Read on."""
-        if not self.finished:
-            self.connection.hold(False)
+    def hold(self, held: bool) -> None:
+        """Read no more for now, or read on."""
+        if not self.finished:  # a finished one has no say in its connection any more
+            self.connection.hold(held)
 
     def go_on(self, pause_s: float, deadline: float) -> None:
         """From now on it may pause for so long, and last until that loop time."""

@@ -12,7 +12,7 @@ from selfopt.errors import EndpointError, EndpointFault
 
 from .chunked import Chunked
 from .grammar import CHUNKED, UNTIL_CLOSE, fields_of, has_bare_lf, response_length, status_line, stays_open
-from .refused import BadMessage
+from .limits import BadMessage
 from .stream import UpstreamReply, UpstreamStream
 
 MAX_HEAD_BYTES = 65_536
@@ -39,22 +39,10 @@ class UpstreamConnection(asyncio.Protocol):
         self._loop = loop
         self._future: asyncio.Future[UpstreamReply] | None = None
         self._stream: UpstreamStream | None = None
-        self._whole = True
         self._timer: asyncio.TimerHandle | None = None
-        self._status = 0
-        self._headers: dict[bytes, bytes] = {}
-        self._head = bytearray()
-        self._interim = 0
-        self._left = 0
-        self._chunked: Chunked | None = None
-        self._body = BytesIO()
-        self._received = 0
-        self._max_bytes = 0
-        self._timeout_s = 0.0
         self._pause_s = self._deadline = self._last_at = 0.0
         self._held = False
         self._complete = True
-        self._begun = False
         self._last = False
         self._poll: select.poll | None = None
         self.closed = False
@@ -82,29 +70,23 @@ class UpstreamConnection(asyncio.Protocol):
 
     def ask(self, payload: bytes, timeout_s: float, max_bytes: int) -> asyncio.Future[UpstreamReply]:
         """Send a request; the future has its whole answer, or EndpointError. Cancelling closes the connection (`drop`)."""
-        self._start(payload, timeout_s, max_bytes, whole=True)
-        assert self._future is not None
-        return self._future
-
-    def open(self, payload: bytes, timeout_s: float, max_bytes: int) -> tuple[asyncio.Future[UpstreamReply], UpstreamStream]:
-        """Send a request; the future has the head alone (with an empty body), the stream what follows. Whoever is told of
-        another status than 200 had better `drain` the stream."""
-        self._stream = UpstreamStream(self)
-        self._start(payload, timeout_s, max_bytes, whole=False)
-        assert self._future is not None
-        return self._future, self._stream
-
-    def _start(self, payload: bytes, timeout_s: float, max_bytes: int, *, whole: bool) -> None:
-        self._future = self._loop.create_future()
-        self._whole = whole
-        self._status, self._headers, self._interim = 0, {}, 0
-        self._head, self._body, self._received = bytearray(), BytesIO(), 0
-        self._chunked, self._left = None, 0
+        self._future = future = self._loop.create_future()
+        self._status, self._interim, self._left, self._received = 0, 0, 0, 0
+        self._headers: dict[bytes, bytes] = {}
+        self._head, self._body = bytearray(), BytesIO()
+        self._chunked: Chunked | None = None
         self._max_bytes, self._timeout_s = max_bytes, timeout_s
         self._complete, self._begun = False, False
         self.used += 1
         self._timer = self._loop.call_later(timeout_s, self._timed_out)
         self.transport.write(payload)
+        return future
+
+    def open(self, payload: bytes, timeout_s: float, max_bytes: int) -> tuple[asyncio.Future[UpstreamReply], UpstreamStream]:
+        """Send a request; the future has the head alone (with an empty body), the stream what follows. Whoever is told of
+        another status than 200 had better `drain` the stream."""
+        self._stream = stream = UpstreamStream(self)
+        return self.ask(payload, timeout_s, max_bytes), stream
 
     def drop(self) -> None:
         """Give the request up and close."""
@@ -177,7 +159,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._status, self._headers, self._left = status, headers, length
         self._last = length == UNTIL_CLOSE or not stays_open(headers, http11)
         self._chunked = Chunked() if length == CHUNKED else None
-        if not self._whole and self._future is not None and not self._future.done():
+        if self._stream is not None and self._future is not None and not self._future.done():
             self._future.set_result(UpstreamReply(status, headers, b""))
         if data or not length:
             self._read_body(bytes(data))
