@@ -58,7 +58,7 @@ class ChatService:
         self._dialect = dialect
 
     async def answer(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
-        """Answer one chat, and record it whatever happens. Serves nothing that cannot be recorded."""
+        """Answer one chat, and record it whatever happens. What cannot be recorded is not served."""
         ticket = Ticket(request.began)
         try:
             self._parts.journal.check()

@@ -1,4 +1,4 @@
-"""Before an endpoint: so many requests at once, so many waiting, and none while it is down."""
+"""Limits the requests at an endpoint and in its queue, and stops them while it is down."""
 
 from __future__ import annotations
 
@@ -21,9 +21,13 @@ LONGEST_BREAK_S = 60.0
 
 
 class EndpointGate:
-    """One endpoint's. state: `closed` lets requests through, `open` does not, `half_open` while a probe asks whether it is back.
+    """The limit, queue and breaker of one endpoint. Requests enter in the order they came.
 
-    A probe never generates. Waiting requests are let in in the order they came.
+    Attributes:
+        state: `closed` lets requests through, `open` does not. It is `half_open` while a probe, which
+            never generates, asks whether the endpoint is back.
+        active: requests at the endpoint.
+        waiting: one future for each request in the queue.
     """
 
     def __init__(self, name: str, limit: int, options: GatewayOptions, probe: Probe) -> None:
@@ -41,7 +45,7 @@ class EndpointGate:
         self._probing: asyncio.Task[None] | None = None
 
     def check(self) -> None:
-        """EndpointError while it is down."""
+        """Raise EndpointError while the endpoint is down."""
         if self.state != "closed":
             wait_s = max(1.0, self._until - self._loop.time())
             raise EndpointError(
@@ -53,7 +57,10 @@ class EndpointGate:
             )
 
     async def enter(self) -> None:
-        """Take a place, waiting for one when all are taken. Refusal (429) when too many wait, or for too long. Whoever entered leaves."""
+        """Take a place, or wait for one. Whoever entered has to `leave`.
+
+        Raises Refusal (429) when too many requests wait, or this one waited too long.
+        """
         if self.active < self.limit and not self.waiting:
             self.active += 1
             return
@@ -68,13 +75,13 @@ class EndpointGate:
             raise self._busy(f"no place within {self._options.own.queue_timeout_s:g} s") from None
         except asyncio.CancelledError:
             if place.done() and not place.cancelled() and place.exception() is None:
-                self.leave()  # the place was given in the very moment
+                self.leave()  # it got the place at that very moment
             raise
         finally:
             timer.cancel()
 
     def leave(self) -> None:
-        """Give the place back, to the first that waits."""
+        """Give the place to the first request that waits."""
         while self.waiting:
             place = self.waiting.popleft()
             if not place.done():
@@ -87,12 +94,12 @@ class EndpointGate:
         return Refusal(429, message, code="endpoint_busy", kind="rate_limit_error", headers=(b"Retry-After: 1",))
 
     def worked(self) -> None:
-        """An attempt got an answer."""
+        """Note that an attempt got an answer."""
         self._faults = 0
         self._break_s = self._options.own.breaker_s
 
     def failed(self, kind: EndpointFault) -> None:
-        """An attempt got none; enough of them in a row, and it is left alone."""
+        """Note that an attempt failed. Enough failures in a row open the breaker."""
         if kind not in DOWN:
             return
         self._faults += 1

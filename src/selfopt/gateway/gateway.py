@@ -1,4 +1,4 @@
-"""The gateway: what is answered at which path, and its life from listening to the end."""
+"""The gateway: its paths, and its life from listening to closing."""
 
 from __future__ import annotations
 
@@ -33,8 +33,13 @@ Answer = Callable[[HttpRequest, Reply, Caller], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class GatewayParts:
-    """What the app hands over. models: full names and aliases that a list of models shows. served_before: whether a gateway of that
-    name has written requests in this home. worker: which process of several this is, "" for the only one."""
+    """What the composition root hands over.
+
+    Attributes:
+        models: returns the full names and aliases that `/v1/models` lists.
+        served_before: whether a process of that name has recorded requests in this home.
+        worker: the number of this process among several; empty for the only one.
+    """
 
     chat: ChatParts
     keys: FileKeys
@@ -69,7 +74,10 @@ class Gateway:
         }
 
     async def start(self, shared: socket.socket | None = None) -> None:
-        """Listen; on a socket that listens already, where several processes share one. SettingsError when the address cannot be listened on."""
+        """Listen. shared: a listening socket that several processes share.
+
+        Raises SettingsError when the address cannot be listened on.
+        """
         self.parts.chat.rules.start()
         self.parts.keys.start()
         self.server = WebServer(self.admit, self._options.web)
@@ -85,18 +93,21 @@ class Gateway:
 
     @property
     def base_url(self) -> str:
-        """Where it listens, as a client is to be told."""
+        """The base URL for clients."""
         assert self.server is not None
         host = self._options.own.host
         return f"http://{f'[{host}]' if ':' in host else host}:{self.server.port}/v1"
 
     @property
     def ready(self) -> bool:
-        """Whether traffic would wait for no first load."""
+        """Whether every model that the rules want warm has been dealt with once."""
         return self.parts.warmth is None or self.parts.warmth.ready
 
     async def close(self) -> None:
-        """Finish what is under way, then end. Cancelled, it cuts what is under way and ends with everything recorded. May be called twice."""
+        """Finish the requests under way, then close everything.
+
+        Cancelled, it cuts them, and still records them. May be called twice.
+        """
         if self._pruning is not None:
             self._pruning.cancel()
         self.parts.chat.rules.close()
@@ -106,7 +117,7 @@ class Gateway:
         try:
             if self.server is not None:
                 await self.server.close(self._options.own.drain_s)
-        finally:  # cancelled too, what was served is on disk
+        finally:  # even when cancelled, what was served is recorded
             for gate in self.parts.chat.attempts.gates.values():
                 gate.close()
             self.parts.pool.close()
@@ -116,7 +127,7 @@ class Gateway:
                 await self.parts.chat.access_log.close()
 
     def admit(self, request: HttpRequest) -> Callable[[HttpRequest, Reply], Awaitable[None]]:
-        """Who answers a request, by its head alone. Denied: nobody does, and its body is not wanted."""
+        """Return who answers a request, by its head. Raises Denied if nobody does."""
         try:
             caller = self._access.admit(request)
             methods = self._table.get(request.path)
@@ -191,7 +202,7 @@ def _model_object(name: str) -> dict[str, object]:
 
 
 def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """What makes a loop of uvloop; None, for asyncio's own, where it is not installed."""
+    """Return what makes a loop of uvloop, or None if that is not installed."""
     try:
         import uvloop
     except ImportError:

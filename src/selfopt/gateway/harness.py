@@ -109,7 +109,7 @@ class _Work:
 
     async def through(self, variant: Variant, asked: ClientRequest) -> ReplyContent:
         """Ask as the variant does. Raises EndpointError for a reply that cannot be served."""
-        # A list is not cached by `render`: no conversation comes twice, and the cache would fill up.
+        # `render` does not cache a list: no conversation comes twice, so the cache would fill up.
         tools = asked.request.tools if asked.tools_kept else list(asked.request.tools)
         steps = render(variant, list(asked.request.messages), tools, required=asked.request.tool_choice == "required")
         step, content = await beside(asked.size, next, steps), ReplyContent()
@@ -168,7 +168,7 @@ class _Work:
         return ReplyContent(text=content.text, tool_calls=calls if with_tools else (), finish_reason=content.finish_reason)
 
     def _limit(self, variant: Variant, asked: ClientRequest, step: RenderedStep) -> Sampling:
-        """Return the step's sampling. An unconstrained answer may be as long as the client allows."""
+        """Return the step's sampling. A free answer may be as long as the client allows."""
         free = step.constraint is None
         wanted = asked.max_tokens or (max(step.sampling.max_tokens, TEXT_TOKENS) if free else step.sampling.max_tokens)
         return step.sampling.model_copy(update={"max_tokens": min(wanted, 32768)})

@@ -1,4 +1,4 @@
-"""One request in the hands of whoever answers it."""
+"""A chat while it is being answered."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .ticket import Ticket
 
 @dataclass(slots=True)
 class LiveRequest:
-    """A chat on its way to an answer.
+    """A chat, where its answer goes, and the current attempt.
 
     Attributes:
         dialect: the client's.
@@ -24,7 +24,7 @@ class LiveRequest:
         reply: where the answer goes.
         deadline: loop time by which all is done.
         plain: whether the client switched the variant off.
-        audited: done when every diversion is durable; None before the first one.
+        audited: done when every diversion is on disk; None without one.
         upstream, rule, timeout_s: of the current attempt.
     """
 
@@ -40,6 +40,9 @@ class LiveRequest:
     timeout_s: float = 0.0
 
     async def settle(self) -> None:
-        """Wait until the diversions are durable: before that, nothing of the answer goes out. Raises AuditError."""
+        """Wait until the diversions are on disk, before any of the answer is sent.
+
+        Raises AuditError.
+        """
         if self.audited is not None:
             await self.audited

@@ -1,4 +1,4 @@
-"""POST /v1/feedback: what became of an earlier request, told by whoever knows."""
+"""POST /v1/feedback: a client says what became of an earlier request."""
 
 from __future__ import annotations
 
@@ -32,15 +32,19 @@ _decode = msgspec.json.Decoder(_Feedback).decode
 
 
 class FeedbackService:
-    """Takes feedback into the journal. served_before: whether a gateway of that name has written requests in this home."""
+    """Takes feedback into the journal."""
 
     def __init__(self, journal: RequestJournal, clock: Callable[[], str], served_before: Callable[[str], bool]) -> None:
+        """served_before: whether a process of that name has recorded requests in this home."""
         self._journal = journal
         self._clock = clock
         self._served_before = served_before
 
     async def answer(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
-        """One outcome. Needs the scope `feedback`; 404 for a request that was never served from this home."""
+        """Take one outcome. Raises Refusal, and AuditError if it cannot be recorded.
+
+        Needs the scope `feedback`. A request that this home never served is not found (404).
+        """
         caller.require("feedback", "give feedback")
         try:
             body = _decode(request.body)

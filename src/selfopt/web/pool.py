@@ -1,4 +1,4 @@
-"""Connections to servers, kept between requests."""
+"""Keeps connections to servers between requests."""
 
 from __future__ import annotations
 
@@ -15,13 +15,19 @@ from .stream import UpstreamReply, UpstreamStream
 from .upstream import StaleError, UpstreamConnection
 
 Origin = tuple[str, int, bool]
-# llama.cpp and uvicorn close an idle connection after 5 s; whoever uses it at that moment asks in vain.
+# llama.cpp and uvicorn close an idle connection after 5 s. A request sent at that moment is lost.
 KEEP_ALIVE_S = 4.0
 MAX_IDLE = 256
 
 
 class Pool:
-    """Requests to any number of servers. connections: those that are open. The newest idle connection is used first, so that few are kept under little load."""
+    """Sends requests to any number of servers.
+
+    The connection that became idle last is used first, so that few are kept under little load.
+
+    Attributes:
+        connections: the open ones.
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -31,7 +37,7 @@ class Pool:
     async def ask(
         self, address: HttpAddress, payload: bytes, *, timeout_s: float, connect_timeout_s: float, max_bytes: int
     ) -> UpstreamReply:
-        """The whole answer to a request, whatever its status. EndpointError when there is none. Cancelling closes the connection."""
+        """Return the whole answer to a request, of any status. Raises EndpointError."""
         while True:
             connection = await self._connection(address, min(connect_timeout_s, timeout_s))
             fresh = connection.used == 0
@@ -50,7 +56,10 @@ class Pool:
     async def open(
         self, address: HttpAddress, payload: bytes, *, timeout_s: float, connect_timeout_s: float, max_bytes: int
     ) -> tuple[UpstreamReply, UpstreamStream]:
-        """Head and body-to-come of the answer to a request. Call `done` with the stream when it is finished or given up."""
+        """Return the head of the answer, and its body as a stream. Raises EndpointError.
+
+        Call `done` when the stream is finished or given up.
+        """
         while True:
             connection = await self._connection(address, min(connect_timeout_s, timeout_s))
             head, stream = connection.open(payload, timeout_s, max_bytes)
@@ -63,7 +72,7 @@ class Pool:
                 raise
 
     def done(self, address: HttpAddress, stream: UpstreamStream) -> None:
-        """Keep the connection of a finished stream; close that of an unfinished one."""
+        """Keep the connection of a finished stream; close that of any other."""
         connection = stream.connection
         if stream.finished and stream.error is None:
             self._release(address.origin, connection)
@@ -111,7 +120,7 @@ class Pool:
             idle.popleft().drop()
 
     def prune(self) -> None:
-        """Close what has been idle for too long. Called every now and then."""
+        """Close connections that have been idle for too long. Called regularly."""
         oldest = self._loop.time() - KEEP_ALIVE_S
         for origin, idle in list(self._idle.items()):
             while idle and (idle[0].closed or idle[0].idle_at < oldest):
@@ -120,7 +129,7 @@ class Pool:
                 del self._idle[origin]
 
     def close(self) -> None:
-        """Close all."""
+        """Close all connections."""
         for connection in list(self.connections):
             connection.drop()
         self._idle.clear()

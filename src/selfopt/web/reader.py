@@ -1,4 +1,4 @@
-"""Bytes of a client -> one request at a time. It knows no socket and no clock."""
+"""Reads one request at a time from a client's bytes, without a socket or a clock."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .grammar import (
 from .limits import BadMessage, WebLimits
 
 UNCOUNTED = 65_536
-"""Bytes of a body that every connection may hold whatever the others do, so that small requests are served in any crowd."""
+"""A body up to this size is not counted, so that small requests are served in any crowd."""
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class HttpRequest:
 
     Attributes:
         at: loop time of its first byte, for deadlines.
-        began: the same in seconds of `perf_counter`, for figures: a loop's time may stand still for milliseconds.
+        began: the same as `perf_counter`, for figures; loop time can stand still for milliseconds.
         path: without its query; percent signs are kept.
         headers: names in lower case; the values of a repeated header are joined by commas.
         repeated: names of the headers that came more than once.
@@ -53,21 +53,30 @@ class HttpRequest:
 class RequestReader:
     """Reads one request; `begin` makes it ready for the next.
 
-    admit: is told of a head that is complete with the length of the body (CHUNKED where it is not known) and says how much of it is wanted: all
-    (True), nothing (False; it is read and forgotten), or that it is not even to be read (None). count: takes note of bytes that are kept, False
-    when there is no room for them. request: the one that has begun; asks: it waits to be told to go on; rest: what came after it.
+    Attributes:
+        request: the one that has begun.
+        asks: whether the client waits for `100 Continue`.
+        rest: bytes that follow the request.
     """
 
     __slots__ = ("_admit", "_admitted", "_body", "_buffer", "_chunked", "_count", "_counted", "_left", "_limits", "_scanned", "_size", "asks", "request", "rest")  # fmt: skip
 
     def __init__(self, limits: WebLimits, admit: Callable[[HttpRequest, int], bool | None], count: Callable[[int], bool]) -> None:
+        """Begin.
+
+        Args:
+            limits: of head and body.
+            admit: gets a complete head and the length of the body (CHUNKED if unknown). Returns
+                True to read the body, False to read and drop it, None not to read it.
+            count: counts bytes of a body; False when there is no room for them.
+        """
         self._limits = limits
         self._admit = admit
         self._count = count
         self.begin()
 
     def begin(self) -> None:
-        """Forget what was read."""
+        """Make ready for the next request."""
         self.request: HttpRequest | None = None
         self.asks = False
         self.rest = b""
@@ -79,19 +88,19 @@ class RequestReader:
         self._body: BytesIO | None = None
 
     def read(self, data: bytes, at: float) -> bool:
-        """Whether the request is complete. at: loop time. BadMessage."""
+        """Read on; return whether the request is complete. at: loop time. Raises BadMessage."""
         return self._read_body(data) if self._admitted else self._read_head(data, at)
 
     def _read_head(self, came: bytes, at: float) -> bool:
         data: bytes | bytearray = came
         if self.request is None:
-            if data == b"\r\n":  # what some clients end a body with
+            if data == b"\r\n":  # some clients send this after a body
                 return False
             self.request = HttpRequest(at)
         else:
             self._buffer += data
             data = self._buffer
-        start = 2 if data.startswith(b"\r\n") else 0  # an empty line before a request is passed over (RFC 9112, 2.2)
+        start = 2 if data.startswith(b"\r\n") else 0  # skips an empty line before a request (RFC 9112, 2.2)
         end = data.find(b"\r\n\r\n", max(start, self._scanned - 3))
         if (len(data) if end < 0 else end) - start > self._limits.max_head_bytes:
             raise BadMessage.too_large()
@@ -107,7 +116,7 @@ class RequestReader:
         return self._begin_body(self.request, length, rest)
 
     def _begin_body(self, request: HttpRequest, length: int, rest: bytes) -> bool:
-        """The head is complete: who asks is known before anything of a body is kept."""
+        """Have the request admitted before anything of its body is kept."""
         wanted = self._admit(request, length)
         self._admitted = True
         if wanted is None:
@@ -161,9 +170,10 @@ class RequestReader:
 
 
 def _read_request(request: HttpRequest, head: bytes, max_headers: int) -> int:
-    """Fill in a request from its head, up to the end of its last line; bytes of its body, or CHUNKED. BadMessage.
+    """Fill in a request from its head; return the length of its body, or CHUNKED.
 
-    An Upgrade to another protocol is not taken up, as a server may choose (RFC 9110, 7.8)."""
+    Raises BadMessage. An Upgrade is ignored, as RFC 9110, 7.8 allows.
+    """
     line, _, block = head.partition(b"\r\n")
     request.method, target, request.http11 = request_line(line)
     request.headers, request.repeated = headers, repeated = fields_of(block, max_headers)
