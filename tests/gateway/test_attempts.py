@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from selfopt.gateway.gates import EndpointGate
 from selfopt.routing import Enforcer
 
-from .kit import chat, gateway_world, until
+from .kit import World, chat, gateway_world, until
 from .servers import raw_upstream, whole
 from .test_streaming import entry
 
@@ -171,15 +172,14 @@ async def test_requests_wait_for_a_place_in_order_and_no_longer_than_allowed(tmp
         raw_upstream(talk) as url,
         gateway_world(tmp_path, settings=f"{entry('raw', url)}slots = 1\n", options={**QUICK, "queue": 2}) as world,
     ):
-        gate = world.gateway.parts.chat.attempts.gates
-        upstream = gate.of("raw", 1, _never)
+        gate = gate_for_one(world)
         asked = [asyncio.ensure_future(world.post(chat("raw/m"))) for _ in range(3)]
-        await until(lambda: upstream.active == 1 and upstream.waiting == 2)
+        await until(lambda: gate.active == 1 and len(gate.waiting) == 2)
         busy = await world.post(chat("raw/m"))
         assert (busy.status, busy.error["code"], busy.headers["retry-after"]) == (429, "endpoint_busy", "1")
         release.set()
         assert [answer.status for answer in await asyncio.gather(*asked)] == [200, 200, 200]
-        assert (upstream.active, upstream.waiting) == (0, 0)
+        assert (gate.active, len(gate.waiting)) == (0, 0)
 
 
 async def test_waiting_for_a_place_has_an_end(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ async def test_waiting_for_a_place_has_an_end(tmp_path: Path) -> None:
         raw_upstream(talk) as url,
         gateway_world(tmp_path, settings=entry("raw", url), options={**QUICK, "queue_timeout_s": 0.05}) as world,
     ):
-        gate = world.gateway.parts.chat.attempts.gates.of("raw", 1, _never)
+        gate = gate_for_one(world)
         first = asyncio.ensure_future(world.post(chat("raw/m")))
         await until(lambda: gate.active == 1)
         assert (await world.post(chat("raw/m"))).status == 429
@@ -200,8 +200,15 @@ async def test_waiting_for_a_place_has_an_end(tmp_path: Path) -> None:
         await until(lambda: gate.active == 0)
 
 
-async def _never() -> bool:
-    return False
+def gate_for_one(world: World) -> EndpointGate:
+    """Have the endpoint `raw` take one request at a time."""
+
+    async def never() -> bool:
+        return False
+
+    parts = world.gateway.parts.chat
+    gate = parts.attempts.gates["raw"] = EndpointGate("raw", 1, parts.options, never)
+    return gate
 
 
 async def test_an_endpoint_that_keeps_failing_is_left_alone_until_a_probe_finds_it(tmp_path: Path) -> None:
@@ -211,7 +218,7 @@ async def test_an_endpoint_that_keeps_failing_is_left_alone_until_a_probe_finds_
     async with gateway_world(tmp_path, {"failing": spec}, options=chosen) as world:
         for _ in range(3):
             assert (await world.post(chat("up/failing"))).status == 502
-        (gate,) = world.gateway.parts.chat.attempts.gates.all()
+        (gate,) = world.gateway.parts.chat.attempts.gates.values()
         assert gate.state != "closed"
         refused = await world.post(chat("up/failing"))
         assert (refused.status, refused.headers["retry-after"]) == (503, "1")

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from selfopt.gateway import WebLimits
-from selfopt.gateway.chat import header_value
+from selfopt.gateway.ticket import header_value
 
 from .kit import USER, World, chat, gateway_world, until
 from .servers import raw_upstream, whole

@@ -122,7 +122,7 @@ async def test_what_is_no_answer_is_an_error_at_once(answer: bytes) -> None:
         with pytest.raises(EndpointError) as caught:
             await ask(pool, address)
         assert caught.value.kind == "protocol"
-        while pool.size:  # noqa: ASYNC110  the loop closes it
+        while pool.connections:  # noqa: ASYNC110  the loop closes it
             await asyncio.sleep(0)
         pool.close()
 

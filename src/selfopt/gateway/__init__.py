@@ -5,8 +5,7 @@ from selfopt.web import HttpAddress, Pool, WebLimits
 from .access_log import AccessLog
 from .attempts import Attempts
 from .chat import ChatParts
-from .event_loop import fast_loop
-from .gateway import Gateway, GatewayParts
+from .gateway import Gateway, GatewayParts, fast_loop
 from .harness import Harness
 from .journal import JournalOptions, SegmentJournal
 from .keys import FileKeys
@@ -14,7 +13,7 @@ from .options import GatewayOptions
 from .passing import Passing
 from .pooled import PooledEndpoint
 from .rules import RulesWatch
-from .seams import AuditSink, RequestJournal, Upstream, Upstreams
+from .seams import RequestJournal, Upstream, Upstreams
 from .sinks import TrailSink
 from .ticket import this_writer
 from .warmth import KeepWarm, Warmed, Warmer
@@ -22,7 +21,6 @@ from .warmth import KeepWarm, Warmed, Warmer
 __all__ = [
     "AccessLog",
     "Attempts",
-    "AuditSink",
     "ChatParts",
     "FileKeys",
     "Gateway",

@@ -1,73 +1,33 @@
-"""Who may ask, and from where: a web page that a browser shows must not drive a server on this machine."""
+"""Who may ask, and from where. A web page in a browser must not use a server on this machine."""
 
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
-from typing import Protocol
 
 from selfopt.dialects.refusal import Refusal
 from selfopt.web import HttpRequest
 
+from .keys import Caller, FileKeys
 from .options import GatewayOptions
 
-Scope = str
-# Headers that decide who may do what: said twice, they say nothing.
+# These headers decide who may do what, so a repeated one is refused.
 ONCE = frozenset({b"origin", b"authorization", b"content-type", b"x-selfopt-phase", b"x-selfopt-variant"})
-SCOPES: tuple[Scope, ...] = ("phase", "variant", "feedback")
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks. key: the id of their key, None without one. models: full names they may ask for, None for all."""
-
-    key: str | None = None
-    scopes: frozenset[Scope] = frozenset()
-    models: frozenset[str] | None = None
-
-    def require(self, scope: Scope, what: str) -> None:
-        """Refusal (403) without that scope."""
-        if scope not in self.scopes:
-            raise Refusal(403, f"this key may not {what}", code="insufficient_scope", kind="permission_error")
-
-    def may_ask(self, model: str) -> bool:
-        """Whether this model is among theirs."""
-        return self.models is None or model in self.models
-
-
-LOCAL_USER = Caller(scopes=frozenset(SCOPES))
-
-
-class KeyRing(Protocol):
-    """The keys that are accepted."""
-
-    def start(self) -> None:
-        """Begin to watch for changes."""
-        ...
-
-    def close(self) -> None:
-        """Stop watching."""
-        ...
-
-    @property
-    def required(self) -> bool:
-        """Whether a request needs one."""
-        ...
-
-    def find(self, presented: str) -> Caller | None:
-        """Whose key this is; None for a wrong or revoked one. Takes the same time for either."""
-        ...
+LOCAL_USER = Caller(scopes=frozenset({"phase", "variant", "feedback"}))
 
 
 class Access:
-    """Checks every request before anything is read of its body."""
+    """Checks the head of every request before its body is read."""
 
-    def __init__(self, options: GatewayOptions, keys: KeyRing) -> None:
+    def __init__(self, options: GatewayOptions, keys: FileKeys) -> None:
         self._keys = keys
         self._hosts = frozenset(name.lower().encode() for name in (options.own.host, "localhost", *options.own.allowed_hosts))
 
     def admit(self, request: HttpRequest) -> Caller:
-        """Who asks. Refusal: 400 for doubled headers, 403 for a web page or a foreign name, 401 without a valid key."""
+        """Return who asks.
+
+        Raises Refusal: 400 for a repeated header, 403 for a web page or a foreign Host, 401 without
+        a valid key.
+        """
         headers = request.headers
         doubled = request.repeated and sorted(request.repeated & ONCE)
         if doubled:
@@ -96,8 +56,9 @@ class Access:
         return caller
 
     def _is_own(self, host: bytes) -> bool:
-        """Whether a Host header names this machine: a name that another's DNS gave our address does not (DNS rebinding)."""
-        name = _without_port(host.lower())
+        """Say whether a Host header names this machine. Defends against DNS rebinding."""
+        host = host.lower()
+        name = host[: host.find(b"]") + 1] if host.startswith(b"[") else host.partition(b":")[0]
         if name in self._hosts:
             return True
         try:
@@ -107,15 +68,12 @@ class Access:
 
 
 def require_json(request: HttpRequest) -> None:
-    """Refusal (415) for a POST whose body is not declared as JSON: a web page may send those to any address unasked."""
+    """Raise Refusal (415) for a POST that is not declared as JSON.
+
+    Browsers let a web page send such a POST to any address.
+    """
     if (
         request.method == b"POST"
         and request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json"
     ):
         raise Refusal(415, "the body must be JSON: send Content-Type: application/json", code="unsupported_media_type")
-
-
-def _without_port(host: bytes) -> bytes:
-    if host.startswith(b"["):
-        return host.partition(b"]")[0] + b"]"
-    return host.partition(b":")[0]

@@ -1,4 +1,4 @@
-"""One line of log for each chat, and for each request that was turned away before it was one. Never its content, never a key."""
+"""Logs one line for each chat and each request that was turned away, without content or keys."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HEAD = b'{"level":"info","logger":"selfopt.gateway.access","message":"request",
 
 
 class TurnedAway(msgspec.Struct, frozen=True, tag_field="kind", tag="turned_away"):
-    """A request that was answered before anything in it was looked at. path: without its query; code: of the error."""
+    """A request that was refused by its head. path: without its query; code: of the error."""
 
     at: str
     method: str
@@ -30,14 +30,20 @@ class TurnedAway(msgspec.Struct, frozen=True, tag_field="kind", tag="turned_away
 
 
 class AccessLog:
-    """Takes a line and writes it a moment later, many at once and in a thread of its own: whoever reads the log slowly holds up
-    no request. Make it within the running loop.
+    """Writes lines in groups, in a thread of its own, so that a slow reader holds up no request.
 
-    write: gets whole lines. pause_s: how long a line waits for others. limit: lines that may wait; more are dropped, and the log says
-    how many.
+    Make it within the running loop.
     """
 
     def __init__(self, write: Callable[[str], None], *, as_json: bool, pause_s: float = 0.1, limit: int = 10_000) -> None:
+        """Begin.
+
+        Args:
+            write: gets whole lines, in the thread.
+            as_json: whether lines are JSON.
+            pause_s: how long a line waits for others.
+            limit: how many lines may wait; further ones are dropped and counted.
+        """
         self._write = write
         self._as_json = as_json
         self._pause_s = pause_s
@@ -50,7 +56,7 @@ class AccessLog:
         self._writing: asyncio.Future[None] | None = None
 
     def add(self, record: RequestRecord | TurnedAway) -> None:
-        """Take one. Never waits, never raises."""
+        """Take a record. Never waits, never raises."""
         if len(self._waiting) >= self._limit:
             self._dropped += 1
             return
@@ -59,7 +65,7 @@ class AccessLog:
             self._timer = self._loop.call_later(self._pause_s, self._begin)
 
     def turned_away(self, method: bytes, path: bytes, status: int, code: str) -> None:
-        """A request that was answered with an error at the door."""
+        """Take a request that was refused by its head."""
         self.add(TurnedAway(utc_now(), method.decode("latin-1"), path.decode("latin-1"), status, code))
 
     def _begin(self) -> None:
@@ -71,7 +77,7 @@ class AccessLog:
 
     def _written(self, done: asyncio.Future[None]) -> None:
         self._writing = None
-        done.exception()  # a log line is not worth a request: what could not be written is gone
+        done.exception()  # a line that could not be written is lost
         if self._waiting and self._timer is None:
             self._timer = self._loop.call_later(self._pause_s, self._begin)
 
@@ -97,7 +103,7 @@ class AccessLog:
         return escape_control(text, LONGEST_NAME * 4 + LONGEST_REASON) + "\n"
 
     async def close(self) -> None:
-        """Write what waits. May be called twice."""
+        """Write the lines that wait. May be called twice."""
         while self._waiting or self._writing is not None:
             if self._writing is not None:
                 await asyncio.wait([self._writing])
@@ -109,7 +115,7 @@ class AccessLog:
 
 
 def _bounded(record: RequestRecord | TurnedAway) -> RequestRecord | TurnedAway:
-    """With names and reasons of a length that fits a log: a client chooses some of them."""
+    """Shorten names and reasons, some of which a client chose."""
     if isinstance(record, TurnedAway):
         return msgspec.structs.replace(record, path=record.path[:LONGEST_NAME]) if len(record.path) > LONGEST_NAME else record
     if len(record.model) <= LONGEST_NAME and len(record.reason) <= LONGEST_REASON:
@@ -119,17 +125,18 @@ def _bounded(record: RequestRecord | TurnedAway) -> RequestRecord | TurnedAway:
 
 def _told(record: RequestRecord) -> str:
     served = f" by {record.served}" if record.served is not None and record.served != record.model else ""
-    parts = [record.at, record.id, record.outcome, str(record.status), f"{record.model[:LONGEST_NAME] or '-'}{served}"]
-    if record.phase is not None:
-        parts.append(record.phase)
-    if record.rule is not None:
-        parts.append(f"rule {record.rule}")
-    parts.append(f"version {record.version}")
-    if record.variant is not None:
-        parts.append(f"variant {record.variant}")
-    if len(record.attempts) > 1:
-        parts.append(f"{len(record.attempts)} attempts")
-    parts.append(f"{record.latency_ms:.1f} ms")
-    if record.reason:
-        parts.append(f"({record.reason[:LONGEST_REASON]})")
-    return " ".join(parts)
+    parts = (
+        record.at,
+        record.id,
+        record.outcome,
+        str(record.status),
+        f"{record.model[:LONGEST_NAME] or '-'}{served}",
+        record.phase,
+        f"rule {record.rule}" if record.rule is not None else "",
+        f"version {record.version}",
+        f"variant {record.variant}" if record.variant is not None else "",
+        f"{len(record.attempts)} attempts" if len(record.attempts) > 1 else "",
+        f"{record.latency_ms:.1f} ms",
+        f"({record.reason[:LONGEST_REASON]})" if record.reason else "",
+    )
+    return " ".join(part for part in parts if part)

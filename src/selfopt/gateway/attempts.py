@@ -1,57 +1,50 @@
-"""Asking until somebody answers: retries, then those who may serve instead, within one deadline."""
+"""Asks until somebody answers: retries first, then the fallbacks, within one deadline."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from time import perf_counter
-from typing import Protocol
 
+from selfopt.dialects.refusal import Refusal
 from selfopt.errors import ConsentError, EndpointError, EndpointFault, UsageError
 from selfopt.home import escape_control
 from selfopt.records import RouteDecision
 from selfopt.web import Pool
 
-from .gates import EndpointGate, Gates
+from .gates import EndpointGate
+from .harness import Harness
 from .live_request import LiveRequest
 from .options import GatewayOptions
-from .refusal import from_endpoint_error, not_consented
+from .refusal import from_endpoint_error
 from .rules import RulesInForce
-from .seams import AuditSink, Upstream, Upstreams
+from .seams import Upstream, Upstreams
+from .sinks import TrailSink
 from .ticket import LiveAttempt
-from .trailing import audit_event
 
-# Faults that another model may answer for. The others are the request's own, or this machine's settings.
+# Another model may answer after these. The other faults lie in the request or in the settings.
 FALLS_BACK: frozenset[EndpointFault] = frozenset({"timeout", "connect", "loading", "rate_limited", "server", "protocol"})
-# With somebody else at hand, waiting twice for the same is no help.
+# With a fallback at hand, a retry after these would only cost time.
 ASKED_ONCE: frozenset[EndpointFault] = frozenset({"timeout", "connect"})
 LONGEST_PATIENCE_S = 2.0
 PROBE_TIMEOUT_S = 5.0
 SHORTEST_ATTEMPT_S = 0.02
 
 
-class Answerer(Protocol):
-    """Makes one attempt at the exchange's upstream and answers the client with what comes."""
-
-    async def answer(self, exchange: LiveRequest) -> None:
-        """EndpointError while nothing of an answer went out: another attempt may follow. Refusal ends the request."""
-        ...
-
-
 class Attempts:
     """Runs the attempts of requests."""
 
-    def __init__(self, options: GatewayOptions, upstreams: Upstreams, pool: Pool, audit: AuditSink, answerer: Answerer) -> None:
+    def __init__(self, options: GatewayOptions, upstreams: Upstreams, pool: Pool, audit: TrailSink, answerer: Harness) -> None:
         self._options = options
         self._upstreams = upstreams
         self._pool = pool
         self._audit = audit
         self._answerer = answerer
         self._loop = asyncio.get_running_loop()
-        self.gates = Gates(options)
+        self.gates: dict[str, EndpointGate] = {}
 
     async def serve(self, exchange: LiveRequest, decision: RouteDecision, rules: RulesInForce) -> None:
-        """Answer the client. Refusal when nobody could, or none that the request may go to."""
+        """Answer the client. Raises Refusal when nobody could, or the request may go to nobody."""
         if decision.outcome == "fallback":
             self._divert(exchange, decision, "rule")
         standbys = deque(rules.standbys(decision))
@@ -60,12 +53,14 @@ class Attempts:
                 error = await self._ask(exchange, decision, helped=bool(standbys))
             except ConsentError as refused:
                 if not standbys:
-                    raise not_consented(refused) from None
+                    raise Refusal(
+                        403, escape_control(str(refused), 1000), code="no_consent", kind="permission_error", param="model"
+                    ) from None
                 error = EndpointError(str(refused), kind="connect", final=True)
             if error is None:
                 return
             if error.kind not in FALLS_BACK or not standbys or self._left(exchange) <= SHORTEST_ATTEMPT_S:
-                raise from_endpoint_error(error, f"endpoint {_provider(decision)}")
+                raise from_endpoint_error(error, f"endpoint {(decision.model or '').partition('/')[0]}")
             reason = f"{escape_control(decision.model or '', 200)} failed: {error.kind}"
             decision = standbys.popleft().model_copy(update={"reason": reason})
             self._divert(exchange, decision, error.kind)
@@ -73,37 +68,38 @@ class Attempts:
     def _divert(self, exchange: LiveRequest, decision: RouteDecision, why: str) -> None:
         ticket = exchange.ticket
         ticket.served, ticket.fallback = decision.model, why
-        before = exchange.audited
-        exchange.audited = self._audit.append(audit_event(decision, ticket))
-        if before is not None:
-            exchange.audited = asyncio.ensure_future(_both(before, exchange.audited))
+        audited = self._audit.append(ticket.audit_event(decision))
+        exchange.audited = audited if exchange.audited is None else asyncio.gather(exchange.audited, audited)
 
     def _left(self, exchange: LiveRequest) -> float:
         return exchange.deadline - self._loop.time()
 
     async def _ask(self, exchange: LiveRequest, decision: RouteDecision, *, helped: bool) -> EndpointError | None:
-        """All attempts at one model: None when the client was answered, else what went wrong last. helped: somebody may serve
-        instead."""
+        """Make all attempts at one model.
+
+        Returns None when the client was answered, else the last error. helped: whether a fallback
+        is left.
+        """
         options, rule = self._options, decision.serving_rule
         limits = rule.limits if rule is not None else None
         retries = limits.retries if limits is not None and limits.retries is not None else options.limits.retries
         timeout_s = limits.timeout_s if limits is not None and limits.timeout_s is not None else options.limits.timeout_s
         try:
             upstream = self._upstreams.find(decision.model or "", decision.original_model)
-        except UsageError as unknown:  # a rule names what the settings do not know
+        except UsageError as unknown:  # a rule names a model that the settings do not know
             return EndpointError(str(unknown), kind="connect", final=True)
         exchange.upstream, exchange.rule = upstream, rule
-        gate = self.gates.of(upstream.gate, upstream.concurrency, lambda: self._probe(upstream))
+        gate = self._gate(upstream)
         for number in range(retries + 1):
             exchange.timeout_s = min(timeout_s, max(self._left(exchange), 0.001))
             error = await self._once(exchange, gate)
             if error is None:
                 return None
-            pause_s = _pause(error, options.backoff_s, number)
-            useless = not error.retryable or (error.kind in ASKED_ONCE and helped)
+            pause_s = max(error.retry_after_s or 0.0, 0.0 if error.kind == "connect" else options.backoff_s * 2.0**number)
             if (
                 number == retries
-                or useless
+                or not error.retryable
+                or (helped and error.kind in ASKED_ONCE)
                 or pause_s > LONGEST_PATIENCE_S
                 or self._left(exchange) <= pause_s + SHORTEST_ATTEMPT_S
             ):
@@ -112,11 +108,16 @@ class Attempts:
                 await asyncio.sleep(pause_s)
         raise AssertionError("the last attempt returns")
 
+    def _gate(self, upstream: Upstream) -> EndpointGate:
+        gate = self.gates.get(upstream.gate)
+        if gate is None:
+            gate = EndpointGate(upstream.gate, upstream.concurrency, self._options, lambda: self._probe(upstream))
+            self.gates[upstream.gate] = gate
+        return gate
+
     async def _once(self, exchange: LiveRequest, gate: EndpointGate) -> EndpointError | None:
         ticket, upstream = exchange.ticket, exchange.upstream
-        assert upstream is not None
-        began = perf_counter()
-        fault = ""
+        began, fault = perf_counter(), ""
         try:
             gate.check()
             await gate.enter()
@@ -140,7 +141,7 @@ class Attempts:
             ticket.attempts.append(LiveAttempt(upstream.model, round((perf_counter() - began) * 1000, 3), fault))
 
     async def _probe(self, upstream: Upstream) -> bool:
-        """Whether the endpoint is there: nothing is generated, loaded or woken."""
+        """Say whether the endpoint answers, without generating, loading or waking anything."""
         if upstream.address is None:
             return (await self._upstreams.status(upstream)).state != "unknown"
         try:
@@ -154,17 +155,3 @@ class Attempts:
         except EndpointError:
             return False
         return reply.status < 500
-
-
-def _provider(decision: RouteDecision) -> str:
-    return (decision.model or "").partition("/")[0]
-
-
-def _pause(error: EndpointError, backoff_s: float, number: int) -> float:
-    backoff: float = backoff_s * 2**number
-    return max(error.retry_after_s or 0.0, 0.0 if error.kind == "connect" else backoff)
-
-
-async def _both(one: asyncio.Future[None], other: asyncio.Future[None]) -> None:
-    await one
-    await other

@@ -1,4 +1,4 @@
-"""Work on large or hostile text that must not hold up the loop: in steps of a few milliseconds, or in a thread."""
+"""Does long work on text without blocking the loop: in short steps, or in a thread."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from selfopt.home import Redactor
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Python's own code reads about a million characters a second, and lets the loop run in between; so much is read faster than a thread
-# takes over.
+# Python code reads about a million characters a second. Up to this size, starting a thread costs more.
 SMALL_TEXT = 4096
 
 
 async def by_steps(steps: Generator[None, None, T]) -> T:
-    """All steps; the loop does something else between two of them."""
+    """Run all steps, with a turn of the loop between two of them."""
     while True:
         try:
             next(steps)
@@ -29,7 +28,7 @@ async def by_steps(steps: Generator[None, None, T]) -> T:
 
 
 async def redacted(body: bytes, redactor: Redactor) -> bytes:
-    """The body without the secrets."""
+    """Return the body without secrets."""
     if len(body) <= STEP_BYTES or not redactor.active:
         return redactor.data(body)
     pieces = []
@@ -40,8 +39,10 @@ async def redacted(body: bytes, redactor: Redactor) -> bytes:
 
 
 async def beside(size: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What `work` returns or raises; in a thread when the text it reads has more than SMALL_TEXT characters. size: of that text.
-    Only for Python's own code: a call into C keeps the loop waiting from a thread as well."""
+    """Run `work`, in a thread if it reads more than SMALL_TEXT characters.
+
+    Use it for pure Python code only: a call into C blocks the loop from a thread as well.
+    """
     if size <= SMALL_TEXT:
         return work(*args, **kwargs)
     return await asyncio.to_thread(work, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions: decide, ask, answer, and say of it what is to be kept."""
+"""POST /v1/chat/completions: decides who serves, has it answered, and records it."""
 
 from __future__ import annotations
 
@@ -12,32 +12,37 @@ from selfopt.dialects.clients import ClientDialect
 from selfopt.dialects.refusal import Refusal, bad_request
 from selfopt.errors import AuditError, UnknownModelError
 from selfopt.home import escape_control
-from selfopt.records import Phase, RouteDecision, utc_now
+from selfopt.records import Phase, utc_now
 from selfopt.web import HttpRequest, Reply
 
-from .access import Caller
 from .access_log import AccessLog
 from .attempts import Attempts
 from .bounded import by_steps
+from .keys import Caller
 from .live_request import LiveRequest
 from .metrics import LiveCounters
 from .options import GatewayOptions
 from .refusal import JSON, not_audited
 from .rules import RulesWatch
-from .seams import AuditSink, RequestJournal
+from .seams import RequestJournal
+from .sinks import TrailSink
 from .ticket import Ticket
-from .trailing import audit_event
 
 
 @dataclass(frozen=True, slots=True)
 class ChatParts:
-    """What serving a chat needs. resolve: an alias or a full name to the full name (UnknownModelError). access_log: None where no line is wanted."""
+    """What serving a chat needs.
+
+    Attributes:
+        resolve: an alias or full name to the full name; raises UnknownModelError.
+        access_log: None where no log is wanted.
+    """
 
     options: GatewayOptions
     rules: RulesWatch
     resolve: Callable[[str], str]
     attempts: Attempts
-    audit: AuditSink
+    audit: TrailSink
     journal: RequestJournal
     clock: Callable[[], str] = utc_now
     metrics: LiveCounters = field(default_factory=LiveCounters)
@@ -48,12 +53,12 @@ class ChatService:
     """Serves chats under the rules in force."""
 
     def __init__(self, parts: ChatParts, dialect: ClientDialect) -> None:
-        """dialect: the clients'."""
+        """dialect: the one that clients speak."""
         self._parts = parts
         self._dialect = dialect
 
     async def answer(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
-        """One chat, answered whatever happens and recorded whatever happens: when it cannot be, it is not served."""
+        """Answer one chat, and record it whatever happens. What cannot be recorded is not served."""
         ticket = Ticket(request.began)
         try:
             self._parts.journal.check()
@@ -68,6 +73,8 @@ class ChatService:
             await self._serve(request, reply, caller, ticket)
         except Refusal as refusal:
             self._tell(refusal, reply, ticket)
+        except AuditError as error:
+            self._tell(not_audited(error), reply, ticket)
         except asyncio.CancelledError:
             ticket.outcome, ticket.reason = "cancelled", "the client left"
             raise
@@ -84,23 +91,28 @@ class ChatService:
         steps = reading_body(request.body, self._parts.options.body)
         chat = at_once(steps) if len(request.body) <= STEP_BYTES else await by_steps(steps)
         ticket.model, ticket.stream = chat.model, chat.stream
-        model = self._resolved(chat.model, caller)
-        ticket.model = model
+        ticket.model = model = self._resolved(chat.model, caller)
         ticket.phase = phase = self._phase(request, caller) or chat.phase
         rules = self._parts.rules.current
-        ticket.version = rules.version
+        ticket.version = rules.config.version
         ticket.decision = decision = rules.decide(model, phase)
         if decision.outcome == "refuse" or decision.model is None:
-            await self._refuse(decision, ticket)
-        ticket.served = decision.model
-        ticket.outcome = "failed"
-        exchange = LiveRequest(self._dialect, chat, reply, ticket, self._headers, request.at + self._parts.options.own.deadline_s)
-        exchange.plain = self._without_variant(request, caller)
+            ticket.outcome, ticket.reason = "refused", decision.reason
+            await self._parts.audit.append(ticket.audit_event(decision))
+            raise Refusal(
+                403, escape_control(decision.reason, 2000), code="refused_by_rules", kind="permission_error", param="model"
+            )
+        ticket.served, ticket.outcome = decision.model, "failed"
+        exchange = LiveRequest(
+            self._dialect,
+            chat,
+            reply,
+            ticket,
+            deadline=request.at + self._parts.options.own.deadline_s,
+            plain=self._without_variant(request, caller),
+        )
         await self._parts.attempts.serve(exchange, decision, rules)
-        if reply.status == 200:
-            ticket.outcome = "diverted" if ticket.fallback else "served"
-        else:
-            ticket.outcome = "rejected"
+        ticket.outcome = "rejected" if reply.status != 200 else "diverted" if ticket.fallback else "served"
 
     def _resolved(self, name: str, caller: Caller) -> str:
         try:
@@ -122,39 +134,11 @@ class ChatService:
 
     def _without_variant(self, request: HttpRequest, caller: Caller) -> bool:
         wanted = request.headers.get(b"x-selfopt-variant")
-        if wanted is None:
-            return False
-        caller.require("variant", "switch the variant off (x-selfopt-variant)")
-        if wanted != b"off":
-            raise bad_request("the header x-selfopt-variant must be off", code="invalid_header")
-        return True
-
-    async def _refuse(self, decision: RouteDecision, ticket: Ticket) -> None:
-        ticket.outcome, ticket.reason = "refused", decision.reason
-        await self._audit(decision, ticket)
-        raise Refusal(403, escape_control(decision.reason, 2000), code="refused_by_rules", kind="permission_error", param="model")
-
-    async def _audit(self, decision: RouteDecision, ticket: Ticket) -> None:
-        try:
-            await self._parts.audit.append(audit_event(decision, ticket))
-        except AuditError as error:
-            raise not_audited(error) from None
-
-    def _headers(self, ticket: Ticket) -> list[bytes]:
-        """What every answer says of itself."""
-        lines = [b"x-request-id: %s" % ticket.id.encode(), b"x-selfopt-config-version: %d" % ticket.version]
-        decision = ticket.decision
-        if ticket.served is not None:
-            lines.append(b"x-selfopt-model: %s" % header_value(ticket.served))
-        if decision is not None:
-            lines.append(b"x-selfopt-phase: %s" % decision.phase.encode())
-            if decision.rule is not None:
-                lines.append(b"x-selfopt-rule: %s" % header_value(decision.rule.rule_id))
-        if ticket.fallback:
-            lines.append(b"x-selfopt-fallback: %s" % ticket.fallback.encode())
-        if ticket.variant is not None:
-            lines.append(b"x-selfopt-variant: %s" % header_value(ticket.variant))
-        return lines
+        if wanted is not None:
+            caller.require("variant", "switch the variant off (x-selfopt-variant)")
+            if wanted != b"off":
+                raise bad_request("the header x-selfopt-variant must be off", code="invalid_header")
+        return wanted is not None
 
     def _tell(self, refusal: Refusal, reply: Reply, ticket: Ticket) -> None:
         if not ticket.reason:
@@ -164,14 +148,7 @@ class ChatService:
         if reply.status:
             reply.break_off(b"data: %s\n\n" % refusal.body())
         else:
-            reply.send(refusal.status, [JSON, *self._headers(ticket), *refusal.headers], refusal.body())
-
-
-def header_value(text: str) -> bytes:
-    """A name as a header's value: what could end a header or is no ASCII is written as %xx."""
-    if text.isascii() and text.isprintable() and "%" not in text:
-        return text.encode()
-    return b"".join(b"%c" % b if 0x20 < b < 0x7F and b != 0x25 else b"%%%02x" % b for b in text.encode("utf-8", "replace"))
+            reply.send(refusal.status, [JSON, *ticket.headers(), *refusal.headers], refusal.body())
 
 
 def _not_found(message: str) -> Refusal:

@@ -1,7 +1,7 @@
-"""A key that a server spreads over the pieces of a stream: models write a few characters a piece, so an echo of a key is never whole.
+"""Removes a key that is spread over the events of a stream: models write a few characters a piece.
 
-Events go on as they came. Only those whose text may begin a key wait for the next one, and only those that held a part of one are
-written anew.
+Events are passed on unchanged. An event waits only if its text may begin a key, and is rewritten
+only if it held a part of one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from selfopt.home import SHORTEST_SECRET
 
 REDACTED = "[key]"
 SHORTEST_BEGINNING = 3
-"""So many characters of a key may be out before an event waits: fewer begin many a word, and tell nothing."""
+"""An event waits once so many characters of a key have come. Fewer begin many words."""
 MAX_EVENT_BYTES = 262_144
 MAX_WAITING = 4096
 MAX_TEXTS = 256
@@ -28,7 +28,7 @@ Place = tuple[str, ...]
 
 
 class _Event:
-    """One event. body: its JSON, None for what is none; changed: it has to be written anew."""
+    """One event. body: its JSON, None if it has none; changed: it has to be rewritten."""
 
     __slots__ = ("body", "changed", "raw")
 
@@ -43,13 +43,18 @@ class _Event:
                 self.body = None
 
     def written(self) -> bytes:
-        """As it came, or without the key."""
+        """Return the event as it came, or without the key."""
         return b"data: %s\n\n" % _encode(self.body) if self.changed else self.raw
 
 
 class _Text:
-    """One text of the answer. end: its last characters, as far as they begin a key; parts: those events that wait for that reason, each
-    with where the text stands in it and how many characters it added, oldest first."""
+    """One text of the answer.
+
+    Attributes:
+        end: its last characters, as far as they begin a key.
+        parts: the events that wait for that reason, oldest first: the event, the object and the
+            name that hold its part of the text, and the number of characters in it.
+    """
 
     __slots__ = ("end", "parts")
 
@@ -59,7 +64,7 @@ class _Text:
 
 
 class DeltaRedactor:
-    """Takes a key out of the texts that the events of a chat stream add up to. key: None, or too short: nothing is looked at."""
+    """Removes a key from the texts that a chat stream adds up to, unless it is too short."""
 
     def __init__(self, key: str | None) -> None:
         self._key = key if key is not None and len(key) >= SHORTEST_SECRET else ""
@@ -68,7 +73,7 @@ class DeltaRedactor:
         self._waiting: list[_Event] = []
 
     def feed(self, data: bytes) -> bytes:
-        """What can go on now that this came."""
+        """Take bytes of the stream; return what can be passed on."""
         if not self._key:
             return data
         looked_at = max(0, len(self._rest) - 3)
@@ -78,12 +83,12 @@ class DeltaRedactor:
             out.append(self._take(_Event(self._rest[begin:end])))
             begin = end
         self._rest = self._rest[begin:]
-        if len(self._rest) > MAX_EVENT_BYTES:  # no event that a chat has
+        if len(self._rest) > MAX_EVENT_BYTES:  # too long for a chat's event
             out.append(self.end())
         return b"".join(out)
 
     def end(self) -> bytes:
-        """What waits, now that nothing follows."""
+        """Return what waits, at the end of the stream."""
         waiting, self._waiting, self._texts = self._waiting, [], {}
         rest, self._rest = self._rest, b""
         return b"".join(event.written() for event in waiting) + rest
@@ -113,14 +118,14 @@ class DeltaRedactor:
             del text.parts[0]
 
     def _begun(self, text: str) -> int:
-        """How many characters at the end begin the key."""
+        """Return how many characters at the end begin the key."""
         for size in range(min(len(self._key) - 1, len(text)), 0, -1):
             if self._key.startswith(text[-size:]):
                 return size
         return 0
 
     def _cut(self, text: _Text, at: int) -> None:
-        """Write a mark where the key begins, and leave out the rest of it, event by event."""
+        """Replace the key by a mark, event by event."""
         start, end = at, at + len(self._key)
         begin = len(text.end) - sum(part[3] for part in text.parts)
         mark, parts = REDACTED, []
@@ -137,7 +142,7 @@ class DeltaRedactor:
 
 
 def _ends_of_events(data: bytes, start: int) -> Iterator[int]:
-    """Where an event ends, from there on."""
+    """Yield where events end, from `start` on."""
     if b"\r" in data:
         yield from (found.end() for found in _END_OF_EVENT.finditer(data, start))
         return
@@ -147,7 +152,7 @@ def _ends_of_events(data: bytes, start: int) -> Iterator[int]:
 
 
 def _texts_of(body: Any) -> Iterator[tuple[Place, dict[str, Any], str]]:
-    """(which text of the answer, the object that holds a piece of it, under which name) of one event."""
+    """Yield each piece of text in an event: its place, the object that holds it, and its name."""
     choices = body.get("choices") if isinstance(body, dict) else None
     for choice in choices if isinstance(choices, list) else ():
         delta = choice.get("delta") if isinstance(choice, dict) else None

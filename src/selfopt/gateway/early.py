@@ -1,4 +1,4 @@
-"""Calls of a streamed reply that are certain before it ends."""
+"""Finds the calls of a streamed reply that are certain before it ends."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from .flow import Flow
 
 
 def wanted_calls(calls: Sequence[ToolCall], asked: ClientRequest) -> tuple[ToolCall, ...]:
-    """Of the calls read in a reply, those for the client: of tools that it offered, and one alone where it wants no more."""
+    """Return the calls of tools that the client offered; only the first if it wants one."""
     offered = {tool.name for tool in asked.request.tools}
     kept = tuple(call for call in calls if call.name in offered)
     return kept if asked.parallel else kept[:1]
 
 
 class EarlyCalls:
-    """Takes a reply through a variant as it comes and hands over what is certain. talks: whether its text can be an answer."""
+    """Reads a variant's reply as it comes, and sends what is certain."""
 
     def __init__(self, variant: Variant, asked: ClientRequest, flow: Flow, *, talks: bool) -> None:
+        """talks: whether the text of the reply may be an answer."""
         self._variant = variant
         self._asked = asked
         self._flow = flow
@@ -35,7 +36,7 @@ class EarlyCalls:
         self.wants_pieces = talks or (self._growing is not None and self._growing.goes_on)
 
     async def settled(self, text: str) -> None:
-        """What the steps until now make certain."""
+        """Send the calls that the steps so far make certain."""
         if text:
             content = ReplyContent(text=text)
             asked = self._asked
@@ -44,7 +45,7 @@ class EarlyCalls:
             await self._hand_over(parsed.tool_calls)
 
     async def take(self, chunk: ChatChunk) -> None:
-        """A piece of the reply."""
+        """Take a piece of the reply."""
         if self._talks:
             await self._flow.feed(chunk.text)
         growing = self._growing

@@ -1,4 +1,4 @@
-"""A streamed answer that is put together here: text goes out as soon as it is certain that it is text."""
+"""Streams an answer that is read from a model's text, sending text once it cannot be a call."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ from selfopt.records import ToolCall
 from .live_request import LiveRequest
 
 STREAM = b"Content-Type: text/event-stream"
-# Every format in which a call can be written in text needs one of these; a fence may come before.
+# Every format of a call in text contains one of these; a fence may come first.
 _SIGN = re.compile(r"[{\[<(`]")
 
 
 def before_a_call(text: str) -> str:
-    """The part of a reply that is text whatever follows it: up to the first sign of a call, when that is more than a word."""
+    """Return the text before the first sign of a call, or nothing if that is a word at most."""
     sign = _SIGN.search(text)
     before = text[: sign.start()] if sign is not None else text
     return before if len(before.strip()) > LONGEST_WORD else ""
 
 
 class Flow:
-    """What of a model's text may be a call is held until the reply is whole.
+    """Holds back text that may be a call until the reply is complete.
 
-    watched: whether it may be one at all; sent: whether anything went out; calls: those that did.
+    Attributes:
+        watched: whether text may be a call at all.
+        calls: those that were sent.
     """
 
     def __init__(self, exchange: LiveRequest, completion: ReplyWriter) -> None:
@@ -43,15 +45,15 @@ class Flow:
 
     @property
     def sent(self) -> bool:
-        """Whether the client has a part of the answer: then there is no other attempt."""
+        """Whether the client has a part of the answer, which rules out another attempt."""
         return self._exchange.reply.status != 0
 
     def restart(self, *, watched: bool) -> None:
-        """Another reply comes in place of the one before."""
+        """Forget what was held: another reply replaces this one."""
         self._held, self._fed, self._in_doubt, self.watched = [], False, False, watched
 
     async def feed(self, text: str) -> None:
-        """A piece of the reply came."""
+        """Take a piece of the reply."""
         if not text:
             return
         self._held.append(text)
@@ -83,25 +85,24 @@ class Flow:
             await taken
 
     async def say_calls(self, calls: Sequence[ToolCall]) -> None:
-        """The answer's calls begin with these: those that are new go out."""
+        """Send those of the answer's first calls that were not sent yet."""
         for number in range(len(self.calls), len(calls)):
             self.calls = (*self.calls, calls[number])
             await self._write(self._completion.piece(call=(number, calls[number])))
 
     def check(self, calls: Sequence[ToolCall]) -> None:
-        """EndpointError `protocol` when these, of the whole reply, are not those that went out already, and more: a server took
-        back what it had ended."""
+        """Raise EndpointError unless the reply's calls begin with those that were sent."""
         if self.calls != tuple(calls[: len(self.calls)]):
             raise EndpointError("the reply changed a call that had ended", kind="protocol")
 
     async def _begin(self) -> None:
         if not self.sent:
             await self._exchange.settle()
-            self._exchange.reply.begin(200, [STREAM, *self._exchange.headers()])
+            self._exchange.reply.begin(200, [STREAM, *self._exchange.ticket.headers()])
             self._exchange.reply.write(self._completion.piece())
 
     async def end(self, *, with_usage: bool) -> None:
-        """The completion is settled: what was held where it is text, its calls, the end."""
+        """Send the rest of the settled completion: held text, calls, and the end."""
         if not self._fed:  # it came in one piece
             await self._text(self._completion.text)
         elif not self._completion.calls or not self.watched:

@@ -1,4 +1,4 @@
-"""Before an endpoint: so many requests at once, so many waiting, and none while it is down."""
+"""Limits the requests at an endpoint and in its queue, and stops them while it is down."""
 
 from __future__ import annotations
 
@@ -21,32 +21,31 @@ LONGEST_BREAK_S = 60.0
 
 
 class EndpointGate:
-    """One endpoint's. state: `closed` lets requests through, `open` does not, `half_open` while a probe asks whether it is back.
+    """The limit, queue and breaker of one endpoint. Requests enter in the order they came.
 
-    A probe never generates. Waiting requests are let in in the order they came.
+    Attributes:
+        state: `closed` lets requests through, `open` does not. It is `half_open` while a probe, which
+            never generates, asks whether the endpoint is back.
+        active: requests at the endpoint.
+        waiting: one future for each request in the queue.
     """
 
     def __init__(self, name: str, limit: int, options: GatewayOptions, probe: Probe) -> None:
         self.name = name
         self.limit = limit
         self.active = 0
+        self.waiting: deque[asyncio.Future[None]] = deque()
         self.state: Literal["closed", "open", "half_open"] = "closed"
         self._options = options
         self._probe = probe
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[asyncio.Future[None]] = deque()
         self._faults = 0
         self._break_s = options.own.breaker_s
         self._until = 0.0
         self._probing: asyncio.Task[None] | None = None
 
-    @property
-    def waiting(self) -> int:
-        """Requests in the queue."""
-        return len(self._waiting)
-
     def check(self) -> None:
-        """EndpointError while it is down."""
+        """Raise EndpointError while the endpoint is down."""
         if self.state != "closed":
             wait_s = max(1.0, self._until - self._loop.time())
             raise EndpointError(
@@ -58,14 +57,17 @@ class EndpointGate:
             )
 
     async def enter(self) -> None:
-        """Take a place, waiting for one when all are taken. Refusal (429) when too many wait, or for too long. Whoever entered leaves."""
-        if self.active < self.limit and not self._waiting:
+        """Take a place, or wait for one. Whoever entered has to `leave`.
+
+        Raises Refusal (429) when too many requests wait, or this one waited too long.
+        """
+        if self.active < self.limit and not self.waiting:
             self.active += 1
             return
-        if len(self._waiting) >= self._options.own.queue:
+        if len(self.waiting) >= self._options.own.queue:
             raise self._busy("too many requests wait for it")
         place: asyncio.Future[None] = self._loop.create_future()
-        self._waiting.append(place)
+        self.waiting.append(place)
         timer = self._loop.call_later(self._options.own.queue_timeout_s, _give_up, place)
         try:
             await place
@@ -73,15 +75,15 @@ class EndpointGate:
             raise self._busy(f"no place within {self._options.own.queue_timeout_s:g} s") from None
         except asyncio.CancelledError:
             if place.done() and not place.cancelled() and place.exception() is None:
-                self.leave()  # the place was given in the very moment
+                self.leave()  # it got the place at that very moment
             raise
         finally:
             timer.cancel()
 
     def leave(self) -> None:
-        """Give the place back, to the first that waits."""
-        while self._waiting:
-            place = self._waiting.popleft()
+        """Give the place to the first request that waits."""
+        while self.waiting:
+            place = self.waiting.popleft()
             if not place.done():
                 place.set_result(None)
                 return
@@ -92,12 +94,12 @@ class EndpointGate:
         return Refusal(429, message, code="endpoint_busy", kind="rate_limit_error", headers=(b"Retry-After: 1",))
 
     def worked(self) -> None:
-        """An attempt got an answer."""
+        """Note that an attempt got an answer."""
         self._faults = 0
         self._break_s = self._options.own.breaker_s
 
     def failed(self, kind: EndpointFault) -> None:
-        """An attempt got none; enough of them in a row, and it is left alone."""
+        """Note that an attempt failed. Enough failures in a row open the breaker."""
         if kind not in DOWN:
             return
         self._faults += 1
@@ -132,27 +134,3 @@ class EndpointGate:
 def _give_up(place: asyncio.Future[None]) -> None:
     if not place.done():
         place.set_exception(TimeoutError())
-
-
-class Gates:
-    """The gates by name, made when first needed."""
-
-    def __init__(self, options: GatewayOptions) -> None:
-        self._options = options
-        self._gates: dict[str, EndpointGate] = {}
-
-    def of(self, name: str, limit: int, probe: Probe) -> EndpointGate:
-        """The gate of this name."""
-        gate = self._gates.get(name)
-        if gate is None:
-            gate = self._gates[name] = EndpointGate(name, limit, self._options, probe)
-        return gate
-
-    def all(self) -> list[EndpointGate]:
-        """Those that there are."""
-        return list(self._gates.values())
-
-    def close(self) -> None:
-        """Stop probing."""
-        for gate in self._gates.values():
-            gate.close()

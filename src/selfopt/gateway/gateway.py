@@ -1,4 +1,4 @@
-"""The gateway: what is answered at which path, and its life from listening to the end."""
+"""The gateway: its paths, and its life from listening to closing."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import unquote
 
 import msgspec
 
 from selfopt.dialects.openai_client import OPENAI_CLIENT
 from selfopt.dialects.refusal import Refusal
-from selfopt.web import Denied, HttpRequest, MemoryTrimmer, Pool, Reply, WebServer, serve_web
+from selfopt.errors import AuditError
+from selfopt.web import Denied, HttpRequest, MemoryTrimmer, Pool, Reply, WebServer
 
-from .access import Access, Caller, KeyRing, require_json
-from .chat import ChatParts, ChatService, header_value
+from .access import Access, require_json
+from .chat import ChatParts, ChatService
+from .keys import Caller, FileKeys
 from .metrics import CONTENT_TYPE
 from .openapi import OPENAPI_JSON
-from .refusal import JSON
+from .refusal import JSON, not_audited
+from .ticket import header_value
 from .told_outcomes import FeedbackService
 from .warmth import KeepWarm
 
@@ -29,11 +33,16 @@ Answer = Callable[[HttpRequest, Reply, Caller], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class GatewayParts:
-    """What the app hands over. models: full names and aliases that a list of models shows. served_before: whether a gateway of that
-    name has written requests in this home. worker: which process of several this is, "" for the only one."""
+    """What the composition root hands over.
+
+    Attributes:
+        models: returns the full names and aliases that `/v1/models` lists.
+        served_before: whether a process of that name has recorded requests in this home.
+        worker: the number of this process among several; empty for the only one.
+    """
 
     chat: ChatParts
-    keys: KeyRing
+    keys: FileKeys
     pool: Pool
     models: Callable[[], list[str]]
     served_before: Callable[[str], bool] = lambda writer: False
@@ -65,10 +74,14 @@ class Gateway:
         }
 
     async def start(self, shared: socket.socket | None = None) -> None:
-        """Listen; on a socket that listens already, where several processes share one. SettingsError when the address cannot be listened on."""
+        """Listen. shared: a listening socket that several processes share.
+
+        Raises SettingsError when the address cannot be listened on.
+        """
         self.parts.chat.rules.start()
         self.parts.keys.start()
-        self.server = await serve_web(self.admit, self._options.web, self._options.own.host, self._options.own.port, shared)
+        self.server = WebServer(self.admit, self._options.web)
+        await self.server.listen(self._options.own.host, self._options.own.port, shared)
         self._prune()
         if self.parts.warmth is not None:
             self.parts.warmth.start(self.parts.chat.rules.current.config)
@@ -80,18 +93,21 @@ class Gateway:
 
     @property
     def base_url(self) -> str:
-        """Where it listens, as a client is to be told."""
+        """The base URL for clients."""
         assert self.server is not None
         host = self._options.own.host
         return f"http://{f'[{host}]' if ':' in host else host}:{self.server.port}/v1"
 
     @property
     def ready(self) -> bool:
-        """Whether traffic would wait for no first load."""
+        """Whether every model that the rules want warm has been dealt with once."""
         return self.parts.warmth is None or self.parts.warmth.ready
 
     async def close(self) -> None:
-        """Finish what is under way, then end. Cancelled, it cuts what is under way and ends with everything recorded. May be called twice."""
+        """Finish the requests under way, then close everything.
+
+        Cancelled, it cuts them, and still records them. May be called twice.
+        """
         if self._pruning is not None:
             self._pruning.cancel()
         self.parts.chat.rules.close()
@@ -101,8 +117,9 @@ class Gateway:
         try:
             if self.server is not None:
                 await self.server.close(self._options.own.drain_s)
-        finally:  # cancelled too, what was served is on disk
-            self.parts.chat.attempts.gates.close()
+        finally:  # even when cancelled, what was served is recorded
+            for gate in self.parts.chat.attempts.gates.values():
+                gate.close()
             self.parts.pool.close()
             await self.parts.chat.journal.close()
             await self.parts.chat.audit.close()
@@ -110,7 +127,7 @@ class Gateway:
                 await self.parts.chat.access_log.close()
 
     def admit(self, request: HttpRequest) -> Callable[[HttpRequest, Reply], Awaitable[None]]:
-        """Who answers a request, by its head alone. Denied: nobody does, and its body is not wanted."""
+        """Return who answers a request, by its head. Raises Denied if nobody does."""
         try:
             caller = self._access.admit(request)
             methods = self._table.get(request.path)
@@ -120,17 +137,22 @@ class Gateway:
                 raise Refusal(404, "nothing is served at this path; see /openapi.json", code="not_found")
             answer = methods.get(b"GET" if request.method == b"HEAD" else request.method)
             if answer is None:
-                allowed = b", ".join(methods)
-                raise Refusal(
-                    405, "this path does not take that method", code="method_not_allowed", headers=(b"Allow: " + allowed,)
-                )
+                allowed = b"Allow: " + b", ".join(methods)
+                raise Refusal(405, "this path does not take that method", code="method_not_allowed", headers=(allowed,))
             require_json(request)
         except Refusal as refusal:
             self.parts.chat.metrics.turned_away(refusal.status)
             if self.parts.chat.access_log is not None:
                 self.parts.chat.access_log.turned_away(request.method, request.path, refusal.status, refusal.code)
             raise Denied(refusal.status, [JSON, *refusal.headers], refusal.body()) from None
-        return lambda request, reply: answer(request, reply, caller)
+        return partial(self._answer, answer, caller)
+
+    async def _answer(self, answer: Answer, caller: Caller, request: HttpRequest, reply: Reply) -> None:
+        try:
+            await answer(request, reply, caller)
+        except (AuditError, Refusal) as error:
+            refusal = error if isinstance(error, Refusal) else not_audited(error)
+            reply.send(refusal.status, [JSON, *refusal.headers], refusal.body())
 
     async def _health(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         reply.send(200, [JSON], b'{"status":"ok"}')
@@ -139,29 +161,27 @@ class Gateway:
         reply.send(200, [JSON], OPENAPI_JSON)
 
     async def _ready(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
-        if self.ready:
-            reply.send(200, [JSON], b'{"status":"ok"}')
-            return
-        refusal = Refusal(
-            503,
-            "models that the rules want warm are being loaded",
-            code="warming_up",
-            kind="server_error",
-            headers=(b"Retry-After: 1",),
-        )
-        reply.send(refusal.status, [JSON, *refusal.headers], refusal.body())
+        if not self.ready:
+            raise Refusal(
+                503,
+                "models that the rules want warm are being loaded",
+                code="warming_up",
+                kind="server_error",
+                headers=(b"Retry-After: 1",),
+            )
+        await self._health(request, reply, caller)
 
     async def _metrics(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         chat = self.parts.chat
         assert self.server is not None
         gauges = {
             "selfopt_audit_lag_seconds": ("Age of the oldest record of a request that is not durable yet.", chat.journal.lag_s),
-            "selfopt_rules_version": ("Version of the rules in force.", chat.rules.current.version),
+            "selfopt_rules_version": ("Version of the rules in force.", chat.rules.current.config.version),
             "selfopt_rules_faults": ("Changed rules that were refused since the start.", chat.rules.faults),
             "selfopt_connections": ("Open connections of clients.", len(self.server.connections)),
             "selfopt_held_bytes": ("Bodies under way and answers that clients do not take.", self.server.held.used),
         }
-        reply.send(200, [CONTENT_TYPE], chat.metrics.text(chat.attempts.gates.all(), gauges, self.parts.worker))
+        reply.send(200, [CONTENT_TYPE], chat.metrics.text(chat.attempts.gates.values(), gauges, self.parts.worker))
 
     async def _models(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         names = [name for name in self.parts.models() if self._shown(name, caller)]
@@ -169,11 +189,9 @@ class Gateway:
 
     async def _model(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         name = unquote(request.path.removeprefix(b"/v1/models/").decode("latin-1"))
-        if name in self.parts.models() and self._shown(name, caller):
-            reply.send(200, [JSON], _encode(_model_object(name)))
-        else:
-            refusal = Refusal(404, "no such model; see /v1/models", code="model_not_found", param="model")
-            reply.send(refusal.status, [JSON], refusal.body())
+        if name not in self.parts.models() or not self._shown(name, caller):
+            raise Refusal(404, "no such model; see /v1/models", code="model_not_found", param="model")
+        reply.send(200, [JSON], _encode(_model_object(name)))
 
     def _shown(self, name: str, caller: Caller) -> bool:
         return caller.may_ask(self.parts.chat.resolve(name))
@@ -181,3 +199,12 @@ class Gateway:
 
 def _model_object(name: str) -> dict[str, object]:
     return {"id": name, "object": "model", "created": 0, "owned_by": header_value(name.partition("/")[0]).decode()}
+
+
+def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes a loop of uvloop, or None if that is not installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

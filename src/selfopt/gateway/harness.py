@@ -1,10 +1,9 @@
-"""A chat through the variant that won: rendered for the model, its reply read back into tool calls."""
+"""Serves a chat through the promoted variant: renders it, and reads tool calls from the reply."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from dataclasses import dataclass
 from typing import cast
 
 from selfopt.dialects.clients import ClientRequest
@@ -12,7 +11,7 @@ from selfopt.dialects.openai_client import MAX_TOOLS, MAX_TOOLS_BYTES
 from selfopt.dialects.refusal import Refusal
 from selfopt.errors import EndpointError
 from selfopt.reading import read_calls
-from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ReplyContent, Sampling, ToolCall, Usage, Variant
+from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ReplyContent, Sampling, Usage, Variant
 from selfopt.variants import RenderedStep, render
 
 from .bounded import beside, by_steps
@@ -25,33 +24,30 @@ from .refusal import JSON, from_endpoint_error
 from .seams import Upstream
 
 TEXT_TOKENS = 1024
-# A chat of so many bytes fills the context of any model that a variant was measured for.
+# A larger chat fills the context of any model that a variant was measured for.
 MAX_VARIANT_BYTES = MAX_TOOLS_BYTES
 Taker = Callable[[ChatChunk], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """What a model answered. explicit_none: it said that no tool is needed, and nothing else."""
-
-    text: str
-    calls: tuple[ToolCall, ...]
-    finish: str
-    explicit_none: bool = False
-
-
 class Harness:
-    """An `Answerer`: through the rule's variant where the request has tools, through the endpoint's adapter where its server
-    speaks another dialect, and untouched everywhere else."""
+    """Chooses how one attempt reaches the model.
+
+    A request with tools goes through the rule's variant. A request to a server of another dialect
+    goes through the endpoint's adapter. Every other request is passed on unchanged.
+    """
 
     def __init__(self, options: GatewayOptions, passing: Passing) -> None:
         self._options = options
         self._passing = passing
 
     async def answer(self, exchange: LiveRequest) -> None:
-        """One attempt. EndpointError while nothing went out."""
+        """Make one attempt, and answer the client.
+
+        Raises:
+            EndpointError: it failed before anything was sent; another attempt may follow.
+            Refusal: it failed for good.
+        """
         upstream = exchange.upstream
-        assert upstream is not None
         direct = upstream.speaks == exchange.dialect.name
         variant = self._variant(exchange, direct=direct)
         asked = await by_steps(exchange.dialect.reading_request(exchange.chat)) if variant is not None or not direct else None
@@ -71,23 +67,26 @@ class Harness:
                 work = _Work(self._options, exchange, upstream, flow, limit)
                 outcome = await (work.through(variant, asked) if variant is not None else work.plainly(asked))
                 if flow is not None:
-                    flow.check(outcome.calls)
+                    flow.check(outcome.tool_calls)
         except TimeoutError:
             what = "pause of more than" if flow is not None and flow.sent else "no complete reply within"
             error = EndpointError(f"{what} {exchange.timeout_s:g} s", kind="timeout")
             raise _final(error, upstream, flow) from None
         except EndpointError as error:
             raise _final(error, upstream, flow) from error
-        completion.settle(outcome.text, outcome.calls, outcome.finish, work.usage)
+        completion.settle(outcome.text, outcome.tool_calls, outcome.finish_reason, work.usage)
         exchange.ticket.input_tokens, exchange.ticket.output_tokens = work.usage.input_tokens, work.usage.output_tokens
         if flow is not None:
             await flow.end(with_usage=asked.wants_usage)
             return
         await exchange.settle()
-        exchange.reply.send(200, [JSON, *exchange.headers()], completion.whole())
+        exchange.reply.send(200, [JSON, *exchange.ticket.headers()], completion.whole())
 
     def _variant(self, exchange: LiveRequest, *, direct: bool) -> Variant | None:
-        """The rule's, where there are tools. None for what is too large for it: passed on as it is, that may still be answered."""
+        """Return the rule's variant if the request has tools.
+
+        Returns None for a request that is too large for a variant but may still be passed on.
+        """
         rule, chat = exchange.rule, exchange.chat
         if rule is None or not chat.n_tools or exchange.plain:
             return None
@@ -96,7 +95,7 @@ class Harness:
 
 
 class _Work:
-    """The requests of one attempt."""
+    """The requests that one attempt sends."""
 
     def __init__(
         self, options: GatewayOptions, exchange: LiveRequest, upstream: Upstream, flow: Flow | None, limit: asyncio.Timeout
@@ -108,9 +107,9 @@ class _Work:
         self._limit_of_time = limit
         self.usage = Usage()
 
-    async def through(self, variant: Variant, asked: ClientRequest) -> Answered:
-        """By the variant. EndpointError `protocol` when a call is required and none came."""
-        # What is rendered from a list is not remembered: no conversation comes twice, and those kept would fill the memory.
+    async def through(self, variant: Variant, asked: ClientRequest) -> ReplyContent:
+        """Ask as the variant does. Raises EndpointError for a reply that cannot be served."""
+        # `render` does not cache a list: no conversation comes twice, so the cache would fill up.
         tools = asked.request.tools if asked.tools_kept else list(asked.request.tools)
         steps = render(variant, list(asked.request.messages), tools, required=asked.request.tool_choice == "required")
         step, content = await beside(asked.size, next, steps), ReplyContent()
@@ -132,21 +131,21 @@ class _Work:
         calls = wanted_calls(parsed.tool_calls, asked)
         spoken = before_a_call(content.text) if talks else ""
         if calls:
-            return Answered(spoken, calls, "tool_calls")
+            return ReplyContent(text=spoken, tool_calls=calls, finish_reason="tool_calls")
         if asked.request.tool_choice == "required":
             raise EndpointError("a call of a tool was required, and the model made none", kind="protocol")
         rule = self._exchange.rule
         if parsed.unread is not None and rule is not None and rule.fallback_on_unparsed and not (flow is not None and flow.sent):
             raise EndpointError("the reply holds a call that no parser of the variant reads", kind="protocol", final=True)
-        if spoken or (flow is not None and flow.sent):  # whatever it says: its beginning is with the client, or would be
-            return Answered(content.text, (), content.finish_reason)
-        answers = variant.steps == "choose_then_answer"  # where it is asked, its text is an answer
+        if spoken or (flow is not None and flow.sent):  # the client has its beginning, or would have
+            return ReplyContent(text=content.text, finish_reason=content.finish_reason)
+        answers = variant.steps == "choose_then_answer"  # its last step asks for text
         if parsed.status == "explicit_none" or (not answers and (variant.constraint != "none" or variant.steps != "single")):
             return await self.plainly(asked, with_tools=False)
-        return Answered(content.text, (), content.finish_reason)
+        return ReplyContent(text=content.text, finish_reason=content.finish_reason)
 
-    async def plainly(self, asked: ClientRequest, *, with_tools: bool = True) -> Answered:
-        """As it is, without a variant."""
+    async def plainly(self, asked: ClientRequest, *, with_tools: bool = True) -> ReplyContent:
+        """Ask without a variant."""
         step = RenderedStep(
             step="answer",
             messages=asked.request.messages,
@@ -166,10 +165,10 @@ class _Work:
 
         content = await self._ask(step, asked.request.sampling, take if flow is not None else None)
         calls = content.tool_calls if asked.parallel else content.tool_calls[:1]
-        return Answered(content.text, calls if with_tools else (), content.finish_reason)
+        return ReplyContent(text=content.text, tool_calls=calls if with_tools else (), finish_reason=content.finish_reason)
 
     def _limit(self, variant: Variant, asked: ClientRequest, step: RenderedStep) -> Sampling:
-        """The variant's sampling; an answer that may be text gets the room for it that the client grants."""
+        """Return the step's sampling. A free answer may be as long as the client allows."""
         free = step.constraint is None
         wanted = asked.max_tokens or (max(step.sampling.max_tokens, TEXT_TOKENS) if free else step.sampling.max_tokens)
         return step.sampling.model_copy(update={"max_tokens": min(wanted, 32768)})
@@ -196,7 +195,7 @@ class _Work:
         return reply.content
 
     async def _flowing(self, endpoint: Endpoint, request: ChatRequest, take: Taker) -> ChatReply:
-        """The same in pieces."""
+        """Ask for a stream, and hand each piece to `take`."""
         chunks = endpoint.stream(request)
         try:
             async for chunk in chunks:
@@ -211,14 +210,14 @@ class _Work:
         raise EndpointError("the stream ended in mid-reply", kind="protocol")
 
     def _go_on(self) -> None:
-        """Once a part of the answer is out, the time allowed is for each pause, within the request's deadline."""
+        """Once the client has a part of the answer, bound each pause instead of the whole reply."""
         if self._flow is not None and self._flow.sent:
             now = asyncio.get_running_loop().time()
             self._limit_of_time.reschedule(min(now + self._exchange.timeout_s, self._exchange.deadline))
 
 
 def _sent(steps: Generator[RenderedStep, ReplyContent, ReplyContent], content: ReplyContent) -> RenderedStep | ReplyContent:
-    """The next step, or what the parsers read."""
+    """Return the next step, or the content for the parsers after the last one."""
     try:
         return steps.send(content)
     except StopIteration as end:
@@ -226,14 +225,17 @@ def _sent(steps: Generator[RenderedStep, ReplyContent, ReplyContent], content: R
 
 
 def _may_flow(variant: Variant, asked: ClientRequest) -> bool:
-    """Whether a reply's text can be an answer as it comes: not where a limit shapes it, where it is corrected when it is whole, and where
-    another attempt follows when it is no call."""
+    """Say whether the text of a reply may go to the client as it comes.
+
+    It may not where a constraint shapes it, where it is corrected once it is whole, and where
+    another attempt follows if it holds no call.
+    """
     corrected = bool(variant.options.get("ground"))
     return variant.constraint == "none" and variant.steps == "single" and not corrected and asked.request.tool_choice == "auto"
 
 
 def _final(error: EndpointError, upstream: Upstream, flow: Flow | None) -> Exception:
-    """Once a part of the answer is with the client there is no other attempt."""
+    """Return the error to raise: a Refusal once the client has a part of the answer."""
     if flow is None or not flow.sent:
         return error
     return from_endpoint_error(error, f"endpoint {upstream.name}")

@@ -1,4 +1,7 @@
-"""The decision about every request, on disk within 100 ms: chained when it is taken, written and synced in groups."""
+"""Writes the decision about every request to disk within 100 ms.
+
+A record is chained when it is taken; records are written and synced in groups.
+"""
 
 from __future__ import annotations
 
@@ -18,21 +21,27 @@ from selfopt.errors import AuditError
 from selfopt.home import SEGMENT_SCHEMA_VERSION, Seal, chain_line, escape_control, escape_json, segment_name
 from selfopt.records import utc_now
 
-from .seams import AuditSink
 from .segment_file import SegmentFiles, drop_head, last_of, left_by_the_dead, make_read_only
+from .sinks import TrailSink
 from .ticket import JournalRecord
 
 log = logging.getLogger("selfopt.gateway")
 _encode = msgspec.json.Encoder().encode
 SEAL_RETRY_S = 10.0
-_CLOSE, _LEFT = "close", "its writer is gone"
+_CLOSE, _LEFT = "close", "its writer is gone"  # reasons that the trail states
 _writing_now: set[tuple[Path, str]] = set()
 
 
 @dataclass(frozen=True, slots=True)
 class JournalOptions:
-    """commit_s: pause between a record and its being written, so that a group shares one sync. segment_bytes: size after which
-    the next file is begun. seal_s: how often the audit trail is told how far a file has come. retry_s: pause after a failed write."""
+    """Pauses in seconds.
+
+    Attributes:
+        commit_s: how long a record waits for others, so that a group shares one sync.
+        segment_bytes: size after which the next file begins.
+        seal_s: how often the audit trail is told how far the open file has come.
+        retry_s: pause after a failed write.
+    """
 
     commit_s: float = 0.025
     segment_bytes: int = 64_000_000
@@ -42,7 +51,13 @@ class JournalOptions:
 
 @dataclass(slots=True)
 class _Run:
-    """Lines of one file that are written together. n, head: of the file with them; since: when the oldest was taken."""
+    """Lines of one file that are written together.
+
+    Attributes:
+        number: of the file.
+        since: loop time at which the oldest line was taken.
+        n, head: line count and chain head of the file once these lines are in it.
+    """
 
     number: int
     since: float
@@ -54,21 +69,37 @@ class _Run:
 class SegmentJournal:
     """A `RequestJournal` on files. Make it within the loop that it is to run in.
 
-    A line's bytes are settled when the record is taken, so that a write that fails is made again with the same bytes. Files of
-    writers that are gone are sealed at the start. writer: this process; where another journal of it writes into the folder
-    already, this one goes under a name of its own. loop: whose time counts, in place of the running one. fault: why nothing can be written just now, "" while it can.
+    A line's bytes are fixed when the record is taken, so a failed write is repeated with the same
+    bytes. At the start, the files of writers that are gone are sealed.
+
+    Attributes:
+        fault: why nothing can be written now; empty while it can.
     """
 
     def __init__(
         self,
         folder: Path,
-        audit: AuditSink,
+        audit: TrailSink,
         writer: str,
         *,
         options: JournalOptions | None = None,
         clock: Callable[[], str] = utc_now,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
+        """Go on where this writer stopped.
+
+        Args:
+            folder: holds the files.
+            audit: is told how far each file has come.
+            writer: name of this process. A second journal of the process in the same folder
+                takes a random name instead.
+            options: pauses and sizes.
+            clock: the time that a file's first line states.
+            loop: replaces the running loop, whose time counts.
+
+        Raises:
+            AuditError: the last file of this writer is damaged.
+        """
         self._folder = folder
         self._audit = audit
         self._writer = writer = writer if (folder, writer) not in _writing_now else os.urandom(5).hex()
@@ -92,20 +123,20 @@ class SegmentJournal:
         self.fault = ""
 
     def add(self, record: JournalRecord) -> None:
-        """Take it; durable within 100 ms. Never waits."""
+        """Take a record, and write it to disk within 100 ms. Never waits."""
         if self._bytes >= self._options.segment_bytes:
             self._begin_segment()
         self._take(encode_record(record))
         self._commit_in(self._options.commit_s)
 
     def check(self) -> None:
-        """AuditError while records cannot be written: what is answered then might leave no trace."""
+        """Raise AuditError while records cannot be written: an answer might leave no trace."""
         if self.fault:
             raise AuditError(self.fault)
 
     @property
     def lag_s(self) -> float:
-        """Age of the oldest record that is not durable yet."""
+        """Age of the oldest record that is not on disk yet."""
         oldest = self._held or self._waiting
         return self._loop.time() - oldest[0].since if oldest else 0.0
 
@@ -165,7 +196,7 @@ class SegmentJournal:
         finally:
             self._writing = None
         if self._held or self._waiting:
-            # What came while others were written has waited already.
+            # Records that came during the write have waited that long already.
             pause_s = self._options.retry_s if self.fault else max(0.0, self._options.commit_s - self.lag_s)
             self._commit_in(pause_s)
         if self._unsealed and self._sealing is None and self._loop.time() >= self._seal_again_at:
@@ -184,7 +215,7 @@ class SegmentJournal:
         self._note_seals(done)
 
     def _put(self, runs: list[_Run]) -> tuple[int, str]:
-        """How many were written, and why the next one was not."""
+        """Return how many runs were written, and why the next one was not."""
         for place, run in enumerate(runs):
             try:
                 self._files.write(run.number, b"".join(run.lines), run.n, run.head)
@@ -207,7 +238,7 @@ class SegmentJournal:
         return Seal(segment_name(self._writer, number), n, head, final, 0 if final else None)
 
     async def _seal(self) -> None:
-        """Tell the audit trail what it does not know yet; what fails is told again after the next write."""
+        """Tell the audit trail about new seals. What fails is repeated after a later write."""
         try:
             while self._unsealed:
                 seal, why = self._unsealed[0]
@@ -235,9 +266,9 @@ class SegmentJournal:
 
 
 def encode_record(record: msgspec.Struct) -> bytes:
-    """A record as JSON. Text that is no Unicode is written as escapes."""
+    """Return a record as JSON, with invalid Unicode escaped."""
     try:
         line = _encode(record)
         return line if line.isascii() else escape_json(line.decode()).encode()
-    except UnicodeEncodeError:  # lone surrogates: written as escapes
+    except UnicodeEncodeError:  # lone surrogates
         return json.dumps(msgspec.to_builtins(record)).encode()

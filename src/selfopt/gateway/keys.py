@@ -1,8 +1,8 @@
-"""Whose key a request presents: read from the home's file, and again when that changes, so that a revoked key ends at once.
+"""Finds whose key a request presents, in the home's file of keys.
 
-Only keys that the audit trail bears out open anything. A changed file is checked against the trail in a thread, since the trail
-may be large; until that is done, milliseconds later, the keys of before hold. The file is looked at whether requests come or not:
-else the first request after a quiet time would still be served under a key that was revoked long before.
+The file is watched, so a revoked key stops working at once, with or without requests. Only keys
+that the audit trail confirms are accepted. The trail may be large, so a changed file is checked
+against it in a thread; until that is done, milliseconds later, the earlier keys hold.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from selfopt.dialects.refusal import Refusal
 from selfopt.errors import StoreError
 from selfopt.home import CheckedKeys, GatewayKey, KeyFile, escape_control, matching_key
-
-from .access import Caller
 
 log = logging.getLogger("selfopt.gateway")
 LOOK_S = 0.25
@@ -24,11 +24,29 @@ MAX_KEY_LENGTH = 200
 SHOWN = 10
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. key: id of their key, None without one; models: full names, None for all."""
+
+    key: str | None = None
+    scopes: frozenset[str] = frozenset()
+    models: frozenset[str] | None = None
+
+    def require(self, scope: str, what: str) -> None:
+        """Raise Refusal (403) if they lack a scope. what: what it lets one do."""
+        if scope not in self.scopes:
+            raise Refusal(403, f"this key may not {what}", code="insufficient_scope", kind="permission_error")
+
+    def may_ask(self, model: str) -> bool:
+        """Say whether they may ask for this model."""
+        return self.models is None or model in self.models
+
+
 class FileKeys:
-    """A `KeyRing` on a file. Once keys were there they stay required: a file that is moved away or damaged opens nothing."""
+    """The keys in force. Once there were any, a missing or damaged file lets nobody in."""
 
     def __init__(self, file: KeyFile, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Raises what reading the file and the trail raises."""
+        """Read the file. Raises StoreError when it or the trail cannot be read."""
         self._file = file
         self._clock = clock
         self._seen = self._stamp()
@@ -40,7 +58,7 @@ class FileKeys:
         self._looked_at = clock()
 
     def start(self) -> None:
-        """Begin to watch the file."""
+        """Begin to watch the file, within the running loop."""
         self._look()
         self._timer = asyncio.get_running_loop().call_later(LOOK_S, self.start)
 
@@ -52,7 +70,7 @@ class FileKeys:
 
     @property
     def required(self) -> bool:
-        """Whether a request needs one."""
+        """Whether a request needs a key."""
         self._look()
         return self._required
 
@@ -63,7 +81,7 @@ class FileKeys:
         return tuple(entry for entry in self._keys if entry.revoked_at is None)
 
     def find(self, presented: str) -> Caller | None:
-        """Whose key this is; None for a wrong or revoked one."""
+        """Return whose key this is; None for a wrong or revoked one."""
         self._look()
         entry = matching_key(self._keys, presented) if len(presented) <= MAX_KEY_LENGTH else None
         if entry is None:
@@ -75,45 +93,33 @@ class FileKeys:
         now = self._clock()
         if now - self._looked_at < LOOK_S:
             return
-        self._looked_at = now
-        stamp = self._stamp()
-        if stamp == self._seen:
+        self._looked_at, before, self._seen = now, self._seen, self._stamp()
+        if self._seen == before:
             return
-        self._seen = stamp
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            self._read_now()
+            self._follow(self._file.check)
             return
         self._reading = loop.run_in_executor(None, self._file.check)
         self._reading.add_done_callback(self._read)
 
-    def _read_now(self) -> None:
-        try:
-            self._take(self._file.check())
-        except StoreError as error:
-            self._shut(error)
-
     def _read(self, done: asyncio.Future[CheckedKeys]) -> None:
-        if done.cancelled() or done is not self._reading:
-            return
-        error = done.exception()
-        if error is None:
-            self._take(done.result())
-        elif isinstance(error, StoreError):
-            self._shut(error)
-        else:
-            raise error
+        if not done.cancelled() and done is self._reading:
+            self._follow(done.result)
+
+    def _follow(self, check: Callable[[], CheckedKeys]) -> None:
+        try:
+            self._take(check())
+        except StoreError as error:
+            self._keys, self._required = (), True
+            log.error("no key is accepted until this is mended: %s", escape_control(str(error), 500))
 
     def _take(self, checked: CheckedKeys) -> None:
         self._keys = checked.keys
         self._required = self._required or checked.required
         for problem in checked.problems[:SHOWN]:
             log.error("API keys: %s", escape_control(problem, 500))
-
-    def _shut(self, error: StoreError) -> None:
-        self._keys, self._required = (), True
-        log.error("no key is accepted until this is mended: %s", escape_control(str(error), 500))
 
     def _stamp(self) -> tuple[int, int, int] | None:
         try:

@@ -1,69 +1,48 @@
-"""One request in the hands of whoever answers it."""
+"""A chat while it is being answered."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
 
 from selfopt.dialects.chat_body import ChatBody
 from selfopt.dialects.clients import ClientDialect
-from selfopt.errors import AuditError
 from selfopt.records import Rule
 from selfopt.web import Reply
 
-from .refusal import not_audited
 from .seams import Upstream
 from .ticket import Ticket
 
 
+@dataclass(slots=True)
 class LiveRequest:
-    """dialect: the client's; chat: what is asked; reply: where the answer goes; upstream, rule, timeout_s: of the attempt under way; deadline: loop
-    time by which all is done; audited: done when the diversion is durable, None where there is none."""
+    """A chat, where its answer goes, and the current attempt.
 
-    __slots__ = (
-        "_headers",
-        "audited",
-        "chat",
-        "deadline",
-        "dialect",
-        "plain",
-        "reply",
-        "rule",
-        "ticket",
-        "timeout_s",
-        "upstream",
-    )
+    Attributes:
+        dialect: the client's.
+        chat: what is asked.
+        reply: where the answer goes.
+        deadline: loop time by which all is done.
+        plain: whether the client switched the variant off.
+        audited: done when every diversion is on disk; None without one.
+        upstream, rule, timeout_s: of the current attempt.
+    """
 
-    def __init__(
-        self,
-        dialect: ClientDialect,
-        chat: ChatBody,
-        reply: Reply,
-        ticket: Ticket,
-        headers: Callable[[Ticket], list[bytes]],
-        deadline: float,
-    ) -> None:
-        self.dialect = dialect
-        self.chat = chat
-        self.reply = reply
-        self.ticket = ticket
-        self._headers = headers
-        self.deadline = deadline
-        self.audited: asyncio.Future[None] | None = None
-        self.upstream: Upstream | None = None
-        self.rule: Rule | None = None
-        self.timeout_s = 0.0
-        self.plain = False
-
-    def headers(self) -> list[bytes]:
-        """What the answer says of itself, as things stand now."""
-        return self._headers(self.ticket)
+    dialect: ClientDialect
+    chat: ChatBody
+    reply: Reply
+    ticket: Ticket
+    deadline: float
+    plain: bool
+    audited: Awaitable[object] | None = None
+    upstream: Upstream = field(init=False)
+    rule: Rule | None = None
+    timeout_s: float = 0.0
 
     async def settle(self) -> None:
-        """Wait until a diversion is durable: before that nothing of the answer goes out. Refusal (503) when it cannot be."""
-        audited = self.audited
-        if audited is not None:
-            try:
-                await audited
-            except AuditError as error:
-                raise not_audited(error) from None
+        """Wait until the diversions are on disk, before any of the answer is sent.
+
+        Raises AuditError.
+        """
+        if self.audited is not None:
+            await self.audited

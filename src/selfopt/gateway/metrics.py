@@ -1,4 +1,7 @@
-"""What is counted of live requests, in Prometheus's text format. Few labels, all of bounded range; never a name of a client's."""
+"""Counts live requests, in Prometheus's text format.
+
+Labels are few and bounded, and never a name that a client chose.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ class _Histogram:
 
 
 class LiveCounters:
-    """Counters of one process. `add` costs a microsecond or two."""
+    """The counters of one process. `add` takes a microsecond or two."""
 
     def __init__(self) -> None:
         self._requests: dict[tuple[str, int, bool], int] = {}
@@ -49,7 +52,7 @@ class LiveCounters:
         self._first_byte = _Histogram()
 
     def add(self, record: RequestRecord, fallback: str) -> None:
-        """A chat is over. fallback: why another than the asked model served, "" where it did."""
+        """Count a chat that ended. fallback: why another model served; empty where none did."""
         key = (record.outcome, record.status, record.stream)
         self._requests[key] = self._requests.get(key, 0) + 1
         if fallback:
@@ -64,11 +67,17 @@ class LiveCounters:
         self._tokens[1] += record.output_tokens or 0
 
     def turned_away(self, status: int) -> None:
-        """A request of any path was refused before it was read: no key, a web page, an unknown path."""
+        """Count a request that was refused by its head: no key, a web page, an unknown path."""
         self._turned_away[status] = self._turned_away.get(status, 0) + 1
 
     def text(self, gates: Iterable[EndpointGate], gauges: Mapping[str, tuple[str, float]], worker: str = "") -> bytes:
-        """Everything as Prometheus reads it. gauges: name -> (help, value), read just now. worker: a label on every figure, where several processes count."""
+        """Return all counters as text.
+
+        Args:
+            gates: their state is added.
+            gauges: (help, value) by name, added too.
+            worker: a label for every figure, where several processes count.
+        """
         lines: list[str] = [*_head("selfopt_requests_total", "counter", "Chats by outcome, HTTP status and whether streamed.")]
         lines += [
             f'selfopt_requests_total{{outcome="{outcome}",status="{status}",stream="{str(stream).lower()}"}} {count}'
@@ -90,7 +99,7 @@ class LiveCounters:
         known = list(gates)
         for name, text, values in (
             ("selfopt_endpoint_active", "Requests at an endpoint.", {g.name: g.active for g in known}),
-            ("selfopt_queue_waiting", "Requests that wait for a place.", {g.name: g.waiting for g in known}),
+            ("selfopt_queue_waiting", "Requests that wait for a place.", {g.name: len(g.waiting) for g in known}),
             ("selfopt_breaker_state", "0 closed, 1 half open, 2 open.", {g.name: STATES[g.state] for g in known}),
         ):
             lines += _head(name, "gauge", text)

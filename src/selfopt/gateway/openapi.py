@@ -1,4 +1,4 @@
-"""What the gateway answers, as an OpenAPI document."""
+"""The OpenAPI document of the gateway."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _json(name: str) -> dict[str, Any]:
 
 
 def _responses(done: dict[str, Any], *faults: str) -> dict[str, Any]:
-    """What may come back. done: the content of a 200; faults: beside those that every path has."""
+    """Return the responses of a path. done: content of a 200; faults: beyond those of every path."""
     told = {status: {"description": _FAULTS[status], "content": _json("Error")} for status in sorted({*_ANYWHERE, *faults})}
     return {"200": {"description": "Done", "content": done}, **told}
 

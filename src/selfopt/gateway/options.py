@@ -1,4 +1,4 @@
-"""What can be chosen about the gateway, and its limits."""
+"""The options of the gateway."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ class GatewayOptions:
 
     Attributes:
         own: the gateway's settings; port 0 takes a free one.
-        limits: of one attempt and beyond the first, where a rule says nothing. Of a stream, timeout_s bounds the wait for its first
-            byte and each pause within it.
-        web, body: of connections, and of a chat's body.
+        limits: timeout and retries where a rule names none. For a stream, timeout_s bounds the wait
+            for its first byte and each pause.
+        web: limits of connections.
+        body: limits of a chat's body.
         backoff_s: pause before the first retry, doubled for each further one.
         rules_poll_s: how often the rules' file is looked at.
-        segment_bytes: size after which the next file of requests is begun.
+        segment_bytes: size after which the next file of requests begins.
     """
 
     own: GatewaySettings

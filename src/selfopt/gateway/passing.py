@@ -1,4 +1,4 @@
-"""Passing a chat on to an OpenAI-compatible server as it is, and its answer back as it comes."""
+"""Passes a chat on to an OpenAI-compatible server unchanged, and the answer back as it comes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _read_message = msgspec.json.Decoder(_Message | str).decode
 
 
 class Passing:
-    """An `Answerer` over kept connections: nothing is read of an answer but its figures."""
+    """Passes chats on over kept connections. Of a good answer, it reads the token counts only."""
 
     def __init__(self, options: GatewayOptions, upstreams: Upstreams, pool: Pool) -> None:
         self._options = options
@@ -59,9 +59,8 @@ class Passing:
         self._loop = asyncio.get_running_loop()
 
     async def answer(self, exchange: LiveRequest) -> None:
-        """One attempt. EndpointError while nothing went out."""
+        """Make one attempt. Raises EndpointError if it failed before anything was sent."""
         upstream = exchange.upstream
-        assert upstream is not None
         address = upstream.address or await self._start(exchange, upstream)
         body = exchange.chat.forwarded(upstream.server_model)
         payload = b"%s%d\r\n\r\n%s" % (address.post, len(body), body)
@@ -127,19 +126,22 @@ class Passing:
             self._pool.done(address, stream)
 
     async def _error(self, exchange: LiveRequest, upstream: Upstream, address: HttpAddress, answer: UpstreamReply) -> None:
-        """What an answer that is none means: a fault that another attempt may mend, or the client's own, which it is told."""
+        """Handle an error status.
+
+        Tells the client what it did wrong itself, and raises EndpointError for everything else.
+        """
         status = answer.status
         fault = fault_in(answer, upstream.name, address)
         told = as_error_body(answer.body[:READ_ERROR_BYTES]) if fault.kind in ("bad_request", "not_found") else None
         if told is None:
             raise fault
         await exchange.settle()
-        exchange.reply.send(status, [JSON, *exchange.headers()], address.told(told))
+        exchange.reply.send(status, [JSON, *exchange.ticket.headers()], address.told(told))
         exchange.ticket.reason = f"upstream {status}"
 
 
 class _Relay:
-    """Hands the pieces of a stream to the client as they come, and reads no faster than the client does."""
+    """Hands a stream on piece by piece, no faster than the client reads."""
 
     __slots__ = ("_clean", "_deltas", "_exchange", "_held", "_lines", "_stream", "_tail")
 
@@ -155,7 +157,7 @@ class _Relay:
         self._held = False
 
     def take(self, data: bytes) -> None:
-        """A piece came."""
+        """Hand a piece on."""
         reply = self._exchange.reply
         if not reply.status:
             reply.begin(200, self._lines)
@@ -165,21 +167,21 @@ class _Relay:
         self._tail = data[-TAIL_BYTES:] if len(data) >= TAIL_BYTES else (self._tail + data)[-TAIL_BYTES:]
         if not self._held and reply.stuck:
             self._held = True
-            self._stream.pause()
+            self._stream.hold(True)
             reply.when_writable(self._go_on)
 
     def _go_on(self) -> None:
         self._held = False
-        self._stream.resume()
+        self._stream.hold(False)
 
     def flush(self) -> None:
-        """Nothing more comes: what might have been the beginning of a key is none."""
+        """Send what was held back because a key might have begun in it."""
         rest = self._clean.feed(self._deltas.end()) + self._clean.end()
         self._exchange.reply.write(rest)
         self._tail = (self._tail + rest)[-TAIL_BYTES:]
 
     def end(self) -> None:
-        """The stream ended well."""
+        """End the answer after a complete stream, and note its token counts."""
         reply = self._exchange.reply
         if not reply.status:
             reply.begin(200, self._lines)
@@ -192,7 +194,7 @@ class _Relay:
 
 
 def _lines(exchange: LiveRequest, answer: UpstreamReply, address: HttpAddress) -> list[bytes]:
-    lines = exchange.headers()
+    lines = exchange.ticket.headers()
     kind = answer.headers.get(b"content-type")
     if kind is not None:
         lines.append(b"content-type: %s" % address.told(kind[:SHOWN_TYPE_BYTES]))
@@ -200,8 +202,10 @@ def _lines(exchange: LiveRequest, answer: UpstreamReply, address: HttpAddress) -
 
 
 def refuse_coded(answer: UpstreamReply) -> None:
-    """EndpointError for an answer in a coding (gzip and its kin): none was asked for, not every client reads it, and nobody sees what
-    it holds."""
+    """Raise EndpointError for a compressed answer.
+
+    Nobody asked for one, not every client reads it, and a key in it would stay hidden.
+    """
     coding = answer.headers.get(b"content-encoding", b"identity").strip().lower()
     if coding not in (b"identity", b""):
         said = escape_control(coding.decode("latin-1"), 40)
@@ -209,7 +213,7 @@ def refuse_coded(answer: UpstreamReply) -> None:
 
 
 def note_usage(body: bytes, ticket: Ticket) -> None:
-    """Put the tokens that an answer tells into the ticket."""
+    """Note the token counts of an answer in the ticket."""
     try:
         usage = _read_answer(body).usage
     except (msgspec.DecodeError, RecursionError):
@@ -219,7 +223,7 @@ def note_usage(body: bytes, ticket: Ticket) -> None:
 
 
 def fault_in(answer: UpstreamReply, name: str, address: HttpAddress) -> EndpointError:
-    """What an answer of another status than 200 is. name: the endpoint's."""
+    """Return the error that an answer with another status than 200 stands for."""
     status = answer.status
     message = error_message(answer.body, address)
     kind = status_fault(status, message)
@@ -235,7 +239,7 @@ def fault_in(answer: UpstreamReply, name: str, address: HttpAddress) -> Endpoint
 
 
 def as_error_body(body: bytes) -> bytes | None:
-    """An error object as clients expect it, with what the server says beyond that; None for anything else."""
+    """Complete a server's error object to the form that clients expect; None if it sent none."""
     try:
         error = _read_error(body)["error"]
     except (msgspec.DecodeError, RecursionError, KeyError):
@@ -246,7 +250,7 @@ def as_error_body(body: bytes) -> bytes | None:
 
 
 def error_message(body: bytes, address: HttpAddress) -> str:
-    """What a server says went wrong, on one line, without the key and without where it is."""
+    """Return what the server says went wrong, on one line, without its key and address."""
     text = ""
     body = address.told(body[:READ_ERROR_BYTES])
     try:

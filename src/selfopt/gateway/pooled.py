@@ -1,4 +1,4 @@
-"""Asking a model over the gateway's own connections: the variant's requests go the way that chats passed on do."""
+"""Asks a model over the kept connections that passed-on chats use."""
 
 from __future__ import annotations
 
@@ -16,14 +16,11 @@ from .bounded import redacted
 from .passing import fault_in
 
 RECORDED_FAULT_BYTES = 64_000
-MARGIN = 8_000  # a key that begins before the end of what is recorded
+MARGIN = 8_000  # a key may begin before the end of what is recorded
 
 
 class PooledEndpoint:
-    """An `Endpoint` whose whole replies come over kept connections; streams and the rest are the adapter's.
-
-    connect: where the server is, started when it is not running. adapter: made at its first use.
-    """
+    """An `Endpoint` that gets whole replies over kept connections, and streams from an adapter."""
 
     def __init__(
         self,
@@ -34,6 +31,16 @@ class PooledEndpoint:
         adapter: Callable[[], Endpoint],
         max_reply_bytes: int,
     ) -> None:
+        """Begin.
+
+        Args:
+            name: the endpoint's.
+            pool: keeps the connections.
+            dialect: the one that the server speaks.
+            connect: returns where the server is, after starting it if necessary.
+            adapter: returns the endpoint that streams.
+            max_reply_bytes: limit of a reply.
+        """
         self._name = name
         self._pool = pool
         self._dialect = dialect
@@ -42,7 +49,7 @@ class PooledEndpoint:
         self._max_reply_bytes = max_reply_bytes
 
     async def chat(self, request: ChatRequest) -> ChatReply:
-        """One whole reply. EndpointError when it fails."""
+        """Return a whole reply. Raises EndpointError."""
         began = time.perf_counter()
         address = await self._connect()
         body = dump_json(self._dialect.write_request(request))
@@ -75,11 +82,11 @@ class PooledEndpoint:
         return reply.model_copy(update=told)
 
     def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
-        """The reply in pieces, by the adapter."""
+        """Return the adapter's stream."""
         return self._adapter().stream(request)
 
     async def close(self) -> None:
-        """Nothing of its own: pool and adapter belong to others."""
+        """Does nothing: pool and adapter belong to others."""
 
 
 def _text(data: bytes) -> str:

@@ -1,9 +1,9 @@
-"""What a client is told when nobody could answer it."""
+"""The errors that a client gets when its request could not be answered."""
 
 from __future__ import annotations
 
 from selfopt.dialects.refusal import Refusal
-from selfopt.errors import AuditError, ConsentError, EndpointError, EndpointFault
+from selfopt.errors import AuditError, EndpointError, EndpointFault
 from selfopt.home import escape_control
 
 JSON = b"Content-Type: application/json"
@@ -23,12 +23,12 @@ _STATUS: dict[EndpointFault, int] = {
 
 
 def from_endpoint_error(error: EndpointError, who: str) -> Refusal:
-    """What is told when a server behind the gateway could not answer. who: its name, never its address."""
+    """Return the error for a server that could not answer. who: its name, not its address."""
     headers = []
     if error.retry_after_s is not None or error.kind in ("loading", "rate_limited"):
         headers.append(b"Retry-After: %d" % max(1, round(error.retry_after_s or 1)))
     text = escape_control(str(error) if error.told is None else error.told, 1000)
-    later = error.status == 503 and error.retry_after_s is not None  # a server that is left alone for now, or says so itself
+    later = error.status == 503 and error.retry_after_s is not None  # it is left alone for now, or asks for that
     return Refusal(
         503 if later else _STATUS[error.kind],
         text if text.startswith("endpoint ") else f"{who}: {text}",
@@ -38,13 +38,8 @@ def from_endpoint_error(error: EndpointError, who: str) -> Refusal:
     )
 
 
-def not_consented(error: ConsentError) -> Refusal:
-    """403: the request would have left this machine. Nothing of it was sent."""
-    return Refusal(403, escape_control(str(error), 1000), code="no_consent", kind="permission_error", param="model")
-
-
 def not_audited(error: AuditError) -> Refusal:
-    """503: a request whose decision cannot be recorded is not served."""
+    """Return the error (503) for a request that cannot be recorded, and so is not served."""
     said = escape_control(str(error), 500)
     return Refusal(
         503, f"the decision could not be recorded, so the request is not served: {said}", code="audit_failed", kind="server_error"

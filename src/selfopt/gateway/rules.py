@@ -1,4 +1,4 @@
-"""The rules in force as one immutable version, and the watch over their file."""
+"""The rules in force, as one immutable version, and the watch over their file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from selfopt.errors import StoreError, UsageError
@@ -20,55 +21,49 @@ Candidates = Mapping[Phase, Sequence[str]]
 
 
 class RulesInForce:
-    """One version. A request takes it once and keeps it to its end. VariantError when a rule's variant can't be used here."""
+    """One version of the rules. A request takes it once and keeps it to its end."""
 
-    __slots__ = ("_candidates", "_known", "_options", "_standbys", "config", "version")
+    __slots__ = ("_decided", "_standbys", "config")
 
     def __init__(self, config: RoutingConfig, options: RouteOptions, candidates: Candidates) -> None:
+        """Raises VariantError when a rule's variant cannot be used here."""
         for rule in config.rules:
             if rule.variant is not None:
                 options_of(rule.variant)
         self.config = config
-        self.version = config.version
-        self._options = options
-        self._candidates = candidates
-        self._standbys: dict[tuple[str, Phase], tuple[RouteDecision, ...]] = {}
-        self._known: dict[tuple[str, Phase], RouteDecision] = {}
+
+        @lru_cache(MAX_REMEMBERED)
+        def decided(model: str, phase: Phase) -> RouteDecision:
+            return validate_model_phase_compatibility(config, model, phase, options=options)
+
+        @lru_cache(MAX_REMEMBERED)
+        def standbys(model: str, phase: Phase) -> tuple[RouteDecision, ...]:
+            return standby_decisions(config, decided(model, phase), options=options, candidates=candidates.get(phase, ()))
+
+        self._decided, self._standbys = decided, standbys
 
     def decide(self, model: str, phase: Phase) -> RouteDecision:
-        """What the rules say of a model named in full. The same decisions come again and again, and are remembered."""
-        key = (model, phase)
-        decision = self._known.get(key)
-        if decision is None:
-            if len(self._known) >= MAX_REMEMBERED:
-                self._known.clear()
-            decision = validate_model_phase_compatibility(self.config, model, phase, options=self._options)
-            self._known[key] = decision
-        return decision
+        """Return the decision for a model, by its full name. Decisions are cached."""
+        return self._decided(model, phase)
 
     def standbys(self, decision: RouteDecision) -> tuple[RouteDecision, ...]:
-        """Who may serve instead when the decided model fails, in order."""
-        key = (decision.original_model, decision.phase)
-        standbys = self._standbys.get(key)
-        if standbys is None:
-            if len(self._standbys) >= MAX_REMEMBERED:
-                self._standbys.clear()
-            candidates = self._candidates.get(decision.phase, ())
-            standbys = standby_decisions(self.config, decision, options=self._options, candidates=candidates)
-            self._standbys[key] = standbys
-        return standbys
+        """Return who may serve instead if the decided model fails, in order."""
+        return self._standbys(decision.original_model, decision.phase)
 
 
 Stamp = tuple[int, int, int, int] | None
 
 
 class RulesWatch:
-    """Holds the version in force and looks at the file every `poll_s` seconds. A file that cannot be used, or is not the newest
-    version that the audit trail sealed, is refused, loudly and once; the version before it stays in force.
+    """Holds the version in force, and follows the rules' file.
 
-    read: the rules in force, given the newest version that is known to have been; asked in a thread when the file changed.
-    candidates: full names of the settings' fallback candidates by phase. changed: told of every new version, on the loop.
-    faults: how many files were refused.
+    A file that cannot be used, or is not the newest version that the audit trail sealed, is refused
+    with one error in the log. The earlier version stays in force.
+
+    Attributes:
+        current: the version in force.
+        faults: how many files were refused.
+        fault: why the newest file was refused; empty if it was not.
     """
 
     def __init__(
@@ -82,6 +77,18 @@ class RulesWatch:
         candidates: Candidates | None = None,
         changed: Callable[[RulesInForce], None] = lambda rules: None,
     ) -> None:
+        """Begin with a version; `start` begins to watch.
+
+        Args:
+            path: the rules' file.
+            config: the rules in force.
+            options: of decisions.
+            poll_s: how often the file is looked at.
+            read: given the newest known version number, returns the rules in force. Called in a
+                thread when the file changed.
+            candidates: full names of the settings' fallback candidates, by phase.
+            changed: called on the loop with every new version.
+        """
         self._path = path
         self._read = read
         self._options = options
@@ -108,10 +115,10 @@ class RulesWatch:
         self.start()
 
     async def reload(self) -> None:
-        """Read the file now and put it in force when it can be used."""
+        """Read the file now, and put it in force if it can be used."""
         now = self.current.config
         try:
-            # Rules made by hand, which no trail ever sealed, have no number that counts.
+            # The number of rules that no trail sealed does not count.
             found = await asyncio.to_thread(self._read, now.version if now.audit_hash else 0)
             check_rules(found.config.rules)
             if found.config.version == 0 and now.version:
@@ -134,7 +141,9 @@ class RulesWatch:
     def _refuse(self, why: str) -> None:
         self.faults += 1
         self.fault = why
-        log.error("the changed rules are refused, version %d stays in force: %s", self.current.version, escape_control(why, 1000))
+        log.error(
+            "the changed rules are refused, version %d stays in force: %s", self.current.config.version, escape_control(why, 1000)
+        )
 
     def close(self) -> None:
         """Stop watching. May be called twice."""

@@ -1,13 +1,11 @@
-"""What the gateway is handed: who serves a model, and where its records go. At most three methods each."""
+"""The Protocols that the composition root implements: who serves a model, and where records go."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from selfopt.home import AuditEvent
 from selfopt.records import Endpoint, ModelStatus
 from selfopt.web import HttpAddress
 
@@ -16,13 +14,24 @@ from .ticket import JournalRecord
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Who serves one model. name: the endpoint's; server_model: the model's name there. adapter: the endpoint that speaks to it. speaks: the dialect of
-    chats that can be passed on as they are, to `address`, or to what `Upstreams.connect` says where it has to be started first. gate: what it shares its limit and its breaker with; concurrency: requests at once. max_stream_bytes: of one streamed reply."""
+    """Who serves one model.
+
+    Attributes:
+        name: the endpoint's.
+        model: the model's full name.
+        server_model: what the server calls it.
+        adapter: makes the endpoint that speaks to the server.
+        speaks: the dialect of chats that can be passed on unchanged; empty where none can.
+        address: where these go; None for a server that `Upstreams.connect` has to start first.
+        gate: the name that endpoints share a limit and a breaker under.
+        concurrency: how many requests the gate lets through at once.
+        max_reply_bytes: limit of a whole reply.
+        max_stream_bytes: limit of a streamed reply.
+    """
 
     name: str
     model: str
     server_model: str
-    local: bool
     adapter: Callable[[], Endpoint]
     speaks: str = "openai_chat"
     address: HttpAddress | None = None
@@ -33,44 +42,43 @@ class Upstream:
 
 
 class Upstreams(Protocol):
-    """Models by name. Nothing of a request but the model's name reaches it."""
+    """Finds who serves a model. It is told the model's name and nothing else of a request."""
 
     def find(self, model: str, asked: str) -> Upstream:
-        """Who serves a model named in full, for a request that asked for that one or another. UnknownModelError; ConsentError where the
-        request may not go there."""
+        """Return who serves a model.
+
+        Args:
+            model: full name of the model that is to serve.
+            asked: full name of the model that the client asked for.
+
+        Raises:
+            UnknownModelError: the settings do not know the model.
+            ConsentError: the request may not go there.
+        """
         ...
 
     async def connect(self, upstream: Upstream) -> HttpAddress | None:
-        """The address of one that has to be started first; None for one that is spoken to through its endpoint.
-        EndpointError when it does not start. Fast when it runs."""
+        """Start the server if it is not running, and return its address.
+
+        Returns None for a server that is spoken to through its adapter. Raises EndpointError when
+        the server does not start. Returns at once when it runs.
+        """
         ...
 
     async def status(self, upstream: Upstream) -> ModelStatus:
-        """Whether its server is there, without generating, loading or waking anything. Never raises."""
-        ...
-
-
-class AuditSink(Protocol):
-    """Where diverted and refused requests go."""
-
-    def append(self, event: AuditEvent) -> asyncio.Future[None]:
-        """Done when it is durable; has AuditError when it cannot be."""
-        ...
-
-    async def close(self) -> None:
-        """Write what waits. May be called twice."""
+        """Ask whether the server is there, without loading or waking a model. Never raises."""
         ...
 
 
 class RequestJournal(Protocol):
-    """Where the decision about every request goes."""
+    """Keeps the decision about every request."""
 
     def add(self, record: JournalRecord) -> None:
-        """Take it; durable within 100 ms. Never waits."""
+        """Take a record, and write it to disk within 100 ms. Never waits."""
         ...
 
     def check(self) -> None:
-        """AuditError while nothing can be written: a request that came then would leave no trace."""
+        """Raise AuditError while records cannot be written: a request would leave no trace."""
         ...
 
     async def close(self) -> None:
@@ -79,5 +87,5 @@ class RequestJournal(Protocol):
 
     @property
     def lag_s(self) -> float:
-        """Age of the oldest record that is not durable yet."""
+        """Age of the oldest record that is not on disk yet."""
         ...

@@ -1,4 +1,4 @@
-"""Writing the files of live requests: what is written is durable when the call returns, or the file is as it was."""
+"""Writes the files of live requests. A write is on disk when it returns, or changed nothing."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _SEALED = 0o400
 
 
 class SegmentFiles:
-    """The files of one writer, one open at a time. Not for several threads at once.
+    """The files of one writer, of which one is open. Not for several threads at once.
 
-    The open one is locked: whoever finds one that is not knows that its process is gone.
+    The open file is locked. An unlocked file that is not sealed was left by a dead process.
     """
 
     def __init__(self, folder: Path, writer: str) -> None:
@@ -35,8 +35,17 @@ class SegmentFiles:
         self._dirty = False
 
     def write(self, number: int, data: bytes, n: int, head_hash: str) -> None:
-        """Append to the n-th file, which is begun when it is not the open one. n, head_hash: of the file with these lines. AuditError
-        when that cannot be done."""
+        """Append lines to a file, and begin it if it is not the open one.
+
+        Args:
+            number: of the file.
+            data: whole lines.
+            n: how many lines the file then has.
+            head_hash: its chain head then.
+
+        Raises:
+            AuditError: nothing was written.
+        """
         path = self._folder / segment_name(self._writer, number)
         try:
             if number != self._number:
@@ -69,29 +78,31 @@ class SegmentFiles:
             write_all(self._descriptor, data)
             os.fdatasync(self._descriptor)
             if not os.path.samestat(os.fstat(self._descriptor), os.stat(path, follow_symlinks=False)):
-                raise OSError(errno.ESTALE, "it was replaced while it was written")  # what has no name is gone with this process
+                raise OSError(
+                    errno.ESTALE, "it was replaced while it was written"
+                )  # a file without a name is lost with this process
             self._kept = self._head.write(replace(self._kept, n=n, size=end, hash=head_hash, number=self._number))
         except (OSError, AuditError):
-            with contextlib.suppress(OSError):  # a torn line counts for nothing; it is cut off before the next is written
+            with contextlib.suppress(OSError):  # else it is cut before the next write
                 os.ftruncate(self._descriptor, self._end)
             raise
         self._end = end
         self._dirty = False
 
     def close(self) -> None:
-        """Give the open file back. May be called twice."""
+        """Close the open file. May be called twice."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
 
 def head_of(folder: Path, writer: str) -> HeadFile:
-    """How far a writer has come."""
+    """Return the file that says how far a writer has come."""
     return HeadFile(folder / f"{writer}.head")
 
 
 def drop_head(folder: Path, seal: Seal) -> None:
-    """The head has done its part when the audit trail has sealed the file that it tells of."""
+    """Remove the head of a writer once the audit trail has sealed the file it is about."""
     writer, _, number = seal.segment.removesuffix(".jsonl").rpartition("-")
     head = head_of(folder, writer)
     with contextlib.suppress(OSError, AuditError):
@@ -107,7 +118,10 @@ def make_read_only(path: Path) -> None:
 
 
 def last_of(folder: Path, writer: str) -> tuple[int, str]:
-    """(number, head) of the last file that this writer has already; (0, 64 zeros) mostly. AuditError when it is damaged."""
+    """Return number and chain head of the writer's last file; 0 and zeros without one.
+
+    Raises AuditError when it is damaged.
+    """
     numbers = [int(path.stem.rpartition("-")[2]) for path in folder.glob(f"{writer}-*.jsonl")]
     if not numbers:
         return 0, GENESIS_HASH
@@ -119,7 +133,7 @@ def last_of(folder: Path, writer: str) -> tuple[int, str]:
 
 
 def left_by_the_dead(folder: Path, writer: str) -> Iterator[tuple[Path, Seal, str]]:
-    """(file, its seal, what is wrong with it) for every file of other writers that was never sealed and that nobody writes."""
+    """Yield every unsealed file of a dead writer: its path, its seal, and what is wrong with it."""
     for path in sorted(folder.glob("*.jsonl")):
         if path.name.startswith(f"{writer}-"):
             continue
@@ -133,7 +147,7 @@ def left_by_the_dead(folder: Path, writer: str) -> Iterator[tuple[Path, Seal, st
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             report, fault = _left(folder, path)
             yield path, Seal(path.name, report.n, report.head_hash, True, report.torn_bytes), fault
-        except OSError:  # locked: it is being written
+        except OSError:  # it is locked: its writer lives
             continue
         except AuditError as error:
             yield path, Seal(path.name, 0, "", True), str(error)
@@ -142,7 +156,10 @@ def left_by_the_dead(folder: Path, writer: str) -> Iterator[tuple[Path, Seal, st
 
 
 def _left(folder: Path, path: Path) -> tuple[SegmentReport, str]:
-    """What stands in a file, and what is wrong with it, by its lines and by the head of its writer. AuditError for a damaged head."""
+    """Verify a file by its lines and its writer's head; return the report and what is wrong.
+
+    Raises AuditError for a damaged head.
+    """
     writer, _, number = path.stem.rpartition("-")
     found = head_of(folder, writer).read()
     mine = found is not None and found[0].n > 0 and str(found[0].number) == number

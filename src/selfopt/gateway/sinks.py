@@ -1,4 +1,4 @@
-"""Where records go: the audit trail in groups, one write and one sync for all that wait."""
+"""Writes to the audit trail in groups: one write and one sync for all events that wait."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from selfopt.routing import render_log
 
 
 class TrailSink:
-    """An `AuditSink` on a trail. Requests that come while a group is being written make up the next one; the readable log
-    is brought up to date when none waits: it is made of the trail at any time, and no request has to wait for it."""
+    """Appends events to the audit trail, in a thread of its own.
+
+    Events that come during a write form the next group. The readable log is updated when no event
+    waits: it can be made from the trail at any time, so no request has to wait for it.
+    """
 
     def __init__(self, trail: ChainedFile) -> None:
         self._trail = trail
@@ -21,7 +24,7 @@ class TrailSink:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="audit")
 
     def append(self, event: AuditEvent) -> asyncio.Future[None]:
-        """Done when it is durable; AuditError when it cannot be."""
+        """Return a future that is done when the event is on disk, or has AuditError."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         self._waiting.append((event, done))
@@ -52,7 +55,7 @@ class TrailSink:
             self._writer = None
 
     async def close(self) -> None:
-        """Write what waits. May be called twice."""
+        """Write the events that wait. May be called twice."""
         while self._writer is not None:
             await asyncio.wait([self._writer])
         self._thread.shutdown(wait=True)

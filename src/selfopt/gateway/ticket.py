@@ -1,20 +1,22 @@
-"""One request on its way: what is to be said of it at the end."""
+"""What is noted about a request while it is served, and the records made from it."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
+from selfopt.home import AuditEvent
 from selfopt.records import RouteDecision
+from selfopt.routing import event_of
 
 _writer = os.urandom(5).hex()
 _counter = 0
 
 
 def this_writer() -> str:
-    """This process among all that write requests; what the ids of its requests begin with."""
+    """Return the name of this process. It names its files, and its request ids begin with it."""
     return _writer
 
 
@@ -23,24 +25,24 @@ def _begin_anew() -> None:
     _writer, _counter = os.urandom(5).hex(), 0
 
 
-# Workers are forked: two of one name would write into one file.
+# Workers are forked. Two of the same name would write into one file.
 os.register_at_fork(after_in_child=_begin_anew)
 
 
 def new_request_id() -> str:
-    """`req-` and 24 hex digits: random ones of the process, then a count."""
+    """Return `req-` and 24 hex digits: 10 random ones of this process, then a count."""
     global _counter  # noqa: PLW0603  one process, one count
     _counter += 1
     return f"req-{_writer}{_counter:014x}"
 
 
 def given_here(request_id: str) -> bool:
-    """Whether this process gave that id to a request. request_id: `req-` and 24 hex digits."""
+    """Say whether this process gave out that id. request_id: `req-` and 24 hex digits."""
     return request_id.startswith(f"req-{_writer}") and 1 <= int(request_id[-14:], 16) <= _counter
 
 
 class LiveAttempt(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One attempt at one model. fault: empty for the one that served; ms: how long it took."""
+    """One attempt at one model. fault: empty for the one that served."""
 
     model: str
     ms: float
@@ -48,10 +50,15 @@ class LiveAttempt(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RequestRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="request"):
-    """The decision about one request and what became of it; never its content. Times in milliseconds.
+    """The decision about one request and what became of it; never its content.
 
-    outcome: `served`, `diverted`, `refused` (by the rules), `rejected` (the request itself is at fault), `failed`, `cancelled`
-    (the client left). rule: its id; version: of the rules that it saw.
+    Attributes:
+        outcome: `served`, `diverted`, `refused` (by the rules), `rejected` (the request itself is
+            at fault), `failed` or `cancelled` (the client left).
+        model: as the client asked for it.
+        rule: id of the rule that applied.
+        version: of the rules in force.
+        key: id of the client's key.
     """
 
     at: str
@@ -75,7 +82,7 @@ class RequestRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="request"
 
 
 class FeedbackRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="feedback"):
-    """What became of an earlier request. score: 0 to 1; comment: as it was given; key: the id of the teller's."""
+    """What a client says became of an earlier request. score: 0 to 1; key: id of its key."""
 
     at: str
     id: str
@@ -88,35 +95,36 @@ class FeedbackRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="feedbac
 JournalRecord = RequestRecord | FeedbackRecord
 
 
+@dataclass(slots=True)
 class Ticket:
-    """What is known of a request while it is served. Times are seconds of `perf_counter`."""
+    """What is known about a request while it is served.
 
-    __slots__ = (
-        "attempts", "began", "decision", "fallback", "first_byte", "id", "input_tokens", "key", "model", "outcome", "output_tokens",
-        "phase", "reason", "served", "stream", "variant", "version",
-    )  # fmt: skip
+    Attributes:
+        began, first_byte: seconds of `perf_counter`.
+        fallback: why another model than the one asked for serves; empty where none does.
+        version: of the rules in force.
+    """
 
-    def __init__(self, began: float) -> None:
-        self.id = new_request_id()
-        self.began = began
-        self.model = ""
-        self.phase: str | None = None
-        self.decision: RouteDecision | None = None
-        self.version = 0
-        self.served: str | None = None
-        self.fallback = ""
-        self.variant: str | None = None
-        self.key: str | None = None
-        self.stream = False
-        self.attempts: list[LiveAttempt] = []
-        self.first_byte = 0.0
-        self.input_tokens: int | None = None
-        self.output_tokens: int | None = None
-        self.outcome = "failed"
-        self.reason = ""
+    began: float
+    id: str = field(default_factory=new_request_id)
+    model: str = ""
+    phase: str | None = None
+    decision: RouteDecision | None = None
+    version: int = 0
+    served: str | None = None
+    fallback: str = ""
+    variant: str | None = None
+    key: str | None = None
+    stream: bool = False
+    attempts: list[LiveAttempt] = field(default_factory=list)
+    first_byte: float = 0.0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    outcome: str = "failed"
+    reason: str = ""
 
     def record(self, at: str, now: float, status: int) -> RequestRecord:
-        """The record of it."""
+        """Return the record for the journal. now: `perf_counter` at the end."""
         rule = self.decision.rule if self.decision is not None else None
         return RequestRecord(
             at=at,
@@ -139,6 +147,32 @@ class Ticket:
             reason=self.reason,
         )
 
-    def details(self) -> dict[str, Any]:
-        """What the audit trail says of it besides the decision."""
-        return {"request_id": self.id, "attempts": [msgspec.to_builtins(a) for a in self.attempts], "stream": self.stream}
+    def headers(self) -> list[bytes]:
+        """Return the headers that every answer carries."""
+        lines = [b"x-request-id: %s" % self.id.encode(), b"x-selfopt-config-version: %d" % self.version]
+        if self.served is not None:
+            lines.append(b"x-selfopt-model: %s" % header_value(self.served))
+        if self.decision is not None:
+            lines.append(b"x-selfopt-phase: %s" % self.decision.phase.encode())
+            if self.decision.rule is not None:
+                lines.append(b"x-selfopt-rule: %s" % header_value(self.decision.rule.rule_id))
+        if self.fallback:
+            lines.append(b"x-selfopt-fallback: %s" % self.fallback.encode())
+        if self.variant is not None:
+            lines.append(b"x-selfopt-variant: %s" % header_value(self.variant))
+        return lines
+
+    def audit_event(self, decision: RouteDecision) -> AuditEvent:
+        """Return the audit record of a diversion or refusal, with the attempts made so far."""
+        event = event_of(decision)
+        assert event is not None
+        attempts = [msgspec.to_builtins(a) for a in self.attempts]
+        details = {**event.fields.get("details", {}), "request_id": self.id, "attempts": attempts, "stream": self.stream}
+        return replace(event, fields={**event.fields, "details": details})
+
+
+def header_value(text: str) -> bytes:
+    """Return a name as a header value; `%`, non-ASCII and control characters become %xx."""
+    if text.isascii() and text.isprintable() and "%" not in text:
+        return text.encode()
+    return b"".join(b"%c" % b if 0x20 < b < 0x7F and b != 0x25 else b"%%%02x" % b for b in text.encode("utf-8", "replace"))

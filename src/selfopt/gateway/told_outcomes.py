@@ -1,4 +1,4 @@
-"""POST /v1/feedback: what became of an earlier request, told by whoever knows."""
+"""POST /v1/feedback: a client says what became of an earlier request."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import Annotated
 import msgspec
 
 from selfopt.dialects.refusal import Refusal, bad_request
-from selfopt.errors import AuditError
 from selfopt.web import HttpRequest, Reply
 
-from .access import Caller
-from .refusal import JSON, not_audited
+from .keys import Caller
+from .refusal import JSON
 from .seams import RequestJournal
 from .ticket import FeedbackRecord, given_here
 
@@ -33,26 +32,22 @@ _decode = msgspec.json.Decoder(_Feedback).decode
 
 
 class FeedbackService:
-    """Takes feedback into the journal. served_before: whether a gateway of that name has written requests in this home."""
+    """Takes feedback into the journal."""
 
     def __init__(self, journal: RequestJournal, clock: Callable[[], str], served_before: Callable[[str], bool]) -> None:
+        """served_before: whether a process of that name has recorded requests in this home."""
         self._journal = journal
         self._clock = clock
         self._served_before = served_before
 
     async def answer(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
-        """One outcome. Needs the scope `feedback`; 404 for a request that was never served from this home."""
-        try:
-            body = self._take(request.body, caller)
-        except Refusal as refusal:
-            reply.send(refusal.status, [JSON, *refusal.headers], refusal.body())
-            return
-        reply.send(200, [JSON], _encode({"object": "feedback", "id": body.id}))
+        """Take one outcome. Raises Refusal, and AuditError if it cannot be recorded.
 
-    def _take(self, raw: bytes, caller: Caller) -> _Feedback:
+        Needs the scope `feedback`. A request that this home never served is not found (404).
+        """
         caller.require("feedback", "give feedback")
         try:
-            body = _decode(raw)
+            body = _decode(request.body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise bad_request(f"the body is no feedback: {error}", code="invalid_json") from None
         if body.success is None and body.score is None and not body.comment:
@@ -64,10 +59,6 @@ class FeedbackService:
             raise Refusal(
                 404, "no request with this id was served; give the answer's x-request-id", code="request_not_found", param="id"
             )
-        try:
-            self._journal.check()
-        except AuditError as error:
-            raise not_audited(error) from None
-        record = FeedbackRecord(self._clock(), body.id, body.success, body.score, body.comment or "", caller.key)
-        self._journal.add(record)
-        return body
+        self._journal.check()
+        self._journal.add(FeedbackRecord(self._clock(), body.id, body.success, body.score, body.comment or "", caller.key))
+        reply.send(200, [JSON], _encode({"object": "feedback", "id": body.id}))

@@ -1,4 +1,4 @@
-"""Models whose rules require warm-up: loaded before traffic waits for them, and kept so."""
+"""Loads the models whose rules require warm-up, and keeps them loaded."""
 
 from __future__ import annotations
 
@@ -15,24 +15,32 @@ log = logging.getLogger("selfopt.gateway")
 
 @dataclass(frozen=True, slots=True)
 class Warmed:
-    """load_ms: how long a load took, None where the model was there; problem: why it could not be made resident, "" when it is."""
+    """What became of warming up a model.
+
+    Attributes:
+        load_ms: how long the load took; None if the model was loaded already.
+        problem: why it could not be loaded; empty if it is.
+    """
 
     load_ms: float | None = None
     problem: str = ""
 
 
 Warmer = Callable[[str], Awaitable[Warmed]]
-"""Makes a model named in full resident, or keeps it so. Never raises for what a server does."""
+"""Loads a model, by its full name, or keeps it loaded. Never raises for what a server does."""
 
 
 class KeepWarm:
-    """Goes over the models that the rules want warm: at once when it starts or the rules change, then every `every_s` seconds.
-
-    An idle time after which a server drops a model has to be longer than `every_s`; a model that was dropped all the same is loaded
-    again at the next turn. ready: whether every model of the rules was seen to once, with success or without.
-    """
+    """Warms up the models of the rules: at the start, when the rules change, and regularly."""
 
     def __init__(self, warm: Warmer, every_s: float) -> None:
+        """Begin.
+
+        Args:
+            warm: loads a model.
+            every_s: pause in seconds between two rounds. Servers must not drop an idle model
+                sooner; one that was dropped is loaded again in the next round.
+        """
         self._warm = warm
         self._every_s = every_s
         self._wanted: tuple[str, ...] = ()
@@ -43,16 +51,16 @@ class KeepWarm:
 
     @property
     def ready(self) -> bool:
-        """Whether traffic would wait for no first load."""
+        """Whether every model was dealt with once, successfully or not."""
         return self._seen.issuperset(self._wanted)
 
     def start(self, config: RoutingConfig) -> None:
-        """Begin with the models of these rules."""
+        """Begin with these rules."""
         self.follow(config)
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def follow(self, config: RoutingConfig) -> None:
-        """These rules are in force from now on."""
+        """Follow these rules from now on."""
         self._wanted = tuple(dict.fromkeys(r.model for r in config.rules if r.warm_up and r.allow))
         self._seen.intersection_update(self._wanted)
         self._changed.set()
@@ -68,7 +76,7 @@ class KeepWarm:
                 continue
 
     async def _turn(self, models: Collection[str]) -> None:
-        # One after the other: two loads at once are slower than two in turn, and may not fit into memory together.
+        # In turn: two loads at once are slower, and may not fit into memory.
         for model in models:
             warmed = await self._warm(model)
             self._tell(model, warmed)
@@ -76,7 +84,7 @@ class KeepWarm:
             self._seen.add(model)
 
     def _tell(self, model: str, warmed: Warmed) -> None:
-        """A fault once, and each load: the first, and those of a model that was dropped in between."""
+        """Log a new failure and every load."""
         name, loaded = escape_control(model, 200), warmed.load_ms is not None
         if warmed.problem:
             if model not in self._failing:

@@ -1,14 +1,16 @@
-"""HTTP/1.1 as the gateway speaks it: to clients over asyncio Protocols, one task a connection; to servers over connections that are kept and shared.
-Strict where readers differ; every limit is counted where it is read. Nothing here knows what the messages are about."""
+"""HTTP/1.1 for the gateway, without knowing what the messages are about.
+
+Clients are served over asyncio Protocols, with one task a connection; servers are asked over kept,
+shared connections. Messages are read strictly, and every limit is enforced while reading.
+"""
 
 from .address import HttpAddress
-from .limits import WebLimits
+from .limits import BadMessage, Denied, WebLimits
 from .memory import MemoryTrimmer
 from .pool import Pool
-from .refused import BadMessage, Denied
+from .reader import HttpRequest
 from .reply import Reply
-from .request import HttpRequest
-from .server import WebServer, serve_web
+from .server import WebServer
 from .stream import UpstreamReply, UpstreamStream
 
 __all__ = [
@@ -23,5 +25,4 @@ __all__ = [
     "UpstreamStream",
     "WebLimits",
     "WebServer",
-    "serve_web",
 ]

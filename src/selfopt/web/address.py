@@ -1,4 +1,4 @@
-"""Where an OpenAI-compatible server is, and what every request to it begins with."""
+"""Where an OpenAI-compatible server is, and how every request to it begins."""
 
 from __future__ import annotations
 
@@ -14,9 +14,16 @@ SHORTEST_IN_ERRORS = 4
 
 @dataclass(frozen=True, slots=True)
 class HttpAddress:
-    """One server. path: where `/chat/completions` is below; post: the head of a POST up to the digits of Content-Length. The key
-    stands in `post` and `authorization` alone, and neither is ever shown. answers: takes the key out of what a model says; errors:
-    out of everything else that a server says, where short keys go as well."""
+    """One server. Its key is in `post`, `get` and `authorization`, which are never shown.
+
+    Attributes:
+        path: the base of `/chat/completions`.
+        post: the head of a POST, up to the digits of Content-Length.
+        get: a whole request for the list of models.
+        answers: removes the key from what a model says.
+        errors: removes it from everything else that the server says, even if it is short.
+        place: matches where a text names the server.
+    """
 
     name: str
     host: str
@@ -32,21 +39,21 @@ class HttpAddress:
 
     @property
     def origin(self) -> tuple[str, int, bool]:
-        """What connections are shared by."""
+        """Servers with the same origin share connections."""
         return (self.host, self.port, self.tls)
 
     @property
     def key(self) -> str:
-        """The key of this server, "" without one. Never to be shown."""
+        """The key of this server, empty without one. Never show it."""
         return self.authorization.partition(b" Bearer ")[2].decode()
 
     def told(self, text: bytes) -> bytes:
-        """What a server says of an error as clients may read it: without the key, and without where the server is."""
+        """Return a server's error text without its key and its address, as clients may read it."""
         return self.place.sub(b"[endpoint]", self.errors.data(text))
 
     @classmethod
     def of(cls, name: str, api_root: str, api_key: str | None) -> HttpAddress:
-        """From the URL that `/chat/completions` is below. SettingsError for a URL or key that cannot be used."""
+        """Make one from the URL below which `/chat/completions` is. Raises SettingsError."""
         try:
             parts = urlsplit(api_root)
             host, port = parts.hostname or "", parts.port
@@ -85,8 +92,10 @@ class HttpAddress:
 
 
 def _place(host: bytes, path: bytes) -> re.Pattern[bytes]:
-    """Where a text names the server: by its URL, with what stands before its host and the path of its API, or with its port; by its
-    host alone where that can be no ordinary word."""
+    """Return a pattern for the server's URL, its host with a port, or its host alone.
+
+    A host without a dot or colon could be an ordinary word, so it never counts alone.
+    """
     name, scheme, port = re.escape(host), rb"https?:(?:\\{0,8}/){2}(?:[^\s/@\"\\]{1,200}@)?", rb":\d{1,5}"
     alone = rb"?" if b"." in host or b":" in host else rb""
     below = rb"(?:%s)?" % rb"\\{0,8}/".join(map(re.escape, path.split(b"/"))) if path else rb""

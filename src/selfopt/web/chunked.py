@@ -1,17 +1,17 @@
-"""A body in chunks."""
+"""Reads a body in chunks."""
 
 from __future__ import annotations
 
 import re
 
 from .grammar import fields_of
-from .refused import BadMessage
+from .limits import BadMessage
 
 MAX_LINE = 4096
 MAX_EXTENSION_BYTES = 16_384
 MAX_TRAILERS = 32
 MAX_TRAILER_BYTES = 8192
-# Each chunk costs about a microsecond. Whoever sends many sends some bytes in each.
+# Each chunk costs about a microsecond, so many chunks must hold some bytes each.
 FREE_CHUNKS = 4096
 MEAN_CHUNK = 16
 
@@ -22,9 +22,9 @@ _BAD = (400, b"bad_chunk", b"a chunk of the body is malformed")
 
 
 class Chunked:
-    """Takes a chunked body apart as it comes. Trailers are checked and forgotten: they are no headers.
+    """Reads a chunked body as it comes. Trailers are checked and dropped.
 
-    It keeps an unfinished line, which is bounded, and nothing else.
+    It keeps nothing but an unfinished line of bounded length.
     """
 
     __slots__ = ("_chunks", "_ended", "_extension_bytes", "_left", "_line", "_size", "_trailer_bytes", "_trailers")
@@ -37,7 +37,7 @@ class Chunked:
         self._trailers = self._trailer_bytes = -1
 
     def feed(self, data: bytes) -> tuple[bytes, int]:
-        """(what the body goes on with, where it ended in `data`: -1 while it goes on). BadMessage."""
+        """Return more of the body, and where in `data` it ended, or -1. Raises BadMessage."""
         pieces: list[bytes] = []
         at, size = 0, len(data)
         while at < size:
@@ -68,7 +68,7 @@ class Chunked:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces), -1
 
     def _begin(self, digits: bytes) -> None:
-        """A chunk of this length begins."""
+        """Begin a chunk of this length."""
         self._left = left = int(digits, 16)
         if not left:
             self._trailers = self._trailer_bytes = 0
@@ -78,7 +78,7 @@ class Chunked:
             raise BadMessage(400, b"chunks_too_small", b"the body comes in too many chunks that hold too little")
 
     def _take(self, line: bytes) -> bool:
-        """A whole line; whether it is the last one."""
+        """Take a whole line; return whether it ends the body."""
         if self._ended:
             if line != b"\r\n":
                 raise BadMessage(*_BAD)

@@ -1,4 +1,4 @@
-"""One connection of a client."""
+"""Reads the requests of one client, and has each answered."""
 
 from __future__ import annotations
 
@@ -7,72 +7,49 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from .grammar import CHUNKED
-from .limits import WebLimits
-from .reader import RequestReader
-from .refused import BadMessage, Denied
+from .limits import BadMessage, Denied, WebLimits
+from .reader import HttpRequest, RequestReader
 from .reply import Reply, head
-from .request import HttpRequest
+
+if TYPE_CHECKING:
+    from .server import WebServer
 
 log = logging.getLogger("selfopt.web")
 
 Answer = Callable[[HttpRequest, Reply], Awaitable[None]]
 Service = Callable[[HttpRequest], Answer]
-"""Looks at a request's head and says who answers it. Denied: its body is not read. It never waits."""
+"""Says by its head who answers a request, or raises Denied. Never waits."""
 
 LINGER_S = 5.0
 MAX_AHEAD = 65_536
-"""Bytes of later requests that are kept while one is being answered."""
+"""So many bytes of later requests are kept while one is being answered."""
 PROMPT = 4096
-"""Bytes that are read at once; more may have to wait their turn, so that a request for /health never stands behind megabytes of others."""
+"""A larger piece may have to wait its turn, so that /health never waits for megabytes."""
 READ_ANYWAY = 65_536
-"""A denied request's body up to this length is read and forgotten; for a longer one the connection is closed."""
+"""A denied body up to this size is read and dropped; for a larger one the connection is closed."""
 _JSON = b"Content-Type: application/json"
 _RETRY = b"Retry-After: 1"
 
 
-class Owner(Protocol):
-    """The server that a connection belongs to."""
-
-    closing: bool
-
-    def opened(self, connection: Connection) -> bool:
-        """Take it in; False when there are too many."""
-        ...
-
-    def closed(self, connection: Connection, task: asyncio.Task[None] | None) -> None:
-        """It is gone."""
-        ...
-
-    def waits(self, connection: Connection, waits: bool) -> None:
-        """Whether it has nothing under way and may be closed for another's sake."""
-        ...
-
-    def later(self, connection: Connection, data: bytes) -> bool:
-        """Whether `take` is called with it in its turn, when others have been looked at; False when it is to be read now."""
-        ...
-
-    def turn(self) -> asyncio.Future[None]:
-        """Done when another request of a connection that sent several at once may be answered."""
-        ...
-
-    def hold(self, connection: Connection, more: int) -> bool:
-        """Count bytes that it holds (fewer, where negative); False when there is no room for them."""
-        ...
-
-
 class Connection(asyncio.Protocol):
-    """Reads one request at a time and has it answered by one task, which is cancelled when the client leaves. What comes meanwhile waits unread.
+    """Reads one request at a time and has it answered by one task.
 
-    deadline: loop time after which `overdue` closes it; 0.0 while a request is being answered. stuck: the client does not take
-    what was written. moved_at: loop time at which it last sent or took something; over: it was answered for the last time.
+    The task is cancelled when the client leaves. What comes meanwhile is kept unread.
+
+    Attributes:
+        busy: a request is being answered.
+        over: nothing more is answered.
+        stuck: the client does not read what was written.
+        deadline: loop time after which `overdue` closes it; 0.0 while a request is being answered.
+        moved_at: loop time at which the client last sent or read something.
     """
 
     transport: asyncio.Transport
 
-    def __init__(self, owner: Owner, service: Service, limits: WebLimits, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, owner: WebServer, service: Service, limits: WebLimits, loop: asyncio.AbstractEventLoop) -> None:
         self._owner = owner
         self._service = service
         self._limits = limits
@@ -98,7 +75,7 @@ class Connection(asyncio.Protocol):
     # what the transport tells
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client is here."""
+        """Take the client in, or refuse it."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop has transports of its own
         self.moved_at = self._loop.time()
         self.deadline = self.moved_at + self._limits.idle_timeout_s
@@ -106,19 +83,19 @@ class Connection(asyncio.Protocol):
             self._refuse(BadMessage(503, b"too_many_connections", b"too many connections; try again later"))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client is gone: whatever is done for it stops."""
+        """The client left: stop what is done for it."""
         self._owner.closed(self, self._task)
         self._reader.begin()
         self._let_go_untaken()
-        if self._task is None or self._task.done() or self._ready:  # a task that never began lets nothing go
+        if self._task is None or self._task.done() or self._ready:  # a task that never began does not do it
             self._let_go()
         if self._task is not None:
             self._task.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of requests."""
+        """Take bytes of requests."""
         if self.over:
-            if len(data) > PROMPT and not self._waits_its_turn:  # what is forgotten has to be read as well
+            if len(data) > PROMPT and not self._waits_its_turn:  # dropping bytes takes time too
                 self._waits_its_turn = True
                 self.transport.pause_reading()
                 self._owner.turn().add_done_callback(self._read_on)
@@ -137,7 +114,7 @@ class Connection(asyncio.Protocol):
             self.transport.resume_reading()
 
     def take(self, data: bytes) -> None:
-        """Bytes whose turn has come."""
+        """Read bytes whose turn has come."""
         self._waits_its_turn = False
         if self.over or self.transport.is_closing():
             return
@@ -146,7 +123,7 @@ class Connection(asyncio.Protocol):
             self.transport.resume_reading()
 
     def pause_writing(self) -> None:
-        """The client does not take its answer."""
+        """The client stopped reading its answer."""
         self.stuck = True
         self.moved_at = self._loop.time()
         if not self.over:
@@ -156,7 +133,7 @@ class Connection(asyncio.Protocol):
             self._untaken = waiting
 
     def resume_writing(self) -> None:
-        """It does again."""
+        """The client reads again."""
         self.stuck = False
         if not self.over:
             self.deadline = 0.0
@@ -168,21 +145,21 @@ class Connection(asyncio.Protocol):
             self._drained.set_result(None)
 
     def when_writable(self, told: Callable[[], None]) -> None:
-        """Say once when the client takes what is written again."""
+        """Call `told` once when the client reads again."""
         self._when_writable = told
 
     @property
     def reading(self) -> bool:
-        """Whether a request has begun and is not complete."""
+        """Whether a request has begun but is not complete."""
         return self._reader.request is not None and not self.busy
 
     @property
     def holds(self) -> bool:
-        """Whether bytes are counted as held by it."""
+        """Whether bytes are counted for it."""
         return bool(self._held or self._untaken)
 
     def give_up(self) -> None:
-        """Close at once, for another's sake."""
+        """Close at once to make room for others."""
         self._let_go_untaken()
         if not self.busy:
             self._let_go()
@@ -218,7 +195,7 @@ class Connection(asyncio.Protocol):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _keep(self, data: bytes) -> None:
-        """Bytes of later requests."""
+        """Keep bytes of later requests."""
         self._ahead += data
         if len(self._ahead) > MAX_AHEAD:
             if not self._count(len(data)):
@@ -228,7 +205,7 @@ class Connection(asyncio.Protocol):
                 self.transport.pause_reading()
 
     def _admit(self, request: HttpRequest, length: int) -> bool | None:
-        """How much of the body of a request is wanted, now that its head is complete."""
+        """Decide what to do with the body, as `RequestReader` asks for."""
         try:
             self._answer = self._service(request)
         except Denied as denied:
@@ -240,10 +217,9 @@ class Connection(asyncio.Protocol):
         return True
 
     def _count(self, more: int) -> bool:
-        if self._owner.hold(self, more):
-            self._held += more
-            return True
-        return False
+        counted = self._owner.hold(self, more)
+        self._held += more if counted else 0
+        return counted
 
     def _let_go(self) -> None:
         if self._held:
@@ -271,7 +247,7 @@ class Connection(asyncio.Protocol):
             self._let_go()
 
     async def _answer_one(self) -> bool:
-        """Whether there may be another."""
+        """Answer the request; return whether another may follow."""
         request, answer = self._reader.request, self._answer
         assert request is not None
         assert answer is not None
@@ -282,7 +258,11 @@ class Connection(asyncio.Protocol):
             await answer(request, reply)
         except Exception:
             log.exception("answering a request failed")
-            self._answer_failure(reply)
+            if reply.status:
+                reply.abort()
+            else:
+                reply.keep_alive = False
+                reply.send(500, [_JSON], _error(b"internal", b"an error inside the server", b"server_error"))
         self._reader.begin()
         self._answer = None
         if not reply.ended:
@@ -299,7 +279,7 @@ class Connection(asyncio.Protocol):
         return True
 
     async def _go_on(self) -> None:
-        """Take up what came while the last request was being answered, once its answer is taken."""
+        """Once the client read the answer, read what came meanwhile."""
         if self.stuck:
             self._drained = self._loop.create_future()
             await self._drained
@@ -320,17 +300,10 @@ class Connection(asyncio.Protocol):
             self.deadline = self._loop.time() + self._limits.idle_timeout_s
             self._owner.waits(self, True)
 
-    def _answer_failure(self, reply: Reply) -> None:
-        if reply.status:
-            reply.abort()
-        else:
-            reply.keep_alive = False
-            reply.send(500, [_JSON], _error(b"internal", b"an error inside the server", b"server_error"))
-
     # ending
 
     def _refuse(self, bad: BadMessage) -> None:
-        """Answer what cannot be read. Answers before it have all been given."""
+        """Answer a message that cannot be read, after all answers before it."""
         kind = b"server_error" if bad.status >= 500 else b"invalid_request_error"
         body = _error(bad.code, bad.message, kind)
         lines = [_JSON, b"Content-Length: %d" % len(body), b"Connection: close"]
@@ -340,7 +313,7 @@ class Connection(asyncio.Protocol):
         self._linger()
 
     def _linger(self) -> None:
-        """Read and forget for a while: closing at once would take the answer back from a client that is still sending."""
+        """Read and drop for a while. A client that still sends would lose the answer otherwise."""
         self.over = True
         self._owner.waits(self, False)
         self._reader.begin()
@@ -353,7 +326,7 @@ class Connection(asyncio.Protocol):
         self.deadline = self._loop.time() + LINGER_S
 
     def overdue(self, now: float) -> None:
-        """Close when its time is up. Called every now and then."""
+        """Close if its deadline has passed. Called regularly."""
         if not self.deadline or now < self.deadline:
             return
         if self.reading and not self.over:
@@ -362,7 +335,7 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
 
     def shut(self) -> None:
-        """Close now when nothing is being answered; else after the answer."""
+        """Close now, or after the answer under way."""
         if not self.busy:
             self.transport.close()
 

@@ -1,13 +1,14 @@
-"""The head of a message as RFC 9110 and 9112 define it, and nothing else: where a lenient reader and a strict one would differ, it is refused.
+"""Reads the head of a message as RFC 9110 and 9112 define it, and refuses everything else.
 
-Every pattern is possessive, so that reading takes time in proportion to the bytes, whatever they are.
+Whatever two readers could understand differently is refused. Every pattern is possessive, so that
+the time to read is linear in the number of bytes.
 """
 
 from __future__ import annotations
 
 import re
 
-from .refused import BadMessage
+from .limits import BadMessage
 
 CHUNKED = -1
 UNTIL_CLOSE = -2
@@ -30,19 +31,25 @@ _KNOWN_MAJOR = (b"1", b"2", b"3")
 
 
 def may_begin_request(data: bytes | bytearray, start: int, scanned: int) -> bool:
-    """Whether bytes that hold no whole head may become one. start: where it begins; scanned: how far they were looked at before."""
+    """Say whether the beginning of a head is valid so far.
+
+    start: where the head begins; scanned: how far it was checked before.
+    """
     if len(data) > start and _FIRST.match(data, start) is None and data[start:] != b"\r":
         return False
     return not has_bare_lf(data, scanned)
 
 
 def has_bare_lf(data: bytes | bytearray, scanned: int) -> bool:
-    """Whether a line ends without CR. scanned: how far it was looked at before."""
+    """Say whether a line ends without CR. scanned: how far the data was checked before."""
     return _BARE_LF.search(data, scanned) is not None
 
 
 def request_line(line: bytes) -> tuple[bytes, bytes, bool]:
-    """(method, target, whether it is HTTP/1.1). BadMessage 400, or 505 for another version of HTTP."""
+    """Return the method, the target, and whether it is HTTP/1.1.
+
+    Raises BadMessage: 400, or 505 for another version of HTTP.
+    """
     parts = line.split(b" ")
     if len(parts) == 3 and _METHOD.fullmatch(parts[0]) and _TARGET.fullmatch(parts[1]):
         method, target, version = parts
@@ -55,7 +62,7 @@ def request_line(line: bytes) -> tuple[bytes, bytes, bool]:
 
 
 def status_line(line: bytes) -> tuple[int, bool]:
-    """(status, whether it is HTTP/1.1). BadMessage."""
+    """Return the status, and whether it is HTTP/1.1. Raises BadMessage."""
     match = _STATUS_LINE.fullmatch(line)
     if match is None:
         raise BadMessage(400, b"bad_http", b"no HTTP/1.1 reply")
@@ -63,7 +70,7 @@ def status_line(line: bytes) -> tuple[int, bool]:
 
 
 def block_of(lines: list[bytes]) -> bytes:
-    """`Name: value` each -> the lines of a head. ValueError for one that would be none, or more than one."""
+    """Join headers (`Name: value` each). Raises ValueError for one that would break the head."""
     block = b"\r\n".join(lines) + b"\r\n" if lines else b""
     if block.count(b"\n") != len(lines) or _FIELDS.fullmatch(block) is None:
         raise ValueError("a header that cannot be written")
@@ -71,8 +78,11 @@ def block_of(lines: list[bytes]) -> bytes:
 
 
 def fields_of(block: bytes, most: int) -> tuple[dict[bytes, bytes], frozenset[bytes]]:
-    """(values by name in lower case, names that came more than once: their values are joined by commas). block: header or trailer lines, each
-    with its end. BadMessage 400 for what is none, 431 for more than `most`."""
+    """Return the values by name in lower case, and the names that came more than once.
+
+    The values of a repeated name are joined by commas. block: lines of headers or trailers, each
+    with its end. Raises BadMessage: 400 for a malformed line, 431 for more than `most`.
+    """
     if _FIELDS.fullmatch(block) is None:
         raise BadMessage(400, b"bad_header", b"a header is malformed")
     lines = block.split(b"\r\n")
@@ -94,7 +104,10 @@ def fields_of(block: bytes, most: int) -> tuple[dict[bytes, bytes], frozenset[by
 
 
 def target_of(method: bytes, target: bytes, fields: dict[bytes, bytes]) -> tuple[bytes, bytes]:
-    """(path, query) of a request's target. A target with an authority replaces the Host. BadMessage 400, or 405 for CONNECT."""
+    """Return the path and query of a target. A target with an authority replaces the Host.
+
+    Raises BadMessage: 400, or 405 for CONNECT.
+    """
     if method == b"CONNECT":
         raise BadMessage(405, b"method_not_allowed", b"this server is no proxy")
     if target.startswith(b"/"):
@@ -111,7 +124,7 @@ def target_of(method: bytes, target: bytes, fields: dict[bytes, bytes]) -> tuple
 
 
 def check_host(fields: dict[bytes, bytes], repeated: frozenset[bytes], http11: bool) -> None:
-    """BadMessage 400 for a Host that is missing (HTTP/1.1), came twice, or is none."""
+    """Raise BadMessage (400) for a Host that is missing (in HTTP/1.1), repeated or malformed."""
     host = fields.get(b"host")
     if host is None:
         if http11:
@@ -123,7 +136,10 @@ def check_host(fields: dict[bytes, bytes], repeated: frozenset[bytes], http11: b
 
 
 def request_length(fields: dict[bytes, bytes], repeated: frozenset[bytes], http11: bool) -> int:
-    """Bytes of a request's body, or CHUNKED. BadMessage 400 where that can be read in two ways, 501 for a coding that is not known here."""
+    """Return the length of a request's body, or CHUNKED.
+
+    Raises BadMessage: 400 if the length is ambiguous, 501 for an unknown transfer coding.
+    """
     coding = fields.get(b"transfer-encoding")
     if coding is None:
         return _content_length(fields, repeated) or 0
@@ -137,7 +153,10 @@ def request_length(fields: dict[bytes, bytes], repeated: frozenset[bytes], http1
 
 
 def response_length(status: int, fields: dict[bytes, bytes], repeated: frozenset[bytes], http11: bool) -> int:
-    """Bytes of an answer's body (to GET or POST), or CHUNKED, or UNTIL_CLOSE. BadMessage where that can be read in two ways."""
+    """Return the length of the body of an answer to GET or POST, or CHUNKED, or UNTIL_CLOSE.
+
+    Raises BadMessage if the length is ambiguous.
+    """
     coding = fields.get(b"transfer-encoding")
     if coding is not None:
         request_length(fields, repeated, http11)
@@ -157,7 +176,7 @@ def _content_length(fields: dict[bytes, bytes], repeated: frozenset[bytes]) -> i
 
 
 def stays_open(fields: dict[bytes, bytes], http11: bool) -> bool:
-    """Whether the connection is to be kept after this message."""
+    """Say whether the connection stays open after this message."""
     told = fields.get(b"connection")
     if told is None:
         return http11

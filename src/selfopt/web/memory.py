@@ -1,4 +1,4 @@
-"""What all connections together hold, and giving it back."""
+"""Counts what all connections hold, and gives freed memory back to the system."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ class Held:
         self.peak = 0
 
     def fits(self, more: int) -> bool:
-        """Whether so much more is within the limit."""
+        """Say whether so many more bytes are within the limit."""
         return self.used + more <= self.limit
 
     def add(self, more: int) -> None:
-        """Count it; a negative number for what was let go."""
+        """Count bytes; a negative number for bytes that were freed."""
         self.used += more
         self.peak = max(self.peak, self.used)
 
     def settle(self, *, left: bool) -> None:
-        """Hand back to the system what a rush left behind, once it is over. left: many connections ended besides. Called every now and then."""
+        """Give memory back once a rush is over. Called regularly. left: many connections ended."""
         if (self.peak >= _WORTH_GIVING_BACK and self.used <= self.peak // 4) or (left and not self.used):
             self.peak = self.used
             give_back()
 
 
 class MemoryTrimmer:
-    """Gives memory back once the process has grown, whatever for: large replies of servers are counted nowhere else."""
+    """Gives memory back once the process has grown, for example by large replies of servers."""
 
     __slots__ = ("_least", "_pause")
 
@@ -51,7 +51,7 @@ class MemoryTrimmer:
         self._pause = 0
 
     def settle(self) -> None:
-        """Called every now and then; only every fifth time something is tried, since it takes milliseconds where much is in use."""
+        """Give memory back if it is worth it, at most every fifth call: it takes milliseconds."""
         now = _resident_bytes()
         self._least = min(self._least, now)
         self._pause = max(0, self._pause - 1)
@@ -64,20 +64,23 @@ def _resident_bytes() -> int:
     try:
         with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[1]) * PAGE_SIZE
-    except OSError:  # elsewhere than on Linux nothing is given back either
+    except OSError:  # only Linux has this file, and only there memory is given back
         return 0
 
 
 def keep_large_blocks_apart() -> None:
-    """Have the C library map large blocks by themselves, always: it stops that after the first one it freed, and what lies among
-    smaller ones cannot be given back. Elsewhere than on glibc nothing is done."""
+    """Have glibc always map large blocks separately.
+
+    It stops doing so after the first one it frees, and blocks among smaller ones cannot be given
+    back.
+    """
     library = _libc()
     if library is not None:
         library.mallopt(_M_MMAP_THRESHOLD, _MAPPED_FROM)
 
 
 def give_back() -> None:
-    """Hand freed memory back to the system."""
+    """Give freed memory back to the system. Does nothing without glibc."""
     library = _libc()
     if library is not None:
         library.malloc_trim(0)

@@ -1,4 +1,4 @@
-"""Connections to servers, kept between requests."""
+"""Keeps connections to servers between requests."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections import deque
+from functools import cached_property
 
 from selfopt.errors import EndpointError
 
@@ -14,24 +15,29 @@ from .stream import UpstreamReply, UpstreamStream
 from .upstream import StaleError, UpstreamConnection
 
 Origin = tuple[str, int, bool]
-# llama.cpp and uvicorn close an idle connection after 5 s; whoever uses it at that moment asks in vain.
+# llama.cpp and uvicorn close an idle connection after 5 s. A request sent at that moment is lost.
 KEEP_ALIVE_S = 4.0
 MAX_IDLE = 256
 
 
 class Pool:
-    """Requests to any number of servers. The newest idle connection is used first, so that few are kept under little load."""
+    """Sends requests to any number of servers.
+
+    The connection that became idle last is used first, so that few are kept under little load.
+
+    Attributes:
+        connections: the open ones.
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._idle: dict[Origin, deque[UpstreamConnection]] = {}
-        self._open: set[UpstreamConnection] = set()
-        self._tls: ssl.SSLContext | None = None
+        self.connections: set[UpstreamConnection] = set()
 
     async def ask(
         self, address: HttpAddress, payload: bytes, *, timeout_s: float, connect_timeout_s: float, max_bytes: int
     ) -> UpstreamReply:
-        """The whole answer to a request, whatever its status. EndpointError when there is none. Cancelling closes the connection."""
+        """Return the whole answer to a request, of any status. Raises EndpointError."""
         while True:
             connection = await self._connection(address, min(connect_timeout_s, timeout_s))
             fresh = connection.used == 0
@@ -50,7 +56,10 @@ class Pool:
     async def open(
         self, address: HttpAddress, payload: bytes, *, timeout_s: float, connect_timeout_s: float, max_bytes: int
     ) -> tuple[UpstreamReply, UpstreamStream]:
-        """Head and body-to-come of the answer to a request. Call `done` with the stream when it is finished or given up."""
+        """Return the head of the answer, and its body as a stream. Raises EndpointError.
+
+        Call `done` when the stream is finished or given up.
+        """
         while True:
             connection = await self._connection(address, min(connect_timeout_s, timeout_s))
             head, stream = connection.open(payload, timeout_s, max_bytes)
@@ -63,7 +72,7 @@ class Pool:
                 raise
 
     def done(self, address: HttpAddress, stream: UpstreamStream) -> None:
-        """Keep the connection of a finished stream; close that of an unfinished one."""
+        """Keep the connection of a finished stream; close that of any other."""
         connection = stream.connection
         if stream.finished and stream.error is None:
             self._release(address.origin, connection)
@@ -81,11 +90,11 @@ class Pool:
         return await self._connect(address, timeout_s)
 
     async def _connect(self, address: HttpAddress, timeout_s: float) -> UpstreamConnection:
-        context = self._context() if address.tls else None
+        context = self._context if address.tls else None
         try:
             async with asyncio.timeout(timeout_s):
                 _, connection = await self._loop.create_connection(
-                    lambda: UpstreamConnection(self._gone, self._loop), address.host, address.port, ssl=context
+                    lambda: UpstreamConnection(self.connections.discard, self._loop), address.host, address.port, ssl=context
                 )
         except TimeoutError:
             raise EndpointError(f"no connection within {timeout_s:g} s", kind="connect") from None
@@ -93,13 +102,12 @@ class Pool:
             raise EndpointError(f"cannot connect safely: {error.reason or 'TLS failed'}", kind="connect") from None
         except (OSError, socket.gaierror) as error:
             raise EndpointError(f"cannot connect: {error.strerror or 'no such host'}", kind="connect") from None
-        self._open.add(connection)
+        self.connections.add(connection)
         return connection
 
+    @cached_property
     def _context(self) -> ssl.SSLContext:
-        if self._tls is None:
-            self._tls = ssl.create_default_context()
-        return self._tls
+        return ssl.create_default_context()
 
     def _release(self, origin: Origin, connection: UpstreamConnection) -> None:
         if not connection.kept:
@@ -111,11 +119,8 @@ class Pool:
         if len(idle) > MAX_IDLE:
             idle.popleft().drop()
 
-    def _gone(self, connection: UpstreamConnection) -> None:
-        self._open.discard(connection)
-
     def prune(self) -> None:
-        """Close what has been idle for too long. Called every now and then."""
+        """Close connections that have been idle for too long. Called regularly."""
         oldest = self._loop.time() - KEEP_ALIVE_S
         for origin, idle in list(self._idle.items()):
             while idle and (idle[0].closed or idle[0].idle_at < oldest):
@@ -123,13 +128,8 @@ class Pool:
             if not idle:
                 del self._idle[origin]
 
-    @property
-    def size(self) -> int:
-        """Open connections."""
-        return len(self._open)
-
     def close(self) -> None:
-        """Close all."""
-        for connection in list(self._open):
+        """Close all connections."""
+        for connection in list(self.connections):
             connection.drop()
         self._idle.clear()

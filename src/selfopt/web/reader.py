@@ -1,38 +1,82 @@
-"""Bytes of a client -> one request at a time. It knows no socket and no clock."""
+"""Reads one request at a time from a client's bytes, without a socket or a clock."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from io import BytesIO
+from time import perf_counter
 
 from .chunked import Chunked
-from .grammar import CHUNKED, may_begin_request
-from .limits import WebLimits
-from .refused import BadMessage
-from .request import HttpRequest, read_request
+from .grammar import (
+    CHUNKED,
+    check_host,
+    fields_of,
+    may_begin_request,
+    request_length,
+    request_line,
+    stays_open,
+    target_of,
+)
+from .limits import BadMessage, WebLimits
 
 UNCOUNTED = 65_536
-"""Bytes of a body that every connection may hold whatever the others do, so that small requests are served in any crowd."""
+"""A body up to this size is not counted, so that small requests are served in any crowd."""
+
+
+@dataclass(slots=True)
+class HttpRequest:
+    """A request as it was sent.
+
+    Attributes:
+        at: loop time of its first byte, for deadlines.
+        began: the same as `perf_counter`, for figures; loop time can stand still for milliseconds.
+        path: without its query; percent signs are kept.
+        headers: names in lower case; the values of a repeated header are joined by commas.
+        repeated: names of the headers that came more than once.
+        expects: whether the client waits for `100 Continue`.
+    """
+
+    at: float
+    began: float = field(default_factory=perf_counter)
+    method: bytes = b""
+    path: bytes = b""
+    query: bytes = b""
+    headers: dict[bytes, bytes] = field(default_factory=dict)
+    repeated: frozenset[bytes] = frozenset()
+    body: bytes = b""
+    expects: bool = False
+    keep_alive: bool = True
+    http11: bool = True
 
 
 class RequestReader:
     """Reads one request; `begin` makes it ready for the next.
 
-    admit: is told of a head that is complete with the length of the body (CHUNKED where it is not known) and says how much of it is wanted: all
-    (True), nothing (False; it is read and forgotten), or that it is not even to be read (None). count: takes note of bytes that are kept, False
-    when there is no room for them. request: the one that has begun; asks: it waits to be told to go on; rest: what came after it.
+    Attributes:
+        request: the one that has begun.
+        asks: whether the client waits for `100 Continue`.
+        rest: bytes that follow the request.
     """
 
     __slots__ = ("_admit", "_admitted", "_body", "_buffer", "_chunked", "_count", "_counted", "_left", "_limits", "_scanned", "_size", "asks", "request", "rest")  # fmt: skip
 
     def __init__(self, limits: WebLimits, admit: Callable[[HttpRequest, int], bool | None], count: Callable[[int], bool]) -> None:
+        """Begin.
+
+        Args:
+            limits: of head and body.
+            admit: gets a complete head and the length of the body (CHUNKED if unknown). Returns
+                True to read the body, False to read and drop it, None not to read it.
+            count: counts bytes of a body; False when there is no room for them.
+        """
         self._limits = limits
         self._admit = admit
         self._count = count
         self.begin()
 
     def begin(self) -> None:
-        """Forget what was read."""
+        """Make ready for the next request."""
         self.request: HttpRequest | None = None
         self.asks = False
         self.rest = b""
@@ -44,19 +88,19 @@ class RequestReader:
         self._body: BytesIO | None = None
 
     def read(self, data: bytes, at: float) -> bool:
-        """Whether the request is complete. at: loop time. BadMessage."""
+        """Read on; return whether the request is complete. at: loop time. Raises BadMessage."""
         return self._read_body(data) if self._admitted else self._read_head(data, at)
 
     def _read_head(self, came: bytes, at: float) -> bool:
         data: bytes | bytearray = came
         if self.request is None:
-            if data == b"\r\n":  # what some clients end a body with
+            if data == b"\r\n":  # some clients send this after a body
                 return False
             self.request = HttpRequest(at)
         else:
             self._buffer += data
             data = self._buffer
-        start = 2 if data.startswith(b"\r\n") else 0  # an empty line before a request is passed over (RFC 9112, 2.2)
+        start = 2 if data.startswith(b"\r\n") else 0  # skips an empty line before a request (RFC 9112, 2.2)
         end = data.find(b"\r\n\r\n", max(start, self._scanned - 3))
         if (len(data) if end < 0 else end) - start > self._limits.max_head_bytes:
             raise BadMessage.too_large()
@@ -68,11 +112,11 @@ class RequestReader:
             return False
         lines, rest = bytes(data[start : end + 2]), bytes(data[end + 4 :])
         self._buffer = b""
-        length = read_request(self.request, lines, self._limits.max_headers)
+        length = _read_request(self.request, lines, self._limits.max_headers)
         return self._begin_body(self.request, length, rest)
 
     def _begin_body(self, request: HttpRequest, length: int, rest: bytes) -> bool:
-        """The head is complete: who asks is known before anything of a body is kept."""
+        """Have the request admitted before anything of its body is kept."""
         wanted = self._admit(request, length)
         self._admitted = True
         if wanted is None:
@@ -123,3 +167,22 @@ class RequestReader:
 
     def _too_large(self) -> BadMessage:
         return BadMessage(413, b"body_too_large", b"the body is larger than %d bytes" % self._limits.max_body_bytes)
+
+
+def _read_request(request: HttpRequest, head: bytes, max_headers: int) -> int:
+    """Fill in a request from its head; return the length of its body, or CHUNKED.
+
+    Raises BadMessage. An Upgrade is ignored, as RFC 9110, 7.8 allows.
+    """
+    line, _, block = head.partition(b"\r\n")
+    request.method, target, request.http11 = request_line(line)
+    request.headers, request.repeated = headers, repeated = fields_of(block, max_headers)
+    check_host(headers, repeated, request.http11)
+    request.path, request.query = target_of(request.method, target, headers)
+    request.keep_alive = stays_open(headers, request.http11)
+    expected = headers.get(b"expect")
+    if expected is not None and request.http11:
+        if expected.lower() != b"100-continue":
+            raise BadMessage(417, b"unknown_expectation", b"the only expectation known here is 100-continue")
+        request.expects = True
+    return request_length(headers, repeated, request.http11)

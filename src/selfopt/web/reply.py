@@ -1,51 +1,45 @@
-"""Writing one answer: whole, or in pieces."""
+"""Writes one answer, whole or in pieces."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from time import perf_counter
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from .grammar import block_of
-from .request import HttpRequest
+from .reader import HttpRequest
 
-_REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+if TYPE_CHECKING:
+    from .connection import Connection
+
 _WITHOUT_BODY = (204, 304)
-_STATUS_LINES = {status: b"HTTP/1.1 %d %s\r\n" % (status, reason) for status, reason in _REASONS.items()}
-
-
-class Wire(Protocol):
-    """The client's end of a connection, as far as an answer needs it."""
-
-    transport: asyncio.Transport
-    stuck: bool
-
-    def when_writable(self, told: Callable[[], None]) -> None:
-        """Say once when the client takes what is written again."""
-        ...
+_STATUS_LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
 
 
 def head(status: int, headers: list[bytes]) -> bytes:
-    """Status line and headers (`Name: value` each), the blank line included. ValueError for a header that would be none, or more than one."""
+    """Return the status line, the headers (`Name: value` each) and the blank line.
+
+    Raises ValueError for a header that would break the message.
+    """
     line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d Status\r\n" % status
     return b"%s%s\r\n" % (line, block_of(headers))
 
 
 class Reply:
-    """The answer to one request. Use `send`, or `begin`, `write` (as often as needed) and `end`.
+    """The answer to one request. Call `send`; or `begin`, `write` any number of times, and `end`.
 
-    status: what was sent, 0 before anything was; ended: nothing more can be sent; first_byte_at: `perf_counter` at which `send` or the
-    first `write` handed bytes over.
+    Attributes:
+        status: 0 before `send` or `begin`.
+        ended: whether the answer is complete or broken off.
+        first_byte_at: `perf_counter` at which the first bytes were handed over.
     """
 
-    __slots__ = ("_chunked", "_head", "_old", "_only_head", "_wire", "ended", "first_byte_at", "keep_alive", "status")
+    __slots__ = ("_chunked", "_head", "_only_head", "_wire", "ended", "first_byte_at", "keep_alive", "status")
 
-    def __init__(self, wire: Wire, request: HttpRequest) -> None:
+    def __init__(self, wire: Connection, request: HttpRequest) -> None:
         self._wire = wire
         self._chunked = request.http11
-        self._old = not request.http11
         self._only_head = request.method == b"HEAD"
         self._head = b""
         self.keep_alive = request.keep_alive
@@ -54,7 +48,7 @@ class Reply:
         self.first_byte_at = 0.0
 
     def send(self, status: int, headers: Sequence[bytes], body: bytes) -> None:
-        """The whole answer at once. Headers without Content-Length and Connection, which are added."""
+        """Send the whole answer. Content-Length and Connection are added to the headers."""
         if self.status:
             raise RuntimeError("this request was answered already")
         own = list(headers)
@@ -67,7 +61,10 @@ class Reply:
         self._put(told if bare or self._only_head else told + body)
 
     def begin(self, status: int, headers: Sequence[bytes]) -> None:
-        """The head of an answer in pieces; it goes out with the first piece. To clients of HTTP/1.0 the end of the connection is the end of it."""
+        """Begin an answer in pieces; its head goes out with the first one.
+
+        For clients of HTTP/1.0 it ends with the connection.
+        """
         own = list(headers)
         if self._chunked:
             own.append(b"Transfer-Encoding: chunked")
@@ -79,43 +76,43 @@ class Reply:
     def _written(self, status: int, own: list[bytes]) -> bytes:
         if not self.keep_alive:
             own.append(b"Connection: close")
-        elif self._old:
+        elif not self._chunked:
             own.append(b"Connection: keep-alive")
         return head(status, own)
 
     def write(self, data: bytes) -> None:
-        """A piece of the answer."""
+        """Send a piece."""
         if data and not self._only_head:
             piece = b"%x\r\n%s\r\n" % (len(data), data) if self._chunked else data
             self._put(self._head + piece)
             self._head = b""
 
     def end(self) -> None:
-        """The end of an answer in pieces."""
+        """End an answer in pieces."""
         self.ended = True
         self._put(self._head + (b"0\r\n\r\n" if self._chunked and not self._only_head else b""))
         self._head = b""
 
     def break_off(self, last: bytes) -> None:
-        """A last piece, then the end of the connection where more was promised: no client takes that for a whole answer."""
+        """Send a last piece and close, so that the client sees that the answer is incomplete."""
         self.write(last)
         self.ended = True
         self.keep_alive = False
         self._wire.transport.close()
 
     def abort(self) -> None:
-        """Break off: the client must not take what it has for a whole answer."""
+        """Close at once, so that the client sees that the answer is incomplete."""
         self.ended = True
         self.keep_alive = False
         self._wire.transport.abort()
 
     @property
     def stuck(self) -> bool:
-        """Whether the client does not take what was written."""
+        """Whether the client does not read what was written."""
         return self._wire.stuck
 
     def when_writable(self, told: Callable[[], None]) -> None:
-        """Say once when the client takes what is written again."""
+        """Call `told` once when the client reads again."""
         self._wire.when_writable(told)
 
     def _put(self, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Listening, counting connections, looking after the slow ones, and ending in peace."""
+"""Listens, counts connections, closes slow ones, and shuts down in order."""
 
 from __future__ import annotations
 
@@ -20,21 +20,27 @@ log = logging.getLogger("selfopt.web")
 
 SWEEP_S = 1.0
 STALLED_S = 1.0
-"""A client that neither sent nor took anything for so long, in the midst of a request or an answer, makes room for others under pressure."""
+"""A client that moves nothing for so long within an exchange may be dropped for others."""
 TURNS_S = 0.004
 TURNS = 64
 ACCEPTED_AT_ONCE = 256
 NO_ROOM_S = 0.2
 CROWD = 200
-"""When so many connections have ended, memory is given back."""
+"""After so many connections have ended, memory is given back."""
 LEAVING_S = 5.0
 BACKLOG = 1024
 
 
 class WebServer:
-    """A listening server. connections: those that are open; closing: no new ones are taken; held: what clients' bodies and untaken answers come to.
+    """A listening server.
 
-    Under pressure strangers make room: the connection that waited longest without a request, then the one that stalled longest.
+    When there is no room, it drops the connection that has waited longest without a request, then
+    the one that stalled longest.
+
+    Attributes:
+        connections: the open ones.
+        closing: no new ones are taken.
+        held: bytes of bodies being read and answers not yet sent.
     """
 
     def __init__(self, service: Service, limits: WebLimits) -> None:
@@ -56,7 +62,10 @@ class WebServer:
         self.closing = False
 
     async def listen(self, host: str, port: int, shared: socket.socket | None = None) -> None:
-        """shared: a socket that listens already, in place of host and port. SettingsError when the address cannot be listened on."""
+        """Listen. shared: a listening socket to use instead of host and port.
+
+        Raises SettingsError when the address cannot be listened on.
+        """
         keep_large_blocks_apart()
         try:
             self._listening = [shared] if shared is not None else await listening_sockets(host, port)
@@ -69,13 +78,13 @@ class WebServer:
         self._sweep()
 
     def _accept(self, listening: socket.socket) -> None:
-        """All that wait to be let in: a loop of libuv takes one a turn, so that whoever comes last would wait for everybody's work."""
+        """Accept all that wait. libuv would accept one a turn, after everybody else's work."""
         for _ in range(ACCEPTED_AT_ONCE):
             try:
                 client, _ = listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
-            except OSError as error:  # no descriptors left: room is made, and the others wait for a moment
+            except OSError as error:  # no descriptors left: make room, and try again in a moment
                 log.warning("a connection could not be taken: %s", error.strerror or error)
                 self._make_room()
                 self._loop.remove_reader(listening.fileno())
@@ -90,7 +99,7 @@ class WebServer:
 
     async def _let_in(self, client: socket.socket) -> None:
         try:
-            await self._loop.connect_accepted_socket(self._connection, client)
+            await self._loop.connect_accepted_socket(lambda: Connection(self, self._service, self._limits, self._loop), client)
         except OSError:  # gone already
             client.close()
 
@@ -99,11 +108,8 @@ class WebServer:
             self._loop.add_reader(listening.fileno(), self._accept, listening)
             self._accept(listening)
 
-    def _connection(self) -> Connection:
-        return Connection(self, self._service, self._limits, self._loop)
-
     def opened(self, connection: Connection) -> bool:
-        """Take a connection in; False when there are too many that are all at work."""
+        """Take a connection in; return False when there are too many and all are busy."""
         room = len(self.connections) < self._limits.max_connections or self._make_room()
         self.connections.add(connection)
         if room:
@@ -111,14 +117,17 @@ class WebServer:
         return room
 
     def waits(self, connection: Connection, waits: bool) -> None:
-        """Whether it has nothing under way. Those that wait stand in the order in which they began to."""
+        """Note whether it has nothing under way. Waiting connections are kept in order."""
         if not waits:
             self._waiting.pop(connection, None)
         elif connection in self.connections:
             self._waiting[connection] = None
 
     def later(self, connection: Connection, data: bytes) -> bool:
-        """Whether `take` is called with it in its turn; False when it is the first one of this turn of the loop, or nothing more can be kept."""
+        """Queue data for `Connection.take`. Returns False when it is to be read now.
+
+        That is so for the first data in a turn of the loop, and when nothing more can be held.
+        """
         if not self._turn_taken:
             self._turn_taken = True
             self._loop.call_soon(self._next_turns)
@@ -130,7 +139,7 @@ class WebServer:
         return True
 
     def turn(self) -> asyncio.Future[None]:
-        """Done when another request of a connection that sent several at once may be answered."""
+        """Return a future that is done when a connection may go on after others had their turn."""
         future: asyncio.Future[None] = self._loop.create_future()
         self._turns.append(future)
         if not self._turn_taken:
@@ -139,7 +148,7 @@ class WebServer:
         return future
 
     def _next_turns(self) -> None:
-        """As many as fit into a few milliseconds; then whatever else there is to do comes first."""
+        """Take as many turns as fit into a few milliseconds, then let other work go first."""
         until = perf_counter() + TURNS_S
         for _ in range(min(TURNS, len(self._turns))):
             turn = self._turns.popleft()
@@ -157,7 +166,7 @@ class WebServer:
             self._loop.call_soon(self._next_turns)
 
     def hold(self, connection: Connection, more: int) -> bool:
-        """Count bytes that it holds; False when there is no room, nor can any be made."""
+        """Count bytes that it holds (a negative number: fewer); False when no room can be made."""
         while more > 0 and not self.held.fits(more):
             victim = self._most_stalled(lambda other: other is not connection and other.holds)
             if victim is None:
@@ -184,7 +193,7 @@ class WebServer:
         victim.give_up()
 
     def closed(self, connection: Connection, task: asyncio.Task[None] | None) -> None:
-        """A connection is gone. task: what was done for it, which has yet to end: a request is recorded at its end."""
+        """Forget a connection. task: answers its last request, and records it at its end."""
         if task is not None and not task.done():
             self._leaving.add(task)
             task.add_done_callback(self._leaving.discard)
@@ -195,7 +204,7 @@ class WebServer:
             self._empty.set_result(None)
 
     def sweep(self, now: float) -> None:
-        """Close what is overdue at this loop time."""
+        """Close the connections that are overdue at this loop time."""
         for connection in list(self.connections):
             connection.overdue(now)
         self.held.settle(left=self._ended >= CROWD)
@@ -205,9 +214,11 @@ class WebServer:
         self.sweep(self._loop.time())
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
 
-    async def close(self, drain_s: float) -> int:
-        """Take no new connections, let requests under way finish for up to drain_s seconds, then cut. Returns how many were
-        cut. Cancelled, it cuts at once. May be called twice."""
+    async def close(self, drain_s: float) -> None:
+        """Take no new connections, and cut those that are not done after drain_s seconds.
+
+        Cancelled, it cuts at once. May be called twice.
+        """
         self.closing = True
         if self._sweeper is not None:
             self._sweeper.cancel()
@@ -217,7 +228,6 @@ class WebServer:
         self._listening = []
         for connection in list(self.connections):
             connection.shut()
-        cut = 0
         if self.connections:
             self._empty = self._loop.create_future()
             try:
@@ -228,15 +238,12 @@ class WebServer:
                 await self._gone()
                 raise
             except TimeoutError:
-                cut = self._cut()
+                self._cut()
         await self._gone()
-        return cut
 
-    def _cut(self) -> int:
-        left = list(self.connections)
-        for connection in left:
+    def _cut(self) -> None:
+        for connection in list(self.connections):
             connection.transport.abort()
-        return len(left)
 
     async def _gone(self) -> None:
         if self.connections and self._empty is not None:
@@ -246,7 +253,10 @@ class WebServer:
 
 
 async def listening_sockets(host: str, port: int) -> list[socket.socket]:
-    """Sockets that listen on every address of that name; port 0 takes a free one, the same on all. OSError when one cannot."""
+    """Listen on every address of a host. Port 0 takes a free one, the same on all.
+
+    Raises OSError when one address cannot be listened on.
+    """
     infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     found: list[socket.socket] = []
     try:
@@ -264,10 +274,3 @@ async def listening_sockets(host: str, port: int) -> list[socket.socket]:
             made.close()
         raise
     return found
-
-
-async def serve_web(service: Service, limits: WebLimits, host: str, port: int, shared: socket.socket | None = None) -> WebServer:
-    """A server that listens; port 0 takes a free one. shared: a socket that listens already. SettingsError when it cannot."""
-    server = WebServer(service, limits)
-    await server.listen(host, port, shared)
-    return server

@@ -1,4 +1,4 @@
-"""The body of an answer that is passed on as it comes."""
+"""Answers of servers: whole ones, and bodies that are handed on as they come."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamReply:
-    """A whole answer, of any status. headers: names in lower case."""
+    """An answer of any status. headers: names in lower case."""
 
     status: int
     headers: dict[bytes, bytes]
@@ -23,7 +23,7 @@ class UpstreamReply:
 
 
 class UpstreamStream:
-    """The body of an answer as it comes. Pieces that come before `pipe` was called are kept."""
+    """The body of an answer as it comes. Pieces are kept until `pipe` is called."""
 
     __slots__ = ("_done", "_early", "_sink", "connection", "error", "finished", "received")
 
@@ -37,7 +37,7 @@ class UpstreamStream:
         self.received = 0
 
     def feed(self, data: bytes) -> None:
-        """A piece came."""
+        """Take a piece."""
         self.received += len(data)
         if self._sink is None:
             self._early.append(data)
@@ -45,34 +45,29 @@ class UpstreamStream:
             self._sink(data)
 
     def finish(self, error: EndpointError | None) -> None:
-        """No more will come."""
+        """End the stream. error: what ended it too early."""
         self.finished, self.error = True, error
         if self._done is not None and not self._done.done():
             self._done.set_result(None)
 
     def pipe(self, sink: Callable[[bytes], None]) -> None:
-        """Hand every piece to `sink` at once, those that came already first."""
+        """Hand every piece to `sink`, beginning with those that were kept."""
         early, self._early = self._early, []
         self._sink = sink
         for data in early:
             sink(data)
 
-    def pause(self) -> None:
-        """Read no more for now."""
-        if not self.finished:
-            self.connection.hold(True)
-
-    def resume(self) -> None:
-        """Read on."""
-        if not self.finished:
-            self.connection.hold(False)
+    def hold(self, held: bool) -> None:
+        """Stop reading for now, or read on."""
+        if not self.finished:  # its connection may carry another request by now
+            self.connection.hold(held)
 
     def go_on(self, pause_s: float, deadline: float) -> None:
-        """From now on it may pause for so long, and last until that loop time."""
+        """Bound each pause, and the end by a loop time, instead of the whole answer."""
         self.connection.go_on(pause_s, deadline)
 
     async def wait(self) -> None:
-        """Until the end; raises what ended it too early (EndpointError)."""
+        """Wait for the end. Raises EndpointError if it came too early."""
         if not self.finished:
             self._done = asyncio.get_running_loop().create_future()
             await self._done
@@ -80,7 +75,7 @@ class UpstreamStream:
             raise self.error
 
     async def drain(self, limit: int = 64_000) -> bytes:
-        """The rest in one piece, at most about `limit` bytes of it; the connection is closed when there is more."""
+        """Return the rest, up to `limit` bytes. Closes the connection if there is more."""
         got = bytearray()
 
         def take(data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""One kept connection to a server: a request at a time, its answer whole or in pieces."""
+"""A kept connection to a server. It carries one request at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from selfopt.errors import EndpointError, EndpointFault
 
 from .chunked import Chunked
 from .grammar import CHUNKED, UNTIL_CLOSE, fields_of, has_bare_lf, response_length, status_line, stays_open
-from .refused import BadMessage
+from .limits import BadMessage
 from .stream import UpstreamReply, UpstreamStream
 
 MAX_HEAD_BYTES = 65_536
@@ -23,38 +23,29 @@ _CLOSED = "the connection was closed in mid-reply"
 
 
 class StaleError(Exception):
-    """A kept connection was closed before a byte of the answer came: the server had given it up already."""
+    """The server had already closed a kept connection when a request was sent on it."""
 
 
 class UpstreamConnection(asyncio.Protocol):
-    """A connection of the pool. lost: called when it is gone.
+    """A connection of the pool.
 
-    used: how many requests it has carried; idle_at: loop time since which it waits.
+    Attributes:
+        used: how many requests it has carried.
+        idle_at: loop time at which it became idle.
     """
 
     transport: asyncio.Transport
 
     def __init__(self, lost: Callable[[UpstreamConnection], None], loop: asyncio.AbstractEventLoop) -> None:
+        """lost: called when the connection is gone."""
         self._lost = lost
         self._loop = loop
         self._future: asyncio.Future[UpstreamReply] | None = None
         self._stream: UpstreamStream | None = None
-        self._whole = True
         self._timer: asyncio.TimerHandle | None = None
-        self._status = 0
-        self._headers: dict[bytes, bytes] = {}
-        self._head = bytearray()
-        self._interim = 0
-        self._left = 0
-        self._chunked: Chunked | None = None
-        self._body = BytesIO()
-        self._received = 0
-        self._max_bytes = 0
-        self._timeout_s = 0.0
         self._pause_s = self._deadline = self._last_at = 0.0
         self._held = False
         self._complete = True
-        self._begun = False
         self._last = False
         self._poll: select.poll | None = None
         self.closed = False
@@ -62,9 +53,9 @@ class UpstreamConnection(asyncio.Protocol):
         self.idle_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Connected."""
+        """Keep the transport."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop has transports of its own
-        if transport.get_extra_info("ssl_object") is None:  # there the protocol below may have something to say
+        if transport.get_extra_info("ssl_object") is None:  # with TLS, bytes may come that are no answer
             link = transport.get_extra_info("socket")
             if link is not None:
                 self._poll = select.poll()
@@ -72,42 +63,42 @@ class UpstreamConnection(asyncio.Protocol):
 
     @property
     def kept(self) -> bool:
-        """Whether it can be kept for another request."""
+        """Whether it can carry another request."""
         return self._complete and not self.closed and not self._last and not self.transport.is_closing()
 
     @property
     def quiet(self) -> bool:
-        """Whether nothing came that nobody asked for: neither its end, nor half an answer that the loop has yet to read."""
+        """Whether the socket has nothing to read: neither its end, nor bytes nobody asked for."""
         return self._poll is None or not self._poll.poll(0)
 
     def ask(self, payload: bytes, timeout_s: float, max_bytes: int) -> asyncio.Future[UpstreamReply]:
-        """Send a request; the future has its whole answer, or EndpointError. Cancelling closes the connection (`drop`)."""
-        self._start(payload, timeout_s, max_bytes, whole=True)
-        assert self._future is not None
-        return self._future
+        """Send a request.
 
-    def open(self, payload: bytes, timeout_s: float, max_bytes: int) -> tuple[asyncio.Future[UpstreamReply], UpstreamStream]:
-        """Send a request; the future has the head alone (with an empty body), the stream what follows. Whoever is told of
-        another status than 200 had better `drain` the stream."""
-        self._stream = UpstreamStream(self)
-        self._start(payload, timeout_s, max_bytes, whole=False)
-        assert self._future is not None
-        return self._future, self._stream
-
-    def _start(self, payload: bytes, timeout_s: float, max_bytes: int, *, whole: bool) -> None:
-        self._future = self._loop.create_future()
-        self._whole = whole
-        self._status, self._headers, self._interim = 0, {}, 0
-        self._head, self._body, self._received = bytearray(), BytesIO(), 0
-        self._chunked, self._left = None, 0
+        The future gets the whole answer, EndpointError or StaleError. Whoever gives it up calls
+        `drop`.
+        """
+        self._future = future = self._loop.create_future()
+        self._status, self._interim, self._left, self._received = 0, 0, 0, 0
+        self._headers: dict[bytes, bytes] = {}
+        self._head, self._body = bytearray(), BytesIO()
+        self._chunked: Chunked | None = None
         self._max_bytes, self._timeout_s = max_bytes, timeout_s
         self._complete, self._begun = False, False
         self.used += 1
         self._timer = self._loop.call_later(timeout_s, self._timed_out)
         self.transport.write(payload)
+        return future
+
+    def open(self, payload: bytes, timeout_s: float, max_bytes: int) -> tuple[asyncio.Future[UpstreamReply], UpstreamStream]:
+        """Send a request; the future gets the head with an empty body, the stream the body.
+
+        On another status than 200, `drain` the stream.
+        """
+        self._stream = stream = UpstreamStream(self)
+        return self.ask(payload, timeout_s, max_bytes), stream
 
     def drop(self) -> None:
-        """Give the request up and close."""
+        """Give up the request, and close."""
         self._end_timer()
         self.closed = True
         self._future = self._stream = None
@@ -116,9 +107,9 @@ class UpstreamConnection(asyncio.Protocol):
     # what the transport tells
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of an answer."""
+        """Read bytes of an answer."""
         if self._complete:
-            self.transport.abort()  # nobody asked: whatever follows could be taken for the next answer
+            self.transport.abort()  # unasked bytes could be taken for the next answer
             return
         self._begun = True
         try:
@@ -132,7 +123,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._fail("protocol", f"its answer is no HTTP: {bad}")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
+        """End the request, which the connection did not outlive."""
         self.closed = True
         if not self._complete:
             if self._status and self._left == UNTIL_CLOSE and exc is None:
@@ -177,7 +168,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._status, self._headers, self._left = status, headers, length
         self._last = length == UNTIL_CLOSE or not stays_open(headers, http11)
         self._chunked = Chunked() if length == CHUNKED else None
-        if not self._whole and self._future is not None and not self._future.done():
+        if self._stream is not None and self._future is not None and not self._future.done():
             self._future.set_result(UpstreamReply(status, headers, b""))
         if data or not length:
             self._read_body(bytes(data))
@@ -193,7 +184,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._left -= len(piece)
         self._take(piece)
         if end >= 0 and not self._complete:
-            self._last = self._last or end < len(data)  # what nobody asked for must not become the next answer
+            self._last = self._last or end < len(data)  # unasked bytes must not become the next answer
             self._finish(piece if self._received == len(piece) else None)
 
     def _take(self, piece: bytes) -> None:
@@ -209,7 +200,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._body.write(piece)
 
     def _finish(self, body: bytes | None = None) -> None:
-        """body: the whole of it, where it came in one piece."""
+        """Hand the answer over. body: all of it, where it came in one piece."""
         self._complete = True
         self._end_timer()
         future, self._future = self._future, None
@@ -245,7 +236,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._timer = None
 
     def go_on(self, pause_s: float, deadline: float) -> None:
-        """From now on an answer that comes in pieces may pause for so long, and last until that loop time."""
+        """Bound each pause, and the end by a loop time, instead of the whole answer."""
         if not self._complete:
             self._end_timer()
             self._pause_s, self._deadline = pause_s, deadline
@@ -253,7 +244,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._timer = self._loop.call_at(min(self._last_at + pause_s, deadline), self._look)
 
     def _look(self) -> None:
-        """Whether anything came since; one timer serves any number of pieces."""
+        """Fail if nothing came in time. One timer serves any number of pieces."""
         now = self._loop.time()
         if now >= self._deadline:
             self._timer = None
@@ -266,7 +257,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._timer = self._loop.call_at(min(at, self._deadline), self._look)
 
     def hold(self, held: bool) -> None:
-        """Read no more for now, since the client does not; or read on."""
+        """Stop reading while the client does not read, or read on."""
         if self._complete or self.closed or held == self._held:
             return
         self._held = held

@@ -78,7 +78,6 @@ class AppUpstreams:
             name=name,
             model=model,
             server_model=app.server_model(model),
-            local=entry.is_local,
             address=address,
             # Whether the request may go there was decided when it was found; from here on the model is this one.
             adapter=(lambda: self._endpoint(model)) if direct else (lambda: app.sender.endpoint(model, asked=model)),
