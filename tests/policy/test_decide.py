@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from selfopt.policy import GATES, GateCase, Look, decide
 from selfopt.records import Decision, Environment, Evaluation, GateResult, PolicyThresholds
-from selfopt.words.reasons import REASONS
+from selfopt.words.decisions import REASONS
 from tests.feedback.world import NOW, any_evaluations, evaluation
 
 PLAIN = PolicyThresholds()

@@ -8,8 +8,7 @@ import pytest
 
 from selfopt.policy import decide
 from selfopt.records import Decision, Evaluation, EvidenceState, PolicyThresholds, PromptEvidence, PromptTest, RaceEvidence
-from selfopt.words.decisions import explain
-from selfopt.words.reasons import REASONS
+from selfopt.words.decisions import REASONS, explain
 from tests.feedback.world import NOW, evaluation
 from tests.ledger.race_samples import race_records, race_standing
 

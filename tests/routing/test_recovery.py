@@ -128,7 +128,7 @@ def test_killed_while_completing_it_is_completed_once(home: Home, monkeypatch: p
         raise StoreError("full")
 
     with monkeypatch.context() as patch:
-        patch.setattr("selfopt.routing.recovery.write_config", full)
+        patch.setattr("selfopt.routing.in_force.write_config", full)
         with pytest.raises(StoreError):
             enforcer.load()
     assert enforcer.load().version == 1
@@ -201,7 +201,7 @@ def test_a_home_that_cannot_be_written_is_still_read(
     def full(*_: object) -> None:
         raise StoreError("full")
 
-    monkeypatch.setattr("selfopt.routing.recovery.write_config", full)
+    monkeypatch.setattr("selfopt.routing.in_force.write_config", full)
     assert enforcer.load() == old
     assert "full" in caplog.text
 

@@ -9,14 +9,13 @@ import pytest
 
 from selfopt.records import RoutingConfig, Rule
 from selfopt.routing import SCHEMA_PATH, Enforcer, routing_config_schema
-from selfopt.routing.schema import schema_text
-from selfopt.routing.store import rules_hash
+from selfopt.routing.store import rules_hash, schema_text
 
 from .make import spec
 
 
 def test_the_shipped_schema_is_current() -> None:
-    """It is what the record gives; selfopt.routing.schema says how to rewrite it."""
+    """It is what the record gives; selfopt.routing.store says how to rewrite it."""
     assert SCHEMA_PATH.read_text("utf-8") == schema_text()
 
 

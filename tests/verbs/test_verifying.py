@@ -75,7 +75,7 @@ def test_only_the_judge_reads_a_kept_version() -> None:
     users = {str(p.relative_to(source)) for p in source.rglob("*.py") if "read_kept" in p.read_text("utf-8")}
     assert users == {"routing/store.py", "routing/versions.py"}
     readers = {str(p.relative_to(source)) for p in source.rglob("*.py") if " read_config(" in p.read_text("utf-8")}
-    assert readers == {"routing/store.py", "routing/in_force.py", "routing/recovery.py", "routing/enforcer.py"}
+    assert readers == {"routing/store.py", "routing/in_force.py", "routing/enforcer.py"}
 
 
 def test_a_key_that_was_written_into_the_file_is_named(project: Project) -> None:

@@ -8,8 +8,7 @@ import pytest
 
 from selfopt.policy import decide
 from selfopt.records import Decision, EvidenceState, PolicyThresholds, RaceEvidence, ReasonCode
-from selfopt.words.accounts import account
-from selfopt.words.reasons import REASONS, REMEDIES
+from selfopt.words.decisions import REASONS, REMEDIES, account
 from tests.feedback.world import NOW, evaluation
 from tests.ledger.race_samples import race_standing
 

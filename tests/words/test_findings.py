@@ -7,8 +7,8 @@ from typing import get_args
 import pytest
 
 from selfopt.records import ColdFailuresFigures, Figures, Finding, FindingKind, MetricName, Metrics, OtherFigures
+from selfopt.words.evidence import METRICS
 from selfopt.words.findings import remedy_text, summary
-from selfopt.words.metrics import METRICS
 from tests.loop.proposers.kit import SLOW, finding
 
 FINDINGS = [finding(kind) for kind in get_args(FindingKind)] + [finding("cold_start", **SLOW)]

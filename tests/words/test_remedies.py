@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from selfopt.records import Evaluation, RemedyCheck
-from selfopt.words.remedies import check_text, fallback_checked, idle_text, variant_checked, warm_up_checked, withdrawn_text
+from selfopt.words.findings import check_text, fallback_checked, idle_text, variant_checked, warm_up_checked, withdrawn_text
 from tests.feedback.world import evaluation
 from tests.ledger import samples
 

@@ -3,7 +3,7 @@
 from .analyze import analyze
 from .comparable import best_known, cells, comparable, make_finding, named
 from .detectors import DETECTORS
-from .options import FeedbackOptions, ReferenceSuite
+from .standing import FeedbackOptions, ReferenceSuite
 from .store import FEEDBACK_SCHEMA_VERSION, load_feedback, save_feedback
 
 __all__ = [

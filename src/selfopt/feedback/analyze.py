@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
-from selfopt.records import Evaluation, Feedback, Finding, Recommendation
+from selfopt.records import Evaluation, Feedback, Finding, HotFailure, Outcome, OutcomeRow, Phase, Recommendation
 
 from .comparable import named
 from .confirming import speaking_experiment, with_experiment
 from .detectors import DETECTORS
 from .detectors.cold_start import ColdStart
-from .hot import hot_failures
-from .options import FeedbackOptions
 from .recommend import recommend
-from .standing import Standing, standings
+from .standing import FeedbackOptions, Standing, standings
+
+_HOT_SHARE = 0.5
+_MOST_HOT = 10
 
 
 def analyze(evaluations: Sequence[Evaluation], options: FeedbackOptions) -> Feedback:
@@ -72,3 +74,40 @@ def _of_cycle(found: list[Finding], options: FeedbackOptions) -> list[Finding]:
     if options.cycle_id is None:
         return found
     return [named(f.model_copy(update={"cycle_id": options.cycle_id})) for f in found]
+
+
+def hot_failures(evaluations: Sequence[Evaluation], window: int) -> tuple[HotFailure, ...]:
+    """The prompts that keep failing, whatever spec or suite: at most ten of each model and phase.
+
+    They failed in half or more of their trials over the last `window` evaluations. The largest share
+    comes first. Prompts of different suite contents are counted apart.
+    """
+    groups: dict[tuple[str, Phase], list[Evaluation]] = {}
+    for evaluation in evaluations:
+        groups.setdefault((evaluation.model, evaluation.phase), []).append(evaluation)
+    return tuple(hot for (model, phase), group in groups.items() for hot in _hottest(model, phase, group[-max(1, window) :]))
+
+
+def _hottest(model: str, phase: Phase, evaluations: Sequence[Evaluation]) -> list[HotFailure]:
+    prompts: dict[tuple[str, str], list[OutcomeRow]] = {}
+    for evaluation in evaluations:
+        for row in evaluation.rows:
+            prompts.setdefault((evaluation.suite_hash, row.prompt_id), []).append(row)
+    hot = []
+    for (_, prompt_id), rows in prompts.items():
+        outcomes = Counter(outcome for row in rows for outcome in row.outcomes)
+        failed = {outcome.value: count for outcome, count in sorted(outcomes.items()) if outcome is not Outcome.PASS}
+        failures, trials = sum(failed.values()), outcomes.total()
+        if failures > 0 and failures / trials >= _HOT_SHARE:
+            hot.append(
+                HotFailure(
+                    model=model,
+                    phase=phase,
+                    prompt_id=prompt_id,
+                    prompt_kind=rows[0].prompt_kind,
+                    failures=failures,
+                    of=trials,
+                    outcomes=failed,
+                )
+            )
+    return sorted(hot, key=lambda h: (-h.failures / h.of, -h.failures))[:_MOST_HOT]

@@ -9,18 +9,12 @@ from selfopt.records import Confidence, Evaluation, Figures, Finding, Outcome, O
 from selfopt.words.findings import summary
 
 _MANY_RUNS = 7
-_COPIES = ("sampled", "complete")
 _SOME_RUNS = 3
-
-
-def has_copies(evaluation: Evaluation) -> bool:
-    """Whether repeats are known to be copies of one another."""
-    return evaluation.determinism in _COPIES
 
 
 def is_exact(evaluation: Evaluation) -> bool:
     """Whether the suite is the whole work and repeats are known to be copies."""
-    return evaluation.scope == "whole" and has_copies(evaluation)
+    return evaluation.scope == "whole" and evaluation.has_copies
 
 
 def comparable(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
@@ -31,8 +25,7 @@ def comparable(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     """
     if not evaluations:
         return []
-    newest = evaluations[-1]
-    key = _key(newest)
+    key = _key(evaluations[-1])
     taken: list[Evaluation] = []
     seen: set[str] = set()
     for evaluation in reversed(evaluations):
@@ -59,7 +52,7 @@ def with_known_copies(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     found: list[Evaluation] = []
     shown: Evaluation | None = None
     for evaluation in evaluations:
-        if has_copies(evaluation):
+        if evaluation.has_copies:
             shown = evaluation
         elif shown is not None and _repeats(evaluation, shown):
             found.append(evaluation.model_copy(update={"determinism": shown.determinism}))
@@ -74,11 +67,8 @@ def best_known(evaluations: Sequence[Evaluation]) -> Evaluation | None:
     """Of the evaluations of one spec, oldest first, the one to go by: the newest of the whole suite, or the one that showed
     determinism when nothing but copies came after it. None: there is none."""
     alike = comparable(whole_evaluations(e for e in evaluations if e.metrics.n > 0))
-    told = with_known_copies(alike)
-    for evaluation, known in zip(reversed(alike), reversed(told), strict=True):
-        if evaluation.determinism == known.determinism:
-            return evaluation
-    return None
+    pairs = zip(reversed(alike), reversed(with_known_copies(alike)), strict=True)
+    return next((evaluation for evaluation, known in pairs if evaluation.determinism == known.determinism), None)
 
 
 def _repeats(evaluation: Evaluation, shown: Evaluation) -> bool:

@@ -15,16 +15,13 @@ from selfopt.records import (
 from selfopt.words.findings import experiment_text, not_confirmed_yet
 
 from .comparable import named
-from .options import FeedbackOptions
+from .standing import FeedbackOptions
 
 
 def speaking_experiment(evaluation: Evaluation, options: FeedbackOptions) -> WarmUpExperiment | None:
     """The newest conclusive experiment on this model and phase, else the newest; of environments that can be the evaluation's."""
-    mine = [
-        e
-        for e in options.experiments
-        if (e.model, e.phase) == (evaluation.model, evaluation.phase) and _same_place(e, evaluation, options)
-    ]
+    about = (e for e in options.experiments if (e.model, e.phase) == (evaluation.model, evaluation.phase))
+    mine = (e for e in about if _same_place(e, evaluation, options))
     return max(mine, key=lambda e: (e.conclusive, e.at), default=None)
 
 
@@ -61,13 +58,9 @@ def with_experiment(findings: Sequence[Finding], experiment: WarmUpExperiment | 
 
 
 def _told(finding: Finding, seen: WarmUpExperiment) -> Finding:
-    match finding.figures:
-        case ColdFailuresFigures():
-            confirmed = seen.outcomes_confirmed
-        case SlowFirstCallFigures():
-            confirmed = seen.confirmed
-        case _:
-            return finding
+    if not isinstance(finding.figures, ColdFailuresFigures | SlowFirstCallFigures):
+        return finding
+    cold_failures = isinstance(finding.figures, ColdFailuresFigures)
     figures = {
         "experiment": seen.experiment_id,
         "bayes_factor": seen.bayes_factor,
@@ -76,7 +69,7 @@ def _told(finding: Finding, seen: WarmUpExperiment) -> Finding:
         "first_call_p": seen.first_call_p,
     }
     update = {
-        "confirmed": confirmed,
+        "confirmed": seen.outcomes_confirmed if cold_failures else seen.confirmed,
         "figures": finding.figures.model_copy(update=figures),
         "evaluation_ids": tuple(dict.fromkeys((*finding.evaluation_ids, *seen.evaluation_ids))),
     }

@@ -10,12 +10,22 @@ from selfopt.stats import Interval, wilson_interval
 from selfopt.words.standing import Basis, Unfit, fallback_text, judgment_text, unfit_text
 
 from .comparable import is_exact
-from .options import FeedbackOptions
-from .standing import Standing
+from .standing import FeedbackOptions, Standing
 
 # As in the plain gates: below this share of transport errors the rest still says something.
 _MAX_ERROR_SHARE = 0.5
 _ROUNDING = 1e-9
+_ALLOWED: Mapping[Basis, bool | None] = {
+    "not_measured": None,
+    "gate_off": True,
+    "unclear": None,
+    "misses": False,
+    "meets": True,
+    "meets_weakly": True,
+    "above_doing_nothing": True,
+    "not_above_doing_nothing": False,
+}
+_WEAK: frozenset[Basis] = frozenset({"meets_weakly", "above_doing_nothing"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,47 +56,29 @@ def judge(standing: Standing, thresholds: PolicyThresholds) -> Permission:
     With fewer than `min_runs` runs of a spec that is not known to be deterministic, only a share whose whole 95 % interval
     lies on one side counts; otherwise allow is None.
     """
-    if standing.shown.error_share >= _MAX_ERROR_SHARE:
-        return _permission(standing, thresholds, "not_measured", allow=None)
-    if standing.newest.phase == "extended":
-        return _judge_extended(standing, thresholds)
-    return _judge_atomic(standing, thresholds)
-
-
-def _permission(
-    standing: Standing, thresholds: PolicyThresholds, basis: Basis, *, allow: bool | None, stronger: bool = False
-) -> Permission:
-    minimum = thresholds.minimum_of(standing.newest.phase)
-    confidence: Confidence = "low" if allow is None else _confidence(standing, minimum, thresholds)
+    weak = min(share for share, _ in _shares(standing)) < thresholds.extended_phase_recommended_accuracy - _ROUNDING
+    basis = _basis(standing, thresholds, weak=weak)
+    allow = _ALLOWED[basis]
+    confidence: Confidence = "low" if allow is None else _confidence(standing, thresholds)
+    stronger = basis in _WEAK or (basis == "gate_off" and weak)
     return Permission(allow, stronger, judgment_text(basis, standing.shown, thresholds), confidence)
 
 
-def _judge_extended(standing: Standing, thresholds: PolicyThresholds) -> Permission:
-    weak = _weakest(standing) < thresholds.extended_phase_recommended_accuracy - _ROUNDING
-    if not thresholds.extended_gate_enabled:
-        return _permission(standing, thresholds, "gate_off", allow=True, stronger=weak)
-    meets = _meets(standing, thresholds.extended_phase_min_accuracy, thresholds)
+def _basis(standing: Standing, thresholds: PolicyThresholds, *, weak: bool) -> Basis:
+    shown, extended = standing.shown, standing.newest.phase == "extended"
+    if shown.error_share >= _MAX_ERROR_SHARE:
+        return "not_measured"
+    if extended and not thresholds.extended_gate_enabled:
+        return "gate_off"
+    meets = _meets(standing, thresholds)
     if meets is None:
-        return _permission(standing, thresholds, "unclear", allow=None)
-    if not meets:
-        return _permission(standing, thresholds, "misses", allow=False)
-    return _permission(standing, thresholds, "meets_weakly" if weak else "meets", allow=True, stronger=weak)
-
-
-def _judge_atomic(standing: Standing, thresholds: PolicyThresholds) -> Permission:
-    meets = _meets(standing, thresholds.atomic_phase_min_accuracy, thresholds)
-    if meets is None:
-        return _permission(standing, thresholds, "unclear", allow=None)
+        return "unclear"
+    if extended:
+        return "misses" if not meets else "meets_weakly" if weak else "meets"
     if meets:
-        return _permission(standing, thresholds, "meets", allow=True)
-    shown = standing.shown
-    if shown.accuracy > max(shown.silent, shown.always_calling) + _ROUNDING and shown.call_accuracy != 0:
-        return _permission(standing, thresholds, "above_doing_nothing", allow=True, stronger=True)
-    return _permission(standing, thresholds, "not_above_doing_nothing", allow=False)
-
-
-def _weakest(standing: Standing) -> float:
-    return min(share for share, _ in _shares(standing))
+        return "meets"
+    above = shown.accuracy > max(shown.silent, shown.always_calling) + _ROUNDING and shown.call_accuracy != 0
+    return "above_doing_nothing" if above else "not_above_doing_nothing"
 
 
 def _enough(standing: Standing, thresholds: PolicyThresholds) -> bool:
@@ -103,16 +95,18 @@ def _intervals(standing: Standing) -> list[Interval]:
     return [wilson_interval(min(n, round(share * n)), n) for share, n in _shares(standing)]
 
 
-def _meets(standing: Standing, minimum: float, thresholds: PolicyThresholds) -> bool | None:
-    """None: not enough data to say."""
+def _meets(standing: Standing, thresholds: PolicyThresholds) -> bool | None:
+    """Whether accuracy and call accuracy reach the minimum. None: not enough data to say."""
+    minimum = thresholds.minimum_of(standing.newest.phase)
     if _enough(standing, thresholds):
-        return _weakest(standing) >= minimum - _ROUNDING
+        return all(share >= minimum - _ROUNDING for share, _ in _shares(standing))
     if any(i.high < minimum for i in _intervals(standing)):
         return False
     return True if all(i.low >= minimum for i in _intervals(standing)) else None
 
 
-def _confidence(standing: Standing, minimum: float, thresholds: PolicyThresholds) -> Confidence:
+def _confidence(standing: Standing, thresholds: PolicyThresholds) -> Confidence:
+    minimum = thresholds.minimum_of(standing.newest.phase)
     if is_exact(standing.newest):
         return "exact"
     if not _enough(standing, thresholds):

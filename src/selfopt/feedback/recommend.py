@@ -21,8 +21,7 @@ from selfopt.words.standing import disabled_text, stronger_text
 
 from .confirming import confirmation_of, refuted
 from .judge import choose_fallback, judge
-from .options import FeedbackOptions
-from .standing import Standing
+from .standing import FeedbackOptions, Standing
 
 _REMEDIES: Mapping[Advice, tuple[RemedyKind, Action]] = {
     "warm_up": ("warm_up", "enable_warm_up"),

@@ -13,7 +13,7 @@ from typing import Any
 from selfopt.records import Evaluation, Outcome, OutcomeRow
 from selfopt.stats import MIN_PATTERN_RUNS, Classification, PassRow, RowPattern, classify_rows, cold_length, cold_prefix
 
-from .comparable import has_copies, passes
+from .comparable import passes
 
 _WAITED = frozenset({Outcome.TIMEOUT, Outcome.LOADING, Outcome.ERROR})
 _PROMPTS_WITHOUT_LOADS = 2
@@ -49,7 +49,9 @@ def read_window(window: Sequence[Evaluation]) -> WindowRows:
     """Read comparable evaluations. A row is one prompt's runs of one evaluation: each evaluation may have found the model cold.
     Evaluations whose repeats are copies have nothing to classify."""
     waited = {id(row): runs for e in window for row in e.rows if (runs := _waited_runs(e, row))}
-    kept = [(row, whole) for e in window if not has_copies(e) for row in e.rows if (whole := _without_faults(row))]
+    classified = (row for e in window if not e.has_copies for row in e.rows)
+    told = ((row, tuple(i for i, o in enumerate(row.outcomes) if o.says_something_about_the_model)) for row in classified)
+    kept = [(row, whole) for row, whole in told if whole]
     rows = [
         PassRow(tuple(row.outcomes[i] is Outcome.PASS for i in whole), tuple(loaded_in(row, i) for i in whole))
         for row, whole in kept
@@ -61,10 +63,6 @@ def read_window(window: Sequence[Evaluation]) -> WindowRows:
         drifting=frozenset(id(kept[index][0]) for index in found.called(RowPattern.DRIFT)),
         classification=found,
     )
-
-
-def _without_faults(row: OutcomeRow) -> tuple[int, ...]:
-    return tuple(index for index, outcome in enumerate(row.outcomes) if outcome.says_something_about_the_model)
 
 
 def _waited_runs(evaluation: Evaluation, row: OutcomeRow) -> frozenset[int]:

@@ -2,14 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from selfopt.records import Evaluation, MetricName, Outcome, Phase, PhaseSummary
+from selfopt.records import (
+    Environment,
+    Evaluation,
+    MetricName,
+    Outcome,
+    Phase,
+    PhaseSummary,
+    PolicyThresholds,
+    Remedy,
+    WarmUpExperiment,
+)
 from selfopt.words.standing import Shown
 
-from .comparable import comparable, counted, has_copies, with_known_copies
-from .options import FeedbackOptions, ReferenceSuite
+from .comparable import comparable, counted, with_known_copies
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceSuite:
+    """The suite that a phase is judged on.
+
+    suite_hash: its content now (None: any content); prompts: how many it has (None: as many as the largest evaluation of
+    that content saw), so that an evaluation of a part of it is not taken for the whole.
+    """
+
+    name: str
+    suite_hash: str | None = None
+    prompts: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackOptions:
+    """How evaluations are turned into recommendations.
+
+    is_local: whether requests to a model stay on this machine; a local model gets a remote fallback only with allow_remote.
+    references: the suite of each phase; a phase without one is not judged.
+    fallbacks: candidate fallbacks per phase, in the order of preference.
+    baselines: (model, phase) -> spec_id; where missing, the first of `served` that was measured on the reference suite stands
+    in (the specs that the rule in force serves with), else the newest measured one: to try another variant once is no change
+    of what is served.
+    withdrawn: remedies that were tried and did not help; they are not recommended again.
+    window: how many evaluations of a model and phase are looked at. now: RFC 3339 in UTC.
+    environments: the observed ones by id; without them, only evaluations with equal environment ids are read together.
+    experiments: the reload experiments made so far, oldest first.
+    """
+
+    now: str
+    is_local: Callable[[str], bool]
+    references: Mapping[Phase, ReferenceSuite]
+    thresholds: PolicyThresholds = field(default_factory=PolicyThresholds)
+    fallbacks: Mapping[Phase, Sequence[str]] = field(default_factory=dict)
+    baselines: Mapping[tuple[str, Phase], str] = field(default_factory=dict)
+    served: Mapping[tuple[str, Phase], Sequence[str]] = field(default_factory=dict)
+    allow_remote: bool = False
+    withdrawn: frozenset[Remedy] = frozenset()
+    window: int = 8
+    cycle_id: str | None = None
+    environments: Mapping[str, Environment] = field(default_factory=dict)
+    experiments: Sequence[WarmUpExperiment] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +102,7 @@ def _standing(evaluations: Sequence[Evaluation]) -> Standing:
         accuracy=newest.metrics.accuracy if accuracy is None else accuracy,
         call_accuracy=_pooled(evaluations, "call_accuracy"),
         trials=sum(e.metrics.n for e in evaluations),
-        runs=None if has_copies(newest) else sum(e.n_runs for e in evaluations),
+        runs=None if newest.has_copies else sum(e.n_runs for e in evaluations),
         error_share=outcomes[Outcome.ERROR] / outcomes.total() if outcomes else 0.0,
         silent=newest.metrics.silent.accuracy,
         always_calling=newest.metrics.always_calling.accuracy,
@@ -90,7 +143,7 @@ def standings(evaluations: Sequence[Evaluation], options: FeedbackOptions) -> di
     """
     found: dict[tuple[str, Phase], Standing] = {}
     for phase, reference in options.references.items():
-        on_suite = _whole([e for e in evaluations if e.phase == phase and _is_reference(e, reference)], reference)
+        on_suite = _whole([e for e in evaluations if e.phase == phase], reference)
         for model in dict.fromkeys(e.model for e in on_suite):
             mine = [e for e in on_suite if e.model == model]
             spec_id = options.baselines.get((model, phase)) or _stands_in(mine, options.served.get((model, phase), ()))
@@ -121,18 +174,11 @@ def _one_environment(evaluations: list[Evaluation], options: FeedbackOptions) ->
     ]
 
 
-def _is_reference(evaluation: Evaluation, reference: ReferenceSuite) -> bool:
-    return evaluation.suite == reference.name and reference.suite_hash in (None, evaluation.suite_hash)
-
-
 def _whole(evaluations: Sequence[Evaluation], reference: ReferenceSuite) -> list[Evaluation]:
-    """Those that saw every prompt of their suite and split, and judged at least one trial."""
+    """Those that saw every prompt of the reference suite and split, and judged at least one trial."""
+    mine = [e for e in evaluations if e.suite == reference.name and reference.suite_hash in (None, e.suite_hash)]
     largest: dict[tuple[str, str], int] = {}
-    for evaluation in evaluations:
-        key = evaluation.suite_hash, evaluation.split
-        largest[key] = max(largest.get(key, 0), len(evaluation.rows))
-
-    def wanted(evaluation: Evaluation) -> int:
-        return reference.prompts if reference.prompts is not None else largest[evaluation.suite_hash, evaluation.split]
-
-    return [e for e in evaluations if e.metrics.n > 0 and len(e.rows) >= wanted(e)]
+    for e in mine:
+        largest[e.suite_hash, e.split] = max(largest.get((e.suite_hash, e.split), 0), len(e.rows))
+    wanted = {key: largest[key] if reference.prompts is None else reference.prompts for key in largest}
+    return [e for e in mine if e.metrics.n > 0 and len(e.rows) >= wanted[e.suite_hash, e.split]]

@@ -27,11 +27,10 @@ def load_feedback(path: Path) -> Feedback:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = escape_control(".".join(str(part) for part in first["loc"]) or "the whole", 120)
-        message = (
+        raise CorruptError(
             f"{_WHAT} {path} does not have the documented shape: {where}: {escape_control(first['msg'], 200)} "
             f"({error.error_count()} problems); it is left as it is: restore it, or move it aside and run `selfopt feedback`"
-        )
-        raise CorruptError(message) from error
+        ) from error
 
 
 def save_feedback(path: Path, feedback: Feedback) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from selfopt.policy import heldout_claim, is_exact
+from selfopt.policy import heldout_claim
 from selfopt.records import CycleStart, CycleTarget, Environment, Evaluation, Outcome, Spec, Suite
 
 from .context import LoopContext
@@ -80,7 +80,7 @@ class Contest:
     def exact(self, spec: Spec) -> bool:
         """Whether a spec's repeats are known to be copies."""
         evaluation = self.evaluations.get(spec.spec_id)
-        return evaluation is not None and is_exact(evaluation) and not self.doubtful
+        return evaluation is not None and evaluation.has_copies and not self.doubtful
 
     def known_exactly(self, spec: Spec) -> bool:
         """Whether the difference to the baseline on this suite is known without a race."""

@@ -27,7 +27,7 @@ from selfopt.records import (
     Spec,
     Trial,
 )
-from selfopt.words.remedies import check_text
+from selfopt.words.findings import check_text
 
 from .begin import begin
 from .candidates import describe_change, propose

@@ -76,5 +76,6 @@ class Measuring:
         """Whether more would have been measured, had no cap ended it."""
         if depth == "pass":
             return True
-        exact = evaluation.determinism in ("sampled", "complete")
-        return exact or (evaluation.determinism != "unknown" if depth == "once" else evaluation.n_runs >= self._runs(spec))
+        return evaluation.has_copies or (
+            evaluation.determinism != "unknown" if depth == "once" else evaluation.n_runs >= self._runs(spec)
+        )

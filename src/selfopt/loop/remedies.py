@@ -27,7 +27,7 @@ from selfopt.records import (
     WarmUpExperiment,
     content_hash,
 )
-from selfopt.words.remedies import fallback_checked, idle_text, variant_checked, warm_up_checked, withdrawn_text
+from selfopt.words.findings import fallback_checked, idle_text, variant_checked, warm_up_checked, withdrawn_text
 
 from .context import LoopContext
 from .store import baseline_id, current_baseline, promotion_behind, spec_by_id, unknown_specs

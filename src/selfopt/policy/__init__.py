@@ -1,7 +1,7 @@
 """Gates that decide whether a candidate replaces the baseline: promote, hold or reject, with every figure and reason."""
 
 from .decide import best_hold, decide
-from .gates import GATES, Gate, GateCase, Look, is_exact
+from .gates import GATES, Gate, GateCase, Look
 from .heldout import MIN_HELDOUT_PROMPTS, heldout_claim, heldout_settings, prompt_steps, prompt_test
 from .race import Race, void_because
 from .race_plan import BlockPlan, Draws
@@ -27,7 +27,6 @@ __all__ = [
     "heldout_claim",
     "heldout_family",
     "heldout_settings",
-    "is_exact",
     "next_share",
     "prompt_steps",
     "prompt_test",

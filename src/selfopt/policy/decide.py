@@ -18,9 +18,7 @@ from selfopt.records import (
     utc_now,
 )
 
-from .gates import GATES, Gate, GateCase, Look, is_exact
-
-Interval = tuple[float, float] | None
+from .gates import GATES, Gate, GateCase, Look
 
 
 def decide(
@@ -59,7 +57,6 @@ def decide(
     claim = _claim(case)
     known = gain if claim == "this_suite_exact" and comparable else None
     told = _told(evidence)
-    sides = (candidate,) if baseline is None else (candidate, baseline)
     state = evidence or EvidenceState()
     if known is not None:
         state = state.model_copy(update={"exact": ExactDifference(gain=known, prompts=len(candidate.rows))})
@@ -77,8 +74,8 @@ def decide(
         gates=tuple(_result(name, look) for name, look in seen),
         reason_codes=_codes(looks, verdict, baseline is None),
         evidence=state,
-        evaluation_ids=tuple(dict.fromkeys(side.evaluation_id for side in sides)),
-        run_ids=tuple(dict.fromkeys(run_id for side in sides for run_id in side.run_ids)),
+        evaluation_ids=tuple(dict.fromkeys(side.evaluation_id for side in case.sides)),
+        run_ids=tuple(dict.fromkeys(run_id for side in case.sides for run_id in side.run_ids)),
         cycle_id=cycle_id,
         at=now if now is not None else utc_now(),
     )
@@ -98,7 +95,7 @@ def _result(name: str, look: Look) -> GateResult:
     )
 
 
-def _told(evidence: EvidenceState | None) -> tuple[float, Interval] | None:
+def _told(evidence: EvidenceState | None) -> tuple[float, tuple[float, float] | None] | None:
     """Estimate and interval of the evidence; None without one. A claim about other prompts is told in the figures of the
     held-out ones: those of the search flatter the winner."""
     if evidence is None:
@@ -114,8 +111,7 @@ def _claim(case: GateCase) -> Claim:
         return claimed
     if case.candidate.scope != "whole" and claimed != "this_suite":
         return "plain_gates"
-    sides = (case.candidate,) if case.baseline is None else (case.candidate, case.baseline)
-    return "this_suite_exact" if all(is_exact(side) for side in sides) else "this_suite"
+    return "this_suite_exact" if all(side.has_copies for side in case.sides) else "this_suite"
 
 
 def _verdict(looks: Sequence[Look]) -> VerdictName:

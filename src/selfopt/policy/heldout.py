@@ -127,9 +127,8 @@ def _interval(pairs: PromptDifferences, alpha: float, passed: bool) -> Interval:
 
 def _highest(pairs: PromptDifferences, null_mean: float, alpha: float) -> float:
     """The largest evidence seen on the way: by Ville's inequality it may be compared with the border like any other."""
-    found = -math.inf
-    for n in range(1, pairs.n + 1):
-        if n == pairs.n or pairs.differences[n - 1] > null_mean:  # it can only rise there
-            so_far = PromptDifferences(pairs.differences[:n])
-            found = max(found, prompt_evidence(so_far, mean=null_mean, planned=pairs.n, alpha=alpha, bets=PROMPT_BETS))
-    return found
+    return max(
+        prompt_evidence(PromptDifferences(pairs.differences[:n]), mean=null_mean, planned=pairs.n, alpha=alpha, bets=PROMPT_BETS)
+        for n in range(1, pairs.n + 1)
+        if n == pairs.n or pairs.differences[n - 1] > null_mean  # it can only rise there
+    )

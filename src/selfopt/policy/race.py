@@ -17,11 +17,10 @@ from collections.abc import Iterable, Sequence
 
 from selfopt.errors import EvidenceError
 from selfopt.records import HoldReason, RaceBlock, RaceEnd, RaceEnding, RaceEntrant, RaceStanding, RaceStart, StandingReason
+from selfopt.stats import Bets
 
 from .race_plan import BlockPlan, Draws, plan_draws
-from .race_track import Side, Track, race_bets
-
-_ONCE = 1
+from .race_track import Side, Track
 
 
 class Race:
@@ -34,20 +33,21 @@ class Race:
         self.start = start
         self._position = {prompt_id: j for j, prompt_id in enumerate(start.prompt_ids)}
         m = len(start.prompt_ids)
-        bets = race_bets(start.settings, m)
+        settings = start.settings
+        self._small = m <= settings.small_suite
+        if self._small:
+            bets, self._drop_after = Bets(settings.bets_small, settings.prior_small), settings.drop_after_small
+        else:
+            bets, self._drop_after = Bets(settings.bets_large, settings.prior_large), settings.drop_after_large
         self._baseline = Side(start.baseline_spec_id, start.baseline_request_id, self._known(start.baseline_known))
-        self._tracks = [Track(e, start.settings, bets, m, self._known(e.known)) for e in start.entrants]
+        self._tracks = [Track(e, settings, bets, m, self._known(e.known)) for e in start.entrants]
         if self._baseline.known is not None and any(t.known is not None for t in self._tracks):
             raise EvidenceError(
                 "baseline and candidate are both deterministic: their difference on this suite is known without a race; decide it "
                 "exactly, or by one outcome per held-out prompt"
             )
-        z = start.settings.drop_z
-        self._drop_z = z if z is not None else 1.2 + 0.36 * math.log(len(self._tracks))
-        small = m <= start.settings.small_suite
-        self._small = small
-        self._drop_after = start.settings.drop_after_small if small else start.settings.drop_after_large
-        self._blocks = 0
+        self._drop_z = settings.drop_z if settings.drop_z is not None else 1.2 + 0.36 * math.log(len(self._tracks))
+        self.blocks = 0
         self._plan: BlockPlan | None = None
         self.trials = 0
         self.winner: str | None = None
@@ -88,11 +88,6 @@ class Race:
         """Candidates that still race."""
         return tuple(t.spec_id for t in self._tracks if t.state == "racing")
 
-    @property
-    def blocks(self) -> int:
-        """Blocks absorbed."""
-        return self._blocks
-
     def plan_block(self) -> BlockPlan | None:
         """What to ask next; None when the race is over. The same until a block is absorbed, and in every replay."""
         if self.ended is not None:
@@ -106,16 +101,16 @@ class Race:
         asked: dict[str, int] = {}
         requests: dict[str, int] = {}
         if self._baseline.known is None:
-            asked[self._baseline.spec_id] = requests[self._baseline.request_id] = 2 if twice else _ONCE
+            asked[self._baseline.spec_id] = requests[self._baseline.request_id] = 2 if twice else 1
         for track in alive:
             if track.known is None:
-                asked[track.spec_id] = requests.setdefault(track.request_id, _ONCE)
-        seed = f"{self.start.race_id} {self._blocks}"
+                asked[track.spec_id] = requests.setdefault(track.request_id, 1)
+        seed = f"{self.start.race_id} {self.blocks}"
         draws = plan_draws(self.start, self._noise(alive), seed)
         ids = self.start.prompt_ids
         return BlockPlan(
             race_id=self.start.race_id,
-            number=self._blocks,
+            number=self.blocks,
             draws=draws,
             prompt_ids=tuple([ids[j] for j in draws.positions]),
             candidates=tuple(t.spec_id for t in alive),
@@ -139,15 +134,6 @@ class Race:
         plan = self.plan_block()
         if plan is None:
             raise EvidenceError(f"the race {self.start.race_id} is over ({self.ended}) and takes no further block")
-        self._check(block, plan)
-        alive = [t for t in self._tracks if t.state == "racing"]
-        self._take(block, plan.draws, alive)
-        self.trials += plan.trials
-        self._blocks += 1
-        self._plan = None
-        self._judge()
-
-    def _check(self, block: RaceBlock, plan: BlockPlan) -> None:
         ours = (plan.race_id, plan.number, plan.prompt_ids, plan.draws.weights, plan.draws.max_weight, plan.asked)
         if ours != (block.race_id, block.number, block.prompts, block.weights, block.max_weight, block.asked):
             raise EvidenceError(
@@ -155,24 +141,29 @@ class Race:
                 "their order, and under the settings that they were planned with"
             )
         _check_complete(block)
+        self._take(block, plan.draws, [t for t in self._tracks if t.state == "racing"])
+        self.trials += plan.trials
+        self.blocks += 1
+        self._plan = None
+        self._judge()
 
     def _take(self, block: RaceBlock, draws: Draws, tracks: Sequence[Track]) -> None:
         base, times = self._outcomes(self._baseline, block, draws)
         for track in tracks:
             ours, asked = self._outcomes(track, block, draws)
-            track.absorb(draws, _differences(ours, asked, base, times), 0 if track.known is not None else asked * len(ours))
+            differences = [x / asked - b / times for x, b in zip(ours, base, strict=True)]
+            track.absorb(draws, differences, 0 if track.known is not None else asked * len(ours))
 
     def _outcomes(self, side: Side, block: RaceBlock, draws: Draws) -> tuple[Sequence[int], int]:
         if side.known is not None:
-            return [side.known[j] for j in draws.positions], _ONCE
+            return [side.known[j] for j in draws.positions], 1
         return block.passes[side.spec_id], block.asked[side.spec_id]
 
     def _recall(self, old: RaceStart, blocks: Sequence[RaceBlock]) -> None:
         """Blocks of an earlier race, for the candidates that resume from it."""
         back = [t for t in self._tracks if old.race_id in t.entrant.resumes]
         for track in back:
-            differing = void_because(self.start, track.entrant, old)
-            if differing:
+            if differing := void_because(self.start, track.entrant, old):
                 raise EvidenceError(
                     f"evidence of {old.race_id} is void for {track.spec_id}: it was gathered with another "
                     f"{', '.join(differing)}; start the candidate anew"
@@ -220,20 +211,12 @@ class Race:
 
     def standings(self, *, interval: bool = True) -> tuple[RaceStanding, ...]:
         """Every candidate, in the order of the start. interval: see `RaceStanding`; costs some milliseconds each."""
-        per_pair = self._trials_per_pair()
-        found = []
-        for track in self._tracks:
-            pairs = track.more_pairs() if track.state in ("racing", "held") else None
-            more = math.ceil(pairs * per_pair) if pairs is not None else None
-            found.append(track.standing(more, interval=interval))
-        return tuple(found)
-
-    def _trials_per_pair(self) -> float:
-        open_ = [t for t in self._tracks if t.state in ("racing", "held")]
-        if not open_:
-            return 0.0
-        plan = self._plan or self._make_plan(open_)
-        return plan.trials / plan.draws.mass
+        more: dict[str, int] = {}
+        if undecided := [t for t in self._tracks if t.state in ("racing", "held")]:
+            plan = self._plan or self._make_plan(undecided)
+            pairs = {t.spec_id: t.more_pairs() for t in undecided}
+            more = {name: math.ceil(n * (plan.trials / plan.draws.mass)) for name, n in pairs.items() if n is not None}
+        return tuple(t.standing(more.get(t.spec_id), interval=interval) for t in self._tracks)
 
     def end(self, at: str) -> RaceEnd:
         """The record of a race that is over. EvidenceError while it goes on."""
@@ -247,7 +230,7 @@ class Race:
             detail=self.held[1] if self.held else "",
             winner_spec_id=self.winner,
             standings=self.standings(),
-            blocks=self._blocks,
+            blocks=self.blocks,
             trials=self.trials,
             at=at,
         )
@@ -266,12 +249,6 @@ def void_because(start: RaceStart, entrant: RaceEntrant, old: RaceStart) -> tupl
         ("number of candidates or alpha", (entrant.entered_with, entrant.alpha), (theirs.entered_with, theirs.alpha)),
     ]
     return (*entrant.key.differences(theirs.key), *(name for name, ours, then in pairs if ours != then))
-
-
-def _differences(ours: Sequence[int], asked: int, base: Sequence[int], times: int) -> list[float]:
-    if asked == times == _ONCE:
-        return [float(x - b) for x, b in zip(ours, base, strict=True)]
-    return [x / asked - b / times for x, b in zip(ours, base, strict=True)]
 
 
 def _check_complete(block: RaceBlock) -> None:

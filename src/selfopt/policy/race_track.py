@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from selfopt.records import RaceEntrant, RaceSettings, RaceStanding, RaceState, StandingReason
 from selfopt.stats import Bets, EProcess, Pairs, confidence_sequence, pairs_to_decide
@@ -11,22 +12,17 @@ from selfopt.stats import Bets, EProcess, Pairs, confidence_sequence, pairs_to_d
 from .race_plan import Draws
 
 
-def race_bets(settings: RaceSettings, m: int) -> Bets:
-    """The bets for a suite of m prompts. ValueError for settings that are none."""
-    if m <= settings.small_suite:
-        return Bets(settings.bets_small, settings.prior_small)
-    return Bets(settings.bets_large, settings.prior_large)
-
-
+@dataclass(slots=True, eq=False)
 class Side:
-    """One spec. known: whether it passes each prompt, 1 or 0, where repeats are copies; None: it has to be asked."""
+    """One spec of a race.
 
-    __slots__ = ("known", "request_id", "spec_id")
+    Attributes:
+        known: whether it passes each prompt, 1 or 0, where repeats are copies. None: it has to be asked.
+    """
 
-    def __init__(self, spec_id: str, request_id: str, known: Sequence[int] | None) -> None:
-        self.spec_id = spec_id
-        self.request_id = request_id
-        self.known = known
+    spec_id: str
+    request_id: str
+    known: Sequence[int] | None
 
 
 class Track(Side):
@@ -40,12 +36,14 @@ class Track(Side):
 
     __slots__ = (
         "_ratios", "_settings", "_shrink", "_sums", "blocks", "counts", "detail", "entrant", "evidence", "futility", "history",
-        "mass", "n_pairs", "noise", "squares", "state", "total", "trials", "why",
+        "log_e_needed", "log_f_needed", "mass", "n_pairs", "noise", "squares", "state", "total", "trials", "why",
     )  # fmt: skip
 
     def __init__(self, entrant: RaceEntrant, settings: RaceSettings, bets: Bets, m: int, known: Sequence[int] | None) -> None:
         super().__init__(entrant.spec_id, entrant.request_id, known)
         self.entrant = entrant
+        self.log_e_needed = -math.log(entrant.level)  # log(K / alpha_t)
+        self.log_f_needed = -math.log(settings.beta)
         self.state: RaceState = "racing"
         self.why: StandingReason = ""
         self.detail = ""
@@ -100,16 +98,6 @@ class Track(Side):
     def standard_error(self) -> float:
         """sqrt(sum of squared weighted gains + 0.5) / pairs; infinite before the first block."""
         return math.sqrt(self.squares + 0.5) / self.mass if self.mass else math.inf
-
-    @property
-    def log_e_needed(self) -> float:
-        """log(K / alpha_t)."""
-        return -math.log(self.entrant.level)
-
-    @property
-    def log_f_needed(self) -> float:
-        """log(1 / beta)."""
-        return -math.log(self._settings.beta)
 
     def more_pairs(self) -> float | None:
         """About how many more pairs would decide it; None: not foreseeable."""

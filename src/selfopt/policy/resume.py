@@ -35,12 +35,17 @@ def with_held_evidence(draft: RaceStart, past: Sequence[PastRace]) -> tuple[Race
     """
     voided: list[VoidEvidence] = []
     entrants: list[RaceEntrant] = []
+    took_part = {
+        old.spec_id: (old, race)
+        for race in past
+        if race.start.baseline_spec_id == draft.baseline_spec_id
+        for old in race.start.entrants
+    }
     for entrant in draft.entrants:
-        last = next((p for p in reversed(past) if _took_part(p, draft, entrant.spec_id)), None)
+        old, last = took_part.get(entrant.spec_id, (entrant, None))
         if last is None or not _was_held(last, entrant.spec_id):
             entrants.append(entrant)
             continue
-        old = next(e for e in last.start.entrants if e.spec_id == entrant.spec_id)
         resumed = entrant.model_copy(
             update={"entered_with": old.entered_with, "alpha": old.alpha, "resumes": (*old.resumes, last.start.race_id)}
         )
@@ -52,10 +57,6 @@ def with_held_evidence(draft: RaceStart, past: Sequence[PastRace]) -> tuple[Race
     entrants = [e if e.resumes else e.model_copy(update={"entered_with": fresh, "alpha": draft.alpha}) for e in entrants]
     start = draft.model_copy(update={"entrants": tuple(entrants), "alpha": draft.alpha if fresh else 0.0})
     return start, tuple(voided)
-
-
-def _took_part(past: PastRace, draft: RaceStart, spec_id: str) -> bool:
-    return past.start.baseline_spec_id == draft.baseline_spec_id and any(e.spec_id == spec_id for e in past.start.entrants)
 
 
 def _was_held(past: PastRace, spec_id: str) -> bool:

@@ -109,6 +109,11 @@ class Evaluation(
     race_id: str | None = None
     at: str
 
+    @property
+    def has_copies(self) -> bool:
+        """Whether repeats are known to be copies, so that one pass tells all about this suite."""
+        return self.determinism in ("sampled", "complete")
+
 
 def whole_evaluations(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
     """Those that saw as many prompts as any of the same suite content and split, in their order.

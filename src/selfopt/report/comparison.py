@@ -29,7 +29,7 @@ def comparison_table(comparison: Comparison) -> RenderableType:
         name = Text.assemble((safe_terminal(row.model, limit=80), "bold"), "\n", safe_text(row.variant, limit=60))
         table.add_row(
             Text.assemble(name, "\n", (_standing(row), "" if row.distinguishable else "bold")),
-            *(_cell(f) for f in (row.agent_score, row.call_accuracy, row.restraint, row.argument_accuracy)),
+            *(_figure(f, "{}\n{}") for f in (row.agent_score, row.call_accuracy, row.restraint, row.argument_accuracy)),
             f"{milliseconds(row.p50_ms)}\n{row.output_tokens:.0f}",
         )
     for policy in comparison.policies:
@@ -38,25 +38,20 @@ def comparison_table(comparison: Comparison) -> RenderableType:
     return Group(table, *(Text(line, "dim") for line in _notes(comparison)))
 
 
-def _cell(figure: Figure | None) -> str:
+def _figure(figure: Figure | None, form: str) -> str:
+    """A share; with its interval in a form such as `{} ({})`."""
     if figure is None:
         return "-"
-    return f"{share(figure.value)}\n{_interval(figure)}" if figure.low is not None else share(figure.value)
-
-
-def _interval(figure: Figure | None) -> str:
-    return "" if figure is None or figure.low is None or figure.high is None else f"{figure.low:.2f}-{figure.high:.2f}"
+    if figure.low is None or figure.high is None:
+        return share(figure.value)
+    return form.format(share(figure.value), f"{figure.low:.2f}-{figure.high:.2f}")
 
 
 def _standing(row: ComparedRow) -> str:
+    faults = f"; {row.faults} without a reply" if row.faults else ""
     if row.behind is None:
-        return "the best" + _faults(row)
-    behind = f"{row.behind.value:+.3f}"
-    return (f"{behind}, p {row.p_value:.3f}" if row.distinguishable else f"{behind}, not told apart") + _faults(row)
-
-
-def _faults(row: ComparedRow) -> str:
-    return f"; {row.faults} without a reply" if row.faults else ""
+        return "the best" + faults
+    return f"{row.behind.value:+.3f}, " + (f"p {row.p_value:.3f}" if row.distinguishable else "not told apart") + faults
 
 
 def _notes(comparison: Comparison) -> list[str]:
@@ -81,11 +76,9 @@ def comparison_markdown(comparison: Comparison) -> str:
         [
             code(row.model),
             code(row.variant),
-            _inline(row.agent_score),
+            _figure(row.agent_score, "{} ({})"),
             _standing(row),
-            _inline(row.call_accuracy),
-            _inline(row.restraint),
-            _inline(row.argument_accuracy),
+            *(_figure(f, "{} ({})") for f in (row.call_accuracy, row.restraint, row.argument_accuracy)),
             milliseconds(row.p50_ms),
             f"{row.output_tokens:.0f}",
         ]
@@ -95,10 +88,3 @@ def comparison_markdown(comparison: Comparison) -> str:
         figures = [share(f) if f is not None else "-" for f in (policy.agent_score, policy.call_accuracy, policy.restraint)]
         rows.append([safe_markdown(policy.name), "-", figures[0], "-", figures[1], figures[2], "-", "-", "-"])
     return "\n".join([*markdown_table(heads, rows), "", *_notes(comparison)]) + "\n"
-
-
-def _inline(figure: Figure | None) -> str:
-    if figure is None:
-        return "-"
-    interval = _interval(figure)
-    return f"{share(figure.value)} ({interval})" if interval else share(figure.value)

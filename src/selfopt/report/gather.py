@@ -71,9 +71,7 @@ class ReportData:
 
 def gather(ledger: Ledger, config: RoutingConfig | None = None, audit: Iterable[AuditRecord] = ()) -> ReportData:
     """Read what the reports need. CorruptError when the ledger is damaged."""
-    newest: dict[tuple[str, str], Baseline] = {}
-    for record in ledger.read(Baseline):
-        newest[record.model, record.phase] = record
+    newest = {(baseline.model, baseline.phase): baseline for baseline in ledger.read(Baseline)}
     evaluations = {e.evaluation_id: e for e in ledger.read(Evaluation)}
     return ReportData(
         cycles=tuple(sorted(ledger.read(Cycle), key=lambda c: c.number)),
@@ -96,16 +94,16 @@ def find_warm_up_pairs(ledger: Ledger, evaluations: Iterable[Evaluation] | None 
     such come before two separate supervisions.
     """
     purposes: dict[str, Purpose] = {run.run_id: run.purpose for run in ledger.read(Run)}
-    arms: dict[bool, list[Evaluation]] = {True: [], False: []}
-    for evaluation in ledger.read(Evaluation) if evaluations is None else evaluations:
-        arms[_is_arm(evaluation, purposes)].append(evaluation)
-    found: dict[tuple[str, Phase], WarmUpPair] = {}
-    for validation in (False, True):
-        for pair in _pairs(whole_evaluations(arms[validation]), validation=validation):
-            found[pair.warm.model, pair.warm.phase] = pair
-    experiments: dict[tuple[str, Phase], WarmUpExperiment] = {}
-    for experiment in sorted(ledger.read(WarmUpExperiment), key=lambda e: (e.conclusive, e.at)):
-        experiments[experiment.model, experiment.phase] = experiment
+    every = list(ledger.read(Evaluation) if evaluations is None else evaluations)
+    found = {
+        (pair.warm.model, pair.warm.phase): pair
+        for validation in (False, True)
+        for pair in _pairs([e for e in every if _is_arm(e, purposes) is validation], validation=validation)
+    }
+    experiments = {
+        (experiment.model, experiment.phase): experiment
+        for experiment in sorted(ledger.read(WarmUpExperiment), key=lambda e: (e.conclusive, e.at))
+    }
     pairs = (replace(pair, experiment=experiments.get(key)) for key, pair in found.items())
     return tuple(sorted(pairs, key=_recorded))
 
@@ -121,9 +119,9 @@ def _is_arm(evaluation: Evaluation, purposes: Mapping[str, Purpose]) -> bool:
 
 def _pairs(evaluations: list[Evaluation], *, validation: bool) -> list[WarmUpPair]:
     """Pairs of one sort, oldest first."""
-    cold: dict[tuple[str, ...], Evaluation] = {}
-    warm: dict[tuple[str, ...], Evaluation] = {}
-    for e in sorted(evaluations, key=lambda e: e.at):
-        side = warm if e.warm_up else cold
-        side[e.model, e.phase, e.suite_hash, e.split, e.variant] = e
+    dated = sorted(whole_evaluations(evaluations), key=lambda e: e.at)
+    cold, warm = (
+        {(e.model, e.phase, e.suite_hash, e.split, e.variant): e for e in dated if e.warm_up is warmed}
+        for warmed in (False, True)
+    )
     return sorted((WarmUpPair(cold[key], warm[key], validation) for key in warm if key in cold), key=_recorded)

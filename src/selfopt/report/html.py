@@ -129,8 +129,7 @@ def _figures(data: ReportData, courses: Sequence[Course]) -> list[str]:
     made = []
     for cycle in list(reversed(data.cycles))[:_CYCLES]:
         for target in cycle.targets:
-            bars = _bars(data, target)
-            if bars:
+            if bars := _bars(data, target):
                 caption = f"cycle {cycle.number}, {text(target.model)} {target.phase}: gain over {text(target.baseline_variant)}"
                 made.append(f"<figure><figcaption>{caption}</figcaption>{gains_svg(bars)}</figure>")
     for course in courses:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from selfopt.records import CandidateResult, Cycle, CycleTargetResult, Rule
-from selfopt.words.remedies import HELPED
+from selfopt.words.findings import HELPED
 
 from .escape import code, safe_markdown
 from .figures import arrow, milliseconds, share, signed
@@ -58,7 +59,7 @@ def _warm_up(data: ReportData, evidence: Evidence) -> list[str]:
         f"({signed(warm.metrics.accuracy - cold.metrics.accuracy)}), variance "
         f"{arrow(f'{cold.metrics.variance:.4f}', f'{warm.metrics.variance:.4f}')}",
         f"- First call {arrow(milliseconds(cold.metrics.first_call_ms), milliseconds(warm.metrics.first_call_ms))}",
-        *(f"- {count} of {len(cold.rows)} rows: {arrow(code(a), code(b))}" for (a, b), count in _counted(rows)),
+        *(f"- {count} of {len(cold.rows)} rows: {arrow(code(a), code(b))}" for (a, b), count in sorted(Counter(rows).items())),
         *(_other_pair(pair, evidence) for pair in reversed(data.warm_ups[:-1])),
     ]
     return _section(title, word, f"{word}: {why} ({where}).", f"{decision}; {in_force}.", body)
@@ -75,10 +76,10 @@ def _other_pair(pair: WarmUpPair, evidence: Evidence) -> str:
 
 def _warm_up_word(pair: WarmUpPair) -> tuple[str, str]:
     """What the experiment says decides; what the two measurements showed stands beside it."""
-    seen, told = _measured_change(pair), confirmation_text(pair)
+    word = "Not confirmed yet"
     if pair.experiment is not None and pair.experiment.conclusive:
-        return "Confirmed" if pair.experiment.confirmed else "Not confirmed", f"{seen}; {told}"
-    return "Not confirmed yet", f"{seen}; {told}"
+        word = "Confirmed" if pair.experiment.confirmed else "Not confirmed"
+    return word, f"{_measured_change(pair)}; {confirmation_text(pair)}"
 
 
 def _measured_change(pair: WarmUpPair) -> str:
@@ -90,10 +91,6 @@ def _measured_change(pair: WarmUpPair) -> str:
     if cold.first_call_ms and warm.first_call_ms is not None and warm.first_call_ms <= FASTER * cold.first_call_ms:
         return "the first call is faster, the accuracy is the same either way"
     return "neither accuracy nor the first call's latency changed enough to speak of"
-
-
-def _counted(rows: list[tuple[str, str]]) -> list[tuple[tuple[str, str], int]]:
-    return [(pair, rows.count(pair)) for pair in sorted(set(rows))]
 
 
 # Extended suite
@@ -151,11 +148,11 @@ def _cycle(data: ReportData, evidence: Evidence, cycle: Cycle) -> list[str]:
     status = f"Complete: {tested} candidates tested on {len(cycle.targets)} models and phases, {cycle.trials} trials."
     decision = "; ".join(f"promote {code(t.winner_variant or '')} for {code(t.model)} {t.phase}" for t in won)
     body = [_target(data, evidence, t) for t in cycle.targets]
-    for check in cycle.remedies:
-        body.append(
-            f"- Remedy {safe_markdown(check.claim)} for {code(check.model)} {check.phase}: {HELPED[check.helped]}"
-            f"{', withdrawn' if check.withdrawn else ''} ({safe_markdown(check.detail) or 'no detail'})"
-        )
+    body += [
+        f"- Remedy {safe_markdown(check.claim)} for {code(check.model)} {check.phase}: {HELPED[check.helped]}"
+        f"{', withdrawn' if check.withdrawn else ''} ({safe_markdown(check.detail) or 'no detail'})"
+        for check in cycle.remedies
+    ]
     return _section(f"Cycle {cycle.number} Results", "", status, (decision or "hold: every baseline stays") + ".", body)
 
 

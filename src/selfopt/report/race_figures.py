@@ -66,10 +66,6 @@ def text(value: str, limit: int = 400) -> str:
     return escape(safe_terminal(value, limit=limit), quote=True).replace("-&gt;", "&rarr;")
 
 
-def _points(value: float) -> str:
-    return f"{value * 100:+.1f}"
-
-
 def _label(x: float, y: float, words: str, *, anchor: str = "start", kind: str = "") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{kind}">{words}</text>'
 
@@ -195,7 +191,7 @@ def gains_svg(bars: Sequence[GainBar]) -> str:
             parts.append(_label(x(edge), height - 4, f"{edge * 100:+.0f} points", anchor=anchor, kind="small"))
     for i, bar in enumerate(bars):
         y = top + row * i
-        told = "" if bar.gain is None else f"{_points(bar.gain)} points: "
+        told = "" if bar.gain is None else f"{bar.gain * 100:+.1f} points: "
         parts.append(_line(x(0), y + 20, x(0), y + 36, "axis"))
         parts.append(_label(12, y, text(bar.name, _NAME_MAX), kind="head"))
         parts.append(_label(12, y + 14, f"{told}{text(bar.note, 60)}", kind="small"))

@@ -82,8 +82,12 @@ def warm_up_results(
 
 
 def _experiment(experiment: WarmUpExperiment) -> dict[str, Any]:
-    told = {"told": experiment_text(experiment), "confirmed": experiment.confirmed, "bayes_factor": experiment.bayes_factor}
-    return told | experiment.model_dump(mode="json")
+    return {
+        "told": experiment_text(experiment),
+        "confirmed": experiment.confirmed,
+        "bayes_factor": experiment.bayes_factor,
+        **experiment.model_dump(mode="json"),
+    }
 
 
 def _best(cycle: Cycle) -> CycleTargetResult | None:
@@ -117,11 +121,10 @@ def _candidates(target: CycleTargetResult) -> list[dict[str, Any]]:
 
 
 def _target(target: CycleTargetResult) -> dict[str, Any]:
-    won = target.winner_spec_id is not None
     return {
         "baseline": _baseline(target),
         "candidates": _candidates(target),
-        "winner": _winner(target) if won else None,
+        "winner": _winner(target) if target.winner_spec_id is not None else None,
         "improvement": target.improvement,
         "new_baseline_spec_id": target.new_baseline_spec_id,
     }
@@ -153,6 +156,5 @@ def _rows(evaluation: Evaluation) -> dict[str, str]:
 def _pattern(cold: Evaluation, warm: Evaluation) -> tuple[str, str]:
     after = _rows(warm)
     pairs = [(row.letters, after[row.prompt_id]) for row in cold.rows if row.prompt_id in after]
-    affected = [pair for pair in pairs if pair[0] != pair[1]] or pairs
-    counted = Counter(affected)
+    counted = Counter([pair for pair in pairs if pair[0] != pair[1]] or pairs)
     return max(counted, key=lambda pair: (counted[pair], pair), default=("", ""))

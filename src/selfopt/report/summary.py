@@ -13,9 +13,8 @@ from selfopt.records import (
     Recommendation,
     Rule,
 )
-from selfopt.words.findings import experiment_text, not_confirmed_yet
-from selfopt.words.metrics import METRICS
-from selfopt.words.remedies import HELPED
+from selfopt.words.evidence import METRICS
+from selfopt.words.findings import HELPED, experiment_text, not_confirmed_yet
 
 from .escape import code, safe_markdown
 from .figures import NOT_MEASURED, arrow, milliseconds, prompts, share, signed
@@ -120,9 +119,10 @@ def _held(data: ReportData, evidence: Evidence, cycle: Cycle, target: CycleTarge
 
 
 def _failed_gates(decision: Decision) -> str:
-    failed = [g for g in decision.gates if g.binding and g.passed is not True]
     return "; ".join(
-        f"{code(g.name)} saw {_value(g.observed)}, needs {_value(g.threshold)} ({code(g.reason_code)})" for g in failed
+        f"{code(g.name)} saw {_value(g.observed)}, needs {_value(g.threshold)} ({code(g.reason_code)})"
+        for g in decision.gates
+        if g.binding and g.passed is not True
     )
 
 
@@ -139,30 +139,26 @@ def _warm_up(data: ReportData, evidence: Evidence) -> list[str]:
     lines = [] if data.warm_ups else [f"Not measured yet: {RUN_WARM_UP}."]
     for pair in reversed(data.warm_ups):
         lines += ["", *_pair(pair, evidence)] if lines else _pair(pair, evidence)
-    checks = [(c.number, r) for c in data.cycles for r in c.remedies if r.claim == "warm_up"]
-    for number, check in checks:
-        withdrawn = ", withdrawn" if check.withdrawn else ""
-        detail = f" ({safe_markdown(check.detail)})" if check.detail else ""
-        lines += [
-            "",
-            f"Cycle {number}, {code(check.model)} {check.phase}: the enforced warm-up {HELPED[check.helped]}{withdrawn}{detail}.",
-        ]
-    return lines
+    checks = [
+        f"Cycle {cycle.number}, {code(check.model)} {check.phase}: the enforced warm-up {HELPED[check.helped]}"
+        f"{', withdrawn' if check.withdrawn else ''}{f' ({safe_markdown(check.detail)})' if check.detail else ''}."
+        for cycle in data.cycles
+        for check in cycle.remedies
+        if check.claim == "warm_up"
+    ]
+    return lines + [line for check in checks for line in ("", check)]
 
 
 def _pair(pair: WarmUpPair, evidence: Evidence) -> list[str]:
     cold, warm = pair.cold, pair.warm
     how = "one validation, the cold arm after a forced unload" if pair.validation else "two separate measurements"
-    how += f", {prompts(warm)}"
     rows = [
         [METRICS["accuracy"], share(cold.metrics.accuracy), share(warm.metrics.accuracy)],
         [METRICS["variance"], f"{cold.metrics.variance:.4f}", f"{warm.metrics.variance:.4f}"],
         [METRICS["first_call_ms"], milliseconds(cold.metrics.first_call_ms), milliseconds(warm.metrics.first_call_ms)],
         [METRICS["p50_ms"], milliseconds(cold.metrics.p50_ms), milliseconds(warm.metrics.p50_ms)],
     ]
-    intro = (
-        f"{code(warm.model)} {warm.phase}, variant {code(warm.variant)} ({how}; {evidence.ref(cold)} and {evidence.ref(warm)}):"
-    )
+    intro = f"{code(warm.model)} {warm.phase}, variant {code(warm.variant)} ({how}, {prompts(warm)}; {evidence.ref(cold)} and {evidence.ref(warm)}):"
     lines = [intro, "", *table(["", "without warm-up", "with warm-up"], rows)]
     after = {row.prompt_id: row.letters for row in warm.rows}
     changed = [row for row in cold.rows if row.prompt_id in after and after[row.prompt_id] != row.letters]
@@ -174,10 +170,9 @@ def _pair(pair: WarmUpPair, evidence: Evidence) -> list[str]:
 
 def confirmation_text(pair: WarmUpPair) -> str:
     """What the experiment says of a pair's model and phase, or how to make one."""
-    told = (
-        experiment_text(pair.experiment) if pair.experiment is not None else not_confirmed_yet(pair.warm.model, pair.warm.phase)
-    )
-    return safe_markdown(told)
+    if pair.experiment is None:
+        return safe_markdown(not_confirmed_yet(pair.warm.model, pair.warm.phase))
+    return safe_markdown(experiment_text(pair.experiment))
 
 
 # Fallback impact
@@ -261,7 +256,11 @@ def _next_steps(data: ReportData) -> list[str]:
         for t in last.targets
         if t.winner_spec_id is None and t.candidates
     ]
-    steps += [f"verify what was promoted last, {_name(t)}: {RUN_LOOP}" for t in last.targets if t.winner_spec_id is not None]
+    steps += [
+        f"verify what was promoted last, {code(t.winner_variant or '')} for {code(t.model)} {t.phase}: {RUN_LOOP}"
+        for t in last.targets
+        if t.winner_spec_id is not None
+    ]
     return bullets(
         list(dict.fromkeys(steps)), "Nothing was found that needs attention; measure again when models or suites change."
     )
@@ -272,10 +271,6 @@ def _in_force(data: ReportData, item: Recommendation) -> bool:
     rule = data.config.rule_for(item.model, item.phase) if data.config is not None else None
     asks = item.confirmation is not None and item.confirmation.status == "not_confirmed_yet"
     return item.action == "enable_warm_up" and rule is not None and rule.warm_up and not asks
-
-
-def _name(target: CycleTargetResult) -> str:
-    return f"{code(target.winner_variant or '')} for {code(target.model)} {target.phase}"
 
 
 def _recommended(item: Recommendation) -> str:

@@ -17,8 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from selfopt.records import Decision, Evaluation, Finding, GateResult, MetricName, Outcome, OutcomeRow
-from selfopt.words.evidence import CLAIMS
-from selfopt.words.metrics import METRICS
+from selfopt.words.evidence import CLAIMS, METRICS
 
 from .escape import safe_terminal, safe_text
 from .figures import NOT_MEASURED, arrow, milliseconds, runs, share, signed
@@ -88,7 +87,7 @@ def outcome_table(evaluations: Sequence[Evaluation]) -> Table:
         table.add_column("what went wrong", overflow="fold")
     for first, rows in _rows(evaluations):
         cells: list[RenderableType] = [_cell(row, words=not single) for row in rows]
-        wrong = [_wrong(rows[0], " x")] if single else []
+        wrong = [_wrong(rows[0])] if single else []
         wants = "call" if first.needs_call else "no call"
         table.add_row(safe_text(first.prompt_id, limit=40), safe_text(first.prompt_kind, limit=60), wants, *cells, *wrong)
     return table
@@ -105,17 +104,16 @@ def _rows(evaluations: Sequence[Evaluation]) -> list[tuple[OutcomeRow, list[Outc
 def _cell(row: OutcomeRow | None, *, words: bool) -> Text:
     if row is None:
         return Text("-")
-    text = outcome_letters(row)
-    wrong = _wrong(row, " x")
-    return Text.assemble(text, " ", (wrong, "dim")) if words and wrong else text
+    wrong = _wrong(row) if words else ""
+    return Text.assemble(outcome_letters(row), " ", (wrong, "dim")) if wrong else outcome_letters(row)
 
 
-def _wrong(row: OutcomeRow | None, times: str) -> str:
+def _wrong(row: OutcomeRow | None) -> str:
     """The failures in words, the most frequent first."""
-    counts = Counter(o for o in (row.outcomes if row else ()) if o is not Outcome.PASS)
-    several = row is not None and len(row.outcomes) > 1
+    outcomes = row.outcomes if row else ()
+    counts = Counter(o for o in outcomes if o is not Outcome.PASS)
     ordered = sorted(counts, key=lambda o: (-counts[o], o.value))
-    return ", ".join(_WORDS[o] + (f"{times}{counts[o]}" if several else "") for o in ordered)
+    return ", ".join(_WORDS[o] + (f" x{counts[o]}" if len(outcomes) > 1 else "") for o in ordered)
 
 
 def evaluation_table(evaluations: Sequence[Evaluation]) -> Table:
@@ -151,7 +149,6 @@ def decision_panel(decision: Decision) -> Panel:
         safe_text(decision.candidate_variant or decision.candidate_spec_id, "bold", limit=60),
         f": {_VERDICT_WORDS[decision.verdict]}.",
     )
-    why = Text(_why(decision))
     gates = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     gates.add_column("gate", overflow="fold", min_width=10)
     gates.add_column("saw", justify="right", overflow="fold", min_width=5)
@@ -168,17 +165,16 @@ def decision_panel(decision: Decision) -> Panel:
         )
     title = safe_terminal(f"{decision.model} {decision.phase}", limit=100)
     return Panel(
-        Group(head, why, gates), title=Text(title), title_align="left", subtitle=Text(_claim(decision)), subtitle_align="left"
+        Group(head, Text(_why(decision)), gates),
+        title=Text(title),
+        title_align="left",
+        subtitle=Text(f"claim: {CLAIMS[decision.claim]}"),
+        subtitle_align="left",
     )
 
 
-def _claim(decision: Decision) -> str:
-    return safe_terminal(f"claim: {CLAIMS[decision.claim]}", limit=100)
-
-
 def _why(decision: Decision) -> str:
-    open_gates = [g for g in decision.gates if g.binding and g.passed is not True]
-    names = ", ".join(safe_terminal(g.name, limit=60) for g in open_gates)
+    names = ", ".join(safe_terminal(g.name, limit=60) for g in decision.gates if g.binding and g.passed is not True)
     gain = f"Accuracy against the baseline: {signed(decision.estimate)}. "
     return gain + (f"Not passed: {names}." if names else "Every binding gate passed.")
 
@@ -203,7 +199,8 @@ def before_after_table(columns: Sequence[BeforeAfter]) -> Group:
     table.add_column("", no_wrap=True)
     for column in columns:
         table.add_column(safe_text(column.title, limit=60), overflow="fold", min_width=12)
-    table.add_row("variant", *(_change(*(_variant(e) for e in (c.before, c.after))) for c in columns))
+    sides = ((safe_terminal(e.variant, limit=40) if e else NOT_MEASURED for e in (c.before, c.after)) for c in columns)
+    table.add_row("variant", *(_change(*pair) for pair in sides))
     for metric in _SHARES:
         table.add_row(METRICS[metric], *(_metric(c, metric) for c in columns))
     table.add_row("  silent policy", *(_policy(c, "silent") for c in columns), style="dim")
@@ -221,10 +218,6 @@ def before_after_table(columns: Sequence[BeforeAfter]) -> Group:
 
 def _change(before: str, after: str) -> Text:
     return Text(before if before == after else arrow(before, after))
-
-
-def _variant(evaluation: Evaluation | None) -> str:
-    return NOT_MEASURED if evaluation is None else safe_terminal(evaluation.variant, limit=40)
 
 
 def _metric(column: BeforeAfter, metric: MetricName) -> Text:

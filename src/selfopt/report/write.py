@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from selfopt.home import ChainedFile, Home, atomic_write_text
-from selfopt.records import AuditRecord, Ledger, LedgerFault, RoutingConfig
+from selfopt.records import Ledger, LedgerFault, RoutingConfig
 
 from .gather import gather
 from .html import report_html
@@ -32,30 +32,22 @@ def write_reports(
     courses: Sequence[Course] = (),
     faults: Sequence[LedgerFault] = (),
 ) -> list[Path]:
-    """Write every report for which there are facts, each file whole, and return their paths. Raises as `report_texts`, and StoreError
-    when a file cannot be written."""
+    """Write every report, each file whole, and return their paths.
+
+    The warm-up results are left out while no warm-up has been measured.
+
+    Args:
+        courses: of the newest races, for the figures.
+        faults: what of the ledger is not as it was committed.
+
+    Raises:
+        CorruptError: the ledger or the audit trail cannot be read.
+        StoreError: a file cannot be written.
+    """
     home_paths.ensure()
     _say_if_damaged(home_paths.loop_history)
-    texts = report_texts(ledger, home_paths, config, courses, faults)
-    for path, text in texts.items():
-        atomic_write_text(path, text)
-    return list(texts)
-
-
-def report_texts(
-    ledger: Ledger,
-    home_paths: Home,
-    config: RoutingConfig | None,
-    courses: Sequence[Course] = (),
-    faults: Sequence[LedgerFault] = (),
-) -> dict[Path, str]:
-    """What every report says, by its path. courses: of the newest races, for the figures; faults: what of the ledger is not as it was
-    committed.
-
-    The warm-up results are left out while nothing of the kind has been measured. CorruptError when the ledger or the audit trail
-    cannot be read.
-    """
-    data = replace(gather(ledger, config, _audit(home_paths)), faults=tuple(faults))
+    audit = ChainedFile(home_paths.audit_trail).records() if home_paths.audit_trail.exists() else ()
+    data = replace(gather(ledger, config, audit), faults=tuple(faults))
     texts: dict[Path, str] = {
         home_paths.reports / "SELF_OPTIMIZING_REPORT.md": report_text(data),
         home_paths.reports / "META_LEARNINGS.md": learnings_text(data),
@@ -63,12 +55,13 @@ def report_texts(
     }
     for cycle in data.cycles:
         texts[home_paths.reports / f"CYCLE_{cycle.number}_RESULTS.json"] = _rendering(cycle_results(cycle), faults)
-    if data.warm_up is not None:
-        pair = data.warm_up
+    if (pair := data.warm_up) is not None:
         results = warm_up_results(pair.cold, pair.warm, validation=pair.validation, experiment=pair.experiment)
         texts[home_paths.reports / "WARM_UP_VALIDATION_RESULTS.json"] = _rendering(results, faults)
     texts[home_paths.loop_history] = _rendering(history(ledger), faults)
-    return texts
+    for path, text in texts.items():
+        atomic_write_text(path, text)
+    return list(texts)
 
 
 def _say_if_damaged(path: Path) -> None:
@@ -92,7 +85,3 @@ def _rendering(value: dict[str, Any], faults: Sequence[LedgerFault]) -> str:
 def json_text(value: dict[str, Any]) -> str:
     """JSON for people and programs: indented, ASCII, the keys in the order they were given."""
     return json.dumps(value, indent=2, allow_nan=False) + "\n"
-
-
-def _audit(home_paths: Home) -> tuple[AuditRecord, ...]:
-    return tuple(ChainedFile(home_paths.audit_trail).records()) if home_paths.audit_trail.exists() else ()

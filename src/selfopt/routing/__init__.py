@@ -6,8 +6,7 @@ from .imports import imported_rules
 from .in_force import InForce
 from .matching import RouteOptions, format_routed_line, standby_decisions, validate_model_phase_compatibility
 from .rules import RuleOptions, generate_routing_rules
-from .schema import SCHEMA_PATH, routing_config_schema
-from .store import read_config
+from .store import SCHEMA_PATH, read_config, routing_config_schema
 from .trail import differing_log, event_of, log_routing_decision, render_line, render_log
 from .verifying import RulesReport
 

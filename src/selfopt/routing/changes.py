@@ -47,7 +47,7 @@ class RuleChange:
         return change_text(self.before, self.after)
 
 
-def same_rule(one: Rule, other: Rule) -> bool:
+def _same_rule(one: Rule, other: Rule) -> bool:
     """Whether two rules are equal but for the version since which they stand."""
     return one.model_copy(update={"since_version": 0}) == other.model_copy(update={"since_version": 0})
 
@@ -55,12 +55,8 @@ def same_rule(one: Rule, other: Rule) -> bool:
 def diff(old: RoutingConfig | Sequence[Rule], new: RoutingConfig | Sequence[Rule]) -> tuple[RuleChange, ...]:
     """The changes from old to new, by model and phase; empty when the rules are the same."""
     before, after = _by_key(old), _by_key(new)
-    changes = []
-    for key in sorted(before.keys() | after.keys()):
-        one, other = before.get(key), after.get(key)
-        if one is None or other is None or not same_rule(one, other):
-            changes.append(RuleChange(one, other))
-    return tuple(changes)
+    pairs = ((before.get(key), after.get(key)) for key in sorted(before.keys() | after.keys()))
+    return tuple(RuleChange(one, other) for one, other in pairs if one is None or other is None or not _same_rule(one, other))
 
 
 def _by_key(rules: RoutingConfig | Sequence[Rule]) -> dict[tuple[str, str], Rule]:

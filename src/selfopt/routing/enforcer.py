@@ -15,8 +15,7 @@ from selfopt.records import AuditRecord, Phase, Recommendation, RoutingConfig, R
 
 from .changes import RuleChange, check_rules, diff, rule_id_of
 from .imports import imported_rules
-from .in_force import InForce, look
-from .recovery import abort, repair
+from .in_force import InForce, abort, look, repair
 from .rules import RuleOptions, generate_routing_rules
 from .store import read_config, rules_hash, set_aside, version_numbers, write_config, write_version
 from .trail import render_log

@@ -1,4 +1,7 @@
-"""Reading and writing routing_config.json and its versions."""
+"""Reading and writing routing_config.json and its versions, and the JSON schema of that file.
+
+`python -c "from selfopt.routing.store import *; SCHEMA_PATH.write_text(schema_text())"` rewrites the shipped schema.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,18 @@ from selfopt.home.files import open_private, reason_of, write_all
 from selfopt.records import ROUTING_SCHEMA_VERSION, RoutingConfig, content_hash
 from selfopt.records.earlier import routing_config
 
-_VERSION = re.compile(r"[1-9][0-9]{0,9}\.json")
+SCHEMA_PATH = Path(__file__).with_name("routing_config.schema.json")
+VERSION_NAME = re.compile(r"[1-9][0-9]{0,9}\.json")
+
+
+def routing_config_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of routing_config.json."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | RoutingConfig.model_json_schema()
+
+
+def schema_text() -> str:
+    """The text of the shipped file."""
+    return json.dumps(routing_config_schema(), indent=2, sort_keys=True) + "\n"
 
 
 def parsed_config(body: dict[str, Any]) -> RoutingConfig:
@@ -43,10 +57,11 @@ def rules_hash(config: RoutingConfig) -> str:
     return content_hash("config", config.model_dump(mode="json", exclude={"audit_hash"}))
 
 
-def _read(path: Path, what: str) -> RoutingConfig:
-    body = read_json_file(path, what=what, schema_version=ROUTING_SCHEMA_VERSION)
+def _read(path: Path, what: str) -> RoutingConfig | None:
     try:
-        return parsed_config(body)
+        return parsed_config(read_json_file(path, what=what, schema_version=ROUTING_SCHEMA_VERSION))
+    except FileNotFoundError:
+        return None
     except ValueError as error:
         raise CorruptError(
             f"{what} {path} does not fit its schema ({first_problem(error)}); it is left as it is: "
@@ -59,10 +74,7 @@ def read_config(path: Path) -> RoutingConfig | None:
 
     Raises CorruptError, NewerSchemaError or StoreError, each naming the file; it is never overwritten then.
     """
-    try:
-        return _read(path, "the routing configuration")
-    except FileNotFoundError:
-        return None
+    return _read(path, "the routing configuration")
 
 
 def version_path(home: Home, version: int) -> Path:
@@ -75,15 +87,12 @@ def read_kept(home: Home, version: int) -> RoutingConfig | None:
 
     For `versions` alone, which judges it: nobody else reads a version.
     """
-    try:
-        return _read(version_path(home, version), f"version {version} of the routing configuration")
-    except FileNotFoundError:
-        return None
+    return _read(version_path(home, version), f"version {version} of the routing configuration")
 
 
 def version_numbers(home: Home) -> tuple[int, ...]:
     """The numbers of the kept versions, ascending."""
-    return tuple(sorted(int(name[:-5]) for name in version_names(home) if _VERSION.fullmatch(name)))
+    return tuple(sorted(int(name[:-5]) for name in version_names(home) if VERSION_NAME.fullmatch(name)))
 
 
 def version_names(home: Home) -> tuple[str, ...]:
@@ -91,11 +100,6 @@ def version_names(home: Home) -> tuple[str, ...]:
     if not home.routing_versions.is_dir():
         return ()
     return tuple(sorted(name for name in os.listdir(home.routing_versions) if not is_temporary(name)))
-
-
-def is_version_name(name: str) -> bool:
-    """Whether a file of this name can be a version."""
-    return _VERSION.fullmatch(name) is not None
 
 
 def write_config(home: Home, config: RoutingConfig) -> None:

@@ -61,28 +61,20 @@ def log_routing_decision(trail: ChainedFile, decision: RouteDecision) -> AuditRe
 
 def render_line(record: AuditRecord) -> str:
     """One line for people, control characters escaped, ending in the first digits of the record's hash."""
-    parts = [record.timestamp, record.event]
-    if record.original_model is not None:
-        parts.append(record.original_model)
-    if record.phase is not None:
-        parts.append(record.phase)
-    if record.fallback is not None:
-        parts.append(f"-> {record.fallback}")
-    if record.config_version is not None:
-        parts.append(f"v{record.config_version}")
-    if record.rule_id is not None:
-        parts.append(record.rule_id)
-    if record.reason:
-        parts.append(f"reason: {record.reason}")
-    if record.evidence:
-        more = f" and {len(record.evidence) - 5} more" if len(record.evidence) > 5 else ""
-        parts.append(f"evidence: {', '.join(record.evidence[:5])}{more}")
-    return f"{escape_control(' | '.join(parts), 4000)} | {record.hash[:_HASH_DIGITS]}"
-
-
-def log_path_of(trail: ChainedFile) -> Path:
-    """The readable log beside a trail."""
-    return trail.path.with_suffix(".log")
+    more = f" and {len(record.evidence) - 5} more" if len(record.evidence) > 5 else ""
+    parts = (
+        record.timestamp,
+        record.event,
+        record.original_model,
+        record.phase,
+        None if record.fallback is None else f"-> {record.fallback}",
+        None if record.config_version is None else f"v{record.config_version}",
+        record.rule_id,
+        f"reason: {record.reason}" if record.reason else None,
+        f"evidence: {', '.join(record.evidence[:5])}{more}" if record.evidence else None,
+    )
+    text = " | ".join(part for part in parts if part is not None)
+    return f"{escape_control(text, 4000)} | {record.hash[:_HASH_DIGITS]}"
 
 
 def render_log(trail: ChainedFile) -> None:
@@ -90,14 +82,16 @@ def render_log(trail: ChainedFile) -> None:
 
     The log proves nothing (the trail does), so a failure to write it is a warning and not an error.
     """
-    log = log_path_of(trail)
+    log = trail.path.with_suffix(".log")
     try:
         with guarded(log.with_name(f".{log.name}.lock"), what=f"the log {log}"):
             missing = _not_rendered(trail, _last_hash(log))
             if missing is None:
                 atomic_write_text(log, "".join(_rendered(trail.records())), within=log.parent)
             elif missing:
-                _append(log, "".join(_rendered(iter(missing))))
+                descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+                with open(descriptor, "w", encoding="utf-8") as file:
+                    file.write("".join(_rendered(iter(missing))))
     except (StoreError, OSError) as error:
         logger.warning("the readable log %s is not up to date: %s", log, escape_control(str(error), 500))
 
@@ -105,7 +99,7 @@ def render_log(trail: ChainedFile) -> None:
 def differing_log(trail: ChainedFile) -> bool:
     """Whether the readable log says something that the trail does not. One that is only behind the trail differs in nothing."""
     try:
-        with open(log_path_of(trail), "rb", opener=_without_waiting) as file:
+        with open(trail.path.with_suffix(".log"), "rb", opener=_without_waiting) as file:
             rendered = _rendered(trail.records())
             return any(line != next(rendered, "").encode() for line in file)
     except OSError:
@@ -119,12 +113,6 @@ def _without_waiting(path: str, flags: int) -> int:
 
 def _rendered(records: Iterator[AuditRecord]) -> Iterator[str]:
     return (render_line(record) + "\n" for record in records)
-
-
-def _append(log: Path, text: str) -> None:
-    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
 
 
 def _not_rendered(trail: ChainedFile, last: str | None) -> list[AuditRecord] | None:

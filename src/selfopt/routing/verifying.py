@@ -9,7 +9,7 @@ from selfopt.errors import StoreError
 from selfopt.home import ChainedFile, Home, escape_control
 
 from .in_force import InForce, look
-from .store import is_version_name, version_names
+from .store import VERSION_NAME, version_names
 from .versions import VersionSeals
 
 _LOOKS = 5
@@ -91,7 +91,7 @@ def _check_versions(home: Home, seals: VersionSeals, found: InForce | None, prob
             )
     for name in version_names(home):
         shown = f"{home.routing_versions / escape_control(name, 80)}"
-        if not is_version_name(name):
+        if not VERSION_NAME.fullmatch(name):
             problems.append(f"{shown} is no version of the rules; move it out of that folder")
         elif int(name[:-5]) not in known:
             problems.append(f"{shown} is a version that the audit trail never sealed; move it out of that folder")

@@ -20,8 +20,7 @@ from selfopt.records import (
 )
 from selfopt.wiring.app import App
 from selfopt.wiring.evidence import check_evidence, require_ledger
-from selfopt.words.accounts import Account, account
-from selfopt.words.decisions import best_hold_text, explain
+from selfopt.words.decisions import Account, account, best_hold_text, explain
 
 from .measuring import phase_of
 

@@ -1,3 +1,1 @@
 """Facts in English: the one room that makes the sentences which people read."""
-
-__all__: list[str] = []

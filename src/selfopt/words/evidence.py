@@ -1,21 +1,30 @@
-"""Evidence in words: races, their ends, what is void, what a share of alpha means."""
+"""The names of claims and metrics, and the sentences about races and their evidence."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
-from selfopt.records import Claim, RaceEvidence, RaceStanding, RaceStart
+from selfopt.records import Claim, MetricName, RaceEvidence, RaceStanding, RaceStart
 
-CLAIMS: Mapping[Claim, str] = MappingProxyType(
-    {
-        "this_suite": "this suite only",
-        "this_suite_exact": "this suite only, exact",
-        "prompts_like_these": "prompts like these",
-        "plain_gates": "prompts like these, by plain gates only (no bound on the chance of a false promotion)",
-    }
-)
+CLAIMS: Mapping[Claim, str] = {
+    "this_suite": "this suite only",
+    "this_suite_exact": "this suite only, exact",
+    "prompts_like_these": "prompts like these",
+    "plain_gates": "prompts like these, by plain gates only (no bound on the chance of a false promotion)",
+}
 """What a decision is about."""
+
+METRICS: Mapping[MetricName, str] = {
+    "accuracy": "accuracy",
+    "call_accuracy": "call accuracy",
+    "restraint": "restraint",
+    "capability": "capability",
+    "variance": "variance between runs",
+    "p50_ms": "p50",
+    "p95_ms": "p95",
+    "first_call_ms": "first call",
+}
+"""What people call the metrics."""
 
 _ENDED = {
     "all_dropped": "all dropped",

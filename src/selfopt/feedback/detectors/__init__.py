@@ -5,8 +5,6 @@ from __future__ import annotations
 from selfopt.extensions import Registry
 from selfopt.records import Detector
 
-__all__ = ["DETECTORS"]
-
 _HERE = "selfopt.feedback.detectors"
 
 DETECTORS: Registry[Detector] = Registry(

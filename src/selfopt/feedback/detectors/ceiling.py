@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from selfopt.feedback.comparable import comparable, counted, has_copies, make_finding
+from selfopt.feedback.comparable import comparable, counted, make_finding
 from selfopt.records import CeilingFigures, Evaluation, Finding, Outcome, PolicyThresholds
 
 
@@ -19,7 +19,7 @@ class Ceiling:
         if n == 0 or counts[Outcome.PASS] != n:
             return ()
         newest = window[0]
-        if not has_copies(newest) and newest.n_runs < thresholds.min_runs:
+        if not newest.has_copies and newest.n_runs < thresholds.min_runs:
             return ()
         return [make_finding(window, CeilingFigures(n=n, runs=newest.n_runs))]
 

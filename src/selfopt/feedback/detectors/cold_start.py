@@ -85,12 +85,8 @@ class ColdStart:
 def _reported_loads(window: Sequence[Evaluation]) -> list[float]:
     """Milliseconds of the loads that trials report. Servers name a load time for warm calls too, so only trials count that
     are known to have waited for one."""
-    found = []
-    for row, index, _ in cells(window):
-        load_ms = row.load_ms[index] if index < len(row.load_ms) else None
-        if load_ms is not None and shows_load(row, index):
-            found.append(load_ms)
-    return found
+    told = ((row, index) for row, index, _ in cells(window) if index < len(row.load_ms) and shows_load(row, index))
+    return [load_ms for row, index in told if (load_ms := row.load_ms[index]) is not None]
 
 
 DETECTOR = ColdStart()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
-from selfopt.feedback.comparable import comparable, has_copies, make_finding
+from selfopt.feedback.comparable import comparable, make_finding
 from selfopt.feedback.rows import class_figures
 from selfopt.records import DriftFigures, Evaluation, Finding, Outcome, OutcomeRow, PolicyThresholds
 from selfopt.stats import MIN_PATTERN_RUNS, PassRow, RowPattern, classify_rows, exchangeability_p
@@ -27,7 +28,7 @@ class Drift:
         are left out. The figures tell which prompts the classifier calls drifting.
         """
         window = comparable(evaluations)
-        copies = len(window) > 1 and all(has_copies(e) for e in window[-2:])
+        copies = len(window) > 1 and all(e.has_copies for e in window[-2:])
         found = self._copies_differ(window) if copies else self._late_failures(window)
         return () if found is None else [found]
 
@@ -61,8 +62,8 @@ class Drift:
         # Two looks at the same rows: prompts that get somewhat worse show in the count, a few that break off in the order.
         p_value = min(1.0, 2 * min(counted_p, found.drift_p))
         half = runs // 2
-        before = _mean([p for row in usable.values() for p in row[:half]])
-        after = _mean([p for row in usable.values() for p in row[-half:]])
+        before = fmean([p for row in usable.values() for p in row[:half]])
+        after = fmean([p for row in usable.values() for p in row[-half:]])
         if p_value >= self.significance or before - after < self.min_drop:
             return None
         figures = DriftFigures(
@@ -78,10 +79,6 @@ class Drift:
             return row.prompt_id in usable and outcome is not Outcome.PASS
 
         return make_finding(window, figures, failed, "high" if p_value < self.significance / 10 else "medium")
-
-
-def _mean(values: Sequence[bool]) -> float:
-    return sum(values) / len(values)
 
 
 DETECTOR = Drift()

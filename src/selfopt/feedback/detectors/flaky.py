@@ -47,8 +47,7 @@ class Flaky:
             example=next(iter(letters.values())),
             **class_figures(read.classification, RowPattern.FLAKY),
         )
-        found = make_finding(window, figures, lambda row, _, outcome: row.prompt_id in letters and outcome is not Outcome.PASS)
-        return [found]
+        return [make_finding(window, figures, lambda row, _, outcome: row.prompt_id in letters and outcome is not Outcome.PASS)]
 
 
 DETECTOR = Flaky()

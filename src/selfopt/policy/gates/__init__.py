@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from selfopt.extensions import Registry
 
-from .base import Gate, GateCase, Look, PlainGate, error_share, is_exact
+from .base import Gate, GateCase, Look, PlainGate
 
-__all__ = ["GATES", "Gate", "GateCase", "Look", "PlainGate", "error_share", "is_exact"]
+__all__ = ["GATES", "Gate", "GateCase", "Look", "PlainGate"]
 
 _HERE = "selfopt.policy.gates"
 GATES: Registry[Gate] = Registry(

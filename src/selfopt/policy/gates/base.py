@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, runtime_checkable
 
-from selfopt.records import Environment, Evaluation, EvidenceState, Outcome, PolicyThresholds
+from selfopt.records import Environment, Evaluation, EvidenceState, PolicyThresholds
 
 ROUNDING = 1e-9
 """Shares of the same trials that are reached by different sums may differ in the last bits."""
@@ -28,6 +28,11 @@ class GateCase:
     thresholds: PolicyThresholds
     evidence: EvidenceState | None = None
     environments: Mapping[str, Environment] = field(default_factory=dict)
+
+    @property
+    def sides(self) -> tuple[Evaluation, ...]:
+        """The candidate and, where there is one, the baseline."""
+        return (self.candidate,) if self.baseline is None else (self.candidate, self.baseline)
 
     @property
     def raced(self) -> bool:
@@ -94,14 +99,3 @@ class PlainGate:
             precondition=self.precondition,
             binding=seen.binding and not (self.advises and case.evidence is not None),
         )
-
-
-def is_exact(evaluation: Evaluation) -> bool:
-    """Whether repeats are known to be copies, so that one pass is all there is to know about this suite."""
-    return evaluation.determinism in ("sampled", "complete")
-
-
-def error_share(evaluation: Evaluation) -> float:
-    """Share of trials that ended in a transport or HTTP error; 0 without trials."""
-    metrics = evaluation.metrics
-    return metrics.counts.get(Outcome.ERROR, 0) / metrics.n if metrics.n > 0 else 0.0

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from selfopt.records import Evaluation
+from selfopt.records import Evaluation, Outcome
 
-from .base import GateCase, Look, PlainGate, error_share, is_exact
+from .base import GateCase, Look, PlainGate
 
 MAX_ERROR_SHARE = 0.5
 """Transport errors say nothing about the spec; fewer than this may be what a candidate with more
@@ -44,18 +44,18 @@ def _comparable(case: GateCase) -> Look | None:
 
 
 def _data(case: GateCase) -> Look:
-    n = case.candidate.metrics.n if case.baseline is None else min(case.candidate.metrics.n, case.baseline.metrics.n)
+    n = min(side.metrics.n for side in case.sides)
     return Look(n, 1, n >= 1, f"{case.candidate.metrics.n} trials judged")
 
 
 def _errors(case: GateCase) -> Look:
-    sides = [case.candidate] if case.baseline is None else [case.candidate, case.baseline]
-    worst = max(error_share(side) for side in sides)
+    measured = [side.metrics for side in case.sides if side.metrics.n > 0]
+    worst = max((metrics.counts.get(Outcome.ERROR, 0) / metrics.n for metrics in measured), default=0.0)
     return Look(worst, MAX_ERROR_SHARE, worst < MAX_ERROR_SHARE, f"at most {worst:.3f} of the trials ended in a transport error")
 
 
 def _runs(evaluation: Evaluation, minimum: int) -> Look:
-    if is_exact(evaluation):
+    if evaluation.has_copies:
         return Look(evaluation.n_runs, minimum, True, f"deterministic ({evaluation.determinism}): repeats would be copies")
     return Look(evaluation.n_runs, minimum, evaluation.n_runs >= minimum, f"{evaluation.n_runs} runs of at least {minimum}")
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from selfopt.records import PromptEvidence, RaceEvidence
 from selfopt.words.evidence import standing_text
 
-from .base import GateCase, Look, PlainGate, is_exact
+from .base import GateCase, Look, PlainGate
 
 
 class EvidenceGate:
@@ -28,7 +28,7 @@ class EvidenceGate:
             return None
         if state.race is not None:
             return _of_race(state.race, undecided="not_enough_evidence")
-        if is_exact(case.candidate) and is_exact(case.baseline):
+        if all(side.has_copies for side in case.sides):
             known = "both are deterministic: the difference on this suite is known"
             return Look("exact", "exact", True, known, reason_code="not_enough_evidence")
         missing = state.not_raced

@@ -6,7 +6,7 @@ from statistics import median
 
 from selfopt.records import Metrics
 
-from .base import ROUNDING, GateCase, Look, PlainGate, is_exact
+from .base import ROUNDING, GateCase, Look, PlainGate
 
 
 def _no_regression(case: GateCase) -> Look | None:
@@ -47,7 +47,7 @@ def _margin(case: GateCase) -> Look | None:
 
 def _variance(case: GateCase) -> Look:
     ours, limit = case.candidate.metrics.variance, case.thresholds.max_variance
-    if case.candidate.n_runs < 2 and not is_exact(case.candidate):
+    if case.candidate.n_runs < 2 and not case.candidate.has_copies:
         return Look(None, limit, None, "one run has no variance")
     return Look(ours, limit, ours <= limit + ROUNDING, f"variance of the runs' accuracies {ours:.4f}, limit {limit:.4f}")
 
