@@ -6,14 +6,14 @@ import random
 from collections.abc import Mapping, Sequence
 
 from selfopt.policy import BlockPlan, Race
-from selfopt.records import EvidenceKey, RaceEntrant, RaceSettings, RaceStart
+from selfopt.records import EvidenceKey, RaceEntrant, RaceSettings, RaceStart, Split
 
 from .worlds import World
 
 BASELINE = "baseline"
 _COLD_FAILS = 0.9
 _DRIFT_TRIALS = 1000
-_AT = "2026-01-01T00:00:00.000Z"
+AT = "2026-01-01T00:00:00.000Z"
 
 
 def candidate_name(number: int) -> str:
@@ -69,21 +69,21 @@ class Bench:
         return found
 
 
+def evidence_key(name: str, split: Split) -> EvidenceKey:
+    """What evidence on a world's candidate is about."""
+    return EvidenceKey.model_construct(
+        candidate_spec_id=name,
+        baseline_spec_id=BASELINE,
+        environment_id="world",
+        render_hash="",
+        scorer_hash="",
+        split=split,
+    )
+
+
 def race_start(world: World, *, race_id: str, alpha: float, settings: RaceSettings, number: int = 1) -> RaceStart:
     """The start of a race between a world's specs."""
-    count = len(world.chances) - 1
     names = spec_names(world)[1:]
-
-    def key(name: str) -> EvidenceKey:
-        return EvidenceKey.model_construct(
-            candidate_spec_id=name,
-            baseline_spec_id=BASELINE,
-            environment_id="world",
-            render_hash="",
-            scorer_hash="",
-            split="search",
-        )
-
     return RaceStart(
         race_id=race_id,
         model="synthetic/world",
@@ -93,12 +93,15 @@ def race_start(world: World, *, race_id: str, alpha: float, settings: RaceSettin
         prompt_ids=tuple([f"p{j}" for j in range(len(world.chances[0]))]),
         baseline_spec_id=BASELINE,
         baseline_request_id=BASELINE,
-        entrants=tuple(RaceEntrant(spec_id=n, request_id=n, key=key(n), entered_with=count, alpha=alpha) for n in names),
+        entrants=tuple(
+            RaceEntrant(spec_id=n, request_id=n, key=evidence_key(n, "search"), entered_with=len(names), alpha=alpha)
+            for n in names
+        ),
         settings=settings,
         family="simulated",
         number=number,
         alpha=alpha,
-        at=_AT,
+        at=AT,
     )
 
 
@@ -108,4 +111,4 @@ def run_race(race: Race, bench: Bench, max_trials: int) -> None:
         if race.trials + plan.trials > max_trials:
             race.hold("cap", f"max_trials = {max_trials}")
             return
-        race.absorb(plan.block(bench.answer(plan), at=_AT))
+        race.absorb(plan.block(bench.answer(plan), at=AT))

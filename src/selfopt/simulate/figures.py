@@ -11,7 +11,7 @@ from selfopt.errors import UsageError
 from selfopt.records import RaceSettings
 
 from .lower_bound import LowerBound
-from .many import Many, Mean, repeat
+from .many import Mean, Means, repeat
 from .once import DEFAULTS, MAX_TRIALS, Cycles, Deterministic, Searching
 from .rivals import PLAIN_RUNS, fixed_n_runs
 from .worlds import WorldOptions
@@ -67,8 +67,9 @@ def world_figures(name: str, options: WorldOptions, plan: SimulationPlan) -> dic
     better candidate is promoted when the first is better by G points; calls_*: trials. plain_rule, fixed_n (and for deterministic
     specs mcnemar and bets_alone) are the rivals' figures; lower_bound_calls_G: no rule can do with fewer.
     """
-    gains = _gains(options, plan)
-    runs: dict[str, Many] = {}
+    # Deterministic specs are looked at with 15 points too: that is what a split of 150 prompts finds reliably.
+    gains = (*plan.gains, 0.15) if options.deterministic and plan.gains == (0.05, 0.10) else plan.gains
+    runs: dict[str, Means] = {}
     for label, changed, rivals in _scenarios(options, gains):
         plan.progress(f"{name}: {label}, {plan.replications} replications")
         task = (
@@ -93,12 +94,6 @@ def world_figures(name: str, options: WorldOptions, plan: SimulationPlan) -> dic
     return figures | _bounds(name, options, plan, gains)
 
 
-def _gains(options: WorldOptions, plan: SimulationPlan) -> tuple[float, ...]:
-    """Deterministic specs are looked at with 15 points too: that is what a split of 150 prompts finds reliably."""
-    default = plan.gains == (0.05, 0.10) and options.deterministic
-    return (*plan.gains, 0.15) if default else plan.gains
-
-
 def _scenarios(options: WorldOptions, gains: Sequence[float]) -> list[tuple[str, WorldOptions, bool]]:
     """Label, world, and whether the rivals run too."""
     still = replace(options, gain=0.0)
@@ -110,36 +105,32 @@ def _scenarios(options: WorldOptions, gains: Sequence[float]) -> list[tuple[str,
     ]
 
 
-def _rule(runs: Mapping[str, Many], labels: Sequence[str], prefix: str, *, calls: bool = True) -> dict[str, float]:
+def _rule(runs: Mapping[str, Means], labels: Sequence[str], prefix: str, *, calls: bool = True) -> dict[str, float]:
     found = _false("null", runs["null"], prefix)
     for label in labels[1:]:
-        better, wrong = runs[label][f"{prefix}better"], runs[label][f"{prefix}not_better"]
-        found |= {
-            f"power_{label}": _round(better.value),
-            f"power_{label}_se": _round(better.se),
-            f"not_better_{label}": _round(wrong.value),
-        }
+        found |= _with_se(f"power_{label}", runs[label][f"{prefix}better"])
+        found[f"not_better_{label}"] = round(runs[label][f"{prefix}not_better"].value, 4)
     for label in labels if calls else ():
         found |= _calls(label, runs[label], prefix)
     return found
 
 
-def _calls(label: str, many: Many, prefix: str) -> dict[str, float]:
-    mean = many[f"{prefix}calls"]
-    return {f"calls_{label}": round(mean.value, 1), f"calls_{label}_se": round(mean.se, 1)}
+def _calls(label: str, many: Means, prefix: str) -> dict[str, float]:
+    return _with_se(f"calls_{label}", many[f"{prefix}calls"], digits=1)
 
 
-def _false(label: str, many: Many, prefix: str) -> dict[str, float]:
+def _false(label: str, many: Means, prefix: str) -> dict[str, float]:
     """Promoted although it is not better."""
     return _share(f"{label}_promoted", many[f"{prefix}not_better"])
 
 
 def _share(name: str, mean: Mean) -> dict[str, float]:
-    return {name: _round(mean.value), f"{name}_se": _round(mean.se), f"{name}_upper95": _round(mean.upper95)}
+    return _with_se(name, mean) | {f"{name}_upper95": round(mean.upper95, 4)}
 
 
-def _round(value: float) -> float:
-    return round(value, 4)
+def _with_se(name: str, mean: Mean, *, digits: int = 4, unit: float = 1.0) -> dict[str, float]:
+    """A figure beside its standard error, both times `unit`."""
+    return {name: round(mean.value * unit, digits), f"{name}_se": round(mean.se * unit, digits)}
 
 
 def _bounds(name: str, options: WorldOptions, plan: SimulationPlan, gains: Sequence[float]) -> dict[str, float]:
@@ -155,10 +146,7 @@ def _bounds(name: str, options: WorldOptions, plan: SimulationPlan, gains: Seque
         processes=plan.processes,
         chunk=1,
     )["calls"]
-    if not math.isfinite(bound.value):
-        return {}
-    key = f"lower_bound_calls_{points(gain)}"
-    return {key: round(bound.value, 1), f"{key}_se": round(bound.se, 1)}
+    return _with_se(f"lower_bound_calls_{points(gain)}", bound, digits=1) if math.isfinite(bound.value) else {}
 
 
 def cycle_figures(plan: SimulationPlan, options: WorldOptions = WORLDS["12x4"], cycles: int = 10) -> dict[str, object]:
@@ -173,11 +161,10 @@ def cycle_figures(plan: SimulationPlan, options: WorldOptions = WORLDS["12x4"], 
     return {**head, **_history(many, ""), "plain_rule": _history(many, "plain_")}
 
 
-def _history(many: Many, prefix: str) -> dict[str, float]:
+def _history(many: Means, prefix: str) -> dict[str, float]:
     found: dict[str, float] = {}
     for name, key in (("not_better", "promoted_not_better"), ("worse", "promoted_worse"), ("ended_worse", "ended_worse")):
         found |= _share(key, many[prefix + name])
-    gain, calls = many[prefix + "gain"], many[prefix + "calls_per_cycle"]
-    found |= {"gain_points": round(gain.value * 100, 2), "gain_points_se": round(gain.se * 100, 2)}
-    found |= {"promotions": round(many[prefix + "promotions"].value, 2)}
-    return found | {"calls_per_cycle": round(calls.value, 1), "calls_per_cycle_se": round(calls.se, 1)}
+    found |= _with_se("gain_points", many[prefix + "gain"], digits=2, unit=100)
+    found["promotions"] = round(many[prefix + "promotions"].value, 2)
+    return found | _with_se("calls_per_cycle", many[prefix + "calls_per_cycle"], digits=1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from selfopt.errors import UsageError
 from selfopt.records import RaceSettings
 
-from .many import default_processes, repeat_rows
+from .many import repeat_rows
 from .once import DEFAULTS, MAX_TRIALS, Searching
 from .worlds import WorldOptions
 
@@ -44,7 +44,6 @@ def forecast(
         raise UsageError(f"power {power}: need a share strictly between 0 and 1, such as 0.9")
     if options.gain <= 0:
         raise UsageError(f"gain {options.gain}: need a difference above 0 that is to be found, such as 0.05")
-    processes = default_processes() if processes is None else processes
     with_gain = repeat_rows(Searching(options, alpha, settings, MAX_TRIALS, rivals=False), replications, processes=processes)
     without = repeat_rows(
         Searching(replace(options, gain=0.0), alpha, settings, MAX_TRIALS, rivals=False),

@@ -37,34 +37,32 @@ class Mean:
     upper95: float
 
 
-@dataclass(frozen=True, slots=True)
-class Many:
-    """Figures by name."""
-
-    replications: int
-    means: Mapping[str, Mean]
-
-    def __getitem__(self, name: str) -> Mean:
-        return self.means[name]
+Means = Mapping[str, Mean]
+"""The mean of each figure, by its name."""
 
 
-def default_processes() -> int:
-    """As many as there are cores."""
-    return os.cpu_count() or 1
-
-
-def repeat(task: Task, replications: int, *, seed: str = "0", processes: int | None = None, chunk: int = _CHUNK) -> Many:
-    """The means of `repeat_rows`."""
+def repeat(task: Task, replications: int, *, seed: str = "0", processes: int | None = None, chunk: int = _CHUNK) -> Means:
+    """The means over what `repeat_rows` returns."""
     rows = repeat_rows(task, replications, seed=seed, processes=processes, chunk=chunk)
-    return Many(replications, {name: _mean([row[name] for row in rows]) for name in rows[0]})
+    return {name: _mean([row[name] for row in rows]) for name in rows[0]}
 
 
 def repeat_rows(
     task: Task, replications: int, *, seed: str = "0", processes: int | None = None, chunk: int = _CHUNK
 ) -> list[Figures]:
-    """Run a task that often, each with a seed of its own. chunk: how many a process takes at a time. UsageError for fewer than one
-    replication or process."""
-    processes = default_processes() if processes is None else processes
+    """Run a task so many times, each time with a seed of its own.
+
+    Args:
+        task: what is repeated.
+        replications: how many times.
+        seed: the seeds of the replications follow from this one.
+        processes: how many processes share the work; None: one for each core.
+        chunk: how many replications a process takes at a time.
+
+    Raises:
+        UsageError: for fewer than one replication or process.
+    """
+    processes = (os.cpu_count() or 1) if processes is None else processes
     if replications < 1 or processes < 1:
         raise UsageError(f"{replications} replications in {processes} processes: need at least 1 of both")
     chunks = [(task, seed, start, min(start + chunk, replications)) for start in range(0, replications, chunk)]

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from selfopt.policy import AlphaShare, Race, prompt_test
-from selfopt.records import EvidenceKey, RaceSettings
+from selfopt.records import RaceSettings
 from selfopt.stats import PromptDifferences, prompt_evidence
 
-from .bench import BASELINE, Bench, race_start, run_race, spec_names
+from .bench import Bench, evidence_key, race_start, run_race, spec_names
 from .rivals import PLAIN_RUNS, fixed_n, fixed_n_runs, plain_rule
 from .worlds import World, WorldOptions, make_world
 
@@ -83,32 +83,22 @@ class Deterministic:
         names, m = spec_names(search), self.options.prompts
         gains = {name: search.gain(k) for k, name in enumerate(names) if k > 0}
         best = max(gains, key=lambda name: gains[name])
-        calls = float(m * len(names))
-        found = dict.fromkeys(("", "mcnemar_", "bets_"), None) if gains[best] <= 0 else self._tested(heldout, best, seed)
-        if gains[best] > 0:
-            calls += 2 * m
-        truth = self.options.gain if best == names[1] else self.options.others
-        plain = plain_rule(search, Bench(search, rng), runs=1, exact=True)
-        figures = {"calls": calls, "plain_calls": float(m * len(names))}
-        for prefix, winner in found.items():
-            figures |= _verdicts(prefix, truth if winner else None)
-        return figures | _verdicts(
-            "plain_", None if plain is None else self.options.gain if plain == names[1] else self.options.others
-        )
+        proposed = gains[best] > 0
+        winners: dict[str, str | None] = dict.fromkeys(("", "mcnemar_", "bets_"), None)
+        if proposed:
+            winners = self._tested(heldout, best, seed)
+        winners["plain_"] = plain_rule(search, Bench(search, rng), runs=1, exact=True)
+        figures = {"calls": float(m * (len(names) + 2 * proposed)), "plain_calls": float(m * len(names))}
+        for prefix, winner in winners.items():
+            truth = self.options.gain if winner == names[1] else self.options.others
+            figures |= _verdicts(prefix, None if winner is None else truth)
+        return figures
 
     def _tested(self, heldout: World, best: str, seed: str) -> dict[str, str | None]:
         row = heldout.chances[spec_names(heldout).index(best)]
         ours, theirs = ({f"p{j}": chance > 0 for j, chance in enumerate(chances)} for chances in (row, heldout.chances[0]))
         share = AlphaShare("heldout", 1, self.alpha, 0.0, used_up=False, detail="")
-        key = EvidenceKey.model_construct(
-            candidate_spec_id=best,
-            baseline_spec_id=BASELINE,
-            environment_id="world",
-            render_hash="",
-            scorer_hash="",
-            split="heldout",
-        )
-        test = prompt_test(key, (ours, theirs), clusters={}, share=share, order_seed=seed, at="")
+        test = prompt_test(evidence_key(best, "heldout"), (ours, theirs), clusters={}, share=share, order_seed=seed, at="")
         pairs = PromptDifferences(tuple(int(c) - int(b) for c, b in zip(row, heldout.chances[0], strict=True)))
         return {
             "": best if test.passed else None,
@@ -138,7 +128,7 @@ class Cycles:
     def _history(self, seed: str, world_seed: str, prefix: str, *, plain: bool) -> dict[str, float]:
         rng, draws = random.Random(seed), random.Random(f"candidates {world_seed}")
         base = make_world(self.options, draws).chances[0]
-        first, promotions, calls, gains = sum(base), 0, 0.0, []
+        first, calls, gains = sum(base), 0.0, []
         for cycle in range(1, self.cycles + 1):
             world = make_world(self.options, draws, base, [_pool(draws) for _ in range(self.options.candidates)])
             bench = Bench(world, rng)
@@ -154,12 +144,11 @@ class Cycles:
                 winner, calls = race.winner, calls + race.trials
             gain = true_gain(world, winner)
             if winner is not None and gain is not None:
-                promotions += 1
                 gains.append(gain)
                 base = world.chances[spec_names(world).index(winner)]
         total = (sum(base) - first) / len(base)
         figures = {
-            "promotions": float(promotions),
+            "promotions": float(len(gains)),
             "not_better": float(any(gain <= NOT_BETTER for gain in gains)),
             "worse": float(any(gain < WORSE for gain in gains)),
             "ended_worse": float(total < WORSE),

@@ -12,12 +12,11 @@ from statistics import NormalDist
 from selfopt.policy import decide
 from selfopt.records import Evaluation, Metrics, Outcome, OutcomeRow, PolicyThresholds, TrivialPolicy
 
-from .bench import Bench, spec_names
+from .bench import AT, Bench, spec_names
 from .worlds import World, WorldOptions, make_world
 
 PLAIN_RUNS = 7
 _THRESHOLDS = PolicyThresholds()
-_AT = "2026-01-01T00:00:00.000Z"
 
 
 def plain_rule(world: World, bench: Bench, *, runs: int = PLAIN_RUNS, exact: bool = False) -> str | None:
@@ -26,7 +25,7 @@ def plain_rule(world: World, bench: Bench, *, runs: int = PLAIN_RUNS, exact: boo
     positions = range(len(world.chances[0]))
     passed = {name: [bench.passes(name, positions, 1) for _ in range(runs)] for name in spec_names(world)}
     baseline, *candidates = (_evaluation(name, rows, world.restraint, exact) for name, rows in passed.items())
-    decisions = [decide(candidate, baseline, _THRESHOLDS, now=_AT) for candidate in candidates]
+    decisions = [decide(candidate, baseline, _THRESHOLDS, now=AT) for candidate in candidates]
     promoted = [d for d in decisions if d.verdict == "promote"]
     return max(promoted, key=lambda d: d.estimate or 0.0).candidate_spec_id if promoted else None
 
@@ -34,26 +33,20 @@ def plain_rule(world: World, bench: Bench, *, runs: int = PLAIN_RUNS, exact: boo
 def fixed_n(world: World, bench: Bench, runs: int, alpha: float) -> str | None:
     """The best of the candidates whose mean paired difference is significant at alpha / K after so many runs, by a z-test with the
     variances of the prompts added up (one look)."""
-    m, names = len(world.chances[0]), spec_names(world)
-    counts = {name: bench.passes(name, range(m), runs) for name in names}
-    variance = {name: sum([_variance(c, runs) for c in counts[name]]) / (m * m) for name in names}
-    wanted = NormalDist().inv_cdf(1 - alpha / (len(names) - 1))
-    found: dict[str, float] = {}
-    for name in names[1:]:
-        gain = (sum(counts[name]) - sum(counts[names[0]])) / (m * runs)
-        error = math.sqrt(variance[name] + variance[names[0]])
-        if gain > 0 and gain >= wanted * error:
-            found[name] = gain
-    return max(found, key=lambda name: found[name]) if found else None
+    m = len(world.chances[0])
+    counts = {name: bench.passes(name, range(m), runs) for name in spec_names(world)}
+    variance = {name: sum([_variance(c, runs) for c in passes]) / (m * m) for name, passes in counts.items()}
+    baseline, *candidates = counts
+    wanted = NormalDist().inv_cdf(1 - alpha / len(candidates))
+    gains = {name: (sum(counts[name]) - sum(counts[baseline])) / (m * runs) for name in candidates}
+    shown = [n for n in gains if gains[n] > 0 and gains[n] >= wanted * math.sqrt(variance[n] + variance[baseline])]
+    return max(shown, key=lambda name: gains[name], default=None)
 
 
 def _variance(passes: int, runs: int) -> float:
     """Of a prompt's share of passes, estimated; one run alone is judged as if half a pass and half a failure had been seen too."""
-    if runs == 1:
-        share = (passes + 0.5) / 2
-        return share * (1 - share)
-    share = passes / runs
-    return share * (1 - share) / (runs - 1)
+    share = (passes + 0.5) / 2 if runs == 1 else passes / runs
+    return share * (1 - share) / max(1, runs - 1)
 
 
 @cache
@@ -62,10 +55,7 @@ def fixed_n_runs(options: WorldOptions, alpha: float, gain: float = 0.05, power:
     least 2."""
     rng, still = random.Random("variance"), replace(options, candidates=1, gain=0.0, others=0.0, churn=0.0)
     worlds = max(20, 8000 // options.prompts)
-    total = 0.0
-    for _ in range(worlds):
-        base = make_world(still, rng).chances[0]
-        total += sum([p * (1 - p) for p in base]) / options.prompts
+    total = sum(sum(p * (1 - p) for p in make_world(still, rng).chances[0]) for _ in range(worlds)) / options.prompts
     z = NormalDist().inv_cdf(1 - alpha / options.candidates) + NormalDist().inv_cdf(power)
     return max(2, math.ceil(2 * total / worlds / options.prompts * (z / gain) ** 2))
 
@@ -123,5 +113,5 @@ def _evaluation(name: str, runs: Sequence[Sequence[int]], restraint: int, exact:
         warm_up=False,
         metrics=metrics,
         rows=rows,
-        at=_AT,
+        at=AT,
     )

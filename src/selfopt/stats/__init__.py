@@ -3,19 +3,16 @@ experiment, evidence by betting that holds however often one looks."""
 
 from .alpha import AlphaSchedule, check_alpha, elond_level, fwer_level, share_of_cycle
 from .beta import incomplete_beta, student_t_quantile, student_t_two_sided
-from .betting import PROMPT_BETS, Bets, EProcess, Pairs, log_growths, log_mean_exp
+from .betting import PROMPT_BETS, Bets, EProcess, Pairs, confidence_sequence, log_growths, log_mean_exp, non_inferiority
 from .classify import CALLING_POSTERIOR, ORDER_SIGNIFICANCE, Classification, ClassifiedRow, classify_rows
 from .clusters import Estimate, Statistic, Sums, holm, jackknife, paired_jackknife
-from .confidence import confidence_sequence
 from .intervals import Interval, clopper_pearson_interval, clopper_pearson_upper, wilson_interval
-from .mcnemar import mcnemar_p
 from .order import cold_order_p, drift_order_p
 from .patterns import MAX_COLD_RUNS, MIN_PATTERN_RUNS, RowPattern, cold_prefix, exchangeability_p, read_row
 from .planning import pairs_to_decide
-from .prompts import FINAL_SHARE, PromptDifferences, prompt_evidence
+from .prompts import FINAL_SHARE, PromptDifferences, mcnemar_p, prompt_evidence
 from .reload import CONFIRMING_BAYES_FACTOR, CONFIRMING_RUNS, rank_p, reload_log_bayes_factor, suite_log_bayes_factor
 from .row_models import PassRow, cold_length
-from .shares import non_inferiority
 
 __all__ = [
     "CALLING_POSTERIOR",

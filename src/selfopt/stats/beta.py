@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 _TINY = 1e-300
 _BISECTIONS = 80
+
+
+def bisected(low: float, high: float, holds: Callable[[float], bool], steps: int) -> tuple[float, float]:
+    """The last two ends of a bisection: the condition holds at the first and on its side, and not at the second."""
+    for _ in range(steps):
+        middle = (low + high) / 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low, high
 
 
 def incomplete_beta(a: float, b: float, x: float) -> float:
@@ -53,10 +62,4 @@ def student_t_quantile(confidence: float, df: int) -> float:
     low, high = 0.0, 1.0
     while student_t_two_sided(high, df) > 1 - confidence:
         high *= 2
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
-        if student_t_two_sided(middle, df) > 1 - confidence:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
+    return sum(bisected(low, high, lambda t: student_t_two_sided(t, df) > 1 - confidence, _BISECTIONS)) / 2

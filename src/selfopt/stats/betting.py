@@ -32,10 +32,14 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from .beta import bisected
+from .intervals import Interval
+
 _SAFE = 0.95
 _ROUNDING = 1e-9
 # So many factors of at least 0.05 and at most 40 stay within a double's exponent.
 _CHUNK = 128
+_STEPS = 18  # of a width of 2: to 0.00001
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +117,9 @@ def log_growths(pairs: Pairs, bets: Bets, mean: float, *, below: bool = False) -
         room = pairs.deepest + mean
         steps = [w * (x - mean) for x, w in zip(pairs.gains, pairs.weights, strict=True)]
     cap = _SAFE / (pairs.max_weight * room) if room > 0 else math.inf
-    growths: list[float] = []
-    for size in bets.lambdas:
-        if size >= cap:
-            # Ascending: all that follow are capped alike.
-            growths += [_log_product(cap, steps)] * (len(bets.lambdas) - len(growths))
-            break
-        growths.append(_log_product(size, steps))
-    return growths
+    sizes = [min(size, cap) for size in bets.lambdas]
+    growths = {size: _log_product(size, steps) for size in dict.fromkeys(sizes)}
+    return [growths[size] for size in sizes]
 
 
 def _log_product(size: float, steps: Sequence[float]) -> float:
@@ -173,3 +172,39 @@ class EProcess:
         for pairs in blocks:
             process.absorb(pairs)
         return process
+
+
+def confidence_sequence(blocks: Sequence[Pairs], bets: Bets, side_alpha: float) -> Interval:
+    """The means that the bets have not refuted after these blocks: low is the largest mu with E(mean <= mu) >= 1/side_alpha, high
+    the smallest with E(mean >= mu) >= 1/side_alpha.
+
+    P(delta is ever below low) <= side_alpha and P(ever above high) <= side_alpha, at all block ends at once: looking is allowed
+    whenever one likes. The evidence against "delta <= 0" reaches 1/side_alpha exactly when low reaches 0. The wealth falls
+    (rises) in mu, see `log_growths`, so what is not refuted is an interval, found by bisection. Domain: within [-1, 1], which is
+    also the answer without any block. ValueError for side_alpha outside (0, 0.5].
+    Source: Waudby-Smith & Ramdas (2024), JRSS B 86, section 4.
+    """
+    if not 0 < side_alpha <= 0.5:
+        raise ValueError(f"alpha {side_alpha}: need a number in (0, 0.5]")
+    wanted = math.log(1 / side_alpha)
+    return Interval(_bound(blocks, bets, wanted, below=False), _bound(blocks, bets, wanted, below=True))
+
+
+def _bound(blocks: Sequence[Pairs], bets: Bets, wanted: float, *, below: bool) -> float:
+    """The border of what is refuted, seen from the end of [-1, 1] that is refuted first, on its refuted side."""
+    refuted, open_ = (1.0, -1.0) if below else (-1.0, 1.0)
+    if not blocks or EProcess.of(blocks, bets, refuted, below=below).log_e < wanted:
+        return refuted
+    return bisected(refuted, open_, lambda mean: EProcess.of(blocks, bets, mean, below=below).log_e >= wanted, _STEPS)[0]
+
+
+def non_inferiority(blocks: Sequence[Pairs], margin: float, bets: Bets = PROMPT_BETS) -> float:
+    """log E against "worse by at least the margin": the e-process with D + margin in place of D. Compare with log(1/alpha).
+
+    E = sum_l pi_l prod(1 + l w (D + margin)). Domain: blocks of paired differences as `selfopt.stats.betting` describes them, complete,
+    margin in (0, 1); ValueError otherwise. Valid at every block end, however often one looks. No block: 0, which shows nothing. Not
+    worse than 3 points is margin 0.03. Source: Waudby-Smith & Ramdas (2024), JRSS B 86.
+    """
+    if not 0 < margin < 1:
+        raise ValueError(f"margin {margin}: need a number strictly between 0 and 1, such as 0.03")
+    return EProcess.of(blocks, bets, -margin).log_e

@@ -107,10 +107,8 @@ def _fit(rows: Sequence[tuple[tuple[float, ...], int]]) -> tuple[float, ...]:
             factor = count / sum(joint)
             for index, value in enumerate(joint):
                 sums[index] += factor * value
-        following = tuple(one / total for one in sums)
-        settled = max(abs(a - b) for a, b in zip(weights, following, strict=True)) < _SETTLED
-        weights = following
-        if settled:
+        before, weights = weights, tuple(one / total for one in sums)
+        if max(abs(a - b) for a, b in zip(before, weights, strict=True)) < _SETTLED:
             break
     return tuple(math.log(w) for w in weights)
 

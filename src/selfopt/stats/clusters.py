@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from .beta import student_t_quantile, student_t_two_sided
 from .intervals import clopper_pearson_interval
@@ -43,15 +44,15 @@ def jackknife(clusters: Sequence[Sums], statistic: Statistic, *, confidence: flo
     """
     if not all(math.isfinite(value) for cluster in clusters for value in cluster):
         raise ValueError("a sum over a cluster is missing (NaN or infinite): leave out prompts without an outcome")
-    total = _sum(clusters)
+    total = [math.fsum(column) for column in zip(*clusters, strict=True)]
     value = statistic(total) if clusters else None
     if value is None:
         return None
-    left_out = [statistic(_minus(total, cluster)) for cluster in clusters]
-    if len(clusters) < 2 or any(theta is None for theta in left_out):
-        return Estimate(value, None, None, None, len(clusters))
+    left_out = (statistic([whole - part for whole, part in zip(total, cluster, strict=True)]) for cluster in clusters)
     thetas = [theta for theta in left_out if theta is not None]
-    g = len(thetas)
+    g = len(clusters)
+    if g < 2 or len(thetas) < g:
+        return Estimate(value, None, None, None, g)
     if share and all(abs(theta - value) < _EXACT for theta in thetas) and (value < _EXACT or value > 1 - _EXACT):
         exact = clopper_pearson_interval(round(value) * g, g, confidence)
         return Estimate(value, exact.low, exact.high, None, g)
@@ -93,17 +94,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     if not all(0 <= p <= 1 for p in p_values):
         raise ValueError(f"p-values {list(p_values)}: need numbers in [0, 1]; leave out those that are not known")
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    adjusted = [0.0] * len(p_values)
-    highest = 0.0
-    for rank, index in enumerate(order):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = highest
-    return adjusted
-
-
-def _sum(clusters: Sequence[Sums]) -> list[float]:
-    return [math.fsum(column) for column in zip(*clusters, strict=True)]
-
-
-def _minus(total: Sums, cluster: Sums) -> list[float]:
-    return [whole - part for whole, part in zip(total, cluster, strict=True)]
+    stepped = (min(1.0, (len(order) - rank) * p_values[index]) for rank, index in enumerate(order))
+    adjusted = dict(zip(order, accumulate(stepped, max), strict=True))
+    return [adjusted[index] for index in range(len(order))]

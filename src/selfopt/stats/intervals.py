@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from .beta import incomplete_beta
+from .beta import bisected, incomplete_beta
 
 _BISECTIONS = 60
 
@@ -68,12 +68,6 @@ def _upper(successes: int, n: int, tail: float) -> float:
     """The p with P(X <= successes | n, p) = tail, which is the beta quantile at 1 - tail of (successes + 1, n - successes)."""
     if successes >= n:
         return 1.0
-    low, high = successes / n, 1.0
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
-        # P(X <= s) = I_{1-p}(n - s, s + 1), which falls in p.
-        if incomplete_beta(n - successes, successes + 1, 1 - middle) > tail:
-            low = middle
-        else:
-            high = middle
-    return high
+    # P(X <= s) = I_{1-p}(n - s, s + 1), which falls in p.
+    above = bisected(successes / n, 1.0, lambda p: incomplete_beta(n - successes, successes + 1, 1 - p) > tail, _BISECTIONS)
+    return above[1]

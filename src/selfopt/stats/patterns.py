@@ -83,16 +83,11 @@ def exchangeability_p(rows: Sequence[Sequence[bool]], sizes: Sequence[int], *, l
 
 
 def _early_failures_p(rows: Sequence[Sequence[bool]], k: int, late: bool) -> float:
-    observed = 0
-    tables: list[tuple[int, int]] = []
-    for row in rows:
-        n, failures = len(row), sum(not p for p in row)
-        if n <= k or failures in (0, n):
-            continue
-        observed += sum(not p for p in (row[n - k :] if late else row[:k]))
-        tables.append((n, failures))
-    if not tables:
+    telling = [row for row in rows if len(row) > k and 0 < sum(row) < len(row)]
+    if not telling:
         return 1.0
+    observed = sum(k - sum(row[-k:] if late else row[:k]) for row in telling)
+    tables = [(len(row), len(row) - sum(row)) for row in telling]
     if len(tables) * k > _EXACT_LIMIT:
         return _normal_tail(tables, k, observed)
     distribution = [1.0]

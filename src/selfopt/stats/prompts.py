@@ -7,14 +7,26 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from .alpha import check_alpha
-from .betting import PROMPT_BETS, Bets, EProcess, Pairs
+from .beta import incomplete_beta
+from .betting import PROMPT_BETS, Bets, EProcess, Pairs, confidence_sequence
 from .clusters import Estimate, jackknife
-from .confidence import confidence_sequence
 from .intervals import Interval
-from .mcnemar import mcnemar_p
 
 FINAL_SHARE = 0.75
 """The part of the capital that waits for the planned last look."""
+
+
+def mcnemar_p(wins: int, losses: int) -> float:
+    """One-sided p-value of "the candidate wins no more prompts than it loses": P(X >= wins), X ~ Binomial(wins + losses, 1/2).
+
+    Exact given the number of prompts on which the two differ; 1 where they differ on none. Domain: counts of at least 0, one
+    pair a prompt. One look at a number of prompts that was fixed beforehand: no peeking, and no adding prompts after a look.
+    Source: McNemar (1947), Psychometrika 12. ValueError for negative counts.
+    """
+    if wins < 0 or losses < 0:
+        raise ValueError(f"{wins} wins and {losses} losses: need counts of at least 0")
+    # P(X >= w) = I_{1/2}(w, n - w + 1).
+    return 1.0 if wins == 0 else incomplete_beta(wins, losses + 1, 0.5)
 
 
 @dataclass(frozen=True)

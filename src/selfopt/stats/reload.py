@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from .marginals import log_marginal
-from .row_models import log_sum_exp
+from .row_models import log_marginal, log_sum_exp
 
 CONFIRMING_BAYES_FACTOR = 10.0
 CONFIRMING_RUNS = 4

@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from .marginals import log_marginal
 from .patterns import MAX_COLD_RUNS, RowPattern
 
 CLASSES = (RowPattern.STABLE, RowPattern.INCAPABLE, RowPattern.FLAKY, RowPattern.COLD_START, RowPattern.DRIFT)
@@ -26,6 +25,21 @@ _GOOD, _BAD, _ANY, _BROKEN = (40.0, 1.0), (1.0, 40.0), (1.3, 1.3), (1.0, 9.0)
 _COLD_WEIGHTS = ((1, 0.55), (2, 0.35), (3, 0.10))
 _FIRST_CHANGE = 2
 _LOAD_WHEN_COLD, _LOAD_EARLY, _LOAD_LATER, _EARLY_RUNS = 0.85, 0.25, 0.03, 2
+
+
+def _log_beta(a: float, b: float) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+
+
+@cache
+def log_marginal(passes: int, failures: int, a: float, b: float) -> float:
+    """Natural log of the probability of one order of these outcomes under a pass rate from Beta(a, b):
+    B(a + passes, b + failures) / B(a, b).
+
+    Domain: counts >= 0, a and b > 0. Source: the beta-binomial without its binomial factor (Gelman et al., Bayesian Data
+    Analysis, 2.4). Not a statement about evidence by itself, so there is nothing to look at twice.
+    """
+    return _log_beta(a + passes, b + failures) - _log_beta(a, b)
 
 
 @dataclass(frozen=True, slots=True)
