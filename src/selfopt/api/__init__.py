@@ -1,7 +1,8 @@
-"""The verbs of the command line for Python programs: `selfopt.open()` gives them, docs/PYTHON.md shows them.
+"""The verbs of the command line for Python programs. `selfopt.open()` is their door; docs/PYTHON.md
+shows them.
 
-Every verb blocks until it is done and raises what `selfopt.errors` lists. What is measured runs on a thread of its own, so
-that the verbs also work where an event loop is running already (a notebook).
+Every verb blocks until it is done, and raises the errors of `selfopt.errors`. Measurements run on a
+thread of their own, so the verbs also work where an event loop is running (a notebook).
 """
 
 from __future__ import annotations
@@ -43,9 +44,10 @@ log = logging.getLogger("selfopt")
 
 
 class RunOptions(TypedDict, total=False):
-    """What the flags of `selfopt run` choose; what is left out comes from the rule, else from the settings. Seconds.
+    """The flags of `selfopt run`. The rule, else the settings decide what is left out. Times in
+    seconds.
 
-    on_progress is told of every trial, from another thread.
+    on_progress is called for every trial, from another thread.
     """
 
     suite: str | None
@@ -61,7 +63,7 @@ class RunOptions(TypedDict, total=False):
 
 
 class CompareOptions(TypedDict, total=False):
-    """What the flags of `selfopt compare` choose beside models, suites and variants. Seconds."""
+    """The flags of `selfopt compare` besides models, suites and variants. Times in seconds."""
 
     split: Any
     limit: int | None
@@ -78,11 +80,22 @@ def open(
     environ: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> Selfopt:
-    """Open a home folder and the settings as the command line would: `--home`, SELFOPT_HOME, .selfopt upwards, the user's.
+    """Opens a home folder and the settings as the command line does. Writes nothing before the
+    first measurement.
 
-    settings: a tree like the file's that overrides everything, for example {"limits": {"timeout_s": 5}}. Nothing is written
-    before the first measurement. SettingsError or StoreError name what is wrong. What a project's files asked for and did not get is
-    logged as a warning.
+    Logs a warning for settings that a project's files ask for and do not get.
+
+    Args:
+        home: The home folder. Default: SELFOPT_HOME, the nearest .selfopt upwards, or the user's
+            data folder.
+        settings: A tree like the file's that overrides all other sources, such as {"limits":
+            {"timeout_s": 5}}.
+        environ: Variables to read instead of the environment's.
+        cwd: Where to look for a project's files instead of the current folder.
+
+    Raises:
+        SettingsError: A setting is wrong.
+        StoreError: The home cannot be used.
     """
     app = App.open(home, settings, environ, cwd)
     for line in app.notices():
@@ -91,7 +104,10 @@ def open(
 
 
 class Selfopt(Noun):
-    """An open home. Use as a context manager, or call `close`: engine children and connections end there."""
+    """An open home.
+
+    Use it as a context manager, or call `close`, which ends engine children and connections.
+    """
 
     def __init__(self, app: App) -> None:
         super().__init__(app, Runner())
@@ -111,7 +127,10 @@ class Selfopt(Noun):
         self.close()
 
     def close(self) -> None:
-        """End everything that was started. May be called twice; afterwards the verbs that measure raise SelfoptError."""
+        """Ends everything that was started.
+
+        Can be called twice. Afterwards the verbs that measure raise SelfoptError.
+        """
         self._runner.close(self._app.close)
         self._app.release()
 
@@ -126,13 +145,16 @@ class Selfopt(Noun):
         return self._app.settings
 
     def run(self, model: str, phase: str, variant: str | None = None, **options: Unpack[RunOptions]) -> Measured:
-        """Measure one pass under the rules in force. RefusedError when they say no."""
+        """Measures one pass under the rules in force.
+
+        Raises RefusedError when they refuse the model.
+        """
         return self.supervise(model, phase, variant, runs=1, **options)
 
     def supervise(
         self, model: str, phase: str, variant: str | None = None, *, runs: int = 7, **options: Unpack[RunOptions]
     ) -> Measured:
-        """Measure several passes; what an earlier call began and did not finish is continued."""
+        """Measures several passes. Continues what an earlier call left unfinished."""
         request, progress = self._request(model, phase, variant, runs, options)
         return self._runner.wait(measure_model(self._app, request, progress))
 
@@ -144,14 +166,20 @@ class Selfopt(Noun):
         on_progress: Callable[[Progress], None] = lambda _: None,
         **options: Unpack[CompareOptions],
     ) -> Comparison:
-        """Measure models with variants on the same prompts and put the best agent score first. Rules are not applied."""
+        """Measures models with variants on the same prompts, without rules.
+
+        The best agent score comes first.
+        """
         request = CompareRequest(models=models, suites=tuple(suites), variants=tuple(variants), **options)
         return self._runner.wait(compare_models(self._app, request, on_progress))
 
     def validate_warm_up(
         self, model: str, phase: str, variant: str | None = None, *, runs: int = 7, **options: Unpack[RunOptions]
     ) -> WarmUpShown:
-        """Measure what warm-up is worth: cold runs after a forced unload in turn with warm ones."""
+        """Measures what warm-up is worth.
+
+        Cold runs, each after a forced unload, alternate with warm ones.
+        """
         request, progress = self._request(model, phase, variant, runs, options)
         return self._runner.wait(validate_under_rules(self._app, request, progress))
 
@@ -163,19 +191,35 @@ class Selfopt(Noun):
         return measure_request(self._app, model, phase, variant, n_runs=runs, **chosen), progress
 
     def feedback(self, *, write: bool = True) -> Feedback:
-        """Findings and recommendations from the newest evaluations; kept, and written to harness_feedback.json."""
+        """Derives findings and recommendations from the newest evaluations.
+
+        write: Keep them in the ledger, and write harness_feedback.json.
+        """
         return self._runner.wait(make_feedback(self._app, write=write))
 
     def decide(self, model: str, phase: str, candidate: str | None = None, baseline: str | None = None) -> Decided:
-        """Put measured candidates through the gates. candidate, baseline: a variant, or the beginning of an id."""
+        """Puts measured candidates through the gates.
+
+        candidate, baseline: a variant, or the beginning of an id.
+        """
         return self._runner.wait(decide_candidates(self._app, model, phase, candidate, baseline))
 
     def explain(self, decision: str) -> tuple[Decision, Account, tuple[str, ...]]:
-        """A kept decision (its id, its beginning or its end), what it amounts to, and what each gate saw."""
+        """Explains a kept decision.
+
+        Args:
+            decision: Its id, or the beginning or end of it.
+
+        Returns:
+            The decision, its account, and what each gate saw.
+        """
         return explained_decision(self._app, decision)
 
     def enforce(self, path: str | Path | None = None, *, dry_run: bool = False, override_manual: bool = False) -> Enforced:
-        """Turn recommendations into rules in force."""
+        """Turns recommendations into rules in force.
+
+        path: the feedback file. Default: the home's.
+        """
         chosen = Path(path) if path is not None else None
         return enforce_file(self._app, chosen, dry_run=dry_run, override_manual=override_manual)
 
@@ -189,7 +233,10 @@ class Selfopt(Noun):
         on_event: Callable[[LoopEvent], None] = lambda event: None,
         on_progress: Callable[[Progress], None] = lambda event: None,
     ) -> list[Cycle]:
-        """Run whole cycles. baselines: "MODEL PHASE VARIANT" each; none: the ledger's, else the settings'."""
+        """Runs whole cycles.
+
+        baselines: "MODEL PHASE VARIANT" each. Default: the ledger's, else the settings'.
+        """
         file = Path(candidates) if candidates is not None else None
         return self._runner.wait(run_loop(self._app, baselines, cycles, file, Listener(on_event), on_progress, max_candidates))
 
@@ -201,27 +248,33 @@ class Selfopt(Noun):
         max_candidates: int | None = None,
         odds: RaceOdds | None = None,
     ) -> CyclePreview:
-        """What the next cycle would do (`selfopt loop --dry-run`), and with odds what its races take; writes nothing."""
+        """Says what the next cycle would do (`selfopt loop --dry-run`).
+
+        With odds, also what its races take. Writes nothing.
+        """
         return preview(self._app, baselines, Path(candidates) if candidates is not None else None, max_candidates, odds)
 
     def report(self) -> list[Path]:
-        """Write the reports; their paths."""
+        """Writes the reports. Returns their paths."""
         return list(write_report(self._app).written)
 
     def show(self, trial: str) -> ShownTrial:
-        """Everything about one trial: by its id, its beginning or its end."""
+        """Shows everything about one trial. trial: its id, or the beginning or end of it."""
         return shown_trial(self._app, trial)
 
     def try_(
         self, model: str, prompt: str, *, tools: Tools, variant: str = "native_api", timeout_s: float | None = None
     ) -> Tried:
-        """Ask once with tools of your own (a JSON file, or ToolDefinitions); nothing is scored or recorded."""
+        """Asks a model once with your own tools (a JSON file, or ToolDefinitions).
+
+        Scores and records nothing.
+        """
         return self._runner.wait(try_model(self._app, model, variant, tools, prompt, timeout_s))
 
     def rescore(
         self, runs: Sequence[str], *, variant: str | None = None, parsers: Sequence[str] = (), suite: str | None = None
     ) -> Rescoring:
-        """Judge the stored replies of runs again; no request is made."""
+        """Judges the stored replies of runs again, without any request."""
         return self._runner.wait(rescore_runs(self._app, runs, variant, parsers, suite))
 
     def quickstart(
@@ -231,26 +284,40 @@ class Selfopt(Noun):
         on_progress: Callable[[Progress], None] = lambda event: None,
         show: Callable[[str], None] = lambda text: None,
     ) -> QuickstartResult:
-        """The whole loop on two real models, which are fetched first; in this home. Interrupted, the same call continues."""
+        """Fetches two real models and runs the whole loop on them, in this home.
+
+        After an interruption the same call continues.
+        """
         return self._runner.wait(run_quickstart(self._app, on_event, on_progress, show))
 
     @contextmanager
     def scripted(self, script: str | Path, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
-        """Serve a scripted endpoint while the block lasts; its base URL."""
+        """Serves a scripted endpoint while the block lasts. Yields its base URL."""
         with self._runner.serving(lambda ready: serve_script(Path(script), host, port, lambda url, _: ready(url))) as base_url:
             yield base_url
 
     @contextmanager
     def serve(self, *, host: str | None = None, port: int | None = 0) -> Iterator[str]:
-        """Serve live traffic under the rules in force while the block lasts, as an OpenAI-compatible endpoint; its base URL."""
+        """Serves live traffic under the rules in force while the block lasts.
+
+        Yields the OpenAI-compatible base URL.
+        """
         with self._runner.serving(lambda ready: serve(self._app, host, port, ready)) as base_url:
             yield base_url
 
     def simulate(self, *worlds: str, **options: Any) -> dict[str, dict[str, Any]]:
-        """Figures of the policy on made-up worlds ("12x4", "200x4", "200x16", "det150x4", "cycles"), by name. options: replications, alpha,
-        gains, max_trials, seed, processes, and changes={"prompts": ..., "flaky": ...} to the worlds."""
+        """Tries the policy on made-up worlds.
+
+        Args:
+            worlds: Of "12x4", "200x4", "200x16", "det150x4" and "cycles".
+            options: replications, alpha, gains, max_trials, seed, processes, and
+                changes={"prompts": ..., "flaky": ...} to the worlds.
+
+        Returns:
+            The figures of each world, by its name.
+        """
         return simulate_worlds(worlds or ("12x4",), **options)
 
     def doctor(self) -> list[dict[str, Any]]:
-        """Checks of this installation with name, status (ok, note, FAIL) and detail."""
+        """Checks this installation. Each check has name, status (ok, note, FAIL) and detail."""
         return self._runner.wait(diagnose_installation(self._app))

@@ -1,4 +1,4 @@
-"""The nouns of an open home: its rules, trail, keys, trust, models and variants."""
+"""The nouns of an open home: rules, audit trail, keys, trust, models and variants."""
 
 from __future__ import annotations
 
@@ -31,23 +31,27 @@ class Routes(Noun):
     """The rules in force: `selfopt routes`."""
 
     def show(self) -> RoutingConfig:
-        """The rules in force."""
+        """Returns the rules in force."""
         return rules_in_force(self._app)
 
     def history(self) -> tuple[Any, ...]:
-        """Every version: version, at, cause, reason, changes, in_force, aborted."""
+        """Lists every version, with version, at, cause, reason, changes, in_force and aborted."""
         return rule_history(self._app)
 
     def set(self, model: str, phase: str, *, allow: bool, fallback: str | None = None, reason: str = "") -> RoutingConfig:
-        """Set one rule by hand."""
+        """Sets one rule by hand."""
         return set_route(self._app, model, phase, allow=allow, fallback=fallback, reason=reason)
 
     def import_file(self, path: str | Path) -> RoutingConfig:
-        """Import rules from a JSON file."""
+        """Imports rules from a JSON file."""
         return import_routes(self._app, Path(path))
 
     def rollback(self, version: int) -> RoutingConfig:
-        """Put an earlier version in force again, as a new one (0: no rules), and let the loop start from what it serves."""
+        """Puts an earlier version in force again, as a new version. The loop then starts from what
+        it serves.
+
+        version: 0 means no rules.
+        """
         return self._runner.wait(roll_back(self._app, version))
 
 
@@ -55,31 +59,51 @@ class Audit(Noun):
     """The audit trail: `selfopt audit`."""
 
     def show(self, last: int | None = None) -> list[AuditRecord]:
-        """The newest records, oldest first; None: all."""
+        """Lists the newest records, the oldest first. last: how many; None means all."""
         return audit_records(self._app, last)
 
     def verify(self) -> Any:
-        """The report of checking the trail and the rules: ok, n, head_hash, first_bad_line, torn_tail, reason, problems."""
+        """Checks the trail and the rules.
+
+        The report has ok, n, head_hash, first_bad_line, torn_tail, reason and problems.
+        """
         return verify_audit(self._app)
 
     def verify_home(self, anchors: Sequence[str] = ()) -> HomeReport:
-        """Everything that vouches for the past: ok, and parts with name, problems and notes. anchors: what `anchor` gave earlier."""
+        """Checks everything that vouches for the past. The report has ok, and parts with name,
+        problems and notes.
+
+        anchors: What `anchor` returned earlier.
+        """
         return verify_home(self._app, anchors)
 
     def anchor(self) -> str:
-        """One line to keep elsewhere, which proves later that the past until now is unchanged."""
+        """Returns one line to keep elsewhere.
+
+        It proves later that the past until now is unchanged.
+        """
         return audit_anchor(self._app)
 
     def verify_requests(self) -> Any:
-        """The report of checking the live requests that the trail seals: ok, n, segments, problems, unsealed, torn."""
+        """Checks the live requests that the trail seals.
+
+        The report has ok, n, segments, problems, unsealed and torn.
+        """
         return verify_requests(self._app)
 
     def verify_ledger(self) -> LedgerReport:
-        """The report of checking the ledger against what was committed and sealed: ok, commits, records, blobs, unsealed, faults."""
+        """Checks the ledger against what was committed and sealed.
+
+        The report has ok, commits, records, blobs, unsealed and faults.
+        """
         return verify_ledger(self._app)
 
     def trace(self, rule: str) -> Traced:
-        """From a rule (its id, or "MODEL PHASE") down to the replies; `faults` and `missing` say what is not as it was committed."""
+        """Traces a rule down to the replies it rests on. `faults` and `missing` say what is not as
+        it was committed.
+
+        rule: Its id, or "MODEL PHASE".
+        """
         return trace_rule(self._app, rule)
 
 
@@ -87,69 +111,89 @@ class Keys(Noun):
     """API keys of the gateway: `selfopt keys`."""
 
     def list(self) -> tuple[Any, ...]:
-        """All, the revoked ones too: id, name, models, scopes, created_at, revoked_at; never the keys themselves."""
+        """Lists all entries, revoked ones too: id, name, models, scopes, created_at, revoked_at.
+
+        Never the keys.
+        """
         return list_keys(self._app).keys
 
     def add(self, name: str, *, models: Sequence[str] = (), scopes: Sequence[Any] = ()) -> tuple[str, Any]:
-        """(the key, which is kept nowhere; its entry). models: which may be asked, none for all; scopes: of phase, variant, feedback."""
+        """Makes a key.
+
+        Args:
+            models: Those it may ask; none means all.
+            scopes: Of "phase", "variant" and "feedback".
+
+        Returns:
+            The key, which is stored nowhere, and its entry.
+        """
         return add_key(self._app, name, models=models, scopes=scopes)
 
     def revoke(self, name: str) -> Any:
-        """Make a key invalid for good, by its id or name."""
+        """Makes a key invalid for good. name: its id or name."""
         return revoke_key(self._app, name)
 
 
 class Trust(Noun):
-    """Project folders whose files count: `selfopt trust`. What changes here counts for a home that is opened afterwards."""
+    """Project folders whose files count: `selfopt trust`.
+
+    Changes affect homes that are opened afterwards.
+    """
 
     def propose(self, folder: str | Path | None = None) -> TrustProposal:
-        """What a folder asks for (None: the nearest project upwards), to be looked at; nothing is trusted yet."""
+        """Says what a folder asks for, without trusting it yet.
+
+        folder: None means the nearest project upwards.
+        """
         return propose_trust(Path(folder) if folder is not None else None, self._app.environ, self._app.cwd)
 
     def accept(self, proposal: TrustProposal) -> None:
-        """Trust it, exactly as it was proposed."""
+        """Trusts a folder exactly as it was proposed."""
         accept_trust(proposal)
 
     def list(self) -> Sequence[TrustRow]:
-        """Every trusted folder and home: kind, folder, at, state, files."""
+        """Lists every trusted folder and home, with kind, folder, at, state and files."""
         return trusted_folders(self._app.environ)
 
     def withdraw(self, folder: str | Path) -> None:
-        """Trust it no more. UsageError where it was not trusted."""
+        """Withdraws the trust of a folder. Raises UsageError if it was not trusted."""
         withdraw_trust(Path(folder), self._app.cwd)
 
 
 class Models(Noun):
-    """Models of the embedded engine, and what servers tell: `selfopt models`."""
+    """Models of the embedded engine, and which models servers have loaded: `selfopt models`."""
 
     def list(self) -> list[dict[str, Any]]:
-        """name, size_bytes, sha256, installed, path of each."""
+        """Lists the models, with name, size_bytes, sha256, installed and path."""
         return list_models(self._app)
 
     def pull(self, name: str, show: Callable[[str], None] = lambda text: None) -> Path:
-        """Fetch and verify a model; where it is. `show` is told how far it is."""
+        """Fetches and verifies a model.
+
+        Returns its path. show: is called with the progress, as text.
+        """
         return pull_model(self._app, name, show)[0]
 
     def ps(self, *names: str) -> Sequence[dict[str, Any]]:
-        """Is a model loaded? Nothing is loaded by asking."""
+        """Says which models are loaded, without loading any."""
         return self._runner.wait(model_status(self._app, names))
 
     def rm(self, name: str) -> bool:
-        """Remove a pulled model; False when it was not there."""
+        """Removes a pulled model. Returns False if it was not there."""
         return remove_model(self._app, name)
 
 
 class Variants(Noun):
-    """`selfopt variants`."""
+    """Ways to put tools and prompts to a model: `selfopt variants`."""
 
     def list(self) -> dict[str, Variant]:
-        """By name: the catalogue and your own file."""
+        """Returns the variants of the catalogue and of your own file, by name."""
         return dict(list_variants(self._app))
 
     def show(self, name: str) -> Variant:
-        """One variant."""
+        """Returns one variant."""
         return one_variant(self._app, name)
 
     def render(self, name: str, prompt: str, *, tools: Tools) -> Sequence[dict[str, Any]]:
-        """What a variant would send; nobody is asked."""
+        """Returns what a variant would send, without sending it."""
         return render_variant(self._app, name, tools, prompt)

@@ -1,4 +1,7 @@
-"""What lets verbs block: an event loop on a thread of its own, so that they also work where one is running already."""
+"""Lets verbs block.
+
+An event loop on its own thread does their work, so they also work where a loop is running already.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ TIDY_S = 30.0
 
 
 class Runner:
-    """An event loop on a thread of its own, started at the first use."""
+    """An event loop on its own thread, which starts at the first use."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -34,7 +37,10 @@ class Runner:
         return self._loop
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of the work. Ctrl-C cancels it, waits until it has ended tidily, and goes on to the caller."""
+        """Waits for the work and returns its result.
+
+        Ctrl-C cancels the work, waits for its end and goes on to the caller.
+        """
         try:
             loop = self._running()
         except SelfoptError:
@@ -58,7 +64,10 @@ class Runner:
 
     @contextmanager
     def serving(self, serve: Callable[[Callable[[str], None]], Coroutine[Any, Any, None]]) -> Iterator[str]:
-        """Let a server run while the block lasts. serve: runs until it is cancelled, gives its base URL when ready, and ends tidily."""
+        """Runs a server while the block lasts.
+
+        serve: passes on its base URL when ready, and runs until it is cancelled.
+        """
         started: Future[str] = Future()
         closed = threading.Event()
 
@@ -81,7 +90,7 @@ class Runner:
             closed.wait(TIDY_S)
 
     def close(self, finish: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run the last coroutine and end the thread. May be called twice."""
+        """Runs the last coroutine and ends the thread. Can be called twice."""
         if self._loop is not None and self._thread is not None and not self._closed:
             self.wait(finish())
             self._loop.call_soon_threadsafe(self._loop.stop)
@@ -91,7 +100,7 @@ class Runner:
 
 
 class Noun:
-    """What the verbs about one thing share: the open home, and the loop that waits for them."""
+    """The verbs about one thing. They share the open home and the runner that waits for them."""
 
     def __init__(self, app: App, runner: Runner) -> None:
         self._app = app

@@ -17,26 +17,29 @@ from .runner import Noun
 
 
 class Suites(Noun):
-    """`selfopt suites`."""
+    """Suites of prompts: `selfopt suites`."""
 
     def list(self) -> list[dict[str, Any]]:
-        """The built-in suites and the home's own: name, phase, scope, title, prompts, source."""
+        """Lists built-in suites and the home's own: name, phase, scope, title, prompts, source."""
         return suite_summaries(self._app)
 
     def show(self, name: str) -> dict[str, Any]:
-        """A suite (a name or a file) with its prompts and their tools."""
+        """Returns a suite with its prompts and their tools. name: its name or file."""
         return suite_document(self._app, name)
 
     def validate(self, name: str) -> Sequence[str]:
-        """Every problem of a suite; empty when it can be used."""
+        """Lists every problem of a suite. A suite without problems can be used."""
         return suite_problems(self._app, name)
 
     def warnings(self, name: str) -> Sequence[SuiteWarning]:
-        """What makes a usable suite worth less, each with its code, the prompts and one line (docs/SUITES.md)."""
+        """Lists what makes a suite worth less: code, prompts and a message (docs/SUITES.md)."""
         return suite_warnings(self._app, name)
 
     def new(self, name: str, phase: str = "atomic", *, tools: Tools | None = None, to: str | Path | None = None) -> MadeSuite:
-        """Write a suite to begin with; tools: a file, `mcp:` and a server, or definitions. Nothing is replaced."""
+        """Writes a suite to begin with, and never replaces one.
+
+        tools: a file, `mcp:` and a server, or definitions.
+        """
         file = Path(to) if to is not None else None
         return self._runner.wait(new_suite(self._app, name, phase_of(phase), tools, file))
 
@@ -51,12 +54,14 @@ class Suites(Noun):
         replace: bool = False,
         **options: str | Sequence[str],
     ) -> ImportedSuites:
-        """Suites from files in another form (`selfopt suites import KIND`); all of them or none, and nothing is executed.
+        """Imports suites from another format (`selfopt suites import KIND`), all of them or none.
+        Executes nothing.
 
         Args:
-            kind: the importer, such as "jsonl".
-            name: of the suite. Default: that of the file. An importer of several names its own.
-            options: the importer's own, such as `provider="openai:chat:x"`.
+            kind: The importer, such as "jsonl".
+            name: Name of the suite. Default: that of the file. Importers of several suites choose
+                the names.
+            options: The importer's own options, such as `provider="openai:chat:x"`.
         """
         values = {key: (value,) if isinstance(value, str) else tuple(value) for key, value in options.items()}
         chosen = phase_of(phase) if phase is not None else None
@@ -65,21 +70,25 @@ class Suites(Noun):
         return import_suites(self._app, kind, asked, replace=replace)
 
     def import_jsonl(self, file: str | Path, name: str, *, phase: str | None = None, tools: Tools | None = None) -> MadeSuite:
-        """A suite from JSON lines `{messages, tools, expected}`; all of them or none."""
+        """Imports a suite from JSON lines `{messages, tools, expected}`, all of them or none."""
         return self.import_("jsonl", file, name, phase=phase, tools=tools).made[0]
 
     def import_promptfoo(
         self, file: str | Path, name: str, *, phase: str | None = None, tools: Tools | None = None, provider: str | None = None
     ) -> MadeSuite:
-        """A suite from a configuration of promptfoo; nothing in it is executed."""
+        """Imports a suite from a configuration of promptfoo. Executes nothing in it."""
         return self.import_("promptfoo", file, name, phase=phase, tools=tools, provider=provider or ()).made[0]
 
     def pull_bfcl(
         self, categories: Sequence[str] = (), *, replace: bool = False, show: Callable[[str], None] = lambda text: None
     ) -> ImportedSuites:
-        """The Berkeley leaderboard's categories (none: all) out of its wheel, which is fetched and checked."""
+        """Imports categories of the Berkeley leaderboard from its wheel, which is fetched and
+        checked.
+
+        categories: None given means all.
+        """
         return pull_bfcl_suites(self._app, categories, show, replace=replace)
 
     def add_from_ledger(self, *trials: str, to: str | Path, suite: str | None = None) -> AddedPrompts:
-        """Turn failed trials into prompts for review; all of them or none."""
+        """Turns failed trials into prompts for review, all of them or none."""
         return add_from_ledger(self._app, trials, str(to), suite)

@@ -1,9 +1,9 @@
-"""What is wrong with a setting, in words: where it stands, what was got, what is allowed."""
+"""Says what is wrong with a setting: where it is, what it holds and what is allowed."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,24 @@ from .tree import EndpointSettings, PriceSettings
 
 LONGEST_PATH = 200  # characters of a setting's name that a message shows
 _ENTRIES: dict[str, type[Record]] = {"endpoints": EndpointSettings, "prices": PriceSettings}
+_WORDS = {
+    "missing": "is missing",
+    "model_type": "must be a table; write [{path}]",
+    "dict_type": "must be a table; write [{path}]",
+    "tuple_type": 'must be a list, such as ["one", "two"]',
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where settings come from. trusted: the user's own, not a project's. folder: what its relative paths start from."""
+    """A place that settings come from: a file, the environment or the flags.
+
+    Attributes:
+        label: What messages call it.
+        trusted: It is the user's own, not a project's.
+        values: Its settings, as a tree.
+        folder: What its relative paths start from.
+    """
 
     label: str
     trusted: bool
@@ -30,7 +43,10 @@ class Source:
 
 
 def unknown_key(path: str, model: type[Record]) -> str:
-    """The message for a key that a table does not have. path: dotted, from the top."""
+    """Returns the message for a key that a table does not have.
+
+    path: its dotted name, from the top.
+    """
     path = _short_path(path)
     table, _, key = path.rpartition(".")
     near = difflib.get_close_matches(key, model.model_fields, n=1, cutoff=0.75)
@@ -40,7 +56,10 @@ def unknown_key(path: str, model: type[Record]) -> str:
 
 
 def explain(error: ValidationError, sources: Sequence[Source]) -> str:
-    """The first problem, named with the source that it comes from. Values of keys are never shown."""
+    """Returns a message with the first problem and the source it comes from.
+
+    It never shows keys or URLs.
+    """
     first = error.errors()[0]
     location = first["loc"]
     path = _short_path(".".join(str(p) for p in location))
@@ -49,15 +68,13 @@ def explain(error: ValidationError, sources: Sequence[Source]) -> str:
     more = f"; and {error.error_count() - 1} more" if error.error_count() > 1 else ""
     if first["type"] == "extra_forbidden" and location[0] in _ENTRIES:
         return f"{where}: {unknown_key(path, _ENTRIES[str(location[0])])}{more}"
-    words = _WORDS.get(first["type"])
+    words = _WORDS[first["type"]].format(path=path) if first["type"] in _WORDS else first["msg"].removeprefix("Value error, ")
+    if first["type"] == "missing" and path.endswith(".kind"):
+        words += f"; allowed are {', '.join(ENDPOINT_KINDS.names())}"
     got = first.get("input")
-    shown = f" (got {_short(got)})" if isinstance(got, str | int | float | bool) and not _is_private(path) else ""
-    return f"{where}: {path}: {words(path) if words else str(first['msg']).removeprefix('Value error, ')}{shown}{more}"
-
-
-def _is_private(path: str) -> bool:
-    """Keys, and URLs, which may hold a password."""
-    return "key" in path or "url" in path
+    # Keys are not shown, and neither are URLs, which may hold a password.
+    shown = f" (got {_short(got)})" if isinstance(got, str | int | float) and "key" not in path and "url" not in path else ""
+    return f"{where}: {path}: {words}{shown}{more}"
 
 
 def _short_path(path: str) -> str:
@@ -67,27 +84,6 @@ def _short_path(path: str) -> str:
 def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 100 else f"{text[:100]}…"
-
-
-def _missing(path: str) -> str:
-    allowed = f"; allowed are {', '.join(ENDPOINT_KINDS.names())}" if path.endswith(".kind") else ""
-    return f"is missing{allowed}"
-
-
-def _table(path: str) -> str:
-    return f"must be a table; write [{path}]"
-
-
-def _list(path: str) -> str:
-    return 'must be a list, such as ["one", "two"]'
-
-
-_WORDS: Mapping[str, Callable[[str], str]] = {
-    "missing": _missing,
-    "model_type": _table,
-    "dict_type": _table,
-    "tuple_type": _list,
-}
 
 
 def _has(tree: Any, path: tuple[int | str, ...]) -> bool:

@@ -1,8 +1,9 @@
 """A project's own files, `selfopt.toml` and the `.env` beside it, and what they may choose.
 
-A project can come from anywhere. Of a folder that the user does not trust, only what `ProjectMay` marks in the settings tree counts;
-everything else is passed over and reported. `selfopt trust` lets all of it count, until one of the files changes. Keys, base URLs,
-homes and consents are never taken from a project.
+A project can come from anywhere. If the user does not trust its folder, only the settings count
+that `ProjectMay` marks in the settings tree; all others are ignored and reported. `selfopt trust`
+lets all of them count until one of the files changes. Keys, base URLs, homes and consents are never
+taken from a project.
 """
 
 from __future__ import annotations
@@ -34,26 +35,34 @@ _SHOWN_NAMES = 6
 _SHOWN_CHARS = 100
 
 Place = tuple[str, ...]
-"""Where a setting stands in the tree, from the top."""
+"""The keys that lead to a setting, from the top of the tree."""
 State = Literal["trusted", "untrusted", "changed", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectFile:
-    """One file as it was read: what is parsed is what was hashed."""
+    """One file as it was read. The same bytes are parsed and hashed."""
 
     path: Path
     content: bytes
 
     @property
     def sha256(self) -> str:
-        """Of its content."""
+        """The hash of its content."""
         return hashlib.sha256(self.content).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class AskedSetting:
-    """One setting that a project's file asks for. wanted, in_force: as text, without secrets; counts: whether it is followed."""
+    """One setting that a project's file asks for.
+
+    Attributes:
+        place: Where it is in the settings tree.
+        file: The file that asks for it.
+        wanted: The value asked for, as text without secrets.
+        in_force: The value without the project's files, as text without secrets.
+        counts: Whether the wanted value is used.
+    """
 
     place: Place
     file: Path
@@ -63,28 +72,35 @@ class AskedSetting:
 
     @property
     def name(self) -> str:
-        """As it is written in a file: `models.aliases.small`."""
+        """Its dotted name, as in a file: `models.aliases.small`."""
         return ".".join(part if _BARE.fullmatch(part) else json.dumps(part) for part in self.place)
 
     @property
     def line(self) -> str:
-        """What is asked for, and what is in force instead; on one line, cut where it is long."""
+        """What is asked for and what is in force instead, on one line. Long values are cut."""
         return escape_control(f"{self.name} = {_cut(self.wanted)} (now {_cut(self.in_force)})", 400)
 
     @property
     def whole(self) -> str:
-        """What is asked for, with nothing of it cut, and what would hold without it: for whoever is to agree to it."""
+        """What is asked for, uncut, and the value without it. A user who is to agree reads this."""
         return escape_control(f"{self.name} = {self.wanted} (without it: {_cut(self.in_force)})")
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """What a project's files ask for, and what became of it.
+    """What a project's files ask for, and what of it counts.
 
-    state: `trusted`; `untrusted` (problem: why the entry of its trust cannot be read); `changed` since it was trusted (changed names the
-    files); `refused`: its files cannot be used at all (problem says why). files: those that were read; named: files that they
-    name, with their sha256, where the project is trusted; digests: the sha256 of everything that trusting the folder is about, of its own
-    files by their names, of others by their paths.
+    Attributes:
+        folder: The project's folder.
+        files: The files that were read.
+        state: `refused` means that its files cannot be used at all; `changed`, that it is trusted
+            no more since a file changed.
+        asked: The settings that its files ask for.
+        changed: The files that changed since the user trusted the folder.
+        problem: Why its files or the entry of its trust cannot be used.
+        named: Files that a trusted project's files name, with the sha256 they must have.
+        digests: The sha256 of every file that trust covers: the project's own by name, others by
+            path.
     """
 
     folder: Path
@@ -98,11 +114,11 @@ class Project:
 
     @property
     def ignored(self) -> tuple[AskedSetting, ...]:
-        """What was asked for and not given."""
+        """The settings that do not count."""
         return tuple(a for a in self.asked if not a.counts)
 
     def notice(self) -> str:
-        """One line for whoever works in this folder; empty where there is nothing to say."""
+        """Returns one line about the ignored settings; empty when there are none."""
         if self.state == "refused" or not self.ignored:
             return ""
         names = [escape_control(a.name, 60) for a in self.ignored]
@@ -117,7 +133,10 @@ class Project:
         )
 
     def check(self, path: Path) -> None:
-        """Called when a file was read. SettingsError where the project names it and it is not what the user trusted."""
+        """Raises SettingsError if the project names this file and it is not what the user trusted.
+
+        Call it after reading one.
+        """
         trusted = self.named.get(path)
         if trusted is not None and digest_of(path) != trusted:
             raise SettingsError(
@@ -126,8 +145,14 @@ class Project:
 
 
 def look_for_files(cwd: Path, user_file: Path, *, with_dotenv: bool) -> tuple[Path, list[Path]]:
-    """(the project's folder, its files): the nearest `selfopt.toml` upwards that is not the user's own, and the `.env` beside it or,
-    without one, in cwd."""
+    """Finds the nearest `selfopt.toml` upwards that is not the user's own, and the `.env` beside
+    it.
+
+    Without such a file, looks for the `.env` in cwd.
+
+    Returns:
+        The project's folder and its files.
+    """
     own = user_file.resolve()
     project = next((f / FILE_NAME for f in (cwd, *cwd.parents) if (f / FILE_NAME).is_file()), None)
     folder = project.parent if project is not None else cwd
@@ -138,7 +163,7 @@ def look_for_files(cwd: Path, user_file: Path, *, with_dotenv: bool) -> tuple[Pa
 
 
 def read_file(path: Path) -> bytes:
-    """A file of settings, of at most a megabyte. SettingsError."""
+    """Reads a file of settings. Raises SettingsError when that fails or it has over a megabyte."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -150,7 +175,7 @@ def read_file(path: Path) -> bytes:
 
 
 def digest_of(path: Path) -> str:
-    """The sha256 of a regular file of at most 64 MB; empty for anything else."""
+    """Returns the sha256 of a regular file of at most 64 MB; empty for anything else."""
     digest = hashlib.sha256()
     try:
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
@@ -165,7 +190,10 @@ def digest_of(path: Path) -> str:
 
 
 def leaves(values: Mapping[str, Any]) -> Iterator[tuple[Place, Any]]:
-    """Every setting of a tree: the fields of the fixed tables, each alias, each endpoint whole."""
+    """Yields every setting of a tree with its place.
+
+    Settings are the fields of tables, each alias, and each endpoint as a whole.
+    """
     for section, value in values.items():
         known = Settings.model_fields.get(section)
         table = known.annotation if known is not None else None
@@ -182,7 +210,7 @@ def leaves(values: Mapping[str, Any]) -> Iterator[tuple[Place, Any]]:
 
 
 def without_full_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings without the aliases that read as full names, which count for nobody."""
+    """Returns the settings without aliases that contain a slash, which never count."""
     aliases = value_at(values, ("models", "aliases"))
     if not isinstance(aliases, Mapping):
         return dict(values)
@@ -190,7 +218,7 @@ def without_full_names(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def named_files(values: Mapping[str, Any]) -> list[Path]:
-    """The files that settings name; their paths are whole already."""
+    """Lists the files that settings name. Their paths must be absolute already."""
     found: list[Path] = []
     for place, value in leaves(values):
         if place[0] == "endpoints":
@@ -205,25 +233,29 @@ def named_files(values: Mapping[str, Any]) -> list[Path]:
 
 
 def is_suite_file(value: Any) -> bool:
-    """Whether a reference suite is named by its file, and not by its name."""
+    """Says whether a reference suite is given as a file and not by name."""
     return isinstance(value, str) and (value.endswith(SUITE_SUFFIXES) or os.sep in value)
 
 
 def judge(values: Mapping[str, Any], before: Mapping[str, Any], names: frozenset[str]) -> tuple[dict[str, Any], set[Place]]:
-    """(what of an untrusted file counts, as a tree; the places of it).
+    """Decides what of an untrusted project's file counts.
 
-    before: the user's own settings; names: of endpoints and aliases that the user or selfopt itself has.
+    Args:
+        values: The file's settings.
+        before: The user's own settings.
+        names: Endpoints and aliases of the user and of selfopt itself.
+
+    Returns:
+        The settings that count, as a tree, and their places.
     """
     counts: dict[str, Any] = {}
-    places = set()
-    for place, value in leaves(values):
-        if _may(place, value, before, names):
-            places.add(place)
-            node = counts
-            for part in place[:-1]:
-                node = node.setdefault(part, {})
-            node[place[-1]] = value
-    return counts, places
+    allowed = {place: value for place, value in leaves(values) if _may(place, value, before, names)}
+    for place, value in allowed.items():
+        node = counts
+        for part in place[:-1]:
+            node = node.setdefault(part, {})
+        node[place[-1]] = value
+    return counts, set(allowed)
 
 
 def _may(place: Place, value: Any, before: Mapping[str, Any], names: frozenset[str]) -> bool:
@@ -237,7 +269,7 @@ def _may(place: Place, value: Any, before: Mapping[str, Any], names: frozenset[s
 
 
 def _marked(place: Place) -> ProjectMay | None:
-    """What stands beside the setting's type."""
+    """Returns what an untrusted project may do to a setting."""
     known = Settings.model_fields.get(place[0])
     table = known.annotation if known is not None else None
     if len(place) == 2 and isinstance(table, type) and issubclass(table, Record):
@@ -248,8 +280,10 @@ def _marked(place: Place) -> ProjectMay | None:
 
 
 def _is_lower(value: Any, own: float | None) -> bool:
-    """Whether a number as a file or a variable has it is lower than the user's own (None: no limit). What is no number is let through to
-    be refused by the setting's type, as it is wherever it stands."""
+    """Says whether a number, perhaps as text, is lower than the user's own (None: no limit).
+
+    Says yes for anything else, which the setting's type will refuse.
+    """
     try:
         return own is None or not float(value) >= own
     except (TypeError, ValueError, OverflowError):
@@ -257,13 +291,17 @@ def _is_lower(value: Any, own: float | None) -> bool:
 
 
 def shown(value: Any) -> str:
-    """A value as text, whole. Of an endpoint only what tells nothing secret."""
+    """Returns a value as text, uncut.
+
+    Shows only the kind and script of an endpoint, since the rest may be secret.
+    """
+    if value is None:
+        return "not set"
     if isinstance(value, Mapping):
-        told = {k: v for k, v in value.items() if k in ("kind", "script") and v is not None}
-        text = json.dumps(told, default=str, ensure_ascii=False) if "kind" in value else f"{len(value)} entries"
-    else:
-        text = "not set" if value is None else json.dumps(value, default=str, ensure_ascii=False)
-    return text
+        if "kind" not in value:
+            return f"{len(value)} entries"
+        value = {k: v for k, v in value.items() if k in ("kind", "script") and v is not None}
+    return json.dumps(value, default=str, ensure_ascii=False)
 
 
 def _cut(text: str) -> str:
@@ -271,7 +309,7 @@ def _cut(text: str) -> str:
 
 
 def value_at(tree: Mapping[str, Any], place: Place) -> Any:
-    """The value at a place; None where there is none."""
+    """Returns the value at a place, or None."""
     node: Any = tree
     for part in place:
         node = node.get(part) if isinstance(node, Mapping) else None
@@ -280,8 +318,14 @@ def value_at(tree: Mapping[str, Any], place: Place) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class FolderTrust:
-    """What the user's trust of a folder comes to now. named: the sha256 that the files had which its own files name, None where it is
-    not trusted; changed: what is not any more what it was; problem: why the entry cannot be read."""
+    """Whether the user trusts a folder.
+
+    Attributes:
+        named: The sha256 of the files that its own files named when it was trusted. None: it is not
+            trusted.
+        changed: The files that changed since.
+        problem: Why the entry of its trust cannot be read.
+    """
 
     named: Mapping[Path, str] | None = None
     changed: tuple[str, ...] = ()
@@ -289,12 +333,15 @@ class FolderTrust:
 
     @property
     def holds(self) -> bool:
-        """Whether the folder is trusted as its files are."""
+        """Whether the folder is trusted and no file has changed."""
         return self.named is not None and not self.changed
 
 
 def trust_of(folder: Path, found: list[ProjectFile], *, with_dotenv: bool) -> FolderTrust:
-    """Whether the user trusts this folder, and every file is still what it was. The bytes of `found` are judged, no others."""
+    """Says whether the user trusts this folder.
+
+    Compares the bytes of `found` with what was trusted; reads no file again.
+    """
     try:
         entry = TrustStore().find(folder)
     except StoreError as error:

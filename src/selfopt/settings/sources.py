@@ -1,9 +1,10 @@
-"""Files, environment and flags, merged into one `Settings`.
+"""Merges files, environment and flags into one `Settings`.
 
-Sources, each overriding the ones before it: built-in defaults, the user's own file (`selfopt.toml` in the user's
-configuration folder, or `SELFOPT_CONFIG`), the project's file (the nearest `selfopt.toml` upwards), `.env` beside it, the
-environment (`SELFOPT_SECTION__KEY`), flags. What of a project's files counts is for `project.py` to say. Keys, base URLs and consents
-are the user's own: a project's file or `.env` that sets one is refused by name.
+Each source overrides the ones before it: built-in defaults, the user's own file (`selfopt.toml` in
+the user's configuration folder, or `SELFOPT_CONFIG`), the project's file (the nearest
+`selfopt.toml` upwards), the `.env` beside it, the environment (`SELFOPT_SECTION__KEY`), flags.
+`project.py` decides what of a project's files counts. A project's file or `.env` that sets a key,
+base URL or consent is refused with a message that names the setting.
 """
 
 from __future__ import annotations
@@ -50,8 +51,13 @@ _TIED_TO_URL = ("api_key", "local")
 
 @dataclass(frozen=True, slots=True)
 class LoadedSettings:
-    """settings: what is in force. own: what would be without the project's files. project: what those ask for; None where there are
-    none."""
+    """The settings, and where they differ because of a project's files.
+
+    Attributes:
+        settings: The settings in force.
+        own: What would be in force without the project's files.
+        project: What the project's files ask for; None without such files.
+    """
 
     settings: Settings
     own: Settings
@@ -59,7 +65,7 @@ class LoadedSettings:
 
 
 def default_config_file(environ: Mapping[str, str]) -> Path:
-    """The user's own settings file; it need not exist."""
+    """Returns the path of the user's own settings file, which need not exist."""
     explicit = environ.get("SELFOPT_CONFIG")
     return Path(explicit) if explicit else Path(platformdirs.user_config_dir("selfopt", appauthor=False)) / FILE_NAME
 
@@ -69,7 +75,7 @@ def load_settings(
     cwd: Path | None = None,
     flags: Mapping[str, Any] | None = None,
 ) -> Settings:
-    """The settings in force of `read_settings`."""
+    """Returns the settings in force. The arguments are those of `read_settings`."""
     return read_settings(environ, cwd, flags).settings
 
 
@@ -81,10 +87,16 @@ def read_settings(
     forgiving: bool = False,
     as_trusted: bool = False,
 ) -> LoadedSettings:
-    """Read and merge all sources. SettingsError names the file or variable, what it holds and what is allowed.
+    """Reads and merges all sources.
 
-    flags: a tree like the file's, for example {"limits": {"timeout_s": 5}}; None values are passed over. forgiving: a project whose
-    files cannot be used is left out, and said to be. as_trusted: as if the user trusted the project.
+    Args:
+        flags: A tree like the file's, such as {"limits": {"timeout_s": 5}}. Values of None are
+            ignored.
+        forgiving: Ignore a project whose files cannot be used. Its state is then `refused`.
+        as_trusted: Read the project's files as if the user trusted them.
+
+    Raises:
+        SettingsError: Names the file or variable, what it holds and what is allowed.
     """
     environ = os.environ if environ is None else environ
     cwd = Path.cwd() if cwd is None else cwd
@@ -98,12 +110,13 @@ def read_settings(
             raise
         return LoadedSettings(own, own, Project(cwd, (), "refused", problem=str(error)))
     if project is not None:
-        project = replace(project, asked=tuple(_with_values(project.asked, own)))
+        tree = own.model_dump(mode="json")
+        project = replace(project, asked=tuple(replace(a, in_force=shown(value_at(tree, a.place))) for a in project.asked))
     return LoadedSettings(settings, own, project)
 
 
 def _own_sources(environ: Mapping[str, str], flags: Mapping[str, Any] | None) -> tuple[list[Source], list[Source]]:
-    """(what a project's files override, what overrides them), all of it the user's own."""
+    """Returns the user's own sources: those that a project's files override, and the others."""
     below = []
     user_file = default_config_file(environ)
     if user_file.is_file():
@@ -121,7 +134,10 @@ def _own_sources(environ: Mapping[str, str], flags: Mapping[str, Any] | None) ->
 def _project_sources(
     environ: Mapping[str, str], cwd: Path, before: Mapping[str, Any], own: list[Source], *, as_trusted: bool
 ) -> tuple[Project | None, list[Source]]:
-    """The project, and what of its files counts. SettingsError for what no project may set, trusted or not."""
+    """Returns the project, and what of its files counts.
+
+    Raises SettingsError when they set what no project may set, trusted or not.
+    """
     with_dotenv = not _dotenv_is_off(environ)
     folder, paths = look_for_files(cwd, default_config_file(environ), with_dotenv=with_dotenv)
     if not paths:
@@ -138,15 +154,14 @@ def _project_sources(
         _check_keys(whole)
         values = _anchor(whole)
         if not as_trusted and not trust.holds:
-            # What is passed over still has to be understood: a file with a mistake is refused by name, trusted or not.
-            wrong = replace(whole, values=without_full_names(values))
-            _validated([*own, wrong], environ)
+            # Check ignored settings too, so that a mistake in a file is reported whether the folder is trusted or not.
+            _validated([*own, replace(whole, values=without_full_names(values))], environ)
         counts, places = (values, None) if trust.holds or as_trusted else judge(values, before, names)
         sources.append(replace(whole, values=counts))
         asked += (AskedSetting(at, file.path, shown(value), "", places is None or at in places) for at, value in leaves(values))
     named = dict(trust.named or {}) if trust.holds else {}
     if trust.holds:
-        # Whatever the files name was hashed when the user looked at it: nothing else comes in beside it.
+        # The files named here were hashed when the user agreed. A file without a hash from then cannot be used.
         named |= {path: named.get(path, "") for source in sources for path in named_files(source.values)}
     state: State = "trusted" if trust.holds or as_trusted else "untrusted" if trust.named is None else "changed"
     digests = {file.path.name: file.sha256 for file in found}
@@ -159,11 +174,6 @@ def _project_sources(
 def _table(source: Source, *path: str) -> Mapping[str, Any]:
     found = value_at(source.values, path)
     return found if isinstance(found, Mapping) else {}
-
-
-def _with_values(asked: tuple[AskedSetting, ...], own: Settings) -> list[AskedSetting]:
-    tree = own.model_dump(mode="json")
-    return [replace(a, in_force=shown(value_at(tree, a.place))) for a in asked]
 
 
 def _merged(sources: list[Source]) -> dict[str, Any]:
@@ -181,7 +191,7 @@ def _validated(sources: list[Source], environ: Mapping[str, str]) -> Settings:
 
 
 def settings_files(environ: Mapping[str, str], cwd: Path) -> list[Path]:
-    """The files that `load_settings` reads there, each overriding the ones before it."""
+    """Lists the files that `load_settings` reads in cwd. Each overrides the ones before it."""
     user = default_config_file(environ)
     found = look_for_files(cwd, user, with_dotenv=not _dotenv_is_off(environ))[1]
     return [*([user] if user.is_file() else []), *found]
@@ -216,29 +226,19 @@ def _read_toml(path: Path, content: bytes) -> dict[str, Any]:
 
 
 def _without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            inner = _without_none(value)
-            if inner:
-                out[key] = inner
-        elif value is not None:
-            out[key] = value
-    return out
+    inner = {key: _without_none(value) if isinstance(value, Mapping) else value for key, value in tree.items()}
+    return {key: value for key, value in inner.items() if value is not None and (value or not isinstance(value, Mapping))}
 
 
 def _check_trust(source: Source, own: Path) -> None:
     if source.trusted:
         return
-    for private in ("allow_remote", "home", "prices", "gateway"):
-        if private in source.values:
-            raise SettingsError(
-                f"{source.label} sets {private}, and a project's file may not; remove it there; your own settings are in {own}"
-            )
-    models = source.values.get("models")
-    if isinstance(models, dict) and "catalogue" in models:
+    private: list[str] = [name for name in ("allow_remote", "home", "prices", "gateway") if name in source.values]
+    if "catalogue" in _table(source, "models"):
+        private.append("models.catalogue")
+    if private:
         raise SettingsError(
-            f"{source.label} sets models.catalogue, and a project's file may not; remove it there; your own settings are in {own}"
+            f"{source.label} sets {private[0]}, and a project's file may not; remove it there; your own settings are in {own}"
         )
     endpoints = source.values.get("endpoints", {})
     if not isinstance(endpoints, dict):
@@ -250,16 +250,16 @@ def _check_trust(source: Source, own: Path) -> None:
                 f"{source.label} defines endpoint {name!r} of kind {kind!r}: a project's file may define only "
                 f"{' and '.join(PROJECT_ENDPOINT_KINDS)} endpoints; define it in your own settings, {own}"
             )
-        for private in ("base_url", "api_key", "api_key_env"):
-            if private in entry:
+        for key in ("base_url", "api_key", "api_key_env"):
+            if key in entry:
                 raise SettingsError(
-                    f"{source.label} sets endpoints.{name}.{private}: keys and base URLs are never read from a project's file; "
+                    f"{source.label} sets endpoints.{name}.{key}: keys and base URLs are never read from a project's file; "
                     f"remove it there; your own settings are in {own}"
                 )
 
 
 def _check_keys(source: Source) -> None:
-    """Unknown keys, named with their file, before the merge hides where they came from."""
+    """Raises SettingsError for an unknown key. It runs before the merge, to name the key's file."""
     for key, value in source.values.items():
         field = Settings.model_fields.get(key)
         if field is None:
@@ -272,13 +272,16 @@ def _check_keys(source: Source) -> None:
 
 
 def _anchor(source: Source) -> dict[str, Any]:
-    """Relative paths in a file are meant from the file's folder; `~` is the user's own."""
+    """Makes the paths of a source absolute.
+
+    Relative ones start from the file's folder, `~` is the user's own folder.
+    """
     folder = source.folder
     if folder is None:
         return source.values
 
     def at(table: Any, key: str) -> Any:
-        """The table with the path under this key made whole."""
+        """Makes the path under this key absolute."""
         if not isinstance(table, dict) or not isinstance(table.get(key), str) or not table[key]:
             return table
         return {**table, key: str((folder / Path(table[key]).expanduser()).resolve())}
@@ -296,7 +299,10 @@ def _anchor(source: Source) -> dict[str, Any]:
 
 
 def _merge(base: dict[str, Any], over: Mapping[str, Any], *, whole_endpoints: bool = False) -> dict[str, Any]:
-    """whole_endpoints: an endpoint takes the place of one of its name, and nothing of that one stays: neither a server nor a key."""
+    """Merges one tree over another.
+
+    whole_endpoints: an endpoint replaces one of the same name, with its server and key.
+    """
     out = dict(base)
     for key, value in over.items():
         old = out.get(key)
@@ -312,8 +318,11 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any], *, whole_endpoints: bo
 
 
 def _merge_endpoint(old: Any, new: Any) -> Any:
-    """One endpoint over another of its name. Of another kind, it is a new one; with another server, the key that was stored
-    for the old one does not go along, nor that it is local."""
+    """Merges an endpoint over another of the same name.
+
+    An endpoint of another kind replaces the old one. A new server drops the old one's `api_key` and
+    `local`.
+    """
     if not (isinstance(old, dict) and isinstance(new, Mapping)) or ("kind" in new and new["kind"] != old.get("kind")):
         return new
     moved = "base_url" in new and new["base_url"] != old.get("base_url")

@@ -1,4 +1,4 @@
-"""The settings tree: one frozen record per table of selfopt.toml."""
+"""The settings tree: one frozen record for each table of selfopt.toml."""
 
 from __future__ import annotations
 
@@ -14,16 +14,23 @@ from selfopt.records import EndpointConfig, Phase, PolicyThresholds, RaceSetting
 
 
 class ProjectMay(Enum):
-    """What the files of a project that the user does not trust may do to a setting: it stands beside the setting's type. A setting
-    without it is closed to them, and so is every new one until somebody has shown that it changes neither where a request goes, nor
-    what is enforced, nor how strict the policy is, nor raises what is spent."""
+    """What an untrusted project's files may do to a setting. It is part of the setting's
+    annotation.
+
+    These files cannot change a setting without it. Give it to a setting only when it changes
+    neither where a request goes, nor what is enforced, nor how strict the policy is, and cannot
+    raise what is spent.
+    """
 
     LOWER = "set it lower than the user's own value"
     ADD_SCRIPTED = "add a scripted endpoint that plays in this process, under a name that nobody uses"
 
 
 class Table(Record):
-    """A table of settings, in which true and false are no numbers."""
+    """A table of settings.
+
+    Refuses true and false where a number is wanted, which pydantic would take as 1 and 0.
+    """
 
     @field_validator("*", mode="before")
     @classmethod
@@ -37,9 +44,20 @@ class Table(Record):
 
 
 class EndpointSettings(Table):
-    """One endpoint. `api_key_env` names the environment variable that holds the key; the key itself may stand in the
-    user's own file only. local: requests to it do not leave this machine (or your own network); None: what base_url says. grammar: its server takes GBNF
-    grammars, as llama.cpp does; None: embedded and scripted ones do. Others are given a JSON Schema instead."""
+    """One endpoint.
+
+    Attributes:
+        kind: One of `ENDPOINT_KINDS`.
+        base_url: Address of its server; None without a server.
+        api_key: Only the user's own file may hold it.
+        api_key_env: The environment variable that holds the key.
+        local: Requests do not leave this machine (or your own network). None: as base_url says.
+        grammar: Its server takes GBNF grammars, as llama.cpp does; other servers get a JSON Schema.
+            None: embedded and scripted endpoints do.
+        script: YAML file of a scripted endpoint.
+        slots: Requests at the same time.
+        max_reply_bytes: How much of one reply is read.
+    """
 
     kind: str
     base_url: str | None = None
@@ -60,40 +78,48 @@ class EndpointSettings(Table):
 
     @property
     def traits(self) -> EndpointKind:
-        """What is known of endpoints of this kind."""
+        """The traits of this kind of endpoint."""
         found = ENDPOINT_KINDS.get(self.kind)
         assert found is not None, self.kind
         return found
 
     @property
     def plays_here(self) -> bool:
-        """Whether there is no server: its replies are played in this process."""
+        """Whether this process plays its replies, without a server."""
         return self.base_url is None and self.traits.in_process is not None
 
     @property
     def is_local(self) -> bool:
-        """Whether requests to it stay on this machine: as said, else where there is no server or its address is loopback."""
+        """Whether requests stay on this machine.
+
+        `local` decides, else there is no server or its address is loopback.
+        """
         if self.local is not None:
             return self.local
-        if self.base_url is None:
-            return self.traits.serverless
-        return is_loopback(self.base_url)
+        return self.traits.serverless if self.base_url is None else is_loopback(self.base_url)
 
     @property
     def takes_grammars(self) -> bool:
-        """Whether output can be limited by a GBNF grammar."""
+        """Whether a GBNF grammar can constrain its output."""
         return self.traits.grammars if self.grammar is None else self.grammar
 
     @property
     def takes_any_schema(self) -> bool:
-        """Whether output can be limited by whatever JSON Schema: servers that run open models do, clouds take a part of it."""
+        """Whether any JSON Schema can constrain its output.
+
+        Clouds take only a part of JSON Schema.
+        """
         any_schema = self.traits.any_schema
         return self.is_local if any_schema is None else any_schema
 
 
 class ModelSettings(Table):
-    """Short names, and files with further entries for the embedded engine's catalogue. A short name has no slash, so that none can
-    stand in for a full name."""
+    """Names of models.
+
+    Attributes:
+        aliases: Short names. They have no slash, so that none can replace a full name.
+        catalogue: File with further models for the embedded engine.
+    """
 
     aliases: dict[str, str] = Field(default_factory=dict)
     catalogue: str | None = None
@@ -117,14 +143,14 @@ class SuiteSettings(Table):
 
 
 class FallbackSettings(Table):
-    """Fallback candidates of each phase, in order of preference."""
+    """The models that may serve as a fallback in each phase, the preferred one first."""
 
     atomic: tuple[str, ...] = ()
     extended: tuple[str, ...] = ()
 
 
 class LimitSettings(Table):
-    """Timeouts in seconds; caps on what one command may spend (None: no cap)."""
+    """Timeouts in seconds, and caps on what one command may spend (None: no cap)."""
 
     timeout_s: Annotated[float, ProjectMay.LOWER] = Field(default=60.0, gt=0, le=3600)
     connect_timeout_s: float = Field(default=5.0, gt=0, le=300)
@@ -136,24 +162,40 @@ class LimitSettings(Table):
 
 
 class PriceSettings(Table):
-    """Price of one model per million tokens, in the user's currency."""
+    """Prices of one model for a million tokens, in the user's currency."""
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)
 
 
 _RACE = RaceSettings()
+_NEEDS = {
+    "alpha": "a number above 0 and at most 0.5, such as 0.05",
+    "smallest_gain": "a difference of accuracies above 0 and below 1, such as 0.05 for 5 points",
+    "beta": "a chance strictly between 0 and 1, such as 0.1",
+    "heldout_margin": "a share strictly between 0 and 1, such as 0.03 for 3 points",
+    "restraint_margin": "a share strictly between 0 and 1, such as 0.03 for 3 points",
+}
 
 
 class PolicySettings(Table, PolicyThresholds):
     """Thresholds of the plain gates, and of the evidence.
 
-    evidence: what is not known exactly is promoted on evidence; False: by the plain gates alone, which bound no chance. alpha: the chance
-    of a false promotion, of all cycles of a model and phase on one suite together (schedule `fwer`), or the share of false ones among
-    the promotions (`elond`); horizon: over how many cycles it is shared out evenly (None: any number, the later ones with less).
-    smallest_gain: the smallest improvement worth finding; beta: the chance to give one up. heldout_margin: by how much a winner may
-    seem worse on held-out prompts at most; heldout_better: it has to be better there. restraint_margin: likewise for restraint.
-    max_discards: how often a block may be repeated for faults of the server; race_trials: a race is held after so many trials.
+    Attributes:
+        evidence: Promote on evidence where accuracies are not known exactly. False: the plain gates
+            alone decide, and nothing bounds the chance of a false promotion.
+        alpha: With schedule `fwer`, the chance of any false promotion in all cycles of a model and
+            phase on one suite. With `elond`, the share of false promotions among all promotions.
+        schedule: What alpha bounds.
+        horizon: The number of cycles that share alpha evenly. None: any number of cycles; later
+            ones get less.
+        smallest_gain: The smallest difference of accuracies worth finding.
+        beta: The chance to give up a candidate with that gain.
+        heldout_margin: How much worse a winner may seem on held-out prompts.
+        heldout_better: Whether a winner must be better on held-out prompts.
+        restraint_margin: How much worse a winner's restraint may seem.
+        max_discards: How often a block may be repeated for faults of the server.
+        race_trials: Trials after which a race is held.
     """
 
     evidence: bool = True
@@ -168,10 +210,12 @@ class PolicySettings(Table, PolicyThresholds):
     max_discards: int = Field(default=_RACE.max_discards, ge=0, le=100)
     race_trials: int = Field(default=10_000, ge=1)
 
-    @field_validator("alpha")
+    @field_validator("alpha", "smallest_gain", "beta", "heldout_margin", "restraint_margin")
     @classmethod
-    def _alpha(cls, value: float) -> float:
-        return _within(value, 0 < value <= 0.5, "need a number above 0 and at most 0.5, such as 0.05")
+    def _share(cls, value: float, info: ValidationInfo) -> float:
+        if not 0 < value < 1 or (info.field_name == "alpha" and value > 0.5):
+            raise ValueError(f"need {_NEEDS[info.field_name or '']}")
+        return value
 
     @field_validator("horizon")
     @classmethod
@@ -180,30 +224,12 @@ class PolicySettings(Table, PolicyThresholds):
             raise ValueError("need at least 1 cycle; leave it out where their number is not known")
         return value
 
-    @field_validator("smallest_gain")
-    @classmethod
-    def _smallest_gain(cls, value: float) -> float:
-        return _within(value, 0 < value < 1, "need a difference of accuracies above 0 and below 1, such as 0.05 for 5 points")
-
-    @field_validator("beta")
-    @classmethod
-    def _beta(cls, value: float) -> float:
-        return _within(value, 0 < value < 1, "need a chance strictly between 0 and 1, such as 0.1")
-
-    @field_validator("heldout_margin", "restraint_margin")
-    @classmethod
-    def _margin(cls, value: float) -> float:
-        return _within(value, 0 < value < 1, "need a share strictly between 0 and 1, such as 0.03 for 3 points")
-
-
-def _within(value: float, fits: bool, allowed: str) -> float:
-    if not fits:
-        raise ValueError(allowed)
-    return value
-
 
 class WarmUpSettings(Table):
-    """enabled False is the off-switch: no warm-up, whatever rules and flags say. Times in seconds."""
+    """Warm-up.
+
+    With `enabled` false no model is warmed up, whatever rules and flags say. Times in seconds.
+    """
 
     enabled: bool = True
     default: bool = False
@@ -213,13 +239,23 @@ class WarmUpSettings(Table):
 
 
 class EnforcementSettings(Table):
-    """enabled False is the off-switch: rules are neither written by the loop nor applied by `run` and `supervise`."""
+    """Enforcement.
+
+    With `enabled` false the loop writes no rules, and `run` and `supervise` apply none.
+    """
 
     enabled: bool = True
 
 
 class EngineSettings(Table):
-    """The embedded engine. context_size is per slot, in tokens; sleep_idle_s: idle seconds until weights are dropped."""
+    """The embedded engine.
+
+    Attributes:
+        context_size: Tokens per slot.
+        slots: Requests at the same time.
+        threads: None: the engine chooses.
+        sleep_idle_s: Idle seconds until it drops the weights.
+    """
 
     context_size: int = Field(default=4096, ge=256, le=1_048_576)
     slots: int = Field(default=1, ge=1, le=64)
@@ -228,8 +264,15 @@ class EngineSettings(Table):
 
 
 class LoopSettings(Table):
-    """n_runs: runs of a stochastic spec; determinism_sample: prompts repeated in isolation before copies are believed (None: 4, of
-    suites with more than 40 prompts 20)."""
+    """The loop.
+
+    Attributes:
+        n_runs: Runs of a stochastic spec.
+        determinism_sample: How many prompts to repeat in isolation before replies count as
+            deterministic. None: 4, and 20 for suites with more than 40 prompts.
+        max_candidates: Candidates per model and cycle.
+        baseline: "MODEL PHASE VARIANT" of the first baseline.
+    """
 
     n_runs: int = Field(default=7, ge=1, le=1000)
     determinism_sample: int | None = Field(default=None, ge=1, le=1000)
@@ -237,17 +280,26 @@ class LoopSettings(Table):
     baseline: str = "local/smollm2-135m atomic native_api"
 
     def sample_of(self, prompts: int) -> int:
-        """How many prompts of a suite of this size are repeated."""
+        """Returns how many prompts to repeat of a suite with this many."""
         wanted = self.determinism_sample
         return min(prompts, wanted if wanted is not None else 4 if prompts <= 40 else 20)
 
 
 class GatewaySettings(Table):
-    """`selfopt serve`. Times in seconds. allowed_hosts: names besides the address that a Host header may have. max_held_bytes: what bodies under way
-    and answers not yet taken may come to over all connections together (at least max_body_bytes). deadline_s: of a
-    request with all its attempts. queue: requests that wait for a busy endpoint, each for at most queue_timeout_s. breaker_faults: faults in a
-    row after which an endpoint is left alone for breaker_s. drain_s: how long an end waits for requests under way. keep_warm_s: how often
-    models that the rules want warm are seen to. access_log: a line on standard error for each chat and each request turned away."""
+    """`selfopt serve`. Times in seconds.
+
+    Attributes:
+        allowed_hosts: Names that a Host header may have besides the address.
+        max_body_bytes: Size of one request's body.
+        max_held_bytes: Size of all bodies being read and all answers not yet taken, over all
+            connections. At least max_body_bytes counts.
+        deadline_s: Time for a request with all its attempts.
+        queue: Requests that may wait for a busy endpoint, each for at most queue_timeout_s.
+        breaker_faults: Faults in a row after which an endpoint gets no requests for breaker_s.
+        drain_s: How long a shutdown waits for requests under way.
+        keep_warm_s: How often to warm up the models that the rules want warm.
+        access_log: Write a line to standard error for each chat and each refused request.
+    """
 
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8484, ge=0, le=65535)
@@ -282,7 +334,7 @@ DEFAULT_ALIASES = {"lfm2.5": "ollama/lfm2.5-thinking:1.2b", "haiku": "anthropic/
 
 
 class Settings(Table):
-    """Everything a user can choose. Sections are the tables of selfopt.toml."""
+    """Everything a user can choose. Its sections are the tables of selfopt.toml."""
 
     home: str | None = None
     allow_remote: bool = False
@@ -309,7 +361,10 @@ class Settings(Table):
         return value
 
     def resolve_model(self, name: str) -> str:
-        """`provider/name` for a name as typed: an alias, or already in full, which is never rewritten. UnknownModelError otherwise."""
+        """Returns `provider/name` for an alias.
+
+        Returns a full name unchanged. Raises UnknownModelError for other names.
+        """
         seen: list[str] = []
         while "/" not in name and name in self.models.aliases:
             if name in seen:
@@ -326,17 +381,23 @@ class Settings(Table):
         return name
 
     def endpoint_of(self, model: str) -> tuple[str, EndpointSettings]:
-        """Name and settings of the endpoint that serves a model named in full."""
+        """Returns the name and settings of the endpoint that serves a model.
+
+        model: its full name.
+        """
         provider = model.partition("/")[0]
         return provider, self.endpoints[provider]
 
     def is_local(self, model: str) -> bool:
-        """Whether requests to this model stay on this machine."""
+        """Says whether requests to this model stay on this machine."""
         provider = model.partition("/")[0]
         return provider in self.endpoints and self.endpoints[provider].is_local
 
     def endpoint_config(self, name: str, environ: Mapping[str, str]) -> EndpointConfig:
-        """What the adapter of this endpoint gets; the key is looked up in the environment where it is named there."""
+        """Returns the configuration for the adapter of this endpoint.
+
+        Looks its key up in the environment if need be.
+        """
         entry = self.endpoints[name]
         key = entry.api_key
         if key is None and entry.api_key_env and environ.get(entry.api_key_env):
@@ -352,19 +413,21 @@ class Settings(Table):
         )
 
     def missing_key(self, name: str, environ: Mapping[str, str]) -> str | None:
-        """The variable that has to be set before this endpoint can be asked; None when nothing is missing. Only the clouds that
-        are built in are known to want a key."""
+        """Returns the variable to set before this endpoint can be asked, or None.
+
+        Only the built-in clouds are known to want a key.
+        """
         entry = self.endpoints[name]
         clouds = {e.base_url for e in default_endpoints().values() if not e.is_local}
         wanted = entry.api_key_env if entry.base_url in clouds else None
         return wanted if wanted and self.endpoint_config(name, environ).api_key is None else None
 
     def suite_of(self, phase: Phase) -> str:
-        """Name of the reference suite of a phase."""
+        """Returns the name of a phase's reference suite."""
         return self.suites.atomic if phase == "atomic" else self.suites.extended
 
     def warm_up_policy(self, wanted: bool) -> WarmUp:
-        """The warm-up of a spec, the off-switch heeded."""
+        """Returns the warm-up of a spec. The off-switch overrides `wanted`."""
         entry = self.warm_up
         return WarmUp(
             enabled=wanted and entry.enabled,

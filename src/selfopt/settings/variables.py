@@ -1,4 +1,4 @@
-"""Settings from variables: the environment's, a `.env`'s, and the ones that providers' own tools use."""
+"""Reads settings from variables: of the environment, of a `.env`, and of providers' own tools."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from selfopt.errors import SettingsError
 
 from .tree import Settings, default_endpoints
 
-# Read by the tool itself, not part of the settings tree.
+# Variables that selfopt reads itself; they are no settings.
 PLAIN_VARIABLES = frozenset({"HOME", "CACHE", "CONFIG", "DOTENV"})
-# Settings that are no tables: one word after SELFOPT_.
+# Settings outside of tables: one word after SELFOPT_.
 SCALARS = frozenset({"home", "allow_remote", "variants"})
 
 
 def variables_of_settings() -> set[str]:
-    """The names of all variables that set a value of a fixed table, such as SELFOPT_LIMITS__TIMEOUT_S."""
+    """Lists the variables that set a field of a table, such as SELFOPT_LIMITS__TIMEOUT_S."""
     names: set[str] = set()
     for section, table in Settings.model_fields.items():
         inner = table.annotation
@@ -33,8 +33,12 @@ def variables_of_settings() -> set[str]:
 
 
 def from_environ(environ: Mapping[str, str], label: str) -> dict[str, Any]:
-    """The tree that the `SELFOPT_SECTION__KEY` variables make. SettingsError for a section that there is not, or a value
-    where another variable has a table. What has no `__` and names no setting is a flag's variable and not looked at."""
+    """Makes a tree of settings from the `SELFOPT_SECTION__KEY` variables.
+
+    Ignores a variable without `__` that names no setting: it belongs to a flag. Raises
+    SettingsError for an unknown section, and where one variable sets a value and another a key
+    below it.
+    """
     tree: dict[str, Any] = {}
     for name in sorted(environ):
         if not name.startswith("SELFOPT_"):
@@ -57,8 +61,11 @@ def from_environ(environ: Mapping[str, str], label: str) -> dict[str, Any]:
 
 
 def from_dotenv(text: str, label: str) -> dict[str, Any]:
-    """The same of a `.env`, which may set neither keys nor base URLs, homes and consents, and no flag either: SettingsError
-    names the variable and never shows its value. Variables of others are none of our business."""
+    """Makes a tree of settings from a `.env`. Ignores variables of other programs.
+
+    Raises SettingsError where it sets a key, base URL, home, consent or flag. The message never
+    shows the value.
+    """
     variables: dict[str, str] = {}
     for line in re.split(r"\r\n|\n|\r", text):
         name, equals, value = line.strip().removeprefix("export ").partition("=")
@@ -82,7 +89,7 @@ _COMMENT = re.compile(r"(?:^|\s+)#.*")
 
 
 def _unquoted(value: str) -> str:
-    """A value of a `.env` as other tools read it: in quotes, or up to a comment."""
+    """Reads a value of a `.env` as other tools do: in quotes, or up to a comment."""
     quoted = _QUOTED.fullmatch(value)
     if quoted is None:
         return _COMMENT.sub("", value).rstrip()
@@ -99,8 +106,10 @@ def _is_private(name: str) -> bool:
 
 
 def _literal(text: str) -> Any:
-    """A list, a table or quoted text as TOML writes them; anything else stays text, and its setting's type reads it (a key
-    of digits is a key)."""
+    """Reads a list, a table or quoted text as TOML.
+
+    Leaves other text to the setting's type, since a key may be all digits.
+    """
     if not text.lstrip().startswith(("[", "{", '"', "'")):
         return text
     try:
@@ -111,8 +120,11 @@ def _literal(text: str) -> Any:
 
 
 def with_provider_variables(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """`<PROVIDER>_BASE_URL` and the variables of kinds (OLLAMA_HOST) move an endpoint that has a server. It then has neither the key
-    stored for the old one nor its being local."""
+    """Moves endpoints to the servers that `<PROVIDER>_BASE_URL` and variables of kinds
+    (OLLAMA_HOST) name.
+
+    A moved endpoint loses its `api_key` and `local`, which were meant for the old server.
+    """
     endpoints = dict(tree["endpoints"])
     for name, entry in endpoints.items():
         kind = ENDPOINT_KINDS.get(str(entry.get("kind"))) if isinstance(entry, dict) else None
@@ -126,7 +138,10 @@ def with_provider_variables(tree: dict[str, Any], environ: Mapping[str, str]) ->
 
 
 def whole_url(text: str, default_port: int) -> str:
-    """A URL from what Ollama's own tools take: host and port may each be missing, as the scheme is."""
+    """Returns a URL for an address as Ollama's own tools take it, without a scheme.
+
+    Host or port may be missing.
+    """
     host = text.strip().strip("'\"")
     try:
         host = f"[{ipaddress.IPv6Address(host)}]"
