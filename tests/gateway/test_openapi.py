@@ -33,7 +33,7 @@ def conforms(document: dict[str, Any], method: str, path: str, answer: Answer) -
 
 
 async def test_every_path_answers_as_its_document_says(tmp_path: Path) -> None:
-    """Good requests and bad ones; what the document does not name is not there."""
+    """For good and bad requests; other paths do not exist."""
     async with gateway_world(tmp_path) as world:
         world.enforcer.set_rule("up/good", "atomic", allow=True)
         await world.reload()
@@ -68,7 +68,7 @@ FIELDS = st.sampled_from(["id", "success", "score", "comment", "model", "message
     body=st.dictionaries(FIELDS, JSON_VALUES, max_size=5) | JSON_VALUES, path=st.sampled_from([FEEDBACK, "/v1/chat/completions"])
 )
 async def test_any_json_gets_an_answer_of_the_documents_shape(tmp_path: Path, body: Any, path: str) -> None:
-    """Never 500."""
+    """Never a 500."""
     async with gateway_world(tmp_path) as world:
         answer = await world.post(body, path=path)
         assert answer.status in (400, 404)

@@ -162,7 +162,7 @@ def written(variant: Variant, calls: Sequence[Call]) -> str:
 
 @pytest.mark.parametrize("name", [*VARIANTS, *FORMATS])
 async def test_calls_come_back_as_the_model_made_them(tmp_path: Path, name: str) -> None:
-    """In one piece and streamed; and what the client tells of earlier calls is before the model as it was."""
+    """Whole and streamed; earlier calls reach the model unchanged."""
     variant = {**VARIANTS, **FORMATS}[name]
     # Calls that nothing in the conversation backs are left out by these; that is tested where it is done.
     variant = variant.model_copy(update={"options": {**variant.options, "ground": False}})
@@ -256,7 +256,7 @@ CHATS: Any = st.one_of(
 
 @pytest.mark.parametrize("name", [*VARIANTS, *FORMATS])
 async def test_no_chat_with_tools_breaks_the_harness(tmp_path: Path, name: str) -> None:
-    """Broken schemas, broken earlier calls, fields of wrong types: an answer, or an error that names what is wrong."""
+    """Broken input gets an answer, or an error that says what is wrong."""
     async with modelled(tmp_path, [{**VARIANTS, **FORMATS}[name]]) as (world, model):
 
         async def check(body: dict[str, Any]) -> None:

@@ -105,7 +105,7 @@ async def served(tmp_path: Path, url: str, drain_s: float) -> AsyncIterator[Serv
 
 
 async def test_a_stream_under_way_is_finished_and_nobody_new_is_let_in(tmp_path: Path) -> None:
-    """SIGTERM: the listener closes, the stream goes to its end, then the process ends with its record written."""
+    """After SIGTERM the stream ends, its record is written, and the process exits."""
     held = Held()
     async with raw_upstream(held.talk) as url, served(tmp_path, url, 60) as gateway:
         gateway.process.send_signal(signal.SIGTERM)
@@ -122,7 +122,7 @@ async def test_a_stream_under_way_is_finished_and_nobody_new_is_let_in(tmp_path:
 
 @pytest.mark.parametrize("drain_s", [0.2, 600])
 async def test_the_end_is_bounded_and_a_second_signal_is_at_once(tmp_path: Path, drain_s: float) -> None:
-    """A stream that does not end is cut at the deadline, or by the second signal; what became of it is recorded."""
+    """A stream is cut at the deadline or by a second signal, and recorded."""
     held = Held()
     async with raw_upstream(held.talk) as url, served(tmp_path, url, drain_s) as gateway:
         gateway.process.send_signal(signal.SIGTERM)

@@ -67,14 +67,14 @@ def compare(data: bytes, ours: Outcome) -> None:
 
 
 def test_every_stricter_rule_has_a_reason() -> None:
-    """Named, and not met by an ordinary request."""
+    """Each is named, and no ordinary request meets it."""
     for data in REQUESTS:
         assert [reason for reason in explained(data) if "target" not in reason and "long the body" not in reason] == []
 
 
 @pytest.mark.parametrize("data", REQUESTS)
 async def test_good_requests_are_read_as_h11_reads_them_wherever_they_are_cut(data: bytes) -> None:
-    """Whole, at every place in two, and byte by byte; with another request after it."""
+    """Cut nowhere, at every place, and after every byte."""
     whole = data + REQUESTS[0]
     expected = await to_server([whole])
     assert expected.refused is None
@@ -87,7 +87,7 @@ async def test_good_requests_are_read_as_h11_reads_them_wherever_they_are_cut(da
 
 
 async def test_requests_with_faults_are_read_as_h11_reads_them() -> None:
-    """Four thousand streams of one to three requests, each with one to three faults."""
+    """Four thousand streams of one to three requests with one to three faults each."""
     for seed in range(4000):
         dice = random.Random(seed)
         data = mutated(b"".join(dice.choice(REQUESTS) for _ in range(dice.randint(1, 3))), dice)
@@ -109,7 +109,7 @@ async def test_any_requests_are_read_as_h11_reads_them(data: bytes, places: list
 
 
 async def test_what_llhttp_takes_as_well_means_the_same() -> None:
-    """Two thousand streams with faults, as Node and uvicorn read them: as many requests, with the same targets and bodies."""
+    """Both read the same number of requests, with the same targets and bodies."""
     both = 0
     for seed in range(2000):
         dice = random.Random(seed)
@@ -129,7 +129,7 @@ async def test_what_llhttp_takes_as_well_means_the_same() -> None:
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(data=st.binary(max_size=300), start=st.sampled_from(["", *(r.decode("latin-1") for r in REQUESTS)]))
 async def test_any_bytes_end_in_an_answer_or_a_closed_connection(data: bytes, start: str) -> None:
-    """Never in an error of our own: no 500."""
+    """None ends in a 500."""
     ours = await to_server([start.encode("latin-1"), data])
     compare(start.encode("latin-1") + data, ours)
     assert 500 not in ours.answers
@@ -157,14 +157,14 @@ async def compare_response(data: bytes, *, eof: bool, places: list[int]) -> None
 @pytest.mark.parametrize("data", RESPONSES)
 @pytest.mark.parametrize("eof", [False, True])
 async def test_good_responses_are_read_as_h11_reads_them_wherever_they_are_cut(data: bytes, eof: bool) -> None:
-    """At every place in two, and byte by byte."""
+    """Cut at every place, and after every byte."""
     for place in range(1, len(data)):
         await compare_response(data, eof=eof, places=[place])
     await compare_response(data, eof=eof, places=list(range(len(data))))
 
 
 async def test_responses_with_faults_are_read_as_h11_reads_them() -> None:
-    """Three thousand of them."""
+    """Three thousand responses."""
     for seed in range(3000):
         dice = random.Random(seed)
         data = mutated(b"".join(dice.choice(RESPONSES) for _ in range(dice.randint(1, 2))), dice)
@@ -174,5 +174,5 @@ async def test_responses_with_faults_are_read_as_h11_reads_them() -> None:
 @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(data=response_streams, eof=st.booleans(), places=st.lists(st.integers(0, 300), max_size=4))
 async def test_any_responses_are_read_as_h11_reads_them(data: bytes, eof: bool, places: list[int]) -> None:
-    """The same however they are cut."""
+    """The result does not depend on the cuts."""
     await compare_response(data, eof=eof, places=places)
