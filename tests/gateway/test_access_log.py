@@ -1,4 +1,4 @@
-"""One line a request, as a gateway's users expect it: who asked for what, who served it, how it went; nothing of what was said."""
+"""The access log has one line a request: who asked, who served, what became of it; no content."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECRET = "sk-selfopt-nobody-may-see-this"
 
 
 def record(place: int = 0, **fields: Any) -> RequestRecord:
-    """One request's record."""
+    """Return a request's record."""
     made = Ticket(0.0).record("2026-01-02T03:04:05Z", 0.01, 200)
     return msgspec.structs.replace(made, id=f"req-{place}", **fields)
 

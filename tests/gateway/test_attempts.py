@@ -1,4 +1,4 @@
-"""Retries, those who serve instead, deadlines, places and the breaker: each fault is made to happen."""
+"""Retries, fallbacks, deadlines, queues and the breaker, with every fault."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def fault(kind: str, **fields: Any) -> dict[str, Any]:
 
 
 def stand_by(enforcer: Enforcer, model: str, other: str) -> None:
-    """A rule that allows the model and names who serves when it fails."""
+    """Make a rule that allows the model and names its fallback."""
     enforcer.set_rule(model, "atomic", allow=True, fallback=other)
 
 
 def _words(text: str, *, stream: bool) -> str:
-    """What the model said, put together where it came in pieces."""
+    """Return what the model said, whole or streamed."""
     if not stream:
         return str(json.loads(text)["choices"][0]["message"]["content"])
     events = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]

@@ -1,4 +1,4 @@
-"""Who asks is known before anything of a body is kept: over real connections, against a gateway with keys."""
+"""A gateway with keys checks who asks before it keeps any of a body."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LIMITS = WebLimits(max_body_bytes=2_000_000, max_held_bytes=3_000_000)
 
 
 def with_key(tmp_path: Path) -> bytes:
-    """A header with the first key of the home, which asks everybody for one from then on."""
+    """Add the home's first key, which makes keys required; return its header."""
     home = tmp_path / "home"
     home.mkdir()
     key, _ = KeyFile(home / "gateway_keys.json", ChainedFile(home / "routing_decisions.jsonl")).add("somebody")

@@ -1,4 +1,4 @@
-"""Work on the loop is bounded: large bodies are read in steps, and what is too full is refused before it is decoded."""
+"""Work on the loop is bounded: large bodies are read in steps, or refused before decoding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place of sending is the last to say no: whatever the rules and standbys come to, a local request does not leave without consent."""
+"""Whatever rules and standbys say, a local request does not leave without consent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ known = App.route_options
 
 @pytest.fixture
 def careless(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Routing that takes consent for granted."""
+    """Make routing assume consent."""
 
     def options(self: App, *, force: bool = False) -> RouteOptions:
         return replace(known(self, force=force), allow_remote=True)

@@ -1,4 +1,4 @@
-"""A key that is spread over the pieces of a stream reaches nobody, and everything else goes on as it came."""
+"""A key in the pieces of a stream is removed, and everything else is passed on unchanged."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ KEY = "sk-secret-0123456789"
 
 
 def event(delta: dict[str, Any], index: int = 0, ending: str = "\n\n") -> bytes:
-    """One event of a chat stream."""
+    """Return an event of a chat stream."""
     return f"data: {json.dumps({'id': 'x', 'choices': [{'index': index, 'delta': delta}]})}{ending}".encode()
 
 
 def texts(data: bytes, name: str = "content", index: int = 0) -> str:
-    """What the events add up to."""
+    """Return the text that the events add up to."""
     said = ""
     for line in data.decode().replace("\r\n", "\n").split("\n\n"):
         if line.startswith("data: {"):
@@ -32,7 +32,7 @@ def texts(data: bytes, name: str = "content", index: int = 0) -> str:
 
 
 def through(pieces: list[bytes], key: str | None = KEY) -> bytes:
-    """All that comes out."""
+    """Return all that comes out."""
     redactor = DeltaRedactor(key)
     return b"".join([*(redactor.feed(piece) for piece in pieces), redactor.end()])
 

@@ -1,4 +1,4 @@
-"""docs/GATEWAY.md is true: the defaults it shows and the metrics it names are all there are."""
+"""docs/GATEWAY.md shows the real defaults and names all metrics."""
 
 from __future__ import annotations
 

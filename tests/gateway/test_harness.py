@@ -1,4 +1,4 @@
-"""A client that speaks plain tools gets the promoted variant's calls without changing a line."""
+"""A client that sends ordinary tools gets the calls of the promoted variant."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ MODELS: dict[str, Any] = {
 
 
 async def promote(world: World, variant: str | Variant, model: str = "up/writer", **fields: Any) -> None:
-    """A rule whose spec was promoted with this variant."""
+    """Make a rule whose spec was promoted with this variant."""
     chosen = get_variant(variant) if isinstance(variant, str) else variant
     rules = [
         Rule(rule_id=rule_id_of(model, phase), model=model, phase=phase, allow=True, variant=chosen, **fields)

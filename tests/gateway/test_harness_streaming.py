@@ -1,4 +1,4 @@
-"""Through a variant, too, text flows on as it comes; what may be a call goes out when it is certain what it is."""
+"""Through a variant, text is streamed as it comes, and a call as soon as it is certain."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def events_of(raw: str) -> list[Any]:
 
 
 def joined(events: Sequence[Any]) -> tuple[str, list[tuple[str, Any]], str]:
-    """(text, calls, reason) as a client puts them together."""
+    """Return text, calls and finish reason as a client puts them together."""
     text, calls, reason = "", dict[int, list[str]](), ""
     for one in events:
         for choice in one["choices"]:
@@ -146,7 +146,7 @@ async def test_a_pause_in_mid_stream_is_limited_like_the_first_byte(tmp_path: Pa
 
 
 def own(parsers: tuple[Any, ...], **fields: Any) -> Variant:
-    """A variant whose calls are read one by one."""
+    """Return a variant whose calls are read one by one."""
     return Variant(name="own", tools="system_prompt", parsers=parsers, **fields)
 
 
@@ -170,7 +170,7 @@ EARLY: list[Any] = [
 
 
 async def read_until(response: aiohttp.ClientResponse, wanted: bytes) -> bytes:
-    """What comes until this did."""
+    """Read until this came."""
     got = b""
     while wanted not in got:
         piece = await response.content.readany()

@@ -1,4 +1,4 @@
-"""Whatever a client sends, it gets the right status in the right shape or a closed connection, and others are served."""
+"""Whatever a client sends gets the right status or a closed connection; others are served."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ async def test_a_slow_request_is_given_up(tmp_path: Path) -> None:
 
 
 async def _after(world: World, data: bytes) -> bytes:
-    """What comes back when the sweeper looks an hour later."""
+    """Sweep as if an hour had passed; return what comes back."""
     reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
     server = world.gateway.server
     assert server is not None

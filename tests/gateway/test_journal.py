@@ -1,4 +1,4 @@
-"""The decision about every request is on disk within 100 ms, chained, and sealed into the audit trail."""
+"""Every decision is on disk within 100 ms, chained, and sealed into the audit trail."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def record(place: int = 0, **fields: Any) -> RequestRecord:
-    """One request's record."""
+    """Return a request's record."""
     made = Ticket(0.0).record("2026-01-02T03:04:05Z", 0.01, 200)
     return msgspec.structs.replace(made, id=f"req-{place}", **fields)
 
 
 class Desk:
-    """A folder of requests and its trail."""
+    """A folder of requests with its trail."""
 
     def __init__(self, home: Path) -> None:
         self.folder = home / "requests"
@@ -50,23 +50,23 @@ class Desk:
         self.sink = TrailSink(self.trail)
 
     def journal(self, writer: str = WRITER, loop: Any = None, **options: Any) -> SegmentJournal:
-        """A journal on it."""
+        """Open a journal on it."""
         chosen = JournalOptions(**{"commit_s": 0.001, **options})
         return SegmentJournal(self.folder, self.sink, writer, options=chosen, loop=loop)
 
     def verify(self) -> SegmentsReport:
-        """What `audit verify` says."""
+        """Verify as `audit verify` does."""
         return verify_segments(self.folder, read_seals(self.trail))
 
     def ids(self) -> list[str]:
-        """Ids of all requests on disk."""
+        """Return the ids of all requests on disk."""
         lines = [json.loads(line) for path in sorted(self.folder.glob("*.jsonl")) for line in path.read_bytes().splitlines()]
         return [line["id"] for line in lines if line["kind"] == "request"]
 
 
 @pytest.fixture
 async def desk(tmp_path: Path) -> Desk:
-    """An empty one."""
+    """An empty folder."""
     return Desk(tmp_path)
 
 
@@ -106,7 +106,7 @@ async def test_records_of_one_moment_share_a_sync(desk: Desk, monkeypatch: pytes
 
 
 class ManualTime:
-    """A loop whose time goes on when it is told to, and whose disk takes as long as it is told to."""
+    """A loop with a manual clock and a disk of given speed."""
 
     def __init__(self, write_s: list[float]) -> None:
         self.now = 0.0
@@ -121,14 +121,14 @@ class ManualTime:
         return self.now
 
     def call_later(self, delay_s: float, call: Callable[[], object]) -> asyncio.TimerHandle:
-        """Call it when the time has come."""
+        """Call it after a delay."""
         self._count += 1
         handle = asyncio.TimerHandle(self.now + delay_s, call, (), asyncio.get_running_loop())
         heapq.heappush(self._due, (self.now + delay_s, self._count, lambda: None if handle.cancelled() else call()))
         return handle
 
     def run_in_executor(self, thread: object, call: Callable[..., object], *arguments: object) -> asyncio.Future[object]:
-        """A write: it is on the disk when its time is over."""
+        """Write; the data is on disk when its time is over."""
         done: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self._n_writes += 1
         took_s = self._write_s[self._n_writes % len(self._write_s)]
@@ -136,7 +136,7 @@ class ManualTime:
         return done
 
     async def go_to(self, then: float, after_each: Callable[[], None]) -> None:
-        """Let everything happen that is due until then."""
+        """Let time pass, and make the calls that are due."""
         while self._due and self._due[0][0] <= then:
             self.now, _, call = heapq.heappop(self._due)
             call()
@@ -293,7 +293,7 @@ asyncio.run(main())
 
 
 def killed_gateway(desk: Desk) -> Path:
-    """What a gateway leaves that was killed while it wrote."""
+    """Leave what a gateway leaves that was killed while it wrote."""
     worker = subprocess.Popen(
         [sys.executable, "-c", GATEWAY, str(desk.folder.parent)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )

@@ -1,4 +1,4 @@
-"""With keys, every request needs one; each opens what it was given for and nothing else."""
+"""Once there are keys, every request needs one, and each allows what it was made for only."""
 
 from __future__ import annotations
 

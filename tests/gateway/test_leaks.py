@@ -1,4 +1,4 @@
-"""What a server behind the gateway says of keys and addresses reaches no client, on any path."""
+"""No key or address of a server reaches a client, on any path."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ END = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndat
 
 
 def _always(answer: bytes, *later: bytes) -> Talk:
-    """The same answer to whoever asks, the rest of it a moment later."""
+    """Answer everybody the same, in two parts."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for piece in (answer, *later):
@@ -43,7 +43,7 @@ def _settings(url: str) -> str:
 
 
 async def _seen(tmp_path: Path, talk: Talk, body: dict[str, Any], *, variant: bool = False) -> tuple[str, World]:
-    """Every byte that a client gets, and a gateway that has ended."""
+    """Return every byte that a client gets from a gateway that is closed afterwards."""
     async with raw_upstream(talk) as url, gateway_world(tmp_path, settings=_settings(url)) as world:
         if variant:
             await promote(world, get_variant("native_parsed"), model=body["model"])

@@ -1,4 +1,4 @@
-"""Prometheus reads what is counted, and finds neither content nor keys in it."""
+"""The metrics are valid for Prometheus, and hold neither content nor keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .kit import chat, gateway_world
 
 
 def figures(text: str) -> dict[str, float]:
-    """Series by name and labels; every line is a comment or a series."""
+    """Return the series by name and labels. Every line is a comment or a series."""
     lines = [line for line in text.splitlines() if not line.startswith("# ")]
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 

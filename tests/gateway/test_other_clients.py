@@ -1,4 +1,4 @@
-"""Clients that offer another protocol first are answered in ours: curl with --http2, and the JDK's HttpClient as it is by default."""
+"""Clients that offer another protocol first get HTTP/1.1: curl --http2 and the JDK's client."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ public class Ask {
 
 
 async def run(*command: str) -> str:
-    """What it prints."""
+    """Run it; return what it prints."""
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
     out, err = await asyncio.wait_for(process.communicate(), 120)
     return out.decode() + err.decode()

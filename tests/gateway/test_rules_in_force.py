@@ -1,4 +1,4 @@
-"""What replaces the rules of a running gateway: only the newest version that the audit trail sealed."""
+"""Only the newest version that the trail sealed replaces the rules of a running gateway."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .kit import World, chat, gateway_world
 
 
 async def denied(world: World) -> bool:
-    """Whether the model is refused: by its rule, or since the trail cannot tell of it."""
+    """Say whether the model is refused, by its rule or for lack of a sealed one."""
     answer = await world.post(chat())
     if answer.status != 200:
         assert answer.error["code"] in ("refused_by_rules", "audit_failed"), answer.text
@@ -22,7 +22,7 @@ async def denied(world: World) -> bool:
 
 
 async def two_versions(world: World) -> Path:
-    """Version 1 allows the model, version 2 denies it."""
+    """Write version 1, which allows the model, and version 2, which denies it."""
     world.enforcer.set_rule("up/good", "atomic", allow=True)
     world.enforcer.set_rule("up/good", "atomic", allow=False)
     await world.reload()

@@ -1,4 +1,4 @@
-"""The thinnest path: a chat goes to the server that the rules name, and its decision is told and kept."""
+"""A chat goes to the server that the rules name, and the decision is shown and recorded."""
 
 from __future__ import annotations
 

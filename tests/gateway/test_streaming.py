@@ -1,4 +1,4 @@
-"""Streams flow through as they come, end as they ended, and are broken off visibly when the server breaks them off."""
+"""Streams are passed on as they come; one that the server breaks off ends visibly."""
 
 from __future__ import annotations
 

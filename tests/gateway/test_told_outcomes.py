@@ -1,4 +1,4 @@
-"""The outcome of an earlier request by its id."""
+"""Feedback about an earlier request, by its id."""
 
 from __future__ import annotations
 

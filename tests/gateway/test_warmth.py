@@ -1,4 +1,4 @@
-"""Models that the rules want warm are loaded before traffic waits for them; a reload checks the trail's seal."""
+"""Models whose rules require warm-up are loaded before traffic, and kept loaded."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .kit import gateway_world, until
 
 
 def config(*models: str, allow: bool = True) -> RoutingConfig:
-    """Rules that want these models warm."""
+    """Return rules that require warm-up for these models."""
     rules = tuple(Rule(rule_id=f"r-{m}", model=m, phase="atomic", allow=allow, warm_up=True) for m in models)
     return RoutingConfig(version=1, rules=rules)
 
 
 class Loads:
-    """A `Warmer` that writes down who was asked for."""
+    """A `Warmer` that notes which models it was asked for."""
 
     def __init__(self, problem: str = "", took_ms: list[float | None] | None = None) -> None:
         self.asked: list[str] = []
@@ -30,7 +30,7 @@ class Loads:
         self.gate = asyncio.Event()
 
     async def warm(self, model: str) -> Warmed:
-        """Wait for the gate, then say what it took."""
+        """Wait for the gate, then return what it took."""
         self.asked.append(model)
         await self.gate.wait()
         return Warmed(self.took_ms.pop(0) if self.took_ms else None, self.problem)

@@ -1,4 +1,4 @@
-"""Where a server is, and that nobody reads it in an error."""
+"""A server's address, which no error shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One connection beside others: who is asked for a body, what is held of it, who has to go when there is no room."""
+"""A connection among others: its body, what is held of it, and who goes when there is no room."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ def post(path: bytes, length: int, *lines: bytes) -> bytes:
 
 
 def nobody(request: HttpRequest) -> Answer:
-    """Serves nothing."""
+    """Serve nothing."""
     raise AssertionError
 
 
 async def later(talk: Talk, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    """The loop's time goes on."""
+    """Let time pass for the server."""
     now = talk.server._loop.time() + seconds
     monkeypatch.setattr(talk.server, "_loop", _Clock(now))
     await settled()
 
 
 class _Clock:
-    """The loop, at another time."""
+    """A loop at another time."""
 
     def __init__(self, now: float) -> None:
         self.now = now
@@ -55,7 +55,7 @@ class _Clock:
         return getattr(asyncio.get_running_loop(), name)
 
     def time(self) -> float:
-        """What it was set to."""
+        """Return the time it was set to."""
         return self.now
 
 
@@ -365,7 +365,7 @@ async def test_out_of_descriptors_the_longest_idle_makes_room(monkeypatch: pytes
     listening = server._listening[0]
 
     class _Full:
-        """Has no descriptor left, once."""
+        """Fails once for lack of descriptors."""
 
         failed = False
 

@@ -1,4 +1,8 @@
-"""Our readers beside h11's: whatever h11 refuses is refused here; whatever both take means the same, so that nobody smuggles a request past either."""
+"""Compares our readers with h11.
+
+What h11 refuses is refused here, and what both accept means the same, so that no request can be
+smuggled past one of them.
+"""
 
 from __future__ import annotations
 
@@ -38,16 +42,16 @@ STRICTER = {
     "a status below 100": rb"HTTP/1\.[01] 0",
     "how long the body was, said in trailers": rb"(?is)\n(content-length|transfer-encoding):.*",
 }
-"""Where we refuse what h11 takes: the reason, and what the stream must hold for it."""
+"""Why we may refuse what h11 accepts, and what the stream must hold for that."""
 
 
 def explained(data: bytes) -> list[str]:
-    """Reasons why this stream may be refused though h11 takes it."""
+    """Return the reasons why this stream may be refused although h11 accepts it."""
     return [reason for reason, pattern in STRICTER.items() if re.search(pattern, data)]
 
 
 def same(read: Read) -> Read:
-    """Without what h11 writes anew: codings in lower case, a list of equal lengths as one."""
+    """Drop what h11 rewrites: codings in lower case, a list of equal lengths as one."""
     headers = dict(read.headers)
     if b"transfer-encoding" in headers:
         headers[b"transfer-encoding"] = headers[b"transfer-encoding"].lower()
@@ -55,7 +59,7 @@ def same(read: Read) -> Read:
 
 
 def compare(data: bytes, ours: Outcome) -> None:
-    """Fails where the two disagree without a reason."""
+    """Fail where the two disagree without a reason."""
     theirs, why = requests_by_h11(data)
     mine = [same(read) for read in ours.requests]
     assert mine == theirs[: len(mine)], (data, why)
@@ -101,7 +105,10 @@ async def test_requests_with_faults_are_read_as_h11_reads_them() -> None:
 @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(data=request_streams, places=st.lists(st.integers(0, 400), max_size=5))
 async def test_any_requests_are_read_as_h11_reads_them(data: bytes, places: list[int]) -> None:
-    """Written down from the grammar, with what no grammar allows in between; the same however they are cut, but for which of several faults is told."""
+    """Made from the grammar, with faults in between.
+
+    Cuts may only change which of several faults is reported.
+    """
     ours = await to_server([data])
     compare(data, ours)
     pieces = await to_server(cut(data, places))
@@ -136,7 +143,7 @@ async def test_any_bytes_end_in_an_answer_or_a_closed_connection(data: bytes, st
 
 
 async def compare_response(data: bytes, *, eof: bool, places: list[int]) -> None:
-    """Fails where the two clients disagree without a reason."""
+    """Fail where the two clients disagree without a reason."""
     ours, kept = await to_client([data], eof=eof)
     pieces, _ = await to_client(cut(data, places), eof=eof)
     theirs, left = response_by_h11(data, eof=eof)

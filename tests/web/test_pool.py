@@ -1,4 +1,4 @@
-"""Kept connections to servers: nothing of one answer reaches the next request, whatever a server sends, and however it is timed."""
+"""Kept connections: nothing of an answer reaches the next request, whatever a server sends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 @asynccontextmanager
 async def server(talk: Talk) -> AsyncIterator[HttpAddress]:
-    """A server that answers each request by what `talk` does; the number of the connection is handed to it."""
+    """Run a server; `talk` handles each connection, given its number."""
     count = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -40,7 +40,7 @@ async def server(talk: Talk) -> AsyncIterator[HttpAddress]:
 
 
 async def ask(pool: Pool, address: HttpAddress, max_bytes: int = 100_000) -> UpstreamReply:
-    """One request."""
+    """Send one request."""
     return await pool.ask(address, b"GET / HTTP/1.1\r\n\r\n", timeout_s=20, connect_timeout_s=20, max_bytes=max_bytes)
 
 

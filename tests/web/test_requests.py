@@ -1,4 +1,7 @@
-"""What RFC 9110 and 9112 say of requests, one case each; the groups are those of llhttp's published cases and of the breaks that were found."""
+"""What RFC 9110 and 9112 say about requests, one case each.
+
+The groups are those of llhttp's published cases, and of faults that were found.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,12 @@ GET = b"GET / HTTP/1.1\r\n" + HOST
 
 
 def post(*lines: bytes, body: bytes = b"") -> bytes:
-    """A POST with these header lines."""
+    """Return a POST with these header lines."""
     return b"POST /p HTTP/1.1\r\n" + HOST + b"".join(line + b"\r\n" for line in lines) + b"\r\n" + body
 
 
 def chunked(body: bytes, *lines: bytes) -> bytes:
-    """A POST with this chunked body, as it stands on the wire."""
+    """Return a POST with this chunked body, given as on the wire."""
     return post(b"Transfer-Encoding: chunked", *lines, body=body)
 
 
