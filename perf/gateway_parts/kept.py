@@ -168,7 +168,8 @@ class AiohttpStream:
     def go_on(self, pause_s: float, deadline: float) -> None:
         """Not bounded here."""
 
-    pause = resume = lambda self: None
+    def hold(self, held: bool) -> None:
+        """Not paused here."""
 
 
 async def _ours(port: int, kind: str) -> None:

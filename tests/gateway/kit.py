@@ -28,34 +28,34 @@ USER = [{"role": "user", "content": "hi"}]
 
 @dataclass(slots=True)
 class MemoryJournal:
-    """A `RequestJournal` that keeps records in memory and nothing else."""
+    """A `RequestJournal` that keeps records in memory."""
 
     records: list[JournalRecord] = field(default_factory=list)
 
     def add(self, record: JournalRecord) -> None:
-        """Keep it."""
+        """Keep a record."""
         self.records.append(record)
 
     def check(self) -> None:
-        """There is always room."""
+        """Never fails."""
 
     async def close(self) -> None:
-        """Nothing to write."""
+        """Does nothing."""
 
     @property
     def lag_s(self) -> float:
-        """Nothing is ever late."""
+        """Always 0."""
         return 0.0
 
 
 def chat(model: str = "up/good", **fields: Any) -> dict[str, Any]:
-    """A chat's body."""
+    """Return the body of a chat."""
     return {"model": model, "messages": USER, **fields}
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. body: parsed where it is JSON."""
+    """An answer."""
 
     status: int
     headers: dict[str, str]
@@ -63,7 +63,7 @@ class Answer:
 
     @property
     def body(self) -> Any:
-        """The JSON of it."""
+        """The body as JSON."""
         return json.loads(self.text)
 
     @property
@@ -76,7 +76,7 @@ class Answer:
 
 
 class World:
-    """The parts of a test: a running gateway, its upstream, its home."""
+    """A running gateway with its upstream and its home."""
 
     def __init__(self, app: App, gateway: Gateway, upstream: ScriptedServer, session: aiohttp.ClientSession) -> None:
         self.app = app
@@ -86,7 +86,7 @@ class World:
 
     @property
     def url(self) -> str:
-        """The base URL as clients get it."""
+        """The base URL for clients."""
         return self.gateway.base_url
 
     @property
@@ -97,12 +97,12 @@ class World:
 
     @property
     def enforcer(self) -> Enforcer:
-        """Another writer of the same home's rules."""
+        """Writes the rules of this home."""
         return self.app.enforcer
 
     @property
     def records(self) -> list[RequestRecord]:
-        """What was recorded of requests."""
+        """The records of requests."""
         journal = self.gateway.parts.chat.journal
         assert isinstance(journal, MemoryJournal)
         return [record for record in journal.records if isinstance(record, RequestRecord)]
@@ -117,7 +117,7 @@ class World:
         await self.gateway.parts.chat.rules.reload()
 
     async def post(self, body: Any, headers: dict[str, str] | None = None, path: str = "/v1/chat/completions") -> Answer:
-        """A POST of this JSON (or of these bytes)."""
+        """Send a POST with this JSON, or these bytes."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         own = {"Content-Type": "application/json", **(headers or {})}
         async with self.session.post(f"http://127.0.0.1:{self.port}{path}", data=data, headers=own) as response:
@@ -126,14 +126,14 @@ class World:
             )
 
     async def get(self, path: str, headers: dict[str, str] | None = None) -> Answer:
-        """A GET."""
+        """Send a GET."""
         async with self.session.get(f"http://127.0.0.1:{self.port}{path}", headers=headers) as response:
             return Answer(
                 response.status, {name.lower(): value for name, value in response.headers.items()}, await response.text()
             )
 
     async def raw(self, data: bytes, *, eof: bool = False) -> bytes:
-        """Bytes sent as they are; everything that comes back until the gateway closes."""
+        """Send bytes; return everything that comes back until the gateway closes."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             writer.write(data)
@@ -146,7 +146,7 @@ class World:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    """Let the loop run until it holds; fails after ten seconds."""
+    """Let the loop run until it holds. Fails after ten seconds."""
     async with asyncio.timeout(10):
         while not holds():  # noqa: ASYNC110  what is waited for is not ours to signal
             await asyncio.sleep(0)
@@ -162,7 +162,7 @@ SCRIPT: dict[str, Any] = {
 
 
 def options_with(options: GatewayOptions, **changes: Any) -> GatewayOptions:
-    """The options with some of their values changed, wherever they stand."""
+    """Return the options with some values changed, in whichever part they are."""
     for part in ("own", "limits"):
         table = getattr(options, part)
         here = {key: changes.pop(key) for key in list(changes) if key in type(table).model_fields}
@@ -181,8 +181,11 @@ async def gateway_world(
     on_disk: bool = False,
     log: Callable[[str], None] | None = None,
 ) -> AsyncIterator[World]:
-    """A gateway in front of a scripted upstream called `up`; `beside` is the same under another name, `away` counts as remote.
-    on_disk: requests are recorded in files, as in service, and not in memory. log: gets the lines of the access log."""
+    """Run a gateway in front of a scripted upstream.
+
+    The upstream is `up`, `beside`, and `away`, which counts as remote. on_disk: records go to files
+    instead of memory; log: gets the lines of the access log.
+    """
     script = Script.model_validate({**SCRIPT, "models": {**SCRIPT["models"], **(models or {})}})
     upstream = await serve_scripted(script)
     config = tmp_path / "own.toml"

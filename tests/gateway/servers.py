@@ -1,4 +1,4 @@
-"""An upstream below HTTP: what it does is written down byte by byte."""
+"""Upstreams whose answers are written byte by byte."""
 
 from __future__ import annotations
 
@@ -17,31 +17,32 @@ SSE_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Enco
 
 
 def whole(body: bytes, status: bytes = b"200 OK", *lines: bytes) -> bytes:
-    """A whole answer."""
+    """Return a whole answer."""
     head = [b"HTTP/1.1 " + status, b"Content-Type: application/json", *lines, b"Content-Length: %d" % len(body), b"", b""]
     return b"\r\n".join(head) + body
 
 
 def chunk(data: bytes) -> bytes:
-    """A piece of an answer in pieces."""
+    """Return a chunk."""
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
 def event(text: str) -> bytes:
-    """A streamed piece of text."""
+    """Return a streamed piece of text."""
     return chunk(b'data: {"choices":[{"index":0,"delta":{"content":"%s"},"finish_reason":null}]}\n\n' % text.encode())
 
 
 def delta(fields: dict[str, Any]) -> bytes:
-    """A streamed piece of anything."""
+    """Return a streamed delta."""
     return chunk(b"data: %s\n\n" % json.dumps({"choices": [{"index": 0, "delta": fields, "finish_reason": None}]}).encode())
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A reply that a server gives in one piece or, as often as it is asked for a stream, cut at these places.
+    """A reply that a server gives whole or, when asked for a stream, in pieces.
 
-    calls: (name, arguments as text) of those that the server recognised itself; cuts None: after every character.
+    calls: name and arguments, as text, of the calls that the server recognises; cuts: places to cut
+    the text at, None to cut after every character.
     """
 
     text: str
@@ -49,7 +50,7 @@ class Said:
     cuts: tuple[int, ...] | None = ()
 
     def answer(self, asked: dict[str, Any]) -> bytes:
-        """To a request with this body."""
+        """Return the answer to a request with this body."""
         calls = [
             {"id": f"c{n}", "type": "function", "function": {"name": c[0], "arguments": c[1]}} for n, c in enumerate(self.calls)
         ]
@@ -77,7 +78,7 @@ class Said:
 
 
 async def read_request(reader: asyncio.StreamReader) -> bytes:
-    """One whole request's body."""
+    """Read a request; return its body."""
     head = await reader.readuntil(b"\r\n\r\n")
     length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
     return await reader.readexactly(length)
@@ -85,8 +86,10 @@ async def read_request(reader: asyncio.StreamReader) -> bytes:
 
 @asynccontextmanager
 async def raw_upstream(talk: Talk | Said, bodies: list[bytes] | None = None) -> AsyncIterator[str]:
-    """A server that reads a request and then does what `talk` does or says, for each connection; its base URL. bodies: takes what was
-    sent."""
+    """Run a server that handles each connection with `talk`, or answers it; yield its base URL.
+
+    bodies: collects the bodies of requests.
+    """
     tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

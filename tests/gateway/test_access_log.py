@@ -1,4 +1,4 @@
-"""One line a request, as a gateway's users expect it: who asked for what, who served it, how it went; nothing of what was said."""
+"""The access log has one line a request: who asked, who served, what became of it; no content."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ SECRET = "sk-selfopt-nobody-may-see-this"
 
 
 def record(place: int = 0, **fields: Any) -> RequestRecord:
-    """One request's record."""
+    """Return a request's record."""
     made = Ticket(0.0).record("2026-01-02T03:04:05Z", 0.01, 200)
     return msgspec.structs.replace(made, id=f"req-{place}", **fields)
 
 
 async def test_every_request_has_one_line_that_says_what_became_of_it(tmp_path: Path) -> None:
-    """As JSON: the decision about it, its model, rule, version, variant, phase, outcome, status and latency."""
+    """As JSON, with the decision, the outcome and the latency."""
     lines: list[str] = []
     async with gateway_world(tmp_path, MODELS, settings='[gateway]\nlog_format = "json"', log=lines.append) as world:
         await promote(world, "native_parsed")
@@ -53,7 +53,7 @@ async def test_every_request_has_one_line_that_says_what_became_of_it(tmp_path: 
 
 
 async def test_text_lines_stay_one_line_whatever_a_client_sends(tmp_path: Path) -> None:
-    """Control characters are written out, long names are cut."""
+    """Control characters are escaped, and long names are cut."""
     lines: list[str] = []
     async with gateway_world(tmp_path, log=lines.append) as world:
         await world.post(chat())
@@ -77,7 +77,7 @@ async def test_it_can_be_switched_off(tmp_path: Path) -> None:
 
 
 async def test_a_request_with_a_key_names_the_key_and_never_shows_it(tmp_path: Path) -> None:
-    """Nor one that is not known."""
+    """An unknown key is not shown either."""
     lines: list[str] = []
     home = tmp_path / "home"
     home.mkdir()
@@ -92,7 +92,7 @@ async def test_a_request_with_a_key_names_the_key_and_never_shows_it(tmp_path: P
 
 
 async def test_a_log_that_nobody_reads_holds_up_nothing_and_says_what_is_missing() -> None:
-    """Lines wait up to a limit; the next ones are dropped and counted."""
+    """Lines beyond the limit are dropped and counted."""
     go_on = threading.Event()
     got: list[str] = []
 
@@ -114,7 +114,7 @@ async def test_a_log_that_nobody_reads_holds_up_nothing_and_says_what_is_missing
 
 
 async def test_a_reader_that_went_away_ends_no_request() -> None:
-    """What cannot be written is gone."""
+    """Lines that cannot be written are lost."""
 
     def broken(lines: str) -> None:
         raise BrokenPipeError

@@ -1,4 +1,4 @@
-"""Retries, those who serve instead, deadlines, places and the breaker: each fault is made to happen."""
+"""Retries, fallbacks, deadlines, queues and the breaker, with every fault."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def fault(kind: str, **fields: Any) -> dict[str, Any]:
 
 
 def stand_by(enforcer: Enforcer, model: str, other: str) -> None:
-    """A rule that allows the model and names who serves when it fails."""
+    """Make a rule that allows the model and names its fallback."""
     enforcer.set_rule(model, "atomic", allow=True, fallback=other)
 
 
 def _words(text: str, *, stream: bool) -> str:
-    """What the model said, put together where it came in pieces."""
+    """Return what the model said, whole or streamed."""
     if not stream:
         return str(json.loads(text)["choices"][0]["message"]["content"])
     events = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
@@ -51,7 +51,7 @@ def _words(text: str, *, stream: bool) -> str:
     ],
 )
 async def test_another_serves_when_a_model_fails(tmp_path: Path, spec: dict[str, Any], kind: str, stream: bool) -> None:
-    """Every fault of transport or server leads to the fallback; both attempts and the diversion are on record."""
+    """Every fault of the server leads to the fallback, and everything is recorded."""
     if spec["default"]["fault"]["kind"] == "truncated" and stream:
         pytest.skip("a stream is not taken back: see test_streaming")
     async with gateway_world(tmp_path, {"failing": spec}, options={**QUICK, "timeout_s": 0.2}) as world:
@@ -71,7 +71,7 @@ async def test_another_serves_when_a_model_fails(tmp_path: Path, spec: dict[str,
 
 
 async def test_a_candidate_of_the_settings_that_was_measured_serves_instead(tmp_path: Path) -> None:
-    """Only one that a rule allows for the phase; others are passed over."""
+    """A candidate needs a rule that allows it for the phase."""
     settings = '[fallbacks]\natomic = ["up/good", "nobody/knows", "up/other"]'
     async with gateway_world(tmp_path, {"failing": fault("status", status=500)}, settings=settings, options=QUICK) as world:
         assert (await world.post(chat("up/failing"))).status == 502
@@ -81,7 +81,7 @@ async def test_a_candidate_of_the_settings_that_was_measured_serves_instead(tmp_
 
 
 async def test_a_local_model_that_fails_is_not_followed_by_a_remote_one_without_consent(tmp_path: Path) -> None:
-    """What it was asked stays on this machine."""
+    """The request stays on this machine."""
     async with gateway_world(tmp_path, {"failing": fault("status", status=500)}, options=QUICK) as world:
         stand_by(world.enforcer, "up/failing", "away/other")
         await world.reload()
@@ -91,7 +91,7 @@ async def test_a_local_model_that_fails_is_not_followed_by_a_remote_one_without_
 
 @pytest.mark.parametrize(("status", "code"), [(400, 400), (404, 404), (422, 422), (401, 502), (403, 502)])
 async def test_what_is_the_requests_own_fault_is_told_and_not_tried_elsewhere(tmp_path: Path, status: int, code: int) -> None:
-    """A bad request stays bad; a refused key is the gateway's affair and its text is not shown."""
+    """A refused key is the gateway's fault, and its text is not shown."""
     spec = fault("status", status=status, body="the body says so")
     async with gateway_world(tmp_path, {"failing": spec}, options=QUICK) as world:
         stand_by(world.enforcer, "up/failing", "up/other")
@@ -103,7 +103,7 @@ async def test_what_is_the_requests_own_fault_is_told_and_not_tried_elsewhere(tm
 
 
 async def test_a_fault_that_passes_is_mended_by_a_retry(tmp_path: Path) -> None:
-    """As many as the settings or the rule say; the client sees the answer alone."""
+    """The settings or the rule limit the retries; the client sees the answer only."""
     spec = {"default": {"text": "there", "fault": {"kind": "status", "status": 500, "times": 2}}}
     async with gateway_world(tmp_path, {"failing": spec}, options={**QUICK, "retries": 2}) as world:
         answer = await world.post(chat("up/failing"))
@@ -113,7 +113,7 @@ async def test_a_fault_that_passes_is_mended_by_a_retry(tmp_path: Path) -> None:
 
 
 async def test_a_hang_takes_the_configured_time_and_no_more(tmp_path: Path) -> None:
-    """A gateway's timeout is the rule's, else the settings'; 504 when nobody serves instead."""
+    """The rule's timeout counts, else the settings'. Without a fallback: 504."""
     async with gateway_world(tmp_path, {"failing": fault("hang")}, options={**QUICK, "timeout_s": 0.3}) as world:
         answer = await world.post(chat("up/failing"))
         assert (answer.status, answer.error["code"]) == (504, "upstream_timeout")
@@ -130,7 +130,7 @@ async def test_the_deadline_holds_over_all_attempts(tmp_path: Path) -> None:
 
 
 async def test_a_key_is_never_told(tmp_path: Path) -> None:
-    """Also where a server repeats it."""
+    """Not even when a server repeats it."""
     spec = fault("status", status=400, body='{"error":{"message":"wrong key sk-upstream-0123456789"}}')
     async with gateway_world(
         tmp_path, {"echo": spec, "echo5": fault("status", status=500, body="sk-upstream-0123456789")}, options=QUICK
@@ -142,7 +142,7 @@ async def test_a_key_is_never_told(tmp_path: Path) -> None:
 
 
 async def test_a_kept_connection_that_was_closed_is_replaced_unseen(tmp_path: Path) -> None:
-    """The server closed it between two requests: the second one goes over a new one."""
+    """The server closed it between two requests; the second uses a new one."""
     count = 0
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -160,7 +160,7 @@ async def test_a_kept_connection_that_was_closed_is_replaced_unseen(tmp_path: Pa
 
 
 async def test_requests_wait_for_a_place_in_order_and_no_longer_than_allowed(tmp_path: Path) -> None:
-    """Beyond the limit they queue; beyond the queue they are told when to come again."""
+    """Beyond the queue, requests get 429 and Retry-After."""
     release = asyncio.Event()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -183,7 +183,7 @@ async def test_requests_wait_for_a_place_in_order_and_no_longer_than_allowed(tmp
 
 
 async def test_waiting_for_a_place_has_an_end(tmp_path: Path) -> None:
-    """429 after the time that is set; the place of one who left goes to the next."""
+    """A request that waited too long gets 429. A client that leaves frees its place."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -212,7 +212,7 @@ def gate_for_one(world: World) -> EndpointGate:
 
 
 async def test_an_endpoint_that_keeps_failing_is_left_alone_until_a_probe_finds_it(tmp_path: Path) -> None:
-    """While it is open nothing is sent to it; the probe asks for its models and generates nothing."""
+    """While the breaker is open, nothing but a probe is sent."""
     chosen = {**QUICK, "breaker_faults": 3, "breaker_s": 0.05}
     spec = {"default": {"text": "there", "fault": {"kind": "status", "status": 500, "times": 3}}}
     async with gateway_world(tmp_path, {"failing": spec}, options=chosen) as world:
@@ -230,7 +230,7 @@ async def test_an_endpoint_that_keeps_failing_is_left_alone_until_a_probe_finds_
 
 
 async def test_an_endpoint_that_is_down_is_passed_over_at_once(tmp_path: Path) -> None:
-    """The fallback serves without an attempt at it."""
+    """The fallback serves without an attempt at the endpoint."""
     async with gateway_world(
         tmp_path, {"failing": fault("status", status=500)}, options={**QUICK, "breaker_faults": 1, "breaker_s": 60.0}
     ) as world:

@@ -1,4 +1,4 @@
-"""Who asks is known before anything of a body is kept: over real connections, against a gateway with keys."""
+"""A gateway with keys checks who asks before it keeps any of a body."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LIMITS = WebLimits(max_body_bytes=2_000_000, max_held_bytes=3_000_000)
 
 
 def with_key(tmp_path: Path) -> bytes:
-    """A header with the first key of the home, which asks everybody for one from then on."""
+    """Add the home's first key, which makes keys required; return its header."""
     home = tmp_path / "home"
     home.mkdir()
     key, _ = KeyFile(home / "gateway_keys.json", ChainedFile(home / "routing_decisions.jsonl")).add("somebody")
@@ -41,7 +41,7 @@ def with_key(tmp_path: Path) -> bytes:
     "framing", [b"Content-Length: 1900000\r\n", b"Transfer-Encoding: chunked\r\n", b"Content-Length: 9000000000\r\n"]
 )
 async def test_a_refused_request_is_answered_at_its_head(tmp_path: Path, head: bytes, status: bytes, framing: bytes) -> None:
-    """While the body is still to come; nothing of it is held, whatever is sent of it."""
+    """The answer does not wait for the body, and none of the body is held."""
     key = with_key(tmp_path)
     async with gateway_world(tmp_path, options={"web": LIMITS}) as world:
         own = b"" if status == b"401" else key
@@ -58,7 +58,7 @@ async def test_a_refused_request_is_answered_at_its_head(tmp_path: Path, head: b
 
 
 async def test_a_key_in_a_trailer_opens_no_door(tmp_path: Path) -> None:
-    """Nor does anything else there count."""
+    """Trailers are ignored."""
     key = with_key(tmp_path)
     async with gateway_world(tmp_path) as world:
         body = json.dumps(chat()).encode()
@@ -72,7 +72,7 @@ async def test_a_key_in_a_trailer_opens_no_door(tmp_path: Path) -> None:
 
 
 async def test_bodies_share_what_there_is_and_small_requests_are_served(tmp_path: Path) -> None:
-    """Uploads that are never finished fill the room for bodies; what they gave up is given back, and nobody small waits for it."""
+    """Unfinished uploads fill the room; dropped ones give it back."""
     async with gateway_world(tmp_path, options={"web": replace(LIMITS, max_held_bytes=2_500_000)}) as world:
         assert world.gateway.server is not None
         held = world.gateway.server.held

@@ -1,4 +1,4 @@
-"""Work on the loop is bounded: large bodies are read in steps, and what is too full is refused before it is decoded."""
+"""Work on the loop is bounded: large bodies are read in steps, or refused before decoding."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _with(field: bytes) -> bytes:
     ],
 )
 def test_what_is_too_full_is_refused_before_anything_is_decoded(monkeypatch: pytest.MonkeyPatch, body: bytes, said: str) -> None:
-    """No decoder sees it, and most of it is not looked at."""
+    """No decoder sees the body, and most of it is not read."""
     monkeypatch.setattr(body_module, "_decode_body", lambda body: pytest.fail("decoded"))
     seen: list[None] = []
     with pytest.raises(Refusal, match=said):
@@ -59,7 +59,7 @@ def test_what_is_too_full_is_refused_before_anything_is_decoded(monkeypatch: pyt
     ],
 )
 def test_what_is_large_but_lawful_passes_in_steps(field: bytes) -> None:
-    """One for each part, so that the loop goes on in between; not a byte is changed."""
+    """The loop runs between the steps, and no byte changes."""
     body = _with(field)
     steps = list(reading_body(body, OPTIONS))
     assert len(steps) >= len(body) // STEP_BYTES
@@ -77,14 +77,14 @@ def test_a_list_of_too_many_is_counted_before_it_is_kept(monkeypatch: pytest.Mon
 
 
 def test_a_body_with_many_fields_is_refused() -> None:
-    """Small ones as well; a thousand are taken."""
+    """Even with small fields; a thousand are accepted."""
     assert at_once(reading_body(json.dumps({**chat(), **{str(i): 1 for i in range(990)}}).encode(), OPTIONS)).model == "up/good"
     with pytest.raises(Refusal, match="1003 keys"):
         at_once(reading_body(json.dumps({**chat(), **{str(i): 1 for i in range(1001)}}).encode(), OPTIONS))
 
 
 def test_a_large_message_is_read_in_steps() -> None:
-    """For servers of other dialects, where every message is taken apart."""
+    """Servers of other dialects need every message decoded."""
     body = json.dumps(chat(messages=[*USER, {"role": "user", "content": "a\n" * 1_000_000}] * 3)).encode()
     read = at_once(reading_body(body, OPTIONS))
     assert len(list(reading_request(read))) >= 9
@@ -95,7 +95,7 @@ def test_a_large_message_is_read_in_steps() -> None:
     [("temperature", [1] * 500_000), ("tool_choice", [1] * 500_000), ("max_tokens", {"a": [1] * 500_000})],
 )
 def test_a_list_in_place_of_a_number_is_never_built(key: str, value: Any) -> None:
-    """Its type is wrong at the first element."""
+    """Its type is wrong from the first element."""
     read = at_once(reading_body(json.dumps(chat(**{key: value})).encode(), OPTIONS))
     with pytest.raises(Refusal):
         list(reading_request(read))
@@ -103,7 +103,7 @@ def test_a_list_in_place_of_a_number_is_never_built(key: str, value: Any) -> Non
 
 @pytest.mark.parametrize("fields", [{"messages": [{"role": "user", "content": "weather? " * 112_000}]}, {"n_tools": 300}])
 async def test_a_chat_too_large_for_a_variant_passes_untouched(tmp_path: Path, fields: dict[str, Any]) -> None:
-    """A variant makes no request worse: what it cannot take goes to the server as it came."""
+    """The server gets such a chat as the client sent it."""
     tools = [{**WEATHER, "function": {**WEATHER["function"], "name": f"t{i}"}} for i in range(fields.pop("n_tools", 1))]
     async with gateway_world(tmp_path, MODELS) as world:
         await promote(world, "native_parsed")
@@ -117,7 +117,7 @@ async def test_a_chat_too_large_for_a_variant_passes_untouched(tmp_path: Path, f
 async def test_large_texts_are_parsed_beside_the_loop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, beside: bool
 ) -> None:
-    """In a thread, while the loop goes on; a thread would cost a small one more than it saves."""
+    """Large texts go to a thread; for small ones a thread costs too much."""
     threads: list[threading.Thread] = []
 
     def noting(*args: Any) -> Any:
@@ -133,7 +133,7 @@ async def test_large_texts_are_parsed_beside_the_loop(
 
 
 async def test_what_a_client_is_told_of_its_mistake_is_short(tmp_path: Path) -> None:
-    """However long the key is that nobody knows."""
+    """However long the unknown field's name is."""
     async with gateway_world(tmp_path, MODELS) as world:
         answer = await world.post({"id": "x", "k" * 900_000: 1}, path="/v1/feedback")
         assert answer.status == 400

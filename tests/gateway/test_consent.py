@@ -1,4 +1,4 @@
-"""The place of sending is the last to say no: whatever the rules and standbys come to, a local request does not leave without consent."""
+"""Whatever rules and standbys say, a local request does not leave without consent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ known = App.route_options
 
 @pytest.fixture
 def careless(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Routing that takes consent for granted."""
+    """Make routing assume consent."""
 
     def options(self: App, *, force: bool = False) -> RouteOptions:
         return replace(known(self, force=force), allow_remote=True)
@@ -28,7 +28,7 @@ def careless(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_standby_that_may_not_be_asked_is_passed_over_for_the_next(tmp_path: Path, careless: None) -> None:
-    """The remote one is not asked, the local one behind it answers."""
+    """The local standby after the remote one answers."""
     models = {"sick": {"default": {"fault": {"kind": "status", "status": 500, "body": "no"}}}}
     settings = '[fallbacks]\natomic = ["beside/other"]\n[limits]\nretries = 0\n'
     async with gateway_world(tmp_path, models, settings=settings) as world:
@@ -46,7 +46,7 @@ async def test_a_standby_that_may_not_be_asked_is_passed_over_for_the_next(tmp_p
 async def test_with_nobody_else_left_the_client_is_told_and_nothing_is_sent(
     tmp_path: Path, careless: None, fields: dict[str, Any]
 ) -> None:
-    """403 with a code of its own; the text names both models and no server."""
+    """403 with its own code; the text names both models and no server."""
     async with gateway_world(tmp_path) as world:
         world.enforcer.set_rule("up/good", "atomic", allow=False, fallback="away/other")
         await world.reload()
@@ -59,7 +59,7 @@ async def test_with_nobody_else_left_the_client_is_told_and_nothing_is_sent(
 
 
 async def test_whoever_asks_for_the_remote_model_gets_it(tmp_path: Path) -> None:
-    """By its own name, or from one remote model to another."""
+    """Also when one remote model replaces another."""
     async with gateway_world(tmp_path) as world:
         assert (await world.post(chat("away/other"))).status == 200
         sender = world.app.sender
@@ -76,7 +76,7 @@ async def test_whoever_asks_for_the_remote_model_gets_it(tmp_path: Path) -> None
 
 
 async def test_an_endpoint_is_for_the_model_that_it_was_opened_for(tmp_path: Path) -> None:
-    """Nobody can open it under one name and ask for another."""
+    """It cannot be asked for another model."""
     from selfopt.records import ChatRequest, Message
 
     async with gateway_world(tmp_path) as world:
@@ -92,7 +92,7 @@ async def test_an_endpoint_is_for_the_model_that_it_was_opened_for(tmp_path: Pat
 async def test_a_decision_is_made_once_for_each_pair_and_memory_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second request of a pair looks nothing up in the settings; however many names there are, few are remembered."""
+    """Decisions are cached, up to a limit."""
     async with gateway_world(tmp_path) as world:
         sender = world.app.sender
         sender.require("up/good", "beside/other")

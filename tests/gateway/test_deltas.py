@@ -1,4 +1,4 @@
-"""A key that is spread over the pieces of a stream reaches nobody, and everything else goes on as it came."""
+"""A key in the pieces of a stream is removed, and everything else is passed on unchanged."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ KEY = "sk-secret-0123456789"
 
 
 def event(delta: dict[str, Any], index: int = 0, ending: str = "\n\n") -> bytes:
-    """One event of a chat stream."""
+    """Return an event of a chat stream."""
     return f"data: {json.dumps({'id': 'x', 'choices': [{'index': index, 'delta': delta}]})}{ending}".encode()
 
 
 def texts(data: bytes, name: str = "content", index: int = 0) -> str:
-    """What the events add up to."""
+    """Return the text that the events add up to."""
     said = ""
     for line in data.decode().replace("\r\n", "\n").split("\n\n"):
         if line.startswith("data: {"):
@@ -32,7 +32,7 @@ def texts(data: bytes, name: str = "content", index: int = 0) -> str:
 
 
 def through(pieces: list[bytes], key: str | None = KEY) -> bytes:
-    """All that comes out."""
+    """Return all that comes out."""
     redactor = DeltaRedactor(key)
     return b"".join([*(redactor.feed(piece) for piece in pieces), redactor.end()])
 
@@ -40,7 +40,7 @@ def through(pieces: list[bytes], key: str | None = KEY) -> bytes:
 @pytest.mark.parametrize("name", ["content", "reasoning_content", "reasoning", "refusal"])
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 19])
 def test_a_key_in_pieces_of_any_size_is_taken_out(name: str, size: int) -> None:
-    """Of any text of the answer; what stands before and after stays."""
+    """The text before and after it stays."""
     said = f"the key is {KEY}, keep it"
     got = through([event({name: said[at : at + size]}) for at in range(0, len(said), size)])
     assert texts(got, name) in {f"the key is {beginning}[key], keep it" for beginning in ("", KEY[:1], KEY[:2])}
@@ -48,7 +48,7 @@ def test_a_key_in_pieces_of_any_size_is_taken_out(name: str, size: int) -> None:
 
 
 def test_a_key_in_the_arguments_of_a_call_is_taken_out() -> None:
-    """They are a text of their own beside the content."""
+    """The arguments are a text of their own."""
     said = json.dumps({"key": KEY, "city": "Oslo"})
     pieces = []
     for at in range(0, len(said), 4):
@@ -61,14 +61,14 @@ def test_a_key_in_the_arguments_of_a_call_is_taken_out() -> None:
 
 
 def test_choices_are_texts_of_their_own() -> None:
-    """Halves of a key in two answers are no key."""
+    """Two halves of a key in two choices are no key."""
     pieces = [event({"content": KEY[:10]}, 0), event({"content": KEY[10:]}, 1)]
     assert through(pieces) == b"".join(pieces)
 
 
 @pytest.mark.parametrize("ending", ["\n\n", "\r\n\r\n", "\r\r"])
 def test_what_holds_no_key_goes_on_byte_by_byte(ending: str) -> None:
-    """Also what only begins like one, comments, other events, and what is no JSON."""
+    """Beginnings of a key, comments, other events and invalid JSON too."""
     pieces = [
         event({"role": "assistant", "content": ""}, ending=ending),
         f": ping{ending}".encode(),
@@ -92,7 +92,7 @@ def test_what_holds_no_key_goes_on_byte_by_byte(ending: str) -> None:
     st.integers(1, 40),
 )
 def test_any_text_in_any_pieces_comes_out_without_the_key(words: list[str], sizes: list[int], cut: int) -> None:
-    """However events and packets are cut: the text is the one that would have come, without the key but for two letters of it."""
+    """However it is cut, at most two characters of the key come out."""
     said, at, pieces = "".join(words), 0, list[bytes]()
     while at < len(said):
         size = sizes[len(pieces) % len(sizes)]
@@ -109,6 +109,6 @@ def test_any_text_in_any_pieces_comes_out_without_the_key(words: list[str], size
 
 
 def test_without_a_key_nothing_is_looked_at() -> None:
-    """Nor for one so short that it could be a word."""
+    """A key that is short enough to be a word is ignored as well."""
     for key in (None, "", "short"):
         assert DeltaRedactor(key).feed(b"data: {") == b"data: {"

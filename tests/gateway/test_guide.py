@@ -1,4 +1,4 @@
-"""docs/GATEWAY.md is true: the defaults it shows and the metrics it names are all there are."""
+"""docs/GATEWAY.md shows the real defaults and names all metrics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "GATEWAY.md").read_text(
 
 
 def test_the_defaults_are_the_settings() -> None:
-    """Every key of [gateway], with its default."""
+    """The guide shows every key of [gateway] with its default."""
     (block,) = re.findall(r"```toml\n(.*?)```", GUIDE, re.DOTALL)
     shown = tomllib.loads(block)["gateway"]
     assert set(shown) == set(GatewaySettings.model_fields)
@@ -22,7 +22,7 @@ def test_the_defaults_are_the_settings() -> None:
 
 
 async def test_every_metric_is_named(tmp_path: Path) -> None:
-    """None more, none less."""
+    """The guide names all metrics and no others."""
     async with gateway_world(tmp_path) as world:
         told = re.findall(r"^# TYPE (\S+)", (await world.get("/metrics")).text, re.MULTILINE)
     section = GUIDE.partition("## Metrics")[2].partition("\n## ")[0]

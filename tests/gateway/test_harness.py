@@ -1,4 +1,4 @@
-"""A client that speaks plain tools gets the promoted variant's calls without changing a line."""
+"""A client that sends ordinary tools gets the calls of the promoted variant."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ MODELS: dict[str, Any] = {
 
 
 async def promote(world: World, variant: str | Variant, model: str = "up/writer", **fields: Any) -> None:
-    """A rule whose spec was promoted with this variant."""
+    """Make a rule whose spec was promoted with this variant."""
     chosen = get_variant(variant) if isinstance(variant, str) else variant
     rules = [
         Rule(rule_id=rule_id_of(model, phase), model=model, phase=phase, allow=True, variant=chosen, **fields)
@@ -58,7 +58,7 @@ def asking(text: str, **fields: Any) -> dict[str, Any]:
 
 
 async def test_a_call_written_as_text_comes_back_as_a_tool_call(tmp_path: Path) -> None:
-    """With an id, arguments as JSON text, and the reason that clients look at."""
+    """With an id, its arguments as JSON text, and the finish reason."""
     async with gateway_world(tmp_path, MODELS) as world:
         await promote(world, "native_parsed")
         answer = await world.post(asking("weather?"))
@@ -75,7 +75,7 @@ async def test_a_call_written_as_text_comes_back_as_a_tool_call(tmp_path: Path) 
 
 
 async def test_without_a_variant_or_tools_a_chat_is_untouched(tmp_path: Path) -> None:
-    """`x-selfopt-variant: off`, no tools, and tool_choice none: the server gets what the client sent."""
+    """The server gets the chat as the client sent it."""
     async with gateway_world(tmp_path, MODELS) as world:
         await promote(world, "native_parsed")
         for body, headers in (
@@ -91,7 +91,7 @@ async def test_without_a_variant_or_tools_a_chat_is_untouched(tmp_path: Path) ->
 
 
 async def test_calls_are_chosen_as_the_client_says(tmp_path: Path) -> None:
-    """Parallel calls or one; a named tool alone; a required call that does not come is an error; an unknown tool is no call."""
+    """Parallel or single, named and required calls; unknown tools are dropped."""
     async with gateway_world(tmp_path, MODELS, options={"retries": 0}) as world:
         await promote(world, "native_parsed")
 
@@ -122,7 +122,7 @@ async def test_calls_are_chosen_as_the_client_says(tmp_path: Path) -> None:
     ],
 )
 async def test_broken_tools_are_named(tmp_path: Path, tools: list[Any]) -> None:
-    """400, before anything is asked."""
+    """400, before anything is sent."""
     async with gateway_world(tmp_path, MODELS) as world:
         await promote(world, "native_parsed")
         answer = await world.post(asking("weather?", tools=tools))
@@ -131,7 +131,7 @@ async def test_broken_tools_are_named(tmp_path: Path, tools: list[Any]) -> None:
 
 
 async def test_a_limited_model_that_calls_nothing_is_asked_for_its_answer(tmp_path: Path) -> None:
-    """Its "none" is no answer to a person: the same chat without tools is."""
+    """After "none", the chat is asked again without tools."""
     async with gateway_world(tmp_path, MODELS) as world:
         await promote(world, "few_shot_constrained")
         answer = await world.post(asking("nothing to do"))
@@ -141,7 +141,7 @@ async def test_a_limited_model_that_calls_nothing_is_asked_for_its_answer(tmp_pa
 
 
 async def test_the_official_client_gets_calls_in_one_piece_and_streamed(tmp_path: Path) -> None:
-    """Also over a conversation with a tool's result in it."""
+    """Also in a conversation with a tool result."""
     async with gateway_world(tmp_path, MODELS) as world, openai.AsyncOpenAI(base_url=world.url, api_key="unused") as client:
         await promote(world, "native_parsed")
         messages: list[Any] = [{"role": "user", "content": "weather?"}]
@@ -168,7 +168,7 @@ async def test_the_official_client_gets_calls_in_one_piece_and_streamed(tmp_path
 
 @pytest.mark.parametrize("variant", ["few_shot_constrained", "native_parsed"])
 async def test_a_required_call_is_asked_for_by_the_limit_or_by_name(tmp_path: Path, variant: str) -> None:
-    """The output's limit leaves "none" out; a server that gets the tools is told to call one."""
+    """The grammar leaves out "none", or the server is told to call."""
     async with gateway_world(tmp_path, MODELS) as world:
         await promote(world, variant)
         asked = []
@@ -185,7 +185,7 @@ async def test_a_required_call_is_asked_for_by_the_limit_or_by_name(tmp_path: Pa
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_call_that_is_not_read_goes_to_the_fallback_when_the_rule_says_so(tmp_path: Path, stream: bool) -> None:
-    """Asked once, recorded with its fault; without the field, and where text is an answer, the reply is passed on."""
+    """Otherwise the reply is passed on as text."""
     async with gateway_world(tmp_path, MODELS) as world:
         world.enforcer.set_rule("up/good", "atomic", allow=True)
         kept = world.enforcer.load().rules
@@ -208,7 +208,7 @@ async def test_a_call_that_is_not_read_goes_to_the_fallback_when_the_rule_says_s
 
 
 def test_tools_that_come_again_are_the_same_records() -> None:
-    """What a variant made of them is found again; other tools are other records, and broken ones are refused each time."""
+    """What a variant made of them is cached; broken tools are refused each time."""
 
     def tools_of(*tools: object) -> tuple[object, ...]:
         asked = at_once(reading_request(at_once(reading_body(json.dumps(chat(tools=tools)).encode(), BodyLimits()))))

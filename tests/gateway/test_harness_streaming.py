@@ -1,4 +1,4 @@
-"""Through a variant, too, text flows on as it comes; what may be a call goes out when it is certain what it is."""
+"""Through a variant, text is streamed as it comes, and a call as soon as it is certain."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def events_of(raw: str) -> list[Any]:
 
 
 def joined(events: Sequence[Any]) -> tuple[str, list[tuple[str, Any]], str]:
-    """(text, calls, reason) as a client puts them together."""
+    """Return text, calls and finish reason as a client puts them together."""
     text, calls, reason = "", dict[int, list[str]](), ""
     for one in events:
         for choice in one["choices"]:
@@ -52,7 +52,7 @@ def joined(events: Sequence[Any]) -> tuple[str, list[tuple[str, Any]], str]:
 
 
 async def test_text_is_with_the_client_before_the_model_has_ended(tmp_path: Path) -> None:
-    """Also what stands before something in braces, which is held until it is known to be no call."""
+    """Text that could begin a call is held until it is clear."""
     go_on = asyncio.Event()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -77,7 +77,7 @@ async def test_text_is_with_the_client_before_the_model_has_ended(tmp_path: Path
 
 
 async def test_a_stream_that_fails_after_text_went_out_is_broken_off_and_not_repeated(tmp_path: Path) -> None:
-    """Before anything went out it is asked again."""
+    """Before that, it is retried."""
     asked = 0
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -102,7 +102,7 @@ async def test_a_stream_that_fails_after_text_went_out_is_broken_off_and_not_rep
 
 
 async def test_a_client_that_leaves_in_mid_stream_cancels_the_model(tmp_path: Path) -> None:
-    """Its connection is closed; who was asked instead of whom is in the trail, and the record is complete."""
+    """The connection closes, and trail and record are complete."""
     gone = asyncio.Event()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -129,7 +129,7 @@ async def test_a_client_that_leaves_in_mid_stream_cancels_the_model(tmp_path: Pa
 
 
 async def test_a_pause_in_mid_stream_is_limited_like_the_first_byte(tmp_path: Path) -> None:
-    """And told as such."""
+    """The error names the pause."""
     hold = asyncio.Event()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -146,7 +146,7 @@ async def test_a_pause_in_mid_stream_is_limited_like_the_first_byte(tmp_path: Pa
 
 
 def own(parsers: tuple[Any, ...], **fields: Any) -> Variant:
-    """A variant whose calls are read one by one."""
+    """Return a variant whose calls are read one by one."""
     return Variant(name="own", tools="system_prompt", parsers=parsers, **fields)
 
 
@@ -170,7 +170,7 @@ EARLY: list[Any] = [
 
 
 async def read_until(response: aiohttp.ClientResponse, wanted: bytes) -> bytes:
-    """What comes until this did."""
+    """Read until this came."""
     got = b""
     while wanted not in got:
         piece = await response.content.readany()
@@ -184,7 +184,7 @@ async def read_until(response: aiohttp.ClientResponse, wanted: bytes) -> bytes:
 async def test_a_call_is_with_the_client_before_the_model_has_ended(
     tmp_path: Path, variant: Any, before: list[bytes], after: bytes, choice: str
 ) -> None:
-    """As soon as nothing that follows can change it; the upstream goes on only when the client has it."""
+    """It is sent as soon as nothing can change it."""
     go_on = asyncio.Event()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -207,7 +207,7 @@ async def test_a_call_is_with_the_client_before_the_model_has_ended(
 
 
 async def test_of_several_steps_a_call_is_out_when_its_arguments_are_there(tmp_path: Path) -> None:
-    """The promoted variant of small models asks for the arguments of each call: the first does not wait for the second."""
+    """The first call does not wait for the second one's arguments."""
     go_on = asyncio.Event()
     said = iter(["get_weather, play", '{"city": "Oslo"}', "{}"])
     asked = 0
@@ -233,7 +233,7 @@ async def test_of_several_steps_a_call_is_out_when_its_arguments_are_there(tmp_p
 
 
 async def test_a_server_that_takes_back_a_call_is_broken_off(tmp_path: Path) -> None:
-    """What is with the client cannot be changed, and is not passed off as the answer."""
+    """The client already has the call, so the answer cannot be completed."""
     late = delta({"tool_calls": [{"index": 0, "function": {"arguments": " and more"}}]})
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -307,7 +307,7 @@ async def test_a_stream_says_what_the_answer_in_one_piece_says(
 @pytest.mark.parametrize("variant", ["native_parsed", "few_shot_constrained", "native_api"])
 @pytest.mark.parametrize("text", ["hi", "weather?", "both"])
 async def test_the_same_through_a_server_that_decides_by_the_request(tmp_path: Path, variant: str, text: str) -> None:
-    """Also where one reply is not enough."""
+    """Also with more than one reply."""
     async with gateway_world(tmp_path, MODELS) as world:
         await promote(world, variant)
         same(*await both(world, asking(text, model="up/writer")))

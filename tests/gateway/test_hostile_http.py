@@ -1,4 +1,4 @@
-"""Whatever a client sends, it gets the right status in the right shape or a closed connection, and others are served."""
+"""Whatever a client sends gets the right status or a closed connection; others are served."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def assert_well(world: World) -> None:
     ],
 )
 async def test_a_body_that_is_no_chat_is_refused_in_openai_shape(tmp_path: Path, body: bytes, code: str) -> None:
-    """400 with a message; nothing reaches the upstream."""
+    """400 with a message, and nothing reaches the upstream."""
     async with gateway_world(tmp_path) as world:
         answer = await world.post(body)
         assert answer.status == 400, answer.text
@@ -109,7 +109,7 @@ async def test_a_body_that_is_no_chat_is_refused_in_openai_shape(tmp_path: Path,
     ],
 )  # fmt: skip
 async def test_requests_that_are_no_requests_get_their_status(tmp_path: Path, data: bytes, status: bytes) -> None:
-    """The right status in OpenAI's shape, and the connection ends."""
+    """The right status in OpenAI's shape; then the connection closes."""
     async with gateway_world(tmp_path, options={"web": LIMITS}) as world:
         answer = await world.raw(data)
         assert answer.startswith(b"HTTP/1.1 " + status), answer[:200]
@@ -121,14 +121,14 @@ async def test_requests_that_are_no_requests_get_their_status(tmp_path: Path, da
 
 @given(st.text() | st.text(st.characters(max_codepoint=127)))
 def test_no_name_ends_its_header(name: str) -> None:
-    """Whatever a model, a rule or a variant is called: one line of ASCII from which the name can be read back."""
+    """Every name becomes one line of ASCII from which it can be read back."""
     value = header_value(name)
     assert all(0x20 <= byte < 0x7F for byte in value)
     assert unquote_to_bytes(value) == name.encode("utf-8", "replace")
 
 
 async def test_a_name_in_a_request_makes_no_header(tmp_path: Path) -> None:
-    """A model's name comes back in headers as a name, also of an answer that is an error."""
+    """A model's name in a header cannot add another, even in an error."""
     async with gateway_world(tmp_path) as world:
         answer = await world.post(chat("up/ö%0d%0aX-Evil: 1"))
         assert answer.status == 404
@@ -139,7 +139,7 @@ async def test_a_name_in_a_request_makes_no_header(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", [b"Content-Encoding: a\rX-Evil: 1", b"Content-Encoding: a\x00b", b"Content-Encoding: a\n b"])
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_server_behind_cannot_write_headers_of_its_own(tmp_path: Path, line: bytes, stream: bool) -> None:
-    """What is no header there is an error here, or is passed on within its line."""
+    """An invalid header is an error, or stays within its line."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(whole(b"{}", b"200 OK", line, b"X-Evil: 1"))
@@ -156,7 +156,7 @@ async def test_a_server_behind_cannot_write_headers_of_its_own(tmp_path: Path, l
 
 
 async def test_a_slow_request_is_given_up(tmp_path: Path) -> None:
-    """408 when its time is up, whether head or body is late; a silent connection is closed."""
+    """408 for a slow head or body; a silent connection is closed."""
     async with gateway_world(tmp_path, options={"web": replace(LIMITS, read_timeout_s=5.0)}) as world:
         assert world.gateway.server is not None
         server = world.gateway.server
@@ -168,7 +168,7 @@ async def test_a_slow_request_is_given_up(tmp_path: Path) -> None:
 
 
 async def _after(world: World, data: bytes) -> bytes:
-    """What comes back when the sweeper looks an hour later."""
+    """Sweep as if an hour had passed; return what comes back."""
     reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
     server = world.gateway.server
     assert server is not None
@@ -193,7 +193,7 @@ async def test_pipelined_requests_are_answered_in_order(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("said", [b"", b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"])
 async def test_idle_strangers_shut_nobody_out(tmp_path: Path, said: bytes) -> None:
-    """Of connections that wait, before or after a request, the oldest makes room for a client that asks."""
+    """The longest idle connection makes room for a new client."""
     async with gateway_world(tmp_path, options={"web": replace(LIMITS, max_connections=3)}) as world:
         assert world.gateway.server is not None
         server = world.gateway.server
@@ -213,7 +213,7 @@ async def test_idle_strangers_shut_nobody_out(tmp_path: Path, said: bytes) -> No
 
 
 async def test_too_many_connections_at_work_turn_the_next_one_away(tmp_path: Path) -> None:
-    """503 for the one too many while all others have a request under way."""
+    """503 while every connection has a request under way."""
     asked = asyncio.Event()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -240,7 +240,7 @@ JSON_VALUES: Any = st.recursive(
 
 
 async def test_any_json_object_gets_an_answer_in_shape(tmp_path: Path) -> None:
-    """Whatever the fields hold: a 200 of the upstream or an error object; never a 500."""
+    """The upstream's 200 or an error object, never a 500."""
     async with gateway_world(tmp_path) as world:
         bodies: list[dict[str, Any]] = []
 
@@ -269,7 +269,7 @@ async def test_any_json_object_gets_an_answer_in_shape(tmp_path: Path) -> None:
 
 
 async def test_any_bytes_leave_the_gateway_well(tmp_path: Path) -> None:
-    """Random bytes, also after a good beginning: an error status or a closed connection; the next client is served."""
+    """An error status or a closed connection; the next client is served."""
     async with gateway_world(tmp_path, options={"web": LIMITS}) as world:
         pieces: list[bytes] = []
         starts = st.sampled_from([b"", b"GET /health HTTP/1.1\r\n", b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"])

@@ -1,4 +1,4 @@
-"""The decision about every request is on disk within 100 ms, chained, and sealed into the audit trail."""
+"""Every decision is on disk within 100 ms, chained, and sealed into the audit trail."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def record(place: int = 0, **fields: Any) -> RequestRecord:
-    """One request's record."""
+    """Return a request's record."""
     made = Ticket(0.0).record("2026-01-02T03:04:05Z", 0.01, 200)
     return msgspec.structs.replace(made, id=f"req-{place}", **fields)
 
 
 class Desk:
-    """A folder of requests and its trail."""
+    """A folder of requests with its trail."""
 
     def __init__(self, home: Path) -> None:
         self.folder = home / "requests"
@@ -50,28 +50,28 @@ class Desk:
         self.sink = TrailSink(self.trail)
 
     def journal(self, writer: str = WRITER, loop: Any = None, **options: Any) -> SegmentJournal:
-        """A journal on it."""
+        """Open a journal on it."""
         chosen = JournalOptions(**{"commit_s": 0.001, **options})
         return SegmentJournal(self.folder, self.sink, writer, options=chosen, loop=loop)
 
     def verify(self) -> SegmentsReport:
-        """What `audit verify` says."""
+        """Verify as `audit verify` does."""
         return verify_segments(self.folder, read_seals(self.trail))
 
     def ids(self) -> list[str]:
-        """Ids of all requests on disk."""
+        """Return the ids of all requests on disk."""
         lines = [json.loads(line) for path in sorted(self.folder.glob("*.jsonl")) for line in path.read_bytes().splitlines()]
         return [line["id"] for line in lines if line["kind"] == "request"]
 
 
 @pytest.fixture
 async def desk(tmp_path: Path) -> Desk:
-    """An empty one."""
+    """An empty folder."""
     return Desk(tmp_path)
 
 
 async def test_a_record_is_durable_before_the_journal_is_closed(desk: Desk) -> None:
-    """And the lag says how old the oldest is that is not."""
+    """The lag is the age of the oldest record that is not on disk."""
     journal = desk.journal()
     assert journal.lag_s == 0
     journal.add(record(1))
@@ -87,7 +87,7 @@ async def test_a_record_is_durable_before_the_journal_is_closed(desk: Desk) -> N
 
 
 async def test_records_of_one_moment_share_a_sync(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thousand of them cost a handful."""
+    """A thousand records cost fewer than five."""
     syncs = 0
     real = os.fdatasync
 
@@ -106,7 +106,7 @@ async def test_records_of_one_moment_share_a_sync(desk: Desk, monkeypatch: pytes
 
 
 class ManualTime:
-    """A loop whose time goes on when it is told to, and whose disk takes as long as it is told to."""
+    """A loop with a manual clock and a disk of given speed."""
 
     def __init__(self, write_s: list[float]) -> None:
         self.now = 0.0
@@ -121,14 +121,14 @@ class ManualTime:
         return self.now
 
     def call_later(self, delay_s: float, call: Callable[[], object]) -> asyncio.TimerHandle:
-        """Call it when the time has come."""
+        """Call it after a delay."""
         self._count += 1
         handle = asyncio.TimerHandle(self.now + delay_s, call, (), asyncio.get_running_loop())
         heapq.heappush(self._due, (self.now + delay_s, self._count, lambda: None if handle.cancelled() else call()))
         return handle
 
     def run_in_executor(self, thread: object, call: Callable[..., object], *arguments: object) -> asyncio.Future[object]:
-        """A write: it is on the disk when its time is over."""
+        """Write; the data is on disk when its time is over."""
         done: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self._n_writes += 1
         took_s = self._write_s[self._n_writes % len(self._write_s)]
@@ -136,7 +136,7 @@ class ManualTime:
         return done
 
     async def go_to(self, then: float, after_each: Callable[[], None]) -> None:
-        """Let everything happen that is due until then."""
+        """Let time pass, and make the calls that are due."""
         while self._due and self._due[0][0] <= then:
             self.now, _, call = heapq.heappop(self._due)
             call()
@@ -154,7 +154,7 @@ class ManualTime:
 async def test_a_record_is_durable_100_ms_after_it_was_taken_at_the_latest(
     tmp_path_factory: pytest.TempPathFactory, pauses_ms: list[int], writes_ms: list[int]
 ) -> None:
-    """With the pauses that are set by default, on a disk that takes up to 45 ms for a write and its sync, whenever records come."""
+    """With the default pauses, on a disk that takes up to 45 ms a write."""
     desk = Desk(tmp_path_factory.mktemp("home"))
     time = ManualTime([ms / 1000 for ms in writes_ms])
     journal = desk.journal(loop=time, commit_s=JournalOptions().commit_s)
@@ -177,7 +177,7 @@ async def test_a_record_is_durable_100_ms_after_it_was_taken_at_the_latest(
 
 
 async def test_files_are_changed_by_size_and_each_is_sealed_while_the_next_is_written(desk: Desk) -> None:
-    """One chain goes over all of them; a sealed file is read-only."""
+    """One chain covers all files; sealed ones are read-only."""
     journal = desk.journal(segment_bytes=1000)
     for place in range(30):
         journal.add(record(place))
@@ -193,7 +193,7 @@ async def test_files_are_changed_by_size_and_each_is_sealed_while_the_next_is_wr
 
 
 async def test_a_disk_that_is_full_loses_nothing_and_stops_the_serving(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was taken is written when there is room again, each record once; until then no more is taken."""
+    """Records are written once there is room; no more are taken until then."""
     full = True
     real = files.write_all
 
@@ -225,7 +225,7 @@ async def test_a_disk_that_is_full_loses_nothing_and_stops_the_serving(desk: Des
 async def test_half_a_line_that_cannot_be_taken_back_is_before_the_next_is_written(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where the system refuses to shorten the file at the time."""
+    """Even if the file could not be cut at first."""
     segments = segment_file.SegmentFiles(desk.folder, WRITER)
     real, broken = files.write_all, True
 
@@ -249,7 +249,7 @@ async def test_half_a_line_that_cannot_be_taken_back_is_before_the_next_is_writt
 
 
 async def test_files_of_writers_that_are_gone_are_sealed_by_the_next(desk: Desk) -> None:
-    """A torn last line is no part of them; a file that somebody writes is left alone."""
+    """Without a torn last line. Files in use are not touched."""
     gone = desk.journal("aaaa000001")
     gone.add(record(1))
     await until(lambda: desk.ids() == ["req-1"])
@@ -293,7 +293,7 @@ asyncio.run(main())
 
 
 def killed_gateway(desk: Desk) -> Path:
-    """What a gateway leaves that was killed while it wrote."""
+    """Leave what a gateway leaves that was killed while it wrote."""
     worker = subprocess.Popen(
         [sys.executable, "-c", GATEWAY, str(desk.folder.parent)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
@@ -308,7 +308,7 @@ def killed_gateway(desk: Desk) -> Path:
 
 
 async def test_half_a_line_of_a_killed_gateway_is_named_until_the_next_one_seals_the_rest(desk: Desk) -> None:
-    """Then it is a note, and the writer's head has done its part."""
+    """Then it is a note only, and the writer's head is removed."""
     path = killed_gateway(desk)
     whole = path.read_bytes()
     path.write_bytes(whole[: whole.rindex(b"\n") + 1] + b'{"previous_hash":"')
@@ -325,7 +325,7 @@ async def test_half_a_line_of_a_killed_gateway_is_named_until_the_next_one_seals
 
 @pytest.mark.parametrize("how", ["cut", "gone", "cut and its head gone"])
 async def test_what_a_killed_gateway_wrote_is_not_cut_unnoticed(desk: Desk, how: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Before anything sealed it, and the next gateway does not seal what is left."""
+    """Not even before it is sealed; the next gateway does not seal the rest."""
     path = killed_gateway(desk)
     assert desk.verify().ok
     lines = path.read_bytes().splitlines(keepends=True)
@@ -344,7 +344,7 @@ async def test_what_a_killed_gateway_wrote_is_not_cut_unnoticed(desk: Desk, how:
 
 
 async def test_a_writer_goes_on_where_it_ended_and_two_of_one_process_do_not_meet(desk: Desk) -> None:
-    """As when a program serves, ends, and serves again, or serves twice."""
+    """A program may serve again, or twice at once."""
     for place in (1, 2):
         journal = desk.journal()
         journal.add(record(place))
@@ -359,7 +359,7 @@ async def test_a_writer_goes_on_where_it_ended_and_two_of_one_process_do_not_mee
 
 
 async def test_a_trail_that_cannot_be_written_does_not_stop_the_requests(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its seal is made up for when it can be."""
+    """The seal is written once it can be."""
     down = True
     real = ChainedFile.append_all
 
@@ -381,7 +381,7 @@ async def test_a_trail_that_cannot_be_written_does_not_stop_the_requests(desk: D
 
 
 async def test_text_that_is_no_unicode_is_kept_as_escapes(desk: Desk) -> None:
-    """A client's model name may hold half a character."""
+    """A client's model name may hold a lone surrogate."""
     journal = desk.journal()
     journal.add(record(1, reason="\ud800 half", model="ünïcode\n"))
     await journal.close()
@@ -411,7 +411,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 async def test_several_processes_killed_in_the_middle_lose_nothing_that_was_durable(desk: Desk, tmp_path: Path) -> None:
-    """SIGKILL while they write; the next one seals all that they left."""
+    """The next process seals what they left."""
     writers = [f"bbbb00000{number}" for number in range(3)]
     running = [
         await asyncio.create_subprocess_exec(
@@ -440,7 +440,7 @@ async def test_several_processes_killed_in_the_middle_lose_nothing_that_was_dura
 
 
 async def test_a_gateway_records_what_it_served_and_verifies(tmp_path: Path) -> None:
-    """Served, refused for its body, and refused by name: none of the content."""
+    """Served and refused requests, without their content."""
     async with gateway_world(tmp_path, on_disk=True) as world:
         for body in (chat(), b"[]", chat("up/nobody-knows"), chat(messages=[{"role": "user", "content": "a secret"}])):
             await world.post(body)
@@ -456,7 +456,7 @@ async def test_a_gateway_records_what_it_served_and_verifies(tmp_path: Path) -> 
 
 
 async def test_a_request_that_cannot_be_recorded_is_not_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """503 from then on, and the server goes on by itself when records can be written again."""
+    """503 until records can be written again."""
 
     def full(descriptor: int, data: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -485,7 +485,7 @@ async def _until_async(holds: Callable[[], Awaitable[bool]]) -> None:
 
 
 async def test_no_request_waits_for_the_readable_log(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is made of the trail at any time; the trail is what is durable before an answer ends."""
+    """It can be made from the trail at any time."""
     rendering, seen = threading.Event(), []
 
     def render(trail: ChainedFile) -> None:
@@ -504,7 +504,7 @@ async def test_no_request_waits_for_the_readable_log(desk: Desk, monkeypatch: py
 
 @pytest.mark.parametrize("take", ["the file", "the folder", "the folder renamed"])
 async def test_files_that_are_taken_away_under_a_gateway_stop_the_serving(desk: Desk, take: str) -> None:
-    """What is written to a file without a name is gone with the process: no request is served on that."""
+    """A file without a name is lost with the process."""
     journal = desk.journal(retry_s=0.01)
     journal.add(record(1))
     await until(lambda: desk.ids() == ["req-1"])

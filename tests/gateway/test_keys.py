@@ -1,4 +1,4 @@
-"""With keys, every request needs one; each opens what it was given for and nothing else."""
+"""Once there are keys, every request needs one, and each allows what it was made for only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def bearer(key: str) -> dict[str, str]:
 
 
 async def test_a_request_without_a_valid_key_is_nobodys(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """401 in OpenAI's shape whatever is asked; the key's id is in the record, the key itself nowhere."""
+    """401 for every path. The record has the key's id, and the key is nowhere."""
     caplog.set_level(logging.DEBUG)
     home = tmp_path / "home"
     home.mkdir()
@@ -43,7 +43,7 @@ async def test_a_request_without_a_valid_key_is_nobodys(tmp_path: Path, caplog: 
 
 
 async def test_a_key_asks_for_its_models_and_within_its_scopes(tmp_path: Path) -> None:
-    """Another model is as good as unknown; the headers that change what is measured need their scope."""
+    """Another model is not found; phase and variant need their scope."""
     home = tmp_path / "home"
     home.mkdir()
     keys = KeyFile(home / "gateway_keys.json", ChainedFile(home / "routing_decisions.jsonl"))
@@ -63,7 +63,7 @@ async def test_a_key_asks_for_its_models_and_within_its_scopes(tmp_path: Path) -
 
 
 async def test_a_key_that_is_made_or_revoked_counts_while_the_gateway_runs(tmp_path: Path) -> None:
-    """The first one closes the door; both are in the audit trail, without the key."""
+    """The first key makes keys required. Both changes are in the trail."""
     async with gateway_world(tmp_path) as world:
         assert (await world.post(chat())).status == 200
         key, entry = add_key(world.app, "mine", models=["up/good"])
@@ -83,7 +83,7 @@ async def test_a_key_that_is_made_or_revoked_counts_while_the_gateway_runs(tmp_p
 async def test_the_first_request_after_a_quiet_time_is_judged_by_the_keys_of_now(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file is looked at while nobody asks: a revoked key does not open the door once more."""
+    """The file is watched even when nobody asks."""
     checked = 0
     check = KeyFile.check
 
@@ -112,7 +112,7 @@ async def test_the_first_request_after_a_quiet_time_is_judged_by_the_keys_of_now
 
 
 def test_a_file_that_is_damaged_or_gone_opens_nothing(tmp_path: Path) -> None:
-    """No key is accepted until it is mended."""
+    """No key is accepted until the file is restored."""
     file = KeyFile(tmp_path / "keys.json", ChainedFile(tmp_path / "trail.jsonl"))
     key, _ = file.add("mine")
     now = 0.0
@@ -131,7 +131,7 @@ def test_a_file_that_is_damaged_or_gone_opens_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "myhost", ""])
 async def test_other_machines_need_a_key_to_be_let_in(tmp_path: Path, host: str) -> None:
-    """Without a valid one nothing listens beyond loopback."""
+    """Without a valid key, only loopback is listened on."""
     environ = {"SELFOPT_HOME": str(tmp_path / "home"), "SELFOPT_CONFIG": str(tmp_path / "none.toml")}
     (tmp_path / "none.toml").write_text("")
     async with App.open(environ=environ, cwd=tmp_path) as app:
@@ -147,7 +147,7 @@ async def test_other_machines_need_a_key_to_be_let_in(tmp_path: Path, host: str)
 
 
 async def test_a_key_written_into_the_file_by_hand_opens_nothing(tmp_path: Path) -> None:
-    """Neither in a running gateway nor at its start, and a file that is gone opens no door."""
+    """Neither while the gateway runs nor when it starts."""
     home = tmp_path / "home"
     home.mkdir()
     own = KeyFile(home / "gateway_keys.json", ChainedFile(home / "routing_decisions.jsonl"))

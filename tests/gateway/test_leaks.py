@@ -1,4 +1,4 @@
-"""What a server behind the gateway says of keys and addresses reaches no client, on any path."""
+"""No key or address of a server reaches a client, on any path."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ END = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndat
 
 
 def _always(answer: bytes, *later: bytes) -> Talk:
-    """The same answer to whoever asks, the rest of it a moment later."""
+    """Answer everybody the same, in two parts."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for piece in (answer, *later):
@@ -43,7 +43,7 @@ def _settings(url: str) -> str:
 
 
 async def _seen(tmp_path: Path, talk: Talk, body: dict[str, Any], *, variant: bool = False) -> tuple[str, World]:
-    """Every byte that a client gets, and a gateway that has ended."""
+    """Return every byte that a client gets from a gateway that is closed afterwards."""
     async with raw_upstream(talk) as url, gateway_world(tmp_path, settings=_settings(url)) as world:
         if variant:
             await promote(world, get_variant("native_parsed"), model=body["model"])
@@ -62,7 +62,7 @@ async def _seen(tmp_path: Path, talk: Talk, body: dict[str, Any], *, variant: bo
 @pytest.mark.parametrize("spelled", [KEY, ESCAPED, PERCENT, KEY.replace("/", "\\/")])
 @pytest.mark.parametrize("variant", [False, True])
 async def test_a_key_in_a_whole_answer(tmp_path: Path, spelled: str, variant: bool) -> None:
-    """Passed on, and read through a variant."""
+    """Passed on, and through a variant."""
     talk = _always(whole(REPLY.replace(b"TEXT", f"it is {spelled} today".encode())))
     got, _ = await _seen(tmp_path, talk, chat("up2/m", tools=[WEATHER]), variant=variant)
     assert "it is [key] today" in got
@@ -71,7 +71,7 @@ async def test_a_key_in_a_whole_answer(tmp_path: Path, spelled: str, variant: bo
 @pytest.mark.parametrize("spelled", [KEY, ESCAPED, PERCENT])
 @pytest.mark.parametrize("variant", [False, True])
 async def test_a_key_in_two_segments_of_a_stream(tmp_path: Path, spelled: str, variant: bool) -> None:
-    """Cut in the middle of the key; what comes around it still comes."""
+    """The cut is within the key; the text around it is sent."""
     data = PIECE.replace(b"TEXT", f"it is {spelled} today".encode())
     middle = data.index(spelled.encode()) + len(spelled) // 2
     talk = _always(SSE_HEAD + chunk(data[:middle]), chunk(data[middle:]), chunk(END) + b"0\r\n\r\n")
@@ -82,7 +82,7 @@ async def test_a_key_in_two_segments_of_a_stream(tmp_path: Path, spelled: str, v
 
 @pytest.mark.parametrize("size", [4, 9])
 async def test_a_key_over_several_pieces_of_a_stream_that_is_passed_on(tmp_path: Path, size: int) -> None:
-    """As a model writes it: a few characters an event."""
+    """A few characters an event, as models write."""
     said = f"it is {KEY} today"
     pieces = [PIECE.replace(b"TEXT", said[at : at + size].encode()) for at in range(0, len(said), size)]
     talk = _always(SSE_HEAD + chunk(pieces[0]), *(chunk(piece) for piece in pieces[1:]), chunk(END), b"0\r\n\r\n")
@@ -93,7 +93,7 @@ async def test_a_key_over_several_pieces_of_a_stream_that_is_passed_on(tmp_path:
 
 
 async def test_a_key_over_several_pieces_of_a_stream_through_a_variant(tmp_path: Path) -> None:
-    """Each piece holds a part of it; their text as it is put together holds none."""
+    """Neither the pieces nor the whole text hold the key."""
     pieces = [chunk(PIECE.replace(b"TEXT", KEY[at : at + 6].encode())) for at in range(0, len(KEY), 6)]
     talk = _always(SSE_HEAD, *pieces, chunk(END) + b"0\r\n\r\n")
     got, _ = await _seen(tmp_path, talk, chat("up2/m", stream=True, tools=[WEATHER]), variant=True)
@@ -103,7 +103,7 @@ async def test_a_key_over_several_pieces_of_a_stream_through_a_variant(tmp_path:
 
 @pytest.mark.parametrize("variant", [False, True])
 async def test_an_error_within_a_stream(tmp_path: Path, variant: bool) -> None:
-    """The server's words without its key; through a variant without its address as well."""
+    """The client gets the server's words without its key and address."""
     error = json.dumps({"error": {"message": f"refused {KEY}", "type": "x"}}).encode()
     first = PIECE.replace(b"TEXT", b"a text that is long enough to be one")
     talk = _always(SSE_HEAD + chunk(first), chunk(b"data: %s\n\n" % error) + b"0\r\n\r\n")
@@ -116,7 +116,7 @@ async def test_an_error_within_a_stream(tmp_path: Path, variant: bool) -> None:
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("status", [b"400 Bad Request", b"404 Not Found", b"500 Oops", b"401 No", b"307 Moved"])
 async def test_errors_of_every_status_and_dialect(tmp_path: Path, model: str, streamed: bool, status: bytes) -> None:
-    """The client reads the endpoint's name; the URL, the port and the key stay here."""
+    """The client reads the endpoint's name, but no URL, port or key."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host, port = writer.get_extra_info("sockname")[:2]
@@ -132,20 +132,20 @@ async def test_errors_of_every_status_and_dialect(tmp_path: Path, model: str, st
 
 @pytest.mark.parametrize("model", ["up2/m", "anth/m", "olla/m"])
 async def test_a_stream_that_breaks_names_no_address(tmp_path: Path, model: str) -> None:
-    """Also where nothing listens any more."""
+    """Nor does an endpoint where nothing listens."""
     talk = _always(SSE_HEAD + chunk(b"rubbish that is no event\n"))
     await _seen(tmp_path, talk, chat(model, stream=True, tools=[WEATHER]), variant=model == "up2/m")
 
 
 async def test_a_key_in_a_header_that_is_passed_on(tmp_path: Path) -> None:
-    """The type of the answer is the server's own word."""
+    """The content type is the server's own text."""
     answer = whole(REPLY).replace(b"application/json", b"application/json; k=" + KEY.encode())
     got, _ = await _seen(tmp_path, _always(answer), chat("up2/m"))
     assert "content-type: application/json; k=[key]" in got.lower()
 
 
 async def test_an_answer_in_a_coding_that_nobody_asked_for_is_refused(tmp_path: Path) -> None:
-    """Nobody sees what it holds, and not every client reads it."""
+    """A key in it would stay hidden, and not every client could read it."""
     got, _ = await _seen(tmp_path, _always(whole(b"\x1f\x8b" + bytes(50), b"200 OK", b"Content-Encoding: gzip")), chat("up2/m"))
     assert "502" in got
     assert "not asked for" in got

@@ -1,4 +1,4 @@
-"""Prometheus reads what is counted, and finds neither content nor keys in it."""
+"""The metrics are valid for Prometheus, and hold neither content nor keys."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from .kit import chat, gateway_world
 
 
 def figures(text: str) -> dict[str, float]:
-    """Series by name and labels; every line is a comment or a series."""
+    """Return the series by name and labels. Every line is a comment or a series."""
     lines = [line for line in text.splitlines() if not line.startswith("# ")]
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
 async def test_requests_fallbacks_and_refusals_are_counted(tmp_path: Path) -> None:
-    """One served, one diverted by a rule, one refused, one without a path."""
+    """One served, one diverted, one refused, one to an unknown path."""
     async with gateway_world(tmp_path) as world:
         world.enforcer.set_rule("up/other", "atomic", allow=False, fallback="up/good")
         world.enforcer.set_rule("beside/good", "atomic", allow=False)
@@ -41,7 +41,7 @@ async def test_requests_fallbacks_and_refusals_are_counted(tmp_path: Path) -> No
 
 
 async def test_the_histogram_adds_up(tmp_path: Path) -> None:
-    """Buckets grow to the count; a streamed chat has its first byte beside it."""
+    """The last bucket is the count; streams also count their first byte."""
     async with gateway_world(tmp_path) as world:
         await world.post(chat())
         await world.post(chat(stream=True))
@@ -54,7 +54,7 @@ async def test_the_histogram_adds_up(tmp_path: Path) -> None:
 
 
 async def test_an_open_breaker_shows(tmp_path: Path) -> None:
-    """State 2, and the fault of each attempt."""
+    """Its state is 2, and the faults are counted."""
     down = {"default": {"text": "x", "fault": {"kind": "status", "status": 500}}}
     options = {"retries": 0, "breaker_faults": 1, "breaker_s": 60.0}
     async with gateway_world(tmp_path, {"failing": down}, options=options) as world:
@@ -65,7 +65,7 @@ async def test_an_open_breaker_shows(tmp_path: Path) -> None:
 
 
 def test_several_processes_tell_apart_what_they_count() -> None:
-    """A label on every figure; none where one process serves."""
+    """Every figure has a label, unless one process serves."""
     alone, third = LiveCounters(), LiveCounters()
     gauges = {"selfopt_connections": ("Open connections of clients.", 2.0)}
     for each in (alone, third):

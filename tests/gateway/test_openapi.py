@@ -1,4 +1,4 @@
-"""The gateway answers as its document says, whatever is sent."""
+"""Whatever is sent, the gateway answers as its document says."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FEEDBACK = "/v1/feedback"
 
 
 def conforms(document: dict[str, Any], method: str, path: str, answer: Answer) -> None:
-    """What came back has the shape that the document says."""
+    """Check that the answer has the shape of the document."""
     responses = document["paths"][path][method]["responses"]
     content = (responses.get(str(answer.status)) or responses[f"{str(answer.status)[0]}XX"])["content"]
     media = answer.headers["content-type"].partition(";")[0]
@@ -33,7 +33,7 @@ def conforms(document: dict[str, Any], method: str, path: str, answer: Answer) -
 
 
 async def test_every_path_answers_as_its_document_says(tmp_path: Path) -> None:
-    """Good requests and bad ones; what the document does not name is not there."""
+    """For good and bad requests; other paths do not exist."""
     async with gateway_world(tmp_path) as world:
         world.enforcer.set_rule("up/good", "atomic", allow=True)
         await world.reload()
@@ -68,7 +68,7 @@ FIELDS = st.sampled_from(["id", "success", "score", "comment", "model", "message
     body=st.dictionaries(FIELDS, JSON_VALUES, max_size=5) | JSON_VALUES, path=st.sampled_from([FEEDBACK, "/v1/chat/completions"])
 )
 async def test_any_json_gets_an_answer_of_the_documents_shape(tmp_path: Path, body: Any, path: str) -> None:
-    """Never 500."""
+    """Never a 500."""
     async with gateway_world(tmp_path) as world:
         answer = await world.post(body, path=path)
         assert answer.status in (400, 404)
@@ -76,7 +76,7 @@ async def test_any_json_gets_an_answer_of_the_documents_shape(tmp_path: Path, bo
 
 
 def fuzzed(url: str, document: dict[str, Any], examples: int) -> tuple[list[str], Counter[str], str]:
-    """(what schemathesis finds wrong, how many requests it made of each operation, every answer's text and headers)"""
+    """Return the faults found, the number of requests by operation, and all texts and headers."""
     generation = GenerationConfig(max_examples=examples, deterministic=True, database="none", no_shrink=True)
     project = ProjectConfig(base_url=url, request_timeout=30, generation=generation, continue_on_failure=True)
     config = SchemathesisConfig(projects=ProjectsConfig(default=project), seed=1)
@@ -102,7 +102,7 @@ def fuzzed(url: str, document: dict[str, Any], examples: int) -> tuple[list[str]
 
 @pytest.mark.parametrize("model", ["up/good", "up/writer"])
 async def test_schemathesis_finds_no_answer_that_the_document_does_not_foresee(tmp_path: Path, model: str) -> None:
-    """Status codes, content types, headers and shapes, of good requests and bad ones, passed on and through a variant."""
+    """Statuses, content types, headers and shapes, with and without a variant."""
     async with gateway_world(tmp_path, MODELS, options={"retries": 0}) as world:
         await promote(world, "native_parsed")
         document = copy.deepcopy((await world.get("/openapi.json")).body)

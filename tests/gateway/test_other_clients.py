@@ -1,4 +1,4 @@
-"""Clients that offer another protocol first are answered in ours: curl with --http2, and the JDK's HttpClient as it is by default."""
+"""Clients that offer another protocol first get HTTP/1.1: curl --http2 and the JDK's client."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ public class Ask {
 
 
 async def run(*command: str) -> str:
-    """What it prints."""
+    """Run it; return what it prints."""
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
     out, err = await asyncio.wait_for(process.communicate(), 120)
     return out.decode() + err.decode()
@@ -47,7 +47,7 @@ def root(world: World) -> str:
 
 @pytest.mark.skipif(CURL is None, reason="curl is not installed")
 async def test_curl_that_offers_http2_is_answered_in_http1(tmp_path: Path) -> None:
-    """With and without a body; one that insists on HTTP/2 gets an error that HTTP/1.1 knows; one that takes us for a proxy too."""
+    """With and without a body; h2 alone and proxy requests get an error."""
     assert CURL is not None
     shown = ("-s", "-m", "30", "-w", " %{http_code} %{http_version}")
     async with gateway_world(tmp_path) as world:
@@ -66,7 +66,7 @@ async def test_curl_that_offers_http2_is_answered_in_http1(tmp_path: Path) -> No
 
 @pytest.mark.skipif(JAVA is None or JAVAC is None, reason="no JDK is installed")
 async def test_the_jdks_client_is_answered_in_http1(tmp_path: Path) -> None:
-    """It offers h2c with its first request, as HttpClient.newHttpClient() does."""
+    """By default it offers h2c with its first request."""
     assert JAVA is not None
     (tmp_path / "Ask.java").write_text(ASK, "utf-8")
     async with gateway_world(tmp_path) as world:

@@ -1,4 +1,4 @@
-"""Whatever the tools and the calls: what a model calls reaches the client, what a client tells of earlier calls reaches the model."""
+"""A model's calls reach the client, and a client's earlier calls reach the model."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ TYPED: dict[str, st.SearchStrategy[Any]] = {
 
 
 def names(first: str) -> st.SearchStrategy[str]:
-    """Names that OpenAI's API takes. first: what they may begin with."""
+    """Names that OpenAI's API accepts. first: what they may begin with."""
     return st.from_regex(rf"\A[{first}][a-zA-Z0-9_-]{{0,12}}\Z")
 
 
@@ -62,7 +62,7 @@ def tool_definitions(draw: st.DrawFn, first: str) -> list[dict[str, Any]]:
 
 @st.composite
 def scenes(draw: st.DrawFn, first: str) -> Scene:
-    """Tools, calls that the client tells of, calls that the model makes now. first: what names of tools begin with."""
+    """Tools, earlier calls, and calls of the model. first: what names of tools begin with."""
     tools = draw(tool_definitions(first))
 
     def call() -> Call:
@@ -92,7 +92,7 @@ def heard(message: dict[str, Any]) -> list[Call]:
 
 
 class Model:
-    """An upstream that says what it is told to say, and keeps what it was asked."""
+    """An upstream that says what it is told, and keeps what it was asked."""
 
     def __init__(self) -> None:
         self.says: list[dict[str, Any]] = []
@@ -117,7 +117,7 @@ class Model:
 
 @asynccontextmanager
 async def modelled(tmp_path: Path, variants: Sequence[Variant]) -> AsyncIterator[tuple[World, Model]]:
-    """A gateway that serves raw/0, raw/1, ... through these variants, in front of a model."""
+    """Run a gateway that serves raw/0, raw/1, ... through these variants."""
     model = Model()
     patient = {"breaker_faults": 10**9, "retries": 0}
     async with (
@@ -147,7 +147,7 @@ async def holds_for_all(examples: st.SearchStrategy[T], check: Callable[[T], Cor
 
 
 def told_by(variant: Variant, calls: Sequence[Call]) -> list[dict[str, Any]]:
-    """What a model that does as it is shown answers, request by request, when it makes these calls."""
+    """Return the replies of a model that makes these calls as the variant asks, by request."""
     if variant.steps == "choose_then_fill":
         return [{"content": ", ".join(name for name, _ in calls)}, *({"content": json.dumps(given)} for _, given in calls)]
     if variant.steps == "choose_then_answer":
@@ -162,7 +162,7 @@ def written(variant: Variant, calls: Sequence[Call]) -> str:
 
 @pytest.mark.parametrize("name", [*VARIANTS, *FORMATS])
 async def test_calls_come_back_as_the_model_made_them(tmp_path: Path, name: str) -> None:
-    """In one piece and streamed; and what the client tells of earlier calls is before the model as it was."""
+    """Whole and streamed; earlier calls reach the model unchanged."""
     variant = {**VARIANTS, **FORMATS}[name]
     # Calls that nothing in the conversation backs are left out by these; that is tested where it is done.
     variant = variant.model_copy(update={"options": {**variant.options, "ground": False}})
@@ -207,7 +207,7 @@ SCHEMAS: Any = st.recursive(
 
 
 def nearly(wanted: dict[str, Any]) -> Any:
-    """An object that is as it should be but for one field, which is missing or something else."""
+    """Objects that are valid except for one field, which is missing or wrong."""
     return st.sampled_from(sorted(wanted)).flatmap(
         lambda broken: (JUNK | st.just(...)).map(
             lambda junk: {key: value for key, value in {**wanted, broken: junk}.items() if value is not ...}
@@ -256,7 +256,7 @@ CHATS: Any = st.one_of(
 
 @pytest.mark.parametrize("name", [*VARIANTS, *FORMATS])
 async def test_no_chat_with_tools_breaks_the_harness(tmp_path: Path, name: str) -> None:
-    """Broken schemas, broken earlier calls, fields of wrong types: an answer, or an error that names what is wrong."""
+    """Broken input gets an answer, or an error that says what is wrong."""
     async with modelled(tmp_path, [{**VARIANTS, **FORMATS}[name]]) as (world, model):
 
         async def check(body: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What replaces the rules of a running gateway: only the newest version that the audit trail sealed."""
+"""Only the newest version that the trail sealed replaces the rules of a running gateway."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .kit import World, chat, gateway_world
 
 
 async def denied(world: World) -> bool:
-    """Whether the model is refused: by its rule, or since the trail cannot tell of it."""
+    """Say whether the model is refused, by its rule or for lack of a sealed one."""
     answer = await world.post(chat())
     if answer.status != 200:
         assert answer.error["code"] in ("refused_by_rules", "audit_failed"), answer.text
@@ -22,7 +22,7 @@ async def denied(world: World) -> bool:
 
 
 async def two_versions(world: World) -> Path:
-    """Version 1 allows the model, version 2 denies it."""
+    """Write version 1, which allows the model, and version 2, which denies it."""
     world.enforcer.set_rule("up/good", "atomic", allow=True)
     world.enforcer.set_rule("up/good", "atomic", allow=False)
     await world.reload()
@@ -31,7 +31,7 @@ async def two_versions(world: World) -> Path:
 
 
 async def test_an_older_version_in_its_place_is_not_in_force(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """However it got there, and whether or not the newer one is still kept; it is said loudly."""
+    """Whether or not the newer one still exists. An error is logged."""
     async with gateway_world(tmp_path) as world:
         path = await two_versions(world)
         versions = world.app.home.routing_versions
@@ -51,7 +51,7 @@ async def test_an_older_version_in_its_place_is_not_in_force(tmp_path: Path, cap
 async def test_rules_that_the_trail_did_not_seal_are_not_in_force(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, trail: str
 ) -> None:
-    """Edited, with or without the hash of a record, whatever was done to the trail."""
+    """Edited rules, with or without the hash of a record."""
     async with gateway_world(tmp_path) as world:
         path = await two_versions(world)
         home = world.app.home
@@ -71,7 +71,7 @@ async def test_rules_that_the_trail_did_not_seal_are_not_in_force(
 
 
 async def test_a_change_that_is_not_finished_is_not_in_force_yet(tmp_path: Path) -> None:
-    """Audited and kept, but not in force: the version before it stays, without a word."""
+    """The earlier version stays in force, without an error."""
     async with gateway_world(tmp_path) as world:
         path = await two_versions(world)
         before, head = path.read_bytes(), world.app.home.audit_head.read_bytes()
@@ -89,7 +89,7 @@ async def test_a_change_that_is_not_finished_is_not_in_force_yet(tmp_path: Path)
 
 
 async def test_rules_made_by_hand_in_a_fresh_home_are_served_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Nothing was ever sealed there; the first version that is closes the door."""
+    """Nothing was sealed yet; from the first sealed version on, they do not count."""
     async with gateway_world(tmp_path) as world:
         path = world.app.home.routing_config
         rule = {"rule_id": rule_id_of("up/good", "atomic"), "model": "up/good", "phase": "atomic"}

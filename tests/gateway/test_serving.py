@@ -1,4 +1,4 @@
-"""The thinnest path: a chat goes to the server that the rules name, and its decision is told and kept."""
+"""A chat goes to the server that the rules name, and the decision is shown and recorded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .kit import USER, chat, gateway_world
 
 
 async def test_a_chat_is_passed_on_and_answered_unchanged(tmp_path: Path) -> None:
-    """The upstream gets the client's fields under its own name of the model; the client gets its answer as it is."""
+    """Only the model's name is replaced by the server's own."""
     async with gateway_world(tmp_path) as world:
         answer = await world.post(chat(top_k=7, metadata={"a": [1, 2]}))
         assert answer.status == 200
@@ -23,7 +23,7 @@ async def test_a_chat_is_passed_on_and_answered_unchanged(tmp_path: Path) -> Non
 
 
 async def test_the_answer_says_who_served_under_which_rule(tmp_path: Path) -> None:
-    """Headers name model, rule, version, phase and request; the record says the same."""
+    """In headers, and the record says the same."""
     async with gateway_world(tmp_path) as world:
         rule = world.enforcer.set_rule("up/good", "atomic", allow=True).rules[0]
         await world.reload()
@@ -44,7 +44,7 @@ async def test_the_answer_says_who_served_under_which_rule(tmp_path: Path) -> No
 
 
 async def test_a_denied_model_is_served_by_its_fallback_and_that_is_audited(tmp_path: Path) -> None:
-    """The diversion is in the trail, with the request's id, when the answer is here."""
+    """The diversion is in the trail before the answer comes."""
     async with gateway_world(tmp_path) as world:
         world.enforcer.set_rule("up/good", "atomic", allow=False, fallback="up/other")
         await world.reload()
@@ -59,7 +59,7 @@ async def test_a_denied_model_is_served_by_its_fallback_and_that_is_audited(tmp_
 
 
 async def test_a_denied_model_without_a_fallback_is_refused_and_that_is_audited(tmp_path: Path) -> None:
-    """403 in OpenAI's shape with what to do; nothing reaches the upstream."""
+    """403 says what to do, and nothing reaches the upstream."""
     async with gateway_world(tmp_path) as world:
         world.enforcer.set_rule("up/good", "extended", allow=False, reason="too weak")
         await world.reload()
@@ -75,7 +75,7 @@ async def test_a_denied_model_without_a_fallback_is_refused_and_that_is_audited(
 
 
 async def test_a_local_model_is_not_diverted_to_a_remote_one_without_consent(tmp_path: Path) -> None:
-    """Without allow_remote the request is refused; with it, the crossing is audited."""
+    """With allow_remote it is, and the crossing is audited."""
     async with gateway_world(tmp_path) as world:
         world.enforcer.set_rule("up/good", "atomic", allow=False, fallback="away/other")
         await world.reload()
@@ -96,20 +96,20 @@ async def test_a_local_model_is_not_diverted_to_a_remote_one_without_consent(tmp
     ],
 )
 async def test_the_phase_is_what_the_conversation_is(tmp_path: Path, messages: list[object], phase: str) -> None:
-    """One user turn and no tool results: atomic; else extended."""
+    """One user turn without tool results is atomic; anything else is extended."""
     async with gateway_world(tmp_path) as world:
         assert (await world.post(chat(messages=messages))).headers["x-selfopt-phase"] == phase
 
 
 async def test_a_header_overrides_the_phase(tmp_path: Path) -> None:
-    """`x-selfopt-phase` decides; another word is refused."""
+    """`x-selfopt-phase` decides; an unknown value is refused."""
     async with gateway_world(tmp_path) as world:
         assert (await world.post(chat(), {"x-selfopt-phase": "extended"})).headers["x-selfopt-phase"] == "extended"
         assert (await world.post(chat(), {"x-selfopt-phase": "both"})).status == 400
 
 
 async def test_an_alias_is_a_model(tmp_path: Path) -> None:
-    """Aliases are resolved before the rules are asked, and are listed."""
+    """Aliases are resolved before the rules apply, and are listed."""
     async with gateway_world(tmp_path, settings='[models.aliases]\nsmall = "up/good"') as world:
         answer = await world.post(chat("small"))
         assert answer.headers["x-selfopt-model"] == "up/good"
@@ -118,7 +118,7 @@ async def test_an_alias_is_a_model(tmp_path: Path) -> None:
 
 
 async def test_an_unknown_model_is_not_found(tmp_path: Path) -> None:
-    """404 as OpenAI says it, with the ones there are."""
+    """404, in chats and in the list of models."""
     async with gateway_world(tmp_path) as world:
         for name in ("nothing", "nobody/nothing", "/", "up/"):
             answer = await world.post(chat(name))
@@ -127,7 +127,7 @@ async def test_an_unknown_model_is_not_found(tmp_path: Path) -> None:
 
 
 async def test_no_server_at_the_upstream(tmp_path: Path) -> None:
-    """502 with the address and what to do, and the attempt is recorded."""
+    """502 names the endpoint but not its key, and the attempt is recorded."""
     async with gateway_world(tmp_path, options={"retries": 0}) as world:
         await world.upstream.close()
         answer = await world.post(chat())
@@ -139,7 +139,7 @@ async def test_no_server_at_the_upstream(tmp_path: Path) -> None:
 
 
 async def test_the_official_client_works_unchanged(tmp_path: Path) -> None:
-    """openai.AsyncOpenAI with nothing but another base URL."""
+    """openai.AsyncOpenAI needs another base URL only."""
     async with gateway_world(tmp_path) as world, openai.AsyncOpenAI(base_url=world.url, api_key="unused") as client:
         done = await client.chat.completions.create(model="up/good", messages=[{"role": "user", "content": "hi"}])
         assert done.choices[0].message.content == "Hello."
@@ -153,7 +153,7 @@ async def test_the_official_client_works_unchanged(tmp_path: Path) -> None:
 
 
 async def test_a_broken_rules_file_is_refused_and_the_old_version_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Loudly; a good one after it is taken."""
+    """An error is logged; a good file after it is taken."""
     async with gateway_world(tmp_path) as world:
         world.enforcer.set_rule("up/good", "atomic", allow=True)
         await world.reload()

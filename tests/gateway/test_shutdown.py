@@ -1,4 +1,4 @@
-"""Ending: streams under way are finished within a deadline, nobody new is let in, a second signal ends at once, all is recorded."""
+"""Shutdown finishes streams within a deadline, takes nobody new, and records everything."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DONE = chunk(b"data: [DONE]\n\n") + chunk(b"")
 
 @dataclass
 class Held:
-    """An upstream that streams one piece and the rest when it is told to."""
+    """An upstream that streams one piece, and the rest when told."""
 
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -36,7 +36,7 @@ class Held:
 
 @dataclass
 class Served:
-    """A gateway as a process of its own, with one stream under way."""
+    """A gateway in its own process, with one stream under way."""
 
     process: asyncio.subprocess.Process
     port: int
@@ -44,7 +44,7 @@ class Served:
     reader: asyncio.StreamReader
 
     async def is_listening(self) -> bool:
-        """Whether a new connection is taken."""
+        """Say whether a new connection is accepted."""
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", self.port)
         except ConnectionError:
@@ -53,20 +53,20 @@ class Served:
         return True
 
     async def stops_listening(self) -> None:
-        """Wait until it takes nobody any more; the test's timeout bounds it."""
+        """Wait until it accepts nobody; the test's timeout bounds it."""
         async with asyncio.timeout(30):
             while await self.is_listening():  # noqa: ASYNC110  another process is waited for
                 await asyncio.sleep(0)
 
     def records(self) -> list[str]:
-        """Outcomes in the files of requests."""
+        """Return the outcomes in the files of requests."""
         lines = [line for path in (self.home / "requests").glob("*.jsonl") for line in path.read_text("utf-8").splitlines()]
         return [found["outcome"] for line in lines if "outcome" in (found := json.loads(line))]
 
 
 @asynccontextmanager
 async def served(tmp_path: Path, url: str, drain_s: float) -> AsyncIterator[Served]:
-    """`selfopt serve` in front of this upstream, asked for a stream whose first piece has come."""
+    """Run `selfopt serve` with a stream whose first piece has come."""
     config = tmp_path / "own.toml"
     config.write_text(
         f'[gateway]\ndrain_s = {drain_s}\n[endpoints.slow]\nkind = "openai_compatible"\nbase_url = "{url}"\n', "utf-8"
@@ -105,7 +105,7 @@ async def served(tmp_path: Path, url: str, drain_s: float) -> AsyncIterator[Serv
 
 
 async def test_a_stream_under_way_is_finished_and_nobody_new_is_let_in(tmp_path: Path) -> None:
-    """SIGTERM: the listener closes, the stream goes to its end, then the process ends with its record written."""
+    """After SIGTERM the stream ends, its record is written, and the process exits."""
     held = Held()
     async with raw_upstream(held.talk) as url, served(tmp_path, url, 60) as gateway:
         gateway.process.send_signal(signal.SIGTERM)
@@ -122,7 +122,7 @@ async def test_a_stream_under_way_is_finished_and_nobody_new_is_let_in(tmp_path:
 
 @pytest.mark.parametrize("drain_s", [0.2, 600])
 async def test_the_end_is_bounded_and_a_second_signal_is_at_once(tmp_path: Path, drain_s: float) -> None:
-    """A stream that does not end is cut at the deadline, or by the second signal; what became of it is recorded."""
+    """A stream is cut at the deadline or by a second signal, and recorded."""
     held = Held()
     async with raw_upstream(held.talk) as url, served(tmp_path, url, drain_s) as gateway:
         gateway.process.send_signal(signal.SIGTERM)

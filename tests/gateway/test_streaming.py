@@ -1,4 +1,4 @@
-"""Streams flow through as they come, end as they ended, and are broken off visibly when the server breaks them off."""
+"""Streams are passed on as they come; one that the server breaks off ends visibly."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def entry(name: str, url: str) -> str:
 
 
 async def test_a_stream_is_passed_on_unchanged(tmp_path: Path) -> None:
-    """The same events, and the tokens are noted where the server tells them."""
+    """The events are the same, and the token counts are noted."""
     async with gateway_world(tmp_path) as world:
         answer = await world.post(chat(stream=True, stream_options={"include_usage": True}))
         async with world.session.post(
@@ -36,7 +36,7 @@ async def test_a_stream_is_passed_on_unchanged(tmp_path: Path) -> None:
 
 
 async def test_the_official_client_streams(tmp_path: Path) -> None:
-    """Pieces in order, then the end."""
+    """It gets all pieces in order, then the end."""
     async with gateway_world(tmp_path) as world, openai.AsyncOpenAI(base_url=world.url, api_key="unused") as client:
         stream = await client.chat.completions.create(model="up/good", messages=[{"role": "user", "content": "hi"}], stream=True)
         text = [piece.choices[0].delta.content or "" async for piece in stream if piece.choices]
@@ -64,7 +64,7 @@ async def test_a_piece_is_passed_on_before_the_next_one_comes(tmp_path: Path) ->
 
 
 async def test_a_stream_that_ends_too_early_is_told_and_broken_off(tmp_path: Path) -> None:
-    """The client gets an error event and no proper end; the official client raises."""
+    """The client gets an error event and no proper end."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(SSE_HEAD + event("one"))
@@ -84,7 +84,7 @@ async def test_a_stream_that_ends_too_early_is_told_and_broken_off(tmp_path: Pat
 
 
 async def test_a_client_that_leaves_in_mid_stream_cancels_the_upstream(tmp_path: Path) -> None:
-    """The server's connection is closed and the record is complete."""
+    """The server's connection closes, and the record is complete."""
     gone = asyncio.Event()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -104,7 +104,7 @@ async def test_a_client_that_leaves_in_mid_stream_cancels_the_upstream(tmp_path:
 
 
 async def test_a_client_that_leaves_before_an_answer_cancels_the_upstream(tmp_path: Path) -> None:
-    """Also where nothing was sent yet."""
+    """Even when nothing was sent yet."""
     asked, gone = asyncio.Event(), asyncio.Event()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -123,7 +123,7 @@ async def test_a_client_that_leaves_before_an_answer_cancels_the_upstream(tmp_pa
 
 
 async def test_a_client_that_reads_slowly_slows_the_upstream(tmp_path: Path) -> None:
-    """What is not taken is not read: memory stays bounded, and nothing is lost."""
+    """Memory stays bounded, and nothing is lost."""
     pieces = 2000
     big = "x" * 16_000
     written = 0
@@ -155,7 +155,7 @@ async def test_a_client_that_reads_slowly_slows_the_upstream(tmp_path: Path) -> 
 
 
 async def test_a_client_of_http_1_0_gets_its_stream_until_the_end(tmp_path: Path) -> None:
-    """No chunks: the end of the connection ends it."""
+    """Without chunks; it ends with the connection."""
     async with gateway_world(tmp_path) as world:
         raw = await world.raw(_post(chat(stream=True)).replace(b"HTTP/1.1", b"HTTP/1.0", 1))
         head, _, body = raw.partition(b"\r\n\r\n")
@@ -164,7 +164,7 @@ async def test_a_client_of_http_1_0_gets_its_stream_until_the_end(tmp_path: Path
 
 
 async def test_a_stream_that_is_refused_is_answered_as_an_error(tmp_path: Path) -> None:
-    """A status, no stream."""
+    """With a status instead of a stream."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(whole(b'{"error":{"message":"no such field","type":"x","param":null,"code":null}}', b"400 Bad Request"))
@@ -177,7 +177,7 @@ async def test_a_stream_that_is_refused_is_answered_as_an_error(tmp_path: Path) 
 
 
 async def test_a_stream_that_pauses_too_long_is_broken_off(tmp_path: Path) -> None:
-    """The timeout counts from piece to piece, not from the beginning."""
+    """The timeout bounds each pause, not the whole stream."""
     waits: asyncio.Queue[None] = asyncio.Queue()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""The outcome of an earlier request by its id."""
+"""Feedback about an earlier request, by its id."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def feedback_of(world: World) -> list[FeedbackRecord]:
 
 
 async def test_an_outcome_is_kept_with_the_id_of_its_request(tmp_path: Path) -> None:
-    """Success, score or comment, or all of them."""
+    """Success, score, comment, or all of them."""
     async with gateway_world(tmp_path) as world:
         request_id = (await world.post(chat())).headers["x-request-id"]
         answer = await world.post({"id": request_id, "success": True, "score": 0.5, "comment": "it's raining"}, path=PATH)
@@ -35,7 +35,7 @@ async def test_an_outcome_is_kept_with_the_id_of_its_request(tmp_path: Path) -> 
 
 
 async def test_feedback_on_what_was_never_served_is_refused(tmp_path: Path) -> None:
-    """404, and nothing is kept; so is an id of this process that no request has yet."""
+    """404 for an unknown id, and for one that this process has yet to give out."""
     async with gateway_world(tmp_path) as world:
         request_id = (await world.post(chat())).headers["x-request-id"]
         later = f"{request_id[:-14]}{int(request_id[-14:], 16) + 1000:014x}"
@@ -64,7 +64,7 @@ async def test_what_is_no_feedback_is_named(tmp_path: Path, body: bytes) -> None
 
 
 async def test_feedback_needs_its_scope(tmp_path: Path) -> None:
-    """Where there are keys."""
+    """Where keys are required."""
     home = tmp_path / "home"
     home.mkdir()
     keys = KeyFile(home / "gateway_keys.json", ChainedFile(home / "routing_decisions.jsonl"))
@@ -81,7 +81,7 @@ async def test_feedback_needs_its_scope(tmp_path: Path) -> None:
 
 
 async def test_feedback_is_chained_like_the_requests_and_an_earlier_gateways_are_known(tmp_path: Path) -> None:
-    """By the files that it left."""
+    """An earlier gateway is known by its files."""
     earlier = "feedbeef00"
     async with gateway_world(tmp_path, on_disk=True) as world:
         request_id = (await world.post(chat())).headers["x-request-id"]

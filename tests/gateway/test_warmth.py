@@ -1,4 +1,4 @@
-"""Models that the rules want warm are loaded before traffic waits for them; a reload checks the trail's seal."""
+"""Models whose rules require warm-up are loaded before traffic, and kept loaded."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .kit import gateway_world, until
 
 
 def config(*models: str, allow: bool = True) -> RoutingConfig:
-    """Rules that want these models warm."""
+    """Return rules that require warm-up for these models."""
     rules = tuple(Rule(rule_id=f"r-{m}", model=m, phase="atomic", allow=allow, warm_up=True) for m in models)
     return RoutingConfig(version=1, rules=rules)
 
 
 class Loads:
-    """A `Warmer` that writes down who was asked for."""
+    """A `Warmer` that notes which models it was asked for."""
 
     def __init__(self, problem: str = "", took_ms: list[float | None] | None = None) -> None:
         self.asked: list[str] = []
@@ -30,14 +30,14 @@ class Loads:
         self.gate = asyncio.Event()
 
     async def warm(self, model: str) -> Warmed:
-        """Wait for the gate, then say what it took."""
+        """Wait for the gate, then return what it took."""
         self.asked.append(model)
         await self.gate.wait()
         return Warmed(self.took_ms.pop(0) if self.took_ms else None, self.problem)
 
 
 async def test_ready_means_that_no_request_waits_for_a_first_load() -> None:
-    """At the start and after a change of the rules; a model that the rules deny is left alone."""
+    """At the start and after new rules; denied models are not loaded."""
     loads = Loads()
     warmth = KeepWarm(loads.warm, 1000.0)
     warmth.start(config("a/1"))
@@ -59,7 +59,7 @@ async def test_ready_means_that_no_request_waits_for_a_first_load() -> None:
 
 
 async def test_models_are_seen_to_again_and_a_fault_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    """A server that dropped a model is asked to load it at the next turn."""
+    """A model that its server dropped is loaded in the next round."""
     loads = Loads("no such server")
     loads.gate.set()
     warmth = KeepWarm(loads.warm, 0.001)
@@ -72,7 +72,7 @@ async def test_models_are_seen_to_again_and_a_fault_is_told_once(caplog: pytest.
 
 
 async def test_each_load_is_told_and_a_model_that_stays_is_not(caplog: pytest.LogCaptureFixture) -> None:
-    """The first, and the one after a model was dropped in between."""
+    """The first load, and the one after the model was dropped."""
     loads = Loads(took_ms=[500.0, None, 700.0])
     loads.gate.set()
     warmth = KeepWarm(loads.warm, 0.001)
@@ -87,7 +87,7 @@ async def test_each_load_is_told_and_a_model_that_stays_is_not(caplog: pytest.Lo
 
 
 async def test_a_gateway_whose_rules_want_warmth_gets_ready(tmp_path: Path) -> None:
-    """Without such rules at once; with one as soon as the model was seen to."""
+    """At once without such rules, else after its models were dealt with."""
     async with gateway_world(tmp_path) as world:
         assert (await world.get("/ready")).status == 200
         world.enforcer.set_rule("up/good", "atomic", allow=True, warm_up=True)

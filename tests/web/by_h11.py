@@ -1,4 +1,7 @@
-"""The same streams as h11 reads them, and llhttp. Where it is strict for a reason that is not ours, it is helped over that, by name."""
+"""Reads streams with h11 and llhttp.
+
+Where h11 is strict for a reason that does not apply here, a named exception helps it.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,11 @@ _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?#@]+)(.*)")
 
 
 def requests_by_h11(data: bytes) -> tuple[list[Read], str]:
-    """(requests, why it stopped: "" where it would read on or the connection is over).
+    """Return the requests that h11 reads, and why it stopped; empty if it would go on or is done.
 
-    Helped over: one empty line before a request, which RFC 9112 (2.2) has a server pass over; the keep-alive of HTTP/1.0, which h11 does not know; a
-    target with an authority, which h11 hands on as it is and a server has to take apart (3.2.2).
+    h11 is helped with an empty line before a request, which a server skips (RFC 9112, 2.2); with the
+    keep-alive of HTTP/1.0, which it does not know; and with a target that has an authority, which
+    it does not split (3.2.2).
     """
     found: list[Read] = []
     rest = data
@@ -74,7 +78,7 @@ def _request(connection: h11.Connection) -> tuple[Read, bool] | None:
 
 
 def response_by_h11(data: bytes, *, eof: bool) -> tuple[tuple[int, dict[bytes, bytes], bytes] | str, bool]:
-    """((status, headers, body) or why there is none, whether anything is left over after it)."""
+    """Return (status, headers, body) or why there is none, and whether bytes are left over."""
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=LONG)
     connection.send(h11.Request(method="GET", target="/", headers=[("Host", "a")]))
     connection.send(h11.EndOfMessage())
@@ -105,7 +109,7 @@ def response_by_h11(data: bytes, *, eof: bool) -> tuple[tuple[int, dict[bytes, b
 
 
 class _Told:
-    """What llhttp's wrapper tells: (method, target, body) of each request."""
+    """Collects (method, target, body) of each request that llhttp reports."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[bytes, bytes, bytes]] = []
@@ -126,7 +130,7 @@ class _Told:
 
 
 def requests_by_llhttp(data: bytes) -> list[tuple[bytes, bytes, bytes]] | None:
-    """(method, target, body) of each request; None where it refuses the stream, or stops for an upgrade."""
+    """Return (method, target, body) of each request, or None if llhttp refuses the stream."""
     told = _Told()
     try:
         told.parser.feed_data(data)

@@ -1,4 +1,4 @@
-"""A client's and a server's end of a connection without a network: bytes go in piece by piece, what came of them is looked at."""
+"""Both ends of a connection without a network: bytes go in piece by piece."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CODE = re.compile(rb'"code":"(\w+)"')
 
 
 class FakeTransport(asyncio.Transport):
-    """Keeps what is written. backlog: what a client has not taken, told once `backlog` is set."""
+    """Keeps what is written. backlog: bytes that the client has not read."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,16 +33,16 @@ class FakeTransport(asyncio.Transport):
         self.protocol: asyncio.Protocol | None = None
 
     def write(self, data: Any) -> None:
-        """Kept."""
+        """Keep the data."""
         assert not self.ended, "written after the end"
         self.written += bytes(data)
 
     def write_eof(self) -> None:
-        """Nothing follows."""
+        """Note the end."""
         self.ended = True
 
     def close(self) -> None:
-        """Gone at the next turn of the loop."""
+        """Lose the connection in the next turn of the loop."""
         if not self.closed:
             self.closed = True
             assert self.protocol is not None
@@ -55,25 +55,25 @@ class FakeTransport(asyncio.Transport):
         return self.closed
 
     def pause_reading(self) -> None:
-        """Asked to."""
+        """Note the pause."""
         self.paused = True
 
     def resume_reading(self) -> None:
-        """Asked to."""
+        """Note the end of the pause."""
         self.paused = False
 
     def get_write_buffer_size(self) -> int:
-        """What the client has not taken."""
+        """Return the backlog."""
         return self.backlog
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """None."""
+        """Return the default."""
         return default
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A request as it was read. headers: several of one name joined by commas."""
+    """A request as it was read. headers: values of a repeated one are joined by commas."""
 
     method: bytes
     path: bytes
@@ -84,7 +84,10 @@ class Read:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a stream of bytes. refused: (status, code) of the answer to what could not be read. answers: the statuses, in order."""
+    """What became of a stream of bytes.
+
+    refused: status and code of the answer to a bad message; answers: all statuses in order.
+    """
 
     requests: list[Read] = field(default_factory=list)
     refused: tuple[int, str] | None = None
@@ -94,9 +97,9 @@ class Outcome:
 
 
 class Talk:
-    """A connection to our server, whose requests are answered with 200 and kept. Make it within a loop.
+    """A connection to our server, which answers 200 and keeps the requests. Needs a running loop.
 
-    denies: paths that are denied by the head. holds: answers wait until it is set.
+    denies: paths that are denied; holds: an event that answers wait for.
     """
 
     def __init__(
@@ -120,7 +123,7 @@ class Talk:
         self.connection.connection_made(self.transport)
 
     def service(self, request: HttpRequest) -> Answer:
-        """Who answers."""
+        """Return who answers."""
         if request.path in self._denies:
             raise Denied(401, [b"Content-Type: text/plain"], b"no")
         return self._answer
@@ -132,13 +135,13 @@ class Talk:
         reply.send(200, [b"Content-Type: text/plain"], self._said)
 
     async def say(self, data: bytes) -> None:
-        """Send, and let what follows from it happen."""
+        """Send bytes, and let the server act on them."""
         if not self.transport.closed:
             self.connection.data_received(data)
         await settled()
 
     def outcome(self) -> Outcome:
-        """What came of it."""
+        """Return what became of it."""
         statuses = [int(status) for status in _STATUS.findall(self.transport.written)]
         code = _CODE.findall(self.transport.written)
         refused = (statuses[-1], code[-1].decode()) if statuses and statuses[-1] >= 400 and code else None
@@ -148,19 +151,19 @@ class Talk:
 
 
 async def settled(turns: int = 6) -> None:
-    """Some turns of the loop."""
+    """Let the loop run for some turns."""
     for _ in range(turns):
         await asyncio.sleep(0)
 
 
 def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
-    """The stream in pieces."""
+    """Cut the stream at these places."""
     at = sorted({0, len(data), *(place for place in places if 0 < place < len(data))})
     return [data[a:b] for a, b in pairwise(at)] or [b""]
 
 
 async def to_server(pieces: Iterable[bytes], limits: WebLimits = LIMITS) -> Outcome:
-    """What our server makes of a client's bytes. Every request that was read is answered before the next look."""
+    """Send a client's bytes to our server; return what became of them."""
     talk = Talk(limits)
     for piece in pieces:
         if piece:
@@ -176,7 +179,10 @@ async def to_server(pieces: Iterable[bytes], limits: WebLimits = LIMITS) -> Outc
 
 
 async def to_client(pieces: Iterable[bytes], *, eof: bool) -> tuple[UpstreamReply | str, bool]:
-    """(the answer that our client reads, or what is wrong with it; whether the connection is kept) when a server sends these bytes."""
+    """Send a server's bytes to our client.
+
+    Returns the answer or what is wrong with it, and whether the connection is kept.
+    """
     connection = UpstreamConnection(lambda gone: None, asyncio.get_running_loop())
     transport = FakeTransport()
     transport.protocol = connection

@@ -1,4 +1,4 @@
-"""Bytes that a client or a server may send: good ones, and those that differ from good ones in one place or several."""
+"""Bytes that a client or a server may send: good ones, and ones with a few faults."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ NASTY = [
 
 
 def mutated(data: bytes, dice: random.Random) -> bytes:
-    """The same with one to three changes: bytes left out, doubled, put in or put in place of others."""
+    """Make one to three changes: remove, double, insert or replace bytes."""
     for _ in range(dice.randint(1, 3)):
         at = dice.randrange(len(data) + 1)
         until = min(len(data), at + dice.choice([0, 0, 1, 1, 2, 4, 8]))

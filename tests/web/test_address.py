@@ -1,4 +1,4 @@
-"""Where a server is, and that nobody reads it in an error."""
+"""A server's address, which no error shows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from selfopt.web.address import HttpAddress
     ],
 )
 def test_an_error_tells_neither_userinfo_nor_the_path_of_the_api(text: str) -> None:
-    """Both can be secrets, and both are part of the address."""
+    """Both belong to the address, and both can be secret."""
     told = HttpAddress.of("up", "http://10.1.2.3:99/hidden/v1", "sk-0123456789").told(text.encode())
     assert b"[endpoint]" in told
     assert not any(part in told for part in (b"10.1.2.3", b"pa55word", b"hidden"))

@@ -1,4 +1,4 @@
-"""One connection beside others: who is asked for a body, what is held of it, who has to go when there is no room."""
+"""A connection among others: its body, what is held of it, and who goes when there is no room."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ def post(path: bytes, length: int, *lines: bytes) -> bytes:
 
 
 def nobody(request: HttpRequest) -> Answer:
-    """Serves nothing."""
+    """Serve nothing."""
     raise AssertionError
 
 
 async def later(talk: Talk, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    """The loop's time goes on."""
+    """Let time pass for the server."""
     now = talk.server._loop.time() + seconds
     monkeypatch.setattr(talk.server, "_loop", _Clock(now))
     await settled()
 
 
 class _Clock:
-    """The loop, at another time."""
+    """A loop at another time."""
 
     def __init__(self, now: float) -> None:
         self.now = now
@@ -55,12 +55,12 @@ class _Clock:
         return getattr(asyncio.get_running_loop(), name)
 
     def time(self) -> float:
-        """What it was set to."""
+        """Return the time it was set to."""
         return self.now
 
 
 async def test_go_on_is_said_in_its_turn() -> None:
-    """`100 Continue` of a second request stands behind the answer to the first."""
+    """`100 Continue` for a second request follows the answer to the first."""
     holds = asyncio.Event()
     talk = Talk(holds=holds)
     await talk.say(GET + post(b"/2", 2, b"Expect: 100-continue"))
@@ -75,7 +75,7 @@ async def test_go_on_is_said_in_its_turn() -> None:
 
 
 async def test_nobody_is_told_to_go_on_who_has_begun() -> None:
-    """No `100 Continue` where a piece of the body came with the head, nor in HTTP/1.0."""
+    """No `100 Continue` when some of the body came with the head, nor in HTTP/1.0."""
     talk = Talk()
     await talk.say(post(b"/", 2, b"Expect: 100-continue") + b"{")
     await talk.say(b"}")
@@ -87,7 +87,7 @@ async def test_nobody_is_told_to_go_on_who_has_begun() -> None:
 
 
 async def test_a_denied_request_is_answered_before_its_body() -> None:
-    """At its head; whatever follows of it is neither kept nor taken for a request."""
+    """Its body is neither kept nor read as a request."""
     for head_lines in (post(b"/no", 100_000), post(b"/no", 5, b"Expect: 100-continue"), b"POST /no HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"):  # fmt: skip
         talk = Talk(denies=[b"/no"])
         await talk.say(head_lines)
@@ -100,7 +100,7 @@ async def test_a_denied_request_is_answered_before_its_body() -> None:
 
 
 async def test_a_denied_request_with_a_short_body_keeps_its_connection() -> None:
-    """The body is read and forgotten."""
+    """The body is read and dropped."""
     talk = Talk(denies=[b"/no"])
     await talk.say(post(b"/no", 40_000) + b"x" * 30_000)
     assert talk.outcome().answers == []
@@ -110,14 +110,14 @@ async def test_a_denied_request_with_a_short_body_keeps_its_connection() -> None
 
 
 async def test_a_limit_on_bodies_does_not_tell_strangers_of_it() -> None:
-    """Without a key it is 401, however long the body is said to be."""
+    """Without a key the answer is 401, whatever length the body claims."""
     talk = Talk(denies=[b"/no"])
     await talk.say(post(b"/no", 10**12))
     assert talk.outcome().answers == [401]
 
 
 async def test_bodies_are_counted_over_all_connections_and_let_go() -> None:
-    """By what has come of them, until they are answered; small ones are not counted."""
+    """Bytes count as they come, until the answer; small bodies do not count."""
     server = WebServer(nobody, replace(LIMITS, max_body_bytes=400_000, max_held_bytes=500_000))
     holds = asyncio.Event()
     first, second, third = (Talk(server=server, limits=server._limits, holds=holds) for _ in range(3))
@@ -141,7 +141,7 @@ async def test_bodies_are_counted_over_all_connections_and_let_go() -> None:
 
 
 async def test_a_request_that_was_cut_before_it_began_holds_nothing() -> None:
-    """The client leaves in the turn of the loop in which its request is complete."""
+    """The client leaves in the turn of the loop that completes its request."""
     server = WebServer(nobody, replace(LIMITS, max_body_bytes=400_000))
     talk = Talk(server=server, limits=server._limits)
     talk.connection.data_received(post(b"/", 200_000) + b"x" * 200_000)
@@ -153,7 +153,7 @@ async def test_a_request_that_was_cut_before_it_began_holds_nothing() -> None:
 
 
 async def test_whoever_stalls_makes_room_for_whoever_sends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A body of which nothing came for a second is given up when there is no room for another."""
+    """A body that stalled for a second is dropped when another needs the room."""
     server = WebServer(nobody, replace(LIMITS, max_body_bytes=400_000, max_held_bytes=400_000))
     stalls = Talk(server=server, limits=server._limits)
     await stalls.say(post(b"/1", 400_000) + b"x" * 300_000)
@@ -166,7 +166,7 @@ async def test_whoever_stalls_makes_room_for_whoever_sends(monkeypatch: pytest.M
 
 
 async def test_an_idle_stranger_makes_room_for_a_new_client() -> None:
-    """The one that waited longest without a request; not the one whose request is being answered."""
+    """The longest idle connection goes, not one whose request is being answered."""
     server = WebServer(nobody, replace(LIMITS, max_connections=3))
     holds = asyncio.Event()
     busy = Talk(server=server, holds=holds)
@@ -187,7 +187,7 @@ async def test_an_idle_stranger_makes_room_for_a_new_client() -> None:
 
 
 async def test_half_a_head_is_no_shelter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections that began a request and stalled make room as well; while all move, the newcomer is told to come again."""
+    """Stalled requests make room too; while all move, a new client gets 503."""
     server = WebServer(nobody, replace(LIMITS, max_connections=2))
     slow, slower = Talk(server=server), Talk(server=server)
     await slow.say(b"GET / HT")
@@ -203,7 +203,7 @@ async def test_half_a_head_is_no_shelter(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 async def test_an_answer_that_is_not_taken_is_counted_and_waits_for_no_further_request() -> None:
-    """What a client does not take is bounded by one answer: the next request is not begun before."""
+    """The next request begins only after the client has read the answer."""
     talk = Talk(answer=b"x" * 50_000)
     talk.transport.backlog = 50_000
     talk.connection.data_received(GET * 3)
@@ -219,7 +219,7 @@ async def test_an_answer_that_is_not_taken_is_counted_and_waits_for_no_further_r
 
 
 async def test_pipelined_bytes_are_bounded() -> None:
-    """While one request is being answered, no more is read than fits."""
+    """While a request is answered, reading stops at the limit."""
     holds = asyncio.Event()
     talk = Talk(holds=holds)
     await talk.say(GET)
@@ -236,7 +236,7 @@ async def test_pipelined_bytes_are_bounded() -> None:
     "line", [b"X: a\r\nY: b", b"X: a\rb", b"X: a\nb", b"X: \x00", b"X a", b"X : a", b": qq", b"X: \x7f", b"\xe4: a"]
 )
 async def test_no_header_is_written_that_is_none(line: bytes) -> None:
-    """What would end its line, or is no name or no value, ends in a 500 without it."""
+    """A header that would break the head leads to a 500 without it."""
     with pytest.raises(ValueError, match="header"):
         head(200, [b"A: b", line])
 
@@ -252,7 +252,7 @@ async def test_no_header_is_written_that_is_none(line: bytes) -> None:
 
 @pytest.mark.parametrize(("method", "status"), [(b"HEAD", 200), (b"GET", 204), (b"GET", 304)])
 async def test_answers_without_a_body_have_none(method: bytes, status: int) -> None:
-    """To HEAD, and of statuses that have none; in pieces too, and the connection goes on."""
+    """An answer to HEAD or of status 204 or 304; the connection stays open."""
 
     async def whole(request: HttpRequest, reply: Reply) -> None:
         reply.send(status, [b"A: b"], b"body")
@@ -274,7 +274,7 @@ async def test_answers_without_a_body_have_none(method: bytes, status: int) -> N
 
 
 async def test_a_client_of_http_1_0_is_told_that_its_connection_is_kept() -> None:
-    """It would close it otherwise."""
+    """It would close the connection otherwise."""
     talk = Talk()
     await talk.say(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
     assert b"\r\nConnection: keep-alive\r\n" in talk.transport.written
@@ -284,7 +284,7 @@ async def test_a_client_of_http_1_0_is_told_that_its_connection_is_kept() -> Non
 
 
 async def test_a_body_is_not_kept_until_the_next_request() -> None:
-    """An idle connection holds nothing of what it carried."""
+    """An idle connection holds none of its last request."""
     talk = Talk(limits=replace(LIMITS, max_body_bytes=400_000))
     await talk.say(post(b"/", 300_000) + b"x" * 300_000)
     assert talk.connection._reader.request is None
@@ -292,7 +292,7 @@ async def test_a_body_is_not_kept_until_the_next_request() -> None:
 
 
 async def test_a_small_request_does_not_stand_behind_large_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Large pieces wait their turn, here one a turn of the loop; what is read at once is answered meanwhile, and all are in the end."""
+    """Large pieces take turns; small requests are answered in between."""
     monkeypatch.setattr("selfopt.web.server.TURNS_S", 0.0)
     server = WebServer(nobody, LIMITS)
     large = [Talk(server=server) for _ in range(30)]
@@ -315,7 +315,7 @@ async def test_a_small_request_does_not_stand_behind_large_ones(monkeypatch: pyt
 
 
 async def test_what_is_forgotten_is_read_in_turn_as_well() -> None:
-    """A refused client that goes on sending takes one piece a turn."""
+    """A refused client that keeps sending gets one piece read a turn."""
     talk = Talk(denies=[b"/no"])
     await talk.say(post(b"/no", 10**8))
     talk.connection.data_received(b"x" * 200_000)
@@ -327,7 +327,7 @@ async def test_what_is_forgotten_is_read_in_turn_as_well() -> None:
 
 
 async def test_many_requests_at_once_leave_room_for_one() -> None:
-    """Connections that sent hundreds of requests in one piece do not answer all of them before another's first."""
+    """Hundreds of pipelined requests do not delay another client's first one."""
     server = WebServer(nobody, LIMITS)
     many = [Talk(server=server) for _ in range(20)]
     for talk in many:
@@ -342,7 +342,7 @@ async def test_many_requests_at_once_leave_room_for_one() -> None:
 
 
 async def test_all_who_knock_are_let_in_at_once() -> None:
-    """Not one a turn of the loop, behind the work of everybody before."""
+    """One turn of the loop accepts all of them."""
     server = WebServer(nobody, replace(LIMITS, max_connections=300))
     await server.listen("127.0.0.1", 0)
     knocking = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(200)]
@@ -357,7 +357,7 @@ async def test_all_who_knock_are_let_in_at_once() -> None:
 
 
 async def test_out_of_descriptors_the_longest_idle_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Accepting goes on a moment later."""
+    """Accepting resumes a moment later."""
     server = WebServer(nobody, LIMITS)
     await server.listen("127.0.0.1", 0)
     idle = Talk(server=server)
@@ -365,7 +365,7 @@ async def test_out_of_descriptors_the_longest_idle_makes_room(monkeypatch: pytes
     listening = server._listening[0]
 
     class _Full:
-        """Has no descriptor left, once."""
+        """Fails once for lack of descriptors."""
 
         failed = False
 
@@ -388,7 +388,7 @@ async def test_out_of_descriptors_the_longest_idle_makes_room(monkeypatch: pytes
 
 
 async def test_a_name_of_several_addresses_is_listened_on_under_one_port() -> None:
-    """`localhost`, with IPv6 or without."""
+    """`localhost`, with or without IPv6."""
     sockets = await listening_sockets("localhost", 0)
     assert len({each.getsockname()[1] for each in sockets}) == 1
     for each in sockets:

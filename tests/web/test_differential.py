@@ -1,4 +1,8 @@
-"""Our readers beside h11's: whatever h11 refuses is refused here; whatever both take means the same, so that nobody smuggles a request past either."""
+"""Compares our readers with h11.
+
+What h11 refuses is refused here, and what both accept means the same, so that no request can be
+smuggled past one of them.
+"""
 
 from __future__ import annotations
 
@@ -38,16 +42,16 @@ STRICTER = {
     "a status below 100": rb"HTTP/1\.[01] 0",
     "how long the body was, said in trailers": rb"(?is)\n(content-length|transfer-encoding):.*",
 }
-"""Where we refuse what h11 takes: the reason, and what the stream must hold for it."""
+"""Why we may refuse what h11 accepts, and what the stream must hold for that."""
 
 
 def explained(data: bytes) -> list[str]:
-    """Reasons why this stream may be refused though h11 takes it."""
+    """Return the reasons why this stream may be refused although h11 accepts it."""
     return [reason for reason, pattern in STRICTER.items() if re.search(pattern, data)]
 
 
 def same(read: Read) -> Read:
-    """Without what h11 writes anew: codings in lower case, a list of equal lengths as one."""
+    """Drop what h11 rewrites: codings in lower case, a list of equal lengths as one."""
     headers = dict(read.headers)
     if b"transfer-encoding" in headers:
         headers[b"transfer-encoding"] = headers[b"transfer-encoding"].lower()
@@ -55,7 +59,7 @@ def same(read: Read) -> Read:
 
 
 def compare(data: bytes, ours: Outcome) -> None:
-    """Fails where the two disagree without a reason."""
+    """Fail where the two disagree without a reason."""
     theirs, why = requests_by_h11(data)
     mine = [same(read) for read in ours.requests]
     assert mine == theirs[: len(mine)], (data, why)
@@ -67,14 +71,14 @@ def compare(data: bytes, ours: Outcome) -> None:
 
 
 def test_every_stricter_rule_has_a_reason() -> None:
-    """Named, and not met by an ordinary request."""
+    """Each is named, and no ordinary request meets it."""
     for data in REQUESTS:
         assert [reason for reason in explained(data) if "target" not in reason and "long the body" not in reason] == []
 
 
 @pytest.mark.parametrize("data", REQUESTS)
 async def test_good_requests_are_read_as_h11_reads_them_wherever_they_are_cut(data: bytes) -> None:
-    """Whole, at every place in two, and byte by byte; with another request after it."""
+    """Cut nowhere, at every place, and after every byte."""
     whole = data + REQUESTS[0]
     expected = await to_server([whole])
     assert expected.refused is None
@@ -87,7 +91,7 @@ async def test_good_requests_are_read_as_h11_reads_them_wherever_they_are_cut(da
 
 
 async def test_requests_with_faults_are_read_as_h11_reads_them() -> None:
-    """Four thousand streams of one to three requests, each with one to three faults."""
+    """Four thousand streams of one to three requests with one to three faults each."""
     for seed in range(4000):
         dice = random.Random(seed)
         data = mutated(b"".join(dice.choice(REQUESTS) for _ in range(dice.randint(1, 3))), dice)
@@ -101,7 +105,10 @@ async def test_requests_with_faults_are_read_as_h11_reads_them() -> None:
 @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(data=request_streams, places=st.lists(st.integers(0, 400), max_size=5))
 async def test_any_requests_are_read_as_h11_reads_them(data: bytes, places: list[int]) -> None:
-    """Written down from the grammar, with what no grammar allows in between; the same however they are cut, but for which of several faults is told."""
+    """Made from the grammar, with faults in between.
+
+    Cuts may only change which of several faults is reported.
+    """
     ours = await to_server([data])
     compare(data, ours)
     pieces = await to_server(cut(data, places))
@@ -109,7 +116,7 @@ async def test_any_requests_are_read_as_h11_reads_them(data: bytes, places: list
 
 
 async def test_what_llhttp_takes_as_well_means_the_same() -> None:
-    """Two thousand streams with faults, as Node and uvicorn read them: as many requests, with the same targets and bodies."""
+    """Both read the same number of requests, with the same targets and bodies."""
     both = 0
     for seed in range(2000):
         dice = random.Random(seed)
@@ -129,14 +136,14 @@ async def test_what_llhttp_takes_as_well_means_the_same() -> None:
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(data=st.binary(max_size=300), start=st.sampled_from(["", *(r.decode("latin-1") for r in REQUESTS)]))
 async def test_any_bytes_end_in_an_answer_or_a_closed_connection(data: bytes, start: str) -> None:
-    """Never in an error of our own: no 500."""
+    """None ends in a 500."""
     ours = await to_server([start.encode("latin-1"), data])
     compare(start.encode("latin-1") + data, ours)
     assert 500 not in ours.answers
 
 
 async def compare_response(data: bytes, *, eof: bool, places: list[int]) -> None:
-    """Fails where the two clients disagree without a reason."""
+    """Fail where the two clients disagree without a reason."""
     ours, kept = await to_client([data], eof=eof)
     pieces, _ = await to_client(cut(data, places), eof=eof)
     theirs, left = response_by_h11(data, eof=eof)
@@ -157,14 +164,14 @@ async def compare_response(data: bytes, *, eof: bool, places: list[int]) -> None
 @pytest.mark.parametrize("data", RESPONSES)
 @pytest.mark.parametrize("eof", [False, True])
 async def test_good_responses_are_read_as_h11_reads_them_wherever_they_are_cut(data: bytes, eof: bool) -> None:
-    """At every place in two, and byte by byte."""
+    """Cut at every place, and after every byte."""
     for place in range(1, len(data)):
         await compare_response(data, eof=eof, places=[place])
     await compare_response(data, eof=eof, places=list(range(len(data))))
 
 
 async def test_responses_with_faults_are_read_as_h11_reads_them() -> None:
-    """Three thousand of them."""
+    """Three thousand responses."""
     for seed in range(3000):
         dice = random.Random(seed)
         data = mutated(b"".join(dice.choice(RESPONSES) for _ in range(dice.randint(1, 2))), dice)
@@ -174,5 +181,5 @@ async def test_responses_with_faults_are_read_as_h11_reads_them() -> None:
 @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(data=response_streams, eof=st.booleans(), places=st.lists(st.integers(0, 300), max_size=4))
 async def test_any_responses_are_read_as_h11_reads_them(data: bytes, eof: bool, places: list[int]) -> None:
-    """The same however they are cut."""
+    """The result does not depend on the cuts."""
     await compare_response(data, eof=eof, places=places)

@@ -1,4 +1,4 @@
-"""Kept connections to servers: nothing of one answer reaches the next request, whatever a server sends, and however it is timed."""
+"""Kept connections: nothing of an answer reaches the next request, whatever a server sends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 @asynccontextmanager
 async def server(talk: Talk) -> AsyncIterator[HttpAddress]:
-    """A server that answers each request by what `talk` does; the number of the connection is handed to it."""
+    """Run a server; `talk` handles each connection, given its number."""
     count = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -40,13 +40,13 @@ async def server(talk: Talk) -> AsyncIterator[HttpAddress]:
 
 
 async def ask(pool: Pool, address: HttpAddress, max_bytes: int = 100_000) -> UpstreamReply:
-    """One request."""
+    """Send one request."""
     return await pool.ask(address, b"GET / HTTP/1.1\r\n\r\n", timeout_s=20, connect_timeout_s=20, max_bytes=max_bytes)
 
 
 @pytest.mark.parametrize("surplus", [b"HTTP/1.1 200 OK\r\nContent-Le", GOOD, b"\r\n", b"x"])
 async def test_what_nobody_asked_for_reaches_no_request(surplus: bytes) -> None:
-    """Bytes behind an answer end the connection, come they with it or after it; the next request is answered over another."""
+    """Extra bytes end the connection, and the next request uses another."""
     for together in (True, False):
 
         async def talk(
@@ -66,7 +66,7 @@ async def test_what_nobody_asked_for_reaches_no_request(surplus: bytes) -> None:
 
 
 async def test_a_good_connection_is_used_again() -> None:
-    """One for any number of requests, chunked or not."""
+    """One connection serves all requests, chunked or not."""
     answers = [
         GOOD,
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX: y\r\n\r\n",
@@ -111,7 +111,7 @@ async def test_a_good_connection_is_used_again() -> None:
     ids=range(18),
 )
 async def test_what_is_no_answer_is_an_error_at_once(answer: bytes) -> None:
-    """`protocol`, without waiting for the timeout, and the connection is gone."""
+    """The error is `protocol`, without waiting for the timeout, and the connection closes."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         writer.write(answer)
@@ -128,7 +128,7 @@ async def test_what_is_no_answer_is_an_error_at_once(answer: bytes) -> None:
 
 
 async def test_the_rest_of_a_failed_stream_is_read_within_its_limit() -> None:
-    """However small the pieces are that it comes in."""
+    """However small its pieces are."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         writer.write(b"HTTP/1.1 500 Oh\r\nTransfer-Encoding: chunked\r\n\r\n" + b"20\r\n" + b"e" * 32 + b"\r\n")
@@ -150,13 +150,13 @@ async def test_the_rest_of_a_failed_stream_is_read_within_its_limit() -> None:
     "url", ["http://a b/v1", "http://a/\x01", "http://a/v\x7f", "http://ä/v1", "ftp://a", "http://", "http://a:b/"]
 )
 def test_an_address_that_cannot_be_written_is_refused(url: str) -> None:
-    """Before anything is sent there."""
+    """It is refused before anything is sent there."""
     with pytest.raises(SettingsError, match="cannot be used"):
         HttpAddress.of("up", url, None)
 
 
 @pytest.mark.parametrize("key", ["a\r\nX: b", "a\x00", "ä", "a\x7f"])
 def test_a_key_that_is_no_header_is_refused(key: str) -> None:
-    """It would write headers of its own."""
+    """It could add headers of its own."""
     with pytest.raises(SettingsError, match="API key"):
         HttpAddress.of("up", "http://a/v1", key)

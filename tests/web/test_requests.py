@@ -1,4 +1,7 @@
-"""What RFC 9110 and 9112 say of requests, one case each; the groups are those of llhttp's published cases and of the breaks that were found."""
+"""What RFC 9110 and 9112 say about requests, one case each.
+
+The groups are those of llhttp's published cases, and of faults that were found.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,12 @@ GET = b"GET / HTTP/1.1\r\n" + HOST
 
 
 def post(*lines: bytes, body: bytes = b"") -> bytes:
-    """A POST with these header lines."""
+    """Return a POST with these header lines."""
     return b"POST /p HTTP/1.1\r\n" + HOST + b"".join(line + b"\r\n" for line in lines) + b"\r\n" + body
 
 
 def chunked(body: bytes, *lines: bytes) -> bytes:
-    """A POST with this chunked body, as it stands on the wire."""
+    """Return a POST with this chunked body, given as on the wire."""
     return post(b"Transfer-Encoding: chunked", *lines, body=body)
 
 
@@ -165,7 +168,7 @@ TAKEN = {
 
 @pytest.mark.parametrize("name", REFUSED)
 async def test_what_is_no_request_gets_its_status_and_the_end_of_the_connection(name: str) -> None:
-    """However it is cut, and behind a request that is answered first; whoever sends it says nothing more."""
+    """However it is cut, alone or after a good request."""
     data, status = REFUSED[name]
     after = b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
     for before in (b"", GET + b"\r\n"):
@@ -193,7 +196,7 @@ async def test_what_is_a_request_is_answered(name: str) -> None:
 
 
 async def test_trailers_are_no_headers() -> None:
-    """A key in a trailer opens no door."""
+    """A key in a trailer does not count."""
     for name in (b"Authorization: Bearer k", b"X-Selfopt-Variant: off", b"Cookie: a"):
         found = await to_server([chunked(b"2\r\n{}\r\n0\r\n" + name + b"\r\n\r\n")])
         assert list(found.requests[0].headers) == [b"host", b"transfer-encoding"]
@@ -201,13 +204,13 @@ async def test_trailers_are_no_headers() -> None:
 
 
 async def test_a_target_with_a_host_counts_for_the_host() -> None:
-    """RFC 9112, 3.2.2: what stands in Host is not looked at."""
+    """RFC 9112, 3.2.2: the Host header is ignored then."""
     found = await to_server([b"GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n"])
     assert found.requests[0].headers[b"host"] == b"evil.example"
 
 
 async def test_endless_input_is_refused_within_its_limits() -> None:
-    """Byte by byte, so that nothing is ever gathered that grows with what was sent."""
+    """Sent byte by byte; nothing may grow with what was sent."""
     for start, endless, most in (
         (GET, b"X", LIMITS.max_head_bytes),
         (GET + b"X: ", b" ", LIMITS.max_head_bytes),

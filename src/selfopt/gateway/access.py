@@ -33,12 +33,12 @@ class Access:
         if doubled:
             raise Refusal(400, f"the header {doubled[0].decode()} came twice", code="repeated_header")
         if headers.get(b"origin") is not None or headers.get(b"sec-fetch-site") == b"cross-site":
-            raise Refusal(403, "requests of web pages are not served", code="origin_refused", kind="permission_error")
+            raise Refusal(403, "requests from web pages are not served", code="origin_refused", kind="permission_error")
         if self._keys.required:
             return self._with_key(headers.get(b"authorization", b""))
         if not self._is_own(headers.get(b"host", b"")):
             raise Refusal(
-                403, "this server is not known under that Host; add it to gateway.allowed_hosts", code="host_refused", kind="permission_error"
+                403, "this Host is not allowed; add it to gateway.allowed_hosts", code="host_refused", kind="permission_error"
             )  # fmt: skip
         return LOCAL_USER
 

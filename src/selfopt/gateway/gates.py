@@ -49,7 +49,7 @@ class EndpointGate:
         if self.state != "closed":
             wait_s = max(1.0, self._until - self._loop.time())
             raise EndpointError(
-                f"endpoint {self.name} is down and left alone for now; try again in {wait_s:.0f} s",
+                f"endpoint {self.name} is down; try again in {wait_s:.0f} s",
                 kind="server",
                 status=503,
                 retry_after_s=wait_s,
@@ -107,7 +107,11 @@ class EndpointGate:
             self.state = "open"
             self._until = self._loop.time() + self._break_s
             log.warning(
-                "endpoint %s failed %d times in a row (%s): left alone for %g s", self.name, self._faults, kind, self._break_s
+                "endpoint %s failed %d times in a row (%s) and gets no request for %g s",
+                self.name,
+                self._faults,
+                kind,
+                self._break_s,
             )
             self._probing = self._loop.create_task(self._come_back())
 
@@ -128,7 +132,6 @@ class EndpointGate:
         """Stop probing. May be called twice."""
         if self._probing is not None:
             self._probing.cancel()
-            self._probing = None
 
 
 def _give_up(place: asyncio.Future[None]) -> None:

@@ -133,7 +133,7 @@ class _Work:
         if calls:
             return ReplyContent(text=spoken, tool_calls=calls, finish_reason="tool_calls")
         if asked.request.tool_choice == "required":
-            raise EndpointError("a call of a tool was required, and the model made none", kind="protocol")
+            raise EndpointError("a tool call was required, and the model made none", kind="protocol")
         rule = self._exchange.rule
         if parsed.unread is not None and rule is not None and rule.fallback_on_unparsed and not (flow is not None and flow.sent):
             raise EndpointError("the reply holds a call that no parser of the variant reads", kind="protocol", final=True)

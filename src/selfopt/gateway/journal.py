@@ -167,9 +167,19 @@ class SegmentJournal:
         if self._n:
             self._ended.append((self._number, self._seal_of(self._number, self._n, self._head, final=True)))
         self._number, self._n, self._bytes = self._number + 1, 0, 0
-        told = {"kind": "segment", "schema_version": SEGMENT_SCHEMA_VERSION, "writer": self._writer, "number": self._number}
-        told["head_kept"] = True
-        self._take(_encode({**told, "at": self._clock(), "selfopt": __version__}))
+        self._take(
+            _encode(
+                {
+                    "kind": "segment",
+                    "schema_version": SEGMENT_SCHEMA_VERSION,
+                    "writer": self._writer,
+                    "number": self._number,
+                    "head_kept": True,
+                    "at": self._clock(),
+                    "selfopt": __version__,
+                }
+            )
+        )
 
     def _take(self, body: bytes) -> None:
         line, self._head = chain_line(body, self._head)

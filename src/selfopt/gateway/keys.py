@@ -66,7 +66,6 @@ class FileKeys:
         """Stop watching. May be called twice."""
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
 
     @property
     def required(self) -> bool:
@@ -113,7 +112,7 @@ class FileKeys:
             self._take(check())
         except StoreError as error:
             self._keys, self._required = (), True
-            log.error("no key is accepted until this is mended: %s", escape_control(str(error), 500))
+            log.error("no key is accepted until this is fixed: %s", escape_control(str(error), 500))
 
     def _take(self, checked: CheckedKeys) -> None:
         self._keys = checked.keys

@@ -6,7 +6,7 @@ Labels are few and bounded, and never a name that a client chose.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from .gates import EndpointGate
 from .ticket import RequestRecord
@@ -70,7 +70,7 @@ class LiveCounters:
         """Count a request that was refused by its head: no key, a web page, an unknown path."""
         self._turned_away[status] = self._turned_away.get(status, 0) + 1
 
-    def text(self, gates: Iterable[EndpointGate], gauges: Mapping[str, tuple[str, float]], worker: str = "") -> bytes:
+    def text(self, gates: Collection[EndpointGate], gauges: Mapping[str, tuple[str, float]], worker: str = "") -> bytes:
         """Return all counters as text.
 
         Args:
@@ -83,11 +83,8 @@ class LiveCounters:
             f'selfopt_requests_total{{outcome="{outcome}",status="{status}",stream="{str(stream).lower()}"}} {count}'
             for (outcome, status, stream), count in sorted(self._requests.items())
         ]
-        refused = sum(count for (outcome, *_), count in self._requests.items() if outcome == "refused")
-        lines += [
-            *_head("selfopt_refusals_total", "counter", "Chats that the rules refused."),
-            f"selfopt_refusals_total {refused}",
-        ]
+        lines += _head("selfopt_refusals_total", "counter", "Chats that the rules refused.")
+        lines.append(f"selfopt_refusals_total {sum(n for key, n in self._requests.items() if key[0] == 'refused')}")
         lines += self._latency.lines("selfopt_request_seconds", "From a chat's first byte to the end of its answer.")
         lines += self._first_byte.lines("selfopt_first_byte_seconds", "To the first byte of a streamed answer.")
         lines += _counter("selfopt_fallbacks_total", "Diverted chats by why.", "reason", self._fallbacks)
@@ -96,22 +93,20 @@ class LiveCounters:
         lines += _counter("selfopt_turned_away_total", "Requests refused before they were read, by status.", "status", away)
         tokens = {"input": self._tokens[0], "output": self._tokens[1]}
         lines += _counter("selfopt_tokens_total", "Tokens as the servers reported them.", "kind", tokens)
-        known = list(gates)
         for name, text, values in (
-            ("selfopt_endpoint_active", "Requests at an endpoint.", {g.name: g.active for g in known}),
-            ("selfopt_queue_waiting", "Requests that wait for a place.", {g.name: len(g.waiting) for g in known}),
-            ("selfopt_breaker_state", "0 closed, 1 half open, 2 open.", {g.name: STATES[g.state] for g in known}),
+            ("selfopt_endpoint_active", "Requests at an endpoint.", {g.name: g.active for g in gates}),
+            ("selfopt_queue_waiting", "Requests that wait for a place.", {g.name: len(g.waiting) for g in gates}),
+            ("selfopt_breaker_state", "0 closed, 1 half open, 2 open.", {g.name: STATES[g.state] for g in gates}),
         ):
             lines += _head(name, "gauge", text)
             lines += [f'{name}{{endpoint="{_label(label)}"}} {value}' for label, value in sorted(values.items())]
         for name, (text, number) in gauges.items():
             lines += [*_head(name, "gauge", text), f"{name} {number:g}"]
-        told = [_labelled(line, worker) for line in lines] if worker else lines
-        return ("\n".join(told) + "\n").encode()
+        return "".join(f"{_labelled(line, worker)}\n" for line in lines).encode()
 
 
 def _labelled(line: str, worker: str) -> str:
-    if line.startswith("#"):
+    if not worker or line.startswith("#"):
         return line
     name, _, value = line.rpartition(" ")
     label = f'worker="{_label(worker)}"'

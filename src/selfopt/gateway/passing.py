@@ -209,7 +209,7 @@ def refuse_coded(answer: UpstreamReply) -> None:
     coding = answer.headers.get(b"content-encoding", b"identity").strip().lower()
     if coding not in (b"identity", b""):
         said = escape_control(coding.decode("latin-1"), 40)
-        raise EndpointError(f"its answer is coded as {said}, which was not asked for", kind="protocol", final=True)
+        raise EndpointError(f"its answer is encoded as {said}, which was not asked for", kind="protocol", final=True)
 
 
 def note_usage(body: bytes, ticket: Ticket) -> None:

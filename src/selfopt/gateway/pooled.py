@@ -74,12 +74,13 @@ class PooledEndpoint:
                 else ""
             )
             raise
-        told = {
-            "request_body": _text(address.errors.data(body)),
-            "reply_body": _text(came),
-            "latency_ms": (time.perf_counter() - began) * 1000,
-        }
-        return reply.model_copy(update=told)
+        return reply.model_copy(
+            update={
+                "request_body": _text(address.errors.data(body)),
+                "reply_body": _text(came),
+                "latency_ms": (time.perf_counter() - began) * 1000,
+            }
+        )
 
     def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
         """Return the adapter's stream."""

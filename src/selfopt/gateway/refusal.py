@@ -28,7 +28,7 @@ def from_endpoint_error(error: EndpointError, who: str) -> Refusal:
     if error.retry_after_s is not None or error.kind in ("loading", "rate_limited"):
         headers.append(b"Retry-After: %d" % max(1, round(error.retry_after_s or 1)))
     text = escape_control(str(error) if error.told is None else error.told, 1000)
-    later = error.status == 503 and error.retry_after_s is not None  # it is left alone for now, or asks for that
+    later = error.status == 503 and error.retry_after_s is not None  # its breaker is open, or it says so itself
     return Refusal(
         503 if later else _STATUS[error.kind],
         text if text.startswith("endpoint ") else f"{who}: {text}",

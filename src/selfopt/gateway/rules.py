@@ -149,7 +149,6 @@ class RulesWatch:
         """Stop watching. May be called twice."""
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
 
 
 def _stamp(path: Path) -> Stamp:

@@ -49,7 +49,7 @@ class FeedbackService:
         try:
             body = _decode(request.body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise bad_request(f"the body is no feedback: {error}", code="invalid_json") from None
+            raise bad_request(f"the body is not valid feedback: {error}", code="invalid_json") from None
         if body.success is None and body.score is None and not body.comment:
             raise bad_request("give success (true or false), score (0 to 1) or comment", "success", "missing_required_parameter")
         if body.score is not None and not math.isfinite(body.score):

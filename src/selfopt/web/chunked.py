@@ -75,7 +75,7 @@ class Chunked:
         self._chunks += 1
         self._size += left
         if self._chunks > FREE_CHUNKS and self._size < MEAN_CHUNK * self._chunks:
-            raise BadMessage(400, b"chunks_too_small", b"the body comes in too many chunks that hold too little")
+            raise BadMessage(400, b"chunks_too_small", b"the body comes in too many small chunks")
 
     def _take(self, line: bytes) -> bool:
         """Take a whole line; return whether it ends the body."""

@@ -58,14 +58,14 @@ def request_line(line: bytes) -> tuple[bytes, bytes, bool]:
         match = _VERSION.fullmatch(version)
         if match is not None:
             raise BadMessage(505 if match[1] in _KNOWN_MAJOR else 400, b"http_version", b"this server speaks HTTP/1.1 only")
-    raise BadMessage(400, b"bad_http", b"this is no HTTP/1.1 request")
+    raise BadMessage(400, b"bad_http", b"this is not an HTTP/1.1 request")
 
 
 def status_line(line: bytes) -> tuple[int, bool]:
     """Return the status, and whether it is HTTP/1.1. Raises BadMessage."""
     match = _STATUS_LINE.fullmatch(line)
     if match is None:
-        raise BadMessage(400, b"bad_http", b"no HTTP/1.1 reply")
+        raise BadMessage(400, b"bad_http", b"the status line is malformed")
     return int(match[2]), match[1] == b"1"
 
 
@@ -109,7 +109,7 @@ def target_of(method: bytes, target: bytes, fields: dict[bytes, bytes]) -> tuple
     Raises BadMessage: 400, or 405 for CONNECT.
     """
     if method == b"CONNECT":
-        raise BadMessage(405, b"method_not_allowed", b"this server is no proxy")
+        raise BadMessage(405, b"method_not_allowed", b"this server is not a proxy")
     if target.startswith(b"/"):
         path, _, query = target.partition(b"?")
         return path, query
@@ -117,7 +117,7 @@ def target_of(method: bytes, target: bytes, fields: dict[bytes, bytes]) -> tuple
         return target, b""
     match = _ABSOLUTE.fullmatch(target)
     if match is None or not _HOST.fullmatch(match[1]):
-        raise BadMessage(400, b"bad_target", b"the request's target is no path of this server")
+        raise BadMessage(400, b"bad_target", b"the request's target is not a path of this server")
     fields[b"host"] = match[1]
     path, _, query = (match[2] or b"/").partition(b"?")
     return path or b"/", query
@@ -132,7 +132,7 @@ def check_host(fields: dict[bytes, bytes], repeated: frozenset[bytes], http11: b
     elif b"host" in repeated:
         raise BadMessage(400, b"repeated_header", b"the header host came twice")
     elif _HOST.fullmatch(host) is None:
-        raise BadMessage(400, b"bad_host", b"the Host header names no host")
+        raise BadMessage(400, b"bad_host", b"the Host header is malformed")
 
 
 def request_length(fields: dict[bytes, bytes], repeated: frozenset[bytes], http11: bool) -> int:
@@ -144,11 +144,11 @@ def request_length(fields: dict[bytes, bytes], repeated: frozenset[bytes], http1
     if coding is None:
         return _content_length(fields, repeated) or 0
     if b"content-length" in fields:
-        raise BadMessage(400, b"bad_framing", b"Content-Length and Transfer-Encoding exclude each other")
+        raise BadMessage(400, b"bad_framing", b"a message cannot have both Content-Length and Transfer-Encoding")
     if not http11:
         raise BadMessage(400, b"bad_framing", b"HTTP/1.0 has no Transfer-Encoding")
     if coding.lower() != b"chunked":
-        raise BadMessage(501, b"unknown_transfer_coding", b"the only transfer coding known here is chunked")
+        raise BadMessage(501, b"unknown_transfer_coding", b"chunked is the only transfer coding that is supported")
     return CHUNKED
 
 

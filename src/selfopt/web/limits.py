@@ -28,7 +28,7 @@ class WebLimits:
 
 
 class BadMessage(Exception):
-    """Bytes that are no HTTP message, or one beyond the limits.
+    """The error for bytes that are not an HTTP message, or one beyond the limits.
 
     Attributes:
         status, code: what the client is told.

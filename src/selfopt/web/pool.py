@@ -99,7 +99,7 @@ class Pool:
         except TimeoutError:
             raise EndpointError(f"no connection within {timeout_s:g} s", kind="connect") from None
         except ssl.SSLError as error:
-            raise EndpointError(f"cannot connect safely: {error.reason or 'TLS failed'}", kind="connect") from None
+            raise EndpointError(f"cannot connect over TLS: {error.reason or 'the handshake failed'}", kind="connect") from None
         except (OSError, socket.gaierror) as error:
             raise EndpointError(f"cannot connect: {error.strerror or 'no such host'}", kind="connect") from None
         self.connections.add(connection)

@@ -106,7 +106,7 @@ class RequestReader:
             raise BadMessage.too_large()
         if end < 0:
             if not may_begin_request(data, start, self._scanned):
-                raise BadMessage(400, b"bad_http", b"this is no HTTP/1.1 request")
+                raise BadMessage(400, b"bad_http", b"this is not an HTTP/1.1 request")
             self._buffer = data if isinstance(data, bytearray) else bytearray(data)
             self._scanned = len(data)
             return False
@@ -183,6 +183,6 @@ def _read_request(request: HttpRequest, head: bytes, max_headers: int) -> int:
     expected = headers.get(b"expect")
     if expected is not None and request.http11:
         if expected.lower() != b"100-continue":
-            raise BadMessage(417, b"unknown_expectation", b"the only expectation known here is 100-continue")
+            raise BadMessage(417, b"unknown_expectation", b"100-continue is the only expectation that is supported")
         request.expects = True
     return request_length(headers, repeated, request.http11)

@@ -228,28 +228,19 @@ class WebServer:
         self._listening = []
         for connection in list(self.connections):
             connection.shut()
-        if self.connections:
-            self._empty = self._loop.create_future()
+        with suppress(TimeoutError):
             try:
-                async with asyncio.timeout(drain_s):
-                    await asyncio.shield(self._empty)
-            except asyncio.CancelledError:
-                self._cut()
-                await self._gone()
-                raise
-            except TimeoutError:
-                self._cut()
-        await self._gone()
-
-    def _cut(self) -> None:
-        for connection in list(self.connections):
-            connection.transport.abort()
-
-    async def _gone(self) -> None:
-        if self.connections and self._empty is not None:
-            await self._empty
-        if self._leaving:
-            await asyncio.wait(self._leaving, timeout=LEAVING_S)
+                if self.connections:
+                    self._empty = self._loop.create_future()
+                    async with asyncio.timeout(drain_s):
+                        await asyncio.shield(self._empty)
+            finally:
+                for connection in list(self.connections):
+                    connection.transport.abort()
+                if self.connections and self._empty is not None:
+                    await self._empty
+                if self._leaving:
+                    await asyncio.wait(self._leaving, timeout=LEAVING_S)
 
 
 async def listening_sockets(host: str, port: int) -> list[socket.socket]:

@@ -120,7 +120,7 @@ class UpstreamConnection(asyncio.Protocol):
         except EndpointError as error:
             self._fail_with(error)
         except BadMessage as bad:
-            self._fail("protocol", f"its answer is no HTTP: {bad}")
+            self._fail("protocol", f"its answer is not HTTP: {bad}")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the request, which the connection did not outlive."""
@@ -149,7 +149,7 @@ class UpstreamConnection(asyncio.Protocol):
             if max(end, len(data) if end < 0 else 0) > MAX_HEAD_BYTES:
                 raise EndpointError("the headers of its answer are too large", kind="protocol")
             if not data.startswith(_BEGINNING[: len(data)]) or (end < 0 and has_bare_lf(data, scanned)):
-                raise EndpointError("no HTTP reply", kind="protocol")
+                raise EndpointError("its answer is not HTTP", kind="protocol")
             if end < 0:
                 self._head = data if isinstance(data, bytearray) else bytearray(data)
                 return
