@@ -64,8 +64,9 @@ class Served:
                 await asyncio.sleep(0)
 
     def records(self) -> list[dict[str, str]]:
-        """Of requests, in all files."""
-        lines = [line for path in (self.home / "requests").glob("*.jsonl") for line in path.read_text("utf-8").splitlines()]
+        """Of requests, in all files. A line that is still being written has no end, and does not count yet."""
+        texts = [path.read_text("utf-8") for path in (self.home / "requests").glob("*.jsonl")]
+        lines = [line for text in texts for line in text.splitlines(keepends=True) if line.endswith("\n")]
         return [found for line in lines if "outcome" in (found := json.loads(line))]
 
     async def command(self, *arguments: str) -> tuple[int, str]:
