@@ -1,4 +1,4 @@
-"""The home folder: where things are, how a file is replaced, appended to, read, and locked. POSIX (Linux, macOS)."""
+"""The home folder: its paths, and how files are read, replaced, appended to and locked. POSIX only (Linux, macOS)."""
 
 from .chain import GENESIS_HASH, AuditEvent, AuditFields, ChainedFile, ChainReport
 from .files import (

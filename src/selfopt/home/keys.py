@@ -1,7 +1,7 @@
-"""The gateway's API keys on disk: what is kept of a key tells whether it was presented, and nothing that could be presented.
+"""The gateway's API keys on disk. The file keeps only a hash of each key, which recognises the key but cannot replace it.
 
-Each key is sealed in the audit trail before it is in the file, and so is the end of each. What the file says counts only as far
-as the trail bears it out: whoever writes a key into the file opens nothing, and whoever removes the file opens nothing either.
+The audit trail records each new key, and each revocation, before the file does. The file counts only as
+far as the trail confirms it: neither adding a key to the file nor removing the file opens the gateway.
 """
 
 from __future__ import annotations
@@ -32,37 +32,36 @@ _START = "sk-selfopt-"
 
 
 def _hash_of(key: str) -> str:
-    """SHA-256 of a key. It has 256 random bits, so that nothing slower is needed against guessing."""
+    """Returns the SHA-256 of a key. A key has 256 random bits, so guessing needs no slower hash."""
     return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
 
 
 class GatewayKey(BaseModel):
-    """One key. models: full names that may be asked with it, None for all; revoked_at: None while it is valid."""
+    """One API key, as the file keeps it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: Annotated[str, Field(pattern=r"^key-[0-9a-f]{8}$")]
     name: Annotated[str, Field(min_length=1, max_length=100)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    models: tuple[str, ...] | None = None
+    models: tuple[str, ...] | None = None  # full names of the models that it may ask; None for all
     scopes: tuple[KeyScope, ...] = ()
     created_at: str
-    revoked_at: str | None = None
+    revoked_at: str | None = None  # None while it is valid
 
     @property
     def seal(self) -> str:
-        """SHA-256 of all that never changes of it."""
+        """SHA-256 of everything about the key that never changes."""
         return sha256_hex(canonical_json(self.model_dump(mode="json", exclude={"revoked_at"})))
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedKeys:
-    """The keys that the audit trail bears out, the revoked ones too. required: whether there ever was one, so that requests need
-    one from then on; problems: where the file and the trail differ, in words."""
+    """What the file and the audit trail say together."""
 
-    keys: tuple[GatewayKey, ...]
-    required: bool
-    problems: tuple[str, ...] = ()
+    keys: tuple[GatewayKey, ...]  # those that the trail confirms, revoked ones included
+    required: bool  # requests need a key, because there has been one
+    problems: tuple[str, ...] = ()  # where the file and the trail differ
 
 
 class _Keys(BaseModel):
@@ -73,7 +72,7 @@ class _Keys(BaseModel):
 
 
 class KeyFile:
-    """The keys in a file of mode 0600, and the trail that seals them. Changes of several processes do not meet."""
+    """The file of keys (mode 0600) and the audit trail that seals them. Processes change the file one at a time."""
 
     def __init__(self, path: Path, trail: ChainedFile, *, clock: Callable[[], str] = utc_now) -> None:
         self.path = path
@@ -82,14 +81,14 @@ class KeyFile:
         self._clock = clock
 
     def read(self) -> tuple[GatewayKey, ...]:
-        """What the file says, oldest first; none without a file. CorruptError, NewerSchemaError, StoreError."""
+        """Returns the keys in the file, oldest first; none when it is missing. Raises like `read_model`."""
         try:
             return read_model(self.path, what=_WHAT, model=_Keys).keys
         except FileNotFoundError:
             return ()
 
     def check(self) -> CheckedKeys:
-        """What the file says, as far as the trail bears it out. Raises as `read`, and AuditError for a damaged trail."""
+        """Compare the file with the trail. Raises like `read`, and AuditError when the trail is damaged."""
         added, revoked = self._sealed()
         kept, problems = list[GatewayKey](), list[str]()
         entries = self.read()
@@ -114,7 +113,7 @@ class KeyFile:
         return CheckedKeys(tuple(kept), bool(entries or added), tuple(problems))
 
     def _sealed(self) -> tuple[dict[str, AuditRecord], dict[str, AuditRecord]]:
-        """Records by key: of those that were added, of those that were revoked."""
+        """Returns the trail's records of added keys and of revoked keys, each by key id."""
         found: dict[str, dict[str, AuditRecord]] = {_ADDED: {}, _REVOKED: {}}
         for record in self._trail.newest_first(b'"event":"key_'):
             if record.event in found:
@@ -124,9 +123,10 @@ class KeyFile:
     def add(
         self, name: str, *, models: Collection[str] | None = None, scopes: Collection[KeyScope] = ()
     ) -> tuple[str, GatewayKey]:
-        """(the key itself, which is kept nowhere; its entry). It is in the trail before it is valid.
+        """Make a new key. Returns the key itself, which is kept nowhere, and its entry in the file.
 
-        UsageError for a name that is empty, long, no text or a valid key's already. Raises as `check`, and StoreError.
+        Raises UsageError when the name is empty, too long, not printable or taken by a valid key;
+        StoreError when the file cannot be written; otherwise like `check`.
         """
         if not name.strip() or len(name) > 100 or not name.isprintable():
             raise UsageError("a key's name must be 1 to 100 printable characters")
@@ -150,8 +150,10 @@ class KeyFile:
         return key, entry
 
     def revoke(self, name: str) -> GatewayKey:
-        """Make a key invalid for good, in the trail first. name: its id, or the name of a valid one. UsageError for one that is
-        none."""
+        """Make a key invalid for good. Returns its entry.
+
+        name: the id or the name of a valid key. Raises UsageError when there is no such key.
+        """
         with guarded(self._lock, what=_WHAT):
             keys = self._settled()
             found = next((e for e in keys if e.revoked_at is None and name in (e.id, e.name)), None)
@@ -163,8 +165,11 @@ class KeyFile:
         return revoked
 
     def _settled(self) -> tuple[GatewayKey, ...]:
-        """The keys that the trail bears out, once what a killed command left is finished: a key that never came into the file was
-        shown to nobody, and is revoked; one that was revoked in the trail or the file alone is revoked in both."""
+        """Finish what a killed command left undone. Returns the keys that the trail confirms.
+
+        A key that never reached the file was shown to nobody: it is revoked. A key that is revoked only in
+        the trail or only in the file is revoked in both.
+        """
         there = {entry.id: entry for entry in self.read()}
         added, revoked = self._sealed()
         ended = {key_id for key_id, entry in there.items() if entry.revoked_at is not None}
@@ -183,7 +188,7 @@ class KeyFile:
 
 
 def _bears_out(record: AuditRecord, entry: GatewayKey) -> bool:
-    """Whether this is the key that was added. 0.1 sealed no hash, but name, models and scopes."""
+    """Returns whether this entry is the key that the record added. Version 0.1 sealed name, models and scopes only."""
     told = record.details
     if "seal" in told:
         return bool(told["seal"] == entry.seal)
@@ -192,7 +197,7 @@ def _bears_out(record: AuditRecord, entry: GatewayKey) -> bool:
 
 
 def matching_key(keys: Collection[GatewayKey], presented: str) -> GatewayKey | None:
-    """The valid key that was presented. All are compared, each in constant time."""
+    """Returns the valid key that was presented, or None. Compares with all keys, each in constant time."""
     digest = _hash_of(presented)
     found = None
     for entry in keys:

@@ -1,7 +1,8 @@
-"""One process at a time: a lock file that names its owner.
+"""A lock file that names its owner: one process at a time.
 
-Two facts are asked, and either keeps the lock: the kernel's advisory lock on the file (released when the owner dies, not
-fooled by a changed clock), and the pid with its process start time in the file. A fresh claimer needs both to be free.
+Two things keep the lock, and a new owner needs both to be free. One is the kernel's advisory lock on the
+file: the kernel releases it when the owner dies, and a changed clock cannot mislead it. The other is the
+owner's process id and start time in the file.
 """
 
 from __future__ import annotations
@@ -30,23 +31,23 @@ _MAX_OWNER_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class LockOwner:
-    """Who holds a lock. process_start_time: seconds since the epoch; at: when it was taken, RFC 3339."""
+    """The process that holds a lock."""
 
     pid: int
-    process_start_time: float
+    process_start_time: float  # seconds since the epoch
     purpose: str
-    at: str
+    at: str  # when the lock was taken, RFC 3339
 
     @property
     def alive(self) -> bool:
-        """Whether that very process still runs (a reused pid has another start time)."""
+        """Whether this process still runs. A reused process id has another start time."""
         try:
             process = psutil.Process(self.pid)
             if process.status() == psutil.STATUS_ZOMBIE:
                 return False
             return abs(process.create_time() - self.process_start_time) <= _START_TOLERANCE_S
         except psutil.AccessDenied:
-            return True  # it runs, and who it is cannot be told: keep the lock
+            return True  # some process has this id, and we may not ask more: keep the lock
         except (psutil.NoSuchProcess, ValueError, OverflowError):
             return False
 
@@ -55,7 +56,7 @@ class LockOwner:
 
 
 class ProcessLock:
-    """A lock file with JSON {pid, process_start_time, purpose, at}. Not re-entrant; a forked child does not hold it."""
+    """A lock file that holds its `LockOwner` as JSON. Not re-entrant. A forked child does not hold it."""
 
     def __init__(self, path: Path, *, clock: Callable[[], str] = utc_now) -> None:
         self._path = path
@@ -64,7 +65,7 @@ class ProcessLock:
 
     @contextlib.contextmanager
     def __call__(self, purpose: str) -> Iterator[ProcessLock]:
-        """Hold the lock while the block runs: `with ProcessLock(path)("supervise"): ...`. Raises as `acquire`."""
+        """Hold the lock while the block runs: `with ProcessLock(path)("supervise"): ...`. Raises like `acquire`."""
         self.acquire(purpose)
         try:
             yield self
@@ -77,7 +78,7 @@ class ProcessLock:
         return self._descriptor is not None
 
     def owner(self) -> LockOwner | None:
-        """The live owner, or None. Takes nothing, changes nothing."""
+        """Returns the owner if its process still runs, else None. Does not touch the lock."""
         try:
             with open(self._path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
                 owner = _read_owner(file.fileno())
@@ -86,9 +87,9 @@ class ProcessLock:
         return owner if owner is not None and owner.alive else None
 
     def acquire(self, purpose: str) -> None:
-        """Take the lock; a stale one (its process is gone) is cleared.
+        """Take the lock. Replaces a stale one, whose process has died.
 
-        Raises LockedError that names the live owner, StoreError when the file cannot be written.
+        Raises LockedError, which names the owner, and StoreError when the file cannot be written.
         """
         if self._descriptor is not None:
             raise LockedError(f"{self._path} is held already by this process; release it first")
@@ -100,7 +101,7 @@ class ProcessLock:
         _held.add(self)
 
     def _try_claim(self, purpose: str) -> int | None:
-        """The descriptor that holds the lock; None when the file was replaced meanwhile."""
+        """Returns the descriptor that holds the lock; None when the file was replaced meanwhile."""
         descriptor = open_private(self._path, os.O_RDWR | os.O_CREAT)
         try:
             try:
@@ -137,7 +138,7 @@ class ProcessLock:
         return LockedError(f"{self._path} is held by {owner}; wait for it to end, or end it")
 
     def release(self) -> None:
-        """Give the lock back; nothing when it is not held."""
+        """Give the lock back. Does nothing when it is not held."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is None:
             return
@@ -175,7 +176,7 @@ def _read_owner(descriptor: int) -> LockOwner | None:
         return None
 
 
-# A forked child shares the kernel's lock; it must let go of it, or the lock would outlive its owner.
+# A forked child shares the kernel's lock. It must let go of it, or the lock would outlive its owner.
 _held: weakref.WeakSet[ProcessLock] = weakref.WeakSet()
 
 

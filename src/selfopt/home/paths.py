@@ -1,4 +1,4 @@
-"""Which home folder, and what is where in it."""
+"""Finds the home folder and names the paths in it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Home:
 
     @property
     def was_found(self) -> bool:
-        """Whether it is a `.selfopt` that counts because this user made it there, and not because it was named."""
+        """Whether this user's selfopt made this home: then it counts without being named."""
         return (self.root / ID_FILE).exists()
 
     ledger = _Place("ledger.sqlite3")  # measurements and decisions
@@ -58,11 +58,11 @@ class Home:
     lock = _Place("lock")  # held by the one supervisor or loop that runs
 
     def ensure(self) -> Home:
-        """Create the folder and its subfolders (mode 0700) and its own .gitignore, and remove what killed writers left half-written;
-        returns itself. A `.selfopt` that is made here is noted as the user's own, so that it counts where it is found on the way
-        upwards.
+        """Create the folder, its subfolders (mode 0700) and its .gitignore. Returns the home itself.
 
-        Raises StoreError when it cannot be created or a subfolder is a symbolic link.
+        Notes a new `.selfopt` as the user's own, so that `look_for_home` accepts it. Removes the
+        temporary files of killed writers. Raises StoreError when something cannot be created, or a
+        subfolder is a symbolic link.
         """
         try:
             is_new = self.root.name == FOLDER_NAME and is_empty(self.root)
@@ -84,8 +84,11 @@ class Home:
         return self
 
     def check_room(self) -> None:
-        """StoreError unless files can really be written here, and in the folder of requests: permissions do not tell, for root may
-        write anywhere, and nobody on a disk that is full or mounted to be read."""
+        """Check that files can be written to the home and to the folder of requests. Raises StoreError.
+
+        It writes one to find out. Permissions do not tell: root may write anywhere, and nobody may write
+        to a disk that is full or mounted read-only.
+        """
         for folder in (self.root, self.requests):
             probe = temporary_name(folder / "room")
             try:
@@ -111,24 +114,29 @@ def _note(root: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class FoundHome:
-    """The home, and the nearer `.selfopt` folders that do not count: nobody here made them or vouches for them."""
+    """The home that was found."""
 
     home: Home
-    passed_over: tuple[Path, ...] = ()
+    passed_over: tuple[Path, ...] = ()  # nearer `.selfopt` folders that this user neither made nor trusts
 
 
 def find_home(explicit: Path | None, environ: Mapping[str, str], cwd: Path) -> Home:
-    """The home of `look_for_home`."""
+    """Returns the home that `look_for_home` finds."""
     return look_for_home(explicit, environ, cwd).home
 
 
 def look_for_home(explicit: Path | None, environ: Mapping[str, str], cwd: Path) -> FoundHome:
-    """Which home: `--home`, else SELFOPT_HOME, else the nearest `.selfopt` folder upwards from cwd, else the user's data
-    folder. Creates nothing.
+    """Find the home, and create nothing.
 
-    A `.selfopt` on the way upwards counts when this user's selfopt made it here, or the user trusts it: a home holds rules and keys,
-    and a folder that came from elsewhere must not bring its own. An empty one counts where it puts no rules and no keys out of force.
-    One of another user never counts (root accepts any user's). Raises UsageError when the folder that was named is a file.
+    It is the folder of `--home`, else SELFOPT_HOME, else the nearest `.selfopt` upwards from cwd, else
+    the user's data folder.
+
+    A home holds rules and keys, and a folder that came from elsewhere must not bring its own. So a
+    `.selfopt` on the way upwards counts only if this user's selfopt made it in this place, or the user
+    trusts it. An empty one also counts, unless the home that would be used otherwise holds rules or
+    keys. One that belongs to another user never counts, except for root.
+
+    Raises UsageError when the named folder is not a folder.
     """
     named = explicit if explicit is not None else Path(environ[VARIABLE]) if environ.get(VARIABLE) else None
     if named is not None:
@@ -148,7 +156,7 @@ def look_for_home(explicit: Path | None, environ: Mapping[str, str], cwd: Path) 
 
 
 def counts_as_home(root: Path) -> bool:
-    """Whether a `.selfopt` that nobody named may be used: it is the user's own, or holds nothing."""
+    """Returns whether a `.selfopt` may be used without being named: it is the user's own, or empty."""
     return HomeRegister().knows(root) or (is_empty(root) and not root.is_symlink())
 
 

@@ -1,4 +1,4 @@
-"""JSON that can only become plain data: bounded, no repeated keys, no NaN or infinity, no halves of surrogate pairs."""
+"""Reads JSON as plain data: bounded, without repeated keys, NaN, infinity or half surrogate pairs."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _TOO_MANY = f"more than {MAX_NODES} values; split the file"
 
 
 class PlainJsonError(ValueError):
-    """The text is no plain JSON; the message says what stands there, and the fix."""
+    """The text is not plain JSON. The message says what is wrong and how to fix it."""
 
 
 def read_plain_json(text: str) -> Any:
-    """The data of one JSON text.
+    """Returns the data of one JSON text.
 
-    Raises PlainJsonError for what is not JSON, a repeated key, a number that is none, text that cannot be written as UTF-8,
-    nesting deeper than MAX_DEPTH, or more than MAX_NODES values.
+    Raises PlainJsonError for text that is not JSON, a repeated key, NaN or infinity, a string that UTF-8
+    cannot express, nesting deeper than MAX_DEPTH, or more than MAX_NODES values.
     """
     read = count(1)  # mappings are counted as they are read: each takes far more memory than text
 
@@ -59,7 +59,7 @@ def _finite(digits: str) -> float:
 
 
 def _check(data: Any) -> None:
-    """Level by level, so that no depth is a danger here."""
+    """Check texts, depth and number of values. Goes level by level, so that no depth exhausts the stack."""
     level, nodes = [data], 0
     for _ in range(MAX_DEPTH + 1):
         nodes += len(level)

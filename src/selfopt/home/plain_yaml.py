@@ -1,8 +1,8 @@
-"""YAML that can only become plain data: bounded, no aliases, no tags, no repeated keys.
+"""Reads YAML as plain data: bounded, without aliases, tags or repeated keys.
 
-Built from parser events with a stack of its own, because PyYAML's composer recurses (a deep file overflows it), expands
-aliases and keeps the last of two equal keys. Plain scalars are read by the core schema of YAML 1.2: `2027-03-12`, `14:00`,
-`on` and `no` are text, as people who write them mean them.
+It builds the data from PyYAML's parser events, with a stack of its own. PyYAML's composer recurses, so
+that a deep file overflows it; it also expands aliases and keeps the last of two equal keys. Plain
+scalars follow the core schema of YAML 1.2: `2027-03-12`, `14:00`, `on` and `no` are text.
 """
 
 from __future__ import annotations
@@ -29,24 +29,27 @@ _MAX_NUMBER_LENGTH = 300
 
 
 class PlainYamlError(ValueError):
-    """The text is no plain YAML; the message has the line, what stands there, and the fix."""
+    """The text is not plain YAML. The message names the line, what is wrong and how to fix it."""
 
 
 @dataclass(slots=True)
 class _Open:
-    """A collection that is not closed yet; `key` is the mapping key that waits for its value."""
+    """A mapping or list that is not closed yet."""
 
     value: dict[str, Any] | list[Any]
-    key: str | None = None
+    key: str | None = None  # waits for its value
     keys: set[str] = field(default_factory=set)
 
 
 def read_plain_yaml(text: str, *, aliases: bool = False) -> Any:
-    """The data of one YAML document (None when it is empty).
+    """Returns the data of one YAML document; None when it is empty.
 
-    Raises PlainYamlError, with the line, for what is not YAML, more than one document, aliases, anchors, tags, a repeated or
-    non-scalar key, nesting deeper than MAX_DEPTH, or more than MAX_NODES values. aliases: for files of other programs, where
-    they are customary: each counts as all that it stands for, in values and in depth, and `<<` merges mappings.
+    Args:
+        aliases: allow anchors, aliases and `<<` (merge), which files of other programs use. An alias
+            counts, in values and depth, as much as what it stands for.
+
+    Raises PlainYamlError for text that is not YAML, a second document, aliases, anchors, tags, a repeated
+    or non-scalar key, nesting deeper than MAX_DEPTH, or more than MAX_NODES values.
     """
     try:
         return (_SharingBuilder() if aliases else _Builder()).build(text)
@@ -124,24 +127,24 @@ class _Builder:
 
 @dataclass(slots=True)
 class _Frame:
-    """What is to be known of an open collection when it closes: its anchor, the values before it, the height below it."""
+    """What an alias needs to know of a mapping or list that is still open."""
 
     anchor: str | None
-    nodes_before: int
-    height: int = 0
+    nodes_before: int  # values in the document before this one
+    height: int = 0  # levels below this one
 
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """A value with an anchor: how many values it is when written out, and how high."""
+    """A value with an anchor."""
 
     value: Any
-    nodes: int
-    height: int
+    nodes: int  # how many values it counts as when written out
+    height: int  # levels of nesting
 
 
 class _SharingBuilder(_Builder):
-    """The same with anchors and aliases. A value may stand in several places, so nobody may change what is built."""
+    """Also reads anchors and aliases. A value may then occur in several places, so nobody may change the data."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -189,7 +192,7 @@ class _SharingBuilder(_Builder):
 
 
 def _merge(mapping: dict[str, Any], event: Any) -> None:
-    """Put what `<<` names into a mapping; keys of its own win, then the first named."""
+    """Merge what `<<` names into a mapping. The mapping's own keys win, then those of the first source."""
     named = mapping.pop("<<")
     for source in named if isinstance(named, list) else [named]:
         if not isinstance(source, dict):

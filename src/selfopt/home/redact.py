@@ -1,4 +1,4 @@
-"""Secrets taken out of what others wrote: as they are, and as JSON, URLs and base64 spell them."""
+"""Removes secrets from text that others wrote, also where JSON, URLs or base64 spell them differently."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from functools import cached_property
 
 REDACTED = b"[key]"
 SHORTEST_SECRET = 8
-"""Characters from which a secret is taken out of answers. A shorter one cannot be told from an ordinary word: taking it out would change
-honest answers."""
+"""The length from which a secret is removed, in characters. A shorter one could be an ordinary word of an honest answer."""
 
 # JSON within JSON within JSON: each level doubles the backslashes.
 _MOST_BACKSLASHES = 8
@@ -19,10 +18,13 @@ _SLICE = 262_144
 
 
 class Redactor:
-    """Takes secrets out of bytes and texts. Each is found as it stands, with any of its characters escaped as JSON or URLs escape
-    them, and in base64 at any alignment. It costs next to nothing where there is no secret.
+    """Removes secrets from bytes and texts.
 
-    secrets: those shorter than `shortest` characters, and those that are no ASCII, are left out.
+    It finds a secret as it is, with any of its characters escaped as in JSON or URLs, and in base64 at
+    any alignment. Data without a secret costs next to nothing.
+
+    Args:
+        secrets: what to remove. Those shorter than `shortest` or with characters beyond ASCII are ignored.
     """
 
     __slots__ = ("__dict__", "_forms", "_keys", "_quoted")
@@ -38,11 +40,11 @@ class Redactor:
 
     @property
     def active(self) -> bool:
-        """Whether there is anything to take out."""
+        """Whether there is any secret to remove."""
         return bool(self._keys)
 
     def data(self, data: bytes) -> bytes:
-        """The bytes without the secrets."""
+        """Returns the bytes with each secret replaced."""
         for form in self._forms:
             if form in data:
                 data = data.replace(form, REDACTED)
@@ -51,7 +53,7 @@ class Redactor:
         return data
 
     def text(self, text: str) -> str:
-        """The text without the secrets."""
+        """Returns the text with each secret replaced."""
         if not self._keys:
             return text
         data = text.encode("utf-8", "surrogatepass")
@@ -59,11 +61,11 @@ class Redactor:
         return text if clean is data or clean == data else clean.decode("utf-8", "surrogatepass")
 
     def stream(self) -> RedactedStream:
-        """For bytes that come in pieces."""
+        """Returns a new stream, for bytes that come in pieces."""
         return RedactedStream(self)
 
     def slices(self, data: bytes) -> Iterator[bytes]:
-        """`data` in pieces, each of which takes a few milliseconds at most: for large bodies on a loop."""
+        """Yields the redacted data in pieces that take at most a few milliseconds each: for an event loop."""
         if not self._keys or len(data) <= _SLICE:
             yield self.data(data)
             return
@@ -78,7 +80,7 @@ class Redactor:
 
     @cached_property
     def _ends(self) -> frozenset[int]:
-        """What an unfinished secret can end with."""
+        """The bytes with which an unfinished secret can end."""
         return frozenset(b"".join(self._forms) + b"\\%u0123456789abcdefABCDEF")
 
     @cached_property
@@ -92,7 +94,7 @@ class Redactor:
         return longest * 6 + 2 * _MOST_BACKSLASHES
 
     def unfinished(self, data: bytes) -> int:
-        """How many bytes at the end may be the beginning of a secret."""
+        """Returns how many bytes at the end may be the beginning of a secret."""
         if not data or not self._forms or data[-1] not in self._ends:
             return 0
         for start in self._starts.finditer(data, max(0, len(data) - self._window)):
@@ -104,7 +106,7 @@ class Redactor:
 
 
 class RedactedStream:
-    """Pieces without the secrets, also those that stand in two pieces. Held back is only what may be a secret's beginning."""
+    """Redacts bytes that come in pieces. It holds back only what may be the beginning of a secret."""
 
     __slots__ = ("_held", "_redactor")
 
@@ -113,7 +115,7 @@ class RedactedStream:
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
-        """What is certain now that this piece came."""
+        """Take the next piece. Returns what can be passed on."""
         redactor = self._redactor
         if not redactor.active:
             return data
@@ -126,24 +128,24 @@ class RedactedStream:
         return data[:-keep]
 
     def feed_text(self, text: str) -> str:
-        """The same for a piece of text."""
+        """Do the same for a piece of text."""
         return (
             self.feed(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass") if self._redactor.active else text
         )
 
     def end(self) -> bytes:
-        """What was held back, now that nothing follows."""
+        """Returns what is still held back, after the last piece."""
         held, self._held = self._held, b""
         return held
 
 
 def _forms_of(key: bytes) -> Iterator[bytes]:
-    """The key and its other alphabets, as they stand."""
+    """Yields the key and its base64 forms."""
     yield key
     for alignment in range(3):
         for encode in (b64encode, urlsafe_b64encode):
             whole = encode(bytes(alignment) + key)
-            # The characters that depend on what stands before and after are left out.
+            # Leave out the characters that depend on the neighbouring bytes.
             first = (0, 2, 3)[alignment]
             last = (alignment + len(key)) * 8 // 6
             form = whole[first:last]
@@ -153,9 +155,9 @@ def _forms_of(key: bytes) -> Iterator[bytes]:
 
 
 def _spelling(byte: int) -> bytes:
-    """A pattern for one character: itself, behind backslashes, as \\u00xx, or as %xx."""
+    """Returns a pattern for one character: as it is, after backslashes, as \\u00xx, or as %xx."""
     own, code = re.escape(bytes([byte])), _either_case(b"%02x" % byte)
-    # A run of backslashes is tried once, at its beginning: time stays linear.
+    # A run of backslashes is tried only at its beginning, so that the time stays linear.
     return rb"(?:%s|\\(?<!\\\\)\\{0,%d}(?:u00%s|%s)|%%%s)" % (own, _MOST_BACKSLASHES - 1, code, own, code)
 
 
@@ -164,7 +166,7 @@ def _either_case(digits: bytes) -> bytes:
 
 
 def _is_open(key: bytes, data: bytes, at: int) -> bool:
-    """Whether the end of `data` comes within a spelling of the key that begins here."""
+    """Returns whether `data` ends inside a spelling of the key that begins at this place."""
     for byte in key:
         if at >= len(data):
             return True

@@ -1,9 +1,9 @@
-"""Live requests on disk: one chain a writer, in numbered files whose heads the audit trail seals.
+"""Live requests on disk. Each writer has a chain of its own, in numbered files that the audit trail seals.
 
-A line is `{"previous_hash":"...", ... ,"hash":"..."}`. Its hash is the SHA-256 of all bytes before `,"hash"`, so that a line
-is checked without reading its JSON. The first line of a file (kind `segment`) says which file it is. What follows the last
-newline was never durable and counts for nothing. `<writer>.head` tells how far the writer has come, until the trail has sealed
-its last file.
+A line is `{"previous_hash":"...", ... ,"hash":"..."}`. Its hash is the SHA-256 of all bytes before
+`,"hash"`, so that a check need not read the JSON. The first line of a file (kind `segment`) says which
+file it is. What follows the last newline was never durable and is ignored. `<writer>.head` says how far
+the writer has come, until the trail seals its last file.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ SEGMENT_SCHEMA_VERSION = 1
 SEALED_EVENT = "requests_sealed"
 MAX_LINE_BYTES = 1_000_000
 ANNOUNCED = b'"head_kept":true'
-"""In the first line of a file: its writer keeps a head until the file is sealed to its end."""
+"""What the first line of a file contains when its writer keeps a head until the end of the file is sealed."""
 _NAME = re.compile(r"([0-9a-f]{4,32})-([1-9][0-9]{0,9})\.jsonl")
 _START, _BEFORE_HASH, _END = b'{"previous_hash":"', b',"hash":"', b'"}\n'
 _TAIL = len(_BEFORE_HASH) + 64 + len(_END)
 
 
 def segment_name(writer: str, number: int) -> str:
-    """The name of a writer's n-th file. writer: hex digits; number: from 1."""
+    """Returns the name of a writer's n-th file. writer: hex digits. number: from 1."""
     return f"{writer}-{number}.jsonl"
 
 
 def chain_line(body: bytes, previous_hash: str) -> tuple[bytes, str]:
-    """(line with its newline, its hash) of a JSON object of at least one member."""
+    """Returns the line, with its newline, and its hash. body: a JSON object with at least one member."""
     start = b'%s%s",%s' % (_START, previous_hash.encode(), body[1:-1])
     digest = hashlib.sha256(start).hexdigest()
     return b"%s%s%s%s" % (start, _BEFORE_HASH, digest.encode(), _END), digest
@@ -50,17 +50,16 @@ def chain_line(body: bytes, previous_hash: str) -> tuple[bytes, str]:
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """What the audit trail vouches for: the n-th line of a file has that hash; final: it is the last one. torn_bytes: what stood
-    after the last one when it was sealed; None where nobody looked."""
+    """What the audit trail says of a file: its n-th line has this hash."""
 
-    segment: str
+    segment: str  # the file's name
     n: int
     head_hash: str
-    final: bool
-    torn_bytes: int | None = None
+    final: bool  # that line is the last one
+    torn_bytes: int | None = None  # size of what followed the last line when it was sealed; None when nobody looked
 
     def event(self, why: str) -> AuditEvent:
-        """The audit trail's record of it. why: rotation, close, ..."""
+        """Returns the event that tells the audit trail. why: rotation, close, ..."""
         reason = f"{why}: {self.n} lines of {self.segment}"
         details = {"segment": self.segment, "n": self.n, "head_hash": self.head_hash, "final": self.final}
         if self.torn_bytes is not None:
@@ -69,7 +68,7 @@ class Seal:
 
 
 def read_seals(trail: ChainedFile) -> list[Seal]:
-    """Every seal in the trail, oldest first. AuditError for a damaged trail."""
+    """Returns every seal in the trail, oldest first. Raises AuditError when the trail is damaged."""
     seals = []
     for record in trail.newest_first(f'"event":"{SEALED_EVENT}"'.encode()):
         told = record.details
@@ -83,34 +82,35 @@ def read_seals(trail: ChainedFile) -> list[Seal]:
 
 @dataclass(frozen=True, slots=True)
 class SegmentReport:
-    """One file. n: good lines before the first bad one; previous_hash: what its first line follows; fault: what is wrong
-    with the line after those, "" when nothing is; torn_bytes: size of the incomplete line at its end; announced: it says
-    that its writer keeps a head."""
+    """What a check of one file found."""
 
-    n: int
-    previous_hash: str
-    head_hash: str
-    fault: str
-    torn_bytes: int = 0
-    announced: bool = False
+    n: int  # intact lines before the first bad one
+    previous_hash: str  # the hash that the first line follows
+    head_hash: str  # of the last intact line
+    fault: str  # what is wrong with the next line; "" when nothing is
+    torn_bytes: int = 0  # size of the incomplete line at the end
+    announced: bool = False  # the file says that its writer keeps a head
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentsReport:
-    """All of them. n: good records, the files' own first lines not counted; unsealed: files whose end the trail does not vouch
-    for yet, since they are being written or were when their process died; torn: sealed files that end in an incomplete line."""
+    """What a check of all files found."""
 
     ok: bool
-    n: int
-    segments: int
+    n: int  # intact records, without the first line of each file
+    segments: int  # files
     problems: tuple[str, ...] = ()
-    unsealed: tuple[str, ...] = ()
-    torn: tuple[str, ...] = ()
+    unsealed: tuple[str, ...] = ()  # files whose end is not sealed yet: in use, or left by a process that died
+    torn: tuple[str, ...] = ()  # sealed files that end in an incomplete line
 
 
 def verify_segment(path: Path, sealed: Mapping[int, str] | None = None, *, previous_hash: str | None = None) -> SegmentReport:
-    """Check every line. sealed: hashes by number of line (from 1) that must be met; previous_hash: what the first line must
-    follow, None for whatever it says. AuditError when the file cannot be read."""
+    """Check every line of a file. Raises AuditError when it cannot be read.
+
+    Args:
+        sealed: the hashes that lines must have, by their number from 1.
+        previous_hash: the hash that the first line must follow; None accepts any.
+    """
     sealed = sealed or {}
     n, head, first, fault, torn, announced = 0, previous_hash, previous_hash or "", "", 0, False
     for line in _lines(path):
@@ -169,7 +169,7 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 
 class _Sealed:
-    """What must be in the files: by the audit trail, and by the heads of their writers."""
+    """What the files must hold according to the audit trail and the heads of their writers."""
 
     def __init__(self, folder: Path, seals: Iterable[Seal]) -> None:
         self.lines: dict[str, dict[int, str]] = {}
@@ -199,10 +199,9 @@ class _Sealed:
 
 
 def verify_segments(folder: Path, seals: Iterable[Seal]) -> SegmentsReport:
-    """Check every writer's chain over all of its files, and that they hold what the audit trail sealed and what the writer's head
-    tells of.
+    """Check every writer's chain over all its files, against what the audit trail sealed and the writer's head.
 
-    Never raises for damaged content; AuditError when a file cannot be read.
+    Damaged content is reported, not raised. Raises AuditError when a file cannot be read.
     """
     sealed = _Sealed(folder, seals)
     found, problems = _found(folder)
@@ -258,7 +257,7 @@ def _problems(path: Path, report: SegmentReport, sealed: Mapping[int, str], end:
 
 
 def is_being_written(path: Path) -> bool:
-    """Whether a writer holds this file: what stands at its end may be half a line then."""
+    """Returns whether a writer holds this file. Its end may then be half a line."""
     try:
         with opened(path, os.O_RDONLY) as descriptor:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -270,7 +269,7 @@ def is_being_written(path: Path) -> bool:
 
 
 def _found(folder: Path) -> tuple[dict[str, list[int]], list[str]]:
-    """Numbers of each writer's files in order, and what is wrong with the folder."""
+    """Returns the numbers of each writer's files in order, and the problems of the folder."""
     found: dict[str, list[int]] = {}
     problems = []
     try:

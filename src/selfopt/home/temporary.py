@@ -1,6 +1,7 @@
-"""Files that are being written before they get their name, and what is left of them when their writer was killed.
+"""Temporary files: what is being written before it gets its final name, and what killed writers left.
 
-One rule for every folder of a home: `.<name>.<pid>-<12 hex digits>.tmp`, locked by its writer until it has its name.
+In every folder of a home they are named `.<name>.<pid>-<12 hex digits>.tmp`. The writer holds a lock on
+the file until it is renamed.
 """
 
 from __future__ import annotations
@@ -18,23 +19,26 @@ _TOLERANCE_S = 2.0
 
 
 def temporary_name(path: Path) -> Path:
-    """A name that nobody has, beside the file that it becomes."""
+    """Returns an unused name in the folder of the file that it will become."""
     return path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(6).hex()}.tmp")
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file of this name is one that is being written, or was."""
+    """Returns whether this is the name of a temporary file."""
     return _NAME.fullmatch(name) is not None
 
 
 def hold_temporary(descriptor: int) -> None:
-    """Show that it is being written, for as long as it is open. Where there are no locks, the process id has to do."""
+    """Lock an open temporary file to show that it is in use. Without locks, its process id must show that."""
     with contextlib.suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def clear_temporaries(root: Path) -> int:
-    """Remove what killed writers left in this folder and those in it; returns how many files. What cannot be removed stays."""
+    """Remove the files that killed writers left in this folder and below. Returns how many.
+
+    Files that cannot be removed stay.
+    """
     cleared = 0
     for folder, _, names in os.walk(root):
         for name in names:
@@ -47,8 +51,10 @@ def clear_temporaries(root: Path) -> int:
 
 
 def _is_left(path: Path, pid: int) -> bool:
-    """Whether the writer is gone: neither its process runs, nor does anybody hold the file's lock (a process of another
-    container, say, whose id means nothing here)."""
+    """Returns whether the writer is gone: its process has ended, and nobody holds the file's lock.
+
+    The lock matters when the writer runs in another container, where its process id means nothing here.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -60,14 +66,14 @@ def _is_left(path: Path, pid: int) -> bool:
         return True
     except BlockingIOError:
         return False
-    except OSError:  # no locks here: the process id has to do
+    except OSError:  # this file system has no locks: the process id must do
         return True
     finally:
         os.close(descriptor)
 
 
 def _runs(pid: int, written_at: float) -> bool:
-    """Whether the process that wrote the file then still runs. A younger process of that id is another one."""
+    """Returns whether the process that wrote the file still runs. A younger one with its id does not count."""
     try:
         process = psutil.Process(pid)
         return bool(process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= written_at + _TOLERANCE_S)

@@ -1,4 +1,4 @@
-"""Text of unknown origin, made safe to show."""
+"""Makes text of unknown origin safe to show."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import re
 import unicodedata
 from typing import Any
 
-# Control, format (bidirectional overrides, zero width), surrogates, line and paragraph separators: all can make a terminal
-# or a log show something else than what is there.
+# Control and format characters (bidirectional overrides, zero width), surrogates, line and paragraph separators: each can
+# make a terminal or a log show something other than the text.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def counted(n: int, thing: str) -> str:
-    """`1 record`, `2 records`."""
+    """Returns a number with its noun: `1 record`, `2 records`."""
     return f"{n} {thing}{'' if n == 1 else 's'}"
 
 
 def escape_control(text: str, limit: int | None = None) -> str:
-    r"""The text on one line with every control and formatting character written as `\x1b` or `\u202e`.
+    r"""Returns the text on one line, with each control and format character written like `\x1b` or `\u202e`.
 
-    limit: at most this many characters of the text are shown, then " ...".
+    limit: how many characters of the text to show before " ..."; None for all.
     """
     cut = limit is not None and len(text) > limit
     shown = text[:limit] if cut else text
@@ -37,14 +37,16 @@ def _escaped(character: str) -> str:
 
 
 def readable_json(value: Any, *, indent: int | None = None, compact: bool = False) -> str:
-    r"""JSON that people read too: letters of every script as they are, control and formatting characters as `\u202e`. ValueError for
-    NaN and infinity."""
+    r"""Returns JSON for people: letters of every script unescaped, control and format characters like `\u202e`.
+
+    Raises ValueError for NaN and infinity.
+    """
     separators = (",", ":") if compact else None
     return escape_json(json.dumps(value, ensure_ascii=False, indent=indent, separators=separators, allow_nan=False))
 
 
 def escape_json(text: str) -> str:
-    r"""JSON with the control and formatting characters in its strings written as `\u202e`: the same value, and nothing hidden."""
+    r"""Returns the same JSON value with each control and format character in its strings written like `\u202e`."""
     return text if text.isascii() else _NOT_ASCII.sub(_escaped_in_json, text)
 
 
@@ -56,5 +58,5 @@ def _escaped_in_json(match: re.Match[str]) -> str:
 
 
 def clean_unicode(text: str) -> str:
-    """The text with lone surrogates replaced by "?": what is stored must be valid UTF-8."""
+    """Returns the text with lone surrogates replaced by "?", so that it can be stored as UTF-8."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

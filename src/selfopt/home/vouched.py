@@ -1,7 +1,8 @@
-"""What this user vouches for, kept in the user's own data folder: project folders that are trusted, and homes that are the user's.
+"""What this user trusts: project folders, and the homes that this user's selfopt made.
 
-A folder that came from elsewhere (a clone, an archive) can hold whatever its maker likes, but nothing in this data folder. Every entry
-is a file of its own, written whole: processes that write at the same time do not meet, and need no lock.
+The entries are in the user's own data folder. A folder that came from elsewhere, such as a clone or an
+archive, can hold anything, but it cannot add an entry here. Each entry is a file of its own that is
+replaced whole, so processes need no lock.
 """
 
 from __future__ import annotations
@@ -24,33 +25,32 @@ from .files import atomic_write_text, is_regular, opened, read_model, reason_of,
 
 ID_FILE = "home_id"
 NOT_MADE_HERE = "was not made in this place by your selfopt: it was moved or copied, or is of version 0.1, or of somebody else"
-"""Why a `.selfopt` does not count, after its name."""
+"""Why a `.selfopt` does not count as a home. The text follows its name."""
 _ID = re.compile(r"[0-9a-f]{32}")
 
 Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 
 
 def user_folder() -> Path:
-    """The user's own data folder for selfopt; it need not exist."""
+    """Returns the user's own data folder for selfopt. It may not exist."""
     return Path(platformdirs.user_data_dir("selfopt", appauthor=False))
 
 
 def canonical(folder: Path) -> Path:
-    """The one name of a folder: symbolic links above it are resolved, it is not followed itself."""
+    """Returns the one name of a folder. Resolves symbolic links above it, but does not follow the folder itself."""
     whole = Path(os.path.abspath(folder))
     return Path(os.path.realpath(whole.parent)) / whole.name
 
 
 class TrustedFolder(BaseModel):
-    """A project folder whose files may choose what only the user may choose elsewhere. files: the sha256 of each file when it was
-    trusted, empty where there was none; at: when that was, in UTC."""
+    """A project folder whose files may set what elsewhere only the user may set."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[1] = 1
     folder: str
-    files: dict[str, Sha256]
-    at: str
+    files: dict[str, Sha256]  # the sha256 of each file at that time; "" when there was none
+    at: str  # when it was trusted, UTC
 
 
 class _KnownHome(BaseModel):
@@ -79,13 +79,13 @@ def _remove(path: Path) -> bool:
 
 
 class TrustStore:
-    """The trusted folders. root: where they are kept (default: the user's data folder)."""
+    """The trusted project folders. root: where the entries are (default: the user's data folder)."""
 
     def __init__(self, root: Path | None = None) -> None:
         self._folder = (root or user_folder()) / "trusted"
 
     def find(self, folder: Path) -> TrustedFolder | None:
-        """The entry of a folder. CorruptError, NewerSchemaError or StoreError for one that cannot be read."""
+        """Returns the entry of a folder, or None. Raises like `read_model` when the entry cannot be read."""
         try:
             found = read_model(self._path(folder), what="the entry of a trusted folder", model=TrustedFolder)
         except FileNotFoundError:
@@ -93,15 +93,15 @@ class TrustStore:
         return found if found.folder == _named(folder) else None
 
     def add(self, folder: Path, files: dict[str, str], at: str) -> None:
-        """Trust a folder as these files are. StoreError when it cannot be kept."""
+        """Trust a folder with its files as they are. Raises StoreError when the entry cannot be written."""
         _write(self._path(folder), TrustedFolder(folder=_named(folder), files=files, at=at))
 
     def remove(self, folder: Path) -> bool:
-        """Trust it no more; False where it was not trusted."""
+        """Stop trusting a folder. Returns whether it was trusted."""
         return _remove(self._path(folder))
 
     def all(self) -> Iterator[TrustedFolder]:
-        """Every entry. Raises as `find`."""
+        """Yields every entry. Raises like `find`."""
         for path in sorted(self._folder.glob("*.json")):
             with contextlib.suppress(FileNotFoundError):
                 yield read_model(path, what="the entry of a trusted folder", model=TrustedFolder)
@@ -111,19 +111,22 @@ class TrustStore:
 
 
 def _named(folder: Path) -> str:
-    """A folder's real path as text that JSON can hold."""
+    """Returns a folder's real path, as text that JSON can hold."""
     return os.fsencode(os.path.realpath(folder)).decode("utf-8", "backslashreplace")
 
 
 class HomeRegister:
-    """The homes that count where they are found on the way upwards: a random id in the home, and an entry of that id here with the
-    home's place. A copy has the id and another place; what came from elsewhere has no id that is known here."""
+    """The homes that are this user's own, and so count without being named.
+
+    Each home holds a random id, and an entry here maps the id to the home's path. A copy of a home has a
+    known id at another path, and a home that came from elsewhere has no known id: neither counts.
+    """
 
     def __init__(self, root: Path | None = None) -> None:
         self._folder = (root or user_folder()) / "homes"
 
     def knows(self, home: Path) -> bool:
-        """Whether this home, at this place, is the user's. A symbolic link never is."""
+        """Returns whether the home at this path is the user's own. A symbolic link never is."""
         home_id = _id_of(home)
         if home_id is None or home.is_symlink():
             return False
@@ -133,10 +136,10 @@ class HomeRegister:
             return False
 
     def add(self, home: Path) -> None:
-        """Note a home that is being made; another process may be doing the same. StoreError when it cannot be noted."""
+        """Note a home that is being made, perhaps by two processes at once. Raises StoreError."""
         home_id = secrets.token_hex(16)
         _write(self._path(home_id), _KnownHome(root=_place(home)))
-        # The entry first: an id without one counts for nothing, an entry without an id neither.
+        # The entry comes first. An entry without its id in the home has no effect, and neither has an id without its entry.
         try:
             with opened(home / ID_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
                 write_all(descriptor, f"{home_id}\n".encode())
@@ -147,7 +150,7 @@ class HomeRegister:
             raise StoreError(f"could not write {home / ID_FILE}: {reason_of(error)}") from error
 
     def adopt(self, home: Path) -> None:
-        """Note a home that the user vouches for, under a new id: the old one may be known to whoever made it. StoreError."""
+        """Note a home that the user trusts. It gets a new id, because its maker may know the old one. Raises StoreError."""
         if home.is_symlink():
             raise StoreError(f"{home} is a symbolic link, and those are not followed; name the folder itself with --home")
         home_id = secrets.token_hex(16)
@@ -155,12 +158,12 @@ class HomeRegister:
         atomic_write_text(home / ID_FILE, home_id + "\n", within=home)
 
     def forget(self, home: Path) -> bool:
-        """Vouch for it no more; False where it was not known."""
+        """Stop trusting a home. Returns whether it was known."""
         home_id = _id_of(home)
         return self.knows(home) and home_id is not None and _remove(self._path(home_id))
 
     def all(self) -> list[Path]:
-        """Places of the homes that are still there."""
+        """Returns the paths of the noted homes that still exist."""
         found = []
         for path in sorted(self._folder.glob("*.json")):
             with contextlib.suppress(FileNotFoundError, StoreError):
@@ -174,7 +177,7 @@ class HomeRegister:
 
 
 def is_empty(home: Path) -> bool:
-    """Whether a folder is missing or holds nothing at all: a repository can't ship such a one."""
+    """Returns whether a folder is missing or empty. No repository can contain such a folder."""
     try:
         return not os.listdir(home)
     except FileNotFoundError:

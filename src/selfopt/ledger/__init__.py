@@ -1,7 +1,7 @@
-"""The append-only store of what was measured and decided: `open_ledger` (sqlite) and `MemoryLedger`, one contract.
+"""The append-only store of what was measured and decided: `open_ledger` (sqlite) and `MemoryLedger`, with one contract.
 
-What is stored is listed in commits, whose heads the audit trail seals (`LedgerSeals`); `verify_ledger_file` and `check_records`
-say what is no longer as it was committed.
+Commits list what is stored, and the audit trail seals them (`LedgerSeals`). `verify_ledger_file` and
+`check_records` report what has changed since it was committed.
 """
 
 from .lookup import resolve

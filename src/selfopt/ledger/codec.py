@@ -1,4 +1,4 @@
-"""Records to rows and back: the registry of record types, their JSON bodies, what is indexed, how blobs are packed."""
+"""Turns records into rows and back: the record types, their JSON bodies, their index entries, and packed blobs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ R = TypeVar("R", bound=Record)
 IndexEntry = tuple[str, str | int]
 
 ENCODED_BY_ID = frozenset({"spec", "environment"})
-"""Kinds whose id is the hash of their content: equal ids mean equal content, whatever a variant in it is called."""
+"""Kinds whose id is the hash of their content. Equal ids mean equal content, although a variant in it may have another name."""
 
 _RAW, _ZLIB = 0, 1
 _PACK_FROM_BYTES = 1000
@@ -30,17 +30,17 @@ _SMALL_BYTES = 16_384
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One record as it is stored. index: (field, value) pairs by which `read` finds it; a tuple gives one pair per element."""
+    """One record as it is stored."""
 
     kind: str
     id: str
-    body: str
-    index: tuple[IndexEntry, ...]
+    body: str  # JSON
+    index: tuple[IndexEntry, ...]  # (field, value) pairs by which `read` finds it; one pair per element of a tuple
 
 
 @cache
 def record_types() -> Mapping[str, type[Record]]:
-    """Every record type of `selfopt.records` that has a `ledger_kind`, by that kind."""
+    """Returns the record types that a ledger keeps, by `ledger_kind`."""
     found: dict[str, type[Record]] = {}
     for name in records.__all__:
         item = getattr(records, name)
@@ -51,7 +51,7 @@ def record_types() -> Mapping[str, type[Record]]:
 
 @cache
 def kind_of(record_type: type[Record]) -> str:
-    """The kind under which a type is kept. TypeError for a type that is not kept in a ledger."""
+    """Returns the `ledger_kind` of a record type. TypeError when a ledger does not keep this type."""
     kind = record_type.ledger_kind
     if record_types().get(kind) is not record_type:
         raise TypeError(f"{record_type.__name__} is not kept in the ledger; kinds: {', '.join(sorted(record_types()))}")
@@ -59,7 +59,7 @@ def kind_of(record_type: type[Record]) -> str:
 
 
 def check_where(record_type: type[Record], where: Mapping[str, str | int] | None) -> list[IndexEntry]:
-    """The conditions in a fixed order. ValueError for a field that is not indexed."""
+    """Returns the conditions in a fixed order. ValueError when a field is not indexed."""
     allowed = ("id", *record_type.index_fields)
     for name in where or {}:
         if name not in allowed:
@@ -68,7 +68,7 @@ def check_where(record_type: type[Record], where: Mapping[str, str | int] | None
 
 
 def encode(record: Record) -> Row:
-    """The row of a record. StoreError when it cannot be written as JSON."""
+    """Returns the row of a record. StoreError when the record cannot be written as JSON."""
     record_type = type(record)
     kind = kind_of(record_type)
     record_id = str(getattr(record, record_type.id_field))
@@ -84,7 +84,7 @@ def encode(record: Record) -> Row:
 
 def _body(record: Record) -> str:
     try:
-        # What model_dump_json does, without its two dozen options.
+        # This is what model_dump_json does, without its two dozen options.
         return record.__pydantic_serializer__.to_json(record).decode()
     except (PydanticSerializationError, ValueError, RecursionError):
         pass
@@ -97,11 +97,11 @@ def _body(record: Record) -> str:
 
 
 def decode(record_type: type[R], body: str, *, where: str) -> R:
-    """The record of a body. CorruptError naming `where` when it is not one of this type."""
+    """Returns the record of a JSON body. CorruptError, which names `where`, when the body is not of this type."""
     try:
         return record_type.model_validate_json(body)
     except ValidationError:
-        # The fast reader refuses nesting deeper than the writer allows: read once more before calling it damaged.
+        # The fast reader refuses nesting that the writer allows: read once more before calling the body damaged.
         try:
             return record_type.model_validate(json.loads(body), context=None)
         except (ValidationError, ValueError, TypeError, RecursionError) as error:
@@ -112,21 +112,24 @@ def decode(record_type: type[R], body: str, *, where: str) -> R:
 
 
 def same_content(record_type: type[Record], stored: str, body: str, *, where: str) -> bool:
-    """Whether a stored body and a new one say the same, whatever the order of keys or fields left at their default."""
+    """Returns whether two bodies mean the same. The order of keys and omitted defaults do not matter."""
     if stored == body or record_type.ledger_kind in ENCODED_BY_ID:
         return True
     return bool(json.loads(_body(decode(record_type, stored, where=where))) == json.loads(body))
 
 
 def check_blob(blob: Blob) -> None:
-    """CorruptError when the text is not the one that the hash names."""
+    """Raises CorruptError when a blob's text does not have its hash."""
     if sha256(blob.text.encode("utf-8", "surrogatepass")).hexdigest() != blob.blob_hash:
         raise CorruptError(f"blob {blob.blob_hash[:80]!r} does not have that hash; make blobs with Blob.of(text)")
 
 
 def pack_text(text: str) -> tuple[int, bytes]:
-    """(codec, bytes). Short texts stay raw: the few hundred bytes saved are not worth their time in every trial. Small ones
-    are packed with a small window, which needs no large tables to be cleared first (a tenth of the time)."""
+    """Returns (codec, bytes) of a text.
+
+    Short texts stay raw: packing them would cost time in every trial and save a few hundred bytes. Small
+    ones get a small window, which takes a tenth of the time, since zlib has no large tables to clear.
+    """
     raw = text.encode("utf-8")
     if len(raw) < _PACK_FROM_BYTES:
         return _RAW, raw
@@ -135,7 +138,7 @@ def pack_text(text: str) -> tuple[int, bytes]:
 
 
 def unpack_text(codec: int, data: bytes, blob_hash: str, *, where: str) -> str:
-    """The text. CorruptError when it cannot be unpacked or no longer has its hash."""
+    """Returns the text. CorruptError when it cannot be unpacked or does not have its hash."""
     try:
         text = (zlib.decompress(data) if codec == _ZLIB else data).decode("utf-8")
     except (zlib.error, UnicodeDecodeError) as error:

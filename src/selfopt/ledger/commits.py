@@ -1,12 +1,12 @@
-"""What one transaction stored, as a link of its writer's chain.
+"""Commits: each lists what one transaction stored, and is a link in its writer's chain.
 
-A writer is one opened ledger of one process. Its n-th commit lists what the transaction stored; its hash covers the list, the
-writer, n, and the hash of the writer's commit before. Nobody's chain depends on another's, so any number of writers may commit at
-the same time. The list, as text:
+A writer is one opened ledger in one process. The hash of a commit covers its list, the writer, the
+commit's number n, and the hash of the writer's commit before. Chains do not depend on each other, so any
+number of writers may commit at the same time. The list is text:
 
-    <number of the first record> <number of the first blob>      0 where there is none
-    blob <sha256 of the text>                                     one line each, numbered on from the first
-    <kind> <id> <sha256 of the JSON>                              likewise
+    <number of the first record> <number of the first blob>      0 when there is none
+    blob <sha256 of the text>                                     a line per blob; numbers follow the first
+    <kind> <id> <sha256 of the JSON>                              a line per record; likewise
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ _BLOB = "blob"
 
 @dataclass(frozen=True, slots=True)
 class CommitHead:
-    """A writer's n-th commit (from 1) and its hash. n = 0: the writer has not committed yet."""
+    """The newest commit of a writer."""
 
     writer: str
-    n: int = 0
+    n: int = 0  # number of the commit, from 1; 0 when the writer has not committed yet
     hash: str = GENESIS
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One entry of a commit. seq: its number among records, or among blobs; digest: of the JSON, or of the blob's text."""
+    """One entry of a commit."""
 
-    seq: int
+    seq: int  # number among all records, or among all blobs
     kind: str
     id: str
-    digest: str
+    digest: str  # sha256 of the JSON, or of the blob's text
 
 
 def blob_entry(blob_hash: str) -> str:
-    """The line of a blob."""
+    """Returns the line of a blob."""
     return f"{_BLOB} {blob_hash}"
 
 
 def record_entry(kind: str, record_id: str, body: str | bytes) -> str:
-    """The line of a record that was stored with this body."""
+    """Returns the line of a record that is stored with this body."""
     digest = sha256(body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{kind} {_word(record_id)} {digest}"
 
@@ -57,18 +57,18 @@ def _word(text: str) -> str:
 
 
 def commit_body(first_record: int, first_blob: int, entries: Sequence[str]) -> str:
-    """The list. entries: blobs first."""
+    """Returns the list. entries: lines, those of blobs first."""
     return f"{first_record} {first_blob}\n" + "\n".join(entries)
 
 
 def commit_hash(head: CommitHead, body: str) -> str:
-    """The hash of the commit with this list that follows `head`."""
+    """Returns the hash of the commit that follows `head` and has this list."""
     text = f"{head.writer} {head.n + 1} {head.hash}\n{body}"
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def parse_commit(body: str) -> tuple[list[Listed], list[Listed]]:
-    """(blobs, records) of a list. ValueError for text that is none."""
+    """Returns the blobs and the records of a list. ValueError when the text is not a list."""
     first, *lines = body.split("\n")
     record, blob = map(int, first.split(" "))
     blobs: list[Listed] = []

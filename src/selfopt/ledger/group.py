@@ -1,4 +1,4 @@
-"""Group commit: appends that arrive while a transaction is being written share the next one."""
+"""Group commit: appends that arrive while a transaction is being written share the next transaction."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ from .codec import Row
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one append stores, all of it or nothing. stored: the outcome, once it is known."""
+    """What one append stores, completely or not at all."""
 
     blobs: Sequence[Blob]
     rows: Sequence[Row]
-    stored: Future[None] = field(default_factory=Future)
+    stored: Future[None] = field(default_factory=Future)  # the outcome
 
 
 class GroupCommit:
-    """Collects batches and hands all that wait to a writer, in the order of their arrival; tells each asker its own outcome.
+    """Collects batches, writes all that wait in one transaction, and tells each caller its own outcome.
 
-    As long as the same task appends again and again, its batches are written right there: a thread would cost a third more
-    CPU per append (0.1 ms on top of 0.3). Once a second task appends, a thread writes; the event loop goes on meanwhile, and
-    new batches join the next transaction. The tasks may belong to several event loops in several threads.
+    While only one task appends, it writes its batches itself: a thread would cost a third more CPU per
+    append (0.1 ms on top of 0.3). Once a second task appends, a thread writes. Meanwhile the event loop
+    goes on, and new batches join the next transaction. The tasks may belong to several event loops in
+    several threads.
 
     Args:
-        write: stores batches in one transaction. Returns for each batch None, or the error for which it was left out. What it
-            raises goes to every asker of the transaction.
-        closed: the message of the StoreError for appends after `close`.
+        write: stores batches in one transaction. Returns, for each batch, None or the error for which it
+            was left out. An exception that it raises goes to every caller.
+        closed: the message of the StoreError that appends get after `close`.
     """
 
     def __init__(self, write: Callable[[Sequence[Batch]], Sequence[Exception | None]], closed: str) -> None:
@@ -47,7 +48,7 @@ class GroupCommit:
         self._asker: weakref.ref[asyncio.Task[object]] | None = None
 
     async def append(self, batch: Batch) -> None:
-        """Store a batch. A cancellation is raised only once it is known whether the batch is stored."""
+        """Store a batch. A cancelled caller gets its CancelledError once the outcome of the batch is known."""
         task = asyncio.current_task()
         assert task is not None  # only a task awaits
         with self._changed:
@@ -59,22 +60,22 @@ class GroupCommit:
         if leads and not alone:
             try:
                 asyncio.get_running_loop().run_in_executor(None, self._drain)
-            except RuntimeError:  # the loop is closing and its threads take no more work
+            except RuntimeError:  # the event loop is closing, and its threads take no more work
                 alone = True
         if leads and alone:
             self._drain()
             return batch.stored.result()
-        # Awaited even if it is stored by now, so that answers arrive in the order of storing.
+        # Await it even if it is stored by now, so that callers continue in the order of storing.
         return await _decided(asyncio.wrap_future(batch.stored))
 
     def close(self) -> None:
-        """Wait until every batch that was taken is written, and take no more. May be called twice."""
+        """Take no more batches, and wait until those that were taken are written. May be called twice."""
         with self._changed:
             self._closed = True
             self._changed.wait_for(lambda: not self._writing)
 
     def _drain(self) -> None:
-        """Write until no batch is waiting."""
+        """Write until no batch waits."""
         while True:
             with self._changed:
                 group, self._waiting = self._waiting, []
@@ -85,7 +86,7 @@ class GroupCommit:
             errors: Sequence[BaseException | None]
             try:
                 errors = self._write(group)
-            except BaseException as error:  # even an interrupt: no asker may wait for ever
+            except BaseException as error:  # even an interrupt: no caller may wait forever
                 errors = [error] * len(group)
             for batch, failed in zip(group, errors, strict=True):
                 if failed is None:
@@ -95,7 +96,7 @@ class GroupCommit:
 
 
 async def _decided(stored: asyncio.Future[None]) -> None:
-    """Wait for the outcome. A cancellation that arrives meanwhile is raised afterwards."""
+    """Wait for the outcome, and raise a cancellation that arrives meanwhile only afterwards."""
     cancelled: asyncio.CancelledError | None = None
     while not stored.done():
         try:

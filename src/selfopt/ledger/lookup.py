@@ -1,4 +1,4 @@
-"""Finding a record by a short form of its id, as people type it."""
+"""Finds a record by a short form of its id, as people type it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class _ListsIds(Protocol):
 
 
 def resolve(ledger: Ledger, record_type: type[R], id_prefix: str) -> R:
-    """The one record whose id is, starts with, or ends with what was typed; the word before the dash may be left out.
+    """Returns the one record whose id equals, starts with or ends with what was typed.
 
-    Ids that are made of the time start alike, so their end tells them apart. UsageError when there is none or more than
-    one; then the candidates are named.
+    The prefix before the dash may be left out. Ids that are made from the time start alike, and their end
+    tells them apart. Raises UsageError when no id fits or several do; it names the candidates.
     """
     kind = record_type.ledger_kind.replace("_", " ")
     typed = id_prefix.strip().lower()

@@ -1,4 +1,4 @@
-"""A ledger that lives in memory: for dry runs and tests. Same contract as the file, gone with the process."""
+"""A ledger in memory, for dry runs and tests. It has the contract of the file, and ends with the process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WHERE = "the ledger in memory"
 
 
 class MemoryLedger:
-    """Keeps JSON bodies, not objects, so that what is read has been through the same form as in a file."""
+    """Keeps records in memory, as JSON bodies, so that reading goes through the same form as with a file."""
 
     def __init__(self) -> None:
         self._rows: dict[str, dict[str, Row]] = {}
@@ -69,7 +69,7 @@ class MemoryLedger:
             self._closed = True
 
     def ids(self, record_type: type[Record]) -> list[str]:
-        """The ids of one kind in the order they were appended."""
+        """Returns the ids of one kind, in the order of appending."""
         kind = kind_of(record_type)
         with self._lock:
             self._check_open()

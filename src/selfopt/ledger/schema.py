@@ -1,4 +1,4 @@
-"""The tables of a ledger file, how an older file is brought up to date, and what a file must be to be opened at all."""
+"""The tables of a ledger file, its migrations, and the checks before it is opened."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .codec import decode, encode, record_types
 from .commits import CommitHead, blob_entry, commit_body, commit_hash, record_entry
 
 MANY_KINDS = frozenset({"trial", "trial_start", "verdict"})
-"""Kinds that make up nearly all records: reading all of them is a scan of the table, so no index lists them by kind."""
+"""Kinds that make up nearly all records. Reading one of them scans the table, so no index lists them by kind."""
 
 FEW = "kind NOT IN ('trial', 'trial_start', 'verdict')"
-"""The condition of the index of all other kinds; a query has to repeat it to use that index."""
+"""The condition of the index by kind, for all other kinds. A query must repeat it to use that index."""
 
-APPLICATION_ID = 0x53464F50  # "SFOP" in the file's header: tells a ledger from any other database
+APPLICATION_ID = 0x53464F50  # "SFOP" in the file's header: distinguishes a ledger from other databases
 
-# The leading columns are ids: the entries of one trial, its start and its verdict then lie on the same few pages, which is
-# what a commit costs (a third less CPU per trial than with the kind in front).
+# The leading columns are ids, so that the entries of a trial, its start and its verdict lie on the same few pages. A commit
+# costs by pages: this saves a third of the CPU per trial, compared with the kind in front.
 _V1 = (
     "CREATE TABLE records (seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, at TEXT NOT NULL, body TEXT NOT NULL,"
     " UNIQUE (id, kind))",
@@ -33,7 +33,7 @@ _V1 = (
     "CREATE TABLE blobs (seq INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE, codec INTEGER NOT NULL, data BLOB NOT NULL)",
 )
 
-# Rows are only ever added at the end, by whichever writer commits: no index, so that a trial dirties one page more and not two.
+# Rows are only ever added at the end. There is no index, so that a trial dirties one more page and not two.
 _V2 = (
     "CREATE TABLE commits (seq INTEGER PRIMARY KEY, writer TEXT NOT NULL, n INTEGER NOT NULL, hash TEXT NOT NULL,"
     " body TEXT NOT NULL)",
@@ -42,21 +42,21 @@ _V2 = (
 )
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1, _V2)
-"""Statement lists; the n-th brings a file from version n to n + 1. Written ones are never edited."""
+"""Statements that bring a file from version n to n + 1, by n. A released migration is never edited."""
 
 SCHEMA_VERSION = len(MIGRATIONS)
 
 SEALED_TOO_FAR = "SELECT max(upto) > (SELECT coalesce(max(seq), 0) FROM commits) FROM sealed"
-"""Whether the note of what was sealed tells of commits that there are not: what comes next would never be sealed."""
+"""Whether the note of what is sealed names commits that do not exist. Then the next commits would never be sealed."""
 
 UPGRADE = "upgrade-"
-"""What the name of a writer begins with that lists what an older selfopt had stored."""
+"""The prefix of a writer whose commits list what an older selfopt stored without commits."""
 
 _LISTED_TOGETHER = 1000
 
 
 def check_magic(path: Path) -> None:
-    """CorruptError when the file has content that is not sqlite's. An empty file is a new ledger."""
+    """Raises CorruptError when the file is not an sqlite database. An empty file is a new ledger."""
     with path.open("rb") as file:
         head = file.read(16)
     if head and head != b"SQLite format 3\0":
@@ -64,7 +64,10 @@ def check_magic(path: Path) -> None:
 
 
 def needs_migration(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether tables or index fields are missing or no longer wanted, or the note of what was sealed is wrong. NewerSchemaError / CorruptError for a file that is not to be touched."""
+    """Returns whether `prepare` has something to do.
+
+    Raises NewerSchemaError for the file of a newer selfopt, CorruptError for another kind of database.
+    """
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     application = int(connection.execute("PRAGMA application_id").fetchone()[0])
     tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
@@ -82,8 +85,10 @@ def needs_migration(connection: sqlite3.Connection, path: Path) -> bool:
 
 
 def prepare(connection: sqlite3.Connection, path: Path) -> bool:
-    """Bring tables and index fields up to date. To be called within a write transaction. Returns whether commits were made of what
-    an older selfopt had stored."""
+    """Bring tables and index fields up to date, within a write transaction.
+
+    Returns whether it made commits for what an older selfopt had stored without any.
+    """
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     for statements in MIGRATIONS[version:]:
         for statement in statements:
@@ -93,11 +98,11 @@ def prepare(connection: sqlite3.Connection, path: Path) -> bool:
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     if connection.execute(SEALED_TOO_FAR).fetchone()[0]:
-        connection.execute("UPDATE sealed SET upto = 0")  # then all is sealed once more
+        connection.execute("UPDATE sealed SET upto = 0")  # then everything is sealed once more
     for kind, field in _missing_fields(connection):
         _index_field(connection, path, kind, field)
     for kind, field in _needless_fields(connection):
-        # Forgotten here too, so that the records appended from now on are found again should it become an index once more.
+        # Also forget that it was indexed. Should it become an index again, the records appended from now on are indexed then.
         connection.execute("DELETE FROM record_index WHERE kind = ? AND field = ?", (kind, field))
         connection.execute("DELETE FROM indexed_fields WHERE kind = ? AND field = ?", (kind, field))
     return version == 1
@@ -108,7 +113,7 @@ def _missing_fields(connection: sqlite3.Connection) -> list[tuple[str, str]]:
 
 
 def _needless_fields(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-    """Fields that an older selfopt indexed. Kinds that this one does not know are left to the newer one that does."""
+    """Returns fields that only an older selfopt indexed. Ignores unknown kinds, which a newer selfopt may have added."""
     known = connection.execute("SELECT kind, field FROM indexed_fields")
     return sorted(pair for pair in set(known) - _wanted_fields() if pair[0] in record_types())
 
@@ -118,7 +123,7 @@ def _wanted_fields() -> set[tuple[str, str]]:
 
 
 def _index_field(connection: sqlite3.Connection, path: Path, kind: str, field: str) -> None:
-    """Index a field for the records that were appended before it was one."""
+    """Index a field for the records that were appended before it was indexed."""
     record_type = record_types()[kind]
     for seq, body in connection.execute("SELECT seq, body FROM records WHERE kind = ?", (kind,)).fetchall():
         row = encode(decode(record_type, body, where=f"{path} (record {seq})"))
@@ -130,7 +135,7 @@ def _index_field(connection: sqlite3.Connection, path: Path, kind: str, field: s
 
 
 def _list_what_is_found(connection: sqlite3.Connection) -> None:
-    """Commits of what version 1 had stored without any: from here on it can be told whether that changes."""
+    """Make commits for what version 1 stored without any, so that later changes can be detected."""
     head = CommitHead(f"{UPGRADE}{os.urandom(6).hex()}")
     records = ((seq, record_entry(kind, record_id, body)) for seq, kind, record_id, body in connection.execute(_ALL_RECORDS))
     blobs = ((seq, blob_entry(blob_hash)) for seq, blob_hash in connection.execute("SELECT seq, hash FROM blobs ORDER BY seq"))
@@ -147,7 +152,7 @@ _ALL_RECORDS = "SELECT seq, kind, id, body FROM records ORDER BY seq"
 
 
 def _consecutive(numbered: Iterable[tuple[int, str]]) -> Iterator[tuple[int, list[str]]]:
-    """(first number, lines) of up to a thousand entries whose numbers follow one another."""
+    """Yields (first number, lines) of up to a thousand entries with consecutive numbers."""
     first, lines = 0, list[str]()
     for seq, line in numbered:
         if lines and (seq != first + len(lines) or len(lines) >= _LISTED_TOGETHER):

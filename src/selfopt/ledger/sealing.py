@@ -1,6 +1,6 @@
-"""Telling the audit trail how far each writer of the ledger has come, in batches.
+"""Seals the ledger: tells the audit trail, in batches, the newest commit of each writer.
 
-What the trail has sealed cannot be changed any more without being found: a commit's hash covers all commits of its writer before it.
+A commit's hash covers all earlier commits of its writer, so a later change to any of them is detected.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ _HEADS_TOGETHER = 500
 
 
 class LedgerSeals:
-    """Seals commits: after so many of them or so many seconds, and whenever it is asked to.
+    """Seals commits from time to time, and whenever it is asked to.
 
-    commits, seconds: how much may be unsealed before the next commit seals it.
+    Args:
+        trail: the audit trail that gets the seals.
+        commits, seconds: seal with the next commit after so many commits or so much time.
     """
 
     def __init__(
@@ -41,18 +43,18 @@ class LedgerSeals:
         self._since = clock()
 
     def committed(self, ledger: SqliteLedger) -> None:
-        """Count a commit; seal when it is time. Costs nothing but the counting until then."""
+        """Count a commit, and seal when it is time."""
         self._waiting += 1
         if self._waiting >= self._commits or self._clock() - self._since >= self._seconds:
             self.try_seal(ledger, "in between")
 
     def close(self, ledger: SqliteLedger) -> None:
-        """Seal before the ledger is closed, if anything was committed: who only looks writes nothing."""
+        """Seal before the ledger is closed. Writes nothing when nothing was committed."""
         if self._waiting:
             self.try_seal(ledger, "closed")
 
     def try_seal(self, ledger: SqliteLedger, why: str) -> None:
-        """Seal; what cannot be sealed now is sealed the next time, and until then it is a warning: measuring goes on."""
+        """Seal. Logs a warning when that fails, so that measuring goes on; the next seal covers it."""
         try:
             self.seal(ledger, why)
         except StoreError as error:
@@ -60,15 +62,15 @@ class LedgerSeals:
             logger.warning("what was measured is kept, but not sealed yet: %s", escape_control(str(error), 500))
 
     def seal(self, ledger: SqliteLedger, why: str) -> None:
-        """Append the newest commit of every writer that has unsealed ones to the trail, those of dead writers too.
+        """Tell the trail the newest commit of every writer with unsealed ones, dead writers included.
 
-        AuditError when the trail cannot be written, StoreError when the ledger cannot be read.
+        Raises AuditError when the trail cannot be written, StoreError when the ledger cannot be read.
         """
         upto, heads = ledger.unsealed()
         if heads:
             parts = [heads[start : start + _HEADS_TOGETHER] for start in range(0, len(heads), _HEADS_TOGETHER)]
             self._trail.append_all([_event(part, why) for part in parts])
-            with suppress(StoreError):  # sealed again the next time, then
+            with suppress(StoreError):  # then the next seal repeats this one
                 ledger.note_sealed(upto)
         self._waiting, self._since = 0, self._clock()
 
@@ -83,7 +85,7 @@ def _event(heads: Sequence[CommitHead], why: str) -> AuditEvent:
 
 
 def read_ledger_seals(trail: ChainedFile) -> Sealed:
-    """What the trail has sealed: by writer, the hashes of its commits by their number. AuditError for a damaged trail."""
+    """Returns the sealed hashes by writer and number of commit. Raises AuditError when the trail is damaged."""
     sealed: Sealed = {}
     for record in trail.newest_first(f'"event":"{LEDGER_SEALED_EVENT}"'.encode()):
         if record.event != LEDGER_SEALED_EVENT:

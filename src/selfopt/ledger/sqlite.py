@@ -1,4 +1,4 @@
-"""The ledger as one sqlite file. Concurrent appends share a transaction, which is durable (WAL, synchronous = FULL) when they return."""
+"""The ledger as one sqlite file. Concurrent appends share a transaction. It is durable (WAL, synchronous = FULL) when they return."""
 
 from __future__ import annotations
 
@@ -38,20 +38,27 @@ _AND_INDEXED = " AND EXISTS (SELECT 1 FROM record_index j WHERE j.kind = ? AND j
 
 
 def open_ledger(path: Path, *, busy_timeout_s: float = 30.0, after_commit: AfterCommit | None = None) -> SqliteLedger:
-    """Open a ledger file, or make a new one (mode 0600) where none or an empty one is.
+    """Open a ledger file. A missing or empty file becomes a new ledger (mode 0600).
 
-    busy_timeout_s: how long another process's write is waited for; after_commit: called when an append has stored something.
-    Raises NewerSchemaError, CorruptError (the file is then left as it is) or StoreError (no such folder, no permission, disk
-    full, busy).
+    Args:
+        busy_timeout_s: how long to wait for the write of another process.
+        after_commit: called after each append that stored something.
+
+    Raises:
+        NewerSchemaError: a newer selfopt wrote the file. It is left as it is.
+        CorruptError: the file is damaged or not a ledger. It is left as it is.
+        StoreError: there is no permission or space, or another process keeps writing.
     """
     return SqliteLedger(path, busy_timeout_s=busy_timeout_s, after_commit=after_commit)
 
 
 class SqliteLedger:
-    """See `selfopt.records.Ledger`. May be used from several threads; several processes may have the file open.
+    """See `selfopt.records.Ledger`. Several threads may use it, and several processes may open the file.
 
-    Each transaction that stores something also stores a commit of this writer, which lists it (see `commits`). upgraded: whether
-    opening it has listed what an older selfopt had stored.
+    Each transaction that stores something also stores a commit that lists it (see `commits`).
+
+    Attributes:
+        upgraded: opening the file made commits for what an older selfopt had stored.
     """
 
     def __init__(self, path: Path, *, busy_timeout_s: float = 30.0, after_commit: AfterCommit | None = None) -> None:
@@ -93,10 +100,10 @@ class SqliteLedger:
         await self._group.append(Batch(blobs, rows))
 
     def _append_all(self, batches: Sequence[Batch]) -> Sequence[Exception | None]:
-        """Store batches in one transaction, each whole or not at all. Returns each batch's error, None for those that are stored."""
+        """Store batches in one transaction, each completely or not at all. Returns the error of each, or None."""
         with self._lock:
             head, errors = self._write(partial(self._store, batches))
-            # Only what is committed is known: a rolled back blob must be written again.
+            # Remember only committed blobs: one that was rolled back must be written again.
             known = self._known_blobs
             for batch, error in zip(batches, errors, strict=True):
                 for blob in batch.blobs if error is None else ():
@@ -119,7 +126,7 @@ class SqliteLedger:
         newest_first: bool = False,
         limit: int | None = None,
     ) -> Iterator[R]:
-        """See `selfopt.records.Ledger.read`. Read page by page: the iterator holds no lock between records."""
+        """See `selfopt.records.Ledger.read`. Reads page by page: the iterator holds no lock between records."""
         conditions = check_where(record_type, where)
         kind = kind_of(record_type)
         self._open_connection()
@@ -128,7 +135,7 @@ class SqliteLedger:
         return self._read_records(record_type, kind, conditions, newest_first, limit)
 
     def close(self) -> None:
-        """Finish what is being appended and close the file. May be called twice."""
+        """Finish running appends and close the file. May be called twice."""
         self._group.close()
         with self._lock:
             if self._connection is not None:
@@ -136,31 +143,32 @@ class SqliteLedger:
                 self._connection = None
 
     def ids(self, record_type: type[Record]) -> list[str]:
-        """The ids of one kind in the order they were appended."""
+        """Returns the ids of one kind, in the order of appending."""
         kind = kind_of(record_type)
         if kind == Blob.ledger_kind:
             return [str(row[0]) for row in self._fetch("SELECT hash FROM blobs ORDER BY seq", ())]
         return [str(row[0]) for row in self._fetch("SELECT id FROM records WHERE kind = ? ORDER BY seq", (kind,))]
 
     def check(self) -> list[str]:
-        """What sqlite's own integrity check has to say; empty when the file is sound. Reads the whole file."""
+        """Returns the faults that sqlite's own integrity check finds. Reads the whole file."""
         return [str(row[0]) for row in self._fetch("PRAGMA integrity_check", ()) if row[0] != "ok"]
 
     def unsealed(self) -> tuple[int, list[CommitHead]]:
-        """(number of the newest commit, the newest commit of every writer) of those that nobody has noted as sealed."""
+        """Returns, of the commits not noted as sealed, the largest number and the newest commit of each writer."""
         rows = self._fetch(f"SELECT max(seq), writer, max(n), hash {_UNSEALED} GROUP BY writer ORDER BY 1", ())
         return (rows[-1][0] if rows else 0), [CommitHead(str(writer), int(n), str(found)) for _, writer, n, found in rows]
 
     def note_sealed(self, upto: int) -> None:
-        """Remember that the commits up to this number are sealed. A note that spares a look into the audit trail, no proof."""
+        """Note that the commits up to this number are sealed. The note saves reading the audit trail; it proves nothing."""
         self._write(lambda connection: connection.execute("UPDATE sealed SET upto = max(upto, ?)", (upto,)))
 
     # Writing
 
     def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do the work in a transaction: committed at its end, rolled back when anything is raised in it or by the commit.
+        """Do the work in a transaction. Commits at the end, and rolls back when anything raises.
 
-        Written out, not put together from context managers: every trial comes through here."""
+        It uses no context managers, to be fast: every trial comes through here.
+        """
         with self._lock:
             connection = self._open_connection()
             try:
@@ -170,7 +178,7 @@ class SqliteLedger:
                     connection.execute("COMMIT")
                     return done
                 finally:
-                    # Still in it: something failed. sqlite has left it by itself after some errors.
+                    # A transaction that is still open has failed. After some errors sqlite has already left it.
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
             except sqlite3.Error as error:
@@ -184,8 +192,10 @@ class SqliteLedger:
         return storing.commit(self._head), errors
 
     def _check_files(self) -> None:
-        """StoreError when the file, or the journal that commits go to first, is no longer the one that was opened: what is committed
-        to a file that has no name any more is gone with this process."""
+        """Raises StoreError when the file, or the journal that commits go to first, was replaced or removed.
+
+        What is committed to a file without a name is lost when this process ends.
+        """
         for path, opened in self._files.items():
             if _identity(path) != opened:
                 raise StoreError(
@@ -231,7 +241,7 @@ class SqliteLedger:
             yield record_type.model_validate({"blob_hash": blob_hash, "text": body})
 
     def _pages(self, text: str, values: list[Any], seq: str, newest_first: bool, limit: int | None) -> Iterator[tuple[Any, ...]]:
-        """All rows of a query, a page at a time, each page after the last row of the one before."""
+        """Yields all rows of a query. Fetches a page at a time, each after the last row of the page before."""
         sign, order = ("<", "DESC") if newest_first else (">", "ASC")
         last = 2**63 - 1 if newest_first else -1
         left = limit
@@ -257,14 +267,14 @@ class SqliteLedger:
             self._write(self._migrate)
         _use_wal(connection, busy_timeout_s)
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("SELECT 1 FROM sqlite_master").fetchone()  # now the journal is there, too
-        for path in (str(self.path), f"{self.path}-wal"):  # a file system without shared memory has no such journal
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()  # now the journal exists, too
+        for path in (str(self.path), f"{self.path}-wal"):  # without shared memory there is no such journal
             if (found := _identity(path)) is not None:
                 self._files[path] = found
         return connection
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
-        # Another process may have been first: asked again now that nobody else can write.
+        # Another process may have been first. Ask again, now that nobody else can write.
         if needs_migration(connection, self.path):
             self.upgraded = prepare(connection, self.path)
 
@@ -295,7 +305,7 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 def _use_wal(connection: sqlite3.Connection, timeout_s: float) -> None:
-    """Switch to WAL. sqlite does not wait by itself when another process is just doing the same."""
+    """Switch to WAL. sqlite itself does not wait when another process is doing the same."""
     until = time.monotonic() + timeout_s
     while True:
         try:

@@ -1,4 +1,4 @@
-"""What one transaction stores: batches of blobs and records, and the commit that lists them."""
+"""Stores batches of blobs and records in one transaction, with the commit that lists them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .codec import Row, pack_text, record_types, same_content
 from .commits import CommitHead, blob_entry, commit_body, commit_hash, record_entry
 from .group import Batch
 
-# Rows in one statement: the records of a trial, its start and its verdict take one and not three.
+# Rows per statement: a trial, its start and its verdict take one statement and not three.
 _TOGETHER = 16
 
 _RECORDS = "records (kind, id, at, body)"
@@ -28,20 +28,20 @@ _COMMIT = "INSERT INTO commits (writer, n, hash, body) VALUES (?, ?, ?, ?)"
 
 @dataclass(slots=True)
 class _Listing:
-    """Lines of a commit about rows that are numbered one after the other. first: the number of the first of them, 0 for none."""
+    """Lines of a commit about rows with consecutive numbers."""
 
-    first: int = 0
+    first: int = 0  # number of the first row; 0 when there is none
     lines: list[str] = field(default_factory=list)
 
     def add(self, number: int, lines: Iterable[str]) -> None:
-        """Go on with rows from this number on."""
+        """Add lines about the rows from this number on."""
         if not self.lines:
             self.first = number
         self.lines += lines
 
 
 class Storing:
-    """One transaction of one writer. known_blobs: hashes of blobs that are stored for certain."""
+    """One transaction of one writer. known_blobs: hashes of blobs that are certainly stored."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path, known_blobs: Container[str]) -> None:
         self._connection = connection
@@ -51,9 +51,9 @@ class Storing:
         self._records = _Listing()
 
     def all(self, batches: Sequence[Batch]) -> list[Exception | None]:
-        """Store what is not there yet. Returns for each batch the error for which it was left out, or None.
+        """Store what is not stored yet. Returns, for each batch, the error for which it was left out, or None.
 
-        Raises what ends the transaction, and any error of a batch that is alone in it.
+        Raises an error that ends the transaction, and any error when there is only one batch.
         """
         if len(batches) == 1:
             self._store(batches[0])
@@ -61,7 +61,7 @@ class Storing:
         return [self._store_apart(batch) for batch in batches]
 
     def commit(self, head: CommitHead) -> CommitHead | None:
-        """Store the commit that follows `head` and lists everything; None when there is nothing to list."""
+        """Store the commit that follows `head` and lists what was stored. Returns None when that is nothing."""
         blobs, records = self._blobs, self._records
         if not (blobs.lines or records.lines):
             return None
@@ -71,14 +71,14 @@ class Storing:
         return following
 
     def _store_apart(self, batch: Batch) -> Exception | None:
-        """Store one of several batches. An error in it does not touch the others."""
+        """Store one of several batches. Its error does not affect the others."""
         blobs, records = len(self._blobs.lines), len(self._records.lines)
         self._connection.execute("SAVEPOINT batch")
         failed: Exception | None = None
         try:
             self._store(batch)
         except Exception as error:
-            if not self._connection.in_transaction:  # sqlite has rolled all of it back
+            if not self._connection.in_transaction:  # sqlite has rolled back everything
                 raise
             self._connection.execute("ROLLBACK TO batch")
             del self._blobs.lines[blobs:], self._records.lines[records:]
@@ -96,7 +96,7 @@ class Storing:
         for start in range(0, len(rows), _TOGETHER):
             part = rows[start : start + _TOGETHER]
             cursor = self._insert(_RECORDS, [(row.kind, row.id, at, row.body) for row in part])
-            # One writer at a time: the rows that a statement adds are numbered one after the other.
+            # There is one writer at a time, so the rows that a statement adds have consecutive numbers.
             last, added = cursor.lastrowid or 0, cursor.rowcount
             if added == len(part):
                 numbers = list(range(last - added + 1, last + 1))
@@ -112,11 +112,11 @@ class Storing:
                 self._insert(_INDEX, entries[first : first + _TOGETHER])
 
     def _insert(self, into: str, rows: Sequence[tuple[Any, ...]]) -> sqlite3.Cursor:
-        """Insert a few rows in one statement, passing over those that are there."""
+        """Insert a few rows in one statement. Skips rows that are already stored."""
         return self._connection.execute(_insertion(into, len(rows)), list(chain.from_iterable(rows)))
 
     def _number_of(self, row: Row) -> int:
-        """The number of a record that is stored, just now or before. CorruptError when it has another content there."""
+        """Returns the number of a stored record. CorruptError when it is stored with other content."""
         text = "SELECT seq, body FROM records WHERE kind = ? AND id = ?"
         seq, stored = self._connection.execute(text, (row.kind, row.id)).fetchone()
         if not same_content(record_types()[row.kind], stored, row.body, where=f"{self._path} ({row.kind} {row.id})"):
@@ -131,7 +131,7 @@ def _insertion(into: str, count: int) -> str:
 
 
 def translated(error: sqlite3.Error, path: Path) -> StoreError:
-    """What sqlite says, with what helps."""
+    """Returns the error of sqlite as a StoreError that says how to fix it."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return CorruptError(f"{path} is damaged ({error}); it was left as it is, move it away or restore a copy")

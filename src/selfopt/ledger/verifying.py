@@ -1,4 +1,4 @@
-"""Is a ledger file what its writers committed and what the audit trail sealed? Reads only, and only so much at a time."""
+"""Checks that a ledger file holds what its writers committed and the audit trail sealed. Never writes, and reads in parts."""
 
 from __future__ import annotations
 
@@ -33,8 +33,14 @@ _What = Literal["changed", "missing", "added", "damaged"]
 
 
 def verify_ledger_file(path: Path, sealed: Mapping[str, Mapping[int, str]]) -> LedgerReport:
-    """Everything: sqlite's own check, the tables, every writer's chain against what the trail sealed (by writer and number of
-    commit), every record and blob against its entry, and the index against the records. Never raises for damaged content."""
+    """Check everything. Damaged content is reported, never raised.
+
+    This covers sqlite's own check, the tables, every writer's chain against the seals, every record and
+    blob against its entry in a commit, and the index against the records.
+
+    Args:
+        sealed: the hashes that the audit trail sealed, by writer and number of commit.
+    """
     return _verified(path, sealed, None)
 
 
@@ -45,9 +51,13 @@ def check_records(
     names: Set[str] = frozenset(),
     kinds: Set[str] = frozenset(),
 ) -> LedgerReport:
-    """The chains as in `verify_ledger_file`, but of records and blobs only these, by (kind, id). One that was never committed is
-    `added`, or, when it is not stored either, `missing`. names: also what was committed under these ids, whatever its kind;
-    kinds: also all that was committed of these kinds."""
+    """Check the chains like `verify_ledger_file`, but only some records and blobs.
+
+    Args:
+        only: (kind, id) of each. One that was never committed is `added`; if it is not stored either, `missing`.
+        names: check also what was committed under these ids, whatever its kind.
+        kinds: check also everything that was committed of these kinds.
+    """
     return _verified(path, sealed, (only, names, kinds))
 
 
@@ -64,7 +74,7 @@ def _verified(
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30.0)) as connection:
             connection.isolation_level = None
-            connection.execute("BEGIN")  # one state of the file, whoever writes meanwhile
+            connection.execute("BEGIN")  # see one state of the file, although others may write
             if not _is_ours(connection, path, found, commits):
                 return found.report()
             walk = _Walk(connection, sealed, found)
@@ -74,14 +84,14 @@ def _verified(
             else:
                 walk.some(*only)
     except (sqlite3.Error, ValueError, TypeError, AttributeError, OverflowError) as error:
-        # Of a damaged page sqlite hands over values of any kind, also none where there must be one.
+        # From a damaged page sqlite returns values of any type, or none where there must be one.
         found.add("ledger", path.name, "damaged", str(error))
     return found.report()
 
 
 @dataclass(slots=True)
 class _Found:
-    """What a look at a ledger finds: how much it looked at, the first faults, and how many faults there are."""
+    """What a check of a ledger finds. Its fields are those of `LedgerReport`."""
 
     commits: int = 0
     records: int = 0
@@ -101,7 +111,7 @@ class _Found:
 
 
 def _is_ours(connection: sqlite3.Connection, path: Path, found: _Found, sealed: int) -> bool:
-    """Whether there are commits to look at. A file of an older selfopt has none: nothing of it is sealed yet."""
+    """Returns whether there are commits to check. The file of an older selfopt has none, and nothing of it is sealed."""
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     application = int(connection.execute("PRAGMA application_id").fetchone()[0])
     if (version, application) == (SCHEMA_VERSION, APPLICATION_ID):
@@ -138,14 +148,14 @@ def _schema() -> dict[tuple[str, str], str | None]:
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """One look at all commits, and at what they list."""
+    """Checks all commits and what they list."""
 
     _connection: sqlite3.Connection
     _sealed: Mapping[str, Mapping[int, str]]
     _found: _Found
 
     def all(self) -> None:
-        """Every record and blob, and the index beside the records."""
+        """Check every record with its index entries, and every blob."""
         fields: dict[str, set[str]] = {}
         for kind, name in self._connection.execute("SELECT kind, field FROM indexed_fields"):
             fields.setdefault(kind, set()).add(name)
@@ -168,7 +178,7 @@ class _Walk:
             self._compare(listed, row)
 
     def some(self, only: Set[tuple[str, str]], names: Set[str], kinds: Set[str]) -> None:
-        """Those of these kinds and ids, of these ids, or of these kinds."""
+        """Check what was committed of these kinds and ids, of these ids, or of these kinds."""
         left = set(only)
         for blobs, records in self._commits():
             for listed in (*blobs, *records):
@@ -193,7 +203,7 @@ class _Walk:
         return self._connection.execute(f"SELECT 1 FROM {where}", values).fetchone() is not None
 
     def _compare(self, listed: Listed | None, row: Any) -> None:
-        """An entry with what is stored under its number."""
+        """Compare an entry of a commit with the row that is stored under its number."""
         if listed is not None and (row is None or row[:2] != (listed.kind, listed.id)):
             self._found.add(listed.kind, listed.id, "missing")
             listed = None
@@ -203,18 +213,18 @@ class _Walk:
             self._found.add(row[0], row[1], "added", "no writer has committed it in this place")
 
     def _check_index(self, fields: Mapping[str, Set[str]], there: Set[tuple[Any, ...]], kind: str, name: str, body: str) -> None:
-        """Compare the index entries of one record with what it says. fields: those that are indexed, by kind."""
+        """Compare the index entries of one record with its content. fields: the indexed ones, by kind."""
         if kind not in record_types() or not isinstance(body, str):
             return
         try:
             wanted = {(kind, n, v) for n, v in _index_of(kind, body) if n in fields.get(kind, ())}
         except (CorruptError, msgspec.MsgspecError, ValueError, RecursionError):
-            return  # it is not what was committed, and was named
+            return  # it is not what was committed, and is reported already
         if there != wanted:
             self._found.add("index", f"{kind} {name}", "changed", "it is not found by what it says")
 
     def _in_order(self, what: str, lists: Iterable[list[Listed]]) -> Iterator[tuple[int, Listed]]:
-        """(number, entry), ascending: what a later commit stored has a larger number."""
+        """Yields (number, entry) in ascending order. What a later commit stored must have a larger number."""
         last = 0
         for entries in lists:
             for listed in entries:
@@ -229,10 +239,10 @@ class _Walk:
             try:
                 yield parse_commit(body)
             except (ValueError, AttributeError, TypeError):
-                continue  # told of by `_commits`
+                continue  # `_commits` reports it
 
     def _commits(self) -> Iterator[tuple[list[Listed], list[Listed]]]:
-        """(blobs, records) of every commit; on the way every writer's chain is checked."""
+        """Yields the blobs and the records of every commit. Checks every writer's chain on the way."""
         heads: dict[str, CommitHead] = {}
         for writer, n, digest, body in self._connection.execute("SELECT writer, n, hash, body FROM commits ORDER BY seq"):
             self._found.commits += 1
@@ -277,7 +287,7 @@ def _is_what_was_committed(listed: Listed, row: Any) -> bool:
 
 
 def _merged(first: Iterator[tuple[int, S]], second: Iterable[tuple[int, T]]) -> Iterator[tuple[int, S | None, T | None]]:
-    """Both by number, side by side; None where one has nothing under a number. Both ascend."""
+    """Yields (number, first, second) of two ascending sequences; None when one has nothing under a number."""
     rows = iter(second)
     entry, row = next(first, None), next(rows, None)
     while entry is not None or row is not None:

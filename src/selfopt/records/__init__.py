@@ -1,4 +1,4 @@
-"""The facts that stages hand to each other, one noun a file, and the Protocols of the seams."""
+"""The facts that stages hand to each other, one noun per file, and the Protocols of the seams."""
 
 from .base import Blob, Prose, Record, canonical_json, content_hash, new_id, sha256_hex, utc_now
 from .chat import (

@@ -1,4 +1,4 @@
-"""What every record has: frozen, no unknown keys, one canonical form, one hash."""
+"""The base of every record: frozen, without unknown keys, with one canonical form and one hash."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = tuple(high + low for high in _CROCKFORD for low in _CROCKFORD)
 
 Prose = Annotated[str, "prose"]
-"""A field that people read. Code may show it and hash it, and never branches on it (`tests/test_facts.py`)."""
+"""A field for people. Code may show and hash it, but never branches on it (`tests/test_facts.py`)."""
 
 
 class Record(BaseModel):
@@ -46,7 +46,10 @@ class Record(BaseModel):
             cls.ledger_kind, cls.id_field, cls.index_fields = ledger_kind, id_field, index_fields
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy with some fields changed (not validated). Cached hashes are computed anew: pydantic would copy the old ones."""
+        """Returns a copy with some fields changed, without validation.
+
+        Cached hashes are dropped, and computed anew when needed. Pydantic alone would copy the old ones.
+        """
         copied = super().model_copy(update=update, deep=deep)
         for name in [name for name in copied.__dict__ if name not in type(self).model_fields]:
             del copied.__dict__[name]
@@ -59,24 +62,24 @@ class Record(BaseModel):
 
 
 def canonical_json(value: Any) -> str:
-    """The one text form that is hashed: keys sorted, no spaces, UTF-8 kept, NaN and infinity refused (ValueError)."""
+    """Returns the text that is hashed: sorted keys, no spaces, no ASCII escapes. ValueError for NaN and infinity."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def sha256_hex(text: str) -> str:
-    """SHA-256 of the text in UTF-8 (lone surrogates kept), 64 hex digits."""
+    """Returns the SHA-256 of a text in UTF-8, lone surrogates included, as 64 hex digits."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def content_hash(prefix: str, value: Any) -> str:
-    """`prefix-` and the first 96 bits of the SHA-256 of the canonical JSON of a JSON value or a record."""
+    """Returns `prefix-` and the first 96 bits of the SHA-256 of the canonical JSON. value: JSON, or a record."""
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json")
     return f"{prefix}-{sha256_hex(canonical_json(value))[:24]}"
 
 
 def new_id(prefix: str) -> str:
-    """A fresh id that sorts by time: `prefix-` + 48 bits of milliseconds + 50 random bits, in Crockford's base 32."""
+    """Returns a new id that sorts by time: `prefix-`, 48 bits of milliseconds, 50 random bits, in Crockford's base 32."""
     n, two = (int(time.time() * 1000) << 50) | (int.from_bytes(os.urandom(7)) & ((1 << 50) - 1)), _PAIRS
     return (
         f"{prefix}-{two[n >> 90 & 1023]}{two[n >> 80 & 1023]}{two[n >> 70 & 1023]}{two[n >> 60 & 1023]}{two[n >> 50 & 1023]}"
@@ -85,8 +88,8 @@ def new_id(prefix: str) -> str:
 
 
 def utc_now() -> str:
-    """Now, as RFC 3339 in UTC with milliseconds."""
-    # A quarter of the time of isoformat(timespec=...), and every trial has three of them.
+    """Returns the time as RFC 3339, in UTC with milliseconds."""
+    # Takes a quarter of the time of isoformat(timespec=...). Every trial needs three of these.
     now = time.time_ns() // 1_000_000
     return f"{_second(now // 1000)}.{now % 1000:03d}Z"
 
@@ -97,15 +100,17 @@ def _second(since_epoch_s: int) -> str:
 
 
 class Blob(Record, ledger_kind="blob", id_field="blob_hash"):
-    """A text kept once under its hash (exact requests, raw replies). Ledgers store blobs compressed; appending one that
-    is there already is no error and costs nothing."""
+    """A text that is kept once, under its hash: an exact request or a raw reply.
+
+    Ledgers store blobs compressed. Appending a blob again is not an error, and costs nothing.
+    """
 
     blob_hash: str = Field(description="sha256 of the text, 64 hex digits")
     text: str
 
     @classmethod
     def of(cls, text: str) -> Blob:
-        """The blob of a text. Lone surrogates are replaced first: what is stored must be valid UTF-8."""
+        """Returns the blob of a text. Replaces lone surrogates, since what is stored must be valid UTF-8."""
         try:
             raw = text.encode("utf-8")
         except UnicodeEncodeError:

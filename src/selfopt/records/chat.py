@@ -1,4 +1,4 @@
-"""One exchange with a model: messages, tools, request, reply. The shapes every endpoint adapter translates to and from."""
+"""One exchange with a model: messages, tools, request and reply. Every dialect translates to and from these."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ToolDefinition(Record):
 
 
 class ToolCall(Record):
-    """What the model asks for: a tool's name and its arguments."""
+    """What the model asks for: a tool by name, with arguments."""
 
     name: str
     arguments: dict[str, Any] = Field(default_factory=dict)
@@ -28,7 +28,7 @@ class ToolCall(Record):
 
 
 class Message(Record):
-    """One message of a conversation. A tool result has role `tool` and the id (and name) of the call it answers."""
+    """One message of a conversation. A tool result has role `tool`, and the id and name of the tool call it answers."""
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str = ""
@@ -38,18 +38,17 @@ class Message(Record):
 
 
 class Sampling(Record):
-    """How tokens are drawn. max_tokens bounds the answer; thinking_tokens is the separate budget of `<think>` text
-    (0: thinking is switched off where the endpoint can)."""
+    """How tokens are drawn."""
 
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
     top_p: float | None = Field(default=None, gt=0.0, le=1.0)
     seed: int | None = 0
-    max_tokens: int = Field(default=256, ge=1, le=32768)
-    thinking_tokens: int = Field(default=0, ge=0, le=65536)
+    max_tokens: int = Field(default=256, ge=1, le=32768)  # of the answer, without thinking
+    thinking_tokens: int = Field(default=0, ge=0, le=65536)  # budget of thinking; 0 switches it off where the endpoint can
 
 
 class Constraint(Record):
-    """A limit on what the model can write: a GBNF grammar (text) or a JSON Schema (object)."""
+    """A limit on what the model can write: a GBNF grammar or a JSON Schema."""
 
     kind: Literal["grammar", "json_schema"]
     grammar: str | None = None
@@ -57,15 +56,16 @@ class Constraint(Record):
 
 
 class ChatRequest(Record):
-    """What an endpoint is asked. `model` is the name that the server knows. Times in seconds.
+    """What an endpoint is asked. Times are in seconds.
 
-    isolate: a fresh connection and no prompt cache, so that nothing of an earlier request can reach this one.
-    keep_alive_s: ask the server to keep the model loaded that long (-1: for good), where it can.
-    beside: by the name of a dialect, fields of a request in it that this record has no word for. A server that speaks the
-    same dialect gets them as they are; any other gets none of them.
+    Attributes:
+        isolate: use a fresh connection and no prompt cache, so that no earlier request can affect this one.
+        keep_alive_s: how long the server should keep the model loaded, where it can; -1: for good.
+        beside: fields of a request that this record has no word for, by the name of their dialect. A
+            server that speaks that dialect gets them unchanged. Any other server does not get them.
     """
 
-    model: str
+    model: str  # the name that the server knows
     messages: tuple[Message, ...]
     tools: tuple[ToolDefinition, ...] = ()
     tool_choice: Literal["auto", "none", "required"] = "auto"
@@ -76,21 +76,21 @@ class ChatRequest(Record):
     isolate: bool = False
     context_size: int | None = None
     keep_alive_s: float | None = None
-    # What is hashed and kept of a request without it is the same text as before there was such a field.
+    # A request without this field is hashed and stored as before the field existed.
     beside: dict[str, dict[str, Any]] = Field(default_factory=dict, exclude_if=lambda beside: not beside)
 
 
 class Usage(Record):
-    """Tokens, where the server tells. cached_tokens: the part of input_tokens taken from the prompt cache."""
+    """Numbers of tokens; None where the server does not report them."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
-    cached_tokens: int | None = None
+    cached_tokens: int | None = None  # the part of input_tokens that came from the prompt cache
     thinking_tokens: int | None = None
 
 
 class Timings(Record):
-    """Milliseconds as the server reports them; None where it does not."""
+    """Times in milliseconds, as the server reports them; None where it does not."""
 
     load_ms: float | None = None
     prompt_ms: float | None = None
@@ -99,33 +99,28 @@ class Timings(Record):
 
 
 class LoadEvidence(Record):
-    """What speaks for this request having waited for the model to be loaded.
+    """Evidence on whether a request waited for the model to be loaded."""
 
-    before: residency just before the request, where it was asked; load_ms: as reported or derived; loaded: True when the
-    evidence says that a load took place within the request, False when it says none did, None when there is none.
-    """
-
-    before: Literal["loaded", "loading", "unloaded", "sleeping", "unknown"] = "unknown"
-    load_ms: float | None = None
-    loaded: bool | None = None
+    before: Literal["loaded", "loading", "unloaded", "sleeping", "unknown"] = "unknown"  # residency just before the request
+    load_ms: float | None = None  # reported by the server, or derived
+    loaded: bool | None = None  # whether a load took place during the request; None without evidence
 
 
 class ReplyContent(Record):
-    """What the model said, apart from how it travelled: the input of every parser, kept so that it can be judged again.
+    """What the model said, without how it was transported.
 
-    text: the answer without thinking; thinking: `<think>` text or the server's reasoning field; tool_calls: those that
-    the server itself recognised; broken_tool_calls: native ones whose arguments are no JSON object, as received.
+    It is the input of every parser, and is kept so that a new parser can be judged on it.
     """
 
-    text: str = ""
-    thinking: str = ""
-    tool_calls: tuple[ToolCall, ...] = ()
-    broken_tool_calls: tuple[str, ...] = ()
+    text: str = ""  # the answer without thinking
+    thinking: str = ""  # `<think>` text, or the server's reasoning field
+    tool_calls: tuple[ToolCall, ...] = ()  # those that the server itself recognised
+    broken_tool_calls: tuple[str, ...] = ()  # native tool calls whose arguments are not a JSON object, as received
     finish_reason: FinishReason = "unknown"
 
 
 class ChatReply(Record):
-    """One successful reply. request_body / reply_body: exactly what was sent and received, as text (bounded)."""
+    """One successful reply. Times are in milliseconds."""
 
     content: ReplyContent
     model: str | None = None
@@ -135,14 +130,17 @@ class ChatReply(Record):
     load: LoadEvidence = LoadEvidence()
     latency_ms: float = 0.0
     first_byte_ms: float | None = None
-    request_body: str = ""
-    reply_body: str = ""
+    request_body: str = ""  # exactly what was sent
+    reply_body: str = ""  # exactly what was received, up to the endpoint's limit
 
 
 class ChatChunk(Record):
-    """A piece of a streamed reply. The last one has `final` set, with the reply as it would have come in one piece.
+    """A piece of a streamed reply.
 
-    tool_calls: native ones that ended with this piece, in the order of the whole reply, where the server tells that before it ends.
+    Attributes:
+        tool_calls: native tool calls that ended with this piece, in the order of the whole reply. Empty
+            when the server reports tool calls only at the end.
+        final: in the last piece, the whole reply.
     """
 
     text: str = ""

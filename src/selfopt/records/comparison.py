@@ -1,4 +1,4 @@
-"""Several models and variants beside each other on the same prompts."""
+"""The comparison of several models and variants on the same prompts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .suite import Phase, Split
 
 
 class Figure(Record):
-    """A figure with its 95 % interval, clustered by tool set; low and high are None where fewer than two tool sets carry it."""
+    """A figure with its 95 % interval, clustered by tool set. low and high are None with fewer than two tool sets."""
 
     value: float
     low: float | None = None
@@ -15,12 +15,17 @@ class Figure(Record):
 
 
 class ComparedRow(Record):
-    """One model with one variant. Shares in [0, 1], None where no prompt of that sort is there; times in milliseconds, medians.
+    """One model with one variant. Shares are in [0, 1], and None when there is no such prompt.
 
-    agent_score: 0.4 call accuracy + 0.3 restraint + 0.3 (1 - share of replies that call a tool which no accepted set names).
-    argument_accuracy: pass / replies with the right tools. behind: agent score minus the best row's, with its interval;
-    p_value: of that difference, adjusted for the number of rows (Holm); distinguishable: whether it is at most 0.05.
-    replies: trials that stand in the ledger for it; faults: of those, how many never got a whole reply.
+    Attributes:
+        replies: trials in the ledger. faults: how many of these never got a whole reply.
+        agent_score: 0.4 call accuracy + 0.3 restraint + 0.3 (1 - foreign_share).
+        argument_accuracy: pass / replies with the right tools.
+        foreign_share: replies that call a tool which no accepted set names.
+        p50_ms, input_tokens, output_tokens: medians; the time is in milliseconds.
+        behind: the agent score minus that of the best row.
+        p_value: of that difference, adjusted for the number of rows (Holm).
+        distinguishable: whether p_value is at most 0.05.
     """
 
     model: str
@@ -44,8 +49,7 @@ class ComparedRow(Record):
 
 
 class PolicyRow(Record):
-    """What a policy that looks at nothing would get on the same prompts: never calling, or always the first tool without
-    arguments."""
+    """What a policy that ignores the prompt would score: never call, or always call the first tool without arguments."""
 
     name: str
     agent_score: float
@@ -54,15 +58,14 @@ class PolicyRow(Record):
 
 
 class Comparison(Record):
-    """Rows, the best agent score first. tool_sets: how many clusters the intervals rest on; unit: what was taken as one
-    cluster ("prompt" where all prompts share one tool set)."""
+    """The rows, best agent score first."""
 
     suites: tuple[str, ...]
     phase: Phase
     splits: tuple[Split, ...]
     prompts: int
-    tool_sets: int
-    unit: str
+    tool_sets: int  # clusters behind the intervals
+    unit: str  # what one cluster is: a tool set, or "prompt" when all prompts share one tool set
     rows: tuple[ComparedRow, ...]
     policies: tuple[PolicyRow, ...] = ()
     unmeasured: tuple[str, ...] = ()

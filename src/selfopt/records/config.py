@@ -1,4 +1,4 @@
-"""Values that settings hand to the parts: endpoints and policy thresholds."""
+"""Values that the settings hand to the parts: endpoints and policy thresholds."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from .suite import Phase
 
 
 def is_loopback(url: str) -> bool:
-    """Whether requests to this URL (its scheme may be missing) stay on this machine. 0.0.0.0 and ::, addresses to listen
-    on, are dialled as loopback addresses; a name other than localhost may lead anywhere."""
+    """Returns whether requests to a URL stay on this machine. The scheme may be missing.
+
+    0.0.0.0 and :: count: connecting to them reaches this machine. A name other than localhost may lead anywhere.
+    """
     try:
         host = urlsplit(url if "://" in url else f"http://{url}").hostname or ""
         return host == "localhost" or (address := ipaddress.ip_address(host)).is_loopback or address.is_unspecified
@@ -23,25 +25,20 @@ def is_loopback(url: str) -> bool:
 
 
 class EndpointConfig(Record):
-    """One endpoint. name is also the provider part of its models' names. kind: one of `ENDPOINT_KINDS`.
-    local: requests do not leave this machine.
+    """One endpoint."""
 
-    base_url: without a trailing slash; scripted endpoints may have `script` (a YAML file) instead and then run in process.
-    api_key never appears in a dump. max_reply_bytes bounds what is read of one reply.
-    """
-
-    name: str
-    kind: str
-    base_url: str | None = None
+    name: str  # also the provider part of its models' names
+    kind: str  # one of `ENDPOINT_KINDS`
+    base_url: str | None = None  # without a trailing slash
     api_key: SecretStr | None = Field(default=None, exclude=True)
-    local: bool = False
-    script: str | None = None
+    local: bool = False  # requests do not leave this machine
+    script: str | None = None  # YAML file of a scripted endpoint, which then runs in process without a base_url
     max_reply_bytes: int = Field(default=4_000_000, ge=1_000, le=100_000_000)
     max_connections: int = Field(default=16, ge=1, le=1024)
 
 
 class PolicyThresholds(Record):
-    """Thresholds of the plain gates and of the recommendations. Shares in [0, 1]."""
+    """Thresholds of the plain gates and of the recommendations. Shares are in [0, 1]."""
 
     min_runs: int = Field(default=3, ge=1)
     promote_margin: float = Field(default=0.02, ge=0, le=1)
@@ -54,5 +51,5 @@ class PolicyThresholds(Record):
     unmeasured: Literal["allow", "refuse"] = "allow"
 
     def minimum_of(self, phase: Phase) -> float:
-        """The accuracy and call accuracy below which a model may not serve a phase."""
+        """Returns the accuracy, and call accuracy, below which a model may not serve this phase."""
         return self.extended_phase_min_accuracy if phase == "extended" else self.atomic_phase_min_accuracy

@@ -1,4 +1,4 @@
-"""One turn of the loop."""
+"""The loop: baselines, cycles, and what they tried."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from .base import Prose, Record
 from .suite import Phase
 
 RemedyClaim = Literal["variant", "warm_up", "fallback"]
-"""What a remedy in force claims to be better by."""
+"""What makes things better, according to a remedy in force."""
 
 
 class Baseline(Record, ledger_kind="baseline", id_field="baseline_id", index_fields=("model", "phase", "spec_id")):
     """The promoted spec for one model and phase. The newest record counts.
 
-    source `adapted`: the one before, as the rule in force (warm-up), the present suite or an off-switch make it.
+    source: `adapted` is the spec before, changed to fit the warm-up of the rule in force, the present
+    suite, or a setting that switches something off.
     """
 
     baseline_id: str
@@ -39,27 +40,24 @@ class CycleTarget(Record):
 
 
 class LoopStart(Record, ledger_kind="loop_start", id_field="loop_id", index_fields=("request",)):
-    """Several cycles were asked for by one command. request: hash of what was asked, by which the same command is known
-    again; with no `LoopEnd` of the same id it was interrupted. adopted: an interrupted cycle of another command that is
-    continued as the first one."""
+    """One command asked for several cycles. Without a `LoopEnd` of the same id it was interrupted."""
 
     loop_id: str
-    request: str
+    request: str  # hash of what was asked, which identifies the same command later
     cycles: int
-    adopted: str | None = None
+    adopted: str | None = None  # an interrupted cycle of another command, continued as the first one
     at: str
 
 
 class LoopEnd(Record, ledger_kind="loop_end", id_field="loop_id"):
-    """All cycles of a loop are finished and its reports written."""
+    """All cycles of a loop are finished, and its reports are written."""
 
     loop_id: str
     at: str
 
 
 class CycleStart(Record, ledger_kind="cycle_start", id_field="cycle_id", index_fields=("number",)):
-    """A cycle has begun; with no `Cycle` or `CycleAbandoned` of the same id it was interrupted and is continued.
-    loop_id: the `LoopStart` that it belongs to."""
+    """A cycle has begun. Without a `Cycle` or `CycleAbandoned` of the same id it was interrupted, and is continued."""
 
     cycle_id: str
     number: int
@@ -70,7 +68,7 @@ class CycleStart(Record, ledger_kind="cycle_start", id_field="cycle_id", index_f
 
 
 class CycleAbandoned(Record, ledger_kind="cycle_abandoned", id_field="cycle_id", index_fields=("number",)):
-    """An interrupted cycle that nobody continues, and why. Its number is not used again, its trials stay."""
+    """An interrupted cycle that nobody continues. Its number is not used again, and its trials stay."""
 
     cycle_id: str
     number: int
@@ -79,8 +77,7 @@ class CycleAbandoned(Record, ledger_kind="cycle_abandoned", id_field="cycle_id",
 
 
 class RemedyCheck(Record):
-    """Whether a remedy enforced by an earlier cycle did what it claimed. helped None: it could not be told.
-    evidence: ids of the evaluations compared."""
+    """Whether a remedy that an earlier cycle enforced did what it claimed."""
 
     recommendation_id: str
     model: str
@@ -88,15 +85,17 @@ class RemedyCheck(Record):
     claim: RemedyClaim
     before: float | None
     after: float | None
-    helped: bool | None
+    helped: bool | None  # None: the evidence does not tell
     withdrawn: bool = False
     detail: Prose = ""
-    evidence: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()  # ids of the compared evaluations
 
 
 class CyclePlan(Record, ledger_kind="cycle_plan", id_field="cycle_id"):
-    """What a cycle tries after its baselines were measured and the remedies in force checked; kept so that a continued
-    cycle tries the same and judges the rules that it began under."""
+    """What a cycle tries, once its baselines are measured and the remedies in force are checked.
+
+    It is kept so that a continued cycle tries the same, and judges the rules under which it began.
+    """
 
     cycle_id: str
     targets: tuple[CycleTarget, ...]
@@ -106,7 +105,7 @@ class CyclePlan(Record, ledger_kind="cycle_plan", id_field="cycle_id"):
 
 
 class CandidateResult(Record):
-    """How one candidate did."""
+    """The result of one candidate."""
 
     spec_id: str
     variant: str

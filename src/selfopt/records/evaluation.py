@@ -1,4 +1,4 @@
-"""A spec's trials of n runs, aggregated."""
+"""Evaluations: the trials of n runs of a spec, aggregated."""
 
 from __future__ import annotations
 
@@ -10,34 +10,30 @@ from .suite import Phase, Split
 from .verdict import Outcome
 
 MetricName = Literal["accuracy", "call_accuracy", "restraint", "capability", "variance", "p50_ms", "p95_ms", "first_call_ms"]
-"""The figures of `Metrics` that are compared and shown by name. Shares, except for the times in milliseconds."""
+"""The figures of `Metrics` that are compared and shown by name. Shares, or times in milliseconds."""
 Determinism = Literal["sampled", "complete", "stochastic", "unknown"]
 
 
 class OutcomeRow(Record):
-    """The outcomes of one prompt over the runs, in the order of time.
-
-    Per run, where known: loaded: whether a load took place in it; load_ms: how long the load took, in milliseconds;
-    unread: the format of a call that no parser of the variant reads (`ParsedReply.unread`).
-    """
+    """The outcomes of one prompt over the runs, in the order of time."""
 
     prompt_id: str
     prompt_kind: str
     needs_call: bool
     outcomes: tuple[Outcome, ...]
     trial_ids: tuple[str, ...]
-    loaded: tuple[bool | None, ...] = ()
-    load_ms: tuple[float | None, ...] = ()
-    unread: tuple[str | None, ...] = ()
+    loaded: tuple[bool | None, ...] = ()  # whether a load took place, per run; None where unknown
+    load_ms: tuple[float | None, ...] = ()  # how long the load took, in milliseconds, per run
+    unread: tuple[str | None, ...] = ()  # format of a tool call that no parser of the variant reads, per run
 
     @property
     def letters(self) -> str:
-        """Such as `FFPPPPP`."""
+        """The outcomes as letters, such as `FFPPPPP`."""
         return "".join(o.letter for o in self.outcomes)
 
 
 class TrivialPolicy(Record):
-    """What a policy that looks at nothing would score on the same prompts."""
+    """What a policy that ignores the prompt would score on the same prompts."""
 
     accuracy: float
     call_accuracy: float | None
@@ -45,10 +41,11 @@ class TrivialPolicy(Record):
 
 
 class Metrics(Record):
-    """Shares in [0, 1] over all trials; None where no prompt of that sort is there. Times in milliseconds.
+    """The figures of an evaluation. Shares over all trials, in [0, 1], and None when there is no such prompt.
 
-    variance: of the per-run accuracies (population form), 0 for one run. first_call_ms: median over runs of the latency
-    of the first scored request of a run.
+    Attributes:
+        variance: of the accuracies of the runs (population form); 0 for one run.
+        first_call_ms: the median, over the runs, of the latency of a run's first scored request.
     """
 
     n: int
@@ -68,7 +65,7 @@ class Metrics(Record):
     always_calling: TrivialPolicy
 
     def figure(self, name: MetricName) -> float | None:
-        """The metric of this name; None where it was not measured."""
+        """Returns the metric of this name; None when it was not measured."""
         value: float | None = getattr(self, name)
         return value
 
@@ -79,11 +76,15 @@ class Evaluation(
     id_field="evaluation_id",
     index_fields=("spec_id", "model", "phase", "suite", "cycle_id", "environment_id"),
 ):
-    """(spec, scorer, trials of n runs) -> metrics and rows. Determinism `sampled`: a seeded sample was repeated in
-    isolation and agreed; `complete`: two whole passes agreed; copies count once.
+    """The metrics and outcome rows of a spec, from the trials of n runs, judged by one scorer.
 
-    race_id: its trials are the answers of a race over a large suite, whose prompts were drawn: rows are of unequal length, not
-    every prompt need have one, and the shares are weighted as the draws were. Such an evaluation serves the race's decisions."""
+    Attributes:
+        determinism: `sampled` means that a seeded sample was repeated in isolation and agreed, `complete`
+            that two whole passes agreed. Copies count once.
+        race_id: the trials are the answers of a race over a large suite, which draws its prompts. Rows
+            then differ in length, some prompts may have none, and shares are weighted like the draws.
+            Such an evaluation serves the decisions of the race.
+    """
 
     evaluation_id: str
     spec_id: str
@@ -116,10 +117,10 @@ class Evaluation(
 
 
 def whole_evaluations(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
-    """Those that saw as many prompts as any of the same suite content and split, in their order.
+    """Returns the evaluations that saw as many prompts as any other of the same suite content and split.
 
-    A look at the first few prompts (`--limit`, the arms of a warm-up validation) says nothing about the whole suite; the draws of
-    a race are taken where there is nothing else.
+    A measurement of the first few prompts (`--limit`, the arms of a warm-up validation) says nothing about
+    the whole suite. The draws of a race count only for a spec that has nothing else.
     """
     every = list(evaluations)
     passed_over = {e.spec_id for e in every if e.race_id is None}

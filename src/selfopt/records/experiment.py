@@ -1,4 +1,4 @@
-"""The experiment that proves a cold start: runs right after a forced unload in turn with warm ones."""
+"""The experiment that proves a cold start: cold runs, each right after a forced unload, in turn with warm runs."""
 
 from __future__ import annotations
 
@@ -9,27 +9,29 @@ from .suite import Phase
 
 
 class PromptReload(Record):
-    """One prompt: passes right after a forced unload and warm, and the natural log of the Bayes factor "cold start" against
-    "flaky" (`selfopt.stats.reload_log_bayes_factor`)."""
+    """The results of one prompt."""
 
     prompt_id: str
-    cold_passes: int
+    cold_passes: int  # of the cold_n trials right after a forced unload
     cold_n: int
-    warm_passes: int
+    warm_passes: int  # of the warm_n trials with the model loaded
     warm_n: int
-    log_bayes_factor: float
+    log_bayes_factor: float  # natural log, "cold start" against "flaky" (`selfopt.stats.reload_log_bayes_factor`)
 
 
 class WarmUpExperiment(Record, ledger_kind="warm_up_experiment", id_field="experiment_id", index_fields=("model", "phase")):
-    """runs: of each arm, taken in turn. unloads: how many of the cold runs are known to have begun unloaded.
+    """Whether a warm-up helps one model in one phase.
 
-    prompts: in the order in which they were asked. tested: those over which log_bayes_factor (natural log, "some are hit by cold
-    starts" against "none") was taken: the ones that a finding had named before, else all. first_call_*_ms: latency of the first
-    scored request of each run; first_call_p: that the cold ones are no slower, by ranks.
-
-    conclusive: there were enough runs of both arms and every unload took place. outcomes_confirmed, latency_confirmed: what it
-    confirms, if it is conclusive. harmed: prompts fail when warm that passed when cold, by the same measure; then nothing is
-    confirmed.
+    Attributes:
+        unloads: how many cold runs are known to have begun unloaded.
+        prompts: in the order in which they were asked.
+        tested: ids of the prompts behind log_bayes_factor: those that a finding had named before, else all.
+        log_bayes_factor: natural log, "cold starts hit some of these prompts" against "none".
+        first_call_cold_ms, first_call_warm_ms: latency of the first scored request of each run.
+        first_call_p: p-value, by ranks, of "the cold first calls are no slower".
+        conclusive: both arms had enough runs, and every unload took place.
+        outcomes_confirmed, latency_confirmed: what a conclusive experiment confirms.
+        harmed: by the same measure, prompts that passed when cold fail when warm. Nothing is confirmed then.
     """
 
     experiment_id: str
@@ -58,12 +60,12 @@ class WarmUpExperiment(Record, ledger_kind="warm_up_experiment", id_field="exper
 
     @property
     def confirmed(self) -> bool:
-        """Whether it confirms that a warm-up helps, in outcomes or in latency."""
+        """Whether the experiment confirms that a warm-up helps, in outcomes or in latency."""
         return self.outcomes_confirmed or self.latency_confirmed
 
     @property
     def bayes_factor(self) -> str:
-        """Such as `0.031`, `5.2` or `4.1e+27`, also where a float would overflow."""
+        """The factor as text, such as `0.031`, `5.2` or `4.1e+27`, even where a float would overflow."""
         power = self.log_bayes_factor / math.log(10)
         if -4 < power < 4:
             return f"{10**power:.3g}" if power < 2 else f"{10**power:.0f}"

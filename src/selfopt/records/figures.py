@@ -1,4 +1,4 @@
-"""The figures behind each kind of finding. Shares and probabilities lie in [0, 1]; a field that is None is not stored."""
+"""The figures behind each kind of finding. Shares and probabilities are in [0, 1]. A field that is None is not stored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, mode
 from .base import Record
 
 UNKNOWN_FORMAT = "unknown"
-"""The format of an unread call where no verdict tells which it is."""
+"""The format of an unread tool call when no verdict says which it is."""
 
 FindingKind = Literal[
     "cold_start", "capability_limit", "flaky", "unread_format", "truncation", "drift", "ceiling", "infrastructure", "other"
@@ -27,8 +27,14 @@ class _Base(Record):
 
 
 class _RowClasses(_Base):
-    """What the classifier (`stats.classify`) said of the rows: how many it called what, the share of each class among the
-    prompts, the smallest posterior of the rows called as this finding says, and the p-value of the test over their order."""
+    """What the classifier (`stats.classify`) said of the rows.
+
+    Attributes:
+        rows_*: how many rows it put in each class. rows: all rows.
+        weight_*: the estimated share of each class among the prompts.
+        posterior: the smallest one among the rows of this finding's class.
+        order_p: the p-value of the test over the order of outcomes.
+    """
 
     rows_stable: int | None = None
     rows_incapable: int | None = None
@@ -47,7 +53,7 @@ class _RowClasses(_Base):
 
 
 class _ColdStart(_Base):
-    """experiment, bayes_factor, cold_runs, warm_runs, first_call_p: of the `WarmUpExperiment` that looked at it."""
+    """Figures of the `WarmUpExperiment` that examined the finding, if there is one."""
 
     kind: ClassVar[FindingKind] = "cold_start"
 
@@ -59,35 +65,29 @@ class _ColdStart(_Base):
 
 
 class ColdFailuresFigures(_ColdStart, _RowClasses):
-    """Prompts that fail in their first runs and pass from then on.
-
-    prompts, of: how many prompts, of how many; failures: their failures that are a cold start's. p_value: that failures gather
-    in the first runs by chance. example: a row of such a prompt. loads: trials that show a load of the model. waited: failures
-    that waited for a load; called: those that the classifier takes for a cold start's. loads_in_cold_runs, no_load_in_cold_runs:
-    the failures in which a load was seen, and in which it is known that there was none.
-    """
+    """Prompts that fail in their first runs and pass afterwards."""
 
     case: Literal["accuracy"] = "accuracy"
-    prompts: int
-    of: int
-    failures: int
-    p_value: float
-    example: str
-    loads: int
+    prompts: int  # how many such prompts
+    of: int  # among how many
+    failures: int  # of these prompts, as far as a cold start explains them
+    p_value: float  # of the failures falling into the first runs by chance
+    example: str  # the row of such a prompt
+    loads: int  # trials that show a load of the model
     load_ms: float | None = None
-    waited: int
-    called: int
-    loads_in_cold_runs: int
-    no_load_in_cold_runs: int
+    waited: int  # failures that waited for a load
+    called: int  # failures that the classifier attributes to a cold start
+    loads_in_cold_runs: int  # failures in which a load was seen
+    no_load_in_cold_runs: int  # failures in which there was certainly no load
 
     @property
     def load_seen(self) -> bool:
-        """Whether a load shows behind the failures, and not their order alone."""
+        """Whether a load was seen behind the failures, and not only their order."""
         return bool(self.waited or self.loads_in_cold_runs)
 
 
 class SlowFirstCallFigures(_ColdStart):
-    """Everything passes, but the first call after a load takes long. Medians over this many evaluations."""
+    """Everything passes, but the first request after a load takes long. Times are medians over the evaluations."""
 
     case: Literal["latency"] = "latency"
     first_call_ms: float
@@ -97,95 +97,94 @@ class SlowFirstCallFigures(_ColdStart):
 
 
 class CapabilityLimitFigures(_Base):
-    """upper_bound: the largest share that is plausible, with this confidence; minimum: what the phase asks for. mute: 1 where no
-    tool was ever called. faults, cold_start_failures: trials that count as passes for the bound. *_share: of all trials."""
+    """A model that cannot do the work of a phase."""
 
     kind: ClassVar[FindingKind] = "capability_limit"
 
     accuracy: float
-    upper_bound: float
+    upper_bound: float  # the largest plausible accuracy, at this confidence
     confidence: float
-    minimum: float
+    minimum: float  # what the phase requires
     n: int
-    faults: int
-    cold_start_failures: int
-    mute: Literal[0, 1]
-    wrong_share: float
+    faults: int  # trials that the bound counts as passes
+    cold_start_failures: int  # likewise
+    mute: Literal[0, 1]  # 1 when the model never called a tool
+    wrong_share: float  # of all trials, like the other two
     uncalled_for_share: float
     missed_share: float
     call_accuracy: float | None = None
 
 
 class FlakyFigures(_RowClasses):
-    """prompts, of: how many prompts pass and fail, of how many. variance: of the accuracies of the runs."""
+    """Prompts that sometimes pass and sometimes fail."""
 
     kind: ClassVar[FindingKind] = "flaky"
 
-    prompts: int
-    of: int
-    variance: float
-    example: str
+    prompts: int  # how many such prompts
+    of: int  # among how many
+    variance: float  # of the accuracies of the runs
+    example: str  # the row of such a prompt
 
 
 class UnreadFormatFigures(_Base):
-    """format: the one seen most often, or `UNKNOWN_FORMAT`."""
+    """Replies with a tool call in a format that no parser of the variant reads."""
 
     kind: ClassVar[FindingKind] = "unread_format"
 
     unparsed: int
     of: int
     share: float
-    format: str
+    format: str  # the most frequent one, or `UNKNOWN_FORMAT`
 
 
 class TruncationFigures(_Base):
-    """calls_right: trials with a right call beside the truncated ones."""
+    """Replies that were cut off at the token limit."""
 
     kind: ClassVar[FindingKind] = "truncation"
 
     truncated: int
     of: int
     share: float
-    calls_right: int
+    calls_right: int  # trials with a right tool call, next to the truncated ones
 
 
 class DriftFigures(_RowClasses):
-    """Accuracy before and after, and the fall. p_value, runs: of a test over runs; None where a deterministic spec changed."""
+    """A fall of the accuracy."""
 
     kind: ClassVar[FindingKind] = "drift"
 
     before: float
     after: float
     drop: float
-    p_value: float | None = None
-    runs: int | None = None
+    p_value: float | None = None  # of a test over the runs; None when a deterministic spec changed
+    runs: int | None = None  # likewise
 
 
 class CeilingFigures(_Base):
-    """Trials, all of which pass, and their runs."""
+    """Every trial passes."""
 
     kind: ClassVar[FindingKind] = "ceiling"
 
-    n: int
+    n: int  # trials
     runs: int
 
 
 class InfrastructureFigures(_Base):
-    """Trials that ended in an error or a timeout, of how many, and their share."""
+    """Trials that ended in an error or a timeout."""
 
     kind: ClassVar[FindingKind] = "infrastructure"
 
     errors: int
     timeouts: int
-    of: int
+    of: int  # among how many trials
     share: float
 
 
 class OtherFigures(_Base):
-    """Figures by name, stored flat, units in their names.
+    """Figures by name, stored flat. Names contain the units.
 
-    cause: what a detector of an installed package found, in a few words; None for figures of an earlier version that no kind of
-    today has.
+    cause: what a detector of an installed package found, in a few words. None for figures of an earlier
+    version that fit no kind of today.
     """
 
     kind: ClassVar[FindingKind] = "other"
@@ -216,7 +215,7 @@ _BY_KIND: Mapping[str, type[Figures]] = {figures.kind: figures for figures in ge
 
 
 def read_figures(kind: FindingKind, stored: Mapping[str, Any]) -> Figures:
-    """The figures of a finding of this kind, from their stored form."""
+    """Returns the figures of a finding of this kind from their stored form."""
     slow = kind == "cold_start" and stored.get("case") == "latency"
     figures = SlowFirstCallFigures if slow else _BY_KIND[kind]
     with suppress(ValidationError):

@@ -1,4 +1,4 @@
-"""Findings and recommendations: what is the matter, and what to do about it."""
+"""Findings and recommendations: what is wrong, and what to do about it."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ Action = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """What may be done about one model and phase. fallback: the model that takes over, where the kind is `fallback`."""
+    """What can be done about one model and phase."""
 
     model: str
     phase: Phase
     kind: RemedyKind
-    fallback: str | None = None
+    fallback: str | None = None  # for kind `fallback`: the model that takes over
 
 
 class Finding(Record, ledger_kind="finding", id_field="finding_id", index_fields=("model", "phase", "spec_id", "cycle_id")):
-    """A diagnosed cause with its evidence. confirmed: an experiment says so. Callers match on the type of `figures`."""
+    """A diagnosed cause with its evidence. Callers match on the type of `figures`."""
 
     finding_id: str
     type: FindingKind
@@ -46,7 +46,7 @@ class Finding(Record, ledger_kind="finding", id_field="finding_id", index_fields
     run_ids: tuple[str, ...] = ()
     trial_ids: tuple[str, ...] = ()
     confidence: Confidence = "medium"
-    confirmed: bool = False
+    confirmed: bool = False  # by an experiment
     cycle_id: str | None = None
     at: str
 
@@ -62,12 +62,14 @@ class Finding(Record, ledger_kind="finding", id_field="finding_id", index_fields
 
 
 class Confirmation(Record):
-    """What an experiment says of a remedy. It changes as experiments are made, while the rest of a rule stays.
+    """What experiments say about a remedy. It changes with new experiments, while the rest of a rule stays.
 
-    status: `confirmed`: it helps; `not_confirmed`: there was an experiment that could tell, and it does not help;
-    `not_confirmed_yet`: nothing that could tell was done.
-    gain: what gets better, where it is confirmed. told: the same in words, with the figures of the experiment.
-    evidence: ids of the findings and evaluations behind it; empty where it is not confirmed yet.
+    Attributes:
+        status: `confirmed`: it helps. `not_confirmed`: a conclusive experiment showed that it does not.
+            `not_confirmed_yet`: there was no conclusive experiment.
+        gain: what gets better, if it is confirmed.
+        told: the same in words, with the figures of the experiment.
+        evidence: ids of findings and evaluations; empty for `not_confirmed_yet`.
     """
 
     status: ConfirmationStatus
@@ -77,7 +79,7 @@ class Confirmation(Record):
 
 
 class Requirements(Record):
-    """What must hold for a rule to allow the model. None: nothing is required."""
+    """What must hold for a rule to allow the model. None means no requirement."""
 
     warm_up: bool | None = None
     variant: str | None = None
@@ -88,8 +90,11 @@ class Requirements(Record):
 class Recommendation(Record, ledger_kind="recommendation", id_field="id", index_fields=("model", "phase", "cycle_id")):
     """What to do about findings, for one model and phase.
 
-    allow: None where it says nothing about it. fallback: a model that was measured on that phase. evidence: ids of
-    evaluations, runs and findings. reason: ends with what the confirmation says, where there is one.
+    Attributes:
+        allow: whether the model may serve the phase; None when the recommendation does not say.
+        fallback: a model that was measured on this phase.
+        reason: ends with `confirmation.told`, if there is a confirmation.
+        evidence: ids of evaluations, runs and findings.
     """
 
     id: str
@@ -118,12 +123,12 @@ class Recommendation(Record, ledger_kind="recommendation", id_field="id", index_
 
     @property
     def advice(self) -> str:
-        """The reason without what is said of how sure it is: that stands in `confirmation`, and changes by itself."""
+        """The reason without the text of the confirmation, which can change while the advice stays."""
         return self.reason if self.confirmation is None else self.reason.removesuffix(f"; {self.confirmation.told}")
 
     @property
     def remedy(self) -> Remedy:
-        """What it recommends, by which it is known again when it was withdrawn."""
+        """What it recommends. Identifies the recommendation after it was withdrawn."""
         return Remedy(self.model, self.phase, self.type)
 
 
@@ -140,7 +145,7 @@ class HotFailure(Record):
 
 
 class PhaseSummary(Record):
-    """The newest standing of one model in one phase."""
+    """The newest results of one model in one phase."""
 
     model: str
     phase: Phase
@@ -155,7 +160,7 @@ class PhaseSummary(Record):
 
 
 class Feedback(Record):
-    """The content of harness_feedback.json. rendering: what the file is, for whoever opens it."""
+    """The content of harness_feedback.json. `rendering` explains the file to people who open it."""
 
     schema_version: int = 1
     generated_at: str

@@ -1,4 +1,4 @@
-"""Whether what a ledger holds is what was committed to it: what differs, and the sum of it."""
+"""The result of verifying a ledger: whether it holds what was committed to it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from .base import Record
 
 
 class LedgerFault(Record):
-    """One thing that is not as it was committed.
+    """One thing that differs from what was committed.
 
-    kind: a kind of record, `blob`, `commit` (id: writer/number), `index` (id: kind and id of the record), `table`, or `ledger`
-    (the file itself). what: `added` was never committed by any writer.
+    Attributes:
+        kind: a kind of record, `blob`, `commit` (the id is writer/number), `index` (the id is kind and id
+            of the record), `table`, or `ledger` (the file itself).
+        what: `added` means that no writer committed it.
     """
 
     kind: str
@@ -20,21 +22,19 @@ class LedgerFault(Record):
     detail: str = ""
 
     def sentence(self) -> str:
-        """For people: "verdict verdict-01 changed"."""
+        """Returns the fault for people, such as "verdict verdict-01 changed"."""
         name = f"{self.kind.replace('_', ' ')} {self.id} {self.what}"
         return f"{name}: {self.detail}" if self.detail else name
 
 
 class LedgerReport(Record):
-    """What a verification of a ledger saw. commits, records, blobs: how many were looked at; unsealed: commits that the audit
-    trail does not vouch for yet. older: the file is of an older selfopt and was not looked at: it lists nothing yet.
-    faults: the first ones; n_faults: all of them."""
+    """What a verification of a ledger found."""
 
     ok: bool
-    commits: int = 0
-    records: int = 0
-    blobs: int = 0
-    unsealed: int = 0
-    older: bool = False
-    faults: tuple[LedgerFault, ...] = ()
-    n_faults: int = 0
+    commits: int = 0  # how many were checked
+    records: int = 0  # likewise
+    blobs: int = 0  # likewise
+    unsealed: int = 0  # commits that the audit trail has not sealed yet
+    older: bool = False  # an older selfopt wrote the file without commits, so it was not checked
+    faults: tuple[LedgerFault, ...] = ()  # the first ones
+    n_faults: int = 0  # all of them

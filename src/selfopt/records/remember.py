@@ -1,4 +1,4 @@
-"""Keeping what was made of things that do not change."""
+"""A cache for pure functions of records."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ _LIMIT = 512
 
 
 def remembered(make: Callable[P, R]) -> Callable[P, R]:
-    """Remembers what a pure function made of its positional arguments: records, tuples, texts and numbers. Whatever it
-    returns is shared and must not be changed.
+    """Cache a pure function of positional arguments: records, tuples, texts and numbers.
 
-    The same few variants, prompts and tools are rendered again in every pass. Records are told apart by identity, since
-    those that hold a dict have no hash; what is remembered keeps them alive, so that an identity stays theirs. Calls with
-    a list or with keywords are not remembered.
+    Every pass renders the same few variants, prompts and tools. Results are shared, so nobody may change
+    them. Records are compared by identity, since those that hold a dict have no hash. The cache keeps its
+    arguments alive, so that an identity is not reused. Calls with a list or with keywords are not cached.
     """
     known: dict[tuple[object, ...], tuple[object, R]] = {}
-    # By the identity of all arguments, whatever they are: how they are mostly found, at a fraction of the cost.
+    # By the identity of all arguments: finds most calls, at a fraction of the cost.
     same: dict[tuple[int, ...], tuple[object, R]] = {}
 
     @wraps(make)

@@ -1,4 +1,4 @@
-"""All chosen inputs of a measurement (spec) and all observed ones (environment)."""
+"""All chosen inputs of a measurement (spec), and all observed ones (environment)."""
 
 from __future__ import annotations
 
@@ -15,36 +15,31 @@ UNKNOWN = "unknown"
 
 
 class WarmUp(Record):
-    """Whether and how the model is loaded before the first scored request. Times in seconds.
-
-    load_timeout_s bounds the load itself (nothing is aborted while loading); prompt_timeout_s the warm-up prompt once the
-    model is loaded; separate_process runs the warm-up outside the measuring process.
-    """
+    """Whether and how the model is loaded before the first scored request. Times are in seconds."""
 
     enabled: bool = False
-    load_timeout_s: float = Field(default=120.0, gt=0)
-    prompt_timeout_s: float = Field(default=10.0, gt=0)
-    separate_process: bool = False
+    load_timeout_s: float = Field(default=120.0, gt=0)  # for the load itself; nothing is aborted while loading
+    prompt_timeout_s: float = Field(default=10.0, gt=0)  # for the warm-up prompt, once the model is loaded
+    separate_process: bool = False  # run the warm-up outside the measuring process
 
 
 class Spec(Record, ledger_kind="spec", id_field="spec_id", index_fields=("model", "phase", "request_id")):
-    """All chosen inputs of a measurement. Two specs with equal content are the same spec, whatever the variant is called.
+    """All chosen inputs of a measurement. Times are in seconds.
 
-    endpoint: name of the endpoint in the settings; model: `provider/name`; suite_hash: content hash of the suite;
-    retries: further attempts after the first. Times in seconds.
+    Two specs with equal content are the same spec, even if their variants have different names.
     """
 
-    endpoint: str
-    model: str
+    endpoint: str  # its name in the settings
+    model: str  # `provider/name`
     phase: Phase
     suite: str
-    suite_hash: str
+    suite_hash: str  # hash of the suite's content
     split: Split = "all"
     variant: Variant
     context_size: int | None = None
     timeout_s: float = Field(default=60.0, gt=0)
     connect_timeout_s: float = Field(default=5.0, gt=0)
-    retries: int = Field(default=0, ge=0, le=20)
+    retries: int = Field(default=0, ge=0, le=20)  # attempts after the first
     isolate: bool = False
     warm_up: WarmUp = WarmUp()
 
@@ -55,7 +50,7 @@ class Spec(Record, ledger_kind="spec", id_field="spec_id", index_fields=("model"
 
     @cached_property
     def request_id(self) -> str:
-        """Hash of everything chosen but the parser: specs that differ only in the parser share their trials."""
+        """Hash of everything chosen except the parser. Specs that differ only in the parser share their trials."""
         return content_hash("req", self._request_content())
 
     @cached_property
@@ -65,12 +60,12 @@ class Spec(Record, ledger_kind="spec", id_field="spec_id", index_fields=("model"
 
     @property
     def label(self) -> str:
-        """`model phase variant`, for people."""
+        """The spec for people: `model phase variant`."""
         return f"{self.model} {self.phase} {self.variant.name}"
 
 
 class Environment(Record, ledger_kind="environment", id_field="environment_id", index_fields=("model",)):
-    """All observed inputs of a measurement. What an endpoint hides is "unknown"."""
+    """All observed inputs of a measurement. What the endpoint hides is "unknown"."""
 
     endpoint: str
     model: str
@@ -89,7 +84,9 @@ class Environment(Record, ledger_kind="environment", id_field="environment_id", 
         return content_hash("env", self.model_dump(mode="json", exclude_defaults=True))
 
     def compatible_with(self, other: Environment, *, ignoring: frozenset[str] = frozenset()) -> bool:
-        """Whether both can be observations of one environment: nothing that both tell differs (a server tells less about a
-        model that it has not loaded yet). ignoring: fields that may differ."""
+        """Returns whether both can describe the same environment: no field that both know differs.
+
+        A server knows less about a model that it has not loaded yet. ignoring: fields that may differ.
+        """
         pairs = ((getattr(self, n), getattr(other, n)) for n in type(self).model_fields if n not in ignoring)
         return all(a == b or a in (None, UNKNOWN) or b in (None, UNKNOWN) for a, b in pairs)

@@ -16,9 +16,13 @@ Judging = Literal["standard", "bfcl"]
 
 
 class ExpectedCall(Record):
-    """One call of an accepted set. Each argument has its accepted values; "" among them means that it may be left out.
-    Arguments of the tool that are not named here must not be given, unless the tool's schema gives them a default equal
-    to what was given. any_arguments: whatever the arguments, a call of the tool is right (and none is named)."""
+    """One tool call of an accepted set.
+
+    Attributes:
+        arguments: the accepted values of each argument; "" among them means that it may be left out. An
+            argument that is not named here may occur only with the default value of the tool's schema.
+        any_arguments: accept every call of this tool. No arguments are named then.
+    """
 
     name: str
     arguments: dict[str, list[Any]] = Field(default_factory=dict)
@@ -28,8 +32,8 @@ class ExpectedCall(Record):
 class Prompt(Record):
     """A conversation whose final turn is judged.
 
-    expected: the accepted sets of tool calls (order-free within a set); `((),)` means that nothing may be called;
-    "any" means that any call of an offered tool is right.
+    expected: the accepted sets of tool calls, each in any order. `((),)` means that no tool may be called;
+    "any" accepts any call of an offered tool.
     """
 
     id: str
@@ -42,16 +46,19 @@ class Prompt(Record):
 
     @cached_property
     def needs_call(self) -> bool:
-        """Whether a tool call is what is asked for (no accepted set is empty)."""
+        """Whether the prompt needs a tool call: no accepted set is empty."""
         return self.expected == "any" or all(len(calls) > 0 for calls in self.expected)
 
 
 class Suite(Record):
-    """Prompts of one phase with their tool sets. scope `whole`: the suite is the complete work, decisions on it are exact
-    and labelled "this suite only"; `sample`: it stands for other prompts like these.
+    """Prompts of one phase with their tool sets.
 
-    judging: how calls are compared with what is expected; `bfcl` as the checker of the Berkeley Function Calling Leaderboard
-    does. origin: where imported prompts come from, with the version of the data.
+    Attributes:
+        scope: `whole`: the suite is the complete work, and decisions about it are exact and labelled
+            "this suite only". `sample`: it represents other prompts like these.
+        judging: how tool calls are compared with the expected ones. `bfcl` compares like the checker of the
+            Berkeley Function Calling Leaderboard.
+        origin: the source of imported prompts, with the version of the data.
     """
 
     name: str
@@ -64,7 +71,7 @@ class Suite(Record):
     prompts: tuple[Prompt, ...]
 
     def content_id(self) -> str:
-        """Hash of everything that can change a verdict or a request (not title, origin and reasons)."""
+        """Returns the hash of everything that can change a verdict or a request: all but title, origin and reasons."""
         return self._content_id
 
     @cached_property
@@ -74,9 +81,9 @@ class Suite(Record):
         return content_hash("suite", body)
 
     def select(self, split: Split) -> tuple[Prompt, ...]:
-        """The prompts of a split in file order; "all" is every one."""
+        """Returns the prompts of a split in file order."""
         return tuple(p for p in self.prompts if split in ("all", p.split))
 
     def tools_of(self, prompt: Prompt) -> tuple[ToolDefinition, ...]:
-        """The tools that this prompt offers."""
+        """Returns the tools that this prompt offers."""
         return self.tool_sets[prompt.tool_set]

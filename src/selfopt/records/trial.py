@@ -1,4 +1,4 @@
-"""Trials and runs: what was asked of a model and what came back, before anybody judges it."""
+"""Trials and runs: what was asked of a model and what came back, before it is judged."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Purpose = Literal["measure", "determinism", "warm_up_cold", "warm_up_warm", "try
 
 
 class Attempt(Record):
-    """One HTTP request and what came of it. request / reply: hashes of the blobs with the exact texts."""
+    """One HTTP request and its outcome. Times are in milliseconds."""
 
     number: int
     started_at: str
-    request: str
-    reply: str | None = None
+    request: str  # hash of the blob with the exact text
+    reply: str | None = None  # likewise
     status: int | None = None
     fault: EndpointFault | None = None
     error: str = ""
@@ -33,39 +33,34 @@ class Attempt(Record):
 
 
 class Exchange(Record):
-    """One request of a trial (a step, a turn, a vote) with its attempts. content: hash of the blob with the
-    `ReplyContent` as JSON; None when no attempt succeeded."""
+    """One request of a trial (a step, a turn or a vote) with its attempts."""
 
     step: str = "answer"
     attempts: tuple[Attempt, ...]
-    content: str | None = None
+    content: str | None = None  # hash of the blob with the `ReplyContent` as JSON; None when no attempt succeeded
 
 
 class Trial(Record, ledger_kind="trial", id_field="trial_id", index_fields=("run_id",)):
-    """One prompt, once, under one request_id. run_index counts passes from 0; position is the place within the pass.
-
-    fault: what infrastructure or harness did to it, if anything; None means that a whole reply was read.
-    latency_ms: from the first byte sent to the last received, retries and waits included.
-    """
+    """One prompt, once, under one request_id."""
 
     trial_id: str
     run_id: str
     request_id: str
     environment_id: str
     prompt_id: str
-    run_index: int
-    position: int
+    run_index: int  # number of the pass over the suite, from 0
+    position: int  # place within the pass
     slot: int
     started_at: str
     exchanges: tuple[Exchange, ...]
-    fault: Fault | None = None
-    latency_ms: float
+    fault: Fault | None = None  # of infrastructure or harness; None when a whole reply was read
+    latency_ms: float  # from the first byte sent to the last byte received, with retries and waits
     usage: Usage = Usage()
     load: LoadEvidence = LoadEvidence()
 
 
 class TrialStart(Record, ledger_kind="trial_start", id_field="trial_id", index_fields=("run_id",)):
-    """A trial is about to use its slot. Without a `Trial` of the same id it was not committed."""
+    """A trial is about to use its slot. Without a `Trial` of the same id it was never committed."""
 
     trial_id: str
     run_id: str
@@ -76,7 +71,7 @@ class TrialStart(Record, ledger_kind="trial_start", id_field="trial_id", index_f
 
 
 class TrialAbandoned(Record, ledger_kind="trial_abandoned", id_field="trial_id", index_fields=("run_id",)):
-    """A started trial whose process died before it was committed; its prompt is measured again under a new id."""
+    """A started trial whose process died before committing it. Its prompt is measured again, under a new id."""
 
     trial_id: str
     run_id: str
@@ -85,7 +80,7 @@ class TrialAbandoned(Record, ledger_kind="trial_abandoned", id_field="trial_id",
 
 
 class WarmUpResult(Record):
-    """What a warm-up did. Recorded, never scored. Times in milliseconds. requests / replies: blob hashes."""
+    """What a warm-up did. It is recorded and never scored. Times are in milliseconds."""
 
     status: Literal["complete", "failed", "skipped", "off"]
     reason: str = ""
@@ -93,8 +88,8 @@ class WarmUpResult(Record):
     prompt_ms: float | None = None
     chat_ms: float | None = None
     resident: bool | None = None
-    requests: tuple[str, ...] = ()
-    replies: tuple[str, ...] = ()
+    requests: tuple[str, ...] = ()  # hashes of blobs
+    replies: tuple[str, ...] = ()  # likewise
 
 
 class Run(
@@ -103,26 +98,25 @@ class Run(
     id_field="run_id",
     index_fields=("spec_id", "request_id", "environment_id", "group_id", "cycle_id", "model", "phase"),
 ):
-    """One pass over a suite under one request_id. requested_model is what the user asked for; the spec is what serves.
+    """One pass over a suite under one request_id.
 
-    limit: only the first so many prompts (None: all); prompt_ids: exactly these prompts, in this order.
-    group_id ties runs of one supervision or one cycle together. Of purpose `race`: what one block of a race asks of one
-    request_id, its prompts with repetition; the trials' positions tell them apart.
+    With purpose `race` it is what one block of a race asks of one request_id. Prompts may then repeat,
+    and the positions of the trials tell them apart.
     """
 
     run_id: str
     spec_id: str
     request_id: str
     environment_id: str
-    requested_model: str
-    model: str
+    requested_model: str  # what the user asked for
+    model: str  # what serves
     phase: Phase
     suite: str
     split: Split
     run_index: int
     purpose: Purpose = "measure"
-    prompt_ids: tuple[str, ...]
-    group_id: str | None = None
+    prompt_ids: tuple[str, ...]  # what is asked, in this order
+    group_id: str | None = None  # shared by the runs of one supervision or one cycle
     cycle_id: str | None = None
     rule_id: str | None = None
     forced: bool = False
@@ -132,7 +126,7 @@ class Run(
 
 
 class RunEnd(Record, ledger_kind="run_end", id_field="run_id", index_fields=("status",)):
-    """How a run ended. `interrupted` ones can be resumed by a later run that shares group_id and run_index."""
+    """How a run ended. A later run with the same group_id and run_index can resume an `interrupted` one."""
 
     run_id: str
     status: Literal["complete", "interrupted"]
@@ -141,16 +135,19 @@ class RunEnd(Record, ledger_kind="run_end", id_field="run_id", index_fields=("st
 
 
 class Conclusion(Record, ledger_kind="conclusion", id_field="group_id", index_fields=("request",)):
-    """A measurement that somebody asked for is through; kept together with its evaluation. request: hash of what was asked. With no
-    `Delivery` of the same group its result reached nobody, and the same request takes it over instead of asking anew."""
+    """A requested measurement is finished. It is stored together with its evaluation.
+
+    Without a `Delivery` of the same group its result reached nobody: the next equal request gets this
+    result instead of a new measurement.
+    """
 
     group_id: str
-    request: str
+    request: str  # hash of what was asked
     at: str
 
 
 class Delivery(Record, ledger_kind="delivery", id_field="group_id"):
-    """The result of a group was handed over to whoever asked for it."""
+    """The result of a group was handed to the caller who asked for it."""
 
     group_id: str
     at: str

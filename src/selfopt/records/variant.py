@@ -1,4 +1,4 @@
-"""A harness configuration: how tools and prompt are presented, how output is constrained, how the reply is parsed."""
+"""Variants: how tools and prompt are presented, how the output is constrained, and how the reply is parsed."""
 
 from __future__ import annotations
 
@@ -11,34 +11,39 @@ from .base import Record, content_hash
 from .chat import Message, Sampling, ToolCall, ToolDefinition
 
 CallFormat = Literal["json", "xml", "bracket", "python_call"]
-"""How a call is written in a prompt."""
+"""How a tool call is written in a prompt."""
 ChainName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.\-]{0,63}(@[1-9][0-9]{0,3})?$")]
-"""What a chain holds: the name of a reader or a family, in a later version than the first as `name@version`; or that of a
-repair, such as `fit`, which changes calls once they are read."""
+"""An entry of a parser chain: the name of a reader or family, or of a repair, such as `fit`, which changes tool calls that
+were read. Versions after the first are written `name@version`."""
 
 
 class Example(Record):
-    """A worked example of a few-shot variant: its own tools, a conversation, and the calls that answer it (none: text)."""
+    """A worked example of a few-shot variant: tools of its own, a conversation and its answer."""
 
     tools: tuple[ToolDefinition, ...] = ()
     messages: tuple[Message, ...]
     tool_calls: tuple[ToolCall, ...] = ()
-    text: str = ""
+    text: str = ""  # the answer when there are no tool calls
 
 
 class Variant(Record):
-    """A named, complete harness configuration. Every field but name, title and parsers shapes the requests.
+    """A named, complete harness configuration. Every field except name, title and parsers shapes the requests.
 
-    tools: `native` hands tools to the server's own API, `system_prompt` writes them into the system prompt.
-    instructions: sentence(s) added to the system prompt. history: `native` sends the conversation as it is, `rendered`
-    writes earlier turns and tool results as text. state_digest: add a digest of state and standing instructions.
-    constraint: limit the output by a grammar or a schema built from the request's tools ("no call" included).
-    steps: `single` request; `choose_then_fill`: first which tools (or none), then the arguments of each; `choose_then_answer`: the
-    same first question, with the instructions and examples, and where the choice is not none the request as it is, with all tools.
-    `constraint` says there how the choice is limited (`none`: by a grammar).
-    call_format: how a call is written in prompts of this variant. parsers: the chain that reads replies: readers and
-    families, asked in order, and repairs of what they found (see `selfopt.reading.chain`).
-    tag: a free no-op mark that takes part in the hash (an exact copy under another identity).
+    Attributes:
+        tools: `native` passes tools to the server's own API, `system_prompt` writes them into the system prompt.
+        instructions: sentences to add to the system prompt.
+        history: `native` sends the conversation as it is, `rendered` writes earlier turns and tool results as text.
+        state_digest: add a digest of the state and the standing instructions.
+        constraint: limit the output by a grammar or schema made from the request's tools, which also
+            allows no tool call.
+        steps: `single`: one request. `choose_then_fill`: ask which tools, or none, and then for the
+            arguments of each. `choose_then_answer`: ask the same first question, with instructions and
+            examples; unless the answer is none, then send the request unchanged, with all tools. Here
+            `constraint` limits the choice, and `none` limits it by a grammar.
+        call_format: how prompts of this variant write a tool call.
+        parsers: the chain that reads replies: readers and families in the order in which they are asked,
+            and repairs of what they found (see `selfopt.reading.chain`).
+        tag: has no effect but changes the hash: gives an exact copy another identity.
     """
 
     name: str
@@ -57,8 +62,11 @@ class Variant(Record):
     tag: str = ""
 
     def render_content(self) -> dict[str, Any]:
-        """Everything that shapes the requests, as JSON, fields at their default left out: a field added later (with the default
-        that means "as before") changes no hash. For the same reason a default is never changed."""
+        """Returns everything that shapes the requests, as JSON, without fields that have their default value.
+
+        So a field that is added later, with a default that means "as before", changes no hash. For the same
+        reason a default never changes.
+        """
         return self.model_dump(mode="json", exclude={"name", "title", "parsers"}, exclude_defaults=True)
 
     @cached_property
@@ -73,5 +81,5 @@ class Variant(Record):
 
     @property
     def variant_hash(self) -> str:
-        """Hash of the whole configuration; name and title take no part."""
+        """Hash of the whole configuration, without name and title."""
         return content_hash("variant", [self.render_content(), list(self.parsers)])

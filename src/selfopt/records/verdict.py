@@ -1,4 +1,4 @@
-"""The judgment of a trial."""
+"""Verdicts: the judgment of a trial."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .earlier import reply_status
 
 
 class Outcome(StrEnum):
-    """Exactly one per verdict. The last five are faults of infrastructure or harness."""
+    """The outcome of a verdict. The last five are faults of infrastructure or harness."""
 
     PASS = "pass"
     WRONG = "wrong"
@@ -26,24 +26,27 @@ class Outcome(StrEnum):
 
     @property
     def letter(self) -> str:
-        """One letter for rows: P pass, F any other."""
+        """The letter in outcome rows: P for pass, F for any other."""
         return "P" if self is Outcome.PASS else "F"
 
     @property
     def says_something_about_the_model(self) -> bool:
-        """Whether it counts for capability: pass, wrong, uncalled_for, missed."""
+        """Whether the outcome counts for capability."""
         return self in (Outcome.PASS, Outcome.WRONG, Outcome.UNCALLED_FOR, Outcome.MISSED)
 
 
 ReadStatus = Literal["calls", "unread", "text", "empty", "explicit_none", "no_reply"]
-"""What a reply is to its reader. explicit_none: it says that no tool is needed, and nothing else. no_reply: none came."""
+"""What a reader sees in a reply. `explicit_none`: it only says that no tool is needed. `no_reply`: there was no reply."""
 
 
 class ParsedReply(Record):
-    """What a parser chain made of a reply.
+    """What a parser chain read in a reply.
 
-    parser: the reader that found the calls (None: no call). recognised: what it saw, in words, for people; code asks `status`.
-    unread: the reader, outside the chain, that sees a call; or the one of the chain that sees one it cannot read (None: none seen).
+    Attributes:
+        parser: the reader that found the tool calls; None without tool calls.
+        recognised: what the reader saw, for people. Code uses `status`.
+        unread: a reader that sees a tool call which the chain does not read: either the reader is not in
+            the chain, or it cannot read this call. None when there is none.
     """
 
     tool_calls: tuple[ToolCall, ...] = ()
@@ -53,7 +56,7 @@ class ParsedReply(Record):
 
     @property
     def status(self) -> ReadStatus:
-        """What sort of reply it was."""
+        """The kind of the reply."""
         if self.tool_calls:
             return "calls"
         return "unread" if self.unread is not None else reply_status(self.recognised)
@@ -65,7 +68,7 @@ def _judge_hash(parser_hash: str, scorer_hash: str) -> str:
 
 
 class Verdict(Record, ledger_kind="verdict", id_field="verdict_id", index_fields=("run_id",)):
-    """(trial, parser hash, scorer hash) -> outcome, with the calls that were judged and the reason in words."""
+    """The outcome of a trial for one parser and one scorer, with the judged tool calls and the reason in words."""
 
     verdict_id: str
     trial_id: str
@@ -80,6 +83,8 @@ class Verdict(Record, ledger_kind="verdict", id_field="verdict_id", index_fields
 
     @staticmethod
     def make_id(trial_id: str, parser_hash: str, scorer_hash: str) -> str:
-        """The id under which this judgment is stored: that of the trial, then a hash of who judged. So verdicts are sorted
-        as their trials are, and a ledger that grows writes to the end of its index and not all over it."""
+        """Returns the id of a verdict: the trial's id and a hash of parser and scorer.
+
+        Verdicts then sort like their trials, so a growing ledger writes only to the end of its index.
+        """
         return f"verdict-{trial_id.removeprefix('trial-')}-{_judge_hash(parser_hash, scorer_hash)}"
