@@ -78,7 +78,7 @@ async def test_both_models_answer_at_once(engine: EmbeddedEngine) -> None:
     assert len(engine.pids()) == 2
 
 
-async def test_the_key_is_neither_in_the_command_line_nor_in_the_environment(engine: EmbeddedEngine) -> None:
+async def test_the_key_is_neither_in_the_command_line_nor_in_the_environment(engine: EmbeddedEngine, tmp_path: Path) -> None:
     """Of no process on this machine, and in no log."""
     address = await engine.connect(SMALL)
     key = address.api_key.get_secret_value()
@@ -89,7 +89,7 @@ async def test_the_key_is_neither_in_the_command_line_nor_in_the_environment(eng
             assert key not in str(process.environ())
         except psutil.Error:
             continue
-    for log in Path(engine._log_path(SMALL)).parent.glob("*"):
+    for log in (tmp_path / "logs").glob("*"):
         assert key not in log.read_text()
 
 

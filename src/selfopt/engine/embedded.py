@@ -89,8 +89,7 @@ class EmbeddedEngine:
         it is). A cancelled caller does not cancel the start. Raises UnknownModelError, ModelStoreError (not pulled),
         EngineError (did not start)."""
         seat = self._seat(model)
-        child = _running(seat)
-        if child is not None:
+        if (child := _running(seat)) is not None:
             return self._address(model, child, 0.0)
         began = time.perf_counter()
         if seat.starting is None:
@@ -221,8 +220,7 @@ class EmbeddedEngine:
     async def _state(self, seat: _Seat) -> Literal["loaded", "loading", "unloaded", "sleeping", "unknown"]:
         if seat.starting is not None:
             return "loading"
-        child = _running(seat)
-        if child is None:
+        if (child := _running(seat)) is None:
             return "unloaded"
         try:
             async with self._http().get(f"{child.base_url}/props", headers=_authorization(child.api_key)) as reply:

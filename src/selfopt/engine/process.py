@@ -8,7 +8,6 @@ import json
 import os
 import secrets
 import sys
-import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -56,13 +55,10 @@ class ChildProcess:
         self._pump = asyncio.create_task(self._pump_log())
         self.api_key = api_key
         self.base_url = ""
-        self.build = "unknown"
-        self.start_ms = 0.0
 
     @classmethod
     async def start(cls, config: ChildConfig, *, command: Sequence[str], log_path: Path, timeout_s: float) -> ChildProcess:
         """Start a child and wait until it listens. EngineError when it fails, dies or takes longer than timeout_s."""
-        began = time.perf_counter()
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
@@ -80,7 +76,6 @@ class ChildProcess:
         except BaseException:
             await child.end()
             raise
-        child.start_ms = (time.perf_counter() - began) * 1000
         return child
 
     @property
@@ -118,10 +113,10 @@ class ChildProcess:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
-        message = json.dumps({**asdict(config), "api_key": self.api_key, "parent_pid": os.getpid()}) + "\n"
+        told = {**asdict(config), "api_key": self.api_key, "parent_pid": os.getpid()}
         try:
             async with asyncio.timeout(timeout_s):
-                stdin.write(message.encode())
+                stdin.write(f"{json.dumps(told)}\n".encode())
                 with contextlib.suppress(ConnectionError):
                     await stdin.drain()
                 line = await stdout.readline()
@@ -136,16 +131,14 @@ class ChildProcess:
 
     async def _read_answer(self, config: ChildConfig, line: bytes) -> None:
         try:
-            answer = json.loads(line) if line else {}
+            told = json.loads(line)
         except ValueError:
-            answer = {}
-        port = answer.get("port") if isinstance(answer, dict) else None
+            told = None
+        answer = told if isinstance(told, dict) else {}
+        port, reason, code = answer.get("port"), answer.get("reason"), None
         if isinstance(port, int) and answer.get("event") == "listening":
             self.base_url = f"http://127.0.0.1:{port}"
-            self.build = str(answer.get("build", "unknown"))
             return
-        reason = answer.get("reason") if isinstance(answer, dict) else None
-        code = None
         if reason is None:
             with contextlib.suppress(TimeoutError):
                 code = await asyncio.wait_for(self._process.wait(), _END_GRACE_S)
@@ -171,7 +164,6 @@ class ChildProcess:
                     continue
                 if not line:
                     return
-                text = printable(line.decode("utf-8", "replace"))
-                if text:
+                if text := printable(line.decode("utf-8", "replace")):
                     self._last_lines.append(text)
                     self._log.write_line(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
@@ -17,11 +18,11 @@ from pydantic import ValidationError
 
 from selfopt.errors import LockedError, ModelStoreError, StoreError
 from selfopt.home import atomic_write_text, escape_json
+from selfopt.home.files import fsync_directory
 from selfopt.records import Record, utc_now
 
 from .assembly import Assembly
 from .catalogue import ModelEntry
-from .locking import FileLock
 from .meter import Meter, PullProgress, SourceError
 from .sources import append_part
 
@@ -126,15 +127,15 @@ class ModelStore:
         """Remove a model and what a pull has left of it; False when there was nothing. LockedError while it is pulled."""
         if not self._folder(name).exists() and not self._partial(name).exists():
             return False
-        lock = self._lock(name)
-        if not lock.try_acquire():
+        lock = try_lock(self._lock_path(name))
+        if lock is None:
             raise LockedError(f"{name} is being pulled by another process; wait for it, or end it")
         try:
             (self._folder(name) / "model.json").unlink(missing_ok=True)
             shutil.rmtree(self._folder(name), ignore_errors=True)
             shutil.rmtree(self._partial(name), ignore_errors=True)
         finally:
-            lock.release()
+            os.close(lock)
         return True
 
     def _pull(self, entry: ModelEntry, meter: Meter) -> Path:
@@ -155,14 +156,13 @@ class ModelStore:
 
     @contextlib.contextmanager
     def _locked(self, name: str, meter: Meter) -> Iterator[None]:
-        lock = self._lock(name)
-        while not lock.try_acquire():
+        while (lock := try_lock(self._lock_path(name))) is None:
             meter.check()
             time.sleep(_TICK_S)
         try:
             yield
         finally:
-            lock.release()
+            os.close(lock)
 
     def _verified_again(self, entry: ModelEntry, meter: Meter) -> bool:
         """Whether the file that is there already is the entry's; it is noted then."""
@@ -219,7 +219,7 @@ class ModelStore:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "model.json").unlink(missing_ok=True)  # of another version of the file
         os.replace(path, self.file_of(entry.name))
-        _sync_folder(folder)
+        fsync_directory(folder)
         self._note(entry, source)
         shutil.rmtree(self._partial(entry.name), ignore_errors=True)
 
@@ -249,8 +249,8 @@ class ModelStore:
     def _partial(self, name: str) -> Path:
         return self.root / "partial" / slug(name)
 
-    def _lock(self, name: str) -> FileLock:
-        return FileLock(self.root / "locks" / f"{slug(name)}.lock")
+    def _lock_path(self, name: str) -> Path:
+        return self.root / "locks" / f"{slug(name)}.lock"
 
 
 def slug(name: str) -> str:
@@ -258,9 +258,25 @@ def slug(name: str) -> str:
     return name.replace("/", "@").replace(":", "+")
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def try_lock(path: Path) -> int | None:
+    """Take an exclusive lock on a file if it is free.
+
+    Never remove the file: two processes could then lock two files of one name.
+
+    Returns:
+        A descriptor. Closing it, or the end of the process, gives the lock back. None when another
+        process holds the lock.
+
+    Raises:
+        OSError: the file cannot be made or locked.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            return None
+        raise
+    return descriptor

@@ -77,7 +77,9 @@ async def warm_up_separately(command: Sequence[str], job: WarmUpJob) -> tuple[Wa
     except TimeoutError:
         return _failed(f"separate process did not answer within {_limit_s(job):g} s"), []
     finally:
-        await _end(child)
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
     if status != 0:
         last = errors.decode("utf-8", "replace").strip().rpartition("\n")[2]
         return _failed(f"separate process ended with status {status}: {ascii(last)[1:300]}"), []
@@ -117,12 +119,6 @@ async def _read(stream: asyncio.StreamReader) -> bytes:
         if len(kept) < MAX_ANSWER_BYTES:
             kept += chunk
     return bytes(kept)
-
-
-async def _end(child: asyncio.subprocess.Process) -> None:
-    if child.returncode is None:
-        child.kill()
-        await child.wait()
 
 
 def _failed(reason: str) -> WarmUpResult:

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from selfopt.errors import EndpointError, SelfoptError
 from selfopt.records import Blob, ChatReply, ChatRequest, Endpoint, Message, ModelStatus, Residency, WarmUp, WarmUpResult
@@ -162,10 +163,10 @@ class _WarmUp:
         if all(known.blob_hash != blob.blob_hash for known in self.blobs):
             self.blobs.append(blob)
 
-    def result(self, status: str, reason: str) -> WarmUpResult:
+    def result(self, status: Literal["complete", "failed"], reason: str) -> WarmUpResult:
         """What it did until now."""
         return WarmUpResult(
-            status="complete" if status == "complete" else "failed",
+            status=status,
             reason=reason,
             load_ms=self.load_ms,
             prompt_ms=self.prompt_ms,
