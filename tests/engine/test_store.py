@@ -16,9 +16,8 @@ import psutil
 import pytest
 
 from selfopt.engine.catalogue import ModelEntry
-from selfopt.engine.locking import FileLock
 from selfopt.engine.meter import PullProgress
-from selfopt.engine.store import ModelStore
+from selfopt.engine.store import ModelStore, try_lock
 from selfopt.errors import LockedError, ModelStoreError
 
 from .conftest import entry_for, write_wheel
@@ -270,14 +269,14 @@ def test_two_processes_that_pull_one_model_fetch_it_once(store: ModelStore, tmp_
 def test_a_pull_waits_for_another_and_says_so(store: ModelStore, tmp_path: Path) -> None:
     """Stage `waiting` while somebody else holds the lock."""
     entry = file_entry(tmp_path)
-    lock = FileLock(store.root / "locks" / "local@tiny.lock")
-    assert lock.try_acquire()
+    lock = try_lock(store.root / "locks" / "local@tiny.lock")
+    assert lock is not None
     seen: list[str] = []
 
     def release_after_a_while(progress: PullProgress) -> None:
         seen.append(progress.stage)
         if len(seen) == 2:
-            lock.release()
+            os.close(lock)
 
     store.pull(entry, release_after_a_while)
     assert seen[:2] == ["waiting", "waiting"]
@@ -288,11 +287,11 @@ def test_a_model_is_not_removed_under_a_pull(store: ModelStore, tmp_path: Path) 
     """The lock holds for both."""
     entry = file_entry(tmp_path)
     store.pull(entry, ignore)
-    lock = FileLock(store.root / "locks" / "local@tiny.lock")
-    assert lock.try_acquire()
+    lock = try_lock(store.root / "locks" / "local@tiny.lock")
+    assert lock is not None
     with pytest.raises(LockedError, match="local/tiny"):
         store.remove(entry.name)
-    lock.release()
+    os.close(lock)
     assert store.remove(entry.name)
     assert not store.remove(entry.name)
     assert files_under(store.root) == set()

@@ -1,4 +1,4 @@
-"""Anthropic's Messages API, as its servers are spoken to."""
+"""The dialect of Anthropic's Messages API: writes requests and reads replies."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ _FINISH: dict[str, FinishReason] = {
 }
 _CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 _VERSION = re.compile(r"claude-([a-z]+)-(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
-# What a model that cannot stop thinking is given on top of the answer's tokens, so that the answer is not cut.
+# Added to max_tokens for a model that always thinks, so that the answer is not truncated.
 ALWAYS_THINKING_TOKENS = 8192
 
 
 class Anthropic:
-    """A `Dialect`."""
+    """The `Dialect` of Anthropic's servers."""
 
     name = "anthropic"
 
     def __init__(self, config: EndpointConfig) -> None:
-        """SettingsError when base_url is no URL; without one it is Anthropic's own."""
+        """Use base_url, or Anthropic's own. Raises SettingsError when base_url is not a URL."""
         self.root = normalise_base_url(config.base_url or DEFAULT_BASE_URL).removesuffix("/v1")
         self.url = f"{self.root}/v1/messages"
         self.headers = {"anthropic-version": API_VERSION}
@@ -58,11 +58,14 @@ class Anthropic:
         self._endpoint = config.name
 
     def write_request(self, request: ChatRequest, *, streamed: bool = False) -> dict[str, Any]:
-        """The body of POST /v1/messages.
+        """Write the body of POST /v1/messages.
 
-        The thinking budget (at least 1024 by the API) is added to max_tokens, which bounds both; with it, temperature may not
-        be given and a call may not be required. Models from 4.7 on take no sampling parameters and only adaptive thinking; from
-        5 on they think unless they are told not to, which some do not take. Seeds are unknown to this API.
+        max_tokens bounds the answer and the thinking together, so the thinking budget is added to
+        it. The API wants a budget of at least 1024 tokens. With one, it accepts neither a
+        temperature nor a required tool call.
+
+        From version 4.7, models accept no sampling parameters and only adaptive thinking. From
+        version 5, they think by default, and some cannot be told not to. The API has no seeds.
         """
         refuse_grammar(self._endpoint, request)
         sampling, (family, version) = request.sampling, _family(request.model)
@@ -96,7 +99,7 @@ class Anthropic:
         return body | beside_of(request, self.name)
 
     def decode_reply(self, data: Any) -> Parts:
-        """See `Dialect`. ValueError for a reply that has no content blocks, or a text block that holds no text."""
+        """See `Dialect`. Raises ValueError without content blocks, or for a text block without text."""
         refuse_error(data, _FAULTS)
         message = as_dict(data)
         if not isinstance(message.get("content"), list):
@@ -114,13 +117,13 @@ class Anthropic:
 
 
 def _family(model: str) -> tuple[str, tuple[int, int]]:
-    """Family and version in a model's name; ("", (0, 0)) when it has none."""
+    """The family and version in a model's name; ("", (0, 0)) when it names none."""
     found = _VERSION.search(model)
     return (found[1], (int(found[2]), int(found[3] or 0))) if found else ("", (0, 0))
 
 
 def _switched_off(family: str, version: tuple[int, int]) -> str | None:
-    """The thinking type that switches thinking off in a model that thinks by default; None where nothing does."""
+    """The thinking type that stops a model from thinking by default; None if it cannot be stopped."""
     if family == "sonnet" and version >= (5, 5):
         return "between_tools"
     if family == "haiku" or (family in ("opus", "sonnet") and version < (5, 5)):
@@ -129,7 +132,7 @@ def _switched_off(family: str, version: tuple[int, int]) -> str | None:
 
 
 def _messages(messages: list[Message]) -> list[dict[str, Any]]:
-    """Turns in blocks; what follows in the same role is one message, and tool results belong to the user."""
+    """The turns as blocks. Consecutive messages of one role are merged. Tool results are the user's."""
     turns: list[dict[str, Any]] = []
     for message in messages:
         role = "assistant" if message.role == "assistant" else "user"
@@ -160,7 +163,7 @@ def _add_block(parts: Parts, block: dict[str, Any]) -> None:
 
 
 def _usage(usage: dict[str, Any]) -> Usage:
-    """input_tokens of this API leaves out what came from or went to the cache."""
+    """The tokens used. The API's input_tokens excludes tokens read from or written to the cache."""
     fresh, cached = as_int(usage.get("input_tokens")), as_int(usage.get("cache_read_input_tokens"))
     written = as_int(usage.get("cache_creation_input_tokens"))
     total = None if fresh is None else fresh + (cached or 0) + (written or 0)
@@ -169,7 +172,7 @@ def _usage(usage: dict[str, Any]) -> Usage:
 
 @dataclass
 class _Events(StreamDecoder):
-    """A reply put together from its events."""
+    """Builds a reply from its events."""
 
     head: dict[str, Any] = field(default_factory=dict)
     blocks: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -219,7 +222,7 @@ class _Events(StreamDecoder):
         return text, thinking
 
     def ended(self) -> tuple[ToolCall, ...]:
-        """See `StreamDecoder`: the call whose block ended with the event that was added last, if one did."""
+        """See `StreamDecoder`: the call whose block the last event ended, if any."""
         index, self._stopped = self._stopped, None
         fresh = Parts()
         if index is not None and self.blocks.get(index, {}).get("type") == "tool_use":

@@ -1,4 +1,4 @@
-"""The address of a server as people write it, and its key as a header."""
+"""Reads the address of a server as people write it, and writes its key as a header."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ from selfopt.records import EndpointConfig
 
 
 def bearer(config: EndpointConfig) -> dict[str, str]:
-    """The header with the key, or none."""
+    """The Authorization header for the endpoint's key; empty without a key."""
     return {} if config.api_key is None else {"Authorization": f"Bearer {config.api_key.get_secret_value()}"}
 
 
 def normalise_base_url(text: str, *, default_port: int | None = None) -> str:
-    """An http(s) URL without trailing slash. A missing scheme becomes http://, a missing port of such an address
-    `default_port`, and 0.0.0.0 or :: (addresses to listen on) the loopback address. SettingsError when it is no URL."""
+    """Complete an http(s) URL and remove the slash at its end.
+
+    An address without a scheme gets http:// and, if it has no port either, `default_port`. The
+    addresses 0.0.0.0 and ::, which servers listen on, become the loopback address.
+
+    Raises:
+        SettingsError: the text is not a URL.
+    """
     url = text.strip()
     had_scheme = "://" in url
     try:

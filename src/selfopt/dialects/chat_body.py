@@ -1,4 +1,4 @@
-"""The body of a chat request, as far as it has to be understood: everything else is forwarded as it came."""
+"""Reads the body of a chat request as far as routing needs it. The rest is forwarded unchanged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .refusal import bad_request
 T = TypeVar("T")
 
 STEP_BYTES = 262_144
-"""What is read at once. Counting the brackets of so much takes at most ten milliseconds."""
+"""The bytes that are read in one step. Counting their brackets takes at most ten milliseconds."""
 
 MAX_MODEL_LENGTH = 256
 _TOOL_ROLES = frozenset({"tool", "function"})
@@ -24,7 +24,16 @@ _TOOL_ROLES = frozenset({"tool", "function"})
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
-    """Of a chat's body: how deep it is nested; lists and objects in all, and values in all of them; fields at its top; tools; messages."""
+    """The limits on the body of a chat.
+
+    Attributes:
+        max_depth: levels of nesting.
+        max_containers: lists and objects in total.
+        max_values: values in all of these.
+        max_fields: keys at the top level.
+        max_tools: tools.
+        max_messages: messages.
+    """
 
     max_depth: int = 64
     max_containers: int = 250_000
@@ -35,7 +44,7 @@ class BodyLimits:
 
 
 def at_once(steps: Generator[None, None, T]) -> T:
-    """All steps, without a pause."""
+    """Run all steps and return the result."""
     while True:
         try:
             next(steps)
@@ -49,7 +58,7 @@ class _MessageHead(msgspec.Struct, gc=False):
 
 
 class _Object(msgspec.Struct, gc=False):
-    """Any object: nothing of it is kept."""
+    """Any object. Its content is dropped."""
 
 
 _decode_body = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -62,12 +71,15 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(slots=True, eq=False)
 class ChatBody:
-    """A client's request, as far as it has to be understood.
+    """A client's request, as far as routing needs it.
 
     Attributes:
-        fields: every key of the body with its JSON as it came.
-        phase: by what the conversation holds.
-        size: of the body in bytes.
+        fields: the top-level keys with their JSON, undecoded.
+        model: the client's name of the model.
+        stream: whether the client wants a stream.
+        n_tools: how many tools it offers.
+        phase: `atomic` or `extended`, depending on the messages.
+        size: the size of the body in bytes.
     """
 
     fields: dict[str, msgspec.Raw]
@@ -78,13 +90,16 @@ class ChatBody:
     size: int
 
     def forwarded(self, server_model: str) -> bytes:
-        """The body for the server behind, under the name that it knows; nothing else is changed."""
+        """The body with the server's name of the model. Nothing else is changed."""
         return _encode({**self.fields, "model": server_model})
 
 
 def reading_body(body: bytes, limits: BodyLimits) -> Generator[None, None, ChatBody]:
-    """What a client sent, in steps, each of which is over in less than 50 ms for any body within the limits. Refusal (400) says what
-    is wrong and where."""
+    """Read a client's request in steps. No step takes 50 ms for any body within the limits.
+
+    Raises:
+        Refusal: 400, with what is wrong and where.
+    """
     yield from _shaped(body, limits)
     try:
         if not body.isascii():
@@ -104,7 +119,7 @@ def reading_body(body: bytes, limits: BodyLimits) -> Generator[None, None, ChatB
     if not model or len(model) > MAX_MODEL_LENGTH or not model.isprintable():
         raise bad_request(f"model must be a name of 1 to {MAX_MODEL_LENGTH} printable characters", "model")
     what = "a list of objects that each have a role"
-    # Many are counted before they are read: a message takes far more memory than its brackets.
+    # Large bodies: count the messages before decoding them, because they need far more memory decoded.
     n_messages = len(_read(fields, "messages", _decode_objects, what) or ()) if len(body) > STEP_BYTES else 1
     if n_messages <= limits.max_messages:
         yield
@@ -122,7 +137,7 @@ def reading_body(body: bytes, limits: BodyLimits) -> Generator[None, None, ChatB
 
 
 def _shaped(body: bytes, limits: BodyLimits) -> Generator[None, None, None]:
-    """Refusal when it is too deep or too full, before anything is decoded."""
+    """Refuse a body that is too deep or too large, before decoding it."""
     if len(body) <= STEP_BYTES and body.count(b"{") + body.count(b"[") <= limits.max_depth:
         return
     try:
@@ -143,6 +158,6 @@ def _read(fields: dict[str, msgspec.Raw], key: str, decode: Callable[[msgspec.Ra
 
 
 def _phase_of(messages: list[_MessageHead]) -> Phase:
-    """One user turn and no tool results: atomic."""
+    """`atomic` for one user turn without tool results, else `extended`."""
     roles = [message.role for message in messages]
     return "extended" if roles.count("user") > 1 or not _TOOL_ROLES.isdisjoint(roles) else "atomic"

@@ -1,4 +1,4 @@
-"""What a dialect has to offer where clients of the gateway speak it."""
+"""The interface of a dialect that clients of the gateway speak."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from .chat_body import ChatBody
 
 @dataclass(frozen=True, slots=True)
 class ClientRequest:
-    """A chat as a client of the gateway asks it.
+    """A chat request of a client.
 
     Attributes:
-        request: what is asked, under the client's name of the model. What has no words in it is beside, as it came. A tool that the
-            client demands is the only one, and required.
-        max_tokens: as the client says; None where it does not.
-        parallel: whether several calls may come back.
-        wants_usage: whether a stream is to end with the figures.
-        size: of the body in bytes.
-        tools_kept: whether the same records of tools come with the next chat that offers these.
+        request: the request, with the client's name of the model. `beside` holds the fields that
+            it has no attribute for, undecoded. If the client demands one tool, `tools` holds only
+            that one, and it is required.
+        max_tokens: the client's limit; None if it sets none.
+        parallel: whether the reply may hold several tool calls.
+        wants_usage: whether a stream should end with the token counts.
+        size: the size of the body in bytes.
+        tools_kept: whether the next chat with these tools gets the same tool records.
     """
 
     request: ChatRequest
@@ -34,12 +35,13 @@ class ClientRequest:
 
 
 class ReplyWriter:
-    """Writes one answer, whole or streamed. Streaming begins before the reply is settled.
+    """Writes one answer, whole or streamed. A stream can begin before the reply is settled.
 
     Attributes:
-        text, calls: of the settled reply.
+        text: the text of the settled reply.
+        calls: its tool calls.
         finish: why it ended: `stop`, `length` or `tool_calls`.
-        usage: its tokens.
+        usage: its token counts.
     """
 
     def __init__(self) -> None:
@@ -49,37 +51,50 @@ class ReplyWriter:
         self.usage = Usage()
 
     def settle(self, text: str, calls: Sequence[ToolCall], finish: str, usage: Usage) -> None:
-        """The reply is whole."""
+        """Set the whole reply."""
         self.text, self.calls, self.usage = text, calls, usage
         self.finish = "tool_calls" if calls else "length" if finish == "length" else "stop"
 
     def whole(self) -> bytes:
-        """The body of the settled answer in one piece."""
+        """The body of the settled answer."""
         raise NotImplementedError
 
     def piece(self, text: str = "", call: tuple[int, ToolCall] | None = None) -> bytes:
-        """What a stream says next: a text, a call with its number from 0, or, with neither, that it begins."""
+        """The next piece of a stream.
+
+        Args:
+            text: the text that the piece adds.
+            call: the tool call that it adds, and its number, counted from 0.
+
+        With neither, the piece begins the stream.
+        """
         raise NotImplementedError
 
     def ending(self, *, with_usage: bool) -> bytes:
-        """What a stream of the settled answer ends with."""
+        """The end of a stream, once the reply is settled."""
         raise NotImplementedError
 
 
 class ClientDialect(Protocol):
-    """How clients of one route speak.
+    """Reads the requests of the clients of one route and writes the answers.
 
     Attributes:
-        name: of the dialect. What a server of the same dialect serves is passed on as it came.
+        name: the name of the dialect. Replies of servers that speak it are passed on unchanged.
     """
 
     name: str
 
     def reading_request(self, chat: ChatBody) -> Generator[None, None, ClientRequest | None]:
-        """What a chat asks, read in steps of a few milliseconds. None when it holds what records have no words for (pictures,
-        sounds). Refusal (400) for broken messages, tools and figures."""
+        """Read a chat in steps of a few milliseconds.
+
+        Returns:
+            The request; None if it holds what records cannot express, such as images.
+
+        Raises:
+            Refusal: 400, for invalid messages, tools or numbers.
+        """
         ...
 
     def reply(self, request_id: str, model: str) -> ReplyWriter:
-        """What writes the answer."""
+        """Make the writer of the answer."""
         ...

@@ -1,4 +1,4 @@
-"""From what a server or the network did to one EndpointError that says what and how to fix it."""
+"""Turns a fault of a server or the network into an EndpointError that says how to fix it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ADVICE: Mapping[EndpointFault, str] = {
 }
 
 
-"""How to fix each kind of fault, in a few words."""
+"""What a user can do about each kind of fault."""
 
 _STATUSES: Mapping[int, EndpointFault] = {
     401: "auth",
@@ -45,7 +45,7 @@ _STATUSES: Mapping[int, EndpointFault] = {
 
 
 def status_fault(status: int, body: str) -> EndpointFault:
-    """The kind of an HTTP status that is not 2xx; a 503 whose text speaks of loading is `loading`."""
+    """The kind of fault of an HTTP status that is not 2xx. A 503 that mentions loading is `loading`."""
     if 400 <= status < 500:
         return _STATUSES.get(status, "bad_request")
     if status == 503 and "loading" in body[:4000].lower():
@@ -54,8 +54,15 @@ def status_fault(status: int, body: str) -> EndpointFault:
 
 
 def parse_retry_after(value: str | None, now: float | None = None) -> float | None:
-    """Seconds to wait by a Retry-After header (RFC 9110 10.2.3: seconds or a date), within [0, one day]; None when it says
-    nothing that can be read. now: seconds since the epoch."""
+    """Read a Retry-After header (RFC 9110, section 10.2.3).
+
+    Args:
+        value: seconds or a date.
+        now: seconds since the epoch; by default, the current time.
+
+    Returns:
+        The seconds to wait, at most one day; None if the header is missing or invalid.
+    """
     text = (value or "").strip()
     if not text:
         return None
@@ -72,32 +79,32 @@ def parse_retry_after(value: str | None, now: float | None = None) -> float | No
 
 
 def shown_url(url: str) -> str:
-    """The URL without user name, password, query and fragment, bounded, for messages."""
+    """The URL for messages: at most 200 characters, without user, password, query and fragment."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return printable(urlunsplit((parts.scheme, host, parts.path, "", "")), 200)
 
 
 def without_urls(text: str) -> str:
-    """The text with every URL and every address with a port taken out: what a server's error says of it is not for everybody."""
+    """The text without URLs and addresses with a port, which clients of the gateway must not see."""
     return _PLACE.sub("[address]", text)
 
 
 def error_message_of(value: Any) -> str:
-    """The message in an error object of any of the dialects; "" when there is none."""
+    """The message in an error object of any dialect; "" if there is none."""
     error = as_dict(value).get("error")
     return as_str(error) or as_str(as_dict(error).get("message")) or as_str(as_dict(value).get("message"))
 
 
 def refuse_error(data: object, kinds: Mapping[str, EndpointFault] = MappingProxyType({})) -> None:
-    """Nothing for a reply without an error object in it, though it came with a good status.
+    """Raise the error that a reply with status 2xx may contain.
 
     Args:
         data: the JSON of a reply, or of a piece of one.
-        kinds: what the types of errors mean in the server's dialect.
+        kinds: the kind of fault for each error type of the dialect.
 
     Raises:
-        EndpointError: of the kind that the error's code or type says.
+        EndpointError: the reply contains an error. Its code or type decides the kind.
     """
     error = data.get("error") if isinstance(data, dict) else None
     if not error:
@@ -112,8 +119,16 @@ def refuse_error(data: object, kinds: Mapping[str, EndpointFault] = MappingProxy
 def status_error(
     who: str, status: int, headers: Mapping[str, str], request_body: str, reply_body: str, *, name: str | None = None
 ) -> EndpointError:
-    """The error of a reply whose status is not 2xx. who: the endpoint's name and URL, for the message; name: its name alone, for what
-    a client of the gateway is told, which leaves out where servers are."""
+    """Make the error for a reply whose status is not 2xx.
+
+    Args:
+        who: the endpoint's name and URL, for the message.
+        status: the HTTP status.
+        headers: the headers of the reply.
+        request_body: the body that was sent.
+        reply_body: the body that was received.
+        name: the endpoint's name, for the message to clients of the gateway, which hides URLs.
+    """
     kind = status_fault(status, reply_body)
     try:
         said = error_message_of(parse_json(reply_body)) or reply_body

@@ -1,4 +1,4 @@
-"""Reading JSON that a stranger wrote: bounded depth, no NaN, no lone surrogates, one kind of error."""
+"""Reads JSON from untrusted sources: bounded depth, no NaN, no lone surrogates, one error type."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from pydantic_core import PydanticSerializationError, to_json
 from selfopt.home import ShapeLimits, shape_steps
 
 MAX_DEPTH = 64
-# What replies of models come nowhere near, and what is decoded within the 50 ms that the gateway's loop may be held up.
+# Limits far above any reply of a model. A text within them is decoded in the 50 ms that the
+# gateway's loop may be blocked.
 LARGE_TEXT = 262_144
 MAX_COMMAS = 300_000
 MAX_BACKSLASHES = 600_000
@@ -37,7 +38,7 @@ _DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
 
 
 def dump_json(value: Any) -> bytes:
-    """A JSON value as UTF-8 without needless spaces. Lone surrogates become question marks."""
+    """Write JSON as compact UTF-8. Lone surrogates become question marks."""
     try:
         return to_json(value)
     except PydanticSerializationError:
@@ -45,11 +46,15 @@ def dump_json(value: Any) -> bytes:
 
 
 def parse_json(text: str) -> Any:
-    """The value of a JSON text. ValueError for anything that is no JSON, NaN and infinity, or more than MAX_DEPTH levels.
-    Lone surrogates become U+FFFD, so that the result can be stored as UTF-8."""
+    """Read a JSON text. Lone surrogates become U+FFFD, so that the result can be stored as UTF-8.
+
+    Raises:
+        ValueError: the text is not JSON, contains NaN or infinity, or is nested more than
+            MAX_DEPTH levels deep.
+    """
     _refuse_excess(text)
     try:
-        # Most replies begin and end with their value: no need to look for space around it.
+        # Fast path: most replies have no whitespace around their value.
         value, end = _DECODER.raw_decode(text) if text[:1] == "{" else (None, -1)
         if end != len(text):
             value = _DECODER.decode(text)
@@ -58,14 +63,16 @@ def parse_json(text: str) -> Any:
     except json.JSONDecodeError:
         raise
     except ValueError as error:
-        # Python's own message of a number with too many digits tells how to lift its limit.
+        # Python's message for a number with too many digits goes on to say how to lift the limit.
         raise ValueError(str(error).partition(":")[0]) from None
     return _scrub(value) if "\\u" in text and _SURROGATE_ESCAPE.search(text) else value
 
 
 def _refuse_excess(text: str) -> None:
-    """ValueError, in linear time and before anything is decoded, for a text that is nested too deeply, or that holds so many values that
-    decoding it would hold up a loop. A text with few brackets cannot be deep."""
+    """Raise ValueError for a text that is nested too deeply or has too many values to decode quickly.
+
+    The check takes linear time and decodes nothing. A text with few brackets cannot be deep.
+    """
     large = len(text) > LARGE_TEXT
     if large and (text.count(",") > MAX_COMMAS or text.count("\\") > MAX_BACKSLASHES):
         raise ValueError(f"more than {MAX_COMMAS} commas or {MAX_BACKSLASHES} backslashes")
@@ -86,47 +93,51 @@ def _scrub(value: Any) -> Any:
 
 
 def as_dict(value: Any) -> dict[str, Any]:
-    """The value when it is an object, else an empty one."""
+    """The value if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def as_list(value: Any) -> list[Any]:
-    """The value when it is an array, else an empty one."""
+    """The value if it is an array, else an empty one."""
     return value if isinstance(value, list) else []
 
 
 def as_str(value: Any) -> str:
-    """The value when it is text, else ""."""
+    """The value if it is a text, else ""."""
     return value if isinstance(value, str) else ""
 
 
 def as_text(value: Any) -> str:
-    """The value when it is text, "" for null. ValueError for anything else: it must not pass for an empty answer."""
+    """The value if it is a text, and "" for null.
+
+    Raises:
+        ValueError: it is something else, which must not pass for an empty answer.
+    """
     if value is None or isinstance(value, str):
         return value or ""
     raise ValueError(f"a text is expected, but {type(value).__name__} {reprlib.repr(value)[:60]} stands there")
 
 
 def as_int(value: Any) -> int | None:
-    """The value when it is a whole number in [0, 2^53), else None."""
+    """The value if it is a whole number in [0, 2^53), else None."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if type(value) is int and 0 <= value < 1 << 53 else None
 
 
 def as_ms(value: Any, per_ms: float = 1.0) -> float | None:
-    """A duration in milliseconds from a non-negative number of which `per_ms` make one; else None."""
+    """A duration in milliseconds, given in units of which `per_ms` make one. None if invalid."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1 << 62:
         return None
     return value / per_ms
 
 
 def bounded_text(data: bytes | bytearray, limit: int) -> str:
-    """At most `limit` bytes as text; what is no UTF-8 becomes U+FFFD."""
+    """The first `limit` bytes as text. Invalid UTF-8 becomes U+FFFD."""
     return bytes(data[:limit]).decode("utf-8", "replace")
 
 
 def printable(text: str, limit: int = 300) -> str:
-    """One bounded line without terminal control characters, for messages."""
+    """The text for messages: one line of at most `limit` characters without control characters."""
     line = _CONTROL.sub(lambda m: " " if m[0] in "\n\r\t" else f"\\x{ord(m[0]):02x}", text[: limit + 1])
     return line if len(text) <= limit else line[:limit] + "…"

@@ -1,4 +1,4 @@
-"""Which sorts of endpoints there are, and what a dialect has to offer."""
+"""The kinds of endpoints, and the interface of a dialect."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 class Dialect(Protocol):
-    """How one server is spoken to. It is made from the server's configuration and sends nothing.
+    """Writes the requests to one server and reads its replies. It sends nothing itself.
 
     Attributes:
-        name: of the dialect; fields that a request carries beside are kept under it.
-        root: the server's base URL, without a slash at its end.
-        url: where chats are sent.
-        headers: what goes with every request, the key included.
+        name: the name of the dialect. Requests keep extra fields for it under this name.
+        root: the server's base URL, without a slash at the end.
+        url: the URL for chats.
+        headers: the headers of every request, including the key.
     """
 
     name: str
@@ -30,35 +30,45 @@ class Dialect(Protocol):
     headers: dict[str, str]
 
     def write_request(self, request: ChatRequest, *, streamed: bool = False) -> dict[str, Any]:
-        """The body of a request. EndpointError `bad_request` for what this dialect has no words for."""
+        """Write the body of a request.
+
+        Raises:
+            EndpointError: `bad_request`, when the dialect cannot express the request.
+        """
         ...
 
     def decode_reply(self, data: Any) -> Parts:
-        """A whole reply taken apart. EndpointError for an error in it, ValueError for anything else."""
+        """Read a whole reply.
+
+        Raises:
+            EndpointError: the reply reports an error.
+            ValueError: it is not a reply of this dialect.
+        """
         ...
 
     def decoder(self) -> StreamDecoder:
-        """What puts a streamed reply together; one for each reply."""
+        """Make a decoder for one streamed reply."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointKind:
-    """What has to be known of a sort of endpoint before it is spoken to. This is what a package offers.
+    """Describes a kind of endpoint. Packages register instances of this class.
 
     Attributes:
-        dialect: how its servers are spoken to. SettingsError for a configuration that lacks something.
+        dialect: makes the dialect for a configuration. Raises SettingsError for an incomplete one.
         speaks: the name of that dialect.
-        in_process: makes what answers in this process, where a configuration asks for it; else None.
-        residency: what asks its servers which models are loaded. Without one, models count as always there.
-        serverless: it needs no base URL, and without one its requests stay on this machine.
-        engine: its servers are children of this process, which the embedded engine starts.
-        grammars: its servers take GBNF grammars, unless the settings say otherwise.
-        any_schema: its servers take every JSON Schema; None: those on this machine do.
-        counts_idle: its servers unload a model some time after it was asked for last.
-        lists_models: its residency can list the models that are installed.
-        default_port: of an address without one, as `url_variable` may have it.
-        url_variable: an environment variable that names the server's address.
+        in_process: makes an endpoint and a residency that run in this process; returns None for a
+            configuration that names a server.
+        residency: makes the residency for a configuration. Without it, models count as loaded.
+        serverless: whether it works without a base URL, on this machine alone.
+        engine: whether the embedded engine starts its servers as child processes.
+        grammars: whether its servers accept GBNF grammars, unless the settings say otherwise.
+        any_schema: whether its servers accept every JSON Schema. None: only local servers do.
+        counts_idle: whether its servers unload models that have been idle for some time.
+        lists_models: whether its residency can list the installed models.
+        default_port: the port of an address that names none.
+        url_variable: the environment variable that names the server's address.
     """
 
     dialect: Callable[[EndpointConfig], Dialect]

@@ -1,4 +1,7 @@
-"""Ollama's native API, as its servers are spoken to. Its OpenAI-compatible one ignores keep_alive and num_ctx."""
+"""The dialect of Ollama's native API: writes requests and reads replies.
+
+Ollama's OpenAI-compatible API ignores keep_alive and num_ctx.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +19,27 @@ from .parts import Parts, StreamDecoder, beside_of, given, numbered, refuse_gram
 
 DEFAULT_PORT = 11434
 NS_PER_MS = 1e6
-# load_duration is not zero when the model is resident: up to 575 ms are documented.
+# load_duration is not zero for a model that is loaded: up to 575 ms are documented.
 WARM_BELOW_MS = 600.0
 COLD_FROM_MS = 1000.0
 _FINISH: dict[str, FinishReason] = {"stop": "stop", "length": "length", "load": "load", "unload": "load"}
 
 
 class Ollama:
-    """A `Dialect`. No headers come until the model is loaded, and a client that leaves cancels the load: warm up with a long
-    timeout."""
+    """The `Dialect` of Ollama's servers.
+
+    Ollama sends no headers before the model is loaded, and cancels the load when the client
+    leaves. Warm up with a long timeout.
+    """
 
     name = "ollama"
 
     def __init__(self, config: EndpointConfig) -> None:
-        """The URL may come from OLLAMA_HOST, so scheme and port may be missing. SettingsError when it is none."""
+        """Use base_url, which may lack a scheme and a port, as OLLAMA_HOST may.
+
+        Raises:
+            SettingsError: base_url is missing or not a URL.
+        """
         if not config.base_url:
             raise SettingsError(f"endpoint {config.name}: base_url is missing; give one such as http://127.0.0.1:{DEFAULT_PORT}")
         url = normalise_base_url(config.base_url, default_port=DEFAULT_PORT)
@@ -39,8 +49,11 @@ class Ollama:
         self._endpoint = config.name
 
     def write_request(self, request: ChatRequest, *, streamed: bool = False) -> dict[str, Any]:
-        """The body of POST /api/chat. The thinking budget is added to num_predict, which bounds both; this API has no
-        tool_choice, so "none" leaves the tools out and "required" cannot be asked for."""
+        """Write the body of POST /api/chat.
+
+        num_predict bounds the answer and the thinking, so the thinking budget is added to it. The
+        API has no tool_choice: for "none" the tools are left out, and "required" has no effect.
+        """
         refuse_grammar(self._endpoint, request)
         sampling = request.sampling
         options = given(
@@ -69,7 +82,7 @@ class Ollama:
         return body | beside_of(request, self.name)
 
     def decode_reply(self, data: Any) -> Parts:
-        """See `Dialect`. ValueError for a reply that has no message, or one that is no text."""
+        """See `Dialect`. Raises ValueError without a message, or if its content is not text."""
         refuse_error(data)
         message = as_dict(data).get("message")
         if not isinstance(message, dict):
@@ -85,7 +98,7 @@ class Ollama:
 
 
 def keep_alive(seconds: float) -> int | str:
-    """Seconds as Ollama takes them: a whole number, or text with a unit."""
+    """Seconds in Ollama's form: a whole number, or a text with a unit."""
     return int(seconds) if seconds == int(seconds) else f"{seconds}s"
 
 
@@ -99,7 +112,10 @@ def _message(message: Message) -> dict[str, Any]:
 
 
 def load_evidence(load_ms: float | None) -> LoadEvidence:
-    """What load_duration says: up to 600 ms no load took place, from 1000 ms one did, between nothing is certain."""
+    """Tell from load_duration whether the model was loaded for this request.
+
+    Up to 600 ms it was not, from 1000 ms it was. In between this is unknown.
+    """
     if load_ms is None:
         return LoadEvidence()
     loaded = True if load_ms >= COLD_FROM_MS else False if load_ms <= WARM_BELOW_MS else None
@@ -132,13 +148,13 @@ def _add_end(parts: Parts, data: dict[str, Any]) -> None:
 
 @dataclass
 class _Lines(StreamDecoder):
-    """A reply put together from its lines, each of which is JSON. Calls come whole."""
+    """Builds a reply from its lines, each of which is JSON. Ollama does not split tool calls."""
 
     parts: Parts = field(default_factory=Parts)
     _ended: int = 0
 
     def payload(self, line: str) -> str:
-        """The line."""
+        """See `StreamDecoder`: the line itself."""
         return line.strip()
 
     def add(self, data: Any) -> tuple[str, str]:

@@ -1,4 +1,7 @@
-"""OpenAI's chat completions, as servers are spoken to: llama.cpp, vLLM, LM Studio, OpenRouter, OpenAI."""
+"""The dialect of OpenAI's chat completions: writes requests and reads replies.
+
+llama.cpp, vLLM, LM Studio, OpenRouter and OpenAI speak it.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +30,16 @@ _FINISH: dict[str, FinishReason] = {
 
 
 class OpenAIChat:
-    """A `Dialect`. Servers of llama.cpp's kin, on this machine, take `cache_prompt` and `chat_template_kwargs`; OpenAI's own
-    refuses unknown keys."""
+    """The `Dialect` of OpenAI-compatible servers.
+
+    Local servers, such as llama.cpp, accept `cache_prompt` and `chat_template_kwargs`. OpenAI
+    refuses unknown keys, so remote servers get neither.
+    """
 
     name = NAME
 
     def __init__(self, config: EndpointConfig) -> None:
-        """SettingsError without a usable base_url."""
+        """Raises SettingsError without a usable base_url."""
         if not config.base_url:
             raise SettingsError(f"endpoint {config.name}: base_url is missing; give one such as http://127.0.0.1:8080")
         url = normalise_base_url(config.base_url)
@@ -44,7 +50,10 @@ class OpenAIChat:
         self._limit_key = "max_completion_tokens" if urlsplit(self.root).hostname == "api.openai.com" else "max_tokens"
 
     def write_request(self, request: ChatRequest, *, streamed: bool = False) -> dict[str, Any]:
-        """The body of POST /chat/completions. The thinking budget is added to the limit of tokens: this dialect has one."""
+        """Write the body of POST /chat/completions.
+
+        One limit bounds the answer and the thinking, so the thinking budget is added to it.
+        """
         sampling = request.sampling
         body: dict[str, Any] = {"model": request.model, "messages": [_message(m) for m in numbered(request.messages)]}
         if request.tools:
@@ -72,7 +81,7 @@ class OpenAIChat:
         return body | beside_of(request, self.name)
 
     def decode_reply(self, data: Any) -> Parts:
-        """See `Dialect`. ValueError for a reply that has no choice with a message, or one that is no text."""
+        """See `Dialect`. Raises ValueError without choices[0].message, or if its content is not text."""
         refuse_error(data)
         choices = as_dict(data).get("choices")
         choice = as_dict(choices[0]) if isinstance(choices, list) and choices else {}
@@ -112,7 +121,7 @@ def _message(message: Message) -> dict[str, Any]:
 
 
 def _text(content: Any) -> str:
-    """Text, null, or a list of pieces; ValueError for anything else."""
+    """The text of a content: a text, null, or a list of parts. Raises ValueError for anything else."""
     if isinstance(content, list):
         return "".join(as_text(as_dict(piece).get("text")) for piece in content)
     return as_text(content)
@@ -141,7 +150,7 @@ def _figures(parts: Parts, data: dict[str, Any]) -> None:
 
 @dataclass
 class _Pieces(StreamDecoder):
-    """A reply put together from its chunks."""
+    """Builds a reply from its chunks."""
 
     parts: Parts = field(default_factory=Parts)
     calls: dict[int, dict[str, list[str]]] = field(default_factory=dict)
@@ -150,7 +159,7 @@ class _Pieces(StreamDecoder):
     _thinking: list[str] = field(default_factory=list)
 
     def payload(self, line: str) -> str:
-        """Likewise; the last one is no JSON."""
+        """See `StreamDecoder`. The last event, [DONE], is not JSON."""
         found = super().payload(line)
         if found != "[DONE]":
             return found
@@ -158,7 +167,7 @@ class _Pieces(StreamDecoder):
         return ""
 
     def add(self, data: Any) -> tuple[str, str]:
-        """See `StreamDecoder`; `<think>` tags are still in the text."""
+        """See `StreamDecoder`. The text still contains `<think>` tags."""
         refuse_error(data)
         piece = as_dict(data)
         _figures(self.parts, piece)
@@ -189,7 +198,7 @@ class _Pieces(StreamDecoder):
         known["arguments"].append(as_str(function.get("arguments")))
 
     def ended(self) -> tuple[ToolCall, ...]:
-        """See `StreamDecoder`: a call has ended when another one began after it."""
+        """See `StreamDecoder`. A call has ended once the next one has begun."""
         if len(self.calls) <= self._ended + 1:
             return ()
         fresh = Parts()

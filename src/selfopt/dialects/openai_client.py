@@ -1,4 +1,4 @@
-"""OpenAI's chat completions, as clients of the gateway speak: their requests are read, their answers written."""
+"""OpenAI's chat completions for clients of the gateway: reads requests and writes answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .clients import ClientDialect, ClientRequest, ReplyWriter
 from .refusal import bad_request
 
 NAME = "openai_chat"
-# Fields that a `ClientRequest` has words for. All others travel beside.
+# The fields that a `ClientRequest` can express. `beside` holds all others.
 UNDERSTOOD = frozenset(
     [
         "model",
@@ -66,8 +66,11 @@ class _Call(msgspec.Struct):
 
 
 class _Said(msgspec.Struct):
-    """A message, as far as records have words for it. Everything is read by its type: a list of a million numbers where a text should
-    be costs no more than its first one."""
+    """A message, as far as records can express it.
+
+    Fields are decoded by their type, so that decoding stops at the first wrong value: a million
+    numbers in place of a text cost no more than one.
+    """
 
     role: str
     content: msgspec.Raw = msgspec.Raw(b"null")
@@ -102,7 +105,7 @@ _decode_stream_options = msgspec.json.Decoder(_StreamOptions | None).decode
 
 
 def reading_request(chat: ChatBody) -> Generator[None, None, ClientRequest | None]:
-    """See `ClientDialect.reading_request`; a message at a time where they are large."""
+    """See `ClientDialect.reading_request`. Each large message is a step of its own."""
     fields = chat.fields
     messages: list[Message] = []
     read = 0
@@ -127,7 +130,7 @@ def reading_request(chat: ChatBody) -> Generator[None, None, ClientRequest | Non
     limit = _limit(fields)
     beside = {key: value for key, value in fields.items() if key not in UNDERSTOOD}
     return ClientRequest(
-        # Everything is checked already, and the tools have to stay the very same tuple.
+        # Everything is validated already, and `tools` must remain the same tuple.
         request=ChatRequest.model_construct(
             model=chat.model,
             messages=tuple(messages),
@@ -153,7 +156,7 @@ def _wants_usage(fields: dict[str, msgspec.Raw]) -> bool:
 
 
 def _value(fields: dict[str, msgspec.Raw], key: str) -> int | float | bool | None:
-    """A number, a switch or nothing. Refusal (400) for anything else."""
+    """A number, a boolean or null. Raises Refusal (400) for anything else."""
     try:
         return _decode_scalar(fields[key]) if key in fields else None
     except msgspec.DecodeError as error:
@@ -171,7 +174,7 @@ def _limit(fields: dict[str, msgspec.Raw]) -> int | None:
 
 
 def _text(raw: msgspec.Raw) -> str | None:
-    """Text, nothing, or pieces of text; None for anything else."""
+    """The text of a content: a text, null, or text parts. None for anything else."""
     try:
         content = _decode_content(raw)
     except msgspec.DecodeError:
@@ -201,7 +204,7 @@ def _message(raw: msgspec.Raw, place: int) -> Generator[None, None, Message | No
             if len(arguments) > MAX_ARGUMENTS:
                 raise bad_request(f"messages[{place}].tool_calls: arguments of more than {MAX_ARGUMENTS} characters", "messages")
             read = ToolCall(name=call.function.name, arguments=_decode_object(arguments) if not large else {}, id=call.id)
-            # Large ones are read in a step of their own, and not looked at twice: what was decoded is plain data.
+            # Large arguments get a step of their own and are not validated again: decoded JSON is valid.
             if large:
                 yield
                 read = read.model_copy(update={"arguments": _decode_object(arguments)})
@@ -222,8 +225,11 @@ def _message(raw: msgspec.Raw, place: int) -> Generator[None, None, Message | No
 
 
 def _offered(raw: msgspec.Raw) -> tuple[ToolDefinition, ...]:
-    """The tools. A client sends the same ones with every chat: what was made of them is kept, and with it whatever the variant made
-    of these very records."""
+    """The tools that a client offers.
+
+    Clients send the same tools with every chat. Their records are cached, so that the variant can
+    cache by identity what it derives from them.
+    """
     if len(raw) > MAX_TOOLS_BYTES:
         raise bad_request(f"tools of {len(raw)} bytes, at most {MAX_TOOLS_BYTES} are taken", "tools", "array_above_max_length")
     text = bytes(raw)
@@ -308,7 +314,7 @@ class Completion(ReplyWriter):
         return self._delta({"content": text} if text else {"role": "assistant", "content": ""})
 
     def ending(self, *, with_usage: bool) -> bytes:
-        """See `ReplyWriter`: the reason, the figures, the end."""
+        """See `ReplyWriter`: the finish reason, the token counts, and [DONE]."""
         events = [self._delta({}, self.finish)]
         if with_usage:
             events.append(self._event({**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()}))

@@ -1,4 +1,4 @@
-"""What the dialects have in common: the parts of a reply, whole or streamed, and ids of calls."""
+"""What all dialects share: the parts of a reply, stream decoding, and ids of tool calls."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NO_USAGE, _NO_TIMINGS, _NO_EVIDENCE = Usage(), Timings(), LoadEvidence()
 
 @dataclass(slots=True)
 class Parts:
-    """A reply of any dialect, taken apart."""
+    """The parts of a reply in any dialect."""
 
     text: str = ""
     thinking: str = ""
@@ -45,8 +45,13 @@ class Parts:
     load: LoadEvidence = _NO_EVIDENCE
 
     def add_call(self, name: Any, arguments: Any, call_id: Any) -> None:
-        """A native call as received; one without a name or whose arguments are no JSON object counts as broken. ValueError when there
-        are more than MAX_CALLS."""
+        """Add a native tool call as received.
+
+        A call is broken if it has no name, or if its arguments are not a JSON object.
+
+        Raises:
+            ValueError: there are more than MAX_CALLS.
+        """
         if len(self.tool_calls) + len(self.broken) >= MAX_CALLS:
             raise ValueError(f"more than {MAX_CALLS} tool calls")
         parsed = {} if arguments is None else arguments
@@ -63,7 +68,7 @@ class Parts:
             self.broken.append(json.dumps({"name": name, "arguments": arguments}, ensure_ascii=False))
 
     def content(self) -> ReplyContent:
-        """The content, `<think>` text moved out of the answer."""
+        """The content, with `<think>` text moved from the answer to the thinking."""
         text, thinking = self.text, self.thinking.strip()
         if "think>" in text:
             text, thought = split_thinking(text)
@@ -79,18 +84,18 @@ class Parts:
 
 
 class StreamDecoder:
-    """Puts a streamed reply together. Streams of server-sent events are the default.
+    """Builds a reply from a stream. This base class reads server-sent events.
 
     Attributes:
         finished: whether the reply is complete.
-        over: whether nothing more comes that has to be read.
+        over: whether reading can stop.
     """
 
     finished = False
     over = False
 
     def payload(self, line: str) -> str:
-        """The JSON in a line of the stream, "" where it has none. ValueError for a line that has no place in it."""
+        """The JSON text in a line; "" if it has none. Raises ValueError for an unexpected line."""
         if line.startswith("data:"):
             return line.removeprefix("data:").strip()
         if line and not line.startswith((":", "event:", "id:", "retry:")):
@@ -98,21 +103,36 @@ class StreamDecoder:
         return ""
 
     def add(self, data: Any) -> tuple[str, str]:
-        """The text and the thinking that a piece adds. EndpointError for an error in it, ValueError for what is no piece."""
+        """Add a piece of the reply.
+
+        Returns:
+            The text and the thinking that the piece adds.
+
+        Raises:
+            EndpointError: the piece reports an error.
+            ValueError: it is not a piece of a reply.
+        """
         raise NotImplementedError
 
     def ended(self) -> tuple[ToolCall, ...]:
-        """The calls that have ended since this was asked last."""
+        """The tool calls that have been completed since the last call of this method."""
         return ()
 
     def done(self) -> Parts:
-        """The whole. Asked once, when the reply is finished."""
+        """The whole reply. Call this once, when the reply is finished."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
 class Travelled:
-    """How a reply travelled. Milliseconds."""
+    """How a reply was received.
+
+    Attributes:
+        request_text: the body that was sent.
+        latency_ms: milliseconds until the end of the reply.
+        first_byte_ms: milliseconds until its first byte.
+        status: its HTTP status.
+    """
 
     request_text: str
     latency_ms: float = 0.0
@@ -123,16 +143,16 @@ class Travelled:
 def reply_of(
     parts: Parts, text: str, travel: Travelled, clean: Callable[[ReplyContent], ReplyContent] | None = None
 ) -> ChatReply:
-    """The record of a reply.
+    """Make the record of a reply.
 
     Args:
-        parts: what was said.
-        text: everything that was received.
-        travel: how it came.
-        clean: takes secrets out of what was said.
+        parts: the parts of the reply.
+        text: the body as received.
+        travel: how the reply was received.
+        clean: removes secrets from the content.
 
     Raises:
-        EndpointError: `protocol`, when the server's figures or texts cannot be kept.
+        EndpointError: `protocol`, when the reply has values that a record cannot hold.
     """
     try:
         content = parts.content()
@@ -159,10 +179,10 @@ def reply_of(
 
 
 def decode_body(decode: Callable[[Any], Parts], body: bytes) -> ChatReply:
-    """The reply in a body that came with a good status; neither body is kept in it.
+    """Read the body of a successful reply. The record keeps neither request nor reply body.
 
     Raises:
-        EndpointError: it is no reply, or tells of an error.
+        EndpointError: the body is not a reply, or reports an error.
     """
     try:
         return reply_of(decode(parse_json(body.decode("utf-8"))), "", Travelled(""))
@@ -175,8 +195,11 @@ def decode_body(decode: Callable[[Any], Parts], body: bytes) -> ChatReply:
 
 
 def numbered(messages: Sequence[Message]) -> list[Message]:
-    """The messages with an id on every call and every tool result. A result without one answers the first call of its
-    name (or of any name) that is still unanswered. Ids made here are the same for the same conversation."""
+    """Give every tool call and every tool result an id.
+
+    A result without an id answers the first unanswered call of its name, or of any name if it has
+    none. New ids depend only on the conversation.
+    """
     open_calls: list[ToolCall] = []
     count = 0
     result: list[Message] = []
@@ -202,7 +225,7 @@ def numbered(messages: Sequence[Message]) -> list[Message]:
 
 
 def beside_of(request: ChatRequest, dialect: str) -> dict[str, Any]:
-    """The fields that a request carries beside for servers of this dialect. A client's are still as they came."""
+    """The extra fields of a request for servers of this dialect, decoded."""
     fields = request.beside.get(dialect, {})
     return {key: msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value for key, value in fields.items()}
 
@@ -213,7 +236,7 @@ def given(**fields: Any) -> dict[str, Any]:
 
 
 def refuse_grammar(endpoint: str, request: ChatRequest) -> None:
-    """EndpointError `bad_request` for a request with a grammar, which the dialect cannot carry. Nothing was sent."""
+    """Raise EndpointError `bad_request` for a request with a grammar. Nothing has been sent."""
     if request.constraint is not None and request.constraint.kind == "grammar":
         raise EndpointError(
             f"endpoint {endpoint}: output limited by a grammar for model {request.model} is not possible here; "

@@ -1,4 +1,4 @@
-"""What a client is told when its request is not served, in OpenAI's shape."""
+"""The error that tells a client why its request is not served, in OpenAI's format."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-LONGEST_MESSAGE = 4000  # characters; some of it may be what the client sent
+LONGEST_MESSAGE = 4000  # characters; a message may quote what the client sent
 _encode = msgspec.json.Encoder().encode
 
 
 class Refusal(Exception):
-    """An answer that is an error. Raised where the reason is found, sent in one place."""
+    """An error to send to the client. It is raised where the reason is found and sent in one place."""
 
     def __init__(
         self,
@@ -32,11 +32,11 @@ class Refusal(Exception):
         self.headers = tuple(headers)
 
     def body(self) -> bytes:
-        """The JSON of it."""
+        """The error as JSON."""
         text = self.message.encode("utf-8", "replace").decode("utf-8")
         return _encode({"error": {"message": text, "type": self.kind, "param": self.param, "code": self.code}})
 
 
 def bad_request(message: str, param: str | None = None, code: str = "invalid_value") -> Refusal:
-    """400: the request itself is at fault."""
+    """A refusal with status 400: the request is invalid."""
     return Refusal(400, message, code=code, param=param)

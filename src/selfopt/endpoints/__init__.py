@@ -1,1 +1,1 @@
-"""Speaking to a model over HTTP, and asking its server what is loaded."""
+"""Sends requests to models over HTTP, and asks their servers which models are loaded."""

@@ -1,4 +1,4 @@
-"""Residency of endpoints whose models are always there as far as anybody can see: cloud endpoints."""
+"""Residency of endpoints whose models always count as loaded, such as cloud endpoints."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from selfopt.records import ModelStatus
 
 
 class AlwaysResident:
-    """A `Residency` without a server to ask: nothing is told, loading takes no time, nothing can be unloaded."""
+    """A `Residency` that asks no server. Loading takes no time, and nothing can be unloaded."""
 
     def __init__(self, engine: str = "unknown") -> None:
         self._engine = engine
 
     async def status(self, model: str) -> ModelStatus:
-        """State "loaded": there is nothing to wait for. What a cloud endpoint hides stays "unknown"."""
+        """Return the state "loaded". Everything else that the endpoint hides stays "unknown"."""
         return ModelStatus(state="loaded", engine=self._engine)
 
     async def load(self, model: str, timeout_s: float) -> float:
-        """Nothing to do: 0 ms."""
+        """Do nothing, and return 0 milliseconds."""
         return 0.0
 
     async def unload(self, model: str) -> bool:
-        """Not possible."""
+        """Return False: the model cannot be unloaded."""
         return False

@@ -1,4 +1,4 @@
-"""What a server said without the keys in it, whole and in pieces."""
+"""Removes keys from replies, whole or streamed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from selfopt.records import ChatChunk, ChatReply, ReplyContent, ToolCall
 
 
 def without_secrets(content: ReplyContent, secrets: Redactor) -> ReplyContent:
-    """The content without a key that came in pieces, none of which showed it."""
+    """The content without secrets, including those that were split over pieces of a stream."""
     if not secrets.active:
         return content
     clean = {
@@ -35,7 +35,7 @@ def _clean_call(call: ToolCall, secrets: Redactor) -> ToolCall:
 
 
 class CleanPieces:
-    """The pieces of a streamed reply without the keys in them, also where a key comes in several."""
+    """Removes secrets from the pieces of a stream, including those that are split over pieces."""
 
     __slots__ = ("_secrets", "_text", "_thinking")
 
@@ -52,7 +52,7 @@ class CleanPieces:
         return ChatChunk(text=text, thinking=thinking, tool_calls=calls)
 
     def last(self, text: str, thinking: str, final: ChatReply) -> ChatChunk:
-        """The last piece with the whole reply."""
+        """The last piece, with the whole reply."""
         text = self._text.feed_text(text) + self._text.end().decode()
         thinking = self._thinking.feed_text(thinking) + self._thinking.end().decode()
         return ChatChunk(text=text, thinking=thinking, final=final)

@@ -1,4 +1,4 @@
-"""An endpoint: a dialect and a transport."""
+"""The HTTP endpoint: a dialect and a transport."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ T = TypeVar("T")
 
 
 class Prepared:
-    """The calls that requests come to, each kept for as long as its request lives: a prompt is asked again in every pass,
-    and writing its request is a good part of what a trial costs."""
+    """Caches the HTTP call of each request for as long as the request lives.
+
+    Every pass over a suite sends the same requests, and writing them takes much of a trial's time.
+    """
 
     def __init__(self, prepare: Callable[[ChatRequest], Call]) -> None:
         self._prepare = prepare
@@ -30,7 +32,7 @@ class Prepared:
         return len(self._known)
 
     def of(self, request: ChatRequest) -> Call:
-        """The call of this very request. Raises what preparing it raises."""
+        """The call for this request object. Raises what `prepare` raises."""
         key, known = id(request), self._known
         found = known.get(key)
         if found is None:
@@ -40,7 +42,7 @@ class Prepared:
 
 
 class HttpEndpoint:
-    """An `Endpoint` over HTTP. One call is one attempt."""
+    """An `Endpoint` over HTTP. Each call makes one attempt."""
 
     def __init__(self, config: EndpointConfig, dialect: Dialect) -> None:
         self._dialect = dialect
@@ -48,13 +50,17 @@ class HttpEndpoint:
         self._calls = Prepared(self._call)
 
     async def chat(self, request: ChatRequest) -> ChatReply:
-        """One whole reply. EndpointError when it fails."""
+        """Return one whole reply. Raises EndpointError when the request fails."""
         stream = await self._client.read(self._calls.of(request))
         text, data = await stream.whole()
         return _reply(self._understood(stream, self._dialect.decode_reply, data), text, stream)
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
-        """The reply in pieces; the last has `final`. EndpointError when it fails, also after pieces were given."""
+        """Yield the reply in pieces, the last of which has `final`.
+
+        Raises:
+            EndpointError: the request fails, possibly after some pieces.
+        """
         async with self._client.stream(self._call(request, streamed=True)) as stream:
             decoder, splitter, clean = self._dialect.decoder(), ThinkingSplitter(), CleanPieces(stream.secrets)
             async for line in stream.lines():
@@ -74,7 +80,7 @@ class HttpEndpoint:
             yield clean.last(answer, thought, _reply(parts, stream.ended(), stream))
 
     async def close(self) -> None:
-        """Give back connections. May be called twice."""
+        """Close the connections. Calling it again does nothing."""
         await self._client.close()
 
     def _call(self, request: ChatRequest, *, streamed: bool = False) -> Call:
@@ -82,7 +88,7 @@ class HttpEndpoint:
         return Call(self._dialect.url, body, request.timeout_s, request.connect_timeout_s, request.isolate or streamed)
 
     def _understood(self, stream: HttpStream, decode: Callable[[Any], T], data: Any) -> T:
-        """What the dialect makes of it. EndpointError, with what was sent and received, for what it can make nothing of."""
+        """Decode data. Raises EndpointError, with the bodies sent and received, when it is invalid."""
         try:
             return decode(data)
         except EndpointError as error:

@@ -1,4 +1,4 @@
-"""From a configuration to what speaks to its server."""
+"""Makes the endpoint and the residency of a configuration."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ from .endpoint import HttpEndpoint
 from .ollama_residency import OllamaResidency
 from .openai_residency import residency_of
 
-# What servers of a dialect tell of their models.
+# The residency for servers of a dialect.
 _RESIDENCIES: Mapping[str, Callable[[EndpointConfig], Residency]] = {"ollama": OllamaResidency, "openai_chat": residency_of}
 
 
 def create_endpoint(config: EndpointConfig) -> Endpoint:
-    """The endpoint of this configuration. SettingsError when it lacks something."""
+    """Make the endpoint of a configuration. Raises SettingsError for an incomplete one."""
     kind = _kind_of(config)
     here = kind.in_process(config) if kind.in_process is not None else None
     return here[0] if here is not None else HttpEndpoint(config, kind.dialect(config))
 
 
 def create_residency(config: EndpointConfig) -> Residency:
-    """The residency of this configuration; likewise. Models of servers that tell nothing count as always there."""
+    """Make the residency of a configuration. Raises SettingsError for an incomplete one.
+
+    Models of servers that do not report their state always count as loaded.
+    """
     kind = _kind_of(config)
     here = kind.in_process(config) if kind.in_process is not None else None
     if here is not None:

@@ -1,4 +1,4 @@
-"""The HTTP client that the adapters share: one attempt, bounded in time and size, every fault an EndpointError."""
+"""The HTTP client of the adapters. It bounds time and size, and raises EndpointError for every fault."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 
 RECORDED_FAULT_BYTES = 64_000
-SHORTEST_IN_ERRORS = 4  # characters of a key; an error that says too little does no harm
-# llama.cpp and uvicorn close an idle connection after 5 s; whoever reuses it at that moment gets a broken pipe.
+SHORTEST_IN_ERRORS = 4  # characters of a key; removing too much from an error does no harm
+# llama.cpp and uvicorn close an idle connection after 5 s. Reusing it at that moment fails.
 KEEP_ALIVE_S = 2.0
 LONG_TEXT = 262_144
 PROBE_TIMEOUT_S = 5.0
 UNLOAD_TIMEOUT_S = 30.0
-MARGIN = 8_000  # a key that begins before the end of what is recorded
+MARGIN = 8_000  # bytes read past the record, so that a key across its end is found
 
 
 def _has_long_text(body: Mapping[str, Any]) -> bool:
-    """Whether a message, or a part of one, is so long that writing it takes milliseconds."""
+    """Whether a message or a part of one is so long that writing it takes milliseconds."""
     for message in body.get("messages") or ():
         content = message.get("content") if isinstance(message, Mapping) else None
         for part in content if isinstance(content, list) else (content,):
@@ -47,11 +47,16 @@ def _has_long_text(body: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class Call:
-    """One request, which may be made several times: what is sent is written once. body: sent as JSON; None means GET.
-    Times in seconds.
+    """One HTTP request. It can be sent several times, but its body is written only once.
 
-    isolate: on a connection of its own, closed afterwards. Streamed replies want it too: llama.cpp closes the connection
-    after one without saying so, and the next request on it would fail.
+    Attributes:
+        url: where it goes.
+        body: sent as JSON; None makes a GET request.
+        timeout_s: seconds for the whole request.
+        connect_timeout_s: seconds for connecting.
+        isolate: whether to use a new connection and close it afterwards. Streams need this too:
+            llama.cpp closes the connection after one without saying so, and the next request on
+            it would fail.
     """
 
     url: str
@@ -62,12 +67,12 @@ class Call:
 
     @cached_property
     def payload(self) -> aiohttp.BytesPayload | None:
-        """What is sent."""
+        """The body as it is sent; None for GET."""
         return None if self.body is None else aiohttp.BytesPayload(dump_json(self.body), content_type="application/json")
 
     @cached_property
     def text(self) -> str:
-        """What is sent, as text."""
+        """The body as text; "" for GET."""
         return "" if self.payload is None else self.payload.decode()
 
 
@@ -80,18 +85,19 @@ _FAULTS = (_TooLargeError, TimeoutError, EndpointError, aiohttp.ClientError, Htt
 
 @lru_cache(maxsize=64)
 def _timeout(total_s: float, connect_s: float) -> aiohttp.ClientTimeout:
-    """ceil_threshold: aiohttp would round long timeouts up to whole seconds."""
+    """An infinite ceil_threshold stops aiohttp from rounding long timeouts up to whole seconds."""
     return aiohttp.ClientTimeout(total=total_s, sock_connect=connect_s, ceil_threshold=float("inf"))
 
 
 class HttpClient:
-    """Connections to one endpoint. Use it within one event loop; `close` gives them back.
+    """The connections to one endpoint. Use it within one event loop, and `close` it.
 
-    Keys go into headers only: what is recorded or shown has them replaced by `[key]`, also where a server repeats them.
+    Keys are sent in headers only. `[key]` replaces them in everything that is recorded or shown,
+    including replies that repeat them.
     """
 
     def __init__(self, config: EndpointConfig, base_url: str, headers: Mapping[str, str]) -> None:
-        """SettingsError when the key cannot be a header's value."""
+        """Raises SettingsError when the key cannot be the value of a header."""
         self._config = config
         self.max_reply_bytes = config.max_reply_bytes
         key = config.api_key.get_secret_value() if config.api_key is not None else ""
@@ -112,25 +118,32 @@ class HttpClient:
         await self.close()
 
     async def close(self) -> None:
-        """Close all connections. May be called twice."""
+        """Close all connections. Calling it again does nothing."""
         sessions, self._sessions = list(self._sessions.values()), {}
         for session in sessions:
             await session.close()
 
     async def call(self, call: Call) -> tuple[Any, float]:
-        """The JSON of a whole reply, and the milliseconds it took. EndpointError when anything goes wrong."""
+        """Send a request and read the whole reply.
+
+        Returns:
+            The JSON of the reply, and the milliseconds that it took.
+
+        Raises:
+            EndpointError: anything goes wrong.
+        """
         stream = await self.read(call)
         return (await stream.whole())[1], stream.latency_ms
 
     async def ask(self, url: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The JSON object that a server answers within five seconds; an empty one where it does not."""
+        """The JSON object that a server answers within five seconds; empty if it does not."""
         try:
             return as_dict((await self.call(Call(url, body, PROBE_TIMEOUT_S)))[0])
         except EndpointError:
             return {}
 
     async def _begun(self, call: Call) -> HttpStream:
-        """A request to be made. What is long is written in a thread, since whoever shares the loop would wait for it."""
+        """Prepare a request. Write a long body in a thread, so that it does not block the event loop."""
         long = call.body is not None and _has_long_text(call.body)
         told = await asyncio.to_thread(self._told_in_slices, call) if long else self.redact(call.text)
         return HttpStream(self, call, told)
@@ -141,7 +154,7 @@ class HttpClient:
         return b"".join(self._errors.slices(call.text.encode("utf-8", "surrogatepass"))).decode("utf-8", "surrogatepass")
 
     async def read(self, call: Call) -> HttpStream:
-        """One request, its whole reply read. EndpointError for whatever goes wrong."""
+        """Send a request and read the whole reply. Raises EndpointError when anything goes wrong."""
         stream = await self._begun(call)
         try:
             response = await self._request(call)
@@ -150,7 +163,7 @@ class HttpClient:
                     raise await self._refusal(stream, response)
                 await stream.read_all()
             except BaseException:
-                # At the end of a reply its connection goes back by itself; here it may not have come to that.
+                # A reply that was read to its end has released its connection already.
                 response.release()
                 raise
         except _FAULTS as error:
@@ -159,7 +172,11 @@ class HttpClient:
 
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncIterator[HttpStream]:
-        """One request whose reply is read as it comes. EndpointError for whatever goes wrong, also inside the block."""
+        """Send a request whose reply is read as it arrives.
+
+        Raises:
+            EndpointError: anything goes wrong, here or inside the `async with` block.
+        """
         stream = await self._begun(call)
         try:
             async with self._request(call) as response:
@@ -177,19 +194,26 @@ class HttpClient:
         return session.post(call.url, data=call.payload, timeout=timeout, allow_redirects=False)
 
     async def _refusal(self, stream: HttpStream, response: aiohttp.ClientResponse) -> EndpointError:
-        """The error that a reply without a good status is."""
+        """The error for a reply whose status is not 2xx."""
         async for _ in stream.chunks():
             if len(stream.received) >= RECORDED_FAULT_BYTES:
                 break
         return status_error(self._who, response.status, response.headers, stream.request_text, stream.recorded(), name=self._name)
 
     def redact(self, text: str) -> str:
-        """The text without the key."""
+        """The text without keys."""
         return self._errors.text(text) if self.has_key else text
 
     def fault(self, kind: EndpointFault, what: str, stream: HttpStream, fix: str | None = None) -> EndpointError:
-        """An error of this endpoint with what was sent and received until now. fix: for one that another attempt would only
-        repeat, what to do about it."""
+        """Make an error of this endpoint, with the bodies sent and received so far.
+
+        Args:
+            kind: the kind of fault.
+            what: what happened.
+            stream: the reply.
+            fix: what to do about an error that every attempt would repeat. It makes the error
+                final.
+        """
         said = printable(self.redact(what))
         return EndpointError(
             f"{self._who}: {said}; {fix or ADVICE[kind]}",
@@ -222,7 +246,7 @@ class HttpClient:
         if isinstance(error, TimeoutError):
             return self.fault("timeout", f"no complete reply within {call.timeout_s:g} s", stream)
         if isinstance(error, aiohttp.ClientConnectorError):
-            # Its own text names TLS settings that a plain server does not have.
+            # aiohttp's own text mentions TLS settings even for a plain HTTP server.
             why = error.os_error.strerror or str(error.os_error)
             return self.fault("connect", f"cannot connect to {error.host}:{error.port}: {why}", stream)
         if isinstance(error, aiohttp.InvalidURL):
@@ -233,7 +257,7 @@ class HttpClient:
 
 
 class HttpStream:
-    """A reply as it arrives, bounded in size. `received` is everything until now."""
+    """A reply as it arrives, bounded in size. `received` holds the body so far."""
 
     __slots__ = ("_client", "_response", "_started", "first_byte_ms", "latency_ms", "received", "request_text", "status")
 
@@ -248,7 +272,7 @@ class HttpStream:
         self.latency_ms = 0.0
 
     def began(self, response: aiohttp.ClientResponse) -> bool:
-        """The headers are here: is their status a good one?"""
+        """Take the headers. Returns whether the status is 2xx."""
         self._response, self.status = response, response.status
         self.first_byte_ms = self._elapsed_ms()
         return 200 <= response.status < 300
@@ -257,7 +281,7 @@ class HttpStream:
         return (time.perf_counter() - self._started) * 1000
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body in pieces as they arrive."""
+        """Yield the pieces of the body as they arrive."""
         assert self._response is not None
         while chunk := await self._response.content.readany():
             self.received += chunk
@@ -266,8 +290,11 @@ class HttpStream:
             yield chunk
 
     async def read_all(self) -> None:
-        """Read the whole body; this is how long it took. It mostly comes in one piece, with its end: then there is nothing
-        more to wait for."""
+        """Read the whole body and set the latency.
+
+        Most bodies arrive in one piece together with their end, so check for the end after each
+        piece instead of waiting for another one.
+        """
         assert self._response is not None
         content = self._response.content
         while chunk := await content.readany():
@@ -279,7 +306,7 @@ class HttpStream:
         self.latency_ms = self._elapsed_ms()
 
     async def lines(self) -> AsyncIterator[str]:
-        """Lines of a streamed body without their ends (LF or CRLF), as UTF-8; the last one may lack its end."""
+        """Yield the lines of the body without their ends (LF or CRLF). The last may lack one."""
         rest = bytearray()
         async for chunk in self.chunks():
             rest += chunk
@@ -292,7 +319,7 @@ class HttpStream:
             yield self._decode(rest)
 
     async def whole(self) -> tuple[str, Any]:
-        """Everything received, without the key, and its JSON. EndpointError when it is no UTF-8 or no JSON."""
+        """The body without keys, and its JSON. Raises EndpointError for invalid UTF-8 or JSON."""
         received = bytes(self.received)
         if self._client.answers.active:
             pieces = []
@@ -310,20 +337,20 @@ class HttpStream:
 
     @property
     def secrets(self) -> Redactor:
-        """What is taken out of this reply."""
+        """Removes the secrets of this endpoint."""
         return self._client.answers
 
     def ended(self) -> str:
-        """Everything received, without the key, once nothing more is read. EndpointError when it is no UTF-8."""
+        """Set the latency and return the body without keys. Raises EndpointError for invalid UTF-8."""
         self.latency_ms = self._elapsed_ms()
         return self._client.redact(self._decode(self.received))
 
     def recorded(self) -> str:
-        """The beginning of what was received, for the record of a fault."""
+        """The beginning of the body, for the record of a fault."""
         return self._client.redact(bounded_text(self.received, RECORDED_FAULT_BYTES + MARGIN))[:RECORDED_FAULT_BYTES]
 
     def parse(self, text: str) -> Any:
-        """The JSON of a text of this reply; EndpointError when it is none."""
+        """Read JSON in this reply. Raises EndpointError when it is invalid."""
         try:
             return parse_json(text)
         except ValueError as error:
@@ -331,7 +358,7 @@ class HttpStream:
             raise self.broken(what) from None
 
     def broken(self, what: str) -> EndpointError:
-        """The error for a reply that is not as documented."""
+        """Make the error for a reply that is not as documented."""
         return self._client.fault("protocol", what, self)
 
     def _decode(self, data: bytes | bytearray) -> str:

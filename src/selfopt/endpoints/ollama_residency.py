@@ -1,4 +1,4 @@
-"""Which models Ollama holds in memory; loading and unloading them."""
+"""Residency of models in Ollama."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ from .http import UNLOAD_TIMEOUT_S, Call, HttpClient
 
 
 class OllamaResidency:
-    """A `Residency` over /api/ps, /api/tags, /api/show and empty /api/generate requests. Keeps no connection open."""
+    """A `Residency` that uses /api/ps, /api/tags, /api/show and /api/generate without a prompt.
+
+    It keeps no connection open.
+    """
 
     def __init__(self, config: EndpointConfig) -> None:
-        """SettingsError when the configuration has no usable base_url."""
+        """Raises SettingsError without a usable base_url."""
         self._config = config
         self._dialect = Ollama(config)
         self._root = self._dialect.root
 
     async def status(self, model: str) -> ModelStatus:
-        """Never loads and never raises: a server that does not answer is state "unknown"."""
+        """The model's state; "unknown" if the server does not answer. Loads and raises nothing."""
         async with self._client() as client:
             loaded = await self._entries(client, "/api/ps")
             if loaded is None:
@@ -46,12 +49,19 @@ class OllamaResidency:
         )
 
     async def load(self, model: str, timeout_s: float) -> float:
-        """Ask for the model with nothing to generate and wait; returns milliseconds. EndpointError when it fails."""
+        """Load the model by a request without a prompt.
+
+        Returns:
+            The milliseconds that it took.
+
+        Raises:
+            EndpointError: the model could not be loaded.
+        """
         async with self._client() as client:
             return (await client.call(Call(f"{self._root}/api/generate", {"model": model, "stream": False}, timeout_s)))[1]
 
     async def unload(self, model: str) -> bool:
-        """Ask for it to be unloaded at once, and see whether it was. False when the server refuses or is not there."""
+        """Unload the model and check that it is unloaded. Returns False if it is not."""
         body = {"model": model, "keep_alive": 0, "stream": False}
         async with self._client() as client:
             try:
@@ -62,7 +72,7 @@ class OllamaResidency:
         return loaded is not None and not _entry_of(loaded, model)
 
     async def installed(self) -> list[str]:
-        """Names of the models that can be loaded, as the server tells them; empty when it does not answer."""
+        """The names of the installed models; empty if the server does not answer."""
         async with self._client() as client:
             entries = await self._entries(client, "/api/tags")
         return sorted({name for entry in entries or [] if (name := as_str(entry.get("name")))})
@@ -76,6 +86,6 @@ class OllamaResidency:
 
 
 def _entry_of(entries: list[dict[str, Any]], model: str) -> dict[str, Any]:
-    """The entry of a model; a name without a tag means `latest`."""
+    """The entry of a model; empty if there is none. A name without a tag means `latest`."""
     wanted = {model, model if ":" in model.rpartition("/")[2] else f"{model}:latest"}
     return next((e for e in entries if as_str(e.get("name")) in wanted or as_str(e.get("model")) in wanted), {})

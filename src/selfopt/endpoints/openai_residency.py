@@ -1,6 +1,6 @@
-"""Residency of OpenAI-compatible servers, as far as each one tells: llama.cpp, its router, LM Studio, vLLM, scripted.
+"""Residency of models in OpenAI-compatible servers: llama.cpp and its router, LM Studio, vLLM, scripted.
 
-LM Studio tells the state of its models in an API of its own (/api/v0/models), vLLM its version at /version.
+LM Studio reports the state of its models at /api/v0/models, and vLLM its version at /version.
 """
 
 from __future__ import annotations
@@ -40,18 +40,20 @@ _ENGINES = {"organization_owner": "lm studio"}
 
 
 class OpenAIResidency:
-    """A `Residency` over /health, /v1/models and llama.cpp's /props, which neither load nor wake a model. Keeps no connection
-    open."""
+    """A `Residency` that uses /health, /v1/models and llama.cpp's /props.
+
+    These neither load nor wake a model. It keeps no connection open.
+    """
 
     def __init__(self, config: EndpointConfig) -> None:
-        """SettingsError when the configuration has no usable base_url."""
+        """Raises SettingsError without a usable base_url."""
         self._config = config
         self._dialect = OpenAIChat(config)
         self._api = self._dialect.root
         self._root = self._api.removesuffix("/v1")
 
     async def status(self, model: str) -> ModelStatus:
-        """Never loads and never raises: what the server does not tell is "unknown"."""
+        """The model's status; "unknown" for what the server hides. Loads and raises nothing."""
         async with self._client() as client:
             try:
                 await client.call(Call(f"{self._root}/health", timeout_s=PROBE_TIMEOUT_S))
@@ -85,10 +87,16 @@ class OpenAIResidency:
         )
 
     async def load(self, model: str, timeout_s: float) -> float:
-        """Load and wait without leaving; returns milliseconds. EndpointError when the time is up or the server refuses.
+        """Load the model, without dropping the request that loads it.
 
-        A server that lists the state of its models is asked to load this one; others are asked for one token. What is
-        still loading after that is asked about until it is loaded.
+        A server that lists the state of its models is asked to load this one; any other is asked
+        for one token. If the model is still loading then, its state is polled.
+
+        Returns:
+            The milliseconds that it took.
+
+        Raises:
+            EndpointError: the time is up, or the server refuses.
         """
         started = time.monotonic()
         async with self._client() as client:
@@ -115,7 +123,7 @@ class OpenAIResidency:
             await asyncio.sleep(POLL_S)
 
     async def unload(self, model: str) -> bool:
-        """Through /models/unload, where the server lists the state of its models; else False."""
+        """Unload the model, if the server lists the state of its models. Returns whether it did."""
         async with self._client() as client:
             if not as_dict((await self._entry(client, model)).get("status")):
                 return False
@@ -154,7 +162,7 @@ class OpenAIResidency:
 
 
 def residency_of(config: EndpointConfig) -> Residency:
-    """Of a server elsewhere nothing is asked: its models count as always there."""
+    """The residency for a server. A remote one is not asked: its models always count as loaded."""
     away = config.base_url and not (config.local or is_loopback(config.base_url))
     return AlwaysResident() if away else OpenAIResidency(config)
 

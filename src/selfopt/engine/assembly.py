@@ -1,4 +1,4 @@
-"""The file that a model grows in, part by part, with its checksum; a killed pull goes on where it was."""
+"""The file into which a model is pulled, part by part. It lets a killed pull resume."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ _CHUNK_BYTES = 1 << 20
 
 
 class Assembly:
-    """Bytes of one source, in order, in `<folder>/<id of the source>.part`; beside it a journal of the parts that are
-    complete. No more than the size in the catalogue is ever written. Errors of the disk pass as OSError."""
+    """Collects the bytes of one source in `<folder>/<id of the source>.part`.
+
+    A journal beside the file notes the complete parts. The file never exceeds the size in the
+    catalogue. Disk errors are raised as OSError.
+    """
 
     def __init__(self, folder: Path, entry: ModelEntry, parts: tuple[str, ...], meter: Meter) -> None:
         stem = content_hash("source", [entry.sha256, list(parts)])
@@ -50,21 +53,21 @@ class Assembly:
 
     @property
     def size(self) -> int:
-        """Bytes present."""
+        """The bytes in the file."""
         return self._size
 
     @property
     def part_offset(self) -> int:
-        """Bytes of the current part that are there already, from a pull that was cut off."""
+        """The bytes of the current part that are in the file, from an interrupted pull."""
         return self._size - self._part_start
 
     @property
     def room(self) -> int:
-        """Bytes that the model may still have."""
+        """The bytes that the model may still grow by."""
         return self._limit - self._size
 
     def write(self, chunk: bytes) -> None:
-        """Append. SourceError past the size in the catalogue."""
+        """Append a chunk. Raises SourceError if the file would exceed the size in the catalogue."""
         if len(chunk) > self.room:
             raise SourceError(f"it is larger than the {self._limit} bytes in the catalogue")
         view = memoryview(chunk)
@@ -73,23 +76,23 @@ class Assembly:
         self._count(chunk)
 
     def restart_part(self) -> None:
-        """Drop what there is of the current part."""
+        """Drop the bytes of the current part."""
         if self.part_offset:
             self._truncate(self._part_start)
 
     def end_part(self) -> None:
-        """The current part is complete: make it durable and note it."""
+        """Sync the current part to disk and note it as complete."""
         os.fsync(self._open.fileno())
         self.parts_done += 1
         self._part_start = self._size
         atomic_write_text(self._journal, json.dumps({"parts_done": self.parts_done, "bytes": self._size}))
 
     def digest(self) -> str:
-        """sha256 of all bytes present."""
+        """The SHA-256 of all bytes in the file."""
         return self._hash.hexdigest()
 
     def discard(self) -> None:
-        """Remove everything of this source."""
+        """Remove the file and its journal."""
         self.__exit__()
         self._journal.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
@@ -112,7 +115,7 @@ class Assembly:
         self._meter.reached(self._size)
 
     def _truncate(self, size: int) -> None:
-        """Cut to `size` bytes and hash what is left anew."""
+        """Cut the file to `size` bytes and hash the rest again."""
         self._open.truncate(size)
         self._hash = hashlib.sha256()
         self._size = 0

@@ -1,4 +1,4 @@
-"""The models that can be pulled: data in `catalogue.toml`, and the user's own file of the same form."""
+"""Reads the catalogue of models that can be pulled: `catalogue.toml`, and a file of the user."""
 
 from __future__ import annotations
 
@@ -27,9 +27,16 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class ModelEntry(Record):
-    """One model file. sources: in order of preference; each is a tuple of parts that are concatenated.
+    """One model file.
 
-    sha256 and size_bytes are those of the complete file, whatever the source.
+    Attributes:
+        name: the name of the model.
+        file: the name of the file.
+        sha256: the checksum of the complete file, the same for all sources.
+        size_bytes: the size of the complete file.
+        sources: in order of preference. Each is a tuple of parts to concatenate.
+        title: a title for people.
+        license: the licence of the weights.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}/[A-Za-z0-9][A-Za-z0-9._:-]{0,95}$")
@@ -70,9 +77,13 @@ def _is_source(part: str) -> bool:
 
 
 def load_catalogue(extra: Path | None = None) -> dict[str, ModelEntry]:
-    """The shipped entries and those of the TOML file `extra`, which may replace shipped ones, by name.
+    """Read the shipped catalogue and the TOML file `extra`.
 
-    Raises SettingsError for a file that is missing, is no TOML, or has an entry that breaks the schema.
+    Returns:
+        The entries by name. Those of `extra` replace shipped ones of the same name.
+
+    Raises:
+        SettingsError: the file is missing or not TOML, or an entry is invalid.
     """
     shipped = resources.files("selfopt.engine").joinpath("catalogue.toml").read_text(encoding="utf-8")
     entries = _parse(shipped, "catalogue.toml")

@@ -1,8 +1,8 @@
 """The engine child: one model behind llama.cpp's own HTTP server, in a process of its own.
 
-Run as a program, with nothing of selfopt imported (so that it starts in a tenth of a second). It speaks one line each way:
+It runs as a program and imports nothing of selfopt, so that it starts in a tenth of a second. It reads and writes one line:
 
-    stdin   one line of JSON, `ChildConfig` of `process.py`, with the API key; then nothing until the end of file, which
+    stdin   one line of JSON: the `ChildConfig` of `process.py`, the API key and the parent's process id. The end of the file
             means that the parent has gone
     stdout  one line of JSON: {"event": "listening", "port": ..., "build": ...} or {"event": "failed", "reason": ...}
     stderr  the log of llama.cpp
@@ -23,17 +23,17 @@ _PR_SET_PDEATHSIG = 1
 _MAX_CONFIG_BYTES = 65536
 
 
-# llama.cpp writes its log from a thread of its own, which leaving at once would cut off before its last words.
+# llama.cpp writes its log from a thread of its own. Exiting at once would lose its last lines.
 _LAST_WORDS_S = 0.2
 
 
 def _end(code: int) -> NoReturn:
-    """Leave at once: native server threads would keep an ordinary exit waiting, or crash in their destructors."""
+    """Exit at once. In an ordinary exit, native server threads block or crash in their destructors."""
     os._exit(code)
 
 
 def _die_with_parent(parent_pid: int) -> None:
-    """Have the kernel end this process with its parent (Linux). Elsewhere the end of stdin does it."""
+    """Make the kernel end this process with its parent (Linux). Elsewhere the end of stdin does it."""
     if sys.platform != "linux":
         return
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -48,7 +48,7 @@ def _watch_stdin() -> None:
 
 
 def _read_config() -> dict[str, Any]:
-    """The first line of stdin, unbuffered: what follows belongs to the watchdog."""
+    """Read the first line of stdin, unbuffered: the rest belongs to the watchdog."""
     line = b""
     while not line.endswith(b"\n"):
         piece = os.read(0, 1)
@@ -75,9 +75,9 @@ def _start_server(config: dict[str, Any]) -> tuple[Any, str]:
     params.cpuparams.n_threads = config["threads"]
     params.cache_ram_mib = config["prompt_cache_mib"]
     params.sleep_idle_seconds = config["sleep_idle_s"]
-    # Repacked weights and flash attention compute a token differently in batches of another size, so that a reply would
-    # depend on how much of its prompt was in the cache. Without them cached and isolated requests agree (seen on both
-    # catalogue models), at the same speed on a CPU.
+    # With repacked weights or flash attention, a token's values depend on the batch size, so that a reply depends on how much
+    # of its prompt was cached. Without them, cached and isolated requests agree (measured on both catalogue models), at the
+    # same speed on a CPU.
     params.no_extra_bufts = True
     params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     params.use_jinja = True
@@ -92,7 +92,7 @@ def _start_server(config: dict[str, Any]) -> tuple[Any, str]:
 
 
 def main() -> NoReturn:
-    """Start the server, tell its port, and stay until the parent has gone."""
+    """Start the server, report its port, and run until the parent has gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever native code prints goes to the log

@@ -1,4 +1,4 @@
-"""How many threads the engine may use without fighting over the cores."""
+"""Decides how many threads the engine uses, so that it does not compete for cores."""
 
 from __future__ import annotations
 
@@ -15,18 +15,22 @@ SAMPLES = 5
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on, at least 1."""
+    """The number of cores that this process may run on, at least 1."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def threads_for(cores: int, idle_share: float) -> int:
-    """Threads for so many cores of which a share in [0, 1] is idle: the idle ones, rounded, at least 1.
+    """The number of threads for `cores` cores: one for each idle core, but at least 1.
 
-    llama.cpp's threads wait for each other at every layer, spinning. One thread more than there are free cores makes each
-    step wait for the scheduler: seen here with both of two cores taken by others, 0.3 to 1.7 tokens/s with two threads
-    against 8 to 9 with one.
+    llama.cpp's threads wait for each other at every layer by spinning. With one thread more than
+    there are idle cores, every step waits for the scheduler: with both of two cores busy, two
+    threads made 0.3 to 1.7 tokens/s, and one made 8 to 9.
+
+    Args:
+        cores: the usable cores.
+        idle_share: the share of their time that is idle, in [0, 1].
     """
     return max(1, min(cores, round(cores * idle_share)))
 
@@ -34,9 +38,10 @@ def threads_for(cores: int, idle_share: float) -> int:
 async def free_cores(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep, times: Callable[[], Any] = psutil.cpu_times
 ) -> int:
-    """Threads for the machine as it is now: from a tenth of a second of its accounting where that finds every core free, else the
-    median of five. An engine keeps its threads for as long as it lives, and a burst of a moment (the end of an
-    installation, a neighbour on the same host) would halve its speed for all of it.
+    """The number of threads for the current load of the machine.
+
+    It samples the load for a tenth of a second. Unless all cores are idle, it takes the median of
+    five samples: an engine keeps its threads for life, so a short burst of load must not decide.
     """
     cores, found = usable_cores(), []
     for _ in range(SAMPLES):
@@ -51,6 +56,6 @@ async def _idle_share(sleep: Callable[[float], Awaitable[None]], times: Callable
     await sleep(SAMPLE_S)
     after = times()
     total = sum(after) - sum(before)
-    # Time that the kernel or a neighbour on the same host took is not idle; waiting for a disk is.
+    # Time taken by the kernel or by other guests of the host is not idle. Waiting for a disk is.
     idle = (after.idle - before.idle) + (getattr(after, "iowait", 0.0) - getattr(before, "iowait", 0.0))
     return float(idle / total) if total > 0 else 1.0

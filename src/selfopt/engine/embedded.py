@@ -1,4 +1,4 @@
-"""The embedded engine: models on this machine, each in a llama.cpp child that lives while it is needed."""
+"""The embedded engine: runs each model on this machine in a llama.cpp child process."""
 
 from __future__ import annotations
 
@@ -29,10 +29,18 @@ _PROBE_TIMEOUT = aiohttp.ClientTimeout(total=5)
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """context_size: tokens per slot; slots: requests served at once (a second one gives nothing on two cores);
-    threads: None for the cores that are free when the model is started; sleep_idle_s: seconds without a request after which the weights are dropped, -1
-    never; prompt_cache_mib: memory for prompts that left their slot, 0 none; log_dir: None for `logs` in the store's
-    folder; command: how the child is started."""
+    """How the engine runs its children.
+
+    Attributes:
+        context_size: tokens per slot.
+        slots: requests served at the same time. A second slot gains nothing on two cores.
+        threads: threads of a child; None for the cores that are idle when the model starts.
+        sleep_idle_s: seconds without a request after which the weights are dropped; -1 for never.
+        start_timeout_s: seconds that a child may take to start.
+        prompt_cache_mib: memory for prompts that have left their slot; 0 for none.
+        log_dir: the folder for logs; None for `logs` in the store.
+        command: starts a child.
+    """
 
     context_size: int = 4096
     slots: int = 1
@@ -46,10 +54,14 @@ class EngineOptions:
 
 @dataclass(frozen=True, slots=True)
 class EngineAddress:
-    """Where a model is served: an OpenAI-compatible server on loopback. `alias` is the name that the server knows.
+    """The OpenAI-compatible server of a model, on loopback.
 
-    start_ms: how long this very call waited for the model to be started; 0 when it was running. It is load evidence: add
-    it to the latency of the request that had to wait for it.
+    Attributes:
+        base_url: its URL.
+        api_key: its key.
+        alias: the server's name of the model.
+        start_ms: milliseconds that this `connect` waited for the model to start; 0 if it was
+            running. Add it to the latency of the request that waited, as load evidence.
     """
 
     base_url: str
@@ -60,7 +72,7 @@ class EngineAddress:
 
 @dataclass(slots=True)
 class _Seat:
-    """What the engine keeps of one model."""
+    """The state of one model."""
 
     child: ChildProcess | None = None
     starting: asyncio.Task[ChildProcess] | None = None
@@ -68,7 +80,10 @@ class _Seat:
 
 
 class EmbeddedEngine:
-    """Starts, finds, unloads and ends engine children. Belongs to one event loop. Use `close` (or `async with`)."""
+    """Starts, finds, unloads and ends engine children.
+
+    Use it within one event loop, and `close` it or use it with `async with`.
+    """
 
     def __init__(self, store: ModelStore, catalogue: Mapping[str, ModelEntry], options: EngineOptions | None = None) -> None:
         self._store = store
@@ -85,12 +100,17 @@ class EmbeddedEngine:
         await self.close()
 
     async def connect(self, model: str) -> EngineAddress:
-        """The address of a model's server, started when it is not running (never slower than a dictionary look-up when
-        it is). A cancelled caller does not cancel the start. Raises UnknownModelError, ModelStoreError (not pulled),
-        EngineError (did not start)."""
+        """The address of a model's server. Starts the server if it is not running.
+
+        Cancelling the caller does not cancel the start.
+
+        Raises:
+            UnknownModelError: the catalogue does not have the model.
+            ModelStoreError: the model is not pulled.
+            EngineError: the server did not start.
+        """
         seat = self._seat(model)
-        child = _running(seat)
-        if child is not None:
+        if (child := _running(seat)) is not None:
             return self._address(model, child, 0.0)
         began = time.perf_counter()
         if seat.starting is None:
@@ -100,7 +120,10 @@ class EmbeddedEngine:
         return self._address(model, child, (time.perf_counter() - began) * 1000)
 
     async def status(self, model: str) -> ModelStatus:
-        """What is known of a model without loading or waking it. `unloaded` for one that is not running or not pulled."""
+        """The status of a model, without loading or waking it.
+
+        A model that is not pulled or not running is `unloaded`.
+        """
         seat = self._seat(model)
         facts = await self._facts(model, seat)
         return ModelStatus(
@@ -115,8 +138,14 @@ class EmbeddedEngine:
         )
 
     async def load(self, model: str, timeout_s: float) -> float:
-        """Start or wake the model and wait until its weights are there; milliseconds. EngineError when it fails or takes
-        longer than timeout_s (it goes on loading then)."""
+        """Start or wake the model, and wait until its weights are loaded.
+
+        Returns:
+            The milliseconds that it took.
+
+        Raises:
+            EngineError: it failed, or took longer than timeout_s; then it continues to load.
+        """
         began = time.perf_counter()
         try:
             async with asyncio.timeout(timeout_s):
@@ -127,7 +156,7 @@ class EmbeddedEngine:
         return (time.perf_counter() - began) * 1000
 
     async def unload(self, model: str) -> bool:
-        """End the model's process, so that its next request pays a whole cold start. True also when it was not running."""
+        """End the model's process, so that the next request makes a cold start. Returns True."""
         seat = self._seat(model)
         if seat.starting is not None:
             await asyncio.wait([seat.starting])
@@ -137,7 +166,7 @@ class EmbeddedEngine:
         return True
 
     async def close(self) -> None:
-        """End all children. May be called twice."""
+        """End all children. Calling it again does nothing."""
         self._closed = True
         starting = [seat.starting for seat in self._seats.values() if seat.starting is not None]
         for task in starting:
@@ -152,7 +181,7 @@ class EmbeddedEngine:
             self._session = None
 
     def pids(self) -> dict[str, int]:
-        """Process ids of the running children by model."""
+        """The process ids of the running children, by model."""
         return {name: seat.child.pid for name, seat in self._seats.items() if seat.child is not None and seat.child.alive}
 
     def _seat(self, model: str) -> _Seat:
@@ -221,8 +250,7 @@ class EmbeddedEngine:
     async def _state(self, seat: _Seat) -> Literal["loaded", "loading", "unloaded", "sleeping", "unknown"]:
         if seat.starting is not None:
             return "loading"
-        child = _running(seat)
-        if child is None:
+        if (child := _running(seat)) is None:
             return "unloaded"
         try:
             async with self._http().get(f"{child.base_url}/props", headers=_authorization(child.api_key)) as reply:
@@ -234,8 +262,11 @@ class EmbeddedEngine:
         return "sleeping" if isinstance(props, dict) and props.get("is_sleeping") is True else "loaded"
 
     async def _wake(self, address: EngineAddress) -> None:
-        """Requests that leave the slots alone: one that needs the weights, and one whose passing through the queue of tasks begins the idle
-        time anew. The first alone lets a loaded model fall asleep, and with it what is cached of its prompts."""
+        """Wake a model without touching its slots.
+
+        The first request needs the weights. The second passes through the queue of tasks, which
+        restarts the idle time. Without it, a loaded model could fall asleep and lose its cache.
+        """
         headers, patient = _authorization(address.api_key.get_secret_value()), aiohttp.ClientTimeout(total=None)
         http, url = self._http(), address.base_url
         try:
@@ -266,7 +297,7 @@ def _running(seat: _Seat) -> ChildProcess | None:
 
 
 def _retrieve(task: asyncio.Task[ChildProcess]) -> None:
-    """A start that failed after its last waiter was cancelled is no unhandled error: the next connect tries again."""
+    """Mark the error of a start as handled, in case all waiters were cancelled. `connect` tries again."""
     if not task.cancelled():
         task.exception()
 

@@ -1,4 +1,4 @@
-"""What a GGUF file says of itself, read from its header without loading it.
+"""Reads facts about a model from the header of its GGUF file, without loading the model.
 
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (versions 2 and 3).
 """
@@ -30,8 +30,12 @@ _FILE_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class GgufFacts:
-    """quantization: name of the file type, such as Q4_K_M; template_hash: sha256 of the chat template; "unknown" where
-    the file does not tell."""
+    """The facts in a header; "unknown" for those that it lacks.
+
+    Attributes:
+        quantization: the name of the file type, such as Q4_K_M.
+        template_hash: the SHA-256 of the chat template.
+    """
 
     quantization: str = "unknown"
     template_hash: str = "unknown"
@@ -79,7 +83,7 @@ class _Reader:
 
 
 def read_gguf(path: Path) -> GgufFacts:
-    """Read the header. Raises ModelStoreError for a file that is no whole GGUF file."""
+    """Read the header. Raises ModelStoreError for an incomplete file, or one that is not GGUF."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return _read(_Reader(data))

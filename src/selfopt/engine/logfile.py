@@ -1,4 +1,4 @@
-"""A log file that cannot grow without bound, and text made safe to show."""
+"""A log file of bounded size, and text that is safe to show."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _MAX_SHOWN = 500
 
 
 def printable(text: str, limit: int = _MAX_SHOWN) -> str:
-    """One line of at most `limit` characters in which no control character can reach a terminal."""
+    """The text as one line of at most `limit` characters, without control characters."""
     clean = "".join(c if c.isprintable() else " " for c in text[: limit * 4]).strip()
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 
 class BoundedLog:
-    """Appends lines to `path`; past max_bytes the file becomes `<path>.1` (replacing the last one) and a new one begins.
+    """Appends lines to a file. When it exceeds max_bytes, it replaces `<path>.1`, and a new file begins.
 
-    A log that cannot be written is left unwritten: it must not stop the engine.
+    Errors are ignored: a log that cannot be written must not stop the engine.
     """
 
     def __init__(self, path: Path, max_bytes: int = 512_000) -> None:
@@ -49,7 +49,7 @@ class BoundedLog:
             self._file = None
 
     def close(self) -> None:
-        """Close the file; a later line opens it again."""
+        """Close the file. The next line opens it again."""
         if self._file is not None:
             with contextlib.suppress(OSError):
                 self._file.close()

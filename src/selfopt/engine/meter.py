@@ -1,4 +1,4 @@
-"""How far a pull is: written by the thread that works, read by the thread that shows it."""
+"""The progress of a pull: the working thread writes it, and the calling thread shows it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,24 @@ PullStage = Literal["waiting", "downloading", "extracting", "verifying", "done"]
 
 
 class Cancelled(Exception):
-    """The pull was given up by its caller; what is there is kept for the next one."""
+    """The caller cancelled the pull. The next pull resumes it."""
 
 
 class SourceError(Exception):
-    """One source failed; the next one is tried. The text says why, in a few words."""
+    """A source failed, and the next one is tried. The text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class PullProgress:
-    """A sign of life of a pull. bytes_total is the size of the complete model file; source: the part being worked on;
-    waiting: another process is pulling the same model."""
+    """How far a pull is.
+
+    Attributes:
+        model: the name of the model.
+        stage: what it does now. `waiting` means that another process is pulling the same model.
+        bytes_done: the bytes pulled.
+        bytes_total: the size of the complete file.
+        source: the part being pulled.
+    """
 
     model: str
     stage: PullStage
@@ -40,24 +47,24 @@ class Meter:
         self._cancelled = False
 
     def stage(self, stage: PullStage, source: str = "") -> None:
-        """Another stage begins."""
+        """Begin a stage."""
         self.progress = replace(self.progress, stage=stage, source=source)
 
     def restart(self, source: str) -> None:
-        """Another source begins."""
+        """Begin a source."""
         self.progress = replace(self.progress, bytes_done=0, source=source)
 
     def reached(self, bytes_done: int) -> None:
-        """Note how many bytes of the model are there. Raises Cancelled when the caller has given up."""
+        """Set the number of bytes pulled. Raises Cancelled if the caller has cancelled."""
         known = self.progress
         self.progress = replace(known, bytes_done=max(known.bytes_done, min(bytes_done, known.bytes_total)))
         self.check()
 
     def cancel(self) -> None:
-        """Have the working thread stop at its next step."""
+        """Make the working thread stop at its next step."""
         self._cancelled = True
 
     def check(self) -> None:
-        """Raises Cancelled when the caller has given up."""
+        """Raise Cancelled if the caller has cancelled."""
         if self._cancelled:
             raise Cancelled

@@ -1,4 +1,4 @@
-"""One engine child as its parent sees it: start, address, log, end."""
+"""Runs one engine child: starts it, learns its address, keeps its log, ends it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import json
 import os
 import secrets
 import sys
-import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -24,16 +23,28 @@ _MAX_LINE_BYTES = 65536
 
 
 def default_command() -> tuple[str, ...]:
-    """How the child is started: by file name, so that it need not import selfopt; -P keeps this folder off its path."""
+    """The command that starts a child. It names the file, so that selfopt need not be imported.
+
+    -P keeps this folder off the child's path.
+    """
     return (sys.executable, "-P", str(Path(__file__).with_name("child.py")))
 
 
 @dataclass(frozen=True, slots=True)
 class ChildConfig:
-    """What the child is told over stdin (never in its arguments or environment, which other users can read).
+    """The configuration that a child reads from stdin.
 
-    context_size: tokens per slot; prompt_cache_mib: memory for prompts that left their slot; verbosity: llama.cpp's (2:
-    warnings); sleep_idle_s: seconds without a request after which the weights are dropped, -1 never.
+    It is not passed as arguments or in the environment, because other users can read these.
+
+    Attributes:
+        model_path: the GGUF file.
+        alias: the name under which the model is served.
+        context_size: tokens per slot.
+        slots: requests served at the same time.
+        threads: threads that compute.
+        sleep_idle_s: seconds without a request after which the weights are dropped; -1 for never.
+        prompt_cache_mib: memory for prompts that have left their slot.
+        verbosity: llama.cpp's log level; 2 shows warnings.
     """
 
     model_path: str
@@ -47,7 +58,7 @@ class ChildConfig:
 
 
 class ChildProcess:
-    """A running child. Made by `start`; `end` may be called at any time, more than once."""
+    """A running child. Make it with `start`. `end` can be called at any time, even repeatedly."""
 
     def __init__(self, process: asyncio.subprocess.Process, api_key: str, log: BoundedLog) -> None:
         self._process = process
@@ -56,13 +67,14 @@ class ChildProcess:
         self._pump = asyncio.create_task(self._pump_log())
         self.api_key = api_key
         self.base_url = ""
-        self.build = "unknown"
-        self.start_ms = 0.0
 
     @classmethod
     async def start(cls, config: ChildConfig, *, command: Sequence[str], log_path: Path, timeout_s: float) -> ChildProcess:
-        """Start a child and wait until it listens. EngineError when it fails, dies or takes longer than timeout_s."""
-        began = time.perf_counter()
+        """Start a child and wait until it listens.
+
+        Raises:
+            EngineError: it cannot start, ends early, or takes longer than timeout_s.
+        """
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
@@ -80,26 +92,25 @@ class ChildProcess:
         except BaseException:
             await child.end()
             raise
-        child.start_ms = (time.perf_counter() - began) * 1000
         return child
 
     @property
     def pid(self) -> int:
-        """Process id."""
+        """The process id."""
         return self._process.pid
 
     @property
     def alive(self) -> bool:
-        """Whether it has not ended, as far as is known without asking."""
+        """Whether the process still runs, as far as asyncio knows."""
         return self._process.returncode is None
 
     @property
     def last_log_line(self) -> str:
-        """The last line of its log, free of control characters; empty when there is none."""
+        """The last line of the log without control characters; "" if there is none."""
         return self._last_lines[-1] if self._last_lines else ""
 
     async def end(self) -> None:
-        """Stop it and wait until it is gone: by closing its stdin, and by SIGKILL when that is not enough."""
+        """Stop the process and wait for its end: close its stdin, and kill it if that is not enough."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
@@ -118,10 +129,10 @@ class ChildProcess:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
-        message = json.dumps({**asdict(config), "api_key": self.api_key, "parent_pid": os.getpid()}) + "\n"
+        told = {**asdict(config), "api_key": self.api_key, "parent_pid": os.getpid()}
         try:
             async with asyncio.timeout(timeout_s):
-                stdin.write(message.encode())
+                stdin.write(f"{json.dumps(told)}\n".encode())
                 with contextlib.suppress(ConnectionError):
                     await stdin.drain()
                 line = await stdout.readline()
@@ -136,16 +147,14 @@ class ChildProcess:
 
     async def _read_answer(self, config: ChildConfig, line: bytes) -> None:
         try:
-            answer = json.loads(line) if line else {}
+            told = json.loads(line)
         except ValueError:
-            answer = {}
-        port = answer.get("port") if isinstance(answer, dict) else None
+            told = None
+        answer = told if isinstance(told, dict) else {}
+        port, reason, code = answer.get("port"), answer.get("reason"), None
         if isinstance(port, int) and answer.get("event") == "listening":
             self.base_url = f"http://127.0.0.1:{port}"
-            self.build = str(answer.get("build", "unknown"))
             return
-        reason = answer.get("reason") if isinstance(answer, dict) else None
-        code = None
         if reason is None:
             with contextlib.suppress(TimeoutError):
                 code = await asyncio.wait_for(self._process.wait(), _END_GRACE_S)
@@ -171,7 +180,6 @@ class ChildProcess:
                     continue
                 if not line:
                     return
-                text = printable(line.decode("utf-8", "replace"))
-                if text:
+                if text := printable(line.decode("utf-8", "replace")):
                     self._last_lines.append(text)
                     self._log.write_line(text)

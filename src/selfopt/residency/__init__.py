@@ -1,4 +1,4 @@
-"""Is a model loaded? Loading it and making it ready before anything is scored."""
+"""Loads models and warms them up before anything is scored."""
 
 from .process import WarmUpAnswer, WarmUpJob, run_job, warm_up_separately
 from .warm_up import WARM_UP_PROMPT, Resident, ensure_resident, warm_up

@@ -1,8 +1,8 @@
-"""A warm-up in a process of its own: whatever it leaves behind there cannot touch the measuring process.
+"""Warms up in a separate process, so that nothing is left behind in the measuring process.
 
-The parent starts a command that the app names and writes a `WarmUpJob` to its standard input; the child, in whose program
-the app calls `run_job`, writes a `WarmUpAnswer` to its standard output. Keys travel in the job only: neither the command
-line nor the environment shows them.
+The parent starts a command and writes a `WarmUpJob` to its standard input. The child calls `run_job`
+and writes a `WarmUpAnswer` to its standard output. Keys are in the job only, not in the command line
+or the environment.
 """
 
 from __future__ import annotations
@@ -27,7 +27,14 @@ log = logging.getLogger("selfopt.residency")
 
 
 class WarmUpJob(Record):
-    """What the child is to do. parts: whatever the app's child needs to build endpoint and residency, keys included."""
+    """The job of the child.
+
+    Attributes:
+        parts: what the child needs to make endpoint and residency, including keys.
+        model: the server's name of the model.
+        requests: see `warm_up`.
+        policy: see `warm_up`.
+    """
 
     parts: dict[str, Any] = Field(repr=False)
     model: str
@@ -36,15 +43,25 @@ class WarmUpJob(Record):
 
 
 class WarmUpAnswer(Record):
-    """What the child did."""
+    """The child's answer."""
 
     result: WarmUpResult
     blobs: tuple[Blob, ...] = ()
 
 
 async def run_job(text: str, build: Callable[[dict[str, Any]], tuple[Endpoint, Residency]]) -> str:
-    """In the child: do the job in `text` and return the answer as JSON. build makes the parts. UsageError when the text is
-    no job."""
+    """Do a job, in the child.
+
+    Args:
+        text: the job as JSON.
+        build: makes endpoint and residency from the job's parts.
+
+    Returns:
+        The answer as JSON.
+
+    Raises:
+        UsageError: the text is not a job.
+    """
     try:
         job = WarmUpJob.model_validate_json(text)
     except ValidationError as error:
@@ -60,8 +77,11 @@ async def run_job(text: str, build: Callable[[dict[str, Any]], tuple[Endpoint, R
 
 
 async def warm_up_separately(command: Sequence[str], job: WarmUpJob) -> tuple[WarmUpResult, list[Blob]]:
-    """In the parent: run `command`, hand it the job, and read its answer. Never raises for what the child does: status
-    "failed" says what it was. Cancelling kills the child, and so does the sum of the job's own time limits."""
+    """Run `command`, give it the job, and read its answer, in the parent.
+
+    Errors of the child do not raise: the result has the status "failed" and says why. Cancelling
+    kills the child. So does a timeout, which is the sum of the job's own time limits.
+    """
     if not job.policy.enabled:
         return WarmUpResult(status="off"), []
     environment = {k: v for k, v in os.environ.items() if not k.endswith(_SECRET_ENDINGS)}
@@ -77,7 +97,9 @@ async def warm_up_separately(command: Sequence[str], job: WarmUpJob) -> tuple[Wa
     except TimeoutError:
         return _failed(f"separate process did not answer within {_limit_s(job):g} s"), []
     finally:
-        await _end(child)
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
     if status != 0:
         last = errors.decode("utf-8", "replace").strip().rpartition("\n")[2]
         return _failed(f"separate process ended with status {status}: {ascii(last)[1:300]}"), []
@@ -105,24 +127,18 @@ async def _converse(child: asyncio.subprocess.Process, job: bytes) -> tuple[byte
         await child.stdin.drain()
         child.stdin.close()
     except (BrokenPipeError, ConnectionResetError):
-        pass  # it ended without reading; its status and its last words tell why
+        pass  # it ended without reading; its status and its last line say why
     output, errors = await reading
     return output, errors
 
 
 async def _read(stream: asyncio.StreamReader) -> bytes:
-    """Everything, of which at most MAX_ANSWER_BYTES are kept."""
+    """Read to the end, but keep only about MAX_ANSWER_BYTES."""
     kept = bytearray()
     while chunk := await stream.read(1 << 16):
         if len(kept) < MAX_ANSWER_BYTES:
             kept += chunk
     return bytes(kept)
-
-
-async def _end(child: asyncio.subprocess.Process) -> None:
-    if child.returncode is None:
-        child.kill()
-        await child.wait()
 
 
 def _failed(reason: str) -> WarmUpResult:

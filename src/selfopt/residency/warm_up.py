@@ -1,4 +1,4 @@
-"""Making a model ready before the first scored request: load without aborting, one small prompt, one real chat."""
+"""Warms up a model before the first scored request: a load, a small prompt, a real chat."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from selfopt.errors import EndpointError, SelfoptError
 from selfopt.records import Blob, ChatReply, ChatRequest, Endpoint, Message, ModelStatus, Residency, WarmUp, WarmUpResult
@@ -20,8 +21,13 @@ log = logging.getLogger("selfopt.residency")
 
 @dataclass(frozen=True, slots=True)
 class Resident:
-    """What `ensure_resident` found and did. before: the status first seen; load_ms: how long a load took (None: none was
-    needed); problem: why it is not loaded ("" when it is, or the server does not tell)."""
+    """The result of `ensure_resident`.
+
+    Attributes:
+        before: the status of the model before.
+        load_ms: how long the load took; None if none was needed.
+        problem: why the model is not loaded; "" if it is, or if its state is unknown.
+    """
 
     before: ModelStatus
     load_ms: float | None = None
@@ -29,9 +35,10 @@ class Resident:
 
 
 async def ensure_resident(residency: Residency, model: str, load_timeout_s: float) -> Resident:
-    """Look whether the model is loaded and load it when the server says that it is not. Never raises for what a server does.
+    """Load the model if the server reports that it is not loaded.
 
-    A status that is "unknown" is left alone: asking for a load could not be told from a request.
+    An "unknown" status changes nothing, because asking for a load would look like a request. Errors
+    of the server do not raise; see `Resident.problem`.
     """
     before = ModelStatus(state="unknown")
     try:
@@ -52,14 +59,27 @@ async def warm_up(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> tuple[WarmUpResult, list[Blob]]:
-    """Load `model` (the name that the server knows) and make it ready; what was sent and received comes back as blobs.
+    """Load a model and make it ready.
 
-    1. Load, waiting up to policy.load_timeout_s: a client that leaves makes some servers start over.
-    2. "What is 2+2?", bounded by policy.prompt_timeout_s once the model is loaded.
-    3. The first of `requests`, a chat with the suite's tools (templates compile on it), again until nothing speaks of a load
-       any more, at most three times; then the others, once each.
+    1. Load the model. Some servers start over when a client leaves, so this waits up to
+       policy.load_timeout_s.
+    2. Ask "What is 2+2?". Once the model is loaded, policy.prompt_timeout_s limits this.
+    3. Send the first of `requests`, a chat with the suite's tools, for which the server compiles
+       the template. Repeat it while the reply reports a load, up to three chats in total. Then
+       send each of the others once.
 
-    clock: monotonic seconds. Never raises for what a server or an engine does: status "failed" says what it was.
+    Args:
+        endpoint: where the requests go.
+        residency: loads the model.
+        model: the server's name of the model.
+        requests: the chats of step 3.
+        policy: whether to warm up, and the timeouts.
+        clock: monotonic seconds.
+        sleep: waits.
+
+    Returns:
+        The result, and the bodies sent and received as blobs. Errors of the server or the engine
+        do not raise: the result has the status "failed" and says why.
     """
     if not policy.enabled:
         return WarmUpResult(status="off"), []
@@ -128,13 +148,13 @@ class _WarmUp:
             self.remark = f"{self.remark}; model is {state} after it (it was {before.state})".removeprefix("; ")
 
     def _ready(self, status: ModelStatus) -> bool:
-        """Whether the coming chat needs no load: a model that is there with another context size is loaded once more."""
+        """Whether the next chat needs no load. Another context size makes the server load again."""
         wanted = self.wanted[0].context_size
         same_context = None in (wanted, status.context_size) or wanted == status.context_size
         return status.state in ("loaded", "unknown") and same_context
 
     async def _ask(self, request: ChatRequest, deadline: float) -> ChatReply:
-        """One chat; while the server says that it is loading, again until the deadline of the load."""
+        """Send one chat. Repeat it while the server reports a load, until the deadline."""
         while True:
             try:
                 reply = await self.endpoint.chat(request)
@@ -149,7 +169,7 @@ class _WarmUp:
             return reply
 
     def note_fault(self, error: SelfoptError) -> None:
-        """Keep what a failed attempt sent and received."""
+        """Keep the bodies that a failed attempt sent and received."""
         if isinstance(error, EndpointError):
             self._keep(self.requests, error.request_body)
             self._keep(self.replies, error.reply_body)
@@ -162,10 +182,10 @@ class _WarmUp:
         if all(known.blob_hash != blob.blob_hash for known in self.blobs):
             self.blobs.append(blob)
 
-    def result(self, status: str, reason: str) -> WarmUpResult:
-        """What it did until now."""
+    def result(self, status: Literal["complete", "failed"], reason: str) -> WarmUpResult:
+        """The result so far."""
         return WarmUpResult(
-            status="complete" if status == "complete" else "failed",
+            status=status,
             reason=reason,
             load_ms=self.load_ms,
             prompt_ms=self.prompt_ms,

@@ -1,4 +1,4 @@
-"""The scripted endpoint in process: the same script, state and dialect as the server, without a socket."""
+"""Plays a script in this process: like the scripted server, but without a socket."""
 
 from __future__ import annotations
 
@@ -21,8 +21,13 @@ _engines: WeakValueDictionary[tuple[str, str], ScriptEngine] = WeakValueDictiona
 
 
 def engine_for(config: EndpointConfig, clock: Clock | None = None) -> ScriptEngine:
-    """The engine of this endpoint's script: one per endpoint name and file while anybody holds it, so that an endpoint and
-    a residency of the same configuration see the same state. SettingsError when the script cannot be used."""
+    """The engine that plays the script of this configuration.
+
+    An endpoint and a residency with the same configuration share one engine while either lives.
+
+    Raises:
+        SettingsError: the script cannot be used.
+    """
     if config.script is None:
         raise SettingsError(f"endpoint {config.name}: script is missing; give a YAML file (docs/SCRIPTED.md) or a base_url")
     key = (config.name, config.script)
@@ -33,16 +38,16 @@ def engine_for(config: EndpointConfig, clock: Clock | None = None) -> ScriptEngi
 
 
 class ScriptedEndpoint:
-    """An `Endpoint` that plays a script in this process. Faults arrive as the EndpointErrors that a server would cause."""
+    """An `Endpoint` that plays a script. A fault raises the EndpointError that a server would cause."""
 
     def __init__(self, config: EndpointConfig, engine: ScriptEngine | None = None) -> None:
-        """SettingsError when the script cannot be used."""
+        """Raises SettingsError when the script cannot be used."""
         self._config = config
         self._dialect = OpenAIChat(config.model_copy(update={"base_url": "http://127.0.0.1"}))
         self.engine = engine or engine_for(config)
 
     async def chat(self, request: ChatRequest) -> ChatReply:
-        """One whole reply. EndpointError when the script says so."""
+        """Return one whole reply. Raises EndpointError when the script has a fault for it."""
         body = self._dialect.write_request(request)
         sent = json.dumps(body, ensure_ascii=False)
         given = self._config.api_key.get_secret_value() if self._config.api_key is not None else None
@@ -68,13 +73,13 @@ class ScriptedEndpoint:
         return self._read(received, Travelled(sent, latency_ms, latency_ms), ticket)
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
-        """The reply in two pieces; the last has `final`."""
+        """Yield the reply in two pieces, the second of which has `final`."""
         reply = await self.chat(request)
         yield ChatChunk(text=reply.content.text, thinking=reply.content.thinking)
         yield ChatChunk(final=reply)
 
     async def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: no resources are held."""
 
     @property
     def _who(self) -> str:
@@ -84,7 +89,7 @@ class ScriptedEndpoint:
         return status_error(self._who, status, {}, sent, json.dumps({"error": {"message": message}}))
 
     async def _received(self, ticket: Turn, timeout_s: float, started: float, sent: str) -> bytes:
-        """The bytes that a server would send, or the fault as an error."""
+        """The bytes that a server would send. Raises the error of a fault that sends none."""
         whole, fault = json.dumps(openai_reply(Answer.of(ticket)), ensure_ascii=False).encode(), ticket.fault
         if fault is None:
             return whole
@@ -127,19 +132,26 @@ class ScriptedEndpoint:
 
 
 class ScriptedResidency:
-    """A `Residency` over the same engine."""
+    """A `Residency` whose models are those of a script."""
 
     def __init__(self, config: EndpointConfig, engine: ScriptEngine | None = None) -> None:
-        """SettingsError when the script cannot be used."""
+        """Raises SettingsError when the script cannot be used."""
         self._config = config
         self.engine = engine or engine_for(config)
 
     async def status(self, model: str) -> ModelStatus:
-        """Never loads."""
+        """The model's state. Loads nothing."""
         return self.engine.status(model)
 
     async def load(self, model: str, timeout_s: float) -> float:
-        """Wait for the load; returns milliseconds. EndpointError `timeout`, or `not_found` for an unknown model."""
+        """Load the model.
+
+        Returns:
+            The milliseconds that it took.
+
+        Raises:
+            EndpointError: `timeout`, or `not_found` for a model that the script does not define.
+        """
         clock = self.engine.clock
         started = clock.now()
         try:
@@ -154,5 +166,5 @@ class ScriptedResidency:
         return (clock.now() - started) * 1000
 
     async def unload(self, model: str) -> bool:
-        """Unload now; False where the script says that it cannot."""
+        """Unload the model. Returns False if the script forbids it."""
         return self.engine.unload(model)

@@ -1,4 +1,4 @@
-"""What a scripted endpoint is, before one is made."""
+"""The endpoint kind `scripted`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state behind a scripted endpoint, in process or served: which model is loaded, which reply comes next, who asked."""
+"""Plays a script: tracks which model is loaded, chooses the next reply, and records requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ State = Literal["loaded", "loading", "unloaded"]
 
 
 class Clock(Protocol):
-    """Monotonic seconds, and waiting."""
+    """Tells the time in monotonic seconds, and waits."""
 
     def now(self) -> float: ...
 
@@ -29,18 +29,29 @@ class RealClock:
     """The machine's monotonic clock."""
 
     def now(self) -> float:
-        """Seconds since some fixed moment."""
+        """Seconds since an arbitrary moment."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait, cancellable."""
+        """Wait. Can be cancelled."""
         await asyncio.sleep(seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptedChat:
-    """What was asked, whatever the dialect. keep_alive_s: seconds to stay loaded after it, -1 for good, None: as scripted.
-    load_only: nothing is to be generated."""
+    """A chat request, independent of its dialect.
+
+    Attributes:
+        model: the model's name in the script.
+        dialect: how the request was made; recorded in the journal.
+        messages: the conversation.
+        tool_names: the tools offered natively.
+        constraint: the limit on the output, if any.
+        keep_alive_s: seconds for which the model stays loaded afterwards. -1 keeps it loaded
+            forever; None leaves it to the script.
+        load_only: the request loads the model and generates nothing.
+        body: the body received, for the journal.
+    """
 
     model: str
     dialect: str
@@ -52,18 +63,18 @@ class ScriptedChat:
     body: dict[str, Any] | None = None
 
     def last_user(self) -> str:
-        """Text of the last user message."""
+        """The text of the last user message; "" when there is none."""
         return next((m.content for m in reversed(self.messages) if m.role == "user"), "")
 
     def conversation(self) -> str:
-        """Everything that tells one question from another."""
+        """A text that is equal for two requests if and only if they ask the same."""
         kind = self.constraint.kind if self.constraint is not None else "none"
         return "\n".join([*(f"{m.role}: {m.content}" for m in self.messages), *self.tool_names, kind])
 
 
 @dataclass(slots=True)
 class JournalEntry:
-    """One request that was seen. outcome: `open` until it is known."""
+    """A request that the engine received. Its outcome is `open` until the request ends."""
 
     number: int
     at_s: float
@@ -80,7 +91,7 @@ class JournalEntry:
 
 @dataclass(slots=True)
 class Turn:
-    """A request on its way through the engine. refused: the model is loading and the script refuses meanwhile."""
+    """A request under way. It is refused when its model is loading and the script says `refuse`."""
 
     chat: ScriptedChat
     entry: JournalEntry
@@ -108,7 +119,7 @@ class _ModelState:
 
 
 class ScriptEngine:
-    """Plays a script. One instance is one server: everybody who speaks to it sees the same residency and sequences."""
+    """Plays a script. One instance acts as one server: all clients share its state."""
 
     def __init__(self, script: Script, clock: Clock | None = None) -> None:
         self.script = script
@@ -122,7 +133,7 @@ class ScriptEngine:
     # residency
 
     def state(self, model: str) -> State:
-        """Loaded, loading or unloaded now. KeyError for a model that the script does not have."""
+        """The model's state now. Raises KeyError for a model that the script does not define."""
         spec, state = self.script.models[model], self._states[model]
         now = self.clock.now()
         if not state.loaded and state.load_started_s is not None:
@@ -136,7 +147,7 @@ class ScriptEngine:
         return "loaded" if state.loaded else "unloaded" if state.load_started_s is None else "loading"
 
     def status(self, model: str) -> ModelStatus:
-        """What a server would tell about a model; "unknown" for one that the script does not have."""
+        """The status that a server would report. It is "unknown" for an undefined model."""
         spec = self.script.models.get(model)
         if spec is None:
             return ModelStatus(state="unknown", engine=self.script.engine)
@@ -151,7 +162,7 @@ class ScriptEngine:
         )
 
     def unload(self, model: str) -> bool:
-        """Unload now, also in mid-load; False for an unknown model or one whose script says that it cannot be."""
+        """Unload a model, even while it loads. False if it is undefined or cannot be unloaded."""
         spec = self.script.models.get(model)
         if spec is None or not spec.can_unload:
             return False
@@ -159,7 +170,7 @@ class ScriptEngine:
         return True
 
     def loads(self, model: str) -> int:
-        """How often a load of this model was begun."""
+        """How many loads of this model have begun."""
         return self._states[model].loads
 
     @staticmethod
@@ -175,7 +186,11 @@ class ScriptEngine:
     # requests
 
     def arrive(self, chat: ScriptedChat) -> Turn:
-        """Note a request, begin a load where one is needed, and choose the reply. KeyError for an unknown model."""
+        """Record a request, start a load if one is needed, and choose the reply.
+
+        Raises:
+            KeyError: the script does not define the model.
+        """
         entry = JournalEntry(
             self._count,
             self.clock.now(),
@@ -212,8 +227,15 @@ class ScriptEngine:
         return Turn(chat, entry, reply, fault, self.clock.now(), cold, refused, latency_s)
 
     async def wait(self, ticket: Turn, limit_s: float | None = None) -> bool:
-        """Wait for the load and the reply's latency; False when limit_s (seconds) passed first, the request then being
-        given up. Cancellation gives it up too."""
+        """Wait for the load and for the reply's latency. Cancelling aborts the request.
+
+        Args:
+            ticket: the request.
+            limit_s: seconds after its arrival at which the request is aborted; None for no limit.
+
+        Returns:
+            Whether the reply is ready. False when the limit came first.
+        """
         deadline = None if limit_s is None else ticket.arrived_s + limit_s
         done = False
         try:
@@ -235,7 +257,7 @@ class ScriptEngine:
         while self.state(model) != "loaded":
             now = self.clock.now()
             begun = ticket.arrived_s if spec.load_after_aborts is not None else state.load_started_s
-            if begun is None:  # unloaded in mid-load: this request begins it anew
+            if begun is None:  # somebody unloaded it during the load: this request starts it again
                 begun = state.load_started_s = ticket.arrived_s = now
                 state.loads += 1
             left = begun + spec.load_ms / 1000 - now
@@ -300,12 +322,12 @@ class ScriptEngine:
         return spec.default, _still_due(spec.default.fault, served)
 
     def recall(self, chat: ScriptedChat) -> None:
-        """A chat that an earlier process had: draws go on after it."""
+        """Count a chat of an earlier process, so that the draws continue after it."""
         self._asked(self._states[chat.model], chat)
 
     @staticmethod
     def _asked(state: _ModelState, chat: ScriptedChat) -> str:
-        """Which conversation this is, and the how manieth time."""
+        """Count this conversation. Returns it with the number of times it has been asked."""
         conversation = chat.conversation()
         state.asked[conversation] += 1
         return f"{state.asked[conversation]} {chat.model} {conversation}"
@@ -332,7 +354,7 @@ class ScriptEngine:
 
 
 def _drawn(chance: float | None, index: int, time: str) -> bool:
-    """A draw that hangs on nothing but the conversation and how often it was asked."""
+    """Draw with this chance. The result depends only on the conversation and its count."""
     return chance is None or int(sha256_hex(f"{index} {time}")[:13], 16) / 16**13 < chance
 
 

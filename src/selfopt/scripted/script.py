@@ -1,4 +1,4 @@
-"""What a scripted endpoint plays: models with their replies, latency, faults and loading, read from YAML."""
+"""The format of a script: models with their replies, latency, faults and loading, in YAML."""
 
 from __future__ import annotations
 
@@ -28,17 +28,22 @@ Pattern = Annotated[str, AfterValidator(_checked_pattern)]
 
 
 class ScriptedCall(Record):
-    """A native tool call. Arguments as text are sent as they are, even when they are no JSON."""
+    """A native tool call. Arguments given as text are sent unchanged, even if they are not JSON."""
 
     name: str
     arguments: dict[str, Any] | str = Field(default_factory=dict)
 
 
 class ScriptedFault(Record):
-    """What goes wrong instead of (or while) replying.
+    """A fault that replaces or disturbs a reply.
 
-    times: only for the first so many requests that this reply answers (None: always). retry_after: the header's value,
-    seconds or a date. chunk_bytes every chunk_ms: pace of `slow`. body: text that `garbage` and `status` send.
+    Attributes:
+        kind: what goes wrong.
+        status: the HTTP status of `status`.
+        retry_after: the value of the Retry-After header, in seconds or as a date.
+        body: the text that `garbage`, `html` and `status` send.
+        times: how many requests that this reply answers get the fault; None for all of them.
+        chunk_bytes: `slow` sends this many bytes every `chunk_ms` milliseconds.
     """
 
     kind: Literal["hang", "close", "garbage", "status", "slow", "truncated", "deep", "huge", "invalid_utf8", "html"]
@@ -51,7 +56,7 @@ class ScriptedFault(Record):
 
 
 class ScriptedReply(Record):
-    """One answer. latency_ms: added to the model's."""
+    """One answer. Its latency_ms is added to the model's."""
 
     text: str = ""
     thinking: str = ""
@@ -62,13 +67,20 @@ class ScriptedReply(Record):
 
 
 class ScriptedMatch(Record):
-    """When a rule applies: all conditions that are given must hold. Texts are compared without regard to case.
+    """The conditions of a rule. All that are given must hold. Case is ignored.
 
-    contains: every one of these stands in the last user message; regex: is found in it; kind: one of the patterns that
-    the script lists under `kinds` is found in it; system_contains / conversation_contains: likewise in the system prompt,
-    in the text of all messages; tools: whether native tools are offered; after_tool_result: whether the last message is a
-    tool result; constraint: how the output is limited; positions: number of the chat among those to this model, from 0;
-    chance: holds for this share of the times that the same conversation is asked, by a draw that is the same in every process.
+    Attributes:
+        contains: texts that the last user message must contain.
+        regex: a pattern that must match somewhere in the last user message.
+        kind: a name in the script's `kinds`, one of whose patterns must match there.
+        system_contains: texts that the system prompt must contain.
+        conversation_contains: texts that the messages together must contain.
+        tools: whether native tools are offered.
+        after_tool_result: whether the last message is a tool result.
+        constraint: how the output is limited.
+        positions: which chats with this model match, counted from 0.
+        chance: the share of times that the same conversation matches. The draw is the same in
+            every process.
     """
 
     contains: tuple[str, ...] = ()
@@ -89,7 +101,13 @@ class ScriptedMatch(Record):
 
 
 class ScriptedRule(ScriptedReply):
-    """A reply with its conditions. sequence: answers given one after another instead; then: what follows the last."""
+    """A reply with its conditions.
+
+    Attributes:
+        match: when the rule applies.
+        sequence: answers to give one after another instead of this one.
+        then: what follows the last answer of the sequence.
+    """
 
     match: ScriptedMatch = ScriptedMatch()
     sequence: tuple[ScriptedReply, ...] = ()
@@ -97,13 +115,22 @@ class ScriptedRule(ScriptedReply):
 
 
 class ScriptedModel(Record):
-    """One model. Times in milliseconds, unless the name says seconds.
+    """One model.
 
-    load_ms: how long a load takes; it is begun by any chat, generate or load request and goes on when clients leave, unless
-    abort_cancels_load is set (as Ollama does). load_after_aborts: the load is also finished once so many requests were
-    given up, and a request that wants to see it finish must itself wait load_ms. while_loading: requests `wait`, or are
-    `refuse`d with 503. cold_affects: patterns of the prompts (last user message) that loading concerns; others are
-    answered meanwhile; empty: all are concerned. idle_unload_s: unloaded after so long without a request.
+    Attributes:
+        load_ms: how long a load takes. Any chat, generate or load request starts one.
+        initially_loaded: whether the model is loaded from the start.
+        while_loading: whether requests `wait` for a load, or are refused with 503.
+        abort_cancels_load: whether a load ends when its last client leaves, as in Ollama.
+        load_after_aborts: the number of aborted requests that completes a load. A single request
+            sees the load complete only if it waits `load_ms` itself.
+        cold_affects: patterns of the prompts (last user message) that wait for a load. The others
+            are answered during the load. Empty means all prompts.
+        idle_unload_s: seconds without a request after which the model is unloaded.
+        can_unload: whether clients can unload it.
+        latency_ms: how long every reply takes.
+        replies: the rules; the first that matches answers.
+        default: the answer when no rule matches.
     """
 
     load_ms: float = Field(default=0.0, ge=0)
@@ -124,7 +151,15 @@ class ScriptedModel(Record):
 
 
 class Script(Record):
-    """A scripted endpoint. kinds: named lists of patterns, for `match.kind`. api_key: asked of every request when set."""
+    """A scripted endpoint.
+
+    Attributes:
+        models: the models by name.
+        kinds: named lists of patterns, for `match.kind`.
+        api_key: the key that every request must send; None for no check.
+        engine: the name of the engine, for the environment.
+        slots: the number of slots, for the environment.
+    """
 
     models: dict[str, ScriptedModel] = Field(min_length=1)
     kinds: dict[str, tuple[Pattern, ...]] = Field(default_factory=dict)
@@ -143,7 +178,11 @@ class Script(Record):
 
 
 def load_script(path: str | Path) -> Script:
-    """The script in a YAML file of at most 2 MB, no aliases. SettingsError names the file and what is wrong with it."""
+    """Read a script from a YAML file of at most 2 MB without aliases.
+
+    Raises:
+        SettingsError: the file cannot be used. The message names the file and its first problem.
+    """
     file = Path(path)
     try:
         content = read_plain_yaml(read_input(file, MAX_SCRIPT_BYTES))

@@ -1,4 +1,4 @@
-"""A scripted endpoint as a real server on this machine, in four dialects."""
+"""Serves a script over HTTP on this machine: the OpenAI, Anthropic and Ollama APIs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,12 @@ Pieces = Callable[[vendors.Answer], Iterable[str]]
 
 
 class ScriptedServer:
-    """A running server. engine: its state; journal: the requests it saw, oldest first (bounded)."""
+    """A running server.
+
+    Attributes:
+        engine: the state of its models.
+        base_url: where it listens.
+    """
 
     def __init__(self, engine: ScriptEngine, runner: web.AppRunner, base_url: str) -> None:
         self.engine = engine
@@ -34,20 +39,30 @@ class ScriptedServer:
 
     @property
     def journal(self) -> deque[JournalEntry]:
-        """The requests it saw, oldest first."""
+        """The requests received, oldest first. Only the newest are kept."""
         return self.engine.journal
 
     async def close(self) -> None:
-        """Stop listening and drop open requests. May be called twice."""
+        """Stop listening and drop open requests. Calling it again does nothing."""
         await self._runner.cleanup()
 
 
 async def serve_scripted(script: Script, host: str = "127.0.0.1", port: int = 0, clock: Clock | None = None) -> ScriptedServer:
-    """Serve a script; port 0 takes a free one. SettingsError when the address cannot be listened on."""
+    """Start a server that plays a script.
+
+    Args:
+        script: what to play.
+        host: the address to listen on.
+        port: the port to listen on; 0 takes a free one.
+        clock: replaces the machine's clock.
+
+    Raises:
+        SettingsError: the server cannot listen on this address.
+    """
     engine = ScriptEngine(script, clock)
     app = web.Application(client_max_size=MAX_REQUEST_BYTES, middlewares=[_key_checker(script.api_key)])
     app.add_routes(_Routes(engine).all())
-    # 0 would mean no bound at all: closing would wait for a request that hangs.
+    # A timeout of 0 means none at all: closing would wait for a request that hangs.
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.01)
     await runner.setup()
     site = web.TCPSite(runner, host, port)
@@ -87,7 +102,7 @@ class _Routes:
         self._engine = engine
 
     def all(self) -> list[web.RouteDef]:
-        """Everything that the server answers."""
+        """Every route of the server."""
         generated = partial(vendors.ollama_reply, generate=True)
         openai = self._chatting(vendors.openai_chat, vendors.openai_reply, vendors.openai_pieces)
         anthropic = self._chatting(vendors.anthropic_chat, vendors.anthropic_reply, vendors.anthropic_events)
@@ -171,7 +186,7 @@ class _Routes:
         status = fault.status if fault.kind == "status" else 200
         return web.Response(body=vendors.fault_bytes(fault), status=status, headers=headers, content_type="application/json")
 
-    # what is loaded
+    # the state of models
 
     async def _models(self, _request: web.Request) -> web.Response:
         data = [

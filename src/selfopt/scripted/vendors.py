@@ -1,4 +1,4 @@
-"""What a scripted server reads and writes in each dialect, shaped as the vendors document it."""
+"""Reads requests and writes replies in each dialect, as the vendors document them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,16 @@ _ROLES = {"system": "system", "developer": "system", "assistant": "assistant", "
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A reply to be written down. number: of the request; load_ms: how long it waited for the model; output_ms: latency."""
+    """A reply with the figures that vendors send along.
+
+    Attributes:
+        model: the name that the client gave.
+        reply: what the script says.
+        number: the number of the request on this server.
+        input_chars: the length of all messages together.
+        load_ms: how long the request waited for the model to load.
+        output_ms: how long the output took.
+    """
 
     model: str
     reply: ScriptedReply
@@ -39,17 +48,17 @@ class Answer:
 
     @property
     def input_tokens(self) -> int:
-        """About four characters a token."""
+        """An estimate: four characters are one token."""
         return 1 + self.input_chars // 4
 
     @property
     def output_tokens(self) -> int:
-        """About four characters a token."""
+        """An estimate: four characters are one token."""
         calls = sum(len(c.name) + len(_arguments_text(c)) for c in self.reply.tool_calls)
         return 1 + (len(self.reply.text) + len(self.reply.thinking) + calls) // 4
 
     def call_id(self, index: int) -> str:
-        """An id that no other call of this server has."""
+        """An id that is unique on this server."""
         return f"call_{self.number}_{index}"
 
 
@@ -94,7 +103,7 @@ def _schema_constraint(schema: Any) -> Constraint | None:
 
 
 def openai_chat(body: dict[str, Any]) -> ScriptedChat:
-    """POST /v1/chat/completions."""
+    """Read the body of POST /v1/chat/completions."""
     grammar = body.get("grammar")
     wanted = as_dict(as_dict(body.get("response_format")).get("json_schema")).get("schema")
     constraint = Constraint(kind="grammar", grammar=grammar) if isinstance(grammar, str) else _schema_constraint(wanted)
@@ -122,7 +131,7 @@ def _openai_figures(answer: Answer) -> dict[str, Any]:
 
 
 def openai_reply(answer: Answer) -> dict[str, Any]:
-    """A chat.completion object."""
+    """Write a chat.completion object."""
     message: dict[str, Any] = {"role": "assistant", "content": answer.reply.text}
     if answer.reply.thinking:
         message["reasoning_content"] = answer.reply.thinking
@@ -139,7 +148,7 @@ def openai_reply(answer: Answer) -> dict[str, Any]:
 
 
 def openai_pieces(answer: Answer) -> Iterator[str]:
-    """The same as server-sent events, ended by [DONE]."""
+    """Write server-sent events that end with [DONE]."""
 
     def event(delta: dict[str, Any], finish: str | None = None) -> str:
         choice = {"index": 0, "delta": delta, "finish_reason": finish}
@@ -168,7 +177,7 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def ollama_chat(body: dict[str, Any]) -> ScriptedChat:
-    """POST /api/chat and /api/generate; with nothing to answer it only loads."""
+    """Read the body of POST /api/chat or /api/generate. One without a prompt only loads the model."""
     messages = _messages(body.get("messages"))
     if as_str(body.get("prompt")):
         messages = (*messages, Message(role="user", content=as_str(body.get("prompt"))))
@@ -221,13 +230,13 @@ def _ollama_message(answer: Answer) -> dict[str, Any]:
 
 
 def ollama_reply(answer: Answer, *, generate: bool = False) -> dict[str, Any]:
-    """The object of /api/chat, or of /api/generate."""
+    """Write the object that /api/chat returns, or /api/generate."""
     said: dict[str, Any] = {"response": answer.reply.text} if generate else {"message": _ollama_message(answer)}
     return {"model": answer.model, "created_at": CREATED_AT, **said, **_ollama_done(answer)}
 
 
 def ollama_pieces(answer: Answer) -> Iterator[str]:
-    """The same as lines of JSON."""
+    """Write lines of JSON."""
 
     def line(message: dict[str, Any], end: dict[str, Any]) -> str:
         content = {"model": answer.model, "created_at": CREATED_AT, "message": {"role": "assistant", "content": "", **message}}
@@ -246,7 +255,7 @@ def ollama_pieces(answer: Answer) -> Iterator[str]:
 
 
 def anthropic_chat(body: dict[str, Any]) -> ScriptedChat:
-    """POST /v1/messages."""
+    """Read the body of POST /v1/messages."""
     found: list[Message] = []
     if body.get("system"):
         found.append(Message(role="system", content=_text(body.get("system"))))
@@ -284,7 +293,7 @@ def _anthropic_blocks(answer: Answer) -> list[dict[str, Any]]:
 
 
 def anthropic_reply(answer: Answer) -> dict[str, Any]:
-    """A message object."""
+    """Write a message object."""
     return {
         "id": f"msg_{answer.number}",
         "type": "message",
@@ -302,7 +311,7 @@ def anthropic_reply(answer: Answer) -> dict[str, Any]:
     }
 
 
-# A block as it begins, and the type and key of the deltas that fill it.
+# By the type of a block: the fields with which it starts, and the type and the key of its deltas.
 _ANTHROPIC_STREAMED: dict[str, tuple[dict[str, Any], str, str]] = {
     "thinking": ({"thinking": "", "signature": ""}, "thinking_delta", "thinking"),
     "text": ({"text": ""}, "text_delta", "text"),
@@ -311,7 +320,7 @@ _ANTHROPIC_STREAMED: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 def anthropic_events(answer: Answer) -> Iterator[str]:
-    """The same as named server-sent events, ended by message_stop."""
+    """Write named server-sent events that end with message_stop."""
 
     def event(name: str, **content: Any) -> str:
         return f"event: {name}\ndata: {json.dumps({'type': name, **content}, ensure_ascii=False)}\n\n"
@@ -338,7 +347,7 @@ def anthropic_events(answer: Answer) -> Iterator[str]:
 
 
 def fault_bytes(fault: ScriptedFault) -> bytes:
-    """The body that a fault of this kind sends: `huge` 10 MB of JSON, `deep` 10,000 levels of it."""
+    """The body that a fault sends. `huge` is 10 MB of JSON; `deep` is nested 10,000 levels deep."""
     match fault.kind:
         case "deep":
             return b"[" * 10_000 + b"]" * 10_000
