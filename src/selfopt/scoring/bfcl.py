@@ -25,7 +25,7 @@ from selfopt.records import (
 from .bfcl_values import compile_argument
 from .judge import AnswerKey, CallKey, Scored, first_difference, judge_by, names_of, pair
 
-# "rules" is raised by hand whenever the same reply could get another outcome than before.
+# Raise "rules" whenever the same reply could get another outcome than before.
 BFCL_SCORER_HASH = content_hash("scorer", {"judging": "bfcl", "checker": "bfcl-eval 2026.3.23", "rules": "1"})
 
 

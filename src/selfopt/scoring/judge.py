@@ -1,4 +1,4 @@
-"""One reply -> one outcome, with the reason in one plain line."""
+"""Judges one reply: its outcome, and the reason in one line."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from .values import (
 
 MAX_CALLS = 64
 
-# "rules" is raised by hand whenever the same reply could get another outcome than before.
+# Raise "rules" whenever the same reply could get another outcome than before.
 SCORER_HASH = content_hash(
     "scorer",
     {
@@ -57,7 +57,7 @@ _FAULTS: dict[Fault, tuple[Outcome, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """An outcome and why, in one line of at most 400 characters that a terminal can show."""
+    """An outcome and its reason: one line of at most 400 characters that a terminal can show."""
 
     outcome: Outcome
     why: str

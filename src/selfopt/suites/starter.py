@@ -1,4 +1,4 @@
-"""What `selfopt suites new` writes: a suite that validates as it is, with comments that say what to change."""
+"""What `selfopt suites new` writes: a valid suite with comments that say what to change."""
 
 from __future__ import annotations
 
