@@ -97,7 +97,10 @@ def _definition(tool: Any, place: int) -> ToolDefinition:
 
 
 def _marks(family: Family, side: int) -> tuple[str, ...]:
-    """The marks before (0) or after (1) the calls of a family. Opening marks end where the tool's name begins."""
+    """The marks before (0) or after (1) the calls of a family.
+
+    Opening marks end where the tool's name begins.
+    """
     marks = (family.around[side], family.marks[side].partition("{name}")[0])
     return tuple(mark.strip() for mark in marks if mark.strip())
 

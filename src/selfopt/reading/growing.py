@@ -68,7 +68,10 @@ class GrowingReply:
         return bool(calls) or "}" in text or ">" in text
 
     def calls(self) -> tuple[ToolCall, ...]:
-        """The calls that are certain. Clears `goes_on` if the reply is too long or brought none for too long."""
+        """The calls that are certain.
+
+        Clears `goes_on` if the reply is too long or brought none for too long.
+        """
         tools, messages = self._asked
         content = ReplyContent(text=self.text, tool_calls=tuple(self._native))
         known = certain_calls(self._parsers, content, tools, messages)

@@ -137,7 +137,10 @@ class Said:
         return bool(stems & self.stems)
 
     def only_said(self, value: Any) -> Any:
-        """A list of texts without repetitions and without items that nothing backs. Other values stay."""
+        """A list of texts without repetitions and without items that nothing backs.
+
+        Other values stay.
+        """
         if not is_texts(value):
             return value
         return [item for item in dict.fromkeys(value) if self.backs(item)]

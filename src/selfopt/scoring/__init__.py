@@ -1,6 +1,7 @@
 """Judges tool calls against expectations, and aggregates the outcomes into metrics.
 
-- `scorer_of(suite.judging)` gives the rules for the replies to a suite, and the hash of its verdicts.
+- `scorer_of(suite.judging)` gives the rules for the replies to a suite, and the hash of its
+  verdicts.
 - `compute_metrics()` aggregates outcomes.
 - `trivial_policies()` computes what policies that look at nothing would score.
 - `agent_counts()` and the figures over their sums compare models.

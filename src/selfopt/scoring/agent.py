@@ -58,7 +58,10 @@ def foreign_share(sums: Sequence[float]) -> float | None:
 
 
 def argument_accuracy(sums: Sequence[float]) -> float | None:
-    """Passed / replies with the right tools, in [0, 1]: how often the arguments are right too. None if there are none."""
+    """Passed / replies with the right tools, in [0, 1]: how often the arguments are right too.
+
+    None if there are none.
+    """
     return _ratio(sums, _CALLED, _RIGHT_TOOLS)
 
 

@@ -41,7 +41,10 @@ _plain_short = lru_cache(maxsize=8192)(_plain)
 
 
 def compile_argument(schema: Any, accepted: list[Any]) -> Matcher:
-    """Make a function that tells whether a value is accepted. It never raises. A schema of unknown type accepts none."""
+    """Make a function that tells whether a value is accepted.
+
+    It never raises. A schema of unknown type accepts none.
+    """
     outer = _type_of(schema)
     inner = _type_of(schema.get("items")) if outer is list else None
     if outer is None or (outer is list and inner is None):

@@ -66,9 +66,10 @@ class Scored:
 def judge(prompt: Prompt, tools: Sequence[ToolDefinition], parsed: ParsedReply, fault: Fault | None) -> Scored:
     """Judge one reply to a prompt that offered these tools. Never raises, whatever the reply holds.
 
-    A timeout, loading or error is that outcome. A reply that was cut at the token limit is judged by the complete calls in
-    it, and is `truncated` only without any. Calls match an accepted set in any order. Where they match none and the reply
-    holds another call that nobody could read, or where no call was read at all, the outcome is `unparsed`.
+    A timeout, loading or error is that outcome. A reply that was cut at the token limit is judged
+    by the complete calls in it, and is `truncated` only without any. Calls match an accepted set in
+    any order. Where they match none and the reply holds another call that nobody could read, or
+    where no call was read at all, the outcome is `unparsed`.
     """
     return judge_by(_key_of(prompt, tools), parsed, fault)
 
@@ -159,7 +160,10 @@ class CallKey:
 
 
 class AnswerKey:
-    """What one prompt and its tools accept, prepared once. This one compares calls by the rules of standard suites."""
+    """What one prompt and its tools accept, prepared once.
+
+    This one compares calls by the rules of standard suites.
+    """
 
     __slots__ = ("any_call", "offered", "sets", "silence_accepted", "wanted")
 
@@ -216,7 +220,10 @@ class AnswerKey:
 
 
 def pair(expected: Sequence[CallKey], calls: Sequence[ToolCall]) -> tuple[list[CallKey], list[ToolCall]]:
-    """Give each expected call the first call that fits it. Returns the expected calls and the calls that are left."""
+    """Give each expected call the first call that fits it.
+
+    Returns the expected calls and the calls that are left.
+    """
     unmet, left = [], list(calls)
     for key in expected:
         index = next((i for i, call in enumerate(left) if key.accepts(call)), None)

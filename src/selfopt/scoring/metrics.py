@@ -27,7 +27,10 @@ from .scorer import scorer_of
 
 @dataclass(frozen=True, slots=True)
 class ScoredTrial:
-    """What metrics need of a judged trial. `first_of_run`: its request was the first scored one of its run."""
+    """What metrics need of a judged trial.
+
+    `first_of_run`: its request was the first scored one of its run.
+    """
 
     prompt_id: str
     run_index: int
@@ -91,7 +94,10 @@ def trivial_policies(suite: Suite, prompts: Sequence[Prompt]) -> tuple[TrivialPo
 
 @remembered
 def _trivial_passes(judging: Judging, prompt: Prompt, tools: Sequence[ToolDefinition]) -> tuple[bool, bool]:
-    """Whether the silent and the always calling policy pass a prompt. Remembered, since no trial changes it."""
+    """Whether the silent and the always calling policy pass a prompt.
+
+    Remembered, since no trial changes it.
+    """
     judge = scorer_of(judging).judge
     first = ParsedReply(tool_calls=tuple(ToolCall(name=tool.name) for tool in tools[:1]))
     silent, always = (judge(prompt, tools, parsed, None).outcome is Outcome.PASS for parsed in (ParsedReply(), first))

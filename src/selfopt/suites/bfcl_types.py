@@ -26,7 +26,10 @@ def bfcl_problems(call: ExpectedCall, tool: ToolDefinition) -> Iterator[str]:
 
 
 def bfcl_value(accepted: Any) -> Any:
-    """Write an accepted value as a reply would. Accepted objects list values for each key; this takes the first."""
+    """Write an accepted value as a reply would.
+
+    Accepted objects list values for each key; this takes the first.
+    """
     if isinstance(accepted, list):
         return [bfcl_value(item) if isinstance(item, dict) else item for item in accepted]
     if not isinstance(accepted, dict) or not all(isinstance(values, list) for values in accepted.values()):

@@ -26,9 +26,12 @@ def printable(text: str) -> str:
 
 
 def validate_suite(suite: Suite) -> list[str]:
-    """List the problems of a suite: one line each, with the prompt and the fix. Empty if it is usable.
+    """List the problems of a suite: one line each, with the prompt and the fix.
 
-    A prompt whose expectation no reply can meet is a problem, because it counts against every model.
+    Empty if it is usable.
+
+    A prompt whose expectation no reply can meet is a problem, because it counts against every
+    model.
     """
     problems = [*_suite_problems(suite), *_split_problems(suite)]
     for name, tools in suite.tool_sets.items():

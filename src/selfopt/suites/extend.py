@@ -23,7 +23,10 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def extended_json(text: str, tool_sets: Mapping[str, Any], prompts: Sequence[Any], source: str) -> str:
-    """Add tool sets and prompts to the JSON text of a suite. Raises SuiteError if the text is no suite."""
+    """Add tool sets and prompts to the JSON text of a suite.
+
+    Raises SuiteError if the text is no suite.
+    """
     return readable_json(_added(data_of(text, source, as_json=True), tool_sets, prompts, source), indent=1) + "\n"
 
 
@@ -68,7 +71,8 @@ def _block_ends(text: str) -> dict[str, tuple[int, int]]:
     """Where the block collections under the keys of the top mapping end.
 
     Returns:
-        For each key: the number of the line after the collection, from 0, and the column of its entries.
+        For each key: the number of the line after the collection, from 0, and the column of its
+        entries.
     """
     ends: dict[str, tuple[int, int]] = {}
     flow: list[bool] = []

@@ -67,7 +67,10 @@ def _misnamed(found: str, wanted: str | None) -> str:
 
 
 def _find(name_or_path: str | Path, folder: Path | None) -> tuple[Any, str, str | None]:
-    """Find a suite. Returns its data, what messages call it, and the name it must have (None for any)."""
+    """Find a suite.
+
+    Returns its data, what messages call it, and the name it must have (None for any).
+    """
     own: dict[str, Path] = {}
     if isinstance(name_or_path, str):
         built_in = _built_in()
@@ -116,7 +119,10 @@ def _own(folder: Path | None) -> dict[str, Path]:
 
 
 def parse_suite(text: str, *, source: str, as_json: bool = False) -> Suite:
-    """Read a suite from a YAML or JSON text, which messages call `source`. Raises SuiteError like `load_suite`."""
+    """Read a suite from a YAML or JSON text, which messages call `source`.
+
+    Raises SuiteError like `load_suite`.
+    """
     return suite_from(data_of(text, source, as_json=as_json), source=source)
 
 
@@ -129,7 +135,9 @@ def suite_from(data: Any, *, source: str) -> Suite:
 
 
 def data_of(text: str, source: str, *, as_json: bool = False, aliases: bool = False) -> Any:
-    """Read the data of a YAML or JSON text. Raises SuiteError, which names the source and what is wrong.
+    """Read the data of a YAML or JSON text.
+
+    Raises SuiteError, which names the source and what is wrong.
 
     Args:
         text: the text.
@@ -144,7 +152,10 @@ def data_of(text: str, source: str, *, as_json: bool = False, aliases: bool = Fa
 
 
 def _examine(data: Any, source: str) -> tuple[Suite | None, list[str]]:
-    """Returns the suite (None if the data has another shape) and every problem. Raises SuiteError if it is no mapping."""
+    """Returns the suite (None if the data has another shape) and every problem.
+
+    Raises SuiteError if it is no mapping.
+    """
     if not isinstance(data, dict):
         raise SuiteError(f"{source}: holds no mapping; start with name, phase, tool_sets and prompts (docs/SUITES.md)")
     _check_version(data.pop("schema_version", SUITE_SCHEMA_VERSION), source)

@@ -47,7 +47,10 @@ def store_suite(folder: Path, name: str, text: str, *, suffix: Literal[".yaml", 
 
 
 def _check_text(name: str, text: str, suffix: str) -> Suite:
-    """Read the text as a suite. Raises SuiteError if it has another name or is too large to be read again."""
+    """Read the text as a suite.
+
+    Raises SuiteError if it has another name or is too large to be read again.
+    """
     size, most = len(text.encode("utf-8", "replace")), MAX_SIZE_BYTES[suffix]
     if size > most:
         raise SuiteError(f"suite {name} would have {size} bytes, at most {most} are read; import it in parts")

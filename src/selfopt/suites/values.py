@@ -1,4 +1,7 @@
-"""Checks whether a reply that fits a JSON Schema can equal an accepted value. Looks at type, enum and items only."""
+"""Checks whether a reply that fits a JSON Schema can equal an accepted value.
+
+Looks at type, enum and items only.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +69,10 @@ def type_problems(schema: Any, path: str = "", depth: int = 0) -> Iterator[str]:
 
 
 def types_of(schema: dict[str, Any]) -> list[str]:
-    """The JSON types that a schema names. Empty if it names none, or types of another vocabulary."""
+    """The JSON types that a schema names.
+
+    Empty if it names none, or types of another vocabulary.
+    """
     declared = schema.get("type")
     names = [declared] if isinstance(declared, str) else declared if isinstance(declared, list) else []
     # Types of other vocabularies, such as `dict` and `any`, say nothing here.

@@ -21,7 +21,10 @@ _NUMBERLIKE = re.compile(r"[-+.]?[0-9]|[-+.]+$")
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes blocks, and small collections in flow style. Writes no anchors, which suites may not have."""
+    """Writes blocks, and small collections in flow style.
+
+    Writes no anchors, which suites may not have.
+    """
 
     def ignore_aliases(self, data: Any) -> bool:
         """Write repeated data out each time."""
@@ -41,7 +44,10 @@ _Dumper.add_implicit_resolver("!numberlike", _NUMBERLIKE, list("-+.0123456789"))
 
 
 def yaml_of(data: Any) -> str:
-    """Write YAML that `read_plain_yaml` reads as exactly this data. Raises SuiteError for what YAML can't hold."""
+    """Write YAML that `read_plain_yaml` reads as exactly this data.
+
+    Raises SuiteError for what YAML can't hold.
+    """
     try:
         text = yaml.dump(
             data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=WIDTH, default_flow_style=None, indent=2

@@ -47,8 +47,8 @@ def fill_messages(
 ) -> list[Message]:
     """The second question of choose_then_fill: the arguments of one tool.
 
-    If the first question listed the tools, this one continues the talk. If not, it starts a new talk
-    that shows one tool, so that a small model sees the tool and the request and nothing else.
+    If the first question listed the tools, this one continues the talk. If not, it starts a new
+    talk that shows one tool, so that a small model sees the tool and the request and nothing else.
 
     Args:
         variant: the variant.
@@ -132,7 +132,10 @@ def _request(variant: Variant, messages: Sequence[Message], *, bare: bool = Fals
 
 
 def _rendered(variant: Variant, messages: Sequence[Message]) -> list[Message]:
-    """Write a conversation as one user message with a transcript. A single message stays as it is."""
+    """Write a conversation as one user message with a transcript.
+
+    A single message stays as it is.
+    """
     spoken = [message for message in messages if message.role != "system"]
     if len(spoken) <= 1:
         return spoken

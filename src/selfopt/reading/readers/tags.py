@@ -163,7 +163,10 @@ def _arguments(family: Family, body: str, name: str, offered: Offered) -> dict[s
 
 
 def _typed(raw: str, schema: Any) -> Any:
-    """Read a parameter as a literal. It stays text if its schema says string, or if it is no literal."""
+    """Read a parameter as a literal.
+
+    It stays text if its schema says string, or if it is no literal.
+    """
     text = html.unescape(raw.strip())
     wanted = schema.get("type") if isinstance(schema, Mapping) else None
     if wanted == "string":

@@ -35,8 +35,8 @@ def suite_of(parts: SuiteParts, asked: ImportRequest) -> Suite:
 def assemble(parts: SuiteParts, *, name: str, origin: str, phase: Phase | None = None) -> dict[str, Any]:
     """Make the data of a suite.
 
-    Prompts that offer the same tools share a tool set. It is called as the prompt says (`tool_set`),
-    or else `tools_1` and so on.
+    Prompts that offer the same tools share a tool set. It is called as the prompt says
+    (`tool_set`), or else `tools_1` and so on.
 
     Args:
         parts: the prompts and their tools.

@@ -40,7 +40,10 @@ class Stated:
     unknown: list[str] = field(default_factory=list)
 
     def expected(self, where: str) -> Any:
-        """The accepted sets, or "any". Raises SuiteError if the asserts state nothing or contradict each other."""
+        """The accepted sets, or "any".
+
+        Raises SuiteError if the asserts state nothing or contradict each other.
+        """
         if self.calls is not None and self.names is not None and {call["name"] for call in self.calls} != set(self.names):
             raise SuiteError(f"{where}: its asserts name different tools; correct one of them")
         if self.silent and (self.names is not None or self.valid if self.calls is None else self.calls):

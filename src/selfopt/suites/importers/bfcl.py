@@ -1,7 +1,7 @@
 """Imports the Berkeley Function Calling Leaderboard, with one suite for each category.
 
-Models see what the leaderboard's own generator shows: its types as JSON Schema, and its sentences on
-floats and Python syntax. A `format` in the schema keeps what only the checker needs (tuples).
+Models see what the leaderboard's own generator shows: its types as JSON Schema, and its sentences
+on floats and Python syntax. A `format` in the schema keeps what only the checker needs (tuples).
 """
 
 from __future__ import annotations
@@ -98,14 +98,17 @@ IMPORTER = Bfcl()
 
 
 def import_bfcl(source: Path, categories: Sequence[str] = ()) -> list[Suite]:
-    """Read a suite `bfcl_<category>` for each category. The splits are halves without common functions or requests.
+    """Read a suite `bfcl_<category>` for each category.
+
+    The splits are halves without common functions or requests.
 
     Args:
         source: a wheel of bfcl-eval, or a folder with its data.
         categories: the categories; by default every one that is there.
 
     Raises:
-        SuiteError: the data is not as in version 4. The message names the file, the line and the fix.
+        SuiteError: the data is not as in version 4. The message names the file, the line and the
+            fix.
     """
     return [_suite(files) for files in read_bfcl_files(source, categories)]
 
@@ -221,8 +224,8 @@ def _shared(prompt: Prompt, tools: Sequence[ToolDefinition]) -> list[str]:
 def _halves(shared: Mapping[str, Sequence[str]], seed: str) -> dict[str, Literal["search", "heldout"]]:
     """Choose a split for each prompt, so that prompts which share something stay together.
 
-    Sharing is transitive. The largest groups come first, and each goes to the smaller half. The seed
-    fixes the order of groups of equal size.
+    Sharing is transitive. The largest groups come first, and each goes to the smaller half. The
+    seed fixes the order of groups of equal size.
 
     Args:
         shared: for each prompt, what it may share with others.

@@ -63,12 +63,13 @@ def read_bfcl_files(source: Path, categories: Sequence[str] = ()) -> list[BfclFi
     """Read the files of some categories.
 
     Args:
-        source: a wheel, or a folder: the package, its `data`, or a target of `pip install --target`.
+        source: a wheel, or a folder: the package, its `data`, or a target of `pip install
+            --target`.
         categories: the categories; by default every known one that is there.
 
     Raises:
-        SuiteError: a category is unknown or missing, the files are not version 4, or a file can't be
-            read. The message names the file.
+        SuiteError: a category is unknown or missing, the files are not version 4, or a file can't
+            be read. The message names the file.
     """
     for category in categories:
         if category not in BFCL_CATEGORIES:

@@ -13,7 +13,10 @@ _KNOWN = {"role", "content", "tool_calls", "tool_call_id", "name", "refusal", "w
 
 
 def message_data(item: Any, where: str) -> dict[str, Any]:
-    """Convert a message to the form that suites have. Joins text parts. Raises SuiteError for images and audio."""
+    """Convert a message to the form that suites have.
+
+    Joins text parts. Raises SuiteError for images and audio.
+    """
     if not isinstance(item, dict):
         raise SuiteError(f"{where}: is {printable(repr(item))}; write a mapping with role and content")
     role = _ROLES.get(str(item.get("role")))
@@ -61,8 +64,8 @@ def _text_of_part(part: Any, where: str) -> str:
 def call_data(item: Any, where: str) -> dict[str, Any]:
     """Convert a call to the form that suites have, with its id if it has one.
 
-    Accepts `{name, arguments}` and OpenAI's `{function: {name, arguments}}`, with the arguments as an
-    object or as its JSON text.
+    Accepts `{name, arguments}` and OpenAI's `{function: {name, arguments}}`, with the arguments as
+    an object or as its JSON text.
     """
     inner = item.get("function", item) if isinstance(item, dict) else None
     if not isinstance(inner, dict) or not isinstance(inner.get("name"), str):

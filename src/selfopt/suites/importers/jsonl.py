@@ -50,7 +50,8 @@ def read_jsonl(text: str, source: str, tools: tuple[ToolDefinition, ...] | None 
 
     `expected` has one of four forms:
 
-    - accepted sets as in a suite: a list of lists of calls, whose arguments list their accepted values
+    - accepted sets as in a suite: a list of lists of calls, whose arguments list their accepted
+      values
     - one accepted set: a list of calls with plain arguments, also in OpenAI's form
     - `[]` or null: nothing may be called
     - "any"

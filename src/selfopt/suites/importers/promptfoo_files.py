@@ -16,7 +16,10 @@ _TEXT = (*_DATA, ".txt", ".md")
 
 
 def read_data(path: Path, where: str) -> Any:
-    """Read a YAML file (with aliases, up to a limit) or a JSON file. Raises SuiteError for others."""
+    """Read a YAML file (with aliases, up to a limit) or a JSON file.
+
+    Raises SuiteError for others.
+    """
     return data_of(_text(path, _DATA, where), where, as_json=path.suffix == ".json", aliases=True)
 
 

@@ -77,7 +77,8 @@ class Importer(Protocol):
         """Read the files.
 
         Returns:
-            One suite named `asked.name`, or with `many` any number. The same files give the same suites.
+            One suite named `asked.name`, or with `many` any number. The same files give the same
+            suites.
 
         Raises:
             SuiteError: the files can't be used. The message names the file, the place and the fix.

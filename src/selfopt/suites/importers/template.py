@@ -33,7 +33,10 @@ _FILTERS: dict[str, Callable[[Any], Any]] = {
 
 
 def render(text: str, values: Mapping[str, Any], where: str) -> str:
-    """Fill the places in a text. Raises SuiteError for a place without a value, and for other template code."""
+    """Fill the places in a text.
+
+    Raises SuiteError for a place without a value, and for other template code.
+    """
     for opening in ("{%", "{#"):
         if opening in text:
             raise SuiteError(f"{where}: {opening!r} begins code of a template, which is not executed; write the text out")

@@ -20,8 +20,8 @@ def tools_from(items: Any, source: str) -> tuple[ToolDefinition, ...]:
     """Read tools from a list, or from an object with a list under `tools`.
 
     Accepts `{name, description, parameters}`, OpenAI's `{type: function, function: {...}}`, MCP's
-    `{name, inputSchema}` and Anthropic's `{name, input_schema}`. Ignores keys that say nothing about
-    a call: strict, annotations, title, outputSchema.
+    `{name, inputSchema}` and Anthropic's `{name, input_schema}`. Ignores keys that say nothing
+    about a call: strict, annotations, title, outputSchema.
 
     Raises:
         SuiteError: a tool can't be read. The message names the tool.

@@ -23,7 +23,10 @@ _SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class McpSource:
-    """A server: either a command with its arguments or a URL; the other is empty. `who` names it in messages."""
+    """A server: either a command with its arguments or a URL; the other is empty.
+
+    `who` names it in messages.
+    """
 
     command: tuple[str, ...]
     url: str

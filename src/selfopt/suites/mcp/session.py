@@ -45,7 +45,10 @@ class Transport(Protocol):
 
 
 async def list_tools(transport: Transport, who: str) -> list[Any]:
-    """List all tools of a server as it describes them. Raises SuiteError for answers that break the protocol."""
+    """List all tools of a server as it describes them.
+
+    Raises SuiteError for answers that break the protocol.
+    """
     meta: dict[str, Any] = {}
     try:
         hello = {"protocolVersion": PROTOCOL_VERSION, "capabilities": {}, "clientInfo": _CLIENT}
@@ -106,7 +109,10 @@ def parse_message(text: str, who: str) -> dict[str, Any]:
 
 
 def answer_to(message: Mapping[str, Any]) -> str | None:
-    """The answer to a message of the server: a ping is answered, other requests are declined. None if it is no request."""
+    """The answer to a message of the server: a ping is answered, other requests are declined.
+
+    None if it is no request.
+    """
     if "method" not in message or "id" not in message:
         return None
     declined = {"error": {"code": -32601, "message": "selfopt only reads tools/list"}}

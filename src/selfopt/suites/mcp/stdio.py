@@ -38,7 +38,10 @@ class StdioTransport:
         self._drain = asyncio.ensure_future(self._keep_last_words())
 
     async def request(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        """Send a request and return the response with its id. Answers requests of the server meanwhile."""
+        """Send a request and return the response with its id.
+
+        Answers requests of the server meanwhile.
+        """
         await self.notify(message)
         while True:
             line = (await self._line()).decode("utf-8", "replace").strip()

@@ -66,7 +66,10 @@ def _not_passing(prompt: Prompt, tools: tuple[ToolDefinition, ...], passes: Pass
 
 
 def _as_given(call: ExpectedCall, form: _Form) -> ToolCall:
-    """The call with the first accepted value of each argument. Leaves out arguments that have none."""
+    """The call with the first accepted value of each argument.
+
+    Leaves out arguments that have none.
+    """
     values = {name: next((v for v in accepted if v != ""), None) for name, accepted in call.arguments.items()}
     return ToolCall(name=call.name, arguments={name: form(v) for name, v in values.items() if v is not None})
 

@@ -26,7 +26,10 @@ _RANGES: tuple[tuple[str, Callable[[float, float], bool], str], ...] = (
 
 
 def schema_problem(value: Any, schema: Any, root: Any = None) -> str | None:
-    """Say how the value breaks the schema first; None if it fits. `$ref` refers to `root`, by default the schema."""
+    """Say how the value breaks the schema first; None if it fits.
+
+    `$ref` refers to `root`, by default the schema.
+    """
     return next(_problems(value, schema, schema if root is None else root, 0), None)
 
 

@@ -69,8 +69,8 @@ def _shared_names(names: dict[str, list[Prompt]], one: str, other: str) -> Itera
 def _distinctive(suite: Suite) -> dict[str, list[Prompt]]:
     """The distinctive names, which only few prompts have, with these prompts.
 
-    Names are quotes, titles (two capitalised words or more) and codes in user messages, and accepted
-    texts that are no choice of the schema.
+    Names are quotes, titles (two capitalised words or more) and codes in user messages, and
+    accepted texts that are no choice of the schema.
     """
     found: defaultdict[str, dict[str, Prompt]] = defaultdict(dict)
     for prompt in suite.prompts:

@@ -21,7 +21,10 @@ def normalised(text: str) -> str:
 
 
 def grams(text: str) -> frozenset[str]:
-    """The character n-grams of a normalised text. Marks its ends, so that short texts have some too."""
+    """The character n-grams of a normalised text.
+
+    Marks its ends, so that short texts have some too.
+    """
     padded = f" {text} "
     return frozenset(padded[i : i + SIZE] for i in range(max(1, len(padded) - SIZE + 1)))
 
