@@ -1,4 +1,4 @@
-"""Reads a reply by the chain that a variant names: readers first, then repairs of the calls they find."""
+"""Reads a reply by the chain that a variant names: readers, then repairs of their calls."""
 
 from __future__ import annotations
 

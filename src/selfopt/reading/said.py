@@ -146,7 +146,7 @@ class Said:
         return [item for item in dict.fromkeys(value) if self.backs(item)]
 
     def only_chosen(self, value: Any) -> Any:
-        """A list of choices without those that nobody mentioned; all of them if nobody mentioned any.
+        """Keep the choices in a list that somebody mentioned; all of them if nobody mentioned any.
 
         Three letters in common are enough: people name what they want in their own words
         (vegetarian), while a model that makes things up goes through the whole list.

@@ -1,6 +1,7 @@
-"""The agent score: does a model call what is needed, call nothing if nothing is needed, and call no other tool?
+"""The agent score: does a model call what is needed, and nothing else?
 
-Each reply adds a vector of counts, so every figure is a function of sums (see `selfopt.stats.jackknife`).
+Each reply adds a vector of counts, so every figure is a function of sums (see
+`selfopt.stats.jackknife`).
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def compile_argument(schema: Any, accepted: list[Any]) -> Matcher:
         return never
     first = _first_type(accepted)
     items_fit = _items_matcher(inner, accepted) if inner is not None else None
-    # If the first accepted value has another type, the checker expects a variable and compares it as it is.
+    # If the first accepted value has another type, the checker expects a variable, compared as it is.
     equal = _is_one_of(accepted) if first is not None and first is not outer else _equal_matcher(outer, inner, accepted)
     as_tuple = outer is list and schema.get("format") == "tuple"
 
@@ -85,7 +85,10 @@ def _is_one_of(accepted: list[Any]) -> Matcher:
 
 
 def _items_matcher(inner: type, accepted: list[Any]) -> Matcher:
-    """Whether all items of a list have the declared type or the type of the first item of one accepted list."""
+    """Whether the items of a list have allowed types.
+
+    Each has the declared type, or the type of the first item of one accepted list.
+    """
     if any(type(value) is not list for value in accepted):
         return lambda given: True
     allowed = [{inner, _first_type(value) or inner} for value in accepted]

@@ -21,7 +21,7 @@ from typing import Any
 
 Matcher = Callable[[Any], bool]
 
-# A text longer than TEXT_FACTOR * accepted + TEXT_SLACK is not read: it could only be equal with padding.
+# A longer text than TEXT_FACTOR * accepted + TEXT_SLACK is not read: only padding could make it equal.
 TEXT_FACTOR = 4
 TEXT_SLACK = 200
 MAX_LIST = 64

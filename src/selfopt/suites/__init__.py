@@ -1,4 +1,4 @@
-"""Suites: YAML or JSON files with tools, conversations and expected tool calls (see docs/SUITES.md).
+"""Suites: files with tools, conversations and expected tool calls (see docs/SUITES.md).
 
 - `load_suite(name or path)` reads a built-in suite (`atomic`, `extended`), one from the user's
   folder, or any file. `list_suites()` lists their names.

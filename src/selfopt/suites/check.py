@@ -20,7 +20,10 @@ _OfCall = Callable[[ExpectedCall, ToolDefinition], Iterator[str]]
 
 
 def printable(text: str) -> str:
-    """Make a text safe for a line in a terminal: at most 200 characters, without control or bidirectional characters."""
+    """Make a text safe for one line in a terminal.
+
+    Keeps at most 200 characters. Escapes control and bidirectional characters.
+    """
     shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text[:200])
     return shown if len(text) <= 200 else shown + "..."
 

@@ -31,7 +31,9 @@ def extended_json(text: str, tool_sets: Mapping[str, Any], prompts: Sequence[Any
 
 
 def extended_yaml(text: str, tool_sets: Mapping[str, Any], prompts: Sequence[Any], source: str) -> str:
-    """Add tool sets and prompts to the YAML text of a suite, after those it has, with their indentation.
+    """Add tool sets and prompts to the YAML text of a suite.
+
+    They come after those that the suite has, with their indentation.
 
     Reads the result again to check it against the old data with the additions.
 

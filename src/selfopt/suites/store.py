@@ -102,7 +102,10 @@ def store_suites(folder: Path, suites: Sequence[Suite], *, replace: bool = False
 
 
 def _write_all(texts: Mapping[Path, str], folder: Path) -> None:
-    """Write all files into a temporary folder, then move them: a full disk leaves everything as it was."""
+    """Write all files into a temporary folder, then move them.
+
+    A full disk leaves everything as it was.
+    """
     if not texts:
         return
     if folder.is_symlink():

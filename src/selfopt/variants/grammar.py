@@ -162,7 +162,10 @@ def _moments(builder: _Builder, said: Sequence[str]) -> dict[str, str]:
 
 
 def _text_rule(schema: Mapping[str, Any]) -> str:
-    """Choose the rule for a string: by its `format`, else by a pattern such as YYYY-MM-DD in its description."""
+    """Choose the rule for a string.
+
+    It follows the `format`, or else a pattern such as YYYY-MM-DD in the description.
+    """
     wanted, told = schema.get("format"), schema.get("description")
     if isinstance(wanted, str) and wanted in _FORMATS:
         return _FORMATS[wanted]

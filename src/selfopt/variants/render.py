@@ -89,7 +89,7 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
 
 @remembered
 def _answering(variant: Variant) -> Variant:
-    """The variant for the second question of choose_then_answer: without the settings of the first."""
+    """The variant for the second question of choose_then_answer."""
     options = {key: value for key, value in variant.options.items() if key not in ("choice", "agree")}
     plain = {"steps": "single", "constraint": "none", "instructions": "", "examples": (), "options": options}
     return variant.model_copy(update=plain)
@@ -183,7 +183,7 @@ def _kept(
 
 
 def _settled(variant: Variant, calls: Sequence[ToolCall]) -> str:
-    """Write calls for the first parser; "" if it might read them differently once more calls follow."""
+    """Write calls for the first parser; "" if further calls might change how it reads them."""
     reader = next((name for name in chain_of(variant.parsers).readers if name != "native"), None)
     return write_calls(calls, "json") if calls and variant.call_format == reader == "json" else ""
 

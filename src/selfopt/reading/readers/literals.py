@@ -1,4 +1,4 @@
-"""Reads a JSON or Python literal in a text: in linear time, to a bounded depth, without evaluating anything."""
+"""Reads JSON and Python literals in linear time and bounded depth. Evaluates nothing."""
 
 from __future__ import annotations
 

@@ -122,7 +122,10 @@ def _calls_of(kind: str, value: Any, where: str) -> list[dict[str, Any]]:
 
 
 def _calls_of_schema(kind: str, schema: dict[str, Any], where: str) -> list[dict[str, Any]]:
-    """Read the one call that a JSON Schema of a call, or of a list of one, describes with const and enum."""
+    """Read the one call that a JSON Schema describes with const and enum.
+
+    The schema is that of a call, or of a list of one.
+    """
     items = schema.get("items", schema)
     inner = _properties(items)
     function = _properties(inner.get("function")) or inner

@@ -1,4 +1,4 @@
-"""Reads the data files of the Berkeley Function Calling Leaderboard from a wheel of bfcl-eval or a folder.
+"""Reads the data of the Berkeley Function Calling Leaderboard from a wheel or a folder.
 
 Reads only the files of the wanted categories, each up to a limit. Neither executes nor unpacks
 anything in a wheel.
@@ -18,7 +18,8 @@ from selfopt.errors import SuiteError
 from selfopt.home import InputFileError, read_input
 from selfopt.suites.check import printable
 
-# For each category, whether it has answers. Without them nothing should be called (for relevance: anything).
+# For each category, whether it has answers. Without them nothing should be called, or anything
+# for relevance.
 BFCL_CATEGORIES: dict[str, bool] = {
     "simple_python": True,
     "multiple": True,
@@ -63,8 +64,8 @@ def read_bfcl_files(source: Path, categories: Sequence[str] = ()) -> list[BfclFi
     """Read the files of some categories.
 
     Args:
-        source: a wheel, or a folder: the package, its `data`, or a target of `pip install
-            --target`.
+        source: a wheel of bfcl-eval, or a folder: the package, its `data`, or one that
+            `pip install --target` filled.
         categories: the categories; by default every known one that is there.
 
     Raises:
@@ -89,7 +90,7 @@ def read_bfcl_files(source: Path, categories: Sequence[str] = ()) -> list[BfclFi
         with zipfile.ZipFile(source) as archive:
             return _Wheel(source, archive).read(tuple(categories))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
-        # The file is no archive, damaged, cut off, compressed in an unknown way, encrypted, or not permitted.
+        # no archive, damaged, cut off, unknown compression, encrypted, or no permission
         raise SuiteError(f"{shown}: cannot be read as a wheel ({printable(str(error))}); get it again") from error
 
 

@@ -1,4 +1,6 @@
-"""Imports promptfoo's configurations: prompts, vars, tools of providers, and asserts that state tool calls.
+"""Imports promptfoo's configurations.
+
+Reads prompts, vars, tools of providers, and asserts that state tool calls.
 
 Executes nothing. Refuses JavaScript, Python, transforms, template code and files of code by name.
 Source: promptfoo's documentation of its configuration and of deterministic metrics.
@@ -160,7 +162,7 @@ def _head(test: dict[str, Any], prompt_id: str) -> dict[str, Any]:
 
 
 def _combinations(values: dict[str, Any], options: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:
-    """Combine the vars like promptfoo, which asks once for each text of a var that is a list of texts."""
+    """Combine the vars: promptfoo asks once for each text of a var that is a list of texts."""
     for name, value in values.items():
         if isinstance(value, str) and value.startswith("file://"):
             raise SuiteError(f"{where}: the var {printable(name)} is a file; write its text out")

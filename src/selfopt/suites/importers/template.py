@@ -1,6 +1,7 @@
-"""Fills nunjucks templates: `{{ name }}`, `{{ name.key }}`, `{{ name[0] }}`, and the filters dump, trim, lower, upper.
+"""Fills nunjucks templates that only insert values.
 
-Refuses everything else (blocks, comments, other filters, the environment) and executes nothing.
+Understands `{{ name }}`, `{{ name.key }}`, `{{ name[0] }}`, and the filters dump, safe, trim, lower
+and upper. Refuses everything else (blocks, comments, other filters, the environment) and executes nothing.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Reads the tools of an MCP server once, with `tools/list` over HTTP or over standard input and output.
+"""Reads the tools of an MCP server once.
 
-Calls no tools. Limits the time, the size and the number of what a server sends. Ends a started
+Asks for `tools/list` over HTTP or over standard input and output. Calls no tools. Limits the time, the size and the number of what a server sends. Ends a started
 command with everything that it started. Source: the Model Context Protocol, revisions 2024-11-05 to
 2026-07-28 (modelcontextprotocol.io).
 """

@@ -1,4 +1,4 @@
-"""The conversation with an MCP server over any transport: a handshake, then the tools page by page."""
+"""The conversation with an MCP server: a handshake, then the tools page by page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_BYTES = 4_000_000
 MAX_PAGES = 100
 MAX_TOOLS = 1000
 _CLIENT = {"name": "selfopt", "version": __version__}
-# JSON-RPC's "no such method" and MCP's "unsupported protocol version" mean that the server has no handshake.
+# JSON-RPC's "no such method" and MCP's "unsupported protocol version": the server has no handshake.
 _NO_HANDSHAKE = (-32601, -32022)
 _SAID = 300
 

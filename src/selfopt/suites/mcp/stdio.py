@@ -112,7 +112,7 @@ class StdioTransport:
         self._drain.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._drain
-        # asyncio has no other way to release pipes that are full, or held open by a process outside the group.
+        # asyncio can't otherwise release pipes that are full or held open by a process outside the group.
         self._process._transport.close()  # type: ignore[attr-defined]
 
 

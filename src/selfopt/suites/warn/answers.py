@@ -1,4 +1,4 @@
-"""Warns of expectations that no reply can meet, and of values that the tool's schema does not allow."""
+"""Warns of expectations that no reply can meet, and of values that a schema forbids."""
 
 from __future__ import annotations
 

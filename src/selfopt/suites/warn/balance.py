@@ -17,7 +17,10 @@ MIN_PROMPTS = 4
 
 
 def unbalanced(suite: Suite) -> Iterator[SuiteWarning]:
-    """Warns of kinds out of proportion, of kinds in one split only, and if all prompts or none need a call."""
+    """Warns of kinds out of proportion or in one split only.
+
+    Warns also if all prompts need a call, or none does.
+    """
     counts = Counter(p.kind for p in suite.prompts)
     middle = median(counts.values()) if counts else 0
     odd = [

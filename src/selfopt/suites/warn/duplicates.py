@@ -1,4 +1,4 @@
-"""Warns of prompts that ask the same or nearly the same, because they count one thing several times."""
+"""Warns of prompts that ask the same or nearly the same: they count one thing twice."""
 
 from __future__ import annotations
 

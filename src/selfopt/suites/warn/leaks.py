@@ -1,4 +1,4 @@
-"""Warns of what splits have in common: an optimiser that saw the search split would meet it again."""
+"""Warns of what splits share: an optimiser that saw the search split would meet it again."""
 
 from __future__ import annotations
 
@@ -91,7 +91,10 @@ def _named_by_user(prompt: Prompt) -> Iterator[str]:
 
 
 def _titled(text: str) -> Iterator[str]:
-    """Find two capitalised words or more, also without the first, which may open a sentence ("Has Nora Lindqvist ...")."""
+    """Find two capitalised words or more.
+
+    Yields them also without the first, which may open a sentence ("Has Nora Lindqvist ...").
+    """
     for name in _TITLED.findall(text):
         yield name
         rest = name.partition(" ")[2]
@@ -127,7 +130,10 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _telling(name: str) -> bool:
-    """Whether a name is long enough, has a capital or digits among letters, and is no date or time."""
+    """Whether a name tells something.
+
+    It is long enough, has a capital letter or digits among letters, and is no date or time.
+    """
     plain = name.strip()
     if len(plain) < MIN_LENGTH or _DATE_OR_TIME.fullmatch(plain.casefold()) or _MONTH.search(plain.casefold()):
         return False

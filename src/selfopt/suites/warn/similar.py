@@ -1,4 +1,4 @@
-"""Finds similar texts: all pairs whose character n-grams have a Jaccard similarity above a threshold."""
+"""Finds pairs of similar texts by the Jaccard similarity of their character n-grams."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
 
 
 def similar_pairs(sets: Sequence[frozenset[str]], threshold: float) -> Iterator[tuple[int, int]]:
-    """Yield every pair (i, j), i < j, whose Jaccard similarity is at least the threshold, in (0, 1].
+    """Yield every pair (i, j), i < j, with a Jaccard similarity of at least `threshold`, in (0, 1].
 
     Uses a prefix filter (Bayardo, Ma & Srikant 2007). With the n n-grams of each text ordered from
     rare to common, two similar texts share one of the first n - ceil(threshold n) + 1. So texts that

@@ -143,7 +143,10 @@ def _words(text: str) -> set[str]:
 
 
 def _copying(tool: ToolDefinition, text: str) -> ToolCall:
-    """A call whose required arguments are the quotes and numbers of the text in order, as far as there are any."""
+    """A call whose required arguments are the quotes and numbers of the text, in order.
+
+    Leaves out arguments for which there is none.
+    """
     properties, required = tool.parameters.get("properties"), tool.parameters.get("required")
     schemas: dict[str, Any] = properties if isinstance(properties, dict) else {}
     texts = [next(part for part in found if part) for found in _QUOTED.findall(text)]
