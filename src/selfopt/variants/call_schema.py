@@ -15,7 +15,7 @@ _TYPES = frozenset({"string", "integer", "number", "boolean", "null", "array", "
 
 
 def calls_schema(tools: Sequence[ToolDefinition], max_calls: int, required: bool = False) -> dict[str, Any]:
-    """The schema of an object with up to max_calls calls in `tool_calls`; `required`: at least one."""
+    """The schema of an object with up to max_calls calls, or at least one with `required`."""
     items = [
         {
             "type": "object",

@@ -1,7 +1,8 @@
 """Fills nunjucks templates that only insert values.
 
 Understands `{{ name }}`, `{{ name.key }}`, `{{ name[0] }}`, and the filters dump, safe, trim, lower
-and upper. Refuses everything else (blocks, comments, other filters, the environment) and executes nothing.
+and upper. Refuses everything else (blocks, comments, other filters, the environment) and executes
+nothing.
 """
 
 from __future__ import annotations

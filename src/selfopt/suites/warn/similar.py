@@ -39,9 +39,9 @@ def similar_pairs(sets: Sequence[frozenset[str]], threshold: float) -> Iterator[
     """Yield every pair (i, j), i < j, with a Jaccard similarity of at least `threshold`, in (0, 1].
 
     Uses a prefix filter (Bayardo, Ma & Srikant 2007). With the n n-grams of each text ordered from
-    rare to common, two similar texts share one of the first n - ceil(threshold n) + 1. So texts that
-    share only common n-grams are never compared. A text in which that many n-grams occur in no other
-    text is similar to none.
+    rare to common, two similar texts share one of the first n - ceil(threshold n) + 1. So texts
+    that share only common n-grams are never compared. A text in which that many n-grams occur in no
+    other text is similar to none.
     """
     frequency = Counter(chain.from_iterable(sets))
     shared = [gram for gram, count in frequency.items() if count > 1]
