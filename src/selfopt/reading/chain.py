@@ -1,4 +1,4 @@
-"""Reads a reply by the chain that a variant names: readers first, then repairs of the calls they find."""
+"""Reads a reply by the chain that a variant names: readers, then repairs of their calls."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ class Chain:
 
 @lru_cache(maxsize=1024)
 def chain_of(names: tuple[str, ...]) -> Chain:
-    """Build the chain of these names. Raises VariantError for an unknown name or another version."""
+    """Build the chain of these names.
+
+    Raises VariantError for an unknown name or another version.
+    """
     readers = {name: _reader(name) for name in names if name not in REPAIRS}
     others = {name: _reader(name) for name in READERS.builtin if name not in readers}
     first = next(iter(readers.values()), None)

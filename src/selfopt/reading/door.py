@@ -97,7 +97,10 @@ def _definition(tool: Any, place: int) -> ToolDefinition:
 
 
 def _marks(family: Family, side: int) -> tuple[str, ...]:
-    """The marks before (0) or after (1) the calls of a family. Opening marks end where the tool's name begins."""
+    """The marks before (0) or after (1) the calls of a family.
+
+    Opening marks end where the tool's name begins.
+    """
     marks = (family.around[side], family.marks[side].partition("{name}")[0])
     return tuple(mark.strip() for mark in marks if mark.strip())
 
@@ -123,7 +126,10 @@ def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
 
 
 def _unread(content: ReplyContent, tools: Sequence[ToolDefinition]) -> str | None:
-    """Name the family whose mark precedes the beginning of a call, or else the installed reader that finds one."""
+    """Name who might read a call that the built-in readers can't.
+
+    That is the family whose mark precedes the beginning of a call, or else an installed reader.
+    """
     text, offered = clean_text(content.text), Offered.of(tools)
     for name, family in FAMILIES.all().items():
         for mark in _marks(family, 0):

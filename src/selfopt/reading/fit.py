@@ -40,7 +40,10 @@ def fit_calls(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Seq
 
 
 def _only_taker(call: ToolCall, tools: Sequence[ToolDefinition]) -> ToolDefinition | None:
-    """The only tool that takes the arguments of a call. None if no tool or several do, or if the call has no arguments."""
+    """The only tool that takes the arguments of a call.
+
+    None if no tool or several do, or if the call has no arguments.
+    """
     given = set(call.arguments)
     takers = [tool for tool in tools if given and _takes(tool.parameters, given)]
     return takers[0] if len(takers) == 1 else None

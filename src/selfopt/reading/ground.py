@@ -20,7 +20,10 @@ def reply_keeping(
     tools: Sequence[ToolDefinition],
     call_format: CallFormat,
 ) -> ReplyContent:
-    """The reply with only the calls that `keep` returns. The same object if `keep` returns all of them."""
+    """The reply with only the calls that `keep` returns.
+
+    The same object if `keep` returns all of them.
+    """
     _, found = ask(chain_of(READERS.builtin).readers, reply, tools)
     calls = found.calls[:CALL_LIMIT]
     kept = keep(calls)

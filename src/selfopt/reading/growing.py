@@ -1,4 +1,4 @@
-"""Finds calls in a reply that is still being written, as soon as no further text can change them."""
+"""Finds calls in a reply while it is being written, once no further text can change them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from .readers.native import READER as _NATIVE
 
 EARLY_LIMIT = 16_384
 """How many characters of an unfinished reply are searched for calls."""
-# After this many searches without a new call a reply is read only when it ends. Each search reads the whole text.
+# After this many searches without a new call, a reply is read only when it ends. Each search reads
+# the whole text.
 FRUITLESS = 32
 
 # A call has to open the reply. Text before it might be thinking that the server's template opened,
@@ -68,7 +69,10 @@ class GrowingReply:
         return bool(calls) or "}" in text or ">" in text
 
     def calls(self) -> tuple[ToolCall, ...]:
-        """The calls that are certain. Clears `goes_on` if the reply is too long or brought none for too long."""
+        """The calls that are certain.
+
+        Clears `goes_on` if the reply is too long or brought none for too long.
+        """
         tools, messages = self._asked
         content = ReplyContent(text=self.text, tool_calls=tuple(self._native))
         known = certain_calls(self._parsers, content, tools, messages)

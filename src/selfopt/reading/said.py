@@ -137,13 +137,16 @@ class Said:
         return bool(stems & self.stems)
 
     def only_said(self, value: Any) -> Any:
-        """A list of texts without repetitions and without items that nothing backs. Other values stay."""
+        """A list of texts without repetitions and without items that nothing backs.
+
+        Other values stay.
+        """
         if not is_texts(value):
             return value
         return [item for item in dict.fromkeys(value) if self.backs(item)]
 
     def only_chosen(self, value: Any) -> Any:
-        """A list of choices without those that nobody mentioned; all of them if nobody mentioned any.
+        """Keep the choices in a list that somebody mentioned; all of them if nobody mentioned any.
 
         Three letters in common are enough: people name what they want in their own words
         (vegetarian), while a model that makes things up goes through the whole list.

@@ -36,7 +36,10 @@ def split_thinking(raw: str, *, opened: bool = False) -> tuple[str, str]:
 
 
 class ThinkingSplitter:
-    """Splits text that arrives in pieces. Holds back the end of a piece that may turn out to be a tag."""
+    """Splits text that arrives in pieces.
+
+    Holds back the end of a piece that may turn out to be a tag.
+    """
 
     def __init__(self) -> None:
         self._held = ""

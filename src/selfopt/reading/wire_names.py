@@ -19,7 +19,10 @@ _REFUSED = re.compile(r"[^a-zA-Z0-9_-]")
 
 @lru_cache(maxsize=1024)
 def _renamed(names: tuple[str, ...]) -> Mapping[str, str]:
-    """The wire name of each tool whose own name some servers refuse. No two tools share a wire name."""
+    """The wire name of each tool whose own name some servers refuse.
+
+    No two tools share a wire name.
+    """
     wanted = {name: _REFUSED.sub("_", name)[:MAX_LENGTH] or "tool" for name in names}
     taken = {name for name in names if wanted[name] == name}
     renamed: dict[str, str] = {}
@@ -45,7 +48,10 @@ def own_names(names: tuple[str, ...]) -> Mapping[str, str]:
 def with_wire_names(
     messages: Sequence[Message], tools: Sequence[ToolDefinition]
 ) -> tuple[Sequence[Message], Sequence[ToolDefinition]]:
-    """The conversation and its tools under wire names. The same objects if no name has to change."""
+    """The conversation and its tools under wire names.
+
+    The same objects if no name has to change.
+    """
     renamed = _renamed(tuple(tool.name for tool in tools))
     if not renamed:
         return messages, tools

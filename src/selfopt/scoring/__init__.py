@@ -1,8 +1,10 @@
-"""Tool calls against expectations -> outcome; outcomes -> metrics.
+"""Judges tool calls against expectations, and aggregates the outcomes into metrics.
 
-scorer_of(suite.judging) gives the rules by which the replies to a suite are judged, with the hash under which their verdicts
-are kept. compute_metrics() aggregates; trivial_policies() says what
-policies that look at nothing would score; agent_counts() and the figures over their sums compare models.
+- `scorer_of(suite.judging)` gives the rules for the replies to a suite, and the hash of its
+  verdicts.
+- `compute_metrics()` aggregates outcomes.
+- `trivial_policies()` computes what policies that look at nothing would score.
+- `agent_counts()` and the figures over their sums compare models.
 """
 
 from .agent import agent_counts, agent_score, argument_accuracy, call_accuracy, foreign_share, restraint

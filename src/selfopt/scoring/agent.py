@@ -1,6 +1,7 @@
-"""One figure for a model as an agent: does it call what is needed, keep still where nothing is, and touch nothing else?
+"""The agent score: does a model call what is needed, and nothing else?
 
-What a reply adds is a vector of counts, so that a figure over prompts is a function of sums (`selfopt.stats.jackknife`).
+Each reply adds a vector of counts, so every figure is a function of sums (see
+`selfopt.stats.jackknife`).
 """
 
 from __future__ import annotations
@@ -10,16 +11,20 @@ from collections.abc import Sequence
 
 from selfopt.records import ExpectedCall, Outcome, ParsedReply, Prompt, ToolCall
 
-# Call accuracy, restraint, and the share of replies that call no tool which no accepted set names.
+# The weights of call accuracy, restraint, and the share of replies that call accepted tools only.
 AGENT_WEIGHTS = (0.4, 0.3, 0.3)
 _CALLS, _CALLED, _SILENT, _STILL, _ALL, _FOREIGN, _RIGHT_TOOLS = range(7)
 
 
 def agent_counts(prompt: Prompt, outcome: Outcome, parsed: ParsedReply) -> tuple[float, ...]:
-    """What one judged reply adds: prompts that need a call, of those passed; prompts that need none, of those passed; replies,
-    of those with a call of a tool that no accepted set names; replies with the right tools, whatever their arguments.
+    """The counts that one judged reply adds.
 
-    A dot in a tool's name counts as an underscore: some APIs do not take dots.
+    A dot in a tool's name counts as an underscore, because some APIs refuse dots.
+
+    Returns:
+        Seven counts: prompts that need a call, and those of them that passed; prompts that need
+        none, and those of them that passed; replies; replies that call a foreign tool, which no
+        accepted set names; replies with the right tools, whatever their arguments.
     """
     passed = float(outcome is Outcome.PASS)
     needs = float(prompt.needs_call)
@@ -39,29 +44,32 @@ def _ratio(sums: Sequence[float], passed: int, of: int) -> float | None:
 
 
 def call_accuracy(sums: Sequence[float]) -> float | None:
-    """Pass / prompts that need a call, in [0, 1]; None without any."""
+    """Passed / prompts that need a call, in [0, 1]; None if there are none."""
     return _ratio(sums, _CALLED, _CALLS)
 
 
 def restraint(sums: Sequence[float]) -> float | None:
-    """Pass / prompts that need none, in [0, 1]; None without any."""
+    """Passed / prompts that need no call, in [0, 1]; None if there are none."""
     return _ratio(sums, _STILL, _SILENT)
 
 
 def foreign_share(sums: Sequence[float]) -> float | None:
-    """Replies that call a tool which no accepted set names / replies, in [0, 1]; None without any."""
+    """Replies that call a foreign tool / replies, in [0, 1]; None if there are none."""
     return _ratio(sums, _FOREIGN, _ALL)
 
 
 def argument_accuracy(sums: Sequence[float]) -> float | None:
-    """Pass / replies with the right tools, in [0, 1]: how often the arguments are right too. None without any."""
+    """Passed / replies with the right tools, in [0, 1]: how often the arguments are right too.
+
+    None if there are none.
+    """
     return _ratio(sums, _CALLED, _RIGHT_TOOLS)
 
 
 def agent_score(sums: Sequence[float]) -> float | None:
-    """0.4 call accuracy + 0.3 restraint + 0.3 (1 - foreign share), in [0, 1]; None for no reply at all.
+    """0.4 call accuracy + 0.3 restraint + 0.3 (1 - foreign share), in [0, 1]; None without replies.
 
-    Where a suite has no prompt of one sort, the weight of that part is spread over the others in proportion.
+    If a suite has no prompts for one of these, the others share its weight in proportion.
     """
     foreign = foreign_share(sums)
     parts = (call_accuracy(sums), restraint(sums), None if foreign is None else 1 - foreign)

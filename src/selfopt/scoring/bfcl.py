@@ -1,9 +1,9 @@
 """Judges replies as the checker of the Berkeley Function Calling Leaderboard does (version 4).
 
-Each expected call takes the first call of the reply that fits it and is not taken yet. A call has to
-give the arguments that its tool requires, and none that are not listed. Where a prompt accepts any
-call, any is right, whether its tool was offered or not. Only the comparison of calls differs from
-other suites; faults and unread calls are judged as everywhere.
+Each expected call takes the first call of the reply that fits it and is not taken yet. A call has
+to give the arguments that its tool requires, and none that are not listed. Where a prompt accepts
+any call, any is right, whether its tool was offered or not. Only the comparison of calls differs
+from other suites; faults and unread calls are judged as everywhere.
 """
 
 from __future__ import annotations
@@ -25,12 +25,15 @@ from selfopt.records import (
 from .bfcl_values import compile_argument
 from .judge import AnswerKey, CallKey, Scored, first_difference, judge_by, names_of, pair
 
-# "rules" is raised by hand whenever the same reply could get another outcome than before.
+# Raise "rules" whenever the same reply could get another outcome than before.
 BFCL_SCORER_HASH = content_hash("scorer", {"judging": "bfcl", "checker": "bfcl-eval 2026.3.23", "rules": "1"})
 
 
 def judge_as_bfcl(prompt: Prompt, tools: Sequence[ToolDefinition], parsed: ParsedReply, fault: Fault | None) -> Scored:
-    """Judge one reply to a prompt that offered these tools. Never raises, whatever the reply holds."""
+    """Judge one reply to a prompt that offered these tools.
+
+    Never raises, whatever the reply holds.
+    """
     return judge_by(_key_of(prompt, tools), parsed, fault)
 
 
@@ -52,7 +55,10 @@ class _CallKey(CallKey):
 
 
 class _AnswerKey(AnswerKey):
-    """What one prompt accepts. Any call is right where any is expected, whether its tool was offered or not."""
+    """What one prompt accepts.
+
+    Any call is right where any is expected, whether its tool was offered or not.
+    """
 
     __slots__ = ()
 

@@ -1,8 +1,9 @@
-"""Is a given argument value one that the checker of the Berkeley Function Calling Leaderboard takes?
+"""Compares argument values as the checker of the Berkeley Function Calling Leaderboard does.
 
-The rules are those of `ast_checker.py` in bfcl-eval 2026.3.23 for Python, oddities included; `perf/bfcl_parity.py` compares
-the two. A value has the declared type, or else the type of the first accepted value and is then compared as it is. Text is
-compared without case, spaces and `,./-_*^`. Lists are compared in order; objects key by key, one level deep.
+The rules are those of `ast_checker.py` in bfcl-eval 2026.3.23 for Python, with all oddities;
+`perf/bfcl_parity.py` compares the two. A value has to have the declared type. It may also have the
+type of the first accepted value, and is then compared as it is. Text is compared without case,
+spaces and `,./-_*^`, lists in order, and objects key by key, one level deep.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 from .values import Matcher, never
 
-# `any` has no type in JSON Schema; the checker takes it for text.
+# JSON Schema has no type for `any`. The checker treats it as text.
 _TYPES: dict[str, type] = {
     "string": str,
     "integer": int,
@@ -23,7 +24,7 @@ _TYPES: dict[str, type] = {
 }
 _DROPPED = str.maketrans({**dict.fromkeys(" ,./-_*^"), "'": '"'})
 _MAX_CACHED_TEXT = 200
-# One key of an accepted object: the values it may have, and whether it may be left out.
+# For each key of an accepted object: its accepted values, and whether it may be left out.
 _Options = dict[str, tuple[list[Any], bool]]
 
 
@@ -40,14 +41,17 @@ _plain_short = lru_cache(maxsize=8192)(_plain)
 
 
 def compile_argument(schema: Any, accepted: list[Any]) -> Matcher:
-    """A function that says whether a value is taken; it never raises. A schema of unknown type takes none."""
+    """Make a function that tells whether a value is accepted.
+
+    It never raises. A schema of unknown type accepts none.
+    """
     outer = _type_of(schema)
     inner = _type_of(schema.get("items")) if outer is list else None
     if outer is None or (outer is list and inner is None):
         return never
     first = _first_type(accepted)
     items_fit = _items_matcher(inner, accepted) if inner is not None else None
-    # A first accepted value of another type means that a variable is expected: compared as it is.
+    # If the first accepted value has another type, the checker expects a variable, compared as it is.
     equal = _is_one_of(accepted) if first is not None and first is not outer else _equal_matcher(outer, inner, accepted)
     as_tuple = outer is list and schema.get("format") == "tuple"
 
@@ -81,7 +85,10 @@ def _is_one_of(accepted: list[Any]) -> Matcher:
 
 
 def _items_matcher(inner: type, accepted: list[Any]) -> Matcher:
-    """Whether all items of a list have the declared type, or that of the first item of one accepted list."""
+    """Whether the items of a list have allowed types.
+
+    Each has the declared type, or the type of the first item of one accepted list.
+    """
     if any(type(value) is not list for value in accepted):
         return lambda given: True
     allowed = [{inner, _first_type(value) or inner} for value in accepted]
@@ -106,13 +113,13 @@ def _plain_value(value: Any) -> Any:
 
 def _list_matcher(accepted: list[Any]) -> Matcher:
     if any(type(value) not in (list, str) for value in accepted):
-        return never  # the checker cannot read these
+        return never  # the checker fails on these
     lists = [list(map(_plain_value, value)) for value in accepted]
     return lambda given: list(map(_plain_value, given)) in lists
 
 
 def _objects_matcher(accepted: list[Any]) -> Matcher:
-    """A list of objects, each compared with the accepted one at its place."""
+    """Compare a list of objects, each with the accepted object at the same place."""
     lists = [[_object_options(item) for item in value] for value in accepted if type(value) is list or value == ""]
 
     return lambda given: any(
@@ -125,7 +132,7 @@ def _objects_matcher(accepted: list[Any]) -> Matcher:
 
 
 def _object_options(accepted: Any) -> _Options | None:
-    """None for what is no object whose keys list their values: no reply equals it."""
+    """The options of an accepted object. None if its keys don't list values: no reply equals it."""
     if type(accepted) is not dict or any(type(values) not in (list, str) for values in accepted.values()):
         return None
     return {key: (list(map(_plain_value, values)), "" in values) for key, values in accepted.items()}

@@ -1,4 +1,4 @@
-"""One reply -> one outcome, with the reason in one plain line."""
+"""Judges one reply: its outcome, and the reason in one line."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from .values import (
 
 MAX_CALLS = 64
 
-# "rules" is raised by hand whenever the same reply could get another outcome than before.
+# Raise "rules" whenever the same reply could get another outcome than before.
 SCORER_HASH = content_hash(
     "scorer",
     {
@@ -57,7 +57,7 @@ _FAULTS: dict[Fault, tuple[Outcome, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """An outcome and why, in one line of at most 400 characters that a terminal can show."""
+    """An outcome and its reason: one line of at most 400 characters that a terminal can show."""
 
     outcome: Outcome
     why: str
@@ -66,9 +66,10 @@ class Scored:
 def judge(prompt: Prompt, tools: Sequence[ToolDefinition], parsed: ParsedReply, fault: Fault | None) -> Scored:
     """Judge one reply to a prompt that offered these tools. Never raises, whatever the reply holds.
 
-    A timeout, loading or error is that outcome. A reply that was cut at the token limit is judged by the complete calls in
-    it, and is `truncated` only without any. Calls match an accepted set in any order. Where they match none and the reply
-    holds another call that nobody could read, or where no call was read at all, the outcome is `unparsed`.
+    A timeout, loading or error is that outcome. A reply that was cut at the token limit is judged
+    by the complete calls in it, and is `truncated` only without any. Calls match an accepted set in
+    any order. Where they match none and the reply holds another call that nobody could read, or
+    where no call was read at all, the outcome is `unparsed`.
     """
     return judge_by(_key_of(prompt, tools), parsed, fault)
 
@@ -159,7 +160,10 @@ class CallKey:
 
 
 class AnswerKey:
-    """What one prompt and its tools accept, prepared once. This one compares calls by the rules of standard suites."""
+    """What one prompt and its tools accept, prepared once.
+
+    This one compares calls by the rules of standard suites.
+    """
 
     __slots__ = ("any_call", "offered", "sets", "silence_accepted", "wanted")
 
@@ -216,7 +220,10 @@ class AnswerKey:
 
 
 def pair(expected: Sequence[CallKey], calls: Sequence[ToolCall]) -> tuple[list[CallKey], list[ToolCall]]:
-    """Give each expected call the first call that fits it. Returns the expected calls and the calls that are left."""
+    """Give each expected call the first call that fits it.
+
+    Returns the expected calls and the calls that are left.
+    """
     unmet, left = [], list(calls)
     for key in expected:
         index = next((i for i, call in enumerate(left) if key.accepts(call)), None)

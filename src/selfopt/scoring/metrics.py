@@ -1,4 +1,4 @@
-"""Outcomes -> shares, latencies, and what trivial policies would score."""
+"""Aggregates outcomes into metrics, and computes what trivial policies would score."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ from .scorer import scorer_of
 
 @dataclass(frozen=True, slots=True)
 class ScoredTrial:
-    """A judged trial, as far as metrics need it. first_of_run: its request was the first scored one of its run."""
+    """What metrics need of a judged trial.
+
+    `first_of_run`: its request was the first scored one of its run.
+    """
 
     prompt_id: str
     run_index: int
@@ -39,13 +42,18 @@ class ScoredTrial:
 
 
 def compute_metrics(items: Sequence[ScoredTrial], silent: TrivialPolicy, always_calling: TrivialPolicy) -> Metrics:
-    """Metrics over all trials; shares in [0, 1], None where no trial of that sort is there, times in milliseconds.
+    """Compute the metrics over all trials. Shares are in [0, 1], times in milliseconds.
 
-    accuracy = pass / all (0 for no trial at all: look at n); call accuracy = pass / trials of prompts that need a call;
-    restraint = pass / trials of prompts that need none; capability = pass / (pass + wrong + uncalled_for + missed).
-    variance: population variance of the per-run accuracies, in the order of run_index. Percentiles: linear interpolation
-    between order statistics (Hyndman and Fan 1996, type 7) over all trials, faults included. Tokens the server did not tell
-    count as 0.
+    A share is None if there are no trials for it; only accuracy is then 0.
+
+    - accuracy: pass / all
+    - call accuracy: pass / trials of prompts that need a call
+    - restraint: pass / trials of prompts that need none
+    - capability: pass / (pass + wrong + uncalled_for + missed)
+    - variance: the population variance of the accuracies per run
+    - percentiles: linear interpolation between order statistics (Hyndman and Fan 1996, type 7) over
+      all trials, with those that ended in a fault
+    - tokens: a number that the server did not report counts as 0
     """
     passes = [item.outcome is Outcome.PASS for item in items]
     runs: defaultdict[int, list[bool]] = defaultdict(list)
@@ -74,15 +82,22 @@ def compute_metrics(items: Sequence[ScoredTrial], silent: TrivialPolicy, always_
 
 
 def trivial_policies(suite: Suite, prompts: Sequence[Prompt]) -> tuple[TrivialPolicy, TrivialPolicy]:
-    """(silent, always-calling): one never calls, the other calls the first tool of the prompt's tool set with empty
-    arguments; both judged like any reply."""
+    """Judge two policies that look at nothing, like any reply.
+
+    Returns:
+        (silent, always calling). The first never calls. The second calls the first tool of each
+        prompt without arguments.
+    """
     passes = [(prompt.needs_call, *_trivial_passes(suite.judging, prompt, suite.tools_of(prompt))) for prompt in prompts]
     return _trivial([(needs, silent) for needs, silent, _ in passes]), _trivial([(needs, always) for needs, _, always in passes])
 
 
 @remembered
 def _trivial_passes(judging: Judging, prompt: Prompt, tools: Sequence[ToolDefinition]) -> tuple[bool, bool]:
-    """Whether each of the two passes a prompt; no trial changes that."""
+    """Whether the silent and the always calling policy pass a prompt.
+
+    Remembered, since no trial changes it.
+    """
     judge = scorer_of(judging).judge
     first = ParsedReply(tool_calls=tuple(ToolCall(name=tool.name) for tool in tools[:1]))
     silent, always = (judge(prompt, tools, parsed, None).outcome is Outcome.PASS for parsed in (ParsedReply(), first))

@@ -1,4 +1,4 @@
-"""How the calls of a suite are compared with what it expects."""
+"""The ways of judging the replies to a suite."""
 
 from __future__ import annotations
 
@@ -15,8 +15,13 @@ Judge = Callable[[Prompt, Sequence[ToolDefinition], ParsedReply, Fault | None], 
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """One way of judging. scorer_hash: under which its verdicts are kept; it changes whenever the same reply could be judged
-    differently. judge(prompt, tools, parsed, fault) never raises."""
+    """One way of judging.
+
+    Attributes:
+        scorer_hash: the hash in its verdicts. It changes whenever the same reply could be judged
+            differently.
+        judge: called with (prompt, tools, parsed, fault). Never raises.
+    """
 
     scorer_hash: str
     judge: Judge
@@ -29,5 +34,5 @@ _SCORERS: Mapping[Judging, Scorer] = {
 
 
 def scorer_of(judging: Judging) -> Scorer:
-    """The scorer of suites that are judged this way (`Suite.judging`)."""
+    """The scorer for a value of `Suite.judging`."""
     return _SCORERS[judging]

@@ -1,4 +1,4 @@
-"""Values of a reply in one short line that a terminal can show."""
+"""Shows values of a reply in one short line that is safe for a terminal."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def _escape(text: str) -> str:
 
 
 def clip(text: str, limit: int = MAX_WHY) -> str:
-    """The text cut to `limit` characters, the cut marked."""
+    """Cut a text to `limit` characters and mark the cut."""
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def show_name(name: str) -> str:
-    """A tool's or an argument's name, bounded and with control characters escaped."""
+    """The name of a tool or an argument, with a limited length and without control characters."""
     return _escape(name) if len(name) <= _MAX_TEXT else _escape(name[:_MAX_TEXT]) + "..."
 
 
 def show_value(value: Any, depth: int = 0) -> str:
-    """Any JSON value, bounded in length and depth; never raises."""
+    """Any JSON value, with a limited length and depth. Never raises."""
     if isinstance(value, str):
         return f"'{show_name(value)}'"
     if value is None:
@@ -39,7 +39,7 @@ def show_value(value: Any, depth: int = 0) -> str:
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, int):
-        # Printing an integer costs the square of its length, and Python refuses to from 4300 digits on.
+        # Printing takes time with the square of the length, and Python refuses from 4300 digits on.
         return repr(value) if value.bit_length() <= _MAX_INT_BITS else f"an integer of {value.bit_length()} bits"
     if depth >= _MAX_DEPTH and isinstance(value, (list, tuple, dict)):
         return "[...]" if isinstance(value, (list, tuple)) else "{...}"

@@ -1,9 +1,14 @@
-"""Is a given argument value the accepted one?
+"""Compares the value of an argument with an accepted value.
 
-Text is compared normalised (Unicode NFKC, case, spaces, enclosing quotes, trailing punctuation). Numbers equal numeric
-text where the schema says number or integer, truth values equal "true" and "false" where it says boolean. Lists are
-compared in order unless the accepted value is `{"any_order": [...]}`; objects have the same keys; both apply these rules
-to what they hold. An accepted value is what bounds the work: a reply is never followed deeper or further than it.
+- Text is compared without differences in Unicode form (NFKC), case, spaces, enclosing quotes and
+  trailing punctuation.
+- Numbers equal numeric text if the schema says number or integer.
+- Booleans equal "true" and "false" if the schema says boolean.
+- Lists are compared in order, or in any order if the accepted value is `{"any_order": [...]}`.
+- Objects need the same keys.
+
+Items of lists and objects follow the same rules. A reply is never read deeper or further than the
+accepted value goes, so that value limits the work.
 """
 
 from __future__ import annotations
@@ -16,7 +21,7 @@ from typing import Any
 
 Matcher = Callable[[Any], bool]
 
-# A text longer than factor * accepted + slack cannot be equal but for padding, and is not read.
+# A longer text than TEXT_FACTOR * accepted + TEXT_SLACK is not read: only padding could make it equal.
 TEXT_FACTOR = 4
 TEXT_SLACK = 200
 MAX_LIST = 64
@@ -29,8 +34,8 @@ _MAX_CACHED_TEXT = 200
 
 
 def normalise(text: str) -> str:
-    """The form in which texts are compared. Applying it twice changes nothing more for ASCII text."""
-    # Models give the same few values again and again; long texts are not worth the memory.
+    """The form in which texts are compared. A second pass changes no ASCII text."""
+    # Models repeat the same few values. Long texts are not worth the memory.
     return _normalise_short(text) if len(text) <= _MAX_CACHED_TEXT else _normalise(text)
 
 
@@ -51,7 +56,7 @@ _normalise_short = lru_cache(maxsize=4096)(_normalise)
 
 
 def compile_value(accepted: Any, schema: Any, depth: int = 0) -> Matcher:
-    """A function that says whether a given value is the accepted one; it never raises."""
+    """Make a function that tells whether a value is the accepted one. It never raises."""
     if depth > MAX_DEPTH:
         return never
     types = _types_of(schema)
@@ -75,9 +80,13 @@ def compile_value(accepted: Any, schema: Any, depth: int = 0) -> Matcher:
 
 
 def can_pair(options: Sequence[Sequence[int]]) -> bool:
-    """Whether every left item can have a right item of its own; options[i] are the right items that fit left item i.
+    """Whether every left item can have a right item of its own.
 
-    Augmenting paths (Kuhn 1955): at most len(options) searches, each linear in the number of options.
+    Uses augmenting paths (Kuhn 1955): at most len(options) searches, each linear in the number of
+    options.
+
+    Args:
+        options: for each left item, the right items that fit it.
     """
     partner: dict[int, int] = {}
 
@@ -94,7 +103,7 @@ def can_pair(options: Sequence[Sequence[int]]) -> bool:
 
 
 def never(given: Any) -> bool:
-    """The matcher that takes no value."""
+    """A matcher that accepts no value."""
     return False
 
 

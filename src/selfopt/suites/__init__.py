@@ -1,8 +1,10 @@
-"""Prompts as data: YAML files with tools, conversations and the tool calls that are right.
+"""Suites: files with tools, conversations and expected tool calls (see docs/SUITES.md).
 
-load_suite(name or path) reads one, built in (`atomic`, `extended`), of a folder of the user's own, or any file;
-list_suites() names them; find_problems(name or path) lists what makes one unusable; store_suite() and store_suites() put
-some into the folder. IMPORTERS makes them of data in other forms. The format is described in docs/SUITES.md.
+- `load_suite(name or path)` reads a built-in suite (`atomic`, `extended`), one from the user's
+  folder, or any file. `list_suites()` lists their names.
+- `find_problems(name or path)` lists what makes a suite unusable.
+- `store_suite()` and `store_suites()` write suites into the user's folder.
+- `IMPORTERS` make suites from files in other forms.
 """
 
 from .check import validate_suite

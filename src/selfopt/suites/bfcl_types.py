@@ -1,4 +1,4 @@
-"""Types of arguments, as far as the Berkeley Function Calling Leaderboard judges them."""
+"""The argument types and accepted values of the Berkeley Function Calling Leaderboard."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ _KNOWN = ("string", "integer", "number", "boolean", "array", "object")
 
 
 def bfcl_problems(call: ExpectedCall, tool: ToolDefinition) -> Iterator[str]:
-    """Why the leaderboard's rules cannot judge this call, each in one line with the fix. Expectations that no reply can meet
-    are none: its data has some, and its scores count them."""
+    """Why the rules of the leaderboard can't judge this call: one line each, with the fix.
+
+    An expectation that no reply can meet is no problem here. The data of the leaderboard has some,
+    and its scores count them.
+    """
     if call.any_arguments:
         yield "any_arguments is unknown to the leaderboard's rules; list the accepted values"
     properties = tool.parameters.get("properties", {})
@@ -23,7 +26,10 @@ def bfcl_problems(call: ExpectedCall, tool: ToolDefinition) -> Iterator[str]:
 
 
 def bfcl_value(accepted: Any) -> Any:
-    """An accepted value as a reply gives it: objects list the values of each key, of which the first is taken."""
+    """Write an accepted value as a reply would.
+
+    Accepted objects list values for each key; this takes the first.
+    """
     if isinstance(accepted, list):
         return [bfcl_value(item) if isinstance(item, dict) else item for item in accepted]
     if not isinstance(accepted, dict) or not all(isinstance(values, list) for values in accepted.values()):
@@ -34,7 +40,7 @@ def bfcl_value(accepted: Any) -> Any:
 
 def _type_problem(schema: Any) -> str | None:
     if not isinstance(schema, dict):
-        return None  # said where the tool is defined
+        return None  # reported for the tool itself
     kind = schema.get("type", "string")
     if kind not in _KNOWN:
         return f"is of type {str(kind)[:60]!r}, which cannot be judged; known are {', '.join(_KNOWN)}, or none for any"

@@ -1,4 +1,4 @@
-"""What makes a suite unusable although it has the right shape."""
+"""Finds problems that make a suite unusable although it has the right shape."""
 
 from __future__ import annotations
 
@@ -20,23 +20,29 @@ _OfCall = Callable[[ExpectedCall, ToolDefinition], Iterator[str]]
 
 
 def printable(text: str) -> str:
-    """The text in one line that a terminal can show: control and bidirectional characters escaped, at most 200 characters."""
+    """Make a text safe for one line in a terminal.
+
+    Keeps at most 200 characters. Escapes control and bidirectional characters.
+    """
     shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text[:200])
     return shown if len(text) <= 200 else shown + "..."
 
 
 def validate_suite(suite: Suite) -> list[str]:
-    """Problems, each in one line with the prompt and the fix; empty when the suite can be measured.
+    """List the problems of a suite: one line each, with the prompt and the fix.
 
-    A prompt whose expectation no reply can meet is a problem: it would be counted against every model.
+    Empty if it is usable.
+
+    A prompt whose expectation no reply can meet is a problem, because it counts against every
+    model.
     """
     problems = [*_suite_problems(suite), *_split_problems(suite)]
     for name, tools in suite.tool_sets.items():
-        # The leaderboard has prompts that offer nothing.
+        # Prompts of the leaderboard may offer no tools.
         if not tools and suite.judging == "standard":
             problems.append(f"tool set {_quoted(name)}: holds no tool; add one")
         problems += [f"tool set {_quoted(name)}: {p}" for p in _tool_problems(tools)]
-        if suite.judging == "standard":  # the leaderboard's data has types of its own, looked at where they are judged
+        if suite.judging == "standard":  # bfcl_problems checks the leaderboard's own types
             problems += [
                 f"tool set {_quoted(name)}: tool {_quoted(t.name)}: {p}" for t in tools for p in type_problems(t.parameters)
             ]
@@ -62,7 +68,7 @@ def _suite_problems(suite: Suite) -> Iterator[str]:
 
 
 def _split_problems(suite: Suite) -> Iterator[str]:
-    """Held-out prompts stand for new tools; a tool set that search has seen as well says nothing about those."""
+    """Held-out prompts stand for new tools, so search must not have seen their tool sets."""
     if suite.scope != "sample" or not suite.select("heldout"):
         return
     splits: dict[str, list[str]] = {}
@@ -171,7 +177,7 @@ def _call_problems(call: ExpectedCall, tool: ToolDefinition) -> Iterator[str]:
     properties = tool.parameters.get("properties", {})
     required = tool.parameters.get("required", [])
     if not isinstance(properties, dict) or not isinstance(required, list):
-        return  # said where the tool is defined
+        return  # reported for the tool itself
     open_ended = tool.parameters.get("additionalProperties", False) is not False
     for name, accepted in call.arguments.items():
         schema = properties.get(name)

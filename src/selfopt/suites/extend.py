@@ -1,4 +1,4 @@
-"""Adding prompts to a suite's file without touching what stands there: comments, order and layout stay."""
+"""Adds prompts to the text of a suite. Comments, order and layout of the old text stay."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from selfopt.home.plain_yaml import PlainYamlError, read_plain_yaml
 from .load import data_of
 from .write import yaml_of
 
-# Typed as anything: the stubs would have every mark be None.
+# Typed as Any, because the stubs declare every mark as None.
 _OPENING: Any = (yaml.MappingStartEvent, yaml.SequenceStartEvent)
 _CLOSING: Any = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
 _SCALAR: Any = yaml.ScalarEvent
@@ -23,15 +23,23 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def extended_json(text: str, tool_sets: Mapping[str, Any], prompts: Sequence[Any], source: str) -> str:
-    """The text of a suite in JSON with more tool sets and prompts. SuiteError when it is none."""
+    """Add tool sets and prompts to the JSON text of a suite.
+
+    Raises SuiteError if the text is no suite.
+    """
     return readable_json(_added(data_of(text, source, as_json=True), tool_sets, prompts, source), indent=1) + "\n"
 
 
 def extended_yaml(text: str, tool_sets: Mapping[str, Any], prompts: Sequence[Any], source: str) -> str:
-    """The text of a suite in YAML with more tool sets and prompts, behind those that are there, as they are indented.
+    """Add tool sets and prompts to the YAML text of a suite.
 
-    The result is read again and has to be the old data with the additions; SuiteError where it is not to be had so (the
-    prompts or the tool sets are written in one line).
+    They come after those that the suite has, with their indentation.
+
+    Reads the result again to check it against the old data with the additions.
+
+    Raises:
+        SuiteError: the text is no suite, or can't be extended because it writes its prompts or tool
+            sets in one line.
     """
     wanted = _added(data_of(text, source), tool_sets, prompts, source)
     lines = text.split("\n")
@@ -65,7 +73,8 @@ def _block_ends(text: str) -> dict[str, tuple[int, int]]:
     """Where the block collections under the keys of the top mapping end.
 
     Returns:
-        By key, the number of the line behind the collection (from 0), and the column of its entries.
+        For each key: the number of the line after the collection, from 0, and the column of its
+        entries.
     """
     ends: dict[str, tuple[int, int]] = {}
     flow: list[bool] = []
@@ -78,7 +87,7 @@ def _block_ends(text: str) -> dict[str, tuple[int, int]]:
             flow.append(bool(event.flow_style))
         elif isinstance(event, _CLOSING):
             was_flow = flow.pop()
-            if was_flow:  # a block's own end mark lies behind comments and blank lines
+            if was_flow:  # the end mark of a block comes after comments and blank lines
                 line = event.end_mark.line + 1
             if len(flow) == 1:
                 if not was_flow:

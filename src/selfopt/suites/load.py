@@ -1,4 +1,4 @@
-"""Reading suites: by name from the package or a folder of one's own, by path from disk."""
+"""Reads suites: by name from the package or the user's folder, or by path."""
 
 from __future__ import annotations
 
@@ -20,20 +20,25 @@ from .check import NAME, printable, validate_suite
 
 SUITE_SCHEMA_VERSION = 1
 SUFFIXES = (".yaml", ".yml", ".json")
-# What is read of a file; JSON takes a hundredth of the time that YAML takes.
+# The largest files that are read. JSON takes a hundredth of the time that YAML takes.
 MAX_SIZE_BYTES = {".yaml": 5_000_000, ".yml": 5_000_000, ".json": 16_000_000}
 
 
 def list_suites(folder: Path | None = None) -> list[str]:
-    """Names of the built-in suites, sorted; with a folder, those of the files in it behind them."""
+    """The names of the built-in suites, then those of the suites in the folder; each sorted."""
     return [*sorted(_built_in()), *sorted(_own(folder))]
 
 
 def load_suite(name_or_path: str | Path, folder: Path | None = None) -> Suite:
-    """A built-in suite by its name, one of the folder's files by theirs (`NAME.yaml` or `NAME.json`), or one from a file
-    anywhere (a Path, or text with a slash or a YAML or JSON suffix).
+    """Load a suite.
 
-    Raises SuiteError, naming the file, the prompt and the fix, for anything that makes it unusable.
+    Args:
+        name_or_path: the name of a built-in suite or of a file in the folder (`NAME.yaml` or
+            `NAME.json`), or a path: a Path, or a text with a slash or a YAML or JSON suffix.
+        folder: the user's folder of suites.
+
+    Raises:
+        SuiteError: the suite is unusable. The message names the file, the prompt and the fix.
     """
     data, source, name = _find(name_or_path, folder)
     suite = suite_from(data, source=source)
@@ -43,9 +48,11 @@ def load_suite(name_or_path: str | Path, folder: Path | None = None) -> Suite:
 
 
 def find_problems(name_or_path: str | Path, folder: Path | None = None) -> list[str]:
-    """Every problem of a suite, named as for `load_suite`; empty when it can be used.
+    """List every problem of a suite; empty if it is usable. For the arguments see `load_suite`.
 
-    SuiteError where there is no mapping to look at: no such file, not UTF-8, no YAML, another schema version.
+    Raises:
+        SuiteError: there is nothing to examine: no such file, not UTF-8, no YAML, no mapping, or
+            another schema version.
     """
     data, source, name = _find(name_or_path, folder)
     suite, problems = _examine(data, source)
@@ -55,12 +62,15 @@ def find_problems(name_or_path: str | Path, folder: Path | None = None) -> list[
 
 
 def _misnamed(found: str, wanted: str | None) -> str:
-    """Records know a suite by the name that it gives itself, and it has to be found again by that."""
+    """Records name a suite by its own `name`, so that has to be the name it is found by."""
     return f"name: is {printable(found)}, but the file is found as {wanted}; make them the same"
 
 
 def _find(name_or_path: str | Path, folder: Path | None) -> tuple[Any, str, str | None]:
-    """The data of a suite, what messages call it, and the name that it has to give itself (None for any)."""
+    """Find a suite.
+
+    Returns its data, what messages call it, and the name it must have (None for any).
+    """
     own: dict[str, Path] = {}
     if isinstance(name_or_path, str):
         built_in = _built_in()
@@ -86,12 +96,12 @@ def _find(name_or_path: str | Path, folder: Path | None) -> tuple[Any, str, str 
 
 
 def find_suite_file(name: str, folder: Path) -> Path | None:
-    """The file of the folder in which the suite of this name is; None where there is none."""
+    """The file of the suite with this name in the folder; None if there is none."""
     return _own(folder).get(name)
 
 
 def _own(folder: Path | None) -> dict[str, Path]:
-    """The suite files of a folder by the name that they are found by. Built-in names stay the built-in suites'."""
+    """The suite files of a folder by name. A file with the name of a built-in suite is left out."""
     if folder is None or not folder.is_dir():
         return {}
     try:
@@ -109,12 +119,15 @@ def _own(folder: Path | None) -> dict[str, Path]:
 
 
 def parse_suite(text: str, *, source: str, as_json: bool = False) -> Suite:
-    """The suite that a YAML text (or one of JSON) describes; `source` names it in messages. SuiteError as for `load_suite`."""
+    """Read a suite from a YAML or JSON text, which messages call `source`.
+
+    Raises SuiteError like `load_suite`.
+    """
     return suite_from(data_of(text, source, as_json=as_json), source=source)
 
 
 def suite_from(data: Any, *, source: str) -> Suite:
-    """The suite that this data describes, as `parse_suite` does for its text."""
+    """Make a suite from data. Raises SuiteError like `load_suite`."""
     suite, problems = _examine(data, source)
     if suite is None or problems:
         raise _refusal(source, problems)
@@ -122,7 +135,9 @@ def suite_from(data: Any, *, source: str) -> Suite:
 
 
 def data_of(text: str, source: str, *, as_json: bool = False, aliases: bool = False) -> Any:
-    """The data of a YAML or JSON text. SuiteError names the source and what is wrong.
+    """Read the data of a YAML or JSON text.
+
+    Raises SuiteError, which names the source and what is wrong.
 
     Args:
         text: the text.
@@ -137,7 +152,10 @@ def data_of(text: str, source: str, *, as_json: bool = False, aliases: bool = Fa
 
 
 def _examine(data: Any, source: str) -> tuple[Suite | None, list[str]]:
-    """The suite, None where the data has not its shape; and every problem. SuiteError where there is no mapping."""
+    """Returns the suite (None if the data has another shape) and every problem.
+
+    Raises SuiteError if it is no mapping.
+    """
     if not isinstance(data, dict):
         raise SuiteError(f"{source}: holds no mapping; start with name, phase, tool_sets and prompts (docs/SUITES.md)")
     _check_version(data.pop("schema_version", SUITE_SCHEMA_VERSION), source)
@@ -164,7 +182,7 @@ def _read(path: Path) -> str:
     shown = printable(str(path))
     max_bytes = MAX_SIZE_BYTES.get(path.suffix, MAX_SIZE_BYTES[".yaml"])
     try:
-        # A pipe or a device would block or never end, so the kind of file is looked at before it is opened.
+        # A pipe or a device could block or never end, so check the kind of file before opening it.
         if not stat.S_ISREG(path.stat().st_mode):
             raise SuiteError(f"{shown}: not a regular file; give the path of a .yaml file")
         with path.open("rb") as file:
@@ -197,7 +215,7 @@ def _schema_problems(error: ValidationError, data: dict[str, Any]) -> Iterator[s
     for item in error.errors(include_url=False, include_context=False):
         location = [part for part in item["loc"] if not (isinstance(part, str) and part.startswith(("tuple[", "literal[")))]
         if item["type"] == "literal_error" and "expected" in location and _expected_is_list(data, location):
-            continue  # the other branch of the union says what is wrong
+            continue  # the other branch of the union reports the cause
         yield f"{_where(data, location)}: {_plain(item)}"
 
 

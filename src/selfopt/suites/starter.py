@@ -1,4 +1,4 @@
-"""What `selfopt suites new` writes: a suite that validates as it is, with comments that say what to change."""
+"""What `selfopt suites new` writes: a valid suite with comments that say what to change."""
 
 from __future__ import annotations
 
@@ -223,8 +223,15 @@ prompts:
 def starter_text(
     name: str, phase: Phase, tools: Sequence[ToolDefinition] | None = None, origin: str = "", *, named: str = ""
 ) -> str:
-    """The starter of this name. tools: offered instead of the example's; origin: where they come from, for the title;
-    named: how commands call the suite, where not by its name."""
+    """Write the text of a starter suite.
+
+    Args:
+        name: the name of the suite.
+        phase: its phase.
+        tools: the tools to offer instead of those of the example.
+        origin: where these tools come from, for the title.
+        named: how commands refer to the suite, if not by its name.
+    """
     note = "             # one user turn each" if phase == "atomic" else "           # conversations with tool results"
     title = json.dumps(f"Tools of {printable(origin)}", ensure_ascii=False) if origin else "What my assistant is asked"
     head = _HEAD.format(name=name, named=printable(shlex.quote(named or name)), phase=phase, phase_note=note, title=title)

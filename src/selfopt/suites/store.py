@@ -1,4 +1,4 @@
-"""Writing suites into a folder of one's own: whole, checked before they are there, found by their names afterwards."""
+"""Writes suites into the user's folder: checked first, and each file as a whole."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .load import MAX_SIZE_BYTES, SUFFIXES, SUITE_SCHEMA_VERSION, list_suites, l
 
 
 def check_new_name(name: str, folder: Path) -> None:
-    """SuiteError when no suite of this name can be put into the folder: not a name, built in, or there already."""
+    """Raise SuiteError if the name is invalid, built in, or already in the folder."""
     if not NAME.fullmatch(name) or name.endswith(SUFFIXES):
         raise SuiteError(
             f"{printable(name)!r} cannot be a suite's name; use up to 64 letters, digits, '_', '-', '.', without a file's suffix"
@@ -32,10 +32,12 @@ def check_new_name(name: str, folder: Path) -> None:
 
 
 def store_suite(folder: Path, name: str, text: str, *, suffix: Literal[".yaml", ".json"] = ".yaml") -> Path:
-    """Put a suite's text into the folder as `NAME.yaml` or `NAME.json`; its path.
+    """Write the text of a suite into the folder as `NAME.yaml` or `NAME.json`. Returns the path.
 
-    Nothing is written unless the text is a usable suite of that name and size, and nothing is ever replaced: SuiteError.
-    StoreError when it cannot be written.
+    Raises:
+        SuiteError: the text is no usable suite of this name, is too large, or the name is taken.
+            Nothing is written then, and nothing is ever replaced.
+        StoreError: the file can't be written.
     """
     check_new_name(name, folder)
     _check_text(name, text, suffix)
@@ -45,7 +47,10 @@ def store_suite(folder: Path, name: str, text: str, *, suffix: Literal[".yaml", 
 
 
 def _check_text(name: str, text: str, suffix: str) -> Suite:
-    """The suite of this name that the text is. SuiteError when it is not, or larger than what is read again."""
+    """Read the text as a suite.
+
+    Raises SuiteError if it has another name or is too large to be read again.
+    """
     size, most = len(text.encode("utf-8", "replace")), MAX_SIZE_BYTES[suffix]
     if size > most:
         raise SuiteError(f"suite {name} would have {size} bytes, at most {most} are read; import it in parts")
@@ -68,7 +73,7 @@ def _write(path: Path, text: str, *, replace: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class StoredSuite:
-    """What became of a suite: `unchanged` when the same content was there already."""
+    """A stored suite. `unchanged` means that the folder already had the same content."""
 
     suite: Suite
     path: Path
@@ -76,10 +81,16 @@ class StoredSuite:
 
 
 def store_suites(folder: Path, suites: Sequence[Suite], *, replace: bool = False) -> list[StoredSuite]:
-    """Put imported suites into the folder as `NAME.json`. Nothing is written unless all of them can be.
+    """Write imported suites into the folder as `NAME.json`: all of them or none.
 
-    SuiteError for a suite that is not usable, has a built-in suite's name, or the name of another one that is there already
-    (unless `replace`); StoreError when the folder cannot be written.
+    Args:
+        folder: the user's folder of suites.
+        suites: the suites.
+        replace: whether to replace suites of the same name and other content.
+
+    Raises:
+        SuiteError: a suite is unusable, or its name is built in or (without `replace`) taken.
+        StoreError: the folder can't be written.
     """
     if len({suite.name for suite in suites}) < len(suites):
         raise SuiteError("two of the imported suites have the same name; give each a name of its own")
@@ -91,7 +102,10 @@ def store_suites(folder: Path, suites: Sequence[Suite], *, replace: bool = False
 
 
 def _write_all(texts: Mapping[Path, str], folder: Path) -> None:
-    """First all of them beside their places, then into their places: a full disk leaves everything as it was."""
+    """Write all files into a temporary folder, then move them.
+
+    A full disk leaves everything as it was.
+    """
     if not texts:
         return
     if folder.is_symlink():
@@ -124,7 +138,7 @@ def _state_of(folder: Path, suite: Suite, replace: bool) -> Literal["new", "repl
         if load_suite(suite.name, folder) == suite:
             return "unchanged"
     except SuiteError:
-        pass  # damaged, or another version's: it is not this one
+        pass  # a damaged file, or one of another version, has other content
     if not replace:
         raise SuiteError(
             f"suite {suite.name} is there already with other content ({there}), on which measurements may rest; "

@@ -1,4 +1,7 @@
-"""Can a value that a suite accepts be what a reply gives for a JSON Schema? Only type, enum and items are looked at."""
+"""Checks whether a reply that fits a JSON Schema can equal an accepted value.
+
+Looks at type, enum and items only.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any
 
 from selfopt.home.plain_yaml import MAX_DEPTH
 
-# The scorer compares no longer lists.
+# The scorer accepts no longer lists.
 MAX_LIST = 64
 
 _JSON_TYPES: dict[str, tuple[type, ...]] = {
@@ -22,9 +25,9 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
 
 
 def value_problem(value: Any, schema: dict[str, Any], depth: int = 0) -> str | None:
-    """Why no reply that fits the schema can equal the value, in words with the fix; None when one can.
+    """Say why no reply that fits the schema can equal the value, with the fix. None if one can.
 
-    `{"any_order": [...]}` stands for a list. Numbers may be written as numeric text, as the scorer reads them.
+    `{"any_order": [...]}` stands for a list. Numeric text counts as a number, as in the scorer.
     """
     if depth > MAX_DEPTH:
         return f"is nested deeper than {MAX_DEPTH} levels; flatten it"
@@ -47,7 +50,7 @@ def value_problem(value: Any, schema: dict[str, Any], depth: int = 0) -> str | N
 
 
 def type_problems(schema: Any, path: str = "", depth: int = 0) -> Iterator[str]:
-    """Types in a schema, and in what it holds, that JSON Schema does not have; each in words with the fix."""
+    """List the types in a schema that JSON Schema does not have, each with the fix."""
     if not isinstance(schema, dict) or depth > MAX_DEPTH:
         return
     declared = schema.get("type", [])
@@ -66,15 +69,18 @@ def type_problems(schema: Any, path: str = "", depth: int = 0) -> Iterator[str]:
 
 
 def types_of(schema: dict[str, Any]) -> list[str]:
-    """The JSON types that a schema names; none where it says nothing, or nothing of JSON Schema."""
+    """The JSON types that a schema names.
+
+    Empty if it names none, or types of another vocabulary.
+    """
     declared = schema.get("type")
     names = [declared] if isinstance(declared, str) else declared if isinstance(declared, list) else []
-    # A type that is no JSON Schema (another vocabulary's `dict`, `any`) says nothing here.
+    # Types of other vocabularies, such as `dict` and `any`, say nothing here.
     return [n for n in names if isinstance(n, str)] if all(n in _JSON_TYPES for n in names if isinstance(n, str)) else []
 
 
 def fits(value: Any, json_type: str) -> bool:
-    """Whether the value is of the type, numeric text read as the number it writes."""
+    """Whether the value has the type. Numeric text counts as a number."""
     if isinstance(value, bool):
         return json_type == "boolean"
     if json_type in ("integer", "number") and isinstance(value, str):
@@ -89,12 +95,12 @@ def fits(value: Any, json_type: str) -> bool:
 
 
 def same(value: Any, allowed: Any) -> bool:
-    """Whether a value is the one that an enum names, text in any case."""
+    """Whether two values are equal. Text is compared without case."""
     if isinstance(value, str) and isinstance(allowed, str):
         return value.strip().casefold() == allowed.strip().casefold()
     return bool(value == allowed)
 
 
 def shown(value: Any) -> str:
-    """The value in at most 60 printable characters."""
+    """Show a value in at most 60 printable characters."""
     return "".join(c if c.isprintable() else "?" for c in repr(value)[:60])

@@ -1,4 +1,4 @@
-"""A suite as YAML that people edit, read back exactly as it was written."""
+"""Writes suites as YAML that people can edit and that is read back exactly."""
 
 from __future__ import annotations
 
@@ -15,33 +15,39 @@ from .check import printable
 from .load import SUITE_SCHEMA_VERSION
 
 WIDTH = 110
-# YAML 1.1, which PyYAML writes, and the core schema of 1.2, which is read, do not agree on what is a number. Whatever
-# begins like one is quoted.
+# PyYAML writes YAML 1.1, and suites are read by the core schema of YAML 1.2. The two disagree on what
+# a number is, so text that begins like a number is quoted.
 _NUMBERLIKE = re.compile(r"[-+.]?[0-9]|[-+.]+$")
 
 
 class _Dumper(yaml.SafeDumper):
-    """Block style with small things in flow style; no anchors, which are refused in suites."""
+    """Writes blocks, and small collections in flow style.
+
+    Writes no anchors, which suites may not have.
+    """
 
     def ignore_aliases(self, data: Any) -> bool:
-        """Write everything out."""
+        """Write repeated data out each time."""
         return True
 
 
 def _text(dumper: _Dumper, text: str) -> Any:
     lines = text.split("\n")
-    # Line separators of Unicode and the like survive only as escapes.
+    # Some characters, such as Unicode line separators, survive only as escapes.
     style = '"' if not all(line.isprintable() for line in lines) else "|" if len(lines) > 1 else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _text)
-# A plain text that resolves to something else than text is quoted.
+# PyYAML quotes plain text that resolves to anything but text.
 _Dumper.add_implicit_resolver("!numberlike", _NUMBERLIKE, list("-+.0123456789"))
 
 
 def yaml_of(data: Any) -> str:
-    """YAML that `read_plain_yaml` reads as exactly this data. SuiteError for what no YAML holds (halves of surrogate pairs)."""
+    """Write YAML that `read_plain_yaml` reads as exactly this data.
+
+    Raises SuiteError for what YAML can't hold.
+    """
     try:
         text = yaml.dump(
             data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=WIDTH, default_flow_style=None, indent=2
@@ -57,12 +63,12 @@ def yaml_of(data: Any) -> str:
 
 
 def tool_data(tool: ToolDefinition) -> dict[str, Any]:
-    """A tool as it stands in a suite."""
+    """A tool in the form that suites have."""
     return tool.model_dump(mode="json", exclude_defaults=True)
 
 
 def prompt_data(prompt: Prompt) -> dict[str, Any]:
-    """A prompt as it stands in a suite: what is at its default is left out, the reason stands behind the kind."""
+    """A prompt in the form that suites have, without fields that have their default."""
     body = prompt.model_dump(mode="json", exclude_defaults=True)
     messages = [{"role": m.pop("role"), **m} for m in body.pop("messages")]
     head: dict[str, Any] = {key: body.pop(key) for key in ("id", "kind", "reason", "tool_set", "split") if key in body}
@@ -70,7 +76,7 @@ def prompt_data(prompt: Prompt) -> dict[str, Any]:
 
 
 def suite_data(suite: Suite) -> dict[str, Any]:
-    """A suite as it stands in a file."""
+    """A suite in the form of its file."""
     body = suite.model_dump(mode="json", exclude_defaults=True, exclude={"tool_sets", "prompts"})
     return {
         "schema_version": SUITE_SCHEMA_VERSION,
@@ -81,5 +87,5 @@ def suite_data(suite: Suite) -> dict[str, Any]:
 
 
 def suite_yaml(suite: Suite) -> str:
-    """The text of a suite's file."""
+    """The text of a file for a suite."""
     return yaml_of(suite_data(suite))

@@ -1,4 +1,4 @@
-"""JSON Schemas for constrained replies, as the grammars do it: {"tool_calls": [...]}, empty for no call."""
+"""JSON Schemas for constrained replies: {"tool_calls": [...]}, empty for no call."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TYPES = frozenset({"string", "integer", "number", "boolean", "null", "array", "
 
 
 def calls_schema(tools: Sequence[ToolDefinition], max_calls: int, required: bool = False) -> dict[str, Any]:
-    """The schema of an object whose `tool_calls` has up to max_calls calls; with `required`, at least one."""
+    """The schema of an object with up to max_calls calls, or at least one with `required`."""
     items = [
         {
             "type": "object",

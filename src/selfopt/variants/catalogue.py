@@ -25,8 +25,8 @@ def load_variants(extra: Path | None = None) -> dict[str, Variant]:
     """All variants by name, in the order of the catalogue.
 
     Args:
-        extra: the user's YAML file, in the form of the catalogue. Its variants come last. They can't
-            take a name from the catalogue, because a name in a report has one meaning.
+        extra: the user's YAML file, in the form of the catalogue. Its variants come last. They
+            can't take a name from the catalogue, because a name in a report has one meaning.
 
     Raises:
         VariantError: the file has another form, or takes a name from the catalogue.

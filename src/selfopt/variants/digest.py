@@ -1,4 +1,4 @@
-"""Sums up a conversation: standing instructions, results of calls, and how often each tool was called."""
+"""Sums up a conversation: standing instructions, results, and numbers of calls."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Builds GBNF grammars from the tools of a request: no call, one or several, with their arguments.
 
-GBNF: https://github.com/ggml-org/llama.cpp/tree/master/grammars. Every tool schema is accepted. What
-the builder does not know, or what exceeds its limits, becomes free JSON. So a hostile schema costs no
-more than an honest one.
+GBNF: https://github.com/ggml-org/llama.cpp/tree/master/grammars. Every tool schema is accepted.
+What the builder does not know, or what exceeds its limits, becomes free JSON. So a hostile schema
+costs no more than an honest one.
 """
 
 from __future__ import annotations
@@ -67,7 +67,10 @@ _ESCAPED = str.maketrans({chr(code): f"\\x{code:02X}" for code in (*range(0x20),
 
 @remembered
 def calls_grammar(tools: Sequence[ToolDefinition], call_format: CallFormat, max_calls: int, required: bool = False) -> str:
-    """A grammar for `none`, or for up to max_calls calls in this format. `required` excludes `none` if there are tools."""
+    """A grammar for `none`, or for up to max_calls calls in this format.
+
+    `required` excludes `none` if there are tools.
+    """
     builder = _Builder()
     names = [builder.rule("call", _call_body(builder, tool, call_format)) for tool in tools]
     if not names:
@@ -84,7 +87,10 @@ def calls_grammar(tools: Sequence[ToolDefinition], call_format: CallFormat, max_
 
 @remembered
 def choice_grammar(tools: Sequence[ToolDefinition], max_calls: int, required: bool = False) -> str:
-    """A grammar for `none`, or for up to max_calls names of tools. `required` excludes `none` if there are tools."""
+    """A grammar for `none`, or for up to max_calls names of tools.
+
+    `required` excludes `none` if there are tools.
+    """
     builder = _Builder()
     if not tools:
         return builder.text(quoted(NO_CALL))
@@ -123,7 +129,10 @@ def _call_body(builder: _Builder, tool: ToolDefinition, call_format: CallFormat)
 
 
 def _copied(builder: _Builder, said: Sequence[str]) -> str:
-    """Add a rule for a run of words; "" without any words. Each word has a rule: the word, then maybe the next rule."""
+    """Add a rule for a run of words; "" without any words.
+
+    Each word has a rule: the word, then maybe the next rule.
+    """
     clauses = [_WORD.findall(clause) for text in said for clause in _CLAUSE.split(text[-_SAID_LIMIT:])]
     starts: list[str] = []
     for words in reversed(clauses):
@@ -153,7 +162,10 @@ def _moments(builder: _Builder, said: Sequence[str]) -> dict[str, str]:
 
 
 def _text_rule(schema: Mapping[str, Any]) -> str:
-    """Choose the rule for a string: by its `format`, else by a pattern such as YYYY-MM-DD in its description."""
+    """Choose the rule for a string.
+
+    It follows the `format`, or else a pattern such as YYYY-MM-DD in the description.
+    """
     wanted, told = schema.get("format"), schema.get("description")
     if isinstance(wanted, str) and wanted in _FORMATS:
         return _FORMATS[wanted]
@@ -194,7 +206,10 @@ class _Builder:
         return self.primitive("freeobject") if members is None else f'"{{" {members} "}}"'
 
     def keywords_body(self, schema: Mapping[str, Any]) -> str:
-        """The properties as keyword arguments. A key that is no identifier is quoted, as the readers expect."""
+        """The properties as keyword arguments.
+
+        A key that is no identifier is quoted, as the readers expect.
+        """
         members = self._members(schema, 0, lambda key: quoted(f"{key if key.isidentifier() else json.dumps(key)}="))
         if members is None:
             members = f'({self.primitive("blank")} "=" {self.primitive("free")} (", " blank "=" free){{0,15}})?'

@@ -14,7 +14,10 @@ from .present import describe_tools, explain_format, tell_conversation
 
 
 def native_messages(variant: Variant, messages: Sequence[Message]) -> list[Message]:
-    """The messages for tools that the server gets: instructions, examples and digest, then the conversation."""
+    """The messages for tools that the server gets.
+
+    A system message with instructions, examples and digest comes first.
+    """
     digest = state_digest(messages) if variant.state_digest else ""
     parts = [variant.instructions, _examples_as_text(variant, options_of(variant)), digest]
     spoken = _rendered(variant, messages) if variant.history == "rendered" else list(messages)
@@ -47,8 +50,8 @@ def fill_messages(
 ) -> list[Message]:
     """The second question of choose_then_fill: the arguments of one tool.
 
-    If the first question listed the tools, this one continues the talk. If not, it starts a new talk
-    that shows one tool, so that a small model sees the tool and the request and nothing else.
+    If the first question listed the tools, this one continues the talk. If not, it starts a new
+    talk that shows one tool, so that a small model sees the tool and the request and nothing else.
 
     Args:
         variant: the variant.
@@ -83,7 +86,10 @@ def _as_json(call: ToolCall) -> str:
 
 
 def _with_system(parts: Sequence[str], messages: Sequence[Message], spoken: Sequence[Message]) -> list[Message]:
-    """Put one system message in front: the parts that are not empty, then the system messages of the conversation."""
+    """Put one system message in front.
+
+    It has the parts that are not empty, then the system messages of the conversation.
+    """
     own = [message.content for message in messages if message.role == "system"]
     text = "\n\n".join(part for part in (*parts, *own) if part.strip())
     rest = [message for message in spoken if message.role != "system"]
@@ -132,7 +138,10 @@ def _request(variant: Variant, messages: Sequence[Message], *, bare: bool = Fals
 
 
 def _rendered(variant: Variant, messages: Sequence[Message]) -> list[Message]:
-    """Write a conversation as one user message with a transcript. A single message stays as it is."""
+    """Write a conversation as one user message with a transcript.
+
+    A single message stays as it is.
+    """
     spoken = [message for message in messages if message.role != "system"]
     if len(spoken) <= 1:
         return spoken

@@ -44,7 +44,10 @@ class VariantOptions(BaseModel):
 
 @remembered
 def options_of(variant: Variant) -> VariantOptions:
-    """Check the options and the chain of a variant. Raises VariantError for what is unknown or out of range."""
+    """Check the options and the chain of a variant.
+
+    Raises VariantError for what is unknown or out of range.
+    """
     try:
         chain_of(variant.parsers)
     except VariantError as error:

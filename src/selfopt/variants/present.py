@@ -89,6 +89,9 @@ def _tell(message: Message, names: Mapping[str, str], call_format: CallFormat) -
 
 
 def tell_conversation(messages: Sequence[Message], call_format: CallFormat) -> str:
-    """Write a conversation as a transcript. A result without a name gets the name of the call that it answers."""
+    """Write a conversation as a transcript.
+
+    A result without a name gets the name of the call that it answers.
+    """
     names = {call.id: call.name for message in messages for call in message.tool_calls if call.id}
     return "\n".join(_tell(message, names, call_format) for message in messages)

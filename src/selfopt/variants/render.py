@@ -89,7 +89,7 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
 
 @remembered
 def _answering(variant: Variant) -> Variant:
-    """The variant for the second question of choose_then_answer: without the settings of the first."""
+    """The variant for the second question of choose_then_answer."""
     options = {key: value for key, value in variant.options.items() if key not in ("choice", "agree")}
     plain = {"steps": "single", "constraint": "none", "instructions": "", "examples": (), "options": options}
     return variant.model_copy(update=plain)
@@ -146,7 +146,8 @@ def _choose_then_fill(
     """Ask which tools to call, then for the arguments of each.
 
     The replies are always constrained: by a JSON Schema if the variant says so, else by a grammar.
-    The questions continue one conversation, so the server's prompt cache has all but the last words.
+    The questions continue one conversation, so the server's prompt cache has all but the last
+    words.
     """
     by_name = {tool.name: tool for tool in reversed(tools)}
     choice = yield opening
@@ -182,7 +183,7 @@ def _kept(
 
 
 def _settled(variant: Variant, calls: Sequence[ToolCall]) -> str:
-    """Write calls for the first parser; "" if it might read them differently once more calls follow."""
+    """Write calls for the first parser; "" if further calls might change how it reads them."""
     reader = next((name for name in chain_of(variant.parsers).readers if name != "native"), None)
     return write_calls(calls, "json") if calls and variant.call_format == reader == "json" else ""
 
@@ -193,7 +194,10 @@ def _lean_tools(tools: Sequence[ToolDefinition]) -> tuple[ToolDefinition, ...]:
 
 
 def _lean(tool: ToolDefinition) -> ToolDefinition:
-    """Remove the optional arguments of a tool. A tool whose schema has no properties or no `required` stays as it is."""
+    """Remove the optional arguments of a tool.
+
+    A tool whose schema has no properties or no `required` stays as it is.
+    """
     properties, required = tool.parameters.get("properties"), tool.parameters.get("required")
     if not isinstance(properties, dict) or not isinstance(required, list):
         return tool
@@ -207,8 +211,8 @@ def _chosen(text: str, names: Sequence[str], limit: int) -> list[str] | None:
     Tries the longest names first, since a name may begin with another name or hold the separator.
 
     Returns:
-        The names; [] for an explicit "none"; None if the reply is neither, which happens if a server
-        ignores constraints. The parsers then read that reply.
+        The names; [] for an explicit "none"; None if the reply is neither, which happens if a
+        server ignores constraints. The parsers then read that reply.
     """
     rest, chosen = text.strip().strip("[]").strip(), list[str]()
     ordered = sorted(names, key=len, reverse=True)

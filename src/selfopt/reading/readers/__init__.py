@@ -1,4 +1,7 @@
-"""Readers find tool calls in a reply. Each file reads one way of writing them. No reader ever raises."""
+"""Readers find tool calls in a reply.
+
+Each file reads one way of writing them. No reader ever raises.
+"""
 
 from __future__ import annotations
 
@@ -19,4 +22,7 @@ READERS: Registry[Reader] = Registry(
     },
     Reader,
 )
-"""Every reader by name, in the order in which they are asked. The most distinctive way of writing comes first."""
+"""Every reader by name, in the order in which they are asked.
+
+The most distinctive way of writing comes first.
+"""

@@ -133,7 +133,10 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A part of a reply: text (`language` is None) or the inside of a code fence. `start` is its place."""
+    """A part of a reply: text (`language` is None) or the inside of a code fence.
+
+    `start` is its place.
+    """
 
     body: str
     language: str | None = None
@@ -141,7 +144,10 @@ class Segment:
 
 
 def clean_text(text: str) -> str:
-    """The part of a text that is read, with lone surrogates replaced so that it is valid UTF-8. Positions stay."""
+    """The part of a text that is read, with lone surrogates replaced so that it is valid UTF-8.
+
+    Positions stay.
+    """
     read = text[:TEXT_LIMIT]
     return read if read.isascii() else read.encode("utf-8", "replace").decode("utf-8")
 

@@ -1,4 +1,4 @@
-"""Reads a JSON or Python literal in a text: in linear time, to a bounded depth, without evaluating anything."""
+"""Reads JSON and Python literals in linear time and bounded depth. Evaluates nothing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ class UndecidedError(Exception):
 
 @dataclass(slots=True)
 class LiteralReader:
-    """Reads values at positions of `text`. `repaired` tells whether it supplied a missing last bracket."""
+    """Reads values at positions of `text`.
+
+    `repaired` tells whether it supplied a missing last bracket.
+    """
 
     text: str
     repaired: bool = False
@@ -48,7 +51,9 @@ class LiteralReader:
         return _SPACE.match(self.text, position).end()  # type: ignore[union-attr]  # it matches nothing, too
 
     def value(self, position: int, depth: int = 0) -> tuple[Any, int]:
-        """Read the value that starts here, without leading space. Raises UnreadableError if none does.
+        """Read the value that starts here, without leading space.
+
+        Raises UnreadableError if none does.
 
         Returns:
             The value and the position after it.
@@ -115,7 +120,9 @@ class LiteralReader:
         return word.group(), word.end()
 
     def _next(self, position: int, closer: str) -> tuple[bool, int]:
-        """Go on after an item. Supplies the closing bracket at the end of the text: small models often forget it.
+        """Go on after an item.
+
+        Supplies the closing bracket at the end of the text: small models often forget it.
 
         Returns:
             (True, end) at the closing bracket, also after a comma; (False, next item) at a comma.

@@ -11,7 +11,10 @@ from .base import NOTHING, Found
 
 
 class NativeReader:
-    """Takes the calls from the server's tools API. Reports calls as unread if their arguments are no JSON object."""
+    """Takes the calls from the server's tools API.
+
+    Reports calls as unread if their arguments are no JSON object.
+    """
 
     version = 1
 

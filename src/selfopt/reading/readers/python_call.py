@@ -1,4 +1,4 @@
-"""Tool calls as Python: tool(arg=...), on a line of its own or in a fenced block that holds only calls."""
+"""Tool calls as Python: tool(arg=...), on its own line or in a fenced block of calls."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class PythonCallReader:
 
 
 def _block(segment: Segment, offered: Offered) -> list[ToolCall]:
-    """The calls of a block in which every statement calls an offered tool; empty for any other block."""
+    """The calls of a block in which each statement calls an offered tool; else empty."""
     reader = LiteralReader(segment.body)
     calls: list[ToolCall] = []
     position = _between(segment.body, 0)

@@ -1,5 +1,6 @@
-"""Tool calls between marks: <tool_call>{json}</tool_call>, <function=name><parameter=...>, <invoke name="...">.
+"""Tool calls between marks.
 
+Such as <tool_call>{json}</tool_call>, <function=name><parameter=...> and <invoke name="...">.
 The rows of `selfopt.reading.families` say which marks there are.
 """
 
@@ -22,7 +23,7 @@ from .literals import LiteralReader, UnreadableError, decode_object
 _PARAMETER = re.compile(
     r"<(parameter|param|arg|argument)(?:=[ \t]*([^<>\n]{1,256})|[ \t]+name=[\"']([^\"'<>\n]{1,256})[\"'][^<>\n]{0,64})>"
 )
-# How marks are read tolerantly: with either quote, with any blanks, with a name up to the next delimiter.
+# How marks are read: with either quote, any blanks, and a name up to the next delimiter.
 _TOLERANT = (
     (r'"\{\}">', r"""["']([^"'<>\n]{1,256})["'][ \t]*/?>"""),
     (r"\{\}>", r"([^<>\n]{1,256})>"),
@@ -44,7 +45,7 @@ def _pattern(mark: str) -> str:
 
 
 class TagReader:
-    """Reads elements that hold a call as JSON, or as a name and parameters between marks of these families."""
+    """Reads elements between the marks of some families: JSON, or a name and parameters."""
 
     version = 1
 
@@ -163,7 +164,10 @@ def _arguments(family: Family, body: str, name: str, offered: Offered) -> dict[s
 
 
 def _typed(raw: str, schema: Any) -> Any:
-    """Read a parameter as a literal. It stays text if its schema says string, or if it is no literal."""
+    """Read a parameter as a literal.
+
+    It stays text if its schema says string, or if it is no literal.
+    """
     text = html.unescape(raw.strip())
     wanted = schema.get("type") if isinstance(schema, Mapping) else None
     if wanted == "string":

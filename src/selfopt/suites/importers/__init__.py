@@ -1,6 +1,6 @@
-"""Suites from data in other forms. Each importer is one file; `IMPORTERS` names them.
+"""Makes suites from files in other forms. Each importer is one file; `IMPORTERS` lists them.
 
-Nothing of a file is executed. What an importer makes is checked as a whole before it is stored.
+Executes nothing in a file. A suite is checked as a whole before it is stored.
 """
 
 from selfopt.extensions import Registry

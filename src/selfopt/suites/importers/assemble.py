@@ -1,4 +1,4 @@
-"""Putting imported prompts together: tool sets by content, ids where there are none, the phase that they are of."""
+"""Assembles imported prompts into a suite: their tool sets, ids and phase."""
 
 from __future__ import annotations
 
@@ -15,27 +15,34 @@ from .seam import ImportRequest
 
 @dataclass(slots=True)
 class SuiteParts:
-    """Imported prompts, each the data of a prompt but for its tool set; the tools that it offers stand beside it."""
+    """Imported prompts (the data of each, without its tool set) and the tools of each."""
 
     prompts: list[dict[str, Any]] = field(default_factory=list)
     tools: list[tuple[ToolDefinition, ...]] = field(default_factory=list)
 
     def add(self, prompt: dict[str, Any], tools: tuple[ToolDefinition, ...]) -> None:
-        """One more prompt."""
+        """Add a prompt."""
         self.prompts.append(prompt)
         self.tools.append(tools)
 
 
 def suite_of(parts: SuiteParts, asked: ImportRequest) -> Suite:
-    """The suite of these parts, as it was asked for. SuiteError where it is not usable."""
+    """Make the suite that was asked for. Raises SuiteError if it is unusable."""
     data = assemble(parts, name=asked.name, origin=asked.source.name, phase=asked.phase)
     return suite_from(data, source=f"suite {asked.name}")
 
 
 def assemble(parts: SuiteParts, *, name: str, origin: str, phase: Phase | None = None) -> dict[str, Any]:
-    """The data of a suite of these parts. phase: without one, atomic where each prompt is one user turn, else extended.
+    """Make the data of a suite.
 
-    Prompts that offer the same tools share a tool set; a prompt may name it (`tool_set`), else it is `tools_1` and so on.
+    Prompts that offer the same tools share a tool set. It is called as the prompt says
+    (`tool_set`), or else `tools_1` and so on.
+
+    Args:
+        parts: the prompts and their tools.
+        name: the name of the suite.
+        origin: where it comes from.
+        phase: its phase. None means atomic if each prompt is one user turn, else extended.
     """
     tool_sets: dict[str, list[dict[str, Any]]] = {}
     known: dict[str, str] = {}
@@ -62,7 +69,7 @@ def assemble(parts: SuiteParts, *, name: str, origin: str, phase: Phase | None =
 
 
 def _free(wanted: str, taken: dict[str, Any]) -> str:
-    """The name, or where it is taken the next one: `tools_1`, `tools_2`; `office`, `office_2`."""
+    """The first free name: `tools_1`, `tools_2`; `office`, `office_2`."""
     base, _, number = wanted.rpartition("_")
     if not (base and number.isdecimal()):
         base, number = wanted, "1"

@@ -1,4 +1,4 @@
-"""What promptfoo's asserts say about tool calls, as far as they state them."""
+"""Reads the tool calls that promptfoo's asserts state."""
 
 from __future__ import annotations
 
@@ -18,13 +18,20 @@ _SCHEMA_WORDS = frozenset({"type", "properties", "items", "anyOf", "oneOf", "all
 
 
 class UnknownAssertError(Exception):
-    """An assert that states no tool calls; the message is its type, with what is in the way."""
+    """An assert that states no tool calls. The message is its type and the reason."""
 
 
 @dataclass(slots=True)
 class Stated:
-    """What the asserts of one test state. calls: one accepted set; names: tools that are called, whatever the arguments;
-    valid: some call is right; silent: nothing is called."""
+    """What the asserts of one test state.
+
+    Attributes:
+        calls: one accepted set.
+        names: the tools that are called, whatever the arguments.
+        valid: whether any call is right.
+        silent: whether nothing should be called.
+        unknown: the asserts that state no tool calls.
+    """
 
     calls: list[dict[str, Any]] | None = None
     names: list[str] | None = None
@@ -33,7 +40,10 @@ class Stated:
     unknown: list[str] = field(default_factory=list)
 
     def expected(self, where: str) -> Any:
-        """The accepted sets. SuiteError when the asserts state nothing or contradict each other."""
+        """The accepted sets, or "any".
+
+        Raises SuiteError if the asserts state nothing or contradict each other.
+        """
         if self.calls is not None and self.names is not None and {call["name"] for call in self.calls} != set(self.names):
             raise SuiteError(f"{where}: its asserts name different tools; correct one of them")
         if self.silent and (self.names is not None or self.valid if self.calls is None else self.calls):
@@ -50,7 +60,7 @@ class Stated:
 
 
 def read_asserts(asserts: Any, where: str) -> Stated:
-    """What a list of asserts states together; types that state no tool calls are collected in `unknown`."""
+    """Read what a list of asserts states together."""
     stated = Stated()
     if not isinstance(asserts, list):
         raise SuiteError(f"{where}: assert is {printable(repr(asserts))}; write a list of asserts with their types")
@@ -112,7 +122,10 @@ def _calls_of(kind: str, value: Any, where: str) -> list[dict[str, Any]]:
 
 
 def _calls_of_schema(kind: str, schema: dict[str, Any], where: str) -> list[dict[str, Any]]:
-    """The one call that a JSON Schema describes with const and enum: of a call, or of a list of one."""
+    """Read the one call that a JSON Schema describes with const and enum.
+
+    The schema is that of a call, or of a list of one.
+    """
     items = schema.get("items", schema)
     inner = _properties(items)
     function = _properties(inner.get("function")) or inner

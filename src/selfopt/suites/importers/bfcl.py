@@ -1,7 +1,7 @@
-"""Prompts of the Berkeley Function Calling Leaderboard as suites, one a category.
+"""Imports the Berkeley Function Calling Leaderboard, with one suite for each category.
 
-A model is shown what the leaderboard's own generator shows: its types as JSON Schema, the sentences on floats and on Python
-syntax. What its checker looks at beyond that (tuples) stands in the schema as a `format`.
+Models see what the leaderboard's own generator shows: its types as JSON Schema, and its sentences
+on floats and Python syntax. A `format` in the schema keeps what only the checker needs (tuples).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .seam import Imported, ImportOption, ImportRequest
 _MAX_LINES = 20_000
 _PYTHON = " Note that the provided function is in Python 3 syntax."
 _FLOAT = " This is a float type value."
-# The checker takes a value of type `any` for text, and the generator says so.
+# The checker and the generator treat the type `any` as text.
 _TYPES = {
     "string": "string",
     "integer": "integer",
@@ -89,7 +89,7 @@ class Bfcl:
     )
 
     def read(self, asked: ImportRequest) -> Imported:
-        """A suite for each category."""
+        """Read a suite for each category."""
         listed = asked.options.get("categories", ())
         return Imported(tuple(import_bfcl(asked.source, [name for names in listed for name in names.split(",") if name])))
 
@@ -98,10 +98,17 @@ IMPORTER = Bfcl()
 
 
 def import_bfcl(source: Path, categories: Sequence[str] = ()) -> list[Suite]:
-    """Suites `bfcl_<category>` from a wheel of bfcl-eval or a folder with its data; default: every category that is there.
+    """Read a suite `bfcl_<category>` for each category.
 
-    Splits are halves that share no function and no request. SuiteError names the file, the line and the fix for anything that is not as the
-    leaderboard's version 4 has it.
+    The splits are halves without common functions or requests.
+
+    Args:
+        source: a wheel of bfcl-eval, or a folder with its data.
+        categories: the categories; by default every one that is there.
+
+    Raises:
+        SuiteError: the data is not as in version 4. The message names the file, the line and the
+            fix.
     """
     return [_suite(files) for files in read_bfcl_files(source, categories)]
 
@@ -138,7 +145,7 @@ def _suite(files: BfclFiles) -> Suite:
 
 
 def _entries(file: BfclFile, shape: type[E]) -> Iterator[tuple[str, E]]:
-    """What messages call an entry, and the entry, line by line."""
+    """Read the entries line by line. Yields what messages call an entry, and the entry."""
     seen: set[str] = set()
     for number, line in enumerate(io.StringIO(file.text, newline="\n"), start=1):
         where = f"{file.name}, line {number}"
@@ -190,7 +197,7 @@ def _tool(function: _Function, where: str) -> ToolDefinition:
 
 
 def _schema(schema: Any, about: str, *, item: bool = False) -> dict[str, Any]:
-    """One parameter, as JSON Schema. item: it is what a list holds."""
+    """Write a parameter as JSON Schema. `item` tells whether it is the type of a list's items."""
     kind = schema.get("type") if isinstance(schema, dict) else None
     if not isinstance(kind, str) or kind not in _TYPES:
         raise SuiteError(f"{about}: unknown type {str(kind)[:60]!r}; known are {', '.join(_TYPES)}")
@@ -209,13 +216,21 @@ def _schema(schema: Any, about: str, *, item: bool = False) -> dict[str, Any]:
 
 
 def _shared(prompt: Prompt, tools: Sequence[ToolDefinition]) -> list[str]:
-    """What prompts of two halves may not share: a function (offering none is one, too), or what is asked."""
+    """What the two halves must not share: a function (none counts as one), or a request."""
     asked = " ".join(message.content for message in prompt.messages if message.role == "user")
     return [*([f"function {tool.name}" for tool in tools] or ["no function"]), f"asked {' '.join(asked.casefold().split())}"]
 
 
 def _halves(shared: Mapping[str, Sequence[str]], seed: str) -> dict[str, Literal["search", "heldout"]]:
-    """A split for each prompt, by what it may share with others: those that do, directly or by way of others, stay together. Groups are dealt largest first, always to the smaller half, equal ones in an order that the seed fixes."""
+    """Choose a split for each prompt, so that prompts which share something stay together.
+
+    Sharing is transitive. The largest groups come first, and each goes to the smaller half. The
+    seed fixes the order of groups of equal size.
+
+    Args:
+        shared: for each prompt, what it may share with others.
+        seed: any text.
+    """
     parent: dict[str, str] = {}
 
     def root(name: str) -> str:

@@ -1,6 +1,7 @@
-"""The data files of the Berkeley Function Calling Leaderboard, out of a wheel of bfcl-eval or a folder.
+"""Reads the data of the Berkeley Function Calling Leaderboard from a wheel or a folder.
 
-Only the files of the categories that are asked for are read, each up to a bound; nothing in a wheel is executed or unpacked.
+Reads only the files of the wanted categories, each up to a limit. Neither executes nor unpacks
+anything in a wheel.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from selfopt.errors import SuiteError
 from selfopt.home import InputFileError, read_input
 from selfopt.suites.check import printable
 
-# Category -> whether there are answers; without them nothing may be called (or, for relevance, anything).
+# For each category, whether it has answers. Without them nothing should be called, or anything
+# for relevance.
 BFCL_CATEGORIES: dict[str, bool] = {
     "simple_python": True,
     "multiple": True,
@@ -31,7 +33,7 @@ BFCL_CATEGORIES: dict[str, bool] = {
     "live_irrelevance": False,
     "live_relevance": False,
 }
-# Five times what version 4 has, and twenty-five times.
+# Five and twenty-five times the sizes of version 4.
 _MAX_FILE_BYTES = 20_000_000
 _MAX_WHEEL_BYTES = 50_000_000
 _DATA = "bfcl_eval/data/"
@@ -41,7 +43,7 @@ _WHEEL = re.compile(r"(bfcl_eval)-([^-/]+)(?:\.dist-info|-[^/]*\.whl)")
 
 @dataclass(frozen=True, slots=True)
 class BfclFile:
-    """The text of one file. name: what messages call it; sha256: of its bytes, 64 hex digits."""
+    """A file. `name`: what messages call it; `sha256`: the hash of its bytes, 64 hex digits."""
 
     name: str
     text: str
@@ -50,7 +52,7 @@ class BfclFile:
 
 @dataclass(frozen=True, slots=True)
 class BfclFiles:
-    """The files of one category. version: of the package that they are from, or "unknown"."""
+    """The files of one category. `version`: that of their package, or "unknown"."""
 
     category: str
     version: str
@@ -59,11 +61,16 @@ class BfclFiles:
 
 
 def read_bfcl_files(source: Path, categories: Sequence[str] = ()) -> list[BfclFiles]:
-    """The files of these categories (default: of every known one that is there) in a wheel or in a folder that has them: the
-    package, its `data`, or what `pip install --target` filled.
+    """Read the files of some categories.
 
-    SuiteError, naming the file, for a category that is not known or not there, files of another version than v4, and what
-    cannot be read.
+    Args:
+        source: a wheel of bfcl-eval, or a folder: the package, its `data`, or one that
+            `pip install --target` filled.
+        categories: the categories; by default every known one that is there.
+
+    Raises:
+        SuiteError: a category is unknown or missing, the files are not version 4, or a file can't
+            be read. The message names the file.
     """
     for category in categories:
         if category not in BFCL_CATEGORIES:
@@ -83,12 +90,12 @@ def read_bfcl_files(source: Path, categories: Sequence[str] = ()) -> list[BfclFi
         with zipfile.ZipFile(source) as archive:
             return _Wheel(source, archive).read(tuple(categories))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
-        # no archive, damaged, cut off, of unknown compression, encrypted, no permission
+        # no archive, damaged, cut off, unknown compression, encrypted, or no permission
         raise SuiteError(f"{shown}: cannot be read as a wheel ({printable(str(error))}); get it again") from error
 
 
 class _Source:
-    """Where files come from: names below the data folder, and their bytes."""
+    """A place with data files. `names` are their paths in the data folder."""
 
     def __init__(self, shown: str, names: frozenset[str], version: str) -> None:
         self.shown = shown
@@ -96,11 +103,11 @@ class _Source:
         self.version = version
 
     def text_of(self, name: str) -> str:
-        """The text of one file; SuiteError when it cannot be read."""
+        """Read a file. Raises SuiteError if that fails."""
         raise NotImplementedError
 
     def read(self, categories: Sequence[str]) -> list[BfclFiles]:
-        """The files of these categories, or of those that are there."""
+        """Read the files of these categories, or of all that are there."""
         there = self._categories_there()
         missing = [category for category in categories if category not in there]
         if missing:
@@ -130,7 +137,7 @@ class _Source:
 
 
 class _Wheel(_Source):
-    """Members of a wheel. Their names are used for nothing but to find them."""
+    """The members of a wheel. Uses their names only to find them."""
 
     def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
         members = archive.namelist()
@@ -139,9 +146,9 @@ class _Wheel(_Source):
         self._archive = archive
 
     def text_of(self, name: str) -> str:
-        """The text of one member."""
+        """Read a member."""
         with self._archive.open(_DATA + name) as file:
-            data = file.read(_MAX_FILE_BYTES + 1)  # not what the archive says of its size
+            data = file.read(_MAX_FILE_BYTES + 1)  # the archive may lie about the size
         if len(data) > _MAX_FILE_BYTES:
             raise SuiteError(f"{self.shown}: {name} is larger than {_MAX_FILE_BYTES} bytes; get the data again")
         try:
@@ -151,7 +158,7 @@ class _Wheel(_Source):
 
 
 class _Folder(_Source):
-    """Files in a folder."""
+    """The files in a folder."""
 
     def __init__(self, path: Path) -> None:
         self._data = next((p for p in (path / _DATA, path / "data", path) if _has_data(p)), path)
@@ -161,7 +168,7 @@ class _Folder(_Source):
         super().__init__(printable(str(self._data)), frozenset(names), _version_of(around))
 
     def text_of(self, name: str) -> str:
-        """The text of one file."""
+        """Read a file."""
         try:
             return read_input(self._data / name, _MAX_FILE_BYTES)
         except InputFileError as error:

@@ -1,4 +1,4 @@
-"""Messages and tool calls as OpenAI writes them."""
+"""Reads messages and tool calls in OpenAI's form."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ _KNOWN = {"role", "content", "tool_calls", "tool_call_id", "name", "refusal", "w
 
 
 def message_data(item: Any, where: str) -> dict[str, Any]:
-    """One message as it stands in a suite. Text in parts is joined; SuiteError for what is no text (images, audio)."""
+    """Convert a message to the form that suites have.
+
+    Joins text parts. Raises SuiteError for images and audio.
+    """
     if not isinstance(item, dict):
         raise SuiteError(f"{where}: is {printable(repr(item))}; write a mapping with role and content")
     role = _ROLES.get(str(item.get("role")))
@@ -39,7 +42,7 @@ def message_data(item: Any, where: str) -> dict[str, Any]:
 
 
 def text_of(content: Any, where: str) -> str:
-    """The text of a message's content: text, or a list of text parts; null is empty."""
+    """The text of a message's content, which is text, a list of text parts, or null."""
     if content is None:
         return ""
     if isinstance(content, str):
@@ -59,8 +62,11 @@ def _text_of_part(part: Any, where: str) -> str:
 
 
 def call_data(item: Any, where: str) -> dict[str, Any]:
-    """One call as it stands in a suite: `{name, arguments}` or OpenAI's `{function: {name, arguments}}`, arguments as an object
-    or as its JSON text; with its id where it has one."""
+    """Convert a call to the form that suites have, with its id if it has one.
+
+    Accepts `{name, arguments}` and OpenAI's `{function: {name, arguments}}`, with the arguments as
+    an object or as its JSON text.
+    """
     inner = item.get("function", item) if isinstance(item, dict) else None
     if not isinstance(inner, dict) or not isinstance(inner.get("name"), str):
         raise SuiteError(f"{where}: is {printable(repr(item))}; write {{name, arguments}} or {{function: {{name, arguments}}}}")
@@ -74,5 +80,5 @@ def call_data(item: Any, where: str) -> dict[str, Any]:
 
 
 def exactly(call: dict[str, Any]) -> dict[str, Any]:
-    """The expectation of just this call: the value of each argument is the only accepted one."""
+    """Expect exactly this call: each argument has one accepted value."""
     return {"name": call["name"], "arguments": {name: [value] for name, value in call["arguments"].items()}}

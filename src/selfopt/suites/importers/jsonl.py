@@ -1,4 +1,4 @@
-"""JSON lines: one prompt a line, `{messages, tools, expected}`."""
+"""Imports JSON lines with one prompt a line: `{messages, tools, expected}`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .tools import tools_from
 MAX_BYTES = 32_000_000
 MAX_LINES = 20_000
 _KEYS = ("messages", "tools", "expected", "id", "kind", "split", "reason", "tool_set")
-# What files for fine-tuning have beside these, and what says nothing about the prompt.
+# Keys of files for fine-tuning that say nothing about the prompt.
 _PASSED_OVER = ("parallel_tool_calls", "metadata")
 
 
@@ -34,7 +34,7 @@ class JsonLines:
     options: tuple[ImportOption, ...] = ()
 
     def read(self, asked: ImportRequest) -> Imported:
-        """The suite of a file's lines."""
+        """Read the suite in a file."""
         try:
             text = read_input(asked.source, MAX_BYTES)
         except InputFileError as error:
@@ -46,11 +46,26 @@ IMPORTER = JsonLines()
 
 
 def read_jsonl(text: str, source: str, tools: tuple[ToolDefinition, ...] | None = None) -> SuiteParts:
-    """The prompts of a file; tools: those of lines that have none. SuiteError names the line and the fix.
+    """Read the prompts of a file.
 
-    expected: accepted sets as in a suite (a list of lists of calls whose arguments list their accepted values), one accepted
-    set as a list of calls with plain arguments (also in OpenAI's form), `[]` or null (nothing may be called), or "any".
-    Without it, the last message has to be the assistant's, as in files for fine-tuning: its calls are what is expected.
+    `expected` has one of four forms:
+
+    - accepted sets as in a suite: a list of lists of calls, whose arguments list their accepted
+      values
+    - one accepted set: a list of calls with plain arguments, also in OpenAI's form
+    - `[]` or null: nothing may be called
+    - "any"
+
+    Without it, the last message has to be the assistant's, as in files for fine-tuning. The prompt
+    then expects the calls of that message.
+
+    Args:
+        text: the text of the file.
+        source: what messages call it.
+        tools: the tools of lines that have none.
+
+    Raises:
+        SuiteError: a line can't be used. The message names the line and the fix.
     """
     parts = SuiteParts()
     for number, line in enumerate(text.splitlines(), 1):

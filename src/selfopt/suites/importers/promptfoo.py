@@ -1,6 +1,8 @@
-"""promptfoo's configuration in YAML or JSON: prompts, vars, tools of the providers, and asserts that state tool calls.
+"""Imports promptfoo's configurations.
 
-Nothing is executed: JavaScript, Python, transforms, template code and files that hold these are refused by name.
+Reads prompts, vars, tools of providers, and asserts that state tool calls.
+
+Executes nothing. Refuses JavaScript, Python, transforms, template code and files of code by name.
 Source: promptfoo's documentation of its configuration and of deterministic metrics.
 """
 
@@ -44,7 +46,7 @@ class Promptfoo:
     )
 
     def read(self, asked: ImportRequest) -> Imported:
-        """The suite of a configuration."""
+        """Read the suite in a configuration."""
         provider = next(iter(asked.options.get("provider", ())), None)
         return Imported((suite_of(read_promptfoo(asked.source, asked.tools, provider), asked),))
 
@@ -53,10 +55,16 @@ IMPORTER = Promptfoo()
 
 
 def read_promptfoo(path: Path, tools: tuple[ToolDefinition, ...] | None = None, provider: str | None = None) -> SuiteParts:
-    """The prompts of a configuration: each of its prompts filled with the vars of each of its tests.
+    """Read the prompts of a configuration, each filled with the vars of each test.
 
-    tools: what is offered, instead of the tools of the providers; provider: the id or label of the one whose tools count
-    where providers differ. SuiteError names the test, the assert and the fix; asserts that state no tool calls are named all.
+    Args:
+        path: the configuration.
+        tools: the tools to offer instead of those of the providers.
+        provider: the id or label of the provider whose tools are offered, if providers differ.
+
+    Raises:
+        SuiteError: the configuration can't be used. The message names the test and the fix, and all
+            asserts that state no tool calls.
     """
     source = printable(str(path))
     config = read_data(path, source)
@@ -95,7 +103,7 @@ def _parts(
                 continue
             try:
                 expected = stated.expected(where)
-            except SuiteError as error:  # what is in the way of several tests is said first
+            except SuiteError as error:  # unknown asserts, which concern several tests, are reported first
                 silent = silent or error
                 continue
             for place, template in enumerate(templates, 1):
@@ -154,7 +162,7 @@ def _head(test: dict[str, Any], prompt_id: str) -> dict[str, Any]:
 
 
 def _combinations(values: dict[str, Any], options: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:
-    """promptfoo asks once for each text of a var that is a list of texts."""
+    """Combine the vars: promptfoo asks once for each text of a var that is a list of texts."""
     for name, value in values.items():
         if isinstance(value, str) and value.startswith("file://"):
             raise SuiteError(f"{where}: the var {printable(name)} is a file; write its text out")
@@ -168,7 +176,7 @@ def _combinations(values: dict[str, Any], options: dict[str, Any], where: str) -
 
 
 def _templates(prompts: Any, folder: Path, source: str) -> Iterator[Any]:
-    """The prompts: text, or a conversation as a list of messages."""
+    """Read the prompts: each is a text, or a conversation as a list of messages."""
     if prompts is None:
         yield "{{ prompt }}"
         return
@@ -201,7 +209,7 @@ def _messages(template: str, values: dict[str, Any], options: dict[str, Any], wh
 
 
 def _as_chat(text: str) -> list[Any] | None:
-    """The messages that a text writes as JSON or YAML; None where it is the text of one."""
+    """The messages in a text that is JSON or YAML; None if it is plain text."""
     plain = text.strip()
     try:
         if plain.startswith("["):
@@ -217,7 +225,7 @@ def _as_chat(text: str) -> list[Any] | None:
 
 
 def _tools_of(config: dict[str, Any], folder: Path, wanted: str | None, source: str) -> tuple[ToolDefinition, ...]:
-    """The tools of the providers: one list, or that of the provider that was named."""
+    """The tools of the named provider, or those that all providers have in common."""
     providers = list(_providers(config.get("providers", config.get("targets"))))
     asked = [one for one in providers if wanted is None or wanted in one[:2]]
     if wanted is not None and not asked:
@@ -237,7 +245,7 @@ def _tools_of(config: dict[str, Any], folder: Path, wanted: str | None, source: 
 
 
 def _providers(listed: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Id, label and settings of each provider, in each of the forms that promptfoo takes."""
+    """Yield (id, label, settings) of each provider, in all forms that promptfoo accepts."""
     for item in listed if isinstance(listed, list) else [listed]:
         if isinstance(item, str):
             yield item, "", {}

@@ -1,4 +1,4 @@
-"""Files that a configuration names: data beside it, never code, never outside its folder."""
+"""Reads the files that a configuration names: only data, and only inside its folder."""
 
 from __future__ import annotations
 
@@ -16,14 +16,24 @@ _TEXT = (*_DATA, ".txt", ".md")
 
 
 def read_data(path: Path, where: str) -> Any:
-    """The data of a YAML (aliases allowed, bounded) or JSON file. SuiteError for other kinds and for what cannot be read."""
+    """Read a YAML file (with aliases, up to a limit) or a JSON file.
+
+    Raises SuiteError for others.
+    """
     return data_of(_text(path, _DATA, where), where, as_json=path.suffix == ".json", aliases=True)
 
 
 def read_reference(name: str, folder: Path, where: str, *, as_text: bool = False) -> Any:
-    """The data of the file that `file://name` names (as_text: its text, also of text files), relative to the folder.
+    """Read a file that a configuration names.
 
-    SuiteError also for one outside the folder: what is imported has to be what lies together.
+    Args:
+        name: `file://` and a path relative to the folder.
+        folder: the folder of the configuration.
+        where: what messages call the place.
+        as_text: whether to return the text, which also allows text files, instead of the data.
+
+    Raises:
+        SuiteError: the file is outside the folder, or can't be read.
     """
     path = folder / name.removeprefix("file://")
     shown = f"{where}: {printable(name)}"

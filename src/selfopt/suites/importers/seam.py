@@ -1,4 +1,4 @@
-"""What an importer is, what it is asked for, and what it gives back."""
+"""The interface of importers: what they get and what they return."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from selfopt.records import Phase, Suite, ToolDefinition
 class ImportOption:
     """An option of one importer's command.
 
-    flag: as it is typed, such as `--provider`. key: under which `ImportRequest.options` holds its
-    values. help: one sentence. metavar: what stands for the value in the help. multiple: whether it
-    may be repeated.
+    Attributes:
+        flag: the flag as users type it, such as `--provider`.
+        key: the key of its values in `ImportRequest.options`.
+        help: one sentence.
+        metavar: the placeholder for the value in the help.
+        multiple: whether it may be repeated.
     """
 
     flag: str
@@ -28,11 +31,14 @@ class ImportOption:
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """What somebody wants imported.
+    """What a user wants to import.
 
-    source: the file or folder. name: for the suite; an importer of many names its own. phase: None
-    where the prompts should tell. tools: offered instead of those of the file. options: the values
-    of the importer's own options by key; a key is missing where nothing was given.
+    Attributes:
+        source: the file or folder.
+        name: the name of the suite. An importer that makes many chooses their names itself.
+        phase: the phase, or None to derive it from the prompts.
+        tools: the tools to offer instead of those in the file.
+        options: the values of the importer's own options by key, without options not given.
     """
 
     source: Path
@@ -44,7 +50,7 @@ class ImportRequest:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The suites that an importer made. warnings: what it left out, one line each."""
+    """The suites that an importer made. `warnings` say what it left out, in one line each."""
 
     suites: tuple[Suite, ...]
     warnings: tuple[str, ...] = ()
@@ -52,11 +58,14 @@ class Imported:
 
 @runtime_checkable
 class Importer(Protocol):
-    """Makes suites of files in another form. It executes nothing that they hold.
+    """Makes suites from files in another form. Executes nothing in these files.
 
-    about: what `--help` says of it, the first sentence in lists. takes: which files, in one
-    sentence. many: whether it makes several suites, with names of their own; these may replace
-    older ones when the user says so. options: its own, beside those that all importers have.
+    Attributes:
+        about: the text of `--help`. Lists show its first sentence.
+        takes: the files that it reads, in one sentence.
+        many: whether it makes several suites and chooses their names. Users may then ask to replace
+            older ones.
+        options: its own options, besides those of all importers.
     """
 
     about: str
@@ -68,8 +77,9 @@ class Importer(Protocol):
         """Read the files.
 
         Returns:
-            One suite named `asked.name`, or with `many` any number of them; the same for the same files.
+            One suite named `asked.name`, or with `many` any number. The same files give the same
+            suites.
 
         Raises:
-            SuiteError: the files cannot be used. Its one line names the file, the place and the fix.
+            SuiteError: the files can't be used. The message names the file, the place and the fix.
         """

@@ -1,6 +1,8 @@
-"""The part of nunjucks that only puts values in: `{{ name }}`, `{{ name.key }}`, `{{ name[0] }}`, filters dump, trim, lower, upper.
+"""Fills nunjucks templates that only insert values.
 
-Whatever is more than that (blocks, comments, other filters, the environment) is refused by name: nothing is executed.
+Understands `{{ name }}`, `{{ name.key }}`, `{{ name[0] }}`, and the filters dump, safe, trim, lower
+and upper. Refuses everything else (blocks, comments, other filters, the environment) and executes
+nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +35,10 @@ _FILTERS: dict[str, Callable[[Any], Any]] = {
 
 
 def render(text: str, values: Mapping[str, Any], where: str) -> str:
-    """The text with its places filled. SuiteError for a place that has no value and for everything but places."""
+    """Fill the places in a text.
+
+    Raises SuiteError for a place without a value, and for other template code.
+    """
     for opening in ("{%", "{#"):
         if opening in text:
             raise SuiteError(f"{where}: {opening!r} begins code of a template, which is not executed; write the text out")
@@ -44,7 +49,7 @@ def render(text: str, values: Mapping[str, Any], where: str) -> str:
 
 
 def render_data(data: Any, values: Mapping[str, Any], where: str) -> Any:
-    """The data with the places in all of its texts filled."""
+    """Fill the places in all texts of the data."""
     if isinstance(data, str):
         return render(data, values, where)
     if isinstance(data, list):
@@ -71,7 +76,7 @@ def _value(expression: str, values: Mapping[str, Any], where: str) -> Any:
 
 
 def _shown(value: Any) -> str:
-    """As promptfoo puts it in: text as it is, everything else as JSON writes it."""
+    """Write a value like promptfoo: text as it is, everything else as JSON."""
     if isinstance(value, str):
         if "{{" in value or "{%" in value:
             raise SuiteError(f"the value {printable(value[:80])!r} is a template itself; write the text out")

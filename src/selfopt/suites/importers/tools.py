@@ -1,4 +1,4 @@
-"""Tool definitions as the field writes them."""
+"""Reads tool definitions in the common forms."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ from selfopt.records import ToolDefinition
 from selfopt.suites.check import printable
 
 MAX_TOOLS = 1000
-# Where the schema of the parameters stands: here and at OpenAI, in MCP, at Anthropic, in promptfoo's examples of Google.
+# The keys of the parameters' schema: in suites and at OpenAI, in MCP, and at Anthropic.
 _SCHEMA_KEYS = ("parameters", "inputSchema", "input_schema")
 
 
 def tools_from(items: Any, source: str) -> tuple[ToolDefinition, ...]:
-    """Tools from a list of `{name, description, parameters}`, of OpenAI's `{type: function, function: {...}}`, MCP's
-    `{name, inputSchema}`, Anthropic's `{name, input_schema}`, or an object with such a list under `tools`.
+    """Read tools from a list, or from an object with a list under `tools`.
 
-    Keys that say nothing about a call (strict, annotations, title, outputSchema) are passed over. SuiteError names the tool.
+    Accepts `{name, description, parameters}`, OpenAI's `{type: function, function: {...}}`, MCP's
+    `{name, inputSchema}` and Anthropic's `{name, input_schema}`. Ignores keys that say nothing
+    about a call: strict, annotations, title, outputSchema.
+
+    Raises:
+        SuiteError: a tool can't be read. The message names the tool.
     """
     listed = items.get("tools") if isinstance(items, dict) else items
     if not isinstance(listed, list):
@@ -56,7 +60,7 @@ def _tool(item: Any, where: str) -> ToolDefinition:
 
 
 def _with_object_type(schema: Any) -> Any:
-    """Parameters that are empty or leave out what they must be: an object."""
+    """Add the type object to parameters that name no type."""
     if isinstance(schema, dict) and "type" not in schema:
         return {"type": "object", "properties": {}, **schema}
     return schema

@@ -1,4 +1,4 @@
-"""A server that is reached over HTTP: each message is a POST, answered in JSON or as a stream of events."""
+"""MCP over HTTP: each message is a POST, answered in JSON or as a stream of events."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CONNECT_S = 5.0
 
 
 class HttpTransport:
-    """Messages to one URL. Redirects are not followed: they could lead anywhere."""
+    """Sends messages to one URL. Follows no redirects, which could lead anywhere."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, who: str) -> None:
         self._session = session
@@ -29,7 +29,7 @@ class HttpTransport:
         self._read_bytes = 0
 
     async def request(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        """Send and read until the response with this id."""
+        """Send a request and return the response with its id."""
         async with self._post(message) as response:
             if response.content_type == "text/event-stream":
                 return await self._from_events(response, message["id"])
@@ -40,18 +40,18 @@ class HttpTransport:
             return got
 
     async def notify(self, message: Mapping[str, Any]) -> None:
-        """Send; what is answered says nothing."""
+        """Send a notification. Ignores the answer."""
         async with self._post(message):
             pass
 
     def agreed(self, protocol_version: str) -> None:
-        """The version goes with every further request."""
+        """Send the agreed version with every further message."""
         if not (protocol_version.isascii() and protocol_version.isprintable()):
             raise SuiteError(f"{self._who}: names the protocol version {printable(protocol_version)!r}, which is none")
         self._headers["MCP-Protocol-Version"] = protocol_version
 
     async def close(self) -> None:
-        """End the session where the server opened one; that it cannot is no matter."""
+        """End the session if the server opened one. Ignores failures."""
         if "Mcp-Session-Id" in self._headers:
             with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
                 timeout = aiohttp.ClientTimeout(total=1.0)
@@ -82,7 +82,7 @@ class HttpTransport:
         return piece
 
     async def _from_events(self, response: aiohttp.ClientResponse, wanted: Any) -> dict[str, Any]:
-        """The response among the events of a stream: the data lines of an event are one message."""
+        """Find the response in a stream of events. The data lines of an event are one message."""
         rest, data = b"", []
         async for piece in response.content.iter_any():
             rest += self._counted(piece)
@@ -92,7 +92,7 @@ class HttpTransport:
                     data.append(line[5:].decode("utf-8", "replace"))
                 elif not line and data:
                     text, data = "\n".join(data), []
-                    if not text.strip():  # an event to resume from, which says nothing
+                    if not text.strip():  # an empty event only marks where to resume
                         continue
                     got = parse_message(text, self._who)
                     if "method" not in got and got.get("id") == wanted:
@@ -102,7 +102,7 @@ class HttpTransport:
 
 @asynccontextmanager
 async def reached(url: str, who: str) -> AsyncIterator[HttpTransport]:
-    """Connections to the URL, closed on leaving. How long it may take in all is the caller's to say."""
+    """Open a session to the URL and close it on leaving. The caller limits the total time."""
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S)
     async with aiohttp.ClientSession(timeout=timeout, headers=_HEADERS, trust_env=False) as session:
         transport = HttpTransport(session, url, who)

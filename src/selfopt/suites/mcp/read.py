@@ -1,4 +1,4 @@
-"""Which server, and its tools."""
+"""Finds out which MCP server is meant, and reads its tools."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ _SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class McpSource:
-    """A server: a command with its arguments, or a URL (the other is empty). who: what messages call it."""
+    """A server: either a command with its arguments or a URL; the other is empty.
+
+    `who` names it in messages.
+    """
 
     command: tuple[str, ...]
     url: str
@@ -31,13 +34,17 @@ class McpSource:
 
 
 def parse_source(text: str) -> McpSource:
-    """`http://...`, `https://...`, or a command line, split as a shell would but never given to one. SuiteError otherwise."""
+    """Read a URL or a command line. A command is split like in a shell but never given to one.
+
+    Raises:
+        SuiteError: the text is neither.
+    """
     plain = text.strip()
     if plain.startswith(("http://", "https://")):
         parts = urlsplit(plain)
         if not parts.hostname or any(c.isspace() or not c.isprintable() for c in plain):
             raise SuiteError(f"mcp:{printable(plain)} is no URL; give one such as mcp:http://127.0.0.1:8000/mcp")
-        # A name or a key in the URL is not for messages.
+        # Messages leave out user names and keys in the URL.
         shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
         return McpSource((), plain, f"MCP server {printable(shown[:_SHOWN])}")
     try:
@@ -50,10 +57,11 @@ def parse_source(text: str) -> McpSource:
 
 
 async def read_mcp_tools(source: McpSource, timeout_s: float = DEFAULT_TIMEOUT_S) -> tuple[ToolDefinition, ...]:
-    """The tools that the server lists, in its order. A command is started and ended again; nothing is called.
+    """Read the tools that a server lists, in its order. Starts and ends a command; calls no tools.
 
-    SuiteError, with the server's name, when it cannot be reached, hangs for more than timeout_s seconds in all, floods, or
-    says what cannot be read.
+    Raises:
+        SuiteError: the server can't be reached, needs more than timeout_s seconds in all, sends too
+            much, or sends something else than MCP. The message names the server.
     """
     transport: Transport | None = None
     try:

@@ -1,4 +1,4 @@
-"""The conversation with a server, whatever carries it: say hello, list the tools page by page."""
+"""The conversation with an MCP server: a handshake, then the tools page by page."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from selfopt.home.plain_json import PlainJsonError, read_plain_json
 from selfopt.suites.check import printable
 
 PROTOCOL_VERSION = "2025-11-25"
-# From this revision on there is no handshake: every request says what it needs to.
+# From this revision on there is no handshake. Every request carries what the handshake said.
 STATELESS_VERSION = "2026-07-28"
 MAX_BYTES = 4_000_000
 MAX_PAGES = 100
 MAX_TOOLS = 1000
 _CLIENT = {"name": "selfopt", "version": __version__}
-# JSON-RPC's "no such method", and MCP's "unsupported protocol version": the server wants no handshake.
+# JSON-RPC's "no such method" and MCP's "unsupported protocol version": the server has no handshake.
 _NO_HANDSHAKE = (-32601, -32022)
 _SAID = 300
 
 
 class McpServerError(SuiteError):
-    """The server answered with an error of JSON-RPC."""
+    """The server answered with a JSON-RPC error."""
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
@@ -32,7 +32,7 @@ class McpServerError(SuiteError):
 
 
 class Transport(Protocol):
-    """What carries the messages. SuiteError for whatever goes wrong, with the server's name in it."""
+    """Carries messages to a server. Raises SuiteError, which names the server, for any failure."""
 
     async def request(self, message: Mapping[str, Any]) -> dict[str, Any]:
         """Send a request and return the response with its id."""
@@ -41,11 +41,14 @@ class Transport(Protocol):
         """Send a notification."""
 
     def agreed(self, protocol_version: str) -> None:
-        """The handshake ended with this version."""
+        """Take note of the protocol version that the handshake agreed on."""
 
 
 async def list_tools(transport: Transport, who: str) -> list[Any]:
-    """Every tool of the server as it describes it. SuiteError names the server and what is wrong with its answers."""
+    """List all tools of a server as it describes them.
+
+    Raises SuiteError for answers that break the protocol.
+    """
     meta: dict[str, Any] = {}
     try:
         hello = {"protocolVersion": PROTOCOL_VERSION, "capabilities": {}, "clientInfo": _CLIENT}
@@ -93,7 +96,7 @@ async def _ask(transport: Transport, who: str, number: int, method: str, params:
 
 
 def parse_message(text: str, who: str) -> dict[str, Any]:
-    """One message of JSON-RPC. SuiteError for anything else."""
+    """Read a JSON-RPC message. Raises SuiteError for anything else."""
     try:
         message = read_plain_json(text)
     except PlainJsonError:
@@ -106,7 +109,10 @@ def parse_message(text: str, who: str) -> dict[str, Any]:
 
 
 def answer_to(message: Mapping[str, Any]) -> str | None:
-    """What is said to a request of the server: a ping is answered, everything else declined; None for a notification."""
+    """The answer to a message of the server: a ping is answered, other requests are declined.
+
+    None if it is no request.
+    """
     if "method" not in message or "id" not in message:
         return None
     declined = {"error": {"code": -32601, "message": "selfopt only reads tools/list"}}

@@ -1,4 +1,4 @@
-"""A server that is started as a command and speaks over standard input and output, one message a line."""
+"""MCP over standard input and output of a command, with one message a line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _END_S = 1.0
 
 
 class StdioTransport:
-    """Messages over the pipes of a process."""
+    """Sends messages over the pipes of a process."""
 
     def __init__(self, process: asyncio.subprocess.Process, who: str) -> None:
         assert process.stdin is not None
@@ -38,7 +38,10 @@ class StdioTransport:
         self._drain = asyncio.ensure_future(self._keep_last_words())
 
     async def request(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        """Send and read until the response with this id; what the server asks meanwhile is answered."""
+        """Send a request and return the response with its id.
+
+        Answers requests of the server meanwhile.
+        """
         await self.notify(message)
         while True:
             line = (await self._line()).decode("utf-8", "replace").strip()
@@ -52,11 +55,11 @@ class StdioTransport:
                 return got
 
     async def notify(self, message: Mapping[str, Any]) -> None:
-        """Send one line."""
+        """Send a notification."""
         await self._write(json.dumps(message))
 
     def agreed(self, protocol_version: str) -> None:
-        """Nothing to do: messages carry no version here."""
+        """Does nothing: messages carry no version here."""
 
     async def _write(self, line: str) -> None:
         try:
@@ -88,7 +91,7 @@ class StdioTransport:
         return SuiteError(f"{self._who}: {how} before it listed its tools{self.last_words()}; run the command by hand to see why")
 
     def last_words(self) -> str:
-        """The end of what the server wrote to standard error, to be put behind a message."""
+        """The end of the server's standard error, in parentheses, to append to a message."""
         text = b"".join(self._words).decode("utf-8", "replace").strip()
         return f" ({printable(' '.join(text[-_LAST_WORDS:].split()))})" if text else ""
 
@@ -97,7 +100,7 @@ class StdioTransport:
             self._words.append(piece[-_LAST_WORDS:])
 
     async def close(self) -> None:
-        """End the process and all that it started: by closing its input, then by signals to its group."""
+        """End the process and all that it started: close its input, then signal its group."""
         self._in.close()
         with contextlib.suppress(TimeoutError, ProcessLookupError):
             await asyncio.wait_for(self._process.wait(), _END_S / 4)
@@ -109,13 +112,17 @@ class StdioTransport:
         self._drain.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._drain
-        # asyncio has no other way to give back pipes that are still full, or held open by what escaped the group.
+        # asyncio can't otherwise release pipes that are full or held open by a process outside the group.
         self._process._transport.close()  # type: ignore[attr-defined]
 
 
 @asynccontextmanager
 async def started(command: Sequence[str], who: str) -> AsyncIterator[StdioTransport]:
-    """Start the command, without a shell, in a process group of its own; end it on leaving. SuiteError when it cannot start."""
+    """Start a command without a shell, in its own process group, and end it on leaving.
+
+    Raises:
+        SuiteError: the command can't be started.
+    """
     try:
         process = await asyncio.create_subprocess_exec(
             *command,

@@ -1,7 +1,7 @@
-"""What does not make a suite unusable but its figures worth less; docs/SUITES.md lists the codes.
+"""Warnings about usable suites whose figures are worth less; docs/SUITES.md lists the codes.
 
-find_warnings(suite, passes) collects all; `passes` says whether calls would pass a prompt (the scorer's word, handed in
-because parts do not import each other).
+`find_warnings(suite, passes)` collects them all. The caller hands in `passes`, which tells whether
+calls pass a prompt, because suites can't import the scorer.
 """
 
 from selfopt.records import Suite
@@ -19,7 +19,7 @@ _ORDER = {code: place for place, code in enumerate(CODES)}
 
 
 def find_warnings(suite: Suite, passes: Passes) -> list[SuiteWarning]:
-    """Every warning about a usable suite (one without problems), each in one line with the fix."""
+    """List all warnings about a suite that has no problems, in the order of CODES."""
     found = [
         *to_review(suite),
         *duplicates(suite),

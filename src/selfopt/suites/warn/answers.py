@@ -1,4 +1,4 @@
-"""Expectations that no reply reaches, and values outside the tool's schema."""
+"""Warns of expectations that no reply can meet, and of values that a schema forbids."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from selfopt.suites.values import shown, value_problem
 from .base import Passes, SuiteWarning, accepted_sets, listed, quoted
 from .json_schema import schema_problem
 
-# More would be said of the same prompt again and again.
+# How many problems of one prompt are listed.
 MAX_SHOWN = 3
 _Form = Callable[[Any], Any]
 
 
 def to_review(suite: Suite) -> Iterator[SuiteWarning]:
-    """Prompts that were made of failed trials and are marked so."""
+    """Warns of prompts that were made from failed trials and are still marked for review."""
     ids = tuple(p.id for p in suite.prompts if p.reason.startswith("review:"))
     if ids:
         what = f"prompt {ids[0]} waits" if len(ids) == 1 else f"prompts {listed(ids)} wait"
@@ -28,7 +28,7 @@ def to_review(suite: Suite) -> Iterator[SuiteWarning]:
 
 
 def unreachable(suite: Suite, passes: Passes) -> Iterator[SuiteWarning]:
-    """Accepted sets and values that do not pass when they are given as they stand, and sets that are there twice."""
+    """Warns of accepted sets and values that don't pass themselves, and of repeated sets."""
     for prompt in suite.prompts:
         tools = suite.tools_of(prompt)
         problems = [*_repeated(prompt), *_not_passing(prompt, tools, passes, _form_of(suite))]
@@ -66,13 +66,16 @@ def _not_passing(prompt: Prompt, tools: tuple[ToolDefinition, ...], passes: Pass
 
 
 def _as_given(call: ExpectedCall, form: _Form) -> ToolCall:
-    """The call with the first accepted value of each argument; what may only be left out is."""
+    """The call with the first accepted value of each argument.
+
+    Leaves out arguments that have none.
+    """
     values = {name: next((v for v in accepted if v != ""), None) for name, accepted in call.arguments.items()}
     return ToolCall(name=call.name, arguments={name: form(v) for name, v in values.items() if v is not None})
 
 
 def _form_of(suite: Suite) -> _Form:
-    """How an accepted value of this suite is given in a reply."""
+    """The function that writes an accepted value of this suite as a reply would."""
     return bfcl_value if suite.judging == "bfcl" else _plain
 
 
@@ -81,7 +84,7 @@ def _plain(value: Any) -> Any:
 
 
 def outside_schema(suite: Suite) -> Iterator[SuiteWarning]:
-    """Accepted values, and calls in the history, that the schema of the argument does not allow."""
+    """Warns of accepted values and of calls in the history that the schema does not allow."""
     for prompt in suite.prompts:
         tools = {tool.name: tool for tool in suite.tools_of(prompt)}
         problems = [*_expected_problems(prompt, tools, _form_of(suite)), *_history_problems(prompt, tools)]
@@ -98,7 +101,7 @@ def _expected_problems(prompt: Prompt, tools: dict[str, ToolDefinition], form: _
             known = properties if isinstance(properties, dict) else {}
             for name, accepted in call.arguments.items():
                 for value in accepted:
-                    # What the type or the enum forbids no reply can give: an error, and said as one.
+                    # A value of a forbidden type or outside an enum is an error, which check.py reports.
                     if value == "" or name not in known or value_problem(value, known[name]) is not None:
                         continue
                     if (problem := schema_problem(form(value), known[name], tool.parameters)) is not None:

@@ -1,4 +1,4 @@
-"""Kinds that weigh too much or too little."""
+"""Warns of kinds with too many or too few prompts."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from selfopt.records import Suite
 
 from .base import SPLITS, SuiteWarning, listed, quoted
 
-# A kind is out of proportion from three times more or less than the median on, and by at least that many prompts.
+# A kind is out of proportion if it differs from the median by FACTOR and by at least MARGIN prompts.
 FACTOR = 3
 MARGIN = 3
 MIN_PROMPTS = 4
 
 
 def unbalanced(suite: Suite) -> Iterator[SuiteWarning]:
-    """Kinds out of proportion, kinds in one split only, and no prompt that needs a call or none that needs no call."""
+    """Warns of kinds out of proportion or in one split only.
+
+    Warns also if all prompts need a call, or none does.
+    """
     counts = Counter(p.kind for p in suite.prompts)
     middle = median(counts.values()) if counts else 0
     odd = [

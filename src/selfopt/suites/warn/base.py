@@ -1,4 +1,4 @@
-"""The shape of a warning, and how the prompts in it are named."""
+"""What all warnings share: their type, their codes, and how they quote names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 from selfopt.records import ExpectedCall, Prompt, ToolCall, ToolDefinition
 from selfopt.suites.check import printable
 
-# Whether these calls pass the prompt, which offers these tools.
+# Whether these calls pass the prompt, given the tools that it offers.
 Passes = Callable[[Prompt, tuple[ToolDefinition, ...], tuple[ToolCall, ...]], bool]
 
 SPLITS: tuple[Literal["search", "heldout", "canary"], ...] = ("search", "heldout", "canary")
@@ -31,7 +31,13 @@ CODES: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class SuiteWarning:
-    """One warning: its code (a key of CODES), the ids of the prompts it is about, and one line that says what to do."""
+    """A warning.
+
+    Attributes:
+        code: a key of CODES.
+        prompts: the ids of the prompts that it is about.
+        message: one line that says what to do.
+    """
 
     code: str
     prompts: tuple[str, ...]
@@ -39,18 +45,18 @@ class SuiteWarning:
 
 
 def accepted_sets(prompt: Prompt) -> tuple[tuple[ExpectedCall, ...], ...]:
-    """The accepted sets of calls; none where any call is right."""
+    """The accepted sets of calls; empty if any call is right."""
     return () if prompt.expected == "any" else prompt.expected
 
 
 def quoted(text: str) -> str:
-    """The text in quotes, in one line, at most 60 characters of it."""
+    """Quote the first 60 characters of a text in one line."""
     shown = printable(text[:60])
     return f"'{shown}...'" if len(text) > 60 else f"'{shown}'"
 
 
 def listed(parts: Iterable[str], limit: int = 6) -> str:
-    """A list in one line; what is beyond the limit is counted."""
+    """List the parts in one line, and count those beyond the limit."""
     items = list(parts)
     more = f" and {len(items) - limit} more" if len(items) > limit else ""
     return ", ".join(items[:limit]) + more

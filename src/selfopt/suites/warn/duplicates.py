@@ -1,4 +1,4 @@
-"""Prompts that ask the same, or nearly the same: they count several times what was seen once."""
+"""Warns of prompts that ask the same or nearly the same: they count one thing twice."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ MAX_PAIRS = 200
 
 
 def duplicates(suite: Suite) -> Iterator[SuiteWarning]:
-    """Equal and nearly equal prompts of a split (`duplicate`, `near-duplicate`), and pairs across splits (`leak-prompt`).
+    """Warns of equal and similar prompts in a split, and of similar prompts in two splits.
 
-    Nearly equal: what the user says in all, and what the last turn says, both have a similarity of at least THRESHOLD. So
-    neither a shared history with another question nor the same short question after another history counts.
+    Prompts are similar if both all user messages and the last turn have a similarity of at least
+    THRESHOLD. So neither the same history with another question nor the same short question after
+    another history counts.
     """
     groups: defaultdict[str, list[Prompt]] = defaultdict(list)
     for prompt in suite.prompts:
@@ -58,6 +59,6 @@ def _near(prompts: list[Prompt]) -> Iterator[SuiteWarning]:
 
 
 def _last_turn(prompt: Prompt) -> str:
-    """What was said since the assistant's last message."""
+    """The messages since the last one of the assistant."""
     start = max((i + 1 for i, m in enumerate(prompt.messages) if m.role == "assistant"), default=0)
     return " ".join(m.content for m in prompt.messages[start:] if m.role != "system")

@@ -1,9 +1,9 @@
-"""Does a value fit a JSON Schema? The keywords that tools use; what is unknown says nothing.
+"""Checks whether a value fits a JSON Schema, as far as tools use it. Ignores unknown keywords.
 
-Known: type, enum, const, minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf, minLength, maxLength, minItems,
-maxItems, uniqueItems, items, properties, required, additionalProperties, anyOf, oneOf, allOf, local $ref. Formats told in
-descriptions are not checked. Text in another case than an enum's and numeric text for a number are what the scorer reads
-leniently, so they fit.
+Known keywords: type, enum, const, minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf,
+minLength, maxLength, minItems, maxItems, uniqueItems, items, properties, required,
+additionalProperties, anyOf, oneOf, allOf, local $ref. Like the scorer, accepts text in another case
+than an enum's, and numeric text for a number.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ _RANGES: tuple[tuple[str, Callable[[float, float], bool], str], ...] = (
 
 
 def schema_problem(value: Any, schema: Any, root: Any = None) -> str | None:
-    """The first way in which the value does not fit the schema, in words; None when it fits. root: where `$ref` leads."""
+    """Say how the value breaks the schema first; None if it fits.
+
+    `$ref` refers to `root`, by default the schema.
+    """
     return next(_problems(value, schema, schema if root is None else root, 0), None)
 
 

@@ -1,4 +1,4 @@
-"""What the splits have in common: an optimiser that saw the search split would meet it again in the others."""
+"""Warns of what splits share: an optimiser that saw the search split would meet it again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from selfopt.records import Prompt, Suite, ToolDefinition, canonical_json
 from .base import SPLITS, SuiteWarning, accepted_sets, listed, quoted
 from .similar import normalised
 
-# A name in more prompts than this, or this share of them, is nothing distinctive.
+# A name in more prompts than this number, or than this share of all, is not distinctive.
 MAX_PROMPTS = 4
 MAX_SHARE = 0.02
 MIN_LENGTH = 4
@@ -25,7 +25,7 @@ _DATE_OR_TIME = re.compile(r"[\d :./T-]+(?:am|pm|st|nd|rd|th)?")
 
 
 def leaks(suite: Suite) -> Iterator[SuiteWarning]:
-    """Tool sets, tools' names and distinctive names that two splits share. Nothing where the suite has one split only."""
+    """Warns of tool sets, names of tools and distinctive names that are in two splits."""
     sets: defaultdict[str, set[str]] = defaultdict(set)
     for prompt in suite.prompts:
         sets[prompt.split].add(prompt.tool_set)
@@ -67,8 +67,11 @@ def _shared_names(names: dict[str, list[Prompt]], one: str, other: str) -> Itera
 
 
 def _distinctive(suite: Suite) -> dict[str, list[Prompt]]:
-    """Names that stand in few prompts, with those: what is quoted, titled (two capitalised words or more) or a code in what
-    the user says, and accepted texts that are no choice of the schema."""
+    """The distinctive names, which only few prompts have, with these prompts.
+
+    Names are quotes, titles (two capitalised words or more) and codes in user messages, and
+    accepted texts that are no choice of the schema.
+    """
     found: defaultdict[str, dict[str, Prompt]] = defaultdict(dict)
     for prompt in suite.prompts:
         for name in {*_named_by_user(prompt), *_named_in_answer(suite, prompt)}:
@@ -88,7 +91,10 @@ def _named_by_user(prompt: Prompt) -> Iterator[str]:
 
 
 def _titled(text: str) -> Iterator[str]:
-    """Two capitalised words or more; without the first as well, which may only open a sentence ("Has Nora Lindqvist ...")."""
+    """Find two capitalised words or more.
+
+    Yields them also without the first, which may open a sentence ("Has Nora Lindqvist ...").
+    """
     for name in _TITLED.findall(text):
         yield name
         rest = name.partition(" ")[2]
@@ -124,7 +130,10 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _telling(name: str) -> bool:
-    """Long enough, with a letter in capitals or a digit among letters; no date or time."""
+    """Whether a name tells something.
+
+    It is long enough, has a capital letter or digits among letters, and is no date or time.
+    """
     plain = name.strip()
     if len(plain) < MIN_LENGTH or _DATE_OR_TIME.fullmatch(plain.casefold()) or _MONTH.search(plain.casefold()):
         return False

@@ -1,4 +1,4 @@
-"""Which texts are nearly the same: character n-grams, Jaccard similarity, all pairs above a threshold."""
+"""Finds pairs of similar texts by the Jaccard similarity of their character n-grams."""
 
 from __future__ import annotations
 
@@ -14,30 +14,34 @@ _BETWEEN = re.compile(r"[\W_]+")
 
 
 def normalised(text: str) -> str:
-    """The text without differences that nobody means: case, spaces, punctuation, compatibility forms."""
+    """A text without accidental differences: case, spaces, punctuation, compatibility forms."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
     return _BETWEEN.sub(" ", text.casefold()).strip()
 
 
 def grams(text: str) -> frozenset[str]:
-    """The character n-grams of a normalised text, its ends marked so that short texts have some too."""
+    """The character n-grams of a normalised text.
+
+    Marks its ends, so that short texts have some too.
+    """
     padded = f" {text} "
     return frozenset(padded[i : i + SIZE] for i in range(max(1, len(padded) - SIZE + 1)))
 
 
 def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
-    """Shared n-grams / all n-grams; 1 for two empty sets."""
+    """Shared n-grams / all n-grams, in [0, 1]; 1 for two empty sets."""
     shared = len(one & other)
     return shared / (len(one) + len(other) - shared) if one or other else 1.0
 
 
 def similar_pairs(sets: Sequence[frozenset[str]], threshold: float) -> Iterator[tuple[int, int]]:
-    """Every pair (i, j), i < j, whose Jaccard similarity is at least the threshold (more than 0, at most 1).
+    """Yield every pair (i, j), i < j, with a Jaccard similarity of at least `threshold`, in (0, 1].
 
-    Prefix filter (Bayardo, Ma & Srikant 2007): with the n-grams of each text ordered from rare to common, two similar texts
-    share one of the first n - ceil(threshold n) + 1. Texts that have only common n-grams in common are never compared, and
-    a text of which that many are nowhere else is like no other.
+    Uses a prefix filter (Bayardo, Ma & Srikant 2007). With the n n-grams of each text ordered from
+    rare to common, two similar texts share one of the first n - ceil(threshold n) + 1. So texts
+    that share only common n-grams are never compared. A text in which that many n-grams occur in no
+    other text is similar to none.
     """
     frequency = Counter(chain.from_iterable(sets))
     shared = [gram for gram, count in frequency.items() if count > 1]

@@ -1,4 +1,4 @@
-"""What policies that understand nothing would score: a suite that they do well on measures little."""
+"""Scores policies that understand nothing. A suite on which they do well measures little."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from selfopt.stats import wilson_interval
 
 from .base import Passes, SuiteWarning
 
-# Suspicious when even the lower end of the 90 % interval is above: of all prompts for silence (a suite where half of the
-# prompts need no call rewards a mute model), of those that need a call for the policies that call.
+# A score is suspicious if even the lower end of its 90 % interval is above these shares: of all prompts
+# for the silent policy, of the prompts that need a call for the others.
 SILENT_SHARE = 0.5
 CALLING_SHARE = 0.25
 CONFIDENCE = 0.9
@@ -56,8 +56,17 @@ Policy = Callable[[Prompt, tuple[ToolDefinition, ...]], tuple[ToolCall, ...]]
 
 @dataclass(frozen=True, slots=True)
 class PolicyScore:
-    """What a policy gets: prompts that it passes of all; of those that need a call, how many it passes (call_passes) and on
-    how many it calls the right tools, whatever the arguments (right_tools)."""
+    """The score of a policy.
+
+    Attributes:
+        policy: its name.
+        passes: the prompts that it passes.
+        prompts: all prompts.
+        call_passes: the prompts that need a call and that it passes.
+        right_tools: the prompts that need a call and for which it calls the right tools, whatever
+            the arguments.
+        calling: the prompts that need a call.
+    """
 
     policy: str
     passes: int
@@ -68,12 +77,12 @@ class PolicyScore:
 
 
 def trivial_scores(suite: Suite, passes: Passes) -> list[PolicyScore]:
-    """The score of each trivial policy: silent, always the first tool, keyword match."""
+    """Score each trivial policy: silent, always the first tool, keyword match."""
     return [_score(name, policy, suite, passes) for name, policy in _POLICIES.items()]
 
 
 def trivial_policy(suite: Suite, passes: Passes) -> Iterator[SuiteWarning]:
-    """Policies that score suspiciously well."""
+    """Warns of policies that score suspiciously well."""
     for score in trivial_scores(suite, passes):
         if score.policy == "silent":
             got, n, share, of = score.passes, score.prompts, SILENT_SHARE, "prompts"
@@ -134,7 +143,10 @@ def _words(text: str) -> set[str]:
 
 
 def _copying(tool: ToolDefinition, text: str) -> ToolCall:
-    """A call with the required arguments copied from quotes and numbers in their order; what there is none for is left out."""
+    """A call whose required arguments are the quotes and numbers of the text, in order.
+
+    Leaves out arguments for which there is none.
+    """
     properties, required = tool.parameters.get("properties"), tool.parameters.get("required")
     schemas: dict[str, Any] = properties if isinstance(properties, dict) else {}
     texts = [next(part for part in found if part) for found in _QUOTED.findall(text)]
