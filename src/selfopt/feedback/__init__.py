@@ -1,4 +1,4 @@
-"""Evaluations -> findings (one detector a file) -> recommendations, and the file that keeps the newest of them."""
+"""Turns evaluations into findings and recommendations, and keeps the newest in a file."""
 
 from .analyze import analyze
 from .comparable import best_known, cells, comparable, make_finding, named

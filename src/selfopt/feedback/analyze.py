@@ -1,4 +1,4 @@
-"""Evaluations -> findings -> recommendations."""
+"""Turns evaluations into findings, recommendations and hot failures."""
 
 from __future__ import annotations
 
@@ -19,11 +19,15 @@ _MOST_HOT = 10
 
 
 def analyze(evaluations: Sequence[Evaluation], options: FeedbackOptions) -> Feedback:
-    """The feedback on evaluations of all models and phases, oldest first.
+    """The feedback on the evaluations of all models and phases.
 
-    Each model and phase is judged on its baseline spec and the phase's reference suite, over the last `options.window`
-    comparable evaluations; other specs and suites inform hot failures only. An evaluation belongs to the spec that served,
-    so what a fallback scored never counts for the model it replaced. The same input gives the same output.
+    Each model and phase is judged by its baseline spec on the reference suite of the phase, over the
+    last `options.window` comparable evaluations. Other specs and suites only contribute to the hot
+    failures. An evaluation belongs to the spec that served, so the score of a fallback never counts
+    for the model that it replaced. Equal inputs give equal outputs.
+
+    Args:
+        evaluations: oldest first.
     """
     all_standings = standings(evaluations, options)
     findings: list[Finding] = []
@@ -52,10 +56,11 @@ def _examine(standing: Standing, options: FeedbackOptions) -> list[Finding]:
 def _loads_seen_elsewhere(
     standing: Standing, mine: Sequence[Finding], evaluations: Sequence[Evaluation], options: FeedbackOptions
 ) -> list[Finding]:
-    """The newest cold start that another spec of the same model and phase met, where the baseline's own runs show none.
+    """The newest cold start of another spec of this model and phase, if the baseline shows none.
 
-    A load is the model's, whatever the variant: the first spec to be measured meets it, and the candidate that is promoted after
-    it found the model loaded. Without this the remedy would go with the baseline that showed the need for it.
+    All specs share the loading of a model: the first one that is measured waits for it, and a
+    candidate that is promoted afterwards found the model loaded. Without this rule, the promotion of
+    that candidate would also remove the remedy.
     """
     newest = standing.newest
     if newest.warm_up or any(finding.type == "cold_start" for finding in mine):
@@ -70,17 +75,17 @@ def _loads_seen_elsewhere(
 
 
 def _of_cycle(found: list[Finding], options: FeedbackOptions) -> list[Finding]:
-    """Findings under the cycle that the options name."""
+    """The findings, assigned to the cycle that the options name."""
     if options.cycle_id is None:
         return found
     return [named(f.model_copy(update={"cycle_id": options.cycle_id})) for f in found]
 
 
 def hot_failures(evaluations: Sequence[Evaluation], window: int) -> tuple[HotFailure, ...]:
-    """The prompts that keep failing, whatever spec or suite: at most ten of each model and phase.
+    """The prompts that keep failing, under any spec and suite; at most ten of each model and phase.
 
-    They failed in half or more of their trials over the last `window` evaluations. The largest share
-    comes first. Prompts of different suite contents are counted apart.
+    A prompt counts if it failed in half or more of its trials in the last `window` evaluations. The
+    largest share comes first. Prompts of different suite contents are counted separately.
     """
     groups: dict[tuple[str, Phase], list[Evaluation]] = {}
     for evaluation in evaluations:

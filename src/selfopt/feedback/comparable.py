@@ -1,4 +1,4 @@
-"""What detectors share: which evaluations may be read together, counting, and the making of a finding."""
+"""What detectors share: choosing comparable evaluations, counting outcomes, making findings."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ _SOME_RUNS = 3
 
 
 def is_exact(evaluation: Evaluation) -> bool:
-    """Whether the suite is the whole work and repeats are known to be copies."""
+    """Whether the metrics are exact: the suite is the whole work, and repeats are known copies."""
     return evaluation.scope == "whole" and evaluation.has_copies
 
 
 def comparable(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
-    """Those that can be read together with the newest (the last), oldest first.
+    """The evaluations that can be read together with the newest one.
 
-    Same spec, environment, scorer and suite content, the same prompts, and no run twice: a later evaluation of the same runs
-    replaces an earlier one.
+    They have its spec, environment, scorer, suite content and prompts. No run counts twice: a later
+    evaluation of the same runs replaces an earlier one.
+
+    Args:
+        evaluations: oldest first.
     """
     if not evaluations:
         return []
@@ -47,8 +50,13 @@ def _key(evaluation: Evaluation) -> tuple[object, ...]:
 
 
 def with_known_copies(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
-    """Comparable evaluations, oldest first, where one that only repeats what a deterministic one before it showed is known to be
-    deterministic too: a single pass more must not turn what is known exactly into two runs of unknown worth."""
+    """The evaluations, with those marked deterministic that only repeat a deterministic one.
+
+    Otherwise one more pass would turn an exactly known result into two runs of unknown worth.
+
+    Args:
+        evaluations: comparable ones, oldest first.
+    """
     found: list[Evaluation] = []
     shown: Evaluation | None = None
     for evaluation in evaluations:
@@ -58,21 +66,27 @@ def with_known_copies(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
             found.append(evaluation.model_copy(update={"determinism": shown.determinism}))
             continue
         else:
-            shown = None  # it differs, so repeats are no copies after all
+            shown = None  # it differs, so repeats are not copies after all
         found.append(evaluation)
     return found
 
 
 def best_known(evaluations: Sequence[Evaluation]) -> Evaluation | None:
-    """Of the evaluations of one spec, oldest first, the one to go by: the newest of the whole suite, or the one that showed
-    determinism when nothing but copies came after it. None: there is none."""
+    """The evaluation that tells most about a spec; None if there is none.
+
+    It is the newest one of the whole suite, or the one that showed determinism if only copies came
+    after it.
+
+    Args:
+        evaluations: of one spec, oldest first.
+    """
     alike = comparable(whole_evaluations(e for e in evaluations if e.metrics.n > 0))
     pairs = zip(reversed(alike), reversed(with_known_copies(alike)), strict=True)
     return next((evaluation for evaluation, known in pairs if evaluation.determinism == known.determinism), None)
 
 
 def _repeats(evaluation: Evaluation, shown: Evaluation) -> bool:
-    """Whether every prompt has the one outcome that it had before."""
+    """Whether every prompt has a single outcome, and the same one as before."""
     before, now = ({r.prompt_id: frozenset(r.outcomes) for r in e.rows} for e in (shown, evaluation))
     return before == now and all(len(outcomes) == 1 for outcomes in now.values())
 
@@ -86,12 +100,12 @@ def cells(evaluations: Sequence[Evaluation]) -> Iterator[tuple[OutcomeRow, int, 
 
 
 def counted(evaluations: Sequence[Evaluation]) -> Counter[Outcome]:
-    """How often each outcome is there."""
+    """The number of trials with each outcome."""
     return Counter(outcome for _, _, outcome in cells(evaluations))
 
 
 def passes(row: OutcomeRow) -> list[bool]:
-    """The row as passes and failures."""
+    """For each run of a prompt, whether it passed."""
     return [outcome is Outcome.PASS for outcome in row.outcomes]
 
 
@@ -108,10 +122,13 @@ Wanted = Callable[[OutcomeRow, int, Outcome], bool]
 def make_finding(
     evaluations: Sequence[Evaluation], figures: Figures, wanted: Wanted | None = None, confidence: Confidence | None = None
 ) -> Finding:
-    """The finding about the spec of these evaluations (the newest last). Its id is the hash of its content.
+    """Makes a finding about the spec of these evaluations. Its id is the hash of its content.
 
-    wanted: says of a row, the index of a run in it and the outcome whether the finding rests on that trial; None: on none.
-    confidence: where something better than the number of runs tells how sure it is.
+    Args:
+        evaluations: the newest last.
+        wanted: whether the finding rests on a trial, given its row, the index of its run and its
+            outcome. None: it rests on no single trial.
+        confidence: how sure the finding is. Default: what the number of runs implies.
     """
     newest = evaluations[-1]
     seen = [(row, index) for row, index, outcome in cells(evaluations) if wanted is not None and wanted(row, index, outcome)]
@@ -134,6 +151,6 @@ def make_finding(
 
 
 def named(draft: Finding) -> Finding:
-    """The finding under its id: the hash of its content without one."""
+    """The finding with its id, which is the hash of the rest of its content."""
     draft = draft.model_copy(update={"finding_id": ""})
     return draft.model_copy(update={"finding_id": content_hash("finding", draft)})

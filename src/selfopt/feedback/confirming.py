@@ -1,4 +1,4 @@
-"""Cold starts that the reload experiment has looked at: what it says of them."""
+"""What a reload experiment says about a cold start."""
 
 from __future__ import annotations
 
@@ -19,20 +19,27 @@ from .standing import FeedbackOptions
 
 
 def speaking_experiment(evaluation: Evaluation, options: FeedbackOptions) -> WarmUpExperiment | None:
-    """The newest conclusive experiment on this model and phase, else the newest; of environments that can be the evaluation's."""
+    """The newest conclusive experiment on this model and phase, or else the newest one.
+
+    Its environment must be compatible with that of the evaluation.
+    """
     about = (e for e in options.experiments if (e.model, e.phase) == (evaluation.model, evaluation.phase))
     mine = (e for e in about if _same_place(e, evaluation, options))
     return max(mine, key=lambda e: (e.conclusive, e.at), default=None)
 
 
 def _same_place(experiment: WarmUpExperiment, evaluation: Evaluation, options: FeedbackOptions) -> bool:
-    """Whether nothing that both observations tell differs."""
+    """Whether no field that both environments know differs."""
     ours, theirs = (options.environments.get(i) for i in (evaluation.environment_id, experiment.environment_id))
     return ours is None or theirs is None or ours.compatible_with(theirs)
 
 
 def confirmation_of(experiment: WarmUpExperiment | None, evaluation: Evaluation, evidence: tuple[str, ...]) -> Confirmation:
-    """How sure it is that a warm-up helps the model of this evaluation. evidence: of the recommendation that it belongs to."""
+    """How sure it is that a warm-up helps the model of this evaluation.
+
+    Args:
+        evidence: the evidence of the recommendation to warm up.
+    """
     if experiment is None:
         return Confirmation(status="not_confirmed_yet", told=not_confirmed_yet(evaluation.model, evaluation.phase))
     told = experiment_text(experiment)
@@ -45,15 +52,18 @@ def confirmation_of(experiment: WarmUpExperiment | None, evaluation: Evaluation,
 
 
 def refuted(findings: Sequence[Finding], experiment: WarmUpExperiment | None) -> bool:
-    """Whether the experiment was conclusive, confirms nothing, and the findings rest on the order of failures alone: no load was
-    seen."""
+    """Whether a conclusive experiment contradicts the findings.
+
+    It does if it confirms nothing and the findings rest on the order of failures alone, without any
+    load that was seen.
+    """
     figures = (finding.figures for finding in findings)
     unseen = all(isinstance(f, ColdFailuresFigures) and not f.load_seen for f in figures)
     return experiment is not None and experiment.conclusive and not experiment.confirmed and unseen
 
 
 def with_experiment(findings: Sequence[Finding], experiment: WarmUpExperiment | None) -> list[Finding]:
-    """The findings, those about cold starts with what the experiment says: confirmed or not, and its figures."""
+    """The findings, with the result of the experiment in those about cold starts."""
     return [_told(finding, experiment) if experiment is not None else finding for finding in findings]
 
 

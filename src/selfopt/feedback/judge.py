@@ -1,4 +1,4 @@
-"""May this model serve this phase? And who serves it instead?"""
+"""Decides whether a model may serve a phase, and which model serves instead."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from selfopt.words.standing import Basis, Unfit, fallback_text, judgment_text, u
 from .comparable import is_exact
 from .standing import FeedbackOptions, Standing
 
-# As in the plain gates: below this share of transport errors the rest still says something.
+# Below this share of transport errors, the other trials still say something, as in the plain gates.
 _MAX_ERROR_SHARE = 0.5
 _ROUNDING = 1e-9
 _ALLOWED: Mapping[Basis, bool | None] = {
@@ -30,7 +30,13 @@ _WEAK: frozenset[Basis] = frozenset({"meets_weakly", "above_doing_nothing"})
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """allow None: not enough data to say. stronger: a stronger model is recommended. why: in words, with figures."""
+    """Whether a model may serve a phase.
+
+    Attributes:
+        allow: None if there is not enough data.
+        stronger: whether a stronger model is recommended.
+        why: the reason in words, with figures.
+    """
 
     allow: bool | None
     stronger: bool
@@ -40,7 +46,7 @@ class Permission:
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """Who may take over (None: nobody), why, and why not the others."""
+    """The model that may take over (None if there is none), and why this one and not the others."""
 
     model: str | None
     why: str
@@ -48,13 +54,17 @@ class Fallback:
 
 
 def judge(standing: Standing, thresholds: PolicyThresholds) -> Permission:
-    """The phase's rule applied to a standing.
+    """Judges a model by the thresholds of its phase.
 
-    Extended: below `extended_phase_min_accuracy` not allowed; below `extended_phase_recommended_accuracy` allowed with a
-    stronger model recommended. Atomic: from `atomic_phase_min_accuracy` on allowed; below it, allowed with a stronger model
-    recommended if above the silent and the always-calling policy, else not. The minima bind accuracy and call accuracy.
-    With fewer than `min_runs` runs of a spec that is not known to be deterministic, only a share whose whole 95 % interval
-    lies on one side counts; otherwise allow is None.
+    - Extended: a model below `extended_phase_min_accuracy` is not allowed. Below
+      `extended_phase_recommended_accuracy` it is allowed, and a stronger model is recommended.
+    - Atomic: a model that reaches `atomic_phase_min_accuracy` is allowed. Below it, a model that
+      beats the silent and the always-calling policy is allowed, and a stronger one is recommended.
+      Any other model is not allowed.
+
+    Accuracy and call accuracy must both reach the minimum. With fewer than `min_runs` runs of a spec
+    that is not known to be deterministic, the whole 95 % interval must lie on one side of it;
+    otherwise allow is None.
     """
     weak = min(share for share, _ in _shares(standing)) < thresholds.extended_phase_recommended_accuracy - _ROUNDING
     basis = _basis(standing, thresholds, weak=weak)
@@ -86,7 +96,7 @@ def _enough(standing: Standing, thresholds: PolicyThresholds) -> bool:
 
 
 def _shares(standing: Standing) -> list[tuple[float, int]]:
-    """Accuracy and, where there is one, call accuracy, each with its number of trials."""
+    """Accuracy and, if there is one, call accuracy, each with its number of trials."""
     pairs = ((standing.shown.accuracy, standing.shown.trials), (standing.shown.call_accuracy, standing.call_trials))
     return [(share, n) for share, n in pairs if share is not None]
 
@@ -96,7 +106,7 @@ def _intervals(standing: Standing) -> list[Interval]:
 
 
 def _meets(standing: Standing, thresholds: PolicyThresholds) -> bool | None:
-    """Whether accuracy and call accuracy reach the minimum. None: not enough data to say."""
+    """Whether accuracy and call accuracy reach the minimum; None if there is not enough data."""
     minimum = thresholds.minimum_of(standing.newest.phase)
     if _enough(standing, thresholds):
         return all(share >= minimum - _ROUNDING for share, _ in _shares(standing))
@@ -119,8 +129,11 @@ def choose_fallback(
     all_standings: Mapping[tuple[str, Phase], Standing],
     options: FeedbackOptions,
 ) -> Fallback:
-    """The first candidate, in the given order, that was measured on the phase's reference suite, is itself allowed, beats
-    the model it replaces, and does not take private prompts off the machine without consent."""
+    """The first candidate, in the order of preference, that may replace the model.
+
+    It was measured on the reference suite of the phase, is itself allowed, beats the model that it
+    replaces, and does not take private prompts off this machine without consent.
+    """
     model, phase = standing.newest.model, standing.newest.phase
     refused: list[str] = []
     for candidate in dict.fromkeys(options.fallbacks.get(phase, ())):
@@ -135,7 +148,7 @@ def choose_fallback(
 
 
 def _unfit(standing: Standing, candidate: str, other: Standing | None, options: FeedbackOptions) -> tuple[Unfit, str] | None:
-    """Why the candidate can't take over, with the detail that is told of it; None when it can."""
+    """Why the candidate cannot take over, with a detail; None if it can."""
     model, phase = standing.newest.model, standing.newest.phase
     if not options.allow_remote and options.is_local(model) and not options.is_local(candidate):
         return "remote", ""

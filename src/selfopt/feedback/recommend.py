@@ -1,4 +1,4 @@
-"""From a standing and its findings to recommendations, each with its reason in plain words."""
+"""Turns a standing and its findings into recommendations, each with its reason in plain words."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _REMEDIES: Mapping[Advice, tuple[RemedyKind, Action]] = {
     "unread_format": ("variant", "change_variant"),
     "truncation": ("output_budget", "raise_max_tokens"),
 }
-"""What carries an advice out; a person has to look into the others."""
+"""What carries out an advice. Any other advice asks a person to investigate."""
 _BY_EXPERIMENT: frozenset[Advice] = frozenset({"warm_up", "proven_warm_up", "no_cold_start"})
 
 
@@ -40,12 +40,15 @@ def recommend(
     options: FeedbackOptions,
     experiment: WarmUpExperiment | None,
 ) -> list[Recommendation]:
-    """The recommendations for one model and phase: the phase gate first, then remedies for the findings.
+    """The recommendations for one model and phase: the phase gate, then remedies for the findings.
 
-    experiment: the one that speaks about its warm-up; where it confirms one, warm-up is recommended whether or not the
-    evaluations show a cold start (those of a warmed-up baseline do not).
-    Remedies that were withdrawn are left out. Ids are hashes of the whole content, of which the confirmation is a part of the
-    reason: the same evidence gives the same id.
+    Withdrawn remedies are left out. The id is the hash of the content without the confirmation,
+    whose text is part of the reason. So the same evidence gives the same id.
+
+    Args:
+        experiment: the one about the warm-up of this model and phase. If it confirms the warm-up,
+            warm-up is recommended even if the evaluations show no cold start: those of a
+            warmed-up baseline never do.
     """
     drafts = [*_gate(standing, all_standings, options), *_remedies(standing, findings, experiment)]
     if experiment is not None and experiment.confirmed and not any(draft.type == "warm_up" for draft in drafts):
@@ -69,7 +72,7 @@ def _gate(
         yield _draft(standing, "investigate", "investigate", reason=subject, evidence=evidence, confidence=sure)
         return
     if judgment.allow:
-        # Allowed on the strength of the spec that was judged, so that spec is what the rule requires.
+        # The judged spec earned the permission, so the rule requires that spec.
         needs = Requirements(variant=newest.variant, spec_id=newest.spec_id, warm_up=True if newest.warm_up else None)
         yield _draft(
             standing, "phase_gate", "allow", allow=True, requirements=needs, reason=subject, evidence=evidence, confidence=sure
@@ -105,7 +108,7 @@ def _remedies(standing: Standing, findings: Sequence[Finding], experiment: WarmU
 
 
 def _against(group: Sequence[Finding], advice: Advice, standing: Standing, experiment: WarmUpExperiment | None) -> Recommendation:
-    """The remedy for findings of one kind; for none, that of the experiment alone."""
+    """The remedy for findings of one kind, or for the experiment if there are none."""
     newest = standing.newest
     evidence = _joined(tuple(f.finding_id for f in group), *(f.evaluation_ids for f in group))
     if not group and experiment is not None:

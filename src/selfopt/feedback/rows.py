@@ -1,7 +1,8 @@
-"""The rows of comparable evaluations, read together: which failures are a cold start's, and what the classifier says of the rest.
+"""Reads the rows of comparable evaluations: which failures a cold start caused, and the classes of the rest.
 
-Faults of infrastructure and harness are kept apart: a trial that was refused or timed out while the model was being loaded is a
-cold start by its own evidence, any other fault says nothing about the model and is left out of the classified rows.
+A trial that was refused or timed out while the model was being loaded is itself evidence of a cold
+start. Any other fault of infrastructure or harness says nothing about the model and is left out of
+the classified rows.
 """
 
 from __future__ import annotations
@@ -21,9 +22,14 @@ _PROMPTS_WITHOUT_LOADS = 2
 
 @dataclass(frozen=True, slots=True)
 class WindowRows:
-    """waited: by `id` of a row, the runs that failed because they waited for a load; called: those that failed in the first
-    runs of a row that the classifier calls a cold start; drifting: rows that it calls a drift. classification: of the rows
-    without faults."""
+    """What the rows of a window show. Rows are identified by their `id()`.
+
+    Attributes:
+        waited: the runs of a row that failed because they waited for a load.
+        called: the failures in the first runs of a row that the classifier calls a cold start.
+        drifting: the rows that the classifier calls a drift.
+        classification: of the rows without faults.
+    """
 
     waited: Mapping[int, frozenset[int]]
     called: Mapping[int, frozenset[int]]
@@ -31,23 +37,26 @@ class WindowRows:
     classification: Classification
 
     def cold_runs(self, row: OutcomeRow) -> frozenset[int]:
-        """The runs in which this prompt failed because the model was cold; empty where that cannot be said."""
+        """The runs in which this prompt failed because the model was cold, as far as is known."""
         return self.waited.get(id(row), frozenset()) | self.called.get(id(row), frozenset())
 
 
 def loaded_in(row: OutcomeRow, index: int) -> bool | None:
-    """Whether a load took place in a trial; None: not known."""
+    """Whether the model was loaded during a trial; None if not known."""
     return row.loaded[index] if index < len(row.loaded) else None
 
 
 def shows_load(row: OutcomeRow, index: int) -> bool:
-    """Whether this trial itself carries evidence of a load."""
+    """Whether this trial is itself evidence of a load."""
     return row.outcomes[index] is Outcome.LOADING or loaded_in(row, index) is True
 
 
 def read_window(window: Sequence[Evaluation]) -> WindowRows:
-    """Read comparable evaluations. A row is one prompt's runs of one evaluation: each evaluation may have found the model cold.
-    Evaluations whose repeats are copies have nothing to classify."""
+    """Reads comparable evaluations.
+
+    A row holds the runs of one prompt in one evaluation, since each evaluation may have found the
+    model cold. Evaluations whose repeats are copies are not classified.
+    """
     waited = {id(row): runs for e in window for row in e.rows if (runs := _waited_runs(e, row))}
     classified = (row for e in window if not e.has_copies for row in e.rows)
     told = ((row, tuple(i for i, o in enumerate(row.outcomes) if o.says_something_about_the_model)) for row in classified)
@@ -66,8 +75,12 @@ def read_window(window: Sequence[Evaluation]) -> WindowRows:
 
 
 def _waited_runs(evaluation: Evaluation, row: OutcomeRow) -> frozenset[int]:
-    """A trial with outcome `loading` is its own evidence. A row of 5 runs or more that reads F(1-3)P.. counts when its failures
-    are timeouts or errors and a load shows anywhere in those runs, or in the one after, which waited for it."""
+    """The runs of a row that failed because they waited for a load.
+
+    A trial with the outcome `loading` is its own evidence. A row of 5 runs or more that reads
+    F(1-3)P.. counts if its failures are timeouts or errors and any prompt shows a load in those runs
+    or in the next one, which waited for it.
+    """
     loading = frozenset(index for index, outcome in enumerate(row.outcomes) if outcome is Outcome.LOADING)
     k = cold_prefix(passes(row)) if len(row.outcomes) >= MIN_PATTERN_RUNS else None
     if k is None or not all(row.outcomes[index] in _WAITED for index in range(k)):
@@ -79,8 +92,11 @@ def _waited_runs(evaluation: Evaluation, row: OutcomeRow) -> frozenset[int]:
 def _called_runs(
     kept: Sequence[tuple[OutcomeRow, tuple[int, ...]]], rows: Sequence[PassRow], found: Classification
 ) -> dict[int, frozenset[int]]:
-    """The failures in the cold runs of the rows that were called so. One prompt alone needs a load that shows in all of them: its
-    pattern arises too easily from chance, and there are no others to bear it out."""
+    """The failures in the cold runs of the rows that the classifier calls a cold start.
+
+    If only one prompt has such rows, all of its failures must show a load, because its pattern
+    arises too easily by chance.
+    """
     calls = found.called(RowPattern.COLD_START)
     enough = len({kept[index][0].prompt_id for index in calls}) >= _PROMPTS_WITHOUT_LOADS
     called = {}
@@ -93,8 +109,11 @@ def _called_runs(
 
 
 def class_figures(found: Classification, pattern: RowPattern) -> dict[str, Any]:
-    """The numbers behind a class: how many rows were called what, on how many nothing was said, the smallest posterior of those
-    called so, the estimated share of each class, and the p-value where the class needs one."""
+    """The figures behind a class.
+
+    They are the number of rows in each class and in none, the smallest posterior of this class, the
+    estimated share of each class, and the p-value if the class needs one.
+    """
     return {
         **{f"rows_{name}": count for name, count in found.counts().items()},
         "rows": len(found.rows),

@@ -1,4 +1,4 @@
-"""Where a model stands in a phase: its baseline spec on the reference suite, read over the last evaluations."""
+"""Where a model stands in a phase: how its baseline spec did on the reference suite lately."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ from .comparable import comparable, counted, with_known_copies
 class ReferenceSuite:
     """The suite that a phase is judged on.
 
-    suite_hash: its content now (None: any content); prompts: how many it has (None: as many as the largest evaluation of
-    that content saw), so that an evaluation of a part of it is not taken for the whole.
+    Attributes:
+        suite_hash: its present content. None accepts any content.
+        prompts: how many prompts it has, so that an evaluation of a part is not taken for the whole.
+            None: as many as the largest evaluation of that content saw.
     """
 
     name: str
@@ -36,18 +38,23 @@ class ReferenceSuite:
 
 @dataclass(frozen=True, slots=True)
 class FeedbackOptions:
-    """How evaluations are turned into recommendations.
+    """How `analyze` turns evaluations into recommendations.
 
-    is_local: whether requests to a model stay on this machine; a local model gets a remote fallback only with allow_remote.
-    references: the suite of each phase; a phase without one is not judged.
-    fallbacks: candidate fallbacks per phase, in the order of preference.
-    baselines: (model, phase) -> spec_id; where missing, the first of `served` that was measured on the reference suite stands
-    in (the specs that the rule in force serves with), else the newest measured one: to try another variant once is no change
-    of what is served.
-    withdrawn: remedies that were tried and did not help; they are not recommended again.
-    window: how many evaluations of a model and phase are looked at. now: RFC 3339 in UTC.
-    environments: the observed ones by id; without them, only evaluations with equal environment ids are read together.
-    experiments: the reload experiments made so far, oldest first.
+    Attributes:
+        now: RFC 3339 in UTC.
+        is_local: whether requests to a model stay on this machine. A local model gets a remote
+            fallback only with allow_remote.
+        references: the suite of each phase. A phase without one is not judged.
+        fallbacks: the candidates for a fallback, in order of preference.
+        baselines: the spec_id of each baseline. If one is missing, the first of `served` that was
+            measured on the reference suite stands in for it, or else the newest measured spec.
+        served: the specs that the rule in force serves with. They count before the newest spec,
+            because trying another variant once does not change what is served.
+        withdrawn: remedies that were tried and did not help. They are not recommended again.
+        window: how many evaluations of a model and phase are read.
+        environments: the environments by id. Without them, only evaluations with equal environment
+            ids are read together.
+        experiments: the reload experiments so far, oldest first.
     """
 
     now: str
@@ -67,8 +74,14 @@ class FeedbackOptions:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Comparable evaluations of one spec, oldest first, read as one. shown: its figures, weighted by trials; call_trials: judged
-    trials on prompts that need a tool call; summary: the record of it."""
+    """Comparable evaluations of one spec, read as one.
+
+    Attributes:
+        evaluations: oldest first.
+        shown: the figures, weighted by trials.
+        call_trials: the number of judged trials on prompts that need a tool call.
+        summary: the standing as a record.
+    """
 
     evaluations: tuple[Evaluation, ...]
     shown: Shown
@@ -82,12 +95,12 @@ class Standing:
 
     @property
     def evidence(self) -> tuple[str, ...]:
-        """Ids of the evaluations and of their runs."""
+        """The ids of the evaluations and of their runs."""
         ids = [e.evaluation_id for e in self.evaluations] + [run_id for e in self.evaluations for run_id in e.run_ids]
         return tuple(dict.fromkeys(ids))
 
     def comparable_with(self, other: Standing) -> bool:
-        """Whether both were measured on the same prompts and judged alike."""
+        """Whether both were measured on the same suite content and split, by the same scorer."""
         ours, theirs = ((e.suite_hash, e.split, e.scorer_hash) for e in (self.newest, other.newest))
         return ours == theirs
 
@@ -124,7 +137,7 @@ def _standing(evaluations: Sequence[Evaluation]) -> Standing:
 
 
 def _variance(values: Sequence[float]) -> float:
-    """Population form."""
+    """The population variance."""
     mean = sum(values) / len(values) if values else 0.0
     return sum((v - mean) ** 2 for v in values) / len(values) if values else 0.0
 
@@ -137,9 +150,12 @@ def _pooled(evaluations: Sequence[Evaluation], name: MetricName) -> float | None
 
 
 def standings(evaluations: Sequence[Evaluation], options: FeedbackOptions) -> dict[tuple[str, Phase], Standing]:
-    """The standing of every model and phase that was measured on the reference suite with its baseline spec.
+    """The standing of every model and phase whose baseline was measured on the reference suite.
 
-    Evaluations come oldest first. Other specs, other suites and parts of the suite say nothing here.
+    Other specs, other suites and parts of the suite do not count.
+
+    Args:
+        evaluations: oldest first.
     """
     found: dict[tuple[str, Phase], Standing] = {}
     for phase, reference in options.references.items():
@@ -160,8 +176,11 @@ def _stands_in(evaluations: Sequence[Evaluation], served: Sequence[str]) -> str:
 
 
 def _one_environment(evaluations: list[Evaluation], options: FeedbackOptions) -> list[Evaluation]:
-    """With the newest one's environment id wherever nothing that both observations tell differs: a server tells less about
-    a model that it has not loaded yet, and those are the evaluations that show cold starts."""
+    """Gives the newest evaluation's environment id to all whose environments are compatible with it.
+
+    A server says less about a model before it has loaded it, and the evaluations from then are the
+    ones that show cold starts.
+    """
     newest = options.environments.get(evaluations[-1].environment_id) if evaluations else None
     if newest is None:
         return evaluations
@@ -175,7 +194,7 @@ def _one_environment(evaluations: list[Evaluation], options: FeedbackOptions) ->
 
 
 def _whole(evaluations: Sequence[Evaluation], reference: ReferenceSuite) -> list[Evaluation]:
-    """Those that saw every prompt of the reference suite and split, and judged at least one trial."""
+    """The evaluations that saw all prompts of the reference suite and have a judged trial."""
     mine = [e for e in evaluations if e.suite == reference.name and reference.suite_hash in (None, e.suite_hash)]
     largest: dict[tuple[str, str], int] = {}
     for e in mine:

@@ -1,4 +1,4 @@
-"""harness_feedback.json: read and written whole."""
+"""Reads and writes harness_feedback.json."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ _WHAT = "the feedback file"
 
 
 def load_feedback(path: Path) -> Feedback:
-    """The feedback in a file.
+    """Reads the feedback in a file.
 
-    Raises FileNotFoundError when it is missing, CorruptError when it is damaged or not of the documented shape,
-    NewerSchemaError when a newer selfopt wrote it. The file is left as it is.
+    Raises:
+        FileNotFoundError: the file is missing.
+        CorruptError: it is damaged or does not have the documented shape. It is left as it is.
+        NewerSchemaError: a newer selfopt wrote it.
     """
     body = read_json_file(path, what=_WHAT, schema_version=FEEDBACK_SCHEMA_VERSION)
     try:
@@ -34,10 +36,11 @@ def load_feedback(path: Path) -> Feedback:
 
 
 def save_feedback(path: Path, feedback: Feedback) -> None:
-    """Replace the file's content atomically.
+    """Replaces the file atomically.
 
-    A file that is damaged or was written by a newer selfopt is not overwritten: CorruptError or NewerSchemaError, as from
-    `load_feedback`. StoreError when it cannot be written.
+    Raises:
+        CorruptError, NewerSchemaError: the present file cannot be read, so it is not overwritten.
+        StoreError: the file cannot be written.
     """
     with contextlib.suppress(FileNotFoundError):
         load_feedback(path)

@@ -1,4 +1,4 @@
-"""Gates that decide whether a candidate replaces the baseline: promote, hold or reject, with every figure and reason."""
+"""Decides whether a candidate replaces the baseline, and records every figure and reason."""
 
 from .decide import best_hold, decide
 from .gates import GATES, Gate, GateCase, Look

@@ -1,4 +1,4 @@
-"""From what the gates saw to a verdict."""
+"""Turns what the gates saw into a verdict."""
 
 from __future__ import annotations
 
@@ -32,20 +32,21 @@ def decide(
     cycle_id: str | None = None,
     now: str | None = None,
 ) -> Decision:
-    """Promote, hold or reject a candidate against the baseline.
+    """Promotes, holds or rejects a candidate against the baseline.
 
-    Hold while a gate that asks for enough comparable data has not passed; else reject when a
-    binding gate that rejects has failed; else hold when any binding gate failed or could not tell;
-    else promote. Every gate's observation is kept. The same inputs give the same decision_id.
+    The verdict is hold until every precondition has passed. Then a failed binding gate that rejects
+    makes it reject, and any other binding gate that did not pass makes it hold. Otherwise the
+    candidate is promoted. The decision keeps what every gate saw. Equal inputs give the same
+    decision_id.
 
     Args:
-        candidate, baseline: what was measured; no baseline: the candidate may become the first.
-        evidence: what races and tests say. None is the plain policy: the figures alone decide, and
-            nothing bounds the chance of a false promotion.
-        gates: those to ask, in order (default: every one of `GATES`).
-        environments: the observed ones behind the evaluations. Without them, only evaluations with
-            equal environment ids are comparable.
-        now: RFC 3339 in UTC (default: the clock).
+        baseline: None if the candidate may become the first baseline.
+        evidence: what races and tests say. None selects the plain policy: the figures alone decide,
+            and nothing bounds the chance of a false promotion.
+        gates: the gates to ask, in order. Default: all of `GATES`.
+        environments: the environments of the evaluations. Without them, only evaluations with equal
+            environment ids are comparable.
+        now: RFC 3339 in UTC. Default: the clock.
     """
     case = GateCase(candidate, baseline, thresholds, evidence, {e.environment_id: e for e in environments})
     asked = GATES.all().values() if gates is None else gates
@@ -96,8 +97,11 @@ def _result(name: str, look: Look) -> GateResult:
 
 
 def _told(evidence: EvidenceState | None) -> tuple[float, tuple[float, float] | None] | None:
-    """Estimate and interval of the evidence; None without one. A claim about other prompts is told in the figures of the
-    held-out ones: those of the search flatter the winner."""
+    """The estimate and interval of the evidence; None if it has no estimate.
+
+    A claim about other prompts uses the held-out figures, because those of the search flatter the
+    winner.
+    """
     if evidence is None:
         return None
     parts = (evidence.heldout if evidence.claim == "prompts_like_these" else None, evidence.race)
@@ -119,7 +123,7 @@ def _verdict(looks: Sequence[Look]) -> VerdictName:
         return "hold"
     if any(look.open and look.passed is False and look.on_fail == "reject" for look in looks):
         return "reject"
-    # No gate at all is no evidence, and never promotes.
+    # Without any gate there is no evidence, so nothing is promoted.
     return "hold" if not looks or any(look.open for look in looks) else "promote"
 
 
@@ -129,7 +133,7 @@ def _codes(looks: Sequence[Look], verdict: VerdictName, first: bool) -> tuple[st
         return ("first_baseline" if first else "improved",)
     in_the_way = [look for look in looks if look.open]
     if any(look.precondition for look in in_the_way):
-        # Without comparable data the other gates' figures mean nothing yet.
+        # Without comparable data, the figures of the other gates mean nothing.
         in_the_way = [look for look in in_the_way if look.precondition]
     elif verdict == "reject":
         in_the_way.sort(key=lambda look: not (look.passed is False and look.on_fail == "reject"))
@@ -140,9 +144,9 @@ def _codes(looks: Sequence[Look], verdict: VerdictName, first: bool) -> tuple[st
 
 
 def best_hold(decisions: Sequence[Decision]) -> Decision | None:
-    """Of the candidates that were not promoted, the one that came closest; None where there is none.
+    """The candidate that came closest to a promotion; None if every one was promoted.
 
-    The largest gain comes first, then a hold before a reject, then the fewest open gates.
+    The largest gain wins. Ties go to a hold before a reject, then to the fewest open gates.
     """
 
     def rank(decision: Decision) -> tuple[float, bool, int]:

@@ -1,7 +1,8 @@
-"""The held-out gate: what won on the prompts it was tuned on has to hold on prompts that nothing was tuned on.
+"""The held-out gate: does the winner of a search hold up on prompts that nothing was tuned on?
 
-Stochastic specs race once more, the winner alone, on the held-out split with fresh trials (`heldout_settings`). Deterministic ones
-answer each held-out prompt once (`prompt_test`). Either spends a share of the held-out family's alpha (`next_share`).
+A stochastic winner races once more, alone, on fresh trials of the held-out split
+(`heldout_settings`). A deterministic winner answers each held-out prompt once (`prompt_test`). Both
+spend a share of the alpha of the held-out family (`next_share`).
 """
 
 from __future__ import annotations
@@ -21,14 +22,27 @@ MIN_HELDOUT_PROMPTS = 100
 
 
 def heldout_claim(scope: str, n_heldout: int) -> Literal["this_suite", "prompts_like_these"]:
-    """What a decision can be about. A suite that is the whole work has no other prompts; fewer than 100 held-out ones tell too little
-    about others."""
+    """What a decision can claim.
+
+    A suite with the scope `whole` has no other prompts, and fewer than 100 held-out prompts say too
+    little about others.
+    """
     return "prompts_like_these" if scope == "sample" and n_heldout >= MIN_HELDOUT_PROMPTS else "this_suite"
 
 
 def heldout_settings(settings: RaceSettings, margin: float, *, better: bool = False) -> RaceSettings:
-    """How the winner of a race runs on the held-out prompts: to show that it is not worse by the margin (dropped when it is shown
-    to be worse at all), or, asked for `better`, that it is better. EvidenceError for a margin outside (0, 1)."""
+    """The settings of the winner's race on the held-out prompts.
+
+    By default the race shows that the winner is not worse by the margin, and drops it once it is
+    shown to be worse at all.
+
+    Args:
+        margin: in (0, 1).
+        better: the race must show that the winner is better.
+
+    Raises:
+        EvidenceError: the margin is outside (0, 1).
+    """
     if better:
         return settings
     if not 0 < margin < 1:
@@ -47,12 +61,20 @@ def prompt_test(
     null_mean: float = 0.0,
     cycle_id: str | None = None,
 ) -> PromptTest:
-    """Test two deterministic specs on their outcomes per held-out prompt, (candidate's, baseline's). clusters: tool set by prompt.
+    """Tests two deterministic specs on their outcomes per held-out prompt.
 
-    By default for "better", not "not worse": on these specs a search gives exact figures and no evidence about other prompts, so
-    this test alone carries the promise. Prompts are taken in an order drawn with order_seed; the evidence is looked at after each,
-    and most of the capital waits for all of them (see `prompt_evidence`). EvidenceError for prompts that only one has answered,
-    for none at all, and for an alpha that is used up.
+    By default the test asks whether the candidate is better, not whether it is "not worse": for
+    deterministic specs a search gives exact figures and no evidence about other prompts, so this
+    test alone carries the promise. It takes the prompts in an order drawn with order_seed and looks
+    at the evidence after each one. Most of the capital waits for the last (see `prompt_evidence`).
+
+    Args:
+        outcomes: per prompt, of the candidate and of the baseline.
+        clusters: the tool set of each prompt.
+        null_mean: the gain that the test tries to refute, as a share.
+
+    Raises:
+        EvidenceError: only one side answered a prompt, there are no outcomes, or alpha is used up.
     """
     if share.used_up:
         raise EvidenceError(share.detail)
@@ -90,8 +112,11 @@ def prompt_test(
 def prompt_steps(
     test: PromptTest, outcomes: tuple[Mapping[str, bool], Mapping[str, bool]]
 ) -> Iterator[tuple[PromptDifferences, float]]:
-    """A test once more, prompt by prompt: what was seen so far, and log E then, beginning with nothing. outcomes: as the test had them.
-    EvidenceError when these are others."""
+    """Replays a test: yields what was seen and log E, before the first prompt and after each one.
+
+    Raises:
+        EvidenceError: these are not the outcomes of the test.
+    """
     pairs = _in_order(outcomes, test.order_seed, {})
     if (pairs.n, pairs.wins, pairs.losses) != (test.n, test.wins, test.losses):
         raise EvidenceError(
@@ -117,8 +142,12 @@ def _in_order(
 
 
 def _interval(pairs: PromptDifferences, alpha: float, passed: bool) -> Interval:
-    """The gains that this test does not refute. Gains of at most 0 are refuted by what decides, waiting capital included; larger
-    ones by the bets with the whole capital: each value has its own test at level alpha, so the set covers with 1 - alpha a side."""
+    """The gains that this test does not refute.
+
+    The deciding test, with its waiting capital, refutes gains of at most 0. Bets with the whole
+    capital refute larger gains. Each value has a test of its own at level alpha, so each side of the
+    interval covers with probability 1 - alpha.
+    """
     whole = pairs.interval(alpha)
     if passed:
         return Interval(max(0.0, whole.low), whole.high)
@@ -126,7 +155,7 @@ def _interval(pairs: PromptDifferences, alpha: float, passed: bool) -> Interval:
 
 
 def _highest(pairs: PromptDifferences, null_mean: float, alpha: float) -> float:
-    """The largest evidence seen on the way: by Ville's inequality it may be compared with the border like any other."""
+    """The largest evidence on the way. By Ville's inequality, it may be compared with the border."""
     return max(
         prompt_evidence(PromptDifferences(pairs.differences[:n]), mean=null_mean, planned=pairs.n, alpha=alpha, bets=PROMPT_BETS)
         for n in range(1, pairs.n + 1)

@@ -1,13 +1,17 @@
-"""The race: candidates against a shared baseline, block by block, until one is promoted, all are dropped, or it is ended.
+"""A race of candidates against a shared baseline, block by block.
 
-Pure logic, a fold over complete blocks: the caller asks `plan_block`, makes the trials, and hands back `absorb(plan.block(...))`.
-A block that an infrastructure fault hit is simply not absorbed: the plan stays the same, and nothing remembers it.
+It ends when one candidate is promoted, all are dropped, or the caller ends it. The race is pure
+logic, a fold over complete blocks: the caller asks `plan_block`, makes the trials, and hands them to
+`absorb(plan.block(...))`. If an infrastructure fault hits a block, the caller does not absorb it, and
+the plan stays the same.
 
-Why "promoted falsely with a chance of at most alpha" holds: log_e of each candidate is an e-process against "its mean difference on
-this suite is at most null_mean" (`selfopt.stats.betting`: weights, centres and who is alive are fixed before each block, by what
-came before it), so it reaches K/alpha with probability at most alpha/K at any time (Ville), and any of K candidates that are not better
-does with at most alpha (union bound; sharing a baseline may make them depend on each other in any way). Dropping, whatever its rule,
-only takes chances away. What a candidate brings from an earlier race is the same e-process, gone on with at its old K and alpha.
+Why is the chance of a false promotion at most alpha? The log_e of a candidate is an e-process against
+"its mean difference on this suite is at most null_mean": weights, centres and the live candidates are
+fixed before each block, from earlier blocks alone (`selfopt.stats.betting`). By Ville's inequality it
+ever reaches K/alpha with probability at most alpha/K. By the union bound, the chance that any of K
+candidates that are not better gets there is at most alpha, however the shared baseline makes them
+depend on each other. Dropping a candidate, by whatever rule, only takes chances away. A candidate
+that resumes from an earlier race continues the same e-process at its old K and alpha.
 """
 
 from __future__ import annotations
@@ -24,12 +28,23 @@ from .race_track import Side, Track
 
 
 class Race:
-    """One race. `winner`: the promoted spec; `ended`: what ended it, None while it goes on, with
-    `held`: why it was with candidates left, and which cap or fault that was; `trials`: asked so far."""
+    """One race.
+
+    Attributes:
+        winner: the spec_id of the promoted candidate.
+        ended: what ended the race; None while it goes on.
+        held: why the race ended with live candidates, and which cap or fault that was.
+        blocks: the number of blocks absorbed so far.
+        trials: the number of trials asked so far.
+    """
 
     def __init__(self, start: RaceStart) -> None:
-        """EvidenceError where there is nothing to race: baseline and a candidate are both deterministic, so their difference is
-        known (`prompt_evidence` judges what it means for other prompts)."""
+        """Starts a race.
+
+        Raises:
+            EvidenceError: the baseline and a candidate are both deterministic, so their difference
+                is known without a race. `prompt_evidence` says what it means for other prompts.
+        """
         self.start = start
         self._position = {prompt_id: j for j, prompt_id in enumerate(start.prompt_ids)}
         m = len(start.prompt_ids)
@@ -66,9 +81,14 @@ class Race:
         blocks: Iterable[RaceBlock] = (),
         earlier: Sequence[tuple[RaceStart, Sequence[RaceBlock]]] = (),
     ) -> Race:
-        """The race as these records left it. earlier: the races that its entrants resume from, oldest first, each with its blocks.
+        """The race as these records left it.
 
-        EvidenceError for blocks of another race or plan, for an earlier race that is missing, and for one under another key.
+        Args:
+            earlier: the races that entrants resume from, oldest first, each with its blocks.
+
+        Raises:
+            EvidenceError: a block belongs to another race or plan, or an earlier race is missing or
+                has another key.
         """
         race = cls(start)
         missing = {name for e in start.entrants for name in e.resumes} - {old.race_id for old, _ in earlier}
@@ -85,11 +105,11 @@ class Race:
 
     @property
     def alive(self) -> tuple[str, ...]:
-        """Candidates that still race."""
+        """The spec_ids of the candidates that still race."""
         return tuple(t.spec_id for t in self._tracks if t.state == "racing")
 
     def plan_block(self) -> BlockPlan | None:
-        """What to ask next; None when the race is over. The same until a block is absorbed, and in every replay."""
+        """What to ask next; None if the race is over. Each replay makes the same plan."""
         if self.ended is not None:
             return None
         if self._plan is None:
@@ -120,8 +140,11 @@ class Race:
         )
 
     def _noise(self, alive: Sequence[Track]) -> list[float]:
-        """What each prompt is expected to add to the variance: the mean squared gain over the live candidates, drawn towards
-        `noise_prior` as by `noise_weight` pairs."""
+        """The variance that each prompt is expected to add.
+
+        It is the mean squared gain over the live candidates, drawn towards `noise_prior` as if by
+        `noise_weight` more pairs.
+        """
         weight = self.start.settings.noise_weight
         start = weight * self.start.settings.noise_prior
         sums = [sum(column) for column in zip(*(t.noise for t in alive), strict=True)]
@@ -129,8 +152,11 @@ class Race:
         return [(total + start) / (n + weight) for total, n in zip(sums, counts, strict=True)]
 
     def absorb(self, block: RaceBlock) -> None:
-        """Take in a complete block and judge every candidate. EvidenceError when it is not the planned one or not complete; the
-        race is then as it was."""
+        """Takes in a complete block and judges every candidate.
+
+        Raises:
+            EvidenceError: the block is not the planned one, or not complete. The race is unchanged.
+        """
         plan = self.plan_block()
         if plan is None:
             raise EvidenceError(f"the race {self.start.race_id} is over ({self.ended}) and takes no further block")
@@ -160,7 +186,7 @@ class Race:
         return block.passes[side.spec_id], block.asked[side.spec_id]
 
     def _recall(self, old: RaceStart, blocks: Sequence[RaceBlock]) -> None:
-        """Blocks of an earlier race, for the candidates that resume from it."""
+        """Takes in the blocks of an earlier race for the candidates that resume from it."""
         back = [t for t in self._tracks if old.race_id in t.entrant.resumes]
         for track in back:
             if differing := void_because(self.start, track.entrant, old):
@@ -176,7 +202,10 @@ class Race:
             self._take(block, draws, [t for t in back if t.known is not None or t.spec_id in block.asked])
 
     def _judge(self) -> None:
-        """Promote, else drop: the futile ones, then those clearly behind the leader (which costs power and nothing else)."""
+        """Promotes the best proven candidate, or else drops the futile ones and those clearly behind.
+
+        Dropping a candidate that is behind costs power, and nothing else.
+        """
         alive = [t for t in self._tracks if t.state == "racing"]
         proven = [t for t in alive if t.blocks and t.evidence.log_e >= t.log_e_needed]
         if proven:
@@ -197,7 +226,7 @@ class Race:
             self._end("all_dropped", "")
 
     def hold(self, reason: HoldReason, detail: str = "") -> None:
-        """End the race with the live candidates held, such as when a cap is reached. detail: which cap or fault."""
+        """Ends the race and holds the live candidates. detail: which cap or fault ended it."""
         if self.ended is None:
             self.held = (reason, detail)
             self._end(reason, reason, detail)
@@ -210,7 +239,7 @@ class Race:
                 track.state, track.why, track.detail = "held", held, detail
 
     def standings(self, *, interval: bool = True) -> tuple[RaceStanding, ...]:
-        """Every candidate, in the order of the start. interval: see `RaceStanding`; costs some milliseconds each."""
+        """Every candidate, in the order of the start. Each interval costs some milliseconds."""
         more: dict[str, int] = {}
         if undecided := [t for t in self._tracks if t.state in ("racing", "held")]:
             plan = self._plan or self._make_plan(undecided)
@@ -219,7 +248,7 @@ class Race:
         return tuple(t.standing(more.get(t.spec_id), interval=interval) for t in self._tracks)
 
     def end(self, at: str) -> RaceEnd:
-        """The record of a race that is over. EvidenceError while it goes on."""
+        """The record of a race that is over. Raises EvidenceError while it goes on."""
         if self.ended is None:
             raise EvidenceError(f"the race {self.start.race_id} goes on; absorb its next block or hold it first")
         return RaceEnd(
@@ -237,8 +266,10 @@ class Race:
 
 
 def void_because(start: RaceStart, entrant: RaceEntrant, old: RaceStart) -> tuple[str, ...]:
-    """What makes the evidence of an earlier race void for an entrant; empty when it still counts. Bets and centres must stay as
-    they were: choosing them after the outcomes are known would be no bet."""
+    """What makes the evidence of an earlier race void for an entrant; empty if it still counts.
+
+    Bets and centres must not change: choosing them after the outcomes are known would be no bet.
+    """
     theirs = next((e for e in old.entrants if e.spec_id == entrant.spec_id), None)
     if theirs is None:
         return ("candidate_spec_id",)

@@ -1,4 +1,4 @@
-"""What the next block of a race asks, decided from earlier blocks only."""
+"""Plans the next block of a race from earlier blocks alone."""
 
 from __future__ import annotations
 
@@ -14,8 +14,13 @@ from selfopt.records import Ask, RaceBlock, RaceSettings, RaceStart, utc_now
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """The prompts of a block. positions: in the split's order, a repeated one several times; weights: one each; mass: what the
-    weights sum to on average, the number of pairs that the block is worth."""
+    """The prompts of a block.
+
+    Attributes:
+        positions: the places of the prompts in the split; a repeated prompt occurs several times.
+        weights: one for each position.
+        mass: the mean sum of the weights, which is the number of pairs that the block is worth.
+    """
 
     positions: tuple[int, ...]
     weights: tuple[float, ...]
@@ -25,8 +30,13 @@ class Draws:
 
 @dataclass(frozen=True, slots=True)
 class BlockPlan:
-    """One block. candidates: alive ones; asked: how often each spec answers each draw, specs with known outcomes left out;
-    requests: how often each draw is put to each request_id, which is what costs trials."""
+    """One block.
+
+    Attributes:
+        candidates: the live ones.
+        asked: how often each spec answers each draw; specs with known outcomes are left out.
+        requests: how often each draw is asked under each request_id. These are what cost trials.
+    """
 
     race_id: str
     number: int
@@ -39,13 +49,16 @@ class BlockPlan:
 
     @property
     def trials(self) -> int:
-        """What the block costs."""
+        """The number of trials that the block costs."""
         return len(self.prompt_ids) * sum(self.requests.values())
 
     def asks(self) -> tuple[Ask, ...]:
-        """Every ask, in the order in which to make them: specs and prompts shuffled together, so that a drift of the server
-        meets all specs alike. The order is the same whenever the plan is made again. The positions of an arm are by draw, then
-        repeat."""
+        """Every ask, in the order in which to make it.
+
+        Specs and prompts are shuffled together, so that a drift of the server hits all specs alike.
+        A plan that is made again has the same order. An arm counts its positions by draw, then by
+        repeat.
+        """
         every = [
             Ask(request_id, draw * times + repeat, prompt_id)
             for draw, prompt_id in enumerate(self.prompt_ids)
@@ -58,8 +71,14 @@ class BlockPlan:
     def block(
         self, passes: Mapping[str, Sequence[int]], *, trial_ids: Mapping[str, Sequence[str]] | None = None, at: str | None = None
     ) -> RaceBlock:
-        """The record of this block, complete. passes: per spec, per draw, how many of its answers passed. EvidenceError for specs
-        or outcomes that are missing or too many."""
+        """The complete record of this block.
+
+        Args:
+            passes: how many answers passed, by spec and draw.
+
+        Raises:
+            EvidenceError: the specs are not those of the plan.
+        """
         if passes.keys() != self.asked.keys():
             raise EvidenceError(
                 f"block {self.number} has outcomes of {', '.join(sorted(passes)) or 'nothing'}, planned were "
@@ -80,12 +99,17 @@ class BlockPlan:
 
 
 def plan_draws(start: RaceStart, noise: Sequence[float], seed: str) -> Draws:
-    """Where the next block looks. noise: per prompt, the mean squared gain D - g that the blocks before this one lead to expect.
+    """Draws the prompts of the next block.
 
-    Small suites: every prompt once, noisy ones `repeats` times with weight 1/repeats each. Large ones: `block_draws` prompts with
-    replacement, prompt j with probability q_j in proportion to sqrt(noise_j), at most `importance` times as often as any other
-    (Neyman's allocation: it makes the variance of the mean smallest), weight 1/(m q_j). Either way the weights of every prompt
-    have the same expected sum, which is all that the evidence needs (`selfopt.stats.betting`).
+    A small suite asks every prompt once, and noisy prompts `repeats` times with the weight 1/repeats
+    each. A large suite draws `block_draws` prompts with replacement. It draws prompt j with a
+    probability q_j in proportion to sqrt(noise_j), at most `importance` times as often as any other,
+    and gives it the weight 1/(m q_j). This is Neyman's allocation, which minimises the variance of
+    the mean. Either way, the weights of all prompts have the same expected sum, which is all that
+    the evidence needs (`selfopt.stats.betting`).
+
+    Args:
+        noise: the mean squared gain D - g of each prompt, as expected from earlier blocks.
     """
     settings, m = start.settings, len(start.prompt_ids)
     if m <= settings.small_suite:

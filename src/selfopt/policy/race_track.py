@@ -1,4 +1,4 @@
-"""What a race knows about one spec: its outcomes per prompt, and for a candidate its evidence."""
+"""What a race knows about one spec: its outcomes per prompt and, for a candidate, its evidence."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ class Side:
     """One spec of a race.
 
     Attributes:
-        known: whether it passes each prompt, 1 or 0, where repeats are copies. None: it has to be asked.
+        known: 1 for each prompt that it passes and 0 for the others, if its repeats are copies.
+            None if it has to be asked.
     """
 
     spec_id: str
@@ -26,12 +27,17 @@ class Side:
 
 
 class Track(Side):
-    """A candidate: evidence, futility, estimate, and the centres of its next block, folded over its blocks.
+    """A candidate: its evidence, futility, estimate and next centres, folded over its blocks.
 
-    Centres (control variate): g_j = sum of D_j / (n_j + shrink), minus their mean over the suite, clipped to +-clip, minus their
-    mean again. They are known before the block and sum to 0, so the hypothesis is the same with D - g in place of D, and where a
-    prompt's difference is the same each time, its noise is gone. counts, noise: per prompt, pairs and the sum of their squared
-    gains; trials: this candidate's answers that were judged.
+    The centres are a control variate: g_j = sum of D_j / (n_j + shrink), minus their mean over the
+    suite, clipped to +-clip, minus their mean again. They are known before the block and sum to 0.
+    So the hypothesis about D - g is the same as that about D, and a prompt whose difference is
+    always the same adds no noise.
+
+    Attributes:
+        counts: the number of pairs per prompt.
+        noise: the sum of the squared gains per prompt.
+        trials: the number of this candidate's answers that were judged.
     """
 
     __slots__ = (
@@ -58,7 +64,7 @@ class Track(Side):
         self.counts, self.noise = [0] * m, [0.0] * m
 
     def centres(self) -> list[float]:
-        """g of the next block, one a prompt."""
+        """The centre g of each prompt in the next block."""
         ratios, clip = self._ratios, self._settings.clip
         mean = sum(ratios) / len(ratios)
         if max(ratios) - mean <= clip and mean - min(ratios) <= clip:
@@ -68,7 +74,12 @@ class Track(Side):
         return [value - mean for value in clipped]
 
     def absorb(self, draws: Draws, differences: Sequence[float], trials: int) -> None:
-        """One complete block more. differences: D of each draw; trials: its answers among them."""
+        """Takes in one complete block.
+
+        Args:
+            differences: D of each draw.
+            trials: the number of this candidate's answers in the block.
+        """
         g = self.centres()
         gains = tuple([d - g[j] for j, d in zip(draws.positions, differences, strict=True)])
         pairs = Pairs(gains, draws.weights, draws.max_weight, 1.0 + max(g), 1.0 - min(g))
@@ -91,7 +102,7 @@ class Track(Side):
 
     @property
     def estimate(self) -> float:
-        """The mean paired difference so far, unbiased for the suite's; 0 before the first block."""
+        """The mean paired difference so far, an unbiased estimate; 0 before the first block."""
         return self.total / self.mass if self.mass else 0.0
 
     @property
@@ -100,7 +111,7 @@ class Track(Side):
         return math.sqrt(self.squares + 0.5) / self.mass if self.mass else math.inf
 
     def more_pairs(self) -> float | None:
-        """About how many more pairs would decide it; None: not foreseeable."""
+        """About how many more pairs would decide; None if that cannot be foreseen."""
         if not self.mass:
             return None
         return pairs_to_decide(
@@ -112,7 +123,7 @@ class Track(Side):
         )
 
     def standing(self, more_trials: int | None, *, interval: bool) -> RaceStanding:
-        """All of it as a record. interval: whether to work out the confidence sequence (some milliseconds)."""
+        """The state as a record. interval: compute the confidence sequence, in some milliseconds."""
         found = confidence_sequence(self.history, self.evidence.bets, self.entrant.level) if interval else None
         return RaceStanding(
             spec_id=self.spec_id,

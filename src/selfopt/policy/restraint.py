@@ -1,4 +1,4 @@
-"""Restraint in a race: may a candidate be called in when it is better, but less able to keep quiet?"""
+"""Restraint in a race: does a better candidate call tools where it should not?"""
 
 from __future__ import annotations
 
@@ -19,14 +19,22 @@ def restraint_evidence(
     alpha: float,
     baseline_call_accuracy: float | None,
 ) -> RestraintEvidence | None:
-    """What a race's blocks say about a candidate's restraint. no_call: ids of the prompts that need no call.
+    """What the blocks of a race say about a candidate's restraint.
 
-    None without such prompts, and where the baseline calls nothing right: it keeps perfect
-    restraint, and would block every useful candidate.
+    The draws of other prompts are left out. The rest, with the same weights, is a race over the
+    prompts that need no call: their weights still have equal expected sums, so both e-processes are
+    valid after every block. No centres are used.
 
-    The draws of other prompts take no part; with the same weights the rest is a race over the prompts without a call (their
-    weights still have equal expected sums), so both e-processes are valid at every block end. No
-    centres are used. margin in (0, 1); ValueError otherwise.
+    Args:
+        no_call: the ids of the prompts that need no call.
+        margin: in (0, 1).
+
+    Returns:
+        None if no such prompt was drawn, or if the baseline gets no call right: its perfect restraint
+        would block every useful candidate.
+
+    Raises:
+        ValueError: the margin is outside (0, 1).
     """
     if not baseline_call_accuracy:
         return None
@@ -52,7 +60,7 @@ def restraint_evidence(
 
 
 def _share(block: RaceBlock, spec_id: str, known: dict[str, bool] | None, draw: int) -> float:
-    """Of the answers to one draw, the share that passed."""
+    """The share of a spec's answers to one draw that passed."""
     if known is not None:
         return float(known[block.prompts[draw]])
     return block.passes[spec_id][draw] / block.asked[spec_id]

@@ -1,4 +1,4 @@
-"""Candidates that an earlier race held: they go on with the evidence, the K and the alpha that they had, or say why they cannot."""
+"""Lets candidates that an earlier race held resume with the evidence, K and alpha that they had."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class PastRace:
 
 @dataclass(frozen=True, slots=True)
 class VoidEvidence:
-    """What a candidate had gathered and may not use. changed: what differs from then."""
+    """Evidence that a candidate may no longer use. changed: what has changed since that race."""
 
     spec_id: str
     race_id: str
@@ -28,10 +28,14 @@ class VoidEvidence:
 
 
 def with_held_evidence(draft: RaceStart, past: Sequence[PastRace]) -> tuple[RaceStart, tuple[VoidEvidence, ...]]:
-    """The start of a race in which candidates go on from where they were held, and what is void.
+    """The start of a race in which held candidates resume, and the evidence that is void.
 
-    draft: with every entrant as if new; past: oldest first. Only the last race of a candidate against this baseline counts. New
-    candidates share the draft's alpha among themselves alone (K: their number); with none of them the race spends nothing.
+    Only a candidate's last race against this baseline counts. The new candidates alone share the
+    draft's alpha; K is their number. A race without new candidates spends nothing.
+
+    Args:
+        draft: the start with every entrant as if new.
+        past: oldest first.
     """
     voided: list[VoidEvidence] = []
     entrants: list[RaceEntrant] = []
@@ -60,5 +64,5 @@ def with_held_evidence(draft: RaceStart, past: Sequence[PastRace]) -> tuple[Race
 
 
 def _was_held(past: PastRace, spec_id: str) -> bool:
-    """Held, or promoted by the race and then stopped by another gate: it is still no baseline."""
+    """Whether the race held it, or promoted it and another gate then stopped it."""
     return any(s.spec_id == spec_id and s.state in ("held", "promoted") for s in past.end.standings)

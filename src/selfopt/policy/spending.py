@@ -1,4 +1,4 @@
-"""How much of alpha the next decision of a family may spend, from what the ledger says was spent."""
+"""How much alpha the next decision of a family may spend, given what the ledger says was spent."""
 
 from __future__ import annotations
 
@@ -12,9 +12,17 @@ from selfopt.stats import AlphaSchedule, elond_level, fwer_level
 
 @dataclass(frozen=True, slots=True)
 class AlphaPlan:
-    """alpha: the chance of error for the whole family. schedule `fwer`: the chance that anything at all is promoted falsely; `elond`:
-    the expected share of false ones among the promotions. horizon: the number of decisions, where it is known. UsageError for
-    figures out of range."""
+    """How a family of decisions spends its alpha.
+
+    Attributes:
+        alpha: the chance of error of the whole family.
+        schedule: with `fwer`, alpha bounds the chance of any false promotion. With `elond`, it
+            bounds the expected share of false promotions.
+        horizon: the number of decisions, if known.
+
+    Raises:
+        UsageError: a figure is out of range.
+    """
 
     alpha: float
     schedule: AlphaSchedule = "fwer"
@@ -29,8 +37,14 @@ class AlphaPlan:
 
 @dataclass(frozen=True, slots=True)
 class AlphaShare:
-    """What the next decision of a family gets. number: which one it is; spent: by those before it; used_up: there is nothing left, and nothing
-    may be promoted by this family any more; detail: in plain words."""
+    """The alpha of the next decision of a family.
+
+    Attributes:
+        number: counts the decisions of the family from 1.
+        spent: by earlier decisions.
+        used_up: nothing is left, so this family may promote nothing more.
+        detail: in plain words.
+    """
 
     family: str
     number: int
@@ -41,21 +55,25 @@ class AlphaShare:
 
 
 def search_family(model: str, phase: str, suite_hash: str) -> str:
-    """The races of one model and phase on one suite: what is promoted there for as long as the suite stays as it is."""
+    """The family of all races of one model and phase on one suite content."""
     return f"search {model} {phase} {suite_hash}"
 
 
 def heldout_family(suite_hash: str) -> str:
-    """Every look at the held-out prompts of a suite, by whichever model: each tells the search a little about them."""
+    """The family of all looks at a suite's held-out prompts, by any model: each look reveals a little."""
     return f"heldout {suite_hash}"
 
 
 def next_share(plan: AlphaPlan, family: str, spenders: Iterable[RaceStart | PromptTest], promotions: int = 0) -> AlphaShare:
-    """The alpha of the next decision of a family. spenders: earlier ones of any family; promotions: so far in this one.
+    """The alpha of the next decision of a family.
 
-    A decision that began has spent its share, whatever became of it; a race of resumed candidates only spends nothing and counts
-    as none. `fwer` never gives more than is left of alpha, also when the
-    plan was changed in between, so the shares of a family sum to at most alpha. `elond` follows its formula.
+    A decision that began has spent its share, whatever came of it. A race with resumed candidates
+    only spends nothing and does not count. `fwer` never gives more than is left, even after a change
+    of the plan, so the shares of a family sum to at most alpha. `elond` follows its formula.
+
+    Args:
+        spenders: earlier decisions, of any family.
+        promotions: so far, in this family.
     """
     mine = [s for s in spenders if s.family == family and s.alpha > 0]
     number = max((s.number for s in mine), default=0) + 1

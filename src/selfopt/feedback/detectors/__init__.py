@@ -1,4 +1,4 @@
-"""The detectors, one a file: each finds one sort of cause in the evaluations of one spec."""
+"""The detectors, one per file. Each finds one kind of cause in the evaluations of one spec."""
 
 from __future__ import annotations
 
@@ -21,4 +21,5 @@ DETECTORS: Registry[Detector] = Registry(
     },
     Detector,
 )
-"""Those that look at every model: ours by the kind of their findings, the causes that hide others first; then installed ones."""
+"""The detectors that examine every model. Ours come first, named by the kind of their findings and
+ordered so that causes which hide others come first. Installed ones follow."""

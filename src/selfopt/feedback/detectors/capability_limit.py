@@ -1,4 +1,4 @@
-"""Capability limit: whole, readable replies, and still too few of them right."""
+"""Capability limit: the replies are whole and readable, but too few are right."""
 
 from __future__ import annotations
 
@@ -14,18 +14,23 @@ from selfopt.stats import clopper_pearson_upper
 
 @dataclass(frozen=True, slots=True)
 class CapabilityLimit:
-    """max_fault_share: above this share of unparsed, truncated, timed out, loading and failed trials nothing is said about
-    the model, because the harness is the likelier cause."""
+    """Finds models that are too weak for their phase.
+
+    Attributes:
+        max_fault_share: above this share of faults (unparsed, truncated, timeout, loading, error)
+            nothing is said about the model, because the harness is the likelier cause.
+        confidence: of the upper bound.
+    """
 
     max_fault_share: float = 0.05
     confidence: float = 0.95
 
     def examine(self, evaluations: Sequence[Evaluation], thresholds: PolicyThresholds) -> Sequence[Finding]:
-        """One finding when the upper confidence bound of accuracy or of call accuracy lies below the phase's minimum.
+        """One finding if the upper bound of accuracy or call accuracy is below the phase's minimum.
 
-        Where the suite is the whole work and the spec deterministic, the share itself is the bound. The bound counts every fault
-        and every failure of a cold start as a pass: none of them is the model's. It takes trials as independent, which errs to the
-        safe side for repeats on a fixed suite.
+        If the metrics are exact, the share itself is the bound. The bound counts every fault and
+        every failure of a cold start as a pass, because the model did not cause them. It treats
+        trials as independent, which is conservative for repeats on a fixed suite.
         """
         window = comparable(evaluations)
         if not window:
@@ -65,7 +70,7 @@ class CapabilityLimit:
     def _share(
         self, trials: Sequence[tuple[OutcomeRow, int, Outcome]], read: WindowRows, *, exact: bool
     ) -> tuple[float | None, float]:
-        """The share that passed (None: no trial), and the largest that is plausible."""
+        """The share that passed (None without trials), and the largest plausible share."""
         n = len(trials)
         if n == 0:
             return None, 1.0

@@ -1,4 +1,4 @@
-"""Ceiling: everything passes, so the suite cannot show an improvement any more."""
+"""Ceiling: everything passes, so the suite can no longer show an improvement."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from selfopt.records import CeilingFigures, Evaluation, Finding, Outcome, Policy
 
 
 class Ceiling:
-    """Where the spec is not known to be deterministic, it takes as many runs as a decision does."""
+    """Finds suites that are too easy. Unless repeats are copies, it needs as many runs as a decision."""
 
     def examine(self, evaluations: Sequence[Evaluation], thresholds: PolicyThresholds) -> Sequence[Finding]:
-        """One finding when every trial of the newest evaluation passes."""
+        """One finding if every trial of the newest evaluation passes."""
         window = comparable(evaluations)[-1:]
         counts = counted(window)
         n = counts.total()

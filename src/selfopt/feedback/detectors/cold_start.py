@@ -1,9 +1,13 @@
-"""Cold start: the model was being loaded when the first requests came.
+"""Cold start: the model was still being loaded when the first requests came.
 
-Three sorts of evidence. Waiting: trials were refused or timed out while a load showed. Order: prompts fail in their first runs and
-pass from then on (FFPPPPP), more of them than chance explains, as the classifier says of rows and load evidence together. Latency:
-everything passes, but a request that had to wait for the load took far longer than the others. What proves it is an experiment:
-`selfopt supervise MODEL PHASE --validate-warm-up`.
+There are three kinds of evidence:
+
+- Waiting: trials were refused or timed out while the model was being loaded.
+- Order: prompts fail in their first runs and pass from then on (FFPPPPP), and the classifier says
+  that chance does not explain so many of them, given the evidence of loads.
+- Latency: everything passes, but a request that waited for the load took much longer than others.
+
+Only an experiment proves a cold start: `selfopt supervise MODEL PHASE --validate-warm-up`.
 """
 
 from __future__ import annotations
@@ -20,14 +24,19 @@ from selfopt.stats import MAX_COLD_RUNS, RowPattern, exchangeability_p
 
 @dataclass(frozen=True, slots=True)
 class ColdStart:
-    """min_ratio and min_excess_ms: how much slower than the median a first call must be for the latency case."""
+    """Finds failures and waits that the loading of the model explains.
+
+    Attributes:
+        min_ratio, min_excess_ms: how much slower than the median a first call must be to count.
+        significance: of the order of failures.
+    """
 
     min_ratio: float = 2.0
     min_excess_ms: float = 200.0
     significance: float = 0.05
 
     def examine(self, evaluations: Sequence[Evaluation], thresholds: PolicyThresholds) -> Sequence[Finding]:
-        """At most one finding of each case; by the type of its figures."""
+        """At most one finding about failures and one about latency."""
         window = comparable(evaluations)
         found = (self._failures(window), self._latency(window)) if window else ()
         return [finding for finding in found if finding is not None]
@@ -58,8 +67,11 @@ class ColdStart:
         return make_finding(window, figures, lambda row, index, _: index in affected.get(id(row), ()), sure)
 
     def _order_p(self, window: Sequence[Evaluation], read: WindowRows) -> float:
-        """That failures gather in the first runs by chance: of the rows as the classifier saw them where it called any, else of all
-        of them with what waited for a load among the failures."""
+        """The p-value of failures gathering in the first runs.
+
+        It covers the rows that the classifier saw, if it called any a cold start. Otherwise it covers
+        all rows, including failures that waited for a load.
+        """
         if read.called:
             return read.classification.cold_p
         return exchangeability_p([passes(row) for e in window for row in e.rows], range(1, MAX_COLD_RUNS + 1))
@@ -83,8 +95,10 @@ class ColdStart:
 
 
 def _reported_loads(window: Sequence[Evaluation]) -> list[float]:
-    """Milliseconds of the loads that trials report. Servers name a load time for warm calls too, so only trials count that
-    are known to have waited for one."""
+    """The load times that trials report, in milliseconds.
+
+    Servers report a load time for warm calls too, so only trials that waited for a load count.
+    """
     told = ((row, index) for row, index, _ in cells(window) if index < len(row.load_ms) and shows_load(row, index))
     return [load_ms for row, index in told if (load_ms := row.load_ms[index]) is not None]
 

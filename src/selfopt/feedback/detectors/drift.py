@@ -1,4 +1,4 @@
-"""Drift: the same spec in the same environment got worse in its later runs."""
+"""Drift: a spec got worse in its later runs, in the same environment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from selfopt.stats import MIN_PATTERN_RUNS, PassRow, RowPattern, classify_rows, 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """min_drop: the smallest fall in accuracy worth a finding; significance: of the test over prompts."""
+    """Finds a fall in accuracy.
+
+    Attributes:
+        min_drop: the smallest fall in accuracy that makes a finding.
+        significance: of the test over prompts.
+    """
 
     min_drop: float = 0.05
     significance: float = 0.05
@@ -22,10 +27,11 @@ class Drift:
     def examine(self, evaluations: Sequence[Evaluation], thresholds: PolicyThresholds) -> Sequence[Finding]:
         """At most one finding.
 
-        A deterministic spec whose newest evaluation is worse than the one before has drifted: repeats should be copies.
-        Otherwise the runs of all evaluations are put in order, and failures must gather in the late ones by a test over
-        prompts that assumes nothing about pass rates; fewer than 5 runs say nothing. Prompts with faults of infrastructure
-        are left out. The figures tell which prompts the classifier calls drifting.
+        A deterministic spec has drifted if its newest evaluation is worse than the one before,
+        because its repeats should be copies. For other specs, the runs of all evaluations are put in
+        order, and a test over prompts must show that failures gather in the late runs. The test
+        assumes nothing about pass rates and needs 5 runs. Prompts with faults of infrastructure are
+        left out. The figures say which prompts the classifier calls drifting.
         """
         window = comparable(evaluations)
         copies = len(window) > 1 and all(e.has_copies for e in window[-2:])
@@ -59,7 +65,7 @@ class Drift:
             return None
         found = classify_rows([PassRow(tuple(row)) for row in usable.values()])
         counted_p = exchangeability_p(list(usable.values()), sorted({1, 2, runs // 4, runs // 2}), late=True)
-        # Two looks at the same rows: prompts that get somewhat worse show in the count, a few that break off in the order.
+        # Two tests of the same rows: the count shows many prompts that get worse, the order a few that break off.
         p_value = min(1.0, 2 * min(counted_p, found.drift_p))
         half = runs // 2
         before = fmean([p for row in usable.values() for p in row[:half]])

@@ -1,4 +1,4 @@
-"""Flaky: the same prompt passes and fails from run to run, for no cause that is known."""
+"""Flaky: a prompt passes in some runs and fails in others, without a known cause."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _NOT_FLAKY = frozenset({RowPattern.TOO_SHORT, RowPattern.STABLE, RowPattern.INCA
 
 @dataclass(frozen=True, slots=True)
 class Flaky:
-    """min_prompts: from this many flaky prompts on it is a finding."""
+    """Finds flaky prompts. min_prompts: how many make a finding."""
 
     min_prompts: int = 1
 
     def examine(self, evaluations: Sequence[Evaluation], thresholds: PolicyThresholds) -> Sequence[Finding]:
-        """One finding over prompts with 3 runs or more that both pass and fail.
+        """One finding about all prompts with 3 runs or more that both pass and fail.
 
-        Failures of infrastructure or harness alone do not make a prompt flaky, and failures that a load explains count as
-        passes. Rows that look like a cold start or a drift without the evidence for it are flaky. The figures tell how many of
-        these rows the classifier is sure of.
+        Faults of infrastructure or harness alone do not make a prompt flaky, and failures that a
+        load explains count as passes. A row that looks like a cold start or a drift, but lacks the
+        evidence, is flaky. The figures say how many of the rows the classifier is sure about.
         """
         window = comparable(evaluations)
         read = read_window(window)

@@ -1,4 +1,4 @@
-"""Infrastructure: trials that ended in an error or a timeout with no load to explain it."""
+"""Infrastructure: trials end in an error or a timeout that no load explains."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _FAULTS = frozenset({Outcome.ERROR, Outcome.TIMEOUT})
 
 @dataclass(frozen=True, slots=True)
 class Infrastructure:
-    """min_share: from this share of errors and timeouts on it is a finding."""
+    """Finds faults of server and network. min_share: the smallest share of trials that counts."""
 
     min_share: float = 0.05
 
     def examine(self, evaluations: Sequence[Evaluation], thresholds: PolicyThresholds) -> Sequence[Finding]:
-        """One finding with errors and timeouts counted apart; those of a cold start are left to that finding."""
+        """One finding that counts errors and timeouts separately, without those of a cold start."""
         window = comparable(evaluations)
         cold = read_window(window).waited
         n = sum(len(row.outcomes) for e in window for row in e.rows)

@@ -1,4 +1,4 @@
-"""Truncation: replies that were cut off at the token budget."""
+"""Truncation: replies are cut off at the token budget."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from selfopt.records import Evaluation, Finding, Outcome, PolicyThresholds, Trun
 
 @dataclass(frozen=True, slots=True)
 class Truncation:
-    """min_share: from this share of truncated replies on it is a finding."""
+    """Finds a token budget that is too small. min_share: the smallest share that counts."""
 
     min_share: float = 0.05
 
     def examine(self, evaluations: Sequence[Evaluation], thresholds: PolicyThresholds) -> Sequence[Finding]:
-        """One finding with the share of truncated replies and how many calls were right beside them."""
+        """One finding with the share of truncated replies and the number of right calls."""
         window = comparable(evaluations)
         counts = counted(window)
         truncated, n = counts[Outcome.TRUNCATED], counts.total()

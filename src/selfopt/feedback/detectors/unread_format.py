@@ -1,4 +1,4 @@
-"""Unread format: the model calls tools, in a format that no parser of the variant reads."""
+"""Unread format: the model calls tools in a format that no parser of the variant reads."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from selfopt.records import UNKNOWN_FORMAT, Evaluation, Finding, Outcome, Policy
 
 @dataclass(frozen=True, slots=True)
 class UnreadFormat:
-    """min_share: from this share of unparsed replies on it is a finding."""
+    """Finds parsers that do not fit the model. min_share: the smallest share that counts."""
 
     min_share: float = 0.05
 
     def examine(self, evaluations: Sequence[Evaluation], thresholds: PolicyThresholds) -> Sequence[Finding]:
-        """One finding with the share and, where the verdicts tell, the format seen most often."""
+        """One finding with the share and, if the verdicts say so, the most frequent format."""
         window = comparable(evaluations)
         trials = list(cells(window))
         formats: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""The gates that a candidate has to pass, one question each. docs/EXTENDING.md shows how to add one."""
+"""The gates that a candidate must pass. Each asks one question; docs/EXTENDING.md shows how to add one."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _HERE = "selfopt.policy.gates"
 GATES: Registry[Gate] = Registry(
     "selfopt.gates",
     {
-        # In the order in which reasons are given: is there enough to judge by, what does the
-        # evidence say, and only then what the figures of the passes look like.
+        # Reasons are given in this order: whether there is enough data, what the evidence says,
+        # and only then what the figures of the passes look like.
         "data": f"{_HERE}.enough:DATA",
         "comparable": f"{_HERE}.enough:COMPARABLE",
         "errors": f"{_HERE}.enough:ERRORS",
@@ -33,4 +33,4 @@ GATES: Registry[Gate] = Registry(
     },
     Gate,
 )
-"""Every gate by name. Under the plain policy those about evidence have nothing to say."""
+"""Every gate by name. Under the plain policy, the gates about evidence are silent."""

@@ -1,4 +1,4 @@
-"""What a gate is asked, and what it answers."""
+"""The question that a gate gets, and its answer."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Literal, Protocol, runtime_checkable
 from selfopt.records import Environment, Evaluation, EvidenceState, PolicyThresholds
 
 ROUNDING = 1e-9
-"""Shares of the same trials that are reached by different sums may differ in the last bits."""
+"""Tolerance: two ways to sum up the same trials may differ in the last bits."""
 
 
 @dataclass(frozen=True, slots=True)
 class GateCase:
-    """What is to be decided.
+    """What a decision is about.
 
     Attributes:
-        candidate, baseline: what was measured of both; no baseline: the candidate becomes the first.
-        thresholds: the settings' policy.
-        evidence: what races and tests say; None under the plain policy, which asks for no evidence.
-        environments: the observed ones that are known, by id.
+        baseline: None if the candidate may become the first baseline.
+        thresholds: the policy in the settings.
+        evidence: what races and tests say. None under the plain policy, which asks for none.
+        environments: the known environments, by id.
     """
 
     candidate: Evaluation
@@ -36,15 +36,17 @@ class GateCase:
 
     @property
     def raced(self) -> bool:
-        """Whether candidate and baseline met in a race."""
+        """Whether the candidate raced against the baseline."""
         return self.evidence is not None and self.evidence.race is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a gate saw, under the fields of `GateResult`. passed None: not enough data.
+    """What a gate saw. The fields are those of `GateResult`.
 
-    precondition: while this stands in the way, the verdict is hold whatever other gates say.
+    Attributes:
+        passed: None if there is not enough data.
+        precondition: until this gate passes, the verdict is hold, whatever other gates say.
     """
 
     observed: float | str | None
@@ -58,7 +60,7 @@ class Look:
 
     @property
     def open(self) -> bool:
-        """Whether it stands in the way: failed, or not known to have passed."""
+        """Whether it keeps the candidate from promotion: it is binding and did not pass."""
         return self.binding and self.passed is not True
 
 
@@ -68,17 +70,22 @@ class Gate(Protocol):
 
     @property
     def name(self) -> str:
-        """Its name in decisions."""
+        """The name of the gate in decisions."""
         ...
 
     def look(self, case: GateCase) -> Look | None:
-        """What it sees; None where the question does not arise. The same case gives the same answer."""
+        """What the gate sees; None if its question does not arise. Must be deterministic."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class PlainGate:
-    """A gate made of one function. advises: under evidence it is shown and does not decide."""
+    """A gate made of one function.
+
+    Attributes:
+        see: looks at the case; None if the question does not arise.
+        advises: if there is evidence, the gate is shown but does not decide.
+    """
 
     name: str
     reason_code: str
@@ -88,7 +95,7 @@ class PlainGate:
     advises: bool = False
 
     def look(self, case: GateCase) -> Look | None:
-        """What the function sees, with what this gate makes of it."""
+        """What the function sees, completed with the fields of this gate."""
         seen = self.see(case)
         if seen is None:
             return None

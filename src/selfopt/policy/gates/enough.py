@@ -1,4 +1,4 @@
-"""Is there enough to judge by? While there is not, the verdict is hold whatever other gates say."""
+"""Is there enough data to judge by? Until there is, the verdict is hold."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from selfopt.records import Evaluation, Outcome
 from .base import GateCase, Look, PlainGate
 
 MAX_ERROR_SHARE = 0.5
-"""Transport errors say nothing about the spec; fewer than this may be what a candidate with more
-retries repairs."""
+"""Transport errors say nothing about the spec. A smaller share may be just what a candidate with
+more retries repairs."""
 
 
 def _same_environment(case: GateCase, candidate: Evaluation, baseline: Evaluation) -> bool:
-    """Equal, or nothing that both observations tell differs. The context size is a choice of the spec, not a circumstance."""
+    """Whether no field that both environments know differs. The context size is the spec's choice."""
     if candidate.environment_id == baseline.environment_id:
         return True
     ours, theirs = (case.environments.get(side.environment_id) for side in (candidate, baseline))
@@ -28,7 +28,7 @@ def _differences(case: GateCase, candidate: Evaluation, baseline: Evaluation) ->
         ("scorer", candidate.scorer_hash, baseline.scorer_hash),
         ("environment", _same_environment(case, candidate, baseline), True),
     ]
-    if not case.raced:  # a race asks both the same prompts by its plan, and an early loser fewer of them
+    if not case.raced:  # a race plans the same prompts for both, and an early loser gets fewer of them
         pairs.append(("prompts", {r.prompt_id for r in candidate.rows}, {r.prompt_id for r in baseline.rows}))
     found = [name for name, ours, theirs in pairs if ours != theirs]
     return [*found, "nothing at all: it is the baseline itself"] if candidate.spec_id == baseline.spec_id else found
@@ -71,7 +71,7 @@ def _baseline_min_runs(case: GateCase) -> Look | None:
 DATA = PlainGate("data", "no_data", "hold", _data, precondition=True)
 COMPARABLE = PlainGate("comparable", "not_comparable", "hold", _comparable, precondition=True)
 ERRORS = PlainGate("errors", "mostly_errors", "hold", _errors, precondition=True)
-# How many pairs are needed is for the evidence to say, where some is asked for.
+# Under evidence, the evidence says how many pairs are needed.
 MIN_RUNS = PlainGate("min_runs", "not_enough_runs", "hold", _min_runs, precondition=True, advises=True)
 BASELINE_MIN_RUNS = PlainGate(
     "baseline_min_runs", "baseline_not_enough_runs", "hold", _baseline_min_runs, precondition=True, advises=True

@@ -1,4 +1,4 @@
-"""What a race, a test on held-out prompts and the prompts without a call say. Silent under the plain policy."""
+"""The gates about races, held-out tests and restraint. Silent under the plain policy."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from .base import GateCase, Look, PlainGate
 
 
 class EvidenceGate:
-    """Promotes on a race that was won, rejects on one that was lost, holds otherwise.
+    """Promotes a candidate that won its race, rejects one that lost, and holds otherwise.
 
-    Where both specs are deterministic the difference on the suite is known, and whether it is a
-    gain is for other gates to say. Where a race was wanted and there was none, this is a
-    precondition: all that other gates see then is a pass of a spec whose repeats differ, and what
-    chance did there is no merit of the candidate.
+    If both specs are deterministic, the difference on the suite is known, and other gates decide
+    whether it is a gain. If a race was wanted but did not take place, this gate is a precondition:
+    the other gates see only a few passes of a spec whose repeats differ, and chance may have made
+    the difference.
     """
 
     name = "evidence"
 
     def look(self, case: GateCase) -> Look | None:
-        """None for the first baseline, which replaces nothing."""
+        """None for a first baseline, which replaces nothing."""
         state = case.evidence
         if state is None or case.baseline is None:
             return None
@@ -53,12 +53,12 @@ def _of_race(race: RaceEvidence, *, lost: str | None = None, undecided: str) -> 
 
 
 class HeldoutGate:
-    """A decision about other prompts than the suite's asks for a held-out test that passed."""
+    """A claim about prompts outside the suite needs a held-out test that passed."""
 
     name = "heldout"
 
     def look(self, case: GateCase) -> Look | None:
-        """None where the decision is about this suite only."""
+        """None if the decision is about this suite only."""
         state = case.evidence
         if state is None or case.baseline is None or state.claim != "prompts_like_these":
             return None
@@ -76,13 +76,13 @@ def _of_test(test: PromptEvidence) -> Look:
 
 
 def _restraint(case: GateCase) -> Look | None:
-    """Keeps out what is shown to be worse at keeping quiet than the baseline, by the margin or more.
+    """Rejects a candidate whose restraint is shown to be worse than the baseline's by the margin.
 
-    That it is shown *not* to be worse is told, and not asked for: a quarter of a suite's prompts
-    takes a multiple of the race's trials to show it, while what a worse restraint costs is part of
-    the accuracy that the race is about. There is no such evidence without prompts that need no
-    call, or where the baseline calls nothing right: its perfect restraint would block every useful
-    candidate.
+    The gate reports a proof that the candidate is *not* worse, but does not demand one. With a
+    quarter of the suite's prompts, such a proof takes several times the trials of the race, and the
+    accuracy that the race compares already includes the cost of a worse restraint. There is no
+    such evidence if no prompt needs restraint, or if the baseline gets no call right: its perfect
+    restraint would block every useful candidate.
     """
     seen = case.evidence.restraint if case.evidence is not None else None
     if seen is None:

@@ -1,4 +1,4 @@
-"""What any spec has to reach, whatever the baseline does."""
+"""The minima that every spec must reach, whatever the baseline does."""
 
 from __future__ import annotations
 

@@ -10,8 +10,11 @@ from .base import ROUNDING, GateCase, Look, PlainGate
 
 
 def _no_regression(case: GateCase) -> Look | None:
-    """Like with like: the median run against the median run, and the mean against the mean. A baseline that fails while it loads
-    has a perfect median, which no mean with a single failure reaches. What a race asks is no whole run: there the means count."""
+    """Compares the median runs with each other, and the means with each other.
+
+    A baseline that fails only while it loads has a perfect median, and no mean with a failure in it
+    could reach that. A race has no whole runs, so only its means are compared.
+    """
     if case.baseline is None:
         return None
     ours, theirs = case.candidate.metrics, case.baseline.metrics
@@ -40,7 +43,7 @@ def _margin(case: GateCase) -> Look | None:
         return None
     gain = case.candidate.metrics.accuracy - case.baseline.metrics.accuracy
     margin = case.thresholds.promote_margin
-    # A margin of 0 still asks for a gain: ties keep the baseline.
+    # Even a margin of 0 demands a gain: ties keep the baseline.
     passed = gain >= margin - ROUNDING and gain > ROUNDING
     return Look(gain, margin, passed, f"accuracy changed by {gain:+.3f}, margin {margin:.3f}")
 
@@ -53,7 +56,7 @@ def _variance(case: GateCase) -> Look:
 
 
 NO_REGRESSION = PlainGate("no_regression", "regression", "reject", _no_regression)
-# A spec's flaky prompts are no fault of it, where evidence takes the noise into account.
+# Evidence accounts for the noise of flaky prompts, so under evidence this gate only advises.
 VARIANCE = PlainGate("variance", "high_variance", "hold", _variance, advises=True)
 CEILING = PlainGate("ceiling", "ceiling", "hold", _ceiling)
 PROMOTE_MARGIN = PlainGate("promote_margin", "below_margin", "hold", _margin)
