@@ -99,7 +99,7 @@ def _is_number(value: object) -> bool:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST
+    return isinstance(value, int) and _is_number(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +144,8 @@ def load_candidates(path: Path, baseline: Spec, variants: Mapping[str, Variant],
     so does an entry that repeats another or changes nothing; with pass_over, one that changes nothing is left out (the baseline
     of a later cycle is often one of the candidates).
     """
-    entries = _read_list(path)
     chosen: dict[str, Spec] = {}
-    for number, entry in enumerate(entries, start=1):
+    for number, entry in enumerate(_read_list(path), start=1):
         where = f"{path}, candidate {number}"
         spec = _candidate(where, entry, baseline, variants)
         if spec.spec_id == baseline.spec_id:

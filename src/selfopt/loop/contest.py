@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from selfopt.policy import heldout_claim, is_exact
 from selfopt.records import CycleStart, CycleTarget, Environment, Evaluation, Outcome, Spec, Suite
 
 from .context import LoopContext
-from .kinds import draws_at_random, is_at_ceiling, kind_of
 from .store import spec_by_id
 
+Kind = Literal["fixed", "once", "race"]
+"""`fixed`: a fixed number of runs and the plain gates; `once`: one pass, which is all there is to know if repeats are copies; `race`: no
+pass of its own, a race asks for what it needs."""
+
+_ROUNDING = 1e-9
 _INFRASTRUCTURE = frozenset({Outcome.TIMEOUT, Outcome.LOADING, Outcome.ERROR})
 
 
@@ -22,17 +27,48 @@ def outcomes_of(evaluation: Evaluation) -> dict[str, bool]:
 
 def environments_of(context: LoopContext, evaluations: Iterable[Evaluation]) -> dict[str, Environment]:
     """What specs were measured in, by spec id."""
-    found: dict[str, Environment] = {}
-    for evaluation in evaluations:
-        seen = context.ledger.read(Environment, {"id": evaluation.environment_id}, limit=1)
-        found.update((evaluation.spec_id, environment) for environment in seen)
-    return found
+    return {
+        evaluation.spec_id: environment
+        for evaluation in evaluations
+        for environment in context.ledger.read(Environment, {"id": evaluation.environment_id}, limit=1)
+    }
 
 
 def _differed(evaluation: Evaluation) -> bool:
     """Whether repeats were seen to differ, and no server or network had a hand in it."""
     outcomes = {outcome for row in evaluation.rows for outcome in row.outcomes}
     return evaluation.determinism == "stochastic" and outcomes.isdisjoint(_INFRASTRUCTURE)
+
+
+def draws_at_random(spec: Spec) -> bool:
+    """Whether its sampling is different each time it is asked."""
+    sampling = spec.variant.sampling
+    return sampling.temperature > 0 and sampling.seed is None
+
+
+def is_at_ceiling(baseline: Evaluation) -> bool:
+    """Whether the baseline passes everything, so that nothing can be better."""
+    return baseline.metrics.accuracy >= 1 - _ROUNDING
+
+
+def kind_of(context: LoopContext, baseline: Spec, measured: Evaluation, candidate: Spec) -> Kind:
+    """How a candidate is measured. measured: the baseline's evaluation.
+
+    A candidate that differs in the warm-up alone makes the same requests of the same model: a race, which warms everybody up, cannot
+    see what it is worth. Where the baseline was found stochastic although its sampling draws nothing, so is the candidate, presumably:
+    a race is valid for it either way. At a ceiling there is nothing to win, and one pass tells enough.
+    """
+    if not context.settings.policy.evidence or _differs_in_warm_up_alone(baseline, candidate):
+        return "fixed"
+    if is_at_ceiling(measured):
+        return "once"
+    if draws_at_random(candidate):
+        return "race"
+    return "once" if is_exact(measured) or draws_at_random(baseline) else "race"
+
+
+def _differs_in_warm_up_alone(baseline: Spec, candidate: Spec) -> bool:
+    return baseline.model_copy(update={"warm_up": candidate.warm_up}).spec_id == candidate.spec_id
 
 
 @dataclass(slots=True)

@@ -8,10 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
+from selfopt.errors import BudgetError
 from selfopt.measure.context import MeasureContext
 from selfopt.policy import AlphaPlan, decide, heldout_settings
 from selfopt.records import (
     Cycle,
+    CycleStart,
     Decision,
     Environment,
     Evaluation,
@@ -30,7 +32,7 @@ from selfopt.records import (
 from selfopt.routing import Enforcer
 from selfopt.settings import Settings
 
-from .measuring import Measuring
+from .measuring import Depth, Measuring
 
 Key = tuple[str, Phase]
 
@@ -182,6 +184,35 @@ class LoopContext:
         """Drop a spec's model from memory, so that a warm-up has something to do."""
         world = self.stages.measuring()
         return await world.residency_for(spec).unload(world.model_name_for(spec))
+
+    async def measured(
+        self, start: CycleStart, specs: Sequence[Spec], where: str, depth: Depth = "runs"
+    ) -> Mapping[str, Evaluation]:
+        """Measure specs in a cycle.
+
+        Args:
+            start: the cycle.
+            specs: what is measured; with none, nothing is.
+            where: what the cycle is doing, as an error says it: `while its baselines were measured`.
+            depth: how often each is measured.
+
+        Returns:
+            The evaluation of each, by spec id and in the order of `specs`.
+
+        Raises:
+            BudgetError: a cap ended the measurement before all were through.
+        """
+        if not specs:
+            return {}
+        measurement = await self.measure(specs, start.cycle_id, depth)
+        missing = [spec.label for spec in specs if spec.spec_id not in measurement.evaluations]
+        if measurement.stopped is not None or missing:
+            why = measurement.stopped or f"{missing[0]} could not be measured"
+            raise BudgetError(
+                f"cycle {start.number} stopped {where}: {why}; nothing was decided, what was measured is kept, and the same command "
+                "continues it"
+            )
+        return measurement.evaluations
 
     def decide(
         self, candidate: Evaluation, baseline: Evaluation, cycle_id: str, evidence: EvidenceState | None = None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from selfopt.errors import BudgetError
 from selfopt.feedback import named
 from selfopt.records import (
     ColdFailuresFigures,
@@ -31,13 +30,12 @@ from selfopt.words.remedies import check_text
 
 from .begin import begin
 from .candidates import describe_change, propose
-from .contest import Contest
+from .contest import Contest, kind_of
 from .context import Key, LoopContext, LoopEvent, Target
 from .deciding import already_judged, decide_target, held_before
 from .diagnosis import diagnose, present_feedback
 from .enforce import enforce_feedback, keep_feedback, require_readable_feedback
 from .evidence import gather_evidence
-from .kinds import kind_of
 from .measuring import Depth
 from .remedies import check_remedies, take_back, withdrawal_advice
 from .store import plan_of, spec_by_id, unknown_specs, withdrawn_specs
@@ -54,7 +52,7 @@ async def run_cycle(context: LoopContext, targets: Sequence[Target], loop_id: st
     labels = ", ".join(specs[t.baseline_spec_id].label for t in start.targets)
     context.say(LoopEvent("cycle", f"cycle {start.number}: {labels}", start))
     await _make_cold(context, start, specs)
-    base = await _measure(context, start, list(specs.values()), "baselines")
+    base = await context.measured(start, list(specs.values()), "while its baselines were measured")
     context.on_step("baseline_measured")
     findings = await _diagnose(context, start, base)
     context.on_step("diagnosed")
@@ -108,23 +106,6 @@ async def _confirm(context: LoopContext, start: CycleStart, results: Sequence[Cy
             context.on_step("confirmed")
 
 
-async def _measure(
-    context: LoopContext, start: CycleStart, specs: Sequence[Spec], label: str, depth: Depth = "runs"
-) -> Mapping[str, Evaluation]:
-    """Evaluations of all of them; BudgetError when a cap ended the measurement before."""
-    if not specs:
-        return {}
-    measurement = await context.measure(specs, start.cycle_id, depth)
-    missing = [s.label for s in specs if s.spec_id not in measurement.evaluations]
-    if measurement.stopped is not None or missing:
-        why = measurement.stopped or f"{missing[0]} could not be measured"
-        raise BudgetError(
-            f"cycle {start.number} stopped while its {label} were measured: {why}; nothing was decided, what was measured is kept, "
-            "and the same command continues it"
-        )
-    return measurement.evaluations
-
-
 async def _measure_candidates(
     context: LoopContext,
     start: CycleStart,
@@ -137,30 +118,25 @@ async def _measure_candidates(
     together: dict[Depth, list[Spec]] = {"runs": [], "once": []}
     alone: list[tuple[Spec, Depth]] = []
     for target in plan.targets:
-        cold = _failed_cold(findings[(target.model, target.phase)])
+        cold = any(isinstance(f.figures, ColdFailuresFigures) for f in findings[target.model, target.phase])
         baseline = spec_by_id(context.ledger, target.baseline_spec_id)
         for spec_id in target.candidate_spec_ids:
             spec = spec_by_id(context.ledger, spec_id)
             kind = kind_of(context, baseline, base[baseline.spec_id], spec)
-            if kind == "race":
-                continue
             depth: Depth = "runs" if kind == "fixed" else "once"
-            if cold:
+            if kind != "race" and cold:
                 alone.append((spec, depth))
-            else:
+            elif kind != "race":
                 together[depth].append(spec)
     measured: dict[str, Evaluation] = {}
+    where = "while its candidates were measured"
     for spec, depth in alone:
-        if not any(True for _ in context.ledger.read(Run, {"cycle_id": start.cycle_id, "request_id": spec.request_id}, limit=1)):
+        if not any(context.ledger.read(Run, {"cycle_id": start.cycle_id, "request_id": spec.request_id}, limit=1)):
             await context.unload(spec)
-        measured |= await _measure(context, start, [spec], "candidates", depth)
+        measured |= await context.measured(start, [spec], where, depth)
     for depth, specs in together.items():
-        measured |= await _measure(context, start, specs, "candidates", depth)
+        measured |= await context.measured(start, specs, where, depth)
     return measured
-
-
-def _failed_cold(findings: Sequence[Finding]) -> bool:
-    return any(isinstance(f.figures, ColdFailuresFigures) for f in findings)
 
 
 async def _diagnose(context: LoopContext, start: CycleStart, base: Mapping[str, Evaluation]) -> Mapping[Key, Sequence[Finding]]:
@@ -267,7 +243,6 @@ async def _finish(
     feedback: Feedback,
     version: int,
 ) -> Cycle:
-    runs = {r.run_id for r in context.ledger.read(Run, {"cycle_id": start.cycle_id})}
     cycle = Cycle(
         cycle_id=start.cycle_id,
         number=start.number,
@@ -278,7 +253,11 @@ async def _finish(
         findings=tuple(f.finding_id for f in feedback.findings),
         recommendations=tuple(r.id for r in feedback.recommendations),
         config_version=version,
-        trials=sum(1 for run in runs for _ in context.ledger.read(Trial, {"run_id": run})),
+        trials=sum(
+            1
+            for run in context.ledger.read(Run, {"cycle_id": start.cycle_id})
+            for _ in context.ledger.read(Trial, {"run_id": run.run_id})
+        ),
     )
     await context.ledger.append([cycle])
     context.on_step("finished")

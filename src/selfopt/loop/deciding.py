@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from selfopt.measure.lookup import find
 from selfopt.policy import best_hold
 from selfopt.records import (
     Baseline,
@@ -81,8 +82,8 @@ async def decide_target(
     winner = max((r for r in rows if r.verdict == "promote"), key=lambda r: r.improvement or 0.0, default=None)
     if winner is not None:
         await _promote(context, target, winner)
-    else:
-        _say_best_held(context, target, [decision for _, decision in pairs])
+    elif (best := best_hold([decision for _, decision in pairs])) is not None:
+        context.say(LoopEvent("held", f"{target.model} {target.phase}: the baseline stays. {best_hold_text(best)}"))
     known = current_baseline(context.ledger, target.model, target.phase)
     return CycleTargetResult(
         model=target.model,
@@ -151,14 +152,8 @@ async def _promote(context: LoopContext, target: CycleTarget, winner: CandidateR
         source="promotion",
         at=context.now(),
     )
-    if not any(True for _ in context.ledger.read(Baseline, {"id": record.baseline_id}, limit=1)):
+    if find(context.ledger, Baseline, record.baseline_id) is None:
         await context.ledger.append([record])
     gain = f" (+{winner.improvement * 100:.1f} points)" if winner.improvement is not None else ""
     what = f"{target.model} {target.phase}: {winner.variant} ({winner.changed})"
     context.say(LoopEvent("promoted", f"{what} is the new baseline{gain}", record))
-
-
-def _say_best_held(context: LoopContext, target: CycleTarget, decisions: list[Decision]) -> None:
-    best = best_hold(decisions)
-    if best is not None:
-        context.say(LoopEvent("held", f"{target.model} {target.phase}: the baseline stays. {best_hold_text(best)}"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from selfopt.feedback import FeedbackOptions, ReferenceSuite, analyze
+from selfopt.measure.lookup import find
 from selfopt.records import Environment, Evaluation, Feedback, Phase, Remedy, Spec, WarmUpExperiment
 
 from .context import Key, LoopContext, search_split
@@ -65,9 +66,8 @@ def _served(context: LoopContext, known: Mapping[Key, str]) -> dict[Key, tuple[s
     settings = context.settings
     rules = context.stages.enforcer.load(repair_pending=False).rules if settings.enforcement.enabled else ()
     for rule in rules:
-        specs = context.ledger.read(Spec, {"id": rule.spec_id}, limit=1) if rule.spec_id is not None else ()
-        for spec in specs:
+        spec = find(context.ledger, Spec, rule.spec_id) if rule.spec_id is not None else None
+        if spec is not None and (rule.model, rule.phase) not in known:
             warm = spec.model_copy(update={"warm_up": settings.warm_up_policy(True)})
-            if (rule.model, rule.phase) not in known:
-                found[rule.model, rule.phase] = (warm.spec_id, spec.spec_id) if rule.warm_up else (spec.spec_id,)
+            found[rule.model, rule.phase] = (warm.spec_id, spec.spec_id) if rule.warm_up else (spec.spec_id,)
     return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from selfopt.measure.arena import judged_by, rendered
+from selfopt.measure.lookup import find
 from selfopt.policy import (
     AlphaShare,
     PastRace,
@@ -77,9 +78,9 @@ def share_of(context: LoopContext, family: str) -> AlphaShare:
     """What the next decision of a family may spend."""
     ledger = context.ledger
     starts = list(ledger.read(RaceStart, {"family": family}))
-    won = sum(end.winner_spec_id is not None for end in ledger.read(RaceEnd, {"family": family}))
     tests = list(ledger.read(PromptTest, {"family": family}))
-    won += sum(test.passed for test in tests)
+    races_won = sum(end.winner_spec_id is not None for end in ledger.read(RaceEnd, {"family": family}))
+    won = races_won + sum(test.passed for test in tests)
     return next_share(context.alpha, family, [*starts, *tests], won)
 
 
@@ -107,16 +108,13 @@ def _pair_id(one: Environment, other: Environment) -> str:
         return one.environment_id
     if not one.compatible_with(other, ignoring=frozenset({_VARIED})):
         return content_hash("env", [one.environment_id, other.environment_id])
-    both = Environment.model_validate({name: _told(one, other, name) for name in Environment.model_fields})
+    theirs = other.model_dump()
+    told = {name: theirs[name] if value in (None, "unknown") else value for name, value in one.model_dump().items()}
+    both = Environment.model_validate(told)
     sizes = [one.context_size, other.context_size]
     if None not in sizes and sizes[0] != sizes[1]:
         return content_hash("env", [both.model_copy(update={_VARIED: None}).environment_id, *sizes])
     return both.environment_id
-
-
-def _told(one: Environment, other: Environment, name: str) -> object:
-    value = getattr(one, name)
-    return getattr(other, name) if value in (None, "unknown") else value
 
 
 async def past_races(context: LoopContext, family: str, but: str) -> list[PastRace]:
@@ -125,7 +123,7 @@ async def past_races(context: LoopContext, family: str, but: str) -> list[PastRa
     for start in context.ledger.read(RaceStart, {"family": family}):
         if start.race_id == but:
             continue
-        end = next(context.ledger.read(RaceEnd, {"id": start.race_id}, limit=1), None)
+        end = find(context.ledger, RaceEnd, start.race_id)
         if end is None:
             race = replayed(context, start)
             race.hold("given_up")
@@ -137,16 +135,18 @@ async def past_races(context: LoopContext, family: str, but: str) -> list[PastRa
 
 def replayed(context: LoopContext, start: RaceStart) -> Race:
     """A race as the ledger has it."""
-    ids = dict.fromkeys(name for entrant in start.entrants for name in entrant.resumes)
-    earlier = []
-    for race_id in ids:
-        old = next(context.ledger.read(RaceStart, {"id": race_id}, limit=1), None)
-        if old is not None:
-            earlier.append((old, _blocks(context, race_id)))
-    return Race.replay(start, _blocks(context, start.race_id), earlier)
+    earlier = [(old, blocks_of(context, old.race_id)) for old in resumed_by(context, start)]
+    return Race.replay(start, blocks_of(context, start.race_id), earlier)
 
 
-def _blocks(context: LoopContext, race_id: str) -> list[RaceBlock]:
+def resumed_by(context: LoopContext, start: RaceStart) -> list[RaceStart]:
+    """The starts of the earlier races that the entrants of a race go on from."""
+    names = dict.fromkeys(name for entrant in start.entrants for name in entrant.resumes)
+    return [old for name in names if (old := find(context.ledger, RaceStart, name)) is not None]
+
+
+def blocks_of(context: LoopContext, race_id: str) -> list[RaceBlock]:
+    """The complete blocks of one race, by number."""
     return sorted(context.ledger.read(RaceBlock, {"race_id": race_id}), key=lambda block: block.number)
 
 

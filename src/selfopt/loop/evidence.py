@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from selfopt.errors import BudgetError
-from selfopt.measure.evaluate import RaceTrials, evaluate_race
+from selfopt.measure.evaluate import evaluate_race
 from selfopt.policy import restraint_evidence
 from selfopt.records import (
     Decision,
@@ -102,8 +102,15 @@ class _Results:
             contest = self.contest
             found = None
             if self.race is not None:
-                request = RaceTrials(self.race.start.race_id, spec, contest.suite, self.race.blocks, contest.start.cycle_id)
-                found = await evaluate_race(contest.context.ledger, request, now=contest.context.now)
+                found = await evaluate_race(
+                    contest.context.ledger,
+                    self.race.start.race_id,
+                    spec,
+                    contest.suite,
+                    self.race.blocks,
+                    cycle_id=contest.start.cycle_id,
+                    now=contest.context.now,
+                )
             if found is not None:
                 await contest.context.ledger.append([found])
             self.made[spec.spec_id] = found if found is not None else contest.evaluations.get(spec.spec_id)
@@ -156,13 +163,9 @@ async def _tried_on_heldout(contest: Contest, cases: Mapping[str, Candidate]) ->
     best = max(proposed, key=lambda spec_id: proposed[spec_id].estimate or 0.0)
     spec = next(spec for spec in contest.candidates if spec.spec_id == best)
     found, problem = await on_heldout(contest, spec)
-    changed = {best: cases[best].with_heldout(found, problem)}
-    for spec_id in proposed:
-        if spec_id != best:
-            changed[spec_id] = cases[spec_id].with_heldout(
-                None, "another candidate did better on the search split, and only one a cycle is tried"
-            )
-    return {**cases, **changed}
+    behind = "another candidate did better on the search split, and only one a cycle is tried"
+    waiting = {spec_id: cases[spec_id].with_heldout(None, behind) for spec_id in proposed}
+    return {**cases, **waiting, best: cases[best].with_heldout(found, problem)}
 
 
 def _would_be(contest: Contest, case: Candidate) -> Decision | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from selfopt.errors import BudgetError
 from selfopt.policy import AlphaShare, heldout_family, prompt_test
 from selfopt.records import Evaluation, Outcome, PromptTest, RaceStanding, Spec
 
@@ -111,17 +110,8 @@ def _test(contest: Contest, baseline: Spec, candidate: Spec, evaluations: Sequen
 
 async def _pass(contest: Contest, specs: Sequence[Spec]) -> list[Evaluation]:
     """One fresh pass over the held-out split each."""
-    if not specs:
-        return []
-    measurement = await contest.context.measure(specs, contest.start.cycle_id, "pass")
-    missing = [spec.label for spec in specs if spec.spec_id not in measurement.evaluations]
-    if missing:
-        why = measurement.stopped or f"{missing[0]} could not be measured"
-        raise BudgetError(
-            f"cycle {contest.start.number} stopped on the held-out prompts: {why}; nothing was decided, what was measured is kept, and the "
-            "same command continues it"
-        )
-    return [measurement.evaluations[spec.spec_id] for spec in specs]
+    found = await contest.context.measured(contest.start, specs, "on the held-out prompts", "pass")
+    return list(found.values())
 
 
 def _lost(evaluations: Sequence[Evaluation]) -> str | None:

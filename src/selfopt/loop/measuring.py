@@ -10,7 +10,7 @@ from typing import Literal
 from selfopt.measure.arena import Arena
 from selfopt.measure.blocks import measure_specs
 from selfopt.measure.budget import Budget, BudgetMeter
-from selfopt.measure.context import Labels, MeasureContext
+from selfopt.measure.context import Desk, Labels, MeasureContext
 from selfopt.measure.options import MeasureOptions
 from selfopt.records import Evaluation, RaceSettings, Spec
 from selfopt.settings import Settings
@@ -43,7 +43,7 @@ class Measuring:
     @cached_property
     def arena(self) -> Arena:
         """Where the command's races are measured."""
-        return Arena(self._world(), self._meter)
+        return Arena(Desk.of(self._world(), self._meter))
 
     async def __call__(self, specs: Sequence[Spec], cycle_id: str, depth: Depth = "runs") -> Measurement:
         """Continues what an interrupted call with the same cycle_id began."""

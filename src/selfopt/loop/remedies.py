@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import median
 
+from selfopt.measure.lookup import find
 from selfopt.records import (
     Baseline,
     Cycle,
@@ -95,7 +96,7 @@ def withdrawn_remedies(ledger: Ledger) -> frozenset[Remedy]:
     found = {Remedy(c.model, c.phase, "warm_up") for c in checks if c.withdrawn and c.claim == "warm_up"}
     found |= {r.remedy for r in ledger.read(Recommendation) if r.action == "withdraw"}
     for check in (c for c in checks if c.withdrawn and c.claim == "fallback" and c.evidence):
-        served = next(ledger.read(Evaluation, {"id": check.evidence[-1]}, limit=1), None)
+        served = find(ledger, Evaluation, check.evidence[-1])
         if served is not None and not _better_now(ledger, served, check.model):
             found.add(Remedy(check.model, check.phase, "fallback", served.model))
     return frozenset(found)
@@ -111,10 +112,8 @@ def _better_now(ledger: Ledger, served: Evaluation, model: str) -> bool:
 def _newest_alike(ledger: Ledger, model: str, like: Evaluation) -> Evaluation | None:
     """The newest evaluation of a model's baseline on the same prompts."""
     serving = current_baseline(ledger, model, like.phase)
-    for evaluation in ledger.read(Evaluation, {"model": model, "phase": like.phase}, newest_first=True):
-        if _alike(evaluation, like) and (serving is None or evaluation.spec_id == serving.spec_id):
-            return evaluation
-    return None
+    known = ledger.read(Evaluation, {"model": model, "phase": like.phase}, newest_first=True)
+    return next((e for e in known if _alike(e, like) and (serving is None or e.spec_id == serving.spec_id)), None)
 
 
 def withdrawal_advice(context: LoopContext, start: CycleStart, checks: Sequence[RemedyCheck]) -> tuple[Recommendation, ...]:
@@ -124,21 +123,27 @@ def withdrawal_advice(context: LoopContext, start: CycleStart, checks: Sequence[
         known = current_baseline(context.ledger, check.model, check.phase)
         if not check.withdrawn or check.claim == "fallback" or known is None:
             continue
-        if spec_by_id(context.ledger, known.spec_id).warm_up.enabled:
-            continue
-        draft = Recommendation(
-            id="",
-            type="warm_up",
-            model=check.model,
-            phase=check.phase,
-            action="withdraw",
-            requirements=Requirements(warm_up=False),
-            reason=withdrawn_text(check),
-            evidence=check.evidence,
-            cycle_id=start.cycle_id,
-        )
-        found.append(draft.model_copy(update={"id": content_hash("rec", draft)}))
+        if not spec_by_id(context.ledger, known.spec_id).warm_up.enabled:
+            found.append(no_warm_up(check.model, check.phase, withdrawn_text(check), check.evidence, start.cycle_id))
     return tuple(found)
+
+
+def no_warm_up(
+    model: str, phase: Phase, reason: str, evidence: tuple[str, ...] = (), cycle_id: str | None = None
+) -> Recommendation:
+    """The advice that withdraws a warm-up, under its id."""
+    draft = Recommendation(
+        id="",
+        type="warm_up",
+        model=model,
+        phase=phase,
+        action="withdraw",
+        requirements=Requirements(warm_up=False),
+        reason=reason,
+        evidence=evidence,
+        cycle_id=cycle_id,
+    )
+    return draft.model_copy(update={"id": content_hash("rec", draft)})
 
 
 def _alike(one: Evaluation, other: Evaluation) -> bool:
@@ -148,14 +153,13 @@ def _alike(one: Evaluation, other: Evaluation) -> bool:
 
 
 def _check(rule: Rule, claim: RemedyClaim, now: Evaluation, then: Evaluation, detail: str, helped: bool | None) -> RemedyCheck:
-    before, after = then.metrics.accuracy, now.metrics.accuracy
     return RemedyCheck(
         recommendation_id=next(iter(rule.recommendation_ids), rule.rule_id),
         model=rule.model,
         phase=rule.phase,
         claim=claim,
-        before=before,
-        after=after,
+        before=then.metrics.accuracy,
+        after=now.metrics.accuracy,
         helped=helped,
         withdrawn=helped is False,
         detail=detail,
@@ -168,25 +172,18 @@ def _variant(context: LoopContext, rule: Rule, spec: Spec, now: Evaluation) -> R
     record = promotion_behind(context.ledger, rule.model, rule.phase)
     if record is None or record.decision_id is None:
         return None
-    decision = next(context.ledger.read(Decision, {"id": record.decision_id}, limit=1), None)
+    decision = find(context.ledger, Decision, record.decision_id)
     promoted = spec_by_id(context.ledger, record.spec_id)
     if decision is None or spec.variant.variant_hash != promoted.variant.variant_hash:
         return None
-    then = _replaced(context, decision)
+    made = (find(context.ledger, Evaluation, evaluation_id) for evaluation_id in decision.evaluation_ids)
+    then = next((e for e in made if e is not None and e.spec_id == decision.baseline_spec_id), None)
     if then is None:
         return None
     alike = _alike(then, now)
     helped = now.metrics.accuracy > then.metrics.accuracy if alike else None
     check = _check(rule, "variant", now, then, variant_checked(then, now, alike=alike), helped)
     return check.model_copy(update={"recommendation_id": decision.decision_id})
-
-
-def _replaced(context: LoopContext, decision: Decision) -> Evaluation | None:
-    for evaluation_id in decision.evaluation_ids:
-        for evaluation in context.ledger.read(Evaluation, {"id": evaluation_id}, limit=1):
-            if evaluation.spec_id == decision.baseline_spec_id:
-                return evaluation
-    return None
 
 
 def _warm_up(context: LoopContext, rule: Rule, now: Evaluation) -> RemedyCheck | None:
@@ -248,7 +245,7 @@ def _first_call_ms(ledger: Ledger, evaluation: Evaluation) -> float | None:
 
 def _idle_warm_up(ledger: Ledger, now: Evaluation, wait_ms: float) -> str | None:
     """Why the warm-up of this measurement shows nothing; None when it did its work."""
-    run = next(ledger.read(Run, {"id": now.run_ids[0]}, limit=1), None)
+    run = find(ledger, Run, now.run_ids[0])
     spent_ms = (run.warm_up.load_ms or 0.0) + (run.warm_up.prompt_ms or 0.0) if run is not None else 0.0
     worked = run is not None and run.warm_up.status == "complete" and spent_ms >= LOAD_SHARE * wait_ms
     return None if worked else idle_text(run)
@@ -260,5 +257,5 @@ def _fallback(context: LoopContext, rule: Rule, now: Evaluation) -> RemedyCheck 
     newest = _newest_alike(context.ledger, rule.fallback, now)
     if newest is None:
         return None
-    helped = newest.metrics.accuracy > now.metrics.accuracy
-    return _check(rule, "fallback", newest, now, fallback_checked(now, newest), helped)
+    detail = fallback_checked(now, newest)
+    return _check(rule, "fallback", newest, now, detail, newest.metrics.accuracy > now.metrics.accuracy)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from selfopt.errors import CorruptError
 from selfopt.feedback import best_known
+from selfopt.measure.lookup import find, held
 from selfopt.records import (
     Baseline,
     Cycle,
@@ -25,17 +25,13 @@ from selfopt.records import (
 
 def spec_by_id(ledger: Ledger, spec_id: str) -> Spec:
     """The spec of an id that some record names. CorruptError when the ledger does not have it."""
-    for spec in ledger.read(Spec, {"id": spec_id}, limit=1):
-        return spec
-    raise CorruptError(
-        f"the ledger names spec {spec_id} but does not hold it; restore the ledger from a copy or start a new home"
-    )
+    return held(ledger, Spec, spec_id)
 
 
 def unknown_specs(ledger: Ledger, specs: Iterable[Spec]) -> list[Spec]:
     """Those that the ledger does not have, each once. A spec may be there under another variant name: it is the same spec."""
     wanted = {spec.spec_id: spec for spec in specs}
-    return [spec for spec_id, spec in wanted.items() if not any(True for _ in ledger.read(Spec, {"id": spec_id}, limit=1))]
+    return [spec for spec_id, spec in wanted.items() if find(ledger, Spec, spec_id) is None]
 
 
 def current_baseline(ledger: Ledger, model: str, phase: Phase) -> Baseline | None:
@@ -45,10 +41,7 @@ def current_baseline(ledger: Ledger, model: str, phase: Phase) -> Baseline | Non
 
 def baselines(ledger: Ledger) -> Mapping[tuple[str, Phase], str]:
     """Newest baseline spec id of every model and phase."""
-    found: dict[tuple[str, Phase], str] = {}
-    for record in ledger.read(Baseline):
-        found[(record.model, record.phase)] = record.spec_id
-    return found
+    return {(record.model, record.phase): record.spec_id for record in ledger.read(Baseline)}
 
 
 def baseline_id(model: str, phase: Phase, spec_id: str, because: str) -> str:
@@ -58,10 +51,9 @@ def baseline_id(model: str, phase: Phase, spec_id: str, because: str) -> str:
 
 def promotion_behind(ledger: Ledger, model: str, phase: Phase) -> Baseline | None:
     """The promotion that the present baseline goes back to, when nothing but adaptations came after it."""
-    for record in ledger.read(Baseline, {"model": model, "phase": phase}, newest_first=True):
-        if record.source != "adapted":
-            return record if record.source == "promotion" else None
-    return None
+    records = ledger.read(Baseline, {"model": model, "phase": phase}, newest_first=True)
+    newest = next((record for record in records if record.source != "adapted"), None)
+    return newest if newest is not None and newest.source == "promotion" else None
 
 
 def withdrawn_specs(ledger: Ledger, model: str, phase: Phase) -> frozenset[str]:
@@ -97,15 +89,14 @@ def finished_cycles(ledger: Ledger) -> list[Cycle]:
 def unfinished_cycle(ledger: Ledger) -> CycleStart | None:
     """The newest cycle, when it was begun and neither finished nor abandoned."""
     start = next(ledger.read(CycleStart, newest_first=True, limit=1), None)
-    if start is None:
+    if start is None or find(ledger, Cycle, start.cycle_id) or find(ledger, CycleAbandoned, start.cycle_id):
         return None
-    closed = (any(True for _ in ledger.read(kind, {"id": start.cycle_id}, limit=1)) for kind in (Cycle, CycleAbandoned))
-    return None if any(closed) else start
+    return start
 
 
 def plan_of(ledger: Ledger, start: CycleStart) -> CyclePlan | None:
     """The plan of a cycle, once it is made."""
-    return next(ledger.read(CyclePlan, {"id": start.cycle_id}, limit=1), None)
+    return find(ledger, CyclePlan, start.cycle_id)
 
 
 def next_cycle_number(ledger: Ledger) -> int:
@@ -120,17 +111,14 @@ def decisions_of(ledger: Ledger, cycle_id: str) -> dict[tuple[str, str | None], 
 
 def open_loop(ledger: Ledger, request: str, *, ended_too: bool = False) -> LoopStart | None:
     """The newest loop, when it was begun by this request and not ended; ended_too: the newest one of this request at all."""
-    if ended_too:
-        return next(ledger.read(LoopStart, {"request": request}, newest_first=True, limit=1), None)
-    loop = next(ledger.read(LoopStart, newest_first=True, limit=1), None)
-    if loop is None or loop.request != request or has_ended(ledger, loop):
-        return None
-    return loop
+    loop = next(ledger.read(LoopStart, {"request": request} if ended_too else None, newest_first=True, limit=1), None)
+    goes_on = loop is not None and loop.request == request and (ended_too or not has_ended(ledger, loop))
+    return loop if goes_on else None
 
 
 def has_ended(ledger: Ledger, loop: LoopStart) -> bool:
     """Whether all cycles of a loop are finished and reported."""
-    return any(True for _ in ledger.read(LoopEnd, {"id": loop.loop_id}, limit=1))
+    return find(ledger, LoopEnd, loop.loop_id) is not None
 
 
 def cycles_of_loop(ledger: Ledger, loop: LoopStart) -> list[Cycle]:
