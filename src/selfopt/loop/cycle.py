@@ -1,8 +1,8 @@
 """One turn of the loop: measure, diagnose, verify, propose, measure, decide, recommend, enforce.
 
-Every step first looks for its result in the ledger, so that a cycle that was killed at any moment is continued by the
-next call: what is there is used, what is missing is made. The rules in force are read once, before the plan is kept: a
-continued cycle judges the rules that it began under, not those that it has already put in force itself.
+Every step first looks for its result in the ledger and makes only what is missing. So the next call continues a cycle that was
+killed at any moment. The rules in force are read once, before the plan is kept: a continued cycle judges the rules that it began
+under, not those that it has put in force itself.
 """
 
 from __future__ import annotations
@@ -42,10 +42,14 @@ from .store import plan_of, spec_by_id, unknown_specs, withdrawn_specs
 
 
 async def run_cycle(context: LoopContext, targets: Sequence[Target], loop_id: str | None = None) -> Cycle:
-    """Run one cycle over the targets, or continue the one that was interrupted. Returns the finished, stored cycle.
+    """Run one cycle over the targets, or continue the one that was interrupted.
 
-    BudgetError when a cap ends it on the way: nothing is decided then, and the next call continues it. CorruptError or
-    NewerSchemaError for a file of the home that cannot be read, before anything is measured.
+    Returns:
+        The finished cycle, as it is in the ledger.
+
+    Raises:
+        BudgetError: a cap ended the cycle early. Nothing is decided, and the next call continues it.
+        CorruptError, NewerSchemaError: harness_feedback.json cannot be read. Nothing is measured.
     """
     require_readable_feedback(context)
     start, specs = await begin(context, targets, loop_id)
@@ -71,7 +75,7 @@ async def run_cycle(context: LoopContext, targets: Sequence[Target], loop_id: st
 
 
 async def _make_cold(context: LoopContext, start: CycleStart, specs: Mapping[str, Spec]) -> None:
-    """Unload what is to be warmed up, so that the warm-up has something to do; not again when a cycle is continued after it."""
+    """Unload the models that will be warmed up, unless this cycle has measured them already."""
     measured = {e.spec_id for e in context.ledger.read(Evaluation, {"cycle_id": start.cycle_id})}
     for spec in specs.values():
         if spec.warm_up.enabled and spec.spec_id not in measured:
@@ -81,7 +85,7 @@ async def _make_cold(context: LoopContext, start: CycleStart, specs: Mapping[str
 async def _decided(
     context: LoopContext, start: CycleStart, plan: CyclePlan, target: CycleTarget, evaluations: Mapping[str, Evaluation]
 ) -> CycleTargetResult:
-    """Gather the evidence on one target's candidates, and decide them."""
+    """Gather the evidence on the candidates of one target, and decide them."""
     contest = Contest(context, start, target, evaluations)
     cases = await gather_evidence(contest)
     context.stages.check_evidence(
@@ -91,8 +95,11 @@ async def _decided(
 
 
 async def _confirm(context: LoopContext, start: CycleStart, results: Sequence[CycleTargetResult]) -> None:
-    """A winner whose race drew only some of the prompts gets a pass of its own: what its rule rests on is over the whole suite, and
-    took no part in choosing it. A cap may leave it out; the next cycle measures its baseline anyway."""
+    """Measure each winner whose race drew only some of the prompts in a pass over the whole suite.
+
+    Its rule then rests on a measurement that took no part in choosing it. A cap may leave the pass
+    out, since the next cycle measures its baseline anyway.
+    """
     if not context.settings.policy.evidence:
         return
     for target in results:
@@ -113,8 +120,12 @@ async def _measure_candidates(
     base: Mapping[str, Evaluation],
     findings: Mapping[Key, Sequence[Finding]],
 ) -> Mapping[str, Evaluation]:
-    """Candidates interleaved, those that race left out. Where the baseline failed because it was cold, each of its candidates begins
-    unloaded as it did, one after the other: on the model that the baseline has loaded, any of them would seem to be the remedy."""
+    """Measure the candidates that do not race, interleaved.
+
+    When the baseline failed because it was cold, its candidates are measured one after the other,
+    each from an unloaded model. On the model that the baseline has loaded, any of them would seem
+    to be the remedy.
+    """
     together: dict[Depth, list[Spec]] = {"runs": [], "once": []}
     alone: list[tuple[Spec, Depth]] = []
     for target in plan.targets:
@@ -140,7 +151,7 @@ async def _measure_candidates(
 
 
 async def _diagnose(context: LoopContext, start: CycleStart, base: Mapping[str, Evaluation]) -> Mapping[Key, Sequence[Finding]]:
-    """Findings on this cycle's baselines; kept once per cycle."""
+    """The findings on this cycle's baselines, by model and phase. They are stored once per cycle."""
     known = list(context.ledger.read(Finding, {"cycle_id": start.cycle_id}))
     if not known:
         keys: dict[Key, str] = {(t.model, t.phase): t.baseline_spec_id for t in start.targets}
@@ -159,8 +170,11 @@ async def _plan(
     findings: Mapping[Key, Sequence[Finding]],
     targets: Sequence[Target],
 ) -> CyclePlan:
-    """The checks of the remedies in force, and what is tried. A target whose promotion is withdrawn waits for the next cycle,
-    which starts from the baseline before it."""
+    """What the cycle tries, and the checks of the remedies in force.
+
+    A target whose promotion is withdrawn tries nothing: the next cycle starts from the baseline
+    before it.
+    """
     plan = plan_of(context.ledger, start) or await _new_plan(context, start, base, findings, targets)
     for check in plan.remedies:
         context.say(LoopEvent("remedy", check_text(check), check))
@@ -198,14 +212,18 @@ async def _new_plan(
         changes.update({s.spec_id: change for s, change in chosen})
         specs += [s for s, _ in chosen]
     plan = CyclePlan(cycle_id=start.cycle_id, targets=tuple(planned), changes=changes, remedies=remedies, at=context.now())
-    # One transaction: what is withdrawn is withdrawn once, by the plan that says so.
+    # One transaction, so that a remedy is withdrawn once, by the plan that says so.
     await context.ledger.append([*unknown_specs(context.ledger, specs), *take_back(context, start, remedies), plan])
     return plan
 
 
 def candidates_for(context: LoopContext, target: Target, baseline: Spec, findings: Sequence[Finding]) -> list[tuple[Spec, str]]:
-    """What the user names, else what was held with evidence to go on from and what is proposed: nothing that was judged against this
-    baseline or withdrawn before."""
+    """The candidates of a target, each with its change in words.
+
+    They are those that the user names. Otherwise they are the ones that were held with evidence to
+    go on from, and then proposals. Nothing is tried again that was judged against this baseline or
+    withdrawn.
+    """
     if target.candidates is not None:
         chosen = [(s, describe_change(baseline, s)) for s in target.candidates(baseline)]
     else:
@@ -223,7 +241,7 @@ def candidates_for(context: LoopContext, target: Target, baseline: Spec, finding
 async def _recommend(
     context: LoopContext, start: CycleStart, plan: CyclePlan, findings: Mapping[Key, Sequence[Finding]]
 ) -> Feedback:
-    """Remedies for what is known now, and the withdrawals. Kept in the ledger and in harness_feedback.json."""
+    """Recommend remedies for what is known now, and withdrawals. Stores both in the ledger and in harness_feedback.json."""
     feedback = present_feedback(context)
     advice = (*feedback.recommendations, *withdrawal_advice(context, start, plan.remedies))
     feedback = feedback.model_copy(update={"recommendations": advice})
