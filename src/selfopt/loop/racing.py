@@ -1,8 +1,8 @@
-"""A race from its start to its end: each block measured, judged and kept, whatever happens in between.
+"""Runs a race from its start to its end, and keeps each block.
 
-The race itself is a fold over its blocks (`selfopt.policy.Race`); here it is asked what to measure next, and told what came of it. A
-block is in the ledger, with the end of its runs, in one transaction: a process that is killed before it completes the block, one that is
-killed after it goes on with the next.
+The race itself is a fold over its blocks (`selfopt.policy.Race`). This file asks it what to measure next and tells it the result. A block
+and the end of its runs are one transaction. When the process is killed before it, the next start completes the block; when it is killed
+after it, the next start goes on with the following block.
 """
 
 from __future__ import annotations
@@ -46,15 +46,22 @@ class Raced:
     blocks: tuple[RaceBlock, ...]
 
     def standing(self, spec_id: str) -> RaceStanding | None:
-        """How one candidate stood at its end; None when it did not take part."""
+        """How a candidate stood at the end; None when it did not take part."""
         return next((standing for standing in self.end.standings if standing.spec_id == spec_id), None)
 
 
 async def run_race(context: LoopContext, field: RaceField) -> Raced | None:
-    """Race, or go on with the race that was interrupted, or read how it ended. None where alpha is used up.
+    """Race, continue an interrupted race, or read how the race ended.
 
-    A race whose server is another than when it began is ended (what it gathered is void) and begun anew. EndpointError for a server
-    that cannot be asked at all; the race is then open, and the same call continues it.
+    When the server has changed since the race began, what it gathered is void: the race is ended and
+    begun anew.
+
+    Returns:
+        The race; None when alpha is used up.
+
+    Raises:
+        BudgetError: a cap ended the race before its first block was complete.
+        EndpointError: the server cannot be asked. The race stays open, and the same call continues it.
     """
     for attempt in range(_MAX_RESTARTS):
         if attempt:
@@ -108,7 +115,7 @@ class _Racing:
         return await self._over(race)
 
     def _same(self, start: RaceStart, keys: Mapping[str, EvidenceKey]) -> bool:
-        """Whether evidence goes on being about the same; says what has changed."""
+        """Whether the race still measures what it began with. Tells the user what has changed."""
         for entrant in start.entrants:
             changed = entrant.key.differences(keys[entrant.spec_id])
             if changed:
@@ -118,8 +125,13 @@ class _Racing:
         return True
 
     async def _finish_earlier(self, start: RaceStart) -> tuple[HoldReason, str] | None:
-        """A block that a cap cut off in an earlier race is completed before its race is gone on from: dropping it for what it cost
-        would choose among outcomes. Returns what ended that race once more, if a cap or a fault did."""
+        """Complete the blocks that a cap cut off in the earlier races that this one goes on from.
+
+        To drop such a block for its cost would be to choose among outcomes.
+
+        Returns:
+            Why an earlier race was held again, when a cap or a fault did that.
+        """
         context = self._context
         for old in resumed_by(context, start):
             race = replayed(context, old)
@@ -131,7 +143,7 @@ class _Racing:
         return None
 
     async def _blocks(self, race: Race) -> None:
-        """Blocks until the race is over."""
+        """Measure blocks until the race is over."""
         cap = self._context.settings.policy.race_trials
         while (plan := race.plan_block()) is not None:
             order = self._order(race.start, plan)
@@ -146,7 +158,7 @@ class _Racing:
                 race.hold("cap", why)
 
     def _hold(self, race: Race, why: str) -> None:
-        """A cap ends the race. One that has not even a block says nothing yet, and is left to the next command."""
+        """Hold the race because of a cap. BudgetError when it has no whole block yet, so that it says nothing."""
         if all(standing.blocks == 0 for standing in race.standings(interval=False)):
             raise BudgetError(
                 f"the race of {self._field.baseline.label} has not one whole block yet: {why}; nothing was decided, what was measured is "
@@ -173,7 +185,7 @@ class _Racing:
         return known if known is not None else spec_by_id(self._context.ledger, spec_id)
 
     async def _block(self, race: Race, plan: BlockPlan) -> None:
-        """One block: kept when it is complete, dropped when the server was at fault, left open when a cap cut it off."""
+        """Measure one block. It is kept when complete, dropped when the server failed, and left open when a cap cut it off."""
         order = self._order(race.start, plan)
         result = await self._arena.block(order)
         if result.fault is not None:
@@ -192,7 +204,7 @@ class _Racing:
             self._say_block(race)
 
     async def _judged(self, plan: BlockPlan, result: BlockResult) -> RaceBlock:
-        """The record of a complete block: how many of each spec's answers to each draw passed."""
+        """The record of a complete block: how many answers of each spec passed, for each draw."""
         passes: dict[str, list[int]] = {}
         trial_ids: dict[str, list[str]] = {}
         for spec_id, times in plan.asked.items():
@@ -203,7 +215,7 @@ class _Racing:
         return plan.block(passes, trial_ids=trial_ids, at=self._context.now())
 
     async def _dropped(self, race: Race, order: BlockOrder, result: BlockResult) -> None:
-        """The block is measured again, unless that was often enough or the server stays away."""
+        """Record that a block was dropped. The race is held when that was once too often or the server does not come back."""
         context = self._context
         record = RaceBlockDiscarded(
             discard_id=f"{order.block_id}-discard-{order.discards + 1}",
@@ -255,6 +267,5 @@ class _Racing:
 
 
 def race_id_of(cycle: int, spec_id: str, purpose: str) -> str:
-    """The race of a cycle with this spec in it: the same however often the cycle is continued, and wherever the same is measured, so
-    that the same prompts are drawn."""
+    """The id of a race. It follows from the arguments alone, so a continued cycle finds its race and draws the same prompts."""
     return content_hash("race", [cycle, spec_id, purpose])

@@ -1,5 +1,4 @@
-"""Rules that are rolled back take the loop's own facts with them: else the next cycle would put in force again what was just
-taken back."""
+"""Makes the loop follow a rollback of the rules. Otherwise its next cycle would enforce again what was just taken back."""
 
 from __future__ import annotations
 
@@ -13,11 +12,15 @@ from .store import baseline_id, baselines
 
 
 async def note_rollback(ledger: Ledger, current: RoutingConfig, earlier: RoutingConfig, now: Callable[[], str]) -> list[Record]:
-    """Append what makes the loop follow a rollback from the current rules to earlier ones; returns the records.
+    """Append the records that make the loop follow a rollback from the current rules to earlier ones.
 
-    The specs of the earlier rules become the baselines; a model and phase whose earlier rule names none goes back to the
-    baseline before its promotions and adaptations. What is taken back is not proposed again (`withdrawn_specs`), and a warm-up
-    that goes is not recommended again (`withdrawn_remedies`).
+    The specs of the earlier rules become the baselines. A model and phase whose earlier rule names no
+    spec goes back to the baseline before its promotions and adaptations. What is taken back is not
+    proposed again (`withdrawn_specs`), and a warm-up that is removed is not recommended again
+    (`withdrawn_remedies`).
+
+    Returns:
+        The records.
     """
     at = now()
     records: list[Record] = []
