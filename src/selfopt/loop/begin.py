@@ -1,4 +1,4 @@
-"""How a cycle begins: its baselines, or the interrupted cycle that it continues."""
+"""The beginning of a cycle: its baselines, or the interrupted cycle that it continues."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from .store import baseline_id, current_baseline, next_cycle_number, plan_of, sp
 
 
 def effective_baseline(context: LoopContext, target: Target) -> Spec:
-    """The spec that a cycle starts from: the one named, else the ledger's baseline, else the default. One that is not named
-    is taken as the suite and the settings are now, and with the warm-up that the rule in force requires: a rule is verified
-    by measuring the spec that it names."""
+    """The spec that a cycle starts from: the one the target names, else the ledger's baseline, else the default.
+
+    A spec that is not named is adapted to the present suite and settings. It also gets the warm-up
+    that the rule in force requires, because a rule is verified by measuring the spec that it names.
+    """
     if target.baseline is not None:
         return target.baseline
     record = current_baseline(context.ledger, target.model, target.phase)
@@ -31,9 +33,12 @@ def effective_baseline(context: LoopContext, target: Target) -> Spec:
 
 
 async def begin(context: LoopContext, targets: Sequence[Target], loop_id: str | None) -> tuple[CycleStart, Mapping[str, Spec]]:
-    """The cycle to work on, with its baseline specs by id: the interrupted one when it fits, else a new one.
+    """The cycle to work on: the interrupted one when it fits the targets, else a new one.
 
-    One that does not fit is named, closed and kept as abandoned, with the reason.
+    An interrupted cycle that does not fit is recorded as abandoned, with the reason.
+
+    Returns:
+        The start of the cycle, and its baseline specs by id.
     """
     interrupted = unfinished_cycle(context.ledger)
     if interrupted is not None:
@@ -46,7 +51,7 @@ async def begin(context: LoopContext, targets: Sequence[Target], loop_id: str | 
 
 
 def why_not_continued(context: LoopContext, interrupted: CycleStart, targets: Sequence[Target]) -> str | None:
-    """What keeps these targets from continuing an interrupted cycle; None when nothing does."""
+    """Why a command with these targets cannot continue an interrupted cycle; None when it can."""
     theirs = {(t.model, t.phase): t for t in interrupted.targets}
     if set(theirs) != {t.key for t in targets}:
         return "this command works on other models or phases"
@@ -81,7 +86,7 @@ def _other_candidates(context: LoopContext, target: Target, planned: CycleTarget
 
 
 async def give_up(context: LoopContext, interrupted: CycleStart, problem: str) -> None:
-    """Record that an interrupted cycle is not continued, and close its runs. What it measured stays in the ledger."""
+    """Record that an interrupted cycle is abandoned, and close its runs. What it measured stays in the ledger."""
     runs = list(context.ledger.read(Run, {"cycle_id": interrupted.cycle_id}))
     await close_open_runs(context.ledger, runs, context.now)
     record = CycleAbandoned(cycle_id=interrupted.cycle_id, number=interrupted.number, reason=problem, at=context.now())
@@ -109,14 +114,14 @@ async def _new(context: LoopContext, targets: Sequence[Target], loop_id: str | N
         at=context.now(),
     )
     records = [_baseline(context, start, target, spec) for target, spec in zip(targets, specs, strict=True)]
-    # One transaction: a cycle that has begun has its baselines.
+    # One transaction, so that a cycle that has begun has its baselines.
     await context.ledger.append([*unknown_specs(context.ledger, specs), start, *(r for r in records if r is not None)])
     context.on_step("begun")
     return start, {s.spec_id: s for s in specs}
 
 
 def _baseline(context: LoopContext, start: CycleStart, target: Target, spec: Spec) -> Baseline | None:
-    """The record of a cycle's baseline, where it is not the ledger's already."""
+    """The record that makes a spec the baseline; None when it is the baseline already."""
     known = current_baseline(context.ledger, target.model, target.phase)
     if known is not None and known.spec_id == spec.spec_id:
         return None

@@ -1,4 +1,4 @@
-"""What to try next: the baseline with one thing changed, by the registered proposers or a file of candidates."""
+"""Candidates: the baseline with one thing changed, chosen by the registered proposers or by a file."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _FIELDS = ("context_size", "timeout_s", "connect_timeout_s", "retries", "isolate
 
 
 def with_change(spec: Spec, **changed: Any) -> Spec:
-    """The spec with validated changes."""
+    """The spec with some fields changed; the result is validated."""
     return Spec.model_validate({name: getattr(spec, name) for name in Spec.model_fields} | changed)
 
 
 def with_sampling(variant: Variant, name: str, value: float | int) -> Variant:
-    """The variant with one sampling value changed; its name says so."""
+    """The variant with one sampling value changed, under a name that says so."""
     sampling = type(variant.sampling).model_validate(variant.sampling.model_dump() | {name: value})
     mark = f"+{name}="
     base = variant.name.split(mark)[0]
@@ -38,7 +38,7 @@ def with_sampling(variant: Variant, name: str, value: float | int) -> Variant:
 
 
 def changes(baseline: Spec, candidate: Spec) -> tuple[str, ...]:
-    """Everything in which two specs differ, each in words; empty when they measure the same."""
+    """Every difference between two specs, in words; empty when both measure the same."""
     found = []
     if any(getattr(baseline, name) != getattr(candidate, name) for name in ("suite", "suite_hash", "split")):
         found.append("the content of the suite" if baseline.suite == candidate.suite else f"suite {candidate.suite}")
@@ -57,7 +57,7 @@ def changes(baseline: Spec, candidate: Spec) -> tuple[str, ...]:
 
 
 def describe_change(baseline: Spec, candidate: Spec) -> str:
-    """What was changed, in words: `variant native_api -> restrained`, `timeout_s 60 -> 120`."""
+    """The differences in one line: `variant native_api -> restrained, timeout_s 60 -> 120`."""
     return ", ".join(changes(baseline, candidate)) or "nothing"
 
 
@@ -71,9 +71,10 @@ _MOST_LOOKED_AT = 1_000
 
 
 def propose(baseline: Spec, findings: Sequence[Finding], space: SearchSpace, limit: int) -> list[Spec]:
-    """At most `limit` candidates, from the registered proposers in turn, each one's most promising first.
+    """At most `limit` candidates, taken from the registered proposers in turn.
 
-    What was tried before, repeats and the baseline itself are passed over. Of each proposer the first thousand are looked at.
+    Each proposer gives its most promising candidate first, and at most a thousand are looked at.
+    The baseline, repeats and specs that were tried before are passed over.
     """
     passed_over = {baseline.spec_id, *space.tried}
     looked_at = (islice(p.propose(baseline, findings, space), _MOST_LOOKED_AT) for p in PROPOSERS.all().values())
@@ -86,7 +87,7 @@ def propose(baseline: Spec, findings: Sequence[Finding], space: SearchSpace, lim
 
 
 def _brief(value: object) -> str:
-    """A value for a message. Containers are named, not shown."""
+    """A value as a message shows it. Containers are named by their type only."""
     if isinstance(value, int) and abs(value) >= _LARGEST:
         return "a very large number"
     if value is None or isinstance(value, str | int | float):
@@ -99,12 +100,12 @@ def _is_number(value: object) -> bool:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST
+    return isinstance(value, int) and _is_number(value)
 
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """One key of a candidates file: what its value must be, and what it makes of the baseline."""
+    """One key of a candidates file: what its value must be, and how it changes the baseline."""
 
     expects: str
     fits: Callable[[object], bool]
@@ -137,16 +138,25 @@ _KEYS: Mapping[str, _Key] = {
 
 
 def load_candidates(path: Path, baseline: Spec, variants: Mapping[str, Variant], *, pass_over: bool = False) -> list[Spec]:
-    """The candidates of a YAML or JSON file: a list of mappings, each with exactly one key and so one change.
+    """Read candidates from a YAML or JSON file: a list of mappings with one key each, and so one change each.
 
-    Keys: `variant` (a name of the catalogue), timeout_s, connect_timeout_s, retries, context_size, isolate, warm_up,
-    max_tokens, thinking_tokens, temperature. UsageError (VariantError for an unknown variant) names the file, the entry and what is allowed;
-    so does an entry that repeats another or changes nothing; with pass_over, one that changes nothing is left out (the baseline
-    of a later cycle is often one of the candidates).
+    The keys are `variant` (a name in the catalogue), timeout_s, connect_timeout_s, retries,
+    context_size, isolate, warm_up, max_tokens, thinking_tokens and temperature.
+
+    Args:
+        path: the file.
+        baseline: the spec that is changed.
+        variants: the catalogue.
+        pass_over: leave out an entry that changes nothing, since the baseline of a later cycle is
+            often one of the candidates. Otherwise such an entry is an error.
+
+    Raises:
+        UsageError: the file cannot be read, or an entry is wrong, repeats another or changes
+            nothing. It names the file, the entry and what is allowed.
+        VariantError: the catalogue has no such variant.
     """
-    entries = _read_list(path)
     chosen: dict[str, Spec] = {}
-    for number, entry in enumerate(entries, start=1):
+    for number, entry in enumerate(_read_list(path), start=1):
         where = f"{path}, candidate {number}"
         spec = _candidate(where, entry, baseline, variants)
         if spec.spec_id == baseline.spec_id:

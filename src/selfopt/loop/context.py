@@ -1,4 +1,4 @@
-"""What the loop is handed: the ledger, the stages, and the settings."""
+"""What the loop works with: the ledger, the stages, the settings, and who is told."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
+from selfopt.errors import BudgetError
 from selfopt.measure.context import MeasureContext
 from selfopt.policy import AlphaPlan, decide, heldout_settings
 from selfopt.records import (
     Cycle,
+    CycleStart,
     Decision,
     Environment,
     Evaluation,
@@ -30,14 +32,20 @@ from selfopt.records import (
 from selfopt.routing import Enforcer
 from selfopt.settings import Settings
 
-from .measuring import Measuring
+from .measuring import Depth, Measuring
 
 Key = tuple[str, Phase]
 
 
 @dataclass(frozen=True, slots=True)
 class LoopEvent:
-    """Something worth telling the user. kind names the stage; text is plain words; record the fact behind it, if any."""
+    """Something worth telling the user.
+
+    Attributes:
+        kind: the stage that it comes from.
+        text: what to say, in plain words.
+        record: the fact behind it, if there is one.
+    """
 
     kind: str
     text: str
@@ -46,8 +54,12 @@ class LoopEvent:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One model and phase to work on. baseline: what the user names; None: the ledger's, else the settings' default.
-    candidates: what to try with a given baseline; None: let the proposer choose."""
+    """One model and phase to work on.
+
+    Attributes:
+        baseline: the spec that the user names. None: the ledger's baseline, else the default.
+        candidates: what to try with a given baseline. None: the proposers choose.
+    """
 
     model: str
     phase: Phase
@@ -66,18 +78,18 @@ def search_split(suite: Suite) -> Split:
 
 
 class Specs(Protocol):
-    """The specs that the settings give."""
+    """Suites, specs and variants as the settings define them."""
 
     def suite(self, name: str) -> Suite:
         """A suite by its name or path."""
         ...
 
     def standing_spec(self, model: str, phase: Phase, variant: str = "native_api") -> Spec:
-        """A spec under the limits of what decides about rules."""
+        """The spec whose measurements decide about rules."""
         ...
 
     def variants_for(self, endpoint: str, *, proposed: bool = False) -> Mapping[str, Variant]:
-        """All variants as an endpoint can be asked. proposed: only those that its server surely takes."""
+        """The variants that an endpoint can be asked with, by name. proposed: only those that its server surely takes."""
         ...
 
 
@@ -85,10 +97,16 @@ class Specs(Protocol):
 class Stages:
     """What the loop hands its work to.
 
-    measuring: what measurements reach the world through, made at the first of them. feedback: the file of the newest findings and
-    recommendations. resolve: the full name of a model. check_evidence: raises when evaluations, or records with these ids, or what
-    they rest on, are not what was committed to the ledger. report: writes what people read. on_step: is told the name of each step that
-    is done and durable.
+    Attributes:
+        enforcer: applies recommendations as rules.
+        measuring: gives the parts that measure; the first call makes them.
+        specs: suites, specs and variants as the settings define them.
+        feedback: path of harness_feedback.json.
+        resolve: gives the full name of a model.
+        check_evidence: raises unless evaluations, the records with the given ids and everything
+            they rest on are what was committed to the ledger.
+        report: writes the reports.
+        on_step: is told the name of each step once it is done and durable.
     """
 
     enforcer: Enforcer
@@ -103,8 +121,12 @@ class Stages:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Who is told how the loop goes on. say: what is worth telling the user; tell: hands the cycles of a loop over to whoever asked for
-    them."""
+    """Who is told how the loop goes on.
+
+    Attributes:
+        say: is told what is worth telling the user.
+        tell: is given the finished cycles of a loop.
+    """
 
     say: Callable[[LoopEvent], None] = lambda event: None
     tell: Callable[[Sequence[Cycle]], None] = lambda cycles: None
@@ -112,7 +134,7 @@ class Listener:
 
 @dataclass(frozen=True)
 class LoopContext:
-    """Everything one cycle needs. read_only: nothing may be written, not even a repair."""
+    """Everything that a cycle needs. read_only: nothing may be written, not even a repair."""
 
     ledger: Ledger
     stages: Stages
@@ -122,24 +144,24 @@ class LoopContext:
 
     @cached_property
     def measure(self) -> Measuring:
-        """The measuring stage under the caps of one command."""
+        """Measures specs, under the caps of one command."""
         return Measuring(self.settings, self.stages.measuring)
 
     @property
     def alpha(self) -> AlphaPlan:
-        """How the chance of error is shared out."""
+        """How the chance of a false promotion is shared out."""
         policy = self.settings.policy
         return AlphaPlan(policy.alpha, policy.schedule, policy.horizon)
 
     @property
     def race(self) -> RaceSettings:
-        """How races are run."""
+        """The settings of a race over the search split."""
         policy = self.settings.policy
         return RaceSettings(smallest_gain=policy.smallest_gain, beta=policy.beta, max_discards=policy.max_discards)
 
     @property
     def heldout_race(self) -> RaceSettings:
-        """How the winner of a race runs on held-out prompts."""
+        """The settings of a race over held-out prompts."""
         return heldout_settings(self.race, self.settings.policy.heldout_margin, better=self.settings.policy.heldout_better)
 
     def say(self, event: LoopEvent) -> None:
@@ -147,11 +169,11 @@ class LoopContext:
         self.listener.say(event)
 
     def on_step(self, step: str) -> None:
-        """A step is done and durable."""
+        """Report that a step is done and durable."""
         self.stages.on_step(step)
 
     def now(self) -> str:
-        """RFC 3339 in UTC."""
+        """The time, as RFC 3339 in UTC."""
         return utc_now()
 
     def rules(self) -> RoutingConfig:
@@ -159,11 +181,11 @@ class LoopContext:
         return self.stages.enforcer.load(repair_pending=not self.read_only)
 
     def reference(self, phase: Phase) -> Suite:
-        """The suite that a phase is judged on."""
+        """The reference suite of a phase."""
         return self.stages.specs.suite(self.settings.suite_of(phase))
 
     def present(self, spec: Spec) -> Spec:
-        """A spec on the phase's reference suite as it is now, and without a warm-up that the settings switch off."""
+        """A spec on the present reference suite, without its warm-up when the settings switch warm-up off."""
         suite = self.reference(spec.phase)
         update: dict[str, object] = {}
         if (spec.suite, spec.suite_hash) != (suite.name, suite.content_id()):
@@ -179,14 +201,43 @@ class LoopContext:
         return self.stages.measuring().suite_for(spec)
 
     async def unload(self, spec: Spec) -> bool:
-        """Drop a spec's model from memory, so that a warm-up has something to do."""
+        """Unload a spec's model, so that a warm-up has something to do. Returns whether it was unloaded."""
         world = self.stages.measuring()
         return await world.residency_for(spec).unload(world.model_name_for(spec))
+
+    async def measured(
+        self, start: CycleStart, specs: Sequence[Spec], where: str, depth: Depth = "runs"
+    ) -> Mapping[str, Evaluation]:
+        """Measure specs in a cycle.
+
+        Args:
+            start: the cycle.
+            specs: what is measured; with none, nothing is.
+            where: what the cycle is doing, as an error says it: `while its baselines were measured`.
+            depth: how often each is measured.
+
+        Returns:
+            The evaluation of each, by spec id and in the order of `specs`.
+
+        Raises:
+            BudgetError: a cap ended the measurement before all were through.
+        """
+        if not specs:
+            return {}
+        measurement = await self.measure(specs, start.cycle_id, depth)
+        missing = [spec.label for spec in specs if spec.spec_id not in measurement.evaluations]
+        if measurement.stopped is not None or missing:
+            why = measurement.stopped or f"{missing[0]} could not be measured"
+            raise BudgetError(
+                f"cycle {start.number} stopped {where}: {why}; nothing was decided, what was measured is kept, and the same command "
+                "continues it"
+            )
+        return measurement.evaluations
 
     def decide(
         self, candidate: Evaluation, baseline: Evaluation, cycle_id: str, evidence: EvidenceState | None = None
     ) -> Decision:
-        """Put a candidate through the gates. evidence: of a race or a held-out test; None: the plain gates alone."""
+        """Put a candidate through the gates. evidence: from a race or a held-out test; None: the plain gates alone."""
         return decide(
             candidate,
             baseline,

@@ -1,15 +1,14 @@
 """One turn of the loop: measure, diagnose, verify, propose, measure, decide, recommend, enforce.
 
-Every step first looks for its result in the ledger, so that a cycle that was killed at any moment is continued by the
-next call: what is there is used, what is missing is made. The rules in force are read once, before the plan is kept: a
-continued cycle judges the rules that it began under, not those that it has already put in force itself.
+Every step first looks for its result in the ledger and makes only what is missing. So the next call continues a cycle that was
+killed at any moment. The rules in force are read once, before the plan is kept: a continued cycle judges the rules that it began
+under, not those that it has put in force itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from selfopt.errors import BudgetError
 from selfopt.feedback import named
 from selfopt.records import (
     ColdFailuresFigures,
@@ -31,30 +30,33 @@ from selfopt.words.findings import check_text
 
 from .begin import begin
 from .candidates import describe_change, propose
-from .contest import Contest
+from .contest import Contest, kind_of
 from .context import Key, LoopContext, LoopEvent, Target
 from .deciding import already_judged, decide_target, held_before
 from .diagnosis import diagnose, present_feedback
 from .enforce import enforce_feedback, keep_feedback, require_readable_feedback
 from .evidence import gather_evidence
-from .kinds import kind_of
 from .measuring import Depth
 from .remedies import check_remedies, take_back, withdrawal_advice
 from .store import plan_of, spec_by_id, unknown_specs, withdrawn_specs
 
 
 async def run_cycle(context: LoopContext, targets: Sequence[Target], loop_id: str | None = None) -> Cycle:
-    """Run one cycle over the targets, or continue the one that was interrupted. Returns the finished, stored cycle.
+    """Run one cycle over the targets, or continue the one that was interrupted.
 
-    BudgetError when a cap ends it on the way: nothing is decided then, and the next call continues it. CorruptError or
-    NewerSchemaError for a file of the home that cannot be read, before anything is measured.
+    Returns:
+        The finished cycle, as it is in the ledger.
+
+    Raises:
+        BudgetError: a cap ended the cycle early. Nothing is decided, and the next call continues it.
+        CorruptError, NewerSchemaError: harness_feedback.json cannot be read. Nothing is measured.
     """
     require_readable_feedback(context)
     start, specs = await begin(context, targets, loop_id)
     labels = ", ".join(specs[t.baseline_spec_id].label for t in start.targets)
     context.say(LoopEvent("cycle", f"cycle {start.number}: {labels}", start))
     await _make_cold(context, start, specs)
-    base = await _measure(context, start, list(specs.values()), "baselines")
+    base = await context.measured(start, list(specs.values()), "while its baselines were measured")
     context.on_step("baseline_measured")
     findings = await _diagnose(context, start, base)
     context.on_step("diagnosed")
@@ -73,7 +75,7 @@ async def run_cycle(context: LoopContext, targets: Sequence[Target], loop_id: st
 
 
 async def _make_cold(context: LoopContext, start: CycleStart, specs: Mapping[str, Spec]) -> None:
-    """Unload what is to be warmed up, so that the warm-up has something to do; not again when a cycle is continued after it."""
+    """Unload the models that will be warmed up, unless this cycle has measured them already."""
     measured = {e.spec_id for e in context.ledger.read(Evaluation, {"cycle_id": start.cycle_id})}
     for spec in specs.values():
         if spec.warm_up.enabled and spec.spec_id not in measured:
@@ -83,7 +85,7 @@ async def _make_cold(context: LoopContext, start: CycleStart, specs: Mapping[str
 async def _decided(
     context: LoopContext, start: CycleStart, plan: CyclePlan, target: CycleTarget, evaluations: Mapping[str, Evaluation]
 ) -> CycleTargetResult:
-    """Gather the evidence on one target's candidates, and decide them."""
+    """Gather the evidence on the candidates of one target, and decide them."""
     contest = Contest(context, start, target, evaluations)
     cases = await gather_evidence(contest)
     context.stages.check_evidence(
@@ -93,8 +95,11 @@ async def _decided(
 
 
 async def _confirm(context: LoopContext, start: CycleStart, results: Sequence[CycleTargetResult]) -> None:
-    """A winner whose race drew only some of the prompts gets a pass of its own: what its rule rests on is over the whole suite, and
-    took no part in choosing it. A cap may leave it out; the next cycle measures its baseline anyway."""
+    """Measure each winner whose race drew only some of the prompts in a pass over the whole suite.
+
+    Its rule then rests on a measurement that took no part in choosing it. A cap may leave the pass
+    out, since the next cycle measures its baseline anyway.
+    """
     if not context.settings.policy.evidence:
         return
     for target in results:
@@ -108,23 +113,6 @@ async def _confirm(context: LoopContext, start: CycleStart, results: Sequence[Cy
             context.on_step("confirmed")
 
 
-async def _measure(
-    context: LoopContext, start: CycleStart, specs: Sequence[Spec], label: str, depth: Depth = "runs"
-) -> Mapping[str, Evaluation]:
-    """Evaluations of all of them; BudgetError when a cap ended the measurement before."""
-    if not specs:
-        return {}
-    measurement = await context.measure(specs, start.cycle_id, depth)
-    missing = [s.label for s in specs if s.spec_id not in measurement.evaluations]
-    if measurement.stopped is not None or missing:
-        why = measurement.stopped or f"{missing[0]} could not be measured"
-        raise BudgetError(
-            f"cycle {start.number} stopped while its {label} were measured: {why}; nothing was decided, what was measured is kept, "
-            "and the same command continues it"
-        )
-    return measurement.evaluations
-
-
 async def _measure_candidates(
     context: LoopContext,
     start: CycleStart,
@@ -132,39 +120,38 @@ async def _measure_candidates(
     base: Mapping[str, Evaluation],
     findings: Mapping[Key, Sequence[Finding]],
 ) -> Mapping[str, Evaluation]:
-    """Candidates interleaved, those that race left out. Where the baseline failed because it was cold, each of its candidates begins
-    unloaded as it did, one after the other: on the model that the baseline has loaded, any of them would seem to be the remedy."""
+    """Measure the candidates that do not race, interleaved.
+
+    When the baseline failed because it was cold, its candidates are measured one after the other,
+    each from an unloaded model. On the model that the baseline has loaded, any of them would seem
+    to be the remedy.
+    """
     together: dict[Depth, list[Spec]] = {"runs": [], "once": []}
     alone: list[tuple[Spec, Depth]] = []
     for target in plan.targets:
-        cold = _failed_cold(findings[(target.model, target.phase)])
+        cold = any(isinstance(f.figures, ColdFailuresFigures) for f in findings[target.model, target.phase])
         baseline = spec_by_id(context.ledger, target.baseline_spec_id)
         for spec_id in target.candidate_spec_ids:
             spec = spec_by_id(context.ledger, spec_id)
             kind = kind_of(context, baseline, base[baseline.spec_id], spec)
-            if kind == "race":
-                continue
             depth: Depth = "runs" if kind == "fixed" else "once"
-            if cold:
+            if kind != "race" and cold:
                 alone.append((spec, depth))
-            else:
+            elif kind != "race":
                 together[depth].append(spec)
     measured: dict[str, Evaluation] = {}
+    where = "while its candidates were measured"
     for spec, depth in alone:
-        if not any(True for _ in context.ledger.read(Run, {"cycle_id": start.cycle_id, "request_id": spec.request_id}, limit=1)):
+        if not any(context.ledger.read(Run, {"cycle_id": start.cycle_id, "request_id": spec.request_id}, limit=1)):
             await context.unload(spec)
-        measured |= await _measure(context, start, [spec], "candidates", depth)
+        measured |= await context.measured(start, [spec], where, depth)
     for depth, specs in together.items():
-        measured |= await _measure(context, start, specs, "candidates", depth)
+        measured |= await context.measured(start, specs, where, depth)
     return measured
 
 
-def _failed_cold(findings: Sequence[Finding]) -> bool:
-    return any(isinstance(f.figures, ColdFailuresFigures) for f in findings)
-
-
 async def _diagnose(context: LoopContext, start: CycleStart, base: Mapping[str, Evaluation]) -> Mapping[Key, Sequence[Finding]]:
-    """Findings on this cycle's baselines; kept once per cycle."""
+    """The findings on this cycle's baselines, by model and phase. They are stored once per cycle."""
     known = list(context.ledger.read(Finding, {"cycle_id": start.cycle_id}))
     if not known:
         keys: dict[Key, str] = {(t.model, t.phase): t.baseline_spec_id for t in start.targets}
@@ -183,8 +170,11 @@ async def _plan(
     findings: Mapping[Key, Sequence[Finding]],
     targets: Sequence[Target],
 ) -> CyclePlan:
-    """The checks of the remedies in force, and what is tried. A target whose promotion is withdrawn waits for the next cycle,
-    which starts from the baseline before it."""
+    """What the cycle tries, and the checks of the remedies in force.
+
+    A target whose promotion is withdrawn tries nothing: the next cycle starts from the baseline
+    before it.
+    """
     plan = plan_of(context.ledger, start) or await _new_plan(context, start, base, findings, targets)
     for check in plan.remedies:
         context.say(LoopEvent("remedy", check_text(check), check))
@@ -222,14 +212,18 @@ async def _new_plan(
         changes.update({s.spec_id: change for s, change in chosen})
         specs += [s for s, _ in chosen]
     plan = CyclePlan(cycle_id=start.cycle_id, targets=tuple(planned), changes=changes, remedies=remedies, at=context.now())
-    # One transaction: what is withdrawn is withdrawn once, by the plan that says so.
+    # One transaction, so that a remedy is withdrawn once, by the plan that says so.
     await context.ledger.append([*unknown_specs(context.ledger, specs), *take_back(context, start, remedies), plan])
     return plan
 
 
 def candidates_for(context: LoopContext, target: Target, baseline: Spec, findings: Sequence[Finding]) -> list[tuple[Spec, str]]:
-    """What the user names, else what was held with evidence to go on from and what is proposed: nothing that was judged against this
-    baseline or withdrawn before."""
+    """The candidates of a target, each with its change in words.
+
+    They are those that the user names. Otherwise they are the ones that were held with evidence to
+    go on from, and then proposals. Nothing is tried again that was judged against this baseline or
+    withdrawn.
+    """
     if target.candidates is not None:
         chosen = [(s, describe_change(baseline, s)) for s in target.candidates(baseline)]
     else:
@@ -247,7 +241,7 @@ def candidates_for(context: LoopContext, target: Target, baseline: Spec, finding
 async def _recommend(
     context: LoopContext, start: CycleStart, plan: CyclePlan, findings: Mapping[Key, Sequence[Finding]]
 ) -> Feedback:
-    """Remedies for what is known now, and the withdrawals. Kept in the ledger and in harness_feedback.json."""
+    """Recommend remedies for what is known now, and withdrawals. Stores both in the ledger and in harness_feedback.json."""
     feedback = present_feedback(context)
     advice = (*feedback.recommendations, *withdrawal_advice(context, start, plan.remedies))
     feedback = feedback.model_copy(update={"recommendations": advice})
@@ -267,7 +261,6 @@ async def _finish(
     feedback: Feedback,
     version: int,
 ) -> Cycle:
-    runs = {r.run_id for r in context.ledger.read(Run, {"cycle_id": start.cycle_id})}
     cycle = Cycle(
         cycle_id=start.cycle_id,
         number=start.number,
@@ -278,7 +271,11 @@ async def _finish(
         findings=tuple(f.finding_id for f in feedback.findings),
         recommendations=tuple(r.id for r in feedback.recommendations),
         config_version=version,
-        trials=sum(1 for run in runs for _ in context.ledger.read(Trial, {"run_id": run})),
+        trials=sum(
+            1
+            for run in context.ledger.read(Run, {"cycle_id": start.cycle_id})
+            for _ in context.ledger.read(Trial, {"run_id": run.run_id})
+        ),
     )
     await context.ledger.append([cycle])
     context.on_step("finished")

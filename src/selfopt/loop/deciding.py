@@ -1,9 +1,10 @@
-"""Each candidate through the gates, and the winner of each model and phase."""
+"""Puts each candidate through the gates and promotes the winner of each model and phase."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from selfopt.measure.lookup import find
 from selfopt.policy import best_hold
 from selfopt.records import (
     Baseline,
@@ -24,7 +25,7 @@ from .context import LoopContext, LoopEvent
 from .evidence import Candidate
 from .store import baseline_id, current_baseline, decisions_of, spec_by_id
 
-# Holds for want of data, or because another was better, say nothing about the candidate: it may be tried again.
+# A hold for one of these reasons (too little data, or another was better) says nothing about the candidate. It may be tried again.
 _WANT_OF_DATA: frozenset[ReasonCode] = frozenset(
     {
         "no_data",
@@ -41,7 +42,7 @@ _WANT_OF_DATA: frozenset[ReasonCode] = frozenset(
 
 
 def already_judged(context: LoopContext, baseline_spec_id: str) -> set[str]:
-    """Candidates that an earlier decision held or rejected on their merits against this very baseline."""
+    """The candidates that were held or rejected on their merits against this baseline, by spec id."""
     return {
         d.candidate_spec_id
         for d in context.ledger.read(Decision, {"baseline_spec_id": baseline_spec_id})
@@ -50,7 +51,7 @@ def already_judged(context: LoopContext, baseline_spec_id: str) -> set[str]:
 
 
 def _may_be_tried_again(decision: Decision) -> bool:
-    """A held-out race that was held goes on; a test that took every held-out prompt has said all it can."""
+    """Whether a decision leaves something open. A held-out race that was held can go on; a held-out test has said all it can."""
     if not _WANT_OF_DATA.isdisjoint(decision.reason_codes):
         return True
     heldout = decision.evidence.heldout
@@ -58,7 +59,7 @@ def _may_be_tried_again(decision: Decision) -> bool:
 
 
 def held_before(context: LoopContext, baseline_spec_id: str) -> list[str]:
-    """Candidates with evidence to go on from, by the newest decision on each against this baseline: they come first."""
+    """The candidates whose newest decision against this baseline held them with a race that can go on, by spec id."""
     newest = {d.candidate_spec_id: d for d in context.ledger.read(Decision, {"baseline_spec_id": baseline_spec_id})}
     return [
         spec_id
@@ -75,14 +76,19 @@ async def decide_target(
     baseline: Evaluation,
     cases: Mapping[str, Candidate],
 ) -> CycleTargetResult:
-    """Decide every candidate of one model and phase, once per cycle, and promote the one with the largest gain."""
+    """Decide every candidate of one model and phase, once per cycle, and promote the one with the largest gain.
+
+    Args:
+        baseline: the baseline's evaluation.
+        cases: what is known about each candidate, by spec id.
+    """
     pairs = await _decisions(context, start, plan, target, cases)
     rows = tuple(_row(plan, evaluation, decision) for evaluation, decision in pairs)
     winner = max((r for r in rows if r.verdict == "promote"), key=lambda r: r.improvement or 0.0, default=None)
     if winner is not None:
         await _promote(context, target, winner)
-    else:
-        _say_best_held(context, target, [decision for _, decision in pairs])
+    elif (best := best_hold([decision for _, decision in pairs])) is not None:
+        context.say(LoopEvent("held", f"{target.model} {target.phase}: the baseline stays. {best_hold_text(best)}"))
     known = current_baseline(context.ledger, target.model, target.phase)
     return CycleTargetResult(
         model=target.model,
@@ -140,7 +146,7 @@ def _row(plan: CyclePlan, evaluation: Evaluation, decision: Decision) -> Candida
 
 
 async def _promote(context: LoopContext, target: CycleTarget, winner: CandidateResult) -> None:
-    """The winner becomes the baseline. The record's id hashes the decision, so that a continued cycle does not write it twice."""
+    """Make the winner the baseline. The record's id hashes the decision, so a continued cycle does not write it twice."""
     record = Baseline(
         baseline_id=baseline_id(target.model, target.phase, winner.spec_id, winner.decision_id),
         model=target.model,
@@ -151,14 +157,8 @@ async def _promote(context: LoopContext, target: CycleTarget, winner: CandidateR
         source="promotion",
         at=context.now(),
     )
-    if not any(True for _ in context.ledger.read(Baseline, {"id": record.baseline_id}, limit=1)):
+    if find(context.ledger, Baseline, record.baseline_id) is None:
         await context.ledger.append([record])
     gain = f" (+{winner.improvement * 100:.1f} points)" if winner.improvement is not None else ""
     what = f"{target.model} {target.phase}: {winner.variant} ({winner.changed})"
     context.say(LoopEvent("promoted", f"{what} is the new baseline{gain}", record))
-
-
-def _say_best_held(context: LoopContext, target: CycleTarget, decisions: list[Decision]) -> None:
-    best = best_hold(decisions)
-    if best is not None:
-        context.say(LoopEvent("held", f"{target.model} {target.phase}: the baseline stays. {best_hold_text(best)}"))

@@ -1,10 +1,11 @@
-"""What the stage of feedback is told: reference suites, fallbacks, and what the rules in force serve with."""
+"""Runs the feedback stage and tells it the reference suites, the fallbacks and what the rules in force serve with."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from selfopt.feedback import FeedbackOptions, ReferenceSuite, analyze
+from selfopt.measure.lookup import find
 from selfopt.records import Environment, Evaluation, Feedback, Phase, Remedy, Spec, WarmUpExperiment
 
 from .context import Key, LoopContext, search_split
@@ -15,7 +16,7 @@ _PHASES: tuple[Phase, Phase] = ("atomic", "extended")
 
 
 def present_feedback(context: LoopContext) -> Feedback:
-    """Findings and recommendations from everything measured so far; writes nothing."""
+    """Findings and recommendations from everything measured so far. Writes nothing."""
     ledger = context.ledger
     return diagnose(context, evaluations(ledger), baselines(ledger), withdrawn_remedies(ledger))
 
@@ -26,7 +27,12 @@ def diagnose(
     known: Mapping[Key, str],
     withdrawn: frozenset[Remedy] = frozenset(),
 ) -> Feedback:
-    """Findings and recommendations from evaluations. known: the baselines; withdrawn: remedies that did not help."""
+    """Findings and recommendations from evaluations.
+
+    Args:
+        known: the baselines, by model and phase.
+        withdrawn: remedies that did not help, which are not recommended again.
+    """
     settings = context.settings
     options = FeedbackOptions(
         now=context.now(),
@@ -50,7 +56,7 @@ def _reference(context: LoopContext, phase: Phase) -> ReferenceSuite:
 
 
 def _fallbacks(context: LoopContext, phase: Phase, known: Mapping[Key, str]) -> tuple[str, ...]:
-    """The settings' candidates in their order; none named: every measured model, which the recommender then judges."""
+    """The fallbacks that the settings name, in their order. When they name none: every measured model."""
     fallbacks = context.settings.fallbacks
     named = fallbacks.atomic if phase == "atomic" else fallbacks.extended
     if named:
@@ -59,15 +65,16 @@ def _fallbacks(context: LoopContext, phase: Phase, known: Mapping[Key, str]) -> 
 
 
 def _served(context: LoopContext, known: Mapping[Key, str]) -> dict[Key, tuple[str, ...]]:
-    """Ids of the specs that the rules in force serve with, for models without a baseline; the one with warm-up first, where the
-    rule asks for warm-up."""
+    """The ids of the specs that the rules in force serve with, for models and phases without a baseline.
+
+    Where a rule asks for warm-up, the spec with warm-up comes first.
+    """
     found: dict[Key, tuple[str, ...]] = {}
     settings = context.settings
     rules = context.stages.enforcer.load(repair_pending=False).rules if settings.enforcement.enabled else ()
     for rule in rules:
-        specs = context.ledger.read(Spec, {"id": rule.spec_id}, limit=1) if rule.spec_id is not None else ()
-        for spec in specs:
+        spec = find(context.ledger, Spec, rule.spec_id) if rule.spec_id is not None else None
+        if spec is not None and (rule.model, rule.phase) not in known:
             warm = spec.model_copy(update={"warm_up": settings.warm_up_policy(True)})
-            if (rule.model, rule.phase) not in known:
-                found[rule.model, rule.phase] = (warm.spec_id, spec.spec_id) if rule.warm_up else (spec.spec_id,)
+            found[rule.model, rule.phase] = (warm.spec_id, spec.spec_id) if rule.warm_up else (spec.spec_id,)
     return found

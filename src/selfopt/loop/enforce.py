@@ -1,4 +1,4 @@
-"""From feedback to rules in force: findings and recommendations are kept, then the enforcer is asked to apply the rules."""
+"""Turns feedback into rules in force: stores it, then asks the enforcer to apply it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ from .store import baselines, current_baseline, spec_by_id
 
 
 async def keep_feedback(ledger: Ledger, path: Path, feedback: Feedback, cycle_id: str | None = None) -> None:
-    """Findings and recommendations into the ledger (known ones are passed over) and the whole feedback into
-    harness_feedback.json (path). cycle_id: of the cycle that recommends.
+    """Store feedback: what is new in the ledger, and all of it in harness_feedback.json.
 
-    CorruptError or NewerSchemaError for a file that cannot be read; it is not overwritten.
+    Args:
+        path: of harness_feedback.json.
+        cycle_id: the cycle that recommends.
+
+    Raises:
+        CorruptError, NewerSchemaError: the file cannot be read. It is not overwritten.
     """
     known = {r.id for r in ledger.read(Recommendation)}
     known_findings = {f.finding_id for f in ledger.read(Finding)}
@@ -30,16 +34,17 @@ async def keep_feedback(ledger: Ledger, path: Path, feedback: Feedback, cycle_id
 
 
 def require_readable_feedback(context: LoopContext) -> None:
-    """Refuse a damaged or newer harness_feedback.json before anything is measured: it would not be overwritten later either."""
+    """Refuse a damaged or newer harness_feedback.json before anything is measured. It would not be overwritten later."""
     with contextlib.suppress(FileNotFoundError):
         load_feedback(context.stages.feedback)
 
 
 def served_specs(ledger: Ledger, recommendations: Sequence[Recommendation], current: RoutingConfig) -> Mapping[Key, Spec]:
-    """The spec with which each model and phase is to be served: what was measured is what serves.
+    """The spec that is to serve each model and phase: what was measured is what serves.
 
-    That is its baseline, promoted or named or put back, for the models that have a rule or a verdict; without a baseline, the
-    spec that a recommendation to allow rests on. A default baseline is what serves anyway.
+    It is the baseline when that was promoted. A baseline that was named, adapted or put back serves
+    models that have a rule or a recommendation. Without a baseline, it is the spec that a
+    recommendation to allow the model rests on. Default baselines are left out: they serve anyway.
     """
     judged = {(r.model, r.phase): r for r in recommendations if r.allow is not None}
     known = baselines(ledger)
@@ -59,7 +64,7 @@ def served_specs(ledger: Ledger, recommendations: Sequence[Recommendation], curr
 
 
 def enforce_feedback(context: LoopContext, start: CycleStart, feedback: Feedback) -> int:
-    """Apply what the feedback recommends. Returns the version of the rules then in force."""
+    """Apply what the feedback recommends. Returns the version of the rules that are in force then."""
     before = context.rules()
     if not context.settings.enforcement.enabled:
         context.say(LoopEvent("enforcement", "enforcement is switched off: no rule was changed"))
@@ -84,7 +89,7 @@ def enforce_feedback(context: LoopContext, start: CycleStart, feedback: Feedback
 
 
 def _say_replaced(context: LoopContext, before: RoutingConfig, after: RoutingConfig) -> None:
-    """A promoted variant leaves a rule only with a word: because another baseline was named, or a remedy withdrawn."""
+    """Tell the user when a promoted variant leaves a rule because a baseline was named, withdrawn or rolled back."""
     for rule in after.rules:
         old = before.rule_for(rule.model, rule.phase)
         record = current_baseline(context.ledger, rule.model, rule.phase)

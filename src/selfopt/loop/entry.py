@@ -1,4 +1,4 @@
-"""How a race begins: who enters it, with which share of alpha, going on from which earlier evidence."""
+"""The beginning of a race: who enters it, with which share of alpha, and which earlier evidence goes on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from selfopt.measure.arena import judged_by, rendered
+from selfopt.measure.lookup import find
 from selfopt.policy import (
     AlphaShare,
     PastRace,
@@ -41,8 +42,12 @@ _VARIED = "context_size"
 
 @dataclass(frozen=True, slots=True)
 class RaceField:
-    """Who is to race. known: by spec_id, whether each prompt passes, for those whose repeats are copies; environments: of those, what
-    they were measured in."""
+    """Who is to race.
+
+    Attributes:
+        known: whether each prompt passes, by spec id, for the specs whose repeats are copies.
+        environments: the environments that these were measured in, by spec id.
+    """
 
     race_id: str
     cycle_id: str
@@ -61,12 +66,12 @@ class RaceField:
 
     @property
     def asked(self) -> tuple[Spec, ...]:
-        """Those that have to be asked."""
+        """The specs that the race has to ask."""
         return tuple(spec for spec in self.specs if spec.spec_id not in self.known)
 
 
 def family_of(field: RaceField) -> str:
-    """The decisions that the race shares its alpha with."""
+    """The family of decisions that the race shares its alpha with."""
     spec = field.baseline
     if field.purpose == "heldout":
         return heldout_family(spec.suite_hash)
@@ -74,17 +79,17 @@ def family_of(field: RaceField) -> str:
 
 
 def share_of(context: LoopContext, family: str) -> AlphaShare:
-    """What the next decision of a family may spend."""
+    """The share of alpha that the next decision of a family may spend."""
     ledger = context.ledger
     starts = list(ledger.read(RaceStart, {"family": family}))
-    won = sum(end.winner_spec_id is not None for end in ledger.read(RaceEnd, {"family": family}))
     tests = list(ledger.read(PromptTest, {"family": family}))
-    won += sum(test.passed for test in tests)
+    races_won = sum(end.winner_spec_id is not None for end in ledger.read(RaceEnd, {"family": family}))
+    won = races_won + sum(test.passed for test in tests)
     return next_share(context.alpha, family, [*starts, *tests], won)
 
 
 def keys_of(field: RaceField, environments: Mapping[str, Environment]) -> dict[str, EvidenceKey]:
-    """What evidence on each candidate is about, as everything is now. environments: of the specs that are asked."""
+    """What evidence on each candidate would be about now, by spec id. environments: of the specs that are asked."""
     seen = {**field.environments, **environments}
     base = field.baseline
     texts = {spec.spec_id: content_hash("render", rendered(spec, field.suite)) for spec in field.specs}
@@ -102,30 +107,30 @@ def keys_of(field: RaceField, environments: Mapping[str, Environment]) -> dict[s
 
 
 def _pair_id(one: Environment, other: Environment) -> str:
-    """The id of the environment that both observations speak of: what one of them hides the other may tell."""
+    """The id of the environment of a pair of specs. What one observation hides, the other may tell."""
     if one.environment_id == other.environment_id:
         return one.environment_id
     if not one.compatible_with(other, ignoring=frozenset({_VARIED})):
         return content_hash("env", [one.environment_id, other.environment_id])
-    both = Environment.model_validate({name: _told(one, other, name) for name in Environment.model_fields})
+    theirs = other.model_dump()
+    told = {name: theirs[name] if value in (None, "unknown") else value for name, value in one.model_dump().items()}
+    both = Environment.model_validate(told)
     sizes = [one.context_size, other.context_size]
     if None not in sizes and sizes[0] != sizes[1]:
         return content_hash("env", [both.model_copy(update={_VARIED: None}).environment_id, *sizes])
     return both.environment_id
 
 
-def _told(one: Environment, other: Environment, name: str) -> object:
-    value = getattr(one, name)
-    return getattr(other, name) if value in (None, "unknown") else value
-
-
 async def past_races(context: LoopContext, family: str, but: str) -> list[PastRace]:
-    """The races of a family that are over, oldest first; one that its cycle gave up is ended now, so that its candidates can go on."""
+    """The races of a family, oldest first, without the race named `but`.
+
+    A race that its cycle abandoned is ended now, so that its candidates can go on.
+    """
     found = []
     for start in context.ledger.read(RaceStart, {"family": family}):
         if start.race_id == but:
             continue
-        end = next(context.ledger.read(RaceEnd, {"id": start.race_id}, limit=1), None)
+        end = find(context.ledger, RaceEnd, start.race_id)
         if end is None:
             race = replayed(context, start)
             race.hold("given_up")
@@ -136,29 +141,35 @@ async def past_races(context: LoopContext, family: str, but: str) -> list[PastRa
 
 
 def replayed(context: LoopContext, start: RaceStart) -> Race:
-    """A race as the ledger has it."""
-    ids = dict.fromkeys(name for entrant in start.entrants for name in entrant.resumes)
-    earlier = []
-    for race_id in ids:
-        old = next(context.ledger.read(RaceStart, {"id": race_id}, limit=1), None)
-        if old is not None:
-            earlier.append((old, _blocks(context, race_id)))
-    return Race.replay(start, _blocks(context, start.race_id), earlier)
+    """The race as the ledger has it, with the blocks that its entrants bring along."""
+    earlier = [(old, blocks_of(context, old.race_id)) for old in resumed_by(context, start)]
+    return Race.replay(start, blocks_of(context, start.race_id), earlier)
 
 
-def _blocks(context: LoopContext, race_id: str) -> list[RaceBlock]:
+def resumed_by(context: LoopContext, start: RaceStart) -> list[RaceStart]:
+    """The starts of the earlier races that the entrants of a race go on from."""
+    names = dict.fromkeys(name for entrant in start.entrants for name in entrant.resumes)
+    return [old for name in names if (old := find(context.ledger, RaceStart, name)) is not None]
+
+
+def blocks_of(context: LoopContext, race_id: str) -> list[RaceBlock]:
+    """The complete blocks of one race, by number."""
     return sorted(context.ledger.read(RaceBlock, {"race_id": race_id}), key=lambda block: block.number)
 
 
 async def make_start(
     context: LoopContext, field: RaceField, keys: Mapping[str, EvidenceKey], now: Mapping[str, Environment]
 ) -> RaceStart | None:
-    """The start of the race, not appended; None where no candidate may enter, because alpha is used up. What is void is said."""
+    """The start of the race, not appended. Tells the user which earlier evidence is void.
+
+    Returns:
+        None when alpha is used up and no candidate brings a share of its own.
+    """
     share = share_of(context, family_of(field))
     past, voided = _still_worth(
         await past_races(context, share.family, field.race_id), {**field.environments, **now}, context.now()
     )
-    # Where alpha is used up, only those may enter that bring their own.
+    # When alpha is used up, only candidates that bring a share of their own may enter.
     alpha = share.alpha if not share.used_up else context.alpha.alpha
     draft = _draft(context, field, keys, share, alpha)
     start, more = with_held_evidence(draft, past)
@@ -209,7 +220,7 @@ def _draft(context: LoopContext, field: RaceField, keys: Mapping[str, EvidenceKe
 
 
 def _still_worth(past: Sequence[PastRace], now: Mapping[str, Environment], at: str) -> tuple[list[PastRace], list[VoidEvidence]]:
-    """Where nobody can tell what serves, evidence holds for a day."""
+    """The past races whose evidence still holds, and what is void. Evidence on an endpoint that hides its model holds for a day."""
     if all(environment.digest != "unknown" for environment in now.values()):
         return list(past), []
     young = [one for one in past if datetime.fromisoformat(at) - datetime.fromisoformat(one.end.at) <= _HIDDEN_HOLDS]

@@ -1,8 +1,8 @@
 """What is known about each candidate when it is decided: exactly, by a race, or by a test on held-out prompts.
 
-Two claims, kept apart. *On this suite*: a suite that is the whole work, or one without a useful held-out split; what is deterministic is
-known, the rest races over the suite's prompts. *On prompts like these*: the search split only proposes, and the best of what it
-proposes has to pass on held-out prompts that nothing was tuned on.
+There are two claims. *On this suite* is the claim when the suite is the whole work or has no useful held-out split. Deterministic specs
+are then known exactly, and the others race over the suite's prompts. *On prompts like these* is the claim otherwise. The search split then
+only proposes, and the best proposal has to pass on held-out prompts that nothing was tuned on.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from selfopt.errors import BudgetError
-from selfopt.measure.evaluate import RaceTrials, evaluate_race
+from selfopt.measure.evaluate import evaluate_race
 from selfopt.policy import restraint_evidence
 from selfopt.records import (
     Decision,
@@ -33,21 +33,26 @@ from .racing import Raced, race_id_of, run_race
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One candidate as it is decided. evidence None: by the plain gates alone."""
+    """What a candidate is decided on. evidence None: the plain gates alone decide."""
 
     measured: Evaluation
     baseline: Evaluation
     evidence: EvidenceState | None = None
 
     def with_heldout(self, found: RaceStanding | PromptTest | None, not_tried: str | None = None) -> Candidate:
-        """The same under the claim about other prompts. found: how it did on held-out ones; not_tried: why there is nothing."""
+        """The same case under the claim about other prompts.
+
+        Args:
+            found: how the candidate did on held-out prompts.
+            not_tried: why it was not tried on them.
+        """
         known = self.evidence or EvidenceState()
         update = {"claim": "prompts_like_these", "heldout": found and found.evidence(), "not_tried": not_tried}
         return replace(self, evidence=known.model_copy(update=update))
 
 
 async def gather_evidence(contest: Contest) -> dict[str, Candidate]:
-    """A case for every candidate. Raises as `run_race` and `on_heldout`."""
+    """What every candidate is decided on, by spec id. Raises what `run_race` and `on_heldout` raise."""
     context = contest.context
     cases: dict[str, Candidate] = {}
     for spec in contest.candidates:
@@ -63,7 +68,7 @@ async def gather_evidence(contest: Contest) -> dict[str, Candidate]:
 
 
 async def _raced(contest: Contest, racing: tuple[Spec, ...]) -> dict[str, Candidate]:
-    """The cases of those that race."""
+    """The cases of the candidates that race."""
     context = contest.context
     copies = contest.copies((contest.baseline, *racing))
     race = await run_race(
@@ -90,27 +95,34 @@ async def _raced(contest: Contest, racing: tuple[Spec, ...]) -> dict[str, Candid
 
 @dataclass(slots=True)
 class _Results:
-    """What came of a race, as evaluations and figures. race None: none was possible."""
+    """The results of a race. race None: there was no race."""
 
     contest: Contest
     race: Raced | None
     made: dict[str, Evaluation | None] = field(default_factory=dict)
 
     async def evaluation(self, spec: Spec) -> Evaluation | None:
-        """Of one spec over its blocks; of one that is known exactly, its pass."""
+        """The evaluation of a spec over its blocks, or of its pass when it was not asked."""
         if spec.spec_id not in self.made:
             contest = self.contest
             found = None
             if self.race is not None:
-                request = RaceTrials(self.race.start.race_id, spec, contest.suite, self.race.blocks, contest.start.cycle_id)
-                found = await evaluate_race(contest.context.ledger, request, now=contest.context.now)
+                found = await evaluate_race(
+                    contest.context.ledger,
+                    self.race.start.race_id,
+                    spec,
+                    contest.suite,
+                    self.race.blocks,
+                    cycle_id=contest.start.cycle_id,
+                    now=contest.context.now,
+                )
             if found is not None:
                 await contest.context.ledger.append([found])
             self.made[spec.spec_id] = found if found is not None else contest.evaluations.get(spec.spec_id)
         return self.made[spec.spec_id]
 
     async def case(self, spec: Spec) -> Candidate | None:
-        """None where the race said nothing about it."""
+        """The case of a candidate; None when the race says nothing about it."""
         standing = self.race.standing(spec.spec_id) if self.race is not None else None
         candidate, baseline = await self.evaluation(spec), await self.evaluation(self.contest.baseline)
         if standing is None or candidate is None or baseline is None or standing.blocks == 0:
@@ -134,14 +146,14 @@ class _Results:
 
 
 async def _without_blocks(contest: Contest, spec: Spec, race: Raced | None) -> Candidate:
-    """A candidate on which there is no evidence at all: it is held, with the figures of one pass to show."""
+    """The case of a candidate on which there is no evidence: it will be held, and one pass gives figures to show."""
     evaluation = contest.evaluations.get(spec.spec_id)
     if evaluation is None:
         measurement = await contest.context.measure([spec], contest.start.cycle_id, "once")
         evaluation = measurement.evaluations.get(spec.spec_id)
     if evaluation is None:
         raise BudgetError(f"cycle {contest.start.number} stopped: {measurement.stopped}; the same command continues it")
-    # Where alpha is used up there is no race, or one of those that brought their own share.
+    # When alpha is used up, there is no race, or one of the candidates that bring a share of their own.
     missing = NotRaced(code="no_alpha_left", detail="alpha is used up")
     if race is not None and race.standing(spec.spec_id) is not None:
         missing = NotRaced(code="not_enough_evidence", detail=ended_text(race.end.ended_by, race.end.detail))
@@ -149,24 +161,20 @@ async def _without_blocks(contest: Contest, spec: Spec, race: Raced | None) -> C
 
 
 async def _tried_on_heldout(contest: Contest, cases: Mapping[str, Candidate]) -> dict[str, Candidate]:
-    """The best of those that the search split would promote is tried on held-out prompts; the others wait for a cycle of their own."""
+    """Try the best candidate that the search split would promote on held-out prompts. The others wait for a later cycle."""
     proposed = {spec_id: decision for spec_id, case in cases.items() if (decision := _would_be(contest, case)) is not None}
     if not proposed:
         return dict(cases)
     best = max(proposed, key=lambda spec_id: proposed[spec_id].estimate or 0.0)
     spec = next(spec for spec in contest.candidates if spec.spec_id == best)
     found, problem = await on_heldout(contest, spec)
-    changed = {best: cases[best].with_heldout(found, problem)}
-    for spec_id in proposed:
-        if spec_id != best:
-            changed[spec_id] = cases[spec_id].with_heldout(
-                None, "another candidate did better on the search split, and only one a cycle is tried"
-            )
-    return {**cases, **changed}
+    behind = "another candidate did better on the search split, and only one a cycle is tried"
+    waiting = {spec_id: cases[spec_id].with_heldout(None, behind) for spec_id in proposed}
+    return {**cases, **waiting, best: cases[best].with_heldout(found, problem)}
 
 
 def _would_be(contest: Contest, case: Candidate) -> Decision | None:
-    """The promotion that the search split alone would give; None where it would not, or where no evidence is asked for."""
+    """The decision by which the search split alone would promote; None when it would not, or when no evidence is asked for."""
     if case.evidence is None:
         return None
     decision = contest.context.decide(case.measured, case.baseline, contest.start.cycle_id, case.evidence)

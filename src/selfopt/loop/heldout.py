@@ -1,10 +1,9 @@
-"""The best of what the search split proposes, on prompts that nothing was tuned on."""
+"""Tries the best proposal of the search split on prompts that nothing was tuned on."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from selfopt.errors import BudgetError
 from selfopt.policy import AlphaShare, heldout_family, prompt_test
 from selfopt.records import Evaluation, Outcome, PromptTest, RaceStanding, Spec
 
@@ -13,15 +12,23 @@ from .context import LoopEvent
 from .entry import RaceField, keys_of, share_of
 from .racing import race_id_of, run_race
 
-# Such a trial says nothing about the spec, and there is no second one to take its place.
+# A trial with such an outcome says nothing about the spec, and no other trial takes its place.
 _LOST = frozenset({Outcome.ERROR, Outcome.LOADING})
 
 Found = tuple[RaceStanding | PromptTest | None, str | None]
 
 
 async def on_heldout(contest: Contest, spec: Spec) -> Found:
-    """How a candidate does on held-out prompts, with fresh trials, or why that cannot be said. It spends a share of the alpha that all
-    looks at this split have in common. BudgetError when a cap ends the measurement; raises as `run_race` otherwise."""
+    """Try a candidate on held-out prompts, with fresh trials.
+
+    It spends a share of the alpha that all looks at this split have in common.
+
+    Returns:
+        How the candidate did, or None and the reason why it could not be tried.
+
+    Raises:
+        BudgetError: a cap ended the measurement. `run_race` may raise more.
+    """
     baseline, candidate = (one.model_copy(update={"split": "heldout"}) for one in (contest.baseline, spec))
     copies = [one for one, known in ((baseline, contest.baseline), (candidate, spec)) if contest.exact(known)]
     if len(copies) == 2:
@@ -55,7 +62,7 @@ async def _by_race(contest: Contest, baseline: Spec, candidate: Spec, copies: Se
 
 
 async def _by_prompts(contest: Contest, baseline: Spec, candidate: Spec) -> Found:
-    """One paired outcome for each prompt."""
+    """Test two deterministic specs by one paired outcome for each prompt."""
     context = contest.context
     tests = context.ledger.read(PromptTest, {"cycle_id": contest.start.cycle_id})
     made = next((test for test in tests if test.key.candidate_spec_id == candidate.spec_id), None)
@@ -110,21 +117,12 @@ def _test(contest: Contest, baseline: Spec, candidate: Spec, evaluations: Sequen
 
 
 async def _pass(contest: Contest, specs: Sequence[Spec]) -> list[Evaluation]:
-    """One fresh pass over the held-out split each."""
-    if not specs:
-        return []
-    measurement = await contest.context.measure(specs, contest.start.cycle_id, "pass")
-    missing = [spec.label for spec in specs if spec.spec_id not in measurement.evaluations]
-    if missing:
-        why = measurement.stopped or f"{missing[0]} could not be measured"
-        raise BudgetError(
-            f"cycle {contest.start.number} stopped on the held-out prompts: {why}; nothing was decided, what was measured is kept, and the "
-            "same command continues it"
-        )
-    return [measurement.evaluations[spec.spec_id] for spec in specs]
+    """Measure specs in one fresh pass each over the held-out split."""
+    found = await contest.context.measured(contest.start, specs, "on the held-out prompts", "pass")
+    return list(found.values())
 
 
 def _lost(evaluations: Sequence[Evaluation]) -> str | None:
-    """Why a pass cannot be used; None where every prompt was answered, or timed out by its own fault."""
+    """Why passes cannot be used; None when every request reached the model."""
     lost = sum(outcome in _LOST for evaluation in evaluations for row in evaluation.rows for outcome in row.outcomes)
     return f"{lost} of the held-out trials never reached the model (error or loading); measure again" if lost else None

@@ -1,4 +1,4 @@
-"""Measuring for the loop: how often each spec is run, under the caps of one command."""
+"""Measures for the loop: decides how often each spec is run, under the caps of one command."""
 
 from __future__ import annotations
 
@@ -10,26 +10,28 @@ from typing import Literal
 from selfopt.measure.arena import Arena
 from selfopt.measure.blocks import measure_specs
 from selfopt.measure.budget import Budget, BudgetMeter
-from selfopt.measure.context import Labels, MeasureContext
+from selfopt.measure.context import Desk, Labels, MeasureContext
 from selfopt.measure.options import MeasureOptions
 from selfopt.records import Evaluation, RaceSettings, Spec
 from selfopt.settings import Settings
 
 Depth = Literal["runs", "once", "pass"]
-"""How often specs are measured: in as many runs as it takes; in one pass and the sample that tells whether repeats are copies; in
-one pass alone."""
+"""How often specs are measured.
+
+runs: in as many runs as are needed. once: in one pass, with the sample that tells whether repeats are copies. pass: in one pass alone.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Evaluations by spec_id. stopped: the cap that ended the measurement before every spec was through; None when all are."""
+    """The evaluations by spec id. stopped: the cap that ended the measurement early; None when every spec is through."""
 
     evaluations: Mapping[str, Evaluation]
     stopped: str | None = None
 
 
 class Measuring:
-    """Measures specs interleaved. One meter for all calls of a command."""
+    """Measures specs interleaved. All calls of a command share one meter."""
 
     def __init__(self, settings: Settings, world: Callable[[], MeasureContext]) -> None:
         self._settings = settings
@@ -43,10 +45,10 @@ class Measuring:
     @cached_property
     def arena(self) -> Arena:
         """Where the command's races are measured."""
-        return Arena(self._world(), self._meter)
+        return Arena(Desk.of(self._world(), self._meter))
 
     async def __call__(self, specs: Sequence[Spec], cycle_id: str, depth: Depth = "runs") -> Measurement:
-        """Continues what an interrupted call with the same cycle_id began."""
+        """Measure specs, continuing what an interrupted call with the same cycle_id began."""
         options = MeasureOptions(
             n_runs=1 if depth == "pass" else self._settings.loop.n_runs,
             runs_for=self._runs if depth == "runs" else None,
@@ -61,7 +63,10 @@ class Measuring:
         return Measurement(found, None if whole else self._meter.stop_reason)
 
     def _runs(self, spec: Spec) -> int:
-        """Of a stochastic spec. Where a race asks for what a decision needs, a large suite is run only as often as rules ask for."""
+        """How many runs a stochastic spec gets.
+
+        Races ask for what decisions need, so a large suite is run only as often as rules require.
+        """
         runs, policy = self._settings.loop.n_runs, self._settings.policy
         large = self._prompts(spec) > RaceSettings().small_suite
         return min(runs, policy.min_runs) if policy.evidence and large else runs
@@ -73,7 +78,7 @@ class Measuring:
         return len(self._world().suite_for(spec).select(spec.split))
 
     def _is_through(self, spec: Spec, evaluation: Evaluation, depth: Depth) -> bool:
-        """Whether more would have been measured, had no cap ended it."""
+        """Whether a spec has all the runs that it would have without a cap."""
         if depth == "pass":
             return True
         return evaluation.has_copies or (

@@ -1,8 +1,8 @@
-"""A race from its start to its end: each block measured, judged and kept, whatever happens in between.
+"""Runs a race from its start to its end, and keeps each block.
 
-The race itself is a fold over its blocks (`selfopt.policy.Race`); here it is asked what to measure next, and told what came of it. A
-block is in the ledger, with the end of its runs, in one transaction: a process that is killed before it completes the block, one that is
-killed after it goes on with the next.
+The race itself is a fold over its blocks (`selfopt.policy.Race`). This file asks it what to measure next and tells it the result. A block
+and the end of its runs are one transaction. When the process is killed before it, the next start completes the block; when it is killed
+after it, the next start goes on with the following block.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from selfopt.errors import BudgetError
 from selfopt.measure.arena import Arena
+from selfopt.measure.lookup import find
 from selfopt.measure.race_block import BlockOrder, BlockResult
 from selfopt.policy import BlockPlan, Race
 from selfopt.records import (
@@ -30,7 +31,7 @@ from selfopt.records import (
 from selfopt.words.evidence import block_dropped, ended_text, race_dropped, race_over, race_started, void_text
 
 from .context import LoopContext, LoopEvent
-from .entry import RaceField, keys_of, make_start, replayed
+from .entry import RaceField, blocks_of, keys_of, make_start, replayed, resumed_by
 from .store import spec_by_id, unknown_specs
 
 _MAX_RESTARTS = 3
@@ -45,15 +46,22 @@ class Raced:
     blocks: tuple[RaceBlock, ...]
 
     def standing(self, spec_id: str) -> RaceStanding | None:
-        """How one candidate stood at its end; None when it did not take part."""
+        """How a candidate stood at the end; None when it did not take part."""
         return next((standing for standing in self.end.standings if standing.spec_id == spec_id), None)
 
 
 async def run_race(context: LoopContext, field: RaceField) -> Raced | None:
-    """Race, or go on with the race that was interrupted, or read how it ended. None where alpha is used up.
+    """Race, continue an interrupted race, or read how the race ended.
 
-    A race whose server is another than when it began is ended (what it gathered is void) and begun anew. EndpointError for a server
-    that cannot be asked at all; the race is then open, and the same call continues it.
+    When the server has changed since the race began, what it gathered is void: the race is ended and
+    begun anew.
+
+    Returns:
+        The race; None when alpha is used up.
+
+    Raises:
+        BudgetError: a cap ended the race before its first block was complete.
+        EndpointError: the server cannot be asked. The race stays open, and the same call continues it.
     """
     for attempt in range(_MAX_RESTARTS):
         if attempt:
@@ -67,18 +75,12 @@ async def run_race(context: LoopContext, field: RaceField) -> Raced | None:
 
 
 def _ended(context: LoopContext, race_id: str) -> Raced | None:
-    end = next(context.ledger.read(RaceEnd, {"id": race_id}, limit=1), None)
-    start = next(context.ledger.read(RaceStart, {"id": race_id}, limit=1), None)
+    end, start = find(context.ledger, RaceEnd, race_id), find(context.ledger, RaceStart, race_id)
     return None if end is None or start is None else Raced(start, end, _all_blocks(context, start))
 
 
 def _all_blocks(context: LoopContext, start: RaceStart) -> tuple[RaceBlock, ...]:
-    names = [*dict.fromkeys(name for entrant in start.entrants for name in entrant.resumes), start.race_id]
-    return tuple(
-        block
-        for name in names
-        for block in sorted(context.ledger.read(RaceBlock, {"race_id": name}), key=lambda block: block.number)
-    )
+    return tuple(block for one in (*resumed_by(context, start), start) for block in blocks_of(context, one.race_id))
 
 
 class _Racing:
@@ -94,7 +96,7 @@ class _Racing:
         context, field = self._context, self._field
         now = await self._arena.prepare(field.asked, field.suite)
         keys = keys_of(field, now)
-        start = next(context.ledger.read(RaceStart, {"id": field.race_id}, limit=1), None)
+        start = find(context.ledger, RaceStart, field.race_id)
         unfinished: tuple[HoldReason, str] | None = None
         if start is None:
             start = await make_start(context, field, keys, now)
@@ -113,7 +115,7 @@ class _Racing:
         return await self._over(race)
 
     def _same(self, start: RaceStart, keys: Mapping[str, EvidenceKey]) -> bool:
-        """Whether evidence goes on being about the same; says what has changed."""
+        """Whether the race still measures what it began with. Tells the user what has changed."""
         for entrant in start.entrants:
             changed = entrant.key.differences(keys[entrant.spec_id])
             if changed:
@@ -123,37 +125,40 @@ class _Racing:
         return True
 
     async def _finish_earlier(self, start: RaceStart) -> tuple[HoldReason, str] | None:
-        """A block that a cap cut off in an earlier race is completed before its race is gone on from: dropping it for what it cost
-        would choose among outcomes. Returns what ended that race once more, if a cap or a fault did."""
+        """Complete the blocks that a cap cut off in the earlier races that this one goes on from.
+
+        To drop such a block for its cost would be to choose among outcomes.
+
+        Returns:
+            Why an earlier race was held again, when a cap or a fault did that.
+        """
         context = self._context
-        for race_id in dict.fromkeys(name for entrant in start.entrants for name in entrant.resumes):
-            old = next(context.ledger.read(RaceStart, {"id": race_id}, limit=1), None)
-            race = replayed(context, old) if old is not None else None
-            plan = race.plan_block() if race is not None else None
-            if race is not None and plan is not None and await self._arena.begun(self._order(race.start, plan)):
+        for old in resumed_by(context, start):
+            race = replayed(context, old)
+            plan = race.plan_block()
+            if plan is not None and await self._arena.begun(self._order(old, plan)):
                 await self._block(race, plan)
                 if race.held is not None:
                     return race.held
         return None
 
     async def _blocks(self, race: Race) -> None:
-        """Blocks until the race is over."""
+        """Measure blocks until the race is over."""
         cap = self._context.settings.policy.race_trials
         while (plan := race.plan_block()) is not None:
             order = self._order(race.start, plan)
-            missing = plan.trials - await self._arena.begun(order)
-            why = self._arena.shortfall(missing)
+            why = self._arena.desk.meter.shortfall(plan.trials - await self._arena.begun(order))
             if race.trials + plan.trials > cap:
                 why = f"race_trials = {cap} reached"
             if why is None:
                 await self._block(race, plan)
-                continue
-            if plan.trials <= cap:
+            elif plan.trials <= cap:
                 self._hold(race, why)
-            race.hold("cap", why)
+            else:
+                race.hold("cap", why)
 
     def _hold(self, race: Race, why: str) -> None:
-        """A cap ends the race. One that has not even a block says nothing yet, and is left to the next command."""
+        """Hold the race because of a cap. BudgetError when it has no whole block yet, so that it says nothing."""
         if all(standing.blocks == 0 for standing in race.standings(interval=False)):
             raise BudgetError(
                 f"the race of {self._field.baseline.label} has not one whole block yet: {why}; nothing was decided, what was measured is "
@@ -162,32 +167,25 @@ class _Racing:
         race.hold("cap", why)
 
     def _order(self, start: RaceStart, plan: BlockPlan) -> BlockOrder:
+        pairs = [(start.baseline_request_id, start.baseline_spec_id), *((e.request_id, e.spec_id) for e in start.entrants)]
+        leads = dict(reversed(pairs))  # a request is made under the name of the first spec of those that share it
+        dropped = self._context.ledger.read(RaceBlockDiscarded, {"race_id": plan.race_id})
         return BlockOrder(
             block_id=RaceBlock.make_id(plan.race_id, plan.number),
             number=plan.number,
-            discards=self._discards(plan),
+            discards=sum(record.number == plan.number for record in dropped),
             asks=plan.asks(),
-            specs={request_id: self._lead(start, request_id) for request_id in plan.requests},
+            specs={request_id: self._spec(leads[request_id]) for request_id in plan.requests},
             suite=self._field.suite,
             cycle_id=start.cycle_id,
         )
-
-    def _lead(self, start: RaceStart, request_id: str) -> Spec:
-        """The spec under whose name a request is made: the first of those that share it."""
-        pairs = [(start.baseline_request_id, start.baseline_spec_id), *((e.request_id, e.spec_id) for e in start.entrants)]
-        spec_id = next(spec_id for request, spec_id in pairs if request == request_id)
-        return self._spec(spec_id)
 
     def _spec(self, spec_id: str) -> Spec:
         known = next((spec for spec in self._field.specs if spec.spec_id == spec_id), None)
         return known if known is not None else spec_by_id(self._context.ledger, spec_id)
 
-    def _discards(self, plan: BlockPlan) -> int:
-        dropped = self._context.ledger.read(RaceBlockDiscarded, {"race_id": plan.race_id})
-        return sum(record.number == plan.number for record in dropped)
-
     async def _block(self, race: Race, plan: BlockPlan) -> None:
-        """One block: kept when it is complete, dropped when the server was at fault, left open when a cap cut it off."""
+        """Measure one block. It is kept when complete, dropped when the server failed, and left open when a cap cut it off."""
         order = self._order(race.start, plan)
         result = await self._arena.block(order)
         if result.fault is not None:
@@ -206,20 +204,19 @@ class _Racing:
             self._say_block(race)
 
     async def _judged(self, plan: BlockPlan, result: BlockResult) -> RaceBlock:
-        """The record of a complete block: how many of each spec's answers to each draw passed."""
+        """The record of a complete block: how many answers of each spec passed, for each draw."""
         passes: dict[str, list[int]] = {}
         trial_ids: dict[str, list[str]] = {}
         for spec_id, times in plan.asked.items():
-            spec = self._spec(spec_id)
-            judged = await self._arena.judged(result, spec, self._field.suite)
+            judged = await self._arena.judged(result, self._spec(spec_id), self._field.suite)
             good = [int(item.verdict.outcome is Outcome.PASS) for item in judged]
             passes[spec_id] = [sum(good[place : place + times]) for place in range(0, len(good), times)]
             trial_ids[spec_id] = [item.trial.trial_id for item in judged]
         return plan.block(passes, trial_ids=trial_ids, at=self._context.now())
 
     async def _dropped(self, race: Race, order: BlockOrder, result: BlockResult) -> None:
-        """The block is measured again, unless that was often enough or the server stays away."""
-        context, limit = self._context, race.start.settings.max_discards
+        """Record that a block was dropped. The race is held when that was once too often or the server does not come back."""
+        context = self._context
         record = RaceBlockDiscarded(
             discard_id=f"{order.block_id}-discard-{order.discards + 1}",
             race_id=race.start.race_id,
@@ -230,11 +227,10 @@ class _Racing:
         )
         await context.ledger.append([*result.closing, record])
         context.on_step("race_block_dropped")
-        again = order.discards < limit
+        again = order.discards < race.start.settings.max_discards
         text = block_dropped(order.number, str(result.fault), order.discards, again=again)
         context.say(LoopEvent("evidence", text, record))
-        spec = next(iter(order.specs.values()))
-        if not again or not await self._arena.recover(spec):
+        if not again or not await self._arena.recover(next(iter(order.specs.values()))):
             race.hold("server_faults", str(result.fault))
             return
         now = await self._arena.prepare(self._field.asked, self._field.suite)
@@ -243,7 +239,7 @@ class _Racing:
 
     async def _over(self, race: Race) -> Raced:
         context, race_id = self._context, race.start.race_id
-        end = next(context.ledger.read(RaceEnd, {"id": race_id}, limit=1), None)
+        end = find(context.ledger, RaceEnd, race_id)
         if end is None:
             end = race.end(context.now())
             await context.ledger.append([end])
@@ -255,7 +251,7 @@ class _Racing:
         return self._spec(spec_id).variant.name
 
     def _say_block(self, race: Race) -> None:
-        self._arena.tell(f"block {race.blocks}, {race.trials} trials, {len(race.alive)} candidates alive")
+        self._arena.desk.board.tell("note", f"block {race.blocks}, {race.trials} trials, {len(race.alive)} candidates alive")
         for standing in race.standings(interval=False):
             if standing.state == "dropped" and standing.spec_id not in self._told:
                 self._told.add(standing.spec_id)
@@ -271,6 +267,5 @@ class _Racing:
 
 
 def race_id_of(cycle: int, spec_id: str, purpose: str) -> str:
-    """The race of a cycle with this spec in it: the same however often the cycle is continued, and wherever the same is measured, so
-    that the same prompts are drawn."""
+    """The id of a race. It follows from the arguments alone, so a continued cycle finds its race and draws the same prompts."""
     return content_hash("race", [cycle, spec_id, purpose])

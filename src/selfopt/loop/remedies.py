@@ -1,10 +1,11 @@
-"""Did what an earlier cycle enforced do what it claimed? What did not help is withdrawn and recorded."""
+"""Checks whether what an earlier cycle enforced did what it claimed. What did not help is withdrawn and recorded."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from statistics import median
 
+from selfopt.measure.lookup import find
 from selfopt.records import (
     Baseline,
     Cycle,
@@ -32,16 +33,17 @@ from selfopt.words.findings import fallback_checked, idle_text, variant_checked,
 from .context import LoopContext
 from .store import baseline_id, current_baseline, promotion_behind, spec_by_id, unknown_specs
 
-# A warm-up claims latency: it helped when the first call takes at most this share of what it took before.
+# A warm-up claims latency. It helped when the first call takes at most this share of what it took before.
 FIRST_CALL_SHARE = 0.7
-# A warm-up that itself took less than this share of the wait it is to prevent found the model loaded already.
+# A warm-up that took less than this share of the wait it should prevent found the model loaded already.
 LOAD_SHARE = 0.1
 
 
 def check_remedies(context: LoopContext, start: CycleStart, base: Mapping[str, Evaluation]) -> tuple[RemedyCheck, ...]:
-    """One check per remedy in force on the cycle's targets, judged on this cycle's fresh measurement of the baseline.
+    """Check each remedy in force on the cycle's targets, by this cycle's measurement of the baseline.
 
-    Reads only. What is withdrawn is taken back by `take_back`."""
+    Writes nothing. `take_back` takes back what is withdrawn.
+    """
     if not context.settings.enforcement.enabled:
         return ()
     checks: list[RemedyCheck | None] = []
@@ -56,7 +58,7 @@ def check_remedies(context: LoopContext, start: CycleStart, base: Mapping[str, E
 
 
 def take_back(context: LoopContext, start: CycleStart, checks: Sequence[RemedyCheck]) -> list[Record]:
-    """The records that put the baselines before the withdrawn remedies in place again; to be appended by the caller."""
+    """The records that restore the baselines from before the withdrawn remedies. The caller appends them."""
     records: list[Record] = []
     for model, phase in dict.fromkeys((c.model, c.phase) for c in checks if c.withdrawn):
         claims = {c.claim for c in checks if c.withdrawn and (c.model, c.phase) == (model, phase)}
@@ -87,22 +89,25 @@ def take_back(context: LoopContext, start: CycleStart, checks: Sequence[RemedyCh
 
 
 def withdrawn_remedies(ledger: Ledger) -> frozenset[Remedy]:
-    """What is not recommended again: warm-ups that were withdrawn or rolled back (only a person sets those), and fallbacks that
-    did no better in a model's place and have not been measured as better since. (A withdrawn variant is a baseline taken back.)
+    """The remedies that are not recommended again.
+
+    They are warm-ups that were withdrawn or rolled back, which only a person sets again, and
+    fallbacks that did no better than the model they replaced and have not been measured as better
+    since. A withdrawn variant is not among them: its baseline is taken back instead.
     """
     checks = [check for plan in ledger.read(CyclePlan) for check in plan.remedies]
     checks += [check for cycle in ledger.read(Cycle) for check in cycle.remedies]
     found = {Remedy(c.model, c.phase, "warm_up") for c in checks if c.withdrawn and c.claim == "warm_up"}
     found |= {r.remedy for r in ledger.read(Recommendation) if r.action == "withdraw"}
     for check in (c for c in checks if c.withdrawn and c.claim == "fallback" and c.evidence):
-        served = next(ledger.read(Evaluation, {"id": check.evidence[-1]}, limit=1), None)
+        served = find(ledger, Evaluation, check.evidence[-1])
         if served is not None and not _better_now(ledger, served, check.model):
             found.add(Remedy(check.model, check.phase, "fallback", served.model))
     return frozenset(found)
 
 
 def _better_now(ledger: Ledger, served: Evaluation, model: str) -> bool:
-    """Whether by the newest measurements the fallback is better than the model that it was to replace."""
+    """Whether the newest measurements show the fallback as better than the model that it replaces."""
     newest = [_newest_alike(ledger, name, served) for name in (served.model, model)]
     ours, theirs = (e.metrics.accuracy if e is not None else None for e in newest)
     return ours is not None and theirs is not None and ours > theirs
@@ -111,51 +116,54 @@ def _better_now(ledger: Ledger, served: Evaluation, model: str) -> bool:
 def _newest_alike(ledger: Ledger, model: str, like: Evaluation) -> Evaluation | None:
     """The newest evaluation of a model's baseline on the same prompts."""
     serving = current_baseline(ledger, model, like.phase)
-    for evaluation in ledger.read(Evaluation, {"model": model, "phase": like.phase}, newest_first=True):
-        if _alike(evaluation, like) and (serving is None or evaluation.spec_id == serving.spec_id):
-            return evaluation
-    return None
+    known = ledger.read(Evaluation, {"model": model, "phase": like.phase}, newest_first=True)
+    return next((e for e in known if _alike(e, like) and (serving is None or e.spec_id == serving.spec_id)), None)
 
 
 def withdrawal_advice(context: LoopContext, start: CycleStart, checks: Sequence[RemedyCheck]) -> tuple[Recommendation, ...]:
-    """For the enforcer: rules whose warm-up was withdrawn, or went with the promotion that brought it, are to do without."""
+    """Advice for the enforcer: remove the warm-up from rules whose warm-up, or the promotion that brought it, was withdrawn."""
     found = []
     for check in checks:
         known = current_baseline(context.ledger, check.model, check.phase)
         if not check.withdrawn or check.claim == "fallback" or known is None:
             continue
-        if spec_by_id(context.ledger, known.spec_id).warm_up.enabled:
-            continue
-        draft = Recommendation(
-            id="",
-            type="warm_up",
-            model=check.model,
-            phase=check.phase,
-            action="withdraw",
-            requirements=Requirements(warm_up=False),
-            reason=withdrawn_text(check),
-            evidence=check.evidence,
-            cycle_id=start.cycle_id,
-        )
-        found.append(draft.model_copy(update={"id": content_hash("rec", draft)}))
+        if not spec_by_id(context.ledger, known.spec_id).warm_up.enabled:
+            found.append(no_warm_up(check.model, check.phase, withdrawn_text(check), check.evidence, start.cycle_id))
     return tuple(found)
 
 
+def no_warm_up(
+    model: str, phase: Phase, reason: str, evidence: tuple[str, ...] = (), cycle_id: str | None = None
+) -> Recommendation:
+    """The advice that withdraws a warm-up, under its id."""
+    draft = Recommendation(
+        id="",
+        type="warm_up",
+        model=model,
+        phase=phase,
+        action="withdraw",
+        requirements=Requirements(warm_up=False),
+        reason=reason,
+        evidence=evidence,
+        cycle_id=cycle_id,
+    )
+    return draft.model_copy(update={"id": content_hash("rec", draft)})
+
+
 def _alike(one: Evaluation, other: Evaluation) -> bool:
-    """Whether two evaluations saw the same prompts, judged alike."""
+    """Whether two evaluations are over the same prompts and judged by the same scorer."""
     ours, theirs = ((e.suite_hash, e.split, e.scorer_hash, {row.prompt_id for row in e.rows}) for e in (one, other))
     return ours == theirs
 
 
 def _check(rule: Rule, claim: RemedyClaim, now: Evaluation, then: Evaluation, detail: str, helped: bool | None) -> RemedyCheck:
-    before, after = then.metrics.accuracy, now.metrics.accuracy
     return RemedyCheck(
         recommendation_id=next(iter(rule.recommendation_ids), rule.rule_id),
         model=rule.model,
         phase=rule.phase,
         claim=claim,
-        before=before,
-        after=after,
+        before=then.metrics.accuracy,
+        after=now.metrics.accuracy,
         helped=helped,
         withdrawn=helped is False,
         detail=detail,
@@ -164,15 +172,16 @@ def _check(rule: Rule, claim: RemedyClaim, now: Evaluation, then: Evaluation, de
 
 
 def _variant(context: LoopContext, rule: Rule, spec: Spec, now: Evaluation) -> RemedyCheck | None:
-    """The promoted spec against what it replaced."""
+    """Compare the promoted spec with the spec that it replaced."""
     record = promotion_behind(context.ledger, rule.model, rule.phase)
     if record is None or record.decision_id is None:
         return None
-    decision = next(context.ledger.read(Decision, {"id": record.decision_id}, limit=1), None)
+    decision = find(context.ledger, Decision, record.decision_id)
     promoted = spec_by_id(context.ledger, record.spec_id)
     if decision is None or spec.variant.variant_hash != promoted.variant.variant_hash:
         return None
-    then = _replaced(context, decision)
+    made = (find(context.ledger, Evaluation, evaluation_id) for evaluation_id in decision.evaluation_ids)
+    then = next((e for e in made if e is not None and e.spec_id == decision.baseline_spec_id), None)
     if then is None:
         return None
     alike = _alike(then, now)
@@ -181,16 +190,8 @@ def _variant(context: LoopContext, rule: Rule, spec: Spec, now: Evaluation) -> R
     return check.model_copy(update={"recommendation_id": decision.decision_id})
 
 
-def _replaced(context: LoopContext, decision: Decision) -> Evaluation | None:
-    for evaluation_id in decision.evaluation_ids:
-        for evaluation in context.ledger.read(Evaluation, {"id": evaluation_id}, limit=1):
-            if evaluation.spec_id == decision.baseline_spec_id:
-                return evaluation
-    return None
-
-
 def _warm_up(context: LoopContext, rule: Rule, now: Evaluation) -> RemedyCheck | None:
-    """The first call after a warm-up against the calls that waited for a load without one."""
+    """Compare the first call after a warm-up with the calls that waited for a load without one."""
     if not rule.warm_up or not now.warm_up:
         return None
     cold = _cold_before(context.ledger, rule.model, rule.phase, now)
@@ -202,12 +203,12 @@ def _warm_up(context: LoopContext, rule: Rule, now: Evaluation) -> RemedyCheck |
     waits = before, after
     gained = now.metrics.accuracy > cold.metrics.accuracy and now.variant == cold.variant
     if cold.variant != now.variant:
-        # Their calls take different times anyway, so each first call is compared with its own median.
+        # Calls of different variants take different times, so each first call counts from its own median.
         waits = _over_median_ms(cold, before), _over_median_ms(now, after)
     helped: bool | None = gained or waits[1] <= FIRST_CALL_SHARE * waits[0]
     problem = None if gained else _idle_warm_up(context.ledger, now, before)
     if problem is not None or (cold.variant != now.variant and not helped):
-        helped = None  # that it is no faster can be the other variant's doing
+        helped = None  # the other variant can be the reason why it is no faster
     known = [e for e in context.ledger.read(WarmUpExperiment, {"model": rule.model, "phase": rule.phase}) if e.conclusive]
     by_hand = rule.source == "manual" and helped is False
     detail = warm_up_checked(cold, now, waits, problem, known[-1] if known else None, by_hand=by_hand)
@@ -220,8 +221,10 @@ def _over_median_ms(evaluation: Evaluation, first_call_ms: float) -> float:
 
 
 def _cold_before(ledger: Ledger, model: str, phase: Phase, now: Evaluation) -> Evaluation | None:
-    """The newest evaluation of this model and phase without warm-up in which a load was seen; of the same variant if there is
-    one, because only that one can tell what the warm-up did for the outcomes."""
+    """The newest evaluation of this model and phase without warm-up in which a load was seen.
+
+    One of the same variant is preferred, because only it tells what the warm-up did for the outcomes.
+    """
     other: Evaluation | None = None
     for evaluation in ledger.read(Evaluation, {"model": model, "phase": phase}, newest_first=True):
         if not evaluation.warm_up and _alike(evaluation, now) and any(any(row.loaded) for row in evaluation.rows):
@@ -232,7 +235,7 @@ def _cold_before(ledger: Ledger, model: str, phase: Phase, now: Evaluation) -> E
 
 
 def _waited_ms(ledger: Ledger, evaluation: Evaluation) -> float | None:
-    """Median latency of the trials that waited for a load."""
+    """Median latency of the trials that waited for a load; None when none did."""
     ids = [i for row in evaluation.rows for i, loaded in zip(row.trial_ids, row.loaded, strict=False) if loaded]
     found = [trial.latency_ms for i in ids for trial in ledger.read(Trial, {"id": i}, limit=1)]
     return median(found) if found else None
@@ -247,8 +250,8 @@ def _first_call_ms(ledger: Ledger, evaluation: Evaluation) -> float | None:
 
 
 def _idle_warm_up(ledger: Ledger, now: Evaluation, wait_ms: float) -> str | None:
-    """Why the warm-up of this measurement shows nothing; None when it did its work."""
-    run = next(ledger.read(Run, {"id": now.run_ids[0]}, limit=1), None)
+    """Why the warm-up of this measurement proves nothing; None when it had work to do and did it."""
+    run = find(ledger, Run, now.run_ids[0])
     spent_ms = (run.warm_up.load_ms or 0.0) + (run.warm_up.prompt_ms or 0.0) if run is not None else 0.0
     worked = run is not None and run.warm_up.status == "complete" and spent_ms >= LOAD_SHARE * wait_ms
     return None if worked else idle_text(run)
@@ -260,5 +263,5 @@ def _fallback(context: LoopContext, rule: Rule, now: Evaluation) -> RemedyCheck 
     newest = _newest_alike(context.ledger, rule.fallback, now)
     if newest is None:
         return None
-    helped = newest.metrics.accuracy > now.metrics.accuracy
-    return _check(rule, "fallback", newest, now, fallback_checked(now, newest), helped)
+    detail = fallback_checked(now, newest)
+    return _check(rule, "fallback", newest, now, detail, newest.metrics.accuracy > now.metrics.accuracy)

@@ -1,21 +1,26 @@
-"""Rules that are rolled back take the loop's own facts with them: else the next cycle would put in force again what was just
-taken back."""
+"""Makes the loop follow a rollback of the rules. Otherwise its next cycle would enforce again what was just taken back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from selfopt.records import Baseline, Ledger, Phase, Recommendation, Record, Requirements, RoutingConfig, Spec, content_hash
+from selfopt.measure.lookup import find
+from selfopt.records import Baseline, Ledger, Phase, Record, RoutingConfig, Spec
 
+from .remedies import no_warm_up
 from .store import baseline_id, baselines
 
 
 async def note_rollback(ledger: Ledger, current: RoutingConfig, earlier: RoutingConfig, now: Callable[[], str]) -> list[Record]:
-    """Append what makes the loop follow a rollback from the current rules to earlier ones; returns the records.
+    """Append the records that make the loop follow a rollback from the current rules to earlier ones.
 
-    The specs of the earlier rules become the baselines; a model and phase whose earlier rule names none goes back to the
-    baseline before its promotions and adaptations. What is taken back is not proposed again (`withdrawn_specs`), and a warm-up
-    that goes is not recommended again (`withdrawn_remedies`).
+    The specs of the earlier rules become the baselines. A model and phase whose earlier rule names no
+    spec goes back to the baseline before its promotions and adaptations. What is taken back is not
+    proposed again (`withdrawn_specs`), and a warm-up that is removed is not recommended again
+    (`withdrawn_remedies`).
+
+    Returns:
+        The records.
     """
     at = now()
     records: list[Record] = []
@@ -36,7 +41,8 @@ async def note_rollback(ledger: Ledger, current: RoutingConfig, earlier: Routing
     for rule in current.rules:
         before = earlier.rule_for(rule.model, rule.phase)
         if rule.warm_up and not (before is not None and before.warm_up):
-            records.append(_no_warm_up(rule.model, rule.phase, at))
+            reason = f"{rule.model} on {rule.phase}: the warm-up was rolled back by hand at {at}"
+            records.append(no_warm_up(rule.model, rule.phase, reason))
     await ledger.append(records)
     return records
 
@@ -44,24 +50,10 @@ async def note_rollback(ledger: Ledger, current: RoutingConfig, earlier: Routing
 def _wanted(ledger: Ledger, earlier: RoutingConfig, model: str, phase: Phase) -> str | None:
     rule = earlier.rule_for(model, phase)
     if rule is not None and rule.spec_id is not None:
-        known = any(True for _ in ledger.read(Spec, {"id": rule.spec_id}, limit=1))
-        return rule.spec_id if known else None
+        return rule.spec_id if find(ledger, Spec, rule.spec_id) else None
     before = None
     for record in ledger.read(Baseline, {"model": model, "phase": phase}, newest_first=True):
         if record.source not in ("promotion", "adapted"):
             break
         before = record.previous_spec_id
     return before
-
-
-def _no_warm_up(model: str, phase: Phase, at: str) -> Recommendation:
-    draft = Recommendation(
-        id="",
-        type="warm_up",
-        model=model,
-        phase=phase,
-        action="withdraw",
-        requirements=Requirements(warm_up=False),
-        reason=f"{model} on {phase}: the warm-up was rolled back by hand at {at}",
-    )
-    return draft.model_copy(update={"id": content_hash("rec", draft)})

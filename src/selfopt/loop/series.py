@@ -1,4 +1,4 @@
-"""Several cycles asked for by one command, continued by the same command."""
+"""Runs several cycles for one command. The same command continues them after an interruption."""
 
 from __future__ import annotations
 
@@ -15,11 +15,18 @@ from .store import cycles_of_loop, has_ended, open_loop, unfinished_cycle
 async def run_cycles(
     context: LoopContext, targets: Sequence[Target], cycles: int, request: str, *, once: bool = False
 ) -> list[Cycle]:
-    """Run whole cycles, the first from the targets as given, later ones from the baselines that came of them.
+    """Run cycles one after the other. The first starts from the targets as given, each later one from the baselines then.
 
-    request: hash of what was asked. An interrupted loop of the same request is continued: its finished cycles are not run
-    again. once: so is one that has ended, which then has nothing left to do. Raises as `run_cycle`. The loop has ended when
-    the listener has handed its cycles over.
+    An interrupted loop of the same request is continued: its finished cycles are not run again. A
+    loop has ended once the listener was given its cycles.
+
+    Args:
+        cycles: how many.
+        request: hash of what was asked.
+        once: a loop of this request that has ended is not run again either; its cycles are returned.
+
+    Raises:
+        Whatever `run_cycle` raises.
     """
     loop = open_loop(context.ledger, request, ended_too=once)
     if loop is not None and has_ended(context.ledger, loop):

@@ -1,11 +1,11 @@
-"""Reading the loop's own facts back from the ledger. State is a fold over records; nothing is updated in place."""
+"""Reads the loop's state from the ledger. The state is a fold over records, so nothing is updated in place."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from selfopt.errors import CorruptError
 from selfopt.feedback import best_known
+from selfopt.measure.lookup import find, held
 from selfopt.records import (
     Baseline,
     Cycle,
@@ -25,47 +25,39 @@ from selfopt.records import (
 
 def spec_by_id(ledger: Ledger, spec_id: str) -> Spec:
     """The spec of an id that some record names. CorruptError when the ledger does not have it."""
-    for spec in ledger.read(Spec, {"id": spec_id}, limit=1):
-        return spec
-    raise CorruptError(
-        f"the ledger names spec {spec_id} but does not hold it; restore the ledger from a copy or start a new home"
-    )
+    return held(ledger, Spec, spec_id)
 
 
 def unknown_specs(ledger: Ledger, specs: Iterable[Spec]) -> list[Spec]:
-    """Those that the ledger does not have, each once. A spec may be there under another variant name: it is the same spec."""
+    """The specs that the ledger does not have, each once. A spec that is there under another variant name is the same spec."""
     wanted = {spec.spec_id: spec for spec in specs}
-    return [spec for spec_id, spec in wanted.items() if not any(True for _ in ledger.read(Spec, {"id": spec_id}, limit=1))]
+    return [spec for spec_id, spec in wanted.items() if find(ledger, Spec, spec_id) is None]
 
 
 def current_baseline(ledger: Ledger, model: str, phase: Phase) -> Baseline | None:
-    """The newest baseline of a model and phase."""
+    """The newest baseline record of a model and phase; None when there is none."""
     return next(ledger.read(Baseline, {"model": model, "phase": phase}, newest_first=True, limit=1), None)
 
 
 def baselines(ledger: Ledger) -> Mapping[tuple[str, Phase], str]:
-    """Newest baseline spec id of every model and phase."""
-    found: dict[tuple[str, Phase], str] = {}
-    for record in ledger.read(Baseline):
-        found[(record.model, record.phase)] = record.spec_id
-    return found
+    """The spec id of the newest baseline, by model and phase."""
+    return {(record.model, record.phase): record.spec_id for record in ledger.read(Baseline)}
 
 
 def baseline_id(model: str, phase: Phase, spec_id: str, because: str) -> str:
-    """Id of a baseline record: what it names and why (a decision, a cycle), so that the same event has one record."""
+    """The id of a baseline record. It hashes what the record names and why, so that one event has one record."""
     return content_hash("base", [model, phase, spec_id, because])
 
 
 def promotion_behind(ledger: Ledger, model: str, phase: Phase) -> Baseline | None:
-    """The promotion that the present baseline goes back to, when nothing but adaptations came after it."""
-    for record in ledger.read(Baseline, {"model": model, "phase": phase}, newest_first=True):
-        if record.source != "adapted":
-            return record if record.source == "promotion" else None
-    return None
+    """The promotion that the present baseline goes back to, when only adaptations came after it."""
+    records = ledger.read(Baseline, {"model": model, "phase": phase}, newest_first=True)
+    newest = next((record for record in records if record.source != "adapted"), None)
+    return newest if newest is not None and newest.source == "promotion" else None
 
 
 def withdrawn_specs(ledger: Ledger, model: str, phase: Phase) -> frozenset[str]:
-    """Specs that were promoted (and perhaps adapted) and then taken back."""
+    """The ids of specs that were promoted (and perhaps adapted) and then taken back."""
     found: set[str] = set()
     lineage: list[str] = []
     for record in ledger.read(Baseline, {"model": model, "phase": phase}):
@@ -85,55 +77,54 @@ def evaluations(ledger: Ledger) -> list[Evaluation]:
 
 
 def newest_evaluation(ledger: Ledger, spec_id: str) -> Evaluation | None:
-    """The evaluation of one spec to go by; see `selfopt.feedback.best_known`."""
+    """The evaluation of a spec to go by, as `selfopt.feedback.best_known` chooses it."""
     return best_known(list(ledger.read(Evaluation, {"spec_id": spec_id})))
 
 
 def finished_cycles(ledger: Ledger) -> list[Cycle]:
-    """Finished cycles in order of their numbers."""
+    """The finished cycles, ordered by number."""
     return sorted(ledger.read(Cycle), key=lambda c: c.number)
 
 
 def unfinished_cycle(ledger: Ledger) -> CycleStart | None:
-    """The newest cycle, when it was begun and neither finished nor abandoned."""
+    """The newest cycle, when it is neither finished nor abandoned."""
     start = next(ledger.read(CycleStart, newest_first=True, limit=1), None)
-    if start is None:
+    if start is None or find(ledger, Cycle, start.cycle_id) or find(ledger, CycleAbandoned, start.cycle_id):
         return None
-    closed = (any(True for _ in ledger.read(kind, {"id": start.cycle_id}, limit=1)) for kind in (Cycle, CycleAbandoned))
-    return None if any(closed) else start
+    return start
 
 
 def plan_of(ledger: Ledger, start: CycleStart) -> CyclePlan | None:
-    """The plan of a cycle, once it is made."""
-    return next(ledger.read(CyclePlan, {"id": start.cycle_id}, limit=1), None)
+    """The plan of a cycle; None before it is made."""
+    return find(ledger, CyclePlan, start.cycle_id)
 
 
 def next_cycle_number(ledger: Ledger) -> int:
-    """One more than the largest number begun so far."""
+    """The number of the next cycle: one more than the largest so far."""
     return max((s.number for s in ledger.read(CycleStart)), default=0) + 1
 
 
 def decisions_of(ledger: Ledger, cycle_id: str) -> dict[tuple[str, str | None], Decision]:
-    """Decisions already made in a cycle, by candidate and baseline spec id."""
+    """The decisions that a cycle has made, by the spec ids of candidate and baseline."""
     return {(d.candidate_spec_id, d.baseline_spec_id): d for d in ledger.read(Decision, {"cycle_id": cycle_id})}
 
 
 def open_loop(ledger: Ledger, request: str, *, ended_too: bool = False) -> LoopStart | None:
-    """The newest loop, when it was begun by this request and not ended; ended_too: the newest one of this request at all."""
-    if ended_too:
-        return next(ledger.read(LoopStart, {"request": request}, newest_first=True, limit=1), None)
-    loop = next(ledger.read(LoopStart, newest_first=True, limit=1), None)
-    if loop is None or loop.request != request or has_ended(ledger, loop):
-        return None
-    return loop
+    """The newest loop, when this request began it and it has not ended.
+
+    ended_too: the newest loop of this request, whether it has ended or not.
+    """
+    loop = next(ledger.read(LoopStart, {"request": request} if ended_too else None, newest_first=True, limit=1), None)
+    goes_on = loop is not None and loop.request == request and (ended_too or not has_ended(ledger, loop))
+    return loop if goes_on else None
 
 
 def has_ended(ledger: Ledger, loop: LoopStart) -> bool:
-    """Whether all cycles of a loop are finished and reported."""
-    return any(True for _ in ledger.read(LoopEnd, {"id": loop.loop_id}, limit=1))
+    """Whether a loop has ended: its cycles are finished and were handed over."""
+    return find(ledger, LoopEnd, loop.loop_id) is not None
 
 
 def cycles_of_loop(ledger: Ledger, loop: LoopStart) -> list[Cycle]:
-    """The finished cycles of a loop in order, with the one that it took over."""
+    """The finished cycles of a loop, ordered by number, with the cycle that it adopted."""
     ids = {start.cycle_id for start in ledger.read(CycleStart) if start.loop_id == loop.loop_id} | {loop.adopted}
     return [cycle for cycle in finished_cycles(ledger) if cycle.cycle_id in ids]

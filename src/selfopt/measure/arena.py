@@ -10,8 +10,7 @@ from selfopt.scoring import scorer_of
 from selfopt.variants import render
 
 from .arms import model_status, observe, ready
-from .budget import BudgetMeter
-from .context import Desk, MeasureContext
+from .context import Desk
 from .race_block import BlockOrder, BlockResult, block_state, measure_block
 from .rescore import ensure_verdicts
 from .trial import JudgedTrial, make_request
@@ -21,16 +20,16 @@ _WAITS_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 
 
 class Arena:
-    """Measures blocks. meter: what the whole command may spend."""
+    """Measures the blocks of races at one desk."""
 
-    def __init__(self, context: MeasureContext, meter: BudgetMeter) -> None:
-        self._desk = Desk.of(context, meter)
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
         self._ready: set[str] = set()
         self._warmed: dict[str, tuple[WarmUpResult, Sequence[Blob]]] = {}
 
     async def prepare(self, specs: Sequence[Spec], suite: Suite) -> dict[str, Environment]:
         """Warm every spec up, unscored, and say what serves them, by spec_id: a loaded model tells the most."""
-        desk = self._desk
+        desk = self.desk
         one_each = {spec.request_id: spec for spec in specs}
         fresh = not self._ready.issuperset(one_each)
         async with desk.board.alive():
@@ -42,8 +41,8 @@ class Arena:
     async def block(self, order: BlockOrder) -> BlockResult:
         """One block, or what is left of it; see `measure_block`."""
         cold = not self._ready.issuperset(order.specs)
-        async with self._desk.board.alive():
-            result = await measure_block(self._desk, order, warm_up=cold, warmed=self._warmed)
+        async with self.desk.board.alive():
+            result = await measure_block(self.desk, order, warm_up=cold, warmed=self._warmed)
         self._warmed = {}
         self._ready.update(order.specs)
         if result.fault is not None:
@@ -55,7 +54,7 @@ class Arena:
         mine = result.trials[spec.request_id]
         if all(item.verdict.parser_hash == spec.variant.parser_hash for item in mine):
             return mine
-        found = await ensure_verdicts(self._desk.context.ledger, spec, suite, [item.trial for item in mine])
+        found = await ensure_verdicts(self.desk.context.ledger, spec, suite, [item.trial for item in mine])
         if found.skipped:
             raise EvidenceError(
                 f"{len(found.skipped)} replies cannot be judged as {spec.label} would (such as trial {found.skipped[0]}): "
@@ -65,22 +64,14 @@ class Arena:
 
     async def begun(self, order: BlockOrder) -> int:
         """How many of a block's trials are made already."""
-        return len((await block_state(self._desk, order.group_id)).trials)
-
-    def shortfall(self, trials: int) -> str | None:
-        """The cap that so many more trials would go beyond, as far as can be told; None: none."""
-        return self._desk.meter.shortfall(trials)
-
-    def tell(self, note: str) -> None:
-        """A word on the live line."""
-        self._desk.board.tell("note", note)
+        return len((await block_state(self.desk, order.group_id))[0])
 
     async def recover(self, spec: Spec) -> bool:
         """Wait, for up to a minute, until the server of a spec answers; False when it does not."""
-        context = self._desk.context
+        context = self.desk.context
         for wait_s in (0.0, *_WAITS_S):
             await context.sleep(wait_s)
-            if (await model_status(self._desk, spec)).answers is not False:
+            if (await model_status(self.desk, spec)).answers is not False:
                 return True
         return False
 

@@ -26,7 +26,7 @@ from selfopt.variants import render
 from .attempt import NOT_LOADED, Channel, ResidencyWatch, status_of
 from .context import Desk, Labels
 from .lookup import find
-from .trial import OpenArm, make_request
+from .trial import Judge, OpenArm, make_request
 
 WARM_UP_PROMPT = "What is 2+2?"
 
@@ -169,10 +169,9 @@ def open_arm(
     return OpenArm(
         spec=spec,
         run=run,
-        scorer=scorer_of(suite.judging),
+        judge=Judge(scorer_of(suite.judging), spec.variant.parsers, spec.variant.parser_hash),
         model=model,
         isolate=isolate or spec.isolate,
-        parser_hash=spec.variant.parser_hash,
         channel=Channel(context.endpoint_for(spec), watch, context),
         environment=environment,
         status=readiness.status,

@@ -152,4 +152,4 @@ class Asking:
         """Count a durable trial."""
         self.done[job.ask.place] = result.judged
         self.desk.meter.commit()
-        self.desk.board.committed(job.prompt.id, result.outcome)
+        self.desk.board.committed(job.prompt.id, result.judged.verdict.outcome)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from selfopt.records import Environment, Evaluation, Run, Spec, new_id
 from selfopt.scoring import scorer_of
@@ -56,10 +56,7 @@ async def _blocks(units: Sequence[Unit], seed: str, *, shuffle: bool) -> None:
     while wanting:
         if shuffle:
             random.Random(f"block {seed} {block}").shuffle(wanting)
-        again = []
-        for unit in wanting:
-            if await unit.advance():
-                again.append(unit)
+        again = [unit for unit in wanting if await unit.advance()]
         wanting = [unit for unit in units if unit in again]
         block += 1
 
@@ -79,38 +76,32 @@ async def _reusable(spec: Spec, desk: Desk, options: MeasureOptions) -> Evaluati
     ]
     candidates.sort(key=lambda e: e.spec_id != spec.spec_id)
     for known in candidates:
-        if not (known.determinism in ("sampled", "complete") or known.n_runs >= options.n_runs):
-            continue
-        if not options.reuse.exclude_run_ids.isdisjoint((*known.run_ids, *known.determinism_run_ids)):
-            continue
-        if not _is_measure(context, known) or not _still_holds(known, present, context, options.reuse):
+        if not _says_enough(known, options) or not _stands(known, present, context, options.reuse):
             continue
         if known.spec_id == spec.spec_id and known.scorer_hash == scorer_hash:
             return known
         request = EvaluationRequest(spec, suite, known.run_ids, known.determinism_run_ids, options.labels.cycle_id)
         judged = await evaluate(context.ledger, request, now=context.now)
-        if judged is not None and (judged.determinism in ("sampled", "complete") or judged.n_runs >= options.n_runs):
+        if judged is not None and _says_enough(judged, options):
             await context.ledger.append([judged])
             return judged
     return None
 
 
-def _is_measure(context: MeasureContext, known: Evaluation) -> bool:
-    """Whether its runs were ordinary ones (those of a warm-up validation began unloaded on purpose)."""
-    run = find(context.ledger, Run, known.run_ids[0])
-    return run is not None and run.purpose == "measure"
+def _says_enough(evaluation: Evaluation, options: MeasureOptions) -> bool:
+    return evaluation.determinism in ("sampled", "complete") or evaluation.n_runs >= options.n_runs
 
 
-def _still_holds(known: Evaluation, present: Environment, context: MeasureContext, reuse: Reuse) -> bool:
-    """Whether the environment can be the same, and, where nobody can tell, whether the evidence is young enough."""
-    then = find(context.ledger, Environment, known.environment_id)
-    if then is None or not then.compatible_with(present):
+def _stands(known: Evaluation, present: Environment, context: MeasureContext, reuse: Reuse) -> bool:
+    """Whether an evaluation can stand for measuring again.
+
+    Its runs are ordinary ones (those of a warm-up validation began unloaded on purpose) and not excluded, and the environment can
+    be the same. Where nobody can tell, the evidence has to be young enough.
+    """
+    run, then = find(context.ledger, Run, known.run_ids[0]), find(context.ledger, Environment, known.environment_id)
+    if not reuse.exclude_run_ids.isdisjoint((*known.run_ids, *known.determinism_run_ids)):
         return False
-    if "unknown" not in (then.digest, present.digest):
-        return True
-    age = _parse(context.now()) - _parse(known.at)
-    return age <= timedelta(seconds=reuse.unknown_max_age_s)
-
-
-def _parse(at: str) -> datetime:
-    return datetime.fromisoformat(at).astimezone(UTC)
+    if run is None or run.purpose != "measure" or then is None or not then.compatible_with(present):
+        return False
+    age = datetime.fromisoformat(context.now()) - datetime.fromisoformat(known.at)
+    return "unknown" not in (then.digest, present.digest) or age <= timedelta(seconds=reuse.unknown_max_age_s)

@@ -71,16 +71,13 @@ def earlier_sample(ledger: Ledger, spec: Spec, prompt_ids: Collection[str], envi
     if environment.digest == "unknown":
         return None
     for known in ledger.read(Spec, {"model": spec.model, "phase": spec.phase}, newest_first=True):
-        if known.request_id == spec.request_id or _as_warm_as(known, spec).request_id != spec.request_id:
+        alike = known.model_copy(update={"warm_up": spec.warm_up})
+        if known.request_id == spec.request_id or alike.request_id != spec.request_id:
             continue
         found = _sample_of(ledger, known, prompt_ids, environment)
         if found is not None:
             return found
     return None
-
-
-def _as_warm_as(known: Spec, spec: Spec) -> Spec:
-    return known.model_copy(update={"warm_up": spec.warm_up})
 
 
 def _sample_of(ledger: Ledger, known: Spec, prompt_ids: Collection[str], environment: Environment) -> PassState[Trial] | None:
@@ -99,8 +96,5 @@ def _stands(ledger: Ledger, state: PassState[Trial], prompt_ids: Collection[str]
         return False
     if any(find(ledger, RunEnd, run.run_id) is None for run in state.runs):
         return False
-    for environment_id in {run.environment_id for run in state.runs}:
-        then = find(ledger, Environment, environment_id)
-        if then is None or then.digest == "unknown" or not then.compatible_with(environment):
-            return False
-    return True
+    then = [find(ledger, Environment, environment_id) for environment_id in {run.environment_id for run in state.runs}]
+    return all(e is not None and e.digest != "unknown" and e.compatible_with(environment) for e in then)

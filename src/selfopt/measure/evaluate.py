@@ -26,7 +26,7 @@ from selfopt.records import (
 from selfopt.scoring import ScoredTrial, compute_metrics, scorer_of, trivial_policies
 
 from .determinism import judge_determinism
-from .lookup import find
+from .lookup import find, held
 from .rescore import ensure_verdicts
 from .resume import PassState
 from .trial import JudgedTrial
@@ -51,31 +51,31 @@ _Pass = PassState[JudgedTrial]
 
 
 async def evaluate(ledger: Ledger, request: EvaluationRequest, *, now: Callable[[], str] = utc_now) -> Evaluation | None:
-    """Aggregate the complete passes among the runs; None when no pass is complete.
+    """Aggregate the complete passes among the runs.
 
-    The ledger's order is the order of time: rows read from the oldest pass to the newest. Passes whose environment
-    cannot be that of the newest one are left out. Missing verdicts (another parser chain, a newer scorer) are made. The
-    evaluation is not appended; its id is a hash of what it is made of, so that the same evaluation gets the same id, and
-    one that is in the ledger is returned as it stands there.
+    Rows read from the oldest pass to the newest, in the ledger's order. Passes that cannot have been made in the newest one's
+    environment are left out. Verdicts that are missing (another parser chain, a newer scorer) are made.
+
+    Returns:
+        The evaluation, not appended. Its id hashes what it is made of, so one that is already in the ledger is returned as it
+        is there. None when no pass is complete.
     """
+    spec, scorer_hash = request.spec, scorer_of(request.suite.judging).scorer_hash
     passes = [p for p in await group_passes(ledger, request, request.run_ids) if p.complete]
     if not passes:
         return None
-    environments = _environments(ledger, passes)
-    newest = environments[passes[-1].runs[-1].environment_id]
-    passes = [p for p in passes if all(environments[run.environment_id].compatible_with(newest) for run in p.runs)]
-    wanted = set(passes[-1].prompt_ids)
-    passes = [p for p in passes if set(p.prompt_ids) == wanted]
+    named = {run.environment_id for p in passes for run in p.runs}
+    environments = {environment_id: held(ledger, Environment, environment_id) for environment_id in named}
+    passes = _comparable(passes, environments)
     trial_ids = [item.trial.trial_id for p in passes for item in p.trials.values()]
-    sample = await _sample(ledger, request)
-    spec, scorer_hash = request.spec, scorer_of(request.suite.judging).scorer_hash
-    sampled_ids = [] if sample is None else [item.trial.trial_id for item in sample.trials.values()]
+    samples = [p for p in await group_passes(ledger, request, request.determinism_run_ids) if p.complete]
+    sample = samples[-1] if samples else None
+    sampled_ids = [item.trial.trial_id for item in sample.trials.values()] if sample else []
     evaluation_id = content_hash("eval", [spec.spec_id, scorer_hash, trial_ids, sampled_ids, request.cycle_id])
     stored = find(ledger, Evaluation, evaluation_id)
     if stored is not None:
         return stored
-    prompts = tuple(prompt for prompt in request.suite.prompts if prompt.id in wanted)
-    silent, always_calling = trivial_policies(request.suite, prompts)
+    prompts = tuple(prompt for prompt in request.suite.prompts if prompt.id in passes[-1].prompt_ids)
     seen = [environments[run.environment_id] for p in passes for run in p.runs]
     return Evaluation(
         evaluation_id=evaluation_id,
@@ -92,15 +92,22 @@ async def evaluate(ledger: Ledger, request: EvaluationRequest, *, now: Callable[
         split=spec.split,
         variant=spec.variant.name,
         run_ids=tuple(run.run_id for p in passes for run in p.runs),
-        determinism_run_ids=tuple(run.run_id for run in sample.runs) if sample is not None else (),
+        determinism_run_ids=tuple(run.run_id for run in sample.runs) if sample else (),
         n_runs=len(passes),
         determinism=judge_determinism(spec, [_verdicts(p) for p in passes], _verdicts(sample) if sample else None),
         warm_up=spec.warm_up.enabled,
-        metrics=compute_metrics(_scored(passes, prompts), silent, always_calling),
+        metrics=compute_metrics(_scored(passes, prompts), *trivial_policies(request.suite, prompts)),
         rows=_rows(prompts, {p.id: [one.trials[p.id] for one in passes] for p in prompts}),
         cycle_id=request.cycle_id,
         at=now(),
     )
+
+
+def _comparable(passes: Sequence[_Pass], environments: Mapping[str, Environment]) -> list[_Pass]:
+    """The passes that can be added up with the newest: over the same prompts, in an environment that can be the same."""
+    newest = environments[passes[-1].runs[-1].environment_id]
+    alike = [p for p in passes if all(environments[run.environment_id].compatible_with(newest) for run in p.runs)]
+    return [p for p in alike if set(p.prompt_ids) == set(alike[-1].prompt_ids)]
 
 
 def _verdicts(one: _Pass) -> dict[str, Verdict]:
@@ -140,11 +147,11 @@ async def group_passes(ledger: Ledger, request: EvaluationRequest, run_ids: Sequ
     for run in runs:
         # Without a group nothing ties runs together: each is a pass of its own.
         grouped.setdefault((run.group_id or run.run_id, run.purpose, run.run_index), []).append(run)
-    passes = []
-    for members in grouped.values():
-        judged = [item for run in members for item in await _judged(ledger, request, run.run_id)]
-        passes.append(PassState(members, {item.trial.prompt_id: item for item in judged}))
-    return passes
+    judged = {run.run_id: await _judged(ledger, request, run.run_id) for run in runs}
+    return [
+        PassState(members, {item.trial.prompt_id: item for run in members for item in judged[run.run_id]})
+        for members in grouped.values()
+    ]
 
 
 async def _judged(ledger: Ledger, request: EvaluationRequest, run_id: str) -> Sequence[JudgedTrial]:
@@ -154,23 +161,6 @@ async def _judged(ledger: Ledger, request: EvaluationRequest, run_id: str) -> Se
         return known
     found = await ensure_verdicts(ledger, request.spec, request.suite, ledger.read(Trial, {"run_id": run_id}))
     return found.trials
-
-
-async def _sample(ledger: Ledger, request: EvaluationRequest) -> _Pass | None:
-    if not request.determinism_run_ids:
-        return None
-    found = [p for p in await group_passes(ledger, request, request.determinism_run_ids) if p.complete]
-    return found[-1] if found else None
-
-
-def _environments(ledger: Ledger, passes: Sequence[_Pass]) -> dict[str, Environment]:
-    found: dict[str, Environment] = {}
-    for environment_id in {run.environment_id for p in passes for run in p.runs}:
-        environment = find(ledger, Environment, environment_id)
-        if environment is None:
-            raise CorruptError(f"the ledger has no environment {environment_id}; restore the ledger from a copy")
-        found[environment_id] = environment
-    return found
 
 
 def _scored(passes: Sequence[_Pass], prompts: Sequence[Prompt]) -> list[ScoredTrial]:
@@ -206,33 +196,32 @@ def _rows(prompts: Sequence[Prompt], cells: Mapping[str, Sequence[JudgedTrial]])
     )
 
 
-@dataclass(frozen=True, slots=True)
-class RaceTrials:
-    """Which blocks make up the evaluation of which spec (those in which it was asked count), in the order of time."""
+async def evaluate_race(
+    ledger: Ledger,
+    race_id: str,
+    spec: Spec,
+    suite: Suite,
+    blocks: Sequence[RaceBlock],
+    *,
+    cycle_id: str | None = None,
+    now: Callable[[], str] = utc_now,
+) -> Evaluation | None:
+    """Aggregate what the blocks of a race, in the order of time, asked one spec. None when they never asked it.
 
-    race_id: str
-    spec: Spec
-    suite: Suite
-    blocks: Sequence[RaceBlock]
-    cycle_id: str | None = None
-
-
-async def evaluate_race(ledger: Ledger, request: RaceTrials, *, now: Callable[[], str] = utc_now) -> Evaluation | None:
-    """The evaluation, not appended; one that is in the ledger already is returned as it stands there. None where the spec was never
-    asked. CorruptError when the ledger lacks a trial."""
-    spec, suite = request.spec, request.suite
-    blocks = [block for block in request.blocks if spec.spec_id in block.trial_ids]
+    The evaluation is not appended; one that is already in the ledger is returned as it is there.
+    """
+    blocks = [block for block in blocks if spec.spec_id in block.trial_ids]
     weights = {trial_id: weight for block in blocks for trial_id, weight in _weights(block, spec.spec_id)}
     if not weights:
         return None
     scorer_hash = scorer_of(suite.judging).scorer_hash
-    evaluation_id = content_hash("eval", [spec.spec_id, scorer_hash, list(weights), "race", request.cycle_id])
+    evaluation_id = content_hash("eval", [spec.spec_id, scorer_hash, list(weights), "race", cycle_id])
     stored = find(ledger, Evaluation, evaluation_id)
     if stored is not None:
         return stored
-    judged = (await ensure_verdicts(ledger, spec, suite, [_trial(ledger, trial_id) for trial_id in weights])).trials
-    run_ids = tuple(dict.fromkeys(item.trial.run_id for item in judged))
-    last = find(ledger, Run, run_ids[-1])
+    judged = (await ensure_verdicts(ledger, spec, suite, [held(ledger, Trial, trial_id) for trial_id in weights])).trials
+    environments = {item.trial.run_id: item.trial.environment_id for item in judged}
+    run_ids = tuple(environments)
     asked = {item.trial.prompt_id for item in judged}
     prompts = tuple(prompt for prompt in suite.select(spec.split) if prompt.id in asked)
     cells: dict[str, list[JudgedTrial]] = {prompt.id: [] for prompt in prompts}
@@ -242,7 +231,7 @@ async def evaluate_race(ledger: Ledger, request: RaceTrials, *, now: Callable[[]
         evaluation_id=evaluation_id,
         spec_id=spec.spec_id,
         request_id=spec.request_id,
-        environment_id=last.environment_id if last is not None else judged[-1].trial.environment_id,
+        environment_id=environments[run_ids[-1]],
         parser_hash=spec.variant.parser_hash,
         scorer_hash=scorer_hash,
         model=spec.model,
@@ -258,8 +247,8 @@ async def evaluate_race(ledger: Ledger, request: RaceTrials, *, now: Callable[[]
         warm_up=spec.warm_up.enabled,
         metrics=_weighted_metrics(suite, prompts, judged, weights),
         rows=_rows(prompts, cells),
-        cycle_id=request.cycle_id,
-        race_id=request.race_id,
+        cycle_id=cycle_id,
+        race_id=race_id,
         at=now(),
     )
 
@@ -268,13 +257,6 @@ def _weights(block: RaceBlock, spec_id: str) -> list[tuple[str, float]]:
     """Each trial of a spec in a block with its share of the draw's weight."""
     ids, times = block.trial_ids[spec_id], block.asked[spec_id]
     return [(trial_id, block.weights[place // times] / times) for place, trial_id in enumerate(ids)]
-
-
-def _trial(ledger: Ledger, trial_id: str) -> Trial:
-    trial = find(ledger, Trial, trial_id)
-    if trial is None:
-        raise CorruptError(f"the ledger names trial {trial_id} but does not hold it; restore the ledger from a copy")
-    return trial
 
 
 def _weighted_metrics(

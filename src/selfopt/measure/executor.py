@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from selfopt.records import Ledger, Record, Trial, TrialStart
@@ -46,14 +47,8 @@ class AsyncExecutor:
 
     async def run(self, work: Work) -> None:
         """One append per trial: its blobs, the trial, the verdict, and the start of the slot's next job."""
-        first: list[TrialJob] = []
-        starts: list[Record] = []
-        for slot in range(self._slots):
-            job = next(work.jobs, None)
-            if job is None:
-                break
-            first.append(job)
-            starts.append(work.start(job, slot))
+        first = list(islice(work.jobs, self._slots))
+        starts = [work.start(job, slot) for slot, job in enumerate(first)]
         work.in_flight.update((job.trial_id, job) for job in first)
         await self._ledger.append([*work.prologue, *starts])
         if len(first) == 1:

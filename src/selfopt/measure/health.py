@@ -13,12 +13,6 @@ from .trial import OpenArm
 _FIXED = ("digest", "quantization", "template_hash", "engine", "engine_build")
 
 
-def changed_fields(then: ModelStatus, now: ModelStatus) -> tuple[str, ...]:
-    """What serves is another than before: the names of fields that both tell and that differ."""
-    pairs = ((name, getattr(then, name), getattr(now, name)) for name in _FIXED)
-    return tuple(name for name, a, b in pairs if a != b and "unknown" not in (a, b))
-
-
 class Health:
     """Of the endpoints of a block's arms, compared with how they were when it began. found: what is wrong, None as far as is known."""
 
@@ -32,14 +26,9 @@ class Health:
 
     async def problem(self) -> str | None:
         """Ask now. What a server does not tell is not held against it."""
-        if self.found is not None:
-            return self.found
-        context = self._desk.context
         for arm in self._arms.values():
-            now = await status_of(context.residency_for(arm.spec), arm.model)
-            self.found = _compare(arm, now)
-            if self.found is not None:
-                break
+            if self.found is None:
+                self.found = _compare(arm, await status_of(self._desk.context.residency_for(arm.spec), arm.model))
         return self.found
 
 
@@ -53,5 +42,6 @@ def _compare(arm: OpenArm, now: ModelStatus) -> str | None:
         return _unanswered(arm)
     if then.state == "loaded" and now.state in NOT_LOADED:
         return f"{arm.spec.model} was loaded and is {now.state} in the middle of the block"
-    changed = changed_fields(then, now)
+    told = ((name, getattr(then, name), getattr(now, name)) for name in _FIXED)
+    changed = [name for name, before, after in told if before != after and "unknown" not in (before, after)]
     return f"what serves {arm.spec.model} has changed in the middle of the block: {', '.join(changed)}" if changed else None

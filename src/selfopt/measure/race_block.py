@@ -7,7 +7,7 @@ trials, after), whatever came of the trials: a look that failures alone would tr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from selfopt.records import Ask, Environment, Record, Run, Spec, Suite, Trial
 
@@ -59,25 +59,17 @@ class BlockResult:
         return tuple(item.trial.trial_id for each in self.trials.values() for item in each)
 
 
-@dataclass(slots=True)
-class _State:
-    """What the ledger has of a block. environments: by request_id, the newest that was seen."""
+async def block_state(desk: Desk, group_id: str) -> tuple[dict[Place, Trial], dict[str, Environment]]:
+    """What the ledger has of a block: its trials, and by request_id the newest environment that was seen.
 
-    trials: dict[Place, Trial] = field(default_factory=dict)
-    environments: dict[str, Environment] = field(default_factory=dict)
-
-
-async def block_state(desk: Desk, group_id: str) -> _State:
-    """The trials of a block; runs that a dead process left open are closed, their started trials marked as abandoned."""
-    ledger, state = desk.context.ledger, _State()
+    Runs that a dead process left open are closed, and their started trials are marked as abandoned.
+    """
+    ledger = desk.context.ledger
     runs = list(ledger.read(Run, {"group_id": group_id}))
     await close_open_runs(ledger, runs, desk.context.now)
-    for run in runs:
-        state.trials.update(((run.request_id, t.position), t) for t in ledger.read(Trial, {"run_id": run.run_id}))
-        environment = find(ledger, Environment, run.environment_id)
-        if environment is not None:
-            state.environments[run.request_id] = environment
-    return state
+    trials = {(run.request_id, t.position): t for run in runs for t in ledger.read(Trial, {"run_id": run.run_id})}
+    seen = ((run.request_id, find(ledger, Environment, run.environment_id)) for run in runs)
+    return trials, {request_id: environment for request_id, environment in seen if environment is not None}
 
 
 async def measure_block(desk: Desk, order: BlockOrder, *, warm_up: bool, warmed: WarmUps) -> BlockResult:
@@ -86,12 +78,11 @@ async def measure_block(desk: Desk, order: BlockOrder, *, warm_up: bool, warmed:
 
     Raises what `Asking.make` raises, of a healthy endpoint; cancelling and that leave a block that the same call completes.
     """
-    state = await block_state(desk, order.group_id)
-    waiting = [(index, ask) for index, ask in enumerate(order.asks) if ask.place not in state.trials]
-    done = await _resumed(desk, order, state)
+    made, environments = await block_state(desk, order.group_id)
+    waiting = [(index, ask) for index, ask in enumerate(order.asks) if ask.place not in made]
+    done = await _resumed(desk, order, made)
     desk.board.total += len(order.asks)
     desk.board.done += len(done)
-    environments = state.environments
     if not waiting:
         return BlockResult(_in_order(order, done), (), environments)
     wanted: dict[str, list[str]] = {}
@@ -117,11 +108,11 @@ async def measure_block(desk: Desk, order: BlockOrder, *, warm_up: bool, warmed:
     return BlockResult(trials, closing, environments, fault, None if fault else asking.stopped)
 
 
-async def _resumed(desk: Desk, order: BlockOrder, state: _State) -> dict[Place, JudgedTrial]:
+async def _resumed(desk: Desk, order: BlockOrder, made: Mapping[Place, Trial]) -> dict[Place, JudgedTrial]:
     """What the ledger has, judged as the specs do under whose name it was asked."""
     found: dict[Place, JudgedTrial] = {}
     for request_id, spec in order.specs.items():
-        mine = [trial for place, trial in state.trials.items() if place[0] == request_id]
+        mine = [trial for place, trial in made.items() if place[0] == request_id]
         judged = (await ensure_verdicts(desk.context.ledger, spec, order.suite, mine)).trials if mine else ()
         found.update(((request_id, item.trial.position), item) for item in judged)
     return found

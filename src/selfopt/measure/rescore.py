@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from selfopt.errors import CorruptError, SuiteError
 from selfopt.records import (
     Blob,
     ChainName,
-    Fault,
     Ledger,
     Prompt,
     Record,
@@ -22,13 +21,16 @@ from selfopt.records import (
     Verdict,
     content_hash,
 )
-from selfopt.scoring import Scorer, scorer_of
+from selfopt.scoring import scorer_of
 from selfopt.variants import render
 
-from .lookup import find
-from .trial import JudgedTrial, judge_content, make_verdict
+from .lookup import find, held
+from .trial import Judge, JudgedTrial
 
 _BATCH = 200
+
+_Verdicts = dict[str, dict[tuple[str, str], Verdict]]
+"""The verdicts on the trials of a run, by trial id and then by parser hash and scorer hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +47,8 @@ class Rescored:
 
 def stored_contents(ledger: Ledger, trial: Trial) -> list[ReplyContent]:
     """The contents of a trial's successful requests, in order. CorruptError when a blob is missing."""
-    contents = []
-    for item in trial.exchanges:
-        if item.content is None:
-            continue
-        blob = find(ledger, Blob, item.content)
-        if blob is None:
-            raise CorruptError(f"trial {trial.trial_id}: the ledger has no blob {item.content}; restore the ledger from a copy")
-        contents.append(ReplyContent.model_validate_json(blob.text))
-    return contents
+    hashes = (item.content for item in trial.exchanges if item.content is not None)
+    return [ReplyContent.model_validate_json(held(ledger, Blob, blob_hash).text) for blob_hash in hashes]
 
 
 def replay(spec: Spec, prompt: Prompt, tools: Sequence[ToolDefinition], contents: Sequence[ReplyContent]) -> ReplyContent | None:
@@ -70,25 +65,14 @@ def replay(spec: Spec, prompt: Prompt, tools: Sequence[ToolDefinition], contents
     return None
 
 
-def rejudge(
-    spec: Spec,
-    scorer: Scorer,
-    parsers: Sequence[ChainName],
-    suite_prompt: tuple[Prompt, Sequence[ToolDefinition]],
-    trial: Trial,
-    contents: Sequence[ReplyContent],
-) -> JudgedTrial | None:
-    """One trial under a parser chain; None when it cannot be replayed."""
-    prompt, tools = suite_prompt
-    final: ReplyContent | None = None
-    fault: Fault | None = trial.fault
-    if fault in (None, "truncated"):
-        final = replay(spec, prompt, tools, contents)
+def rejudge(ledger: Ledger, spec: Spec, judge: Judge, suite: Suite, prompt: Prompt, trial: Trial) -> JudgedTrial | None:
+    """One stored trial of a spec under another judge; None when it cannot be replayed."""
+    tools, final = suite.tools_of(prompt), None
+    if trial.fault in (None, "truncated"):
+        final = replay(spec, prompt, tools, stored_contents(ledger, trial))
         if final is None:
             return None
-    parser_hash = content_hash("parser", list(parsers))
-    judged = judge_content(scorer, parsers, prompt, tools, final, fault)
-    return JudgedTrial(trial, make_verdict(trial, prompt, scorer, parser_hash, judged))
+    return judge.judged(trial, prompt, tools, final)
 
 
 def check_suite(spec: Spec, suite: Suite) -> None:
@@ -106,19 +90,21 @@ async def ensure_verdicts(
     """The verdicts of the present scorer on trials, under the spec's parser chain or another; those that are missing are
     made and appended. The suite must be the one that was measured (see check_suite)."""
     chain = tuple(parsers if parsers is not None else spec.variant.parsers)
-    parser_hash = content_hash("parser", list(chain))
-    scorer = scorer_of(suite.judging)
-    prompts = {prompt.id: (prompt, suite.tools_of(prompt)) for prompt in suite.prompts}
+    judge = Judge(scorer_of(suite.judging), chain, content_hash("parser", list(chain)))
+    present = judge.parser_hash, judge.scorer.scorer_hash
+    prompts = {prompt.id: prompt for prompt in suite.prompts}
     found: list[JudgedTrial] = []
     pending: list[Record] = []
     skipped: list[str] = []
     fresh = changed = 0
-    verdicts = _Verdicts(ledger)
+    by_run: dict[str, _Verdicts] = {}
     for trial in trials:
-        known = verdicts.of(trial)
-        verdict = known.get((parser_hash, scorer.scorer_hash))
+        if trial.run_id not in by_run:
+            by_run[trial.run_id] = _verdicts(ledger, trial.run_id)
+        known = by_run[trial.run_id].get(trial.trial_id, {})
+        verdict = known.get(present)
         if verdict is None:
-            judged = rejudge(spec, scorer, chain, prompts[trial.prompt_id], trial, stored_contents(ledger, trial))
+            judged = rejudge(ledger, spec, judge, suite, prompts[trial.prompt_id], trial)
             if judged is None:
                 skipped.append(trial.trial_id)
                 continue
@@ -128,7 +114,7 @@ async def ensure_verdicts(
             if len(pending) >= _BATCH:
                 await ledger.append(pending)
                 pending = []
-        others = [v for key, v in known.items() if key != (parser_hash, scorer.scorer_hash)]
+        others = [v for key, v in known.items() if key != present]
         changed += bool(others) and others[-1].outcome is not verdict.outcome
         found.append(JudgedTrial(trial, verdict))
     if pending:
@@ -136,21 +122,11 @@ async def ensure_verdicts(
     return Rescored(tuple(found), fresh, changed, tuple(skipped))
 
 
-class _Verdicts:
-    """Verdicts by trial, read run by run."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._runs: dict[str, dict[str, dict[tuple[str, str], Verdict]]] = {}
-
-    def of(self, trial: Trial) -> Mapping[tuple[str, str], Verdict]:
-        """The verdicts on one trial by parser hash and scorer hash."""
-        if trial.run_id not in self._runs:
-            by_trial: dict[str, dict[tuple[str, str], Verdict]] = {}
-            for verdict in self._ledger.read(Verdict, {"run_id": trial.run_id}):
-                by_trial.setdefault(verdict.trial_id, {})[verdict.parser_hash, verdict.scorer_hash] = verdict
-            self._runs[trial.run_id] = by_trial
-        return self._runs[trial.run_id].get(trial.trial_id, {})
+def _verdicts(ledger: Ledger, run_id: str) -> _Verdicts:
+    found: _Verdicts = {}
+    for verdict in ledger.read(Verdict, {"run_id": run_id}):
+        found.setdefault(verdict.trial_id, {})[verdict.parser_hash, verdict.scorer_hash] = verdict
+    return found
 
 
 async def rescore(ledger: Ledger, run_ids: Sequence[str], suite: Suite, parsers: Sequence[ChainName] | None = None) -> Rescored:
@@ -163,9 +139,7 @@ async def rescore(ledger: Ledger, run_ids: Sequence[str], suite: Suite, parsers:
         run = find(ledger, Run, run_id)
         if run is None:
             raise CorruptError(f"the ledger has no run {run_id}; `selfopt feedback` and `selfopt report` name the runs there are")
-        spec = find(ledger, Spec, run.spec_id)
-        if spec is None:
-            raise CorruptError(f"run {run_id}: the ledger has no spec {run.spec_id}; restore the ledger from a copy")
+        spec = held(ledger, Spec, run.spec_id)
         check_suite(spec, suite)
         parts.append(await ensure_verdicts(ledger, spec, suite, ledger.read(Trial, {"run_id": run_id}), parsers))
     return Rescored(

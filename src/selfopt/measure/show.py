@@ -95,9 +95,7 @@ def show_trial(ledger: Ledger, trial_id: str, suites: Sequence[Suite] = ()) -> S
 
 
 def _text(ledger: Ledger, blob_hash: str | None) -> str | None:
-    if blob_hash is None:
-        return None
-    blob = find(ledger, Blob, blob_hash)
+    blob = None if blob_hash is None else find(ledger, Blob, blob_hash)
     return None if blob is None else blob.text
 
 

@@ -18,7 +18,6 @@ from selfopt.records import (
     Fault,
     LoadEvidence,
     ModelStatus,
-    Outcome,
     ParsedReply,
     Prompt,
     Record,
@@ -40,6 +39,43 @@ _KEEP_ALIVE_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
+class JudgedTrial:
+    """A trial and one verdict on it."""
+
+    trial: Trial
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Reads replies with a parser chain and judges them with a scorer. parser_hash: of the chain."""
+
+    scorer: Scorer
+    parsers: Sequence[ChainName]
+    parser_hash: str
+
+    def judged(self, trial: Trial, prompt: Prompt, tools: Sequence[ToolDefinition], content: ReplyContent | None) -> JudgedTrial:
+        """A trial with the verdict on its final reply. content None: no reply came, and the trial's fault says why."""
+        parsed = ParsedReply(recognised="nothing")
+        if content is not None:
+            parsed = read_calls(self.parsers, content, tools, prompt.messages)
+        judgment = self.scorer.judge(prompt, tools, parsed, trial.fault)
+        verdict = Verdict(
+            verdict_id=Verdict.make_id(trial.trial_id, self.parser_hash, self.scorer.scorer_hash),
+            trial_id=trial.trial_id,
+            run_id=trial.run_id,
+            prompt_id=trial.prompt_id,
+            parser_hash=self.parser_hash,
+            scorer_hash=self.scorer.scorer_hash,
+            outcome=judgment.outcome,
+            needs_call=prompt.needs_call,
+            parsed=parsed,
+            why=judgment.why,
+        )
+        return JudgedTrial(trial, verdict)
+
+
+@dataclass(frozen=True, slots=True)
 class OpenArm:
     """A spec in a measurement of several, with its run: what all trials of that run have in common.
 
@@ -52,10 +88,9 @@ class OpenArm:
 
     spec: Spec
     run: Run
-    scorer: Scorer
+    judge: Judge
     model: str
     isolate: bool
-    parser_hash: str
     channel: Channel
     environment: Environment
     status: ModelStatus
@@ -75,25 +110,12 @@ class TrialJob:
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedTrial:
-    """A trial and one verdict on it."""
-
-    trial: Trial
-    verdict: Verdict
-
-
-@dataclass(frozen=True, slots=True)
 class TrialResult:
     """A finished trial that is not committed yet. error: the last one, when no reply came."""
 
     judged: JudgedTrial
     blobs: tuple[Blob, ...]
     error: EndpointError | None
-
-    @property
-    def outcome(self) -> Outcome:
-        """The verdict's outcome."""
-        return self.judged.verdict.outcome
 
 
 def make_request(spec: Spec, model: str, step: RenderedStep, *, isolate: bool) -> ChatRequest:
@@ -117,20 +139,6 @@ def make_request(spec: Spec, model: str, step: RenderedStep, *, isolate: bool) -
 def _first_request(spec: Spec, model: str, step: RenderedStep, isolate: bool) -> ChatRequest:
     """The same request in every pass, which the endpoint then has to write only once."""
     return make_request(spec, model, step, isolate=isolate)
-
-
-def judge_content(
-    scorer: Scorer,
-    parsers: Sequence[ChainName],
-    prompt: Prompt,
-    tools: Sequence[ToolDefinition],
-    content: ReplyContent | None,
-    fault: Fault | None,
-) -> tuple[ParsedReply, Outcome, str]:
-    """Parse and judge. What a reply that was cut at the token limit is worth, the scorer says."""
-    parsed = ParsedReply(recognised="nothing") if content is None else read_calls(parsers, content, tools, prompt.messages)
-    judgment = scorer.judge(prompt, tools, parsed, fault)
-    return parsed, judgment.outcome, judgment.why
 
 
 async def run_trial(job: TrialJob, slot: int) -> TrialResult:
@@ -163,10 +171,7 @@ async def run_trial(job: TrialJob, slot: int) -> TrialResult:
             final = stop.value
             break
         request = make_request(spec, arm.model, step, isolate=arm.isolate)
-    parsed, outcome, why = judge_content(arm.scorer, spec.variant.parsers, job.prompt, job.tools, final, fault)
-    attempts: list[Attempt] = []
-    for item in exchanges:
-        attempts += item.attempts
+    attempts = [attempt for item in exchanges for attempt in item.attempts]
     only = attempts[0] if len(attempts) == 1 else None
     trial = Trial(
         trial_id=job.trial_id,
@@ -184,27 +189,7 @@ async def run_trial(job: TrialJob, slot: int) -> TrialResult:
         usage=only.usage if only else _sum_usage(attempts),
         load=only.load if only else _sum_load(attempts),
     )
-    verdict = make_verdict(trial, job.prompt, arm.scorer, arm.parser_hash, (parsed, outcome, why))
-    return TrialResult(JudgedTrial(trial, verdict), tuple(blobs), error)
-
-
-def make_verdict(
-    trial: Trial, prompt: Prompt, scorer: Scorer, parser_hash: str, judged: tuple[ParsedReply, Outcome, str]
-) -> Verdict:
-    """The verdict of this scorer on a trial."""
-    parsed, outcome, why = judged
-    return Verdict(
-        verdict_id=Verdict.make_id(trial.trial_id, parser_hash, scorer.scorer_hash),
-        trial_id=trial.trial_id,
-        run_id=trial.run_id,
-        prompt_id=trial.prompt_id,
-        parser_hash=parser_hash,
-        scorer_hash=scorer.scorer_hash,
-        outcome=outcome,
-        needs_call=prompt.needs_call,
-        parsed=parsed,
-        why=why,
-    )
+    return TrialResult(arm.judge.judged(trial, job.prompt, job.tools, final), tuple(blobs), error)
 
 
 def _sum_usage(attempts: Sequence[Attempt]) -> Usage:

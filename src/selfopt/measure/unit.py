@@ -29,7 +29,7 @@ from .attempt import State
 from .context import Desk
 from .determinism import agree, earlier_sample, infrastructure, sample_prompts
 from .evaluate import EvaluationRequest, evaluate
-from .lookup import find
+from .lookup import held
 from .options import MeasureOptions
 from .rescore import check_suite, ensure_verdicts
 from .resume import PassKey, PassState, close_open_runs, passes_of
@@ -154,9 +154,8 @@ class Unit:
             return False
         for spec in self.specs:
             one, other = self._verdicts[spec.spec_id, self.purpose], self._verdicts[spec.spec_id, "determinism"]
-            if infrastructure(one) or infrastructure(other):
-                return False
-            if not all(prompt_id in one and agree(verdict, one[prompt_id]) for prompt_id, verdict in other.items()):
+            agreed = all(prompt_id in one and agree(verdict, one[prompt_id]) for prompt_id, verdict in other.items())
+            if not agreed or infrastructure(one) or infrastructure(other):
                 return False
         return True
 
@@ -202,9 +201,7 @@ class Unit:
         if not self._wants_sample() or self.sample.runs:
             return
         ledger, last = self.desk.context.ledger, self.first.runs[-1]
-        environment = find(ledger, Environment, last.environment_id)
-        if environment is None:
-            return
+        environment = held(ledger, Environment, last.environment_id)
         found = earlier_sample(ledger, self.lead, {prompt.id for prompt in self.prompts}, environment)
         if found is not None and len(found.trials) >= min(self.options.sample_size, len(self.prompts)):
             self.passes["determinism", 0] = found

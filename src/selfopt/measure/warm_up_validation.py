@@ -110,14 +110,13 @@ async def validate_warm_up(
         experiment = await arms.experiment(cold, warm)
     if cold is None or warm is None:
         return None
-    stopped = arms.cold.following() is not None or arms.warm.following() is not None
     asked = [run.unloaded for run in (*cold.runs, *warm.runs) if run.unloaded is not None]
     return WarmUpValidation(
         model=spec.model,
         phase=spec.phase,
         variant=spec.variant.name,
-        status="stopped" if stopped else "complete",
-        stop_reason=meter.stop_reason if stopped else None,
+        status="complete" if arms.through else "stopped",
+        stop_reason=None if arms.through else meter.stop_reason,
         unload=unload,
         forced_unload=bool(asked) and all(asked),
         before=cold.accuracy,
@@ -165,23 +164,30 @@ class _Arms:
         said = self._options.labels
         labels = Labels(self._group, said.requested_model, said.cycle_id, purpose=purpose)
         options = replace(self._options, sampling=False, order="file", labels=labels)
-        group = f"{self._group}/{purpose}"
-        each = enabled and self._each
-        return await Unit.open(self._desk, [arm], group, options, before_pass=self._unload, warm_up_each=each)
+        return await Unit.open(
+            self._desk,
+            [arm],
+            f"{self._group}/{purpose}",
+            options,
+            before_pass=self._unload,
+            warm_up_each=enabled and self._each,
+        )
+
+    @property
+    def through(self) -> bool:
+        """Whether both arms have all their runs."""
+        return self.cold.following() is None and self.warm.following() is None
 
     async def run(self) -> None:
         """Alternate, the arm that goes first changing from pair to pair; or one arm after the other."""
-        if not self._each:
-            for arm in (self.cold, self.warm):
-                while await arm.advance():
-                    pass
+        arms = [self.cold, self.warm]
+        if self._each:
+            while any([await arm.advance() for arm in arms]):
+                arms.reverse()
             return
-        pair, going = 0, True
-        while going:
-            arms = (self.cold, self.warm) if pair % 2 == 0 else (self.warm, self.cold)
-            went = [await arm.advance() for arm in arms]
-            going = any(went)
-            pair += 1
+        for arm in arms:
+            while await arm.advance():
+                pass
 
     async def _unload(self, spec: Spec, run_index: int) -> None:
         if spec.warm_up.enabled if self._each else run_index > 0:
@@ -196,16 +202,15 @@ class _Arms:
 
     async def figures(self, unit: Unit) -> ArmFigures | None:
         """What one arm showed; None without a complete run."""
-        through = (
-            self._options.await_delivery and unit is self.warm and self.cold.following() is None and unit.following() is None
-        )
         context = self._desk.context
-        beside = conclusion_of(context.ledger, self._group, self._request, context.now()) if through else []
+        beside: list[Record] = []
+        if self._options.await_delivery and unit is self.warm and self.through:
+            beside = conclusion_of(context.ledger, self._group, self._request, context.now())
         found = await unit.conclude(keep=unit.following() is None, beside=beside)
         evaluation = found.get(unit.lead.spec_id)
         if evaluation is None:
             return None
-        self._evaluations[evaluation.spec_id] = evaluation
+        self._evaluations |= found
         runs = self._runs(unit, evaluation)
         return ArmFigures(
             spec_id=unit.lead.spec_id,
@@ -220,8 +225,7 @@ class _Arms:
 
     async def experiment(self, cold: ArmFigures | None, warm: ArmFigures | None) -> WarmUpExperiment | None:
         """What the arms prove, kept in the ledger; None while one is not through, or when they were not taken in turn."""
-        through = self.cold.following() is None and self.warm.following() is None
-        if cold is None or warm is None or not through or not self._each:
+        if cold is None or warm is None or not self.through or not self._each:
             return None
         # An unload of a process that was interrupted is not remembered, but a load in the first call shows that it took place.
         unloads = sum(run.unloaded is True or run.first_call_load.loaded is True for run in cold.runs)

@@ -1,4 +1,4 @@
-"""A simulated harness: answers what a race asks, from a world's chances."""
+"""A simulated harness that answers what a race asks by a world's chances."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AT = "2026-01-01T00:00:00.000Z"
 
 
 def candidate_name(number: int) -> str:
-    """The spec id of a world's candidate, counted from 1."""
+    """The spec id of a candidate, counted from 1."""
     return f"candidate-{number}"
 
 
@@ -27,7 +27,7 @@ def spec_names(world: World) -> list[str]:
 
 
 class Bench:
-    """Asks a world. Trials are counted, so that a drift goes on from block to block."""
+    """Answers for every spec of a world. It counts trials, so that a drift goes on from block to block."""
 
     def __init__(self, world: World, rng: random.Random, *, drift: float = 0.0, warm_up: bool = False) -> None:
         names = spec_names(world)
@@ -39,7 +39,7 @@ class Bench:
         self.trials = 0
 
     def passes(self, spec_id: str, positions: Sequence[int], times: int) -> list[int]:
-        """How many of `times` answers pass, per position."""
+        """How many of `times` answers pass, for each prompt by its position."""
         chances, draw = self._chances[spec_id], self._random
         if self._cold or self._drift:
             return self._hampered(spec_id, positions, times)
@@ -106,7 +106,7 @@ def race_start(world: World, *, race_id: str, alpha: float, settings: RaceSettin
 
 
 def run_race(race: Race, bench: Bench, max_trials: int) -> None:
-    """Race until it is over, or held because the next block would go beyond the cap."""
+    """Run a race to its end. It is held when its next block would exceed the cap."""
     while (plan := race.plan_block()) is not None:
         if race.trials + plan.trials > max_trials:
             race.hold("cap", f"max_trials = {max_trials}")

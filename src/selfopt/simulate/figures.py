@@ -1,4 +1,4 @@
-"""The tables: for each world, what is promoted falsely, what is found, and what it takes, each rule beside the others."""
+"""Tables of figures: what each rule promotes falsely in a world, what it finds, and what that takes."""
 
 from __future__ import annotations
 
@@ -24,16 +24,30 @@ WORLDS = MappingProxyType(
         "det150x4": WorldOptions(prompts=150, candidates=4, deterministic=True),
     }
 )
-"""By name: prompts x candidates. The last has deterministic specs, and as many held-out prompts."""
+"""The worlds by name (prompts x candidates). The specs of the last are deterministic, and it has as many held-out prompts."""
 
 CYCLES = "cycles"
-"""The name of ten cycles in a row on the first of these worlds."""
+"""The name under which ten cycles in a row are simulated, on the first of these worlds."""
 
 
 @dataclass(frozen=True, slots=True)
 class SimulationPlan:
-    """How to simulate. gains: of the first candidate, besides none at all; bound_worlds: how many worlds the lower bound is averaged
-    over (0: none); progress: told what is being worked on. UsageError for gains that are none, or an alpha outside (0, 0.5]."""
+    """How to simulate.
+
+    Attributes:
+        replications: how many worlds are drawn for each figure.
+        alpha: the chance of a false promotion that is allowed, in (0, 0.5].
+        gains: gains of the first candidate, each in (0, 1]. A world without a gain is always simulated too.
+        settings: how races are run.
+        max_trials: the cap of a race.
+        seed: everything follows from it.
+        processes: how many processes share the work; None: one for each core.
+        bound_worlds: over how many worlds the lower bound is averaged; 0: no lower bound.
+        progress: told what is being simulated.
+
+    Raises:
+        UsageError: a figure is out of range.
+    """
 
     replications: int = 200
     alpha: float = 0.05
@@ -56,16 +70,20 @@ class SimulationPlan:
 
 
 def points(gain: float) -> str:
-    """A gain in points, as it stands in a figure's name: 5, 7.5."""
+    """A gain in points, as the name of a figure has it: 5, 7.5."""
     return f"{gain * 100:g}"
 
 
 def world_figures(name: str, options: WorldOptions, plan: SimulationPlan) -> dict[str, object]:
-    """The figures of one world. *_se: standard errors; *_upper95: the exact upper limit of a share.
+    """The figures of one world, by name.
 
-    null_*: nothing is better (churn only); identical_*, worse_*: all candidates are copies, or 3 points worse; power_G: a truly
-    better candidate is promoted when the first is better by G points; calls_*: trials. plain_rule, fixed_n (and for deterministic
-    specs mcnemar and bets_alone) are the rivals' figures; lower_bound_calls_G: no rule can do with fewer.
+    - null_*: nothing is better (churn only).
+    - identical_*, worse_*: all candidates are copies of the baseline, or 3 points worse.
+    - power_G: how often a truly better candidate is promoted when the first is better by G points.
+    - calls_*: trials. No rule can do with fewer than lower_bound_calls_G.
+    - plain_rule, fixed_n: the same figures for the rivals; for deterministic specs also mcnemar and
+      bets_alone.
+    - *_se: the standard error of a figure. *_upper95: the exact upper limit of a share.
     """
     # Deterministic specs are looked at with 15 points too: that is what a split of 150 prompts finds reliably.
     gains = (*plan.gains, 0.15) if options.deterministic and plan.gains == (0.05, 0.10) else plan.gains
@@ -95,7 +113,7 @@ def world_figures(name: str, options: WorldOptions, plan: SimulationPlan) -> dic
 
 
 def _scenarios(options: WorldOptions, gains: Sequence[float]) -> list[tuple[str, WorldOptions, bool]]:
-    """Label, world, and whether the rivals run too."""
+    """The scenarios of a world: label, options, and whether the rivals run too."""
     still = replace(options, gain=0.0)
     return [
         ("null", still, True),
@@ -120,7 +138,7 @@ def _calls(label: str, many: Means, prefix: str) -> dict[str, float]:
 
 
 def _false(label: str, many: Means, prefix: str) -> dict[str, float]:
-    """Promoted although it is not better."""
+    """How often a candidate was promoted that is not better."""
     return _share(f"{label}_promoted", many[f"{prefix}not_better"])
 
 
@@ -134,7 +152,7 @@ def _with_se(name: str, mean: Mean, *, digits: int = 4, unit: float = 1.0) -> di
 
 
 def _bounds(name: str, options: WorldOptions, plan: SimulationPlan, gains: Sequence[float]) -> dict[str, float]:
-    """For the smallest gain only: it takes seconds a world."""
+    """The lower bound for the smallest gain. A world takes seconds, so the other gains are left out."""
     if plan.bound_worlds < 1 or options.deterministic or not gains:
         return {}
     plan.progress(f"{name}: lower bound, {plan.bound_worlds} worlds")
@@ -150,9 +168,14 @@ def _bounds(name: str, options: WorldOptions, plan: SimulationPlan, gains: Seque
 
 
 def cycle_figures(plan: SimulationPlan, options: WorldOptions = WORLDS["12x4"], cycles: int = 10) -> dict[str, object]:
-    """Ten cycles in a row, alpha shared out evenly over them: the share of histories in which anything not better, or truly worse
-    (by more than half a point), was promoted or in which the last baseline is worse than the first; promotions, the gain in points
-    and trials per cycle, on average. plain_rule: the same for the plain gates on the same candidates."""
+    """The figures of several cycles in a row, with alpha shared out evenly over them.
+
+    - promoted_not_better, promoted_worse: the share of histories in which such a candidate was
+      promoted. Worse is worse by more than half a point.
+    - ended_worse: the share of histories whose last baseline is worse than the first.
+    - promotions, gain_points, calls_per_cycle: means over the histories.
+    - plain_rule: the same figures for the plain gates, on the same candidates.
+    """
     plan.progress(f"{CYCLES}: {cycles} cycles, {plan.replications} histories")
     task = Cycles(options, cycles, plan.alpha, plan.settings)
     many = repeat(task, plan.replications, seed=f"{plan.seed} cycles", processes=plan.processes)

@@ -1,4 +1,4 @@
-"""What a race will take, said beforehand: by running it on worlds like the one at hand."""
+"""A forecast of what a race will take, from simulated races on worlds like the one at hand."""
 
 from __future__ import annotations
 
@@ -15,9 +15,16 @@ from .worlds import WorldOptions
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """trials: with so many the better candidate is promoted with the power asked for; None where even without a cap it is found
-    less often. typical_trials: what a race takes on average when the gain is there; trials_without: when nothing is better.
-    power: the share of races that promote it at all. All rounded from `replications` simulated races."""
+    """What simulated races took. Trials are rounded to two digits.
+
+    Attributes:
+        trials: how many trials promote the better candidate with the power asked for. None when
+            even races without a cap promote it less often.
+        typical_trials: what a race takes on average when a candidate is better.
+        trials_without: what it takes on average when none is.
+        power: share of the races that promote the better candidate.
+        replications: how many races were simulated.
+    """
 
     trials: int | None
     typical_trials: int
@@ -35,10 +42,13 @@ def forecast(
     replications: int = 200,
     processes: int | None = None,
 ) -> Forecast:
-    """For a race of `options.candidates` on `options.prompts` prompts of which one candidate has `options.gain`; a second or two.
+    """Forecast a race in which one candidate is better by `options.gain`. Takes a second or two.
 
-    flaky and churn are guesses unless earlier runs tell them; both together decide how noisy the suite is. UsageError for a power
-    outside (0, 1) or a gain of at most 0.
+    The flaky share and the churn of the options decide how noisy the suite is. They are guesses
+    unless earlier runs tell them.
+
+    Raises:
+        UsageError: a power outside (0, 1), or a gain that is not above 0.
     """
     if not 0 < power < 1:
         raise UsageError(f"power {power}: need a share strictly between 0 and 1, such as 0.9")
@@ -63,6 +73,6 @@ def forecast(
 
 
 def _round(trials: float) -> int:
-    """To two digits: it is a forecast."""
+    """Round to two digits; more would claim a precision that a forecast does not have."""
     unit: int = 10 ** max(0, len(str(int(trials))) - 2)
     return round(trials / unit) * unit

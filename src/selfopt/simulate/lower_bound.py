@@ -1,4 +1,4 @@
-"""How few trials any rule could manage that finds the best spec of a world with 95 % confidence."""
+"""The fewest trials with which any rule could find the best spec of a world with 95 % confidence."""
 
 from __future__ import annotations
 
@@ -17,24 +17,28 @@ _NEVER = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class LowerBound:
-    """Worlds of these options, in which the first candidate is the best spec. steps: of the search for the best allocation."""
+    """The bound for worlds whose first candidate is the best spec. steps: how long the best allocation is searched for."""
 
     options: WorldOptions
     steps: int = 150
 
     def once(self, seed: str) -> Figures:
-        """calls: the bound for one world."""
+        """The bound for one world, as `calls`."""
         world = make_world(self.options, random.Random(seed))
         best, *others = [world.chances[1], world.chances[0], *world.chances[2:]]
         return {"calls": characteristic_trials(best, others, self.steps)}
 
 
 def characteristic_trials(best: Sequence[float], others: Sequence[Sequence[float]], steps: int) -> float:
-    """T* kl(0.05, 0.95): on average, every rule that names the best spec with an error of at most 5 %, whatever the chances are, makes
-    at least so many trials here. A trial may be any prompt on any spec.
+    """T* kl(0.05, 0.95): the mean number of trials that every rule needs here, whichever it is.
 
-    1/T* = max over allocations w of min over rivals a of min over chances q with mean q_a >= mean q_best of the sum of w kl(p, q);
-    the allocation by exponentiated gradient, so the figure is a little too large for few steps. infinite where a rival is as good.
+    It holds for every rule that errs in at most 5 % of the cases, whatever the chances are, and may
+    ask any spec any prompt. The bound is infinite when another spec is as good as the best.
+
+    1/T* = max over allocations w of min over rivals a of min over chances q with
+    mean q_a >= mean q_best of the sum of w kl(p, q). The allocation is found by exponentiated
+    gradient, so the figure is a little too large for few steps.
+
     Source: Garivier & Kaufmann (2016), COLT; Kaufmann, Cappe & Garivier (2016), JMLR 17.
     """
     if any(sum(other) >= sum(best) - 1e-9 for other in others):
@@ -71,7 +75,7 @@ def _normal(logs: Sequence[Sequence[float]]) -> list[list[float]]:
 
 
 def _kl(p: float, q: float) -> float:
-    """Between Bernoulli distributions, kept finite at the ends."""
+    """The divergence between two Bernoulli distributions, kept finite at the ends."""
     q = min(1 - _NEVER, max(_NEVER, q))
     first = p * math.log(p / q) if p > 0 else 0.0
     return first + ((1 - p) * math.log((1 - p) / (1 - q)) if p < 1 else 0.0)
@@ -86,7 +90,7 @@ def _tilt(p: float, w: float, mu: float) -> float:
 def _nearest(
     best: Sequence[float], other: Sequence[float], w_best: Sequence[float], w_other: Sequence[float]
 ) -> tuple[float, list[float], list[float]]:
-    """The cheapest world in which the other is as good: its cost, and the kl of every prompt of both."""
+    """The cheapest world in which the other spec is as good. Returns its cost and each prompt's divergence for both specs."""
 
     def moved(mu: float) -> tuple[list[float], list[float]]:
         down = [1 - _tilt(1 - p, w, mu) for p, w in zip(best, w_best, strict=True)]

@@ -1,4 +1,4 @@
-"""Many replications, over processes: means with their standard errors. The same figures whatever the number of processes."""
+"""Runs many replications and takes their means. The number of processes does not change the figures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CHUNK = 20
 
 
 class Task(Protocol):
-    """What is repeated; it must be possible to hand it to another process."""
+    """What is repeated. It can be pickled, so that other processes can run it."""
 
     def once(self, seed: str) -> Figures:
         """One replication."""
@@ -30,7 +30,13 @@ class Task(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A figure's mean over replications with its standard error; upper95: the exact upper limit, for shares of replications."""
+    """The mean of a figure over replications.
+
+    Attributes:
+        value: the mean.
+        se: its standard error.
+        upper95: the exact upper 95 % limit when the figure is 0 or 1 in every replication, else NaN.
+    """
 
     value: float
     se: float
@@ -74,19 +80,19 @@ def repeat_rows(
 
 
 def _over_processes(chunks: Sequence[tuple[Task, str, int, int]], processes: int) -> list[list[Figures]]:
-    """Forked where that is possible and safe (this process has one thread): a spawned one first imports everything again."""
+    """Fork where that is possible and safe (this process has one thread). A spawned process imports everything again."""
     fork = "fork" in multiprocessing.get_all_start_methods() and threading.active_count() == 1
     context = multiprocessing.get_context("fork" if fork else "spawn")
     pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_ignore_interrupts)
     try:
         return list(pool.map(_chunk, *zip(*chunks, strict=True)))
     finally:
-        # After Ctrl-C what has not begun is not begun any more.
+        # After Ctrl-C, what has not begun never begins.
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _ignore_interrupts() -> None:
-    """Ctrl-C reaches every process of the terminal; the first one tells the others."""
+    """Ignore Ctrl-C here. It reaches every process of the terminal, and the first one stops the others."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

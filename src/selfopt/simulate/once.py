@@ -1,4 +1,4 @@
-"""One replication: a world drawn anew, and what each rule does on it. Everything follows from the seed."""
+"""One replication: draw a world and see what each rule does on it. The seed decides everything."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ Figures = Mapping[str, float]
 MAX_TRIALS = 20_000
 DEFAULTS = RaceSettings()
 CYCLE_TRIALS = 6_000
-# Steps that found no room leave a world's gain a hair off what was asked for.
+# A world's gain is a hair off what was asked for when some steps found no room.
 NOT_BETTER, WORSE = 5e-4, -5e-3
 
 
 def true_gain(world: World, winner: str | None) -> float | None:
-    """What a promoted spec is truly better by; None for nothing promoted."""
+    """The true gain of the promoted spec; None when nothing was promoted."""
     return None if winner is None else world.gain(spec_names(world).index(winner))
 
 
 def _verdicts(name: str, gain: float | None) -> dict[str, float]:
-    """Whether anything was promoted, and whether it is truly better, not better, or worse."""
+    """Whether anything was promoted, and whether that is truly better, not better, or worse (1 or 0 each)."""
     return {
         f"{name}promoted": float(gain is not None),
         f"{name}better": float(gain is not None and gain > NOT_BETTER),
@@ -39,7 +39,7 @@ def _verdicts(name: str, gain: float | None) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Searching:
-    """A race on a stochastic world, beside the plain gates and the fixed test."""
+    """A race on a stochastic world. rivals: the plain gates and the fixed test run beside it."""
 
     options: WorldOptions
     alpha: float = 0.05
@@ -48,7 +48,7 @@ class Searching:
     rivals: bool = True
 
     def once(self, seed: str) -> Figures:
-        """calls: trials of each rule."""
+        """The verdicts of each rule, and as `calls` the trials that it took."""
         rng = random.Random(seed)
         world = make_world(self.options, rng)
         race = Race(race_start(world, race_id=seed, alpha=self.alpha, settings=self.settings))
@@ -70,14 +70,21 @@ class Searching:
 
 @dataclass(frozen=True, slots=True)
 class Deterministic:
-    """Deterministic specs: the best on the search prompts is tested on as many held-out ones, under the claim "prompts like
-    these". The truth is the gain in the population that both are drawn from, which is the options' own."""
+    """Deterministic specs: the best on the search prompts is tested on as many held-out ones.
+
+    The claim is about prompts like these. The truth is the gain in the population that both
+    splits are drawn from, which is the gain of the options.
+    """
 
     options: WorldOptions
     alpha: float = 0.05
 
     def once(self, seed: str) -> Figures:
-        """mcnemar_, bets_: the same winner judged by McNemar's exact test, and by the bets without the planned last look."""
+        """The verdicts of the test and of its rivals on the same winner.
+
+        mcnemar_: McNemar's exact test. bets_: the bets without the planned last look. plain_: the
+        plain gates.
+        """
         rng = random.Random(seed)
         search, heldout = make_world(self.options, rng), make_world(self.options, rng)
         names, m = spec_names(search), self.options.prompts
@@ -109,8 +116,11 @@ class Deterministic:
 
 @dataclass(frozen=True, slots=True)
 class Cycles:
-    """A history of cycles, each with new candidates: half are no better, 35 % worse by 1 to 10 points, 15 % better by 1 to 8. What is
-    promoted is the next baseline. Alpha is shared out evenly over the cycles."""
+    """A history of cycles. Each promoted spec is the baseline of the next cycle.
+
+    Every cycle has new candidates: half of them are no better, 35 % are worse by 1 to 10 points and
+    15 % better by 1 to 8. Alpha is shared out evenly over the cycles.
+    """
 
     options: WorldOptions
     cycles: int = 10
@@ -119,7 +129,11 @@ class Cycles:
     max_trials: int = CYCLE_TRIALS
 
     def once(self, seed: str) -> Figures:
-        """not_better, worse: whether anything such was promoted in the history; gain: of the last baseline over the first."""
+        """The history of the races, and as plain_ that of the plain gates.
+
+        not_better, worse: whether anything such was ever promoted. gain: of the last baseline over
+        the first.
+        """
         return {
             **self._history(f"race {seed}", seed, "", plain=False),
             **self._history(f"plain {seed}", seed, "plain_", plain=True),

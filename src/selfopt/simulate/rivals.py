@@ -1,4 +1,4 @@
-"""What the race is compared with, on the same worlds: the plain gates, and a paired test with a fixed number of runs."""
+"""The rules that a race is compared with: the plain gates, and a paired test after a fixed number of runs."""
 
 from __future__ import annotations
 
@@ -20,8 +20,14 @@ _THRESHOLDS = PolicyThresholds()
 
 
 def plain_rule(world: World, bench: Bench, *, runs: int = PLAIN_RUNS, exact: bool = False) -> str | None:
-    """The candidate that the plain gates promote after so many runs of every spec: the one with the largest gain, as in the loop.
-    exact: the specs are deterministic, and that is known."""
+    """The candidate that the plain gates promote after so many runs of every spec.
+
+    When several pass the gates, the one with the largest gain is promoted, as in the loop.
+
+    Args:
+        runs: of every spec.
+        exact: the specs are known to be deterministic.
+    """
     positions = range(len(world.chances[0]))
     passed = {name: [bench.passes(name, positions, 1) for _ in range(runs)] for name in spec_names(world)}
     baseline, *candidates = (_evaluation(name, rows, world.restraint, exact) for name, rows in passed.items())
@@ -31,8 +37,11 @@ def plain_rule(world: World, bench: Bench, *, runs: int = PLAIN_RUNS, exact: boo
 
 
 def fixed_n(world: World, bench: Bench, runs: int, alpha: float) -> str | None:
-    """The best of the candidates whose mean paired difference is significant at alpha / K after so many runs, by a z-test with the
-    variances of the prompts added up (one look)."""
+    """The candidate with the largest gain among those whose gain is significant after so many runs.
+
+    Each of K candidates is tested once at alpha / K, by a z-test on the mean paired difference
+    with the variances of the prompts added up.
+    """
     m = len(world.chances[0])
     counts = {name: bench.passes(name, range(m), runs) for name in spec_names(world)}
     variance = {name: sum([_variance(c, runs) for c in passes]) / (m * m) for name, passes in counts.items()}
@@ -44,15 +53,20 @@ def fixed_n(world: World, bench: Bench, runs: int, alpha: float) -> str | None:
 
 
 def _variance(passes: int, runs: int) -> float:
-    """Of a prompt's share of passes, estimated; one run alone is judged as if half a pass and half a failure had been seen too."""
+    """The estimated variance of a prompt's share of passes.
+
+    A single run counts as if half a pass and half a failure had been seen too.
+    """
     share = (passes + 0.5) / 2 if runs == 1 else passes / runs
     return share * (1 - share) / max(1, runs - 1)
 
 
 @cache
 def fixed_n_runs(options: WorldOptions, alpha: float, gain: float = 0.05, power: float = 0.9) -> int:
-    """Runs of every spec with which the fixed test finds a gain with this power at alpha / K, from the worlds' mean variance; at
-    least 2."""
+    """How many runs of every spec the fixed test needs to find a gain with this power: at least 2.
+
+    Computed from the mean variance of drawn worlds, at alpha / K for K candidates.
+    """
     rng, still = random.Random("variance"), replace(options, candidates=1, gain=0.0, others=0.0, churn=0.0)
     worlds = max(20, 8000 // options.prompts)
     total = sum(sum(p * (1 - p) for p in make_world(still, rng).chances[0]) for _ in range(worlds)) / options.prompts
@@ -61,7 +75,7 @@ def fixed_n_runs(options: WorldOptions, alpha: float, gain: float = 0.05, power:
 
 
 def _evaluation(name: str, runs: Sequence[Sequence[int]], restraint: int, exact: bool) -> Evaluation:
-    """What the runs of a spec would have been aggregated to."""
+    """The evaluation of a spec's runs."""
     n, m = len(runs), len(runs[0])
     fails = [Outcome.UNCALLED_FOR if j < restraint else Outcome.WRONG for j in range(m)]
     rows = tuple(

@@ -1,4 +1,4 @@
-"""Synthetic worlds: how often each spec passes each prompt, by construction."""
+"""Synthetic worlds, in which we know how often each spec passes each prompt."""
 
 from __future__ import annotations
 
@@ -15,12 +15,26 @@ _RESTRAINT_SURE = 0.85
 
 @dataclass(frozen=True, slots=True)
 class WorldOptions:
-    """prompts, candidates: how many. flaky: the share of prompts that pass with a probability between .1 and .9, the others always or
-    never. gain: mean difference of the first candidate to the baseline; others: that of the other candidates. churn: how much
-    each candidate's prompts additionally differ, as much up as down (mean absolute difference / 2). deterministic: every prompt
-    passes always or never, gain and churn as shares of prompts. cold: the share of prompts whose first one or two answers fail nine
-    times in ten, for each spec on its own; warm_up: those are asked before anything counts. drift: by how much every prompt's
-    probability falls during the first thousand trials. UsageError for figures out of range.
+    """What a world looks like.
+
+    Attributes:
+        prompts: how many prompts its suite has, 1 to 10000.
+        candidates: how many candidates there are, 1 to 100.
+        flaky: share of the prompts that pass with a probability between .1 and .9. The others
+            always pass or never do.
+        gain: mean difference between the first candidate and the baseline, -1 to 1.
+        others: the same for the other candidates.
+        churn: how much each candidate's prompts differ besides, as much up as down (half of the
+            mean absolute difference).
+        deterministic: every prompt always passes or never does; gain and churn are then shares of
+            prompts.
+        cold: share of the prompts whose first one or two answers fail nine times in ten, drawn
+            for each spec on its own.
+        warm_up: the cold answers are spent before anything counts.
+        drift: how far every prompt's probability falls during the first thousand trials.
+
+    Raises:
+        UsageError: a figure is out of range.
     """
 
     prompts: int = 12
@@ -47,23 +61,34 @@ class WorldOptions:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """chances: per spec (the baseline first), per prompt, the probability to pass. cold: alike, how many first answers are cold.
-    The first `restraint` prompts need no call."""
+    """How often each spec passes each prompt.
+
+    Attributes:
+        chances: probability to pass, by spec (the baseline first) and prompt.
+        cold: how many of the first answers are cold, by spec and prompt; empty when none are.
+        restraint: how many prompts need no tool call. They come first.
+    """
 
     chances: Sequence[Sequence[float]]
     cold: Sequence[Sequence[int]]
     restraint: int
 
     def gain(self, candidate: int) -> float:
-        """The true mean difference of a candidate (counted from 1) to the baseline."""
+        """The true mean difference between a candidate (counted from 1) and the baseline."""
         return (sum(self.chances[candidate]) - sum(self.chances[0])) / len(self.chances[0])
 
 
 def make_world(
     options: WorldOptions, rng: random.Random, baseline: Sequence[float] | None = None, gains: Sequence[float] | None = None
 ) -> World:
-    """A world drawn anew. baseline: take this one's chances, such as those of what was promoted last; gains: of each candidate, in
-    place of the options' gain and others."""
+    """Draw a world.
+
+    Args:
+        options: what it looks like.
+        rng: where it is drawn from.
+        baseline: chances of the baseline, such as those of the last promoted spec. None: they are drawn.
+        gains: gain of each candidate. None: those of the options.
+    """
     restraint = max(1, options.prompts // _RESTRAINT_SHARE)
     base = list(baseline) if baseline is not None else _baseline(options, restraint, rng)
     if gains is None:
@@ -90,7 +115,7 @@ def _cold(options: WorldOptions, rng: random.Random) -> list[int]:
 
 
 def _changed(base: Sequence[float], gain: float, churn: float, rng: random.Random) -> list[float]:
-    """The mean moved by gain, concentrated on a few random prompts in steps of .2 to .7; then churn up, and as much down."""
+    """Move the mean by `gain`, on a few random prompts in steps of .2 to .7. Then move it up by churn and down again."""
     chances = list(base)
     _push(chances, gain * len(base), rng)
     up = churn * len(base)
@@ -100,7 +125,7 @@ def _changed(base: Sequence[float], gain: float, churn: float, rng: random.Rando
 
 
 def _push(chances: list[float], amount: float, rng: random.Random) -> float:
-    """Move a signed total; what could not be moved."""
+    """Spread a signed amount over random prompts. Returns how much of it found no room."""
     left, up = abs(amount), amount > 0
     for j in rng.sample(range(len(chances)), len(chances)):
         if left <= 1e-12:
@@ -113,7 +138,10 @@ def _push(chances: list[float], amount: float, rng: random.Random) -> float:
 
 
 def _changed_surely(base: Sequence[float], gain: float, churn: float, rng: random.Random) -> list[float]:
-    """Each prompt on its own: lost with probability churn, won with churn + gain (a negative gain: the other way round)."""
+    """Draw each prompt on its own: it is won with probability churn + gain and lost with probability churn.
+
+    A negative gain adds to the prompts that are lost.
+    """
     won, lost = churn + max(0.0, gain), churn + max(0.0, -gain)
     passing = max(sum(base) / len(base), 1e-9)
     failing = max(1 - passing, 1e-9)

@@ -1,4 +1,4 @@
-"""The proposers, one a file: each says what to try next, given a baseline and the findings on it."""
+"""The proposers, one a file. Each says what to try next, given a baseline and the findings on it."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ __all__ = ["PROPOSERS"]
 PROPOSERS: Registry[Proposer] = Registry(
     "selfopt.proposers", {"catalogue": "selfopt.loop.proposers.catalogue:PROPOSER"}, Proposer
 )
-"""Those that the loop asks, in turn: ours, then installed ones."""
+"""The proposers that the loop asks in turn: first ours, then installed ones."""

@@ -1,4 +1,4 @@
-"""Proposes from the catalogue of variants and a few limits, by what the findings say."""
+"""Proposes variants of the catalogue and a few limits, in an order that the findings suggest."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _PHASE_VARIANTS = frozenset({"atomic", "extended"})
 
 
 class CatalogueProposer:
-    """Variants by what they help against; those with a name it does not know come last, in the catalogue's order."""
+    """Proposes variants by what they help against. Variants that it does not know come last, in the catalogue's order."""
 
     def propose(self, baseline: Spec, findings: Sequence[Finding], space: SearchSpace) -> Iterator[Spec]:
-        """See `selfopt.records.Proposer`. At a ceiling only other limits (timeout, retries): no variant can do better."""
+        """See `selfopt.records.Proposer`. At a ceiling it proposes only timeout and retries, since no variant can do better."""
         kinds = {f.type for f in findings}
         if "ceiling" in kinds:
             yield from _limits(baseline)
             return
         if any(isinstance(f.figures, ColdFailuresFigures) for f in findings):
             yield from _warm(baseline, space)
-        # Who calls nothing, or in a format that is not read, gains nothing from a longer text.
+        # A model that calls nothing, or in an unread format, gains nothing from a longer reply.
         other_cause = "unread_format" in kinds or _mute(findings)
         if "truncation" in kinds and not other_cause:
             yield from _more_tokens(baseline)
@@ -48,7 +48,7 @@ class CatalogueProposer:
             yield from _more_tokens(baseline)
         if "flaky" in kinds:
             yield from _steadier(baseline)
-        # Equal outcomes never promote, so a cold start that costs time only is left to its recommendation until the end.
+        # Equal outcomes never promote, so a cold start that costs only time comes late; its recommendation deals with it.
         if "cold_start" in kinds:
             yield from _warm(baseline, space)
         yield from _limits(baseline)
@@ -94,7 +94,7 @@ def _mute(findings: Sequence[Finding]) -> bool:
 
 
 def _order(findings: Sequence[Finding]) -> tuple[str, ...]:
-    """Which variants to try first: the format is the surest cause, then silence, then calling too much."""
+    """Which variants to try first. An unread format is the surest cause, then silence, then calling too much."""
     if any(f.type == "unread_format" for f in findings):
         return _READS_FORMATS
     if _mute(findings):
