@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import console, emit, joined, json_option, open_app, say
+from .common import answer, console, emit, joined, json_option, open_app, say
 
 if TYPE_CHECKING:
     from selfopt.verbs.keys import GatewayKey, KeyScope
@@ -53,18 +53,17 @@ def list_(ctx: click.Context, /, as_json: bool) -> None:
     from selfopt.verbs.keys import list_keys
 
     checked = list_keys(open_app(ctx))
-    entries = checked.keys
     for problem in checked.problems:
         click.echo(f"selfopt: {problem}", err=True)
     if as_json:
-        emit([_shown(entry) for entry in entries])
+        emit([_shown(entry) for entry in checked.keys])
         return
     out = console()
-    for entry in entries:
+    for entry in checked.keys:
         state = f"revoked {entry.revoked_at}" if entry.revoked_at else "valid"
         say(out, f"{entry.id}  {entry.name}  {state}, made {entry.created_at}")
         say(out, f"models: {joined(entry.models) if entry.models else 'all'}; scopes: {joined(entry.scopes) or 'none'}", indent=2)
-    if not entries:
+    if not checked.keys:
         out.print("no keys; `selfopt serve` answers whoever is on this machine")
 
 
@@ -77,7 +76,4 @@ def revoke(ctx: click.Context, /, key: str, as_json: bool) -> None:
     from selfopt.verbs.keys import revoke_key
 
     entry = revoke_key(open_app(ctx), key)
-    if as_json:
-        emit(_shown(entry))
-    else:
-        say(console(), f"{entry.id} ({entry.name}) is revoked")
+    answer(_shown(entry), [f"{entry.id} ({entry.name}) is revoked"], as_json=as_json)

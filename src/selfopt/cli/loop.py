@@ -9,8 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import LiveLine, Number, console, emit, is_verbose, json_option, open_app, run_in_app, say
-from .events import EventPrinter
+from .common import (
+    EventPrinter,
+    LiveLine,
+    Number,
+    cap_options,
+    console,
+    emit,
+    is_verbose,
+    json_option,
+    limits_of,
+    open_app,
+    run_in_app,
+    say,
+    say_each,
+)
 from .exit_codes import fail_on, failed
 
 if TYPE_CHECKING:
@@ -43,10 +56,7 @@ if TYPE_CHECKING:
     help="With --dry-run: found with this chance (default 0.9).",
 )
 @click.option("--report", "report", is_flag=True, help="Write the reports; alone, it measures nothing.")
-@click.option("--max-trials", type=click.IntRange(min=1), help="Stop after so many trials.")
-@click.option("--max-minutes", type=Number(min=0, min_open=True), help="Stop after so many minutes.")
-@click.option("--max-tokens", type=click.IntRange(min=1), help="Stop after so many tokens, in and out.")
-@click.option("--max-cost", type=Number(min=0), help="Stop at this cost (see [prices]).")
+@cap_options
 @fail_on(
     "reject",
     "hold",
@@ -68,7 +78,7 @@ def command(
     selfopt loop --candidates candidates.yaml
     """
     texts = _targets(ctx, baseline_texts, baseline_rest)
-    settings = {"limits": {name: flags[name] for name in ("max_trials", "max_minutes", "max_tokens", "max_cost")}}
+    settings = limits_of(flags)
     candidates, most = flags["candidates"], flags["max_candidates"]
     odds = {name: flags[name] for name in ("gain", "power") if flags[name] is not None}
     only_reports = flags["report"] and flags["cycles"] is None and not texts and candidates is None
@@ -103,7 +113,7 @@ def command(
 
 
 def _targets(ctx: click.Context, quoted: tuple[str, ...], rest: tuple[str, ...]) -> list[str]:
-    """The baselines as typed: each in quotes, or one as bare words, of which the option has taken the first."""
+    """Returns the baselines as typed: each in quotes, or one as bare words, whose first the option has taken."""
     if not rest:
         return list(quoted)
     if len(quoted) != 1 or len(rest) > 2 or " " in quoted[0].strip():
@@ -117,9 +127,7 @@ def _dry_run(
     from selfopt.verbs.foretelling import RaceOdds
     from selfopt.verbs.looping import preview
 
-    odds = None
-    if asked:
-        odds = RaceOdds(asked.get("gain", 5.0) / 100, asked.get("power", 0.9))
+    odds = RaceOdds(asked.get("gain", 5.0) / 100, asked.get("power", 0.9)) if asked else None
     plan = preview(app, texts, candidates, max_candidates, odds)
     if as_json:
         emit(
@@ -150,16 +158,13 @@ def _dry_run(
         say(out, f"gives up cycle {plan.abandons}, which was interrupted and does not fit; what it measured is kept")
     for target, baseline, pairs in plan.targets:
         say(out, f"{target.model} {target.phase}: baseline {baseline.variant.name} ({baseline.spec_id})", style="bold")
-        for _, change in pairs:
-            say(out, f"candidate: {change}", indent=2)
-        if not pairs:
-            out.print("  nothing left that was not tried against this baseline")
+        lines = [f"candidate: {change}" for _, change in pairs]
+        say_each(out, lines or ["nothing left that was not tried against this baseline"], indent=2)
     say(out, f"trials: {plan.trials_deterministic} where replies repeat themselves, at most {plan.trials_stochastic} where not")
-    for found in plan.forecasts if odds is not None else ():
-        for line in found.lines(odds) if found is not None and odds is not None else ["nothing races here"]:
-            say(out, line, indent=2, hang=4)
-    for change in plan.rule_changes:
-        say(out, f"rule: {change}", indent=2, hang=6)
+    if odds is not None:
+        for found in plan.forecasts:
+            say_each(out, found.lines(odds) if found is not None else ["nothing races here"], indent=2, hang=4)
+    say_each(out, (f"rule: {change}" for change in plan.rule_changes), indent=2, hang=6)
     if not plan.rule_changes:
         out.print("rules: no change from what is measured so far")
     out.print("dry run: nothing was written")

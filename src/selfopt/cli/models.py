@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from .common import LiveLine, console, emit, json_option, open_app, run_with_app, say
+from .common import LiveLine, answer, console, emit, json_option, open_app, run_with_app, say
 
 
 @click.group("models")
@@ -24,16 +25,17 @@ def list_models(ctx: click.Context, /, as_json: bool) -> None:
 
     app = open_app(ctx)
     rows = listed(app)
-    aliases = dict(app.settings.models.aliases)
-    if as_json:
-        emit({"models": rows, "aliases": aliases, "endpoints": {n: e.kind for n, e in app.settings.endpoints.items()}})
-        return
-    out = console()
-    for row in rows:
-        state = ("installed" if row["known"] else "installed, not in the catalogue") if row["installed"] else "not pulled"
-        say(out, f"{row['name']:32} {row['size_bytes'] / 1e6:8.1f} MB  {state}")
-    for alias, name in sorted(aliases.items()):
-        say(out, f"{escape_control(alias):32} -> {name}")
+    aliases = app.settings.models.aliases
+    lines = [f"{row['name']:32} {row['size_bytes'] / 1e6:8.1f} MB  {_state(row)}" for row in rows]
+    lines += (f"{escape_control(alias):32} -> {name}" for alias, name in sorted(aliases.items()))
+    endpoints = {name: entry.kind for name, entry in app.settings.endpoints.items()}
+    answer({"models": rows, "aliases": aliases, "endpoints": endpoints}, lines, as_json=as_json)
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    if not row["installed"]:
+        return "not pulled"
+    return "installed" if row["known"] else "installed, not in the catalogue"
 
 
 @command.command("pull")
@@ -65,11 +67,8 @@ def ps(ctx: click.Context, /, names: tuple[str, ...], as_json: bool) -> None:
     from selfopt.verbs.models import model_status
 
     rows = run_with_app(ctx, lambda app: model_status(app, names))
-    if as_json:
-        emit(rows)
-        return
-    for row in rows:
-        say(console(), f"{row['name']:40} {row['state']:10} {row['quantization'][:20]:10} {row['digest'][:16]}")
+    lines = (f"{row['name']:40} {row['state']:10} {row['quantization'][:20]:10} {row['digest'][:16]}" for row in rows)
+    answer(rows, lines, as_json=as_json)
 
 
 @command.command("rm")
@@ -81,7 +80,5 @@ def rm(ctx: click.Context, /, name: str, as_json: bool) -> None:
     from selfopt.verbs.models import remove_model
 
     removed = remove_model(open_app(ctx), name)
-    if as_json:
-        emit({"name": name, "removed": removed})
-    else:
-        say(console(), f"{name}: {'removed' if removed else 'was not here'}")
+    line = f"{name}: {'removed' if removed else 'was not here'}"
+    answer({"name": name, "removed": removed}, [line], as_json=as_json)

@@ -30,21 +30,15 @@ def command(
     if variant is not None and parsers:
         raise click.UsageError("--variant and --parser both choose the parsers; give one of them", ctx)
     done = run_with_app(ctx, lambda app: rescore_runs(app, runs, variant, parsers, suite))
+    found = done.rescored
     if as_json:
-        emit(
-            {
-                "trials": len(done.rescored.trials),
-                "fresh": done.rescored.fresh,
-                "changed": done.rescored.changed,
-                "skipped": done.rescored.skipped,
-                "evaluation": done.evaluation,
-            }
-        )
+        counts = {"trials": len(found.trials), "fresh": found.fresh, "changed": found.changed}
+        emit({**counts, "skipped": found.skipped, "evaluation": done.evaluation})
         return
     out = console()
-    skipped = f", {len(done.rescored.skipped)} skipped" if done.rescored.skipped else ""
-    counts = f"{done.rescored.fresh} new verdicts, {done.rescored.changed} outcomes changed{skipped}"
-    say(out, f"{counted(len(done.rescored.trials), 'trial')} judged by {', '.join(done.parsers)}: {counts}")
+    skipped = f", {len(found.skipped)} skipped" if found.skipped else ""
+    changes = f"{found.fresh} new verdicts, {found.changed} outcomes changed{skipped}"
+    say(out, f"{counted(len(found.trials), 'trial')} judged by {', '.join(done.parsers)}: {changes}")
     if done.evaluation is not None:
         draw(out, evaluation_table([done.evaluation]))
         draw(out, outcome_table([done.evaluation]))

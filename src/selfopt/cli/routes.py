@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import console, emit, json_option, open_app, run_with_app, say
+from .common import console, counted, emit, json_option, open_app, run_with_app, say, say_each
 
 if TYPE_CHECKING:
     from selfopt.records import RoutingConfig
@@ -23,13 +23,13 @@ def _print(config: RoutingConfig, as_json: bool) -> None:
         emit(config)
         return
     out = console()
-    count = "1 rule" if len(config.rules) == 1 else f"{len(config.rules)} rules"
-    out.print(f"rules version {config.version}, {count}")
+    out.print(f"rules version {config.version}, {counted(len(config.rules), 'rule')}")
     for rule in config.rules:
-        verdict = "allow" if rule.allow else (f"fallback {rule.fallback}" if rule.fallback else "refuse")
-        verdict += f", on a fault {rule.fallback}" if rule.allow and rule.fallback else ""
-        extras = [f"variant {rule.variant.name}"] if rule.variant else []
-        extras += ["warm-up"] if rule.warm_up else []
+        if rule.allow:
+            verdict = f"allow, on a fault {rule.fallback}" if rule.fallback else "allow"
+        else:
+            verdict = f"fallback {rule.fallback}" if rule.fallback else "refuse"
+        extras = [*([f"variant {rule.variant.name}"] if rule.variant else []), *(["warm-up"] if rule.warm_up else [])]
         more = f" ({', '.join(extras)})" if extras else ""
         say(out, f"{rule.model} {rule.phase}: {verdict}{more}", indent=2, style="bold")
         if rule.reason:
@@ -63,8 +63,7 @@ def history(ctx: click.Context, /, as_json: bool) -> None:
         mark = " (in force)" if entry.in_force else " (aborted)" if entry.aborted else ""
         why = f"{entry.cause}: {entry.reason}" if entry.reason else entry.cause
         say(out, f"version {entry.version}{mark}  {entry.at}  {why}")
-        for change in entry.changes:
-            say(out, change.replace("_", " ", 1), indent=2)
+        say_each(out, (change.replace("_", " ", 1) for change in entry.changes), indent=2)
     if not entries:
         out.print("no rules were ever in force")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .common import console, emit, json_option, run_with_app, say
+from .common import answer, json_option, run_with_app
 
 
 @click.command("scripted")
@@ -21,13 +21,9 @@ def command(ctx: click.Context, /, script: Path, host: str, port: int, check: bo
     """Serve the scripted endpoint of SCRIPT (YAML): OpenAI-compatible, Ollama and Anthropic dialects, until Ctrl-C."""
 
     def ready(base_url: str, models: list[str]) -> None:
-        if as_json:
-            emit({"base_url": base_url, "models": models})
-        elif base_url:
-            say(console(), f"scripted endpoint at {base_url} (Ctrl-C ends it); models: {', '.join(models)}")
-            sys.stdout.flush()
-        else:
-            say(console(), f"{script}: ok; models: {', '.join(models)}")
+        what = f"scripted endpoint at {base_url} (Ctrl-C ends it)" if base_url else f"{script}: ok"
+        answer({"base_url": base_url, "models": models}, [f"{what}; models: {', '.join(models)}"], as_json=as_json)
+        sys.stdout.flush()
 
     from selfopt.verbs.scripting import serve_script
 

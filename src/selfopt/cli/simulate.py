@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -10,7 +9,7 @@ import click
 from .common import LiveLine, Number, console, draw, emit, json_option
 
 WORLD_NAMES = ("12x4", "200x4", "200x16", "det150x4", "cycles")
-_POINTS = {"gain", "others", "churn", "drift"}
+_POINTS = {"others", "churn", "drift"}
 
 
 @click.command("simulate")
@@ -57,33 +56,22 @@ def command(worlds: tuple[str, ...], gains: tuple[float, ...], as_json: bool, **
     selfopt simulate --world 12x4 --world 200x4
     selfopt simulate --prompts 60 --candidates 6 --flaky 0.2 --gain 3
     """
+    from selfopt.report import cycles_table, simulation_table
     from selfopt.verbs.simulating import simulate_worlds
 
     world_options = ("prompts", "candidates", "flaky", "others", "churn", "cold", "warm_up", "drift", "deterministic")
-    changes = {name: _share(name, options[name]) for name in world_options if options[name] is not None}
+    given = [name for name in world_options if options[name] is not None]
+    changes = {name: options[name] / 100 if name in _POINTS else options[name] for name in given}
     plan = {name: value for name, value in options.items() if name not in world_options and value is not None}
     if gains:
-        plan["gains"] = tuple(_share("gain", gain) for gain in dict.fromkeys(gains))
+        plan["gains"] = tuple(gain / 100 for gain in dict.fromkeys(gains))
     with LiveLine(enabled=not as_json) as live:
-        found = simulate_worlds(worlds or ("12x4",), changes=changes, progress=live.show, **plan)
-    _print(found, as_json=as_json)
-
-
-def _share(name: str, value: Any) -> Any:
-    """Points as a share."""
-    return value / 100 if name in _POINTS else value
-
-
-def _print(found: Mapping[str, Mapping[str, Any]], *, as_json: bool) -> None:
-    cycles = found.get("cycles")
+        found = dict(simulate_worlds(worlds or ("12x4",), changes=changes, progress=live.show, **plan))
+    cycles = found.pop("cycles", None)
     if as_json:
-        emit(
-            {"worlds": {name: figures for name, figures in found.items() if name != "cycles"}}
-            | ({"cycles": cycles} if cycles else {})
-        )
+        emit({"worlds": found, **({"cycles": cycles} if cycles else {})})
         return
-    from selfopt.report import cycles_table, simulation_table
-
-    out = console()
     for name, figures in found.items():
-        draw(out, cycles_table(figures) if name == "cycles" else simulation_table(name, figures))
+        draw(console(), simulation_table(name, figures))
+    if cycles:
+        draw(console(), cycles_table(cycles))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import console, emit, json_option, say
+from .common import answer, console, json_option, say, say_each
 
 if TYPE_CHECKING:
     from selfopt.verbs.trusting import TrustProposal
@@ -58,28 +58,20 @@ def command(ctx: click.Context, /, folder: Path | None, yes: bool, listed: bool,
 def _show(proposal: TrustProposal) -> None:
     out = console()
     say(out, f"{proposal.folder} asks for:", style="bold")
-    for line in proposal.lines or ("nothing",):
-        say(out, line, indent=2)
+    say_each(out, proposal.lines or ("nothing",), indent=2)
 
 
 def _tell(as_json: bool, folder: Path, what: str) -> None:
-    if as_json:
-        emit({"folder": str(folder), "state": what})
-    else:
-        say(console(), f"{folder}: {what}")
+    answer({"folder": str(folder), "state": what}, [f"{folder}: {what}"], as_json=as_json)
 
 
 def _list(as_json: bool) -> None:
     from selfopt.verbs.trusting import trusted_folders
 
     rows = trusted_folders()
-    if as_json:
-        emit(rows)
-        return
-    out = console()
+    lines = []
     for row in rows:
         changed = f": {', '.join(row.files)}" if row.files else ""
         state = ("trusted" if row.kind == "project" else "counts") if row.state == "in force" else row.state
-        say(out, f"{row.kind}  {row.folder}  {state}{changed}", hang=4)
-    if not rows:
-        say(out, "nothing is trusted, and no .selfopt was made here")
+        lines.append(f"{row.kind}  {row.folder}  {state}{changed}")
+    answer(rows, lines, as_json=as_json, hang=4, empty="nothing is trusted, and no .selfopt was made here")

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from .common import SECONDS, block, console, emit, json_option, pretty, run_with_app, say
-
-if TYPE_CHECKING:
-    pass
+from .common import HEADING, SECONDS, block, console, emit, json_option, pretty, run_with_app, say, say_each
 
 
 @click.command("try")
@@ -35,26 +30,21 @@ def command(
     """Ask MODEL once with your own tools; raw reply and parsed calls. Nothing is scored or recorded."""
 
     from selfopt.verbs.trying import try_model
+    from selfopt.words.calls import call_text
 
     tried = run_with_app(ctx, lambda app: try_model(app, model, variant, tools, prompt, timeout_s))
     if as_json:
         emit(tried)
         return
-    from selfopt.words.calls import call_text
-
     out = console()
     spread = (lambda text: text) if exact else pretty
     for step in tried.steps:
-        say(out, f"-- request ({step.step})", style="bold blue")
-        block(out, spread(step.reply.request_body) if step.reply else "")
-        say(out, "-- raw reply", style="bold blue")
-        block(out, spread(step.reply.reply_body) if step.reply else "")
+        block(out, spread(step.reply.request_body) if step.reply else "", title=f"request ({step.step})")
+        block(out, spread(step.reply.reply_body) if step.reply else "", title="raw reply")
     if tried.content is not None and tried.parsed is not None:
         if tried.content.text:
-            say(out, "-- text", style="bold blue")
-            block(out, tried.content.text)
-        say(out, f"-- parsed: {tried.parsed.recognised}", style="bold blue")
-        for text in [call_text(c) for c in tried.parsed.tool_calls] or ["no call"]:
-            say(out, text, hang=4)
+            block(out, tried.content.text, title="text")
+        say(out, f"-- parsed: {tried.parsed.recognised}", style=HEADING)
+        say_each(out, [call_text(c) for c in tried.parsed.tool_calls] or ["no call"], hang=4)
         if tried.parsed.unread:
             say(out, f"a call seems to stand there as {tried.parsed.unread}, which variant {tried.variant} does not read")

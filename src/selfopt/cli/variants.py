@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .common import block, console, emit, json_option, open_app, say
+from .common import HEADING, answer, block, console, emit, json_option, open_app, say
 
 
 @click.group("variants")
@@ -22,15 +22,10 @@ def list_(ctx: click.Context, /, as_json: bool) -> None:
     from selfopt.verbs.variants import list_variants
 
     variants = list_variants(open_app(ctx))
-    if as_json:
-        emit(
-            [{"name": v.name, "title": v.title, "variant_hash": v.variant_hash, "parsers": v.parsers} for v in variants.values()]
-        )
-        return
-    out = console()
+    rows = [{key: getattr(v, key) for key in ("name", "title", "variant_hash", "parsers")} for v in variants.values()]
     width = max(map(len, variants))
-    for variant in variants.values():
-        say(out, f"{variant.name:{width}}  {variant.title}", hang=width + 2)
+    lines = (f"{variant.name:{width}}  {variant.title}" for variant in variants.values())
+    answer(rows, lines, as_json=as_json, hang=width + 2)
 
 
 @command.command("show")
@@ -43,12 +38,7 @@ def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
     from selfopt.words.calls import variant_lines
 
     variant = one_variant(open_app(ctx), name)
-    if as_json:
-        emit(variant)
-        return
-    out = console()
-    for line in variant_lines(variant):
-        say(out, line, hang=4)
+    answer(variant, variant_lines(variant), as_json=as_json, hang=4)
 
 
 @command.command("render")
@@ -67,11 +57,12 @@ def render(ctx: click.Context, /, name: str, prompt: str, tools_file: Path, as_j
         return
     out = console()
     for step in steps:
-        say(out, f"-- step {step['step']}", style="bold blue")
+        say(out, f"-- step {step['step']}", style=HEADING)
         for message in step["messages"]:
             say(out, f"[{message.role}]", style="bold")
             block(out, message.content)
         say(out, f"native tools: {', '.join(t.name for t in step['tools']) or 'none'}")
         if step["constraint"] is not None:
-            say(out, f"-- output limited by a {step['constraint'].kind.replace('_', ' ')}", style="bold blue")
-            block(out, step["constraint"].grammar or str(step["constraint"].json_schema))
+            found = step["constraint"]
+            title = f"output limited by a {found.kind.replace('_', ' ')}"
+            block(out, found.grammar or str(found.json_schema), title=title)

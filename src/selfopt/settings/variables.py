@@ -14,7 +14,8 @@ from pydantic import BaseModel
 from selfopt.dialects.kinds import ENDPOINT_KINDS
 from selfopt.errors import SettingsError
 
-from .tree import Settings, default_endpoints
+from .endpoint import default_endpoints
+from .tree import Settings
 
 # Variables that selfopt reads itself; they are no settings.
 PLAIN_VARIABLES = frozenset({"HOME", "CACHE", "CONFIG", "DOTENV"})
