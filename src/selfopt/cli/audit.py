@@ -24,11 +24,11 @@ def command() -> None:
 
 @command.command("show")
 @click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="How many records.")
-@click.option("--all", "seals", is_flag=True, help="Also those that only vouch for the ledger.")
+@click.option("--all", "seals", is_flag=True, help="Also records that only vouch for the ledger.")
 @json_option
 @click.pass_context
 def show(ctx: click.Context, /, last: int, seals: bool, as_json: bool) -> None:
-    """The newest records of the trail, oldest first."""
+    """Show the newest records of the trail, the oldest first."""
     from selfopt.verbs.routing import audit_records
 
     records = audit_records(open_app(ctx), last, seals=seals)
@@ -59,8 +59,8 @@ def _print_record(out: Console, record: AuditRecord, indent: int = 0) -> None:
 @json_option
 @click.pass_context
 def verify(ctx: click.Context, /, anchors: tuple[str, ...], as_json: bool) -> int:
-    """Check all that vouches for the past: the audit trail, the rules with every version, the live requests, the
-    API keys, the ledger.
+    """Check everything that vouches for the past: audit trail, rules with every version, live
+    requests, API keys, ledger.
 
     Exit code 100 when any of it is not what was written.
     """
@@ -113,8 +113,9 @@ def anchor(ctx: click.Context, /, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def trace(ctx: click.Context, /, rule: tuple[str, ...], as_json: bool) -> int:
-    """From RULE (its id, or MODEL PHASE) down to the replies it rests on. Exit code 100 when something of that is missing, or is
-    not what was committed.
+    """Trace RULE (its id, or MODEL PHASE) down to the replies it rests on.
+
+    Exit code 100 when something of that is missing, or is not what was committed.
 
     \b
     selfopt audit trace local/smollm2-135m extended

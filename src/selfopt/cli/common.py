@@ -1,4 +1,4 @@
-"""What every command needs: the app of this command line, its logging, and an event loop that ends tidily on Ctrl-C."""
+"""What commands share: the app, its logging, and an event loop that ends tidily on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -66,7 +66,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Number(click.FloatRange):
-    """A finite number in a range. Python also reads "nan" and "inf" as numbers; this refuses them."""
+    """A finite number in a range.
+
+    Python also reads "nan" and "inf" as numbers; this refuses them.
+    """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Returns the number, or fails with a usage error."""
@@ -87,7 +90,10 @@ def is_verbose(ctx: click.Context) -> bool:
 
 
 def limits_of(flags: dict[str, Any]) -> dict[str, Any]:
-    """Takes the caps out of a command's flags. Returns them as settings that override the files'."""
+    """Takes the caps out of a command's flags.
+
+    Returns them as settings that override the files'.
+    """
     return {"limits": {name: flags.pop(name) for name in ("max_trials", "max_minutes", "max_tokens", "max_cost")}}
 
 

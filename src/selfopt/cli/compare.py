@@ -24,21 +24,24 @@ if TYPE_CHECKING:
 @click.option("--ollama", is_flag=True, help="Also every model that the Ollama servers of the settings have installed.")
 @click.option("--enable-warmup/--no-warmup", "warm_up", default=None, help="Load and warm each model up first.")
 @click.option("--timeout", "timeout_s", type=SECONDS, help="Seconds for one request.")
-@click.option("--fresh", is_flag=True, help="Measure anew instead of going on with the same comparison.")
+@click.option("--fresh", is_flag=True, help="Start anew instead of continuing an interrupted comparison.")
 @cap_options
 @fail_on("regression", help="when the MODEL named first is behind the best row by more than chance explains.")
 @click.option("--markdown", is_flag=True, help="Print a Markdown table.")
 @json_option
 @click.pass_context
 def command(ctx: click.Context, /, ollama: bool, markdown: bool, as_json: bool, fail_on: tuple[str, ...], **flags: Any) -> int:
-    """Compare MODELs, each with each variant, on the same prompts: one pass each, best agent score first.
+    """Compare MODELs, each with each variant, on the same prompts: one pass each, best agent score
+    first.
 
-    Exactly what is named is measured, whatever the rules say. Without --variant a model is asked as its rule serves it, else
-    through native_api. Variants that differ in the parser only share their replies. Interrupted, the same command goes on.
+    The models named are measured, whatever the rules say. Without --variant each uses its rule's
+    variant, else native_api. Variants that differ only in the parser share their replies. After an
+    interruption the same command continues.
 
     \b
     selfopt compare ollama/qwen2.5:3b ollama/llama3.2:3b --variant restrained
     selfopt compare --ollama --suite atomic-300 --split heldout --markdown
+
     """
     if markdown and as_json:
         raise click.UsageError("--markdown and --json: choose one", ctx)

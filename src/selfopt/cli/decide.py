@@ -17,7 +17,7 @@ from .exit_codes import says
     "--explain",
     "decision_id",
     metavar="DECISION",
-    help="Account for a kept decision: what was claimed, how sure, what would change it.",
+    help="Explain a kept decision: what was claimed, how sure it is, what would change it.",
 )
 @json_option
 @click.pass_context
@@ -31,14 +31,16 @@ def command(
     decision_id: str | None,
     as_json: bool,
 ) -> int:
-    """Put measured candidates of MODEL on PHASE through the gates: promote, hold or reject, with every figure.
+    """Put measured candidates of MODEL on PHASE through the gates: promote, hold or reject, with
+    every figure.
 
-    The decisions are kept; the baseline itself is changed by the loop alone. Exit code 0 when a candidate is promoted, 100 when
-    none is; 2 when there is no candidate to decide.
+    The decisions are kept, but only the loop changes the baseline. Exit code 0 when a candidate is
+    promoted, 100 when none is, and 2 when there is no candidate to decide.
 
     \b
     selfopt decide local/smollm2-135m atomic
     selfopt decide --explain decision-3c9f38
+
     """
     if decision_id is not None:
         if model is not None or candidate is not None or baseline is not None:

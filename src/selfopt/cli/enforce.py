@@ -18,7 +18,9 @@ from .common import console, emit, json_option, open_app, say, say_each
 @json_option
 @click.pass_context
 def command(ctx: click.Context, /, path: Path | None, dry_run: bool, override_manual: bool, as_json: bool) -> None:
-    """Turn recommendations into rules in force: audited first, then versioned, then applied, then read back."""
+    """Turn recommendations into rules in force. Each change is audited, versioned, applied and read
+    back, in this order.
+    """
     from selfopt.verbs.routing import enforce_file
 
     app = open_app(ctx)

@@ -1,6 +1,7 @@
-"""What a command ends with. The rule for all of them stands here, once.
+"""The exit codes of all commands.
 
-0 when the verb did its work. 100 when it was asked for a verdict, and that is no.
+A command returns 0 when the verb did its work, and 100 when it was asked for a verdict and that is
+no.
 """
 
 from __future__ import annotations
@@ -31,12 +32,15 @@ EXIT_CODES = {
 
 
 def says(verdict: bool) -> int:
-    """The exit code of a verb that was asked for a verdict."""
+    """Returns the exit code of a verb that was asked for a verdict."""
     return 0 if verdict else GateFailed.exit_code
 
 
 def fail_on(*kinds: str, help: str) -> Callable[[F], F]:
-    """The option `--fail-on` of a verb for which these kinds have a meaning: repeated, or a list with commas."""
+    """Adds the option `--fail-on`, which takes these kinds: repeated, or separated by commas.
+
+    help: when it exits with 100.
+    """
 
     def checked(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
         wanted = [word.strip() for text in value for word in text.split(",")]
@@ -51,7 +55,10 @@ def fail_on(*kinds: str, help: str) -> Callable[[F], F]:
 
 
 def failed(wanted: Sequence[str], found: Iterable[Failure]) -> int:
-    """100, with one line that says why, where something that `--fail-on` names took place."""
+    """Returns 100 and prints why, if something happened that `--fail-on` names.
+
+    Returns 0 otherwise.
+    """
     mine = [failure for failure in found if failure.kind in wanted]
     if mine:
         from selfopt.home import escape_control

@@ -8,11 +8,14 @@ from .common import console, counted, draw, emit, json_option, open_app, run_in_
 
 
 @click.command("feedback")
-@click.option("--dry-run", is_flag=True, help="Print only; write neither the ledger nor harness_feedback.json.")
+@click.option("--dry-run", is_flag=True, help="Print them only; write neither to the ledger nor to harness_feedback.json.")
 @json_option
 @click.pass_context
 def command(ctx: click.Context, /, dry_run: bool, as_json: bool) -> None:
-    """Findings and recommendations from the last 8 evaluations of each model and phase -> harness_feedback.json."""
+    """Derive findings and recommendations from the last 8 evaluations of each model and phase.
+
+    Writes them to the ledger and to harness_feedback.json.
+    """
     from selfopt.report import findings_list
     from selfopt.verbs.diagnosing import make_feedback
 

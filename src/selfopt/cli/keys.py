@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @click.group("keys")
 def command() -> None:
-    """Make, list and revoke API keys of the gateway. With the first one, every request needs one."""
+    """Make, list and revoke API keys of the gateway. Once there is a key, every request needs one."""
 
 
 def _shown(entry: GatewayKey) -> dict[str, object]:
@@ -23,18 +23,18 @@ def _shown(entry: GatewayKey) -> dict[str, object]:
 
 @command.command("add")
 @click.argument("name")
-@click.option("--model", "models", multiple=True, metavar="MODEL", help="May ask this model only; repeatable. [default: all]")
+@click.option("--model", "models", multiple=True, metavar="MODEL", help="Let it ask only this model; repeatable. [default: all]")
 @click.option(
     "--scope",
     "scopes",
     multiple=True,
     type=click.Choice(["phase", "variant", "feedback"]),
-    help="May also choose the phase, switch the variant off, or give feedback; repeatable.",
+    help="Let it also choose the phase, switch the variant off, or give feedback; repeatable.",
 )
 @json_option
 @click.pass_context
 def add(ctx: click.Context, /, name: str, models: tuple[str, ...], scopes: tuple[KeyScope, ...], as_json: bool) -> None:
-    """Make a key called NAME. It is shown this once: only its hash is kept."""
+    """Make a key called NAME. It is shown only once, because only its hash is kept."""
     from selfopt.verbs.keys import add_key
 
     key, entry = add_key(open_app(ctx), name, models=models, scopes=scopes)
@@ -49,7 +49,7 @@ def add(ctx: click.Context, /, name: str, models: tuple[str, ...], scopes: tuple
 @json_option
 @click.pass_context
 def list_(ctx: click.Context, /, as_json: bool) -> None:
-    """All keys, the revoked ones too; never the keys themselves."""
+    """List the entries of all keys, revoked ones too, but never the keys themselves."""
     from selfopt.verbs.keys import list_keys
 
     checked = list_keys(open_app(ctx))
@@ -72,7 +72,7 @@ def list_(ctx: click.Context, /, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def revoke(ctx: click.Context, /, key: str, as_json: bool) -> None:
-    """Make KEY (its id or name) invalid for good; a running gateway refuses it at once."""
+    """Make KEY (its id or name) invalid for good. A running gateway refuses it at once."""
     from selfopt.verbs.keys import revoke_key
 
     entry = revoke_key(open_app(ctx), key)

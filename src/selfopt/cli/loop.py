@@ -48,34 +48,37 @@ if TYPE_CHECKING:
     "--gain",
     type=Number(min=0, max=100, min_open=True),
     metavar="POINTS",
-    help="With --dry-run: what a race takes to find a gain of so many points (default 5).",
+    help="With --dry-run: say what a race takes to find a gain of so many points (default 5).",
 )
 @click.option(
     "--power",
     type=Number(min=0, max=1, min_open=True, max_open=True),
-    help="With --dry-run: found with this chance (default 0.9).",
+    help="With --dry-run: the chance to find that gain (default 0.9).",
 )
-@click.option("--report", "report", is_flag=True, help="Write the reports; alone, it measures nothing.")
+@click.option("--report", "report", is_flag=True, help="Write the reports. Without other options, measure nothing.")
 @cap_options
 @fail_on(
     "reject",
     "hold",
     "regression",
-    help="when a candidate was rejected, or held; or when one was worse than its baseline, or what was in force had to be taken back.",
+    help="when a candidate was rejected or held, when one was worse than its baseline, or when a change had to be taken back.",
 )
 @json_option
 @click.pass_context
 def command(
     ctx: click.Context, /, baseline_texts: tuple[str, ...], baseline_rest: tuple[str, ...], as_json: bool, **flags: Any
 ) -> int:
-    """Run whole cycles: measure, diagnose, propose, measure, decide, recommend, enforce, verify, report.
+    """Run whole cycles: measure, diagnose, propose, measure, decide, recommend, enforce, verify,
+    report.
 
-    --baseline takes "MODEL PHASE VARIANT" in quotes, or the three words. An interrupted cycle is continued.
+    --baseline takes "MODEL PHASE VARIANT" in quotes, or as three words. Continues an interrupted
+    cycle.
 
     \b
     selfopt loop --dry-run --gain 5 --power 0.9
     selfopt loop --cycles 2 --baseline local/smollm2-135m atomic native_api
     selfopt loop --candidates candidates.yaml
+
     """
     texts = _targets(ctx, baseline_texts, baseline_rest)
     settings = limits_of(flags)
@@ -113,7 +116,7 @@ def command(
 
 
 def _targets(ctx: click.Context, quoted: tuple[str, ...], rest: tuple[str, ...]) -> list[str]:
-    """Returns the baselines as typed: each in quotes, or one as bare words, whose first the option has taken."""
+    """Returns the baselines: each typed in quotes, or one as bare words, the first in `quoted`."""
     if not rest:
         return list(quoted)
     if len(quoted) != 1 or len(rest) > 2 or " " in quoted[0].strip():

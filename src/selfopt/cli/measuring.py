@@ -58,10 +58,12 @@ def measure_flags(function: F) -> F:
             help="Load and warm the model up first; recorded, never scored.",
         ),
         click.option("--timeout", "timeout_s", type=SECONDS, help="Seconds for one request."),
-        click.option("--retries", type=click.IntRange(0, 20), help="Further attempts where another one can succeed."),
-        click.option("--isolate/--no-isolate", default=None, help="Fresh connection, no prompt cache, for every request."),
+        click.option("--retries", type=click.IntRange(0, 20), help="Further attempts after a fault that may pass."),
+        click.option(
+            "--isolate/--no-isolate", default=None, help="Use a fresh connection and no prompt cache for every request."
+        ),
         click.option("--limit", type=click.IntRange(min=1), help="Only the first so many prompts."),
-        click.option("--force-model", is_flag=True, help="Measure exactly this model, whatever the rules say; logged."),
+        click.option("--force-model", is_flag=True, help="Measure exactly this model, whatever the rules say. This is logged."),
         click.option("--fresh", is_flag=True, help="Start anew instead of continuing an interrupted measurement."),
         cap_options,
     )
@@ -189,7 +191,10 @@ def _print_failures(out: Console, measured: Measured) -> None:
 
 
 def validate_command(ctx: click.Context, flags: dict[str, Any], *, as_json: bool) -> int:
-    """Measures what warm-up is worth and prints it. Returns exit code 1 when a cap stopped it before the end."""
+    """Measures what warm-up is worth and prints it.
+
+    Returns exit code 1 when a cap stopped it before the end.
+    """
     from selfopt.verbs.warming import validate_under_rules
 
     def document(shown: WarmUpShown) -> dict[str, Any]:
@@ -219,7 +224,7 @@ def _print_validation(shown: WarmUpShown) -> None:
 
 
 def _print_experiment(out: Console, seen: WarmUpExperiment) -> None:
-    """Prints what cold and warm runs in turn prove, for all prompts together and for each by itself."""
+    """Prints what alternating cold and warm runs prove, for all prompts and for each one."""
     from selfopt.words.findings import experiment_text
 
     say(out, f"that warm-up helps is {experiment_text(seen)}", style="bold" if seen.confirmed else "")
@@ -233,7 +238,10 @@ def _print_experiment(out: Console, seen: WarmUpExperiment) -> None:
 
 
 def _arms_table(found: WarmUpValidation) -> Table:
-    """Makes the table of figures and outcome rows without and with warm-up. Prompts with equal rows share one."""
+    """Makes the table of figures and outcome rows without and with warm-up.
+
+    Prompts with equal rows share one.
+    """
     from rich import box
     from rich.table import Table
 

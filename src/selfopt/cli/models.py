@@ -19,7 +19,7 @@ def command() -> None:
 @json_option
 @click.pass_context
 def list_models(ctx: click.Context, /, as_json: bool) -> None:
-    """Models of the embedded engine, installed or not, and the aliases in force."""
+    """List the models of the embedded engine, installed or not, and the aliases in force."""
     from selfopt.home import escape_control
     from selfopt.verbs.models import list_models as listed
 
@@ -43,7 +43,7 @@ def _state(row: Mapping[str, Any]) -> str:
 @json_option
 @click.pass_context
 def pull(ctx: click.Context, /, names: tuple[str, ...], as_json: bool) -> None:
-    """Fetch models, with progress, and check their sha256. What is there already is not fetched again."""
+    """Fetch models and check their sha256. Models that are here already are not fetched again."""
     from selfopt.verbs.models import pull_model
 
     app = open_app(ctx)
@@ -63,7 +63,9 @@ def pull(ctx: click.Context, /, names: tuple[str, ...], as_json: bool) -> None:
 @json_option
 @click.pass_context
 def ps(ctx: click.Context, /, names: tuple[str, ...], as_json: bool) -> None:
-    """Is a model loaded? Asks the servers of NAMES (default: every alias and installed model) without loading anything."""
+    """Show which of NAMES are loaded (default: every alias and installed model), without loading
+    any.
+    """
     from selfopt.verbs.models import model_status
 
     rows = run_with_app(ctx, lambda app: model_status(app, names))

@@ -1,4 +1,5 @@
-"""What a command writes: paragraphs, tables and JSON on standard output; progress and log on standard error.
+"""What a command writes: paragraphs, tables and JSON on standard output; progress and log on
+standard error.
 
 On a terminal, paragraphs are wrapped between words. Elsewhere each stays on one line.
 """
@@ -34,11 +35,17 @@ _STILL_S = 15.0
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Returns a console as wide as the terminal. Without a terminal it has COLUMNS columns, or 80."""
+    """Returns a console as wide as the terminal.
+
+    Without a terminal it has COLUMNS columns, or 80.
+    """
     from rich.console import Console
 
     class QuietConsole(Console):
-        """Raises BrokenPipeError when the reader has gone (`selfopt ... | head`), where rich exits with code 1."""
+        """Raises BrokenPipeError when the reader has gone (`selfopt ...
+
+        | head`), where rich exits with code 1.
+        """
 
         def on_broken_pipe(self) -> None:
             """Leaves the error to `selfopt.cli.main`."""
@@ -81,7 +88,10 @@ def say_each(out: Console, lines: Iterable[str], *, indent: int = 0, hang: int |
 
 
 def say_some(out: Console, lines: Sequence[str], *, indent: int = 2, hang: int = 4, limit: int = 10) -> None:
-    """Prints the first problems of a list, and how many more there are. A broken file can have thousands."""
+    """Prints the first problems of a list, and how many more there are.
+
+    A broken file can have thousands.
+    """
     more = [f"and {len(lines) - limit:,} more; --json prints all"] if len(lines) > limit else []
     say_each(out, [*lines[:limit], *more], indent=indent, hang=hang)
 
@@ -127,7 +137,10 @@ def block(out: Console, text: str, *, title: str = "", limit: int = BODY_LIMIT) 
 
 
 def pretty(text: str) -> str:
-    """Spreads a JSON object or list over lines. Returns any other text, and JSON too large or deep, unchanged."""
+    """Spreads a JSON object or list over lines.
+
+    Returns any other text, and JSON too large or deep, unchanged.
+    """
     if len(text) > _PRETTY_LIMIT:
         return text
     try:
@@ -181,8 +194,8 @@ def joined(parts: Iterable[str], limit: int = 8) -> str:
 class LiveLine:
     """Shows progress on standard error.
 
-    On a terminal, one line rewrites itself. Elsewhere a line is printed at most every `every_s` seconds, and seldom while
-    nothing moves.
+    On a terminal, one line rewrites itself. Elsewhere a line is printed at most every `every_s`
+    seconds, and seldom while nothing moves.
     """
 
     current: LiveLine | None = None
@@ -253,7 +266,10 @@ class LogLines(logging.Handler):
     as_json = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Prints one record on one line, with control characters replaced. Ignores a stream that is closed."""
+        """Prints one record on one line, with control characters replaced.
+
+        Ignores a stream that is closed.
+        """
         with suppress(OSError, ValueError):
             if LiveLine.current is not None:
                 LiveLine.current.clear()
@@ -294,7 +310,8 @@ _EVENT_INDENT = 11
 
 
 class EventPrinter:
-    """Prints a paragraph for each event of the loop, and below a decision the gates that decided it.
+    """Prints a paragraph for each event of the loop, and below a decision the gates that decided
+    it.
 
     every_gate: print all gates of a decision.
     """

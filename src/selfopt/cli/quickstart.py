@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def command(ctx: click.Context, /, as_json: bool) -> None:
-    """Watch the whole loop work on two real models: measured, diagnosed, improved, gated, routed, measured again.
+    """Watch the whole loop work on two real models: measured, diagnosed, improved, gated, routed,
+    measured again.
 
-    Uses ./.selfopt unless --home or SELFOPT_HOME say otherwise. Interrupted, the same command continues; finished, it starts anew.
+    Uses ./.selfopt unless --home or SELFOPT_HOME says otherwise. After an interruption the same
+    command continues; when it has finished, it starts anew.
     """
     from selfopt.verbs.quickstart import as_document, plan_lines, quickstart_home, run_quickstart
 

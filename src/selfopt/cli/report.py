@@ -14,8 +14,11 @@ SHOWN_FAULTS = 10
 @json_option
 @click.pass_context
 def command(ctx: click.Context, /, as_json: bool) -> int:
-    """Write SELF_OPTIMIZING_REPORT.md and .html, META_LEARNINGS.md and the cycles' results from the ledger. Exit code 100 when the
-    ledger is not what was committed to it; the reports say so."""
+    """Write SELF_OPTIMIZING_REPORT.md and .html, META_LEARNINGS.md and the cycles' results from the
+    ledger.
+
+    Exit code 100 when the ledger is not what was committed to it. The reports say so, too.
+    """
     from selfopt.report import evaluation_table
     from selfopt.verbs.reporting import write_report
 

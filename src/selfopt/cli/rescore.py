@@ -9,9 +9,9 @@ from .common import console, counted, draw, emit, json_option, run_with_app, say
 
 @click.command("rescore")
 @click.argument("runs", nargs=-1, required=True)
-@click.option("--variant", help="With this variant's parsers.")
-@click.option("--parser", "parsers", multiple=True, help="With this parser chain (repeat in order).")
-@click.option("--suite", metavar="NAME|FILE", help="Where their suite is, when the settings do not name it.")
+@click.option("--variant", help="Use this variant's parsers.")
+@click.option("--parser", "parsers", multiple=True, help="Use this parser chain (repeat in order).")
+@click.option("--suite", metavar="NAME|FILE", help="Their suite, if the settings do not name it.")
 @json_option
 @click.pass_context
 def command(
@@ -23,7 +23,9 @@ def command(
     suite: str | None,
     as_json: bool,
 ) -> None:
-    """Judge the stored replies of RUNS again, with another parser chain or a newer scorer. No request is made."""
+    """Judge the stored replies of RUNS again, with another parser chain or a newer scorer. No
+    request is made.
+    """
     from selfopt.report import evaluation_table, outcome_table
     from selfopt.verbs.rescoring import rescore_runs
 

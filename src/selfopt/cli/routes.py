@@ -41,7 +41,7 @@ def _print(config: RoutingConfig, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def show(ctx: click.Context, /, as_json: bool) -> None:
-    """The rules in force."""
+    """Show the rules in force."""
     from selfopt.verbs.routing import rules_in_force
 
     _print(rules_in_force(open_app(ctx)), as_json)
@@ -51,7 +51,7 @@ def show(ctx: click.Context, /, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def history(ctx: click.Context, /, as_json: bool) -> None:
-    """Every version: when, why, what changed."""
+    """List every version: when, why and what changed."""
     from selfopt.verbs.routing import rule_history
 
     entries = rule_history(open_app(ctx))
@@ -72,14 +72,16 @@ def history(ctx: click.Context, /, as_json: bool) -> None:
 @click.argument("model")
 @click.argument("phase")
 @click.option("--allow/--deny", "allow", default=None, help="Whether the model may serve this phase.")
-@click.option("--fallback", metavar="MODEL", help="Who serves instead: always with --deny, on a fault with --allow.")
-@click.option("--reason", default="", help="Why; kept in the rule and the audit trail.")
+@click.option(
+    "--fallback", metavar="MODEL", help="The model that serves instead: always with --deny, after a fault with --allow."
+)
+@click.option("--reason", default="", help="Kept in the rule and the audit trail.")
 @json_option
 @click.pass_context
 def set_(
     ctx: click.Context, /, model: str, phase: str, allow: bool | None, fallback: str | None, reason: str, as_json: bool
 ) -> None:
-    """Set the rule of MODEL and PHASE by hand; recommendations leave it alone afterwards."""
+    """Set the rule of MODEL and PHASE by hand. Recommendations do not change it afterwards."""
     from selfopt.verbs.routing import set_route
 
     if allow is None:
@@ -92,7 +94,7 @@ def set_(
 @json_option
 @click.pass_context
 def import_(ctx: click.Context, /, path: Path, as_json: bool) -> None:
-    """Import rules from a JSON file; aliases are resolved."""
+    """Import rules from a JSON file. Aliases are resolved."""
     from selfopt.verbs.routing import import_routes
 
     _print(import_routes(open_app(ctx), path), as_json)
@@ -103,7 +105,9 @@ def import_(ctx: click.Context, /, path: Path, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def rollback(ctx: click.Context, /, version: int, as_json: bool) -> None:
-    """Put an earlier VERSION in force again, exactly, as a new version. 0: no rules."""
+    """Put exactly the rules of an earlier VERSION in force, as a new version. VERSION 0 has no
+    rules.
+    """
     from selfopt.verbs.routing import roll_back
 
     _print(run_with_app(ctx, lambda app: roll_back(app, version)), as_json)

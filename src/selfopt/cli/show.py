@@ -17,13 +17,18 @@ if TYPE_CHECKING:
 
 @click.command("show")
 @click.argument("trial")
-@click.option("--exact", is_flag=True, help="Requests and replies byte by byte as sent; otherwise JSON is spread over lines.")
-@click.option("--warm-up", "warm_up", is_flag=True, help="Also what the warm-up of its pass sent and got; never scored.")
+@click.option("--exact", is_flag=True, help="Print requests and replies exactly as sent. Otherwise JSON is spread over lines.")
+@click.option(
+    "--warm-up", "warm_up", is_flag=True, help="Also show what the warm-up of its pass sent and got. It is never scored."
+)
 @json_option
 @click.pass_context
 def command(ctx: click.Context, /, trial: str, exact: bool, warm_up: bool, as_json: bool) -> int:
-    """One TRIAL (its id, its beginning or its end): exact request, raw reply, parsed calls, verdict, and why. Exit code 100 when
-    something of that is missing, or is not what was committed."""
+    """Show one TRIAL (its id, or the beginning or end of it): exact request, raw reply, parsed
+    calls, verdict, and why.
+
+    Exit code 100 when something of that is missing, or is not what was committed.
+    """
     from selfopt.verbs.showing import shown_faults, shown_trial, warm_up_texts
 
     app = open_app(ctx)

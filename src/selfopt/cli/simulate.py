@@ -23,22 +23,22 @@ _POINTS = {"others", "churn", "drift"}
     multiple=True,
     type=Number(min=0, max=100, min_open=True),
     metavar="POINTS",
-    help="What the first candidate is better by; default 5 and 10.",
+    help="How much better the first candidate is; default 5 and 10.",
 )
 @click.option(
     "--alpha", type=Number(min=0, max=0.5, min_open=True), default=0.05, show_default=True, help="Chance of a false promotion."
 )
 @click.option("--prompts", type=click.IntRange(min=1, max=10_000), help="Size of the suite.")
-@click.option("--candidates", type=click.IntRange(min=1, max=100), help="How many race.")
+@click.option("--candidates", type=click.IntRange(min=1, max=100), help="How many candidates race.")
 @click.option("--flaky", type=Number(min=0, max=1), help="Share of prompts that pass only sometimes.")
-@click.option("--others", type=Number(min=-100, max=100), metavar="POINTS", help="What the other candidates are better by.")
+@click.option("--others", type=Number(min=-100, max=100), metavar="POINTS", help="How much better the other candidates are.")
 @click.option(
     "--churn", type=Number(min=0, max=100), metavar="POINTS", help="What each candidate wins on some prompts and loses on others."
 )
 @click.option("--cold", type=Number(min=0, max=1), help="Share of prompts whose first answers fail while the model loads.")
 @click.option("--warm-up/--no-warm-up", default=None, help="Warm up before anything counts.")
-@click.option("--drift", type=Number(min=0, max=100), metavar="POINTS", help="By how much the server gets worse in 1000 trials.")
-@click.option("--deterministic/--stochastic", default=None, help="Every prompt passes always or never.")
+@click.option("--drift", type=Number(min=0, max=100), metavar="POINTS", help="How much worse the server gets in 1000 trials.")
+@click.option("--deterministic/--stochastic", default=None, help="Whether every prompt passes always or never.")
 @click.option("--max-trials", type=click.IntRange(min=1), help="Hold a race before it takes more than so many trials.")
 @click.option(
     "--lower-bound", "bound_worlds", type=click.IntRange(min=0, max=1000), help="Average the lower bound over so many worlds."
@@ -47,14 +47,17 @@ _POINTS = {"others", "churn", "drift"}
 @click.option("--processes", type=click.IntRange(min=1, max=256), help="Default: one for each core.")
 @json_option
 def command(worlds: tuple[str, ...], gains: tuple[float, ...], as_json: bool, **options: Any) -> None:
-    """Try the race, the plain gates and a fixed number of runs on made-up worlds, where the truth is known.
+    """Try the race, the plain gates and a fixed number of runs on made-up worlds, where the truth
+    is known.
 
-    The policy is the real one, the models are not: how often is something promoted that is not better, how often is a gain found,
-    and after how many trials? Nothing is written; the same seed gives the same figures.
+    The policy is real, the models are not. Shows how often a candidate is promoted that is not
+    better, how often a gain is found, and after how many trials. Nothing is written. The same seed
+    gives the same figures.
 
     \b
     selfopt simulate --world 12x4 --world 200x4
     selfopt simulate --prompts 60 --candidates 6 --flaky 0.2 --gain 3
+
     """
     from selfopt.report import cycles_table, simulation_table
     from selfopt.verbs.simulating import simulate_worlds

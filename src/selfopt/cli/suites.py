@@ -1,4 +1,4 @@
-"""`selfopt suites list | show | validate | new | add-from-ledger`; `import` and `pull` are in suites_import.py."""
+"""`selfopt suites`. Its commands `import` and `pull` are in suites_import.py."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def command() -> None:
 @json_option
 @click.pass_context
 def list_(ctx: click.Context, /, as_json: bool) -> None:
-    """The built-in suites, and your own in the home's folder `suites`."""
+    """List the built-in suites, and your own in the home's folder `suites`."""
     from selfopt.verbs.suites import suite_summaries
 
     rows = suite_summaries(open_app(ctx))
@@ -40,7 +40,7 @@ def list_(ctx: click.Context, /, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
-    """The prompts of suite NAME (or a file), and why they expect what."""
+    """Show the prompts of suite NAME (or a file), what they expect and why."""
     from selfopt.verbs.suites import one_suite, suite_document
     from selfopt.words.calls import call_text, expected_text, tool_text
 
@@ -72,7 +72,8 @@ def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def validate(ctx: click.Context, /, names: tuple[str, ...], strict: bool, as_json: bool) -> int:
-    """Check suites (names or files): errors make one unusable (exit code 1), warnings say why its figures may be worth less.
+    """Check suites (names or files). Errors make a suite unusable (exit code 1); warnings say why
+    its figures may be worth less.
 
     docs/SUITES.md explains the codes of the warnings.
     """
@@ -111,9 +112,9 @@ def new(
     tools_timeout_s: float | None,
     as_json: bool,
 ) -> None:
-    """Write a commented suite NAME to begin with; it validates as it is. Nothing is ever overwritten.
+    """Write a valid, commented suite NAME to begin with. Nothing is ever overwritten.
 
-    With --tools it offers those instead of the example's.
+    With --tools it offers these tools instead of the example's.
     """
     from selfopt.verbs.making import new_suite
 
@@ -125,13 +126,15 @@ def new(
 @click.option(
     "--to", required=True, metavar="FILE|NAME", help="The suite to add to: a file (made when it is not there), or one of yours."
 )
-@click.option("--suite", help="Where the suite of the trials is, when it is a file that the settings do not name.")
+@click.option("--suite", help="The file of the trials' suite, if the settings do not name it.")
 @json_option
 @click.pass_context
 def add_from_ledger(ctx: click.Context, /, trials: tuple[str, ...], to: str, suite: str | None, as_json: bool) -> None:
-    """Turn failed trials into prompts for review. All are added or none; comments and layout of the file stay.
+    """Turn failed trials into prompts for review. All are added or none. The file keeps its
+    comments and layout.
 
-    What is expected is the suite's, or what was called where the suite is not at hand; the reason begins with "review:".
+    A prompt expects what its suite expects, or what the model called if the suite is not at hand.
+    Its reason begins with "review:".
     """
     from selfopt.verbs.reviewing import add_from_ledger as added_from_ledger
 

@@ -52,11 +52,11 @@ class ImportGroup(click.Group):
 
 @click.group("import", cls=ImportGroup)
 def import_() -> None:
-    """Make a suite of your own from data in another format; it lands in the home's folder `suites`."""
+    """Make your own suite from data in another format. It is written to the home's folder `suites`."""
 
 
 def _command_of(kind: str, importer: Importer) -> click.Command:
-    """Makes the command of an importer: its source, its own options, and the options that all importers have."""
+    """Makes an importer's command, with its own options and those that all importers have."""
 
     def call(
         ctx: click.Context,
@@ -107,7 +107,9 @@ def pull() -> None:
 @json_option
 @click.pass_context
 def pull_bfcl(ctx: click.Context, /, categories: tuple[str, ...], replace: bool, as_json: bool) -> None:
-    """Fetch the wheel bfcl-eval 2026.3.23, check its sha256 and import its data. Nothing in it is installed or executed."""
+    """Fetch the wheel bfcl-eval 2026.3.23, check its sha256 and import its data. Nothing in it is
+    installed or executed.
+    """
     from selfopt.verbs.bfcl import pull_bfcl_suites
 
     with LiveLine(enabled=not as_json) as live:

@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.option("--yes", is_flag=True, help="Trust what is shown without asking.")
 @click.option("--list", "listed", is_flag=True, help="List what is trusted, and what has changed since.")
-@click.option("--withdraw", is_flag=True, help="Trust FOLDER no more.")
+@click.option("--withdraw", is_flag=True, help="Withdraw the trust of FOLDER.")
 @json_option
 @click.pass_context
 def command(ctx: click.Context, /, folder: Path | None, yes: bool, listed: bool, withdraw: bool, as_json: bool) -> int:
-    """Let the selfopt.toml, the .env and the .selfopt of FOLDER count (default: the nearest project upwards).
+    """Let the selfopt.toml, the .env and the .selfopt of FOLDER count (default: the nearest project
+    upwards).
 
-    Without it a project's files change neither where a request goes, nor what is enforced, how strict the policy is or what is spent.
-    Everything that they ask for is shown first. Trust holds for the files as they are: it ends when one of them changes.
+    The files of a project that you do not trust change neither where a request goes, nor what is
+    enforced, nor how strict the policy is, and cannot raise what is spent. Everything they ask for
+    is shown first. Trust ends when one of them changes.
     """
     from selfopt.verbs.trusting import accept_trust, propose_trust, withdraw_trust
 

@@ -11,9 +11,9 @@ from .common import HEADING, SECONDS, block, console, emit, json_option, pretty,
 @click.argument("model")
 @click.argument("prompt")
 @click.option("--tools", metavar="FILE|mcp:SERVER", required=True, help="JSON file with a list of tools, or an MCP server.")
-@click.option("--variant", default="native_api", show_default=True, help="Through which variant.")
+@click.option("--variant", default="native_api", show_default=True, help="The variant to ask through.")
 @click.option("--timeout", "timeout_s", type=SECONDS, help="Seconds for one request.")
-@click.option("--exact", is_flag=True, help="Requests and replies byte by byte as sent; otherwise JSON is spread over lines.")
+@click.option("--exact", is_flag=True, help="Print requests and replies exactly as sent. Otherwise JSON is spread over lines.")
 @json_option
 @click.pass_context
 def command(
@@ -27,7 +27,9 @@ def command(
     exact: bool,
     as_json: bool,
 ) -> None:
-    """Ask MODEL once with your own tools; raw reply and parsed calls. Nothing is scored or recorded."""
+    """Ask MODEL once with your own tools, and print the raw reply and the parsed calls. Nothing is
+    scored or recorded.
+    """
 
     from selfopt.verbs.trying import try_model
     from selfopt.words.calls import call_text

@@ -18,7 +18,7 @@ def command() -> None:
 @json_option
 @click.pass_context
 def list_(ctx: click.Context, /, as_json: bool) -> None:
-    """Every variant of the catalogue and of your own file."""
+    """List the variants of the catalogue and of your own file."""
     from selfopt.verbs.variants import list_variants
 
     variants = list_variants(open_app(ctx))
@@ -33,7 +33,7 @@ def list_(ctx: click.Context, /, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
-    """The whole content of variant NAME."""
+    """Show the whole content of variant NAME."""
     from selfopt.verbs.variants import one_variant
     from selfopt.words.calls import variant_lines
 
@@ -48,7 +48,7 @@ def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def render(ctx: click.Context, /, name: str, prompt: str, tools_file: Path, as_json: bool) -> None:
-    """What variant NAME would send for PROMPT; nobody is asked."""
+    """Show what variant NAME would send for PROMPT, without sending it."""
     from selfopt.verbs.variants import render_variant
 
     steps = render_variant(open_app(ctx), name, tools_file, prompt)
