@@ -142,7 +142,7 @@ def _print_trace(out: Console, traced: Traced) -> None:
     missing = [name for name in traced.missing if name not in told]
     if traced.faults or missing:
         say(out, "this evidence is NOT what was committed", style="bold")
-    absent = (f"{name} missing: it is named as evidence and not in this ledger" for name in missing)
+    absent = (f"{name} is missing: the evidence names it, and this ledger does not hold it" for name in missing)
     say_some(out, [*(fault.sentence() for fault in traced.faults), *absent])
 
 

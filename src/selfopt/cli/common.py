@@ -75,7 +75,7 @@ class Number(click.FloatRange):
         """Returns the number, or fails with a usage error."""
         number = float(super().convert(value, param, ctx))
         if not math.isfinite(number):
-            self.fail(f"{value} is no amount", param, ctx)
+            self.fail(f"{value} is not a finite number", param, ctx)
         return number
 
 

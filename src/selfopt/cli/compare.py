@@ -48,7 +48,7 @@ def command(ctx: click.Context, /, ollama: bool, markdown: bool, as_json: bool, 
     if not flags["models"] and not ollama:
         raise click.UsageError("name at least one MODEL, or --ollama", ctx)
     if fail_on and not flags["models"]:
-        raise click.UsageError("--fail-on regression asks about the MODEL that is named first; name it", ctx)
+        raise click.UsageError("--fail-on regression compares the MODEL named first with the best row; name one", ctx)
     from selfopt.report import comparison_markdown, comparison_table
     from selfopt.verbs.comparing import CompareRequest, compare_models
     from selfopt.verbs.failing import failures_of_comparison

@@ -22,11 +22,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 INTERRUPTED = 130
 EXIT_CODES = {
     0: "the verb did its work",
-    SelfoptError.exit_code: "an error, or a cap ended the measurement before its end",
-    UsageError.exit_code: "what was typed or written in a file is not possible",
-    GateFailed.exit_code: "the verb was asked for a verdict, and that is no: `decide` promotes none of the candidates; records are not what "
-    "was written (`audit verify`, `audit trace`, `show`, `report`, `doctor`); `suites validate --strict` has warnings; what `--fail-on` "
-    "names took place (`loop`, `compare`, `run`)",
+    SelfoptError.exit_code: "an error occurred, or a cap stopped the measurement before its end",
+    UsageError.exit_code: "the command line or a file asks for something impossible",
+    GateFailed.exit_code: "the verb was asked for a verdict, and that is no: `decide` promotes no candidate; records are not what was "
+    "written (`audit verify`, `audit trace`, `show`, `report`, `doctor`); `suites validate --strict` has warnings; something happened "
+    "that `--fail-on` names (`loop`, `compare`, `run`)",
     INTERRUPTED: "interrupted; the same command continues",
 }
 
@@ -46,9 +46,7 @@ def fail_on(*kinds: str, help: str) -> Callable[[F], F]:
         wanted = [word.strip() for text in value for word in text.split(",")]
         for word in wanted:
             if word not in kinds:
-                raise click.BadParameter(
-                    f"{word!r} has no meaning for {ctx.command_path}; write {' or '.join(kinds)}", ctx, param
-                )
+                raise click.BadParameter(f"{ctx.command_path} cannot fail on {word!r}; write {' or '.join(kinds)}", ctx, param)
         return tuple(dict.fromkeys(wanted))
 
     return click.option("--fail-on", multiple=True, metavar="|".join(kinds), callback=checked, help=f"Exit code 100 {help}")

@@ -64,7 +64,7 @@ def list_(ctx: click.Context, /, as_json: bool) -> None:
         say(out, f"{entry.id}  {entry.name}  {state}, made {entry.created_at}")
         say(out, f"models: {joined(entry.models) if entry.models else 'all'}; scopes: {joined(entry.scopes) or 'none'}", indent=2)
     if not checked.keys:
-        out.print("no keys; `selfopt serve` answers whoever is on this machine")
+        out.print("no keys; `selfopt serve` answers everybody on this machine")
 
 
 @command.command("revoke")

@@ -86,12 +86,12 @@ def command(
     odds = {name: flags[name] for name in ("gain", "power") if flags[name] is not None}
     only_reports = flags["report"] and flags["cycles"] is None and not texts and candidates is None
     if flags["fail_on"] and (flags["dry_run"] or only_reports):
-        raise click.UsageError("--fail-on asks what cycles came to; here none is run", ctx)
+        raise click.UsageError("--fail-on needs the result of a cycle, and this command runs none", ctx)
     if flags["dry_run"]:
         _dry_run(open_app(ctx, settings), texts, candidates, most, odds, as_json=as_json)
         return 0
     if odds:
-        raise click.UsageError(f"--{next(iter(odds))} foretells what a race takes; it goes with --dry-run", ctx)
+        raise click.UsageError(f"--{next(iter(odds))} only says what a race takes; give --dry-run, too", ctx)
     if only_reports:
         from .report import command as report_command
 
@@ -156,17 +156,17 @@ def _dry_run(
         return
     out = console()
     if plan.continues is not None:
-        say(out, f"continues cycle {plan.continues}, which was interrupted; trials made already are not made again")
+        say(out, f"continues the interrupted cycle {plan.continues}; finished trials are not repeated")
     if plan.abandons is not None:
-        say(out, f"gives up cycle {plan.abandons}, which was interrupted and does not fit; what it measured is kept")
+        say(out, f"abandons the interrupted cycle {plan.abandons}, which does not fit this plan; its measurements are kept")
     for target, baseline, pairs in plan.targets:
         say(out, f"{target.model} {target.phase}: baseline {baseline.variant.name} ({baseline.spec_id})", style="bold")
         lines = [f"candidate: {change}" for _, change in pairs]
-        say_each(out, lines or ["nothing left that was not tried against this baseline"], indent=2)
-    say(out, f"trials: {plan.trials_deterministic} where replies repeat themselves, at most {plan.trials_stochastic} where not")
+        say_each(out, lines or ["no candidate left: everything was tried against this baseline"], indent=2)
+    say(out, f"trials: {plan.trials_deterministic} if replies are deterministic, otherwise at most {plan.trials_stochastic}")
     if odds is not None:
         for found in plan.forecasts:
-            say_each(out, found.lines(odds) if found is not None else ["nothing races here"], indent=2, hang=4)
+            say_each(out, found.lines(odds) if found is not None else ["no race here"], indent=2, hang=4)
     say_each(out, (f"rule: {change}" for change in plan.rule_changes), indent=2, hang=6)
     if not plan.rule_changes:
         out.print("rules: no change from what is measured so far")

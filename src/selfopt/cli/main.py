@@ -195,7 +195,7 @@ def run(argv: Sequence[str]) -> int:
     try:
         result = cli.main(args=list(argv), prog_name="selfopt", standalone_mode=False)
         return result if isinstance(result, int) else 0
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         return _fail("interrupted; the same command continues where it stopped", INTERRUPTED)
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message())
@@ -208,8 +208,6 @@ def run(argv: Sequence[str]) -> int:
         return error.exit_code
     except SelfoptError as error:
         return _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        return _fail("interrupted; the same command continues where it stopped", INTERRUPTED)
     except (BrokenPipeError, SystemExit):  # click turns a BrokenPipeError, and nothing else, into SystemExit
         _to_null(sys.stdout)
         return 0

@@ -145,8 +145,8 @@ def _print_route(out: Console, decision: RouteDecision, audit_hash: str | None) 
     if decision.outcome == "fallback":
         say(out, f"served by {decision.model}, because {decision.reason}")
     elif decision.outcome == "forced":
-        say(out, f"measured all the same ({decision.reason})")
-    say_each(out, (f"passed over: {skipped}" for skipped in decision.skipped), indent=2)
+        say(out, f"measured anyway ({decision.reason})")
+    say_each(out, (f"skipped: {skipped}" for skipped in decision.skipped), indent=2)
     if audit_hash:
         say(out, f"audited as {audit_hash[:16]} (selfopt audit show)", indent=2)
 
@@ -213,7 +213,7 @@ def _print_validation(shown: WarmUpShown) -> None:
         style="bold",
     )
     if not found.forced_unload:
-        say(out, "the model could NOT be unloaded by force: the cold arm was not cold, and the comparison says little")
+        say(out, "the model could NOT be unloaded by force: the cold runs were not cold, so the comparison says little")
     draw(out, _arms_table(found))
     say(out, f"accuracy {found.before:.3f} -> {found.after:.3f}, improvement {found.improvement:+.3f}")
     if found.experiment is not None:

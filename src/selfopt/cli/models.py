@@ -82,5 +82,5 @@ def rm(ctx: click.Context, /, name: str, as_json: bool) -> None:
     from selfopt.verbs.models import remove_model
 
     removed = remove_model(open_app(ctx), name)
-    line = f"{name}: {'removed' if removed else 'was not here'}"
+    line = f"{name}: {'removed' if removed else 'not installed'}"
     answer({"name": name, "removed": removed}, [line], as_json=as_json)

@@ -46,9 +46,9 @@ def command(ctx: click.Context, /, folder: Path | None, yes: bool, listed: bool,
         _show(proposal)
     if not yes:
         if as_json:
-            raise click.UsageError("--json asks nobody; look at what `selfopt trust` shows without it, then give --yes", ctx)
+            raise click.UsageError("--json cannot ask you; look at what `selfopt trust` shows without it, then give --yes", ctx)
         if not sys.stdin.isatty():
-            raise click.UsageError("there is no terminal to ask you on; look at what is shown above, then give --yes", ctx)
+            raise click.UsageError("without a terminal nobody can be asked; look at what is shown above, then give --yes", ctx)
         if not click.confirm("Trust this?", err=True):
             _tell(as_json, proposal.folder, "not trusted")
             return 1
@@ -76,4 +76,4 @@ def _list(as_json: bool) -> None:
         changed = f": {', '.join(row.files)}" if row.files else ""
         state = ("trusted" if row.kind == "project" else "counts") if row.state == "in force" else row.state
         lines.append(f"{row.kind}  {row.folder}  {state}{changed}")
-    answer(rows, lines, as_json=as_json, hang=4, empty="nothing is trusted, and no .selfopt was made here")
+    answer(rows, lines, as_json=as_json, hang=4, empty="no folder is trusted, and no .selfopt was made here")

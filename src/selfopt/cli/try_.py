@@ -49,4 +49,4 @@ def command(
         say(out, f"-- parsed: {tried.parsed.recognised}", style=HEADING)
         say_each(out, [call_text(c) for c in tried.parsed.tool_calls] or ["no call"], hang=4)
         if tried.parsed.unread:
-            say(out, f"a call seems to stand there as {tried.parsed.unread}, which variant {tried.variant} does not read")
+            say(out, f"the reply seems to hold a call as {tried.parsed.unread}, which variant {tried.variant} does not read")

@@ -44,7 +44,7 @@ class ModelSettings(Table):
         for name in value:
             if "/" in name:
                 raise ValueError(
-                    f"the alias {name!r} reads as a full name (provider/name), and none may stand in for another; give it a name without a slash"
+                    f"the alias {name!r} looks like a full name (provider/name), which no alias may replace; give it a name without a slash"
                 )
         return value
 
