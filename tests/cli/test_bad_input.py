@@ -91,7 +91,7 @@ def test_a_cloud_is_not_asked_without_a_key(project: Project, monkeypatch: pytes
         ("[policy]\nrace_trials = 0", ("policy.race_trials",)),
         ("[policy]\nheldout_margin = 3", ("policy.heldout_margin", "0.03 for 3 points")),
         ("[policy]\nschedule = 'bonferroni'", ("policy.schedule", "fwer")),
-        ("[engine", ("no valid TOML", "selfopt.toml")),
+        ("[engine", ("not valid TOML", "selfopt.toml")),
         ("allow_remote = true", ("allow_remote",)),
         ('home = "/tmp/elsewhere"', ("home",)),
         ("[prices]\n", ("prices",)),

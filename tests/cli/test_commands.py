@@ -163,7 +163,7 @@ def test_models_pull_fetches_verifies_and_removes(project: Project, monkeypatch:
     assert project.ok("models", "pull", "local/tiny", "--json").json()[0]["fetched"] is False
     assert "already here" in project.ok("models", "pull", "local/tiny").out
     assert "removed" in project.ok("models", "rm", "local/tiny").out
-    assert "was not here" in project.ok("models", "rm", "local/tiny").out
+    assert "not installed" in project.ok("models", "rm", "local/tiny").out
     source.write_bytes(b"GGUF" + bytes(4095) + b"x")
     project.run("models", "pull", "local/tiny").assert_refused(1, "sha256", "removed")
     assert "not pulled" in project.ok("models", "list").out
@@ -259,7 +259,7 @@ def test_try_shows_raw_and_parsed(project: Project) -> None:
     out = project.ok(*line).out
     assert "-- raw reply" in out
     assert "no call" in out
-    assert "a call seems to stand there as json" in out
+    assert "the reply seems to hold a call as json" in out
     assert 'get_weather(city="Oslo")' in project.ok(*line, "--variant", "native_parsed").out
     assert "-- raw reply" in project.ok(*line, "--exact", "--timeout", "5").out
 

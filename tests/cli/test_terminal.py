@@ -16,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from selfopt.cli.common import LiveLine, block, console, emit, joined, pretty, say, short_id
-from selfopt.cli.live import LogLines
+from selfopt.cli.output import LogLines
 from selfopt.measure.progress import Progress
 from selfopt.records import Outcome
 

@@ -326,7 +326,7 @@ def test_a_dotenv_stands_beside_the_projects_file(tmp_path: Path) -> None:
     limits = load_settings(environ, below).limits
     assert (limits.retries, limits.timeout_s) == (0, 9.0)
     assert [p.name for p in settings_files(environ, below)] == ["user.toml", "selfopt.toml", ".env"]
-    with pytest.raises(SettingsError, match="SELFOPT_RUN_LIMIT, which is no setting"):
+    with pytest.raises(SettingsError, match="SELFOPT_RUN_LIMIT, which is not a setting"):
         load(tmp_path, dotenv="SELFOPT_RUN_LIMIT=3\n")
 
 
@@ -334,7 +334,7 @@ def test_a_file_that_is_no_utf8_is_refused(tmp_path: Path) -> None:
     """A byte order mark is no harm."""
     (tmp_path / "user.toml").write_bytes(b"\xff\xfe[limits]\n")
     environ = {"SELFOPT_CONFIG": str(tmp_path / "user.toml")}
-    with pytest.raises(SettingsError, match=r"user\.toml is no UTF-8"):
+    with pytest.raises(SettingsError, match=r"user\.toml is not UTF-8"):
         load_settings(environ, tmp_path)
     (tmp_path / "user.toml").write_bytes(b"\xef\xbb\xbf[limits]\nretries = 4\n")
     assert load_settings(environ, tmp_path).limits.retries == 4

@@ -1,6 +1,6 @@
-"""The command line: one file a command, loaded when it is called.
+"""The command line: one file for each command, which is loaded when the command is called.
 
-Exit codes: `exit_codes.py`.
+`exit_codes.py` defines the exit codes.
 """
 
 from .main import main

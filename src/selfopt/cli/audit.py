@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import console, counted, emit, joined, json_option, open_app, say, say_some, short_id
+from .common import console, counted, emit, joined, json_option, open_app, say, say_each, say_some, short_id
 from .exit_codes import says
 
 if TYPE_CHECKING:
@@ -24,22 +24,21 @@ def command() -> None:
 
 @command.command("show")
 @click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="How many records.")
-@click.option("--all", "seals", is_flag=True, help="Also those that only vouch for the ledger.")
+@click.option("--all", "seals", is_flag=True, help="Also records that only vouch for the ledger.")
 @json_option
 @click.pass_context
 def show(ctx: click.Context, /, last: int, seals: bool, as_json: bool) -> None:
-    """The newest records of the trail, oldest first."""
+    """Show the newest records of the trail, the oldest first."""
     from selfopt.verbs.routing import audit_records
 
     records = audit_records(open_app(ctx), last, seals=seals)
     if as_json:
         emit(records)
         return
-    out = console()
     for record in records:
-        _print_record(out, record)
+        _print_record(console(), record)
     if not records:
-        out.print("the audit trail is empty")
+        say(console(), "the audit trail is empty")
 
 
 def _print_record(out: Console, record: AuditRecord, indent: int = 0) -> None:
@@ -49,7 +48,7 @@ def _print_record(out: Console, record: AuditRecord, indent: int = 0) -> None:
     say(out, f"{record.timestamp}  {record.event.replace('_', ' ')}  {what}{fallback}{version}", indent=indent, hang=indent + 4)
     if record.reason:
         say(out, record.reason, indent=indent + 4, hang=indent + 4)
-    named = joined([*([record.rule_id] if record.rule_id else []), *record.evidence], 4)
+    named = joined(filter(None, [record.rule_id, *record.evidence]), 4)
     say(out, f"{named + '; ' if named else ''}hash {record.hash[:16]}", indent=indent + 4, hang=indent + 4, style="dim")
 
 
@@ -60,8 +59,8 @@ def _print_record(out: Console, record: AuditRecord, indent: int = 0) -> None:
 @json_option
 @click.pass_context
 def verify(ctx: click.Context, /, anchors: tuple[str, ...], as_json: bool) -> int:
-    """Check all that vouches for the past: the audit trail, the rules with every version, the live requests, the
-    API keys, the ledger.
+    """Check everything that vouches for the past: audit trail, rules with every version, live
+    requests, API keys, ledger.
 
     Exit code 100 when any of it is not what was written.
     """
@@ -74,21 +73,19 @@ def verify(ctx: click.Context, /, anchors: tuple[str, ...], as_json: bool) -> in
         trail, *others = report.parts
         emit({**asdict(trail.facts), "ok": report.ok, **{part.key: part.facts for part in others}})
     else:
-        out = console()
         for part in report.parts:
-            _print_part(out, part)
+            _print_part(console(), part)
     return says(report.ok)
 
 
 def _print_part(out: Console, part: Part) -> None:
-    verb = "verify" if part.name.endswith("s") else "verifies"
+    many = part.name.endswith("s")
     if part.ok:
-        say(out, f"the {part.name} {verb}: {part.said}")
+        say(out, f"the {part.name} {'verify' if many else 'verifies'}: {part.said}")
     else:
-        say(out, f"the {part.name} {'does' if verb == 'verifies' else 'do'} NOT verify {part.said}:", style="bold dark_orange")
+        say(out, f"the {part.name} {'do' if many else 'does'} NOT verify {part.said}:", style="bold dark_orange")
     say_some(out, part.problems)
-    for note in part.notes:
-        say(out, note, indent=2, hang=4, style="dim")
+    say_each(out, part.notes, indent=2, hang=4, style="dim")
 
 
 @command.command("anchor")
@@ -116,8 +113,9 @@ def anchor(ctx: click.Context, /, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def trace(ctx: click.Context, /, rule: tuple[str, ...], as_json: bool) -> int:
-    """From RULE (its id, or MODEL PHASE) down to the replies it rests on. Exit code 100 when something of that is missing, or is
-    not what was committed.
+    """Trace RULE (its id, or MODEL PHASE) down to the replies it rests on.
+
+    Exit code 100 when something of that is missing, or is not what was committed.
 
     \b
     selfopt audit trace local/smollm2-135m extended
@@ -144,8 +142,8 @@ def _print_trace(out: Console, traced: Traced) -> None:
     missing = [name for name in traced.missing if name not in told]
     if traced.faults or missing:
         say(out, "this evidence is NOT what was committed", style="bold")
-    told_of = [f"{name} missing: it is named as evidence and not in this ledger" for name in missing]
-    say_some(out, [*(fault.sentence() for fault in traced.faults), *told_of])
+    absent = (f"{name} is missing: the evidence names it, and this ledger does not hold it" for name in missing)
+    say_some(out, [*(fault.sentence() for fault in traced.faults), *absent])
 
 
 def _print_judgments(out: Console, traced: Traced) -> None:
@@ -158,7 +156,7 @@ def _print_judgments(out: Console, traced: Traced) -> None:
         "evaluations": [
             (
                 e.evaluation_id,
-                f"{e.model} {e.phase} {e.variant}: accuracy {e.metrics.accuracy:.0%} over {e.n_runs} run{'' if e.n_runs == 1 else 's'}",
+                f"{e.model} {e.phase} {e.variant}: accuracy {e.metrics.accuracy:.0%} over {counted(e.n_runs, 'run')}",
             )
             for e in traced.evaluations
         ],
@@ -166,8 +164,7 @@ def _print_judgments(out: Console, traced: Traced) -> None:
     for title, items in lists.items():
         if items:
             out.print(title, style="bold")
-        for record_id, text in items:
-            say(out, f"{record_id}: {text}", indent=2, hang=4)
+        say_each(out, (f"{record_id}: {text}" for record_id, text in items), indent=2, hang=4)
 
 
 def _print_replies(out: Console, traced: Traced) -> None:

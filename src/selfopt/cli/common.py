@@ -1,4 +1,4 @@
-"""What every command needs: the app of this command line, its logging, and a loop that ends tidily on Ctrl-C."""
+"""What commands share: the app, its logging, and an event loop that ends tidily on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -12,17 +12,37 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .live import LiveLine, LogLines
-from .output import block, console, counted, draw, emit, joined, pretty, say, say_some, short_id
+from .output import (
+    HEADING,
+    EventPrinter,
+    LiveLine,
+    LogLines,
+    answer,
+    block,
+    console,
+    counted,
+    draw,
+    emit,
+    joined,
+    pretty,
+    say,
+    say_each,
+    say_some,
+    short_id,
+)
 
 if TYPE_CHECKING:
     from selfopt.verbs.opening import App
 
 __all__ = [
+    "HEADING",
     "SECONDS",
+    "EventPrinter",
     "LiveLine",
     "Number",
+    "answer",
     "block",
+    "cap_options",
     "console",
     "counted",
     "draw",
@@ -30,26 +50,32 @@ __all__ = [
     "is_verbose",
     "joined",
     "json_option",
+    "limits_of",
     "open_app",
     "pretty",
     "run_in_app",
     "run_with_app",
     "say",
+    "say_each",
     "say_some",
     "short_id",
 ]
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Number(click.FloatRange):
-    """A finite number in a range: "nan" and "inf" are numbers to Python, and no amount of anything."""
+    """A finite number in a range.
+
+    Python also reads "nan" and "inf" as numbers; this refuses them.
+    """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The number, or a usage error."""
+        """Returns the number, or fails with a usage error."""
         number = float(super().convert(value, param, ctx))
         if not math.isfinite(number):
-            self.fail(f"{value} is no amount", param, ctx)
+            self.fail(f"{value} is not a finite number", param, ctx)
         return number
 
 
@@ -59,21 +85,46 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON i
 
 
 def is_verbose(ctx: click.Context) -> bool:
-    """Whether --verbose was given."""
+    """Says whether --verbose was given."""
     return bool((ctx.find_root().obj or {}).get("verbose"))
 
 
+def limits_of(flags: dict[str, Any]) -> dict[str, Any]:
+    """Takes the caps out of a command's flags.
+
+    Returns them as settings that override the files'.
+    """
+    return {"limits": {name: flags.pop(name) for name in ("max_trials", "max_minutes", "max_tokens", "max_cost")}}
+
+
+def cap_options(function: F) -> F:
+    """Adds the options that cap what a measurement may spend."""
+    for option in (
+        click.option("--max-cost", type=Number(min=0), help="Stop at this cost (see [prices])."),
+        click.option("--max-tokens", type=click.IntRange(min=1), help="Stop after so many tokens, in and out."),
+        click.option("--max-minutes", type=Number(min=0, min_open=True), help="Stop after so many minutes."),
+        click.option("--max-trials", type=click.IntRange(min=1), help="Stop after so many trials."),
+    ):
+        function = option(function)
+    return function
+
+
 def open_app(ctx: click.Context, flags: Mapping[str, Any] | None = None, *, forgiving: bool = False) -> App:
-    """The app of this command line; what selfopt logs is shown until the command ends. What a project's files asked for and did not get
-    is said once. forgiving: see `App.open`."""
+    """Opens the app of this command line, and shows what selfopt logs until the command ends.
+
+    Logs a warning for settings that a project's files ask for and do not get.
+
+    Args:
+        flags: Settings that override all others.
+        forgiving: See `App.open`.
+    """
     from selfopt.verbs.opening import App
 
     root = ctx.find_root()
-    options: dict[str, Any] = root.obj or {}
     log = LogLines()
     log.attach(logging.DEBUG if is_verbose(ctx) else logging.INFO)
     root.call_on_close(log.detach)
-    app = App.open(options.get("home"), flags, forgiving=forgiving)
+    app = App.open((root.obj or {}).get("home"), flags, forgiving=forgiving)
     log.as_json = ctx.info_name == "serve" and app.settings.gateway.log_format == "json"
     root.call_on_close(app.release)
     for line in app.notices():
@@ -96,14 +147,21 @@ def run_with_app(
     *,
     forgiving: bool = False,
 ) -> T:
-    """Open the app, do the work, close everything; Ctrl-C and SIGTERM cancel the work, so that it is left resumable.
-    loop_factory: makes another loop than asyncio's own; forgiving: see `App.open`."""
+    """Opens the app, does the work and closes everything.
+
+    Ctrl-C and SIGTERM cancel the work, which leaves it resumable.
+
+    Args:
+        flags: Settings that override all others.
+        loop_factory: Makes another event loop than asyncio's own.
+        forgiving: See `App.open`.
+    """
     app = open_app(ctx, flags, forgiving=forgiving)
     return run_in_app(app, work(app), loop_factory)
 
 
 def run_in_app(app: App, work: Awaitable[T], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> T:
-    """Do the work in an app that is open, and close it; SIGTERM is treated like Ctrl-C."""
+    """Does the work in an app that is open, and closes it. Ctrl-C and SIGTERM cancel the work."""
 
     async def whole() -> T:
         async with app:

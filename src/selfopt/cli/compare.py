@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import SECONDS, LiveLine, Number, console, draw, emit, json_option, run_with_app
+from .common import SECONDS, LiveLine, cap_options, console, draw, emit, json_option, limits_of, run_with_app
 from .exit_codes import fail_on, failed
 
 if TYPE_CHECKING:
@@ -24,32 +24,32 @@ if TYPE_CHECKING:
 @click.option("--ollama", is_flag=True, help="Also every model that the Ollama servers of the settings have installed.")
 @click.option("--enable-warmup/--no-warmup", "warm_up", default=None, help="Load and warm each model up first.")
 @click.option("--timeout", "timeout_s", type=SECONDS, help="Seconds for one request.")
-@click.option("--fresh", is_flag=True, help="Measure anew instead of going on with the same comparison.")
-@click.option("--max-trials", type=click.IntRange(min=1), help="Stop after so many trials.")
-@click.option("--max-minutes", type=Number(min=0, min_open=True), help="Stop after so many minutes.")
-@click.option("--max-tokens", type=click.IntRange(min=1), help="Stop after so many tokens, in and out.")
-@click.option("--max-cost", type=Number(min=0), help="Stop at this cost (see [prices]).")
+@click.option("--fresh", is_flag=True, help="Start anew instead of continuing an interrupted comparison.")
+@cap_options
 @fail_on("regression", help="when the MODEL named first is behind the best row by more than chance explains.")
 @click.option("--markdown", is_flag=True, help="Print a Markdown table.")
 @json_option
 @click.pass_context
 def command(ctx: click.Context, /, ollama: bool, markdown: bool, as_json: bool, fail_on: tuple[str, ...], **flags: Any) -> int:
-    """Compare MODELs, each with each variant, on the same prompts: one pass each, best agent score first.
+    """Compare MODELs, each with each variant, on the same prompts: one pass each, best agent score
+    first.
 
-    Exactly what is named is measured, whatever the rules say. Without --variant a model is asked as its rule serves it, else
-    through native_api. Variants that differ in the parser only share their replies. Interrupted, the same command goes on.
+    The models named are measured, whatever the rules say. Without --variant each uses its rule's
+    variant, else native_api. Variants that differ only in the parser share their replies. After an
+    interruption the same command continues.
 
     \b
     selfopt compare ollama/qwen2.5:3b ollama/llama3.2:3b --variant restrained
     selfopt compare --ollama --suite atomic-300 --split heldout --markdown
+
     """
     if markdown and as_json:
         raise click.UsageError("--markdown and --json: choose one", ctx)
     if not flags["models"] and not ollama:
         raise click.UsageError("name at least one MODEL, or --ollama", ctx)
     if fail_on and not flags["models"]:
-        raise click.UsageError("--fail-on regression asks about the MODEL that is named first; name it", ctx)
-    limits = {name: flags.pop(name) for name in ("max_trials", "max_minutes", "max_tokens", "max_cost")}
+        raise click.UsageError("--fail-on regression compares the MODEL named first with the best row; name one", ctx)
+    from selfopt.report import comparison_markdown, comparison_table
     from selfopt.verbs.comparing import CompareRequest, compare_models
     from selfopt.verbs.failing import failures_of_comparison
 
@@ -57,20 +57,14 @@ def command(ctx: click.Context, /, ollama: bool, markdown: bool, as_json: bool, 
         found = await compare_models(app, request, live)
         return found, list(failures_of_comparison(app, request.models, found)) if fail_on else []
 
+    limits = limits_of(flags)
     request = CompareRequest(ollama=ollama, **flags)
     with LiveLine(enabled=not (as_json or markdown)) as live:
-        comparison, failures = run_with_app(ctx, compared, {"limits": limits})
-    _print(comparison, markdown=markdown, as_json=as_json)
-    return 1 if comparison.stopped or comparison.unmeasured else failed(fail_on, failures)
-
-
-def _print(comparison: Comparison, *, markdown: bool, as_json: bool) -> None:
+        comparison, failures = run_with_app(ctx, compared, limits)
     if as_json:
         emit(comparison)
-        return
-    from selfopt.report import comparison_markdown, comparison_table
-
-    if markdown:
+    elif markdown:
         click.echo(comparison_markdown(comparison), nl=False)
     else:
         draw(console(), comparison_table(comparison))
+    return 1 if comparison.stopped or comparison.unmeasured else failed(fail_on, failures)

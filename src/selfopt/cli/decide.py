@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import console, draw, emit, json_option, open_app, run_with_app, say
+from .common import console, counted, draw, emit, json_option, open_app, run_with_app, say, say_each
 from .exit_codes import says
 
 
@@ -17,7 +17,7 @@ from .exit_codes import says
     "--explain",
     "decision_id",
     metavar="DECISION",
-    help="Account for a kept decision: what was claimed, how sure, what would change it.",
+    help="Explain a kept decision: what was claimed, how sure it is, what would change it.",
 )
 @json_option
 @click.pass_context
@@ -31,14 +31,16 @@ def command(
     decision_id: str | None,
     as_json: bool,
 ) -> int:
-    """Put measured candidates of MODEL on PHASE through the gates: promote, hold or reject, with every figure.
+    """Put measured candidates of MODEL on PHASE through the gates: promote, hold or reject, with
+    every figure.
 
-    The decisions are kept; the baseline itself is changed by the loop alone. Exit code 0 when a candidate is promoted, 100 when
-    none is; 2 when there is no candidate to decide.
+    The decisions are kept, but only the loop changes the baseline. Exit code 0 when a candidate is
+    promoted, 100 when none is, and 2 when there is no candidate to decide.
 
     \b
     selfopt decide local/smollm2-135m atomic
     selfopt decide --explain decision-3c9f38
+
     """
     if decision_id is not None:
         if model is not None or candidate is not None or baseline is not None:
@@ -54,23 +56,15 @@ def command(
     decided = run_with_app(ctx, lambda app: decide_candidates(app, model, phase, candidate, baseline))
     code = says(any(decision.verdict == "promote" for decision in decided.decisions))
     if as_json:
-        emit(
-            {
-                "baseline": decided.baseline,
-                "decisions": decided.decisions,
-                "changes": decided.changes,
-                "reasons": decided.reasons,
-                "best_held": decided.best_held,
-            }
-        )
+        emit({key: getattr(decided, key) for key in ("baseline", "decisions", "changes", "reasons", "best_held")})
         return code
     out = console()
     base = decided.baseline
     if base is None:
         out.print("baseline: none was measured; a candidate that passes every gate becomes the first one")
     else:
-        runs = "1 run" if base.n_runs == 1 else f"{base.n_runs} runs"
-        say(out, f"baseline: {base.variant}, accuracy {base.metrics.accuracy:.2f} over {runs} ({base.evaluation_id})")
+        figures = f"accuracy {base.metrics.accuracy:.2f} over {counted(base.n_runs, 'run')}"
+        say(out, f"baseline: {base.variant}, {figures} ({base.evaluation_id})")
     for decision, change in zip(decided.decisions, decided.changes, strict=True):
         out.print()
         say(out, f"candidate {decision.candidate_variant}: {change}", style="bold")
@@ -107,6 +101,5 @@ def _explain(ctx: click.Context, decision_id: str, *, as_json: bool) -> None:
         ("What would change it", found.would_change),
     ):
         say(out, title, style="bold")
-        for line in lines:
-            say(out, line, indent=2, hang=4)
+        say_each(out, lines, indent=2, hang=4)
     say(out, f"from {len(decision.run_ids)} runs and {len(decision.evaluation_ids)} evaluations; every figure: --json")

@@ -11,10 +11,10 @@ from .common import console, emit, json_option, run_with_app, say
 @json_option
 @click.pass_context
 def command(ctx: click.Context, /, as_json: bool) -> int:
-    """Check home, settings, engine, models, endpoints, rules, audit trail, live requests.
+    """Check home, settings, engine, models, endpoints, rules, audit trail and live requests.
 
-    Exit code 1 when something is broken, 100 when records are not what was written (see `audit verify`). Nothing is loaded or
-    generated, and no remote server is contacted.
+    Exit code 1 when something is broken, 100 when records are not what was written (see `audit
+    verify`). It loads no model, generates nothing and contacts no remote server.
     """
     from selfopt.verbs.doctor import diagnose_installation
 

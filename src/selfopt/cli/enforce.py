@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .common import console, emit, json_option, open_app, say
+from .common import console, emit, json_option, open_app, say, say_each
 
 
 @click.command("enforce")
@@ -18,25 +18,20 @@ from .common import console, emit, json_option, open_app, say
 @json_option
 @click.pass_context
 def command(ctx: click.Context, /, path: Path | None, dry_run: bool, override_manual: bool, as_json: bool) -> None:
-    """Turn recommendations into rules in force: audited first, then versioned, then applied, then read back."""
+    """Turn recommendations into rules in force. Each change is audited, versioned, applied and read
+    back, in this order.
+    """
     from selfopt.verbs.routing import enforce_file
 
     app = open_app(ctx)
     done = enforce_file(app, path, dry_run=dry_run, override_manual=override_manual)
+    changes = [change.describe() for change in done.changes]
     if as_json:
-        emit(
-            {
-                "dry_run": dry_run,
-                "version": done.after.version,
-                "changes": [c.describe() for c in done.changes],
-                "rules": done.after.rules,
-            }
-        )
+        emit({"dry_run": dry_run, "version": done.after.version, "changes": changes, "rules": done.after.rules})
         return
     out = console()
-    for change in done.changes:
-        say(out, change.describe(), indent=2, hang=6)
-    if not done.changes:
+    say_each(out, changes, indent=2, hang=6)
+    if not changes:
         say(out, f"nothing to change; rules version {done.before.version} stays in force")
     elif dry_run:
         out.print("dry run: nothing was written")

@@ -1,6 +1,7 @@
-"""What a command ends with. The rule for all of them stands here, once.
+"""The exit codes of all commands.
 
-0 when the verb did its work. 100 when it was asked for a verdict, and that is no.
+A command returns 0 when the verb did its work, and 100 when it was asked for a verdict and that is
+no.
 """
 
 from __future__ import annotations
@@ -21,37 +22,41 @@ F = TypeVar("F", bound=Callable[..., Any])
 INTERRUPTED = 130
 EXIT_CODES = {
     0: "the verb did its work",
-    SelfoptError.exit_code: "an error, or a cap ended the measurement before its end",
-    UsageError.exit_code: "what was typed or written in a file is not possible",
-    GateFailed.exit_code: "the verb was asked for a verdict, and that is no: `decide` promotes none of the candidates; records are not what "
-    "was written (`audit verify`, `audit trace`, `show`, `report`, `doctor`); `suites validate --strict` has warnings; what `--fail-on` "
-    "names took place (`loop`, `compare`, `run`)",
+    SelfoptError.exit_code: "an error occurred, or a cap stopped the measurement before its end",
+    UsageError.exit_code: "the command line or a file asks for something impossible",
+    GateFailed.exit_code: "the verb was asked for a verdict, and that is no: `decide` promotes no candidate; records are not what was "
+    "written (`audit verify`, `audit trace`, `show`, `report`, `doctor`); `suites validate --strict` has warnings; something happened "
+    "that `--fail-on` names (`loop`, `compare`, `run`)",
     INTERRUPTED: "interrupted; the same command continues",
 }
 
 
 def says(verdict: bool) -> int:
-    """The exit code of a verb that was asked for a verdict."""
+    """Returns the exit code of a verb that was asked for a verdict."""
     return 0 if verdict else GateFailed.exit_code
 
 
 def fail_on(*kinds: str, help: str) -> Callable[[F], F]:
-    """The option `--fail-on` of a verb for which these kinds have a meaning: repeated, or a list with commas."""
+    """Adds the option `--fail-on`, which takes these kinds: repeated, or separated by commas.
+
+    help: when it exits with 100.
+    """
 
     def checked(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
         wanted = [word.strip() for text in value for word in text.split(",")]
         for word in wanted:
             if word not in kinds:
-                raise click.BadParameter(
-                    f"{word!r} has no meaning for {ctx.command_path}; write {' or '.join(kinds)}", ctx, param
-                )
+                raise click.BadParameter(f"{ctx.command_path} cannot fail on {word!r}; write {' or '.join(kinds)}", ctx, param)
         return tuple(dict.fromkeys(wanted))
 
     return click.option("--fail-on", multiple=True, metavar="|".join(kinds), callback=checked, help=f"Exit code 100 {help}")
 
 
 def failed(wanted: Sequence[str], found: Iterable[Failure]) -> int:
-    """100, with one line that says why, where something that `--fail-on` names took place."""
+    """Returns 100 and prints why, if something happened that `--fail-on` names.
+
+    Returns 0 otherwise.
+    """
     mine = [failure for failure in found if failure.kind in wanted]
     if mine:
         from selfopt.home import escape_control

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import click
 
-from .common import console, draw, emit, json_option, open_app, run_in_app, say
+from .common import console, counted, draw, emit, json_option, open_app, run_in_app, say
 
 
 @click.command("feedback")
-@click.option("--dry-run", is_flag=True, help="Print only; write neither the ledger nor harness_feedback.json.")
+@click.option("--dry-run", is_flag=True, help="Print them only; write neither to the ledger nor to harness_feedback.json.")
 @json_option
 @click.pass_context
 def command(ctx: click.Context, /, dry_run: bool, as_json: bool) -> None:
-    """Findings and recommendations from the last 8 evaluations of each model and phase -> harness_feedback.json."""
+    """Derive findings and recommendations from the last 8 evaluations of each model and phase.
+
+    Writes them to the ledger and to harness_feedback.json.
+    """
     from selfopt.report import findings_list
     from selfopt.verbs.diagnosing import make_feedback
 
@@ -24,13 +27,12 @@ def command(ctx: click.Context, /, dry_run: bool, as_json: bool) -> None:
     out = console()
     for row in feedback.accuracy:
         calls = "-" if row.call_accuracy is None else f"{row.call_accuracy:.0%}"
-        count = "1 evaluation" if row.evaluations == 1 else f"{row.evaluations} evaluations"
         say(out, f"{row.model} {row.phase}", style="bold")
-        say(out, f"{row.variant}: accuracy {row.accuracy:.0%}, call accuracy {calls}, {count}", indent=2)
+        figures = f"accuracy {row.accuracy:.0%}, call accuracy {calls}, {counted(row.evaluations, 'evaluation')}"
+        say(out, f"{row.variant}: {figures}", indent=2)
     out.print("\nFindings", style="bold")
     draw(out, findings_list(feedback.findings))
-    hot = [h for h in feedback.hot_failures if h.failures > 1]
-    for failure in hot[:10]:
+    for failure in [h for h in feedback.hot_failures if h.failures > 1][:10]:
         what = ", ".join(f"{name} x{count}" for name, count in failure.outcomes.items())
         where = f"{failure.model} {failure.phase} {failure.prompt_id} ({failure.prompt_kind})"
         say(out, f"hot failure: {where} failed {failure.failures} of {failure.of}: {what}", indent=2, hang=4)
@@ -44,5 +46,5 @@ def command(ctx: click.Context, /, dry_run: bool, as_json: bool) -> None:
         out.print("  none: nothing to change")
     if dry_run:
         out.print("dry run: nothing was written")
-        return
-    say(out, f"written: {app.home.feedback}; to put it in force: selfopt enforce")
+    else:
+        say(out, f"written: {app.home.feedback}; to put it in force: selfopt enforce")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import console, emit, joined, json_option, open_app, say
+from .common import answer, console, emit, joined, json_option, open_app, say
 
 if TYPE_CHECKING:
     from selfopt.verbs.keys import GatewayKey, KeyScope
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @click.group("keys")
 def command() -> None:
-    """Make, list and revoke API keys of the gateway. With the first one, every request needs one."""
+    """Make, list and revoke API keys of the gateway. Once there is a key, every request needs one."""
 
 
 def _shown(entry: GatewayKey) -> dict[str, object]:
@@ -23,18 +23,18 @@ def _shown(entry: GatewayKey) -> dict[str, object]:
 
 @command.command("add")
 @click.argument("name")
-@click.option("--model", "models", multiple=True, metavar="MODEL", help="May ask this model only; repeatable. [default: all]")
+@click.option("--model", "models", multiple=True, metavar="MODEL", help="Let it ask only this model; repeatable. [default: all]")
 @click.option(
     "--scope",
     "scopes",
     multiple=True,
     type=click.Choice(["phase", "variant", "feedback"]),
-    help="May also choose the phase, switch the variant off, or give feedback; repeatable.",
+    help="Let it also choose the phase, switch the variant off, or give feedback; repeatable.",
 )
 @json_option
 @click.pass_context
 def add(ctx: click.Context, /, name: str, models: tuple[str, ...], scopes: tuple[KeyScope, ...], as_json: bool) -> None:
-    """Make a key called NAME. It is shown this once: only its hash is kept."""
+    """Make a key called NAME. It is shown only once, because only its hash is kept."""
     from selfopt.verbs.keys import add_key
 
     key, entry = add_key(open_app(ctx), name, models=models, scopes=scopes)
@@ -49,23 +49,22 @@ def add(ctx: click.Context, /, name: str, models: tuple[str, ...], scopes: tuple
 @json_option
 @click.pass_context
 def list_(ctx: click.Context, /, as_json: bool) -> None:
-    """All keys, the revoked ones too; never the keys themselves."""
+    """List the entries of all keys, revoked ones too, but never the keys themselves."""
     from selfopt.verbs.keys import list_keys
 
     checked = list_keys(open_app(ctx))
-    entries = checked.keys
     for problem in checked.problems:
         click.echo(f"selfopt: {problem}", err=True)
     if as_json:
-        emit([_shown(entry) for entry in entries])
+        emit([_shown(entry) for entry in checked.keys])
         return
     out = console()
-    for entry in entries:
+    for entry in checked.keys:
         state = f"revoked {entry.revoked_at}" if entry.revoked_at else "valid"
         say(out, f"{entry.id}  {entry.name}  {state}, made {entry.created_at}")
         say(out, f"models: {joined(entry.models) if entry.models else 'all'}; scopes: {joined(entry.scopes) or 'none'}", indent=2)
-    if not entries:
-        out.print("no keys; `selfopt serve` answers whoever is on this machine")
+    if not checked.keys:
+        out.print("no keys; `selfopt serve` answers everybody on this machine")
 
 
 @command.command("revoke")
@@ -73,11 +72,8 @@ def list_(ctx: click.Context, /, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def revoke(ctx: click.Context, /, key: str, as_json: bool) -> None:
-    """Make KEY (its id or name) invalid for good; a running gateway refuses it at once."""
+    """Make KEY (its id or name) invalid for good. A running gateway refuses it at once."""
     from selfopt.verbs.keys import revoke_key
 
     entry = revoke_key(open_app(ctx), key)
-    if as_json:
-        emit(_shown(entry))
-    else:
-        say(console(), f"{entry.id} ({entry.name}) is revoked")
+    answer(_shown(entry), [f"{entry.id} ({entry.name}) is revoked"], as_json=as_json)

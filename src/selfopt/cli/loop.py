@@ -9,8 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import LiveLine, Number, console, emit, is_verbose, json_option, open_app, run_in_app, say
-from .events import EventPrinter
+from .common import (
+    EventPrinter,
+    LiveLine,
+    Number,
+    cap_options,
+    console,
+    emit,
+    is_verbose,
+    json_option,
+    limits_of,
+    open_app,
+    run_in_app,
+    say,
+    say_each,
+)
 from .exit_codes import fail_on, failed
 
 if TYPE_CHECKING:
@@ -35,50 +48,50 @@ if TYPE_CHECKING:
     "--gain",
     type=Number(min=0, max=100, min_open=True),
     metavar="POINTS",
-    help="With --dry-run: what a race takes to find a gain of so many points (default 5).",
+    help="With --dry-run: say what a race takes to find a gain of so many points (default 5).",
 )
 @click.option(
     "--power",
     type=Number(min=0, max=1, min_open=True, max_open=True),
-    help="With --dry-run: found with this chance (default 0.9).",
+    help="With --dry-run: the chance to find that gain (default 0.9).",
 )
-@click.option("--report", "report", is_flag=True, help="Write the reports; alone, it measures nothing.")
-@click.option("--max-trials", type=click.IntRange(min=1), help="Stop after so many trials.")
-@click.option("--max-minutes", type=Number(min=0, min_open=True), help="Stop after so many minutes.")
-@click.option("--max-tokens", type=click.IntRange(min=1), help="Stop after so many tokens, in and out.")
-@click.option("--max-cost", type=Number(min=0), help="Stop at this cost (see [prices]).")
+@click.option("--report", "report", is_flag=True, help="Write the reports. Without other options, measure nothing.")
+@cap_options
 @fail_on(
     "reject",
     "hold",
     "regression",
-    help="when a candidate was rejected, or held; or when one was worse than its baseline, or what was in force had to be taken back.",
+    help="when a candidate was rejected or held, when one was worse than its baseline, or when a change had to be taken back.",
 )
 @json_option
 @click.pass_context
 def command(
     ctx: click.Context, /, baseline_texts: tuple[str, ...], baseline_rest: tuple[str, ...], as_json: bool, **flags: Any
 ) -> int:
-    """Run whole cycles: measure, diagnose, propose, measure, decide, recommend, enforce, verify, report.
+    """Run whole cycles: measure, diagnose, propose, measure, decide, recommend, enforce, verify,
+    report.
 
-    --baseline takes "MODEL PHASE VARIANT" in quotes, or the three words. An interrupted cycle is continued.
+    --baseline takes "MODEL PHASE VARIANT" in quotes, or as three words. Continues an interrupted
+    cycle.
 
     \b
     selfopt loop --dry-run --gain 5 --power 0.9
     selfopt loop --cycles 2 --baseline local/smollm2-135m atomic native_api
     selfopt loop --candidates candidates.yaml
+
     """
     texts = _targets(ctx, baseline_texts, baseline_rest)
-    settings = {"limits": {name: flags[name] for name in ("max_trials", "max_minutes", "max_tokens", "max_cost")}}
+    settings = limits_of(flags)
     candidates, most = flags["candidates"], flags["max_candidates"]
     odds = {name: flags[name] for name in ("gain", "power") if flags[name] is not None}
     only_reports = flags["report"] and flags["cycles"] is None and not texts and candidates is None
     if flags["fail_on"] and (flags["dry_run"] or only_reports):
-        raise click.UsageError("--fail-on asks what cycles came to; here none is run", ctx)
+        raise click.UsageError("--fail-on needs the result of a cycle, and this command runs none", ctx)
     if flags["dry_run"]:
         _dry_run(open_app(ctx, settings), texts, candidates, most, odds, as_json=as_json)
         return 0
     if odds:
-        raise click.UsageError(f"--{next(iter(odds))} foretells what a race takes; it goes with --dry-run", ctx)
+        raise click.UsageError(f"--{next(iter(odds))} only says what a race takes; give --dry-run, too", ctx)
     if only_reports:
         from .report import command as report_command
 
@@ -103,7 +116,7 @@ def command(
 
 
 def _targets(ctx: click.Context, quoted: tuple[str, ...], rest: tuple[str, ...]) -> list[str]:
-    """The baselines as typed: each in quotes, or one as bare words, of which the option has taken the first."""
+    """Returns the baselines: each typed in quotes, or one as bare words, the first in `quoted`."""
     if not rest:
         return list(quoted)
     if len(quoted) != 1 or len(rest) > 2 or " " in quoted[0].strip():
@@ -117,9 +130,7 @@ def _dry_run(
     from selfopt.verbs.foretelling import RaceOdds
     from selfopt.verbs.looping import preview
 
-    odds = None
-    if asked:
-        odds = RaceOdds(asked.get("gain", 5.0) / 100, asked.get("power", 0.9))
+    odds = RaceOdds(asked.get("gain", 5.0) / 100, asked.get("power", 0.9)) if asked else None
     plan = preview(app, texts, candidates, max_candidates, odds)
     if as_json:
         emit(
@@ -145,21 +156,18 @@ def _dry_run(
         return
     out = console()
     if plan.continues is not None:
-        say(out, f"continues cycle {plan.continues}, which was interrupted; trials made already are not made again")
+        say(out, f"continues the interrupted cycle {plan.continues}; finished trials are not repeated")
     if plan.abandons is not None:
-        say(out, f"gives up cycle {plan.abandons}, which was interrupted and does not fit; what it measured is kept")
+        say(out, f"abandons the interrupted cycle {plan.abandons}, which does not fit this plan; its measurements are kept")
     for target, baseline, pairs in plan.targets:
         say(out, f"{target.model} {target.phase}: baseline {baseline.variant.name} ({baseline.spec_id})", style="bold")
-        for _, change in pairs:
-            say(out, f"candidate: {change}", indent=2)
-        if not pairs:
-            out.print("  nothing left that was not tried against this baseline")
-    say(out, f"trials: {plan.trials_deterministic} where replies repeat themselves, at most {plan.trials_stochastic} where not")
-    for found in plan.forecasts if odds is not None else ():
-        for line in found.lines(odds) if found is not None and odds is not None else ["nothing races here"]:
-            say(out, line, indent=2, hang=4)
-    for change in plan.rule_changes:
-        say(out, f"rule: {change}", indent=2, hang=6)
+        lines = [f"candidate: {change}" for _, change in pairs]
+        say_each(out, lines or ["no candidate left: everything was tried against this baseline"], indent=2)
+    say(out, f"trials: {plan.trials_deterministic} if replies are deterministic, otherwise at most {plan.trials_stochastic}")
+    if odds is not None:
+        for found in plan.forecasts:
+            say_each(out, found.lines(odds) if found is not None else ["no race here"], indent=2, hang=4)
+    say_each(out, (f"rule: {change}" for change in plan.rule_changes), indent=2, hang=6)
     if not plan.rule_changes:
         out.print("rules: no change from what is measured so far")
     out.print("dry run: nothing was written")

@@ -1,4 +1,7 @@
-"""The entry point: finds the command, loads its file only, and turns errors into one line and an exit code."""
+"""The entry point.
+
+Loads only the called command's file, and turns errors into one line and an exit code.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from selfopt.errors import SelfoptError
 
 from .exit_codes import INTERRUPTED
 
-# name -> (module, one-line help). The help stands here so that `selfopt --help` loads no command.
+# name -> (module, one-line help). The help is here so that `selfopt --help` loads no command.
 COMMANDS: dict[str, tuple[str, str]] = {
     "quickstart": ("quickstart", "Watch the whole loop work on two real models."),
     "run": ("run", "Measure one pass of a model on a phase, under the rules in force."),
@@ -46,14 +49,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called."""
+    """A group that imports a command when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All commands, in the order of the loop."""
+        """Lists all commands, in the order of the loop."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the file of one command."""
+        """Imports the file of one command."""
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"selfopt.cli.{COMMANDS[cmd_name][0]}")
@@ -62,7 +65,7 @@ class LazyGroup(click.Group):
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        """Name the nearest command where the typed one is unknown."""
+        """Suggests the nearest command if the typed one is unknown."""
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             import difflib
 
@@ -72,21 +75,22 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of commands, without importing any."""
+        """Writes the list of commands, without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
-# Variables that are no option's: read by the settings and by this file. `SELFOPT_SECTION__KEY` is checked by the settings.
+# Variables of no option, which the settings and this file read. The settings check `SELFOPT_SECTION__KEY`.
 _OWN_VARIABLES = frozenset(
     {"SELFOPT_CACHE", "SELFOPT_CONFIG", "SELFOPT_DOTENV", "SELFOPT_TRACEBACK", "SELFOPT_ALLOW_REMOTE", "SELFOPT_VARIANTS"}
 )
 
 
 def refuse_unknown_variables(ctx: click.Context, environ: Mapping[str, str]) -> None:
-    """A misspelt SELFOPT_ variable is a cap or a switch that does not hold, so it is refused like a misspelt option.
+    """Refuses an unknown SELFOPT_ variable like an unknown option: a misspelt cap or switch would
+    have no effect.
 
-    A variable that may be another command's option has that command loaded, to see whether it is.
+    If a variable may be another command's option, this loads that command to find out.
     """
     called = ctx.invoked_subcommand
     known = _variables_of_options(ctx.command, "SELFOPT") | _OWN_VARIABLES
@@ -115,7 +119,7 @@ def _variables_of_command(ctx: click.Context, name: str | None) -> set[str]:
 
 
 def _variables_of(command: click.Command, prefix: str) -> set[str]:
-    """The variables of a command's options, and of those of the commands below it."""
+    """Lists the variables of the options of a command and of the commands below it."""
     found = _variables_of_options(command, prefix)
     if isinstance(command, click.Group):
         ctx = click.Context(command)
@@ -148,19 +152,19 @@ def cli(ctx: click.Context, home: str | None, verbose: bool) -> None:
 
 
 def _escaped(character: str) -> str:
-    """A control character or half of a pair, as it is written in Python."""
+    """Escapes a control character or lone surrogate as Python does."""
     return character.encode("unicode_escape").decode("ascii")
 
 
 def _fail(message: str, code: int) -> int:
     safe = "".join(c if c.isprintable() else _escaped(c) for c in " ".join(message.split()))
-    with contextlib.suppress(OSError):  # nobody reads standard error any more: the exit code still tells
+    with contextlib.suppress(OSError):  # standard error may be closed; the exit code still tells
         print(f"selfopt: {safe}", file=sys.stderr, flush=True)
     return code
 
 
 def _usage(error: click.UsageError) -> str:
-    """What is wrong with a command line, and where its help is."""
+    """Says what is wrong with a command line, and where its help is."""
     message = error.format_message().rstrip(".")
     if error.ctx is None or "--help" in message:
         return message
@@ -168,7 +172,7 @@ def _usage(error: click.UsageError) -> str:
 
 
 def _unexpected(error: Exception) -> int:
-    """What no part foresaw. One line all the same; SELFOPT_TRACEBACK shows where it came from."""
+    """Prints an unexpected error on one line. SELFOPT_TRACEBACK shows where it came from."""
     if os.environ.get("SELFOPT_TRACEBACK"):
         import traceback
 
@@ -178,17 +182,20 @@ def _unexpected(error: Exception) -> int:
 
 
 def _to_null(stream: TextIO) -> None:
-    """A reader that went away (`selfopt ... | head`) is no error; what is left to flush goes nowhere."""
+    """Discards what is left to flush when the reader has gone (`selfopt ...
+
+    | head`), which is no error.
+    """
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run one command line and return its exit code."""
+    """Runs one command line and returns its exit code."""
     try:
         result = cli.main(args=list(argv), prog_name="selfopt", standalone_mode=False)
         return result if isinstance(result, int) else 0
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         return _fail("interrupted; the same command continues where it stopped", INTERRUPTED)
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message())
@@ -201,22 +208,22 @@ def run(argv: Sequence[str]) -> int:
         return error.exit_code
     except SelfoptError as error:
         return _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        return _fail("interrupted; the same command continues where it stopped", INTERRUPTED)
-    except (BrokenPipeError, SystemExit):  # click turns the one into the other, and nothing else into it
+    except (BrokenPipeError, SystemExit):  # click turns a BrokenPipeError, and nothing else, into SystemExit
         _to_null(sys.stdout)
         return 0
-    except OSError as error:  # a full disk or a missing permission is the user's to mend
+    except OSError as error:  # a full disk or a missing permission, which the user can mend
         return _fail(
             f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}; check space and permissions", 1
         )
-    except Exception as error:  # the outermost edge
+    except Exception as error:  # a bug; the user still gets one line
         return _unexpected(error)
 
 
 def _make_streams_usable() -> None:
-    """Streams that were closed go nowhere (a file opened later must not get their number), and what an encoding cannot write
-    becomes a question mark."""
+    """Opens closed streams on the null device, so that no file opened later gets their number.
+
+    On standard output, characters that the encoding lacks become question marks.
+    """
     for name in ("stdin", "stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -226,7 +233,7 @@ def _make_streams_usable() -> None:
 
 
 def main() -> None:
-    """Console script entry point."""
+    """Runs the console script."""
     _make_streams_usable()
     code = run(sys.argv[1:])
     try:

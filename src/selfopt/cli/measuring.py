@@ -1,4 +1,4 @@
-"""What `run` and `supervise` share: flags, the call, the printing."""
+"""What `run` and `supervise` share: flags, the call and the printing."""
 
 from __future__ import annotations
 
@@ -11,14 +11,28 @@ import click
 
 from selfopt.errors import SelfoptError
 
-from .common import SECONDS, LiveLine, Number, console, counted, draw, emit, joined, run_with_app, say, short_id
+from .common import (
+    SECONDS,
+    LiveLine,
+    cap_options,
+    console,
+    counted,
+    draw,
+    emit,
+    joined,
+    limits_of,
+    run_with_app,
+    say,
+    say_each,
+    short_id,
+)
 from .exit_codes import failed
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from selfopt.records import RouteDecision, Verdict
+    from selfopt.records import RouteDecision, Verdict, WarmUpExperiment
     from selfopt.verbs.failing import Failure
     from selfopt.verbs.measuring import Measured
     from selfopt.verbs.opening import App
@@ -30,7 +44,7 @@ SHOWN_FAILURES = 12
 
 
 def measure_flags(function: F) -> F:
-    """The arguments and options of both commands."""
+    """Adds the arguments and options of both commands."""
     decorators = (
         click.argument("model"),
         click.argument("phase"),
@@ -44,30 +58,25 @@ def measure_flags(function: F) -> F:
             help="Load and warm the model up first; recorded, never scored.",
         ),
         click.option("--timeout", "timeout_s", type=SECONDS, help="Seconds for one request."),
-        click.option("--retries", type=click.IntRange(0, 20), help="Further attempts where another one can succeed."),
-        click.option("--isolate/--no-isolate", default=None, help="Fresh connection, no prompt cache, for every request."),
+        click.option("--retries", type=click.IntRange(0, 20), help="Further attempts after a fault that may pass."),
+        click.option(
+            "--isolate/--no-isolate", default=None, help="Use a fresh connection and no prompt cache for every request."
+        ),
         click.option("--limit", type=click.IntRange(min=1), help="Only the first so many prompts."),
-        click.option("--force-model", is_flag=True, help="Measure exactly this model, whatever the rules say; logged."),
+        click.option("--force-model", is_flag=True, help="Measure exactly this model, whatever the rules say. This is logged."),
         click.option("--fresh", is_flag=True, help="Start anew instead of continuing an interrupted measurement."),
-        click.option("--max-trials", type=click.IntRange(min=1), help="Stop after so many trials."),
-        click.option("--max-minutes", type=Number(min=0, min_open=True), help="Stop after so many minutes."),
-        click.option("--max-tokens", type=click.IntRange(min=1), help="Stop after so many tokens, in and out."),
-        click.option("--max-cost", type=Number(min=0), help="Stop at this cost (see [prices])."),
+        cap_options,
     )
     for decorator in reversed(decorators):
         function = decorator(function)
     return function
 
 
-def _split(flags: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(settings that the flags override, arguments of the request)."""
-    limits = {name: flags.pop(name) for name in ("max_trials", "max_minutes", "max_tokens", "max_cost")}
-    resume = not flags.pop("fresh")
-    return {"limits": limits}, {**flags, "resume": resume}
-
-
 def measure_command(ctx: click.Context, flags: dict[str, Any], *, as_json: bool) -> int:
-    """Measure and print. Exit code 1 when a cap stopped it before the end, or no request got a reply."""
+    """Measures and prints. Returns exit code 1 when a cap stopped it before the end.
+
+    Raises SelfoptError when no request got a reply.
+    """
     from selfopt.verbs.failing import failures_of_run
     from selfopt.verbs.measuring import measure_model
 
@@ -77,49 +86,55 @@ def measure_command(ctx: click.Context, flags: dict[str, Any], *, as_json: bool)
         found = await measure_model(app, *arguments)
         return found, list(failures_of_run(app, found)) if wanted else []
 
-    def show(found: Measured) -> None:
-        if as_json:
-            emit(_as_json(found))
-        else:
-            _print(found)
-
-    measured, failures = _measured(ctx, flags, measure, show, as_json)
+    measured, failures = _measured(ctx, flags, measure, _as_json if as_json else None, _print)
     if measured.unanswered is not None:
         raise SelfoptError(measured.unanswered)
     return failed(wanted, failures) if measured.result.status == "complete" else 1
 
 
 def _measured(
-    ctx: click.Context, flags: dict[str, Any], verb: Callable[..., Any], show: Callable[[Any], None], as_json: bool
+    ctx: click.Context,
+    flags: dict[str, Any],
+    verb: Callable[..., Any],
+    document: Callable[[Any], Any] | None,
+    show: Callable[[Any], None],
 ) -> Any:
-    """What a verb that measures gave; shown before it counts as handed over."""
+    """Calls a verb that measures. Prints its result before the verb records it as handed over.
+
+    document: makes the JSON document to print; None prints with `show`.
+    """
     from selfopt.verbs.measuring import measure_request
 
-    settings, flags = _split(flags)
-    with LiveLine(enabled=not as_json) as live:
+    settings = limits_of(flags)
+    resume = not flags.pop("fresh")
+    with LiveLine(enabled=document is None) as live:
 
         def tell(found: Any) -> None:
             live.clear()
-            show(found)
+            if document is not None:
+                emit(document(found))
+            else:
+                show(found)
             sys.stdout.flush()
 
-        return run_with_app(ctx, lambda app: verb(app, measure_request(app, **flags), live, tell), settings)
+        return run_with_app(ctx, lambda app: verb(app, measure_request(app, resume=resume, **flags), live, tell), settings)
 
 
 def _as_json(measured: Measured) -> dict[str, Any]:
+    result = measured.result
     return {
         "route": measured.route,
         "audit_hash": measured.audit_hash,
         "requested_model": measured.route.original_model,
         "served_by": measured.spec.model,
         "spec_id": measured.spec.spec_id,
-        "status": measured.result.status,
-        "stop_reason": measured.result.stop_reason,
-        "warm_up": measured.result.warm_up,
-        "run_ids": measured.result.run_ids,
-        "trials": measured.result.trials,
-        "resumed": measured.result.resumed,
-        "abandoned": measured.result.abandoned,
+        "status": result.status,
+        "stop_reason": result.stop_reason,
+        "warm_up": result.warm_up,
+        "run_ids": result.run_ids,
+        "trials": result.trials,
+        "resumed": result.resumed,
+        "abandoned": result.abandoned,
         "evaluation": measured.evaluation,
         "verdicts": measured.verdicts,
         "faults": measured.faults,
@@ -130,9 +145,8 @@ def _print_route(out: Console, decision: RouteDecision, audit_hash: str | None) 
     if decision.outcome == "fallback":
         say(out, f"served by {decision.model}, because {decision.reason}")
     elif decision.outcome == "forced":
-        say(out, f"measured all the same ({decision.reason})")
-    for skipped in decision.skipped:
-        say(out, f"passed over: {skipped}", indent=2)
+        say(out, f"measured anyway ({decision.reason})")
+    say_each(out, (f"skipped: {skipped}" for skipped in decision.skipped), indent=2)
     if audit_hash:
         say(out, f"audited as {audit_hash[:16]} (selfopt audit show)", indent=2)
 
@@ -162,7 +176,7 @@ def _print(measured: Measured) -> None:
 
 
 def _print_failures(out: Console, measured: Measured) -> None:
-    """What failed alike in one paragraph, with one trial to look at."""
+    """Prints one paragraph for all verdicts that failed alike, with one trial to look at."""
     groups: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in measured.verdicts:
         if verdict.outcome.value != "pass":
@@ -171,22 +185,22 @@ def _print_failures(out: Console, measured: Measured) -> None:
     for (outcome, why), members in list(groups.items())[:SHOWN_FAILURES]:
         prompts = joined(dict.fromkeys(v.prompt_id for v in members), 12)
         say(out, f"{prompts}: {outcome.replace('_', ' ')}: {why}", indent=2, hang=4)
-        out.print(f"    selfopt show {short_id(members[0].trial_id)}", style="dim", markup=False, soft_wrap=True)
+        say(out, f"selfopt show {short_id(members[0].trial_id)}", indent=4, style="dim")
     if len(groups) > SHOWN_FAILURES:
-        out.print(f"  and {len(groups) - SHOWN_FAILURES} other failures; --json lists every verdict", markup=False)
+        say(out, f"and {len(groups) - SHOWN_FAILURES} other failures; --json lists every verdict", indent=2)
 
 
 def validate_command(ctx: click.Context, flags: dict[str, Any], *, as_json: bool) -> int:
-    """Measure what warm-up is worth and print it. Exit code 1 when a cap stopped it before the end."""
+    """Measures what warm-up is worth and prints it.
+
+    Returns exit code 1 when a cap stopped it before the end.
+    """
     from selfopt.verbs.warming import validate_under_rules
 
-    def show(shown: WarmUpShown) -> None:
-        if as_json:
-            emit({"route": shown.route, "audit_hash": shown.audit_hash, "validation": shown.validation, "reports": shown.reports})
-        else:
-            _print_validation(shown)
+    def document(shown: WarmUpShown) -> dict[str, Any]:
+        return {key: getattr(shown, key) for key in ("route", "audit_hash", "validation", "reports")}
 
-    shown = _measured(ctx, flags, validate_under_rules, show, as_json)
+    shown = _measured(ctx, flags, validate_under_rules, document if as_json else None, _print_validation)
     return 0 if shown.validation.status == "complete" else 1
 
 
@@ -199,23 +213,20 @@ def _print_validation(shown: WarmUpShown) -> None:
         style="bold",
     )
     if not found.forced_unload:
-        say(out, "the model could NOT be unloaded by force: the cold arm was not cold, and the comparison says little")
+        say(out, "the model could NOT be unloaded by force: the cold runs were not cold, so the comparison says little")
     draw(out, _arms_table(found))
     say(out, f"accuracy {found.before:.3f} -> {found.after:.3f}, improvement {found.improvement:+.3f}")
-    _print_experiment(out, found)
+    if found.experiment is not None:
+        _print_experiment(out, found.experiment)
     if found.stop_reason:
         say(out, f"stopped: {found.stop_reason}; the same command continues")
-    for path in shown.reports:
-        say(out, f"written: {path}", indent=2)
+    say_each(out, (f"written: {path}" for path in shown.reports), indent=2)
 
 
-def _print_experiment(out: Console, found: WarmUpValidation) -> None:
-    """What cold and warm runs in turn prove, and of which prompts each by itself."""
+def _print_experiment(out: Console, seen: WarmUpExperiment) -> None:
+    """Prints what alternating cold and warm runs prove, for all prompts and for each one."""
     from selfopt.words.findings import experiment_text
 
-    seen = found.experiment
-    if seen is None:
-        return
     say(out, f"that warm-up helps is {experiment_text(seen)}", style="bold" if seen.confirmed else "")
     hit = [p.prompt_id for p in seen.prompts if p.log_bayes_factor >= math.log(10)]
     if seen.outcomes_confirmed and len(seen.prompts) > 1:
@@ -227,7 +238,10 @@ def _print_experiment(out: Console, found: WarmUpValidation) -> None:
 
 
 def _arms_table(found: WarmUpValidation) -> Table:
-    """Before and after: the figures, then the outcome rows, prompts with equal rows together."""
+    """Makes the table of figures and outcome rows without and with warm-up.
+
+    Prompts with equal rows share one.
+    """
     from rich import box
     from rich.table import Table
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from .common import LiveLine, console, emit, json_option, open_app, run_with_app, say
+from .common import LiveLine, answer, console, emit, json_option, open_app, run_with_app, say
 
 
 @click.group("models")
@@ -18,22 +19,23 @@ def command() -> None:
 @json_option
 @click.pass_context
 def list_models(ctx: click.Context, /, as_json: bool) -> None:
-    """Models of the embedded engine, installed or not, and the aliases in force."""
+    """List the models of the embedded engine, installed or not, and the aliases in force."""
     from selfopt.home import escape_control
     from selfopt.verbs.models import list_models as listed
 
     app = open_app(ctx)
     rows = listed(app)
-    aliases = dict(app.settings.models.aliases)
-    if as_json:
-        emit({"models": rows, "aliases": aliases, "endpoints": {n: e.kind for n, e in app.settings.endpoints.items()}})
-        return
-    out = console()
-    for row in rows:
-        state = ("installed" if row["known"] else "installed, not in the catalogue") if row["installed"] else "not pulled"
-        say(out, f"{row['name']:32} {row['size_bytes'] / 1e6:8.1f} MB  {state}")
-    for alias, name in sorted(aliases.items()):
-        say(out, f"{escape_control(alias):32} -> {name}")
+    aliases = app.settings.models.aliases
+    lines = [f"{row['name']:32} {row['size_bytes'] / 1e6:8.1f} MB  {_state(row)}" for row in rows]
+    lines += (f"{escape_control(alias):32} -> {name}" for alias, name in sorted(aliases.items()))
+    endpoints = {name: entry.kind for name, entry in app.settings.endpoints.items()}
+    answer({"models": rows, "aliases": aliases, "endpoints": endpoints}, lines, as_json=as_json)
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    if not row["installed"]:
+        return "not pulled"
+    return "installed" if row["known"] else "installed, not in the catalogue"
 
 
 @command.command("pull")
@@ -41,7 +43,7 @@ def list_models(ctx: click.Context, /, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def pull(ctx: click.Context, /, names: tuple[str, ...], as_json: bool) -> None:
-    """Fetch models, with progress, and check their sha256. What is there already is not fetched again."""
+    """Fetch models and check their sha256. Models that are here already are not fetched again."""
     from selfopt.verbs.models import pull_model
 
     app = open_app(ctx)
@@ -61,15 +63,14 @@ def pull(ctx: click.Context, /, names: tuple[str, ...], as_json: bool) -> None:
 @json_option
 @click.pass_context
 def ps(ctx: click.Context, /, names: tuple[str, ...], as_json: bool) -> None:
-    """Is a model loaded? Asks the servers of NAMES (default: every alias and installed model) without loading anything."""
+    """Show which of NAMES are loaded (default: every alias and installed model), without loading
+    any.
+    """
     from selfopt.verbs.models import model_status
 
     rows = run_with_app(ctx, lambda app: model_status(app, names))
-    if as_json:
-        emit(rows)
-        return
-    for row in rows:
-        say(console(), f"{row['name']:40} {row['state']:10} {row['quantization'][:20]:10} {row['digest'][:16]}")
+    lines = (f"{row['name']:40} {row['state']:10} {row['quantization'][:20]:10} {row['digest'][:16]}" for row in rows)
+    answer(rows, lines, as_json=as_json)
 
 
 @command.command("rm")
@@ -81,7 +82,5 @@ def rm(ctx: click.Context, /, name: str, as_json: bool) -> None:
     from selfopt.verbs.models import remove_model
 
     removed = remove_model(open_app(ctx), name)
-    if as_json:
-        emit({"name": name, "removed": removed})
-    else:
-        say(console(), f"{name}: {'removed' if removed else 'was not here'}")
+    line = f"{name}: {'removed' if removed else 'not installed'}"
+    answer({"name": name, "removed": removed}, [line], as_json=as_json)

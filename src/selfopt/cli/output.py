@@ -1,33 +1,54 @@
-"""How text is put on the terminal: wrapped between words with a hanging indent; whole where nobody looks at it."""
+"""What a command writes: paragraphs, tables and JSON on standard output; progress and log on
+standard error.
+
+On a terminal, paragraphs are wrapped between words. Elsewhere each stays on one line.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
+import shutil
 import sys
 import textwrap
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from selfopt.verbs.looping import LoopEvent
+    from selfopt.verbs.measuring import Progress
+
 
 NO_TERMINAL_COLUMNS = 80
 BODY_LIMIT = 20_000
+HEADING = "bold blue"
 _TEXT_LIMIT = 4_000
 _PRETTY_LIMIT = 500_000
+_QUIET_S = 0.9
+_STILL_S = 15.0
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console as wide as the terminal; 80 columns where there is none (COLUMNS says otherwise)."""
+    """Returns a console as wide as the terminal.
+
+    Without a terminal it has COLUMNS columns, or 80.
+    """
     from rich.console import Console
 
     class QuietConsole(Console):
-        """Rich ends the program with exit code 1 when its reader has gone; here that is no error (`selfopt ... | head`)."""
+        """Raises BrokenPipeError when the reader has gone (`selfopt ...
+
+        | head`), where rich exits with code 1.
+        """
 
         def on_broken_pipe(self) -> None:
-            """Hand it on to the outermost edge."""
+            """Leaves the error to `selfopt.cli.main`."""
             raise BrokenPipeError
 
     stream = sys.stderr if stderr else sys.stdout
@@ -36,9 +57,11 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def say(out: Console, text: str, *, indent: int = 0, hang: int | None = None, style: str = "") -> None:
-    """One paragraph, control characters escaped. indent: of the first line, hang: of the others (default: indent + 2).
+    """Prints one paragraph, with control characters escaped.
 
-    On a terminal it is wrapped between words; elsewhere it stays on one line, so that it can be searched.
+    Args:
+        indent: Blanks before the first line.
+        hang: Blanks before the other lines. Default: indent + 2.
     """
     from selfopt.report import safe_terminal
 
@@ -58,16 +81,36 @@ def say(out: Console, text: str, *, indent: int = 0, hang: int | None = None, st
         out.print(line, style=style, markup=False, soft_wrap=True)
 
 
+def say_each(out: Console, lines: Iterable[str], *, indent: int = 0, hang: int | None = None, style: str = "") -> None:
+    """Prints a paragraph for each line. The arguments are those of `say`."""
+    for line in lines:
+        say(out, line, indent=indent, hang=hang, style=style)
+
+
 def say_some(out: Console, lines: Sequence[str], *, indent: int = 2, hang: int = 4, limit: int = 10) -> None:
-    """The first of a list of problems, a paragraph each, and how many more there are: a hostile or broken file has thousands."""
-    for line in lines[:limit]:
-        say(out, line, indent=indent, hang=hang)
-    if len(lines) > limit:
-        say(out, f"and {len(lines) - limit:,} more; --json prints all", indent=indent, hang=hang)
+    """Prints the first problems of a list, and how many more there are.
+
+    A broken file can have thousands.
+    """
+    more = [f"and {len(lines) - limit:,} more; --json prints all"] if len(lines) > limit else []
+    say_each(out, [*lines[:limit], *more], indent=indent, hang=hang)
+
+
+def answer(document: Any, lines: Iterable[str], *, as_json: bool, hang: int | None = None, empty: str = "") -> None:
+    """Prints what a command found: a JSON document, or a paragraph for each line.
+
+    Args:
+        hang: Blanks before the wrapped lines of a paragraph. Default: 2.
+        empty: What to print where there are no lines.
+    """
+    if as_json:
+        emit(document)
+    else:
+        say_each(console(), list(lines) or filter(None, [empty]), hang=hang)
 
 
 def draw(out: Console, renderable: RenderableType) -> None:
-    """A table or panel; without the blanks at the ends of lines where nobody looks at it."""
+    """Prints a table or panel. Without a terminal, no line ends in blanks."""
     from selfopt.report import to_text
 
     if out.is_terminal:
@@ -76,20 +119,28 @@ def draw(out: Console, renderable: RenderableType) -> None:
         out.file.write(to_text(renderable, width=out.width))
 
 
-def block(out: Console, text: str, *, indent: int = 0, limit: int | None = BODY_LIMIT, style: str = "") -> None:
-    """A text of several lines as it is, control characters escaped line by line; at most `limit` characters of it."""
+def block(out: Console, text: str, *, title: str = "", limit: int = BODY_LIMIT) -> None:
+    """Prints a text line by line as it is, with control characters escaped.
+
+    Args:
+        title: A heading to print first.
+        limit: How many characters to print.
+    """
     from selfopt.report import safe_terminal
 
-    cut = limit is not None and len(text) > limit
-    shown = text[:limit] if cut else text
-    for line in shown.split("\n"):
-        out.print(" " * indent + safe_terminal(line, limit=None), style=style, markup=False, soft_wrap=True)
-    if cut:
-        out.print(f"{' ' * indent}... {len(text) - (limit or 0):,} more characters; --json prints all", style="dim", markup=False)
+    if title:
+        say(out, f"-- {title}", style=HEADING)
+    for line in text[:limit].split("\n"):
+        out.print(safe_terminal(line, limit=None), markup=False, soft_wrap=True)
+    if len(text) > limit:
+        out.print(f"... {len(text) - limit:,} more characters; --json prints all", style="dim", markup=False)
 
 
 def pretty(text: str) -> str:
-    """JSON spread over lines; anything else, and what is too large or too deep for it, as it is."""
+    """Spreads a JSON object or list over lines.
+
+    Returns any other text, and JSON too large or deep, unchanged.
+    """
     if len(text) > _PRETTY_LIMIT:
         return text
     try:
@@ -100,12 +151,12 @@ def pretty(text: str) -> str:
 
 
 def short_id(record_id: str) -> str:
-    """The end of an id, which tells it apart from the others and is accepted wherever an id is typed."""
+    """Returns the end of an id, which is unique enough to be accepted wherever an id is typed."""
     return record_id[-8:]
 
 
 def emit(value: Any) -> None:
-    """Print one JSON document. Records are dumped without their private fields."""
+    """Prints one JSON document. Records are dumped without their private fields."""
     print(json.dumps(_plain(value), indent=2, ensure_ascii=True, allow_nan=False))
 
 
@@ -127,14 +178,160 @@ def _plain(value: Any) -> Any:
 
 
 def counted(n: int, thing: str) -> str:
-    """`1 record`, `2 records`."""
+    """Returns `1 record` or `2 records`."""
     from selfopt.home import counted as words
 
     return words(n, thing)
 
 
 def joined(parts: Iterable[str], limit: int = 8) -> str:
-    """A list in one line, the rest counted."""
+    """Lists the first parts on one line and counts the others."""
     items = list(parts)
     more = f" and {len(items) - limit} more" if len(items) > limit else ""
     return ", ".join(items[:limit]) + more
+
+
+class LiveLine:
+    """Shows progress on standard error.
+
+    On a terminal, one line rewrites itself. Elsewhere a line is printed at most every `every_s`
+    seconds, and seldom while nothing moves.
+    """
+
+    current: LiveLine | None = None
+
+    def __init__(self, enabled: bool = True, every_s: float = _QUIET_S) -> None:
+        self._tty = sys.stderr.isatty()
+        self._enabled = enabled
+        self._every_s = every_s
+        self._last = 0.0
+        self._width = 0
+        self._at: tuple[str, int, str | None] | None = None
+        LiveLine.current = self
+
+    def __call__(self, event: Progress) -> None:
+        """Shows how far a measurement is."""
+        if not self._enabled:
+            return
+        now = time.monotonic()
+        important = event.kind in ("run_started", "warm_up", "run_ended", "stopped", "note") and event.note
+        at = (event.label, event.done, event.prompt_id)
+        quiet_s = max(self._every_s, _STILL_S) if at == self._at else self._every_s
+        if self._tty or important or now - self._last >= quiet_s:
+            self._last, self._at = now, at
+            self.show(_line(event))
+
+    def __enter__(self) -> LiveLine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def show(self, text: str) -> None:
+        """Puts a text on the line."""
+        if not self._enabled:
+            return
+        if self._tty:
+            clipped = text[: shutil.get_terminal_size().columns - 1]
+            print("\r" + clipped.ljust(self._width), end="", file=sys.stderr, flush=True)
+            self._width = len(clipped)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        """Removes the line, before something else is printed."""
+        if self._tty and self._width:
+            print("\r" + " " * self._width + "\r", end="", file=sys.stderr, flush=True)
+            self._width = 0
+
+
+def _line(event: Progress) -> str:
+    eta = f", about {event.eta_s:.0f} s left" if event.eta_s is not None and event.kind != "run_ended" else ""
+    at = f" {event.prompt_id}" if event.prompt_id else ""
+    outcome = f" {event.outcome.value}" if event.outcome is not None else ""
+    note = f" ({event.note})" if event.note else ""
+    return _printable(f"  {event.label}: {event.done}/{event.total}{at}{outcome}{eta}{note}")
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+class LogLines(logging.Handler):
+    """Prints what selfopt logs on the present standard error, and clears the live line before it.
+
+    as_json: print each record as one JSON object.
+    """
+
+    as_json = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Prints one record on one line, with control characters replaced.
+
+        Ignores a stream that is closed.
+        """
+        with suppress(OSError, ValueError):
+            if LiveLine.current is not None:
+                LiveLine.current.clear()
+            text = _printable(record.getMessage())
+            if self.as_json:
+                at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+                text = json.dumps({"at": at, "level": record.levelname.lower(), "logger": record.name, "message": text})
+            print(text, file=sys.stderr, flush=True)
+
+    def attach(self, level: int) -> None:
+        """Shows what the package logs from this level on."""
+        logger = logging.getLogger("selfopt")
+        logger.addHandler(self)
+        logger.setLevel(level)
+
+    def detach(self) -> None:
+        """Leaves logging as it was found."""
+        logger = logging.getLogger("selfopt")
+        logger.removeHandler(self)
+        logger.setLevel(logging.NOTSET)
+        LiveLine.current = None
+
+
+# Kind of event -> (what stands before its text, how it is printed).
+_MARKS = {
+    "cycle": ("==", "bold"),
+    "plan": ("try", ""),
+    "finding": ("found", "dark_orange"),
+    "decision": ("gate", ""),
+    "promoted": ("PROMOTED", HEADING),
+    "recommendation": ("advice", ""),
+    "remedy": ("check", "blue"),
+    "enforcement": ("rules", "bold"),
+    "finished": ("==", "bold"),
+    "note": ("--", ""),
+}
+_EVENT_INDENT = 11
+
+
+class EventPrinter:
+    """Prints a paragraph for each event of the loop, and below a decision the gates that decided
+    it.
+
+    every_gate: print all gates of a decision.
+    """
+
+    def __init__(self, live: LiveLine, enabled: bool = True, every_gate: bool = False) -> None:
+        self._live = live
+        self._enabled = enabled
+        self._every_gate = every_gate
+        self._console = console()
+
+    def __call__(self, event: LoopEvent) -> None:
+        """Prints one event."""
+        if not self._enabled:
+            return
+        from selfopt.records import Decision
+        from selfopt.words.decisions import decision_lines
+
+        self._live.clear()
+        mark, style = _MARKS.get(event.kind, (event.kind, ""))
+        say(self._console, f"{mark:>9}  {event.text}", hang=_EVENT_INDENT, style=style)
+        if isinstance(event.record, Decision):
+            gates = (line.strip() for line in decision_lines(event.record, every_gate=self._every_gate))
+            say_each(self._console, gates, indent=_EVENT_INDENT, hang=_EVENT_INDENT + 2, style="dim")

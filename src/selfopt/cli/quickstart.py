@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import LiveLine, console, draw, emit, json_option, run_with_app, say
-from .events import EventPrinter
+from .common import EventPrinter, LiveLine, console, draw, emit, json_option, run_with_app, say, say_each
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from selfopt.verbs.opening import App
     from selfopt.verbs.quickstart import QuickstartResult, ServedLine
 
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def command(ctx: click.Context, /, as_json: bool) -> None:
-    """Watch the whole loop work on two real models: measured, diagnosed, improved, gated, routed, measured again.
+    """Watch the whole loop work on two real models: measured, diagnosed, improved, gated, routed,
+    measured again.
 
-    Uses ./.selfopt unless --home or SELFOPT_HOME say otherwise. Interrupted, the same command continues; finished, it starts anew.
+    Uses ./.selfopt unless --home or SELFOPT_HOME says otherwise. After an interruption the same
+    command continues; when it has finished, it starts anew.
     """
-    from selfopt.verbs.quickstart import plan_lines, quickstart_home, run_quickstart
+    from selfopt.verbs.quickstart import as_document, plan_lines, quickstart_home, run_quickstart
 
     options = ctx.find_root().obj
     options["home"] = str(quickstart_home(options["home"], dict(os.environ), Path.cwd()).root)
@@ -33,14 +36,11 @@ def command(ctx: click.Context, /, as_json: bool) -> None:
 
         async def work(app: App) -> QuickstartResult:
             if not as_json:
-                for line in plan_lines(app):
-                    say(console(), line, indent=3)
+                say_each(console(), plan_lines(app), indent=3)
             return await run_quickstart(app, printer, live, live.show)
 
         result = run_with_app(ctx, work)
     if as_json:
-        from selfopt.verbs.quickstart import as_document
-
         emit(as_document(result))
     else:
         _print(result)
@@ -53,7 +53,7 @@ def _print(result: QuickstartResult) -> None:
     out.print()
     out.print("The rules at work", style="bold")
     for served in result.served:
-        _print_served(served)
+        _print_served(out, served)
     out.print()
     draw(
         out,
@@ -62,25 +62,19 @@ def _print(result: QuickstartResult) -> None:
         ),
     )
     out.print()
-    for path in result.reports:
-        out.print(f"  written: {path}", markup=False, soft_wrap=True)
+    say_each(out, (f"written: {path}" for path in result.reports), indent=2)
     minutes, seconds = divmod(round(result.seconds), 60)
-    out.print(
-        f"  {result.trials} trials in {minutes} min {seconds} s; why each decision: selfopt report, selfopt audit trace MODEL PHASE",
-        markup=False,
-        soft_wrap=True,
-    )
+    took = f"{result.trials} trials in {minutes} min {seconds} s"
+    say(out, f"{took}; why each decision: selfopt report, selfopt audit trace MODEL PHASE", indent=2)
 
 
-def _print_served(served: ServedLine) -> None:
-    out = console()
+def _print_served(out: Console, served: ServedLine) -> None:
     out.print(f"  $ {served.title}", markup=False)
     if served.refused:
         say(out, f"refused: {served.refused}", indent=4, hang=6)
     elif served.route is not None:
         say(out, f"{served.route.outcome}: served by {served.route.model}", indent=4, hang=6)
-    audit = served.audit
-    if audit is not None:
+    if (audit := served.audit) is not None:
         seal = f"{audit.rule_id or 'no rule'}, version {audit.config_version}, hash {audit.hash[:16]}"
         say(out, f"audit: {audit.timestamp} {audit.event}, {seal}", indent=4, hang=6, style="dim")
         if audit.event == "diverted":

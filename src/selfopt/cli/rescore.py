@@ -9,9 +9,9 @@ from .common import console, counted, draw, emit, json_option, run_with_app, say
 
 @click.command("rescore")
 @click.argument("runs", nargs=-1, required=True)
-@click.option("--variant", help="With this variant's parsers.")
-@click.option("--parser", "parsers", multiple=True, help="With this parser chain (repeat in order).")
-@click.option("--suite", metavar="NAME|FILE", help="Where their suite is, when the settings do not name it.")
+@click.option("--variant", help="Use this variant's parsers.")
+@click.option("--parser", "parsers", multiple=True, help="Use this parser chain (repeat in order).")
+@click.option("--suite", metavar="NAME|FILE", help="Their suite, if the settings do not name it.")
 @json_option
 @click.pass_context
 def command(
@@ -23,28 +23,24 @@ def command(
     suite: str | None,
     as_json: bool,
 ) -> None:
-    """Judge the stored replies of RUNS again, with another parser chain or a newer scorer. No request is made."""
+    """Judge the stored replies of RUNS again, with another parser chain or a newer scorer. No
+    request is made.
+    """
     from selfopt.report import evaluation_table, outcome_table
     from selfopt.verbs.rescoring import rescore_runs
 
     if variant is not None and parsers:
         raise click.UsageError("--variant and --parser both choose the parsers; give one of them", ctx)
     done = run_with_app(ctx, lambda app: rescore_runs(app, runs, variant, parsers, suite))
+    found = done.rescored
     if as_json:
-        emit(
-            {
-                "trials": len(done.rescored.trials),
-                "fresh": done.rescored.fresh,
-                "changed": done.rescored.changed,
-                "skipped": done.rescored.skipped,
-                "evaluation": done.evaluation,
-            }
-        )
+        counts = {"trials": len(found.trials), "fresh": found.fresh, "changed": found.changed}
+        emit({**counts, "skipped": found.skipped, "evaluation": done.evaluation})
         return
     out = console()
-    skipped = f", {len(done.rescored.skipped)} skipped" if done.rescored.skipped else ""
-    counts = f"{done.rescored.fresh} new verdicts, {done.rescored.changed} outcomes changed{skipped}"
-    say(out, f"{counted(len(done.rescored.trials), 'trial')} judged by {', '.join(done.parsers)}: {counts}")
+    skipped = f", {len(found.skipped)} skipped" if found.skipped else ""
+    changes = f"{found.fresh} new verdicts, {found.changed} outcomes changed{skipped}"
+    say(out, f"{counted(len(found.trials), 'trial')} judged by {', '.join(done.parsers)}: {changes}")
     if done.evaluation is not None:
         draw(out, evaluation_table([done.evaluation]))
         draw(out, outcome_table([done.evaluation]))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import console, emit, json_option, open_app, run_with_app, say
+from .common import console, counted, emit, json_option, open_app, run_with_app, say, say_each
 
 if TYPE_CHECKING:
     from selfopt.records import RoutingConfig
@@ -23,13 +23,13 @@ def _print(config: RoutingConfig, as_json: bool) -> None:
         emit(config)
         return
     out = console()
-    count = "1 rule" if len(config.rules) == 1 else f"{len(config.rules)} rules"
-    out.print(f"rules version {config.version}, {count}")
+    out.print(f"rules version {config.version}, {counted(len(config.rules), 'rule')}")
     for rule in config.rules:
-        verdict = "allow" if rule.allow else (f"fallback {rule.fallback}" if rule.fallback else "refuse")
-        verdict += f", on a fault {rule.fallback}" if rule.allow and rule.fallback else ""
-        extras = [f"variant {rule.variant.name}"] if rule.variant else []
-        extras += ["warm-up"] if rule.warm_up else []
+        if rule.allow:
+            verdict = f"allow, on a fault {rule.fallback}" if rule.fallback else "allow"
+        else:
+            verdict = f"fallback {rule.fallback}" if rule.fallback else "refuse"
+        extras = [*([f"variant {rule.variant.name}"] if rule.variant else []), *(["warm-up"] if rule.warm_up else [])]
         more = f" ({', '.join(extras)})" if extras else ""
         say(out, f"{rule.model} {rule.phase}: {verdict}{more}", indent=2, style="bold")
         if rule.reason:
@@ -41,7 +41,7 @@ def _print(config: RoutingConfig, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def show(ctx: click.Context, /, as_json: bool) -> None:
-    """The rules in force."""
+    """Show the rules in force."""
     from selfopt.verbs.routing import rules_in_force
 
     _print(rules_in_force(open_app(ctx)), as_json)
@@ -51,7 +51,7 @@ def show(ctx: click.Context, /, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def history(ctx: click.Context, /, as_json: bool) -> None:
-    """Every version: when, why, what changed."""
+    """List every version: when, why and what changed."""
     from selfopt.verbs.routing import rule_history
 
     entries = rule_history(open_app(ctx))
@@ -63,8 +63,7 @@ def history(ctx: click.Context, /, as_json: bool) -> None:
         mark = " (in force)" if entry.in_force else " (aborted)" if entry.aborted else ""
         why = f"{entry.cause}: {entry.reason}" if entry.reason else entry.cause
         say(out, f"version {entry.version}{mark}  {entry.at}  {why}")
-        for change in entry.changes:
-            say(out, change.replace("_", " ", 1), indent=2)
+        say_each(out, (change.replace("_", " ", 1) for change in entry.changes), indent=2)
     if not entries:
         out.print("no rules were ever in force")
 
@@ -73,14 +72,16 @@ def history(ctx: click.Context, /, as_json: bool) -> None:
 @click.argument("model")
 @click.argument("phase")
 @click.option("--allow/--deny", "allow", default=None, help="Whether the model may serve this phase.")
-@click.option("--fallback", metavar="MODEL", help="Who serves instead: always with --deny, on a fault with --allow.")
-@click.option("--reason", default="", help="Why; kept in the rule and the audit trail.")
+@click.option(
+    "--fallback", metavar="MODEL", help="The model that serves instead: always with --deny, after a fault with --allow."
+)
+@click.option("--reason", default="", help="Kept in the rule and the audit trail.")
 @json_option
 @click.pass_context
 def set_(
     ctx: click.Context, /, model: str, phase: str, allow: bool | None, fallback: str | None, reason: str, as_json: bool
 ) -> None:
-    """Set the rule of MODEL and PHASE by hand; recommendations leave it alone afterwards."""
+    """Set the rule of MODEL and PHASE by hand. Recommendations do not change it afterwards."""
     from selfopt.verbs.routing import set_route
 
     if allow is None:
@@ -93,7 +94,7 @@ def set_(
 @json_option
 @click.pass_context
 def import_(ctx: click.Context, /, path: Path, as_json: bool) -> None:
-    """Import rules from a JSON file; aliases are resolved."""
+    """Import rules from a JSON file. Aliases are resolved."""
     from selfopt.verbs.routing import import_routes
 
     _print(import_routes(open_app(ctx), path), as_json)
@@ -104,7 +105,9 @@ def import_(ctx: click.Context, /, path: Path, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def rollback(ctx: click.Context, /, version: int, as_json: bool) -> None:
-    """Put an earlier VERSION in force again, exactly, as a new version. 0: no rules."""
+    """Put exactly the rules of an earlier VERSION in force, as a new version. VERSION 0 has no
+    rules.
+    """
     from selfopt.verbs.routing import roll_back
 
     _print(run_with_app(ctx, lambda app: roll_back(app, version)), as_json)

@@ -19,10 +19,12 @@ from .measuring import measure_command, measure_flags
 def command(ctx: click.Context, /, as_json: bool, **flags: Any) -> int:
     """Measure one pass of MODEL on PHASE (atomic or extended), under the rules in force.
 
-    A model that its rule disables is served by its fallback, or refused. VARIANT: the rule's promoted one, else native_api.
+    If the rules disable the model, its fallback serves, or the run is refused. Default VARIANT: the
+    rule's, else native_api.
 
     \b
     selfopt run local/smollm2-135m atomic
     selfopt run haiku extended extended --limit 3 --timeout 20
+
     """
     return measure_command(ctx, flags, as_json=as_json)

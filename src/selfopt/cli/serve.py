@@ -17,14 +17,17 @@ if TYPE_CHECKING:
 
 
 def _log(lines: str) -> None:
-    """Lines of the access log, where the other log lines go."""
+    """Writes lines of the access log to standard error, like other log lines."""
     with suppress(OSError, ValueError):
         sys.stderr.write(lines)
         sys.stderr.flush()
 
 
 def _started(ctx: click.Context, host: str | None, port: int | None, count: int, ready: Callable[[str], None]) -> Worker | int:
-    """The worker that this process is; in the one that looks after them, the exit code."""
+    """Starts the workers.
+
+    Returns the worker in each of them, and the exit code in the process that supervises them.
+    """
     from selfopt.verbs.opening import App
     from selfopt.verbs.serving import in_workers, listening_socket, refuse_embedded
 
@@ -48,8 +51,9 @@ def _started(ctx: click.Context, host: str | None, port: int | None, count: int,
 def command(ctx: click.Context, /, host: str | None, port: int | None, workers: int, as_json: bool) -> None:
     """Serve live traffic under the rules in force, as an OpenAI-compatible endpoint, until Ctrl-C.
 
-    One process serves thousands of requests a second. More help where it is the gateway's own work that takes a whole core: many small requests
-    to fast servers, or long answers read through variants. Models of the embedded engine are served by one.
+    One process serves thousands of requests a second. More workers help only when the gateway
+    itself takes a whole core: for many small requests to fast servers, or long answers read through
+    variants. The embedded engine allows one worker only.
     """
 
     def ready(base_url: str) -> None:
@@ -74,5 +78,5 @@ def command(ctx: click.Context, /, host: str | None, port: int | None, workers: 
 
     try:
         run_with_app(ctx, work, loop_factory=fast_loop())
-    except KeyboardInterrupt:  # that is how it is ended: requests under way were finished
+    except KeyboardInterrupt:  # the usual end, after requests under way have finished
         ctx.exit(130)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import block, console, emit, json_option, open_app, pretty, say
+from .common import HEADING, block, console, emit, json_option, open_app, pretty, say, say_each
 from .exit_codes import says
 
 if TYPE_CHECKING:
@@ -17,13 +17,18 @@ if TYPE_CHECKING:
 
 @click.command("show")
 @click.argument("trial")
-@click.option("--exact", is_flag=True, help="Requests and replies byte by byte as sent; otherwise JSON is spread over lines.")
-@click.option("--warm-up", "warm_up", is_flag=True, help="Also what the warm-up of its pass sent and got; never scored.")
+@click.option("--exact", is_flag=True, help="Print requests and replies exactly as sent. Otherwise JSON is spread over lines.")
+@click.option(
+    "--warm-up", "warm_up", is_flag=True, help="Also show what the warm-up of its pass sent and got. It is never scored."
+)
 @json_option
 @click.pass_context
 def command(ctx: click.Context, /, trial: str, exact: bool, warm_up: bool, as_json: bool) -> int:
-    """One TRIAL (its id, its beginning or its end): exact request, raw reply, parsed calls, verdict, and why. Exit code 100 when
-    something of that is missing, or is not what was committed."""
+    """Show one TRIAL (its id, or the beginning or end of it): exact request, raw reply, parsed
+    calls, verdict, and why.
+
+    Exit code 100 when something of that is missing, or is not what was committed.
+    """
     from selfopt.verbs.showing import shown_faults, shown_trial, warm_up_texts
 
     app = open_app(ctx)
@@ -36,8 +41,7 @@ def command(ctx: click.Context, /, trial: str, exact: bool, warm_up: bool, as_js
         emit({**shown.model_dump(mode="json"), **warmed, **({"faults": faults} if faults else {})})
         return code
     out = console()
-    for found in faults:
-        say(out, f"NOT what was committed: {found.sentence()}", style="bold", hang=4)
+    say_each(out, (f"NOT what was committed: {fault.sentence()}" for fault in faults), style="bold", hang=4)
     t = shown.trial
     say(out, f"trial {t.trial_id}", style="bold")
     say(out, f"{shown.spec.label}, prompt {t.prompt_id}, pass {t.run_index + 1} of {t.run_id}", indent=2)
@@ -52,48 +56,43 @@ def command(ctx: click.Context, /, trial: str, exact: bool, warm_up: bool, as_js
 
 def _print_warm_up(out: Console, shown: ShownTrial, texts: list[tuple[str | None, str | None]], exact: bool) -> None:
     result = shown.run.warm_up
-    say(out, f"-- warm-up: {result.status}{'; ' + result.reason if result.reason else ''}", style="bold blue")
-    spread = (lambda text: text) if exact else pretty
+    say(out, f"-- warm-up: {result.status}{'; ' + result.reason if result.reason else ''}", style=HEADING)
     for number, (request, reply) in enumerate(texts, 1):
-        say(out, f"-- warm-up request {number}", style="bold blue")
-        block(out, spread(request) if request is not None else "(not kept)")
-        say(out, f"-- warm-up reply {number}", style="bold blue")
-        block(out, spread(reply) if reply is not None else "(nothing came)")
+        block(out, _body(request, "(not kept)", exact), title=f"warm-up request {number}")
+        block(out, _body(reply, "(nothing came)", exact), title=f"warm-up reply {number}")
+
+
+def _body(text: str | None, missing: str, exact: bool) -> str:
+    return missing if text is None else text if exact else pretty(text)
 
 
 def _print_exchanges(out: Console, shown: ShownTrial, exact: bool) -> None:
-    spread = (lambda text: text) if exact else pretty
     for exchange in shown.exchanges:
         for item in exchange.attempts:
             attempt = item.attempt
-            say(out, f"-- request ({exchange.step}, attempt {attempt.number})", style="bold blue")
-            block(out, spread(item.request) if item.request is not None else "(not kept)")
-            say(out, f"-- reply ({attempt.fault or attempt.status}, {attempt.latency_ms:.0f} ms)", style="bold blue")
+            block(out, _body(item.request, "(not kept)", exact), title=f"request ({exchange.step}, attempt {attempt.number})")
+            say(out, f"-- reply ({attempt.fault or attempt.status}, {attempt.latency_ms:.0f} ms)", style=HEADING)
             if attempt.error:
                 say(out, attempt.error, style="dark_orange")
-            block(out, spread(item.reply) if item.reply is not None else "(nothing came)")
+            block(out, _body(item.reply, "(nothing came)", exact))
         if exchange.content is not None:
             if exchange.content.thinking:
-                say(out, "-- thinking", style="bold blue")
-                block(out, exchange.content.thinking)
-            say(out, "-- text", style="bold blue")
-            block(out, exchange.content.text or "(empty)")
+                block(out, exchange.content.thinking, title="thinking")
+            block(out, exchange.content.text or "(empty)", title="text")
 
 
 def _print_verdicts(out: Console, shown: ShownTrial) -> None:
     from selfopt.words.calls import call_text, expected_text
 
     if shown.expected is not None:
-        say(out, "-- expected", style="bold blue")
-        for line in expected_text(shown.expected):
-            say(out, line, indent=2, hang=6)
+        say(out, "-- expected", style=HEADING)
+        say_each(out, expected_text(shown.expected), indent=2, hang=6)
         if shown.reason:
             say(out, shown.reason, indent=2, hang=2, style="dim")
     for verdict in shown.verdicts:
         say(out, f"-- verdict: {verdict.outcome.value.replace('_', ' ')}", style="bold")
-        calls = [call_text(call) for call in verdict.parsed.tool_calls] or ["no call"]
-        for call in calls:
-            say(out, f"parsed: {call}", indent=2, hang=6)
-        unread = f"; seems to hold a call as {verdict.parsed.unread}, which is not read" if verdict.parsed.unread else ""
-        say(out, f"recognised: {verdict.parsed.recognised}{unread}", indent=2, hang=6)
-        say(out, f"why: {verdict.why}", indent=2, hang=6)
+        parsed = verdict.parsed
+        calls = [call_text(call) for call in parsed.tool_calls] or ["no call"]
+        unread = f"; seems to hold a call as {parsed.unread}, which is not read" if parsed.unread else ""
+        lines = [*(f"parsed: {call}" for call in calls), f"recognised: {parsed.recognised}{unread}", f"why: {verdict.why}"]
+        say_each(out, lines, indent=2, hang=6)

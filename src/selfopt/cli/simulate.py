@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -10,7 +9,7 @@ import click
 from .common import LiveLine, Number, console, draw, emit, json_option
 
 WORLD_NAMES = ("12x4", "200x4", "200x16", "det150x4", "cycles")
-_POINTS = {"gain", "others", "churn", "drift"}
+_POINTS = {"others", "churn", "drift"}
 
 
 @click.command("simulate")
@@ -24,22 +23,22 @@ _POINTS = {"gain", "others", "churn", "drift"}
     multiple=True,
     type=Number(min=0, max=100, min_open=True),
     metavar="POINTS",
-    help="What the first candidate is better by; default 5 and 10.",
+    help="How much better the first candidate is; default 5 and 10.",
 )
 @click.option(
     "--alpha", type=Number(min=0, max=0.5, min_open=True), default=0.05, show_default=True, help="Chance of a false promotion."
 )
 @click.option("--prompts", type=click.IntRange(min=1, max=10_000), help="Size of the suite.")
-@click.option("--candidates", type=click.IntRange(min=1, max=100), help="How many race.")
+@click.option("--candidates", type=click.IntRange(min=1, max=100), help="How many candidates race.")
 @click.option("--flaky", type=Number(min=0, max=1), help="Share of prompts that pass only sometimes.")
-@click.option("--others", type=Number(min=-100, max=100), metavar="POINTS", help="What the other candidates are better by.")
+@click.option("--others", type=Number(min=-100, max=100), metavar="POINTS", help="How much better the other candidates are.")
 @click.option(
     "--churn", type=Number(min=0, max=100), metavar="POINTS", help="What each candidate wins on some prompts and loses on others."
 )
 @click.option("--cold", type=Number(min=0, max=1), help="Share of prompts whose first answers fail while the model loads.")
 @click.option("--warm-up/--no-warm-up", default=None, help="Warm up before anything counts.")
-@click.option("--drift", type=Number(min=0, max=100), metavar="POINTS", help="By how much the server gets worse in 1000 trials.")
-@click.option("--deterministic/--stochastic", default=None, help="Every prompt passes always or never.")
+@click.option("--drift", type=Number(min=0, max=100), metavar="POINTS", help="How much worse the server gets in 1000 trials.")
+@click.option("--deterministic/--stochastic", default=None, help="Whether every prompt passes always or never.")
 @click.option("--max-trials", type=click.IntRange(min=1), help="Hold a race before it takes more than so many trials.")
 @click.option(
     "--lower-bound", "bound_worlds", type=click.IntRange(min=0, max=1000), help="Average the lower bound over so many worlds."
@@ -48,42 +47,34 @@ _POINTS = {"gain", "others", "churn", "drift"}
 @click.option("--processes", type=click.IntRange(min=1, max=256), help="Default: one for each core.")
 @json_option
 def command(worlds: tuple[str, ...], gains: tuple[float, ...], as_json: bool, **options: Any) -> None:
-    """Try the race, the plain gates and a fixed number of runs on made-up worlds, where the truth is known.
+    """Try the race, the plain gates and a fixed number of runs on made-up worlds, where the truth
+    is known.
 
-    The policy is the real one, the models are not: how often is something promoted that is not better, how often is a gain found,
-    and after how many trials? Nothing is written; the same seed gives the same figures.
+    The policy is real, the models are not. Shows how often a candidate is promoted that is not
+    better, how often a gain is found, and after how many trials. Nothing is written. The same seed
+    gives the same figures.
 
     \b
     selfopt simulate --world 12x4 --world 200x4
     selfopt simulate --prompts 60 --candidates 6 --flaky 0.2 --gain 3
+
     """
+    from selfopt.report import cycles_table, simulation_table
     from selfopt.verbs.simulating import simulate_worlds
 
     world_options = ("prompts", "candidates", "flaky", "others", "churn", "cold", "warm_up", "drift", "deterministic")
-    changes = {name: _share(name, options[name]) for name in world_options if options[name] is not None}
+    given = [name for name in world_options if options[name] is not None]
+    changes = {name: options[name] / 100 if name in _POINTS else options[name] for name in given}
     plan = {name: value for name, value in options.items() if name not in world_options and value is not None}
     if gains:
-        plan["gains"] = tuple(_share("gain", gain) for gain in dict.fromkeys(gains))
+        plan["gains"] = tuple(gain / 100 for gain in dict.fromkeys(gains))
     with LiveLine(enabled=not as_json) as live:
-        found = simulate_worlds(worlds or ("12x4",), changes=changes, progress=live.show, **plan)
-    _print(found, as_json=as_json)
-
-
-def _share(name: str, value: Any) -> Any:
-    """Points as a share."""
-    return value / 100 if name in _POINTS else value
-
-
-def _print(found: Mapping[str, Mapping[str, Any]], *, as_json: bool) -> None:
-    cycles = found.get("cycles")
+        found = dict(simulate_worlds(worlds or ("12x4",), changes=changes, progress=live.show, **plan))
+    cycles = found.pop("cycles", None)
     if as_json:
-        emit(
-            {"worlds": {name: figures for name, figures in found.items() if name != "cycles"}}
-            | ({"cycles": cycles} if cycles else {})
-        )
+        emit({"worlds": found, **({"cycles": cycles} if cycles else {})})
         return
-    from selfopt.report import cycles_table, simulation_table
-
-    out = console()
     for name, figures in found.items():
-        draw(out, cycles_table(figures) if name == "cycles" else simulation_table(name, figures))
+        draw(console(), simulation_table(name, figures))
+    if cycles:
+        draw(console(), cycles_table(cycles))

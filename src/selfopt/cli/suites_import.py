@@ -1,4 +1,4 @@
-"""`selfopt suites import`: one command for each importer, made from what the importer says of itself."""
+"""`selfopt suites import KIND`, one command for each importer, and `selfopt suites pull bfcl`."""
 
 from __future__ import annotations
 
@@ -7,42 +7,56 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import console, emit, json_option, run_with_app, say, say_some
-from .suites_tools import phase_option, tell_made, tools_options
+from .common import SECONDS, LiveLine, answer, console, counted, emit, json_option, open_app, run_with_app, say, say_some
 
 if TYPE_CHECKING:
-    from selfopt.verbs.making import ImportedSuites, Importer
+    from selfopt.verbs.making import ImportedSuites, Importer, MadeSuite
     from selfopt.verbs.opening import App
 
 
 PATH = click.Path(path_type=Path)
+PHASES = click.Choice(["atomic", "extended"])
 replace_option = click.option("--replace", is_flag=True, help="Replace suites of these names that have other content.")
+phase_option = click.option("--phase", type=PHASES, help="Default: atomic where all is one user turn.")
+
+
+def tools_options(command: Any) -> Any:
+    """Adds --tools and --tools-timeout."""
+    timeout = click.option(
+        "--tools-timeout", "tools_timeout_s", type=SECONDS, help="Seconds for an MCP server to list its tools. Default: 10."
+    )
+    tools = click.option(
+        "--tools",
+        metavar="FILE|mcp:SERVER",
+        help="Tools: a JSON file, or mcp: and a command or URL of an MCP server, asked once.",
+    )
+    return tools(timeout(command))
 
 
 class ImportGroup(click.Group):
-    """Its commands are the importers that there are."""
+    """A group with one command for each importer."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Their names, our own first."""
+        """Returns the importers' names, the built-in ones first."""
         from selfopt.verbs.making import importers
 
         return list(importers())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of one of them."""
+        """Returns the command of one importer."""
         from selfopt.verbs.making import importers
 
         importer = importers().get(cmd_name)
-        return None if importer is None else command_of(cmd_name, importer)
+        return None if importer is None else _command_of(cmd_name, importer)
 
 
 @click.group("import", cls=ImportGroup)
-def group() -> None:
-    """Make a suite of your own from data in another format; it lands in the home's folder `suites`."""
+def import_() -> None:
+    """Make your own suite from data in another format. It is written to the home's folder `suites`."""
 
 
-def command_of(kind: str, importer: Importer) -> click.Command:
-    """The command of an importer: what it takes, its own options, and those that all have."""
+def _command_of(kind: str, importer: Importer) -> click.Command:
+    """Makes an importer's command, with its own options and those that all importers have."""
 
     def call(
         ctx: click.Context,
@@ -64,7 +78,7 @@ def command_of(kind: str, importer: Importer) -> click.Command:
             asked = ImportRequest(source, name or source.stem, phase, offered, given)
             return import_suites(app, kind, asked, replace=replace)
 
-        tell_imported(run_with_app(ctx, work), many=importer.many, as_json=as_json)
+        _tell_imported(run_with_app(ctx, work), many=importer.many, as_json=as_json)
 
     options = [click.option(o.flag, o.key, help=o.help, metavar=o.metavar, multiple=o.multiple) for o in importer.options]
     about = importer.about
@@ -82,14 +96,47 @@ def command_of(kind: str, importer: Importer) -> click.Command:
     return made
 
 
-def tell_imported(imported: ImportedSuites, *, many: bool, as_json: bool) -> None:
-    """What was written, and what the importer left out."""
+@click.group("pull")
+def pull() -> None:
+    """Get well-known suites into the home's folder `suites`."""
+
+
+@pull.command("bfcl")
+@click.option("--category", "categories", multiple=True, metavar="NAME,...", help="Only these categories; default: all.")
+@replace_option
+@json_option
+@click.pass_context
+def pull_bfcl(ctx: click.Context, /, categories: tuple[str, ...], replace: bool, as_json: bool) -> None:
+    """Fetch the wheel bfcl-eval 2026.3.23, check its sha256 and import its data. Nothing in it is
+    installed or executed.
+    """
+    from selfopt.verbs.bfcl import pull_bfcl_suites
+
+    with LiveLine(enabled=not as_json) as live:
+        imported = pull_bfcl_suites(open_app(ctx), categories, live.show, replace=replace)
+    _tell_imported(imported, many=True, as_json=as_json)
+
+
+def _tell_imported(imported: ImportedSuites, *, many: bool, as_json: bool) -> None:
     say_some(console(stderr=True), [f"note: {warning}" for warning in imported.warnings], indent=0, hang=6)
-    if not many:
-        tell_made(imported.made[0], as_json=as_json)
-    elif as_json:
-        emit(imported.made)
+    if many:
+        lines = (
+            f"{row.name:27} {row.state:9} {row.prompts:4} prompts, search {row.search}, held-out {row.heldout}; {row.origin}"
+            for row in imported.made
+        )
+        answer(imported.made, lines, as_json=as_json, hang=38)
     else:
-        for row in imported.made:
-            halves = f"search {row.search}, held-out {row.heldout}"
-            say(console(), f"{row.name:27} {row.state:9} {row.prompts:4} prompts, {halves}; {row.origin}", hang=38)
+        tell_made(imported.made[0], as_json=as_json)
+
+
+def tell_made(made: MadeSuite, *, as_json: bool) -> None:
+    """Prints what was written, and what to do next."""
+    if as_json:
+        emit(made)
+        return
+    out = console()
+    counts = f"{counted(made.prompts, 'prompt')}, {counted(made.tools, 'tool')}"
+    say(out, f"{made.name}: {made.phase}, {counts}, written to {made.path}")
+    say(out, f"look at it:  selfopt suites show {made.named}", indent=2, hang=15)
+    say(out, f"check it:    selfopt suites validate {made.named}", indent=2, hang=15)
+    say(out, f"measure it:  selfopt run MODEL {made.phase} --suite {made.named}", indent=2, hang=15)

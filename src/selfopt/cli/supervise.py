@@ -18,12 +18,14 @@ from .measuring import measure_command, measure_flags, validate_command
     "--validate-warm-up",
     "validate",
     is_flag=True,
-    help="Measure what warm-up is worth, and prove it: cold runs, each after a forced unload, in turn with warm ones (4 or more of each).",
+    help="Measure what warm-up is worth: cold runs, each after a forced unload, alternate with warm ones (4 or more of each).",
 )
 @json_option
 @click.pass_context
 def command(ctx: click.Context, /, validate: bool, as_json: bool, **flags: Any) -> int:
-    """Measure n passes of MODEL on PHASE: warm-up before the first, outcome rows, variance; resumes where it was cut off.
+    """Measure n passes of MODEL on PHASE, with warm-up before the first, outcome rows and variance.
+
+    After an interruption the same command continues.
 
     \b
     selfopt supervise lfm2.5 atomic --enable-warmup

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import console, emit, json_option, say
+from .common import answer, console, json_option, say, say_each
 
 if TYPE_CHECKING:
     from selfopt.verbs.trusting import TrustProposal
@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.option("--yes", is_flag=True, help="Trust what is shown without asking.")
 @click.option("--list", "listed", is_flag=True, help="List what is trusted, and what has changed since.")
-@click.option("--withdraw", is_flag=True, help="Trust FOLDER no more.")
+@click.option("--withdraw", is_flag=True, help="Withdraw the trust of FOLDER.")
 @json_option
 @click.pass_context
 def command(ctx: click.Context, /, folder: Path | None, yes: bool, listed: bool, withdraw: bool, as_json: bool) -> int:
-    """Let the selfopt.toml, the .env and the .selfopt of FOLDER count (default: the nearest project upwards).
+    """Let the selfopt.toml, the .env and the .selfopt of FOLDER count (default: the nearest project
+    upwards).
 
-    Without it a project's files change neither where a request goes, nor what is enforced, how strict the policy is or what is spent.
-    Everything that they ask for is shown first. Trust holds for the files as they are: it ends when one of them changes.
+    The files of a project that you do not trust change neither where a request goes, nor what is
+    enforced, nor how strict the policy is, and cannot raise what is spent. Everything they ask for
+    is shown first. Trust ends when one of them changes.
     """
     from selfopt.verbs.trusting import accept_trust, propose_trust, withdraw_trust
 
@@ -44,9 +46,9 @@ def command(ctx: click.Context, /, folder: Path | None, yes: bool, listed: bool,
         _show(proposal)
     if not yes:
         if as_json:
-            raise click.UsageError("--json asks nobody; look at what `selfopt trust` shows without it, then give --yes", ctx)
+            raise click.UsageError("--json cannot ask you; look at what `selfopt trust` shows without it, then give --yes", ctx)
         if not sys.stdin.isatty():
-            raise click.UsageError("there is no terminal to ask you on; look at what is shown above, then give --yes", ctx)
+            raise click.UsageError("without a terminal nobody can be asked; look at what is shown above, then give --yes", ctx)
         if not click.confirm("Trust this?", err=True):
             _tell(as_json, proposal.folder, "not trusted")
             return 1
@@ -58,28 +60,20 @@ def command(ctx: click.Context, /, folder: Path | None, yes: bool, listed: bool,
 def _show(proposal: TrustProposal) -> None:
     out = console()
     say(out, f"{proposal.folder} asks for:", style="bold")
-    for line in proposal.lines or ("nothing",):
-        say(out, line, indent=2)
+    say_each(out, proposal.lines or ("nothing",), indent=2)
 
 
 def _tell(as_json: bool, folder: Path, what: str) -> None:
-    if as_json:
-        emit({"folder": str(folder), "state": what})
-    else:
-        say(console(), f"{folder}: {what}")
+    answer({"folder": str(folder), "state": what}, [f"{folder}: {what}"], as_json=as_json)
 
 
 def _list(as_json: bool) -> None:
     from selfopt.verbs.trusting import trusted_folders
 
     rows = trusted_folders()
-    if as_json:
-        emit(rows)
-        return
-    out = console()
+    lines = []
     for row in rows:
         changed = f": {', '.join(row.files)}" if row.files else ""
         state = ("trusted" if row.kind == "project" else "counts") if row.state == "in force" else row.state
-        say(out, f"{row.kind}  {row.folder}  {state}{changed}", hang=4)
-    if not rows:
-        say(out, "nothing is trusted, and no .selfopt was made here")
+        lines.append(f"{row.kind}  {row.folder}  {state}{changed}")
+    answer(rows, lines, as_json=as_json, hang=4, empty="no folder is trusted, and no .selfopt was made here")

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from .common import SECONDS, block, console, emit, json_option, pretty, run_with_app, say
-
-if TYPE_CHECKING:
-    pass
+from .common import HEADING, SECONDS, block, console, emit, json_option, pretty, run_with_app, say, say_each
 
 
 @click.command("try")
 @click.argument("model")
 @click.argument("prompt")
 @click.option("--tools", metavar="FILE|mcp:SERVER", required=True, help="JSON file with a list of tools, or an MCP server.")
-@click.option("--variant", default="native_api", show_default=True, help="Through which variant.")
+@click.option("--variant", default="native_api", show_default=True, help="The variant to ask through.")
 @click.option("--timeout", "timeout_s", type=SECONDS, help="Seconds for one request.")
-@click.option("--exact", is_flag=True, help="Requests and replies byte by byte as sent; otherwise JSON is spread over lines.")
+@click.option("--exact", is_flag=True, help="Print requests and replies exactly as sent. Otherwise JSON is spread over lines.")
 @json_option
 @click.pass_context
 def command(
@@ -32,29 +27,26 @@ def command(
     exact: bool,
     as_json: bool,
 ) -> None:
-    """Ask MODEL once with your own tools; raw reply and parsed calls. Nothing is scored or recorded."""
+    """Ask MODEL once with your own tools, and print the raw reply and the parsed calls. Nothing is
+    scored or recorded.
+    """
 
     from selfopt.verbs.trying import try_model
+    from selfopt.words.calls import call_text
 
     tried = run_with_app(ctx, lambda app: try_model(app, model, variant, tools, prompt, timeout_s))
     if as_json:
         emit(tried)
         return
-    from selfopt.words.calls import call_text
-
     out = console()
     spread = (lambda text: text) if exact else pretty
     for step in tried.steps:
-        say(out, f"-- request ({step.step})", style="bold blue")
-        block(out, spread(step.reply.request_body) if step.reply else "")
-        say(out, "-- raw reply", style="bold blue")
-        block(out, spread(step.reply.reply_body) if step.reply else "")
+        block(out, spread(step.reply.request_body) if step.reply else "", title=f"request ({step.step})")
+        block(out, spread(step.reply.reply_body) if step.reply else "", title="raw reply")
     if tried.content is not None and tried.parsed is not None:
         if tried.content.text:
-            say(out, "-- text", style="bold blue")
-            block(out, tried.content.text)
-        say(out, f"-- parsed: {tried.parsed.recognised}", style="bold blue")
-        for text in [call_text(c) for c in tried.parsed.tool_calls] or ["no call"]:
-            say(out, text, hang=4)
+            block(out, tried.content.text, title="text")
+        say(out, f"-- parsed: {tried.parsed.recognised}", style=HEADING)
+        say_each(out, [call_text(c) for c in tried.parsed.tool_calls] or ["no call"], hang=4)
         if tried.parsed.unread:
-            say(out, f"a call seems to stand there as {tried.parsed.unread}, which variant {tried.variant} does not read")
+            say(out, f"the reply seems to hold a call as {tried.parsed.unread}, which variant {tried.variant} does not read")

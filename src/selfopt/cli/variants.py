@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .common import block, console, emit, json_option, open_app, say
+from .common import HEADING, answer, block, console, emit, json_option, open_app, say
 
 
 @click.group("variants")
@@ -18,19 +18,14 @@ def command() -> None:
 @json_option
 @click.pass_context
 def list_(ctx: click.Context, /, as_json: bool) -> None:
-    """Every variant of the catalogue and of your own file."""
+    """List the variants of the catalogue and of your own file."""
     from selfopt.verbs.variants import list_variants
 
     variants = list_variants(open_app(ctx))
-    if as_json:
-        emit(
-            [{"name": v.name, "title": v.title, "variant_hash": v.variant_hash, "parsers": v.parsers} for v in variants.values()]
-        )
-        return
-    out = console()
+    rows = [{key: getattr(v, key) for key in ("name", "title", "variant_hash", "parsers")} for v in variants.values()]
     width = max(map(len, variants))
-    for variant in variants.values():
-        say(out, f"{variant.name:{width}}  {variant.title}", hang=width + 2)
+    lines = (f"{variant.name:{width}}  {variant.title}" for variant in variants.values())
+    answer(rows, lines, as_json=as_json, hang=width + 2)
 
 
 @command.command("show")
@@ -38,17 +33,12 @@ def list_(ctx: click.Context, /, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
-    """The whole content of variant NAME."""
+    """Show the whole content of variant NAME."""
     from selfopt.verbs.variants import one_variant
     from selfopt.words.calls import variant_lines
 
     variant = one_variant(open_app(ctx), name)
-    if as_json:
-        emit(variant)
-        return
-    out = console()
-    for line in variant_lines(variant):
-        say(out, line, hang=4)
+    answer(variant, variant_lines(variant), as_json=as_json, hang=4)
 
 
 @command.command("render")
@@ -58,7 +48,7 @@ def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def render(ctx: click.Context, /, name: str, prompt: str, tools_file: Path, as_json: bool) -> None:
-    """What variant NAME would send for PROMPT; nobody is asked."""
+    """Show what variant NAME would send for PROMPT, without sending it."""
     from selfopt.verbs.variants import render_variant
 
     steps = render_variant(open_app(ctx), name, tools_file, prompt)
@@ -67,11 +57,12 @@ def render(ctx: click.Context, /, name: str, prompt: str, tools_file: Path, as_j
         return
     out = console()
     for step in steps:
-        say(out, f"-- step {step['step']}", style="bold blue")
+        say(out, f"-- step {step['step']}", style=HEADING)
         for message in step["messages"]:
             say(out, f"[{message.role}]", style="bold")
             block(out, message.content)
         say(out, f"native tools: {', '.join(t.name for t in step['tools']) or 'none'}")
         if step["constraint"] is not None:
-            say(out, f"-- output limited by a {step['constraint'].kind.replace('_', ' ')}", style="bold blue")
-            block(out, step["constraint"].grammar or str(step["constraint"].json_schema))
+            found = step["constraint"]
+            title = f"output limited by a {found.kind.replace('_', ' ')}"
+            block(out, found.grammar or str(found.json_schema), title=title)

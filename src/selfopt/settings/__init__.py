@@ -1,8 +1,9 @@
 """selfopt.toml, environment and flags -> one validated, frozen `Settings`."""
 
+from .endpoint import EndpointSettings
 from .project import AskedSetting, Project
 from .sources import LoadedSettings, default_config_file, load_settings, read_settings, settings_files
-from .tree import EndpointSettings, PolicySettings, Settings
+from .tree import PolicySettings, Settings
 
 __all__ = [
     "AskedSetting",

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from selfopt.dialects.kinds import ENDPOINT_KINDS
 from selfopt.records import Record
 
-from .tree import EndpointSettings, PriceSettings
+from .endpoint import EndpointSettings
+from .tree import PriceSettings
 
 LONGEST_PATH = 200  # characters of a setting's name that a message shows
 _ENTRIES: dict[str, type[Record]] = {"endpoints": EndpointSettings, "prices": PriceSettings}

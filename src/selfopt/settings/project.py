@@ -170,7 +170,7 @@ def read_file(path: Path) -> bytes:
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}; check its permissions") from None
     if len(content) > MAX_BYTES:
-        raise SettingsError(f"{path} has more than {MAX_BYTES} bytes, and no more are read; shorten it")
+        raise SettingsError(f"{path} has more than {MAX_BYTES} bytes, the most that is read; shorten it")
     return content
 
 

@@ -122,7 +122,7 @@ def _own_sources(environ: Mapping[str, str], flags: Mapping[str, Any] | None) ->
     if user_file.is_file():
         below.append(Source(str(user_file), True, _read_toml(user_file, read_file(user_file)), user_file.parent))
     elif environ.get("SELFOPT_CONFIG"):
-        raise SettingsError(f"SELFOPT_CONFIG names {user_file}, which is no file; create it or unset the variable")
+        raise SettingsError(f"SELFOPT_CONFIG names {user_file}, which is not a file; create it or unset the variable")
     above = [Source("environment", True, from_environ(environ, "environment"))]
     if flags:
         above.append(Source("flags", True, _without_none(flags)))
@@ -213,14 +213,14 @@ def _decoded(path: Path, content: bytes, errors: str = "strict") -> str:
     try:
         return content.decode("utf-8-sig", errors)
     except UnicodeDecodeError as error:
-        raise SettingsError(f"{path} is no UTF-8 (byte {error.start}); save it as UTF-8") from None
+        raise SettingsError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
 
 
 def _read_toml(path: Path, content: bytes) -> dict[str, Any]:
     try:
         return tomllib.loads(_decoded(path, content))
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path} is no valid TOML: {error}; fix the file") from None
+        raise SettingsError(f"{path} is not valid TOML: {error}; fix the file") from None
     except RecursionError:
         raise SettingsError(f"{path} is nested too deeply to be read; settings need three levels") from None
 

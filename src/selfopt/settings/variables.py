@@ -14,7 +14,8 @@ from pydantic import BaseModel
 from selfopt.dialects.kinds import ENDPOINT_KINDS
 from selfopt.errors import SettingsError
 
-from .tree import Settings, default_endpoints
+from .endpoint import default_endpoints
+from .tree import Settings
 
 # Variables that selfopt reads itself; they are no settings.
 PLAIN_VARIABLES = frozenset({"HOME", "CACHE", "CONFIG", "DOTENV"})
@@ -48,7 +49,7 @@ def from_environ(environ: Mapping[str, str], label: str) -> dict[str, Any]:
         if rest in PLAIN_VARIABLES or (len(parts) == 1 and parts[0] not in SCALARS):
             continue
         if parts[0] not in Settings.model_fields:
-            raise SettingsError(f"{label}: {name} is no setting; sections are {', '.join(sorted(Settings.model_fields))}")
+            raise SettingsError(f"{label}: {name} is not a setting; sections are {', '.join(sorted(Settings.model_fields))}")
         node = tree
         for part in parts[:-1]:
             node = node.setdefault(part, {})
@@ -79,7 +80,7 @@ def from_dotenv(text: str, label: str) -> dict[str, Any]:
             )
         if name.startswith("SELFOPT_") and "__" not in name and name.removeprefix("SELFOPT_").lower() not in SCALARS:
             raise SettingsError(
-                f"{label} sets {name}, which is no setting; write SELFOPT_SECTION__KEY (flags are set in the shell's environment)"
+                f"{label} sets {name}, which is not a setting; write SELFOPT_SECTION__KEY (flags are set in the shell's environment)"
             )
     return from_environ(variables, label)
 

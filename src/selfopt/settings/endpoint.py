@@ -1,0 +1,110 @@
+"""The settings of one endpoint, and the endpoints that everybody has."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
+
+from selfopt.dialects.kinds import ENDPOINT_KINDS, EndpointKind
+from selfopt.records import Record, is_loopback
+
+
+class Table(Record):
+    """A table of settings.
+
+    Refuses true and false where a number is wanted, which pydantic would take as 1 and 0.
+    """
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_switch_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool) and info.field_name is not None:
+            annotation = cls.model_fields[info.field_name].annotation
+            kinds = set(get_args(annotation) or (annotation,))
+            if kinds & {int, float} and bool not in kinds:
+                raise ValueError(f"must be a {'' if float in kinds else 'whole '}number, not true or false")
+        return value
+
+
+class EndpointSettings(Table):
+    """One endpoint.
+
+    Attributes:
+        kind: One of `ENDPOINT_KINDS`.
+        base_url: Address of its server; None without a server.
+        api_key: Only the user's own file may hold it.
+        api_key_env: The environment variable that holds the key.
+        local: Requests do not leave this machine (or your own network). None: as base_url says.
+        grammar: Its server takes GBNF grammars, as llama.cpp does; other servers get a JSON Schema.
+            None: embedded and scripted endpoints do.
+        script: YAML file of a scripted endpoint.
+        slots: Requests at the same time.
+        max_reply_bytes: How much of one reply is read.
+    """
+
+    kind: str
+    base_url: str | None = None
+    api_key: SecretStr | None = Field(default=None, exclude=True)
+    api_key_env: str | None = None
+    local: bool | None = None
+    grammar: bool | None = None
+    script: str | None = None
+    slots: int = Field(default=1, ge=1, le=64)
+    max_reply_bytes: int = Field(default=4_000_000, ge=1_000, le=100_000_000)
+
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in ENDPOINT_KINDS.builtin and ENDPOINT_KINDS.get(value) is None:
+            raise ValueError(f"must be one of {', '.join(ENDPOINT_KINDS.names())}, or a kind that an installed package offers")
+        return value
+
+    @property
+    def traits(self) -> EndpointKind:
+        """The traits of this kind of endpoint."""
+        found = ENDPOINT_KINDS.get(self.kind)
+        assert found is not None, self.kind
+        return found
+
+    @property
+    def plays_here(self) -> bool:
+        """Whether this process plays its replies, without a server."""
+        return self.base_url is None and self.traits.in_process is not None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether requests stay on this machine.
+
+        `local` decides, else there is no server or its address is loopback.
+        """
+        if self.local is not None:
+            return self.local
+        return self.traits.serverless if self.base_url is None else is_loopback(self.base_url)
+
+    @property
+    def takes_grammars(self) -> bool:
+        """Whether a GBNF grammar can constrain its output."""
+        return self.traits.grammars if self.grammar is None else self.grammar
+
+    @property
+    def takes_any_schema(self) -> bool:
+        """Whether any JSON Schema can constrain its output.
+
+        Clouds take only a part of JSON Schema.
+        """
+        any_schema = self.traits.any_schema
+        return self.is_local if any_schema is None else any_schema
+
+
+def default_endpoints() -> dict[str, EndpointSettings]:
+    """Returns the endpoints that are there without any settings, by name."""
+    return {
+        "local": EndpointSettings(kind="embedded"),
+        "ollama": EndpointSettings(kind="ollama", base_url="http://127.0.0.1:11434"),
+        "openai": EndpointSettings(kind="openai_compatible", base_url="https://api.openai.com/v1", api_key_env="OPENAI_API_KEY"),
+        "anthropic": EndpointSettings(kind="anthropic", base_url="https://api.anthropic.com", api_key_env="ANTHROPIC_API_KEY"),
+        "openrouter": EndpointSettings(
+            kind="openai_compatible", base_url="https://openrouter.ai/api/v1", api_key_env="OPENROUTER_API_KEY"
+        ),
+    }
