@@ -62,7 +62,7 @@ async def test_the_row_is_the_specifications(tmp_path: Path) -> None:
     with bench_app(tmp_path / "home") as (app, _):
         async with app:
             cold = await measure_model(app, MeasureRequest(LFM, "atomic", n_runs=7))
-            await app.sender.residency(LFM, asked=LFM).unload(app.server_model(LFM))
+            await app.sender.residency(LFM, asked=LFM).unload(app.sender.server_model(LFM))
             warm = await measure_model(app, MeasureRequest(LFM, "atomic", warm_up=True, n_runs=7))
             assert cold.evaluation is not None
             assert warm.evaluation is not None

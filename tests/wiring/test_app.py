@@ -8,7 +8,7 @@ import pytest
 
 from selfopt.errors import SettingsError, SuiteError, UnknownModelError, UsageError
 from selfopt.records import Usage
-from selfopt.wiring.app import App, hardware_label
+from selfopt.wiring.app import App
 from tests.cli.world import Project
 
 
@@ -42,8 +42,8 @@ def test_models_are_resolved_and_checked_against_the_catalogue(project: Project)
     """Aliases, full names; the embedded engine knows its own; the server's name drops the provider."""
     app = App.open()
     assert app.resolve_model("good") == "scripted/good"
-    assert app.server_model("scripted/good") == "good"
-    assert app.server_model("local/smollm2-135m") == "local/smollm2-135m"
+    assert app.sender.server_model("scripted/good") == "good"
+    assert app.sender.server_model("local/smollm2-135m") == "local/smollm2-135m"
     with pytest.raises(UnknownModelError, match="local/smollm2-135m"):
         app.resolve_model("local/nope")
     with pytest.raises(SettingsError, match="neither script nor base_url"):
@@ -83,7 +83,7 @@ def test_trials_have_a_price_where_the_user_names_one(project: Project, monkeypa
     assert price(app.spec("far/other", "atomic", "native_api"), usage) is None
     assert price(app.spec("scripted/good", "atomic", "native_api"), usage) == 0.0
     assert price(app.spec("scripted/mute", "atomic", "native_api"), usage) == pytest.approx(0.5)
-    assert "cores" in hardware_label()
+    assert "cores" in app.measure_context().hardware
     app.release()
 
 

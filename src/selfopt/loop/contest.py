@@ -69,7 +69,7 @@ def kind_of(context: LoopContext, baseline: Spec, measured: Evaluation, candidat
         return "once"
     if draws_at_random(candidate):
         return "race"
-    return "once" if is_exact(measured) or draws_at_random(baseline) else "race"
+    return "once" if measured.has_copies or draws_at_random(baseline) else "race"
 
 
 def _differs_in_warm_up_alone(baseline: Spec, candidate: Spec) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from selfopt.engine.catalogue import ModelEntry
-from selfopt.engine.meter import PullProgress
 from selfopt.engine.store import ModelStore
 from selfopt.suites import ImportRequest
 from selfopt.wiring.app import App
@@ -32,9 +31,5 @@ def pull_bfcl_suites(
     `show` gets a sign of life every second. ModelStoreError when the wheel cannot be had; else as `import_suites`.
     """
     store = ModelStore(app.store.root, folder="data", file="data.whl")
-
-    def progress(event: PullProgress) -> None:
-        show(pull_line(event))
-
-    asked = ImportRequest(store.pull(BFCL_WHEEL, progress), options={"categories": tuple(categories)})
-    return import_suites(app, "bfcl", asked, replace=replace)
+    wheel = store.pull(BFCL_WHEEL, lambda event: show(pull_line(event)))
+    return import_suites(app, "bfcl", ImportRequest(wheel, options={"categories": tuple(categories)}), replace=replace)

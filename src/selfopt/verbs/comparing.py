@@ -9,7 +9,7 @@ from statistics import median
 from selfopt.errors import UsageError
 from selfopt.home import ProcessLock
 from selfopt.measure.blocks import measure_specs
-from selfopt.measure.budget import Budget, BudgetMeter
+from selfopt.measure.budget import BudgetMeter
 from selfopt.measure.context import Labels
 from selfopt.measure.options import MeasureOptions
 from selfopt.measure.progress import Progress, ignore_progress
@@ -22,7 +22,6 @@ from selfopt.records import (
     ParsedReply,
     Phase,
     PolicyRow,
-    Prompt,
     Spec,
     Split,
     Suite,
@@ -71,17 +70,12 @@ class _Arm:
 
 async def installed_ollama_models(app: App) -> tuple[str, ...]:
     """`provider/name` of every model that the settings' Ollama servers have installed. UsageError when there is none."""
-    found: list[str] = []
-    asked: list[str] = []
-    for name, entry in app.settings.endpoints.items():
-        if not entry.traits.lists_models:
-            continue
-        asked.append(name)
-        found += [f"{name}/{model}" for model in await app.sender.installed(name)]
+    asked = [name for name, entry in app.settings.endpoints.items() if entry.traits.lists_models]
+    found = tuple([f"{name}/{model}" for name in asked for model in await app.sender.installed(name)])
     if not found:
         where = ", ".join(asked) or "no endpoint of kind ollama is set"
         raise UsageError(f"--ollama found no installed model ({where}); start Ollama and pull one: ollama pull qwen2.5:3b")
-    return tuple(found)
+    return found
 
 
 async def compare_models(app: App, request: CompareRequest, progress: Callable[[Progress], None] = ignore_progress) -> Comparison:
@@ -97,13 +91,12 @@ async def compare_models(app: App, request: CompareRequest, progress: Callable[[
     arms = _arms(app, request, suites)
     app.require_ready(dict.fromkeys(arm.model for arm in arms))
     specs = [spec for arm in arms for spec in arm.specs]
-    limits = app.settings.limits
     what = [[s.spec_id for s in specs], request.limit]
     group = new_id("compare") if request.fresh else content_hash("compare", what)
     app.home.ensure()
     with ProcessLock(app.home.lock)("compare"):
         context = app.measure_context(progress)
-        meter = BudgetMeter(Budget(limits.max_trials, limits.max_minutes, limits.max_tokens, limits.max_cost), context.clock)
+        meter = BudgetMeter(app.budget, context.clock)
         # In order, not interleaved: neighbours share the model and the beginning of the prompt, which servers keep.
         options = MeasureOptions(
             n_runs=1, sampling=False, limit=request.limit, shuffle_specs=False, labels=Labels(group_id=group), meter=meter
@@ -128,12 +121,13 @@ def _suite_names(app: App, request: CompareRequest) -> list[str]:
 def _arms(app: App, request: CompareRequest, suites: Sequence[Suite]) -> list[_Arm]:
     phase = suites[0].phase
     options = {"split": request.split, "timeout_s": request.timeout_s, "warm_up": request.warm_up}
-    arms = []
-    for model in dict.fromkeys(app.resolve_model(name) for name in request.models):
-        for variant in _variants(app, request, model, phase):
-            specs = tuple(app.spec(model, phase, variant, {**options, "suite": name}) for name in _suite_names(app, request))
-            arms.append(_Arm(model, variant, specs))
-    if len(arms) < 1:
+    names = _suite_names(app, request)
+    arms = [
+        _Arm(model, variant, tuple(app.spec(model, phase, variant, {**options, "suite": name}) for name in names))
+        for model in dict.fromkeys(app.resolve_model(name) for name in request.models)
+        for variant in _variants(app, request, model, phase)
+    ]
+    if not arms:
         raise UsageError("nothing to compare: name at least one model")
     return arms
 
@@ -151,11 +145,9 @@ class _Measured:
 
     arm: _Arm
     counts: Mapping[tuple[str, str], Counts]
-    passed: int
     faults: int
-    latencies: list[float]
-    tokens: list[tuple[int, int]]
-    evaluations: tuple[Evaluation, ...]
+    trials: Sequence[Trial]
+    evaluations: Sequence[Evaluation]
 
 
 def _comparison(
@@ -198,34 +190,29 @@ def _policies(suites: Sequence[Suite], keys: set[tuple[str, str]]) -> tuple[Poli
                 first = ParsedReply(tool_calls=tuple(ToolCall(name=tool.name) for tool in tools[:1]))
                 for name, parsed in zip(sums, (ParsedReply(), first), strict=True):
                     sums[name].append(agent_counts(prompt, judge(prompt, tools, parsed, None).outcome, parsed))
-    rows = []
-    for name, counts in sums.items():
-        total = [sum(column) for column in zip(*counts, strict=True)]
-        if total:
-            score = agent_score(total) or 0.0
-            rows.append(PolicyRow(name=name, agent_score=score, call_accuracy=call_accuracy(total), restraint=restraint(total)))
-    return tuple(rows)
+    totals = {name: [sum(column) for column in zip(*counts, strict=True)] for name, counts in sums.items()}
+    return tuple(
+        PolicyRow(name=name, agent_score=agent_score(t) or 0.0, call_accuracy=call_accuracy(t), restraint=restraint(t))
+        for name, t in totals.items()
+        if t
+    )
 
 
 def _measured(app: App, arm: _Arm, suites: Sequence[Suite], evaluations: Sequence[Evaluation]) -> _Measured:
     counts: dict[tuple[str, str], Counts] = {}
-    latencies: list[float] = []
-    tokens: list[tuple[int, int]] = []
-    faults = passed = 0
+    trials: list[Trial] = []
+    faults = 0
     for suite, evaluation in zip(suites, evaluations, strict=True):
-        prompts: dict[str, Prompt] = {prompt.id: prompt for prompt in suite.prompts}
+        prompts = {prompt.id: prompt for prompt in suite.prompts}
         for run_id in evaluation.run_ids:
-            for trial in app.ledger.read(Trial, {"run_id": run_id}):
-                latencies.append(trial.latency_ms)
-                tokens.append((trial.usage.input_tokens or 0, trial.usage.output_tokens or 0))
+            trials += app.ledger.read(Trial, {"run_id": run_id})
             for verdict in app.ledger.read(Verdict, {"run_id": run_id}):
                 if (verdict.parser_hash, verdict.scorer_hash) == (evaluation.parser_hash, evaluation.scorer_hash):
                     counts[suite.name, verdict.prompt_id] = agent_counts(
                         prompts[verdict.prompt_id], verdict.outcome, verdict.parsed
                     )
                     faults += verdict.outcome in _FAULTS
-                    passed += verdict.outcome is Outcome.PASS
-    return _Measured(arm, counts, passed, faults, latencies, tokens, tuple(evaluations))
+    return _Measured(arm, counts, faults, trials, evaluations)
 
 
 def _clusters(suites: Sequence[Suite], keys: Sequence[tuple[str, str]]) -> tuple[dict[tuple[str, str], str], str]:
@@ -241,15 +228,12 @@ def _summed(
     m: _Measured, clusters: Mapping[tuple[str, str], str], carries: Callable[[Counts], bool] = lambda _: True
 ) -> list[Counts]:
     """The sums of each cluster that carries a figure, in one order for every row."""
-    sums: dict[str, list[float]] = {}
+    sums: dict[str, Counts] = {}
     for key, cluster in clusters.items():
-        counted = m.counts.get(key)
-        if counted is None:
-            continue
-        known = sums.setdefault(cluster, [0.0] * len(counted))
-        for i, value in enumerate(counted):
-            known[i] += value
-    return [tuple(s) for s in sums.values() if carries(tuple(s))]
+        if (counted := m.counts.get(key)) is not None:
+            known = sums.get(cluster, (0.0,) * len(counted))
+            sums[cluster] = tuple(a + b for a, b in zip(known, counted, strict=True))
+    return list(filter(carries, sums.values()))
 
 
 def _figure(m: _Measured, clusters: Mapping[tuple[str, str], str], statistic: Statistic) -> Figure | None:
@@ -278,9 +262,9 @@ def _row(m: _Measured, clusters: Mapping[tuple[str, str], str]) -> tuple[_Measur
         agent_score=score,
         argument_accuracy=_figure(m, clusters, argument_accuracy),
         foreign_share=foreign_share(total) or 0.0,
-        p50_ms=median(m.latencies) if m.latencies else None,
-        input_tokens=median(t[0] for t in m.tokens) if m.tokens else 0.0,
-        output_tokens=median(t[1] for t in m.tokens) if m.tokens else 0.0,
+        p50_ms=median(t.latency_ms for t in m.trials) if m.trials else None,
+        input_tokens=median(t.usage.input_tokens or 0 for t in m.trials) if m.trials else 0.0,
+        output_tokens=median(t.usage.output_tokens or 0 for t in m.trials) if m.trials else 0.0,
         evaluation_ids=tuple(e.evaluation_id for e in m.evaluations),
         run_ids=tuple(run_id for e in m.evaluations for run_id in e.run_ids),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from selfopt.errors import SelfoptError
 from selfopt.loop import outcomes_of
@@ -35,15 +36,11 @@ def newest_courses(ledger: Ledger) -> list[Course]:
     for end in reversed(list(ledger.read(RaceEnd, newest_first=True, limit=_RACES))):
         start = next(iter(ledger.read(RaceStart, {"id": end.race_id}, limit=1)), None)
         if start is not None and end.blocks:
-            try:
+            with suppress(SelfoptError):
                 found += _courses(ledger, start)
-            except SelfoptError:
-                continue
     for test in reversed(list(ledger.read(PromptTest, newest_first=True, limit=_RACES))):
-        try:
+        with suppress(SelfoptError):
             found += _tested(ledger, test)
-        except SelfoptError:
-            continue
     return sorted(found, key=lambda course: (-(course.cycle or 0), course.purpose == "heldout"))
 
 
@@ -54,8 +51,7 @@ def _courses(ledger: Ledger, start: RaceStart) -> list[Course]:
     last: dict[str, RaceStanding] = {}
     for number, race in enumerate(_steps(ledger, start, blocks)):
         for standing in race.standings(interval=number in wanted):
-            alive = last.get(standing.spec_id, standing).state == "racing" or standing.spec_id not in last
-            if alive:
+            if standing.spec_id not in last or last[standing.spec_id].state == "racing":
                 points[standing.spec_id].append(_point(race, standing))
             last[standing.spec_id] = standing
     cycle, changes = _cycle(ledger, start.cycle_id)
@@ -103,16 +99,14 @@ def _tested(ledger: Ledger, test: PromptTest) -> list[Course]:
             seen = so_far.interval(test.alpha)
             interval = seen.low, seen.high
         points.append(CoursePoint(n, log_e, None, so_far.gain if n else None, interval))
-    told = "passes" if test.passed else "does not pass"
-    cycle, _ = _cycle(ledger, test.cycle_id)
     return [
         Course(
             name=_name(ledger, test.key.candidate_spec_id, {}),
             model=ours.model,
             phase=ours.phase,
             purpose="heldout",
-            cycle=cycle,
-            ended=f"{told}: {test.wins} prompts won, {test.losses} lost, E = {math.exp(min(test.log_e, 700.0)):.3g}",
+            cycle=_cycle(ledger, test.cycle_id)[0],
+            ended=f"{'passes' if test.passed else 'does not pass'}: {test.wins} prompts won, {test.losses} lost, E = {math.exp(min(test.log_e, 700.0)):.3g}",
             log_e_needed=test.log_e_needed,
             log_f_needed=None,
             null_mean=test.null_mean,
@@ -136,10 +130,11 @@ def _ended(ledger: Ledger, start: RaceStart, last: dict[str, RaceStanding]) -> S
 
 def _steps(ledger: Ledger, start: RaceStart, blocks: Sequence[RaceBlock]) -> Iterator[Race]:
     """The race at its start, with what its candidates brought along, and after each block."""
-    earlier = []
-    for race_id in dict.fromkeys(name for entrant in start.entrants for name in entrant.resumes):
-        for old in ledger.read(RaceStart, {"id": race_id}, limit=1):
-            earlier.append((old, _blocks(ledger, race_id)))
+    earlier = [
+        (old, _blocks(ledger, race_id))
+        for race_id in dict.fromkeys(name for entrant in start.entrants for name in entrant.resumes)
+        for old in ledger.read(RaceStart, {"id": race_id}, limit=1)
+    ]
     race = Race.replay(start, (), earlier)
     yield race
     for block in blocks:

@@ -51,14 +51,8 @@ async def decide_candidates(
     mine = [e for e in evaluations(app.ledger) if (e.model, e.phase) == (model, phase)]
     newest = _to_go_by(whole_evaluations(mine) or mine)
     base = _baseline(app, model, phase, newest, baseline)
-    if candidate is not None:
-        chosen = [_named(newest, candidate, "candidate")]
-    else:
-        chosen = [
-            e
-            for e in newest.values()
-            if (base is None or e.spec_id != base.spec_id) and (base is None or e.suite_hash == base.suite_hash)
-        ]
+    others = [e for e in newest.values() if base is None or (e.spec_id != base.spec_id and e.suite_hash == base.suite_hash)]
+    chosen = others if candidate is None else [_named(newest, candidate, "candidate")]
     if not chosen:
         raise UsageError(
             f"no candidate of {model} {phase} was measured besides the baseline; measure one: selfopt supervise {model} {phase} VARIANT"
@@ -84,8 +78,7 @@ def explained_decision(app: App, decision_id: str) -> tuple[Decision, Account, t
     require_ledger(app)
     decision = resolve(app.ledger, Decision, decision_id)
     lines = explain(decision)
-    gates = lines[len(lines) - len(decision.gates) :]
-    return decision, account(decision), tuple(line.strip() for line in gates)
+    return decision, account(decision), tuple(line.strip() for line in lines[len(lines) - len(decision.gates) :])
 
 
 def _to_go_by(evaluations: Sequence[Evaluation]) -> dict[str, Evaluation]:

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,7 +30,6 @@ from .verifying import Part, verify_home
 CONNECT_TIMEOUT_S = 1.0
 FEW_BYTES = 1_000_000_000
 MAX_ASKED = 50
-UNVERIFIED = GateFailed.exit_code
 SHOWN_PROBLEMS = 3
 MAX_NAME = 100
 MAX_DETAIL = 400
@@ -59,7 +59,10 @@ async def diagnose_installation(app: App) -> list[Check]:
         ),
         *_project(app),
         _home(app),
-        *_passed_over(app),
+        *(
+            _check("home passed over", "note", f"{folder} {NOT_MADE_HERE}; if the folder is yours: selfopt trust {folder.parent}")
+            for folder in app.passed_over
+        ),
         _guarded("ledger file", lambda: _ledger(app)),
         *_records(app),
         _temporaries(app),
@@ -93,9 +96,9 @@ def _project(app: App) -> list[Check]:
     project = app.project
     if project is None:
         return []
-    folder = escape_control(str(project.folder))
     if project.state == "refused":
         return [_check("project", "FAIL", f"{escape_control(project.problem)}; until then its files are left out")]
+    folder = escape_control(str(project.folder))
     if project.state == "trusted":
         return [_check("project", "ok", f"{folder} is trusted: {counted(len(project.asked), 'setting')} of its files count")]
     ignored = project.ignored
@@ -114,31 +117,15 @@ def _project(app: App) -> list[Check]:
     return checks
 
 
-def _passed_over(app: App) -> list[Check]:
-    return [
-        _check(
-            "home passed over",
-            "note",
-            f"{folder} {NOT_MADE_HERE}; if the folder is yours: selfopt trust {folder.parent}",
-        )
-        for folder in app.passed_over
-    ]
-
-
 def _home(app: App) -> Check:
-    switches = [
-        name
-        for name, on in (
-            ("warm_up.enabled", app.settings.warm_up.enabled),
-            ("enforcement.enabled", app.settings.enforcement.enabled),
-            ("policy.extended_gate_enabled", app.settings.policy.extended_gate_enabled),
-        )
-        if not on
-    ]
-    off = f"; switched off: {', '.join(switches)}" if switches else ""
-    if app.home.root.exists():
-        return _check("home", "note" if off else "ok", f"{app.home.root}{off}")
-    return _check("home", "note", f"{app.home.root} (made at the first measurement){off}")
+    switches = {
+        "warm_up.enabled": app.settings.warm_up.enabled,
+        "enforcement.enabled": app.settings.enforcement.enabled,
+        "policy.extended_gate_enabled": app.settings.policy.extended_gate_enabled,
+    }
+    off = "" if all(switches.values()) else f"; switched off: {', '.join(name for name, on in switches.items() if not on)}"
+    made = "" if app.home.root.exists() else " (made at the first measurement)"
+    return _check("home", "note" if made or off else "ok", f"{app.home.root}{made}{off}")
 
 
 def _ledger(app: App) -> str:
@@ -151,19 +138,16 @@ def _ledger(app: App) -> str:
 def _names(app: App) -> str:
     """The models that aliases and fallbacks name; an alias of a server's model cannot be checked further."""
     named = app.settings.fallbacks
-    wanted = [*app.settings.models.aliases, *named.atomic, *named.extended]
-    for name in wanted:
-        app.resolve_model(name)
+    wanted = [app.resolve_model(name) for name in (*app.settings.models.aliases, *named.atomic, *named.extended)]
     return f"{len(wanted)} aliases and fallbacks"
 
 
 def _records(app: App) -> list[Check]:
     """What `audit verify` says, one check for each part of it."""
     try:
-        parts = verify_home(app).parts
+        return [_part(part) for part in verify_home(app).parts]
     except SelfoptError as error:
         return [_check("audit trail", "FAIL", str(error))]
-    return [_part(part) for part in parts]
 
 
 def _part(part: Part) -> Check:
@@ -173,14 +157,13 @@ def _part(part: Part) -> Check:
     shown = "; ".join(part.problems[:SHOWN_PROBLEMS])
     more = f"; and {len(part.problems) - SHOWN_PROBLEMS} more" if len(part.problems) > SHOWN_PROBLEMS else ""
     check = _check(part.name, "FAIL", f"does not verify: {shown}{more}; see selfopt audit verify")
-    return {**check, "exit_code": UNVERIFIED}
+    return {**check, "exit_code": GateFailed.exit_code}
 
 
 def _temporaries(app: App) -> Check:
     cleared = clear_temporaries(app.home.root)
-    if not cleared:
-        return _check("half-written files", "ok", "none")
-    return _check("half-written files", "note", f"{cleared} of killed writers removed")
+    told = f"{cleared} of killed writers removed" if cleared else "none"
+    return _check("half-written files", "note" if cleared else "ok", told)
 
 
 def _feedback(app: App) -> str:
@@ -197,8 +180,6 @@ def _lock(app: App) -> Check:
 
 
 def _engine() -> Check:
-    from importlib import metadata
-
     try:
         return _check("engine", "ok", f"xllamacpp {metadata.version('xllamacpp')}")
     except metadata.PackageNotFoundError:
@@ -206,32 +187,37 @@ def _engine() -> Check:
 
 
 def _cache(app: App) -> Check:
-    folder = next(p for p in (app.store.root, *app.store.root.parents) if p.exists())
-    free = shutil.disk_usage(folder).free
+    free = shutil.disk_usage(next(p for p in (app.store.root, *app.store.root.parents) if p.exists())).free
     return _check("model cache", "ok" if free > FEW_BYTES else "note", f"{app.store.root}, {free / 1e9:.1f} GB free")
 
 
 def _models(app: App) -> list[Check]:
     try:
-        catalogue = sorted(app.catalogue.items())
+        return [
+            _check(f"model {name}", "ok", "pulled")
+            if app.store.path_of(name) is not None
+            else _check(f"model {name}", "note", f"not pulled; selfopt models pull {name} ({entry.size_bytes / 1e6:.0f} MB)")
+            for name, entry in sorted(app.catalogue.items())
+        ]
     except SelfoptError as error:
         return [_check("models", "FAIL", str(error))]
-    return [
-        _check(f"model {name}", "ok", "pulled")
-        if app.store.path_of(name) is not None
-        else _check(f"model {name}", "note", f"not pulled; selfopt models pull {name} ({entry.size_bytes / 1e6:.0f} MB)")
-        for name, entry in catalogue
-    ]
 
 
 def _extensions() -> list[Check]:
     """What installed packages add, and what of it is left out. Their names and errors are text of others."""
-    checks = []
-    for found in (extension for registry in REGISTRIES for extension in registry.installed()):
-        detail = f"of {found.distribution} {found.version}" + (f" is left out: it {found.problem}" if found.problem else "")
-        name = escape_control(f"{found.group} {found.name}"[:MAX_NAME])
-        checks.append(_check(name, "FAIL" if found.problem else "ok", escape_control(detail[:MAX_DETAIL])))
-    return checks
+    return [
+        _check(
+            escape_control(f"{found.group} {found.name}"[:MAX_NAME]),
+            "FAIL" if found.problem else "ok",
+            escape_control(
+                f"of {found.distribution} {found.version}{f' is left out: it {found.problem}' if found.problem else ''}"[
+                    :MAX_DETAIL
+                ]
+            ),
+        )
+        for registry in REGISTRIES
+        for found in registry.installed()
+    ]
 
 
 async def _endpoint(app: App, name: str, entry: EndpointSettings) -> Check:
@@ -242,8 +228,8 @@ async def _endpoint(app: App, name: str, entry: EndpointSettings) -> Check:
                 raise SettingsError("neither script nor base_url; set one in selfopt.toml")
             return _check(title, "ok", f"{entry.script} (in process): {', '.join(sorted(load_script(entry.script).models))}")
         config = app.settings.endpoint_config(name, app.environ)
-        wanted = f"no key: {entry.api_key_env} is not set" if entry.api_key_env else "no key"
-        key = "key set" if config.api_key else wanted
+        unset = f"no key: {entry.api_key_env} is not set" if entry.api_key_env else "no key"
+        key = "key set" if config.api_key else unset
         url = normalise_base_url(entry.base_url or "")
         if not entry.is_local:
             return _check(title, "ok" if config.api_key else "note", f"{shown_url(url)} (remote, not contacted; {key})")

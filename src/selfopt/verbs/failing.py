@@ -34,9 +34,8 @@ def failures_of_cycles(cycles: Sequence[Cycle]) -> Iterator[Failure]:
         for target in cycle.targets:
             for row in target.candidates:
                 what = f"{target.model} {target.phase} {row.variant} ({row.changed})"
-                codes = ", ".join(row.reason_codes)
                 if row.verdict != "promote":
-                    yield Failure(row.verdict, f"{what}: {codes}")
+                    yield Failure(row.verdict, f"{what}: {', '.join(row.reason_codes)}")
                 if "regression" in row.reason_codes:
                     yield Failure("regression", f"{what} is worse than the baseline")
         for check in cycle.remedies:
@@ -72,30 +71,27 @@ def failures_of_run(app: App, run: Measured) -> Iterator[Failure]:
     before = _baseline_before(app, measured)
     then = {row.prompt_id: set(row.outcomes) for row in before.rows}
     now = {row.prompt_id: set(row.outcomes) for row in measured.rows}
-    passes = {Outcome.PASS}
-    lost = [name for name, seen in now.items() if then[name] == passes and Outcome.PASS not in seen]
-    won = [name for name, seen in now.items() if Outcome.PASS not in then[name] and seen == passes]
+    lost = [name for name, seen in now.items() if then[name] == {Outcome.PASS} and Outcome.PASS not in seen]
+    won = [name for name, seen in now.items() if Outcome.PASS not in then[name] and seen == {Outcome.PASS}]
     exact = before.spec_id == measured.spec_id and before.determinism in _COPIES
     if len(lost) > len(won) and (exact or mcnemar_p(len(lost), len(won)) <= SIGNIFICANCE):
-        names = f"{measured.model} {measured.phase} {measured.variant}"
         yield Failure(
             "regression",
-            f"{names}: {len(lost)} prompts lost and {len(won)} won against the baseline {before.variant} ({', '.join(lost[:5])})",
+            f"{measured.model} {measured.phase} {measured.variant}: {len(lost)} prompts lost and {len(won)} won against the "
+            f"baseline {before.variant} ({', '.join(lost[:5])})",
         )
 
 
 def _baseline_before(app: App, measured: Evaluation) -> Evaluation:
     record = current_baseline(app.ledger, measured.model, measured.phase)
-    where = {"model": measured.model, "phase": measured.phase}
     alike = [
         e
-        for e in app.ledger.read(Evaluation, where)
+        for e in app.ledger.read(Evaluation, {"model": measured.model, "phase": measured.phase})
         if not set(e.run_ids) & set(measured.run_ids)
         and (e.suite_hash, e.split, e.scorer_hash) == (measured.suite_hash, measured.split, measured.scorer_hash)
         and {row.prompt_id for row in e.rows} == {row.prompt_id for row in measured.rows}
     ]
-    mine = [e for e in alike if (e.spec_id == record.spec_id if record is not None else e.variant == "native_api")]
-    found = best_known(mine)
+    found = best_known([e for e in alike if (e.spec_id == record.spec_id if record else e.variant == "native_api")])
     if found is None:
         raise SelfoptError(
             f"--fail-on regression: the baseline of {measured.model} {measured.phase} was not measured on these prompts, so there is "

@@ -30,8 +30,8 @@ from selfopt.records import Cycle, Finding, Spec, content_hash, sha256_hex
 from selfopt.routing import diff
 from selfopt.wiring.app import App
 
+from .diagnosing import UNHEARD, loop_context
 from .foretelling import CycleForecast, RaceOdds, foretell
-from .loop_parts import UNHEARD, loop_context
 from .measuring import phase_of
 from .routing import rules_from
 

@@ -76,7 +76,11 @@ async def new_suite(
         raise SuiteError(f"{origin or 'the list of tools'} holds no tool; a suite needs at least one")
     text = starter_text(name, phase, offered, origin, named=str(to) if to is not None else name)
     if to is None:
-        return _stored(app, name, text)
+        check_new_name(name, app.home.suites)
+        made = _made(parse_suite(text, source=f"suite {name}"), app.home.suites / f"{name}.yaml", name)
+        app.home.ensure()
+        store_suite(app.home.suites, name, text)
+        return made
     if to.suffix not in (".yaml", ".yml"):
         raise SuiteError(f"{to}: a starter is YAML with comments; give the path of a .yaml file")
     check_new_name(name, app.home.suites)
@@ -121,17 +125,18 @@ def import_suites(app: App, kind: str, asked: ImportRequest, *, replace: bool = 
     return ImportedSuites(tuple(_made(s.suite, s.path, s.suite.name, s.state) for s in stored), found.warnings)
 
 
-def _stored(app: App, name: str, text: str) -> MadeSuite:
-    check_new_name(name, app.home.suites)
-    made = _made(parse_suite(text, source=f"suite {name}"), app.home.suites / f"{name}.yaml", name)
-    app.home.ensure()
-    store_suite(app.home.suites, name, text)
-    return made
-
-
 def _made(suite: Suite, path: Path, named: str, state: Literal["new", "replaced", "unchanged"] = "new") -> MadeSuite:
     splits, sets = Counter(prompt.split for prompt in suite.prompts), suite.tool_sets
-    counts = (len(suite.prompts), sum(map(len, sets.values())))
     return MadeSuite(
-        suite.name, path, named, suite.phase, *counts, state, splits["search"], splits["heldout"], len(sets), suite.origin
+        name=suite.name,
+        path=path,
+        named=named,
+        phase=suite.phase,
+        prompts=len(suite.prompts),
+        tools=sum(map(len, sets.values())),
+        state=state,
+        search=splits["search"],
+        heldout=splits["heldout"],
+        tool_sets=len(sets),
+        origin=suite.origin,
     )

@@ -8,13 +8,12 @@ from typing import Any
 
 from selfopt.errors import RefusedError, UsageError
 from selfopt.home import ProcessLock
-from selfopt.measure.budget import Budget
 from selfopt.measure.context import Labels
 from selfopt.measure.options import MeasureOptions
 from selfopt.measure.progress import Progress, ignore_progress
 from selfopt.measure.resume import deliver
 from selfopt.measure.supervisor import SuperviseResult, supervise
-from selfopt.records import Evaluation, Outcome, Phase, RouteDecision, Spec, Split, Trial, Verdict, utc_now
+from selfopt.records import Evaluation, Outcome, Phase, RouteDecision, Spec, Split, Trial, Variant, Verdict, utc_now
 from selfopt.routing import log_routing_decision, validate_model_phase_compatibility
 from selfopt.wiring.app import App
 
@@ -107,21 +106,15 @@ def served_spec(app: App, request: MeasureRequest, decision: RouteDecision) -> S
     """The spec that serves: the rule's promoted variant, limits and warm-up, each overridden by what the user typed."""
     serving = decision.model or request.model
     rule = decision.serving_rule if decision.outcome != "forced" else None
-    own = rule is not None and rule.model == serving
-    limits = rule.limits if own and rule is not None else None
-    options = {
-        "suite": request.suite,
-        "split": request.split,
-        "warm_up": request.warm_up if request.warm_up is not None else (rule.warm_up if own and rule is not None else None),
-        "timeout_s": request.timeout_s if request.timeout_s is not None else (limits.timeout_s if limits else None),
-        "retries": request.retries if request.retries is not None else (limits.retries if limits else None),
-        "isolate": request.isolate if request.isolate is not None else (limits.isolate if limits else None),
-        "context_size": limits.context_size if limits else None,
-    }
-    if request.variant is not None:
-        return app.spec(serving, request.phase, request.variant, options)
-    promoted = rule.variant if own and rule is not None else None
-    return app.spec(serving, request.phase, promoted if promoted is not None else "native_api", options)
+    variant: str | Variant | None = request.variant
+    options: dict[str, Any] = {}
+    if rule is not None and rule.model == serving:
+        options = {name: getattr(rule.limits, name) for name in ("timeout_s", "retries", "isolate", "context_size")}
+        options["warm_up"] = rule.warm_up
+        variant = rule.variant if variant is None else variant
+    typed = {name: getattr(request, name) for name in ("suite", "split", "warm_up", "timeout_s", "retries", "isolate")}
+    options |= {name: value for name, value in typed.items() if value is not None}
+    return app.spec(serving, request.phase, "native_api" if variant is None else variant, options)
 
 
 async def measure_model(
@@ -142,7 +135,6 @@ async def measure_model(
     spec = served_spec(app, request, decision)
     app.require_ready([spec.model])
     app.sender.require(request.model, spec.model)
-    limits = app.settings.limits
     options = MeasureOptions(
         n_runs=request.n_runs,
         sampling=request.sampling,
@@ -156,7 +148,7 @@ async def measure_model(
         ),
         resume=request.resume,
         await_delivery=True,
-        budget=Budget(limits.max_trials, limits.max_minutes, limits.max_tokens, limits.max_cost),
+        budget=app.budget,
     )
     app.home.ensure()
     with ProcessLock(app.home.lock)("supervise" if request.n_runs > 1 else "run"):

@@ -51,11 +51,7 @@ def pull_model(app: App, name: str, show: Callable[[str], None]) -> tuple[Path, 
     path = _path_of(app, model)
     if path is not None:
         return path, False
-
-    def progress(event: PullProgress) -> None:
-        show(pull_line(event))
-
-    return app.store.pull(app.catalogue[model], progress), True
+    return app.store.pull(app.catalogue[model], lambda event: show(pull_line(event))), True
 
 
 async def fetch_model(app: App, name: str, show: Callable[[str], None]) -> tuple[Path, bool]:
@@ -92,7 +88,7 @@ async def model_status(app: App, names: Sequence[str]) -> list[dict[str, Any]]:
         models = sorted({m.name for m in app.store.installed() if m.name in app.catalogue} | set(_aliased(app)))
     rows = []
     for model in models:
-        status = await app.sender.residency(model, asked=model).status(app.server_model(model))
+        status = await app.sender.residency(model, asked=model).status(app.sender.server_model(model))
         rows.append({"name": model, **status.model_dump(mode="json")})
     return rows
 

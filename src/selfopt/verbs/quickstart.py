@@ -183,9 +183,15 @@ async def run_quickstart(
     reports = write_artefacts(app)
     cycles = _cycles(app, state)
     state.finish("shown", state.session)
-    rows = tuple(_rows(app, cycles))
-    trials = sum(c.trials for c in cycles)
-    return QuickstartResult(rows, tuple(cycles), tuple(served), tuple(reports), time.monotonic() - began, trials, app.home.root)
+    return QuickstartResult(
+        rows=tuple(_rows(app, cycles)),
+        cycles=tuple(cycles),
+        served=tuple(served),
+        reports=tuple(reports),
+        seconds=time.monotonic() - began,
+        trials=sum(c.trials for c in cycles),
+        home=app.home.root,
+    )
 
 
 async def _step(
@@ -200,8 +206,8 @@ async def _step(
 
 
 def _cycles(app: App, state: _State) -> list[Cycle]:
-    ids = [state.done[name] for name in ("cycle_1", "cycle_2", "extended")]
-    return [c for i in ids for c in app.ledger.read(Cycle, {"id": i}, limit=1)]
+    steps = ("cycle_1", "cycle_2", "extended")
+    return [cycle for step in steps for cycle in app.ledger.read(Cycle, {"id": state.done[step]}, limit=1)]
 
 
 async def _served(app: App, *, force: bool, progress: Callable[[Progress], None]) -> ServedLine:
@@ -218,30 +224,28 @@ async def _served(app: App, *, force: bool, progress: Callable[[Progress], None]
 
 
 def _rows(app: App, cycles: Sequence[Cycle]) -> list[ModelRow]:
-    rows = []
-    first, second, extended = cycles
-    for model in MODELS:
-        rows.append(_row(app, model, "atomic", first, second, [first, second]))
-    for model in MODELS:
-        rows.append(_row(app, model, "extended", extended, extended, [extended]))
-    return rows
+    *atomic, extended = cycles
+    return [
+        *(_row(app, model, "atomic", atomic) for model in MODELS),
+        *(_row(app, model, "extended", [extended]) for model in MODELS),
+    ]
 
 
-def _row(app: App, model: str, phase: Phase, first: Cycle, last: Cycle, all_cycles: Sequence[Cycle]) -> ModelRow:
-    before = _evaluation(app, first, model, phase)
-    after = _evaluation(app, last, model, phase)
+def _row(app: App, model: str, phase: Phase, cycles: Sequence[Cycle]) -> ModelRow:
     runs = {
-        r.run_id: r
-        for c in all_cycles
-        for r in app.ledger.read(Run, {"cycle_id": c.cycle_id})
-        if (r.model, r.phase) == (model, phase)
+        run.run_id
+        for cycle in cycles
+        for run in app.ledger.read(Run, {"cycle_id": cycle.cycle_id})
+        if (run.model, run.phase) == (model, phase)
     }
-    trials = sum(_trials(app, run_id) for run_id in runs)
-    return ModelRow(model, phase, before, after, trials, _look_next(app, model, phase, last))
-
-
-def _trials(app: App, run_id: str) -> int:
-    return sum(1 for _ in app.ledger.read(Trial, {"run_id": run_id}))
+    return ModelRow(
+        model,
+        phase,
+        before=_evaluation(app, cycles[0], model, phase),
+        after=_evaluation(app, cycles[-1], model, phase),
+        trials=sum(1 for run_id in runs for _ in app.ledger.read(Trial, {"run_id": run_id})),
+        look_next=_look_next(app, model, phase, cycles[-1]),
+    )
 
 
 def _evaluation(app: App, cycle: Cycle, model: str, phase: Phase) -> Evaluation | None:
@@ -255,12 +259,8 @@ def _look_next(app: App, model: str, phase: Phase, last: Cycle) -> str:
     """One plain sentence: what the next hour is best spent on."""
     rule = app.enforcer.load().rule_for(model, phase)
     if rule is not None and not rule.allow:
-        served = (
-            f"served by {rule.fallback}"
-            if rule.fallback
-            else "refused; measure a stronger model on it and it becomes the fallback"
-        )
-        return f"must not serve {phase}: {served}"
+        refused = "refused; measure a stronger model on it and it becomes the fallback"
+        return f"must not serve {phase}: {f'served by {rule.fallback}' if rule.fallback else refused}"
     evaluation = _evaluation(app, last, model, phase)
     if evaluation is None:
         return f"measure it: selfopt supervise {model} {phase}"

@@ -57,14 +57,9 @@ def write_report(app: App) -> Reported:
 def write_artefacts(app: App, faults: Sequence[LedgerFault] | None = None) -> list[Path]:
     """Write all reports and artefacts of the home; returns their paths. faults: what of the ledger is not as it was committed, to
     stand at their top; None: what of it they show."""
-    told = reported_faults(app) if faults is None else faults
-    return write_reports(app.ledger, app.home, app.enforcer.load(), newest_courses(app.ledger), told)
-
-
-def reported_faults(app: App) -> tuple[LedgerFault, ...]:
-    """What of all that a report shows, down to the verdicts, is not as it was committed. AuditError for a damaged trail."""
-    shown = (record for kind in _SHOWN for record in app.ledger.read(kind))
-    return faults_of(app, {pair for record in shown for pair in ids_of(record)})
+    if faults is None:
+        faults = faults_of(app, {pair for kind in _SHOWN for record in app.ledger.read(kind) for pair in ids_of(record)})
+    return write_reports(app.ledger, app.home, app.enforcer.load(), newest_courses(app.ledger), faults)
 
 
 def differing_renderings(app: App) -> tuple[str, ...]:

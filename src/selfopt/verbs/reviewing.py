@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,7 @@ def add_from_ledger(app: App, trials: Sequence[str], to: str, suite: str | None 
 
 
 def _path_of(app: App, to: str) -> Path:
-    own = find_suite_file(to, app.home.suites)
-    path = own if own is not None else Path(to)
+    path = find_suite_file(to, app.home.suites) or Path(to)
     if path.suffix not in SUFFIXES:
         raise SuiteError(
             f"{to}: neither a suite of the home nor a file of {', '.join(SUFFIXES)}; name one, or a .yaml file to begin"
@@ -175,8 +175,7 @@ def _fresh(failed: Sequence[_Failed], path: Path) -> tuple[str, dict[str, str]]:
 
 def _extended(old: str, failed: Sequence[_Failed], path: Path) -> tuple[str, dict[str, str]]:
     as_json = path.suffix == ".json"
-    suite = parse_suite(old, source=str(path), as_json=as_json)
-    new_sets, prompts, added = _placed(suite, failed)
+    new_sets, prompts, added = _placed(parse_suite(old, source=str(path), as_json=as_json), failed)
     extend = extended_json if as_json else extended_yaml
     sets = {name: [tool_data(tool) for tool in tools] for name, tools in new_sets.items()}
     return extend(old, sets, [prompt_data(prompt) for prompt in prompts], str(path)), added
@@ -213,9 +212,5 @@ def _placed(
     return {name: tools for name, tools in sets.items() if name not in suite.tool_sets}, prompts, added
 
 
-def _free(wanted: str, taken: Any) -> str:
-    number, name = 1, wanted
-    while name in taken:
-        number += 1
-        name = f"{wanted}-{number}"
-    return name
+def _free(wanted: str, taken: Container[str]) -> str:
+    return next(name for name in chain([wanted], (f"{wanted}-{n}" for n in count(2))) if name not in taken)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfopt.errors import AuditError, UnknownModelError, UsageError
+from selfopt.errors import AuditError, UsageError
 from selfopt.feedback import load_feedback
 from selfopt.ledger import LEDGER_SEALED_EVENT
 from selfopt.loop import note_rollback, served_specs
@@ -18,7 +18,6 @@ from selfopt.records import (
     Feedback,
     Finding,
     LedgerFault,
-    Phase,
     Recommendation,
     Record,
     RoutingConfig,
@@ -66,7 +65,7 @@ def enforce_file(app: App, path: Path | None = None, *, dry_run: bool = False, o
     else:
         app.home.ensure()
         reason = "harness_feedback.json" if path is None else f"{path.name}, a file that was named"
-        promoted = _serving_specs(app, feedback, before)
+        promoted = served_specs(ledger_or_none(app), feedback.recommendations, before)
         after = app.enforcer.enforce(feedback.recommendations, promoted=promoted, options=options, reason=reason)
     return Enforced(before, after, diff(before, after), dry_run)
 
@@ -76,13 +75,9 @@ def rules_from(app: App, feedback: Feedback, current: RoutingConfig, options: Ru
     return generate_routing_rules(
         feedback.recommendations,
         current,
-        promoted=_serving_specs(app, feedback, current),
+        promoted=served_specs(ledger_or_none(app), feedback.recommendations, current),
         options=options or RuleOptions(warm_up=app.settings.warm_up.enabled),
     )
-
-
-def _serving_specs(app: App, feedback: Feedback, current: RoutingConfig) -> Mapping[tuple[str, Phase], Spec]:
-    return served_specs(ledger_or_none(app), feedback.recommendations, current)
 
 
 def _feedback(path: Path | None, default: Path) -> Feedback:
@@ -122,8 +117,7 @@ def rule_history(app: App) -> tuple[VersionEntry, ...]:
 
 def set_route(app: App, model: str, phase: str, *, allow: bool, fallback: str | None, reason: str) -> RoutingConfig:
     """Set one rule by hand."""
-    name = app.resolve_model(model)
-    served = app.resolve_model(fallback) if fallback else None
+    name, served = app.resolve_model(model), app.resolve_model(fallback) if fallback else None
     if served == name:
         raise UsageError(f"--fallback {fallback} is the model itself; name another one")
     app.home.ensure()
@@ -211,22 +205,15 @@ def _trials_of(app: App, run: Run) -> list[tuple[Trial, tuple[Verdict, ...]]]:
 
 def _rule_id(app: App, text: str) -> str:
     words = text.split()
-    if len(words) == 2:
-        try:
-            model = app.resolve_model(words[0])
-        except UnknownModelError:  # the rule of a model whose endpoint is no longer in the settings has a past too
-            model = words[0]
-        rule = app.enforcer.load().rule_for(model, words[1])
-        if rule is None:
-            raise UsageError(f"no rule for {text!r}; see 'selfopt routes show'")
-        return rule.rule_id
-    return text
+    if len(words) != 2:
+        return text
+    # The settings may have lost the endpoint of a model whose rule can still be traced.
+    rule = app.enforcer.load().rule_for(app.known_model(words[0]) or words[0], words[1])
+    if rule is None:
+        raise UsageError(f"no rule for {text!r}; see 'selfopt routes show'")
+    return rule.rule_id
 
 
 def _by_id(app: App, record_type: type[Any], ids: Any) -> list[Any]:
-    found: list[Record] = []
-    if not app.has_ledger:
-        return found
-    for item in dict.fromkeys(ids):
-        found += list(readable(app.ledger.read(record_type, {"id": item}, limit=1)))
-    return found
+    ledger = ledger_or_none(app)
+    return [record for item in dict.fromkeys(ids) for record in readable(ledger.read(record_type, {"id": item}, limit=1))]

@@ -70,4 +70,4 @@ def route_of(app: App, model: str, phase: Phase) -> RouteDecision:
 
 async def unload(app: App, model: str) -> bool:
     """Drop a model from its server's memory; whether that worked."""
-    return await app.sender.residency(model, asked=model).unload(app.server_model(model))
+    return await app.sender.residency(model, asked=model).unload(app.sender.server_model(model))

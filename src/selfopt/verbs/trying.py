@@ -48,7 +48,7 @@ async def try_model(app: App, model: str, variant: str, tools: Tools, prompt: st
         step = next(generator)
         while True:
             request = ChatRequest(
-                model=app.server_model(name),
+                model=app.sender.server_model(name),
                 messages=step.messages,
                 tools=step.tools,
                 tool_choice=step.tool_choice,

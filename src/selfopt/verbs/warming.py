@@ -10,7 +10,6 @@ from typing import TypedDict, Unpack
 from selfopt.errors import UsageError
 from selfopt.home import ProcessLock
 from selfopt.loop import current_baseline, spec_by_id
-from selfopt.measure.budget import Budget
 from selfopt.measure.context import Labels
 from selfopt.measure.options import MeasureOptions
 from selfopt.measure.progress import Progress, ignore_progress
@@ -73,12 +72,7 @@ async def validate_model_warm_up(
     app.require_ready([model])
     asked = arguments.get("asked", model)
     app.sender.require(asked, model)
-    limits = app.settings.limits
-    options = replace(
-        _asked(arguments),
-        labels=Labels(group_id=arguments.get("group")),
-        budget=Budget(limits.max_trials, limits.max_minutes, limits.max_tokens, limits.max_cost),
-    )
+    options = replace(_asked(arguments), labels=Labels(group_id=arguments.get("group")), budget=app.budget)
     spec = _spec(app, model, phase, arguments)
     app.home.ensure()
     with ProcessLock(app.home.lock)("warm-up validation"):

@@ -26,11 +26,10 @@ from .sending import Sender
 if TYPE_CHECKING:
     from selfopt.engine.embedded import EmbeddedEngine
     from selfopt.ledger import LedgerSeals, SqliteLedger
+    from selfopt.measure.budget import Budget
     from selfopt.measure.context import MeasureContext
     from selfopt.measure.progress import Progress
 
-
-SpecOptions = Mapping[str, Any]
 
 logger = logging.getLogger("selfopt.wiring")
 
@@ -83,13 +82,12 @@ class App:
 
     def notices(self) -> list[str]:
         """What the project's files asked for and did not get, and homes that were passed over: a line each."""
-        lines = [self.project.notice()] if self.project is not None else []
-        for folder in self.passed_over:
-            lines.append(
-                f"passed over: {escape_control(str(folder))} {NOT_MADE_HERE}; the home is "
-                f"{escape_control(str(self.home.root))}; if the folder is yours: selfopt trust {escape_control(str(folder.parent))}"
-            )
-        return [line for line in lines if line]
+        passed_over = [
+            f"passed over: {escape_control(str(folder))} {NOT_MADE_HERE}; the home is "
+            f"{escape_control(str(self.home.root))}; if the folder is yours: selfopt trust {escape_control(str(folder.parent))}"
+            for folder in self.passed_over
+        ]
+        return [line for line in (self.project.notice() if self.project is not None else None, *passed_over) if line]
 
     def _read(self, path: Path) -> None:
         """Called for every file of settings' naming, right after it was read."""
@@ -209,11 +207,7 @@ class App:
         if self._engine is None:
             from selfopt.engine.embedded import EmbeddedEngine, EngineOptions
 
-            entry = self.settings.engine
-            options = EngineOptions(
-                context_size=entry.context_size, slots=entry.slots, threads=entry.threads, sleep_idle_s=entry.sleep_idle_s
-            )
-            self._engine = EmbeddedEngine(self.store, self.catalogue, options)
+            self._engine = EmbeddedEngine(self.store, self.catalogue, EngineOptions(**self.settings.engine.model_dump()))
         return self._engine
 
     @cached_property
@@ -240,11 +234,22 @@ class App:
             raise UnknownModelError(f"unknown model {name!r}: endpoint {provider!r} has {', '.join(sorted(self.catalogue))}")
         return model
 
-    def server_model(self, model: str) -> str:
-        """The name that the server knows."""
-        return self.sender.server_model(model)
+    def known_model(self, name: str) -> str | None:
+        """A model's full name. None when no endpoint of the settings can be asked for it."""
+        try:
+            return self.resolve_model(name)
+        except UnknownModelError:
+            return None
 
-    def spec(self, model: str, phase: Phase, variant: str | Variant, options: SpecOptions | None = None) -> Spec:
+    @property
+    def budget(self) -> Budget:
+        """The caps that the settings put on one command."""
+        from selfopt.measure.budget import Budget
+
+        limits = self.settings.limits
+        return Budget(limits.max_trials, limits.max_minutes, limits.max_tokens, limits.max_cost)
+
+    def spec(self, model: str, phase: Phase, variant: str | Variant, options: Mapping[str, Any] | None = None) -> Spec:
         """A spec from settings and options (suite, split, timeout_s, retries, isolate, warm_up, context_size; None: setting).
 
         UsageError for what makes no spec: a suite of another phase, a split without prompts, a value out of its range.
@@ -257,12 +262,11 @@ class App:
         if suite.phase != phase:
             raise UsageError(f"suite {suite.name} is of phase {suite.phase}, not {phase}; name a suite of {phase}, or that phase")
         if not suite.select(split):
-            there = ", ".join(sorted({prompt.split for prompt in suite.prompts}))
             raise UsageError(
-                f"suite {suite.name} has no prompt in split {split!r}, only in {there}; run and supervise can take another by --split, the "
-                "loop searches on split search: give some prompts that split, or the suite scope: whole"
+                f"suite {suite.name} has no prompt in split {split!r}, only in {', '.join(sorted({p.split for p in suite.prompts}))}; "
+                "run and supervise can take another by --split, the loop searches on split search: give some prompts that split, "
+                "or the suite scope: whole"
             )
-        context = chosen.get("context_size", self.settings.engine.context_size if entry.traits.engine else None)
         try:
             return Spec(
                 endpoint=provider,
@@ -272,7 +276,7 @@ class App:
                 suite_hash=suite.content_id(),
                 split=split,
                 variant=self.fitting(self.variant(variant) if isinstance(variant, str) else variant, provider),
-                context_size=context,
+                context_size=chosen.get("context_size", self.settings.engine.context_size if entry.traits.engine else None),
                 timeout_s=chosen.get("timeout_s", limits.timeout_s),
                 connect_timeout_s=limits.connect_timeout_s,
                 retries=chosen.get("retries", limits.retries),
@@ -321,13 +325,13 @@ class App:
             ledger=self.ledger,
             endpoint_for=lambda spec: self.sender.for_spec(spec, asked),
             residency_for=lambda spec: self.sender.residency_for_spec(spec, asked),
-            model_name_for=lambda spec: self.server_model(spec.model),
+            model_name_for=lambda spec: self.sender.server_model(spec.model),
             suite_for=self.suite_for,
             warm_up=WarmUpRunner(self.settings.warm_up.enabled),
             slots_for=lambda spec: self.settings.endpoints[spec.endpoint].slots,
             price_for=self._price,
             progress=progress or ignore_progress,
-            hardware=hardware_label(),
+            hardware=f"{platform.system()} {platform.machine()}, {os.cpu_count() or 1} cores",
         )
 
     def _price(self, spec: Spec, usage: Usage) -> float | None:
@@ -356,9 +360,3 @@ class App:
                 raise ModelStoreError(f"{model} is not pulled; run: selfopt models pull {model}")
             if entry.plays_here and entry.script is None:
                 raise SettingsError(f"endpoint {name!r} has neither script nor base_url; set one in selfopt.toml")
-
-
-def hardware_label() -> str:
-    """What the machine is, as far as it can change a measurement."""
-    cores = os.cpu_count() or 1
-    return f"{platform.system()} {platform.machine()}, {cores} cores"

@@ -33,10 +33,8 @@ class EmbeddedEndpoint:
                 f"the engine had not loaded {request.model} after {request.timeout_s:g} s; raise the timeout or warm up first",
                 kind="timeout",
             ) from None
-        except ModelStoreError as error:
-            raise EndpointError(str(error), kind="not_found") from error
-        except EngineError as error:
-            # As final as a model that is not there: its state is "unloaded", which would make a refused connection a load.
+        except (ModelStoreError, EngineError) as error:
+            # A failed start is as final as a model that is not there: its state is "unloaded", which would make a refused connection a load.
             raise EndpointError(str(error), kind="not_found") from error
         known = self._adapters.get(request.model)
         if known is not None and known[0] == address.base_url:
@@ -49,8 +47,9 @@ class EmbeddedEndpoint:
         return adapter, address.start_ms
 
     def _config_at(self, address: EngineAddress) -> EndpointConfig:
-        where = {"kind": "openai_compatible", "base_url": f"{address.base_url}/v1", "api_key": address.api_key}
-        return self._config.model_copy(update=where)
+        return self._config.model_copy(
+            update={"kind": "openai_compatible", "base_url": f"{address.base_url}/v1", "api_key": address.api_key}
+        )
 
     async def config_of(self, model: str) -> EndpointConfig:
         """How the model's child is spoken to, key included. Starts it when it is not running; raises what `connect` raises."""

@@ -68,18 +68,6 @@ def faults_of(app: App, only: Iterable[Named], names: Iterable[str] = (), kinds:
     return check_records(app.home.ledger, seals, frozenset(only), frozenset(names), frozenset(kinds)).faults
 
 
-def require_evidence(app: App, only: Iterable[Named], names: Iterable[str] = (), kinds: Iterable[str] = ()) -> None:
-    """CorruptError, naming the first faults, when a decision is about to rest on what is not as it was committed."""
-    faults = faults_of(app, only, names, kinds)
-    if faults:
-        more = f" and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
-        named = "; ".join(fault.sentence() for fault in faults[:_NAMED])
-        raise CorruptError(
-            f"the evidence is not what was committed: {named}{more}; nothing was decided and no rule was changed: see "
-            "`selfopt audit verify`, restore the ledger from a copy or begin in a new home"
-        )
-
-
 def check_evidence(app: App, evaluations: Iterable[Evaluation], evidence: Iterable[str] = ()) -> None:
     """Refuse to decide on evaluations, on records named as evidence, on the baselines in force or on the races behind them that
     are not what was committed."""
@@ -91,7 +79,14 @@ def check_evidence(app: App, evaluations: Iterable[Evaluation], evidence: Iterab
     only = {pair for evaluation in found for pair in ids_of(evaluation)}
     only |= {pair for record in ledger.read(Baseline) for pair in (("baseline", record.baseline_id), ("spec", record.spec_id))}
     only |= set(_races(ledger, {(e.model, e.phase) for e in found}))
-    require_evidence(app, only, names, _CONDITIONS)
+    faults = faults_of(app, only, names, _CONDITIONS)
+    if faults:
+        more = f" and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
+        named = "; ".join(fault.sentence() for fault in faults[:_NAMED])
+        raise CorruptError(
+            f"the evidence is not what was committed: {named}{more}; nothing was decided and no rule was changed: see "
+            "`selfopt audit verify`, restore the ledger from a copy or begin in a new home"
+        )
 
 
 def check_recommendations(app: App, recommendations: Iterable[Recommendation]) -> None:

@@ -29,7 +29,7 @@ def warmer(app: App, config: Callable[[], RoutingConfig]) -> Warmer:
         except UnknownModelError as error:
             return Warmed(problem=str(error))
         entry = app.settings.endpoint_of(full)[1]
-        residency, known = app.sender.residency(full, asked=full), app.server_model(full)
+        residency, known = app.sender.residency(full, asked=full), app.sender.server_model(full)
         timeout_s = app.settings.warm_up.warmup_load_timeout_s
         found = await ensure_resident(residency, known, timeout_s)
         try:

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Callable, Iterable
 
 from selfopt.dialects.openai_chat import OpenAIChat
-from selfopt.errors import EndpointError, EngineError, ModelStoreError, SettingsError, UnknownModelError, UsageError
+from selfopt.errors import EndpointError, EngineError, ModelStoreError, SettingsError, UsageError
 from selfopt.gateway import (
     AccessLog,
     Attempts,
@@ -31,14 +31,11 @@ from selfopt.gateway import (
     this_writer,
 )
 from selfopt.home import ChainedFile
-from selfopt.records import Endpoint, ModelStatus, Phase
+from selfopt.records import Endpoint, ModelStatus
 
 from .app import App
 from .keep_warm import warmer
 from .workers import Worker
-
-READY_POLL_S = 0.25
-SPARE_FILES = 256
 
 
 class AppUpstreams:
@@ -77,7 +74,7 @@ class AppUpstreams:
         return Upstream(
             name=name,
             model=model,
-            server_model=app.server_model(model),
+            server_model=app.sender.server_model(model),
             address=address,
             # Whether the request may go there was decided when it was found; from here on the model is this one.
             adapter=(lambda: self._endpoint(model)) if direct else (lambda: app.sender.endpoint(model, asked=model)),
@@ -163,13 +160,8 @@ def build_gateway(
     trail.check()
     keys = FileKeys(app.keys)
     _refuse_open_door(options.own.host, keys)
-    pool = Pool()
+    pool, fallbacks = Pool(), app.settings.fallbacks
     upstreams = AppUpstreams(app, pool, alone=worker is None)
-    fallbacks = app.settings.fallbacks
-    candidates: dict[Phase, tuple[str, ...]] = {
-        "atomic": _known(app, fallbacks.atomic),
-        "extended": _known(app, fallbacks.extended),
-    }
     # Who looks after warm models asks for the rules in force only once they are watched.
     keeps_warm = app.settings.warm_up.enabled and (worker is None or worker.number == 0)
     warmth = KeepWarm(warmer(app, lambda: rules.current.config), options.own.keep_warm_s) if keeps_warm else None
@@ -179,7 +171,7 @@ def build_gateway(
         app.route_options(),
         poll_s=options.rules_poll_s,
         read=app.enforcer.look,
-        candidates=candidates,
+        candidates={"atomic": _known(app, fallbacks.atomic), "extended": _known(app, fallbacks.extended)},
         changed=lambda now: warmth.follow(now.config) if warmth is not None else None,
     )
     audit = TrailSink(trail)
@@ -189,8 +181,11 @@ def build_gateway(
         resolve=app.resolve_model,
         attempts=Attempts(options, upstreams, pool, audit, Harness(options, Passing(options, upstreams, pool))),
         audit=audit,
-        journal=journal or _journal(app, audit, options),
-        access_log=_access_log(app, log),
+        journal=journal
+        or SegmentJournal(app.home.requests, audit, this_writer(), options=JournalOptions(segment_bytes=options.segment_bytes)),
+        access_log=AccessLog(log, as_json=options.own.log_format == "json")
+        if log is not None and options.own.access_log
+        else None,
     )
     return Gateway(
         GatewayParts(
@@ -198,20 +193,11 @@ def build_gateway(
             keys=keys,
             pool=pool,
             models=lambda: _listed_models(app, rules),
-            served_before=lambda writer: _has_files(app, writer),
+            served_before=lambda writer: any(app.home.requests.glob(f"{writer}-*.jsonl")),
             warmth=warmth,
             worker="" if worker is None else str(worker.number),
         )
     )
-
-
-def _access_log(app: App, log: Callable[[str], None] | None) -> AccessLog | None:
-    own = app.settings.gateway
-    return AccessLog(log, as_json=own.log_format == "json") if log is not None and own.access_log else None
-
-
-def _has_files(app: App, writer: str) -> bool:
-    return next(app.home.requests.glob(f"{writer}-*.jsonl"), None) is not None
 
 
 def _refuse_open_door(host: str, keys: FileKeys) -> None:
@@ -227,25 +213,13 @@ def _refuse_open_door(host: str, keys: FileKeys) -> None:
         )
 
 
-def _journal(app: App, audit: TrailSink, options: GatewayOptions) -> SegmentJournal:
-    return SegmentJournal(app.home.requests, audit, this_writer(), options=JournalOptions(segment_bytes=options.segment_bytes))
-
-
 def _listed_models(app: App, rules: RulesWatch) -> list[str]:
     """Aliases, models with rules and installed local models, as far as they can be asked."""
     names = {*app.settings.models.aliases, *(rule.model for rule in rules.current.config.rules)}
     names |= {model.name for model in app.store.installed() if model.name in app.catalogue}
-    return sorted(name for name in names if _is_known(app, name))
+    return sorted(name for name in names if app.known_model(name) is not None)
 
 
 def _known(app: App, names: Iterable[str]) -> tuple[str, ...]:
-    """Full names of those that can be asked; what cannot is left out, as in the loop."""
-    return tuple(app.resolve_model(name) for name in names if _is_known(app, name))
-
-
-def _is_known(app: App, name: str) -> bool:
-    try:
-        app.resolve_model(name)
-    except UnknownModelError:
-        return False
-    return True
+    """The full names of the models that can be asked, as in the loop."""
+    return tuple(full for full in map(app.known_model, names) if full is not None)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from selfopt.errors import SettingsError, UnknownModelError, UsageError
+from selfopt.errors import SettingsError, UsageError
 
 from .app import App
 
@@ -41,9 +41,8 @@ class Worker:
 
 def listening_socket(host: str, port: int) -> socket.socket:
     """A socket that listens. SettingsError when it cannot."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=BACKLOG)
     except OSError as error:
         raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror or error}; choose another --port") from None
 
@@ -52,19 +51,13 @@ def refuse_embedded(app: App) -> None:
     """UsageError where the rules in force want models of the embedded engine: its children belong to one process, and several would load a
     model several times."""
     wanted = {name for rule in app.enforcer.load().rules for name in (rule.model if rule.allow else None, rule.fallback) if name}
-    found = sorted(name for name in wanted if _is_embedded(app, name))
+    full = {name: app.known_model(name) for name in wanted}
+    found = sorted(name for name, model in full.items() if model and app.settings.endpoint_of(model)[1].traits.engine)
     if found:
         raise UsageError(
             f"--workers: the rules name models of the embedded engine ({', '.join(found[:3])}), which one process runs: "
             "leave --workers out, or serve them from a server of their own (Ollama, llama-server, vLLM)"
         )
-
-
-def _is_embedded(app: App, name: str) -> bool:
-    try:
-        return app.settings.endpoint_of(app.resolve_model(name))[1].traits.engine
-    except UnknownModelError:
-        return False
 
 
 @dataclass(slots=True)
@@ -150,8 +143,7 @@ class _Crew:
                 if pause_s and signal.sigtimedwait(_WATCHED - {signal.SIGCHLD}, pause_s) is not None:
                     self.stop()
                     continue
-                worker = self.start(child.number)
-                if worker is not None:
+                if (worker := self.start(child.number)) is not None:
                     return worker
         return None
 
@@ -166,26 +158,18 @@ def in_workers(count: int, listening: socket.socket, say: Callable[[str], None],
         raise UsageError("--workers needs a system with fork (Linux, macOS)")
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     crew = _Crew(count, listening, say)
-    worker = crew.start(0)
-    if worker is not None:
+    if (worker := crew.start(0)) is not None:
         return worker
     first = next(iter(crew.children.values()))
     if not crew.wait_for(first, _LISTENING):
-        return _code_of(crew)
+        codes = [130]
+        while crew.children:
+            signal.sigwait(_WATCHED)
+            codes += [code for _, code in crew.reap()]
+        return codes[-1] if codes[-1] >= 0 else 1
     ready()
     crew.wait_for(first, _WARM)
     for number in range(1, 1 if crew.stopping else count):
-        worker = crew.start(number)
-        if worker is not None:
+        if (worker := crew.start(number)) is not None:
             return worker
-    worker = crew.look_after()
-    return worker if worker is not None else 130
-
-
-def _code_of(crew: _Crew) -> int:
-    """How the first worker ended, which never listened."""
-    codes = [130]
-    while crew.children:
-        signal.sigwait(_WATCHED)
-        codes += [code for _, code in crew.reap()]
-    return codes[-1] if codes[-1] >= 0 else 1
+    return crew.look_after() or 130
