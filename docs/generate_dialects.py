@@ -1,4 +1,4 @@
-"""Writes docs/DIALECTS.md: what each dialect carries of a request, and what each kind of endpoint is."""
+"""Writes docs/DIALECTS.md: what each dialect carries of a request, and the kinds of endpoints."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ and are not handed on:
 _USER = Message(role="user", content="x")
 _TOOL = ToolDefinition(name="t")
 _CALLED = Message(role="assistant", tool_calls=(ToolCall(name="t"),))
-# Two requests a row, which differ in one thing.
+# Each row of the page comes from two requests that differ in one thing.
 _ROWS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "model": ({}, {"model": "n"}),
     "messages: text": ({}, {"messages": (Message(role="user", content="y"),)}),
@@ -72,17 +72,17 @@ CARRIED = tuple(_ROWS)
 
 
 def dialects() -> Mapping[str, Dialect]:
-    """One of each dialect that a registered kind of endpoint speaks, made for a server on this machine."""
+    """The dialects of all registered kinds of endpoints by name, made for a local server."""
     config = EndpointConfig(name="any", kind="any", base_url="http://127.0.0.1:1", local=True)
     return {kind.speaks: kind.dialect(config) for kind in ENDPOINT_KINDS.all().values()}
 
 
 def carried_by(dialect: Dialect) -> Mapping[str, tuple[str, ...] | None]:
-    """What of a request a dialect can carry.
+    """What a dialect carries of a request.
 
     Returns:
-        For each name in `CARRIED` the places in the body that it decides; none where it is not carried, and None where a
-        request with it is refused before it is sent.
+        For each name in `CARRIED`, the places in the body that depend on it: an empty tuple if it
+        is not carried, and None if a request with it is refused before anything is sent.
     """
     return {what: _decided(dialect, *row) for what, row in _ROWS.items()}
 
@@ -100,7 +100,7 @@ def _asked(fields: dict[str, Any]) -> ChatRequest:
 
 
 def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value of a body by its place. Things in a list stand together under `[]`."""
+    """Yield the places in a body with their values. All items of a list share the place `[]`."""
     if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from _leaves(inner, f"{place}.{key}" if place else key)

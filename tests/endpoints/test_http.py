@@ -249,7 +249,7 @@ async def test_a_broken_reply_is_named_in_words_that_help(raw: Start) -> None:
     for sent, words in (
         (b"SSH-2.0-OpenSSH\r\n", "no HTTP reply: "),
         (response(b" "), "reply is empty;"),
-        (response(b"9" * 5000), "reply is no JSON: Exceeds the limit"),
+        (response(b"9" * 5000), "reply is not JSON: Exceeds the limit"),
         (HOSTILE["redirect to itself"], "redirects to /v1/chat/completions, and redirects are not followed: correct base_url"),
     ):
         endpoint, _ = await raw(sent)

@@ -85,7 +85,7 @@ def test_a_source_of_no_known_form_is_refused_with_the_entrys_name(tmp_path: Pat
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("x = ", "no valid TOML"),
+        ("x = ", "not valid TOML"),
         ("other = 1", "allowed are"),
         ("model = 3", "allowed are"),
         ("model = [3]", "entry"),

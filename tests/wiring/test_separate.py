@@ -176,7 +176,7 @@ async def test_the_engine_stays_the_child_of_the_measuring_process(server: str) 
 def test_the_child_refuses_what_is_no_job(monkeypatch: pytest.MonkeyPatch) -> None:
     """Typed by a person: one line, no traceback."""
     monkeypatch.setattr(sys, "stdin", io.StringIO("hello"))
-    with pytest.raises(SystemExit, match="not for people"):
+    with pytest.raises(SystemExit, match="for internal use"):
         main()
 
 

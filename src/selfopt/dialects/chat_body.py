@@ -107,14 +107,14 @@ def reading_body(body: bytes, limits: BodyLimits) -> Generator[None, None, ChatB
             yield
         fields = _decode_body(body)
     except UnicodeDecodeError as error:
-        raise bad_request(f"the body is no UTF-8 (byte {error.start})", code="invalid_json") from None
+        raise bad_request(f"the body is not UTF-8 (byte {error.start})", code="invalid_json") from None
     except RecursionError:
         raise bad_request(f"the body is nested more than {limits.max_depth} levels deep", code="invalid_json") from None
     except msgspec.DecodeError as error:
-        raise bad_request(f"the body is no JSON object: {error}", code="invalid_json") from None
+        raise bad_request(f"the body is not a JSON object: {error}", code="invalid_json") from None
     yield
     if len(fields) > limits.max_fields:
-        raise bad_request(f"the body has {len(fields)} keys at the top, at most {limits.max_fields} are taken")
+        raise bad_request(f"the body has {len(fields)} keys at the top level, at most {limits.max_fields} are allowed")
     model = _read(fields, "model", _decode_text, "the name of a model, as text")
     if not model or len(model) > MAX_MODEL_LENGTH or not model.isprintable():
         raise bad_request(f"model must be a name of 1 to {MAX_MODEL_LENGTH} printable characters", "model")
@@ -130,7 +130,7 @@ def reading_body(body: bytes, limits: BodyLimits) -> Generator[None, None, ChatB
     yield
     tools = _read(fields, "tools", _decode_objects, "a list of objects") if "tools" in fields else None
     if tools is not None and len(tools) > limits.max_tools:
-        raise bad_request(f"{len(tools)} tools, at most {limits.max_tools} are taken", "tools", "array_above_max_length")
+        raise bad_request(f"{len(tools)} tools, at most {limits.max_tools} are allowed", "tools", "array_above_max_length")
     yield
     stream = _read(fields, "stream", _decode_flag, "true or false") if "stream" in fields else False
     return ChatBody(fields, model, bool(stream), len(tools or ()), _phase_of(messages), len(body))

@@ -24,7 +24,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON value")
+    raise ValueError(f"{name} is not a JSON value")
 
 
 def _finite(text: str) -> float:
@@ -115,7 +115,7 @@ def as_text(value: Any) -> str:
     """
     if value is None or isinstance(value, str):
         return value or ""
-    raise ValueError(f"a text is expected, but {type(value).__name__} {reprlib.repr(value)[:60]} stands there")
+    raise ValueError(f"expected text, but got {type(value).__name__} {reprlib.repr(value)[:60]}")
 
 
 def as_int(value: Any) -> int | None:

@@ -126,7 +126,7 @@ def reading_request(chat: ChatBody) -> Generator[None, None, ClientRequest | Non
     if named is not None:
         tools = tuple(tool for tool in tools if tool.name == named)
         if not tools:
-            raise bad_request(f"tool_choice names {named!r}, which is none of the tools", "tool_choice")
+            raise bad_request(f"tool_choice names {named!r}, which is not among the tools", "tool_choice")
     limit = _limit(fields)
     beside = {key: value for key, value in fields.items() if key not in UNDERSTOOD}
     return ClientRequest(
@@ -231,7 +231,7 @@ def _offered(raw: msgspec.Raw) -> tuple[ToolDefinition, ...]:
     cache by identity what it derives from them.
     """
     if len(raw) > MAX_TOOLS_BYTES:
-        raise bad_request(f"tools of {len(raw)} bytes, at most {MAX_TOOLS_BYTES} are taken", "tools", "array_above_max_length")
+        raise bad_request(f"tools of {len(raw)} bytes, at most {MAX_TOOLS_BYTES} are allowed", "tools", "array_above_max_length")
     text = bytes(raw)
     return _known_tools(text) if len(text) <= KEPT_TOOLS_BYTES else _tools(text)
 
@@ -239,7 +239,7 @@ def _offered(raw: msgspec.Raw) -> tuple[ToolDefinition, ...]:
 def _tools(text: bytes) -> tuple[ToolDefinition, ...]:
     raw = _decode(text)
     if raw and len(raw) > MAX_TOOLS:
-        raise bad_request(f"{len(raw)} tools, at most {MAX_TOOLS} are taken", "tools", "array_above_max_length")
+        raise bad_request(f"{len(raw)} tools, at most {MAX_TOOLS} are allowed", "tools", "array_above_max_length")
     tools: list[ToolDefinition] = []
     for place, entry in enumerate(raw or ()):
         function = entry.get("function") if isinstance(entry, dict) and entry.get("type") == "function" else None
@@ -254,7 +254,7 @@ def _tools(text: bytes) -> tuple[ToolDefinition, ...]:
             first = error.errors(include_url=False)[0]
             raise bad_request(f"tools[{place}].{'.'.join(map(str, first['loc']))}: {first['msg']}", "tools") from None
         if not tool.name or any(tool.name == other.name for other in tools):
-            raise bad_request(f"tools[{place}]: its name is empty or that of another tool", "tools")
+            raise bad_request(f"tools[{place}]: its name is empty, or another tool has it", "tools")
         tools.append(tool)
     return tuple(tools)
 

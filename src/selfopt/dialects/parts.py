@@ -187,7 +187,7 @@ def decode_body(decode: Callable[[Any], Parts], body: bytes) -> ChatReply:
     try:
         return reply_of(decode(parse_json(body.decode("utf-8"))), "", Travelled(""))
     except UnicodeDecodeError as error:
-        said = f"reply is no UTF-8 (byte {error.start})"
+        said = f"reply is not UTF-8 (byte {error.start})"
     except ValueError as error:
         start = printable(body[:120].decode("utf-8", "replace"), 120)
         said = f"reply cannot be read: {error}: {start}" if body.strip() else "reply is empty"

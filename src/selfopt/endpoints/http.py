@@ -354,7 +354,7 @@ class HttpStream:
         try:
             return parse_json(text)
         except ValueError as error:
-            what = f"reply is no JSON: {error}: {printable(text, 120)}" if text.strip() else "reply is empty"
+            what = f"reply is not JSON: {error}: {printable(text, 120)}" if text.strip() else "reply is empty"
             raise self.broken(what) from None
 
     def broken(self, what: str) -> EndpointError:
@@ -365,4 +365,4 @@ class HttpStream:
         try:
             return data.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise self.broken(f"reply is no UTF-8 (byte {error.start})") from None
+            raise self.broken(f"reply is not UTF-8 (byte {error.start})") from None

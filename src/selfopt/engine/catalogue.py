@@ -100,7 +100,7 @@ def _parse(text: str, where: str) -> dict[str, ModelEntry]:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"model catalogue {where}: no valid TOML: {error}; fix the file") from error
+        raise SettingsError(f"model catalogue {where}: not valid TOML: {error}; fix the file") from error
     except RecursionError:
         raise SettingsError(f"model catalogue {where}: nested too deeply; allowed are [[model]] tables only") from None
     models = data.get("model", [])
@@ -116,6 +116,6 @@ def _parse(text: str, where: str) -> dict[str, ModelEntry]:
             name = raw.get("name", "?") if isinstance(raw, dict) else "?"
             raise SettingsError(f"model catalogue {where}: entry {str(name)[:100]!r}: {field}: {first['msg']}") from error
         if entry.name in entries:
-            raise SettingsError(f"model catalogue {where}: {entry.name} stands there twice; keep one")
+            raise SettingsError(f"model catalogue {where}: {entry.name} is listed twice; keep one")
         entries[entry.name] = entry
     return entries

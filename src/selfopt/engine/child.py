@@ -57,7 +57,7 @@ def _read_config() -> dict[str, Any]:
         line += piece
     config = json.loads(line)
     if not isinstance(config, dict):
-        raise ValueError("the configuration is no JSON object")
+        raise ValueError("the configuration is not a JSON object")
     return config
 
 

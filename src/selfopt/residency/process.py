@@ -66,7 +66,7 @@ async def run_job(text: str, build: Callable[[dict[str, Any]], tuple[Endpoint, R
         job = WarmUpJob.model_validate_json(text)
     except ValidationError as error:
         raise UsageError(
-            f"standard input holds no warm-up job ({error.error_count()} problems); this command is not for people"
+            f"standard input is not a warm-up job ({error.error_count()} problems); this command is for internal use"
         ) from None
     endpoint, residency = build(job.parts)
     try:

@@ -20,7 +20,7 @@ def _checked_pattern(pattern: str) -> str:
     try:
         re.compile(pattern, re.IGNORECASE)
     except re.error as error:
-        raise ValueError(f"pattern {pattern!r} is no regular expression: {error}") from None
+        raise ValueError(f"pattern {pattern!r} is not a regular expression: {error}") from None
     return pattern
 
 
@@ -189,7 +189,7 @@ def load_script(path: str | Path) -> Script:
     except (InputFileError, PlainYamlError) as error:
         raise SettingsError(f"script {file}: {error}") from None
     if not isinstance(content, dict):
-        raise SettingsError(f"script {file}: holds no mapping; start with models (docs/SCRIPTED.md)")
+        raise SettingsError(f"script {file}: is not a mapping; start with models (docs/SCRIPTED.md)")
     try:
         return Script.model_validate(content)
     except ValidationError as error:

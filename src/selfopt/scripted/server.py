@@ -139,7 +139,7 @@ class _Routes:
     ) -> web.StreamResponse:
         body = await _body_of(request)
         if body is None:
-            return _error(400, "body is no JSON object", "invalid_request_error")
+            return _error(400, "body is not a JSON object", "invalid_request_error")
         chat = read(body)
         if chat.load_only and chat.keep_alive_s == 0 and chat.model in self._engine.script.models:
             self._engine.unload(chat.model)
