@@ -177,7 +177,7 @@ def test_a_server_that_misbehaves(
 ) -> None:
     """It hangs, closes, streams garbage without end: exit 1, one line, nothing hostile in it, and the home is sound."""
     monkeypatch.setattr("selfopt.endpoints.openai_residency.PROBE_TIMEOUT_S", 0.3)
-    monkeypatch.setattr("selfopt.endpoints.ollama_residency.PROBE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("selfopt.endpoints.http.PROBE_TIMEOUT_S", 0.3)
     with socket_server(talk) as url:
         serve_as(project, monkeypatch, "there", kind, url)
         result = project.run("run", "there/m", "atomic", "--limit", "1", "--timeout", "0.3")

@@ -99,7 +99,7 @@ class Anthropic:
         return body | beside_of(request, self.name)
 
     def decode_reply(self, data: Any) -> Parts:
-        """See `Dialect`. Raises ValueError without content blocks, or for a text block without text."""
+        """See `Dialect`. Raises ValueError without content blocks, or if one of text has none."""
         refuse_error(data, _FAULTS)
         message = as_dict(data)
         if not isinstance(message.get("content"), list):
@@ -123,7 +123,7 @@ def _family(model: str) -> tuple[str, tuple[int, int]]:
 
 
 def _switched_off(family: str, version: tuple[int, int]) -> str | None:
-    """The thinking type that stops a model from thinking by default; None if it cannot be stopped."""
+    """The thinking type that stops a model's default thinking; None if none does."""
     if family == "sonnet" and version >= (5, 5):
         return "between_tools"
     if family == "haiku" or (family in ("opus", "sonnet") and version < (5, 5)):
@@ -132,7 +132,7 @@ def _switched_off(family: str, version: tuple[int, int]) -> str | None:
 
 
 def _messages(messages: list[Message]) -> list[dict[str, Any]]:
-    """The turns as blocks. Consecutive messages of one role are merged. Tool results are the user's."""
+    """The turns as blocks. Merges messages of one role in a row. Tool results are the user's."""
     turns: list[dict[str, Any]] = []
     for message in messages:
         role = "assistant" if message.role == "assistant" else "user"

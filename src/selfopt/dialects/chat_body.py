@@ -119,7 +119,7 @@ def reading_body(body: bytes, limits: BodyLimits) -> Generator[None, None, ChatB
     if not model or len(model) > MAX_MODEL_LENGTH or not model.isprintable():
         raise bad_request(f"model must be a name of 1 to {MAX_MODEL_LENGTH} printable characters", "model")
     what = "a list of objects that each have a role"
-    # Large bodies: count the messages before decoding them, because they need far more memory decoded.
+    # In a large body, count the messages first: decoded, they take far more memory.
     n_messages = len(_read(fields, "messages", _decode_objects, what) or ()) if len(body) > STEP_BYTES else 1
     if n_messages <= limits.max_messages:
         yield

@@ -45,7 +45,7 @@ _STATUSES: Mapping[int, EndpointFault] = {
 
 
 def status_fault(status: int, body: str) -> EndpointFault:
-    """The kind of fault of an HTTP status that is not 2xx. A 503 that mentions loading is `loading`."""
+    """The fault of an HTTP status that is not 2xx. A 503 that mentions loading is `loading`."""
     if 400 <= status < 500:
         return _STATUSES.get(status, "bad_request")
     if status == 503 and "loading" in body[:4000].lower():
@@ -86,7 +86,7 @@ def shown_url(url: str) -> str:
 
 
 def without_urls(text: str) -> str:
-    """The text without URLs and addresses with a port, which clients of the gateway must not see."""
+    """The text without URLs and addresses with a port, which clients must not see."""
     return _PLACE.sub("[address]", text)
 
 

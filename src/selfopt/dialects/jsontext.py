@@ -69,7 +69,7 @@ def parse_json(text: str) -> Any:
 
 
 def _refuse_excess(text: str) -> None:
-    """Raise ValueError for a text that is nested too deeply or has too many values to decode quickly.
+    """Raise ValueError for a text that is too deep, or has too many values to decode quickly.
 
     The check takes linear time and decodes nothing. A text with few brackets cannot be deep.
     """

@@ -81,7 +81,7 @@ class OpenAIChat:
         return body | beside_of(request, self.name)
 
     def decode_reply(self, data: Any) -> Parts:
-        """See `Dialect`. Raises ValueError without choices[0].message, or if its content is not text."""
+        """See `Dialect`. Raises ValueError without choices[0].message, or for invalid content."""
         refuse_error(data)
         choices = as_dict(data).get("choices")
         choice = as_dict(choices[0]) if isinstance(choices, list) and choices else {}
@@ -121,7 +121,7 @@ def _message(message: Message) -> dict[str, Any]:
 
 
 def _text(content: Any) -> str:
-    """The text of a content: a text, null, or a list of parts. Raises ValueError for anything else."""
+    """The text of a content: text, null, or a list of parts. Raises ValueError for others."""
     if isinstance(content, list):
         return "".join(as_text(as_dict(piece).get("text")) for piece in content)
     return as_text(content)

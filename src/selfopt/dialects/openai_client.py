@@ -204,7 +204,7 @@ def _message(raw: msgspec.Raw, place: int) -> Generator[None, None, Message | No
             if len(arguments) > MAX_ARGUMENTS:
                 raise bad_request(f"messages[{place}].tool_calls: arguments of more than {MAX_ARGUMENTS} characters", "messages")
             read = ToolCall(name=call.function.name, arguments=_decode_object(arguments) if not large else {}, id=call.id)
-            # Large arguments get a step of their own and are not validated again: decoded JSON is valid.
+            # Large arguments get a step of their own. Decoded JSON needs no validation.
             if large:
                 yield
                 read = read.model_copy(update={"arguments": _decode_object(arguments)})

@@ -11,7 +11,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Refusal(Exception):
-    """An error to send to the client. It is raised where the reason is found and sent in one place."""
+    """An error to send to the client. It is raised where it is found and sent in one place."""
 
     def __init__(
         self,

@@ -88,7 +88,7 @@ class HttpEndpoint:
         return Call(self._dialect.url, body, request.timeout_s, request.connect_timeout_s, request.isolate or streamed)
 
     def _understood(self, stream: HttpStream, decode: Callable[[Any], T], data: Any) -> T:
-        """Decode data. Raises EndpointError, with the bodies sent and received, when it is invalid."""
+        """Decode data. Raises EndpointError, which holds both bodies, when it is invalid."""
         try:
             return decode(data)
         except EndpointError as error:

@@ -1,4 +1,4 @@
-"""The HTTP client of the adapters. It bounds time and size, and raises EndpointError for every fault."""
+"""The HTTP client of the adapters. It bounds time and size. Faults raise EndpointError."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class HttpClient:
             return {}
 
     async def _begun(self, call: Call) -> HttpStream:
-        """Prepare a request. Write a long body in a thread, so that it does not block the event loop."""
+        """Prepare a request. A long body is written in a thread, not to block the event loop."""
         long = call.body is not None and _has_long_text(call.body)
         told = await asyncio.to_thread(self._told_in_slices, call) if long else self.redact(call.text)
         return HttpStream(self, call, told)
@@ -154,7 +154,7 @@ class HttpClient:
         return b"".join(self._errors.slices(call.text.encode("utf-8", "surrogatepass"))).decode("utf-8", "surrogatepass")
 
     async def read(self, call: Call) -> HttpStream:
-        """Send a request and read the whole reply. Raises EndpointError when anything goes wrong."""
+        """Send a request and read the whole reply. Raises EndpointError if anything fails."""
         stream = await self._begun(call)
         try:
             response = await self._request(call)
@@ -163,7 +163,7 @@ class HttpClient:
                     raise await self._refusal(stream, response)
                 await stream.read_all()
             except BaseException:
-                # A reply that was read to its end has released its connection already.
+                # A reply releases its connection by itself only when it is read to its end.
                 response.release()
                 raise
         except _FAULTS as error:
@@ -341,7 +341,7 @@ class HttpStream:
         return self._client.answers
 
     def ended(self) -> str:
-        """Set the latency and return the body without keys. Raises EndpointError for invalid UTF-8."""
+        """Set the latency; return the body without keys. Raises EndpointError if not UTF-8."""
         self.latency_ms = self._elapsed_ms()
         return self._client.redact(self._decode(self.received))
 

@@ -1,4 +1,4 @@
-"""Residency of models in OpenAI-compatible servers: llama.cpp and its router, LM Studio, vLLM, scripted.
+"""Residency of models in OpenAI-compatible servers: llama.cpp, LM Studio, vLLM, scripted.
 
 LM Studio reports the state of its models at /api/v0/models, and vLLM its version at /version.
 """

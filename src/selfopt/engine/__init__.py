@@ -1,1 +1,1 @@
-"""The embedded local engine: a catalogue of models, a store that pulls and verifies them, and a llama.cpp child for each."""
+"""The embedded local engine: pulls and verifies models, and runs each in a llama.cpp child."""

@@ -1,10 +1,11 @@
 """The engine child: one model behind llama.cpp's own HTTP server, in a process of its own.
 
-It runs as a program and imports nothing of selfopt, so that it starts in a tenth of a second. It reads and writes one line:
+It runs as a program and imports nothing of selfopt, so that it starts in a tenth of a second.
 
-    stdin   one line of JSON: the `ChildConfig` of `process.py`, the API key and the parent's process id. The end of the file
-            means that the parent has gone
-    stdout  one line of JSON: {"event": "listening", "port": ..., "build": ...} or {"event": "failed", "reason": ...}
+    stdin   one line of JSON: the `ChildConfig` of `process.py`, the API key and the parent's
+            process id. The end of the file means that the parent has gone.
+    stdout  one line of JSON: {"event": "listening", "port": ..., "build": ...}
+            or {"event": "failed", "reason": ...}
     stderr  the log of llama.cpp
 """
 
@@ -28,12 +29,12 @@ _LAST_WORDS_S = 0.2
 
 
 def _end(code: int) -> NoReturn:
-    """Exit at once. In an ordinary exit, native server threads block or crash in their destructors."""
+    """Exit at once. An ordinary exit waits for native threads, or crashes in destructors."""
     os._exit(code)
 
 
 def _die_with_parent(parent_pid: int) -> None:
-    """Make the kernel end this process with its parent (Linux). Elsewhere the end of stdin does it."""
+    """Make the kernel end this process with its parent. Works on Linux only."""
     if sys.platform != "linux":
         return
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -75,9 +76,9 @@ def _start_server(config: dict[str, Any]) -> tuple[Any, str]:
     params.cpuparams.n_threads = config["threads"]
     params.cache_ram_mib = config["prompt_cache_mib"]
     params.sleep_idle_seconds = config["sleep_idle_s"]
-    # With repacked weights or flash attention, a token's values depend on the batch size, so that a reply depends on how much
-    # of its prompt was cached. Without them, cached and isolated requests agree (measured on both catalogue models), at the
-    # same speed on a CPU.
+    # With repacked weights or flash attention, a token's values depend on the batch size, and so a
+    # reply depends on how much of its prompt was cached. Without them, cached and isolated requests
+    # agree (measured on both catalogue models), at the same speed on a CPU.
     params.no_extra_bufts = True
     params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     params.use_jinja = True

@@ -297,7 +297,7 @@ def _running(seat: _Seat) -> ChildProcess | None:
 
 
 def _retrieve(task: asyncio.Task[ChildProcess]) -> None:
-    """Mark the error of a start as handled, in case all waiters were cancelled. `connect` tries again."""
+    """Mark a start's error as handled, in case no waiter is left. `connect` tries again."""
     if not task.cancelled():
         task.exception()
 

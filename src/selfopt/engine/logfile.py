@@ -18,7 +18,7 @@ def printable(text: str, limit: int = _MAX_SHOWN) -> str:
 
 
 class BoundedLog:
-    """Appends lines to a file. When it exceeds max_bytes, it replaces `<path>.1`, and a new file begins.
+    """Appends lines to a file. Above max_bytes it replaces `<path>.1`, and a new file begins.
 
     Errors are ignored: a log that cannot be written must not stop the engine.
     """

@@ -39,7 +39,7 @@ class Meter:
     """Keeps the progress of a pull. Bytes never go backwards within a source.
 
     Attributes:
-        progress: what it is now. Each change replaces it, so that another thread may read it at any time.
+        progress: the current progress. Each change replaces it, so any thread may read it.
     """
 
     def __init__(self, model: str, bytes_total: int) -> None:

@@ -110,7 +110,7 @@ class ChildProcess:
         return self._last_lines[-1] if self._last_lines else ""
 
     async def end(self) -> None:
-        """Stop the process and wait for its end: close its stdin, and kill it if that is not enough."""
+        """Stop the process and wait for its end: close its stdin, then kill it if necessary."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:

@@ -37,8 +37,9 @@ _WHEEL_OVERHEAD_BYTES = 64 << 20
 _HF_ENDPOINT = "https://huggingface.co"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
-# On Linux, pip ends with this process, so that a killed pull leaves no download running. -P, here and below, keeps files in the
-# working folder, which anybody may have written, from replacing modules of pip or Python.
+# On Linux, pip ends with this process, so that a killed pull leaves no download running. -P, here
+# and below, keeps files in the working folder, which anybody may have written, from replacing
+# modules of pip or Python.
 _PIP = """\
 import os, sys
 if sys.platform == "linux":

@@ -1,8 +1,8 @@
 """Warms up in a separate process, so that nothing is left behind in the measuring process.
 
-The parent starts a command and writes a `WarmUpJob` to its standard input. The child calls `run_job`
-and writes a `WarmUpAnswer` to its standard output. Keys are in the job only, not in the command line
-or the environment.
+The parent starts a command and writes a `WarmUpJob` to its standard input. The child calls
+`run_job` and writes a `WarmUpAnswer` to its standard output. Keys are in the job only, not in the
+command line or the environment.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def engine_for(config: EndpointConfig, clock: Clock | None = None) -> ScriptEngi
 
 
 class ScriptedEndpoint:
-    """An `Endpoint` that plays a script. A fault raises the EndpointError that a server would cause."""
+    """An `Endpoint` that plays a script. A fault raises the EndpointError of a real server."""
 
     def __init__(self, config: EndpointConfig, engine: ScriptEngine | None = None) -> None:
         """Raises SettingsError when the script cannot be used."""

@@ -177,7 +177,7 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def ollama_chat(body: dict[str, Any]) -> ScriptedChat:
-    """Read the body of POST /api/chat or /api/generate. One without a prompt only loads the model."""
+    """Read the body of POST /api/chat or /api/generate. Without a prompt it only loads."""
     messages = _messages(body.get("messages"))
     if as_str(body.get("prompt")):
         messages = (*messages, Message(role="user", content=as_str(body.get("prompt"))))
