@@ -1,4 +1,4 @@
-"""What people read: Markdown reports, machine-readable results, terminal tables. Reads records, decides nothing."""
+"""Reports for people and programs: Markdown, HTML, JSON and terminal tables. Decides nothing."""
 
 from .comparison import comparison_markdown, comparison_table
 from .escape import safe_markdown, safe_terminal, safe_text

@@ -20,7 +20,7 @@ _NOTE = (
 
 
 def comparison_table(comparison: Comparison) -> RenderableType:
-    """Three lines a row: figures, intervals, what it took. A mark says which rows chance alone could put in another order."""
+    """The table for terminals. It marks the rows that chance alone may have put in this order."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, leading=1)
     table.add_column("model\nvariant", overflow="fold", min_width=16)
     for head in ("agent\nscore", "call\naccuracy", "restraint", "arguments", "p50\ntokens"):
@@ -39,7 +39,7 @@ def comparison_table(comparison: Comparison) -> RenderableType:
 
 
 def _figure(figure: Figure | None, form: str) -> str:
-    """A share; with its interval in a form such as `{} ({})`."""
+    """A share, or a share and its interval in a form such as `{} ({})`."""
     if figure is None:
         return "-"
     if figure.low is None or figure.high is None:
@@ -70,7 +70,7 @@ def _notes(comparison: Comparison) -> list[str]:
 
 
 def comparison_markdown(comparison: Comparison) -> str:
-    """The same as a Markdown table with its notes."""
+    """The table as Markdown, with its notes."""
     heads = ["model", "variant", "agent score", "against the best", "call accuracy", "restraint", "arguments", "p50", "tokens"]
     rows = [
         [

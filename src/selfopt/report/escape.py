@@ -1,4 +1,4 @@
-"""Text of unknown origin (model output, suite text, names, error bodies) made harmless where people read it."""
+"""Makes text of unknown origin harmless for readers: model output, suite text, names, errors."""
 
 from __future__ import annotations
 
@@ -12,24 +12,27 @@ _TERMINAL_MAX = 2_000
 _MARKDOWN_MAX = 400
 _CODE = re.compile(r"[A-Za-z0-9_./:+@-]{1,200}")
 
-# Entities instead of backslashes: they hold in Markdown, in HTML, and in HTML within Markdown. Only what can act is
-# replaced, so that the source stays readable too.
+# Entities instead of backslashes, because they work in Markdown, in HTML, and in HTML within Markdown.
+# Only active characters are replaced, so that the source stays readable.
 _ACTIVE = re.compile(r"[&<`*\[\]|~\\@$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|://|www\.|^(?:[-#>+=:!]|\d+(?=[.)]))", re.IGNORECASE)
 
 
 def safe_terminal(text: str, *, limit: int | None = _TERMINAL_MAX) -> str:
-    r"""One line; control, escape, bidirectional and zero-width characters are written as `\x1b` or `\u202e`. At most
-    `limit` characters of the text. Not to be printed through rich's markup: use `safe_text` there."""
+    r"""The text as one line of at most `limit` characters, for a terminal.
+
+    Control, escape, bidirectional and zero-width characters become `\x1b` or `\u202e`. Do not print
+    it as rich markup: use `safe_text` for that.
+    """
     return escape_control(text, limit)
 
 
 def safe_text(text: str, style: str = "", *, limit: int | None = _TERMINAL_MAX) -> Text:
-    """`safe_terminal` as a rich Text, in which `[bold]` is no markup."""
+    """Like `safe_terminal`, as a rich Text in which `[bold]` is not markup."""
     return Text(safe_terminal(text, limit=limit), style=style)
 
 
 def safe_markdown(text: str, *, limit: int | None = _MARKDOWN_MAX) -> str:
-    """One line that Markdown and HTML show as it is: no markup, no tags, no links, no mentions, no table cells."""
+    """The text as one line that Markdown and HTML show literally, without any markup or links."""
     return _ACTIVE.sub(_as_entities, safe_terminal(text, limit=limit).strip())
 
 
@@ -39,5 +42,5 @@ def _as_entities(hit: re.Match[str]) -> str:
 
 
 def code(text: str) -> str:
-    """A name or an id as inline code in Markdown; whatever is no plain name is escaped instead."""
+    """A name or id as inline code in Markdown. Anything but a plain name is escaped instead."""
     return f"`{text}`" if _CODE.fullmatch(text) else safe_markdown(text)

@@ -1,4 +1,4 @@
-"""Figures as people read them. What was not measured says so."""
+"""Figures as people read them. A missing figure says that it was not measured."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ NOT_MEASURED = "not measured"
 
 
 def share(value: float | None) -> str:
-    """A share in [0, 1] with two decimals; three where two would round it to 0 or 1."""
+    """A share in [0, 1] with two decimals, or three if two would round it to 0 or 1."""
     if value is None:
         return NOT_MEASURED
     text = f"{value:.2f}"
@@ -21,7 +21,7 @@ def signed(value: float | None) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """A time in milliseconds; from ten seconds on in seconds."""
+    """A time in milliseconds, shown in seconds from ten seconds on."""
     if value is None:
         return NOT_MEASURED
     return f"{value / 1000:.1f} s" if value >= 10_000 else f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"
@@ -33,12 +33,12 @@ def arrow(before: str, after: str) -> str:
 
 
 def prompts(evaluation: Evaluation) -> str:
-    """How many prompts it saw."""
+    """The number of prompts of an evaluation, such as `8 prompts`."""
     return f"{len(evaluation.rows)} prompt" + ("" if len(evaluation.rows) == 1 else "s")
 
 
 def runs(evaluation: Evaluation) -> str:
-    """How often it was run over how many prompts, and what is known about its determinism."""
+    """The number of runs and prompts of an evaluation, and what is known about its determinism."""
     count = f"{evaluation.n_runs} run" + ("" if evaluation.n_runs == 1 else "s") + f" of {prompts(evaluation)}"
     words = {"sampled": ", determinism sampled", "complete": ", deterministic"}
     return count + words.get(evaluation.determinism, "")

@@ -1,4 +1,4 @@
-"""What a report is made of, read once from the ledger and the rules in force."""
+"""Reads what the reports need, once, from the ledger and the rules in force."""
 
 from __future__ import annotations
 
@@ -26,9 +26,13 @@ from selfopt.records import (
 
 @dataclass(frozen=True, slots=True)
 class WarmUpPair:
-    """The same measurement without and with warm-up. validation: both are arms of one validation,
-    the cold one after a forced unload. experiment: the newest conclusive one of this model and phase, else the newest (None:
-    cold and warm runs were never taken in turn)."""
+    """The same measurement without and with warm-up.
+
+    Attributes:
+        validation: both are arms of one validation, the cold one after a forced unload.
+        experiment: the newest conclusive one of this model and phase, or else the newest. None if
+            cold and warm runs were never taken in turn.
+    """
 
     cold: Evaluation
     warm: Evaluation
@@ -38,8 +42,13 @@ class WarmUpPair:
 
 @dataclass(frozen=True, slots=True)
 class ReportData:
-    """Facts only; everything in the order it was recorded. baselines: the newest of each model and phase; warm_ups: the newest
-    pair of each model and phase, the newest of all last; faults: what of the ledger is not as it was committed."""
+    """The facts of a report, in the order in which they were recorded.
+
+    Attributes:
+        baselines: the newest of each model and phase.
+        warm_ups: the newest pair of each model and phase, with the newest of all last.
+        faults: what of the ledger is not as it was committed.
+    """
 
     cycles: tuple[Cycle, ...] = ()
     evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
@@ -53,8 +62,13 @@ class ReportData:
     faults: tuple[LedgerFault, ...] = ()
 
     def newest(self, model: str, phase: Phase, spec_id: str | None = None) -> Evaluation | None:
-        """The newest evaluation of a model in a phase, of one spec where it is given; one over some of the prompts only where
-        none saw the whole suite."""
+        """The newest evaluation of a model and phase.
+
+        One over a part of the prompts counts only if none saw the whole suite.
+
+        Args:
+            spec_id: only evaluations of this spec.
+        """
         hits = [e for e in self.evaluations.values() if (e.model, e.phase) == (model, phase) and spec_id in (None, e.spec_id)]
         return max(whole_evaluations(hits), key=lambda e: e.at, default=None)
 
@@ -64,13 +78,13 @@ class ReportData:
         return self.warm_ups[-1] if self.warm_ups else None
 
     def standing(self, model: str, phase: Phase) -> Evaluation | None:
-        """How a model stands in a phase: the newest evaluation of its baseline, else its newest."""
+        """The newest evaluation of a model's baseline in a phase, or else its newest evaluation."""
         spec_id = next((b.spec_id for b in self.baselines if (b.model, b.phase) == (model, phase)), None)
         return self.newest(model, phase, spec_id) or self.newest(model, phase)
 
 
 def gather(ledger: Ledger, config: RoutingConfig | None = None, audit: Iterable[AuditRecord] = ()) -> ReportData:
-    """Read what the reports need. CorruptError when the ledger is damaged."""
+    """Reads what the reports need. Raises CorruptError if the ledger is damaged."""
     newest = {(baseline.model, baseline.phase): baseline for baseline in ledger.read(Baseline)}
     evaluations = {e.evaluation_id: e for e in ledger.read(Evaluation)}
     return ReportData(
@@ -81,17 +95,17 @@ def gather(ledger: Ledger, config: RoutingConfig | None = None, audit: Iterable[
         findings=tuple(ledger.read(Finding)),
         recommendations=tuple(ledger.read(Recommendation)),
         warm_ups=find_warm_up_pairs(ledger, evaluations.values()),
-        # Version 0 is what an enforcer returns before anything was put in force.
+        # An enforcer returns version 0 before any rules were put in force.
         config=config if config is not None and config.version > 0 else None,
         audit=tuple(audit),
     )
 
 
 def find_warm_up_pairs(ledger: Ledger, evaluations: Iterable[Evaluation] | None = None) -> tuple[WarmUpPair, ...]:
-    """The newest warm-up validation of each model and phase, the newest of all last.
+    """The newest warm-up pair of each model and phase, with the newest of all last.
 
-    A pair: two evaluations of equal model, phase, suite, split and variant, one without and one with warm-up. Arms measured as
-    such come before two separate supervisions.
+    A pair is two evaluations that differ only in the warm-up: model, phase, suite, split and variant
+    are equal. The arms of a validation win over two separate measurements.
     """
     purposes: dict[str, Purpose] = {run.run_id: run.purpose for run in ledger.read(Run)}
     every = list(ledger.read(Evaluation) if evaluations is None else evaluations)
@@ -118,7 +132,7 @@ def _is_arm(evaluation: Evaluation, purposes: Mapping[str, Purpose]) -> bool:
 
 
 def _pairs(evaluations: list[Evaluation], *, validation: bool) -> list[WarmUpPair]:
-    """Pairs of one sort, oldest first."""
+    """The pairs among these evaluations, oldest first."""
     dated = sorted(whole_evaluations(evaluations), key=lambda e: e.at)
     cold, warm = (
         {(e.model, e.phase, e.suite_hash, e.split, e.variant): e for e in dated if e.warm_up is warmed}

@@ -1,4 +1,7 @@
-"""SELF_OPTIMIZING_REPORT.html: the Markdown report as one page without scripts or anything from elsewhere, with figures of the evidence."""
+"""SELF_OPTIMIZING_REPORT.html: the Markdown report as one page, with figures of the evidence.
+
+The page has no scripts and loads nothing.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,11 @@ svg .band { fill: var(--band); stroke: none; } svg .interval { stroke: var(--for
 
 
 def report_html(data: ReportData, courses: Sequence[Course] = ()) -> str:
-    """The page. courses: the candidates of the newest races. Same input, same text; nothing in it can act, whatever models wrote."""
+    """The page. Equal inputs give equal text, and nothing in it is active, whatever models wrote.
+
+    Args:
+        courses: the candidates of the newest races.
+    """
     body: list[str] = []
     for title, lines in _sections(report_text(data)):
         if title == _FIGURES_AFTER:
@@ -74,7 +81,7 @@ def report_html(data: ReportData, courses: Sequence[Course] = ()) -> str:
 
 
 def _sections(markdown: str) -> Iterable[tuple[str, list[str]]]:
-    """Heading and lines of each section, the heading among them."""
+    """The heading and the lines of each section. The lines include the heading."""
     found: list[tuple[str, list[str]]] = []
     for line in markdown.splitlines():
         if not found or line.startswith("## "):
@@ -84,7 +91,7 @@ def _sections(markdown: str) -> Iterable[tuple[str, list[str]]]:
 
 
 def _blocks(lines: Sequence[str]) -> list[str]:
-    """The little Markdown that our reports are written in, as HTML. Whatever else stands there is shown as it is."""
+    """Turns the Markdown subset of our reports into HTML. Anything else is shown literally."""
     made: list[str] = []
     kind, held = "", list[str]()
 
@@ -119,13 +126,13 @@ def _table(lines: Sequence[str]) -> str:
 
 
 def _inline(markdown: str) -> str:
-    """Escaped, but for the entities of characters that were escaped before; code in backticks is set as code."""
+    """Escapes a line, except for entities that were escaped before, and marks up code in backticks."""
     safe = _ENTITY.sub("&amp;", markdown).replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
     return _CODE.sub(r"<code>\1</code>", safe.replace("-&gt;", "&rarr;"))
 
 
 def _figures(data: ReportData, courses: Sequence[Course]) -> list[str]:
-    """What each candidate of the newest cycles gained, and how the newest races went."""
+    """The figures: what each candidate of the newest cycles gained, and how the newest races went."""
     made = []
     for cycle in list(reversed(data.cycles))[:_CYCLES]:
         for target in cycle.targets:

@@ -1,4 +1,4 @@
-"""META_LEARNINGS.md: what was learnt, each with a status that the measurements carry and the decision in force."""
+"""META_LEARNINGS.md: what was learnt, each with its measured status and the decision in force."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .summary import RUN_ENFORCE, RUN_LOOP, RUN_WARM_UP, confirmation_text
 
 NOT_YET = "Not measured yet"
 FASTER = 0.7
-"""A first call of at most this share of the cold one counts as a latency that warm-up removed."""
+"""Warm-up removed a latency if the first call takes at most this share of the cold one."""
 
 
 def learnings_text(data: ReportData) -> str:
-    """The learnings of facts that were gathered before."""
+    """The text of META_LEARNINGS.md."""
     evidence = Evidence()
     lines = ["# Meta Learnings", ""]
     lines += _warm_up(data, evidence)
@@ -33,7 +33,7 @@ def learnings_text(data: ReportData) -> str:
 
 
 def _section(title: str, word: str, status: str, decision: str, body: Iterable[str] = ()) -> list[str]:
-    """A section whose heading carries the word that sums it up."""
+    """A section. Its heading carries the word that sums it up."""
     head = f"## {title}: {word}" if word else f"## {title}"
     told = list(body)
     return [head, "", f"**Status:** {status}", "", f"**Decision:** {decision}", "", *told, *([""] if told else [])]
@@ -75,7 +75,7 @@ def _other_pair(pair: WarmUpPair, evidence: Evidence) -> str:
 
 
 def _warm_up_word(pair: WarmUpPair) -> tuple[str, str]:
-    """What the experiment says decides; what the two measurements showed stands beside it."""
+    """The word that the experiment decides, and the reason, with what the two measurements showed."""
     word = "Not confirmed yet"
     if pair.experiment is not None and pair.experiment.conclusive:
         word = "Confirmed" if pair.experiment.confirmed else "Not confirmed"
@@ -169,7 +169,7 @@ def _target(data: ReportData, evidence: Evidence, target: CycleTargetResult) -> 
 
 
 def _named(candidate: CandidateResult, target: CycleTargetResult) -> str:
-    """Its variant; where that is the baseline's, what was changed (a timeout, warm-up)."""
+    """The variant of a candidate or, if it is the baseline's, what was changed, such as a timeout."""
     return code(candidate.variant) if candidate.variant != target.baseline_variant else safe_markdown(candidate.changed)
 
 

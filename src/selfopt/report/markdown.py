@@ -1,4 +1,4 @@
-"""Building blocks of the Markdown reports: tables, and the list of evidence that figures point to."""
+"""Building blocks of the Markdown reports: tables, lists and the evidence behind figures."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .figures import NOT_MEASURED, runs, share
 
 
 class Evidence:
-    """Numbers the evaluations that a report speaks of, in the order in which it does, and lists them with their runs."""
+    """Numbers the evaluations that a report refers to, and lists them with their runs."""
 
     def __init__(self) -> None:
         self._known: dict[str, Evaluation] = {}
 
     def ref(self, *evaluations: Evaluation | None) -> str:
-        """Such as `E1, E2`; a dash for none."""
+        """The numbers of evaluations, such as `E1, E2`; a dash for none."""
         numbers = []
         for evaluation in evaluations:
             if evaluation is not None:
@@ -36,7 +36,7 @@ class Evidence:
                 f"{code(e.model)} {e.phase}, {code(e.variant)}, suite {code(e.suite)}"
                 + (" (this suite only)" if e.scope == "whole" else ""),
                 runs(e),
-                # A race has two runs a block or more, which its own id names all.
+                # A race has two runs or more per block; the race_id stands for all of them.
                 f"{len(e.run_ids)} runs of {code(e.race_id)}" if e.race_id else " ".join(code(run_id) for run_id in e.run_ids),
             ]
             for number, e in enumerate(self._known.values(), 1)
@@ -45,17 +45,17 @@ class Evidence:
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a Markdown table. Cells must be escaped already."""
+    """The lines of a Markdown table. The caller escapes the cells."""
     return [_row(heads), _row(["---"] * len(heads)), *(_row(row) for row in rows)]
 
 
 def bullets(items: Sequence[str], none: str) -> list[str]:
-    """A list, or the sentence that says there is nothing."""
+    """A list, or the sentence `none` if it is empty."""
     return [f"- {item}" for item in items] or [none]
 
 
 def measured(evaluation: Evaluation | None) -> str:
-    """Accuracy beside what policies that look at nothing would get."""
+    """The accuracy, beside that of the silent and the always-calling policy."""
     if evaluation is None:
         return NOT_MEASURED
     m = evaluation.metrics

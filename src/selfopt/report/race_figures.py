@@ -1,7 +1,8 @@
-"""Inline SVG of how a race went: the evidence on each candidate over the trials, with its borders, and the narrowing interval of its gain.
+"""Inline SVG of how a race went.
 
-Drawn in units of a phone's width and scaled from there. Words carry the meaning, colour only repeats it: solid lines speak for the
-candidate, dashed ones against it.
+It shows the evidence on each candidate over the trials, with its borders, and the narrowing interval
+of its gain. The units are those of a phone's width, and the browser scales them. Words carry the
+meaning, and colour only repeats it. Solid lines speak for the candidate, dashed lines against it.
 """
 
 from __future__ import annotations
@@ -14,15 +15,21 @@ from html import escape
 from .escape import safe_terminal
 
 _WIDTH, _LEFT, _RIGHT = 360.0, 40.0, 348.0
-_LABEL = 64.0  # the room that a label such as "+44 points" takes
-_FLOOR, _CEILING, _HIGHEST = -1.0, 1.3, 2.5  # of the way to a border
+_LABEL = 64.0  # the width of a label such as "+44 points"
+_FLOOR, _CEILING, _HIGHEST = -1.0, 1.3, 2.5  # in shares of the way to a border
 _NAME_MAX = 44
 
 
 @dataclass(frozen=True, slots=True)
 class CoursePoint:
-    """After so many trials of the race, or held-out prompts: natural logs of the evidence for and against (None: not gathered), the
-    estimated gain, and its interval where it was worked out."""
+    """The evidence after some trials of a race, or after some held-out prompts.
+
+    Attributes:
+        trials: how many.
+        log_e, log_f: the natural log of the evidence for and against; log_f is None if not gathered.
+        gain: the estimate, as a share.
+        interval: of the gain, if it was computed.
+    """
 
     trials: int
     log_e: float
@@ -33,9 +40,15 @@ class CoursePoint:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """One candidate's way through one race, or one test on held-out prompts. log_e_needed, log_f_needed: the borders (None: there is
-    none); null_mean: what counts as not better; confidence: of the intervals; ended: how it stands at the end, in words; unit: what is
-    counted along the way."""
+    """The way of one candidate through a race or a test on held-out prompts.
+
+    Attributes:
+        ended: how the candidate stands at the end, in words.
+        log_e_needed, log_f_needed: the borders; log_f_needed is None if there is none.
+        null_mean: the gain that counts as not better.
+        confidence: of the intervals.
+        unit: what is counted along the way.
+    """
 
     name: str
     model: str
@@ -53,7 +66,7 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class GainBar:
-    """A decision's estimated gain with its interval, as shares. note: verdict and claim."""
+    """The estimated gain of a decision and its interval, as shares. note: the verdict and the claim."""
 
     name: str
     gain: float | None
@@ -62,7 +75,7 @@ class GainBar:
 
 
 def text(value: str, limit: int = 400) -> str:
-    """Text of unknown origin, made harmless for HTML; an arrow that no line break splits."""
+    """Makes text of unknown origin harmless for HTML, and `->` an arrow that no line break splits."""
     return escape(safe_terminal(value, limit=limit), quote=True).replace("-&gt;", "&rarr;")
 
 
@@ -80,13 +93,13 @@ def _path(points: Sequence[tuple[float, float]], kind: str, *, closed: bool = Fa
 
 
 def _scale(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
-    """From values to places; what lies far outside stays near, as it is cut off anyway."""
+    """Maps values to coordinates. Values far outside stay near, since they are cut off anyway."""
     span = (high - low) or 1.0
     return lambda value: start + min(max((value - low) / span, -2.0), 3.0) * (end - start)
 
 
 def _cut(top: float, bottom: float, parts: Sequence[str]) -> list[str]:
-    """Drawn between two heights only."""
+    """Shows the parts only between two heights."""
     box = f"{_LEFT:.0f} {top:.0f} {_RIGHT - _LEFT + 5:.0f} {bottom - top:.0f}"
     x, y, width, height = box.split()
     return [f'<svg x="{x}" y="{y}" width="{width}" height="{height}" viewBox="{box}">', *parts, "</svg>"]
@@ -97,7 +110,7 @@ def _dot(x: float, y: float, kind: str) -> str:
 
 
 def course_svg(course: Course) -> str:
-    """Evidence above, gain below, over the same trials."""
+    """A figure of the evidence, above one of the gain over the same trials."""
     last = course.points[-1]
     x = _scale(0, max(last.trials, 1), _LEFT, _RIGHT)
     title = f"{text(course.name, _NAME_MAX)}: {text(course.ended)}"
@@ -120,7 +133,7 @@ def _evidence(course: Course, x: Callable[[float], float]) -> list[str]:
     theirs = [(p.trials, p.log_f / needed) for p in course.points if p.log_f is not None] if needed is not None else []
     highest = min(max(_CEILING, *(at + 0.15 for _, at in (*ours, *theirs))), _HIGHEST)
     y = _scale(_FLOOR, highest, bottom, top)
-    # Evidence far beyond its border runs along the upper edge, so that its last point is seen.
+    # Evidence far beyond its border runs along the upper edge, so that its last point stays visible.
     solid, dashed = ([(x(trials), y(min(at, highest - 0.1))) for trials, at in way] for way in (ours, theirs))
     borders = f"E = {math.exp(course.log_e_needed):.3g} wins" + (
         f", F = {math.exp(needed):.3g} drops" if needed is not None else ""
@@ -166,14 +179,14 @@ def _gain(course: Course, x: Callable[[float], float]) -> list[str]:
 
 
 def _range(sure: Sequence[CoursePoint], null_mean: float) -> tuple[float, float]:
-    """Wide enough for the later three quarters of the intervals: the first ones say nothing yet, and would flatten the rest."""
+    """A range for the last three quarters of the intervals. The first ones would flatten the rest."""
     later = [p.interval for p in sure[(len(sure) + 3) // 4 :] if p.interval is not None] or [(-1.0, 1.0)]
     low, high = min(low for low, _ in later), max(high for _, high in later)
     return max(-1.0, min(low, null_mean, 0.0) - 0.02), min(1.0, max(high, 0.0) + 0.02)
 
 
 def gains_svg(bars: Sequence[GainBar]) -> str:
-    """Candidates below each other: a dot for the gain, a line for its interval."""
+    """One row per candidate: a dot for the gain, and a line for its interval."""
     row, top = 56.0, 14.0
     ends = [end for bar in bars for end in (bar.interval or (bar.gain or 0.0,) * 2)]
     low, high = min(-0.05, *ends), max(0.05, *ends)

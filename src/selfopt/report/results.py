@@ -1,4 +1,4 @@
-"""The machine-readable results, with the keys that the specification names."""
+"""The machine-readable results, with the keys of the specification."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ HISTORY_SCHEMA_VERSION = 1
 
 
 def cycle_results(cycle: Cycle) -> dict[str, Any]:
-    """The content of CYCLE_<n>_RESULTS.json: `candidates_tested`, `winner`, `improvement`, and the details.
+    """The content of CYCLE_<n>_RESULTS.json.
 
-    winner / improvement: of the model and phase that gained most; null when no candidate was promoted. improvement is a
-    difference of accuracies in [-1, 1].
+    `winner` and `improvement` are those of the model and phase that gained most, or null if no
+    candidate was promoted. `improvement` is a difference of accuracies in [-1, 1].
     """
     best = _best(cycle)
     return {
@@ -36,7 +36,7 @@ def cycle_results(cycle: Cycle) -> dict[str, Any]:
 
 
 def history(ledger: Ledger) -> dict[str, Any]:
-    """The content of meta_loop_history.json: every finished cycle with its baseline, candidates, winner, improvement."""
+    """The content of meta_loop_history.json: every finished cycle, with candidates and winner."""
     cycles = sorted(ledger.read(Cycle), key=lambda c: c.number)
     return {"schema_version": HISTORY_SCHEMA_VERSION, "cycles": [_history_entry(cycle) for cycle in cycles]}
 
@@ -44,12 +44,12 @@ def history(ledger: Ledger) -> dict[str, Any]:
 def warm_up_results(
     cold: Evaluation, warm: Evaluation, *, validation: bool = False, experiment: WarmUpExperiment | None = None
 ) -> dict[str, Any]:
-    """The content of WARM_UP_VALIDATION_RESULTS.json: `before`, `after` (accuracy, mean over runs), `improvement`,
-    `variance` and `pattern` (each before and after), and the details.
+    """The content of WARM_UP_VALIDATION_RESULTS.json.
 
-    pattern: the outcome row, over the runs, that most of the prompts have whose rows differ between the arms (of all
-    prompts, when none differs). details.experiment: what cold and warm runs taken in turn prove, with the Bayes factor of every
-    prompt; null where there was no such experiment.
+    `before` and `after` are accuracies, as means over the runs. `pattern` is the most frequent pair
+    of outcome rows among the prompts whose rows differ between the arms, or among all prompts if no
+    rows differ. `details.experiment` says what cold and warm runs taken in turn prove, with the Bayes
+    factor of every prompt; it is null if there was no such experiment.
     """
     before, after = _pattern(cold, warm)
     return {

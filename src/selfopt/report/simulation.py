@@ -21,7 +21,7 @@ _FALSE = (("null", "nothing is better"), ("identical", "all are copies"), ("wors
 
 
 def simulation_table(name: str, figures: Mapping[str, Any]) -> RenderableType:
-    """One world: what is promoted falsely (with the upper 95 % limit), what is found, and the trials it takes, rule by rule."""
+    """One world, rule by rule: false promotions with their upper 95 % limit, gains found, trials."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"world {name}", title_justify="left")
     for head, justify in (("truth", "left"), ("rule", "left"), ("promoted", "right"), ("trials", "right")):
         table.add_column(head, justify="right" if justify == "right" else "left")
@@ -61,7 +61,7 @@ def _section(table: Table, words: str, rows: Sequence[tuple[str, str, str]]) -> 
 
 
 def cycles_table(figures: Mapping[str, Any]) -> RenderableType:
-    """Ten cycles in a row: what becomes of the baseline."""
+    """What becomes of the baseline over several cycles in a row."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"{figures['cycles']} cycles", title_justify="left")
     for head in ("", "race", "plain gates"):
         table.add_column(head, justify="left" if not head else "right")

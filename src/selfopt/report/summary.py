@@ -1,4 +1,4 @@
-"""SELF_OPTIMIZING_REPORT.md: what was improved, what warm-up and fallbacks did, the baselines in force, what is next."""
+"""SELF_OPTIMIZING_REPORT.md: improvements, the effect of warm-up and fallbacks, baselines, next steps."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RUN_ENFORCE = "run `selfopt feedback`, then `selfopt enforce`"
 
 
 def report_text(data: ReportData) -> str:
-    """The report of facts that were gathered before."""
+    """The text of SELF_OPTIMIZING_REPORT.md."""
     evidence = Evidence()
     lines = ["# Self-Optimizing Report", "", *_damage(data), _as_of(data), ""]
     for title, body in (
@@ -43,7 +43,7 @@ def report_text(data: ReportData) -> str:
 
 
 def _damage(data: ReportData) -> list[str]:
-    """What has to be known before anything else is read."""
+    """The warning about a changed ledger, which readers need first."""
     if not data.faults:
         return []
     told = [safe_markdown(fault.sentence()) for fault in data.faults[:_FAULTS]]
@@ -100,7 +100,7 @@ def _promoted(data: ReportData, evidence: Evidence, cycle: Cycle, target: CycleT
 
 
 def _on_heldout(data: ReportData, target: CycleTargetResult) -> bool:
-    """Whether the gain of what was promoted is that of prompts which nothing was tuned on."""
+    """Whether the gain of the promoted candidate was measured on held-out prompts."""
     won = next((c for c in target.candidates if c.spec_id == target.winner_spec_id), None)
     decision = data.decisions.get(won.decision_id) if won is not None else None
     heldout = decision.evidence.heldout if decision is not None else None
@@ -169,7 +169,7 @@ def _pair(pair: WarmUpPair, evidence: Evidence) -> list[str]:
 
 
 def confirmation_text(pair: WarmUpPair) -> str:
-    """What the experiment says of a pair's model and phase, or how to make one."""
+    """What the experiment says about the warm-up of a pair, or how to make an experiment."""
     if pair.experiment is None:
         return safe_markdown(not_confirmed_yet(pair.warm.model, pair.warm.phase))
     return safe_markdown(experiment_text(pair.experiment))
@@ -244,7 +244,7 @@ def _next_steps(data: ReportData) -> list[str]:
     if not data.cycles:
         return [f"- {RUN_LOOP}"]
     last = data.cycles[-1]
-    # That a model may go on serving is no step.
+    # That a model may keep serving is not a step.
     steps = [
         _recommended(r)
         for r in data.recommendations
@@ -267,7 +267,7 @@ def _next_steps(data: ReportData) -> list[str]:
 
 
 def _in_force(data: ReportData, item: Recommendation) -> bool:
-    """Whether a warm-up that is recommended is on already, and needs no experiment any more."""
+    """Whether a recommended warm-up is already on and needs no experiment."""
     rule = data.config.rule_for(item.model, item.phase) if data.config is not None else None
     asks = item.confirmation is not None and item.confirmation.status == "not_confirmed_yet"
     return item.action == "enable_warm_up" and rule is not None and rule.warm_up and not asks

@@ -1,6 +1,7 @@
-"""What the command line shows: tables and panels for rich. Letters and words carry the meaning, colour only repeats it.
+"""Tables and panels for the command line, made with rich.
 
-Colours are blue and orange, which colour-blind readers tell apart, and everything reads the same without any.
+Letters and words carry the meaning, and colour only repeats it: blue and orange, which colour-blind
+readers can tell apart. Everything reads the same without colour.
 """
 
 from __future__ import annotations
@@ -45,7 +46,13 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class BeforeAfter:
-    """One column of the closing table. trials: spent on this model and phase; look_next: what to do now, one sentence."""
+    """One column of the closing table.
+
+    Attributes:
+        trials: spent on this model and phase.
+        look_next: what to do now, in one sentence.
+        label: the title. Default: the model and phase that was measured.
+    """
 
     before: Evaluation | None
     after: Evaluation | None
@@ -55,13 +62,13 @@ class BeforeAfter:
 
     @property
     def title(self) -> str:
-        """The label, or model and phase of what was measured."""
+        """The label, or else the model and phase that was measured."""
         known = self.after or self.before
         return self.label or (f"{known.model} {known.phase}" if known else NOT_MEASURED)
 
 
 def outcome_letters(row: OutcomeRow) -> Text:
-    """Such as `FFPPPPP`: failures of the model in orange, faults of infrastructure or harness reversed as well."""
+    """A row such as `FFPPPPP`. Failures of the model are orange; other faults are also reversed."""
     text = Text()
     for outcome in row.outcomes:
         model = outcome.says_something_about_the_model
@@ -70,7 +77,7 @@ def outcome_letters(row: OutcomeRow) -> Text:
 
 
 def outcome_table(evaluations: Sequence[Evaluation]) -> Table:
-    """One line per prompt: its row of outcomes in each evaluation, and in words what went wrong."""
+    """One line per prompt: its outcomes in each evaluation, and in words what went wrong."""
     single = len(evaluations) == 1
     table = Table(
         box=box.SIMPLE_HEAD, pad_edge=False, title="Outcomes (P pass, F fail, runs left to right)", title_justify="left"
@@ -94,7 +101,7 @@ def outcome_table(evaluations: Sequence[Evaluation]) -> Table:
 
 
 def _rows(evaluations: Sequence[Evaluation]) -> list[tuple[OutcomeRow, list[OutcomeRow | None]]]:
-    """Every prompt in the order of first appearance, with its row in each evaluation."""
+    """Every prompt, in the order of first appearance, with its row in each evaluation."""
     maps = [{row.prompt_id: row for row in e.rows} for e in evaluations]
     firsts = {prompt_id: row for rows in reversed(maps) for prompt_id, row in rows.items()}
     order = dict.fromkeys(prompt_id for rows in maps for prompt_id in rows)
@@ -117,7 +124,7 @@ def _wrong(row: OutcomeRow | None) -> str:
 
 
 def evaluation_table(evaluations: Sequence[Evaluation]) -> Table:
-    """Two lines per evaluation: shares beside the two policies that look at nothing, latencies, runs."""
+    """Two lines per evaluation: shares beside those of the two trivial policies, latencies, runs."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, leading=1)
     table.add_column("model and phase\nvariant, measured", overflow="fold", min_width=16)
     for head in ("accuracy\nvariance", "call acc.\nrestraint", "silent\nalways", "p50\nfirst call"):
@@ -142,7 +149,7 @@ def _short(text: str) -> str:
 
 
 def decision_panel(decision: Decision) -> Panel:
-    """The verdict in plain words, then every gate with what it saw and what it needs."""
+    """The verdict in plain words, and every gate with what it saw and what it needs."""
     head = Text.assemble(
         (decision.verdict.upper(), _VERDICT_STYLE[decision.verdict]),
         " ",
@@ -194,7 +201,7 @@ _SHARES: tuple[MetricName, ...] = ("call_accuracy", "restraint", "accuracy")
 
 
 def before_after_table(columns: Sequence[BeforeAfter]) -> Group:
-    """The closing table: a column per model and phase, before -> after for every figure; below it, where to look next."""
+    """The closing table: before -> after, with a column per model and phase, and where to look next."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="Before -> after", title_justify="left")
     table.add_column("", no_wrap=True)
     for column in columns:
@@ -221,7 +228,7 @@ def _change(before: str, after: str) -> Text:
 
 
 def _metric(column: BeforeAfter, metric: MetricName) -> Text:
-    """Before -> after, in colour where it changed visibly."""
+    """Before -> after, coloured if the shown figures differ."""
     old, new = (e.metrics.figure(metric) if e is not None else None for e in (column.before, column.after))
     is_time = metric.endswith("_ms")
     shown = milliseconds if is_time else share
@@ -237,7 +244,7 @@ def _policy(column: BeforeAfter, name: str) -> str:
 
 
 def findings_list(findings: Sequence[Finding]) -> Group:
-    """One line per finding with the figures behind it; a sentence when there is none."""
+    """Every finding with the figures behind it, or a sentence that there are none."""
     if not findings:
         return Group(Text("No findings."))
     lines: list[RenderableType] = []
@@ -256,7 +263,7 @@ def _named(name: str, value: float | int | str) -> str:
 
 
 def to_text(renderable: RenderableType, *, width: int = 80, colour: bool = False) -> str:
-    """The renderable as plain text (or with colour codes) of a given width: for files, logs and tests."""
+    """The renderable as text of a given width, with or without colour codes."""
     console = Console(
         file=StringIO(),
         width=width,

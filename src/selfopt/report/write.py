@@ -1,4 +1,4 @@
-"""Writing the reports into the home folder."""
+"""Writes the reports into the home folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .results import cycle_results, history, warm_up_results
 from .summary import report_text
 
 RENDERING = "written from the ledger, which alone counts; `selfopt report` writes it anew"
-"""What each result says of itself."""
+"""What each JSON result says about itself."""
 
 logger = logging.getLogger("selfopt.report")
 
@@ -65,7 +65,10 @@ def write_reports(
 
 
 def _say_if_damaged(path: Path) -> None:
-    """The history comes from the ledger, so nothing is lost with it; but that it was damaged may be a disk's or a program's fault."""
+    """Warns about a damaged history.
+
+    It is written anew from the ledger, so nothing is lost. But a disk or a program may be faulty.
+    """
     try:
         known = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -77,11 +80,11 @@ def _say_if_damaged(path: Path) -> None:
 
 
 def _rendering(value: dict[str, Any], faults: Sequence[LedgerFault]) -> str:
-    """The text of a result, with what it is; and, where the ledger is not as it was committed, with what of it."""
+    """The text of a result, with a note of what it is, and the faults of the ledger if there are any."""
     damage = {"faults": [fault.model_dump(mode="json") for fault in faults]} if faults else {}
     return json_text({**value, "rendering": RENDERING, **damage})
 
 
 def json_text(value: dict[str, Any]) -> str:
-    """JSON for people and programs: indented, ASCII, the keys in the order they were given."""
+    """JSON for people and programs: indented, ASCII, with the keys in the given order."""
     return json.dumps(value, indent=2, allow_nan=False) + "\n"

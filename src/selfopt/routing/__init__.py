@@ -1,4 +1,4 @@
-"""Rules: which model may serve what, who decided it and why, and how to take it back."""
+"""Rules: which model may serve which phase, who decided it, why, and how to undo it."""
 
 from .changes import RuleChange, check_rules, diff, fallback_cycle, rule_id_of
 from .enforcer import STEPS, Enforcer, RuleTrace, VersionEntry

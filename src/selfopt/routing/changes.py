@@ -1,4 +1,4 @@
-"""What differs between two sets of rules, and what a set of rules may not contain."""
+"""Compares two sets of rules, and checks that a set of rules is possible."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ MAX_RULES = 10_000
 
 
 def rule_id_of(model: str, phase: str) -> str:
-    """The id of the rule of this model and phase: the same in every version and every home."""
+    """The id of the rule for a model and phase. It is the same in every version and every home."""
     return content_hash("rule", [model, phase])
 
 
 @dataclass(frozen=True, slots=True)
 class RuleChange:
-    """One rule before and after. before None: added; after None: removed."""
+    """One rule before and after. before is None if it was added, after is None if it was removed."""
 
     before: Rule | None
     after: Rule | None
 
     @property
     def event(self) -> ChangeEvent:
-        """The audit trail's name for it."""
+        """The name of the change in the audit trail."""
         if self.before is None:
             return "rule_added"
         return "rule_removed" if self.after is None else "rule_changed"
@@ -43,17 +43,17 @@ class RuleChange:
         return rule
 
     def describe(self) -> str:
-        """One line for people: `+ model phase: deny -> fallback`; `-` removed, `~` changed."""
+        """The change in one line for people, such as `+ model phase: deny, fallback b` (see `change_text`)."""
         return change_text(self.before, self.after)
 
 
 def _same_rule(one: Rule, other: Rule) -> bool:
-    """Whether two rules are equal but for the version since which they stand."""
+    """Whether two rules are equal except for their `since_version`."""
     return one.model_copy(update={"since_version": 0}) == other.model_copy(update={"since_version": 0})
 
 
 def diff(old: RoutingConfig | Sequence[Rule], new: RoutingConfig | Sequence[Rule]) -> tuple[RuleChange, ...]:
-    """The changes from old to new, by model and phase; empty when the rules are the same."""
+    """The changes from old to new, ordered by model and phase; empty if there are none."""
     before, after = _by_key(old), _by_key(new)
     pairs = ((before.get(key), after.get(key)) for key in sorted(before.keys() | after.keys()))
     return tuple(RuleChange(one, other) for one, other in pairs if one is None or other is None or not _same_rule(one, other))
@@ -65,7 +65,7 @@ def _by_key(rules: RoutingConfig | Sequence[Rule]) -> dict[tuple[str, str], Rule
 
 
 def fallback_cycle(rules: Iterable[Rule], start: Rule) -> tuple[str, ...] | None:
-    """The models of the cycle of fallbacks that `start` leads back to itself by; None when there is none."""
+    """The models of the circle in which the fallbacks lead from `start` back to it; None if they do not."""
     following = {rule.model: rule.fallback for rule in rules if rule.phase == start.phase}
     path, name = [start.model], start.fallback
     while name is not None and name not in path:
@@ -75,7 +75,12 @@ def fallback_cycle(rules: Iterable[Rule], start: Rule) -> tuple[str, ...] | None
 
 
 def check_rules(rules: Sequence[Rule]) -> None:
-    """UsageError for two rules of one model and phase, a rule with another rule's id, or a cycle of fallbacks."""
+    """Checks that a set of rules is possible.
+
+    Raises:
+        UsageError: a model and phase has two rules, a rule has no model or another rule's id, the
+            fallbacks go in a circle, or there are too many rules.
+    """
     if len(rules) > MAX_RULES:
         raise UsageError(f"{len(rules)} rules, at most {MAX_RULES} are allowed; remove some")
     seen: set[tuple[str, str]] = set()

@@ -1,4 +1,8 @@
-"""The one writer of routing rules: audit first, then the version, then the configuration, then read back."""
+"""The only writer of routing rules.
+
+A change first writes the audit records, then the version, then the configuration. Then it reads the
+configuration back.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from selfopt.errors import AuditError, CorruptError, StoreError, UsageError
-from selfopt.home import AuditEvent, AuditFields, ChainedFile, ChainReport, Home, escape_control, guarded
+from selfopt.home import ChainedFile, ChainReport, Home, escape_control, guarded
 from selfopt.records import AuditRecord, Phase, Recommendation, RoutingConfig, Rule, RuleReason, Spec, utc_now
 
 from .changes import RuleChange, check_rules, diff, rule_id_of
@@ -18,20 +22,25 @@ from .imports import imported_rules
 from .in_force import InForce, abort, look, repair
 from .rules import RuleOptions, generate_routing_rules
 from .store import read_config, rules_hash, set_aside, version_numbers, write_config, write_version
-from .trail import render_log
+from .trail import change_event, render_log
 from .verifying import RulesReport, verify_rules
 from .versions import ABORTED, CHANGE_EVENTS, VersionSeals
 
 logger = logging.getLogger("selfopt.routing")
 
 STEPS = ("locked", "audit_written", "version_written", "config_renamed", "read_back")
-"""The steps of a change, in order; each is reported to `on_step` when it is done."""
+"""The steps of a change, in order. Each is reported to `on_step` when it is done."""
 
 
 @dataclass(frozen=True, slots=True)
 class VersionEntry:
-    """One version of the rules. cause: which command made it; in_force: whether it is the present one; aborted: begun, never
-    in force."""
+    """One version of the rules.
+
+    Attributes:
+        cause: the command that made it.
+        in_force: whether it is the present version.
+        aborted: whether it was begun but never in force.
+    """
 
     version: int
     at: str
@@ -44,8 +53,13 @@ class VersionEntry:
 
 @dataclass(frozen=True, slots=True)
 class RuleTrace:
-    """Where a rule comes from. rule: the one in force, or None when it was removed; changes: its audit records, oldest
-    first; recommendation_ids and evidence: of the rule and of every change of it, to be looked up in the ledger."""
+    """Where a rule comes from.
+
+    Attributes:
+        rule: the rule in force; None if it was removed.
+        changes: its audit records, oldest first.
+        recommendation_ids, evidence: ids in the ledger, of the rule and of all its changes.
+    """
 
     rule_id: str
     rule: Rule | None
@@ -55,10 +69,11 @@ class RuleTrace:
 
 
 class Enforcer:
-    """Reads and changes the rules of one home. Any number of processes may do so at the same time.
+    """Reads and changes the rules of one home. Any number of processes may do so at once.
 
-    on_step is called with each name of STEPS when that step of a change is done; before_change before each change begins, and
-    what it raises is raised instead of changing anything.
+    Args:
+        on_step: called with a name of STEPS after each step of a change.
+        before_change: called before each change. If it raises, nothing is changed.
     """
 
     def __init__(
@@ -78,13 +93,18 @@ class Enforcer:
     # -- reading
 
     def load(self, *, repair_pending: bool = True) -> RoutingConfig:
-        """The rules in force (see `in_force`); version 0 without rules in a fresh home. Says loudly what is wrong with
-        routing_config.json.
+        """The rules in force (see `in_force`). A fresh home has version 0 without rules.
 
-        Finishes or gives up what a killed writer left, and puts back a configuration file that is missing or older; when that is
-        not possible now, warns and returns what is in force. repair_pending=False writes nothing. Raises CorruptError,
-        NewerSchemaError or StoreError for a configuration that cannot be read or restored, AuditError where no file is what the
-        trail sealed.
+        Completes or gives up what a killed writer left, and restores a configuration file that is
+        missing or older. If that is not possible now, warns and returns what is in force. Also warns
+        if anything is wrong with routing_config.json.
+
+        Args:
+            repair_pending: False writes nothing.
+
+        Raises:
+            CorruptError, NewerSchemaError, StoreError: the configuration cannot be read or restored.
+            AuditError: no file holds what the audit trail sealed.
         """
         return self._found(repair_pending=repair_pending).config
 
@@ -100,7 +120,7 @@ class Enforcer:
                 found = self._repaired()
             except StoreError as error:
                 if found is None or found.config.version == 0:
-                    raise  # rules may have been in force: serving without them is not an answer
+                    raise  # rules may have been in force, so serving without them is no option
                 logger.warning("what a killed writer left stays as it is: %s", escape_control(str(error), 500))
         assert found is not None
         if fault := self.trail.fault():
@@ -116,13 +136,20 @@ class Enforcer:
         return found
 
     def look(self, at_least: int = 0) -> InForce:
-        """The rules in force as the files are now; writes and logs nothing. at_least: a version that is known to have been in force.
-        Raises as `load`."""
+        """The rules in force, as the files are now. Writes and logs nothing; raises as `load`.
+
+        Args:
+            at_least: a version that is known to have been in force.
+        """
         return look(self.home, self.trail, at_least=at_least)
 
     def version(self, number: int) -> RoutingConfig:
-        """The exact rules of an earlier version; 0: no rules. UsageError when there is none of that number, CorruptError when it is not
-        what the trail sealed."""
+        """The exact rules of an earlier version. Version 0 has no rules.
+
+        Raises:
+            UsageError: no version of that number is kept.
+            CorruptError: the version is not what the audit trail sealed.
+        """
         if number == 0:
             return RoutingConfig()
         seals = VersionSeals(self.home, self.trail)
@@ -139,7 +166,7 @@ class Enforcer:
         )
 
     def history(self) -> tuple[VersionEntry, ...]:
-        """Every version that the trail knows, oldest first. Raises AuditError for a damaged trail."""
+        """Every version in the audit trail, oldest first. Raises AuditError if the trail is damaged."""
         in_force = self.load().version
         found: dict[int, VersionEntry] = {}
         for record in self.trail.records():
@@ -161,9 +188,11 @@ class Enforcer:
         return tuple(found[version] for version in sorted(found))
 
     def trace(self, rule_id: str) -> RuleTrace:
-        """A rule with every change of it and the ids of the recommendations and the evidence behind them.
+        """A rule, all its changes, and the ids of the recommendations and evidence behind them.
 
-        UsageError when neither the rules in force nor the trail know it; AuditError for a damaged trail.
+        Raises:
+            UsageError: neither the rules in force nor the audit trail know the rule.
+            AuditError: the trail is damaged.
         """
         rules = self.load().rules
         rule = next((r for r in rules if r.rule_id == rule_id), None)
@@ -180,13 +209,17 @@ class Enforcer:
         return RuleTrace(rule_id, rule, changes, tuple(dict.fromkeys(ids)), tuple(dict.fromkeys(evidence)))
 
     def verify(self, anchors: Mapping[int, str] | None = None) -> ChainReport:
-        """Verify the trail's chain and head, and the rules (see `verify_rules`). anchors: hashes by number of record, noted elsewhere."""
+        """Verifies the chain and the head of the audit trail, and the rules.
+
+        Args:
+            anchors: hashes that were noted elsewhere, by the number of their record.
+        """
         report, rules = self.trail.verify(anchors=anchors), self.verify_rules()
         problems = (*report.problems, *rules.problems)
         return replace(report, ok=not problems, reason=(problems or ("",))[0], problems=problems)
 
     def verify_rules(self) -> RulesReport:
-        """Verify the rules in force and every version of them."""
+        """Verifies the rules in force and every version of them."""
         return verify_rules(self.home, self.trail)
 
     # -- changing
@@ -194,10 +227,19 @@ class Enforcer:
     def apply(
         self, rules: Sequence[Rule], *, event: str = "apply", reason: str = "", expected_version: int | None = None
     ) -> RoutingConfig:
-        """Put this whole set of rules in force as a new version; the present one when nothing differs.
+        """Puts a whole set of rules in force as a new version.
 
-        event: which command does it; expected_version: refuse (StoreError) when another writer came first. Raises UsageError
-        for impossible rules, AuditError when the change cannot be audited (nothing is changed then), StoreError.
+        Args:
+            event: the command that makes the change.
+            expected_version: the version that the caller has read.
+
+        Returns:
+            The new configuration, or the present one if nothing differs.
+
+        Raises:
+            UsageError: the rules are impossible.
+            AuditError: the change cannot be audited. Nothing is changed.
+            StoreError: another writer came first, or a file cannot be written.
         """
 
         def replaced(current: RoutingConfig) -> Sequence[Rule]:
@@ -210,13 +252,13 @@ class Enforcer:
         return self.update(replaced, event=event, reason=reason)
 
     def update(self, change: Callable[[RoutingConfig], Sequence[Rule]], *, event: str, reason: str = "") -> RoutingConfig:
-        """Change the rules by a function of the present ones; no other writer comes in between. Raises as `apply`."""
+        """Changes the rules by a function of the present ones, under the writers' lock. Raises as `apply`."""
         return self._update(change, {"cause": event, "cause_reason": reason})
 
     def _update(
         self, change: Callable[[RoutingConfig], Sequence[Rule]], cause: dict[str, str], *, whole: bool = False
     ) -> RoutingConfig:
-        """whole: the change needs no present rules, so it may also follow rules that are lost."""
+        """whole: the change ignores the present rules, so it may also replace rules that are lost."""
         self.home.ensure()
         self._before_change()
         with self._writing():
@@ -240,7 +282,7 @@ class Enforcer:
         return config
 
     def _set_aside(self) -> None:
-        """What stands in place of the rules in force is kept, since somebody may have worked on it."""
+        """Keeps a copy of a file that is not in force, since somebody may have worked on it."""
         name = set_aside(self.home)
         logger.warning("%s was not in force; it is kept as %s", self.home.routing_config, name)
 
@@ -253,7 +295,7 @@ class Enforcer:
         event: str = "enforce",
         reason: str = "",
     ) -> RoutingConfig:
-        """Merge recommendations and promoted specs into the rules (see `generate_routing_rules`). Raises as `apply`."""
+        """Merges recommendations and promoted specs into the rules. Raises as `apply`."""
         return self.update(
             lambda current: generate_routing_rules(recommendations, current, promoted=promoted, options=options),
             event=event,
@@ -263,8 +305,14 @@ class Enforcer:
     def set_rule(
         self, model: str, phase: Phase, *, allow: bool, fallback: str | None = None, reason: str = "", warm_up: bool | None = None
     ) -> RoutingConfig:
-        """Set a rule by hand; it becomes `manual`, so recommendations leave `allow` and `fallback` alone. warm_up None: as it
-        was. Variant and limits stay. Raises as `apply`."""
+        """Sets a rule by hand. Its variant and limits stay.
+
+        The rule becomes `manual`: recommendations no longer change its `allow` and `fallback`.
+        Raises as `apply`.
+
+        Args:
+            warm_up: None keeps the present value.
+        """
 
         def changed(current: RoutingConfig) -> Sequence[Rule]:
             old = current.rule_for(model, phase) or Rule(rule_id=rule_id_of(model, phase), model=model, phase=phase, allow=allow)
@@ -287,16 +335,21 @@ class Enforcer:
         return self.update(changed, event="set", reason=reason)
 
     def import_file(self, path: Path, *, resolve: Callable[[str], str] = str) -> RoutingConfig:
-        """Import rules from a file (see `imported_rules`). resolve: alias -> `provider/name`. Raises as `apply`, and
-        CorruptError or NewerSchemaError for the file."""
+        """Imports rules from a file (see `imported_rules`). Raises as that and as `apply`.
+
+        Args:
+            resolve: turns an alias into `provider/name`.
+        """
         return self.update(lambda current: imported_rules(path, current.rules, resolve), event="import", reason=path.name)
 
     def rollback(self, version: int) -> RoutingConfig:
-        """Put the exact rules of an earlier version in force again, as a new version. 0: no rules.
+        """Puts the exact rules of an earlier version in force again, as a new version.
 
-        UsageError when that version is not kept, CorruptError when it is not what was sealed; raises as `apply` otherwise.
+        Raises as `version` and `apply`.
+
+        Args:
+            version: 0 for no rules.
         """
-
         earlier = self.version(version).rules
         cause = {"cause": "rollback", "cause_reason": f"to version {version}"}
         return self._update(lambda _: earlier, cause, whole=True)
@@ -319,7 +372,7 @@ class Enforcer:
         events = []
         for number, change in enumerate(changes, 1):
             after = by_id.get(change.rule.rule_id)
-            events.append(_audit_event(RuleChange(change.before, after), version, {**cause, "change": [number, len(changes)]}))
+            events.append(change_event(RuleChange(change.before, after), version, {**cause, "change": [number, len(changes)]}))
         events[-1].fields["details"]["config_hash"] = rules_hash(config)
         config = config.model_copy(update={"audit_hash": self.trail.append_all(events)[-1].hash})
         self._on_step("audit_written")
@@ -336,25 +389,6 @@ class Enforcer:
         if read_config(self.home.routing_config) != config:
             raise StoreError(f"{self.home.routing_config} does not read back as written; check the disk, then repeat the command")
         self._on_step("read_back")
-        with contextlib.suppress(StoreError):  # the next change notes it: the version is in force
+        with contextlib.suppress(StoreError):  # the version is in force, and the next change notes it
             self.trail.note(version)
         return config
-
-
-def _audit_event(change: RuleChange, version: int, details: dict[str, Any]) -> AuditEvent:
-    rule = change.rule
-    fields: AuditFields = {
-        "original_model": rule.model,
-        "fallback": rule.fallback,
-        "phase": rule.phase,
-        "reason": rule.reason,
-        "rule_id": rule.rule_id,
-        "config_version": version,
-        "evidence": tuple(dict.fromkeys((*rule.recommendation_ids, *rule.evidence))),
-        "details": {
-            **details,
-            "before": change.before.model_dump(mode="json") if change.before else None,
-            "after": change.after.model_dump(mode="json") if change.after else None,
-        },
-    }
-    return AuditEvent(change.event, fields)

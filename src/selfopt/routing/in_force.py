@@ -1,11 +1,14 @@
-"""Which rules are in force: the newest version that was completed, with exactly the content that the audit trail sealed.
+"""Which rules are in force, and what to do about a change whose writer was killed.
 
-`routing_config.json` holds it. Where that file holds anything else (an older version, one edited by hand), the kept version
-counts, and the file does not. Where neither is what was sealed, there is no answer, and an error says so.
+In force is the newest completed version, with exactly the content that the audit trail sealed.
+`routing_config.json` should hold it. If that file holds anything else (an older version, or one that
+somebody edited), the kept version counts instead. If neither is what the trail sealed, an error says
+so.
 
-A change is: audit records, version file, configuration file. Where the trail tells of a version that is newer than the one in
-force, its writer was killed in between. `repair` completes that version where its file is what the trail sealed
-(`version_completed`), and gives it up otherwise (`version_aborted`). The number of an aborted version is not used again.
+A change writes the audit records, then the version file, then the configuration file. If the trail
+knows a version that is newer than the one in force, its writer was killed in between. `repair`
+completes that version if its file is what the trail sealed (`version_completed`), and gives it up
+otherwise (`version_aborted`). The number of an aborted version is not used again.
 """
 
 from __future__ import annotations
@@ -25,11 +28,19 @@ _ASIDE = "to begin without them, see docs/ROLLBACK.md"
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """config: the rules in force; version 0 where there are none. said: what is wrong with routing_config.json, "" when
-    nothing is; refused: it is not what is in force; put_back: it is to be replaced by what is (it is missing, or holds an older
-    version that is kept as well); completed: the trail says already that this version was completed. sealed: the trail sealed these
-    rules. pending: a newer version was begun, and its writer is at work or was killed; given_up: versions that turned out never
-    to have been kept, told only to who completes changes."""
+    """The rules in force, and the state of the files.
+
+    Attributes:
+        config: the rules in force; version 0 if there are none.
+        said: what is wrong with routing_config.json; "" if nothing is.
+        refused: routing_config.json is not what is in force.
+        put_back: routing_config.json is missing, or holds an older version that is also kept. It is
+            to be replaced by what is in force.
+        completed: the trail already has the record that this version was completed.
+        sealed: the trail sealed these rules.
+        pending: a newer version was begun. Its writer is still at work or was killed.
+        given_up: versions that were begun but never kept. Set only if `look` is completing.
+    """
 
     config: RoutingConfig
     said: str = ""
@@ -46,11 +57,17 @@ def look(
 ) -> InForce:
     """The rules in force, as the files are now. Writes nothing.
 
-    seals: where the caller reads them too; at_least: a version that is known to have been in force; completing: the caller holds the writers' lock, so a version that was
-    begun is not being written any more: it counts when it was kept. Raises CorruptError, NewerSchemaError or StoreError for a
-    routing_config.json that cannot be read, AuditError where no file is what the trail sealed.
+    Args:
+        at_least: a version that is known to have been in force.
+        completing: the caller holds the writers' lock, so nobody is still writing a version that was
+            begun. Such a version counts if it was kept.
+        seals: shared with a caller that also reads them.
+
+    Raises:
+        CorruptError, NewerSchemaError, StoreError: routing_config.json cannot be read.
+        AuditError: no file holds what the trail sealed.
     """
-    present = read_config(home.routing_config)  # before the trail: its writers write it afterwards
+    present = read_config(home.routing_config)  # read before the trail, because writers write it after the trail
     floor = max(at_least, trail.noted())
     seals = seals or VersionSeals(home, trail)
     judged = seals.judge(present) if present is not None and present.audit_hash else None
@@ -99,7 +116,7 @@ def _kept(
         put_back = True
         said = f"{name} holds version {present.version}, which is older than version {number}; version {number} is in force"
         if seal.version > floor and not seal.completed:
-            said = ""  # its writer was killed: nobody did anything wrong
+            said = ""  # its writer was killed, so nobody did anything wrong
     else:
         put_back = False
         said = (
@@ -121,7 +138,7 @@ def _kept(
 def _without_versions(
     home: Home, seals: VersionSeals, present: RoutingConfig | None, floor: int, *, pending: bool, given_up: tuple[int, ...]
 ) -> InForce:
-    """The trail names no version that was in force."""
+    """The answer if the trail knows no version that was in force."""
     if floor:
         raise AuditError(
             f"version {floor} of the rules was in force, and the audit trail does not tell of it any more: it was cut, replaced or "
@@ -137,7 +154,7 @@ def _without_versions(
         )
     if not present.audit_hash and not known and not version_numbers(home):
         how = f"make it a version with `selfopt routes import {home.routing_config}`"
-        if home.was_found:  # whoever fills the project's folder may fill this one
+        if home.was_found:  # whoever can write to the project can write to this folder
             said = f"{home.routing_config} is not in force, since no audit trail seals it; if you wrote it, {how}"
             return InForce(RoutingConfig(), said=said, refused=True)
         said = f"{home.routing_config} was made by hand, and no audit trail seals it; {how}"
@@ -159,10 +176,16 @@ def _of_present(home: Home, present: RoutingConfig | None, judged: Version | Non
 
 
 def repair(home: Home, trail: ChainedFile) -> InForce:
-    """Complete or give up changes whose writer died, and put back what replaced the rules in force. Call while holding the
-    writers' lock. Returns what is in force then.
+    """Completes or gives up changes whose writer was killed, and restores routing_config.json.
 
-    Raises AuditError when that cannot be audited (nothing is changed then) and as `look`, StoreError when it cannot be written.
+    Call it while holding the writers' lock.
+
+    Returns:
+        What is in force afterwards.
+
+    Raises:
+        AuditError: the repair cannot be audited. Nothing is changed.
+        StoreError: a file cannot be written.
     """
     found = look(home, trail, completing=True)
     for version in found.given_up:
@@ -183,9 +206,10 @@ def repair(home: Home, trail: ChainedFile) -> InForce:
 
 
 def abort(home: Home, trail: ChainedFile, config: RoutingConfig) -> None:
-    """Give up a version whose files could not be written, as far as the disk allows: the next `repair` does the rest.
+    """Gives up a version whose files could not be written, as far as the disk allows.
 
-    Nothing is done when the version is in force after all (its file was renamed, and only making that durable failed).
+    The next `repair` does the rest. If the version is in force after all (its file was renamed, and
+    only making that durable failed), nothing is done.
     """
     with contextlib.suppress(StoreError, OSError):
         in_force = read_config(home.routing_config)

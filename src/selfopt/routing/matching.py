@@ -1,4 +1,4 @@
-"""Which model serves a request: exactly as asked, a fallback, or none."""
+"""Decides which model serves a request: the one that was asked for, a fallback, or none."""
 
 from __future__ import annotations
 
@@ -15,9 +15,13 @@ from selfopt.words.rules import not_allowed_text, refusal_text
 class RouteOptions:
     """How rules are applied.
 
-    is_local: whether a model's requests stay on this machine (no default: a wrong guess would send private prompts away).
-    unmeasured: what happens to a model that has no rule. allow_remote: a local model may fall back to a remote one. force:
-    serve the named model whatever the rules say. enabled: False switches enforcement off.
+    Attributes:
+        is_local: whether requests to a model stay on this machine. There is no default, because a
+            wrong guess would send private prompts away.
+        unmeasured: what happens to a model without a rule.
+        allow_remote: whether a local model may fall back to a remote one.
+        force: serve the named model, whatever the rules say.
+        enabled: False switches enforcement off.
     """
 
     is_local: Callable[[str], bool]
@@ -28,17 +32,18 @@ class RouteOptions:
 
 
 def format_routed_line(original: str, served: str) -> str:
-    """The line that is logged when a fallback serves."""
+    """The log line for a request that a fallback serves."""
     return f"Routed from {escape_control(original, 200)} to {escape_control(served, 200)}"
 
 
 def validate_model_phase_compatibility(
     config: RoutingConfig | None, model: str, phase: Phase, *, options: RouteOptions
 ) -> RouteDecision:
-    """What the rules say about this model and phase. Names match exactly: aliases are resolved by the caller.
+    """What the rules say about a model and phase.
 
-    `forced` is only said where force overrides a rule; a model that may serve anyway is `allow`. Writes and logs nothing: see
-    `log_routing_decision`. Never raises; a refusal is an outcome whose reason says what to do.
+    Names match exactly; the caller resolves aliases. The outcome is `forced` only if force overrides
+    a rule. Nothing is written or logged (see `log_routing_decision`), and nothing is raised: a
+    refusal is an outcome, and its reason says what to do.
     """
     rules = config if config is not None else RoutingConfig()
     rule = rules.rule_for(model, phase)
@@ -83,7 +88,7 @@ def validate_model_phase_compatibility(
 
 
 def _follow(rules: RoutingConfig, rule: Rule, options: RouteOptions) -> tuple[str | None, Rule | None, tuple[str, ...]]:
-    """(the model that may serve or None, its rule, the fallbacks skipped with the reason), along the chain of fallbacks."""
+    """Follows the fallbacks: the first model that may serve (or None), its rule, and who was skipped."""
     local = options.is_local(rule.model)
     seen, skipped = {rule.model}, []
     name = rule.fallback
@@ -110,10 +115,14 @@ def _follow(rules: RoutingConfig, rule: Rule, options: RouteOptions) -> tuple[st
 def standby_decisions(
     config: RoutingConfig, decision: RouteDecision, *, options: RouteOptions, candidates: Sequence[str] = ()
 ) -> tuple[RouteDecision, ...]:
-    """Who may serve instead when the decided model fails, in order: the fallback that its rule names and theirs, then those
-    candidates that a rule allows for this phase (they were measured on it). The reason is for the caller to fill in.
+    """Who may serve, in order, if the decided model fails.
 
-    Nobody when enforcement is off or the request is refused or forced. A local model asked for is not followed by a remote one without consent.
+    The chain of its fallbacks comes first, then the candidates that a rule allows for this phase.
+    If the request asked for a local model, a remote one needs consent. The caller fills in the
+    reason.
+
+    Returns:
+        Nobody if enforcement is off, or if the request is refused or forced.
     """
     if not options.enabled or decision.model is None or decision.outcome == "forced":
         return ()
@@ -135,7 +144,7 @@ def standby_decisions(
 
 
 def _chain(config: RoutingConfig, rule: Rule | None) -> list[str]:
-    """The fallback that a rule names, the one that its rule names, and so on."""
+    """The fallback of a rule, the fallback of its rule, and so on."""
     names: list[str] = []
     while rule is not None and rule.fallback is not None and rule.fallback not in names:
         names.append(rule.fallback)

@@ -1,4 +1,4 @@
-"""Recommendations and promoted specs -> rules."""
+"""Turns recommendations and promoted specs into rules."""
 
 from __future__ import annotations
 
@@ -17,8 +17,12 @@ _EFFECT = {"allow", "fallback", "warm_up", "variant", "spec_id", "limits"}
 
 @dataclass(frozen=True, slots=True)
 class RuleOptions:
-    """override_manual: recommendations may change `allow` and `fallback` of rules that a person set. warm_up: False
-    switches warm-up rules off."""
+    """How rules are generated.
+
+    Attributes:
+        override_manual: whether recommendations may change the `allow` and `fallback` of manual rules.
+        warm_up: False generates no warm-up.
+    """
 
     override_manual: bool = False
     warm_up: bool = True
@@ -31,13 +35,18 @@ def generate_routing_rules(
     promoted: Mapping[tuple[str, Phase], Spec] | None = None,
     options: RuleOptions | None = None,
 ) -> tuple[Rule, ...]:
-    """The whole new set of rules: the current ones with the recommendations and promoted specs merged in.
+    """The whole new set of rules: the current ones, merged with recommendations and promoted specs.
 
-    Per model and phase: a recommendation to disable wins over one to allow; a fallback belongs to a disabled model only;
-    warm-up is switched by its own recommendation or by the promoted spec; variant, spec and limits are the promoted spec's. A
-    recommendation that a rule cannot carry out (investigate, another variant that was not promoted) changes nothing. A rule
-    whose effect stays the same stays as it is, with its reason and evidence; only how sure its warm-up is, is kept up to date. Manual rules keep `allow` and `fallback` unless
-    told otherwise. A fallback that would close a circle is left out, and the reason says so.
+    For each model and phase:
+
+    - A recommendation to disable wins over one to allow. Only a disabled model has a fallback.
+    - Its own recommendation or the promoted spec switches warm-up on.
+    - The variant, spec and limits are those of the promoted spec.
+    - A recommendation that a rule cannot carry out, such as to investigate, changes nothing.
+    - A rule whose effect stays the same keeps its reason and evidence. Only the confirmation of its
+      warm-up is updated.
+    - A manual rule keeps `allow` and `fallback`, unless the options say otherwise.
+    - A fallback that would close a circle is left out, and the reason says so.
     """
     chosen = options or RuleOptions()
     specs = promoted or {}
@@ -69,7 +78,7 @@ def _same_effect(one: Rule, other: Rule) -> bool:
 def _merge(
     key: tuple[str, Phase], old: Rule | None, advice: Sequence[Recommendation], spec: Spec | None, options: RuleOptions
 ) -> Rule | None:
-    """The rule of this model and phase; None when there is none and nothing asks for one."""
+    """The new rule of a model and phase; None if there is none and nothing asks for one."""
     base = old or Rule(rule_id=rule_id_of(*key), model=key[0], phase=key[1], allow=True)
     pinned = old is not None and old.source == "manual" and not options.override_manual
     gates = [] if pinned else [r for r in advice if _allows(r) is not None]
@@ -102,12 +111,15 @@ def _merge(
 def _explanation(
     base: Rule, gates: Sequence[Recommendation], warm: Sequence[Recommendation], spec: Spec | None, *, pinned: bool
 ) -> dict[str, Any]:
-    """Reasons, source, ids and evidence. A new verdict on `allow` replaces what stood there, a new
-    word on warm-up or a new promotion the one before; anything else is added."""
+    """The reasons, source, ids and evidence of a rule.
+
+    A new judgment on `allow` replaces everything. A new one on warm-up, or a new promotion, replaces
+    the one before. Anything else is added.
+    """
     used = (*gates, *warm)
     kept = not gates
     reasons = list(_reasons(base, but="warm_up" if warm else None)) if kept else []
-    # A verdict on a model that was measured warmed up asks for the warm-up as well.
+    # A gate for a model that was measured with warm-up also asks for warm-up.
     reasons += [_told(r, "gate") for r in gates] + [_told(r, "warm_up") for r in warm if r not in gates]
     evidence = (base.evidence if kept else ()) + tuple(item for r in used for item in r.evidence)
     if spec is not None:
@@ -127,7 +139,7 @@ def _explanation(
 
 
 def _reasons(rule: Rule, *, but: ReasonKind | None = None) -> tuple[RuleReason, ...]:
-    """The reasons of a rule, those of one kind left out."""
+    """The reasons of a rule, without those of one kind."""
     known = rule.reasons or ((RuleReason(kind="other", text=rule.reason),) if rule.reason else ())
     return tuple(reason for reason in known if reason.kind != but)
 
@@ -137,12 +149,12 @@ def _told(recommendation: Recommendation, kind: ReasonKind) -> RuleReason:
 
 
 def _confirmation(warm: Sequence[Recommendation]) -> Confirmation | None:
-    """The newest word on how sure a warm-up is."""
+    """The newest confirmation of a warm-up."""
     return next((r.confirmation for r in reversed(warm) if r.confirmation is not None), None)
 
 
 def _with_confirmation(rule: Rule, warm: Sequence[Recommendation]) -> Rule:
-    """The rule with what is newly known of whether its warm-up helps, in the place of what was known before."""
+    """The rule with the newest confirmation of its warm-up."""
     advice = next((r for r in reversed(warm) if r.confirmation is not None), None)
     if rule.source == "manual" or advice is None or advice.confirmation is None:
         return rule
@@ -160,14 +172,14 @@ def _with_confirmation(rule: Rule, warm: Sequence[Recommendation]) -> Rule:
 
 
 def _allows(recommendation: Recommendation) -> bool | None:
-    """What a recommendation says about serving at all."""
+    """Whether a recommendation allows serving; None if it says nothing about it."""
     if recommendation.allow is not None:
         return recommendation.allow
     return {"allow": True, "disable": False}.get(recommendation.action)
 
 
 def _warms_up(recommendation: Recommendation) -> bool | None:
-    """What a recommendation says about warm-up."""
+    """Whether a recommendation asks for warm-up; None if it says nothing about it."""
     if recommendation.requirements.warm_up is not None:
         return recommendation.requirements.warm_up
     return True if recommendation.action == "enable_warm_up" else None

@@ -24,22 +24,22 @@ VERSION_NAME = re.compile(r"[1-9][0-9]{0,9}\.json")
 
 
 def routing_config_schema() -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of routing_config.json."""
+    """The JSON Schema (draft 2020-12) of routing_config.json."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | RoutingConfig.model_json_schema()
 
 
 def schema_text() -> str:
-    """The text of the shipped file."""
+    """The text of the shipped schema file."""
     return json.dumps(routing_config_schema(), indent=2, sort_keys=True) + "\n"
 
 
 def parsed_config(body: dict[str, Any]) -> RoutingConfig:
-    """The configuration in a parsed file of any schema up to today's. ValueError, a ValidationError among them, for another."""
+    """The configuration in a parsed file of any schema version so far. Raises ValueError for others."""
     return RoutingConfig.model_validate_json(json.dumps(routing_config(body)), strict=True)
 
 
 def first_problem(error: ValueError) -> str:
-    """The first thing that is wrong, with its place: `rules[1].phase: Input should be 'atomic' or 'extended'`."""
+    """The first problem and its place: `rules[1].phase: Input should be 'atomic' or 'extended'`."""
     if not isinstance(error, ValidationError):
         return escape_control(str(error), 300)
     problem = error.errors(include_url=False, include_context=False)[0]
@@ -48,12 +48,12 @@ def first_problem(error: ValueError) -> str:
 
 
 def config_text(config: RoutingConfig) -> str:
-    """The one text form on disk."""
+    """The text of a configuration on disk."""
     return json.dumps(config.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
 
 
 def rules_hash(config: RoutingConfig) -> str:
-    """Hash of everything but the audit hash: what the audit trail seals before it is put in force."""
+    """The hash that the audit trail seals: of the whole configuration except its audit hash."""
     return content_hash("config", config.model_dump(mode="json", exclude={"audit_hash"}))
 
 
@@ -70,22 +70,24 @@ def _read(path: Path, what: str) -> RoutingConfig | None:
 
 
 def read_config(path: Path) -> RoutingConfig | None:
-    """The configuration; None when the file is missing.
+    """Reads the configuration; None if the file is missing.
 
-    Raises CorruptError, NewerSchemaError or StoreError, each naming the file; it is never overwritten then.
+    Raises:
+        CorruptError, NewerSchemaError, StoreError: the file cannot be read. The message names it, and
+            it is never overwritten.
     """
     return _read(path, "the routing configuration")
 
 
 def version_path(home: Home, version: int) -> Path:
-    """Where a version is kept."""
+    """The file of a version."""
     return home.routing_versions / f"{version}.json"
 
 
 def read_kept(home: Home, version: int) -> RoutingConfig | None:
-    """The file of one version as it stands, sealed or not; None when there is none. Raises as `read_config`.
+    """Reads a kept version, sealed or not; None if there is none. Raises as `read_config`.
 
-    For `versions` alone, which judges it: nobody else reads a version.
+    Only `versions` may call it, because it judges what it reads.
     """
     return _read(version_path(home, version), f"version {version} of the routing configuration")
 
@@ -96,24 +98,27 @@ def version_numbers(home: Home) -> tuple[int, ...]:
 
 
 def version_names(home: Home) -> tuple[str, ...]:
-    """Names of all that stands in the folder of versions, but for files that are being written."""
+    """The names of all files in the folder of versions, except those that are being written."""
     if not home.routing_versions.is_dir():
         return ()
     return tuple(sorted(name for name in os.listdir(home.routing_versions) if not is_temporary(name)))
 
 
 def write_config(home: Home, config: RoutingConfig) -> None:
-    """Put a configuration in force, atomically. StoreError when it cannot be written; the old one is then in force."""
+    """Writes the configuration file atomically. If it raises StoreError, the old file stays."""
     atomic_write_text(home.routing_config, config_text(config), within=home.root)
 
 
 def write_version(home: Home, config: RoutingConfig) -> None:
-    """Keep a version. StoreError when it cannot be written."""
+    """Writes the file of a version. Raises StoreError if that fails."""
     atomic_write_text(version_path(home, config.version), config_text(config), within=home.root)
 
 
 def set_aside(home: Home) -> str:
-    """Keep a copy of the configuration file as it stands, under the name that is returned. Call while holding the writers' lock. StoreError."""
+    """Copies the configuration file and returns the name of the copy.
+
+    Call it while holding the writers' lock. Raises StoreError if the copy cannot be written.
+    """
     number = 1
     while home.routing_config.with_name(name := f"{home.routing_config.name}.aside-{number}").exists():
         number += 1

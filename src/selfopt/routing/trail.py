@@ -1,4 +1,4 @@
-"""What the audit trail says about requests, and its readable rendering."""
+"""The events of the audit trail about rules and requests, and its rendering for people."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from selfopt.errors import StoreError
 from selfopt.home import AuditEvent, AuditFields, ChainedFile, atomic_write_text, escape_control, guarded
 from selfopt.records import AuditRecord, RouteDecision
 
+from .changes import RuleChange
 from .matching import format_routed_line
 
 logger = logging.getLogger("selfopt.routing")
@@ -22,7 +24,7 @@ _LAST_LINE_BYTES = 65_536
 
 
 def event_of(decision: RouteDecision) -> AuditEvent | None:
-    """The audit event of a diverted, refused or forced request; None when it was served as asked."""
+    """The audit event of a diverted, refused or forced request; None if it was served as asked."""
     if decision.outcome == "allow":
         return None
     rule = decision.rule
@@ -39,11 +41,37 @@ def event_of(decision: RouteDecision) -> AuditEvent | None:
     return AuditEvent(_EVENTS[decision.outcome], fields)
 
 
-def log_routing_decision(trail: ChainedFile, decision: RouteDecision) -> AuditRecord | None:
-    """Append a diverted, refused or forced request to the audit trail and bring the readable log up to date.
+def change_event(change: RuleChange, version: int, details: dict[str, Any]) -> AuditEvent:
+    """The audit event of a changed rule. details: the cause, and the place among the changes."""
+    rule = change.rule
+    fields: AuditFields = {
+        "original_model": rule.model,
+        "fallback": rule.fallback,
+        "phase": rule.phase,
+        "reason": rule.reason,
+        "rule_id": rule.rule_id,
+        "config_version": version,
+        "evidence": tuple(dict.fromkeys((*rule.recommendation_ids, *rule.evidence))),
+        "details": {
+            **details,
+            "before": change.before.model_dump(mode="json") if change.before else None,
+            "after": change.after.model_dump(mode="json") if change.after else None,
+        },
+    }
+    return AuditEvent(change.event, fields)
 
-    Logs "Routed from <model> to <fallback>" or "Refused <model> for <phase>" (logger `selfopt.routing`). Returns None, and writes nothing, when the request
-    was served as asked. Raises AuditError when the trail cannot be written.
+
+def log_routing_decision(trail: ChainedFile, decision: RouteDecision) -> AuditRecord | None:
+    """Appends a diverted, refused or forced request to the audit trail, and updates the readable log.
+
+    It also logs "Routed from <model> to <fallback>" or "Refused <model> for <phase>" with the logger
+    `selfopt.routing`.
+
+    Returns:
+        The record. None if the request was served as asked; then nothing is written.
+
+    Raises:
+        AuditError: the trail cannot be written.
     """
     event = event_of(decision)
     if event is None:
@@ -60,7 +88,7 @@ def log_routing_decision(trail: ChainedFile, decision: RouteDecision) -> AuditRe
 
 
 def render_line(record: AuditRecord) -> str:
-    """One line for people, control characters escaped, ending in the first digits of the record's hash."""
+    """A record in one line for people. It ends in the first digits of the record's hash."""
     more = f" and {len(record.evidence) - 5} more" if len(record.evidence) > 5 else ""
     parts = (
         record.timestamp,
@@ -78,9 +106,9 @@ def render_line(record: AuditRecord) -> str:
 
 
 def render_log(trail: ChainedFile) -> None:
-    """Bring the readable log up to date; rebuild it when it is missing, damaged or from another trail.
+    """Updates the readable log, or rebuilds it if it is missing, damaged or from another trail.
 
-    The log proves nothing (the trail does), so a failure to write it is a warning and not an error.
+    Only the trail proves anything, so a failure to write the log is a warning and not an error.
     """
     log = trail.path.with_suffix(".log")
     try:
@@ -97,7 +125,7 @@ def render_log(trail: ChainedFile) -> None:
 
 
 def differing_log(trail: ChainedFile) -> bool:
-    """Whether the readable log says something that the trail does not. One that is only behind the trail differs in nothing."""
+    """Whether the readable log contradicts the trail. A log that is only behind does not."""
     try:
         with open(trail.path.with_suffix(".log"), "rb", opener=_without_waiting) as file:
             rendered = _rendered(trail.records())
@@ -107,7 +135,7 @@ def differing_log(trail: ChainedFile) -> bool:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """A pipe of that name is opened at once, and then cannot be read: the log is written anew."""
+    """Opens without waiting, so that a pipe of that name fails to be read and the log is rebuilt."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
@@ -116,7 +144,7 @@ def _rendered(records: Iterator[AuditRecord]) -> Iterator[str]:
 
 
 def _not_rendered(trail: ChainedFile, last: str | None) -> list[AuditRecord] | None:
-    """The records after the one that was rendered last; None when that one is not in the trail."""
+    """The records after the last rendered one; None if that one is not in the trail."""
     if last is None:
         return None
     newer: list[AuditRecord] = []
@@ -128,7 +156,7 @@ def _not_rendered(trail: ChainedFile, last: str | None) -> list[AuditRecord] | N
 
 
 def _last_hash(log: Path) -> str | None:
-    """The digits at the end of the log's last line; None when it is missing, empty or ends in an incomplete line."""
+    """The digits at the end of the log; None if it is missing, empty or ends in an incomplete line."""
     with contextlib.suppress(OSError), open(log, "rb", opener=_without_waiting) as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - _LAST_LINE_BYTES))
         tail = file.read()

@@ -1,4 +1,4 @@
-"""Whether the rules are what the audit trail sealed: the ones in force, and every version that was ever completed."""
+"""Checks that the rules in force, and every kept version, are what the audit trail sealed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,14 @@ _LOOKS = 5
 
 @dataclass(frozen=True, slots=True)
 class RulesReport:
-    """version: in force, 0 without rules; None where no rules can be in force; versions: kept ones that are what was sealed;
-    problems: all that is wrong; notes: what is worth knowing and not wrong."""
+    """The result of `verify_rules`.
+
+    Attributes:
+        version: the version in force; 0 without rules, None if no rules can be in force.
+        versions: the number of kept versions that are what the trail sealed.
+        problems: everything that is wrong.
+        notes: what is worth knowing but not wrong.
+    """
 
     ok: bool
     version: int | None
@@ -28,13 +34,15 @@ class RulesReport:
 
 
 def verify_rules(home: Home, trail: ChainedFile) -> RulesReport:
-    """Check the configuration in force and every version that the trail tells of. Never raises for damaged content; AuditError
-    when the trail cannot be read."""
+    """Checks the configuration in force and every version that the trail knows.
+
+    Damaged content is reported, not raised.
+    """
     for _ in range(_LOOKS - 1):
         before = _stamp(home, trail)
         report = _verify(home, trail)
         if report.ok or _stamp(home, trail) == before:
-            return report  # else a writer came in between
+            return report  # otherwise a writer came in between
     return _verify(home, trail)
 
 
@@ -60,7 +68,7 @@ def _verify(home: Home, trail: ChainedFile) -> RulesReport:
             problems.append(found.said)
     except StoreError as error:
         problems.append(str(error))
-        seals = VersionSeals(home, trail)  # what was read of a damaged trail may be half of it
+        seals = VersionSeals(home, trail)  # a damaged trail may have been read only in part
     try:
         intact = _check_versions(home, seals, found, problems, notes)
     except StoreError as error:
@@ -71,7 +79,7 @@ def _verify(home: Home, trail: ChainedFile) -> RulesReport:
 
 
 def _check_versions(home: Home, seals: VersionSeals, found: InForce | None, problems: list[str], notes: list[str]) -> int:
-    """How many versions are what was sealed."""
+    """Adds to problems and notes, and returns the number of versions that are what was sealed."""
     intact = 0
     known: set[int] = set()
     for seal in seals.newest_first():

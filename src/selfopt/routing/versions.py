@@ -1,7 +1,8 @@
-"""The one way to a version of the rules: what the audit trail sealed, and whether a file is that.
+"""The only access to kept versions of the rules: is a file what the audit trail sealed?
 
-The last change record of a version seals its content (`details.config_hash`); the version names that record
-(`audit_hash`). Reading, rolling back, serving, recovering and verifying all come through `VersionSeals`.
+The last change record of a version seals its content (`details.config_hash`), and the version names
+that record (`audit_hash`). Whoever reads, rolls back, serves, repairs or verifies a version uses
+`VersionSeals`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from .store import read_kept, rules_hash, version_path
 
 CHANGE_EVENTS = frozenset({"rule_added", "rule_changed", "rule_removed"})
 ABORTED, COMPLETED = "version_aborted", "version_completed"
-# Quotes inside a JSON string are escaped, so this finds keys only; a key of `details` is told apart by the parsed event.
+# Quotes inside a JSON string are escaped, so these match keys only. The parsed event rules out a key of `details`.
 _RULES, _VERSIONS = b'"event":"rule_', b'"event":"version_'
 
 VersionState = Literal["intact", "missing", "damaged", "changed", "aborted", "unsealed"]
@@ -26,8 +27,14 @@ VersionState = Literal["intact", "missing", "damaged", "changed", "aborted", "un
 
 @dataclass(frozen=True, slots=True)
 class VersionSeal:
-    """What the trail says of one version. config_hash: of its content, "" where the record that would seal it was never written;
-    audit_hash: of that record; completed: a repair put it in force; aborted: it was given up and never in force."""
+    """What the trail says about one version.
+
+    Attributes:
+        audit_hash: the hash of its last change record.
+        config_hash: the hash of its content; "" if the record that seals it was never written.
+        completed: a repair put it in force.
+        aborted: it was given up and never in force.
+    """
 
     version: int
     audit_hash: str
@@ -38,7 +45,7 @@ class VersionSeal:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version as it was found. config: None unless it is intact; why: what is wrong with it, "" when nothing is."""
+    """A version as it was found. config: None unless intact. why: what is wrong, or ""."""
 
     number: int
     state: VersionState
@@ -47,9 +54,11 @@ class Version:
 
 
 class VersionSeals:
-    """The seals of a home's versions, read from the end of the trail only as far as is asked. Every record that counts is checked
-    for its own hash; whether all of them are linked is for `ChainedFile.verify`. Everything raises AuditError for a record that
-    is damaged."""
+    """The seals of a home's versions, read lazily from the end of the audit trail.
+
+    Every record that counts is checked against its own hash. `ChainedFile.verify` checks that all
+    records are linked. Each method raises AuditError for a damaged record.
+    """
 
     def __init__(self, home: Home, trail: ChainedFile) -> None:
         self._home = home
@@ -59,7 +68,7 @@ class VersionSeals:
         self._completed: set[int] = set()
 
     def newest_first(self) -> Iterator[VersionSeal]:
-        """Every version that was begun, the newest first."""
+        """Every version that was begun, newest first."""
         place = 0
         while True:
             known = tuple(self._seals.values())
@@ -70,13 +79,13 @@ class VersionSeals:
                 return
 
     def of(self, version: int) -> VersionSeal | None:
-        """The seal of a version; None when the trail does not know it."""
+        """The seal of a version; None if the trail does not know it."""
         while version not in self._seals and self._read_on():
             pass
         return self._seals.get(version)
 
     def _read_on(self) -> bool:
-        """Take in one more version; False at the beginning of the trail."""
+        """Reads on to the next older version; False at the beginning of the trail."""
         for record in self._records:
             version = record.config_version
             if version is None:
@@ -94,7 +103,7 @@ class VersionSeals:
         return False
 
     def judge(self, config: RoutingConfig) -> Version:
-        """Whether a configuration is what was sealed under its number."""
+        """Judges whether a configuration is what the trail sealed under its number."""
         number = config.version
         seal = self.of(number)
         if seal is None:
@@ -106,7 +115,7 @@ class VersionSeals:
         return Version(number, "intact", config)
 
     def read(self, number: int) -> Version:
-        """A kept version, judged. Never raises for what is in its file."""
+        """Reads and judges a kept version. Never raises for the content of its file."""
         path = version_path(self._home, number)
         try:
             config = read_kept(self._home, number)

@@ -1,1 +1,1 @@
-"""Facts in English: the one room that makes the sentences which people read."""
+"""Turns facts into English. Only this room makes the sentences that people read."""

@@ -1,4 +1,4 @@
-"""Tool calls, expectations and variants in words, for whoever prints them."""
+"""Tool calls, expectations and variants in words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from selfopt.records import ExpectedCall, ToolCall, ToolDefinition, Variant
 
 
 def call_text(call: ToolCall) -> str:
-    """`get_weather(city="Oslo")`."""
+    """A tool call, such as `get_weather(city="Oslo")`."""
     return f"{call.name}({', '.join(f'{name}={_value(value)}' for name, value in call.arguments.items())})"
 
 
@@ -28,7 +28,7 @@ def _accepted(value: Any) -> str:
 
 
 def tool_text(tool: ToolDefinition) -> str:
-    """`get_weather(city, unit?): Look up the weather.` A question mark stands behind what may be left out."""
+    """A tool, such as `get_weather(city, unit?): Look up the weather.` A `?` marks what is optional."""
     properties, required = tool.parameters.get("properties"), tool.parameters.get("required")
     needed = required if isinstance(required, list) else []
     names = [name if name in needed else f"{name}?" for name in properties] if isinstance(properties, dict) else []
@@ -36,7 +36,7 @@ def tool_text(tool: ToolDefinition) -> str:
 
 
 def expected_text(expected: Sequence[Sequence[ExpectedCall]] | str) -> list[str]:
-    """The accepted sets of calls, one a line: `get_weather(city="Oslo" or "Oslo, Norway"; unit may be left out)`."""
+    """The accepted sets of calls, one per line: `get_weather(city="Oslo" or "Norway"; unit, or left out)`."""
     if isinstance(expected, str):
         return ["any call"]
     sets = [" and ".join(_expected_call(call) for call in calls) or "no call" for calls in expected]
@@ -55,7 +55,7 @@ def _expected_call(call: ExpectedCall) -> str:
 
 
 def variant_lines(variant: Variant) -> list[str]:
-    """Every field that says something, one a line; the examples in short."""
+    """Every field that is set, one per line, with the examples shortened."""
     lines = []
     for field, value in variant.model_dump(mode="json").items():
         if field == "examples":

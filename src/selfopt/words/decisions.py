@@ -1,4 +1,4 @@
-"""Decisions in plain words: their reasons, an account of each, and every gate."""
+"""Decisions in plain words: their reasons, what every gate saw, and an account of each."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ REMEDIES: Mapping[str, str] = {
     "not_above_silent": "more right calls than a model that never calls gets by keeping quiet",
     "not_above_always_calling": "more right answers than calling the first tool each time gets",
 }
-"""What would change a verdict that rests on a reason code, in plain words."""
+"""What would change a verdict, by its reason code."""
 
 
 def deciding_gate(decision: Decision) -> GateResult | None:
-    """The first gate that carries the decision's first reason; None for a promotion."""
+    """The gate that gave the first reason of a decision; None for a promotion."""
     if decision.verdict == "promote":
         return None
     wanted = decision.reason_codes[0] if decision.reason_codes else None
@@ -76,7 +76,7 @@ def deciding_gate(decision: Decision) -> GateResult | None:
 
 
 def best_hold_text(decision: Decision) -> str:
-    """The candidate that came closest, and the gate that stopped it."""
+    """Names the candidate that came closest, and the gate that stopped it."""
     name, gate = decision.candidate_variant or decision.candidate_spec_id, deciding_gate(decision)
     if gate is None:
         return f"Best candidate: {name}; it was not judged by any gate."
@@ -84,7 +84,7 @@ def best_hold_text(decision: Decision) -> str:
 
 
 def explain(decision: Decision) -> list[str]:
-    """The decision line by line: the verdict with its reasons, what it is a claim about, then every gate's observation."""
+    """The decision line by line: the verdict, its reasons, the claim, and what every gate saw."""
     name = decision.candidate_variant or decision.candidate_spec_id
     against = "no baseline yet" if decision.baseline_spec_id is None else f"baseline {decision.baseline_spec_id}"
     lines = [f"{decision.verdict.upper()} {name} for {decision.model} {decision.phase} ({against})"]
@@ -101,8 +101,11 @@ def _gate_line(gate: GateResult) -> str:
 
 
 def decision_lines(decision: Decision, *, every_gate: bool = False) -> list[str]:
-    """Why a decision was made. The gates that did not pass are explained, those that did are named
-    (every_gate: explained as well)."""
+    """Why a decision was made. Gates that did not pass are explained; the others are only named.
+
+    Args:
+        every_gate: explain all gates.
+    """
     lines = explain(decision)
     if every_gate:
         return lines[1:]
@@ -122,8 +125,15 @@ _STANDS = (
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """claim: (a) on this suite, or (b) on prompts like these; None: by plain gates alone, which bound nothing. claimed: what it says;
-    sure: how sure that is; would_change: what would change the verdict. Sentences for people, without a full stop."""
+    """A decision accounted for, in sentences without a full stop.
+
+    Attributes:
+        claim: `a` is about this suite, `b` about prompts like these. None: by the plain gates alone,
+            which bound nothing.
+        claimed: what the decision claims.
+        sure: how sure that is.
+        would_change: what would change the verdict.
+    """
 
     claim: Literal["a", "b"] | None
     claimed: str
@@ -132,7 +142,7 @@ class Account:
 
 
 def account(decision: Decision) -> Account:
-    """Account for a decision, from its own record alone."""
+    """Accounts for a decision, from its record alone."""
     claim: Literal["a", "b"] | None = None
     if decision.claim != "plain_gates":
         claim = "b" if decision.claim == "prompts_like_these" else "a"
@@ -178,7 +188,7 @@ def _sure(decision: Decision) -> list[str]:
 
 
 def _bet(seen: RaceEvidence | PromptEvidence, where: str) -> list[str]:
-    """What one e-process says."""
+    """The sentences about one e-process."""
     margin = f"{-seen.null_mean * 100:g} points"
     better, otherwise = (
         ("better", "is not") if seen.null_mean >= 0 else (f"not worse by {margin} or more", f"is worse by {margin} or more")
@@ -205,7 +215,7 @@ def _bet(seen: RaceEvidence | PromptEvidence, where: str) -> list[str]:
 
 
 def _remedy(code: str, decision: Decision) -> str:
-    """In words, with the gate's figures where it has some."""
+    """What would change a verdict with this reason, with the figures of the gate if it has any."""
     remedy = REMEDIES.get(code, REASONS.get(code, code))
     known = decision.evidence
     part = {"not_enough_evidence": known.race, "not_shown_on_heldout": known.heldout}.get(code)

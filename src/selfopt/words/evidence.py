@@ -35,7 +35,7 @@ _ENDED = {
 
 
 def ended_text(kind: str, detail: str = "") -> str:
-    """Why a race ended or a candidate stands as it does, in a few words. kind: a `RaceEnding` or a `StandingReason`."""
+    """Why a race ended, or a candidate stands as it does. kind: a `RaceEnding` or `StandingReason`."""
     if kind == "server_faults":
         return f"faults of the server: {detail}"
     return detail or _ENDED.get(kind, kind)
@@ -47,12 +47,12 @@ def standing_text(race: RaceEvidence) -> str:
 
 
 def points(value: float | None) -> str:
-    """A gain in [-1, 1]: `+4.5 points`."""
+    """A gain in [-1, 1] as points, such as `+4.5 points`."""
     return "unknown" if value is None else f"{value * 100:+.1f} points"
 
 
 def race_started(start: RaceStart, blocks: int) -> str:
-    """What begins, or goes on after so many blocks."""
+    """Says that a race begins, or goes on after some blocks."""
     heldout = "held-out " if start.purpose == "heldout" else ""
     level = (
         f"look {start.number} at these {heldout}prompts, which may err with a chance of {start.alpha:.3g}"
@@ -65,14 +65,19 @@ def race_started(start: RaceStart, blocks: int) -> str:
 
 
 def race_dropped(name: str, standing: RaceStanding, blocks: int) -> str:
-    """A candidate is out."""
+    """Says that a candidate is dropped."""
     gain = "" if standing.estimate is None else f" at {points(standing.estimate)}"
     return f"{name} is dropped after {blocks} blocks{gain}: {standing_text(standing)}"
 
 
 def race_over(name: str, best: RaceStanding | None, ended: str, blocks: int, trials: int) -> str:
-    """How a race ended. best: the winner, else the held candidate that came closest (name: its variant's); ended: why, in a
-    few words."""
+    """Says how a race ended.
+
+    Args:
+        name: the variant of the best candidate.
+        best: the winner, or else the held candidate that came closest.
+        ended: why, in a few words.
+    """
     after = f"after {blocks} blocks, {trials} trials"
     if best is None:
         return f"no candidate is left {after}"
@@ -84,11 +89,11 @@ def race_over(name: str, best: RaceStanding | None, ended: str, blocks: int, tri
 
 
 def block_dropped(number: int, fault: str, discards: int, *, again: bool) -> str:
-    """A block is left out. number, discards: counted from 0."""
+    """Says that a block is dropped. number and discards count from 0."""
     then = "measured again" if again else f"it was the {discards + 1}th time, so the race is held"
     return f"block {number + 1} is dropped for all specs ({fault}); {then}"
 
 
 def void_text(whose: str, since: str, changed: tuple[str, ...]) -> str:
-    """Evidence that may not be used any more. since: the end of "changed since ..."."""
+    """Says that evidence is void. since: completes "changed since"."""
     return f"the evidence {whose} is void and starts anew: changed since {since}: {', '.join(changed)}"

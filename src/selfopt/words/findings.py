@@ -113,18 +113,18 @@ def _drift(f: DriftFigures) -> str:
 def remedy_text(
     model: str, phase: Phase, advice: Advice, findings: Sequence[Finding], confirmation: Confirmation | None = None
 ) -> str:
-    """Why a remedy is recommended, what it is, and how sure it is that it helps."""
+    """Why a remedy is recommended, what it is, and how sure it is to help."""
     sure = () if confirmation is None else (confirmation.told,)
     return f"{model} on {phase}: {'; '.join((*(f.summary for f in findings), _ADVICE[advice], *sure))}"
 
 
 def not_confirmed_yet(model: str, phase: Phase) -> str:
-    """What is said of a warm-up that no experiment has looked at."""
+    """What to say about a warm-up without an experiment."""
     return f"not confirmed yet: run selfopt supervise {model} {phase} --validate-warm-up --runs 4"
 
 
 def experiment_text(seen: WarmUpExperiment) -> str:
-    """What an experiment says of a warm-up, with its figures."""
+    """What an experiment says about a warm-up, with its figures."""
     count = "1 prompt" if len(seen.tested) == 1 else f"{len(seen.tested)} prompts"
     runs = f"{seen.cold_runs} cold and {seen.warm_runs} warm runs"
     calls = f"first call {median(seen.first_call_cold_ms):.0f} -> {median(seen.first_call_warm_ms):.0f} ms"
@@ -146,13 +146,13 @@ HELPED = {True: "helped", False: "did not help", None: "not decided"}
 
 
 def check_text(check: RemedyCheck) -> str:
-    """What came of a remedy, for somebody who watches the loop."""
+    """What came of a remedy, for people who watch the loop."""
     what = "" if check.helped is not False else ", withdrawn" if check.withdrawn else ", it stays"
     return f"{check.model} {check.phase}: {check.claim}: {HELPED[check.helped]}{what} ({check.detail})"
 
 
 def withdrawn_text(check: RemedyCheck) -> str:
-    """Why a rule is to do without a warm-up."""
+    """Why a rule loses its warm-up."""
     return f"{check.model} on {check.phase}: {check.claim} did not help ({check.detail}); withdrawn, no warm-up"
 
 
@@ -161,19 +161,19 @@ def _accuracy(then: Evaluation, now: Evaluation) -> str:
 
 
 def variant_checked(then: Evaluation, now: Evaluation, *, alike: bool) -> str:
-    """A promoted variant against what it replaced. alike: on the same prompts, by the same scorer."""
+    """A promoted variant against the one it replaced. alike: same prompts and scorer."""
     warm = " and warm-up" if now.warm_up and not then.warm_up else ""
     changed = "" if alike else "; the suite or the scorer has changed in between"
     return f"{_accuracy(then, now)} with {now.variant}{warm}{changed}"
 
 
 def fallback_checked(then: Evaluation, now: Evaluation) -> str:
-    """A fallback (now) against the model that it stands in for."""
+    """A fallback (now) against the model that it replaces (then)."""
     return f"{_accuracy(then, now)} served by {now.model}"
 
 
 def idle_text(run: Run | None) -> str:
-    """Why a warm-up shows nothing about itself: it was not made to the end, or had nothing to do."""
+    """Why a warm-up proves nothing: it was not completed, or it had nothing to do."""
     if run is not None and run.warm_up.status == "complete":
         return "the model was loaded already, so the warm-up had nothing to do"
     return f"the warm-up was {run.warm_up.status if run else 'not recorded'}"
@@ -188,10 +188,13 @@ def warm_up_checked(
     *,
     by_hand: bool,
 ) -> str:
-    """A warm-up against a cold measurement.
+    """A warm-up (now) against a cold measurement.
 
-    wait_ms: for the first call before and after, over the median where the variants differ. problem: why it shows nothing; None:
-    it did its work. by_hand: the rule was set by a person and stays, although it did not help.
+    Args:
+        wait_ms: the wait for the first call, before and after. If the variants differ, it is the
+            wait beyond the median.
+        problem: why the warm-up proves nothing; None if it did its work.
+        by_hand: a person set the rule, so it stays although it did not help.
     """
     parts = [f"first call {wait_ms[0]:.0f} -> {wait_ms[1]:.0f} ms"]
     if cold.variant != now.variant:

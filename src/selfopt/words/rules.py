@@ -1,4 +1,4 @@
-"""Rules in words."""
+"""Sentences about rules."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from selfopt.records import Confirmation, Phase, Rule, RuleReason, Spec
 
 
 def reason_text(reasons: Sequence[RuleReason], confirmation: Confirmation | None = None) -> str:
-    """A rule's reasons as one text. How sure the warm-up is stands behind what recommends it."""
+    """The reasons of a rule as one text. The confirmation follows the reason for the warm-up."""
     told = [] if confirmation is None else [confirmation.told]
     parts: list[str] = []
     for reason in reasons:
@@ -20,7 +20,7 @@ def reason_text(reasons: Sequence[RuleReason], confirmation: Confirmation | None
 
 
 def served_text(spec: Spec) -> str:
-    """What a promoted model is served with."""
+    """The spec that a promoted model is served with."""
     return f"served with {spec.variant.name} ({spec.spec_id})"
 
 
@@ -30,7 +30,7 @@ def no_fallback_text(fallback: str) -> str:
 
 
 def change_text(before: Rule | None, after: Rule | None) -> str:
-    """A rule before and after a change in one line: `+ model phase: deny, fallback b`; `-` removed, `~` changed."""
+    """A change in one line: `+ model phase: deny, fallback b`. `-` means removed, `~` changed."""
     sides = [rule for rule in (before, after) if rule is not None]
     sign = "~" if len(sides) == 2 else "-" if after is None else "+"
     effects = [_effect(rule) for rule in sides]
@@ -55,7 +55,7 @@ def _effect(rule: Rule) -> str:
 
 
 def not_allowed_text(model: str, phase: Phase, rule: Rule | None) -> str:
-    """Why a model may not serve a phase. rule None: no rule allows it."""
+    """Why a model may not serve a phase. rule: None if there is none."""
     shown = escape_control(model, 200)
     if rule is None:
         return f"{shown} has no rule for {phase}, and unmeasured models are refused"
@@ -64,7 +64,7 @@ def not_allowed_text(model: str, phase: Phase, rule: Rule | None) -> str:
 
 
 def refusal_text(model: str, phase: Phase, rule: Rule | None, skipped: Sequence[str]) -> str:
-    """Why nobody serves, and what to do. skipped: the fallbacks that may not either, each with the reason."""
+    """Why nobody serves, and what to do. skipped: the fallbacks that may not serve, with reasons."""
     if rule is None:
         return f"{not_allowed_text(model, phase, rule)}; measure it with --force-model, or allow it with `selfopt routes set {escape_control(model)} {phase} --allow`"
     fallbacks = "; ".join(escape_control(entry, 300) for entry in skipped) or "none is named"

@@ -1,4 +1,4 @@
-"""The sentences of where a model stands in a phase, what follows from that, and who may take over."""
+"""Sentences about where a model stands in a phase, what follows, and who may take over."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ from selfopt.records import Phase, PolicyThresholds
 Basis = Literal[
     "not_measured", "gate_off", "unclear", "misses", "meets", "meets_weakly", "above_doing_nothing", "not_above_doing_nothing"
 ]
-"""What a judgment rests on. `meets_weakly`: the minimum, and not what is recommended."""
+"""What a judgment rests on. `meets_weakly`: it reaches the minimum, but not the recommended figure."""
 Unfit = Literal["remote", "withdrawn", "not_measured", "not_comparable", "unclear", "not_allowed", "no_better"]
-"""Why a model can't be a fallback."""
+"""Why a model cannot be a fallback."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The figures of a standing that a sentence may name. Shares in [0, 1]; runs None: deterministic; silent, always_calling: the
-    accuracy of a policy that never calls a tool, and of one that always calls the first."""
+    """The figures of a standing that sentences name. Shares are in [0, 1].
+
+    Attributes:
+        runs: None if the spec is deterministic.
+        silent: the accuracy of a policy that never calls a tool.
+        always_calling: the accuracy of a policy that always calls the first tool.
+    """
 
     phase: Phase
     variant: str
@@ -38,13 +43,13 @@ def shares_text(shown: Shown) -> str:
 
 
 def standing_text(shown: Shown) -> str:
-    """Accuracy and call accuracy with what they rest on."""
+    """Accuracy and call accuracy, and how many trials and runs they rest on."""
     repeats = "deterministic" if shown.runs is None else f"{shown.runs} runs"
     return f"{shares_text(shown)} ({shown.variant}, {shown.trials} trials, {repeats})"
 
 
 def judgment_text(basis: Basis, shown: Shown, thresholds: PolicyThresholds) -> str:
-    """Why a model may serve a phase, or may not, or why that is not known."""
+    """Why a model may or may not serve a phase, or why that is not known."""
     stands = standing_text(shown)
     minimum = f"the minimum of {thresholds.minimum_of(shown.phase):.3f} ({shown.phase}_phase_min_accuracy)"
     recommended = f"{thresholds.extended_phase_recommended_accuracy:.3f} (extended_phase_recommended_accuracy)"
@@ -63,12 +68,12 @@ def judgment_text(basis: Basis, shown: Shown, thresholds: PolicyThresholds) -> s
 
 
 def fallback_text(candidate: str, shown: Shown) -> str:
-    """Why a model may take over."""
+    """Why a model may take over as a fallback."""
     return f"{candidate} has {standing_text(shown)} on the same suite"
 
 
 def unfit_text(candidate: str, why: Unfit, detail: str) -> str:
-    """Why a model may not take over. detail: the suite, the judgment on it, or its accuracy."""
+    """Why a model may not take over. detail: the suite, the judgment, or its accuracy."""
     texts: dict[Unfit, str] = {
         "remote": "is remote and allow_remote is off",
         "withdrawn": "did no better when it was last measured in that place",
@@ -82,11 +87,11 @@ def unfit_text(candidate: str, why: Unfit, detail: str) -> str:
 
 
 def disabled_text(subject: str, fallback: str, *, known: bool) -> str:
-    """Why a model may not serve a phase, and who does instead. known: whether somebody does."""
+    """Why a model may not serve a phase, and who serves instead. known: whether anybody does."""
     return f"{subject}; " + (f"fallback: {fallback}" if known else f"refused, because there is no fallback: {fallback}")
 
 
 def stronger_text(model: str, phase: Phase, shown: Shown, fallback: str, *, known: bool) -> str:
-    """Why a stronger model is recommended, and which."""
+    """Why a stronger model is recommended, and which one. known: whether there is one."""
     ending = f"a stronger one: {fallback}" if known else f"no stronger one is known: {fallback}"
     return f"{model} on {phase} is weak ({shares_text(shown)}); {ending}"
