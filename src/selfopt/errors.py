@@ -1,7 +1,7 @@
 """Every error that selfopt raises on purpose, in one tree.
 
     SelfoptError                 exit code 1
-    ├── UsageError               exit code 2: what the user typed or wrote is not possible
+    ├── UsageError               exit code 2: what the user typed or wrote cannot work
     │   ├── SettingsError        selfopt.toml, environment or flag
     │   ├── SuiteError           a suite file
     │   ├── VariantError         a variant, or the name of one
@@ -12,15 +12,15 @@
     │   ├── NewerSchemaError     written by a newer selfopt; never overwritten
     │   ├── LockedError          another process holds the lock (its owner is named)
     │   └── AuditError           the audit trail could not be written or does not verify
-    ├── EvidenceError            a race's evidence cannot be used: incomplete, another's, or void
+    ├── EvidenceError            the evidence of a race is incomplete, belongs to another race, or is void
     ├── BudgetError              a cap (trials, minutes, cost) ended the work; the same command continues it
-    ├── RefusedError             the rules in force refuse this request and no fallback may serve it
-    ├── ConsentError             a request for a local model would leave this machine, and nobody consented
+    ├── RefusedError             the rules in force refuse this request, and no fallback may serve it
+    ├── ConsentError             a request for a local model would leave this machine without the user's consent
     ├── ModelStoreError          a model file could not be fetched or does not have its checksum
     ├── EngineError              the embedded engine did not start or died
     └── EndpointError            talking to a model server failed; `kind` says how
 
-Messages say what was got, what is allowed, and how to fix it, in one line.
+A message says in one line what was found, what is allowed, and how to fix it.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from typing import Literal
 
 
 class SelfoptError(Exception):
-    """Root of the tree. `exit_code` is what the command line ends with."""
+    """Root of the tree. The command line ends with `exit_code`."""
 
     exit_code = 1
 
 
 class UsageError(SelfoptError):
-    """What the user typed or wrote is not possible."""
+    """What the user typed or wrote cannot work."""
 
     exit_code = 2
 
 
 class SettingsError(UsageError):
-    """A setting is unknown, has a wrong type, or is not allowed where it stands."""
+    """A setting is unknown, has the wrong type, or is not allowed in this place."""
 
 
 class SuiteError(UsageError):
@@ -67,39 +67,39 @@ class StoreError(SelfoptError):
 
 
 class CorruptError(StoreError):
-    """A file is damaged; it is named, refused, and left as it is."""
+    """A file is damaged. The message names it, and it is left as it is."""
 
 
 class NewerSchemaError(StoreError):
-    """A file was written by a newer selfopt; it is named, refused, and left as it is."""
+    """A newer selfopt wrote a file. The message names it, and it is left as it is."""
 
 
 class LockedError(StoreError):
-    """A live process holds the lock."""
+    """Another process holds the lock."""
 
 
 class AuditError(StoreError):
-    """The audit trail could not be written, or does not verify."""
+    """The audit trail cannot be written, or does not verify."""
 
 
 class EvidenceError(SelfoptError):
-    """Evidence of a race is incomplete, belongs to another race, or is void because what it was about has changed."""
+    """The evidence of a race is incomplete, belongs to another race, or is void because its subject has changed."""
 
 
 class BudgetError(SelfoptError):
-    """A cap ended the work before it was through. What was measured is kept; the same command continues it."""
+    """A cap ended the work early. What was measured is kept, and the same command continues it."""
 
 
 class RefusedError(SelfoptError):
-    """The rules in force refuse this request and name no fallback that may serve it."""
+    """The rules in force refuse this request, and no fallback may serve it."""
 
 
 class ConsentError(SelfoptError):
-    """A request that was meant for this machine would leave it, and the user's own settings do not consent. Nothing was sent."""
+    """A request for a local model would leave this machine without the user's consent. Nothing was sent."""
 
 
 class ModelStoreError(SelfoptError):
-    """A model file could not be fetched, or what came has another checksum."""
+    """A model file could not be fetched, or has the wrong checksum."""
 
 
 class EngineError(SelfoptError):
@@ -108,14 +108,14 @@ class EngineError(SelfoptError):
 
 EndpointFault = Literal[
     "timeout",  # no complete reply within the total timeout
-    "connect",  # no server, name not resolved, connection refused
-    "loading",  # the server says that the model is being loaded (503)
+    "connect",  # no server, unknown name, or connection refused
+    "loading",  # 503: the server is loading the model
     "rate_limited",  # 429
     "server",  # 5xx other than loading
     "auth",  # 401, 403
     "not_found",  # 404: the model is not on this server
     "bad_request",  # any other 4xx
-    "protocol",  # closed in mid-reply, garbage, too large, not the documented shape
+    "protocol",  # the reply ended early, is too large, or does not have the documented form
 ]
 
 RETRYABLE: frozenset[EndpointFault] = frozenset({"timeout", "connect", "loading", "rate_limited", "server", "protocol"})
@@ -126,10 +126,15 @@ LONGEST_RETRY_AFTER_S = 60.0
 class EndpointError(SelfoptError):
     """One attempt at an endpoint failed.
 
-    kind: what went wrong; status: the HTTP status, where there was one; retry_after_s: what the server asked for, in
-    seconds; final: another attempt would bring the same, whatever the kind is; bodies: exactly what was sent and what had come back
-    until then (text, bounded), so that a failed attempt can be recorded like a good one. told: what a client of the gateway may
-    read of it, without the server's address; None where the message has none.
+    Args:
+        kind: what went wrong.
+        status: the HTTP status, if there was one.
+        retry_after_s: how long the server asked to wait, in seconds.
+        final: another attempt would fail the same way, whatever the kind.
+        bodies: exactly what was sent, and what was received until then, up to a limit. So a failed attempt
+            can be recorded like a good one.
+        told: the message for clients of the gateway, without the server's address; None when the message
+            does not contain it.
     """
 
     def __init__(
@@ -153,7 +158,10 @@ class EndpointError(SelfoptError):
 
     @property
     def retryable(self) -> bool:
-        """Whether another attempt can succeed without anything being changed. Not when the server asks for more than a
-        minute of patience: asking again before that would not be what it asked for."""
+        """Whether another attempt may succeed without a change.
+
+        It may not when the server asked to wait for more than a minute: nobody waits that long, and asking
+        earlier would ignore what it asked for.
+        """
         patient = self.retry_after_s is None or self.retry_after_s <= LONGEST_RETRY_AFTER_S
         return self.kind in RETRYABLE and patient and not self.final

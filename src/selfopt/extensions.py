@@ -1,4 +1,4 @@
-"""Registries: the implementations of one seam by name, our own and those of installed packages."""
+"""Registries: the implementations of a seam by name, built in or from installed packages."""
 
 from __future__ import annotations
 
@@ -20,30 +20,26 @@ logger = logging.getLogger("selfopt.extensions")
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """An implementation that an installed package offers.
+    """An implementation that an installed package offers."""
 
-    group: the entry point group. distribution, version: of the package. problem: why it is left
-    out, None where it is used.
-    """
-
-    group: str
+    group: str  # the entry point group
     name: str
-    distribution: str
-    version: str
-    problem: str | None = None
+    distribution: str  # the package
+    version: str  # of the package
+    problem: str | None = None  # why it is not used; None when it is
 
 
 class Registry(Generic[T]):
-    """The implementations of one seam. Each is imported when it is first asked for.
+    """The implementations of one seam. Each is imported on first use.
+
+    An implementation from a package is skipped when it cannot be imported, does not satisfy the seam, or
+    has a name that is taken; `installed` says why. An error in a built-in one is raised.
 
     Args:
         group: the entry point group that packages use, such as `selfopt.detectors`.
-        builtin: our own, in the order in which they count: each as `"name": "module:attribute"`, or,
-            where it is no more than data, the implementation itself.
+        builtin: the built-in ones, in their order: each as `"name": "module:attribute"`, or the
+            implementation itself when it is only data.
         seam: the Protocol or class that every implementation must satisfy.
-
-    What a package offers is left out when it cannot be imported, does not satisfy the seam, or
-    takes a name that is taken; `installed` says so. Our own must load, so their errors are raised.
 
     Example:
         DETECTORS: Registry[Detector] = Registry(
@@ -60,15 +56,15 @@ class Registry(Generic[T]):
 
     @property
     def builtin(self) -> tuple[str, ...]:
-        """Names of our own, without a look at what is installed."""
+        """The names of the built-in ones. Does not look for installed packages."""
         return tuple(self._builtin)
 
     def names(self) -> tuple[str, ...]:
-        """Every name that `get` knows: our own in their order, then the others by name."""
+        """Returns every name that `get` knows: the built-in ones in their order, then the others by name."""
         return tuple(self.all())
 
     def get(self, name: str) -> T | None:
-        """The implementation of this name; None where there is none."""
+        """Returns the implementation of this name, or None."""
         if name in self._builtin and name not in self._loaded:
             self._loaded[name] = self._resolved(self._builtin[name])
         if name not in self._loaded:
@@ -76,21 +72,21 @@ class Registry(Generic[T]):
         return self._loaded.get(name)
 
     def all(self) -> Mapping[str, T]:
-        """All implementations by name, in the order of `names`."""
+        """Returns all implementations by name, in the order of `names`."""
         self.installed()
         own = {name: self._loaded.get(name) or self._resolved(self._builtin[name]) for name in self._builtin}
         self._loaded |= own
         return own | {name: self._loaded[name] for name in sorted(self._loaded.keys() - own.keys())}
 
     def installed(self) -> tuple[Extension, ...]:
-        """What installed packages offer, with the reason where one is left out."""
+        """Returns what installed packages offer, used or not."""
         if self._found is None:
             self._found = tuple(self._load(offered) for offered in _offered(self.group))
         return self._found
 
     @contextmanager
     def adding(self, name: str, implementation: T) -> Iterator[None]:
-        """Use one more implementation for a while. ValueError when its name is taken or it does not satisfy the seam."""
+        """Add an implementation while the block runs. ValueError when its name is taken or it does not satisfy the seam."""
         problem = self._unfit(name, implementation)
         if problem is not None:
             raise ValueError(f"{self.group}: {name!r} {problem}")
@@ -104,7 +100,7 @@ class Registry(Generic[T]):
         dist = offered.dist
         found = Extension(self.group, offered.name, dist.name if dist else "unknown", dist.version if dist else "unknown")
         try:
-            # Code of somebody else: whatever goes wrong in it must not stop ours.
+            # Whatever goes wrong in the code of another package must not stop selfopt.
             implementation = offered.load()
             problem = self._unfit(offered.name, implementation)
         except (Exception, SystemExit) as error:
@@ -129,7 +125,7 @@ class Registry(Generic[T]):
 
 
 def _offered(group: str) -> list[EntryPoint]:
-    """Entry points of a group, in an order that does not depend on how packages were installed."""
+    """Returns the entry points of a group, in an order that does not depend on how packages were installed."""
     from importlib.metadata import entry_points
 
     return sorted(entry_points(group=group), key=lambda e: (e.name, e.dist.name if e.dist else "", e.value))

@@ -1,4 +1,4 @@
-"""Promote, hold or reject: a candidate spec against the baseline, with what every gate saw."""
+"""Decisions: promote, hold or reject a candidate spec against the baseline, with what every gate saw."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .suite import Phase
 
 VerdictName = Literal["promote", "hold", "reject"]
 Claim = Literal["this_suite", "this_suite_exact", "prompts_like_these", "plain_gates"]
-"""What a verdict is about. `this_suite`: the prompts of this suite and no others (`_exact`: known
-without doubt); `prompts_like_these`: shown on held-out prompts; `plain_gates`: nothing bounds the
-chance of a false promotion."""
+"""What a decision claims. `this_suite`: it holds for the prompts of this suite only (`_exact`:
+without doubt). `prompts_like_these`: held-out prompts show it. `plain_gates`: nothing bounds the chance
+of a false promotion."""
 ReasonCode = Literal[
     "improved",
     "first_baseline",
@@ -41,62 +41,58 @@ ReasonCode = Literal[
     "not_above_silent",
     "not_above_always_calling",
 ]
-"""The reasons that our own gates give. A gate of somebody else may give one of its own."""
+"""The reasons that the built-in gates give. A gate of an installed package may give one of its own."""
 
 
 class GateResult(Record):
-    """What one gate saw. passed None: not enough data, which never promotes. binding: whether it
-    decides or only advises. on_fail: what a binding failure means. reason_code: a `ReasonCode` of
-    ours, or one of somebody else's gate."""
+    """What one gate saw."""
 
     name: str
     observed: float | str | None
     threshold: float | str | None
-    passed: bool | None
-    binding: bool = True
-    on_fail: Literal["hold", "reject"] = "reject"
-    reason_code: str
+    passed: bool | None  # None: not enough data, which never promotes
+    binding: bool = True  # False: it only advises
+    on_fail: Literal["hold", "reject"] = "reject"  # what the failure of a binding gate leads to
+    reason_code: str  # a `ReasonCode`, or one of an installed package's gate
     detail: str = ""
 
 
 class NotRaced(Record):
-    """Why there was no race about a candidate. detail: in plain words."""
+    """Why there was no race about a candidate."""
 
     code: Literal["no_alpha_left", "not_enough_evidence"]
     detail: str = ""
 
 
 class RestraintEvidence(Record):
-    """How a candidate keeps quiet in a race, against the baseline, on prompts that need no call.
+    """The restraint of a candidate in a race: its answers to prompts that need no tool call, against the baseline's.
 
-    log_e: natural log of the evidence against "it is worse by the margin or more"; log_worse: of
-    that against "it is not worse by the margin". Both compare with log_e_needed.
+    The evidence is in natural logs.
     """
 
-    log_e: float
-    log_worse: float
-    log_e_needed: float
+    log_e: float  # against "it is worse by the margin or more"
+    log_worse: float  # against "it is not worse by the margin"
+    log_e_needed: float  # what either must reach
     margin: float
     n_pairs: int
 
 
 class ExactDifference(Record):
-    """The difference on this suite of two specs whose repeats are copies. gain: in [-1, 1]; prompts:
-    how many it is the mean of (None: not kept by the writer)."""
+    """The difference, on this suite, of two specs whose repeats are copies."""
 
-    gain: float
-    prompts: int | None = None
+    gain: float  # mean over the prompts, in [-1, 1]
+    prompts: int | None = None  # None: an earlier version did not store it
 
 
 class EvidenceState(Record):
-    """What is known about a candidate beside its evaluations; every part is there or is None.
+    """What is known about a candidate apart from its evaluations. Each part may be None.
 
     Attributes:
-        claim: what the decision is to be about; None: whatever the gates can say.
+        claim: what the decision should claim; None: whatever the gates can show.
         race, not_raced: the race about it, or why there was none.
         heldout, not_tried: its test on held-out prompts, or why there was none, in plain words.
-        restraint: how it keeps quiet in the race.
-        exact: the difference on this suite, where it is known.
+        restraint: its restraint in the race.
+        exact: the exact difference on this suite, if it is known.
     """
 
     claim: Literal["this_suite", "prompts_like_these"] | None = None
@@ -114,8 +110,7 @@ class Decision(
     id_field="decision_id",
     index_fields=("candidate_spec_id", "baseline_spec_id", "model", "phase", "cycle_id", "verdict"),
 ):
-    """The verdict on one candidate. estimate: candidate accuracy minus baseline accuracy, in
-    [-1, 1]; None when not both were measured."""
+    """The decision about one candidate."""
 
     decision_id: str
     verdict: VerdictName
@@ -125,7 +120,7 @@ class Decision(
     baseline_spec_id: str | None
     candidate_variant: str = ""
     claim: Claim
-    estimate: float | None
+    estimate: float | None  # accuracy of the candidate minus the baseline's, in [-1, 1]; None unless both were measured
     interval: tuple[float, float] | None = None
     gates: tuple[GateResult, ...]
     reason_codes: tuple[str, ...]

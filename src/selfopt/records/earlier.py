@@ -1,8 +1,7 @@
-"""The forms in which earlier versions wrote records, and what they mean today.
+"""Translates records that earlier versions wrote into today's form.
 
-One function for each kind of record. It takes what was parsed from JSON and returns the same in
-today's form; whatever is in today's form already, or is no object, comes back as it is. Nothing
-else in the program knows an earlier form.
+There is one function per kind of record. It takes parsed JSON and returns it in today's form. It returns
+unchanged what already has that form, or is not an object. No other file knows an earlier form.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _SAID = (
 _SERVED, _CIRCLE = "served with ", " would lead back here, so there is none"
 _WARM_UP = ("warm the model up before the first request", "the warm-up was rolled back by hand", "warm_up did not help")
 
-# Until 0.1 a reason was the sentence that people read.
+# Up to version 0.1 a reason was a sentence for people.
 _ENDINGS = {
     "promoted": "promoted",
     "all dropped": "all_dropped",
@@ -50,7 +49,7 @@ _REPLIES: Mapping[str, Literal["empty", "explicit_none", "no_reply"]] = {
 
 
 def _ending(text: str) -> tuple[str, str]:
-    """A sentence about the end of a race as its kind and detail."""
+    """Returns the kind and the detail of a sentence about the end of a race."""
     if text.startswith(_FAULTS):
         return "server_faults", text.removeprefix(_FAULTS)
     if text.startswith(_CAPS):
@@ -59,7 +58,7 @@ def _ending(text: str) -> tuple[str, str]:
 
 
 def race_end(body: Any) -> Any:
-    """A `RaceEnd` that names the sentence it ended with as its `reason`."""
+    """Translates a `RaceEnd` whose `reason` is a sentence."""
     if not isinstance(body, dict) or "reason" not in body:
         return body
     kind, detail = _ending(str(body["reason"]))
@@ -67,7 +66,7 @@ def race_end(body: Any) -> Any:
 
 
 def race_standing(body: Any) -> Any:
-    """A `RaceEvidence` or `RaceStanding` whose `why` is such a sentence."""
+    """Translates a `RaceEvidence` or `RaceStanding` whose `why` is such a sentence."""
     why = body.get("why", "") if isinstance(body, dict) else ""
     if not isinstance(why, str) or why in _TODAY:
         return body
@@ -76,7 +75,7 @@ def race_standing(body: Any) -> Any:
 
 
 def decision(body: Any) -> Any:
-    """A `Decision` whose evidence is one dictionary of figures, those of its parts told apart by prefixes."""
+    """Translates a `Decision` whose evidence is one dictionary of figures, with a prefix for each part."""
     claim = _CLAIMS.get(str(body.get("claim"))) if isinstance(body, dict) else None
     if claim is None:
         return body
@@ -132,9 +131,10 @@ def _part(figures: dict[str, Any], prefix: str, names: tuple[str, ...]) -> dict[
 
 
 def recommendation_before_confirmations(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A recommendation of 0.1, which told in the last part of its reason alone how sure it is.
+    """Translates a recommendation of version 0.1, which has its confirmation only in the last part of its reason.
 
-    Its reasons were made by us: parts are joined with "; ", and what an experiment says holds no semicolon.
+    selfopt itself made these reasons: it joined the parts with "; ", and the words of an experiment
+    contain no semicolon.
     """
     reason = body.get("reason")
     if "confirmation" in body or not isinstance(reason, str) or body.get("type") not in ("warm_up", "investigate"):
@@ -148,8 +148,10 @@ def recommendation_before_confirmations(body: Mapping[str, Any]) -> Mapping[str,
 
 
 def routing_config(body: dict[str, Any]) -> dict[str, Any]:
-    """A `RoutingConfig` of schema 1, whose rules give their reasons in one sentence. It stays marked as schema 1, since
-    that is what its seal covers. ValueError for a field that schema 1 does not have."""
+    """Translates a `RoutingConfig` of schema 1, whose rules give their reasons in one sentence.
+
+    It stays marked as schema 1, because the seal covers that. ValueError for a field that schema 1 does not have.
+    """
     rules = body.get("rules")
     if body.get("schema_version") != 1 or not isinstance(rules, list):
         return body
@@ -182,7 +184,7 @@ def _rule(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kind_of(part: str, begins: str) -> str:
-    """What sort of reason a part of the sentence is; `more`: it goes on with the part before."""
+    """Returns the kind of reason of a part of the sentence; `more` when it continues the part before."""
     if part.startswith(_SERVED):
         return "promotion"
     if part.endswith(_CIRCLE):
@@ -193,5 +195,5 @@ def _kind_of(part: str, begins: str) -> str:
 
 
 def reply_status(recognised: str) -> Literal["text", "empty", "explicit_none", "no_reply"]:
-    """What sort of reply without a call it was. All versions store it as these words, where others store a sentence."""
+    """Returns the kind of a reply without a tool call. Every version stores it as one of these words."""
     return _REPLIES.get(recognised, "text")

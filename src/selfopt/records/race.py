@@ -1,4 +1,4 @@
-"""What a race writes down: its start, every complete block, its end. A race is a fold over these (`selfopt.policy.Race`)."""
+"""The records of a race: its start, every complete block, its end. A race is a fold over them (`selfopt.policy.Race`)."""
 
 from __future__ import annotations
 
@@ -15,40 +15,50 @@ from .suite import Phase, Split
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One prompt put once to one arm. arm: the request_id of its spec; position: the trial's place in the arm's run, from 0."""
+    """One prompt, put once to one arm."""
 
-    arm: str
-    position: int
+    arm: str  # request_id of the arm's spec
+    position: int  # place of the trial in the arm's run, from 0
     prompt_id: str
 
     @property
     def place(self) -> tuple[str, int]:
-        """Arm and position."""
+        """Arm and position, which identify an ask."""
         return self.arm, self.position
 
 
 RacePurpose = Literal["search", "heldout"]
 RaceState = Literal["racing", "promoted", "dropped", "held"]
 HoldReason = Literal["ceiling", "cap", "server_faults", "server_changed", "given_up", "other"]
-"""Why a race ends with candidates held. `ceiling`: the baseline passes everything; `given_up`: its
-cycle was abandoned; `other`: a text of an earlier form that nobody knows any more."""
+"""Why a race ends with candidates held. `ceiling`: the baseline passes everything. `given_up`: its cycle
+was abandoned. `other`: an unknown text of an earlier version."""
 RaceEnding = Literal["promoted", "all_dropped"] | HoldReason
 StandingReason = Literal["", "decided", "futile", "behind", "another_promoted"] | HoldReason
-"""`futile`: log_f reached log(1/beta); `behind`: clearly behind the leader; "" while it races."""
+"""What brought a candidate to its state. `futile`: log_f reached log(1/beta). `behind`: it is clearly behind the
+leader. "" while it races."""
 
 
 class RaceSettings(Record):
-    """How a race is run. The chance of a false promotion does not depend on any of these, only what a race costs and finds.
+    """How a race is run. These settings decide what a race costs and finds, not the chance of a false promotion.
 
-    null_mean: "not better" means a mean difference of at most this; below 0 it is a non-inferiority margin (-0.03: "not worse than 3
-    points"). smallest_gain: the smallest improvement over null_mean worth finding; beta: the chance to drop one that has it.
-    small_suite: up to so many prompts a block is a pass over the suite, in which prompts with a noise of at least `repeat_above` are
-    asked `repeats` times; above it `block_draws` prompts are drawn, noisy ones up to `importance` times as often. The noise of a
-    prompt is its mean squared gain, drawn towards noise_prior as by noise_weight pairs. baseline_twice_from: with so many
-    candidates alive the baseline answers twice. shrink, clip: of the centres (control variate). drop_z: a candidate is
-    dropped when it lies this many standard errors behind the leader after `drop_after` pairs; None: 1.2 + 0.36 ln K.
-    bets, prior: sizes of bets and the capital on each. max_discards: how often one block may be repeated for infrastructure faults.
-    *_small, *_large: for small and large suites.
+    `_small` and `_large` are for small and large suites. The noise of a prompt is its mean squared gain,
+    shrunk towards noise_prior with the weight of noise_weight pairs.
+
+    Attributes:
+        null_mean: "not better" means a mean difference of at most this. Below 0 it is a non-inferiority
+            margin: -0.03 means "not worse than 3 points".
+        smallest_gain: the smallest improvement over null_mean that is worth finding.
+        beta: the chance of dropping a candidate that improves by smallest_gain.
+        small_suite: up to this many prompts, a suite is small and a block is one pass over it.
+        repeats, repeat_above: in such a pass, prompts with at least this noise are asked so often.
+        block_draws, importance: a block over a large suite draws so many prompts, and noisy ones up to
+            `importance` times as often.
+        baseline_twice_from: from this many racing candidates on, the baseline answers twice.
+        shrink_*, clip: of the centres (control variate).
+        drop_z, drop_after_*: drop a candidate that is this many standard errors behind the leader after
+            so many pairs. None: 1.2 + 0.36 ln K.
+        bets_*, prior_*: the sizes of the bets, and the share of the capital on each.
+        max_discards: how often one block may be repeated because of infrastructure faults.
     """
 
     null_mean: float = Field(default=0.0, gt=-1, lt=1)
@@ -76,7 +86,7 @@ class RaceSettings(Record):
 
     @model_validator(mode="after")
     def _usable(self) -> RaceSettings:
-        """A gain beyond all prompts cannot be found; bets have to be bets."""
+        """Check the bets, and that a gain of this size is possible."""
         for bets, prior in ((self.bets_small, self.prior_small), (self.bets_large, self.prior_large)):
             ascending = all(low < high for low, high in zip((0.0, *bets), bets, strict=False))
             if not bets or len(bets) != len(prior) or not ascending or min(prior) <= 0 or abs(sum(prior) - 1) > 1e-6:
@@ -91,33 +101,37 @@ class RaceSettings(Record):
 
 
 class EvidenceKey(Record):
-    """What evidence is about. Any change voids what was gathered. environment_id: the one both were measured in; where the two
-    observations differ only in what is chosen (the context size), the hash of both."""
+    """What evidence is about. Any change makes the evidence void."""
 
     candidate_spec_id: str
     baseline_spec_id: str
-    environment_id: str
+    environment_id: str  # of both; if their environments differ only in the chosen context size, the hash of both
     render_hash: str
     scorer_hash: str
     split: Split
 
     @cached_property
     def key_id(self) -> str:
-        """Hash of all of it."""
+        """Hash of all fields."""
         return content_hash("evidence", self.model_dump(mode="json"))
 
     def differences(self, other: EvidenceKey) -> tuple[str, ...]:
-        """The names of the fields that differ."""
+        """Returns the names of the fields that differ."""
         return tuple(name for name in type(self).model_fields if getattr(self, name) != getattr(other, name))
 
 
 class RaceEntrant(Record):
     """One candidate of a race.
 
-    request_id: specs with equal ones share their replies, so that a candidate which differs in the parser only costs nothing.
-    known: whether each prompt passes, for a spec whose repeats are copies; None: stochastic, its trials are asked for.
-    entered_with: K, the number of new candidates of the cycle in which it entered; alpha: that cycle's alpha_t. Both stay with a held
-    candidate that goes on in a later race, and resumes names the races whose blocks it brings along, oldest first.
+    Attributes:
+        request_id: specs with the same request_id share their replies, so a candidate that differs only
+            in the parser costs nothing.
+        entered_with: K, the number of new candidates in the cycle in which it entered. It keeps K and
+            alpha when it was held and goes on in a later race.
+        alpha: alpha_t of that cycle.
+        known: whether each prompt passes, for a spec whose repeats are copies. None: the spec is
+            stochastic and has to be asked.
+        resumes: the earlier races whose blocks count for it, oldest first.
     """
 
     spec_id: str
@@ -130,16 +144,19 @@ class RaceEntrant(Record):
 
     @property
     def level(self) -> float:
-        """alpha_t / K: the chance of promoting this candidate falsely is at most this."""
+        """alpha_t / K: the bound on the chance of promoting this candidate falsely."""
         return self.alpha / self.entered_with
 
 
 class RaceStart(Record, ledger_kind="race_start", id_field="race_id", index_fields=("cycle_id", "family")):
-    """A race has begun; with no `RaceEnd` of the same id it was interrupted and goes on from its blocks.
+    """A race has begun. Without a `RaceEnd` of the same id it was interrupted, and goes on from its blocks.
 
-    race_id also seeds what is drawn. prompt_ids: the prompts of the split, in suite order. baseline_*: as of `RaceEntrant`.
-    family, number: the sequence of decisions that share one alpha, and which of them this is (1, 2, ...); alpha: what it spends of
-    it; 0 where every candidate resumes.
+    Attributes:
+        race_id: also the seed of all draws.
+        prompt_ids: the prompts of the split, in suite order.
+        baseline_request_id, baseline_known: as in `RaceEntrant`.
+        family, number: the sequence of decisions that share one alpha, and the place in it, from 1.
+        alpha: how much of the shared alpha this race spends; 0 when every candidate resumes.
     """
 
     race_id: str
@@ -162,7 +179,7 @@ class RaceStart(Record, ledger_kind="race_start", id_field="race_id", index_fiel
 
     @model_validator(mode="after")
     def _whole(self) -> RaceStart:
-        """Every prompt once, every spec once, and known outcomes for every prompt or for none."""
+        """Check that every prompt and every spec occurs once, and that known outcomes cover every prompt."""
         if len(set(self.prompt_ids)) != len(self.prompt_ids):
             raise ValueError("a prompt stands in the split twice; give every prompt its own id")
         specs = [self.baseline_spec_id, *(e.spec_id for e in self.entrants)]
@@ -175,11 +192,14 @@ class RaceStart(Record, ledger_kind="race_start", id_field="race_id", index_fiel
 
 
 class RaceBlock(Record, ledger_kind="race_block", id_field="block_id", index_fields=("race_id",)):
-    """One complete block, judged. Blocks hit by an infrastructure fault are not among these.
+    """One complete block with its judgments. A block that an infrastructure fault hit is not stored like this.
 
-    prompts: the prompt of each draw, in the order of the plan; weights: one each; max_weight: the largest that the plan could have
-    given. asked: how often each spec answered each draw; passes: how many of these answers passed, per draw. trial_ids: per spec the
-    trials behind them, in the order of the draws.
+    Attributes:
+        prompts: the prompt of each draw, in the order of the plan.
+        weights: the weight of each draw. max_weight: the largest that the plan could have given.
+        asked: how often each spec answered each draw.
+        passes: how many of these answers passed, per spec and draw.
+        trial_ids: the trials behind them, per spec, in the order of the draws.
     """
 
     block_id: str
@@ -195,13 +215,15 @@ class RaceBlock(Record, ledger_kind="race_block", id_field="block_id", index_fie
 
     @staticmethod
     def make_id(race_id: str, number: int) -> str:
-        """The id of a race's block."""
+        """Returns the id of a race's block."""
         return f"{race_id}-block-{number:04d}"
 
 
 class RaceBlockDiscarded(Record, ledger_kind="race_block_discarded", id_field="discard_id", index_fields=("race_id",)):
-    """A block that an infrastructure fault hit, dropped for all specs and repeated. reason: what the outcome-blind check of the
-    endpoint saw (its health, not its replies)."""
+    """A block that an infrastructure fault hit. It is dropped for all specs and repeated.
+
+    reason: what the check of the endpoint saw. The check looks at the endpoint's health, not at replies.
+    """
 
     discard_id: str
     race_id: str
@@ -212,17 +234,17 @@ class RaceBlockDiscarded(Record, ledger_kind="race_block_discarded", id_field="d
 
 
 class RaceEvidence(Record):
-    """What a race found out about one candidate.
+    """What a race found about one candidate.
 
     Attributes:
-        why: what brought it to its state; detail: which cap or fault, where that was it.
+        why: what brought it to its state. detail: which cap or fault it was.
         log_e, log_f: natural logs of the evidence for "better than null_mean" and for "not better
-            by smallest_gain"; log_e_needed = log(K/alpha_t), log_f_needed = log(1/beta).
-        estimate: the mean paired difference. interval: its confidence sequence, for all candidates
-            and looks at once, at `confidence` = 1 - 2 alpha_t; its lower end passes null_mean
-            exactly when log_e reaches log_e_needed.
-        n_pairs: draws. trials: answers of this candidate. entered_with: K.
-        more_trials: about how many more trials of the race would decide; None: not foreseeable.
+            by smallest_gain". log_e_needed = log(K/alpha_t), log_f_needed = log(1/beta).
+        estimate: the mean paired difference.
+        interval: its confidence sequence, valid for all candidates and looks at once, at `confidence`
+            = 1 - 2 alpha_t. Its lower end passes null_mean exactly when log_e reaches log_e_needed.
+        n_pairs: number of draws. trials: number of answers of this candidate. entered_with: K.
+        more_trials: about how many more trials the race needs to decide; None when nobody can tell.
     """
 
     key_id: str
@@ -247,25 +269,25 @@ class RaceEvidence(Record):
     _of_an_earlier_form = model_validator(mode="before")(race_standing)
 
     def evidence(self) -> RaceEvidence:
-        """What a decision keeps of it."""
+        """Returns what a decision keeps of it."""
         return RaceEvidence(**{name: getattr(self, name) for name in RaceEvidence.model_fields})
 
 
 class RaceStanding(RaceEvidence):
-    """Where one candidate stands after a block. blocks: those that it took part in."""
+    """The state of one candidate after a block."""
 
     spec_id: str
-    blocks: int
+    blocks: int  # how many it took part in
 
 
 class RaceEnd(Record, ledger_kind="race_end", id_field="race_id", index_fields=("cycle_id", "family")):
-    """A race is over. ended_by: what ended it; detail: which cap or fault, where that was it."""
+    """A race is over."""
 
     race_id: str
     cycle_id: str | None = None
     family: str
     ended_by: RaceEnding
-    detail: str = ""
+    detail: str = ""  # which cap or fault it was
     winner_spec_id: str | None
     standings: tuple[RaceStanding, ...]
     blocks: int
@@ -276,11 +298,11 @@ class RaceEnd(Record, ledger_kind="race_end", id_field="race_id", index_fields=(
 
 
 class PromptFigures(Record):
-    """What one paired outcome for each of n held-out prompts says of two deterministic specs.
+    """What one paired outcome on each of n held-out prompts says about two deterministic specs.
 
     Attributes:
         log_e: natural log of the evidence against "the mean gain is at most null_mean".
-        p_mcnemar: shown beside it, for one look.
+        p_mcnemar: for comparison; valid for a single look.
         passed: whether log_e reached log_e_needed = log(1/alpha) at some prompt, in the test's order.
     """
 
@@ -299,16 +321,17 @@ class PromptFigures(Record):
 
 
 class PromptEvidence(PromptFigures):
-    """What a decision keeps of a test on held-out prompts. key_id: of what it is about."""
+    """What a decision keeps of a test on held-out prompts."""
 
-    key_id: str
+    key_id: str  # of the `EvidenceKey`
 
 
 class PromptTest(PromptFigures, ledger_kind="prompt_test", id_field="test_id", index_fields=("cycle_id", "family")):
-    """The held-out test of two deterministic specs, under the claim "on prompts like these".
+    """The test of two deterministic specs on held-out prompts, for the claim "on prompts like these".
 
-    order_seed: what the order of the prompts was drawn with. clustered: the interval over clusters
-    of prompts, for one look.
+    Attributes:
+        order_seed: the seed of the order of the prompts.
+        clustered: the interval over clusters of prompts; valid for a single look.
     """
 
     test_id: str
@@ -322,6 +345,6 @@ class PromptTest(PromptFigures, ledger_kind="prompt_test", id_field="test_id", i
     at: str
 
     def evidence(self) -> PromptEvidence:
-        """What a decision keeps of it."""
+        """Returns what a decision keeps of it."""
         figures = {name: getattr(self, name) for name in PromptFigures.model_fields}
         return PromptEvidence(key_id=self.key.key_id, **figures)

@@ -1,4 +1,4 @@
-"""Rules in force, and the audit record of each change and each diverted or refused request."""
+"""Rules in force, and the audit records of their changes and of diverted or refused requests."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from .variant import Variant
 
 ROUTING_SCHEMA_VERSION = 2
 ReasonKind = Literal["gate", "warm_up", "promotion", "circle", "manual", "import", "other"]
-"""`gate`: a recommendation to allow or disable; `warm_up`: one to warm up or not; `promotion`: the
-spec that it is served with; `circle`: why it has no fallback; `manual`, `import`: what a person
-wrote; `other`: a sentence of an earlier form that nobody knows."""
+"""`gate`: a recommendation to allow or disable the model. `warm_up`: one to warm up or not. `promotion`:
+the spec that serves. `circle`: why there is no fallback. `manual`, `import`: what a person wrote.
+`other`: an unknown sentence of an earlier version."""
 
 
 _NEWER_FIELDS = ("fallback_on_unparsed", "reasons", "confirmation")
 
 
 class RuleLimits(Record):
-    """The promoted spec's limits. Times in seconds; None: the settings' value."""
+    """The limits of the promoted spec. Times are in seconds. None means the value of the settings."""
 
     timeout_s: float | None = None
     retries: int | None = None
@@ -31,21 +31,21 @@ class RuleLimits(Record):
 
 
 class RuleReason(Record):
-    """One reason for what a rule says. ids: of the recommendation, the spec and the evidence behind it."""
+    """One reason for a rule."""
 
     kind: ReasonKind
     text: Prose
-    ids: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()  # of the recommendation, the spec and the evidence behind it
 
 
 class Rule(Record):
     """An enforced routing entry for exactly one model and phase.
 
     Attributes:
-        fallback_on_unparsed: live requests whose reply holds a call that no parser of the variant
-            reads are asked of the fallback instead.
-        reasons: why the rule is what it is. reason: the same as one text for people.
-        confirmation: what an experiment says of its warm-up; None: nothing is claimed.
+        fallback_on_unparsed: the fallback answers a live request when the model's reply holds a tool
+            call that no parser of the variant reads.
+        reasons: why the rule is as it is. reason: the same as one text for people.
+        confirmation: what experiments say about its warm-up; None when nothing is claimed.
     """
 
     rule_id: str
@@ -68,16 +68,16 @@ class Rule(Record):
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_set(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Rules that do not use a newer field are written, and hashed, as before there was one."""
+        """A rule that does not use a newer field is written, and hashed, as before that field existed."""
         body: dict[str, Any] = handler(self)
         return {name: value for name, value in body.items() if name not in _NEWER_FIELDS or value}
 
 
 class RoutingConfig(Record):
-    """The content of routing_config.json. version counts up by one with every change.
+    """The content of routing_config.json. Each change increases `version` by one.
 
-    schema_version: of the form in which it was written, and sealed. In schema 1 a rule has no
-    `reasons` and no `confirmation`; they are made when it is read, and left out when it is written.
+    schema_version: of the form that was written and sealed. In schema 1 a rule has no `reasons` and no
+    `confirmation`: reading makes them, and writing leaves them out.
     """
 
     schema_version: int = ROUTING_SCHEMA_VERSION
@@ -95,13 +95,12 @@ class RoutingConfig(Record):
         return body
 
     def rule_for(self, model: str, phase: str) -> Rule | None:
-        """The rule of exactly this model and phase."""
+        """Returns the rule for exactly this model and phase, or None."""
         return next((r for r in self.rules if r.model == model and r.phase == phase), None)
 
 
 class RouteDecision(Record):
-    """What the rules say about one request: served as asked, diverted to a fallback, or refused. skipped: fallbacks that may
-    not serve, with the reason. crosses_to_remote: a local model's request goes to a remote fallback, by the user's consent."""
+    """What the rules say about one request: serve it as asked, divert it to a fallback, or refuse it."""
 
     outcome: Literal["allow", "fallback", "refuse", "forced"]
     original_model: str
@@ -111,12 +110,12 @@ class RouteDecision(Record):
     serving_rule: Rule | None = None
     config_version: int = 0
     reason: str = ""
-    skipped: tuple[str, ...] = ()
-    crosses_to_remote: bool = False
+    skipped: tuple[str, ...] = ()  # fallbacks that may not serve, with the reasons
+    crosses_to_remote: bool = False  # with the user's consent, a request for a local model goes to a remote fallback
 
 
 class AuditRecord(Record, ledger_kind="audit", id_field="hash"):
-    """One line of the audit trail. hash covers every other field, previous_hash the line before (64 zeros at the start)."""
+    """One line of the audit trail."""
 
     timestamp: str
     event: str
@@ -128,5 +127,5 @@ class AuditRecord(Record, ledger_kind="audit", id_field="hash"):
     config_version: int | None = None
     evidence: tuple[str, ...] = ()
     details: dict[str, Any] = Field(default_factory=dict)
-    previous_hash: str
-    hash: str
+    previous_hash: str  # of the line before; 64 zeros in the first line
+    hash: str  # covers every other field

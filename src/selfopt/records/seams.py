@@ -1,4 +1,4 @@
-"""The seams: Protocols of at most three methods. Each has one contract test suite that every implementation passes."""
+"""The seams: Protocols of at most three methods. Every implementation passes the contract tests of its seam."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ R = TypeVar("R", bound=Record)
 
 
 class ModelStatus(Record):
-    """What a server tells about a model without loading it. None or "unknown": it does not tell.
-
-    answers: whether the server itself answered; None: it was not asked."""
+    """What a server says about a model without loading it. None or "unknown": the server does not say."""
 
     state: Literal["loaded", "loading", "unloaded", "sleeping", "unknown"]
     digest: str = "unknown"
@@ -31,60 +29,64 @@ class ModelStatus(Record):
     slots: int | None = None
     context_size: int | None = None
     expires_at: str | None = None
-    answers: bool | None = None
+    answers: bool | None = None  # whether the server itself answered; None when it was not asked
 
 
 @runtime_checkable
 class Endpoint(Protocol):
-    """Speaks to models. One call is one attempt: retries belong to the caller, who records each.
+    """Speaks to models. One method call is one attempt: the caller retries, and records each attempt.
 
-    Raises EndpointError and nothing else for what a server or the network does. Cancelling the caller's task closes the
-    connection.
+    Failures of the server or the network raise EndpointError and nothing else. Cancelling the caller's
+    task closes the connection.
     """
 
     async def chat(self, request: ChatRequest) -> ChatReply:
-        """One whole reply."""
+        """Returns one whole reply."""
         ...
 
     def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
-        """The reply in pieces; the last has `final`."""
+        """Yields the reply in pieces. The last one has `final`."""
         ...
 
     async def close(self) -> None:
-        """Give back connections. May be called twice."""
+        """Close all connections. May be called twice."""
         ...
 
 
 @runtime_checkable
 class Residency(Protocol):
-    """Is a model loaded? `model` is the name that the server knows."""
+    """Whether a model is loaded, and how to load and unload it. `model` is the name that the server knows."""
 
     async def status(self, model: str) -> ModelStatus:
-        """Never loads, never wakes, never raises for a server that does not tell: that is state "unknown"."""
+        """Returns the status, without loading or waking the model. It is "unknown" when the server does not say."""
         ...
 
     async def load(self, model: str, timeout_s: float) -> float:
-        """Load and wait, without aborting while the server loads; returns milliseconds. EndpointError when it fails."""
+        """Load the model and wait for it. Returns the time in milliseconds.
+
+        Does not abort while the server loads. Raises EndpointError when loading fails.
+        """
         ...
 
     async def unload(self, model: str) -> bool:
-        """Force an unload; False where the server cannot."""
+        """Force an unload. Returns False when the server cannot unload."""
         ...
 
 
 @runtime_checkable
 class Ledger(Protocol):
-    """Append-only store. What `append` was given is durable, all or nothing, when it returns. Many tasks may append at once."""
+    """Append-only store. When `append` returns, all its records are durable. Many tasks may append at once."""
 
     async def append(self, records: Sequence[Record]) -> None:
-        """Store all of them or none. A record whose kind and id are there already with equal content is passed over.
+        """Store all records or none. Skips a record that is already stored with equal content.
 
-        Appends are stored in the order in which they were asked for. Some may share a transaction; an error of one does not
-        touch the others. An asker that is cancelled gets its CancelledError only once it is known whether the records are stored.
+        Appends are stored in the order of the calls. Several may share a transaction, but the error of one
+        does not affect the others. A cancelled caller gets its CancelledError once it is known whether
+        its records are stored.
 
         Raises:
-            CorruptError: a record is there already with other content.
-            StoreError: it cannot be written.
+            CorruptError: a record is already stored, under this kind and id, with other content.
+            StoreError: the records cannot be written.
         """
         ...
 
@@ -96,41 +98,42 @@ class Ledger(Protocol):
         newest_first: bool = False,
         limit: int | None = None,
     ) -> Iterator[R]:
-        """Records of one kind in the order they were appended; `where` compares `record_id` (key "id") and index fields."""
+        """Yields records of one kind in the order of appending.
+
+        where: the values that index fields, or the record's id (key "id"), must have.
+        """
         ...
 
     def close(self) -> None:
-        """Give back files. May be called twice."""
+        """Close the files. May be called twice."""
         ...
 
 
 @runtime_checkable
 class Detector(Protocol):
-    """Finds one sort of cause in evaluations of one spec (the newest last). Never raises, on any evaluations."""
+    """Finds one kind of cause in the evaluations of one spec, newest last. Never raises."""
 
     def examine(self, evaluations: Sequence[Evaluation], thresholds: PolicyThresholds, /) -> Sequence[Finding]:
-        """Findings with their figures; empty when there is nothing or not enough to say. The same input gives the same output."""
+        """Returns findings with their figures, or nothing when there is none or too little data. Deterministic."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class SearchSpace:
-    """What a proposer may choose from.
+    """What a proposer may choose from."""
 
-    variants: the catalogue by name, as the baseline's endpoint can be asked. warm_up: whether warm-up may be proposed. tried: ids
-    of the specs that were judged against this baseline already, or withdrawn.
-    """
-
-    variants: Mapping[str, Variant]
-    warm_up: bool = True
-    tried: Collection[str] = frozenset()
+    variants: Mapping[str, Variant]  # by name; those that the baseline's endpoint supports
+    warm_up: bool = True  # whether it may propose a warm-up
+    tried: Collection[str] = frozenset()  # ids of specs that were already judged against this baseline, or withdrawn
 
 
 @runtime_checkable
 class Proposer(Protocol):
-    """Proposes what to try next. Never raises, on any baseline and findings."""
+    """Proposes what to try next. Never raises."""
 
     def propose(self, baseline: Spec, findings: Sequence[Finding], space: SearchSpace, /) -> Iterator[Spec]:
-        """Candidates, each the baseline with one thing changed, most promising first. The loop takes as many as it has room for and
-        passes over what was tried. The same input gives the same candidates."""
+        """Yields candidates, most promising first. Each is the baseline with one thing changed. Deterministic.
+
+        The loop takes as many as it has room for, and skips those that were tried.
+        """
         ...
