@@ -1,1 +1,1 @@
-"""What selfopt can do, one noun a file: the only door for the command line, the Python API and the specification's scripts."""
+"""What selfopt can do. The command line, the Python API and the scripts call only this room."""

@@ -1,4 +1,4 @@
-"""`suites pull bfcl`: the leaderboard's prompts as suites of the home, fetched and imported."""
+"""`suites pull bfcl`: fetches the leaderboard's prompts and imports them as suites of the home."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from selfopt.wiring.app import App
 from .making import ImportedSuites, import_suites
 from .models import pull_line
 
-# The package is never installed and nothing of it is executed: its data is read out of the wheel.
+# The package is neither installed nor executed: only its data is read from the wheel.
 BFCL_WHEEL = ModelEntry(
     name="bfcl/bfcl-eval-2026.3.23",
     file="bfcl_eval-2026.3.23-py3-none-any.whl",
@@ -26,9 +26,13 @@ BFCL_WHEEL = ModelEntry(
 def pull_bfcl_suites(
     app: App, categories: Sequence[str], show: Callable[[str], None], *, replace: bool = False
 ) -> ImportedSuites:
-    """Fetch the wheel of bfcl-eval 2026.3.23 into the cache, where it is not there yet, and import its categories.
+    """Import categories of bfcl-eval 2026.3.23. Fetches its wheel unless the cache has it.
 
-    `show` gets a sign of life every second. ModelStoreError when the wheel cannot be had; else as `import_suites`.
+    Args:
+        show: gets a line of progress every second.
+
+    Raises:
+        ModelStoreError: the wheel cannot be fetched. Otherwise raises as `import_suites`.
     """
     store = ModelStore(app.store.root, folder="data", file="data.whl")
     wheel = store.pull(BFCL_WHEEL, lambda event: show(pull_line(event)))

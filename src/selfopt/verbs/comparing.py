@@ -1,4 +1,4 @@
-"""`compare`: several models and variants on the same prompts, in one table."""
+"""`compare`: measures several models and variants on the same prompts, for one table."""
 
 from __future__ import annotations
 
@@ -44,9 +44,18 @@ Counts = tuple[float, ...]
 
 @dataclass(frozen=True, slots=True)
 class CompareRequest:
-    """What is compared. ollama: also every model that the settings' Ollama servers have installed. suites: names or files, all of one phase; none: the atomic reference suite. variants: none: what the
-    rule in force serves a model with, else native_api. fresh: measure anew instead of going on with, or showing, what the
-    same comparison measured before."""
+    """What is compared.
+
+    Attributes:
+        models: names or aliases.
+        suites: names or files, all of one phase; empty for the atomic reference suite.
+        variants: names; empty for the variant of the rule in force, else native_api.
+        split: None for each suite's default.
+        limit: measure only the first so many prompts.
+        timeout_s: in seconds; None for the settings'.
+        fresh: measure again instead of continuing or showing the same earlier comparison.
+        ollama: add every model that the settings' Ollama servers have installed.
+    """
 
     models: tuple[str, ...] = ()
     suites: tuple[str, ...] = ()
@@ -61,7 +70,7 @@ class CompareRequest:
 
 @dataclass(frozen=True, slots=True)
 class _Arm:
-    """One row to be: a model with a variant, a spec for each suite."""
+    """What becomes one row: a model with a variant, and a spec for each suite."""
 
     model: str
     variant: Variant
@@ -69,7 +78,11 @@ class _Arm:
 
 
 async def installed_ollama_models(app: App) -> tuple[str, ...]:
-    """`provider/name` of every model that the settings' Ollama servers have installed. UsageError when there is none."""
+    """List the full names of all models installed at the settings' Ollama servers.
+
+    Raises:
+        UsageError: there is none.
+    """
     asked = [name for name, entry in app.settings.endpoints.items() if entry.traits.lists_models]
     found = tuple([f"{name}/{model}" for name in asked for model in await app.sender.installed(name)])
     if not found:
@@ -79,11 +92,15 @@ async def installed_ollama_models(app: App) -> tuple[str, ...]:
 
 
 async def compare_models(app: App, request: CompareRequest, progress: Callable[[Progress], None] = ignore_progress) -> Comparison:
-    """Measure every model with every variant, one pass each, and compare them. Asked for the same again, it goes on where it
-    was stopped, and shows what it has when it is through.
+    """Measure every model with every variant, one pass each, and compare them.
 
-    Rules are not applied: exactly what is named is measured. Variants that differ in the parser only share their replies.
-    Raises UsageError and its kin for what was typed, EndpointError for a server that cannot be used, LockedError.
+    The same request continues an interrupted comparison and shows a finished one. Rules do not
+    apply: exactly what is named is measured. Variants that differ only in the parser share replies.
+
+    Raises:
+        UsageError: a value that was typed is wrong.
+        EndpointError: a server cannot be used.
+        LockedError: another measurement works in this home.
     """
     if request.ollama:
         request = replace(request, models=(*request.models, *await installed_ollama_models(app)))
@@ -97,7 +114,7 @@ async def compare_models(app: App, request: CompareRequest, progress: Callable[[
     with ProcessLock(app.home.lock)("compare"):
         context = app.measure_context(progress)
         meter = BudgetMeter(app.budget, context.clock)
-        # In order, not interleaved: neighbours share the model and the beginning of the prompt, which servers keep.
+        # Not interleaved: servers cache the model and prompt prefix that neighbouring trials share.
         options = MeasureOptions(
             n_runs=1, sampling=False, limit=request.limit, shuffle_specs=False, labels=Labels(group_id=group), meter=meter
         )
@@ -114,7 +131,7 @@ def _suites(app: App, request: CompareRequest) -> list[Suite]:
 
 
 def _suite_names(app: App, request: CompareRequest) -> list[str]:
-    """As they were typed: a name, or the path of a file."""
+    """Return the suites as typed: names or paths."""
     return list(dict.fromkeys(request.suites or (app.settings.suite_of("atomic"),)))
 
 
@@ -141,7 +158,7 @@ def _variants(app: App, request: CompareRequest, model: str, phase: Phase) -> li
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """A row's material. counts: by (suite, prompt id)."""
+    """What a row is made from. counts: by (suite, prompt id)."""
 
     arm: _Arm
     counts: Mapping[tuple[str, str], Counts]
@@ -180,7 +197,7 @@ def _comparison(
 
 
 def _policies(suites: Sequence[Suite], keys: set[tuple[str, str]]) -> tuple[PolicyRow, ...]:
-    """The silent and the always-calling policy, judged like any reply."""
+    """Judge the silent and the always-calling policy like any reply."""
     sums: dict[str, list[Counts]] = {"never calls": [], "always calls the first tool": []}
     for suite in suites:
         judge = scorer_of(suite.judging).judge
@@ -216,7 +233,10 @@ def _measured(app: App, arm: _Arm, suites: Sequence[Suite], evaluations: Sequenc
 
 
 def _clusters(suites: Sequence[Suite], keys: Sequence[tuple[str, str]]) -> tuple[dict[tuple[str, str], str], str]:
-    """The tool set of every prompt; each prompt by itself where there is one tool set only, which bounds nothing."""
+    """Cluster the prompts by tool set, or each by itself when there is only one tool set.
+
+    Returns the cluster of each prompt and the name of the unit. One cluster would give no interval.
+    """
     sets = {(suite.name, prompt.id): f"{suite.name} {prompt.tool_set}" for suite in suites for prompt in suite.prompts}
     found = {key: sets[key] for key in keys}
     if len(set(found.values())) > 1:
@@ -227,7 +247,7 @@ def _clusters(suites: Sequence[Suite], keys: Sequence[tuple[str, str]]) -> tuple
 def _summed(
     m: _Measured, clusters: Mapping[tuple[str, str], str], carries: Callable[[Counts], bool] = lambda _: True
 ) -> list[Counts]:
-    """The sums of each cluster that carries a figure, in one order for every row."""
+    """Sum the counts of each cluster that carries a figure, in the same order for every row."""
     sums: dict[str, Counts] = {}
     for key, cluster in clusters.items():
         if (counted := m.counts.get(key)) is not None:
@@ -237,7 +257,7 @@ def _summed(
 
 
 def _figure(m: _Measured, clusters: Mapping[tuple[str, str], str], statistic: Statistic) -> Figure | None:
-    # A cluster without a prompt of that sort says nothing about the figure and would only seem to add certainty.
+    # A cluster without such a prompt says nothing about the figure but would narrow the interval.
     estimate = jackknife(_summed(m, clusters, lambda sums: statistic(sums) is not None), statistic)
     return None if estimate is None else Figure(value=estimate.value, low=estimate.low, high=estimate.high)
 
@@ -271,7 +291,7 @@ def _row(m: _Measured, clusters: Mapping[tuple[str, str], str]) -> tuple[_Measur
 
 
 def _marked(rows: Sequence[tuple[_Measured, ComparedRow]], clusters: Mapping[tuple[str, str], str]) -> tuple[ComparedRow, ...]:
-    """The rows with how far each is behind the best, and whether that can be told from chance."""
+    """Add to each row how far it is behind the best and whether chance can explain that."""
     if not rows:
         return ()
     best = _summed(rows[0][0], clusters)

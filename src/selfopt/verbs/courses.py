@@ -1,4 +1,4 @@
-"""How the newest races and held-out tests went, for the report: replayed from the ledger by the policy that ran them."""
+"""Replays the newest races and held-out tests from the ledger, for the report's curves."""
 
 from __future__ import annotations
 
@@ -30,8 +30,11 @@ _WORDS = {"promoted": "wins", "dropped": "is dropped", "held": "is held", "racin
 
 
 def newest_courses(ledger: Ledger) -> list[Course]:
-    """The candidates of the newest races that are over, and the newest held-out tests, newest cycle first and in a cycle the search
-    first, in the order in which they ran. One that cannot be replayed is left out: it is shown, not decided, here."""
+    """Return the courses of the newest finished races and held-out tests.
+
+    The newest cycle comes first, and in each cycle the search before the held-out tests. What
+    cannot be replayed is left out, because nothing is decided here.
+    """
     found: list[Course] = []
     for end in reversed(list(ledger.read(RaceEnd, newest_first=True, limit=_RACES))):
         start = next(iter(ledger.read(RaceStart, {"id": end.race_id}, limit=1)), None)
@@ -75,7 +78,7 @@ def _courses(ledger: Ledger, start: RaceStart) -> list[Course]:
 
 
 def _cycle(ledger: Ledger, cycle_id: str | None) -> tuple[int | None, Mapping[str, str]]:
-    """Its number, and what each of its candidates changes."""
+    """Return a cycle's number and what each of its candidates changes."""
     if cycle_id is None:
         return None, {}
     cycle = next(iter(ledger.read(CycleStart, {"id": cycle_id}, limit=1)), None)
@@ -84,7 +87,7 @@ def _cycle(ledger: Ledger, cycle_id: str | None) -> tuple[int | None, Mapping[st
 
 
 def _tested(ledger: Ledger, test: PromptTest) -> list[Course]:
-    """One paired outcome a prompt, in the order of the test."""
+    """Return the course of a held-out test, one point per prompt in the order of the test."""
     both = [_measured(ledger, spec_id, test.at) for spec_id in (test.key.candidate_spec_id, test.key.baseline_spec_id)]
     if None in both:
         return []
@@ -118,18 +121,18 @@ def _tested(ledger: Ledger, test: PromptTest) -> list[Course]:
 
 
 def _measured(ledger: Ledger, spec_id: str, until: str) -> Evaluation | None:
-    """The newest figures of a spec at some time."""
+    """Return the newest evaluation of a spec at a time."""
     return next((e for e in ledger.read(Evaluation, {"spec_id": spec_id}, newest_first=True) if e.at <= until), None)
 
 
 def _ended(ledger: Ledger, start: RaceStart, last: dict[str, RaceStanding]) -> Sequence[RaceStanding]:
-    """As the race's end says it: a cap is no block."""
+    """Return the final standings: those of the race's end, because a cap is no block."""
     end = next(iter(ledger.read(RaceEnd, {"id": start.race_id}, limit=1)), None)
     return end.standings if end is not None else list(last.values())
 
 
 def _steps(ledger: Ledger, start: RaceStart, blocks: Sequence[RaceBlock]) -> Iterator[Race]:
-    """The race at its start, with what its candidates brought along, and after each block."""
+    """Yield the race at its start, with what its candidates resume, and after each block."""
     earlier = [
         (old, _blocks(ledger, race_id))
         for race_id in dict.fromkeys(name for entrant in start.entrants for name in entrant.resumes)
@@ -143,12 +146,12 @@ def _steps(ledger: Ledger, start: RaceStart, blocks: Sequence[RaceBlock]) -> Ite
 
 
 def _spread(blocks: int) -> set[int]:
-    """Blocks whose intervals are shown: evenly, the last among them."""
+    """Choose the blocks whose intervals are shown: evenly spread, the last included."""
     return {round(i * blocks / _INTERVALS) for i in range(_INTERVALS + 1)} | {1, blocks}
 
 
 def _point(race: Race, standing: RaceStanding) -> CoursePoint:
-    # Before its first pair nothing is known but that a difference of shares lies within 100 points.
+    # Before the first pair, all that is known is that a difference of shares lies within 100 points.
     interval = standing.interval if standing.n_pairs else (-1.0, 1.0)
     return CoursePoint(race.trials, standing.log_e, standing.log_f, standing.estimate, interval)
 
@@ -158,6 +161,6 @@ def _blocks(ledger: Ledger, race_id: str) -> list[RaceBlock]:
 
 
 def _name(ledger: Ledger, spec_id: str, changes: Mapping[str, str]) -> str:
-    """What it changes; on held-out prompts the spec is another, and its variant has to do."""
+    """Name a candidate by what it changes, or by its variant where the change is not known."""
     spec = next(iter(ledger.read(Spec, {"id": spec_id}, limit=1)), None)
     return changes.get(spec_id) or (spec.variant.name if spec is not None else spec_id)

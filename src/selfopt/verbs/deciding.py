@@ -1,4 +1,4 @@
-"""`decide`: measured candidates through the gates, and the account of a kept decision."""
+"""`decide`: puts measured candidates through the gates, and explains kept decisions."""
 
 from __future__ import annotations
 
@@ -29,8 +29,14 @@ __all__ = ["Account", "Decided", "decide_candidates", "explained_decision"]
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """Decisions of one model and phase with their reasons in plain words and what each candidate changes, and the best one
-    that was held, if none promotes."""
+    """The decisions of one model and phase.
+
+    Attributes:
+        baseline: what the candidates were compared with; None when there was nothing.
+        reasons: in plain words, for each decision.
+        changes: what each candidate changes.
+        best_held: the best held candidate, in words; None when one is promoted or none was held.
+    """
 
     model: str
     phase: Phase
@@ -44,8 +50,17 @@ class Decided:
 async def decide_candidates(
     app: App, model: str, phase: str, candidate: str | None = None, baseline: str | None = None
 ) -> Decided:
-    """Put candidates through the gates: the newest whole evaluation of every other spec of the model and phase, or one named by
-    evaluation id, spec id or variant. The baseline: named likewise, else the ledger's, else the native_api spec."""
+    """Put measured candidates through the gates and keep the decisions.
+
+    Args:
+        candidate: an evaluation id, spec id (or their beginnings) or variant; None for the newest
+            evaluation of every other spec of the model and phase.
+        baseline: named likewise; None for the ledger's, else the native_api spec.
+
+    Raises:
+        UsageError: nothing fitting was measured.
+        CorruptError: the evidence is not as it was committed.
+    """
     model, phase = app.resolve_model(model), phase_of(phase)
     require_ledger(app)
     mine = [e for e in evaluations(app.ledger) if (e.model, e.phase) == (model, phase)]
@@ -74,7 +89,11 @@ async def decide_candidates(
 
 
 def explained_decision(app: App, decision_id: str) -> tuple[Decision, Account, tuple[str, ...]]:
-    """A kept decision (the first or last characters of its id suffice), what it amounts to, and what each gate saw, a line each."""
+    """Return a kept decision, its account, and what each gate saw, one line each.
+
+    Args:
+        decision_id: its first or last characters suffice.
+    """
     require_ledger(app)
     decision = resolve(app.ledger, Decision, decision_id)
     lines = explain(decision)
@@ -82,7 +101,7 @@ def explained_decision(app: App, decision_id: str) -> tuple[Decision, Account, t
 
 
 def _to_go_by(evaluations: Sequence[Evaluation]) -> dict[str, Evaluation]:
-    """One for each spec, the spec measured last at the end."""
+    """Return the evaluation to use for each spec; the spec measured last comes last."""
     grouped: dict[str, list[Evaluation]] = {}
     for evaluation in evaluations:
         grouped[evaluation.spec_id] = [*grouped.pop(evaluation.spec_id, []), evaluation]
@@ -91,7 +110,7 @@ def _to_go_by(evaluations: Sequence[Evaluation]) -> dict[str, Evaluation]:
 
 
 def _change(app: App, base: Evaluation | None, candidate: Evaluation) -> str:
-    """In what a candidate differs from the baseline, in words."""
+    """Say how a candidate differs from the baseline."""
     if base is None:
         return "compared with nothing"
     if base.spec_id == candidate.spec_id:

@@ -1,4 +1,4 @@
-"""`doctor`: what this installation has, and what to do about what it lacks."""
+"""`doctor`: checks what this installation has and says how to get what it lacks."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ MAX_ASKED = 50
 SHOWN_PROBLEMS = 3
 MAX_NAME = 100
 MAX_DETAIL = 400
-# Everything that installed packages may add to.
+# All registries that installed packages can add to.
 REGISTRIES: tuple[Registry[Any], ...] = (FAMILIES, READERS, DETECTORS, ENDPOINT_KINDS, IMPORTERS, GATES, PROPOSERS)
 
 Check = dict[str, Any]
 
 
 def settings_in_use(app: App) -> list[str]:
-    """The files that the settings of this app come from, each overriding the ones before it."""
+    """List the files of the settings in use. Each overrides those before it."""
     files = settings_files(app.environ, app.cwd)
     if app.project is not None and app.project.state == "refused":
         files = [path for path in files if path == default_config_file(app.environ)]
@@ -48,8 +48,15 @@ def settings_in_use(app: App) -> list[str]:
 
 
 async def diagnose_installation(app: App) -> list[Check]:
-    """Checks with name, status (ok, note, FAIL) and detail, and `exit_code` 100 where records do not verify. Nothing is loaded or
-    generated, and nothing changed but for what killed writers left half-written, which is removed; remote servers are not contacted."""
+    """Check the installation, the home and the endpoints.
+
+    Loads no model, contacts no remote server and changes nothing, except that it removes the
+    half-written files of killed writers.
+
+    Returns:
+        Checks with name, status (ok, note, FAIL), detail, and `exit_code` 100 where records do
+        not verify.
+    """
     checks = [
         _check("python", "ok", sys.version.split()[0]),
         _check(
@@ -92,7 +99,7 @@ def _guarded(name: str, look: Callable[[], str]) -> Check:
 
 
 def _project(app: App) -> list[Check]:
-    """What the project's files asked for, and what came of it: one line for each setting that was not followed."""
+    """Say which of the project's settings count, with one check for each ignored setting."""
     project = app.project
     if project is None:
         return []
@@ -131,19 +138,19 @@ def _home(app: App) -> Check:
 def _ledger(app: App) -> str:
     if not app.has_ledger:
         return "nothing measured yet"
-    _ = app.ledger  # what cannot be opened says what to do
+    _ = app.ledger  # the error says what to do
     return str(app.home.ledger)
 
 
 def _names(app: App) -> str:
-    """The models that aliases and fallbacks name; an alias of a server's model cannot be checked further."""
+    """Resolve the models of aliases and fallbacks. Whether a server has them stays unchecked."""
     named = app.settings.fallbacks
     wanted = [app.resolve_model(name) for name in (*app.settings.models.aliases, *named.atomic, *named.extended)]
     return f"{len(wanted)} aliases and fallbacks"
 
 
 def _records(app: App) -> list[Check]:
-    """What `audit verify` says, one check for each part of it."""
+    """Return one check for each part of `audit verify`."""
     try:
         return [_part(part) for part in verify_home(app).parts]
     except SelfoptError as error:
@@ -204,7 +211,7 @@ def _models(app: App) -> list[Check]:
 
 
 def _extensions() -> list[Check]:
-    """What installed packages add, and what of it is left out. Their names and errors are text of others."""
+    """Check the extensions of installed packages. Escapes their names and errors."""
     return [
         _check(
             escape_control(f"{found.group} {found.name}"[:MAX_NAME]),
@@ -241,7 +248,7 @@ async def _endpoint(app: App, name: str, entry: EndpointSettings) -> Check:
 
 
 async def _answers(url: str) -> bool:
-    """Whether a connection to the server of this URL can be made; nothing is sent."""
+    """Say whether the server of this URL accepts a connection. Sends nothing."""
     parts = urlsplit(url)
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):

@@ -1,4 +1,4 @@
-"""What `--fail-on` looks for: candidates that did not make it, and what became measurably worse."""
+"""What `--fail-on` looks for: candidates not promoted, and what became measurably worse."""
 
 from __future__ import annotations
 
@@ -21,15 +21,19 @@ _COPIES = ("sampled", "complete")
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """kind: what `--fail-on` calls it; why: in one sentence."""
+    """A reason to fail. kind: the word after `--fail-on`; why: one sentence."""
 
     kind: Literal["reject", "hold", "regression"]
     why: str
 
 
 def failures_of_cycles(cycles: Sequence[Cycle]) -> Iterator[Failure]:
-    """Each candidate that was held or rejected; as a regression, each that the gates saw to be worse than its baseline, and each
-    remedy in force that was taken back because it measured no better than what it had replaced."""
+    """Yield the failures of cycles.
+
+    These are the held and the rejected candidates and, as regressions, candidates that the gates
+    found worse than the baseline and withdrawn remedies, which measured no better than what they
+    had replaced.
+    """
     for cycle in cycles:
         for target in cycle.targets:
             for row in target.candidates:
@@ -44,7 +48,7 @@ def failures_of_cycles(cycles: Sequence[Cycle]) -> Iterator[Failure]:
 
 
 def failures_of_comparison(app: App, models: Sequence[str], comparison: Comparison) -> Iterator[Failure]:
-    """The regression of the model that was named first: its best row is behind the best of all by more than chance explains."""
+    """Yield a regression when the first model's best row is behind the best by more than chance."""
     first = app.resolve_model(models[0])
     row = next((row for row in comparison.rows if row.model == first), None)
     if row is not None and row.distinguishable and row.behind is not None:
@@ -56,14 +60,15 @@ def failures_of_comparison(app: App, models: Sequence[str], comparison: Comparis
 
 
 def failures_of_run(app: App, run: Measured) -> Iterator[Failure]:
-    """The regression of a pass against the newest evaluation of the baseline on the same prompts, judged alike.
+    """Yield a regression when a run is worse than the baseline's newest comparable evaluation.
 
-    Prompts that always passed and fail now are set against those that always failed and pass now: it is a regression
-    where so many more are lost than won that chance explains it with at most 5 % (McNemar). Where the baseline itself was
-    measured and its repeats are known to be copies, a single lost prompt is one.
+    Compares the prompts that always passed and now fail with those that always failed and now
+    pass. It is a regression if chance explains the surplus of lost prompts with a probability of at
+    most 5 % (McNemar). If the baseline's own spec was measured and is deterministic, one more lost
+    than won suffices.
 
     Raises:
-        SelfoptError: nothing comparable was measured before, so there is no verdict.
+        SelfoptError: nothing comparable was measured before.
     """
     measured = run.evaluation
     if measured is None or run.unanswered is not None:

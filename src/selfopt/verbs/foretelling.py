@@ -1,4 +1,4 @@
-"""`loop --dry-run --gain`: what the races of a cycle will take, by running them on worlds like the one at hand."""
+"""`loop --dry-run --gain`: simulates a cycle's races to forecast how many trials they take."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ _FIRST_SHARE = 2  # without a horizon the first look gets a half of alpha
 
 @dataclass(frozen=True, slots=True)
 class RaceOdds:
-    """What is to be foretold. gain: the improvement worth finding, as a share; power: the chance with which it is to be found."""
+    """What to forecast.
+
+    Attributes:
+        gain: the improvement to find, as a share.
+        power: the probability of finding it.
+    """
 
     gain: float = 0.05
     power: float = 0.9
@@ -31,9 +36,16 @@ class RaceOdds:
 
 @dataclass(frozen=True, slots=True)
 class CycleForecast:
-    """Of one model and phase. search: the race on the search prompts; heldout: the one of its winner on held-out prompts, None where the
-    decision is about this suite only; alpha: the share of the chance of error that was assumed for each; flaky: the share of prompts
-    that pass only now and then, measured says whether it was seen or is a guess."""
+    """The forecast for one model and phase.
+
+    Attributes:
+        alpha: the error probability assumed for each race.
+        flaky: the share of prompts that pass only sometimes.
+        measured: whether `flaky` was measured rather than assumed.
+        search: the race on the search prompts.
+        heldout: the winner's race on held-out prompts; None when the decision is only about this
+            suite.
+    """
 
     candidates: int
     prompts: int
@@ -66,7 +78,10 @@ def _takes(found: Forecast, odds: RaceOdds) -> str:
 
 
 def foretell(app: App, context: LoopContext, baseline: Spec, candidates: int, odds: RaceOdds) -> CycleForecast | None:
-    """None where nothing races: no candidates, or the plain gates decide alone. A second or two."""
+    """Forecast the races of a cycle. Takes a second or two.
+
+    None when nothing races: there are no candidates, or the plain gates decide alone.
+    """
     if not context.settings.policy.evidence or candidates == 0:
         return None
     suite = app.suite_for(baseline)
@@ -85,7 +100,7 @@ def foretell(app: App, context: LoopContext, baseline: Spec, candidates: int, od
 
 
 def _flaky_share(evaluation: Evaluation | None) -> float | None:
-    """The share of prompts whose runs differ; None where too few runs tell."""
+    """Return the share of prompts whose runs differ. None unless the spec was found stochastic."""
     if evaluation is None or evaluation.determinism != "stochastic" or not evaluation.rows:
         return None
     return sum(len(set(row.outcomes)) > 1 for row in evaluation.rows) / len(evaluation.rows)

@@ -1,4 +1,4 @@
-"""`loop`: whole cycles, and what the next one would do."""
+"""`loop`: runs whole cycles, and previews the next one."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ __all__ = [
 
 
 def parse_target(app: App, text: str) -> Target:
-    """A `--baseline "MODEL PHASE VARIANT"` as typed; the variant may be left out (native_api)."""
+    """Read `--baseline "MODEL PHASE VARIANT"` as typed. The variant defaults to native_api."""
     words = text.split()
     if len(words) not in (2, 3):
         raise UsageError(
@@ -58,9 +58,10 @@ def parse_target(app: App, text: str) -> Target:
 
 
 def default_targets(app: App) -> list[Target]:
-    """Every model and phase that the ledger has a baseline for; without one, the settings' default.
+    """Return every model and phase with a baseline in the ledger, else the settings' default.
 
-    UnknownModelError when the settings no longer have the endpoint of one of them.
+    Raises:
+        UnknownModelError: the settings no longer have the endpoint of one of them.
     """
     known = baselines(app.ledger) if app.has_ledger else {}
     if not known:
@@ -76,7 +77,7 @@ def default_targets(app: App) -> list[Target]:
 
 
 def _chosen(app: App, targets: Sequence[Target | str]) -> list[Target]:
-    """The targets, those as typed read; without any, the default ones."""
+    """Read the targets that are text. Without targets, return the default ones."""
     chosen = [parse_target(app, target) if isinstance(target, str) else target for target in targets]
     double = next((t for i, t in enumerate(chosen) if t.key in [other.key for other in chosen[:i]]), None)
     if double is not None:
@@ -95,12 +96,19 @@ async def run_loop(
     *,
     key: str | None = None,
 ) -> list[Cycle]:
-    """Run whole cycles, the first from the targets as given, later ones from the baselines that came of them.
+    """Run whole cycles. Each later cycle starts from the baselines that the one before promoted.
 
-    Asked for the same again after an interruption, it goes on where it stopped and returns all cycles of the loop. key: a name
-    for this very loop; asked for again under it, also one that has ended is not repeated. Until
-    the listener has been told of them, the same call goes on with this loop. One at a time per home (LockedError).
-    BudgetError when a cap ends it on the way.
+    After an interruption, the same call continues the loop and returns all of its cycles. That
+    holds until the listener has been told of them.
+
+    Args:
+        candidates: a file of candidates to try instead of proposed ones.
+        max_candidates: overrides the setting.
+        key: a name for this loop. A finished loop of this name is returned and not run again.
+
+    Raises:
+        LockedError: another measurement works in this home.
+        BudgetError: a cap ended the loop early.
     """
     if cycles < 1:
         raise UsageError(f"--cycles got {cycles}: at least 1")
@@ -127,8 +135,10 @@ def _text(path: Path) -> str:
 
 
 def _with_candidates(app: App, context: LoopContext, target: Target, path: Path) -> Target:
-    """The target with a file's candidates, of which those that the baseline has already are passed over. What is wrong with
-    the file is found now, not after the baseline was measured."""
+    """Give a target the candidates of a file, without those equal to the baseline.
+
+    Reads the file now, so that its errors show before the baseline is measured.
+    """
 
     _text(path)
 
@@ -141,10 +151,17 @@ def _with_candidates(app: App, context: LoopContext, target: Target, path: Path)
 
 @dataclass(frozen=True, slots=True)
 class CyclePreview:
-    """What a cycle would do: per target the baseline, the candidates (spec, what changes), trials when deterministic and
-    when not (at most: a race ends when it is decided); the change of rules that the present evidence asks for. continues: the number of
-    the interrupted cycle that would be continued, abandons: of the one that would be given up. forecasts: of the targets, where odds
-    were asked for and something races. Nothing is written."""
+    """What the next cycle would do.
+
+    Attributes:
+        targets: each with its baseline and its candidates (spec, what it changes).
+        trials_deterministic: how many trials it takes if replies repeat themselves.
+        trials_stochastic: how many it takes at most otherwise; a decided race ends earlier.
+        rule_changes: what the present evidence changes in the rules, one line each.
+        continues: number of the interrupted cycle that would continue.
+        abandons: number of the interrupted cycle that would be given up.
+        forecasts: one for each target if odds were given; None where nothing races.
+    """
 
     targets: tuple[tuple[Target, Spec, tuple[tuple[Spec, str], ...]], ...]
     trials_deterministic: int
@@ -162,7 +179,7 @@ def preview(
     max_candidates: int | None = None,
     odds: RaceOdds | None = None,
 ) -> CyclePreview:
-    """The plan of the next cycle, from what the ledger holds now. Trials are those of the whole cycle."""
+    """Plan the next cycle from the present ledger. Writes nothing and counts the whole cycle."""
     context = loop_context(app, max_candidates=max_candidates, read_only=True)
     chosen = _chosen(app, targets)
     if candidates is not None:
@@ -191,7 +208,7 @@ def preview(
 
 
 def _trials(app: App, context: LoopContext, baseline: Spec, candidates: Sequence[Spec]) -> tuple[int, int]:
-    """How many a cycle takes where replies repeat themselves, and at most where not."""
+    """Count a cycle's trials if replies repeat themselves, and at most if they do not."""
     suite, runs = app.suite_for(baseline), app.settings.loop.n_runs
     prompts, heldout = len(suite.select(baseline.split)), len(suite.select("heldout"))
     sample = app.settings.loop.sample_of(prompts)
@@ -211,7 +228,7 @@ def _rule_changes(app: App, context: LoopContext) -> tuple[str, ...]:
 
 
 def _planned(context: LoopContext, target: Target) -> tuple[Spec, list[tuple[Spec, str]]]:
-    """What the interrupted cycle works on."""
+    """Return the baseline and the candidates of the interrupted cycle."""
     interrupted = unfinished_cycle(context.ledger)
     plan = plan_of(context.ledger, interrupted) if interrupted is not None else None
     known = plan or interrupted
@@ -226,7 +243,7 @@ def _planned(context: LoopContext, target: Target) -> tuple[Spec, list[tuple[Spe
 
 
 def _proposed(context: LoopContext, target: Target) -> tuple[Spec, list[tuple[Spec, str]]]:
-    """What would be tried with the findings that there are."""
+    """Return the baseline and the candidates that the present findings suggest."""
     baseline = effective_baseline(context, target)
     findings = context.ledger.read(Finding, {"model": target.model, "phase": target.phase})
     return baseline, candidates_for(context, target, baseline, [f for f in findings if f.spec_id == baseline.spec_id])

@@ -1,4 +1,4 @@
-"""Making suites of one's own: a starter, imports of other forms."""
+"""Makes suites of the user's own: starters, and imports from other formats."""
 
 from __future__ import annotations
 
@@ -34,7 +34,11 @@ __all__ = ["ImportRequest", "ImportedSuites", "Importer", "MadeSuite", "import_s
 class MadeSuite:
     """A suite that was written.
 
-    named: how commands call it. tools, tool_sets: how many. search, heldout: prompts of these splits.
+    Attributes:
+        named: the name or path by which commands find it.
+        prompts, tools, tool_sets: how many it has.
+        search, heldout: how many prompts these splits have.
+        origin: where its content comes from.
     """
 
     name: str
@@ -52,7 +56,7 @@ class MadeSuite:
 
 @dataclass(frozen=True, slots=True)
 class ImportedSuites:
-    """What an import wrote. warnings: what the importer left out, one line each."""
+    """The suites that an import wrote. warnings: what it left out, one line each."""
 
     made: tuple[MadeSuite, ...]
     warnings: tuple[str, ...]
@@ -66,9 +70,15 @@ async def new_suite(
     to: Path | None = None,
     tools_timeout_s: float | None = None,
 ) -> MadeSuite:
-    """Write a starter that validates as it is, into the home's folder or into the file `to`. Nothing is ever replaced.
+    """Write a starter suite, which is valid as it is. Never replaces anything.
 
-    tools: offered instead of the example's, see `read_tools`. SuiteError when the name or the file is taken.
+    Args:
+        tools: replace the example's tools; see `read_tools`.
+        to: a YAML file; None for the home's folder of suites.
+        tools_timeout_s: seconds to wait for a server of tools; None for the default.
+
+    Raises:
+        SuiteError: the name or the file is taken, or there are no tools.
     """
     offered = await read_tools(app, tools, tools_timeout_s) if tools is not None else None
     origin = tools_label(tools) if isinstance(tools, str) else ""
@@ -93,16 +103,16 @@ async def new_suite(
 
 
 def importers() -> Mapping[str, Importer]:
-    """Every importer by the name of its command, those of installed packages included."""
+    """Return every importer by the name of its command, those of installed packages included."""
     return IMPORTERS.all()
 
 
 def import_suites(app: App, kind: str, asked: ImportRequest, *, replace: bool = False) -> ImportedSuites:
-    """Put what an importer makes of these files into the home's suites, all of it or nothing.
+    """Import suites into the home, all of them or none.
 
     Args:
         kind: the importer's name.
-        replace: put suites of an importer of many in the place of others with their names.
+        replace: let an importer of several suites replace suites of the same names.
 
     Raises:
         UsageError: there is no such importer.

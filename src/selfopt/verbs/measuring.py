@@ -1,4 +1,4 @@
-"""`run` and `supervise`: the rules in force decide which model serves, then it is measured."""
+"""`run` and `supervise`: measure the model that the rules in force let serve."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["MeasureRequest", "Measured", "Progress", "measure_model", "measure_r
 
 
 def phase_of(text: str) -> Phase:
-    """A phase as typed."""
+    """Read a phase as typed. UsageError for other words."""
     if text == "atomic":
         return "atomic"
     if text == "extended":
@@ -31,7 +31,7 @@ def phase_of(text: str) -> Phase:
 
 @dataclass(frozen=True, slots=True)
 class MeasureRequest:
-    """What `run` and `supervise` are asked for; None: the rule's, else the setting's value. Times in seconds."""
+    """What `run` and `supervise` are asked for. None takes the rule's value, else the settings'."""
 
     model: str
     phase: Phase
@@ -49,21 +49,23 @@ class MeasureRequest:
     resume: bool = True
 
     def overrides(self) -> tuple[str, ...]:
-        """Names of what the user set beyond model and phase, for the record."""
+        """Return the names of what the user set beyond model and phase, for the record."""
         names = ("variant", "suite", "split", "warm_up", "timeout_s", "retries", "isolate", "limit")
         return tuple(n for n in names if getattr(self, n) is not None) + (("force_model",) if self.force_model else ())
 
 
 def measure_request(app: App, model: str, phase: str, variant: str | None = None, **options: Any) -> MeasureRequest:
-    """A request with model and phase as typed. UnknownModelError, UsageError."""
+    """Make a request from model and phase as typed. Raises UnknownModelError or UsageError."""
     return MeasureRequest(app.resolve_model(model), phase_of(phase), variant, **options)
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What came of it: the route taken, the spec that served, the evaluation (None: no whole pass).
+    """A finished measurement: the route taken, the spec that served, the results.
 
-    faults: what the server or the network did to a trial, in words, by trial id.
+    Attributes:
+        faults: what went wrong at the server or in the network, in words, by trial id.
+        audit_hash: hash of the audit record of the route; None when none was written.
     """
 
     route: RouteDecision
@@ -75,7 +77,10 @@ class Measured:
 
     @property
     def unanswered(self) -> str | None:
-        """What is the matter when no trial got a reply, and not because the model was being loaded; None when one did."""
+        """Why no trial got a reply.
+
+        None when a trial got one, or when all failed because the model was being loaded.
+        """
         outcomes = {verdict.outcome for verdict in self.verdicts}
         if not outcomes or not outcomes <= {Outcome.ERROR, Outcome.TIMEOUT, Outcome.LOADING} or outcomes == {Outcome.LOADING}:
             return None
@@ -84,12 +89,18 @@ class Measured:
 
     @property
     def evaluation(self) -> Evaluation | None:
-        """Aggregated outcome of the spec that served."""
+        """The evaluation of the spec that served; None without a whole pass."""
         return self.result.evaluation
 
 
 def route(app: App, model: str, phase: Phase, *, force: bool) -> tuple[RouteDecision, str | None]:
-    """What the rules in force say, audited when the request is diverted, refused or forced. RefusedError when refused."""
+    """Apply the rules in force and return the route with the hash of its audit record.
+
+    Diverted, refused and forced requests are audited; for others the hash is None.
+
+    Raises:
+        RefusedError: the rules refuse the request.
+    """
     config = app.enforcer.load()
     decision = validate_model_phase_compatibility(config, model, phase, options=app.route_options(force=force))
     audit_hash = None
@@ -103,7 +114,7 @@ def route(app: App, model: str, phase: Phase, *, force: bool) -> tuple[RouteDeci
 
 
 def served_spec(app: App, request: MeasureRequest, decision: RouteDecision) -> Spec:
-    """The spec that serves: the rule's promoted variant, limits and warm-up, each overridden by what the user typed."""
+    """Make the spec that serves: the rule's variant, limits and warm-up, or what the user typed."""
     serving = decision.model or request.model
     rule = decision.serving_rule if decision.outcome != "forced" else None
     variant: str | Variant | None = request.variant
@@ -123,13 +134,19 @@ async def measure_model(
     progress: Callable[[Progress], None] = ignore_progress,
     tell: Callable[[Measured], None] = lambda _: None,
 ) -> Measured:
-    """Route, measure n runs, evaluate. One supervisor at a time per home: LockedError names a live owner.
+    """Route the request, measure n runs of the spec that serves, and evaluate them.
 
-    tell: hands the result over. A process that dies before that has told nobody: the same request then takes over what it measured,
-    asks nothing, and has the same result.
+    Args:
+        tell: called with the result. If the process dies before, the same request returns the
+            same result from what was measured, without asking the model again.
 
-    Raises RefusedError (the rules say no), ConsentError (they say a remote model, and nobody consented), UsageError and its kin (what was typed), EndpointError (no server, wrong key),
-    StoreError (the home cannot be written).
+    Raises:
+        RefusedError: the rules refuse the request.
+        ConsentError: the rules name a remote model and the user did not allow that.
+        UsageError: a value that was typed is wrong.
+        EndpointError: the server cannot be reached or refuses the key.
+        LockedError: another measurement works in this home.
+        StoreError: the home cannot be written.
     """
     decision, audit_hash = route(app, request.model, request.phase, force=request.force_model)
     spec = served_spec(app, request, decision)

@@ -1,4 +1,4 @@
-"""`models`: the embedded engine's store, and what servers tell of residency."""
+"""`models`: the embedded engine's model files, and the status of models at their servers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from selfopt.wiring.app import App
 
 
 class _PullStopped(Exception):
-    """Ends a pull from within its progress callback."""
+    """Stops a pull; raised in its progress callback."""
 
 
 def list_models(app: App) -> list[dict[str, Any]]:
-    """Every model of the embedded engine's catalogue, and what is installed beside it: name, size_bytes, sha256, installed,
-    path, known (in the catalogue)."""
+    """List the models of the catalogue and the installed ones that it does not have.
+
+    Returns:
+        Rows of name, size_bytes, sha256, installed, path, known (in the catalogue).
+    """
     rows = [_row(name, entry.size_bytes, entry.sha256, _path_of(app, name)) for name, entry in app.catalogue.items()]
     others = [m for m in app.store.installed() if m.name not in app.catalogue]
     rows += [_row(m.name, m.size_bytes, m.sha256, app.store.path_of(m.name), known=False) for m in others]
@@ -33,7 +36,7 @@ def _row(name: str, size_bytes: int, sha256: str, path: Path | None, *, known: b
 
 
 def _path_of(app: App, name: str) -> Path | None:
-    """The file of a model of the catalogue; None when it is not pulled, or another file than the catalogue names was."""
+    """Return the file of a catalogue model. None when the catalogue's file is not pulled."""
     found = app.store.find(name)
     return app.store.path_of(name) if found is not None and found.sha256 == app.catalogue[name].sha256 else None
 
@@ -46,7 +49,11 @@ def _embedded(app: App, name: str) -> str:
 
 
 def pull_model(app: App, name: str, show: Callable[[str], None]) -> tuple[Path, bool]:
-    """Fetch and verify one model; its path and whether anything was fetched. `show` gets a sign of life every second."""
+    """Fetch and verify a model. Returns its path and whether anything was fetched.
+
+    Args:
+        show: gets a line of progress every second.
+    """
     model = _embedded(app, name)
     path = _path_of(app, model)
     if path is not None:
@@ -55,7 +62,10 @@ def pull_model(app: App, name: str, show: Callable[[str], None]) -> tuple[Path, 
 
 
 async def fetch_model(app: App, name: str, show: Callable[[str], None]) -> tuple[Path, bool]:
-    """`pull_model` for a running event loop: other tasks go on, and cancelling stops the pull, which the next one continues."""
+    """Pull a model without blocking the event loop.
+
+    Cancelling stops the pull, and the next one continues it.
+    """
     stopped = threading.Event()
 
     def watched(text: str) -> None:
@@ -74,14 +84,18 @@ async def fetch_model(app: App, name: str, show: Callable[[str], None]) -> tuple
 
 
 def pull_line(event: PullProgress) -> str:
-    """One line of progress with a bar."""
+    """Format one line of progress with a bar."""
     share = min(1.0, event.bytes_done / event.bytes_total) if event.bytes_total else 0.0
     bar = "#" * round(24 * share)
     return f"  {event.model} [{bar:24}] {share:4.0%} of {event.bytes_total / 1e6:.0f} MB  {event.stage}"
 
 
 async def model_status(app: App, names: Sequence[str]) -> list[dict[str, Any]]:
-    """State of models at their servers, without loading any. Default: installed models and aliases of local endpoints."""
+    """Return the status of models at their servers without loading any.
+
+    Args:
+        names: empty for the installed models and the aliases of models on this machine.
+    """
     if names:
         models = [app.resolve_model(name) for name in names]
     else:
@@ -94,7 +108,7 @@ async def model_status(app: App, names: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _aliased(app: App) -> Iterator[str]:
-    """The models of local endpoints that aliases name; an alias that names nothing is doctor's to report."""
+    """Yield the local models that aliases name. `doctor` reports aliases that name nothing."""
     for alias in app.settings.models.aliases:
         with contextlib.suppress(SelfoptError):
             model = app.resolve_model(alias)
@@ -103,7 +117,7 @@ def _aliased(app: App) -> Iterator[str]:
 
 
 def remove_model(app: App, name: str) -> bool:
-    """Remove a pulled model, also one that the catalogue does not have any more; False when it was not there."""
+    """Remove a pulled model, in the catalogue or not. False when it was not there."""
     if any(m.name == name for m in app.store.installed()):
         return app.store.remove(name)
     return app.store.remove(_embedded(app, name))

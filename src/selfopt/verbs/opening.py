@@ -1,4 +1,4 @@
-"""An open home: what every verb works on, and every door opens first."""
+"""What opens a home: every other verb works on the `App` that it gives."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""`quickstart`: the whole loop on two real models, through the functions that the other commands call.
+"""`quickstart`: runs the whole loop on two real models with the functions of the other commands.
 
-Its state is a small file in the home: which of its steps are finished. What is inside a step is continued from the ledger.
+A small file in the home says which steps are finished. The ledger continues an unfinished step.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Say = Callable[[LoopEvent], None]
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """Before and after of one model on one phase. trials: spent on them in this quickstart."""
+    """One model on one phase, before and after. trials: how many the quickstart took for it."""
 
     model: str
     phase: Phase
@@ -53,7 +53,7 @@ class ModelRow:
 
 @dataclass(frozen=True, slots=True)
 class ServedLine:
-    """What the rules did with one request: the route, its audit record, who served."""
+    """What the rules did with one request: its route and audit record, or why it was refused."""
 
     title: str
     route: RouteDecision | None
@@ -63,7 +63,7 @@ class ServedLine:
 
 @dataclass(frozen=True, slots=True)
 class QuickstartResult:
-    """What the quickstart ends with."""
+    """The result of a quickstart."""
 
     rows: tuple[ModelRow, ...]
     cycles: tuple[Cycle, ...]
@@ -76,29 +76,33 @@ class QuickstartResult:
 
 @dataclass(slots=True)
 class _State:
-    """Which steps are finished, by the id of what they made."""
+    """The finished steps, each with the id of what it made."""
 
     path: Path
     session: str = field(default_factory=lambda: new_id("quickstart"))
     done: dict[str, str] = field(default_factory=dict)
-    again: bool = False  # an earlier quickstart was finished here
+    again: bool = False  # an earlier quickstart finished in this home
 
     def finish(self, step: str, value: str) -> None:
-        """Keep that a step is through."""
+        """Record that a step is finished."""
         self.done[step] = value
         self.save()
 
     def save(self) -> None:
-        """Write the file; before the first step too, because the session names what the steps make."""
+        """Write the file. The first step needs it too, because steps use the session's id."""
         atomic_write_text(
             self.path, json.dumps({"schema_version": 1, "session": self.session, "done": self.done}, indent=2) + "\n"
         )
 
 
 def quickstart_home(explicit: str | Path | None, environ: dict[str, str], cwd: Path) -> Home:
-    """The home named by flag or environment, else `.selfopt` in the working folder: the quickstart's measurements do not
-    mix with those of the user's own home, and later commands typed in the same folder find them. StoreError where a `.selfopt` stands
-    there that somebody else made."""
+    """Choose the quickstart's home: by flag or environment, else `.selfopt` in the working folder.
+
+    So its measurements stay out of the user's own home, and later commands in the folder find them.
+
+    Raises:
+        StoreError: somebody else made the folder's `.selfopt`.
+    """
     if explicit is not None or environ.get("SELFOPT_HOME"):
         return find_home(Path(explicit).expanduser() if explicit else None, environ, cwd)
     own = cwd / ".selfopt"
@@ -110,7 +114,7 @@ def quickstart_home(explicit: str | Path | None, environ: dict[str, str], cwd: P
 
 
 def plan_lines(app: App) -> list[str]:
-    """What will happen and how long it will take, before it begins."""
+    """Say what the quickstart will do and how long it will take."""
     suites = {phase: len(app.suite(app.settings.suite_of(phase)).prompts) for phase in get_args(Phase)}
     missing = [m for m in MODELS if app.store.path_of(m) is None]
     size = sum(app.catalogue[m].size_bytes for m in missing) / 1e6
@@ -143,7 +147,7 @@ def _load_state(home: Home) -> _State:
 async def run_quickstart(
     app: App, say: Say, progress: Callable[[Progress], None] = ignore_progress, show: Callable[[str], None] = print
 ) -> QuickstartResult:
-    """Run, or continue, the quickstart. A finished one is started anew: from native_api, with fresh measurements."""
+    """Run or continue the quickstart. A finished one starts again and measures everything anew."""
     began = time.monotonic()
     for model in MODELS:
         await fetch_model(app, model, show)
@@ -199,7 +203,7 @@ async def _step(
 ) -> None:
     if name in state.done:
         return
-    # The key keeps a step from being repeated when it was killed between its last cycle and this file.
+    # With the key, a kill between the last cycle and the writing of the file repeats nothing.
     key = f"{state.session}/{name}"
     finished = await run_loop(app, targets, listener=Listener(say), progress=progress, max_candidates=candidates, key=key)
     state.finish(name, finished[-1].cycle_id)
@@ -211,7 +215,7 @@ def _cycles(app: App, state: _State) -> list[Cycle]:
 
 
 async def _served(app: App, *, force: bool, progress: Callable[[Progress], None]) -> ServedLine:
-    """One request of the weakest model on extended, as `selfopt run` treats it."""
+    """Send one request to the weakest model on extended, as `selfopt run` does."""
     model = MODELS[0]
     command = f"selfopt run {model} extended --limit 1" + (" --force-model" if force else "")
     request = MeasureRequest(model=model, phase="extended", limit=1, force_model=force, resume=False)
@@ -256,7 +260,7 @@ def _evaluation(app: App, cycle: Cycle, model: str, phase: Phase) -> Evaluation 
 
 
 def _look_next(app: App, model: str, phase: Phase, last: Cycle) -> str:
-    """One plain sentence: what the next hour is best spent on."""
+    """Say in one sentence what to do next."""
     rule = app.enforcer.load().rule_for(model, phase)
     if rule is not None and not rule.allow:
         refused = "refused; measure a stronger model on it and it becomes the fallback"
@@ -271,7 +275,7 @@ def _look_next(app: App, model: str, phase: Phase, last: Cycle) -> str:
 
 
 def as_document(result: QuickstartResult) -> dict[str, Any]:
-    """The result for `--json`."""
+    """Return the result as `--json` prints it."""
     return {
         "home": str(result.home),
         "seconds": round(result.seconds, 1),

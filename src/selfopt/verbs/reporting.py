@@ -1,4 +1,4 @@
-"""`report`: everything that people read, written from the ledger; and whether it still says what was written."""
+"""`report`: writes the reports from the ledger and finds those that somebody changed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SHOWN: tuple[type[Record], ...] = (Evaluation, Cycle, Decision, Finding, Recomm
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """The files that were written, how the ledger was checked before, and the newest evaluation of every baseline."""
+    """The written files, the check of the ledger, and the newest evaluation of every baseline."""
 
     written: tuple[Path, ...]
     checked: LedgerReport
@@ -43,9 +43,10 @@ class Reported:
 
 
 def write_report(app: App) -> Reported:
-    """All reports and artefacts from a ledger that is checked whole; what is wrong with it stands at their top.
+    """Check the whole ledger and write all reports, with its faults at their top.
 
-    UsageError where nothing was measured yet.
+    Raises:
+        UsageError: nothing was measured in this home.
     """
     require_ledger(app)
     checked = verify_ledger(app)
@@ -55,17 +56,26 @@ def write_report(app: App) -> Reported:
 
 
 def write_artefacts(app: App, faults: Sequence[LedgerFault] | None = None) -> list[Path]:
-    """Write all reports and artefacts of the home; returns their paths. faults: what of the ledger is not as it was committed, to
-    stand at their top; None: what of it they show."""
+    """Write all reports and artefacts of the home and return their paths.
+
+    Args:
+        faults: faults of the ledger for the top of the reports; None to check the records that
+            the reports show, down to the verdicts.
+
+    Raises:
+        AuditError: the audit trail is damaged.
+    """
     if faults is None:
         faults = faults_of(app, {pair for kind in _SHOWN for record in app.ledger.read(kind) for pair in ids_of(record)})
     return write_reports(app.ledger, app.home, app.enforcer.load(), newest_courses(app.ledger), faults)
 
 
 def differing_renderings(app: App) -> tuple[str, ...]:
-    """Files that do not say what the ledger and the trail say, by name: somebody changed them. Only those that are written at the
-    moment when what they show is final; the others may be older than the ledger without anybody's doing. None of them is read for
-    a decision."""
+    """List the files that differ from the ledger and the audit trail because somebody changed them.
+
+    Checks only files that are written when their content is final; others may simply be older than
+    the ledger. No decision reads any of these files.
+    """
     found = []
     try:
         ledger = ledger_or_none(app)
@@ -84,12 +94,12 @@ def differing_renderings(app: App) -> tuple[str, ...]:
         if app.home.audit_log.exists() and differing_log(app.enforcer.trail):
             found.append(app.home.audit_log)
     except CorruptError:
-        pass  # what cannot be read has been named as such
+        pass  # other checks report what cannot be read
     return tuple(str(path.relative_to(app.home.root)) for path in found)
 
 
 def _content(path: Path) -> object:
-    """What a result says, but for what it says of itself; None for what is no result at all."""
+    """Read a result without its notes about itself. None for a file that is no result."""
     try:
         body = parse_json_object(read_text_bounded(path, "the result"), what="the result", path=path)
     except StoreError:

@@ -1,4 +1,4 @@
-"""`rescore`: stored replies judged again."""
+"""`rescore`: judges stored replies again."""
 
 from __future__ import annotations
 
@@ -22,8 +22,12 @@ from selfopt.wiring.evidence import require_ledger
 
 @dataclass(frozen=True, slots=True)
 class Rescoring:
-    """What judging stored replies again gave: counts, by which parsers, and the new evaluation (None: not the trials of a
-    whole run)."""
+    """The result of judging stored replies again.
+
+    Attributes:
+        evaluation: None when the replies were not those of a whole run.
+        parsers: the chain that read the replies.
+    """
 
     rescored: Rescored
     evaluation: Evaluation | None
@@ -33,9 +37,18 @@ class Rescoring:
 async def rescore_runs(
     app: App, run_prefixes: Sequence[str], variant: str | None = None, parsers: Sequence[str] = (), suite: str | None = None
 ) -> Rescoring:
-    """Judge the replies of stored runs again under another parser chain and the present scorer; no request is made.
+    """Judge the replies of stored runs with another parser chain and the present scorer.
 
-    suite: where their suite is, when it is a file that the settings do not name.
+    Sends no request.
+
+    Args:
+        run_prefixes: beginnings of run ids.
+        variant: whose parsers to use; None for those of the runs.
+        parsers: the chain to use; takes precedence over `variant`.
+        suite: the runs' suite, if the settings do not name its file.
+
+    Raises:
+        UsageError: the runs asked different requests.
     """
     require_ledger(app)
     runs = [resolve(app.ledger, Run, prefix) for prefix in run_prefixes]

@@ -1,4 +1,4 @@
-"""`suites add-from-ledger`: what a model failed on becomes prompts, for review."""
+"""`suites add-from-ledger`: turns failed trials into prompts for review."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MAX_BYTES = 32_000_000
 
 @dataclass(frozen=True, slots=True)
 class AddedPrompts:
-    """What was added: the file, whether it is new, and for each trial the prompt that it became."""
+    """The suite's file, whether it is new, and the id of the prompt that each trial became."""
 
     path: Path
     created: bool
@@ -43,7 +43,7 @@ class AddedPrompts:
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    """A failed trial as a prompt (its tool set and split are still to be chosen), with the tools that it offered."""
+    """A failed trial as a prompt, with the tools it offered. Its tool set and split come later."""
 
     trial_id: str
     suite: Suite
@@ -52,11 +52,20 @@ class _Failed:
 
 
 def add_from_ledger(app: App, trials: Sequence[str], to: str, suite: str | None = None) -> AddedPrompts:
-    """Add the prompts of failed trials to a suite's file (a path, or the name of one of the home's own), all or none.
+    """Add the prompts of failed trials to a suite's file, all or none.
 
-    What is expected is the suite's, where it is at hand (suite: where, when the settings do not name it), else what was
-    called; the reason begins with "review:" either way. SuiteError for trials that passed, prompts that are there already,
-    and a file that would not be usable afterwards; it is then as it was. Comments and layout of a YAML file stay.
+    A prompt expects what the trial's suite expects. If that suite is missing, it expects what the
+    model called. Its reason begins with "review:" either way. YAML keeps its comments and layout.
+
+    Args:
+        trials: beginnings of trial ids.
+        to: a path, or the name of one of the home's suites.
+        suite: the trials' suite, if the settings do not name its file.
+
+    Raises:
+        SuiteError: a trial passed, its prompt is there already, or the file would become
+            unusable. The file then stays as it was.
+        UsageError: a trial's phase or judging differs from the file's.
     """
     require_ledger(app)
     if suite is not None:
@@ -120,7 +129,7 @@ def _verdict_of(shown: ShownTrial) -> Verdict:
 
 
 def _from_request(shown: ShownTrial, verdict: Verdict, reason: str) -> _Failed:
-    """The prompt as it was sent, where the request names messages and tools in OpenAI's form."""
+    """Make a prompt from the request that was sent, if it has messages and tools as OpenAI's do."""
     trial_id = shown.trial.trial_id
     body = next((a.request for e in shown.exchanges for a in e.attempts if a.request), None)
     try:
@@ -184,7 +193,7 @@ def _extended(old: str, failed: Sequence[_Failed], path: Path) -> tuple[str, dic
 def _placed(
     suite: Suite, failed: Sequence[_Failed]
 ) -> tuple[dict[str, tuple[ToolDefinition, ...]], list[Prompt], dict[str, str]]:
-    """New tool sets, new prompts with ids and tool sets of their own, and which trial became which."""
+    """Return new tool sets, new prompts with free ids, and the prompt id of each trial."""
     there = {_asked(p, suite.tools_of(p)): p.id for p in suite.prompts}
     sets = dict(suite.tool_sets)
     ids = {p.id for p in suite.prompts}

@@ -1,4 +1,4 @@
-"""`enforce`, `routes` and `audit`: rules in force, their history, and the way from a rule down to the replies."""
+"""`enforce`, `routes` and `audit`: rules in force, their history, and the evidence behind them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from .measuring import phase_of
 
 @dataclass(frozen=True, slots=True)
 class Enforced:
-    """The rules before and after, and what changed."""
+    """The rules before and after, and the changes between them."""
 
     before: RoutingConfig
     after: RoutingConfig
@@ -48,9 +48,15 @@ class Enforced:
 def enforce_file(app: App, path: Path | None = None, *, dry_run: bool = False, override_manual: bool = False) -> Enforced:
     """Turn the recommendations of a feedback file into rules in force.
 
-    Those of the home's harness_feedback.json (the default) have to be in the ledger, since that file only shows them: StoreError
-    else. A file that is named is taken at its word, and the audit trail says so. CorruptError when the evidence behind them is in
-    the ledger, and not as it was committed.
+    Args:
+        path: a file that is trusted as it is, which the audit trail notes. None for the home's
+            harness_feedback.json, whose recommendations have to be in the ledger.
+        override_manual: replace rules that were set by hand, too.
+
+    Raises:
+        UsageError: enforcement is switched off, or there is no file.
+        StoreError: a recommendation of harness_feedback.json is not the ledger's.
+        CorruptError: the evidence in the ledger is not as it was committed.
     """
     if not app.settings.enforcement.enabled and not dry_run:
         raise UsageError("enforcement is switched off; set enforcement.enabled = true or use --dry-run")
@@ -71,7 +77,7 @@ def enforce_file(app: App, path: Path | None = None, *, dry_run: bool = False, o
 
 
 def rules_from(app: App, feedback: Feedback, current: RoutingConfig, options: RuleOptions | None = None) -> tuple[Rule, ...]:
-    """The rules that recommendations and baselines ask for, merged into the given ones."""
+    """Merge the rules that recommendations and baselines ask for into the given ones."""
     return generate_routing_rules(
         feedback.recommendations,
         current,
@@ -89,29 +95,34 @@ def _feedback(path: Path | None, default: Path) -> Feedback:
 
 
 async def roll_back(app: App, version: int) -> RoutingConfig:
-    """Put the rules of an earlier version in force again (0: none), and let the loop start from what they serve.
+    """Restore the rules of an earlier version. The next cycle starts from what they serve.
 
-    UsageError for a version that is not kept, CorruptError for one that is not what was sealed; raises as `Enforcer.rollback` otherwise.
+    Args:
+        version: 0 restores the state without rules.
+
+    Raises:
+        UsageError: the version is not kept.
+        CorruptError: the version is not what was sealed. Otherwise raises as `Enforcer.rollback`.
     """
     app.home.ensure()
     earlier = app.enforcer.version(version)
     try:
         current = app.enforcer.load()
-    except AuditError:  # lost rules can be rolled back from: the trail says what follows
+    except AuditError:  # the rules are lost, and a rollback restores them
         current = RoutingConfig()
-    # Baselines first: killed in between, the next cycle still goes where the user wanted to.
+    # Baselines first: after a kill in between, the next cycle still starts where the user wanted.
     if app.has_ledger:
         await note_rollback(app.ledger, current, earlier, utc_now)
     return app.enforcer.rollback(version)
 
 
 def rules_in_force(app: App) -> RoutingConfig:
-    """The rules that decide now."""
+    """Return the rules in force."""
     return app.enforcer.load()
 
 
 def rule_history(app: App) -> tuple[VersionEntry, ...]:
-    """Every version: version, at, cause, reason, changes, in_force, aborted."""
+    """Return every version of the rules."""
     return app.enforcer.history()
 
 
@@ -131,7 +142,12 @@ def import_routes(app: App, path: Path) -> RoutingConfig:
 
 
 def audit_records(app: App, last: int | None = None, *, seals: bool = True) -> list[AuditRecord]:
-    """The audit trail, oldest first; only the last so many. seals: False leaves out those that only vouch for the ledger."""
+    """Return the records of the audit trail, oldest first.
+
+    Args:
+        last: return only the last so many; None for all.
+        seals: include the records that only seal the ledger.
+    """
     records: Iterator[AuditRecord] = app.enforcer.trail.records() if app.home.audit_trail.exists() else iter(())
     found = [record for record in records if seals or record.event != LEDGER_SEALED_EVENT]
     return found[-last:] if last else found
@@ -139,9 +155,13 @@ def audit_records(app: App, last: int | None = None, *, seals: bool = True) -> l
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """From a rule down to the replies: audit records, recommendations, findings, evaluations, decisions, runs, trials.
-    missing: ids that are named as evidence and that the ledger does not hold; faults: what of all this, down to the texts of the
-    replies, is not as it was committed to the ledger and sealed."""
+    """A rule and everything it rests on, down to the replies.
+
+    Attributes:
+        changes: the audit records of the rule.
+        missing: ids that are named as evidence but not in the ledger.
+        faults: records, down to the texts of the replies, that are not as committed and sealed.
+    """
 
     rule_id: str
     rule: Any
@@ -158,7 +178,7 @@ class Traced:
 
 
 def trace_rule(app: App, rule_id: str) -> Traced:
-    """Follow a rule (by id, or `MODEL PHASE`) to everything it rests on."""
+    """Trace a rule (an id, or `MODEL PHASE`) to everything it rests on."""
     trace = app.enforcer.trace(_rule_id(app, rule_id))
     recommendations = _by_id(app, Recommendation, trace.recommendation_ids)
     named = list(dict.fromkeys([*trace.evidence, *(e for r in recommendations for e in r.evidence)]))

@@ -1,4 +1,4 @@
-"""`scripted`: a small verb that serves and does not measure."""
+"""`scripted`: serves a script of replies as if it were a model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from selfopt.scripted.server import serve_scripted
 
 
 async def serve_script(path: Path, host: str, port: int, ready: Callable[[str, list[str]], None], *, serve: bool = True) -> None:
-    """Serve a script until cancelled; `ready` gets the base URL (empty when only checked) and the models."""
+    """Serve a script until cancelled.
+
+    Args:
+        ready: gets the base URL, which is empty if the script is only checked, and the models.
+        serve: False only checks the script.
+    """
     script = load_script(path)
     names = sorted(script.models)
     if not serve:

@@ -1,4 +1,4 @@
-"""`serve`: live traffic under the rules in force, in one process or several."""
+"""`serve`: serves live traffic under the rules in force, in one process or several."""
 
 from __future__ import annotations
 
@@ -28,7 +28,14 @@ async def serve(
     log: Callable[[str], None] | None = None,
     worker: Worker | None = None,
 ) -> None:
-    """Serve until cancelled; `ready` gets the base URL when it listens, `log` the lines of the access log. worker: where several processes serve."""
+    """Serve until cancelled.
+
+    Args:
+        host, port: None for the settings'.
+        ready: gets the base URL when the gateway listens.
+        log: gets the lines of the access log.
+        worker: this process's part, where several processes serve.
+    """
     options = gateway_options(app, host, port, worker)
     gateway = build_gateway(app, options, log=log, worker=worker)
     _room_for(options.web.max_connections)
@@ -45,7 +52,7 @@ async def _until_cancelled() -> None:
 
 
 async def _work_for(worker: Worker, gateway: Gateway) -> None:
-    """Say how far it is, then until cancelled, or until nobody looks after it any more."""
+    """Report progress to the parent, then wait until cancelled. Stops when the parent has ended."""
     loop = asyncio.get_running_loop()
 
     def orphaned() -> None:
@@ -55,7 +62,7 @@ async def _work_for(worker: Worker, gateway: Gateway) -> None:
     loop.add_reader(worker.lifeline, orphaned)
     try:
         worker.tell(warm=False)
-        while not gateway.ready:  # noqa: ASYNC110  what is loaded is looked at, not told
+        while not gateway.ready:  # noqa: ASYNC110  nothing signals that models are loaded
             await asyncio.sleep(READY_POLL_S)
         worker.tell(warm=True)
         await _until_cancelled()
@@ -64,7 +71,7 @@ async def _work_for(worker: Worker, gateway: Gateway) -> None:
 
 
 def _room_for(connections: int) -> None:
-    """As many descriptors as the limits on connections, upstreams and files come to, where the system lets us have them."""
+    """Raise the limit on file descriptors to what the gateway needs, if the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * connections + SPARE_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:

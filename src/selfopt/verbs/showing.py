@@ -1,4 +1,4 @@
-"""`show`: everything about one trial."""
+"""`show`: shows everything about one trial."""
 
 from __future__ import annotations
 
@@ -22,26 +22,29 @@ __all__ = ["ShownTrial", "shown_faults", "shown_trial", "warm_up_texts"]
 
 
 def shown_trial(app: App, prefix: str) -> ShownTrial:
-    """Everything about one trial, by its id or an unambiguous beginning of it."""
+    """Return everything about one trial, by its id or an unambiguous beginning of it."""
     require_ledger(app)
     trial = resolve(app.ledger, Trial, prefix)
     run = next(app.ledger.read(Run, {"id": trial.run_id}, limit=1), None)
     spec = next(app.ledger.read(Spec, {"id": run.spec_id}, limit=1), None) if run is not None else None
     suites = []
     if spec is not None:
-        with contextlib.suppress(SuiteError):  # a file that is not at hand: what was expected is left out
+        with contextlib.suppress(SuiteError):  # without the suite's file, what it expected is not shown
             suites.append(app.suite_for(spec))
     return show_trial(app.ledger, trial.trial_id, suites)
 
 
 def shown_faults(app: App, shown: ShownTrial) -> tuple[LedgerFault, ...]:
-    """What of a shown trial, its run and spec, its verdicts and its texts is not as it was committed."""
+    """List what of a shown trial, down to its texts, is not as it was committed."""
     return faults_of(app, {pair for record in (shown.trial, shown.run, shown.spec, *shown.verdicts) for pair in ids_of(record)})
 
 
 def warm_up_texts(app: App, run: Run) -> list[tuple[str | None, str | None]]:
-    """What the warm-up of a run sent and got, in order; None: not kept, or nothing came. Whoever shows them on a terminal
-    escapes control characters."""
+    """Return the requests and replies of a run's warm-up, in order.
+
+    None stands for a text that was not kept or did not come. Escape control characters before
+    showing the texts on a terminal.
+    """
     kept = {
         blob.blob_hash: blob.text
         for blob_hash in (*run.warm_up.requests, *run.warm_up.replies)

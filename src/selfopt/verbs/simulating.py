@@ -1,4 +1,4 @@
-"""`simulate`: the policy on synthetic worlds. Needs no home, no model and no settings."""
+"""`simulate`: runs the policy on synthetic worlds. Needs no home, no model and no settings."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ def simulate_worlds(
     progress: Callable[[str], None] = lambda text: None,
     **plan: Any,
 ) -> dict[str, dict[str, Any]]:
-    """The figures of these worlds by name, as `world_figures` and `cycle_figures` tell them.
+    """Simulate worlds and return their figures by name; see `world_figures` and `cycle_figures`.
 
-    changes: options of `WorldOptions` that differ from each named world's; plan: options of `SimulationPlan`. UsageError for a world that
-    does not exist and for figures out of range.
+    Args:
+        changes: options of `WorldOptions` to change in each world.
+        plan: options of `SimulationPlan`.
+
+    Raises:
+        UsageError: a world does not exist, or a figure is out of range.
     """
     known = (*WORLDS, CYCLES)
     for name in worlds:

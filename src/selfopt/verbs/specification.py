@@ -1,4 +1,4 @@
-"""What the specification's scripts ask for, under the names that it gives to it."""
+"""What the specification's scripts need, under the specification's names."""
 
 from __future__ import annotations
 
@@ -43,31 +43,31 @@ __all__ = [
 
 
 def full_name(app: App, model: str) -> str:
-    """`provider/name` of a model as typed. UnknownModelError."""
+    """Return the full name of a model as typed. UnknownModelError when no endpoint has it."""
     return app.resolve_model(model)
 
 
 def kept_evaluations(app: App) -> list[Evaluation]:
-    """What was measured in this home and can be judged, oldest first; empty where nothing was measured."""
+    """Return the home's evaluations, oldest first. Empty when nothing was measured."""
     return evaluations(app.ledger) if app.has_ledger else []
 
 
 def newest_by_spec(app: App, model: str, phase: Phase) -> list[Evaluation]:
-    """The newest evaluation of each spec of a model and phase."""
+    """Return the newest evaluation of each spec of a model and phase."""
     specs = dict.fromkeys(e.spec_id for e in kept_evaluations(app) if (e.model, e.phase) == (model, phase))
     return [e for e in (newest_evaluation(app.ledger, spec_id) for spec_id in specs) if e is not None]
 
 
 def kept_cycles(app: App) -> list[Cycle]:
-    """The cycles that finished, in their order."""
+    """Return the finished cycles in order."""
     return finished_cycles(app.ledger)
 
 
 def route_of(app: App, model: str, phase: Phase) -> RouteDecision:
-    """What the rules in force say about a request; nothing is logged."""
+    """Return what the rules in force say about a request. Logs nothing."""
     return validate_model_phase_compatibility(app.enforcer.load(), model, phase, options=app.route_options())
 
 
 async def unload(app: App, model: str) -> bool:
-    """Drop a model from its server's memory; whether that worked."""
+    """Unload a model from its server's memory. Returns whether that worked."""
     return await app.sender.residency(model, asked=model).unload(app.sender.server_model(model))

@@ -1,4 +1,4 @@
-"""`suites`: looking at suites, and what checking one finds."""
+"""`suites`: lists, shows and checks suites."""
 
 from __future__ import annotations
 
@@ -25,8 +25,13 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class SuiteCheck:
-    """What is wrong with a suite. errors make it unusable; warnings are looked for when there is none, and then policies
-    says what policies that understand nothing would score."""
+    """What is wrong with a suite. With errors, the other fields are empty.
+
+    Attributes:
+        errors: why the suite cannot be used.
+        warnings: what makes it worth less.
+        policies: what policies that understand nothing would score.
+    """
 
     errors: tuple[str, ...]
     warnings: tuple[SuiteWarning, ...]
@@ -34,9 +39,9 @@ class SuiteCheck:
 
 
 def suite_summaries(app: App) -> list[dict[str, Any]]:
-    """Name, phase, scope, title, number of prompts, source, judging and origin of each built-in suite and each of the home's folder.
+    """List the built-in suites and the home's, with the number of their prompts.
 
-    One that is not usable is listed with its `problem`, so that it does not hide the others.
+    A suite that cannot be used is listed with its `problem`, so that it does not hide the others.
     """
     rows: list[dict[str, Any]] = []
     built_in = list_suites()
@@ -63,13 +68,17 @@ def suite_summaries(app: App) -> list[dict[str, Any]]:
 
 
 def one_suite(app: App, name: str) -> Suite:
-    """A suite (a name or a file). SuiteError when it is not usable."""
+    """Return a suite by name or file. SuiteError when it cannot be used."""
     return app.suite(name)
 
 
 def suite_document(app: App, name: str) -> dict[str, Any]:
-    """A suite as other programs read it: `{name, phase, prompts: [{id, kind, split, tool_set, tools, messages, expected,
-    reason}]}`. tools: the definitions that the prompt offers; of a message, what it does not have is left out."""
+    """Return a suite as other programs read it.
+
+    Returns:
+        `{name, phase, prompts: [{id, kind, split, tool_set, tools, messages, expected, reason}]}`.
+        tools holds the definitions that the prompt offers. A message has only the fields it uses.
+    """
     suite = app.suite(name)
     prompts = []
     for prompt in suite.prompts:
@@ -89,18 +98,18 @@ def _expected_call(call: ExpectedCall) -> dict[str, Any]:
 
 
 def suite_problems(app: App, name: str) -> list[str]:
-    """Every problem of a suite (a name or a file), empty when it can be used. SuiteError when there is nothing to look at."""
+    """List all problems of a suite (a name or a file). SuiteError when there is no such suite."""
     return find_problems(name, app.home.suites)
 
 
 def suite_warnings(app: App, name: str) -> list[SuiteWarning]:
-    """What makes a usable suite worth less, each with its code. SuiteError when it is not usable."""
+    """List what makes a suite worth less, each with its code. SuiteError when it cannot be used."""
     suite = app.suite(name)
     return find_warnings(suite, _passes_of(suite))
 
 
 def check_suite(app: App, name: str) -> SuiteCheck:
-    """Errors, warnings and trivial policies of a suite (a name or a file). SuiteError when there is nothing to look at."""
+    """Check a suite (a name or a file). SuiteError when there is no such suite."""
     try:
         suite = app.suite(name)
     except SuiteError:
@@ -110,7 +119,7 @@ def check_suite(app: App, name: str) -> SuiteCheck:
 
 
 def _passes_of(suite: Suite) -> Passes:
-    """Whether calls pass a prompt, by the rules of the suite."""
+    """Return a function that says whether tool calls pass a prompt by the suite's judging."""
     judge = scorer_of(suite.judging).judge
 
     def passes(prompt: Prompt, tools: tuple[ToolDefinition, ...], calls: tuple[ToolCall, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""Tools that a user names: a file, or an MCP server that is asked once."""
+"""Reads the tools that a user names: from a file, or from an MCP server."""
 
 from __future__ import annotations
 
@@ -14,15 +14,22 @@ from selfopt.suites.mcp import DEFAULT_TIMEOUT_S, parse_source, read_mcp_tools
 from selfopt.wiring.app import App
 
 Tools = Path | str | Sequence[ToolDefinition]
-"""A file, or definitions; as text also `mcp:COMMAND` or `mcp:URL`, where that is said."""
+"""A file or definitions. `read_tools` also takes the text `mcp:COMMAND` or `mcp:URL`."""
 
 MAX_TOOLS_BYTES = 2_000_000
 _MCP = "mcp:"
 
 
 def given_tools(tools: Tools) -> tuple[ToolDefinition, ...]:
-    """Definitions as they are, or tools from a JSON file: a list of `{name, description, parameters}`, of OpenAI's `{type, function}`, of MCP's, or an
-    object with such a list under `tools`. SuiteError names what is wrong."""
+    """Return definitions as they are, or read tools from a JSON file.
+
+    The file holds a list of `{name, description, parameters}`, of OpenAI's `{type, function}` or of
+    MCP's tools, or an object with such a list under `tools`.
+
+    Raises:
+        UsageError: the file cannot be read.
+        SuiteError: its content is no list of tools.
+    """
     if not isinstance(tools, str | Path):
         return tuple(tools)
     path = Path(tools)
@@ -36,15 +43,19 @@ def given_tools(tools: Tools) -> tuple[ToolDefinition, ...]:
 
 
 def tools_label(source: str) -> str:
-    """What a source of tools is called where everybody may read it: no arguments of a command, no key of a URL."""
+    """Name a source of tools in public, without a command's arguments or a URL's key."""
     return parse_source(source.removeprefix(_MCP)).who if source.startswith(_MCP) else Path(source).name
 
 
 async def read_tools(app: App, source: Tools, timeout_s: float | None = None) -> tuple[ToolDefinition, ...]:
-    """Tools as `given_tools` takes them, or from a server that is asked once: `mcp:COMMAND` or `mcp:URL`.
+    """Read tools as `given_tools` does, or ask an MCP server once for `mcp:COMMAND` or `mcp:URL`.
 
-    A command is what the user typed and runs as the user; a URL has to be on this machine, unless the user's own settings
-    have allow_remote (ConsentError). SuiteError names what is wrong with file or server.
+    A command runs as the user who typed it. A URL has to be on this machine, unless the user's own
+    settings have allow_remote.
+
+    Raises:
+        ConsentError: the URL is on another machine and the user did not allow that.
+        SuiteError: the server's answer cannot be used. Otherwise raises as `given_tools`.
     """
     if not isinstance(source, str) or not source.startswith(_MCP):
         return given_tools(source)

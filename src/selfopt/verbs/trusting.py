@@ -1,4 +1,4 @@
-"""`trust`: letting a project's files count, as they are now, and no longer."""
+"""`trust`: makes a project's present files count, or stops them from counting."""
 
 from __future__ import annotations
 
@@ -19,8 +19,13 @@ FILE_NAMES = ("selfopt.toml", ".env")
 
 @dataclass(frozen=True, slots=True)
 class TrustProposal:
-    """What trusting a folder would let count. project: None where it has no files of settings; home: its `.selfopt`, None without one
-    or where it is the user's already. lines: for people, escaped."""
+    """What trusting a folder would make count.
+
+    Attributes:
+        project: None when the folder has no files of settings.
+        home: the folder's `.selfopt`; None without one or when it is the user's already.
+        lines: what would count, for people, with control characters escaped.
+    """
 
     folder: Path
     project: Project | None
@@ -30,7 +35,7 @@ class TrustProposal:
 
 @dataclass(frozen=True, slots=True)
 class TrustRow:
-    """One trusted folder or home. state: `in force`, `changed` (files names what), or `gone`."""
+    """One trusted folder or home. files: what changed, in the state `changed`."""
 
     kind: Literal["project", "home"]
     folder: str
@@ -40,9 +45,14 @@ class TrustRow:
 
 
 def propose_trust(folder: Path | None, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> TrustProposal:
-    """What is to be trusted, with everything that it asks for. folder None: the nearest project upwards.
+    """Return what a folder asks to have trusted. Trusts nothing yet.
 
-    UsageError where there is nothing to trust; SettingsError for files that cannot be used, or that set what no project may.
+    Args:
+        folder: None for the nearest project upwards.
+
+    Raises:
+        UsageError: there is nothing to trust.
+        SettingsError: a file cannot be used, or sets what no project may set.
     """
     environ = os.environ if environ is None else environ
     cwd = Path.cwd() if cwd is None else cwd
@@ -70,7 +80,7 @@ def propose_trust(folder: Path | None, environ: Mapping[str, str] | None = None,
 
 
 def accept_trust(proposal: TrustProposal) -> None:
-    """Let it count, exactly as it was shown. StoreError when that cannot be kept."""
+    """Trust a folder exactly as it was shown. StoreError when that cannot be written."""
     if proposal.home is not None:
         HomeRegister().adopt(proposal.home)
     if proposal.project is not None:
@@ -78,7 +88,7 @@ def accept_trust(proposal: TrustProposal) -> None:
 
 
 def withdraw_trust(folder: Path, cwd: Path | None = None) -> Path:
-    """Let nothing of a folder count any more; gives its whole path. UsageError where it was not trusted."""
+    """Stop trusting a folder and return its path. UsageError when it was not trusted."""
     chosen = Path(os.path.abspath((Path.cwd() if cwd is None else cwd) / folder.expanduser()))
     home = chosen if chosen.name == HOME_NAME else chosen / HOME_NAME
     removed = TrustStore().remove(chosen)
@@ -88,7 +98,7 @@ def withdraw_trust(folder: Path, cwd: Path | None = None) -> Path:
 
 
 def trusted_folders(environ: Mapping[str, str] | None = None) -> list[TrustRow]:
-    """Every trusted project folder and every home of the user's that is found on the way upwards."""
+    """List the trusted project folders and the user's homes that are found on the way upwards."""
     environ = os.environ if environ is None else environ
     rows = []
     for entry in TrustStore().all():

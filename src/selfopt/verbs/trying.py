@@ -1,4 +1,4 @@
-"""`try`: one prompt, any model, any variant, any tools; nothing is scored."""
+"""`try`: sends one prompt to any model with any variant and any tools, and scores nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class TriedStep:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """The steps, what the parsers read from, and what they read."""
+    """The steps, the content that the parsers read, and what they found in it."""
 
     model: str
     variant: str
@@ -33,7 +33,11 @@ class Tried:
 
 
 async def try_model(app: App, model: str, variant: str, tools: Tools, prompt: str, timeout_s: float | None = None) -> Tried:
-    """Ask once through a variant. Raises EndpointError as it comes; nothing is recorded."""
+    """Ask a model once through a variant. Records nothing.
+
+    Raises:
+        EndpointError: the request failed.
+    """
     name = app.resolve_model(model)
     app.require_ready([name])
     provider, entry = app.settings.endpoint_of(name)

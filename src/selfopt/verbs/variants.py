@@ -1,4 +1,4 @@
-"""`variants`: the catalogue and the user's own."""
+"""`variants`: lists and renders the built-in variants and the user's own."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from .tools import Tools, given_tools
 
 
 def list_variants(app: App) -> Mapping[str, Variant]:
-    """All of them by name."""
+    """Return all variants by name."""
     return app.variants
 
 
 def one_variant(app: App, name: str) -> Variant:
-    """The variant of this name; VariantError names the known ones."""
+    """Return a variant by name. VariantError lists the known ones."""
     return app.variant(name)
 
 
 def render_variant(app: App, variant: str, tools: Tools, prompt: str) -> list[dict[str, Any]]:
-    """The first request that a variant makes of a prompt, without asking anybody."""
+    """Return the first request that a variant makes of a prompt, without sending it."""
     chosen = app.variant(variant)
     steps = render(chosen, (Message(role="user", content=prompt),), given_tools(tools))
     first = next(steps)

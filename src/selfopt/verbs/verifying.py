@@ -1,6 +1,6 @@
-"""`audit verify`, `audit anchor` and `doctor`: whether what a home tells of the past is what was written.
+"""Checks for `audit verify`, `audit anchor` and `doctor` that a home's records are as written.
 
-A part is one kind of record. Whoever adds one adds a function to `_PARTS`, and all three tell of it.
+Each part checks one kind of record. A function added to `_PARTS` shows up in all three commands.
 """
 
 from __future__ import annotations
@@ -27,8 +27,15 @@ _ANCHOR = re.compile(r"selfopt-anchor-1:([1-9][0-9]{0,17}):([0-9a-f]{64})")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One kind of record. name: for people; said: what verifies, in one line, or where it does not; problems: what does not; notes: what is worth
-    knowing and not wrong; facts: the whole report."""
+    """The check of one kind of record.
+
+    Attributes:
+        name: the kind, for people.
+        said: what verifies, in one line, or where it fails.
+        problems: what does not verify.
+        notes: what is worth knowing but not wrong.
+        facts: the whole report.
+    """
 
     name: str
     said: str
@@ -38,12 +45,12 @@ class Part:
 
     @property
     def ok(self) -> bool:
-        """Whether all of it is what was written."""
+        """Whether all records of this kind are as written."""
         return not self.problems
 
     @property
     def key(self) -> str:
-        """Its name in JSON: the last word of `name`."""
+        """The part's name in JSON: the last word of `name`."""
         return self.name.split()[-1]
 
 
@@ -55,16 +62,16 @@ class HomeReport:
 
     @property
     def ok(self) -> bool:
-        """Whether every part is what was written."""
+        """Whether every part verifies."""
         return all(part.ok for part in self.parts)
 
     def part(self, name: str) -> Part:
-        """The part of this name. KeyError."""
+        """Return the part of this name. KeyError when there is none."""
         return {part.name: part for part in self.parts}[name]
 
 
 def anchor_of(text: str) -> tuple[int, str]:
-    """(number of records, hash of the last of them) of an anchor that was noted. UsageError for anything else."""
+    """Read an anchor: the number of records and the last one's hash. Raises UsageError."""
     match = _ANCHOR.fullmatch(text.strip())
     if match is None:
         raise UsageError(
@@ -74,8 +81,15 @@ def anchor_of(text: str) -> tuple[int, str]:
 
 
 def audit_anchor(app: App) -> str:
-    """One line to keep elsewhere: whoever has it can prove that nothing of the past until now was changed, however well the home was
-    forged (`verify_home`). UsageError for an empty trail, GateFailed for one that does not verify."""
+    """Return one line to keep outside the home.
+
+    With it, `verify_home` proves that no record until now was changed, however well the home is
+    forged.
+
+    Raises:
+        UsageError: the audit trail is empty.
+        GateFailed: the audit trail does not verify.
+    """
     report = app.enforcer.trail.verify()
     if not report.ok:
         raise GateFailed(
@@ -87,11 +101,16 @@ def audit_anchor(app: App) -> str:
 
 
 def verify_home(app: App, anchors: Sequence[str] = ()) -> HomeReport:
-    """Check everything that vouches for the past: the audit trail with its head, the rules with all of their versions, the live
-    requests, the API keys, the ledger; and say which renderings of them somebody changed.
+    """Check the audit trail, the rules and their versions, live requests, API keys and the ledger.
 
-    anchors: what `audit_anchor` gave earlier; the trail must hold each. Never raises for damaged content. UsageError for what is
-    no anchor, AuditError when a file cannot be read.
+    Also lists the renderings that somebody changed. Damaged content is reported, not raised.
+
+    Args:
+        anchors: lines that `audit_anchor` returned earlier; the trail must contain each.
+
+    Raises:
+        UsageError: a text is no anchor.
+        AuditError: a file cannot be read.
     """
     noted: dict[int, str] = {}
     for text in anchors:
@@ -135,7 +154,12 @@ def _requests(app: App, _: Mapping[int, str]) -> Part:
 
 @dataclass(frozen=True, slots=True)
 class KeysReport:
-    """The gateway's API keys. n: those that are valid; problems: where the file is not what the audit trail bears out."""
+    """The gateway's API keys.
+
+    Attributes:
+        n: how many are valid.
+        problems: where the file differs from the audit trail.
+    """
 
     n: int
     problems: tuple[str, ...]
@@ -158,7 +182,7 @@ def _keys(app: App, _: Mapping[int, str]) -> Part:
 def _ledger(app: App, _anchors: Mapping[int, str]) -> Part:
     report = verify_ledger(app)
     if report.ok and report.older:
-        with suppress(SelfoptError):  # lists and seals it as it is found; where that is not possible, a note says so
+        with suppress(SelfoptError):  # opening lists and seals it as found; a note says if that fails
             _ = app.ledger
             report = verify_ledger(app)
     problems = [fault.sentence() for fault in report.faults]
@@ -179,7 +203,7 @@ def _ledger(app: App, _anchors: Mapping[int, str]) -> Part:
 def _renderings(app: App, _: Mapping[int, str]) -> Part:
     try:
         differing = differing_renderings(app)
-    except StoreError:  # what cannot be read is named by another part
+    except StoreError:  # another part reports the unreadable file
         differing = ()
     notes: tuple[str, ...] = ()
     if differing:
@@ -199,12 +223,16 @@ def verify_audit(app: App) -> ChainReport:
 
 
 def verify_requests(app: App) -> SegmentsReport:
-    """Check the files of live requests, and that they hold what the audit trail sealed. AuditError when a file cannot be read."""
+    """Check the files of live requests against what the audit trail sealed.
+
+    Raises:
+        AuditError: a file cannot be read.
+    """
     for _ in range(_LOOKS - 1):
         n = _size(app)
         report = _verify_requests(app)
         if report.ok or _size(app) == n:
-            return report  # else a seal came in between
+            return report  # else a gateway sealed more in between, so look again
     return _verify_requests(app)
 
 

@@ -1,4 +1,4 @@
-"""What a warm-up is worth, shown by an experiment: cold runs after a forced unload, interleaved with warm ones."""
+"""Measures what warm-up is worth: cold runs after a forced unload, interleaved with warm ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SWITCHED_OFF = "warm-up is switched off (warm_up.enabled = false); switch it on 
 
 @dataclass(frozen=True, slots=True)
 class WarmUpShown:
-    """What `supervise --validate-warm-up` gives: the route taken, both arms, the reports that show them."""
+    """Result of `supervise --validate-warm-up`: the route, both arms, and their reports."""
 
     route: RouteDecision
     validation: WarmUpValidation
@@ -37,12 +37,18 @@ class WarmUpShown:
 
 
 class ValidationArguments(TypedDict, total=False):
-    """What may be chosen; everything may be left out.
+    """Optional arguments of a validation.
 
-    variant: by name (default: the baseline spec as it is, else native_api); runs: of each arm (4); limit: only the first so
-    many prompts; group: name under which an interrupted validation is continued; once_per_arm: unload once before each arm,
-    the arms one after the other; suite, split, timeout_s (seconds), retries, isolate: of the spec; asked: the full name that was asked
-    for, where the model serves in another's place; await_delivery: as of `MeasureOptions`.
+    Attributes:
+        variant: name; by default the baseline's spec as it is, else native_api.
+        runs: of each arm; by default 4.
+        limit: measure only the first so many prompts.
+        group: name under which an interrupted validation continues.
+        once_per_arm: run the arms one after the other and unload once before each.
+        suite, split, timeout_s, retries, isolate: of the spec; times in seconds.
+        asked: full name of the model asked for, where this one serves in its place.
+        progress: called as trials finish.
+        await_delivery: as in `MeasureOptions`.
     """
 
     variant: str | None
@@ -63,9 +69,10 @@ class ValidationArguments(TypedDict, total=False):
 async def validate_model_warm_up(
     app: App, model: str, phase: Phase, **arguments: Unpack[ValidationArguments]
 ) -> WarmUpValidation:
-    """Measure cold against warm: `runs` of each. The reports show the newest one.
+    """Measure cold runs against warm ones, `runs` of each. The reports show the newest validation.
 
-    UsageError when warm-up is switched off, or a cap left an arm without a whole run.
+    Raises:
+        UsageError: warm-up is switched off, or a cap left an arm without a whole run.
     """
     if not app.settings.warm_up.enabled:
         raise UsageError(SWITCHED_OFF)
@@ -106,8 +113,14 @@ async def validate_under_rules(
     progress: Callable[[Progress], None] = ignore_progress,
     tell: Callable[[WarmUpShown], None] = lambda _: None,
 ) -> WarmUpShown:
-    """`validate_model_warm_up` of whatever model the rules in force let serve; n_runs of each arm. Continues one that was
-    interrupted unless request.resume is off, and writes the reports. tell: as in `measure_model`, which also says what is raised."""
+    """Validate the warm-up of the model that the rules in force let serve, and write the reports.
+
+    Continues an interrupted validation unless request.resume is off.
+
+    Args:
+        request: n_runs counts the runs of each arm.
+        tell: as in `measure_model`, which also lists what is raised.
+    """
     if not app.settings.warm_up.enabled:
         raise UsageError(SWITCHED_OFF)
     decision, audit_hash = route(app, request.model, request.phase, force=request.force_model)
@@ -135,19 +148,19 @@ async def validate_under_rules(
 
 
 def _group(app: App, spec: Spec, arguments: ValidationArguments) -> str:
-    """The newest validation of this spec that is not through, or whose result reached nobody; else a new one."""
+    """Return the newest unfinished or undelivered validation of this spec, else a new one."""
     pending = undelivered(app.ledger, validation_request(spec, _asked(arguments), _unload(arguments))) if app.has_ledger else None
     return _open_group(app, spec) or pending or new_id("group")
 
 
 def _suspected(app: App, model: str, phase: Phase) -> tuple[str, ...]:
-    """The prompts that the newest finding of a cold start names, so that the experiment is about them."""
+    """Return the prompts that the newest finding of a cold start names."""
     found = app.ledger.read(Finding, {"model": model, "phase": phase}, newest_first=True) if app.has_ledger else ()
     return next((f.prompt_ids for f in found if isinstance(f.figures, ColdFailuresFigures)), ())
 
 
 def _open_group(app: App, spec: Spec) -> str | None:
-    """The newest validation of this spec, when an arm of it has no conclusion yet."""
+    """Return the newest validation of this spec if an arm of it has no evaluation yet."""
     if not app.has_ledger:
         return None
     arms = {spec.model_copy(update={"warm_up": spec.warm_up.model_copy(update={"enabled": on})}).spec_id for on in (False, True)}

@@ -1,1 +1,1 @@
-"""The composition root: builds endpoints, engine, ledger and gateway from the settings, and hands them over."""
+"""The composition root: builds endpoints, engine, ledger and gateway from the settings."""

@@ -1,4 +1,4 @@
-"""The one composition root: settings -> endpoints, engine, ledger, home, and the specs that are measured with them."""
+"""The composition root: builds endpoints, engine, ledger, home and specs from the settings."""
 
 from __future__ import annotations
 
@@ -35,11 +35,10 @@ logger = logging.getLogger("selfopt.wiring")
 
 
 class App:
-    """Everything a command needs, built when it is first asked for and closed in one place.
+    """Builds everything a command needs, each part at its first use, and closes all of it.
 
-    What only some commands need is also imported when it is first asked for: a gateway is to be ready within a second.
-
-    Use as an async context manager; what was started (engine children, connections, the ledger) is ended on leaving.
+    Parts that only some commands need are imported at their first use, because a gateway has to be
+    ready within a second. Leaving the async context ends engine children, connections, the ledger.
     """
 
     def __init__(self, settings: Settings, home: Home, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> None:
@@ -48,7 +47,7 @@ class App:
         self.cwd = Path.cwd() if cwd is None else cwd
         self.environ = os.environ if environ is None else environ
         self.project: Project | None = None
-        self.own_limits = settings.limits  # of the user and of projects that the user trusts
+        self.own_limits = settings.limits  # those of the user and of trusted projects
         self.passed_over: tuple[Path, ...] = ()
         self.sender = Sender(settings, self.environ, lambda: self.engine, self._read)
         self._suites: dict[str, Suite] = {}
@@ -67,8 +66,14 @@ class App:
         *,
         forgiving: bool = False,
     ) -> App:
-        """Read the settings and find the home. SettingsError or StoreError name what is wrong; nothing is created yet. forgiving: a
-        project whose files are refused is left out, and `project` says why."""
+        """Read the settings and find the home. Creates nothing.
+
+        Args:
+            forgiving: leave out a project whose files are refused; `project` then says why.
+
+        Raises:
+            SettingsError, StoreError: the settings or the home cannot be used.
+        """
         environ = os.environ if environ is None else environ
         cwd = Path.cwd() if cwd is None else cwd
         loaded = read_settings(environ, cwd, flags, forgiving=forgiving)
@@ -81,7 +86,7 @@ class App:
         return app
 
     def notices(self) -> list[str]:
-        """What the project's files asked for and did not get, and homes that were passed over: a line each."""
+        """List ignored settings of the project's files and passed-over homes, a line each."""
         passed_over = [
             f"passed over: {escape_control(str(folder))} {NOT_MADE_HERE}; the home is "
             f"{escape_control(str(self.home.root))}; if the folder is yours: selfopt trust {escape_control(str(folder.parent))}"
@@ -90,7 +95,7 @@ class App:
         return [line for line in (self.project.notice() if self.project is not None else None, *passed_over) if line]
 
     def _read(self, path: Path) -> None:
-        """Called for every file of settings' naming, right after it was read."""
+        """Check a file that settings name, right after it was read, against the project's trust."""
         if self.project is not None:
             self.project.check(path)
 
@@ -101,7 +106,7 @@ class App:
         await self.close()
 
     async def close(self) -> None:
-        """End everything that was started. May be called twice."""
+        """End everything that was started. A second call does nothing."""
         await self.sender.close()
         if self._engine is not None:
             engine, self._engine = self._engine, None
@@ -109,7 +114,7 @@ class App:
         self.release()
 
     def release(self) -> None:
-        """Seal and close the ledger: all there is to end where nothing was asked of a model. May be called twice."""
+        """Seal and close the ledger. Suffices when no model was asked. May be called twice."""
         if self._ledger is not None:
             ledger, self._ledger = self._ledger, None
             if self._seals is not None:
@@ -121,7 +126,7 @@ class App:
 
     @property
     def ledger(self) -> Ledger:
-        """The home's ledger, opened (and the home created) at the first use."""
+        """The home's ledger. The first use opens it and creates the home."""
         if self._ledger is None:
             from selfopt.ledger import LedgerSeals, open_ledger
 
@@ -135,9 +140,9 @@ class App:
         return self._ledger
 
     def seal_ledger(self) -> None:
-        """Seal what is in the ledger: a change of the rules is about to rest on it. AuditError when the trail cannot be written.
+        """Seal the ledger before a change of the rules. AuditError when the trail cannot be written.
 
-        A ledger that cannot be opened does not keep anybody from changing a rule by hand; whatever rests on it says so itself.
+        A ledger that cannot be opened is only logged, so that rules can still be changed by hand.
         """
         if not self.has_ledger:
             return
@@ -155,12 +160,12 @@ class App:
         return self.home.ledger.exists()
 
     def environments(self) -> dict[str, Environment]:
-        """Every observed environment by its id; none where nothing was measured."""
+        """All observed environments by id. Empty when nothing was measured."""
         return {e.environment_id: e for e in self.ledger.read(Environment)} if self.has_ledger else {}
 
     @cached_property
     def variants(self) -> dict[str, Variant]:
-        """Built-in variants and the user's own."""
+        """The built-in variants and the user's own, by name."""
         own = Path(self.settings.variants) if self.settings.variants else None
         found = load_variants(own)
         if own is not None:
@@ -168,26 +173,29 @@ class App:
         return found
 
     def variant(self, name: str) -> Variant:
-        """One variant by name; VariantError names the known ones."""
-        _ = self.variants  # read once, and checked against what the project is trusted with
+        """Return a variant by name. VariantError lists the known ones."""
+        _ = self.variants  # reads them once, and checks the file against the project's trust
         return get_variant(name, Path(self.settings.variants) if self.settings.variants else None)
 
     def fitting(self, variant: Variant, endpoint: str) -> Variant:
-        """The variant as this endpoint can be asked: where it takes no grammar, the JSON Schema of the same calls limits the
-        output. Another limit is another content, so specs tell the two apart."""
+        """Adapt a variant to an endpoint.
+
+        An endpoint that takes no grammars gets the JSON Schema of the same tool calls instead.
+        That is another variant content, so specs tell the two apart.
+        """
         limited = variant.constraint == "grammar" or (variant.constraint == "none" and variant.steps != "single")
         if limited and not self.settings.endpoints[endpoint].takes_grammars:
             return variant.model_copy(update={"constraint": "json_schema"})
         return variant
 
     def variants_for(self, endpoint: str, *, proposed: bool = False) -> dict[str, Variant]:
-        """All variants as this endpoint can be asked. proposed: without those whose limit its server may well refuse."""
+        """Adapt all variants to an endpoint. proposed: omit those whose schema it may refuse."""
         fitted = {name: self.fitting(variant, endpoint) for name, variant in self.variants.items()}
         sure = not proposed or self.settings.endpoints[endpoint].takes_any_schema
         return {name: v for name, v in fitted.items() if sure or v.constraint != "json_schema"}
 
     def suite(self, name: str) -> Suite:
-        """One suite by name (built in, or of the home's folder) or path, read once."""
+        """Return a suite by name (built in, or in the home) or by path. Each is read once."""
         if name not in self._suites:
             from selfopt.suites import load_suite
 
@@ -203,7 +211,7 @@ class App:
 
     @property
     def engine(self) -> EmbeddedEngine:
-        """The embedded engine; its children start at the first request."""
+        """The embedded engine. Its children start at the first request."""
         if self._engine is None:
             from selfopt.engine.embedded import EmbeddedEngine, EngineOptions
 
@@ -212,22 +220,22 @@ class App:
 
     @cached_property
     def catalogue(self) -> dict[str, Any]:
-        """Entries of the embedded engine's models by name."""
+        """The models of the embedded engine, by name."""
         extra = self.settings.models.catalogue
         return dict(load_catalogue(Path(extra).expanduser() if extra else None))
 
     @cached_property
     def enforcer(self) -> Enforcer:
-        """Writer and reader of the rules in force."""
+        """Reads and writes the rules in force."""
         return Enforcer(self.home, on_step=self._step, before_change=self.seal_ledger)
 
     @property
     def keys(self) -> KeyFile:
-        """The gateway's keys, with the trail that seals them."""
+        """The gateway's API keys, which the audit trail seals."""
         return KeyFile(self.home.keys, self.enforcer.trail)
 
     def resolve_model(self, name: str) -> str:
-        """A model's full name; for the embedded engine it must be in the catalogue."""
+        """Return a model's full name. UnknownModelError when no endpoint or catalogue has it."""
         model = self.settings.resolve_model(name)
         provider, entry = self.settings.endpoint_of(model)
         if entry.traits.engine and model not in self.catalogue:
@@ -250,9 +258,15 @@ class App:
         return Budget(limits.max_trials, limits.max_minutes, limits.max_tokens, limits.max_cost)
 
     def spec(self, model: str, phase: Phase, variant: str | Variant, options: Mapping[str, Any] | None = None) -> Spec:
-        """A spec from settings and options (suite, split, timeout_s, retries, isolate, warm_up, context_size; None: setting).
+        """Make a spec from the settings and what the caller chose.
 
-        UsageError for what makes no spec: a suite of another phase, a split without prompts, a value out of its range.
+        Args:
+            options: suite, split, timeout_s, retries, isolate, warm_up, context_size. The settings
+                fill in what is missing or None.
+
+        Raises:
+            UsageError: the suite is of another phase, the split has no prompts, or a value is out
+                of range.
         """
         chosen = {k: v for k, v in (options or {}).items() if v is not None}
         limits = self.settings.limits
@@ -288,14 +302,16 @@ class App:
             raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}, got {first['input']!r}") from None
 
     def standing_spec(self, model: str, phase: Phase, variant: str = "native_api") -> Spec:
-        """A spec with the limits of what decides about rules: the user's own, whatever a project that is not trusted lowers."""
+        """Make a spec for decisions about rules, with limits that no untrusted project can lower."""
         return self.spec(model, phase, variant, {"timeout_s": self.own_limits.timeout_s, "retries": self.own_limits.retries})
 
     def suite_for(self, spec: Spec) -> Suite:
-        """The suite of a spec: one that was read already, a reference suite of the settings, or a built-in one.
+        """Find the suite of a spec among those already read, the settings' and the built-in ones.
 
-        SuiteError when its name is none of these (a file that was given by --suite has to be given again). Whether its
-        content is still the spec's is for the caller to check.
+        The caller checks whether its content is still the spec's.
+
+        Raises:
+            SuiteError: there is no such suite. A file given by --suite has to be given again.
         """
         for name in (*self._suites, self.settings.suite_of(spec.phase)):
             suite = self.suite(name)
@@ -304,7 +320,7 @@ class App:
         return self.suite(spec.suite)
 
     def route_options(self, *, force: bool = False) -> RouteOptions:
-        """How the rules are applied to a request."""
+        """Return how the rules apply to a request. force: serve what the rules divert or refuse."""
         return RouteOptions(
             unmeasured=self.settings.policy.unmeasured,
             allow_remote=self.settings.allow_remote,
@@ -314,8 +330,12 @@ class App:
         )
 
     def measure_context(self, progress: Callable[[Progress], None] | None = None, asked: str | None = None) -> MeasureContext:
-        """What the measuring stage reaches the world through. asked: the full name of the model that was asked for, where another one
-        may serve; None: every spec is measured for its own sake."""
+        """Build the measuring stage's access to endpoints, suites, ledger and prices.
+
+        Args:
+            asked: full name of the model that was asked for, where another one may serve. None
+                when each spec is measured for its own sake.
+        """
         from selfopt.measure.context import MeasureContext
         from selfopt.measure.progress import ignore_progress
 
@@ -335,14 +355,21 @@ class App:
         )
 
     def _price(self, spec: Spec, usage: Usage) -> float | None:
-        """Cost of one trial by the price that the settings name; without one, what stays on this machine is free."""
+        """Return the cost of one trial by the settings' price.
+
+        Without a price, a model on this machine costs nothing and another model's cost is unknown.
+        """
         price = self.settings.prices.get(spec.model)
         if price is None:
             return 0.0 if self.settings.is_local(spec.model) else None
         return ((usage.input_tokens or 0) * price.input + (usage.output_tokens or 0) * price.output) / 1_000_000
 
     def require_ready(self, models: Iterable[str]) -> None:
-        """Refuse early, with the command that helps, what would fail at the first request."""
+        """Check keys, prices, model files and scripts before the first request needs them.
+
+        Raises:
+            SettingsError, ModelStoreError: something is missing; the message says what to do.
+        """
         for model in models:
             name, entry = self.settings.endpoint_of(model)
             variable = self.settings.missing_key(name, self.environ)

@@ -1,4 +1,4 @@
-"""The embedded engine behind the seams: an `Endpoint` and a `Residency` that start the engine at the first request."""
+"""The `Endpoint` and `Residency` of the embedded engine. The first request starts the engine."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig, M
 
 
 class EmbeddedEndpoint:
-    """Sends each request to the engine child of its model, started when it is not running.
+    """Sends each request to the engine child of its model, and starts the child if needed.
 
-    The time a start takes counts within the request, as a load does on any server.
+    The start counts towards the request's time, as a load does on any server.
     """
 
     def __init__(self, engine: EmbeddedEngine, config: EndpointConfig) -> None:
@@ -24,7 +24,7 @@ class EmbeddedEndpoint:
         self._adapters: dict[str, tuple[str, HttpEndpoint]] = {}
 
     async def _adapter(self, request: ChatRequest) -> tuple[HttpEndpoint, float]:
-        """The adapter of the model's child, and the milliseconds that this request waited for it to start."""
+        """Return the adapter of the model's child, and the milliseconds spent on starting it."""
         try:
             async with asyncio.timeout(request.timeout_s):
                 address = await self._engine.connect(request.model)
@@ -34,7 +34,7 @@ class EmbeddedEndpoint:
                 kind="timeout",
             ) from None
         except (ModelStoreError, EngineError) as error:
-            # A failed start is as final as a model that is not there: its state is "unloaded", which would make a refused connection a load.
+            # Not "connect": the state "unloaded" would then make the failed start look like a load.
             raise EndpointError(str(error), kind="not_found") from error
         known = self._adapters.get(request.model)
         if known is not None and known[0] == address.base_url:
@@ -52,11 +52,14 @@ class EmbeddedEndpoint:
         )
 
     async def config_of(self, model: str) -> EndpointConfig:
-        """How the model's child is spoken to, key included. Starts it when it is not running; raises what `connect` raises."""
+        """Return the configuration of the model's child, key included.
+
+        Starts the child if needed, and raises as `EmbeddedEngine.connect`.
+        """
         return self._config_at(await self._engine.connect(model))
 
     async def chat(self, request: ChatRequest) -> ChatReply:
-        """One whole reply; see `Endpoint.chat`. latency_ms includes the start of the engine where this request caused it."""
+        """Return a whole reply; see `Endpoint.chat`. latency_ms includes a start of the engine."""
         adapter, start_ms = await self._adapter(request)
         reply = await adapter.chat(request)
         if not start_ms:
@@ -67,30 +70,30 @@ class EmbeddedEndpoint:
         return reply.model_copy(update={"latency_ms": reply.latency_ms + start_ms, "load": load})
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
-        """The reply in pieces; see `Endpoint.stream`."""
+        """Yield the reply in pieces; see `Endpoint.stream`."""
         adapter, _ = await self._adapter(request)
         async for chunk in adapter.stream(request):
             yield chunk
 
     async def close(self) -> None:
-        """Close the connections; the engine itself belongs to the app."""
+        """Close the connections. The app closes the engine."""
         adapters, self._adapters = list(self._adapters.values()), {}
         for _, adapter in adapters:
             await adapter.close()
 
 
 class EmbeddedResidency:
-    """Residency of the embedded engine's models."""
+    """The residency of the embedded engine's models."""
 
     def __init__(self, engine: EmbeddedEngine) -> None:
         self._engine = engine
 
     async def status(self, model: str) -> ModelStatus:
-        """State and digest, without starting anything."""
+        """Return state and digest without starting anything."""
         return await self._engine.status(model)
 
     async def load(self, model: str, timeout_s: float) -> float:
-        """Start the child and wait until it answers; milliseconds."""
+        """Start the child, wait until it answers, and return the milliseconds that took."""
         try:
             return await self._engine.load(model, timeout_s)
         except ModelStoreError as error:

@@ -1,4 +1,4 @@
-"""Is the evidence still what was committed? For verification, for what traces and reports show, and before anything is decided."""
+"""Checks that records are still what was committed: for verification, reports and decisions."""
 
 from __future__ import annotations
 
@@ -32,25 +32,31 @@ from .app import App
 R = TypeVar("R", bound=Record)
 Named = tuple[str, str]
 _NAMED = 3
-# What a decision rests on by being there: one that is gone would bring back spent alpha, a measurement or a verdict that displeased.
+# Deleting one of these would bring back spent alpha or hide an unwelcome measurement or verdict.
 _CONDITIONS = frozenset(
     kind.ledger_kind for kind in (Baseline, Decision, Evaluation, PromptTest, RaceBlock, RaceBlockDiscarded, RaceEnd, RaceStart)
 )
 
 
 def ledger_or_none(app: App) -> Ledger:
-    """The home's ledger; where nothing was measured yet an empty one, so that looking creates nothing."""
+    """Return the home's ledger, or an empty one in memory where nothing was measured.
+
+    So looking at a home creates nothing in it.
+    """
     return app.ledger if app.has_ledger else MemoryLedger()
 
 
 def require_ledger(app: App) -> None:
-    """Refuse what needs measurements where there are none."""
+    """Raise UsageError when nothing was measured in this home."""
     if not app.has_ledger:
         raise UsageError(f"nothing was measured yet in {app.home.root}; start with: selfopt run MODEL PHASE")
 
 
 def verify_ledger(app: App) -> LedgerReport:
-    """The whole ledger against what its writers committed and the audit trail sealed. Reads only; never raises for damage."""
+    """Check the whole ledger against its commits and their seals in the audit trail.
+
+    Only reads. Reports damage instead of raising.
+    """
     try:
         return verify_ledger_file(app.home.ledger, read_ledger_seals(app.enforcer.trail))
     except AuditError as error:
@@ -62,15 +68,32 @@ def verify_ledger(app: App) -> LedgerReport:
 
 
 def faults_of(app: App, only: Iterable[Named], names: Iterable[str] = (), kinds: Iterable[str] = ()) -> tuple[LedgerFault, ...]:
-    """What is no longer as it was committed: of these (kind, id) pairs, of what was committed under these ids or of these kinds, and
-    of the chains that list them. AuditError for a trail that cannot be read."""
+    """List records that are not as they were committed, and faults of the chains that list them.
+
+    Args:
+        only: check these (kind, id) pairs.
+        names: check what was committed under these ids.
+        kinds: check what was committed of these kinds.
+
+    Raises:
+        AuditError: the audit trail cannot be read.
+    """
     seals = read_ledger_seals(app.enforcer.trail)
     return check_records(app.home.ledger, seals, frozenset(only), frozenset(names), frozenset(kinds)).faults
 
 
 def check_evidence(app: App, evaluations: Iterable[Evaluation], evidence: Iterable[str] = ()) -> None:
-    """Refuse to decide on evaluations, on records named as evidence, on the baselines in force or on the races behind them that
-    are not what was committed."""
+    """Check everything that a decision on these evaluations rests on.
+
+    That includes the baselines in force and the races of the same models and phases.
+
+    Args:
+        evidence: ids of further records that the decision names.
+
+    Raises:
+        CorruptError: something is not as it was committed; names the first faults.
+        AuditError: the audit trail cannot be read.
+    """
     if not app.has_ledger and not evidence:
         return
     ledger = ledger_or_none(app)
@@ -90,7 +113,10 @@ def check_evidence(app: App, evaluations: Iterable[Evaluation], evidence: Iterab
 
 
 def check_recommendations(app: App, recommendations: Iterable[Recommendation]) -> None:
-    """StoreError when one of these is not in the ledger as it stands here: harness_feedback.json shows recommendations, it makes none."""
+    """Raise StoreError when a recommendation of harness_feedback.json differs from the ledger's.
+
+    The file shows recommendations; only the ledger makes them valid.
+    """
     ledger = ledger_or_none(app)
     for told in recommendations:
         kept = next(ledger.read(Recommendation, {"id": told.id}, limit=1), None)
@@ -103,7 +129,10 @@ def check_recommendations(app: App, recommendations: Iterable[Recommendation]) -
 
 
 def ids_of(record: Record) -> Iterator[Named]:
-    """The (kind, id) of a record and of what it rests on: of an evaluation down to the verdicts, of a trial down to the replies."""
+    """Yield the (kind, id) of a record and of what it rests on.
+
+    Follows an evaluation down to its verdicts and a trial down to its requests and replies.
+    """
     yield record.ledger_kind, record.record_id
     if isinstance(record, Evaluation):
         yield "spec", record.spec_id
@@ -132,6 +161,6 @@ def _races(ledger: Ledger, keys: set[tuple[str, str]]) -> Iterator[Named]:
 
 
 def readable(records: Iterator[R]) -> Iterator[R]:
-    """Records up to the first that cannot be read: what is wrong with that one is told by the check of the evidence."""
+    """Yield records up to the first unreadable one, which the check of the evidence reports."""
     with suppress(CorruptError):
         yield from records

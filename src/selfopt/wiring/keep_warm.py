@@ -1,4 +1,4 @@
-"""Making a model of the rules ready for traffic, and keeping it so."""
+"""Makes the models of the rules ready for traffic and keeps them ready."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ _QUESTION = Message(role="user", content="What time is it?")
 
 
 def warmer(app: App, config: Callable[[], RoutingConfig]) -> Warmer:
-    """Looks whether a model is loaded, and asks again for one whose server counts its idle time. One that is not loaded is loaded, and
-    asked one thing through the variants that serve it: their instructions and examples are then read before somebody waits for it.
+    """Return a function that loads a model or resets its server's idle timer.
 
-    config: the rules in force.
+    After a load it asks one question through each variant that serves the model. The server then
+    has read the variant's instructions and examples before a client waits for it.
+
+    Args:
+        config: returns the rules in force.
     """
 
     async def warm(model: str) -> Warmed:
@@ -34,7 +37,7 @@ def warmer(app: App, config: Callable[[], RoutingConfig]) -> Warmer:
         found = await ensure_resident(residency, known, timeout_s)
         try:
             if found.before.state == "loaded" and entry.traits.counts_idle:
-                # Another load costs nothing and begins its time anew.
+                # A second load costs nothing and resets the idle timer.
                 await residency.load(known, timeout_s)
             elif found.load_ms is not None and not found.problem:
                 for rule in config().rules:
@@ -48,7 +51,7 @@ def warmer(app: App, config: Callable[[], RoutingConfig]) -> Warmer:
 
 
 def _first_chat(model: str, rule: Rule, variant: Variant, timeout_s: float) -> ChatRequest:
-    """What the variant asks first, answered with one token: it is the reading that counts."""
+    """Build the variant's first request, for a reply of one token: only reading it matters."""
     step = next(render(variant, (_QUESTION,), (_TOOL,)))
     return ChatRequest(
         model=model,

@@ -1,8 +1,9 @@
-"""The one place that requests to models are sent from.
+"""Hands out the endpoints and residencies that send requests to models.
 
-Every verb and the gateway get what speaks to a server here and nowhere else, and say under which name the model was asked for. What was
-asked of a model on this machine goes to another machine only where the user's own settings consent: `Sender.require` decides that for
-all of them. Routing and the recommender look at the same settings to choose whom to ask; this is what holds when they are wrong.
+Verbs and the gateway get them only here, and name the model that the user or client asked for. A
+request for a model on this machine leaves it only if the user's own settings allow that;
+`Sender.require` checks this for every request. Routing and the recommender read the same settings,
+and this check holds even when they are wrong.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ MAX_REMEMBERED = 4096
 
 
 class Sending:
-    """An `Endpoint` for one model, as it was asked for. It asks for leave before every request, and takes none for another model."""
+    """An `Endpoint` for one model. Checks consent before every request and refuses other models."""
 
     def __init__(
         self, inner: Endpoint, entry: EndpointSettings, config: EndpointConfig, server_model: str, leave: Callable[[], None]
@@ -36,31 +37,36 @@ class Sending:
         self._leave = leave
 
     async def chat(self, request: ChatRequest) -> ChatReply:
-        """One whole reply. ConsentError, before anything is sent; else as its adapter."""
+        """Return a whole reply. ConsentError comes before anything is sent."""
         self._check(request)
         return await self._inner.chat(request)
 
     def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
-        """The reply in pieces; likewise."""
+        """Return the reply in pieces. Raises as `chat`."""
         self._check(request)
         return self._inner.stream(request)
 
     async def close(self) -> None:
-        """Nothing: connections are shared, and the sender's to close."""
+        """Do nothing: the sender closes the connections, which endpoints share."""
 
     @property
     def plays_here(self) -> bool:
-        """Whether there is no server: its replies are played in this process."""
+        """Whether a script in this process plays the replies, without a server."""
         return self._entry.plays_here
 
     @property
     def is_embedded(self) -> bool:
-        """Whether its server is a child of this process."""
+        """Whether the server is a child of this process."""
         return self._entry.traits.engine
 
     async def config(self) -> EndpointConfig:
-        """How its server is spoken to, key included, for a process that sends on behalf of this one. The embedded engine is started;
-        raises what that raises, and ConsentError."""
+        """Return the server's configuration, key included, for a process that sends for this one.
+
+        Starts the embedded engine if that serves the model, and raises what the start raises.
+
+        Raises:
+            ConsentError: the request may not leave this machine.
+        """
         self._leave()
         if not self.is_embedded:
             return self._config
@@ -79,8 +85,12 @@ class Sending:
 
 
 class Sender:
-    """Hands out what speaks to models. Connections are made once for each endpoint. engine: the embedded one, made at its first use.
-    read: called with each script that was read."""
+    """Hands out endpoints and residencies. Each endpoint's connections are made once.
+
+    Args:
+        engine: returns the embedded engine; called at the first use.
+        read: called with each script right after it was read.
+    """
 
     def __init__(
         self, settings: Settings, environ: Mapping[str, str], engine: Callable[[], EmbeddedEngine], read: Callable[[Path], None]
@@ -94,9 +104,14 @@ class Sender:
         self._permitted: set[tuple[str, str]] = set()
 
     def require(self, asked: str, served: str) -> None:
-        """May what was asked of the one model be sent to the other? Both in full. ConsentError when it would leave this machine and
-        nobody consented. Whoever asks for a remote model by its own name has consented; an endpoint that the settings do not have
-        counts as on this machine when it was asked, and as elsewhere when it would serve."""
+        """Check that one model may serve a request for another. Both names are full ones.
+
+        Asking for a remote model by its own name is consent. An endpoint that the settings do not
+        have counts as local when it was asked, and as remote when it would serve.
+
+        Raises:
+            ConsentError: the request would leave this machine and the user did not allow that.
+        """
         if (asked, served) in self._permitted:
             return
         if asked != served:
@@ -109,7 +124,11 @@ class Sender:
         self._permitted.add((asked, served))
 
     def require_consent(self, what: str) -> None:
-        """ConsentError unless the user's own settings let what was meant for this machine leave it. what: who would get it."""
+        """Raise ConsentError unless the user's own settings allow requests to leave this machine.
+
+        Args:
+            what: who would get the request, for the message.
+        """
         if not self._settings.allow_remote:
             raise ConsentError(
                 f"not sent: {what} is not on this machine, and allow_remote is off; ask for a remote model by its own name, "
@@ -117,42 +136,57 @@ class Sender:
             )
 
     def endpoint(self, served: str, *, asked: str) -> Endpoint:
-        """What speaks to a model named in full. asked: the full name that the user or client wrote. ConsentError."""
+        """Return the endpoint of a model.
+
+        Args:
+            served: full name of the model that serves.
+            asked: full name of the model that the user or client asked for.
+
+        Raises:
+            ConsentError: the request may not leave this machine.
+        """
         self.require(asked, served)
         name, entry = self._settings.endpoint_of(served)
         config = self._settings.endpoint_config(name, self._environ)
         return Sending(self._adapter(name, config), entry, config, self.server_model(served), lambda: self.require(asked, served))
 
     def residency(self, served: str, *, asked: str) -> Residency:
-        """Whether the model is loaded, and loading it; likewise. ConsentError."""
+        """Return the residency of a model's server. Arguments and errors as for `endpoint`."""
         self.require(asked, served)
         return self._residency(self._settings.endpoint_of(served)[0])
 
     def for_spec(self, spec: Spec, asked: str | None) -> Endpoint:
-        """What speaks to a spec's model. asked None: the spec is measured for its own sake. UsageError for a spec whose endpoint is not
-        the one that its model's name says."""
+        """Return the endpoint of a spec's model.
+
+        Args:
+            asked: as for `endpoint`; None when the spec is measured for its own sake.
+
+        Raises:
+            UsageError: the spec's endpoint is not the provider in its model's name.
+            ConsentError: the request may not leave this machine.
+        """
         self._check_spec(spec)
         return self.endpoint(spec.model, asked=asked or spec.model)
 
     def residency_for_spec(self, spec: Spec, asked: str | None) -> Residency:
-        """Likewise."""
+        """Return the residency of a spec's model. Arguments and errors as for `for_spec`."""
         self._check_spec(spec)
         return self.residency(spec.model, asked=asked or spec.model)
 
     async def installed(self, name: str) -> list[str]:
-        """The models that a server of kind ollama lists; no model is asked for anything."""
+        """List the models installed at an Ollama server; none for other kinds of endpoint."""
         from selfopt.endpoints.ollama_residency import OllamaResidency
 
         residency = self._residency(name)
         return await residency.installed() if isinstance(residency, OllamaResidency) else []
 
     def server_model(self, model: str) -> str:
-        """The name that the server knows: without the provider; the embedded engine knows full names."""
+        """Return the server's name of a model: without the provider, but in full for the engine."""
         provider, entry = self._settings.endpoint_of(model)
         return model if entry.traits.engine else model.removeprefix(f"{provider}/")
 
     async def close(self) -> None:
-        """Close all connections. May be called twice."""
+        """Close all connections. A second call does nothing."""
         endpoints, self._endpoints = list(self._endpoints.values()), {}
         self._residencies = {}
         for endpoint in endpoints:

@@ -1,4 +1,4 @@
-"""Warm-up in a process of its own, where the settings want it: what it leaves behind there cannot touch the measurement."""
+"""Warm-up in a separate process, so that nothing it leaves behind can affect the measurement."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ COMMAND = (sys.executable, "-P", "-m", "selfopt.wiring.warm_up_child")
 
 
 class WarmUpRunner:
-    """The warm-up that measurements call: in this process, or in one of its own where the policy says so."""
+    """Warms up for measurements, in this process or in a separate one as the policy says."""
 
     def __init__(self, enabled: bool) -> None:
-        """enabled: the off-switch of the settings."""
+        """Keep whether the settings enable warm-up."""
         self._enabled = enabled
 
     async def __call__(
@@ -51,14 +51,14 @@ class WarmUpRunner:
         if not policy.separate_process:
             return await warm_up(endpoint, residency, model, requests, policy, clock)
         if not isinstance(endpoint, Sending) or endpoint.plays_here:
-            # What is played in this process cannot be loaded from another one.
+            # Another process cannot reach a script that this one plays.
             result, blobs = await warm_up(endpoint, residency, model, requests, policy, clock)
             reason = f"in this process, where the endpoint lives. {result.reason}".strip()
             return result.model_copy(update={"reason": reason}), blobs
         load_ms: float | None = None
         try:
             if endpoint.is_embedded:
-                # The engine is this process's child and stays so; only the requests come from the other one.
+                # The engine stays a child of this process; only the requests come from the other one.
                 load_ms = await residency.load(model, policy.load_timeout_s)
             config = await endpoint.config()
         except (EndpointError, EngineError, ModelStoreError) as error:
@@ -77,7 +77,7 @@ def _parts(config: EndpointConfig) -> dict[str, Any]:
 
 
 def build(parts: dict[str, Any]) -> tuple[Endpoint, Residency]:
-    """In the child: endpoint and residency from what the parent sent."""
+    """Build endpoint and residency in the child from what the parent sent."""
     config = EndpointConfig.model_validate(parts["config"])
     if parts.get("api_key"):
         config = config.model_copy(update={"api_key": SecretStr(parts["api_key"])})
@@ -85,7 +85,7 @@ def build(parts: dict[str, Any]) -> tuple[Endpoint, Residency]:
 
 
 def main() -> None:
-    """The child: a job on standard input, its answer on standard output."""
+    """Run in the child: read a job from standard input and print its answer."""
     try:
         print(asyncio.run(run_job(sys.stdin.read(), build)))
     except SelfoptError as error:

@@ -1,4 +1,4 @@
-"""`serve`: the gateway, put together from settings, rules and endpoints."""
+"""Builds the gateway of `serve` from settings, rules and endpoints."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ from .workers import Worker
 
 
 class AppUpstreams:
-    """The `Upstreams` of this app's settings. What a model's name leads to is looked up once."""
+    """The `Upstreams` of an app's settings. Looks up each model once."""
 
     def __init__(self, app: App, pool: Pool, *, alone: bool = True) -> None:
-        """alone: whether no other process serves beside this one."""
+        """Keep the parts. alone: no other process serves beside this one."""
         self._app = app
         self._pool = pool
         self._alone = alone
@@ -50,7 +50,16 @@ class AppUpstreams:
         self._asked: dict[str, Endpoint] = {}
 
     def find(self, model: str, asked: str) -> Upstream:
-        """Who serves a model named in full, for a request that names another or the same. UnknownModelError, ConsentError."""
+        """Return the upstream of a model.
+
+        Args:
+            model: full name of the model that serves.
+            asked: full name of the model that the request names.
+
+        Raises:
+            UnknownModelError: no endpoint has the model.
+            ConsentError: the request may not leave this machine.
+        """
         self._app.sender.require(asked, model)
         known = self._known.get(model)
         if known is None:
@@ -76,7 +85,7 @@ class AppUpstreams:
             model=model,
             server_model=app.sender.server_model(model),
             address=address,
-            # Whether the request may go there was decided when it was found; from here on the model is this one.
+            # `find` has checked the consent, so from here on the request counts as one for this model.
             adapter=(lambda: self._endpoint(model)) if direct else (lambda: app.sender.endpoint(model, asked=model)),
             speaks=entry.traits.speaks if direct else "",
             gate=model if entry.traits.engine else name,
@@ -85,12 +94,15 @@ class AppUpstreams:
         )
 
     def _endpoint(self, model: str) -> Endpoint:
-        """Over the gateway's own connections. Made at the first chat that goes through a variant, since what writes it takes a while to import."""
+        """Return an endpoint that uses the gateway's own connections.
+
+        Made at the first chat that goes through a variant, because its dialect is slow to import.
+        """
         found = self._asked.get(model)
         if found is None:
             upstream, app = self.find(model, model), self._app
             config = app.settings.endpoint_config(upstream.name, app.environ)
-            # Where the engine's child will be is not known yet; how it is spoken to is.
+            # The dialect does not need the engine child's address, which is not known yet.
             here = config.model_copy(update={"base_url": config.base_url or "http://127.0.0.1"})
             found = self._asked[model] = PooledEndpoint(
                 upstream.name,
@@ -108,7 +120,10 @@ class AppUpstreams:
         return address
 
     async def connect(self, upstream: Upstream) -> HttpAddress | None:
-        """The address of a model of the embedded engine, started when it is not running. EndpointError when it does not start."""
+        """Start a model of the embedded engine if needed and return its address.
+
+        None for models of other endpoints. EndpointError when the engine does not start.
+        """
         if not self._app.settings.endpoints[upstream.name].traits.engine:
             return None
         try:
@@ -120,19 +135,24 @@ class AppUpstreams:
         return HttpAddress.of(upstream.name, f"{found.base_url}/v1", found.api_key.get_secret_value())
 
     async def status(self, upstream: Upstream) -> ModelStatus:
-        """What the server tells of the model without loading it."""
+        """Return the model's status at its server, without loading it."""
         residency = self._app.sender.residency(upstream.model, asked=upstream.model)
         return await residency.status(upstream.server_model)
 
 
 def gateway_options(app: App, host: str | None, port: int | None, worker: Worker | None = None) -> GatewayOptions:
-    """From the settings; host and port where the command line names them. worker: has its share of what holds for all together."""
+    """Take the gateway's options from the settings.
+
+    Args:
+        host, port: from the command line; None for the settings'.
+        worker: one of several processes, which gets its share of the limits for all of them.
+    """
     share = 1 if worker is None else worker.count
     own = app.settings.gateway
     here = {
         "host": host or own.host,
         "port": own.port if port is None else port,
-        # Twice within the time after which our own engine drops a model, however short that is.
+        # At least twice in the time after which the embedded engine drops an idle model.
         "keep_warm_s": min(own.keep_warm_s, app.settings.engine.sleep_idle_s / 2),
     }
     web = WebLimits(
@@ -150,9 +170,17 @@ def build_gateway(
     log: Callable[[str], None] | None = None,
     worker: Worker | None = None,
 ) -> Gateway:
-    """All parts, within the running loop; nothing listens yet. journal: in place of the home's files of requests; log: gets the lines
-    of the access log, from another thread; worker: where several processes serve, of which the first keeps models warm. Raises what reading
-    the rules raises, and StoreError when the audit trail or the requests cannot be written: what is answered then would leave no trace."""
+    """Build all parts of the gateway within the running event loop. Nothing listens yet.
+
+    Args:
+        journal: replaces the home's request files.
+        log: gets the lines of the access log, from another thread.
+        worker: one of several serving processes; only the first keeps models warm.
+
+    Raises:
+        SettingsError: other machines can reach the host and no API key is valid.
+        StoreError: the rules cannot be read, or the audit trail or requests not written.
+    """
     app.home.ensure()
     config = app.enforcer.load()
     app.home.check_room()
@@ -162,8 +190,7 @@ def build_gateway(
     _refuse_open_door(options.own.host, keys)
     pool, fallbacks = Pool(), app.settings.fallbacks
     upstreams = AppUpstreams(app, pool, alone=worker is None)
-    # Who looks after warm models asks for the rules in force only once they are watched.
-    keeps_warm = app.settings.warm_up.enabled and (worker is None or worker.number == 0)
+    keeps_warm = app.settings.warm_up.enabled and (worker is None or worker.number == 0)  # it reads `rules` later
     warmth = KeepWarm(warmer(app, lambda: rules.current.config), options.own.keep_warm_s) if keeps_warm else None
     rules = RulesWatch(
         app.home.routing_config,
@@ -183,9 +210,7 @@ def build_gateway(
         audit=audit,
         journal=journal
         or SegmentJournal(app.home.requests, audit, this_writer(), options=JournalOptions(segment_bytes=options.segment_bytes)),
-        access_log=AccessLog(log, as_json=options.own.log_format == "json")
-        if log is not None and options.own.access_log
-        else None,
+        access_log=AccessLog(log, as_json=options.own.log_format == "json") if log and options.own.access_log else None,
     )
     return Gateway(
         GatewayParts(
@@ -201,7 +226,7 @@ def build_gateway(
 
 
 def _refuse_open_door(host: str, keys: FileKeys) -> None:
-    """Whoever reaches an address beyond this machine must show a key. SettingsError without one that is valid."""
+    """Raise SettingsError when other machines can reach the host and no API key is valid."""
     try:
         loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -214,12 +239,12 @@ def _refuse_open_door(host: str, keys: FileKeys) -> None:
 
 
 def _listed_models(app: App, rules: RulesWatch) -> list[str]:
-    """Aliases, models with rules and installed local models, as far as they can be asked."""
+    """List the aliases, models with rules and installed local models that can be asked."""
     names = {*app.settings.models.aliases, *(rule.model for rule in rules.current.config.rules)}
     names |= {model.name for model in app.store.installed() if model.name in app.catalogue}
     return sorted(name for name in names if app.known_model(name) is not None)
 
 
 def _known(app: App, names: Iterable[str]) -> tuple[str, ...]:
-    """The full names of the models that can be asked, as in the loop."""
+    """Return the full names of the models that can be asked; skip others as the loop does."""
     return tuple(full for full in map(app.known_model, names) if full is not None)

@@ -1,4 +1,4 @@
-"""`python -m selfopt.wiring.warm_up_child`: one warm-up on behalf of the process that started this one. Not for people."""
+"""`python -m selfopt.wiring.warm_up_child`: one warm-up for the process that starts it."""
 
 from .separate import main
 

@@ -1,4 +1,4 @@
-"""`serve --workers N`: processes that take connections from one socket, looked after by the one that started them."""
+"""`serve --workers N`: several processes accept from one socket, and their parent restarts them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,14 @@ _LISTENING, _WARM = b"L", b"W"
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One process of several. number: from 0, kept by whoever takes the place of one that died; listening: the socket that all share;
-    lifeline: a descriptor that can be read when the process that looks after it is gone."""
+    """One of several serving processes.
+
+    Attributes:
+        number: from 0; a process that replaces a dead one keeps its number.
+        count: how many processes serve.
+        listening: the socket that all of them share.
+        lifeline: a descriptor that becomes readable when the parent process has ended.
+    """
 
     number: int
     count: int
@@ -34,13 +40,13 @@ class Worker:
     _told: int
 
     def tell(self, *, warm: bool) -> None:
-        """That it listens; that the models that are to be warm are."""
-        with suppress(OSError):  # nobody listens for it any more
+        """Tell the parent that this process listens, or that its models are warm."""
+        with suppress(OSError):  # the parent no longer reads
             os.write(self._told, _WARM if warm else _LISTENING)
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """A socket that listens. SettingsError when it cannot."""
+    """Open a listening socket. SettingsError when that fails."""
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=BACKLOG)
     except OSError as error:
@@ -48,8 +54,10 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 def refuse_embedded(app: App) -> None:
-    """UsageError where the rules in force want models of the embedded engine: its children belong to one process, and several would load a
-    model several times."""
+    """Raise UsageError when the rules in force serve models of the embedded engine.
+
+    Its children belong to one process, so several processes would each load the model.
+    """
     wanted = {name for rule in app.enforcer.load().rules for name in (rule.model if rule.allow else None, rule.fallback) if name}
     full = {name: app.known_model(name) for name in wanted}
     found = sorted(name for name, model in full.items() if model and app.settings.endpoint_of(model)[1].traits.engine)
@@ -70,7 +78,7 @@ class _Child:
 
 @dataclass(slots=True)
 class _Crew:
-    """The processes and what they share. say: one line for whoever looks on."""
+    """The serving processes and what they share. say: prints one line for the user."""
 
     count: int
     listening: socket.socket
@@ -81,14 +89,14 @@ class _Crew:
     quick: int = 0
 
     def start(self, number: int) -> Worker | None:
-        """One more process: the worker in it, None in the one that goes on looking after them."""
+        """Start a process. Returns its worker in the new process and None in the parent."""
         hears, tells = os.pipe()
         pid = os.fork()
         if pid:
             os.close(tells)
             self.children[pid] = _Child(number, pid, time.monotonic(), hears)
             return None
-        os.setpgid(0, 0)  # Ctrl-C reaches the parent alone, which tells the others: twice would mean at once
+        os.setpgid(0, 0)  # Ctrl-C then reaches only the parent, which stops the others once
         os.close(hears)
         os.close(self.lifeline[1])
         for child in self.children.values():
@@ -97,7 +105,7 @@ class _Crew:
         return Worker(number, self.count, self.listening, self.lifeline[0], tells)
 
     def wait_for(self, child: _Child, what: bytes) -> bool:
-        """Whether it said so; False when it ended before, or all are to end."""
+        """Wait until a process reports this. False when it ended before, or all are to stop."""
         while True:
             readable, _, _ = select.select([child.hears], [], [], 0.05)
             if readable:
@@ -109,14 +117,14 @@ class _Crew:
                 return False
 
     def stop(self) -> None:
-        """Have all finish what is under way; the second time, cut it."""
+        """Ask all processes to finish their requests. A second call makes them cut these off."""
         self.stopping = True
         for pid in self.children:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
 
     def reap(self) -> list[tuple[_Child, int]]:
-        """Those that ended, with their exit codes (negative: the signal)."""
+        """Return the processes that ended, with their exit codes (negative: the signal)."""
         ended = []
         while self.children:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -129,7 +137,10 @@ class _Crew:
         return ended
 
     def look_after(self) -> Worker | None:
-        """Until all are to end: whoever dies is started again. None at the end; in a process that was started again, its worker."""
+        """Restart processes that die, until all are to stop.
+
+        Returns None at the end, and in each restarted process its worker.
+        """
         while self.children:
             number = signal.sigwait(_WATCHED)
             if number != signal.SIGCHLD:
@@ -149,10 +160,16 @@ class _Crew:
 
 
 def in_workers(count: int, listening: socket.socket, say: Callable[[str], None], ready: Callable[[], None]) -> Worker | int:
-    """Returns in each of the processes with its worker; in the one that looks after them at the end, with the exit code.
+    """Start the serving processes. Returns each one's worker and, at the end, the exit code.
 
-    The first one begins alone: what is wrong with the settings is said once, and models are warm before there is more than one
-    to take requests. ready: called when it listens. A worker that dies is started again, after a pause where that happens quickly.
+    The first process starts alone, so that a wrong setting is reported once and models are warm
+    before the others take requests. A process that dies is restarted, after a pause if it died
+    quickly.
+
+    Args:
+        count: how many processes serve.
+        say: prints one line for the user.
+        ready: called when the first process listens.
     """
     if not hasattr(os, "fork"):
         raise UsageError("--workers needs a system with fork (Linux, macOS)")
