@@ -28,7 +28,7 @@ def check_new_name(name: str, folder: Path) -> None:
         raise SuiteError(f"suite {name} is built in; choose another name")
     for suffix in SUFFIXES:
         if (folder / f"{name}{suffix}").exists():
-            raise SuiteError(f"suite {name} is there already ({folder / name}{suffix}); choose another name, or remove that file")
+            raise SuiteError(f"suite {name} already exists ({folder / name}{suffix}); choose another name, or remove that file")
 
 
 def store_suite(folder: Path, name: str, text: str, *, suffix: Literal[".yaml", ".json"] = ".yaml") -> Path:
@@ -53,7 +53,7 @@ def _check_text(name: str, text: str, suffix: str) -> Suite:
     """
     size, most = len(text.encode("utf-8", "replace")), MAX_SIZE_BYTES[suffix]
     if size > most:
-        raise SuiteError(f"suite {name} would have {size} bytes, at most {most} are read; import it in parts")
+        raise SuiteError(f"suite {name} would have {size} bytes, but at most {most} are read; import it in parts")
     suite = parse_suite(text, source=f"suite {name}", as_json=suffix == ".json")
     if suite.name != name:
         raise SuiteError(f"suite {name}: gives itself the name {printable(suite.name)!r}; make them the same")
@@ -66,7 +66,7 @@ def _write(path: Path, text: str, *, replace: bool) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         atomic_write_text(path, text, within=folder.parent, replace=replace)
     except FileExistsError:
-        raise SuiteError(f"suite {name} is there already ({path}); choose another name, or remove that file") from None
+        raise SuiteError(f"suite {name} already exists ({path}); choose another name, or remove that file") from None
     except OSError as error:
         raise StoreError(f"could not make the folder {folder}: {error.strerror}; check its permissions") from error
 
@@ -141,7 +141,7 @@ def _state_of(folder: Path, suite: Suite, replace: bool) -> Literal["new", "repl
         pass  # a damaged file, or one of another version, has other content
     if not replace:
         raise SuiteError(
-            f"suite {suite.name} is there already with other content ({there}), on which measurements may rest; "
-            "give --replace to put this one in its place"
+            f"suite {suite.name} already exists with other content ({there}), which measurements may have used; "
+            "give --replace to replace it"
         )
     return "replaced"
