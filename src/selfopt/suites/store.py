@@ -42,7 +42,7 @@ def store_suite(folder: Path, name: str, text: str, *, suffix: Literal[".yaml", 
     check_new_name(name, folder)
     _check_text(name, text, suffix)
     path = folder / f"{name}{suffix}"
-    _write(path, text, replace=False)
+    _write(path, text)
     return path
 
 
@@ -60,11 +60,11 @@ def _check_text(name: str, text: str, suffix: str) -> Suite:
     return suite
 
 
-def _write(path: Path, text: str, *, replace: bool) -> None:
+def _write(path: Path, text: str) -> None:
     folder, name = path.parent, path.stem
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        atomic_write_text(path, text, within=folder.parent, replace=replace)
+        atomic_write_text(path, text, within=folder.parent, replace=False)
     except FileExistsError:
         raise SuiteError(f"suite {name} already exists ({path}); choose another name, or remove that file") from None
     except OSError as error:
@@ -114,7 +114,7 @@ def _write_all(texts: Mapping[Path, str], folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path, text in texts.items():
-            _write(staging / path.name, text, replace=False)
+            _write(staging / path.name, text)
         for path in texts:
             os.replace(staging / path.name, path)
         fsync_directory(folder)
