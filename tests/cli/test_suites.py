@@ -78,7 +78,7 @@ def test_splits_that_share_a_tool_set_are_refused(project: Project) -> None:
     project.write("mine.yaml", SHARED)
     result = project.run("suites", "validate", "mine.yaml")
     assert result.code == 1
-    assert "error: tool set 'tower': stands in the splits search and heldout" in result.out
+    assert "error: tool set 'tower': is used in the splits search and heldout" in result.out
     project.run("run", "good", "atomic", "--suite", "mine.yaml").assert_refused(2, "tool set 'tower'", "search and heldout")
     assert "ledger.sqlite3" not in project.files()
 
@@ -165,7 +165,7 @@ def test_a_new_suite_validates_as_it_is_and_is_never_overwritten(project: Projec
     assert made["path"] == str(project.home / "suites" / "mine.yaml")
     assert project.ok("suites", "validate", "mine", "--strict").out == "mine: ok\n"
     before = project.files()
-    project.run("suites", "new", "mine").assert_refused(2, "mine is there already")
+    project.run("suites", "new", "mine").assert_refused(2, "mine already exists")
     project.run("suites", "new", "atomic").assert_refused(2, "built in")
     project.run("suites", "new", "a/b").assert_refused(2, "cannot be a suite's name")
     assert project.files() == before
@@ -228,7 +228,7 @@ def test_json_lines_become_a_suite(project: Project) -> None:
     verdicts = project.ok("run", "good", "atomic", "--suite", "mine", "--json").json()["verdicts"]
     assert sorted(v["outcome"] for v in verdicts) == ["pass", "uncalled_for"]
     before = project.files()
-    project.run("suites", "import", "jsonl", "lines.jsonl", "--name", "mine").assert_refused(2, "there already")
+    project.run("suites", "import", "jsonl", "lines.jsonl", "--name", "mine").assert_refused(2, "already exists")
     project.write("lines.jsonl", json.dumps(LINE) + "\n{")
     project.run("suites", "import", "jsonl", "lines.jsonl", "--name", "other").assert_refused(2, "lines.jsonl: line 2", "JSON")
     project.write("lines.jsonl", json.dumps({**LINE, "expected": [{"name": "nope"}]}))

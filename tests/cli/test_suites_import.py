@@ -88,6 +88,6 @@ def test_a_command_of_an_importer_reads_its_variables(project: Project, monkeypa
     """As every option does; a misspelt one is refused with the right name."""
     project.write("empty.jsonl", "")
     monkeypatch.setenv("SELFOPT_SUITES_IMPORT_JSONL_NAME", "mine")
-    project.run("suites", "import", "jsonl", "empty.jsonl").assert_refused(2, "holds no line")
+    project.run("suites", "import", "jsonl", "empty.jsonl").assert_refused(2, "has no lines")
     monkeypatch.setenv("SELFOPT_SUITES_IMPORT_JSONL_NAM", "mine")
     project.run("suites", "list").assert_refused(2, "IMPORT_JSONL_NAME")

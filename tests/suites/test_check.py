@@ -71,7 +71,7 @@ def test_a_usable_prompt_has_no_problem(prompt: dict[str, Any]) -> None:
         ({"messages": [ASK, {"role": "assistant", "content": "x"}]}, "the last one has to be from the user"),
         ({"messages": [{"role": "user", "content": " "}]}, "neither text nor tool calls"),
         ({"messages": [ASK, {"role": "system", "content": "x"}, ASK]}, "a system message may only come first"),
-        ({"messages": [ASK, RESULT]}, "a tool result answers call 'c1', which no call just before it has"),
+        ({"messages": [ASK, RESULT]}, "a tool result answers call 'c1', but no call just before it has this id"),
         ({"messages": [ASK, CALL, RESULT, RESULT]}, "messages[3]: a tool result answers call 'c1'"),
         ({"messages": [ASK, CALL, ASK]}, "tool calls without a result before it: 'c1'"),
         ({"messages": [ASK, CALL, RESULT, CALL, RESULT]}, "needs an id that no other call has"),
@@ -145,7 +145,7 @@ def test_a_tool_that_takes_any_argument_takes_expected_ones() -> None:
     ("tools", "said"),
     [
         ([], "tool set 'bells': holds no tool"),
-        ([RING, RING], "tool 'ring' stands 2 times"),
+        ([RING, RING], "tool 'ring' is defined 2 times"),
         ([{"name": "ring it"}], "tool name 'ring it' is not allowed"),
         ([{"name": "ring", "parameters": {"type": "string"}}], "parameters has to be a JSON Schema with type: object"),
         ([{"name": "ring", "parameters": {"type": "object", "properties": {"times": 3}}}], "every property needs a mapping"),
@@ -164,7 +164,7 @@ def test_a_suite_needs_prompts_with_ids_of_their_own() -> None:
     assert validate_suite(empty) == ["prompts: there are none; add at least one"]
     one = {"id": "A1", "kind": "k", "tool_set": "bells", "messages": [ASK], "expected": [[]]}
     twice = Suite.model_validate({"name": "m", "phase": "atomic", "tool_sets": {"bells": [RING]}, "prompts": [one, one]})
-    assert any("the id stands 2 times" in p for p in validate_suite(twice))
+    assert any("the id is used 2 times" in p for p in validate_suite(twice))
 
 
 def test_a_deep_accepted_value_is_a_problem_not_a_crash() -> None:
@@ -217,7 +217,7 @@ def with_splits(scope: str, *splits: str) -> list[str]:
 def test_splits_of_a_sample_that_share_a_tool_set_are_a_problem() -> None:
     """Held out means new tools; without a held-out split, or where the suite is the whole work, nothing is promised."""
     (found,) = with_splits("sample", "search", "heldout", "canary", "search")
-    assert "tool set 'bells': stands in the splits search and heldout and canary" in found
+    assert "tool set 'bells': is used in the splits search and heldout and canary" in found
     assert "; " in found
     assert with_splits("whole", "search", "heldout") == []
     assert with_splits("sample", "search", "canary") == []

@@ -46,7 +46,7 @@ def test_nothing_is_replaced_and_nothing_unusable_is_stored(tmp_path: Path) -> N
     """A second one of the name, another name inside, a broken one, one that is too large."""
     path = store_suite(tmp_path, "mine", text_of("mine"))
     before = path.read_text()
-    with pytest.raises(SuiteError, match="there already"):
+    with pytest.raises(SuiteError, match="already exists"):
         store_suite(tmp_path, "mine", text_of("mine"), suffix=".json")
     with pytest.raises(SuiteError, match="gives itself the name 'mine'"):
         store_suite(tmp_path, "other", text_of("mine"))

@@ -203,7 +203,7 @@ def test_a_users_file_adds_variants_and_may_use_the_catalogues_examples(tmp_path
     [
         ("variants: {native_api: {parsers: [json]}}", "catalogue has variants of this name"),
         ("variants: {x: {parser: [json]}}", "fields are"),
-        ("variants: {x: {parsers: [yaml]}}", "nothing reads by the name 'yaml'"),
+        ("variants: {x: {parsers: [yaml]}}", "unknown reader 'yaml'"),
         ("variants: {x: {options: {speed: 1}}}", "options are"),
         ("variants: {x: {examples: nothing}}", "known: everyday, one_tool"),
         ("variants: {x: 3}", "mapping of fields"),

@@ -57,7 +57,7 @@ def _reader(name: str) -> Reader:
     found = READERS.get(plain) or FAMILIES.get(plain)
     if found is None:
         known = ", ".join((*READERS.names(), *FAMILIES.names(), *REPAIRS))
-        raise VariantError(f"nothing reads by the name {name!r}; readers, families and repairs are {known}")
+        raise VariantError(f"unknown reader {name!r}; readers, families and repairs are {known}")
     if version not in ("", str(found.version)) or (not version and found.version != 1):
         raise VariantError(f"{name!r} names version {version or 1} of a reader; installed is {plain}@{found.version}")
     if isinstance(found, Family):

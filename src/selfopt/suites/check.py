@@ -62,7 +62,7 @@ def _suite_problems(suite: Suite) -> Iterator[str]:
         yield "prompts: there are none; add at least one"
     for prompt_id, count in Counter(p.id for p in suite.prompts).items():
         if count > 1:
-            yield f"prompt {printable(prompt_id)}: the id stands {count} times; give each prompt an id of its own"
+            yield f"prompt {printable(prompt_id)}: the id is used {count} times; give each prompt its own id"
         if not NAME.fullmatch(prompt_id):
             yield f"prompt {printable(prompt_id)}: the id is not allowed; use up to 64 letters, digits, '_', '-', '.'"
 
@@ -79,15 +79,15 @@ def _split_problems(suite: Suite) -> Iterator[str]:
     for name, used in splits.items():
         if len(used) > 1:
             yield (
-                f"tool set {_quoted(name)}: stands in the splits {' and '.join(used)}; with scope: sample and a heldout split each "
-                "split needs tool sets of its own: move its prompts into one split, or set scope: whole"
+                f"tool set {_quoted(name)}: is used in the splits {' and '.join(used)}; with scope: sample each split needs its own "
+                "tool sets: move its prompts into one split, or set scope: whole"
             )
 
 
 def _tool_problems(tools: Sequence[ToolDefinition]) -> Iterator[str]:
     for name, count in Counter(t.name for t in tools).items():
         if count > 1:
-            yield f"tool {_quoted(name)} stands {count} times; rename or remove one"
+            yield f"tool {_quoted(name)} is defined {count} times; rename or remove one"
         if not NAME.fullmatch(name):
             yield f"tool name {_quoted(name)} is not allowed; use up to 64 letters, digits, '_', '-', '.'"
     for tool in tools:
@@ -117,7 +117,7 @@ def _conversation_problems(messages: Sequence[Message], tools: dict[str, ToolDef
     if not messages or messages[-1].role not in ("user", "tool"):
         yield "messages: the last one has to be from the user or a tool result (it is what gets answered); add it"
     if not any(m.role == "user" for m in messages):
-        yield "messages: none is from the user; add one"
+        yield "messages: no message is from the user; add one"
     pending: set[str] = set()
     used: set[str] = set()
     for index, message in enumerate(messages):
@@ -125,7 +125,7 @@ def _conversation_problems(messages: Sequence[Message], tools: dict[str, ToolDef
         if message.role == "tool":
             call_id = message.tool_call_id or ""
             if call_id not in pending:
-                yield f"{where}: a tool result answers call {_quoted(call_id)}, which no call just before it has; set tool_call_id"
+                yield f"{where}: a tool result answers call {_quoted(call_id)}, but no call just before it has this id; set tool_call_id"
             pending.discard(call_id)
             continue
         if pending:

@@ -205,8 +205,8 @@ def _check_version(version: Any, source: str) -> None:
         return
     if type(version) is int and version > SUITE_SCHEMA_VERSION:
         raise SuiteError(
-            f"{source}: schema_version {printable(str(version))} is newer than {SUITE_SCHEMA_VERSION}, the newest that is "
-            "understood here; update selfopt"
+            f"{source}: schema_version {printable(str(version))} is newer than {SUITE_SCHEMA_VERSION}, the newest that "
+            "this version understands; update selfopt"
         )
     raise SuiteError(f"{source}: schema_version is {printable(repr(version))}, allowed: {SUITE_SCHEMA_VERSION}; correct it")
 

@@ -28,7 +28,7 @@ def check_new_name(name: str, folder: Path) -> None:
         raise SuiteError(f"suite {name} is built in; choose another name")
     for suffix in SUFFIXES:
         if (folder / f"{name}{suffix}").exists():
-            raise SuiteError(f"suite {name} is there already ({folder / name}{suffix}); choose another name, or remove that file")
+            raise SuiteError(f"suite {name} already exists ({folder / name}{suffix}); choose another name, or remove that file")
 
 
 def store_suite(folder: Path, name: str, text: str, *, suffix: Literal[".yaml", ".json"] = ".yaml") -> Path:
@@ -42,7 +42,7 @@ def store_suite(folder: Path, name: str, text: str, *, suffix: Literal[".yaml", 
     check_new_name(name, folder)
     _check_text(name, text, suffix)
     path = folder / f"{name}{suffix}"
-    _write(path, text, replace=False)
+    _write(path, text)
     return path
 
 
@@ -53,20 +53,20 @@ def _check_text(name: str, text: str, suffix: str) -> Suite:
     """
     size, most = len(text.encode("utf-8", "replace")), MAX_SIZE_BYTES[suffix]
     if size > most:
-        raise SuiteError(f"suite {name} would have {size} bytes, at most {most} are read; import it in parts")
+        raise SuiteError(f"suite {name} would have {size} bytes, but at most {most} are read; import it in parts")
     suite = parse_suite(text, source=f"suite {name}", as_json=suffix == ".json")
     if suite.name != name:
         raise SuiteError(f"suite {name}: gives itself the name {printable(suite.name)!r}; make them the same")
     return suite
 
 
-def _write(path: Path, text: str, *, replace: bool) -> None:
+def _write(path: Path, text: str) -> None:
     folder, name = path.parent, path.stem
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        atomic_write_text(path, text, within=folder.parent, replace=replace)
+        atomic_write_text(path, text, within=folder.parent, replace=False)
     except FileExistsError:
-        raise SuiteError(f"suite {name} is there already ({path}); choose another name, or remove that file") from None
+        raise SuiteError(f"suite {name} already exists ({path}); choose another name, or remove that file") from None
     except OSError as error:
         raise StoreError(f"could not make the folder {folder}: {error.strerror}; check its permissions") from error
 
@@ -114,7 +114,7 @@ def _write_all(texts: Mapping[Path, str], folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path, text in texts.items():
-            _write(staging / path.name, text, replace=False)
+            _write(staging / path.name, text)
         for path in texts:
             os.replace(staging / path.name, path)
         fsync_directory(folder)
@@ -141,7 +141,7 @@ def _state_of(folder: Path, suite: Suite, replace: bool) -> Literal["new", "repl
         pass  # a damaged file, or one of another version, has other content
     if not replace:
         raise SuiteError(
-            f"suite {suite.name} is there already with other content ({there}), on which measurements may rest; "
-            "give --replace to put this one in its place"
+            f"suite {suite.name} already exists with other content ({there}), which measurements may have used; "
+            "give --replace to replace it"
         )
     return "replaced"

@@ -55,10 +55,10 @@ def yaml_of(data: Any) -> str:
         same = bool(read_plain_yaml(text) == data)
     except (yaml.YAMLError, PlainYamlError, UnicodeError, RecursionError) as error:
         raise SuiteError(
-            f"the suite cannot be written as YAML ({printable(str(error))}); remove what no text file holds"
+            f"the suite cannot be written as YAML ({printable(str(error))}); remove what no text file can hold"
         ) from None
     if not same:
-        raise SuiteError("the suite cannot be written as YAML so that it is read back the same; import it with less unusual text")
+        raise SuiteError("the suite would not be read back the same from YAML; import it with less unusual text")
     return str(text)
 
 

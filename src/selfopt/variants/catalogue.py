@@ -64,7 +64,7 @@ def get_variant(name: str, extra: Path | None = None) -> Variant:
 
 def _checked(body: Any, where: str) -> dict[str, Any]:
     if not isinstance(body, dict) or not set(body) <= {"variants", "examples"} or not isinstance(body.get("variants"), dict):
-        raise VariantError(f"{where}: needs a mapping `variants:` (and may have `examples:`); nothing else stands at the top")
+        raise VariantError(f"{where}: needs a mapping `variants:` (and may have `examples:`); no other keys are allowed")
     return body
 
 

@@ -209,14 +209,14 @@ def test_what_is_not_as_version_4_has_it_is_named(
 def test_other_versions_and_categories_that_are_not_there_are_named(tmp_path: Path) -> None:
     """And what would do."""
     old = write_folder(tmp_path / "old", {"BFCL_v3_multiple.json": "{}"})
-    assert "BFCL v3, v4 is what can be judged" in refusal(old)
-    assert "holds no BFCL_v4_*.json" in refusal(write_folder(tmp_path / "none", {"x.json": "{}"}))
+    assert "BFCL v3, but only v4 can be judged" in refusal(old)
+    assert "has no BFCL_v4_*.json" in refusal(write_folder(tmp_path / "none", {"x.json": "{}"}))
     here = write_folder(tmp_path / "here", texts())
     assert "has no BFCL_v4_multiple.json; there are simple_python, irrelevance" in refusal(here, ["multiple"])
     assert "unknown category 'multi_turn_base'" in refusal(here, ["multi_turn_base"])
-    assert "no wheel and no folder" in refusal(tmp_path / "nowhere.whl")
-    assert "of BFCL v3; v4" in refusal(old / "BFCL_v3_multiple.json")
-    assert "give the folder" in refusal(here / "BFCL_v4_irrelevance.json")
+    assert "neither a wheel nor a folder" in refusal(tmp_path / "nowhere.whl")
+    assert "of BFCL v3, but only v4" in refusal(old / "BFCL_v3_multiple.json")
+    assert "give its folder" in refusal(here / "BFCL_v4_irrelevance.json")
     half = write_folder(tmp_path / "half", {name: text for name, text in texts().items() if "possible" not in name})
     assert "but not possible_answer/BFCL_v4_simple_python.json" in refusal(half)
 

@@ -125,13 +125,13 @@ def test_what_a_line_says_of_itself_is_kept() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "holds no line"),
-        ("\n\n", "holds no line"),
+        ("", "has no lines"),
+        ("\n\n", "has no lines"),
         ("{", "line 1: not valid JSON"),
-        (lines(a_line()) + "\n[1]", "line 2: holds no object with a list of messages"),
+        (lines(a_line()) + "\n[1]", "line 2: is no object with a list of messages"),
         (lines(a_line(colour="red")), "unknown key 'colour'"),
         (lines(a_line(tools=None)), "offers no tools; give the line tools, or all lines with --tools"),
-        (lines({"messages": [ASK], "tools": [RING]}), "says nothing of what is expected"),
+        (lines({"messages": [ASK], "tools": [RING]}), "does not say what is expected"),
         (lines(a_line(expected="some")), "write a list of calls"),
         (lines(a_line(expected=[3])), "expected[0]: is 3"),
         (lines(a_line(expected=[{"name": "ring", "arguments": "{"}])), "arguments: not valid JSON"),

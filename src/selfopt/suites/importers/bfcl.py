@@ -162,7 +162,7 @@ def _entries(file: BfclFile, shape: type[E]) -> Iterator[tuple[str, E]]:
             path = ".".join(str(part) for part in first["loc"]) or "entry"
             raise SuiteError(f"{where}: {printable(path)}: {first['msg'].lower()}; this is not an entry of BFCL v4") from None
         if entry.id in seen:
-            raise SuiteError(f"{where}: the id {printable(entry.id)!r} stands there twice; get the data again")
+            raise SuiteError(f"{where}: the id {printable(entry.id)!r} is used twice; get the data again")
         seen.add(entry.id)
         yield where, entry
 

@@ -80,10 +80,10 @@ def read_bfcl_files(source: Path, categories: Sequence[str] = ()) -> list[BfclFi
         return _Folder(source).read(tuple(categories))
     named = _FILE.fullmatch(source.name)
     if named is not None:
-        what = "give the folder that it is in" if named[1] == "v4" else f"of BFCL {named[1]}; v4 is what can be judged"
-        raise SuiteError(f"{shown}: one file of the leaderboard, {what}")
+        what = "give its folder" if named[1] == "v4" else f"it is of BFCL {named[1]}, but only v4 can be judged"
+        raise SuiteError(f"{shown}: is one file of the leaderboard; {what}")
     if not source.is_file():
-        raise SuiteError(f"{shown}: no wheel and no folder; give the wheel of bfcl-eval, or a folder with its data")
+        raise SuiteError(f"{shown}: is neither a wheel nor a folder; give the wheel of bfcl-eval, or a folder with its data")
     try:
         if source.stat().st_size > _MAX_WHEEL_BYTES:
             raise SuiteError(f"{shown}: larger than {_MAX_WHEEL_BYTES} bytes; give the wheel of bfcl-eval")
@@ -118,7 +118,7 @@ class _Source:
         found = [category for category in BFCL_CATEGORIES if _question(category) in self.names]
         if not found:
             others = sorted({m[1] for name in self.names if (m := _FILE.fullmatch(name)) is not None} - {"v4"})
-            what = f"holds data of BFCL {', '.join(others)}, v4 is what can be judged" if others else "holds no BFCL_v4_*.json"
+            what = f"has data of BFCL {', '.join(others)}, but only v4 can be judged" if others else "has no BFCL_v4_*.json"
             raise SuiteError(f"{self.shown}: {what}; take bfcl-eval 2026.3.23 (selfopt suites pull bfcl)")
         return found
 

@@ -76,13 +76,13 @@ def read_jsonl(text: str, source: str, tools: tuple[ToolDefinition, ...] | None 
         where = f"{source}: line {number}"
         parts.add(*_prompt(data_of(line, where, as_json=True), where, tools))
     if not parts.prompts:
-        raise SuiteError(f"{source}: holds no line; write one JSON object a line with messages, tools and expected")
+        raise SuiteError(f"{source}: has no lines; write one JSON object a line with messages, tools and expected")
     return parts
 
 
 def _prompt(body: Any, where: str, tools: tuple[ToolDefinition, ...] | None) -> tuple[dict[str, Any], tuple[ToolDefinition, ...]]:
     if not isinstance(body, dict) or not isinstance(body.get("messages"), list):
-        raise SuiteError(f"{where}: holds no object with a list of messages; write {{messages, tools, expected}}")
+        raise SuiteError(f"{where}: is no object with a list of messages; write {{messages, tools, expected}}")
     unknown = sorted(set(body) - {*_KEYS, *_PASSED_OVER})
     if unknown:
         raise SuiteError(f"{where}: unknown key {printable(unknown[0])!r}; known are {', '.join(_KEYS)}")
@@ -95,7 +95,7 @@ def _prompt(body: Any, where: str, tools: tuple[ToolDefinition, ...] | None) -> 
     elif messages and messages[-1]["role"] == "assistant":
         expected = [[exactly(call) for call in messages.pop().get("tool_calls", [])]]
     else:
-        raise SuiteError(f"{where}: says nothing of what is expected; add expected, or end with the assistant's message")
+        raise SuiteError(f"{where}: does not say what is expected; add expected, or end with the assistant's message")
     prompt = {key: body[key] for key in ("id", "kind", "split", "reason", "tool_set") if body.get(key) is not None}
     if "id" in prompt:
         prompt["id"] = str(prompt["id"])

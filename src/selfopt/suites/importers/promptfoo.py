@@ -69,7 +69,7 @@ def read_promptfoo(path: Path, tools: tuple[ToolDefinition, ...] | None = None, 
     source = printable(str(path))
     config = read_data(path, source)
     if not isinstance(config, dict) or "tests" not in config:
-        raise SuiteError(f"{source}: no configuration of promptfoo; it has to hold prompts, providers and tests")
+        raise SuiteError(f"{source}: is no configuration of promptfoo, which has prompts, providers and tests")
     for key, fix in _REFUSED.items():
         if config.get(key):
             raise SuiteError(f"{source}: {key} cannot be imported; {fix}")

@@ -47,7 +47,7 @@ class HttpTransport:
     def agreed(self, protocol_version: str) -> None:
         """Send the agreed version with every further message."""
         if not (protocol_version.isascii() and protocol_version.isprintable()):
-            raise SuiteError(f"{self._who}: names the protocol version {printable(protocol_version)!r}, which is none")
+            raise SuiteError(f"{self._who}: names the protocol version {printable(protocol_version)!r}, which is invalid")
         self._headers["MCP-Protocol-Version"] = protocol_version
 
     async def close(self) -> None:

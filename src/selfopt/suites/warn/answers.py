@@ -53,7 +53,7 @@ def _not_passing(prompt: Prompt, tools: tuple[ToolDefinition, ...], passes: Pass
         if any(call.any_arguments for call in calls):
             continue
         if not passes(prompt, tools, plain):
-            yield f"expected[{index}] does not pass when its calls are given as they stand"
+            yield f"expected[{index}] does not pass when a reply has exactly its calls"
             continue
         for place, call in enumerate(calls):
             for name, accepted in call.arguments.items():
@@ -62,7 +62,7 @@ def _not_passing(prompt: Prompt, tools: tuple[ToolDefinition, ...], passes: Pass
                         continue
                     changed = ToolCall(name=call.name, arguments={**plain[place].arguments, name: form(value)})
                     if not passes(prompt, tools, (*plain[:place], changed, *plain[place + 1 :])):
-                        yield f"expected[{index}]: {call.name}: {name}: {shown(value)} does not pass when it is given as it stands"
+                        yield f"expected[{index}]: {call.name}: {name}: {shown(value)} does not pass when a reply has exactly this value"
 
 
 def _as_given(call: ExpectedCall, form: _Form) -> ToolCall:
