@@ -52,8 +52,7 @@ async def test_a_stochastic_winner_passes_on_heldout_prompts_with_fresh_trials(w
         assert fresh
         assert {runs[trial.run_id].purpose for trial in fresh} == {"race"}
     assert any(
-        "100 held-out prompts; look 1 at these held-out prompts, which may err with a chance of 0.025" in t
-        for t in w.said("race")
+        "100 held-out prompts; look 1 at these held-out prompts, with a chance of error of 0.025" in t for t in w.said("race")
     )
     assert cycle.targets[0].winner_variant == "restrained"
 
@@ -161,6 +160,6 @@ async def test_a_search_whose_alpha_is_used_up_races_no_newcomer_and_lets_the_he
     held, new = cycle.targets[0].candidates
     assert held.reason_codes[0] == "not_enough_evidence"
     assert (new.verdict, new.reason_codes[0]) == ("hold", "no_alpha_left")
-    assert any("fresh prompts into the suite" in said for said in w.said("evidence"))
+    assert any("fresh prompts to the suite" in said for said in w.said("evidence"))
     with w.ledger() as ledger:
         assert [(len(start.entrants), start.alpha) for start in ledger.read(RaceStart)] == [(1, 0.05), (1, 0.0)]

@@ -87,8 +87,8 @@ def next_share(plan: AlphaPlan, family: str, spenders: Iterable[RaceStart | Prom
         what = "held-out prompts" if family.startswith("heldout ") else "prompts"
         looks = "1 look" if len(mine) == 1 else f"{len(mine)} looks"
         detail = (
-            f"the chance of error of {plan.alpha:g} that all looks at these {what} share is used up by {looks}: they can prove nothing "
-            f"more. Put fresh {what} into the suite (its id is then another), and a longer horizon into [policy] for those"
+            f"all looks at these {what} share a chance of error of {plan.alpha:g}, used up by {looks}: these {what} can "
+            f"prove nothing more. Add fresh {what} to the suite (this changes its id), and set a longer horizon in [policy]"
         )
     else:
         detail = f"decision {number}: {alpha:.3g} of {plan.alpha:g}, {spent:.3g} spent before ({plan.schedule})"

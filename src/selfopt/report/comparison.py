@@ -63,7 +63,9 @@ def _notes(comparison: Comparison) -> list[str]:
         '"not told apart": from the best row, at 5 % over all rows together (Holm); the order may be chance.',
     ]
     if comparison.unmeasured:
-        lines.append(f"not measured yet: {safe_terminal(', '.join(comparison.unmeasured), limit=400)}; the same command goes on")
+        lines.append(
+            f"not measured yet: {safe_terminal(', '.join(comparison.unmeasured), limit=400)}; repeat the command to continue"
+        )
     if comparison.stopped:
         lines.append(f"stopped: {safe_terminal(comparison.stopped, limit=200)}")
     return lines

@@ -90,7 +90,7 @@ def _measured_change(pair: WarmUpPair) -> str:
         return f"accuracy fell by {signed(warm.accuracy - cold.accuracy)}"
     if cold.first_call_ms and warm.first_call_ms is not None and warm.first_call_ms <= FASTER * cold.first_call_ms:
         return "the first call is faster, the accuracy is the same either way"
-    return "neither accuracy nor the first call's latency changed enough to speak of"
+    return "neither accuracy nor the latency of the first call changed noticeably"
 
 
 # Extended suite

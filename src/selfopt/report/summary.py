@@ -74,7 +74,10 @@ def _improvements(data: ReportData, evidence: Evidence) -> list[str]:
         heads = ["cycle", "model and phase", "change", "accuracy", "gain", "call accuracy", "restraint", "p50", "evidence"]
         lines = table(heads, rows)
         if any(_on_heldout(data, t) for c in data.cycles for t in c.targets):
-            lines += ["", "A gain of held-out prompts can differ from the accuracies beside it, which are of the search prompts."]
+            lines += [
+                "",
+                "A gain on held-out prompts can differ from the accuracies beside it, which are those of the search prompts.",
+            ]
     held = [_held(data, evidence, c, t) for c in data.cycles for t in c.targets if t.winner_spec_id is None and t.candidates]
     return lines + (["", "Not promoted:", "", *bullets(held, "")] if held else [])
 

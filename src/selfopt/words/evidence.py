@@ -55,12 +55,12 @@ def race_started(start: RaceStart, blocks: int) -> str:
     """Says that a race begins, or goes on after some blocks."""
     heldout = "held-out " if start.purpose == "heldout" else ""
     level = (
-        f"look {start.number} at these {heldout}prompts, which may err with a chance of {start.alpha:.3g}"
+        f"look {start.number} at these {heldout}prompts, with a chance of error of {start.alpha:.3g}"
         if any(not entrant.resumes for entrant in start.entrants)
-        else "all with their earlier evidence"
+        else "all resume with their earlier evidence"
     )
     racing = "1 candidate races" if len(start.entrants) == 1 else f"{len(start.entrants)} candidates race"
-    again = f", going on after {blocks} blocks" if blocks else ""
+    again = f"; resumed after {blocks} blocks" if blocks else ""
     return f"{start.model} {start.phase}: {racing} over {len(start.prompt_ids)} {heldout}prompts; {level}{again}"
 
 
@@ -90,10 +90,10 @@ def race_over(name: str, best: RaceStanding | None, ended: str, blocks: int, tri
 
 def block_dropped(number: int, fault: str, discards: int, *, again: bool) -> str:
     """Says that a block is dropped. number and discards count from 0."""
-    then = "measured again" if again else f"it was the {discards + 1}th time, so the race is held"
+    then = "measured again" if again else f"this happened {discards + 1} times, so the race is held"
     return f"block {number + 1} is dropped for all specs ({fault}); {then}"
 
 
 def void_text(whose: str, since: str, changed: tuple[str, ...]) -> str:
     """Says that evidence is void. since: completes "changed since"."""
-    return f"the evidence {whose} is void and starts anew: changed since {since}: {', '.join(changed)}"
+    return f"the evidence {whose} is void and is gathered anew, because this has changed since {since}: {', '.join(changed)}"

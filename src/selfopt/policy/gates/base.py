@@ -31,7 +31,7 @@ class GateCase:
 
     @property
     def sides(self) -> tuple[Evaluation, ...]:
-        """The candidate and, where there is one, the baseline."""
+        """The candidate and, if there is one, the baseline."""
         return (self.candidate,) if self.baseline is None else (self.candidate, self.baseline)
 
     @property
