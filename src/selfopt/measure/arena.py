@@ -1,4 +1,4 @@
-"""Where the races of one command are measured: one meter, one board, and who was made ready in this process."""
+"""Measures the races of one command, and remembers which specs this process has made ready."""
 
 from __future__ import annotations
 
@@ -28,7 +28,11 @@ class Arena:
         self._warmed: dict[str, tuple[WarmUpResult, Sequence[Blob]]] = {}
 
     async def prepare(self, specs: Sequence[Spec], suite: Suite) -> dict[str, Environment]:
-        """Warm every spec up, unscored, and say what serves them, by spec_id: a loaded model tells the most."""
+        """Warm up every spec, unscored.
+
+        Returns:
+            What serves each spec, by spec_id. A server tells the most about a model that is loaded.
+        """
         desk = self.desk
         one_each = {spec.request_id: spec for spec in specs}
         fresh = not self._ready.issuperset(one_each)
@@ -39,18 +43,18 @@ class Arena:
         return {spec.spec_id: observe(spec, found[spec.request_id].status, desk.context.hardware) for spec in specs}
 
     async def block(self, order: BlockOrder) -> BlockResult:
-        """One block, or what is left of it; see `measure_block`."""
+        """Measure a block, or what is left of it; see `measure_block`."""
         cold = not self._ready.issuperset(order.specs)
         async with self.desk.board.alive():
             result = await measure_block(self.desk, order, warm_up=cold, warmed=self._warmed)
         self._warmed = {}
         self._ready.update(order.specs)
         if result.fault is not None:
-            self._ready.clear()  # after a fault everybody is warmed up again, or nobody
+            self._ready.clear()  # after a fault, every spec is warmed up again
         return result
 
     async def judged(self, result: BlockResult, spec: Spec, suite: Suite) -> tuple[JudgedTrial, ...]:
-        """A block's trials under a spec's own parsers. EvidenceError when one of them cannot be judged so."""
+        """The trials of a block, judged with a spec's own parsers. EvidenceError when one of them cannot be."""
         mine = result.trials[spec.request_id]
         if all(item.verdict.parser_hash == spec.variant.parser_hash for item in mine):
             return mine
@@ -63,11 +67,11 @@ class Arena:
         return found.trials
 
     async def begun(self, order: BlockOrder) -> int:
-        """How many of a block's trials are made already."""
+        """How many trials of a block the ledger has already."""
         return len((await block_state(self.desk, order.group_id))[0])
 
     async def recover(self, spec: Spec) -> bool:
-        """Wait, for up to a minute, until the server of a spec answers; False when it does not."""
+        """Wait for up to a minute until the server of a spec answers. Returns False when it does not."""
         context = self.desk.context
         for wait_s in (0.0, *_WAITS_S):
             await context.sleep(wait_s)
@@ -77,17 +81,17 @@ class Arena:
 
 
 def judged_by(suite: Suite) -> str:
-    """The hash of the scorer that judges this suite now."""
+    """The hash of the present scorer of a suite."""
     return scorer_of(suite.judging).scorer_hash
 
 
 def rendered(spec: Spec, suite: Suite) -> list[str]:
-    """The first request of some of its prompts as text: what this program makes of the spec now."""
+    """The first request for some of the spec's prompts, as text. It shows how this program renders the spec now."""
     found = []
     for prompt in suite.select(spec.split)[:_RENDERED]:
         steps = render(spec.variant, prompt.messages, suite.tools_of(prompt))
         request = make_request(spec, spec.model, next(steps), isolate=spec.isolate)
-        # What is never measured takes no part: evidence hangs on the hash of this text.
+        # Fields that are never measured are left out, because evidence hangs on the hash of this text.
         found.append(request.model_dump_json(exclude={"beside"}))
         steps.close()
     return found

@@ -1,4 +1,4 @@
-"""Making arms ready: how a model is warmed up before it is asked, and the run that is opened for it."""
+"""Makes arms ready: warms up their models and opens their runs."""
 
 from __future__ import annotations
 
@@ -32,12 +32,18 @@ WARM_UP_PROMPT = "What is 2+2?"
 
 
 WarmUps = Mapping[str, tuple[WarmUpResult, Sequence[Blob]]]
-"""By request_id: what came of warming it up, and the blobs that tell of it."""
+"""By request_id: the result of a warm-up, and the blobs that it refers to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """A spec's model just before it is asked, and the warm-up that brought it there, with the blobs that tell of it."""
+    """The state of a spec's model just before it is asked.
+
+    Attributes:
+        status: what the server says of the model.
+        warm_up: the warm-up that led to this state.
+        blobs: those that the warm-up refers to.
+    """
 
     status: ModelStatus
     warm_up: WarmUpResult
@@ -45,12 +51,12 @@ class Readiness:
 
 
 async def model_status(desk: Desk, spec: Spec) -> ModelStatus:
-    """What the server of a spec says of its model now."""
+    """Ask the server of a spec for the state of its model."""
     return await status_of(desk.context.residency_for(spec), desk.context.model_name_for(spec))
 
 
 def observe(spec: Spec, status: ModelStatus, hardware: str) -> Environment:
-    """The environment that a server's status speaks of."""
+    """The environment that a server's status describes."""
     return Environment(
         endpoint=spec.endpoint,
         model=spec.model,
@@ -66,12 +72,12 @@ def observe(spec: Spec, status: ModelStatus, hardware: str) -> Environment:
 
 
 async def observed(desk: Desk, spec: Spec) -> Environment:
-    """What serves a spec now."""
+    """Ask what serves a spec now."""
     return observe(spec, await model_status(desk, spec), desk.context.hardware)
 
 
 async def warm_up(desk: Desk, spec: Spec, suite: Suite, policy: WarmUp) -> tuple[WarmUpResult, Sequence[Blob]]:
-    """Load a spec's model and make it ready for what it will be asked."""
+    """Load a spec's model and make it ready for the requests to come. Returns the result and the blobs it refers to."""
     context, model = desk.context, desk.context.model_name_for(spec)
     return await context.warm_up(
         context.endpoint_for(spec),
@@ -84,10 +90,11 @@ async def warm_up(desk: Desk, spec: Spec, suite: Suite, policy: WarmUp) -> tuple
 
 
 def warm_up_requests(spec: Spec, suite: Suite, model: str) -> tuple[ChatRequest, ...]:
-    """One request of each sort that the spec's variant makes, of "What is 2+2?" with the tools of the suite's first prompt:
-    they compile the template and fill the prompt cache with what the scored requests share.
+    """One warm-up request of each sort that the spec's variant makes.
 
-    Where the variant chooses a tool first, the second one asks for the arguments of the first tool: its examples are others.
+    Each asks "What is 2+2?" with the tools of the suite's first prompt. That compiles the template and
+    fills the prompt cache with what the scored requests share. A variant that chooses a tool first
+    also asks for the arguments of the first tool, because its examples differ there.
     """
     prompt = suite.select(spec.split)[0]
     tools = suite.tools_of(prompt)
@@ -102,11 +109,11 @@ def warm_up_requests(spec: Spec, suite: Suite, model: str) -> tuple[ChatRequest,
 async def ready(
     desk: Desk, specs: Sequence[Spec], suite: Suite, *, always: bool, before: WarmUps | None = None
 ) -> dict[str, Readiness]:
-    """Make every spec alike ready, whatever it says about warm-up: in a race nobody may be the one who waits for the load.
+    """Make all specs of a race equally ready, whatever they say about warm-up. No spec may wait for a load.
 
     Args:
-        always: warm all of them up also where every model is loaded.
-        before: warm-ups that were made just before, by request_id; told of where none is made now.
+        always: warm all of them up even if every model is loaded.
+        before: earlier warm-ups, which are recorded for specs that are not warmed up now.
     """
     statuses = await _statuses(desk, specs)
     warmed = dict(before or {})
@@ -120,7 +127,7 @@ async def ready(
 
 
 async def _statuses(desk: Desk, specs: Sequence[Spec]) -> dict[tuple[str, str], ModelStatus]:
-    """By endpoint and model, each asked once."""
+    """The status of each model, by endpoint and model. Each is asked once."""
     one_each = {(spec.endpoint, spec.model): spec for spec in specs}
     return {where: await model_status(desk, spec) for where, spec in one_each.items()}
 
@@ -136,7 +143,7 @@ def open_arm(
     *,
     isolate: bool = False,
 ) -> OpenArm:
-    """An arm with a new run of these prompts. isolate: in isolation whatever the spec says."""
+    """Open an arm with a new run over these prompts. isolate: in isolation, whatever the spec says."""
     context = desk.context
     environment = observe(spec, readiness.status, context.hardware)
     run = Run(
@@ -160,7 +167,7 @@ def open_arm(
         warm_up=readiness.warm_up,
         at=context.now(),
     )
-    # A spec may be in the ledger under another variant name, which is the same spec.
+    # A spec that is in the ledger under another variant name is the same spec.
     inputs = (spec, environment)
     missing = [one for one in inputs if not (one.record_id in desk.stored or find(context.ledger, type(one), one.record_id))]
     desk.stored.update(one.record_id for one in inputs)

@@ -1,4 +1,4 @@
-"""The engine that measures: it makes asks in a given order, each durable before its slot is used again.
+"""The engine that measures: it makes asks in a given order. Each is durable before its slot is used again.
 
 A pass over a suite is a batch of asks to one arm. A block of a race is a batch of asks to several arms.
 """
@@ -21,28 +21,30 @@ from .resume import closing_records, run_end
 from .trial import JudgedTrial, OpenArm, TrialJob, TrialResult, run_trial
 
 Place = tuple[str, int]
-"""Where a trial belongs: `Ask.place`."""
+"""The place of a trial in its batch: `Ask.place`."""
 
 _LOOK_EVERY = 25
 _MAX_CONNECT_FAILURES = 3
 
 
 class _Faulty(Exception):
-    """The endpoint is not healthy, so these asks are worth nothing."""
+    """The endpoint is not healthy, so the asks of this batch are worth nothing."""
 
 
 @dataclass(slots=True)
 class Asking:
-    """Asks of one batch, under way.
+    """A batch of asks under way.
 
     Attributes:
-        arms: by request_id; the run of each has been made, and is stored with its first trial.
-        asks: what is to be asked, in this order, each with its place in the order of all asks, those included that are made already.
-        suite: of all of them.
-        batch: what the batch is called where it is given up.
-        health: looked at every so many asks, whatever came of them; None where nobody judges the server.
-        done: what was committed, in that order.
-        stopped: the cap that ended it early, if one did.
+        arms: by request_id. The run of each is made, and is stored with its first trial.
+        asks: what to ask, in this order. Each ask has its index among all asks of the batch, earlier
+            ones included.
+        suite: the suite of all asks.
+        batch: what messages call the batch.
+        health: the health of the endpoints, looked at after every so many asks whatever their
+            outcomes. None when nobody judges the server.
+        done: the committed trials, in order.
+        stopped: the cap that ended the batch early, if one did.
     """
 
     desk: Desk
@@ -58,13 +60,16 @@ class Asking:
     _connect_failures: int = 0
 
     async def make(self) -> str | None:
-        """Make the asks, as far as the budget goes. Returns what is wrong with the endpoint, None if nothing is.
+        """Make the asks, as far as the budget goes.
 
-        If it is cancelled or fails, committed trials stay and the runs are marked as interrupted. Otherwise the caller appends
-        the records of `closing`.
+        When it is cancelled or fails, committed trials stay and the runs are marked as interrupted.
+        Otherwise the caller appends the records of `closing`.
+
+        Returns:
+            What is wrong with the endpoint; None when nothing is.
 
         Raises:
-            EndpointError: what would befall every trial: no server, a wrong key, an unknown model.
+            EndpointError: an error that every trial would meet, such as no server or a wrong key.
             StoreError: the ledger cannot be written.
         """
         context = self.desk.context
@@ -78,14 +83,14 @@ class Asking:
             return self.health.found
         except BaseException as error:
             reason = f"the {self.batch} was given up: {error}" if isinstance(error, EndpointError) else "interrupted"
-            # What made it fail is worth more than that its end could not be written either; the next start writes it.
+            # The first error is worth more than a second one from this append. The next start writes the end.
             with suppress(StoreError):
                 await context.ledger.append(self.closing(reason))
             raise
         return None
 
     def closing(self, reason: str) -> tuple[Record, ...]:
-        """The records that end the runs. reason: why trials in flight are abandoned."""
+        """The records that end the runs. reason: why the trials in flight are abandoned."""
         ledger, now = self.desk.context.ledger, self.desk.context.now()
         if self._in_flight:
             for _ in self._in_flight:
@@ -96,7 +101,7 @@ class Asking:
         return tuple(run_end(arm.run, made[request_id], now) for request_id, arm in self.arms.items())
 
     def _jobs(self) -> Iterator[TrialJob]:
-        """Jobs for as long as the budget lasts."""
+        """Jobs, for as long as the budget lasts."""
         prompts = {prompt.id: prompt for prompt in self.suite.prompts}
         for index, ask in self.asks:
             if not self.desk.meter.reserve():
@@ -106,7 +111,7 @@ class Asking:
             yield TrialJob(new_id("trial"), self.arms[ask.arm], ask, prompt, self.suite.tools_of(prompt), index)
 
     async def _measure(self, job: TrialJob, slot: int) -> TrialResult:
-        """One trial, of whichever arm."""
+        """Make one trial."""
         if self.health is not None and job.index and job.index % _LOOK_EVERY == 0:
             await self._require_health()
         arm, desk = job.arm, self.desk
@@ -119,7 +124,7 @@ class Asking:
         return result
 
     async def _look_at(self, result: TrialResult) -> None:
-        """End the batch on an error that every other trial would meet too; it is not scored."""
+        """End the batch on an error that every other trial would meet too. Such a trial is not scored."""
         error = result.error
         if error is None:
             self._replied = True
@@ -137,7 +142,7 @@ class Asking:
             raise _Faulty
 
     def _start(self, job: TrialJob, slot: int) -> TrialStart:
-        """The record that says that a trial is about to use its slot."""
+        """The record that a trial is about to use its slot."""
         run = job.arm.run
         return TrialStart(
             trial_id=job.trial_id,

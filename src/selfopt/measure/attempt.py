@@ -1,4 +1,4 @@
-"""One request of a trial: attempts with retries, each recorded, and what residency says about a failure."""
+"""Sends one request of a trial, with retries. Records each attempt, and what residency says about a failure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _KEPT_CHARS = 16_384
 
 
 async def status_of(residency: Residency, model: str) -> ModelStatus:
-    """The model's status; a server that does not answer within ten seconds does not tell."""
+    """The model's status. It is "unknown" when the server does not answer within ten seconds."""
     try:
         async with asyncio.timeout(_STATUS_TIMEOUT_S):
             return await residency.status(model)
@@ -43,7 +43,7 @@ async def status_of(residency: Residency, model: str) -> ModelStatus:
 
 
 class ResidencyWatch:
-    """Asks for residency where the answer can matter: before the first reply of a run, after a failure, after idle."""
+    """Asks for residency when the answer can matter: before the first reply of a run, after a failure, after idle time."""
 
     def __init__(
         self, residency: Residency, model: str, clock: Callable[[], float], idle_s: float, first: State | None = None
@@ -60,7 +60,7 @@ class ResidencyWatch:
         return (await status_of(self._residency, self._model)).state
 
     def presumed(self) -> State | None:
-        """Residency just before a request; "unknown" where there is no reason to ask, None where there is."""
+        """The residency before a request. "unknown": there is no reason to ask; None: somebody has to ask."""
         if self._first is not None:
             return self._first
         if self._replied_at is None or self._clock() - self._replied_at > self._idle_s:
@@ -68,12 +68,12 @@ class ResidencyWatch:
         return "unknown"
 
     def replied(self) -> None:
-        """A whole reply came: the model is loaded."""
+        """Note that a whole reply came, so the model is loaded."""
         self._first = None
         self._replied_at = self._clock()
 
     def failed(self) -> None:
-        """A request failed: nothing is known any more."""
+        """Note that a request failed, so nothing is known any more."""
         self._first = None
         self._replied_at = None
 
@@ -89,7 +89,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeResult:
-    """What came of one request. content None: no attempt succeeded, and fault and error say why."""
+    """The result of one request. content None: no attempt succeeded, and fault and error say why."""
 
     exchange: Exchange
     blobs: tuple[Blob, ...]
@@ -99,7 +99,7 @@ class ExchangeResult:
 
 
 async def exchange(channel: Channel, step: str, request: ChatRequest, retries: int) -> ExchangeResult:
-    """Send a request until a reply comes, an error that is not worth retrying, or 1 + retries attempts are spent."""
+    """Send a request until a reply comes, an error is not worth a retry, or 1 + retries attempts are made."""
     context = channel.context
     attempts: list[Attempt] = []
     blobs: list[Blob] = []
@@ -166,13 +166,16 @@ def _text_sent(request: ChatRequest, body: str) -> Blob:
 
 @lru_cache(maxsize=256)
 def _kept_blob(text: str) -> Blob:
-    """What is sent is the same in every pass."""
+    """The blob of a text. Cached, because the same requests are sent in every pass."""
     return Blob.of(text)
 
 
 async def _classify(watch: ResidencyWatch, error: EndpointError, before: State) -> tuple[Fault, LoadEvidence]:
-    """The fault of a failed attempt. A timeout, a refused connection or a 503 is put down to loading when residency,
-    before or after it, says that the model was not loaded."""
+    """The fault of a failed attempt, and the load evidence.
+
+    A timeout, a refused connection or a 503 counts as loading when residency, asked before or after
+    it, says that the model was not loaded.
+    """
     if error.kind == "loading":
         return "loading", LoadEvidence(before=before, loaded=True)
     if error.kind in ("timeout", "connect") or error.status == _UNAVAILABLE:
@@ -184,7 +187,7 @@ async def _classify(watch: ResidencyWatch, error: EndpointError, before: State) 
 
 
 def _evidence(reply: ChatReply, before: State, latency_ms: float) -> LoadEvidence:
-    """What the server reports wins; where it is silent, residency just before the request speaks."""
+    """The load evidence of a reply. What the server does not report is taken from residency just before the request."""
     load_ms, loaded = reply.load.load_ms, reply.load.loaded
     if loaded is None:
         loaded = before in NOT_LOADED

@@ -1,4 +1,4 @@
-"""Several specs, interleaved block by block: drift of a server or a machine hits all of them alike."""
+"""Measures several specs interleaved, block by block, so that a drift of the server or the machine hits all alike."""
 
 from __future__ import annotations
 
@@ -21,12 +21,17 @@ from .unit import Unit, prompts_of
 async def measure_specs(
     specs: Sequence[Spec], *, context: MeasureContext, options: MeasureOptions | None = None
 ) -> dict[str, Evaluation]:
-    """Evaluations by spec_id. A block is one pass for each spec that still wants one.
+    """Measure specs in blocks. A block is one pass for each spec that still wants one.
 
-    Specs with equal request_id share their trials: no request is made twice for the sake of another parser. A spec is
-    missing from the answer only when a cap ended the measurement before its first pass was whole (the meter's
-    stop_reason says so); specs that were ended by a cap are evaluated on the passes they have. Raises what `supervise`
-    raises; cancelling leaves a state from which the same call, with the same group_id or cycle_id, continues.
+    Specs with equal request_id share their trials: no request is made twice for another parser. When
+    the call is cancelled, the same call with the same group_id or cycle_id continues it.
+
+    Returns:
+        The evaluations by spec_id. When a cap ends the measurement, specs are evaluated on the passes
+        they have, and a spec without a whole pass is missing. The meter's stop_reason names the cap.
+
+    Raises:
+        Whatever `supervise` raises.
     """
     options = options or MeasureOptions(sampling=True)
     meter = options.meter or BudgetMeter(options.budget, context.clock)
@@ -49,8 +54,7 @@ async def measure_specs(
 
 
 async def _blocks(units: Sequence[Unit], seed: str, *, shuffle: bool) -> None:
-    """Blocks until no unit wants a pass. A unit that resumes further on waits for the others in no way: it simply has
-    fewer blocks to go."""
+    """Measure blocks until no unit wants a pass. A unit that was resumed does not wait for the others: it has fewer blocks to go."""
     block = 0
     wanting = list(units)
     while wanting:
@@ -62,8 +66,11 @@ async def _blocks(units: Sequence[Unit], seed: str, *, shuffle: bool) -> None:
 
 
 async def _reusable(spec: Spec, desk: Desk, options: MeasureOptions) -> Evaluation | None:
-    """The newest evaluation that can stand for measuring the spec again, made under the present scorer; when it is one of
-    another parser chain, its trials are judged again under this one, and that evaluation is appended."""
+    """The newest evaluation that can stand for measuring a spec again; None when there is none.
+
+    When it was made with another parser chain or scorer, its trials are judged again, and the new
+    evaluation is appended.
+    """
     context = desk.context
     present = await observed(desk, spec)
     suite = context.suite_for(spec)

@@ -1,4 +1,4 @@
-"""Total caps on what a measurement may spend."""
+"""Caps on what a measurement may spend in total."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from selfopt.records import Usage
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Caps; None is no cap. max_cost in the currency of the prices that the context gives."""
+    """Caps; None means no cap. max_cost is in the currency of the context's prices."""
 
     max_trials: int | None = None
     max_minutes: float | None = None
@@ -19,10 +19,15 @@ class Budget:
 
 
 class BudgetMeter:
-    """What has been spent, and why to stop. One meter may be shared by several measurements of one command.
+    """Counts what has been spent, and says why to stop. The measurements of one command may share a meter.
 
-    trials counts committed ones; those in flight are reserved, so that max_trials is never exceeded. Tokens, cost and
-    time are known only afterwards: they can be exceeded by the trials in flight.
+    Trials in flight are reserved, so max_trials is never exceeded. Tokens, cost and time are known
+    only afterwards, so the trials in flight can exceed those caps.
+
+    Attributes:
+        trials: committed trials.
+        tokens: input and output tokens of all trials.
+        cost: of all trials with a known price.
     """
 
     def __init__(self, budget: Budget, clock: Callable[[], float]) -> None:
@@ -38,12 +43,12 @@ class BudgetMeter:
 
     @property
     def stop_reason(self) -> str | None:
-        """The cap that is reached, in words; None while there is something left."""
+        """The cap that is reached, in words; None while the budget lasts."""
         if not self._bounded:
             return None
         budget = self.budget
         if budget.max_trials is not None and self.trials + self._reserved >= budget.max_trials:
-            # Those in flight are counted, so how many are committed by now would mislead.
+            # Trials in flight count, so the number of committed ones would mislead.
             return f"max_trials = {budget.max_trials} reached by this command; raise max_trials to go on"
         if budget.max_minutes is not None and (self._clock() - self._began) / 60 >= budget.max_minutes:
             return f"max_minutes = {budget.max_minutes:g} reached after {self.trials} trials; raise max_minutes to go on"
@@ -57,7 +62,7 @@ class BudgetMeter:
         return None
 
     def shortfall(self, trials: int) -> str | None:
-        """The cap that so many more trials would go beyond, judged by what trials took so far; None: none, as far as is known."""
+        """The cap that so many more trials would exceed, judged by what trials took so far; None when none is known to."""
         if self.stop_reason is not None:
             return self.stop_reason
         budget, made = self.budget, self.trials
@@ -80,18 +85,18 @@ class BudgetMeter:
         return None
 
     def reserve(self) -> bool:
-        """Take leave to start one trial; False when a cap is reached."""
+        """Reserve one trial. Returns False when a cap is reached."""
         if self.stop_reason is not None:
             return False
         self._reserved += 1
         return True
 
     def release(self) -> None:
-        """A reserved trial was not committed."""
+        """Give back the reservation of a trial that was not committed."""
         self._reserved -= 1
 
     def charge(self, usage: Usage, cost: float | None, model: str) -> None:
-        """A trial was measured, committed or not. cost None: nobody knows the price of this model."""
+        """Count what a measured trial took. cost None: the model's price is unknown."""
         self.tokens += (usage.input_tokens or 0) + (usage.output_tokens or 0)
         if cost is None:
             self._unpriced = model
@@ -99,6 +104,6 @@ class BudgetMeter:
             self.cost += cost
 
     def commit(self) -> None:
-        """A reserved trial is durable."""
+        """Count a reserved trial as committed."""
         self._reserved -= 1
         self.trials += 1

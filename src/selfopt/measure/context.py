@@ -1,4 +1,4 @@
-"""What a measurement is given: the parts behind their Protocols, and everything that tests must be able to replace."""
+"""What a measurement is given: the parts behind their Protocols, and whatever tests replace."""
 
 from __future__ import annotations
 
@@ -42,21 +42,24 @@ class WarmUpCall(Protocol):
         clock: Callable[[], float],
         /,
     ) -> Awaitable[tuple[WarmUpResult, list[Blob]]]:
-        """The result and the blobs it refers to."""
+        """Returns the result and the blobs that it refers to."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Waits before further attempts: base_s * 2^(failures - 1), at most cap_s, of which a random half is kept (equal
-    jitter). A Retry-After is honoured up to retry_after_cap_s. Seconds."""
+    """How long to wait before another attempt, in seconds.
+
+    The wait is base_s * 2^(failures - 1), at most cap_s; one half of it is random (equal jitter). A
+    Retry-After is honoured up to retry_after_cap_s.
+    """
 
     base_s: float = 0.5
     cap_s: float = 30.0
     retry_after_cap_s: float = 60.0
 
     def wait_s(self, failures: int, retry_after_s: float | None, rng: random.Random) -> float:
-        """How long to wait after so many failures (from 1)."""
+        """The wait after so many failures (counted from 1), in seconds."""
         ceiling = min(self.cap_s, self.base_s * 2.0 ** min(failures - 1, 30))
         jittered = ceiling * (0.5 + 0.5 * rng.random())
         if retry_after_s is None:
@@ -70,19 +73,26 @@ def one_slot(spec: Spec) -> int:
 
 
 def unknown_price(spec: Spec, usage: Usage) -> float | None:
-    """Nobody knows what this cost."""
+    """No price is known."""
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class MeasureContext:
-    """The parts, as functions of the spec. The owner of endpoints closes them.
+    """The parts that a measurement uses, mostly as functions of the spec. It does not close the endpoints.
 
-    model_name_for: the name that the server knows; slots_for: how many requests may be under way at once (>= 1);
-    price_for: cost of one trial, None when unknown; warm_up: see WarmUpCall. clock in seconds (monotonic), sleep and rng
-    are used for retries only; now is the time written into records. idle_s: residency is asked again after so long
-    without a reply; heartbeat_s: the longest silence of `progress`. executor_for: who does the trials, given the ledger and
-    how many slots there are.
+    Attributes:
+        model_name_for: the name by which the server knows the model.
+        warm_up: loads a model and makes it ready.
+        slots_for: how many requests may be under way at once, at least 1.
+        price_for: cost of one trial; None when unknown.
+        clock: monotonic, in seconds.
+        sleep, rng: used for retries only.
+        now: the time for records.
+        progress: is told what the measurement is doing.
+        idle_s: residency is asked again after so many seconds without a reply.
+        heartbeat_s: the longest silence of `progress`.
+        executor_for: who does the trials, given the ledger and the number of slots.
     """
 
     ledger: Ledger
@@ -107,8 +117,11 @@ class MeasureContext:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where a measurement is kept track of: the parts, what may be spent, and who is told. stored: ids of the specs and
-    environments that the ledger is known to have."""
+    """What a measurement works at: the parts, the meter and the board.
+
+    Attributes:
+        stored: ids of specs and environments that are known to be in the ledger.
+    """
 
     context: MeasureContext
     meter: BudgetMeter
@@ -117,13 +130,13 @@ class Desk:
 
     @classmethod
     def of(cls, context: MeasureContext, meter: BudgetMeter) -> Desk:
-        """A new one."""
+        """A desk with a new board."""
         return cls(context, meter, Board(context.progress, context.clock, context.heartbeat_s))
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """What is written into the runs beside the spec; see records.Run. requested_model None: the spec's own."""
+    """What runs record beside the spec; see `records.Run`. requested_model None: the spec's own model."""
 
     group_id: str | None = None
     requested_model: str | None = None

@@ -1,4 +1,4 @@
-"""Is a spec deterministic? One pass, then a few seeded prompts again in isolation."""
+"""Finds out whether a spec is deterministic: one pass, then a few of its prompts again in isolation."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ Verdicts = Mapping[str, Verdict]
 
 
 def infrastructure(verdicts: Verdicts) -> bool:
-    """Whether any outcome was made by a server or the network. Such a pass says nothing about how often it would be so."""
+    """Whether a server or the network caused any outcome. Such a pass does not tell whether repeats are copies."""
     return any(verdict.outcome in _INFRASTRUCTURE for verdict in verdicts.values())
 
 
 def sample_prompts(prompts: Sequence[Prompt], request_id: str, size: int) -> tuple[tuple[int, Prompt], ...]:
-    """`size` prompts with their positions, drawn by a generator seeded with the request_id, in the order of the suite."""
+    """Draw `size` prompts with their positions, in the suite's order. The request_id is the seed."""
     chosen = random.Random(f"determinism {request_id}").sample(range(len(prompts)), min(size, len(prompts)))
     return tuple((position, prompts[position]) for position in sorted(chosen))
 
 
 def agree(one: Verdict, other: Verdict) -> bool:
-    """Same outcome and same tool calls, in order; the calls' ids, which servers draw at random, take no part."""
+    """Whether two verdicts have the same outcome and the same tool calls, in order. Ids of calls are ignored: servers draw them."""
     return one.outcome is other.outcome and _calls(one) == _calls(other)
 
 
@@ -37,10 +37,18 @@ def _calls(verdict: Verdict) -> list[tuple[str, dict[str, Any]]]:
 
 
 def judge_determinism(spec: Spec, passes: Sequence[Verdicts], sample: Verdicts | None) -> Determinism:
-    """From the verdicts by prompt of the complete passes (oldest first) and of the isolated sample.
+    """Judge determinism by the complete passes and the isolated sample.
 
-    "sampled": one pass, and the sample agrees with it; "complete": at least two passes, and all agree; "stochastic":
-    anything differs, a server or the network had a hand in it, or the sampling has no seed; "unknown": one pass alone.
+    Args:
+        passes: the verdicts of each complete pass by prompt id, oldest first.
+        sample: the same of the isolated sample.
+
+    Returns:
+        - sampled: one pass, and the sample agrees with it.
+        - complete: at least two passes, and all agree.
+        - stochastic: anything differs, a server or the network caused an outcome, or the sampling
+          has no seed.
+        - unknown: one pass and no sample, or no pass.
     """
     if not passes:
         return "unknown"
@@ -60,13 +68,13 @@ def judge_determinism(spec: Spec, passes: Sequence[Verdicts], sample: Verdicts |
 
 
 def earlier_sample(ledger: Ledger, spec: Spec, prompt_ids: Collection[str], environment: Environment) -> PassState[Trial] | None:
-    """The newest complete isolated sample of these prompts (or of some of them) under a spec that differs from this one in
-    warm-up at most; None where there is none.
+    """The newest complete isolated sample of some of these prompts, under a spec that differs in warm-up only.
 
-    Warm-up decides when a model is loaded and changes nothing about a request, so what the requests were answered in
-    isolation then is what they have to be answered now; asking again costs a small model several seconds a prompt. Only
-    where both environments tell the model's digest and nothing that they tell differs: who cannot say what was measured
-    cannot say that it is the same. No sample in which a server or the network had a hand.
+    Warm-up decides when a model is loaded and changes nothing about a request, so the answers in
+    isolation are the same. To ask again would cost a small model several seconds a prompt.
+
+    Both environments have to tell the model's digest, and nothing that they tell may differ. Samples
+    with a fault of the server or the network are passed over.
     """
     if environment.digest == "unknown":
         return None

@@ -1,4 +1,4 @@
-"""From the ledger: the trials of n runs, or of the blocks of a race, and their verdicts -> an evaluation."""
+"""Aggregates the trials of runs, or of the blocks of a race, and their verdicts into an evaluation."""
 
 from __future__ import annotations
 
@@ -34,9 +34,11 @@ from .trial import JudgedTrial
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRequest:
-    """Which runs make up the evaluation of which spec. determinism_run_ids: the isolated sample, if one was taken.
+    """Which runs make up the evaluation of which spec.
 
-    fresh: by run id, what this process itself has just committed; it need not be read again.
+    Attributes:
+        determinism_run_ids: the runs of the isolated sample, if one was taken.
+        fresh: trials that this process has just committed, by run id. They need not be read again.
     """
 
     spec: Spec
@@ -115,20 +117,20 @@ def _verdicts(one: _Pass) -> dict[str, Verdict]:
 
 
 def _first(one: _Pass) -> str:
-    """The trial that was asked first."""
+    """The id of the trial that was asked first."""
     return min(one.trials.values(), key=lambda item: (item.trial.started_at, item.trial.position)).trial.trial_id
 
 
 def _fields_told(environment: Environment) -> int:
-    """How much is not hidden. A server tells less about a model that it has not loaded yet."""
+    """How many fields an environment tells. A server tells less about a model that it has not loaded yet."""
     return sum(value not in (None, "unknown") for value in environment.model_dump().values())
 
 
 async def group_passes(ledger: Ledger, request: EvaluationRequest, run_ids: Sequence[str]) -> list[_Pass]:
-    """The passes that the runs make up, in the order in which they began. CorruptError for a run that is not there."""
+    """The passes that the runs make up, in the order in which they began. CorruptError when the ledger lacks a run."""
     missing = set(run_ids)
     runs: list[Run] = []
-    # Backwards: they are mostly the newest, and what was measured long ago need not be read to find them.
+    # Newest first: the runs are mostly recent, so older ones need not be read to find them.
     newest_first = iter(ledger.read(Run, {"request_id": request.spec.request_id}, newest_first=True))
     while missing and (run := next(newest_first, None)) is not None:
         if run.run_id in missing:
@@ -136,7 +138,7 @@ async def group_passes(ledger: Ledger, request: EvaluationRequest, run_ids: Sequ
             runs.append(run)
     runs.reverse()
     for run_id in sorted(missing):
-        # An isolated sample may be one of the same requests under another warm-up.
+        # An isolated sample may come from a spec that differs in warm-up.
         earlier = find(ledger, Run, run_id) if run_id in request.determinism_run_ids else None
         if earlier is None:
             raise CorruptError(
@@ -145,7 +147,7 @@ async def group_passes(ledger: Ledger, request: EvaluationRequest, run_ids: Sequ
         runs.append(earlier)
     grouped: dict[tuple[str | None, str, int], list[Run]] = {}
     for run in runs:
-        # Without a group nothing ties runs together: each is a pass of its own.
+        # A run without a group is a pass of its own.
         grouped.setdefault((run.group_id or run.run_id, run.purpose, run.run_index), []).append(run)
     judged = {run.run_id: await _judged(ledger, request, run.run_id) for run in runs}
     return [
@@ -180,7 +182,7 @@ def _scored(passes: Sequence[_Pass], prompts: Sequence[Prompt]) -> list[ScoredTr
 
 
 def _rows(prompts: Sequence[Prompt], cells: Mapping[str, Sequence[JudgedTrial]]) -> tuple[OutcomeRow, ...]:
-    """One row a prompt. cells: its trials by its id, in the order of time."""
+    """One row for each prompt. cells: the trials of each prompt by its id, in the order of time."""
     return tuple(
         OutcomeRow(
             prompt_id=prompt.id,
@@ -254,7 +256,7 @@ async def evaluate_race(
 
 
 def _weights(block: RaceBlock, spec_id: str) -> list[tuple[str, float]]:
-    """Each trial of a spec in a block with its share of the draw's weight."""
+    """The trials of a spec in a block, each with its share of the weight of its draw."""
     ids, times = block.trial_ids[spec_id], block.asked[spec_id]
     return [(trial_id, block.weights[place // times] / times) for place, trial_id in enumerate(ids)]
 
@@ -262,8 +264,10 @@ def _weights(block: RaceBlock, spec_id: str) -> list[tuple[str, float]]:
 def _weighted_metrics(
     suite: Suite, prompts: Sequence[Prompt], judged: Sequence[JudgedTrial], weights: dict[str, float]
 ) -> Metrics:
-    """Shares over weighted trials; counts, times and tokens over all alike. The runs of a race are parts of one, so they have no
-    accuracies of their own."""
+    """Metrics with shares over weighted trials, and with counts, times and tokens over all trials alike.
+
+    The runs of a race are parts of one measurement, so they have no accuracies of their own.
+    """
     needs = {prompt.id: prompt.needs_call for prompt in prompts}
     plain = compute_metrics(
         [

@@ -1,4 +1,4 @@
-"""Trials on this machine: N slots under asyncio, each trial durable before its slot is used again."""
+"""Does trials on this machine: N slots under asyncio. Each trial is durable before its slot is used again."""
 
 from __future__ import annotations
 
@@ -18,9 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What an executor is handed. measure does one trial in a slot; start makes its TrialStart; committed is told after
-    the trial is durable. prologue: records that must be durable with the first starts. in_flight: trials that have begun and are not
-    known to be committed. If `run` raises, the ledger tells what became of those that are left."""
+    """What an executor is handed.
+
+    Attributes:
+        jobs: the trials to do.
+        measure: does one trial in a slot.
+        start: makes the record that a trial begins.
+        committed: is told when a trial is durable.
+        prologue: records that must be durable with the first starts.
+        in_flight: trials that have begun and are not known to be committed, by id. When `run` raises,
+            the ledger tells what became of them.
+    """
 
     jobs: Iterator[TrialJob]
     measure: Callable[[TrialJob, int], Awaitable[TrialResult]]
@@ -34,19 +42,19 @@ class Executor(Protocol):
     """Does trials somewhere."""
 
     async def run(self, work: Work) -> None:
-        """Do all jobs. An exception of `measure` ends the others and is raised; what is committed stays."""
+        """Do all jobs. An exception of `measure` ends the other trials and is raised; what is committed stays."""
         ...
 
 
 class AsyncExecutor:
-    """The executor of one process. slots >= 1."""
+    """The executor of one process."""
 
     def __init__(self, ledger: Ledger, slots: int) -> None:
         self._ledger = ledger
         self._slots = max(1, slots)
 
     async def run(self, work: Work) -> None:
-        """One append per trial: its blobs, the trial, the verdict, and the start of the slot's next job."""
+        """Do all jobs, with one append for each trial: its blobs, the trial, its verdict and the start of the slot's next job."""
         first = list(islice(work.jobs, self._slots))
         starts = [work.start(job, slot) for slot, job in enumerate(first)]
         work.in_flight.update((job.trial_id, job) for job in first)
@@ -74,7 +82,7 @@ class AsyncExecutor:
             try:
                 await self._ledger.append(records)
             except asyncio.CancelledError as error:
-                # The ledger raises this once the outcome is known. What is stored counts.
+                # The ledger raises this once it knows whether the records are stored. If they are, the trial counts.
                 if find(self._ledger, Trial, job.trial_id) is None:
                     raise
                 cancelled = error

@@ -1,4 +1,4 @@
-"""Is the server of a race there, and still the same? Asked at fixed places, never because of what a trial came to."""
+"""Checks whether the server of a race answers and is still the same. Asked at fixed places, whatever the outcomes are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ _FIXED = ("digest", "quantization", "template_hash", "engine", "engine_build")
 
 
 class Health:
-    """Of the endpoints of a block's arms, compared with how they were when it began. found: what is wrong, None as far as is known."""
+    """The health of the endpoints of a block's arms, compared with their state when the block began.
+
+    Attributes:
+        found: what is wrong; None as far as is known.
+    """
 
     def __init__(self, desk: Desk, arms: Mapping[str, OpenArm]) -> None:
         self._desk = desk
@@ -25,7 +29,7 @@ class Health:
         self.found: str | None = _unanswered(silent[0]) if silent else None
 
     async def problem(self) -> str | None:
-        """Ask now. What a server does not tell is not held against it."""
+        """Ask the servers now. Returns what is wrong; None when nothing is. A server need not tell everything."""
         for arm in self._arms.values():
             if self.found is None:
                 self.found = _compare(arm, await status_of(self._desk.context.residency_for(arm.spec), arm.model))

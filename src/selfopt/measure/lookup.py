@@ -1,4 +1,4 @@
-"""Reading one record of a ledger."""
+"""Reads one record of a ledger by its id."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ R = TypeVar("R", bound=Record)
 
 
 def find(ledger: Ledger, record_type: type[R], record_id: str) -> R | None:
-    """The record with this id, if there is one."""
+    """The record with this id; None when there is none."""
     return next(iter(ledger.read(record_type, {"id": record_id}, limit=1)), None)
 
 

@@ -1,4 +1,4 @@
-"""What a measurement is asked for: one set of options for all that measures."""
+"""The options of a measurement, the same for everything that measures."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ Order = Literal["auto", "file", "shuffled"]
 
 @dataclass(frozen=True, slots=True)
 class Reuse:
-    """When a finished evaluation of the same spec (or of the same requests, judged again) stands for a new one.
+    """When a finished evaluation of the same spec, or of the same requests judged again, stands for a new one.
 
-    exclude_run_ids: evaluations that hold one of these runs are not taken (the runs that promoted a baseline are no
-    reference for its successors). unknown_max_age_s: where the endpoint hides what it serves (no digest), evidence
-    older than this has expired; a day.
+    Attributes:
+        exclude_run_ids: evaluations with one of these runs are not taken. The runs that promoted a
+            baseline are no reference for its successors.
+        unknown_max_age_s: when the endpoint hides what it serves (no digest), older evidence has
+            expired. The default is a day.
     """
 
     enabled: bool = False
@@ -30,25 +32,28 @@ class Reuse:
 
 @dataclass(frozen=True, slots=True)
 class MeasureOptions:
-    """What is measured of each spec, and what may be spent on it.
+    """What to measure of each spec, and what it may cost.
 
     Attributes:
-        n_runs: passes when a spec is not found deterministic.
-        sampling: look whether it is, with an isolated sample.
-        sample_size: prompts of the sample.
-        runs_for, sample_for: n_runs and sample_size of one spec; None: the same for all.
-        repeat: False: one pass and the sample, whatever it says.
+        n_runs: how many passes a spec gets unless it is found deterministic.
+        sampling: find out whether a spec is deterministic, with an isolated sample.
+        sample_size: how many prompts the sample has.
+        runs_for, sample_for: n_runs and sample_size by spec; None: the same for all specs.
+        repeat: False: one pass and the sample, whatever the sample says.
         limit: only the first so many prompts.
-        order: of the prompts in a pass. "auto" keeps the suite's where there is one slot (neighbours share prompt prefixes,
-            which the server has cached) and shuffles otherwise, seeded by pass.
-        shuffle_specs: the order of specs within a block is shuffled, seeded by group and block.
-        labels: what is written into the runs. labels.group_id, where several specs are measured also labels.cycle_id, names
-            what is continued when it was cut off.
-        resume: where nothing is named, go on with the newest group of the same spec that was not concluded.
+        order: the order of prompts in a pass. "auto" keeps the suite's order when there is one slot,
+            because neighbours share prompt prefixes that the server has cached. Otherwise it
+            shuffles, seeded by pass.
+        shuffle_specs: shuffle the specs within a block, seeded by group and block.
+        labels: what runs record. labels.group_id names what is continued after an interruption; when
+            several specs are measured, labels.cycle_id does too.
+        resume: when labels name no group, continue the newest group of the same spec that was not
+            concluded.
         reuse: whether a finished evaluation stands for a new one.
-        budget, meter: what may be spent; a meter is shared with other measurements.
-        await_delivery: the result counts as taken when `deliver` has been called, and until then the same call takes it over
-            and asks nothing.
+        budget: the caps of this measurement.
+        meter: a meter that is shared with other measurements, in place of the budget.
+        await_delivery: the result counts as taken once `deliver` was called. Until then the same call
+            returns it again and asks nothing.
     """
 
     n_runs: int = 7
@@ -68,7 +73,7 @@ class MeasureOptions:
     await_delivery: bool = False
 
     def of(self, spec: Spec) -> MeasureOptions:
-        """The same with the figures of one spec."""
+        """These options with the figures of one spec."""
         return replace(
             self,
             n_runs=self.n_runs if self.runs_for is None else self.runs_for(spec),

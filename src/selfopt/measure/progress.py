@@ -1,4 +1,4 @@
-"""Signs of life: what a measurement is doing, for whoever shows it."""
+"""Signs of life: tells whoever shows it what a measurement is doing."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ ProgressKind = Literal["run_started", "warm_up", "trial", "heartbeat", "run_ende
 class Progress:
     """One sign of life.
 
-    done / total: trials of the whole measurement, those of a resumed one included (total shrinks when determinism makes
-    runs needless); elapsed_s: since this process began it; eta_s: what is left at the pace of the trials that are through,
-    None until one is. It does not grow while a trial takes long.
+    Attributes:
+        done, total: trials of the whole measurement, those of earlier processes included. The total
+            shrinks when determinism makes runs needless.
+        elapsed_s: since this process began.
+        eta_s: the time that is left, at the pace of the finished trials; None until one is finished.
+            It does not grow while a trial takes long.
     """
 
     kind: ProgressKind
@@ -38,13 +41,15 @@ ProgressSink = Callable[[Progress], None]
 
 
 def ignore_progress(event: Progress) -> None:
-    """The sink of those who do not want to know."""
+    """A sink that ignores events."""
 
 
 class Board:
-    """Counts what is done and tells the sink, at each event and at least every `heartbeat_s` seconds in between.
+    """Counts what is done and tells the sink: at each event, and at least every `heartbeat_s` seconds in between.
 
-    prompt_id: the prompt whose trial began last; whoever begins one says so here.
+    Attributes:
+        prompt_id: the prompt whose trial began last. Whoever begins a trial sets it.
+        done, total: see `Progress`.
     """
 
     def __init__(self, sink: ProgressSink, clock: Callable[[], float], heartbeat_s: float = 1.0) -> None:
@@ -53,7 +58,7 @@ class Board:
         self._heartbeat_s = heartbeat_s
         self._began = clock()
         self._timed = 0
-        self._timed_s = 0.0  # until the last of them was through
+        self._timed_s = 0.0  # until the last of them was finished
         self._label = ""
         self._run_index = 0
         self.prompt_id: str | None = None
@@ -61,18 +66,18 @@ class Board:
         self.total = 0
 
     def at(self, label: str, run_index: int) -> None:
-        """From now on events are about this run."""
+        """Say which run the next events are about."""
         self._label, self._run_index, self.prompt_id = label, run_index, None
 
     def committed(self, prompt_id: str, outcome: Outcome) -> None:
-        """A trial is durable."""
+        """Count a trial that is durable, and tell the sink."""
         self.done += 1
         self._timed += 1
         self._timed_s = self._clock() - self._began
         self._emit("trial", prompt_id=prompt_id, outcome=outcome)
 
     def tell(self, kind: ProgressKind, note: str = "") -> None:
-        """Any other event."""
+        """Tell the sink of any other event."""
         self._emit(kind, prompt_id=self.prompt_id, note=note)
 
     def _emit(self, kind: ProgressKind, *, prompt_id: str | None, outcome: Outcome | None = None, note: str = "") -> None:
@@ -105,7 +110,7 @@ class Board:
 
     @asynccontextmanager
     async def alive(self) -> AsyncIterator[Board]:
-        """Heartbeats for as long as the block runs."""
+        """Send heartbeats while the `async with` block runs."""
         task = asyncio.create_task(self._beat())
         try:
             yield self

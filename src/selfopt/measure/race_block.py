@@ -1,7 +1,7 @@
-"""One block of a race: asks to several arms, shuffled together.
+"""Measures one block of a race: asks to several arms, shuffled together.
 
-Whether a fault of the server hit the block is asked of the endpoint's health at fixed places of the order (before, every so many
-trials, after), whatever came of the trials: a look that failures alone would trigger could drop the blocks in which one spec fails.
+The endpoint's health tells whether a fault of the server hit the block. It is asked at fixed places (before, every so many trials, after),
+whatever the outcomes are. If failures alone triggered a look, it could drop the blocks in which one spec fails.
 """
 
 from __future__ import annotations
@@ -23,8 +23,15 @@ from .trial import JudgedTrial
 
 @dataclass(frozen=True, slots=True)
 class BlockOrder:
-    """What to ask. block_id: of the block, number: among the race's; discards: how often it was dropped before; asks: in the order
-    of asking; specs: under whose name each request_id is asked; suite: that of all of them."""
+    """What to ask in a block.
+
+    Attributes:
+        number: of the block in its race.
+        discards: how often the block was dropped before.
+        asks: what to ask, in this order.
+        specs: by request_id, the spec under whose name it is asked.
+        suite: the suite of all specs.
+    """
 
     block_id: str
     number: int
@@ -36,16 +43,21 @@ class BlockOrder:
 
     @property
     def group_id(self) -> str:
-        """Ties the runs of this block together; a block that is repeated has another."""
+        """The group of the block's runs. A block that is repeated after a drop has another one."""
         return self.block_id if self.discards == 0 else f"{self.block_id}/{self.discards}"
 
 
 @dataclass(frozen=True, slots=True)
 class BlockResult:
-    """What came of it. fault: what the endpoint's health said against it; stopped: the cap that cut it off; with neither it is complete.
+    """The result of a block. Without a fault and a cap, the block is complete.
 
-    trials: by request_id in the order of draws and repeats, complete or not; closing: the records that end its runs, for the caller
-    to append together with what it makes of the block; environments: by request_id, the newest that was seen.
+    Attributes:
+        trials: by request_id, in the order of draws and repeats.
+        closing: the records that end the block's runs. The caller appends them together with its
+            record of the block.
+        environments: by request_id, the newest that was seen.
+        fault: what is wrong with the endpoint, if anything.
+        stopped: the cap that cut the block off, if one did.
     """
 
     trials: Mapping[str, tuple[JudgedTrial, ...]]
@@ -55,7 +67,7 @@ class BlockResult:
     stopped: str | None = None
 
     def trial_ids(self) -> tuple[str, ...]:
-        """Of all specs."""
+        """The ids of all trials of the block."""
         return tuple(item.trial.trial_id for each in self.trials.values() for item in each)
 
 
@@ -73,10 +85,16 @@ async def block_state(desk: Desk, group_id: str) -> tuple[dict[Place, Trial], di
 
 
 async def measure_block(desk: Desk, order: BlockOrder, *, warm_up: bool, warmed: WarmUps) -> BlockResult:
-    """Ask everything that the ledger does not have yet. warm_up: make every arm ready first, unscored, even if the model is loaded;
-    warmed: warm-ups that were made just before, for the record.
+    """Ask everything in the block that the ledger does not have yet.
 
-    Raises what `Asking.make` raises, of a healthy endpoint; cancelling and that leave a block that the same call completes.
+    After an error or when it is cancelled, the same call completes the block.
+
+    Args:
+        warm_up: make every arm ready first, unscored, even if its model is loaded.
+        warmed: warm-ups that were made just before, for the record.
+
+    Raises:
+        Whatever `Asking.make` raises when the endpoint is healthy.
     """
     made, environments = await block_state(desk, order.group_id)
     waiting = [(index, ask) for index, ask in enumerate(order.asks) if ask.place not in made]
@@ -109,7 +127,7 @@ async def measure_block(desk: Desk, order: BlockOrder, *, warm_up: bool, warmed:
 
 
 async def _resumed(desk: Desk, order: BlockOrder, made: Mapping[Place, Trial]) -> dict[Place, JudgedTrial]:
-    """What the ledger has, judged as the specs do under whose name it was asked."""
+    """The trials that the ledger has, each judged as the spec does under whose name it was asked."""
     found: dict[Place, JudgedTrial] = {}
     for request_id, spec in order.specs.items():
         mine = [trial for place, trial in made.items() if place[0] == request_id]

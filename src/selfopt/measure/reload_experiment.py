@@ -1,4 +1,4 @@
-"""The two arms of an interleaved warm-up validation -> what they prove."""
+"""Works out what the two arms of an interleaved warm-up validation prove."""
 
 from __future__ import annotations
 
@@ -17,14 +17,18 @@ from selfopt.stats import (
 )
 
 FASTER = 0.7
-"""A warm first call of at most this share of the cold one counts as a latency that warm-up removes."""
+"""Warm-up removes a latency when the warm first call takes at most this share of the cold one."""
 _SLOWER_P = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class ReloadRuns:
-    """One arm: its evaluation, the latency of the first scored call of each run, and how many runs are known to have begun
-    unloaded."""
+    """One arm of the experiment.
+
+    Attributes:
+        first_calls_ms: latency of the first scored call of each run.
+        unloads: how many runs are known to have begun unloaded.
+    """
 
     evaluation: Evaluation
     first_calls_ms: Sequence[float]
@@ -34,13 +38,20 @@ class ReloadRuns:
 def reload_experiment(
     cold: ReloadRuns, warm: ReloadRuns, asked: Sequence[str], suspected: Collection[str] = ()
 ) -> WarmUpExperiment:
-    """What the arms prove. asked: ids of the prompts in their order; suspected: those that a finding named before the experiment:
-    the Bayes factor is then over them alone, because it is about them that a question was asked.
+    """What the arms prove.
 
-    Conclusive from 4 runs of each arm on, when every cold run began unloaded. Outcomes are confirmed at a Bayes factor of at
-    least 10; latency when the warm first calls take at most 0.7 of the cold ones (medians) and lie apart by ranks, p < .05. A
-    failure of any kind right after an unload counts: a timeout is what a load that outlasts it looks like. Neither is confirmed
-    where the arms in each other's place would have a Bayes factor of 10: then warm-up does harm.
+    The experiment is conclusive with at least 4 runs of each arm, when every cold run began unloaded.
+    Outcomes are confirmed at a Bayes factor of at least 10. Latency is confirmed when the warm first
+    calls take at most 0.7 of the cold ones (medians) and differ by ranks with p < .05. When the arms
+    swapped would have a Bayes factor of 10, warm-up does harm and nothing is confirmed.
+
+    A failure of any kind right after an unload counts, because a load that outlasts the timeout looks
+    like a timeout.
+
+    Args:
+        asked: ids of the prompts in the order of asking.
+        suspected: the prompts that a finding named before the experiment. The Bayes factor is then
+            over these alone, since the question was about them.
     """
     before, after = _rows(cold.evaluation), _rows(warm.evaluation)
     prompts = tuple(

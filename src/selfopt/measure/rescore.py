@@ -1,4 +1,4 @@
-"""Judge stored trials again: with another parser chain or a newer scorer, without asking any model."""
+"""Judges stored trials again, with another parser chain or a newer scorer. Asks no model."""
 
 from __future__ import annotations
 
@@ -35,9 +35,16 @@ _Verdicts = dict[str, dict[tuple[str, str], Verdict]]
 
 @dataclass(frozen=True, slots=True)
 class Rescored:
-    """trials under the new judgment; fresh: verdicts that were not in the ledger; changed: trials whose outcome differs
-    from the newest verdict they had under another parser chain or scorer; skipped: ids of trials that the present
-    variants cannot replay (they ask for requests that were never made)."""
+    """The result of judging again.
+
+    Attributes:
+        trials: under the new verdicts.
+        fresh: how many verdicts were not in the ledger before.
+        changed: how many trials have another outcome than in the newest verdict by another parser
+            chain or scorer.
+        skipped: ids of the trials that the present variant cannot replay, because it asks for
+            requests that were never made.
+    """
 
     trials: tuple[JudgedTrial, ...]
     fresh: int
@@ -46,13 +53,13 @@ class Rescored:
 
 
 def stored_contents(ledger: Ledger, trial: Trial) -> list[ReplyContent]:
-    """The contents of a trial's successful requests, in order. CorruptError when a blob is missing."""
+    """The replies to a trial's successful requests, in order. CorruptError when a blob is missing."""
     hashes = (item.content for item in trial.exchanges if item.content is not None)
     return [ReplyContent.model_validate_json(held(ledger, Blob, blob_hash).text) for blob_hash in hashes]
 
 
 def replay(spec: Spec, prompt: Prompt, tools: Sequence[ToolDefinition], contents: Sequence[ReplyContent]) -> ReplyContent | None:
-    """What the parsers read, had these replies come now; None when the variant asks for more than there is."""
+    """The reply that the parsers would read if these replies came now; None when the variant asks for more of them."""
     steps = render(spec.variant, prompt.messages, tools)
     next(steps)
     for content in contents:
@@ -87,8 +94,12 @@ def check_suite(spec: Spec, suite: Suite) -> None:
 async def ensure_verdicts(
     ledger: Ledger, spec: Spec, suite: Suite, trials: Iterable[Trial], parsers: Sequence[ChainName] | None = None
 ) -> Rescored:
-    """The verdicts of the present scorer on trials, under the spec's parser chain or another; those that are missing are
-    made and appended. The suite must be the one that was measured (see check_suite)."""
+    """The verdicts of the present scorer on trials. Makes and appends those that are missing.
+
+    Args:
+        suite: the one that was measured (see `check_suite`).
+        parsers: the parser chain; None: that of the spec.
+    """
     chain = tuple(parsers if parsers is not None else spec.variant.parsers)
     judge = Judge(scorer_of(suite.judging), chain, content_hash("parser", list(chain)))
     present = judge.parser_hash, judge.scorer.scorer_hash
@@ -130,9 +141,14 @@ def _verdicts(ledger: Ledger, run_id: str) -> _Verdicts:
 
 
 async def rescore(ledger: Ledger, run_ids: Sequence[str], suite: Suite, parsers: Sequence[ChainName] | None = None) -> Rescored:
-    """Judge the trials of stored runs under another parser chain (None: the one of their spec) and the present scorer.
+    """Judge the trials of stored runs with the present scorer.
 
-    CorruptError when a run or its spec is not in the ledger; SuiteError when the suite has changed since.
+    Args:
+        parsers: the parser chain; None: that of each run's spec.
+
+    Raises:
+        CorruptError: a run or its spec is not in the ledger.
+        SuiteError: the suite has changed since.
     """
     parts: list[Rescored] = []
     for run_id in run_ids:

@@ -1,4 +1,4 @@
-"""What the ledger already holds of a group of runs, and how runs that were cut off are closed."""
+"""Reads what the ledger holds of a group of runs, and closes runs that were cut off."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ T = TypeVar("T", Trial, JudgedTrial)
 
 @dataclass(slots=True)
 class PassState(Generic[T]):
-    """One pass, made of one run or, after interruptions, of several. trials: by prompt id, only of the pass's prompts."""
+    """One pass. It consists of one run, or of several after interruptions. trials: by prompt id."""
 
     runs: list[Run] = field(default_factory=list)
     trials: dict[str, T] = field(default_factory=dict)
 
     @property
     def prompt_ids(self) -> tuple[str, ...]:
-        """The prompts of the whole pass: those of its first run (a continuing run has only what was left)."""
+        """The prompts of the whole pass, which are those of its first run. A continuing run has only what was left."""
         return self.runs[0].prompt_ids if self.runs else ()
 
     @property
@@ -50,7 +50,7 @@ class PassState(Generic[T]):
 
 
 def passes_of(ledger: Ledger, runs: Iterable[Run]) -> dict[PassKey, PassState[Trial]]:
-    """The passes that runs of one request_id make up, in the order in which they began."""
+    """The passes that the runs of one request_id make up, in the order in which they began."""
     found: dict[PassKey, PassState[Trial]] = {}
     for run in runs:
         current = found.setdefault((run.purpose, run.run_index), PassState())
@@ -60,15 +60,15 @@ def passes_of(ledger: Ledger, runs: Iterable[Run]) -> dict[PassKey, PassState[Tr
 
 
 def run_end(run: Run, trials: int, at: str) -> RunEnd:
-    """How a run ended in which so many trials were committed."""
+    """The end of a run in which so many trials were committed."""
     whole = trials == len(run.prompt_ids)
     return RunEnd(run_id=run.run_id, status="complete" if whole else "interrupted", trials=trials, at=at)
 
 
 def closing_records(ledger: Ledger, run: Run, at: str, reason: str) -> list[Record]:
-    """The records that end a run which was cut off, made of what the ledger holds of it.
+    """The records that end a run that was cut off. Empty when the ledger does not hold the run.
 
-    Trials that were started and not committed are abandoned, for this reason. Empty if the ledger does not hold the run.
+    Trials that were started and not committed are abandoned, for the given reason.
     """
     if find(ledger, Run, run.run_id) is None:
         return []
@@ -85,9 +85,9 @@ def closing_records(ledger: Ledger, run: Run, at: str, reason: str) -> list[Reco
 
 
 async def close_open_runs(ledger: Ledger, runs: Iterable[Run], now: Callable[[], str]) -> int:
-    """Give every run without an end its end: its process has died. Returns how many of its trials are marked as abandoned.
+    """Close every run that has no end, because its process died. Returns how many trials are abandoned.
 
-    Only for whoever holds the lock on them: the runs of a live process look just the same.
+    The caller has to hold the lock of the home: the runs of a live process look the same.
     """
     reason = "its process ended before the trial was committed"
     ends = [closing_records(ledger, run, now(), reason) for run in runs if find(ledger, RunEnd, run.run_id) is None]
@@ -97,18 +97,18 @@ async def close_open_runs(ledger: Ledger, runs: Iterable[Run], now: Callable[[],
 
 
 def undelivered(ledger: Ledger, request: str) -> str | None:
-    """The group of the newest measurement of this request, when it is through and its process died before anybody had the result."""
+    """The group of the newest measurement of a request, when it is concluded but its result was never delivered."""
     newest = next(iter(ledger.read(Conclusion, {"request": request}, newest_first=True, limit=1)), None)
     return newest.group_id if newest is not None and find(ledger, Delivery, newest.group_id) is None else None
 
 
 def conclusion_of(ledger: Ledger, group_id: str, request: str, at: str) -> list[Record]:
-    """What is kept with the evaluation that concludes a group; nothing when that was kept before."""
+    """The record to append with the evaluation that concludes a group; nothing when the ledger has it."""
     return [] if find(ledger, Conclusion, group_id) else [Conclusion(group_id=group_id, request=request, at=at)]
 
 
 async def deliver(ledger: Ledger, group_id: str, at: str) -> None:
-    """Keep that the result of a group was handed over. Nothing happens when it was before, or when the group is not through."""
+    """Record that the result of a group was delivered. Does nothing when it was before, or when the group is not concluded."""
     if find(ledger, Conclusion, group_id) is not None and find(ledger, Delivery, group_id) is None:
         await ledger.append([Delivery(group_id=group_id, at=at)])
 
@@ -116,8 +116,16 @@ async def deliver(ledger: Ledger, group_id: str, at: str) -> None:
 def open_groups(
     ledger: Ledger, spec: Spec, prompt_ids: tuple[str, ...], pending: str | None = None
 ) -> list[tuple[str, Environment | None]]:
-    """The groups of exactly this spec and these prompts that no evaluation has concluded, newest first, with the newest
-    environment of each. Groups of a cycle are the cycle's to continue. pending: one that counts although it is concluded."""
+    """The groups of this spec and these prompts that no evaluation has concluded, newest first.
+
+    Groups of a cycle are left out, since the cycle continues them.
+
+    Args:
+        pending: a group that is included although it is concluded.
+
+    Returns:
+        The id of each group, with its newest environment.
+    """
     groups: dict[str, list[Run]] = {}
     for run in ledger.read(Run, {"spec_id": spec.spec_id}):
         if run.group_id is not None and run.cycle_id is None and run.purpose in ("measure", "determinism"):

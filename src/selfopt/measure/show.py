@@ -1,4 +1,4 @@
-"""Everything about one trial, for people who ask why."""
+"""Collects everything about one trial, for people who ask why it came out so."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .lookup import find
 
 
 class ShownAttempt(Record):
-    """One HTTP request: the record, and the exact texts (None: not kept, or nothing came)."""
+    """One attempt with its exact texts. None: the text was not kept, or nothing came."""
 
     attempt: Attempt
     request: str | None
@@ -34,7 +34,7 @@ class ShownAttempt(Record):
 
 
 class ShownExchange(Record):
-    """One step with its attempts and what the model said."""
+    """One step of a trial: its attempts, and what the model replied."""
 
     step: str
     attempts: tuple[ShownAttempt, ...]
@@ -42,9 +42,15 @@ class ShownExchange(Record):
 
 
 class ShownTrial(Record):
-    """A trial with everything behind it. verdicts: every one there is, oldest first. The suite's part (messages, tools,
-    expected, reason) is empty when the suite is not at hand or has changed. Texts are as they were received: whoever
-    shows them on a terminal escapes control characters."""
+    """A trial with everything behind it.
+
+    Texts are as they were received. Whoever shows them on a terminal escapes control characters.
+
+    Attributes:
+        verdicts: all verdicts on the trial, oldest first.
+        messages, tools, expected, reason: from the suite; empty when the suite is not at hand or has
+            changed.
+    """
 
     trial: Trial
     run: Run
@@ -59,7 +65,7 @@ class ShownTrial(Record):
 
 
 def show_trial(ledger: Ledger, trial_id: str, suites: Sequence[Suite] = ()) -> ShownTrial:
-    """Collect everything about a trial. UsageError when there is none with this id."""
+    """Collect everything about a trial. UsageError when no trial has this id."""
     trial = find(ledger, Trial, trial_id)
     if trial is None:
         raise UsageError(f"no trial {trial_id!r} in the ledger; rows of `selfopt report` and `--json` output name trial ids")

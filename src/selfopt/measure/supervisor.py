@@ -1,4 +1,4 @@
-"""Several runs of one spec, supervised: warmed up once, watched, resumable, bounded."""
+"""Runs one spec several times: warmed up once, watched, resumable, under caps."""
 
 from __future__ import annotations
 
@@ -18,12 +18,17 @@ from .unit import Unit, prompts_of
 
 @dataclass(frozen=True, slots=True)
 class SuperviseResult:
-    """What came of it. status "stopped": a cap ended it, stop_reason says which, and the same call continues it.
+    """The result of supervised runs.
 
-    evaluation: over the complete passes, in the ledger only when status is "complete"; None when no pass was completed.
-    warm_up: that of the first run, also when an earlier process made it.
-    trials: committed by this process; resumed: taken over from earlier ones;
-    abandoned: started by an earlier process, never committed, measured again.
+    Attributes:
+        status: "stopped" when a cap ended the measurement. The same call continues it.
+        stop_reason: the cap.
+        evaluation: over the complete passes; None when there is none. It is in the ledger only when
+            the status is "complete".
+        warm_up: that of the first run, even if an earlier process made it.
+        trials: how many this process committed.
+        resumed: how many were taken over from earlier processes.
+        abandoned: how many earlier processes started but never committed. They are measured again.
     """
 
     spec_id: str
@@ -39,11 +44,15 @@ class SuperviseResult:
 
 
 async def supervise(spec: Spec, *, context: MeasureContext, options: MeasureOptions | None = None) -> SuperviseResult:
-    """Run a spec n times (7), or fewer when it is sampled to be deterministic.
+    """Run a spec n times, or less often when a sample shows that it is deterministic.
 
-    Raises EndpointError for what would befall every trial, StoreError when the ledger cannot be written, SuiteError when
-    the suite is not the spec's. Cancelling leaves a state from which the same call continues. One supervisor at a time:
-    the caller holds the lock of the home folder.
+    When it is cancelled, the same call continues it. The caller holds the lock of the home folder, so
+    that there is one supervisor at a time.
+
+    Raises:
+        EndpointError: an error that every trial would meet.
+        StoreError: the ledger cannot be written.
+        SuiteError: the suite is not the spec's.
     """
     options = options or MeasureOptions()
     meter = options.meter or BudgetMeter(options.budget, context.clock)
@@ -54,7 +63,7 @@ async def supervise(spec: Spec, *, context: MeasureContext, options: MeasureOpti
         while await unit.advance():
             pass
         unfinished = unit.following() is not None
-        # A group that was stopped stays open: only its conclusion, an evaluation that is kept, closes it.
+        # A group that was stopped stays open until an evaluation of it is stored.
         through: list[Record] = []
         if options.await_delivery and not unfinished:
             through = conclusion_of(context.ledger, unit.group_id, _request(unit.prompts, options, spec), context.now())
@@ -75,7 +84,7 @@ async def supervise(spec: Spec, *, context: MeasureContext, options: MeasureOpti
 
 
 def _request(prompts: Sequence[Prompt], options: MeasureOptions, spec: Spec) -> str:
-    """Hash of what was asked for, by which the same call is known again."""
+    """Hash of what was asked for. It recognises the same call."""
     asked = [spec.spec_id, sorted(prompt.id for prompt in prompts), options.n_runs, options.sampling]
     return content_hash("supervise", asked)
 

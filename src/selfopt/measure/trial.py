@@ -1,4 +1,4 @@
-"""One prompt, once: drive the variant's requests, read the reply, judge it."""
+"""Makes one trial: sends the variant's requests for a prompt, reads the reply and judges it."""
 
 from __future__ import annotations
 
@@ -77,13 +77,15 @@ class Judge:
 
 @dataclass(frozen=True, slots=True)
 class OpenArm:
-    """A spec in a measurement of several, with its run: what all trials of that run have in common.
+    """A spec with an open run: what all trials of the run have in common.
 
     Attributes:
-        model: the name that the server knows.
-        isolate: whether its requests are made in isolation.
-        environment: as observed with `status`, after the warm-up.
-        prologue: what has to be durable before its first trial, the run among it.
+        judge: judges the trials.
+        model: the name by which the server knows the model.
+        isolate: whether requests are made in isolation.
+        environment: what serves the spec, as `status` describes it.
+        status: of the model, after the warm-up.
+        prologue: records that have to be durable before the first trial, the run among them.
     """
 
     spec: Spec
@@ -99,7 +101,7 @@ class OpenArm:
 
 @dataclass(frozen=True, slots=True)
 class TrialJob:
-    """One trial to be made of an ask. index: its place in the order of all asks."""
+    """One trial to make. index: of its ask among all asks of the batch."""
 
     trial_id: str
     arm: OpenArm
@@ -111,7 +113,7 @@ class TrialJob:
 
 @dataclass(frozen=True, slots=True)
 class TrialResult:
-    """A finished trial that is not committed yet. error: the last one, when no reply came."""
+    """A finished trial that is not committed yet. error: the last error, when no reply came."""
 
     judged: JudgedTrial
     blobs: tuple[Blob, ...]
@@ -119,7 +121,7 @@ class TrialResult:
 
 
 def make_request(spec: Spec, model: str, step: RenderedStep, *, isolate: bool) -> ChatRequest:
-    """The request of one step under the spec's limits. A spec that warms up also asks the server to keep the model."""
+    """The request of one step under the spec's limits. A spec with warm-up also asks the server to keep the model loaded."""
     return ChatRequest(
         model=model,
         messages=tuple(step.messages),
@@ -137,14 +139,14 @@ def make_request(spec: Spec, model: str, step: RenderedStep, *, isolate: bool) -
 
 @remembered
 def _first_request(spec: Spec, model: str, step: RenderedStep, isolate: bool) -> ChatRequest:
-    """The same request in every pass, which the endpoint then has to write only once."""
+    """The first request for a prompt. It is the same in every pass, so the endpoint has to write it only once."""
     return make_request(spec, model, step, isolate=isolate)
 
 
 async def run_trial(job: TrialJob, slot: int) -> TrialResult:
-    """Ask everything that the variant asks for this prompt, and judge the reply.
+    """Send all requests that the variant makes for a prompt, and judge the reply.
 
-    `Trial.fault` is "truncated" when any reply was cut at the token limit, whatever a parser makes of it.
+    `Trial.fault` is "truncated" when any reply was cut at the token limit, even if a parser can read it.
     """
     arm, spec = job.arm, job.arm.spec
     exchanges: list[Exchange] = []
@@ -193,7 +195,7 @@ async def run_trial(job: TrialJob, slot: int) -> TrialResult:
 
 
 def _sum_usage(attempts: Sequence[Attempt]) -> Usage:
-    """Tokens over all attempts; a figure stays None when no attempt tells it."""
+    """The tokens of all attempts. A figure is None when no attempt tells it."""
     usages = [a.usage for a in attempts]
 
     def total(values: list[int | None]) -> int | None:
@@ -209,7 +211,7 @@ def _sum_usage(attempts: Sequence[Attempt]) -> Usage:
 
 
 def _sum_load(attempts: Sequence[Attempt]) -> LoadEvidence:
-    """Residency before the first attempt, and whether any attempt waited for a load."""
+    """The residency before the first attempt, and whether any attempt waited for a load."""
     loads = [a.load for a in attempts]
     said = [x.loaded for x in loads if x.loaded is not None]
     timed = [x.load_ms for x in loads if x.load_ms is not None]

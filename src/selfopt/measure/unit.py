@@ -1,4 +1,4 @@
-"""The passes of one request_id: which is next, and what came of them. What supervision and comparison are made of."""
+"""The passes of one request_id: which one is next, and what their evaluation is. Supervision and comparison use it."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from .resume import PassKey, PassState, close_open_runs, passes_of
 from .trial import JudgedTrial
 
 BeforePass = Callable[[Spec, int], Awaitable[None]]
-"""Called with the spec and the number of a pass before it is begun or continued: a forced unload, say."""
+"""Called with the spec and the number of a pass before the pass is begun or continued, such as for a forced unload."""
 
 
 def prompts_of(spec: Spec, suite: Suite, limit: int | None) -> tuple[Prompt, ...]:
-    """The prompts that a spec measures. SuiteError when the suite is not the spec's or nothing is left to ask."""
+    """The prompts that a spec measures. SuiteError when the suite is not the spec's or has no prompt in the split."""
     check_suite(spec, suite)
     prompts = suite.select(spec.split)[:limit]
     if not prompts:
@@ -53,9 +53,13 @@ class Unit:
     """Specs that share their trials (equal request_id), and the group of runs that measures them.
 
     Attributes:
-        resumed: trials that are taken over from earlier processes; abandoned: those that they started and never committed.
-        residency: of the runs of this process, the model's state before each and before its warm-up.
-        fresh: of the same runs, their trials.
+        passes: the state of each pass, by purpose and number.
+        abandoned: how many trials earlier processes started and never committed.
+        before_pass: called before each pass.
+        warm_up_each: warm up before each pass, not only before the first.
+        residency: by id of a run of this process, the model's state before the run and its warm-up.
+        resumed: how many trials are taken over from earlier processes.
+        fresh: by id of a run of this process, its trials.
     """
 
     specs: tuple[Spec, ...]
@@ -86,7 +90,7 @@ class Unit:
         before_pass: BeforePass | None = None,
         warm_up_each: bool = False,
     ) -> Unit:
-        """Read what the ledger has of the group, and close what a dead process left open."""
+        """Read what the ledger has of the group, and close the runs that a dead process left open."""
         lead, context = specs[0], desk.context
         suite = context.suite_for(lead)
         runs = list(context.ledger.read(Run, {"group_id": group_id, "request_id": lead.request_id}))
@@ -108,11 +112,11 @@ class Unit:
 
     @property
     def purpose(self) -> Purpose:
-        """Of the scored passes."""
+        """The purpose of the scored passes."""
         return self.options.labels.purpose
 
     def at(self, purpose: Purpose, run_index: int) -> PassState[Trial]:
-        """The state of one pass, empty when it has not begun."""
+        """The state of one pass; empty when it has not begun."""
         return self.passes.setdefault((purpose, run_index), PassState())
 
     @property
@@ -127,8 +131,10 @@ class Unit:
 
     @property
     def planned(self) -> int:
-        """Trials that this unit is expected to take: repeats are counted only once they are known to be needed, where the
-        sampling draws nothing at random."""
+        """How many trials this unit is expected to take.
+
+        For sampling that draws nothing at random, repeats count only once they are known to be needed.
+        """
         sampled = bool(self.sample.runs)
         maybe = self._sampling and not self.first.complete
         asked = not self._sampled_earlier and (sampled or maybe or self._wants_sample())
@@ -137,7 +143,7 @@ class Unit:
 
     @property
     def _expected_once(self) -> bool:
-        """Whether one pass will probably do: nothing is drawn at random, and no pass or sample has said otherwise yet."""
+        """Whether one pass will probably do: nothing is drawn at random, and no sample has disagreed so far."""
         if not self._sampling or self.lead.variant.sampling.temperature > 0:
             return False
         return not self.first.complete or self._wants_sample() or self.deterministic
@@ -160,7 +166,7 @@ class Unit:
         return True
 
     async def _look(self) -> None:
-        """Judge what determinism is told by, as every spec that shares the trials does: the first pass and the isolated sample."""
+        """Judge the first pass and the isolated sample as each of the specs does. They tell whether the specs are deterministic."""
         await self._judge(self.purpose)
         self._take_earlier_sample()
         await self._judge("determinism")
@@ -179,7 +185,7 @@ class Unit:
         return 1 if self.deterministic or not self.options.repeat else self.options.n_runs
 
     def following(self) -> PassKey | None:
-        """The pass to do next; None when nothing is left to do."""
+        """The pass to do next; None when all are done."""
         if not self.first.complete:
             return self.purpose, 0
         if self._wants_sample():
@@ -190,14 +196,14 @@ class Unit:
         return None
 
     def _wants_sample(self) -> bool:
-        """A sample is of use only after one pass, and only where no server or network had a hand in it."""
+        """Whether to take a sample. It is useful only after exactly one pass without a fault of the server or the network."""
         first, sample = self.first, self.sample
         if not self._sampling or not first.complete or sample.complete or self.at(self.purpose, 1).runs:
             return False
         return not infrastructure(self._verdicts[self.lead.spec_id, self.purpose])
 
     def _take_earlier_sample(self) -> None:
-        """Where the first pass is whole and no sample of its own has begun: one that was taken of the same requests before."""
+        """Use an earlier sample of the same requests, when a sample is wanted and none has begun."""
         if not self._wants_sample() or self.sample.runs:
             return
         ledger, last = self.desk.context.ledger, self.first.runs[-1]
@@ -208,7 +214,7 @@ class Unit:
             self._sampled_earlier = True
 
     async def advance(self) -> bool:
-        """Do, or go on with, the next pass; False when there is none, or when the budget has ended it."""
+        """Begin or continue the next pass. Returns False when there is none or the budget ended it."""
         key = self.following()
         if key is None or self.desk.meter.stop_reason is not None:
             return False
@@ -238,7 +244,7 @@ class Unit:
         return asking.stopped is None
 
     async def _made_ready(self, key: PassKey) -> tuple[State, Readiness]:
-        """The model's state before the pass, and what it is after the warm-up that the spec wants for it."""
+        """Warm the model up for a pass as the spec wants. Returns its state before, and its readiness after."""
         desk, spec = self.desk, self.lead
         desk.board.at(spec.label, key[1])
         status = await model_status(desk, spec)
@@ -259,7 +265,7 @@ class Unit:
         return before, Readiness(status, result, blobs)
 
     def _replan(self) -> None:
-        """Put on the board what determinism, or its absence, makes of the plan."""
+        """Tell the board how many trials are left to do, now that it is known whether the spec is deterministic."""
         sample = len(self.sample.trials)
         board = self.desk.board
         board.total += self.planned - self._on_board
@@ -275,7 +281,7 @@ class Unit:
             board.tell("note", f"not deterministic: {self.options.n_runs} runs")
 
     def _remaining(self, purpose: Purpose, run_index: int) -> tuple[tuple[int, Prompt], ...]:
-        """The prompts of a pass that have no trial yet, in the pass's own order."""
+        """The prompts of a pass that have no trial yet, with their positions, in the order of the pass."""
         if purpose == "determinism":
             whole = sample_prompts(self.prompts, self.lead.request_id, self.options.sample_size)
         else:
@@ -288,16 +294,22 @@ class Unit:
         return tuple((position, prompt) for position, prompt in whole if prompt.id not in done)
 
     def complete_passes(self) -> list[PassState[Trial]]:
-        """The complete scored passes, by number."""
+        """The complete scored passes, ordered by number."""
         return [one for key, one in sorted(self.passes.items(), key=itemgetter(0)) if key[0] == self.purpose and one.complete]
 
     def run_ids(self, purpose: Purpose) -> tuple[str, ...]:
-        """All runs of one purpose, oldest first."""
+        """The ids of all runs of one purpose, oldest first."""
         return tuple(run.run_id for key, one in self.passes.items() if key[0] == purpose for run in one.runs)
 
     async def conclude(self, *, keep: bool = True, beside: Sequence[Record] = ()) -> dict[str, Evaluation]:
-        """Evaluate every spec of the unit from the complete passes; keep: append what is new, and `beside` with it. Specs without a
-        complete pass are left out."""
+        """Evaluate every spec of the unit from the complete passes.
+
+        Args:
+            keep: append the evaluations, and `beside` with each.
+
+        Returns:
+            The evaluations by spec id; empty without a complete pass.
+        """
         context = self.desk.context
         found: dict[str, Evaluation] = {}
         for spec in self.specs:

@@ -1,4 +1,4 @@
-"""What warming up is worth: cold runs (after a forced unload) against warm ones."""
+"""Measures what warm-up is worth: cold runs (after a forced unload) against warm ones."""
 
 from __future__ import annotations
 
@@ -30,8 +30,14 @@ from .unit import Unit
 
 
 class RunFigures(Record):
-    """One run of one arm. first_call_ms: latency of the first scored request. residency_before: state just before the
-    run; unloaded: what the forced unload answered, None where none was made."""
+    """One run of one arm.
+
+    Attributes:
+        first_call_ms: latency of the first scored trial.
+        first_call_load: its load evidence.
+        residency_before: state of the model just before the run.
+        unloaded: whether the forced unload took place; None when none was asked for.
+    """
 
     run_id: str
     run_index: int
@@ -44,8 +50,14 @@ class RunFigures(Record):
 
 
 class ArmFigures(Record):
-    """One arm. rows: letters by prompt id, such as FFPPPPP, in the order of time; variance of the accuracies (population
-    form); first_call_ms: median over runs."""
+    """One arm.
+
+    Attributes:
+        accuracies: by run.
+        variance: of the accuracies (population form).
+        first_call_ms: median over the runs.
+        rows: outcomes by prompt id as letters in the order of time, such as FFPPPPP.
+    """
 
     spec_id: str
     evaluation_id: str | None
@@ -58,9 +70,15 @@ class ArmFigures(Record):
 
 
 class WarmUpValidation(Record):
-    """before: accuracy of the cold arm, after: of the warm arm. forced_unload: whether every unload that was asked for
-    took place; without it the cold arm was not cold. status "stopped": a cap ended it, figures are over what there is.
-    experiment: what it proves; None where the arms were not taken in turn, or not to the end."""
+    """The result of a warm-up validation.
+
+    Attributes:
+        status: "stopped" when a cap ended it; the figures are then over the runs there are.
+        forced_unload: whether every unload that was asked for took place. Otherwise the cold arm was
+            not cold.
+        before, after: accuracy of the cold arm and of the warm one.
+        experiment: what the arms prove; None when they did not alternate or are not complete.
+    """
 
     model: str
     phase: str
@@ -82,8 +100,11 @@ class WarmUpValidation(Record):
 
 
 UnloadWhen = Literal["each_run", "once_per_arm"]
-"""each_run: a forced unload before each cold run, cold and warm runs in turn, and a warm-up before each warm run. once_per_arm: one
-unload before the first run of each arm, the arms one after the other, and a warm-up before the first warm run."""
+"""When the model is unloaded.
+
+each_run: cold and warm runs alternate, with a forced unload before each cold run and a warm-up before each warm one. once_per_arm: one arm
+after the other, with an unload before the first run of each arm and a warm-up before the first warm run.
+"""
 
 
 async def validate_warm_up(
@@ -94,10 +115,18 @@ async def validate_warm_up(
     unload: UnloadWhen = "each_run",
     suspected: Sequence[str] = (),
 ) -> WarmUpValidation | None:
-    """Measure a spec cold (warm-up off) and warm (on), n_runs each; None when a cap left an arm without a whole run.
+    """Measure a spec cold (warm-up off) and warm (warm-up on), in n_runs each.
 
-    labels.group_id makes it resumable. suspected: prompts that a finding named as hit by cold starts, before the experiment.
-    Raises what `supervise` raises.
+    Args:
+        options: labels.group_id makes the validation resumable.
+        unload: when the model is unloaded.
+        suspected: prompts that a finding named as hit by cold starts before the experiment.
+
+    Returns:
+        None when a cap left an arm without a whole run.
+
+    Raises:
+        Whatever `supervise` raises.
     """
     options = options or MeasureOptions()
     meter = options.meter or BudgetMeter(options.budget, context.clock)
@@ -133,12 +162,12 @@ async def validate_warm_up(
 
 
 def validation_request(spec: Spec, options: MeasureOptions, unload: UnloadWhen) -> str:
-    """Hash of what was asked for, by which the same call is known again; see `undelivered`."""
+    """Hash of what was asked for. It recognises the same call; see `undelivered`."""
     return content_hash("validate", [spec.spec_id, options.n_runs, unload, options.limit])
 
 
 class _Arms:
-    """Both arms under way."""
+    """Both arms of a validation under way."""
 
     cold: Unit
     warm: Unit
@@ -155,7 +184,7 @@ class _Arms:
         self._evaluations: dict[str, Evaluation] = {}
 
     async def open(self) -> None:
-        """Read what the ledger has of them."""
+        """Read what the ledger has of both arms."""
         self.cold = await self._open("warm_up_cold", enabled=False)
         self.warm = await self._open("warm_up_warm", enabled=True)
 
@@ -179,7 +208,7 @@ class _Arms:
         return self.cold.following() is None and self.warm.following() is None
 
     async def run(self) -> None:
-        """Alternate, the arm that goes first changing from pair to pair; or one arm after the other."""
+        """Alternate between the arms, with another one first in each pair; or do one arm after the other."""
         arms = [self.cold, self.warm]
         if self._each:
             while any([await arm.advance() for arm in arms]):
@@ -201,7 +230,7 @@ class _Arms:
         self._unloads[spec.spec_id, run_index] = done
 
     async def figures(self, unit: Unit) -> ArmFigures | None:
-        """What one arm showed; None without a complete run."""
+        """The figures of one arm; None without a complete run."""
         context = self._desk.context
         beside: list[Record] = []
         if self._options.await_delivery and unit is self.warm and self.through:
@@ -224,10 +253,10 @@ class _Arms:
         )
 
     async def experiment(self, cold: ArmFigures | None, warm: ArmFigures | None) -> WarmUpExperiment | None:
-        """What the arms prove, kept in the ledger; None while one is not through, or when they were not taken in turn."""
+        """What the arms prove, stored in the ledger; None when they did not alternate or are not complete."""
         if cold is None or warm is None or not self.through or not self._each:
             return None
-        # An unload of a process that was interrupted is not remembered, but a load in the first call shows that it took place.
+        # An interrupted process does not remember its unloads, but a load in the first call shows that one took place.
         unloads = sum(run.unloaded is True or run.first_call_load.loaded is True for run in cold.runs)
         found = reload_experiment(
             ReloadRuns(self._evaluations[cold.spec_id], [run.first_call_ms for run in cold.runs], unloads),

@@ -1,5 +1,5 @@
-"""Pure functions: intervals of shares and of figures over clusters, reading and classifying of outcome rows, the Bayes factor of a reload
-experiment, evidence by betting that holds however often one looks."""
+"""Pure functions: intervals of shares and of figures over clusters, patterns in outcome rows, the Bayes factor of a reload experiment, and
+evidence by betting, which holds however often one looks."""
 
 from .alpha import AlphaSchedule, check_alpha, elond_level, fwer_level, share_of_cycle
 from .beta import incomplete_beta, student_t_quantile, student_t_two_sided

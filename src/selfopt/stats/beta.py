@@ -1,4 +1,4 @@
-"""The incomplete beta function, and Student's t distribution, which follows from it."""
+"""Bisection, the incomplete beta function, and Student's t distribution, which follows from it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ _BISECTIONS = 80
 
 
 def bisected(low: float, high: float, holds: Callable[[float], bool], steps: int) -> tuple[float, float]:
-    """The last two ends of a bisection: the condition holds at the first and on its side, and not at the second."""
+    """Narrow an interval by bisection, so many times.
+
+    The condition holds at and beyond the first end, and not at the second. `low` may be the larger.
+
+    Returns:
+        The two ends of the last interval.
+    """
     for _ in range(steps):
         middle = (low + high) / 2
         low, high = (middle, high) if holds(middle) else (low, middle)
@@ -18,9 +24,10 @@ def bisected(low: float, high: float, holds: Callable[[float], bool], steps: int
 
 
 def incomplete_beta(a: float, b: float, x: float) -> float:
-    """Regularised incomplete beta function I_x(a, b), a, b > 0, clamped to [0, 1] outside 0 <= x <= 1.
+    """The regularised incomplete beta function I_x(a, b) for a, b > 0; 0 for x below 0 and 1 for x above 1.
 
-    By its continued fraction (DLMF 8.17.22) with the modified Lentz method; relative error about 1e-13.
+    Computed by its continued fraction (DLMF 8.17.22) with the modified Lentz method. The relative
+    error is about 1e-13.
     """
     if x <= 0:
         return 0.0

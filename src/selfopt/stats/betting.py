@@ -1,8 +1,8 @@
-"""Betting on paired differences: e-processes for their mean, in log space.
+"""Betting on paired differences: e-processes and confidence sequences for their mean, in log space.
 
-A gambler who may only bet against a hypothesis grows rich if it is false and, on average, never if it is true. His wealth E is
-an e-process: E[E] <= 1 at every stopping rule under the hypothesis, so P(E ever reaches 1/alpha) <= alpha (Ville). Looking after
-every block is allowed, and stopping, going on, and stopping for any reason at all.
+A gambler who may only bet against a hypothesis grows rich if it is false and, on average, does not if it is true. His wealth E is
+an e-process: E[E] <= 1 at every stopping rule under the hypothesis, so P(E ever reaches 1/alpha) <= alpha (Ville). One may look after
+every block, and stop or go on for any reason.
 
 One block holds pairs of outcomes D = X_candidate - X_baseline in [-1, 1] with weights w and centres g; with gain x = D - g the
 factor of a bet of size l against "mean <= mu" is
@@ -18,9 +18,9 @@ A weighted mean over several l (the prior) is an e-process again. Why a block's 
 2. *Prompts drawn with replacement*, j with probability q_j and weight 1/(m q_j): each factor has the expectation
    1 + l sum_j q_j (delta_j - g_j - mu)/(m q_j) = 1 + l (delta - mu) <= 1.
 
-Which prompts repeat, q, g, the caps and which candidates take part may be chosen in any way from what happened before the block.
-Only whole blocks count: within a pass the product is not an e-process. Nothing is assumed about the p_j, how they differ
-between prompts, or the order of prompts; if they drift, it is enough that delta <= mu holds within each block.
+What happened before a block may decide which prompts repeat, q, g, the caps and which candidates take part. Only whole blocks
+count: within a pass the product is not an e-process. Nothing is assumed about the p_j, their differences between prompts, or the order
+of prompts. If they drift, it is enough that delta <= mu holds within each block.
 
 Sources: Waudby-Smith & Ramdas (2024), JRSS B 86 (betting, mixtures, confidence sequences); Spertus, Sridhar & Stark (2024),
 arXiv:2409.06680 (strata); Ville (1939).
@@ -44,7 +44,12 @@ _STEPS = 18  # of a width of 2: to 0.00001
 
 @dataclass(frozen=True, slots=True)
 class Bets:
-    """Sizes of bets (ascending, above 0) and the share of the capital that each starts with (above 0, sum 1)."""
+    """A mixture of bets.
+
+    Attributes:
+        lambdas: sizes, ascending and above 0.
+        prior: the share of the capital that each bet starts with, above 0 and summing to 1.
+    """
 
     lambdas: tuple[float, ...]
     prior: tuple[float, ...]
@@ -59,17 +64,23 @@ class Bets:
 
 
 PROMPT_BETS = Bets((0.05, 0.10, 0.20, 0.35, 0.55, 0.80), (0.06, 0.12, 0.24, 0.26, 0.20, 0.12))
-"""For one outcome a prompt, where the size of a gain in units of its noise is not known beforehand."""
+"""Bets for one outcome per prompt, when nobody knows beforehand how large a gain is in units of its noise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """The paired differences of one complete block, for one candidate.
+    """The paired differences of one complete block, for one candidate. All but the gains are fixed before the block.
 
-    gains: D - g, each in [-1 - max g, 1 - min g]; weights: one each, above 0; max_weight: the largest that the block's plan
-    could have given to any prompt; deepest = 1 + max g and highest = 1 - min g: how far a gain of any prompt of the suite can lie
-    from 0. All but the gains are fixed before the block. ValueError for missing or NaN values, for gains out of range, and for limits
-    that are none (a limit of NaN would let through bets of any size).
+    Attributes:
+        gains: D - g, each in [-1 - max g, 1 - min g].
+        weights: one for each gain, above 0.
+        max_weight: the largest weight that the block's plan could have given to any prompt.
+        deepest: how far a gain of any prompt can lie below 0: 1 + max g.
+        highest: how far a gain of any prompt can lie above 0: 1 - min g.
+
+    Raises:
+        ValueError: a value is missing, NaN or out of range. A limit of NaN would let bets of any size
+            through.
     """
 
     gains: tuple[float, ...]
@@ -105,10 +116,13 @@ class Pairs:
 
 
 def log_growths(pairs: Pairs, bets: Bets, mean: float, *, below: bool = False) -> list[float]:
-    """By how much each bet's log wealth grows in a block, against "the mean is at most `mean`" (below: "at least").
+    """How much the log wealth of each bet grows in a block, against "the mean is at most `mean`" (below: "at least").
 
-    Domain: mean in [-1, 1], which `EProcess` sees to. May be looked at after every block, see above. Each capped factor 1 + min(l, cap(mean)) w (x - mean) falls in `mean` (below: rises), which makes `confidence_sequence` an
-    interval: where the cap binds, its derivative has the sign of -(W (1 + max g) + W x), which is at most 0.
+    Domain: mean in [-1, 1], which `EProcess` checks. One may look after every block.
+
+    Each capped factor 1 + min(l, cap(mean)) w (x - mean) falls in `mean` (below: rises), so
+    `confidence_sequence` is an interval. Where the cap binds, the derivative has the sign of
+    -(W (1 + max g) + W x), which is at most 0.
     """
     if below:
         room = pairs.highest - mean
@@ -130,7 +144,7 @@ def _log_product(size: float, steps: Sequence[float]) -> float:
 
 
 def log_mean_exp(logs: Sequence[float], prior: Sequence[float]) -> float:
-    """log of the sum of prior * exp(log), without overflow."""
+    """The log of the sum of prior * exp(log), without overflow."""
     top = max(logs)
     return top + math.log(math.fsum([share * math.exp(log - top) for log, share in zip(logs, prior, strict=True)]))
 
@@ -139,8 +153,8 @@ def log_mean_exp(logs: Sequence[float], prior: Sequence[float]) -> float:
 class EProcess:
     """The wealth of a mixture of bets against "the mean is at most `mean`" (below: "at least"), a fold over blocks.
 
-    Valid at the end of every block, however often one looks. log_e starts at 0 and is bounded by nothing above; below by about
-    n log(0.05). mean in [-1, 1]; ValueError otherwise.
+    Valid at the end of every block, however often one looks. log_e starts at 0. It has no upper
+    bound; the lower one is about n log(0.05) after n pairs. ValueError for a mean outside [-1, 1].
     """
 
     bets: Bets
@@ -155,7 +169,7 @@ class EProcess:
             self.logs = [0.0] * len(self.bets.lambdas)
 
     def absorb(self, pairs: Pairs) -> None:
-        """One complete block more."""
+        """Add one complete block."""
         self.logs = [
             log + more for log, more in zip(self.logs, log_growths(pairs, self.bets, self.mean, below=self.below), strict=True)
         ]
@@ -175,14 +189,20 @@ class EProcess:
 
 
 def confidence_sequence(blocks: Sequence[Pairs], bets: Bets, side_alpha: float) -> Interval:
-    """The means that the bets have not refuted after these blocks: low is the largest mu with E(mean <= mu) >= 1/side_alpha, high
-    the smallest with E(mean >= mu) >= 1/side_alpha.
+    """The means that the bets have not refuted after these blocks: an interval that holds at all times at once.
 
-    P(delta is ever below low) <= side_alpha and P(ever above high) <= side_alpha, at all block ends at once: looking is allowed
-    whenever one likes. The evidence against "delta <= 0" reaches 1/side_alpha exactly when low reaches 0. The wealth falls
-    (rises) in mu, see `log_growths`, so what is not refuted is an interval, found by bisection. Domain: within [-1, 1], which is
-    also the answer without any block. ValueError for side_alpha outside (0, 0.5].
+    `low` is the largest mu with E(mean <= mu) >= 1/side_alpha, and `high` the smallest with
+    E(mean >= mu) >= 1/side_alpha. P(delta is ever below low) <= side_alpha, and so for high, at all
+    block ends at once: one may look whenever one likes. The evidence against "delta <= 0" reaches
+    1/side_alpha exactly when `low` reaches 0.
+
+    The wealth falls (rises) in mu, see `log_growths`, so what is not refuted is an interval. It is
+    found by bisection within [-1, 1], which is also the answer without any block.
+
     Source: Waudby-Smith & Ramdas (2024), JRSS B 86, section 4.
+
+    Raises:
+        ValueError: side_alpha is outside (0, 0.5].
     """
     if not 0 < side_alpha <= 0.5:
         raise ValueError(f"alpha {side_alpha}: need a number in (0, 0.5]")
@@ -191,7 +211,7 @@ def confidence_sequence(blocks: Sequence[Pairs], bets: Bets, side_alpha: float) 
 
 
 def _bound(blocks: Sequence[Pairs], bets: Bets, wanted: float, *, below: bool) -> float:
-    """The border of what is refuted, seen from the end of [-1, 1] that is refuted first, on its refuted side."""
+    """The border of what is refuted, searched from the end of [-1, 1] that is refuted first. It lies on the refuted side."""
     refuted, open_ = (1.0, -1.0) if below else (-1.0, 1.0)
     if not blocks or EProcess.of(blocks, bets, refuted, below=below).log_e < wanted:
         return refuted
@@ -199,11 +219,20 @@ def _bound(blocks: Sequence[Pairs], bets: Bets, wanted: float, *, below: bool) -
 
 
 def non_inferiority(blocks: Sequence[Pairs], margin: float, bets: Bets = PROMPT_BETS) -> float:
-    """log E against "worse by at least the margin": the e-process with D + margin in place of D. Compare with log(1/alpha).
+    """log E against "worse by at least the margin", about a share such as the restraint rate.
 
-    E = sum_l pi_l prod(1 + l w (D + margin)). Domain: blocks of paired differences as `selfopt.stats.betting` describes them, complete,
-    margin in (0, 1); ValueError otherwise. Valid at every block end, however often one looks. No block: 0, which shows nothing. Not
-    worse than 3 points is margin 0.03. Source: Waudby-Smith & Ramdas (2024), JRSS B 86.
+    It is the e-process with D + margin in place of D: E = sum_l pi_l prod(1 + l w (D + margin)).
+    Compare it with log(1/alpha). Valid at every block end, however often one looks. Without a block
+    it is 0, which shows nothing.
+
+    Source: Waudby-Smith & Ramdas (2024), JRSS B 86.
+
+    Args:
+        blocks: complete blocks of paired differences, as the head of this file describes them.
+        margin: in (0, 1); 0.03 means 3 points.
+
+    Raises:
+        ValueError: the margin is out of range.
     """
     if not 0 < margin < 1:
         raise ValueError(f"margin {margin}: need a number strictly between 0 and 1, such as 0.03")

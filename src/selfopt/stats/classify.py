@@ -1,4 +1,4 @@
-"""Which prompts of a suite are stable, incapable, flaky, hit by a cold start, or drifting: a mixture over the suite's rows."""
+"""Classifies the prompts of a suite as stable, incapable, flaky, cold start or drift, by a mixture over its rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,12 @@ _ORDERED = (RowPattern.COLD_START, RowPattern.DRIFT)
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedRow:
-    """posterior: the probability of each class, summing to 1. called: the class, or None where nothing is said (abstained)."""
+    """What is known about one row.
+
+    Attributes:
+        posterior: the probability of each class, summing to 1.
+        called: the class; None when nothing is said (abstained).
+    """
 
     posterior: Mapping[RowPattern, float]
     called: RowPattern | None
@@ -37,8 +42,14 @@ class ClassifiedRow:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """rows: as they were given. weights: the share of each class among the suite's prompts, as estimated with the prior.
-    cold_p, drift_p: p-values of the tests over prompts, without which no row is called cold start or drift."""
+    """The classification of a suite's prompts.
+
+    Attributes:
+        rows: in the order in which they were given.
+        weights: the share of each class among the prompts, estimated with the prior.
+        cold_p, drift_p: p-values of the tests over prompts. A row is called cold start or drift only
+            when its test is significant.
+    """
 
     rows: tuple[ClassifiedRow, ...]
     weights: Mapping[RowPattern, float]
@@ -46,15 +57,15 @@ class Classification:
     drift_p: float
 
     def called(self, pattern: RowPattern | None) -> tuple[int, ...]:
-        """Indexes of the rows called so; None: of those on which nothing is said."""
+        """The indexes of the rows that were called so; None: of the rows on which nothing is said."""
         return tuple(index for index, row in enumerate(self.rows) if row.called is pattern)
 
     def least_posterior(self, pattern: RowPattern) -> float | None:
-        """The smallest posterior with which a row was called so; None when none was."""
+        """The smallest posterior among the rows that were called so; None when none was."""
         return min((row.posterior[pattern] for row in self.rows if row.called is pattern), default=None)
 
     def counts(self) -> dict[str, int]:
-        """How many rows were called what, `abstained` among them; classes that were not called are left out."""
+        """How many rows each class was called for, and how many were `abstained`. Zero counts are left out."""
         found = Counter(row.called.value if row.called is not None else "abstained" for row in self.rows)
         return {name: found[name] for name in (*(c.value for c in CLASSES), "abstained") if found[name]}
 
@@ -62,19 +73,23 @@ class Classification:
 def classify_rows(rows: Sequence[PassRow]) -> Classification:
     """Classify the prompts of one suite together.
 
-    posterior_i(c) is proportional to w_c L_i(c), with the likelihoods of `row_models` and class weights w by EM over the rows,
-    10 pseudo-prompts of prior (.40 stable, .15 incapable, .33 flaky, .06 cold start, .06 drift). A row is called what has a
-    posterior of at least .8; cold start and drift besides only in rows of 5 runs or more, and when failures gather in the
-    first (last) runs over the prompts with p < .05 (`order`); rows of fewer than 3 runs are not called anything.
+    posterior_i(c) is proportional to w_c L_i(c). The likelihoods L are those of `row_models`; the
+    class weights w are estimated by EM over the rows, with 10 pseudo-prompts of prior (.40 stable,
+    .15 incapable, .33 flaky, .06 cold start, .06 drift).
 
-    Domain: any number of rows, of any lengths, without faults of infrastructure or harness; ValueError from `PassRow` for missing
-    outcomes. The order of the rows does not matter. One look at a fixed number of runs: looking again after every run and
-    stopping at a call is not covered. Source: empirical Bayes mixture (Dempster, Laird & Rubin, 1977), project simulations in
+    A row of at least 3 runs is called by the class whose posterior is at least .8. Cold start and
+    drift also need 5 runs, and failures that gather in the first (last) runs over the prompts with
+    p < .05 (see `order`).
+
+    Domain: any number of rows, of any lengths and in any order, without faults of infrastructure or
+    harness. Valid for one look at a fixed number of runs, not for stopping once a class is called.
+
+    Source: empirical Bayes mixture (Dempster, Laird & Rubin, 1977); the project's simulations in
     `perf/patterns.py`.
     """
     likelihoods = {row: log_likelihoods(row) for row in dict.fromkeys(rows)}
     counts = Counter(rows)
-    # Sorted, so that sums of floats do not depend on the order in which the prompts come.
+    # Sorted, so that sums of floats do not depend on the order of the prompts.
     weighted = sorted((likelihoods[row], counts[row]) for row in likelihoods)
     log_weights = _fit(weighted)
     cold_p, drift_p = cold_order_p(rows), drift_order_p(rows)
@@ -95,7 +110,7 @@ def _posterior(log_likelihood: Sequence[float], log_weights: Sequence[float]) ->
 
 
 def _fit(rows: Sequence[tuple[tuple[float, ...], int]]) -> tuple[float, ...]:
-    """Log class weights by EM: w = (sum of posteriors + 10 prior) / (rows + 10). The prior keeps every weight above 0."""
+    """The log class weights by EM: w = (sum of posteriors + 10 prior) / (rows + 10). The prior keeps every weight above 0."""
     weights = tuple(_PRIOR)
     # In units of each row's best class, so that nothing under- or overflows and the steps need no logarithms.
     scaled = [(tuple(math.exp(v - max(values)) for v in values), count) for values, count in rows]

@@ -1,7 +1,7 @@
 """Figures over prompts that come in clusters: prompts that share a tool set succeed and fail together.
 
-Every figure here is a function of sums over prompts, so leaving a cluster out is a subtraction. Valid for one look at a fixed
-set of prompts, not for repeated looking.
+Every figure here is a function of sums over prompts, so a cluster is left out by a subtraction. All of it is valid for one look at a
+fixed set of prompts, not for repeated looking.
 """
 
 from __future__ import annotations
@@ -21,9 +21,13 @@ _EXACT = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure with its interval. low, high, p_value: None where fewer than two clusters carry it or none differs.
+    """A figure with its interval.
 
-    p_value: two-sided, for the hypothesis that the figure is 0. clusters: how many carry the figure.
+    Attributes:
+        low, high: ends of the interval; None with fewer than two clusters, or when clusters do not
+            differ.
+        p_value: two-sided, for the hypothesis that the figure is 0; None when it is not known.
+        clusters: how many there are.
     """
 
     value: float
@@ -34,13 +38,19 @@ class Estimate:
 
 
 def jackknife(clusters: Sequence[Sums], statistic: Statistic, *, confidence: float = 0.95, share: bool = True) -> Estimate | None:
-    """The statistic of the summed clusters with its delete-one-cluster interval; None where it is not defined at all.
+    """The statistic of the summed clusters with its delete-one-cluster interval; None when it is not defined.
 
-    se2 = (G - 1)/G sum (theta_-g - mean theta_-g)2 over the G clusters, interval theta -+ t_{G-1} se (Efron & Stein 1981,
-    Ann. Statist. 9; for clustered shares Cameron & Miller 2015, J. Hum. Resour. 50). share: the figure lies in [0, 1]: the
-    interval is clipped, and where it is 0 or 1 in every cluster it is that of Clopper & Pearson with the clusters as trials,
-    because a jackknife sees no variance there. For the same reason there is no interval where clusters do not differ at all.
-    ValueError for sums that are missing (NaN or infinite), and for a confidence outside (0, 1).
+    se2 = (G - 1)/G sum (theta_-g - mean theta_-g)2 over the G clusters, interval theta -+ t_{G-1} se
+    (Efron & Stein 1981, Ann. Statist. 9; for clustered shares Cameron & Miller 2015, J. Hum.
+    Resour. 50). A jackknife sees no variance when clusters do not differ, so there is no interval
+    then.
+
+    Args:
+        share: the figure lies in [0, 1]. The interval is clipped. When the figure is 0 or 1 in every
+            cluster, the interval is that of Clopper & Pearson with the clusters as trials.
+
+    Raises:
+        ValueError: a sum is NaN or infinite, or the confidence is outside (0, 1).
     """
     if not all(math.isfinite(value) for cluster in clusters for value in cluster):
         raise ValueError("a sum over a cluster is missing (NaN or infinite): leave out prompts without an outcome")
@@ -59,7 +69,7 @@ def jackknife(clusters: Sequence[Sums], statistic: Statistic, *, confidence: flo
     mean = math.fsum(thetas) / g
     se = math.sqrt((g - 1) / g * math.fsum((theta - mean) ** 2 for theta in thetas))
     if se < _EXACT:
-        # Clusters that do not differ at all tell nothing about how others would.
+        # Clusters that do not differ tell nothing about how others would.
         return Estimate(value, None, None, 1.0 if abs(value) < _EXACT else None, g)
     half = student_t_quantile(confidence, g - 1) * se
     p_value = student_t_two_sided(value / se, g - 1)
@@ -70,10 +80,10 @@ def jackknife(clusters: Sequence[Sums], statistic: Statistic, *, confidence: flo
 def paired_jackknife(
     ours: Sequence[Sums], theirs: Sequence[Sums], statistic: Statistic, *, confidence: float = 0.95
 ) -> Estimate | None:
-    """The difference of the statistic between two that saw the same clusters, ours minus theirs, as `jackknife` does it.
+    """The difference of the statistic between two sides that saw the same clusters (ours minus theirs), by `jackknife`.
 
-    Leaving out a cluster leaves it out on both sides, so what both find hard takes no part. ValueError when the clusters
-    are not the same number.
+    A cluster is left out on both sides at once, so what both find hard cancels. ValueError when the
+    sides have different numbers of clusters.
     """
     if len(ours) != len(theirs):
         raise ValueError(f"{len(ours)} clusters on one side, {len(theirs)} on the other: they have to be the same")
@@ -88,9 +98,11 @@ def paired_jackknife(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values adjusted for being several, in the given order (Holm 1979, Scand. J. Statist. 6): the chance that any true
-    hypothesis gets one of at most alpha is at most alpha, whatever their dependence. One look, as for the p-values themselves.
-    ValueError for a p-value outside [0, 1]."""
+    """The p-values adjusted for their number, in the given order (Holm 1979, Scand. J. Statist. 6).
+
+    The chance that any true hypothesis gets one of at most alpha is at most alpha, whatever their
+    dependence. ValueError for a p-value outside [0, 1].
+    """
     if not all(0 <= p <= 1 for p in p_values):
         raise ValueError(f"p-values {list(p_values)}: need numbers in [0, 1]; leave out those that are not known")
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])

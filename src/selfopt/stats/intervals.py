@@ -27,10 +27,10 @@ def _check(successes: int, n: int, confidence: float) -> None:
 
 
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Interval:
-    """Score interval: (p + z2/2n -+ z sqrt(p(1-p)/n + z2/4n2)) / (1 + z2/n), two-sided.
+    """The two-sided score interval (p + z2/2n -+ z sqrt(p(1-p)/n + z2/4n2)) / (1 + z2/n).
 
-    Coverage is close to `confidence` on average, not guaranteed. n = 0 gives [0, 1]. Source: Wilson (1927), JASA 22.
-    ValueError for counts or confidence out of range.
+    Coverage is close to `confidence` on average, but not guaranteed. n = 0 gives [0, 1]. ValueError
+    for counts or confidence out of range. Source: Wilson (1927), JASA 22.
     """
     _check(successes, n, confidence)
     if n == 0:
@@ -46,9 +46,10 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Interva
 
 
 def clopper_pearson_interval(successes: int, n: int, confidence: float = 0.95) -> Interval:
-    """Exact two-sided interval: coverage is at least `confidence` for every true share.
+    """The exact two-sided interval: coverage is at least `confidence` for every true share.
 
-    n = 0 gives [0, 1]. Source: Clopper & Pearson (1934), Biometrika 26. ValueError for counts or confidence out of range.
+    n = 0 gives [0, 1]. ValueError for counts or confidence out of range. Source: Clopper & Pearson
+    (1934), Biometrika 26.
     """
     _check(successes, n, confidence)
     tail = (1 - confidence) / 2
@@ -56,16 +57,17 @@ def clopper_pearson_interval(successes: int, n: int, confidence: float = 0.95) -
 
 
 def clopper_pearson_upper(successes: int, n: int, confidence: float = 0.95) -> float:
-    """Exact one-sided upper bound: the largest share under which `successes` or fewer still has probability 1 - confidence.
+    """The exact one-sided upper bound: the share under which `successes` or fewer have probability 1 - confidence.
 
-    0 of 3 at 0.95 gives 0.632: three failures out of three say little. n = 0 gives 1. Source and errors as for the interval.
+    0 of 3 at 0.95 gives 0.632: three failures of three say little. n = 0 gives 1. Source and errors
+    are those of the interval.
     """
     _check(successes, n, confidence)
     return _upper(successes, n, 1 - confidence)
 
 
 def _upper(successes: int, n: int, tail: float) -> float:
-    """The p with P(X <= successes | n, p) = tail, which is the beta quantile at 1 - tail of (successes + 1, n - successes)."""
+    """The p with P(X <= successes | n, p) = tail. It is the beta quantile at 1 - tail of (successes + 1, n - successes)."""
     if successes >= n:
         return 1.0
     # P(X <= s) = I_{1-p}(n - s, s + 1), which falls in p.

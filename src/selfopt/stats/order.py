@@ -1,14 +1,14 @@
-"""Tests over prompts that failures gather in the first (or the last) runs, whatever each prompt's pass rate.
+"""Tests over prompts whether failures gather in the first (or the last) runs, whatever each prompt's pass rate is.
 
-Null hypothesis: given its total of failures, every order of a prompt's row is equally likely, and prompts are independent given
-their totals. So each row's score has a known distribution (its order is permuted, its loads stay where they are), the
-distribution of the sum over prompts is their convolution, and the p-value is exact. Scores are whole numbers (quarters of a nat),
-which makes the convolution one of small tables; where that would take too long, the orders are drawn at random with a fixed
-seed, and p = (1 + as high or higher) / (1 + drawn), which is valid too (Phipson & Smyth, 2010).
+Null hypothesis: given a prompt's total of failures, every order of its row is equally likely, and prompts are independent given their
+totals. The score of each row then has a known distribution (its order is permuted, its loads stay in place). The distribution of the sum
+over prompts is the convolution of these, and the p-value is exact. Scores are whole numbers (quarters of a nat), so the tables are small.
+When the convolution would take too long, orders are drawn at random with a fixed seed, and p = (1 + as high or higher) / (1 + drawn), which
+is valid too (Phipson & Smyth, 2010).
 
-The score of a row is log(1 + likelihood ratio / 4) of the class looked for against flaky: the most powerful statistic against
-"a fifth of the prompts is of that class" (Neyman & Pearson), where counting early failures loses most of its power to prompts
-that are merely flaky. One look at a fixed number of runs.
+The score of a row is log(1 + likelihood ratio / 4) of the class looked for against flaky. It is the most powerful statistic against "a fifth
+of the prompts are of that class" (Neyman & Pearson); a count of early failures would lose most of its power to prompts that are merely
+flaky. Valid for one look at a fixed number of runs.
 
 Source: Fisher's exact test in strata (Mantel, 1963), with the score in place of the count.
 """
@@ -29,14 +29,17 @@ _EXACT_STEPS = 1_500_000
 _DRAWS = 1_999
 
 Scores = Mapping[int, float]
-"""Probability of each score of a row under the null; shared between calls, not to be changed."""
+"""The probability of each score of a row under the null. Shared between calls, so nobody may change it."""
 
 
 def cold_order_p(rows: Sequence[PassRow], *, exact_steps: int = _EXACT_STEPS) -> float:
-    """p-value against "failures gather in the first runs no more than by chance", load evidence included.
+    """The p-value of "failures gather in the first runs no more than by chance", with load evidence.
 
-    Rows of fewer than 5 runs, and those that only pass or only fail, cannot tell; with none that can, 1.0. exact_steps: how many
-    additions the exact convolution may take.
+    Rows of fewer than 5 runs cannot tell, and neither can rows that only pass or only fail. When no
+    row can, the p-value is 1.0.
+
+    Args:
+        exact_steps: how many additions the exact convolution may take.
     """
     observed, scores = 0, []
     for row in rows:
@@ -49,8 +52,11 @@ def cold_order_p(rows: Sequence[PassRow], *, exact_steps: int = _EXACT_STEPS) ->
 
 
 def drift_order_p(rows: Sequence[PassRow], *, exact_steps: int = _EXACT_STEPS) -> float:
-    """p-value against "failures gather in the last runs no more than by chance"; see `cold_order_p`. What counts of a row is how
-    many of its f failures are among its last f runs; rows with fewer than two failures or passes cannot tell."""
+    """The p-value of "failures gather in the last runs no more than by chance"; see `cold_order_p`.
+
+    A row with f failures is judged by how many of them are among its last f runs. Rows with fewer than
+    two failures or fewer than two passes cannot tell.
+    """
     observed, scores = 0, []
     for row in rows:
         n, failures = len(row.passes), row.failures
@@ -67,7 +73,7 @@ def _score(log_ratio: float) -> int:
 
 @cache
 def _cold_scores(n: int, failures: int, loads: tuple[bool | None, ...]) -> Scores:
-    """Over all orders: the first three runs hold g failures in a given pattern with probability C(n-3, f-g) / C(n, f)."""
+    """The scores over all orders. A given pattern of g failures in the first three runs has probability C(n-3, f-g) / C(n, f)."""
     found: dict[int, float] = {}
     for bits in range(1 << MAX_COLD_RUNS):
         first = tuple(not bits >> index & 1 for index in range(MAX_COLD_RUNS))
@@ -80,7 +86,7 @@ def _cold_scores(n: int, failures: int, loads: tuple[bool | None, ...]) -> Score
 
 @cache
 def _drift_scores(n: int, failures: int) -> Scores:
-    """Over all orders: so many of the failures in the last `failures` runs are hypergeometric."""
+    """The scores over all orders. The number of failures among the last `failures` runs is hypergeometric."""
     found: dict[int, float] = {}
     for late in range(max(0, 2 * failures - n), failures + 1):
         score = _score(drift_log_ratio(late, n, failures))
@@ -90,10 +96,10 @@ def _drift_scores(n: int, failures: int) -> Scores:
 
 
 def _tail(scores: Sequence[Scores], observed: int, exact_steps: int) -> float:
-    """P(sum >= observed) of independent rows."""
+    """P(sum >= observed) over independent rows."""
     if observed <= 0:
         return 1.0
-    # The same order whatever the order of the prompts: sums of floats and random draws depend on it.
+    # Sorted, because sums of floats and random draws depend on the order.
     telling = sorted((s for s in scores if any(s)), key=lambda s: sorted(s.items()))
     steps, top = 0, 0
     for row in telling:
@@ -103,7 +109,7 @@ def _tail(scores: Sequence[Scores], observed: int, exact_steps: int) -> float:
 
 
 def _exact_tail(scores: Sequence[Scores], observed: int) -> float:
-    """By convolution; everything from `observed` on is kept in one place, because nothing comes back from there."""
+    """The tail by convolution. Everything from `observed` on is kept in one cell, because scores only add up."""
     total = [1.0]
     for row in scores:
         width = min(observed + 1, len(total) + max(row))

@@ -1,4 +1,4 @@
-"""The plain reading of a prompt's row of outcomes over runs, in the order of time (True: pass)."""
+"""Reads the plain pattern of a prompt's row of outcomes over runs, in the order of time (True: pass)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ _EXACT_LIMIT = 2_000
 
 
 class RowPattern(StrEnum):
-    """What a row looks like. A look is no proof: `cold_start` and `drift` also arise from chance (a prompt that passes 70 %
-    of the time reads F..FP..P in 5.7 % of rows of seven), so a finding needs load evidence or a test over prompts."""
+    """What a row looks like.
+
+    A look is no proof: `cold_start` and `drift` also arise by chance. A prompt that passes 70 % of the
+    time reads F..FP..P in 5.7 % of rows of seven. A finding therefore needs load evidence or a test
+    over prompts.
+    """
 
     TOO_SHORT = "too_short"
     STABLE = "stable"
@@ -26,15 +30,17 @@ class RowPattern(StrEnum):
 
 
 def _check(passes: Sequence[bool]) -> None:
-    """ValueError for an outcome that is neither True nor False: a missing one is no failure, and NaN no pass."""
+    """Raise ValueError for an outcome that is neither True nor False. A missing one is no failure, and NaN no pass."""
     for value in passes:
         if value is not True and value is not False:
             raise ValueError(f"outcome {value!r} in a row: allowed are True and False; leave out runs without an outcome")
 
 
 def cold_prefix(passes: Sequence[bool]) -> int | None:
-    """k when the row is k failures (1 to 3) and then passes only, more passes than failures; None otherwise. ValueError for missing
-    outcomes, as of all readings of rows."""
+    """How many failures (1 to 3) a row begins with, when only passes follow and they are more; None otherwise.
+
+    ValueError for missing outcomes.
+    """
     _check(passes)
     failures = sum(not p for p in passes)
     if not 1 <= failures <= MAX_COLD_RUNS or 2 * failures >= len(passes):
@@ -45,8 +51,9 @@ def cold_prefix(passes: Sequence[bool]) -> int | None:
 def read_row(passes: Sequence[bool]) -> RowPattern:
     """The plain pattern of a row.
 
-    Fewer than 3 runs say nothing (`too_short`). All pass: `stable`; none: `incapable`. From 5 runs on, F(1-3)P.. is
-    `cold_start` and P..F(2 or more) is `drift`. Everything else is `flaky`. One look; ValueError for missing outcomes.
+    Fewer than 3 runs say nothing (`too_short`). When all pass it is `stable`, when none does
+    `incapable`. With 5 runs or more, F(1-3)P.. is `cold_start` and P..F(2 or more) is `drift`.
+    Everything else is `flaky`. Valid for one look. ValueError for missing outcomes.
     """
     _check(passes)
     n = len(passes)
@@ -66,14 +73,24 @@ def read_row(passes: Sequence[bool]) -> RowPattern:
 
 
 def exchangeability_p(rows: Sequence[Sequence[bool]], sizes: Sequence[int], *, late: bool = False) -> float:
-    """p-value of "failures do not gather in the first k runs" (late: in the last k), over all prompts.
+    """The p-value of "failures do not gather in the first k runs" (late: in the last k), over all prompts.
 
-    Given each prompt's own total of failures, every order is equally likely under the null whatever its pass rate, so the
-    early failures of a prompt are hypergeometric; their sum over prompts is convolved exactly (normal approximation with
-    continuity correction for large tables). `sizes` are the k looked at; the smallest p is multiplied by their number
-    (Bonferroni). Prompts are taken as independent given the totals. Rows not longer than k take no part in that k; with no
-    row that could tell, 1.0. One look at a fixed number of runs. Source: Fisher's exact test in strata (Mantel, 1963). ValueError
-    for missing outcomes.
+    Given a prompt's total of failures, every order is equally likely under the null, whatever its
+    pass rate. The early failures of a prompt are then hypergeometric, and their sum over prompts is
+    convolved exactly (for large tables by a normal approximation with continuity correction).
+    Prompts are taken as independent given the totals. Valid for one look at a fixed number of runs.
+
+    Source: Fisher's exact test in strata (Mantel, 1963).
+
+    Args:
+        rows: outcomes by prompt. Rows that are not longer than k take no part in that k.
+        sizes: the values of k. The smallest p is multiplied by their number (Bonferroni).
+
+    Returns:
+        The p-value; 1.0 when no row can tell.
+
+    Raises:
+        ValueError: an outcome is missing.
     """
     for row in rows:
         _check(row)

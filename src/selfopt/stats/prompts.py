@@ -1,4 +1,4 @@
-"""One paired outcome per prompt: what a suite says about other prompts like these, where repeats would be copies."""
+"""One paired outcome per prompt: what a suite says about other prompts like these when repeats are copies."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from .clusters import Estimate, jackknife
 from .intervals import Interval
 
 FINAL_SHARE = 0.75
-"""The part of the capital that waits for the planned last look."""
+"""The share of the capital that waits for the planned last look."""
 
 
 def mcnemar_p(wins: int, losses: int) -> float:
     """One-sided p-value of "the candidate wins no more prompts than it loses": P(X >= wins), X ~ Binomial(wins + losses, 1/2).
 
-    Exact given the number of prompts on which the two differ; 1 where they differ on none. Domain: counts of at least 0, one
-    pair a prompt. One look at a number of prompts that was fixed beforehand: no peeking, and no adding prompts after a look.
-    Source: McNemar (1947), Psychometrika 12. ValueError for negative counts.
+    Exact given the number of prompts on which the two differ; 1 when they differ on none. Each prompt
+    gives one pair. Valid for one look at a number of prompts that was fixed beforehand: no looking
+    early, and no more prompts after a look. ValueError for negative counts.
+
+    Source: McNemar (1947), Psychometrika 12.
     """
     if wins < 0 or losses < 0:
         raise ValueError(f"{wins} wins and {losses} losses: need counts of at least 0")
@@ -31,10 +33,16 @@ def mcnemar_p(wins: int, losses: int) -> float:
 
 @dataclass(frozen=True)
 class PromptDifferences:
-    """D = X_candidate - X_baseline of each prompt, -1, 0 or 1, in an order that was drawn at random before anything was measured.
+    """The paired outcomes of two specs.
 
-    clusters: what each prompt shares with others (its tool set); empty: every prompt stands for itself. ValueError for missing
-    outcomes and values other than these.
+    Attributes:
+        differences: X_candidate - X_baseline of each prompt (-1, 0 or 1), in an order that was drawn
+            at random before anything was measured.
+        clusters: what each prompt shares with others (its tool set); empty: every prompt stands for
+            itself.
+
+    Raises:
+        ValueError: an outcome is missing or has another value.
     """
 
     differences: tuple[int, ...]
@@ -49,17 +57,17 @@ class PromptDifferences:
 
     @property
     def n(self) -> int:
-        """Prompts."""
+        """How many prompts there are."""
         return len(self.differences)
 
     @cached_property
     def wins(self) -> int:
-        """Prompts that only the candidate passes."""
+        """How many prompts only the candidate passes."""
         return self.differences.count(1)
 
     @cached_property
     def losses(self) -> int:
-        """Prompts that only the baseline passes."""
+        """How many prompts only the baseline passes."""
         return self.differences.count(-1)
 
     @property
@@ -69,7 +77,7 @@ class PromptDifferences:
 
     @property
     def mcnemar(self) -> float:
-        """McNemar's exact one-sided p-value, for comparison: valid for one look at a number of prompts fixed beforehand."""
+        """McNemar's exact one-sided p-value, for comparison. Valid for one look at a number of prompts fixed beforehand."""
         return mcnemar_p(self.wins, self.losses)
 
     def interval(self, side_alpha: float, bets: Bets = PROMPT_BETS) -> Interval:
@@ -77,8 +85,11 @@ class PromptDifferences:
         return confidence_sequence([self._pairs()] if self.n else [], bets, side_alpha)
 
     def clustered(self, confidence: float = 0.95) -> Estimate | None:
-        """Gain with its delete-one-cluster interval, shown beside: prompts of one tool set succeed and fail together, which the
-        e-process over prompts does not see. One look. None without prompts."""
+        """The gain with its delete-one-cluster interval, for comparison; None without prompts.
+
+        Prompts of one tool set succeed and fail together, which the e-process over prompts does not
+        see. Valid for one look.
+        """
         sums: dict[str, list[float]] = {}
         for index, d in enumerate(self.differences):
             entry = sums.setdefault(self.clusters[index] if self.clusters else str(index), [0.0, 0.0])
@@ -101,14 +112,21 @@ def prompt_evidence(
 ) -> float:
     """log E against "on prompts like these the mean gain is at most `mean`" (below: "at least"), after these prompts.
 
-    E = sum_l pi_l prod_j (1 + l (D_j - mean)). Domain: prompts are a random sample of those the claim is about, each taken once;
-    valid after every prompt (Waudby-Smith & Ramdas 2024). 15 wins to 5 on 60 prompts give E = 7, less than the 20 of alpha = 0.05.
+    E = sum_l pi_l prod_j (1 + l (D_j - mean)). The prompts have to be a random sample of those that
+    the claim is about, each taken once. Valid after every prompt (Waudby-Smith & Ramdas 2024). 15 wins
+    to 5 on 60 prompts give E = 7, less than the 20 that alpha = 0.05 asks for.
 
-    planned: the number of prompts, if it was fixed beforehand (for mean = 0 only). Then v = 3/4 of the capital lie on one
-    bet, which pays 1/alpha if McNemar's exact test rejects at v alpha when exactly so many are in, and nothing else: under the
-    hypothesis it is worth at most v alpha / alpha = v on average, so with the other quarter it makes an e-value, at every look
-    (before the last one that part is counted as 0, less than it is worth). It brings most of the exact test's power without
-    giving up earlier looks or more prompts later. ValueError for alpha outside (0, 0.5] or more prompts than planned.
+    With a planned number of prompts, v = 3/4 of the capital lie on one bet. It pays 1/alpha if
+    McNemar's exact test rejects at v alpha once exactly so many prompts are in, and else nothing.
+    Under the hypothesis that is worth at most v alpha / alpha = v on average, so together with the
+    other quarter it makes an e-value at every look. (Before the last look that bet counts as 0, which
+    is less than it is worth.) This brings most of the exact test's power and keeps earlier looks.
+
+    Args:
+        planned: the number of prompts, if it was fixed beforehand. Used for mean = 0 only.
+
+    Raises:
+        ValueError: alpha is outside (0, 0.5], or there are more prompts than planned.
     """
     check_alpha(alpha)
     process = EProcess(bets, mean, below)

@@ -1,4 +1,4 @@
-"""The reload experiment: runs right after a forced unload against warm runs, interleaved."""
+"""Evidence from the reload experiment: runs right after a forced unload against warm runs, interleaved."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ _EXACT_RANKS = 60
 
 
 def reload_log_bayes_factor(cold_passes: int, cold_n: int, warm_passes: int, warm_n: int) -> float:
-    """Natural log of the Bayes factor "cold start" against "flaky" for one prompt.
+    """The natural log of the Bayes factor of "cold start" against "flaky" for one prompt.
 
-    Cold start: Beta(1, 9) for the cold runs, Beta(20, 1) for the warm ones; flaky: one Beta(1.3, 1.3) for both. At 4 + 4
-    runs, a factor of at least 10 (`CONFIRMING_BAYES_FACTOR`) confirms 92 % of real cold starts and 2.4 % of prompts that
-    pass 70 % of the time. One look at a fixed number of runs. No runs at all: 0. ValueError when a count is out of range.
-    Source: Bayes factors of beta-binomial marginals (Kass & Raftery, 1995, JASA 90); the share confirmed: `perf/patterns.py`.
+    Cold start means Beta(1, 9) for the cold runs and Beta(20, 1) for the warm ones; flaky means one
+    Beta(1.3, 1.3) for both. At 4 + 4 runs, a factor of at least 10 (`CONFIRMING_BAYES_FACTOR`)
+    confirms 92 % of real cold starts, and 2.4 % of prompts that pass 70 % of the time (see
+    `perf/patterns.py`). Without runs it is 0. Valid for one look at a fixed number of runs. ValueError
+    when a count is out of range.
+
+    Source: Bayes factors of beta-binomial marginals (Kass & Raftery, 1995, JASA 90).
     """
     for passes, n in ((cold_passes, cold_n), (warm_passes, warm_n)):
         if not 0 <= passes <= n:
@@ -30,16 +33,25 @@ def reload_log_bayes_factor(cold_passes: int, cold_n: int, warm_passes: int, war
 
 
 def suite_log_bayes_factor(log_factors: Sequence[float]) -> float:
-    """Natural log of the Bayes factor "some prompts are hit by cold starts" against "none is", from those of the prompts.
+    """The natural log of the Bayes factor of "some prompts are hit by cold starts" against "none is".
 
-    How many are hit is not known: half of the prior weight is on "each prompt with chance s", s = 1, 1/2, 1/4, ... down to one
-    prompt, half on "the first j calls after the unload", j = 1, 2, 4, ... up to all, because a load hits calls in the order of
-    the clock. One prompt: its own factor. More prompts do not make a false confirmation likelier: for pass rates from
-    Beta(1.3, 1.3) the chance of a factor of 10 is at most 1/10 whatever their number (Markov's inequality), and in simulation
-    under 1 %; 200 prompts that all pass exactly half of the time, the worst case, about 5 %.
+    Nobody knows how many are hit. Half of the prior weight is on "each prompt with chance s" (s = 1,
+    1/2, 1/4, ... down to one prompt). The other half is on "the first j calls after the unload" (j = 1,
+    2, 4, ... up to all), because a load hits calls in the order of the clock. For one prompt the
+    result is its own factor.
 
-    Domain: the factors in the order in which the prompts were asked; ValueError for none, and for one that is not finite. One look at a fixed number of runs.
-    Source: a mixture over the share of signals, which is what adjusts for many of them (Scott & Berger, 2010).
+    More prompts do not make a false confirmation likelier. For pass rates from Beta(1.3, 1.3) the
+    chance of a factor of 10 is at most 1/10 whatever their number (Markov's inequality), and under 1 %
+    in simulation. In the worst case, 200 prompts that all pass exactly half of the time, it is about
+    5 %. Valid for one look at a fixed number of runs.
+
+    Source: a mixture over the share of signals, which adjusts for their number (Scott & Berger, 2010).
+
+    Args:
+        log_factors: of the prompts, in the order in which they were asked.
+
+    Raises:
+        ValueError: there are no factors, or one is not finite.
     """
     if not log_factors:
         raise ValueError("no prompts: an experiment needs at least one")
@@ -58,18 +70,20 @@ def _mixed(log_factor: float, share: float) -> float:
 
 
 def rank_p(higher: Sequence[float], lower: Sequence[float]) -> float:
-    """One-sided p-value of "the first sample is no higher than the second" by ranks, ties shared out.
+    """The one-sided p-value of "the first sample is no higher than the second", by ranks with ties shared out.
 
-    Exact over all ways to share out the ranks up to 60 values together (4 against 4, fully apart: 1/70), the normal
-    approximation beyond. Says nothing (1.0) when a sample is empty. ValueError for a value that is not finite. One look at fixed
-    numbers. Source: Wilcoxon (1945), Mann & Whitney (1947).
+    Up to 60 values together it is exact over all ways to share out the ranks (4 against 4, fully
+    apart: 1/70); beyond that it is the normal approximation. It is 1.0 when a sample is empty. Valid
+    for one look at fixed numbers. ValueError for a value that is not finite.
+
+    Source: Wilcoxon (1945), Mann & Whitney (1947).
     """
     values = [*higher, *lower]
     if not all(math.isfinite(v) for v in values):
         raise ValueError("a latency that is not finite: leave out runs without one")
     if not higher or not lower:
         return 1.0
-    # Twice the mean rank of each value is a whole number, also where values are tied.
+    # Twice the mean rank of a value is a whole number even when values are tied.
     ranks = [sum(v < one for v in values) * 2 + sum(v == one for v in values) + 1 for one in values]
     observed, taken = sum(ranks[: len(higher)]), len(higher)
     if len(values) > _EXACT_RANKS:

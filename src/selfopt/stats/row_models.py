@@ -1,4 +1,4 @@
-"""What each class of prompt makes of a row of outcomes: marginal likelihoods, with load evidence as a second signal.
+"""The likelihood of a row of outcomes under each class of prompt, with load evidence as a second signal.
 
     stable       every run Beta(40, 1)
     incapable    every run Beta(1, 40)
@@ -6,8 +6,8 @@
     cold start   the first k runs Beta(1, 9), the rest Beta(40, 1); k = 1, 2, 3 with weights .55, .35, .10
     drift        Beta(40, 1) up to a change point, Beta(1, 9) from there on; every change point from the third run on alike
 
-A run shows a load with probability .85 where it is a cold one, else .25 in the first two runs and .03 later; None (the server
-tells nothing) is no evidence either way. Source: the project's simulations, checked by `perf/patterns.py`.
+A run shows a load with probability .85 when it is a cold one, else .25 in the first two runs and .03 later. None (the server tells
+nothing) is no evidence either way. Source: the project's simulations, checked by `perf/patterns.py`.
 """
 
 from __future__ import annotations
@@ -33,22 +33,26 @@ def _log_beta(a: float, b: float) -> float:
 
 @cache
 def log_marginal(passes: int, failures: int, a: float, b: float) -> float:
-    """Natural log of the probability of one order of these outcomes under a pass rate from Beta(a, b):
-    B(a + passes, b + failures) / B(a, b).
+    """The natural log of the probability of one order of these outcomes under a pass rate from Beta(a, b).
 
-    Domain: counts >= 0, a and b > 0. Source: the beta-binomial without its binomial factor (Gelman et al., Bayesian Data
-    Analysis, 2.4). Not a statement about evidence by itself, so there is nothing to look at twice.
+    It is B(a + passes, b + failures) / B(a, b), for counts >= 0 and a, b > 0. Source: the beta-binomial
+    without its binomial factor (Gelman et al., Bayesian Data Analysis, 2.4).
     """
     return _log_beta(a + passes, b + failures) - _log_beta(a, b)
 
 
 @dataclass(frozen=True, slots=True)
 class PassRow:
-    """One prompt's outcomes over runs, in the order of time (True: pass), and whether each run shows a load of the model (None:
-    not known; empty: of no run). Trials that ended in a fault of infrastructure or harness are left out by whoever makes it.
+    """One prompt's outcomes over runs, in the order of time.
 
-    ValueError for no outcome at all, an outcome that is neither True nor False (a missing one, NaN), or loads of another
-    length than the outcomes.
+    Whoever makes it leaves out trials that ended in a fault of infrastructure or harness.
+
+    Attributes:
+        passes: True for a pass.
+        loads: whether each run shows a load of the model; None: not known. Empty: known of no run.
+
+    Raises:
+        ValueError: there is no outcome, an outcome is neither True nor False, or the lengths differ.
     """
 
     passes: tuple[bool, ...]
@@ -68,19 +72,22 @@ class PassRow:
 
     @property
     def failures(self) -> int:
-        """Runs that did not pass."""
+        """How many runs did not pass."""
         return len(self.passes) - sum(self.passes)
 
 
 def log_sum_exp(values: Sequence[float]) -> float:
-    """log(sum(exp(values))) without overflow; -inf for none."""
+    """log(sum(exp(values))) without overflow; -inf without values."""
     largest = max(values, default=-math.inf)
     return largest if math.isinf(largest) else largest + math.log(math.fsum(math.exp(v - largest) for v in values))
 
 
 def log_likelihoods(row: PassRow) -> tuple[float, ...]:
-    """Natural log of the row's likelihood under each of `CLASSES`, divided by what all have in common: the load evidence as it
-    would be without a cold start. -inf where a row is too short for a class (one run for cold start, two for drift)."""
+    """The natural log of the row's likelihood under each of `CLASSES`.
+
+    The likelihoods are divided by a common factor, the load evidence as it would be without a cold
+    start. They are -inf when a row is too short for a class (one run for cold start, two for drift).
+    """
     n, failures = len(row.passes), row.failures
     flaky = log_marginal(n - failures, failures, *_ANY)
     return (
@@ -94,20 +101,22 @@ def log_likelihoods(row: PassRow) -> tuple[float, ...]:
 
 @cache
 def cold_log_ratio(first: tuple[bool, ...], loads: tuple[bool | None, ...], n: int, failures: int) -> float:
-    """Log likelihood ratio of cold start to flaky for a row of n runs with so many failures. Given these two the order matters
-    through the first three runs only (`first`, with their loads)."""
+    """The log likelihood ratio of cold start to flaky for a row of n runs with so many failures.
+
+    Given these two, the order matters only through the first three runs (`first`, with their loads).
+    """
     terms = _cold_terms(first, loads, n, failures)
     return log_sum_exp(list(terms.values())) - log_marginal(n - failures, failures, *_ANY)
 
 
 def cold_length(row: PassRow) -> int:
-    """How many of the first runs were cold if the row is that of a cold start: the likeliest k, 0 for a row of one run."""
+    """How many of the first runs were cold if the row is a cold start: the likeliest k, or 0 for a row of one run."""
     terms = _cold_terms(row.passes[:MAX_COLD_RUNS], row.loads[:MAX_COLD_RUNS], len(row.passes), row.failures)
     return max(terms, key=lambda k: terms[k], default=0)
 
 
 def _cold_terms(first: tuple[bool, ...], loads: tuple[bool | None, ...], n: int, failures: int) -> dict[int, float]:
-    """Log likelihood with its weight, by k."""
+    """The log likelihood of each k, with its weight."""
     terms = {}
     for k, weight in _COLD_WEIGHTS:
         if k < n:
@@ -119,7 +128,7 @@ def _cold_terms(first: tuple[bool, ...], loads: tuple[bool | None, ...], n: int,
 
 
 def _load_log_ratio(loads: Sequence[bool | None]) -> float:
-    """Of the loads in cold runs to the same loads in runs of a model that is loaded."""
+    """The log likelihood ratio of these loads in cold runs to the same loads in runs of a loaded model."""
     total = 0.0
     for index, shown in enumerate(loads):
         usual = _LOAD_EARLY if index < _EARLY_RUNS else _LOAD_LATER
@@ -129,7 +138,7 @@ def _load_log_ratio(loads: Sequence[bool | None]) -> float:
 
 
 def _log_drift(passes: Sequence[bool], failures: int) -> float:
-    """Uniform over the change points 2, ..., n - 1 (so many good runs before it)."""
+    """The log likelihood of drift, uniform over the change points 2, ..., n - 1 (the number of good runs before)."""
     n, early, terms = len(passes), 0, []
     for change in range(1, n):
         early += not passes[change - 1]
@@ -146,8 +155,11 @@ def _log_changed(good_passes: int, good_failures: int, n: int, failures: int) ->
 
 @cache
 def drift_log_ratio(late: int, n: int, failures: int) -> float:
-    """Log likelihood ratio of drift to flaky for a row of n runs in which `late` of the failures are among the last ones, when
-    as many last runs are taken as there are failures (the change point that fits best). -inf where there is none."""
+    """The log likelihood ratio of drift to flaky for a row of n runs, at the change point that fits best.
+
+    That point takes as many last runs as there are failures; `late` of the failures are among them.
+    -inf when there is no such point.
+    """
     if not 1 <= failures <= n - _FIRST_CHANGE:
         return -math.inf
     early = failures - late
