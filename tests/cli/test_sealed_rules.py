@@ -176,7 +176,7 @@ def rewrite(project: Project) -> None:
 
 
 CUTS: dict[str, tuple[Callable[[Project], object], str]] = {
-    "cut": (lambda p: keep_lines(p, 2), "it was cut: its head tells of 3 records, 2 are there"),
+    "cut": (lambda p: keep_lines(p, 2), "it was cut: its head has 3 records, but 2 are there"),
     "emptied": (lambda p: keep_lines(p, 0), "it is missing or empty"),
     "gone": (lambda p: trail(p).unlink(), "it is missing or empty"),
     "gone with its head": (lambda p: remove(trail(p), head(p)), "not what the audit trail sealed"),

@@ -274,7 +274,7 @@ async def test_files_of_writers_that_are_gone_are_sealed_by_the_next(desk: Desk)
     await living.close()
     report = desk.verify()
     assert (report.torn, report.n) == ((path.name,), 2)
-    assert report.problems == ("aaaa000002-1.jsonl line 1: it is no record",)
+    assert report.problems == ("aaaa000002-1.jsonl line 1: it is not a record",)
 
 
 GATEWAY = """

@@ -123,7 +123,7 @@ def test_a_cut_trail_lacks_the_sealed_record(chain: ChainedFile) -> None:
     head = chain.append("b").hash
     lines = chain.path.read_bytes().splitlines(keepends=True)
     chain.path.write_bytes(lines[0])
-    assert chain.verify().reason == "it was cut: its head tells of 2 records, 1 are there"
+    assert chain.verify().reason == "it was cut: its head has 2 records, but 1 are there"
     chain.head.path.unlink()
     report = chain.verify([head])
     assert not report.ok

@@ -46,7 +46,7 @@ def test_a_revoked_key_is_none_and_its_name_is_free(file: KeyFile) -> None:
     assert second.id != entry.id
     assert file.revoke(second.id).name == "mine"
     assert matching_key(file.read(), again) is None
-    with pytest.raises(UsageError, match="valid are: none"):
+    with pytest.raises(UsageError, match="valid keys: none"):
         file.revoke("mine")
 
 

@@ -70,8 +70,8 @@ def test_keys_are_text() -> None:
         ("a: &x 1\nb: *x", "line 1: an anchor"),
         ("a: 1\nb: *x", "line 2: an alias"),
         ("a: !!python/object/apply:os.system [ls]", "line 1: a tag"),
-        ("a: 1\nb: 2\na: 3", "line 3: the key 'a' stands twice"),
-        ("? [a]\n: 1", "where a key belongs"),
+        ("a: 1\nb: 2\na: 3", "line 3: the key 'a' occurs twice"),
+        ("? [a]\n: 1", "is used as a key"),
         ("a: 1\n---\nb: 2", "second document"),
         ("a: [1", "not valid YAML"),
         ("a: \x07", "not valid YAML"),
@@ -139,10 +139,10 @@ def test_aliases_that_explode_are_refused_by_what_they_stand_for() -> None:
         (deep, f"deeper than {MAX_DEPTH} levels with what"),
         ("a: &x [*x]", "no complete anchor"),
         ("a: *x", "no complete anchor"),
-        ("a: {<<: 3}", "no mapping"),
+        ("a: {<<: 3}", "not a mapping"),
         ("a: &x !!python/name:os.system [1]", "a tag"),
         ("? *x\n: 1", "no complete anchor"),
-        ("a: &x [1]\n? *x\n: 1", "where a key belongs"),
+        ("a: &x [1]\n? *x\n: 1", "is used as a key"),
     ):
         with pytest.raises(PlainYamlError, match=said):
             read_plain_yaml(text, aliases=True)

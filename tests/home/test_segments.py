@@ -118,7 +118,7 @@ def test_what_is_missing_added_or_in_another_place_is_named(folder: Path) -> Non
     first.unlink()
     assert f"{first.name} is missing" in problems()
     second.unlink()
-    assert f"{second.name} is missing: 4 lines of it were sealed" in problems()
+    assert f"{second.name} is missing: 4 of its lines were sealed" in problems()
     more, _ = chain_line(b'{"kind":"request"}', seals[1].head_hash)
     second.write_bytes(kept[second] + more)
     assert "goes on after its end" in problems()
@@ -126,9 +126,9 @@ def test_what_is_missing_added_or_in_another_place_is_named(folder: Path) -> Non
     assert "its previous_hash is not the hash of the line before" in problems()
     other = folder / segment_name("cccc000000", 1)
     other.write_bytes(kept[first])
-    assert f"{other.name} line 1: it says that this is {first.name}" in problems()
+    assert f"{other.name} line 1: it says that its name is {first.name}" in problems()
     (folder / "notes.jsonl").write_text("{}")
-    assert "notes.jsonl is no file of ours" in problems()
+    assert "notes.jsonl is not a file of selfopt" in problems()
 
 
 def test_a_rewritten_chain_is_found_by_its_seal(folder: Path) -> None:
@@ -165,7 +165,7 @@ def test_bytes_after_a_sealed_end_are_found(folder: Path) -> None:
         kept = path.read_bytes()
         path.write_bytes(kept + more)
         report = verify_segments(folder, [first, replace(second, torn_bytes=torn_bytes)])
-        assert "goes on after its end" in report.problems[0] or "bytes of a torn one" in report.problems[0]
+        assert "goes on after its end" in report.problems[0] or "bytes of an incomplete one" in report.problems[0]
         path.write_bytes(kept)
 
 
@@ -198,7 +198,7 @@ def test_the_head_of_a_writer_tells_of_lines_that_no_seal_knows(folder: Path) ->
     kept = path.read_bytes()
     assert verify_segments(folder, []).ok
     path.write_bytes(b"".join(kept.splitlines(keepends=True)[:-1]))
-    assert "was cut: 4 lines of it were sealed, 3 are there" in verify_segments(folder, []).problems[0]
+    assert "was cut: 4 of its lines were sealed, but only 3 are left" in verify_segments(folder, []).problems[0]
     path.unlink()
     assert f"{path.name} is missing" in verify_segments(folder, []).problems[0]
     path.write_bytes(kept)

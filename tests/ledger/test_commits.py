@@ -445,7 +445,7 @@ def test_what_the_index_says_wrongly_is_not_believed(tmp_path: Path) -> None:
     samples.put(ledger, [samples.trial("t-1", run_id="run-1")])
     assert isinstance(ledger, SqliteLedger)
     ledger._fetch("INSERT INTO record_index VALUES ('run-2', 'trial', 'run_id', 1)", ())
-    with pytest.raises(CorruptError, match="its index leads to trial t-1"):
+    with pytest.raises(CorruptError, match="its index entries do not fit trial t-1"):
         list(ledger.read(Trial, {"run_id": "run-2"}))
     assert list(ledger.read(TrialStart)) == []
     ledger.close()

@@ -105,7 +105,7 @@ BOMB = "- &a [x, x, x, x, x, x, x, x]\n" + "".join(
         ("- retries: &a [*a]", "line 1: an anchor"),
         ("- retries: *a", "line 1: an alias"),
         ("- !!python/name:os.system {}", "line 1: a tag"),
-        ("- {retries: 2, retries: 3}", "line 1: the key 'retries' stands twice"),
+        ("- {retries: 2, retries: 3}", "line 1: the key 'retries' occurs twice"),
         ("- retries: [2]", "must be a whole number, got a list"),
     ],
 )

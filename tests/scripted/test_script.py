@@ -39,7 +39,7 @@ def test_the_documented_examples_load(tmp_path: Path) -> None:
         ("just text", "is not a mapping"),
         ("", "is not a mapping"),
         ("a: \x00", "not valid YAML"),
-        ("models: {m: {}}\nmodels: {n: {}}", "stands twice"),
+        ("models: {m: {}}\nmodels: {n: {}}", "occurs twice"),
         ("models: {m: 3}", "models.m: must be a mapping"),
         ("models: {m: {text: x}}", "models.m.text: unknown key"),
     ],

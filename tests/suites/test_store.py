@@ -123,7 +123,7 @@ def test_a_renamed_file_is_named(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b'{"a": 1, "a": 2}', "'a' stands twice"),
+        (b'{"a": 1, "a": 2}', "'a' occurs twice"),
         (b'{"a": NaN}', "NaN"),
         (b'{"a": 1e999}', "too large"),
         (b'{"a": ' + b"9" * 5000 + b"}", "not valid JSON"),

@@ -211,8 +211,8 @@ def test_a_users_file_adds_variants_and_may_use_the_catalogues_examples(tmp_path
         ("variants: [", "not valid YAML"),
         ("{a: " * 5000, "nested deeper than 40"),
         ("variants: {x: {description: 2024-99-99, parsers: [3]}}", "Input should be"),
-        ("variants: {x: &x {parsers: [json]}, y: *x}", "anchors are not allowed"),
-        ("variants: {x: {}, x: {}}", "stands twice"),
+        ("variants: {x: &x {parsers: [json]}, y: *x}", "an anchor (&name) is not allowed"),
+        ("variants: {x: {}, x: {}}", "occurs twice"),
         ("examples: 3\nvariants: {}", "mapping from a set's name"),
     ],
 )

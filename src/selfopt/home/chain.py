@@ -111,7 +111,7 @@ class ChainedFile:
                 if found is not None:
                     self._continued(found[0], descriptor, end, last_hash)
         except FileNotFoundError:
-            return f"{self.path} is missing, and its head tells of records; {_SEE}" if found is not None and found[0].n else ""
+            return f"{self.path} is missing, but its head has records; {_SEE}" if found is not None and found[0].n else ""
         except AuditError as error:
             return str(error)
         return found[1] if found is not None else ""
@@ -124,7 +124,7 @@ class ChainedFile:
         """
         try:
             if not self.path.exists() and (((found := self.head.read()) is not None and found[0].n) or self._seen.n):
-                raise AuditError(f"the audit trail {self.path} is missing, its head tells of records; nothing is written: {_SEE}")
+                raise AuditError(f"the audit trail {self.path} is missing, but its head has records; nothing is written: {_SEE}")
             descriptor, size = self._open_locked()
             try:
                 yield descriptor, size
@@ -165,14 +165,14 @@ class ChainedFile:
     def _continued(self, kept: Head, descriptor: int, good_end: int, last_hash: str) -> Head:
         """Returns the kept head, moved on to the end of the file. AuditError when the file contradicts it."""
         if kept.n < self._seen.n or good_end < kept.size:
-            raise AuditError(f"the audit trail {self.path} was cut: {self.head.path} tells of more; nothing is written: {_SEE}")
+            raise AuditError(
+                f"the audit trail {self.path} was cut: {self.head.path} has more records; nothing is written: {_SEE}"
+            )
         rest = os.pread(descriptor, good_end - kept.size, kept.size)
         before = self._end(descriptor, kept.size)[1] if rest else last_hash
         newer = check_chain(((i, line, True) for i, line in enumerate(rest.split(b"\n")[:-1], 1)), None, follows=before)
         if before != kept.hash or not newer.ok:
-            raise AuditError(
-                f"the audit trail {self.path} is not the one that {self.head.path} tells of; nothing is written: {_SEE}"
-            )
+            raise AuditError(f"the audit trail {self.path} does not fit its head, {self.head.path}; nothing is written: {_SEE}")
         announced = kept.announced or newer.announced
         return replace(kept, n=kept.n + newer.n, size=good_end, hash=last_hash, announced=announced)
 

@@ -84,9 +84,9 @@ def check_chain(
             del open_places[n]
     if head is not None and head.n > n and bad_line is None:
         what = "was cut" if n else "is missing or empty"
-        problems.append(f"it {what}: its head tells of {head.n} records, {n} are there")
+        problems.append(f"it {what}: its head has {head.n} records, but {n} are there")
     elif head is not None and rewritten:
-        problems.append(f"it was rewritten: record {head.n} is not the one that its head tells of")
+        problems.append(f"it was rewritten: record {head.n} does not fit its head")
     if torn:
         problems.append("its last line is incomplete: it was never acknowledged, and the next record sets it aside")
     for place, noted in sorted(open_places.items()):

@@ -95,18 +95,18 @@ class KeyFile:
         for entry in entries:
             name = f"{entry.id} ({entry.name})"
             if entry.id not in added:
-                problems.append(f"{name} is in the file, and the audit trail never added it: it opens nothing")
+                problems.append(f"{name} is in the file, but the audit trail never added it: it is not valid")
             elif not _bears_out(added[entry.id], entry):
-                problems.append(f"{name} was changed since it was added: it opens nothing; revoke it and make another")
+                problems.append(f"{name} was changed since it was added: it is not valid; revoke it and make another")
             else:
                 if (entry.revoked_at is None) == (entry.id in revoked):
-                    said = "is revoked, and the file does not say so" if entry.id in revoked else "is revoked in the file alone"
-                    problems.append(f"{name} {said}; `selfopt keys add` or `revoke` puts it right")
+                    said = "is revoked, but not in the file" if entry.id in revoked else "is revoked only in the file"
+                    problems.append(f"{name} {said}; the next `selfopt keys add` or `revoke` repairs that")
                 record = revoked.get(entry.id)
                 kept.append(entry.model_copy(update={"revoked_at": record.timestamp if record is not None else entry.revoked_at}))
         there = {entry.id for entry in entries}
         problems += [
-            f"{key_id} was added and is not in the file: it opens nothing: restore the file, or let `selfopt keys add` or `revoke` end it"
+            f"{key_id} was added, but is not in the file: it is not valid; restore the file, or the next `selfopt keys add` or `revoke` revokes it"
             for key_id in added
             if key_id not in there and key_id not in revoked
         ]
@@ -133,9 +133,9 @@ class KeyFile:
         with guarded(self._lock, what=_WHAT):
             keys = self._settled()
             if any(entry.name == name and entry.revoked_at is None for entry in keys):
-                raise UsageError(f"there is a key named {name!r} already; choose another name, or revoke that one")
+                raise UsageError(f"a key named {name!r} already exists; choose another name, or revoke that one")
             if len(keys) >= MAX_KEYS:
-                raise UsageError(f"there are {MAX_KEYS} keys already, and no more are kept; see `selfopt keys list`")
+                raise UsageError(f"there are already {MAX_KEYS} keys, and no more are kept; see `selfopt keys list`")
             key = _START + secrets.token_urlsafe(32)
             entry = GatewayKey(
                 id=f"key-{secrets.token_hex(4)}",
@@ -159,7 +159,7 @@ class KeyFile:
             found = next((e for e in keys if e.revoked_at is None and name in (e.id, e.name)), None)
             if found is None:
                 known = ", ".join(f"{e.id} ({e.name})" for e in keys if e.revoked_at is None)[:300]
-                raise UsageError(f"no valid key has the id or name {name!r}; valid are: {known or 'none'}")
+                raise UsageError(f"no valid key has the id or name {name!r}; valid keys: {known or 'none'}")
             revoked = found.model_copy(update={"revoked_at": self._tell(_REVOKED, found).timestamp})
             self._write(tuple(revoked if entry is found else entry for entry in keys))
         return revoked

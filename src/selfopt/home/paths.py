@@ -107,7 +107,7 @@ def _note(root: Path) -> None:
         HomeRegister().add(root)
     except StoreError as error:
         log.warning(
-            "%s could not be noted as your own and will be passed over next time (%s); name it with --home, or call: selfopt trust %s",
+            "%s could not be noted as your own, so it will be skipped next time (%s); name it with --home, or run: selfopt trust %s",
             *(escape_control(str(said)) for said in (root, error, root.parent)),
         )
 

@@ -32,7 +32,7 @@ def read_plain_json(text: str) -> Any:
         body = dict(pairs)
         if len(body) != len(pairs):
             twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
-            raise PlainJsonError(f"the key {twice[:_MAX_SHOWN]!r} stands twice in one mapping; keep one of the two")
+            raise PlainJsonError(f"the key {twice[:_MAX_SHOWN]!r} occurs twice in one mapping; keep one of the two")
         return body
 
     try:
@@ -48,13 +48,13 @@ def read_plain_json(text: str) -> Any:
 
 
 def _refuse(name: str) -> NoReturn:
-    raise PlainJsonError(f"{name} is no number of JSON; write one, or null")
+    raise PlainJsonError(f"{name} is not a JSON number; write a number, or null")
 
 
 def _finite(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
-        raise PlainJsonError(f"the number {digits[:_MAX_SHOWN]} is too large; write it as text if it is meant so")
+        raise PlainJsonError(f"the number {digits[:_MAX_SHOWN]} is too large; write it as text if that is what you mean")
     return number
 
 
@@ -87,4 +87,4 @@ def _check_text(text: str) -> None:
             text.encode("utf-8")
         except UnicodeEncodeError:
             shown = text[:_MAX_SHOWN].encode("ascii", "backslashreplace").decode("ascii")
-            raise PlainJsonError(f"half of a surrogate pair in the text {shown!r}; write the whole character") from None
+            raise PlainJsonError(f"the text {shown!r} contains half of a surrogate pair; write the whole character") from None

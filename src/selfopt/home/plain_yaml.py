@@ -57,7 +57,7 @@ def read_plain_yaml(text: str, *, aliases: bool = False) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark is not None else ""
         what = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
-        raise PlainYamlError(f"{where}not valid YAML: {what}; correct the line, or quote the text that stands there") from error
+        raise PlainYamlError(f"{where}not valid YAML: {what}; correct the line, or quote its text") from error
 
 
 class _Builder:
@@ -81,7 +81,7 @@ class _Builder:
             top = self._stack[-1] if self._stack else None
             if top is not None and isinstance(top.value, dict) and top.key is None:
                 if event.value in top.keys:
-                    raise _problem(event, f"the key {event.value[:60]!r} stands twice in one mapping", "keep one of the two")
+                    raise _problem(event, f"the key {event.value[:60]!r} occurs twice in one mapping", "keep one of the two")
                 top.keys.add(event.value)
                 top.key = event.value
             else:
@@ -96,17 +96,17 @@ class _Builder:
         elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
             self._stack.pop()
         elif isinstance(event, yaml.AliasEvent):
-            raise _problem(event, "an alias (*name) stands here; aliases are not allowed", "write the value out")
+            raise _problem(event, "an alias (*name) is not allowed", "write the value out")
         elif isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
-                raise _problem(event, "a second document starts here; one is allowed", "put it into a file of its own")
+                raise _problem(event, "a second document starts; only one is allowed", "put it into a file of its own")
 
     def _refuse_marks(self, event: Any) -> None:
         if event.anchor is not None:
-            raise _problem(event, "an anchor (&name) stands here; anchors are not allowed", "remove it")
+            raise _problem(event, "an anchor (&name) is not allowed", "remove it")
         if event.tag not in (None, "!"):
-            raise _problem(event, "a tag (!name) stands here; tags are not allowed", "remove it")
+            raise _problem(event, "a tag (!name) is not allowed", "remove it")
 
     def _add(self, value: Any, event: Any) -> None:
         self._nodes += 1
@@ -119,7 +119,7 @@ class _Builder:
         if isinstance(top.value, list):
             top.value.append(value)
         elif top.key is None:
-            raise _problem(event, "a mapping or a list stands where a key belongs", "use plain text as a key")
+            raise _problem(event, "a mapping or a list is used as a key", "use plain text as a key")
         else:
             top.value[top.key] = value
             top.key = None
@@ -153,7 +153,7 @@ class _SharingBuilder(_Builder):
 
     def _refuse_marks(self, event: Any) -> None:
         if event.tag not in (None, "!"):
-            raise _problem(event, "a tag (!name) stands here; tags are not allowed", "remove it")
+            raise _problem(event, "a tag (!name) is not allowed", "remove it")
         if event.anchor is not None and isinstance(event, yaml.ScalarEvent):
             self._anchors[event.anchor] = _Shared(_scalar(event), 1, 0)
 
@@ -196,7 +196,7 @@ def _merge(mapping: dict[str, Any], event: Any) -> None:
     named = mapping.pop("<<")
     for source in named if isinstance(named, list) else [named]:
         if not isinstance(source, dict):
-            raise _problem(event, "<< names something that is no mapping", "name a mapping")
+            raise _problem(event, "<< names something that is not a mapping", "name a mapping")
         for key, value in source.items():
             mapping.setdefault(key, value)
 

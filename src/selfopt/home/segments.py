@@ -133,7 +133,7 @@ def verify_segment(path: Path, sealed: Mapping[int, str] | None = None, *, previ
 
 def _fault(line: bytes, head: str | None) -> str:
     if line[-_TAIL:-67] != _BEFORE_HASH or line[-3:] != _END or line[: len(_START)] != _START:
-        return "it is no record" if len(line) <= MAX_LINE_BYTES else f"it is longer than {MAX_LINE_BYTES} bytes"
+        return "it is not a record" if len(line) <= MAX_LINE_BYTES else f"it is longer than {MAX_LINE_BYTES} bytes"
     if hashlib.sha256(line[:-_TAIL]).hexdigest().encode() != line[-67:-3]:
         return "its hash does not fit its content"
     if head is not None and line[len(_START) : len(_START) + 65] != b'%s"' % head.encode():
@@ -152,7 +152,7 @@ def _fault_of_first(line: bytes, head: str | None, path: Path) -> str:
         return "it does not say which file this is"
     if schema > SEGMENT_SCHEMA_VERSION:
         return f"it has schema version {schema}, this selfopt reads up to {SEGMENT_SCHEMA_VERSION}; update selfopt"
-    return "" if name == path.name else f"it says that this is {escape_control(name, 80)}"
+    return "" if name == path.name else f"it says that its name is {escape_control(name, 80)}"
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -208,7 +208,7 @@ def verify_segments(folder: Path, seals: Iterable[Seal]) -> SegmentsReport:
     problems += sealed.problems
     names = {segment_name(writer, number) for writer, numbers in found.items() for number in numbers}
     problems += [
-        f"{name} is missing: {max(lines)} lines of it were sealed" for name, lines in sealed.lines.items() if name not in names
+        f"{name} is missing: {max(lines)} of its lines were sealed" for name, lines in sealed.lines.items() if name not in names
     ]
     n, unsealed, torn = 0, list[str](), list[str]()
     for writer, numbers in found.items():
@@ -243,15 +243,17 @@ def _problems(path: Path, report: SegmentReport, sealed: Mapping[int, str], end:
     if report.fault:
         return [f"{name} line {report.n + 1}: {report.fault}"]
     if sealed and max(sealed) > report.n:
-        return [f"{name} was cut: {max(sealed)} lines of it were sealed, {report.n} are there"]
+        return [f"{name} was cut: {max(sealed)} of its lines were sealed, but only {report.n} are left"]
     if end is not None and report.n > end.n:
-        return [f"{name} goes on after its end: the audit trail sealed {end.n} lines of it, {report.n} are there"]
+        return [f"{name} goes on after its end: the audit trail sealed {end.n} lines, but {report.n} are there"]
     if end is not None and end.torn_bytes is not None and end.torn_bytes != report.torn_bytes:
-        return [f"{name} goes on after its end: the audit trail sealed {end.n} lines and {end.torn_bytes} bytes of a torn one"]
+        return [
+            f"{name} goes on after its end: the audit trail sealed {end.n} lines, and {end.torn_bytes} bytes of an incomplete one"
+        ]
     if end is None and report.torn_bytes and not is_being_written(path):
         return [
             f"{name} ends in an incomplete line, and its writer is gone: that line was never durable, and the next `selfopt serve` "
-            "seals the others"
+            "seals the lines before it"
         ]
     return []
 
@@ -283,5 +285,5 @@ def _found(folder: Path) -> tuple[dict[str, list[int]], list[str]]:
         if match is not None:
             found.setdefault(match[1], []).append(int(match[2]))
         elif name.endswith(".jsonl"):
-            problems.append(f"{escape_control(name, 80)} is no file of ours; move it out of {folder}")
+            problems.append(f"{escape_control(name, 80)} is not a file of selfopt; move it out of {folder}")
     return {writer: sorted(numbers) for writer, numbers in found.items()}, problems

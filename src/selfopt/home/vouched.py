@@ -24,7 +24,7 @@ from selfopt.errors import StoreError
 from .files import atomic_write_text, is_regular, opened, read_model, reason_of, write_all
 
 ID_FILE = "home_id"
-NOT_MADE_HERE = "was not made in this place by your selfopt: it was moved or copied, or is of version 0.1, or of somebody else"
+NOT_MADE_HERE = "was not made in this place by your selfopt: it was moved or copied, or version 0.1 or somebody else made it"
 """Why a `.selfopt` does not count as a home. The text follows its name."""
 _ID = re.compile(r"[0-9a-f]{32}")
 

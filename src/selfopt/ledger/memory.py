@@ -39,7 +39,7 @@ class MemoryLedger:
                 if known is None:
                     fresh[row.kind, row.id] = row
                 elif not same_content(type(record), known.body, row.body, where=_WHERE):
-                    raise CorruptError(f"{_WHERE} has another {row.kind} {row.id} already; nothing was appended")
+                    raise CorruptError(f"{_WHERE} already has another {row.kind} {row.id}; nothing was appended")
             for row in fresh.values():
                 self._rows.setdefault(row.kind, {})[row.id] = row
 

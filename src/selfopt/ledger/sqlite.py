@@ -226,9 +226,7 @@ class SqliteLedger:
         for _, record_id, body in self._pages(text, values, seq, newest_first, limit):
             record = decode(record_type, body, where=f"{self.path} ({kind} {record_id})")
             if not all(_says(record, *entry) for entry in conditions):
-                raise CorruptError(
-                    f"{self.path}: its index leads to {kind} {record_id}, which says otherwise; see `selfopt audit verify`"
-                )
+                raise CorruptError(f"{self.path}: its index entries do not fit {kind} {record_id}; see `selfopt audit verify`")
             yield record
 
     def _read_blobs(

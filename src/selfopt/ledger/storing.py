@@ -120,7 +120,7 @@ class Storing:
         text = "SELECT seq, body FROM records WHERE kind = ? AND id = ?"
         seq, stored = self._connection.execute(text, (row.kind, row.id)).fetchone()
         if not same_content(record_types()[row.kind], stored, row.body, where=f"{self._path} ({row.kind} {row.id})"):
-            raise CorruptError(f"{self._path} has another {row.kind} {row.id} already; nothing was appended")
+            raise CorruptError(f"{self._path} already has another {row.kind} {row.id}; nothing was appended")
         return int(seq)
 
 

@@ -119,7 +119,7 @@ def _is_ours(connection: sqlite3.Connection, path: Path, found: _Found, sealed: 
     found.older = old = application == APPLICATION_ID and 0 < version < SCHEMA_VERSION
     empty = version == application == 0 and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if sealed or not (old or empty):
-        found.add("ledger", path.name, "changed", f"it says that it is of version {version}, not {SCHEMA_VERSION}")
+        found.add("ledger", path.name, "changed", f"it says that its schema version is {version}, not {SCHEMA_VERSION}")
     return False
 
 
@@ -134,7 +134,7 @@ def _check_file(connection: sqlite3.Connection, path: Path, found: _Found) -> No
             what: _What = "missing" if key not in there else "changed" if key in wanted else "added"
             found.add("table", " ".join(map(str, key)), what)
     if connection.execute(SEALED_TOO_FAR).fetchone()[0]:
-        found.add("table", "sealed", "changed", "it tells of commits that there are not")
+        found.add("table", "sealed", "changed", "it names commits that do not exist")
 
 
 @cache
@@ -221,7 +221,7 @@ class _Walk:
         except (CorruptError, msgspec.MsgspecError, ValueError, RecursionError):
             return  # it is not what was committed, and is reported already
         if there != wanted:
-            self._found.add("index", f"{kind} {name}", "changed", "it is not found by what it says")
+            self._found.add("index", f"{kind} {name}", "changed", "its index entries do not fit its content")
 
     def _in_order(self, what: str, lists: Iterable[list[Listed]]) -> Iterator[tuple[int, Listed]]:
         """Yields (number, entry) in ascending order. What a later commit stored must have a larger number."""
@@ -261,7 +261,7 @@ class _Walk:
     def _check_link(self, before: CommitHead, n: int, digest: str, body: str) -> None:
         name = f"{before.writer}/{n}"
         if n > before.n + 1:
-            self._found.add("commit", f"{before.writer}/{before.n + 1}", "missing", f"the next one that is there is {n}")
+            self._found.add("commit", f"{before.writer}/{before.n + 1}", "missing", f"the next one is {n}")
         elif n <= before.n or commit_hash(replace(before, n=n - 1), body) != digest:
             self._found.add("commit", name, "changed", "its hash does not fit what it lists")
         wanted = self._sealed.get(before.writer, {}).get(n)

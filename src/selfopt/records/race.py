@@ -181,7 +181,7 @@ class RaceStart(Record, ledger_kind="race_start", id_field="race_id", index_fiel
     def _whole(self) -> RaceStart:
         """Check that every prompt and every spec occurs once, and that known outcomes cover every prompt."""
         if len(set(self.prompt_ids)) != len(self.prompt_ids):
-            raise ValueError("a prompt stands in the split twice; give every prompt its own id")
+            raise ValueError("a prompt occurs twice in the split; give every prompt its own id")
         specs = [self.baseline_spec_id, *(e.spec_id for e in self.entrants)]
         if len(set(specs)) != len(specs):
             raise ValueError("a spec runs twice in the race; baseline and candidates have to be different specs")

@@ -225,7 +225,7 @@ def test_other_versions_and_categories_that_are_not_there_are_named(tmp_path: Pa
     ("text", "words"),
     [
         ("[" * 100_000, "nested deeper"),
-        ('{"id": "a", "id": "b"}', "stands twice"),
+        ('{"id": "a", "id": "b"}', "occurs twice"),
         ('{"id": NaN}', "NaN"),
         ("\x00\x1b[2J", "not valid JSON"),
         ('{"id": "\\ud800"}', "surrogate"),

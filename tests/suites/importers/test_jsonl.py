@@ -148,7 +148,7 @@ def test_what_a_line_says_of_itself_is_kept() -> None:
         (lines(a_line(tools=3)), "expected a list of tools"),
         (lines(a_line(tools=["x"])), "tool 1: is 'x'"),
         (lines(a_line(tools=[RING] * 1001)), "1001 tools, allowed are 1000"),
-        ('{"a": 1, "a": 2}', "stands twice"),
+        ('{"a": 1, "a": 2}', "occurs twice"),
         ("[" * 100_000, "nested deeper"),
         (lines(a_line(messages=[{"role": "\u001b[2J", "content": "x"}])), "\\x1b[2J"),
     ],
