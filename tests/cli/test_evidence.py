@@ -179,7 +179,7 @@ def test_changed_renderings_are_named_and_written_anew(used: Project) -> None:
     log.write_text(log.read_text("utf-8").replace("rule_added", "rule_adden"), "utf-8")
     told = used.ok("audit", "verify", "--json").json()["renderings"]
     assert sorted(told) == ["meta_loop_history.json", "reports/CYCLE_1_RESULTS.json", "routing_decisions.log"]
-    assert "nothing is decided by these files" in used.ok("audit", "verify").out
+    assert "no decision reads these files" in used.ok("audit", "verify").out
     used.ok("report")
     assert used.ok("audit", "verify", "--json").json()["renderings"] == ["routing_decisions.log"]
 

@@ -317,7 +317,7 @@ def test_trust_asks_nobody_where_nobody_answers(clone: Clone) -> None:
     clone.write("selfopt.toml", '[models.aliases]\nquick = "here/m"\n')
     clone.run("trust").assert_refused(2, "--yes")
     assert clone.run("trust", "--list", "--json").json() == []
-    clone.run("trust", "nowhere").assert_refused(2, "no folder")
+    clone.run("trust", "nowhere").assert_refused(2, "not a folder")
     clone.run("trust", "--withdraw").assert_refused(2, "needs the folder")
 
 

@@ -104,7 +104,7 @@ def _project(app: App) -> list[Check]:
     if project is None:
         return []
     if project.state == "refused":
-        return [_check("project", "FAIL", f"{escape_control(project.problem)}; until then its files are left out")]
+        return [_check("project", "FAIL", f"{escape_control(project.problem)}; its files are ignored until then")]
     folder = escape_control(str(project.folder))
     if project.state == "trusted":
         return [_check("project", "ok", f"{folder} is trusted: {counted(len(project.asked), 'setting')} of its files count")]

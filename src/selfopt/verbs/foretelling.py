@@ -56,14 +56,15 @@ class CycleForecast:
     heldout: Forecast | None
 
     def lines(self, odds: RaceOdds) -> list[str]:
-        """In words."""
+        """Say the forecast in words, one line for each race."""
         seen = "as measured" if self.measured else "a guess"
         found = [
-            f"where replies differ from time to time, a race of {self.candidates} over {self.prompts} prompts ({self.flaky:.0%} of them flaky, {seen}): "
-            f"{_takes(self.search, odds)}; if nothing is better, about {self.search.trials_without} until all are dropped"
+            f"if replies differ between runs, a race of {self.candidates} candidates on {self.prompts} prompts "
+            f"({self.flaky:.0%} of them flaky, {seen}): {_takes(self.search, odds)}; if no candidate is better, about "
+            f"{self.search.trials_without} trials until all are dropped"
         ]
         if self.heldout is not None:
-            found.append(f"then the winner alone on the held-out prompts: {_takes(self.heldout, odds)}")
+            found.append(f"then the winner's race on the held-out prompts: {_takes(self.heldout, odds)}")
         return found
 
 
@@ -71,8 +72,8 @@ def _takes(found: Forecast, odds: RaceOdds) -> str:
     gain = f"{odds.gain * 100:g} points"
     if found.trials is None:
         return (
-            f"a gain of {gain} is found in {found.power:.0%} of such races and not with a power of {odds.power:.0%}, however long they last; on average "
-            f"{found.typical_trials} trials. More prompts or a larger gain help"
+            f"a gain of {gain} is found in only {found.power:.0%} of such races, not {odds.power:.0%}, however long they last; "
+            f"on average {found.typical_trials} trials. More prompts or a larger gain help"
         )
     return f"a gain of {gain} is found with a power of {odds.power:.0%} within about {found.trials} trials, on average {found.typical_trials}"
 

@@ -158,19 +158,19 @@ async def run_quickstart(
         say(
             LoopEvent(
                 "note",
-                "a quickstart was finished in this home before: this is another whole round, from native_api, with new "
-                "measurements; candidates that were tried before make room for others",
+                "an earlier quickstart finished in this home, so this one starts again from native_api and measures "
+                "everything anew; it tries other candidates first",
             )
         )
     if state.done:
-        say(LoopEvent("resume", f"an interrupted quickstart is continued; finished already: {', '.join(state.done)}"))
+        say(LoopEvent("resume", f"continuing an interrupted quickstart; already finished: {', '.join(state.done)}"))
     await _step(app, state, "cycle_1", [parse_target(app, f"{m} atomic native_api") for m in MODELS], CANDIDATES, say, progress)
     await _step(app, state, "cycle_2", [Target(m, "atomic") for m in MODELS], 0, say, progress)
     extended = [parse_target(app, f"{m} extended {EXTENDED_VARIANT}") for m in MODELS]
     await _step(app, state, "extended", extended, EXTENDED_CANDIDATES, say, progress)
     if "warm_up" not in state.done:
         enabled = app.settings.warm_up.enabled
-        what = "unloaded by force against warm, interleaved" if enabled else "switched off, so nothing is measured about it"
+        what = "forced unload against warm, interleaved" if enabled else "switched off, so it is not measured"
         say(LoopEvent("note", f"warm-up: {what}"))
         for model in MODELS if enabled else ():
             await validate_model_warm_up(

@@ -138,7 +138,7 @@ def _from_request(shown: ShownTrial, verdict: Verdict, reason: str) -> _Failed:
         sent = None
     if not isinstance(sent, dict) or not isinstance(sent.get("messages"), list) or not isinstance(sent.get("tools"), list):
         raise SuiteError(
-            f"trial {trial_id}: its suite {shown.spec.suite} is not at hand and its request does not name the tools; give --suite FILE"
+            f"trial {trial_id}: its suite {shown.spec.suite} was not found and its request does not name the tools; give --suite FILE"
         )
     tools = tools_from(sent["tools"], f"trial {trial_id}")
     offered = {tool.name for tool in tools}

@@ -58,7 +58,7 @@ def propose_trust(folder: Path | None, environ: Mapping[str, str] | None = None,
     cwd = Path.cwd() if cwd is None else cwd
     chosen = _nearest(cwd) if folder is None else Path(os.path.abspath(cwd / folder.expanduser()))
     if not chosen.is_dir():
-        raise UsageError(f"{chosen} is no folder; name the folder of a project")
+        raise UsageError(f"{chosen} is not a folder; name the folder of a project")
     root = chosen / HOME_NAME
     home = root if root.is_dir() and not HomeRegister().knows(root) else None
     there = [name for name in FILE_NAMES if (chosen / name).is_file()]

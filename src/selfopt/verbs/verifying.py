@@ -75,7 +75,7 @@ def anchor_of(text: str) -> tuple[int, str]:
     match = _ANCHOR.fullmatch(text.strip())
     if match is None:
         raise UsageError(
-            f"{escape_control(text, 100)!r} is no anchor; it is what `selfopt audit anchor` printed, selfopt-anchor-1:COUNT:HASH"
+            f"{escape_control(text, 100)!r} is no anchor; give a line that `selfopt audit anchor` printed, selfopt-anchor-1:COUNT:HASH"
         )
     return int(match[1]), match[2]
 
@@ -96,7 +96,7 @@ def audit_anchor(app: App) -> str:
             f"the audit trail does not verify ({report.reason}), so there is nothing to anchor; see `selfopt audit verify`"
         )
     if report.n == 0:
-        raise UsageError("the audit trail is empty: there is nothing to anchor yet")
+        raise UsageError("the audit trail is empty, so there is nothing to anchor yet")
     return f"selfopt-anchor-1:{report.n}:{report.head_hash}"
 
 
@@ -174,7 +174,7 @@ def _keys(app: App, _: Mapping[int, str]) -> Part:
     else:
         report = KeysReport(sum(key.revoked_at is None for key in checked.keys), checked.problems)
         if checked.required and not report.n and not report.problems:
-            notes = ("a gateway asks for one all the same, since there were keys: `selfopt keys add NAME` makes one",)
+            notes = ("a gateway still asks for a key, because there were keys before; make one with `selfopt keys add NAME`",)
     said = f"{report.n} valid" if report.n else "none valid"
     return Part("API keys", said if not report.problems else "as a whole", report.problems, notes, report)
 
@@ -190,11 +190,11 @@ def _ledger(app: App, _anchors: Mapping[int, str]) -> Part:
         problems.append(f"and {report.n_faults - len(problems):,} more faults of the ledger")
     notes: tuple[str, ...] = ()
     if report.unsealed:
-        notes = (f"not sealed yet, since their writer is at work or was killed: {counted(report.unsealed, 'commit')}",)
+        notes = (f"not sealed yet, because their writer is still at work or was killed: {counted(report.unsealed, 'commit')}",)
     said = "empty"
     if report.older:
         said = "written by an older selfopt"
-        notes = ("it could not be opened for writing to list and seal it as it is found; until then nothing vouches for it",)
+        notes = ("it could not be opened for writing, so it is not listed and sealed yet, and nothing vouches for it",)
     elif report.commits:
         said = f"{counted(report.records, 'record')} and {counted(report.blobs, 'text')} in {counted(report.commits, 'commit')}"
     return Part("ledger", said if report.ok else "as a whole", tuple(problems), notes, report)
@@ -209,7 +209,7 @@ def _renderings(app: App, _: Mapping[int, str]) -> Part:
     if differing:
         notes = (
             f"not what the ledger and the trail say: {_joined(differing)}",
-            "nothing is decided by these files: `selfopt report` and `selfopt feedback` write them anew",
+            "no decision reads these files; `selfopt report` and `selfopt feedback` write them again",
         )
     return Part("renderings", "nothing is read from them" if differing else "as written", (), notes, differing)
 

@@ -380,7 +380,7 @@ class App:
                 )
             if self.settings.limits.max_cost is not None and model not in self.settings.prices and not entry.is_local:
                 raise SettingsError(
-                    f"max_cost is set, but nobody knows what {model} costs: set input and output (per million tokens) in "
+                    f"max_cost is set, but {model} has no price: set input and output (per million tokens) in "
                     f'[prices."{model}"] of your own settings, or leave max_cost out'
                 )
             if entry.traits.engine and self.store.path_of(model) is None:

@@ -121,10 +121,10 @@ def check_recommendations(app: App, recommendations: Iterable[Recommendation]) -
     for told in recommendations:
         kept = next(ledger.read(Recommendation, {"id": told.id}, limit=1), None)
         if kept is None or kept.model_copy(update={"cycle_id": told.cycle_id}) != told:
-            how = "is not in the ledger" if kept is None else "is another one in the ledger"
+            how = "is not in the ledger" if kept is None else "differs from the one in the ledger"
             raise StoreError(
                 f"recommendation {escape_control(told.id, 80)} of {app.home.feedback} {how}: the file was changed, or belongs to "
-                "another home; write it anew with `selfopt feedback`, or take it as it is with `selfopt enforce --input FILE`"
+                "another home; write it again with `selfopt feedback`, or take it as it is with `selfopt enforce --input FILE`"
             )
 
 

@@ -74,7 +74,7 @@ class AppUpstreams:
         name, entry = app.settings.endpoint_of(app.resolve_model(model))
         config = app.settings.endpoint_config(name, app.environ)
         if entry.traits.engine and not self._alone:
-            raise UsageError(f"{model} is run by the embedded engine, which belongs to one process: serve it without --workers")
+            raise UsageError(f"{model} runs in the embedded engine, which belongs to one process; serve it without --workers")
         address = None
         if entry.traits.speaks == OpenAIChat.name and config.base_url and not entry.traits.engine:
             key = config.api_key.get_secret_value() if config.api_key is not None else None
@@ -233,7 +233,7 @@ def _refuse_open_door(host: str, keys: FileKeys) -> None:
         loopback = False
     if not loopback and not keys.valid:
         raise SettingsError(
-            f"--host {host!r} can be reached from other machines, and there is no API key to ask for: "
+            f"--host {host!r} can be reached from other machines, and no API key protects it: "
             "make one with `selfopt keys add NAME`, or listen on 127.0.0.1"
         )
 

@@ -63,8 +63,8 @@ def refuse_embedded(app: App) -> None:
     found = sorted(name for name, model in full.items() if model and app.settings.endpoint_of(model)[1].traits.engine)
     if found:
         raise UsageError(
-            f"--workers: the rules name models of the embedded engine ({', '.join(found[:3])}), which one process runs: "
-            "leave --workers out, or serve them from a server of their own (Ollama, llama-server, vLLM)"
+            f"--workers: the rules name models of the embedded engine ({', '.join(found[:3])}), which runs in one process: "
+            "leave --workers out, or serve these models from a separate server (Ollama, llama-server, vLLM)"
         )
 
 
@@ -150,7 +150,7 @@ class _Crew:
                     continue
                 self.quick = self.quick + 1 if time.monotonic() - child.began < QUICK_S else 0
                 pause_s = min(LONGEST_PAUSE_S, 2.0**self.quick / 2) if self.quick else 0.0
-                self.say(f"worker {child.number} (process {child.pid}) ended with {code}; started again")
+                self.say(f"worker {child.number} (process {child.pid}) ended with {code}; restarted")
                 if pause_s and signal.sigtimedwait(_WATCHED - {signal.SIGCHLD}, pause_s) is not None:
                     self.stop()
                     continue
