@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ import aiohttp
 import psutil
 import pytest
 
+from selfopt.engine import embedded
 from selfopt.engine.catalogue import load_catalogue
 from selfopt.engine.embedded import EmbeddedEngine, EngineAddress, EngineOptions
+from selfopt.engine.process import ChildConfig
 from selfopt.engine.store import ModelStore
 from selfopt.errors import EngineError
 
@@ -78,8 +81,11 @@ async def test_both_models_answer_at_once(engine: EmbeddedEngine) -> None:
     assert len(engine.pids()) == 2
 
 
-async def test_the_key_is_neither_in_the_command_line_nor_in_the_environment(engine: EmbeddedEngine, tmp_path: Path) -> None:
-    """Of no process on this machine, and in no log."""
+async def test_the_key_is_neither_in_the_command_line_nor_in_the_environment(
+    engine: EmbeddedEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of no process on this machine, and in no log, however much is logged."""
+    monkeypatch.setattr(embedded, "ChildConfig", partial(ChildConfig, verbosity=4))
     address = await engine.connect(SMALL)
     key = address.api_key.get_secret_value()
     await chat(address)
@@ -194,7 +200,9 @@ PARENT = """
 import asyncio, sys
 import psutil
 from selfopt.engine.catalogue import load_catalogue
+from selfopt.engine import embedded
 from selfopt.engine.embedded import EmbeddedEngine
+from selfopt.engine.process import ChildConfig
 from selfopt.engine.store import ModelStore
 
 async def main():
