@@ -70,7 +70,7 @@ def why_not_continued(context: LoopContext, interrupted: CycleStart, targets: Se
                 return problem
     changed = [spec.label for spec in specs.values() if context.present(spec).spec_id != spec.spec_id]
     if changed:
-        return f"suite or settings have changed since: {changed[0]} can't be measured as it was"
+        return f"the suite or the settings have changed since: {changed[0]} cannot be measured as it was"
     return None
 
 

@@ -181,7 +181,7 @@ def _read_list(path: Path) -> list[object]:
         text = raw.decode("utf-8")
         body = read_plain_json(text) if path.suffix == ".json" else read_plain_yaml(text)
     except UnicodeDecodeError as error:
-        raise UsageError(f"candidates file {path} is no UTF-8 (byte {error.start}); save it as UTF-8") from None
+        raise UsageError(f"candidates file {path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
     except (PlainJsonError, PlainYamlError) as error:
         raise UsageError(f"candidates file {path}: {ascii(str(error)[:200])[1:-1]}") from None
     if not isinstance(body, list) or not 1 <= len(body) <= _MAX_CANDIDATES:

@@ -161,8 +161,8 @@ class _Racing:
         """Hold the race because of a cap. BudgetError when it has no whole block yet, so that it says nothing."""
         if all(standing.blocks == 0 for standing in race.standings(interval=False)):
             raise BudgetError(
-                f"the race of {self._field.baseline.label} has not one whole block yet: {why}; nothing was decided, what was measured is "
-                "kept, and the same command goes on from there"
+                f"the race of {self._field.baseline.label} has no complete block yet: {why}; nothing was decided, what was measured is kept, "
+                "and the same command continues it"
             )
         race.hold("cap", why)
 

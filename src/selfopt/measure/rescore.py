@@ -86,8 +86,8 @@ def check_suite(spec: Spec, suite: Suite) -> None:
     """SuiteError when the suite is not the one that a spec was measured with."""
     if suite.content_id() != spec.suite_hash:
         raise SuiteError(
-            f"suite {suite.name} is {suite.content_id()}, {spec.label} belongs to {spec.suite_hash}; "
-            "take the suite as it was, or measure again"
+            f"suite {suite.name} is {suite.content_id()} now, but {spec.label} was measured with {spec.suite_hash}; "
+            "restore the suite as it was, or measure again"
         )
 
 

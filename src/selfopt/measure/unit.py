@@ -271,12 +271,12 @@ class Unit:
         board.total += self.planned - self._on_board
         self._on_board = self.planned
         if self.deterministic:
-            earlier = " (by the isolated sample that was taken before this warm-up)" if self._sampled_earlier else ""
+            earlier = " (by an isolated sample from before this warm-up)" if self._sampled_earlier else ""
             board.tell("note", f"determinism sampled{earlier}: the spec is not repeated")
         elif not self.options.repeat:
             board.tell("note", "not deterministic: a race asks for what it needs")
         elif sample == 0 and not self._wants_sample():
-            board.tell("note", f"a server or the network had a hand in it: {self.options.n_runs} runs")
+            board.tell("note", f"a fault of the server or the network: {self.options.n_runs} runs")
         elif sample:
             board.tell("note", f"not deterministic: {self.options.n_runs} runs")
 
