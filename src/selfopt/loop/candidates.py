@@ -1,4 +1,4 @@
-"""Candidates: the baseline with one thing changed, chosen by the registered proposers or by a file."""
+"""Candidates: the baseline with one thing changed, chosen by the proposers or by a file."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ _KEYS: Mapping[str, _Key] = {
 
 
 def load_candidates(path: Path, baseline: Spec, variants: Mapping[str, Variant], *, pass_over: bool = False) -> list[Spec]:
-    """Read candidates from a YAML or JSON file: a list of mappings with one key each, and so one change each.
+    """Read candidates from a YAML or JSON file: a list of mappings with one key each.
 
     The keys are `variant` (a name in the catalogue), timeout_s, connect_timeout_s, retries,
     context_size, isolate, warm_up, max_tokens, thinking_tokens and temperature.

@@ -53,13 +53,19 @@ class Rescored:
 
 
 def stored_contents(ledger: Ledger, trial: Trial) -> list[ReplyContent]:
-    """The replies to a trial's successful requests, in order. CorruptError when a blob is missing."""
+    """The replies to a trial's successful requests, in order.
+
+    CorruptError when a blob is missing.
+    """
     hashes = (item.content for item in trial.exchanges if item.content is not None)
     return [ReplyContent.model_validate_json(held(ledger, Blob, blob_hash).text) for blob_hash in hashes]
 
 
 def replay(spec: Spec, prompt: Prompt, tools: Sequence[ToolDefinition], contents: Sequence[ReplyContent]) -> ReplyContent | None:
-    """The reply that the parsers would read if these replies came now; None when the variant asks for more of them."""
+    """The reply that the parsers would read if these replies came now.
+
+    None when the variant asks for more of them.
+    """
     steps = render(spec.variant, prompt.messages, tools)
     next(steps)
     for content in contents:
