@@ -312,7 +312,7 @@ async def test_heartbeats_come_while_a_model_is_silent(bench: Bench) -> None:
 
 async def test_another_suite_than_the_specs_is_refused(bench: Bench) -> None:
     """The content hash decides, not the name."""
-    with pytest.raises(SuiteError, match="take the suite as it was"):
+    with pytest.raises(SuiteError, match="restore the suite as it was"):
         await supervise(make_spec(make_suite(2, 1)), context=bench.context())
 
 

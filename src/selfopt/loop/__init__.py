@@ -1,4 +1,4 @@
-"""The cycle: it composes the stages, tries candidates against a baseline, and verifies what it enforced."""
+"""The cycle: composes the stages, tries candidates, and verifies what it enforced."""
 
 from .begin import effective_baseline
 from .contest import outcomes_of

@@ -14,7 +14,7 @@ from .store import baseline_id, current_baseline, next_cycle_number, plan_of, sp
 
 
 def effective_baseline(context: LoopContext, target: Target) -> Spec:
-    """The spec that a cycle starts from: the one the target names, else the ledger's baseline, else the default.
+    """The spec that a cycle starts from: the target's, else the ledger's baseline or the default.
 
     A spec that is not named is adapted to the present suite and settings. It also gets the warm-up
     that the rule in force requires, because a rule is verified by measuring the spec that it names.
@@ -70,7 +70,7 @@ def why_not_continued(context: LoopContext, interrupted: CycleStart, targets: Se
                 return problem
     changed = [spec.label for spec in specs.values() if context.present(spec).spec_id != spec.spec_id]
     if changed:
-        return f"suite or settings have changed since: {changed[0]} can't be measured as it was"
+        return f"the suite or the settings have changed since: {changed[0]} cannot be measured as it was"
     return None
 
 
@@ -86,7 +86,10 @@ def _other_candidates(context: LoopContext, target: Target, planned: CycleTarget
 
 
 async def give_up(context: LoopContext, interrupted: CycleStart, problem: str) -> None:
-    """Record that an interrupted cycle is abandoned, and close its runs. What it measured stays in the ledger."""
+    """Record that an interrupted cycle is abandoned, and close its runs.
+
+    What it measured stays in the ledger.
+    """
     runs = list(context.ledger.read(Run, {"cycle_id": interrupted.cycle_id}))
     await close_open_runs(context.ledger, runs, context.now)
     record = CycleAbandoned(cycle_id=interrupted.cycle_id, number=interrupted.number, reason=problem, at=context.now())

@@ -1,4 +1,4 @@
-"""Candidates: the baseline with one thing changed, chosen by the registered proposers or by a file."""
+"""Candidates: the baseline with one thing changed, chosen by the proposers or by a file."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ _KEYS: Mapping[str, _Key] = {
 
 
 def load_candidates(path: Path, baseline: Spec, variants: Mapping[str, Variant], *, pass_over: bool = False) -> list[Spec]:
-    """Read candidates from a YAML or JSON file: a list of mappings with one key each, and so one change each.
+    """Read candidates from a YAML or JSON file: a list of mappings with one key each.
 
     The keys are `variant` (a name in the catalogue), timeout_s, connect_timeout_s, retries,
     context_size, isolate, warm_up, max_tokens, thinking_tokens and temperature.
@@ -181,7 +181,7 @@ def _read_list(path: Path) -> list[object]:
         text = raw.decode("utf-8")
         body = read_plain_json(text) if path.suffix == ".json" else read_plain_yaml(text)
     except UnicodeDecodeError as error:
-        raise UsageError(f"candidates file {path} is no UTF-8 (byte {error.start}); save it as UTF-8") from None
+        raise UsageError(f"candidates file {path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
     except (PlainJsonError, PlainYamlError) as error:
         raise UsageError(f"candidates file {path}: {ascii(str(error)[:200])[1:-1]}") from None
     if not isinstance(body, list) or not 1 <= len(body) <= _MAX_CANDIDATES:

@@ -1,4 +1,4 @@
-"""A baseline and its candidates: whose difference is known exactly, who has to race, and what a decision claims."""
+"""A baseline and its candidates: who is known exactly, who races, and what a decision claims."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .store import spec_by_id
 Kind = Literal["fixed", "once", "race"]
 """How a candidate is measured.
 
-fixed: in a fixed number of runs, and judged by the plain gates. once: in one pass, which tells everything when repeats are copies.
-race: a race asks for what it needs, so there is no pass.
+fixed: in a fixed number of runs, and judged by the plain gates. once: in one pass, which tells
+everything when repeats are copies. race: a race asks for what it needs, so there is no pass.
 """
 
 _ROUNDING = 1e-9
@@ -44,7 +44,7 @@ def _differed(evaluation: Evaluation) -> bool:
 
 
 def draws_at_random(spec: Spec) -> bool:
-    """Whether the spec samples without a seed, so that its answers differ from one time to the next."""
+    """Whether the spec samples without a seed, so that its answers differ each time."""
     sampling = spec.variant.sampling
     return sampling.temperature > 0 and sampling.seed is None
 
@@ -57,8 +57,8 @@ def is_at_ceiling(baseline: Evaluation) -> bool:
 def kind_of(context: LoopContext, baseline: Spec, measured: Evaluation, candidate: Spec) -> Kind:
     """How a candidate is measured. measured: the baseline's evaluation.
 
-    - A candidate that differs in its warm-up alone makes the same requests of the same model. A race
-      warms everybody up, so it cannot see what that candidate is worth.
+    - A candidate that differs in its warm-up alone makes the same requests of the same model. A
+      race warms everybody up, so it cannot see what that candidate is worth.
     - At a ceiling there is nothing to win, and one pass tells enough.
     - When the baseline was found stochastic without drawing at random, the candidate presumably is
       too. A race is valid for it either way.
@@ -105,7 +105,7 @@ class Contest:
 
     @property
     def whole(self) -> bool:
-        """Whether the suite is the complete work, so that there are no other prompts to claim anything about."""
+        """Whether the suite is the complete work, so that there are no other prompts."""
         return self.suite.scope == "whole"
 
     @property
@@ -115,7 +115,7 @@ class Contest:
 
     @property
     def doubtful(self) -> bool:
-        """Whether one of the specs answered a prompt in two ways although it does not draw at random.
+        """Whether a spec answered a prompt in two ways although it draws nothing at random.
 
         The same server serves all of them. When another spec repeated itself on a few prompts, that
         was then luck.
@@ -131,7 +131,7 @@ class Contest:
         return evaluation is not None and evaluation.has_copies and not self.doubtful
 
     def known_exactly(self, spec: Spec) -> bool:
-        """Whether the difference between a spec and the baseline on this suite is known without a race."""
+        """Whether the difference to the baseline on this suite is known without a race."""
         return self.exact(spec) and self.exact(self.baseline)
 
     def racing(self) -> tuple[Spec, ...]:

@@ -89,7 +89,10 @@ class Specs(Protocol):
         ...
 
     def variants_for(self, endpoint: str, *, proposed: bool = False) -> Mapping[str, Variant]:
-        """The variants that an endpoint can be asked with, by name. proposed: only those that its server surely takes."""
+        """The variants that an endpoint can be asked with, by name.
+
+        proposed: only those that its server surely takes.
+        """
         ...
 
 
@@ -185,7 +188,7 @@ class LoopContext:
         return self.stages.specs.suite(self.settings.suite_of(phase))
 
     def present(self, spec: Spec) -> Spec:
-        """A spec on the present reference suite, without its warm-up when the settings switch warm-up off."""
+        """A spec on the present reference suite, without warm-up if the settings switch it off."""
         suite = self.reference(spec.phase)
         update: dict[str, object] = {}
         if (spec.suite, spec.suite_hash) != (suite.name, suite.content_id()):
@@ -201,7 +204,10 @@ class LoopContext:
         return self.stages.measuring().suite_for(spec)
 
     async def unload(self, spec: Spec) -> bool:
-        """Unload a spec's model, so that a warm-up has something to do. Returns whether it was unloaded."""
+        """Unload a spec's model, so that a warm-up has something to do.
+
+        Returns whether it was unloaded.
+        """
         world = self.stages.measuring()
         return await world.residency_for(spec).unload(world.model_name_for(spec))
 
@@ -213,7 +219,8 @@ class LoopContext:
         Args:
             start: the cycle.
             specs: what is measured; with none, nothing is.
-            where: what the cycle is doing, as an error says it: `while its baselines were measured`.
+            where: what the cycle is doing, as an error says it: `while its baselines were
+                measured`.
             depth: how often each is measured.
 
         Returns:
@@ -237,7 +244,10 @@ class LoopContext:
     def decide(
         self, candidate: Evaluation, baseline: Evaluation, cycle_id: str, evidence: EvidenceState | None = None
     ) -> Decision:
-        """Put a candidate through the gates. evidence: from a race or a held-out test; None: the plain gates alone."""
+        """Put a candidate through the gates.
+
+        evidence: from a race or a held-out test; None: the plain gates alone.
+        """
         return decide(
             candidate,
             baseline,

@@ -1,8 +1,9 @@
 """One turn of the loop: measure, diagnose, verify, propose, measure, decide, recommend, enforce.
 
-Every step first looks for its result in the ledger and makes only what is missing. So the next call continues a cycle that was
-killed at any moment. The rules in force are read once, before the plan is kept: a continued cycle judges the rules that it began
-under, not those that it has put in force itself.
+Every step first looks for its result in the ledger and makes only what is missing. So the next call
+continues a cycle that was killed at any moment. The rules in force are read once, before the plan
+is kept: a continued cycle judges the rules that it began under, not those that it has put in force
+itself.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ async def run_cycle(context: LoopContext, targets: Sequence[Target], loop_id: st
         The finished cycle, as it is in the ledger.
 
     Raises:
-        BudgetError: a cap ended the cycle early. Nothing is decided, and the next call continues it.
+        BudgetError: a cap ended the cycle early. Nothing is decided, and the next call continues
+            it.
         CorruptError, NewerSchemaError: harness_feedback.json cannot be read. Nothing is measured.
     """
     require_readable_feedback(context)
@@ -151,7 +153,10 @@ async def _measure_candidates(
 
 
 async def _diagnose(context: LoopContext, start: CycleStart, base: Mapping[str, Evaluation]) -> Mapping[Key, Sequence[Finding]]:
-    """The findings on this cycle's baselines, by model and phase. They are stored once per cycle."""
+    """The findings on this cycle's baselines, by model and phase.
+
+    They are stored once per cycle.
+    """
     known = list(context.ledger.read(Finding, {"cycle_id": start.cycle_id}))
     if not known:
         keys: dict[Key, str] = {(t.model, t.phase): t.baseline_spec_id for t in start.targets}
@@ -241,7 +246,10 @@ def candidates_for(context: LoopContext, target: Target, baseline: Spec, finding
 async def _recommend(
     context: LoopContext, start: CycleStart, plan: CyclePlan, findings: Mapping[Key, Sequence[Finding]]
 ) -> Feedback:
-    """Recommend remedies for what is known now, and withdrawals. Stores both in the ledger and in harness_feedback.json."""
+    """Recommend remedies for what is known now, and withdrawals.
+
+    Stores both in the ledger and in harness_feedback.json.
+    """
     feedback = present_feedback(context)
     advice = (*feedback.recommendations, *withdrawal_advice(context, start, plan.remedies))
     feedback = feedback.model_copy(update={"recommendations": advice})

@@ -42,7 +42,7 @@ _WANT_OF_DATA: frozenset[ReasonCode] = frozenset(
 
 
 def already_judged(context: LoopContext, baseline_spec_id: str) -> set[str]:
-    """The candidates that were held or rejected on their merits against this baseline, by spec id."""
+    """The spec ids that were held or rejected on their merits against this baseline."""
     return {
         d.candidate_spec_id
         for d in context.ledger.read(Decision, {"baseline_spec_id": baseline_spec_id})
@@ -51,7 +51,10 @@ def already_judged(context: LoopContext, baseline_spec_id: str) -> set[str]:
 
 
 def _may_be_tried_again(decision: Decision) -> bool:
-    """Whether a decision leaves something open. A held-out race that was held can go on; a held-out test has said all it can."""
+    """Whether a decision leaves something open.
+
+    A held-out race that was held can go on; a held-out test has said all it can.
+    """
     if not _WANT_OF_DATA.isdisjoint(decision.reason_codes):
         return True
     heldout = decision.evidence.heldout
@@ -59,7 +62,7 @@ def _may_be_tried_again(decision: Decision) -> bool:
 
 
 def held_before(context: LoopContext, baseline_spec_id: str) -> list[str]:
-    """The candidates whose newest decision against this baseline held them with a race that can go on, by spec id."""
+    """The spec ids whose newest decision against this baseline left a race that can go on."""
     newest = {d.candidate_spec_id: d for d in context.ledger.read(Decision, {"baseline_spec_id": baseline_spec_id})}
     return [
         spec_id
@@ -76,7 +79,7 @@ async def decide_target(
     baseline: Evaluation,
     cases: Mapping[str, Candidate],
 ) -> CycleTargetResult:
-    """Decide every candidate of one model and phase, once per cycle, and promote the one with the largest gain.
+    """Decide every candidate of a target, once per cycle, and promote that of the largest gain.
 
     Args:
         baseline: the baseline's evaluation.
@@ -146,7 +149,10 @@ def _row(plan: CyclePlan, evaluation: Evaluation, decision: Decision) -> Candida
 
 
 async def _promote(context: LoopContext, target: CycleTarget, winner: CandidateResult) -> None:
-    """Make the winner the baseline. The record's id hashes the decision, so a continued cycle does not write it twice."""
+    """Make the winner the baseline.
+
+    The record's id hashes the decision, so a continued cycle does not write it twice.
+    """
     record = Baseline(
         baseline_id=baseline_id(target.model, target.phase, winner.spec_id, winner.decision_id),
         model=target.model,

@@ -1,4 +1,4 @@
-"""Runs the feedback stage and tells it the reference suites, the fallbacks and what the rules in force serve with."""
+"""Runs the feedback stage with reference suites, fallbacks and what the rules serve with."""
 
 from __future__ import annotations
 
@@ -56,7 +56,10 @@ def _reference(context: LoopContext, phase: Phase) -> ReferenceSuite:
 
 
 def _fallbacks(context: LoopContext, phase: Phase, known: Mapping[Key, str]) -> tuple[str, ...]:
-    """The fallbacks that the settings name, in their order. When they name none: every measured model."""
+    """The fallbacks that the settings name, in their order.
+
+    When they name none: every measured model.
+    """
     fallbacks = context.settings.fallbacks
     named = fallbacks.atomic if phase == "atomic" else fallbacks.extended
     if named:
@@ -65,7 +68,7 @@ def _fallbacks(context: LoopContext, phase: Phase, known: Mapping[Key, str]) -> 
 
 
 def _served(context: LoopContext, known: Mapping[Key, str]) -> dict[Key, tuple[str, ...]]:
-    """The ids of the specs that the rules in force serve with, for models and phases without a baseline.
+    """The ids of the specs that the rules serve with, where there is no baseline.
 
     Where a rule asks for warm-up, the spec with warm-up comes first.
     """

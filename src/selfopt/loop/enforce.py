@@ -34,7 +34,10 @@ async def keep_feedback(ledger: Ledger, path: Path, feedback: Feedback, cycle_id
 
 
 def require_readable_feedback(context: LoopContext) -> None:
-    """Refuse a damaged or newer harness_feedback.json before anything is measured. It would not be overwritten later."""
+    """Refuse a damaged or newer harness_feedback.json before anything is measured.
+
+    It would not be overwritten later.
+    """
     with contextlib.suppress(FileNotFoundError):
         load_feedback(context.stages.feedback)
 
@@ -64,7 +67,10 @@ def served_specs(ledger: Ledger, recommendations: Sequence[Recommendation], curr
 
 
 def enforce_feedback(context: LoopContext, start: CycleStart, feedback: Feedback) -> int:
-    """Apply what the feedback recommends. Returns the version of the rules that are in force then."""
+    """Apply what the feedback recommends.
+
+    Returns the version of the rules that are in force then.
+    """
     before = context.rules()
     if not context.settings.enforcement.enabled:
         context.say(LoopEvent("enforcement", "enforcement is switched off: no rule was changed"))
@@ -89,7 +95,7 @@ def enforce_feedback(context: LoopContext, start: CycleStart, feedback: Feedback
 
 
 def _say_replaced(context: LoopContext, before: RoutingConfig, after: RoutingConfig) -> None:
-    """Tell the user when a promoted variant leaves a rule because a baseline was named, withdrawn or rolled back."""
+    """Tell the user when a rule loses its promoted variant to a named or restored baseline."""
     for rule in after.rules:
         old = before.rule_for(rule.model, rule.phase)
         record = current_baseline(context.ledger, rule.model, rule.phase)

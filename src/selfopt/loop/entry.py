@@ -1,4 +1,4 @@
-"""The beginning of a race: who enters it, with which share of alpha, and which earlier evidence goes on."""
+"""The beginning of a race: who enters, with which share of alpha and which earlier evidence."""
 
 from __future__ import annotations
 
@@ -89,7 +89,10 @@ def share_of(context: LoopContext, family: str) -> AlphaShare:
 
 
 def keys_of(field: RaceField, environments: Mapping[str, Environment]) -> dict[str, EvidenceKey]:
-    """What evidence on each candidate would be about now, by spec id. environments: of the specs that are asked."""
+    """What evidence on each candidate would be about now, by spec id.
+
+    environments: of the specs that are asked.
+    """
     seen = {**field.environments, **environments}
     base = field.baseline
     texts = {spec.spec_id: content_hash("render", rendered(spec, field.suite)) for spec in field.specs}
@@ -107,7 +110,10 @@ def keys_of(field: RaceField, environments: Mapping[str, Environment]) -> dict[s
 
 
 def _pair_id(one: Environment, other: Environment) -> str:
-    """The id of the environment of a pair of specs. What one observation hides, the other may tell."""
+    """The id of the environment of a pair of specs.
+
+    What one observation hides, the other may tell.
+    """
     if one.environment_id == other.environment_id:
         return one.environment_id
     if not one.compatible_with(other, ignoring=frozenset({_VARIED})):
@@ -220,7 +226,10 @@ def _draft(context: LoopContext, field: RaceField, keys: Mapping[str, EvidenceKe
 
 
 def _still_worth(past: Sequence[PastRace], now: Mapping[str, Environment], at: str) -> tuple[list[PastRace], list[VoidEvidence]]:
-    """The past races whose evidence still holds, and what is void. Evidence on an endpoint that hides its model holds for a day."""
+    """The past races whose evidence still holds, and what is void.
+
+    Evidence on an endpoint that hides its model holds for a day.
+    """
     if all(environment.digest != "unknown" for environment in now.values()):
         return list(past), []
     young = [one for one in past if datetime.fromisoformat(at) - datetime.fromisoformat(one.end.at) <= _HIDDEN_HOLDS]

@@ -1,8 +1,9 @@
-"""What is known about each candidate when it is decided: exactly, by a race, or by a test on held-out prompts.
+"""What is known about each candidate: exactly, by a race, or by a test on held-out prompts.
 
-There are two claims. *On this suite* is the claim when the suite is the whole work or has no useful held-out split. Deterministic specs
-are then known exactly, and the others race over the suite's prompts. *On prompts like these* is the claim otherwise. The search split then
-only proposes, and the best proposal has to pass on held-out prompts that nothing was tuned on.
+There are two claims. *On this suite* is the claim when the suite is the whole work or has no useful
+held-out split. Deterministic specs are then known exactly, and the others race over the suite's
+prompts. *On prompts like these* is the claim otherwise. The search split then only proposes, and
+the best proposal has to pass on held-out prompts that nothing was tuned on.
 """
 
 from __future__ import annotations
@@ -52,7 +53,10 @@ class Candidate:
 
 
 async def gather_evidence(contest: Contest) -> dict[str, Candidate]:
-    """What every candidate is decided on, by spec id. Raises what `run_race` and `on_heldout` raise."""
+    """What every candidate is decided on, by spec id.
+
+    Raises what `run_race` and `on_heldout` raise.
+    """
     context = contest.context
     cases: dict[str, Candidate] = {}
     for spec in contest.candidates:
@@ -146,7 +150,7 @@ class _Results:
 
 
 async def _without_blocks(contest: Contest, spec: Spec, race: Raced | None) -> Candidate:
-    """The case of a candidate on which there is no evidence: it will be held, and one pass gives figures to show."""
+    """The case of a candidate without evidence. It will be held; one pass gives figures to show."""
     evaluation = contest.evaluations.get(spec.spec_id)
     if evaluation is None:
         measurement = await contest.context.measure([spec], contest.start.cycle_id, "once")
@@ -161,7 +165,10 @@ async def _without_blocks(contest: Contest, spec: Spec, race: Raced | None) -> C
 
 
 async def _tried_on_heldout(contest: Contest, cases: Mapping[str, Candidate]) -> dict[str, Candidate]:
-    """Try the best candidate that the search split would promote on held-out prompts. The others wait for a later cycle."""
+    """Try the best candidate that the search split would promote on held-out prompts.
+
+    The others wait for a later cycle.
+    """
     proposed = {spec_id: decision for spec_id, case in cases.items() if (decision := _would_be(contest, case)) is not None}
     if not proposed:
         return dict(cases)
@@ -174,7 +181,10 @@ async def _tried_on_heldout(contest: Contest, cases: Mapping[str, Candidate]) ->
 
 
 def _would_be(contest: Contest, case: Candidate) -> Decision | None:
-    """The decision by which the search split alone would promote; None when it would not, or when no evidence is asked for."""
+    """The decision by which the search split alone would promote.
+
+    None when it would not, or when no evidence is asked for.
+    """
     if case.evidence is None:
         return None
     decision = contest.context.decide(case.measured, case.baseline, contest.start.cycle_id, case.evidence)

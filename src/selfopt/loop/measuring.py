@@ -18,13 +18,17 @@ from selfopt.settings import Settings
 Depth = Literal["runs", "once", "pass"]
 """How often specs are measured.
 
-runs: in as many runs as are needed. once: in one pass, with the sample that tells whether repeats are copies. pass: in one pass alone.
+runs: in as many runs as are needed. once: in one pass, with the sample that tells whether repeats
+are copies. pass: in one pass alone.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """The evaluations by spec id. stopped: the cap that ended the measurement early; None when every spec is through."""
+    """The evaluations by spec id.
+
+    stopped: the cap that ended the measurement early; None when every spec is through.
+    """
 
     evaluations: Mapping[str, Evaluation]
     stopped: str | None = None

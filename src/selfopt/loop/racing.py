@@ -1,8 +1,9 @@
 """Runs a race from its start to its end, and keeps each block.
 
-The race itself is a fold over its blocks (`selfopt.policy.Race`). This file asks it what to measure next and tells it the result. A block
-and the end of its runs are one transaction. When the process is killed before it, the next start completes the block; when it is killed
-after it, the next start goes on with the following block.
+The race itself is a fold over its blocks (`selfopt.policy.Race`). This file asks it what to measure
+next and tells it the result. A block and the end of its runs are one transaction. When the process
+is killed before it, the next start completes the block; when it is killed after it, the next start
+goes on with the following block.
 """
 
 from __future__ import annotations
@@ -53,15 +54,16 @@ class Raced:
 async def run_race(context: LoopContext, field: RaceField) -> Raced | None:
     """Race, continue an interrupted race, or read how the race ended.
 
-    When the server has changed since the race began, what it gathered is void: the race is ended and
-    begun anew.
+    When the server has changed since the race began, what it gathered is void: the race is ended
+    and begun anew.
 
     Returns:
         The race; None when alpha is used up.
 
     Raises:
         BudgetError: a cap ended the race before its first block was complete.
-        EndpointError: the server cannot be asked. The race stays open, and the same call continues it.
+        EndpointError: the server cannot be asked. The race stays open, and the same call continues
+            it.
     """
     for attempt in range(_MAX_RESTARTS):
         if attempt:
@@ -158,11 +160,14 @@ class _Racing:
                 race.hold("cap", why)
 
     def _hold(self, race: Race, why: str) -> None:
-        """Hold the race because of a cap. BudgetError when it has no whole block yet, so that it says nothing."""
+        """Hold the race because of a cap.
+
+        BudgetError when it has no whole block yet, so that it says nothing.
+        """
         if all(standing.blocks == 0 for standing in race.standings(interval=False)):
             raise BudgetError(
-                f"the race of {self._field.baseline.label} has not one whole block yet: {why}; nothing was decided, what was measured is "
-                "kept, and the same command goes on from there"
+                f"the race of {self._field.baseline.label} has no complete block yet: {why}; nothing was decided, what was measured is kept, "
+                "and the same command continues it"
             )
         race.hold("cap", why)
 
@@ -185,7 +190,11 @@ class _Racing:
         return known if known is not None else spec_by_id(self._context.ledger, spec_id)
 
     async def _block(self, race: Race, plan: BlockPlan) -> None:
-        """Measure one block. It is kept when complete, dropped when the server failed, and left open when a cap cut it off."""
+        """Measure one block.
+
+        It is kept when complete, dropped when the server failed, and left open when a cap cut it
+        off.
+        """
         order = self._order(race.start, plan)
         result = await self._arena.block(order)
         if result.fault is not None:
@@ -215,7 +224,10 @@ class _Racing:
         return plan.block(passes, trial_ids=trial_ids, at=self._context.now())
 
     async def _dropped(self, race: Race, order: BlockOrder, result: BlockResult) -> None:
-        """Record that a block was dropped. The race is held when that was once too often or the server does not come back."""
+        """Record that a block was dropped.
+
+        The race is held when that was once too often or the server does not come back.
+        """
         context = self._context
         record = RaceBlockDiscarded(
             discard_id=f"{order.block_id}-discard-{order.discards + 1}",
@@ -267,5 +279,9 @@ class _Racing:
 
 
 def race_id_of(cycle: int, spec_id: str, purpose: str) -> str:
-    """The id of a race. It follows from the arguments alone, so a continued cycle finds its race and draws the same prompts."""
+    """The id of a race.
+
+    It follows from the arguments alone, so a continued cycle finds its race and draws the same
+    prompts.
+    """
     return content_hash("race", [cycle, spec_id, purpose])

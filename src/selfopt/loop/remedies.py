@@ -1,4 +1,7 @@
-"""Checks whether what an earlier cycle enforced did what it claimed. What did not help is withdrawn and recorded."""
+"""Checks whether what an earlier cycle enforced did what it claimed.
+
+What did not help is withdrawn and recorded.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ LOAD_SHARE = 0.1
 
 
 def check_remedies(context: LoopContext, start: CycleStart, base: Mapping[str, Evaluation]) -> tuple[RemedyCheck, ...]:
-    """Check each remedy in force on the cycle's targets, by this cycle's measurement of the baseline.
+    """Check each remedy in force on the cycle's targets, by the new measurement of the baseline.
 
     Writes nothing. `take_back` takes back what is withdrawn.
     """
@@ -58,7 +61,10 @@ def check_remedies(context: LoopContext, start: CycleStart, base: Mapping[str, E
 
 
 def take_back(context: LoopContext, start: CycleStart, checks: Sequence[RemedyCheck]) -> list[Record]:
-    """The records that restore the baselines from before the withdrawn remedies. The caller appends them."""
+    """The records that restore the baselines from before the withdrawn remedies.
+
+    The caller appends them.
+    """
     records: list[Record] = []
     for model, phase in dict.fromkeys((c.model, c.phase) for c in checks if c.withdrawn):
         claims = {c.claim for c in checks if c.withdrawn and (c.model, c.phase) == (model, phase)}
@@ -107,7 +113,7 @@ def withdrawn_remedies(ledger: Ledger) -> frozenset[Remedy]:
 
 
 def _better_now(ledger: Ledger, served: Evaluation, model: str) -> bool:
-    """Whether the newest measurements show the fallback as better than the model that it replaces."""
+    """Whether the newest measurements show the fallback as better than the model."""
     newest = [_newest_alike(ledger, name, served) for name in (served.model, model)]
     ours, theirs = (e.metrics.accuracy if e is not None else None for e in newest)
     return ours is not None and theirs is not None and ours > theirs
@@ -121,7 +127,7 @@ def _newest_alike(ledger: Ledger, model: str, like: Evaluation) -> Evaluation | 
 
 
 def withdrawal_advice(context: LoopContext, start: CycleStart, checks: Sequence[RemedyCheck]) -> tuple[Recommendation, ...]:
-    """Advice for the enforcer: remove the warm-up from rules whose warm-up, or the promotion that brought it, was withdrawn."""
+    """Advice for the enforcer to remove warm-ups that were withdrawn, alone or with a promotion."""
     found = []
     for check in checks:
         known = current_baseline(context.ledger, check.model, check.phase)
@@ -223,7 +229,8 @@ def _over_median_ms(evaluation: Evaluation, first_call_ms: float) -> float:
 def _cold_before(ledger: Ledger, model: str, phase: Phase, now: Evaluation) -> Evaluation | None:
     """The newest evaluation of this model and phase without warm-up in which a load was seen.
 
-    One of the same variant is preferred, because only it tells what the warm-up did for the outcomes.
+    One of the same variant is preferred, because only it tells what the warm-up did for the
+    outcomes.
     """
     other: Evaluation | None = None
     for evaluation in ledger.read(Evaluation, {"model": model, "phase": phase}, newest_first=True):
@@ -250,7 +257,10 @@ def _first_call_ms(ledger: Ledger, evaluation: Evaluation) -> float | None:
 
 
 def _idle_warm_up(ledger: Ledger, now: Evaluation, wait_ms: float) -> str | None:
-    """Why the warm-up of this measurement proves nothing; None when it had work to do and did it."""
+    """Why the warm-up of this measurement proves nothing.
+
+    None when it had work to do and did it.
+    """
     run = find(ledger, Run, now.run_ids[0])
     spent_ms = (run.warm_up.load_ms or 0.0) + (run.warm_up.prompt_ms or 0.0) if run is not None else 0.0
     worked = run is not None and run.warm_up.status == "complete" and spent_ms >= LOAD_SHARE * wait_ms

@@ -1,4 +1,7 @@
-"""Makes the loop follow a rollback of the rules. Otherwise its next cycle would enforce again what was just taken back."""
+"""Makes the loop follow a rollback of the rules.
+
+Otherwise its next cycle would enforce again what was just taken back.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,11 @@ from .store import baseline_id, baselines
 
 
 async def note_rollback(ledger: Ledger, current: RoutingConfig, earlier: RoutingConfig, now: Callable[[], str]) -> list[Record]:
-    """Append the records that make the loop follow a rollback from the current rules to earlier ones.
+    """Append the records that make the loop follow a rollback to earlier rules.
 
-    The specs of the earlier rules become the baselines. A model and phase whose earlier rule names no
-    spec goes back to the baseline before its promotions and adaptations. What is taken back is not
-    proposed again (`withdrawn_specs`), and a warm-up that is removed is not recommended again
+    The specs of the earlier rules become the baselines. A model and phase whose earlier rule names
+    no spec goes back to the baseline before its promotions and adaptations. What is taken back is
+    not proposed again (`withdrawn_specs`), and a warm-up that is removed is not recommended again
     (`withdrawn_remedies`).
 
     Returns:

@@ -15,7 +15,9 @@ from .store import cycles_of_loop, has_ended, open_loop, unfinished_cycle
 async def run_cycles(
     context: LoopContext, targets: Sequence[Target], cycles: int, request: str, *, once: bool = False
 ) -> list[Cycle]:
-    """Run cycles one after the other. The first starts from the targets as given, each later one from the baselines then.
+    """Run cycles one after the other.
+
+    The first starts from the targets as given, each later one from the baselines then.
 
     An interrupted loop of the same request is continued: its finished cycles are not run again. A
     loop has ended once the listener was given its cycles.
@@ -23,7 +25,8 @@ async def run_cycles(
     Args:
         cycles: how many.
         request: hash of what was asked.
-        once: a loop of this request that has ended is not run again either; its cycles are returned.
+        once: a loop of this request that has ended is not run again either; its cycles are
+            returned.
 
     Raises:
         Whatever `run_cycle` raises.

@@ -1,4 +1,7 @@
-"""Reads the loop's state from the ledger. The state is a fold over records, so nothing is updated in place."""
+"""Reads the loop's state from the ledger.
+
+The state is a fold over records, so nothing is updated in place.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,10 @@ def spec_by_id(ledger: Ledger, spec_id: str) -> Spec:
 
 
 def unknown_specs(ledger: Ledger, specs: Iterable[Spec]) -> list[Spec]:
-    """The specs that the ledger does not have, each once. A spec that is there under another variant name is the same spec."""
+    """The specs that the ledger does not have, each once.
+
+    A spec that is there under another variant name is the same spec.
+    """
     wanted = {spec.spec_id: spec for spec in specs}
     return [spec for spec_id, spec in wanted.items() if find(ledger, Spec, spec_id) is None]
 
@@ -45,7 +51,10 @@ def baselines(ledger: Ledger) -> Mapping[tuple[str, Phase], str]:
 
 
 def baseline_id(model: str, phase: Phase, spec_id: str, because: str) -> str:
-    """The id of a baseline record. It hashes what the record names and why, so that one event has one record."""
+    """The id of a baseline record.
+
+    It hashes what the record names and why, so that one event has one record.
+    """
     return content_hash("base", [model, phase, spec_id, because])
 
 

@@ -1,1 +1,4 @@
-"""Measure specs: trials, runs, supervision, blocks, evaluations. Everything is reached through Protocols of records."""
+"""Measure specs: trials, runs, supervision, blocks, evaluations.
+
+Everything is reached through Protocols of records.
+"""

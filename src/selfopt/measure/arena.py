@@ -54,7 +54,10 @@ class Arena:
         return result
 
     async def judged(self, result: BlockResult, spec: Spec, suite: Suite) -> tuple[JudgedTrial, ...]:
-        """The trials of a block, judged with a spec's own parsers. EvidenceError when one of them cannot be."""
+        """The trials of a block, judged with a spec's own parsers.
+
+        EvidenceError when one of them cannot be.
+        """
         mine = result.trials[spec.request_id]
         if all(item.verdict.parser_hash == spec.variant.parser_hash for item in mine):
             return mine
@@ -71,7 +74,10 @@ class Arena:
         return len((await block_state(self.desk, order.group_id))[0])
 
     async def recover(self, spec: Spec) -> bool:
-        """Wait for up to a minute until the server of a spec answers. Returns False when it does not."""
+        """Wait for up to a minute until the server of a spec answers.
+
+        Returns False when it does not.
+        """
         context = self.desk.context
         for wait_s in (0.0, *_WAITS_S):
             await context.sleep(wait_s)
@@ -86,7 +92,10 @@ def judged_by(suite: Suite) -> str:
 
 
 def rendered(spec: Spec, suite: Suite) -> list[str]:
-    """The first request for some of the spec's prompts, as text. It shows how this program renders the spec now."""
+    """The first request for some of the spec's prompts, as text.
+
+    It shows how this program renders the spec now.
+    """
     found = []
     for prompt in suite.select(spec.split)[:_RENDERED]:
         steps = render(spec.variant, prompt.messages, suite.tools_of(prompt))

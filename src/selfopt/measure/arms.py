@@ -77,7 +77,10 @@ async def observed(desk: Desk, spec: Spec) -> Environment:
 
 
 async def warm_up(desk: Desk, spec: Spec, suite: Suite, policy: WarmUp) -> tuple[WarmUpResult, Sequence[Blob]]:
-    """Load a spec's model and make it ready for the requests to come. Returns the result and the blobs it refers to."""
+    """Load a spec's model and make it ready for the requests to come.
+
+    Returns the result and the blobs it refers to.
+    """
     context, model = desk.context, desk.context.model_name_for(spec)
     return await context.warm_up(
         context.endpoint_for(spec),
@@ -92,9 +95,9 @@ async def warm_up(desk: Desk, spec: Spec, suite: Suite, policy: WarmUp) -> tuple
 def warm_up_requests(spec: Spec, suite: Suite, model: str) -> tuple[ChatRequest, ...]:
     """One warm-up request of each sort that the spec's variant makes.
 
-    Each asks "What is 2+2?" with the tools of the suite's first prompt. That compiles the template and
-    fills the prompt cache with what the scored requests share. A variant that chooses a tool first
-    also asks for the arguments of the first tool, because its examples differ there.
+    Each asks "What is 2+2?" with the tools of the suite's first prompt. That compiles the template
+    and fills the prompt cache with what the scored requests share. A variant that chooses a tool
+    first also asks for the arguments of the first tool, because its examples differ there.
     """
     prompt = suite.select(spec.split)[0]
     tools = suite.tools_of(prompt)
@@ -109,7 +112,9 @@ def warm_up_requests(spec: Spec, suite: Suite, model: str) -> tuple[ChatRequest,
 async def ready(
     desk: Desk, specs: Sequence[Spec], suite: Suite, *, always: bool, before: WarmUps | None = None
 ) -> dict[str, Readiness]:
-    """Make all specs of a race equally ready, whatever they say about warm-up. No spec may wait for a load.
+    """Make all specs of a race equally ready, whatever they say about warm-up.
+
+    No spec may wait for a load.
 
     Args:
         always: warm all of them up even if every model is loaded.
@@ -143,7 +148,10 @@ def open_arm(
     *,
     isolate: bool = False,
 ) -> OpenArm:
-    """Open an arm with a new run over these prompts. isolate: in isolation, whatever the spec says."""
+    """Open an arm with a new run over these prompts.
+
+    isolate: in isolation, whatever the spec says.
+    """
     context = desk.context
     environment = observe(spec, readiness.status, context.hardware)
     run = Run(

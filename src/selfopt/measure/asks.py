@@ -1,6 +1,9 @@
-"""The engine that measures: it makes asks in a given order. Each is durable before its slot is used again.
+"""The engine that measures: it makes asks in a given order.
 
-A pass over a suite is a batch of asks to one arm. A block of a race is a batch of asks to several arms.
+Each is durable before its slot is used again.
+
+A pass over a suite is a batch of asks to one arm. A block of a race is a batch of asks to several
+arms.
 """
 
 from __future__ import annotations
@@ -37,8 +40,8 @@ class Asking:
 
     Attributes:
         arms: by request_id. The run of each is made, and is stored with its first trial.
-        asks: what to ask, in this order. Each ask has its index among all asks of the batch, earlier
-            ones included.
+        asks: what to ask, in this order. Each ask has its index among all asks of the batch,
+            earlier ones included.
         suite: the suite of all asks.
         batch: what messages call the batch.
         health: the health of the endpoints, looked at after every so many asks whatever their
@@ -124,7 +127,10 @@ class Asking:
         return result
 
     async def _look_at(self, result: TrialResult) -> None:
-        """End the batch on an error that every other trial would meet too. Such a trial is not scored."""
+        """End the batch on an error that every other trial would meet too.
+
+        Such a trial is not scored.
+        """
         error = result.error
         if error is None:
             self._replied = True

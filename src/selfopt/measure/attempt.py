@@ -1,4 +1,7 @@
-"""Sends one request of a trial, with retries. Records each attempt, and what residency says about a failure."""
+"""Sends one request of a trial, with retries.
+
+Records each attempt, and what residency says about a failure.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ async def status_of(residency: Residency, model: str) -> ModelStatus:
 
 
 class ResidencyWatch:
-    """Asks for residency when the answer can matter: before the first reply of a run, after a failure, after idle time."""
+    """Asks for residency when it matters: before the first reply, after failures and idle time."""
 
     def __init__(
         self, residency: Residency, model: str, clock: Callable[[], float], idle_s: float, first: State | None = None
@@ -60,7 +63,7 @@ class ResidencyWatch:
         return (await status_of(self._residency, self._model)).state
 
     def presumed(self) -> State | None:
-        """The residency before a request. "unknown": there is no reason to ask; None: somebody has to ask."""
+        """Residency before a request. "unknown": no reason to ask; None: somebody has to ask."""
         if self._first is not None:
             return self._first
         if self._replied_at is None or self._clock() - self._replied_at > self._idle_s:
@@ -89,7 +92,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeResult:
-    """The result of one request. content None: no attempt succeeded, and fault and error say why."""
+    """The result of one request. content None: no attempt succeeded; fault and error say why."""
 
     exchange: Exchange
     blobs: tuple[Blob, ...]
@@ -99,7 +102,7 @@ class ExchangeResult:
 
 
 async def exchange(channel: Channel, step: str, request: ChatRequest, retries: int) -> ExchangeResult:
-    """Send a request until a reply comes, an error is not worth a retry, or 1 + retries attempts are made."""
+    """Send a request until a reply comes, at most 1 + retries times while a retry is useful."""
     context = channel.context
     attempts: list[Attempt] = []
     blobs: list[Blob] = []
@@ -187,7 +190,10 @@ async def _classify(watch: ResidencyWatch, error: EndpointError, before: State) 
 
 
 def _evidence(reply: ChatReply, before: State, latency_ms: float) -> LoadEvidence:
-    """The load evidence of a reply. What the server does not report is taken from residency just before the request."""
+    """The load evidence of a reply.
+
+    What the server does not report is taken from residency just before the request.
+    """
     load_ms, loaded = reply.load.load_ms, reply.load.loaded
     if loaded is None:
         loaded = before in NOT_LOADED

@@ -1,4 +1,4 @@
-"""Measures several specs interleaved, block by block, so that a drift of the server or the machine hits all alike."""
+"""Measures several specs interleaved, block by block, so that a drift hits all of them alike."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ async def measure_specs(
 ) -> dict[str, Evaluation]:
     """Measure specs in blocks. A block is one pass for each spec that still wants one.
 
-    Specs with equal request_id share their trials: no request is made twice for another parser. When
-    the call is cancelled, the same call with the same group_id or cycle_id continues it.
+    Specs with equal request_id share their trials: no request is made twice for another parser.
+    When the call is cancelled, the same call with the same group_id or cycle_id continues it.
 
     Returns:
-        The evaluations by spec_id. When a cap ends the measurement, specs are evaluated on the passes
-        they have, and a spec without a whole pass is missing. The meter's stop_reason names the cap.
+        The evaluations by spec_id. When a cap ends the measurement, specs are evaluated on the
+        passes they have, and a spec without a whole pass is missing. The meter's stop_reason names
+        the cap.
 
     Raises:
         Whatever `supervise` raises.
@@ -54,7 +55,10 @@ async def measure_specs(
 
 
 async def _blocks(units: Sequence[Unit], seed: str, *, shuffle: bool) -> None:
-    """Measure blocks until no unit wants a pass. A unit that was resumed does not wait for the others: it has fewer blocks to go."""
+    """Measure blocks until no unit wants a pass.
+
+    A unit that was resumed does not wait for the others: it has fewer blocks to go.
+    """
     block = 0
     wanting = list(units)
     while wanting:
@@ -102,8 +106,9 @@ def _says_enough(evaluation: Evaluation, options: MeasureOptions) -> bool:
 def _stands(known: Evaluation, present: Environment, context: MeasureContext, reuse: Reuse) -> bool:
     """Whether an evaluation can stand for measuring again.
 
-    Its runs are ordinary ones (those of a warm-up validation began unloaded on purpose) and not excluded, and the environment can
-    be the same. Where nobody can tell, the evidence has to be young enough.
+    Its runs are ordinary ones (those of a warm-up validation began unloaded on purpose) and not
+    excluded, and the environment can be the same. Where nobody can tell, the evidence has to be
+    young enough.
     """
     run, then = find(context.ledger, Run, known.run_ids[0]), find(context.ledger, Environment, known.environment_id)
     if not reuse.exclude_run_ids.isdisjoint((*known.run_ids, *known.determinism_run_ids)):

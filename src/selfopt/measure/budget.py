@@ -19,7 +19,9 @@ class Budget:
 
 
 class BudgetMeter:
-    """Counts what has been spent, and says why to stop. The measurements of one command may share a meter.
+    """Counts what has been spent, and says why to stop.
+
+    The measurements of one command may share a meter.
 
     Trials in flight are reserved, so max_trials is never exceeded. Tokens, cost and time are known
     only afterwards, so the trials in flight can exceed those caps.
@@ -62,7 +64,10 @@ class BudgetMeter:
         return None
 
     def shortfall(self, trials: int) -> str | None:
-        """The cap that so many more trials would exceed, judged by what trials took so far; None when none is known to."""
+        """The cap that so many more trials would exceed, judged by what trials took so far.
+
+        None when none is known to.
+        """
         if self.stop_reason is not None:
             return self.stop_reason
         budget, made = self.budget, self.trials

@@ -79,7 +79,9 @@ def unknown_price(spec: Spec, usage: Usage) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class MeasureContext:
-    """The parts that a measurement uses, mostly as functions of the spec. It does not close the endpoints.
+    """The parts that a measurement uses, mostly as functions of the spec.
+
+    It does not close the endpoints.
 
     Attributes:
         model_name_for: the name by which the server knows the model.
@@ -136,7 +138,7 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """What runs record beside the spec; see `records.Run`. requested_model None: the spec's own model."""
+    """What runs record beside the spec; see `records.Run`. requested_model None: the spec's."""
 
     group_id: str | None = None
     requested_model: str | None = None

@@ -1,4 +1,4 @@
-"""Finds out whether a spec is deterministic: one pass, then a few of its prompts again in isolation."""
+"""Finds out whether a spec is deterministic: one pass, then a few prompts again in isolation."""
 
 from __future__ import annotations
 
@@ -17,18 +17,27 @@ Verdicts = Mapping[str, Verdict]
 
 
 def infrastructure(verdicts: Verdicts) -> bool:
-    """Whether a server or the network caused any outcome. Such a pass does not tell whether repeats are copies."""
+    """Whether a server or the network caused any outcome.
+
+    Such a pass does not tell whether repeats are copies.
+    """
     return any(verdict.outcome in _INFRASTRUCTURE for verdict in verdicts.values())
 
 
 def sample_prompts(prompts: Sequence[Prompt], request_id: str, size: int) -> tuple[tuple[int, Prompt], ...]:
-    """Draw `size` prompts with their positions, in the suite's order. The request_id is the seed."""
+    """Draw `size` prompts with their positions, in the suite's order.
+
+    The request_id is the seed.
+    """
     chosen = random.Random(f"determinism {request_id}").sample(range(len(prompts)), min(size, len(prompts)))
     return tuple((position, prompts[position]) for position in sorted(chosen))
 
 
 def agree(one: Verdict, other: Verdict) -> bool:
-    """Whether two verdicts have the same outcome and the same tool calls, in order. Ids of calls are ignored: servers draw them."""
+    """Whether two verdicts have the same outcome and the same tool calls, in order.
+
+    Ids of calls are ignored: servers draw them.
+    """
     return one.outcome is other.outcome and _calls(one) == _calls(other)
 
 
@@ -68,13 +77,13 @@ def judge_determinism(spec: Spec, passes: Sequence[Verdicts], sample: Verdicts |
 
 
 def earlier_sample(ledger: Ledger, spec: Spec, prompt_ids: Collection[str], environment: Environment) -> PassState[Trial] | None:
-    """The newest complete isolated sample of some of these prompts, under a spec that differs in warm-up only.
+    """The newest whole isolated sample of these prompts, under a spec with another warm-up only.
 
     Warm-up decides when a model is loaded and changes nothing about a request, so the answers in
     isolation are the same. To ask again would cost a small model several seconds a prompt.
 
-    Both environments have to tell the model's digest, and nothing that they tell may differ. Samples
-    with a fault of the server or the network are passed over.
+    Both environments have to tell the model's digest, and nothing that they tell may differ.
+    Samples with a fault of the server or the network are passed over.
     """
     if environment.digest == "unknown":
         return None

@@ -1,4 +1,4 @@
-"""Aggregates the trials of runs, or of the blocks of a race, and their verdicts into an evaluation."""
+"""Aggregates the trials of runs, or of a race's blocks, and their verdicts into an evaluation."""
 
 from __future__ import annotations
 
@@ -55,12 +55,13 @@ _Pass = PassState[JudgedTrial]
 async def evaluate(ledger: Ledger, request: EvaluationRequest, *, now: Callable[[], str] = utc_now) -> Evaluation | None:
     """Aggregate the complete passes among the runs.
 
-    Rows read from the oldest pass to the newest, in the ledger's order. Passes that cannot have been made in the newest one's
-    environment are left out. Verdicts that are missing (another parser chain, a newer scorer) are made.
+    Rows read from the oldest pass to the newest, in the ledger's order. Passes that cannot have
+    been made in the newest one's environment are left out. Verdicts that are missing (another
+    parser chain, a newer scorer) are made.
 
     Returns:
-        The evaluation, not appended. Its id hashes what it is made of, so one that is already in the ledger is returned as it
-        is there. None when no pass is complete.
+        The evaluation, not appended. Its id hashes what it is made of, so one that is already in
+        the ledger is returned as it is there. None when no pass is complete.
     """
     spec, scorer_hash = request.spec, scorer_of(request.suite.judging).scorer_hash
     passes = [p for p in await group_passes(ledger, request, request.run_ids) if p.complete]
@@ -106,7 +107,7 @@ async def evaluate(ledger: Ledger, request: EvaluationRequest, *, now: Callable[
 
 
 def _comparable(passes: Sequence[_Pass], environments: Mapping[str, Environment]) -> list[_Pass]:
-    """The passes that can be added up with the newest: over the same prompts, in an environment that can be the same."""
+    """The passes over the newest one's prompts, in an environment that can be the same."""
     newest = environments[passes[-1].runs[-1].environment_id]
     alike = [p for p in passes if all(environments[run.environment_id].compatible_with(newest) for run in p.runs)]
     return [p for p in alike if set(p.prompt_ids) == set(alike[-1].prompt_ids)]
@@ -122,12 +123,18 @@ def _first(one: _Pass) -> str:
 
 
 def _fields_told(environment: Environment) -> int:
-    """How many fields an environment tells. A server tells less about a model that it has not loaded yet."""
+    """How many fields an environment tells.
+
+    A server tells less about a model that it has not loaded yet.
+    """
     return sum(value not in (None, "unknown") for value in environment.model_dump().values())
 
 
 async def group_passes(ledger: Ledger, request: EvaluationRequest, run_ids: Sequence[str]) -> list[_Pass]:
-    """The passes that the runs make up, in the order in which they began. CorruptError when the ledger lacks a run."""
+    """The passes that the runs make up, in the order in which they began.
+
+    CorruptError when the ledger lacks a run.
+    """
     missing = set(run_ids)
     runs: list[Run] = []
     # Newest first: the runs are mostly recent, so older ones need not be read to find them.
@@ -208,7 +215,9 @@ async def evaluate_race(
     cycle_id: str | None = None,
     now: Callable[[], str] = utc_now,
 ) -> Evaluation | None:
-    """Aggregate what the blocks of a race, in the order of time, asked one spec. None when they never asked it.
+    """Aggregate what the blocks of a race, in the order of time, asked one spec.
+
+    None when they never asked it.
 
     The evaluation is not appended; one that is already in the ledger is returned as it is there.
     """
@@ -264,7 +273,7 @@ def _weights(block: RaceBlock, spec_id: str) -> list[tuple[str, float]]:
 def _weighted_metrics(
     suite: Suite, prompts: Sequence[Prompt], judged: Sequence[JudgedTrial], weights: dict[str, float]
 ) -> Metrics:
-    """Metrics with shares over weighted trials, and with counts, times and tokens over all trials alike.
+    """Metrics of weighted trials. Counts, times and tokens are over all trials alike.
 
     The runs of a race are parts of one measurement, so they have no accuracies of their own.
     """

@@ -1,4 +1,7 @@
-"""Does trials on this machine: N slots under asyncio. Each trial is durable before its slot is used again."""
+"""Does trials on this machine: N slots under asyncio.
+
+Each trial is durable before its slot is used again.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +29,8 @@ class Work:
         start: makes the record that a trial begins.
         committed: is told when a trial is durable.
         prologue: records that must be durable with the first starts.
-        in_flight: trials that have begun and are not known to be committed, by id. When `run` raises,
-            the ledger tells what became of them.
+        in_flight: trials that have begun and are not known to be committed, by id. When `run`
+            raises, the ledger tells what became of them.
     """
 
     jobs: Iterator[TrialJob]
@@ -42,7 +45,10 @@ class Executor(Protocol):
     """Does trials somewhere."""
 
     async def run(self, work: Work) -> None:
-        """Do all jobs. An exception of `measure` ends the other trials and is raised; what is committed stays."""
+        """Do all jobs.
+
+        An exception of `measure` ends the other trials and is raised; what is committed stays.
+        """
         ...
 
 
@@ -54,7 +60,7 @@ class AsyncExecutor:
         self._slots = max(1, slots)
 
     async def run(self, work: Work) -> None:
-        """Do all jobs, with one append for each trial: its blobs, the trial, its verdict and the start of the slot's next job."""
+        """Do all jobs. One append stores a trial with its blobs and verdict, and the next start."""
         first = list(islice(work.jobs, self._slots))
         starts = [work.start(job, slot) for slot, job in enumerate(first)]
         work.in_flight.update((job.trial_id, job) for job in first)

@@ -1,4 +1,7 @@
-"""Checks whether the server of a race answers and is still the same. Asked at fixed places, whatever the outcomes are."""
+"""Checks whether the server of a race answers and is still the same.
+
+Asked at fixed places, whatever the outcomes are.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ _FIXED = ("digest", "quantization", "template_hash", "engine", "engine_build")
 
 
 class Health:
-    """The health of the endpoints of a block's arms, compared with their state when the block began.
+    """The health of a block's endpoints, compared with their state when the block began.
 
     Attributes:
         found: what is wrong; None as far as is known.
@@ -29,7 +32,10 @@ class Health:
         self.found: str | None = _unanswered(silent[0]) if silent else None
 
     async def problem(self) -> str | None:
-        """Ask the servers now. Returns what is wrong; None when nothing is. A server need not tell everything."""
+        """Ask the servers now.
+
+        Returns what is wrong; None when nothing is. A server need not tell everything.
+        """
         for arm in self._arms.values():
             if self.found is None:
                 self.found = _compare(arm, await status_of(self._desk.context.residency_for(arm.spec), arm.model))

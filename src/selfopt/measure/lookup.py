@@ -16,7 +16,10 @@ def find(ledger: Ledger, record_type: type[R], record_id: str) -> R | None:
 
 
 def held(ledger: Ledger, record_type: type[R], record_id: str) -> R:
-    """The record with an id that another record names. CorruptError when the ledger does not hold it."""
+    """The record with an id that another record names.
+
+    CorruptError when the ledger does not hold it.
+    """
     found = find(ledger, record_type, record_id)
     if found is None:
         kind = record_type.__name__.lower()

@@ -16,7 +16,7 @@ Order = Literal["auto", "file", "shuffled"]
 
 @dataclass(frozen=True, slots=True)
 class Reuse:
-    """When a finished evaluation of the same spec, or of the same requests judged again, stands for a new one.
+    """When a finished evaluation of the same requests stands for a new one.
 
     Attributes:
         exclude_run_ids: evaluations with one of these runs are not taken. The runs that promoted a
@@ -41,19 +41,19 @@ class MeasureOptions:
         runs_for, sample_for: n_runs and sample_size by spec; None: the same for all specs.
         repeat: False: one pass and the sample, whatever the sample says.
         limit: only the first so many prompts.
-        order: the order of prompts in a pass. "auto" keeps the suite's order when there is one slot,
-            because neighbours share prompt prefixes that the server has cached. Otherwise it
+        order: the order of prompts in a pass. "auto" keeps the suite's order when there is one
+            slot, because neighbours share prompt prefixes that the server has cached. Otherwise it
             shuffles, seeded by pass.
         shuffle_specs: shuffle the specs within a block, seeded by group and block.
-        labels: what runs record. labels.group_id names what is continued after an interruption; when
-            several specs are measured, labels.cycle_id does too.
+        labels: what runs record. labels.group_id names what is continued after an interruption;
+            when several specs are measured, labels.cycle_id does too.
         resume: when labels name no group, continue the newest group of the same spec that was not
             concluded.
         reuse: whether a finished evaluation stands for a new one.
         budget: the caps of this measurement.
         meter: a meter that is shared with other measurements, in place of the budget.
-        await_delivery: the result counts as taken once `deliver` was called. Until then the same call
-            returns it again and asks nothing.
+        await_delivery: the result counts as taken once `deliver` was called. Until then the same
+            call returns it again and asks nothing.
     """
 
     n_runs: int = 7

@@ -21,8 +21,8 @@ class Progress:
         done, total: trials of the whole measurement, those of earlier processes included. The total
             shrinks when determinism makes runs needless.
         elapsed_s: since this process began.
-        eta_s: the time that is left, at the pace of the finished trials; None until one is finished.
-            It does not grow while a trial takes long.
+        eta_s: the time that is left, at the pace of the finished trials; None until one is
+            finished. It does not grow while a trial takes long.
     """
 
     kind: ProgressKind
@@ -45,7 +45,7 @@ def ignore_progress(event: Progress) -> None:
 
 
 class Board:
-    """Counts what is done and tells the sink: at each event, and at least every `heartbeat_s` seconds in between.
+    """Counts what is done. Tells the sink at each event and at least every `heartbeat_s` seconds.
 
     Attributes:
         prompt_id: the prompt whose trial began last. Whoever begins a trial sets it.

@@ -1,7 +1,8 @@
 """Measures one block of a race: asks to several arms, shuffled together.
 
-The endpoint's health tells whether a fault of the server hit the block. It is asked at fixed places (before, every so many trials, after),
-whatever the outcomes are. If failures alone triggered a look, it could drop the blocks in which one spec fails.
+The endpoint's health tells whether a fault of the server hit the block. It is asked at fixed places
+(before, every so many trials, after), whatever the outcomes are. If failures alone triggered a
+look, it could drop the blocks in which one spec fails.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class BlockResult:
 
 
 async def block_state(desk: Desk, group_id: str) -> tuple[dict[Place, Trial], dict[str, Environment]]:
-    """What the ledger has of a block: its trials, and by request_id the newest environment that was seen.
+    """What the ledger has of a block: its trials, and the newest environment by request_id.
 
     Runs that a dead process left open are closed, and their started trials are marked as abandoned.
     """
@@ -127,7 +128,7 @@ async def measure_block(desk: Desk, order: BlockOrder, *, warm_up: bool, warmed:
 
 
 async def _resumed(desk: Desk, order: BlockOrder, made: Mapping[Place, Trial]) -> dict[Place, JudgedTrial]:
-    """The trials that the ledger has, each judged as the spec does under whose name it was asked."""
+    """The trials that the ledger has, each judged as the spec it was asked for does."""
     found: dict[Place, JudgedTrial] = {}
     for request_id, spec in order.specs.items():
         mine = [trial for place, trial in made.items() if place[0] == request_id]

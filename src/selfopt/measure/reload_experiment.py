@@ -40,13 +40,14 @@ def reload_experiment(
 ) -> WarmUpExperiment:
     """What the arms prove.
 
-    The experiment is conclusive with at least 4 runs of each arm, when every cold run began unloaded.
-    Outcomes are confirmed at a Bayes factor of at least 10. Latency is confirmed when the warm first
-    calls take at most 0.7 of the cold ones (medians) and differ by ranks with p < .05. When the arms
-    swapped would have a Bayes factor of 10, warm-up does harm and nothing is confirmed.
+    The experiment is conclusive with at least 4 runs of each arm, when every cold run began
+    unloaded. Outcomes are confirmed at a Bayes factor of at least 10. Latency is confirmed when the
+    warm first calls take at most 0.7 of the cold ones (medians) and differ by ranks with p < .05.
+    When the arms swapped would have a Bayes factor of 10, warm-up does harm and nothing is
+    confirmed.
 
-    A failure of any kind right after an unload counts, because a load that outlasts the timeout looks
-    like a timeout.
+    A failure of any kind right after an unload counts, because a load that outlasts the timeout
+    looks like a timeout.
 
     Args:
         asked: ids of the prompts in the order of asking.

@@ -53,13 +53,19 @@ class Rescored:
 
 
 def stored_contents(ledger: Ledger, trial: Trial) -> list[ReplyContent]:
-    """The replies to a trial's successful requests, in order. CorruptError when a blob is missing."""
+    """The replies to a trial's successful requests, in order.
+
+    CorruptError when a blob is missing.
+    """
     hashes = (item.content for item in trial.exchanges if item.content is not None)
     return [ReplyContent.model_validate_json(held(ledger, Blob, blob_hash).text) for blob_hash in hashes]
 
 
 def replay(spec: Spec, prompt: Prompt, tools: Sequence[ToolDefinition], contents: Sequence[ReplyContent]) -> ReplyContent | None:
-    """The reply that the parsers would read if these replies came now; None when the variant asks for more of them."""
+    """The reply that the parsers would read if these replies came now.
+
+    None when the variant asks for more of them.
+    """
     steps = render(spec.variant, prompt.messages, tools)
     next(steps)
     for content in contents:
@@ -86,8 +92,8 @@ def check_suite(spec: Spec, suite: Suite) -> None:
     """SuiteError when the suite is not the one that a spec was measured with."""
     if suite.content_id() != spec.suite_hash:
         raise SuiteError(
-            f"suite {suite.name} is {suite.content_id()}, {spec.label} belongs to {spec.suite_hash}; "
-            "take the suite as it was, or measure again"
+            f"suite {suite.name} is {suite.content_id()} now, but {spec.label} was measured with {spec.suite_hash}; "
+            "restore the suite as it was, or measure again"
         )
 
 

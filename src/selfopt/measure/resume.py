@@ -40,7 +40,10 @@ class PassState(Generic[T]):
 
     @property
     def prompt_ids(self) -> tuple[str, ...]:
-        """The prompts of the whole pass, which are those of its first run. A continuing run has only what was left."""
+        """The prompts of the whole pass, which are those of its first run.
+
+        A continuing run has only what was left.
+        """
         return self.runs[0].prompt_ids if self.runs else ()
 
     @property
@@ -85,7 +88,9 @@ def closing_records(ledger: Ledger, run: Run, at: str, reason: str) -> list[Reco
 
 
 async def close_open_runs(ledger: Ledger, runs: Iterable[Run], now: Callable[[], str]) -> int:
-    """Close every run that has no end, because its process died. Returns how many trials are abandoned.
+    """Close every run that has no end, because its process died.
+
+    Returns how many trials are abandoned.
 
     The caller has to hold the lock of the home: the runs of a live process look the same.
     """
@@ -97,18 +102,21 @@ async def close_open_runs(ledger: Ledger, runs: Iterable[Run], now: Callable[[],
 
 
 def undelivered(ledger: Ledger, request: str) -> str | None:
-    """The group of the newest measurement of a request, when it is concluded but its result was never delivered."""
+    """The group of a request's newest measurement, if it is concluded but was never delivered."""
     newest = next(iter(ledger.read(Conclusion, {"request": request}, newest_first=True, limit=1)), None)
     return newest.group_id if newest is not None and find(ledger, Delivery, newest.group_id) is None else None
 
 
 def conclusion_of(ledger: Ledger, group_id: str, request: str, at: str) -> list[Record]:
-    """The record to append with the evaluation that concludes a group; nothing when the ledger has it."""
+    """The record to append with a group's last evaluation; nothing when the ledger has it."""
     return [] if find(ledger, Conclusion, group_id) else [Conclusion(group_id=group_id, request=request, at=at)]
 
 
 async def deliver(ledger: Ledger, group_id: str, at: str) -> None:
-    """Record that the result of a group was delivered. Does nothing when it was before, or when the group is not concluded."""
+    """Record that the result of a group was delivered.
+
+    Does nothing when it was before, or when the group is not concluded.
+    """
     if find(ledger, Conclusion, group_id) is not None and find(ledger, Delivery, group_id) is None:
         await ledger.append([Delivery(group_id=group_id, at=at)])
 

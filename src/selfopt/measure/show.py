@@ -48,8 +48,8 @@ class ShownTrial(Record):
 
     Attributes:
         verdicts: all verdicts on the trial, oldest first.
-        messages, tools, expected, reason: from the suite; empty when the suite is not at hand or has
-            changed.
+        messages, tools, expected, reason: from the suite; empty when the suite is not at hand or
+            has changed.
     """
 
     trial: Trial

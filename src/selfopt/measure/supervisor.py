@@ -46,8 +46,8 @@ class SuperviseResult:
 async def supervise(spec: Spec, *, context: MeasureContext, options: MeasureOptions | None = None) -> SuperviseResult:
     """Run a spec n times, or less often when a sample shows that it is deterministic.
 
-    When it is cancelled, the same call continues it. The caller holds the lock of the home folder, so
-    that there is one supervisor at a time.
+    When it is cancelled, the same call continues it. The caller holds the lock of the home folder,
+    so that there is one supervisor at a time.
 
     Raises:
         EndpointError: an error that every trial would meet.

@@ -48,14 +48,17 @@ class JudgedTrial:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Reads replies with a parser chain and judges them with a scorer. parser_hash: of the chain."""
+    """Reads replies with a parser chain and judges them with a scorer.
+
+    parser_hash: of the chain.
+    """
 
     scorer: Scorer
     parsers: Sequence[ChainName]
     parser_hash: str
 
     def judged(self, trial: Trial, prompt: Prompt, tools: Sequence[ToolDefinition], content: ReplyContent | None) -> JudgedTrial:
-        """A trial with the verdict on its final reply. content None: no reply came, and the trial's fault says why."""
+        """A trial with its verdict. content: the final reply; None when none came."""
         parsed = ParsedReply(recognised="nothing")
         if content is not None:
             parsed = read_calls(self.parsers, content, tools, prompt.messages)
@@ -121,7 +124,10 @@ class TrialResult:
 
 
 def make_request(spec: Spec, model: str, step: RenderedStep, *, isolate: bool) -> ChatRequest:
-    """The request of one step under the spec's limits. A spec with warm-up also asks the server to keep the model loaded."""
+    """The request of one step under the spec's limits.
+
+    A spec with warm-up also asks the server to keep the model loaded.
+    """
     return ChatRequest(
         model=model,
         messages=tuple(step.messages),
@@ -139,14 +145,18 @@ def make_request(spec: Spec, model: str, step: RenderedStep, *, isolate: bool) -
 
 @remembered
 def _first_request(spec: Spec, model: str, step: RenderedStep, isolate: bool) -> ChatRequest:
-    """The first request for a prompt. It is the same in every pass, so the endpoint has to write it only once."""
+    """The first request for a prompt.
+
+    It is the same in every pass, so the endpoint has to write it only once.
+    """
     return make_request(spec, model, step, isolate=isolate)
 
 
 async def run_trial(job: TrialJob, slot: int) -> TrialResult:
     """Send all requests that the variant makes for a prompt, and judge the reply.
 
-    `Trial.fault` is "truncated" when any reply was cut at the token limit, even if a parser can read it.
+    `Trial.fault` is "truncated" when any reply was cut at the token limit, even if a parser can
+    read it.
     """
     arm, spec = job.arm, job.arm.spec
     exchanges: list[Exchange] = []

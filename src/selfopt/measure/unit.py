@@ -1,4 +1,7 @@
-"""The passes of one request_id: which one is next, and what their evaluation is. Supervision and comparison use it."""
+"""The passes of one request_id: which one is next, and what their evaluation is.
+
+Supervision and comparison use it.
+"""
 
 from __future__ import annotations
 
@@ -36,11 +39,14 @@ from .resume import PassKey, PassState, close_open_runs, passes_of
 from .trial import JudgedTrial
 
 BeforePass = Callable[[Spec, int], Awaitable[None]]
-"""Called with the spec and the number of a pass before the pass is begun or continued, such as for a forced unload."""
+"""Called with spec and pass number before a pass, such as to unload the model."""
 
 
 def prompts_of(spec: Spec, suite: Suite, limit: int | None) -> tuple[Prompt, ...]:
-    """The prompts that a spec measures. SuiteError when the suite is not the spec's or has no prompt in the split."""
+    """The prompts that a spec measures.
+
+    SuiteError when the suite is not the spec's or has no prompt in the split.
+    """
     check_suite(spec, suite)
     prompts = suite.select(spec.split)[:limit]
     if not prompts:
@@ -90,7 +96,7 @@ class Unit:
         before_pass: BeforePass | None = None,
         warm_up_each: bool = False,
     ) -> Unit:
-        """Read what the ledger has of the group, and close the runs that a dead process left open."""
+        """Read what the ledger has of the group. Closes the runs that a dead process left open."""
         lead, context = specs[0], desk.context
         suite = context.suite_for(lead)
         runs = list(context.ledger.read(Run, {"group_id": group_id, "request_id": lead.request_id}))
@@ -133,7 +139,8 @@ class Unit:
     def planned(self) -> int:
         """How many trials this unit is expected to take.
 
-        For sampling that draws nothing at random, repeats count only once they are known to be needed.
+        For sampling that draws nothing at random, repeats count only once they are known to be
+        needed.
         """
         sampled = bool(self.sample.runs)
         maybe = self._sampling and not self.first.complete
@@ -143,7 +150,7 @@ class Unit:
 
     @property
     def _expected_once(self) -> bool:
-        """Whether one pass will probably do: nothing is drawn at random, and no sample has disagreed so far."""
+        """Whether one pass will probably do: nothing is random, and no sample disagreed so far."""
         if not self._sampling or self.lead.variant.sampling.temperature > 0:
             return False
         return not self.first.complete or self._wants_sample() or self.deterministic
@@ -154,7 +161,7 @@ class Unit:
 
     @property
     def deterministic(self) -> bool:
-        """Whether the isolated sample agrees with the first pass, for every spec that shares the trials."""
+        """Whether the isolated sample agrees with the first pass, for each of the specs."""
         first, sample = self.first, self.sample
         if not (self._sampling and first.complete and sample.complete):
             return False
@@ -166,7 +173,10 @@ class Unit:
         return True
 
     async def _look(self) -> None:
-        """Judge the first pass and the isolated sample as each of the specs does. They tell whether the specs are deterministic."""
+        """Judge the first pass and the isolated sample as each of the specs does.
+
+        They tell whether the specs are deterministic.
+        """
         await self._judge(self.purpose)
         self._take_earlier_sample()
         await self._judge("determinism")
@@ -196,14 +206,17 @@ class Unit:
         return None
 
     def _wants_sample(self) -> bool:
-        """Whether to take a sample. It is useful only after exactly one pass without a fault of the server or the network."""
+        """Whether to take a sample.
+
+        It is useful only after exactly one pass without a fault of the server or the network.
+        """
         first, sample = self.first, self.sample
         if not self._sampling or not first.complete or sample.complete or self.at(self.purpose, 1).runs:
             return False
         return not infrastructure(self._verdicts[self.lead.spec_id, self.purpose])
 
     def _take_earlier_sample(self) -> None:
-        """Use an earlier sample of the same requests, when a sample is wanted and none has begun."""
+        """Use an earlier sample of the same requests if one is wanted and none has begun."""
         if not self._wants_sample() or self.sample.runs:
             return
         ledger, last = self.desk.context.ledger, self.first.runs[-1]
@@ -214,7 +227,10 @@ class Unit:
             self._sampled_earlier = True
 
     async def advance(self) -> bool:
-        """Begin or continue the next pass. Returns False when there is none or the budget ended it."""
+        """Begin or continue the next pass.
+
+        Returns False when there is none or the budget ended it.
+        """
         key = self.following()
         if key is None or self.desk.meter.stop_reason is not None:
             return False
@@ -244,7 +260,10 @@ class Unit:
         return asking.stopped is None
 
     async def _made_ready(self, key: PassKey) -> tuple[State, Readiness]:
-        """Warm the model up for a pass as the spec wants. Returns its state before, and its readiness after."""
+        """Warm the model up for a pass as the spec wants.
+
+        Returns its state before, and its readiness after.
+        """
         desk, spec = self.desk, self.lead
         desk.board.at(spec.label, key[1])
         status = await model_status(desk, spec)
@@ -265,23 +284,23 @@ class Unit:
         return before, Readiness(status, result, blobs)
 
     def _replan(self) -> None:
-        """Tell the board how many trials are left to do, now that it is known whether the spec is deterministic."""
+        """Tell the board what is left to do, now that determinism is known."""
         sample = len(self.sample.trials)
         board = self.desk.board
         board.total += self.planned - self._on_board
         self._on_board = self.planned
         if self.deterministic:
-            earlier = " (by the isolated sample that was taken before this warm-up)" if self._sampled_earlier else ""
+            earlier = " (by an isolated sample from before this warm-up)" if self._sampled_earlier else ""
             board.tell("note", f"determinism sampled{earlier}: the spec is not repeated")
         elif not self.options.repeat:
             board.tell("note", "not deterministic: a race asks for what it needs")
         elif sample == 0 and not self._wants_sample():
-            board.tell("note", f"a server or the network had a hand in it: {self.options.n_runs} runs")
+            board.tell("note", f"a fault of the server or the network: {self.options.n_runs} runs")
         elif sample:
             board.tell("note", f"not deterministic: {self.options.n_runs} runs")
 
     def _remaining(self, purpose: Purpose, run_index: int) -> tuple[tuple[int, Prompt], ...]:
-        """The prompts of a pass that have no trial yet, with their positions, in the order of the pass."""
+        """The prompts of a pass without a trial, with their positions, in the order of the pass."""
         if purpose == "determinism":
             whole = sample_prompts(self.prompts, self.lead.request_id, self.options.sample_size)
         else:

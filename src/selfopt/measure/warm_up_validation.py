@@ -74,8 +74,8 @@ class WarmUpValidation(Record):
 
     Attributes:
         status: "stopped" when a cap ended it; the figures are then over the runs there are.
-        forced_unload: whether every unload that was asked for took place. Otherwise the cold arm was
-            not cold.
+        forced_unload: whether every unload that was asked for took place. Otherwise the cold arm
+            was not cold.
         before, after: accuracy of the cold arm and of the warm one.
         experiment: what the arms prove; None when they did not alternate or are not complete.
     """
@@ -102,8 +102,9 @@ class WarmUpValidation(Record):
 UnloadWhen = Literal["each_run", "once_per_arm"]
 """When the model is unloaded.
 
-each_run: cold and warm runs alternate, with a forced unload before each cold run and a warm-up before each warm one. once_per_arm: one arm
-after the other, with an unload before the first run of each arm and a warm-up before the first warm run.
+each_run: cold and warm runs alternate, with a forced unload before each cold run and a warm-up
+before each warm one. once_per_arm: one arm after the other, with an unload before the first run of
+each arm and a warm-up before the first warm run.
 """
 
 
@@ -208,7 +209,7 @@ class _Arms:
         return self.cold.following() is None and self.warm.following() is None
 
     async def run(self) -> None:
-        """Alternate between the arms, with another one first in each pair; or do one arm after the other."""
+        """Alternate between the arms, another one first in each pair; or do them one by one."""
         arms = [self.cold, self.warm]
         if self._each:
             while any([await arm.advance() for arm in arms]):
@@ -253,7 +254,10 @@ class _Arms:
         )
 
     async def experiment(self, cold: ArmFigures | None, warm: ArmFigures | None) -> WarmUpExperiment | None:
-        """What the arms prove, stored in the ledger; None when they did not alternate or are not complete."""
+        """What the arms prove, stored in the ledger.
+
+        None when they did not alternate or are not complete.
+        """
         if cold is None or warm is None or not self.through or not self._each:
             return None
         # An interrupted process does not remember its unloads, but a load in the first call shows that one took place.

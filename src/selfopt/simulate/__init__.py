@@ -1,4 +1,4 @@
-"""Synthetic worlds on which the real policy is tried: what it promotes falsely, finds, and costs."""
+"""Tries the real policy on synthetic worlds: what it promotes falsely, finds and costs."""
 
 from .bench import BASELINE, Bench, candidate_name, race_start, run_race
 from .figures import CYCLES, WORLDS, SimulationPlan, cycle_figures, world_figures

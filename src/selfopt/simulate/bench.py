@@ -27,7 +27,10 @@ def spec_names(world: World) -> list[str]:
 
 
 class Bench:
-    """Answers for every spec of a world. It counts trials, so that a drift goes on from block to block."""
+    """Answers for every spec of a world.
+
+    It counts trials, so that a drift goes on from block to block.
+    """
 
     def __init__(self, world: World, rng: random.Random, *, drift: float = 0.0, warm_up: bool = False) -> None:
         names = spec_names(world)

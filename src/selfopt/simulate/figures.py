@@ -1,4 +1,4 @@
-"""Tables of figures: what each rule promotes falsely in a world, what it finds, and what that takes."""
+"""Tables of figures: what each rule promotes falsely in a world, finds and takes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ WORLDS = MappingProxyType(
         "det150x4": WorldOptions(prompts=150, candidates=4, deterministic=True),
     }
 )
-"""The worlds by name (prompts x candidates). The specs of the last are deterministic, and it has as many held-out prompts."""
+"""The worlds by name (prompts x candidates).
+
+The specs of the last are deterministic, and it has as many held-out prompts.
+"""
 
 CYCLES = "cycles"
 """The name under which ten cycles in a row are simulated, on the first of these worlds."""
@@ -37,7 +40,8 @@ class SimulationPlan:
     Attributes:
         replications: how many worlds are drawn for each figure.
         alpha: the chance of a false promotion that is allowed, in (0, 0.5].
-        gains: gains of the first candidate, each in (0, 1]. A world without a gain is always simulated too.
+        gains: gains of the first candidate, each in (0, 1]. A world without a gain is always
+            simulated too.
         settings: how races are run.
         max_trials: the cap of a race.
         seed: everything follows from it.
@@ -152,7 +156,10 @@ def _with_se(name: str, mean: Mean, *, digits: int = 4, unit: float = 1.0) -> di
 
 
 def _bounds(name: str, options: WorldOptions, plan: SimulationPlan, gains: Sequence[float]) -> dict[str, float]:
-    """The lower bound for the smallest gain. A world takes seconds, so the other gains are left out."""
+    """The lower bound for the smallest gain.
+
+    A world takes seconds, so the other gains are left out.
+    """
     if plan.bound_worlds < 1 or options.deterministic or not gains:
         return {}
     plan.progress(f"{name}: lower bound, {plan.bound_worlds} worlds")

@@ -53,7 +53,7 @@ def forecast(
     if not 0 < power < 1:
         raise UsageError(f"power {power}: need a share strictly between 0 and 1, such as 0.9")
     if options.gain <= 0:
-        raise UsageError(f"gain {options.gain}: need a difference above 0 that is to be found, such as 0.05")
+        raise UsageError(f"gain {options.gain}: need a difference above 0, such as 0.05")
     with_gain = repeat_rows(Searching(options, alpha, settings, MAX_TRIALS, rivals=False), replications, processes=processes)
     without = repeat_rows(
         Searching(replace(options, gain=0.0), alpha, settings, MAX_TRIALS, rivals=False),

@@ -1,4 +1,4 @@
-"""The fewest trials with which any rule could find the best spec of a world with 95 % confidence."""
+"""The fewest trials in which a rule could find the best spec of a world with 95 % confidence."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _NEVER = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class LowerBound:
-    """The bound for worlds whose first candidate is the best spec. steps: how long the best allocation is searched for."""
+    """The bound for worlds whose first candidate is the best spec.
+
+    steps: how long the best allocation is searched for.
+    """
 
     options: WorldOptions
     steps: int = 150
@@ -90,7 +93,10 @@ def _tilt(p: float, w: float, mu: float) -> float:
 def _nearest(
     best: Sequence[float], other: Sequence[float], w_best: Sequence[float], w_other: Sequence[float]
 ) -> tuple[float, list[float], list[float]]:
-    """The cheapest world in which the other spec is as good. Returns its cost and each prompt's divergence for both specs."""
+    """The cheapest world in which the other spec is as good.
+
+    Returns its cost and each prompt's divergence for both specs.
+    """
 
     def moved(mu: float) -> tuple[list[float], list[float]]:
         down = [1 - _tilt(1 - p, w, mu) for p, w in zip(best, w_best, strict=True)]

@@ -1,4 +1,7 @@
-"""Runs many replications and takes their means. The number of processes does not change the figures."""
+"""Runs many replications and takes their means.
+
+The number of processes does not change the figures.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,8 @@ class Mean:
     Attributes:
         value: the mean.
         se: its standard error.
-        upper95: the exact upper 95 % limit when the figure is 0 or 1 in every replication, else NaN.
+        upper95: the exact upper 95 % limit when the figure is 0 or 1 in every replication, else
+            NaN.
     """
 
     value: float
@@ -80,7 +84,10 @@ def repeat_rows(
 
 
 def _over_processes(chunks: Sequence[tuple[Task, str, int, int]], processes: int) -> list[list[Figures]]:
-    """Fork where that is possible and safe (this process has one thread). A spawned process imports everything again."""
+    """Fork where that is possible and safe (this process has one thread).
+
+    A spawned process imports everything again.
+    """
     fork = "fork" in multiprocessing.get_all_start_methods() and threading.active_count() == 1
     context = multiprocessing.get_context("fork" if fork else "spawn")
     pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_ignore_interrupts)
@@ -92,7 +99,10 @@ def _over_processes(chunks: Sequence[tuple[Task, str, int, int]], processes: int
 
 
 def _ignore_interrupts() -> None:
-    """Ignore Ctrl-C here. It reaches every process of the terminal, and the first one stops the others."""
+    """Ignore Ctrl-C here.
+
+    It reaches every process of the terminal, and the first one stops the others.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

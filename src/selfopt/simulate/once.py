@@ -28,7 +28,7 @@ def true_gain(world: World, winner: str | None) -> float | None:
 
 
 def _verdicts(name: str, gain: float | None) -> dict[str, float]:
-    """Whether anything was promoted, and whether that is truly better, not better, or worse (1 or 0 each)."""
+    """Whether anything was promoted, and is truly better, not better or worse (1 or 0)."""
     return {
         f"{name}promoted": float(gain is not None),
         f"{name}better": float(gain is not None and gain > NOT_BETTER),

@@ -1,4 +1,4 @@
-"""The rules that a race is compared with: the plain gates, and a paired test after a fixed number of runs."""
+"""The rules that a race is compared with: the plain gates and a paired test after fixed runs."""
 
 from __future__ import annotations
 

@@ -86,7 +86,8 @@ def make_world(
     Args:
         options: what it looks like.
         rng: where it is drawn from.
-        baseline: chances of the baseline, such as those of the last promoted spec. None: they are drawn.
+        baseline: chances of the baseline, such as those of the last promoted spec. None: they are
+            drawn.
         gains: gain of each candidate. None: those of the options.
     """
     restraint = max(1, options.prompts // _RESTRAINT_SHARE)
@@ -115,7 +116,10 @@ def _cold(options: WorldOptions, rng: random.Random) -> list[int]:
 
 
 def _changed(base: Sequence[float], gain: float, churn: float, rng: random.Random) -> list[float]:
-    """Move the mean by `gain`, on a few random prompts in steps of .2 to .7. Then move it up by churn and down again."""
+    """Move the mean by `gain`, on a few random prompts in steps of .2 to .7.
+
+    Then move it up by churn and down again.
+    """
     chances = list(base)
     _push(chances, gain * len(base), rng)
     up = churn * len(base)
@@ -138,7 +142,7 @@ def _push(chances: list[float], amount: float, rng: random.Random) -> float:
 
 
 def _changed_surely(base: Sequence[float], gain: float, churn: float, rng: random.Random) -> list[float]:
-    """Draw each prompt on its own: it is won with probability churn + gain and lost with probability churn.
+    """Draw each prompt: it is won with probability churn + gain and lost with probability churn.
 
     A negative gain adds to the prompts that are lost.
     """

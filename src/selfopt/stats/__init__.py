@@ -1,5 +1,4 @@
-"""Pure functions: intervals of shares and of figures over clusters, patterns in outcome rows, the Bayes factor of a reload experiment, and
-evidence by betting, which holds however often one looks."""
+"""Pure functions: intervals, patterns in outcome rows, Bayes factors, and evidence by betting."""
 
 from .alpha import AlphaSchedule, check_alpha, elond_level, fwer_level, share_of_cycle
 from .beta import incomplete_beta, student_t_quantile, student_t_two_sided

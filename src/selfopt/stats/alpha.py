@@ -1,7 +1,8 @@
 """Shares a chance of error out over cycles, each of which may promote something.
 
-Both schedules spend on cycles in order, t = 1, 2, ... Within a cycle, each of K candidates is tested at alpha_t / K (Bonferroni, so the
-candidates may depend on each other in any way). Looking early is allowed wherever the tests at these levels allow it.
+Both schedules spend on cycles in order, t = 1, 2, ... Within a cycle, each of K candidates is
+tested at alpha_t / K (Bonferroni, so the candidates may depend on each other in any way). Looking
+early is allowed wherever the tests at these levels allow it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ AlphaSchedule = Literal["fwer", "elond"]
 
 
 def check_alpha(alpha: float) -> None:
-    """Raise ValueError unless alpha is in (0, 0.5]. A larger one would promote on less evidence than a coin gives."""
+    """Raise ValueError unless alpha is in (0, 0.5].
+
+    A larger one would promote on less evidence than a coin gives.
+    """
     if not 0 < alpha <= 0.5:
         raise ValueError(f"alpha {alpha}: need a number above 0 and at most 0.5, such as 0.05")
 
@@ -47,9 +51,9 @@ def fwer_level(alpha: float, t: int, horizon: int | None = None) -> float:
 def elond_level(alpha: float, t: int, promotions: int, horizon: int | None = None) -> float:
     """The level of cycle t by e-LOND: alpha (promotions + 1) times its share, at most 0.5.
 
-    It bounds the expected *share* of false ones among all promotions by alpha, at any cycle and under
-    any dependence, when every test compares an e-value with 1/alpha_t. That is a weaker promise than
-    `fwer_level` makes, with more power over many cycles.
+    It bounds the expected *share* of false ones among all promotions by alpha, at any cycle and
+    under any dependence, when every test compares an e-value with 1/alpha_t. That is a weaker
+    promise than `fwer_level` makes, with more power over many cycles.
 
     It also holds for K candidates at level alpha_t / K with at most one promotion a cycle. A false
     promotion of k has E_k alpha_t / K >= 1, so the expected share is at most the sum over cycles of
@@ -58,8 +62,8 @@ def elond_level(alpha: float, t: int, promotions: int, horizon: int | None = Non
     Source: Xu & Ramdas (2024), AISTATS, "Online multiple testing with e-values".
 
     Args:
-        promotions: how many there were before the cycle. A held candidate keeps the smaller level of
-            its own cycle.
+        promotions: how many there were before the cycle. A held candidate keeps the smaller level
+            of its own cycle.
 
     Raises:
         ValueError: as for `fwer_level`, and for a negative count.

@@ -24,7 +24,7 @@ def bisected(low: float, high: float, holds: Callable[[float], bool], steps: int
 
 
 def incomplete_beta(a: float, b: float, x: float) -> float:
-    """The regularised incomplete beta function I_x(a, b) for a, b > 0; 0 for x below 0 and 1 for x above 1.
+    """The regularised incomplete beta function I_x(a, b) for a, b > 0, with x clamped to [0, 1].
 
     Computed by its continued fraction (DLMF 8.17.22) with the modified Lentz method. The relative
     error is about 1e-13.
@@ -56,14 +56,17 @@ def incomplete_beta(a: float, b: float, x: float) -> float:
 
 
 def student_t_two_sided(t: float, df: int) -> float:
-    """P(|T| >= |t|) for T with df >= 1 degrees of freedom: I_{df/(df + t2)}(df/2, 1/2) (DLMF 8.17, Abramowitz & Stegun 26.7.1)."""
+    """P(|T| >= |t|) for df >= 1 degrees of freedom (Abramowitz & Stegun 26.7.1)."""
     if df < 1:
         raise ValueError(f"{df} degrees of freedom: at least 1")
     return 1.0 if t == 0 else incomplete_beta(df / 2, 0.5, df / (df + t * t))
 
 
 def student_t_quantile(confidence: float, df: int) -> float:
-    """The t > 0 with P(|T| <= t) = confidence, found by bisection. ValueError for a confidence outside (0, 1)."""
+    """The t > 0 with P(|T| <= t) = confidence, found by bisection.
+
+    ValueError for a confidence outside (0, 1).
+    """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence {confidence}: need a value strictly between 0 and 1")
     low, high = 0.0, 1.0

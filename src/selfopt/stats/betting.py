@@ -1,29 +1,34 @@
 """Betting on paired differences: e-processes and confidence sequences for their mean, in log space.
 
-A gambler who may only bet against a hypothesis grows rich if it is false and, on average, does not if it is true. His wealth E is
-an e-process: E[E] <= 1 at every stopping rule under the hypothesis, so P(E ever reaches 1/alpha) <= alpha (Ville). One may look after
-every block, and stop or go on for any reason.
+A gambler who may only bet against a hypothesis grows rich if it is false and, on average, does not
+if it is true. His wealth E is an e-process: E[E] <= 1 at every stopping rule under the hypothesis,
+so P(E ever reaches 1/alpha) <= alpha (Ville). One may look after every block, and stop or go on for
+any reason.
 
-One block holds pairs of outcomes D = X_candidate - X_baseline in [-1, 1] with weights w and centres g; with gain x = D - g the
-factor of a bet of size l against "mean <= mu" is
+One block holds pairs of outcomes D = X_candidate - X_baseline in [-1, 1] with weights w and centres
+g; with gain x = D - g the factor of a bet of size l against "mean <= mu" is
 
-    product over the block of 1 + l w (x - mu),      l <= 0.95 / (W (1 + max g + mu)),  W the largest weight
+    product over the block of 1 + l w (x - mu),
+    l <= 0.95 / (W (1 + max g + mu)),  W the largest weight
 
-A weighted mean over several l (the prior) is an e-process again. Why a block's factor has an expectation of at most 1 under
-"delta <= mu", where delta = mean over the suite's m prompts of delta_j = E[D_j], given everything before the block:
+A weighted mean over several l (the prior) is an e-process again. Why a block's factor has an
+expectation of at most 1 under "delta <= mu", where delta = mean over the suite's m prompts of
+delta_j = E[D_j], given everything before the block:
 
-1. *A pass over the suite*: every prompt j is asked r_j >= 1 times, each time with weight 1/r_j. Outcomes are independent given the
-   prompts, and 1 + a <= exp(a), so the expectation is prod_j (1 + l (delta_j - g_j - mu)/r_j)^r_j <= exp(l sum_j (delta_j - g_j - mu))
+1. *A pass over the suite*: every prompt j is asked r_j >= 1 times, each time with weight 1/r_j.
+   Outcomes are independent given the prompts, and 1 + a <= exp(a), so the expectation is
+   prod_j (1 + l (delta_j - g_j - mu)/r_j)^r_j <= exp(l sum_j (delta_j - g_j - mu))
    = exp(l m (delta - mu)) <= 1, because sum_j g_j = 0.
-2. *Prompts drawn with replacement*, j with probability q_j and weight 1/(m q_j): each factor has the expectation
-   1 + l sum_j q_j (delta_j - g_j - mu)/(m q_j) = 1 + l (delta - mu) <= 1.
+2. *Prompts drawn with replacement*, j with probability q_j and weight 1/(m q_j): each factor has
+   the expectation 1 + l sum_j q_j (delta_j - g_j - mu)/(m q_j) = 1 + l (delta - mu) <= 1.
 
-What happened before a block may decide which prompts repeat, q, g, the caps and which candidates take part. Only whole blocks
-count: within a pass the product is not an e-process. Nothing is assumed about the p_j, their differences between prompts, or the order
-of prompts. If they drift, it is enough that delta <= mu holds within each block.
+What happened before a block may decide which prompts repeat, q, g, the caps and which candidates
+take part. Only whole blocks count: within a pass the product is not an e-process. Nothing is
+assumed about the p_j, their differences between prompts, or the order of prompts. If they drift, it
+is enough that delta <= mu holds within each block.
 
-Sources: Waudby-Smith & Ramdas (2024), JRSS B 86 (betting, mixtures, confidence sequences); Spertus, Sridhar & Stark (2024),
-arXiv:2409.06680 (strata); Ville (1939).
+Sources: Waudby-Smith & Ramdas (2024), JRSS B 86 (betting, mixtures, confidence sequences); Spertus,
+Sridhar & Stark (2024), arXiv:2409.06680 (strata); Ville (1939).
 """
 
 from __future__ import annotations
@@ -64,12 +69,14 @@ class Bets:
 
 
 PROMPT_BETS = Bets((0.05, 0.10, 0.20, 0.35, 0.55, 0.80), (0.06, 0.12, 0.24, 0.26, 0.20, 0.12))
-"""Bets for one outcome per prompt, when nobody knows beforehand how large a gain is in units of its noise."""
+"""Bets for one outcome per prompt, when the size of a gain in units of its noise is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """The paired differences of one complete block, for one candidate. All but the gains are fixed before the block.
+    """The paired differences of one complete block, for one candidate.
+
+    All but the gains are fixed before the block.
 
     Attributes:
         gains: D - g, each in [-1 - max g, 1 - min g].
@@ -79,8 +86,8 @@ class Pairs:
         highest: how far a gain of any prompt can lie above 0: 1 - min g.
 
     Raises:
-        ValueError: a value is missing, NaN or out of range. A limit of NaN would let bets of any size
-            through.
+        ValueError: a value is missing, NaN or out of range. A limit of NaN would let bets of any
+            size through.
     """
 
     gains: tuple[float, ...]
@@ -116,7 +123,7 @@ class Pairs:
 
 
 def log_growths(pairs: Pairs, bets: Bets, mean: float, *, below: bool = False) -> list[float]:
-    """How much the log wealth of each bet grows in a block, against "the mean is at most `mean`" (below: "at least").
+    """How each bet's log wealth grows in a block, against "at most `mean`" (below: "at least").
 
     Domain: mean in [-1, 1], which `EProcess` checks. One may look after every block.
 
@@ -151,7 +158,7 @@ def log_mean_exp(logs: Sequence[float], prior: Sequence[float]) -> float:
 
 @dataclass(slots=True)
 class EProcess:
-    """The wealth of a mixture of bets against "the mean is at most `mean`" (below: "at least"), a fold over blocks.
+    """The wealth of a mixture of bets against "the mean is at most `mean`" (below: "at least").
 
     Valid at the end of every block, however often one looks. log_e starts at 0. It has no upper
     bound; the lower one is about n log(0.05) after n pairs. ValueError for a mean outside [-1, 1].
@@ -189,7 +196,7 @@ class EProcess:
 
 
 def confidence_sequence(blocks: Sequence[Pairs], bets: Bets, side_alpha: float) -> Interval:
-    """The means that the bets have not refuted after these blocks: an interval that holds at all times at once.
+    """The means that the bets have not refuted: an interval that holds at all times at once.
 
     `low` is the largest mu with E(mean <= mu) >= 1/side_alpha, and `high` the smallest with
     E(mean >= mu) >= 1/side_alpha. P(delta is ever below low) <= side_alpha, and so for high, at all
@@ -211,7 +218,10 @@ def confidence_sequence(blocks: Sequence[Pairs], bets: Bets, side_alpha: float) 
 
 
 def _bound(blocks: Sequence[Pairs], bets: Bets, wanted: float, *, below: bool) -> float:
-    """The border of what is refuted, searched from the end of [-1, 1] that is refuted first. It lies on the refuted side."""
+    """The border of what is refuted, searched from the end of [-1, 1] that is refuted first.
+
+    It lies on the refuted side.
+    """
     refuted, open_ = (1.0, -1.0) if below else (-1.0, 1.0)
     if not blocks or EProcess.of(blocks, bets, refuted, below=below).log_e < wanted:
         return refuted

@@ -1,4 +1,4 @@
-"""Classifies the prompts of a suite as stable, incapable, flaky, cold start or drift, by a mixture over its rows."""
+"""Classifies prompts as stable, incapable, flaky, cold start or drift, by a mixture of the rows."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class Classification:
     Attributes:
         rows: in the order in which they were given.
         weights: the share of each class among the prompts, estimated with the prior.
-        cold_p, drift_p: p-values of the tests over prompts. A row is called cold start or drift only
-            when its test is significant.
+        cold_p, drift_p: p-values of the tests over prompts. A row is called cold start or drift
+            only when its test is significant.
     """
 
     rows: tuple[ClassifiedRow, ...]
@@ -57,7 +57,7 @@ class Classification:
     drift_p: float
 
     def called(self, pattern: RowPattern | None) -> tuple[int, ...]:
-        """The indexes of the rows that were called so; None: of the rows on which nothing is said."""
+        """The indexes of the rows that were called so; None: of those with no call."""
         return tuple(index for index, row in enumerate(self.rows) if row.called is pattern)
 
     def least_posterior(self, pattern: RowPattern) -> float | None:
@@ -65,7 +65,10 @@ class Classification:
         return min((row.posterior[pattern] for row in self.rows if row.called is pattern), default=None)
 
     def counts(self) -> dict[str, int]:
-        """How many rows each class was called for, and how many were `abstained`. Zero counts are left out."""
+        """How many rows each class was called for, and how many were `abstained`.
+
+        Zero counts are left out.
+        """
         found = Counter(row.called.value if row.called is not None else "abstained" for row in self.rows)
         return {name: found[name] for name in (*(c.value for c in CLASSES), "abstained") if found[name]}
 
@@ -110,7 +113,10 @@ def _posterior(log_likelihood: Sequence[float], log_weights: Sequence[float]) ->
 
 
 def _fit(rows: Sequence[tuple[tuple[float, ...], int]]) -> tuple[float, ...]:
-    """The log class weights by EM: w = (sum of posteriors + 10 prior) / (rows + 10). The prior keeps every weight above 0."""
+    """The log class weights by EM: w = (sum of posteriors + 10 prior) / (rows + 10).
+
+    The prior keeps every weight above 0.
+    """
     weights = tuple(_PRIOR)
     # In units of each row's best class, so that nothing under- or overflows and the steps need no logarithms.
     scaled = [(tuple(math.exp(v - max(values)) for v in values), count) for values, count in rows]

@@ -1,7 +1,7 @@
-"""Figures over prompts that come in clusters: prompts that share a tool set succeed and fail together.
+"""Figures over prompts in clusters: prompts that share a tool set succeed and fail together.
 
-Every figure here is a function of sums over prompts, so a cluster is left out by a subtraction. All of it is valid for one look at a
-fixed set of prompts, not for repeated looking.
+Every figure here is a function of sums over prompts, so a cluster is left out by a subtraction. All
+of it is valid for one look at a fixed set of prompts, not for repeated looking.
 """
 
 from __future__ import annotations
@@ -38,16 +38,18 @@ class Estimate:
 
 
 def jackknife(clusters: Sequence[Sums], statistic: Statistic, *, confidence: float = 0.95, share: bool = True) -> Estimate | None:
-    """The statistic of the summed clusters with its delete-one-cluster interval; None when it is not defined.
+    """The statistic of the summed clusters with its delete-one-cluster interval.
 
-    se2 = (G - 1)/G sum (theta_-g - mean theta_-g)2 over the G clusters, interval theta -+ t_{G-1} se
-    (Efron & Stein 1981, Ann. Statist. 9; for clustered shares Cameron & Miller 2015, J. Hum.
+    None when it is not defined.
+
+    se2 = (G - 1)/G sum (theta_-g - mean theta_-g)2 over the G clusters, interval theta -+ t_{G-1}
+    se (Efron & Stein 1981, Ann. Statist. 9; for clustered shares Cameron & Miller 2015, J. Hum.
     Resour. 50). A jackknife sees no variance when clusters do not differ, so there is no interval
     then.
 
     Args:
-        share: the figure lies in [0, 1]. The interval is clipped. When the figure is 0 or 1 in every
-            cluster, the interval is that of Clopper & Pearson with the clusters as trials.
+        share: the figure lies in [0, 1]. The interval is clipped. When the figure is 0 or 1 in
+            every cluster, the interval is that of Clopper & Pearson with the clusters as trials.
 
     Raises:
         ValueError: a sum is NaN or infinite, or the confidence is outside (0, 1).
@@ -80,7 +82,7 @@ def jackknife(clusters: Sequence[Sums], statistic: Statistic, *, confidence: flo
 def paired_jackknife(
     ours: Sequence[Sums], theirs: Sequence[Sums], statistic: Statistic, *, confidence: float = 0.95
 ) -> Estimate | None:
-    """The difference of the statistic between two sides that saw the same clusters (ours minus theirs), by `jackknife`.
+    """The difference of a statistic between two sides (ours minus theirs), by `jackknife`.
 
     A cluster is left out on both sides at once, so what both find hard cancels. ValueError when the
     sides have different numbers of clusters.

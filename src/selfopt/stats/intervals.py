@@ -1,4 +1,7 @@
-"""Intervals of a share from successes in n independent trials. Valid for one look at a fixed n, not for repeated looking."""
+"""Intervals of a share from successes in n independent trials.
+
+Valid for one look at a fixed n, not for repeated looking.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ _BISECTIONS = 60
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A closed interval, low <= high: of a share in [0, 1], of a difference of shares in [-1, 1]."""
+    """A closed interval of a share in [0, 1], or of a difference of shares in [-1, 1]."""
 
     low: float
     high: float
@@ -57,7 +60,7 @@ def clopper_pearson_interval(successes: int, n: int, confidence: float = 0.95) -
 
 
 def clopper_pearson_upper(successes: int, n: int, confidence: float = 0.95) -> float:
-    """The exact one-sided upper bound: the share under which `successes` or fewer have probability 1 - confidence.
+    """The exact upper bound: `successes` or fewer have probability 1 - confidence under it.
 
     0 of 3 at 0.95 gives 0.632: three failures of three say little. n = 0 gives 1. Source and errors
     are those of the interval.
@@ -67,7 +70,10 @@ def clopper_pearson_upper(successes: int, n: int, confidence: float = 0.95) -> f
 
 
 def _upper(successes: int, n: int, tail: float) -> float:
-    """The p with P(X <= successes | n, p) = tail. It is the beta quantile at 1 - tail of (successes + 1, n - successes)."""
+    """The p with P(X <= successes | n, p) = tail.
+
+    It is the beta quantile at 1 - tail of (successes + 1, n - successes).
+    """
     if successes >= n:
         return 1.0
     # P(X <= s) = I_{1-p}(n - s, s + 1), which falls in p.

@@ -1,14 +1,16 @@
-"""Tests over prompts whether failures gather in the first (or the last) runs, whatever each prompt's pass rate is.
+"""Tests whether failures gather in the first (or last) runs, whatever each prompt's pass rate.
 
-Null hypothesis: given a prompt's total of failures, every order of its row is equally likely, and prompts are independent given their
-totals. The score of each row then has a known distribution (its order is permuted, its loads stay in place). The distribution of the sum
-over prompts is the convolution of these, and the p-value is exact. Scores are whole numbers (quarters of a nat), so the tables are small.
-When the convolution would take too long, orders are drawn at random with a fixed seed, and p = (1 + as high or higher) / (1 + drawn), which
-is valid too (Phipson & Smyth, 2010).
+Null hypothesis: given a prompt's total of failures, every order of its row is equally likely, and
+prompts are independent given their totals. The score of each row then has a known distribution (its
+order is permuted, its loads stay in place). The distribution of the sum over prompts is the
+convolution of these, and the p-value is exact. Scores are whole numbers (quarters of a nat), so the
+tables are small. When the convolution would take too long, orders are drawn at random with a fixed
+seed, and p = (1 + as high or higher) / (1 + drawn), which is valid too (Phipson & Smyth, 2010).
 
-The score of a row is log(1 + likelihood ratio / 4) of the class looked for against flaky. It is the most powerful statistic against "a fifth
-of the prompts are of that class" (Neyman & Pearson); a count of early failures would lose most of its power to prompts that are merely
-flaky. Valid for one look at a fixed number of runs.
+The score of a row is log(1 + likelihood ratio / 4) of the class looked for against flaky. It is the
+most powerful statistic against "a fifth of the prompts are of that class" (Neyman & Pearson); a
+count of early failures would lose most of its power to prompts that are merely flaky. Valid for one
+look at a fixed number of runs.
 
 Source: Fisher's exact test in strata (Mantel, 1963), with the score in place of the count.
 """
@@ -29,11 +31,14 @@ _EXACT_STEPS = 1_500_000
 _DRAWS = 1_999
 
 Scores = Mapping[int, float]
-"""The probability of each score of a row under the null. Shared between calls, so nobody may change it."""
+"""The probability of each score of a row under the null.
+
+Shared between calls, so nobody may change it.
+"""
 
 
 def cold_order_p(rows: Sequence[PassRow], *, exact_steps: int = _EXACT_STEPS) -> float:
-    """The p-value of "failures gather in the first runs no more than by chance", with load evidence.
+    """The p-value of "failures gather in the first runs by chance only", with load evidence.
 
     Rows of fewer than 5 runs cannot tell, and neither can rows that only pass or only fail. When no
     row can, the p-value is 1.0.
@@ -54,8 +59,8 @@ def cold_order_p(rows: Sequence[PassRow], *, exact_steps: int = _EXACT_STEPS) ->
 def drift_order_p(rows: Sequence[PassRow], *, exact_steps: int = _EXACT_STEPS) -> float:
     """The p-value of "failures gather in the last runs no more than by chance"; see `cold_order_p`.
 
-    A row with f failures is judged by how many of them are among its last f runs. Rows with fewer than
-    two failures or fewer than two passes cannot tell.
+    A row with f failures is judged by how many of them are among its last f runs. Rows with fewer
+    than two failures or fewer than two passes cannot tell.
     """
     observed, scores = 0, []
     for row in rows:
@@ -73,7 +78,10 @@ def _score(log_ratio: float) -> int:
 
 @cache
 def _cold_scores(n: int, failures: int, loads: tuple[bool | None, ...]) -> Scores:
-    """The scores over all orders. A given pattern of g failures in the first three runs has probability C(n-3, f-g) / C(n, f)."""
+    """The scores over all orders.
+
+    A given pattern of g failures in the first three runs has probability C(n-3, f-g) / C(n, f).
+    """
     found: dict[int, float] = {}
     for bits in range(1 << MAX_COLD_RUNS):
         first = tuple(not bits >> index & 1 for index in range(MAX_COLD_RUNS))
@@ -86,7 +94,10 @@ def _cold_scores(n: int, failures: int, loads: tuple[bool | None, ...]) -> Score
 
 @cache
 def _drift_scores(n: int, failures: int) -> Scores:
-    """The scores over all orders. The number of failures among the last `failures` runs is hypergeometric."""
+    """The scores over all orders.
+
+    The number of failures among the last `failures` runs is hypergeometric.
+    """
     found: dict[int, float] = {}
     for late in range(max(0, 2 * failures - n), failures + 1):
         score = _score(drift_log_ratio(late, n, failures))
@@ -109,7 +120,10 @@ def _tail(scores: Sequence[Scores], observed: int, exact_steps: int) -> float:
 
 
 def _exact_tail(scores: Sequence[Scores], observed: int) -> float:
-    """The tail by convolution. Everything from `observed` on is kept in one cell, because scores only add up."""
+    """The tail by convolution.
+
+    Everything from `observed` on is kept in one cell, because scores only add up.
+    """
     total = [1.0]
     for row in scores:
         width = min(observed + 1, len(total) + max(row))

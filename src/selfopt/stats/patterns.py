@@ -1,4 +1,4 @@
-"""Reads the plain pattern of a prompt's row of outcomes over runs, in the order of time (True: pass)."""
+"""Reads the plain pattern of a row of outcomes over runs, in the order of time (True: pass)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _EXACT_LIMIT = 2_000
 class RowPattern(StrEnum):
     """What a row looks like.
 
-    A look is no proof: `cold_start` and `drift` also arise by chance. A prompt that passes 70 % of the
-    time reads F..FP..P in 5.7 % of rows of seven. A finding therefore needs load evidence or a test
-    over prompts.
+    A look is no proof: `cold_start` and `drift` also arise by chance. A prompt that passes 70 % of
+    the time reads F..FP..P in 5.7 % of rows of seven. A finding therefore needs load evidence or a
+    test over prompts.
     """
 
     TOO_SHORT = "too_short"
@@ -30,16 +30,19 @@ class RowPattern(StrEnum):
 
 
 def _check(passes: Sequence[bool]) -> None:
-    """Raise ValueError for an outcome that is neither True nor False. A missing one is no failure, and NaN no pass."""
+    """Raise ValueError for an outcome that is neither True nor False.
+
+    A missing one is no failure, and NaN no pass.
+    """
     for value in passes:
         if value is not True and value is not False:
             raise ValueError(f"outcome {value!r} in a row: allowed are True and False; leave out runs without an outcome")
 
 
 def cold_prefix(passes: Sequence[bool]) -> int | None:
-    """How many failures (1 to 3) a row begins with, when only passes follow and they are more; None otherwise.
+    """How many failures (1 to 3) a row begins with, if only passes follow and they are more.
 
-    ValueError for missing outcomes.
+    None for any other row. ValueError for missing outcomes.
     """
     _check(passes)
     failures = sum(not p for p in passes)
@@ -73,7 +76,7 @@ def read_row(passes: Sequence[bool]) -> RowPattern:
 
 
 def exchangeability_p(rows: Sequence[Sequence[bool]], sizes: Sequence[int], *, late: bool = False) -> float:
-    """The p-value of "failures do not gather in the first k runs" (late: in the last k), over all prompts.
+    """The p-value of "failures do not gather in the first k runs" (late: in the last k).
 
     Given a prompt's total of failures, every order is equally likely under the null, whatever its
     pass rate. The early failures of a prompt are then hypergeometric, and their sum over prompts is

@@ -1,4 +1,7 @@
-"""Forecasts for people how much longer a race takes. Nothing is decided by it, so it changes no error rate."""
+"""Forecasts for people how much longer a race takes.
+
+Nothing is decided by it, so it changes no error rate.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ _LARGEST_BET = 0.95
 
 
 def _rate(drift: float, second_moment: float) -> float:
-    """The growth of log wealth per pair at the best bet: the maximum over l <= 0.95 of l d - l^2 v / 2."""
+    """The growth of log wealth per pair at the best bet: max over l <= 0.95 of l d - l^2 v / 2."""
     if drift <= 0:
         return 0.0
     size = min(_LARGEST_BET, drift / max(second_moment, 1e-9))

@@ -1,4 +1,4 @@
-"""One paired outcome per prompt: what a suite says about other prompts like these when repeats are copies."""
+"""What one paired outcome per prompt says about other prompts like these."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ FINAL_SHARE = 0.75
 
 
 def mcnemar_p(wins: int, losses: int) -> float:
-    """One-sided p-value of "the candidate wins no more prompts than it loses": P(X >= wins), X ~ Binomial(wins + losses, 1/2).
+    """P(X >= wins) for X ~ Binomial(wins + losses, 1/2): McNemar's one-sided p-value.
 
-    Exact given the number of prompts on which the two differ; 1 when they differ on none. Each prompt
-    gives one pair. Valid for one look at a number of prompts that was fixed beforehand: no looking
-    early, and no more prompts after a look. ValueError for negative counts.
+    Exact given the number of prompts on which the two differ; 1 when they differ on none. Each
+    prompt gives one pair. Valid for one look at a number of prompts that was fixed beforehand: no
+    looking early, and no more prompts after a look. ValueError for negative counts.
 
     Source: McNemar (1947), Psychometrika 12.
     """
@@ -36,8 +36,8 @@ class PromptDifferences:
     """The paired outcomes of two specs.
 
     Attributes:
-        differences: X_candidate - X_baseline of each prompt (-1, 0 or 1), in an order that was drawn
-            at random before anything was measured.
+        differences: X_candidate - X_baseline of each prompt (-1, 0 or 1), in an order that was
+            drawn at random before anything was measured.
         clusters: what each prompt shares with others (its tool set); empty: every prompt stands for
             itself.
 
@@ -77,11 +77,14 @@ class PromptDifferences:
 
     @property
     def mcnemar(self) -> float:
-        """McNemar's exact one-sided p-value, for comparison. Valid for one look at a number of prompts fixed beforehand."""
+        """McNemar's exact one-sided p-value, for comparison.
+
+        Valid for one look at a number of prompts fixed beforehand.
+        """
         return mcnemar_p(self.wins, self.losses)
 
     def interval(self, side_alpha: float, bets: Bets = PROMPT_BETS) -> Interval:
-        """The betting confidence sequence of the mean gain over prompts like these (see `confidence_sequence`)."""
+        """The mean gain over prompts like these, by `confidence_sequence`."""
         return confidence_sequence([self._pairs()] if self.n else [], bets, side_alpha)
 
     def clustered(self, confidence: float = 0.95) -> Estimate | None:
@@ -110,17 +113,18 @@ def prompt_evidence(
     alpha: float = 0.05,
     bets: Bets = PROMPT_BETS,
 ) -> float:
-    """log E against "on prompts like these the mean gain is at most `mean`" (below: "at least"), after these prompts.
+    """log E against "the mean gain on prompts like these is at most `mean`" (below: "at least").
 
     E = sum_l pi_l prod_j (1 + l (D_j - mean)). The prompts have to be a random sample of those that
-    the claim is about, each taken once. Valid after every prompt (Waudby-Smith & Ramdas 2024). 15 wins
-    to 5 on 60 prompts give E = 7, less than the 20 that alpha = 0.05 asks for.
+    the claim is about, each taken once. Valid after every prompt (Waudby-Smith & Ramdas 2024). 15
+    wins to 5 on 60 prompts give E = 7, less than the 20 that alpha = 0.05 asks for.
 
     With a planned number of prompts, v = 3/4 of the capital lie on one bet. It pays 1/alpha if
     McNemar's exact test rejects at v alpha once exactly so many prompts are in, and else nothing.
     Under the hypothesis that is worth at most v alpha / alpha = v on average, so together with the
-    other quarter it makes an e-value at every look. (Before the last look that bet counts as 0, which
-    is less than it is worth.) This brings most of the exact test's power and keeps earlier looks.
+    other quarter it makes an e-value at every look. (Before the last look that bet counts as 0,
+    which is less than it is worth.) This brings most of the exact test's power and keeps earlier
+    looks.
 
     Args:
         planned: the number of prompts, if it was fixed beforehand. Used for mean = 0 only.

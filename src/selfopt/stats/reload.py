@@ -1,4 +1,4 @@
-"""Evidence from the reload experiment: runs right after a forced unload against warm runs, interleaved."""
+"""Evidence from the reload experiment: runs after a forced unload against warm runs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def reload_log_bayes_factor(cold_passes: int, cold_n: int, warm_passes: int, war
     Cold start means Beta(1, 9) for the cold runs and Beta(20, 1) for the warm ones; flaky means one
     Beta(1.3, 1.3) for both. At 4 + 4 runs, a factor of at least 10 (`CONFIRMING_BAYES_FACTOR`)
     confirms 92 % of real cold starts, and 2.4 % of prompts that pass 70 % of the time (see
-    `perf/patterns.py`). Without runs it is 0. Valid for one look at a fixed number of runs. ValueError
-    when a count is out of range.
+    `perf/patterns.py`). Without runs it is 0. Valid for one look at a fixed number of runs.
+    ValueError when a count is out of range.
 
     Source: Bayes factors of beta-binomial marginals (Kass & Raftery, 1995, JASA 90).
     """
@@ -33,19 +33,20 @@ def reload_log_bayes_factor(cold_passes: int, cold_n: int, warm_passes: int, war
 
 
 def suite_log_bayes_factor(log_factors: Sequence[float]) -> float:
-    """The natural log of the Bayes factor of "some prompts are hit by cold starts" against "none is".
+    """The log Bayes factor of "some prompts are hit by cold starts" against "none is".
 
-    Nobody knows how many are hit. Half of the prior weight is on "each prompt with chance s" (s = 1,
-    1/2, 1/4, ... down to one prompt). The other half is on "the first j calls after the unload" (j = 1,
-    2, 4, ... up to all), because a load hits calls in the order of the clock. For one prompt the
-    result is its own factor.
+    Nobody knows how many are hit. Half of the prior weight is on "each prompt with chance s" (s =
+    1, 1/2, 1/4, ... down to one prompt). The other half is on "the first j calls after the unload"
+    (j = 1, 2, 4, ... up to all), because a load hits calls in the order of the clock. For one
+    prompt the result is its own factor.
 
     More prompts do not make a false confirmation likelier. For pass rates from Beta(1.3, 1.3) the
-    chance of a factor of 10 is at most 1/10 whatever their number (Markov's inequality), and under 1 %
-    in simulation. In the worst case, 200 prompts that all pass exactly half of the time, it is about
-    5 %. Valid for one look at a fixed number of runs.
+    chance of a factor of 10 is at most 1/10 whatever their number (Markov's inequality), and under
+    1 % in simulation. In the worst case, 200 prompts that all pass exactly half of the time, it is
+    about 5 %. Valid for one look at a fixed number of runs.
 
-    Source: a mixture over the share of signals, which adjusts for their number (Scott & Berger, 2010).
+    Source: a mixture over the share of signals, which adjusts for their number (Scott & Berger,
+    2010).
 
     Args:
         log_factors: of the prompts, in the order in which they were asked.
@@ -70,11 +71,11 @@ def _mixed(log_factor: float, share: float) -> float:
 
 
 def rank_p(higher: Sequence[float], lower: Sequence[float]) -> float:
-    """The one-sided p-value of "the first sample is no higher than the second", by ranks with ties shared out.
+    """The one-sided p-value of "the first sample is no higher than the second", by ranks.
 
     Up to 60 values together it is exact over all ways to share out the ranks (4 against 4, fully
-    apart: 1/70); beyond that it is the normal approximation. It is 1.0 when a sample is empty. Valid
-    for one look at fixed numbers. ValueError for a value that is not finite.
+    apart: 1/70); beyond that it is the normal approximation. It is 1.0 when a sample is empty.
+    Valid for one look at fixed numbers. ValueError for a value that is not finite.
 
     Source: Wilcoxon (1945), Mann & Whitney (1947).
     """

@@ -1,13 +1,16 @@
-"""The likelihood of a row of outcomes under each class of prompt, with load evidence as a second signal.
+"""The likelihood of a row of outcomes under each class of prompt, with load evidence.
 
     stable       every run Beta(40, 1)
     incapable    every run Beta(1, 40)
     flaky        every run Beta(1.3, 1.3)
-    cold start   the first k runs Beta(1, 9), the rest Beta(40, 1); k = 1, 2, 3 with weights .55, .35, .10
-    drift        Beta(40, 1) up to a change point, Beta(1, 9) from there on; every change point from the third run on alike
+    cold start   the first k runs Beta(1, 9), the rest Beta(40, 1);
+                 k = 1, 2, 3 with weights .55, .35, .10
+    drift        Beta(40, 1) up to a change point, Beta(1, 9) from there on;
+                 all change points from the third run on are alike
 
-A run shows a load with probability .85 when it is a cold one, else .25 in the first two runs and .03 later. None (the server tells
-nothing) is no evidence either way. Source: the project's simulations, checked by `perf/patterns.py`.
+A run shows a load with probability .85 when it is a cold one, else .25 in the first two runs and
+.03 later. None (the server tells nothing) is no evidence either way. Source: the project's
+simulations, checked by `perf/patterns.py`.
 """
 
 from __future__ import annotations
@@ -33,10 +36,10 @@ def _log_beta(a: float, b: float) -> float:
 
 @cache
 def log_marginal(passes: int, failures: int, a: float, b: float) -> float:
-    """The natural log of the probability of one order of these outcomes under a pass rate from Beta(a, b).
+    """The log probability of one order of these outcomes under a pass rate from Beta(a, b).
 
-    It is B(a + passes, b + failures) / B(a, b), for counts >= 0 and a, b > 0. Source: the beta-binomial
-    without its binomial factor (Gelman et al., Bayesian Data Analysis, 2.4).
+    It is B(a + passes, b + failures) / B(a, b), for counts >= 0 and a, b > 0. Source: the
+    beta-binomial without its binomial factor (Gelman et al., Bayesian Data Analysis, 2.4).
     """
     return _log_beta(a + passes, b + failures) - _log_beta(a, b)
 
@@ -52,7 +55,8 @@ class PassRow:
         loads: whether each run shows a load of the model; None: not known. Empty: known of no run.
 
     Raises:
-        ValueError: there is no outcome, an outcome is neither True nor False, or the lengths differ.
+        ValueError: there is no outcome, an outcome is neither True nor False, or the lengths
+            differ.
     """
 
     passes: tuple[bool, ...]
@@ -86,7 +90,8 @@ def log_likelihoods(row: PassRow) -> tuple[float, ...]:
     """The natural log of the row's likelihood under each of `CLASSES`.
 
     The likelihoods are divided by a common factor, the load evidence as it would be without a cold
-    start. They are -inf when a row is too short for a class (one run for cold start, two for drift).
+    start. They are -inf when a row is too short for a class (one run for cold start, two for
+    drift).
     """
     n, failures = len(row.passes), row.failures
     flaky = log_marginal(n - failures, failures, *_ANY)
@@ -103,14 +108,15 @@ def log_likelihoods(row: PassRow) -> tuple[float, ...]:
 def cold_log_ratio(first: tuple[bool, ...], loads: tuple[bool | None, ...], n: int, failures: int) -> float:
     """The log likelihood ratio of cold start to flaky for a row of n runs with so many failures.
 
-    Given these two, the order matters only through the first three runs (`first`, with their loads).
+    Given these two, the order matters only through the first three runs (`first`, with their
+    loads).
     """
     terms = _cold_terms(first, loads, n, failures)
     return log_sum_exp(list(terms.values())) - log_marginal(n - failures, failures, *_ANY)
 
 
 def cold_length(row: PassRow) -> int:
-    """How many of the first runs were cold if the row is a cold start: the likeliest k, or 0 for a row of one run."""
+    """How many first runs were cold if the row is a cold start; 0 for a row of one run."""
     terms = _cold_terms(row.passes[:MAX_COLD_RUNS], row.loads[:MAX_COLD_RUNS], len(row.passes), row.failures)
     return max(terms, key=lambda k: terms[k], default=0)
 
@@ -128,7 +134,7 @@ def _cold_terms(first: tuple[bool, ...], loads: tuple[bool | None, ...], n: int,
 
 
 def _load_log_ratio(loads: Sequence[bool | None]) -> float:
-    """The log likelihood ratio of these loads in cold runs to the same loads in runs of a loaded model."""
+    """The log likelihood ratio of these loads in cold runs to the same in warm runs."""
     total = 0.0
     for index, shown in enumerate(loads):
         usual = _LOAD_EARLY if index < _EARLY_RUNS else _LOAD_LATER
@@ -138,7 +144,7 @@ def _load_log_ratio(loads: Sequence[bool | None]) -> float:
 
 
 def _log_drift(passes: Sequence[bool], failures: int) -> float:
-    """The log likelihood of drift, uniform over the change points 2, ..., n - 1 (the number of good runs before)."""
+    """The log likelihood of drift, uniform over the change points 2, ..., n - 1."""
     n, early, terms = len(passes), 0, []
     for change in range(1, n):
         early += not passes[change - 1]
@@ -155,7 +161,7 @@ def _log_changed(good_passes: int, good_failures: int, n: int, failures: int) ->
 
 @cache
 def drift_log_ratio(late: int, n: int, failures: int) -> float:
-    """The log likelihood ratio of drift to flaky for a row of n runs, at the change point that fits best.
+    """The log likelihood ratio of drift to flaky for n runs, at the best change point.
 
     That point takes as many last runs as there are failures; `late` of the failures are among them.
     -inf when there is no such point.

@@ -1,4 +1,7 @@
-"""The proposers, one a file. Each says what to try next, given a baseline and the findings on it."""
+"""The proposers, one a file.
+
+Each says what to try next, given a baseline and the findings on it.
+"""
 
 from __future__ import annotations
 

@@ -27,10 +27,16 @@ _PHASE_VARIANTS = frozenset({"atomic", "extended"})
 
 
 class CatalogueProposer:
-    """Proposes variants by what they help against. Variants that it does not know come last, in the catalogue's order."""
+    """Proposes variants by what they help against.
+
+    Variants that it does not know come last, in the catalogue's order.
+    """
 
     def propose(self, baseline: Spec, findings: Sequence[Finding], space: SearchSpace) -> Iterator[Spec]:
-        """See `selfopt.records.Proposer`. At a ceiling it proposes only timeout and retries, since no variant can do better."""
+        """See `selfopt.records.Proposer`.
+
+        At a ceiling it proposes only timeout and retries, since no variant can do better.
+        """
         kinds = {f.type for f in findings}
         if "ceiling" in kinds:
             yield from _limits(baseline)
@@ -94,7 +100,10 @@ def _mute(findings: Sequence[Finding]) -> bool:
 
 
 def _order(findings: Sequence[Finding]) -> tuple[str, ...]:
-    """Which variants to try first. An unread format is the surest cause, then silence, then calling too much."""
+    """Which variants to try first.
+
+    An unread format is the surest cause, then silence, then calling too much.
+    """
     if any(f.type == "unread_format" for f in findings):
         return _READS_FORMATS
     if _mute(findings):
