@@ -99,7 +99,8 @@ def section(path: tuple[str, ...], command: click.Command) -> str:
     for param in command.params:
         if isinstance(param, click.Argument) and param.metavar != "":
             name = (param.metavar or param.name or "").upper()
-            arguments.append((name if param.required else f"[{name}]") + ("..." if param.nargs == -1 else ""))
+            whole = name if param.required or "[" in name else f"[{name}]"
+            arguments.append(whole if "..." in whole or param.nargs != -1 else f"{whole}...")
     words = " ".join(["selfopt", *path, *(["COMMAND"] if isinstance(command, click.Group) else []), *arguments])
     lines = [f"{'##' if len(path) == 1 else '###'} {' '.join(path)}", "", f"`{words}`", ""]
     for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):

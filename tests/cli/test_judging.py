@@ -49,6 +49,19 @@ def test_from_feedback_to_rules_to_a_diverted_request(measured: Project) -> None
     assert "Routed from scripted/mute to scripted/good" in measured.ok("run", "mute", "extended").err
 
 
+def test_a_recommendation_that_a_rule_set_by_hand_keeps_out_is_named(measured: Project) -> None:
+    """Nothing is passed over silently, and --override-manual applies it."""
+    measured.ok("routes", "set", "mute", "extended", "--allow")
+    measured.ok("feedback")
+    assert "disable scripted/mute extended: not applied, because the rule was set by hand" in " ".join(
+        measured.ok("enforce").out.split()
+    )
+    assert measured.ok("enforce", "--json").json()["not_applied"] == ["disable scripted/mute extended"]
+    overridden = measured.ok("enforce", "--override-manual", "--json").json()
+    assert overridden["not_applied"] == []
+    assert [r["allow"] for r in overridden["rules"] if r["model"] == "scripted/mute"] == [False]
+
+
 def test_a_variant_tried_once_changes_no_rule(measured: Project) -> None:
     """The fallback is judged as it serves: a variant that does not suit it costs neither it nor the model it replaces a rule."""
     measured.ok("feedback")

@@ -26,11 +26,15 @@ def command(ctx: click.Context, /, path: Path | None, dry_run: bool, override_ma
     app = open_app(ctx)
     done = enforce_file(app, path, dry_run=dry_run, override_manual=override_manual)
     changes = [change.describe() for change in done.changes]
+    kept = [f"{item.action.replace('_', ' ')} {item.model} {item.phase}" for item in done.kept]
     if as_json:
-        emit({"dry_run": dry_run, "version": done.after.version, "changes": changes, "rules": done.after.rules})
+        rules = done.after.rules
+        emit({"dry_run": dry_run, "version": done.after.version, "changes": changes, "not_applied": kept, "rules": rules})
         return
     out = console()
     say_each(out, changes, indent=2, hang=6)
+    why = "not applied, because the rule was set by hand (--override-manual applies it)"
+    say_each(out, [f"{what}: {why}" for what in kept], indent=2, hang=6)
     if not changes:
         say(out, f"nothing to change; rules version {done.before.version} stays in force")
     elif dry_run:

@@ -158,7 +158,7 @@ def _dry_run(
     if plan.continues is not None:
         say(out, f"continues the interrupted cycle {plan.continues}; finished trials are not repeated")
     if plan.abandons is not None:
-        say(out, f"abandons the interrupted cycle {plan.abandons}, which does not fit this plan; its measurements are kept")
+        say(out, f"would abandon the interrupted cycle {plan.abandons}, which does not fit this plan, and keep its measurements")
     for target, baseline, pairs in plan.targets:
         say(out, f"{target.model} {target.phase}: baseline {baseline.variant.name} ({baseline.spec_id})", style="bold")
         lines = [f"candidate: {change}" for _, change in pairs]

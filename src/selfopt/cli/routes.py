@@ -81,7 +81,8 @@ def history(ctx: click.Context, /, as_json: bool) -> None:
 def set_(
     ctx: click.Context, /, model: str, phase: str, allow: bool | None, fallback: str | None, reason: str, as_json: bool
 ) -> None:
-    """Set the rule of MODEL and PHASE by hand. Recommendations do not change it afterwards."""
+    """Set the rule of MODEL and PHASE by hand. Recommendations keep its allow and
+    fallback; they may still add a warm-up."""
     from selfopt.verbs.routing import set_route
 
     if allow is None:

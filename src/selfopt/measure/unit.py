@@ -293,7 +293,7 @@ class Unit:
             earlier = " (by an isolated sample from before this warm-up)" if self._sampled_earlier else ""
             board.tell("note", f"determinism sampled{earlier}: the spec is not repeated")
         elif not self.options.repeat:
-            board.tell("note", "not deterministic: a race asks for what it needs")
+            board.tell("note", "not known to be deterministic: a race asks for what it needs")
         elif sample == 0 and not self._wants_sample():
             board.tell("note", f"a fault of the server or the network: {self.options.n_runs} runs")
         elif sample:

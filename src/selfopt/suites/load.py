@@ -87,7 +87,7 @@ def _find(name_or_path: str | Path, folder: Path | None) -> tuple[Any, str, str 
             yours = f"yours are {', '.join(sorted(own)[:12])}; " if own else ""
             raise SuiteError(
                 f"unknown suite {printable(name_or_path)!r}; built in are {', '.join(sorted(built_in))}; {yours}"
-                "a suite of your own is given as the path of its .yaml file"
+                "name a suite of your own by the path of its .yaml file, or by its name once it is in the home's suites"
             )
     name = str(name_or_path) if name_or_path in own else None
     path = own[name] if name is not None else Path(name_or_path)

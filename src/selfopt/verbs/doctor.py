@@ -76,7 +76,7 @@ async def diagnose_installation(app: App) -> list[Check]:
         _guarded("feedback", lambda: _feedback(app)),
         _lock(app),
         _guarded("variants", lambda: f"{len(app.variants)} variants"),
-        _guarded("suites", lambda: ", ".join(app.suite(app.settings.suite_of(p)).name for p in ("atomic", "extended"))),
+        _guarded("reference suites", lambda: ", ".join(app.suite(app.settings.suite_of(p)).name for p in ("atomic", "extended"))),
         _guarded("names in settings", lambda: _names(app)),
         _engine(),
         _cache(app),

@@ -37,12 +37,17 @@ from .measuring import phase_of
 
 @dataclass(frozen=True, slots=True)
 class Enforced:
-    """The rules before and after, and the changes between them."""
+    """The rules before and after, and the changes between them.
+
+    Attributes:
+        kept: recommendations that were not followed, because the rule was set by hand.
+    """
 
     before: RoutingConfig
     after: RoutingConfig
     changes: tuple[RuleChange, ...]
     dry_run: bool
+    kept: tuple[Recommendation, ...] = ()
 
 
 def enforce_file(app: App, path: Path | None = None, *, dry_run: bool = False, override_manual: bool = False) -> Enforced:
@@ -73,7 +78,10 @@ def enforce_file(app: App, path: Path | None = None, *, dry_run: bool = False, o
         reason = "harness_feedback.json" if path is None else f"{path.name}, a file that was named"
         promoted = served_specs(ledger_or_none(app), feedback.recommendations, before)
         after = app.enforcer.enforce(feedback.recommendations, promoted=promoted, options=options, reason=reason)
-    return Enforced(before, after, diff(before, after), dry_run)
+    by_hand = {(r.model, r.phase): r.allow for r in before.rules if r.source == "manual" and not override_manual}
+    wanted = (r for r in feedback.recommendations if r.allow is not None)
+    kept = tuple(r for r in wanted if by_hand.get((r.model, r.phase), r.allow) != r.allow)
+    return Enforced(before, after, diff(before, after), dry_run, kept)
 
 
 def rules_from(app: App, feedback: Feedback, current: RoutingConfig, options: RuleOptions | None = None) -> tuple[Rule, ...]:
