@@ -52,6 +52,20 @@ def test_a_model_too_weak_for_conversations_is_shown_served_by_the_other(quick: 
     assert "because scripted/mute may not serve extended" in shown
 
 
+@pytest.mark.parametrize("arguments", [("quickstart",), ("quickstart", "--json")])
+def test_without_the_engine_it_says_so_before_anything_begins(
+    quick: Callable[..., Project], monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    """One line with the fix, exit code 2, and nothing is left behind."""
+    project = quick("scripted/mute", "scripted/writer")
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    result = project.run(*arguments)
+    assert result.code == 2
+    assert "pip install 'selfopt[engine]'" in result.err
+    assert result.out == ""
+    assert not project.home.exists()
+
+
 def test_with_json_it_is_one_document(quick: Callable[..., Project]) -> None:
     """Before and after of each model, what served, and the reports."""
     body = quick("scripted/mute", "scripted/writer").ok("quickstart", "--json").json()

@@ -9,10 +9,11 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
-from selfopt.errors import CorruptError, RefusedError, StoreError
+from selfopt.errors import CorruptError, RefusedError, StoreError, UsageError
 from selfopt.home import NOT_MADE_HERE, Home, atomic_write_text, counts_as_home, find_home, read_json_file
 from selfopt.loop import Listener, LoopEvent, Target
 from selfopt.measure.progress import Progress, ignore_progress
@@ -113,8 +114,18 @@ def quickstart_home(explicit: str | Path | None, environ: dict[str, str], cwd: P
     return Home(own)
 
 
+def require_engine() -> None:
+    """Refuse to begin where the engine is not installed. Raises UsageError."""
+    if find_spec("xllamacpp") is None:
+        raise UsageError(
+            "the quickstart runs two models in the embedded engine, which is not installed; run: pip install 'selfopt[engine]'; "
+            "a model of Ollama or of an API is measured without it: selfopt supervise MODEL atomic"
+        )
+
+
 def plan_lines(app: App) -> list[str]:
-    """Say what the quickstart will do and how long it will take."""
+    """Say what the quickstart will do and how long it will take. Raises UsageError without the engine."""
+    require_engine()
     suites = {phase: len(app.suite(app.settings.suite_of(phase)).prompts) for phase in get_args(Phase)}
     missing = [m for m in MODELS if app.store.path_of(m) is None]
     size = sum(app.catalogue[m].size_bytes for m in missing) / 1e6
@@ -147,7 +158,11 @@ def _load_state(home: Home) -> _State:
 async def run_quickstart(
     app: App, say: Say, progress: Callable[[Progress], None] = ignore_progress, show: Callable[[str], None] = print
 ) -> QuickstartResult:
-    """Run or continue the quickstart. A finished one starts again and measures everything anew."""
+    """Run or continue the quickstart. A finished one starts again and measures everything anew.
+
+    Raises UsageError without the engine.
+    """
+    require_engine()
     began = time.monotonic()
     for model in MODELS:
         await fetch_model(app, model, show)
