@@ -72,9 +72,9 @@ async def test_stopped_while_it_shows_the_rules_it_does_not_start_anew(world: Wo
     assert "shown" not in json.loads((world.home / "quickstart.json").read_text("utf-8"))["done"]
     again = await run(world)
     assert [c.number for c in again.cycles] == [1, 2, 3]
-    assert not any("finished in this home before" in event.text for event in world.events)
+    assert not any("an earlier quickstart finished in this home" in event.text for event in world.events)
     anew = await run(world)
-    assert any("finished in this home before" in event.text for event in world.events)
+    assert any("an earlier quickstart finished in this home" in event.text for event in world.events)
     assert [c.number for c in anew.cycles] == [4, 5, 6]
 
 

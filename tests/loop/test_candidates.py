@@ -142,7 +142,7 @@ def test_missing_oversized_and_binary_files_are_refused(tmp_path: Path) -> None:
         load_candidates(write(tmp_path / "big.yaml", "#" * 1_000_001), BASE, VARIANTS)
     binary = tmp_path / "binary.json"
     binary.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match="no UTF-8"):
+    with pytest.raises(UsageError, match="not UTF-8"):
         load_candidates(binary, BASE, VARIANTS)
     with pytest.raises(UsageError, match="nested deeper"):
         load_candidates(write(tmp_path / "deep.json", "[" * 100_000), BASE, VARIANTS)

@@ -34,7 +34,7 @@ def test_the_documented_examples_load(tmp_path: Path) -> None:
         ("models: {m: {replies: [{match: {kind: nope}}]}}", "nope"),
         ("models: {m: {default: {fault: {kind: explode}}}}", "fault"),
         ("models: [", "not valid YAML"),
-        ("a: &a [1]\nb: *a", "anchors"),
+        ("a: &a [1]\nb: *a", "anchor"),
         ("[" * 5000, "nested deeper than 40"),
         ("just text", "is not a mapping"),
         ("", "is not a mapping"),

@@ -70,7 +70,7 @@ async def test_a_heldout_test_is_shown_prompt_by_prompt_as_it_was_decided(tmp_pa
         (page,) = [path for path in write_artefacts(app) if path.suffix == ".html"]
         text = page.read_text("utf-8")
         assert "held-out prompts: <b>restrained</b>" in text
-        assert ("A gain of held-out prompts" in text) is passes
+        assert ("A gain on held-out prompts" in text) is passes
 
 
 async def test_tests_of_one_cycle_are_shown_in_the_order_in_which_they_ran(tmp_path: Path) -> None:
