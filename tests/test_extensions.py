@@ -116,3 +116,21 @@ def test_an_implementation_can_be_added_for_a_while() -> None:
         pass
     with pytest.raises(ValueError, match="Greeter"), known.adding("broken", object()):  # type: ignore[arg-type]
         pass
+
+
+@pytest.mark.usefixtures("install")
+def test_an_implementation_that_raises_when_asked_is_named_and_replaced(caplog: pytest.LogCaptureFixture) -> None:
+    """The others answer; an error of our own is raised, since it is ours to mend."""
+    known = registry()
+
+    def greeting(greeter: Greeter) -> str:
+        if not isinstance(greeter, Plain):
+            raise RuntimeError("a secret plan")
+        return greeter.greet()
+
+    with caplog.at_level(logging.WARNING, "selfopt.extensions"):
+        assert list(known.ask(greeting, "silence")) == [("plain", "hello"), ("loud", "silence")]
+    assert "'loud' failed with RuntimeError" in caplog.text
+    assert "secret" not in caplog.records[-1].getMessage()
+    with pytest.raises(ZeroDivisionError):
+        list(known.ask(lambda greeter: str(1 / 0), ""))

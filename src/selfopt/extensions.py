@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 logger = logging.getLogger("selfopt.extensions")
 
@@ -83,6 +84,26 @@ class Registry(Generic[T]):
         if self._found is None:
             self._found = tuple(self._load(offered) for offered in _offered(self.group))
         return self._found
+
+    def ask(self, question: Callable[[T], R], otherwise: R) -> Iterator[tuple[str, R]]:
+        """Put a question to every implementation, in the order of `all`.
+
+        Args:
+            otherwise: the answer of an implementation that is not ours and raises. The log names it.
+
+        Returns:
+            The name of each implementation, and its answer. Errors of our own are raised.
+        """
+        for name, implementation in self.all().items():
+            if name in self._builtin:
+                yield name, question(implementation)
+                continue
+            try:
+                answer = question(implementation)
+            except Exception as error:  # code of somebody else: it must not stop ours
+                logger.warning("%s %r failed with %s and is left out; update its package", self.group, name, type(error).__name__)
+                answer = otherwise
+            yield name, answer
 
     @contextmanager
     def adding(self, name: str, implementation: T) -> Iterator[None]:

@@ -106,3 +106,19 @@ def test_missing_sums_and_p_values_are_refused() -> None:
     for p in (math.nan, -0.1, 1.1):
         with pytest.raises(ValueError, match="not known"):
             holm([0.01, p])
+
+
+def test_clusters_that_all_lean_one_way_by_the_same_amount_are_told_apart() -> None:
+    """A side that is right on every prompt is not the same as one that is wrong on each."""
+
+    def share(sums: Sequence[float]) -> float | None:
+        return sums[0] / sums[1] if sums[1] else None
+
+    wrong, right = [(0.0, 1.0)] * 12, [(1.0, 1.0)] * 12
+    found = paired_jackknife(wrong, right, share)
+    assert found is not None
+    assert (found.value, found.low, found.high) == (-1.0, None, None)
+    assert found.p_value == pytest.approx(2.0**-11)
+    same = paired_jackknife(right, right, share)
+    assert same is not None
+    assert same.p_value == 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from selfopt.records import Evaluation, Feedback, Finding, HotFailure, Outcome, OutcomeRow, Phase, Recommendation
+from selfopt.records import Detector, Evaluation, Feedback, Finding, HotFailure, Outcome, OutcomeRow, Phase, Recommendation
 
 from .comparable import named
 from .confirming import speaking_experiment, with_experiment
@@ -49,8 +49,13 @@ def analyze(evaluations: Sequence[Evaluation], options: FeedbackOptions) -> Feed
 
 
 def _examine(standing: Standing, options: FeedbackOptions) -> list[Finding]:
-    seen = (detector.examine(standing.evaluations, options.thresholds) for detector in DETECTORS.all().values())
-    return _of_cycle([finding for findings in seen for finding in findings], options)
+    def findings_of(detector: Detector) -> list[Finding]:
+        found = list(detector.examine(standing.evaluations, options.thresholds))
+        if not all(isinstance(finding, Finding) for finding in found):
+            raise TypeError("a detector returns findings")
+        return found
+
+    return _of_cycle([finding for _, found in DETECTORS.ask(findings_of, list[Finding]()) for finding in found], options)
 
 
 def _loads_seen_elsewhere(

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from selfopt.errors import UsageError, VariantError
 from selfopt.home.plain_json import PlainJsonError, read_plain_json
 from selfopt.home.plain_yaml import PlainYamlError, read_plain_yaml
-from selfopt.records import Finding, SearchSpace, Spec, Variant, WarmUp
+from selfopt.records import Finding, Proposer, SearchSpace, Spec, Variant, WarmUp
 
 from .proposers import PROPOSERS
 
@@ -77,8 +77,12 @@ def propose(baseline: Spec, findings: Sequence[Finding], space: SearchSpace, lim
     The baseline, repeats and specs that were tried before are passed over.
     """
     passed_over = {baseline.spec_id, *space.tried}
-    looked_at = (islice(p.propose(baseline, findings, space), _MOST_LOOKED_AT) for p in PROPOSERS.all().values())
-    fresh = [(spec for spec in specs if spec.spec_id not in passed_over) for specs in looked_at]
+
+    def fresh_of(proposer: Proposer) -> list[Spec]:
+        looked_at = islice(proposer.propose(baseline, findings, space), _MOST_LOOKED_AT)
+        return [spec for spec in looked_at if spec.spec_id not in passed_over]
+
+    fresh = [specs for _, specs in PROPOSERS.ask(fresh_of, list[Spec]())]
     in_turn = (spec for turn in zip_longest(*fresh) for spec in turn if spec is not None)
     chosen: dict[str, Spec] = {}
     while len(chosen) < limit and (spec := next(in_turn, None)) is not None:

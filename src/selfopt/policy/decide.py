@@ -49,8 +49,9 @@ def decide(
         now: RFC 3339 in UTC. Default: the clock.
     """
     case = GateCase(candidate, baseline, thresholds, evidence, {e.environment_id: e for e in environments})
-    asked = GATES.all().values() if gates is None else gates
-    seen = [(gate.name, look) for gate in asked if (look := gate.look(case)) is not None]
+    failed: Look | None = Look(None, None, None, "the gate failed; update its package, or remove it", reason_code="gate_failed")
+    asked = GATES.ask(lambda gate: _looked(gate, case), failed) if gates is None else ((g.name, g.look(case)) for g in gates)
+    seen = [(name, look) for name, look in asked if look is not None]
     looks = [look for _, look in seen]
     verdict = _verdict(looks)
     comparable = all(not look.open for look in looks if look.precondition)
@@ -116,6 +117,13 @@ def _claim(case: GateCase) -> Claim:
     if case.candidate.scope != "whole" and claimed != "this_suite":
         return "plain_gates"
     return "this_suite_exact" if all(side.has_copies for side in case.sides) else "this_suite"
+
+
+def _looked(gate: Gate, case: GateCase) -> Look | None:
+    look = gate.look(case)
+    if not isinstance(look, Look | None):
+        raise TypeError("a gate returns a Look or None")
+    return look
 
 
 def _verdict(looks: Sequence[Look]) -> VerdictName:

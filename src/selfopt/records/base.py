@@ -34,7 +34,7 @@ class Record(BaseModel):
             or tuples of strings; None is not indexed.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid", allow_inf_nan=False)
 
     ledger_kind: ClassVar[str] = ""
     id_field: ClassVar[str] = ""

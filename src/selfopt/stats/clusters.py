@@ -71,8 +71,10 @@ def jackknife(clusters: Sequence[Sums], statistic: Statistic, *, confidence: flo
     mean = math.fsum(thetas) / g
     se = math.sqrt((g - 1) / g * math.fsum((theta - mean) ** 2 for theta in thetas))
     if se < _EXACT:
-        # Clusters that do not differ tell nothing about how others would.
-        return Estimate(value, None, None, 1.0 if abs(value) < _EXACT else None, g)
+        # Clusters that do not differ tell nothing about how others would. That all of them lean one
+        # way does: the sign test has a chance of 2^(1-g) for it where no side is better.
+        leaning = None if share else 2.0 ** (1 - g)
+        return Estimate(value, None, None, 1.0 if abs(value) < _EXACT else leaning, g)
     half = student_t_quantile(confidence, g - 1) * se
     p_value = student_t_two_sided(value / se, g - 1)
     low, high = value - half, value + half

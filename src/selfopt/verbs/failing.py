@@ -16,7 +16,6 @@ from selfopt.wiring.app import App
 from .measuring import Measured
 
 SIGNIFICANCE = 0.05
-_COPIES = ("sampled", "complete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ def failures_of_run(app: App, run: Measured) -> Iterator[Failure]:
     now = {row.prompt_id: set(row.outcomes) for row in measured.rows}
     lost = [name for name, seen in now.items() if then[name] == {Outcome.PASS} and Outcome.PASS not in seen]
     won = [name for name, seen in now.items() if Outcome.PASS not in then[name] and seen == {Outcome.PASS}]
-    exact = before.spec_id == measured.spec_id and before.determinism in _COPIES
+    exact = before.spec_id == measured.spec_id and before.has_copies
     if len(lost) > len(won) and (exact or mcnemar_p(len(lost), len(won)) <= SIGNIFICANCE):
         yield Failure(
             "regression",
@@ -94,12 +93,12 @@ def _baseline_before(app: App, measured: Evaluation) -> Evaluation:
         for e in app.ledger.read(Evaluation, {"model": measured.model, "phase": measured.phase})
         if not set(e.run_ids) & set(measured.run_ids)
         and (e.suite_hash, e.split, e.scorer_hash) == (measured.suite_hash, measured.split, measured.scorer_hash)
-        and {row.prompt_id for row in e.rows} == {row.prompt_id for row in measured.rows}
+        and {row.prompt_id for row in e.rows} >= {row.prompt_id for row in measured.rows}
     ]
     found = best_known([e for e in alike if (e.spec_id == record.spec_id if record else e.variant == "native_api")])
     if found is None:
         raise SelfoptError(
             f"--fail-on regression: the baseline of {measured.model} {measured.phase} was not measured on these prompts, so there is "
-            f"nothing to compare with; measure it first: selfopt supervise {measured.model} {measured.phase}"
+            f"nothing to compare with; measure it first: selfopt supervise {measured.model} {measured.phase} --suite {measured.suite} --split {measured.split}"
         )
     return found

@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from selfopt.errors import AuditError, UsageError
-from selfopt.feedback import load_feedback
-from selfopt.ledger import LEDGER_SEALED_EVENT
-from selfopt.loop import note_rollback, served_specs
 from selfopt.records import (
     AuditRecord,
     Decision,
@@ -31,8 +28,6 @@ from selfopt.records import (
 from selfopt.routing import RuleChange, RuleOptions, VersionEntry, diff, generate_routing_rules
 from selfopt.wiring.app import App
 from selfopt.wiring.evidence import check_evidence, check_recommendations, faults_of, ids_of, ledger_or_none, readable
-
-from .measuring import phase_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +60,8 @@ def enforce_file(app: App, path: Path | None = None, *, dry_run: bool = False, o
     """
     if not app.settings.enforcement.enabled and not dry_run:
         raise UsageError("enforcement is switched off; set enforcement.enabled = true or use --dry-run")
+    from selfopt.loop import served_specs  # the loop takes long to import, and to show rules takes none of it
+
     feedback = _feedback(path, app.home.feedback)
     options = RuleOptions(override_manual=override_manual, warm_up=app.settings.warm_up.enabled)
     before = app.enforcer.load(repair_pending=not dry_run)
@@ -86,6 +83,8 @@ def enforce_file(app: App, path: Path | None = None, *, dry_run: bool = False, o
 
 def rules_from(app: App, feedback: Feedback, current: RoutingConfig, options: RuleOptions | None = None) -> tuple[Rule, ...]:
     """Merge the rules that recommendations and baselines ask for into the given ones."""
+    from selfopt.loop import served_specs
+
     return generate_routing_rules(
         feedback.recommendations,
         current,
@@ -96,6 +95,8 @@ def rules_from(app: App, feedback: Feedback, current: RoutingConfig, options: Ru
 
 def _feedback(path: Path | None, default: Path) -> Feedback:
     try:
+        from selfopt.feedback import load_feedback
+
         return load_feedback(path or default)
     except FileNotFoundError:
         how = "name a feedback file" if path is not None else "write it with: selfopt feedback"
@@ -120,6 +121,8 @@ async def roll_back(app: App, version: int) -> RoutingConfig:
         current = RoutingConfig()
     # Baselines first: after a kill in between, the next cycle still starts where the user wanted.
     if app.has_ledger:
+        from selfopt.loop import note_rollback
+
         await note_rollback(app.ledger, current, earlier, utc_now)
     return app.enforcer.rollback(version)
 
@@ -140,6 +143,8 @@ def set_route(app: App, model: str, phase: str, *, allow: bool, fallback: str | 
     if served == name:
         raise UsageError(f"--fallback {fallback} is the model itself; name another one")
     app.home.ensure()
+    from .measuring import phase_of
+
     return app.enforcer.set_rule(name, phase_of(phase), allow=allow, fallback=served, reason=reason)
 
 
@@ -157,6 +162,8 @@ def audit_records(app: App, last: int | None = None, *, seals: bool = True) -> l
         seals: include the records that only seal the ledger.
     """
     records: Iterator[AuditRecord] = app.enforcer.trail.records() if app.home.audit_trail.exists() else iter(())
+    from selfopt.ledger import LEDGER_SEALED_EVENT
+
     found = [record for record in records if seals or record.event != LEDGER_SEALED_EVENT]
     return found[-last:] if last else found
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from selfopt.errors import SuiteError, UsageError
 from selfopt.home import InputFileError, read_input
 from selfopt.home.plain_json import PlainJsonError, read_plain_json
 from selfopt.records import ToolDefinition, is_loopback
-from selfopt.suites import tools_from
-from selfopt.suites.mcp import DEFAULT_TIMEOUT_S, parse_source, read_mcp_tools
+from selfopt.suites.importers.tools import tools_from
 from selfopt.wiring.app import App
 
 Tools = Path | str | Sequence[ToolDefinition]
@@ -31,7 +31,9 @@ def given_tools(tools: Tools) -> tuple[ToolDefinition, ...]:
         SuiteError: its content is no list of tools.
     """
     if not isinstance(tools, str | Path):
-        return tuple(tools)
+        given: Any = tools
+        known = isinstance(given, list | tuple) and all(isinstance(tool, ToolDefinition) for tool in given)
+        return tuple(given) if known else tools_from(given, "tools")
     path = Path(tools)
     try:
         body = read_plain_json(read_input(path, MAX_TOOLS_BYTES))
@@ -44,6 +46,8 @@ def given_tools(tools: Tools) -> tuple[ToolDefinition, ...]:
 
 def tools_label(source: str) -> str:
     """Name a source of tools in public, without a command's arguments or a URL's key."""
+    from selfopt.suites.mcp import parse_source  # its HTTP client takes long to import
+
     return parse_source(source.removeprefix(_MCP)).who if source.startswith(_MCP) else Path(source).name
 
 
@@ -59,6 +63,8 @@ async def read_tools(app: App, source: Tools, timeout_s: float | None = None) ->
     """
     if not isinstance(source, str) or not source.startswith(_MCP):
         return given_tools(source)
+    from selfopt.suites.mcp import DEFAULT_TIMEOUT_S, parse_source, read_mcp_tools
+
     server = parse_source(source.removeprefix(_MCP))
     if server.url and not is_loopback(server.url):
         app.sender.require_consent(server.who)
