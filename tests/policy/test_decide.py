@@ -338,3 +338,22 @@ def test_a_stricter_threshold_never_promotes_what_a_laxer_one_did_not(
     lax, strict = sorted((one, other))
     if judged(candidate, baseline, PLAIN.model_copy(update=make(strict))).verdict == "promote":
         assert judged(candidate, baseline, PLAIN.model_copy(update=make(lax))).verdict == "promote"
+
+
+@pytest.mark.parametrize("answer", [ZeroDivisionError, 3])
+def test_a_gate_of_a_package_that_fails_holds_the_candidate(answer: Any) -> None:
+    """Whether it raises or answers with something else: it can't tell, so nothing is promoted."""
+
+    class Broken:
+        name = "broken"
+
+        def look(self, case: GateCase) -> Look | None:
+            """Fails."""
+            if answer is ZeroDivisionError:
+                raise answer
+            found: Look | None = answer
+            return found
+
+    with GATES.adding("broken", Broken()):
+        decision = judged(exact(8), exact(3, spec_id="spec-a"))
+    assert (decision.verdict, decision.reason_codes) == ("hold", ("gate_failed",))

@@ -17,6 +17,7 @@ Claim = Literal["this_suite", "this_suite_exact", "prompts_like_these", "plain_g
 without doubt). `prompts_like_these`: held-out prompts show it. `plain_gates`: nothing bounds the chance
 of a false promotion."""
 ReasonCode = Literal[
+    "gate_failed",
     "improved",
     "first_baseline",
     "no_data",

@@ -12,6 +12,7 @@ from selfopt.records import Decision, GateResult, PromptEvidence, RaceEvidence
 from .evidence import CLAIMS, points
 
 REASONS: Mapping[str, str] = {
+    "gate_failed": "a gate of an installed package failed, so it can't tell",
     # Promote.
     "improved": "every gate passed and the accuracy rose by at least the margin",
     "first_baseline": "every gate passed and there was no baseline yet",
@@ -42,6 +43,7 @@ REASONS: Mapping[str, str] = {
 }
 
 REMEDIES: Mapping[str, str] = {
+    "gate_failed": "a newer version of the gate's package, or the package removed",
     "no_data": "a measurement: selfopt supervise MODEL PHASE VARIANT",
     "mostly_errors": "a server that answers: see the errors with selfopt show, then measure again",
     "not_enough_runs": "more runs of the candidate, or a finding that its repeats are copies",
