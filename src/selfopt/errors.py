@@ -83,7 +83,9 @@ class AuditError(StoreError):
 
 
 class EvidenceError(SelfoptError):
-    """The evidence of a race is incomplete, belongs to another race, or is void because its subject has changed."""
+    """The evidence of a race is incomplete, belongs to another race, or is void because its subject
+    has changed.
+    """
 
 
 class BudgetError(SelfoptError):
@@ -95,7 +97,10 @@ class RefusedError(SelfoptError):
 
 
 class ConsentError(SelfoptError):
-    """A request for a local model would leave this machine without the user's consent. Nothing was sent."""
+    """A request for a local model would leave this machine without the user's consent.
+
+    Nothing was sent.
+    """
 
 
 class ModelStoreError(SelfoptError):
@@ -131,10 +136,10 @@ class EndpointError(SelfoptError):
         status: the HTTP status, if there was one.
         retry_after_s: how long the server asked to wait, in seconds.
         final: another attempt would fail the same way, whatever the kind.
-        bodies: exactly what was sent, and what was received until then, up to a limit. So a failed attempt
-            can be recorded like a good one.
-        told: the message for clients of the gateway, without the server's address; None when the message
-            does not contain it.
+        bodies: exactly what was sent, and what was received until then, up to a limit. So a failed
+            attempt can be recorded like a good one.
+        told: the message for clients of the gateway, without the server's address; None when the
+            message does not contain it.
     """
 
     def __init__(
@@ -160,8 +165,8 @@ class EndpointError(SelfoptError):
     def retryable(self) -> bool:
         """Whether another attempt may succeed without a change.
 
-        It may not when the server asked to wait for more than a minute: nobody waits that long, and asking
-        earlier would ignore what it asked for.
+        It may not when the server asked to wait for more than a minute: nobody waits that long, and
+        asking earlier would ignore what it asked for.
         """
         patient = self.retry_after_s is None or self.retry_after_s <= LONGEST_RETRY_AFTER_S
         return self.kind in RETRYABLE and patient and not self.final

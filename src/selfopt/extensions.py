@@ -33,8 +33,8 @@ class Extension:
 class Registry(Generic[T]):
     """The implementations of one seam. Each is imported on first use.
 
-    An implementation from a package is skipped when it cannot be imported, does not satisfy the seam, or
-    has a name that is taken; `installed` says why. An error in a built-in one is raised.
+    An implementation from a package is skipped when it cannot be imported, does not satisfy the
+    seam, or has a name that is taken; `installed` says why. An error in a built-in one is raised.
 
     Args:
         group: the entry point group that packages use, such as `selfopt.detectors`.
@@ -61,7 +61,9 @@ class Registry(Generic[T]):
         return tuple(self._builtin)
 
     def names(self) -> tuple[str, ...]:
-        """Returns every name that `get` knows: the built-in ones in their order, then the others by name."""
+        """Returns every name that `get` knows: the built-in ones in their order, then the others by
+        name.
+        """
         return tuple(self.all())
 
     def get(self, name: str) -> T | None:
@@ -89,7 +91,8 @@ class Registry(Generic[T]):
         """Put a question to every implementation, in the order of `all`.
 
         Args:
-            otherwise: the answer of an implementation that is not ours and raises. The log names it.
+            otherwise: the answer of an implementation that is not ours and raises. The log names
+                it.
 
         Returns:
             The name of each implementation, and its answer. Errors of our own are raised.
@@ -107,7 +110,10 @@ class Registry(Generic[T]):
 
     @contextmanager
     def adding(self, name: str, implementation: T) -> Iterator[None]:
-        """Add an implementation while the block runs. ValueError when its name is taken or it does not satisfy the seam."""
+        """Add an implementation while the block runs.
+
+        ValueError when its name is taken or it does not satisfy the seam.
+        """
         problem = self._unfit(name, implementation)
         if problem is not None:
             raise ValueError(f"{self.group}: {name!r} {problem}")
@@ -146,7 +152,9 @@ class Registry(Generic[T]):
 
 
 def _offered(group: str) -> list[EntryPoint]:
-    """Returns the entry points of a group, in an order that does not depend on how packages were installed."""
+    """Returns the entry points of a group, in an order that does not depend on how packages were
+    installed.
+    """
     from importlib.metadata import entry_points
 
     return sorted(entry_points(group=group), key=lambda e: (e.name, e.dist.name if e.dist else "", e.value))

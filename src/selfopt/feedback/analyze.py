@@ -21,10 +21,10 @@ _MOST_HOT = 10
 def analyze(evaluations: Sequence[Evaluation], options: FeedbackOptions) -> Feedback:
     """The feedback on the evaluations of all models and phases.
 
-    Each model and phase is judged by its baseline spec on the reference suite of the phase, over the
-    last `options.window` comparable evaluations. Other specs and suites only contribute to the hot
-    failures. An evaluation belongs to the spec that served, so the score of a fallback never counts
-    for the model that it replaced. Equal inputs give equal outputs.
+    Each model and phase is judged by its baseline spec on the reference suite of the phase, over
+    the last `options.window` comparable evaluations. Other specs and suites only contribute to the
+    hot failures. An evaluation belongs to the spec that served, so the score of a fallback never
+    counts for the model that it replaced. Equal inputs give equal outputs.
 
     Args:
         evaluations: oldest first.
@@ -64,8 +64,8 @@ def _loads_seen_elsewhere(
     """The newest cold start of another spec of this model and phase, if the baseline shows none.
 
     All specs share the loading of a model: the first one that is measured waits for it, and a
-    candidate that is promoted afterwards found the model loaded. Without this rule, the promotion of
-    that candidate would also remove the remedy.
+    candidate that is promoted afterwards found the model loaded. Without this rule, the promotion
+    of that candidate would also remove the remedy.
     """
     newest = standing.newest
     if newest.warm_up or any(finding.type == "cold_start" for finding in mine):

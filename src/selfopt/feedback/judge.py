@@ -62,8 +62,8 @@ def judge(standing: Standing, thresholds: PolicyThresholds) -> Permission:
       beats the silent and the always-calling policy is allowed, and a stronger one is recommended.
       Any other model is not allowed.
 
-    Accuracy and call accuracy must both reach the minimum. With fewer than `min_runs` runs of a spec
-    that is not known to be deterministic, the whole 95 % interval must lie on one side of it;
+    Accuracy and call accuracy must both reach the minimum. With fewer than `min_runs` runs of a
+    spec that is not known to be deterministic, the whole 95 % interval must lie on one side of it;
     otherwise allow is None.
     """
     weak = min(share for share, _ in _shares(standing)) < thresholds.extended_phase_recommended_accuracy - _ROUNDING

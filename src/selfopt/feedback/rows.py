@@ -1,4 +1,5 @@
-"""Reads the rows of comparable evaluations: which failures a cold start caused, and the classes of the rest.
+"""Reads the rows of comparable evaluations: which failures a cold start caused, and the classes of
+the rest.
 
 A trial that was refused or timed out while the model was being loaded is itself evidence of a cold
 start. Any other fault of infrastructure or harness says nothing about the model and is left out of
@@ -78,8 +79,8 @@ def _waited_runs(evaluation: Evaluation, row: OutcomeRow) -> frozenset[int]:
     """The runs of a row that failed because they waited for a load.
 
     A trial with the outcome `loading` is its own evidence. A row of 5 runs or more that reads
-    F(1-3)P.. counts if its failures are timeouts or errors and any prompt shows a load in those runs
-    or in the next one, which waited for it.
+    F(1-3)P.. counts if its failures are timeouts or errors and any prompt shows a load in those
+    runs or in the next one, which waited for it.
     """
     loading = frozenset(index for index, outcome in enumerate(row.outcomes) if outcome is Outcome.LOADING)
     k = cold_prefix(passes(row)) if len(row.outcomes) >= MIN_PATTERN_RUNS else None

@@ -27,7 +27,8 @@ class ReferenceSuite:
 
     Attributes:
         suite_hash: its present content. None accepts any content.
-        prompts: how many prompts it has, so that an evaluation of a part is not taken for the whole.
+        prompts: how many prompts it has, so that an evaluation of a part is not taken for the
+            whole.
             None: as many as the largest evaluation of that content saw.
     """
 
@@ -176,7 +177,8 @@ def _stands_in(evaluations: Sequence[Evaluation], served: Sequence[str]) -> str:
 
 
 def _one_environment(evaluations: list[Evaluation], options: FeedbackOptions) -> list[Evaluation]:
-    """Gives the newest evaluation's environment id to all whose environments are compatible with it.
+    """Gives the newest evaluation's environment id to all whose environments are compatible with
+    it.
 
     A server says less about a model before it has loaded it, and the evaluations from then are the
     ones that show cold starts.

@@ -58,7 +58,10 @@ class ChatService:
         self._dialect = dialect
 
     async def answer(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
-        """Answer one chat, and record it whatever happens. What cannot be recorded is not served."""
+        """Answer one chat, and record it whatever happens.
+
+        What cannot be recorded is not served.
+        """
         ticket = Ticket(request.began)
         try:
             self._parts.journal.check()

@@ -24,8 +24,8 @@ class EndpointGate:
     """The limit, queue and breaker of one endpoint. Requests enter in the order they came.
 
     Attributes:
-        state: `closed` lets requests through, `open` does not. It is `half_open` while a probe, which
-            never generates, asks whether the endpoint is back.
+        state: `closed` lets requests through, `open` does not. It is `half_open` while a probe,
+            which never generates, asks whether the endpoint is back.
         active: requests at the endpoint.
         waiting: one future for each request in the queue.
     """

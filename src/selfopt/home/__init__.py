@@ -1,4 +1,7 @@
-"""The home folder: its paths, and how files are read, replaced, appended to and locked. POSIX only (Linux, macOS)."""
+"""The home folder: its paths, and how files are read, replaced, appended to and locked.
+
+POSIX only (Linux, macOS).
+"""
 
 from .chain import GENESIS_HASH, AuditEvent, AuditFields, ChainedFile, ChainReport
 from .files import (

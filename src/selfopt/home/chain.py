@@ -1,8 +1,8 @@
 """An append-only file of hash-chained JSON lines.
 
-A line is one record, as ASCII JSON with sorted keys. Its hash is the SHA-256 of the canonical JSON of
-all other fields, and one of these is the hash of the line before. A last line without a newline was
-never acknowledged. The next append moves it to `<name>.torn-<n>` and says so in its record.
+A line is one record, as ASCII JSON with sorted keys. Its hash is the SHA-256 of the canonical JSON
+of all other fields, and one of these is the hash of the line before. A last line without a newline
+was never acknowledged. The next append moves it to `<name>.torn-<n>` and says so in its record.
 
 The file's head stands beside it (see `head`). An append first checks that the file holds what its
 head says, and refuses otherwise.
@@ -50,8 +50,8 @@ class ChainedFile:
         """Append records in one write and one fsync.
 
         Raises:
-            AuditError: the records cannot be written, the last record of the file is damaged, or the
-                file does not hold what its head says. The file is left as it was.
+            AuditError: the records cannot be written, the last record of the file is damaged, or
+                the file does not hold what its head says. The file is left as it was.
             LockedError: another process held the file for more than ten seconds.
             ValueError: the details of an event are not JSON.
         """
@@ -79,21 +79,29 @@ class ChainedFile:
             return tuple(records)
 
     def check(self) -> None:
-        """Check that a record could be appended now, without appending one. Raises like `append_all`."""
+        """Check that a record could be appended now, without appending one.
+
+        Raises like `append_all`.
+        """
         with self._locked() as (descriptor, size):
             self._seen = self.head.write(self._head_at(descriptor, size), durably=True)
 
     def note(self, number: int) -> None:
-        """Keep in the head that this version of the rules was in force. Raises like `append_all`."""
+        """Keep in the head that this version of the rules was in force.
+
+        Raises like `append_all`.
+        """
         with self._locked() as (descriptor, size):
             head = self._head_at(descriptor, size)
             if number > head.number:
                 self.head.write(replace(head, number=number), durably=True)
 
     def noted(self) -> int:
-        """Returns the newest version of the rules that was in force, as noted in the head; 0 for none.
+        """Returns the newest version of the rules that was in force, as noted in the head; 0 for
+        none.
 
-        Raises AuditError when the head cannot be read, or is missing although a record says there is one.
+        Raises AuditError when the head cannot be read, or is missing although a record says there
+        is one.
         """
         found = self.head.read()
         if found is not None:
@@ -103,7 +111,10 @@ class ChainedFile:
         return 0
 
     def fault(self) -> str:
-        """Returns what is wrong with the end of the file, or "". Reads only the end, and writes nothing."""
+        """Returns what is wrong with the end of the file, or "".
+
+        Reads only the end, and writes nothing.
+        """
         try:
             found = self.head.read()
             with self._reading() as descriptor:
@@ -118,7 +129,8 @@ class ChainedFile:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[tuple[int, int]]:
-        """Lock the file exclusively while the block runs. Yields its descriptor and its size in bytes.
+        """Lock the file exclusively while the block runs. Yields its descriptor and its size in
+        bytes.
 
         Creates a missing file, unless its head says that it held records.
         """
@@ -163,7 +175,10 @@ class ChainedFile:
         return self._continued(found[0], descriptor, good_end, last_hash)
 
     def _continued(self, kept: Head, descriptor: int, good_end: int, last_hash: str) -> Head:
-        """Returns the kept head, moved on to the end of the file. AuditError when the file contradicts it."""
+        """Returns the kept head, moved on to the end of the file.
+
+        AuditError when the file contradicts it.
+        """
         if kept.n < self._seen.n or good_end < kept.size:
             raise AuditError(
                 f"the audit trail {self.path} was cut: {self.head.path} has more records; nothing is written: {_SEE}"
@@ -201,7 +216,8 @@ class ChainedFile:
     def _reading(self) -> Iterator[int]:
         """The descriptor of the trail while the block reads it.
 
-        Raises FileNotFoundError where there is no trail, AuditError when it cannot be read or is no regular file.
+        Raises FileNotFoundError where there is no trail, AuditError when it cannot be read or is no
+        regular file.
         """
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -216,7 +232,10 @@ class ChainedFile:
             raise AuditError(f"could not read the audit trail {self.path}: {reason_of(error)}") from error
 
     def _move_head(self, descriptor: int, before: Head, after: Head) -> None:
-        """Write the head over the new records, which are durable. If that fails, take the records back."""
+        """Write the head over the new records, which are durable.
+
+        If that fails, take the records back.
+        """
         try:
             self.head.write(after)
         except OSError:
@@ -261,10 +280,11 @@ class ChainedFile:
         return {"kept_in": aside.name, "size_bytes": size - good_end}
 
     def records(self) -> Iterator[AuditRecord]:
-        """Yields every record in order; none when the file is missing. Skips an incomplete last line.
+        """Yields every record in order; none when the file is missing. Skips an incomplete last
+        line.
 
-        Checks each line by itself; `verify` also checks the chain. Raises AuditError at a damaged line,
-        NewerSchemaError at a record with fields that this selfopt does not know.
+        Checks each line by itself; `verify` also checks the chain. Raises AuditError at a damaged
+        line, NewerSchemaError at a record with fields that this selfopt does not know.
         """
         for number, line, complete in self._lines():
             if not complete:
@@ -274,13 +294,16 @@ class ChainedFile:
     def newest_first(self, *containing: bytes) -> Iterator[AuditRecord]:
         """Yields records from the last to the first. Raises like `records`.
 
-        containing: yield only records whose line contains one of these byte strings; all when empty.
+        containing: yield only records whose line contains one of these byte strings; all when
+        empty.
         """
         for line in self._lines_backwards(*containing):
             yield self._read_record("a line", line)
 
     def _lines_backwards(self, *containing: bytes) -> Iterator[bytes]:
-        """Yields the complete lines that contain one of these byte strings, or all lines; the last first."""
+        """Yields the complete lines that contain one of these byte strings, or all lines; the last
+        first.
+        """
         with contextlib.suppress(FileNotFoundError), self._reading() as descriptor:
             for _, line in lines_backwards(descriptor, _settled_size(descriptor, self.path), MAX_LINE_BYTES):
                 if not containing or any(part in line for part in containing):
@@ -331,7 +354,8 @@ class ChainedFile:
     def _lines(self, end: int | None = None) -> Iterator[tuple[int, bytes, bool]]:
         """Yields (number from 1, line without its newline, whether it had one).
 
-        end: where to stop, in bytes; only the holder of the lock may name it. Default: the file's size now.
+        end: where to stop, in bytes; only the holder of the lock may name it. Default: the file's
+        size now.
         """
         with contextlib.suppress(FileNotFoundError), self._reading() as descriptor:
             left = _settled_size(descriptor, self.path) if end is None else end

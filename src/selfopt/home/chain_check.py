@@ -1,4 +1,6 @@
-"""Checks a chained file: every hash and link, its head, and the hashes that were sealed or noted elsewhere."""
+"""Checks a chained file: every hash and link, its head, and the hashes that were sealed or noted
+elsewhere.
+"""
 
 from __future__ import annotations
 

@@ -66,7 +66,10 @@ def event_body(event: AuditEvent, timestamp: str, previous_hash: str, told: dict
 
 
 def sealed_body(body: dict[str, Any]) -> dict[str, Any]:
-    """Returns a record's fields, made valid UTF-8, with their hash. ValueError when they are not JSON."""
+    """Returns a record's fields, made valid UTF-8, with their hash.
+
+    ValueError when they are not JSON.
+    """
     body = _clean(body)
     body["hash"] = _hash(body)
     return body
@@ -105,7 +108,8 @@ def parse_line(line: bytes) -> dict[str, Any]:
 
 
 def check_line(line: bytes) -> tuple[str, str]:
-    """Check that a line's hash fits and that its bytes are the canonical form. Returns (previous_hash, hash).
+    """Check that a line's hash fits and that its bytes are the canonical form. Returns
+    (previous_hash, hash).
 
     Raises BadLineError otherwise.
     """
@@ -141,7 +145,8 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 def _checked_quickly(line: bytes) -> tuple[str, str] | None:
     """Do what `_checked` does, without building the canonical JSON. Returns None when in doubt.
 
-    It can tell only for a line without character escapes: its hash is that of its own bytes, the hash left out.
+    It can tell only for a line without character escapes: its hash is that of its own bytes, the
+    hash left out.
     """
     if len(line) > MAX_LINE_BYTES or b"\\u" in line or not line.isascii():
         return None

@@ -50,7 +50,10 @@ def reason_of(error: OSError) -> str:
 
 
 def is_regular(descriptor: int) -> bool:
-    """Returns whether an open file is a regular one. A pipe or a device keeps nothing that is written to it."""
+    """Returns whether an open file is a regular one.
+
+    A pipe or a device keeps nothing that is written to it.
+    """
     return stat.S_ISREG(os.fstat(descriptor).st_mode)
 
 
@@ -76,7 +79,8 @@ def fsync_directory(folder: Path) -> None:
 def open_private(path: Path, flags: int) -> int:
     """Open a file and return its descriptor, close-on-exec. A new file gets mode 0600.
 
-    Does not follow a symbolic link (OSError with ELOOP), and does not wait for the other end of a pipe.
+    Does not follow a symbolic link (OSError with ELOOP), and does not wait for the other end of a
+    pipe.
     """
     return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
 
@@ -89,12 +93,14 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 
 def atomic_write_text(path: Path, text: str, *, within: Path | None = None, replace: bool = True, mode: int = 0o600) -> None:
-    """Replace a whole file, durably. Readers see either the old or the new text, even after a crash.
+    """Replace a whole file, durably. Readers see either the old or the new text, even after a
+    crash.
 
     Writes UTF-8. Replaces a symbolic link at `path` instead of following it.
 
     Args:
-        within: the folder that must contain the file once symbolic links of parent folders are resolved.
+        within: the folder that must contain the file once symbolic links of parent folders are
+            resolved.
         replace: False to raise FileExistsError when something already exists at `path`.
 
     Raises StoreError; the old file is then untouched, and no temporary file is left.
@@ -124,8 +130,8 @@ def atomic_write_text(path: Path, text: str, *, within: Path | None = None, repl
 def read_text_bounded(path: Path, what: str, max_bytes: int = MAX_JSON_BYTES) -> str:
     """Returns the text of a regular file.
 
-    Raises FileNotFoundError, StoreError when the file cannot be read, and CorruptError when it is not a
-    regular file, is not UTF-8 or has more than max_bytes.
+    Raises FileNotFoundError, StoreError when the file cannot be read, and CorruptError when it is
+    not a regular file, is not UTF-8 or has more than max_bytes.
     """
     try:
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
@@ -192,7 +198,8 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def parse_json_object(text: str, *, what: str, path: Path) -> dict[str, Any]:
     """Returns the JSON object that a text holds.
 
-    Raises CorruptError for anything else, including duplicate keys, NaN and nesting that is too deep.
+    Raises CorruptError for anything else, including duplicate keys, NaN and nesting that is too
+    deep.
     """
     try:
         body = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
@@ -211,7 +218,10 @@ def parse_json_object(text: str, *, what: str, path: Path) -> dict[str, Any]:
 
 
 def read_model(path: Path, *, what: str, model: type[M]) -> M:
-    """Returns the content of a JSON file of schema version 1 as a model. Raises like `read_json_file`."""
+    """Returns the content of a JSON file of schema version 1 as a model.
+
+    Raises like `read_json_file`.
+    """
     body = read_json_file(path, what=what, schema_version=1)
     try:
         return model.model_validate_json(json.dumps(body))
@@ -275,10 +285,11 @@ def flock_wait(descriptor: int, *, exclusive: bool, what: str, timeout_s: float 
 
 @contextlib.contextmanager
 def guarded(path: Path, *, what: str, timeout_s: float = LOCK_WAIT_S) -> Iterator[None]:
-    """Hold a lock between processes and threads while the block runs. The kernel frees it when the process dies.
+    """Hold a lock between processes and threads while the block runs. The kernel frees it when the
+    process dies.
 
-    The empty lock file stays. Raises LockedError after timeout_s seconds, StoreError when the file cannot
-    be created.
+    The empty lock file stays. Raises LockedError after timeout_s seconds, StoreError when the file
+    cannot be created.
     """
     try:
         descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
@@ -292,9 +303,11 @@ def guarded(path: Path, *, what: str, timeout_s: float = LOCK_WAIT_S) -> Iterato
 
 
 def lines_backwards(descriptor: int, size: int, max_line_bytes: int) -> Iterator[tuple[int, bytes]]:
-    """Yields (offset, line without its newline) of the first `size` bytes of a file, the last line first.
+    """Yields (offset, line without its newline) of the first `size` bytes of a file, the last line
+    first.
 
-    Skips what follows the last newline. Yields only the end of a line longer than max_line_bytes, and stops there.
+    Skips what follows the last newline. Yields only the end of a line longer than max_line_bytes,
+    and stops there.
     """
     start, rest, end_seen = size, b"", False
     while start > 0:

@@ -1,9 +1,9 @@
 """The head of a chained file: number of lines, size, and hash of the last acknowledged line.
 
-A chain proves that no line was changed. Only the head proves that none is missing at the end. It stands
-in a file of its own and is written after the lines are durable: it is never ahead of them, and at most
-one append behind. Two slots with a checksum each are written in turn, so that one stays readable when
-the power fails during a write.
+A chain proves that no line was changed. Only the head proves that none is missing at the end. It
+stands in a file of its own and is written after the lines are durable: it is never ahead of them,
+and at most one append behind. Two slots with a checksum each are written in turn, so that one stays
+readable when the power fails during a write.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class HeadFile:
         self.path = path
 
     def read(self) -> tuple[Head, str] | None:
-        """Returns the head, and what is wrong with its file ("" when nothing is); None when there is no file.
+        """Returns the head, and what is wrong with its file ("" when nothing is); None when there
+        is no file.
 
         Raises AuditError when no head can be read from the file.
         """
@@ -84,10 +85,12 @@ class HeadFile:
         return entries[1]
 
     def write(self, head: Head, *, durably: bool = False) -> Head:
-        """Write the head over the older of the two slots. Returns it with its new count. Raises OSError.
+        """Write the head over the older of the two slots. Returns it with its new count. Raises
+        OSError.
 
         head: made from what was read under the same lock. durably: also wait until it is on disk.
-        Without that, the head may be behind after a power failure; the next reader catches up from the lines.
+        Without that, the head may be behind after a power failure; the next reader catches up from
+        the lines.
         """
         head = replace(head, count=head.count + 1)
         with opened(self.path, os.O_WRONLY) as descriptor:

@@ -18,7 +18,10 @@ class TooDeepError(ValueError):
 
 
 class TooFullError(ValueError):
-    """There are more lists and objects, values, or top-level keys than the limit. The message says which."""
+    """There are more lists and objects, values, or top-level keys than the limit.
+
+    The message says which.
+    """
 
 
 @dataclass(slots=True)
@@ -34,7 +37,8 @@ class ShapeLimits:
 class JsonShape:
     """Measures a JSON text that comes piece by piece.
 
-    Its counts are right up to the first place where the text is not valid JSON; decoding ends there as well.
+    Its counts are right up to the first place where the text is not valid JSON; decoding ends there
+    as well.
     """
 
     __slots__ = ("_at_top", "_escaped", "_inside", "_limits", "containers", "depth", "values")
@@ -89,7 +93,10 @@ class JsonShape:
 
 
 def shape_steps(text: bytes, limits: ShapeLimits) -> Iterator[None]:
-    """Measure a whole text in steps of a few milliseconds. Raises TooDeepError or TooFullError as soon as certain."""
+    """Measure a whole text in steps of a few milliseconds.
+
+    Raises TooDeepError or TooFullError as soon as certain.
+    """
     shape = JsonShape(limits)
     for start in range(0, len(text), STEP_BYTES):
         shape.feed(text[start : start + STEP_BYTES])

@@ -1,7 +1,9 @@
-"""The gateway's API keys on disk. The file keeps only a hash of each key, which recognises the key but cannot replace it.
+"""The gateway's API keys on disk. The file keeps only a hash of each key, which recognises the key
+but cannot replace it.
 
-The audit trail records each new key, and each revocation, before the file does. The file counts only as
-far as the trail confirms it: neither adding a key to the file nor removing the file opens the gateway.
+The audit trail records each new key, and each revocation, before the file does. The file counts
+only as far as the trail confirms it: neither adding a key to the file nor removing the file opens
+the gateway.
 """
 
 from __future__ import annotations
@@ -72,7 +74,10 @@ class _Keys(BaseModel):
 
 
 class KeyFile:
-    """The file of keys (mode 0600) and the audit trail that seals them. Processes change the file one at a time."""
+    """The file of keys (mode 0600) and the audit trail that seals them.
+
+    Processes change the file one at a time.
+    """
 
     def __init__(self, path: Path, trail: ChainedFile, *, clock: Callable[[], str] = utc_now) -> None:
         self.path = path
@@ -81,14 +86,20 @@ class KeyFile:
         self._clock = clock
 
     def read(self) -> tuple[GatewayKey, ...]:
-        """Returns the keys in the file, oldest first; none when it is missing. Raises like `read_model`."""
+        """Returns the keys in the file, oldest first; none when it is missing.
+
+        Raises like `read_model`.
+        """
         try:
             return read_model(self.path, what=_WHAT, model=_Keys).keys
         except FileNotFoundError:
             return ()
 
     def check(self) -> CheckedKeys:
-        """Compare the file with the trail. Raises like `read`, and AuditError when the trail is damaged."""
+        """Compare the file with the trail.
+
+        Raises like `read`, and AuditError when the trail is damaged.
+        """
         added, revoked = self._sealed()
         kept, problems = list[GatewayKey](), list[str]()
         entries = self.read()
@@ -167,8 +178,8 @@ class KeyFile:
     def _settled(self) -> tuple[GatewayKey, ...]:
         """Finish what a killed command left undone. Returns the keys that the trail confirms.
 
-        A key that never reached the file was shown to nobody: it is revoked. A key that is revoked only in
-        the trail or only in the file is revoked in both.
+        A key that never reached the file was shown to nobody: it is revoked. A key that is revoked
+        only in the trail or only in the file is revoked in both.
         """
         there = {entry.id: entry for entry in self.read()}
         added, revoked = self._sealed()
@@ -188,7 +199,10 @@ class KeyFile:
 
 
 def _bears_out(record: AuditRecord, entry: GatewayKey) -> bool:
-    """Returns whether this entry is the key that the record added. Version 0.1 sealed name, models and scopes only."""
+    """Returns whether this entry is the key that the record added.
+
+    Version 0.1 sealed name, models and scopes only.
+    """
     told = record.details
     if "seal" in told:
         return bool(told["seal"] == entry.seal)
@@ -197,7 +211,10 @@ def _bears_out(record: AuditRecord, entry: GatewayKey) -> bool:
 
 
 def matching_key(keys: Collection[GatewayKey], presented: str) -> GatewayKey | None:
-    """Returns the valid key that was presented, or None. Compares with all keys, each in constant time."""
+    """Returns the valid key that was presented, or None.
+
+    Compares with all keys, each in constant time.
+    """
     digest = _hash_of(presented)
     found = None
     for entry in keys:

@@ -1,8 +1,8 @@
 """A lock file that names its owner: one process at a time.
 
-Two things keep the lock, and a new owner needs both to be free. One is the kernel's advisory lock on the
-file: the kernel releases it when the owner dies, and a changed clock cannot mislead it. The other is the
-owner's process id and start time in the file.
+Two things keep the lock, and a new owner needs both to be free. One is the kernel's advisory lock
+on the file: the kernel releases it when the owner dies, and a changed clock cannot mislead it. The
+other is the owner's process id and start time in the file.
 """
 
 from __future__ import annotations
@@ -56,7 +56,10 @@ class LockOwner:
 
 
 class ProcessLock:
-    """A lock file that holds its `LockOwner` as JSON. Not re-entrant. A forked child does not hold it."""
+    """A lock file that holds its `LockOwner` as JSON.
+
+    Not re-entrant. A forked child does not hold it.
+    """
 
     def __init__(self, path: Path, *, clock: Callable[[], str] = utc_now) -> None:
         self._path = path
@@ -65,7 +68,9 @@ class ProcessLock:
 
     @contextlib.contextmanager
     def __call__(self, purpose: str) -> Iterator[ProcessLock]:
-        """Hold the lock while the block runs: `with ProcessLock(path)("supervise"): ...`. Raises like `acquire`."""
+        """Hold the lock while the block runs: `with ProcessLock(path)("supervise"): ...`. Raises
+        like `acquire`.
+        """
         self.acquire(purpose)
         try:
             yield self

@@ -58,7 +58,8 @@ class Home:
     lock = _Place("lock")  # held by the one supervisor or loop that runs
 
     def ensure(self) -> Home:
-        """Create the folder, its subfolders (mode 0700) and its .gitignore. Returns the home itself.
+        """Create the folder, its subfolders (mode 0700) and its .gitignore. Returns the home
+        itself.
 
         Notes a new `.selfopt` as the user's own, so that `look_for_home` accepts it. Removes the
         temporary files of killed writers. Raises StoreError when something cannot be created, or a
@@ -84,10 +85,11 @@ class Home:
         return self
 
     def check_room(self) -> None:
-        """Check that files can be written to the home and to the folder of requests. Raises StoreError.
+        """Check that files can be written to the home and to the folder of requests. Raises
+        StoreError.
 
-        It writes one to find out. Permissions do not tell: root may write anywhere, and nobody may write
-        to a disk that is full or mounted read-only.
+        It writes one to find out. Permissions do not tell: root may write anywhere, and nobody may
+        write to a disk that is full or mounted read-only.
         """
         for folder in (self.root, self.requests):
             probe = temporary_name(folder / "room")
@@ -128,13 +130,13 @@ def find_home(explicit: Path | None, environ: Mapping[str, str], cwd: Path) -> H
 def look_for_home(explicit: Path | None, environ: Mapping[str, str], cwd: Path) -> FoundHome:
     """Find the home, and create nothing.
 
-    It is the folder of `--home`, else SELFOPT_HOME, else the nearest `.selfopt` upwards from cwd, else
-    the user's data folder.
+    It is the folder of `--home`, else SELFOPT_HOME, else the nearest `.selfopt` upwards from cwd,
+    else the user's data folder.
 
     A home holds rules and keys, and a folder that came from elsewhere must not bring its own. So a
-    `.selfopt` on the way upwards counts only if this user's selfopt made it in this place, or the user
-    trusts it. An empty one also counts, unless the home that would be used otherwise holds rules or
-    keys. One that belongs to another user never counts, except for root.
+    `.selfopt` on the way upwards counts only if this user's selfopt made it in this place, or the
+    user trusts it. An empty one also counts, unless the home that would be used otherwise holds
+    rules or keys. One that belongs to another user never counts, except for root.
 
     Raises UsageError when the named folder is not a folder.
     """

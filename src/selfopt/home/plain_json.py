@@ -21,8 +21,8 @@ class PlainJsonError(ValueError):
 def read_plain_json(text: str) -> Any:
     """Returns the data of one JSON text.
 
-    Raises PlainJsonError for text that is not JSON, a repeated key, NaN or infinity, a string that UTF-8
-    cannot express, nesting deeper than MAX_DEPTH, or more than MAX_NODES values.
+    Raises PlainJsonError for text that is not JSON, a repeated key, NaN or infinity, a string that
+    UTF-8 cannot express, nesting deeper than MAX_DEPTH, or more than MAX_NODES values.
     """
     read = count(1)  # mappings are counted as they are read: each takes far more memory than text
 
@@ -59,7 +59,10 @@ def _finite(digits: str) -> float:
 
 
 def _check(data: Any) -> None:
-    """Check texts, depth and number of values. Goes level by level, so that no depth exhausts the stack."""
+    """Check texts, depth and number of values.
+
+    Goes level by level, so that no depth exhausts the stack.
+    """
     level, nodes = [data], 0
     for _ in range(MAX_DEPTH + 1):
         nodes += len(level)

@@ -1,8 +1,8 @@
 """Reads YAML as plain data: bounded, without aliases, tags or repeated keys.
 
-It builds the data from PyYAML's parser events, with a stack of its own. PyYAML's composer recurses, so
-that a deep file overflows it; it also expands aliases and keeps the last of two equal keys. Plain
-scalars follow the core schema of YAML 1.2: `2027-03-12`, `14:00`, `on` and `no` are text.
+It builds the data from PyYAML's parser events, with a stack of its own. PyYAML's composer recurses,
+so that a deep file overflows it; it also expands aliases and keeps the last of two equal keys.
+Plain scalars follow the core schema of YAML 1.2: `2027-03-12`, `14:00`, `on` and `no` are text.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ def read_plain_yaml(text: str, *, aliases: bool = False) -> Any:
     """Returns the data of one YAML document; None when it is empty.
 
     Args:
-        aliases: allow anchors, aliases and `<<` (merge), which files of other programs use. An alias
-            counts, in values and depth, as much as what it stands for.
+        aliases: allow anchors, aliases and `<<` (merge), which files of other programs use. An
+            alias counts, in values and depth, as much as what it stands for.
 
-    Raises PlainYamlError for text that is not YAML, a second document, aliases, anchors, tags, a repeated
-    or non-scalar key, nesting deeper than MAX_DEPTH, or more than MAX_NODES values.
+    Raises PlainYamlError for text that is not YAML, a second document, aliases, anchors, tags, a
+    repeated or non-scalar key, nesting deeper than MAX_DEPTH, or more than MAX_NODES values.
     """
     try:
         return (_SharingBuilder() if aliases else _Builder()).build(text)
@@ -144,7 +144,10 @@ class _Shared:
 
 
 class _SharingBuilder(_Builder):
-    """Also reads anchors and aliases. A value may then occur in several places, so nobody may change the data."""
+    """Also reads anchors and aliases.
+
+    A value may then occur in several places, so nobody may change the data.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -192,7 +195,10 @@ class _SharingBuilder(_Builder):
 
 
 def _merge(mapping: dict[str, Any], event: Any) -> None:
-    """Merge what `<<` names into a mapping. The mapping's own keys win, then those of the first source."""
+    """Merge what `<<` names into a mapping.
+
+    The mapping's own keys win, then those of the first source.
+    """
     named = mapping.pop("<<")
     for source in named if isinstance(named, list) else [named]:
         if not isinstance(source, dict):

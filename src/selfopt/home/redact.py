@@ -1,4 +1,6 @@
-"""Removes secrets from text that others wrote, also where JSON, URLs or base64 spell them differently."""
+"""Removes secrets from text that others wrote, also where JSON, URLs or base64 spell them
+differently.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,10 @@ from functools import cached_property
 
 REDACTED = b"[key]"
 SHORTEST_SECRET = 8
-"""The length from which a secret is removed, in characters. A shorter one could be an ordinary word of an honest answer."""
+"""The length from which a secret is removed, in characters.
+
+A shorter one could be an ordinary word of an honest answer.
+"""
 
 # JSON within JSON within JSON: each level doubles the backslashes.
 _MOST_BACKSLASHES = 8
@@ -20,11 +25,12 @@ _SLICE = 262_144
 class Redactor:
     """Removes secrets from bytes and texts.
 
-    It finds a secret as it is, with any of its characters escaped as in JSON or URLs, and in base64 at
-    any alignment. Data without a secret costs next to nothing.
+    It finds a secret as it is, with any of its characters escaped as in JSON or URLs, and in base64
+    at any alignment. Data without a secret costs next to nothing.
 
     Args:
-        secrets: what to remove. Those shorter than `shortest` or with characters beyond ASCII are ignored.
+        secrets: what to remove. Those shorter than `shortest` or with characters beyond ASCII are
+            ignored.
     """
 
     __slots__ = ("__dict__", "_forms", "_keys", "_quoted")
@@ -65,7 +71,9 @@ class Redactor:
         return RedactedStream(self)
 
     def slices(self, data: bytes) -> Iterator[bytes]:
-        """Yields the redacted data in pieces that take at most a few milliseconds each: for an event loop."""
+        """Yields the redacted data in pieces that take at most a few milliseconds each: for an
+        event loop.
+        """
         if not self._keys or len(data) <= _SLICE:
             yield self.data(data)
             return
@@ -106,7 +114,10 @@ class Redactor:
 
 
 class RedactedStream:
-    """Redacts bytes that come in pieces. It holds back only what may be the beginning of a secret."""
+    """Redacts bytes that come in pieces.
+
+    It holds back only what may be the beginning of a secret.
+    """
 
     __slots__ = ("_held", "_redactor")
 

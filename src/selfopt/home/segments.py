@@ -1,9 +1,10 @@
-"""Live requests on disk. Each writer has a chain of its own, in numbered files that the audit trail seals.
+"""Live requests on disk. Each writer has a chain of its own, in numbered files that the audit trail
+seals.
 
 A line is `{"previous_hash":"...", ... ,"hash":"..."}`. Its hash is the SHA-256 of all bytes before
-`,"hash"`, so that a check need not read the JSON. The first line of a file (kind `segment`) says which
-file it is. What follows the last newline was never durable and is ignored. `<writer>.head` says how far
-the writer has come, until the trail seals its last file.
+`,"hash"`, so that a check need not read the JSON. The first line of a file (kind `segment`) says
+which file it is. What follows the last newline was never durable and is ignored. `<writer>.head`
+says how far the writer has come, until the trail seals its last file.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ SEGMENT_SCHEMA_VERSION = 1
 SEALED_EVENT = "requests_sealed"
 MAX_LINE_BYTES = 1_000_000
 ANNOUNCED = b'"head_kept":true'
-"""What the first line of a file contains when its writer keeps a head until the end of the file is sealed."""
+"""What the first line of a file contains when its writer keeps a head until the end of the file is
+sealed.
+"""
 _NAME = re.compile(r"([0-9a-f]{4,32})-([1-9][0-9]{0,9})\.jsonl")
 _START, _BEFORE_HASH, _END = b'{"previous_hash":"', b',"hash":"', b'"}\n'
 _TAIL = len(_BEFORE_HASH) + 64 + len(_END)
@@ -42,7 +45,9 @@ def segment_name(writer: str, number: int) -> str:
 
 
 def chain_line(body: bytes, previous_hash: str) -> tuple[bytes, str]:
-    """Returns the line, with its newline, and its hash. body: a JSON object with at least one member."""
+    """Returns the line, with its newline, and its hash. body: a JSON object with at least one
+    member.
+    """
     start = b'%s%s",%s' % (_START, previous_hash.encode(), body[1:-1])
     digest = hashlib.sha256(start).hexdigest()
     return b"%s%s%s%s" % (start, _BEFORE_HASH, digest.encode(), _END), digest
@@ -68,7 +73,10 @@ class Seal:
 
 
 def read_seals(trail: ChainedFile) -> list[Seal]:
-    """Returns every seal in the trail, oldest first. Raises AuditError when the trail is damaged."""
+    """Returns every seal in the trail, oldest first.
+
+    Raises AuditError when the trail is damaged.
+    """
     seals = []
     for record in trail.newest_first(f'"event":"{SEALED_EVENT}"'.encode()):
         told = record.details
@@ -199,7 +207,8 @@ class _Sealed:
 
 
 def verify_segments(folder: Path, seals: Iterable[Seal]) -> SegmentsReport:
-    """Check every writer's chain over all its files, against what the audit trail sealed and the writer's head.
+    """Check every writer's chain over all its files, against what the audit trail sealed and the
+    writer's head.
 
     Damaged content is reported, not raised. Raises AuditError when a file cannot be read.
     """

@@ -1,7 +1,8 @@
-"""Temporary files: what is being written before it gets its final name, and what killed writers left.
+"""Temporary files: what is being written before it gets its final name, and what killed writers
+left.
 
-In every folder of a home they are named `.<name>.<pid>-<12 hex digits>.tmp`. The writer holds a lock on
-the file until it is renamed.
+In every folder of a home they are named `.<name>.<pid>-<12 hex digits>.tmp`. The writer holds a
+lock on the file until it is renamed.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ def is_temporary(name: str) -> bool:
 
 
 def hold_temporary(descriptor: int) -> None:
-    """Lock an open temporary file to show that it is in use. Without locks, its process id must show that."""
+    """Lock an open temporary file to show that it is in use.
+
+    Without locks, its process id must show that.
+    """
     with contextlib.suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
@@ -53,7 +57,8 @@ def clear_temporaries(root: Path) -> int:
 def _is_left(path: Path, pid: int) -> bool:
     """Returns whether the writer is gone: its process has ended, and nobody holds the file's lock.
 
-    The lock matters when the writer runs in another container, where its process id means nothing here.
+    The lock matters when the writer runs in another container, where its process id means nothing
+    here.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -73,7 +78,10 @@ def _is_left(path: Path, pid: int) -> bool:
 
 
 def _runs(pid: int, written_at: float) -> bool:
-    """Returns whether the process that wrote the file still runs. A younger one with its id does not count."""
+    """Returns whether the process that wrote the file still runs.
+
+    A younger one with its id does not count.
+    """
     try:
         process = psutil.Process(pid)
         return bool(process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= written_at + _TOLERANCE_S)

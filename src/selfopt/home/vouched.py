@@ -1,8 +1,8 @@
 """What this user trusts: project folders, and the homes that this user's selfopt made.
 
-The entries are in the user's own data folder. A folder that came from elsewhere, such as a clone or an
-archive, can hold anything, but it cannot add an entry here. Each entry is a file of its own that is
-replaced whole, so processes need no lock.
+The entries are in the user's own data folder. A folder that came from elsewhere, such as a clone or
+an archive, can hold anything, but it cannot add an entry here. Each entry is a file of its own that
+is replaced whole, so processes need no lock.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ def user_folder() -> Path:
 
 
 def canonical(folder: Path) -> Path:
-    """Returns the one name of a folder. Resolves symbolic links above it, but does not follow the folder itself."""
+    """Returns the one name of a folder.
+
+    Resolves symbolic links above it, but does not follow the folder itself.
+    """
     whole = Path(os.path.abspath(folder))
     return Path(os.path.realpath(whole.parent)) / whole.name
 
@@ -85,7 +88,10 @@ class TrustStore:
         self._folder = (root or user_folder()) / "trusted"
 
     def find(self, folder: Path) -> TrustedFolder | None:
-        """Returns the entry of a folder, or None. Raises like `read_model` when the entry cannot be read."""
+        """Returns the entry of a folder, or None.
+
+        Raises like `read_model` when the entry cannot be read.
+        """
         try:
             found = read_model(self._path(folder), what="the entry of a trusted folder", model=TrustedFolder)
         except FileNotFoundError:
@@ -93,7 +99,10 @@ class TrustStore:
         return found if found.folder == _named(folder) else None
 
     def add(self, folder: Path, files: dict[str, str], at: str) -> None:
-        """Trust a folder with its files as they are. Raises StoreError when the entry cannot be written."""
+        """Trust a folder with its files as they are.
+
+        Raises StoreError when the entry cannot be written.
+        """
         _write(self._path(folder), TrustedFolder(folder=_named(folder), files=files, at=at))
 
     def remove(self, folder: Path) -> bool:
@@ -118,8 +127,9 @@ def _named(folder: Path) -> str:
 class HomeRegister:
     """The homes that are this user's own, and so count without being named.
 
-    Each home holds a random id, and an entry here maps the id to the home's path. A copy of a home has a
-    known id at another path, and a home that came from elsewhere has no known id: neither counts.
+    Each home holds a random id, and an entry here maps the id to the home's path. A copy of a home
+    has a known id at another path, and a home that came from elsewhere has no known id: neither
+    counts.
     """
 
     def __init__(self, root: Path | None = None) -> None:
@@ -150,7 +160,10 @@ class HomeRegister:
             raise StoreError(f"could not write {home / ID_FILE}: {reason_of(error)}") from error
 
     def adopt(self, home: Path) -> None:
-        """Note a home that the user trusts. It gets a new id, because its maker may know the old one. Raises StoreError."""
+        """Note a home that the user trusts.
+
+        It gets a new id, because its maker may know the old one. Raises StoreError.
+        """
         if home.is_symlink():
             raise StoreError(f"{home} is a symbolic link, and those are not followed; name the folder itself with --home")
         home_id = secrets.token_hex(16)

@@ -1,7 +1,8 @@
-"""The append-only store of what was measured and decided: `open_ledger` (sqlite) and `MemoryLedger`, with one contract.
+"""The append-only store of what was measured and decided: `open_ledger` (sqlite) and
+`MemoryLedger`, with one contract.
 
-Commits list what is stored, and the audit trail seals them (`LedgerSeals`). `verify_ledger_file` and
-`check_records` report what has changed since it was committed.
+Commits list what is stored, and the audit trail seals them (`LedgerSeals`). `verify_ledger_file`
+and `check_records` report what has changed since it was committed.
 """
 
 from .lookup import resolve

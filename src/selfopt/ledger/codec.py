@@ -1,4 +1,6 @@
-"""Turns records into rows and back: the record types, their JSON bodies, their index entries, and packed blobs."""
+"""Turns records into rows and back: the record types, their JSON bodies, their index entries, and
+packed blobs.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,10 @@ R = TypeVar("R", bound=Record)
 IndexEntry = tuple[str, str | int]
 
 ENCODED_BY_ID = frozenset({"spec", "environment"})
-"""Kinds whose id is the hash of their content. Equal ids mean equal content, although a variant in it may have another name."""
+"""Kinds whose id is the hash of their content.
+
+Equal ids mean equal content, although a variant in it may have another name.
+"""
 
 _RAW, _ZLIB = 0, 1
 _PACK_FROM_BYTES = 1000
@@ -51,7 +56,10 @@ def record_types() -> Mapping[str, type[Record]]:
 
 @cache
 def kind_of(record_type: type[Record]) -> str:
-    """Returns the `ledger_kind` of a record type. TypeError when a ledger does not keep this type."""
+    """Returns the `ledger_kind` of a record type.
+
+    TypeError when a ledger does not keep this type.
+    """
     kind = record_type.ledger_kind
     if record_types().get(kind) is not record_type:
         raise TypeError(f"{record_type.__name__} is not kept in the ledger; kinds: {', '.join(sorted(record_types()))}")
@@ -97,7 +105,10 @@ def _body(record: Record) -> str:
 
 
 def decode(record_type: type[R], body: str, *, where: str) -> R:
-    """Returns the record of a JSON body. CorruptError, which names `where`, when the body is not of this type."""
+    """Returns the record of a JSON body.
+
+    CorruptError, which names `where`, when the body is not of this type.
+    """
     try:
         return record_type.model_validate_json(body)
     except ValidationError:
@@ -112,7 +123,10 @@ def decode(record_type: type[R], body: str, *, where: str) -> R:
 
 
 def same_content(record_type: type[Record], stored: str, body: str, *, where: str) -> bool:
-    """Returns whether two bodies mean the same. The order of keys and omitted defaults do not matter."""
+    """Returns whether two bodies mean the same.
+
+    The order of keys and omitted defaults do not matter.
+    """
     if stored == body or record_type.ledger_kind in ENCODED_BY_ID:
         return True
     return bool(json.loads(_body(decode(record_type, stored, where=where))) == json.loads(body))
@@ -127,8 +141,9 @@ def check_blob(blob: Blob) -> None:
 def pack_text(text: str) -> tuple[int, bytes]:
     """Returns (codec, bytes) of a text.
 
-    Short texts stay raw: packing them would cost time in every trial and save a few hundred bytes. Small
-    ones get a small window, which takes a tenth of the time, since zlib has no large tables to clear.
+    Short texts stay raw: packing them would cost time in every trial and save a few hundred bytes.
+    Small ones get a small window, which takes a tenth of the time, since zlib has no large tables
+    to clear.
     """
     raw = text.encode("utf-8")
     if len(raw) < _PACK_FROM_BYTES:

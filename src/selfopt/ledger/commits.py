@@ -1,12 +1,13 @@
 """Commits: each lists what one transaction stored, and is a link in its writer's chain.
 
 A writer is one opened ledger in one process. The hash of a commit covers its list, the writer, the
-commit's number n, and the hash of the writer's commit before. Chains do not depend on each other, so any
-number of writers may commit at the same time. The list is text:
+commit's number n, and the hash of the writer's commit before. Chains do not depend on each other,
+so any number of writers may commit at the same time. The list is text:
 
     <number of the first record> <number of the first blob>      0 when there is none
-    blob <sha256 of the text>                                     a line per blob; numbers follow the first
-    <kind> <id> <sha256 of the JSON>                              a line per record; likewise
+    blob <sha256 of the text>                                     a line per blob; numbers follow
+    the first <kind> <id> <sha256 of the JSON>                              a line per record;
+    likewise
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Group commit: appends that arrive while a transaction is being written share the next transaction."""
+"""Group commit: appends that arrive while a transaction is being written share the next
+transaction.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +27,17 @@ class Batch:
 
 
 class GroupCommit:
-    """Collects batches, writes all that wait in one transaction, and tells each caller its own outcome.
+    """Collects batches, writes all that wait in one transaction, and tells each caller its own
+    outcome.
 
-    While only one task appends, it writes its batches itself: a thread would cost a third more CPU per
-    append (0.1 ms on top of 0.3). Once a second task appends, a thread writes. Meanwhile the event loop
-    goes on, and new batches join the next transaction. The tasks may belong to several event loops in
-    several threads.
+    While only one task appends, it writes its batches itself: a thread would cost a third more CPU
+    per append (0.1 ms on top of 0.3). Once a second task appends, a thread writes. Meanwhile the
+    event loop goes on, and new batches join the next transaction. The tasks may belong to several
+    event loops in several threads.
 
     Args:
-        write: stores batches in one transaction. Returns, for each batch, None or the error for which it
-            was left out. An exception that it raises goes to every caller.
+        write: stores batches in one transaction. Returns, for each batch, None or the error for
+            which it was left out. An exception that it raises goes to every caller.
         closed: the message of the StoreError that appends get after `close`.
     """
 
@@ -48,7 +51,10 @@ class GroupCommit:
         self._asker: weakref.ref[asyncio.Task[object]] | None = None
 
     async def append(self, batch: Batch) -> None:
-        """Store a batch. A cancelled caller gets its CancelledError once the outcome of the batch is known."""
+        """Store a batch.
+
+        A cancelled caller gets its CancelledError once the outcome of the batch is known.
+        """
         task = asyncio.current_task()
         assert task is not None  # only a task awaits
         with self._changed:
@@ -69,7 +75,10 @@ class GroupCommit:
         return await _decided(asyncio.wrap_future(batch.stored))
 
     def close(self) -> None:
-        """Take no more batches, and wait until those that were taken are written. May be called twice."""
+        """Take no more batches, and wait until those that were taken are written.
+
+        May be called twice.
+        """
         with self._changed:
             self._closed = True
             self._changed.wait_for(lambda: not self._writing)

@@ -22,8 +22,9 @@ class _ListsIds(Protocol):
 def resolve(ledger: Ledger, record_type: type[R], id_prefix: str) -> R:
     """Returns the one record whose id equals, starts with or ends with what was typed.
 
-    The prefix before the dash may be left out. Ids that are made from the time start alike, and their end
-    tells them apart. Raises UsageError when no id fits or several do; it names the candidates.
+    The prefix before the dash may be left out. Ids that are made from the time start alike, and
+    their end tells them apart. Raises UsageError when no id fits or several do; it names the
+    candidates.
     """
     kind = record_type.ledger_kind.replace("_", " ")
     typed = id_prefix.strip().lower()

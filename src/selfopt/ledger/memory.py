@@ -1,4 +1,7 @@
-"""A ledger in memory, for dry runs and tests. It has the contract of the file, and ends with the process."""
+"""A ledger in memory, for dry runs and tests.
+
+It has the contract of the file, and ends with the process.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,9 @@ _WHERE = "the ledger in memory"
 
 
 class MemoryLedger:
-    """Keeps records in memory, as JSON bodies, so that reading goes through the same form as with a file."""
+    """Keeps records in memory, as JSON bodies, so that reading goes through the same form as with a
+    file.
+    """
 
     def __init__(self) -> None:
         self._rows: dict[str, dict[str, Row]] = {}

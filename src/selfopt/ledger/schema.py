@@ -14,10 +14,16 @@ from .codec import decode, encode, record_types
 from .commits import CommitHead, blob_entry, commit_body, commit_hash, record_entry
 
 MANY_KINDS = frozenset({"trial", "trial_start", "verdict"})
-"""Kinds that make up nearly all records. Reading one of them scans the table, so no index lists them by kind."""
+"""Kinds that make up nearly all records.
+
+Reading one of them scans the table, so no index lists them by kind.
+"""
 
 FEW = "kind NOT IN ('trial', 'trial_start', 'verdict')"
-"""The condition of the index by kind, for all other kinds. A query must repeat it to use that index."""
+"""The condition of the index by kind, for all other kinds.
+
+A query must repeat it to use that index.
+"""
 
 APPLICATION_ID = 0x53464F50  # "SFOP" in the file's header: distinguishes a ledger from other databases
 
@@ -42,12 +48,18 @@ _V2 = (
 )
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1, _V2)
-"""Statements that bring a file from version n to n + 1, by n. A released migration is never edited."""
+"""Statements that bring a file from version n to n + 1, by n.
+
+A released migration is never edited.
+"""
 
 SCHEMA_VERSION = len(MIGRATIONS)
 
 SEALED_TOO_FAR = "SELECT max(upto) > (SELECT coalesce(max(seq), 0) FROM commits) FROM sealed"
-"""Whether the note of what is sealed names commits that do not exist. Then the next commits would never be sealed."""
+"""Whether the note of what is sealed names commits that do not exist.
+
+Then the next commits would never be sealed.
+"""
 
 UPGRADE = "upgrade-"
 """The prefix of a writer whose commits list what an older selfopt stored without commits."""
@@ -56,7 +68,10 @@ _LISTED_TOGETHER = 1000
 
 
 def check_magic(path: Path) -> None:
-    """Raises CorruptError when the file is not an sqlite database. An empty file is a new ledger."""
+    """Raises CorruptError when the file is not an sqlite database.
+
+    An empty file is a new ledger.
+    """
     with path.open("rb") as file:
         head = file.read(16)
     if head and head != b"SQLite format 3\0":
@@ -66,7 +81,8 @@ def check_magic(path: Path) -> None:
 def needs_migration(connection: sqlite3.Connection, path: Path) -> bool:
     """Returns whether `prepare` has something to do.
 
-    Raises NewerSchemaError for the file of a newer selfopt, CorruptError for another kind of database.
+    Raises NewerSchemaError for the file of a newer selfopt, CorruptError for another kind of
+    database.
     """
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     application = int(connection.execute("PRAGMA application_id").fetchone()[0])
@@ -113,7 +129,10 @@ def _missing_fields(connection: sqlite3.Connection) -> list[tuple[str, str]]:
 
 
 def _needless_fields(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-    """Returns fields that only an older selfopt indexed. Ignores unknown kinds, which a newer selfopt may have added."""
+    """Returns fields that only an older selfopt indexed.
+
+    Ignores unknown kinds, which a newer selfopt may have added.
+    """
     known = connection.execute("SELECT kind, field FROM indexed_fields")
     return sorted(pair for pair in set(known) - _wanted_fields() if pair[0] in record_types())
 

@@ -1,6 +1,7 @@
 """Seals the ledger: tells the audit trail, in batches, the newest commit of each writer.
 
-A commit's hash covers all earlier commits of its writer, so a later change to any of them is detected.
+A commit's hash covers all earlier commits of its writer, so a later change to any of them is
+detected.
 """
 
 from __future__ import annotations
@@ -54,7 +55,10 @@ class LedgerSeals:
             self.try_seal(ledger, "closed")
 
     def try_seal(self, ledger: SqliteLedger, why: str) -> None:
-        """Seal. Logs a warning when that fails, so that measuring goes on; the next seal covers it."""
+        """Seal.
+
+        Logs a warning when that fails, so that measuring goes on; the next seal covers it.
+        """
         try:
             self.seal(ledger, why)
         except StoreError as error:
@@ -62,9 +66,11 @@ class LedgerSeals:
             logger.warning("what was measured is kept, but not sealed yet: %s", escape_control(str(error), 500))
 
     def seal(self, ledger: SqliteLedger, why: str) -> None:
-        """Tell the trail the newest commit of every writer with unsealed ones, dead writers included.
+        """Tell the trail the newest commit of every writer with unsealed ones, dead writers
+        included.
 
-        Raises AuditError when the trail cannot be written, StoreError when the ledger cannot be read.
+        Raises AuditError when the trail cannot be written, StoreError when the ledger cannot be
+        read.
         """
         upto, heads = ledger.unsealed()
         if heads:
@@ -85,7 +91,10 @@ def _event(heads: Sequence[CommitHead], why: str) -> AuditEvent:
 
 
 def read_ledger_seals(trail: ChainedFile) -> Sealed:
-    """Returns the sealed hashes by writer and number of commit. Raises AuditError when the trail is damaged."""
+    """Returns the sealed hashes by writer and number of commit.
+
+    Raises AuditError when the trail is damaged.
+    """
     sealed: Sealed = {}
     for record in trail.newest_first(f'"event":"{LEDGER_SEALED_EVENT}"'.encode()):
         if record.event != LEDGER_SEALED_EVENT:

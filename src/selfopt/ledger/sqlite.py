@@ -1,4 +1,7 @@
-"""The ledger as one sqlite file. Concurrent appends share a transaction. It is durable (WAL, synchronous = FULL) when they return."""
+"""The ledger as one sqlite file.
+
+Concurrent appends share a transaction. It is durable (WAL, synchronous = FULL) when they return.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,8 @@ def open_ledger(path: Path, *, busy_timeout_s: float = 30.0, after_commit: After
 
 
 class SqliteLedger:
-    """See `selfopt.records.Ledger`. Several threads may use it, and several processes may open the file.
+    """See `selfopt.records.Ledger`. Several threads may use it, and several processes may open the
+    file.
 
     Each transaction that stores something also stores a commit that lists it (see `commits`).
 
@@ -100,7 +104,10 @@ class SqliteLedger:
         await self._group.append(Batch(blobs, rows))
 
     def _append_all(self, batches: Sequence[Batch]) -> Sequence[Exception | None]:
-        """Store batches in one transaction, each completely or not at all. Returns the error of each, or None."""
+        """Store batches in one transaction, each completely or not at all.
+
+        Returns the error of each, or None.
+        """
         with self._lock:
             head, errors = self._write(partial(self._store, batches))
             # Remember only committed blobs: one that was rolled back must be written again.
@@ -126,7 +133,10 @@ class SqliteLedger:
         newest_first: bool = False,
         limit: int | None = None,
     ) -> Iterator[R]:
-        """See `selfopt.records.Ledger.read`. Reads page by page: the iterator holds no lock between records."""
+        """See `selfopt.records.Ledger.read`.
+
+        Reads page by page: the iterator holds no lock between records.
+        """
         conditions = check_where(record_type, where)
         kind = kind_of(record_type)
         self._open_connection()
@@ -154,12 +164,17 @@ class SqliteLedger:
         return [str(row[0]) for row in self._fetch("PRAGMA integrity_check", ()) if row[0] != "ok"]
 
     def unsealed(self) -> tuple[int, list[CommitHead]]:
-        """Returns, of the commits not noted as sealed, the largest number and the newest commit of each writer."""
+        """Returns, of the commits not noted as sealed, the largest number and the newest commit of
+        each writer.
+        """
         rows = self._fetch(f"SELECT max(seq), writer, max(n), hash {_UNSEALED} GROUP BY writer ORDER BY 1", ())
         return (rows[-1][0] if rows else 0), [CommitHead(str(writer), int(n), str(found)) for _, writer, n, found in rows]
 
     def note_sealed(self, upto: int) -> None:
-        """Note that the commits up to this number are sealed. The note saves reading the audit trail; it proves nothing."""
+        """Note that the commits up to this number are sealed.
+
+        The note saves reading the audit trail; it proves nothing.
+        """
         self._write(lambda connection: connection.execute("UPDATE sealed SET upto = max(upto, ?)", (upto,)))
 
     # Writing
@@ -192,7 +207,8 @@ class SqliteLedger:
         return storing.commit(self._head), errors
 
     def _check_files(self) -> None:
-        """Raises StoreError when the file, or the journal that commits go to first, was replaced or removed.
+        """Raises StoreError when the file, or the journal that commits go to first, was replaced or
+        removed.
 
         What is committed to a file without a name is lost when this process ends.
         """
@@ -239,7 +255,10 @@ class SqliteLedger:
             yield record_type.model_validate({"blob_hash": blob_hash, "text": body})
 
     def _pages(self, text: str, values: list[Any], seq: str, newest_first: bool, limit: int | None) -> Iterator[tuple[Any, ...]]:
-        """Yields all rows of a query. Fetches a page at a time, each after the last row of the page before."""
+        """Yields all rows of a query.
+
+        Fetches a page at a time, each after the last row of the page before.
+        """
         sign, order = ("<", "DESC") if newest_first else (">", "ASC")
         last = 2**63 - 1 if newest_first else -1
         left = limit

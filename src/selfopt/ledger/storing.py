@@ -51,7 +51,8 @@ class Storing:
         self._records = _Listing()
 
     def all(self, batches: Sequence[Batch]) -> list[Exception | None]:
-        """Store what is not stored yet. Returns, for each batch, the error for which it was left out, or None.
+        """Store what is not stored yet. Returns, for each batch, the error for which it was left
+        out, or None.
 
         Raises an error that ends the transaction, and any error when there is only one batch.
         """
@@ -61,7 +62,10 @@ class Storing:
         return [self._store_apart(batch) for batch in batches]
 
     def commit(self, head: CommitHead) -> CommitHead | None:
-        """Store the commit that follows `head` and lists what was stored. Returns None when that is nothing."""
+        """Store the commit that follows `head` and lists what was stored.
+
+        Returns None when that is nothing.
+        """
         blobs, records = self._blobs, self._records
         if not (blobs.lines or records.lines):
             return None
@@ -116,7 +120,10 @@ class Storing:
         return self._connection.execute(_insertion(into, len(rows)), list(chain.from_iterable(rows)))
 
     def _number_of(self, row: Row) -> int:
-        """Returns the number of a stored record. CorruptError when it is stored with other content."""
+        """Returns the number of a stored record.
+
+        CorruptError when it is stored with other content.
+        """
         text = "SELECT seq, body FROM records WHERE kind = ? AND id = ?"
         seq, stored = self._connection.execute(text, (row.kind, row.id)).fetchone()
         if not same_content(record_types()[row.kind], stored, row.body, where=f"{self._path} ({row.kind} {row.id})"):

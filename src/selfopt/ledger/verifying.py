@@ -1,4 +1,7 @@
-"""Checks that a ledger file holds what its writers committed and the audit trail sealed. Never writes, and reads in parts."""
+"""Checks that a ledger file holds what its writers committed and the audit trail sealed.
+
+Never writes, and reads in parts.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +38,8 @@ _What = Literal["changed", "missing", "added", "damaged"]
 def verify_ledger_file(path: Path, sealed: Mapping[str, Mapping[int, str]]) -> LedgerReport:
     """Check everything. Damaged content is reported, never raised.
 
-    This covers sqlite's own check, the tables, every writer's chain against the seals, every record and
-    blob against its entry in a commit, and the index against the records.
+    This covers sqlite's own check, the tables, every writer's chain against the seals, every record
+    and blob against its entry in a commit, and the index against the records.
 
     Args:
         sealed: the hashes that the audit trail sealed, by writer and number of commit.
@@ -54,7 +57,8 @@ def check_records(
     """Check the chains like `verify_ledger_file`, but only some records and blobs.
 
     Args:
-        only: (kind, id) of each. One that was never committed is `added`; if it is not stored either, `missing`.
+        only: (kind, id) of each. One that was never committed is `added`; if it is not stored
+            either, `missing`.
         names: check also what was committed under these ids, whatever its kind.
         kinds: check also everything that was committed of these kinds.
     """
@@ -111,7 +115,10 @@ class _Found:
 
 
 def _is_ours(connection: sqlite3.Connection, path: Path, found: _Found, sealed: int) -> bool:
-    """Returns whether there are commits to check. The file of an older selfopt has none, and nothing of it is sealed."""
+    """Returns whether there are commits to check.
+
+    The file of an older selfopt has none, and nothing of it is sealed.
+    """
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     application = int(connection.execute("PRAGMA application_id").fetchone()[0])
     if (version, application) == (SCHEMA_VERSION, APPLICATION_ID):
@@ -213,7 +220,9 @@ class _Walk:
             self._found.add(row[0], row[1], "added", "no writer has committed it in this place")
 
     def _check_index(self, fields: Mapping[str, Set[str]], there: Set[tuple[Any, ...]], kind: str, name: str, body: str) -> None:
-        """Compare the index entries of one record with its content. fields: the indexed ones, by kind."""
+        """Compare the index entries of one record with its content. fields: the indexed ones, by
+        kind.
+        """
         if kind not in record_types() or not isinstance(body, str):
             return
         try:
@@ -224,7 +233,10 @@ class _Walk:
             self._found.add("index", f"{kind} {name}", "changed", "its index entries do not fit its content")
 
     def _in_order(self, what: str, lists: Iterable[list[Listed]]) -> Iterator[tuple[int, Listed]]:
-        """Yields (number, entry) in ascending order. What a later commit stored must have a larger number."""
+        """Yields (number, entry) in ascending order.
+
+        What a later commit stored must have a larger number.
+        """
         last = 0
         for entries in lists:
             for listed in entries:
@@ -242,7 +254,10 @@ class _Walk:
                 continue  # `_commits` reports it
 
     def _commits(self) -> Iterator[tuple[list[Listed], list[Listed]]]:
-        """Yields the blobs and the records of every commit. Checks every writer's chain on the way."""
+        """Yields the blobs and the records of every commit.
+
+        Checks every writer's chain on the way.
+        """
         heads: dict[str, CommitHead] = {}
         for writer, n, digest, body in self._connection.execute("SELECT writer, n, hash, body FROM commits ORDER BY seq"):
             self._found.commits += 1
@@ -287,7 +302,9 @@ def _is_what_was_committed(listed: Listed, row: Any) -> bool:
 
 
 def _merged(first: Iterator[tuple[int, S]], second: Iterable[tuple[int, T]]) -> Iterator[tuple[int, S | None, T | None]]:
-    """Yields (number, first, second) of two ascending sequences; None when one has nothing under a number."""
+    """Yields (number, first, second) of two ascending sequences; None when one has nothing under a
+    number.
+    """
     rows = iter(second)
     entry, row = next(first, None), next(rows, None)
     while entry is not None or row is not None:

@@ -20,6 +20,8 @@ from selfopt.records import (
 
 from .gates import GATES, Gate, GateCase, Look
 
+_FAILED: Look | None = Look(None, None, None, "the gate failed; update its package, or remove it", reason_code="gate_failed")
+
 
 def decide(
     candidate: Evaluation,
@@ -49,8 +51,7 @@ def decide(
         now: RFC 3339 in UTC. Default: the clock.
     """
     case = GateCase(candidate, baseline, thresholds, evidence, {e.environment_id: e for e in environments})
-    failed: Look | None = Look(None, None, None, "the gate failed; update its package, or remove it", reason_code="gate_failed")
-    asked = GATES.ask(lambda gate: _looked(gate, case), failed) if gates is None else ((g.name, g.look(case)) for g in gates)
+    asked = GATES.ask(lambda gate: _looked(gate, case), _FAILED) if gates is None else ((g.name, g.look(case)) for g in gates)
     seen = [(name, look) for name, look in asked if look is not None]
     looks = [look for _, look in seen]
     verdict = _verdict(looks)

@@ -145,8 +145,8 @@ def _interval(pairs: PromptDifferences, alpha: float, passed: bool) -> Interval:
     """The gains that this test does not refute.
 
     The deciding test, with its waiting capital, refutes gains of at most 0. Bets with the whole
-    capital refute larger gains. Each value has a test of its own at level alpha, so each side of the
-    interval covers with probability 1 - alpha.
+    capital refute larger gains. Each value has a test of its own at level alpha, so each side of
+    the interval covers with probability 1 - alpha.
     """
     whole = pairs.interval(alpha)
     if passed:
@@ -155,7 +155,10 @@ def _interval(pairs: PromptDifferences, alpha: float, passed: bool) -> Interval:
 
 
 def _highest(pairs: PromptDifferences, null_mean: float, alpha: float) -> float:
-    """The largest evidence on the way. By Ville's inequality, it may be compared with the border."""
+    """The largest evidence on the way.
+
+    By Ville's inequality, it may be compared with the border.
+    """
     return max(
         prompt_evidence(PromptDifferences(pairs.differences[:n]), mean=null_mean, planned=pairs.n, alpha=alpha, bets=PROMPT_BETS)
         for n in range(1, pairs.n + 1)

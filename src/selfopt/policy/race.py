@@ -1,17 +1,18 @@
 """A race of candidates against a shared baseline, block by block.
 
 It ends when one candidate is promoted, all are dropped, or the caller ends it. The race is pure
-logic, a fold over complete blocks: the caller asks `plan_block`, makes the trials, and hands them to
-`absorb(plan.block(...))`. If an infrastructure fault hits a block, the caller does not absorb it, and
-the plan stays the same.
+logic, a fold over complete blocks: the caller asks `plan_block`, makes the trials, and hands them
+to `absorb(plan.block(...))`. If an infrastructure fault hits a block, the caller does not absorb
+it, and the plan stays the same.
 
-Why is the chance of a false promotion at most alpha? The log_e of a candidate is an e-process against
-"its mean difference on this suite is at most null_mean": weights, centres and the live candidates are
-fixed before each block, from earlier blocks alone (`selfopt.stats.betting`). By Ville's inequality it
-ever reaches K/alpha with probability at most alpha/K. By the union bound, the chance that any of K
-candidates that are not better gets there is at most alpha, however the shared baseline makes them
-depend on each other. Dropping a candidate, by whatever rule, only takes chances away. A candidate
-that resumes from an earlier race continues the same e-process at its old K and alpha.
+Why is the chance of a false promotion at most alpha? The log_e of a candidate is an e-process
+against "its mean difference on this suite is at most null_mean": weights, centres and the live
+candidates are fixed before each block, from earlier blocks alone (`selfopt.stats.betting`). By
+Ville's inequality it ever reaches K/alpha with probability at most alpha/K. By the union bound, the
+chance that any of K candidates that are not better gets there is at most alpha, however the shared
+baseline makes them depend on each other. Dropping a candidate, by whatever rule, only takes chances
+away. A candidate that resumes from an earlier race continues the same e-process at its old K and
+alpha.
 """
 
 from __future__ import annotations
@@ -202,7 +203,8 @@ class Race:
             self._take(block, draws, [t for t in back if t.known is not None or t.spec_id in block.asked])
 
     def _judge(self) -> None:
-        """Promotes the best proven candidate, or else drops the futile ones and those clearly behind.
+        """Promotes the best proven candidate, or else drops the futile ones and those clearly
+        behind.
 
         Dropping a candidate that is behind costs power, and nothing else.
         """

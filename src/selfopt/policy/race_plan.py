@@ -101,12 +101,12 @@ class BlockPlan:
 def plan_draws(start: RaceStart, noise: Sequence[float], seed: str) -> Draws:
     """Draws the prompts of the next block.
 
-    A small suite asks every prompt once, and noisy prompts `repeats` times with the weight 1/repeats
-    each. A large suite draws `block_draws` prompts with replacement. It draws prompt j with a
-    probability q_j in proportion to sqrt(noise_j), at most `importance` times as often as any other,
-    and gives it the weight 1/(m q_j). This is Neyman's allocation, which minimises the variance of
-    the mean. Either way, the weights of all prompts have the same expected sum, which is all that
-    the evidence needs (`selfopt.stats.betting`).
+    A small suite asks every prompt once, and noisy prompts `repeats` times with the weight
+    1/repeats each. A large suite draws `block_draws` prompts with replacement. It draws prompt j
+    with a probability q_j in proportion to sqrt(noise_j), at most `importance` times as often as
+    any other, and gives it the weight 1/(m q_j). This is Neyman's allocation, which minimises the
+    variance of the mean. Either way, the weights of all prompts have the same expected sum, which
+    is all that the evidence needs (`selfopt.stats.betting`).
 
     Args:
         noise: the mean squared gain D - g of each prompt, as expected from earlier blocks.

@@ -30,8 +30,8 @@ def restraint_evidence(
         margin: in (0, 1).
 
     Returns:
-        None if no such prompt was drawn, or if the baseline gets no call right: its perfect restraint
-        would block every useful candidate.
+        None if no such prompt was drawn, or if the baseline gets no call right: its perfect
+        restraint would block every useful candidate.
 
     Raises:
         ValueError: the margin is outside (0, 1).

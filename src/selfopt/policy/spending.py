@@ -60,7 +60,9 @@ def search_family(model: str, phase: str, suite_hash: str) -> str:
 
 
 def heldout_family(suite_hash: str) -> str:
-    """The family of all looks at a suite's held-out prompts, by any model: each look reveals a little."""
+    """The family of all looks at a suite's held-out prompts, by any model: each look reveals a
+    little.
+    """
     return f"heldout {suite_hash}"
 
 
@@ -68,8 +70,8 @@ def next_share(plan: AlphaPlan, family: str, spenders: Iterable[RaceStart | Prom
     """The alpha of the next decision of a family.
 
     A decision that began has spent its share, whatever came of it. A race with resumed candidates
-    only spends nothing and does not count. `fwer` never gives more than is left, even after a change
-    of the plan, so the shares of a family sum to at most alpha. `elond` follows its formula.
+    only spends nothing and does not count. `fwer` never gives more than is left, even after a
+    change of the plan, so the shares of a family sum to at most alpha. `elond` follows its formula.
 
     Args:
         spenders: earlier decisions, of any family.

@@ -17,7 +17,10 @@ _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = tuple(high + low for high in _CROCKFORD for low in _CROCKFORD)
 
 Prose = Annotated[str, "prose"]
-"""A field for people. Code may show and hash it, but never branches on it (`tests/test_facts.py`)."""
+"""A field for people.
+
+Code may show and hash it, but never branches on it (`tests/test_facts.py`).
+"""
 
 
 class Record(BaseModel):
@@ -28,10 +31,11 @@ class Record(BaseModel):
         class Run(Record, ledger_kind="run", id_field="run_id", index_fields=("model", "phase")):
 
     Attributes:
-        ledger_kind: the name of this kind of record in the ledger; "" for what the ledger does not keep.
+        ledger_kind: the name of this kind of record in the ledger; "" for what the ledger does not
+            keep.
         id_field: the field that identifies a record of this kind.
-        index_fields: the fields that `Ledger.read` can filter by. Their values are strings, integers
-            or tuples of strings; None is not indexed.
+        index_fields: the fields that `Ledger.read` can filter by. Their values are strings,
+            integers or tuples of strings; None is not indexed.
     """
 
     model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid", allow_inf_nan=False)
@@ -48,7 +52,8 @@ class Record(BaseModel):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Returns a copy with some fields changed, without validation.
 
-        Cached hashes are dropped, and computed anew when needed. Pydantic alone would copy the old ones.
+        Cached hashes are dropped, and computed anew when needed. Pydantic alone would copy the old
+        ones.
         """
         copied = super().model_copy(update=update, deep=deep)
         for name in [name for name in copied.__dict__ if name not in type(self).model_fields]:
@@ -62,7 +67,10 @@ class Record(BaseModel):
 
 
 def canonical_json(value: Any) -> str:
-    """Returns the text that is hashed: sorted keys, no spaces, no ASCII escapes. ValueError for NaN and infinity."""
+    """Returns the text that is hashed: sorted keys, no spaces, no ASCII escapes.
+
+    ValueError for NaN and infinity.
+    """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
@@ -72,14 +80,18 @@ def sha256_hex(text: str) -> str:
 
 
 def content_hash(prefix: str, value: Any) -> str:
-    """Returns `prefix-` and the first 96 bits of the SHA-256 of the canonical JSON. value: JSON, or a record."""
+    """Returns `prefix-` and the first 96 bits of the SHA-256 of the canonical JSON. value: JSON, or
+    a record.
+    """
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json")
     return f"{prefix}-{sha256_hex(canonical_json(value))[:24]}"
 
 
 def new_id(prefix: str) -> str:
-    """Returns a new id that sorts by time: `prefix-`, 48 bits of milliseconds, 50 random bits, in Crockford's base 32."""
+    """Returns a new id that sorts by time: `prefix-`, 48 bits of milliseconds, 50 random bits, in
+    Crockford's base 32.
+    """
     n, two = (int(time.time() * 1000) << 50) | (int.from_bytes(os.urandom(7)) & ((1 << 50) - 1)), _PAIRS
     return (
         f"{prefix}-{two[n >> 90 & 1023]}{two[n >> 80 & 1023]}{two[n >> 70 & 1023]}{two[n >> 60 & 1023]}{two[n >> 50 & 1023]}"
@@ -110,7 +122,10 @@ class Blob(Record, ledger_kind="blob", id_field="blob_hash"):
 
     @classmethod
     def of(cls, text: str) -> Blob:
-        """Returns the blob of a text. Replaces lone surrogates, since what is stored must be valid UTF-8."""
+        """Returns the blob of a text.
+
+        Replaces lone surrogates, since what is stored must be valid UTF-8.
+        """
         try:
             raw = text.encode("utf-8")
         except UnicodeEncodeError:

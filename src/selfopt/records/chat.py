@@ -1,4 +1,7 @@
-"""One exchange with a model: messages, tools, request and reply. Every dialect translates to and from these."""
+"""One exchange with a model: messages, tools, request and reply.
+
+Every dialect translates to and from these.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ class ToolCall(Record):
 
 
 class Message(Record):
-    """One message of a conversation. A tool result has role `tool`, and the id and name of the tool call it answers."""
+    """One message of a conversation.
+
+    A tool result has role `tool`, and the id and name of the tool call it answers.
+    """
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str = ""
@@ -59,10 +65,12 @@ class ChatRequest(Record):
     """What an endpoint is asked. Times are in seconds.
 
     Attributes:
-        isolate: use a fresh connection and no prompt cache, so that no earlier request can affect this one.
+        isolate: use a fresh connection and no prompt cache, so that no earlier request can affect
+            this one.
         keep_alive_s: how long the server should keep the model loaded, where it can; -1: for good.
-        beside: fields of a request that this record has no word for, by the name of their dialect. A
-            server that speaks that dialect gets them unchanged. Any other server does not get them.
+        beside: fields of a request that this record has no word for, by the name of their dialect.
+            A server that speaks that dialect gets them unchanged. Any other server does not get
+            them.
     """
 
     model: str  # the name that the server knows
@@ -138,8 +146,8 @@ class ChatChunk(Record):
     """A piece of a streamed reply.
 
     Attributes:
-        tool_calls: native tool calls that ended with this piece, in the order of the whole reply. Empty
-            when the server reports tool calls only at the end.
+        tool_calls: native tool calls that ended with this piece, in the order of the whole reply.
+            Empty when the server reports tool calls only at the end.
         final: in the last piece, the whole reply.
     """
 

@@ -7,7 +7,9 @@ from .suite import Phase, Split
 
 
 class Figure(Record):
-    """A figure with its 95 % interval, clustered by tool set. low and high are None with fewer than two tool sets."""
+    """A figure with its 95 % interval, clustered by tool set. low and high are None with fewer than
+    two tool sets.
+    """
 
     value: float
     low: float | None = None
@@ -49,7 +51,9 @@ class ComparedRow(Record):
 
 
 class PolicyRow(Record):
-    """What a policy that ignores the prompt would score: never call, or always call the first tool without arguments."""
+    """What a policy that ignores the prompt would score: never call, or always call the first tool
+    without arguments.
+    """
 
     name: str
     agent_score: float

@@ -15,7 +15,8 @@ from .suite import Phase
 def is_loopback(url: str) -> bool:
     """Returns whether requests to a URL stay on this machine. The scheme may be missing.
 
-    0.0.0.0 and :: count: connecting to them reaches this machine. A name other than localhost may lead anywhere.
+    0.0.0.0 and :: count: connecting to them reaches this machine. A name other than localhost may
+    lead anywhere.
     """
     try:
         host = urlsplit(url if "://" in url else f"http://{url}").hostname or ""

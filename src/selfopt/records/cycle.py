@@ -16,8 +16,8 @@ RemedyClaim = Literal["variant", "warm_up", "fallback"]
 class Baseline(Record, ledger_kind="baseline", id_field="baseline_id", index_fields=("model", "phase", "spec_id")):
     """The promoted spec for one model and phase. The newest record counts.
 
-    source: `adapted` is the spec before, changed to fit the warm-up of the rule in force, the present
-    suite, or a setting that switches something off.
+    source: `adapted` is the spec before, changed to fit the warm-up of the rule in force, the
+    present suite, or a setting that switches something off.
     """
 
     baseline_id: str
@@ -40,7 +40,10 @@ class CycleTarget(Record):
 
 
 class LoopStart(Record, ledger_kind="loop_start", id_field="loop_id", index_fields=("request",)):
-    """One command asked for several cycles. Without a `LoopEnd` of the same id it was interrupted."""
+    """One command asked for several cycles.
+
+    Without a `LoopEnd` of the same id it was interrupted.
+    """
 
     loop_id: str
     request: str  # hash of what was asked, which identifies the same command later
@@ -57,7 +60,10 @@ class LoopEnd(Record, ledger_kind="loop_end", id_field="loop_id"):
 
 
 class CycleStart(Record, ledger_kind="cycle_start", id_field="cycle_id", index_fields=("number",)):
-    """A cycle has begun. Without a `Cycle` or `CycleAbandoned` of the same id it was interrupted, and is continued."""
+    """A cycle has begun.
+
+    Without a `Cycle` or `CycleAbandoned` of the same id it was interrupted, and is continued.
+    """
 
     cycle_id: str
     number: int
@@ -68,7 +74,10 @@ class CycleStart(Record, ledger_kind="cycle_start", id_field="cycle_id", index_f
 
 
 class CycleAbandoned(Record, ledger_kind="cycle_abandoned", id_field="cycle_id", index_fields=("number",)):
-    """An interrupted cycle that nobody continues. Its number is not used again, and its trials stay."""
+    """An interrupted cycle that nobody continues.
+
+    Its number is not used again, and its trials stay.
+    """
 
     cycle_id: str
     number: int

@@ -1,4 +1,6 @@
-"""Decisions: promote, hold or reject a candidate spec against the baseline, with what every gate saw."""
+"""Decisions: promote, hold or reject a candidate spec against the baseline, with what every gate
+saw.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ from .suite import Phase
 VerdictName = Literal["promote", "hold", "reject"]
 Claim = Literal["this_suite", "this_suite_exact", "prompts_like_these", "plain_gates"]
 """What a decision claims. `this_suite`: it holds for the prompts of this suite only (`_exact`:
-without doubt). `prompts_like_these`: held-out prompts show it. `plain_gates`: nothing bounds the chance
-of a false promotion."""
+without doubt). `prompts_like_these`: held-out prompts show it. `plain_gates`: nothing bounds the
+chance of a false promotion."""
 ReasonCode = Literal[
     "gate_failed",
     "improved",
@@ -42,7 +44,10 @@ ReasonCode = Literal[
     "not_above_silent",
     "not_above_always_calling",
 ]
-"""The reasons that the built-in gates give. A gate of an installed package may give one of its own."""
+"""The reasons that the built-in gates give.
+
+A gate of an installed package may give one of its own.
+"""
 
 
 class GateResult(Record):
@@ -66,7 +71,8 @@ class NotRaced(Record):
 
 
 class RestraintEvidence(Record):
-    """The restraint of a candidate in a race: its answers to prompts that need no tool call, against the baseline's.
+    """The restraint of a candidate in a race: its answers to prompts that need no tool call,
+    against the baseline's.
 
     The evidence is in natural logs.
     """

@@ -1,7 +1,8 @@
 """Translates records that earlier versions wrote into today's form.
 
-There is one function per kind of record. It takes parsed JSON and returns it in today's form. It returns
-unchanged what already has that form, or is not an object. No other file knows an earlier form.
+There is one function per kind of record. It takes parsed JSON and returns it in today's form. It
+returns unchanged what already has that form, or is not an object. No other file knows an earlier
+form.
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ def race_standing(body: Any) -> Any:
 
 
 def decision(body: Any) -> Any:
-    """Translates a `Decision` whose evidence is one dictionary of figures, with a prefix for each part."""
+    """Translates a `Decision` whose evidence is one dictionary of figures, with a prefix for each
+    part.
+    """
     claim = _CLAIMS.get(str(body.get("claim"))) if isinstance(body, dict) else None
     if claim is None:
         return body
@@ -131,7 +134,8 @@ def _part(figures: dict[str, Any], prefix: str, names: tuple[str, ...]) -> dict[
 
 
 def recommendation_before_confirmations(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Translates a recommendation of version 0.1, which has its confirmation only in the last part of its reason.
+    """Translates a recommendation of version 0.1, which has its confirmation only in the last part
+    of its reason.
 
     selfopt itself made these reasons: it joined the parts with "; ", and the words of an experiment
     contain no semicolon.
@@ -150,7 +154,8 @@ def recommendation_before_confirmations(body: Mapping[str, Any]) -> Mapping[str,
 def routing_config(body: dict[str, Any]) -> dict[str, Any]:
     """Translates a `RoutingConfig` of schema 1, whose rules give their reasons in one sentence.
 
-    It stays marked as schema 1, because the seal covers that. ValueError for a field that schema 1 does not have.
+    It stays marked as schema 1, because the seal covers that. ValueError for a field that schema 1
+    does not have.
     """
     rules = body.get("rules")
     if body.get("schema_version") != 1 or not isinstance(rules, list):
@@ -184,7 +189,9 @@ def _rule(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kind_of(part: str, begins: str) -> str:
-    """Returns the kind of reason of a part of the sentence; `more` when it continues the part before."""
+    """Returns the kind of reason of a part of the sentence; `more` when it continues the part
+    before.
+    """
     if part.startswith(_SERVED):
         return "promotion"
     if part.endswith(_CIRCLE):
@@ -195,5 +202,8 @@ def _kind_of(part: str, begins: str) -> str:
 
 
 def reply_status(recognised: str) -> Literal["text", "empty", "explicit_none", "no_reply"]:
-    """Returns the kind of a reply without a tool call. Every version stores it as one of these words."""
+    """Returns the kind of a reply without a tool call.
+
+    Every version stores it as one of these words.
+    """
     return _REPLIES.get(recognised, "text")

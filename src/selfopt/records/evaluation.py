@@ -10,7 +10,10 @@ from .suite import Phase, Split
 from .verdict import Outcome
 
 MetricName = Literal["accuracy", "call_accuracy", "restraint", "capability", "variance", "p50_ms", "p95_ms", "first_call_ms"]
-"""The figures of `Metrics` that are compared and shown by name. Shares, or times in milliseconds."""
+"""The figures of `Metrics` that are compared and shown by name.
+
+Shares, or times in milliseconds.
+"""
 Determinism = Literal["sampled", "complete", "stochastic", "unknown"]
 
 
@@ -41,7 +44,8 @@ class TrivialPolicy(Record):
 
 
 class Metrics(Record):
-    """The figures of an evaluation. Shares over all trials, in [0, 1], and None when there is no such prompt.
+    """The figures of an evaluation. Shares over all trials, in [0, 1], and None when there is no
+    such prompt.
 
     Attributes:
         variance: of the accuracies of the runs (population form); 0 for one run.
@@ -79,11 +83,11 @@ class Evaluation(
     """The metrics and outcome rows of a spec, from the trials of n runs, judged by one scorer.
 
     Attributes:
-        determinism: `sampled` means that a seeded sample was repeated in isolation and agreed, `complete`
-            that two whole passes agreed. Copies count once.
-        race_id: the trials are the answers of a race over a large suite, which draws its prompts. Rows
-            then differ in length, some prompts may have none, and shares are weighted like the draws.
-            Such an evaluation serves the decisions of the race.
+        determinism: `sampled` means that a seeded sample was repeated in isolation and agreed,
+            `complete` that two whole passes agreed. Copies count once.
+        race_id: the trials are the answers of a race over a large suite, which draws its prompts.
+            Rows then differ in length, some prompts may have none, and shares are weighted like the
+            draws. Such an evaluation serves the decisions of the race.
     """
 
     evaluation_id: str
@@ -117,10 +121,11 @@ class Evaluation(
 
 
 def whole_evaluations(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
-    """Returns the evaluations that saw as many prompts as any other of the same suite content and split.
+    """Returns the evaluations that saw as many prompts as any other of the same suite content and
+    split.
 
-    A measurement of the first few prompts (`--limit`, the arms of a warm-up validation) says nothing about
-    the whole suite. The draws of a race count only for a spec that has nothing else.
+    A measurement of the first few prompts (`--limit`, the arms of a warm-up validation) says
+    nothing about the whole suite. The draws of a race count only for a spec that has nothing else.
     """
     every = list(evaluations)
     passed_over = {e.spec_id for e in every if e.race_id is None}

@@ -1,4 +1,6 @@
-"""The experiment that proves a cold start: cold runs, each right after a forced unload, in turn with warm runs."""
+"""The experiment that proves a cold start: cold runs, each right after a forced unload, in turn
+with warm runs.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +27,15 @@ class WarmUpExperiment(Record, ledger_kind="warm_up_experiment", id_field="exper
     Attributes:
         unloads: how many cold runs are known to have begun unloaded.
         prompts: in the order in which they were asked.
-        tested: ids of the prompts behind log_bayes_factor: those that a finding had named before, else all.
+        tested: ids of the prompts behind log_bayes_factor: those that a finding had named before,
+            else all.
         log_bayes_factor: natural log, "cold starts hit some of these prompts" against "none".
         first_call_cold_ms, first_call_warm_ms: latency of the first scored request of each run.
         first_call_p: p-value, by ranks, of "the cold first calls are no slower".
         conclusive: both arms had enough runs, and every unload took place.
         outcomes_confirmed, latency_confirmed: what a conclusive experiment confirms.
-        harmed: by the same measure, prompts that passed when cold fail when warm. Nothing is confirmed then.
+        harmed: by the same measure, prompts that passed when cold fail when warm. Nothing is
+            confirmed then.
     """
 
     experiment_id: str
@@ -65,7 +69,9 @@ class WarmUpExperiment(Record, ledger_kind="warm_up_experiment", id_field="exper
 
     @property
     def bayes_factor(self) -> str:
-        """The factor as text, such as `0.031`, `5.2` or `4.1e+27`, even where a float would overflow."""
+        """The factor as text, such as `0.031`, `5.2` or `4.1e+27`, even where a float would
+        overflow.
+        """
         power = self.log_bayes_factor / math.log(10)
         if -4 < power < 4:
             return f"{10**power:.3g}" if power < 2 else f"{10**power:.0f}"

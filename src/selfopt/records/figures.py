@@ -1,4 +1,7 @@
-"""The figures behind each kind of finding. Shares and probabilities are in [0, 1]. A field that is None is not stored."""
+"""The figures behind each kind of finding.
+
+Shares and probabilities are in [0, 1]. A field that is None is not stored.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +90,10 @@ class ColdFailuresFigures(_ColdStart, _RowClasses):
 
 
 class SlowFirstCallFigures(_ColdStart):
-    """Everything passes, but the first request after a load takes long. Times are medians over the evaluations."""
+    """Everything passes, but the first request after a load takes long.
+
+    Times are medians over the evaluations.
+    """
 
     case: Literal["latency"] = "latency"
     first_call_ms: float
@@ -183,8 +189,8 @@ class InfrastructureFigures(_Base):
 class OtherFigures(_Base):
     """Figures by name, stored flat. Names contain the units.
 
-    cause: what a detector of an installed package found, in a few words. None for figures of an earlier
-    version that fit no kind of today.
+    cause: what a detector of an installed package found, in a few words. None for figures of an
+    earlier version that fit no kind of today.
     """
 
     kind: ClassVar[FindingKind] = "other"

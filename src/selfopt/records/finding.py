@@ -62,10 +62,12 @@ class Finding(Record, ledger_kind="finding", id_field="finding_id", index_fields
 
 
 class Confirmation(Record):
-    """What experiments say about a remedy. It changes with new experiments, while the rest of a rule stays.
+    """What experiments say about a remedy. It changes with new experiments, while the rest of a
+    rule stays.
 
     Attributes:
-        status: `confirmed`: it helps. `not_confirmed`: a conclusive experiment showed that it does not.
+        status: `confirmed`: it helps. `not_confirmed`: a conclusive experiment showed that it does
+            not.
             `not_confirmed_yet`: there was no conclusive experiment.
         gain: what gets better, if it is confirmed.
         told: the same in words, with the figures of the experiment.

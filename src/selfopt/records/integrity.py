@@ -11,8 +11,8 @@ class LedgerFault(Record):
     """One thing that differs from what was committed.
 
     Attributes:
-        kind: a kind of record, `blob`, `commit` (the id is writer/number), `index` (the id is kind and id
-            of the record), `table`, or `ledger` (the file itself).
+        kind: a kind of record, `blob`, `commit` (the id is writer/number), `index` (the id is kind
+            and id of the record), `table`, or `ledger` (the file itself).
         what: `added` means that no writer committed it.
     """
 

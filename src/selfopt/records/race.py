@@ -1,4 +1,7 @@
-"""The records of a race: its start, every complete block, its end. A race is a fold over them (`selfopt.policy.Race`)."""
+"""The records of a race: its start, every complete block, its end.
+
+A race is a fold over them (`selfopt.policy.Race`).
+"""
 
 from __future__ import annotations
 
@@ -30,33 +33,34 @@ class Ask:
 RacePurpose = Literal["search", "heldout"]
 RaceState = Literal["racing", "promoted", "dropped", "held"]
 HoldReason = Literal["ceiling", "cap", "server_faults", "server_changed", "given_up", "other"]
-"""Why a race ends with candidates held. `ceiling`: the baseline passes everything. `given_up`: its cycle
-was abandoned. `other`: an unknown text of an earlier version."""
+"""Why a race ends with candidates held. `ceiling`: the baseline passes everything. `given_up`: its
+cycle was abandoned. `other`: an unknown text of an earlier version."""
 RaceEnding = Literal["promoted", "all_dropped"] | HoldReason
 StandingReason = Literal["", "decided", "futile", "behind", "another_promoted"] | HoldReason
-"""What brought a candidate to its state. `futile`: log_f reached log(1/beta). `behind`: it is clearly behind the
-leader. "" while it races."""
+"""What brought a candidate to its state. `futile`: log_f reached log(1/beta). `behind`: it is
+clearly behind the leader. "" while it races."""
 
 
 class RaceSettings(Record):
-    """How a race is run. These settings decide what a race costs and finds, not the chance of a false promotion.
+    """How a race is run. These settings decide what a race costs and finds, not the chance of a
+    false promotion.
 
-    `_small` and `_large` are for small and large suites. The noise of a prompt is its mean squared gain,
-    shrunk towards noise_prior with the weight of noise_weight pairs.
+    `_small` and `_large` are for small and large suites. The noise of a prompt is its mean squared
+    gain, shrunk towards noise_prior with the weight of noise_weight pairs.
 
     Attributes:
-        null_mean: "not better" means a mean difference of at most this. Below 0 it is a non-inferiority
-            margin: -0.03 means "not worse than 3 points".
+        null_mean: "not better" means a mean difference of at most this. Below 0 it is a
+            non-inferiority margin: -0.03 means "not worse than 3 points".
         smallest_gain: the smallest improvement over null_mean that is worth finding.
         beta: the chance of dropping a candidate that improves by smallest_gain.
         small_suite: up to this many prompts, a suite is small and a block is one pass over it.
         repeats, repeat_above: in such a pass, prompts with at least this noise are asked so often.
-        block_draws, importance: a block over a large suite draws so many prompts, and noisy ones up to
-            `importance` times as often.
+        block_draws, importance: a block over a large suite draws so many prompts, and noisy ones up
+            to `importance` times as often.
         baseline_twice_from: from this many racing candidates on, the baseline answers twice.
         shrink_*, clip: of the centres (control variate).
-        drop_z, drop_after_*: drop a candidate that is this many standard errors behind the leader after
-            so many pairs. None: 1.2 + 0.36 ln K.
+        drop_z, drop_after_*: drop a candidate that is this many standard errors behind the leader
+            after so many pairs. None: 1.2 + 0.36 ln K.
         bets_*, prior_*: the sizes of the bets, and the share of the capital on each.
         max_discards: how often one block may be repeated because of infrastructure faults.
     """
@@ -124,10 +128,10 @@ class RaceEntrant(Record):
     """One candidate of a race.
 
     Attributes:
-        request_id: specs with the same request_id share their replies, so a candidate that differs only
-            in the parser costs nothing.
-        entered_with: K, the number of new candidates in the cycle in which it entered. It keeps K and
-            alpha when it was held and goes on in a later race.
+        request_id: specs with the same request_id share their replies, so a candidate that differs
+            only in the parser costs nothing.
+        entered_with: K, the number of new candidates in the cycle in which it entered. It keeps K
+            and alpha when it was held and goes on in a later race.
         alpha: alpha_t of that cycle.
         known: whether each prompt passes, for a spec whose repeats are copies. None: the spec is
             stochastic and has to be asked.
@@ -149,7 +153,8 @@ class RaceEntrant(Record):
 
 
 class RaceStart(Record, ledger_kind="race_start", id_field="race_id", index_fields=("cycle_id", "family")):
-    """A race has begun. Without a `RaceEnd` of the same id it was interrupted, and goes on from its blocks.
+    """A race has begun. Without a `RaceEnd` of the same id it was interrupted, and goes on from its
+    blocks.
 
     Attributes:
         race_id: also the seed of all draws.
@@ -179,7 +184,9 @@ class RaceStart(Record, ledger_kind="race_start", id_field="race_id", index_fiel
 
     @model_validator(mode="after")
     def _whole(self) -> RaceStart:
-        """Check that every prompt and every spec occurs once, and that known outcomes cover every prompt."""
+        """Check that every prompt and every spec occurs once, and that known outcomes cover every
+        prompt.
+        """
         if len(set(self.prompt_ids)) != len(self.prompt_ids):
             raise ValueError("a prompt occurs twice in the split; give every prompt its own id")
         specs = [self.baseline_spec_id, *(e.spec_id for e in self.entrants)]
@@ -192,7 +199,8 @@ class RaceStart(Record, ledger_kind="race_start", id_field="race_id", index_fiel
 
 
 class RaceBlock(Record, ledger_kind="race_block", id_field="block_id", index_fields=("race_id",)):
-    """One complete block with its judgments. A block that an infrastructure fault hit is not stored like this.
+    """One complete block with its judgments. A block that an infrastructure fault hit is not stored
+    like this.
 
     Attributes:
         prompts: the prompt of each draw, in the order of the plan.
@@ -222,7 +230,8 @@ class RaceBlock(Record, ledger_kind="race_block", id_field="block_id", index_fie
 class RaceBlockDiscarded(Record, ledger_kind="race_block_discarded", id_field="discard_id", index_fields=("race_id",)):
     """A block that an infrastructure fault hit. It is dropped for all specs and repeated.
 
-    reason: what the check of the endpoint saw. The check looks at the endpoint's health, not at replies.
+    reason: what the check of the endpoint saw. The check looks at the endpoint's health, not at
+    replies.
     """
 
     discard_id: str
@@ -241,8 +250,9 @@ class RaceEvidence(Record):
         log_e, log_f: natural logs of the evidence for "better than null_mean" and for "not better
             by smallest_gain". log_e_needed = log(K/alpha_t), log_f_needed = log(1/beta).
         estimate: the mean paired difference.
-        interval: its confidence sequence, valid for all candidates and looks at once, at `confidence`
-            = 1 - 2 alpha_t. Its lower end passes null_mean exactly when log_e reaches log_e_needed.
+        interval: its confidence sequence, valid for all candidates and looks at once, at
+            `confidence` = 1 - 2 alpha_t. Its lower end passes null_mean exactly when log_e reaches
+            log_e_needed.
         n_pairs: number of draws. trials: number of answers of this candidate. entered_with: K.
         more_trials: about how many more trials the race needs to decide; None when nobody can tell.
     """
@@ -303,7 +313,8 @@ class PromptFigures(Record):
     Attributes:
         log_e: natural log of the evidence against "the mean gain is at most null_mean".
         p_mcnemar: for comparison; valid for a single look.
-        passed: whether log_e reached log_e_needed = log(1/alpha) at some prompt, in the test's order.
+        passed: whether log_e reached log_e_needed = log(1/alpha) at some prompt, in the test's
+            order.
     """
 
     alpha: float = Field(gt=0, le=0.5)
@@ -327,7 +338,8 @@ class PromptEvidence(PromptFigures):
 
 
 class PromptTest(PromptFigures, ledger_kind="prompt_test", id_field="test_id", index_fields=("cycle_id", "family")):
-    """The test of two deterministic specs on held-out prompts, for the claim "on prompts like these".
+    """The test of two deterministic specs on held-out prompts, for the claim "on prompts like
+    these".
 
     Attributes:
         order_seed: the seed of the order of the prompts.

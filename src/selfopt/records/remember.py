@@ -15,9 +15,10 @@ _LIMIT = 512
 def remembered(make: Callable[P, R]) -> Callable[P, R]:
     """Cache a pure function of positional arguments: records, tuples, texts and numbers.
 
-    Every pass renders the same few variants, prompts and tools. Results are shared, so nobody may change
-    them. Records are compared by identity, since those that hold a dict have no hash. The cache keeps its
-    arguments alive, so that an identity is not reused. Calls with a list or with keywords are not cached.
+    Every pass renders the same few variants, prompts and tools. Results are shared, so nobody may
+    change them. Records are compared by identity, since those that hold a dict have no hash. The
+    cache keeps its arguments alive, so that an identity is not reused. Calls with a list or with
+    keywords are not cached.
     """
     known: dict[tuple[object, ...], tuple[object, R]] = {}
     # By the identity of all arguments: finds most calls, at a fraction of the cost.

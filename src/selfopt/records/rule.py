@@ -13,7 +13,8 @@ from .variant import Variant
 
 ROUTING_SCHEMA_VERSION = 2
 ReasonKind = Literal["gate", "warm_up", "promotion", "circle", "manual", "import", "other"]
-"""`gate`: a recommendation to allow or disable the model. `warm_up`: one to warm up or not. `promotion`:
+"""`gate`: a recommendation to allow or disable the model. `warm_up`: one to warm up or not.
+`promotion`:
 the spec that serves. `circle`: why there is no fallback. `manual`, `import`: what a person wrote.
 `other`: an unknown sentence of an earlier version."""
 
@@ -22,7 +23,10 @@ _NEWER_FIELDS = ("fallback_on_unparsed", "reasons", "confirmation")
 
 
 class RuleLimits(Record):
-    """The limits of the promoted spec. Times are in seconds. None means the value of the settings."""
+    """The limits of the promoted spec.
+
+    Times are in seconds. None means the value of the settings.
+    """
 
     timeout_s: float | None = None
     retries: int | None = None
@@ -42,8 +46,8 @@ class Rule(Record):
     """An enforced routing entry for exactly one model and phase.
 
     Attributes:
-        fallback_on_unparsed: the fallback answers a live request when the model's reply holds a tool
-            call that no parser of the variant reads.
+        fallback_on_unparsed: the fallback answers a live request when the model's reply holds a
+            tool call that no parser of the variant reads.
         reasons: why the rule is as it is. reason: the same as one text for people.
         confirmation: what experiments say about its warm-up; None when nothing is claimed.
     """
@@ -68,7 +72,9 @@ class Rule(Record):
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_set(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A rule that does not use a newer field is written, and hashed, as before that field existed."""
+        """A rule that does not use a newer field is written, and hashed, as before that field
+        existed.
+        """
         body: dict[str, Any] = handler(self)
         return {name: value for name, value in body.items() if name not in _NEWER_FIELDS or value}
 
@@ -76,8 +82,8 @@ class Rule(Record):
 class RoutingConfig(Record):
     """The content of routing_config.json. Each change increases `version` by one.
 
-    schema_version: of the form that was written and sealed. In schema 1 a rule has no `reasons` and no
-    `confirmation`: reading makes them, and writing leaves them out.
+    schema_version: of the form that was written and sealed. In schema 1 a rule has no `reasons` and
+    no `confirmation`: reading makes them, and writing leaves them out.
     """
 
     schema_version: int = ROUTING_SCHEMA_VERSION
@@ -100,7 +106,9 @@ class RoutingConfig(Record):
 
 
 class RouteDecision(Record):
-    """What the rules say about one request: serve it as asked, divert it to a fallback, or refuse it."""
+    """What the rules say about one request: serve it as asked, divert it to a fallback, or refuse
+    it.
+    """
 
     outcome: Literal["allow", "fallback", "refuse", "forced"]
     original_model: str

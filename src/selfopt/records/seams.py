@@ -1,4 +1,6 @@
-"""The seams: Protocols of at most three methods. Every implementation passes the contract tests of its seam."""
+"""The seams: Protocols of at most three methods. Every implementation passes the contract tests of
+its seam.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ R = TypeVar("R", bound=Record)
 
 
 class ModelStatus(Record):
-    """What a server says about a model without loading it. None or "unknown": the server does not say."""
+    """What a server says about a model without loading it.
+
+    None or "unknown": the server does not say.
+    """
 
     state: Literal["loaded", "loading", "unloaded", "sleeping", "unknown"]
     digest: str = "unknown"
@@ -34,10 +39,11 @@ class ModelStatus(Record):
 
 @runtime_checkable
 class Endpoint(Protocol):
-    """Speaks to models. One method call is one attempt: the caller retries, and records each attempt.
+    """Speaks to models. One method call is one attempt: the caller retries, and records each
+    attempt.
 
-    Failures of the server or the network raise EndpointError and nothing else. Cancelling the caller's
-    task closes the connection.
+    Failures of the server or the network raise EndpointError and nothing else. Cancelling the
+    caller's task closes the connection.
     """
 
     async def chat(self, request: ChatRequest) -> ChatReply:
@@ -55,10 +61,16 @@ class Endpoint(Protocol):
 
 @runtime_checkable
 class Residency(Protocol):
-    """Whether a model is loaded, and how to load and unload it. `model` is the name that the server knows."""
+    """Whether a model is loaded, and how to load and unload it.
+
+    `model` is the name that the server knows.
+    """
 
     async def status(self, model: str) -> ModelStatus:
-        """Returns the status, without loading or waking the model. It is "unknown" when the server does not say."""
+        """Returns the status, without loading or waking the model.
+
+        It is "unknown" when the server does not say.
+        """
         ...
 
     async def load(self, model: str, timeout_s: float) -> float:
@@ -75,14 +87,17 @@ class Residency(Protocol):
 
 @runtime_checkable
 class Ledger(Protocol):
-    """Append-only store. When `append` returns, all its records are durable. Many tasks may append at once."""
+    """Append-only store.
+
+    When `append` returns, all its records are durable. Many tasks may append at once.
+    """
 
     async def append(self, records: Sequence[Record]) -> None:
         """Store all records or none. Skips a record that is already stored with equal content.
 
-        Appends are stored in the order of the calls. Several may share a transaction, but the error of one
-        does not affect the others. A cancelled caller gets its CancelledError once it is known whether
-        its records are stored.
+        Appends are stored in the order of the calls. Several may share a transaction, but the error
+        of one does not affect the others. A cancelled caller gets its CancelledError once it is
+        known whether its records are stored.
 
         Raises:
             CorruptError: a record is already stored, under this kind and id, with other content.
@@ -114,7 +129,10 @@ class Detector(Protocol):
     """Finds one kind of cause in the evaluations of one spec, newest last. Never raises."""
 
     def examine(self, evaluations: Sequence[Evaluation], thresholds: PolicyThresholds, /) -> Sequence[Finding]:
-        """Returns findings with their figures, or nothing when there is none or too little data. Deterministic."""
+        """Returns findings with their figures, or nothing when there is none or too little data.
+
+        Deterministic.
+        """
         ...
 
 
@@ -132,7 +150,8 @@ class Proposer(Protocol):
     """Proposes what to try next. Never raises."""
 
     def propose(self, baseline: Spec, findings: Sequence[Finding], space: SearchSpace, /) -> Iterator[Spec]:
-        """Yields candidates, most promising first. Each is the baseline with one thing changed. Deterministic.
+        """Yields candidates, most promising first. Each is the baseline with one thing changed.
+        Deterministic.
 
         The loop takes as many as it has room for, and skips those that were tried.
         """

@@ -50,7 +50,10 @@ class Spec(Record, ledger_kind="spec", id_field="spec_id", index_fields=("model"
 
     @cached_property
     def request_id(self) -> str:
-        """Hash of everything chosen except the parser. Specs that differ only in the parser share their trials."""
+        """Hash of everything chosen except the parser.
+
+        Specs that differ only in the parser share their trials.
+        """
         return content_hash("req", self._request_content())
 
     @cached_property
@@ -86,7 +89,8 @@ class Environment(Record, ledger_kind="environment", id_field="environment_id", 
     def compatible_with(self, other: Environment, *, ignoring: frozenset[str] = frozenset()) -> bool:
         """Returns whether both can describe the same environment: no field that both know differs.
 
-        A server knows less about a model that it has not loaded yet. ignoring: fields that may differ.
+        A server knows less about a model that it has not loaded yet. ignoring: fields that may
+        differ.
         """
         pairs = ((getattr(self, n), getattr(other, n)) for n in type(self).model_fields if n not in ignoring)
         return all(a == b or a in (None, UNKNOWN) or b in (None, UNKNOWN) for a, b in pairs)

@@ -19,8 +19,9 @@ class ExpectedCall(Record):
     """One tool call of an accepted set.
 
     Attributes:
-        arguments: the accepted values of each argument; "" among them means that it may be left out. An
-            argument that is not named here may occur only with the default value of the tool's schema.
+        arguments: the accepted values of each argument; "" among them means that it may be left
+            out. An argument that is not named here may occur only with the default value of the
+            tool's schema.
         any_arguments: accept every call of this tool. No arguments are named then.
     """
 
@@ -32,8 +33,8 @@ class ExpectedCall(Record):
 class Prompt(Record):
     """A conversation whose final turn is judged.
 
-    expected: the accepted sets of tool calls, each in any order. `((),)` means that no tool may be called;
-    "any" accepts any call of an offered tool.
+    expected: the accepted sets of tool calls, each in any order. `((),)` means that no tool may be
+    called; "any" accepts any call of an offered tool.
     """
 
     id: str
@@ -54,10 +55,10 @@ class Suite(Record):
     """Prompts of one phase with their tool sets.
 
     Attributes:
-        scope: `whole`: the suite is the complete work, and decisions about it are exact and labelled
-            "this suite only". `sample`: it represents other prompts like these.
-        judging: how tool calls are compared with the expected ones. `bfcl` compares like the checker of the
-            Berkeley Function Calling Leaderboard.
+        scope: `whole`: the suite is the complete work, and decisions about it are exact and
+            labelled "this suite only". `sample`: it represents other prompts like these.
+        judging: how tool calls are compared with the expected ones. `bfcl` compares like the
+            checker of the Berkeley Function Calling Leaderboard.
         origin: the source of imported prompts, with the version of the data.
     """
 
@@ -71,7 +72,9 @@ class Suite(Record):
     prompts: tuple[Prompt, ...]
 
     def content_id(self) -> str:
-        """Returns the hash of everything that can change a verdict or a request: all but title, origin and reasons."""
+        """Returns the hash of everything that can change a verdict or a request: all but title,
+        origin and reasons.
+        """
         return self._content_id
 
     @cached_property

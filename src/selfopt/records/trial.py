@@ -71,7 +71,10 @@ class TrialStart(Record, ledger_kind="trial_start", id_field="trial_id", index_f
 
 
 class TrialAbandoned(Record, ledger_kind="trial_abandoned", id_field="trial_id", index_fields=("run_id",)):
-    """A started trial whose process died before committing it. Its prompt is measured again, under a new id."""
+    """A started trial whose process died before committing it.
+
+    Its prompt is measured again, under a new id.
+    """
 
     trial_id: str
     run_id: str
@@ -100,8 +103,8 @@ class Run(
 ):
     """One pass over a suite under one request_id.
 
-    With purpose `race` it is what one block of a race asks of one request_id. Prompts may then repeat,
-    and the positions of the trials tell them apart.
+    With purpose `race` it is what one block of a race asks of one request_id. Prompts may then
+    repeat, and the positions of the trials tell them apart.
     """
 
     run_id: str
@@ -126,7 +129,10 @@ class Run(
 
 
 class RunEnd(Record, ledger_kind="run_end", id_field="run_id", index_fields=("status",)):
-    """How a run ended. A later run with the same group_id and run_index can resume an `interrupted` one."""
+    """How a run ended.
+
+    A later run with the same group_id and run_index can resume an `interrupted` one.
+    """
 
     run_id: str
     status: Literal["complete", "interrupted"]
@@ -137,8 +143,8 @@ class RunEnd(Record, ledger_kind="run_end", id_field="run_id", index_fields=("st
 class Conclusion(Record, ledger_kind="conclusion", id_field="group_id", index_fields=("request",)):
     """A requested measurement is finished. It is stored together with its evaluation.
 
-    Without a `Delivery` of the same group its result reached nobody: the next equal request gets this
-    result instead of a new measurement.
+    Without a `Delivery` of the same group its result reached nobody: the next equal request gets
+    this result instead of a new measurement.
     """
 
     group_id: str

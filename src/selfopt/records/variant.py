@@ -1,4 +1,6 @@
-"""Variants: how tools and prompt are presented, how the output is constrained, and how the reply is parsed."""
+"""Variants: how tools and prompt are presented, how the output is constrained, and how the reply is
+parsed.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,8 @@ from .chat import Message, Sampling, ToolCall, ToolDefinition
 CallFormat = Literal["json", "xml", "bracket", "python_call"]
 """How a tool call is written in a prompt."""
 ChainName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.\-]{0,63}(@[1-9][0-9]{0,3})?$")]
-"""An entry of a parser chain: the name of a reader or family, or of a repair, such as `fit`, which changes tool calls that
-were read. Versions after the first are written `name@version`."""
+"""An entry of a parser chain: the name of a reader or family, or of a repair, such as `fit`, which
+changes tool calls that were read. Versions after the first are written `name@version`."""
 
 
 class Example(Record):
@@ -27,22 +29,25 @@ class Example(Record):
 
 
 class Variant(Record):
-    """A named, complete harness configuration. Every field except name, title and parsers shapes the requests.
+    """A named, complete harness configuration. Every field except name, title and parsers shapes
+    the requests.
 
     Attributes:
-        tools: `native` passes tools to the server's own API, `system_prompt` writes them into the system prompt.
+        tools: `native` passes tools to the server's own API, `system_prompt` writes them into the
+            system prompt.
         instructions: sentences to add to the system prompt.
-        history: `native` sends the conversation as it is, `rendered` writes earlier turns and tool results as text.
+        history: `native` sends the conversation as it is, `rendered` writes earlier turns and tool
+            results as text.
         state_digest: add a digest of the state and the standing instructions.
-        constraint: limit the output by a grammar or schema made from the request's tools, which also
-            allows no tool call.
+        constraint: limit the output by a grammar or schema made from the request's tools, which
+            also allows no tool call.
         steps: `single`: one request. `choose_then_fill`: ask which tools, or none, and then for the
-            arguments of each. `choose_then_answer`: ask the same first question, with instructions and
-            examples; unless the answer is none, then send the request unchanged, with all tools. Here
-            `constraint` limits the choice, and `none` limits it by a grammar.
+            arguments of each. `choose_then_answer`: ask the same first question, with instructions
+            and examples; unless the answer is none, then send the request unchanged, with all
+            tools. Here `constraint` limits the choice, and `none` limits it by a grammar.
         call_format: how prompts of this variant write a tool call.
-        parsers: the chain that reads replies: readers and families in the order in which they are asked,
-            and repairs of what they found (see `selfopt.reading.chain`).
+        parsers: the chain that reads replies: readers and families in the order in which they are
+            asked, and repairs of what they found (see `selfopt.reading.chain`).
         tag: has no effect but changes the hash: gives an exact copy another identity.
     """
 
@@ -62,10 +67,11 @@ class Variant(Record):
     tag: str = ""
 
     def render_content(self) -> dict[str, Any]:
-        """Returns everything that shapes the requests, as JSON, without fields that have their default value.
+        """Returns everything that shapes the requests, as JSON, without fields that have their
+        default value.
 
-        So a field that is added later, with a default that means "as before", changes no hash. For the same
-        reason a default never changes.
+        So a field that is added later, with a default that means "as before", changes no hash. For
+        the same reason a default never changes.
         """
         return self.model_dump(mode="json", exclude={"name", "title", "parsers"}, exclude_defaults=True)
 

@@ -36,7 +36,10 @@ class Outcome(StrEnum):
 
 
 ReadStatus = Literal["calls", "unread", "text", "empty", "explicit_none", "no_reply"]
-"""What a reader sees in a reply. `explicit_none`: it only says that no tool is needed. `no_reply`: there was no reply."""
+"""What a reader sees in a reply.
+
+`explicit_none`: it only says that no tool is needed. `no_reply`: there was no reply.
+"""
 
 
 class ParsedReply(Record):
@@ -45,8 +48,8 @@ class ParsedReply(Record):
     Attributes:
         parser: the reader that found the tool calls; None without tool calls.
         recognised: what the reader saw, for people. Code uses `status`.
-        unread: a reader that sees a tool call which the chain does not read: either the reader is not in
-            the chain, or it cannot read this call. None when there is none.
+        unread: a reader that sees a tool call which the chain does not read: either the reader is
+            not in the chain, or it cannot read this call. None when there is none.
     """
 
     tool_calls: tuple[ToolCall, ...] = ()
@@ -68,7 +71,9 @@ def _judge_hash(parser_hash: str, scorer_hash: str) -> str:
 
 
 class Verdict(Record, ledger_kind="verdict", id_field="verdict_id", index_fields=("run_id",)):
-    """The outcome of a trial for one parser and one scorer, with the judged tool calls and the reason in words."""
+    """The outcome of a trial for one parser and one scorer, with the judged tool calls and the
+    reason in words.
+    """
 
     verdict_id: str
     trial_id: str
@@ -85,6 +90,7 @@ class Verdict(Record, ledger_kind="verdict", id_field="verdict_id", index_fields
     def make_id(trial_id: str, parser_hash: str, scorer_hash: str) -> str:
         """Returns the id of a verdict: the trial's id and a hash of parser and scorer.
 
-        Verdicts then sort like their trials, so a growing ledger writes only to the end of its index.
+        Verdicts then sort like their trials, so a growing ledger writes only to the end of its
+        index.
         """
         return f"verdict-{trial_id.removeprefix('trial-')}-{_judge_hash(parser_hash, scorer_hash)}"

@@ -104,8 +104,8 @@ def gather(ledger: Ledger, config: RoutingConfig | None = None, audit: Iterable[
 def find_warm_up_pairs(ledger: Ledger, evaluations: Iterable[Evaluation] | None = None) -> tuple[WarmUpPair, ...]:
     """The newest warm-up pair of each model and phase, with the newest of all last.
 
-    A pair is two evaluations that differ only in the warm-up: model, phase, suite, split and variant
-    are equal. The arms of a validation win over two separate measurements.
+    A pair is two evaluations that differ only in the warm-up: model, phase, suite, split and
+    variant are equal. The arms of a validation win over two separate measurements.
     """
     purposes: dict[str, Purpose] = {run.run_id: run.purpose for run in ledger.read(Run)}
     every = list(ledger.read(Evaluation) if evaluations is None else evaluations)

@@ -1,8 +1,9 @@
 """Inline SVG of how a race went.
 
-It shows the evidence on each candidate over the trials, with its borders, and the narrowing interval
-of its gain. The units are those of a phone's width, and the browser scales them. Words carry the
-meaning, and colour only repeats it. Solid lines speak for the candidate, dashed lines against it.
+It shows the evidence on each candidate over the trials, with its borders, and the narrowing
+interval of its gain. The units are those of a phone's width, and the browser scales them. Words
+carry the meaning, and colour only repeats it. Solid lines speak for the candidate, dashed lines
+against it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ class CoursePoint:
 
     Attributes:
         trials: how many.
-        log_e, log_f: the natural log of the evidence for and against; log_f is None if not gathered.
+        log_e, log_f: the natural log of the evidence for and against; log_f is None if not
+            gathered.
         gain: the estimate, as a share.
         interval: of the gain, if it was computed.
     """
@@ -66,7 +68,9 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class GainBar:
-    """The estimated gain of a decision and its interval, as shares. note: the verdict and the claim."""
+    """The estimated gain of a decision and its interval, as shares. note: the verdict and the
+    claim.
+    """
 
     name: str
     gain: float | None
@@ -179,7 +183,10 @@ def _gain(course: Course, x: Callable[[float], float]) -> list[str]:
 
 
 def _range(sure: Sequence[CoursePoint], null_mean: float) -> tuple[float, float]:
-    """A range for the last three quarters of the intervals. The first ones would flatten the rest."""
+    """A range for the last three quarters of the intervals.
+
+    The first ones would flatten the rest.
+    """
     later = [p.interval for p in sure[(len(sure) + 3) // 4 :] if p.interval is not None] or [(-1.0, 1.0)]
     low, high = min(low for low, _ in later), max(high for _, high in later)
     return max(-1.0, min(low, null_mean, 0.0) - 0.02), min(1.0, max(high, 0.0) + 0.02)

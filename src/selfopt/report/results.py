@@ -48,8 +48,8 @@ def warm_up_results(
 
     `before` and `after` are accuracies, as means over the runs. `pattern` is the most frequent pair
     of outcome rows among the prompts whose rows differ between the arms, or among all prompts if no
-    rows differ. `details.experiment` says what cold and warm runs taken in turn prove, with the Bayes
-    factor of every prompt; it is null if there was no such experiment.
+    rows differ. `details.experiment` says what cold and warm runs taken in turn prove, with the
+    Bayes factor of every prompt; it is null if there was no such experiment.
     """
     before, after = _pattern(cold, warm)
     return {

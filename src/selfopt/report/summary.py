@@ -1,4 +1,6 @@
-"""SELF_OPTIMIZING_REPORT.md: improvements, the effect of warm-up and fallbacks, baselines, next steps."""
+"""SELF_OPTIMIZING_REPORT.md: improvements, the effect of warm-up and fallbacks, baselines, next
+steps.
+"""
 
 from __future__ import annotations
 

@@ -201,7 +201,9 @@ _SHARES: tuple[MetricName, ...] = ("call_accuracy", "restraint", "accuracy")
 
 
 def before_after_table(columns: Sequence[BeforeAfter]) -> Group:
-    """The closing table: before -> after, with a column per model and phase, and where to look next."""
+    """The closing table: before -> after, with a column per model and phase, and where to look
+    next.
+    """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="Before -> after", title_justify="left")
     table.add_column("", no_wrap=True)
     for column in columns:

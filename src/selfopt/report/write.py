@@ -80,7 +80,9 @@ def _say_if_damaged(path: Path) -> None:
 
 
 def _rendering(value: dict[str, Any], faults: Sequence[LedgerFault]) -> str:
-    """The text of a result, with a note of what it is, and the faults of the ledger if there are any."""
+    """The text of a result, with a note of what it is, and the faults of the ledger if there are
+    any.
+    """
     damage = {"faults": [fault.model_dump(mode="json") for fault in faults]} if faults else {}
     return json_text({**value, "rendering": RENDERING, **damage})
 

@@ -43,7 +43,9 @@ class RuleChange:
         return rule
 
     def describe(self) -> str:
-        """The change in one line for people, such as `+ model phase: deny, fallback b` (see `change_text`)."""
+        """The change in one line for people, such as `+ model phase: deny, fallback b` (see
+        `change_text`).
+        """
         return change_text(self.before, self.after)
 
 
@@ -65,7 +67,9 @@ def _by_key(rules: RoutingConfig | Sequence[Rule]) -> dict[tuple[str, str], Rule
 
 
 def fallback_cycle(rules: Iterable[Rule], start: Rule) -> tuple[str, ...] | None:
-    """The models of the circle in which the fallbacks lead from `start` back to it; None if they do not."""
+    """The models of the circle in which the fallbacks lead from `start` back to it; None if they do
+    not.
+    """
     following = {rule.model: rule.fallback for rule in rules if rule.phase == start.phase}
     path, name = [start.model], start.fallback
     while name is not None and name not in path:

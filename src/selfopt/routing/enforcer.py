@@ -96,14 +96,14 @@ class Enforcer:
         """The rules in force (see `in_force`). A fresh home has version 0 without rules.
 
         Completes or gives up what a killed writer left, and restores a configuration file that is
-        missing or older. If that is not possible now, warns and returns what is in force. Also warns
-        if anything is wrong with routing_config.json.
+        missing or older. If that is not possible now, warns and returns what is in force. Also
+        warns if anything is wrong with routing_config.json.
 
         Args:
             repair_pending: False writes nothing.
 
         Raises:
-            CorruptError, NewerSchemaError, StoreError: the configuration cannot be read or restored.
+            CorruptError, NewerSchemaError, StoreError: the rules cannot be read or restored.
             AuditError: no file holds what the audit trail sealed.
         """
         return self._found(repair_pending=repair_pending).config
@@ -166,7 +166,10 @@ class Enforcer:
         )
 
     def history(self) -> tuple[VersionEntry, ...]:
-        """Every version in the audit trail, oldest first. Raises AuditError if the trail is damaged."""
+        """Every version in the audit trail, oldest first.
+
+        Raises AuditError if the trail is damaged.
+        """
         in_force = self.load().version
         found: dict[int, VersionEntry] = {}
         for record in self.trail.records():
@@ -252,7 +255,10 @@ class Enforcer:
         return self.update(replaced, event=event, reason=reason)
 
     def update(self, change: Callable[[RoutingConfig], Sequence[Rule]], *, event: str, reason: str = "") -> RoutingConfig:
-        """Changes the rules by a function of the present ones, under the writers' lock. Raises as `apply`."""
+        """Changes the rules by a function of the present ones, under the writers' lock.
+
+        Raises as `apply`.
+        """
         return self._update(change, {"cause": event, "cause_reason": reason})
 
     def _update(

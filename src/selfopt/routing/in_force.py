@@ -1,9 +1,9 @@
 """Which rules are in force, and what to do about a change whose writer was killed.
 
 In force is the newest completed version, with exactly the content that the audit trail sealed.
-`routing_config.json` should hold it. If that file holds anything else (an older version, or one that
-somebody edited), the kept version counts instead. If neither is what the trail sealed, an error says
-so.
+`routing_config.json` should hold it. If that file holds anything else (an older version, or one
+that somebody edited), the kept version counts instead. If neither is what the trail sealed, an
+error says so.
 
 A change writes the audit records, then the version file, then the configuration file. If the trail
 knows a version that is newer than the one in force, its writer was killed in between. `repair`
@@ -59,8 +59,8 @@ def look(
 
     Args:
         at_least: a version that is known to have been in force.
-        completing: the caller holds the writers' lock, so nobody is still writing a version that was
-            begun. Such a version counts if it was kept.
+        completing: the caller holds the writers' lock, so nobody is still writing a version that
+            was begun. Such a version counts if it was kept.
         seals: shared with a caller that also reads them.
 
     Raises:

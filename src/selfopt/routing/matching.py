@@ -41,9 +41,9 @@ def validate_model_phase_compatibility(
 ) -> RouteDecision:
     """What the rules say about a model and phase.
 
-    Names match exactly; the caller resolves aliases. The outcome is `forced` only if force overrides
-    a rule. Nothing is written or logged (see `log_routing_decision`), and nothing is raised: a
-    refusal is an outcome, and its reason says what to do.
+    Names match exactly; the caller resolves aliases. The outcome is `forced` only if force
+    overrides a rule. Nothing is written or logged (see `log_routing_decision`), and nothing is
+    raised: a refusal is an outcome, and its reason says what to do.
     """
     rules = config if config is not None else RoutingConfig()
     rule = rules.rule_for(model, phase)
@@ -88,7 +88,9 @@ def validate_model_phase_compatibility(
 
 
 def _follow(rules: RoutingConfig, rule: Rule, options: RouteOptions) -> tuple[str | None, Rule | None, tuple[str, ...]]:
-    """Follows the fallbacks: the first model that may serve (or None), its rule, and who was skipped."""
+    """Follows the fallbacks: the first model that may serve (or None), its rule, and who was
+    skipped.
+    """
     local = options.is_local(rule.model)
     seen, skipped = {rule.model}, []
     name = rule.fallback

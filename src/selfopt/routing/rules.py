@@ -20,7 +20,8 @@ class RuleOptions:
     """How rules are generated.
 
     Attributes:
-        override_manual: whether recommendations may change the `allow` and `fallback` of manual rules.
+        override_manual: whether recommendations may change the `allow` and `fallback` of manual
+            rules.
         warm_up: False generates no warm-up.
     """
 
@@ -113,8 +114,8 @@ def _explanation(
 ) -> dict[str, Any]:
     """The reasons, source, ids and evidence of a rule.
 
-    A new judgment on `allow` replaces everything. A new one on warm-up, or a new promotion, replaces
-    the one before. Anything else is added.
+    A new judgment on `allow` replaces everything. A new one on warm-up, or a new promotion,
+    replaces the one before. Anything else is added.
     """
     used = (*gates, *warm)
     kept = not gates

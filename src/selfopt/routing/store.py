@@ -1,6 +1,7 @@
 """Reading and writing routing_config.json and its versions, and the JSON schema of that file.
 
-`python -c "from selfopt.routing.store import *; SCHEMA_PATH.write_text(schema_text())"` rewrites the shipped schema.
+`python -c "from selfopt.routing.store import *; SCHEMA_PATH.write_text(schema_text())"` rewrites
+the shipped schema.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ def schema_text() -> str:
 
 
 def parsed_config(body: dict[str, Any]) -> RoutingConfig:
-    """The configuration in a parsed file of any schema version so far. Raises ValueError for others."""
+    """The configuration in a parsed file of any schema version so far.
+
+    Raises ValueError for others.
+    """
     return RoutingConfig.model_validate_json(json.dumps(routing_config(body)), strict=True)
 
 
@@ -73,8 +77,8 @@ def read_config(path: Path) -> RoutingConfig | None:
     """Reads the configuration; None if the file is missing.
 
     Raises:
-        CorruptError, NewerSchemaError, StoreError: the file cannot be read. The message names it, and
-            it is never overwritten.
+        CorruptError, NewerSchemaError, StoreError: the file cannot be read. The message names it,
+            and it is never overwritten.
     """
     return _read(path, "the routing configuration")
 

@@ -62,10 +62,11 @@ def change_event(change: RuleChange, version: int, details: dict[str, Any]) -> A
 
 
 def log_routing_decision(trail: ChainedFile, decision: RouteDecision) -> AuditRecord | None:
-    """Appends a diverted, refused or forced request to the audit trail, and updates the readable log.
+    """Appends a diverted, refused or forced request to the audit trail, and updates the readable
+    log.
 
-    It also logs "Routed from <model> to <fallback>" or "Refused <model> for <phase>" with the logger
-    `selfopt.routing`.
+    It also logs "Routed from <model> to <fallback>" or "Refused <model> for <phase>" with the
+    logger `selfopt.routing`.
 
     Returns:
         The record. None if the request was served as asked; then nothing is written.

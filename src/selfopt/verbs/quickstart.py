@@ -124,7 +124,10 @@ def require_engine() -> None:
 
 
 def plan_lines(app: App) -> list[str]:
-    """Say what the quickstart will do and how long it will take. Raises UsageError without the engine."""
+    """Say what the quickstart will do and how long it will take.
+
+    Raises UsageError without the engine.
+    """
     require_engine()
     suites = {phase: len(app.suite(app.settings.suite_of(phase)).prompts) for phase in get_args(Phase)}
     missing = [m for m in MODELS if app.store.path_of(m) is None]

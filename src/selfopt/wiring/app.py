@@ -140,7 +140,8 @@ class App:
         return self._ledger
 
     def seal_ledger(self) -> None:
-        """Seal the ledger before a change of the rules. AuditError when the trail cannot be written.
+        """Seal the ledger before a change of the rules. AuditError when the trail cannot be
+        written.
 
         A ledger that cannot be opened is only logged, so that rules can still be changed by hand.
         """

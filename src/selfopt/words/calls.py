@@ -28,7 +28,9 @@ def _accepted(value: Any) -> str:
 
 
 def tool_text(tool: ToolDefinition) -> str:
-    """A tool, such as `get_weather(city, unit?): Look up the weather.` A `?` marks what is optional."""
+    """A tool, such as `get_weather(city, unit?): Look up the weather.` A `?` marks what is
+    optional.
+    """
     properties, required = tool.parameters.get("properties"), tool.parameters.get("required")
     needed = required if isinstance(required, list) else []
     names = [name if name in needed else f"{name}?" for name in properties] if isinstance(properties, dict) else []
@@ -36,7 +38,9 @@ def tool_text(tool: ToolDefinition) -> str:
 
 
 def expected_text(expected: Sequence[Sequence[ExpectedCall]] | str) -> list[str]:
-    """The accepted sets of calls, one per line: `get_weather(city="Oslo" or "Norway"; unit, or left out)`."""
+    """The accepted sets of calls, one per line: `get_weather(city="Oslo" or "Norway"; unit, or left
+    out)`.
+    """
     if isinstance(expected, str):
         return ["any call"]
     sets = [" and ".join(_expected_call(call) for call in calls) or "no call" for calls in expected]

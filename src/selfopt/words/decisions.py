@@ -130,8 +130,8 @@ class Account:
     """A decision accounted for, in sentences without a full stop.
 
     Attributes:
-        claim: `a` is about this suite, `b` about prompts like these. None: by the plain gates alone,
-            which bound nothing.
+        claim: `a` is about this suite, `b` about prompts like these. None: by the plain gates
+            alone, which bound nothing.
         claimed: what the decision claims.
         sure: how sure that is.
         would_change: what would change the verdict.

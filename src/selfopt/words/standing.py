@@ -10,7 +10,10 @@ from selfopt.records import Phase, PolicyThresholds
 Basis = Literal[
     "not_measured", "gate_off", "unclear", "misses", "meets", "meets_weakly", "above_doing_nothing", "not_above_doing_nothing"
 ]
-"""What a judgment rests on. `meets_weakly`: it reaches the minimum, but not the recommended figure."""
+"""What a judgment rests on.
+
+`meets_weakly`: it reaches the minimum, but not the recommended figure.
+"""
 Unfit = Literal["remote", "withdrawn", "not_measured", "not_comparable", "unclear", "not_allowed", "no_better"]
 """Why a model cannot be a fallback."""
 

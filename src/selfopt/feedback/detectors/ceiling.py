@@ -9,7 +9,10 @@ from selfopt.records import CeilingFigures, Evaluation, Finding, Outcome, Policy
 
 
 class Ceiling:
-    """Finds suites that are too easy. Unless repeats are copies, it needs as many runs as a decision."""
+    """Finds suites that are too easy.
+
+    Unless repeats are copies, it needs as many runs as a decision.
+    """
 
     def examine(self, evaluations: Sequence[Evaluation], thresholds: PolicyThresholds) -> Sequence[Finding]:
         """One finding if every trial of the newest evaluation passes."""

@@ -69,8 +69,8 @@ class ColdStart:
     def _order_p(self, window: Sequence[Evaluation], read: WindowRows) -> float:
         """The p-value of failures gathering in the first runs.
 
-        It covers the rows that the classifier saw, if it called any a cold start. Otherwise it covers
-        all rows, including failures that waited for a load.
+        It covers the rows that the classifier saw, if it called any a cold start. Otherwise it
+        covers all rows, including failures that waited for a load.
         """
         if read.called:
             return read.classification.cold_p

@@ -28,8 +28,8 @@ class Drift:
         """At most one finding.
 
         A deterministic spec has drifted if its newest evaluation is worse than the one before,
-        because its repeats should be copies. For other specs, the runs of all evaluations are put in
-        order, and a test over prompts must show that failures gather in the late runs. The test
+        because its repeats should be copies. For other specs, the runs of all evaluations are put
+        in order, and a test over prompts must show that failures gather in the late runs. The test
         assumes nothing about pass rates and needs 5 runs. Prompts with faults of infrastructure are
         left out. The figures say which prompts the classifier calls drifting.
         """

@@ -1,4 +1,7 @@
-"""The gates that a candidate must pass. Each asks one question; docs/EXTENDING.md shows how to add one."""
+"""The gates that a candidate must pass.
+
+Each asks one question; docs/EXTENDING.md shows how to add one.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,10 @@ more retries repairs."""
 
 
 def _same_environment(case: GateCase, candidate: Evaluation, baseline: Evaluation) -> bool:
-    """Whether no field that both environments know differs. The context size is the spec's choice."""
+    """Whether no field that both environments know differs.
+
+    The context size is the spec's choice.
+    """
     if candidate.environment_id == baseline.environment_id:
         return True
     ours, theirs = (case.environments.get(side.environment_id) for side in (candidate, baseline))
