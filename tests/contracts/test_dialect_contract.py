@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -25,8 +26,8 @@ from selfopt.scripted.vendors import Answer
 
 Whole = Callable[[Answer], dict[str, Any]]
 Pieces = Callable[[Answer], Iterator[str]]
-# How servers of each dialect write, as their makers document it. A new dialect needs its line; a package that adds one has
-# `whole` and `pieces` in a module `test_NAME` on the path.
+# How servers of each dialect write, as their makers document it. Of a new dialect, its test says so with `whole` and `pieces`:
+# `tests/dialects/test_NAME.py` for one of ours, a module `test_NAME` on the path for one of a package.
 SERVERS: dict[str, tuple[Whole, Pieces]] = {
     "openai_chat": (vendors.openai_reply, vendors.openai_pieces),
     "ollama": (vendors.ollama_reply, vendors.ollama_pieces),
@@ -35,9 +36,10 @@ SERVERS: dict[str, tuple[Whole, Pieces]] = {
 HERE = EndpointConfig(name="any", kind="any", base_url="http://127.0.0.1:1", local=True)
 KNOWN: dict[str, Dialect] = {kind.speaks: kind.dialect(HERE) for kind in ENDPOINT_KINDS.all().values()}
 DIALECTS = sorted(KNOWN.items())
-for added in (name for name, _ in DIALECTS if name not in SERVERS and importlib.util.find_spec(f"test_{name}")):
-    module = importlib.import_module(f"test_{added}")
-    SERVERS[added] = (module.whole, module.pieces)
+for place, added in itertools.product(("", "tests.dialects."), sorted(KNOWN.keys() - SERVERS.keys())):
+    if importlib.util.find_spec(f"{place}test_{added}"):
+        module = importlib.import_module(f"{place}test_{added}")
+        SERVERS[added] = (module.whole, module.pieces)
 every_dialect = pytest.mark.parametrize(("name", "dialect"), DIALECTS, ids=[name for name, _ in DIALECTS])
 
 NAMES = st.text("abcdefghij_0123456789", min_size=1, max_size=12)

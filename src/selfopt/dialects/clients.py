@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -34,7 +35,7 @@ class ClientRequest:
     tools_kept: bool = True
 
 
-class ReplyWriter:
+class ReplyWriter(ABC):
     """Writes one answer, whole or streamed. A stream can begin before the reply is settled.
 
     Attributes:
@@ -55,10 +56,12 @@ class ReplyWriter:
         self.text, self.calls, self.usage = text, calls, usage
         self.finish = "tool_calls" if calls else "length" if finish == "length" else "stop"
 
+    @abstractmethod
     def whole(self) -> bytes:
         """The body of the settled answer."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def piece(self, text: str = "", call: tuple[int, ToolCall] | None = None) -> bytes:
         """The next piece of a stream.
 
@@ -68,11 +71,12 @@ class ReplyWriter:
 
         With neither, the piece begins the stream.
         """
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def ending(self, *, with_usage: bool) -> bytes:
         """The end of a stream, once the reply is settled."""
-        raise NotImplementedError
+        ...
 
 
 class ClientDialect(Protocol):

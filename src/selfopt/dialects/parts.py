@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,7 +84,7 @@ class Parts:
         )
 
 
-class StreamDecoder:
+class StreamDecoder(ABC):
     """Builds a reply from a stream. This base class reads server-sent events.
 
     Attributes:
@@ -102,6 +103,7 @@ class StreamDecoder:
             raise ValueError(f"no server-sent event: {printable(line, 120)}")
         return ""
 
+    @abstractmethod
     def add(self, data: Any) -> tuple[str, str]:
         """Add a piece of the reply.
 
@@ -112,15 +114,16 @@ class StreamDecoder:
             EndpointError: the piece reports an error.
             ValueError: it is not a piece of a reply.
         """
-        raise NotImplementedError
+        ...
 
     def ended(self) -> tuple[ToolCall, ...]:
         """The tool calls that have been completed since the last call of this method."""
         return ()
 
+    @abstractmethod
     def done(self) -> Parts:
         """The whole reply. Call this once, when the reply is finished."""
-        raise NotImplementedError
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from .in_force import InForce
 from .matching import RouteOptions, format_routed_line, standby_decisions, validate_model_phase_compatibility
 from .rules import RuleOptions, generate_routing_rules
 from .store import SCHEMA_PATH, read_config, routing_config_schema
-from .trail import differing_log, event_of, log_routing_decision, render_line, render_log
+from .trail import differing_log, event_of, log_routing_decision, render_log
 from .verifying import RulesReport
 
 __all__ = [
@@ -31,7 +31,6 @@ __all__ = [
     "imported_rules",
     "log_routing_decision",
     "read_config",
-    "render_line",
     "render_log",
     "routing_config_schema",
     "rule_id_of",

@@ -12,6 +12,7 @@ from typing import Any
 from selfopt.errors import StoreError
 from selfopt.home import AuditEvent, AuditFields, ChainedFile, atomic_write_text, escape_control, guarded
 from selfopt.records import AuditRecord, RouteDecision
+from selfopt.words.rules import HASH_DIGITS, trail_line
 
 from .changes import RuleChange
 from .matching import format_routed_line
@@ -19,7 +20,6 @@ from .matching import format_routed_line
 logger = logging.getLogger("selfopt.routing")
 
 _EVENTS = {"fallback": "diverted", "refuse": "refused", "forced": "forced"}
-_HASH_DIGITS = 16
 _LAST_LINE_BYTES = 65_536
 
 
@@ -88,24 +88,6 @@ def log_routing_decision(trail: ChainedFile, decision: RouteDecision) -> AuditRe
     return record
 
 
-def render_line(record: AuditRecord) -> str:
-    """A record in one line for people. It ends in the first digits of the record's hash."""
-    more = f" and {len(record.evidence) - 5} more" if len(record.evidence) > 5 else ""
-    parts = (
-        record.timestamp,
-        record.event,
-        record.original_model,
-        record.phase,
-        None if record.fallback is None else f"-> {record.fallback}",
-        None if record.config_version is None else f"v{record.config_version}",
-        record.rule_id,
-        f"reason: {record.reason}" if record.reason else None,
-        f"evidence: {', '.join(record.evidence[:5])}{more}" if record.evidence else None,
-    )
-    text = " | ".join(part for part in parts if part is not None)
-    return f"{escape_control(text, 4000)} | {record.hash[:_HASH_DIGITS]}"
-
-
 def render_log(trail: ChainedFile) -> None:
     """Updates the readable log, or rebuilds it if it is missing, damaged or from another trail.
 
@@ -141,7 +123,7 @@ def _without_waiting(path: str, flags: int) -> int:
 
 
 def _rendered(records: Iterator[AuditRecord]) -> Iterator[str]:
-    return (render_line(record) + "\n" for record in records)
+    return (trail_line(record) + "\n" for record in records)
 
 
 def _not_rendered(trail: ChainedFile, last: str | None) -> list[AuditRecord] | None:
@@ -161,7 +143,7 @@ def _last_hash(log: Path) -> str | None:
     with contextlib.suppress(OSError), open(log, "rb", opener=_without_waiting) as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - _LAST_LINE_BYTES))
         tail = file.read()
-        digits = tail[-_HASH_DIGITS - 1 : -1].decode("ascii", "replace")
-        if tail.endswith(b"\n") and len(digits) == _HASH_DIGITS and digits.isalnum():
+        digits = tail[-HASH_DIGITS - 1 : -1].decode("ascii", "replace")
+        if tail.endswith(b"\n") and len(digits) == HASH_DIGITS and digits.isalnum():
             return digits
     return None

@@ -5,7 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from selfopt.home import escape_control
-from selfopt.records import Confirmation, Phase, Rule, RuleReason, Spec
+from selfopt.records import AuditRecord, Confirmation, Phase, Rule, RuleReason, Spec
+
+HASH_DIGITS = 16
+"""How many digits of its hash a line of the readable log ends in."""
+
+
+def trail_line(record: AuditRecord) -> str:
+    """A record in one line for people. It ends in the first digits of the record's hash."""
+    more = f" and {len(record.evidence) - 5} more" if len(record.evidence) > 5 else ""
+    parts = (
+        record.timestamp,
+        record.event,
+        record.original_model,
+        record.phase,
+        None if record.fallback is None else f"-> {record.fallback}",
+        None if record.config_version is None else f"v{record.config_version}",
+        record.rule_id,
+        f"reason: {record.reason}" if record.reason else None,
+        f"evidence: {', '.join(record.evidence[:5])}{more}" if record.evidence else None,
+    )
+    text = " | ".join(part for part in parts if part is not None)
+    return f"{escape_control(text, 4000)} | {record.hash[:HASH_DIGITS]}"
 
 
 def reason_text(reasons: Sequence[RuleReason], confirmation: Confirmation | None = None) -> str:
