@@ -47,7 +47,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fix
     (tmp_path / f"{module}.py").write_text(
         "class Loud:\n    def greet(self):\n        return 'HELLO'\n"
         "good = Loud()\nwrong = object()\n"
-        "def __getattr__(name):\n    raise RuntimeError('a secret plan')\n",
+        "def __getattr__(name):\n    raise RuntimeError('a secret plan' if name == 'absent' else 'x' * 9999)\n",
         "utf-8",
     )
     (tmp_path / f"{module}_ends.py").write_text("raise SystemExit(3)\n", "utf-8")
@@ -56,7 +56,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fix
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: greeters\nVersion: 1.2\n", "utf-8")
     (info / "entry_points.txt").write_text(
         f"[{GROUP}]\nloud = {module}:good\nplain = {module}:good\nwrong = {module}:wrong\n"
-        f"raises = {module}:absent\nends = {module}_ends:x\nmissing = no_such_module_here:x\n",
+        f"raises = {module}:absent\ntalks = {module}:talks\nends = {module}_ends:x\nmissing = no_such_module_here:x\n",
         "utf-8",
     )
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -90,6 +90,7 @@ def test_broken_implementations_are_reported_and_left_out(caplog: pytest.LogCapt
     with caplog.at_level(logging.WARNING, "selfopt.extensions"):
         problems = {found.name: found.problem for found in known.installed()}
     assert problems.pop("loud") is None
+    assert len(problems.pop("talks") or "") == 300
     assert problems == {
         "plain": "takes a name that is taken",
         "wrong": "does not satisfy Greeter",
@@ -97,7 +98,7 @@ def test_broken_implementations_are_reported_and_left_out(caplog: pytest.LogCapt
         "ends": "cannot be loaded: SystemExit: 3",
         "missing": "cannot be loaded: ModuleNotFoundError: No module named 'no_such_module_here'",
     }
-    assert len(caplog.records) == len(problems)
+    assert len(caplog.records) == len(problems) + 1
     assert known.installed()[0] == Extension(GROUP, "ends", "greeters", "1.2", problems["ends"])
     assert known.get("plain") is PLAIN
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
+_MOST_TOLD = 300  # characters of what a package says of itself
+
 logger = logging.getLogger("selfopt.extensions")
 
 
@@ -131,7 +133,7 @@ class Registry(Generic[T]):
             implementation = offered.load()
             problem = self._unfit(offered.name, implementation)
         except (Exception, SystemExit) as error:
-            problem = f"cannot be loaded: {type(error).__name__}: {error}"
+            problem = f"cannot be loaded: {type(error).__name__}: {error}"[:_MOST_TOLD]
         if problem is None:
             self._loaded[offered.name] = implementation
             return found
