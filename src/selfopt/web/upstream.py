@@ -134,8 +134,8 @@ class UpstreamConnection(asyncio.Protocol):
         data, self._unread = self._unread[:TURN_BYTES], self._unread[TURN_BYTES:]
         try:
             self._read(data)
-        except BaseException:
-            self.transport.abort()  # as the transport does when it calls
+        except Exception:
+            self._fail("protocol", _CLOSED)  # a transport closes too when what it calls fails
             raise
         if self._unread and self._complete:
             self.transport.abort()
