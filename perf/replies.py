@@ -1,0 +1,226 @@
+"""Does a chain read what a real model says at least as well as the chains of before? Keeps a small model's replies, and judges them.
+
+    python perf/replies.py [--minutes 1] [--model local/qwen2.5-coder-0.5b]
+    python perf/replies.py --compare [--chain all@2]
+
+The first command asks the model for its single replies to `atomic`, `atomic-300` (search), and BFCL's `multiple` and `irrelevance`, as
+`native_api` and then as `atomic` asks, and appends each reply to a file of JSON lines in the cache folder. A reply that is there isn't
+asked for again, so the command goes on where it was ended. It stops when the replies of the file took `--minutes` of the engine's
+time: one minute is what `make perf` asks for, and 75 are about enough for all 1,184 on two cores. The second command asks no model. It
+judges every kept reply twice, as its variant reads it today and by another chain, prints which verdicts differ and why, and ends with
+1 if a right verdict is lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from selfopt.engine.store import ModelStore
+from selfopt.errors import EndpointError, SelfoptError
+from selfopt.home import ProcessLock
+from selfopt.records import ChatRequest, ModelStatus, Prompt, ReplyContent, Suite, Variant, content_hash
+from selfopt.suites.importers.bfcl import import_bfcl
+from selfopt.variants import render
+from selfopt.verbs.bfcl import BFCL_WHEEL
+from selfopt.wiring.app import App
+
+BUILT_IN = (("atomic", "all"), ("atomic-300", "search"))
+BFCL = ("multiple", "irrelevance")
+# How replies were asked for, and the variant that reads them with the whole chain of before.
+WAYS = {"native_api": "native_parsed", "atomic": "atomic"}
+SEED = "replies"
+TIMEOUT_S = 300.0
+TOLD_EVERY_S = 60.0
+MAX_FAILURES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One request, before its model is known. request_hash: of everything else that shapes it."""
+
+    suite: Suite
+    prompt: Prompt
+    way: str
+    request: ChatRequest
+    request_hash: str
+
+    @classmethod
+    def of(cls, suite: Suite, prompt: Prompt, variant: Variant) -> Question:
+        """What a variant of one step without a constraint asks."""
+        step = next(render(variant, prompt.messages, suite.tools_of(prompt)))
+        request = ChatRequest(model="", messages=step.messages, tools=step.tools, sampling=step.sampling, timeout_s=TIMEOUT_S)
+        shaped = request.model_dump(mode="json", include={"messages", "tools", "sampling"}, exclude_defaults=True)
+        return cls(suite, prompt, variant.name, request, content_hash("request", shaped))
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What a kept reply is found by."""
+        return self.suite.name, self.prompt.id, self.request_hash
+
+
+def kept_at(root: Path, model: str) -> Path:
+    """The file of replies of a model."""
+    return root / "perf" / f"replies-{model.rpartition('/')[2].rpartition('-')[2]}.jsonl"
+
+
+def kept_lines(path: Path) -> list[dict[str, Any]]:
+    """All whole lines. The last one may be torn, when the machine went down."""
+    if not path.exists():
+        return []
+    whole = path.read_bytes().rpartition(b"\n")[0]
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+class Kept:
+    """The file, open for appending by this process alone."""
+
+    def __init__(self, path: Path) -> None:
+        data = path.read_bytes() if path.exists() else b""
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.ftruncate(self._file, data.rfind(b"\n") + 1)
+
+    def add(self, line: dict[str, Any]) -> None:
+        """One line, by one write."""
+        os.write(self._file, json.dumps(line).encode() + b"\n")
+        os.fsync(self._file)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+
+def suites_of(app: App) -> Iterator[tuple[Suite, tuple[Prompt, ...]]]:
+    """Every suite and what is asked of it. Without the leaderboard's data only the built-in ones."""
+    for name, split in BUILT_IN:
+        suite = app.suite(name)
+        yield suite, tuple(p for p in suite.prompts if split in ("all", p.split))
+    try:
+        wheel = ModelStore(app.store.root, folder="data", file="data.whl").pull(BFCL_WHEEL, lambda _: None)
+    except SelfoptError as error:
+        print(f"left out: BFCL's categories: {error}", file=sys.stderr)
+        return
+    for suite in import_bfcl(wheel, BFCL):
+        yield suite, suite.prompts
+
+
+def questions(app: App) -> list[Question]:
+    """Everything that is asked, the most telling first.
+
+    The leaderboard's prompts come in a fixed random order the second time: should the time not
+    suffice, those that were asked are a sample.
+    """
+    native, text = (app.variant(name) for name in WAYS)
+    suites = list(suites_of(app))
+    found = [Question.of(suite, prompt, native) for suite, prompts in suites for prompt in prompts]
+    own, others = suites[: len(BUILT_IN)], suites[len(BUILT_IN) :]
+    found += [Question.of(suite, prompt, text) for suite, prompts in own for prompt in prompts]
+    rest = [Question.of(suite, prompt, text) for suite, prompts in others for prompt in prompts]
+    random.Random(SEED).shuffle(rest)
+    return found + rest
+
+
+async def ask(app: App, model: str, open_questions: Sequence[Question], kept: Kept, budget_s: float, limit: int | None) -> None:
+    """Ask until the budget is spent, and keep each reply at once."""
+    endpoint = app.sender.endpoint(model, asked=model)
+    await app.engine.load(model, TIMEOUT_S)
+    status = await app.engine.status(model)
+    began = told = time.perf_counter()
+    spent_s, failures = 0.0, 0
+    for number, question in enumerate(open_questions[:limit], start=1):
+        if spent_s >= budget_s:
+            print(f"stopped after {number - 1}: the minutes are spent")
+            return
+        request = question.request.model_copy(update={"model": app.sender.server_model(model)})
+        sent = time.perf_counter()
+        try:
+            reply = await endpoint.chat(request)
+        except EndpointError as error:
+            failures += 1
+            print(f"{question.suite.name} {question.prompt.id} {question.way}: {error}", file=sys.stderr)
+            if failures >= MAX_FAILURES:
+                raise
+        else:
+            failures = 0
+            kept.add(line_of(question, status, reply.content, time.perf_counter() - sent))
+        spent_s += time.perf_counter() - sent
+        if time.perf_counter() - told > TOLD_EVERY_S:
+            told = time.perf_counter()
+            print(
+                f"{number}/{len(open_questions)} in {(told - began) / 60:.1f} min ({question.suite.name}, {question.way})",
+                flush=True,
+            )
+
+
+def line_of(question: Question, status: ModelStatus, content: ReplyContent, took_s: float) -> dict[str, Any]:
+    """What is kept of a reply. Tools and messages are those of the suite with this hash."""
+    return {
+        "suite": question.suite.name,
+        "suite_hash": question.suite.content_id(),
+        "prompt_id": question.prompt.id,
+        "variant": question.way,
+        "request_hash": question.request_hash,
+        "model_digest": status.digest,
+        "engine": status.engine,
+        "engine_build": status.engine_build,
+        "took_s": round(took_s, 3),
+        "reply": content.model_dump(mode="json"),
+    }
+
+
+async def ask_all(options: argparse.Namespace, home: Path) -> None:
+    """Ask for what the file does not have yet, and say what it has then."""
+    async with App.open(home, {"engine": {"threads": options.threads}}) as app:
+        model = app.resolve_model(options.model)
+        if app.store.find(model) is None:
+            print(f"left out: {model} is not pulled; run: selfopt models pull {model}")
+            return
+        path = kept_at(app.store.root, model)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with ProcessLock(path.with_suffix(".lock"))("replies"):
+            lines, wanted = kept_lines(path), questions(app)
+            digest = app.catalogue[model].sha256
+            have = {(line["suite"], line["prompt_id"], line["request_hash"]) for line in lines if line["model_digest"] == digest}
+            missing = [question for question in wanted if question.key not in have]
+            budget_s = options.minutes * 60 - sum(line["took_s"] for line in lines)
+            print(
+                f"{path}: {len(lines)} replies; to ask: {len(missing)} of {len(wanted)}, within {budget_s / 60:.1f} min",
+                flush=True,
+            )
+            if missing and budget_s > 0:
+                kept = Kept(path)
+                try:
+                    await ask(app, model, missing, kept, budget_s, options.limit)
+                finally:
+                    kept.close()
+    lines = kept_lines(path)
+    print(f"{path}: {len(lines)} replies, {sum(line['took_s'] for line in lines) / 60:.1f} min of the engine")
+
+
+def main() -> int:
+    """Ask, or compare."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--model", default="local/qwen2.5-coder-0.5b")
+    parser.add_argument(
+        "--minutes", type=float, default=1.0, help="of the engine's time for the whole file, earlier runs included (default 1)"
+    )
+    parser.add_argument("--limit", type=int, help="ask at most so many in this run")
+    parser.add_argument("--threads", type=int, default=2, help="of the engine (default 2)")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(ask_all(options, Path(folder) / "home"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
