@@ -29,7 +29,10 @@ from typing import Any
 from selfopt.engine.store import ModelStore
 from selfopt.errors import EndpointError, SelfoptError
 from selfopt.home import ProcessLock
-from selfopt.records import ChatRequest, ModelStatus, Prompt, ReplyContent, Suite, Variant, content_hash
+from selfopt.reading import read_calls
+from selfopt.records import ChatRequest, Fault, ModelStatus, ParsedReply, Prompt, ReplyContent, Suite, Variant, content_hash
+from selfopt.scoring import scorer_of
+from selfopt.scoring.judge import Scored
 from selfopt.suites.importers.bfcl import import_bfcl
 from selfopt.variants import render
 from selfopt.verbs.bfcl import BFCL_WHEEL
@@ -51,7 +54,7 @@ class Question:
 
     suite: Suite
     prompt: Prompt
-    way: str
+    variant: Variant
     request: ChatRequest
     request_hash: str
 
@@ -61,12 +64,26 @@ class Question:
         step = next(render(variant, prompt.messages, suite.tools_of(prompt)))
         request = ChatRequest(model="", messages=step.messages, tools=step.tools, sampling=step.sampling, timeout_s=TIMEOUT_S)
         shaped = request.model_dump(mode="json", include={"messages", "tools", "sampling"}, exclude_defaults=True)
-        return cls(suite, prompt, variant.name, request, content_hash("request", shaped))
+        return cls(suite, prompt, variant, request, content_hash("request", shaped))
 
     @property
     def key(self) -> tuple[str, str, str]:
         """What a kept reply is found by."""
         return self.suite.name, self.prompt.id, self.request_hash
+
+
+def judged(question: Question, variant: Variant, content: ReplyContent) -> tuple[Scored, ParsedReply]:
+    """A reply as a variant with the same request reads it, judged as its suite judges."""
+    prompt, tools = question.prompt, question.suite.tools_of(question.prompt)
+    steps = render(variant, prompt.messages, tools)
+    next(steps)
+    try:
+        steps.send(content)
+        raise AssertionError(f"{variant.name} asks a second time")
+    except StopIteration as stop:
+        parsed = read_calls(variant.parsers, stop.value, tools, prompt.messages)
+    fault: Fault | None = "truncated" if content.finish_reason == "length" else None
+    return scorer_of(question.suite.judging).judge(prompt, tools, parsed, fault), parsed
 
 
 def kept_at(root: Path, model: str) -> Path:
@@ -147,33 +164,39 @@ async def ask(app: App, model: str, open_questions: Sequence[Question], kept: Ke
             reply = await endpoint.chat(request)
         except EndpointError as error:
             failures += 1
-            print(f"{question.suite.name} {question.prompt.id} {question.way}: {error}", file=sys.stderr)
+            print(f"{question.suite.name} {question.prompt.id} {question.variant.name}: {error}", file=sys.stderr)
             if failures >= MAX_FAILURES:
                 raise
         else:
             failures = 0
-            kept.add(line_of(question, status, reply.content, time.perf_counter() - sent))
+            reader = app.variant(WAYS[question.variant.name])
+            kept.add(line_of(question, reader, status, reply.content, time.perf_counter() - sent))
         spent_s += time.perf_counter() - sent
         if time.perf_counter() - told > TOLD_EVERY_S:
             told = time.perf_counter()
             print(
-                f"{number}/{len(open_questions)} in {(told - began) / 60:.1f} min ({question.suite.name}, {question.way})",
+                f"{number}/{len(open_questions)} in {(told - began) / 60:.1f} min ({question.suite.name}, {question.variant.name})",
                 flush=True,
             )
 
 
-def line_of(question: Question, status: ModelStatus, content: ReplyContent, took_s: float) -> dict[str, Any]:
-    """What is kept of a reply. Tools and messages are those of the suite with this hash."""
+def line_of(question: Question, reader: Variant, status: ModelStatus, content: ReplyContent, took_s: float) -> dict[str, Any]:
+    """What is kept of a reply.
+
+    Tools and messages are those of the suite with this hash. The outcome is that of today's code, so
+    that a change of a reader that should not have changed shows as well.
+    """
     return {
         "suite": question.suite.name,
         "suite_hash": question.suite.content_id(),
         "prompt_id": question.prompt.id,
-        "variant": question.way,
+        "variant": question.variant.name,
         "request_hash": question.request_hash,
         "model_digest": status.digest,
         "engine": status.engine,
         "engine_build": status.engine_build,
         "took_s": round(took_s, 3),
+        "outcome": judged(question, reader, content)[0].outcome,
         "reply": content.model_dump(mode="json"),
     }
 
