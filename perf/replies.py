@@ -21,6 +21,7 @@ import random
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,18 @@ from selfopt.engine.store import ModelStore
 from selfopt.errors import EndpointError, SelfoptError
 from selfopt.home import ProcessLock
 from selfopt.reading import read_calls
-from selfopt.records import ChatRequest, Fault, ModelStatus, ParsedReply, Prompt, ReplyContent, Suite, Variant, content_hash
+from selfopt.records import (
+    ChatRequest,
+    Fault,
+    ModelStatus,
+    Outcome,
+    ParsedReply,
+    Prompt,
+    ReplyContent,
+    Suite,
+    Variant,
+    content_hash,
+)
 from selfopt.scoring import scorer_of
 from selfopt.scoring.judge import Scored
 from selfopt.suites.importers.bfcl import import_bfcl
@@ -43,6 +55,8 @@ BFCL = ("multiple", "irrelevance")
 # How replies were asked for, and the variant that reads them with the whole chain of before.
 WAYS = {"native_api": "native_parsed", "atomic": "atomic"}
 SEED = "replies"
+HEADS = ("replies", "before", "now", "lost", "gained", "unread<", "unread>")
+SHOWN_CHARS = 300
 TIMEOUT_S = 300.0
 TOLD_EVERY_S = 60.0
 MAX_FAILURES = 3
@@ -77,11 +91,12 @@ def judged(question: Question, variant: Variant, content: ReplyContent) -> tuple
     prompt, tools = question.prompt, question.suite.tools_of(question.prompt)
     steps = render(variant, prompt.messages, tools)
     next(steps)
+    final = content
     try:
         steps.send(content)
-        raise AssertionError(f"{variant.name} asks a second time")
     except StopIteration as stop:
-        parsed = read_calls(variant.parsers, stop.value, tools, prompt.messages)
+        final = stop.value
+    parsed = read_calls(variant.parsers, final, tools, prompt.messages)
     fault: Fault | None = "truncated" if content.finish_reason == "length" else None
     return scorer_of(question.suite.judging).judge(prompt, tools, parsed, fault), parsed
 
@@ -230,19 +245,124 @@ async def ask_all(options: argparse.Namespace, home: Path) -> None:
     print(f"{path}: {len(lines)} replies, {sum(line['took_s'] for line in lines) / 60:.1f} min of the engine")
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A kept reply under both chains. before, now: the verdict, and what was read."""
+
+    line: dict[str, Any]
+    content: ReplyContent
+    before: tuple[Scored, ParsedReply]
+    now: tuple[Scored, ParsedReply]
+
+    @property
+    def was_right(self) -> bool:
+        """By the chain of before, as that reads today or as it read on the day when the reply came."""
+        return Outcome.PASS in (self.before[0].outcome, self.line["outcome"])
+
+    @property
+    def is_right(self) -> bool:
+        """By the other chain."""
+        return self.now[0].outcome is Outcome.PASS
+
+    @property
+    def drifted(self) -> bool:
+        """Whether the chain of before reads otherwise today than on the day."""
+        return bool(self.before[0].outcome != self.line["outcome"])
+
+    def tell(self) -> None:
+        """What differs, and why."""
+        line, (old, read_before), (new, read_now) = self.line, self.before, self.now
+        print(f"{'gained' if self.is_right else 'LOST'}: {line['suite']} {line['prompt_id']} ({line['variant']})")
+        on_the_day = f" ({line['outcome']} on the day)" if self.drifted else ""
+        print(f"    before  {old.outcome}{on_the_day}: {old.why} [{read_before.recognised}]")
+        print(f"    now     {new.outcome}: {new.why} [{read_now.recognised}]")
+        print(f"    reply   {shown(self.content)}")
+
+
+def compare(app: App, model: str, chain: tuple[str, ...]) -> int | None:
+    """Judge every kept reply by both chains and print.
+
+    Returns how many right verdicts are lost; None when no reply could be judged.
+    """
+    known = {(question.variant.name, *question.key): question for question in questions(app)}
+    lines = kept_lines(kept_at(app.store.root, model))
+    groups: dict[tuple[str, str], list[Compared]] = {}
+    for line in lines:
+        question = known.get((line["variant"], line["suite"], line["prompt_id"], line["request_hash"]))
+        if question is None:
+            continue
+        content = ReplyContent.model_validate(line["reply"])
+        reader = app.variant(WAYS[line["variant"]])
+        other = reader.model_copy(update={"parsers": chain})
+        one = Compared(line, content, judged(question, reader, content), judged(question, other, content))
+        groups.setdefault((line["suite"], line["variant"]), []).append(one)
+        if one.was_right != one.is_right:
+            one.tell()
+    print(f"{'suite':20} {'variant':10} {' '.join(f'{name:>8}' for name in HEADS)}")
+    for (suite, name), group in groups.items():
+        print(f"{suite:20} {name:10} {numbers(group)}")
+    every = [one for group in groups.values() for one in group]
+    print(f"{'all':20} {'':10} {numbers(every)}")
+    print("unread>: " + (", ".join(f"{name} {count}" for name, count in unread_in(every).most_common()) or "none"))
+    print(f"the chain of before reads otherwise than on the day: {sum(one.drifted for one in every)}")
+    print(f"not judged, because their request would be another one today: {len(lines) - len(every)}")
+    return sum(one.was_right and not one.is_right for one in every) if every else None
+
+
+def numbers(group: Sequence[Compared]) -> str:
+    """A row of the table, in the order of HEADS."""
+    counts = (
+        len(group),
+        sum(one.was_right for one in group),
+        sum(one.is_right for one in group),
+        sum(one.was_right and not one.is_right for one in group),
+        sum(one.is_right and not one.was_right for one in group),
+        sum(one.before[1].unread is not None for one in group),
+        sum(one.now[1].unread is not None for one in group),
+    )
+    return " ".join(f"{count:>8}" for count in counts)
+
+
+def unread_in(group: Sequence[Compared]) -> Counter[str]:
+    """How many replies the other chain leaves unread, by who sees a call in them."""
+    return Counter(one.now[1].unread for one in group if one.now[1].unread is not None)
+
+
+def shown(content: ReplyContent) -> str:
+    """The beginning of a reply, as JSON, which a terminal can show."""
+    calls = [call.model_dump(include={"name", "arguments"}) for call in content.tool_calls]
+    parts = [part for part in (content.text, calls, content.broken_tool_calls) if part]
+    text = json.dumps(parts)
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}..."
+
+
 def main() -> int:
     """Ask, or compare."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--model", default="local/qwen2.5-coder-0.5b")
     parser.add_argument(
-        "--minutes", type=float, default=1.0, help="of the engine's time for the whole file, earlier runs included (default 1)"
+        "--minutes", type=float, default=1.0, help="engine's time for the whole file, earlier runs too (default 1)"
     )
     parser.add_argument("--limit", type=int, help="ask at most so many in this run")
     parser.add_argument("--threads", type=int, default=2, help="of the engine (default 2)")
+    parser.add_argument("--compare", action="store_true", help="ask no model: judge the kept replies by two chains")
+    parser.add_argument("--chain", default="all@2", help="the other chain: names with commas between them (default all@2)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(ask_all(options, Path(folder) / "home"))
-    return 0
+        home = Path(folder) / "home"
+        try:
+            if not options.compare:
+                asyncio.run(ask_all(options, home))
+                return 0
+            app = App.open(home)
+            lost = compare(app, app.resolve_model(options.model), tuple(options.chain.split(",")))
+        except SelfoptError as error:
+            print(f"not done: {error}", file=sys.stderr)
+            return 2
+    if lost is None:
+        print("not done: no reply is kept; ask for some first: python perf/replies.py --minutes 75", file=sys.stderr)
+        return 2
+    return int(lost > 0)
 
 
 if __name__ == "__main__":
