@@ -6,7 +6,8 @@
 The first command asks the model for its single replies to `atomic`, `atomic-300` (search), and BFCL's `multiple` and `irrelevance`, as
 `native_api` and then as `atomic` asks, and appends each reply to a file of JSON lines in the cache folder. A reply that is there isn't
 asked for again, so the command goes on where it was ended. It stops when the replies of the file took `--minutes` of the engine's
-time: one minute is what `make perf` asks for, and 75 are about enough for all 1,184 on two cores. The second command asks no model. It
+time: one minute is what `make perf` asks for, and 75 are about enough for all 1,184. The engine's time is the CPU time of one of its
+threads, so that other work on the machine makes the command longer and the sample no smaller. The second command asks no model. It
 judges every kept reply twice, as its variant reads it today and by another chain, prints which verdicts differ and why, and ends with
 1 if a right verdict is lost.
 """
@@ -26,6 +27,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from selfopt.engine.store import ModelStore
 from selfopt.errors import EndpointError, SelfoptError
@@ -57,7 +60,7 @@ WAYS = {"native_api": "native_parsed", "atomic": "atomic"}
 SEED = "replies"
 HEADS = ("replies", "before", "now", "lost", "gained", "unread<", "unread>")
 SHOWN_CHARS = 300
-TIMEOUT_S = 300.0
+TIMEOUT_S = 900.0  # other work may leave the engine little of the processor
 TOLD_EVERY_S = 60.0
 MAX_FAILURES = 3
 
@@ -149,32 +152,37 @@ def suites_of(app: App) -> Iterator[tuple[Suite, tuple[Prompt, ...]]]:
 def questions(app: App) -> list[Question]:
     """Everything that is asked, the most telling first.
 
-    The leaderboard's prompts come in a fixed random order the second time: should the time not
-    suffice, those that were asked are a sample.
+    The leaderboard's prompts come in a fixed random order: should the time not suffice, those that
+    were asked are a sample.
     """
-    native, text = (app.variant(name) for name in WAYS)
     suites = list(suites_of(app))
-    found = [Question.of(suite, prompt, native) for suite, prompts in suites for prompt in prompts]
-    own, others = suites[: len(BUILT_IN)], suites[len(BUILT_IN) :]
-    found += [Question.of(suite, prompt, text) for suite, prompts in own for prompt in prompts]
-    rest = [Question.of(suite, prompt, text) for suite, prompts in others for prompt in prompts]
-    random.Random(SEED).shuffle(rest)
-    return found + rest
+    own = [(suite, prompt) for suite, prompts in suites[: len(BUILT_IN)] for prompt in prompts]
+    others = [(suite, prompt) for suite, prompts in suites[len(BUILT_IN) :] for prompt in prompts]
+    random.Random(SEED).shuffle(others)
+    return [Question.of(*pair, app.variant(name)) for name in WAYS for pair in (*own, *others)]
 
 
-async def ask(app: App, model: str, open_questions: Sequence[Question], kept: Kept, budget_s: float, limit: int | None) -> None:
+def cpu_s(app: App, model: str) -> float:
+    """The CPU time that the model's engine has used, in seconds."""
+    times = psutil.Process(app.engine.pids()[model]).cpu_times()
+    return float(times.user + times.system)
+
+
+async def ask(
+    app: App, model: str, missing: Sequence[Question], kept: Kept, options: argparse.Namespace, budget_s: float
+) -> None:
     """Ask until the budget is spent, and keep each reply at once."""
     endpoint = app.sender.endpoint(model, asked=model)
     await app.engine.load(model, TIMEOUT_S)
     status = await app.engine.status(model)
     began = told = time.perf_counter()
     spent_s, failures = 0.0, 0
-    for number, question in enumerate(open_questions[:limit], start=1):
+    for number, question in enumerate(missing[: options.limit], start=1):
         if spent_s >= budget_s:
             print(f"stopped after {number - 1}: the minutes are spent")
             return
         request = question.request.model_copy(update={"model": app.sender.server_model(model)})
-        sent = time.perf_counter()
+        used_s = cpu_s(app, model)
         try:
             reply = await endpoint.chat(request)
         except EndpointError as error:
@@ -182,20 +190,20 @@ async def ask(app: App, model: str, open_questions: Sequence[Question], kept: Ke
             print(f"{question.suite.name} {question.prompt.id} {question.variant.name}: {error}", file=sys.stderr)
             if failures >= MAX_FAILURES:
                 raise
-        else:
-            failures = 0
-            reader = app.variant(WAYS[question.variant.name])
-            kept.add(line_of(question, reader, status, reply.content, time.perf_counter() - sent))
-        spent_s += time.perf_counter() - sent
+            continue
+        failures = 0
+        engine_s = max(0.0, cpu_s(app, model) - used_s) / options.threads
+        kept.add(line_of(question, app.variant(WAYS[question.variant.name]), status, reply.content, engine_s))
+        spent_s += engine_s
         if time.perf_counter() - told > TOLD_EVERY_S:
             told = time.perf_counter()
             print(
-                f"{number}/{len(open_questions)} in {(told - began) / 60:.1f} min ({question.suite.name}, {question.variant.name})",
+                f"{number}/{len(missing)} in {(told - began) / 60:.1f} min ({question.suite.name}, {question.variant.name})",
                 flush=True,
             )
 
 
-def line_of(question: Question, reader: Variant, status: ModelStatus, content: ReplyContent, took_s: float) -> dict[str, Any]:
+def line_of(question: Question, reader: Variant, status: ModelStatus, content: ReplyContent, engine_s: float) -> dict[str, Any]:
     """What is kept of a reply.
 
     Tools and messages are those of the suite with this hash. The outcome is that of today's code, so
@@ -210,7 +218,7 @@ def line_of(question: Question, reader: Variant, status: ModelStatus, content: R
         "model_digest": status.digest,
         "engine": status.engine,
         "engine_build": status.engine_build,
-        "took_s": round(took_s, 3),
+        "engine_s": round(engine_s, 3),
         "outcome": judged(question, reader, content)[0].outcome,
         "reply": content.model_dump(mode="json"),
     }
@@ -230,7 +238,7 @@ async def ask_all(options: argparse.Namespace, home: Path) -> None:
             digest = app.catalogue[model].sha256
             have = {(line["suite"], line["prompt_id"], line["request_hash"]) for line in lines if line["model_digest"] == digest}
             missing = [question for question in wanted if question.key not in have]
-            budget_s = options.minutes * 60 - sum(line["took_s"] for line in lines)
+            budget_s = options.minutes * 60 - sum(line["engine_s"] for line in lines)
             print(
                 f"{path}: {len(lines)} replies; to ask: {len(missing)} of {len(wanted)}, within {budget_s / 60:.1f} min",
                 flush=True,
@@ -238,7 +246,7 @@ async def ask_all(options: argparse.Namespace, home: Path) -> None:
             if missing and budget_s > 0:
                 kept = Kept(path)
                 try:
-                    await ask(app, model, missing, kept, budget_s, options.limit)
+                    await ask(app, model, missing, kept, options, budget_s)
                 finally:
                     kept.close()
     lines = kept_lines(path)
@@ -344,7 +352,7 @@ def main() -> int:
         "--minutes", type=float, default=1.0, help="engine's time for the whole file, earlier runs too (default 1)"
     )
     parser.add_argument("--limit", type=int, help="ask at most so many in this run")
-    parser.add_argument("--threads", type=int, default=2, help="of the engine (default 2)")
+    parser.add_argument("--threads", type=int, default=2, help="of the engine (default 2; 1 where others use the machine)")
     parser.add_argument("--compare", action="store_true", help="ask no model: judge the kept replies by two chains")
     parser.add_argument("--chain", default="all@2", help="the other chain: names with commas between them (default all@2)")
     options = parser.parse_args()
