@@ -6,6 +6,7 @@ work is bounded, and no schema makes anything raise.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -23,6 +24,8 @@ _OPTIONS = 32  # alternatives of one schema
 _DEPTH = 32  # levels of nesting in a value
 _STEPS = 2_000  # comparisons for a small value; a larger one has more
 _STEPS_EACH = 16  # comparisons more for each item of a value
+_NAME = 128  # characters of an argument's name
+_COSTLY = re.compile(r"[(]|[*+{].*[*+{].*[*+{]")
 _KINDS = frozenset({"string", "integer", "number", "boolean", "object", "array", "null"})
 
 
@@ -201,6 +204,36 @@ def required_of(schema: Schema) -> tuple[str, ...]:
     return tuple(key for key in required if isinstance(key, str)) if isinstance(required, list) else ()
 
 
+def arguments_of(parameters: Schema) -> Schema:
+    """The schema of all arguments that any alternative of a tool's parameters has.
+
+    Only what every alternative requires is required.
+    """
+    first, *others = options(parameters, parameters) or (_ANY,)
+    if not others:
+        return first
+    parts: dict[str, list[Any]] = {}
+    for one in (first, *others):
+        for key, part in properties_of(one).items():
+            if not any(part is known for known in parts.setdefault(key, [])):
+                parts[key].append(part)
+    needed = [key for key in required_of(first) if all(key in required_of(one) for one in others)]
+    properties = {key: some[0] if len(some) == 1 else {"anyOf": some} for key, some in parts.items()}
+    opens = next((one for one in (first, *others) if one.get("additionalProperties") is not False), first)
+    return {**opens, "properties": properties, "required": needed}
+
+
+def knows(schema: Schema, key: str) -> bool:
+    """Whether arguments of a resolved schema may have this name.
+
+    A schema that lists names and says nothing about others means only those.
+    """
+    parts, more, patterns = properties_of(schema), schema.get("additionalProperties"), schema.get("patternProperties")
+    if key in parts or more is True or isinstance(more, Mapping) or (not parts and more is not False):
+        return True
+    return isinstance(patterns, Mapping) and any(_matches(str(pattern), key) for pattern in patterns)
+
+
 def items_of(schema: Schema, count: int) -> list[Any]:
     """The schemas of the first `count` items of an array."""
     rest = schema.get("items", _ANY)
@@ -214,6 +247,16 @@ def items_of(schema: Schema, count: int) -> list[Any]:
 def _part(key: str, option: Schema) -> Any:
     more = option.get("additionalProperties")
     return properties_of(option).get(key, more if isinstance(more, Mapping) else _ANY)
+
+
+def _matches(pattern: str, key: str) -> bool:
+    """Whether a name matches a pattern. Patterns that may take long are believed."""
+    if len(key) > _NAME or _COSTLY.search(pattern):
+        return True
+    try:
+        return re.search(pattern, key) is not None
+    except re.error:
+        return True
 
 
 def _gathered(fitted: Sequence[tuple[Any, bool]]) -> tuple[list[Any], bool]:
