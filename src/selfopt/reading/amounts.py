@@ -11,6 +11,10 @@ from .spoken import FACTORS, FILLERS, HALVES, NUMBERS, ORDINALS, PER, PERCENT, U
 
 # A figure in digits of any script with the marks people put between them, a word, or a sign.
 _PIECE = re.compile(r"\d{1,3}(?:[ \u00a0\u202f]\d{3}){1,6}+(?!\d)|\d++(?:[.,'’]\d++)*+|[^\W\d_]++|%")
+# Ids, dates and years, minutes of a time, and marks within a figure.
+NO_AMOUNT = re.compile(
+    r"[^\W\d]+[-_]?\d\S{0,64}|\d{4}-\d\d(?:-\d\d)?|(?:19|20|21)\d\d(?!\d)|:\d\d|(?<=\d)[.,]0{1,2}(?!\d)|(?<=\d),(?=\d{3}(?!\d))"
+)
 _BETWEEN = re.compile(r"[.,'’ \u00a0\u202f]")
 _DIGITS = 64  # of a figure; longer ones are ids
 _RUN = 8  # words of one number
@@ -22,6 +26,7 @@ _MORPHEME = re.compile(rf"({'|'.join(map(re.escape, _MORPHEMES))})(?:und|en)?")
 _HEADS = frozenset(word[:3] for word in _MORPHEMES)
 _VALUES = {**ORDINALS, **NUMBERS}
 _UNIT_OF = {word: (name, factor) for name, units in UNITS.items() for word, factor in units.items()}
+_HOURS = frozenset(word for word, size in UNITS["time"].items() if size == 3600)
 _HAN = re.compile(r"[零〇一二两三四五六七八九十百千万億亿]{1,16}")
 _HAN_DIGITS = {
     char: value for value, chars in enumerate(("零〇", "一", "二两", "三", "四", "五", "六", "七", "八", "九")) for char in chars
@@ -149,7 +154,7 @@ def _quantities(pieces: Sequence[str], found: Sequence[tuple[int, int, Readings]
             continue
         name, factor = unit
         counts = next((ending[place - gap] for gap in range(_NEAR + 1) if place - gap in ending), ())
-        more = tuple(value / 60 for value in starting.get(place + 1, ())) if name == "time" else ()  # 6 h 30
+        more = tuple(value / 60 for value in starting.get(place + 1, ())) if piece in _HOURS else ()  # 6 h 30
         if any(word in HALVES for word in pieces[place + 1 : place + 4]):  # an hour and a half
             more = (*more, 0.5)
         counts = (*counts[:_RUN], 1.0)

@@ -12,7 +12,7 @@ from .conversions import as_number
 from .moments import moment_of
 from .said import STEM, Said, words_of
 from .schema import Schema, choices_of, items_of, options, properties_of
-from .spoken import UNIT_NAMES, fold
+from .spoken import SWITCHES, UNIT_NAMES, fold
 
 _DEPTH = 8
 _SHORT = 3  # letters of a word that says little beside longer ones
@@ -22,7 +22,7 @@ _SHARE = 3  # one of so many words of a text must be said
 _COMMON = 0.2  # the share of short words that two texts of one language have in common at least
 # ISO and IATA codes, tickers, locales, time zones, colours, media types, durations of ISO 8601.
 _CODE = re.compile(
-    r"[A-Z]{1,5}|[a-z]{2}|[a-z]{2,3}[-_][A-Za-z]{2,4}|[A-Z][A-Za-z_]{1,30}/[A-Z][A-Za-z_]{1,30}|(?:UTC|GMT)[+-]\d{1,2}(?::\d{2})?"
+    r"[A-Z]{1,5}|[a-z]{2}|[a-z]{2,3}[-_][A-Z]{2}|[A-Z][A-Za-z_]{1,30}/[A-Z][A-Za-z_]{1,30}|(?:UTC|GMT)[+-]\d{1,2}(?::\d{2})?"
     r"|#[0-9a-fA-F]{3,8}|[a-z]{2,16}/[a-z0-9.+-]{2,64}|P(?:\d{1,4}[YMWD]){0,4}(?:T(?:\d{1,4}[HMS]){1,3})?"
 )
 _FORMULA = re.compile(r"[=^{}<>\\|*]|\(.{0,64}\)|//")
@@ -79,7 +79,7 @@ class Backing:
         if value is None or value == "":
             return False
         part = self._part(schema)
-        if isinstance(value, bool):
+        if isinstance(value, bool) or (isinstance(value, str) and fold(value) in SWITCHES):
             return self._translates or self._names(key, part)
         if not isinstance(value, str) or moment_of(fold(value)) is not None or as_number(value) is not None:
             return self.backs(value, schema)
@@ -133,6 +133,9 @@ class Backing:
         words = words_of(text)
         if not words or _CODE.fullmatch(value.strip()) or text in UNIT_NAMES or said.says_together(text):
             return bool(text)
+        # SF, NYC: where the first part of a text is said by its first letters.
+        if "".join(word[0] for word in words_of(text.partition(",")[0])) in said.initials:
+            return True
         if _ADDRESS.fullmatch(text):
             return any(said.says_word(word) for word in words if len(word) >= STEM and word not in _IN_ADDRESSES)
         if _FORMULA.search(value):

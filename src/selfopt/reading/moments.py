@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date as calendar_day
 
-from .amounts import Amounts
+from .amounts import NO_AMOUNT, Amounts
 from .spoken import (
     DAY_PARTS,
     DAYS_FROM_TODAY,
@@ -25,8 +25,10 @@ from .spoken import (
 _DAY = 86_400
 _MINUTES = 1_440  # of a day
 _YEAR_FIRST = re.compile(r"(?<!\d)(\d{4})[-/.年](\d{1,2})(?:[-/.月](\d{1,2}))?(?!\d)")
-_YEAR_LAST = re.compile(r"(?<!\d)(\d{1,2})[-/.](\d{1,2})(?:[-/.](\d{4}|\d{2}))?(?![\d%])")
+_YEAR_LAST = re.compile(r"(?<!\d)(?<!\d[-/.])(\d{1,2})[-/.](\d{1,2})(?:[-/.](\d{4}|\d{2}))?(?![\d%])")
 _MONTH_DAY = re.compile(r"(?<!\d)(\d{1,2})月(?:(\d{1,2})[日号])?")
+_MONTH = "|".join(sorted(map(re.escape, MONTHS), key=len, reverse=True))
+_DAY_OF_MONTH = re.compile(rf"\b\d{{1,2}}(?:st|nd|rd|th|\.)?\s?(?:of |de |di )?(?:{_MONTH})\b|\b(?:{_MONTH})\s\d{{1,2}}(?!\d)")
 _YEAR = re.compile(r"(?<![\d.,])(?:19|20|21)\d\d(?![\d.,]\d|\d)")
 _CLOCK = re.compile(
     r"(?<![\d.,:])(\d{1,2})(?:\s?[:.h時点]\s?(\d{2})(?:[:.]\d{2}(?:\.\d{1,6})?)?(?!\d))?(?:\s?([ap])\.?\s?m\b\.?)?(?![\d:])"
@@ -60,6 +62,7 @@ class Moments:
         dates: the dates with a month.
         years: the years, also of no date.
         minutes: the times as minutes of the day; both halves of the day where it is not said which.
+        clocks: the times as they are written.
         hours: hours that any other number may mean.
         parts: the hours of the parts of a day that are named.
         words: the words that a date may be worked out from.
@@ -72,6 +75,7 @@ class Moments:
     dates: frozenset[Date]
     years: frozenset[int]
     minutes: frozenset[int]
+    clocks: frozenset[int]
     hours: frozenset[float]
     parts: tuple[tuple[int, int], ...]
     words: frozenset[str]
@@ -83,12 +87,13 @@ class Moments:
     @classmethod
     def of(cls, text: str, words: frozenset[str], amounts: Amounts) -> Moments:
         """Read a folded text with these words and amounts."""
-        minutes, rest = _times(text)
+        minutes, clocks, rest = _times(text)
         return cls(
             dates=frozenset(_dates(text)),
             years=frozenset(int(year) for year in _YEAR.findall(text)),
             minutes=minutes,
-            hours=Amounts.of(rest).numbers,
+            clocks=clocks,
+            hours=Amounts.of(NO_AMOUNT.sub(" ", _DAY_OF_MONTH.sub(" ", rest))).numbers,
             parts=tuple(DAY_PARTS[word] for word in words if word in DAY_PARTS),
             words=words & _DAY_WORDS,
             unspaced=any(word in text for word in UNSPACED_DAYS),
@@ -160,10 +165,8 @@ class Moments:
             )
         # From 14:00 for two hours: until 16:00.
         spans = {round(size / 60) for size in self.amounts.quantities.get("time", ()) if size < _DAY}
-        starts = self.minutes | {60 * int(value) for value in self.hours if value < 24}
-        return spoken or any(
-            (start + span) % _MINUTES == minute or (start - span) % _MINUTES == minute for start in starts for span in spans
-        )
+        away = {(minute - start) % _MINUTES for start in self.minutes}
+        return spoken or any(span in away or _MINUTES - span in away for span in spans)
 
     def _says_hour(self, hour: int) -> bool:
         return any(one in self.hours for one in (hour % 24, hour % 12, 12 if hour % 12 == 0 else hour % 12))
@@ -180,7 +183,7 @@ def moment_of(value: str) -> Moment | None:
         return None
     if clock and dates:
         return Moment(dates, 60 * (int(clock[1]) % 24) + int(clock[2]) % 60)
-    minutes, rest = _times(text)
+    minutes, _, rest = _times(text)
     known = (
         word in MONTHS or word in _DAY_WORDS or word in _IN_MOMENT or word in _SMALL
         for word in _PIECE.findall(rest)
@@ -228,9 +231,10 @@ def _possible(year: str | None, month: str, day: str | None) -> Iterator[Date]:
         yield number, int(month), None if day is None else int(day)
 
 
-def _times(text: str) -> tuple[frozenset[int], str]:
-    """The times in a text as minutes of the day, and the text without them."""
+def _times(text: str) -> tuple[frozenset[int], frozenset[int], str]:
+    """The times in a text as minutes of the day, as they are written, and the text without them."""
     found: set[int] = set()
+    written: set[int] = set()
     rest: list[str] = []
     end = 0
     for match in _CLOCK.finditer(text):
@@ -240,5 +244,6 @@ def _times(text: str) -> tuple[frozenset[int], str]:
         rest.append(text[end : match.start()])
         end = match.end()
         halves = {"a": (0,), "p": (12,)}.get(half or "", (0, 12) if hour <= 12 and match[1][0] != "0" else (hour // 12 * 12,))
+        written.add(60 * (hour if half is None else hour % 12 + 12 * (half == "p")) + minute)
         found.update(60 * ((hour % 12 + more) % 24) + minute for more in halves)
-    return frozenset(found), " ".join((*rest, text[end:]))
+    return frozenset(found), frozenset(written), " ".join((*rest, text[end:]))

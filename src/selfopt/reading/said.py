@@ -9,7 +9,7 @@ from typing import Any
 
 from selfopt.records import Message
 
-from .amounts import Amounts
+from .amounts import NO_AMOUNT, Amounts
 from .moments import Moments
 from .spoken import UNITS, WHOLE, fold
 
@@ -17,7 +17,12 @@ TEXT_LIMIT = 200_000  # characters of a conversation that are read, its last one
 STEM = 4
 _ASKED = 4_000  # characters by which the language is told
 _WORD = re.compile(r"[^\W_]+")
+_CAPITALS = re.compile(r"\b[A-Z]{2,5}\b")
 _LARGEST = 1e15
+_TIMES = 6  # times of a day whose distances are believed
+_FEW = 24  # numbers whose sums and differences are believed
+_LONG = 5  # digits of a figure that is hardly another one by chance
+_ROUND = 10  # from here on a converted value may be rounded to a whole one
 _CLOSE = 0.005  # how far a converted value may be off, as a share of it
 
 
@@ -87,20 +92,57 @@ class Said:
         """The dates and times."""
         return Moments.of(self.text, self.words, self.amounts)
 
-    def says_number(self, value: float) -> bool:
-        """Whether the conversation says a number, also in another unit or as a percentage.
+    @cached_property
+    def initials(self) -> frozenset[str]:
+        """Words in capitals that may be the first letters of a name."""
+        return frozenset(word.lower() for word in _CAPITALS.findall(self._asked))
 
-        0 and 1 count as said: they stand for "none", "all" and "a" in too many ways.
+    @cached_property
+    def _worked_out(self) -> frozenset[float]:
+        """Sums and differences of two numbers, from 10 on: any small number is one of two others."""
+        numbers = Amounts.of(NO_AMOUNT.sub(" ", self.text)).numbers
+        if len(numbers) > _FEW:
+            return frozenset()
+        results = {value for one in numbers for other in numbers for value in (one + other, abs(one - other))}
+        return frozenset(value for value in results if value >= _ROUND)
+
+    @cached_property
+    def _between_times(self) -> frozenset[float]:
+        """How many seconds there are from one time to another."""
+        times = self.moments.clocks
+        return (
+            frozenset(60.0 * (one - other) for one in times for other in times if one > other)
+            if len(times) <= _TIMES
+            else frozenset()
+        )
+
+    @cached_property
+    def _digits(self) -> frozenset[str]:
+        return frozenset(map(_digits_of, self.amounts.numbers))
+
+    def says_number(self, value: float) -> bool:
+        """Whether the conversation says a number, or what it may be worked out from.
+
+        Counts another unit, a percentage, a number that was cut off or rounded, the same digits
+        with the point elsewhere, and a sum or difference of two numbers. 0 and 1 always count: they
+        stand for "none", "all" and "a" in too many ways.
         """
         size, numbers = abs(value), self.amounts.numbers
         if size in (0, 1) or size in numbers or (size == 100 and self.words & WHOLE):
             return True
-        # Half of something is 50 percent, and 19.8 may be cut off or rounded.
-        if size / 100 in numbers or any(size in (int(one), round(one)) for one in numbers if one < _LARGEST):
+        if (
+            size / 100 in numbers
+            or size in self._worked_out
+            or any(size in (int(one), round(one)) for one in numbers if one < _LARGEST)
+        ):
             return True
+        digits = _digits_of(size)
+        if (len(digits) > 1 and digits in self._digits) or self._swapped(f"{size:.0f}"):
+            return True
+        spans = {**self.amounts.quantities, "time": self.amounts.quantities.get("time", frozenset()) | self._between_times}
         return any(
-            abs(size * factor - quantity) <= _CLOSE * quantity or (size >= 1 and round(quantity / factor) == size)
-            for name, quantities in self.amounts.quantities.items()
+            abs(size * factor - quantity) <= (_CLOSE * quantity if size < _ROUND else factor / 2)
+            for name, quantities in spans.items()
             for factor in UNITS[name].values()
             for quantity in quantities
         )
@@ -112,7 +154,20 @@ class Said:
     def says_together(self, text: str) -> bool:
         """Whether the conversation has these letters and digits in a row, however they are grouped."""
         squeezed = "".join(words_of(text))
-        return bool(squeezed) and squeezed in self.squeezed
+        return bool(squeezed) and (squeezed in self.squeezed or self._swapped(squeezed))
+
+    def _swapped(self, figure: str) -> bool:
+        """Whether a long figure has the digits of one that is said: people correct what they mistyped."""
+        return len(figure) >= _LONG and figure.isdecimal() and "".join(sorted(figure)) in self._sorted_figures
+
+    @cached_property
+    def _sorted_figures(self) -> frozenset[str]:
+        return frozenset("".join(sorted(word)) for word in self.words if word.isdecimal() and len(word) >= _LONG)
+
+
+def _digits_of(number: float) -> str:
+    """The digits of a number without point and zeros around them."""
+    return f"{number:.12g}".partition("e")[0].replace(".", "").strip("0")
 
 
 @lru_cache(maxsize=8)

@@ -152,6 +152,15 @@ UNITS: Mapping[str, Mapping[str, float]] = {
 1 l litre litres liter liters litern litros litri
 3.785412 gal gallon gallons
 """),
+    "other": _table("""
+0.000000000001 pf
+0.000000001 nf nm nh
+0.000001 uf μf um μm uh μh ua μa
+0.001 mh ma mv mw
+1000 khz kw kv kj kpa kn
+1000000 mhz mpa mj
+1000000000 ghz gpa gw
+"""),
     "data": _table("""
 1 byte bytes
 1000 kb kilobyte kilobytes
@@ -196,7 +205,7 @@ DAYS_FROM_TODAY: Mapping[str, tuple[int, int]] = {
         ((-7, 14), "weekend week woche wochenende semaine semana settimana vecka tydzien hafta"),
         (
             (-62, 62),
-            "next last past coming upcoming nachste nachsten nachster nachstes kommenden kommende prochain prochaine "
+            "next last past coming upcoming following folgenden suivant siguiente seguente nachste nachsten nachster nachstes kommenden kommende prochain prochaine "
             "proximo proxima prossimo prossima volgende komende nasta nastepny",
         ),
         (
@@ -230,6 +239,7 @@ DAY_PARTS: Mapping[str, tuple[int, int]] = {
 HALVES = set_of("half halb demie demi media mezza meia halv wpol")
 QUARTERS = set_of("quarter viertel quart cuarto quarto kwart kvart kwadrans")
 
+SWITCHES = set_of("true false yes no on off")  # choices that say no more than a switch does
 # Names of units as they stand in arguments: a model picks one, and nobody says it.
 UNIT_NAMES = set_of("""
 celsius fahrenheit kelvin metric imperial standard c f k mph kmh km/h kph m/s kg g lb lbs oz km m cm mm mi miles kilometers meters feet ft
