@@ -18,6 +18,7 @@ NO_AMOUNT = re.compile(
 _BETWEEN = re.compile(r"[.,'’ \u00a0\u202f]")
 _DIGITS = 64  # of a figure; longer ones are ids
 _RUN = 8  # words of one number
+_QUANTITIES = 512  # that are read in a text
 _NEAR = 2  # words that may stand between a number and its unit
 _APART = 5  # words from one part of a quantity to the next: 2 hours and 30 minutes
 
@@ -159,6 +160,8 @@ def _quantities(pieces: Sequence[str], found: Sequence[tuple[int, int, Readings]
             more = (*more, 0.5)
         counts = (*counts[:_RUN], 1.0)
         now = tuple(count * factor for count in (*counts, *(count + part for count in counts for part in more[:_RUN])))
+        if sum(map(len, sizes.values())) > _QUANTITIES:
+            break
         near, before = latest.get(name, (-_APART, ()))
         both = tuple(one + other for one in before[:_RUN] for other in now[:_RUN]) if place - near <= _APART else ()
         sizes.setdefault(name, set()).update(now, both)

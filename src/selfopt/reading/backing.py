@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from selfopt.records import Message, ToolDefinition
@@ -11,10 +13,11 @@ from selfopt.records import Message, ToolDefinition
 from .conversions import as_number
 from .moments import moment_of
 from .said import STEM, Said, words_of
-from .schema import Schema, choices_of, items_of, options, properties_of
+from .schema import Schema, choices_of, items_of, options, part_of
 from .spoken import SWITCHES, UNIT_NAMES, fold
 
 _DEPTH = 8
+_MANY = 256  # items of a value that are looked at
 _SHORT = 3  # letters of a word that says little beside longer ones
 _OPENING = 3  # letters that a choice and what people call it must have in common
 _TELLING = 5  # letters of a word in a description that tells what an argument is about
@@ -30,18 +33,36 @@ _ADDRESS = re.compile(r"\S{1,256}@\S{1,256}|[a-z]{2,8}://\S{1,2048}|www\.\S{1,20
 _IN_ADDRESSES = frozenset({"http", "https", "www", "com", "org", "net", "html"})
 
 
+class Talk:
+    """A conversation in which tools were offered."""
+
+    def __init__(self, messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> None:
+        self._tools = tools
+        self.said = Said.of(messages)
+
+    @cached_property
+    def translates(self) -> bool:
+        """Whether it is in another language than the tools, so that choices are not said in their words.
+
+        Then few short words are the same.
+        """
+        if self.said.other_script:
+            return True
+        short = {word for word in self.said.asked if len(word) <= STEM and word.isalpha()}
+        known = {word for tool in self._tools for text in _texts(tool) for word in words_of(text)}
+        return len(short) > _SHORT and len(known) > len(short) and len(short & known) < _COMMON * len(short)
+
+
 class Backing:
     """Checks the values of a tool's arguments against a conversation.
 
     Args:
-        said: the conversation.
+        talk: the conversation.
         root: the parameters of the tool.
-        translates: whether the conversation is in another language than the tool, so that choices
-            are not said in the tool's words.
     """
 
-    def __init__(self, said: Said, root: Schema, *, translates: bool) -> None:
-        self._said, self._root, self._translates = said, root, translates
+    def __init__(self, talk: Talk, root: Schema) -> None:
+        self._talk, self._said, self._root = talk, talk.said, root
 
     def backs(self, value: Any, schema: Any, depth: int = _DEPTH) -> bool:
         """Whether the conversation backs a value of this schema.
@@ -60,9 +81,8 @@ class Backing:
         if isinstance(value, str):
             return self._backs_text(value)
         if isinstance(value, list):
-            return all(self.backs(item, inner, depth - 1) for item, inner in _items(value, part))
-        inner = properties_of(part)
-        return all(self.backs(item, inner.get(key), depth - 1) for key, item in value.items())
+            return all(self.backs(item, inner, depth - 1) for item, inner in _items(value[:_MANY], part))
+        return all(self.backs(item, part_of(part, key), depth - 1) for key, item in islice(value.items(), _MANY))
 
     def asks_for(self, key: str, value: Any, schema: Any, taken: frozenset[str]) -> bool:
         """Whether somebody asked for an optional value.
@@ -80,11 +100,11 @@ class Backing:
             return False
         part = self._part(schema)
         if isinstance(value, bool) or (isinstance(value, str) and fold(value) in SWITCHES):
-            return self._translates or self._names(key, part)
+            return self._talk.translates or self._names(key, part)
         if not isinstance(value, str) or moment_of(fold(value)) is not None or as_number(value) is not None:
             return self.backs(value, schema)
         words = words_of(value)
-        if choices_of(part) is not None and self._translates:
+        if choices_of(part) is not None and self._talk.translates:
             return True
         said = all(self._said.says_word(word) for word in words) or self._said.says_together(value)
         return bool(words) and said and not taken >= set(words)
@@ -94,7 +114,7 @@ class Backing:
 
         Other values stay.
         """
-        if not _is_texts(value):
+        if not _is_texts(value) or len(value) > _MANY:
             return value
         items = _items(value, self._part(schema))
         return list(dict.fromkeys(item for item, part in items if self.backs(item, part)))
@@ -105,7 +125,7 @@ class Backing:
         Three letters in common are enough: people name what they want in their own words
         (vegetarian), while a model that makes things up goes through the whole list.
         """
-        if not _is_texts(value) or len(value) < 2:
+        if not _is_texts(value) or not 1 < len(value) <= _MANY:
             return value
         if any(choices_of(self._part(part)) is None for _, part in _items(value, self._part(schema))):
             return value
@@ -147,19 +167,6 @@ class Backing:
             return True  # written in Latin letters, or translated
         telling = [word for word in words if len(word) > _SHORT] or words
         return _SHARE * sum(said.says_word(word) for word in telling) >= len(telling)
-
-
-def backing_of(messages: Sequence[Message], tools: Sequence[ToolDefinition], root: Schema) -> Backing:
-    """The backing of a tool with these parameters by a conversation in which `tools` were offered."""
-    said = Said.of(messages)
-    return Backing(said, root, translates=said.other_script or _differs(said.asked, tools))
-
-
-def _differs(asked: frozenset[str], tools: Sequence[ToolDefinition]) -> bool:
-    """Whether people ask in another language than that of the tools: then few short words are the same."""
-    short = {word for word in asked if len(word) <= STEM and word.isalpha()}
-    known = {word for tool in tools for text in _texts(tool) for word in words_of(text)}
-    return len(short) > _SHORT and len(known) > len(short) and len(short & known) < _COMMON * len(short)
 
 
 def _texts(tool: ToolDefinition) -> Iterator[str]:

@@ -57,12 +57,11 @@ def alike(value: Any, choice: Any) -> bool:
 
 def _folded(value: Any) -> str:
     if value is None or isinstance(value, bool):
-        text = {True: "true", False: "false", None: "null"}[value]
-    elif is_kind(value, "number") and not abs(value) < LARGEST:
-        return ""
-    else:
-        text = str(value)
-    return _BETWEEN_WORDS.sub(" ", text.strip()).casefold()
+        return {True: "true", False: "false", None: "null"}[value]
+    if not isinstance(value, str):
+        number = as_number(value)
+        return "" if number is None or not abs(number) < LARGEST else str(number)
+    return _BETWEEN_WORDS.sub(" ", value.strip()).casefold()
 
 
 def as_number(value: Any) -> int | float | None:

@@ -8,9 +8,9 @@ from typing import Any
 
 from selfopt.records import Correction, CorrectionKind, Message, ToolCall, ToolDefinition
 
-from .backing import backing_of
+from .backing import Backing, Talk
 from .said import words_of
-from .schema import Fitter, Schema, arguments_of, knows, properties_of, required_of
+from .schema import Fitter, Schema, arguments_of, knows, part_of, properties_of, required_of
 
 _MARKS = re.compile(r"[\W_]+")
 
@@ -34,6 +34,7 @@ def fitted(
     Returns:
         The calls, and what was changed in them or does not fit.
     """
+    talk = Talk(messages, tools)
     by_name = {tool.name: tool for tool in reversed(tools)}
     done: list[ToolCall] = []
     corrections: list[Correction] = []
@@ -44,7 +45,7 @@ def fitted(
             continue
         if tool.name != call.name:
             corrections.append(Correction(kind="name", tool=tool.name))
-        arguments, made = _arguments(call.arguments, tool, messages, tools)
+        arguments, made = _arguments(call.arguments, tool, talk)
         corrections += [Correction(kind=kind, tool=tool.name, argument=key) for kind, key in made]
         done.append(call.model_copy(update={"name": tool.name, "arguments": arguments}))
     return done, corrections
@@ -56,7 +57,7 @@ def fit_calls(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Seq
 
 
 def _arguments(
-    given: Mapping[str, Any], tool: ToolDefinition, messages: Sequence[Message], tools: Sequence[ToolDefinition]
+    given: Mapping[str, Any], tool: ToolDefinition, talk: Talk
 ) -> tuple[dict[str, Any], list[tuple[CorrectionKind, str]]]:
     root = tool.parameters
     schema = arguments_of(root)
@@ -71,12 +72,12 @@ def _arguments(
             named[meant.get(key, key)] = value
         else:
             made.append(("unknown_argument", key))
-    fitter, backing = Fitter(root), backing_of(messages, tools, root)
+    fitter, backing = Fitter(root), Backing(talk, root)
     taken = frozenset(word for key in needed for word in words_of(named.get(key, "")))
     kept = {}
     for key, value in named.items():
-        part = parts.get(key)
-        now, whole = fitter.fit(value, part) if key in parts else (value, True)
+        part = part_of(schema, key)
+        now, whole = fitter.fit(value, part)
         if key in parts and key not in needed and not backing.asks_for(key, now, part, taken):
             made.append(("not_asked_for", key))
             continue

@@ -11,7 +11,7 @@ from typing import Any
 
 from selfopt.records import Correction, Message, ToolCall, ToolDefinition
 
-from .backing import Backing, backing_of
+from .backing import Backing, Talk
 from .said import words_of
 from .schema import Schema, arguments_of, properties_of, required_of, resolved
 
@@ -28,6 +28,7 @@ def grounded(
     Returns:
         The calls that are left, and what was dropped.
     """
+    talk = Talk(messages, tools)
     by_name = {tool.name: tool.parameters for tool in reversed(tools)}
     kept: list[ToolCall] = []
     corrections: list[Correction] = []
@@ -37,7 +38,7 @@ def grounded(
             kept.append(call)
             continue
         schema = arguments_of(root)
-        backing = backing_of(messages, tools, root)
+        backing = Backing(talk, root)
         unbacked = _unbacked(call, schema, root, backing)
         if unbacked is not None:
             corrections.append(Correction(kind="call_not_backed", tool=call.name, argument=unbacked))

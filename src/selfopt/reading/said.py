@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
 from selfopt.records import Message
 
 from .amounts import NO_AMOUNT, Amounts
+from .conversions import LARGEST
 from .moments import Moments
 from .spoken import UNITS, WHOLE, fold
 
@@ -18,12 +19,12 @@ STEM = 4
 _ASKED = 4_000  # characters by which the language is told
 _WORD = re.compile(r"[^\W_]+")
 _CAPITALS = re.compile(r"\b[A-Z]{2,5}\b")
-_LARGEST = 1e15
+_HELD = 10_000  # values that are looked at within one
+_LARGEST = 1e15  # a number from here on is not rounded
 _TIMES = 6  # times of a day whose distances are believed
 _FEW = 24  # numbers whose sums and differences are believed
 _LONG = 5  # digits of a figure that is hardly another one by chance
 _ROUND = 10  # from here on a converted value may be rounded to a whole one
-_CLOSE = 0.005  # how far a converted value may be off, as a share of it
 
 
 class Said:
@@ -43,7 +44,7 @@ class Said:
         parts: list[str] = []
         left = TEXT_LIMIT
         for message in reversed(messages):
-            called = (str(value) for call in message.tool_calls for value in call.arguments.values())
+            called = [text for call in message.tool_calls for text in texts_in(call.arguments)]
             for part in (message.content, *called):
                 if left > 0:
                     parts.append(part[-left:])
@@ -127,25 +128,27 @@ class Said:
         with the point elsewhere, and a sum or difference of two numbers. 0 and 1 always count: they
         stand for "none", "all" and "a" in too many ways.
         """
-        size, numbers = abs(value), self.amounts.numbers
-        if size in (0, 1) or size in numbers or (size == 100 and self.words & WHOLE):
-            return True
-        if (
-            size / 100 in numbers
-            or size in self._worked_out
-            or any(size in (int(one), round(one)) for one in numbers if one < _LARGEST)
-        ):
+        size = abs(value)
+        if size in (0, 1) or size in self._near or (size == 100 and self.words & WHOLE):
             return True
         digits = _digits_of(size)
         if (len(digits) > 1 and digits in self._digits) or self._swapped(f"{size:.0f}"):
             return True
+        return size in self._worked_out or f"{size:.3g}" in self._converted
+
+    @cached_property
+    def _near(self) -> frozenset[float]:
+        """The numbers, also as percentages, cut off and rounded."""
+        numbers = [number for number in self.amounts.numbers if number < _LARGEST]
+        rounded = {float(value) for number in numbers for value in (int(number), round(number))}
+        return self.amounts.numbers | rounded | {100 * number for number in numbers if number < 1}
+
+    @cached_property
+    def _converted(self) -> frozenset[str]:
+        """The quantities in all units, in three digits; from 10 on also rounded to whole ones."""
         spans = {**self.amounts.quantities, "time": self.amounts.quantities.get("time", frozenset()) | self._between_times}
-        return any(
-            abs(size * factor - quantity) <= (_CLOSE * quantity if size < _ROUND else factor / 2)
-            for name, quantities in spans.items()
-            for factor in UNITS[name].values()
-            for quantity in quantities
-        )
+        values = {quantity / factor for name, some in spans.items() for factor in UNITS[name].values() for quantity in some}
+        return frozenset(f"{one:.3g}" for value in values for one in (value, round(value) if value >= _ROUND else value))
 
     def says_word(self, word: str) -> bool:
         """Whether the conversation has a word, or one that begins alike."""
@@ -177,4 +180,21 @@ def _said(text: str, asked: str) -> Said:
 
 def words_of(value: Any) -> list[str]:
     """The words in a value, without accents and in lower case."""
-    return _WORD.findall(fold(str(value)[:TEXT_LIMIT]))
+    return [word for text in texts_in(value) for word in _WORD.findall(fold(text[:TEXT_LIMIT]))]
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """The texts and numbers that a value holds, as texts: the first thousands of them."""
+    left = [value]
+    for _ in range(_HELD):
+        if not left:
+            return
+        one = left.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, list | tuple):
+            left += reversed(one)
+        elif isinstance(one, Mapping):
+            left += reversed(list(one.values()))
+        elif isinstance(one, int | float) and abs(one) < LARGEST:
+            yield str(one)

@@ -26,6 +26,7 @@ _STEPS = 2_000  # comparisons for a small value; a larger one has more
 _STEPS_EACH = 16  # comparisons more for each item of a value
 _NAME = 128  # characters of an argument's name
 _COSTLY = re.compile(r"[(]|[*+{].*[*+{].*[*+{]")
+_AT_ONCE = 64  # choices that are compared in one step
 _KINDS = frozenset({"string", "integer", "number", "boolean", "object", "array", "null"})
 
 
@@ -136,6 +137,7 @@ class Fitter:
     def _fits_option(self, value: Any, option: Schema, depth: int) -> bool:
         choices = choices_of(option)
         if choices is not None:
+            self._steps -= len(choices) // _AT_ONCE
             return any(same(value, choice) for choice in choices)
         if not is_kind(value, option.get("type")):
             return False
@@ -146,7 +148,7 @@ class Fitter:
             closed = option.get("additionalProperties") is False and not option.get("patternProperties")
             if (closed and not parts.keys() >= value.keys()) or not value.keys() >= set(required_of(option)):
                 return False
-            return all(self._fits(item, _part(key, option), depth - 1) for key, item in value.items())
+            return all(self._fits(item, part_of(option, key), depth - 1) for key, item in value.items())
         return True
 
     def _fit(self, value: Any, schema: Any, depth: int, wraps: bool) -> tuple[Any, bool]:
@@ -157,7 +159,7 @@ class Fitter:
             fitted, whole = self._fit_option(value, option, depth)
             if whole:
                 return fitted, True
-            partly += [fitted] if type(fitted) is not type(value) or isinstance(value, list | dict) else []
+            partly += [fitted] if fitted is not value else []
         if wraps and self._steps >= 0 and _is_single(value):
             for option in self._options(schema):
                 if option.get("type") == "array" and choices_of(option) is None:
@@ -174,6 +176,7 @@ class Fitter:
             return value, False
         choices = choices_of(option)
         if choices is not None:
+            self._steps -= 8 * len(choices) // _AT_ONCE
             fitting = [choice for choice in choices if alike(value, choice)]
             return (fitting[0], True) if len(fitting) == 1 else (value, False)
         kind = option.get("type")
@@ -181,15 +184,18 @@ class Fitter:
             value = parsed(value, kind)
         if isinstance(value, list) and kind == "array":
             parts = items_of(option, len(value))
-            return _gathered([self._fit(item, part, depth - 1, False) for item, part in zip(value, parts, strict=False)])
+            fitted = [self._fit(item, part, depth - 1, False) for item, part in zip(value, parts, strict=False)]
+            changed = any(now is not item for (now, _), item in zip(fitted, value, strict=True))
+            return [now for now, _ in fitted] if changed else value, all(whole for _, whole in fitted)
         if isinstance(value, dict) and kind in ("object", None):
             return self._fit_object(value, option, depth)
         return _scalar(value, kind)
 
     def _fit_object(self, value: dict[str, Any], option: Schema, depth: int) -> tuple[Any, bool]:
-        items, whole = _gathered([self._fit(item, _part(key, option), depth - 1, True) for key, item in value.items()])
-        fitted = dict(zip(value, items, strict=True))
-        return fitted, whole and self._fits_option(fitted, option, depth)
+        parts = {key: self._fit(item, part_of(option, key), depth - 1, True) for key, item in value.items()}
+        changed = any(now is not value[key] for key, (now, _) in parts.items())
+        fitted = {key: now for key, (now, _) in parts.items()} if changed else value
+        return fitted, all(whole for _, whole in parts.values()) and self._fits_option(fitted, option, depth)
 
 
 def properties_of(schema: Schema) -> Mapping[str, Any]:
@@ -202,6 +208,12 @@ def required_of(schema: Schema) -> tuple[str, ...]:
     """The names that a resolved schema requires."""
     required = schema.get("required")
     return tuple(key for key in required if isinstance(key, str)) if isinstance(required, list) else ()
+
+
+def part_of(schema: Schema, key: str) -> Any:
+    """The schema of a property of a resolved schema, also of one that it does not list."""
+    more = schema.get("additionalProperties")
+    return properties_of(schema).get(key, more if isinstance(more, Mapping) else _ANY)
 
 
 def arguments_of(parameters: Schema) -> Schema:
@@ -244,11 +256,6 @@ def items_of(schema: Schema, count: int) -> list[Any]:
     return [*start, *([rest] * (count - len(start)))]
 
 
-def _part(key: str, option: Schema) -> Any:
-    more = option.get("additionalProperties")
-    return properties_of(option).get(key, more if isinstance(more, Mapping) else _ANY)
-
-
 def _matches(pattern: str, key: str) -> bool:
     """Whether a name matches a pattern. Patterns that may take long are believed."""
     if len(key) > _NAME or _COSTLY.search(pattern):
@@ -257,10 +264,6 @@ def _matches(pattern: str, key: str) -> bool:
         return re.search(pattern, key) is not None
     except re.error:
         return True
-
-
-def _gathered(fitted: Sequence[tuple[Any, bool]]) -> tuple[list[Any], bool]:
-    return [value for value, _ in fitted], all(whole for _, whole in fitted)
 
 
 def _size(value: Any) -> int:

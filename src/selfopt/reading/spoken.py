@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from functools import lru_cache
 
 _LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ı": "i", "æ": "ae", "œ": "oe", "’": "'"})
 
 
-@lru_cache(maxsize=512)
 def fold(text: str) -> str:
     """A text in lower case and without accents. Letters of other scripts stay."""
     plain = text.casefold()
