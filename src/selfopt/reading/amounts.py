@@ -13,7 +13,7 @@ from .spoken import FACTORS, FILLERS, HALVES, NUMBERS, ORDINALS, PER, PERCENT, U
 _PIECE = re.compile(r"\d{1,3}(?:[ \u00a0\u202f]\d{3}){1,6}+(?!\d)|\d++(?:[.,'’]\d++)*+|[^\W\d_]++|%")
 # Ids, dates and years, minutes of a time, and marks within a figure.
 NO_AMOUNT = re.compile(
-    r"[^\W\d]+[-_]?\d\S{0,64}|\d{4}-\d\d(?:-\d\d)?|(?:19|20|21)\d\d(?!\d)|:\d\d|(?<=\d)[.,]0{1,2}(?!\d)|(?<=\d),(?=\d{3}(?!\d))"
+    r"(?<![^\W\d])[^\W\d]++[-_]?\d\S{0,64}+|\d{4}-\d\d(?:-\d\d)?|(?:19|20|21)\d\d(?!\d)|:\d\d|(?<=\d)[.,]0{1,2}(?!\d)|(?<=\d),(?=\d{3}(?!\d))"
 )
 _BETWEEN = re.compile(r"[.,'’ \u00a0\u202f]")
 _DIGITS = 64  # of a figure; longer ones are ids
@@ -78,6 +78,9 @@ def _spoken(pieces: Sequence[str]) -> Iterator[tuple[int, int, Readings]]:
     while place < len(pieces):
         start = place
         values: Readings
+        if not pieces[place][0].isdecimal() and not _worth(pieces[place]):
+            place += 1
+            continue
         if pieces[place][0].isdecimal():
             values, place = readings(pieces[place]), place + 1
             while place < len(pieces) and pieces[place] in FACTORS:
@@ -90,7 +93,6 @@ def _spoken(pieces: Sequence[str]) -> Iterator[tuple[int, int, Readings]]:
             values = (*values, *(value / 100 for value in values))
         if values:
             yield start, place, values
-        place = max(place, start + 1)
 
 
 def _in_words(pieces: Sequence[str], start: int) -> tuple[Readings, int]:

@@ -52,10 +52,11 @@ def alike(value: Any, choice: Any) -> bool:
     if isinstance(choice, int | float) and not isinstance(choice, bool) and isinstance(value, str):
         number = as_number(value)
         return number is not None and same(number, choice)
-    return _folded(value) == _folded(choice) != ""
+    return spelling(value) == spelling(choice) != ""
 
 
-def _folded(value: Any) -> str:
+def spelling(value: Any) -> str:
+    """How a single value is written, but for type, case and the marks between words; "" for others."""
     if value is None or isinstance(value, bool):
         return {True: "true", False: "false", None: "null"}[value]
     if not isinstance(value, str):

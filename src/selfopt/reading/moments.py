@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date as calendar_day
 
 from .amounts import NO_AMOUNT, Amounts
+from .conversions import as_number
 from .spoken import (
     DAY_PARTS,
     DAYS_FROM_TODAY,
@@ -175,7 +176,7 @@ class Moments:
 def moment_of(value: str) -> Moment | None:
     """The date or time that a folded text is; None if it is anything else."""
     text = value.strip()
-    if not text or len(text) > _LONGEST or not any(char.isdigit() for char in text):
+    if not text or len(text) > _LONGEST or not any(char.isdigit() for char in text) or as_number(text) is not None:
         return None
     clock = _ISO_CLOCK.search(text)
     dates = frozenset(_dates(text[: clock.start()] if clock else text))
@@ -183,7 +184,7 @@ def moment_of(value: str) -> Moment | None:
         return None
     if clock and dates:
         return Moment(dates, 60 * (int(clock[1]) % 24) + int(clock[2]) % 60)
-    minutes, _, rest = _times(text)
+    _, clocks, rest = _times(text)
     known = (
         word in MONTHS or word in _DAY_WORDS or word in _IN_MOMENT or word in _SMALL
         for word in _PIECE.findall(rest)
@@ -191,7 +192,7 @@ def moment_of(value: str) -> Moment | None:
     )
     if not all(known):
         return None
-    return Moment(dates, min(minutes) if minutes and not (dates and ":" not in text) else None)
+    return Moment(dates, min(clocks) % _MINUTES if clocks and not (dates and ":" not in text) else None)
 
 
 def _dates(text: str) -> Iterator[Date]:

@@ -14,7 +14,7 @@ from .conversions import LARGEST
 from .moments import Moments
 from .spoken import UNITS, WHOLE, fold
 
-TEXT_LIMIT = 200_000  # characters of a conversation that are read, its last ones
+TEXT_LIMIT = 100_000  # characters of a conversation that are read, its last ones
 STEM = 4
 _ASKED = 4_000  # characters by which the language is told
 _WORD = re.compile(r"[^\W_]+")
@@ -40,7 +40,7 @@ class Said:
 
     @staticmethod
     def of(messages: Sequence[Message]) -> Said:
-        """Read the contents and the arguments of calls: the last 200,000 characters of them."""
+        """Read the contents and the arguments of calls: the last 100,000 characters of them."""
         parts: list[str] = []
         left = TEXT_LIMIT
         for message in reversed(messages):

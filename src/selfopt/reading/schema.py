@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import unquote
 
-from .conversions import LARGEST, alike, as_number, is_kind, parsed, same
+from .conversions import LARGEST, alike, as_number, is_kind, parsed, same, spelling
 
 Schema = Mapping[str, Any]
 
@@ -26,7 +26,6 @@ _STEPS = 2_000  # comparisons for a small value; a larger one has more
 _STEPS_EACH = 16  # comparisons more for each item of a value
 _NAME = 128  # characters of an argument's name
 _COSTLY = re.compile(r"[(]|[*+{].*[*+{].*[*+{]")
-_AT_ONCE = 64  # choices that are compared in one step
 _KINDS = frozenset({"string", "integer", "number", "boolean", "object", "array", "null"})
 
 
@@ -98,6 +97,7 @@ class Fitter:
     _steps: int = 0
     # The schema is kept beside its alternatives, so that its identity is not given away again.
     _known: dict[int, tuple[Any, tuple[Schema, ...]]] = field(default_factory=dict)
+    _spelled: dict[int, tuple[Any, dict[str, list[Any]]]] = field(default_factory=dict)
 
     def fits(self, value: Any, schema: Any) -> bool:
         """Whether a value is of the types and choices of a schema. Other limits are not checked."""
@@ -128,6 +128,17 @@ class Fitter:
             known = self._known[id(schema)] = (schema, options(schema, self.root))
         return known[1]
 
+    def _alike(self, value: Any, choices: Sequence[Any]) -> list[Any]:
+        """The choices that a value may be. They are looked up, since there may be thousands of both."""
+        known = self._spelled.get(id(choices))
+        if known is None:
+            known = self._spelled[id(choices)] = (choices, {})
+            for choice in choices:
+                known[1].setdefault(spelling(choice), []).append(choice)
+        number = as_number(value) if isinstance(value, str) else None
+        names = dict.fromkeys((spelling(value), *([] if number is None else [spelling(number)])))
+        return [choice for name in names for choice in known[1].get(name, ()) if alike(value, choice)]
+
     def _fits(self, value: Any, schema: Any, depth: int) -> bool:
         self._steps -= 1
         if depth == 0 or self._steps < 0:
@@ -137,8 +148,7 @@ class Fitter:
     def _fits_option(self, value: Any, option: Schema, depth: int) -> bool:
         choices = choices_of(option)
         if choices is not None:
-            self._steps -= len(choices) // _AT_ONCE
-            return any(same(value, choice) for choice in choices)
+            return any(same(value, choice) for choice in self._alike(value, choices))
         if not is_kind(value, option.get("type")):
             return False
         if isinstance(value, list):
@@ -176,8 +186,7 @@ class Fitter:
             return value, False
         choices = choices_of(option)
         if choices is not None:
-            self._steps -= 8 * len(choices) // _AT_ONCE
-            fitting = [choice for choice in choices if alike(value, choice)]
+            fitting = self._alike(value, choices)
             return (fitting[0], True) if len(fitting) == 1 else (value, False)
         kind = option.get("type")
         if isinstance(value, str) and kind in ("array", "object"):
@@ -306,22 +315,24 @@ class _Resolver:
     root: Schema
     left: int = _LOOKS
 
-    def merged(self, schema: Any) -> Schema:
+    def merged(self, schema: Any, followed: frozenset[int] = frozenset()) -> Schema:
+        """`followed`: the schemas that enclose this one by reference. Once more they say nothing new."""
         self.left -= 1
         if not isinstance(schema, Mapping) or self.left < 0:
             return _ANY
         base = dict(schema)
         parts: list[Any] = []
         reference = base.pop("$ref", None)
-        if isinstance(reference, str):
-            parts.append(_at(reference, self.root))
+        if isinstance(reference, str) and id(target := _at(reference, self.root)) not in followed:
+            parts.append(target)
+            followed |= {id(target)}
         for key in ("allOf", "anyOf", "oneOf"):
             members = base.get(key)
             if isinstance(members, list) and (key == "allOf" or len(members) == 1):
                 del base[key]
                 parts += members[:_OPTIONS]
         for part in parts:
-            base = _joined(base, self.merged(part))
+            base = _joined(base, self.merged(part, followed))
         return base
 
     def options(self, schema: Any) -> Iterator[Schema]:
