@@ -40,9 +40,7 @@ def _case(family: str, case: dict[str, Any]) -> Any:
 
 
 CASES = [
-    _case(path.stem, case)
-    for path in sorted((DATA / "families").glob("*.json"))
-    for case in json.loads(path.read_text("utf-8"))
+    _case(path.stem, case) for path in sorted((DATA / "families").glob("*.json")) for case in json.loads(path.read_text("utf-8"))
 ]
 
 
