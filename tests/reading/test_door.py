@@ -115,7 +115,7 @@ def test_the_next_family_is_a_row() -> None:
     """A chain names it and the door names it where it is not read; what `xml` reads stays as it was."""
     row = Family(
         name="glm",
-        reader="xml",
+        reader="marked",
         marks=("<tool_call>{name}\n", "</tool_call>"),
         body="parameters",
         parameter=("<arg_key>{key}</arg_key>\n<arg_value>", "</arg_value>"),
@@ -151,7 +151,7 @@ def test_a_reader_of_an_installed_package_reads_where_a_chain_names_it() -> None
             read_calls(("shouted@2",), ReplyContent(text="CRASH"), ())
 
 
-@pytest.mark.parametrize("name", ["shouted", "shouted@1", "shouted@3", "absent", "fit@2"])
+@pytest.mark.parametrize("name", ["shouted", "shouted@1", "shouted@3", "absent", "fit@9"])
 def test_a_chain_that_names_what_is_not_here_is_refused(name: str) -> None:
     """Another version is another reader."""
     with READERS.adding("shouted", Shouted()), pytest.raises(VariantError, match=name):

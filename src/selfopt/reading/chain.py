@@ -1,4 +1,8 @@
-"""Reads a reply by the chain that a variant names: readers, then repairs of their calls."""
+"""Reads a reply by the chain that a variant names: readers, then repairs of their calls.
+
+A chain is named and versioned: `all@1` and `all@2` stand for all readers of that time. Variants and
+evidence keep the version that they name.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +15,24 @@ from selfopt.errors import VariantError
 from selfopt.records import Message, ParsedReply, ReplyContent, ToolDefinition
 
 from .families import FAMILIES, Family
-from .fit import fit_calls
 from .readers import READERS
 from .readers.base import CALL_LIMIT, NO_CALL_WORDS, Found, GrowingReader, Offered, Reader, ReadsFamilies
+from .repairs import REPAIRS, Repair
+from .signs import sign_of_call
+from .thinking import split_thinking
 
 LONGEST_WORD = 24  # characters of the longest reply that is checked for a word that means "no call"
-# A reply without any of these characters holds no call in any format.
+# A reply without any of these characters holds no call in any format of `all@1`.
 _SIGN = re.compile(r"[{\[<(]")
-REPAIRS = ("fit",)
+
+CHAINS: Mapping[str, tuple[str, ...]] = {
+    "all@1": ("native", "xml", "json", "bracket", "python_call"),
+    "all@2": ("native@2", "marked", "unmarked"),
+}
+"""The named chains. A name without a version means the first one."""
+LATEST = "all@2"
+_NOW = CHAINS[LATEST]
+_BEFORE = CHAINS["all@1"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,37 +41,54 @@ class Chain:
 
     Attributes:
         readers: asked in this order until one finds calls. The keys are the names in the chain.
-        others: the built-in readers that the chain leaves out. They say whether a reply holds a
-            call that the chain can't read.
-        fits: whether the calls are fitted to their tools.
+        others: readers outside the chain. They say whether a reply holds a call that the chain
+            can't read.
+        repairs: applied in this order to the calls that were read.
+        splits: whether thinking is split from the text before it is read.
         growing: the first reader, if it can read a reply that is still being written. Only the
             first counts, since no other reader can overrule it.
     """
 
     readers: Mapping[str, Reader]
     others: Mapping[str, Reader]
-    fits: bool
+    repairs: Mapping[str, Repair]
+    splits: bool
     growing: GrowingReader | None
 
 
 @lru_cache(maxsize=1024)
-def chain_of(names: tuple[str, ...]) -> Chain:
+def chain_of(names: tuple[str, ...], family: str = "") -> Chain:
     """Build the chain of these names.
 
-    Raises VariantError for an unknown name or another version.
+    Args:
+        names: readers, families, chains and repairs.
+        family: the family that the model's chat template shows; "" if it is not known. Its marks
+            are looked for first, if the chain reads all families.
+
+    Raises:
+        VariantError: a name is unknown, or names another version.
     """
-    readers = {name: _reader(name) for name in names if name not in REPAIRS}
-    others = {name: _reader(name) for name in READERS.builtin if name not in readers}
-    first = next(iter(readers.values()), None)
-    return Chain(readers, others, "fit" in names, first if isinstance(first, GrowingReader) else None)
+    spelled = [part for name in names for part in _spelled(name)]
+    first = (family,) if family in FAMILIES.builtin and LATEST in names else ()
+    readers = {name: _reader(name) for name in (*first, *spelled) if name not in REPAIRS}
+    repairs = {name: REPAIRS[name] for name in spelled if name in REPAIRS}
+    splits = any(name in _NOW for name in readers)
+    others = {} if splits else {name: _reader(name) for name in (*_BEFORE, *_NOW) if name not in readers}
+    growing = next(iter(readers.values()), None)
+    return Chain(readers, others, repairs, splits, growing if isinstance(growing, GrowingReader) else None)
+
+
+def _spelled(name: str) -> tuple[str, ...]:
+    plain, at, _ = name.partition("@")
+    return CHAINS.get(name if at else f"{plain}@1", (name,))
 
 
 def _reader(name: str) -> Reader:
     plain, _, version = name.partition("@")
-    found = READERS.get(plain) or FAMILIES.get(plain)
+    found = READERS.get(name) or READERS.get(plain) or FAMILIES.get(plain)
     if found is None:
-        known = ", ".join((*READERS.names(), *FAMILIES.names(), *REPAIRS))
-        raise VariantError(f"unknown reader {name!r}; readers, families and repairs are {known}")
+        known = ", ".join((*CHAINS, *READERS.names(), *FAMILIES.names(), *REPAIRS))
+        raise VariantError(f"unknown reader {name!r}; chains, readers, families and repairs are {known}")
     if version not in ("", str(found.version)) or (not version and found.version != 1):
         raise VariantError(f"{name!r} names version {version or 1} of a reader; installed is {plain}@{found.version}")
     if isinstance(found, Family):
@@ -89,45 +120,88 @@ def ask(readers: Mapping[str, Reader], content: ReplyContent, tools: Sequence[To
                 f"reader {name!r} failed with {type(error).__name__}; update its package, or name another"
             ) from error
         if found.calls:
-            return name, found
+            return found.family or name, found
         none_said = none_said or found.says_none
         if found.unread:
-            by, unread = name, found.unread
+            by, unread = found.family or name, found.unread
     return by, Found(says_none=none_said, unread=unread)
 
 
 def read_calls(
-    parsers: Sequence[str], content: ReplyContent, tools: Sequence[ToolDefinition], messages: Sequence[Message] = ()
+    parsers: Sequence[str],
+    content: ReplyContent,
+    tools: Sequence[ToolDefinition],
+    messages: Sequence[Message] = (),
+    family: str = "",
 ) -> ParsedReply:
     """Read a reply by a chain.
 
-    If no reader of the chain finds a call, the built-in readers outside the chain are asked, and
-    `unread` names the one that sees a call. An explicit "none" means no call in every format.
+    If no reader of the chain finds a call, `unread` names the reader outside the chain that finds
+    one, or the family whose marks the text has. An explicit "none" means no call in every format.
 
     Args:
-        parsers: the names in the chain. `fit` fits the calls to the tools and the messages.
+        parsers: the names in the chain.
         content: the reply.
         tools: the tools that were offered.
-        messages: the conversation, for `fit`.
+        messages: the conversation, for repairs.
+        family: see `chain_of`.
 
     Raises:
         VariantError: the chain is unknown, or a reader of an installed package failed.
     """
-    chain = chain_of(tuple(parsers))
+    chain = chain_of(tuple(parsers), family)
+    content = _split(content) if chain.splits else content
     name, found = ask(chain.readers, content, tools)
+    if found.supplied and content.finish_reason == "length":
+        # The token limit cut the last call off, so that an argument may be missing.
+        found = found.without_last()
     if found.calls:
-        calls = tuple(found.calls[:CALL_LIMIT])
-        fitted = tuple(fit_calls(calls, messages, tools)) if chain.fits else calls
-        return ParsedReply(tool_calls=fitted, parser=name, recognised=_words(found) + (", fitted" if fitted != calls else ""))
+        return _repaired(chain, name, found, messages, tools)
     if found.unread:
         return ParsedReply(recognised=found.unread, unread=name)
     if found.says_none or says_none(content.text, tools):
         return _without_call("explicit none")
-    if content.tool_calls or _SIGN.search(content.text):
+    return _unread(chain, content, tools) or _without_call("text" if content.text.strip() else "empty reply")
+
+
+def _repaired(chain: Chain, name: str, found: Found, messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> ParsedReply:
+    read = tuple(found.calls[:CALL_LIMIT])
+    calls, corrections = read, found.corrections
+    for repair in chain.repairs.values():
+        repaired, more = repair(calls, messages, tools)
+        calls, corrections = tuple(repaired), (*corrections, *more)
+    words = _words(found) + (", fitted" if calls != read else "")
+    if not calls:
+        return ParsedReply(recognised=f"text, after {words}", corrections=corrections)
+    return ParsedReply(tool_calls=calls, parser=name, recognised=words, corrections=corrections)
+
+
+def _split(content: ReplyContent) -> ReplyContent:
+    """The content without thinking in its text: stored replies may have marks that were not known."""
+    text, thinking = split_thinking(content.text)
+    if text == content.text:
+        return content
+    return content.model_copy(update={"text": text, "thinking": "\n".join(filter(None, (content.thinking, thinking)))})
+
+
+def _unread(chain: Chain, content: ReplyContent, tools: Sequence[ToolDefinition]) -> ParsedReply | None:
+    """What a reply seems to hold that the chain didn't read; None if it seems to hold no call."""
+    if chain.others and (content.tool_calls or content.broken_tool_calls or _SIGN.search(content.text)):
         name, found = ask(chain.others, content, tools)
         if found.calls:
             return ParsedReply(recognised=f"unread: {_words(found)}", unread=name)
-    return _without_call("text" if content.text.strip() else "empty reply")
+    seen = sign_of_call(content.text, tools)
+    if seen:
+        return ParsedReply(recognised=f"unread: a call as {seen}", unread=seen)
+    if content.thinking and _holds_call(content.thinking, tools):
+        return ParsedReply(recognised="text" if content.text.strip() else "empty reply", call_in_thinking=True)
+    return None
+
+
+def _holds_call(text: str, tools: Sequence[ToolDefinition]) -> bool:
+    answer, _ = split_thinking(text)
+    content = ReplyContent.model_construct(text=answer, thinking="", tool_calls=(), broken_tool_calls=(), finish_reason="unknown")
+    return bool(ask(chain_of((LATEST,)).readers, content, tools)[1].calls)
 
 
 def _words(found: Found) -> str:

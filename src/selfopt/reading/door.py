@@ -13,11 +13,11 @@ from pydantic import ValidationError
 from selfopt.errors import UsageError, VariantError
 from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
-from .chain import ask, chain_of, says_none
+from .chain import LATEST, ask, chain_of, says_none
+from .earlier.literals import LiteralReader, UnreadableError
 from .families import FAMILIES, Family
 from .readers import READERS
 from .readers.base import CALL_LIMIT, Offered, clean_text
-from .readers.literals import LiteralReader, UnreadableError
 from .thinking import split_thinking
 
 _EMPTY_FENCE = re.compile(r"^[ \t]{0,8}(```+|~~~+)[^\n`]{0,200}\n\s*+\1[ \t]*+$\n?", re.M)
@@ -70,7 +70,7 @@ def read(text: str, tools: Sequence[ToolDefinition | Mapping[str, Any]], *, thin
     content = ReplyContent.model_construct(
         text=answer, thinking=thinking, tool_calls=(), broken_tool_calls=(), finish_reason="unknown"
     )
-    name, found = ask(chain_of(READERS.builtin).readers, content, offered)
+    name, found = ask(chain_of((LATEST,)).readers, content, offered)
     calls, spans = tuple(found.calls[:CALL_LIMIT]), list(found.spans)
     cut = bool(spans) and not answer[slice(*spans[-1])].rstrip("`;. \t").endswith(_ENDS) and spans[-1][1] >= len(answer.rstrip())
     if cut:

@@ -68,16 +68,14 @@ def _json(value: object) -> str:
 
 
 def _tagged(name: str, tag: str) -> Family:
-    return Family(name=name, reader="xml", marks=(f"<{tag}>", f"</{tag}>"))
+    return Family(name=name, reader="marked", marks=(f"<{tag}>", f"</{tag}>"))
 
 
 def _named(name: str, opening: str, tag: str, before: str = '<parameter name="{key}">') -> Family:
     parameter = (before, "</parameter>")
-    return Family(name=name, reader="xml", marks=(opening, f"</{tag}>"), body="parameters", parameter=parameter)
+    return Family(name=name, reader="marked", marks=(opening, f"</{tag}>"), body="parameters", parameter=parameter)
 
 
-# The rows that the reader `xml` reads. Variants that name it were measured with exactly these rows,
-# so a new row goes into the table below, where a chain can name it.
 TAGGED = (
     _tagged("hermes", "tool_call"),
     _tagged("jamba", "tool_calls"),

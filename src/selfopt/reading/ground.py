@@ -2,70 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from selfopt.records import CallFormat, Message, ReplyContent, ToolCall, ToolDefinition
+from selfopt.records import Correction, Message, ToolCall, ToolDefinition
 
-from .chain import ask, chain_of
-from .families import write_calls
-from .readers import READERS
-from .readers.base import CALL_LIMIT
-from .said import Said, is_texts, needed_of, words_of
+from .earlier.ground import ground_calls as _ground_calls
 
 
-def reply_keeping(
-    keep: Callable[[Sequence[ToolCall]], Sequence[ToolCall]],
-    reply: ReplyContent,
-    tools: Sequence[ToolDefinition],
-    call_format: CallFormat,
-) -> ReplyContent:
-    """The reply with only the calls that `keep` returns.
-
-    The same object if `keep` returns all of them.
-    """
-    _, found = ask(chain_of(READERS.builtin).readers, reply, tools)
-    calls = found.calls[:CALL_LIMIT]
-    kept = keep(calls)
-    if list(kept) == list(calls):
-        return reply
-    return ReplyContent(text=write_calls(kept, call_format), thinking=reply.thinking, finish_reason=reply.finish_reason)
-
-
-def ground_calls(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> list[ToolCall]:
-    """Remove what nothing in the conversation backs.
-
-    Removes optional arguments that nobody asked for, and whole calls with a required argument that
-    nothing backs: nobody gave the tool what it needs. A required choice (enum) is always believed,
-    because a model derives it and does not copy it. Calls of tools that are not offered stay.
-    """
-    said = Said.of(messages)
-    schemas = {tool.name: tool.parameters for tool in reversed(tools)}
-    kept = []
-    for call in calls:
-        grounded = _grounded(call, schemas[call.name], said) if call.name in schemas else call
-        if grounded is not None:
-            kept.append(grounded)
-    return kept
-
-
-def _grounded(call: ToolCall, schema: Mapping[str, Any], said: Said) -> ToolCall | None:
-    properties, needed = schema.get("properties"), needed_of(schema)
-    if not isinstance(properties, Mapping):
-        return call
-    for key in needed:
-        part = properties.get(key)
-        derived = isinstance(part, Mapping) and ("enum" in part or "const" in part)
-        if not derived and (key not in call.arguments or not said.backs(call.arguments[key])):
-            return None
-    taken = words_of(call.arguments, needed)
-    arguments = {
-        key: said.only_said(value)
-        for key, value in call.arguments.items()
-        if key in needed or key not in properties or said.asks_for(value, taken)
-    }
-    others = {value for value in arguments.values() if isinstance(value, str)}
-    arguments = {
-        key: [item for item in value if item not in others] if is_texts(value) else value for key, value in arguments.items()
-    }
-    return call if arguments == call.arguments else call.model_copy(update={"arguments": arguments})
+def grounded(
+    calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequence[ToolDefinition]
+) -> tuple[list[ToolCall], list[Correction]]:
+    """Remove what nothing in the conversation backs."""
+    return _ground_calls(calls, messages, tools), []

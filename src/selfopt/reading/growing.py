@@ -8,9 +8,7 @@ from collections.abc import Sequence
 from selfopt.records import Message, ReplyContent, ToolCall, ToolDefinition
 
 from .chain import chain_of
-from .fit import fit_calls
 from .readers.base import CALL_LIMIT
-from .readers.native import READER as _NATIVE
 
 EARLY_LIMIT = 16_384
 """How many characters of an unfinished reply are searched for calls."""
@@ -18,6 +16,7 @@ EARLY_LIMIT = 16_384
 # the whole text.
 FRUITLESS = 32
 
+_NATIVE = ("native", "all")  # chains that begin with the calls that the server reports
 # A call has to open the reply. Text before it might be thinking that the server's template opened,
 # which only the closing tag shows.
 _AT_ONCE = re.compile(r"\s*+(?:(?:```+|~~~+)[ \t]*+\w{0,32}+[ \t]*+\n\s*+)?+[{\[<]")
@@ -39,10 +38,13 @@ def certain_calls(
     """
     chain = chain_of(tuple(parsers))
     reader, text = chain.growing, content.text
-    if reader is None or (reader is not _NATIVE and (len(text) > EARLY_LIMIT or not _AT_ONCE.match(text))):
+    by_text = not parsers or parsers[0].partition("@")[0] not in _NATIVE
+    if reader is None or (by_text and (len(text) > EARLY_LIMIT or not _AT_ONCE.match(text))):
         return ()
-    calls = tuple(reader.certain(content, tools)[:CALL_LIMIT])
-    return tuple(fit_calls(calls, messages, tools)) if calls and chain.fits else calls
+    calls: Sequence[ToolCall] = reader.certain(content, tools)[:CALL_LIMIT]
+    for repair in chain.repairs.values() if calls else ():
+        calls, _ = repair(calls, messages, tools)
+    return tuple(calls)
 
 
 class GrowingReply:

@@ -124,7 +124,7 @@ from .trial import (
     WarmUpResult,
 )
 from .variant import CallFormat, ChainName, Example, Variant
-from .verdict import Outcome, ParsedReply, ReadStatus, Verdict
+from .verdict import Correction, CorrectionKind, Outcome, ParsedReply, ReadStatus, Verdict
 
 __all__ = [
     "ROUTING_SCHEMA_VERSION",
@@ -152,6 +152,8 @@ __all__ = [
     "Confirmation",
     "ConfirmationStatus",
     "Constraint",
+    "Correction",
+    "CorrectionKind",
     "Cycle",
     "CycleAbandoned",
     "CyclePlan",

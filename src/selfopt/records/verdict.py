@@ -6,6 +6,8 @@ from enum import StrEnum
 from functools import cache
 from typing import Literal
 
+from pydantic import Field
+
 from .base import Prose, Record, content_hash
 from .chat import ToolCall
 from .earlier import reply_status
@@ -42,6 +44,41 @@ ReadStatus = Literal["calls", "unread", "text", "empty", "explicit_none", "no_re
 """
 
 
+CorrectionKind = Literal[
+    "name",
+    "syntax",
+    "type",
+    "choice",
+    "unknown_argument",
+    "not_asked_for",
+    "not_backed",
+    "call_not_backed",
+    "not_fitted",
+]
+"""What was done to a call after the model wrote it.
+
+`name`: the tool's name was mended. `syntax`: broken notation was mended. `type` and `choice`: a
+value took the type, or the spelling of a choice, of its schema. `unknown_argument`: an argument
+that the schema does not know was dropped. `not_asked_for`: an optional argument that nobody asked
+for was dropped. `not_backed`: an optional argument that the conversation does not back was dropped.
+`call_not_backed`: the call was dropped because nothing backs this required argument. `not_fitted`:
+a value does not fit its schema and was kept as it came.
+"""
+
+
+class Correction(Record):
+    """One change of a call after it was read.
+
+    Attributes:
+        tool: the name of the call's tool.
+        argument: the argument; None for the call as a whole.
+    """
+
+    kind: CorrectionKind
+    tool: str
+    argument: str | None = None
+
+
 class ParsedReply(Record):
     """What a parser chain read in a reply.
 
@@ -50,12 +87,17 @@ class ParsedReply(Record):
         recognised: what the reader saw, for people. Code uses `status`.
         unread: a reader that sees a tool call which the chain does not read: either the reader is
             not in the chain, or it cannot read this call. None when there is none.
+        call_in_thinking: whether a call stands in the thinking and none in the answer.
+        corrections: what was changed in the calls, or why they were dropped.
     """
 
     tool_calls: tuple[ToolCall, ...] = ()
     parser: str | None = None
     recognised: Prose = "text"
     unread: str | None = None
+    # Replies without these are stored as before the fields existed.
+    call_in_thinking: bool = Field(default=False, exclude_if=lambda found: not found)
+    corrections: tuple[Correction, ...] = Field(default=(), exclude_if=lambda made: not made)
 
     @property
     def status(self) -> ReadStatus:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from selfopt.reading.chain import chain_of
+from selfopt.reading.earlier.ground import ground_calls
+from selfopt.reading.earlier.literals import decode_object
 from selfopt.reading.families import SEPARATOR, write_calls
-from selfopt.reading.ground import ground_calls, reply_keeping
-from selfopt.reading.readers.literals import decode_object
+from selfopt.reading.keeping import reply_keeping
 from selfopt.reading.wire_names import with_wire_names
 from selfopt.records import Constraint, Message, ReplyContent, Sampling, ToolCall, ToolDefinition, Variant, remembered
 
@@ -81,9 +82,9 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
         opening = _opening(answering, options_of(answering), messages, tools, required)
     reply = yield opening
     if chosen is not None and options.agree:
-        reply = reply_keeping(lambda calls: [c for c in calls if c.name in chosen], reply, tools, variant.call_format)
+        reply = reply_keeping(lambda calls: [c for c in calls if c.name in chosen], reply, tools, variant)
     if options.ground:
-        reply = reply_keeping(lambda calls: ground_calls(calls, messages, tools), reply, tools, variant.call_format)
+        reply = reply_keeping(lambda calls: ground_calls(calls, messages, tools), reply, tools, variant)
     return reply
 
 

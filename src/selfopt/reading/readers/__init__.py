@@ -11,18 +11,20 @@ from .base import Reader
 
 __all__ = ["READERS"]
 
+_HERE, _BEFORE = "selfopt.reading.readers", "selfopt.reading.earlier"
+
 READERS: Registry[Reader] = Registry(
     "selfopt.readers",
     {
-        "native": "selfopt.reading.readers.native:READER",
-        "xml": "selfopt.reading.readers.tags:READER",
-        "json": "selfopt.reading.readers.json_text:READER",
-        "bracket": "selfopt.reading.readers.bracket:READER",
-        "python_call": "selfopt.reading.readers.python_call:READER",
+        "native": f"{_BEFORE}.native:READER",
+        "xml": f"{_BEFORE}.tags:READER",
+        "json": f"{_BEFORE}.json_text:READER",
+        "bracket": f"{_BEFORE}.bracket:READER",
+        "python_call": f"{_BEFORE}.python_call:READER",
+        "native@2": f"{_HERE}.native:READER",
+        "marked": f"{_HERE}.marked:READER",
+        "unmarked": f"{_HERE}.unmarked:READER",
     },
     Reader,
 )
-"""Every reader by name, in the order in which they are asked.
-
-The most distinctive way of writing comes first.
-"""
+"""Every reader by name. The first five are those of the chain `all@1`, the others of `all@2`."""

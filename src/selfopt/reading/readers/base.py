@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from selfopt.reading.families import Family
 from selfopt.reading.wire_names import own_names
-from selfopt.records import ReplyContent, ToolCall, ToolDefinition
+from selfopt.records import Correction, ReplyContent, ToolCall, ToolDefinition
 
 TEXT_LIMIT = 262_144  # characters of a reply that are read; calls are usually among the first few thousand
 WORK_LIMIT = 1_048_576  # characters that failed attempts may read in all, so that time stays linear
@@ -31,6 +31,9 @@ class Found:
         spans: where they are in the text, as (start, end).
         says_none: whether the reply says that no tool should be called.
         unread: a description of a call that can't be read; "" if there is none.
+        family: the family that writes them so; "" where the reader knows none.
+        supplied: whether the last call has no end in the text, which the reader supplied.
+        corrections: what the reader changed in the calls.
     """
 
     calls: Sequence[ToolCall] = ()
@@ -38,6 +41,13 @@ class Found:
     spans: Sequence[tuple[int, int]] = ()
     says_none: bool = False
     unread: str = ""
+    family: str = ""
+    supplied: bool = False
+    corrections: tuple[Correction, ...] = ()
+
+    def without_last(self) -> Found:
+        """The same without its last call, which has no end."""
+        return replace(self, calls=self.calls[:-1], spans=self.spans[:-1], supplied=False)
 
 
 # Shared, since most readers return one of these for most replies.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from .base import DEPTH_LIMIT
+from selfopt.reading.readers.base import DEPTH_LIMIT
 
 _SPACE = re.compile(r"[ \t\r\n]*+")
 _STRINGS = {

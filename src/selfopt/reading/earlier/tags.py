@@ -1,7 +1,7 @@
 """Tool calls between marks.
 
 Such as <tool_call>{json}</tool_call>, <function=name><parameter=...> and <invoke name="...">.
-The rows of `selfopt.reading.families` say which marks there are.
+The rows of `tagged` say which marks there are.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from selfopt.reading.families import TAGGED, Family
+from selfopt.reading.families import Family
+from selfopt.reading.readers.base import CALL_LIMIT, NOTHING, SAYS_NONE, TEXT_LIMIT, Effort, Found, Offered, Segment, clean_text
 from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
-from .base import CALL_LIMIT, NOTHING, SAYS_NONE, TEXT_LIMIT, Effort, Found, Offered, Segment, clean_text
 from .json_text import json_calls
 from .literals import LiteralReader, UnreadableError, decode_object
+from .tagged import TAGGED
 
 # Models mix the ways of writing a parameter, whatever the marks of the call.
 _PARAMETER = re.compile(
@@ -53,10 +54,6 @@ class TagReader:
         self._families = families
         self._signs = {family.marks[0][:1] for family in families}
         self._opening = re.compile("|".join(_pattern(family.marks[0]) for family in families))
-
-    def of(self, family: Family) -> TagReader:
-        """A reader of this family alone."""
-        return TagReader((family,))
 
     def read(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> Found:
         """See `Reader.read`."""

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from selfopt.reading.readers.base import Offered
 from selfopt.records import ToolCall
 
-from .base import Offered
 from .literals import decode_object
 
 _LISTS = ("tool_calls", "calls", "function_calls")

@@ -5,9 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from selfopt.reading.readers.base import (
+    CALL_LIMIT,
+    NOTHING,
+    SAYS_NONE,
+    TEXT_LIMIT,
+    Effort,
+    Found,
+    Offered,
+    Segment,
+    clean_text,
+    segments,
+)
 from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
-from .base import CALL_LIMIT, NOTHING, SAYS_NONE, TEXT_LIMIT, Effort, Found, Offered, Segment, clean_text, segments
 from .literals import LiteralReader, PartialReader, UndecidedError, UnreadableError
 from .shapes import Shape, shape_of
 

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from selfopt.reading.readers.base import Offered
 from selfopt.records import ToolCall
 
-from .base import Offered
 from .literals import LiteralReader, UnreadableError
 
 CALL_HEAD = re.compile(r"([^\W\d][\w.\-]{0,255}+)[ \t]*+\(")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from selfopt.reading.readers.base import CALL_LIMIT, NOTHING, Effort, Found, Offered, clean_text
 from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
-from .base import CALL_LIMIT, NOTHING, Effort, Found, Offered, clean_text
 from .call_syntax import CALL_HEAD, read_call
 from .literals import LiteralReader, UnreadableError
 

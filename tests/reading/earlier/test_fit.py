@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfopt.reading import read_calls
-from selfopt.reading.fit import fit_calls
+from selfopt.reading.earlier.fit import fit_calls
 from selfopt.records import ChainName, Message, ReplyContent, ToolCall, ToolDefinition
 from selfopt.variants import get_variant
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from selfopt.reading.ground import ground_calls, reply_keeping
-from selfopt.records import Message, ReplyContent, ToolCall, ToolDefinition
+from selfopt.reading.earlier.ground import ground_calls
+from selfopt.reading.keeping import reply_keeping
+from selfopt.records import Message, ReplyContent, ToolCall, ToolDefinition, Variant
 
 BOOK = ToolDefinition(
     name="book_table",
@@ -75,7 +76,7 @@ def test_a_reply_where_nothing_has_to_go_stays_exactly_as_it_was() -> None:
     said = [Message(role="user", content="Chez Paul tomorrow")]
 
     def grounded(reply: ReplyContent) -> ReplyContent:
-        return reply_keeping(lambda calls: ground_calls(calls, said, [BOOK]), reply, [BOOK], "json")
+        return reply_keeping(lambda calls: ground_calls(calls, said, [BOOK]), reply, [BOOK], Variant(name="v"))
 
     good = ReplyContent(text='Sure: {"name": "book_table", "arguments": {"restaurant": "Chez Paul", "date": "2031-06-09"}}')
     assert grounded(good) is good

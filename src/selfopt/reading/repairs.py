@@ -1,0 +1,29 @@
+"""Repairs: what a chain may do to the calls that were read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from selfopt.records import Correction, Message, ToolCall, ToolDefinition
+
+from .earlier.fit import fit_calls as fit_calls_1
+from .fit import fitted
+from .ground import grounded
+
+Repaired = tuple[Sequence[ToolCall], Sequence[Correction]]
+
+
+class Repair(Protocol):
+    """Changes calls after they were read. Never raises."""
+
+    def __call__(self, calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequence[ToolDefinition], /) -> Repaired:
+        """Returns the calls that are left, and what was changed in them."""
+
+
+def _fit_1(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> Repaired:
+    return fit_calls_1(calls, messages, tools), ()
+
+
+REPAIRS: Mapping[str, Repair] = {"fit": _fit_1, "fit@2": fitted, "ground@2": grounded}
+"""Every repair by name. `fit` is the first version, which reports nothing."""
