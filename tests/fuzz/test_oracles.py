@@ -83,8 +83,14 @@ def test_a_changed_text_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_exception_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that can't stand a bracket."""
-    monkeypatch.setattr(oracles, "read", lambda text, tools, **_: text.index("["))
-    assert "[" not in _first_fault("nothing is raised")["text"]
+
+    def delicate(text: str, tools: Any, **_: Any) -> Reading:
+        if "[" in text:
+            raise ValueError("a bracket")
+        return Reading((), text, "", None)
+
+    monkeypatch.setattr(oracles, "read", delicate)
+    assert "[" in _first_fault("nothing is raised")["text"]
 
 
 def test_a_slow_reader_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
