@@ -46,7 +46,7 @@ ROWS = (
         template=("]<]minimax[>[",), vllm="minimax_m3", sglang="minimax-m3",
     ),
     Family(
-        name="gemma4", title="Gemma 4", body="braces", quote='<|"|>', between="",
+        name="gemma4", title="Gemma 4", body="braces", quote='<|"|>', between="", others=(("call:{name}", ""),),
         marks=("<|tool_call>call:{name}", "<tool_call|>"),
         template=("<|tool_call>", "<tool_call|>"), vllm="gemma4", sglang="gemma4",
     ),
@@ -143,7 +143,7 @@ ROWS = (
         "<|channel|>commentary to=functions.{name} <|constrain|>json<|message|>",
         "<|call|>",
         between="<|start|>assistant",
-        others=(("<|start|>assistant to=functions.{name}<|channel|>commentary json<|message|>", "<|end|>"),),
+        others=(("to={name}", "<|end|>"),),
         template=("<|channel|>", "<|message|>"), vllm="openai", sglang="gpt-oss",
     ),
     _json("functionary_v32", "Functionary 3.2", ">>>{name}\n", between="", template=(">>>all",)),
