@@ -108,7 +108,7 @@ def _objects(scan: Scan, at: int) -> Body | None:
             break
         value, end = found
         shape = shape_of(value, scan.names)
-        calls += (*shape.calls, *shape.strangers)
+        calls += shape.everything
         none, read, at = none or shape.no_call or value == [], True, end
         keyed = keyed or _is_keyed(value, shape)
         following = _after_value(scan, end)

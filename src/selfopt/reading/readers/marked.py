@@ -19,8 +19,6 @@ from .names import Names
 from .scan import Body, Scan
 
 _EFFORT = 8  # characters that failed attempts may read for each character of the text
-# What the families of a mark that is shared write beside it counts when the family is named.
-_OUTER, _FORM, _NAMED, _BESIDE = 1, 4, 4, 1
 _HARMONY = re.compile(r"(?:<\|start\|>\s*+)?(?:assistant\b)?+\s*+(?:<\|channel\|>\s*+)?(?:commentary|analysis|comment)?\s*+\Z")
 _LOOK_BACK = 80
 
@@ -90,7 +88,7 @@ class MarkedReader:
             none = none or body.none or not body.calls
             if body.calls:
                 end = scan.past_ends(body.end)
-                family = chain.family(scan, found, body)
+                family = chain.family(scan, found, body, end)
                 elements.append(_Element(chain.start, max(at, end), body, family))
                 count += len(body.calls)
                 at = max(at, end)
@@ -134,19 +132,28 @@ class _Chain:
         self.end = found.end()
         self._marks.append(mark)
 
-    def family(self, scan: Scan, found: re.Match[str], body: Body) -> Family:
+    def family(self, scan: Scan, found: re.Match[str], body: Body, end: int) -> Family:
         """The family that writes these marks and such a body."""
-        best, most = self._marks[-1].families[0], -1
-        for family in self._marks[-1].families:
-            outer = sum(family in mark.families for mark in self._marks[:-1])
-            before, named, after = family.marks[0].partition("{name}")
-            points = _OUTER * outer + _FORM * (family.body == body.form) + _NAMED * (bool(named) == body.named)
-            if named and body.calls:
-                points += _BESIDE * _stands_beside(scan.text, found.end(), body.calls[0].name, after)
-                points += _BESIDE * (("function" in before[-24:]) == ("function" in scan.text[found.end() : found.end() + 9]))
-            if points > most:
-                best, most = family, points
-        return best
+        families = self._marks[-1].families
+        if len(families) == 1:
+            return families[0]
+        after = scan.text[found.end() : found.end() + 24].lstrip()
+        closing = scan.text[body.end : end]
+
+        def points(family: Family) -> int:
+            before, named, behind = family.marks[0].partition("{name}")
+            return (
+                2 * sum(family in mark.families for mark in self._marks[:-1])
+                + 8 * (family.body == body.form)
+                + 8 * (bool(named) == body.named)
+                + 2 * (after.startswith("[") == (family.listed == "always"))
+                + 2 * any(mark in closing for mark in map(str.strip, (family.marks[1], family.around[1])) if mark)
+                + (bool(named) and _stands_beside(scan.text, found.end(), body.calls[0].name, behind))
+                + (("function" in before[-24:]) == after.startswith("function"))
+            )
+
+        # The families that others took their marks from come later in the table.
+        return max(reversed(families), key=points)
 
 
 def _stands_beside(text: str, at: int, name: str, after: str) -> bool:
@@ -178,4 +185,4 @@ def _is_empty(scan: Scan, elements: Sequence[_Element], chain: _Chain) -> bool:
     return not elements and scan.past_ends(scan.skip(chain.end)) > chain.end and not chain.is_named
 
 
-READER = MarkedReader(ROWS)
+READER = MarkedReader(tuple(row for row in ROWS if row.reader == "marked"))

@@ -105,12 +105,17 @@ class Marks:
             for mark in (family.around[0], family.marks[0], *(other[0] for other in family.others)):
                 for piece in _openings(mark):
                     pieces.setdefault(piece, []).append(family)
-        longest = sorted(pieces, key=len, reverse=True)
-        self._marks = tuple(Mark(one, "{name}" in one, _is_special(one), tuple(dict.fromkeys(pieces[one]))) for one in longest)
-        self.opening = re.compile("|".join(map(_pattern, longest)) or "(?!)()")
+        written: dict[str, list[str]] = {}
+        for piece in sorted(pieces, key=len, reverse=True):
+            written.setdefault(_pattern(piece), []).append(piece)
+        self._marks = tuple(
+            Mark(same[0], "{name}" in same[0], _is_special(same[0]), tuple(dict.fromkeys(f for one in same for f in pieces[one])))
+            for same in written.values()
+        )
+        self.opening = re.compile("|".join(written) or "(?!)()")
         closing = {piece for family in (*families, *known) for mark in _closings(family) for piece in _PIECE.findall(mark)}
-        written = [_pattern(piece) for piece in sorted(closing, key=len, reverse=True) if not _ENDING.fullmatch(piece)]
-        self.ending = re.compile("|".join((*written, _ENDING.pattern)))
+        ends = [_pattern(piece) for piece in sorted(closing, key=len, reverse=True) if not _ENDING.fullmatch(piece)]
+        self.ending = re.compile("|".join((*dict.fromkeys(ends), _ENDING.pattern)))
         own = dict.fromkeys(family.parameter for family in families if family.body == "parameters")
         self.parameters = (*(_own(*marks) for marks in own if _is_new(marks[0])), *PARAMETERS)
 
