@@ -53,7 +53,9 @@ _AFTER = {
     "]": re.compile(
         rf"{_GAP}(?:[,，;]+{_GAP}{_REMARK}(?:{_VALUE}|[\]}}]|\Z)|(?<=[{BLANKS}])\"[^\"\n]{{0,64}}+\"{_GAP}[,\]]|{_REMARK}\Z)"
     ),
-    "=": re.compile(rf"{_GAP}(?:[,，]+{_GAP}{_REMARK}(?:{_KEY}|{_VALUE}|\)|\Z)|{_REMARK}\Z)"),
+    "=": re.compile(
+        rf"{_GAP}(?:[,，]+{_GAP}{_REMARK}(?:{_KEY}|{_VALUE}|\)|\Z)|(?<=[{BLANKS}])\"[^\"\n]{{0,64}}+\"{_GAP}[,)]|{_REMARK}\Z)"
+    ),
 }
 _AFTER[")"] = _AFTER["="]
 _AFTER["s"] = _AFTER["]"]  # a set
