@@ -22,6 +22,7 @@ _ATTRIBUTE = re.compile(r"([\w\-]{1,64}+)=(?:\"([^\"]*+)\"|'([^']*+)')")
 _CHILD = re.compile(r"\s*+<([\w\-.]{1,128}+)(?:[ \t][^<>]{0,128}+)?>")
 _EMPTY_CHILD = re.compile(r"\s*+<([\w\-.]{1,128}+)[ \t]*+/>")
 _ITEM = re.compile(r"\s*+<([\w\-.]{1,64}+)>([^<]{0,4096}+)</\1>\s*+")
+_FAST = 8  # how much faster the end of an element is looked for than values are read
 _SPACE = re.compile(r"\s*+")
 
 
@@ -52,6 +53,7 @@ def read_element(text: str, position: int, names: Names, effort: Effort) -> Writ
     closing = f"</{name}>"
     given = _children(text, opening.end(), closing, root, schemas, effort) or _body(text, opening.end(), closing, name, names)
     if given is None:
+        effort.spend((len(text) - opening.end()) // _FAST)
         return None
     more, end, supplied = given
     if not (arguments or more) and required:

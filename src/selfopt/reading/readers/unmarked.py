@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
 from .base import CALL_LIMIT, NOTHING, SAYS_NONE, Effort, Found, clean_text
-from .echoes import Echoes, is_quoted
+from .echoes import Echoes, quoted
 from .elements import read_element
 from .keywords import Written, read_head, read_list
 from .labelled import read_labelled, read_named, read_slashed
@@ -19,8 +20,8 @@ from .programs import TARGET, read_block, read_line
 from .quoted import BLANKS
 from .shapes import Shape, shape_of
 
-_EFFORT = 6  # characters that failed attempts may read for each character of the text
-_LOOKS = 24  # characters that the look at a place costs besides
+_EFFORT = 4  # characters that failed attempts may read for each character of the text
+_LOOKS = 64  # characters that the look at a place costs besides
 _SIGNS = re.compile(r"[{(\[<:：/]")
 _CANDIDATE = re.compile(
     r"(?P<fence>^[ \t]{0,8}+(?:```+|~~~+)[ \t]*+(?P<language>[^\s`]{0,32}+)[^\n`]{0,200}+$)"
@@ -107,6 +108,7 @@ class _Search:
         self._effort = Effort(_EFFORT * len(text) + 4096)
         self._echoes = Echoes(text)
         self._pieces: list[_Piece] = []
+        self._closings = [one.start() for one in _FENCE.finditer(text)]
         self._fence: str | None = None  # the language of the code fence around
         self.none = False
         self.unread = ""
@@ -126,7 +128,8 @@ class _Search:
             before = len(self._pieces)
             position = max(self._take(found), found.end(), found.start() + 1)
             count += sum(len(piece.calls) for piece in self._pieces[before:])
-        return self._pieces
+        examples = quoted(self._text, [(piece.start, piece.end) for piece in self._pieces])
+        return [piece for index, piece in enumerate(self._pieces) if index not in examples]
 
     def _take(self, found: re.Match[str]) -> int:
         """Read what stands at a place. Returns where to go on."""
@@ -145,8 +148,8 @@ class _Search:
             self._fence = None
             return found.end()
         self._fence = language
-        closing = _FENCE.search(self._text, found.end())
-        end = closing.start() if closing is not None else len(self._text)
+        index = bisect_right(self._closings, found.end())
+        end = self._closings[index] if index < len(self._closings) else len(self._text)
         start = self._reader.skip(found.end())
         body = self._text[start : start + 1]
         if body in ("{", "[", "<") and language not in ("python", "py"):
@@ -185,10 +188,9 @@ class _Search:
         return end
 
     def _add(self, start: int, end: int, calls: Sequence[Written], form: str, family: str) -> None:
-        if not is_quoted(self._text, start, end):
-            last = calls[-1]
-            supplied = last.supplied and last.end >= len(self._text)
-            self._pieces.append(_Piece(start, end, [one.call for one in calls], form, family, supplied))
+        last = calls[-1]
+        supplied = last.supplied and last.end >= len(self._text)
+        self._pieces.append(_Piece(start, end, [one.call for one in calls], form, family, supplied))
 
     def _fail(self, start: int, position: int, family: str) -> None:
         """Count a failed attempt. One that the end of the text stopped is a call that is cut off."""
@@ -264,9 +266,9 @@ class _Search:
             self.unread = "plain_json"  # the arguments had not begun
             return end
         self.none = self.none or shape.no_call
-        if shape.unread and not calls and not is_quoted(text, start, end):
+        if shape.unread and not calls:
             self.unread = self.unread or "plain_json"
-        if calls and not is_quoted(text, start, end):
+        if calls:
             extra = _EXTRA.match(text, end)
             end = extra.end() if extra is not None else end
             form = "bare JSON" if self._fence is None else "fenced JSON"
