@@ -124,6 +124,7 @@ def _labelled_arguments(reader: LooseReader, position: int, name: str, names: Na
         end = text.find("```", begin) if fence is not None else -1
         end = end if end >= 0 else (after.start() if after is not None else len(text))
         value, supplied = text[begin:end].strip().strip("\"'`"), False
+        value = "" if names.is_no_call(value) and not names.schema(name).get("required") else value
     arguments = arguments_of(value, name, names) if the_only(name, names) or not isinstance(value, str) or not value else None
     if arguments is None or is_schema(arguments, names.properties(name)):
         raise UnreadableError(end)

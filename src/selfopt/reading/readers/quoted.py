@@ -126,6 +126,8 @@ class Quoted:
         more, start = _MORE[closing], position
         while self.looks > 0 and (quote := more.match(self.text, position)) is not None:
             self.looks -= 1
+            if "=" in within and "\n" in self.text[position : quote.end()]:
+                return 0  # programs have no line breaks within such strings
             position = quote.end()
             if self._ends(start, position, within, key):
                 return position
