@@ -58,6 +58,7 @@ _CALLS = frozenset({"tool_code", "tool_call", "tool_calls", "tool", "tools", "fu
 _BARE = re.compile(r"\s*+(?:(?:```+|~~~+)[ \t]*+[^\s`]{0,32}+[ \t]*+\n\s*+)?+\Z")
 _BARE_AFTER = re.compile(r"[\s}\])]*+(?:(?:```+|~~~+)\s*+)?+\Z")
 _EXTRA = re.compile(r"[ \t]{0,4}+[}\])]{1,8}+")
+_OBSERVED = re.compile(r"(?:^|\n)[ \t*]*+(?:Observation|Tool[ _](?:result|response|output))[ \t*]*+[:：][\s*]*+\Z", re.I)
 _NAMED = re.compile(
     r"[\"'“`]?(?:name|function|tool|tool_name|func|action|recipient_name|toolName)[\"'”`]?\s{0,8}+[:：=]\s{0,8}+\\?[\"'“`]([^\"'”`\n\\]{1,128}+)"
 )
@@ -260,7 +261,7 @@ class _Search:
             else:
                 self._fail(start, stopped.position, "plain_json")
             return start + 1
-        if not isinstance(value, (dict, list)):
+        if not isinstance(value, (dict, list)) or _OBSERVED.search(text, max(0, start - 40), start):
             return end
         shape = shape_of(value, self._names)
         calls = self._counting(shape, start, end)
