@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 
 # Elements that repeat a result. No calls are in them.
@@ -39,11 +40,12 @@ class Echoes:
         """
         if self._turns is None:
             self._turns = [one.start() for one in _TURN.finditer(self._text)]
-        turn = next((at for at in self._turns if since <= at < position), None)
-        if turn is None:
+        index = bisect_left(self._turns, since)
+        if index == len(self._turns) or self._turns[index] >= position:
             return None
         if after_call:
             return len(self._text)
+        turn = self._turns[index]
         result = _RESULT.match(self._text, turn)
         if result is None:
             return None
