@@ -69,11 +69,9 @@ class Parts:
             self.broken.append(json.dumps({"name": name, "arguments": arguments}, ensure_ascii=False))
 
     def content(self) -> ReplyContent:
-        """The content, with `<think>` text moved from the answer to the thinking."""
-        text, thinking = self.text, self.thinking.strip()
-        if "think>" in text:
-            text, thought = split_thinking(text)
-            thinking = "\n".join(part for part in (thinking, thought) if part)
+        """The content, with thinking between marks moved from the answer to the thinking."""
+        text, thought = split_thinking(self.text)
+        thinking = "\n".join(part for part in (self.thinking.strip(), thought) if part)
         finish = "tool_calls" if self.finish == "stop" and (self.tool_calls or self.broken) else self.finish
         return ReplyContent(
             text=text,
