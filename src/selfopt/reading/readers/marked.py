@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
-from selfopt.reading.earlier.tagged import TAGGED
-from selfopt.reading.earlier.tags import TagReader
-from selfopt.reading.families import Family
-from selfopt.records import ReplyContent, ToolDefinition
+from selfopt.reading.families import ROWS
+from selfopt.reading.family import Family
+from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
-from .base import Found
+from .base import CALL_LIMIT, NOTHING, SAYS_NONE, Effort, Found, clean_text
+from .bodies import arguments_at, body_at
+from .chains import HARMONY, LOOK_BACK, MarkChain
+from .echoes import Echoes, quoted
+from .marks import Mark, Marks
+from .names import Names
+from .scan import Body, Scan
+
+_EFFORT = 8  # characters that failed attempts may read for each character of the text
+# A name, perhaps with an open brace and a key behind it.
+_HEAD = re.compile(r"(?<![\w.:/\-])([\w.:/\-]{1,128}+)\s*+(?:\{\s*+\w{1,64}+\s*+:\s*+)?\Z")
+_MESSAGE = "<|message|>"
+
+
+@dataclass(frozen=True, slots=True)
+class _Element:
+    """Calls with the marks around them."""
+
+    start: int
+    end: int
+    body: Body
+    family: Family
 
 
 class MarkedReader:
@@ -18,15 +41,109 @@ class MarkedReader:
     version = 1
 
     def __init__(self, families: tuple[Family, ...]) -> None:
-        self._by = TagReader(families)
+        self._families = families
 
     def of(self, family: Family) -> MarkedReader:
         """A reader of this family alone."""
         return MarkedReader((family,))
 
+    @cached_property
+    def marks(self) -> Marks:
+        """The marks that are looked for."""
+        return Marks(self._families, ROWS)
+
     def read(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> Found:
         """See `Reader.read`."""
-        return self._by.read(content, tools)
+        text = clean_text(content.text)
+        first = self.marks.opening.search(text)
+        if first is None:
+            return NOTHING
+        scan = Scan(text, Names.of(tools), self.marks, Effort(_EFFORT * len(text) + 4096))
+        elements, none = self._elements(scan, first.start())
+        examples = quoted(text, [(one.start, one.end) for one in elements])
+        elements = [one for index, one in enumerate(elements) if index not in examples]
+        calls: list[ToolCall] = [call for one in elements for call in one.body.calls]
+        if not calls:
+            return SAYS_NONE if none else NOTHING
+        family = elements[0].family
+        spans = [(one.start, one.end) for one in elements]
+        return Found(calls, family.title or family.name, spans, family=family.name, supplied=elements[-1].body.cut)
+
+    def _elements(self, scan: Scan, at: int) -> tuple[list[_Element], bool]:
+        """The elements with calls in them, and whether one says that no tool is called."""
+        elements: list[_Element] = []
+        none, count, chain = False, 0, MarkChain()
+        echoes = Echoes(scan.text)
+        while count <= CALL_LIMIT and scan.effort.left > 0:
+            found = scan.marks.opening.search(scan.text, at)
+            if found is None:
+                break
+            echo = echoes.end_of_echo(elements[-1].end if elements else 0, found.start(), after_call=bool(elements))
+            if echo is not None:
+                at = echo
+                continue
+            mark = scan.marks.mark(found)
+            if not elements and found.start() and scan.text[0] not in " \n<":
+                headless = _headless(scan, found, mark)
+                elements += [headless] if headless is not None else []
+            chain.add(scan, found, mark)
+            body = self._body(scan, found, mark)
+            at = max(found.end(), found.start() + 1)
+            if body is None:
+                continue
+            at = max(body.end, at)
+            none = none or body.none or not body.calls
+            if body.calls:
+                end = scan.past_ends(body.end)
+                family = chain.family(scan, found, body, end)
+                elements.append(_Element(chain.start, max(at, end), body, family))
+                count += len(body.calls)
+                at = max(at, end)
+        return elements, none or _is_empty(scan, elements, chain)
+
+    def _body(self, scan: Scan, found: re.Match[str], mark: Mark) -> Body | None:
+        written = found.group(found.lastindex or 0)
+        if mark.behind:
+            head = _HEAD.search(scan.text, max(0, found.start() - LOOK_BACK), found.start())
+            known = head is not None and scan.names.match(head.group(1)) is not None
+            return body_at(scan, head.start(), mark) if head is not None and known else None
+        if mark.piece == "to=":
+            return _harmony(scan, found, mark)
+        if mark.word and scan.text[found.start() - 1 : found.start()].isalnum():
+            return None
+        if mark.named:
+            if scan.names.is_no_call(written):
+                return Body((), found.end(), none=True)
+            return arguments_at(scan, found.end(), written, mark)
+        return body_at(scan, found.start() if mark.piece == "call:" else found.end(), mark)
 
 
-READER = MarkedReader(TAGGED)
+def _harmony(scan: Scan, found: re.Match[str], mark: Mark) -> Body | None:
+    """A message to a tool, if its head says so."""
+    text = scan.text
+    before = HARMONY.search(text, max(0, found.start() - LOOK_BACK), found.start())
+    head = before.group() if before is not None else ""
+    body = body_at(scan, found.end(), mark)
+    if body is None or not body.named or not (body.form == "json" or _MESSAGE in text[found.end() : body.end + 32]):
+        return None
+    known = all(scan.names.match(call.name) is not None for call in body.calls)
+    addressed = text.startswith("functions.", found.end())
+    if not (head.strip() or addressed) or not (known or (addressed and "<" in head)):
+        return None
+    return body
+
+
+def _headless(scan: Scan, found: re.Match[str], mark: Mark) -> _Element | None:
+    """A call that begins the text without its mark, if the mark of the next call follows it."""
+    body = body_at(scan, 0, Mark("headless", mark.families))
+    if body is None or not body.calls or scan.skip(scan.past_ends(body.end)) != found.start():
+        return None
+    return _Element(0, scan.past_ends(body.end), body, mark.families[0])
+
+
+def _is_empty(scan: Scan, elements: Sequence[_Element], chain: MarkChain) -> bool:
+    """Whether there are marks and nothing between them."""
+    return not elements and scan.past_ends(scan.skip(chain.end)) > chain.end and not chain.is_named
+
+
+READER = MarkedReader(tuple(row for row in ROWS if row.reader == "marked"))
