@@ -44,7 +44,7 @@ class NativeReader:
             if mended is None:
                 lost += 1
             else:
-                read.insert(number - lost if at is None else at, mended)
+                read.insert((number if at is None else at) - lost, mended)
         if not read:
             return Found(unread=f"{lost} {FORM} whose arguments are no JSON object")
         corrections = tuple(made for one in read for made in one.corrections)
@@ -84,7 +84,7 @@ def _mended(broken: str, tools: Sequence[ToolDefinition]) -> tuple[int | None, _
         (given.get(key) for key in ("name", "arguments", "at")) if isinstance(given, dict) else (None, None, None)
     )
     place = at if isinstance(at, int) else None
-    decoded = {} if arguments == [] else decode_object(arguments)
+    decoded = {} if arguments in ([], "[]") else decode_object(arguments)
     if not isinstance(name, str) or not name.strip() or decoded is None:
         return place, None
     identity = given.get("id")
