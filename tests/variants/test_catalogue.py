@@ -24,6 +24,7 @@ NAMES = [
     "constrained",
     "few_shot_constrained",
 ]
+NAMES += [f"{name}@2" for name in NAMES]
 WORD = re.compile(r"[^\W_]+")
 # Words that start a sentence or name a month; every other capitalised word is taken for a name.
 ORDINARY = {

@@ -131,3 +131,8 @@ _FORMATS: dict[CallFormat, Family] = {"json": _PLAIN_JSON, "xml": TAGGED[0], "br
 def write_calls(calls: Sequence[ToolCall], call_format: CallFormat) -> str:
     """Write calls as a prompt asks a model to. No calls are written as `none`."""
     return _FORMATS[call_format].write(calls) if calls else NO_CALL
+
+
+def family_of_template(template: str) -> str:
+    """The family whose calls a chat template writes; "" if none is recognised."""
+    return ""

@@ -27,3 +27,5 @@ def _fit_1(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequen
 
 REPAIRS: Mapping[str, Repair] = {"fit": _fit_1, "fit@2": fitted, "ground@2": grounded}
 """Every repair by name. `fit` is the first version, which reports nothing."""
+DROPPING = frozenset({"ground@2"})
+"""The repairs that may drop a call."""
