@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help quickstart test test-model test-attacks verify perf docs clean
+.PHONY: help quickstart test test-model test-attacks fuzz verify perf docs clean
 .DELETE_ON_ERROR:
 
 help:
@@ -11,6 +11,7 @@ help:
 	@echo "make test         tests, ruff, strict types, architecture"
 	@echo "make test-model   the tests that need a real model"
 	@echo "make test-attacks hostile clients, servers and files (ATTACKS=long: all of them, half an hour)"
+	@echo "make fuzz         random replies against the readers (FUZZ_MINUTES=10 FUZZ_SEED=...)"
 	@echo "make verify       the specification's final checklist"
 	@echo "make perf         performance figures"
 	@echo "make docs         generate docs/cli.md and docs/DIALECTS.md"
@@ -48,6 +49,11 @@ test-model: $(VENV)/.dev
 # Alone on the machine: it times the gateway's answers. ATTACKS=long runs all of it.
 test-attacks: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n 0 -m "attacks or bytes" --durations=10 tests/attacks tests/cli/test_sealed_rules.py tests/ledger/test_commits.py
+
+# In a short form, for a check of every change: make fuzz FUZZ_MINUTES=0.3
+FUZZ_MINUTES ?= 10
+fuzz: $(VENV)/.dev
+	@$(BIN)/python -m tests.fuzz --minutes $(FUZZ_MINUTES) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
 
 verify: $(VENV)/.runtime
 	@$(BIN)/python bench/verify.py

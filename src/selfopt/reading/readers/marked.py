@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
-from selfopt.reading.earlier.tagged import TAGGED
-from selfopt.reading.earlier.tags import TagReader
-from selfopt.reading.families import Family
-from selfopt.records import ReplyContent, ToolDefinition
+from selfopt.reading.families import ROWS
+from selfopt.reading.family import Family
+from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
-from .base import Found
+from .base import CALL_LIMIT, NOTHING, SAYS_NONE, Effort, Found, clean_text
+from .bodies import arguments_at, body_at
+from .echoes import Echoes, is_quoted
+from .marks import Mark, Marks
+from .names import Names
+from .scan import Body, Scan
+
+_EFFORT = 8  # characters that failed attempts may read for each character of the text
+_HARMONY = re.compile(r"(?:<\|start\|>\s*+)?(?:assistant\b)?+\s*+(?:<\|channel\|>\s*+)?(?:commentary|analysis|comment)?\s*+\Z")
+_LOOK_BACK = 80
+
+
+@dataclass(frozen=True, slots=True)
+class _Element:
+    """Calls with the marks around them."""
+
+    start: int
+    end: int
+    body: Body
+    family: Family
 
 
 class MarkedReader:
@@ -18,15 +39,150 @@ class MarkedReader:
     version = 1
 
     def __init__(self, families: tuple[Family, ...]) -> None:
-        self._by = TagReader(families)
+        self._families = families
 
     def of(self, family: Family) -> MarkedReader:
         """A reader of this family alone."""
         return MarkedReader((family,))
 
+    @cached_property
+    def _marks(self) -> Marks:
+        return Marks(self._families, ROWS)
+
     def read(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> Found:
         """See `Reader.read`."""
-        return self._by.read(content, tools)
+        text = clean_text(content.text)
+        first = self._marks.opening.search(text)
+        if first is None:
+            return NOTHING
+        scan = Scan(text, Names.of(tools), self._marks, Effort(_EFFORT * len(text) + 4096))
+        elements, none = self._elements(scan, first.start())
+        elements = [one for one in elements if not is_quoted(text, one.start, one.end)]
+        calls: list[ToolCall] = [call for one in elements for call in one.body.calls]
+        if not calls:
+            return SAYS_NONE if none else NOTHING
+        family = elements[0].family
+        spans = [(one.start, one.end) for one in elements]
+        return Found(calls, family.title or family.name, spans, family=family.name, supplied=elements[-1].body.cut)
+
+    def _elements(self, scan: Scan, at: int) -> tuple[list[_Element], bool]:
+        """The elements with calls in them, and whether one says that no tool is called."""
+        elements: list[_Element] = []
+        none, count, chain = False, 0, _Chain()
+        echoes = Echoes(scan.text)
+        while count <= CALL_LIMIT and scan.effort.left > 0:
+            found = scan.marks.opening.search(scan.text, at)
+            if found is None:
+                break
+            echo = echoes.end_of_echo(elements[-1].end if elements else 0, found.start(), after_call=bool(elements))
+            if echo is not None:
+                at = echo
+                continue
+            mark = scan.marks.mark(found)
+            chain.add(scan, found, mark)
+            body = self._body(scan, found, mark)
+            at = max(found.end(), found.start() + 1)
+            if body is None:
+                continue
+            at = max(body.end, at)
+            none = none or body.none or not body.calls
+            if body.calls:
+                end = scan.past_ends(body.end)
+                family = chain.family(scan, found, body, end)
+                elements.append(_Element(chain.start, max(at, end), body, family))
+                count += len(body.calls)
+                at = max(at, end)
+        return elements, none or _is_empty(scan, elements, chain)
+
+    def _body(self, scan: Scan, found: re.Match[str], mark: Mark) -> Body | None:
+        written = found.group(found.lastindex or 0)
+        if mark.piece == "to=":
+            return _harmony(scan, found, mark)
+        if mark.piece in ("call:", "functools") and scan.text[found.start() - 1 : found.start()].isalnum():
+            return None
+        if mark.named:
+            if scan.names.is_no_call(written):
+                return Body((), found.end(), none=True)
+            return arguments_at(scan, found.end(), written, mark)
+        return body_at(scan, found.start() if mark.piece == "call:" else found.end(), mark)
 
 
-READER = MarkedReader(TAGGED)
+class _Chain:
+    """Opening marks one behind the other."""
+
+    def __init__(self) -> None:
+        self.start = 0
+        self.end = -1
+        self._marks: list[Mark] = []
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the last mark has a name."""
+        return bool(self._marks) and self._marks[-1].named
+
+    def add(self, scan: Scan, found: re.Match[str], mark: Mark) -> None:
+        """Add the next mark, or begin anew if something else stands before it."""
+        between = scan.text[self.end : found.start()] if 0 <= self.end <= found.start() <= self.end + 64 else "x"
+        if between.strip() not in ("", "function", "call:", "]<]minimax[>["):
+            self._marks = []
+            self.start = found.start()
+            if mark.piece == "to=":
+                before = _HARMONY.search(scan.text, max(0, found.start() - _LOOK_BACK), found.start())
+                self.start = before.start() if before is not None else found.start()
+        self.end = found.end()
+        self._marks.append(mark)
+
+    def family(self, scan: Scan, found: re.Match[str], body: Body, end: int) -> Family:
+        """The family that writes these marks and such a body."""
+        families = self._marks[-1].families
+        if len(families) == 1:
+            return families[0]
+        after = scan.text[found.end() : found.end() + 24].lstrip()
+        closing = scan.text[body.end : end]
+
+        def points(family: Family) -> int:
+            before, named, behind = family.marks[0].partition("{name}")
+            return (
+                2 * sum(family in mark.families for mark in self._marks[:-1])
+                + 8 * (family.body == body.form)
+                + 8 * (bool(named) == body.named)
+                + 2 * (after.startswith("[") == (family.listed == "always"))
+                + 2 * any(mark in closing for mark in map(str.strip, (family.marks[1], family.around[1])) if mark)
+                + (bool(named) and _stands_beside(scan.text, found.end(), body.calls[0].name, behind))
+                + (("function" in before[-24:]) == after.startswith("function"))
+            )
+
+        # The families that others took their marks from come later in the table.
+        return max(reversed(families), key=points)
+
+
+def _stands_beside(text: str, at: int, name: str, after: str) -> bool:
+    """Whether a name is followed by the text that its family writes."""
+    begin = text.find(name, at, at + 200)
+    if begin < 0:
+        return False
+    end = begin + len(name)
+    return text.startswith(after.partition("{")[0], end) if after else not text.startswith("\n", end)
+
+
+def _harmony(scan: Scan, found: re.Match[str], mark: Mark) -> Body | None:
+    """A message to a tool, if its head says so."""
+    text = scan.text
+    before = _HARMONY.search(text, max(0, found.start() - _LOOK_BACK), found.start())
+    head = before.group() if before is not None else ""
+    body = body_at(scan, found.end(), mark)
+    if body is None or body.form != "json" or not body.named:
+        return None
+    known = all(scan.names.match(call.name) is not None for call in body.calls)
+    addressed = text.startswith("functions.", found.end())
+    if not (head.strip() or addressed) or not (known or (addressed and "<" in head)):
+        return None
+    return body
+
+
+def _is_empty(scan: Scan, elements: Sequence[_Element], chain: _Chain) -> bool:
+    """Whether there are marks and nothing between them."""
+    return not elements and scan.past_ends(scan.skip(chain.end)) > chain.end and not chain.is_named
+
+
+READER = MarkedReader(tuple(row for row in ROWS if row.reader == "marked"))

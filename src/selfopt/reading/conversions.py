@@ -1,0 +1,98 @@
+"""Compares and converts single values of JSON."""
+
+from __future__ import annotations
+
+import re
+from math import isfinite
+from typing import Any
+
+from .earlier.literals import LiteralReader, UnreadableError
+
+_NUMBER = re.compile(r"[+-]?+(?:[0-9]{1,64}+(?:\.[0-9]{0,64}+)?+|\.[0-9]{1,64}+)(?:[eE][+-]?+[0-9]{1,4}+)?+")
+_LAYERS = 3  # how often a value may be encoded as text
+LARGEST = 1e300  # Python refuses to write much larger whole numbers
+_EXACT = 2**53  # below it every whole number has a float of its own
+_BETWEEN_WORDS = re.compile(r"[\s_\-]+")
+
+
+def is_kind(value: Any, kind: object) -> bool:
+    """Whether a value is of a type of JSON Schema. None as a type means any.
+
+    3.0 is not of type integer here, so that it is converted to 3.
+    """
+    match kind:
+        case "string":
+            return isinstance(value, str)
+        case "boolean":
+            return isinstance(value, bool)
+        case "integer":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "number":
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        case "array":
+            return isinstance(value, list)
+        case "object":
+            return isinstance(value, dict)
+        case "null":
+            return value is None
+    return True
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are equal in JSON: 1 is 1.0, but not true."""
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+
+
+def alike(value: Any, choice: Any) -> bool:
+    """Whether a value and a choice are the same but for type, case, and the marks between words."""
+    if same(value, choice):
+        return True
+    if isinstance(value, list | dict) or isinstance(choice, list | dict):
+        return False
+    if isinstance(choice, int | float) and not isinstance(choice, bool) and isinstance(value, str):
+        number = as_number(value)
+        return number is not None and same(number, choice)
+    return _folded(value) == _folded(choice) != ""
+
+
+def _folded(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        text = {True: "true", False: "false", None: "null"}[value]
+    elif is_kind(value, "number") and not abs(value) < LARGEST:
+        return ""
+    else:
+        text = str(value)
+    return _BETWEEN_WORDS.sub(" ", text.strip()).casefold()
+
+
+def as_number(value: Any) -> int | float | None:
+    """The number that a value is or says, whole where nothing is lost; None if it is none."""
+    if isinstance(value, str):
+        text = value.strip()
+        if not _NUMBER.fullmatch(text):
+            return None
+        if text.lstrip("+-").isdecimal():
+            return int(text)
+        value = float(text)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        return None
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT else value
+
+
+def parsed(text: str, kind: str) -> Any:
+    """The array or object that a text holds, also encoded up to three times; else the text."""
+    value: Any = text
+    for _ in range(_LAYERS):
+        inner = value.strip()
+        if not inner.startswith(("[", "(", "{", '"')):
+            return text
+        reader = LiteralReader(inner)
+        try:
+            value, end = reader.value(0)
+        except UnreadableError:
+            return text
+        if end != len(inner) or reader.repaired:
+            return text
+        if not isinstance(value, str):
+            return value if is_kind(value, kind) else text
+    return text

@@ -1,0 +1,58 @@
+"""Tells calls from examples that are quoted, and from what follows when a model plays the other parts."""
+
+from __future__ import annotations
+
+import re
+
+# Elements that repeat a result. No calls are in them.
+_RESULT = re.compile(r"<(tool_response|tool_result|tool_results|function_results|function_result|result|observation)\b[^<>\n]{0,64}>")
+# The turn of somebody else begins here.
+_TURN = re.compile(
+    r"<(?:tool_response|tool_results?|function_results?|start_function_response|observation)\b|<\|?tool_response\|?>"
+    r"|\[/?TOOL_RESULTS?\]|<\|observation\|>|\[INST\]|✿(?:RESULT|RETURN)✿|<｜tool▁outputs?▁begin｜>|<\|tool_result"
+    r"|<\|im_start\|>\s*+(?:user|tool|system|human)|<start_of_turn>\s*+(?:user|tool)|<\|(?:user|human|START_TOOL_RESULT)\|>"
+    r"|<\|start_header_id\|>\s*+(?:user|ipython|tool)|<\|start\|>(?:user|functions\.)"
+    r"|^[ \t]{0,8}+(?:\*\*)?(?:User|Human|Observation|Tool result|Tool response|Result)(?:\*\*)?:",
+    re.M,
+)
+_WORD = re.compile(r"\w")
+_SPECIAL = re.compile(r"<[|｜][^<>\n]{1,40}[|｜]>|</?s>|</?[\w:]{1,40}>|\[/?[A-Z_]{2,20}\]")
+
+
+class Echoes:
+    """Where a text repeats results, or goes on with the turn of somebody else."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._turns: list[int] | None = None
+
+    def end_of_echo(self, since: int, position: int, *, after_call: bool) -> int | None:
+        """Where to go on if a position is in an echo; None if it is in none.
+
+        Args:
+            since: where the last call ended.
+            position: a place behind it.
+            after_call: whether there was a call. What follows another's turn is played then.
+        """
+        if self._turns is None:
+            self._turns = [one.start() for one in _TURN.finditer(self._text)]
+        turn = next((at for at in self._turns if since <= at < position), None)
+        if turn is None:
+            return None
+        if after_call:
+            return len(self._text)
+        result = _RESULT.match(self._text, turn)
+        end = self._text.find(f"</{result.group(1)}>", turn) if result is not None else -1
+        return end if end > position else None
+
+
+def is_quoted(text: str, start: int, end: int) -> bool:
+    """Whether marks stand within a sentence, or as code within a line."""
+    if "\n" in text[start:end].strip():
+        return False
+    before = text[max(0, start - 400) : start].rpartition("\n")[2]
+    after = text[end : end + 400].partition("\n")[0]
+    if before.endswith("`") and after.startswith("`") and not before.endswith("```"):
+        return bool(_WORD.search(before) or _WORD.search(after[1:]))
+    before, after = _SPECIAL.sub(" ", before), _SPECIAL.sub(" ", after)
+    return _WORD.search(before) is not None and _WORD.search(after) is not None

@@ -1,0 +1,179 @@
+"""Finds marks of families in a text, also as servers and damaged models write them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from selfopt.reading.family import Family
+
+# Bars and blanks of special tokens also come in ASCII, doubled, or with a space behind them.
+_BARS, _BLANK = "[|｜‖]{1,2} ?", r"(?:[▁_ ]|\\_)?"
+_MINIMAX = r"\]<\]minimax\[>\["
+_PIECE = re.compile(rf"<\|(?:open|close)\|>[^<>]*<\|sep\|>|(?:{_MINIMAX})?<[^<>\n]*>|\[/?[A-Z_]+\]")
+_PARTS = re.compile(r"(?P<bars>[｜|]+)|(?P<blank>[▁_])|(?P<space>\s+)|[^｜|▁_\s]+")
+_NAME = r"""["']?([^"'<>\n]{1,256}+)["']?"""
+_END_OF_TAG = r"(?:[^<>\n]{0,64}+>|(?=[ \t]*+\n[ \t]*+<param))"
+_PREFIX = rf"(?:{_BARS}DSML{_BARS}|[a-z]{{2,12}}:)?+"
+_ELEMENTS = "tool_?calls?|function_calls?|function|invoke|calls?|tools?|use_mcp_tool|tool_code|code|parameters|arguments"
+
+SPACE = re.compile(rf"(?:\s|\\n(?=[<\s])|{_MINIMAX})*+")
+"""What may stand between marks: also a line break that was escaped by mistake."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """How arguments stand between marks.
+
+    Attributes:
+        opening: the mark before an argument. Its group `key` is the argument's name, and `more` may
+            say whether it is a string.
+        closing: the mark after it.
+        framed: `always` if a line break on either side belongs to the marks, `both` if two do,
+            `never` if none does.
+    """
+
+    opening: re.Pattern[str]
+    closing: re.Pattern[str]
+    framed: str
+
+
+PARAMETERS = (
+    Parameter(
+        re.compile(rf"""<{_PREFIX}(?:parameter|param|argument|arg)=[ \t]*+["']?(?P<key>[^"'<>\n]{{1,256}}+)["']?(?P<more>)>"""),
+        re.compile(rf"</{_PREFIX}(?:parameter|param|argument|arg)>"),
+        "always",
+    ),
+    Parameter(
+        re.compile(
+            rf"<{_PREFIX}(?:parameter|param|argument|arg)[ \t]++(?:name|key)="
+            r"""["'](?P<key>[^"'<>\n]{1,256}+)["'](?P<more>[^<>\n]{0,64}+)>"""
+        ),
+        re.compile(rf"</{_PREFIX}(?:parameter|param|argument|arg)>"),
+        "both",
+    ),
+    Parameter(
+        re.compile(
+            r"(?:<(?:longcat_)?arg_key>\s*+){1,2}(?P<key>[^<>\n=]{1,256}+)(?P<more>)"
+            r"(?:(?:</(?:longcat_)?arg_key>(?:\s|\\n)*+){1,2}(?:<(?:longcat_)?arg_value>)?|<(?:longcat_)?arg_value>|=)"
+        ),
+        re.compile(r"</(?:longcat_)?arg_value>"),
+        "never",
+    ),
+    Parameter(
+        re.compile(r"""<\|open\|>argument key="(?P<key>[^"\n]{1,256}+)"(?P<more>[^<>\n]{0,64}+)<\|sep\|>"""),
+        re.compile(r"<\|close\|>argument(?:<\|sep\|>)?"),
+        "never",
+    ),
+)
+"""How the families of the table write arguments between marks, and what models make of it."""
+
+_ENDING = re.compile(rf"(?:{_MINIMAX})?</{_PREFIX}(?:longcat_)?(?:{_ELEMENTS})(?::[\w\-]{{1,24}})?>")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A mark that opens calls or a call.
+
+    Attributes:
+        piece: how its families write it.
+        named: whether the tool's name is in it.
+        special: whether it holds a token that no text holds.
+        families: those that write it.
+    """
+
+    piece: str
+    named: bool
+    special: bool
+    families: tuple[Family, ...]
+
+
+class Marks:
+    """The marks of some families.
+
+    Attributes:
+        opening: what opens calls. Its last group is the name in the mark, or is empty.
+        ending: what ends a call or all calls.
+        parameters: how arguments may stand between marks.
+    """
+
+    def __init__(self, families: Sequence[Family], known: Sequence[Family] = ()) -> None:
+        """Take the opening marks of `families`, and the closing ones of `known` families, too."""
+        pieces: dict[str, list[Family]] = {}
+        for family in families:
+            for mark in (family.around[0], family.marks[0], *(other[0] for other in family.others)):
+                for piece in _openings(mark):
+                    pieces.setdefault(piece, []).append(family)
+        written: dict[str, list[str]] = {}
+        for piece in sorted(pieces, key=len, reverse=True):
+            written.setdefault(_pattern(piece), []).append(piece)
+        self._marks = tuple(
+            Mark(same[0], "{name}" in same[0], _is_special(same[0]), tuple(dict.fromkeys(f for one in same for f in pieces[one])))
+            for same in written.values()
+        )
+        self.opening = re.compile("|".join(written) or "(?!)()")
+        closing = {piece for family in (*families, *known) for mark in _closings(family) for piece in _PIECE.findall(mark)}
+        ends = [_pattern(piece) for piece in sorted(closing, key=len, reverse=True) if not _ENDING.fullmatch(piece)]
+        self.ending = re.compile("|".join((*dict.fromkeys(ends), _ENDING.pattern)))
+        own = dict.fromkeys(family.parameter for family in families if family.body == "parameters")
+        self.parameters = (*(_own(*marks) for marks in own if _is_new(marks[0])), *PARAMETERS)
+
+    def mark(self, found: re.Match[str]) -> Mark:
+        """The mark that `opening` found."""
+        return self._marks[(found.lastindex or 1) - 1]
+
+
+def _openings(mark: str) -> Iterator[str]:
+    """The parts of an opening mark that may stand alone. What follows the tool's name is no such part."""
+    before, named, _ = mark.partition("{name}")
+    if before.strip()[:1] not in ("<", "[", "]"):
+        yield from filter(None, (before.strip(),))
+        return
+    for piece in _PIECE.finditer(mark):
+        if piece.start() < len(before) or not named:
+            yield piece.group()
+
+
+def _closings(family: Family) -> Iterator[str]:
+    yield from (family.marks[1], family.around[1], *(other[1] for other in family.others))
+
+
+def _is_special(piece: str) -> bool:
+    return any(sign in piece for sign in "|｜[]✿")
+
+
+def _pattern(piece: str) -> str:
+    """A pattern for a mark and its damaged forms. Its one group is the name in the mark."""
+    before, named, _ = piece.partition("{name}")
+    pattern = _literally(before.removesuffix('"'), special="|" in piece or "｜" in piece)
+    if not named:
+        return f"{pattern}()"
+    return pattern + _NAME + (r"[^<>\n]{0,64}+<\|sep\|>" if piece.endswith("<|sep|>") else _END_OF_TAG)
+
+
+def _literally(mark: str, *, special: bool) -> str:
+    parts = []
+    for part in _PARTS.finditer(mark):
+        match part.lastgroup:
+            case "bars":
+                parts.append(_BARS)
+            case "blank":
+                parts.append(_BLANK if special else "_")
+            case "space":
+                parts.append(r"\s++")
+            case _:
+                parts.append(re.escape(part.group()))
+    return "".join(parts)
+
+
+def _is_new(opening: str) -> bool:
+    """Whether arguments stand between marks that no built-in family has."""
+    example = opening.strip().replace("{key}", "k").replace("{string}", "true").replace("{type}", "string")
+    return "<{key}>" not in opening and not any(one.opening.fullmatch(example) for one in PARAMETERS)
+
+
+def _own(opening: str, closing: str) -> Parameter:
+    before, _, after = (re.sub(r"\s+", r"\\s*", re.escape(part.strip())) for part in opening.partition("{key}"))
+    framed = "always" if opening.endswith("\n") else "never"
+    return Parameter(re.compile(rf"{before}(?P<key>[^\n]{{1,256}}?)(?P<more>){after}"), re.compile(re.escape(closing.strip())), framed)

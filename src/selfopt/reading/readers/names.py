@@ -1,0 +1,93 @@
+"""Names of tools as models write them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from selfopt.reading.wire_names import own_names
+from selfopt.records import ToolDefinition, remembered
+
+from .base import NO_CALL_WORDS
+
+_NO_CALL = NO_CALL_WORDS | {"directly_answer", "directly-answer", "no_function", "no_function_call", "final_answer", "n/a"}
+_LONGEST = 256
+_PREFIX = re.compile(r"(?:functions?|tools?|default_api|tool_calls?|api|multi_tool_use)[.:/](?=.)")
+# What other marks and fields leave behind a name.
+_AFTER = re.compile(r"(?:<[|/｜a-zA-Z].*|\[(?:ARGS|CALL_ID)\].*|[\r\n].*|:[0-9]{1,6}|[(){}:,;>]++|\.call|[\"'`]++)\Z", re.S)
+_QUOTES = "\"'`“”‘’ \t\r\n"
+_PLAIN = re.compile(r"[\W_]+")
+
+
+class Names:
+    """The tools that a request offered, by the names that models write.
+
+    Attributes:
+        schemas: the parameters of each tool by its name. Of two tools with one name the first counts.
+    """
+
+    def __init__(self, tools: Sequence[ToolDefinition]) -> None:
+        self.schemas: dict[str, Mapping[str, Any]] = {}
+        for tool in tools:
+            self.schemas.setdefault(tool.name, tool.parameters)
+        self._wire = own_names(tuple(self.schemas))
+        self._loose: dict[str, str | None] = {}
+        for name in self.schemas:
+            plain = _loosely(name)
+            self._loose[plain] = None if plain in self._loose else name
+
+    @staticmethod
+    def of(tools: Sequence[ToolDefinition]) -> Names:
+        """The names of these tools."""
+        return _names(tools)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The tools' own names."""
+        return tuple(self.schemas)
+
+    def match(self, written: str) -> str | None:
+        """Find the offered tool that a written name means; None if there is none.
+
+        Understands the tool's own name and its wire name; a namespace before it and an index, marks
+        or quotes around it; and other case, if exactly one tool fits.
+        """
+        if written in self.schemas:
+            return written
+        written = written[:_LONGEST].strip(_QUOTES)
+        for _ in range(4):
+            found = self._known(written)
+            if found is not None:
+                return found
+            prefix = _PREFIX.match(written)
+            shorter = (written[prefix.end() :] if prefix else _AFTER.sub("", written)).strip(_QUOTES)
+            if shorter == written:
+                break
+            written = shorter
+        return self._loose.get(_loosely(written)) if written else None
+
+    def schema(self, name: str) -> Mapping[str, Any]:
+        """The parameters of an offered tool; empty for any other."""
+        return self.schemas.get(name, {})
+
+    def properties(self, name: str) -> Mapping[str, Any]:
+        """The properties in a tool's parameters; empty if it has none that can be read."""
+        properties = self.schema(name).get("properties")
+        return properties if isinstance(properties, Mapping) else {}
+
+    def is_no_call(self, name: str) -> bool:
+        """Whether a name means "no tool" and no offered tool is called so."""
+        return name.strip(_QUOTES).lower() in _NO_CALL and self.match(name) is None
+
+    def _known(self, written: str) -> str | None:
+        return written if written in self.schemas else self._wire.get(written)
+
+
+def _loosely(name: str) -> str:
+    return _PLAIN.sub("", name).lower()
+
+
+@remembered
+def _names(tools: Sequence[ToolDefinition]) -> Names:
+    return Names(tools)

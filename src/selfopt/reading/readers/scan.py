@@ -1,0 +1,116 @@
+"""A text and what is looked up in it while it is read."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from selfopt.reading.schema import properties_of, resolved, typed_text
+from selfopt.records import ToolCall
+
+from .base import Effort
+from .loose import LooseReader, UnreadableError
+from .marks import SPACE, Marks, Parameter
+from .names import Names
+
+BEYOND = 1 << 40  # a place behind any text
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What stands behind an opening mark.
+
+    Attributes:
+        calls: the calls in it.
+        end: the position after it.
+        form: the form of the arguments, as in `Family.body`.
+        named: whether the name stands before the arguments, and not within them.
+        none: whether it says that no tool is called.
+        cut: whether it has no end in the text.
+    """
+
+    calls: tuple[ToolCall, ...]
+    end: int
+    form: str = "json"
+    named: bool = False
+    none: bool = False
+    cut: bool = False
+
+
+@dataclass(slots=True)
+class Scan:
+    """A text, the tools that were offered, and the marks that are looked for.
+
+    Attributes:
+        effort: how many characters failed attempts may still read.
+    """
+
+    text: str
+    names: Names
+    marks: Marks
+    effort: Effort
+    loose: LooseReader = field(init=False)
+    _places: dict[re.Pattern[str], list[int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.loose = LooseReader(self.text)
+
+    def skip(self, position: int) -> int:
+        """The position after white space."""
+        return SPACE.match(self.text, position).end()  # type: ignore[union-attr]  # it matches nothing, too
+
+    def next(self, pattern: re.Pattern[str], position: int) -> int:
+        """Where the pattern occurs next, at this position or after it; BEYOND if it doesn't.
+
+        Opening marks without a bracket don't count: they are words that a text may hold.
+        """
+        places = self._places.get(pattern)
+        if places is None:
+            signs = "<[]" if pattern is self.marks.opening else ""
+            found = (one.start() for one in pattern.finditer(self.text))
+            places = self._places[pattern] = [at for at in found if not signs or self.text[at] in signs]
+        index = bisect_left(places, position)
+        return places[index] if index < len(places) else BEYOND
+
+    def parameter(self, position: int) -> tuple[Parameter, re.Match[str]] | None:
+        """The mark before an argument that stands here."""
+        for one in self.marks.parameters:
+            found = one.opening.match(self.text, position)
+            if found is not None:
+                return one, found
+        return None
+
+    def past_ends(self, position: int) -> int:
+        """The position after the marks here that end arguments, calls, or all calls."""
+        while True:
+            at = self.skip(position)
+            if self.text.startswith("```", at):
+                after = self.skip(at + 3)
+                if self.marks.ending.match(self.text, after):
+                    at = after
+            found = self.marks.ending.match(self.text, at)
+            for one in self.marks.parameters if found is None else ():
+                found = found or one.closing.match(self.text, at)
+            if found is None or found.end() == at:
+                return position
+            position = found.end()
+
+    def value(self, position: int, *, call: bool = False) -> tuple[Any, int] | None:
+        """The value that starts here, and the position after it; None if it can't be read."""
+        try:
+            return self.loose.value(position, call=call)
+        except UnreadableError as stopped:
+            self.effort.spend(stopped.position - position)
+            return None
+
+    def properties(self, name: str) -> Mapping[str, Any]:
+        """The properties of an offered tool; empty for any other."""
+        schema = self.names.schema(name)
+        return properties_of(resolved(schema, schema)) if schema else {}
+
+    def typed(self, name: str, key: str, raw: str) -> Any:
+        """The value of an argument that was written as bare text."""
+        return typed_text(raw, self.properties(name).get(key, {}), self.names.schema(name))
