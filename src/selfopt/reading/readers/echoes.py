@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 # Elements that repeat a result. No calls are in them.
-_RESULT = re.compile(r"<(tool_response|tool_result|tool_results|function_results|function_result|result|observation)\b[^<>\n]{0,64}>")
+_RESULT = re.compile(
+    r"<(tool_response|tool_result|tool_results|function_results|function_result|result|observation)\b[^<>\n]{0,64}>"
+)
 # The turn of somebody else begins here.
 _TURN = re.compile(
     r"<(?:tool_response|tool_results?|function_results?|start_function_response|observation)\b|<\|?tool_response\|?>"

@@ -176,4 +176,6 @@ def _is_new(opening: str) -> bool:
 def _own(opening: str, closing: str) -> Parameter:
     before, _, after = (re.sub(r"\s+", r"\\s*", re.escape(part.strip())) for part in opening.partition("{key}"))
     framed = "always" if opening.endswith("\n") else "never"
-    return Parameter(re.compile(rf"{before}(?P<key>[^\n]{{1,256}}?)(?P<more>){after}"), re.compile(re.escape(closing.strip())), framed)
+    return Parameter(
+        re.compile(rf"{before}(?P<key>[^\n]{{1,256}}?)(?P<more>){after}"), re.compile(re.escape(closing.strip())), framed
+    )
