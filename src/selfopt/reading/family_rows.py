@@ -46,12 +46,12 @@ ROWS = (
         template=("]<]minimax[>[",), vllm="minimax_m3", sglang="minimax-m3",
     ),
     Family(
-        name="gemma4", title="Gemma 4", body="braces", quote='<|"|>', between="", others=(("call:{name}", ""),),
+        name="gemma4", title="Gemma 4", body="braces", quote='<|"|>', between="", others=(("call:{name}", ""), ('{name}<|"|>', "")),
         marks=("<|tool_call>call:{name}", "<tool_call|>"),
         template=("<|tool_call>", "<tool_call|>"), vllm="gemma4", sglang="gemma4",
     ),
     Family(
-        name="functiongemma", title="FunctionGemma", body="braces", quote="<escape>", between="",
+        name="functiongemma", title="FunctionGemma", body="braces", quote="<escape>", between="", others=(("{name}<escape>", ""),),
         marks=("<start_function_call>call:{name}", "<end_function_call>"),
         template=("<start_function_call>",), vllm="functiongemma",
     ),
@@ -105,7 +105,7 @@ ROWS = (
         "deepseek_v3", "DeepSeek V3 and R1", "<｜tool▁call▁begin｜>function<｜tool▁sep｜>{name}\n```json\n",
         "\n```<｜tool▁call▁end｜>",
         around=_DEEPSEEK,
-        others=(("<｜tool▁calls｜>", "</｜tool▁calls｜>"),),
+        others=(("<｜tool▁calls｜>", "</｜tool▁calls｜>"), ("function{name}", "")),
         template=("<｜tool▁calls▁begin｜>", "```json"), vllm="deepseek_v3", sglang="deepseekv3",
     ),
     _json(
@@ -125,7 +125,7 @@ ROWS = (
         template=("<atem:function_calls>",), sglang="muse",
     ),
     _json(
-        "inkling", "Inkling", "<|content_invoke_tool_json|>", "<|end_message|>",
+        "inkling", "Inkling", "<|content_invoke_tool_json|>", "<|end_message|>", others=(("<|message_model|>{name}", ""),),
         keys=("name", "args"), template=("<|content_invoke_tool_json|>",), vllm="inkling", sglang="inkling",
     ),
     _list(
@@ -134,7 +134,7 @@ ROWS = (
         vllm="cohere_command3", sglang="cohere_command4",
     ),
     _list(
-        "command_r", "Command R", "Action: ```json\n", "\n```",
+        "command_r", "Command R", "Action: ```json\n", "\n```", others=(("Action:", ""),),
         keys=("tool_name", "parameters"), template=("Action: ```json",),
     ),
     _json(
@@ -143,7 +143,7 @@ ROWS = (
         "<|channel|>commentary to=functions.{name} <|constrain|>json<|message|>",
         "<|call|>",
         between="<|start|>assistant",
-        others=(("to={name}", "<|end|>"),),
+        others=(("", "<|end|>"),),
         template=("<|channel|>", "<|message|>"), vllm="openai", sglang="gpt-oss",
     ),
     _json("functionary_v32", "Functionary 3.2", ">>>{name}\n", between="", template=(">>>all",)),

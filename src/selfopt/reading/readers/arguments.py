@@ -17,6 +17,7 @@ _DEPTH = 8  # levels of elements within elements
 _CHILD = re.compile(r"<([\w.\-]{1,128}+)>")
 _CDATA = re.compile(r"\s*+<!\[CDATA\[(.*)\]\]>\s*+", re.S)
 _MINIMAX = "]<]minimax[>["
+_TAIL = re.compile(r"\]<\]minimax\[>\[\s*+\Z")
 
 
 def between_marks(scan: Scan, at: int, name: str, key: str = "", begin: int = 0) -> Given | None:
@@ -30,7 +31,7 @@ def between_marks(scan: Scan, at: int, name: str, key: str = "", begin: int = 0)
         begin: see `key`.
 
     Returns:
-        The arguments, the position after them, `parameters`, and whether the last one has no end.
+        The arguments, the position after them, and `parameters`; None if the last one is cut off.
     """
     arguments: dict[str, Any] = {}
     known = scan.properties(name)
@@ -40,7 +41,12 @@ def between_marks(scan: Scan, at: int, name: str, key: str = "", begin: int = 0)
         if head is not None:
             key, begin = head[1]["key"].strip(), head[1].end()
         end, at, cut = _end_of_value(scan, kind, begin, known.keys() - arguments.keys() - {key})
-        arguments[key] = _value(scan, name, key, _unframed(scan.text[begin:end], kind.framed), more)
+        raw = scan.text[begin:end]
+        if cut and not (kind.framed == "always" and raw.endswith("\n") and raw.strip()):
+            return None
+        # Where the closing mark is lost, so may be the line break before it.
+        raw = _unframed(raw, "always" if end == at and raw.endswith("\n") else kind.framed)
+        arguments[key] = _value(scan, name, key, raw, more)
         if cut:
             return arguments, at, "parameters", True
         key, head = "", scan.parameter(scan.skip(at))
@@ -152,7 +158,7 @@ def between_elements(scan: Scan, at: int, name: str) -> Given | None:
         if end < 0:
             break
         raw = scan.text[head.end() : end]
-        inner = raw.removesuffix(_MINIMAX)
+        inner = _TAIL.sub("", raw)
         nested = _nested(inner, _DEPTH) if raw != inner else None
         arguments[key] = scan.typed(name, key, _unframed(inner, "both")) if nested is None else nested
         at = end + len(key) + 3

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
+from selfopt.reading.schema import required_of
 from selfopt.records import ToolCall
 
 from .arguments import between_elements, between_marks
@@ -19,7 +21,7 @@ from .shapes import Shape, shape_of
 _WRITTEN = re.compile(r"[\w.:/\-]{1,256}+")
 # What stands between a name and its arguments: special tokens, fences, signs.
 _BETWEEN = re.compile(
-    r"(?:\s|\\n|[:=>]|```\w*+|<[|｜‖][^<>\n]{1,40}+>|<tool_sep>|\[CALL_ID\][\w\-]{0,64}+|\[[A-Z_]{2,16}+\]"
+    r"(?:\s|\\n|[:=>]|```\w*+|<[|｜‖][^<>\n]{1,40}+>|<tool_sep(?::\w{1,24}+)?>|\[CALL_ID\][\w\-]{0,64}+|\[[A-Z_]{2,16}+\]"
     r"|✿\w{1,16}+✿:?|(?:commentary|analysis|comment|assistant|json|code)\b)*+"
 )
 _ROLE = re.compile(r"(?:function\s*+<[|｜‖][^<>\n]{1,40}+>|<[|｜‖] ?plugin[|｜‖]>|\[[^\]\n]{1,9}\])?+\s*+(?:```\w*+\s*+)?+")
@@ -45,7 +47,7 @@ def body_at(scan: Scan, position: int, mark: Mark) -> Body | None:
     if sign in ("{", "["):
         found = _objects(scan, at)
         return found if found is not None or sign == "{" else _keywords(scan, at, mark)
-    return braces(scan, at, mark) or _keywords(scan, at, mark) or _name_first(scan, at, mark)
+    return braces(scan, at, mark) or _keywords(scan, at, mark) or _named_objects(scan, at, mark)
 
 
 def arguments_at(scan: Scan, position: int, written: str, mark: Mark) -> Body | None:
@@ -92,7 +94,7 @@ def _given(scan: Scan, at: int, name: str) -> tuple[dict[str, Any], int, str, bo
 def _inner(scan: Scan, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments of an object that repeats the name."""
     if arguments.get("name") == name and "name" not in scan.properties(name):
-        given = decode_object(arguments.get("arguments", arguments.get("parameters", "no")))
+        given = decode_object(next((arguments[key] for key in ("arguments", "parameters", "args") if key in arguments), "no"))
         return arguments if given is None else given
     return arguments
 
@@ -161,6 +163,20 @@ def _children(scan: Scan, at: int, mark: Mark) -> Body | None:
     return _one(name or plain_name(written), arguments, end, "json" if form == "json" else "parameters", cut)
 
 
+def _named_objects(scan: Scan, at: int, mark: Mark) -> Body | None:
+    """A name and its arguments, and more such pairs if the marks between them are lost."""
+    found = _name_first(scan, at, mark)
+    while found is not None and found.form == "json" and found.calls and len(found.calls) <= CALL_LIMIT:
+        word = _WRITTEN.match(scan.text, scan.skip(found.end))
+        if word is None or not scan.text.startswith("{", word.end()) or scan.names.match(word.group()) is None:
+            break
+        more = _name_first(scan, word.start(), mark)
+        if more is None:
+            break
+        found = replace(more, calls=(*found.calls, *more.calls))
+    return found
+
+
 def _name_first(scan: Scan, at: int, mark: Mark) -> Body | None:
     """A name, then its arguments as an object, between marks, as pairs, or none."""
     glued = _GLUED.match(scan.text, at)
@@ -175,15 +191,16 @@ def _name_first(scan: Scan, at: int, mark: Mark) -> Body | None:
     behind = scan.skip(word.end())
     if scan.parameter(behind) is None:
         behind = _BETWEEN.match(scan.text, word.end()).end()  # type: ignore[union-attr]  # it matches nothing, too
-    known = name or ("" if _ID.fullmatch(written) else plain_name(written))
+    known = name or ("" if mark.word or mark.behind or _ID.fullmatch(written) else plain_name(written))
     if known and (scan.text[behind : behind + 1] == "{" or scan.parameter(behind)):
         given = _given(scan, behind, known)
         return None if given is None else _one(known, *given)
     if name is None:
         return None
-    end = scan.past_ends(word.end())
-    if end > word.end() or (mark.special and scan.skip(word.end()) >= len(scan.text)):
-        return _one(name, {}, word.end(), "parameters", cut=end == word.end())
+    if max(scan.past_ends(word.end()), scan.past_ends(behind)) > behind or scan.past_ends(word.end()) > word.end():
+        return _one(name, {}, word.end() if scan.past_ends(word.end()) > word.end() else behind, "parameters")
+    if mark.special and behind >= len(scan.text.rstrip()):
+        return None if required_of(scan.names.schema(name)) else _one(name, {}, behind, "parameters")
     return _pairs(scan, word.end(), name)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 # Elements that repeat a result. No calls are in them.
 _RESULT = re.compile(
@@ -48,13 +49,36 @@ class Echoes:
         return end if end > position else None
 
 
-def is_quoted(text: str, start: int, end: int) -> bool:
-    """Whether marks stand within a sentence, or as code within a line."""
+def quoted(text: str, spans: Sequence[tuple[int, int]]) -> set[int]:
+    """Which of these elements are examples: those within a sentence, or within code of a line.
+
+    Elements without words between them are one.
+    """
+    found: set[int] = set()
+    index, line_is_called = 0, -1
+    while index < len(spans):
+        last = index
+        while last + 1 < len(spans) and not _words(text[spans[last][1] : spans[last + 1][0]][:400]):
+            last += 1
+        start, end = spans[index][0], spans[last][1]
+        if start > line_is_called and _is_quoted(text, start, end):
+            found.update(range(index, last + 1))
+        else:
+            line_is_called = text.find("\n", end)
+            line_is_called = len(text) if line_is_called < 0 else line_is_called
+        index = last + 1
+    return found
+
+
+def _words(part: str) -> bool:
+    return _WORD.search(_SPECIAL.sub(" ", part)) is not None
+
+
+def _is_quoted(text: str, start: int, end: int) -> bool:
     if "\n" in text[start:end].strip():
         return False
     before = text[max(0, start - 400) : start].rpartition("\n")[2]
     after = text[end : end + 400].partition("\n")[0]
     if before.endswith("`") and after.startswith("`") and not before.endswith("```"):
-        return bool(_WORD.search(before) or _WORD.search(after[1:]))
-    before, after = _SPECIAL.sub(" ", before), _SPECIAL.sub(" ", after)
-    return _WORD.search(before) is not None and _WORD.search(after) is not None
+        return _words(before) or _words(after)
+    return _words(before) and _words(after)

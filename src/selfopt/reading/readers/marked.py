@@ -13,14 +13,17 @@ from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
 from .base import CALL_LIMIT, NOTHING, SAYS_NONE, Effort, Found, clean_text
 from .bodies import arguments_at, body_at
-from .echoes import Echoes, is_quoted
+from .echoes import Echoes, quoted
 from .marks import Mark, Marks
 from .names import Names
 from .scan import Body, Scan
 
 _EFFORT = 8  # characters that failed attempts may read for each character of the text
 _HARMONY = re.compile(r"(?:<\|start\|>\s*+)?(?:assistant\b)?+\s*+(?:<\|channel\|>\s*+)?(?:commentary|analysis|comment)?\s*+\Z")
-_LOOK_BACK = 80
+# A name, perhaps with an open brace and a key behind it.
+_HEAD = re.compile(r"(?<![\w.:/\-])([\w.:/\-]{1,128}+)\s*+(?:\{\s*+\w{1,64}+\s*+:\s*+)?\Z")
+_LOOK_BACK = 160
+_MESSAGE = "<|message|>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,8 @@ class MarkedReader:
             return NOTHING
         scan = Scan(text, Names.of(tools), self._marks, Effort(_EFFORT * len(text) + 4096))
         elements, none = self._elements(scan, first.start())
-        elements = [one for one in elements if not is_quoted(text, one.start, one.end)]
+        examples = quoted(text, [(one.start, one.end) for one in elements])
+        elements = [one for index, one in enumerate(elements) if index not in examples]
         calls: list[ToolCall] = [call for one in elements for call in one.body.calls]
         if not calls:
             return SAYS_NONE if none else NOTHING
@@ -79,6 +83,9 @@ class MarkedReader:
                 at = echo
                 continue
             mark = scan.marks.mark(found)
+            if not elements and found.start() and scan.text[0] not in " \n<":
+                headless = _headless(scan, found, mark)
+                elements += [headless] if headless is not None else []
             chain.add(scan, found, mark)
             body = self._body(scan, found, mark)
             at = max(found.end(), found.start() + 1)
@@ -96,9 +103,13 @@ class MarkedReader:
 
     def _body(self, scan: Scan, found: re.Match[str], mark: Mark) -> Body | None:
         written = found.group(found.lastindex or 0)
+        if mark.behind:
+            head = _HEAD.search(scan.text, max(0, found.start() - _LOOK_BACK), found.start())
+            known = head is not None and scan.names.match(head.group(1)) is not None
+            return body_at(scan, head.start(), mark) if head is not None and known else None
         if mark.piece == "to=":
             return _harmony(scan, found, mark)
-        if mark.piece in ("call:", "functools") and scan.text[found.start() - 1 : found.start()].isalnum():
+        if mark.word and scan.text[found.start() - 1 : found.start()].isalnum():
             return None
         if mark.named:
             if scan.names.is_no_call(written):
@@ -171,13 +182,21 @@ def _harmony(scan: Scan, found: re.Match[str], mark: Mark) -> Body | None:
     before = _HARMONY.search(text, max(0, found.start() - _LOOK_BACK), found.start())
     head = before.group() if before is not None else ""
     body = body_at(scan, found.end(), mark)
-    if body is None or body.form != "json" or not body.named:
+    if body is None or not body.named or not (body.form == "json" or _MESSAGE in text[found.end() : body.end + 32]):
         return None
     known = all(scan.names.match(call.name) is not None for call in body.calls)
     addressed = text.startswith("functions.", found.end())
     if not (head.strip() or addressed) or not (known or (addressed and "<" in head)):
         return None
     return body
+
+
+def _headless(scan: Scan, found: re.Match[str], mark: Mark) -> _Element | None:
+    """A call that begins the text without its mark, if the mark of the next call follows it."""
+    body = body_at(scan, 0, Mark("headless", mark.families))
+    if body is None or not body.calls or scan.skip(scan.past_ends(body.end)) != found.start():
+        return None
+    return _Element(0, scan.past_ends(body.end), body, mark.families[0])
 
 
 def _is_empty(scan: Scan, elements: Sequence[_Element], chain: _Chain) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from selfopt.reading.family import Family
 
@@ -13,8 +13,10 @@ _BARS, _BLANK = "[|｜‖]{1,2} ?", r"(?:[▁_ ]|\\_)?"
 _MINIMAX = r"\]<\]minimax\[>\["
 _PIECE = re.compile(rf"<\|(?:open|close)\|>[^<>]*<\|sep\|>|(?:{_MINIMAX})?<[^<>\n]*>|\[/?[A-Z_]+\]")
 _PARTS = re.compile(r"(?P<bars>[｜|]+)|(?P<blank>[▁_])|(?P<space>\s+)|[^｜|▁_\s]+")
-_NAME = r"""["']?([^"'<>\n]{1,256}+)["']?"""
-_END_OF_TAG = r"(?:[^<>\n]{0,64}+>|(?=[ \t]*+\n[ \t]*+<param))"
+# The end of a name may hold a special token, and the end of its mark may be missing.
+_NAME = r"""["']?([^"'<>{}\n]{1,256}+)(?:<\|[^<>\n]{1,40}+>\w{0,16}+)?["']?"""
+_END_OF_TAG = r"(?:[^<>{}\n]{0,64}+>|(?=\{)|(?=[ \t]*+\n[ \t]*+<param))"
+_SUFFIX = r"(?::[\w\-]{1,24}+)?"
 _PREFIX = rf"(?:{_BARS}DSML{_BARS}|[a-z]{{2,12}}:)?+"
 _ELEMENTS = "tool_?calls?|function_calls?|function|invoke|calls?|tools?|use_mcp_tool|tool_code|code|parameters|arguments"
 
@@ -55,10 +57,11 @@ PARAMETERS = (
     ),
     Parameter(
         re.compile(
-            r"(?:<(?:longcat_)?arg_key>\s*+){1,2}(?P<key>[^<>\n=]{1,256}+)(?P<more>)"
-            r"(?:(?:</(?:longcat_)?arg_key>(?:\s|\\n)*+){1,2}(?:<(?:longcat_)?arg_value>)?|<(?:longcat_)?arg_value>|=)"
+            rf"(?:<(?:longcat_)?arg_key{_SUFFIX}>\s*+){{1,2}}(?P<key>[^<>\n=]{{1,256}}+)(?P<more>)"
+            rf"(?:(?:</(?:longcat_)?arg_key{_SUFFIX}>(?:\s|\\n)*+){{1,2}}(?:<(?:longcat_)?arg_value{_SUFFIX}>)?"
+            rf"|<(?:longcat_)?arg_value{_SUFFIX}>|=)"
         ),
-        re.compile(r"</(?:longcat_)?arg_value>"),
+        re.compile(rf"</(?:longcat_)?arg_value{_SUFFIX}>"),
         "never",
     ),
     Parameter(
@@ -78,15 +81,28 @@ class Mark:
 
     Attributes:
         piece: how its families write it.
-        named: whether the tool's name is in it.
-        special: whether it holds a token that no text holds.
         families: those that write it.
+        behind: whether it stands behind the tool's name, so that it opens a call without its head.
     """
 
     piece: str
-    named: bool
-    special: bool
     families: tuple[Family, ...]
+    behind: bool = False
+
+    @property
+    def named(self) -> bool:
+        """Whether the tool's name is in it."""
+        return "{name}" in self.piece
+
+    @property
+    def special(self) -> bool:
+        """Whether it holds a token that no text holds."""
+        return not self.behind and _is_special(self.piece)
+
+    @property
+    def word(self) -> bool:
+        """Whether it is a word, which any text may hold."""
+        return self.piece[:1] not in "<[]✿`"
 
 
 class Marks:
@@ -100,21 +116,19 @@ class Marks:
 
     def __init__(self, families: Sequence[Family], known: Sequence[Family] = ()) -> None:
         """Take the opening marks of `families`, and the closing ones of `known` families, too."""
-        pieces: dict[str, list[Family]] = {}
-        for family in families:
-            for mark in (family.around[0], family.marks[0], *(other[0] for other in family.others)):
-                for piece in _openings(mark):
-                    pieces.setdefault(piece, []).append(family)
-        written: dict[str, list[str]] = {}
-        for piece in sorted(pieces, key=len, reverse=True):
-            written.setdefault(_pattern(piece), []).append(piece)
-        self._marks = tuple(
-            Mark(same[0], "{name}" in same[0], _is_special(same[0]), tuple(dict.fromkeys(f for one in same for f in pieces[one])))
-            for same in written.values()
-        )
-        self.opening = re.compile("|".join(written) or "(?!)()")
+        marks: dict[str, Mark] = {}
+        for behind, parts in ((False, _openings), (True, _behind)):
+            for family in families:
+                for mark in (family.around[0], _whole(family), *(other[0] for other in family.others)):
+                    for piece in parts(mark):
+                        before = marks.get(_pattern(piece), Mark(piece, (), behind))
+                        if before.behind == behind and family not in before.families:
+                            marks[_pattern(piece)] = replace(before, families=(*before.families, family))
+        longest = sorted(marks, key=lambda pattern: len(marks[pattern].piece), reverse=True)
+        self._marks = tuple(marks[pattern] for pattern in longest)
+        self.opening = re.compile("|".join(longest) or "(?!)()")
         closing = {piece for family in (*families, *known) for mark in _closings(family) for piece in _PIECE.findall(mark)}
-        ends = [_pattern(piece) for piece in sorted(closing, key=len, reverse=True) if not _ENDING.fullmatch(piece)]
+        ends = [_pattern(one) for one in sorted(closing, key=len, reverse=True) if "{" not in one and not _ENDING.fullmatch(one)]
         self.ending = re.compile("|".join((*dict.fromkeys(ends), _ENDING.pattern)))
         own = dict.fromkeys(family.parameter for family in families if family.body == "parameters")
         self.parameters = (*(_own(*marks) for marks in own if _is_new(marks[0])), *PARAMETERS)
@@ -127,12 +141,26 @@ class Marks:
 def _openings(mark: str) -> Iterator[str]:
     """The parts of an opening mark that may stand alone. What follows the tool's name is no such part."""
     before, named, _ = mark.partition("{name}")
+    if before.endswith(" to=functions."):
+        before = "to="
     if before.strip()[:1] not in ("<", "[", "]"):
         yield from filter(None, (before.strip(),))
         return
     for piece in _PIECE.finditer(mark):
         if piece.start() < len(before) or not named:
             yield piece.group()
+
+
+def _whole(family: Family) -> str:
+    """The mark before a call, and what follows if that is the mark of an argument."""
+    named = family.body == "parameters" and family.marks[0].rstrip().endswith("{name}")
+    return family.marks[0] + (family.parameter[0].partition("{key}")[0] if named else "")
+
+
+def _behind(mark: str) -> Iterator[str]:
+    """The parts of an opening mark behind the tool's name."""
+    _, _, behind = mark.partition("{name}")
+    yield from (piece for piece in _PIECE.findall(behind) if piece.startswith(("<", "[")) and "|sep|" not in piece)
 
 
 def _closings(family: Family) -> Iterator[str]:
@@ -148,7 +176,8 @@ def _pattern(piece: str) -> str:
     before, named, _ = piece.partition("{name}")
     pattern = _literally(before.removesuffix('"'), special="|" in piece or "｜" in piece)
     if not named:
-        return f"{pattern}()"
+        suffixed = _SUFFIX if re.fullmatch(r"<\w+>", piece) else ""
+        return f"{pattern[:-1]}{suffixed}>()" if suffixed else f"{pattern}()"
     return pattern + _NAME + (r"[^<>\n]{0,64}+<\|sep\|>" if piece.endswith("<|sep|>") else _END_OF_TAG)
 
 
