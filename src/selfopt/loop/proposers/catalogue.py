@@ -114,9 +114,7 @@ def _read_anew(baseline: Spec, space: SearchSpace) -> Iterator[Spec]:
     if _CHAIN in variant.parsers or not any(_CHAIN in known.parsers for known in space.variants.values()):
         return
     repairs = tuple(f"fit{_VERSION}" if name == "fit" else name for name in variant.parsers if name.partition("@")[0] in _REPAIRS)
-    changed = variant.model_copy(update={"name": f"{variant.name}+{_CHAIN}", "parsers": (_CHAIN, *repairs)})
-    same = (known for known in space.variants.values() if known.variant_hash == changed.variant_hash)
-    yield with_change(baseline, variant=next(same, changed))
+    yield with_change(baseline, variant=variant.read_by((_CHAIN, *repairs), space.variants.values()))
 
 
 def _mute(findings: Sequence[Finding]) -> bool:
