@@ -42,6 +42,7 @@ Advice = Literal[
     "infrastructure",
     "other",
 ]
+_EXAMPLE = 100  # characters of an unread call that a sentence shows
 _ADVICE: dict[Advice, str] = {
     "warm_up": "warm the model up before the first request",
     "proven_warm_up": "warm-up was tried, cold and warm runs in turn; warm the model up before the first request",
@@ -71,7 +72,7 @@ def summary(figures: Figures) -> str:
             return f"{f.prompts} of {f.of} prompts pass and fail from run to run (such as {f.example})"
         case UnreadFormatFigures() as f:
             seen = "format not recorded" if f.format == UNKNOWN_FORMAT else f"mostly {_family(f)}"
-            such = f", such as {f.example!r}" if f.example else ""
+            such = f", such as {f.example[:_EXAMPLE]!r}" if f.example else ""
             return f"{f.unparsed} of {f.of} replies hold a tool call in a format that this variant does not read ({seen}{such})"
         case CallInThinkingFigures() as f:
             return f"{f.thought} of {f.of} replies that need a tool call hold it in their thinking alone"
