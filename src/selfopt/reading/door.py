@@ -14,17 +14,15 @@ from selfopt.errors import UsageError, VariantError
 from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
 from .chain import LATEST, ask, chain_of, says_none
-from .earlier.literals import LiteralReader, UnreadableError
 from .families import FAMILIES, Family
 from .readers import READERS
-from .readers.base import CALL_LIMIT, Offered, clean_text
+from .readers.base import CALL_LIMIT
+from .signs import sign_of_call
 from .thinking import split_thinking
 
 _EMPTY_FENCE = re.compile(r"^[ \t]{0,8}(```+|~~~+)[^\n`]{0,200}\n\s*+\1[ \t]*+$\n?", re.M)
-_ENDS = (")", "]", "}", ">", "\n")  # a complete call ends with one of these
 _BETWEEN = " \t\r\n;,"
 _WRAPPED = 4  # how many layers of marks are removed around a call
-_NAME = re.compile(r"[\w.:/\-]{1,256}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +70,11 @@ def read(text: str, tools: Sequence[ToolDefinition | Mapping[str, Any]], *, thin
     )
     name, found = ask(chain_of((LATEST,)).readers, content, offered)
     calls, spans = tuple(found.calls[:CALL_LIMIT]), list(found.spans)
-    cut = bool(spans) and not answer[slice(*spans[-1])].rstrip("`;. \t").endswith(_ENDS) and spans[-1][1] >= len(answer.rstrip())
-    if cut:
-        # Readers supply a missing closing bracket, so half a value would pass as a whole one.
-        calls, spans = calls[:-1], spans[:-1]
     silent = bool(calls) or found.says_none or says_none(answer, offered)
-    unread = _unread(content, offered) if cut or not silent else None
-    return Reading(calls, _without(answer, spans) if spans else answer, thinking, unread or (name if cut else None))
+    unread = found.family or name if found.unread else None
+    if not silent:
+        unread = _unread(content, offered, unread)
+    return Reading(calls, _without(answer, spans) if spans else answer, thinking, unread)
 
 
 def _definition(tool: Any, place: int) -> ToolDefinition:
@@ -125,35 +121,18 @@ def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
     return _EMPTY_FENCE.sub("", "".join(kept)).strip()
 
 
-def _unread(content: ReplyContent, tools: Sequence[ToolDefinition]) -> str | None:
+def _unread(content: ReplyContent, tools: Sequence[ToolDefinition], stopped: str | None) -> str | None:
     """Name who might read a call that the built-in readers can't.
 
-    That is the family whose mark precedes the beginning of a call, or else an installed reader.
+    That is the family whose call the text seems to hold, or the reader that a broken call stopped,
+    or else an installed reader.
     """
-    text, offered = clean_text(content.text), Offered.of(tools)
-    for name, family in FAMILIES.all().items():
-        for mark in _marks(family, 0):
-            at = text.find(mark)
-            if at >= 0 and _begins_call(text, at + len(mark), offered):
-                return name
+    seen = sign_of_call(content.text, tools)
+    if seen and (stopped is None or seen in FAMILIES.builtin):
+        return seen
+    if stopped is not None:
+        return stopped
     added = {name: reader for name, reader in READERS.all().items() if name not in READERS.builtin}
     with suppress(VariantError):
         return ask(added, content, tools)[0] or None
     return None
-
-
-def _begins_call(text: str, at: int, offered: Offered) -> bool:
-    """Whether a broken value, the name of an offered tool, or the end of the text comes next."""
-    reader = LiteralReader(text)
-    at = reader.skip(at)
-    if text[at : at + 1] in ("{", "["):
-        try:
-            reader.value(at)
-        except UnreadableError:
-            return True
-        return False
-    name = _NAME.match(text, at)
-    if name is None:
-        return at == len(text)
-    cut = name.end() == len(text) and any(tool.startswith(name.group()) for tool in offered.schemas)
-    return cut or offered.match(name.group()) is not None

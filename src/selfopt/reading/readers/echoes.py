@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 
 # Elements that repeat a result. No calls are in them.
@@ -28,6 +29,7 @@ class Echoes:
     def __init__(self, text: str) -> None:
         self._text = text
         self._turns: list[int] | None = None
+        self._unclosed: set[str] = set()
 
     def end_of_echo(self, since: int, position: int, *, after_call: bool) -> int | None:
         """Where to go on if a position is in an echo; None if it is in none.
@@ -39,13 +41,19 @@ class Echoes:
         """
         if self._turns is None:
             self._turns = [one.start() for one in _TURN.finditer(self._text)]
-        turn = next((at for at in self._turns if since <= at < position), None)
-        if turn is None:
+        index = bisect_left(self._turns, since)
+        if index == len(self._turns) or self._turns[index] >= position:
             return None
         if after_call:
             return len(self._text)
+        turn = self._turns[index]
         result = _RESULT.match(self._text, turn)
-        end = self._text.find(f"</{result.group(1)}>", turn) if result is not None else -1
+        tag = f"</{result.group(1)}>" if result is not None else ""
+        if not tag or tag in self._unclosed:
+            return None
+        end = self._text.find(tag, turn)
+        if end < 0:
+            self._unclosed.add(tag)
         return end if end > position else None
 
 

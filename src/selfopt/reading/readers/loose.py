@@ -15,7 +15,7 @@ from .base import DEPTH_LIMIT
 from .quoted import BLANKS, QUOTES, Quoted
 
 _BLANK = re.compile(rf"[{BLANKS}]*+")
-_SKIP = re.compile(rf"(?:[{BLANKS}]++|//[^\n]*+|\#[^\n]*+|/\*(?:[^*]|\*(?!/)){{0,4096}}+\*/|\\[nrt](?!\w))*+")
+_SKIP = re.compile(rf"(?:[{BLANKS}]++|//[^\n]*+|\#[^\n]*+|/\*(?:[^*]|\*(?!/)){{0,256}}+\*/|\\[nrt](?!\w))*+")
 _COMMAS = re.compile(rf"(?:[,，;][{BLANKS}]*+)*+")
 _COLON = re.compile(r"[:：]=?|=>?")
 _TOKEN = re.compile(r"[^\s,，;:：=()\[\]{}\"'“”‘’`\\<>]{1,128}+")

@@ -13,6 +13,8 @@ from .base import NO_CALL_WORDS
 
 _NO_CALL = NO_CALL_WORDS | {"directly_answer", "directly-answer", "no_function", "no_function_call", "final_answer", "n/a"}
 _LONGEST = 256
+_ODD_LIMIT = 32
+_WORD = re.compile(r"[^\W\d][\w.\-/:]*")
 _PREFIX = re.compile(r"(?:functions?|tools?|default_api|tool_calls?|api|multi_tool_use)[.:/](?=.)")
 # What other marks and fields leave behind a name.
 _AFTER = re.compile(r"(?:<[|/｜a-zA-Z].*|\[(?:ARGS|CALL_ID)\].*|[\r\n].*|:[0-9]{1,6}|[(){}:,;>]++|\.call|[\"'`]++)\Z", re.S)
@@ -25,6 +27,7 @@ class Names:
 
     Attributes:
         schemas: the parameters of each tool by its name. Of two tools with one name the first counts.
+        odd: the names that no program could use, such as those with spaces; the longest first.
     """
 
     def __init__(self, tools: Sequence[ToolDefinition]) -> None:
@@ -36,6 +39,8 @@ class Names:
         for name in self.schemas:
             plain = _loosely(name)
             self._loose[plain] = None if plain in self._loose else name
+        odd = sorted((name for name in self.schemas if not _WORD.fullmatch(name)), key=len, reverse=True)
+        self.odd = tuple(odd[:_ODD_LIMIT])
 
     @staticmethod
     def of(tools: Sequence[ToolDefinition]) -> Names:

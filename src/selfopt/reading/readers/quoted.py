@@ -46,14 +46,16 @@ _KEY = (
 )
 _VALUE = r"(?:[\"'“‘「『\[{(+\-.0-9]|(?:true|false|null|None|True|False)\b)"
 _GAP = rf"[{BLANKS}]{{0,64}}+"
-_REMARK = rf"(?:(?://|#)[^\n]{{0,200}}+\n{_GAP})?+"
+_REMARK = rf"(?:(?:(?://|#)[^\n]{{0,200}}+\n|/\*[^*]{{0,200}}+\*/){_GAP})?+"
 # What follows a string that ends within an object, a list, or a call.
 _AFTER = {
     "}": re.compile(rf"{_GAP}(?:[,，;]+{_GAP}{_REMARK}(?:{_KEY}|[}}\]]|\Z)|{_REMARK}(?=[\"'“‘「]){_KEY}|{_REMARK}\Z)"),
     "]": re.compile(
         rf"{_GAP}(?:[,，;]+{_GAP}{_REMARK}(?:{_VALUE}|[\]}}]|\Z)|(?<=[{BLANKS}])\"[^\"\n]{{0,64}}+\"{_GAP}[,\]]|{_REMARK}\Z)"
     ),
-    "=": re.compile(rf"{_GAP}(?:[,，]+{_GAP}{_REMARK}(?:{_KEY}|{_VALUE}|\)|\Z)|{_REMARK}\Z)"),
+    "=": re.compile(
+        rf"{_GAP}(?:[,，]+{_GAP}{_REMARK}(?:{_KEY}|{_VALUE}|\)|\Z)|(?<=[{BLANKS}])\"[^\"\n]{{0,64}}+\"{_GAP}[,)]|{_REMARK}\Z)"
+    ),
 }
 _AFTER[")"] = _AFTER["="]
 _AFTER["s"] = _AFTER["]"]  # a set

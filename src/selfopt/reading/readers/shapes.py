@@ -15,11 +15,11 @@ from .definitions import is_definition, is_schema
 from .loose import LooseReader, UnreadableError, decode_object
 from .names import Names
 
-_LEVELS = 5  # wrappings around a call
+_LEVELS = 8  # wrappings around a call
 _LISTS = ("tool_calls", "toolCalls", "tool_uses", "toolUses", "function_calls", "functionCalls", "calls", "actions")
 _WRAPPERS = (
     *("function_call", "functionCall", "tool_call", "toolCall", "tool_use", "toolUse", "call", "function", "tool", "action"),
-    *("message", "delta", "choices", "output", "content", "response"),
+    *("message", "delta", "choices", "output", "content", "response", "parts", "candidates"),
 )
 _SPEAKERS = frozenset({"tool", "user", "system", "developer", "function"})
 _NAMES = (
