@@ -91,7 +91,7 @@ def summary(figures: Figures) -> str:
 
 
 def _family(f: UnreadFormatFigures) -> str:
-    return f.format if f.title is None or f.title == f.format else f"{f.format}, {f.title}"
+    return f.format if f.title is None or f.title == f.format else f"{f.title}, {f.format}"
 
 
 def unread_advice(f: UnreadFormatFigures, variant: str) -> str:

@@ -70,8 +70,8 @@ def judgment_text(basis: Basis, shown: Shown, thresholds: PolicyThresholds) -> s
     nothing = f"never calling a tool scores {shown.silent:.3f}, always calling the first one {shown.always_calling:.3f}"
     texts: dict[Basis, str] = {
         "not_measured": f"{shown.error_share:.0%} of {shown.trials} trials never reached the model, so it was not measured",
-        "not_read": f"{stands}; {shown.unread} replies hold a call that was not read or only thought of, "
-        f"so nothing is known against {minimum}",
+        "not_read": f"{stands}; {shown.unread} replies hold a call that was not read, or that stands in the "
+        f"thinking alone, so nothing is known about {minimum}",
         "gate_off": f"{stands}; the extended gate is switched off, so every measured model is allowed",
         "unclear": f"{stands}: not enough data to compare with {minimum}; measure at least {thresholds.min_runs} runs",
         "misses": f"{stands} misses {minimum}",
