@@ -2,11 +2,178 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
-from selfopt.records import ToolDefinition
+from selfopt.records import UNKNOWN_FORMAT, ToolDefinition
+
+from .readers.base import Effort, clean_text
+from .readers.chains import HARMONY, LOOK_BACK, MarkChain
+from .readers.echoes import Echoes, stands_in_sentence
+from .readers.marked import READER
+from .readers.marks import Mark
+from .readers.names import Names
+from .readers.scan import Body, Scan
+from .readers.shapes import shape_of
+
+_LOOKED_AT = 64  # marks, names and objects of a text that are looked at
+_TAIL = 200  # characters at the end of a text that may be a mark which is cut off
+_WRITTEN = re.compile(r"(?:functions?\.|call:\s*+)?+[\w.:/\-]{1,256}+")
+_OBJECT = re.compile(r"[{\[]")
+# An object that begins as calls do.
+_CALL_SHAPED = re.compile(
+    r"""\{\s*+["'“]?(?:name|function|tool|tool_name|toolName|function_name|func|action|recipient_name)["'”]?\s*+[:=]\s*+["'“{]"""
+    r"""|\{\s*+["'“]?(?:tool_calls?|function_call|functionCall|toolCalls?|tool_uses)["'”]?\s*+:"""
+    r"""|\{\s*+["'“]?type["'”]?\s*+:\s*+["'“]function["'”]"""
+)
+_ARGUMENTS = re.compile(r"""["'“]?(?:arguments|parameters|args|tool_input|action_input|input)["'”]?\s*+[:=]""")
+_DEFINED = r"\b(?:def|function|func|fn|class|sub|proc)\s+"
 
 
 def sign_of_call(text: str, tools: Sequence[ToolDefinition]) -> str:
-    """The family whose call a text seems to hold; `UNKNOWN_FORMAT` if no family can be told; "" if none."""
+    """The family whose call a text seems to hold; `UNKNOWN_FORMAT` if no family can be told; "" if none.
+
+    A mention of marks or names, an example in a sentence, a definition and data between marks are no
+    calls. The text is one in which no reader found a call.
+    """
+    text = clean_text(text)
+    names = Names.of(tools)
+    scan = Scan(text, names, READER.marks, Effort(4 * len(text) + 4096))
+    echoes = Echoes(text)
+    return _family(scan, echoes) or _cut_off(scan) or (UNKNOWN_FORMAT if _seems_call(scan, echoes) else "")
+
+
+def _family(scan: Scan, echoes: Echoes) -> str:
+    """The family whose mark stands before what begins as a call."""
+    chain = MarkChain()
+    at = 0
+    for _ in range(_LOOKED_AT):
+        found = scan.marks.opening.search(scan.text, at)
+        if found is None:
+            break
+        at = max(found.end(), found.start() + 1)
+        mark = scan.marks.mark(found)
+        echo = echoes.end_of_echo(0, found.start(), after_call=False)
+        if mark.piece == "to=" and _is_addressed(scan, found):
+            return mark.families[0].name
+        if echo is not None or mark.behind or mark.word:
+            at = max(echo or 0, at)
+            continue
+        chain.add(scan, found, mark)
+        begun = _begun(scan, found, mark)
+        if begun is not None and not stands_in_sentence(scan.text, found.start(), begun.end):
+            return chain.family(scan, found, begun, begun.end).name
     return ""
+
+
+def _is_addressed(scan: Scan, found: re.Match[str]) -> bool:
+    """Whether a harmony message goes to an offered tool."""
+    name = _WRITTEN.match(scan.text, found.end())
+    before = HARMONY.search(scan.text, max(0, found.start() - LOOK_BACK), found.start())
+    return name is not None and scan.names.match(name.group()) is not None and before is not None and bool(before.group().strip())
+
+
+def _begun(scan: Scan, found: re.Match[str], mark: Mark) -> Body | None:
+    """What begins as a call behind a mark: its form, and the position up to which it was looked at."""
+    at = scan.skip(found.end())
+    text = scan.text
+    if mark.named:
+        known = scan.names.match(found.group(found.lastindex or 0)) is not None
+        begins = scan.parameter(at) is not None or text.startswith("{", at) or (known and at >= len(text))
+        if not begins or (scan.value(at) is not None and not known):
+            return None
+        return Body((), at + 1, "json" if text.startswith("{", at) else "parameters", named=True)
+    if at >= len(text):
+        return Body((), at)
+    if _OBJECT.match(text, at):
+        read = scan.value(at)
+        if read is None and (mark.special or _is_call_shaped(scan, at)):
+            return Body((), len(text))
+        return Body((), read[1]) if read is not None and shape_of(read[0], scan.names).unread else None
+    word = _WRITTEN.match(text, at)
+    if word is None:
+        return None
+    name = word.group().removeprefix("call:").strip()
+    cut = word.end() == len(text) and any(one.startswith(name.removeprefix("functions.")) for one in scan.names.names)
+    if scan.names.match(name) is None and not cut:
+        return None
+    behind = text[word.end() : word.end() + _TAIL]
+    if text[at:].startswith("call:"):
+        return Body((), word.end(), "braces", named=True)
+    if "arg_key" in behind or "<param" in behind:
+        return Body((), word.end(), "parameters", named=True)
+    return Body((), word.end(), "keywords" if behind.startswith("(") else "json", named=not behind.startswith("("))
+
+
+def _is_call_shaped(scan: Scan, at: int) -> bool:
+    """Whether an object or a list that can't be read begins as calls do."""
+    head = scan.text[at : at + 4096]
+    if _CALL_SHAPED.search(head):
+        return _ARGUMENTS.search(head) is not None or any(name[:8] in head for name in scan.names.names)
+    return any(f'"{name}"' in head or f"'{name}'" in head for name in scan.names.names)
+
+
+def _cut_off(scan: Scan) -> str:
+    """The family whose mark with an offered name is cut off at the end of the text."""
+    tail = scan.text[-_TAIL:]
+    for mark in scan.marks.marks if "<" in tail else ():
+        head = mark.piece.partition("{name}")[0]
+        at = tail.rfind(head) if mark.named else -1
+        if at >= 0:
+            begun = tail[at + len(head) :].strip("\"'")
+            if any(name.startswith(begun) for name in scan.names.names):
+                return next((one for one in mark.families[::-1] if one.body == "parameters"), mark.families[-1]).name
+    return ""
+
+
+def _seems_call(scan: Scan, echoes: Echoes) -> bool:
+    """Whether an offered name stands as in a call, or a broken object begins as one."""
+    places = sorted({*_named(scan), *_broken(scan)})
+    return any(
+        echoes.end_of_echo(0, start + 1, after_call=False) is None and not stands_in_sentence(scan.text, start, end)
+        for start, end in places[:_LOOKED_AT]
+    )
+
+
+def _named(scan: Scan) -> Iterator[tuple[int, int]]:
+    """Where offered names are followed by an opening, or stand in a tag."""
+    names = tuple(name for name in scan.names.names if name in scan.text)
+    pattern = _pattern(names) if names else None
+    if pattern is None:
+        return
+    for found in pattern.finditer(scan.text):
+        name = found.group("name") or found.group("tag")
+        if not re.search(_DEFINED + re.escape(name), scan.text):
+            yield found.start(), _end_of_call(scan.text, found.end())
+
+
+def _end_of_call(text: str, at: int) -> int:
+    """Where brackets end that may begin before this position, or else the line."""
+    line = text.find("\n", at)
+    line = len(text) if line < 0 else line
+    return max((end + 1 for end in (text.rfind(one, at, line) for one in ")}]>") if end >= 0), default=line)
+
+
+@lru_cache(maxsize=64)
+def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
+    written = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    before = r"(?<![\w.\-/])(?:functions\.|default_api\.)?"
+    opening = r"""(?::[0-9]{1,6})?(?:\.call)?(?:\(|[ \t]{0,4}+\n\s{0,8}+Action Input\s?:|\s{0,4}+[{\[](?!\]\()|\s{0,4}+:\s{0,8}+[{\["']|\[ARGS\]|\s{0,4}+<(?:[|｜]|arg_|param))"""
+    tag = rf"""<(?:[\w:|｜]{{1,40}}+(?:\s+name)?=\s*+["']?)?(?P<tag>{written})(?![\w.\-])"""
+    return re.compile(rf"{before}(?P<name>{written}){opening}|{tag}")
+
+
+def _broken(scan: Scan) -> Iterator[tuple[int, int]]:
+    """Where an object begins as calls do but can't be read."""
+    at = 0
+    for _ in range(_LOOKED_AT):
+        found = _CALL_SHAPED.search(scan.text, at)
+        if found is None:
+            return
+        read = scan.value(found.start())
+        at = read[1] if read is not None else found.end()
+        if read is None and _is_call_shaped(scan, found.start()):
+            yield found.start(), _end_of_call(scan.text, found.end())
+        elif read is not None and shape_of(read[0], scan.names).unread:
+            yield found.start(), read[1]

@@ -197,8 +197,10 @@ def _name_first(scan: Scan, at: int, mark: Mark) -> Body | None:
         return None if given is None else _one(known, *given)
     if name is None:
         return None
-    if max(scan.past_ends(word.end()), scan.past_ends(behind)) > behind or scan.past_ends(word.end()) > word.end():
-        return _one(name, {}, word.end() if scan.past_ends(word.end()) > word.end() else behind, "parameters")
+    if scan.past_ends(word.end()) > word.end():
+        return _one(name, {}, word.end(), "parameters")
+    if scan.past_ends(behind) > behind or scan.marks.ending.search(scan.text, word.end(), behind):
+        return _one(name, {}, behind, "parameters")
     if mark.special and behind >= len(scan.text.rstrip()):
         return None if required_of(scan.names.schema(name)) else _one(name, {}, behind, "parameters")
     return _pairs(scan, word.end(), name)

@@ -29,7 +29,6 @@ class Echoes:
     def __init__(self, text: str) -> None:
         self._text = text
         self._turns: list[int] | None = None
-        self._unclosed: set[str] = set()
 
     def end_of_echo(self, since: int, position: int, *, after_call: bool) -> int | None:
         """Where to go on if a position is in an echo; None if it is in none.
@@ -48,13 +47,10 @@ class Echoes:
             return len(self._text)
         turn = self._turns[index]
         result = _RESULT.match(self._text, turn)
-        tag = f"</{result.group(1)}>" if result is not None else ""
-        if not tag or tag in self._unclosed:
+        if result is None:
             return None
-        end = self._text.find(tag, turn)
-        if end < 0:
-            self._unclosed.add(tag)
-        return end if end > position else None
+        end = self._text.find(f"</{result.group(1)}>", turn)
+        return len(self._text) if end < 0 else end if end > position else None
 
 
 def quoted(text: str, spans: Sequence[tuple[int, int]]) -> set[int]:
@@ -69,7 +65,7 @@ def quoted(text: str, spans: Sequence[tuple[int, int]]) -> set[int]:
         while last + 1 < len(spans) and not _words(text[spans[last][1] : spans[last + 1][0]][:400]):
             last += 1
         start, end = spans[index][0], spans[last][1]
-        if start > line_is_called and _is_quoted(text, start, end):
+        if start > line_is_called and stands_in_sentence(text, start, end):
             found.update(range(index, last + 1))
         else:
             line_is_called = text.find("\n", end)
@@ -82,7 +78,8 @@ def _words(part: str) -> bool:
     return _WORD.search(_SPECIAL.sub(" ", part)) is not None
 
 
-def _is_quoted(text: str, start: int, end: int) -> bool:
+def stands_in_sentence(text: str, start: int, end: int) -> bool:
+    """Whether words stand before a part of a text and behind it, on one line, or it is code within one."""
     if "\n" in text[start:end].strip():
         return False
     before = text[max(0, start - 400) : start].rpartition("\n")[2]

@@ -13,16 +13,15 @@ from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
 from .base import CALL_LIMIT, NOTHING, SAYS_NONE, Effort, Found, clean_text
 from .bodies import arguments_at, body_at
+from .chains import HARMONY, LOOK_BACK, MarkChain
 from .echoes import Echoes, quoted
 from .marks import Mark, Marks
 from .names import Names
 from .scan import Body, Scan
 
 _EFFORT = 8  # characters that failed attempts may read for each character of the text
-_HARMONY = re.compile(r"(?:<\|start\|>\s*+)?(?:assistant\b)?+\s*+(?:<\|channel\|>\s*+)?(?:commentary|analysis|comment)?\s*+\Z")
 # A name, perhaps with an open brace and a key behind it.
 _HEAD = re.compile(r"(?<![\w.:/\-])([\w.:/\-]{1,128}+)\s*+(?:\{\s*+\w{1,64}+\s*+:\s*+)?\Z")
-_LOOK_BACK = 160
 _MESSAGE = "<|message|>"
 
 
@@ -49,16 +48,17 @@ class MarkedReader:
         return MarkedReader((family,))
 
     @cached_property
-    def _marks(self) -> Marks:
+    def marks(self) -> Marks:
+        """The marks that are looked for."""
         return Marks(self._families, ROWS)
 
     def read(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> Found:
         """See `Reader.read`."""
         text = clean_text(content.text)
-        first = self._marks.opening.search(text)
+        first = self.marks.opening.search(text)
         if first is None:
             return NOTHING
-        scan = Scan(text, Names.of(tools), self._marks, Effort(_EFFORT * len(text) + 4096))
+        scan = Scan(text, Names.of(tools), self.marks, Effort(_EFFORT * len(text) + 4096))
         elements, none = self._elements(scan, first.start())
         examples = quoted(text, [(one.start, one.end) for one in elements])
         elements = [one for index, one in enumerate(elements) if index not in examples]
@@ -72,7 +72,7 @@ class MarkedReader:
     def _elements(self, scan: Scan, at: int) -> tuple[list[_Element], bool]:
         """The elements with calls in them, and whether one says that no tool is called."""
         elements: list[_Element] = []
-        none, count, chain = False, 0, _Chain()
+        none, count, chain = False, 0, MarkChain()
         echoes = Echoes(scan.text)
         while count <= CALL_LIMIT and scan.effort.left > 0:
             found = scan.marks.opening.search(scan.text, at)
@@ -104,7 +104,7 @@ class MarkedReader:
     def _body(self, scan: Scan, found: re.Match[str], mark: Mark) -> Body | None:
         written = found.group(found.lastindex or 0)
         if mark.behind:
-            head = _HEAD.search(scan.text, max(0, found.start() - _LOOK_BACK), found.start())
+            head = _HEAD.search(scan.text, max(0, found.start() - LOOK_BACK), found.start())
             known = head is not None and scan.names.match(head.group(1)) is not None
             return body_at(scan, head.start(), mark) if head is not None and known else None
         if mark.piece == "to=":
@@ -118,68 +118,10 @@ class MarkedReader:
         return body_at(scan, found.start() if mark.piece == "call:" else found.end(), mark)
 
 
-class _Chain:
-    """Opening marks one behind the other."""
-
-    def __init__(self) -> None:
-        self.start = 0
-        self.end = -1
-        self._marks: list[Mark] = []
-
-    @property
-    def is_named(self) -> bool:
-        """Whether the last mark has a name."""
-        return bool(self._marks) and self._marks[-1].named
-
-    def add(self, scan: Scan, found: re.Match[str], mark: Mark) -> None:
-        """Add the next mark, or begin anew if something else stands before it."""
-        between = scan.text[self.end : found.start()] if 0 <= self.end <= found.start() <= self.end + 64 else "x"
-        if between.strip() not in ("", "function", "call:", "]<]minimax[>["):
-            self._marks = []
-            self.start = found.start()
-            if mark.piece == "to=":
-                before = _HARMONY.search(scan.text, max(0, found.start() - _LOOK_BACK), found.start())
-                self.start = before.start() if before is not None else found.start()
-        self.end = found.end()
-        self._marks.append(mark)
-
-    def family(self, scan: Scan, found: re.Match[str], body: Body, end: int) -> Family:
-        """The family that writes these marks and such a body."""
-        families = self._marks[-1].families
-        if len(families) == 1:
-            return families[0]
-        after = scan.text[found.end() : found.end() + 24].lstrip()
-        closing = scan.text[body.end : end]
-
-        def points(family: Family) -> int:
-            before, named, behind = family.marks[0].partition("{name}")
-            return (
-                2 * sum(family in mark.families for mark in self._marks[:-1])
-                + 8 * (family.body == body.form)
-                + 8 * (bool(named) == body.named)
-                + 2 * (after.startswith("[") == (family.listed == "always"))
-                + 2 * any(mark in closing for mark in map(str.strip, (family.marks[1], family.around[1])) if mark)
-                + (bool(named) and _stands_beside(scan.text, found.end(), body.calls[0].name, behind))
-                + (("function" in before[-24:]) == after.startswith("function"))
-            )
-
-        # The families that others took their marks from come later in the table.
-        return max(reversed(families), key=points)
-
-
-def _stands_beside(text: str, at: int, name: str, after: str) -> bool:
-    """Whether a name is followed by the text that its family writes."""
-    begin = text.find(name, at, at + 200)
-    if begin < 0:
-        return False
-    end = begin + len(name)
-    return text.startswith(after.partition("{")[0], end) if after else not text.startswith("\n", end)
-
-
 def _harmony(scan: Scan, found: re.Match[str], mark: Mark) -> Body | None:
     """A message to a tool, if its head says so."""
     text = scan.text
-    before = _HARMONY.search(text, max(0, found.start() - _LOOK_BACK), found.start())
+    before = HARMONY.search(text, max(0, found.start() - LOOK_BACK), found.start())
     head = before.group() if before is not None else ""
     body = body_at(scan, found.end(), mark)
     if body is None or not body.named or not (body.form == "json" or _MESSAGE in text[found.end() : body.end + 32]):
@@ -199,7 +141,7 @@ def _headless(scan: Scan, found: re.Match[str], mark: Mark) -> _Element | None:
     return _Element(0, scan.past_ends(body.end), body, mark.families[0])
 
 
-def _is_empty(scan: Scan, elements: Sequence[_Element], chain: _Chain) -> bool:
+def _is_empty(scan: Scan, elements: Sequence[_Element], chain: MarkChain) -> bool:
     """Whether there are marks and nothing between them."""
     return not elements and scan.past_ends(scan.skip(chain.end)) > chain.end and not chain.is_named
 

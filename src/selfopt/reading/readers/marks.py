@@ -109,7 +109,8 @@ class Marks:
     """The marks of some families.
 
     Attributes:
-        opening: what opens calls. Its last group is the name in the mark, or is empty.
+        marks: what opens calls or a call, the longest first.
+        opening: a pattern for them. Its last group is the name in the mark, or is empty.
         ending: what ends a call or all calls.
         parameters: how arguments may stand between marks.
     """
@@ -125,7 +126,7 @@ class Marks:
                         if before.behind == behind and family not in before.families:
                             marks[_pattern(piece)] = replace(before, families=(*before.families, family))
         longest = sorted(marks, key=lambda pattern: len(marks[pattern].piece), reverse=True)
-        self._marks = tuple(marks[pattern] for pattern in longest)
+        self.marks = tuple(marks[pattern] for pattern in longest)
         self.opening = re.compile("|".join(longest) or "(?!)()")
         closing = {piece for family in (*families, *known) for mark in _closings(family) for piece in _PIECE.findall(mark)}
         ends = [_pattern(one) for one in sorted(closing, key=len, reverse=True) if "{" not in one and not _ENDING.fullmatch(one)]
@@ -135,7 +136,7 @@ class Marks:
 
     def mark(self, found: re.Match[str]) -> Mark:
         """The mark that `opening` found."""
-        return self._marks[(found.lastindex or 1) - 1]
+        return self.marks[(found.lastindex or 1) - 1]
 
 
 def _openings(mark: str) -> Iterator[str]:
