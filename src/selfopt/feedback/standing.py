@@ -18,7 +18,7 @@ from selfopt.records import (
 )
 from selfopt.words.standing import Shown
 
-from .comparable import cells, comparable, counted, only_thought, with_known_copies
+from .comparable import cells, comparable, counted, only_thought, unread, with_known_copies
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class Standing:
 
 def _standing(evaluations: Sequence[Evaluation]) -> Standing:
     newest, outcomes = evaluations[-1], counted(evaluations)
-    unread = [cell for cell in cells(evaluations) if cell[2] is Outcome.UNPARSED or only_thought(*cell)]
+    excused = [cell for cell in cells(evaluations) if unread(*cell) or only_thought(*cell)]
     accuracies = [a for e in evaluations for a in e.metrics.run_accuracies]
     accuracy = _pooled(evaluations, "accuracy")
     shown = Shown(
@@ -132,7 +132,7 @@ def _standing(evaluations: Sequence[Evaluation]) -> Standing:
         error_share=outcomes[Outcome.ERROR] / outcomes.total() if outcomes else 0.0,
         silent=newest.metrics.silent.accuracy,
         always_calling=newest.metrics.always_calling.accuracy,
-        unread=len(unread),
+        unread=len(excused),
     )
     summary = PhaseSummary(
         model=newest.model,
@@ -147,7 +147,7 @@ def _standing(evaluations: Sequence[Evaluation]) -> Standing:
         evaluation_id=newest.evaluation_id,
     )
     calls = sum(len(row.outcomes) for e in evaluations for row in e.rows if row.needs_call)
-    return Standing(tuple(evaluations), shown, calls, sum(row.needs_call for row, _, _ in unread), summary)
+    return Standing(tuple(evaluations), shown, calls, sum(row.needs_call for row, _, _ in excused), summary)
 
 
 def _variance(values: Sequence[float]) -> float:

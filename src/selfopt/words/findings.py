@@ -143,7 +143,9 @@ def remedy_text(
     """Why a remedy is recommended, what it is, and how sure it is to help. variant: the measured one."""
     sure = () if confirmation is None else (confirmation.told,)
     unread = next((f.figures for f in findings if isinstance(f.figures, UnreadFormatFigures)), None)
-    helps = _ADVICE[advice] if unread is None or advice != "unread_format" else unread_advice(unread, variant)
+    # The rows of an earlier version have no example: what was advised because of them stays.
+    known = advice == "unread_format" and unread is not None and unread.example is not None
+    helps = unread_advice(unread, variant) if known and unread is not None else _ADVICE[advice]
     return f"{model} on {phase}: {'; '.join((*(f.summary for f in findings), helps, *sure))}"
 
 
