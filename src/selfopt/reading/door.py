@@ -70,9 +70,9 @@ def read(text: str, tools: Sequence[ToolDefinition | Mapping[str, Any]], *, thin
     )
     name, found = ask(chain_of((LATEST,)).readers, content, offered)
     calls, spans = tuple(found.calls[:CALL_LIMIT]), list(found.spans)
-    silent = bool(calls) or found.says_none or says_none(answer, offered)
     unread = found.family or name if found.unread else None
-    if not silent:
+    silent = unread is None and (found.says_none or says_none(answer, offered))
+    if not (calls or silent):
         unread = _unread(content, offered, unread)
     return Reading(calls, _without(answer, spans) if spans else answer, thinking, unread)
 

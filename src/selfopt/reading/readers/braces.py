@@ -35,7 +35,7 @@ def braces(scan: Scan, at: int, mark: Mark) -> Body | None:
     name = scan.names.match(written) or scan.names.match(written.rpartition(":")[2])
     if name is None and not mark.special:
         return None
-    reader = _Braces(scan, name or "", stripped=not mark.special)
+    reader = _Braces(scan, name or "", stripped=mark.word or mark.behind)
     try:
         arguments, end = reader.pairs(head.end(), DEPTH_LIMIT, "}" if head.group(2) == "{" else ")")
     except _WrongError:

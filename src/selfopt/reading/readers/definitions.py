@@ -26,10 +26,18 @@ def is_definition(value: Mapping[str, Any], arguments: Any, properties: Mapping[
         arguments: what stands in it in the place of arguments.
         properties: the properties of the tool that it names.
     """
+    if isinstance(arguments, Mapping) and _tells(arguments, properties):
+        return True
     if any(key in value and key not in properties for key in _OF_DEFINITIONS):
         return True
     described = isinstance(value.get("description"), str) and "description" not in properties
     return (described and not arguments) or is_schema(arguments, properties)
+
+
+def _tells(arguments: Mapping[str, Any], properties: Mapping[str, Any]) -> bool:
+    """Whether an object tells what a tool is: {"description": "...", "parameters": {...}}."""
+    foreign = not any(key in properties for key in arguments)
+    return foreign and isinstance(arguments.get("description"), str) and "parameters" in arguments
 
 
 def is_schema(arguments: Any, properties: Mapping[str, Any]) -> bool:

@@ -30,9 +30,7 @@ _AFTER_FENCE = re.compile(r"\s*+```(?!\w)")
 _NEXT_LABEL = re.compile(
     rf"\n[ \t]*+{_STRONG}(?:observation|thought|action|question|final answer|result|pause|user|assistant)\b|\n\s*+\n|<[|/]", re.I
 )
-_HEAD = re.compile(
-    r"(?:function)?([^\W\d][\w.\-/:]{0,255}?)(?:[ \t]*+[:=]?[ \t]*+(?=\{)|[ \t]*+\r?\n[ \t]*+(?=\{|```[\w]{0,16}\s*+\{))"
-)
+_HEAD = re.compile(r"([^\W\d][\w.\-/:]{0,255}?)(?:[ \t]*+[:=]?[ \t]*+(?=\{)|[ \t]*+\r?\n[ \t]*+(?=\{|```[\w]{0,16}\s*+\{))")
 _IN_BRACKETS = re.compile(r"\[([^\[\]\n]{1,1024})\][ \t]*+(?=\n|\Z)")
 _SLASHED = re.compile(
     r"/([^\W\d][\w.\-]{0,255}+)((?:[ \t]++[\w\-]{1,64}=(?:\"[^\"\n]{0,1024}+\"|'[^'\n]{0,1024}+'|[^\s\"']{1,1024}+)){0,16}+)[ \t]*+(?=\n|\Z)"
@@ -53,7 +51,8 @@ def read_named(reader: LooseReader, position: int, names: Names) -> Written | No
     head = _HEAD.match(text, position)
     if head is None:
         return None
-    name = _named_exactly(head.group(1), names)
+    # DeepSeek's notation has the word before the name, if its special tokens are lost.
+    name = _named_exactly(head.group(1), names) or _named_exactly(head.group(1).removeprefix("function"), names)
     if name is None:
         return None
     begin, fence = head.end(), _FENCE.match(text, head.end())
@@ -124,6 +123,7 @@ def _labelled_arguments(reader: LooseReader, position: int, name: str, names: Na
         end = text.find("```", begin) if fence is not None else -1
         end = end if end >= 0 else (after.start() if after is not None else len(text))
         value, supplied = text[begin:end].strip().strip("\"'`"), False
+        value = "" if names.is_no_call(value) and not names.schema(name).get("required") else value
     arguments = arguments_of(value, name, names) if the_only(name, names) or not isinstance(value, str) or not value else None
     if arguments is None or is_schema(arguments, names.properties(name)):
         raise UnreadableError(end)

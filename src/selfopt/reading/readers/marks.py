@@ -169,7 +169,7 @@ def _closings(family: Family) -> Iterator[str]:
 
 
 def _is_special(piece: str) -> bool:
-    return any(sign in piece for sign in "|｜[]✿")
+    return any(sign in piece for sign in ("|", "｜", "[", "]", "✿", "start_function_call", "TOOLCALL"))
 
 
 def _pattern(piece: str) -> str:

@@ -41,21 +41,20 @@ _LAWFUL = {
 _DRIVE = re.compile(r"(?:[A-Za-z]:|\\)\\(?!\\)")
 
 _KEY = (
-    r"(?:\"(?:[^\"\\]|\\.){0,128}+\"|'(?:[^'\\]|\\.){0,128}+'|[“‘「][^”’」]{0,128}+[”’」]|[\w$][\w$.\-]{0,64}+)"
+    r"(?:\"(?:[^\"\\]|\\.){0,128}+\"|'(?:[^'\\]|\\.){0,128}+'|[“”„‘’「][^“”‘’」:：\n]{0,128}+[“”‘’」\"]|[\w$][\w$.\-]{0,64}+)"
     rf"[{BLANKS}]{{0,16}}+[:：=]"
 )
 _VALUE = r"(?:[\"'“‘「『\[{(+\-.0-9]|(?:true|false|null|None|True|False)\b)"
+_STRING = r"(?:\"[^\"\n]{0,64}+\"|'[^'\n]{0,64}+')"
 _GAP = rf"[{BLANKS}]{{0,64}}+"
 _REMARK = rf"(?:(?:(?://|#)[^\n]{{0,200}}+\n|/\*[^*]{{0,200}}+\*/){_GAP})?+"
 # What follows a string that ends within an object, a list, or a call.
 _AFTER = {
-    "}": re.compile(rf"{_GAP}(?:[,，;]+{_GAP}{_REMARK}(?:{_KEY}|[}}\]]|\Z)|{_REMARK}(?=[\"'“‘「]){_KEY}|{_REMARK}\Z)"),
-    "]": re.compile(
-        rf"{_GAP}(?:[,，;]+{_GAP}{_REMARK}(?:{_VALUE}|[\]}}]|\Z)|(?<=[{BLANKS}])\"[^\"\n]{{0,64}}+\"{_GAP}[,\]]|{_REMARK}\Z)"
+    "}": re.compile(
+        rf"{_GAP}(?:[,，;]+{_GAP}{_REMARK}(?:{_KEY}|[}}\]]|[\"'][^\"'\n]{{0,64}}+[\"']?{_GAP}\Z|\Z)|{_REMARK}(?=[\"'“‘「]){_KEY}|{_REMARK}\Z)"
     ),
-    "=": re.compile(
-        rf"{_GAP}(?:[,，]+{_GAP}{_REMARK}(?:{_KEY}|{_VALUE}|\)|\Z)|(?<=[{BLANKS}])\"[^\"\n]{{0,64}}+\"{_GAP}[,)]|{_REMARK}\Z)"
-    ),
+    "]": re.compile(rf"{_GAP}(?:[,，;]+{_GAP}{_REMARK}(?:{_VALUE}|[\]}}]|\Z)|(?<=[{BLANKS}]){_STRING}{_GAP}[,\]]|{_REMARK}\Z)"),
+    "=": re.compile(rf"{_GAP}(?:[,，]+{_GAP}{_REMARK}(?:{_KEY}|{_VALUE}|\)|\Z)|(?<=[{BLANKS}]){_STRING}{_GAP}[,)]|{_REMARK}\Z)"),
 }
 _AFTER[")"] = _AFTER["="]
 _AFTER["s"] = _AFTER["]"]  # a set
@@ -126,6 +125,8 @@ class Quoted:
         more, start = _MORE[closing], position
         while self.looks > 0 and (quote := more.match(self.text, position)) is not None:
             self.looks -= 1
+            if "=" in within and "\n" in self.text[position : quote.end()]:
+                return 0  # programs have no line breaks within such strings
             position = quote.end()
             if self._ends(start, position, within, key):
                 return position

@@ -38,6 +38,10 @@ _MARKS = frozenset({"id", "type", "index", "call_id", "tool_call_id", "thought",
 _GENERIC = frozenset(
     {"parallel", "multi_tool_use.parallel", "tool_call", "tool_calls", "function_call", "call_tool", "use_tool", "functions"}
 )
+# Objects of nothing but these keys, with null, say that no tool is called.
+_EMPTY = frozenset(
+    {*_LISTS, *_ARGUMENTS, "name", "tool", "tool_name", "toolName", "function", "function_call", "tool_call", "action"}
+)
 _NAME_SHAPE = re.compile(r"[\w./:\-]{1,128}")
 _ASSIGNED = re.compile(r"\s*([\w\-]{1,64})\s*[=:]\s*(.{1,4096})\Z", re.S)
 
@@ -104,7 +108,8 @@ def _decoded(value: Any) -> Any:
 
 
 def _of_object(value: dict[str, Any], names: Names, levels: int) -> Shape:
-    if value.get("role") in _SPEAKERS and "name" not in value.get("function", ()):
+    role = value.get("role")
+    if isinstance(role, str) and role in _SPEAKERS and not isinstance(value.get("function"), dict):
         return Shape()  # the result of a tool, or another's turn
     name_key = _name_key(value, names)
     if name_key is not None and names.match(value[name_key]) is not None:
@@ -121,6 +126,8 @@ def _of_object(value: dict[str, Any], names: Names, levels: int) -> Shape:
                 return shape
     if name_key is not None:
         return _stranger(value, name_key, names, levels)
+    if value and value.keys() <= _EMPTY and all(one is None for one in value.values()):
+        return Shape(no_call=True)
     return _by_tool(value, names)
 
 
@@ -135,7 +142,7 @@ def _name_key(value: Mapping[str, Any], names: Names) -> str | None:
     """The key whose value names the tool: of an offered tool, or else the first that may."""
     written = [key for key in _NAMES if isinstance(value.get(key), str)]
     offered = (key for key in written if key != "type" and names.match(value[key]) is not None)
-    by_type = "type" if value.get("type") in names.schemas else None
+    by_type = next((key for key in written if key == "type" and value[key] in names.schemas), None)
     return next(offered, None) or by_type or next((key for key in written if key != "type"), None)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
 from .base import CALL_LIMIT, NOTHING, SAYS_NONE, Effort, Found, clean_text
-from .echoes import Echoes, quoted
+from .echoes import Echoes
 from .elements import read_element
 from .keywords import Written, read_head, read_list
 from .labelled import read_labelled, read_named, read_slashed
@@ -22,6 +22,9 @@ from .shapes import Shape, shape_of
 
 _EFFORT = 4  # characters that failed attempts may read for each character of the text
 _LOOKS = 64  # characters that the look at a place costs besides
+_LINE = 400  # characters of a line that are looked at on either side of a call
+_WORD = re.compile(r"\w")
+_CUT = "a call that is broken or cut off"
 _SIGNS = re.compile(r"[{(\[<:：/]")
 _CANDIDATE = re.compile(
     r"(?P<fence>^[ \t]{0,8}+(?:```+|~~~+)[ \t]*+(?P<language>[^\s`]{0,32}+)[^\n`]{0,200}+$)"
@@ -55,6 +58,7 @@ _CALLS = frozenset({"tool_code", "tool_call", "tool_calls", "tool", "tools", "fu
 _BARE = re.compile(r"\s*+(?:(?:```+|~~~+)[ \t]*+[^\s`]{0,32}+[ \t]*+\n\s*+)?+\Z")
 _BARE_AFTER = re.compile(r"[\s}\])]*+(?:(?:```+|~~~+)\s*+)?+\Z")
 _EXTRA = re.compile(r"[ \t]{0,4}+[}\])]{1,8}+")
+_OBSERVED = re.compile(r"(?:^|\n)[ \t*]*+(?:Observation|Tool[ _](?:result|response|output))[ \t*]*+[:：][\s*]*+\Z", re.I)
 _NAMED = re.compile(
     r"[\"'“`]?(?:name|function|tool|tool_name|func|action|recipient_name|toolName)[\"'”`]?\s{0,8}+[:：=]\s{0,8}+\\?[\"'“`]([^\"'”`\n\\]{1,128}+)"
 )
@@ -86,14 +90,14 @@ class UnmarkedReader:
         search = _Search(text, Names.of(tools))
         pieces = search.run()
         if not pieces:
-            if search.unread:
-                return Found(unread=f"a call as {search.unread}", family=search.unread)
+            if search.unread is not None:
+                return Found(unread=_CUT, family=search.unread)
             return SAYS_NONE if search.none or text.strip() == "[]" else NOTHING
         return Found(
             [call for piece in pieces for call in piece.calls],
             pieces[0].form,
             [(piece.start, piece.end) for piece in pieces],
-            unread=f"a call as {search.unread}" if search.unread else "",
+            unread="" if search.unread is None else _CUT,
             family=pieces[0].family,
             supplied=pieces[-1].supplied,
         )
@@ -111,7 +115,7 @@ class _Search:
         self._closings = [one.start() for one in _FENCE.finditer(text)]
         self._fence: str | None = None  # the language of the code fence around
         self.none = False
-        self.unread = ""
+        self.unread: str | None = None  # the family of a call that can't be read; "" if none is known
 
     def run(self) -> list[_Piece]:
         """Find the calls. Sets `none` and `unread`."""
@@ -128,8 +132,7 @@ class _Search:
             before = len(self._pieces)
             position = max(self._take(found), found.end(), found.start() + 1)
             count += sum(len(piece.calls) for piece in self._pieces[before:])
-        examples = quoted(self._text, [(piece.start, piece.end) for piece in self._pieces])
-        return [piece for index, piece in enumerate(self._pieces) if index not in examples]
+        return [piece for piece in self._pieces if not _is_example(self._text, piece.start, piece.end)]
 
     def _take(self, found: re.Match[str]) -> int:
         """Read what stands at a place. Returns where to go on."""
@@ -138,7 +141,7 @@ class _Search:
         if found.group("json") is not None:
             return self._json(found.start())
         if found.group("element") is not None:
-            return self._written(found.start(), "elements", "element", self._element)
+            return self._written(found.start(), "elements", "cline", self._element)
         return self._line(found)
 
     def _in_fence(self, found: re.Match[str]) -> int:
@@ -195,7 +198,7 @@ class _Search:
     def _fail(self, start: int, position: int, family: str) -> None:
         """Count a failed attempt. One that the end of the text stopped is a call that is cut off."""
         self._effort.spend(position - start)
-        if position >= len(self._text) and not self.unread:
+        if position >= len(self._text) and self.unread is None:
             self.unread = family
 
     def _line(self, found: re.Match[str]) -> int:
@@ -205,7 +208,7 @@ class _Search:
             return start
         self._reader.supplied = False
         if text.startswith("/", start):
-            return self._written(start, "a command", "command", self._slashed, found.start())
+            return self._written(start, "a command", "", self._slashed, found.start())
         for form, family, read in (
             ("labelled calls", "react", self._labelled),
             ("names before objects", "name_json", self._named),
@@ -258,7 +261,7 @@ class _Search:
             else:
                 self._fail(start, stopped.position, "plain_json")
             return start + 1
-        if not isinstance(value, (dict, list)):
+        if not isinstance(value, (dict, list)) or _OBSERVED.search(text, max(0, start - 40), start):
             return end
         shape = shape_of(value, self._names)
         calls = self._counting(shape, start, end)
@@ -267,7 +270,7 @@ class _Search:
             return end
         self.none = self.none or shape.no_call
         if shape.unread and not calls:
-            self.unread = self.unread or "plain_json"
+            self.unread = "plain_json" if self.unread is None else self.unread
         if calls:
             extra = _EXTRA.match(text, end)
             end = extra.end() if extra is not None else end
@@ -308,6 +311,19 @@ class _Search:
         begun = self._text[start : start + 512]
         written = [one.group(1) for one in _NAMED.finditer(begun)] + [one.group(1) for one in _FIRST.finditer(begun)][:1]
         return any(self._names.match(one) is not None for one in written)
+
+
+def _is_example(text: str, start: int, end: int) -> bool:
+    """Whether a call is code within a line of words, or part of a question."""
+    if "\n" in text[start:end].strip():
+        return False
+    before = text[max(0, start - _LINE) : start].rpartition("\n")[2]
+    after = text[end : end + _LINE].partition("\n")[0]
+    for mark in ("`", '"', "'"):
+        if before.endswith(mark) and after.startswith(mark) and not before.endswith("```"):
+            return _WORD.search(before) is not None or _WORD.search(after) is not None
+    asked = after.strip()
+    return _WORD.search(before) is not None and (asked.startswith("?") or asked.endswith("?"))
 
 
 READER = UnmarkedReader()
