@@ -59,6 +59,7 @@ class Amounts:
         return cls(frozenset(numbers), _quantities(pieces, found))
 
 
+@lru_cache(maxsize=4096)
 def readings(figure: str) -> Readings:
     """All numbers that a figure may mean.
 
