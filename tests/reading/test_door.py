@@ -76,7 +76,7 @@ def test_calls_in_thinking_are_no_calls() -> None:
     [
         ('<tool_call>{"name": "city_wea', "hermes"),
         ("<tool_call>", "hermes"),
-        ("<tool_call>city_weather<arg_key>city</arg_key>", "hermes"),
+        ("<tool_call>city_weather<arg_key>city</arg_key>", "glm47"),
         ('[TOOL_CALLS] [{"name": "city_weather", "argu', "mistral"),
         ("<function=city_wea", "qwen_coder"),
         ("Write calls in <tool_call> tags.", None),
