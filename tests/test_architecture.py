@@ -28,7 +28,9 @@ ALLOWED: dict[str, set[str]] = {
     **dict.fromkeys(STAGES, GROUND),
     "endpoints": GROUND | {"dialects", "reading"},
     "dialects": GROUND | {"reading"},
-    "scripted": GROUND | {"dialects"},
+    "scripted": GROUND | {"dialects", "reading"},
+    "engine": GROUND | {"reading"},  # a model's chat template names its family
+    "feedback": GROUND | {"reading"},  # a finding names the family of an unread call
     "measure": GROUND | {"suites", "variants", "reading", "scoring"},
     "simulate": GROUND | {"policy"},
     "settings": {"errors", "records", "home", "dialects"},

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from selfopt.endpoints.factory import create_endpoint
+from selfopt.endpoints.ollama_residency import OllamaResidency
 from selfopt.endpoints.openai_residency import OpenAIResidency
 from selfopt.errors import EndpointError, EndpointFault
 from tests.endpoints.kit import ask, config_for
@@ -116,6 +117,22 @@ async def test_each_server_is_understood_as_far_as_it_tells(serve: Serve, answer
     assert status.state == state
     if state == "sleeping":
         assert (status.engine_build, status.slots, status.context_size) == ("b7000", 2, 4096)
+
+
+async def test_the_family_is_recognised_from_the_template_that_a_server_shows(serve: Serve) -> None:
+    """llama.cpp has two of them, Ollama one in a language of its own; without any nothing is guessed."""
+    models = {"/health": {}, "/v1/models": listed(owned_by="llamacpp")}
+    for props, family in (
+        ({"chat_template": "<tool_call>{{ name }}<arg_key>"}, "glm47"),
+        ({"chat_template": "t", "chat_template_tool_use": "<tool_call>{{ name }}<arg_key>"}, "glm47"),
+        ({"chat_template": "t"}, "unknown"),
+        ({}, "unknown"),
+    ):
+        residency = OpenAIResidency(config_for("openai_compatible", await serve({**models, "/props": props})))
+        assert (await residency.status("m")).family == family
+    shown = {"/api/ps": {"models": []}, "/api/tags": {"models": [{"name": "m:latest"}]}}
+    shown |= {"/api/show": {"template": "{{ range .ToolCalls }}<|tool_calls_section_begin|>"}, "/api/version": {}}
+    assert (await OllamaResidency(config_for("ollama", await serve(shown))).status("m")).family == "kimi_k2"
 
 
 async def test_what_lm_studio_and_vllm_tell_of_themselves_is_kept(serve: Serve) -> None:

@@ -97,3 +97,13 @@ def test_any_bytes_give_facts_or_a_store_error(tmp_path_factory: pytest.TempPath
     path.write_bytes(b"GGUF\x03\0\0\0" + bytes(8) + data if magic else data)
     with contextlib.suppress(ModelStoreError):
         assert isinstance(read_gguf(path), GgufFacts)
+
+
+def test_the_family_is_recognised_from_any_of_the_templates(tmp_path: Path) -> None:
+    """The one for tools has a name of its own; the hash is that of the first one, as it was."""
+    data = header(
+        string_entry("tokenizer.chat_template", "{{ messages }}"),
+        string_entry("tokenizer.chat_template.tool_use", "<tool_call>{{ name }}<arg_key>{{ key }}</arg_key>"),
+    )
+    facts = read_gguf(write(tmp_path, data))
+    assert (facts.template_hash, facts.family) == (sha256_hex("{{ messages }}"), "glm47")

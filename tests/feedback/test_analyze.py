@@ -371,3 +371,42 @@ def test_a_higher_minimum_never_allows_what_a_lower_one_disabled(seen: Evaluatio
             assert strict.allow is False
         if seen.phase == "extended":
             assert _RANK[strict.allow] <= _RANK[lenient.allow]
+
+
+@pytest.mark.parametrize("phase", ["atomic", "extended"])
+@pytest.mark.parametrize(("letter", "thought"), [("X", False), ("M", True)])
+def test_calls_that_nobody_read_disable_nothing(phase: Phase, letter: str, thought: bool) -> None:
+    """Nor do calls in the thinking: nothing is known against the model. What was read may still speak against it."""
+    seen = evaluation([letter] * 16 + ["P"] * 4, phase=phase, no_call=4, determinism="sampled", unread="glm45")
+    shown = {"call_in_thinking": (thought,), "excerpt": "" if thought else "<tool_call>f"}
+    seen = seen.model_copy(update={"rows": tuple(r.model_copy(update=shown) for r in seen.rows)})
+    feedback = analyze([seen], options())
+    assert [r.action for r in feedback.recommendations if r.allow is not None] == []
+    assert not any(found.type == "capability_limit" for found in feedback.findings)
+    assert not any(
+        "never calls" in text for text in (*(f.summary for f in feedback.findings), *(r.reason for r in feedback.recommendations))
+    )
+    wrong = evaluation(["W"] * 15 + [letter] + ["U"] * 4, phase=phase, no_call=4, determinism="sampled", unread="glm45")
+    assert gate(analyze([wrong], options()), phase=phase).allow is False
+
+
+def test_the_advice_against_an_unread_format_names_the_chain_or_the_servers_parser() -> None:
+    """In one line; what no chain reads is to be reported."""
+    seen = evaluation(["X"] * 4 + ["P"] * 8, unread="glm45")
+    seen = seen.model_copy(update={"rows": tuple(row.model_copy(update={"excerpt": "<tool_call>f"}) for row in seen.rows)})
+
+    def advice(**fields: object) -> str:
+        rows = tuple(row.model_copy(update=fields) for row in seen.rows)
+        (found,) = [
+            r for r in analyze([seen.model_copy(update={"rows": rows})], options()).recommendations if r.type == "variant"
+        ]
+        return found.reason
+
+    read = advice(read_by=("all@2",))
+    assert "no parser of native_api reads GLM-4.5 calls" in read
+    assert "selfopt rescore RUN --parser all@2" in read
+    assert "--tool-call-parser glm45" in read
+    unknown = advice(unread=("unknown",))
+    assert "no parser reads such calls" in unknown
+    assert "report the format" in unknown
+    assert "use a variant whose parsers read it" in advice(excerpt=""), "as it was said of rows without an example"

@@ -221,3 +221,17 @@ def test_tools_that_come_again_are_the_same_records() -> None:
     for _ in range(2):
         with pytest.raises(Refusal):
             tools_of(WEATHER, WEATHER)
+
+
+async def test_a_call_that_nothing_backs_never_reaches_the_client(tmp_path: Path) -> None:
+    """A chain that drops calls reads a whole reply; the client gets text without the dropped call, streamed or not."""
+    replies = [{"match": {"contains": "weather", "tools": True}, "text": CALL}]
+    async with gateway_world(tmp_path, {"writer": {"replies": replies, "default": {"text": "Just text."}}}) as world:
+        variant = get_variant("native_parsed").model_copy(update={"parsers": ("all@2", "ground@2")})
+        await promote(world, variant)
+        for stream in (False, True):
+            answer = await world.post(asking("weather?", stream=stream))
+            assert answer.status == 200
+            assert "get_weather" not in answer.text
+        kept = await world.post(asking("weather? In Oslo."))
+        assert kept.body["choices"][0]["message"]["tool_calls"]

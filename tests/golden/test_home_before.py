@@ -70,6 +70,12 @@ def _difference(now: Any, then: Any, where: str = "") -> str:
     return f"{where}: {json.dumps(now)[:2000]} instead of {json.dumps(then)[:2000]}"
 
 
+def _without_proposals(plan: dict[str, Any]) -> dict[str, Any]:
+    """A plan without what the proposers of today would try, and what that costs."""
+    targets = [{**target, "candidates": len(target["candidates"])} for target in plan["targets"]]
+    return {"targets": targets, **{name: plan[name] for name in ("rule_changes", "continues", "abandons")}}
+
+
 def test_the_same_questions_can_be_asked(old_home: Path) -> None:
     """No rule, decision or trial is missing, and none came to it."""
     assert [" ".join(arguments) for arguments in questions(old_home)] == COMMANDS
@@ -82,6 +88,8 @@ def test_what_was_said_of_the_home_is_said_of_it_still(old_home: Path, command: 
     then = EXPECTED["commands"][command]
     if command.startswith("audit show"):  # what came since stands after it
         now = now[: len(then)]
+    if command.startswith("loop --dry-run"):
+        now, then = _without_proposals(now), _without_proposals(then)
     assert_holds(now, then)
 
 

@@ -28,11 +28,11 @@ async def test_the_loop_closes_on_a_format_that_is_not_read(world: Make) -> None
     first, second = await w.loop("scripted/m atomic native_api", cycles=2)
     (target,) = first.targets
     assert target.baseline_accuracy == pytest.approx(3 / 7)
-    assert target.winner_variant == "native_parsed"
+    assert target.winner_variant == "native_parsed@2"
     assert target.improvement == pytest.approx(4 / 7)
     rule = w.rules()[M, "atomic"]
     assert rule.variant is not None
-    assert (rule.allow, rule.variant.name, rule.spec_id) == (True, "native_parsed", target.winner_spec_id)
+    assert (rule.allow, rule.variant.name, rule.spec_id) == (True, "native_parsed@2", target.winner_spec_id)
     (checked,) = second.targets
     assert (checked.baseline_spec_id, checked.baseline_accuracy) == (target.winner_spec_id, 1.0)
     assert [(r.claim, r.helped, r.withdrawn) for r in second.remedies] == [("variant", True, False)]
@@ -46,12 +46,12 @@ async def test_the_loop_closes_on_a_format_that_is_not_read(world: Make) -> None
 
 
 async def test_the_winner_is_the_largest_gain_and_a_tie_keeps_the_order(world: Make) -> None:
-    """`native_parsed` and `restrained` gain the same; the first proposed wins, the others are kept as candidates."""
+    """`native_parsed@2` and `restrained@2` gain the same; the first proposed wins, the others are kept as candidates."""
     w = world(m=model("fenced"))
     (cycle,) = await w.loop("scripted/m atomic native_api")
     (target,) = cycle.targets
     promoted = [r for r in target.candidates if r.verdict == "promote"]
-    assert [r.variant for r in promoted] == ["native_parsed", "restrained"]
+    assert [r.variant for r in promoted] == ["native_parsed@2", "restrained@2"]
     assert target.winner_spec_id == promoted[0].spec_id
     assert target.improvement == max(r.improvement or 0 for r in promoted)
     with w.ledger() as ledger:

@@ -100,7 +100,7 @@ async def test_a_dry_run_writes_nothing(world: Make) -> None:
     before = contents(w.home)
     with w.app() as app:
         plan = preview(app, [])
-        assert plan.targets[0][1].variant.name == "native_parsed"
+        assert plan.targets[0][1].variant.name == "native_parsed@2"
     assert contents(w.home) == before
     with pytest.raises(Stopped):
         await w.loop(keys=[(M, "atomic")], on_step=stop_at("planned"))
@@ -178,7 +178,7 @@ async def test_a_baseline_named_later_takes_the_promoted_variant_out_of_the_rule
     assert rule.variant is not None
     assert rule.variant.name == "constrained"
     (said,) = [text for text in w.said("note") if "the baseline that was named" in text]
-    assert f"native_parsed ({promoted.spec_id}) is replaced by constrained" in said
+    assert f"native_parsed@2 ({promoted.spec_id}) is replaced by constrained" in said
     with w.app() as app:
         assert app.enforcer.verify().ok
         record = current_baseline(app.ledger, M, "atomic")
@@ -207,7 +207,7 @@ async def test_an_edited_suite_gives_the_baseline_its_new_content(world: Make) -
         records = list(ledger.read(Baseline))
         assert [b.source for b in records] == ["flag", "promotion", "adapted"]
         spec = spec_by_id(ledger, records[-1].spec_id)
-        assert spec.variant.name == "native_parsed"
+        assert spec.variant.name == "native_parsed@2"
     (check,) = cycle.remedies
     assert (check.helped, check.withdrawn) == (None, False)
     assert "has changed in between" in check.detail
@@ -284,7 +284,7 @@ async def test_a_rollback_is_not_undone_by_the_next_cycle(world: Make) -> None:
         assert record is not None
         assert record.spec_id == promoted.spec_id
     (cycle,) = await w.loop(keys=[(M, "atomic")])
-    assert cycle.targets[0].baseline_variant == "native_parsed"
+    assert cycle.targets[0].baseline_variant == "native_parsed@2"
 
 
 @pytest.mark.parametrize("cycles", [1, 2])

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+import selfopt.measure.trial as trial_module
 from selfopt.errors import CorruptError, SuiteError, UsageError
 from selfopt.measure.rescore import rescore
 from selfopt.measure.show import show_trial
-from selfopt.records import ChatRequest, Ledger, Outcome, ReplyContent, Trial, Variant, Verdict
+from selfopt.reading import read_calls
+from selfopt.records import (
+    ChatRequest,
+    Environment,
+    Ledger,
+    Outcome,
+    ParsedReply,
+    ReplyContent,
+    Run,
+    Trial,
+    Variant,
+    Verdict,
+)
 from selfopt.suites import load_suite
 from selfopt.variants import load_variants
 
@@ -113,3 +128,25 @@ def test_an_unknown_trial_is_a_usage_error(bench: Bench) -> None:
 def test_variants_of_the_catalogue_are_known() -> None:
     """The parametrisation above is not empty."""
     assert isinstance(load_variants()["native_api"], Variant)
+
+
+async def test_the_family_that_the_template_showed_is_kept_for_later_judges(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the run, and not in the environment, whose id stays as it is."""
+    told: list[object] = []
+
+    def noting(*given: Any) -> ParsedReply:
+        told.append(given[4])
+        return read_calls(*given)
+
+    monkeypatch.setattr(trial_module, "read_calls", noting)
+    bench.residency.extra = {"family": "glm45"}
+    result = await run_once(make_spec(bench.suite), context=bench.context())
+    (run,), (environment,) = bench.ledger.read(Run), bench.ledger.read(Environment)
+    assert run.family == "glm45"
+    assert "glm45" not in environment.model_dump_json()
+    bench.residency.extra = {}
+    await rescore(bench.ledger, result.run_ids, bench.suite, ("all@2",))
+    assert told == ["glm45"] * 12
+    assert "family" not in run.model_copy(update={"family": "unknown"}).model_dump_json(), "stored as before there were families"

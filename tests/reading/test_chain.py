@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from selfopt.reading import read_calls
+from selfopt.reading import chain_of, read_calls
 from selfopt.records import ParsedReply, ReplyContent, ToolCall, ToolDefinition
 
 TOOLS = (ToolDefinition(name="set_lamp", parameters={"type": "object", "properties": {"room": {"type": "string"}}}),)
@@ -76,3 +76,46 @@ def test_stored_replies_of_before_have_their_status() -> None:
         == "no_reply"
     )
     assert ParsedReply.model_validate({"recognised": "unread: 1 call as bare JSON", "unread": "json"}).status == "unread"
+
+
+GLM = "<tool_call>set_lamp\n<arg_key>room</arg_key>\n<arg_value>hall</arg_value>\n</tool_call>"
+
+
+def test_an_unread_call_names_its_family_and_the_chain_that_reads_it() -> None:
+    """With the beginning of the call, at most 160 characters of it."""
+    report = read_calls(("native",), ReplyContent(text="x" * 500 + "\n" + GLM + "y" * 500), TOOLS)
+    assert (report.unread, report.read_by) == ("glm45", "all@2")
+    assert GLM[:80] in report.excerpt
+    assert len(report.excerpt) <= 160
+    broken = read_calls(("native",), ReplyContent(broken_tool_calls=("{",)), TOOLS)
+    assert (broken.unread, broken.excerpt) == ("native", "{")
+
+
+def test_nothing_is_stored_of_what_a_reply_does_not_have() -> None:
+    """Verdicts stay as they were before there were excerpts and corrections."""
+    stored = read_calls(("native", "json"), ReplyContent(text=JSON), TOOLS).model_dump()
+    assert set(stored) == {"tool_calls", "parser", "recognised", "unread"}
+
+
+def test_a_call_that_the_token_limit_cut_off_is_not_unread() -> None:
+    """The chain would read it whole; the budget is to blame."""
+    cut = GLM[:60]
+    assert read_calls(("all@2",), ReplyContent(text=cut, finish_reason="stop"), TOOLS).unread is not None
+    assert read_calls(("all@2",), ReplyContent(text=cut, finish_reason="length"), TOOLS).status == "text"
+
+
+def test_a_call_in_the_thinking_is_none_and_is_said() -> None:
+    """Only where the answer has none."""
+    report = read_calls(("native",), ReplyContent(text="", thinking=f"I call it.\n{GLM}"), TOOLS)
+    assert (report.tool_calls, report.call_in_thinking, report.unread) == ((), True, None)
+    assert not read_calls(("all@2",), ReplyContent(text=GLM, thinking=GLM), TOOLS).call_in_thinking
+
+
+def test_the_family_of_the_template_is_asked_after_the_server_and_before_the_others() -> None:
+    """An unknown family, or a chain that names its readers, is not changed by it."""
+    assert list(chain_of(("all@2",), "glm45").readers) == ["native@2", "glm45", "marked", "unmarked"]
+    assert list(chain_of(("all@2",), "unknown").readers) == ["native@2", "marked", "unmarked"]
+    assert list(chain_of(("native", "json"), "glm45").readers) == ["native", "json"]
+    called = ReplyContent(text=GLM, tool_calls=(ToolCall(name="set_lamp", arguments={"room": "attic"}),))
+    assert read_calls(("all@2",), called, TOOLS, (), "glm45").tool_calls[0].arguments == {"room": "attic"}
+    assert read_calls(("all@2",), ReplyContent(text=GLM), TOOLS, (), "glm45").parser == "glm45"

@@ -24,6 +24,7 @@ NAMES = [
     "constrained",
     "few_shot_constrained",
 ]
+NAMES += [f"{name}@2" for name in NAMES]
 WORD = re.compile(r"[^\W_]+")
 # Words that start a sentence or name a month; every other capitalised word is taken for a name.
 ORDINARY = {
@@ -214,6 +215,11 @@ def test_a_users_file_adds_variants_and_may_use_the_catalogues_examples(tmp_path
         ("variants: {x: &x {parsers: [json]}, y: *x}", "an anchor (&name) is not allowed"),
         ("variants: {x: {}, x: {}}", "occurs twice"),
         ("examples: 3\nvariants: {}", "mapping from a set's name"),
+        ("variants: {x: {like: y}}", "like: no variant 'y'; known: native_api"),
+        ("variants: {x: {like: [y]}}", "like: no variant ['y']"),
+        ("variants: {x: {like: y}, y: {like: x}}", "x -> y -> x goes round in a circle"),
+        ("version: 3\nvariants: {}", "has to be 1 or 2, got 3"),
+        ("version: true\nvariants: {}", "has to be 1 or 2, got True"),
     ],
 )
 def test_a_bad_file_is_named_with_what_is_wrong(tmp_path: Path, text: str, says: str) -> None:
@@ -234,3 +240,49 @@ def test_a_missing_or_oversized_file_is_refused(tmp_path: Path) -> None:
     big.write_bytes(b"#" * 1_000_001)
     with pytest.raises(VariantError, match="larger than"):
         load_variants(big)
+
+
+def test_a_later_version_stands_beside_the_earlier_one() -> None:
+    """It reads by all@2 and checks arguments there, so variants that differ in reading alone ask the same."""
+    variants = load_variants()
+    asked_alike = ("native_api", "native_parsed", "fitted")
+    assert len({variants[name].render_hash for name in (*asked_alike, *(f"{name}@2" for name in asked_alike))}) == 1
+    for name in NAMES[: len(NAMES) // 2]:
+        later = variants[f"{name}@2"]
+        assert "ground" not in later.options
+        assert later.parsers[0] == ("native@2" if name == "native_api" else "all@2")
+        assert ("ground@2" in later.parsers) == bool(variants[name].options.get("ground"))
+        assert (later.instructions, later.examples, later.steps) == (
+            variants[name].instructions,
+            variants[name].examples,
+            variants[name].steps,
+        )
+
+
+def test_a_variant_may_be_like_another_one(tmp_path: Path) -> None:
+    """Of the catalogue or of the file, wherever it stands; what is given replaces what is taken over."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "variants:\n  mine: {like: base, title: Mine}\n  base: {like: restrained@2, options: {lean: true}}\n", "utf-8"
+    )
+    variants = load_variants(path)
+    assert (variants["mine"].title, variants["mine"].options) == ("Mine", {"lean": True})
+    assert variants["mine"].instructions == variants["restrained"].instructions
+    assert variants["mine"].variant_hash == variants["base"].variant_hash
+
+
+@pytest.mark.parametrize(
+    ("head", "fields", "parsers"),
+    [
+        ("", "{}", ("native",)),
+        ("version: 1\n", "{}", ("native",)),
+        ("version: 2\n", "{}", ("all@2",)),
+        ("version: 2\n", "{parsers: [json]}", ("json",)),
+        ("version: 2\n", "{like: native_api}", ("native",)),
+    ],
+)
+def test_a_file_of_version_2_reads_by_all_of_today(tmp_path: Path, head: str, fields: str, parsers: tuple[str, ...]) -> None:
+    """Where a variant names no chain. Files without a version keep the ids of their variants."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"{head}variants: {{mine: {fields}}}\n", "utf-8")
+    assert load_variants(path)["mine"].parsers == parsers

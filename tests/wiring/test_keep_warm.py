@@ -69,3 +69,13 @@ async def test_a_first_chat_that_fails_is_told_and_the_load_stands(tmp_path: Pat
     (said,), _ = await asked(world, rules(world, "gated"))
     assert said.load_ms == pytest.approx(700, abs=1)
     assert "500" in said.problem
+
+
+async def test_the_gateway_is_told_the_family_that_a_server_knows(tmp_path: Path) -> None:
+    """By whoever asks for the model's state: the calls of this model are looked for in its own format first."""
+    world = World(tmp_path / "world", {"m": {**COLD, "template": "<tool_call>{{ name }}<arg_key>"}})
+    told: dict[str, str] = {}
+    config = rules(world, None)
+    with world.app() as app:
+        await warmer(app, lambda: config, lambda model, status: told.update({model: status.family}))(M)
+    assert told == {M: "glm47"}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from selfopt.records import ExpectedCall, ToolCall, Variant
+from typing import get_args
+
+from selfopt.records import Correction, CorrectionKind, ExpectedCall, ParsedReply, ToolCall, Variant
 from selfopt.variants import load_variants
-from selfopt.words.calls import call_text, expected_text, variant_lines
+from selfopt.words.calls import call_text, expected_text, reading_notes, variant_lines
 
 
 def test_a_call_reads_as_it_would_be_written() -> None:
@@ -38,3 +40,13 @@ def test_a_variant_shows_what_it_sets() -> None:
     assert not any(line.startswith(("title", "tag", "state_digest")) for line in lines)
     assert lines[-1].startswith("variant_hash: variant-")
     assert any(line.startswith("example: ") and " -> " in line for line in variant_lines(load_variants()["few_shot"]))
+
+
+def test_what_was_not_read_and_what_was_changed_is_noted() -> None:
+    """A line each, with the tool and the argument."""
+    unread = ParsedReply(unread="glm45", read_by="all@2", excerpt="<tool_call>f")
+    assert reading_notes(unread) == ["seems to hold a call as glm45, which is not read; all@2 reads it"]
+    made = tuple(Correction(kind=kind, tool="f", argument=None if "call" in kind else "x") for kind in get_args(CorrectionKind))
+    notes = reading_notes(ParsedReply(call_in_thinking=True, corrections=made))
+    assert len(set(notes)) == len(made) + 1
+    assert any(note.startswith("f(x): ") for note in notes)

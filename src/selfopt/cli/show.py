@@ -82,7 +82,7 @@ def _print_exchanges(out: Console, shown: ShownTrial, exact: bool) -> None:
 
 
 def _print_verdicts(out: Console, shown: ShownTrial) -> None:
-    from selfopt.words.calls import call_text, expected_text
+    from selfopt.words.calls import call_text, expected_text, reading_notes
 
     if shown.expected is not None:
         say(out, "-- expected", style=HEADING)
@@ -93,6 +93,6 @@ def _print_verdicts(out: Console, shown: ShownTrial) -> None:
         say(out, f"-- verdict: {verdict.outcome.value.replace('_', ' ')}", style="bold")
         parsed = verdict.parsed
         calls = [call_text(call) for call in parsed.tool_calls] or ["no call"]
-        unread = f"; seems to hold a call as {parsed.unread}, which is not read" if parsed.unread else ""
-        lines = [*(f"parsed: {call}" for call in calls), f"recognised: {parsed.recognised}{unread}", f"why: {verdict.why}"]
+        seen = "; ".join((f"recognised: {parsed.recognised}", *reading_notes(parsed)))
+        lines = [*(f"parsed: {call}" for call in calls), seen, f"why: {verdict.why}"]
         say_each(out, lines, indent=2, hang=6)

@@ -32,7 +32,7 @@ def command(
     """
 
     from selfopt.verbs.trying import try_model
-    from selfopt.words.calls import call_text
+    from selfopt.words.calls import call_text, reading_notes
 
     tried = run_with_app(ctx, lambda app: try_model(app, model, variant, tools, prompt, timeout_s))
     if as_json:
@@ -50,3 +50,4 @@ def command(
         say_each(out, [call_text(c) for c in tried.parsed.tool_calls] or ["no call"], hang=4)
         if tried.parsed.unread:
             say(out, f"the reply seems to hold a call as {tried.parsed.unread}, which variant {tried.variant} does not read")
+        say_each(out, reading_notes(tried.parsed.model_copy(update={"unread": None})), hang=4)

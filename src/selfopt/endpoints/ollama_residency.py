@@ -7,6 +7,7 @@ from typing import Any
 from selfopt.dialects.jsontext import as_dict, as_int, as_str
 from selfopt.dialects.ollama import Ollama
 from selfopt.errors import EndpointError
+from selfopt.reading.families import family_of_template
 from selfopt.records import EndpointConfig, ModelStatus, sha256_hex
 
 from .http import UNLOAD_TIMEOUT_S, Call, HttpClient
@@ -41,6 +42,7 @@ class OllamaResidency:
             digest=as_str(entry.get("digest")) or "unknown",
             quantization=quantization or "unknown",
             template_hash=sha256_hex(template) if template else "unknown",
+            family=family_of_template(template) or "unknown",
             engine="ollama",
             engine_build=as_str(version.get("version")) or "unknown",
             context_size=as_int(running.get("context_length")) or None,

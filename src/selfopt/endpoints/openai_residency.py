@@ -12,6 +12,7 @@ from typing import Any, Literal
 from selfopt.dialects.jsontext import as_dict, as_int, as_list, as_str
 from selfopt.dialects.openai_chat import OpenAIChat
 from selfopt.errors import EndpointError
+from selfopt.reading.families import family_of_template
 from selfopt.records import (
     ChatRequest,
     EndpointConfig,
@@ -79,6 +80,7 @@ class OpenAIResidency:
             or as_str(entry.get("quantization"))
             or "unknown",
             template_hash=sha256_hex(template) if template else "unknown",
+            family=family_of_template(template + as_str(props.get("chat_template_tool_use"))) or "unknown",
             engine=_ENGINES.get(as_str(owner), as_str(owner)) or "unknown",
             engine_build=as_str(props.get("build_info")) or as_str(told.get("version")) or "unknown",
             slots=as_int(props.get("total_slots")),

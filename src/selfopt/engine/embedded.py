@@ -131,6 +131,7 @@ class EmbeddedEngine:
             digest=self._catalogue[model].sha256,
             quantization=facts.quantization,
             template_hash=facts.template_hash,
+            family=facts.family,
             engine=ENGINE_NAME,
             engine_build=_installed_build(),
             slots=self._options.slots,

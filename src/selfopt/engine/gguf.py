@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selfopt.errors import ModelStoreError
+from selfopt.reading.families import family_of_template
 from selfopt.records import sha256_hex
 
 _FIXED = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
@@ -18,6 +19,8 @@ _STRING, _ARRAY, _UINT32 = 8, 9, 4
 _MAX_ENTRIES = 10_000
 _MAX_ITEMS = 10_000_000
 _MAX_DEPTH = 4
+# Further templates are `tokenizer.chat_template.NAME`; the one for tools is `tool_use`.
+_TEMPLATE = "tokenizer.chat_template"
 
 # llama.h, enum llama_ftype
 _FILE_TYPES = {
@@ -35,10 +38,12 @@ class GgufFacts:
     Attributes:
         quantization: the name of the file type, such as Q4_K_M.
         template_hash: the SHA-256 of the chat template.
+        family: how the model writes calls, as its chat templates show.
     """
 
     quantization: str = "unknown"
     template_hash: str = "unknown"
+    family: str = "unknown"
 
 
 class _Reader:
@@ -104,13 +109,16 @@ def _read(reader: _Reader) -> GgufFacts:
     if entries > _MAX_ENTRIES:
         raise ValueError(f"its header has {entries} entries")
     quantization = template_hash = "unknown"
+    templates = ""
     for _ in range(entries):
         key, kind = reader.text(), reader.u32()
         if key == "general.file_type" and kind == _UINT32:
             number = reader.u32()
             quantization = _FILE_TYPES.get(number, f"file type {number}")
-        elif key == "tokenizer.chat_template" and kind == _STRING:
-            template_hash = sha256_hex(reader.text())
+        elif key.startswith(_TEMPLATE) and kind == _STRING:
+            text = reader.text()
+            templates += text
+            template_hash = sha256_hex(text) if key == _TEMPLATE else template_hash
         else:
             reader.skip_value(kind)
-    return GgufFacts(quantization, template_hash)
+    return GgufFacts(quantization, template_hash, family_of_template(templates) or "unknown")

@@ -104,6 +104,19 @@ def counted(evaluations: Sequence[Evaluation]) -> Counter[Outcome]:
     return Counter(outcome for _, _, outcome in cells(evaluations))
 
 
+def unread(row: OutcomeRow, _index: int, outcome: Outcome) -> bool:
+    """Whether a trial has a call that was not read, as the row shows.
+
+    A row of an earlier version shows none, so what was recommended because of it stays.
+    """
+    return outcome is Outcome.UNPARSED and bool(row.excerpt)
+
+
+def only_thought(row: OutcomeRow, index: int, outcome: Outcome) -> bool:
+    """Whether a trial missed a call that stands in its thinking."""
+    return outcome is Outcome.MISSED and index < len(row.call_in_thinking) and row.call_in_thinking[index]
+
+
 def passes(row: OutcomeRow) -> list[bool]:
     """For each run of a prompt, whether it passed."""
     return [outcome is Outcome.PASS for outcome in row.outcomes]

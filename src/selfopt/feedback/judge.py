@@ -17,6 +17,7 @@ _MAX_ERROR_SHARE = 0.5
 _ROUNDING = 1e-9
 _ALLOWED: Mapping[Basis, bool | None] = {
     "not_measured": None,
+    "not_read": None,
     "gate_off": True,
     "unclear": None,
     "misses": False,
@@ -64,10 +65,17 @@ def judge(standing: Standing, thresholds: PolicyThresholds) -> Permission:
 
     Accuracy and call accuracy must both reach the minimum. With fewer than `min_runs` runs of a
     spec that is not known to be deterministic, the whole 95 % interval must lie on one side of it;
-    otherwise allow is None.
+    otherwise allow is None. It is also None where a model would not be refused if every call that
+    was not read were right.
     """
     weak = min(share for share, _ in _shares(standing)) < thresholds.extended_phase_recommended_accuracy - _ROUNDING
     basis = _basis(standing, thresholds, weak=weak)
+    if (
+        _ALLOWED[basis] is False
+        and standing.shown.unread
+        and _ALLOWED[_basis(standing.if_read(), thresholds, weak=weak)] is not False
+    ):
+        basis = "not_read"
     allow = _ALLOWED[basis]
     confidence: Confidence = "low" if allow is None else _confidence(standing, thresholds)
     stronger = basis in _WEAK or (basis == "gate_off" and weak)

@@ -120,7 +120,7 @@ def _against(group: Sequence[Finding], advice: Advice, standing: Standing, exper
         kind,
         action,
         requirements=Requirements(warm_up=True if kind == "warm_up" else None),
-        reason=remedy_text(newest.model, newest.phase, advice, group, confirmation),
+        reason=remedy_text(newest.model, newest.phase, advice, group, confirmation, variant=newest.variant),
         confirmation=confirmation,
         evidence=evidence,
         confidence=group[0].confidence if group else "high",

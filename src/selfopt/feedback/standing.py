@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from selfopt.records import (
     Environment,
@@ -18,7 +18,7 @@ from selfopt.records import (
 )
 from selfopt.words.standing import Shown
 
-from .comparable import comparable, counted, with_known_copies
+from .comparable import cells, comparable, counted, only_thought, unread, with_known_copies
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +81,14 @@ class Standing:
         evaluations: oldest first.
         shown: the figures, weighted by trials.
         call_trials: the number of judged trials on prompts that need a tool call.
+        unread_calls: how many of them have a call that was not read, or stands in the thinking alone.
         summary: the standing as a record.
     """
 
     evaluations: tuple[Evaluation, ...]
     shown: Shown
     call_trials: int
+    unread_calls: int
     summary: PhaseSummary
 
     @property
@@ -100,6 +102,15 @@ class Standing:
         ids = [e.evaluation_id for e in self.evaluations] + [run_id for e in self.evaluations for run_id in e.run_ids]
         return tuple(dict.fromkeys(ids))
 
+    def if_read(self) -> Standing:
+        """The best that it can be: as if every call that was not read were right."""
+        shown = self.shown
+        accuracy = min(1.0, shown.accuracy + shown.unread / shown.trials) if shown.trials else shown.accuracy
+        calls = shown.call_accuracy
+        if calls is not None and self.call_trials:
+            calls = min(1.0, calls + self.unread_calls / self.call_trials)
+        return replace(self, shown=replace(shown, accuracy=accuracy, call_accuracy=calls, unread=0))
+
     def comparable_with(self, other: Standing) -> bool:
         """Whether both were measured on the same suite content and split, by the same scorer."""
         ours, theirs = ((e.suite_hash, e.split, e.scorer_hash) for e in (self.newest, other.newest))
@@ -108,6 +119,7 @@ class Standing:
 
 def _standing(evaluations: Sequence[Evaluation]) -> Standing:
     newest, outcomes = evaluations[-1], counted(evaluations)
+    excused = [cell for cell in cells(evaluations) if unread(*cell) or only_thought(*cell)]
     accuracies = [a for e in evaluations for a in e.metrics.run_accuracies]
     accuracy = _pooled(evaluations, "accuracy")
     shown = Shown(
@@ -120,6 +132,7 @@ def _standing(evaluations: Sequence[Evaluation]) -> Standing:
         error_share=outcomes[Outcome.ERROR] / outcomes.total() if outcomes else 0.0,
         silent=newest.metrics.silent.accuracy,
         always_calling=newest.metrics.always_calling.accuracy,
+        unread=len(excused),
     )
     summary = PhaseSummary(
         model=newest.model,
@@ -134,7 +147,7 @@ def _standing(evaluations: Sequence[Evaluation]) -> Standing:
         evaluation_id=newest.evaluation_id,
     )
     calls = sum(len(row.outcomes) for e in evaluations for row in e.rows if row.needs_call)
-    return Standing(tuple(evaluations), shown, calls, summary)
+    return Standing(tuple(evaluations), shown, calls, sum(row.needs_call for row, _, _ in excused), summary)
 
 
 def _variance(values: Sequence[float]) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from selfopt.dialects.clients import ClientRequest
-from selfopt.reading import GrowingReply, read_calls
+from selfopt.reading import GrowingReply, chain_of, read_calls
+from selfopt.reading.growing import by_native
 from selfopt.records import ChatChunk, ReplyContent, ToolCall, Variant
 
 from .bounded import beside
@@ -19,6 +20,11 @@ def wanted_calls(calls: Sequence[ToolCall], asked: ClientRequest) -> tuple[ToolC
     return kept if asked.parallel else kept[:1]
 
 
+def drops_calls(variant: Variant) -> bool:
+    """Say whether the variant drops calls that it reads, which takes a whole reply."""
+    return bool(variant.options.get("ground")) or chain_of(variant.parsers).drops
+
+
 class EarlyCalls:
     """Reads a variant's reply as it comes, and sends what is certain."""
 
@@ -28,19 +34,18 @@ class EarlyCalls:
         self._asked = asked
         self._flow = flow
         self._talks = talks
-        single = variant.steps == "single" and not variant.options.get("ground")
-        thinks = variant.sampling.thinking_tokens > 0 and variant.parsers[:1] != ("native",)
+        single = variant.steps == "single" and not drops_calls(variant)
+        thinks = variant.sampling.thinking_tokens > 0 and not by_native(variant.parsers)
         self._growing = (
             GrowingReply(variant.parsers, asked.request.tools, asked.request.messages) if single and not thinks else None
         )
         self.wants_pieces = talks or (self._growing is not None and self._growing.goes_on)
 
-    async def settled(self, text: str) -> None:
+    async def settled(self, content: ReplyContent | None) -> None:
         """Send the calls that the steps so far make certain."""
-        if text:
-            content = ReplyContent(text=text)
+        if content is not None:
             asked = self._asked
-            size = len(text) + asked.size
+            size = len(content.text) + asked.size
             parsed = await beside(size, read_calls, self._variant.parsers, content, asked.request.tools, asked.request.messages)
             await self._hand_over(parsed.tool_calls)
 

@@ -16,7 +16,7 @@ from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ReplyCo
 from selfopt.variants import RenderedStep, render
 
 from .bounded import beside, by_steps
-from .early import EarlyCalls, wanted_calls
+from .early import EarlyCalls, drops_calls, wanted_calls
 from .flow import Flow, before_a_call
 from .live_request import LiveRequest
 from .options import GatewayOptions
@@ -128,7 +128,8 @@ class _Work:
                 content = following
                 break
             step = following
-        parsed = await beside(size, read_calls, variant.parsers, content, asked.request.tools, asked.request.messages)
+        family = self._upstream.family()
+        parsed = await beside(size, read_calls, variant.parsers, content, asked.request.tools, asked.request.messages, family)
         calls = await self._reported(wanted_calls(parsed.tool_calls, asked), content, asked, variant.parsers)
         spoken = before_a_call(content.text) if talks else ""
         if calls:
@@ -141,7 +142,11 @@ class _Work:
         if spoken or (flow is not None and flow.sent):  # the client has its beginning, or would have
             return ReplyContent(text=content.text, finish_reason=content.finish_reason)
         answers = variant.steps == "choose_then_answer"  # its last step asks for text
-        if parsed.status == "explicit_none" or (not answers and (variant.constraint != "none" or variant.steps != "single")):
+        if (
+            parsed.status == "explicit_none"
+            or parsed.dropped
+            or (not answers and (variant.constraint != "none" or variant.steps != "single"))
+        ):
             return await self.plainly(asked, with_tools=False)
         return ReplyContent(text=content.text, finish_reason=content.finish_reason)
 
@@ -253,7 +258,7 @@ def _may_flow(variant: Variant, asked: ClientRequest) -> bool:
     It may not where a constraint shapes it, where it is corrected once it is whole, and where
     another attempt follows if it holds no call.
     """
-    corrected = bool(variant.options.get("ground"))
+    corrected = drops_calls(variant)
     return variant.constraint == "none" and variant.steps == "single" and not corrected and asked.request.tool_choice == "auto"
 
 

@@ -27,6 +27,7 @@ class Upstream:
         concurrency: how many requests the gate lets through at once.
         max_reply_bytes: limit of a whole reply.
         max_stream_bytes: limit of a streamed reply.
+        family: tells the family that the model's chat template showed; "unknown" before any did.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Upstream:
     concurrency: int = 64
     max_reply_bytes: int = 4_000_000
     max_stream_bytes: int = 64_000_000
+    family: Callable[[], str] = lambda: "unknown"
 
 
 class Upstreams(Protocol):

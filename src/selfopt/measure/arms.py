@@ -173,6 +173,7 @@ def open_arm(
         forced=labels.forced,
         overrides=labels.overrides,
         warm_up=readiness.warm_up,
+        family=readiness.status.family,
         at=context.now(),
     )
     # A spec that is in the ledger under another variant name is the same spec.
@@ -184,7 +185,7 @@ def open_arm(
     return OpenArm(
         spec=spec,
         run=run,
-        judge=Judge(scorer_of(suite.judging), spec.variant.parsers, spec.variant.parser_hash),
+        judge=Judge(scorer_of(suite.judging), spec.variant.parsers, spec.variant.parser_hash, run.family),
         model=model,
         isolate=isolate or spec.isolate,
         channel=Channel(context.endpoint_for(spec), watch, context),

@@ -190,18 +190,24 @@ def _scored(passes: Sequence[_Pass], prompts: Sequence[Prompt]) -> list[ScoredTr
 
 def _rows(prompts: Sequence[Prompt], cells: Mapping[str, Sequence[JudgedTrial]]) -> tuple[OutcomeRow, ...]:
     """One row for each prompt. cells: the trials of each prompt by its id, in the order of time."""
-    return tuple(
-        OutcomeRow(
-            prompt_id=prompt.id,
-            prompt_kind=prompt.kind,
-            needs_call=prompt.needs_call,
-            outcomes=tuple(cell.verdict.outcome for cell in cells[prompt.id]),
-            trial_ids=tuple(cell.trial.trial_id for cell in cells[prompt.id]),
-            loaded=tuple(cell.trial.load.loaded for cell in cells[prompt.id]),
-            load_ms=tuple(cell.trial.load.load_ms for cell in cells[prompt.id]),
-            unread=tuple(cell.verdict.parsed.unread for cell in cells[prompt.id]),
-        )
-        for prompt in prompts
+    return tuple(_row(prompt, cells[prompt.id]) for prompt in prompts)
+
+
+def _row(prompt: Prompt, cells: Sequence[JudgedTrial]) -> OutcomeRow:
+    read_by = tuple(cell.verdict.parsed.read_by for cell in cells)
+    thought = tuple(cell.verdict.parsed.call_in_thinking for cell in cells)
+    return OutcomeRow(
+        prompt_id=prompt.id,
+        prompt_kind=prompt.kind,
+        needs_call=prompt.needs_call,
+        outcomes=tuple(cell.verdict.outcome for cell in cells),
+        trial_ids=tuple(cell.trial.trial_id for cell in cells),
+        loaded=tuple(cell.trial.load.loaded for cell in cells),
+        load_ms=tuple(cell.trial.load.load_ms for cell in cells),
+        unread=tuple(cell.verdict.parsed.unread for cell in cells),
+        read_by=read_by if any(read_by) else (),
+        excerpt=next((text for cell in cells if (text := cell.verdict.parsed.excerpt)), ""),
+        call_in_thinking=thought if any(thought) else (),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from selfopt.errors import CorruptError, SuiteError
 from selfopt.records import (
@@ -114,14 +114,17 @@ async def ensure_verdicts(
     pending: list[Record] = []
     skipped: list[str] = []
     fresh = changed = 0
-    by_run: dict[str, _Verdicts] = {}
+    by_run: dict[str, tuple[Judge, _Verdicts]] = {}
     for trial in trials:
         if trial.run_id not in by_run:
-            by_run[trial.run_id] = _verdicts(ledger, trial.run_id)
-        known = by_run[trial.run_id].get(trial.trial_id, {})
+            run = find(ledger, Run, trial.run_id)
+            of_run = replace(judge, family=run.family) if run is not None else judge
+            by_run[trial.run_id] = of_run, _verdicts(ledger, trial.run_id)
+        of_run, verdicts = by_run[trial.run_id]
+        known = verdicts.get(trial.trial_id, {})
         verdict = known.get(present)
         if verdict is None:
-            judged = rejudge(ledger, spec, judge, suite, prompts[trial.prompt_id], trial)
+            judged = rejudge(ledger, spec, of_run, suite, prompts[trial.prompt_id], trial)
             if judged is None:
                 skipped.append(trial.trial_id)
                 continue

@@ -50,18 +50,21 @@ class JudgedTrial:
 class Judge:
     """Reads replies with a parser chain and judges them with a scorer.
 
-    parser_hash: of the chain.
+    Attributes:
+        parser_hash: of the chain.
+        family: that of the run (see `Run.family`).
     """
 
     scorer: Scorer
     parsers: Sequence[ChainName]
     parser_hash: str
+    family: str = "unknown"
 
     def judged(self, trial: Trial, prompt: Prompt, tools: Sequence[ToolDefinition], content: ReplyContent | None) -> JudgedTrial:
         """A trial with its verdict. content: the final reply; None when none came."""
         parsed = ParsedReply(recognised="nothing")
         if content is not None:
-            parsed = read_calls(self.parsers, content, tools, prompt.messages)
+            parsed = read_calls(self.parsers, content, tools, prompt.messages, self.family)
         judgment = self.scorer.judge(prompt, tools, parsed, trial.fault)
         verdict = Verdict(
             verdict_id=Verdict.make_id(trial.trial_id, self.parser_hash, self.scorer.scorer_hash),

@@ -12,18 +12,20 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from selfopt.errors import VariantError
-from selfopt.records import Message, ParsedReply, ReplyContent, ToolDefinition
+from selfopt.records import UNKNOWN_FORMAT, Message, ParsedReply, ReplyContent, ToolDefinition
 
 from .families import FAMILIES, Family
 from .readers import READERS
 from .readers.base import CALL_LIMIT, NO_CALL_WORDS, Found, GrowingReader, Offered, Reader, ReadsFamilies
-from .repairs import REPAIRS, Repair
+from .repairs import DROPPING, REPAIRS, Repair
 from .signs import sign_of_call
 from .thinking import split_thinking
 
 LONGEST_WORD = 24  # characters of the longest reply that is checked for a word that means "no call"
 # A reply without any of these characters holds no call in any format of `all@1`.
 _SIGN = re.compile(r"[{\[<(]")
+EXCERPT = 160  # characters of an unread call that are kept
+_BEFORE_CALL = 40
 
 CHAINS: Mapping[str, tuple[str, ...]] = {
     "all@1": ("native", "xml", "json", "bracket", "python_call"),
@@ -31,6 +33,7 @@ CHAINS: Mapping[str, tuple[str, ...]] = {
 }
 """The named chains. A name without a version means the first one."""
 LATEST = "all@2"
+NATIVE = "native@2"
 _NOW = CHAINS[LATEST]
 _BEFORE = CHAINS["all@1"]
 
@@ -45,6 +48,7 @@ class Chain:
             can't read.
         repairs: applied in this order to the calls that were read.
         splits: whether thinking is split from the text before it is read.
+        drops: whether a repair may drop a call, so that only a whole reply tells its calls.
         growing: the first reader, if it can read a reply that is still being written. Only the
             first counts, since no other reader can overrule it.
     """
@@ -53,6 +57,7 @@ class Chain:
     others: Mapping[str, Reader]
     repairs: Mapping[str, Repair]
     splits: bool
+    drops: bool
     growing: GrowingReader | None
 
 
@@ -62,20 +67,23 @@ def chain_of(names: tuple[str, ...], family: str = "") -> Chain:
 
     Args:
         names: readers, families, chains and repairs.
-        family: the family that the model's chat template shows; "" if it is not known. Its marks
-            are looked for first, if the chain reads all families.
+        family: the family that the model's chat template shows; any other word if it is not
+            known. Its marks are looked for first in a text, if the chain reads all families.
 
     Raises:
         VariantError: a name is unknown, or names another version.
     """
     spelled = [part for name in names for part in _spelled(name)]
-    first = (family,) if family in FAMILIES.builtin and LATEST in names else ()
-    readers = {name: _reader(name) for name in (*first, *spelled) if name not in REPAIRS}
+    readers = {name: _reader(name) for name in spelled if name not in REPAIRS}
+    if LATEST in names and (row := FAMILIES.get(family) if family in FAMILIES.builtin else None) is not None:
+        native = {name: reader for name, reader in readers.items() if name == NATIVE}
+        readers = {**native, row.name: _reader_of(row), **readers}
     repairs = {name: REPAIRS[name] for name in spelled if name in REPAIRS}
     splits = any(name in _NOW for name in readers)
     others = {} if splits else {name: _reader(name) for name in (*_BEFORE, *_NOW) if name not in readers}
     growing = next(iter(readers.values()), None)
-    return Chain(readers, others, repairs, splits, growing if isinstance(growing, GrowingReader) else None)
+    drops = not DROPPING.isdisjoint(repairs)
+    return Chain(readers, others, repairs, splits, drops, growing if isinstance(growing, GrowingReader) else None)
 
 
 def _spelled(name: str) -> tuple[str, ...]:
@@ -91,14 +99,16 @@ def _reader(name: str) -> Reader:
         raise VariantError(f"unknown reader {name!r}; chains, readers, families and repairs are {known}")
     if version not in ("", str(found.version)) or (not version and found.version != 1):
         raise VariantError(f"{name!r} names version {version or 1} of a reader; installed is {plain}@{found.version}")
-    if isinstance(found, Family):
-        by = READERS.get(found.reader)
-        if by is None:
-            raise VariantError(
-                f"family {name!r} names the reader {found.reader!r}, which is none of {', '.join(READERS.names())}"
-            )
-        return by.of(found) if isinstance(by, ReadsFamilies) else by
-    return found
+    return _reader_of(found) if isinstance(found, Family) else found
+
+
+def _reader_of(family: Family) -> Reader:
+    by = READERS.get(family.reader)
+    if by is None:
+        raise VariantError(
+            f"family {family.name!r} names the reader {family.reader!r}, which is none of {', '.join(READERS.names())}"
+        )
+    return by.of(family) if isinstance(by, ReadsFamilies) else by
 
 
 def ask(readers: Mapping[str, Reader], content: ReplyContent, tools: Sequence[ToolDefinition]) -> tuple[str, Found]:
@@ -136,8 +146,9 @@ def read_calls(
 ) -> ParsedReply:
     """Read a reply by a chain.
 
-    If no reader of the chain finds a call, `unread` names the reader outside the chain that finds
-    one, or the family whose marks the text has. An explicit "none" means no call in every format.
+    If no reader of the chain finds a call, `unread` names the family of the call that a reader
+    outside the chain finds, or whose marks the text has. An explicit "none" means no call in every
+    format. A call that the token limit cut off is not unread.
 
     Args:
         parsers: the names in the chain.
@@ -157,8 +168,8 @@ def read_calls(
         found = found.without_last()
     if found.calls:
         return _repaired(chain, name, found, messages, tools)
-    if found.unread:
-        return ParsedReply(recognised=found.unread, unread=name)
+    if found.unread and not (chain.splits and content.finish_reason == "length"):
+        return _unread_as(name, found.unread, _excerpt(content))
     if found.says_none or says_none(content.text, tools):
         return _without_call("explicit none")
     return _unread(chain, content, tools) or _without_call("text" if content.text.strip() else "empty reply")
@@ -188,14 +199,31 @@ def _unread(chain: Chain, content: ReplyContent, tools: Sequence[ToolDefinition]
     """What a reply seems to hold that the chain didn't read; None if it seems to hold no call."""
     if chain.others and (content.tool_calls or content.broken_tool_calls or _SIGN.search(content.text)):
         name, found = ask(chain.others, content, tools)
+        if found.supplied and content.finish_reason == "length":
+            found = found.without_last()
         if found.calls:
-            return ParsedReply(recognised=f"unread: {_words(found)}", unread=name)
+            at = found.spans[0][0] if found.spans else 0
+            by_now = name not in _BEFORE or ask(chain_of((LATEST,)).readers, content, tools)[1].calls
+            return _unread_as(name, f"unread: {_words(found)}", _excerpt(content, at), LATEST if by_now else "all@1")
     seen = sign_of_call(content.text, tools)
-    if seen:
-        return ParsedReply(recognised=f"unread: a call as {seen}", unread=seen)
+    if seen and (seen == UNKNOWN_FORMAT or content.finish_reason != "length"):
+        return _unread_as(seen, f"unread: a call as {seen}", _excerpt(content))
     if content.thinking and _holds_call(content.thinking, tools):
         return ParsedReply(recognised="text" if content.text.strip() else "empty reply", call_in_thinking=True)
     return None
+
+
+def _unread_as(name: str, recognised: str, excerpt: str, read_by: str | None = None) -> ParsedReply:
+    return ParsedReply(recognised=recognised, unread=name.partition("@")[0], excerpt=excerpt, read_by=read_by)
+
+
+def _excerpt(content: ReplyContent, at: int = 0) -> str:
+    """The beginning of the call at this place, with the marks before it."""
+    whole = content.text if content.text.strip() else "\n".join(content.broken_tool_calls)
+    if not at:
+        sign = _SIGN.search(whole)
+        at = sign.start() if sign is not None else 0
+    return whole[max(0, at - _BEFORE_CALL) :].strip()[:EXCERPT]
 
 
 def _holds_call(text: str, tools: Sequence[ToolDefinition]) -> bool:

@@ -16,10 +16,14 @@ EARLY_LIMIT = 16_384
 # the whole text.
 FRUITLESS = 32
 
-_NATIVE = ("native", "all")  # chains that begin with the calls that the server reports
 # A call has to open the reply. Text before it might be thinking that the server's template opened,
 # which only the closing tag shows.
 _AT_ONCE = re.compile(r"\s*+(?:(?:```+|~~~+)[ \t]*+\w{0,32}+[ \t]*+\n\s*+)?+[{\[<]")
+
+
+def by_native(parsers: Sequence[str]) -> bool:
+    """Whether a chain begins with the calls that the server reports."""
+    return next(iter(chain_of(tuple(parsers)).readers), "").partition("@")[0] == "native"
 
 
 def certain_calls(
@@ -38,8 +42,7 @@ def certain_calls(
     """
     chain = chain_of(tuple(parsers))
     reader, text = chain.growing, content.text
-    by_text = not parsers or parsers[0].partition("@")[0] not in _NATIVE
-    if reader is None or (by_text and (len(text) > EARLY_LIMIT or not _AT_ONCE.match(text))):
+    if reader is None or (not by_native(parsers) and (len(text) > EARLY_LIMIT or not _AT_ONCE.match(text))):
         return ()
     calls: Sequence[ToolCall] = reader.certain(content, tools)[:CALL_LIMIT]
     for repair in chain.repairs.values() if calls else ():

@@ -1,4 +1,4 @@
-"""Keeps some calls of a reply before it is read."""
+"""Changes the calls of a reply before it is read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from selfopt.records import ChainName, ReplyContent, ToolCall, ToolDefinition, Variant
 
-from .chain import LATEST, ask, chain_of
+from .chain import LATEST, NATIVE, ask, chain_of
 from .families import write_calls
 from .readers.base import CALL_LIMIT
 
@@ -26,6 +26,19 @@ def reply_keeping(
     _, found = ask(chain_of((everything,)).readers, reply, tools)
     calls = found.calls[:CALL_LIMIT]
     kept = keep(calls)
-    if list(kept) == list(calls):
-        return reply
-    return ReplyContent(text=write_calls(kept, variant.call_format), thinking=reply.thinking, finish_reason=reply.finish_reason)
+    return reply if list(kept) == list(calls) else reply_of(kept, reply, variant)
+
+
+def reply_of(calls: Sequence[ToolCall], reply: ReplyContent, variant: Variant) -> ReplyContent:
+    """A reply with just these calls, in place of another reply.
+
+    A chain that reads native calls first gets them so, as nothing in an argument is then mistaken
+    for a call. Any other gets them as text, in the form that the variant's prompts ask for.
+    """
+    native = bool(calls) and next(iter(chain_of(variant.parsers).readers), "") == NATIVE
+    return ReplyContent(
+        text="" if native else write_calls(calls, variant.call_format),
+        tool_calls=tuple(calls) if native else (),
+        thinking=reply.thinking,
+        finish_reason=reply.finish_reason,
+    )

@@ -38,3 +38,5 @@ def _ground_2(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Seq
 
 REPAIRS: Mapping[str, Repair] = {"fit": _fit_1, "fit@2": _fit_2, "ground@2": _ground_2}
 """Every repair by name. `fit` is the first version, which reports nothing."""
+DROPPING = frozenset({"ground@2"})
+"""The repairs that may drop a call."""

@@ -47,6 +47,7 @@ from .evaluation import Determinism, Evaluation, MetricName, Metrics, OutcomeRow
 from .experiment import PromptReload, WarmUpExperiment
 from .figures import (
     UNKNOWN_FORMAT,
+    CallInThinkingFigures,
     CapabilityLimitFigures,
     CeilingFigures,
     ColdFailuresFigures,
@@ -136,6 +137,7 @@ __all__ = [
     "Baseline",
     "Blob",
     "CallFormat",
+    "CallInThinkingFigures",
     "CandidateResult",
     "CapabilityLimitFigures",
     "CeilingFigures",

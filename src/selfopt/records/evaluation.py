@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
+from pydantic import Field
+
 from .base import Record
 from .suite import Phase, Split
 from .verdict import Outcome
@@ -27,7 +29,11 @@ class OutcomeRow(Record):
     trial_ids: tuple[str, ...]
     loaded: tuple[bool | None, ...] = ()  # whether a load took place, per run; None where unknown
     load_ms: tuple[float | None, ...] = ()  # how long the load took, in milliseconds, per run
-    unread: tuple[str | None, ...] = ()  # format of a tool call that no parser of the variant reads, per run
+    unread: tuple[str | None, ...] = ()  # family or reader of a tool call that no parser of the variant reads, per run
+    # Rows without these are stored as before the fields existed.
+    read_by: tuple[str | None, ...] = Field(default=(), exclude_if=lambda runs: not any(runs))  # a chain that reads it, per run
+    excerpt: str = Field(default="", exclude_if=lambda text: not text)  # the beginning of the first such call
+    call_in_thinking: tuple[bool, ...] = Field(default=(), exclude_if=lambda runs: not any(runs))  # a call only there, per run
 
     @property
     def letters(self) -> str:

@@ -17,7 +17,16 @@ UNKNOWN_FORMAT = "unknown"
 """The format of an unread tool call when no verdict says which it is."""
 
 FindingKind = Literal[
-    "cold_start", "capability_limit", "flaky", "unread_format", "truncation", "drift", "ceiling", "infrastructure", "other"
+    "cold_start",
+    "capability_limit",
+    "flaky",
+    "unread_format",
+    "call_in_thinking",
+    "truncation",
+    "drift",
+    "ceiling",
+    "infrastructure",
+    "other",
 ]
 
 
@@ -133,14 +142,38 @@ class FlakyFigures(_RowClasses):
 
 
 class UnreadFormatFigures(_Base):
-    """Replies with a tool call in a format that no parser of the variant reads."""
+    """Replies with a tool call in a format that no parser of the variant reads.
+
+    Attributes:
+        format: the most frequent family or reader, or `UNKNOWN_FORMAT`.
+        title: the name of this family for people.
+        server_parser: what a server calls its own parser of this family.
+        read_by: a chain that reads the calls; None when none is known to.
+        example: the beginning of such a call.
+        trial: the id of its trial.
+    """
 
     kind: ClassVar[FindingKind] = "unread_format"
 
     unparsed: int
     of: int
     share: float
-    format: str  # the most frequent one, or `UNKNOWN_FORMAT`
+    format: str
+    title: str | None = None
+    server_parser: str | None = None
+    read_by: str | None = None
+    example: str | None = None
+    trial: str | None = None
+
+
+class CallInThinkingFigures(_Base):
+    """Replies that needed a tool call and have one in their thinking alone."""
+
+    kind: ClassVar[FindingKind] = "call_in_thinking"
+
+    thought: int
+    of: int  # trials that need a call
+    share: float
 
 
 class TruncationFigures(_Base):
@@ -209,6 +242,7 @@ Figures = (
     | CapabilityLimitFigures
     | FlakyFigures
     | UnreadFormatFigures
+    | CallInThinkingFigures
     | TruncationFigures
     | DriftFigures
     | CeilingFigures

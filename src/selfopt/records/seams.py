@@ -29,6 +29,7 @@ class ModelStatus(Record):
     digest: str = "unknown"
     quantization: str = "unknown"
     template_hash: str = "unknown"
+    family: str = "unknown"  # how the model writes calls, as its chat template shows
     engine: str = "unknown"
     engine_build: str = "unknown"
     slots: int | None = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from selfopt.errors import EndpointFault
 
 from .base import Record
@@ -125,6 +127,8 @@ class Run(
     forced: bool = False
     overrides: tuple[str, ...] = ()
     warm_up: WarmUpResult = WarmUpResult(status="off")
+    # The family that the model's chat template showed. Readers look for its marks first.
+    family: str = Field(default="unknown", exclude_if=lambda family: family == "unknown")
     at: str
 
 

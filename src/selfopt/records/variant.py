@@ -4,6 +4,7 @@ parsed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -74,6 +75,14 @@ class Variant(Record):
         the same reason a default never changes.
         """
         return self.model_dump(mode="json", exclude={"name", "title", "parsers"}, exclude_defaults=True)
+
+    def read_by(self, parsers: tuple[str, ...], known: Iterable[Variant] = ()) -> Variant:
+        """Returns the variant with another chain, under a name that says so.
+
+        known: variants that are returned in its place where they have the same content.
+        """
+        changed = self.model_copy(update={"name": f"{self.name}+{'+'.join(parsers)}", "parsers": parsers})
+        return next((variant for variant in known if variant.variant_hash == changed.variant_hash), changed)
 
     @cached_property
     def render_hash(self) -> str:

@@ -11,6 +11,7 @@ from pydantic import Field
 from .base import Prose, Record, content_hash
 from .chat import ToolCall
 from .earlier import reply_status
+from .variant import ChainName
 
 
 class Outcome(StrEnum):
@@ -85,8 +86,10 @@ class ParsedReply(Record):
     Attributes:
         parser: the reader that found the tool calls; None without tool calls.
         recognised: what the reader saw, for people. Code uses `status`.
-        unread: a reader that sees a tool call which the chain does not read: either the reader is
-            not in the chain, or it cannot read this call. None when there is none.
+        unread: the family, or else the reader, of a tool call which the chain does not read;
+            `UNKNOWN_FORMAT` where none is known. None when there is no such call.
+        excerpt: the beginning of that call, at most 160 characters.
+        read_by: a chain that reads it; None when none does.
         call_in_thinking: whether a call stands in the thinking and none in the answer.
         corrections: what was changed in the calls, or why they were dropped.
     """
@@ -96,8 +99,15 @@ class ParsedReply(Record):
     recognised: Prose = "text"
     unread: str | None = None
     # Replies without these are stored as before the fields existed.
+    excerpt: str = Field(default="", exclude_if=lambda text: not text)
+    read_by: ChainName | None = Field(default=None, exclude_if=lambda name: name is None)
     call_in_thinking: bool = Field(default=False, exclude_if=lambda found: not found)
     corrections: tuple[Correction, ...] = Field(default=(), exclude_if=lambda made: not made)
+
+    @property
+    def dropped(self) -> bool:
+        """Whether all calls were dropped because nothing backs them."""
+        return not self.tool_calls and any(made.kind == "call_not_backed" for made in self.corrections)
 
     @property
     def status(self) -> ReadStatus:

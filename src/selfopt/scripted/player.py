@@ -9,6 +9,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from selfopt.reading.families import family_of_template
 from selfopt.records import Constraint, Message, ModelStatus, sha256_hex
 
 from .script import Script, ScriptedFault, ScriptedMatch, ScriptedModel, ScriptedReply, ScriptedRule
@@ -156,6 +157,7 @@ class ScriptEngine:
             digest=spec.digest,
             quantization=spec.quantization,
             template_hash=sha256_hex(spec.template) if spec.template else "unknown",
+            family=family_of_template(spec.template) or "unknown",
             engine=self.script.engine,
             slots=self.script.slots,
             context_size=spec.context_size,

@@ -13,8 +13,8 @@ from typing import Literal
 from selfopt.reading.chain import chain_of
 from selfopt.reading.earlier.ground import ground_calls
 from selfopt.reading.earlier.literals import decode_object
-from selfopt.reading.families import SEPARATOR, write_calls
-from selfopt.reading.keeping import reply_keeping
+from selfopt.reading.families import SEPARATOR
+from selfopt.reading.keeping import reply_keeping, reply_of
 from selfopt.reading.wire_names import with_wire_names
 from selfopt.records import Constraint, Message, ReplyContent, Sampling, ToolCall, ToolDefinition, Variant, remembered
 
@@ -37,8 +37,8 @@ class RenderedStep:
         tool_choice: what the server is told about calling them.
         constraint: the constraint on the reply.
         sampling: the sampling parameters.
-        settled: the calls that are certain before this step, written as a reply. The parsers read
-            them first, whatever the further steps bring.
+        settled: a reply with the calls that are certain before this step, if there are any. The
+            parsers read them first, whatever the further steps bring.
     """
 
     step: str
@@ -47,7 +47,7 @@ class RenderedStep:
     tool_choice: Literal["auto", "none", "required"] = "auto"
     constraint: Constraint | None = None
     sampling: Sampling = field(default_factory=Sampling)
-    settled: str = ""
+    settled: ReplyContent | None = None
 
 
 def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDefinition], *, required: bool = False) -> Steps:
@@ -172,8 +172,8 @@ def _choose_then_fill(
         if filled.finish_reason == "length":
             worst = filled
         calls.append(ToolCall(name=name, arguments=decode_object(filled.text) or {}))
-    written = write_calls(_kept(options, calls, messages, tools), variant.call_format)
-    return ReplyContent(text=written, finish_reason=worst.finish_reason)
+    whole = ReplyContent(finish_reason=worst.finish_reason)
+    return reply_of(_kept(options, calls, messages, tools), whole, variant)
 
 
 def _kept(
@@ -183,10 +183,12 @@ def _kept(
     return _distinct(ground_calls(calls, messages, tools) if options.ground else calls)
 
 
-def _settled(variant: Variant, calls: Sequence[ToolCall]) -> str:
-    """Write calls for the first parser; "" if further calls might change how it reads them."""
+def _settled(variant: Variant, calls: Sequence[ToolCall]) -> ReplyContent | None:
+    """A reply with these calls; None if further calls might change how the first parser reads them."""
+    reply = reply_of(calls, ReplyContent(), variant)
     reader = next((name for name in chain_of(variant.parsers).readers if name != "native"), None)
-    return write_calls(calls, "json") if calls and variant.call_format == reader == "json" else ""
+    certain = reply.tool_calls or variant.call_format == reader == "json"
+    return reply if calls and certain else None
 
 
 @remembered

@@ -57,7 +57,9 @@ async def rescore_runs(
     spec = next(app.ledger.read(Spec, {"id": runs[0].spec_id}, limit=1))
     chain = tuple(parsers) or (app.variant(variant).parsers if variant else spec.variant.parsers)
     chain_of(chain)
-    other = spec.model_copy(update={"variant": spec.variant.model_copy(update={"parsers": chain})})
+    same = chain == spec.variant.parsers
+    read = spec.variant if same else spec.variant.read_by(chain, app.variants.values())
+    other = spec.model_copy(update={"variant": read})
     judged = app.suite(suite) if suite is not None else app.suite_for(spec)
     result = await rescore(app.ledger, [run.run_id for run in runs], judged, chain)
     measured = tuple(run.run_id for run in runs if run.purpose == "measure")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selfopt.reading import read_calls
+from selfopt.measure.attempt import status_of
+from selfopt.reading import chain_of, read_calls
 from selfopt.records import ChatReply, ChatRequest, Message, ParsedReply, ReplyContent
 from selfopt.variants import render
 from selfopt.wiring.app import App
@@ -67,5 +68,9 @@ async def try_model(app: App, model: str, variant: str, tools: Tools, prompt: st
             step = generator.send(reply.content)
     except StopIteration as stop:
         content = stop.value
-    parsed = read_calls(chosen.parsers, content, offered, messages) if content is not None else None
+    parsed = None
+    if content is not None:
+        hinted = chain_of(chosen.parsers).splits  # an earlier chain knows no families
+        status = await status_of(app.sender.residency(name, asked=name), app.sender.server_model(name)) if hinted else None
+        parsed = read_calls(chosen.parsers, content, offered, messages, status.family if status is not None else "")
     return Tried(name, chosen.name, tuple(steps), content, parsed)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from selfopt.errors import SelfoptError, UnknownModelError
 from selfopt.gateway import Warmed, Warmer
-from selfopt.records import ChatRequest, Message, RoutingConfig, Rule, ToolDefinition, Variant
+from selfopt.records import ChatRequest, Message, ModelStatus, RoutingConfig, Rule, ToolDefinition, Variant
 from selfopt.residency import ensure_resident
 from selfopt.variants import render
 
@@ -16,7 +16,9 @@ _TOOL = ToolDefinition(name="get_time", description="Say what time it is.")
 _QUESTION = Message(role="user", content="What time is it?")
 
 
-def warmer(app: App, config: Callable[[], RoutingConfig]) -> Warmer:
+def warmer(
+    app: App, config: Callable[[], RoutingConfig], tell: Callable[[str, ModelStatus], None] = lambda _model, _status: None
+) -> Warmer:
     """Return a function that loads a model or resets its server's idle timer.
 
     After a load it asks one question through each variant that serves the model. The server then
@@ -24,6 +26,7 @@ def warmer(app: App, config: Callable[[], RoutingConfig]) -> Warmer:
 
     Args:
         config: returns the rules in force.
+        tell: gets what the server says about a model, by the model's full name.
     """
 
     async def warm(model: str) -> Warmed:
@@ -35,6 +38,7 @@ def warmer(app: App, config: Callable[[], RoutingConfig]) -> Warmer:
         residency, known = app.sender.residency(full, asked=full), app.sender.server_model(full)
         timeout_s = app.settings.warm_up.warmup_load_timeout_s
         found = await ensure_resident(residency, known, timeout_s)
+        tell(full, found.before)
         try:
             if found.before.state == "loaded" and entry.traits.counts_idle:
                 # A second load costs nothing and resets the idle timer.

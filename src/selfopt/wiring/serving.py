@@ -48,6 +48,12 @@ class AppUpstreams:
         self._alone = alone
         self._known: dict[str, Upstream] = {}
         self._asked: dict[str, Endpoint] = {}
+        self._families: dict[str, str] = {}
+
+    def tell(self, model: str, status: ModelStatus) -> None:
+        """Take note of what a server said about a model."""
+        if status.family != "unknown":
+            self._families[model] = status.family
 
     def find(self, model: str, asked: str) -> Upstream:
         """Return the upstream of a model.
@@ -91,6 +97,7 @@ class AppUpstreams:
             gate=model if entry.traits.engine else name,
             concurrency=app.settings.engine.slots if entry.traits.engine else 64,
             max_reply_bytes=config.max_reply_bytes,
+            family=lambda: self._families.get(model, "unknown"),
         )
 
     def _endpoint(self, model: str) -> Endpoint:
@@ -128,6 +135,8 @@ class AppUpstreams:
             return None
         try:
             found = await self._app.engine.connect(upstream.model)
+            if upstream.model not in self._families:
+                self.tell(upstream.model, await self._app.engine.status(upstream.model))
         except ModelStoreError as error:
             raise EndpointError(str(error), kind="not_found", told=f"{upstream.model} is not installed") from error
         except EngineError as error:
@@ -137,7 +146,9 @@ class AppUpstreams:
     async def status(self, upstream: Upstream) -> ModelStatus:
         """Return the model's status at its server, without loading it."""
         residency = self._app.sender.residency(upstream.model, asked=upstream.model)
-        return await residency.status(upstream.server_model)
+        status = await residency.status(upstream.server_model)
+        self.tell(upstream.model, status)
+        return status
 
 
 def gateway_options(app: App, host: str | None, port: int | None, worker: Worker | None = None) -> GatewayOptions:
@@ -191,7 +202,7 @@ def build_gateway(
     pool, fallbacks = Pool(), app.settings.fallbacks
     upstreams = AppUpstreams(app, pool, alone=worker is None)
     keeps_warm = app.settings.warm_up.enabled and (worker is None or worker.number == 0)  # it reads `rules` later
-    warmth = KeepWarm(warmer(app, lambda: rules.current.config), options.own.keep_warm_s) if keeps_warm else None
+    warmth = KeepWarm(warmer(app, lambda: rules.current.config, upstreams.tell), options.own.keep_warm_s) if keeps_warm else None
     rules = RulesWatch(
         app.home.routing_config,
         config,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from selfopt.records import ExpectedCall, ToolCall, ToolDefinition, Variant
+from selfopt.records import CorrectionKind, ExpectedCall, ParsedReply, ToolCall, ToolDefinition, Variant
 
 
 def call_text(call: ToolCall) -> str:
@@ -75,3 +75,30 @@ def variant_lines(variant: Variant) -> list[str]:
 
 def _answer(calls: Sequence[ToolCall], text: str) -> str:
     return " and ".join(call_text(call) for call in calls) or text or "no call"
+
+
+_CORRECTED: dict[CorrectionKind, str] = {
+    "name": "the name was mended",
+    "syntax": "broken notation was mended",
+    "type": "the value took the type of its schema",
+    "choice": "the value took the spelling of its choice",
+    "unknown_argument": "dropped, since the tool does not know it",
+    "not_asked_for": "dropped, since nobody asked for it",
+    "not_backed": "dropped, since nothing in the conversation backs it",
+    "call_not_backed": "the call was dropped, since nothing in the conversation backs it",
+    "not_fitted": "does not fit its schema, and was kept as it came",
+}
+
+
+def reading_notes(parsed: ParsedReply) -> list[str]:
+    """What else there is to say of a reply that was read, one note a line: what was not read, and what was changed."""
+    notes = []
+    if parsed.unread is not None:
+        reads = f"; {parsed.read_by} reads it" if parsed.read_by is not None else ""
+        notes.append(f"seems to hold a call as {parsed.unread}, which is not read{reads}")
+    if parsed.call_in_thinking:
+        notes.append("a call stands in the thinking alone, which is no call")
+    for made in parsed.corrections:
+        where = made.tool if made.argument is None else f"{made.tool}({made.argument})"
+        notes.append(f"{where}: {_CORRECTED[made.kind]}")
+    return notes

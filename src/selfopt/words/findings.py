@@ -8,6 +8,7 @@ from typing import Literal
 
 from selfopt.records import (
     UNKNOWN_FORMAT,
+    CallInThinkingFigures,
     CapabilityLimitFigures,
     CeilingFigures,
     ColdFailuresFigures,
@@ -34,18 +35,21 @@ Advice = Literal[
     "no_cold_start",
     "warm_already",
     "unread_format",
+    "call_in_thinking",
     "truncation",
     "flaky",
     "drift",
     "infrastructure",
     "other",
 ]
+_EXAMPLE = 100  # characters of an unread call that a sentence shows
 _ADVICE: dict[Advice, str] = {
     "warm_up": "warm the model up before the first request",
     "proven_warm_up": "warm-up was tried, cold and warm runs in turn; warm the model up before the first request",
     "no_cold_start": "look for another cause than a cold start",
     "warm_already": "warm-up is on already and does not prevent it",
     "unread_format": "use a variant whose parsers read it",
+    "call_in_thinking": "raise the budget of thinking and of the answer, or check the server's chat template",
     "truncation": "raise the token budget",
     "flaky": "measure more runs, or isolate requests and lower the temperature",
     "drift": "look for what has changed, and measure again",
@@ -67,8 +71,11 @@ def summary(figures: Figures) -> str:
         case FlakyFigures() as f:
             return f"{f.prompts} of {f.of} prompts pass and fail from run to run (such as {f.example})"
         case UnreadFormatFigures() as f:
-            seen = "format not recorded" if f.format == UNKNOWN_FORMAT else f"mostly {f.format}"
-            return f"{f.unparsed} of {f.of} replies hold a tool call in a format that this variant does not read ({seen})"
+            seen = "format not recorded" if f.format == UNKNOWN_FORMAT else f"mostly {_family(f)}"
+            such = f", such as {f.example[:_EXAMPLE]!r}" if f.example else ""
+            return f"{f.unparsed} of {f.of} replies hold a tool call in a format that this variant does not read ({seen}{such})"
+        case CallInThinkingFigures() as f:
+            return f"{f.thought} of {f.of} replies that need a tool call hold it in their thinking alone"
         case TruncationFigures() as f:
             mute = " and no call was right: the budget went into text" if f.calls_right == 0 else ""
             return f"{f.truncated} of {f.of} replies were cut off at the token budget{mute}"
@@ -81,6 +88,20 @@ def summary(figures: Figures) -> str:
         case OtherFigures() as f:
             shown = (f"{name} {value}" if isinstance(value, str) else f"{name} {value:.4g}" for name, value in f.values.items())
             return f"{f.cause or 'another cause'} ({', '.join(shown) or 'no figures'})"
+
+
+def _family(f: UnreadFormatFigures) -> str:
+    return f.format if f.title is None or f.title == f.format else f"{f.title}, {f.format}"
+
+
+def unread_advice(f: UnreadFormatFigures, variant: str) -> str:
+    """What helps against calls that a variant does not read."""
+    name = f.title or ("such" if f.format == UNKNOWN_FORMAT else f.format)
+    own = f"use the server's own parser ({f.server_parser})" if f.server_parser else "use the server's own parser, if it has one"
+    if f.read_by is not None:
+        command = f"selfopt rescore RUN --parser {f.read_by}"
+        return f"no parser of {variant} reads {name} calls: read them with the chain {f.read_by} (`{command}`), or {own}"
+    return f"no parser reads {name} calls: {own}, and report the format"
 
 
 def _cold_failures(f: ColdFailuresFigures) -> str:
@@ -111,11 +132,21 @@ def _drift(f: DriftFigures) -> str:
 
 
 def remedy_text(
-    model: str, phase: Phase, advice: Advice, findings: Sequence[Finding], confirmation: Confirmation | None = None
+    model: str,
+    phase: Phase,
+    advice: Advice,
+    findings: Sequence[Finding],
+    confirmation: Confirmation | None = None,
+    *,
+    variant: str = "this variant",
 ) -> str:
-    """Why a remedy is recommended, what it is, and how sure it is to help."""
+    """Why a remedy is recommended, what it is, and how sure it is to help. variant: the measured one."""
     sure = () if confirmation is None else (confirmation.told,)
-    return f"{model} on {phase}: {'; '.join((*(f.summary for f in findings), _ADVICE[advice], *sure))}"
+    unread = next((f.figures for f in findings if isinstance(f.figures, UnreadFormatFigures)), None)
+    # The rows of an earlier version have no example: what was advised because of them stays.
+    known = advice == "unread_format" and unread is not None and unread.example is not None
+    helps = unread_advice(unread, variant) if known and unread is not None else _ADVICE[advice]
+    return f"{model} on {phase}: {'; '.join((*(f.summary for f in findings), helps, *sure))}"
 
 
 def not_confirmed_yet(model: str, phase: Phase) -> str:

@@ -8,10 +8,19 @@ from typing import Literal
 from selfopt.records import Phase, PolicyThresholds
 
 Basis = Literal[
-    "not_measured", "gate_off", "unclear", "misses", "meets", "meets_weakly", "above_doing_nothing", "not_above_doing_nothing"
+    "not_measured",
+    "not_read",
+    "gate_off",
+    "unclear",
+    "misses",
+    "meets",
+    "meets_weakly",
+    "above_doing_nothing",
+    "not_above_doing_nothing",
 ]
 """What a judgment rests on.
 
+`not_read`: it fails only because of calls that nobody read, or that stand in the thinking alone.
 `meets_weakly`: it reaches the minimum, but not the recommended figure.
 """
 Unfit = Literal["remote", "withdrawn", "not_measured", "not_comparable", "unclear", "not_allowed", "no_better"]
@@ -26,6 +35,7 @@ class Shown:
         runs: None if the spec is deterministic.
         silent: the accuracy of a policy that never calls a tool.
         always_calling: the accuracy of a policy that always calls the first tool.
+        unread: how many trials have a call that was not read, or that stands in the thinking alone.
     """
 
     phase: Phase
@@ -37,6 +47,7 @@ class Shown:
     error_share: float
     silent: float
     always_calling: float
+    unread: int = 0
 
 
 def shares_text(shown: Shown) -> str:
@@ -59,6 +70,8 @@ def judgment_text(basis: Basis, shown: Shown, thresholds: PolicyThresholds) -> s
     nothing = f"never calling a tool scores {shown.silent:.3f}, always calling the first one {shown.always_calling:.3f}"
     texts: dict[Basis, str] = {
         "not_measured": f"{shown.error_share:.0%} of {shown.trials} trials never reached the model, so it was not measured",
+        "not_read": f"{stands}; {shown.unread} replies hold a call that was not read, or that stands in the "
+        f"thinking alone, so nothing is known about {minimum}",
         "gate_off": f"{stands}; the extended gate is switched off, so every measured model is allowed",
         "unclear": f"{stands}: not enough data to compare with {minimum}; measure at least {thresholds.min_runs} runs",
         "misses": f"{stands} misses {minimum}",

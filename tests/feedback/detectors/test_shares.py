@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from selfopt.feedback.detectors.call_in_thinking import CallInThinking
+from selfopt.feedback.detectors.capability_limit import CapabilityLimit
 from selfopt.feedback.detectors.ceiling import Ceiling
 from selfopt.feedback.detectors.infrastructure import Infrastructure
 from selfopt.feedback.detectors.truncation import Truncation
 from selfopt.feedback.detectors.unread_format import UnreadFormat
+from selfopt.reading import FAMILIES
+from selfopt.records import Evaluation
 from tests.feedback.world import THRESHOLDS, evaluation, numbers
 
 
@@ -66,3 +72,42 @@ def test_only_the_newest_evaluation_decides_about_a_ceiling() -> None:
     good, bad = evaluation(["PPP"] * 4, number=1), evaluation(["WWW"] * 4, number=2)
     assert not Ceiling().examine([good, bad], THRESHOLDS)
     assert Ceiling().examine([bad, good], THRESHOLDS)
+
+
+def unread(evaluation: Evaluation, **fields: Any) -> Evaluation:
+    """The evaluation with these fields in all its rows."""
+    return evaluation.model_copy(update={"rows": tuple(row.model_copy(update=fields) for row in evaluation.rows)})
+
+
+def test_an_unread_family_is_named_as_people_and_servers_name_it() -> None:
+    """With what reads it, the server's own parser, and an example, escaped."""
+    seen = unread(evaluation(["X"] * 4 + ["P"] * 8, unread="glm45"), read_by=("all@2",), excerpt="<tool_call>f\x1b[31m")
+    (finding,) = UnreadFormat().examine([seen], THRESHOLDS)
+    figures = numbers(finding)
+    assert (figures["format"], figures["title"], figures["read_by"]) == ("glm45", FAMILIES.all()["glm45"].title, "all@2")
+    assert "--tool-call-parser glm45" in str(figures["server_parser"])
+    assert (figures["example"], figures["trial"]) == ("<tool_call>f\x1b[31m", "trial-spec-a-1-0-0")
+    assert "\x1b" not in finding.summary
+    assert "\\x1b" in finding.summary
+
+
+def test_calls_that_stand_in_the_thinking_alone_are_a_finding_of_their_own() -> None:
+    """Among the prompts that need a call."""
+    seen = unread(evaluation(["M"] * 4 + ["P"] * 8, no_call=4), call_in_thinking=(True,))
+    (finding,) = CallInThinking().examine([seen], THRESHOLDS)
+    assert numbers(finding) == {"thought": 4, "of": 8, "share": 0.5}
+    assert finding.prompt_ids == ("P1", "P2", "P3", "P4")
+    assert not CallInThinking().examine([evaluation(["M"] * 4 + ["P"] * 8)], THRESHOLDS)
+
+
+def test_calls_in_thinking_are_no_lack_of_capability() -> None:
+    """Where most misses are such; a few of them count as passes in the bound."""
+    mute = evaluation(["M"] * 12)
+    assert CapabilityLimit().examine([mute], THRESHOLDS)
+    assert not CapabilityLimit().examine([unread(mute, call_in_thinking=(True,))], THRESHOLDS)
+    rows = unread(evaluation(["M"] * 5 + ["W"] * 15, determinism="sampled")).rows
+    some = tuple(row.model_copy(update={"call_in_thinking": (place < 2,)}) for place, row in enumerate(rows))
+    seen = evaluation(["M"] * 5 + ["W"] * 15, determinism="sampled").model_copy(update={"rows": some})
+    (finding,) = CapabilityLimit().examine([seen], THRESHOLDS)
+    assert numbers(finding)["upper_bound"] == pytest.approx(2 / 20)
+    assert numbers(finding)["mute"] == 0

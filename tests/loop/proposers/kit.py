@@ -41,6 +41,7 @@ FIGURES: dict[FindingKind, dict[str, Any]] = {
     },
     "flaky": {"prompts": 1, "of": 8, "variance": 0.1, "example": "PFP"},
     "unread_format": {"unparsed": 5, "format": "fenced json", **SHARE},
+    "call_in_thinking": {"thought": 5, **SHARE},
     "truncation": {"truncated": 5, "calls_right": 3, **SHARE},
     "drift": {"before": 1.0, "after": 0.5, "drop": 0.5},
     "ceiling": {"n": 8, "runs": 1},

@@ -132,3 +132,38 @@ def test_every_candidate_is_the_baseline_with_exactly_one_change(
     assert [s.spec_id for s in chosen] == [s.spec_id for s in every if s.spec_id not in exclude][:limit]
     assert all(len(changes(baseline, s)) == 1 for s in chosen)
     assert len({s.spec_id for s in chosen} | {baseline.spec_id}) == len(chosen) + 1
+
+
+LATER = {**VARIANTS, "restrained@2": Variant(name="restrained@2", tag="restrained@2", parsers=("all@2", "ground@2"))}
+
+
+def test_the_baseline_read_anew_comes_first_where_anything_was_found() -> None:
+    """It asks nothing, and is the variant of the catalogue where there is one like it."""
+    space = SearchSpace(LATER)
+    for kind in ("unread_format", "capability_limit", "call_in_thinking"):
+        first, second, *_ = propose(BASE, [finding(kind)], space, 3)
+        assert (first.variant.name, first.variant.parsers) == ("native_api+all@2", ("all@2",))
+        assert first.request_id == BASE.request_id
+        assert second.spec_id != first.spec_id
+    known = BASE.variant.model_copy(update={"name": "native_parsed@2", "parsers": ("all@2",)})
+    (named,) = propose(BASE, [finding("unread_format")], SearchSpace({**LATER, known.name: known}), 1)
+    assert named.variant == known
+    fitting = BASE.model_copy(update={"variant": BASE.variant.model_copy(update={"parsers": ("native", "fit")})})
+    assert propose(fitting, [finding("flaky")], space, 1)[0].variant.parsers == ("all@2", "fit@2")
+
+
+def test_a_baseline_that_is_read_so_is_not_read_anew() -> None:
+    """Nor is one with nothing to find."""
+    later = BASE.model_copy(update={"variant": LATER["restrained@2"]})
+    assert "+all@2" not in " ".join(
+        spec.variant.name for spec in propose(later, [finding("unread_format")], SearchSpace(LATER), 50)
+    )
+    assert "+all@2" not in " ".join(spec.variant.name for spec in propose(BASE, [], SearchSpace(LATER), 50))
+
+
+def test_of_two_versions_the_later_one_is_proposed() -> None:
+    """The earlier one has its evidence, and is not tried anew."""
+    names = [spec.variant.name for spec in propose(BASE, [], SearchSpace(LATER), 50)]
+    assert "restrained@2" in names
+    assert "restrained" not in names
+    assert "few_shot" in names

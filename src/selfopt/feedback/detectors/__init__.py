@@ -13,6 +13,7 @@ DETECTORS: Registry[Detector] = Registry(
         "infrastructure": f"{_HERE}.infrastructure:DETECTOR",
         "cold_start": f"{_HERE}.cold_start:DETECTOR",
         "unread_format": f"{_HERE}.unread_format:DETECTOR",
+        "call_in_thinking": f"{_HERE}.call_in_thinking:DETECTOR",
         "truncation": f"{_HERE}.truncation:DETECTOR",
         "capability_limit": f"{_HERE}.capability_limit:DETECTOR",
         "flaky": f"{_HERE}.flaky:DETECTOR",

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from selfopt.feedback.comparable import cells, comparable, counted, is_exact, make_finding
+from selfopt.feedback.comparable import cells, comparable, counted, is_exact, make_finding, only_thought
 from selfopt.feedback.rows import WindowRows, read_window
 from selfopt.records import CapabilityLimitFigures, Evaluation, Finding, Outcome, OutcomeRow, PolicyThresholds
 from selfopt.stats import clopper_pearson_upper
@@ -28,8 +28,9 @@ class CapabilityLimit:
     def examine(self, evaluations: Sequence[Evaluation], thresholds: PolicyThresholds) -> Sequence[Finding]:
         """One finding if the upper bound of accuracy or call accuracy is below the phase's minimum.
 
-        If the metrics are exact, the share itself is the bound. The bound counts every fault and
-        every failure of a cold start as a pass, because the model did not cause them. It treats
+        If the metrics are exact, the share itself is the bound. The bound counts every fault, every
+        failure of a cold start and every call that stands in the thinking alone as a pass, because
+        the model is not to blame. If most misses are such calls, nothing is said. The bound treats
         trials as independent, which is conservative for repeats on a fixed suite.
         """
         window = comparable(evaluations)
@@ -39,6 +40,8 @@ class CapabilityLimit:
             window = window[-1:]
         counts = counted(window)
         if not counts or _faults(counts) / counts.total() > self.max_fault_share:
+            return ()
+        if 2 * sum(only_thought(*cell) for cell in cells(window)) > counts[Outcome.MISSED]:
             return ()
         figures = self._figures(window, counts, thresholds.minimum_of(window[-1].phase))
         return () if figures is None else [make_finding(window, figures, lambda _r, _i, outcome: outcome is not Outcome.PASS)]
@@ -60,7 +63,7 @@ class CapabilityLimit:
             n=n,
             faults=_faults(counts),
             cold_start_failures=sum(len(runs) for runs in read.called.values()),
-            mute=1 if calling and all(outcome is Outcome.MISSED for _, _, outcome in calling) else 0,
+            mute=1 if calling and all(cell[2] is Outcome.MISSED and not only_thought(*cell) for cell in calling) else 0,
             wrong_share=counts[Outcome.WRONG] / n,
             uncalled_for_share=counts[Outcome.UNCALLED_FOR] / n,
             missed_share=counts[Outcome.MISSED] / n,
@@ -76,7 +79,9 @@ class CapabilityLimit:
             return None, 1.0
         passed = sum(outcome is Outcome.PASS for _, _, outcome in trials)
         excused = sum(
-            not outcome.says_something_about_the_model or index in read.called.get(id(row), frozenset())
+            not outcome.says_something_about_the_model
+            or only_thought(row, index, outcome)
+            or index in read.called.get(id(row), frozenset())
             for row, index, outcome in trials
         )
         possible = passed + excused

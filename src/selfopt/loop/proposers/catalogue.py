@@ -24,12 +24,16 @@ _READS_FORMATS = ("native_parsed", "restrained", "few_shot_constrained", "fitted
 _MAKES_CALLS = ("few_shot_constrained", "constrained", "restrained", "{phase}", "few_shot", "fitted", "gated", "native_parsed")
 _HOLDS_BACK = ("restrained", "few_shot_constrained", "constrained", "gated", "{phase}", "few_shot", "fitted", "native_parsed")
 _PHASE_VARIANTS = frozenset({"atomic", "extended"})
+_REPAIRS = ("fit", "ground")
+_VERSION, _CHAIN = "@2", "all@2"  # of the variants that are proposed now, and the chain that they read by
 
 
 class CatalogueProposer:
     """Proposes variants by what they help against.
 
-    Variants that it does not know come last, in the catalogue's order.
+    Of each it takes the newest version. The baseline with its replies read by the newest chain costs
+    no request, so that comes before all of them. Variants that it does not know come last, in the
+    catalogue's order.
     """
 
     def propose(self, baseline: Spec, findings: Sequence[Finding], space: SearchSpace) -> Iterator[Spec]:
@@ -49,6 +53,8 @@ class CatalogueProposer:
             yield from _more_tokens(baseline)
         if "infrastructure" in kinds:
             yield from _limits(baseline, findings)
+        if findings:
+            yield from _read_anew(baseline, space)
         yield from _variants(baseline, findings, space)
         if "truncation" in kinds and other_cause:
             yield from _more_tokens(baseline)
@@ -87,11 +93,28 @@ def _limits(baseline: Spec, findings: Sequence[Finding] = ()) -> Iterator[Spec]:
 
 
 def _variants(baseline: Spec, findings: Sequence[Finding], space: SearchSpace) -> Iterator[Spec]:
-    known = [name.format(phase=baseline.phase) for name in _order(findings)]
-    others = [n for n in space.variants if n not in known and n not in _PHASE_VARIANTS and n != "native_api"]
-    for name in [*known, *others, "native_api"]:
+    families = [name.format(phase=baseline.phase) for name in _order(findings)]
+    newest = [_newest(name, space) for name in (*families, "native_api")]
+    ours = {name for family in (*families, *_PHASE_VARIANTS, "native_api") for name in (family, f"{family}{_VERSION}")}
+    others = [name for name in space.variants if name not in ours]
+    for name in [*newest[:-1], *others, newest[-1]]:
         if name in space.variants:
             yield with_change(baseline, variant=space.variants[name])
+
+
+def _newest(name: str, space: SearchSpace) -> str:
+    return f"{name}{_VERSION}" if f"{name}{_VERSION}" in space.variants else name
+
+
+def _read_anew(baseline: Spec, space: SearchSpace) -> Iterator[Spec]:
+    """The baseline with its replies read by the newest chain, where the catalogue has variants that
+    are read so.
+    """
+    variant = baseline.variant
+    if _CHAIN in variant.parsers or not any(_CHAIN in known.parsers for known in space.variants.values()):
+        return
+    repairs = tuple(f"fit{_VERSION}" if name == "fit" else name for name in variant.parsers if name.partition("@")[0] in _REPAIRS)
+    yield with_change(baseline, variant=variant.read_by((_CHAIN, *repairs), space.variants.values()))
 
 
 def _mute(findings: Sequence[Finding]) -> bool:
