@@ -14,7 +14,7 @@ help:
 	@echo "make fuzz         random replies against the readers (FUZZ_MINUTES=10 FUZZ_SEED=...)"
 	@echo "make verify       the specification's final checklist"
 	@echo "make perf         performance figures"
-	@echo "make docs         generate docs/cli.md and docs/DIALECTS.md"
+	@echo "make docs         generate docs/cli.md, docs/DIALECTS.md and docs/FORMATS.md"
 
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "selfopt needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; call make PYTHON=/path/to/python3.11")'
@@ -64,6 +64,7 @@ perf: $(VENV)/.runtime
 docs: $(VENV)/.runtime
 	$(BIN)/python docs/generate_cli.py
 	$(BIN)/python docs/generate_dialects.py
+	$(BIN)/python docs/generate_formats.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .coverage* src/*.egg-info
