@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfopt.gateway.deltas import DeltaRedactor
+from selfopt.gateway.deltas import MAX_TEXTS, DeltaRedactor
 
 KEY = "sk-secret-0123456789"
 
@@ -66,6 +66,21 @@ def test_choices_are_texts_of_their_own() -> None:
     assert through(pieces) == b"".join(pieces)
 
 
+def test_of_any_number_of_texts_each_is_looked_at() -> None:
+    """A key that has begun in a thousand texts is taken out of all."""
+    numbers = range(4 * MAX_TEXTS)
+    got = through([event({"content": part}, number) for part in (KEY[:9], "", KEY[9:]) for number in numbers])
+    assert KEY[3:] not in got.decode()
+    assert all(texts(got, index=number) == "[key]" for number in (numbers[0], numbers[-1]))
+
+
+def test_keys_in_one_piece_and_over_its_edges_are_taken_out() -> None:
+    """Each leaves a mark."""
+    whole = KEY * 5
+    got = through([event({"content": piece}) for piece in (whole[:5], "", whole[5:90], whole[90:])])
+    assert texts(got) == "[key]" * 5
+
+
 @pytest.mark.parametrize("ending", ["\n\n", "\r\n\r\n", "\r\r"])
 def test_what_holds_no_key_goes_on_byte_by_byte(ending: str) -> None:
     """Beginnings of a key, comments, other events and invalid JSON too."""
@@ -88,7 +103,7 @@ def test_what_holds_no_key_goes_on_byte_by_byte(ending: str) -> None:
 
 @given(
     st.lists(st.sampled_from([KEY, KEY[:9], KEY[9:], "sk-", "word ", "ü", '"', "\n", ""]), max_size=8),
-    st.lists(st.integers(1, 9), min_size=1, max_size=6),
+    st.lists(st.integers(1, 9) | st.integers(20, 90), min_size=1, max_size=6),
     st.integers(1, 40),
 )
 def test_any_text_in_any_pieces_comes_out_without_the_key(words: list[str], sizes: list[int], cut: int) -> None:

@@ -79,3 +79,40 @@ def test_audit_verify_measures_the_trail_and_the_requests(tmp_path: Path) -> Non
     figures = json.loads(done.stdout)
     assert figures["records"] == 100
     assert {"trail_per_s", "requests_per_s", "both_per_s", "met"} <= set(figures)
+
+
+def test_replies_of_a_model_that_is_not_pulled_are_left_out(tmp_path: Path) -> None:
+    """That is no failure, but there is nothing to compare then."""
+    done = run(tmp_path, "replies.py")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("left out: ")
+    done = run(tmp_path, "replies.py", "--compare", "--chain", "native,json")
+    assert done.returncode == 2
+    assert "no reply is kept" in done.stderr
+
+
+def test_a_chain_that_loses_a_right_verdict_fails(tmp_path: Path) -> None:
+    """The reply is named. A line that was torn at the end is neither read nor appended to."""
+    code = (
+        "import sys, replies\n"
+        "from pathlib import Path\n"
+        "from selfopt.records import ModelStatus, ReplyContent\n"
+        "from selfopt.wiring.app import App\n"
+        "app = App.open(sys.argv[1] + '/home')\n"
+        "path = replies.kept_at(Path(sys.argv[1]), 'local/qwen2.5-coder-0.5b')\n"
+        "path.parent.mkdir()\n"
+        "path.write_text('{\"torn')\n"
+        "question = next(one for one in replies.questions(app) if one.prompt.id == 'P1')\n"
+        'text = \'{"name": "get_weather", "arguments": {"city": "Lisbon", "unit": "celsius"}}\'\n'
+        "content, reader = ReplyContent(text=text, finish_reason='stop'), app.variant('native_parsed')\n"
+        "kept = replies.Kept(path)\n"
+        "kept.add(replies.line_of(question, reader, ModelStatus(state='loaded'), content, 1.0))\n"
+        "kept.close()\n"
+    )
+    environ = {**os.environ, "PYTHONPATH": str(PERF), "SELFOPT_CACHE": str(tmp_path), "PIP_NO_INDEX": "1"}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=environ, capture_output=True, text=True, check=True)
+    done = run(tmp_path, "replies.py", "--compare", "--chain", "native,json")
+    assert done.returncode == 0, done.stderr
+    done = run(tmp_path, "replies.py", "--compare", "--chain", "native")
+    assert done.returncode == 1, done.stderr
+    assert "LOST: atomic P1 (native_api)" in done.stdout

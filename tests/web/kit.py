@@ -12,6 +12,7 @@ from typing import Any
 from selfopt.errors import EndpointError
 from selfopt.web import Denied, HttpRequest, Reply, UpstreamReply, WebLimits, WebServer
 from selfopt.web.connection import Answer, Connection, Service
+from selfopt.web.turns import Turns
 from selfopt.web.upstream import UpstreamConnection
 
 __all__ = ["GIVEN_UP", "LIMITS", "FakeTransport", "Outcome", "Read", "Talk", "cut", "settled", "to_client", "to_server"]
@@ -183,7 +184,8 @@ async def to_client(pieces: Iterable[bytes], *, eof: bool) -> tuple[UpstreamRepl
 
     Returns the answer or what is wrong with it, and whether the connection is kept.
     """
-    connection = UpstreamConnection(lambda gone: None, asyncio.get_running_loop())
+    loop = asyncio.get_running_loop()
+    connection = UpstreamConnection(lambda gone: None, loop, Turns(loop))
     transport = FakeTransport()
     transport.protocol = connection
     connection.connection_made(transport)
@@ -191,6 +193,8 @@ async def to_client(pieces: Iterable[bytes], *, eof: bool) -> tuple[UpstreamRepl
     for piece in pieces:
         if piece and not transport.closed:
             connection.data_received(piece)
+        while transport.paused and not transport.closed:
+            await settled(1)
     kept = connection.kept
     if eof and not transport.closed:
         transport.close()

@@ -293,7 +293,7 @@ async def test_a_body_is_not_kept_until_the_next_request() -> None:
 
 async def test_a_small_request_does_not_stand_behind_large_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """Large pieces take turns; small requests are answered in between."""
-    monkeypatch.setattr("selfopt.web.server.TURNS_S", 0.0)
+    monkeypatch.setattr("selfopt.web.turns.TURNS_S", 0.0)
     server = WebServer(nobody, LIMITS)
     large = [Talk(server=server) for _ in range(30)]
     body = b"10\r\n" + b"x" * 16 + b"\r\n"

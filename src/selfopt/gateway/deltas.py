@@ -70,6 +70,8 @@ class DeltaRedactor:
         self._key = key if key is not None and len(key) >= SHORTEST_SECRET else ""
         self._rest = b""
         self._texts: dict[Place, _Text] = {}
+        self._room = MAX_TEXTS
+        self._begun: set[_Text] = set()
         self._waiting: list[_Event] = []
 
     def feed(self, data: bytes) -> bytes:
@@ -89,36 +91,58 @@ class DeltaRedactor:
 
     def end(self) -> bytes:
         """Return what waits, at the end of the stream."""
-        waiting, self._waiting, self._texts = self._waiting, [], {}
+        waiting = self._let_go()
+        self._texts = {}
         rest, self._rest = self._rest, b""
-        return b"".join(event.written() for event in waiting) + rest
+        return waiting + rest
 
     def _take(self, event: _Event) -> bytes:
         for place, holder, name in _texts_of(event.body):
-            if len(self._texts) >= MAX_TEXTS and place not in self._texts:
-                self._texts = {known: text for known, text in self._texts.items() if text.parts}
-            self._add(self._texts.setdefault(place, _Text()), event, holder, name)
+            text = self._texts.get(place)
+            if text is None:
+                if len(self._texts) >= self._room:
+                    self._texts = {known: text for known, text in self._texts.items() if text.parts}
+                    self._room = max(MAX_TEXTS, 2 * len(self._texts))  # doubled, so that the time stays linear
+                text = self._texts[place] = _Text()
+            self._add(text, event, holder, name)
         self._waiting.append(event)
-        if len(self._waiting) < MAX_WAITING and any(text.parts for text in self._texts.values()):
+        if len(self._waiting) < MAX_WAITING and self._begun:
             return b""
-        for text in self._texts.values():
+        return self._let_go()
+
+    def _let_go(self) -> bytes:
+        for text in self._begun:
             text.parts.clear()
+        self._begun.clear()
         waiting, self._waiting = self._waiting, []
         return b"".join(event.written() for event in waiting)
 
     def _add(self, text: _Text, event: _Event, holder: dict[str, Any], name: str) -> None:
-        text.end += holder[name]
-        text.parts.append((event, holder, name, len(holder[name])))
-        while (at := text.end.find(self._key)) >= 0:
+        piece, before = holder[name], len(text.end)
+        text.end += piece
+        text.parts.append((event, holder, name, len(piece)))
+        if (at := text.end.find(self._key, 0, before + len(self._key) - 1)) >= 0:
             self._cut(text, at)
-        begun = self._begun(text.end)
+            piece = holder[name]
+        if self._key in piece:
+            clean = holder[name] = piece.replace(self._key, REDACTED)
+            text.parts[-1] = (event, holder, name, len(clean))
+            text.end = text.end[: len(text.end) - len(piece)] + clean
+            event.changed = True
+        begun = self._beginning(text.end)
         text.end = text.end[len(text.end) - begun :]
         waits = begun if begun >= SHORTEST_BEGINNING else 0
         while text.parts and sum(part[3] for part in text.parts[1:]) >= waits:
             del text.parts[0]
+        if text.parts:
+            self._begun.add(text)
+        else:
+            self._begun.discard(text)
 
-    def _begun(self, text: str) -> int:
+    def _beginning(self, text: str) -> int:
         """Return how many characters at the end begin the key."""
+        if text[-1:] not in self._key:
+            return 0
         for size in range(min(len(self._key) - 1, len(text)), 0, -1):
             if self._key.startswith(text[-size:]):
                 return size
@@ -152,7 +176,7 @@ def _ends_of_events(data: bytes, start: int) -> Iterator[int]:
 
 
 def _texts_of(body: Any) -> Iterator[tuple[Place, dict[str, Any], str]]:
-    """Yield each piece of text in an event: its place, the object that holds it, and its name."""
+    """Yield each piece of text in an event, unless it is empty: its place, the object that holds it, and its name."""
     choices = body.get("choices") if isinstance(body, dict) else None
     for choice in choices if isinstance(choices, list) else ():
         delta = choice.get("delta") if isinstance(choice, dict) else None
@@ -160,7 +184,7 @@ def _texts_of(body: Any) -> Iterator[tuple[Place, dict[str, Any], str]]:
             continue
         number = str(choice.get("index"))
         for name, value in delta.items():
-            if isinstance(value, str) and name != "role":
+            if isinstance(value, str) and value and name != "role":
                 yield (number, name), delta, name
         calls = delta.get("tool_calls")
         for place, call in enumerate(calls if isinstance(calls, list) else ()):
@@ -168,5 +192,5 @@ def _texts_of(body: Any) -> Iterator[tuple[Place, dict[str, Any], str]]:
             if isinstance(function, dict):
                 call_number = str(call.get("index", place))
                 for name, value in function.items():
-                    if isinstance(value, str):
+                    if isinstance(value, str) and value:
                         yield (number, "tool_calls", call_number, name), function, name

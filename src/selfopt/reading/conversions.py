@@ -52,17 +52,17 @@ def alike(value: Any, choice: Any) -> bool:
     if isinstance(choice, int | float) and not isinstance(choice, bool) and isinstance(value, str):
         number = as_number(value)
         return number is not None and same(number, choice)
-    return _folded(value) == _folded(choice) != ""
+    return spelling(value) == spelling(choice) != ""
 
 
-def _folded(value: Any) -> str:
+def spelling(value: Any) -> str:
+    """How a single value is written, but for type, case and the marks between words; "" for others."""
     if value is None or isinstance(value, bool):
-        text = {True: "true", False: "false", None: "null"}[value]
-    elif is_kind(value, "number") and not abs(value) < LARGEST:
-        return ""
-    else:
-        text = str(value)
-    return _BETWEEN_WORDS.sub(" ", text.strip()).casefold()
+        return {True: "true", False: "false", None: "null"}[value]
+    if not isinstance(value, str):
+        number = as_number(value)
+        return "" if number is None or not abs(number) < LARGEST else str(number)
+    return _BETWEEN_WORDS.sub(" ", value.strip()).casefold()
 
 
 def as_number(value: Any) -> int | float | None:

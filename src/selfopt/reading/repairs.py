@@ -8,8 +8,6 @@ from typing import Protocol
 from selfopt.records import Correction, Message, ToolCall, ToolDefinition
 
 from .earlier.fit import fit_calls as fit_calls_1
-from .fit import fitted
-from .ground import grounded
 
 Repaired = tuple[Sequence[ToolCall], Sequence[Correction]]
 
@@ -25,5 +23,18 @@ def _fit_1(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequen
     return fit_calls_1(calls, messages, tools), ()
 
 
-REPAIRS: Mapping[str, Repair] = {"fit": _fit_1, "fit@2": fitted, "ground@2": grounded}
+# The tables of words that these need are only loaded for who repairs.
+def _fit_2(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> Repaired:
+    from .fit import fitted
+
+    return fitted(calls, messages, tools)
+
+
+def _ground_2(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> Repaired:
+    from .ground import grounded
+
+    return grounded(calls, messages, tools)
+
+
+REPAIRS: Mapping[str, Repair] = {"fit": _fit_1, "fit@2": _fit_2, "ground@2": _ground_2}
 """Every repair by name. `fit` is the first version, which reports nothing."""

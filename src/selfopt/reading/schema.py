@@ -6,13 +6,14 @@ work is bounded, and no schema makes anything raise.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 from urllib.parse import unquote
 
-from .conversions import LARGEST, alike, as_number, is_kind, parsed, same
+from .conversions import LARGEST, alike, as_number, is_kind, parsed, same, spelling
 
 Schema = Mapping[str, Any]
 
@@ -23,6 +24,8 @@ _OPTIONS = 32  # alternatives of one schema
 _DEPTH = 32  # levels of nesting in a value
 _STEPS = 2_000  # comparisons for a small value; a larger one has more
 _STEPS_EACH = 16  # comparisons more for each item of a value
+_NAME = 128  # characters of an argument's name
+_COSTLY = re.compile(r"[(]|[*+{].*[*+{].*[*+{]")
 _KINDS = frozenset({"string", "integer", "number", "boolean", "object", "array", "null"})
 
 
@@ -94,6 +97,7 @@ class Fitter:
     _steps: int = 0
     # The schema is kept beside its alternatives, so that its identity is not given away again.
     _known: dict[int, tuple[Any, tuple[Schema, ...]]] = field(default_factory=dict)
+    _spelled: dict[int, tuple[Any, dict[str, list[Any]]]] = field(default_factory=dict)
 
     def fits(self, value: Any, schema: Any) -> bool:
         """Whether a value is of the types and choices of a schema. Other limits are not checked."""
@@ -124,6 +128,17 @@ class Fitter:
             known = self._known[id(schema)] = (schema, options(schema, self.root))
         return known[1]
 
+    def _alike(self, value: Any, choices: Sequence[Any]) -> list[Any]:
+        """The choices that a value may be. They are looked up, since there may be thousands of both."""
+        known = self._spelled.get(id(choices))
+        if known is None:
+            known = self._spelled[id(choices)] = (choices, {})
+            for choice in choices:
+                known[1].setdefault(spelling(choice), []).append(choice)
+        number = as_number(value) if isinstance(value, str) else None
+        names = dict.fromkeys((spelling(value), *([] if number is None else [spelling(number)])))
+        return [choice for name in names for choice in known[1].get(name, ()) if alike(value, choice)]
+
     def _fits(self, value: Any, schema: Any, depth: int) -> bool:
         self._steps -= 1
         if depth == 0 or self._steps < 0:
@@ -133,7 +148,7 @@ class Fitter:
     def _fits_option(self, value: Any, option: Schema, depth: int) -> bool:
         choices = choices_of(option)
         if choices is not None:
-            return any(same(value, choice) for choice in choices)
+            return any(same(value, choice) for choice in self._alike(value, choices))
         if not is_kind(value, option.get("type")):
             return False
         if isinstance(value, list):
@@ -143,7 +158,7 @@ class Fitter:
             closed = option.get("additionalProperties") is False and not option.get("patternProperties")
             if (closed and not parts.keys() >= value.keys()) or not value.keys() >= set(required_of(option)):
                 return False
-            return all(self._fits(item, _part(key, option), depth - 1) for key, item in value.items())
+            return all(self._fits(item, part_of(option, key), depth - 1) for key, item in value.items())
         return True
 
     def _fit(self, value: Any, schema: Any, depth: int, wraps: bool) -> tuple[Any, bool]:
@@ -154,7 +169,7 @@ class Fitter:
             fitted, whole = self._fit_option(value, option, depth)
             if whole:
                 return fitted, True
-            partly += [fitted] if type(fitted) is not type(value) or isinstance(value, list | dict) else []
+            partly += [fitted] if fitted is not value else []
         if wraps and self._steps >= 0 and _is_single(value):
             for option in self._options(schema):
                 if option.get("type") == "array" and choices_of(option) is None:
@@ -171,22 +186,25 @@ class Fitter:
             return value, False
         choices = choices_of(option)
         if choices is not None:
-            fitting = [choice for choice in choices if alike(value, choice)]
+            fitting = self._alike(value, choices)
             return (fitting[0], True) if len(fitting) == 1 else (value, False)
         kind = option.get("type")
         if isinstance(value, str) and kind in ("array", "object"):
             value = parsed(value, kind)
         if isinstance(value, list) and kind == "array":
             parts = items_of(option, len(value))
-            return _gathered([self._fit(item, part, depth - 1, False) for item, part in zip(value, parts, strict=False)])
+            fitted = [self._fit(item, part, depth - 1, False) for item, part in zip(value, parts, strict=False)]
+            changed = any(now is not item for (now, _), item in zip(fitted, value, strict=True))
+            return [now for now, _ in fitted] if changed else value, all(whole for _, whole in fitted)
         if isinstance(value, dict) and kind in ("object", None):
             return self._fit_object(value, option, depth)
         return _scalar(value, kind)
 
     def _fit_object(self, value: dict[str, Any], option: Schema, depth: int) -> tuple[Any, bool]:
-        items, whole = _gathered([self._fit(item, _part(key, option), depth - 1, True) for key, item in value.items()])
-        fitted = dict(zip(value, items, strict=True))
-        return fitted, whole and self._fits_option(fitted, option, depth)
+        parts = {key: self._fit(item, part_of(option, key), depth - 1, True) for key, item in value.items()}
+        changed = any(now is not value[key] for key, (now, _) in parts.items())
+        fitted = {key: now for key, (now, _) in parts.items()} if changed else value
+        return fitted, all(whole for _, whole in parts.values()) and self._fits_option(fitted, option, depth)
 
 
 def properties_of(schema: Schema) -> Mapping[str, Any]:
@@ -201,6 +219,42 @@ def required_of(schema: Schema) -> tuple[str, ...]:
     return tuple(key for key in required if isinstance(key, str)) if isinstance(required, list) else ()
 
 
+def part_of(schema: Schema, key: str) -> Any:
+    """The schema of a property of a resolved schema, also of one that it does not list."""
+    more = schema.get("additionalProperties")
+    return properties_of(schema).get(key, more if isinstance(more, Mapping) else _ANY)
+
+
+def arguments_of(parameters: Schema) -> Schema:
+    """The schema of all arguments that any alternative of a tool's parameters has.
+
+    Only what every alternative requires is required.
+    """
+    first, *others = options(parameters, parameters) or (_ANY,)
+    if not others:
+        return first
+    parts: dict[str, list[Any]] = {}
+    for one in (first, *others):
+        for key, part in properties_of(one).items():
+            if not any(part is known for known in parts.setdefault(key, [])):
+                parts[key].append(part)
+    needed = [key for key in required_of(first) if all(key in required_of(one) for one in others)]
+    properties = {key: some[0] if len(some) == 1 else {"anyOf": some} for key, some in parts.items()}
+    opens = next((one for one in (first, *others) if one.get("additionalProperties") is not False), first)
+    return {**opens, "properties": properties, "required": needed}
+
+
+def knows(schema: Schema, key: str) -> bool:
+    """Whether arguments of a resolved schema may have this name.
+
+    A schema that lists names and says nothing about others means only those.
+    """
+    parts, more, patterns = properties_of(schema), schema.get("additionalProperties"), schema.get("patternProperties")
+    if key in parts or more is True or isinstance(more, Mapping) or (not parts and more is not False):
+        return True
+    return isinstance(patterns, Mapping) and any(_matches(str(pattern), key) for pattern in patterns)
+
+
 def items_of(schema: Schema, count: int) -> list[Any]:
     """The schemas of the first `count` items of an array."""
     rest = schema.get("items", _ANY)
@@ -211,13 +265,14 @@ def items_of(schema: Schema, count: int) -> list[Any]:
     return [*start, *([rest] * (count - len(start)))]
 
 
-def _part(key: str, option: Schema) -> Any:
-    more = option.get("additionalProperties")
-    return properties_of(option).get(key, more if isinstance(more, Mapping) else _ANY)
-
-
-def _gathered(fitted: Sequence[tuple[Any, bool]]) -> tuple[list[Any], bool]:
-    return [value for value, _ in fitted], all(whole for _, whole in fitted)
+def _matches(pattern: str, key: str) -> bool:
+    """Whether a name matches a pattern. Patterns that may take long are believed."""
+    if len(key) > _NAME or _COSTLY.search(pattern):
+        return True
+    try:
+        return re.search(pattern, key) is not None
+    except re.error:
+        return True
 
 
 def _size(value: Any) -> int:
@@ -260,22 +315,24 @@ class _Resolver:
     root: Schema
     left: int = _LOOKS
 
-    def merged(self, schema: Any) -> Schema:
+    def merged(self, schema: Any, followed: frozenset[int] = frozenset()) -> Schema:
+        """`followed`: the schemas that enclose this one by reference. Once more they say nothing new."""
         self.left -= 1
         if not isinstance(schema, Mapping) or self.left < 0:
             return _ANY
         base = dict(schema)
         parts: list[Any] = []
         reference = base.pop("$ref", None)
-        if isinstance(reference, str):
-            parts.append(_at(reference, self.root))
+        if isinstance(reference, str) and id(target := _at(reference, self.root)) not in followed:
+            parts.append(target)
+            followed |= {id(target)}
         for key in ("allOf", "anyOf", "oneOf"):
             members = base.get(key)
             if isinstance(members, list) and (key == "allOf" or len(members) == 1):
                 del base[key]
                 parts += members[:_OPTIONS]
         for part in parts:
-            base = _joined(base, self.merged(part))
+            base = _joined(base, self.merged(part, followed))
         return base
 
     def options(self, schema: Any) -> Iterator[Schema]:

@@ -13,6 +13,7 @@ from .grammar import CHUNKED
 from .limits import BadMessage, Denied, WebLimits
 from .reader import HttpRequest, RequestReader
 from .reply import Reply, head
+from .turns import PROMPT
 
 if TYPE_CHECKING:
     from .server import WebServer
@@ -26,8 +27,6 @@ Service = Callable[[HttpRequest], Answer]
 LINGER_S = 5.0
 MAX_AHEAD = 65_536
 """So many bytes of later requests are kept while one is being answered."""
-PROMPT = 4096
-"""A larger piece may have to wait its turn, so that /health never waits for megabytes."""
 READ_ANYWAY = 65_536
 """A denied body up to this size is read and dropped; for a larger one the connection is closed."""
 _JSON = b"Content-Type: application/json"

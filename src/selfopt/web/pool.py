@@ -12,6 +12,7 @@ from selfopt.errors import EndpointError
 
 from .address import HttpAddress
 from .stream import UpstreamReply, UpstreamStream
+from .turns import Turns
 from .upstream import StaleError, UpstreamConnection
 
 Origin = tuple[str, int, bool]
@@ -31,6 +32,7 @@ class Pool:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._turns = Turns(self._loop)
         self._idle: dict[Origin, deque[UpstreamConnection]] = {}
         self.connections: set[UpstreamConnection] = set()
 
@@ -94,7 +96,10 @@ class Pool:
         try:
             async with asyncio.timeout(timeout_s):
                 _, connection = await self._loop.create_connection(
-                    lambda: UpstreamConnection(self.connections.discard, self._loop), address.host, address.port, ssl=context
+                    lambda: UpstreamConnection(self.connections.discard, self._loop, self._turns),
+                    address.host,
+                    address.port,
+                    ssl=context,
                 )
         except TimeoutError:
             raise EndpointError(f"no connection within {timeout_s:g} s", kind="connect") from None

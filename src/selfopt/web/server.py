@@ -5,24 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from time import perf_counter
+from functools import partial
 
 from selfopt.errors import SettingsError
 
 from .connection import Connection, Service
 from .limits import WebLimits
 from .memory import Held, keep_large_blocks_apart
+from .turns import Turns
 
 log = logging.getLogger("selfopt.web")
 
 SWEEP_S = 1.0
 STALLED_S = 1.0
 """A client that moves nothing for so long within an exchange may be dropped for others."""
-TURNS_S = 0.004
-TURNS = 64
 ACCEPTED_AT_ONCE = 256
 NO_ROOM_S = 0.2
 CROWD = 200
@@ -54,8 +52,7 @@ class WebServer:
         self._leaving: set[asyncio.Task[None]] = set()
         self._waiting: dict[Connection, None] = {}
         self._ended = 0
-        self._turns: deque[tuple[Connection, bytes] | asyncio.Future[None]] = deque()
-        self._turn_taken = False
+        self._turns = Turns(self._loop)
         self.port = 0
         self.connections: set[Connection] = set()
         self.held = Held(limits.max_held_bytes)
@@ -128,42 +125,21 @@ class WebServer:
 
         That is so for the first data in a turn of the loop, and when nothing more can be held.
         """
-        if not self._turn_taken:
-            self._turn_taken = True
-            self._loop.call_soon(self._next_turns)
-            return False
-        if not self.held.fits(len(data)):
+        if self._turns.first() or not self.held.fits(len(data)):
             return False
         self.held.add(len(data))
-        self._turns.append((connection, data))
+        self._turns.later(partial(self._take, connection, data))
         return True
+
+    def _take(self, connection: Connection, data: bytes) -> None:
+        self.held.add(-len(data))
+        connection.take(data)
 
     def turn(self) -> asyncio.Future[None]:
         """Return a future that is done when a connection may go on after others had their turn."""
         future: asyncio.Future[None] = self._loop.create_future()
-        self._turns.append(future)
-        if not self._turn_taken:
-            self._turn_taken = True
-            self._loop.call_soon(self._next_turns)
+        self._turns.later(lambda: None if future.done() else future.set_result(None))
         return future
-
-    def _next_turns(self) -> None:
-        """Take as many turns as fit into a few milliseconds, then let other work go first."""
-        until = perf_counter() + TURNS_S
-        for _ in range(min(TURNS, len(self._turns))):
-            turn = self._turns.popleft()
-            if isinstance(turn, asyncio.Future):
-                if not turn.done():
-                    turn.set_result(None)
-                continue
-            connection, data = turn
-            self.held.add(-len(data))
-            connection.take(data)
-            if perf_counter() >= until:
-                break
-        self._turn_taken = bool(self._turns)
-        if self._turn_taken:
-            self._loop.call_soon(self._next_turns)
 
     def hold(self, connection: Connection, more: int) -> bool:
         """Count bytes that it holds (a negative number: fewer); False when no room can be made."""

@@ -14,10 +14,13 @@ from .chunked import Chunked
 from .grammar import CHUNKED, UNTIL_CLOSE, fields_of, has_bare_lf, response_length, status_line, stays_open
 from .limits import BadMessage
 from .stream import UpstreamReply, UpstreamStream
+from .turns import PROMPT, Turns
 
 MAX_HEAD_BYTES = 65_536
 MAX_HEADERS = 200
 MAX_INTERIM = 16
+TURN_BYTES = 32_768
+"""So much is read in one turn. Looking for a key can take a microsecond a byte."""
 _BEGINNING = b"HTTP/1."
 _CLOSED = "the connection was closed in mid-reply"
 
@@ -36,10 +39,12 @@ class UpstreamConnection(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, lost: Callable[[UpstreamConnection], None], loop: asyncio.AbstractEventLoop) -> None:
-        """lost: called when the connection is gone."""
+    def __init__(self, lost: Callable[[UpstreamConnection], None], loop: asyncio.AbstractEventLoop, turns: Turns) -> None:
+        """lost: called when the connection is gone; turns: shared by those that read in this loop."""
         self._lost = lost
         self._loop = loop
+        self._turns = turns
+        self._unread = b""
         self._future: asyncio.Future[UpstreamReply] | None = None
         self._stream: UpstreamStream | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -107,11 +112,42 @@ class UpstreamConnection(asyncio.Protocol):
     # what the transport tells
 
     def data_received(self, data: bytes) -> None:
-        """Read bytes of an answer."""
+        """Read bytes of an answer, many of them in their turn."""
         if self._complete:
             self.transport.abort()  # unasked bytes could be taken for the next answer
             return
         self._begun = True
+        if len(data) <= PROMPT:
+            self._read(data)
+            return
+        self._unread = data
+        if self._turns.first():
+            self._read_on()
+        else:
+            self.transport.pause_reading()
+            self._turns.later(self._read_on)
+
+    def _read_on(self) -> None:
+        """Read some of what came, and the rest in later turns."""
+        if self.closed:
+            return
+        data, self._unread = self._unread[:TURN_BYTES], self._unread[TURN_BYTES:]
+        try:
+            self._read(data)
+        except Exception:
+            self._fail("protocol", _CLOSED)  # a transport closes too when what it calls fails
+            raise
+        if self._unread and self._complete:
+            self.transport.abort()
+        elif self.transport.is_closing():
+            return
+        elif self._unread:
+            self.transport.pause_reading()
+            self._turns.later(self._read_on)
+        elif not self._held:
+            self.transport.resume_reading()
+
+    def _read(self, data: bytes) -> None:
         try:
             if self._status:
                 self._read_body(data)
@@ -124,6 +160,9 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the request, which the connection did not outlive."""
+        if self._unread and not self.closed:
+            data, self._unread = self._unread, b""
+            self._read(data)
         self.closed = True
         if not self._complete:
             if self._status and self._left == UNTIL_CLOSE and exc is None:
@@ -201,6 +240,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _finish(self, body: bytes | None = None) -> None:
         """Hand the answer over. body: all of it, where it came in one piece."""
+        self.hold(False)  # the next answer is read whether or not the client took this one
         self._complete = True
         self._end_timer()
         future, self._future = self._future, None
@@ -265,4 +305,5 @@ class UpstreamConnection(asyncio.Protocol):
             self.transport.pause_reading()
         else:
             self._last_at = self._loop.time()
-            self.transport.resume_reading()
+            if not self._unread and not self.transport.is_closing():
+                self.transport.resume_reading()
