@@ -13,6 +13,7 @@ from selfopt.reading import FAMILIES
 from tests.reading.test_families_data import TOOLS
 
 DATA = Path(__file__).parents[1] / "reading" / "data" / "families"
+FIELDS = ("around", "marks", "parameter")  # of a family; each has the mark before and the one after
 NAMES = tuple(tool.name for tool in TOOLS)
 # Marks that no row of the table has to have: they open or close thinking, results and turns.
 THINKING = (
@@ -181,14 +182,8 @@ def word(random: Random) -> str:
 @cache
 def family_marks() -> tuple[str, ...]:
     """Every mark in the table of families, with a name in its place."""
-    marks = {
-        mark.format(name="city_weather", key="city") if "{name}" in mark or "{key}" in mark else mark
-        for family in FAMILIES.all().values()
-        for field in ("around", "marks", "parameter")
-        for mark in getattr(family, field, ())
-        if isinstance(mark, str) and mark.strip()
-    }
-    return tuple(sorted(marks))
+    marks = (mark for family in FAMILIES.all().values() for field in FIELDS for mark in getattr(family, field, ()))
+    return tuple(sorted({mark.replace("{name}", "city_weather").replace("{key}", "city") for mark in marks if mark.strip()}))
 
 
 @cache

@@ -107,26 +107,35 @@ def _growing_fault(made: Input) -> str:
 
 
 # ---- written and read again --------------------------------------------------------------------
-def _carries(family: Family, text: str) -> bool:
-    """Whether an argument between marks can be this string: none of its own marks, and no space that might be the format's."""
-    marks = [mark.partition("{")[0].strip() for pair in (family.parameter, family.marks, family.around) for mark in pair]
-    return text.strip("\n") == text and not any(mark and mark in text for mark in marks)
+# Bodies whose strings stand between marks as they are, without an escape.
+_BARE = ("parameters", "braces")
+
+
+def _carries(family: Family, value: Any, tool: str, key: str) -> bool:
+    """Whether an argument can be this value: without its own marks in it, and without line breaks that might be the format's."""
+    if family.body not in _BARE:
+        return True
+    if isinstance(value, str):
+        pairs = (family.parameter, family.marks, family.around, *getattr(family, "others", ()), (getattr(family, "quote", ""),))
+        named = (mark.replace("{name}", tool).replace("{key}", key).partition("{")[0].strip() for pair in pairs for mark in pair)
+        return value.strip("\n") == value and not any(mark and mark in value for mark in named)
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return all(_carries(family, one, tool, key) for one in inner)
 
 
 def _make_calls(random: Random) -> Input:
     name = random.choice(sorted(FAMILIES.all()))
     family = FAMILIES.all()[name]
-    raw = family.body != "json"
     tools, calls = [], []
     for _ in range(random.choice((1, 1, 1, 2, 3))):
         arguments, properties = {}, {}
+        tool = f"{material.word(random)}_{material.word(random)}"
         for _ in range(random.randint(0, 3)):
             key = material.word(random)
-            one, schema = material.value(random, 2, marks=0.02 if raw else 0.15)
-            while isinstance(one, str) and raw and not _carries(family, one):
-                one = material.string(random, marks=0)
+            one, schema = material.value(random, 2, marks=0.1)
+            while not _carries(family, one, tool, key):
+                one, schema = material.value(random, 2, marks=0.02)
             arguments[key], properties[key] = one, schema
-        tool = f"{material.word(random)}_{material.word(random)}"
         tools.append({"name": tool, "parameters": {"type": "object", "properties": properties}})
         calls.append([tool, arguments])
     return {"family": name, "tools": tools, "calls": calls}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 
 from selfopt.records import UNKNOWN_FORMAT, ToolDefinition
 
@@ -18,6 +19,7 @@ from .readers.scan import Body, Scan
 from .readers.shapes import shape_of
 
 _LOOKED_AT = 64  # marks, names and objects of a text that are looked at
+_LINE = 2000  # characters of a line that are looked at
 _TAIL = 200  # characters at the end of a text that may be a mark which is cut off
 _WRITTEN = re.compile(r"(?:functions?\.|call:\s*+)?+[\w.:/\-]{1,256}+")
 _OBJECT = re.compile(r"[{\[]")
@@ -28,7 +30,7 @@ _CALL_SHAPED = re.compile(
     r"""|\{\s*+["'“]?type["'”]?\s*+:\s*+["'“]function["'”]"""
 )
 _ARGUMENTS = re.compile(r"""["'“]?(?:arguments|parameters|args|tool_input|action_input|input)["'”]?\s*+[:=]""")
-_DEFINED = r"\b(?:def|function|func|fn|class|sub|proc)\s+"
+_DEFINED = re.compile(r"\b(?:def|function|func|fn|class|sub|proc)[ \t]++([\w.\-]{1,128}+)")
 
 
 def sign_of_call(text: str, tools: Sequence[ToolDefinition]) -> str:
@@ -39,7 +41,7 @@ def sign_of_call(text: str, tools: Sequence[ToolDefinition]) -> str:
     """
     text = clean_text(text)
     names = Names.of(tools)
-    scan = Scan(text, names, READER.marks, Effort(4 * len(text) + 4096))
+    scan = Scan(text, names, READER.marks, Effort(len(text) + 4096))
     echoes = Echoes(text)
     return _family(scan, echoes) or _cut_off(scan) or (UNKNOWN_FORMAT if _seems_call(scan, echoes) else "")
 
@@ -142,16 +144,16 @@ def _named(scan: Scan) -> Iterator[tuple[int, int]]:
     pattern = _pattern(names) if names else None
     if pattern is None:
         return
-    for found in pattern.finditer(scan.text):
-        name = found.group("name") or found.group("tag")
-        if not re.search(_DEFINED + re.escape(name), scan.text):
+    defined = set(_DEFINED.findall(scan.text))
+    for found in islice(pattern.finditer(scan.text), _LOOKED_AT):
+        if (found.group("name") or found.group("tag")) not in defined:
             yield found.start(), _end_of_call(scan.text, found.end())
 
 
 def _end_of_call(text: str, at: int) -> int:
     """Where brackets end that may begin before this position, or else the line."""
-    line = text.find("\n", at)
-    line = len(text) if line < 0 else line
+    line = text.find("\n", at, at + _LINE)
+    line = min(len(text), at + _LINE) if line < 0 else line
     return max((end + 1 for end in (text.rfind(one, at, line) for one in ")}]>") if end >= 0), default=line)
 
 

@@ -171,6 +171,7 @@ def _end_of_element(scan: Scan, head: re.Match[str]) -> int:
     while scan.effort.left > 0:
         found = scan.text.find(tag, at)
         if found < 0:
+            scan.effort.spend((len(scan.text) - at) // 16)
             break
         scan.effort.spend(64)
         at = last = found + len(tag)

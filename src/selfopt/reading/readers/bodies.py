@@ -44,6 +44,8 @@ def body_at(scan: Scan, position: int, mark: Mark) -> Body | None:
     sign = scan.text[at : at + 1]
     if sign == "<":
         return _children(scan, at, mark)
+    if sign == "[" and scan.marks.opening.match(scan.text, at):
+        return None
     if sign in ("{", "["):
         found = _objects(scan, at)
         return found if found is not None or sign == "{" else _keywords(scan, at, mark)
@@ -112,6 +114,8 @@ def _objects(scan: Scan, at: int) -> Body | None:
         shape = shape_of(value, scan.names)
         calls += shape.everything
         none, read, at = none or shape.no_call or value == [], True, end
+        if not shape.everything:
+            break
         keyed = keyed or _is_keyed(value, shape)
         following = _after_value(scan, end)
         if scan.text[following : following + 1] not in ("{", "["):
@@ -203,7 +207,7 @@ def _name_first(scan: Scan, at: int, mark: Mark) -> Body | None:
         return _one(name, {}, behind, "parameters")
     if mark.special and behind >= len(scan.text.rstrip()):
         return None if required_of(scan.names.schema(name)) else _one(name, {}, behind, "parameters")
-    return _pairs(scan, word.end(), name)
+    return None if mark.word or mark.behind else _pairs(scan, word.end(), name)
 
 
 def _name_with_key(scan: Scan, glued: re.Match[str]) -> Body | None:

@@ -12,7 +12,7 @@ from .marks import Mark
 from .scan import Body, Scan
 
 QUOTES = ("<escape>", '<|"|>')
-_HEAD = re.compile(r"(?:call:\s*+)?((?:[\w.\-/]{1,128}+:)*+[\w.\-/]{1,128}+)\s*+([{(])")
+_HEAD = re.compile(r"(?:call:\s*+)?((?:[\w.\-/]{1,64}+:){0,4}+[\w.\-/]{1,128}+)\s*+([{(])")
 _KEY = re.compile(r"""\s*+(?:<escape>|<\|"\|>|["'])?([^:{}\[\]"'<>,=\s]{1,128}+)(?:<escape>|<\|"\|>|["'])?\s*+[:=]\s*+""")
 _AFTER = re.compile(r"\s*+[,}\])]|\s*+(?:<end_function_call>|<tool_call\|>)|\s*+\Z")
 _BARE = re.compile(r"(?:[^{}\[\]()<,]++|,(?!\s*+[\w.\-]{1,64}+\s*+:)|<(?!end_function_call>|tool_call\|>)|[()\[\]](?![,}]|\Z))*+")

@@ -13,7 +13,7 @@ HARMONY = re.compile(r"(?:<\|start\|>\s*+)?(?:assistant\b)?+\s*+(?:<\|channel\|>
 """The head of a harmony message before its recipient."""
 
 _NAME = re.compile(r"(?:function\s*+<[^<>\n]{1,40}+>)?+[\w./\-]{0,256}+")
-LOOK_BACK = 160  # characters before a mark that may belong to it
+LOOK_BACK = 96  # characters before a mark that may belong to it
 
 
 class MarkChain:

@@ -19,7 +19,8 @@ from .marks import Mark, Marks
 from .names import Names
 from .scan import Body, Scan
 
-_EFFORT = 8  # characters that failed attempts may read for each character of the text
+_ATTEMPT = 48  # characters that a mark without a call counts for
+_EFFORT = 2  # characters that failed attempts may read for each character of the text
 # A name, perhaps with an open brace and a key behind it.
 _HEAD = re.compile(r"(?<![\w.:/\-])([\w.:/\-]{1,128}+)\s*+(?:\{\s*+\w{1,64}+\s*+:\s*+)?\Z")
 _MESSAGE = "<|message|>"
@@ -83,13 +84,14 @@ class MarkedReader:
                 at = echo
                 continue
             mark = scan.marks.mark(found)
-            if not elements and found.start() and scan.text[0] not in " \n<":
+            if chain.end < 0 < found.start() and scan.text[0] not in " \n<":
                 headless = _headless(scan, found, mark)
                 elements += [headless] if headless is not None else []
             chain.add(scan, found, mark)
             body = self._body(scan, found, mark)
             at = max(found.end(), found.start() + 1)
             if body is None:
+                scan.effort.spend(_ATTEMPT)
                 continue
             at = max(body.end, at)
             none = none or body.none or not body.calls
@@ -104,6 +106,7 @@ class MarkedReader:
     def _body(self, scan: Scan, found: re.Match[str], mark: Mark) -> Body | None:
         written = found.group(found.lastindex or 0)
         if mark.behind:
+            scan.effort.spend(LOOK_BACK // 4)
             head = _HEAD.search(scan.text, max(0, found.start() - LOOK_BACK), found.start())
             known = head is not None and scan.names.match(head.group(1)) is not None
             return body_at(scan, head.start(), mark) if head is not None and known else None
@@ -121,6 +124,8 @@ class MarkedReader:
 def _harmony(scan: Scan, found: re.Match[str], mark: Mark) -> Body | None:
     """A message to a tool, if its head says so."""
     text = scan.text
+    if found.start() and text[found.start() - 1] not in " >\n":
+        return None
     before = HARMONY.search(text, max(0, found.start() - LOOK_BACK), found.start())
     head = before.group() if before is not None else ""
     body = body_at(scan, found.end(), mark)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from selfopt.reading.family import Family
 
@@ -125,18 +126,28 @@ class Marks:
                         before = marks.get(_pattern(piece), Mark(piece, (), behind))
                         if before.behind == behind and family not in before.families:
                             marks[_pattern(piece)] = replace(before, families=(*before.families, family))
-        longest = sorted(marks, key=lambda pattern: len(marks[pattern].piece), reverse=True)
+        longest = sorted(marks, key=lambda pattern: (_head(pattern), len(marks[pattern].piece)), reverse=True)
         self.marks = tuple(marks[pattern] for pattern in longest)
-        self.opening = re.compile("|".join(longest) or "(?!)()")
+        self.opening = re.compile(_any_of(longest) or "(?!)()")
         closing = {piece for family in (*families, *known) for mark in _closings(family) for piece in _PIECE.findall(mark)}
         ends = [_pattern(one) for one in sorted(closing, key=len, reverse=True) if "{" not in one and not _ENDING.fullmatch(one)]
-        self.ending = re.compile("|".join((*dict.fromkeys(ends), _ENDING.pattern)))
+        self.ending = re.compile(_any_of(sorted({*ends, _ENDING.pattern}, key=lambda one: (_head(one), len(one)), reverse=True)))
         own = dict.fromkeys(family.parameter for family in families if family.body == "parameters")
         self.parameters = (*(_own(*marks) for marks in own if _is_new(marks[0])), *PARAMETERS)
 
     def mark(self, found: re.Match[str]) -> Mark:
         """The mark that `opening` found."""
         return self.marks[(found.lastindex or 1) - 1]
+
+
+def _head(pattern: str) -> str:
+    return next((head for head in (f"<{_BARS}", "</", "<") if pattern.startswith(head)), "")
+
+
+def _any_of(patterns: Sequence[str]) -> str:
+    """A pattern for any of these, which looks at what several begin with only once."""
+    grouped = ((head, [one[len(head) :] for one in same]) for head, same in groupby(patterns, _head))
+    return "|".join(f"{head}(?:{'|'.join(rest)})" for head, rest in grouped)
 
 
 def _openings(mark: str) -> Iterator[str]:
