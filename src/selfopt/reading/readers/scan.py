@@ -83,8 +83,8 @@ class Scan:
                 return one, found
         return None
 
-    def past_ends(self, position: int) -> int:
-        """The position after the marks here that end arguments, calls, or all calls."""
+    def past_ends(self, position: int, *, arguments: bool = True) -> int:
+        """The position after the marks here that end calls, all calls, and (if wanted) arguments."""
         while True:
             at = self.skip(position)
             if self.text.startswith("```", at):
@@ -92,7 +92,7 @@ class Scan:
                 if self.marks.ending.match(self.text, after):
                     at = after
             found = self.marks.ending.match(self.text, at)
-            for one in self.marks.parameters if found is None else ():
+            for one in self.marks.parameters if arguments and found is None else ():
                 found = found or one.closing.match(self.text, at)
             if found is None or found.end() == at:
                 return position
