@@ -102,10 +102,11 @@ class Anthropic:
         """See `Dialect`. Raises ValueError without content blocks, or if one of text has none."""
         refuse_error(data, _FAULTS)
         message = as_dict(data)
-        if not isinstance(message.get("content"), list):
+        content = message.get("content")
+        if not isinstance(content, list | dict):
             raise ValueError("reply has no content blocks")
         parts = Parts(model=as_str(message.get("model")) or None)
-        for block in message["content"]:
+        for block in [content] if isinstance(content, dict) else content:
             _add_block(parts, as_dict(block))
         parts.finish = _FINISH.get(as_str(message.get("stop_reason")), "unknown")
         parts.usage = _usage(as_dict(message.get("usage")))
@@ -179,6 +180,7 @@ class _Events(StreamDecoder):
     usage: dict[str, Any] = field(default_factory=dict)
     stop_reason: str = ""
     _stopped: int | None = None
+    _broken: bool = False
 
     def add(self, data: Any) -> tuple[str, str]:
         """See `StreamDecoder`."""
@@ -225,8 +227,9 @@ class _Events(StreamDecoder):
         """See `StreamDecoder`: the call whose block the last event ended, if any."""
         index, self._stopped = self._stopped, None
         fresh = Parts()
-        if index is not None and self.blocks.get(index, {}).get("type") == "tool_use":
+        if index is not None and not self._broken and self.blocks.get(index, {}).get("type") == "tool_use":
             self._add(fresh, self.blocks[index])
+            self._broken = bool(fresh.broken)  # what comes behind it waits for the end, where it may be mended
         return tuple(fresh.tool_calls)
 
     def _count(self) -> None:

@@ -13,7 +13,7 @@ from selfopt.records import ChatRequest, EndpointConfig, FinishReason, LoadEvide
 
 from .base_url import bearer, normalise_base_url
 from .faults import refuse_error
-from .jsontext import as_dict, as_int, as_list, as_ms, as_str, as_text
+from .jsontext import as_dict, as_int, as_ms, as_str, as_text
 from .kinds import EndpointKind
 from .parts import Parts, StreamDecoder, beside_of, given, numbered, refuse_grammar
 
@@ -126,9 +126,7 @@ def _add_message(parts: Parts, message: dict[str, Any]) -> tuple[str, str]:
     text, thinking = as_text(message.get("content")), as_str(message.get("thinking"))
     parts.text += text
     parts.thinking += thinking
-    for call in as_list(message.get("tool_calls")):
-        function = as_dict(as_dict(call).get("function"))
-        parts.add_call(function.get("name"), function.get("arguments"), as_dict(call).get("id"))
+    parts.add_calls(message)
     return text, thinking
 
 
@@ -169,6 +167,8 @@ class _Lines(StreamDecoder):
 
     def ended(self) -> tuple[ToolCall, ...]:
         """See `StreamDecoder`."""
+        if self.parts.broken:  # which may be mended at the end, and stand before others
+            return ()
         fresh = tuple(self.parts.tool_calls[self._ended :])
         self._ended += len(fresh)
         return fresh

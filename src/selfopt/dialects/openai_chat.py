@@ -88,11 +88,9 @@ class OpenAIChat:
         message = choice.get("message")
         if not isinstance(message, dict):
             raise ValueError("reply has no choices[0].message")
-        content, calls = message.get("content"), message.get("tool_calls")
+        content = message.get("content")
         parts = Parts(text=content if isinstance(content, str) else _text(content), thinking=_reasoning(message))
-        for call in as_list(calls):
-            function = as_dict(as_dict(call).get("function"))
-            parts.add_call(function.get("name"), function.get("arguments"), as_dict(call).get("id"))
+        parts.add_calls(message)
         parts.finish = _FINISH.get(as_str(choice.get("finish_reason")), "unknown")
         _figures(parts, data)
         return parts
@@ -155,6 +153,7 @@ class _Pieces(StreamDecoder):
     parts: Parts = field(default_factory=Parts)
     calls: dict[int, dict[str, list[str]]] = field(default_factory=dict)
     _ended: int = 0
+    _broken: bool = False
     _text: list[str] = field(default_factory=list)
     _thinking: list[str] = field(default_factory=list)
 
@@ -178,7 +177,8 @@ class _Pieces(StreamDecoder):
         text, thinking = _text(delta.get("content")), _reasoning(delta)
         self._text.append(text)
         self._thinking.append(thinking)
-        for position, call in enumerate(as_list(delta.get("tool_calls"))):
+        calls = delta.get("tool_calls", delta.get("function_call"))
+        for position, call in enumerate([calls] if isinstance(calls, dict) else as_list(calls)):
             self._add_call(as_dict(call), position)
         reason = as_dict(choices[0]).get("finish_reason")
         if reason:
@@ -188,23 +188,24 @@ class _Pieces(StreamDecoder):
 
     def _add_call(self, call: dict[str, Any], position: int) -> None:
         index = as_int(call.get("index"))
-        function = as_dict(call.get("function"))
+        function = as_dict(call.get("function")) or call
         known = self.calls.setdefault(position if index is None else index, {"name": [], "arguments": [], "id": []})
         if len(self.calls) > MAX_CALLS:
             raise ValueError(f"more than {MAX_CALLS} tool calls")
         if not known["id"] and as_str(call.get("id")):
             known["id"].append(as_str(call.get("id")))
         known["name"].append(as_str(function.get("name")))
-        known["arguments"].append(as_str(function.get("arguments")))
+        arguments = function.get("arguments")
+        known["arguments"].append(json.dumps(arguments) if isinstance(arguments, dict) else as_str(arguments))
 
     def ended(self) -> tuple[ToolCall, ...]:
         """See `StreamDecoder`. A call has ended once the next one has begun."""
-        if len(self.calls) <= self._ended + 1:
+        if self._broken or len(self.calls) <= self._ended + 1:
             return ()
         fresh = Parts()
         order = sorted(self.calls)
-        for index in order[self._ended : -1]:
-            self._add_to(fresh, index)
+        # What comes behind a broken call waits for the end, where that may be mended.
+        self._broken = not all(self._add_to(fresh, index) for index in order[self._ended : -1])
         self._ended = len(order) - 1
         return tuple(fresh.tool_calls)
 
@@ -215,9 +216,9 @@ class _Pieces(StreamDecoder):
             self._add_to(self.parts, index)
         return self.parts
 
-    def _add_to(self, parts: Parts, index: int) -> None:
+    def _add_to(self, parts: Parts, index: int) -> bool:
         call = self.calls[index]
-        parts.add_call("".join(call["name"]), "".join(call["arguments"]), "".join(call["id"]))
+        return parts.add_call("".join(call["name"]), "".join(call["arguments"]), "".join(call["id"]))
 
 
 KIND = EndpointKind(dialect=OpenAIChat, speaks=OpenAIChat.name, any_schema=None)

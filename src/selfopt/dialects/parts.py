@@ -25,7 +25,7 @@ from selfopt.records import (
     Usage,
 )
 
-from .jsontext import parse_json, printable
+from .jsontext import as_dict, as_list, parse_json, printable
 
 MAX_CALLS = 1024  # of one reply
 _NO_USAGE, _NO_TIMINGS, _NO_EVIDENCE = Usage(), Timings(), LoadEvidence()
@@ -45,15 +45,24 @@ class Parts:
     timings: Timings = _NO_TIMINGS
     load: LoadEvidence = _NO_EVIDENCE
 
-    def add_call(self, name: Any, arguments: Any, call_id: Any) -> None:
+    def add_calls(self, message: dict[str, Any]) -> None:
+        """Add the native tool calls of a message: see `calls_of`. Raises what `add_call` raises."""
+        for call in calls_of(message):
+            self.add_call(*call)
+
+    def add_call(self, name: Any, arguments: Any, call_id: Any) -> bool:
         """Add a native tool call as received.
 
         A call is broken if it has no name, or if its arguments are not a JSON object.
 
+        Returns:
+            Whether it is whole.
+
         Raises:
             ValueError: there are more than MAX_CALLS.
         """
-        if len(self.tool_calls) + len(self.broken) >= MAX_CALLS:
+        place = len(self.tool_calls) + len(self.broken)
+        if place >= MAX_CALLS:
             raise ValueError(f"more than {MAX_CALLS} tool calls")
         parsed = {} if arguments is None else arguments
         if isinstance(arguments, str):
@@ -61,19 +70,19 @@ class Parts:
                 parsed = parse_json(arguments) if arguments.strip() else {}
             except ValueError:
                 parsed = None
+        known = call_id if isinstance(call_id, str) and call_id else None
         if isinstance(name, str) and name and isinstance(parsed, dict):
-            self.tool_calls.append(
-                ToolCall(name=name, arguments=parsed, id=call_id if isinstance(call_id, str) and call_id else None)
-            )
-        else:
-            self.broken.append(json.dumps({"name": name, "arguments": arguments}, ensure_ascii=False))
+            self.tool_calls.append(ToolCall(name=name, arguments=parsed, id=known))
+            return True
+        # Where it stands among whole calls, and its id, so that a reader can put it back.
+        more = given(at=place, id=known) if self.tool_calls else given(id=known)
+        self.broken.append(json.dumps({"name": name, "arguments": arguments, **more}, ensure_ascii=False))
+        return False
 
     def content(self) -> ReplyContent:
-        """The content, with `<think>` text moved from the answer to the thinking."""
-        text, thinking = self.text, self.thinking.strip()
-        if "think>" in text:
-            text, thought = split_thinking(text)
-            thinking = "\n".join(part for part in (thinking, thought) if part)
+        """The content, with thinking between marks moved from the answer to the thinking."""
+        text, thought = split_thinking(self.text)
+        thinking = "\n".join(part for part in (self.thinking.strip(), thought) if part)
         finish = "tool_calls" if self.finish == "stop" and (self.tool_calls or self.broken) else self.finish
         return ReplyContent(
             text=text,
@@ -82,6 +91,30 @@ class Parts:
             broken_tool_calls=tuple(self.broken),
             finish_reason=finish,
         )
+
+
+def calls_of(message: dict[str, Any]) -> list[tuple[Any, Any, Any]]:
+    """The name, arguments and id of each native tool call of a message, as received.
+
+    Takes a list of calls, one call or calls by their index in place of a list, and the
+    `function_call` of before there were lists.
+    """
+    given_calls = message.get("tool_calls")
+    if isinstance(given_calls, dict):
+        one = not given_calls or any(key in given_calls for key in ("function", "name"))
+        given_calls = [given_calls] if one else list(given_calls.values())
+    calls = [as_dict(call) for call in as_list(given_calls)]
+    legacy = message.get("function_call")
+    if isinstance(legacy, dict) and not calls:
+        calls = [legacy]
+    return [_call(call) for call in calls]
+
+
+def _call(call: dict[str, Any]) -> tuple[Any, Any, Any]:
+    function = call.get("function")
+    inner = function if isinstance(function, dict) else {**call, "name": function} if isinstance(function, str) else call
+    arguments = next((inner[key] for key in ("arguments", "parameters", "input") if key in inner), None)
+    return inner.get("name"), arguments, call.get("id")
 
 
 class StreamDecoder(ABC):

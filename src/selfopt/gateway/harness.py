@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from typing import cast
 
 from selfopt.dialects.clients import ClientRequest
@@ -11,7 +11,8 @@ from selfopt.dialects.openai_client import MAX_TOOLS, MAX_TOOLS_BYTES
 from selfopt.dialects.refusal import Refusal
 from selfopt.errors import EndpointError
 from selfopt.reading import read_calls
-from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ReplyContent, Sampling, Usage, Variant
+from selfopt.reading.repairs import REPAIRS
+from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ReplyContent, Sampling, ToolCall, Usage, Variant
 from selfopt.variants import RenderedStep, render
 
 from .bounded import beside, by_steps
@@ -128,7 +129,7 @@ class _Work:
                 break
             step = following
         parsed = await beside(size, read_calls, variant.parsers, content, asked.request.tools, asked.request.messages)
-        calls = wanted_calls(parsed.tool_calls, asked)
+        calls = await self._reported(wanted_calls(parsed.tool_calls, asked), content, asked, variant.parsers)
         spoken = before_a_call(content.text) if talks else ""
         if calls:
             return ReplyContent(text=spoken, tool_calls=calls, finish_reason="tool_calls")
@@ -165,7 +166,29 @@ class _Work:
 
         content = await self._ask(step, asked.request.sampling, take if flow is not None else None)
         calls = content.tool_calls if asked.parallel else content.tool_calls[:1]
-        return ReplyContent(text=content.text, tool_calls=calls if with_tools else (), finish_reason=content.finish_reason)
+        calls = await self._reported(calls, content, asked, ()) if with_tools else ()
+        return ReplyContent(text=content.text, tool_calls=calls, finish_reason=content.finish_reason)
+
+    async def _reported(
+        self, calls: tuple[ToolCall, ...], content: ReplyContent, asked: ClientRequest, parsers: Sequence[str]
+    ) -> tuple[ToolCall, ...]:
+        """Return the calls, or those that the server reported if more of them can be mended.
+
+        What a server reports is a call whatever the chain makes of it. The client has the calls
+        that were sent, so these stay first.
+        """
+        if len(calls) >= len(content.tool_calls) + len(content.broken_tool_calls) or (calls and not asked.parallel):
+            return calls
+        chain = ("native@2", *(name for name in parsers if name in REPAIRS))
+        parsed = await beside(
+            asked.size + len(content.text), read_calls, chain, content, asked.request.tools, asked.request.messages
+        )
+        sent = self._flow.calls if self._flow is not None else ()
+        mended = wanted_calls((*sent, *(call for call in parsed.tool_calls if call not in sent)), asked)
+        if len(mended) <= len(calls):
+            return calls
+        self._exchange.ticket.mended_calls = len(mended) - len(calls)
+        return mended
 
     def _limit(self, variant: Variant, asked: ClientRequest, step: RenderedStep) -> Sampling:
         """Return the step's sampling. A free answer may be as long as the client allows."""

@@ -103,6 +103,7 @@ class Ticket:
         began, first_byte: seconds of `perf_counter`.
         fallback: why another model than the one asked for serves; empty where none does.
         version: of the rules in force.
+        mended_calls: calls that the server reported and the variant's chain did not read.
     """
 
     began: float
@@ -120,6 +121,7 @@ class Ticket:
     first_byte: float = 0.0
     input_tokens: int | None = None
     output_tokens: int | None = None
+    mended_calls: int = 0
     outcome: str = "failed"
     reason: str = ""
 

@@ -117,7 +117,8 @@ def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
                 kept[index] = before[: -len(next(mark for mark in opening if before.endswith(mark)))]
             elif index and after.startswith(closing):
                 kept[index] = after[len(next(mark for mark in closing if after.startswith(mark))) :]
-    kept[1:-1] = [part if part.strip(_BETWEEN) else "" for part in kept[1:-1]]
+    between = {family.between.strip() for family in families}
+    kept[1:-1] = [part if part.strip(_BETWEEN) and part.strip() not in between else "" for part in kept[1:-1]]
     return _EMPTY_FENCE.sub("", "".join(kept)).strip()
 
 
