@@ -53,6 +53,7 @@ class Scan:
     marks: Marks
     effort: Effort
     loose: LooseReader = field(init=False)
+    _properties: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _places: dict[re.Pattern[str], list[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -108,8 +109,11 @@ class Scan:
 
     def properties(self, name: str) -> Mapping[str, Any]:
         """The properties of an offered tool; empty for any other."""
-        schema = self.names.schema(name)
-        return properties_of(resolved(schema, schema)) if schema else {}
+        known = self._properties.get(name)
+        if known is None:
+            schema = self.names.schema(name)
+            known = self._properties[name] = properties_of(resolved(schema, schema)) if schema else {}
+        return known
 
     def typed(self, name: str, key: str, raw: str) -> Any:
         """The value of an argument that was written as bare text."""
