@@ -21,6 +21,7 @@ from .signs import sign_of_call
 from .thinking import split_thinking
 
 _EMPTY_FENCE = re.compile(r"^[ \t]{0,8}(```+|~~~+)[^\n`]{0,200}\n\s*+\1[ \t]*+$\n?", re.M)
+_OPEN_FENCE = re.compile(r"```[^\s`]{0,32}+\s*+\Z")
 _BETWEEN = " \t\r\n;,"
 _WRAPPED = 4  # how many layers of marks are removed around a call
 
@@ -71,8 +72,7 @@ def read(text: str, tools: Sequence[ToolDefinition | Mapping[str, Any]], *, thin
     name, found = ask(chain_of((LATEST,)).readers, content, offered)
     calls, spans = tuple(found.calls[:CALL_LIMIT]), list(found.spans)
     unread = found.family or name if found.unread else None
-    silent = unread is None and (found.says_none or says_none(answer, offered))
-    if not (calls or silent):
+    if not calls and not says_none(answer, offered):
         unread = _unread(content, offered, unread)
     return Reading(calls, _without(answer, spans) if spans else answer, thinking, unread)
 
@@ -117,7 +117,13 @@ def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
                 kept[index] = before[: -len(next(mark for mark in opening if before.endswith(mark)))]
             elif index and after.startswith(closing):
                 kept[index] = after[len(next(mark for mark in closing if after.startswith(mark))) :]
-    kept[1:-1] = [part if part.strip(_BETWEEN) else "" for part in kept[1:-1]]
+    for index, (start, end) in enumerate(spans, 1):
+        # A code fence that begins within the marks of a call ends behind it.
+        inside = text.count("```", start, end) % 2 and not _OPEN_FENCE.search(kept[index - 1])
+        if inside and kept[index].lstrip().startswith("```"):
+            kept[index] = kept[index].lstrip()[3:]
+    between = {family.between.strip() for family in families}
+    kept[1:-1] = [part if part.strip(_BETWEEN) and part.strip() not in between else "" for part in kept[1:-1]]
     return _EMPTY_FENCE.sub("", "".join(kept)).strip()
 
 

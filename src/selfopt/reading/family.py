@@ -107,7 +107,8 @@ class Family:
         for field, said in fields.items():
             before = before.replace(f"{{{field}}}", said)
         text = _text(value)
-        if not before.endswith("\n") and "name=" in before and _framed(text):
+        either = "<parameter={key}" in before and (text.startswith("\n") or text.endswith("\n"))
+        if not before.endswith("\n") and (either or (("name=" in before or "<{key}>" in before) and _framed(text))):
             # Readers take line breaks on both sides for the notation of models that write them.
             text = f"\n{text}\n"
         return f"{before.replace('{key}', key)}{text}{after.replace('{key}', key)}"

@@ -81,6 +81,31 @@ ROWS = (
         others=(("", "<|close|>message<|sep|>"),),
         between="", template=("<|open|>", "<|sep|>"), vllm="kimi_k3", sglang="kimi_k3",
     ),
+    _named(
+        "k2_horizon", "K2 Horizon", "<ifm|tool_call>{name}\n", "</ifm|tool_call>",
+        ("<ifm|arg_key>{key}</ifm|arg_key>\n<ifm|arg_value>", "</ifm|arg_value>\n"),
+        around=("<ifm|tool_calls>\n", "\n</ifm|tool_calls>"),
+        template=("<ifm|tool_call>",), vllm="k2_horizon", sglang="k2_horizon",
+    ),
+    _json(
+        "plamo3", "PLaMo 3",
+        "<|plamo:begin_tool_request:plamo|><|plamo:begin_tool_name:plamo|>{name}"
+        "<|plamo:end_tool_name:plamo|><|plamo:begin_tool_arguments:plamo|>",
+        "<|plamo:end_tool_arguments:plamo|><|plamo:end_tool_request:plamo|>",
+        around=("<|plamo:begin_tool_requests:plamo|>", "<|plamo:end_tool_requests:plamo|>"),
+        between="", template=("<|plamo:begin_tool_request:plamo|>",),
+    ),
+    _named(
+        "solar_open2", "Solar Open 2", "<|tool_call:start|>{name}\n", "<|tool_call:end|>",
+        ("<|tool_arg:start|>{key}<|tool_arg:value|>", "<|tool_arg:end|>\n"),
+        template=("<|tool_call:start|>",), vllm="solar_open2",
+    ),
+    _list("pangu", "openPangu", "[unused11]", "[unused12]", template=("[unused11]",)),
+    _list("hyperclovax", "HyperCLOVA X", " -> tool/function_call\n", "<|im_end|>", template=("-> tool/function_call",)),
+    _named(
+        "dots", "dots", '<invoke name="{name}">\n', "</invoke>",
+        around=("<dots_function_call>\n", "\n</dots_function_call>"), template=("<dots_function_call>",), sglang="dots",
+    ),
     _json(
         "kimi_k2",
         "Kimi K2",
@@ -255,7 +280,8 @@ ROWS = (
         "hermes", "Hermes, Qwen 2.5 and Qwen 3", "<tool_call>\n", "\n</tool_call>",
         template=("<tool_call>",), vllm="hermes", sglang="qwen25", version=2,
     ),
-    _json("gigachat3", "GigaChat 3", "function call<|role_sep|>\n", vllm="gigachat3", sglang="gigachat3"),
+    _json("gigachat3", "GigaChat 3", "function call<|role_sep|>\n", others=(("<|function_call|>", ""),),
+        template=("function call<|role_sep|>",), vllm="gigachat3", sglang="gigachat3"),
     _json("glm4", "GLM-4", "{name}\n", between="<|assistant|>", reader="unmarked", template=("[gMASK]<sop>",)),
     Family(
         name="gemma3", title="Gemma 3", body="keywords", around=("```tool_code\n", "\n```"),

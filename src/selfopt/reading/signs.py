@@ -161,7 +161,7 @@ def _end_of_call(text: str, at: int) -> int:
 def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
     written = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     before = r"(?<![\w.\-/])(?:functions\.|default_api\.)?"
-    opening = r"""(?::[0-9]{1,6})?(?:\.call)?(?:\(|[ \t]{0,4}+\n\s{0,8}+Action Input\s?:|\s{0,4}+[{\[](?!\]\()|\s{0,4}+:\s{0,8}+[{\["']|\[ARGS\]|\s{0,4}+<(?:[|｜]|arg_|param))"""
+    opening = r"""(?::[0-9]{1,6})?(?:\.call)?(?:\(|[ \t]{0,4}+\n\s{0,8}+Action Input\s?:|\s{0,4}+(?:\{(?=\s*+["'\w}]|\Z)|\[(?=\s*+["'{]))|\s{0,4}+:\s{0,8}+[{\["']|\[ARGS\]|\s{0,4}+<(?:[|｜]|arg_|param))"""
     tag = rf"""<(?:[\w:|｜]{{1,40}}+(?:\s+name)?=\s*+["']?)?(?P<tag>{written})(?![\w.\-])"""
     return re.compile(rf"{before}(?P<name>{written}){opening}|{tag}")
 

@@ -83,7 +83,7 @@ def _end_of_value(scan: Scan, kind: Parameter, begin: int, others: frozenset[str
                 return first, first, False
             at = first + 1
         elif first == places[2]:
-            after = max(scan.past_ends(first), first + 1)
+            after = max(scan.past_ends(first, arguments=False), first + 1)
             if scan.next(closing, after) >= scan.next(opening, after):
                 return (*last, False) if last else (first, first, False)
             at = after
@@ -96,7 +96,7 @@ def _end_of_value(scan: Scan, kind: Parameter, begin: int, others: frozenset[str
                 return (*last, False)
             if scan.parameter(chained) is not None or scan.text.startswith("{", chained):
                 # A whole call within the value, or the next call.
-                after = max(scan.past_ends(min(scan.next(ending, after), len(scan.text))), after)
+                after = max(scan.past_ends(min(scan.next(ending, after), len(scan.text)), arguments=False), after)
                 if scan.next(closing, after) >= scan.next(opening, after):
                     return chain, chain, False
             elif scan.next(closing, after) == BEYOND:
@@ -109,11 +109,9 @@ def _is_over(scan: Scan, closing: re.Pattern[str], after: int) -> bool:
     at = scan.skip(after)
     if at >= len(scan.text) or scan.parameter(at) is not None:
         return True
-    past = scan.past_ends(at)
+    past = scan.past_ends(at, arguments=False)
     if past == at:
         return scan.marks.opening.match(scan.text, at) is not None
-    if closing.match(scan.text, at) is not None and not scan.marks.ending.match(scan.text, at):
-        return False  # the closing mark is there twice, and the last one counts
     if scan.parameter(scan.skip(past)) is not None:
         return True
     return scan.next(closing, past) >= scan.next(scan.marks.opening, past)

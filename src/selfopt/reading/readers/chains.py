@@ -9,7 +9,7 @@ from selfopt.reading.family import Family
 from .marks import Mark
 from .scan import Body, Scan
 
-HARMONY = re.compile(r"(?:<\|start\|>\s*+)?(?:assistant\b)?+\s*+(?:<\|channel\|>\s*+)?(?:commentary|analysis|comment)?\s*+\Z")
+HARMONY = re.compile(r"(?:<\|start\|>\s*+)?(?:assistant)?+\s*+(?:<\|channel\|>\s*+)?(?:commentary|analysis|comment)?\s*+\Z")
 """The head of a harmony message before its recipient."""
 
 _NAME = re.compile(r"(?:function\s*+<[^<>\n]{1,40}+>)?+[\w./\-]{0,256}+")

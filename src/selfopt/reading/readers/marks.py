@@ -12,11 +12,12 @@ from selfopt.reading.family import Family
 # Bars and blanks of special tokens also come in ASCII, doubled, or with a space behind them.
 _BARS, _BLANK = "[|｜‖]{1,2} ?", r"(?:[▁_ ]|\\_)?"
 _MINIMAX = r"\]<\]minimax\[>\["
-_PIECE = re.compile(rf"<\|(?:open|close)\|>[^<>]*<\|sep\|>|(?:{_MINIMAX})?<[^<>\n]*>|\[/?[A-Z_]+\]")
+_PIECE = re.compile(rf"<\|(?:open|close)\|>[^<>]*<\|sep\|>|(?:{_MINIMAX})?<[^<>\n]*>|\[/?[A-Z_]+\]|\[unused\d+\]")
 _PARTS = re.compile(r"(?P<bars>[｜|]+)|(?P<blank>[▁_])|(?P<space>\s+)|[^｜|▁_\s]+")
 # The end of a name may hold a special token, and the end of its mark may be missing.
 _NAME = r"""["']?([^"'<>{}\n]{1,256}+)(?:<\|[^<>\n]{1,40}+>\w{0,16}+)?["']?"""
 _END_OF_TAG = r"(?:[^<>{}\n]{0,64}+>|(?=\{)|(?=[ \t]*+\n[ \t]*+<param))"
+_KIND, _TYPE = r"(?:longcat_|ifm\|)?", r"(?:<ifm\|arg_type>\w{0,32}+</ifm\|arg_type>\s*+)?+"
 _SUFFIX = r"(?::[\w\-]{1,24}+)?"
 _PREFIX = rf"(?:{_BARS}DSML{_BARS}|[a-z]{{2,12}}:)?+"
 _ELEMENTS = "tool_?calls?|function_calls?|function|invoke|calls?|tools?|use_mcp_tool|tool_code|code|parameters|arguments"
@@ -51,18 +52,18 @@ PARAMETERS = (
     Parameter(
         re.compile(
             rf"<{_PREFIX}(?:parameter|param|argument|arg)[ \t]++(?:name|key)="
-            r"""["'](?P<key>[^"'<>\n]{1,256}+)["'](?P<more>[^<>\n]{0,64}+)>"""
+            r"""["']?(?P<key>(?<=["'])[^"'<>\n]{1,256}+|[^\s"'<>]{1,256}+)["']?(?P<more>[^<>\n]{0,64}+)>"""
         ),
         re.compile(rf"</{_PREFIX}(?:parameter|param|argument|arg)>"),
         "both",
     ),
     Parameter(
         re.compile(
-            rf"(?:<(?:longcat_)?arg_key{_SUFFIX}>\s*+){{1,2}}(?P<key>[^<>\n=]{{1,256}}+)(?P<more>)"
-            rf"(?:(?:</(?:longcat_)?arg_key{_SUFFIX}>(?:\s|\\n)*+){{1,2}}(?:<(?:longcat_)?arg_value{_SUFFIX}>)?"
-            rf"|<(?:longcat_)?arg_value{_SUFFIX}>|=)"
+            rf"(?:<{_KIND}arg_key{_SUFFIX}>\s*+){{1,2}}(?P<key>[^<>\n=]{{1,256}}+)(?P<more>)"
+            rf"(?:(?:</{_KIND}arg_key{_SUFFIX}>(?:\s|\\n)*+){{1,2}}{_TYPE}(?:<{_KIND}arg_value{_SUFFIX}>)?"
+            rf"|<{_KIND}arg_value{_SUFFIX}>|=)"
         ),
-        re.compile(rf"</(?:longcat_)?arg_value{_SUFFIX}>"),
+        re.compile(rf"</{_KIND}arg_value{_SUFFIX}>"),
         "never",
     ),
     Parameter(

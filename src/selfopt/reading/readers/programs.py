@@ -91,8 +91,8 @@ def read_block(reader: LooseReader, position: int, end: int, names: Names, *, le
     while position < end and len(calls) <= CALL_LIMIT:
         try:
             call = read_statement(reader, position, names)
-        except UnreadableError:
-            if not lenient:
+        except UnreadableError as stopped:
+            if not lenient or stopped.position >= len(text):
                 raise
             call = None
         if call is not None:

@@ -53,6 +53,7 @@ class Scan:
     marks: Marks
     effort: Effort
     loose: LooseReader = field(init=False)
+    _properties: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _places: dict[re.Pattern[str], list[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -83,8 +84,8 @@ class Scan:
                 return one, found
         return None
 
-    def past_ends(self, position: int) -> int:
-        """The position after the marks here that end arguments, calls, or all calls."""
+    def past_ends(self, position: int, *, arguments: bool = True) -> int:
+        """The position after the marks here that end calls, all calls, and (if wanted) arguments."""
         while True:
             at = self.skip(position)
             if self.text.startswith("```", at):
@@ -92,7 +93,7 @@ class Scan:
                 if self.marks.ending.match(self.text, after):
                     at = after
             found = self.marks.ending.match(self.text, at)
-            for one in self.marks.parameters if found is None else ():
+            for one in self.marks.parameters if arguments and found is None else ():
                 found = found or one.closing.match(self.text, at)
             if found is None or found.end() == at:
                 return position
@@ -108,8 +109,11 @@ class Scan:
 
     def properties(self, name: str) -> Mapping[str, Any]:
         """The properties of an offered tool; empty for any other."""
-        schema = self.names.schema(name)
-        return properties_of(resolved(schema, schema)) if schema else {}
+        known = self._properties.get(name)
+        if known is None:
+            schema = self.names.schema(name)
+            known = self._properties[name] = properties_of(resolved(schema, schema)) if schema else {}
+        return known
 
     def typed(self, name: str, key: str, raw: str) -> Any:
         """The value of an argument that was written as bare text."""

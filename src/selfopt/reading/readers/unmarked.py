@@ -57,6 +57,8 @@ _DATA = frozenset(
 _CALLS = frozenset({"tool_code", "tool_call", "tool_calls", "tool", "tools", "function_call"})
 _BARE = re.compile(r"\s*+(?:(?:```+|~~~+)[ \t]*+[^\s`]{0,32}+[ \t]*+\n\s*+)?+\Z")
 _BARE_AFTER = re.compile(r"[\s}\])]*+(?:(?:```+|~~~+)\s*+)?+\Z")
+_OPENED = re.compile(r"(?:\bAction:[ \t]*+)?```[\w]{0,16}+\s*+\Z")
+_CLOSED = re.compile(r"\s*+```(?!\w)")
 _EXTRA = re.compile(r"[ \t]{0,4}+[}\])]{1,8}+")
 _OBSERVED = re.compile(r"(?:^|\n)[ \t*]*+(?:Observation|Tool[ _](?:result|response|output))[ \t*]*+[:：][\s*]*+\Z", re.I)
 _NAMED = re.compile(
@@ -275,6 +277,10 @@ class _Search:
             extra = _EXTRA.match(text, end)
             end = extra.end() if extra is not None else end
             form = "bare JSON" if self._fence is None else "fenced JSON"
+            opening, closing = _OPENED.search(text, max(0, start - _LINE), start), _CLOSED.match(text, end)
+            if self._fence is None and opening is not None and closing is not None:
+                # A code fence that begins within a line.
+                start, end, form = opening.start(), closing.end(), "fenced JSON"
             supplied = reader.supplied and end >= len(text)
             form += ", closing bracket supplied" if supplied else ""
             self._pieces.append(_Piece(start, end, calls, form, "plain_json", supplied))
