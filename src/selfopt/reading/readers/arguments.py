@@ -64,6 +64,9 @@ def _end_of_value(scan: Scan, kind: Parameter, begin: int, others: frozenset[str
     that are text.
     """
     closing, opening, ending = kind.closing, scan.marks.opening, scan.marks.ending
+    data = _end_of_data(scan, closing, begin)
+    if data is not None:
+        return (*data, False)
     last: tuple[int, int] | None = None
     chain, chained = begin, -1  # where the opening marks begin that stand here one behind the other
     at = begin
@@ -102,6 +105,14 @@ def _end_of_value(scan: Scan, kind: Parameter, begin: int, others: frozenset[str
             elif scan.next(closing, after) == BEYOND:
                 return chain, chain, False
             at = after
+
+
+def _end_of_data(scan: Scan, closing: re.Pattern[str], begin: int) -> tuple[int, int] | None:
+    """Where an object or a list ends that is the whole value; marks within its strings are text."""
+    at = scan.skip(begin)
+    found = scan.value(at) if scan.text.startswith(("{", "["), at) else None
+    end = closing.match(scan.text, scan.skip(found[1])) if found is not None else None
+    return (end.start(), end.end()) if end is not None and _is_over(scan, closing, end.end()) else None
 
 
 def _is_over(scan: Scan, closing: re.Pattern[str], after: int) -> bool:
