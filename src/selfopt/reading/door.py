@@ -72,8 +72,7 @@ def read(text: str, tools: Sequence[ToolDefinition | Mapping[str, Any]], *, thin
     name, found = ask(chain_of((LATEST,)).readers, content, offered)
     calls, spans = tuple(found.calls[:CALL_LIMIT]), list(found.spans)
     unread = found.family or name if found.unread else None
-    silent = unread is None and (found.says_none or says_none(answer, offered))
-    if not (calls or silent):
+    if not calls and not says_none(answer, offered):
         unread = _unread(content, offered, unread)
     return Reading(calls, _without(answer, spans) if spans else answer, thinking, unread)
 
