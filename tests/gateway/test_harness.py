@@ -109,6 +109,19 @@ async def test_calls_are_chosen_as_the_client_says(tmp_path: Path) -> None:
         assert (await world.post(asking("hi", tool_choice=unknown))).status == 400
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("broken", ['{"city": "Oslo",}', "{'city': 'Oslo'}", '{"city": "Oslo"'])
+async def test_what_the_server_reported_damaged_is_mended_and_counted(tmp_path: Path, broken: str, stream: bool) -> None:
+    """Beside a whole call, whatever the chain of the variant reads."""
+    reported: list[dict[str, Any]] = [{"name": "get_weather", "arguments": broken}, {"name": "play", "arguments": {}}]
+    async with gateway_world(tmp_path, {"writer": {"default": {"tool_calls": reported}}}) as world:
+        await promote(world, "native_parsed")
+        answer = await world.post(asking("weather?", stream=stream))
+        places = [answer.text.index(f'"{call["name"]}"') for call in reported]
+        assert places == sorted(places)
+        assert "selfopt_mended_calls_total 1\n" in (await world.get("/metrics")).text
+
+
 @pytest.mark.parametrize(
     "tools",
     [

@@ -183,12 +183,16 @@ class _Work:
         parsed = await beside(
             asked.size + len(content.text), read_calls, chain, content, asked.request.tools, asked.request.messages
         )
-        sent = self._flow.calls if self._flow is not None else ()
-        mended = wanted_calls((*sent, *(call for call in parsed.tool_calls if call not in sent)), asked)
-        if len(mended) <= len(calls):
+        sent, mended = self._flow.calls if self._flow is not None else (), list(wanted_calls(parsed.tool_calls, asked))
+        more = len(mended) - len(calls)
+        for call in sent:
+            if call not in mended:
+                return calls
+            mended.remove(call)
+        if more <= 0:
             return calls
-        self._exchange.ticket.mended_calls = len(mended) - len(calls)
-        return mended
+        self._exchange.ticket.mended_calls = more
+        return (*sent, *mended)
 
     def _limit(self, variant: Variant, asked: ClientRequest, step: RenderedStep) -> Sampling:
         """Return the step's sampling. A free answer may be as long as the client allows."""
