@@ -64,17 +64,21 @@ def _end_of_value(scan: Scan, kind: Parameter, begin: int, others: frozenset[str
     that are text.
     """
     closing, opening, ending = kind.closing, scan.marks.opening, scan.marks.ending
+    data = _end_of_data(scan, kind, begin)
+    if data is not None:
+        return (*data, False)
     last: tuple[int, int] | None = None
     chain, chained = begin, -1  # where the opening marks begin that stand here one behind the other
-    at = begin
+    at, places = begin, [-1, -1, -1, -1]
     while True:
-        places = [scan.next(pattern, at) for pattern in (closing, kind.opening, ending, opening)]
+        for index, pattern in enumerate((closing, kind.opening, ending, opening)):
+            places[index] = places[index] if places[index] >= at else scan.next(pattern, at)
         first = min(places)
         if first == BEYOND:
             return (*last, False) if last else (len(scan.text), len(scan.text), True)
         if first == places[0]:
             after = closing.match(scan.text, first).end()  # type: ignore[union-attr]  # it was found there
-            if _is_over(scan, closing, after):
+            if _is_over(scan, kind, after):
                 return first, after, False
             last, at = (first, after), after
         elif first == places[1]:
@@ -84,7 +88,7 @@ def _end_of_value(scan: Scan, kind: Parameter, begin: int, others: frozenset[str
             at = first + 1
         elif first == places[2]:
             after = max(scan.past_ends(first, arguments=False), first + 1)
-            if scan.next(closing, after) >= scan.next(opening, after):
+            if not _goes_on(scan, kind, after):
                 return (*last, False) if last else (first, first, False)
             at = after
         else:
@@ -94,17 +98,24 @@ def _end_of_value(scan: Scan, kind: Parameter, begin: int, others: frozenset[str
             chained = scan.skip(after)
             if last is not None:
                 return (*last, False)
-            if scan.parameter(chained) is not None or scan.text.startswith("{", chained):
+            if not _goes_on(scan, kind, after) and opening.match(scan.text, chained) is None:
                 # A whole call within the value, or the next call.
+                quoted = scan.parameter(chained) is not None
                 after = max(scan.past_ends(min(scan.next(ending, after), len(scan.text)), arguments=False), after)
-                if scan.next(closing, after) >= scan.next(opening, after):
+                if not quoted or not _goes_on(scan, kind, after):
                     return chain, chain, False
-            elif scan.next(closing, after) == BEYOND:
-                return chain, chain, False
             at = after
 
 
-def _is_over(scan: Scan, closing: re.Pattern[str], after: int) -> bool:
+def _end_of_data(scan: Scan, kind: Parameter, begin: int) -> tuple[int, int] | None:
+    """Where an object or a list ends that is the whole value; marks within its strings are text."""
+    at = scan.skip(begin)
+    found = scan.value(at) if scan.text.startswith(("{", "["), at) else None
+    end = kind.closing.match(scan.text, scan.skip(found[1])) if found is not None else None
+    return (end.start(), end.end()) if end is not None and _is_over(scan, kind, end.end()) else None
+
+
+def _is_over(scan: Scan, kind: Parameter, after: int) -> bool:
     """Whether a closing mark ends the argument, by what follows it."""
     at = scan.skip(after)
     if at >= len(scan.text) or scan.parameter(at) is not None:
@@ -114,7 +125,13 @@ def _is_over(scan: Scan, closing: re.Pattern[str], after: int) -> bool:
         return scan.marks.opening.match(scan.text, at) is not None
     if scan.parameter(scan.skip(past)) is not None:
         return True
-    return scan.next(closing, past) >= scan.next(scan.marks.opening, past)
+    return not _goes_on(scan, kind, past)
+
+
+def _goes_on(scan: Scan, kind: Parameter, at: int) -> bool:
+    """Whether the value goes on here: a mark closes an argument before a further one is opened."""
+    closing = scan.next(kind.closing, at)
+    return closing < BEYOND and scan.next(kind.opening, at) > closing
 
 
 def _unframed(raw: str, framed: str) -> str:

@@ -66,13 +66,14 @@ class Scan:
     def next(self, pattern: re.Pattern[str], position: int) -> int:
         """Where the pattern occurs next, at this position or after it; BEYOND if it doesn't.
 
-        Opening marks without a bracket don't count: they are words that a text may hold.
+        Of opening marks, words that any text may hold and those behind a name don't count.
         """
         places = self._places.get(pattern)
         if places is None:
-            signs = "<[]" if pattern is self.marks.opening else ""
-            found = (one.start() for one in pattern.finditer(self.text))
-            places = self._places[pattern] = [at for at in found if not signs or self.text[at] in signs]
+            every = pattern.finditer(self.text)
+            if pattern is self.marks.opening:
+                every = (one for one in every if not (self.marks.mark(one).word or self.marks.mark(one).behind))
+            places = self._places[pattern] = [one.start() for one in every]
         index = bisect_left(places, position)
         return places[index] if index < len(places) else BEYOND
 
