@@ -96,7 +96,7 @@ def test_what_cannot_be_mended_is_unread() -> None:
         found = READER.read(reported(call), TOOLS)
         assert (found.calls, bool(found.unread)) == ((), True)
     parsed = read_calls(("all@2",), reported(("city_weather", "city is Oslo")), TOOLS)
-    assert (parsed.status, parsed.unread) == ("unread", "native@2")
+    assert (parsed.status, parsed.unread) == ("unread", "native")
 
 
 def test_a_call_that_the_token_limit_cut_is_none() -> None:
