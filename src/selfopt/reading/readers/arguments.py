@@ -137,8 +137,8 @@ def _goes_on(scan: Scan, kind: Parameter, at: int) -> bool:
 def _unframed(raw: str, framed: str) -> str:
     """The value without the line breaks that belong to its marks."""
     if framed == "always":
-        raw = raw.removeprefix("\r").removeprefix("\n") if raw.startswith(("\n", "\r\n")) else raw
-        return raw[:-1].removesuffix("\r") if raw.endswith("\n") else raw
+        line = "\r\n" if raw.startswith("\r\n") else "\n"
+        return raw.removeprefix(line).removesuffix(line)
     if framed == "both" and len(raw) > 1 and raw[0] == raw[-1] == "\n":
         return raw[1:-1]
     return raw
