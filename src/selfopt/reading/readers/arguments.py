@@ -96,7 +96,7 @@ def _end_of_value(scan: Scan, kind: Parameter, begin: int, others: frozenset[str
             after = mark.end() if mark is not None else first + 1
             chain = chain if chained == first else first
             chained = scan.skip(after)
-            if last is not None:
+            if last is not None and not _goes_on(scan, kind, after):
                 return (*last, False)
             if not _goes_on(scan, kind, after) and opening.match(scan.text, chained) is None:
                 # A whole call within the value, or the next call.
