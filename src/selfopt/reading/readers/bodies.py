@@ -34,6 +34,7 @@ _LINE = re.compile(r"[^<\n]{0,2000}+")
 _CHILD_NAME = re.compile(
     r"(?:<server_name>([^<>]{0,256}+)</server_name>\s*+)?+<(tool_name|name|function_name|function|tool)>([^<>]{1,256}+)</\2>\s*+"
 )
+_BESIDE = re.compile(r"\s*+</tool>\s*+<(?:args|arguments|parameters|params|input)>\s*+(?=\{)")
 _CHILD_ARGUMENTS = re.compile(r"<(?:parameters|arguments|params|args|input)>\s*+")
 _PYTHON = re.compile(r"(?:[A-Za-z_]\w{0,63}+\s*+=\s*+(?!=))?+(?:print\s*+\(\s*+)?+((?:[\w\-]{1,128}+[./])*+[\w\-]{1,128}+)\s*+\(")
 _KEYWORD = re.compile(r"([^\W\d][\w\-]{0,127}+)\s*+=(?!=)\s*+")
@@ -198,11 +199,12 @@ def _name_first(scan: Scan, at: int, mark: Mark) -> Body | None:
     name = scan.names.match_id(written) if mark.special else scan.names.match(written)
     if scan.names.is_no_call(written):
         return Body((), word.end(), none=True)
-    behind = scan.skip(word.end())
+    beside = _BESIDE.match(scan.text, word.end())
+    behind = scan.skip(beside.end() if beside is not None else word.end())
     if name is not None and (again := _OPENED_AGAIN.match(scan.text, behind)) is not None:
         given = between_marks(scan, behind, name, key=again.group(1), begin=again.end() + len("<arg_value>"))
         return None if given is None else _one(name, *given)
-    if scan.parameter(behind) is None:
+    if beside is None and scan.parameter(behind) is None:
         behind = _BETWEEN.match(scan.text, word.end()).end()  # type: ignore[union-attr]  # it matches nothing, too
     known = name or ("" if mark.word or mark.behind or _ID.fullmatch(written) else plain_name(written))
     if known and (scan.text[behind : behind + 1] == "{" or scan.parameter(behind)):

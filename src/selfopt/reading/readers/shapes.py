@@ -16,15 +16,15 @@ from .loose import LooseReader, UnreadableError, decode_object
 from .names import Names
 
 _LEVELS = 8  # wrappings around a call
-_LISTS = ("tool_calls", "toolCalls", "tool_uses", "toolUses", "function_calls", "functionCalls", "calls", "actions")
+_LISTS = ("tool_calls", "toolCalls", "tool_uses", "toolUses", "function_calls", "functionCalls", "calls", "actions", "steps")
 _WRAPPERS = (
-    *("function_call", "functionCall", "tool_call", "toolCall", "tool_use", "toolUse", "call", "function", "tool", "action"),
+    *("function_call", "functionCall", "tool_call", "toolCall", "tool_use", "toolUse", "call", "function", "tool", "action", "command"),
     *("message", "delta", "choices", "output", "content", "response", "parts", "candidates"),
 )
 _SPEAKERS = frozenset({"tool", "user", "system", "developer", "function"})
 _NAMES = (
     *("name", "tool_name", "toolName", "tool", "function", "function_name", "functionName", "func", "recipient_name"),
-    *("action", "recipient", "type", "method", "api", "call"),
+    *("action", "recipient", "type", "method", "api", "call", "function_call", "tool_call"),
 )
 _ARGUMENTS = (
     *("arguments", "parameters", "args", "params", "kwargs", "tool_input", "toolInput", "action_input", "actionInput"),
@@ -43,6 +43,8 @@ _EMPTY = frozenset(
     {*_LISTS, *_ARGUMENTS, "name", "tool", "tool_name", "toolName", "function", "function_call", "tool_call", "action"}
 )
 _NAME_SHAPE = re.compile(r"[\w./:\-]{1,128}")
+# Some models write what a tool does in the place of its name.
+_PHRASE = re.compile(r"[\w./:\-]{1,64}(?: [\w./:\-]{1,64}){1,12}")
 _ASSIGNED = re.compile(r"\s*([\w\-]{1,64})\s*[=:]\s*(.{1,4096})\Z", re.S)
 
 
@@ -240,7 +242,9 @@ def _stranger(value: Mapping[str, Any], name_key: str, names: Names, levels: int
     if written.strip().removeprefix("functions.").lower() in _GENERIC and isinstance(given, (dict, str, list)):
         return shape_of(_decoded(given), names, levels - 1)
     others = set(value) - {name_key, key} - _MARKS
-    if name_key not in _CLEAR_NAMES or key not in _CLEAR_ARGUMENTS or others or not _NAME_SHAPE.fullmatch(written):
+    if name_key not in _CLEAR_NAMES or key not in _CLEAR_ARGUMENTS or others:
+        return Shape()
+    if not _NAME_SHAPE.fullmatch(written) and not (key == "arguments" and _PHRASE.fullmatch(written)):
         return Shape()
     arguments = decode_object(given) if given is not None else None
     if arguments is None or is_schema(arguments, {}):
