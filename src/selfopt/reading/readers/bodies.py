@@ -71,6 +71,8 @@ def arguments_at(scan: Scan, position: int, written: str, mark: Mark) -> Body | 
         return None
     if form == "nothing" and not cut and scan.past_ends(at) == at:
         return None
+    if form == "nothing" and scan.text[position - 2 : position] == "/>" and required_of(scan.names.schema(name or "")):
+        return None  # a list of tools
     return _one(name or plain_name(written), arguments, end, "parameters" if form == "nothing" else form, cut)
 
 
@@ -170,6 +172,8 @@ def _children(scan: Scan, at: int, mark: Mark) -> Body | None:
     if given is None:
         return None
     arguments, end, form, cut = given
+    if form == "nothing" and around is None and required_of(scan.names.schema(name or "")):
+        return None  # the tool is described
     return _one(name or plain_name(written), arguments, end, "json" if form == "json" else "parameters", cut)
 
 

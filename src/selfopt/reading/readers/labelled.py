@@ -35,6 +35,10 @@ _AFTER_FENCE = re.compile(r"\s*+```(?!\w)")
 _NEXT_LABEL = re.compile(
     rf"\n[ \t]*+{_STRONG}(?:observation|thought|action|question|final answer|result|pause|user|assistant)\b|\n\s*+\n|<[|/]", re.I
 )
+# Of a list of things, of which no model writes one behind an action.
+_OTHER_LABEL = re.compile(
+    r"\n[ \t]*+(?!(?:observation|thought|action|question|final|result|pause|user|assistant|human|tool|input|answer)\b)[A-Za-z][\w ]{0,24}+:", re.I
+)
 _HEAD = re.compile(r"([^\W\d][\w.\-/:]{0,255}?)(?:[ \t]*+[:=]?[ \t]*+(?=\{)|[ \t]*+\r?\n[ \t]*+(?=\{|```[\w]{0,16}\s*+\{))")
 _IN_BRACKETS = re.compile(r"\[([^\[\]\n]{1,1024})\][ \t]*+(?=\n|\Z)")
 _INDEX = re.compile(r":[0-9]{1,6}\Z")
@@ -113,6 +117,8 @@ def read_labelled(reader: LooseReader, position: int, names: Names) -> Written |
         return _labelled_arguments(reader, at, name, names)
     rest = text[at : at + 1]
     if rest not in ("", "\n", "\r") or names.schema(name).get("required"):
+        return None
+    if _OTHER_LABEL.match(text, at):
         return None
     return Written(ToolCall(name=name), at, True)
 

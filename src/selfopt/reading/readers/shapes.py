@@ -54,7 +54,8 @@ class Shape:
 
     Attributes:
         calls: calls of tools that are offered, in order.
-        everything: these, and calls of other tools in objects that can hardly be anything but a call.
+        everything: these, and calls of other tools and such without arguments, in objects that can hardly
+            be anything but a call.
         no_call: whether the value says that no tool should be called.
         unread: whether it names an offered tool with arguments that can't be read.
         clear: whether the arguments of the other tools all stand under "arguments".
@@ -168,6 +169,8 @@ def _named(value: Mapping[str, Any], name_key: str, names: Names) -> Shape:
     if name_key == "type":
         return Shape()  # data, too, have a type
     flat = {key: item for key, item in value.items() if key != name_key and (key not in _MARKS or key in properties)}
+    if not flat and names.schema(name).get("required"):
+        return Shape(everything=[ToolCall(name=name)])  # a list of names, unless nothing else can be meant
     if all(key in properties for key in flat):
         return Shape.of(ToolCall(name=name, arguments=flat))
     return Shape()

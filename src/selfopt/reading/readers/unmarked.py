@@ -54,6 +54,8 @@ _DATA = frozenset(
     }
 )
 _CALLS = frozenset({"tool_code", "tool_call", "tool_calls", "tool", "tools", "function_call"})
+# Other programs that name a tool are answers.
+_PROGRAMS = frozenset({"python", "py", "python3", "javascript", "js", "typescript", "ts", "code", "pythonic", "plain"})
 _BARE = re.compile(r"\s*+(?:(?:```+|~~~+)[ \t]*+[^\s`]{0,32}+[ \t]*+\n\s*+)?+\Z")
 _BARE_AFTER = re.compile(r"[\s}\])]*+(?:(?:```+|~~~+)\s*+)?+\Z")
 _OPENED = re.compile(r"(?:\bAction:[ \t]*+)?```[\w]{0,16}+\s*+\Z")
@@ -163,6 +165,8 @@ class _Search:
             return end  # a document
         if body in ("{", "[", "<") and language not in ("python", "py"):
             return found.end()
+        if language not in _PROGRAMS and language not in _CALLS and language not in _DATA:
+            return end
         try:
             calls = read_block(self._reader, found.end(), end, self._names, lenient=language in _CALLS)
         except UnreadableError as stopped:
