@@ -11,7 +11,21 @@ _LINE = 400  # characters of a line that are looked at on either side
 _FENCE = re.compile(r"^[ \t]{0,8}+(?:```+|~~~+)[ \t]*+([^\s`]{0,32}+)", re.M)
 # Code in other languages is an answer.
 _MAY_CALL = frozenset(
-    {"", "json", "json5", "python", "py", "tool_code", "tool_call", "tool_calls", "tool", "xml", "text", "plaintext", "function_call"}
+    {
+        "",
+        "json",
+        "json5",
+        "python",
+        "py",
+        "tool_code",
+        "tool_call",
+        "tool_calls",
+        "tool",
+        "xml",
+        "text",
+        "plaintext",
+        "function_call",
+    }
 )
 _WORD = re.compile(r"\w")
 _FIRST = re.compile(r"[^\w\n]*+(\w)")
