@@ -9,8 +9,8 @@ from typing import Any
 from selfopt.reading.schema import required_of
 from selfopt.records import ToolCall
 
-from .arrows import arrows_at
 from .arguments import between_elements, between_marks
+from .arrows import arrows_at
 from .base import CALL_LIMIT
 from .braces import braces
 from .definitions import is_schema

@@ -116,7 +116,12 @@ def stands_in_sentence(text: str, start: int, end: int) -> bool:
     before, after = sides
     if before.endswith("`") and after.startswith("`") and not before.endswith("```"):
         return _words(before) or _words(after)
-    return _words(before) and _words(after)
+    if not (_words(before) and _words(after)):
+        return False
+    first = _FIRST_WORD.match(after)
+    # A sentence ends before it, and another begins behind it.
+    apart = before.rstrip().endswith((".", "!", "。", "！")) and first is not None and not first.group(1).islower()
+    return not apart or after.rstrip().endswith("?")
 
 
 def told(text: str, spans: Sequence[tuple[int, int]]) -> set[int]:
@@ -146,8 +151,9 @@ def _is_told(text: str, start: int, end: int) -> bool:
     for opening, closing in _QUOTED:
         if before.endswith(opening) and after.startswith(closing) and not before.endswith("```"):
             return _words(before) or _words(after)
-    if before.rstrip().endswith("|") and after.lstrip().startswith("|"):
-        return True  # a row of a table
+    for opening, closing in (("|", "|"), ("<!--", "-->")):
+        if before.rstrip().endswith(opening) and after.lstrip().startswith(closing):
+            return True  # a row of a table, or a remark
     bare, rest = _MARKS_BEFORE.sub("", before), _MARKS_AFTER.sub("", after)
     marked = bare != before and rest != after
     if marked and stands_in_sentence(text, start - len(before) + len(bare), end + len(after) - len(rest)):
