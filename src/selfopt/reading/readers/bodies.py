@@ -32,6 +32,7 @@ _GLUED = re.compile(r"([^<>\n{}]{1,300}+)</arg_key>\s*+(?=<arg_value>)")
 # The mark of a call in the place of the mark before its first argument.
 _OPENED_AGAIN = re.compile(r"<tool_call>\s*+([\w\-]{1,64}+)</arg_key>\s*+(?=<arg_value>)")
 _PAIR = re.compile(r"(?:\A|[\s,])([\w\-]{1,64}+)[ \t]*+[=:][ \t]*+")
+_FIRST_PAIR = re.compile(r"[ \t,:\-]*+[\w\-]{1,64}+[ \t]*+[=:]")
 _LINE = re.compile(r"[^<\n]{0,2000}+")
 _CHILD_NAME = re.compile(
     r"(?:<server_name>([^<>]{0,256}+)</server_name>\s*+)?+<(tool_name|name|function_name|function|tool)>([^<>]{1,256}+)</\2>\s*+"
@@ -242,6 +243,8 @@ def _name_with_key(scan: Scan, glued: re.Match[str]) -> Body | None:
 
 def _pairs(scan: Scan, at: int, name: str) -> Body | None:
     """Arguments as `key=value` on one line."""
+    if _FIRST_PAIR.match(scan.text, at) is None:
+        return None
     line = _LINE.match(scan.text, at).group()  # type: ignore[union-attr]  # it matches nothing, too
     heads = list(_PAIR.finditer(line))
     if not heads or line[: heads[0].start()].strip(" \t,:-"):
