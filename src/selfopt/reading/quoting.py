@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-_ELEMENTS = "parameters?|param|arg_value|arg_key|longcat_arg_value|invoke|function(?:_calls?)?|tool_calls?|longcat_tool_call|tool_use|arguments|args|tool"
+_ELEMENTS = "parameters?|param|arg_value|arg_key|longcat_arg_value|invoke|function(?:_calls?)?|call|tool_calls?|longcat_tool_call|tool_use|arguments|args|tool"
 _OPENING = re.compile(
     "|".join(
         (
@@ -14,6 +14,7 @@ _OPENING = re.compile(
             r"(?P<code>`)",
             r"[{\[(,:=]\s{0,8}(?P<text>[\"'])",
             r"(?P<token><\|\"\|>|<escape>)",
+            r"(?P<argument>(?:<\|open\|>call [^<>\n]{0,300}<\|sep\|>)?<\|open\|>argument [^<>\n]{0,200}<\|sep\|>|<\|tool_arg:value\|>)",
             r"(?P<said>[\"“])",
             rf"<(?P<element>(?:[\w｜|‖ ]{{0,16}}[:｜|‖] ?)?(?:{_ELEMENTS}))\b[^<>\n]{{0,200}}>",
             # A call may be written as a tag by the tool's name, alone on its line.
@@ -59,6 +60,7 @@ def _opened(found: re.Match[str]) -> _Open:
         "fence": lambda: _Open(re.compile(rf"^[ \t]{{0,8}}{mark}", re.M)),
         "code": lambda: _CODE,
         "text": lambda: _TEXTS[mark],
+        "argument": lambda: _Open(re.compile(r"<\|close\|>argument" if "open" in mark else r"<\|tool_arg:end\|>")),
         "token": lambda: _Open(re.compile(re.escape(mark))),
         "said": lambda: _SAID[mark],
     }

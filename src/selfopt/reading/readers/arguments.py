@@ -16,6 +16,7 @@ _LIMIT = 256  # arguments of one call
 _DEPTH = 8  # levels of elements within elements
 _CHILD = re.compile(r"<([\w.\-]{1,128}+)>")
 _CDATA = re.compile(r"\s*+<!\[CDATA\[(.*)\]\]>\s*+", re.S)
+_BESIDE = re.compile(r"\bvalue=\"([^\"<>]{0,1024})\"")
 _MINIMAX = "]<]minimax[>["
 _TAIL = re.compile(r"\]<\]minimax\[>\[\s*+\Z")
 
@@ -96,7 +97,7 @@ def _end_of_value(scan: Scan, kind: Parameter, begin: int, others: frozenset[str
             after = mark.end() if mark is not None else first + 1
             chain = chain if chained == first else first
             chained = scan.skip(after)
-            if last is not None:
+            if last is not None and not _goes_on(scan, kind, after):
                 return (*last, False)
             if not _goes_on(scan, kind, after) and opening.match(scan.text, chained) is None:
                 # A whole call within the value, or the next call.
@@ -149,6 +150,8 @@ def _value(scan: Scan, name: str, key: str, raw: str, more: str) -> Any:
     data = _CDATA.fullmatch(raw)
     if data is not None:
         return data.group(1)
+    if not raw.strip() and (beside := _BESIDE.search(more)) is not None:
+        raw = beside.group(1)
     if 'string="true"' in more or 'type="string"' in more:
         return raw
     if 'string="false"' in more or 'type="' in more:

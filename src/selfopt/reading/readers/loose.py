@@ -103,7 +103,8 @@ class LooseReader:
                 return None
             return (_without_surrogates(value) if "\\u" in self.text[position:end] else value), end
         except json.JSONDecodeError as error:
-            self._strictly -= error.pos - position + 64
+            # The error counts the lines before it.
+            self._strictly -= error.pos - position + 64 + error.pos // 128
         except (RecursionError, ValueError):
             self._strictly -= 8192
         return None
