@@ -57,6 +57,7 @@ def test_a_call_that_is_cut_off_is_seen(text: str, family: str) -> None:
         '[ZZ_TOOL]city_weather#{"city": "Graz"@@',
         'I look it up.\n<|zz_call|>city_weather|{"city": "Graz"}<|zz_end|>',
         'city_weather|{"city": "Graz"}',
+        '<|zz_call|>\x1b[31m<b>city_weather</b>|{"city": "<i>"@@',
     ],
 )
 def test_a_call_between_marks_that_nobody_knows_is_seen(text: str) -> None:

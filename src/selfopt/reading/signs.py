@@ -21,6 +21,7 @@ from .readers.shapes import shape_of
 _LOOKED_AT = 64  # marks, names and objects of a text that are looked at
 _LINE = 2000  # characters of a line that are looked at
 _LONGEST_MARK = 70
+_LABELS = 64  # characters behind a mark in which a name is looked for
 _TAIL = 200  # characters at the end of a text that may be a mark which is cut off
 _WRITTEN = re.compile(r"(?:functions?\.|call:\s*+)?+[\w.:/\-]{1,256}+")
 _OBJECT = re.compile(r"[{\[]")
@@ -172,10 +173,13 @@ def _behind_unknown_marks(scan: Scan) -> Iterator[tuple[int, int]]:
     for found in islice(_MARK.finditer(text), _LOOKED_AT):
         mark, label = found.group(), _LABEL.match(text, found.end())
         calling, special = _CALLING.search(mark) is not None, mark[1] in "|｜"
-        word = _WRITTEN.match(text, label.end()) if label and (calling or special) and not _NOT_CALLING.search(mark) else None
-        if word is None or scan.names.match(word.group()) is None:
+        if label is None or not (calling or special) or _NOT_CALLING.search(mark):
             continue
-        if (calling and special) or _GOES_ON.match(text, word.end()):
+        word = _WRITTEN.match(text, label.end())
+        named = word is not None and scan.names.match(word.group()) is not None
+        if calling and special and (named or any(one in text[found.end() : found.end() + _LABELS] for one in scan.names.names)):
+            yield found.start(), _end_of_call(text, found.end())
+        elif word is not None and named and _GOES_ON.match(text, word.end()):
             yield found.start(), _end_of_call(text, word.end())
 
 
