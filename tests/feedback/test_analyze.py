@@ -408,7 +408,7 @@ def test_the_advice_against_an_unread_format_names_the_chain_or_the_servers_pars
     assert "--tool-call-parser glm45" in read
     unknown = advice(unread=("unknown",))
     assert "no parser reads such calls" in unknown
-    assert f"ask for another format (`selfopt run {seen.model} atomic atomic`)" in unknown
+    assert f"ask for another format (`selfopt run {seen.model} atomic atomic@2`)" in unknown
     assert "of no family that is known" in unknown
     assert "format not recorded" not in unknown
     assert "use a variant whose parsers read it" in advice(excerpt=""), "as it was said of rows without an example"

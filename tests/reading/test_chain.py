@@ -108,6 +108,7 @@ def test_an_unread_call_names_its_family_and_the_chain_that_reads_it() -> None:
         ("hermes", "did you mean hermes@2;"),
         ("native@7", "did you mean native or native@2;"),
         ("glm45@3", "did you mean glm45;"),
+        ("fit@2", "'fit@2' repairs calls and reads none; write all@2 before it"),
     ],
 )
 def test_a_name_that_is_mistyped_is_answered_with_the_one_that_was_meant(name: str, said: str) -> None:

@@ -71,7 +71,7 @@ def chain_of(names: tuple[str, ...], family: str = "") -> Chain:
             known. Its marks are looked for first in a text, if the chain reads all families.
 
     Raises:
-        VariantError: a name is unknown, or names another version.
+        VariantError: a name is unknown, or names another version; or nothing is there that reads.
     """
     spelled = [part for name in names for part in _spelled(name)]
     readers = {name: _reader(name) for name in spelled if name not in REPAIRS}
@@ -79,6 +79,8 @@ def chain_of(names: tuple[str, ...], family: str = "") -> Chain:
         native = {name: reader for name, reader in readers.items() if name == NATIVE}
         readers = {**native, row.name: _reader_of(row), **readers}
     repairs = {name: REPAIRS[name] for name in spelled if name in REPAIRS}
+    if repairs and not readers:
+        raise VariantError(f"{', '.join(map(repr, repairs))} repairs calls and reads none; write {LATEST} before it")
     splits = any(name in _NOW for name in readers)
     others = {} if splits else {name: _reader(name) for name in (*_BEFORE, *_NOW) if name not in readers}
     growing = next(iter(readers.values()), None)

@@ -115,8 +115,8 @@ def unread_advice(model: str, phase: Phase, variant: str, f: UnreadFormatFigures
     if f.read_by is not None:
         command = f"selfopt rescore {' '.join(run[-_SHORT_ID:] for run in runs) or 'RUN'} --parser {f.read_by}"
         return f"no parser of {variant} reads {name} calls: read them with the chain {f.read_by} (`{command}`), or {own}"
-    # The variant that is named like the phase tells the model how to write calls.
-    return f"no parser reads {name} calls: {own}, or ask for another format (`selfopt run {model} {phase} {phase}`)"
+    # The variants that are named like the phases tell the model how to write calls.
+    return f"no parser reads {name} calls: {own}, or ask for another format (`selfopt run {model} {phase} {phase}@2`)"
 
 
 def _cold_failures(f: ColdFailuresFigures) -> str:
