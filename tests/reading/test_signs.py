@@ -82,6 +82,7 @@ def test_a_call_between_marks_that_nobody_knows_is_seen(text: str) -> None:
         "| tool | arguments |\n|---|---|\n| city_weather | city |",
         "[TODO] city_weather: write the documentation",
         "[call me] when city_weather is done",
+        "<|zz_call|>\\n<|zz_call|>set_timers, not set_time",
         "Write calls in <tool_call> tags.",
         "The [TOOL_CALLS] token opens a call.",
         "Use <function=city_weather> in the template.",

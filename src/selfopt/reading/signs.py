@@ -21,6 +21,7 @@ from .readers.shapes import shape_of
 _LOOKED_AT = 64  # marks, names and objects of a text that are looked at
 _LINE = 2000  # characters of a line that are looked at
 _LONGEST_MARK = 70
+_WORDS = 8  # words behind a mark that may be a name
 _LABELS = 64  # characters behind a mark in which a name is looked for
 _TAIL = 200  # characters at the end of a text that may be a mark which is cut off
 _WRITTEN = re.compile(r"(?:functions?\.|call:\s*+)?+[\w.:/\-]{1,256}+")
@@ -177,10 +178,16 @@ def _behind_unknown_marks(scan: Scan) -> Iterator[tuple[int, int]]:
             continue
         word = _WRITTEN.match(text, label.end())
         named = word is not None and scan.names.match(word.group()) is not None
-        if calling and special and (named or any(one in text[found.end() : found.end() + _LABELS] for one in scan.names.names)):
+        if calling and special and (named or _is_named(scan, found.end())):
             yield found.start(), _end_of_call(text, found.end())
         elif word is not None and named and _GOES_ON.match(text, word.end()):
             yield found.start(), _end_of_call(text, word.end())
+
+
+def _is_named(scan: Scan, at: int) -> bool:
+    """Whether an offered name stands shortly behind this position."""
+    words = _WRITTEN.finditer(scan.text[at : at + _LABELS])
+    return any(scan.names.match(word.group()) is not None for word in islice(words, _WORDS))
 
 
 def _end_of_call(text: str, at: int) -> int:
