@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-_ELEMENTS = "parameters?|param|arg_value|arg_key|longcat_arg_value|invoke|function(?:_calls?)?|tool_calls?|longcat_tool_call|tool_use|arguments|args|tool"
+_ELEMENTS = "parameters?|param|arg_value|arg_key|longcat_arg_value|invoke|function(?:_calls?)?|tool_calls?|longcat_tool_call|tool_use|arguments|args|tool|call"
 _OPENING = re.compile(
     "|".join(
         (
@@ -14,6 +14,7 @@ _OPENING = re.compile(
             r"(?P<code>`)",
             r"[{\[(,:=]\s{0,8}(?P<text>[\"'])",
             r"(?P<token><\|\"\|>|<escape>)",
+            r"(?P<value><\|tool_arg:value\|>|<\|open\|>argument\b[^<>\n]{0,300}<\|sep\|>)",
             r"(?P<said>[\"“])",
             rf"<(?P<element>(?:[\w｜|‖ ]{{0,16}}[:｜|‖] ?)?(?:{_ELEMENTS}))\b[^<>\n]{{0,200}}>",
             # A call may be written as a tag by the tool's name, alone on its line.
@@ -53,6 +54,10 @@ _TEXTS = {
 }
 
 
+# Special tokens around an argument, by how the first begins.
+_VALUES = {"<|tool_a": _Open(re.compile(r"<\|tool_arg:end\|>")), "<|open|>": _Open(re.compile(r"<\|close\|>argument"))}
+
+
 def _opened(found: re.Match[str]) -> _Open:
     what, mark = found.lastgroup or "", found.group(found.lastgroup or 0)
     plain: dict[str, Callable[[], _Open]] = {
@@ -60,6 +65,7 @@ def _opened(found: re.Match[str]) -> _Open:
         "code": lambda: _CODE,
         "text": lambda: _TEXTS[mark],
         "token": lambda: _Open(re.compile(re.escape(mark))),
+        "value": lambda: _VALUES[mark[:8]],
         "said": lambda: _SAID[mark],
     }
     if what in plain:

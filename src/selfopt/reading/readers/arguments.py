@@ -13,6 +13,7 @@ from .scan import BEYOND, Scan
 Given = tuple[dict[str, Any], int, str, bool]
 
 _LIMIT = 256  # arguments of one call
+_LOOK = 12  # characters that a look at a mark within a value counts for
 _DEPTH = 8  # levels of elements within elements
 _CHILD = re.compile(r"<([\w.\-]{1,128}+)>")
 _CDATA = re.compile(r"\s*+<!\[CDATA\[(.*)\]\]>\s*+", re.S)
@@ -70,7 +71,7 @@ def _end_of_value(scan: Scan, kind: Parameter, begin: int, others: frozenset[str
     last: tuple[int, int] | None = None
     chain, chained = begin, -1  # where the opening marks begin that stand here one behind the other
     at, places = begin, [-1, -1, -1, -1]
-    while True:
+    while scan.effort.spend(_LOOK):
         for index, pattern in enumerate((closing, kind.opening, ending, opening)):
             places[index] = places[index] if places[index] >= at else scan.next(pattern, at)
         first = min(places)
@@ -105,6 +106,7 @@ def _end_of_value(scan: Scan, kind: Parameter, begin: int, others: frozenset[str
                 if not quoted or not _goes_on(scan, kind, after):
                     return chain, chain, False
             at = after
+    return len(scan.text), len(scan.text), True
 
 
 def _end_of_data(scan: Scan, kind: Parameter, begin: int) -> tuple[int, int] | None:

@@ -103,7 +103,7 @@ class LooseReader:
                 return None
             return (_without_surrogates(value) if "\\u" in self.text[position:end] else value), end
         except json.JSONDecodeError as error:
-            self._strictly -= error.pos - position + 64
+            self._strictly -= error.pos - position + 64 + error.pos // 64  # the error counts lines
         except (RecursionError, ValueError):
             self._strictly -= 8192
         return None
