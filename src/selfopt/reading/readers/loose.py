@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Any
 
 from .base import DEPTH_LIMIT
-from .quoted import BLANKS, QUOTES, Quoted
+from .quoted import BLANKS, QUOTES, Quoted, looks_of
 
 _BLANK = re.compile(rf"[{BLANKS}]*+")
 _SKIP = re.compile(rf"(?:[{BLANKS}]++|//[^\n]*+|\#[^\n]*+|/\*(?:[^*]|\*(?!/)){{0,256}}+\*/|\\[nrt](?!\w))*+")
@@ -60,7 +60,7 @@ class LooseReader:
     def __init__(self, text: str) -> None:
         self.text = text
         self.repaired = self.supplied = False
-        self.quoted = Quoted(text)
+        self.quoted = Quoted(text, looks_of(text))
         self._open = ""  # what encloses the value that is being read
         self._dead: set[int] = set()  # brackets whose value can't be read, so that no attempt is made twice
         self._strictly = 2 * len(text) + 4096  # characters that failed attempts to read strict JSON may cost

@@ -14,6 +14,7 @@ from .base import NO_CALL_WORDS
 _NO_CALL = NO_CALL_WORDS | {"directly_answer", "directly-answer", "no_function", "no_function_call", "final_answer", "n/a"}
 _LONGEST = 256
 _ODD_LIMIT = 32
+_REMEMBERED = 256
 _WORD = re.compile(r"[^\W\d][\w.\-/:]*")
 _PREFIX = re.compile(r"(?:functions?|tools?|default_api|tool_calls?|api|multi_tool_use)[.:/](?=.)")
 # What other marks and fields leave behind a name.
@@ -39,6 +40,8 @@ class Names:
         for name in self.schemas:
             plain = _loosely(name)
             self._loose[plain] = None if plain in self._loose else name
+        self._longest = 2 * max(map(len, self.schemas), default=0) + 16
+        self._found: dict[str, str | None] = {}
         odd = sorted((name for name in self.schemas if not _WORD.fullmatch(name)), key=len, reverse=True)
         self.odd = tuple(odd[:_ODD_LIMIT])
 
@@ -61,6 +64,14 @@ class Names:
         if written in self.schemas:
             return written
         written = written[:_LONGEST].strip(_QUOTES)
+        if written in self._found:
+            return self._found.get(written)
+        found = self._match(written)
+        if len(self._found) < _REMEMBERED:
+            self._found[written] = found
+        return found
+
+    def _match(self, written: str) -> str | None:
         for _ in range(4):
             found = self._known(written)
             if found is not None:
@@ -70,7 +81,7 @@ class Names:
             if shorter == written:
                 break
             written = shorter
-        return self._loose.get(_loosely(written)) if written else None
+        return self._loose.get(_loosely(written)) if 0 < len(written) <= self._longest else None
 
     def schema(self, name: str) -> Mapping[str, Any]:
         """The parameters of an offered tool; empty for any other."""

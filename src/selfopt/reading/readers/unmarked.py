@@ -22,6 +22,7 @@ from .shapes import Shape, shape_of
 
 _EFFORT = 4  # characters that failed attempts may read for each character of the text
 _LOOKS = 64  # characters that the look at a place costs besides
+_ATTEMPT = 32  # characters that an attempt which fails costs besides
 _LINE = 400  # characters of a line that are looked at on either side of a call
 _WORD = re.compile(r"\w")
 _CUT = "a call that is broken or cut off"
@@ -111,7 +112,7 @@ class _Search:
     def __init__(self, text: str, names: Names) -> None:
         self._text, self._names = text, names
         self._reader = LooseReader(text)
-        self._effort = Effort(_EFFORT * len(text) + 4096)
+        self._effort = Effort(_EFFORT * len(text) + 2048)
         self._echoes = Echoes(text)
         self._pieces: list[_Piece] = []
         self._closings = [one.start() for one in _FENCE.finditer(text)]
@@ -199,7 +200,7 @@ class _Search:
 
     def _fail(self, start: int, position: int, family: str) -> None:
         """Count a failed attempt. One that the end of the text stopped is a call that is cut off."""
-        self._effort.spend(position - start)
+        self._effort.spend(position - start + _ATTEMPT)
         if position >= len(self._text) and self.unread is None:
             self.unread = family
 
