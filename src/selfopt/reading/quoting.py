@@ -15,6 +15,7 @@ _OPENING = re.compile(
             r"[{\[(,:=]\s{0,8}(?P<text>[\"'])",
             r"(?P<token><\|\"\|>|<escape>)",
             r"(?P<value><\|tool_arg:value\|>|<\|open\|>argument\b[^<>\n]{0,300}<\|sep\|>)",
+            r"(?P<tag><\|open\|>[^<>\n]{0,300}<\|sep\|>)",  # its attributes are no texts
             r"(?P<said>[\"“])",
             rf"<(?P<element>(?:[\w｜|‖ ]{{0,16}}[:｜|‖] ?)?(?:{_ELEMENTS}))\b[^<>\n]{{0,200}}>",
             # A call may be written as a tag by the tool's name, alone on its line.
@@ -102,7 +103,10 @@ class Quoting:
                 found = _OPENING.search(text, at)
                 if found is None:
                     return
-                at, self._open, self._since = found.end(), _opened(found), ""
+                at = found.end()
+                if found.lastgroup == "tag":
+                    continue
+                self._open, self._since = _opened(found), ""
             closed, over = self._open.ends(text, at)
             if over is not None:
                 at, self._open = over.start(), None

@@ -97,9 +97,10 @@ def _end_of_value(scan: Scan, kind: Parameter, begin: int, others: frozenset[str
             after = mark.end() if mark is not None else first + 1
             chain = chain if chained == first else first
             chained = scan.skip(after)
-            if last is not None:
+            goes_on = _goes_on(scan, kind, after)
+            if last is not None and not goes_on:
                 return (*last, False)
-            if not _goes_on(scan, kind, after) and opening.match(scan.text, chained) is None:
+            if not goes_on and opening.match(scan.text, chained) is None:
                 # A whole call within the value, or the next call.
                 quoted = scan.parameter(chained) is not None
                 after = max(scan.past_ends(min(scan.next(ending, after), len(scan.text)), arguments=False), after)
@@ -124,7 +125,7 @@ def _is_over(scan: Scan, kind: Parameter, after: int) -> bool:
         return True
     past = scan.past_ends(at, arguments=False)
     if past == at:
-        return scan.marks.opening.match(scan.text, at) is not None
+        return scan.marks.opening.match(scan.text, at) is not None and not _goes_on(scan, kind, at)
     if scan.parameter(scan.skip(past)) is not None:
         return True
     return not _goes_on(scan, kind, past)

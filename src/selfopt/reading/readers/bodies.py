@@ -27,6 +27,7 @@ _BETWEEN = re.compile(
 _ROLE = re.compile(r"(?:function\s*+<[|｜‖][^<>\n]{1,40}+>|<[|｜‖] ?plugin[|｜‖]>|\[[^\]\n]{1,9}\])?+\s*+(?:```\w*+\s*+)?+")
 _GLUED = re.compile(r"([^<>\n{}]{1,300}+)</arg_key>\s*+(?=<arg_value>)")
 _PAIR = re.compile(r"(?:\A|[\s,])([\w\-]{1,64}+)[ \t]*+[=:][ \t]*+")
+_FIRST_PAIR = re.compile(r"[ \t,:\-]*+[\w\-]{1,64}+[ \t]*+[=:]")
 _LINE = re.compile(r"[^<\n]{0,2000}+")
 _CHILD_NAME = re.compile(
     r"(?:<server_name>[^<>]{0,256}+</server_name>\s*+)?+<(tool_name|name|function_name|function|tool)>([^<>]{1,256}+)</\1>\s*+"
@@ -225,6 +226,8 @@ def _name_with_key(scan: Scan, glued: re.Match[str]) -> Body | None:
 
 def _pairs(scan: Scan, at: int, name: str) -> Body | None:
     """Arguments as `key=value` on one line."""
+    if _FIRST_PAIR.match(scan.text, at) is None:
+        return None
     line = _LINE.match(scan.text, at).group()  # type: ignore[union-attr]  # it matches nothing, too
     heads = list(_PAIR.finditer(line))
     if not heads or line[: heads[0].start()].strip(" \t,:-"):
