@@ -36,7 +36,7 @@ def _named(name: str, title: str, opening: str, closing: str, parameter: Marks =
 ROWS = (
     _named(
         "minimax_m2", "MiniMax M2", '<invoke name="{name}">\n', "</invoke>",
-        around=("<minimax:tool_call>\n", "\n</minimax:tool_call>"),
+        around=("<minimax:tool_call>\n", "\n</minimax:tool_call>"), others=(("[TOOL_CALL]", "[/TOOL_CALL]"),),
         template=("<minimax:tool_call>",), vllm="minimax_m2", sglang="minimax-m2",
     ),
     _named(
@@ -301,7 +301,7 @@ ROWS = (
     _json("tool_tag", "tool elements", "<tool>", "</tool>", version=2),
     _json("call_tag", "call elements", "<call>", "</call>", version=2),
     _named("function_tag", "named functions", '<function name="{name}">\n', "</function>", version=2),
-    _named("named_tool", "named tools", '<tool name="{name}">\n', "</tool>", version=2),
+    _named("named_tool", "named tools", '<tool name="{name}">\n', "</tool>", others=(('<tool_call name="{name}">', ""),), version=2),
     _named("named_call", "named calls", '<call name="{name}">\n', "</call>", version=2),
 )
 # fmt: on

@@ -148,7 +148,7 @@ def _named(scan: Scan) -> Iterator[tuple[int, int]]:
         return
     defined = set(_DEFINED.findall(scan.text))
     for found in islice(pattern.finditer(scan.text), _LOOKED_AT):
-        if (found.group("name") or found.group("tag")) not in defined:
+        if found.group(found.lastgroup or 0) not in defined:
             yield found.start(), _end_of_call(scan.text, found.end())
 
 
@@ -164,8 +164,9 @@ def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
     written = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     before = r"(?<![\w.\-/])(?:functions\.|default_api\.)?"
     opening = r"""(?::[0-9]{1,6})?(?:\.call)?(?:\(|[ \t]{0,4}+\n\s{0,8}+Action Input\s?:|\s{0,4}+(?:\{(?=\s*+["'\w}]|\Z)|\[(?=\s*+["'{]))|\s{0,4}+:\s{0,8}+[{\["']|\[ARGS\]|\s{0,4}+<(?:[|｜]|arg_|param))"""
-    tag = rf"""<(?:[\w:|｜]{{1,40}}+(?:\s+name)?=\s*+["']?)?(?P<tag>{written})(?![\w.\-])"""
-    return re.compile(rf"{before}(?P<name>{written}){opening}|{tag}")
+    tag = rf"""(?:<|^(?=invoke ))(?:[\w:|｜]{{1,40}}+(?:\s+name)?=\s*+["']?)?(?P<tag>{written})(?![\w.\-])"""
+    element = rf"<(?i:function|name|tool|tool_name|function_name|action)>\s{{0,8}}(?P<element>{written})\s{{0,8}}</|<ACTION:[ \t]*+(?P<label>{written})\n"
+    return re.compile(rf"{before}(?P<name>{written}){opening}|{tag}|{element}", re.M)
 
 
 def _broken(scan: Scan) -> Iterator[tuple[int, int]]:

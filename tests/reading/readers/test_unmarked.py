@@ -75,7 +75,7 @@ OBJECTS: list[tuple[str, Calls]] = [
     (f"{J};", [GRAZ]),
     (f"{J} This gets the weather.", [GRAZ]),
     (f"I will call {J}", [GRAZ]),
-    (f"I will call {J} now", [GRAZ]),
+    (f"I will call {J} Please wait.", [GRAZ]),
     (f"tool_calls = [{J}]", [GRAZ]),
     (f"Output: {J}", [GRAZ]),
     (f"Assistant: {J}", [GRAZ]),

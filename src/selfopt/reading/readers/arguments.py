@@ -17,6 +17,7 @@ _LOOK = 12  # characters that a look at a mark within a value counts for
 _DEPTH = 8  # levels of elements within elements
 _CHILD = re.compile(r"<([\w.\-]{1,128}+)>")
 _CDATA = re.compile(r"\s*+<!\[CDATA\[(.*)\]\]>\s*+", re.S)
+_BESIDE = re.compile(r"\bvalue=\"([^\"<>]{0,1024})\"")
 _MINIMAX = "]<]minimax[>["
 _TAIL = re.compile(r"\]<\]minimax\[>\[\s*+\Z")
 
@@ -152,6 +153,8 @@ def _value(scan: Scan, name: str, key: str, raw: str, more: str) -> Any:
     data = _CDATA.fullmatch(raw)
     if data is not None:
         return data.group(1)
+    if not raw.strip() and (beside := _BESIDE.search(more)) is not None:
+        raw = beside.group(1)
     if 'string="true"' in more or 'type="string"' in more:
         return raw
     if 'string="false"' in more or 'type="' in more:

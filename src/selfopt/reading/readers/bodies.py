@@ -9,6 +9,7 @@ from typing import Any
 from selfopt.reading.schema import required_of
 from selfopt.records import ToolCall
 
+from .arrows import arrows_at
 from .arguments import between_elements, between_marks
 from .base import CALL_LIMIT
 from .braces import braces
@@ -24,14 +25,17 @@ _BETWEEN = re.compile(
     r"(?:\s|\\n|[:=>]|```\w*+|<[|｜‖][^<>\n]{1,40}+>|<tool_sep(?::\w{1,24}+)?>|\[CALL_ID\][\w\-]{0,64}+|\[[A-Z_]{2,16}+\]"
     r"|✿\w{1,16}+✿:?|(?:commentary|analysis|comment|assistant|json|code)\b)*+"
 )
-_ROLE = re.compile(r"(?:function\s*+<[|｜‖][^<>\n]{1,40}+>|<[|｜‖] ?plugin[|｜‖]>|\[[^\]\n]{1,9}\])?+\s*+(?:```\w*+\s*+)?+")
+_ROLE = re.compile(r"(?:call:\s*+(?=[{\[])|function\s*+<[|｜‖][^<>\n]{1,40}+>|<[|｜‖] ?plugin[|｜‖]>|\[[^\]\n]{1,9}\])?+\s*+(?:```\w*+\s*+)?+")
 _GLUED = re.compile(r"([^<>\n{}]{1,300}+)</arg_key>\s*+(?=<arg_value>)")
+# The mark of a call in the place of the mark before its first argument.
+_OPENED_AGAIN = re.compile(r"<tool_call>\s*+([\w\-]{1,64}+)</arg_key>\s*+(?=<arg_value>)")
 _PAIR = re.compile(r"(?:\A|[\s,])([\w\-]{1,64}+)[ \t]*+[=:][ \t]*+")
 _FIRST_PAIR = re.compile(r"[ \t,:\-]*+[\w\-]{1,64}+[ \t]*+[=:]")
 _LINE = re.compile(r"[^<\n]{0,2000}+")
 _CHILD_NAME = re.compile(
-    r"(?:<server_name>[^<>]{0,256}+</server_name>\s*+)?+<(tool_name|name|function_name|function|tool)>([^<>]{1,256}+)</\1>\s*+"
+    r"(?:<server_name>([^<>]{0,256}+)</server_name>\s*+)?+<(tool_name|name|function_name|function|tool)>([^<>]{1,256}+)</\2>\s*+"
 )
+_BESIDE = re.compile(r"\s*+</tool>\s*+<(?:args|arguments|parameters|params|input)>\s*+(?=\{)")
 _CHILD_ARGUMENTS = re.compile(r"<(?:parameters|arguments|params|args|input)>\s*+")
 _PYTHON = re.compile(r"(?:[A-Za-z_]\w{0,63}+\s*+=\s*+(?!=))?+(?:print\s*+\(\s*+)?+((?:[\w\-]{1,128}+[./]){0,8}+[\w\-]{1,128}+)\s*+\(")
 _KEYWORD = re.compile(r"([^\W\d][\w\-]{0,127}+)\s*+=(?!=)\s*+")
@@ -43,6 +47,8 @@ def body_at(scan: Scan, position: int, mark: Mark) -> Body | None:
     """What an opening mark without a name encloses; None if it is no call."""
     at = _ROLE.match(scan.text, position).end()  # type: ignore[union-attr]  # it matches nothing, too
     sign = scan.text[at : at + 1]
+    if (arrows := arrows_at(scan, at)) is not None:
+        return arrows
     if sign == "<":
         return _children(scan, at, mark)
     if sign == "[" and scan.marks.opening.match(scan.text, at):
@@ -66,6 +72,8 @@ def arguments_at(scan: Scan, position: int, written: str, mark: Mark) -> Body | 
         return None
     if form == "nothing" and not cut and scan.past_ends(at) == at:
         return None
+    if form == "nothing" and scan.text[position - 2 : position] == "/>" and required_of(scan.names.schema(name or "")):
+        return None  # a list of tools
     return _one(name or plain_name(written), arguments, end, "parameters" if form == "nothing" else form, cut)
 
 
@@ -119,7 +127,7 @@ def _objects(scan: Scan, at: int) -> Body | None:
             break
         keyed = keyed or _is_keyed(value, shape)
         following = _after_value(scan, end)
-        if scan.text[following : following + 1] not in ("{", "["):
+        if scan.text[following : following + 1] not in ("{", "[") or scan.marks.opening.match(scan.text, following):
             break
         at = following
     if not read or not (calls or none):
@@ -154,8 +162,8 @@ def _children(scan: Scan, at: int, mark: Mark) -> Body | None:
     named = _CHILD_NAME.match(scan.text, at)
     if named is None:
         return None
-    written = named.group(2).strip()
-    name = scan.names.match(written)
+    written = named.group(3).strip()
+    name = scan.names.of_server(named.group(1) or "", written)
     if scan.names.is_no_call(written):
         return Body((), named.end(), none=True)
     around = _CHILD_ARGUMENTS.match(scan.text, named.end())
@@ -165,6 +173,8 @@ def _children(scan: Scan, at: int, mark: Mark) -> Body | None:
     if given is None:
         return None
     arguments, end, form, cut = given
+    if form == "nothing" and around is None and required_of(scan.names.schema(name or "")):
+        return None  # the tool is described
     return _one(name or plain_name(written), arguments, end, "json" if form == "json" else "parameters", cut)
 
 
@@ -190,11 +200,16 @@ def _name_first(scan: Scan, at: int, mark: Mark) -> Body | None:
     word = _WRITTEN.match(scan.text, at)
     if word is None:
         return None
-    written, name = word.group(), scan.names.match(word.group())
+    written = word.group()
+    name = scan.names.match_id(written) if mark.special else scan.names.match(written)
     if scan.names.is_no_call(written):
         return Body((), word.end(), none=True)
-    behind = scan.skip(word.end())
-    if scan.parameter(behind) is None:
+    beside = _BESIDE.match(scan.text, word.end())
+    behind = scan.skip(beside.end() if beside is not None else word.end())
+    if name is not None and (again := _OPENED_AGAIN.match(scan.text, behind)) is not None:
+        given = between_marks(scan, behind, name, key=again.group(1), begin=again.end() + len("<arg_value>"))
+        return None if given is None else _one(name, *given)
+    if beside is None and scan.parameter(behind) is None:
         behind = _BETWEEN.match(scan.text, word.end()).end()  # type: ignore[union-attr]  # it matches nothing, too
     known = name or ("" if mark.word or mark.behind or _ID.fullmatch(written) else plain_name(written))
     if known and (scan.text[behind : behind + 1] == "{" or scan.parameter(behind)):
@@ -284,8 +299,13 @@ def _in_parentheses(scan: Scan, at: int, name: str) -> tuple[dict[str, Any], int
         if at >= len(scan.text) or scan.marks.ending.match(scan.text, at):
             return arguments, at, True
         keyword = _KEYWORD.match(scan.text, at)
-        key = keyword.group(1) if keyword is not None else next(unnamed, None)
         found = scan.value(keyword.end() if keyword is not None else at, call=True)
-        if found is None or key is None or len(arguments) > 256:
+        if found is None or len(arguments) > 256:
+            return None
+        if keyword is None and not arguments and isinstance(found[0], dict) and found[0].keys() <= scan.properties(name).keys():
+            arguments, at = dict(found[0]), found[1]
+            continue
+        key = keyword.group(1) if keyword is not None else next(unnamed, None)
+        if key is None:
             return None
         arguments[key], at = found

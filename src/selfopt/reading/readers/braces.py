@@ -16,6 +16,7 @@ _HEAD = re.compile(r"(?:call:\s*+)?((?:[\w.\-/]{1,64}+:){0,4}+[\w.\-/]{1,128}+)\
 _KEY = re.compile(r"""\s*+(?:<escape>|<\|"\|>|["'])?([^:{}\[\]"'<>,=\s]{1,128}+)(?:<escape>|<\|"\|>|["'])?\s*+[:=]\s*+""")
 _AFTER = re.compile(r"\s*+[,}\])]|\s*+(?:<end_function_call>|<tool_call\|>)|\s*+\Z")
 _BARE = re.compile(r"(?:[^{}\[\]()<,]++|,(?!\s*+[\w.\-]{1,64}+\s*+:)|<(?!end_function_call>|tool_call\|>)|[()\[\]](?![,}]|\Z))*+")
+_BARE_KEYWORD = re.compile(r"(?:[^{}\[\]()<,]++|,(?!\s*+[\w.\-]{1,64}+\s*+[:=])|<(?!end_function_call>|tool_call\|>)|[(\[\]](?![,}]|\Z))*+")
 _BARE_ITEM = re.compile(r"[^{}\[\]<,]*+")
 _NUMBER = re.compile(r"-?[0-9]{1,300}+(?:\.[0-9]{1,300}+)?+(?:[eE][+\-]?[0-9]{1,4}+)?+")
 _WORDS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
@@ -35,7 +36,7 @@ def braces(scan: Scan, at: int, mark: Mark) -> Body | None:
     name = scan.names.match(written) or scan.names.match(written.rpartition(":")[2])
     if name is None and not mark.special:
         return None
-    reader = _Braces(scan, name or "", stripped=mark.word or mark.behind)
+    reader = _Braces(scan, name or "", stripped=mark.word or mark.behind, keywords=head.group(2) == "(")
     try:
         arguments, end = reader.pairs(head.end(), DEPTH_LIMIT, "}" if head.group(2) == "{" else ")")
     except _WrongError:
@@ -51,7 +52,8 @@ def _is_quoted(scan: Scan, at: int) -> bool:
 
 
 class _Braces:
-    def __init__(self, scan: Scan, name: str, *, stripped: bool) -> None:
+    def __init__(self, scan: Scan, name: str, *, stripped: bool, keywords: bool) -> None:
+        self._value_ends = _BARE_KEYWORD if keywords else _BARE
         self._scan, self._text, self._name, self._stripped = scan, scan.text, name, stripped
         self.furthest = 0
         self.cut = False
@@ -126,10 +128,12 @@ class _Braces:
             at = after
 
     def _bare(self, at: int, key: str) -> tuple[Any, int]:
-        pattern = _BARE_ITEM if key == "[" else _BARE
+        pattern = _BARE_ITEM if key == "[" else self._value_ends
         end = pattern.match(self._text, at).end()  # type: ignore[union-attr]  # it matches nothing, too
         raw = self._text[at:end].strip()
         if end >= len(self._text):
+            if raw and any(quote.startswith(raw) for quote in QUOTES):
+                raise _WrongError  # the mark before a text is cut off
             self.cut = True
         if self._stripped and key not in ("", "["):
             return self._scan.typed(self._name, key, raw), end

@@ -8,6 +8,8 @@ from typing import Any
 _KINDS = frozenset(
     {"string", "integer", "number", "boolean", "object", "array", "null", "float", "int", "str", "bool", "dict", "list"}
 )
+# In the place of every argument, these are no values.
+_WRITTEN_KINDS = _KINDS - {"null", "list", "object"}
 _OF_SCHEMAS = frozenset(
     {
         *("type", "properties", "required", "additionalProperties", "description", "title", "default", "enum", "items", "anyOf"),
@@ -15,6 +17,7 @@ _OF_SCHEMAS = frozenset(
         *("$ref", "$schema", "$defs", "definitions", "nullable", "strict", "optional", "minItems", "maxItems", "uniqueItems"),
     }
 )
+_OF_LISTED = _OF_SCHEMAS | {"name", "in", "schema"}
 _OF_DEFINITIONS = ("input_schema", "inputSchema", "parametersJsonSchema", "returns")
 
 
@@ -30,6 +33,8 @@ def is_definition(value: Mapping[str, Any], arguments: Any, properties: Mapping[
         return True
     if any(key in value and key not in properties for key in _OF_DEFINITIONS):
         return True
+    if isinstance(arguments, list) and arguments and all(isinstance(one, Mapping) for one in arguments):
+        return all({"name", "type"} <= one.keys() and one.keys() <= _OF_LISTED for one in arguments)
     described = isinstance(value.get("description"), str) and "description" not in properties
     return (described and not arguments) or is_schema(arguments, properties)
 
@@ -53,6 +58,8 @@ def is_schema(arguments: Any, properties: Mapping[str, Any]) -> bool:
     if "$ref" in words or ("properties" in words and isinstance(arguments["properties"], Mapping)):
         return True
     if "type" in words and arguments["type"] == "object" and all(word in _OF_SCHEMAS for word in words):
+        return True
+    if all(isinstance(value, str) and value in _WRITTEN_KINDS for value in arguments.values()):
         return True
     return all(_describes(value, properties.get(key)) for key, value in arguments.items())
 

@@ -19,8 +19,20 @@ _TURN = re.compile(
     r"|^[ \t]{0,8}+(?:\*\*)?(?:User|Human|Observation|Tool result|Tool response|Result)(?:\*\*)?:",
     re.M,
 )
+_USER = re.compile(r"<\|im_start\|>\s*+(?:user|human)|<start_of_turn>\s*+user|<\|user\|>|[ \t]{0,8}(?:\*\*)?(?:User|Human)(?:\*\*)?:")
+_MODEL = re.compile(
+    r"<\|im_start\|>\s*+assistant|<start_of_turn>\s*+model|<\|assistant\|>|^[ \t]{0,8}+(?:\*\*)?(?:Assistant|AI|Model)(?:\*\*)?:", re.M
+)
 _WORD = re.compile(r"\w")
-_SPECIAL = re.compile(r"<[|｜][^<>\n]{1,40}[|｜]>|</?s>|</?[\w:]{1,40}>|\[/?[A-Z_]{2,20}\]")
+_LINE = 400  # characters of a line that are looked at on either side of a call
+# Also what an interpreter shows behind its prompt.
+_BLOCK_QUOTE = re.compile(r"[ \t]{0,3}>{1,3}[ \t]")
+_QUOTED = (("`", "`"), ('"', '"'), ("'", "'"), ("“", "”"), ("„", "“"), ("«", "»"), ("»", "«"), ("‘", "’"), ("「", "」"))
+_TAGS = r"(?:\s{0,4}(?:</?[\w:|｜▁]{1,48}>|\[/?[A-Z_]{2,20}\])){1,4}"
+_MARKS_BEFORE, _MARKS_AFTER = re.compile(rf"{_TAGS}\s*\Z"), re.compile(rf"\A\s*{_TAGS}")
+_FIRST_WORD = re.compile(r"[\s,，;)$*_\-–—]{0,8}(\w)")
+_SENTENCE_ENDS = (".", ":", "!", "?", "。", "：", "！", "？", "→", ">", "*", "|")
+_SPECIAL = re.compile(r"<\|(?:open|close)\|>[^<>\n]{0,160}<\|sep\|>|<[|｜][^<>\n]{1,40}[|｜]>|</?s>|</?[\w:]{1,40}>|\[/?[A-Z_]{2,20}\]")
 
 
 class Echoes:
@@ -29,6 +41,7 @@ class Echoes:
     def __init__(self, text: str) -> None:
         self._text = text
         self._turns: list[int] | None = None
+        self._own: list[int] | None = None  # where the model's own turns begin
 
     def end_of_echo(self, since: int, position: int, *, after_call: bool) -> int | None:
         """Where to go on if a position is in an echo; None if it is in none.
@@ -45,12 +58,23 @@ class Echoes:
             return None
         if after_call:
             return len(self._text)
-        turn = self._turns[index]
+        turn = self._turns[bisect_left(self._turns, position) - 1]
         result = _RESULT.match(self._text, turn)
         if result is None:
-            return None
+            return self._end_of_turn(turn, position)
         end = self._text.find(f"</{result.group(1)}>", turn)
         return len(self._text) if end < 0 else end if end > position else None
+
+
+    def _end_of_turn(self, turn: int, position: int) -> int | None:
+        """Where the model's own turn begins behind this position, if that is in a turn of the user."""
+        if not _USER.match(self._text, turn):
+            return None
+        if self._own is None:
+            self._own = [one.start() for one in _MODEL.finditer(self._text)]
+        index = bisect_left(self._own, turn)
+        own = self._own[index] if index < len(self._own) else 0
+        return own if own >= position else None
 
 
 def quoted(text: str, spans: Sequence[tuple[int, int]]) -> set[int]:
@@ -79,11 +103,70 @@ def _words(part: str) -> bool:
 
 
 def stands_in_sentence(text: str, start: int, end: int) -> bool:
-    """Whether words stand before a part of a text and behind it, on one line, or it is code within one."""
-    if "\n" in text[start:end].strip():
+    """Whether words stand before a part of a text and behind it, on one line, or it is quoted."""
+    if _in_block_quote(text, start, end):
+        return True
+    sides = _beside(text, start, end)
+    if sides is None:
         return False
-    before = text[max(0, start - 400) : start].rpartition("\n")[2]
-    after = text[end : end + 400].partition("\n")[0]
+    before, after = sides
     if before.endswith("`") and after.startswith("`") and not before.endswith("```"):
         return _words(before) or _words(after)
     return _words(before) and _words(after)
+
+
+def told(text: str, spans: Sequence[tuple[int, int]]) -> set[int]:
+    """Which of these calls without marks are examples: quoted, asked about, or followed by more of their sentence.
+
+    Calls on one line belong together.
+    """
+    found: set[int] = set()
+    index = 0
+    while index < len(spans):
+        last = index
+        while last + 1 < len(spans) and "\n" not in text[spans[last][1] : spans[last + 1][0]][:_LINE]:
+            last += 1
+        if _is_told(text, spans[index][0], spans[last][1]):
+            found.update(range(index, last + 1))
+        index = last + 1
+    return found
+
+
+def _is_told(text: str, start: int, end: int) -> bool:
+    if _in_block_quote(text, start, end):
+        return True
+    sides = _beside(text, start, end)
+    if sides is None:
+        return False
+    before, after = sides
+    for opening, closing in _QUOTED:
+        if before.endswith(opening) and after.startswith(closing) and not before.endswith("```"):
+            return _words(before) or _words(after)
+    if before.rstrip().endswith("|") and after.lstrip().startswith("|"):
+        return True  # a row of a table
+    bare, rest = _MARKS_BEFORE.sub("", before), _MARKS_AFTER.sub("", after)
+    marked = bare != before and rest != after
+    if marked and stands_in_sentence(text, start - len(before) + len(bare), end + len(after) - len(rest)):
+        return True
+    rest = rest.strip()
+    if _words(bare) and (rest.startswith("?") or rest.endswith("?")):
+        return True
+    first = _FIRST_WORD.match(rest)
+    if first is None or first.group(1).isupper() or first.group(1).isdigit():
+        return False
+    return first.group(1).islower() or (_words(bare) and not bare.rstrip().endswith(_SENTENCE_ENDS))
+
+
+def _in_block_quote(text: str, at: int, end: int) -> bool:
+    """Whether a part of a text stands in a block quote with more text around it."""
+    line = text.rfind("\n", max(0, at - _LINE), at) + 1
+    if (line == 0 and at > _LINE) or _BLOCK_QUOTE.match(text, line) is None:
+        return False
+    return not (text[:line].isspace() or line == 0) or re.match(r"[\s>`]*+\Z", text[end:]) is None
+
+
+def _beside(text: str, start: int, end: int) -> tuple[str, str] | None:
+    """What stands before a part of a text and behind it on its line; None if it has several lines."""
+    if "\n" in text[start:end].strip():
+        return None
+    return text[max(0, start - _LINE) : start].rpartition("\n")[2], text[end : end + _LINE].partition("\n")[0]

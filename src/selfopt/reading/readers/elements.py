@@ -22,7 +22,13 @@ _ATTRIBUTE = re.compile(r"([\w\-]{1,64}+)=(?:\"([^\"]*+)\"|'([^']*+)')")
 _CHILD = re.compile(r"\s*+<([\w\-.]{1,128}+)(?:[ \t][^<>]{0,128}+)?>")
 _EMPTY_CHILD = re.compile(r"\s*+<([\w\-.]{1,128}+)[ \t]*+/>")
 _ITEM = re.compile(r"\s*+<([\w\-.]{1,64}+)>([^<]{0,4096}+)</\1>\s*+")
+# An element around all arguments, as in Roo Code.
+_AROUND = re.compile(r"\s*+<(args|arguments|parameters|params|input)>")
+CDATA = re.compile(r"\s*+<!\[CDATA\[(.*)\]\]>\s*+", re.S)
+"""A value that is one section of plain text in XML."""
 _FAST = 8  # how much faster the end of an element is looked for than values are read
+# Elements of such a name that hold text are found in any document.
+_PLAIN_WORD = re.compile(r"[a-z]+|[A-Z]+|[A-Z][a-z]+")
 _SPACE = re.compile(r"\s*+")
 
 
@@ -51,7 +57,8 @@ def read_element(text: str, position: int, names: Names, effort: Effort) -> Writ
     if opening.group(3):
         return Written(ToolCall(name=name, arguments=arguments), opening.end(), True) if arguments or not required else None
     closing = f"</{name}>"
-    given = _children(text, opening.end(), closing, root, schemas, effort) or _body(text, opening.end(), closing, name, names)
+    given = _around(text, opening.end(), closing, root, schemas, effort)
+    given = given or _children(text, opening.end(), closing, root, schemas, effort) or _body(text, opening.end(), closing, name, names)
     if given is None:
         effort.spend((len(text) - opening.end()) // _FAST)
         return None
@@ -93,6 +100,20 @@ def _children(
     return None
 
 
+def _around(
+    text: str, position: int, closing: str, root: Mapping[str, Any], schemas: Mapping[str, Any], effort: Effort
+) -> tuple[dict[str, Any], int, bool] | None:
+    """The arguments that one element encloses; None if there is none."""
+    around = _AROUND.match(text, position)
+    if around is None or around.group(1) in schemas:
+        return None
+    given = _children(text, around.end(), f"</{around.group(1)}>", root, schemas, effort)
+    if given is None or given[2]:
+        return given
+    after = _SPACE.match(text, given[1]).end()  # type: ignore[union-attr]  # it matches nothing, too
+    return (given[0], after + len(closing), False) if text.startswith(closing, after) else None
+
+
 def _end_of_value(text: str, begin: int, key: str, closing: str, schemas: Mapping[str, Any], effort: Effort) -> int:
     """Where a value ends: before the first closing tag behind which the call goes on or ends.
 
@@ -118,6 +139,8 @@ def _end_of_value(text: str, begin: int, key: str, closing: str, schemas: Mappin
 
 
 def _typed(raw: str, schema: Any, root: Mapping[str, Any]) -> Any:
+    if (data := CDATA.fullmatch(raw)) is not None:
+        return typed_text(data.group(1), schema, root)
     kind = resolved(schema, root).get("type") if schema is not None else None
     if kind == "array" and raw.lstrip().startswith("<"):
         items, at = [], 0
@@ -147,6 +170,6 @@ def _body(text: str, position: int, closing: str, name: str, names: Names) -> tu
         arguments = decode_object(written)
         known = arguments is not None and all(key in properties for key in arguments)
         return (arguments or {}, end + len(closing), False) if known else None
-    if only is None or "<" in inner:
+    if only is None or "<" in inner or _PLAIN_WORD.fullmatch(name):
         return None
     return {only: typed_text(_unframed(inner), properties[only], names.schema(name))}, end + len(closing), False

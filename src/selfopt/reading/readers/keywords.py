@@ -19,6 +19,8 @@ _TYPES = frozenset(
     {"str", "string", "int", "integer", "float", "number", "bool", "boolean", "list", "array", "dict", "object", "any", "Any"}
 )
 
+_TYPED = [[kind] for kind in (*sorted(_TYPES), "char", "const", "void", "long", "String", "unsigned")]
+
 
 @dataclass(slots=True)
 class Written:
@@ -118,7 +120,7 @@ class _Given:
         index = len(self.arguments)
         bare = isinstance(value, str) and self._reader.text[position] not in "\"'`“‘rRbBuUfF"
         # A parameter without a value is the signature of a function.
-        if index >= len(self._order) or (bare and value in self._properties):
+        if index >= len(self._order) or (bare and (value in self._properties or value.split()[:1] in _TYPED)):
             raise UnreadableError(end)
         self.arguments[self._order[index]], self.keywords = value, False
         return end

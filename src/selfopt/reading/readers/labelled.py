@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from selfopt.reading.schema import typed_text
 from selfopt.records import ToolCall
 
 from .definitions import is_schema
@@ -13,9 +14,13 @@ from .loose import LooseReader, UnreadableError
 from .names import Names
 from .shapes import arguments_of, the_only
 
+# An argument as Continue asks for it, where a server has no tools.
+_ENCLOSED = re.compile(r"\s*+BEGIN_ARG:[ \t]*+([\w\-]{1,128}+)[ \t]*+\n")
+_END_ARGUMENT = "END_ARG"
+_LIMIT = 256  # arguments of one call
 _STRONG = r"[*_]{0,3}+"
 _NAME_LABEL = re.compile(
-    rf"[#>\-]{{0,3}}+[ \t]*+{_STRONG}(?:action|(?:tool|function|api)(?:[ _](?:name|call|use))?|call)"
+    rf"[#>\-]{{0,3}}+[ \t]*+{_STRONG}(?:action|(?:(?:using|calling|use)[ \t])?(?:tool|function|api)(?:[ _](?:name|call|use))?|call)"
     rf"{_STRONG}[ \t]*+[:：]{_STRONG}[ \t]*+(?:\n[ \t]*+)?+(?=[^\W\d]|[`\"'*_])",
     re.I,
 )
@@ -30,8 +35,13 @@ _AFTER_FENCE = re.compile(r"\s*+```(?!\w)")
 _NEXT_LABEL = re.compile(
     rf"\n[ \t]*+{_STRONG}(?:observation|thought|action|question|final answer|result|pause|user|assistant)\b|\n\s*+\n|<[|/]", re.I
 )
+# Of a list of things, of which no model writes one behind an action.
+_OTHER_LABEL = re.compile(
+    r"\n[ \t]*+(?!(?:observation|thought|action|question|final|result|pause|user|assistant|human|tool|input|answer)\b)[A-Za-z][\w ]{0,24}+:", re.I
+)
 _HEAD = re.compile(r"([^\W\d][\w.\-/:]{0,255}?)(?:[ \t]*+[:=]?[ \t]*+(?=\{)|[ \t]*+\r?\n[ \t]*+(?=\{|```[\w]{0,16}\s*+\{))")
 _IN_BRACKETS = re.compile(r"\[([^\[\]\n]{1,1024})\][ \t]*+(?=\n|\Z)")
+_INDEX = re.compile(r":[0-9]{1,6}\Z")
 _SLASHED = re.compile(
     r"/([^\W\d][\w.\-]{0,255}+)((?:[ \t]++[\w\-]{1,64}=(?:\"[^\"\n]{0,1024}+\"|'[^'\n]{0,1024}+'|[^\s\"']{1,1024}+)){0,16}+)[ \t]*+(?=\n|\Z)"
 )
@@ -70,6 +80,7 @@ def read_named(reader: LooseReader, position: int, names: Names) -> Written | No
 def _named_exactly(written: str, names: Names) -> str | None:
     """The tool of this very name: words before an object may be anything."""
     name = names.match(written)
+    written = _INDEX.sub("", written)
     return name if name is not None and written.endswith((name, name.replace(".", "_"))) else None
 
 
@@ -97,6 +108,8 @@ def read_labelled(reader: LooseReader, position: int, names: Names) -> Written |
     if after == "[" and (inner := _IN_BRACKETS.match(text, at)) is not None:
         arguments = arguments_of(inner.group(1), name, names)
         return Written(ToolCall(name=name, arguments=arguments), inner.end(), True) if arguments is not None else None
+    if (enclosed := _ENCLOSED.match(text, at)) is not None:
+        return _enclosed(text, enclosed, name, names)
     given = _ARGUMENTS_LABEL.match(text, at)
     if given is not None:
         return _labelled_arguments(reader, given.end(), name, names)
@@ -105,7 +118,25 @@ def read_labelled(reader: LooseReader, position: int, names: Names) -> Written |
     rest = text[at : at + 1]
     if rest not in ("", "\n", "\r") or names.schema(name).get("required"):
         return None
+    if _OTHER_LABEL.match(text, at):
+        return None
     return Written(ToolCall(name=name), at, True)
+
+
+def _enclosed(text: str, found: re.Match[str] | None, name: str, names: Names) -> Written:
+    """Read the arguments between BEGIN_ARG and END_ARG. Raises UnreadableError if one has no end."""
+    arguments: dict[str, Any] = {}
+    end = 0
+    while found is not None and len(arguments) < _LIMIT:
+        key, begin = found.group(1), found.end()
+        end = text.find(_END_ARGUMENT, begin)
+        if end < 0:
+            raise UnreadableError(len(text))
+        raw = text[begin:end].rstrip(" \t").removesuffix("\n")
+        arguments[key] = typed_text(raw, names.properties(name).get(key), names.schema(name))
+        end += len(_END_ARGUMENT)
+        found = _ENCLOSED.match(text, end)
+    return Written(ToolCall(name=name, arguments=arguments), end, True)
 
 
 def _labelled_arguments(reader: LooseReader, position: int, name: str, names: Names) -> Written:

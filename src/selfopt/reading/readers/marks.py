@@ -20,7 +20,7 @@ _END_OF_TAG = r"(?:[^<>{}\n]{0,64}+>|(?=\{)|(?=[ \t]*+\n[ \t]*+<param))"
 _KIND, _TYPE = r"(?:longcat_|ifm\|)?", r"(?:<ifm\|arg_type>\w{0,32}+</ifm\|arg_type>\s*+)?+"
 _SUFFIX = r"(?::[\w\-]{1,24}+)?"
 _PREFIX = rf"(?:{_BARS}DSML{_BARS}|[a-z]{{2,12}}:)?+"
-_ELEMENTS = "tool_?calls?|function_calls?|function|invoke|calls?|tools?|use_mcp_tool|tool_code|code|parameters|arguments"
+_ELEMENTS = "tool_?calls?|function_calls?|function_invocation|function|invoke|calls?|tools?|use_mcp_tool|tool_code|code|parameters|arguments"
 
 SPACE = re.compile(rf"(?:\s|\\n(?=[<\s])|{_MINIMAX})*+")
 """What may stand between marks: also a line break that was escaped by mistake."""
@@ -74,6 +74,8 @@ PARAMETERS = (
 )
 """How the families of the table write arguments between marks, and what models make of it."""
 
+# These marks may stand in a namespace that no family is known to have.
+_IN_NAMESPACE = re.compile(r"<(?:invoke|function_calls)\b")
 _ENDING = re.compile(rf"(?:{_MINIMAX})?</{_PREFIX}(?:longcat_)?(?:{_ELEMENTS})(?::[\w\-]{{1,24}})?>")
 
 
@@ -188,6 +190,8 @@ def _pattern(piece: str) -> str:
     """A pattern for a mark and its damaged forms. Its one group is the name in the mark."""
     before, named, _ = piece.partition("{name}")
     pattern = _literally(before.removesuffix('"'), special="|" in piece or "｜" in piece)
+    if _IN_NAMESPACE.match(piece):
+        pattern = f"<(?:[a-z]{{2,12}}:)?+{pattern[1:]}"
     if not named:
         suffixed = _SUFFIX if re.fullmatch(r"<\w+>", piece) else ""
         return f"{pattern[:-1]}{suffixed}>()" if suffixed else f"{pattern}()"

@@ -11,7 +11,10 @@ from selfopt.records import ToolDefinition, remembered
 
 from .base import NO_CALL_WORDS
 
-_NO_CALL = NO_CALL_WORDS | {"directly_answer", "directly-answer", "no_function", "no_function_call", "final_answer", "n/a"}
+_NO_CALL = NO_CALL_WORDS | {
+    *("directly_answer", "directly-answer", "no_function", "no_function_call", "final_answer", "n/a"),
+    "__conversational_response",
+}
 _LONGEST = 256
 _ODD_LIMIT = 32
 _REMEMBERED = 256
@@ -19,6 +22,8 @@ _WORD = re.compile(r"[^\W\d][\w.\-/:]*")
 _PREFIX = re.compile(r"(?:functions?|tools?|default_api|tool_calls?|api|multi_tool_use)[.:/](?=.)")
 # What other marks and fields leave behind a name.
 _AFTER = re.compile(r"(?:<[|/｜a-zA-Z].*|\[(?:ARGS|CALL_ID)\].*|[\r\n].*|:[0-9]{1,6}|[(){}:,;>]++|\.call|[\"'`]++)\Z", re.S)
+# An id of a call that holds the tool's name, as clients and models change it: `functions_city_weather_1`.
+_IN_ID = re.compile(r"(?:functions?[._:\-]?)?+(.{1,256}?)(?:[._:\-]?[0-9]{1,6})?\Z")
 _QUOTES = "\"'`“”‘’ \t\r\n"
 _PLAIN = re.compile(r"[\W_]+")
 
@@ -82,6 +87,16 @@ class Names:
                 break
             written = shorter
         return self._loose.get(_loosely(written)) if 0 < len(written) <= self._longest else None
+
+    def match_id(self, written: str) -> str | None:
+        """Find the offered tool that a name or the id of a call means; None if there is none."""
+        found = self.match(written)
+        within = _IN_ID.match(written.strip(_QUOTES)) if found is None else None
+        return self.match(within.group(1)) if within is not None else found
+
+    def of_server(self, server: str, written: str) -> str | None:
+        """Find the tool of an MCP server, whose name clients put before the tool's."""
+        return self.match(written) or self.match(f"mcp__{server.strip()}__{written.strip()}")
 
     def schema(self, name: str) -> Mapping[str, Any]:
         """The parameters of an offered tool; empty for any other."""

@@ -16,15 +16,15 @@ from .loose import LooseReader, UnreadableError, decode_object
 from .names import Names
 
 _LEVELS = 8  # wrappings around a call
-_LISTS = ("tool_calls", "toolCalls", "tool_uses", "toolUses", "function_calls", "functionCalls", "calls", "actions")
+_LISTS = ("tool_calls", "toolCalls", "tool_uses", "toolUses", "function_calls", "functionCalls", "calls", "actions", "steps")
 _WRAPPERS = (
-    *("function_call", "functionCall", "tool_call", "toolCall", "tool_use", "toolUse", "call", "function", "tool", "action"),
+    *("function_call", "functionCall", "tool_call", "toolCall", "tool_use", "toolUse", "call", "function", "tool", "action", "command"),
     *("message", "delta", "choices", "output", "content", "response", "parts", "candidates"),
 )
 _SPEAKERS = frozenset({"tool", "user", "system", "developer", "function"})
 _NAMES = (
     *("name", "tool_name", "toolName", "tool", "function", "function_name", "functionName", "func", "recipient_name"),
-    *("action", "recipient", "type", "method", "api"),
+    *("action", "recipient", "type", "method", "api", "call", "function_call", "tool_call"),
 )
 _ARGUMENTS = (
     *("arguments", "parameters", "args", "params", "kwargs", "tool_input", "toolInput", "action_input", "actionInput"),
@@ -36,13 +36,15 @@ _CLEAR_ARGUMENTS = frozenset({"arguments", "parameters", "args", "tool_input"})
 _MARKS = frozenset({"id", "type", "index", "call_id", "tool_call_id", "thought", "thoughts", "reason", "reasoning", "status"})
 # What stands in the place of a name when the call is one level below.
 _GENERIC = frozenset(
-    {"parallel", "multi_tool_use.parallel", "tool_call", "tool_calls", "function_call", "call_tool", "use_tool", "functions"}
+    {"parallel", "multi_tool_use.parallel", "tool_call", "tool_calls", "function_call", "call_tool", "use_tool", "functions", "tools/call"}
 )
 # Objects of nothing but these keys, with null, say that no tool is called.
 _EMPTY = frozenset(
     {*_LISTS, *_ARGUMENTS, "name", "tool", "tool_name", "toolName", "function", "function_call", "tool_call", "action"}
 )
 _NAME_SHAPE = re.compile(r"[\w./:\-]{1,128}")
+# Some models write what a tool does in the place of its name.
+_PHRASE = re.compile(r"[\w./:\-]{1,64}(?: [\w./:\-]{1,64}){1,12}")
 _ASSIGNED = re.compile(r"\s*([\w\-]{1,64})\s*[=:]\s*(.{1,4096})\Z", re.S)
 
 
@@ -52,10 +54,12 @@ class Shape:
 
     Attributes:
         calls: calls of tools that are offered, in order.
-        everything: these, and calls of other tools in objects that can hardly be anything but a call.
+        everything: these, and calls of other tools and such without arguments, in objects that can hardly
+            be anything but a call.
         no_call: whether the value says that no tool should be called.
         unread: whether it names an offered tool with arguments that can't be read.
         clear: whether the arguments of the other tools all stand under "arguments".
+        defines: whether it defines a tool that is offered. Of a list then nothing is a call.
     """
 
     calls: list[ToolCall] = field(default_factory=list)
@@ -63,6 +67,7 @@ class Shape:
     no_call: bool = False
     unread: bool = False
     clear: bool = True
+    defines: bool = False
 
     @classmethod
     def of(cls, *calls: ToolCall) -> Shape:
@@ -76,6 +81,7 @@ class Shape:
         self.no_call = self.no_call or other.no_call
         self.unread = self.unread or other.unread
         self.clear = self.clear and other.clear
+        self.defines = self.defines or other.defines
 
 
 def shape_of(value: Any, names: Names, levels: int = _LEVELS) -> Shape:
@@ -93,7 +99,7 @@ def shape_of(value: Any, names: Names, levels: int = _LEVELS) -> Shape:
         return _of_object(value, names, levels)
     for item in value[: CALL_LIMIT + 1] if isinstance(value, list) else ():
         shape.add(shape_of(_decoded(item), names, levels - 1))
-    return shape
+    return Shape(defines=True) if shape.defines else shape
 
 
 def _decoded(value: Any) -> Any:
@@ -153,14 +159,18 @@ def _named(value: Mapping[str, Any], name_key: str, names: Names) -> Shape:
     properties = names.properties(name)
     key = next((key for key in _ARGUMENTS if key in value and key != name_key), None)
     if is_definition(value, value.get(key) if key else None, properties):
-        return Shape()
+        return Shape(defines=True)
     if key is not None:
         arguments = arguments_of(value[key], name, names, key)
         if arguments is not None:
             return Shape.of(ToolCall(name=name, arguments=arguments))
         if key not in properties:
             return Shape(unread=True)
+    if name_key == "type":
+        return Shape()  # data, too, have a type
     flat = {key: item for key, item in value.items() if key != name_key and (key not in _MARKS or key in properties)}
+    if not flat and names.schema(name).get("required"):
+        return Shape(everything=[ToolCall(name=name)])  # a list of names, unless nothing else can be meant
     if all(key in properties for key in flat):
         return Shape.of(ToolCall(name=name, arguments=flat))
     return Shape()
@@ -235,7 +245,9 @@ def _stranger(value: Mapping[str, Any], name_key: str, names: Names, levels: int
     if written.strip().removeprefix("functions.").lower() in _GENERIC and isinstance(given, (dict, str, list)):
         return shape_of(_decoded(given), names, levels - 1)
     others = set(value) - {name_key, key} - _MARKS
-    if name_key not in _CLEAR_NAMES or key not in _CLEAR_ARGUMENTS or others or not _NAME_SHAPE.fullmatch(written):
+    if name_key not in _CLEAR_NAMES or key not in _CLEAR_ARGUMENTS or others:
+        return Shape()
+    if not _NAME_SHAPE.fullmatch(written) and not (key == "arguments" and _PHRASE.fullmatch(written)):
         return Shape()
     arguments = decode_object(given) if given is not None else None
     if arguments is None or is_schema(arguments, {}):
@@ -257,9 +269,19 @@ def _by_tool(value: Mapping[str, Any], names: Names) -> Shape:
             # A name that is only like the tool's may be the name of anything.
             if arguments is None or (key not in names.schemas and not (arguments and all(part in known for part in arguments))):
                 return Shape()
-            if is_definition({}, arguments, known):
+            if is_definition({}, arguments, known) or not _fits(name, arguments, names):
                 return Shape()
             if one is None and required_of(names.schema(name)):
                 return Shape()  # data with the tool's name as a key
             calls.append(ToolCall(name=name, arguments=arguments))
     return Shape.of(*calls)
+
+
+def _fits(name: str, arguments: Mapping[str, Any], names: Names) -> bool:
+    """Whether a tool takes such arguments: all that it requires, if it does not know them all."""
+    known = names.properties(name)
+    if all(key in known for key in arguments):
+        return True
+    required = names.schema(name).get("required")
+    # A name of one word may be the key of anything.
+    return isinstance(required, list) and bool(required) and not name.isalpha() and all(key in arguments for key in required)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
 from .base import CALL_LIMIT, NOTHING, SAYS_NONE, Effort, Found, clean_text
-from .echoes import Echoes
+from .echoes import Echoes, told
 from .elements import read_element
 from .keywords import Written, read_head, read_list
 from .labelled import read_labelled, read_named, read_slashed
@@ -24,13 +24,12 @@ _EFFORT = 4  # characters that failed attempts may read for each character of th
 _LOOKS = 64  # characters that the look at a place costs besides
 _ATTEMPT = 32  # characters that an attempt which fails costs besides
 _LINE = 400  # characters of a line that are looked at on either side of a call
-_WORD = re.compile(r"\w")
 _CUT = "a call that is broken or cut off"
 _SIGNS = re.compile(r"[{(\[<:：/]")
 _CANDIDATE = re.compile(
     r"(?P<fence>^[ \t]{0,8}+(?:```+|~~~+)[ \t]*+(?P<language>[^\s`]{0,32}+)[^\n`]{0,200}+$)"
     rf"|(?P<json>(?![\[{{]{{12}})(?:\{{(?=[{BLANKS}]{{0,64}}+(?:[\"'“‘「`{{\\\w/#$]|\Z))|\[(?=[{BLANKS}]{{0,64}}+(?:[{{\[]|[^\W\d]))))"
-    r"|(?P<line>(?:^|(?<=\|>))(?:[ \t]*+(?:[-*>•][ \t]++|[0-9]{1,3}[.)][ \t]++)?+(?:<code>|<tool_code>)?[*#]{0,3}+`{0,3}+[ \t]*+(?=[^\W\d]|/[^\W\d])))"
+    r"|(?P<line>(?:^|(?<=[|>]>))(?:[ \t]*+(?:[-*>•][ \t]++|[0-9]{1,3}[.)][ \t]++)?+(?:<code>|<tool_code>)?[*#]{0,3}+`{0,3}+[ \t]*+(?=[^\W\d]|/[^\W\d])))"
     r"|(?P<element><(?=[^\W\d]))",
     re.M,
 )
@@ -52,15 +51,19 @@ _DATA = frozenset(
             "txt",
             "plaintext",
         ),
-        *("function_call", "function", "action", "xml", "html"),
+        *("function_call", "function", "action", "xml", "html", "yaml", "yml"),
     }
 )
 _CALLS = frozenset({"tool_code", "tool_call", "tool_calls", "tool", "tools", "function_call"})
+# Other programs that name a tool are answers.
+_PROGRAMS = frozenset({"python", "py", "python3", "javascript", "js", "typescript", "ts", "code", "pythonic", "plain"})
 _BARE = re.compile(r"\s*+(?:(?:```+|~~~+)[ \t]*+[^\s`]{0,32}+[ \t]*+\n\s*+)?+\Z")
 _BARE_AFTER = re.compile(r"[\s}\])]*+(?:(?:```+|~~~+)\s*+)?+\Z")
 _OPENED = re.compile(r"(?:\bAction:[ \t]*+)?```[\w]{0,16}+\s*+\Z")
 _CLOSED = re.compile(r"\s*+```(?!\w)")
 _EXTRA = re.compile(r"[ \t]{0,4}+[}\])]{1,8}+")
+# The line of a program that a traceback shows.
+_TRACED = re.compile(r"\n[ \t]{1,8}File \"[^\"\n]{1,200}\", line [0-9]{1,9}[^\n]{0,64}\n\Z")
 _OBSERVED = re.compile(r"(?:^|\n)[ \t*]*+(?:Observation|Tool[ _](?:result|response|output))[ \t*]*+[:：][\s*]*+\Z", re.I)
 _NAMED = re.compile(
     r"[\"'“`]?(?:name|function|tool|tool_name|func|action|recipient_name|toolName)[\"'”`]?\s{0,8}+[:：=]\s{0,8}+\\?[\"'“`]([^\"'”`\n\\]{1,128}+)"
@@ -135,7 +138,8 @@ class _Search:
             before = len(self._pieces)
             position = max(self._take(found), found.end(), found.start() + 1)
             count += sum(len(piece.calls) for piece in self._pieces[before:])
-        return [piece for piece in self._pieces if not _is_example(self._text, piece.start, piece.end)]
+        examples = told(self._text, [(piece.start, piece.end) for piece in self._pieces])
+        return [piece for index, piece in enumerate(self._pieces) if index not in examples]
 
     def _take(self, found: re.Match[str]) -> int:
         """Read what stands at a place. Returns where to go on."""
@@ -158,8 +162,12 @@ class _Search:
         end = self._closings[index] if index < len(self._closings) else len(self._text)
         start = self._reader.skip(found.end())
         body = self._text[start : start + 1]
+        if self._text.startswith("<?xml", start):
+            return end  # a document
         if body in ("{", "[", "<") and language not in ("python", "py"):
             return found.end()
+        if language not in _PROGRAMS and language not in _CALLS and language not in _DATA:
+            return end
         try:
             calls = read_block(self._reader, found.end(), end, self._names, lenient=language in _CALLS)
         except UnreadableError as stopped:
@@ -207,7 +215,7 @@ class _Search:
     def _line(self, found: re.Match[str]) -> int:
         """Read what a line begins with: a command, a label, a name and an object, or a call of a program."""
         text, start = self._text, found.end()
-        if self._fence is not None and self._fence not in _DATA:
+        if (self._fence is not None and self._fence not in _DATA) or _TRACED.search(text, max(0, found.start() - _LINE), found.start()):
             return start
         self._reader.supplied = False
         if text.startswith("/", start):
@@ -318,19 +326,6 @@ class _Search:
         begun = self._text[start : start + 512]
         written = [one.group(1) for one in _NAMED.finditer(begun)] + [one.group(1) for one in _FIRST.finditer(begun)][:1]
         return any(self._names.match(one) is not None for one in written)
-
-
-def _is_example(text: str, start: int, end: int) -> bool:
-    """Whether a call is code within a line of words, or part of a question."""
-    if "\n" in text[start:end].strip():
-        return False
-    before = text[max(0, start - _LINE) : start].rpartition("\n")[2]
-    after = text[end : end + _LINE].partition("\n")[0]
-    for mark in ("`", '"', "'"):
-        if before.endswith(mark) and after.startswith(mark) and not before.endswith("```"):
-            return _WORD.search(before) is not None or _WORD.search(after) is not None
-    asked = after.strip()
-    return _WORD.search(before) is not None and (asked.startswith("?") or asked.endswith("?"))
 
 
 READER = UnmarkedReader()
