@@ -250,7 +250,7 @@ async def ask_all(options: argparse.Namespace, home: Path) -> None:
                 finally:
                     kept.close()
     lines = kept_lines(path)
-    print(f"{path}: {len(lines)} replies, {sum(line['took_s'] for line in lines) / 60:.1f} min of the engine")
+    print(f"{path}: {len(lines)} replies, {sum(line['engine_s'] for line in lines) / 60:.1f} min of the engine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,8 +264,12 @@ class Compared:
 
     @property
     def was_right(self) -> bool:
-        """By the chain of before, as that reads today or as it read on the day when the reply came."""
-        return Outcome.PASS in (self.before[0].outcome, self.line["outcome"])
+        """By the chain of before, as that reads today or as it read on the day when the reply came.
+
+        A call that passed for silence on the day because nothing read it was not right.
+        """
+        unread = self.before[1].unread is not None
+        return not unread and Outcome.PASS in (self.before[0].outcome, self.line["outcome"])
 
     @property
     def is_right(self) -> bool:

@@ -65,20 +65,20 @@ def test_calls_that_are_certain_too_early_are_found(monkeypatch: pytest.MonkeyPa
     """A call that the whole reply does not have."""
     hasty = SimpleNamespace(text="", goes_on=True, add=lambda text, calls: None, calls=lambda: (CALL,))
     monkeypatch.setattr(oracles, "GrowingReply", lambda *_: hasty)
-    _first_fault("calls in pieces")
+    assert _first_fault("calls in pieces")
 
 
 @pytest.mark.parametrize("name", ["written and read", "no call"])
 def test_a_wrong_call_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that gives the same call for every text."""
     monkeypatch.setattr(oracles, "read", lambda text, tools: Reading((CALL,), text, "", None))
-    _first_fault(name)
+    assert _first_fault(name)
 
 
 def test_a_changed_text_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that takes something from prose."""
     monkeypatch.setattr(oracles, "read", lambda text, tools: Reading((), text[1:], "", None))
-    _first_fault("no call")
+    assert _first_fault("no call")
 
 
 def test_an_exception_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

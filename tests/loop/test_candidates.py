@@ -12,6 +12,7 @@ import pytest
 from selfopt.errors import UsageError, VariantError
 from selfopt.loop.candidates import changes, describe_change, load_candidates
 from selfopt.records import WarmUp
+from selfopt.variants import load_variants
 from tests.loop.proposers.kit import BASE, VARIANTS
 
 
@@ -125,7 +126,7 @@ def test_every_key_of_a_file_of_candidates_is_documented(tmp_path: Path) -> None
     (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     path = tmp_path / "candidates.yaml"
     path.write_text(example, "utf-8")
-    assert len(load_candidates(path, BASE, VARIANTS)) == 2
+    assert len(load_candidates(path, BASE, load_variants())) == 2
     path.write_text("- nope: 1\n", "utf-8")
     with pytest.raises(UsageError) as refused:
         load_candidates(path, BASE, VARIANTS)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from selfopt.errors import VariantError
-from selfopt.records import UNKNOWN_FORMAT, Message, ParsedReply, ReplyContent, ToolDefinition
+from selfopt.records import Message, ParsedReply, ReplyContent, ToolDefinition
 
 from .families import FAMILIES, Family
 from .readers import READERS
@@ -206,7 +206,7 @@ def _unread(chain: Chain, content: ReplyContent, tools: Sequence[ToolDefinition]
             by_now = name not in _BEFORE or ask(chain_of((LATEST,)).readers, content, tools)[1].calls
             return _unread_as(name, f"unread: {_words(found)}", _excerpt(content, at), LATEST if by_now else "all@1")
     seen = sign_of_call(content.text, tools)
-    if seen and (seen == UNKNOWN_FORMAT or content.finish_reason != "length"):
+    if seen and content.finish_reason != "length":
         return _unread_as(seen, f"unread: a call as {seen}", _excerpt(content))
     if content.thinking and _holds_call(content.thinking, tools):
         return ParsedReply(recognised="text" if content.text.strip() else "empty reply", call_in_thinking=True)

@@ -9,6 +9,7 @@ from itertools import islice
 
 from selfopt.records import UNKNOWN_FORMAT, ToolDefinition
 
+from .mentions import Mentions
 from .readers.base import Effort, clean_text
 from .readers.chains import HARMONY, LOOK_BACK, MarkChain
 from .readers.echoes import Echoes, stands_in_sentence
@@ -146,9 +147,10 @@ def _named(scan: Scan) -> Iterator[tuple[int, int]]:
     pattern = _pattern(names) if names else None
     if pattern is None:
         return
+    mentions = Mentions(scan.text, scan.names)
     defined = set(_DEFINED.findall(scan.text))
     for found in islice(pattern.finditer(scan.text), _LOOKED_AT):
-        if found.group(found.lastgroup or 0) not in defined:
+        if found.group(found.lastgroup or 0) not in defined and not mentions.has(found):
             yield found.start(), _end_of_call(scan.text, found.end())
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from selfopt.reading.schema import required_of
 from selfopt.records import ToolCall
 
-from .arrows import arrows_at
 from .arguments import between_elements, between_marks
+from .arrows import arrows_at
 from .base import CALL_LIMIT
 from .braces import braces
 from .definitions import is_schema
@@ -25,7 +25,9 @@ _BETWEEN = re.compile(
     r"(?:\s|\\n|[:=>]|```\w*+|<[|｜‖][^<>\n]{1,40}+>|<tool_sep(?::\w{1,24}+)?>|\[CALL_ID\][\w\-]{0,64}+|\[[A-Z_]{2,16}+\]"
     r"|✿\w{1,16}+✿:?|(?:commentary|analysis|comment|assistant|json|code)\b)*+"
 )
-_ROLE = re.compile(r"(?:call:\s*+(?=[{\[])|function\s*+<[|｜‖][^<>\n]{1,40}+>|<[|｜‖] ?plugin[|｜‖]>|\[[^\]\n]{1,9}\])?+\s*+(?:```\w*+\s*+)?+")
+_ROLE = re.compile(
+    r"(?:call:\s*+(?=[{\[])|function\s*+<[|｜‖][^<>\n]{1,40}+>|<[|｜‖] ?plugin[|｜‖]>|\[[^\]\n]{1,9}\])?+\s*+(?:```\w*+\s*+)?+"
+)
 _GLUED = re.compile(r"([^<>\n{}]{1,300}+)</arg_key>\s*+(?=<arg_value>)")
 # The mark of a call in the place of the mark before its first argument.
 _OPENED_AGAIN = re.compile(r"<tool_call>\s*+([\w\-]{1,64}+)</arg_key>\s*+(?=<arg_value>)")

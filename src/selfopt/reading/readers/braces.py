@@ -16,7 +16,9 @@ _HEAD = re.compile(r"(?:call:\s*+)?((?:[\w.\-/]{1,64}+:){0,4}+[\w.\-/]{1,128}+)\
 _KEY = re.compile(r"""\s*+(?:<escape>|<\|"\|>|["'])?([^:{}\[\]"'<>,=\s]{1,128}+)(?:<escape>|<\|"\|>|["'])?\s*+[:=]\s*+""")
 _AFTER = re.compile(r"\s*+[,}\])]|\s*+(?:<end_function_call>|<tool_call\|>)|\s*+\Z")
 _BARE = re.compile(r"(?:[^{}\[\]()<,]++|,(?!\s*+[\w.\-]{1,64}+\s*+:)|<(?!end_function_call>|tool_call\|>)|[()\[\]](?![,}]|\Z))*+")
-_BARE_KEYWORD = re.compile(r"(?:[^{}\[\]()<,]++|,(?!\s*+[\w.\-]{1,64}+\s*+[:=])|<(?!end_function_call>|tool_call\|>)|[(\[\]](?![,}]|\Z))*+")
+_BARE_KEYWORD = re.compile(
+    r"(?:[^{}\[\]()<,]++|,(?!\s*+[\w.\-]{1,64}+\s*+[:=])|<(?!end_function_call>|tool_call\|>)|[(\[\]](?![,}]|\Z))*+"
+)
 _BARE_ITEM = re.compile(r"[^{}\[\]<,]*+")
 _NUMBER = re.compile(r"-?[0-9]{1,300}+(?:\.[0-9]{1,300}+)?+(?:[eE][+\-]?[0-9]{1,4}+)?+")
 _WORDS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
@@ -34,7 +36,7 @@ def braces(scan: Scan, at: int, mark: Mark) -> Body | None:
         return None
     written = head.group(1)
     name = scan.names.match(written) or scan.names.match(written.rpartition(":")[2])
-    if name is None and not mark.special:
+    if name is None and (not mark.special or head.group(2) == "("):
         return None
     reader = _Braces(scan, name or "", stripped=mark.word or mark.behind, keywords=head.group(2) == "(")
     try:

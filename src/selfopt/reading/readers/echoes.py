@@ -19,9 +19,12 @@ _TURN = re.compile(
     r"|^[ \t]{0,8}+(?:\*\*)?(?:User|Human|Observation|Tool result|Tool response|Result)(?:\*\*)?:",
     re.M,
 )
-_USER = re.compile(r"<\|im_start\|>\s*+(?:user|human)|<start_of_turn>\s*+user|<\|user\|>|[ \t]{0,8}(?:\*\*)?(?:User|Human)(?:\*\*)?:")
+_USER = re.compile(
+    r"<\|im_start\|>\s*+(?:user|human)|<start_of_turn>\s*+user|<\|user\|>|[ \t]{0,8}(?:\*\*)?(?:User|Human)(?:\*\*)?:"
+)
 _MODEL = re.compile(
-    r"<\|im_start\|>\s*+assistant|<start_of_turn>\s*+model|<\|assistant\|>|^[ \t]{0,8}+(?:\*\*)?(?:Assistant|AI|Model)(?:\*\*)?:", re.M
+    r"<\|im_start\|>\s*+assistant|<start_of_turn>\s*+model|<\|assistant\|>|^[ \t]{0,8}+(?:\*\*)?(?:Assistant|AI|Model)(?:\*\*)?:",
+    re.M,
 )
 _WORD = re.compile(r"\w")
 _LINE = 400  # characters of a line that are looked at on either side of a call
@@ -32,7 +35,9 @@ _TAGS = r"(?:\s{0,4}(?:</?[\w:|｜▁]{1,48}>|\[/?[A-Z_]{2,20}\])){1,4}"
 _MARKS_BEFORE, _MARKS_AFTER = re.compile(rf"{_TAGS}\s*\Z"), re.compile(rf"\A\s*{_TAGS}")
 _FIRST_WORD = re.compile(r"[\s,，;)$*_\-–—]{0,8}(\w)")
 _SENTENCE_ENDS = (".", ":", "!", "?", "。", "：", "！", "？", "→", ">", "*", "|")
-_SPECIAL = re.compile(r"<\|(?:open|close)\|>[^<>\n]{0,160}<\|sep\|>|<[|｜][^<>\n]{1,40}[|｜]>|</?s>|</?[\w:]{1,40}>|\[/?[A-Z_]{2,20}\]")
+_SPECIAL = re.compile(
+    r"<\|(?:open|close)\|>[^<>\n]{0,160}<\|sep\|>|<[|｜][^<>\n]{1,40}[|｜]>|</?s>|</?[\w:]{1,40}>|\[/?[A-Z_]{2,20}\]"
+)
 
 
 class Echoes:
@@ -64,7 +69,6 @@ class Echoes:
             return self._end_of_turn(turn, position)
         end = self._text.find(f"</{result.group(1)}>", turn)
         return len(self._text) if end < 0 else end if end > position else None
-
 
     def _end_of_turn(self, turn: int, position: int) -> int | None:
         """Where the model's own turn begins behind this position, if that is in a turn of the user."""
@@ -112,7 +116,12 @@ def stands_in_sentence(text: str, start: int, end: int) -> bool:
     before, after = sides
     if before.endswith("`") and after.startswith("`") and not before.endswith("```"):
         return _words(before) or _words(after)
-    return _words(before) and _words(after)
+    if not (_words(before) and _words(after)):
+        return False
+    first = _FIRST_WORD.match(after)
+    # A sentence ends before it, and another begins behind it.
+    apart = before.rstrip().endswith((".", "!", "。", "！")) and first is not None and not first.group(1).islower()
+    return not apart or after.rstrip().endswith("?")
 
 
 def told(text: str, spans: Sequence[tuple[int, int]]) -> set[int]:
@@ -142,8 +151,9 @@ def _is_told(text: str, start: int, end: int) -> bool:
     for opening, closing in _QUOTED:
         if before.endswith(opening) and after.startswith(closing) and not before.endswith("```"):
             return _words(before) or _words(after)
-    if before.rstrip().endswith("|") and after.lstrip().startswith("|"):
-        return True  # a row of a table
+    for opening, closing in (("|", "|"), ("<!--", "-->")):
+        if before.rstrip().endswith(opening) and after.lstrip().startswith(closing):
+            return True  # a row of a table, or a remark
     bare, rest = _MARKS_BEFORE.sub("", before), _MARKS_AFTER.sub("", after)
     marked = bare != before and rest != after
     if marked and stands_in_sentence(text, start - len(before) + len(bare), end + len(after) - len(rest)):

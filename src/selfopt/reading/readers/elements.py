@@ -58,7 +58,11 @@ def read_element(text: str, position: int, names: Names, effort: Effort) -> Writ
         return Written(ToolCall(name=name, arguments=arguments), opening.end(), True) if arguments or not required else None
     closing = f"</{name}>"
     given = _around(text, opening.end(), closing, root, schemas, effort)
-    given = given or _children(text, opening.end(), closing, root, schemas, effort) or _body(text, opening.end(), closing, name, names)
+    given = (
+        given
+        or _children(text, opening.end(), closing, root, schemas, effort)
+        or _body(text, opening.end(), closing, name, names)
+    )
     if given is None:
         effort.spend((len(text) - opening.end()) // _FAST)
         return None

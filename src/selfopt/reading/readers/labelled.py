@@ -37,7 +37,8 @@ _NEXT_LABEL = re.compile(
 )
 # Of a list of things, of which no model writes one behind an action.
 _OTHER_LABEL = re.compile(
-    r"\n[ \t]*+(?!(?:observation|thought|action|question|final|result|pause|user|assistant|human|tool|input|answer)\b)[A-Za-z][\w ]{0,24}+:", re.I
+    r"\n[ \t]*+(?!(?:observation|thought|action|question|final|result|pause|user|assistant|human|tool|input|answer)\b)[A-Za-z][\w ]{0,24}+:",
+    re.I,
 )
 _HEAD = re.compile(r"([^\W\d][\w.\-/:]{0,255}?)(?:[ \t]*+[:=]?[ \t]*+(?=\{)|[ \t]*+\r?\n[ \t]*+(?=\{|```[\w]{0,16}\s*+\{))")
 _IN_BRACKETS = re.compile(r"\[([^\[\]\n]{1,1024})\][ \t]*+(?=\n|\Z)")

@@ -17,6 +17,7 @@ from .quoted import BLANKS, QUOTES, Quoted, looks_of
 _BLANK = re.compile(rf"[{BLANKS}]*+")
 _SKIP = re.compile(rf"(?:[{BLANKS}]++|//[^\n]*+|\#[^\n]*+|/\*(?:[^*]|\*(?!/)){{0,256}}+\*/|\\[nrt](?!\w))*+")
 _COMMAS = re.compile(rf"(?:[,，;][{BLANKS}]*+)*+")
+_CLOSED = re.compile(r"\s{0,8}+[,)\]}]")  # after a quote that closes a text
 _COLON = re.compile(r"[:：]=?|=>?")
 _TOKEN = re.compile(r"[^\s,，;:：=()\[\]{}\"'“”‘’`\\<>]{1,128}+")
 _NUMBER = re.compile(r"[-+]?+(?:[0-9][0-9_]*+(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][-+]?+[0-9]++)?+|[-+]?+0[xX][0-9a-fA-F]{1,64}+")
@@ -103,7 +104,8 @@ class LooseReader:
                 return None
             return (_without_surrogates(value) if "\\u" in self.text[position:end] else value), end
         except json.JSONDecodeError as error:
-            self._strictly -= error.pos - position + 64 + error.pos // 64  # the error counts lines
+            # The error counts the lines before it.
+            self._strictly -= error.pos - position + 64 + error.pos // 128
         except (RecursionError, ValueError):
             self._strictly -= 8192
         return None
@@ -136,7 +138,8 @@ class LooseReader:
     def _embedded(self, position: int) -> tuple[str, int]:
         """Read an object in quotes whose own quotes are not escaped. Stays text."""
         inner = self.skip(position + 2)
-        if self.text[inner : inner + 1] not in ('"', "{") or self.quoted.looks <= 0:
+        begun = self.text[inner : inner + 1]
+        if begun not in ('"', "{") or (begun == '"' and _CLOSED.match(self.text, inner + 1)) or self.quoted.looks <= 0:
             raise UnreadableError(inner)
         outer, self._open = self._open, ""
         self.quoted.looks -= 64

@@ -18,7 +18,19 @@ from .names import Names
 _LEVELS = 8  # wrappings around a call
 _LISTS = ("tool_calls", "toolCalls", "tool_uses", "toolUses", "function_calls", "functionCalls", "calls", "actions", "steps")
 _WRAPPERS = (
-    *("function_call", "functionCall", "tool_call", "toolCall", "tool_use", "toolUse", "call", "function", "tool", "action", "command"),
+    *(
+        "function_call",
+        "functionCall",
+        "tool_call",
+        "toolCall",
+        "tool_use",
+        "toolUse",
+        "call",
+        "function",
+        "tool",
+        "action",
+        "command",
+    ),
     *("message", "delta", "choices", "output", "content", "response", "parts", "candidates"),
 )
 _SPEAKERS = frozenset({"tool", "user", "system", "developer", "function"})
@@ -36,7 +48,17 @@ _CLEAR_ARGUMENTS = frozenset({"arguments", "parameters", "args", "tool_input"})
 _MARKS = frozenset({"id", "type", "index", "call_id", "tool_call_id", "thought", "thoughts", "reason", "reasoning", "status"})
 # What stands in the place of a name when the call is one level below.
 _GENERIC = frozenset(
-    {"parallel", "multi_tool_use.parallel", "tool_call", "tool_calls", "function_call", "call_tool", "use_tool", "functions", "tools/call"}
+    {
+        "parallel",
+        "multi_tool_use.parallel",
+        "tool_call",
+        "tool_calls",
+        "function_call",
+        "call_tool",
+        "use_tool",
+        "functions",
+        "tools/call",
+    }
 )
 # Objects of nothing but these keys, with null, say that no tool is called.
 _EMPTY = frozenset(

@@ -215,7 +215,9 @@ class _Search:
     def _line(self, found: re.Match[str]) -> int:
         """Read what a line begins with: a command, a label, a name and an object, or a call of a program."""
         text, start = self._text, found.end()
-        if (self._fence is not None and self._fence not in _DATA) or _TRACED.search(text, max(0, found.start() - _LINE), found.start()):
+        if (self._fence is not None and self._fence not in _DATA) or _TRACED.search(
+            text, max(0, found.start() - _LINE), found.start()
+        ):
             return start
         self._reader.supplied = False
         if text.startswith("/", start):
