@@ -52,7 +52,7 @@ def sign_of_call(text: str, tools: Sequence[ToolDefinition]) -> str:
 def _family(scan: Scan, echoes: Echoes) -> str:
     """The family whose mark stands before what begins as a call."""
     chain = MarkChain()
-    at = 0
+    at = 0 if scan.marks.may_stand_in(scan.text) else len(scan.text)
     for _ in range(_LOOKED_AT):
         found = scan.marks.opening.search(scan.text, at)
         if found is None or not scan.effort.spend(_LOOK):

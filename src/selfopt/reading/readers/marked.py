@@ -56,7 +56,7 @@ class MarkedReader:
     def read(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> Found:
         """See `Reader.read`."""
         text = clean_text(content.text)
-        first = self.marks.opening.search(text)
+        first = self.marks.opening.search(text) if self.marks.may_stand_in(text) else None
         if first is None:
             return NOTHING
         scan = Scan(text, Names.of(tools), self.marks, Effort(_EFFORT * len(text) + 2048))

@@ -132,11 +132,16 @@ class Marks:
         longest = sorted(marks, key=lambda pattern: (_head(pattern), len(marks[pattern].piece)), reverse=True)
         self.marks = tuple(marks[pattern] for pattern in longest)
         self.opening = re.compile(_any_of(longest) or "(?!)()")
+        self._signs = tuple(dict.fromkeys(mark.piece.split()[0] if mark.word else mark.piece[0] for mark in marks.values()))
         closing = {piece for family in (*families, *known) for mark in _closings(family) for piece in _PIECE.findall(mark)}
         ends = [_pattern(one) for one in sorted(closing, key=len, reverse=True) if "{" not in one and not _ENDING.fullmatch(one)]
         self.ending = re.compile(_any_of(sorted({*ends, _ENDING.pattern}, key=lambda one: (_head(one), len(one)), reverse=True)))
         own = dict.fromkeys(family.parameter for family in families if family.body == "parameters")
         self.parameters = (*(_own(*marks) for marks in own if _is_new(marks[0])), *PARAMETERS)
+
+    def may_stand_in(self, text: str) -> bool:
+        """Whether a text has the beginning of a mark. Most have none, and this is told fast."""
+        return any(sign in text for sign in self._signs)
 
     def mark(self, found: re.Match[str]) -> Mark:
         """The mark that `opening` found."""
