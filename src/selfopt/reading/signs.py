@@ -25,6 +25,7 @@ _LINE = 2000  # characters of a line that are looked at
 _HEAD = 2048  # characters of an object that show whether it begins as calls do
 _TAIL = 200  # characters at the end of a text that may be a mark which is cut off
 _WRITTEN = re.compile(r"(?:functions?\.|call:\s*+)?+[\w.:/\-]{1,256}+")
+_SIGN = re.compile(r"[{\[(<:=]")
 _OBJECT = re.compile(r"[{\[]")
 # An object that begins as calls do.
 _CALL_SHAPED = re.compile(
@@ -43,6 +44,8 @@ def sign_of_call(text: str, tools: Sequence[ToolDefinition]) -> str:
     calls. The text is one in which no reader found a call.
     """
     text = clean_text(text)
+    if not _SIGN.search(text) and not READER.marks.may_stand_in(text):
+        return ""
     names = Names.of(tools)
     scan = Scan(text, names, READER.marks, Effort(len(text) + 4096))
     echoes = Echoes(text)

@@ -98,6 +98,11 @@ class Names:
         """Find the tool of an MCP server, whose name clients put before the tool's."""
         return self.match(written) or self.match(f"mcp__{server.strip()}__{written.strip()}")
 
+    def may_stand_in(self, text: str) -> bool:
+        """Whether any tool is named in a text, however it is spelled."""
+        plain = _loosely(text)
+        return any(name in plain for name in (*self._loose, *map(_loosely, self._wire)))
+
     def schema(self, name: str) -> Mapping[str, Any]:
         """The parameters of an offered tool; empty for any other."""
         return self.schemas.get(name, {})

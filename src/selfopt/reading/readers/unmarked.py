@@ -33,7 +33,7 @@ _CANDIDATE = re.compile(
     r"|(?P<element><(?=[^\W\d]))",
     re.M,
 )
-_PLACE = re.compile(r"[{\[<\n]|\|>")
+_PLACE = re.compile(r"[{\[<\n]|(?<=[|>])>")
 # What a call needs that a line begins with: a bracket or a colon behind its first words, or on the next line.
 _GOES_ON = re.compile(r"[^\r\n(){:：]{0,600}+([({:：]|\r?\n[ \t]*+(?:\{|```))")
 _FENCE = re.compile(r"^[ \t]{0,8}+(?:```+|~~~+)[ \t]*+$", re.M)
@@ -123,6 +123,7 @@ class _Search:
         self._pieces: list[_Piece] = []
         self._closings = [one.start() for one in _FENCE.finditer(text)] if "```" in text or "~~~" in text else []
         self._fence: str | None = None  # the language of the code fence around
+        self._named_at_all: bool | None = None  # whether any tool is named in the text
         self.none = False
         self.unread: str | None = None  # the family of a call that can't be read; "" if none is known
 
@@ -229,16 +230,25 @@ class _Search:
     def _line(self, found: re.Match[str]) -> int:
         """Read what a line begins with: a command, a label, a name and an object, or a call of a program."""
         text, start = self._text, found.end()
-        command = text.startswith("/", start)
-        goes_on = command or _GOES_ON.match(text, start)
-        if (self._fence is not None and self._fence not in _DATA) or not goes_on or self._is_traced(found.start()):
+        if self._fence is not None and self._fence not in _DATA:
+            return start
+        if self._named_at_all is None:
+            self._named_at_all = self._names.may_stand_in(text)
+        goes_on = _GOES_ON.match(text, start)
+        sign = "/" if text.startswith("/", start) else goes_on.group(1) if goes_on is not None else ""
+        # A label may also say that no tool is called.
+        if sign == "" or not (self._named_at_all or sign in ":：") or self._is_traced(found.start()):
             return start
         self._reader.supplied = False
-        if command:
+        if sign == "/":
             return self._written(start, "a command", "", self._slashed, found.start())
         for form, family, read in (
-            ("labelled calls", "react", self._labelled),
-            ("names before objects", "name_json", self._named),
+            ()
+            if sign == "("
+            else (
+                ("labelled calls", "react", self._labelled),
+                ("names before objects", "name_json", self._named),
+            )
         ):
             end = self._written(start, form, family, read, found.start())
             if end > 0:
