@@ -87,6 +87,7 @@ class ThinkingSplitter:
         self._space = ""  # that white space, where it is kept unless thinking follows
         self._seen = False  # whether thinking ended before
         self._message = False  # in a harmony message to the user
+        self._called = False  # a harmony message to a tool came before
         self._mentioned: Counter[str] = Counter()
         self._absent: set[str] = set()
         self._grows: dict[Kind | None, int] = {}  # where the end of this text may grow into a mark
@@ -215,7 +216,9 @@ class ThinkingSplitter:
         kind = _opening(token)
         if kind is not None and not self._addressed(token):
             return self._open(kind, token, text, final=final)
-        closing = _closing(token)
+        self._called = self._called or self._addressed(token)
+        # Behind a call, the model's next turn does not close thinking.
+        closing = None if self._called and token.lastgroup == "turn" else _closing(token)
         if self._vanishes(token):
             self._message = token.lastgroup not in ("end", "turn")
             if self._message and self._answer.size and not self._answer.last.isspace():

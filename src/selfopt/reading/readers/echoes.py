@@ -13,11 +13,11 @@ _RESULT = re.compile(
 # The turn of somebody else begins here.
 _TURN = re.compile(
     r"<(?:tool_response|tool_results?|function_results?|start_function_response|observation)\b|<\|?tool_response\|?>"
-    r"|\[/?TOOL_RESULTS?\]|<\|observation\|>|\[INST\]|✿(?:RESULT|RETURN)✿|<｜tool▁outputs?▁begin｜>|<\|tool_result"
+    r"|\[/?TOOL_RESULTS?\]|<\|observation\|>|\[INST\]|✿(?:RESULT|RETURN)✿|<｜tool▁outputs?▁begin｜>|<\|tool_result|<\|im_system\|>\s*+tool|```tool_outputs?\b"
     r"|<\|im_start\|>\s*+(?:user|tool|system|human)|<start_of_turn>\s*+(?:user|tool)|<\|(?:user|human|START_TOOL_RESULT)\|>"
     r"|<\|start_header_id\|>\s*+(?:user|ipython|tool)|<\|start\|>(?:user|functions\.)"
 )
-_LABEL = r"[ \t]{0,8}+(?:\*\*)?(?:User|Human|Observation|Tool result|Tool response|Result)(?:\*\*)?:"
+_LABEL = r"[ \t]{0,8}+(?:\*\*)?(?:User|Human|Observation|Tool (?:result|response|output)s?|Result)(?:\*\*)?:"
 _FIRST_LABEL, _LABELS = re.compile(_LABEL), re.compile(rf"\n{_LABEL}")  # found faster than by ^
 _USER = re.compile(
     r"<\|im_start\|>\s*+(?:user|human)|<start_of_turn>\s*+user|<\|user\|>|[ \t]{0,8}(?:\*\*)?(?:User|Human)(?:\*\*)?:"
@@ -160,6 +160,8 @@ def _is_told(text: str, start: int, end: int) -> bool:
     marked = bare != before and rest != after
     if marked and stands_in_sentence(text, start - len(before) + len(bare), end + len(after) - len(rest)):
         return True
+    if not marked and after.lstrip().startswith(("<|", "<｜", "</s>")):
+        return False  # the turn ends
     rest = rest.strip()
     if _words(bare) and (rest.startswith("?") or rest.endswith("?")):
         return True

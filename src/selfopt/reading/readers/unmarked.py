@@ -353,8 +353,11 @@ class _Search:
     def _names_tool(self, start: int) -> bool:
         """Whether the value that begins here names an offered tool."""
         begun = self._text[start : start + 512]
-        written = [one.group(1) for one in _NAMED.finditer(begun)] + [one.group(1) for one in _FIRST.finditer(begun)][:1]
-        return any(self._names.match(one) is not None for one in written)
+        first = _FIRST.search(begun)
+        # A key that is only like the name of a tool may be any key.
+        if first is not None and first.group(1) in self._names.schemas:
+            return True
+        return any(self._names.match(one.group(1)) is not None for one in _NAMED.finditer(begun))
 
 
 READER = UnmarkedReader()
