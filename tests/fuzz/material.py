@@ -324,8 +324,8 @@ def _data(random: Random, depth: int) -> Any:
     return {key: _data(random, 0 if key in NAMES else depth - 1) for key in keys}
 
 
-def plain(random: Random) -> str:
-    """Prose, lists, tables, code and data, with tools mentioned by name. It holds no call."""
+def plain(random: Random) -> list[str]:
+    """Parts of a text: prose, lists, tables, code and data, with tools mentioned by name. They hold no call."""
     parts = []
     for _ in range(random.randint(1, 5)):
         kind = random.randrange(6)
@@ -342,4 +342,4 @@ def plain(random: Random) -> str:
         else:
             fence = random.choice(("", "json"))
             parts.append(f"```{fence}\n{json.dumps(_data(random, 3), indent=random.choice((None, 2)), ensure_ascii=False)}\n```")
-    return random.choice(("\n\n", "\n")).join(parts)
+    return parts

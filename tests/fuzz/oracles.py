@@ -15,7 +15,7 @@ from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 from tests.reading.test_families_data import TOOLS
 
 from . import material
-from .shrinking import Input, smaller_calls, smaller_pieces, smaller_text
+from .shrinking import Input, smaller_calls, smaller_parts, smaller_pieces, smaller_text
 
 MS_PER_KB = 2.0
 """How much processor time a kilobyte of a reply may take."""
@@ -202,12 +202,13 @@ def _raises_fault(made: Input) -> str:
 
 
 def _plain_fault(made: Input) -> str:
-    found = read(made["text"], TOOLS)
+    text = made["between"].join(made["parts"])
+    found = read(text, TOOLS)
     if found.tool_calls:
         return f"a call is read: {_plain(found.tool_calls)!r}"
     if found.unread is not None:
         return f"an unread call is seen: {found.unread}"
-    return "" if found.text == made["text"] else f"the text changed: {found.text!r}"
+    return "" if found.text == text else f"the text changed: {found.text!r}"
 
 
 def _make_pieces(random: Random) -> Input:
@@ -216,6 +217,10 @@ def _make_pieces(random: Random) -> Input:
 
 def _make_growing(random: Random) -> Input:
     return {**_make_pieces(random), "chain": random.choice(_GROWING)}
+
+
+def _make_plain(random: Random) -> Input:
+    return {"parts": material.plain(random), "between": random.choice(("\n\n", "\n"))}
 
 
 def _make_any(random: Random) -> Input:
@@ -228,6 +233,6 @@ ORACLES: dict[str, Oracle] = {
     "written and read": Oracle(_make_calls, _guarded(_write_fault), smaller_calls, weight=6),
     "time": Oracle(_make_costly, _guarded(_cost_fault), smaller_pieces),
     "nothing is raised": Oracle(_make_any, _guarded(_raises_fault), weight=6),
-    "no call": Oracle(lambda random: {"text": material.plain(random)}, _guarded(_plain_fault), weight=6),
+    "no call": Oracle(_make_plain, _guarded(_plain_fault), smaller_parts, weight=6),
 }
 """Every oracle by name."""

@@ -37,6 +37,12 @@ def smaller_text(made: Input) -> Iterator[Input]:
         yield {**made, "text": text}
 
 
+def smaller_parts(made: Input) -> Iterator[Input]:
+    """The same with fewer parts. A piece of a part may hold a call where the part holds none."""
+    for parts in _shorter(made["parts"]):
+        yield {**made, "parts": parts}
+
+
 def smaller_pieces(made: Input) -> Iterator[Input]:
     """The same with fewer pieces, shorter ones, or less of them."""
     pieces = made["pieces"]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-_ELEMENTS = "parameters?|param|arg_value|arg_key|longcat_arg_value|invoke|function(?:_calls?)?|call|tool_calls?|longcat_tool_call|tool_use|arguments|args|tool"
+_ELEMENTS = "parameters?|param|arg_value|arg_key|longcat_arg_value|invoke|function(?:_calls?)?|tool_calls?|longcat_tool_call|tool_use|arguments|args|tool|call"
 _OPENING = re.compile(
     "|".join(
         (
@@ -14,9 +14,10 @@ _OPENING = re.compile(
             r"(?P<code>`)",
             r"[{\[(,:=]\s{0,8}(?P<text>[\"'])",
             r"(?P<token><\|\"\|>|<escape>)",
-            r"(?P<argument>(?:<\|open\|>call [^<>\n]{0,300}<\|sep\|>)?<\|open\|>argument [^<>\n]{0,200}<\|sep\|>|<\|tool_arg:value\|>)",
+            r"(?P<value><\|tool_arg:value\|>|<\|open\|>argument\b[^<>\n]{0,300}<\|sep\|>)",
+            r"(?P<tag><\|open\|>[^<>\n]{0,300}<\|sep\|>)",  # its attributes are no texts
             r"(?P<said>[\"“])",
-            rf"<(?P<element>(?:[\w｜|‖ ]{{0,16}}[:｜|‖] ?)?(?:{_ELEMENTS}))\b[^<>\n]{{0,200}}>",
+            rf"<(?P<element>(?:[｜|‖ ]{{0,3}}\w{{1,12}} ?[:｜|‖]{{1,2}} ?)?(?:{_ELEMENTS}))\b[^<>\n]{{0,200}}>",
             # A call may be written as a tag by the tool's name, alone on its line.
             r"^[ \t]{0,8}<(?!answer>|response>|output>)(?P<alone>[A-Za-z][\w.-]{0,63})>[ \t]*$",
         )
@@ -54,14 +55,18 @@ _TEXTS = {
 }
 
 
+# Special tokens around an argument, by how the first begins.
+_VALUES = {"<|tool_a": _Open(re.compile(r"<\|tool_arg:end\|>")), "<|open|>": _Open(re.compile(r"<\|close\|>argument"))}
+
+
 def _opened(found: re.Match[str]) -> _Open:
     what, mark = found.lastgroup or "", found.group(found.lastgroup or 0)
     plain: dict[str, Callable[[], _Open]] = {
         "fence": lambda: _Open(re.compile(rf"^[ \t]{{0,8}}{mark}", re.M)),
         "code": lambda: _CODE,
         "text": lambda: _TEXTS[mark],
-        "argument": lambda: _Open(re.compile(r"<\|close\|>argument" if "open" in mark else r"<\|tool_arg:end\|>")),
         "token": lambda: _Open(re.compile(re.escape(mark))),
+        "value": lambda: _VALUES[mark[:8]],
         "said": lambda: _SAID[mark],
     }
     if what in plain:
@@ -98,7 +103,10 @@ class Quoting:
                 found = _OPENING.search(text, at)
                 if found is None:
                     return
-                at, self._open, self._since = found.end(), _opened(found), ""
+                at = found.end()
+                if found.lastgroup == "tag":
+                    continue
+                self._open, self._since = _opened(found), ""
             closed, over = self._open.ends(text, at)
             if over is not None:
                 at, self._open = over.start(), None

@@ -20,12 +20,15 @@ from .readers.scan import Body, Scan
 from .readers.shapes import shape_of
 
 _LOOKED_AT = 64  # marks, names and objects of a text that are looked at
+_LOOK = 96  # characters that a look at a mark counts for
 _LINE = 2000  # characters of a line that are looked at
 _LONGEST_MARK = 70
 _WORDS = 8  # words behind a mark that may be a name
 _LABELS = 64  # characters behind a mark in which a name is looked for
+_HEAD = 2048  # characters of an object that show whether it begins as calls do
 _TAIL = 200  # characters at the end of a text that may be a mark which is cut off
 _WRITTEN = re.compile(r"(?:functions?\.|call:\s*+)?+[\w.:/\-]{1,256}+")
+_SIGN = re.compile(r"[{\[(<:=]")
 _OBJECT = re.compile(r"[{\[]")
 # An object that begins as calls do.
 _CALL_SHAPED = re.compile(
@@ -51,6 +54,8 @@ def sign_of_call(text: str, tools: Sequence[ToolDefinition]) -> str:
     calls. The text is one in which no reader found a call.
     """
     text = clean_text(text)
+    if not _SIGN.search(text) and not READER.marks.may_stand_in(text):
+        return ""
     names = Names.of(tools)
     scan = Scan(text, names, READER.marks, Effort(len(text) + 4096))
     echoes = Echoes(text)
@@ -60,10 +65,10 @@ def sign_of_call(text: str, tools: Sequence[ToolDefinition]) -> str:
 def _family(scan: Scan, echoes: Echoes) -> str:
     """The family whose mark stands before what begins as a call."""
     chain = MarkChain()
-    at = 0
+    at = 0 if scan.marks.may_stand_in(scan.text) else len(scan.text)
     for _ in range(_LOOKED_AT):
         found = scan.marks.opening.search(scan.text, at)
-        if found is None:
+        if found is None or not scan.effort.spend(_LOOK):
             break
         at = max(found.end(), found.start() + 1)
         mark = scan.marks.mark(found)
@@ -121,7 +126,7 @@ def _begun(scan: Scan, found: re.Match[str], mark: Mark) -> Body | None:
 
 def _is_call_shaped(scan: Scan, at: int) -> bool:
     """Whether an object or a list that can't be read begins as calls do."""
-    head = scan.text[at : at + 4096]
+    head = scan.text[at : at + _HEAD]
     if _CALL_SHAPED.search(head):
         return _ARGUMENTS.search(head) is not None or any(name[:8] in head for name in scan.names.names)
     return any(f'"{name}"' in head or f"'{name}'" in head for name in scan.names.names)
@@ -214,7 +219,7 @@ def _broken(scan: Scan) -> Iterator[tuple[int, int]]:
     at = 0
     for _ in range(_LOOKED_AT):
         found = _CALL_SHAPED.search(scan.text, at)
-        if found is None:
+        if found is None or not scan.effort.spend(_HEAD // 4):
             return
         read = scan.value(found.start())
         at = read[1] if read is not None else found.end()

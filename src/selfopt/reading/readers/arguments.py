@@ -13,6 +13,7 @@ from .scan import BEYOND, Scan
 Given = tuple[dict[str, Any], int, str, bool]
 
 _LIMIT = 256  # arguments of one call
+_LOOK = 12  # characters that a look at a mark within a value counts for
 _DEPTH = 8  # levels of elements within elements
 _CHILD = re.compile(r"<([\w.\-]{1,128}+)>")
 _CDATA = re.compile(r"\s*+<!\[CDATA\[(.*)\]\]>\s*+", re.S)
@@ -71,7 +72,7 @@ def _end_of_value(scan: Scan, kind: Parameter, begin: int, others: frozenset[str
     last: tuple[int, int] | None = None
     chain, chained = begin, -1  # where the opening marks begin that stand here one behind the other
     at, places = begin, [-1, -1, -1, -1]
-    while True:
+    while scan.effort.spend(_LOOK):
         for index, pattern in enumerate((closing, kind.opening, ending, opening)):
             places[index] = places[index] if places[index] >= at else scan.next(pattern, at)
         first = min(places)
@@ -97,15 +98,17 @@ def _end_of_value(scan: Scan, kind: Parameter, begin: int, others: frozenset[str
             after = mark.end() if mark is not None else first + 1
             chain = chain if chained == first else first
             chained = scan.skip(after)
-            if last is not None and not _goes_on(scan, kind, after):
+            goes_on = _goes_on(scan, kind, after)
+            if last is not None and not goes_on:
                 return (*last, False)
-            if not _goes_on(scan, kind, after) and opening.match(scan.text, chained) is None:
+            if not goes_on and opening.match(scan.text, chained) is None:
                 # A whole call within the value, or the next call.
                 quoted = scan.parameter(chained) is not None
                 after = max(scan.past_ends(min(scan.next(ending, after), len(scan.text)), arguments=False), after)
                 if not quoted or not _goes_on(scan, kind, after):
                     return chain, chain, False
             at = after
+    return len(scan.text), len(scan.text), True
 
 
 def _end_of_data(scan: Scan, kind: Parameter, begin: int) -> tuple[int, int] | None:
@@ -123,7 +126,7 @@ def _is_over(scan: Scan, kind: Parameter, after: int) -> bool:
         return True
     past = scan.past_ends(at, arguments=False)
     if past == at:
-        return scan.marks.opening.match(scan.text, at) is not None
+        return scan.marks.opening.match(scan.text, at) is not None and not _goes_on(scan, kind, at)
     if scan.parameter(scan.skip(past)) is not None:
         return True
     return not _goes_on(scan, kind, past)

@@ -39,7 +39,9 @@ _CHILD_NAME = re.compile(
 )
 _BESIDE = re.compile(r"\s*+</tool>\s*+<(?:args|arguments|parameters|params|input)>\s*+(?=\{)")
 _CHILD_ARGUMENTS = re.compile(r"<(?:parameters|arguments|params|args|input)>\s*+")
-_PYTHON = re.compile(r"(?:[A-Za-z_]\w{0,63}+\s*+=\s*+(?!=))?+(?:print\s*+\(\s*+)?+((?:[\w\-]{1,128}+[./])*+[\w\-]{1,128}+)\s*+\(")
+_PYTHON = re.compile(
+    r"(?:[A-Za-z_]\w{0,63}+\s*+=\s*+(?!=))?+(?:print\s*+\(\s*+)?+((?:[\w\-]{1,128}+[./]){0,8}+[\w\-]{1,128}+)\s*+\("
+)
 _KEYWORD = re.compile(r"([^\W\d][\w\-]{0,127}+)\s*+=(?!=)\s*+")
 _ID = re.compile(r"call_\w{6,64}")
 _INDEX = re.compile(r":[0-9]{1,6}\Z")

@@ -36,7 +36,7 @@ def braces(scan: Scan, at: int, mark: Mark) -> Body | None:
         return None
     written = head.group(1)
     name = scan.names.match(written) or scan.names.match(written.rpartition(":")[2])
-    if name is None and not mark.special:
+    if name is None and (not mark.special or head.group(2) == "("):
         return None
     reader = _Braces(scan, name or "", stripped=mark.word or mark.behind, keywords=head.group(2) == "(")
     try:

@@ -12,11 +12,12 @@ from math import isfinite
 from typing import Any
 
 from .base import DEPTH_LIMIT
-from .quoted import BLANKS, QUOTES, Quoted
+from .quoted import BLANKS, QUOTES, Quoted, looks_of
 
 _BLANK = re.compile(rf"[{BLANKS}]*+")
 _SKIP = re.compile(rf"(?:[{BLANKS}]++|//[^\n]*+|\#[^\n]*+|/\*(?:[^*]|\*(?!/)){{0,256}}+\*/|\\[nrt](?!\w))*+")
 _COMMAS = re.compile(rf"(?:[,，;][{BLANKS}]*+)*+")
+_CLOSED = re.compile(r"\s{0,8}+[,)\]}]")  # after a quote that closes a text
 _COLON = re.compile(r"[:：]=?|=>?")
 _TOKEN = re.compile(r"[^\s,，;:：=()\[\]{}\"'“”‘’`\\<>]{1,128}+")
 _NUMBER = re.compile(r"[-+]?+(?:[0-9][0-9_]*+(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][-+]?+[0-9]++)?+|[-+]?+0[xX][0-9a-fA-F]{1,64}+")
@@ -60,7 +61,7 @@ class LooseReader:
     def __init__(self, text: str) -> None:
         self.text = text
         self.repaired = self.supplied = False
-        self.quoted = Quoted(text)
+        self.quoted = Quoted(text, looks_of(text))
         self._open = ""  # what encloses the value that is being read
         self._dead: set[int] = set()  # brackets whose value can't be read, so that no attempt is made twice
         self._strictly = 2 * len(text) + 4096  # characters that failed attempts to read strict JSON may cost
@@ -137,7 +138,8 @@ class LooseReader:
     def _embedded(self, position: int) -> tuple[str, int]:
         """Read an object in quotes whose own quotes are not escaped. Stays text."""
         inner = self.skip(position + 2)
-        if self.text[inner : inner + 1] not in ('"', "{") or self.quoted.looks <= 0:
+        begun = self.text[inner : inner + 1]
+        if begun not in ('"', "{") or (begun == '"' and _CLOSED.match(self.text, inner + 1)) or self.quoted.looks <= 0:
             raise UnreadableError(inner)
         outer, self._open = self._open, ""
         self.quoted.looks -= 64

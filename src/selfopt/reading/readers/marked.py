@@ -19,7 +19,7 @@ from .marks import Mark, Marks
 from .names import Names
 from .scan import Body, Scan
 
-_ATTEMPT = 48  # characters that a mark without a call counts for
+_ATTEMPT = 64  # characters that a mark without a call counts for
 _EFFORT = 2  # characters that failed attempts may read for each character of the text
 # A name, perhaps with an open brace and a key behind it.
 _HEAD = re.compile(r"(?<![\w.:/\-])([\w.:/\-]{1,128}+)\s*+(?:\{\s*+\w{1,64}+\s*+:\s*+)?\Z")
@@ -56,10 +56,10 @@ class MarkedReader:
     def read(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> Found:
         """See `Reader.read`."""
         text = clean_text(content.text)
-        first = self.marks.opening.search(text)
+        first = self.marks.opening.search(text) if self.marks.may_stand_in(text) else None
         if first is None:
             return NOTHING
-        scan = Scan(text, Names.of(tools), self.marks, Effort(_EFFORT * len(text) + 4096))
+        scan = Scan(text, Names.of(tools), self.marks, Effort(_EFFORT * len(text) + 2048))
         elements, none = self._elements(scan, first.start())
         examples = quoted(text, [(one.start, one.end) for one in elements])
         elements = [one for index, one in enumerate(elements) if index not in examples]

@@ -132,11 +132,24 @@ class Marks:
         longest = sorted(marks, key=lambda pattern: (_head(pattern), len(marks[pattern].piece)), reverse=True)
         self.marks = tuple(marks[pattern] for pattern in longest)
         self.opening = re.compile(_any_of(longest) or "(?!)()")
+        words = sorted({mark.piece.split()[0] for mark in marks.values() if mark.word})
+        self._words = tuple(word for word in words if not any(word != one and word.startswith(one) for one in words))
+        single = sorted({mark.piece[0] for mark in marks.values() if not mark.word})
+        self._signs = re.compile("|".join(map(re.escape, single)) or "(?!)")
         closing = {piece for family in (*families, *known) for mark in _closings(family) for piece in _PIECE.findall(mark)}
         ends = [_pattern(one) for one in sorted(closing, key=len, reverse=True) if "{" not in one and not _ENDING.fullmatch(one)]
         self.ending = re.compile(_any_of(sorted({*ends, _ENDING.pattern}, key=lambda one: (_head(one), len(one)), reverse=True)))
         own = dict.fromkeys(family.parameter for family in families if family.body == "parameters")
         self.parameters = (*(_own(*marks) for marks in own if _is_new(marks[0])), *PARAMETERS)
+
+    def may_stand_in(self, text: str) -> bool:
+        """Whether a text has the beginning of a mark. Most have none, and this is told fast."""
+        if self._signs.search(text):
+            return True
+        for word in self._words:  # in a loop, since it is short and runs for every reply
+            if word in text:
+                return True
+        return False
 
     def mark(self, found: re.Match[str]) -> Mark:
         """The mark that `opening` found."""

@@ -17,6 +17,7 @@ _NO_CALL = NO_CALL_WORDS | {
 }
 _LONGEST = 256
 _ODD_LIMIT = 32
+_REMEMBERED = 256
 _WORD = re.compile(r"[^\W\d][\w.\-/:]*")
 _PREFIX = re.compile(r"(?:functions?|tools?|default_api|tool_calls?|api|multi_tool_use)[.:/](?=.)")
 # What other marks and fields leave behind a name.
@@ -44,6 +45,8 @@ class Names:
         for name in self.schemas:
             plain = _loosely(name)
             self._loose[plain] = None if plain in self._loose else name
+        self._longest = 2 * max(map(len, self.schemas), default=0) + 16
+        self._found: dict[str, str | None] = {}
         odd = sorted((name for name in self.schemas if not _WORD.fullmatch(name)), key=len, reverse=True)
         self.odd = tuple(odd[:_ODD_LIMIT])
 
@@ -66,6 +69,14 @@ class Names:
         if written in self.schemas:
             return written
         written = written[:_LONGEST].strip(_QUOTES)
+        if written in self._found:
+            return self._found.get(written)
+        found = self._match(written)
+        if len(self._found) < _REMEMBERED:
+            self._found[written] = found
+        return found
+
+    def _match(self, written: str) -> str | None:
         for _ in range(4):
             found = self._known(written)
             if found is not None:
@@ -75,7 +86,7 @@ class Names:
             if shorter == written:
                 break
             written = shorter
-        return self._loose.get(_loosely(written)) if written else None
+        return self._loose.get(_loosely(written)) if 0 < len(written) <= self._longest else None
 
     def match_id(self, written: str) -> str | None:
         """Find the offered tool that a name or the id of a call means; None if there is none."""
@@ -86,6 +97,11 @@ class Names:
     def of_server(self, server: str, written: str) -> str | None:
         """Find the tool of an MCP server, whose name clients put before the tool's."""
         return self.match(written) or self.match(f"mcp__{server.strip()}__{written.strip()}")
+
+    def may_stand_in(self, text: str) -> bool:
+        """Whether any tool is named in a text, however it is spelled."""
+        plain = _loosely(text)
+        return any(name in plain for name in (*self._loose, *map(_loosely, self._wire)))
 
     def schema(self, name: str) -> Mapping[str, Any]:
         """The parameters of an offered tool; empty for any other."""

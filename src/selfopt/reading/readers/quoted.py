@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 BLANKS = "\\s\ufeff\u200b-\u200d\u2060"
-_LOOKS = 4096  # quotes in one text whose surroundings are looked at
+_LOOKS = 4096  # quotes in a long text whose surroundings are looked at
 _CLOSING = {
     '"': '"',
     "'": "'",
@@ -63,6 +63,11 @@ _CLOSERS = re.compile(rf"[{BLANKS},]{{0,64}}+([}}\])](?:[{BLANKS}]{{0,64}}+[}}\]
 _STOPS = ("<", "`", "")
 
 
+def looks_of(text: str) -> int:
+    """How many quotes of a text are looked at."""
+    return min(_LOOKS, 256 + len(text) // 4)
+
+
 @dataclass(slots=True)
 class Quoted:
     """Reads the strings of one text.
@@ -72,7 +77,7 @@ class Quoted:
     """
 
     text: str
-    looks: int = _LOOKS
+    looks: int
 
     def starts(self, position: int) -> bool:
         """Whether a string starts here, perhaps behind a prefix as in Python."""

@@ -54,7 +54,7 @@ class Scan:
     effort: Effort
     loose: LooseReader = field(init=False)
     _properties: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    _places: dict[re.Pattern[str], list[int]] = field(default_factory=dict)
+    _places: dict[int, list[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.loose = LooseReader(self.text)
@@ -68,12 +68,12 @@ class Scan:
 
         Of opening marks, words that any text may hold and those behind a name don't count.
         """
-        places = self._places.get(pattern)
+        places = self._places.get(id(pattern))  # the hash of a pattern takes long
         if places is None:
             every = pattern.finditer(self.text)
             if pattern is self.marks.opening:
                 every = (one for one in every if not (self.marks.mark(one).word or self.marks.mark(one).behind))
-            places = self._places[pattern] = [one.start() for one in every]
+            places = self._places[id(pattern)] = [one.start() for one in every]
         index = bisect_left(places, position)
         return places[index] if index < len(places) else BEYOND
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from selfopt.reading.schema import allows_string
+from selfopt.reading.schema import allows_string, required_of
 from selfopt.records import ToolCall
 
 from .base import CALL_LIMIT
@@ -293,6 +293,8 @@ def _by_tool(value: Mapping[str, Any], names: Names) -> Shape:
                 return Shape()
             if is_definition({}, arguments, known) or not _fits(name, arguments, names):
                 return Shape()
+            if one is None and required_of(names.schema(name)):
+                return Shape()  # data with the tool's name as a key
             calls.append(ToolCall(name=name, arguments=arguments))
     return Shape.of(*calls)
 

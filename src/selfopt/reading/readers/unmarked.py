@@ -22,6 +22,7 @@ from .shapes import Shape, shape_of
 
 _EFFORT = 4  # characters that failed attempts may read for each character of the text
 _LOOKS = 64  # characters that the look at a place costs besides
+_ATTEMPT = 32  # characters that an attempt which fails costs besides
 _LINE = 400  # characters of a line that are looked at on either side of a call
 _CUT = "a call that is broken or cut off"
 _SIGNS = re.compile(r"[{(\[<:：/]")
@@ -32,6 +33,9 @@ _CANDIDATE = re.compile(
     r"|(?P<element><(?=[^\W\d]))",
     re.M,
 )
+_PLACE = re.compile(r"[{\[<\n]|(?<=[|>])>")
+# What a call needs that a line begins with: a bracket or a colon behind its first words, or on the next line.
+_GOES_ON = re.compile(r"[^\r\n(){:：]{0,600}+([({:：]|\r?\n[ \t]*+(?:\{|```))")
 _FENCE = re.compile(r"^[ \t]{0,8}+(?:```+|~~~+)[ \t]*+$", re.M)
 _DATA = frozenset(
     {
@@ -114,11 +118,12 @@ class _Search:
     def __init__(self, text: str, names: Names) -> None:
         self._text, self._names = text, names
         self._reader = LooseReader(text)
-        self._effort = Effort(_EFFORT * len(text) + 4096)
+        self._effort = Effort(_EFFORT * len(text) + 2048)
         self._echoes = Echoes(text)
         self._pieces: list[_Piece] = []
-        self._closings = [one.start() for one in _FENCE.finditer(text)]
+        self._closings = [one.start() for one in _FENCE.finditer(text)] if "```" in text or "~~~" in text else []
         self._fence: str | None = None  # the language of the code fence around
+        self._named_at_all: bool | None = None  # whether any tool is named in the text
         self.none = False
         self.unread: str | None = None  # the family of a call that can't be read; "" if none is known
 
@@ -126,7 +131,7 @@ class _Search:
         """Find the calls. Sets `none` and `unread`."""
         position, count = 0, 0
         while count <= CALL_LIMIT and self._effort.spend(_LOOKS):
-            found = _CANDIDATE.search(self._text, position)
+            found = self._candidate(position)
             if found is None:
                 break
             since = self._pieces[-1].end if self._pieces else 0
@@ -139,6 +144,17 @@ class _Search:
             count += sum(len(piece.calls) for piece in self._pieces[before:])
         examples = told(self._text, [(piece.start, piece.end) for piece in self._pieces])
         return [piece for index, piece in enumerate(self._pieces) if index not in examples]
+
+    def _candidate(self, position: int) -> re.Match[str] | None:
+        """The next candidate. Looks only where one can begin, which is much faster than at every character."""
+        found = _CANDIDATE.match(self._text, position)
+        while found is None:
+            place = _PLACE.search(self._text, position)
+            if place is None:
+                return None
+            position = place.end()
+            found = _CANDIDATE.match(self._text, place.start() if place.group() in "{[<" else position)
+        return found
 
     def _take(self, found: re.Match[str]) -> int:
         """Read what stands at a place. Returns where to go on."""
@@ -207,23 +223,32 @@ class _Search:
 
     def _fail(self, start: int, position: int, family: str) -> None:
         """Count a failed attempt. One that the end of the text stopped is a call that is cut off."""
-        self._effort.spend(position - start)
+        self._effort.spend(position - start + _ATTEMPT)
         if position >= len(self._text) and self.unread is None:
             self.unread = family
 
     def _line(self, found: re.Match[str]) -> int:
         """Read what a line begins with: a command, a label, a name and an object, or a call of a program."""
         text, start = self._text, found.end()
-        if (self._fence is not None and self._fence not in _DATA) or _TRACED.search(
-            text, max(0, found.start() - _LINE), found.start()
-        ):
+        if self._fence is not None and self._fence not in _DATA:
+            return start
+        if self._named_at_all is None:
+            self._named_at_all = self._names.may_stand_in(text)
+        goes_on = _GOES_ON.match(text, start)
+        sign = "/" if text.startswith("/", start) else goes_on.group(1) if goes_on is not None else ""
+        # A label may also say that no tool is called.
+        if sign == "" or not (self._named_at_all or sign in ":：") or self._is_traced(found.start()):
             return start
         self._reader.supplied = False
-        if text.startswith("/", start):
+        if sign == "/":
             return self._written(start, "a command", "", self._slashed, found.start())
         for form, family, read in (
-            ("labelled calls", "react", self._labelled),
-            ("names before objects", "name_json", self._named),
+            ()
+            if sign == "("
+            else (
+                ("labelled calls", "react", self._labelled),
+                ("names before objects", "name_json", self._named),
+            )
         ):
             end = self._written(start, form, family, read, found.start())
             if end > 0:
@@ -233,6 +258,9 @@ class _Search:
         if head is None or head[1] is None:
             return start
         return max(start, self._written(start, "Python calls", "python", self._statements, found.start()))
+
+    def _is_traced(self, position: int) -> bool:
+        return _TRACED.search(self._text, max(0, position - _LINE), position) is not None
 
     def _slashed(self, position: int) -> list[Written]:
         call = read_slashed(self._text, position, self._names)
