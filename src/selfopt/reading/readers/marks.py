@@ -146,10 +146,7 @@ class Marks:
         """Whether a text has the beginning of a mark. Most have none, and this is told fast."""
         if self._signs.search(text):
             return True
-        for word in self._words:  # in a loop, since it is short and runs for every reply
-            if word in text:
-                return True
-        return False
+        return any(map(text.__contains__, self._words))
 
     def mark(self, found: re.Match[str]) -> Mark:
         """The mark that `opening` found."""
