@@ -84,6 +84,15 @@ def test_texts_that_nobody_said_leave_a_list() -> None:
     assert kept("with nobody", ["Bob"], texts) == (None, ["call_not_backed"])
 
 
+def test_a_list_does_not_repeat_another_argument() -> None:
+    """A small model takes the title for a guest; a list of nothing else stays."""
+    tools = [ToolDefinition(name="meet", parameters={"properties": {"title": {}, "guests": {}}, "required": ["title", "guests"]})]
+    said = [Message(role="user", content="Roof repair with Olu")]
+    for guests, left in ((["Olu", "Roof repair"], ["Olu"]), (["Roof repair"], ["Roof repair"])):
+        (call,), _ = grounded([ToolCall(name="meet", arguments={"title": "Roof repair", "guests": guests})], said, tools)
+        assert call.arguments["guests"] == left
+
+
 def test_a_tool_result_counts_as_said() -> None:
     tools = [ToolDefinition(name="f", parameters={"properties": {"id": {"type": "string"}}, "required": ["id"]})]
     messages = [Message(role="user", content="cancel it"), Message(role="tool", content='{"id": "RS-63377"}', name="f")]

@@ -6,7 +6,7 @@ units, switches) is believed, since nobody says `AR` who means Argentina.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selfopt.records import Correction, Message, ToolCall, ToolDefinition
@@ -22,8 +22,8 @@ def grounded(
     """Remove what nothing in the conversation backs.
 
     A call is dropped if a required argument is missing or not backed: nobody gave the tool what it
-    needs. An optional argument is dropped alone, and so are single texts in a list. Calls of tools
-    that are not offered stay. Each call is looked at by itself.
+    needs. An optional argument is dropped alone, and so are single texts in a list that nothing
+    backs or that another argument has. Calls of tools that are not offered stay. Each call is looked at by itself.
 
     Returns:
         The calls that are left, and what was dropped.
@@ -72,4 +72,12 @@ def _backed(call: ToolCall, schema: Schema, backing: Backing) -> dict[str, Any]:
         left = backing.only_backed(value, parts.get(key))
         if key in needed or key not in parts or backing.asks_for(key, left or value, parts[key], taken):
             kept[key] = left
-    return kept
+    return {key: _without_others(value, kept) for key, value in kept.items()}
+
+
+def _without_others(value: Any, arguments: Mapping[str, Any]) -> Any:
+    """A list of texts without those that are another argument: small models repeat a title as a guest."""
+    if not isinstance(value, list) or len(value) < 2 or not all(isinstance(item, str) for item in value):
+        return value
+    others = {other for other in arguments.values() if isinstance(other, str)}
+    return [item for item in value if item not in others] or value
