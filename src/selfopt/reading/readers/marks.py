@@ -144,12 +144,7 @@ class Marks:
 
     def may_stand_in(self, text: str) -> bool:
         """Whether a text has the beginning of a mark. Most have none, and this is told fast."""
-        if self._signs.search(text):
-            return True
-        for word in self._words:  # in a loop, since it is short and runs for every reply
-            if word in text:
-                return True
-        return False
+        return self._signs.search(text) is not None or any(word in text for word in self._words)
 
     def mark(self, found: re.Match[str]) -> Mark:
         """The mark that `opening` found."""
