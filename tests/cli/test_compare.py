@@ -46,9 +46,13 @@ def test_variants_that_differ_in_the_parser_share_their_replies(project: Project
     body = project.ok("compare", "scripted/writer", "--variant", "native_api", "--variant", "native_parsed", "--json").json()
     scores = {row["variant"]: row["call_accuracy"]["value"] for row in body["rows"]}
     assert scores == {"native_parsed": 1.0, "native_api": 0.0}
+    unread = {row["variant"]: row["unread"] for row in body["rows"]}
+    assert unread == {"native_parsed": 0, "native_api": 2}
     app = App.open()
     assert len({run.run_id for run in app.ledger.read(Run)}) == 1
     app.release()
+    shown = project.ok("compare", "scripted/writer", "--variant", "native_api", "--markdown").out
+    assert "2 of 3 unread" in shown
 
 
 def test_the_same_comparison_goes_on_after_a_cap_and_is_not_repeated(project: Project) -> None:

@@ -391,7 +391,7 @@ def test_calls_that_nobody_read_disable_nothing(phase: Phase, letter: str, thoug
 
 
 def test_the_advice_against_an_unread_format_names_the_chain_or_the_servers_parser() -> None:
-    """In one line; what no chain reads is to be reported."""
+    """In one line, with the run; else what makes the model write in another format."""
     seen = evaluation(["X"] * 4 + ["P"] * 8, unread="glm45")
     seen = seen.model_copy(update={"rows": tuple(row.model_copy(update={"excerpt": "<tool_call>f"}) for row in seen.rows)})
 
@@ -404,9 +404,11 @@ def test_the_advice_against_an_unread_format_names_the_chain_or_the_servers_pars
 
     read = advice(read_by=("all@2",))
     assert "no parser of native_api reads GLM-4.5 calls" in read
-    assert "selfopt rescore RUN --parser all@2" in read
+    assert f"selfopt rescore {' '.join(run[-8:] for run in seen.run_ids)} --parser all@2" in read
     assert "--tool-call-parser glm45" in read
     unknown = advice(unread=("unknown",))
     assert "no parser reads such calls" in unknown
-    assert "report the format" in unknown
+    assert f"ask for another format (`selfopt run {seen.model} atomic atomic@2`)" in unknown
+    assert "of no family that is known" in unknown
+    assert "format not recorded" not in unknown
     assert "use a variant whose parsers read it" in advice(excerpt=""), "as it was said of rows without an example"

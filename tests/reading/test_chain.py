@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from selfopt.errors import VariantError
 from selfopt.reading import chain_of, read_calls
 from selfopt.records import ParsedReply, ReplyContent, ToolCall, ToolDefinition
 
@@ -22,7 +23,9 @@ def test_the_first_parser_that_recognises_calls_wins() -> None:
     ("text", "unread"),
     [
         (JSON, "json"),
-        ('<tool_call>{"name": "set_lamp", "arguments": {}}</tool_call>', "xml"),
+        ('<tool_call>{"name": "set_lamp", "arguments": {}}</tool_call>', "hermes"),
+        ('[TOOL_CALLS] [{"name": "set_lamp", "arguments": {}}]', "mistral"),
+        ('<minimax:tool_call>\n<invoke name="set_lamp">\n</invoke>\n</minimax:tool_call>', "minimax_m2"),
         ('[set_lamp(room="hall")]', "bracket"),
         ('set_lamp(room="hall")', "python_call"),
     ],
@@ -88,7 +91,32 @@ def test_an_unread_call_names_its_family_and_the_chain_that_reads_it() -> None:
     assert GLM[:80] in report.excerpt
     assert len(report.excerpt) <= 160
     broken = read_calls(("native",), ReplyContent(broken_tool_calls=("{",)), TOOLS)
-    assert (broken.unread, broken.excerpt) == ("native", "{")
+    assert (broken.unread, broken.excerpt, broken.read_by) == ("native", "{", None)
+    mended = read_calls(
+        ("native",), ReplyContent(broken_tool_calls=('{"name": "set_lamp", "arguments": "{\\"room\\": \\"hall\\",}"}',)), TOOLS
+    )
+    assert (mended.unread, mended.read_by) == ("native", "all@2")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("al@2", "did you mean all@2"),
+        ("all@3", "did you mean all@1 or all@2;"),
+        ("fit@9", "did you mean fit or fit@2;"),
+        ("glm54", "glm45"),
+        ("hermes", "did you mean hermes@2;"),
+        ("native@7", "did you mean native or native@2;"),
+        ("glm45@3", "did you mean glm45;"),
+        ("fit@2", "'fit@2' repairs calls and reads none; write all@2 before it"),
+    ],
+)
+def test_a_name_that_is_mistyped_is_answered_with_the_one_that_was_meant(name: str, said: str) -> None:
+    """In one line that fits a terminal."""
+    with pytest.raises(VariantError) as caught:
+        chain_of((name,))
+    assert said in str(caught.value)
+    assert len(str(caught.value)) < 400
 
 
 def test_nothing_is_stored_of_what_a_reply_does_not_have() -> None:

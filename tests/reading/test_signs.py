@@ -43,8 +43,46 @@ def test_a_call_that_is_cut_off_is_seen(text: str, family: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        '<|zz_call|>city_weather|{"city": "Graz"}<|zz_end|>',
+        '<|zz_call|>city_weather|{"city": "Graz"',
+        "<|zz_call|>city_weather<|zz_args|>city=Graz<|zz_end|>",
+        "<|zz_call|>city_weather city Graz<|zz_end|>",
+        "<|zz_call|> name: city_weather; city: Graz <|zz_end|>",
+        '<|zz|>city_weather|{"city": "Graz"}@@<|zz|>',
+        "<|zz|>functions.city_weather city=Graz",
+        "<｜zz▁call｜>city_weather｜city｜Graz",
+        '<zz:call>city_weather "city": "Graz"</zz:call>',
+        "<zz_invoke>city_weather<city=Graz></zz_invoke>",
+        "[ZZ_CALL] city_weather city=Graz [/ZZ_CALL]",
+        '[ZZ_TOOL]city_weather#{"city": "Graz"@@',
+        'I look it up.\n<|zz_call|>city_weather|{"city": "Graz"}<|zz_end|>',
+        'city_weather|{"city": "Graz"}',
+        '<|zz_call|>\x1b[31m<b>city_weather</b>|{"city": "<i>"@@',
+    ],
+)
+def test_a_call_between_marks_that_nobody_knows_is_seen(text: str) -> None:
+    """So a model with a format of its own does not look like one that never calls."""
+    assert sign_of_call(text, TOOLS) == UNKNOWN_FORMAT
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "",
         "none",
+        "<|im_start|>assistant\nThe weather is fine.<|im_end|>",
+        "<|im_start|>city_weather is one of my tools.",
+        "<|zz|>I can use city_weather for that.",
+        "<|zz|>city_weather tells you the weather.",
+        'The model writes <|zz_call|>city_weather|{"city": "Graz"}<|zz_end|> for it.',
+        '<|zz_result|>city_weather|{"celsius": 3}',
+        '<|tool_output|>city_weather: {"celsius": 3}',
+        "[Tools]\n- city_weather: weather of a city",
+        '<zz_tools>[{"name": "city_weather", "description": "x"}]</zz_tools>',
+        "| tool | arguments |\n|---|---|\n| city_weather | city |",
+        "[TODO] city_weather: write the documentation",
+        "[call me] when city_weather is done",
+        "<|zz_call|>\\n<|zz_call|>set_timers, not set_time",
         "Write calls in <tool_call> tags.",
         "The [TOOL_CALLS] token opens a call.",
         "Use <function=city_weather> in the template.",

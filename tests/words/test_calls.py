@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import get_args
 
-from selfopt.records import Correction, CorrectionKind, ExpectedCall, ParsedReply, ToolCall, Variant
+from selfopt.records import UNKNOWN_FORMAT, Correction, CorrectionKind, ExpectedCall, ParsedReply, ToolCall, Variant
 from selfopt.variants import load_variants
-from selfopt.words.calls import call_text, expected_text, reading_notes, variant_lines
+from selfopt.words.calls import call_text, expected_text, reading_notes, unread_note, variant_lines
 
 
 def test_a_call_reads_as_it_would_be_written() -> None:
@@ -46,6 +46,11 @@ def test_what_was_not_read_and_what_was_changed_is_noted() -> None:
     """A line each, with the tool and the argument."""
     unread = ParsedReply(unread="glm45", read_by="all@2", excerpt="<tool_call>f")
     assert reading_notes(unread) == ["seems to hold a call as glm45, which is not read; all@2 reads it"]
+    strange = ParsedReply(recognised="unread", unread=UNKNOWN_FORMAT)
+    assert (
+        unread_note(strange, "v")
+        == "the reply seems to hold a call in a format of no known family, which variant v does not read"
+    )
     made = tuple(Correction(kind=kind, tool="f", argument=None if "call" in kind else "x") for kind in get_args(CorrectionKind))
     notes = reading_notes(ParsedReply(call_in_thinking=True, corrections=made))
     assert len(set(notes)) == len(made) + 1

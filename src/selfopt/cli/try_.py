@@ -32,7 +32,7 @@ def command(
     """
 
     from selfopt.verbs.trying import try_model
-    from selfopt.words.calls import call_text, reading_notes
+    from selfopt.words.calls import call_text, reading_notes, unread_note
 
     tried = run_with_app(ctx, lambda app: try_model(app, model, variant, tools, prompt, timeout_s))
     if as_json:
@@ -49,5 +49,5 @@ def command(
         say(out, f"-- parsed: {tried.parsed.recognised}", style=HEADING)
         say_each(out, [call_text(c) for c in tried.parsed.tool_calls] or ["no call"], hang=4)
         if tried.parsed.unread:
-            say(out, f"the reply seems to hold a call as {tried.parsed.unread}, which variant {tried.variant} does not read")
+            say(out, unread_note(tried.parsed, tried.variant))
         say_each(out, reading_notes(tried.parsed.model_copy(update={"unread": None})), hang=4)

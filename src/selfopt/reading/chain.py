@@ -71,7 +71,7 @@ def chain_of(names: tuple[str, ...], family: str = "") -> Chain:
             known. Its marks are looked for first in a text, if the chain reads all families.
 
     Raises:
-        VariantError: a name is unknown, or names another version.
+        VariantError: a name is unknown, or names another version; or nothing is there that reads.
     """
     spelled = [part for name in names for part in _spelled(name)]
     readers = {name: _reader(name) for name in spelled if name not in REPAIRS}
@@ -79,6 +79,8 @@ def chain_of(names: tuple[str, ...], family: str = "") -> Chain:
         native = {name: reader for name, reader in readers.items() if name == NATIVE}
         readers = {**native, row.name: _reader_of(row), **readers}
     repairs = {name: REPAIRS[name] for name in spelled if name in REPAIRS}
+    if repairs and not readers:
+        raise VariantError(f"{', '.join(map(repr, repairs))} repairs calls and reads none; write {LATEST} before it")
     splits = any(name in _NOW for name in readers)
     others = {} if splits else {name: _reader(name) for name in (*_BEFORE, *_NOW) if name not in readers}
     growing = next(iter(readers.values()), None)
@@ -94,12 +96,25 @@ def _spelled(name: str) -> tuple[str, ...]:
 def _reader(name: str) -> Reader:
     plain, _, version = name.partition("@")
     found = READERS.get(name) or READERS.get(plain) or FAMILIES.get(plain)
-    if found is None:
-        known = ", ".join((*CHAINS, *READERS.names(), *FAMILIES.names(), *REPAIRS))
-        raise VariantError(f"unknown reader {name!r}; chains, readers, families and repairs are {known}")
-    if version not in ("", str(found.version)) or (not version and found.version != 1):
-        raise VariantError(f"{name!r} names version {version or 1} of a reader; installed is {plain}@{found.version}")
+    if found is None or version not in ("", str(found.version)) or (not version and found.version != 1):
+        raise VariantError(_unknown(name, plain, found))
     return _reader_of(found) if isinstance(found, Family) else found
+
+
+def _unknown(name: str, plain: str, installed: Reader | Family | None) -> str:
+    """What to say about a name, or a version, that nothing has. installed: what has the name."""
+    import difflib  # only where something is wrong
+
+    others = (*CHAINS, *READERS.names(), *REPAIRS)
+    near = [one for one in others if one.partition("@")[0] == plain]
+    if installed is not None and not near:
+        near = [plain if installed.version == 1 else f"{plain}@{installed.version}"]
+    near = near or difflib.get_close_matches(name, (*others, *FAMILIES.names()), n=3)
+    hint = f"; did you mean {' or '.join(near)}" if near else ""
+    return (
+        f"unknown reader {name!r}{hint}; chains are {', '.join(CHAINS)}; "
+        f"readers are {', '.join(READERS.names())}; repairs are {', '.join(REPAIRS)}; docs/FORMATS.md lists the families"
+    )
 
 
 def _reader_of(family: Family) -> Reader:
@@ -169,7 +184,8 @@ def read_calls(
     if found.calls:
         return _repaired(chain, name, found, messages, tools)
     if found.unread and not (chain.splits and content.finish_reason == "length"):
-        return _unread_as(name, found.unread, _excerpt(content))
+        reads = LATEST if chain.others and ask(chain_of((LATEST,)).readers, content, tools)[1].calls else None
+        return _unread_as(name, found.unread, _excerpt(content), reads)
     if found.says_none or says_none(content.text, tools):
         return _without_call("explicit none")
     return _unread(chain, content, tools) or _without_call("text" if content.text.strip() else "empty reply")
@@ -203,14 +219,22 @@ def _unread(chain: Chain, content: ReplyContent, tools: Sequence[ToolDefinition]
             found = found.without_last()
         if found.calls:
             at = found.spans[0][0] if found.spans else 0
-            by_now = name not in _BEFORE or ask(chain_of((LATEST,)).readers, content, tools)[1].calls
-            return _unread_as(name, f"unread: {_words(found)}", _excerpt(content, at), LATEST if by_now else "all@1")
+            known, now = ask(chain_of((LATEST,)).readers, content, tools)
+            reads = LATEST if name not in _BEFORE or now.calls else "all@1"
+            name = known if now.calls and _has_marks(known) else name
+            return _unread_as(name, f"unread: {_words(found)}", _excerpt(content, at), reads)
     seen = sign_of_call(content.text, tools)
     if seen and content.finish_reason != "length":
         return _unread_as(seen, f"unread: a call as {seen}", _excerpt(content))
     if content.thinking and _holds_call(content.thinking, tools):
         return ParsedReply(recognised="text" if content.text.strip() else "empty reply", call_in_thinking=True)
     return None
+
+
+def _has_marks(name: str) -> bool:
+    """Whether a family is known by its marks, so that its name says more than the name of a reader."""
+    family = FAMILIES.get(name) if name in FAMILIES.builtin else None
+    return family is not None and family.reader == "marked"
 
 
 def _unread_as(name: str, recognised: str, excerpt: str, read_by: str | None = None) -> ParsedReply:

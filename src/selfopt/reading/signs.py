@@ -22,6 +22,9 @@ from .readers.shapes import shape_of
 _LOOKED_AT = 64  # marks, names and objects of a text that are looked at
 _LOOK = 96  # characters that a look at a mark counts for
 _LINE = 2000  # characters of a line that are looked at
+_LONGEST_MARK = 70
+_WORDS = 8  # words behind a mark that may be a name
+_LABELS = 64  # characters behind a mark in which a name is looked for
 _HEAD = 2048  # characters of an object that show whether it begins as calls do
 _TAIL = 200  # characters at the end of a text that may be a mark which is cut off
 _WRITTEN = re.compile(r"(?:functions?\.|call:\s*+)?+[\w.:/\-]{1,256}+")
@@ -34,6 +37,13 @@ _CALL_SHAPED = re.compile(
     r"""|\{\s*+["'“]?type["'”]?\s*+:\s*+["'“]function["'”]"""
 )
 _ARGUMENTS = re.compile(r"""["'“]?(?:arguments|parameters|args|tool_input|action_input|input)["'”]?\s*+[:=]""")
+# What may be a mark that no family of the table has.
+_MARK = re.compile(r"<[|｜][^<>\s]{1,60}[|｜]>|<[\w:.|\-]{1,60}>|\[[\w:.\-]{1,60}\]")
+_CALLING = re.compile(r"call|invoke|tool|func|action|plugin", re.I)
+_NOT_CALLING = re.compile(r"result|response|output|return|observ|defin|schema|avail|list|im_|header|eot|(?<![a-z])end", re.I)
+_MARK_BEFORE = re.compile(rf"(?:{_MARK.pattern})\s{{0,4}}\Z")
+_LABEL = re.compile(r"""[\s"'|:=>(]{0,12}+(?:(?:name|tool|function|call)[\s"'|:=]{1,6}+)?+""")
+_GOES_ON = re.compile(r"""["'\s|:;,=>/#]{0,8}+(?:[{\[(<]|\w{1,64}+["']?\s?[:=])""")
 _DEFINED = re.compile(r"\b(?:def|function|func|fn|class|sub|proc)[ \t]++([\w.\-]{1,128}+)")
 
 
@@ -136,12 +146,20 @@ def _cut_off(scan: Scan) -> str:
 
 
 def _seems_call(scan: Scan, echoes: Echoes) -> bool:
-    """Whether an offered name stands as in a call, or a broken object begins as one."""
-    places = sorted({*_named(scan), *_broken(scan)})
+    """Whether an offered name stands as in a call or behind unknown marks, or a broken object begins as a call."""
+    places = sorted({*_named(scan), *_broken(scan), *_behind_unknown_marks(scan)})
     return any(
-        echoes.end_of_echo(0, start + 1, after_call=False) is None and not stands_in_sentence(scan.text, start, end)
+        echoes.end_of_echo(0, start + 1, after_call=False) is None
+        and not stands_in_sentence(scan.text, start, end)
+        and not _is_result(scan.text, start)
         for start, end in places[:_LOOKED_AT]
     )
+
+
+def _is_result(text: str, at: int) -> bool:
+    """Whether a mark of results or of definitions stands directly before this position."""
+    before = _MARK_BEFORE.search(text[max(0, at - _LONGEST_MARK) : at])
+    return before is not None and _NOT_CALLING.search(before.group()) is not None
 
 
 def _named(scan: Scan) -> Iterator[tuple[int, int]]:
@@ -157,6 +175,28 @@ def _named(scan: Scan) -> Iterator[tuple[int, int]]:
             yield found.start(), _end_of_call(scan.text, found.end())
 
 
+def _behind_unknown_marks(scan: Scan) -> Iterator[tuple[int, int]]:
+    """Where an offered name stands behind a mark that speaks of calls, or behind any special token if more follows."""
+    text = scan.text
+    for found in islice(_MARK.finditer(text), _LOOKED_AT):
+        mark, label = found.group(), _LABEL.match(text, found.end())
+        calling, special = _CALLING.search(mark) is not None, mark[1] in "|｜"
+        if label is None or not (calling or special) or _NOT_CALLING.search(mark):
+            continue
+        word = _WRITTEN.match(text, label.end())
+        named = word is not None and scan.names.match(word.group()) is not None
+        if calling and special and (named or _is_named(scan, found.end())):
+            yield found.start(), _end_of_call(text, found.end())
+        elif word is not None and named and _GOES_ON.match(text, word.end()):
+            yield found.start(), _end_of_call(text, word.end())
+
+
+def _is_named(scan: Scan, at: int) -> bool:
+    """Whether an offered name stands shortly behind this position."""
+    words = _WRITTEN.finditer(scan.text[at : at + _LABELS])
+    return any(scan.names.match(word.group()) is not None for word in islice(words, _WORDS))
+
+
 def _end_of_call(text: str, at: int) -> int:
     """Where brackets end that may begin before this position, or else the line."""
     line = text.find("\n", at, at + _LINE)
@@ -168,7 +208,7 @@ def _end_of_call(text: str, at: int) -> int:
 def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
     written = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     before = r"(?<![\w.\-/])(?:functions\.|default_api\.)?"
-    opening = r"""(?::[0-9]{1,6})?(?:\.call)?(?:\(|[ \t]{0,4}+\n\s{0,8}+Action Input\s?:|\s{0,4}+(?:\{(?=\s*+["'\w}]|\Z)|\[(?=\s*+["'{]))|\s{0,4}+:\s{0,8}+[{\["']|\[ARGS\]|\s{0,4}+<(?:[|｜]|arg_|param))"""
+    opening = r"""(?::[0-9]{1,6})?(?:\.call)?(?:\(|[|;#]{1,2}+\{(?=\s*+["'])|[ \t]{0,4}+\n\s{0,8}+Action Input\s?:|\s{0,4}+(?:\{(?=\s*+["'\w}]|\Z)|\[(?=\s*+["'{]))|\s{0,4}+:\s{0,8}+[{\["']|\[ARGS\]|\s{0,4}+<(?:[|｜]|arg_|param))"""
     tag = rf"""(?:<|^(?=invoke ))(?:[\w:|｜]{{1,40}}+(?:\s+name)?=\s*+["']?)?(?P<tag>{written})(?![\w.\-])"""
     element = rf"<(?i:function|name|tool|tool_name|function_name|action)>\s{{0,8}}(?P<element>{written})\s{{0,8}}</|<ACTION:[ \t]*+(?P<label>{written})\n"
     return re.compile(rf"{before}(?P<name>{written}){opening}|{tag}|{element}", re.M)

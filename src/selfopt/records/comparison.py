@@ -21,6 +21,7 @@ class ComparedRow(Record):
 
     Attributes:
         replies: trials in the ledger. faults: how many of these never got a whole reply.
+        unread: how many replies have a call that the variant does not read, which no figure is to blame on the model.
         agent_score: 0.4 call accuracy + 0.3 restraint + 0.3 (1 - foreign_share).
         argument_accuracy: pass / replies with the right tools.
         foreign_share: replies that call a tool which no accepted set names.
@@ -48,6 +49,7 @@ class ComparedRow(Record):
     distinguishable: bool = False
     evaluation_ids: tuple[str, ...] = ()
     run_ids: tuple[str, ...] = ()
+    unread: int = 0
 
 
 class PolicyRow(Record):

@@ -49,6 +49,7 @@ def _figure(figure: Figure | None, form: str) -> str:
 
 def _standing(row: ComparedRow) -> str:
     faults = f"; {row.faults} without a reply" if row.faults else ""
+    faults += f"; {row.unread} of {row.replies} unread" if row.unread else ""
     if row.behind is None:
         return "the best" + faults
     return f"{row.behind.value:+.3f}, " + (f"p {row.p_value:.3f}" if row.distinguishable else "not told apart") + faults
@@ -62,6 +63,8 @@ def _notes(comparison: Comparison) -> list[str]:
         f"{comparison.prompts} prompts of {suites}; {_NOTE} {comparison.tool_sets} {comparison.unit}s.",
         '"not told apart": from the best row, at 5 % over all rows together (Holm); the order may be chance.',
     ]
+    if any(row.unread for row in comparison.rows):
+        lines.append('"unread": replies with a call that the variant does not read; `selfopt feedback` says what does.')
     if comparison.unmeasured:
         lines.append(
             f"not measured yet: {safe_terminal(', '.join(comparison.unmeasured), limit=400)}; repeat the command to continue"

@@ -32,6 +32,7 @@ _VERDICT_WORDS = {
     "hold": "the baseline stays; there is no sufficient reason to change it",
     "reject": "the baseline stays; a gate says no",
 }
+_IN_SUMMARY = {"example", "title", "server_parser"}  # figures that a finding's sentence or the advice shows whole
 _WORDS = {
     Outcome.WRONG: "wrong tool call",
     Outcome.UNCALLED_FOR: "called uncalled for",
@@ -255,7 +256,8 @@ def findings_list(findings: Sequence[Finding]) -> Group:
         where = safe_terminal(f"{finding.model} {finding.phase}", limit=100)
         lines.append(Text.assemble(("* ", "bold"), (finding.type.replace("_", " "), FAIL_STYLE), f", {where} ({sure})"))
         lines.append(Text.assemble("  ", safe_text(finding.summary, limit=400)))
-        lines.append(Text("  " + ", ".join(_named(*figure) for figure in sorted(finding.figures.model_dump().items())), "dim"))
+        figures = sorted(finding.figures.model_dump(exclude=_IN_SUMMARY).items())
+        lines.append(Text("  " + ", ".join(_named(*figure) for figure in figures), "dim"))
     return Group(*lines)
 
 

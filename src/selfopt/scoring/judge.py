@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfopt.records import (
+    UNKNOWN_FORMAT,
     ExpectedCall,
     Fault,
     Outcome,
@@ -87,10 +88,8 @@ def judge_by(key: AnswerKey, parsed: ParsedReply, fault: Fault | None) -> Scored
         # A native call goes unread only when it is broken, and here the cut broke it.
         return Scored(*_FAULTS["truncated"])
     if parsed.unread is not None:
-        seen = show_name(parsed.unread)
-        return Scored(
-            Outcome.UNPARSED, clip(f"a tool call seems to stand in the format '{seen}', which no parser of the variant reads")
-        )
+        seen = f"the format '{show_name(parsed.unread)}'" if parsed.unread != UNKNOWN_FORMAT else "a format of no known family"
+        return Scored(Outcome.UNPARSED, clip(f"a tool call seems to stand in {seen}, which no parser of the variant reads"))
     if key.silence_accepted:
         return Scored(Outcome.PASS, "no tool call, and none was needed")
     return Scored(Outcome.MISSED, clip(f"no tool call; accepted: {key.wanted}"))

@@ -163,6 +163,7 @@ class _Measured:
     arm: _Arm
     counts: Mapping[tuple[str, str], Counts]
     faults: int
+    unread: int
     trials: Sequence[Trial]
     evaluations: Sequence[Evaluation]
 
@@ -218,7 +219,7 @@ def _policies(suites: Sequence[Suite], keys: set[tuple[str, str]]) -> tuple[Poli
 def _measured(app: App, arm: _Arm, suites: Sequence[Suite], evaluations: Sequence[Evaluation]) -> _Measured:
     counts: dict[tuple[str, str], Counts] = {}
     trials: list[Trial] = []
-    faults = 0
+    faults = unread = 0
     for suite, evaluation in zip(suites, evaluations, strict=True):
         prompts = {prompt.id: prompt for prompt in suite.prompts}
         for run_id in evaluation.run_ids:
@@ -229,7 +230,8 @@ def _measured(app: App, arm: _Arm, suites: Sequence[Suite], evaluations: Sequenc
                         prompts[verdict.prompt_id], verdict.outcome, verdict.parsed
                     )
                     faults += verdict.outcome in _FAULTS
-    return _Measured(arm, counts, faults, trials, evaluations)
+                    unread += verdict.outcome is Outcome.UNPARSED
+    return _Measured(arm, counts, faults, unread, trials, evaluations)
 
 
 def _clusters(suites: Sequence[Suite], keys: Sequence[tuple[str, str]]) -> tuple[dict[tuple[str, str], str], str]:
@@ -276,6 +278,7 @@ def _row(m: _Measured, clusters: Mapping[tuple[str, str], str]) -> tuple[_Measur
         variant=m.arm.variant.name,
         replies=len(m.counts),
         faults=m.faults,
+        unread=m.unread,
         call_accuracy=_figure(m, clusters, call_accuracy),
         restraint=_figure(m, clusters, restraint),
         accuracy=accuracy,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from selfopt.records import CorrectionKind, ExpectedCall, ParsedReply, ToolCall, ToolDefinition, Variant
+from selfopt.records import UNKNOWN_FORMAT, CorrectionKind, ExpectedCall, ParsedReply, ToolCall, ToolDefinition, Variant
 
 
 def call_text(call: ToolCall) -> str:
@@ -90,12 +90,22 @@ _CORRECTED: dict[CorrectionKind, str] = {
 }
 
 
+def _written_as(family: str) -> str:
+    return "in a format of no known family" if family == UNKNOWN_FORMAT else f"as {family}"
+
+
+def unread_note(parsed: ParsedReply, variant: str) -> str:
+    """What to say of a call that a variant does not read, and of the chain that does."""
+    reads = f"; the chain {parsed.read_by} does" if parsed.read_by is not None else ""
+    return f"the reply seems to hold a call {_written_as(parsed.unread or '')}, which variant {variant} does not read{reads}"
+
+
 def reading_notes(parsed: ParsedReply) -> list[str]:
     """What else there is to say of a reply that was read, one note a line: what was not read, and what was changed."""
     notes = []
     if parsed.unread is not None:
         reads = f"; {parsed.read_by} reads it" if parsed.read_by is not None else ""
-        notes.append(f"seems to hold a call as {parsed.unread}, which is not read{reads}")
+        notes.append(f"seems to hold a call {_written_as(parsed.unread)}, which is not read{reads}")
     if parsed.call_in_thinking:
         notes.append("a call stands in the thinking alone, which is no call")
     for made in parsed.corrections:

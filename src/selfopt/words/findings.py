@@ -42,6 +42,7 @@ Advice = Literal[
     "infrastructure",
     "other",
 ]
+_SHORT_ID = 8  # characters at the end of an id by which commands find it
 _EXAMPLE = 100  # characters of an unread call that a sentence shows
 _ADVICE: dict[Advice, str] = {
     "warm_up": "warm the model up before the first request",
@@ -71,7 +72,8 @@ def summary(figures: Figures) -> str:
         case FlakyFigures() as f:
             return f"{f.prompts} of {f.of} prompts pass and fail from run to run (such as {f.example})"
         case UnreadFormatFigures() as f:
-            seen = "format not recorded" if f.format == UNKNOWN_FORMAT else f"mostly {_family(f)}"
+            unknown = "format not recorded" if f.example is None else "of no family that is known"
+            seen = unknown if f.format == UNKNOWN_FORMAT else f"mostly {_family(f)}"
             such = f", such as {f.example[:_EXAMPLE]!r}" if f.example else ""
             return f"{f.unparsed} of {f.of} replies hold a tool call in a format that this variant does not read ({seen}{such})"
         case CallInThinkingFigures() as f:
@@ -94,14 +96,27 @@ def _family(f: UnreadFormatFigures) -> str:
     return f.format if f.title is None or f.title == f.format else f"{f.title}, {f.format}"
 
 
-def unread_advice(f: UnreadFormatFigures, variant: str) -> str:
-    """What helps against calls that a variant does not read."""
-    name = f.title or ("such" if f.format == UNKNOWN_FORMAT else f.format)
+_READ_BY: dict[str, str] = {
+    UNKNOWN_FORMAT: "such",
+    "native": "damaged native",
+    "json": "JSON",
+    "xml": "tagged",
+    "bracket": "bracketed",
+    "python_call": "Python",
+    "react": "ReAct",
+}
+"""What calls are called that no family of the table writes."""
+
+
+def unread_advice(model: str, phase: Phase, variant: str, f: UnreadFormatFigures, runs: Sequence[str]) -> str:
+    """What helps against calls that a variant does not read. runs: the ids of the runs that have them."""
+    name = f.title or _READ_BY.get(f.format, f.format)
     own = f"use the server's own parser ({f.server_parser})" if f.server_parser else "use the server's own parser, if it has one"
     if f.read_by is not None:
-        command = f"selfopt rescore RUN --parser {f.read_by}"
+        command = f"selfopt rescore {' '.join(run[-_SHORT_ID:] for run in runs) or 'RUN'} --parser {f.read_by}"
         return f"no parser of {variant} reads {name} calls: read them with the chain {f.read_by} (`{command}`), or {own}"
-    return f"no parser reads {name} calls: {own}, and report the format"
+    # The variants that are named like the phases tell the model how to write calls.
+    return f"no parser reads {name} calls: {own}, or ask for another format (`selfopt run {model} {phase} {phase}@2`)"
 
 
 def _cold_failures(f: ColdFailuresFigures) -> str:
@@ -142,10 +157,14 @@ def remedy_text(
 ) -> str:
     """Why a remedy is recommended, what it is, and how sure it is to help. variant: the measured one."""
     sure = () if confirmation is None else (confirmation.told,)
-    unread = next((f.figures for f in findings if isinstance(f.figures, UnreadFormatFigures)), None)
+    helps = _ADVICE[advice]
     # The rows of an earlier version have no example: what was advised because of them stays.
-    known = advice == "unread_format" and unread is not None and unread.example is not None
-    helps = unread_advice(unread, variant) if known and unread is not None else _ADVICE[advice]
+    for found in findings if advice == "unread_format" else ():
+        if isinstance(found.figures, UnreadFormatFigures) and found.figures.example is not None:
+            helps = unread_advice(model, phase, variant, found.figures, found.run_ids)
+            break
+    if advice == "call_in_thinking" and (trial := next((id_ for found in findings for id_ in found.trial_ids), "")):
+        helps = f"{helps}; `selfopt show {trial[-_SHORT_ID:]}` shows one of them"
     return f"{model} on {phase}: {'; '.join((*(f.summary for f in findings), helps, *sure))}"
 
 
