@@ -2,7 +2,7 @@
 
     python -m tests.fuzz [--minutes 10] [--seed N] [--only "no call"]
 
-Says the seed first; the same seed makes the same inputs. An input with a fault is made smaller and printed as a line for
+Says the seed first; the same seed makes the same inputs. Tries first what was found before. An input with a fault is made smaller and printed as a line for
 `tests/fuzz/found.json`. Ends with exit code 1 if there is a fault.
 """
 
@@ -14,12 +14,14 @@ import secrets
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 from random import Random
 from typing import Any
 
 from .oracles import ORACLES, cost
 from .shrinking import shrunk
 
+FOUND = Path(__file__).with_name("found.json")
 MOST_TOLD = 2  # faults of one oracle, and of one family, that are told; further ones are only counted
 
 
@@ -47,6 +49,9 @@ class Run:
 
     def until(self, end: float) -> int:
         """Go on until the processor time is used. Returns the exit code."""
+        for known in json.loads(FOUND.read_text("utf-8")):
+            if known["oracle"] in self._turns:
+                self._try(known["oracle"], known["input"])
         number = 0
         while time.process_time() < end:
             self.one(self._turns[number % len(self._turns)], Random(f"{self._seed} {number}"))
@@ -56,8 +61,10 @@ class Run:
 
     def one(self, name: str, random: Random) -> None:
         """One input of an oracle."""
+        self._try(name, ORACLES[name].make(random))
+
+    def _try(self, name: str, made: dict[str, Any]) -> None:
         oracle = ORACLES[name]
-        made = oracle.make(random)
         self._counts[name] += 1
         if "pieces" in made:
             self._slowest = max(self._slowest, (cost(made), made), key=lambda one: one[0])

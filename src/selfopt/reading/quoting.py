@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
-_ELEMENTS = "parameters?|param|arg_value|arg_key|longcat_arg_value|invoke|function(?:_calls?)?|tool_calls?|longcat_tool_call|tool_use|arguments|args|tool|call"
+_ARGUMENTS = "parameter|param|arg_value|arg_key|longcat_arg_value"
+_CALLS = "parameters|invoke|function(?:_calls?)?|tool_calls?|longcat_tool_call|tool_use|arguments|args|tool|call"
+# Where JSON stands in a call, its texts are followed instead: a closing tag may stand in one.
+_ELEMENTS = rf"{_ARGUMENTS}|(?:{_CALLS})(?=\b[^<>\n]{{0,200}}>(?!\s{{0,8}}[\[{{]))"
 _OPENING = re.compile(
     "|".join(
         (
@@ -19,7 +23,7 @@ _OPENING = re.compile(
             r"(?P<said>[\"“])",
             rf"<(?P<element>(?:[｜|‖ ]{{0,3}}\w{{1,12}} ?[:｜|‖]{{1,2}} ?)?(?:{_ELEMENTS}))\b[^<>\n]{{0,200}}>",
             # A call may be written as a tag by the tool's name, alone on its line.
-            r"^[ \t]{0,8}<(?!answer>|response>|output>)(?P<alone>[A-Za-z][\w.-]{0,63})>[ \t]*$",
+            r"^[ \t]{0,8}<(?!answer>|response>|output>)(?P<alone>[A-Za-z][\w.-]{0,63})>[ \t]*$(?!\s{0,8}[\[{])",
         )
     ),
     re.M,
@@ -36,9 +40,14 @@ class _Open:
     closes: re.Pattern[str]
     over: re.Pattern[str] = _NO_TEXT
 
-    def ends(self, text: str, at: int) -> tuple[re.Match[str] | None, re.Match[str] | None]:
-        """What closes it, and what is over before."""
-        closed = self.closes.search(text, at)
+    def ends(
+        self, text: str, at: int, known: dict[str, re.Match[str] | None]
+    ) -> tuple[re.Match[str] | None, re.Match[str] | None]:
+        """What closes it, and what is over before. `known`: what closes in this text, by pattern."""
+        pattern = self.closes.pattern
+        closed = known.get(pattern)
+        if pattern not in known or (closed is not None and closed.start() < at):
+            closed = known[pattern] = self.closes.search(text, at)
         over = self.over.search(text, at, len(text) if closed is None else closed.end() + _BESIDE)
         return closed, over if over is None or closed is None or over.start() < closed.start() else None
 
@@ -59,8 +68,8 @@ _TEXTS = {
 _VALUES = {"<|tool_a": _Open(re.compile(r"<\|tool_arg:end\|>")), "<|open|>": _Open(re.compile(r"<\|close\|>argument"))}
 
 
-def _opened(found: re.Match[str]) -> _Open:
-    what, mark = found.lastgroup or "", found.group(found.lastgroup or 0)
+@lru_cache(maxsize=256)
+def _opened(what: str, mark: str) -> _Open:
     plain: dict[str, Callable[[], _Open]] = {
         "fence": lambda: _Open(re.compile(rf"^[ \t]{{0,8}}{mark}", re.M)),
         "code": lambda: _CODE,
@@ -97,7 +106,7 @@ class Quoting:
         self._read(text)
 
     def _read(self, text: str) -> None:
-        at = 0
+        at, known = 0, dict[str, re.Match[str] | None]()
         while at < len(text) and self._left:
             if self._open is None:
                 found = _OPENING.search(text, at)
@@ -106,8 +115,8 @@ class Quoting:
                 at = found.end()
                 if found.lastgroup == "tag":
                     continue
-                self._open, self._since = _opened(found), ""
-            closed, over = self._open.ends(text, at)
+                self._open, self._since = _opened(found.lastgroup or "", found.group(found.lastgroup or 0)), ""
+            closed, over = self._open.ends(text, at, known)
             if over is not None:
                 at, self._open = over.start(), None
             elif closed is not None:
@@ -129,7 +138,7 @@ class Quoting:
             tell: see `awaited`.
         """
         while self._open is not None and self._left:
-            closed, over = self._open.ends(text, at)
+            closed, over = self._open.ends(text, at, {})
             found = over or closed
             if not final and (found is None or found.end() + _BESIDE > len(text)):
                 break

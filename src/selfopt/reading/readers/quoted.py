@@ -65,7 +65,7 @@ _STOPS = ("<", "`", "")
 
 def looks_of(text: str) -> int:
     """How many quotes of a text are looked at."""
-    return min(_LOOKS, 256 + len(text) // 4)
+    return min(_LOOKS, 128 + len(text) // 8)
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ from .shapes import Shape, shape_of
 
 _EFFORT = 4  # characters that failed attempts may read for each character of the text
 _LOOKS = 64  # characters that the look at a place costs besides
-_ATTEMPT = 32  # characters that an attempt which fails costs besides
+_ATTEMPT = 48  # characters that an attempt which fails costs besides
 _LINE = 400  # characters of a line that are looked at on either side of a call
 _CUT = "a call that is broken or cut off"
 _SIGNS = re.compile(r"[{(\[<:：/]")
