@@ -23,7 +23,7 @@ _WRITTEN = re.compile(r"[\w.:/\-]{1,256}+")
 # What stands between a name and its arguments: special tokens, fences, signs.
 _BETWEEN = re.compile(
     r"(?:\s++|\\n|[:=>]|```\w*+|<[|｜‖][^<>\n]{1,40}+>|<tool_sep(?::\w{1,24}+)?>|\[CALL_ID\][\w\-]{0,64}+|\[[A-Z_]{2,16}+\]"
-    r"|✿\w{1,16}+✿:?|(?:commentary|analysis|comment|assistant|json|code)\b){0,24}+"
+    r"|✿\w{1,16}+✿:?|(?:commentary|analysis|comment|assistant|json|code)\b){0,10}+"
 )
 _ROLE = re.compile(
     r"(?:call:\s*+(?=[{\[])|function\s*+<[|｜‖][^<>\n]{1,40}+>|<[|｜‖] ?plugin[|｜‖]>|\[[^\]\n]{1,9}\])?+\s*+(?:```\w*+\s*+)?+"

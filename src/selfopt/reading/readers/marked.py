@@ -106,7 +106,7 @@ class MarkedReader:
     def _body(self, scan: Scan, found: re.Match[str], mark: Mark) -> Body | None:
         written = found.group(found.lastindex or 0)
         if mark.behind:
-            scan.effort.spend(LOOK_BACK // 4)
+            scan.effort.spend(LOOK_BACK)
             head = _HEAD.search(scan.text, max(0, found.start() - LOOK_BACK), found.start())
             known = head is not None and scan.names.match(head.group(1)) is not None
             return body_at(scan, head.start(), mark) if head is not None and known else None
