@@ -14,6 +14,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "reasoning": ("reasoning",),
     "reflection": ("reflection",),
     "scratchpad": ("scratchpad",),
+    "monologue": ("monologue",),
 }
 # Special tokens. Where a row has two closing marks, either of them closes.
 PAIRS: tuple[tuple[str, ...], ...] = (
@@ -31,6 +32,8 @@ PAIRS: tuple[tuple[str, ...], ...] = (
     ("<|content_thinking|>", "<|end_message|>"),  # Inkling
     ("<|channel>", "<channel|>"),  # Gemma 4
     ("<unused94>", "<unused95>"),  # MedGemma
+    ("<ifm|think>", "</ifm|think>"),  # K2 Horizon
+    ("<ifm|think_fast>", "</ifm|think_fast>"),
 )
 LABELLED = ("<|channel>", "<unused94>")  # a label follows on the same line, such as `thought`
 # Marks around the answer, which say nothing once the thinking is gone.
