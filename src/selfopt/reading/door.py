@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,7 +15,7 @@ from selfopt.errors import UsageError, VariantError
 from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
 from .chain import LATEST, ask, chain_of, says_none
-from .families import FAMILIES, Family
+from .families import FAMILIES, ROWS, Family
 from .readers import READERS
 from .readers.base import CALL_LIMIT
 from .signs import sign_of_call
@@ -92,21 +93,26 @@ def _definition(tool: Any, place: int) -> ToolDefinition:
         raise UsageError(f"tools[{place}]: {where}: {first['msg']}; a tool is {form}") from None
 
 
-def _marks(family: Family, side: int) -> tuple[str, ...]:
-    """The marks before (0) or after (1) the calls of a family.
+def _marks(families: Iterable[Family], side: int) -> tuple[str, ...]:
+    """The marks before (0) or after (1) the calls of families, but for code fences.
 
     Opening marks end where the tool's name begins.
     """
-    marks = (family.around[side], family.marks[side].partition("{name}")[0])
-    return tuple(mark.strip() for mark in marks if mark.strip())
+    marks = (mark.strip() for one in families for mark in (one.around[side], one.marks[side].partition("{name}")[0]))
+    return tuple(dict.fromkeys(mark for mark in marks if mark and not mark.startswith("```")))
+
+
+@cache
+def _of_table() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return _marks(ROWS, 0), _marks(ROWS, 1)
 
 
 def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
     """Remove these spans, the marks around them, and the code fences that are empty afterwards."""
     families = FAMILIES.all().values()
-    opening, closing = (
-        tuple(mark for family in families for mark in _marks(family, side) if not mark.startswith("```")) for side in (0, 1)
-    )
+    known_names = set(FAMILIES.builtin)
+    more = [family for family in families if family.name not in known_names]
+    opening, closing = (known + _marks(more, side) for side, known in enumerate(_of_table()))
     ends = [0, *(end for _, end in spans)]
     starts = [*(start for start, _ in spans), len(text)]
     kept = [text[end:start] for end, start in zip(ends, starts, strict=True)]

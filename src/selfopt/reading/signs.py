@@ -20,7 +20,7 @@ from .readers.scan import Body, Scan
 from .readers.shapes import shape_of
 
 _LOOKED_AT = 64  # marks, names and objects of a text that are looked at
-_LOOK = 96  # characters that a look at a mark counts for
+_LOOK = 160  # characters that a look at a mark counts for
 _LINE = 2000  # characters of a line that are looked at
 _LONGEST_MARK = 70
 _WORDS = 8  # words behind a mark that may be a name
@@ -57,7 +57,7 @@ def sign_of_call(text: str, tools: Sequence[ToolDefinition]) -> str:
     if not _SIGN.search(text) and not READER.marks.may_stand_in(text):
         return ""
     names = Names.of(tools)
-    scan = Scan(text, names, READER.marks, Effort(len(text) + 4096))
+    scan = Scan(text, names, READER.marks, Effort(len(text) + 2048))
     echoes = Echoes(text)
     return _family(scan, echoes) or _cut_off(scan) or (UNKNOWN_FORMAT if _seems_call(scan, echoes) else "")
 

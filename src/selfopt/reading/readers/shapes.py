@@ -142,11 +142,11 @@ def _of_object(value: dict[str, Any], names: Names, levels: int) -> Shape:
     name_key = _name_key(value, names)
     if name_key is not None and names.match(value[name_key]) is not None:
         return _named(value, name_key, names)
-    for key in _LISTS:
+    for key in filter(value.__contains__, _LISTS):
         inner = _decoded(value.get(key))
         if isinstance(inner, (list, dict)):
             return shape_of(inner, names, levels - 1) if inner else Shape(no_call=True)
-    for key in _WRAPPERS:
+    for key in filter(value.__contains__, _WRAPPERS):
         inner = _decoded(value.get(key))
         if isinstance(inner, (list, dict)):
             shape = shape_of(_completed(inner, value), names, levels - 1)

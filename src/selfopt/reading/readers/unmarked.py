@@ -21,7 +21,8 @@ from .quoted import BLANKS
 from .shapes import Shape, shape_of
 
 _EFFORT = 4  # characters that failed attempts may read for each character of the text
-_LOOKS = 64  # characters that the look at a place costs besides
+_LOOKS = 16  # characters that the look at a place costs besides
+_READS = 64  # characters that reading costs there besides
 _ATTEMPT = 48  # characters that an attempt which fails costs besides
 _LINE = 400  # characters of a line that are looked at on either side of a call
 _CUT = "a call that is broken or cut off"
@@ -196,6 +197,7 @@ class _Search:
         return end
 
     def _element(self, position: int) -> list[Written]:
+        self._effort.spend(_READS)
         call = read_element(self._text, position, self._names, self._effort)
         return [call] if call is not None else []
 
@@ -239,6 +241,7 @@ class _Search:
         # A label may also say that no tool is called.
         if sign == "" or not (self._named_at_all or sign in ":：") or self._is_traced(found.start()):
             return start
+        self._effort.spend(_READS)
         self._reader.supplied = False
         if sign == "/":
             return self._written(start, "a command", "", self._slashed, found.start())
@@ -287,6 +290,7 @@ class _Search:
     def _json(self, start: int) -> int:
         """Read an object, or a list of objects or of calls."""
         text, reader = self._text, self._reader
+        self._effort.spend(_READS)
         reader.supplied = False
         if text[start] == "[" and (head := read_head(text, reader.skip(start + 1), self._names)) is not None:
             whole = _BARE.match(text[:start]) is not None if head[1] is None else False
