@@ -21,7 +21,7 @@ _OPENING = re.compile(
             r"(?P<value><\|tool_arg:value\|>|<\|open\|>argument\b[^<>\n]{0,300}<\|sep\|>)",
             r"(?P<tag><\|open\|>[^<>\n]{0,300}<\|sep\|>)",  # its attributes are no texts
             r"(?P<said>[\"“])",
-            rf"<(?P<element>(?:[｜|‖ ]{{0,3}}\w{{1,12}} ?[:｜|‖]{{1,2}} ?)?(?:{_ELEMENTS}))\b[^<>\n]{{0,200}}>",
+            rf"<(?P<element>(?:[｜|‖ ]{{0,3}}\w{{1,12}} ?[:｜|‖]{{1,2}} ?)?(?:{_ELEMENTS}))\b(?![｜|])[^<>\n]{{0,200}}>",
             # A call may be written as a tag by the tool's name, alone on its line.
             r"^[ \t]{0,8}<(?!answer>|response>|output>)(?P<alone>[A-Za-z][\w.-]{0,63})>[ \t]*$(?!\s{0,8}[\[{])",
         )

@@ -114,7 +114,10 @@ def _end_of_value(scan: Scan, kind: Parameter, begin: int, others: frozenset[str
 def _end_of_data(scan: Scan, kind: Parameter, begin: int) -> tuple[int, int] | None:
     """Where an object or a list ends that is the whole value; marks within its strings are text."""
     at = scan.skip(begin)
+    scan.loose.repaired = False
     found = scan.value(at) if scan.text.startswith(("{", "["), at) else None
+    if scan.loose.repaired:
+        return None  # what looks like a text may be the rest of the call
     end = kind.closing.match(scan.text, scan.skip(found[1])) if found is not None else None
     return (end.start(), end.end()) if end is not None and _is_over(scan, kind, end.end()) else None
 
