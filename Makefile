@@ -50,10 +50,11 @@ test-model: $(VENV)/.dev
 test-attacks: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n 0 -m "attacks or bytes" --durations=10 tests/attacks tests/cli/test_sealed_rules.py tests/ledger/test_commits.py
 
-# In a short form, for a check of every change: make fuzz FUZZ_MINUTES=0.3
+# A short form that has the same result every time, for a check of every change:
+# make fuzz FUZZ_MINUTES=0.3 FUZZ_SEED=1 FUZZ_FLAGS=--untimed
 FUZZ_MINUTES ?= 10
 fuzz: $(VENV)/.dev
-	@$(BIN)/python -m tests.fuzz --minutes $(FUZZ_MINUTES) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
+	@$(BIN)/python -m tests.fuzz --minutes $(FUZZ_MINUTES) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED)) $(FUZZ_FLAGS)
 
 verify: $(VENV)/.runtime
 	@$(BIN)/python bench/verify.py
