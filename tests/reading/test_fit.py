@@ -163,3 +163,13 @@ def test_fitting_raises_nothing_keeps_all_calls_and_does_the_same_for_each_alone
     once = fit_calls(calls, messages, tools)
     assert len(once) == len(calls)
     assert once == [one for call in calls for one in fit_calls([call], messages, tools)]
+
+
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_an_empty_text_is_no_list_of_one(empty: str) -> None:
+    """It may as well mean an empty list, so it stays and is reported."""
+    body = {"properties": {"v": {"type": "array", "items": {"type": "string"}}}, "required": ["v"]}
+    tools = (ToolDefinition(name="f", parameters=body),)
+    (call,), made = fitted([ToolCall(name="f", arguments={"v": empty})], [Message(role="user", content="f v")], tools)
+    assert call.arguments == {"v": empty}
+    assert [one.kind for one in made] == ["not_fitted"]

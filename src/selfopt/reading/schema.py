@@ -286,9 +286,9 @@ def _size(value: Any) -> int:
 
 
 def _is_single(value: Any) -> bool:
-    """Whether a list of a value means the same: a text may be a list in words, or a broken one."""
+    """Whether a list of a value means the same: a text may be a list in words, a broken or an empty one."""
     if isinstance(value, str):
-        return not any(mark in value for mark in ",;\n") and not value.lstrip().startswith("[")
+        return bool(value.strip()) and not any(mark in value for mark in ",;\n") and not value.lstrip().startswith("[")
     return value is not None and not isinstance(value, list)
 
 
