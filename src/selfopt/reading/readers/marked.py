@@ -59,7 +59,7 @@ class MarkedReader:
         first = self.marks.opening.search(text) if self.marks.may_stand_in(text) else None
         if first is None:
             return NOTHING
-        scan = Scan(text, Names.of(tools), self.marks, Effort(_EFFORT * len(text) + 2048))
+        scan = Scan(text, Names.of(tools), self.marks, Effort(_EFFORT * len(text) + 1024))
         elements, none = self._elements(scan, first.start())
         examples = quoted(text, [(one.start, one.end) for one in elements])
         elements = [one for index, one in enumerate(elements) if index not in examples]

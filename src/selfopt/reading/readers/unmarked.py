@@ -20,7 +20,7 @@ from .programs import TARGET, read_block, read_line
 from .quoted import BLANKS
 from .shapes import Shape, shape_of
 
-_EFFORT = 4  # characters that failed attempts may read for each character of the text
+_EFFORT = 3  # characters that failed attempts may read for each character of the text
 _LOOKS = 16  # characters that the look at a place costs besides
 _READS = 64  # characters that reading costs there besides
 _ATTEMPT = 48  # characters that an attempt which fails costs besides
@@ -119,7 +119,7 @@ class _Search:
     def __init__(self, text: str, names: Names) -> None:
         self._text, self._names = text, names
         self._reader = LooseReader(text)
-        self._effort = Effort(_EFFORT * len(text) + 2048)
+        self._effort = Effort(_EFFORT * len(text) + 1024)
         self._echoes = Echoes(text)
         self._pieces: list[_Piece] = []
         self._closings = [one.start() for one in _FENCE.finditer(text)] if "```" in text or "~~~" in text else []
