@@ -98,7 +98,7 @@ def test_markdown_escapes_what_models_are_called_and_fits_a_report(project: Proj
         ([], "name at least one MODEL, or --ollama"),
         (["good", "--markdown", "--json"], "choose one"),
         (["nobody/x"], "unknown"),
-        (["good", "--variant", "nativ"], "unknown variant 'nativ'"),
+        (["good", "--variant", "native_apy"], "unknown variant 'native_apy'; did you mean native_api"),
         (["good", "--suite", "nothing"], "unknown suite 'nothing'"),
     ],
 )

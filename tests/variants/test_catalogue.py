@@ -161,8 +161,10 @@ def test_the_catalogue_has_the_variants_that_the_documentation_names() -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
-    """So that a typing error can be seen."""
-    with pytest.raises(VariantError, match=r"'restrain'; known: native_api, native_parsed, restrained"):
+    """The one that was meant comes first."""
+    with pytest.raises(
+        VariantError, match=r"'restrain'; did you mean restrained or restrained@2; known: native_api, native_parsed"
+    ):
         get_variant("restrain")
 
 

@@ -60,7 +60,11 @@ def get_variant(name: str, extra: Path | None = None) -> Variant:
     """The variant of this name. Raises VariantError, which lists the known names."""
     variants = load_variants(extra)
     if name not in variants:
-        raise VariantError(f"unknown variant {name!r}; known: {', '.join(variants)}; add your own in a file of variants")
+        import difflib  # only where something is wrong
+
+        near = difflib.get_close_matches(name, variants, n=2)
+        hint = f"; did you mean {' or '.join(near)}" if near else ""
+        raise VariantError(f"unknown variant {name!r}{hint}; known: {', '.join(variants)}; add your own in a file of variants")
     return variants[name]
 
 
