@@ -55,6 +55,7 @@ class Scan:
     loose: LooseReader = field(init=False)
     _properties: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _places: dict[int, list[int]] = field(default_factory=dict)
+    _ends: dict[tuple[int, bool], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.loose = LooseReader(self.text)
@@ -87,7 +88,10 @@ class Scan:
 
     def past_ends(self, position: int, *, arguments: bool = True) -> int:
         """The position after the marks here that end calls, all calls, and (if wanted) arguments."""
-        while True:
+        # Kept for each mark passed, since many calls may lead into one long run of marks.
+        passed: list[int] = []
+        while (known := self._ends.get((position, arguments))) is None:
+            passed.append(position)
             at = self.skip(position)
             if self.text.startswith("```", at):
                 after = self.skip(at + 3)
@@ -97,8 +101,11 @@ class Scan:
             for one in self.marks.parameters if arguments and found is None else ():
                 found = found or one.closing.match(self.text, at)
             if found is None or found.end() == at:
-                return position
+                known = position
+                break
             position = found.end()
+        self._ends.update(((one, arguments), known) for one in passed)
+        return known
 
     def value(self, position: int, *, call: bool = False) -> tuple[Any, int] | None:
         """The value that starts here, and the position after it; None if it can't be read."""
