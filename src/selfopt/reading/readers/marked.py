@@ -19,7 +19,7 @@ from .marks import Mark, Marks
 from .names import Names
 from .scan import Body, Scan
 
-_ATTEMPT = 80  # characters that a mark without a call counts for
+_ATTEMPT = 112  # characters that a mark without a call counts for
 _EFFORT = 2  # characters that failed attempts may read for each character of the text
 # A name, perhaps with an open brace and a key behind it.
 _HEAD = re.compile(r"(?<![\w.:/\-])([\w.:/\-]{1,128}+)\s*+(?:\{\s*+\w{1,64}+\s*+:\s*+)?\Z")
