@@ -123,6 +123,24 @@ EndpointFault = Literal[
     "protocol",  # the reply ended early, is too large, or does not have the documented form
 ]
 
+Blame = Literal[
+    "content",  # of the request or of what the model wrote: other requests are answered
+    "model",  # of this model: others of the same server are answered
+    "server",  # of the server: nobody is answered
+]
+
+_BLAMES: dict[EndpointFault, Blame] = {
+    "timeout": "model",
+    "connect": "server",
+    "loading": "model",
+    "rate_limited": "server",
+    "server": "model",
+    "auth": "server",
+    "not_found": "content",
+    "bad_request": "content",
+    "protocol": "model",
+}
+
 RETRYABLE: frozenset[EndpointFault] = frozenset({"timeout", "connect", "loading", "rate_limited", "server", "protocol"})
 
 LONGEST_RETRY_AFTER_S = 60.0
@@ -136,6 +154,7 @@ class EndpointError(SelfoptError):
         status: the HTTP status, if there was one.
         retry_after_s: how long the server asked to wait, in seconds.
         final: another attempt would fail the same way, whatever the kind.
+        blames: whose fault it is, where whoever raises the error knows better than its kind says.
         bodies: exactly what was sent, and what was received until then, up to a limit. So a failed
             attempt can be recorded like a good one.
         told: the message for clients of the gateway, without the server's address; None when the
@@ -152,6 +171,7 @@ class EndpointError(SelfoptError):
         final: bool = False,
         bodies: tuple[str, str] = ("", ""),
         told: str | None = None,
+        blames: Blame | None = None,
     ) -> None:
         super().__init__(message)
         self.told = told
@@ -159,6 +179,8 @@ class EndpointError(SelfoptError):
         self.status = status
         self.retry_after_s = retry_after_s
         self.final = final
+        # A status of 3xx comes from an address that is set wrong.
+        self.blames: Blame = blames or ("server" if status is not None and 300 <= status < 400 else _BLAMES[kind])
         self.request_body, self.reply_body = bodies
 
     @property

@@ -14,6 +14,7 @@ from selfopt.routing import Enforcer
 
 from .kit import World, chat, gateway_world, until
 from .servers import raw_upstream, whole
+from .test_harness import WEATHER, promote
 from .test_streaming import entry
 
 GOOD = b'{"choices":[{"index":0,"message":{"role":"assistant","content":"raw"},"finish_reason":"stop"}]}'
@@ -211,22 +212,88 @@ def gate_for_one(world: World) -> EndpointGate:
     return gate
 
 
-async def test_an_endpoint_that_keeps_failing_is_left_alone_until_a_probe_finds_it(tmp_path: Path) -> None:
-    """While the breaker is open, nothing but a probe is sent."""
+async def test_a_model_that_keeps_failing_is_left_alone_until_one_request_shows_it_works(tmp_path: Path) -> None:
+    """Its own breaker opens; nothing is sent meanwhile, and then one request at a time."""
     chosen = {**QUICK, "breaker_faults": 3, "breaker_s": 0.05}
     spec = {"default": {"text": "there", "fault": {"kind": "status", "status": 500, "times": 3}}}
     async with gateway_world(tmp_path, {"failing": spec}, options=chosen) as world:
         for _ in range(3):
             assert (await world.post(chat("up/failing"))).status == 502
         (gate,) = world.gateway.parts.chat.attempts.gates.values()
-        assert gate.state != "closed"
+        assert (gate.state, gate.models["up/failing"].state) == ("closed", "open")
         refused = await world.post(chat("up/failing"))
         assert (refused.status, refused.headers["retry-after"]) == (503, "1")
         assert [a.fault for a in world.records[-1].attempts] == ["down"]
         assert len(world.upstream.journal) == 3
-        await until(lambda: gate.state == "closed")
-        assert len(world.upstream.journal) == 3
-        assert (await world.post(chat("up/failing"))).status == 200
+        assert (await world.post(chat("up/good"))).status == 200
+        async with asyncio.timeout(10):
+            while (await world.post(chat("up/failing"))).status != 200:
+                pass
+        assert gate.models == {}
+
+
+async def test_a_server_without_connection_is_left_alone_until_a_probe_finds_it(tmp_path: Path) -> None:
+    """Whatever model was asked; nothing but the probe is sent, and nothing is generated."""
+    chosen = {**QUICK, "breaker_faults": 3, "breaker_s": 0.05}
+    async with gateway_world(tmp_path, settings=entry("gone", "http://127.0.0.1:9/v1"), options=chosen) as world:
+        for number in range(3):
+            assert (await world.post(chat(f"gone/m{number}"))).status == 502
+        gate = world.gateway.parts.chat.attempts.gates["gone"]
+        assert gate.state != "closed"
+        assert (await world.post(chat("gone/another"))).status == 503
+
+
+async def test_several_models_that_fail_while_none_answers_are_the_servers_fault(tmp_path: Path) -> None:
+    """An answer of any model between them shows that the server works."""
+    chosen = {**QUICK, "breaker_faults": 3, "breaker_s": 60.0}
+    down = fault("status", status=500)
+    async with gateway_world(tmp_path, {"a": down, "b": down}, options=chosen) as world:
+        for model in ("a", "b", "good", "a", "b"):
+            await world.post(chat(f"up/{model}"))
+        gate = world.gateway.parts.chat.attempts.gates["up"]
+        assert gate.state == "closed"
+        await world.post(chat("up/a"))
+        assert gate.state == "open"
+        assert (await world.post(chat("up/good"))).status == 503
+
+
+@pytest.mark.parametrize(
+    "talk",
+    [
+        whole(b"{}"),
+        whole(b"<html>no JSON"),
+        whole(b'{"choices":[{"index":0,"message":{"role":"assistant","content":"' + b"x" * 2000 + b'"},"finish_reason":"stop"}]}'),
+        whole(b'{"error":{"message":"no"}}', b"400 Bad Request"),
+        whole(b'{"error":{"message":"no"}}', b"404 Not Found"),
+        whole(b'{"error":{"message":"no"}}', b"429 Too Many Requests"),
+    ],
+    ids=["no answer", "no JSON", "too large", "refused", "unknown", "too many"],
+)
+async def test_no_content_opens_a_breaker(tmp_path: Path, talk: bytes) -> None:
+    """Whatever a client makes a server say, others are still served."""
+
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(talk)
+        await writer.drain()
+
+    chosen = {**QUICK, "breaker_faults": 1}
+    async with raw_upstream(say) as url:
+        settings = f"{entry('raw', url)}max_reply_bytes = 1000\n"
+        async with gateway_world(tmp_path, settings=settings, options=chosen) as world:
+            await promote(world, "native_api", "raw/m")
+            for _ in range(3):
+                assert (await world.post(chat("raw/m", tools=[WEATHER]))).status not in (200, 503)
+            gate = world.gateway.parts.chat.attempts.gates["raw"]
+            assert (gate.state, gate.models) == ("closed", {})
+
+
+async def test_a_request_that_its_deadline_left_no_time_counts_for_nobody(tmp_path: Path) -> None:
+    """The model had less than the time that it has otherwise."""
+    chosen = {**QUICK, "timeout_s": 30.0, "deadline_s": 0.1, "breaker_faults": 1}
+    async with gateway_world(tmp_path, {"failing": fault("hang")}, options=chosen) as world:
+        assert (await world.post(chat("up/failing"))).status == 504
+        gate = world.gateway.parts.chat.attempts.gates["up"]
+        assert (gate.state, gate.models) == ("closed", {})
 
 
 async def test_an_endpoint_that_is_down_is_passed_over_at_once(tmp_path: Path) -> None:
@@ -241,3 +308,25 @@ async def test_an_endpoint_that_is_down_is_passed_over_at_once(tmp_path: Path) -
             assert answer.headers["x-selfopt-model"] == "beside/other"
             assert world.records[-1].attempts[0].fault == ("down" if number else "server")
         assert [e.model for e in world.upstream.journal] == ["failing", "other", "other", "other"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("other", "words"), [("up/caller", ""), ("up/broken", "I only talk.")])
+async def test_a_required_call_that_nobody_makes_leaves_the_first_models_text(
+    tmp_path: Path, other: str, words: str, stream: bool
+) -> None:
+    """A fallback may make the call. If it fails, the client gets text, and no error that it would retry."""
+    models = {
+        "talker": {"default": {"text": "I only talk."}},
+        "caller": {"default": {"tool_calls": [{"name": "get_weather", "arguments": {"city": "Oslo"}}]}},
+        "broken": fault("status", status=500),
+    }
+    async with gateway_world(tmp_path, models, options={**QUICK, "retries": 3}) as world:
+        await promote(world, "native_api", "up/talker", fallback=other)
+        answer = await world.post(chat("up/talker", tools=[WEATHER], tool_choice="required", stream=stream))
+        assert (answer.status, answer.headers.get("x-selfopt-unmet")) == (200, "tool_choice" if words else None)
+        if words:
+            assert _words(answer.text, stream=stream) == words
+        else:
+            assert "Oslo" in answer.text
+        assert all(gate.models.keys() <= {"up/broken"} for gate in world.gateway.parts.chat.attempts.gates.values())

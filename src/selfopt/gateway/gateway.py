@@ -181,7 +181,8 @@ class Gateway:
             "selfopt_connections": ("Open connections of clients.", len(self.server.connections)),
             "selfopt_held_bytes": ("Bodies under way and answers that clients do not take.", self.server.held.used),
         }
-        reply.send(200, [CONTENT_TYPE], chat.metrics.text(chat.attempts.gates.values(), gauges, self.parts.worker))
+        ruled = {rule.model for rule in chat.rules.current.config.rules}
+        reply.send(200, [CONTENT_TYPE], chat.metrics.text(chat.attempts.gates.values(), gauges, self.parts.worker, ruled))
 
     async def _models(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         names = [name for name in self.parts.models() if self._shown(name, caller)]

@@ -134,11 +134,15 @@ class _Work:
         spoken = before_a_call(content.text) if talks else ""
         if calls:
             return ReplyContent(text=spoken, tool_calls=calls, finish_reason="tool_calls")
-        if asked.request.tool_choice == "required":
-            raise EndpointError("a tool call was required, and the model made none", kind="protocol")
-        rule = self._exchange.rule
-        if parsed.unread is not None and rule is not None and rule.fallback_on_unparsed and not (flow is not None and flow.sent):
-            raise EndpointError("the reply holds a call that no parser of the variant reads", kind="protocol", final=True)
+        required = asked.request.tool_choice == "required"
+        if self._exchange.helped and not (flow is not None and flow.sent):
+            rule = self._exchange.rule
+            if required:
+                raise _unfit("a tool call was required, and the model made none")
+            if parsed.unread is not None and rule is not None and rule.fallback_on_unparsed:
+                raise _unfit("the reply holds a call that no parser of the variant reads")
+        if required:
+            self._exchange.ticket.unmet = "tool_choice"
         if spoken or (flow is not None and flow.sent):  # the client has its beginning, or would have
             return ReplyContent(text=content.text, finish_reason=content.finish_reason)
         answers = variant.steps == "choose_then_answer"  # its last step asks for text
@@ -264,6 +268,11 @@ def _may_flow(variant: Variant, asked: ClientRequest) -> bool:
     """
     corrected = drops_calls(variant)
     return variant.constraint == "none" and variant.steps == "single" and not corrected and asked.request.tool_choice == "auto"
+
+
+def _unfit(why: str) -> EndpointError:
+    """Return the error for a reply that is no fault of the server, and that another model may do better."""
+    return EndpointError(why, kind="protocol", final=True, blames="content")
 
 
 def _final(error: EndpointError, upstream: Upstream, flow: Flow | None) -> Exception:

@@ -26,6 +26,7 @@ class LiveRequest:
         plain: whether the client switched the variant off.
         audited: done when every diversion is on disk; None without one.
         upstream, rule, timeout_s: of the current attempt.
+        helped: whether another model may answer if this attempt's reply is of no use.
     """
 
     dialect: ClientDialect
@@ -38,6 +39,7 @@ class LiveRequest:
     upstream: Upstream = field(init=False)
     rule: Rule | None = None
     timeout_s: float = 0.0
+    helped: bool = False
 
     async def settle(self) -> None:
         """Wait until the diversions are on disk, before any of the answer is sent.

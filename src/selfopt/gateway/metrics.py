@@ -75,11 +75,18 @@ class LiveCounters:
         """Count a request that was refused by its head: no key, a web page, an unknown path."""
         self._turned_away[status] = self._turned_away.get(status, 0) + 1
 
-    def text(self, gates: Collection[EndpointGate], gauges: Mapping[str, tuple[str, float]], worker: str = "") -> bytes:
+    def text(
+        self,
+        gates: Collection[EndpointGate],
+        gauges: Mapping[str, tuple[str, float]],
+        worker: str = "",
+        models: Collection[str] = (),
+    ) -> bytes:
         """Return all counters as text.
 
         Args:
             gates: their state is added.
+            models: the ones that are named; all others are `other`.
             gauges: (help, value) by name, added too.
             worker: a label for every figure, where several processes count.
         """
@@ -107,9 +114,22 @@ class LiveCounters:
         ):
             lines += _head(name, "gauge", text)
             lines += [f'{name}{{endpoint="{_label(label)}"}} {value}' for label, value in sorted(values.items())]
+        lines += _head("selfopt_model_breaker_state", "gauge", "0 closed, 1 half open, 2 open, of models that failed last.")
+        for (endpoint, model), state in sorted(_model_breakers(gates, models).items()):
+            lines.append(f'selfopt_model_breaker_state{{endpoint="{_label(endpoint)}",model="{_label(model)}"}} {state}')
         for name, (text, number) in gauges.items():
             lines += [*_head(name, "gauge", text), f"{name} {number:g}"]
         return "".join(f"{_labelled(line, worker)}\n" for line in lines).encode()
+
+
+def _model_breakers(gates: Collection[EndpointGate], named: Collection[str]) -> dict[tuple[str, str], int]:
+    """Return the states of models by endpoint and name. `other` has the worst one."""
+    found: dict[tuple[str, str], int] = {}
+    for gate in gates:
+        for model, breaker in gate.models.items():
+            key = (gate.name, model if model in named else "other")
+            found[key] = max(found.get(key, 0), STATES[breaker.state])
+    return found
 
 
 def _labelled(line: str, worker: str) -> str:

@@ -104,6 +104,8 @@ class Ticket:
         fallback: why another model than the one asked for serves; empty where none does.
         version: of the rules in force.
         mended_calls: calls that the server reported and the variant's chain did not read.
+        unmet: the field of the request that the answer does not do; empty where it does all.
+        cut: why the answer ends early; empty where it does not.
     """
 
     began: float
@@ -122,6 +124,8 @@ class Ticket:
     input_tokens: int | None = None
     output_tokens: int | None = None
     mended_calls: int = 0
+    unmet: str = ""
+    cut: str = ""
     outcome: str = "failed"
     reason: str = ""
 
@@ -162,6 +166,10 @@ class Ticket:
             lines.append(b"x-selfopt-fallback: %s" % self.fallback.encode())
         if self.variant is not None:
             lines.append(b"x-selfopt-variant: %s" % header_value(self.variant))
+        if self.unmet:
+            lines.append(b"x-selfopt-unmet: %s" % self.unmet.encode())
+        if self.cut:
+            lines.append(b"x-selfopt-cut: %s" % self.cut.encode())
         return lines
 
     def audit_event(self, decision: RouteDecision) -> AuditEvent:
