@@ -69,6 +69,8 @@ class EndpointKind:
         lists_models: whether its residency can list the installed models.
         default_port: the port of an address that names none.
         url_variable: the environment variable that names the server's address.
+        one_name: one name for all that its servers understand as the same model. It is compared,
+            and never sent. By default every name is a model of its own.
     """
 
     dialect: Callable[[EndpointConfig], Dialect]
@@ -83,6 +85,7 @@ class EndpointKind:
     lists_models: bool = False
     default_port: int | None = None
     url_variable: str | None = None
+    one_name: Callable[[str], str] = str
 
 
 ENDPOINT_KINDS: Registry[EndpointKind] = Registry(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from selfopt.dialects.jsontext import as_dict, as_int, as_str
-from selfopt.dialects.ollama import Ollama
+from selfopt.dialects.ollama import Ollama, one_name
 from selfopt.errors import EndpointError
 from selfopt.reading.families import family_of_template
 from selfopt.records import EndpointConfig, ModelStatus, sha256_hex
@@ -88,6 +88,6 @@ class OllamaResidency:
 
 
 def _entry_of(entries: list[dict[str, Any]], model: str) -> dict[str, Any]:
-    """The entry of a model; empty if there is none. A name without a tag means `latest`."""
-    wanted = {model, model if ":" in model.rpartition("/")[2] else f"{model}:latest"}
-    return next((e for e in entries if as_str(e.get("name")) in wanted or as_str(e.get("model")) in wanted), {})
+    """The entry of a model, under whichever of its names; empty if there is none."""
+    wanted = one_name(model)
+    return next((e for e in entries if wanted in (one_name(as_str(e.get("name"))), one_name(as_str(e.get("model"))))), {})

@@ -134,14 +134,14 @@ class Attempts:
         ticket, upstream = exchange.ticket, exchange.upstream
         began, fault = perf_counter(), ""
         try:
-            gate.check(upstream.model)
+            gate.check(upstream.known_as)
         except EndpointError as error:
             ticket.attempts.append(LiveAttempt(upstream.model, 0.0, "down"))
             return error
         try:
             await gate.enter()
         except BaseException:
-            gate.undecided(upstream.model)
+            gate.undecided(upstream.known_as)
             raise
         try:
             await self._answerer.answer(exchange)
@@ -149,14 +149,14 @@ class Attempts:
             fault = error.kind
             if hurried and error.kind == "timeout":
                 error.blames = "content"
-            gate.failed(upstream.model, error)
+            gate.failed(upstream.known_as, error)
             return error
         except BaseException:
             fault = "broken_off"
-            gate.undecided(upstream.model)
+            gate.undecided(upstream.known_as)
             raise
         else:
-            gate.worked(upstream.model)
+            gate.worked(upstream.known_as)
             return None
         finally:
             gate.leave()

@@ -35,6 +35,7 @@ class ChatParts:
 
     Attributes:
         resolve: an alias or full name to the full name; raises UnknownModelError.
+        one_name: gives one name for all of a model.
         access_log: None where no log is wanted.
     """
 
@@ -45,6 +46,7 @@ class ChatParts:
     audit: TrailSink
     journal: RequestJournal
     clock: Callable[[], str] = utc_now
+    one_name: Callable[[str], str] = str
     metrics: LiveCounters = field(default_factory=LiveCounters)
     access_log: AccessLog | None = None
 
@@ -122,7 +124,7 @@ class ChatService:
             model = self._parts.resolve(name)
         except UnknownModelError as error:
             raise _not_found(str(error)) from None
-        if not caller.may_ask(model):
+        if not caller.may_ask(model, self._parts.one_name):
             raise _not_found(f"this key may not ask for {name}")
         return model
 

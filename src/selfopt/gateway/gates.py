@@ -131,7 +131,9 @@ class EndpointGate:
             breaker = self.models[model] = ModelBreaker(own.breaker_faults, own.breaker_s, self._loop.time)
         opened = breaker.failed()
         if opened:
-            log.warning("model %s failed %d times in a row (%s) and is left alone", escape_control(model, 200), breaker.faults, kind)
+            log.warning(
+                "model %s failed %d times in a row (%s) and is left alone", escape_control(model, 200), breaker.faults, kind
+            )
         if kind != "timeout":  # whoever asks for long answers of several models shows nothing about the server
             self._failing.add(model)
             self._model_faults += 1

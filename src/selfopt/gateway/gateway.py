@@ -181,7 +181,7 @@ class Gateway:
             "selfopt_connections": ("Open connections of clients.", len(self.server.connections)),
             "selfopt_held_bytes": ("Bodies under way and answers that clients do not take.", self.server.held.used),
         }
-        ruled = {rule.model for rule in chat.rules.current.config.rules}
+        ruled = {chat.one_name(rule.model) for rule in chat.rules.current.config.rules}
         reply.send(200, [CONTENT_TYPE], chat.metrics.text(chat.attempts.gates.values(), gauges, self.parts.worker, ruled))
 
     async def _models(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
@@ -195,7 +195,7 @@ class Gateway:
         reply.send(200, [JSON], _encode(_model_object(name)))
 
     def _shown(self, name: str, caller: Caller) -> bool:
-        return caller.may_ask(self.parts.chat.resolve(name))
+        return caller.may_ask(self.parts.chat.resolve(name), self.parts.chat.one_name)
 
 
 def _model_object(name: str) -> dict[str, object]:

@@ -18,7 +18,8 @@ class Upstream:
 
     Attributes:
         name: the endpoint's.
-        model: the model's full name.
+        model: the model's full name, as it was asked for.
+        known_as: one name for all names of the model.
         server_model: what the server calls it.
         adapter: makes the endpoint that speaks to the server.
         speaks: the dialect of chats that can be passed on unchanged; empty where none can.
@@ -41,6 +42,7 @@ class Upstream:
     max_reply_bytes: int = 4_000_000
     max_stream_bytes: int = 64_000_000
     family: Callable[[], str] = lambda: "unknown"
+    known_as: str = ""
 
 
 class Upstreams(Protocol):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
+from selfopt.dialects.kinds import ENDPOINT_KINDS
 from selfopt.errors import SettingsError, UnknownModelError
 from selfopt.records import EndpointConfig, Phase, PolicyThresholds, RaceSettings, WarmUp
 
@@ -232,6 +234,12 @@ class GatewaySettings(Table):
     log_format: Literal["text", "json"] = "text"
 
 
+@lru_cache(16_384)
+def _one_name(kind: str, name: str) -> str:
+    found = ENDPOINT_KINDS.get(kind)
+    return found.one_name(name) if found is not None else name
+
+
 DEFAULT_ALIASES = {"lfm2.5": "ollama/lfm2.5-thinking:1.2b", "haiku": "anthropic/claude-haiku-4-5"}
 
 
@@ -294,6 +302,23 @@ class Settings(Table):
         """Says whether requests to this model stay on this machine."""
         provider = model.partition("/")[0]
         return provider in self.endpoints and self.endpoints[provider].is_local
+
+    def one_name(self, model: str) -> str:
+        """Returns one name for all full names that the endpoint understands as the same model."""
+        provider, _, name = model.partition("/")
+        entry = self.endpoints.get(provider)
+        return model if entry is None else f"{provider}/{_one_name(entry.kind, name)}"
+
+    def price_of(self, model: str) -> PriceSettings | None:
+        """Returns the price of a model, under whichever of its names it was given."""
+        found = self.prices.get(model)
+        name = self.one_name(model)
+        return found or next((price for known, price in self.prices.items() if self.one_name(known) == name), None)
+
+    def has_one_spelling(self, model: str) -> bool:
+        """Says whether every full name at this model's endpoint is a model of its own."""
+        entry = self.endpoints.get(model.partition("/")[0])
+        return entry is None or entry.traits.one_name is str
 
     def endpoint_config(self, name: str, environ: Mapping[str, str]) -> EndpointConfig:
         """Returns the configuration for the adapter of this endpoint.

@@ -152,7 +152,7 @@ def _arms(app: App, request: CompareRequest, suites: Sequence[Suite]) -> list[_A
 def _variants(app: App, request: CompareRequest, model: str, phase: Phase) -> list[Variant]:
     if request.variants:
         return [app.variant(name) for name in dict.fromkeys(request.variants)]
-    rule = app.enforcer.load(repair_pending=False).rule_for(model, phase)
+    rule = app.enforcer.load(repair_pending=False).rule_for(model, phase, app.settings.one_name)
     return [rule.variant if rule is not None and rule.variant is not None else app.variant("native_api")]
 
 

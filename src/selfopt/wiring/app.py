@@ -21,6 +21,7 @@ from selfopt.routing import Enforcer, RouteOptions
 from selfopt.settings import Project, Settings, read_settings
 from selfopt.variants import get_variant, load_variants
 
+from .names import as_known
 from .sending import Sender
 
 if TYPE_CHECKING:
@@ -134,7 +135,8 @@ class App:
             if self.home.ledger.exists() and not self.home.ledger.is_file():  # sqlite would wait for a pipe's other end
                 raise StoreError(f"{self.home.ledger} is not a regular file; move it aside, or restore it from a copy")
             self._seals = LedgerSeals(self.enforcer.trail)
-            self._ledger = open_ledger(self.home.ledger, after_commit=self._seals.committed)
+            one_name = self.settings.one_name
+            self._ledger = open_ledger(self.home.ledger, after_commit=self._seals.committed, one_name=one_name)
             if self._ledger.upgraded:
                 self._seals.try_seal(self._ledger, "upgraded")
         return self._ledger
@@ -228,7 +230,7 @@ class App:
     @cached_property
     def enforcer(self) -> Enforcer:
         """Reads and writes the rules in force."""
-        return Enforcer(self.home, on_step=self._step, before_change=self.seal_ledger)
+        return Enforcer(self.home, on_step=self._step, before_change=self.seal_ledger, one_name=self.settings.one_name)
 
     @property
     def keys(self) -> KeyFile:
@@ -236,6 +238,10 @@ class App:
         return KeyFile(self.home.keys, self.enforcer.trail)
 
     def resolve_model(self, name: str) -> str:
+        """Return a model's full name as this home spells it. Raises as `full_name`."""
+        return as_known(self, self.full_name(name))
+
+    def full_name(self, name: str) -> str:
         """Return a model's full name. UnknownModelError when no endpoint or catalogue has it."""
         model = self.settings.resolve_model(name)
         provider, entry = self.settings.endpoint_of(model)
@@ -246,7 +252,7 @@ class App:
     def known_model(self, name: str) -> str | None:
         """A model's full name. None when no endpoint of the settings can be asked for it."""
         try:
-            return self.resolve_model(name)
+            return self.full_name(name)
         except UnknownModelError:
             return None
 
@@ -328,6 +334,7 @@ class App:
             is_local=self.settings.is_local,
             force=force,
             enabled=self.settings.enforcement.enabled,
+            one_name=self.settings.one_name,
         )
 
     def measure_context(self, progress: Callable[[Progress], None] | None = None, asked: str | None = None) -> MeasureContext:
@@ -360,7 +367,7 @@ class App:
 
         Without a price, a model on this machine costs nothing and another model's cost is unknown.
         """
-        price = self.settings.prices.get(spec.model)
+        price = self.settings.price_of(spec.model)
         if price is None:
             return 0.0 if self.settings.is_local(spec.model) else None
         return ((usage.input_tokens or 0) * price.input + (usage.output_tokens or 0) * price.output) / 1_000_000
@@ -379,7 +386,7 @@ class App:
                     f"endpoint {name!r} has no API key: {variable} is not set; export it, or set api_key or "
                     f"api_key_env of [endpoints.{name}] in your own settings"
                 )
-            if self.settings.limits.max_cost is not None and model not in self.settings.prices and not entry.is_local:
+            if self.settings.limits.max_cost is not None and self.settings.price_of(model) is None and not entry.is_local:
                 raise SettingsError(
                     f"max_cost is set, but {model} has no price: set input and output (per million tokens) in "
                     f'[prices."{model}"] of your own settings, or leave max_cost out'

@@ -53,7 +53,7 @@ class AppUpstreams:
     def tell(self, model: str, status: ModelStatus) -> None:
         """Take note of what a server said about a model."""
         if status.family != "unknown":
-            self._families[model] = status.family
+            self._families[self._app.settings.one_name(model)] = status.family
 
     def find(self, model: str, asked: str) -> Upstream:
         """Return the upstream of a model.
@@ -77,7 +77,7 @@ class AppUpstreams:
 
     def _make(self, model: str) -> Upstream:
         app = self._app
-        name, entry = app.settings.endpoint_of(app.resolve_model(model))
+        name, entry = app.settings.endpoint_of(app.full_name(model))
         config = app.settings.endpoint_config(name, app.environ)
         if entry.traits.engine and not self._alone:
             raise UsageError(f"{model} runs in the embedded engine, which belongs to one process; serve it without --workers")
@@ -97,7 +97,8 @@ class AppUpstreams:
             gate=model if entry.traits.engine else name,
             concurrency=app.settings.engine.slots if entry.traits.engine else 64,
             max_reply_bytes=config.max_reply_bytes,
-            family=lambda: self._families.get(model, "unknown"),
+            family=lambda: self._families.get(app.settings.one_name(model), "unknown"),
+            known_as=app.settings.one_name(model),
         )
 
     def _endpoint(self, model: str) -> Endpoint:
@@ -135,7 +136,7 @@ class AppUpstreams:
             return None
         try:
             found = await self._app.engine.connect(upstream.model)
-            if upstream.model not in self._families:
+            if upstream.known_as not in self._families:
                 self.tell(upstream.model, await self._app.engine.status(upstream.model))
         except ModelStoreError as error:
             raise EndpointError(str(error), kind="not_found", told=f"{upstream.model} is not installed") from error
@@ -216,7 +217,8 @@ def build_gateway(
     chat = ChatParts(
         options=options,
         rules=rules,
-        resolve=app.resolve_model,
+        resolve=app.full_name,
+        one_name=app.settings.one_name,
         attempts=Attempts(options, upstreams, pool, audit, Harness(options, Passing(options, upstreams, pool))),
         audit=audit,
         journal=journal
