@@ -21,7 +21,7 @@ from selfopt.scripted.server import ScriptedServer, serve_scripted
 from selfopt.wiring.app import App
 from selfopt.wiring.serving import build_gateway, gateway_options
 
-__all__ = ["Answer", "MemoryJournal", "World", "chat", "gateway_world", "until"]
+__all__ = ["Answer", "MemoryJournal", "World", "chat", "gateway_world", "tool_chat", "until"]
 
 USER = [{"role": "user", "content": "hi"}]
 
@@ -51,6 +51,11 @@ class MemoryJournal:
 def chat(model: str = "up/good", **fields: Any) -> dict[str, Any]:
     """Return the body of a chat."""
     return {"model": model, "messages": USER, **fields}
+
+
+def tool_chat(model: str = "up/good", **fields: Any) -> dict[str, Any]:
+    """Return the body of a chat that offers a tool, which rules are about."""
+    return chat(model, **{"tools": [{"type": "function", "function": {"name": "play"}}], **fields})
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from selfopt.errors import ConsentError
 from selfopt.routing import RouteOptions
 from selfopt.wiring.app import App
 
-from .kit import chat, gateway_world
+from .kit import chat, gateway_world, tool_chat
 
 known = App.route_options
 
@@ -50,7 +50,7 @@ async def test_with_nobody_else_left_the_client_is_told_and_nothing_is_sent(
     async with gateway_world(tmp_path) as world:
         world.enforcer.set_rule("up/good", "atomic", allow=False, fallback="away/other")
         await world.reload()
-        answer = await world.post(chat(**fields))
+        answer = await world.post(tool_chat(**fields))
         assert (answer.status, answer.error["code"], answer.error["type"]) == (403, "no_consent", "permission_error")
         assert "away/other" in answer.error["message"]
         assert "up/good" in answer.error["message"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from selfopt.gateway.metrics import LiveCounters
 
-from .kit import chat, gateway_world
+from .kit import chat, gateway_world, tool_chat
 
 
 def figures(text: str) -> dict[str, float]:
@@ -22,7 +22,7 @@ async def test_requests_fallbacks_and_refusals_are_counted(tmp_path: Path) -> No
         world.enforcer.set_rule("beside/good", "atomic", allow=False)
         await world.reload()
         for model in ("up/good", "up/other", "beside/good"):
-            await world.post(chat(model))
+            await world.post(tool_chat(model))
         await world.get("/nowhere")
         answer = await world.get("/metrics")
         assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")

@@ -14,6 +14,7 @@ from selfopt.errors import AuditError, UnknownModelError
 from selfopt.home import escape_control
 from selfopt.records import Phase, utc_now
 from selfopt.web import HttpRequest, Reply
+from selfopt.words.rules import told_refusal_text
 
 from .access_log import AccessLog
 from .attempts import Attempts
@@ -100,13 +101,12 @@ class ChatService:
         ticket.phase = phase = self._phase(request, caller) or chat.phase
         rules = self._parts.rules.current
         ticket.version = rules.config.version
-        ticket.decision = decision = rules.decide(model, phase)
+        ticket.decision = decision = rules.decide(model, phase, calls_tools=chat.calls_tools)
         if decision.outcome == "refuse" or decision.model is None:
             ticket.outcome, ticket.reason = "refused", decision.reason
             await self._parts.audit.append(ticket.audit_event(decision))
-            raise Refusal(
-                403, escape_control(decision.reason, 2000), code="refused_by_rules", kind="permission_error", param="model"
-            )
+            told = told_refusal_text(model, phase, decision.rule)
+            raise Refusal(403, told, code="refused_by_rules", kind="permission_error", param="model")
         ticket.served, ticket.outcome = decision.model, "failed"
         exchange = LiveRequest(
             self._dialect,

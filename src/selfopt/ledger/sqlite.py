@@ -249,7 +249,7 @@ class SqliteLedger:
             first: IndexEntry = ("model", names[0]) if names else rest[0]
             rest.remove(first)
             text, seq = _SELECT_BY_INDEX + (f"IN ({','.join('?' * len(names))})" if names else "= ?"), "i.seq"
-            values += [first[0], *(names or [first[1]])]
+            values += [first[0], *names] if names else list(first)
         for entry in rest:
             text += _AND_INDEXED
             values += [kind, *entry]
