@@ -9,7 +9,7 @@ from typing import Any
 import openai
 import pytest
 
-from .kit import USER, chat, gateway_world, tool_chat
+from .kit import USER, chat, gateway_world, tool_chat, until
 
 
 async def test_a_chat_is_passed_on_and_answered_unchanged(tmp_path: Path) -> None:
@@ -234,3 +234,19 @@ async def test_a_broken_rules_file_is_refused_and_the_old_version_stays(tmp_path
         await world.reload()
         assert (await world.post(chat())).headers["x-selfopt-config-version"] == "2"
         assert world.gateway.parts.chat.rules.fault == ""
+
+
+async def test_a_name_without_its_endpoint_is_found_where_one_has_it(tmp_path: Path) -> None:
+    """The record and the headers have the full name; a name that several have is told with all of them."""
+    settings = '[endpoints.off]\nkind = "openai_compatible"\nbase_url = "http://127.0.0.1:9/v1"\n'
+    async with gateway_world(tmp_path, settings=settings) as world:
+        ambiguous = await world.post(chat("good"))
+        assert (ambiguous.status, ambiguous.error["code"]) == (404, "model_not_found")
+        assert "up/good, beside/good" in ambiguous.error["message"]
+        key, _ = world.app.keys.add("one", models=["up/good"])
+        headers = {"Authorization": f"Bearer {key}"}
+        await until(lambda: world.gateway.parts.keys.required)
+        answer = await world.post(chat("good"), headers)
+        assert (answer.status, answer.headers["x-selfopt-model"]) == (200, "up/good")
+        assert world.records[-1].model == "up/good"
+        assert "selfopt" not in (await world.post(chat("nothing"), headers)).error["message"]

@@ -73,11 +73,11 @@ class OllamaResidency:
             loaded = await self._entries(client, "/api/ps")
         return loaded is not None and not _entry_of(loaded, model)
 
-    async def installed(self) -> list[str]:
-        """The names of the installed models; empty if the server does not answer."""
+    async def installed(self) -> list[str] | None:
+        """See `ListsModels`."""
         async with self._client() as client:
             entries = await self._entries(client, "/api/tags")
-        return sorted({name for entry in entries or [] if (name := as_str(entry.get("name")))})
+        return None if entries is None else sorted({name for entry in entries if (name := as_str(entry.get("name")))})
 
     def _client(self) -> HttpClient:
         return HttpClient(self._config, self._root, self._dialect.headers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -36,6 +36,8 @@ class ChatParts:
 
     Attributes:
         resolve: an alias or full name to the full name; raises UnknownModelError.
+        find: a name without its endpoint to the full name of a model that the client may ask for;
+            raises UnknownModelError, whose text is for the client.
         one_name: gives one name for all of a model.
         access_log: None where no log is wanted.
     """
@@ -46,6 +48,7 @@ class ChatParts:
     attempts: Attempts
     audit: TrailSink
     journal: RequestJournal
+    find: Callable[[str, Callable[[str], bool]], Awaitable[str]]
     clock: Callable[[], str] = utc_now
     one_name: Callable[[str], str] = str
     metrics: LiveCounters = field(default_factory=LiveCounters)
@@ -97,7 +100,7 @@ class ChatService:
         steps = reading_body(request.body, self._parts.options.body)
         chat = at_once(steps) if len(request.body) <= STEP_BYTES else await by_steps(steps)
         ticket.model, ticket.stream = chat.model, chat.stream
-        ticket.model = model = self._resolved(chat.model, caller)
+        ticket.model = model = await self._resolved(chat.model, caller)
         ticket.phase = phase = self._phase(request, caller) or chat.phase
         rules = self._parts.rules.current
         ticket.version = rules.config.version
@@ -119,12 +122,18 @@ class ChatService:
         await self._parts.attempts.serve(exchange, decision, rules)
         ticket.outcome = "rejected" if reply.status != 200 else "diverted" if ticket.fallback else "served"
 
-    def _resolved(self, name: str, caller: Caller) -> str:
+    async def _resolved(self, name: str, caller: Caller) -> str:
+        def may_ask(model: str) -> bool:
+            return caller.may_ask(model, self._parts.one_name)
+
         try:
             model = self._parts.resolve(name)
-        except UnknownModelError as error:
-            raise _not_found(str(error)) from None
-        if not caller.may_ask(model, self._parts.one_name):
+        except UnknownModelError:
+            try:
+                model = await self._parts.find(name, may_ask)
+            except UnknownModelError as error:
+                raise _not_found(str(error)) from None
+        if not may_ask(model):
             raise _not_found(f"this key may not ask for {name}")
         return model
 

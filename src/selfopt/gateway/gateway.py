@@ -36,7 +36,7 @@ class GatewayParts:
     """What the composition root hands over.
 
     Attributes:
-        models: returns the full names and aliases that `/v1/models` lists.
+        models: returns the full names and aliases that can be asked now, for `/v1/models`.
         served_before: whether a process of that name has recorded requests in this home.
         worker: the number of this process among several; empty for the only one.
     """
@@ -44,7 +44,7 @@ class GatewayParts:
     chat: ChatParts
     keys: FileKeys
     pool: Pool
-    models: Callable[[], list[str]]
+    models: Callable[[], Awaitable[list[str]]]
     served_before: Callable[[str], bool] = lambda writer: False
     warmth: KeepWarm | None = None
     worker: str = ""
@@ -185,12 +185,12 @@ class Gateway:
         reply.send(200, [CONTENT_TYPE], chat.metrics.text(chat.attempts.gates.values(), gauges, self.parts.worker, ruled))
 
     async def _models(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
-        names = [name for name in self.parts.models() if self._shown(name, caller)]
+        names = [name for name in await self.parts.models() if self._shown(name, caller)]
         reply.send(200, [JSON], _encode({"object": "list", "data": [_model_object(name) for name in names]}))
 
     async def _model(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         name = unquote(request.path.removeprefix(b"/v1/models/").decode("latin-1"))
-        if name not in self.parts.models() or not self._shown(name, caller):
+        if name not in await self.parts.models() or not self._shown(name, caller):
             raise Refusal(404, "no such model; see /v1/models", code="model_not_found", param="model")
         reply.send(200, [JSON], _encode(_model_object(name)))
 

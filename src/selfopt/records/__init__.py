@@ -107,7 +107,7 @@ from .rule import (
     RuleLimits,
     RuleReason,
 )
-from .seams import Detector, Endpoint, Ledger, ModelStatus, Proposer, Residency, SearchSpace
+from .seams import Detector, Endpoint, Ledger, ListsModels, ModelStatus, Proposer, Residency, SearchSpace
 from .spec import Environment, Spec, WarmUp
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
 from .trial import (
@@ -193,6 +193,7 @@ __all__ = [
     "Ledger",
     "LedgerFault",
     "LedgerReport",
+    "ListsModels",
     "LoadEvidence",
     "LoopEnd",
     "LoopStart",

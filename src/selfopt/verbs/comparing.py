@@ -84,7 +84,7 @@ async def installed_ollama_models(app: App) -> tuple[str, ...]:
         UsageError: there is none.
     """
     asked = [name for name, entry in app.settings.endpoints.items() if entry.traits.lists_models]
-    found = tuple([f"{name}/{model}" for name in asked for model in await app.sender.installed(name)])
+    found = tuple([f"{name}/{model}" for name in asked for model in await app.sender.installed(name) or ()])
     if not found:
         where = ", ".join(asked) or "no endpoint of kind ollama is set"
         raise UsageError(f"--ollama found no installed model ({where}); start Ollama and pull one: ollama pull qwen2.5:3b")

@@ -34,6 +34,7 @@ from selfopt.home import ChainedFile
 from selfopt.records import Endpoint, ModelStatus
 
 from .app import App
+from .inventory import Inventory
 from .keep_warm import warmer
 from .workers import Worker
 
@@ -213,16 +214,17 @@ def build_gateway(
         candidates={"atomic": _known(app, fallbacks.atomic), "extended": _known(app, fallbacks.extended)},
         changed=lambda now: warmth.follow(now.config) if warmth is not None else None,
     )
+    inventory = Inventory(app, lambda: rules.current.config)
     audit = TrailSink(trail)
     chat = ChatParts(
         options=options,
         rules=rules,
         resolve=app.full_name,
         one_name=app.settings.one_name,
+        find=inventory.find,
         attempts=Attempts(options, upstreams, pool, audit, Harness(options, Passing(options, upstreams, pool))),
         audit=audit,
-        journal=journal
-        or SegmentJournal(app.home.requests, audit, this_writer(), options=JournalOptions(segment_bytes=options.segment_bytes)),
+        journal=journal or _journal(app, options, audit),
         access_log=AccessLog(log, as_json=options.own.log_format == "json") if log and options.own.access_log else None,
     )
     return Gateway(
@@ -230,12 +232,16 @@ def build_gateway(
             chat=chat,
             keys=keys,
             pool=pool,
-            models=lambda: _listed_models(app, rules),
+            models=inventory.names,
             served_before=lambda writer: any(app.home.requests.glob(f"{writer}-*.jsonl")),
             warmth=warmth,
             worker="" if worker is None else str(worker.number),
         )
     )
+
+
+def _journal(app: App, options: GatewayOptions, audit: TrailSink) -> RequestJournal:
+    return SegmentJournal(app.home.requests, audit, this_writer(), options=JournalOptions(segment_bytes=options.segment_bytes))
 
 
 def _refuse_open_door(host: str, keys: FileKeys) -> None:
@@ -249,13 +255,6 @@ def _refuse_open_door(host: str, keys: FileKeys) -> None:
             f"--host {host!r} can be reached from other machines, and no API key protects it: "
             "make one with `selfopt keys add NAME`, or listen on 127.0.0.1"
         )
-
-
-def _listed_models(app: App, rules: RulesWatch) -> list[str]:
-    """List the aliases, models with rules and installed local models that can be asked."""
-    names = {*app.settings.models.aliases, *(rule.model for rule in rules.current.config.rules)}
-    names |= {model.name for model in app.store.installed() if model.name in app.catalogue}
-    return sorted(name for name in names if app.known_model(name) is not None)
 
 
 def _known(app: App, names: Iterable[str]) -> tuple[str, ...]:
