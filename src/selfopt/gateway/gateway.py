@@ -128,6 +128,9 @@ class Gateway:
 
     def admit(self, request: HttpRequest) -> Callable[[HttpRequest, Reply], Awaitable[None]]:
         """Return who answers a request, by its head. Raises Denied if nobody does."""
+        preflight = self._access.origins.preflight(request)
+        if preflight is not None:
+            raise Denied(204, preflight, b"")
         try:
             caller = self._access.admit(request)
             methods = self._table.get(request.path)
@@ -144,10 +147,12 @@ class Gateway:
             self.parts.chat.metrics.turned_away(refusal.status)
             if self.parts.chat.access_log is not None:
                 self.parts.chat.access_log.turned_away(request.method, request.path, refusal.status, refusal.code)
-            raise Denied(refusal.status, [JSON, *refusal.headers], refusal.body()) from None
+            lines = self._access.origins.lines(request)
+            raise Denied(refusal.status, [JSON, *refusal.headers, *lines], refusal.body()) from None
         return partial(self._answer, answer, caller)
 
     async def _answer(self, answer: Answer, caller: Caller, request: HttpRequest, reply: Reply) -> None:
+        reply.always = self._access.origins.lines(request)
         try:
             await answer(request, reply, caller)
         except (AuditError, Refusal) as error:

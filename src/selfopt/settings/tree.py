@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import Enum
 from functools import lru_cache
@@ -201,11 +202,18 @@ class LoopSettings(Table):
         return min(prompts, wanted if wanted is not None else 4 if prompts <= 40 else 20)
 
 
+_ORIGIN = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<host>\*|[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?:[0-9]{1,5}|\*))?"
+)
+
+
 class GatewaySettings(Table):
     """`selfopt serve`. Times in seconds.
 
     Attributes:
         allowed_hosts: Names that a Host header may have besides the address.
+        allowed_origins: Web pages and apps that may ask with a key: `app://obsidian.md`,
+            `http://localhost:*` for any port, `vscode-webview://*` for any host of an app's scheme.
         max_body_bytes: Size of one request's body.
         max_held_bytes: Size of all bodies being read and all answers not yet taken, over all
             connections. At least max_body_bytes counts.
@@ -220,6 +228,7 @@ class GatewaySettings(Table):
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8484, ge=0, le=65535)
     allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
     max_body_bytes: int = Field(default=20_000_000, ge=1_000, le=1_000_000_000)
     max_held_bytes: int = Field(default=128_000_000, ge=1_000, le=100_000_000_000)
     max_connections: int = Field(default=1024, ge=1, le=100_000)
@@ -232,6 +241,18 @@ class GatewaySettings(Table):
     keep_warm_s: float = Field(default=60.0, ge=1, le=3600)
     access_log: bool = True
     log_format: Literal["text", "json"] = "text"
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            found = _ORIGIN.fullmatch(name)
+            if found is None or (found["host"] == "*" and found["scheme"].lower() in ("http", "https")):
+                raise ValueError(
+                    f"{name!r} is not an origin: write scheme://host or scheme://host:port without a path, such as app://obsidian.md; "
+                    "http://localhost:* allows every port"
+                )
+        return value
 
 
 @lru_cache(16_384)
