@@ -143,6 +143,7 @@ class Attempts:
         except BaseException:
             gate.undecided(upstream.known_as)
             raise
+        exchange.crowded = lambda: bool(gate.waiting)
         try:
             await self._answerer.answer(exchange)
         except EndpointError as error:

@@ -16,6 +16,7 @@ from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ReplyCo
 from selfopt.variants import RenderedStep, render
 
 from .bounded import beside, by_steps
+from .cutting import SLACK, Cutter, each_once
 from .early import EarlyCalls, drops_calls, wanted_calls
 from .flow import Flow, before_a_call
 from .live_request import LiveRequest
@@ -106,6 +107,7 @@ class _Work:
         self._upstream = upstream
         self._flow = flow
         self._limit_of_time = limit
+        self._most_tokens: int | None = None
         self.usage = Usage()
 
     async def through(self, variant: Variant, asked: ClientRequest) -> ReplyContent:
@@ -114,6 +116,7 @@ class _Work:
         tools = asked.request.tools if asked.tools_kept else list(asked.request.tools)
         steps = render(variant, list(asked.request.messages), tools, required=asked.request.tool_choice == "required")
         step, content = await beside(asked.size, next, steps), ReplyContent()
+        self._most_tokens = max(variant.sampling.max_tokens * SLACK, TEXT_TOKENS)
         flow, talks = self._flow, _may_flow(variant, asked)
         early = EarlyCalls(variant, asked, flow, talks=talks) if flow is not None else None
         while True:
@@ -131,6 +134,8 @@ class _Work:
         family = self._upstream.family()
         parsed = await beside(size, read_calls, variant.parsers, content, asked.request.tools, asked.request.messages, family)
         calls = await self._reported(wanted_calls(parsed.tool_calls, asked), content, asked, variant.parsers)
+        if self._exchange.ticket.cut and not (flow is not None and flow.calls):
+            calls = each_once(calls)
         spoken = before_a_call(content.text) if talks else ""
         if calls:
             return ReplyContent(text=spoken, tool_calls=calls, finish_reason="tool_calls")
@@ -223,22 +228,28 @@ class _Work:
             context_size=limits.context_size if limits is not None else None,
         )
         endpoint: Endpoint = self._upstream.adapter()
-        reply = await (endpoint.chat(request) if take is None else self._flowing(endpoint, request, take))
+        whole = take is None and not (self._upstream.streamed and self._most_tokens is not None)
+        reply = await (endpoint.chat(request) if whole else self._flowing(endpoint, request, take))
         self.usage = Usage(
             input_tokens=(self.usage.input_tokens or 0) + (reply.usage.input_tokens or 0),
             output_tokens=(self.usage.output_tokens or 0) + (reply.usage.output_tokens or 0),
         )
         return reply.content
 
-    async def _flowing(self, endpoint: Endpoint, request: ChatRequest, take: Taker) -> ChatReply:
-        """Ask for a stream, and hand each piece to `take`."""
+    async def _flowing(self, endpoint: Endpoint, request: ChatRequest, take: Taker | None) -> ChatReply:
+        """Ask for a stream, and hand each piece to `take`. A variant's reply may be ended early."""
         chunks = endpoint.stream(request)
+        most_tokens = self._most_tokens if self._upstream.streamed else None
+        cutter = Cutter(most_tokens, self._exchange.crowded) if self._most_tokens is not None else None
         try:
             async for chunk in chunks:
-                if chunk.text or chunk.tool_calls:
+                if take is not None and (chunk.text or chunk.tool_calls):
                     await take(chunk)
                 if chunk.final is not None:
                     return chunk.final
+                if cutter is not None and cutter.take(chunk):
+                    self._exchange.ticket.cut = cutter.cut or ""
+                    return cutter.reply()
                 self._go_on()
         finally:
             if isinstance(chunks, AsyncGenerator):

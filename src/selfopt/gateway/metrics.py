@@ -49,15 +49,21 @@ class LiveCounters:
         self._attempts: dict[str, int] = {}
         self._tokens = [0, 0]
         self._mended = 0
+        self._cut: dict[str, int] = {}
         self._latency = _Histogram()
         self._first_byte = _Histogram()
 
-    def add(self, record: RequestRecord, fallback: str, mended_calls: int = 0) -> None:
-        """Count a chat that ended. fallback: why another model served; empty where none did.
+    def add(self, record: RequestRecord, fallback: str, mended_calls: int = 0, cut: str = "") -> None:
+        """Count a chat that ended.
 
-        mended_calls: calls that the server reported damaged.
+        Args:
+            fallback: why another model served; empty where none did.
+            mended_calls: calls that the server reported damaged.
+            cut: why a reply was ended early; empty where none was.
         """
         self._mended += mended_calls
+        if cut:
+            self._cut[cut] = self._cut.get(cut, 0) + 1
         key = (record.outcome, record.status, record.stream)
         self._requests[key] = self._requests.get(key, 0) + 1
         if fallback:
@@ -105,6 +111,7 @@ class LiveCounters:
         lines += _counter("selfopt_turned_away_total", "Requests refused before they were read, by status.", "status", away)
         lines += _head("selfopt_mended_calls_total", "counter", "Calls that a server reported damaged, and that were mended.")
         lines.append(f"selfopt_mended_calls_total {self._mended}")
+        lines += _counter("selfopt_cut_replies_total", "Replies that were ended early, by why.", "reason", self._cut)
         tokens = {"input": self._tokens[0], "output": self._tokens[1]}
         lines += _counter("selfopt_tokens_total", "Tokens as the servers reported them.", "kind", tokens)
         for name, text, values in (

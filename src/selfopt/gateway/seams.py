@@ -28,6 +28,7 @@ class Upstream:
         concurrency: how many requests the gate lets through at once.
         max_reply_bytes: limit of a whole reply.
         max_stream_bytes: limit of a streamed reply.
+        streamed: whether the server is always asked for a stream, so that a reply can be ended early.
         family: tells the family that the model's chat template showed; "unknown" before any did.
     """
 
@@ -43,6 +44,7 @@ class Upstream:
     max_stream_bytes: int = 64_000_000
     family: Callable[[], str] = lambda: "unknown"
     known_as: str = ""
+    streamed: bool = False
 
 
 class Upstreams(Protocol):

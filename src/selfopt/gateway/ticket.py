@@ -105,7 +105,7 @@ class Ticket:
         version: of the rules in force.
         mended_calls: calls that the server reported and the variant's chain did not read.
         unmet: the field of the request that the answer does not do; empty where it does all.
-        cut: why the answer ends early; empty where it does not.
+        cut: why a reply of the model was ended early; empty where none was.
     """
 
     began: float
@@ -150,7 +150,7 @@ class Ticket:
             first_byte_ms=round((self.first_byte - self.began) * 1000, 3) if self.first_byte else None,
             input_tokens=self.input_tokens,
             output_tokens=self.output_tokens,
-            reason=self.reason,
+            reason=self.reason or (f"cut: {self.cut}" if self.cut else ""),
         )
 
     def headers(self) -> list[bytes]:

@@ -100,6 +100,7 @@ class AppUpstreams:
             max_reply_bytes=config.max_reply_bytes,
             family=lambda: self._families.get(app.settings.one_name(model), "unknown"),
             known_as=app.settings.one_name(model),
+            streamed=entry.traits.engine,
         )
 
     def _endpoint(self, model: str) -> Endpoint:
