@@ -39,7 +39,7 @@ class EndpointSettings(Table):
         grammar: Its server takes GBNF grammars, as llama.cpp does; other servers get a JSON Schema.
             None: embedded and scripted endpoints do.
         script: YAML file of a scripted endpoint.
-        slots: Requests at the same time.
+        slots: Requests at the same time. None: as `Settings.concurrency_of` says.
         max_reply_bytes: How much of one reply is read.
     """
 
@@ -50,7 +50,7 @@ class EndpointSettings(Table):
     local: bool | None = None
     grammar: bool | None = None
     script: str | None = None
-    slots: int = Field(default=1, ge=1, le=64)
+    slots: int | None = Field(default=None, ge=1, le=64)
     max_reply_bytes: int = Field(default=4_000_000, ge=1_000, le=100_000_000)
 
     @field_validator("kind")

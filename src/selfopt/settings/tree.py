@@ -67,7 +67,11 @@ class FallbackSettings(Table):
 
 
 class LimitSettings(Table):
-    """Timeouts in seconds, and caps on what one command may spend (None: no cap)."""
+    """Timeouts in seconds, and caps on what one command may spend (None: no cap).
+
+    Attributes:
+        concurrency: Requests at the same time at each endpoint, whatever its `slots` say.
+    """
 
     timeout_s: Annotated[float, ProjectMay.LOWER] = Field(default=60.0, gt=0, le=3600)
     connect_timeout_s: float = Field(default=5.0, gt=0, le=300)
@@ -76,6 +80,7 @@ class LimitSettings(Table):
     max_minutes: Annotated[float | None, ProjectMay.LOWER] = Field(default=None, gt=0)
     max_tokens: Annotated[int | None, ProjectMay.LOWER] = Field(default=None, ge=1)
     max_cost: Annotated[float | None, ProjectMay.LOWER] = Field(default=None, ge=0)
+    concurrency: int | None = Field(default=None, ge=1, le=64)
 
 
 class PriceSettings(Table):
@@ -261,6 +266,7 @@ def _one_name(kind: str, name: str) -> str:
     return found.one_name(name) if found is not None else name
 
 
+LIVE_CONCURRENCY = 64
 DEFAULT_ALIASES = {"lfm2.5": "ollama/lfm2.5-thinking:1.2b", "haiku": "anthropic/claude-haiku-4-5"}
 
 
@@ -359,6 +365,23 @@ class Settings(Table):
             script=entry.script,
             max_reply_bytes=entry.max_reply_bytes,
         )
+
+    @property
+    def engine_slots(self) -> int:
+        """Returns how many requests a model of the embedded engine works on at the same time."""
+        return self.limits.concurrency or self.engine.slots
+
+    def concurrency_of(self, name: str) -> int:
+        """Returns how many requests an endpoint gets at the same time while something is measured."""
+        entry = self.endpoints[name]
+        kind = entry.traits
+        usual = self.engine.slots if kind.engine else kind.slots if entry.is_local else kind.slots_elsewhere
+        return self.limits.concurrency or entry.slots or usual
+
+    def live_concurrency_of(self, name: str) -> int:
+        """Returns how many requests the gateway sends to an endpoint at the same time."""
+        entry = self.endpoints[name]
+        return self.limits.concurrency or entry.slots or (self.engine.slots if entry.traits.engine else LIVE_CONCURRENCY)
 
     def missing_key(self, name: str, environ: Mapping[str, str]) -> str | None:
         """Returns the variable to set before this endpoint can be asked, or None.

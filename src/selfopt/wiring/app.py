@@ -218,7 +218,11 @@ class App:
         if self._engine is None:
             from selfopt.engine.embedded import EmbeddedEngine, EngineOptions
 
-            self._engine = EmbeddedEngine(self.store, self.catalogue, EngineOptions(**self.settings.engine.model_dump()))
+            self._engine = EmbeddedEngine(
+                self.store,
+                self.catalogue,
+                EngineOptions(**{**self.settings.engine.model_dump(), "slots": self.settings.engine_slots}),
+            )
         return self._engine
 
     @cached_property
@@ -356,7 +360,7 @@ class App:
             model_name_for=lambda spec: self.sender.server_model(spec.model),
             suite_for=self.suite_for,
             warm_up=WarmUpRunner(self.settings.warm_up.enabled),
-            slots_for=lambda spec: self.settings.endpoints[spec.endpoint].slots,
+            slots_for=lambda spec: self.settings.concurrency_of(spec.endpoint),
             price_for=self._price,
             progress=progress or ignore_progress,
             hardware=f"{platform.system()} {platform.machine()}, {os.cpu_count() or 1} cores",

@@ -96,7 +96,7 @@ class AppUpstreams:
             adapter=(lambda: self._endpoint(model)) if direct else (lambda: app.sender.endpoint(model, asked=model)),
             speaks=entry.traits.speaks if direct else "",
             gate=model if entry.traits.engine else name,
-            concurrency=app.settings.engine.slots if entry.traits.engine else 64,
+            concurrency=app.settings.live_concurrency_of(name),
             max_reply_bytes=config.max_reply_bytes,
             family=lambda: self._families.get(app.settings.one_name(model), "unknown"),
             known_as=app.settings.one_name(model),
