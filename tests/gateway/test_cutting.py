@@ -77,7 +77,8 @@ def choice_of(text: str, *, stream: bool) -> tuple[str, list[Any], str]:
     if not stream:
         only = json.loads(text)["choices"][0]
         return only["message"]["content"] or "", only["message"].get("tool_calls") or [], only["finish_reason"]
-    said, calls, finish = "", [], ""
+    said, finish = "", ""
+    calls: list[Any] = []
     for line in text.splitlines():
         if line.startswith("data: {"):
             for part in json.loads(line[6:])["choices"]:

@@ -23,9 +23,9 @@ MAX_BREAKERS = 256
 class EndpointGate:
     """The limit, queue and breakers of one endpoint. Requests enter in the order they came.
 
-    A fault of the server counts for the endpoint, one of a model for the model. Two models that
-    fail while none answers are a fault of the server, and so is a model that fails while the probe
-    finds nobody.
+    A fault of the server counts for the endpoint, one of a model for the model. When a model's
+    breaker opens, or several models fail and none answers, the probe says whether it is the server:
+    a client can make models fail, but not the probe.
 
     Attributes:
         state: `closed` lets requests through, `open` does not. It is `half_open` while a probe,
@@ -134,20 +134,21 @@ class EndpointGate:
             log.warning(
                 "model %s failed %d times in a row (%s) and is left alone", escape_control(model, 200), breaker.faults, kind
             )
-        if kind != "timeout":  # whoever asks for long answers of several models shows nothing about the server
+        if len(self._failing) < MAX_BREAKERS:
             self._failing.add(model)
-            self._model_faults += 1
-            if self._model_faults >= own.breaker_faults and len(self._failing) > 1:
-                self._open(kind)
-                return
-        if opened and self.state == "closed" and (self._probing is None or self._probing.done()):
+        self._model_faults += 1
+        several = self._model_faults >= own.breaker_faults and len(self._failing) > 1
+        if (opened or several) and self.state == "closed" and (self._probing is None or self._probing.done()):
             self._probing = self._loop.create_task(self._look(kind))
 
     async def _look(self, kind: EndpointFault) -> None:
-        """Ask whether the server of a model that failed is there at all."""
-        if not await self._probe():
-            self._begin_break(kind)
-            await self._come_back()
+        """Ask whether the server of models that fail is there at all."""
+        if await self._probe():
+            self._failing.clear()
+            self._model_faults = 0
+            return
+        self._begin_break(kind)
+        await self._come_back()
 
     def _open(self, kind: EndpointFault) -> None:
         if self.state != "closed":
