@@ -128,7 +128,7 @@ class EndpointGate:
         if breaker is None:
             if len(self.models) >= MAX_BREAKERS:
                 self.models.pop(next(iter(self.models)))
-            breaker = self.models[model] = ModelBreaker(own.breaker_faults, own.breaker_s, self._loop.time)
+            breaker = self.models[model] = ModelBreaker(own.breaker_faults, own.breaker_s, self._time)
         opened = breaker.failed()
         if opened:
             log.warning(
@@ -140,6 +140,9 @@ class EndpointGate:
         several = self._model_faults >= own.breaker_faults and len(self._failing) > 1
         if (opened or several) and self.state == "closed" and (self._probing is None or self._probing.done()):
             self._probing = self._loop.create_task(self._look(kind))
+
+    def _time(self) -> float:
+        return self._loop.time()
 
     async def _look(self, kind: EndpointFault) -> None:
         """Ask whether the server of models that fail is there at all."""

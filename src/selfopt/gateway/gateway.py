@@ -166,6 +166,7 @@ class Gateway:
         reply.send(200, [JSON], OPENAPI_JSON)
 
     async def _ready(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
+        self.parts.chat.journal.check()  # what cannot be recorded is not served
         if not self.ready:
             raise Refusal(
                 503,
