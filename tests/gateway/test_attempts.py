@@ -236,8 +236,10 @@ async def test_a_model_that_keeps_failing_is_left_alone_until_one_request_shows_
         assert [a.fault for a in world.records[-1].attempts] == ["down"]
         assert len(world.upstream.journal) == 3
         assert (await world.post(chat("up/good"))).status == 200
+        await until(lambda: gate._probing is not None and gate._probing.done())
         pass_time(30)
         assert (await world.post(chat("up/failing"))).status == 502  # the trial
+        await until(lambda: gate._probing is not None and gate._probing.done())
         pass_time(59)
         assert (await world.post(chat("up/failing"))).status == 503  # twice as long
         pass_time(1)
