@@ -179,9 +179,20 @@ class EndpointError(SelfoptError):
         self.status = status
         self.retry_after_s = retry_after_s
         self.final = final
-        # A status of 3xx comes from an address that is set wrong.
-        self.blames: Blame = blames or ("server" if status is not None and 300 <= status < 400 else _BLAMES[kind])
+        self._blames = blames
         self.request_body, self.reply_body = bodies
+
+    @property
+    def blames(self) -> Blame:
+        """Whose fault it is. Only a fault of the server says anything about its other models."""
+        if self._blames is not None:
+            return self._blames
+        moved = self.status is not None and 300 <= self.status < 400  # the endpoint's address is set wrong
+        return "server" if moved else _BLAMES[self.kind]
+
+    def blame(self, whose: Blame) -> None:
+        """Note whose fault it is, where that is known better than by the kind."""
+        self._blames = whose
 
     @property
     def retryable(self) -> bool:

@@ -149,7 +149,7 @@ class Attempts:
         except EndpointError as error:
             fault = error.kind
             if hurried and error.kind == "timeout":
-                error.blames = "content"
+                error.blame("content")
             gate.failed(upstream.known_as, error)
             return error
         except BaseException:
