@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, get_args
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
@@ -95,6 +96,13 @@ class EndpointSettings(Table):
         """
         any_schema = self.traits.any_schema
         return self.is_local if any_schema is None else any_schema
+
+
+@lru_cache(16_384)
+def one_name(kind: str, name: str) -> str:
+    """Returns one name for all names that a kind of endpoint understands as the same model."""
+    found = ENDPOINT_KINDS.get(kind)
+    return found.one_name(name) if found is not None else name
 
 
 def default_endpoints() -> dict[str, EndpointSettings]:

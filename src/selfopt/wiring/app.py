@@ -135,8 +135,7 @@ class App:
             if self.home.ledger.exists() and not self.home.ledger.is_file():  # sqlite would wait for a pipe's other end
                 raise StoreError(f"{self.home.ledger} is not a regular file; move it aside, or restore it from a copy")
             self._seals = LedgerSeals(self.enforcer.trail)
-            one_name = self.settings.one_name
-            self._ledger = open_ledger(self.home.ledger, after_commit=self._seals.committed, one_name=one_name)
+            self._ledger = open_ledger(self.home.ledger, after_commit=self._seals.committed, one_name=self.settings.one_name)
             if self._ledger.upgraded:
                 self._seals.try_seal(self._ledger, "upgraded")
         return self._ledger

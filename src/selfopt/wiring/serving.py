@@ -23,6 +23,7 @@ from selfopt.gateway import (
     Pool,
     PooledEndpoint,
     RequestJournal,
+    RulesInForce,
     RulesWatch,
     SegmentJournal,
     TrailSink,
@@ -31,7 +32,7 @@ from selfopt.gateway import (
     this_writer,
 )
 from selfopt.home import ChainedFile
-from selfopt.records import Endpoint, ModelStatus
+from selfopt.records import Endpoint, ModelStatus, RoutingConfig
 
 from .app import App
 from .inventory import Inventory
@@ -202,19 +203,11 @@ def build_gateway(
     trail.check()
     keys = FileKeys(app.keys)
     _refuse_open_door(options.own.host, keys)
-    pool, fallbacks = Pool(), app.settings.fallbacks
+    pool = Pool()
     upstreams = AppUpstreams(app, pool, alone=worker is None)
     keeps_warm = app.settings.warm_up.enabled and (worker is None or worker.number == 0)  # it reads `rules` later
     warmth = KeepWarm(warmer(app, lambda: rules.current.config, upstreams.tell), options.own.keep_warm_s) if keeps_warm else None
-    rules = RulesWatch(
-        app.home.routing_config,
-        config,
-        app.route_options(),
-        poll_s=options.rules_poll_s,
-        read=app.enforcer.look,
-        candidates={"atomic": _known(app, fallbacks.atomic), "extended": _known(app, fallbacks.extended)},
-        changed=lambda now: warmth.follow(now.config) if warmth is not None else None,
-    )
+    rules = _watch(app, config, options, lambda now: warmth.follow(now.config) if warmth is not None else None)
     inventory = Inventory(app, lambda: rules.current.config)
     audit = TrailSink(trail)
     chat = ChatParts(
@@ -238,6 +231,19 @@ def build_gateway(
             warmth=warmth,
             worker="" if worker is None else str(worker.number),
         )
+    )
+
+
+def _watch(app: App, config: RoutingConfig, options: GatewayOptions, changed: Callable[[RulesInForce], None]) -> RulesWatch:
+    fallbacks = app.settings.fallbacks
+    return RulesWatch(
+        app.home.routing_config,
+        config,
+        app.route_options(),
+        poll_s=options.rules_poll_s,
+        read=app.enforcer.look,
+        candidates={"atomic": _known(app, fallbacks.atomic), "extended": _known(app, fallbacks.extended)},
+        changed=changed,
     )
 
 
