@@ -13,6 +13,7 @@ from selfopt.routing import RouteOptions
 from selfopt.wiring.app import App
 
 from .kit import chat, gateway_world, tool_chat
+from .test_harness import promote
 
 known = App.route_options
 
@@ -102,3 +103,16 @@ async def test_a_decision_is_made_once_for_each_pair_and_memory_is_bounded(
         for n in range(5_000):
             sender.require(f"up/{n}", f"up/{n}")
         assert len(sender._permitted) <= 4096
+
+
+async def test_a_text_that_was_set_aside_comes_when_nobody_else_may_be_asked(tmp_path: Path, careless: None) -> None:
+    """A call was required, the model talked, and its fallback is elsewhere: nothing leaves this machine."""
+    async with gateway_world(tmp_path) as world:
+        await promote(world, "native_api", "up/good", fallback="away/other")
+        answer = await world.post(tool_chat("up/good", tool_choice="required"))
+        assert (answer.status, answer.headers["x-selfopt-unmet"], answer.headers["x-selfopt-model"]) == (
+            200,
+            "tool_choice",
+            "up/good",
+        )
+        assert {entry.model for entry in world.upstream.journal} == {"good"}

@@ -53,7 +53,7 @@ class Attempts:
             try:
                 error = await self._ask(exchange, decision, helped=bool(standbys))
             except ConsentError as refused:
-                if not standbys:
+                if not standbys and spoke is None:
                     raise Refusal(
                         403, escape_control(str(refused), 1000), code="no_consent", kind="permission_error", param="model"
                     ) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from importlib import import_module
 
 from selfopt.errors import SelfoptError, UnknownModelError
 from selfopt.home import escape_control
@@ -13,6 +14,7 @@ from selfopt.settings import EndpointSettings
 
 from .app import App
 
+_SLOW = "selfopt.endpoints.factory"
 FRESH_S = 10.0
 WAIT_S = 2.0
 MAX_LISTED = 2000
@@ -97,6 +99,7 @@ class Inventory:
         return model is not None and self._app.settings.one_name(model) in known
 
     async def _look(self) -> None:
+        await asyncio.to_thread(import_module, _SLOW)  # others are served meanwhile
         settings = self._app.settings
         near = [place for place, entry in settings.endpoints.items() if entry.is_local or settings.allow_remote]
         asked = [place for place in near if self._lists(place)]
