@@ -73,7 +73,7 @@ CARRIED = tuple(_ROWS)
 
 def dialects() -> Mapping[str, Dialect]:
     """The dialects of all registered kinds of endpoints by name, made for a local server."""
-    config = EndpointConfig(name="any", kind="any", base_url="http://127.0.0.1:1", local=True)
+    config = EndpointConfig(name="any", kind="any", base_url="http://127.0.0.1:1", local=True, server="llama.cpp")
     return {kind.speaks: kind.dialect(config) for kind in ENDPOINT_KINDS.all().values()}
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
-from typing import cast
+from typing import Any, cast
 
-from selfopt.dialects.clients import ClientRequest
-from selfopt.dialects.openai_client import MAX_TOOLS, MAX_TOOLS_BYTES
+from selfopt.dialects.client_tools import MAX_TOOLS, MAX_TOOLS_BYTES
+from selfopt.dialects.clients import ClientRequest, NoWordsError, PassReason
 from selfopt.dialects.refusal import Refusal
 from selfopt.errors import EndpointError
+from selfopt.home import escape_control
 from selfopt.reading import read_calls
 from selfopt.reading.repairs import REPAIRS
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ReplyContent, Sampling, ToolCall, Usage, Variant
 from selfopt.variants import RenderedStep, render
 
-from .bounded import beside, by_steps
+from .behind import beside_answer, beside_step, kept_by, why_past
+from .bounded import beside as in_thread
+from .bounded import by_steps
 from .early import EarlyCalls, drops_calls, wanted_calls
 from .flow import Flow, before_a_call
 from .live_request import LiveRequest
@@ -48,19 +51,23 @@ class Harness:
             EndpointError: it failed before anything was sent; another attempt may follow.
             Refusal: it failed for good.
         """
-        upstream = exchange.upstream
+        upstream, ticket = exchange.upstream, exchange.ticket
         direct = upstream.speaks == exchange.dialect.name
-        variant = self._variant(exchange, direct=direct)
-        asked = await by_steps(exchange.dialect.reading_request(exchange.chat)) if variant is not None or not direct else None
-        if asked is not None and asked.request.tool_choice == "none":
-            variant = None
-        if asked is None or (variant is None and direct):
-            if not direct:
-                raise Refusal(400, f"endpoint {upstream.name} takes text only", code="unsupported_content", param="messages")
-            exchange.ticket.variant = None
+        variant, ticket.passed = self._variant(exchange)
+        ticket.variant, ticket.kept = None, ()
+        asked = await self._read(exchange, direct=direct) if variant is not None or not direct else None
+        if asked is not None and variant is not None:
+            if asked.request.tool_choice == "none":
+                variant = None
+            else:
+                ticket.passed = why_past(variant, asked)
+        if asked is None or (direct and (variant is None or ticket.passed is not None)):
             await self._passing.answer(exchange)
             return
-        exchange.ticket.variant = variant.name if variant is not None else None
+        if variant is not None and ticket.passed is None:
+            ticket.variant, ticket.kept = variant.name, kept_by(variant, asked)
+        else:
+            variant = None
         completion = exchange.dialect.reply(exchange.ticket.id, exchange.ticket.served or "")
         flow = Flow(exchange, completion) if exchange.chat.stream else None
         try:
@@ -83,16 +90,28 @@ class Harness:
         await exchange.settle()
         exchange.reply.send(200, [JSON, *exchange.ticket.headers()], completion.whole())
 
-    def _variant(self, exchange: LiveRequest, *, direct: bool) -> Variant | None:
-        """Return the rule's variant if the request has tools.
+    async def _read(self, exchange: LiveRequest, *, direct: bool) -> ClientRequest | None:
+        """Read the request; None if it cannot be read, and the server is to judge it.
 
-        Returns None for a request that is too large for a variant but may still be passed on.
+        Raises Refusal where only a request that is read can reach the server.
         """
-        rule, chat = exchange.rule, exchange.chat
-        if rule is None or not chat.n_tools or exchange.plain:
+        try:
+            return await by_steps(exchange.dialect.reading_request(exchange.chat))
+        except NoWordsError as odd:
+            if not direct:
+                said = f"endpoint {exchange.upstream.name} cannot be asked so: {odd}"
+                raise Refusal(400, escape_control(said, 1000), code="unsupported_content", param=odd.param) from None
+            exchange.ticket.passed = odd.reason
             return None
-        large = chat.size > MAX_VARIANT_BYTES or chat.n_tools > MAX_TOOLS
-        return None if large and direct else rule.variant
+
+    def _variant(self, exchange: LiveRequest) -> tuple[Variant | None, PassReason | None]:
+        """Return the rule's variant if the request has tools, or why it is too large for one."""
+        rule, chat = exchange.rule, exchange.chat
+        if rule is None or rule.variant is None or not chat.n_tools or exchange.plain:
+            return None, None
+        if chat.size > MAX_VARIANT_BYTES or chat.n_tools > MAX_TOOLS:
+            return None, "size"
+        return rule.variant, None
 
 
 class _Work:
@@ -113,7 +132,7 @@ class _Work:
         # `render` does not cache a list: no conversation comes twice, so the cache would fill up.
         tools = asked.request.tools if asked.tools_kept else list(asked.request.tools)
         steps = render(variant, list(asked.request.messages), tools, required=asked.request.tool_choice == "required")
-        step, content = await beside(asked.size, next, steps), ReplyContent()
+        step, content = await in_thread(asked.size, next, steps), ReplyContent()
         flow, talks = self._flow, _may_flow(variant, asked)
         early = EarlyCalls(variant, asked, flow, talks=talks) if flow is not None else None
         while True:
@@ -121,15 +140,15 @@ class _Work:
                 await early.settled(step.settled)
                 self._go_on()
             take = early.take if early is not None and early.wants_pieces else None
-            content = await self._ask(step, self._limit(variant, asked, step), take)
+            content = await self._ask(step, self._limit(variant, asked, step), take, beside=beside_step(variant, asked, step))
             size = asked.size + len(content.text)
-            following = await beside(size, _sent, steps, content)
+            following = await in_thread(size, _sent, steps, content)
             if isinstance(following, ReplyContent):
                 content = following
                 break
             step = following
         family = self._upstream.family()
-        parsed = await beside(size, read_calls, variant.parsers, content, asked.request.tools, asked.request.messages, family)
+        parsed = await in_thread(size, read_calls, variant.parsers, content, asked.request.tools, asked.request.messages, family)
         calls = await self._reported(wanted_calls(parsed.tool_calls, asked), content, asked, variant.parsers)
         spoken = before_a_call(content.text) if talks else ""
         if calls:
@@ -169,7 +188,13 @@ class _Work:
             if with_tools and chunk.tool_calls and (asked.parallel or not flow.calls):
                 await flow.say_calls([*flow.calls, *chunk.tool_calls[: None if asked.parallel else 1]])
 
-        content = await self._ask(step, asked.request.sampling, take if flow is not None else None)
+        content = await self._ask(
+            step,
+            asked.request.sampling,
+            take if flow is not None else None,
+            beside=beside_answer(asked, with_tools=with_tools),
+            as_said=True,
+        )
         calls = content.tool_calls if asked.parallel else content.tool_calls[:1]
         calls = await self._reported(calls, content, asked, ()) if with_tools else ()
         return ReplyContent(text=content.text, tool_calls=calls, finish_reason=content.finish_reason)
@@ -185,7 +210,7 @@ class _Work:
         if len(calls) >= len(content.tool_calls) + len(content.broken_tool_calls) or (calls and not asked.parallel):
             return calls
         chain = ("native@2", *(name for name in parsers if name in REPAIRS))
-        parsed = await beside(
+        parsed = await in_thread(
             asked.size + len(content.text), read_calls, chain, content, asked.request.tools, asked.request.messages
         )
         sent, mended = self._flow.calls if self._flow is not None else (), list(wanted_calls(parsed.tool_calls, asked))
@@ -205,7 +230,15 @@ class _Work:
         wanted = asked.max_tokens or (max(step.sampling.max_tokens, TEXT_TOKENS) if free else step.sampling.max_tokens)
         return step.sampling.model_copy(update={"max_tokens": min(wanted, 32768)})
 
-    async def _ask(self, step: RenderedStep, sampling: Sampling, take: Taker | None) -> ReplyContent:
+    async def _ask(
+        self,
+        step: RenderedStep,
+        sampling: Sampling,
+        take: Taker | None,
+        *,
+        beside: dict[str, dict[str, Any]],
+        as_said: bool = False,
+    ) -> ReplyContent:
         limits = self._exchange.rule.limits if self._exchange.rule is not None else None
         request = ChatRequest(
             model=self._upstream.server_model,
@@ -217,6 +250,8 @@ class _Work:
             timeout_s=self._exchange.timeout_s,
             connect_timeout_s=self._options.limits.connect_timeout_s,
             context_size=limits.context_size if limits is not None else None,
+            beside=beside,
+            as_said=as_said,
         )
         endpoint: Endpoint = self._upstream.adapter()
         reply = await (endpoint.chat(request) if take is None else self._flowing(endpoint, request, take))

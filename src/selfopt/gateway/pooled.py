@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
-from selfopt.dialects.jsontext import dump_json
+from selfopt.dialects.jsontext import dump_json, parse_json
 from selfopt.dialects.kinds import Dialect
+from selfopt.dialects.openai_chat import OpenAIChat
 from selfopt.dialects.parts import decode_body
+from selfopt.dialects.servers import server_of
 from selfopt.errors import EndpointError
-from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint
+from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ServerKind
 from selfopt.web import HttpAddress, Pool, UpstreamReply
 
 from .bounded import redacted
 from .passing import fault_in
 
 RECORDED_FAULT_BYTES = 64_000
+PROBE_TIMEOUT_S = 5.0
 MARGIN = 8_000  # a key may begin before the end of what is recorded
 
 
@@ -30,6 +34,7 @@ class PooledEndpoint:
         connect: Callable[[], Awaitable[HttpAddress]],
         adapter: Callable[[], Endpoint],
         max_reply_bytes: int,
+        finish: Callable[[dict[str, Any]], dict[str, Any]] = lambda body: body,
     ) -> None:
         """Begin.
 
@@ -40,6 +45,7 @@ class PooledEndpoint:
             connect: returns where the server is, after starting it if necessary.
             adapter: returns the endpoint that streams.
             max_reply_bytes: limit of a reply.
+            finish: changes the body of each request as the endpoint's settings want it.
         """
         self._name = name
         self._pool = pool
@@ -47,12 +53,48 @@ class PooledEndpoint:
         self._connect = connect
         self._adapter = adapter
         self._max_reply_bytes = max_reply_bytes
+        self._finish = finish
 
     async def chat(self, request: ChatRequest) -> ChatReply:
         """Return a whole reply. Raises EndpointError."""
-        began = time.perf_counter()
         address = await self._connect()
-        body = dump_json(self._dialect.write_request(request))
+        dialect = self._dialect
+        if not isinstance(dialect, OpenAIChat):
+            return await self._ask(address, request)
+        if dialect.server is None and not request.as_said:
+            dialect.server = await self._server(address, request)
+        try:
+            return await self._ask(address, request)
+        except EndpointError as error:
+            if error.kind != "bad_request" or not dialect.refused(request, error.reply_body):
+                raise
+        return await self._ask(address, request)
+
+    async def _server(self, address: HttpAddress, request: ChatRequest) -> ServerKind | None:
+        """Ask what program answers, before the first request that depends on it; None if nothing does."""
+        told: list[Any] = []
+        for question in (address.get, address.props):
+            try:
+                answer = await self._pool.ask(
+                    address,
+                    question,
+                    timeout_s=min(PROBE_TIMEOUT_S, request.timeout_s),
+                    connect_timeout_s=request.connect_timeout_s,
+                    max_bytes=self._max_reply_bytes,
+                )
+            except EndpointError:
+                return None
+            if answer.status >= 500 or answer.status == 429:
+                return None
+            told.append(_json(answer.body) if answer.status == 200 else None)
+            found = server_of(told[0], told[-1] if len(told) > 1 else None)
+            if found != "other":
+                return found
+        return "other"
+
+    async def _ask(self, address: HttpAddress, request: ChatRequest) -> ChatReply:
+        began = time.perf_counter()
+        body = dump_json(self._finish(self._dialect.write_request(request)))
         answer: UpstreamReply | None = None
         try:
             answer = await self._pool.ask(
@@ -88,6 +130,13 @@ class PooledEndpoint:
 
     async def close(self) -> None:
         """Does nothing: pool and adapter belong to others."""
+
+
+def _json(data: bytes) -> Any:
+    try:
+        return parse_json(data.decode("utf-8", "replace"))
+    except ValueError:
+        return None
 
 
 def _text(data: bytes) -> str:

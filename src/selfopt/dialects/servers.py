@@ -1,0 +1,64 @@
+"""What OpenAI-compatible servers differ in: fields that only some know, and models that refuse some."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from selfopt.errors import EndpointFault
+from selfopt.records import EndpointConfig, ServerKind
+
+from .jsontext import as_dict, as_list, as_str
+
+OWN_FIELDS: Mapping[ServerKind, frozenset[str]] = {
+    "llama.cpp": frozenset({"cache_prompt", "chat_template_kwargs"}),
+    "vllm": frozenset({"chat_template_kwargs"}),
+    "sglang": frozenset({"chat_template_kwargs"}),
+    "other": frozenset(),
+}
+"""The fields beyond OpenAI's that selfopt uses, by the servers that know them."""
+
+_OWNERS: Mapping[str, ServerKind] = {
+    "llamacpp": "llama.cpp",
+    "llama-swap": "llama.cpp",  # starts these servers and passes requests on
+    "scripted": "llama.cpp",
+    "vllm": "vllm",
+    "sglang": "sglang",
+}
+_REASONS = re.compile(r"(?:^|/)(?:gpt-5(?!-chat)|o[1-9])(?![a-z0-9])")
+
+
+# A server that fails so has not answered the question what it is.
+UNANSWERED: frozenset[EndpointFault] = frozenset({"connect", "timeout", "loading", "server", "rate_limited"})
+
+
+def server_of(models: Any, props: Any) -> ServerKind:
+    """Tell which program answers.
+
+    Args:
+        models: what it answers to /v1/models, as JSON.
+        props: what it answers to llama.cpp's /props; None where it was not asked.
+    """
+    owners = {as_str(as_dict(entry).get("owned_by")) for entry in as_list(as_dict(models).get("data"))}
+    kinds = {_OWNERS.get(owner) for owner in owners}
+    found = kinds.pop() if len(kinds) == 1 else None
+    if found is not None:
+        return found
+    return "llama.cpp" if as_dict(props).get("default_generation_settings") else "other"
+
+
+def always_reasons(model: str) -> bool:
+    """Whether a model is one of OpenAI's that take no temperature, and count thinking as completion."""
+    return _REASONS.search(model) is not None
+
+
+def with_settings(config: EndpointConfig, body: dict[str, Any]) -> dict[str, Any]:
+    """The body of a request as the endpoint's settings want it: `omit` first, then `extra_body`."""
+    for place in config.omit:
+        *above, last = place.split(".")
+        inner: Any = body
+        for key in above:
+            inner = as_dict(inner).get(key)
+        as_dict(inner).pop(last, None)
+    return {**body, **config.extra_body} if config.extra_body else body
