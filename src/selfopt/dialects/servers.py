@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from selfopt.errors import EndpointFault
 from selfopt.records import EndpointConfig, ServerKind
 
@@ -54,11 +56,21 @@ def always_reasons(model: str) -> bool:
 
 
 def with_settings(config: EndpointConfig, body: dict[str, Any]) -> dict[str, Any]:
-    """The body of a request as the endpoint's settings want it: `omit` first, then `extra_body`."""
+    """The body of a request as the endpoint's settings want it: `omit` first, then `extra_body`.
+
+    body: its fields, decoded or not.
+    """
     for place in config.omit:
-        *above, last = place.split(".")
-        inner: Any = body
-        for key in above:
-            inner = as_dict(inner).get(key)
-        as_dict(inner).pop(last, None)
+        first, _, rest = place.partition(".")
+        if first in body:
+            body = _without(body, first, rest)
     return {**body, **config.extra_body} if config.extra_body else body
+
+
+def _without(body: dict[str, Any], first: str, rest: str) -> dict[str, Any]:
+    if not rest:
+        return {key: value for key, value in body.items() if key != first}
+    inner = body[first]
+    inner = msgspec.json.decode(inner) if isinstance(inner, msgspec.Raw) else inner
+    key, _, further = rest.partition(".")
+    return {**body, first: _without(inner, key, further)} if isinstance(inner, dict) and key in inner else body

@@ -34,7 +34,7 @@ class PooledEndpoint:
         connect: Callable[[], Awaitable[HttpAddress]],
         adapter: Callable[[], Endpoint],
         max_reply_bytes: int,
-        finish: Callable[[dict[str, Any]], dict[str, Any]] = lambda body: body,
+        finish: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     ) -> None:
         """Begin.
 
@@ -94,7 +94,8 @@ class PooledEndpoint:
 
     async def _ask(self, address: HttpAddress, request: ChatRequest) -> ChatReply:
         began = time.perf_counter()
-        body = dump_json(self._finish(self._dialect.write_request(request)))
+        written = self._dialect.write_request(request)
+        body = dump_json(written if self._finish is None else self._finish(written))
         answer: UpstreamReply | None = None
         try:
             answer = await self._pool.ask(
