@@ -9,7 +9,7 @@ from selfopt.errors import SettingsError
 from selfopt.records import Constraint, Message, Sampling, ToolCall
 from tests.endpoints.kit import WEATHER, ask, config_for
 
-HERE = OpenAIChat(config_for("openai_compatible", "http://127.0.0.1", server="llama.cpp"))
+HERE = OpenAIChat(config_for("openai_compatible", "http://127.0.0.1"))
 AWAY = OpenAIChat(config_for("openai_compatible", "https://far.example/v1"))
 
 

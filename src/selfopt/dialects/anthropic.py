@@ -151,7 +151,13 @@ class _Model:
 
 def _budget(effort: Any) -> int:
     """The thinking tokens of a client's `reasoning_effort`; 0 for none."""
-    return 0 if effort in (False, "none") else _EFFORTS.get(effort, _EFFORTS["medium"]) if isinstance(effort, str) else _EFFORTS["medium"]
+    return (
+        0
+        if effort in (False, "none")
+        else _EFFORTS.get(effort, _EFFORTS["medium"])
+        if isinstance(effort, str)
+        else _EFFORTS["medium"]
+    )
 
 
 def _around(tool: ToolDefinition) -> dict[str, Any]:

@@ -148,17 +148,21 @@ def _tier(value: Any) -> Any:
 _OLLAMA_OPTIONS = (
     "temperature top_p seed top_k min_p typical_p frequency_penalty presence_penalty repeat_penalty repeat_last_n "
     "num_ctx num_keep num_predict num_batch num_gpu main_gpu num_thread use_mmap mirostat mirostat_eta mirostat_tau tfs_z"
-).split()
+)
+_ANTHROPIC_FIELDS = (
+    "temperature top_p top_k max_tokens stop_sequences metadata thinking output_config container mcp_servers "
+    "context_management cache_control inference_geo reasoning_effort parallel_tool_calls"
+)
 # Fields that shape the answer or ask for more of it, which these servers or the gateway's answers cannot give.
 _NOT_HERE = (
     "n best_of logprobs top_logprobs logit_bias functions function_call modalities audio prediction web_search_options "
     "grammar guided_regex guided_choice guided_grammar structured_outputs prompt_logprobs echo n_probs"
-).split()
+)
 TABLES: Mapping[str, Table] = {
     "ollama": Table(
         "Ollama",
         {
-            **{name: Goes(f"options.{name}") for name in _OLLAMA_OPTIONS},
+            **{name: Goes(f"options.{name}") for name in _OLLAMA_OPTIONS.split()},
             "repetition_penalty": Goes("options.repeat_penalty"),
             "max_tokens": Goes("options.num_predict"),
             "max_completion_tokens": Goes("options.num_predict"),
@@ -173,19 +177,13 @@ TABLES: Mapping[str, Table] = {
             "thinking": Goes("think", _thinking),
             "reasoning_effort": Goes("think", _effort),
         },
-        frozenset(_NOT_HERE),
+        frozenset(_NOT_HERE.split()),
         others="same",
     ),
     "anthropic": Table(
         "Anthropic",
         {
-            **{
-                name: Goes(name)
-                for name in (
-                    "temperature top_p top_k max_tokens stop_sequences metadata thinking output_config container mcp_servers "
-                    "context_management cache_control inference_geo reasoning_effort parallel_tool_calls"
-                ).split()
-            },
+            **{name: Goes(name) for name in _ANTHROPIC_FIELDS.split()},
             "max_completion_tokens": Goes("max_tokens"),
             "stop": Goes("stop_sequences", _as_list),
             "user": Goes("metadata.user_id"),

@@ -170,7 +170,9 @@ def _odd_content(raw: msgspec.Raw, place: int) -> tuple[str, list[str]]:
                 picture = _decode_picture(part.image_url)
                 pictures.append(picture if isinstance(picture, str) else picture.url)
             else:
-                raise NoWordsError("content", f"messages[{place}]: no part of type {part.type[:40]!r} can be sent there", "messages")
+                raise NoWordsError(
+                    "content", f"messages[{place}]: no part of type {part.type[:40]!r} can be sent there", "messages"
+                )
     except msgspec.DecodeError as error:
         raise NoWordsError("content", f"messages[{place}].content: {error}", "messages") from None
     return "\n".join(texts), pictures
@@ -194,7 +196,9 @@ def _calls(said: _Said, place: int, *, large: bool) -> Generator[None, None, lis
             # Large arguments get a step of their own. Decoded JSON needs no validation.
             if large:
                 yield
-            calls.append(ToolCall(name=function.name, id=call_id).model_copy(update={"arguments": _arguments(function.arguments, place)}))
+            calls.append(
+                ToolCall(name=function.name, id=call_id).model_copy(update={"arguments": _arguments(function.arguments, place)})
+            )
     except (ValueError, RecursionError, msgspec.DecodeError):
         said_where = f"messages[{place}].tool_calls holds a call that cannot be read"
         raise NoWordsError("history", said_where, "messages") from None

@@ -106,7 +106,9 @@ def _tool(function: dict[str, Any], around: dict[str, Any], place: int) -> ToolD
     return tool
 
 
-def chosen(raw: msgspec.Raw | None, tools: Sequence[ToolDefinition]) -> tuple[Choice, tuple[ToolDefinition, ...] | None, PassReason | None]:
+def chosen(
+    raw: msgspec.Raw | None, tools: Sequence[ToolDefinition]
+) -> tuple[Choice, tuple[ToolDefinition, ...] | None, PassReason | None]:
     """Read a `tool_choice`.
 
     Returns:

@@ -19,6 +19,7 @@ from .clean import CleanPieces, without_secrets
 from .http import PROBE_TIMEOUT_S, Call, HttpClient, HttpStream
 
 T = TypeVar("T")
+MAX_QUESTIONS = 3  # to a server that does not say what it is
 
 
 class Prepared:
@@ -57,6 +58,7 @@ class HttpEndpoint:
         self._client = HttpClient(config, dialect.root, dialect.headers)
         self._calls = Prepared(self._call)
         self._learning = asyncio.Lock()
+        self._questions = 0
 
     async def chat(self, request: ChatRequest) -> ChatReply:
         """Return one whole reply. Raises EndpointError when the request fails."""
@@ -110,7 +112,9 @@ class HttpEndpoint:
             return
         async with self._learning:
             if dialect.server is None:
-                dialect.server = await self._asked(dialect.root, request)
+                self._questions += 1
+                found = await self._asked(dialect.root, request)
+                dialect.server = found or ("other" if self._questions >= MAX_QUESTIONS else None)
                 self._calls.forget()
 
     async def _asked(self, root: str, request: ChatRequest) -> ServerKind | None:

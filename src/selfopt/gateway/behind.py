@@ -14,29 +14,25 @@ from selfopt.records import Variant
 from selfopt.variants import RenderedStep
 
 # What these ask for would have to stand in the answer, and an answer that is read anew cannot hold it.
+_MORE_TO_ANSWER = (
+    "modalities audio web_search_options functions function_call echo return_tokens return_token_ids kv_transfer_params "
+    "return_tokens_as_token_ids timings_per_token return_progress post_sampling_probs continue_final_message add_generation_prompt"
+)
 _ANSWERED: Mapping[str, PassReason] = {
+    **dict.fromkeys(_MORE_TO_ANSWER.split(), "fields"),
     "n": "choices",
     "best_of": "choices",
     "logprobs": "logprobs",
     "top_logprobs": "logprobs",
     "prompt_logprobs": "logprobs",
     "n_probs": "logprobs",
-    **dict.fromkeys(
-        (
-            "modalities audio prediction web_search_options functions function_call echo return_tokens return_token_ids "
-            "return_tokens_as_token_ids timings_per_token return_progress post_sampling_probs continue_final_message "
-            "add_generation_prompt kv_transfer_params plugins models"
-        ).split(),
-        "fields",
-    ),
 }
 # These limit the reply, as a variant may.
-_LIMITS = frozenset(
-    (
-        "response_format format grammar json_schema guided_json guided_regex guided_choice guided_grammar structured_outputs"
-        " regex ebnf structural_tag"
-    ).split()
+_LIMIT_FIELDS = (
+    "response_format format grammar json_schema guided_json guided_regex guided_choice guided_grammar structured_outputs "
+    "regex ebnf structural_tag"
 )
+_LIMITS = frozenset(_LIMIT_FIELDS.split())
 _OWN_LIMIT = frozenset({"max_tokens", "max_completion_tokens"})
 _LOOKED_AT = frozenset(_ANSWERED) | _LIMITS
 _decode = msgspec.json.Decoder().decode

@@ -20,6 +20,7 @@ from .passing import fault_in
 
 RECORDED_FAULT_BYTES = 64_000
 PROBE_TIMEOUT_S = 5.0
+MAX_QUESTIONS = 3  # to a server that does not say what it is
 MARGIN = 8_000  # a key may begin before the end of what is recorded
 
 
@@ -54,6 +55,7 @@ class PooledEndpoint:
         self._adapter = adapter
         self._max_reply_bytes = max_reply_bytes
         self._finish = finish
+        self._questions = 0
 
     async def chat(self, request: ChatRequest) -> ChatReply:
         """Return a whole reply. Raises EndpointError."""
@@ -62,7 +64,9 @@ class PooledEndpoint:
         if not isinstance(dialect, OpenAIChat):
             return await self._ask(address, request)
         if dialect.server is None and not request.as_said:
-            dialect.server = await self._server(address, request)
+            self._questions += 1
+            found = await self._server(address, request)
+            dialect.server = found or ("other" if self._questions >= MAX_QUESTIONS else None)
         try:
             return await self._ask(address, request)
         except EndpointError as error:
