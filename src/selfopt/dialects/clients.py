@@ -73,10 +73,12 @@ class ReplyWriter(ABC):
         calls: its tool calls.
         finish: why it ended: `stop`, `length`, `content_filter` or `tool_calls`.
         usage: its token counts.
+        thinking: what the model thought before it.
     """
 
     def __init__(self) -> None:
         self.text = ""
+        self.thinking = ""
         self.calls: Sequence[ToolCall] = ()
         self.finish = "stop"
         self.usage = Usage()
@@ -92,14 +94,15 @@ class ReplyWriter(ABC):
         ...
 
     @abstractmethod
-    def piece(self, text: str = "", call: tuple[int, ToolCall] | None = None) -> bytes:
+    def piece(self, text: str = "", call: tuple[int, ToolCall] | None = None, *, thinking: str = "") -> bytes:
         """The next piece of a stream.
 
         Args:
             text: the text that the piece adds.
             call: the tool call that it adds, and its number, counted from 0.
+            thinking: the thinking that it adds.
 
-        With neither, the piece begins the stream.
+        With none of them, the piece begins the stream.
         """
         ...
 

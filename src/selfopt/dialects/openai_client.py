@@ -154,20 +154,30 @@ class Completion(ReplyWriter):
             "function": {"name": call.name, "arguments": json.dumps(call.arguments, ensure_ascii=False)},
         }
 
-    def _usage(self) -> dict[str, int]:
-        asked, said = self.usage.input_tokens or 0, self.usage.output_tokens or 0
-        return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+    def _usage(self) -> dict[str, Any]:
+        usage = self.usage
+        asked, said = usage.input_tokens or 0, usage.output_tokens or 0
+        told: dict[str, Any] = {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+        if usage.cached_tokens is not None:
+            told["prompt_tokens_details"] = {"cached_tokens": usage.cached_tokens}
+        if usage.thinking_tokens is not None:
+            told["completion_tokens_details"] = {"reasoning_tokens": usage.thinking_tokens}
+        return told
 
     def whole(self) -> bytes:
         """See `ReplyWriter`."""
         message: dict[str, Any] = {"role": "assistant", "content": self.text if self.text or not self.calls else None}
+        if self.thinking:
+            message["reasoning_content"] = self.thinking
         if self.calls:
             message["tool_calls"] = [self._call(number, call) for number, call in enumerate(self.calls)]
         choice = {"index": 0, "message": message, "finish_reason": self.finish, "logprobs": None}
         return _encode({**self._head("chat.completion"), "choices": [choice], "usage": self._usage()})
 
-    def piece(self, text: str = "", call: tuple[int, ToolCall] | None = None) -> bytes:
+    def piece(self, text: str = "", call: tuple[int, ToolCall] | None = None, *, thinking: str = "") -> bytes:
         """See `ReplyWriter`."""
+        if thinking:
+            return self._delta({"reasoning_content": thinking})
         if call is not None:
             return self._delta({"tool_calls": [{"index": call[0], **self._call(*call)}]})
         return self._delta({"content": text} if text else {"role": "assistant", "content": ""})

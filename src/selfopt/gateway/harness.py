@@ -17,8 +17,7 @@ from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ReplyCo
 from selfopt.variants import RenderedStep, render
 
 from .behind import beside_answer, beside_step, kept_by, why_past
-from .bounded import beside as in_thread
-from .bounded import by_steps
+from .bounded import beside, by_steps
 from .early import EarlyCalls, drops_calls, wanted_calls
 from .flow import Flow, before_a_call
 from .live_request import LiveRequest
@@ -82,6 +81,7 @@ class Harness:
             raise _final(error, upstream, flow) from None
         except EndpointError as error:
             raise _final(error, upstream, flow) from error
+        completion.thinking = work.thinking
         completion.settle(outcome.text, outcome.tool_calls, outcome.finish_reason, work.usage)
         exchange.ticket.input_tokens, exchange.ticket.output_tokens = work.usage.input_tokens, work.usage.output_tokens
         if flow is not None:
@@ -126,13 +126,14 @@ class _Work:
         self._flow = flow
         self._limit_of_time = limit
         self.usage = Usage()
+        self.thinking = ""
 
     async def through(self, variant: Variant, asked: ClientRequest) -> ReplyContent:
         """Ask as the variant does. Raises EndpointError for a reply that cannot be served."""
         # `render` does not cache a list: no conversation comes twice, so the cache would fill up.
         tools = asked.request.tools if asked.tools_kept else list(asked.request.tools)
         steps = render(variant, list(asked.request.messages), tools, required=asked.request.tool_choice == "required")
-        step, content = await in_thread(asked.size, next, steps), ReplyContent()
+        step, content = await beside(asked.size, next, steps), ReplyContent()
         flow, talks = self._flow, _may_flow(variant, asked)
         early = EarlyCalls(variant, asked, flow, talks=talks) if flow is not None else None
         while True:
@@ -142,13 +143,13 @@ class _Work:
             take = early.take if early is not None and early.wants_pieces else None
             content = await self._ask(step, self._limit(variant, asked, step), take, beside=beside_step(variant, asked, step))
             size = asked.size + len(content.text)
-            following = await in_thread(size, _sent, steps, content)
+            following = await beside(size, _sent, steps, content)
             if isinstance(following, ReplyContent):
                 content = following
                 break
             step = following
         family = self._upstream.family()
-        parsed = await in_thread(size, read_calls, variant.parsers, content, asked.request.tools, asked.request.messages, family)
+        parsed = await beside(size, read_calls, variant.parsers, content, asked.request.tools, asked.request.messages, family)
         calls = await self._reported(wanted_calls(parsed.tool_calls, asked), content, asked, variant.parsers)
         spoken = before_a_call(content.text) if talks else ""
         if calls:
@@ -210,7 +211,7 @@ class _Work:
         if len(calls) >= len(content.tool_calls) + len(content.broken_tool_calls) or (calls and not asked.parallel):
             return calls
         chain = ("native@2", *(name for name in parsers if name in REPAIRS))
-        parsed = await in_thread(
+        parsed = await beside(
             asked.size + len(content.text), read_calls, chain, content, asked.request.tools, asked.request.messages
         )
         sent, mended = self._flow.calls if self._flow is not None else (), list(wanted_calls(parsed.tool_calls, asked))
@@ -255,10 +256,7 @@ class _Work:
         )
         endpoint: Endpoint = self._upstream.adapter()
         reply = await (endpoint.chat(request) if take is None else self._flowing(endpoint, request, take))
-        self.usage = Usage(
-            input_tokens=(self.usage.input_tokens or 0) + (reply.usage.input_tokens or 0),
-            output_tokens=(self.usage.output_tokens or 0) + (reply.usage.output_tokens or 0),
-        )
+        self.usage, self.thinking = _sum(self.usage, reply.usage), reply.content.thinking
         return reply.content
 
     async def _flowing(self, endpoint: Endpoint, request: ChatRequest, take: Taker) -> ChatReply:
@@ -266,6 +264,8 @@ class _Work:
         chunks = endpoint.stream(request)
         try:
             async for chunk in chunks:
+                if chunk.thinking and self._flow is not None:
+                    await self._flow.think(chunk.thinking)
                 if chunk.text or chunk.tool_calls:
                     await take(chunk)
                 if chunk.final is not None:
@@ -281,6 +281,20 @@ class _Work:
         if self._flow is not None and self._flow.sent:
             now = asyncio.get_running_loop().time()
             self._limit_of_time.reschedule(min(now + self._exchange.timeout_s, self._exchange.deadline))
+
+
+def _sum(one: Usage, other: Usage) -> Usage:
+    """Return the tokens of two requests. What neither server tells stays unknown."""
+    details: dict[str, int] = {}
+    for key in ("cached_tokens", "thinking_tokens"):
+        told = [number for usage in (one, other) if (number := getattr(usage, key)) is not None]
+        if told:
+            details[key] = sum(told)
+    return Usage(
+        input_tokens=(one.input_tokens or 0) + (other.input_tokens or 0),
+        output_tokens=(one.output_tokens or 0) + (other.output_tokens or 0),
+        **details,
+    )
 
 
 def _sent(steps: Generator[RenderedStep, ReplyContent, ReplyContent], content: ReplyContent) -> RenderedStep | ReplyContent:
