@@ -228,7 +228,9 @@ async def test_thinking_comes_back_through_a_variant(tmp_path: Path, variant: st
         if variant is not None:
             await promote(world, variant)
         answer = await world.post(asking("hi", stream=stream))
-        pieces = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: {")] if stream else [answer.body]
+        pieces = (
+            [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: {")] if stream else [answer.body]
+        )
         said = [choice.get("delta") or choice.get("message") or {} for piece in pieces for choice in piece["choices"]]
         assert "".join(one.get("reasoning_content") or "" for one in said) == "Let me see."
         assert "".join(one.get("content") or "" for one in said) == "Just text."
@@ -300,5 +302,3 @@ async def test_settings_of_an_endpoint_leave_out_and_add_fields(tmp_path: Path) 
                 asked = json.loads(bodies[-1])
                 assert "temperature" not in asked
                 assert (asked["metadata"], asked["provider"]) == ({"b": 2}, {"sort": "price"})
-
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
 from selfopt.dialects.kinds import Dialect
@@ -78,8 +79,7 @@ class HttpEndpoint:
         Raises:
             EndpointError: the request fails, possibly after some pieces.
         """
-        await self._learn(request)
-        async with self._client.stream(self._call(request, streamed=True)) as stream:
+        async with self._opened(request) as stream:
             decoder, splitter, clean = self._dialect.decoder(), ThinkingSplitter(), CleanPieces(stream.secrets)
             async for line in stream.lines():
                 payload = self._understood(stream, decoder.payload, line)
@@ -104,6 +104,18 @@ class HttpEndpoint:
     def _call(self, request: ChatRequest, *, streamed: bool = False) -> Call:
         body = with_settings(self._config, self._dialect.write_request(request, streamed=streamed))
         return Call(self._dialect.url, body, request.timeout_s, request.connect_timeout_s, request.isolate or streamed)
+
+    @asynccontextmanager
+    async def _opened(self, request: ChatRequest) -> AsyncIterator[HttpStream]:
+        await self._learn(request)
+        async with AsyncExitStack() as stack:
+            try:
+                stream = await stack.enter_async_context(self._client.stream(self._call(request, streamed=True)))
+            except EndpointError as error:
+                if not self._taught(request, error):
+                    raise
+                stream = await stack.enter_async_context(self._client.stream(self._call(request, streamed=True)))
+            yield stream
 
     async def _learn(self, request: ChatRequest) -> None:
         """Ask a local server what it is, before the first request that depends on it."""
