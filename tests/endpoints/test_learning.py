@@ -190,7 +190,7 @@ async def test_a_stream_learns_from_a_refusal_too(serve: Serve, connect: Callabl
 async def test_settings_leave_out_and_add_fields(serve: Serve) -> None:
     """Whatever the dialect writes."""
     server = await serve({})
-    changes = {"server": "other", "omit": ("temperature", "seed"), "extra_body": {"provider": {"sort": "price"}}}
+    changes: dict[str, Any] = {"server": "other", "omit": ("temperature", "seed"), "extra_body": {"provider": {"sort": "price"}}}
     endpoint = create_endpoint(config_for("openai_compatible", server.url, **changes))
     await endpoint.chat(ask("x"))
     await endpoint.close()
@@ -228,5 +228,6 @@ def test_openais_reasoning_models_get_no_temperature_and_a_limit_of_another_name
 
 def test_what_a_server_tells_may_be_anything() -> None:
     """It is then nothing in particular."""
-    for told in (None, 5, [], {"data": [5, None, {"owned_by": []}]}, {"data": []}):
+    answers: list[Any] = [None, 5, [], {"data": [5, None, {"owned_by": []}]}, {"data": []}]
+    for told in answers:
         assert server_of(told, told) == "other"

@@ -208,7 +208,7 @@ async def test_keys_of_messages_and_tools_that_no_record_knows_are_forwarded(tmp
     """A speaker's name, earlier thinking, `strict`, marks of a cache."""
     async with gateway_world(tmp_path, MODELS) as world:
         await promote(world, "native_parsed")
-        messages = [
+        messages: list[dict[str, Any]] = [
             {"role": "user", "content": "weather?", "name": "ann"},
             {"role": "assistant", "content": "hm", "reasoning_content": "so", "x": {"a": 1}, "refusal": None},
             {"role": "user", "content": "weather?"},

@@ -81,7 +81,7 @@ _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_part = msgspec.json.Decoder(_OddPart).decode
 _decode_picture = msgspec.json.Decoder(_Picture | str).decode
 _decode_calls = msgspec.json.Decoder(list[_Call] | None).decode
-_decode_call = msgspec.json.Decoder(_CalledFunction | None).decode
+_decode_call = msgspec.json.Decoder(_CalledFunction).decode
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_name = msgspec.json.Decoder(str | None).decode
 _encode = msgspec.json.Encoder().encode
@@ -107,9 +107,11 @@ def reading_message(raw: msgspec.Raw, place: int) -> Generator[None, None, tuple
         yield
     if said.refusal != _NULL or said.audio != _NULL:
         text, beyond = _refusal(said, text, place), "content"
-    calls = yield from _calls(said, place, large=large)
+    calls: list[ToolCall] = []
+    if said.tool_calls != _NULL or said.function_call != _NULL:
+        calls = yield from _calls(said, place, large=large)
     try:
-        name = _decode_name(said.name)
+        name = _decode_name(said.name) if said.name != _NULL else None
         if name is not None and _ROLES[said.role] != "tool":
             beside, name = {**beside, "name": name}, None
         return (
@@ -191,14 +193,16 @@ def _calls(said: _Said, place: int, *, large: bool) -> Generator[None, None, lis
     calls: list[ToolCall] = []
     try:
         listed = [(call.function, call.id) for call in _decode_calls(said.tool_calls) or ()]
-        legacy = _decode_call(said.function_call) if not listed else None
-        for function, call_id in [*listed, *([(legacy, None)] if legacy is not None else [])]:
+        if not listed and said.function_call != _NULL:
+            listed = [(_decode_call(said.function_call), None)]
+        for function, call_id in listed:
             # Large arguments get a step of their own. Decoded JSON needs no validation.
             if large:
                 yield
-            calls.append(
-                ToolCall(name=function.name, id=call_id).model_copy(update={"arguments": _arguments(function.arguments, place)})
-            )
+                arguments = _arguments(function.arguments, place)
+                calls.append(ToolCall(name=function.name, id=call_id).model_copy(update={"arguments": arguments}))
+            else:
+                calls.append(ToolCall(name=function.name, arguments=_arguments(function.arguments, place), id=call_id))
     except (ValueError, RecursionError, msgspec.DecodeError):
         said_where = f"messages[{place}].tool_calls holds a call that cannot be read"
         raise NoWordsError("history", said_where, "messages") from None
