@@ -6,7 +6,6 @@ from collections.abc import Generator
 from typing import Any, Literal
 
 import msgspec
-from pydantic import ValidationError
 
 from selfopt.records import Message, ToolCall
 
@@ -25,6 +24,7 @@ _ROLES: dict[str, Role] = {
     "function": "tool",  # of before there were lists of calls
 }
 _NULL = msgspec.Raw(b"null")
+_BLANK = Message(role="user")  # what is read by its type needs no validation
 
 
 class _TextPart(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -110,25 +110,24 @@ def reading_message(raw: msgspec.Raw, place: int) -> Generator[None, None, tuple
     calls: list[ToolCall] = []
     if said.tool_calls != _NULL or said.function_call != _NULL:
         calls = yield from _calls(said, place, large=large)
+    role = _ROLES[said.role]
+    update: dict[str, Any] = {"role": role, "content": text, "tool_calls": tuple(calls), "tool_call_id": said.tool_call_id}
+    if said.name != _NULL:
+        name = _name(said.name, place)
+        if role == "tool":
+            update["name"] = name
+        elif name is not None:
+            beside = {**beside, "name": name}
+    if pictures or beside:
+        update |= {"pictures": tuple(pictures), "beside": beside}
+    return _BLANK.model_copy(update=update), beyond
+
+
+def _name(raw: msgspec.Raw, place: int) -> str | None:
     try:
-        name = _decode_name(said.name) if said.name != _NULL else None
-        if name is not None and _ROLES[said.role] != "tool":
-            beside, name = {**beside, "name": name}, None
-        return (
-            Message(
-                role=_ROLES[said.role],
-                content=text,
-                tool_calls=tuple(calls),
-                tool_call_id=said.tool_call_id,
-                name=name,
-                pictures=tuple(pictures),
-                beside=beside,
-            ),
-            beyond,
-        )
-    except (ValidationError, msgspec.DecodeError) as error:
-        told = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else error
-        raise NoWordsError("history", f"messages[{place}]: {told}", "messages") from None
+        return _decode_name(raw)
+    except msgspec.DecodeError as error:
+        raise NoWordsError("history", f"messages[{place}]: {error}", "messages") from None
 
 
 def _said(raw: msgspec.Raw, place: int) -> tuple[_Said, dict[str, Any]]:

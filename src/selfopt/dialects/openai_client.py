@@ -22,8 +22,8 @@ UNDERSTOOD = frozenset(["model", "messages", "tools", "tool_choice", "stream", "
 _NULL = msgspec.Raw(b"null")
 _LARGEST_LIMIT = 1_000_000
 _SAMPLED = frozenset(["temperature", "top_p", "seed"])
-_DEFAULTS = {"temperature": 1.0, "seed": None, "max_tokens": 4096}
-_DEFAULT = Sampling.model_validate(_DEFAULTS)
+_DEFAULT = Sampling(temperature=1.0, seed=None, max_tokens=4096)
+_BLANK = ChatRequest(model="", messages=(), as_said=True)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -64,14 +64,15 @@ def reading_request(chat: ChatBody) -> Generator[None, None, ClientRequest]:
     beside = {key: value for key, value in fields.items() if key not in UNDERSTOOD and value != _NULL}
     return ClientRequest(
         # Everything is validated already, and `tools` must remain the same tuple.
-        request=ChatRequest.model_construct(
-            model=chat.model,
-            messages=tuple(messages),
-            tools=tools if kept is None else kept,
-            tool_choice=choice,
-            sampling=sampling,
-            beside={NAME: beside} if beside else {},
-            as_said=True,
+        request=_BLANK.model_copy(
+            update={
+                "model": chat.model,
+                "messages": tuple(messages),
+                "tools": tools if kept is None else kept,
+                "tool_choice": choice,
+                "sampling": sampling,
+                "beside": {NAME: beside} if beside else {},
+            }
         ),
         max_tokens=limit,
         parallel=parallel is not False,
@@ -127,7 +128,7 @@ class _Numbers:
                 given[key] = value
             else:
                 self.odd = self.odd or value is not None
-        return Sampling.model_validate({**_DEFAULTS, **given}) if given else _DEFAULT
+        return _DEFAULT.model_copy(update=given) if given else _DEFAULT
 
 
 def _fits(key: str, value: int | float | bool) -> bool:
