@@ -78,7 +78,7 @@ TOOL = {"type": "function", "function": {"name": "t", "parameters": {"type": "ob
 
 def asked_by(client: str, **fields: Any) -> ChatRequest:
     """What a client's body is read as."""
-    body = {"model": "m", "messages": [{"role": "user", "content": "x"}], "tools": [TOOL], **fields}
+    body: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "x"}], "tools": [TOOL], **fields}
     read = at_once(CLIENTS[client].reading_request(at_once(reading_body(json.dumps(body).encode(), BodyLimits()))))
     return read.request
 
@@ -204,3 +204,39 @@ def test_options_of_the_servers_own_are_the_most_explicit() -> None:
         "top_k": 3,
         "temperature": 0.1,
     }
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "body"),
+    [
+        (
+            "claude-haiku-4-5",
+            {"reasoning_effort": "medium"},
+            {"thinking": {"type": "enabled", "budget_tokens": 4096}, "max_tokens": 8192},
+        ),
+        ("claude-haiku-4-5", {"reasoning_effort": "none"}, {"thinking": {"type": "disabled"}, "max_tokens": 4096}),
+        ("claude-opus-4-8", {"reasoning_effort": "low"}, {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}}),
+        (
+            "claude-haiku-4-5",
+            {"thinking": {"type": "enabled", "budget_tokens": 2000}, "reasoning_effort": "low", "max_tokens": 100},
+            {"thinking": {"type": "enabled", "budget_tokens": 2000}, "max_tokens": 2100},
+        ),
+        ("claude-haiku-4-5", {"temperature": 1.5, "max_tokens": -1}, {"temperature": 1.5, "max_tokens": -1}),
+        ("claude-sonnet-5", {}, {"thinking": None, "temperature": None}),
+        ("claude-haiku-4-5", {"parallel_tool_calls": True}, {"tool_choice": {"type": "auto"}}),
+    ],
+)
+def test_thinking_and_limits_are_written_as_the_model_wants_them(
+    model: str, fields: dict[str, Any], body: dict[str, Any]
+) -> None:
+    """A budget, an effort, or the client's own words; a number that is odd is the server's to refuse."""
+    written = SERVERS["anthropic"].write_request(asked_by("openai_chat", model=model, **fields))
+    assert {key: written.get(key) for key in body} == body
+
+
+def test_a_measured_temperature_gives_way_to_a_clients_thinking() -> None:
+    """The API takes only one of them."""
+    thinking = {"type": "enabled", "budget_tokens": 2000}
+    request = ChatRequest(model="claude-haiku-4-5", messages=(Message(role="user", content="x"),))
+    written = SERVERS["anthropic"].write_request(request.model_copy(update={"beside": {"openai_chat": {"thinking": thinking}}}))
+    assert (written["thinking"], "temperature" in written, written["max_tokens"]) == (thinking, False, 2256)

@@ -73,8 +73,9 @@ class Anthropic:
         refuse_grammar(self._endpoint, request)
         said = carried(self._endpoint, self.name, request)
         sampling, model = request.sampling, _Model(request.model)
-        effort, single = said.pop("reasoning_effort", None), said.pop("parallel_tool_calls", None) is False
-        thinking = _budget(effort) if effort is not None else sampling.thinking_tokens
+        effort, choice = _effort(said), said.pop("tool_choice", {})
+        own = as_dict(said.get("thinking"))
+        thinking = _budget(effort) if effort is not None else (as_int(own.get("budget_tokens")) or sampling.thinking_tokens)
         thinking = max(thinking, MIN_THINKING_TOKENS) if thinking else 0
         unthinking = model.switched_off if model.version >= (5, 0) and not thinking and not request.as_said else None
         always = model.version >= (5, 0) and not thinking and unthinking is None
@@ -85,7 +86,9 @@ class Anthropic:
         if system:
             body["system"] = system
         body["messages"] = _messages(numbered([m for m in request.messages if m.role != "system"]))
-        if thinking:
+        if own:
+            body["thinking"] = own
+        elif thinking:
             body["thinking"] = {"type": "adaptive"} if model.adaptive else {"type": "enabled", "budget_tokens": thinking}
             if model.adaptive and effort is not None:
                 body["output_config"] = {"effort": effort}
@@ -99,9 +102,7 @@ class Anthropic:
             ]
             unforced = thinking or always or model.version >= (5, 5)
             wanted = "auto" if unforced and request.tool_choice == "required" else request.tool_choice
-            body["tool_choice"] = {"type": _CHOICES[wanted]}
-            if single and wanted != "none":
-                body["tool_choice"]["disable_parallel_tool_use"] = True
+            body["tool_choice"] = {"type": _CHOICES[wanted], **(choice if wanted != "none" else {})}
         if request.constraint is not None:
             schema = {"type": "json_schema", "schema": request.constraint.json_schema or {}}
             body["output_config"] = {**body.get("output_config", {}), "format": schema}
@@ -149,15 +150,21 @@ class _Model:
             self.switched_off = "disabled"
 
 
+def _effort(said: dict[str, Any]) -> Any:
+    """Take the effort out of the fields of a client. Thinking in the API's own words comes before it."""
+    thinking = as_dict(said.get("thinking"))
+    effort = thinking.pop("effort", None)
+    if effort is None or thinking:
+        return None
+    del said["thinking"]
+    return effort
+
+
 def _budget(effort: Any) -> int:
-    """The thinking tokens of a client's `reasoning_effort`; 0 for none."""
-    return (
-        0
-        if effort in (False, "none")
-        else _EFFORTS.get(effort, _EFFORTS["medium"])
-        if isinstance(effort, str)
-        else _EFFORTS["medium"]
-    )
+    """The thinking tokens of an effort; 0 for none."""
+    if effort in (False, "none"):
+        return 0
+    return _EFFORTS.get(effort, _EFFORTS["medium"]) if isinstance(effort, str) else _EFFORTS["medium"]
 
 
 def _around(tool: ToolDefinition) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class Goes:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class FieldTable:
     """Where the fields of clients go in one dialect.
 
     Attributes:
@@ -141,6 +141,19 @@ def _thinking(value: Any) -> Any:
     return as_dict(value).get("type") not in (None, "disabled")
 
 
+def _as_thinking(value: Any) -> Any:
+    return _effort_alone(_reasoning(value))
+
+
+def _effort_alone(value: Any) -> Any:
+    """What the dialect makes thinking of, by the model's version."""
+    return {"effort": value}
+
+
+def _single(value: Any) -> Any:
+    return True if value is False else UNSAID
+
+
 def _tier(value: Any) -> Any:
     return "standard_only" if value == "default" else value
 
@@ -151,15 +164,15 @@ _OLLAMA_OPTIONS = (
 )
 _ANTHROPIC_FIELDS = (
     "temperature top_p top_k max_tokens stop_sequences metadata thinking output_config container mcp_servers "
-    "context_management cache_control inference_geo reasoning_effort parallel_tool_calls"
+    "context_management cache_control inference_geo"
 )
 # Fields that shape the answer or ask for more of it, which these servers or the gateway's answers cannot give.
 _NOT_HERE = (
     "n best_of logprobs top_logprobs logit_bias functions function_call modalities audio prediction web_search_options "
     "grammar guided_regex guided_choice guided_grammar structured_outputs prompt_logprobs echo n_probs"
 )
-TABLES: Mapping[str, Table] = {
-    "ollama": Table(
+TABLES: Mapping[str, FieldTable] = {
+    "ollama": FieldTable(
         "Ollama",
         {
             **{name: Goes(f"options.{name}") for name in _OLLAMA_OPTIONS.split()},
@@ -180,7 +193,7 @@ TABLES: Mapping[str, Table] = {
         frozenset(_NOT_HERE.split()),
         others="same",
     ),
-    "anthropic": Table(
+    "anthropic": FieldTable(
         "Anthropic",
         {
             **{name: Goes(name) for name in _ANTHROPIC_FIELDS.split()},
@@ -188,7 +201,9 @@ TABLES: Mapping[str, Table] = {
             "stop": Goes("stop_sequences", _as_list),
             "user": Goes("metadata.user_id"),
             "service_tier": Goes("service_tier", _tier),
-            "reasoning": Goes("reasoning_effort", _reasoning),
+            "reasoning": Goes("thinking", _as_thinking),
+            "reasoning_effort": Goes("thinking", _effort_alone),
+            "parallel_tool_calls": Goes("tool_choice.disable_parallel_tool_use", _single),
             "response_format": Goes("output_config.format", _schema),
         },
     ),
@@ -237,7 +252,7 @@ def says_nothing(key: str, value: Any) -> bool:
     return value is None or any(value == one and isinstance(value, bool) is isinstance(one, bool) for one in nothings)
 
 
-def _refusal(endpoint: str, table: Table, key: str, why: str) -> EndpointError:
+def _refusal(endpoint: str, table: FieldTable, key: str, why: str) -> EndpointError:
     said = f"endpoint {endpoint}: {table.server} cannot be asked for {key!r}: {why}; leave it out"
     return EndpointError(said, kind="bad_request", told=said)
 

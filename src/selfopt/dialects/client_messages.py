@@ -125,7 +125,8 @@ def reading_message(raw: msgspec.Raw, place: int) -> Generator[None, None, tuple
 
 def _name(raw: msgspec.Raw, place: int) -> str | None:
     try:
-        return _decode_name(raw)
+        name: str | None = _decode_name(raw)
+        return name
     except msgspec.DecodeError as error:
         raise NoWordsError("history", f"messages[{place}]: {error}", "messages") from None
 
