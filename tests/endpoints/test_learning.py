@@ -46,6 +46,9 @@ class Server:
             body = await request.json()
             self.bodies.append(body)
             named = sorted(self.strict & set(body))
+            if named and named[0] in ("temperature", "max_tokens"):
+                error = {"message": "Not with this model", "param": named[0], "code": "unsupported_value"}
+                return web.Response(status=400, text=json.dumps({"error": error}))
             if named:
                 return web.Response(status=400, text=json.dumps({"error": {"message": f"property '{named[0]}' is unsupported"}}))
             return web.Response(text=json.dumps(GOOD))
@@ -176,6 +179,21 @@ async def test_a_refusal_that_names_a_field_of_ours_teaches(serve: Serve, connec
         await endpoint.chat(ask("x", beside={"openai_chat": {"x_field": 1}}))
     with pytest.raises(EndpointError, match="chat_template_kwargs"):  # it is the client's own
         await endpoint.chat(ask("x", beside={"openai_chat": {"chat_template_kwargs": {"a": 1}}}))
+    assert len(server.bodies) == 5
+
+
+async def test_a_model_that_takes_no_temperature_is_asked_without_one(serve: Serve, connect: Callable[..., Endpoint]) -> None:
+    """It is one of OpenAI's reasoning models under another name. A client's own temperature is the client's to answer for."""
+    server = await serve({}, strict={"temperature", "max_tokens"})
+    endpoint = connect(server, server="other")
+    for _ in range(2):
+        await endpoint.chat(ask("x", model="deployment"))
+    assert ["temperature" in body for body in server.bodies] == [True, False, False]
+    assert "max_completion_tokens" in server.bodies[-1]
+    with pytest.raises(EndpointError, match="Not with this model"):
+        await endpoint.chat(ask("x", model="deployment", beside={"openai_chat": {"temperature": 0.7}}))
+    with pytest.raises(EndpointError, match="Not with this model"):
+        await endpoint.chat(ask("x", model="deployment", beside={"openai_chat": {"max_tokens": 5}}))
     assert len(server.bodies) == 5
 
 

@@ -64,12 +64,13 @@ async def test_a_limited_reply_keeps_its_temperature_and_a_header_says_so(tmp_pa
     """The answer that follows it is the client's again, and has no word about calls."""
     async with gateway_world(tmp_path, MODELS) as world:
         await promote(world, "few_shot_constrained")
-        fields = {"temperature": 0.9, "stop": "END", "top_k": 5, "parallel_tool_calls": False}
+        fields = {"temperature": 0.9, "stop": "END", "top_k": 5, "parallel_tool_calls": False, "reasoning_effort": "low"}
         answer = await world.post(asking("nothing to do", **fields))
         limited, free = [entry.body or {} for entry in list(world.upstream.journal)[-2:]]
-        assert answer.headers["x-selfopt-kept"] == "temperature, stop"
+        assert answer.headers["x-selfopt-kept"] == "temperature, stop, reasoning_effort"
         assert (limited["temperature"], limited["top_k"], limited.get("stop")) == (0.0, 5, None)
-        assert (free["temperature"], free["top_k"], free["stop"]) == (0.9, 5, "END")
+        assert (free["temperature"], free["top_k"], free["stop"], free["reasoning_effort"]) == (0.9, 5, "END", "low")
+        assert "reasoning_effort" not in limited
         assert "parallel_tool_calls" not in limited | free
 
 
@@ -80,6 +81,22 @@ async def test_a_variant_with_a_temperature_of_its_own_keeps_it(tmp_path: Path) 
         headers, asked = await asked_of(world, temperature=0.9, top_p=0.9)
         assert (asked["temperature"], asked["top_p"], headers["x-selfopt-kept"]) == (0.4, 0.5, "temperature, top_p")
         assert "x-selfopt-kept" not in (await asked_of(world))[0]
+
+
+async def test_a_client_that_asks_for_thinking_gets_it_and_room_for_it(tmp_path: Path) -> None:
+    """A variant that was measured without thinking switches it off for others only. No limit of a client is lowered."""
+    async with gateway_world(tmp_path, MODELS) as world:
+        await promote(world, "native_parsed")
+        off = {"enable_thinking": False}
+        for fields, limit, template in (
+            ({}, 1024, off),
+            ({"reasoning_effort": "none"}, 1024, off),
+            ({"reasoning_effort": "high"}, 5120, None),
+            ({"reasoning_effort": "high", "max_tokens": 50}, 50, None),
+            ({"max_tokens": 100_000, "chat_template_kwargs": {"x": 1}}, 100_000, {**off, "x": 1}),
+        ):
+            _, asked = await asked_of(world, **fields)
+            assert (asked["max_tokens"], asked.get("chat_template_kwargs")) == (limit, template)
 
 
 def history(**message: Any) -> dict[str, Any]:
@@ -266,7 +283,7 @@ async def test_fields_reach_a_server_of_another_dialect_or_are_refused_by_name(t
             assert (answer.status, answer.headers.get("x-selfopt-variant")) == (200, variant)
             asked = json.loads(bodies[-1])
             options = {"stop": ["END"], "temperature": 0.7, "top_k": 40, "num_ctx": 8192}
-            assert asked["options"] == {**({"num_predict": 1024, "seed": 0} if variant else {}), **options}
+            assert asked["options"] == {**({"num_predict": 5120, "seed": 0} if variant else {}), **options}
             assert (asked["think"], asked["format"], asked["keep_alive"], asked["user"]) == (True, "json", "10m", "ann")
             seen = len(bodies)
             for key, value in {"n": 2, "logprobs": True, "logit_bias": {"5": 1}}.items():

@@ -22,7 +22,12 @@ CLIENT = "openai_chat"
 """The dialect of the fields that are translated."""
 
 
-MAX_FIELD_BYTES = 1_000_000
+MAX_FIELDS_BYTES = 1_000_000
+
+
+LIMIT_KEYS = frozenset({"max_tokens", "max_completion_tokens"})
+THINKING_KEYS = frozenset({"reasoning_effort", "reasoning", "thinking", "think", "enable_thinking"})
+"""Fields by which clients ask for thinking, or for none."""
 
 
 class _Unsaid:
@@ -223,12 +228,14 @@ def carried(endpoint: str, dialect: str, request: ChatRequest) -> dict[str, Any]
     """
     fields, table = request.beside.get(CLIENT, {}), TABLES[dialect]
     written: dict[str, Any] = {}
+    size = 0
     # An object of the server's own options is the most explicit: it comes last.
     for key in sorted(fields, key="options".__eq__):
         value = fields[key]
         if isinstance(value, msgspec.Raw):
-            if len(value) > MAX_FIELD_BYTES:
-                raise _refusal(endpoint, table, key, f"it has {len(value)} bytes, at most {MAX_FIELD_BYTES} are allowed")
+            size += len(value)
+            if size > MAX_FIELDS_BYTES:
+                raise _refusal(endpoint, table, key, f"at most {MAX_FIELDS_BYTES} bytes of such fields are allowed")
             value = msgspec.json.decode(value)
         if value is None:
             continue
@@ -244,6 +251,18 @@ def carried(endpoint: str, dialect: str, request: ChatRequest) -> dict[str, Any]
         if value is not UNSAID:
             put(written, goes.place, value)
     return written
+
+
+def wants_thinking(fields: Mapping[str, Any]) -> bool:
+    """Whether a client asks for thinking. fields: decoded or not."""
+    for key in THINKING_KEYS & fields.keys():
+        value = fields[key]
+        value = msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
+        told = as_dict(value)
+        off = value in (None, False, "none") or told.get("type") == "disabled" or told.get("effort") == "none"
+        if not off and told.get("enabled") is not False:
+            return True
+    return False
 
 
 def says_nothing(key: str, value: Any) -> bool:

@@ -139,6 +139,8 @@ def _said(raw: msgspec.Raw, place: int) -> tuple[_Said, dict[str, Any]]:
         pass
     try:
         keys = _decode_keys(raw)
+        if sum(len(value) for key, value in keys.items() if key not in _Said.__struct_fields__) > MAX_ARGUMENTS:
+            raise NoWordsError("size", f"messages[{place}]: keys of more than {MAX_ARGUMENTS} bytes", "messages")
         known = _decode_said(_encode({key: value for key, value in keys.items() if key in _Said.__struct_fields__}))
         others = {key: _decode(keys[key]) for key in keys if key not in _Said.__struct_fields__}
     except msgspec.DecodeError as error:

@@ -132,11 +132,14 @@ def chosen(
     else:
         allowed = choice.allowed_tools or _Allowed(choice.tools or [], choice.mode or "auto")
         flat = choice.allowed_tools is None
-        names = [wanted.name if wanted.function is None else wanted.function.name for wanted in allowed.tools]
+        names = [one.name if one.function is None else one.function.name for one in allowed.tools]
         mode = allowed.mode
-    kept = tuple(tool for tool in tools if tool.name in names)
-    missing = next((name for name in names if all(name != tool.name for tool in kept)), None)
+    known, wanted = {tool.name for tool in tools}, set(names)
+    kept = tuple(tool for tool in tools if tool.name in wanted)
+    missing = next((name for name in names if name not in known), None)
     if not names or missing is not None:
-        said = f"tool_choice names {missing!r}, which is not among the tools" if names else "tool_choice allows no tool"
+        said = (
+            f"tool_choice names {(missing or '')[:80]!r}, which is not among the tools" if names else "tool_choice allows no tool"
+        )
         raise NoWordsError("tool_choice", said, "tool_choice")
     return mode, kept, "tool_choice" if flat else None

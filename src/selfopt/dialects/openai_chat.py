@@ -14,13 +14,13 @@ from selfopt.errors import SettingsError
 from selfopt.records import ChatRequest, EndpointConfig, FinishReason, Message, ServerKind, Timings, ToolCall, Usage, is_loopback
 
 from .base_url import bearer, normalise_base_url
-from .carrying import merged
+from .carrying import LIMIT_KEYS, merged, wants_thinking
 from .faults import refuse_error
 from .jsontext import as_dict, as_int, as_list, as_ms, as_str, as_text
 from .kinds import EndpointKind
 from .openai_client import NAME
 from .parts import MAX_CALLS, Parts, StreamDecoder, beside_of, given, numbered
-from .servers import OWN_FIELDS, always_reasons
+from .servers import OWN_FIELDS, always_reasons, unsupported_parameter
 
 _FINISH: dict[str, FinishReason] = {
     "stop": "stop",
@@ -58,6 +58,7 @@ class OpenAIChat:
         if config.kind in ("embedded", "scripted"):
             self.server = "llama.cpp"
         self._refused: set[str] = set()
+        self._reasoners: set[str] = set()
 
     def write_request(self, request: ChatRequest, *, streamed: bool = False) -> dict[str, Any]:
         """Write the body of POST /chat/completions.
@@ -96,9 +97,10 @@ class OpenAIChat:
     def _sampling(self, request: ChatRequest) -> dict[str, Any]:
         if request.as_said:
             return {}
-        sampling, reasons = request.sampling, always_reasons(request.model)
+        sampling, reasons = request.sampling, always_reasons(request.model) or request.model in self._reasoners
         limit_key = "max_completion_tokens" if reasons or self._renamed_limit else "max_tokens"
-        limit = {limit_key: sampling.max_tokens + sampling.thinking_tokens}
+        own = not LIMIT_KEYS & request.beside.get(self.name, {}).keys()
+        limit = {limit_key: sampling.max_tokens + sampling.thinking_tokens} if own else {}
         if reasons:
             return given(seed=sampling.seed, **limit)
         return given(temperature=sampling.temperature, top_p=sampling.top_p, seed=sampling.seed, **limit)
@@ -109,7 +111,8 @@ class OpenAIChat:
         fields: dict[str, Any] = {}
         if request.isolate and "cache_prompt" in known:
             fields["cache_prompt"] = False
-        if request.sampling.thinking_tokens == 0 and not request.as_said and "chat_template_kwargs" in known:
+        silent = request.sampling.thinking_tokens == 0 and not request.as_said
+        if silent and "chat_template_kwargs" in known and not wants_thinking(request.beside.get(self.name, {})):
             fields["chat_template_kwargs"] = {"enable_thinking": False}
         return fields
 
@@ -119,9 +122,14 @@ class OpenAIChat:
         Returns:
             Whether the request would now be written without one of them.
         """
-        named = {field for field in self._own_fields(request) if field in said and field not in beside_of(request, self.name)}
+        asked = request.beside.get(self.name, {})
+        named = {field for field in self._own_fields(request) if field in said and field not in asked}
         self._refused |= named
-        return bool(named)
+        sampled = unsupported_parameter(said) & {*self._sampling(request)} - asked.keys()
+        reasons = bool(sampled) and request.model not in self._reasoners
+        if reasons:
+            self._reasoners.add(request.model)
+        return bool(named) or reasons
 
     def decode_reply(self, data: Any) -> Parts:
         """See `Dialect`. Raises ValueError without choices[0].message, or for invalid content."""

@@ -11,7 +11,7 @@ import msgspec
 from selfopt.errors import EndpointFault
 from selfopt.records import EndpointConfig, ServerKind
 
-from .jsontext import as_dict, as_list, as_str
+from .jsontext import as_dict, as_list, as_str, parse_json
 
 OWN_FIELDS: Mapping[ServerKind, frozenset[str]] = {
     "llama.cpp": frozenset({"cache_prompt", "chat_template_kwargs"}),
@@ -53,6 +53,16 @@ def server_of(models: Any, props: Any) -> ServerKind:
 def always_reasons(model: str) -> bool:
     """Whether a model is one of OpenAI's that take no temperature, and count thinking as completion."""
     return _REASONS.search(model) is not None
+
+
+def unsupported_parameter(body: str) -> set[str]:
+    """The parameter that a model does not take, as OpenAI's error says it; empty if the error says another thing."""
+    try:
+        error = as_dict(as_dict(parse_json(body)).get("error"))
+    except ValueError:
+        return set()
+    known = error.get("code") in ("unsupported_value", "unsupported_parameter")
+    return {as_str(error.get("param"))} if known else set()
 
 
 def with_settings(config: EndpointConfig, body: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from selfopt.dialects.carrying import says_nothing
+from selfopt.dialects.carrying import LIMIT_KEYS, THINKING_KEYS, says_nothing
 from selfopt.dialects.clients import ClientRequest, PassReason
 from selfopt.dialects.openai_client import NAME
 from selfopt.records import Variant
@@ -33,7 +33,9 @@ _LIMIT_FIELDS = (
     "regex ebnf structural_tag"
 )
 _LIMITS = frozenset(_LIMIT_FIELDS.split())
-_OWN_LIMIT = frozenset({"max_tokens", "max_completion_tokens"})
+_LIMITED_OWN = ("temperature", "stop", *sorted(THINKING_KEYS))
+LARGEST_LIMIT = 32_768
+"""Tokens that a variant may be given for one reply. A larger limit of a client is forwarded as it came."""
 _LOOKED_AT = frozenset(_ANSWERED) | _LIMITS
 _decode = msgspec.json.Decoder().decode
 
@@ -68,12 +70,13 @@ def limited(variant: Variant) -> bool:
 def kept_by(variant: Variant, asked: ClientRequest) -> tuple[str, ...]:
     """Return the client's fields in whose place the variant keeps its own.
 
-    A limited reply is measured at the variant's temperature, and its limit says where it ends.
+    A limited reply is measured at the variant's temperature and without thinking, and its limit
+    says where it ends.
     """
     fields = fields_of(asked)
     if not fields:
         return ()
-    own = [key for key in ("temperature", "stop") if limited(variant)]
+    own = [*_LIMITED_OWN] if limited(variant) else []
     if variant.sampling.temperature and "temperature" not in own:
         own.append("temperature")
     if variant.sampling.top_p is not None:
@@ -86,7 +89,7 @@ def beside_step(variant: Variant, asked: ClientRequest, step: RenderedStep) -> d
     fields = fields_of(asked)
     if not fields:
         return {}
-    left_out = _OWN_LIMIT
+    left_out = LIMIT_KEYS if (asked.max_tokens or 0) <= LARGEST_LIMIT else frozenset()
     if step.constraint is not None or not limited(variant):
         left_out = left_out.union(kept_by(variant, asked))
     if not step.tools:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from typing import Any, cast
 
+from selfopt.dialects.carrying import wants_thinking
 from selfopt.dialects.client_tools import MAX_TOOLS, MAX_TOOLS_BYTES
 from selfopt.dialects.clients import ClientRequest, NoWordsError, PassReason
 from selfopt.dialects.refusal import Refusal
@@ -16,7 +17,7 @@ from selfopt.reading.repairs import REPAIRS
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ReplyContent, Sampling, ToolCall, Usage, Variant
 from selfopt.variants import RenderedStep, render
 
-from .behind import beside_answer, beside_step, kept_by, why_past
+from .behind import LARGEST_LIMIT, beside_answer, beside_step, fields_of, kept_by, why_past
 from .bounded import beside, by_steps
 from .early import EarlyCalls, drops_calls, wanted_calls
 from .flow import Flow, before_a_call
@@ -27,6 +28,7 @@ from .refusal import JSON, from_endpoint_error
 from .seams import Upstream
 
 TEXT_TOKENS = 1024
+THINKING_TOKENS = 4096  # beside those, where the client asks for thinking and sets no limit
 # A larger chat fills the context of any model that a variant was measured for.
 MAX_VARIANT_BYTES = MAX_TOOLS_BYTES
 Taker = Callable[[ChatChunk], Awaitable[None]]
@@ -229,7 +231,9 @@ class _Work:
         """Return the step's sampling. A free answer may be as long as the client allows."""
         free = step.constraint is None
         wanted = asked.max_tokens or (max(step.sampling.max_tokens, TEXT_TOKENS) if free else step.sampling.max_tokens)
-        return step.sampling.model_copy(update={"max_tokens": min(wanted, 32768)})
+        if free and asked.max_tokens is None and wants_thinking(fields_of(asked)):
+            wanted += THINKING_TOKENS
+        return step.sampling.model_copy(update={"max_tokens": min(wanted, LARGEST_LIMIT)})
 
     async def _ask(
         self,
