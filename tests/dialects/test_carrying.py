@@ -13,6 +13,7 @@ from selfopt.dialects.carrying import SAYS_NOTHING, TABLES, carried, says_nothin
 from selfopt.dialects.chat_body import BodyLimits, at_once, reading_body
 from selfopt.dialects.clients import ClientDialect
 from selfopt.dialects.kinds import ENDPOINT_KINDS, Dialect
+from selfopt.dialects.openai_chat import OpenAIChat
 from selfopt.dialects.openai_client import OPENAI_CLIENT, UNDERSTOOD
 from selfopt.errors import EndpointError
 from selfopt.records import ChatRequest, EndpointConfig, Message, Sampling
@@ -240,3 +241,15 @@ def test_a_measured_temperature_gives_way_to_a_clients_thinking() -> None:
     request = ChatRequest(model="claude-haiku-4-5", messages=(Message(role="user", content="x"),))
     written = SERVERS["anthropic"].write_request(request.model_copy(update={"beside": {"openai_chat": {"thinking": thinking}}}))
     assert (written["thinking"], "temperature" in written, written["max_tokens"]) == (thinking, False, 2256)
+
+
+def test_a_dialect_that_is_almost_openais_takes_its_fields() -> None:
+    """Under a name of its own."""
+
+    class Acme(OpenAIChat):
+        name = "acme_chat"
+
+    body = Acme(EndpointConfig(name="it", kind="any", base_url="http://127.0.0.1:1")).write_request(
+        asked_by("openai_chat", temperature=0.3, x_new=1)
+    )
+    assert (body["temperature"], body["x_new"]) == (0.3, 1)

@@ -6,6 +6,7 @@ llama.cpp, vLLM, LM Studio, OpenRouter and OpenAI speak it.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -92,14 +93,19 @@ class OpenAIChat:
         body["stream"] = streamed
         if streamed:
             body["stream_options"] = {"include_usage": True}
-        return merged(body, beside_of(request, self.name))
+        return merged(body, beside_of(request, NAME) | beside_of(request, self.name))
+
+    def _asked(self, request: ChatRequest) -> Mapping[str, Any]:
+        """The fields of a client, undecoded. A dialect that is almost this one takes them too."""
+        fields = request.beside.get(NAME, {})
+        return fields if self.name == NAME else {**fields, **request.beside.get(self.name, {})}
 
     def _sampling(self, request: ChatRequest) -> dict[str, Any]:
         if request.as_said:
             return {}
         sampling, reasons = request.sampling, always_reasons(request.model) or request.model in self._reasoners
         limit_key = "max_completion_tokens" if reasons or self._renamed_limit else "max_tokens"
-        own = not LIMIT_KEYS & request.beside.get(self.name, {}).keys()
+        own = not LIMIT_KEYS & self._asked(request).keys()
         limit = {limit_key: sampling.max_tokens + sampling.thinking_tokens} if own else {}
         if reasons:
             return given(seed=sampling.seed, **limit)
@@ -112,7 +118,7 @@ class OpenAIChat:
         if request.isolate and "cache_prompt" in known:
             fields["cache_prompt"] = False
         silent = request.sampling.thinking_tokens == 0 and not request.as_said
-        if silent and "chat_template_kwargs" in known and not wants_thinking(request.beside.get(self.name, {})):
+        if silent and "chat_template_kwargs" in known and not wants_thinking(self._asked(request)):
             fields["chat_template_kwargs"] = {"enable_thinking": False}
         return fields
 
@@ -122,7 +128,7 @@ class OpenAIChat:
         Returns:
             Whether the request would now be written without one of them.
         """
-        asked = request.beside.get(self.name, {})
+        asked = self._asked(request)
         named = {field for field in self._own_fields(request) if field in said and field not in asked}
         self._refused |= named
         sampled = unsupported_parameter(said) & {*self._sampling(request)} - asked.keys()
