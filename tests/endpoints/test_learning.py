@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from selfopt.dialects.openai_chat import OpenAIChat
-from selfopt.dialects.servers import always_reasons, server_of, with_settings
+from selfopt.dialects.servers import always_reasons, server_by, server_of, with_settings
 from selfopt.endpoints.endpoint import MAX_QUESTIONS
 from selfopt.endpoints.factory import create_endpoint
 from selfopt.errors import EndpointError
@@ -120,6 +120,7 @@ def listed(*owners: str) -> dict[str, Any]:
         ({"/v1/models": listed("sglang")}, {"chat_template_kwargs"}),
         ({"/v1/models": listed("openai")}, set()),
         ({"/v1/models": listed("llamacpp", "openai")}, set()),
+        ({"/v1/models": listed("openai"), "/props": {"default_generation_settings": {"n_ctx": 1}}}, set()),
         ({"/v1/models": listed("me"), "/props": {"default_generation_settings": {"n_ctx": 1}}}, OWN),
         ({"/v1/models": {"data": 5}}, set()),
         ({}, set()),
@@ -248,4 +249,4 @@ def test_what_a_server_tells_may_be_anything() -> None:
     """It is then nothing in particular."""
     answers: list[Any] = [None, 5, [], {"data": [5, None, {"owned_by": []}]}, {"data": []}]
     for told in answers:
-        assert server_of(told, told) == "other"
+        assert (server_of(told), server_by(told)) == (None, "other")

@@ -294,9 +294,13 @@ async def test_fields_reach_a_server_of_another_dialect_or_are_refused_by_name(t
             answer = await world.post({**asking("", **picture), "model": "oll/m"})
             assert answer.headers.get("x-selfopt-passed") == ("content" if variant else None)
             assert json.loads(bodies[-1])["messages"] == [{"role": "user", "content": "what", "images": ["AA"]}]
+            many = [{**PLAY, "function": {**PLAY["function"], "name": f"t{number}"}} for number in range(129)]
+            answer = await world.post({**asking("x", tools=many), "model": "oll/m"})
+            assert (answer.status, answer.headers.get("x-selfopt-passed")) == (200, "size" if variant else None)
+            assert len(json.loads(bodies[-1])["tools"]) == 129
             audio = {"messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}]}
             refused = await world.post({**asking("", **audio), "model": "oll/m"})
-            assert (refused.status, refused.error["param"], len(bodies)) == (400, "messages", seen + 1)
+            assert (refused.status, refused.error["param"], len(bodies)) == (400, "messages", seen + 2)
 
 
 async def test_settings_of_an_endpoint_leave_out_and_add_fields(tmp_path: Path) -> None:

@@ -27,6 +27,9 @@ _OWNERS: Mapping[str, ServerKind] = {
     "scripted": "llama.cpp",
     "vllm": "vllm",
     "sglang": "sglang",
+    "openai": "other",  # LiteLLM and its kin
+    "organization_owner": "other",  # LM Studio
+    "library": "other",  # Ollama
 }
 _REASONS = re.compile(r"(?:^|/)(?:gpt-5(?!-chat)|o[1-9])(?![a-z0-9])")
 
@@ -35,18 +38,18 @@ _REASONS = re.compile(r"(?:^|/)(?:gpt-5(?!-chat)|o[1-9])(?![a-z0-9])")
 UNANSWERED: frozenset[EndpointFault] = frozenset({"connect", "timeout", "loading", "server", "rate_limited"})
 
 
-def server_of(models: Any, props: Any) -> ServerKind:
-    """Tell which program answers.
+def server_of(models: Any) -> ServerKind | None:
+    """Tell which program answers so to /v1/models; None where its list does not say.
 
-    Args:
-        models: what it answers to /v1/models, as JSON.
-        props: what it answers to llama.cpp's /props; None where it was not asked.
+    models: its answer as JSON.
     """
     owners = {as_str(as_dict(entry).get("owned_by")) for entry in as_list(as_dict(models).get("data"))}
     kinds = {_OWNERS.get(owner) for owner in owners}
-    found = kinds.pop() if len(kinds) == 1 else None
-    if found is not None:
-        return found
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+def server_by(props: Any) -> ServerKind:
+    """Tell the same by the answer to /props, which llama.cpp alone has."""
     return "llama.cpp" if as_dict(props).get("default_generation_settings") else "other"
 
 

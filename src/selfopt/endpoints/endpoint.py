@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from selfopt.dialects.kinds import Dialect
 from selfopt.dialects.openai_chat import OpenAIChat
 from selfopt.dialects.parts import Parts, Travelled, reply_of
-from selfopt.dialects.servers import UNANSWERED, server_of, with_settings
+from selfopt.dialects.servers import UNANSWERED, server_by, server_of, with_settings
 from selfopt.errors import EndpointError
 from selfopt.reading.thinking import ThinkingSplitter
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig, ServerKind
@@ -138,8 +138,7 @@ class HttpEndpoint:
             if error.kind in UNANSWERED:
                 return None
             models = None
-        found = server_of(models, None)
-        return found if found != "other" else server_of(models, await self._client.ask(f"{root.removesuffix('/v1')}/props"))
+        return server_of(models) or server_by(await self._client.ask(f"{root.removesuffix('/v1')}/props"))
 
     def _taught(self, request: ChatRequest, error: EndpointError) -> bool:
         """Say whether the server refused a field of ours that the request can do without."""

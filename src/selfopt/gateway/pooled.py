@@ -10,7 +10,7 @@ from selfopt.dialects.jsontext import dump_json, parse_json
 from selfopt.dialects.kinds import Dialect
 from selfopt.dialects.openai_chat import OpenAIChat
 from selfopt.dialects.parts import decode_body
-from selfopt.dialects.servers import server_of
+from selfopt.dialects.servers import server_by, server_of
 from selfopt.errors import EndpointError
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ServerKind
 from selfopt.web import HttpAddress, Pool, UpstreamReply
@@ -20,6 +20,7 @@ from .passing import fault_in
 
 RECORDED_FAULT_BYTES = 64_000
 PROBE_TIMEOUT_S = 5.0
+_NO_ANSWER = object()
 MAX_QUESTIONS = 3  # to a server that does not say what it is
 MARGIN = 8_000  # a key may begin before the end of what is recorded
 
@@ -76,25 +77,25 @@ class PooledEndpoint:
 
     async def _server(self, address: HttpAddress, request: ChatRequest) -> ServerKind | None:
         """Ask what program answers, before the first request that depends on it; None if nothing does."""
-        told: list[Any] = []
-        for question in (address.get, address.props):
-            try:
-                answer = await self._pool.ask(
-                    address,
-                    question,
-                    timeout_s=min(PROBE_TIMEOUT_S, request.timeout_s),
-                    connect_timeout_s=request.connect_timeout_s,
-                    max_bytes=self._max_reply_bytes,
-                )
-            except EndpointError:
-                return None
-            if answer.status >= 500 or answer.status == 429:
-                return None
-            told.append(_json(answer.body) if answer.status == 200 else None)
-            found = server_of(told[0], told[-1] if len(told) > 1 else None)
-            if found != "other":
-                return found
-        return "other"
+        models = await self._told(address, address.get, request)
+        if models is _NO_ANSWER:
+            return None
+        return server_of(models) or server_by(await self._told(address, address.props, request))
+
+    async def _told(self, address: HttpAddress, question: bytes, request: ChatRequest) -> Any:
+        try:
+            answer = await self._pool.ask(
+                address,
+                question,
+                timeout_s=min(PROBE_TIMEOUT_S, request.timeout_s),
+                connect_timeout_s=request.connect_timeout_s,
+                max_bytes=self._max_reply_bytes,
+            )
+        except EndpointError:
+            return _NO_ANSWER
+        if answer.status >= 500 or answer.status == 429:
+            return _NO_ANSWER
+        return _json(answer.body) if answer.status == 200 else None
 
     async def _ask(self, address: HttpAddress, request: ChatRequest) -> ChatReply:
         began = time.perf_counter()
