@@ -122,7 +122,6 @@ def test_a_plain_server_is_sent_no_field_of_others(tmp_path: Path, odd_server: O
     assert "chat_template_kwargs" not in asked
 
 
-@pytest.mark.xfail(strict=True, reason="issue 15: fields that a server refuses cannot be left out")
 def test_a_field_that_a_server_refuses_can_be_left_out(tmp_path: Path, odd_server: OddServer) -> None:
     """By a setting of the endpoint."""
     folder = settle(tmp_path, odd_server)

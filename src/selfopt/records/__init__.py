@@ -17,7 +17,7 @@ from .chat import (
     Usage,
 )
 from .comparison import ComparedRow, Comparison, Figure, PolicyRow
-from .config import EndpointConfig, PolicyThresholds, is_loopback
+from .config import EndpointConfig, PolicyThresholds, ServerKind, is_loopback
 from .cycle import (
     Baseline,
     CandidateResult,
@@ -250,6 +250,7 @@ __all__ = [
     "RunEnd",
     "Sampling",
     "SearchSpace",
+    "ServerKind",
     "SlowFirstCallFigures",
     "Spec",
     "Split",
