@@ -20,6 +20,7 @@ from selfopt.records import Ask, Record, Suite, TrialStart, new_id
 from .context import Desk
 from .executor import Work
 from .health import Health
+from .refusals import Refusals
 from .resume import closing_records, run_end
 from .trial import JudgedTrial, OpenArm, TrialJob, TrialResult, run_trial
 
@@ -46,6 +47,7 @@ class Asking:
         batch: what messages call the batch.
         health: the health of the endpoints, looked at after every so many asks whatever their
             outcomes. None when nobody judges the server.
+        refusals: what the server refused so far. None: every ask is made, whatever it says.
         done: the committed trials, in order.
         stopped: the cap that ended the batch early, if one did.
     """
@@ -56,6 +58,7 @@ class Asking:
     suite: Suite
     batch: Literal["run", "block"]
     health: Health | None = None
+    refusals: Refusals | None = None
     done: dict[Place, JudgedTrial] = field(default_factory=dict)
     stopped: str | None = None
     _in_flight: dict[str, TrialJob] = field(default_factory=dict)
@@ -120,7 +123,12 @@ class Asking:
         arm, desk = job.arm, self.desk
         desk.board.at(arm.spec.label, arm.run.run_index)
         desk.board.prompt_id = job.prompt.id
+        left_out = self.refusals.left_out(job, slot, desk.context.now()) if self.refusals is not None else None
+        if left_out is not None:
+            return left_out
         result = await run_trial(job, slot)
+        if self.refusals is not None:
+            self.refusals.look(job, result.error)
         usage = result.judged.trial.usage
         desk.meter.charge(usage, desk.context.price_for(arm.spec, usage), arm.spec.model)
         await self._look_at(result)
@@ -135,7 +143,7 @@ class Asking:
         if error is None:
             self._replied = True
             self._connect_failures = 0
-        elif error.kind in ("auth", "not_found"):
+        elif _hits_every_trial(error):
             raise error
         elif error.kind == "connect" and result.judged.trial.fault == "error":
             self._connect_failures += 1
@@ -162,5 +170,14 @@ class Asking:
     def _committed(self, job: TrialJob, result: TrialResult) -> None:
         """Count a durable trial."""
         self.done[job.ask.place] = result.judged
-        self.desk.meter.commit()
+        if result.judged.trial.asked:
+            self.desk.meter.commit()
+        else:
+            self.desk.meter.release()
         self.desk.board.committed(job.prompt.id, result.judged.verdict.outcome)
+
+
+def _hits_every_trial(error: EndpointError) -> bool:
+    """Whether no spec of this model would be served: a wrong key, an unknown model, no credit."""
+    unknown = error.kind == "not_found" and error.cause in (None, "not_loaded")
+    return error.kind == "auth" or unknown or error.cause in ("payment", "unknown_model")

@@ -131,6 +131,8 @@ async def exchange(channel: Channel, step: str, request: ChatRequest, retries: i
                     latency_ms=latency_ms,
                     wait_before_ms=wait_s * 1000,
                     load=load,
+                    cause=error.cause,
+                    said=error.said if error.cause is not None else "",
                 )
             )
             if not error.retryable or number > retries:

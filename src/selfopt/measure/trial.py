@@ -203,6 +203,8 @@ async def run_trial(job: TrialJob, slot: int) -> TrialResult:
         latency_ms=only.latency_ms if only else sum(a.latency_ms + a.wait_before_ms for a in attempts),
         usage=only.usage if only else _sum_usage(attempts),
         load=only.load if only else _sum_load(attempts),
+        cause=attempts[-1].cause if error is not None else None,
+        said=attempts[-1].said if error is not None else "",
     )
     return TrialResult(arm.judge.judged(trial, job.prompt, job.tools, final), tuple(blobs), error)
 

@@ -36,6 +36,7 @@ class ModelStatus(Record):
     context_size: int | None = None
     expires_at: str | None = None
     answers: bool | None = None  # whether the server itself answered; None when it was not asked
+    tools: bool | None = None  # whether the model takes tools, as the server says; None when it does not say
 
 
 @runtime_checkable

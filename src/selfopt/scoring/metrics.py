@@ -36,7 +36,7 @@ class ScoredTrial:
     run_index: int
     needs_call: bool
     outcome: Outcome
-    latency_ms: float
+    latency_ms: float | None  # None when nothing was sent
     usage: Usage = field(default_factory=Usage)
     first_of_run: bool = False
 
@@ -60,8 +60,8 @@ def compute_metrics(items: Sequence[ScoredTrial], silent: TrivialPolicy, always_
     for item, passed in zip(items, passes, strict=True):
         runs[item.run_index].append(passed)
     run_accuracies = tuple(sum(runs[index]) / len(runs[index]) for index in sorted(runs))
-    latencies = sorted(item.latency_ms for item in items)
-    first = [item.latency_ms for item in items if item.first_of_run]
+    latencies = sorted(item.latency_ms for item in items if item.latency_ms is not None)
+    first = [item.latency_ms for item in items if item.first_of_run and item.latency_ms is not None]
     return Metrics(
         n=len(items),
         accuracy=_share(passes) or 0.0,
