@@ -157,6 +157,8 @@ class EndpointError(SelfoptError):
             attempt can be recorded like a good one.
         told: the message for clients of the gateway, without the server's address; None when the
             message does not contain it.
+
+    Attributes:
         cause: why the server refused, as far as it says so.
         said: the server's own words, on one line and bounded; "" when there are none.
     """
@@ -171,8 +173,6 @@ class EndpointError(SelfoptError):
         final: bool = False,
         bodies: tuple[str, str] = ("", ""),
         told: str | None = None,
-        cause: Cause | None = None,
-        said: str = "",
     ) -> None:
         super().__init__(message)
         self.told = told
@@ -181,8 +181,13 @@ class EndpointError(SelfoptError):
         self.retry_after_s = retry_after_s
         self.final = final
         self.request_body, self.reply_body = bodies
-        self.cause: Cause | None = cause
-        self.said = said
+        self.cause: Cause | None = None
+        self.said = ""
+
+    def because(self, cause: Cause | None, said: str) -> EndpointError:
+        """This error, with why the server refused and its own words."""
+        self.cause, self.said = cause, said
+        return self
 
     @property
     def retryable(self) -> bool:

@@ -45,10 +45,18 @@ _NAME = r"""["'`]?\w[\w./:@+\-]{0,199}(?<!:)["'`]?"""
 ROWS: Sequence[tuple[Cause, str, str]] = (
     ("no_tools", rf"{_NAME} ", r"does not support (?:tools|tool (?:use|calls|calling)|function[ -]call(?:s|ing)?)\b"),
     ("no_tools", r"", r"No endpoints found that support tool use\b"),
-    ("no_tools", r"", r"[`'\"]?(?:tools|tool[ _]calling|tool[ _]use|tool_choice)[`'\"]? is not supported (?:with|in|by|for) this model\b"),
+    (
+        "no_tools",
+        r"",
+        r"[`'\"]?(?:tools|tool[ _]calling|tool[ _]use|tool_choice)[`'\"]? is not supported (?:with|in|by|for) this model\b",
+    ),
     ("no_tools", r"(?:\w{1,40} error: )?", r"Tool calling is not supported for model\b"),
     ("no_tools", r"", r"Function calling is not enabled for (?:this model|models/)"),
-    ("no_tools", r"The parameter `\w{0,40}` specified in the request (?:is|are) not valid: ", r"the requested model does not support function"),
+    (
+        "no_tools",
+        r"The parameter `\w{0,40}` specified in the request (?:is|are) not valid: ",
+        r"the requested model does not support function",
+    ),
     ("no_tools", r"", r"This model doesn't support tool use\b"),
     ("no_tools", r"", r"The tool call is not supported\b"),
     ("tools_off", r"(?:\w{1,20} )?", r"(?:tools|tool_choice) param requires --jinja\b"),
@@ -87,7 +95,11 @@ ROWS: Sequence[tuple[Cause, str, str]] = (
     ("memory", r"(?:error loading model: )?", r"cudaMalloc failed: out of memory\b"),
     ("memory", r"(?:error loading model: )?", r"unable to allocate \w{1,20} buffer\b"),
     ("memory", r"(?:error loading model: )?", r"unable to allocate backend buffer\b"),
-    ("memory", r"(?:Failed to load model \S{1,200} Error: )?", r"Model loading was stopped due to insufficient system resources\b"),
+    (
+        "memory",
+        r"(?:Failed to load model \S{1,200} Error: )?",
+        r"Model loading was stopped due to insufficient system resources\b",
+    ),
     ("memory", r"llama runner exited, ", r"you may not have enough available memory to run this model\b"),
     ("payment", r"", r"Your credit balance is too low\b"),
     ("payment", r"", r"Insufficient (?:Balance|credits)\b"),

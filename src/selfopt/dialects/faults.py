@@ -154,6 +154,4 @@ def status_error(
         final=moved,
         bodies=(request_body, reply_body),
         told=None if name is None else f"endpoint {name} answered {status}: {without_urls(said) or 'no text'}",
-        cause=cause,
-        said=f"{status}: {said}" if said else f"{status}",
-    )
+    ).because(cause, f"{status}: {said}" if said else str(status))

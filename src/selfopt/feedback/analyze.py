@@ -65,10 +65,11 @@ def _loads_seen_elsewhere(
 
     All specs share the loading of a model: the first one that is measured waits for it, and a
     candidate that is promoted afterwards found the model loaded. Without this rule, the promotion
-    of that candidate would also remove the remedy.
+    of that candidate would also remove the remedy. It helps nobody where the server refuses every
+    request.
     """
     newest = standing.newest
-    if newest.warm_up or any(finding.type == "cold_start" for finding in mine):
+    if newest.refused == newest.metrics.n or newest.warm_up or any(finding.type == "cold_start" for finding in mine):
         return []
     others: dict[str, list[Evaluation]] = {}
     for evaluation in reversed(evaluations):

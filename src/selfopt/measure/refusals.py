@@ -96,5 +96,3 @@ def all_refused(trials: Iterable[Trial]) -> bool:
     """Whether the server refused every trial for a cause that repeats can't change."""
     causes = {trial.cause for trial in trials}
     return bool(causes) and causes <= LASTING
-
-

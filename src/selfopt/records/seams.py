@@ -144,6 +144,7 @@ class SearchSpace:
 
     variants: Mapping[str, Variant]  # by name; those that the baseline's endpoint supports
     warm_up: bool = True  # whether it may propose a warm-up
+    text_only: bool = False  # the model has no tools there, so only variants that write them into the prompt can work
     tried: Collection[str] = frozenset()  # ids of specs that were already judged against this baseline, or withdrawn
 
 
