@@ -36,6 +36,7 @@ from selfopt.variants import RenderedStep, render
 from .attempt import Channel, exchange
 
 _KEEP_ALIVE_S = 600.0
+_NOT_ASKED = "not asked, because the server refused requests of this form just before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class Judge:
             outcome=judgment.outcome,
             needs_call=prompt.needs_call,
             parsed=parsed,
-            why=judgment.why,
+            why=judgment.why if trial.asked else _NOT_ASKED,
         )
         return JudgedTrial(trial, verdict)
 

@@ -77,8 +77,8 @@ def judgment_text(basis: Basis, shown: Shown, thresholds: PolicyThresholds) -> s
     nothing = f"never calling a tool scores {shown.silent:.3f}, always calling the first one {shown.always_calling:.3f}"
     texts: dict[Basis, str] = {
         "not_measured": f"{shown.error_share:.0%} of {shown.trials} trials never reached the model, so it was not measured",
-        "refused": f"the server refused {shown.refused:.0%} of {shown.trials} trials ({shown.said[:_SAID]!r}), so nothing is "
-        "known about the model",
+        "refused": f'the server refused {shown.refused:.0%} of {shown.trials} trials (it says "{shown.said[:_SAID]}"), so nothing '
+        "is known about the model",
         "not_read": f"{stands}; {shown.unread} replies hold a call that was not read, or that stands in the "
         f"thinking alone, so nothing is known about {minimum}",
         "gate_off": f"{stands}; the extended gate is switched off, so every measured model is allowed",
