@@ -33,7 +33,6 @@ CODES: Mapping[str, Cause] = {
     "rate_limit_error": "rate",
     "resource_exhausted": "rate",
     "tool_use_failed": "not_parsed",
-    "output_parse_failed": "not_parsed",
 }
 """What codes, types and statuses of error objects mean."""
 
@@ -65,7 +64,6 @@ ROWS: Sequence[tuple[Cause, str, str]] = (
     ("tools_off", r"", r"tool_choice\S{0,40} requires [`'\"]?--(?:enable-auto-tool-choice|tool-call-parser)\b"),
     ("not_parsed", r"", r"error parsing tool call\b"),
     ("not_parsed", r"", r"Failed to call a function\. Please adjust your prompt\b"),
-    ("not_parsed", r"", r"Parsing failed\. The model generated output that could not be parsed\b"),
     ("not_parsed", r"", r"Failed to parse input at pos \d{1,9}"),
     ("not_parsed", r"", r"The model produced output that does not match the expected [\w-]{1,40} format\b"),
     ("not_parsed", r"", r"Failed to parse tool call: "),
@@ -105,7 +103,6 @@ ROWS: Sequence[tuple[Cause, str, str]] = (
     ("payment", r"", r"Insufficient (?:Balance|credits)\b"),
     ("payment", r"", r"This request requires more credits\b"),
     ("payment", r"", r"More credits are required to run this request\b"),
-    ("payment", r"", r"You have exceeded your monthly included credits\b"),
     ("rate", r"", r"Rate limit reached for\b"),
     ("rate", r"", r"Resource exhausted\. Please try again later\b"),
     ("unknown_model", r"", rf"model {_NAME} not found\b"),
@@ -119,7 +116,7 @@ ROWS: Sequence[tuple[Cause, str, str]] = (
     ("not_loaded", r"", r"No models loaded\. Please load a model\b"),
     ("not_loaded", r"", r"Model is unloaded\b"),
     ("not_loaded", r"", r"could not load model\b"),
-    ("not_loaded", r"", r"Failed to load model\b"),
+    ("not_loaded", r"(?:error loading model: )?(?:\w{1,40}: )?", r"Failed to load model\b"),
     ("not_loaded", rf"Model {_NAME} ", r"is currently loading\b"),
 )
 """A cause, what may stand before the words that tell it, and these words."""
@@ -130,10 +127,12 @@ _WRAPPERS = re.compile(
         [\w.]{1,80}(?:Error|Exception)(?::|\ -)\s?   # litellm.BadRequestError: GroqException - ...
       | (?:API\ )?Error:\s | Error\ code:\ \d{3}\ -\s | (?:HTTP\ )?\d{3}:\s
       | rpc\ error:\ code\ =\ \w{1,40}\ desc\ =\s
-      | llama\ runner\ process\ has\ terminated:\s
+      | (?:llama\ runner|llama-server)\ process\ has\ terminated:\s(?:exit\ status\ \d{1,3}:\s)?
       | Input\ validation\ error:\s
       | Error\ rendering\ prompt\ with\ jinja\ template:\s["']?
       | (?:/\w{1,40}){1,3}:\s                      # /chat/completions: ...
+      | (?:Unable\ to\ generate\ parser\ for\ this\ template\.\s[\w\ ]{1,60}:\s{1,3}-{3,40}\s{1,3})?
+        While\ executing\ \w{1,40}\ at\ line\ \d{1,6},\ column\ \d{1,6}\s{1,3}in\ source:(?s:.{0,400}?)Error:\ Jinja\ Exception:\s
       | Jinja\ Exception:\s
       | \{\s?["'](?:error|detail)["']:\s?(?:\{\s?["']message["']:\s?)?["']
     )""",

@@ -187,17 +187,14 @@ def _scored(passes: Sequence[_Pass], prompts: Sequence[Prompt]) -> list[ScoredTr
             run_index=index,
             needs_call=prompt.needs_call,
             outcome=one.trials[prompt.id].verdict.outcome,
-            latency_ms=_latency_ms(one.trials[prompt.id].trial),
+            latency_ms=one.trials[prompt.id].trial.latency_ms,
+            asked=one.trials[prompt.id].trial.asked,
             usage=one.trials[prompt.id].trial.usage,
             first_of_run=one.trials[prompt.id].trial.trial_id == first,
         )
         for index, (one, first) in enumerate((one, _first(one)) for one in passes)
         for prompt in prompts
     ]
-
-
-def _latency_ms(trial: Trial) -> float | None:
-    return trial.latency_ms if trial.asked else None
 
 
 def _rows(prompts: Sequence[Prompt], cells: Mapping[str, Sequence[JudgedTrial]]) -> tuple[OutcomeRow, ...]:
@@ -306,7 +303,7 @@ def _weighted_metrics(
                 run_index=0,
                 needs_call=needs[item.trial.prompt_id],
                 outcome=item.verdict.outcome,
-                latency_ms=_latency_ms(item.trial),
+                latency_ms=item.trial.latency_ms,
                 usage=item.trial.usage,
             )
             for item in judged
