@@ -112,7 +112,9 @@ def test_any_error_object_is_read_without_an_error(body: Any) -> None:
     assert refused(400, body).cause in (*CAUSES, None)
 
 
-@pytest.mark.parametrize("piece", ["model ", "a" * 50, "Error: ", "{'error': '", "litellm.E", '"x" ', "1", "models/", "\\", " - "])
+@pytest.mark.parametrize(
+    "piece", ["model ", "a" * 50, "Error: ", "{'error': '", "litellm.E", '"x" ', "1", "models/", "\\", " - "]
+)
 def test_hostile_repetition_costs_a_bounded_time(piece: str) -> None:
     """Only the beginning is read, and no row backtracks without end."""
     assert cause_of(400, None, piece * 200_000, "") is None

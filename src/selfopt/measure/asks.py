@@ -61,6 +61,7 @@ class Asking:
     refusals: Refusals | None = None
     done: dict[Place, JudgedTrial] = field(default_factory=dict)
     stopped: str | None = None
+    _free: set[str] = field(default_factory=set)  # trials that are not asked, and so count for no cap
     _in_flight: dict[str, TrialJob] = field(default_factory=dict)
     _replied: bool = False
     _connect_failures: int = 0
@@ -99,7 +100,7 @@ class Asking:
         """The records that end the runs. reason: why the trials in flight are abandoned."""
         ledger, now = self.desk.context.ledger, self.desk.context.now()
         if self._in_flight:
-            for _ in self._in_flight:
+            for _ in self._in_flight.keys() - self._free:
                 self.desk.meter.release()
             self._in_flight.clear()
             return tuple(record for arm in self.arms.values() for record in closing_records(ledger, arm.run, now, reason))
@@ -110,11 +111,14 @@ class Asking:
         """Jobs, for as long as the budget lasts."""
         prompts = {prompt.id: prompt for prompt in self.suite.prompts}
         for index, ask in self.asks:
-            if not self.desk.meter.reserve():
+            prompt = prompts[ask.prompt_id]
+            job = TrialJob(new_id("trial"), self.arms[ask.arm], ask, prompt, self.suite.tools_of(prompt), index)
+            if self.refusals is not None and self.refusals.covers(job):
+                self._free.add(job.trial_id)
+            elif not self.desk.meter.reserve():
                 self.stopped = self.desk.meter.stop_reason
                 return
-            prompt = prompts[ask.prompt_id]
-            yield TrialJob(new_id("trial"), self.arms[ask.arm], ask, prompt, self.suite.tools_of(prompt), index)
+            yield job
 
     async def _measure(self, job: TrialJob, slot: int) -> TrialResult:
         """Make one trial."""
@@ -123,9 +127,8 @@ class Asking:
         arm, desk = job.arm, self.desk
         desk.board.at(arm.spec.label, arm.run.run_index)
         desk.board.prompt_id = job.prompt.id
-        left_out = self.refusals.left_out(job, slot, desk.context.now()) if self.refusals is not None else None
-        if left_out is not None:
-            return left_out
+        if self.refusals is not None and self.refusals.covers(job):
+            return self.refusals.left_out(job, slot, desk.context.now())
         result = await run_trial(job, slot)
         if self.refusals is not None:
             self.refusals.look(job, result.error)
@@ -172,7 +175,7 @@ class Asking:
         self.done[job.ask.place] = result.judged
         if result.judged.trial.asked:
             self.desk.meter.commit()
-        else:
+        elif job.trial_id not in self._free:
             self.desk.meter.release()
         self.desk.board.committed(job.prompt.id, result.judged.verdict.outcome)
 

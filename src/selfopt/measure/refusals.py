@@ -35,29 +35,35 @@ class Refusals:
     @classmethod
     def after(cls, trials: Iterable[Trial], *, without_tools: bool) -> Refusals:
         """Those of a pass that goes on. Where trials were left out already, the rest is too."""
-        left_out = next((trial for trial in trials if not trial.asked and trial.cause is not None), None)
+        known = list(trials)
+        left_out = next((trial for trial in known if not trial.asked and trial.cause is not None), None)
         if left_out is None:
-            return cls(without_tools)
+            return cls(without_tools, _over=any(trial.cause not in LASTING for trial in known))
         return cls(without_tools, left_out.cause, left_out.said, {_EVERY}, NEEDED)
 
+    @property
+    def _concluded(self) -> bool:
+        needed = 1 if self._cause == "no_tools" and self.without_tools else NEEDED
+        return not self._over and self._count >= needed
+
     def look(self, job: TrialJob, error: EndpointError | None) -> None:
-        """Take note of how a request ended. Once a reply came, nothing more is concluded."""
+        """Take note of how a request ended. Where a reply came first, nothing is concluded."""
         cause = error.cause if error is not None else None
-        if error is None or cause not in LASTING or self._cause not in (None, cause):
-            self._over = True
+        if error is None or cause is None or cause not in LASTING or self._cause not in (None, cause):
+            self._over = self._over or not self._concluded
             return
         self._cause, self._said = cause, self._said or error.said
         self._forms.add(_form(cause, job))
         self._count += 1
 
-    def left_out(self, job: TrialJob, slot: int, at: str) -> TrialResult | None:
-        """The result of a trial that is not asked; None when it has to be."""
-        cause = self._cause
-        needed = 1 if cause == "no_tools" and self.without_tools else NEEDED
-        if self._over or cause is None or self._count < needed:
-            return None
-        if _EVERY not in self._forms and _form(cause, job) not in self._forms:
-            return None
+    def covers(self, job: TrialJob) -> bool:
+        """Whether a trial need not be asked. Once that is so, it stays so."""
+        if self._cause is None or not self._concluded:
+            return False
+        return _EVERY in self._forms or _form(self._cause, job) in self._forms
+
+    def left_out(self, job: TrialJob, slot: int, at: str) -> TrialResult:
+        """The result of a trial that is not asked."""
         run = job.arm.run
         trial = Trial(
             trial_id=job.trial_id,
@@ -72,7 +78,7 @@ class Refusals:
             exchanges=(),
             fault="error",
             latency_ms=0.0,
-            cause=cause,
+            cause=self._cause,
             said=self._said,
         )
         return TrialResult(job.arm.judge.judged(trial, job.prompt, job.tools, None), (), None)

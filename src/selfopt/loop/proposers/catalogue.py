@@ -65,7 +65,7 @@ class CatalogueProposer:
             yield from _more_tokens(baseline)
         if "infrastructure" in kinds or causes & _MAY_PASS:
             yield from _limits(baseline, findings)
-        if findings:
+        if kinds - {"refused"}:
             yield from _read_anew(baseline, space)
         yield from _variants(baseline, findings, space)
         if "truncation" in kinds and other_cause:
