@@ -66,7 +66,7 @@ def _read_by(index: int, case: dict[str, Any]) -> bool:
     from selfopt.dialects import causes
 
     text = causes._unwrapped((causes._passed_on(case["body"]) or message_of(case["body"])).strip())
-    return causes._COMPILED[index][1].match(text) is not None
+    return causes._compiled()[index][1].match(text) is not None
 
 
 @pytest.mark.parametrize("case", NAMED, ids=str)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from selfopt.errors import Cause
@@ -121,9 +122,7 @@ ROWS: Sequence[tuple[Cause, str, str]] = (
 )
 """A cause, what may stand before the words that tell it, and these words."""
 
-_COMPILED = tuple((cause, re.compile(f"(?:{before})(?P<says>{says})", re.IGNORECASE)) for cause, before, says in ROWS)
-_WRAPPERS = re.compile(
-    r"""(?:
+_WRAPPERS = r"""(?:
         [\w.]{1,80}(?:Error|Exception)(?::|\ -)\s?   # litellm.BadRequestError: GroqException - ...
       | (?:API\ )?Error:\s | Error\ code:\ \d{3}\ -\s | (?:HTTP\ )?\d{3}:\s
       | rpc\ error:\ code\ =\ \w{1,40}\ desc\ =\s
@@ -135,9 +134,18 @@ _WRAPPERS = re.compile(
         While\ executing\ \w{1,40}\ at\ line\ \d{1,6},\ column\ \d{1,6}\s{1,3}in\ source:(?s:.{0,400}?)Error:\ Jinja\ Exception:\s
       | Jinja\ Exception:\s
       | \{\s?["'](?:error|detail)["']:\s?(?:\{\s?["']message["']:\s?)?["']
-    )""",
-    re.IGNORECASE | re.VERBOSE,
-)
+    )"""
+
+
+@cache
+def _compiled() -> tuple[tuple[Cause, re.Pattern[str]], ...]:
+    """The rows as patterns. Made at the first refusal, because it takes some milliseconds."""
+    return tuple((cause, re.compile(f"(?:{before})(?P<says>{says})", re.IGNORECASE)) for cause, before, says in ROWS)
+
+
+@cache
+def _wrappers() -> re.Pattern[str]:
+    return re.compile(_WRAPPERS, re.IGNORECASE | re.VERBOSE)
 
 
 def cause_of(status: int, body: Any, text: str, sent: str) -> Cause | None:
@@ -159,6 +167,11 @@ def cause_of(status: int, body: Any, text: str, sent: str) -> Cause | None:
         if cause is not None:
             return cause
     return STATUSES.get(status)
+
+
+def is_loading(status: int, body: str) -> bool:
+    """Whether a server says that it is loading the model, so that waiting helps: a 503 with that word."""
+    return status == 503 and "loading" in body[:4000].lower()
 
 
 def _codes(body: Any) -> Iterator[str]:
@@ -186,7 +199,7 @@ def _passed_on(body: Any) -> str:
 
 def _read(message: str, sent: str) -> Cause | None:
     rest = _unwrapped(message[:READ_CHARS].strip())
-    for cause, pattern in _COMPILED:
+    for cause, pattern in _compiled():
         found = pattern.match(rest)
         if found is not None and not _stands_in(sent, found["says"]):
             return cause
@@ -195,8 +208,9 @@ def _read(message: str, sent: str) -> Cause | None:
 
 def _unwrapped(text: str) -> str:
     """The message without what servers and libraries put before it."""
+    wrappers = _wrappers()
     for _ in range(_MAX_WRAPPERS):
-        found = _WRAPPERS.match(text)
+        found = wrappers.match(text)
         if found is None:
             break
         text = text[found.end() :]

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 from selfopt.errors import EndpointError, EndpointFault
 from selfopt.words.causes import cause_text
 
-from .causes import cause_of
+from .causes import cause_of, is_loading
 from .jsontext import as_dict, as_int, as_str, parse_json, printable
 
 MAX_RETRY_AFTER_S = 86_400.0
@@ -48,7 +48,7 @@ def status_fault(status: int, body: str) -> EndpointFault:
     """The fault of an HTTP status that is not 2xx. A 503 that mentions loading is `loading`."""
     if 400 <= status < 500:
         return _STATUSES.get(status, "bad_request")
-    if status == 503 and "loading" in body[:4000].lower():
+    if is_loading(status, body):
         return "loading"
     return "server" if status >= 500 else "protocol"
 
