@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from selfopt.records import Trial
+from selfopt.wiring.app import App
 from selfopt.words.causes import cause_text
 
 from .world import Project
@@ -19,6 +21,21 @@ def test_the_last_line_of_a_run_names_the_cause_and_the_remedy(project: Project)
 def test_try_names_them_in_one_line(project: Project) -> None:
     """As it asks once."""
     project.run("try", "scripted/toolless", "hello", "--tools", "tools.json").assert_refused(1, SAID, REMEDY)
+
+
+def test_a_trial_that_was_not_asked_says_why(project: Project) -> None:
+    """With more prompts than refusals are needed, the last one was left out."""
+    suite = (project.root / "atomic.yaml").read_text("utf-8")
+    more = suite.replace("id: A3, kind: greeting", "id: A4, kind: greeting")
+    project.write("atomic.yaml", suite + more[more.index("  - {id: A4") :])
+    project.run("run", "scripted/toolless", "atomic").assert_refused(1, "3 requests", "so 1 more were not made")
+    app = App.open()
+    (left_out,) = [trial for trial in app.ledger.read(Trial) if not trial.asked]
+    app.release()
+    shown = " ".join(project.ok("show", left_out.trial_id).out.split())
+    assert left_out.prompt_id == "A4"
+    assert "why: not asked, because the server refused requests of this form just before" in shown
+    assert f'the server says "400: {SAID}": {REMEDY}' in shown
 
 
 def test_doctor_names_each_model_that_was_refused(project: Project) -> None:

@@ -261,7 +261,7 @@ class Unit:
         self.fresh[arm.run.run_id] = tuple(asking.done.values())
         state.trials.update((item.trial.prompt_id, item.trial) for item in asking.done.values())
         self.residency[arm.run.run_id] = before
-        if state.complete and (isolate or (self._sampling and state is self.first)):
+        if state.complete and (isolate or (state is self.first and (self._sampling or self.refused))):
             await self._look()
             self._replan()
         return asking.stopped is None

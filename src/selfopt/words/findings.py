@@ -48,7 +48,7 @@ Advice = Literal[
 ]
 _SHORT_ID = 8  # characters at the end of an id by which commands find it
 _EXAMPLE = 100  # characters of an unread call that a sentence shows
-_SAID = 200  # characters of a server's words that a sentence shows
+_SAID = 160  # characters of a server's words that a sentence shows
 _ADVICE: dict[Advice, str] = {
     "warm_up": "warm the model up before the first request",
     "proven_warm_up": "warm-up was tried, cold and warm runs in turn; warm the model up before the first request",

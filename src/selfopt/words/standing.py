@@ -25,7 +25,7 @@ Basis = Literal[
 `not_read`: it fails only because of calls that nobody read, or that stand in the thinking alone.
 `meets_weakly`: it reaches the minimum, but not the recommended figure.
 """
-_SAID = 200  # characters of a server's words that a sentence shows
+_SAID = 160  # characters of a server's words that a sentence shows
 Unfit = Literal["remote", "withdrawn", "not_measured", "not_comparable", "unclear", "not_allowed", "no_better"]
 """Why a model cannot be a fallback."""
 
