@@ -65,12 +65,19 @@ async def test_a_model_without_tools_gets_a_text_variant_for_three_native_reques
 
 
 async def test_the_next_cycle_asks_for_no_native_variant_again(world: Make) -> None:
-    """A baseline in text, and a server that still refuses: a cycle that searches on stays with text."""
-    w = world(m=without_tools())
+    """A cycle that searches on from a baseline in text stays with text, until the model is another one."""
+    w = world(m=without_tools(digest="one"))
     await w.loop("scripted/m atomic native_api")
-    spent = asked_with_tools(w)
-    await w.loop("scripted/m atomic atomic@2", cycles=1, settings={"loop": {"max_candidates": 8}})
-    assert asked_with_tools(w) <= spent + 3 * 5
+    assert asked_with_tools(w) == 3
+    worse = {"match": {"contains": "Weather in Lima?"}, "text": "Hm."}
+    broken = without_tools(digest="one")
+    w.rescript(m={**broken, "replies": [broken["replies"][0], worse, *broken["replies"][1:]]})
+    (stays,) = await w.loop("scripted/m atomic few_shot@2", settings={"loop": {"max_candidates": 20}})
+    assert stays.targets[0].candidates
+    assert asked_with_tools(w) == 3
+    w.rescript(m=model(digest="two"))
+    (another,) = await w.loop("scripted/m atomic few_shot@2", settings={"loop": {"max_candidates": 20}})
+    assert any(row.variant.startswith(("native", "restrained")) for row in another.targets[0].candidates)
 
 
 async def test_a_model_that_does_not_fit_into_memory_costs_three_requests(world: Make) -> None:

@@ -40,6 +40,7 @@ from .evidence import gather_evidence
 from .measuring import Depth
 from .remedies import check_remedies, take_back, withdrawal_advice
 from .store import plan_of, spec_by_id, unknown_specs, withdrawn_specs
+from .text_only import needs_text
 
 
 async def run_cycle(context: LoopContext, targets: Sequence[Target], loop_id: str | None = None) -> Cycle:
@@ -212,7 +213,7 @@ async def _new_plan(
     for target in start.targets:
         key: Key = (target.model, target.phase)
         baseline = spec_by_id(context.ledger, target.baseline_spec_id)
-        text_only = await _without_tools(context, baseline, base[baseline.spec_id])
+        text_only = await needs_text(context, baseline, base[baseline.spec_id])
         chosen = [] if key in withdrawn else candidates_for(context, by_key[key], baseline, findings[key], text_only=text_only)
         planned.append(target.model_copy(update={"candidate_spec_ids": tuple(s.spec_id for s, _ in chosen)}))
         changes.update({s.spec_id: change for s, change in chosen})
@@ -221,15 +222,6 @@ async def _new_plan(
     # One transaction, so that a remedy is withdrawn once, by the plan that says so.
     await context.ledger.append([*unknown_specs(context.ledger, specs), *take_back(context, start, remedies), plan])
     return plan
-
-
-async def _without_tools(context: LoopContext, baseline: Spec, measured: Evaluation) -> bool:
-    """Whether the server says that the model has no tools.
-
-    It is not believed where a baseline that passes tools on got replies.
-    """
-    served = baseline.variant.tools == "native" and measured.refused < measured.metrics.n
-    return not served and await context.measure.has_tools(baseline) is False
 
 
 def candidates_for(
