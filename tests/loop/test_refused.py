@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from selfopt.errors import EndpointError
-from selfopt.records import Attempt, Evaluation, Finding, RefusedFigures, Trial
+from selfopt.records import Attempt, Evaluation, Finding, RaceBlock, RefusedFigures, Trial
 from selfopt.verbs.measuring import MeasureRequest, measure_model
 
 from .kit import CITIES, World, model
+from .race_kit import candidates
 
 M = "scripted/m"
 Make = Callable[..., World]
@@ -23,12 +25,17 @@ def refusal(status: int, body: str) -> dict[str, Any]:
     return {"fault": {"kind": "status", "status": status, "body": body}}
 
 
+def call_of(city: str) -> dict[str, Any]:
+    """A call, as a model writes it."""
+    return {"name": "get_weather", "arguments": {"city": city}}
+
+
 def without_tools(**more: Any) -> dict[str, Any]:
     """A model that is refused with tools, and answers right where they stand in the prompt."""
     calls = [
         {
             "match": {"contains": f"Weather in {city}?", "tools": False},
-            "text": json.dumps({"name": "get_weather", "arguments": {"city": city}}),
+            "text": json.dumps(call_of(city)),
         }
         for city in CITIES
     ]
@@ -107,3 +114,22 @@ async def test_a_warm_up_never_makes_a_rule_for_a_model_that_is_refused(world: M
     await w.loop("scripted/other atomic native_api")
     assert (M, "atomic") not in w.rules()
     assert ("scripted/other", "atomic") in w.rules()
+
+
+async def test_a_refused_candidate_costs_three_requests_a_block_of_its_race(world: Make, tmp_path: Path) -> None:
+    """Its trials count as lost, so it is dropped; the rest of its requests are not made."""
+    calls = [
+        {"match": {"contains": f"Weather in {city}?", "tools": False, "chance": 0.6}, "text": json.dumps(call_of(city))}
+        for city in CITIES
+    ]
+    no = {"match": {"tools": True}, **refusal(400, "m does not support tools")}
+    w = world(m={"initially_loaded": True, "digest": "d1", "default": {"text": "Hello to you."}, "replies": [no, *calls]})
+    (cycle,) = await w.loop("scripted/m atomic atomic@2", candidates=candidates(tmp_path, {"variant": "native_api"}))
+    (row,) = cycle.targets[0].candidates
+    assert row.verdict == "reject"
+    with w.ledger() as ledger:
+        blocks = list(ledger.read(RaceBlock))
+        assert blocks
+        native = [t for t in ledger.read(Trial) if t.cause == "no_tools"]
+        assert sum(t.asked for t in native) <= 3 * len(blocks)
+        assert sum(not t.asked for t in native) > len(blocks)

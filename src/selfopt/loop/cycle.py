@@ -213,8 +213,10 @@ async def _new_plan(
     for target in start.targets:
         key: Key = (target.model, target.phase)
         baseline = spec_by_id(context.ledger, target.baseline_spec_id)
-        text_only = await needs_text(context, baseline, base[baseline.spec_id])
-        chosen = [] if key in withdrawn else candidates_for(context, by_key[key], baseline, findings[key], text_only=text_only)
+        chosen: list[tuple[Spec, str]] = []
+        if key not in withdrawn:
+            text_only = by_key[key].candidates is None and await needs_text(context, baseline, base[baseline.spec_id])
+            chosen = candidates_for(context, by_key[key], baseline, findings[key], text_only=text_only)
         planned.append(target.model_copy(update={"candidate_spec_ids": tuple(s.spec_id for s, _ in chosen)}))
         changes.update({s.spec_id: change for s, change in chosen})
         specs += [s for s, _ in chosen]

@@ -47,7 +47,7 @@ class Asking:
         batch: what messages call the batch.
         health: the health of the endpoints, looked at after every so many asks whatever their
             outcomes. None when nobody judges the server.
-        refusals: what the server refused so far. None: every ask is made, whatever it says.
+        refusals: what the server refused so far, by request_id.
         done: the committed trials, in order.
         stopped: the cap that ended the batch early, if one did.
     """
@@ -58,7 +58,7 @@ class Asking:
     suite: Suite
     batch: Literal["run", "block"]
     health: Health | None = None
-    refusals: Refusals | None = None
+    refusals: Mapping[str, Refusals] = field(default_factory=dict)
     done: dict[Place, JudgedTrial] = field(default_factory=dict)
     stopped: str | None = None
     _free: set[str] = field(default_factory=set)  # trials that are not asked, and so count for no cap
@@ -113,7 +113,7 @@ class Asking:
         for index, ask in self.asks:
             prompt = prompts[ask.prompt_id]
             job = TrialJob(new_id("trial"), self.arms[ask.arm], ask, prompt, self.suite.tools_of(prompt), index)
-            if self.refusals is not None and self.refusals.covers(job):
+            if self._refused(job) is not None:
                 self._free.add(job.trial_id)
             elif not self.desk.meter.reserve():
                 self.stopped = self.desk.meter.stop_reason
@@ -127,15 +127,20 @@ class Asking:
         arm, desk = job.arm, self.desk
         desk.board.at(arm.spec.label, arm.run.run_index)
         desk.board.prompt_id = job.prompt.id
-        if self.refusals is not None and self.refusals.covers(job):
-            return self.refusals.left_out(job, slot, desk.context.now())
+        if (refusals := self._refused(job)) is not None:
+            return refusals.left_out(job, slot, desk.context.now())
         result = await run_trial(job, slot)
-        if self.refusals is not None:
-            self.refusals.look(job, result.error)
+        if (seen := self.refusals.get(job.ask.arm)) is not None:
+            seen.look(job, result.error)
         usage = result.judged.trial.usage
         desk.meter.charge(usage, desk.context.price_for(arm.spec, usage), arm.spec.model)
         await self._look_at(result)
         return result
+
+    def _refused(self, job: TrialJob) -> Refusals | None:
+        """The refusals for which a trial is not asked; None when it is."""
+        seen = self.refusals.get(job.ask.arm)
+        return seen if seen is not None and seen.covers(job) else None
 
     async def _look_at(self, result: TrialResult) -> None:
         """End the batch on an error that every other trial would meet too.

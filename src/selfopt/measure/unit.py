@@ -252,7 +252,7 @@ class Unit:
         request_id = self.lead.request_id
         asks = [(index, Ask(request_id, place, prompt.id)) for index, (place, prompt) in enumerate(places)]
         refusals = Refusals.after(state.trials.values(), without_tools=readiness.status.tools is False)
-        asking = Asking(self.desk, {request_id: arm}, asks, self.suite, "run", refusals=refusals)
+        asking = Asking(self.desk, {request_id: arm}, asks, self.suite, "run", refusals={request_id: refusals})
         board.tell("run_started", f"residency {before}, warm-up {readiness.warm_up.status}")
         await asking.make()
         await self.desk.context.ledger.append(asking.closing("interrupted"))

@@ -46,13 +46,12 @@ class CatalogueProposer:
         """See `selfopt.records.Proposer`.
 
         At a ceiling it proposes only timeout and retries, since no variant can do better. Where the
-        server refuses for a cause that lasts, it proposes no limits, and nothing at all where no
-        variant would be served.
+        server refuses most requests for a cause that lasts, it proposes no limits, and nothing at all
+        where no variant would be served.
         """
-        kinds = {f.type for f in findings}
-        causes = frozenset(f.figures.cause for f in findings if isinstance(f.figures, RefusedFigures))
-        if causes & LASTING:
-            yield from () if causes & _HITS_EVERY_VARIANT else _variants(baseline, findings, space)
+        kinds, mostly = {f.type for f in findings}, _causes(findings, at_least=0.5)
+        if mostly & LASTING:
+            yield from () if mostly & _HITS_EVERY_VARIANT else _variants(baseline, findings, space)
             return
         if "ceiling" in kinds:
             yield from _limits(baseline)
@@ -63,7 +62,7 @@ class CatalogueProposer:
         other_cause = "unread_format" in kinds or _mute(findings)
         if "truncation" in kinds and not other_cause:
             yield from _more_tokens(baseline)
-        if "infrastructure" in kinds or causes & _MAY_PASS:
+        if "infrastructure" in kinds or _causes(findings) & _MAY_PASS:
             yield from _limits(baseline, findings)
         if kinds - {"refused"}:
             yield from _read_anew(baseline, space)
@@ -110,11 +109,17 @@ def _variants(baseline: Spec, findings: Sequence[Finding], space: SearchSpace) -
     ours = {name for family in (*families, *_PHASE_VARIANTS, "native_api") for name in (family, f"{family}{_VERSION}")}
     others = [name for name in space.variants if name not in ours]
     names = [name for name in (*newest[:-1], *others, newest[-1]) if name in space.variants]
-    causes = frozenset(f.figures.cause for f in findings if isinstance(f.figures, RefusedFigures))
+    causes = _causes(findings)
     for name in sorted(names, key=lambda name: _in_the_way(space.variants[name], causes)):
         variant = space.variants[name]
         if variant.tools == "system_prompt" or not (space.text_only or causes & _NEEDS_TEXT):
             yield with_change(baseline, variant=variant)
+
+
+def _causes(findings: Sequence[Finding], *, at_least: float = 0.0) -> frozenset[Cause]:
+    """Why the server refused at least this share of the trials."""
+    seen = (f.figures for f in findings if isinstance(f.figures, RefusedFigures))
+    return frozenset(figures.cause for figures in seen if figures.share >= at_least)
 
 
 def _in_the_way(variant: Variant, causes: frozenset[Cause]) -> bool:
@@ -148,7 +153,7 @@ def _order(findings: Sequence[Finding]) -> tuple[str, ...]:
 
     An unread format is the surest cause, then silence, then calling too much.
     """
-    if any(isinstance(f.figures, RefusedFigures) for f in findings):
+    if _causes(findings, at_least=0.5):
         return _MAKES_CALLS
     if any(f.type == "unread_format" for f in findings):
         return _READS_FORMATS
