@@ -8,6 +8,7 @@ from typing import get_args
 
 from selfopt.errors import LASTING, Cause
 from selfopt.measure.refusals import NEEDED
+from selfopt.variants import load_variants
 from selfopt.words.causes import REMEDIES, TITLES, cause_text
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "TROUBLESHOOTING.md").read_text("utf-8")
@@ -34,3 +35,12 @@ def test_a_cause_and_its_remedy_are_one_line() -> None:
         line = cause_text(cause)
         assert "\n" not in line
         assert not line.endswith((".", ";"))
+
+
+def test_the_variants_that_a_remedy_names_are_there_and_help() -> None:
+    """They offer no native tools, so a server has none to refuse and none to parse."""
+    catalogue = load_variants()
+    named = {name for text in REMEDIES.values() for name in re.findall(r"`(\w+@\d+)`", text)}
+    assert named
+    assert {catalogue[name].tools for name in named} == {"system_prompt"}
+    assert catalogue["extended@2"].history == "rendered"

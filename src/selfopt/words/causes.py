@@ -21,11 +21,11 @@ TITLES: Mapping[Cause, str] = {
 """Each cause in a few words."""
 
 REMEDIES: Mapping[Cause, str] = {
-    "no_tools": "use a variant that writes the tools into the prompt, such as `atomic@2`, or a model that has tools",
+    "no_tools": "use a variant that writes the tools into the prompt (`atomic@2`, `extended@2`), or a model that has tools",
     "tools_off": "start the server with --jinja (llama.cpp), or with --enable-auto-tool-choice and --tool-call-parser (vLLM), "
-    "or use a variant that writes the tools into the prompt, such as `atomic@2`",
-    "not_parsed": "use a variant whose calls are read here, such as `atomic@2`, or update the server",
-    "roles": "use a variant that writes the conversation as text, such as `extended@2`, or give the model another chat template",
+    "or use a variant that writes the tools into the prompt (`atomic@2`, `extended@2`)",
+    "not_parsed": "use a variant whose calls are read here (`atomic@2`, `extended@2`), or update the server",
+    "roles": "use a variant that writes the conversation as text (`extended@2`), or give the model another chat template",
     "context": "raise the context size of the server (num_ctx in Ollama, -c in llama.cpp, --max-model-len in vLLM), or send less",
     "memory": "use a smaller model or quantisation, lower the context size, or free memory",
     "payment": "add credit to the account",
