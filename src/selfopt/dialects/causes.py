@@ -99,6 +99,7 @@ ROWS: Sequence[tuple[Cause, str, str]] = (
         r"(?:Failed to load model \S{1,200} Error: )?",
         r"Model loading was stopped due to insufficient system resources\b",
     ),
+    ("memory", r"(?:\[METAL\] Command buffer execution failed: )?", r"Insufficient Memory \(\d{8}:"),
     ("memory", r"llama runner exited, ", r"you may not have enough available memory to run this model\b"),
     ("payment", r"", r"Your credit balance is too low\b"),
     ("payment", r"", r"Insufficient (?:Balance|credits)\b"),
