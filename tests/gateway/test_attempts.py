@@ -297,8 +297,10 @@ async def test_the_probe_says_whether_models_that_fail_are_the_servers_fault(
         whole(b'{"error":{"message":"no"}}', b"400 Bad Request"),
         whole(b'{"error":{"message":"no"}}', b"404 Not Found"),
         whole(b'{"error":{"message":"no"}}', b"429 Too Many Requests"),
+        whole(b'{"error":{"message":"Conversation roles must alternate user/assistant/user"}}', b"500 Internal Server Error"),
+        whole(b'{"error":{"message":"error parsing tool call: raw=x"}}', b"500 Internal Server Error"),
     ],
-    ids=["no answer", "no JSON", "too large", "refused", "unknown", "too many"],
+    ids=["no answer", "no JSON", "too large", "refused", "unknown", "too many", "roles", "not parsed"],
 )
 async def test_no_content_opens_a_breaker(tmp_path: Path, talk: bytes) -> None:
     """Whatever a client makes a server say, others are still served."""

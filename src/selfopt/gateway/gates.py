@@ -112,7 +112,7 @@ class EndpointGate:
 
     def failed(self, model: str, error: EndpointError) -> None:
         """Note that an attempt failed. Enough faults in a row open a breaker."""
-        if error.kind not in DOWN or error.blames == "content":
+        if error.kind not in DOWN or error.blames == "content" or error.cause in ("payment", "rate"):
             self.undecided(model)
         elif error.blames == "server":
             self.undecided(model)

@@ -6,6 +6,7 @@ import asyncio
 
 import msgspec
 
+from selfopt.dialects.causes import cause_of
 from selfopt.dialects.faults import status_fault
 from selfopt.errors import EndpointError
 from selfopt.home import Redactor, escape_control
@@ -62,7 +63,7 @@ class Passing:
         """Make one attempt. Raises EndpointError if it failed before anything was sent."""
         upstream = exchange.upstream
         address = upstream.address or await self._start(exchange, upstream)
-        body = exchange.chat.forwarded(upstream.server_model)
+        body = exchange.chat.forwarded(upstream.server_model, upstream.finish)
         payload = b"%s%d\r\n\r\n%s" % (address.post, len(body), body)
         if exchange.chat.stream:
             await self._streamed(exchange, upstream, address, payload)
@@ -235,7 +236,7 @@ def fault_in(answer: UpstreamReply, name: str, address: HttpAddress) -> Endpoint
         status=status,
         retry_after_s=retry_after(answer.headers.get(b"retry-after")),
         final=300 <= status < 400,
-    )
+    ).because(cause_of(status, None, message, ""), message)
 
 
 def as_error_body(body: bytes) -> bytes | None:
