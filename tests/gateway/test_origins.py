@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from selfopt.errors import SettingsError
 from selfopt.gateway.origins import Origins
 from selfopt.home import ChainedFile, KeyFile
-from selfopt.settings.gateway import GatewaySettings
+from selfopt.settings.serve import GatewaySettings
 from selfopt.wiring.app import App
 
 from .kit import chat, gateway_world

@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from selfopt.errors import SettingsError, UnknownModelError
-from selfopt.records import EndpointConfig, Phase, PolicyThresholds, RaceSettings, WarmUp
+from selfopt.records import EndpointConfig, Phase, PolicyThresholds, RaceSettings, Usage, WarmUp
 
 from .endpoint import EndpointSettings, Table, default_endpoints, one_name
-from .gateway import GatewaySettings
+from .serve import GatewaySettings
 
 
 class ProjectMay(Enum):
@@ -280,6 +280,16 @@ class Settings(Table):
         found = self.prices.get(model)
         name = self.one_name(model)
         return found or next((price for known, price in self.prices.items() if self.one_name(known) == name), None)
+
+    def cost_of(self, model: str, usage: Usage) -> float | None:
+        """Returns the cost of one trial by the price of its model.
+
+        Without a price, a model on this machine costs nothing and another model's cost is unknown.
+        """
+        price = self.price_of(model)
+        if price is None:
+            return 0.0 if self.is_local(model) else None
+        return ((usage.input_tokens or 0) * price.input + (usage.output_tokens or 0) * price.output) / 1_000_000
 
     def has_one_spelling(self, model: str) -> bool:
         """Says whether every full name at this model's endpoint is a model of its own."""

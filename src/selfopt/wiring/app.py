@@ -16,7 +16,7 @@ from selfopt.engine.catalogue import load_catalogue
 from selfopt.engine.store import ModelStore
 from selfopt.errors import ModelStoreError, SettingsError, StoreError, UnknownModelError, UsageError
 from selfopt.home import NOT_MADE_HERE, Home, KeyFile, escape_control, look_for_home
-from selfopt.records import Environment, Ledger, Phase, Spec, Split, Suite, Usage, Variant
+from selfopt.records import Environment, Ledger, Phase, Spec, Split, Suite, Variant
 from selfopt.routing import Enforcer, RouteOptions
 from selfopt.settings import Project, Settings, read_settings
 from selfopt.variants import get_variant, load_variants
@@ -362,20 +362,10 @@ class App:
             suite_for=self.suite_for,
             warm_up=WarmUpRunner(self.settings.warm_up.enabled),
             slots_for=lambda spec: self.settings.concurrency_of(spec.endpoint),
-            price_for=self._price,
+            price_for=lambda spec, usage: self.settings.cost_of(spec.model, usage),
             progress=progress or ignore_progress,
             hardware=f"{platform.system()} {platform.machine()}, {os.cpu_count() or 1} cores",
         )
-
-    def _price(self, spec: Spec, usage: Usage) -> float | None:
-        """Return the cost of one trial by the settings' price.
-
-        Without a price, a model on this machine costs nothing and another model's cost is unknown.
-        """
-        price = self.settings.price_of(spec.model)
-        if price is None:
-            return 0.0 if self.settings.is_local(spec.model) else None
-        return ((usage.input_tokens or 0) * price.input + (usage.output_tokens or 0) * price.output) / 1_000_000
 
     def require_ready(self, models: Iterable[str]) -> None:
         """Check keys, prices, model files and scripts before the first request needs them.
