@@ -132,7 +132,7 @@ def test_a_line_ends_at_its_line_feed_alone(odd: str) -> None:
     assert [prompt["messages"][0]["content"] for prompt in parts.prompts] == [f"a{odd}b"] * 2
 
 
-@given(st.lists(st.text(st.characters(exclude_categories=("Cs",)), min_size=1).filter(str.strip), min_size=1, max_size=4))
+@given(st.lists(st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip), min_size=1, max_size=4))
 def test_any_text_comes_back_as_it_was_written(texts: list[str]) -> None:
     """Through lines that keep every character that JSON allows as it is."""
     written = "\n".join(json.dumps(a_line(messages=[{"role": "user", "content": t}]), ensure_ascii=False) for t in texts)
@@ -147,6 +147,7 @@ def test_the_older_form_of_functions_is_read() -> None:
     (prompt,) = suite.prompts
     assert [m.role for m in prompt.messages] == ["user", "assistant", "tool", "user"]
     assert prompt.messages[2].tool_call_id == prompt.messages[1].tool_calls[0].id
+    assert prompt.expected != "any"
     assert prompt.expected[0][0].model_dump() == {"name": "ring", "arguments": {"times": [1]}, "any_arguments": False}
 
 
@@ -221,3 +222,12 @@ def test_very_many_lines_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bound, so that no file fills the memory."""
     monkeypatch.setattr("selfopt.suites.importers.jsonl.MAX_LINES", 2)
     assert "more than 2 prompts" in refusal(lines(*[a_line()] * 3))
+
+
+def test_a_tool_is_completed_and_none_of_its_meaning_changed() -> None:
+    """A property that is true may be anything, one that is false is none, and one that is only required is there."""
+    schema = {"properties": {"any": True, "no": False, "a": {"type": "string"}}, "required": ["a", "b"]}
+    (tool,) = tools_from([{"name": "notes/list", "inputSchema": schema}], "x")
+    whole = {"type": "object", "properties": {"any": {}, "a": {"type": "string"}, "b": {}}, "required": ["a", "b"]}
+    assert tool.parameters == whole
+    assert tools_from([{"name": "n" * 128, "parameters": {"type": "object"}}], "x")[0].parameters == {"type": "object"}

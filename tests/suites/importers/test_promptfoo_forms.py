@@ -44,7 +44,8 @@ def cities(path: Path, **options: Any) -> list[str]:
 )
 def test_tests_stand_in_lists_files_folders_and_patterns(tmp_path: Path, tests: Any) -> None:
     """With or without `file://`; a file of a pattern that holds something else is passed over by its suffix."""
-    path = config(tmp_path / "in", tests=tests) if (tmp_path / "in").mkdir() is None else tmp_path
+    (tmp_path / "in").mkdir()
+    path = config(tmp_path / "in", tests=tests)
     write(path.parent / "cases" / "a.yaml", CASE)
     write(path.parent / "cases" / "b.jsonl", [ROME])
     write(path.parent / "all.json", ["file://cases/a.yaml", ROME])

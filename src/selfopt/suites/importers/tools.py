@@ -82,7 +82,7 @@ def _tool(item: Any, where: str) -> ToolDefinition:
     body = {key: inner[key] for key in ("name", "description") if inner.get(key) is not None}
     schema = next((inner[key] for key in _SCHEMA_KEYS if inner.get(key) is not None), None)
     if schema is not None:
-        body["parameters"] = _with_object_type(schema)
+        body["parameters"] = _with_all_properties(schema)
     try:
         return ToolDefinition.model_validate(body)
     except ValidationError as error:
@@ -91,8 +91,20 @@ def _tool(item: Any, where: str) -> ToolDefinition:
         raise SuiteError(f"{where}: {printable(place)}: {first['msg']}; correct it") from None
 
 
-def _with_object_type(schema: Any) -> Any:
-    """Add the type object to parameters that name no type."""
-    if isinstance(schema, dict) and "type" not in schema:
-        return {"type": "object", "properties": {}, **schema}
-    return schema
+def _with_all_properties(schema: Any) -> Any:
+    """The parameters with what they leave out: the type object, and the properties that are only required.
+
+    A property that is true may have any value, as one without any keyword. One that is false may
+    have none, and is left out. Many servers of models refuse both.
+    """
+    if not isinstance(schema, dict):
+        return schema
+    whole = schema if "type" in schema else {"type": "object", "properties": {}, **schema}
+    properties, required = whole.get("properties", {}), whole.get("required")
+    if not isinstance(properties, dict) or whole["type"] != "object":
+        return whole
+    named = {name: {} if part is True else part for name, part in properties.items() if part is not False}
+    for name in required if isinstance(required, list) else ():
+        if isinstance(name, str) and name not in properties:
+            named[name] = {}
+    return {**whole, "properties": named} if named != properties or "properties" in whole else whole
