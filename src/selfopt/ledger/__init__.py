@@ -7,6 +7,7 @@ and `check_records` report what has changed since it was committed.
 
 from .lookup import resolve
 from .memory import MemoryLedger
+from .reading import is_read_only
 from .schema import SCHEMA_VERSION
 from .sealing import LEDGER_SEALED_EVENT, LedgerSeals, read_ledger_seals
 from .sqlite import SqliteLedger, open_ledger
@@ -19,6 +20,7 @@ __all__ = [
     "MemoryLedger",
     "SqliteLedger",
     "check_records",
+    "is_read_only",
     "open_ledger",
     "read_ledger_seals",
     "resolve",
