@@ -250,7 +250,9 @@ def test_a_configuration_of_promptfoo_becomes_a_suite(project: Project) -> None:
     ]
     before = project.files()
     project.write("foo.yaml", PROMPTFOO.replace("tool-call-f1", "javascript"))
-    project.run("suites", "import", "promptfoo", "foo.yaml", "--name", "other").assert_refused(2, "javascript (code, which is not executed) (test 1)")
+    project.run("suites", "import", "promptfoo", "foo.yaml", "--name", "other").assert_refused(
+        2, "javascript (code, which is not executed) (test 1)"
+    )
     project.write("foo.yaml", PROMPTFOO + BOMB)
     project.run("suites", "import", "promptfoo", "foo.yaml", "--name", "other").assert_refused(2, "more than 1000000 values")
     with (project.root / "large.yaml").open("wb") as file:
