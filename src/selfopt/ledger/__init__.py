@@ -7,10 +7,10 @@ and `check_records` report what has changed since it was committed.
 
 from .lookup import resolve
 from .memory import MemoryLedger
-from .reading import is_read_only
 from .schema import SCHEMA_VERSION
 from .sealing import LEDGER_SEALED_EVENT, LedgerSeals, read_ledger_seals
 from .sqlite import SqliteLedger, open_ledger
+from .unwritable import is_read_only
 from .verifying import check_records, verify_ledger_file
 
 __all__ = [

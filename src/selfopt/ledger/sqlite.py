@@ -21,9 +21,9 @@ from selfopt.records import Blob, Record
 from .codec import IndexEntry, Row, check_blob, check_where, decode, encode, kind_of, unpack_text
 from .commits import CommitHead
 from .group import Batch, GroupCommit
-from .reading import is_read_only, read_only_uri
 from .schema import FEW, MANY_KINDS, check_magic, needs_migration, prepare
 from .storing import Storing, translated
+from .unwritable import is_read_only, read_only_uri
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")

@@ -23,8 +23,8 @@ from selfopt.records import LedgerFault, LedgerReport
 
 from .codec import decode, encode, record_types, unpack_text
 from .commits import GENESIS, CommitHead, Listed, commit_hash, parse_commit
-from .reading import read_only_uri
 from .schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, SEALED_TOO_FAR
+from .unwritable import read_only_uri
 
 S = TypeVar("S")
 T = TypeVar("T")

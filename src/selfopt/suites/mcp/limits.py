@@ -10,7 +10,7 @@ MAX_TOOLS = 1000
 SAID = 300
 
 
-class Meter:
+class Intake:
     """Counts what a server sends, and keeps the first thing that is wrong with it, which is told in place of what follows from it.
 
     Attributes:

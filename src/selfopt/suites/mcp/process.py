@@ -22,7 +22,7 @@ from selfopt.errors import SuiteError
 from selfopt.home.plain_json import PlainJsonError, read_plain_json
 from selfopt.suites.check import printable
 
-from .limits import SAID, Meter
+from .limits import SAID, Intake
 
 _PIECE = 65_536
 _END_S = 1.0
@@ -31,13 +31,13 @@ _END_S = 1.0
 class ServerProcess:
     """A running server. `read` and `write` are what the SDK's session speaks through."""
 
-    def __init__(self, process: asyncio.subprocess.Process, meter: Meter) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, intake: Intake) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
         self._process = process
         self._in, self._out, self._err = process.stdin, process.stdout, process.stderr
-        self._meter = meter
+        self._intake = intake
         self._words: deque[bytes] = deque(maxlen=4)
         self._other = ""
         self._received: MemoryObjectSendStream[Any]
@@ -56,16 +56,17 @@ class ServerProcess:
         with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
             async with self._received:
                 while piece := await self._out.read(_PIECE):
-                    if self._meter.count(len(piece)):
+                    if self._intake.count(len(piece)):
                         return
                     rest += piece
-                    *lines, last = rest.split(b"\n") if b"\n" in piece else (rest,)
+                    if b"\n" not in piece:
+                        continue
+                    *lines, rest = rest.split(b"\n")
                     for line in lines:
                         message = self._message(bytes(line))
                         if message is not None:
                             await self._received.send(message)
-                    rest = bytearray(last)
-                self._meter.over = True
+                self._intake.over = True
 
     def _message(self, line: bytes) -> Any:
         from mcp.shared.message import SessionMessage
@@ -99,7 +100,7 @@ class ServerProcess:
             await asyncio.wait_for(asyncio.shield(self._tasks[-1]), _END_S)
         code = self._process.returncode
         how = "closed its output" if code is None else f"ended with exit code {code}"
-        return self._meter.fail(f"{how} before it listed its tools{self.last_words()}; run the command by hand to see why")
+        return self._intake.fail(f"{how} before it listed its tools{self.last_words()}; run the command by hand to see why")
 
     def last_words(self) -> str:
         """The end of what it wrote that was no message, in parentheses, to append to a message."""
@@ -126,7 +127,7 @@ class ServerProcess:
 
 
 @asynccontextmanager
-async def started(command: Sequence[str], meter: Meter) -> AsyncIterator[ServerProcess]:
+async def started(command: Sequence[str], intake: Intake) -> AsyncIterator[ServerProcess]:
     """Start a command without a shell, in its own process group, and end it on leaving.
 
     Raises:
@@ -142,8 +143,8 @@ async def started(command: Sequence[str], meter: Meter) -> AsyncIterator[ServerP
         )
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise SuiteError(f"{meter.who}: cannot be started ({reason}); check the command and its path") from None
-    server = ServerProcess(process, meter)
+        raise SuiteError(f"{intake.who}: cannot be started ({reason}); check the command and its path") from None
+    server = ServerProcess(process, intake)
     try:
         yield server
     finally:

@@ -15,7 +15,7 @@ from selfopt.records import ToolDefinition
 from selfopt.suites.check import printable
 from selfopt.suites.importers.tools import tools_from
 
-from .limits import Meter
+from .limits import Intake
 
 DEFAULT_TIMEOUT_S = 10.0
 # The versions of the SDK that are known to work, as the extra `mcp` of this package names them.
@@ -67,43 +67,51 @@ async def read_mcp_tools(source: McpSource, timeout_s: float = DEFAULT_TIMEOUT_S
             much, or sends something else than MCP. The message names the server.
     """
     _need_sdk()
-    meter = Meter(source.who)
-    listed = await (_over_http if source.url else _from_command)(source, meter, timeout_s)
-    if meter.fault is not None or listed is None:
-        raise meter.fault or meter.fail("closed the connection before it listed its tools; check that it is an MCP server")
+    intake = Intake(source.who)
+    listed = await (_over_http if source.url else _from_command)(source, intake, timeout_s)
+    if intake.fault is not None or listed is None:
+        raise intake.fault or intake.fail("closed the connection before it listed its tools; check that it is an MCP server")
     return tools_from(listed, source.who)
 
 
-async def _from_command(source: McpSource, meter: Meter, timeout_s: float) -> list[Any] | None:
+async def _from_command(source: McpSource, intake: Intake, timeout_s: float) -> list[Any] | None:
     from .process import started
     from .session import list_tools
 
-    async with started(source.command, meter) as server:
+    async with started(source.command, intake) as server:
         try:
             async with asyncio.timeout(timeout_s):
-                listed = await list_tools(server.read, server.write, meter)
-                if listed is None and meter.fault is None:
+                listed = await list_tools(server.read, server.write, intake)
+                if listed is None and intake.fault is None:
                     await server.ended()
                 return listed
         except TimeoutError:
-            meter.fail(_late(timeout_s, f" and was ended{server.last_words()}"))
-            return None
+            intake.fail(_late(timeout_s, f" and was ended{server.last_words()}"))
+        except ExceptionGroup as group:
+            intake.fail(_unreadable(group))
+        return None
 
 
-async def _over_http(source: McpSource, meter: Meter, timeout_s: float) -> list[Any] | None:
+async def _over_http(source: McpSource, intake: Intake, timeout_s: float) -> list[Any] | None:
     from .http import reached
     from .session import list_tools
 
     try:
-        async with asyncio.timeout(timeout_s), reached(source.url, meter) as (read, write):
-            return await list_tools(read, write, meter)
+        async with asyncio.timeout(timeout_s), reached(source.url, intake) as (read, write):
+            return await list_tools(read, write, intake)
     except TimeoutError:
-        meter.fail(_late(timeout_s, ""))
-    except Exception:
-        # The SDK's group of tasks fails as a whole where the transport does, which the meter has noted.
-        if meter.fault is None:
-            raise
+        intake.fail(_late(timeout_s, ""))
+    except ExceptionGroup as group:
+        # The SDK's tasks fail together where the transport does, and then what is wrong is noted already.
+        intake.fail(_unreadable(group))
     return None
+
+
+def _unreadable(group: ExceptionGroup[Exception]) -> str:
+    first: BaseException = group
+    while isinstance(first, ExceptionGroup):
+        first = first.exceptions[0]
+    return f"what it sent cannot be read by the package mcp ({type(first).__name__}); check that it is an MCP server"
 
 
 def _late(timeout_s: float, ended: str) -> str:

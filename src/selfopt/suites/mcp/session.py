@@ -11,16 +11,16 @@ from pydantic import ValidationError
 from selfopt import __version__
 from selfopt.suites.check import printable
 
-from .limits import MAX_PAGES, MAX_TOOLS, SAID, Meter
+from .limits import MAX_PAGES, MAX_TOOLS, SAID, Intake
 
 # JSON-RPC's "no such method" and MCP's "unsupported protocol version": the server has no handshake.
 _NO_HANDSHAKE = (-32601, -32022)
 
 
-async def list_tools(read: Any, write: Any, meter: Meter) -> list[Any] | None:
+async def list_tools(read: Any, write: Any, intake: Intake) -> list[Any] | None:
     """List all tools of a server as it describes them.
 
-    None if the server was over before they were listed, or the meter says what is wrong.
+    None if the server was over before they were listed, or the intake says what is wrong.
     """
     async with ClientSession(read, write, client_info=Implementation(name="selfopt", version=__version__)) as session:
         # What is raised within the SDK's group of tasks would come out as a group of errors.
@@ -28,17 +28,17 @@ async def list_tools(read: Any, write: Any, meter: Meter) -> list[Any] | None:
         try:
             await _greet(session)
             asked = "tools/list"
-            return await _pages(session, meter)
+            return await _pages(session, intake)
         except MCPError as error:
-            if error.error.code != CONNECTION_CLOSED or not meter.over:
+            if error.error.code != CONNECTION_CLOSED or not intake.over:
                 said = printable(error.error.message[:SAID])
-                meter.fail(f"refuses {asked}: {said}; check that it is an MCP server")
+                intake.fail(f"refuses {asked}: {said}; check that it is an MCP server")
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             place = printable(".".join(map(str, first["loc"])))
-            meter.fail(f"its answer to {asked} breaks the protocol: {place}: {printable(first['msg'])}; correct the server")
+            intake.fail(f"its answer to {asked} breaks the protocol: {place}: {printable(first['msg'])}; correct the server")
         except RuntimeError as error:
-            meter.fail(f"{printable(str(error)[:SAID])}; update the server, or the package mcp")
+            intake.fail(f"{printable(str(error)[:SAID])}; update the server, or the package mcp")
     return None
 
 
@@ -52,7 +52,7 @@ async def _greet(session: ClientSession) -> None:
         await session.discover()
 
 
-async def _pages(session: ClientSession, meter: Meter) -> list[Any] | None:
+async def _pages(session: ClientSession, intake: Intake) -> list[Any] | None:
     tools: list[Any] = []
     seen: set[str] = set()
     cursor: str | None = None
@@ -64,11 +64,11 @@ async def _pages(session: ClientSession, meter: Meter) -> list[Any] | None:
         if cursor is None:
             return tools
         if cursor in seen:
-            meter.fail(f"its list of tools has no end (the page {printable(repr(cursor))} comes again)")
+            intake.fail(f"its list of tools has no end (the page {printable(repr(cursor))} comes again)")
             return None
         seen.add(cursor)
         if len(tools) > MAX_TOOLS:
-            meter.fail(f"lists more than {MAX_TOOLS} tools; offer fewer at once")
+            intake.fail(f"lists more than {MAX_TOOLS} tools; offer fewer at once")
             return None
-    meter.fail(f"its list of tools has more than {MAX_PAGES} pages; offer fewer at once")
+    intake.fail(f"its list of tools has more than {MAX_PAGES} pages; offer fewer at once")
     return None
