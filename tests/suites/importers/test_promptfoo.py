@@ -323,4 +323,4 @@ def test_very_many_combinations_are_refused(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("selfopt.suites.importers.promptfoo.MAX_PROMPTS", 100)
     many = {f"v{n}": [str(i) for i in range(50)] for n in range(9)}
     path = config(tmp_path, tests=[{"vars": {"city": "x", **many}, "assert": [VALID]}])
-    assert "more than 100 prompts" in refusal(path)
+    assert "its vars have more than 100 combinations" in refusal(path)

@@ -59,15 +59,13 @@ def test_a_pattern_follows_no_link_out_of_the_folder(tmp_path: Path) -> None:
     assert "leads outside" in refusal(config(inside, tests="file://*link.yaml"))
 
 
-def test_files_are_bounded_in_number_in_size_and_in_depth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_bounded_in_number_in_size_and_in_depth(tmp_path: Path) -> None:
     """However they are named."""
-    path = config(tmp_path, tests="file://cases/*.yaml")
     (tmp_path / "cases").mkdir()
     for number in range(6):
         (tmp_path / "cases" / f"{number}.yaml").write_text("vars: {city: x}\nassert: [{type: is-valid-function-call}]\n")
-    with monkeypatch.context() as patch:
-        patch.setattr("selfopt.suites.importers.promptfoo_files.MAX_VISITED", 3)
-        assert "more than 3 files are there" in refusal(path)
+    with pytest.raises(SuiteError, match="too many files are named, or stand in its folder"):
+        Folder(tmp_path, left_steps=3).find("cases", "x", (".yaml",))
     folder = Folder(tmp_path, left_files=5)
     with pytest.raises(SuiteError, match="names more than"):
         [folder.text(found, "x") for found in folder.find("cases", "x", (".yaml",))]
@@ -106,3 +104,14 @@ def test_any_pattern_is_decided_or_refused(pattern: str, parts: list[str]) -> No
     """At once: nothing is tried twice."""
     with contextlib.suppress(SuiteError):
         assert matcher(pattern, "x")(parts) in (True, False)
+
+
+def test_files_that_name_each_other_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many ways there are through them, and although none leads to a test or a prompt."""
+    monkeypatch.setattr("selfopt.suites.importers.promptfoo_files.MAX_STEPS", 3000)
+    for number in range(4):
+        (tmp_path / f"{number}.yaml").write_text(f"- file://{number + 1}.yaml\n" * 400 if number < 3 else "[]\n")
+    for key in ("tests", "scenarios", "prompts"):
+        assert "too many files are named" in refusal(config(tmp_path, **{key: "file://0.yaml"})), key
+    (tmp_path / "3.yaml").write_text("- One\n")
+    assert "more than 2000 prompts" in refusal(config(tmp_path, prompts="file://0.yaml"))

@@ -313,6 +313,15 @@ def test_providers_and_prompts_stand_in_files(tmp_path: Path) -> None:
     assert [prompt.messages[0].content for prompt in imported(chosen).prompts] == ["Two Oslo", "Seven Oslo"]
 
 
+def test_a_prompt_that_is_code_is_left_out_of_all_tests_and_the_others_stay(tmp_path: Path) -> None:
+    """With a word; a test that is meant for no other prompt goes with it."""
+    path = config(tmp_path, prompts=["In {{city}}", "{% if city %}x{% endif %}"], tests=[CASE, ROME, {**CASE, "prompts": "none"}])
+    assert [prompt.id for prompt in imported(path).prompts] == ["1", "2"]
+    assert "prompt 2: '{%' begins code of a template, which is not executed; write the text out (tests 1, 2)" in notes(path)
+    assert "meant for no prompt that is there (test 3)" in notes(path)
+    assert "cannot be imported" in refusal(path, strict=True)
+
+
 def test_vars_stand_in_files_and_in_each_other(tmp_path: Path) -> None:
     """A file of vars, one of a text, several by a pattern; media and code leave their test out."""
     write(tmp_path / "v" / "vars.yaml", {"city": "Oslo", "deep": {"a": [1, "x"]}})

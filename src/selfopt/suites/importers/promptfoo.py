@@ -31,6 +31,7 @@ from .seam import Imported, ImportOption, ImportRequest
 from .template import render_data, render_values
 
 MAX_PROMPTS = 20_000
+MAX_CHARACTERS = 32_000_000
 _MAX_ASSERTS = 200
 # Keys of a test that change how it is judged by promptfoo, and say nothing about a call.
 _TOLD = ("assertScoringFunction", "threshold", "providers")
@@ -130,6 +131,7 @@ class _Reader:
     source: str
     left_out: LeftOut
     parts: SuiteParts = field(default_factory=SuiteParts)
+    characters: int = 0
 
     def add(self, number: int, test: Case) -> None:
         """Add the prompts of a test: one for each combination of its vars with each template.
@@ -150,7 +152,11 @@ class _Reader:
             number, [f"{key} of a test" for key in _TOLD if body.get(key, self.default.body.get(key)) is not None]
         )
         templates = [one for one in enumerate(self.templates, 1) if one[1].is_meant(body.get("prompts"))]
+        if not templates:
+            raise NotImportedError(where, "it is meant for no prompt that is there")
         for variation, given in enumerate(combinations(values, options), 1):
+            if variation > MAX_PROMPTS:
+                raise SuiteError(f"{where}: its vars have more than {MAX_PROMPTS} combinations; import it in parts")
             filled = render_values(given, where)
             stated = read_asserts(
                 [render_data(one, filled, where) if is_stating(one) else one for one in asserts],
@@ -163,12 +169,18 @@ class _Reader:
             expected = stated.expected(where)
             for place, template in templates:
                 suffix = (f"-v{variation}" if variation > 1 else "") + (f"-p{place}" if place > 1 else "")
-                text = template.filled(filled, options, where)
+                try:
+                    text = template.filled(filled, options, where)
+                except NotImportedError as error:
+                    self.left_out.test(number, NotImportedError(where, f"prompt {place}: {error.what}"))
+                    continue
                 messages = [{"role": "user", "content": text}] if isinstance(text, str) else conversation_data(text, where)
-                prompt = {**_head(test, f"{number}{suffix}"), "messages": messages, "expected": expected}
-                self.parts.add(prompt, self.offered)
-                if len(self.parts.prompts) > MAX_PROMPTS:
-                    raise SuiteError(f"{self.source}: more than {MAX_PROMPTS} prompts; import it in parts")
+                self.parts.add({**_head(test, f"{number}{suffix}"), "messages": messages, "expected": expected}, self.offered)
+                self.characters += sum(len(message.get("content", "")) for message in messages)
+                if len(self.parts.prompts) > MAX_PROMPTS or self.characters > MAX_CHARACTERS:
+                    raise SuiteError(
+                        f"{self.source}: more than {MAX_PROMPTS} prompts, or {MAX_CHARACTERS} characters; import it in parts"
+                    )
 
     def _asserts(self, test: Case, options: dict[str, Any], where: str) -> list[Any]:
         common = [] if options.get("disableDefaultAsserts") else self.default.body.get("assert") or []

@@ -25,7 +25,7 @@ from .left_out import NotImportedError
 MAX_BYTES = 5_000_000
 MAX_ALL_BYTES = 32_000_000
 MAX_FILES = 1000
-MAX_VISITED = 20_000
+MAX_STEPS = 100_000
 _MAX_NAME, _MAX_PATH = 255, 3000
 DATA = (".yaml", ".yml", ".json")
 ROWS = (".jsonl", ".csv", ".tsv")
@@ -41,12 +41,20 @@ class Folder:
     Attributes:
         root: the folder.
         left_bytes, left_files: how much may still be read.
+        left_steps: how often a file may still be looked for, or looked at in a folder.
     """
 
     root: Path
     left_bytes: int = MAX_ALL_BYTES
     left_files: int = MAX_FILES
+    left_steps: int = field(default_factory=lambda: MAX_STEPS)
+    _real: str = ""
+    _found: dict[tuple[str, tuple[str, ...], Path | None], list[Path]] = field(default_factory=dict)
     _texts: dict[Path, str] = field(default_factory=dict)
+    _data: dict[Path, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._real = os.path.realpath(self.root)
 
     def find(self, name: str, where: str, kinds: tuple[str, ...], near: Path | None = None) -> list[Path]:
         """The files that a reference names: one, those of a folder, or those that a pattern matches.
@@ -62,6 +70,13 @@ class Folder:
             SuiteError: it leads outside the folder, or to nothing that can be read.
         """
         shown = f"{where}: {printable(name)}"
+        self._step(shown)
+        key = (name, kinds, near)
+        if key not in self._found:
+            self._found[key] = self._find(name, shown, kinds, near)
+        return self._found[key]
+
+    def _find(self, name: str, shown: str, kinds: tuple[str, ...], near: Path | None) -> list[Path]:
         plain = name.removeprefix("file://")
         if name.startswith(_ELSEWHERE):
             raise NotImportedError(
@@ -90,11 +105,8 @@ class Folder:
         return self.root
 
     def _inside(self, path: Path, shown: str) -> None:
-        try:
-            inside = path.resolve().is_relative_to(self.root.resolve())
-        except (OSError, RuntimeError, ValueError):
-            inside = False
-        if not inside:
+        real = os.path.realpath(path)
+        if real != self._real and not real.startswith(os.path.join(self._real, "")):
             raise SuiteError(f"{shown}: leads outside the folder of the configuration; put it into that folder")
 
     def _named(self, path: Path, kinds: tuple[str, ...], shown: str) -> list[Path]:
@@ -116,17 +128,21 @@ class Folder:
         return [path for path in found if path.suffix in kinds and fits(path.relative_to(base).parts)]
 
     def _walk(self, folder: Path, shown: str) -> Iterator[Path]:
-        visited = 0
         for place, folders, names in os.walk(folder):
             folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "node_modules")
             for name in sorted(names):
-                visited += 1
-                if visited > MAX_VISITED:
-                    raise SuiteError(f"{shown}: more than {MAX_VISITED} files are there; name a folder with fewer")
+                self._step(shown)
                 path = Path(place) / name
                 if not name.startswith("."):
                     self._inside(path, shown)
                     yield path
+
+    def _step(self, shown: str) -> None:
+        self.left_steps -= 1
+        if self.left_steps < 0:
+            raise SuiteError(
+                f"{shown}: too many files are named, or stand in its folder (more than {MAX_STEPS}); import it in parts"
+            )
 
     def text(self, path: Path, where: str) -> str:
         """The text of a file that `find` found."""
@@ -144,7 +160,12 @@ class Folder:
         return self._texts[path]
 
     def data(self, path: Path, where: str) -> Any:
-        """The data of a YAML file (with aliases, up to a limit), a JSON file, or a file of rows."""
+        """The data of a YAML file (with aliases, up to a limit), a JSON file, or a file of rows. Nobody may change it."""
+        if path not in self._data:
+            self._data[path] = self._read(path, where)
+        return self._data[path]
+
+    def _read(self, path: Path, where: str) -> Any:
         text = self.text(path, where)
         if path.suffix == ".jsonl":
             lines = enumerate(text.split("\n"), 1)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def read_prompts(prompts: Any, folder: Folder, source: str, left_out: LeftOut) -
     found: list[Template] = []
     for index, item in enumerate(prompts if isinstance(prompts, list) else [prompts]):
         try:
-            found += _read(item, folder, f"{source}: prompts[{index}]")
+            found += islice(_read(item, folder, f"{source}: prompts[{index}]"), _MAX_PROMPTS + 1 - len(found))
         except NotImportedError as error:
             left_out.other(error)
         if len(found) > _MAX_PROMPTS:
