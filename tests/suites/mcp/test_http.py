@@ -36,8 +36,8 @@ class Server:
             return web.Response(status=204)
         if self.how == "status":
             return web.Response(status=404, text="nothing here")
-        if self.how == "redirect":
-            return web.Response(status=307, headers={"Location": "http://example.invalid/"})
+        if self.how in ("redirect", "moved"):
+            return web.Response(status=307, headers={"Location": "http://example.invalid/" if self.how == "redirect" else "/other"})
         if self.how == "hang":
             await asyncio.Event().wait()
         if "id" not in message:
@@ -82,6 +82,7 @@ async def server() -> AsyncIterator[Server]:
     made = Server()
     app = web.Application()
     app.router.add_route("*", "/mcp", made.handle)
+    app.router.add_route("*", "/other", made.handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -116,6 +117,7 @@ async def test_session_and_version_go_with_every_further_request(server: Server)
     [
         ("status", "answers with status 404; check the URL"),
         ("redirect", "answers with status 307"),
+        ("moved", "answers with status 307"),
         ("html", "refuses initialize: Unexpected content type: text/html"),
         ("gzip", "sends compressed bodies"),
         ("flood", "sent more than 4000000 bytes"),
@@ -131,6 +133,7 @@ async def test_a_server_that_misbehaves_is_named_with_what_it_did(server: Server
         await read_mcp_tools(parse_source(server.url), 20.0)
     assert said in str(caught.value)
     assert server.url in str(caught.value)
+    assert "307" not in said or len(server.seen) == 1  # and no redirect was followed
 
 
 async def test_a_server_that_hangs_is_left(server: Server) -> None:

@@ -51,10 +51,12 @@ class _BoundedTransport(httpx2.AsyncBaseTransport):
             self._intake.fail(f"cannot be reached ({said}); check the URL, and that the server runs")
             raise
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if request.method == "POST" and (
-            300 <= response.status_code < 400 or (response.status_code >= 400 and kind != "application/json")
-        ):
+        moved = 300 <= response.status_code < 400
+        if request.method == "POST" and (moved or (response.status_code >= 400 and kind != "application/json")):
             self._intake.fail(f"answers with status {response.status_code}; check the URL (often it ends in /mcp)")
+        if moved:
+            await response.aclose()
+            raise httpx2.ReadError("a redirect")
         if response.headers.get("content-encoding", "identity").lower() != "identity":
             await response.aclose()
             self._intake.fail("sends compressed bodies though none were asked for; it is no MCP server that can be read")
