@@ -37,7 +37,9 @@ class Server:
         if self.how == "status":
             return web.Response(status=404, text="nothing here")
         if self.how in ("redirect", "moved"):
-            return web.Response(status=307, headers={"Location": "http://example.invalid/" if self.how == "redirect" else "/other"})
+            return web.Response(
+                status=307, headers={"Location": "http://example.invalid/" if self.how == "redirect" else "/other"}
+            )
         if self.how == "hang":
             await asyncio.Event().wait()
         if "id" not in message:
