@@ -370,6 +370,9 @@ def test_how_much_is_asked_at_once_depends_on_the_server() -> None:
     names = ("local", "ollama", "openai", "anthropic", "lan")
     assert [found.concurrency_of(name) for name in names] == [2, 1, 4, 4, 8]
     assert [found.live_concurrency_of(name) for name in names] == [2, 64, 64, 64, 8]
+    for cap in ("max_cost", "max_tokens"):
+        capped = Settings.model_validate({**tree, "limits": {cap: 5}})
+        assert [capped.concurrency_of(name) for name in names] == [2, 1, 1, 1, 8]
     flagged = Settings.model_validate({**tree, "limits": {"concurrency": 3}})
     assert {f(name) for name in names for f in (flagged.concurrency_of, flagged.live_concurrency_of)} == {3}
     assert (found.engine_slots, flagged.engine_slots) == (2, 3)

@@ -324,10 +324,14 @@ class Settings(Table):
         return self.limits.concurrency or self.engine.slots
 
     def concurrency_of(self, name: str) -> int:
-        """Returns how many requests an endpoint gets at the same time while something is measured."""
-        entry = self.endpoints[name]
+        """Returns how many requests an endpoint gets at the same time while something is measured.
+
+        Under a cap on cost or tokens a server elsewhere gets one, so that the cap is kept closely.
+        """
+        entry, limits = self.endpoints[name], self.limits
         kind = entry.traits
-        usual = self.engine.slots if kind.engine else kind.slots if entry.is_local else kind.slots_elsewhere
+        capped = limits.max_cost is not None or limits.max_tokens is not None
+        usual = self.engine.slots if kind.engine else kind.slots if entry.is_local or capped else kind.slots_elsewhere
         return self.limits.concurrency or entry.slots or usual
 
     def live_concurrency_of(self, name: str) -> int:
