@@ -76,6 +76,7 @@ from .finding import (
     Requirements,
 )
 from .integrity import LedgerFault, LedgerReport
+from .limit import FreeReason, LeftFree
 from .race import (
     Ask,
     EvidenceKey,
@@ -185,6 +186,7 @@ __all__ = [
     "FindingKind",
     "FinishReason",
     "FlakyFigures",
+    "FreeReason",
     "GateResult",
     "HoldReason",
     "HotFailure",
@@ -193,6 +195,7 @@ __all__ = [
     "Ledger",
     "LedgerFault",
     "LedgerReport",
+    "LeftFree",
     "LoadEvidence",
     "LoopEnd",
     "LoopStart",
