@@ -12,7 +12,7 @@ from selfopt.variants.schema_shapes import ArgumentShapes
 from selfopt.variants.shapes import ANY, Either, Listing, Members, Named, Shape, allows
 
 KEYS = st.sampled_from(["a", "ab", "b", "day", 'q"x', "naïve", "two words", "c"])
-LITERALS = st.none() | st.booleans() | st.integers(-99, 99) | st.text("ab é\"\\\n", max_size=4)
+LITERALS = st.none() | st.booleans() | st.integers(-99, 99) | st.text('ab é"\\\n', max_size=4)
 
 
 def _bounds(least: str, most: str, largest: int) -> st.SearchStrategy[dict[str, int]]:
@@ -37,7 +37,9 @@ _PLAIN = st.one_of(
 def _nested(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
     few = st.lists(inner, min_size=1, max_size=3)
     lists = st.builds(lambda item, body: {"type": "array", "items": item, **body}, inner, _bounds("minItems", "maxItems", 4))
-    places = st.builds(lambda first, rest: {"type": "array", "items": first, "additionalItems": rest}, few, inner | st.just(False))
+    places = st.builds(
+        lambda first, rest: {"type": "array", "items": first, "additionalItems": rest}, few, inner | st.just(False)
+    )
     unions = st.builds(lambda word, parts: {word: parts}, st.just("anyOf"), few)
     maps = inner.map(lambda part: {"type": "object", "additionalProperties": part})
     both = st.builds(lambda one, other: {"allOf": [one, other]}, objects(inner), objects(inner))
@@ -71,8 +73,10 @@ def closed(schema: Any) -> Any:
         return schema
     body = {key: part if key in ("enum", "const") else closed(part) for key, part in schema.items()}
     if "allOf" in body and all(isinstance(part, dict) and "properties" in part for part in body["allOf"]):
-        parts = [{key: part[key] for key in part if key != "additionalProperties" or schema["allOf"][place].get(key) is not None}
-                 for place, part in enumerate(body["allOf"])]
+        parts = [
+            {key: part[key] for key in part if key != "additionalProperties" or schema["allOf"][place].get(key) is not None}
+            for place, part in enumerate(body["allOf"])
+        ]
         listed = {key: {} for part in parts for key in part["properties"]}
         # Members that another part lists are allowed by a part that says nothing of others.
         said = any("additionalProperties" in part for part in parts)
@@ -106,7 +110,10 @@ def _texts(shapes: ArgumentShapes, shape: Shape, value: Any) -> Iterator[str]:
             order = [key for key in shape.listed if key in shape.required] + [k for k in shape.listed if k not in shape.required]
             keys = [key for key in order if key in value] + [key for key in value if key not in shape.listed]
             parts = [
-                [f"{json.dumps(key, ensure_ascii=False)}: {text}" for text in _texts(shapes, shape.listed.get(key, shape.extra), value[key])]
+                [
+                    f"{json.dumps(key, ensure_ascii=False)}: {text}"
+                    for text in _texts(shapes, shape.listed.get(key, shape.extra), value[key])
+                ]
                 for key in keys
             ]
             yield from _joined("{}", parts)

@@ -6,10 +6,8 @@ import json
 from typing import Any
 
 import jsonschema
-import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-
 
 from selfopt.records import ToolDefinition
 from selfopt.variants.call_schema import arguments_schema
@@ -22,7 +20,9 @@ from .instances import from_schema
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-2000, 2000) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=6),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "ab", "b", "city", "day"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "ab", "b", "city", "day"]), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 
@@ -72,7 +72,11 @@ def test_what_a_schema_allows_both_limits_allow(parameters: dict[str, Any], data
 def test_what_a_limit_allows_the_other_allows_and_the_schema_too(parameters: dict[str, Any], data: st.DataObject) -> None:
     """Up to what the report says is left free."""
     limits = Limits(parameters)
-    near = from_schema(closed(data.draw(PARAMETERS))) if data.draw(st.booleans()) else st.dictionaries(st.sampled_from(["a", "ab", "b"]), JSON)
+    near = (
+        from_schema(closed(data.draw(PARAMETERS)))
+        if data.draw(st.booleans())
+        else st.dictionaries(st.sampled_from(["a", "ab", "b"]), JSON)
+    )
     value = data.draw(near)
     assume(plain(value))
     allowed = limits.sent.is_valid(value)

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from selfopt.errors import BudgetError
 from selfopt.measure.context import MeasureContext
+from selfopt.measure.rendering import as_rendered
 from selfopt.policy import AlphaPlan, decide, heldout_settings
 from selfopt.records import (
     Cycle,
@@ -188,7 +189,10 @@ class LoopContext:
         return self.stages.specs.suite(self.settings.suite_of(phase))
 
     def present(self, spec: Spec) -> Spec:
-        """A spec on the present reference suite, without warm-up if the settings switch it off."""
+        """A spec on the present reference suite, as its requests are written now.
+
+        It has no warm-up if the settings switch that off.
+        """
         suite = self.reference(spec.phase)
         update: dict[str, object] = {}
         if (spec.suite, spec.suite_hash) != (suite.name, suite.content_id()):
@@ -197,7 +201,12 @@ class LoopContext:
             update["split"] = search_split(suite)
         if spec.warm_up.enabled and not self.settings.warm_up.enabled:
             update["warm_up"] = spec.warm_up.model_copy(update={"enabled": False})
-        return spec.model_copy(update=update) if update else spec
+        return as_rendered(spec.model_copy(update=update) if update else spec, suite)
+
+    def rendered(self, spec: Spec) -> Spec:
+        """A spec with the version of its requests that this program makes now."""
+        suite = self.reference(spec.phase)
+        return as_rendered(spec, suite if suite.content_id() == spec.suite_hash else self.suite_for(spec))
 
     def suite_for(self, spec: Spec) -> Suite:
         """The suite of a spec."""

@@ -42,6 +42,7 @@ class Spec(Record, ledger_kind="spec", id_field="spec_id", index_fields=("model"
     retries: int = Field(default=0, ge=0, le=20)  # attempts after the first
     isolate: bool = False
     warm_up: WarmUp = WarmUp()
+    rendering: int = Field(default=1, ge=1)  # version of the requests; 1 for those that never changed
 
     def _request_content(self) -> dict[str, Any]:
         body = self.model_dump(mode="json", exclude={"variant"}, exclude_defaults=True)

@@ -100,7 +100,7 @@ def _others(keys: Sequence[str], at: int) -> str:
         else:
             groups.setdefault(key[at], []).append(key)
     plain = [start for start in groups if start != "\\"]
-    parts = [f"[^\"\\\\\\x00-\\x1F{''.join(plain).translate(_IN_CLASS)}] tail", "escape tail"]
+    parts = [f'[^"\\\\\\x00-\\x1F{"".join(plain).translate(_IN_CLASS)}] tail', "escape tail"]
     parts += [f"{quoted(start)} ({_others(groups[start], at + 1)})" for start in plain]
     if not ends:
         parts.append('"\\""')

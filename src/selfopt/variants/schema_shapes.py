@@ -273,7 +273,10 @@ class _Reader:
         for word, step in (("exclusiveMinimum", 1), ("exclusiveMaximum", -1)):
             said = schema.get(word)
             if said is True:
-                low, high = (low + 1 if low is not None and step > 0 else low), (high - 1 if high is not None and step < 0 else high)
+                low, high = (
+                    (low + 1 if low is not None and step > 0 else low),
+                    (high - 1 if high is not None and step < 0 else high),
+                )
             elif (edge := _bound(said, up=step < 0)) is not None:
                 low = max(edge + 1, low if low is not None else edge + 1) if step > 0 else low
                 high = min(edge - 1, high if high is not None else edge - 1) if step < 0 else high

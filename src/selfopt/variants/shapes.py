@@ -159,9 +159,10 @@ def either(parts: Iterable[Shape]) -> Shape:
         if one is _CHOICES:
             left = tuple(text for text in choices if not any(allows(wide, json.loads(text)) for wide in broad))
             kept += [Choice(left)] if left else []
-        elif one in broad and not (one == Whole() and NUMBER in flat):
-            kept.append(one)
-        elif not (isinstance(one, Text) and Text() in flat) and not (isinstance(one, Whole) and (NUMBER in flat or Whole() in flat)):
+        elif (one in broad and not (one == Whole() and NUMBER in flat)) or (
+            not (isinstance(one, Text) and Text() in flat)
+            and not (isinstance(one, Whole) and (NUMBER in flat or Whole() in flat))
+        ):
             kept.append(one)
     if not kept:
         return NOTHING
@@ -216,7 +217,7 @@ def _meet_alike(one: Shape, other: Shape, follow: Follow) -> Shape:
             return NOTHING if low is not None and high is not None and low > high else Whole(low, high)
         case Text(), Text():
             least, most = max(one.least, other.least), _lowest(one.most, other.most)
-            if one.form and other.form and one.form != other.form or most is not None and least > most:
+            if (one.form and other.form and one.form != other.form) or (most is not None and least > most):
                 return NOTHING
             return Text(least, most, one.form or other.form, one.hint or other.hint)
         case Listing(), Listing():

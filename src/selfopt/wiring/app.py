@@ -16,6 +16,7 @@ from selfopt.engine.catalogue import load_catalogue
 from selfopt.engine.store import ModelStore
 from selfopt.errors import ModelStoreError, SettingsError, StoreError, UnknownModelError, UsageError
 from selfopt.home import NOT_MADE_HERE, Home, KeyFile, escape_control, look_for_home
+from selfopt.measure.rendering import as_rendered
 from selfopt.records import Environment, Ledger, Phase, Spec, Split, Suite, Usage, Variant
 from selfopt.routing import Enforcer, RouteOptions
 from selfopt.settings import Project, Settings, read_settings
@@ -283,7 +284,7 @@ class App:
                 "or the suite scope: whole"
             )
         try:
-            return Spec(
+            made = Spec(
                 endpoint=provider,
                 model=model,
                 phase=phase,
@@ -298,6 +299,7 @@ class App:
                 isolate=chosen.get("isolate", False),
                 warm_up=self.settings.warm_up_policy(bool(chosen.get("warm_up", self.settings.warm_up.default))),
             )
+            return as_rendered(made, suite)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}, got {first['input']!r}") from None
