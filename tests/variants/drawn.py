@@ -77,7 +77,7 @@ def closed(schema: Any) -> Any:
             {key: part[key] for key in part if key != "additionalProperties" or schema["allOf"][place].get(key) is not None}
             for place, part in enumerate(body["allOf"])
         ]
-        listed = {key: {} for part in parts for key in part["properties"]}
+        listed: dict[str, Any] = {key: {} for part in parts for key in part["properties"]}
         # Members that another part lists are allowed by a part that says nothing of others.
         said = any("additionalProperties" in part for part in parts)
         return {**body, "allOf": parts if said else [*parts, {"properties": listed, "additionalProperties": False}]}

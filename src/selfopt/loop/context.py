@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from selfopt.errors import BudgetError
+from selfopt.measure.arena import as_measured
 from selfopt.measure.context import MeasureContext
-from selfopt.measure.rendering import as_rendered
 from selfopt.policy import AlphaPlan, decide, heldout_settings
 from selfopt.records import (
     Cycle,
@@ -201,12 +201,12 @@ class LoopContext:
             update["split"] = search_split(suite)
         if spec.warm_up.enabled and not self.settings.warm_up.enabled:
             update["warm_up"] = spec.warm_up.model_copy(update={"enabled": False})
-        return as_rendered(spec.model_copy(update=update) if update else spec, suite)
+        return as_measured(spec.model_copy(update=update) if update else spec, suite)
 
     def rendered(self, spec: Spec) -> Spec:
         """A spec with the version of its requests that this program makes now."""
         suite = self.reference(spec.phase)
-        return as_rendered(spec, suite if suite.content_id() == spec.suite_hash else self.suite_for(spec))
+        return as_measured(spec, suite if suite.content_id() == spec.suite_hash else self.suite_for(spec))
 
     def suite_for(self, spec: Spec) -> Suite:
         """The suite of a spec."""

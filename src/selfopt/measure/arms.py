@@ -26,7 +26,6 @@ from selfopt.variants import render
 from .attempt import NOT_LOADED, Channel, ResidencyWatch, status_of
 from .context import Desk, Labels
 from .lookup import find
-from .rendering import check_rendering
 from .trial import Judge, OpenArm, make_request
 
 WARM_UP_PROMPT = "What is 2+2?"
@@ -152,11 +151,8 @@ def open_arm(
     """Open an arm with a new run over these prompts.
 
     isolate: in isolation, whatever the spec says.
-
-    EvidenceError when the spec's requests are written in another way now.
     """
     context = desk.context
-    check_rendering(spec, suite)
     environment = observe(spec, readiness.status, context.hardware)
     run = Run(
         run_id=new_id("run"),

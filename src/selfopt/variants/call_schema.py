@@ -107,11 +107,14 @@ def _list(shape: Listing, names: Mapping[str, str]) -> dict[str, Any]:
 
 def _object(shape: Members, names: Mapping[str, str]) -> dict[str, Any]:
     closed, free = isinstance(shape.extra, NoValue), isinstance(shape.extra, AnyValue)
+    others: Any = False if closed else True if free else _schema(shape.extra, names)
+    if not shape.listed and not closed:
+        return {"type": "object", "additionalProperties": others}
     return {
         "type": "object",
         "properties": {key: _schema(part, names) for key, part in shape.listed.items()},
         "required": [key for key in shape.listed if key in shape.required],
-        "additionalProperties": False if closed else True if free else _schema(shape.extra, names),
+        "additionalProperties": others,
     }
 
 

@@ -140,18 +140,22 @@ def _alike(low: str, high: str) -> str:
         return ""
     if low[0] == high[0]:
         rest = _alike(low[1:], high[1:])
-        return f"{quoted(low[0])}{f' ({rest})' if rest else ''}"
+        return f"{quoted(low[0])} {_grouped(rest)}".rstrip()
     if len(low) == 1:
         return f"[{low}-{high}]"
     free, parts = " ".join(["[0-9]"] * (len(low) - 1)), []
     first, last = int(low[0]), int(high[0])
     if set(low[1:]) != {"0"}:
-        parts.append(f"{quoted(low[0])} ({_alike(low[1:], '9' * (len(low) - 1))})")
+        parts.append(f"{quoted(low[0])} {_grouped(_alike(low[1:], '9' * (len(low) - 1)))}")
         first += 1
     ending = ""
     if set(high[1:]) != {"9"}:
-        ending = f"{quoted(high[0])} ({_alike('0' * (len(low) - 1), high[1:])})"
+        ending = f"{quoted(high[0])} {_grouped(_alike('0' * (len(low) - 1), high[1:]))}"
         last -= 1
     if first <= last:
         parts.append(f"[{first}-{last}] {free}")
     return " | ".join([*parts, ending] if ending else parts)
+
+
+def _grouped(body: str) -> str:
+    return f"({body})" if " | " in body else body

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from selfopt.records import Suite, ToolDefinition, Variant, remembered
+from selfopt.records import LeftFree, Spec, Suite, ToolDefinition, Variant, remembered
 
 from .options import options_of
 from .render import lean_tools
@@ -20,14 +20,19 @@ from .shapes import Members, NoValue
 from .signatures import one_line, signature
 
 
+def as_rendered(spec: Spec, suite: Suite) -> Spec:
+    """The spec with the version of the requests that its variant makes of this suite now."""
+    version = rendering_of(spec.variant, suite)
+    return spec if spec.rendering == version else spec.model_copy(update={"rendering": version})
+
+
 @remembered
 def rendering_of(variant: Variant, suite: Suite) -> int:
     """The version of the requests that a variant makes of a suite's prompts."""
     options = options_of(variant)
     sets = [lean_tools(tools) if options.lean else tools for tools in suite.tool_sets.values()]
     offered = [tool for tools in sets for tool in tools]
-    limited = variant.constraint != "none" or variant.steps == "choose_then_fill"
-    if limited and variant.steps != "choose_then_answer" and any(_has_arguments(tool) for tool in offered):
+    if _limits_arguments(variant) and any(_has_arguments(tool) for tool in offered):
         return 2
     if options.tool_style == "json":
         return 1
@@ -35,6 +40,21 @@ def rendering_of(variant: Variant, suite: Suite) -> int:
     if variant.tools == "system_prompt" or (variant.steps != "single" and options.choice == "listed"):
         told += offered
     return 2 if any(_told_anew(tool, brief=options.tool_style == "brief") for tool in told) else 1
+
+
+def left_free(variant: Variant, tools: Sequence[ToolDefinition]) -> tuple[LeftFree, ...]:
+    """What a variant's limit on these tools' arguments leaves freer than their schemas."""
+    if not _limits_arguments(variant):
+        return ()
+    offered, among = (lean_tools(tools) if options_of(variant).lean else tools), len(tools)
+    return tuple(one for tool in offered for one in argument_shapes(tool, among).free)
+
+
+def _limits_arguments(variant: Variant) -> bool:
+    """Whether a variant limits the arguments of calls, and not only which tools are called."""
+    if variant.steps == "choose_then_answer":
+        return False
+    return variant.constraint != "none" or variant.steps == "choose_then_fill"
 
 
 def _has_arguments(tool: ToolDefinition) -> bool:

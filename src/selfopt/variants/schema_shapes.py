@@ -13,6 +13,7 @@ from typing import Any, Literal
 from selfopt.records import FreeReason, LeftFree, ToolDefinition
 
 from .references import target_of
+from .schema_bounds import count_of, whole_bounds
 from .shapes import (
     ANY,
     BOOLEAN,
@@ -268,18 +269,7 @@ class _Reader:
         return Text(0 if form else least, None if form else most, form, _hint(told))
 
     def _whole(self, schema: Mapping[str, Any], where: str) -> Shape:
-        low, high = schema.get("minimum"), schema.get("maximum")
-        low, high = _bound(low, up=True), _bound(high, up=False)
-        for word, step in (("exclusiveMinimum", 1), ("exclusiveMaximum", -1)):
-            said = schema.get(word)
-            if said is True:
-                low, high = (
-                    (low + 1 if low is not None and step > 0 else low),
-                    (high - 1 if high is not None and step < 0 else high),
-                )
-            elif (edge := _bound(said, up=step < 0)) is not None:
-                low = max(edge + 1, low if low is not None else edge + 1) if step > 0 else low
-                high = min(edge - 1, high if high is not None else edge - 1) if step < 0 else high
+        low, high = whole_bounds(schema)
         if any(edge is not None and abs(edge) > _EXACT for edge in (low, high)):
             self.leave(where, "keyword", "minimum")
             return Whole()
@@ -287,7 +277,7 @@ class _Reader:
 
     def _counts(self, schema: Mapping[str, Any], least: str, most: str, where: str) -> tuple[int, int | None]:
         """The bounds of a length, as far as a limit can hold them."""
-        low, high = _count(schema.get(least)) or 0, _count(schema.get(most))
+        low, high = count_of(schema.get(least)) or 0, count_of(schema.get(most))
         if low > _COUNT_LIMIT:
             self.leave(where, "size", least)
             low = _COUNT_LIMIT
@@ -386,17 +376,3 @@ def _hint(told: Any) -> Literal["", "date", "time"]:
         return ""
     date, time = "YYYY-MM-DD" in told, "HH:MM" in told
     return "" if date == time else "date" if date else "time"
-
-
-def _count(said: Any) -> int | None:
-    if isinstance(said, bool) or not isinstance(said, int | float) or said != said or not 0 <= said < 10**12:
-        return None
-    return int(said)
-
-
-def _bound(said: Any, *, up: bool) -> int | None:
-    """The nearest whole number within a bound."""
-    if isinstance(said, bool) or not isinstance(said, int | float) or said != said or abs(said) == float("inf"):
-        return None
-    whole = int(said)
-    return whole if whole == said else whole + (1 if said > 0 else 0) if up else whole - (0 if said > 0 else 1)

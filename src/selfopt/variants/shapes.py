@@ -142,34 +142,28 @@ def written(value: Any) -> str | None:
 
 def either(parts: Iterable[Shape]) -> Shape:
     """What any of these shapes allows, without parts that others contain."""
-    flat: dict[Shape, None] = {}
-    choices: dict[str, None] = {}
-    for part in parts:
-        for one in part.parts if isinstance(part, Either) else (part,):
-            if isinstance(one, AnyValue):
-                return ANY
-            if isinstance(one, Choice):
-                choices.update(dict.fromkeys(one.values))
-                one = _CHOICES  # the place of the first choice
-            if not isinstance(one, NoValue):
-                flat[one] = None
+    flat = dict.fromkeys(one for part in parts for one in (part.parts if isinstance(part, Either) else (part,)))
+    if any(isinstance(one, AnyValue) for one in flat):
+        return ANY
     broad = [one for one in flat if isinstance(one, Plain) or one in (Whole(), Text())]
-    kept: list[Shape] = []
+    texts = dict.fromkeys(text for one in flat if isinstance(one, Choice) for text in one.values)
+    choices = tuple(text for text in texts if not any(allows(wide, json.loads(text)) for wide in broad))
+    kept: dict[Shape, None] = {}
     for one in flat:
-        if one is _CHOICES:
-            left = tuple(text for text in choices if not any(allows(wide, json.loads(text)) for wide in broad))
-            kept += [Choice(left)] if left else []
-        elif (one in broad and not (one == Whole() and NUMBER in flat)) or (
-            not (isinstance(one, Text) and Text() in flat)
-            and not (isinstance(one, Whole) and (NUMBER in flat or Whole() in flat))
-        ):
-            kept.append(one)
+        if isinstance(one, Choice):
+            kept |= {Choice(choices): None} if choices else {}
+        elif not isinstance(one, NoValue) and not _contained(one, broad):
+            kept[one] = None
     if not kept:
         return NOTHING
-    return kept[0] if len(kept) == 1 else Either(tuple(kept))
+    return next(iter(kept)) if len(kept) == 1 else Either(tuple(kept))
 
 
-_CHOICES = Choice(("",))
+def _contained(one: Shape, broad: Sequence[Shape]) -> bool:
+    """Whether one of the broad shapes is another one, and contains this one."""
+    if isinstance(one, Text):
+        return one != Text() and Text() in broad
+    return isinstance(one, Whole) and (NUMBER in broad or (one != Whole() and Whole() in broad))
 
 
 def meet(one: Shape, other: Shape, follow: Follow) -> Shape:
@@ -263,7 +257,7 @@ def _meet_objects(one: Members, other: Members, follow: Follow) -> Shape:
         extra = NOTHING if closed else meet(one.extra, other.extra, follow)
     else:
         extra = one.extra if one.said else other.extra
-    both = {key: meet(one.of(key), other.of(key), follow) for key in (one.listed | other.listed)}
+    both = {key: meet(one.of(key), other.of(key), follow) for key in {**one.listed, **other.listed}}
     required = one.required | other.required
     if any(isinstance(both[key], NoValue) for key in required):
         return NOTHING

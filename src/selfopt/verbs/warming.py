@@ -13,10 +13,10 @@ from selfopt.loop import current_baseline, spec_by_id
 from selfopt.measure.context import Labels
 from selfopt.measure.options import MeasureOptions
 from selfopt.measure.progress import Progress, ignore_progress
-from selfopt.measure.rendering import as_rendered
 from selfopt.measure.resume import deliver, undelivered
 from selfopt.measure.warm_up_validation import UnloadWhen, WarmUpValidation, validate_warm_up, validation_request
 from selfopt.records import ColdFailuresFigures, Evaluation, Finding, Phase, RouteDecision, Run, Spec, Split, new_id, utc_now
+from selfopt.variants.rendering import as_rendered
 from selfopt.wiring.app import App
 
 from .measuring import MeasureRequest, route

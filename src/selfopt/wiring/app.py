@@ -16,11 +16,11 @@ from selfopt.engine.catalogue import load_catalogue
 from selfopt.engine.store import ModelStore
 from selfopt.errors import ModelStoreError, SettingsError, StoreError, UnknownModelError, UsageError
 from selfopt.home import NOT_MADE_HERE, Home, KeyFile, escape_control, look_for_home
-from selfopt.measure.rendering import as_rendered
 from selfopt.records import Environment, Ledger, Phase, Spec, Split, Suite, Usage, Variant
 from selfopt.routing import Enforcer, RouteOptions
 from selfopt.settings import Project, Settings, read_settings
 from selfopt.variants import get_variant, load_variants
+from selfopt.variants.rendering import as_rendered
 
 from .sending import Sender
 
