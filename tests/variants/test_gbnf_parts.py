@@ -84,7 +84,14 @@ def test_common_rules_allow_every_form_of_their_values(rule: str, texts: list[ob
 
 @pytest.mark.parametrize(
     ("rule", "text"),
-    [("date", "2026-13-01"), ("date", "2026-01-32"), ("time", "25:00"), ("time", "10:60"), ("datetime", "2026-01-02"), ("date", "")],
+    [
+        ("date", "2026-13-01"),
+        ("date", "2026-01-32"),
+        ("time", "25:00"),
+        ("time", "10:60"),
+        ("datetime", "2026-01-02"),
+        ("date", ""),
+    ],
 )
 def test_a_form_allows_no_moment_that_never_is(rule: str, text: str) -> None:
     """Up to the length of the month."""

@@ -100,9 +100,12 @@ def _choice(values: Sequence[Any]) -> dict[str, Any]:
 
 
 def _list(shape: Listing, names: Mapping[str, str]) -> dict[str, Any]:
-    first = {"prefixItems": [_schema(part, names) for part in shape.first]} if shape.first else {}
-    rest: dict[str, Any] = {} if isinstance(shape.rest, NoValue | AnyValue) else {"items": _schema(shape.rest, names)}
-    return {"type": "array", **first, **rest, **_bounds("minItems", shape.least or None, "maxItems", shape.most)}
+    items: dict[str, Any] = {}
+    if shape.first:
+        items = {"prefixItems": [_schema(part, names) for part in shape.first]}
+    elif not isinstance(shape.rest, NoValue | AnyValue):
+        items = {"items": _schema(shape.rest, names)}
+    return {"type": "array", **items, **_bounds("minItems", shape.least or None, "maxItems", shape.most)}
 
 
 def _object(shape: Members, names: Mapping[str, str]) -> dict[str, Any]:

@@ -250,24 +250,14 @@ class _Builder:
         return self.rule("text", f'"\\"" char{{{shape.least},{most}}} "\\""')
 
     def _list(self, shape: Listing) -> str:
-        """A list: items by their place, then any number of the rest, within its bounds."""
-        items = [self.value(part) for part in shape.first]
-        tail = ""
-        if not isinstance(shape.rest, NoValue):
-            item = self.value(shape.rest)
-            least = max(shape.least - len(items), 0)
-            most = None if shape.most is None else shape.most - len(items)
-            if not items:
-                if most == 0:
-                    return '"[" "]"'
-                body = f"{item} ({_COMMA} {item}){_times(max(least - 1, 0), None if most is None else most - 1)}"
-                return f'"[" {body} "]"' if least else f'"[" ({body})? "]"'
-            tail = f" ({_COMMA} {item}){_times(least, most)}"
-        for place in reversed(range(len(items))):
-            comma = f"{_COMMA} " if place else ""
-            body = f"{comma}{items[place]}{tail}"
-            tail = f" {body}" if place < shape.least else f" ({body})?"
-        return f'"["{tail} "]"'
+        """A list: items by their place, or any number of them within its bounds."""
+        if shape.first:
+            return f'"[" {f" {_COMMA} ".join(map(self.value, shape.first))} "]"'
+        if shape.most == 0:
+            return '"[" "]"'
+        item = self.value(shape.rest)
+        body = f"{item} ({_COMMA} {item}){_times(max(shape.least - 1, 0), None if shape.most is None else shape.most - 1)}"
+        return f'"[" {body} "]"' if shape.least else f'"[" ({body})? "]"'
 
 
 def _times(least: int, most: int | None) -> str:

@@ -44,7 +44,7 @@ _TOOLS_LIMIT = 8_000  # schemas of all tools of a request
 _CHARACTERS = 60_000  # of the keys and choices of one tool
 _INLINE = 48  # a definition with more schemas than this is written once
 _MEMBERS_LIMIT = 120
-_CHOICES_LIMIT = 2_000
+_CHOICES_LIMIT = 500  # each costs a server time at every token
 _COUNT_LIMIT = 256  # of items and characters
 _FREE_LIMIT = 200  # entries of the report
 _EXACT = 10**15
@@ -297,6 +297,8 @@ class _Reader:
         places = [self.read(part, inside, depth + 1) for part in first[:_COUNT_LIMIT]] if isinstance(first, list) else []
         least, most = self._counts(schema, "minItems", "maxItems", where)
         found = listing(self.read(items, inside, depth + 1), places, least, most)
+        if isinstance(found, Listing) and places and not found.first:
+            self.leave(where, "keyword", "prefixItems")
         if isinstance(found, NoValue):
             self.leave(where, "contradiction", "minItems")
             return Listing(ANY)
@@ -312,6 +314,10 @@ class _Reader:
             self.leave(where, "size", "properties")
             return OBJECT
         extra, said = self._extra(schema, where, depth)
+        if not isinstance(extra, NoValue) and any("]" in str(key) for key in properties):
+            # llama.cpp can't tell such a key from others in a JSON Schema, and refuses the request.
+            self.leave(where, "keyword", "additionalProperties")
+            return OBJECT
         listed: dict[str, Shape] = {}
         for key, part in properties.items():
             if written(key) is None:

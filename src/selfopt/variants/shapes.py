@@ -80,8 +80,8 @@ class Listing(Shape):
     """Lists of `least` to `most` items.
 
     Attributes:
-        first: the items at the beginning, by place.
-        rest: all further items.
+        rest: what each item is, if the items have no places.
+        first: the items by their place. A list then has no others.
     """
 
     rest: Shape
@@ -236,7 +236,10 @@ def _item(shape: Listing, place: int) -> Shape:
 
 
 def listing(rest: Shape, first: Sequence[Shape], least: int, most: int | None) -> Shape:
-    """Lists of these items. A list ends before an item that can't be."""
+    """Lists of these items. A list ends before an item that can't be.
+
+    Only a list of a fixed length keeps its places: servers understand no other.
+    """
     items = list(first)
     for place, shape in enumerate(items):
         if isinstance(shape, NoValue):
@@ -244,11 +247,11 @@ def listing(rest: Shape, first: Sequence[Shape], least: int, most: int | None) -
             break
     if isinstance(rest, NoValue):
         most = _lowest(most, len(items))
-    if most is not None and most < len(items):
-        items = items[:most]
-    if most is not None and most <= len(items):
-        rest = NOTHING
-    return NOTHING if most is not None and least > most else Listing(rest, tuple(items), least, most)
+    if most is not None and least > most:
+        return NOTHING
+    if items and least == most and least <= len(items):
+        return Listing(NOTHING, tuple(items[:least]), least, most)
+    return Listing(either([*items, rest]), (), least, most)
 
 
 def _meet_objects(one: Members, other: Members, follow: Follow) -> Shape:
