@@ -26,6 +26,7 @@ from .shapes import (
     Either,
     Form,
     Listing,
+    Meeting,
     Members,
     Named,
     NoValue,
@@ -99,9 +100,11 @@ def argument_shapes(tool: ToolDefinition, among: int = 1) -> ArgumentShapes:
     root = reader.read(tool.parameters, "", 0)
     if isinstance(root, Choice):
         root = ANY  # arguments as constants are not worth a form of their own
-    root = meet(OBJECT, root, reader.follow)
+    root = meet(OBJECT, root, Meeting(reader.follow))
     if isinstance(root, NoValue | AnyValue):
         root = OBJECT
+    if reader.meeting.room < 0:
+        reader.leave("", "size", "allOf")
     free = reader.without_endless()
     return ArgumentShapes(root, reader.definitions, free)
 
@@ -118,6 +121,10 @@ class _Reader:
     open: dict[str, str] = field(default_factory=dict)
     again: set[str] = field(default_factory=set)
     known: dict[str, tuple[Shape, int]] = field(default_factory=dict)
+    meeting: Meeting = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.meeting = Meeting(self.follow)
 
     def follow(self, named: Named) -> Shape | None:
         return self.definitions.get(named.name)
@@ -145,7 +152,7 @@ class _Reader:
             return self.leave(where, "depth")
         shape: Shape = ANY
         for part in self._parts(schema, where, depth):
-            met = meet(shape, part, self.follow)
+            met = meet(shape, part, self.meeting)
             if isinstance(met, NoValue):
                 # People mean the last that they say: the choices of a type that has none of them.
                 self.leave(where, "contradiction")
@@ -173,23 +180,28 @@ class _Reader:
             yield self._choice([schema["const"]], where)
         elif isinstance(schema.get("enum"), list):
             yield self._choice(schema["enum"], where)
-        wanted = schema.get("allOf")
-        for part in wanted if isinstance(wanted, list) else ():
+        for part in self._all(schema.get("allOf"), where, "allOf"):
             yield self.read(part, where, depth + 1)
         for word in ("anyOf", "oneOf"):
-            parts = schema.get(word)
-            if isinstance(parts, list) and parts:
+            if parts := self._all(schema.get(word), where, word):
                 shapes = [self.read(part, where, depth + 1) for part in parts]
                 if word == "oneOf" and self._overlap(shapes):
                     self.leave(where, "keyword", word)
                 yield either(shapes)
+
+    def _all(self, parts: Any, where: str, word: str) -> list[Any]:
+        """The schemas in a list; none if they are too many."""
+        if isinstance(parts, list) and len(parts) > _CHOICES_LIMIT:
+            self.leave(where, "size", word)
+            return []
+        return parts if isinstance(parts, list) else []
 
     def _overlap(self, shapes: Sequence[Shape]) -> bool:
         """Whether a value may have two of these shapes, as far as that is looked into."""
         if len(shapes) > 16:
             return True
         pairs = ((one, other) for place, one in enumerate(shapes) for other in shapes[:place])
-        return not all(isinstance(meet(one, other, self.follow), NoValue) for one, other in pairs)
+        return not all(isinstance(meet(one, other, self.meeting), NoValue) for one, other in pairs)
 
     def _reference(self, reference: Any, where: str, depth: int) -> Shape:
         """The shape of a definition: read once, and written by its name if it is large or holds itself."""
@@ -235,7 +247,9 @@ class _Reader:
                 kinds = ["array"]
             else:
                 return ANY
-        return either([self._of_kind(kind, schema, where, depth) for kind in kinds[:20]])
+        if len(kinds) > 20:
+            return self.leave(where, "size", "type")
+        return either([self._of_kind(kind, schema, where, depth) for kind in kinds])
 
     def _of_kind(self, kind: Any, schema: Mapping[str, Any], where: str, depth: int) -> Shape:
         for word in _UNSAID.get(kind, ()) if isinstance(kind, str) else ():

@@ -102,10 +102,13 @@ class Members(Shape):
             others, unless a schema that applies to the same object lists them.
     """
 
-    listed: Mapping[str, Shape] = field(hash=False)
+    listed: Mapping[str, Shape]
     required: frozenset[str]
     extra: Shape
     said: bool = False
+
+    def __hash__(self) -> int:
+        return hash((tuple(self.listed), self.required))
 
     def of(self, key: str) -> Shape:
         """What the value of this member may be, as far as this shape says anything about it."""
@@ -128,6 +131,19 @@ OBJECT = Members({}, frozenset(), ANY)
 
 Follow = Callable[[Named], Shape | None]
 """Gives the definition of a name; None while it is being read."""
+
+
+@dataclass(slots=True)
+class Meeting:
+    """What it takes to say what several shapes allow.
+
+    Attributes:
+        follow: gives the definition of a name.
+        room: how many pairs may still be looked at, since unions of unions multiply.
+    """
+
+    follow: Follow
+    room: int = 1_500
 
 
 def written(value: Any) -> str | None:
@@ -166,41 +182,44 @@ def _contained(one: Shape, broad: Sequence[Shape]) -> bool:
     return isinstance(one, Whole) and (NUMBER in broad or (one != Whole() and Whole() in broad))
 
 
-def meet(one: Shape, other: Shape, follow: Follow) -> Shape:
+def meet(one: Shape, other: Shape, at: Meeting) -> Shape:
     """What both shapes allow. Where that can't be said, what one of them allows."""
+    at.room -= 1
+    if at.room < 0:
+        return one
     if isinstance(one, Named | AnyValue) or isinstance(other, Named | AnyValue):
-        return _meet_open(one, other, follow)
+        return _meet_open(one, other, at)
     if one == other:
         return one
     if isinstance(one, NoValue) or isinstance(other, NoValue):
         return NOTHING
     if isinstance(one, Either):
-        return either(meet(part, other, follow) for part in one.parts)
+        return either(meet(part, other, at) for part in one.parts)
     if isinstance(other, Either):
-        return either(meet(one, part, follow) for part in other.parts)
+        return either(meet(one, part, at) for part in other.parts)
     if isinstance(one, Choice) or isinstance(other, Choice):
         choice, wide = (one, other) if isinstance(one, Choice) else (other, one)
         assert isinstance(choice, Choice)
-        left = tuple(text for text in choice.values if allows(wide, json.loads(text), follow))
+        left = tuple(text for text in choice.values if allows(wide, json.loads(text), at.follow))
         return Choice(left) if left else NOTHING
-    return _meet_alike(one, other, follow)
+    return _meet_alike(one, other, at)
 
 
-def _meet_open(one: Shape, other: Shape, follow: Follow) -> Shape:
+def _meet_open(one: Shape, other: Shape, at: Meeting) -> Shape:
     if isinstance(one, AnyValue) or one == other:
         return other
     if isinstance(other, AnyValue):
         return one
-    left = follow(one) if isinstance(one, Named) else one
-    right = follow(other) if isinstance(other, Named) else other
+    left = at.follow(one) if isinstance(one, Named) else one
+    right = at.follow(other) if isinstance(other, Named) else other
     if left is None or right is None:
         return one if left is not None else other
     if isinstance(left, Named) or isinstance(right, Named):
         return one
-    return meet(left, right, follow)
+    return meet(left, right, at)
 
 
-def _meet_alike(one: Shape, other: Shape, follow: Follow) -> Shape:
+def _meet_alike(one: Shape, other: Shape, at: Meeting) -> Shape:
     match one, other:
         case Whole(), Plain(kind="number"):
             return one
@@ -215,20 +234,20 @@ def _meet_alike(one: Shape, other: Shape, follow: Follow) -> Shape:
                 return NOTHING
             return Text(least, most, one.form or other.form, one.hint or other.hint)
         case Listing(), Listing():
-            return _meet_lists(one, other, follow)
+            return _meet_lists(one, other, at)
         case Members(), Members():
-            return _meet_objects(one, other, follow)
+            return _meet_objects(one, other, at)
     return NOTHING
 
 
-def _meet_lists(one: Listing, other: Listing, follow: Follow) -> Shape:
+def _meet_lists(one: Listing, other: Listing, at: Meeting) -> Shape:
     places = max(len(one.first), len(other.first))
     pairs = ((_item(one, place), _item(other, place)) for place in range(places))
-    first = tuple(meet(left, right, follow) for left, right in pairs)
+    first = tuple(meet(left, right, at) for left, right in pairs)
     least, most = max(one.least, other.least), _lowest(one.most, other.most)
     if most is not None and least > most:
         return NOTHING
-    return listing(meet(one.rest, other.rest, follow), first, least, most)
+    return listing(meet(one.rest, other.rest, at), first, least, most)
 
 
 def _item(shape: Listing, place: int) -> Shape:
@@ -254,13 +273,13 @@ def listing(rest: Shape, first: Sequence[Shape], least: int, most: int | None) -
     return Listing(either([*items, rest]), (), least, most)
 
 
-def _meet_objects(one: Members, other: Members, follow: Follow) -> Shape:
+def _meet_objects(one: Members, other: Members, at: Meeting) -> Shape:
     if one.said == other.said:
         closed = isinstance(one.extra, NoValue) or isinstance(other.extra, NoValue)
-        extra = NOTHING if closed else meet(one.extra, other.extra, follow)
+        extra = NOTHING if closed else meet(one.extra, other.extra, at)
     else:
         extra = one.extra if one.said else other.extra
-    both = {key: meet(one.of(key), other.of(key), follow) for key in {**one.listed, **other.listed}}
+    both = {key: meet(one.of(key), other.of(key), at) for key in {**one.listed, **other.listed}}
     required = one.required | other.required
     if any(isinstance(both[key], NoValue) for key in required):
         return NOTHING

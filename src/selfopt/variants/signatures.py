@@ -19,7 +19,7 @@ _DEPTH_LIMIT = 8
 _TEXT_LIMIT = 600
 _ENUM_LIMIT = 200
 _LITERAL_LIMIT = 300
-_ROOM = 20_000  # characters of the types of one tool
+_ROOM = 60_000  # characters of the arguments of one tool
 _MERGED = 16  # schemas that apply to one value
 
 
@@ -62,10 +62,15 @@ class _Writer:
     def _members(self, schema: Mapping[str, Any], depth: int, *, brief: bool = False) -> Iterator[str]:
         properties = schema.get("properties")
         required = _strings(schema.get("required"))
-        listed = properties if isinstance(properties, Mapping) else {}
+        listed = {str(key): part for key, part in properties.items()} if isinstance(properties, Mapping) else {}
         for key, part in [*listed.items(), *((key, True) for key in required if key not in listed)]:
             mark = "" if key in required else "?"
-            yield f"{key}{mark}" if brief else f"{key}{mark}: {self.type_of(part, depth, default=bool(mark))}"
+            self.room -= len(key)
+            if self.room <= 0:
+                yield "..."
+                return
+            name = key if key.isprintable() else json.dumps(key)
+            yield f"{name}{mark}" if brief else f"{name}{mark}: {self.type_of(part, depth, default=bool(mark))}"
         others = schema.get("additionalProperties")
         if not brief and listed and (others is True or isinstance(others, Mapping)):
             kind = self.type_of(others, depth + 1) if isinstance(others, Mapping) and others else ""
@@ -105,7 +110,7 @@ class _Writer:
     def type_of(self, schema: Any, depth: int, *, default: bool = False) -> str:
         """The type of a value, with its description. default: whether to tell the default."""
         text = self._type_of(schema, depth, default=default)
-        self.room -= len(text) if depth == 0 else 1
+        self.room -= 8
         return text
 
     def _type_of(self, schema: Any, depth: int, *, default: bool) -> str:
@@ -114,7 +119,7 @@ class _Writer:
         reference = schema.get("$ref")
         if isinstance(reference, str) and reference in self.inside:
             self.again.add(reference)
-            return definition_name(reference) or "the same"
+            return one_line(definition_name(reference)) or "the same"
         if isinstance(reference, str):
             self.inside.append(reference)
         whole = self._whole(schema)
@@ -122,8 +127,10 @@ class _Writer:
         if isinstance(reference, str):
             self.inside.pop()
             if reference in self.again and name.startswith("{"):
-                name = f"{definition_name(reference)} {name}".strip()
-        return f"{name}{_default(whole) if default else ''}{_note(whole)}"
+                name = f"{one_line(definition_name(reference))} {name}".strip()
+        more = f"{_default(whole) if default else ''}{_note(whole)}"
+        self.room -= len(more)
+        return name + more
 
     def _named(self, schema: Mapping[str, Any], depth: int) -> str:
         name = self._kind(schema, depth)
@@ -177,7 +184,7 @@ class _Writer:
         form = schema.get("format")
         if kind == "string" and isinstance(form, str) and form:
             return f"{one_line(form)[:40]} string"
-        return kind
+        return one_line(kind) or "any"
 
 
 def _union_of(schema: Mapping[str, Any]) -> list[Any]:
