@@ -59,7 +59,8 @@ _IN_CLASS = _ESCAPED | str.maketrans({"]": "\\]", "[": "\\[", "^": "\\x5E", "-":
 
 def quoted(text: str) -> str:
     """A GBNF literal that matches exactly this text. Lone surrogates are replaced."""
-    return f'"{text.encode("utf-8", "replace").decode("utf-8").translate(_ESCAPED)}"'
+    whole = text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+    return f'"{whole.translate(_ESCAPED)}"'
 
 
 def choice(texts: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from selfopt.records import CallFormat, ToolDefinition, remembered
 
 from .gbnf import FORMS, NEEDS, PRIMITIVES, choice, other_keys, quoted, whole_numbers
 from .schema_shapes import ArgumentShapes, argument_shapes
-from .shapes import Choice, Either, Listing, Members, Named, NoValue, Plain, Shape, Text, Whole
+from .shapes import Choice, Either, Listing, Members, Named, NoValue, Plain, Shape, Text, Whole, written
 
 _SAID_LIMIT = 4_000
 _WORD_LIMIT = 160
@@ -265,7 +265,7 @@ def _times(least: int, most: int | None) -> str:
 
 
 def _key(key: str) -> str:
-    return quoted(f"{json.dumps(key, ensure_ascii=False)}: ")
+    return quoted(f"{written(key)}: ")
 
 
 def _keyword(key: str) -> str:

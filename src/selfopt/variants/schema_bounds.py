@@ -1,10 +1,10 @@
-"""Reads the bounds of counts and of whole numbers from a JSON Schema."""
+"""Reads bounds and named forms from a JSON Schema."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 _LARGEST_COUNT = 10**12
 
@@ -37,3 +37,11 @@ def _whole(said: Any, rounded: Any) -> int | None:
     if isinstance(said, bool) or not isinstance(said, int | float) or not math.isfinite(said):
         return None
     return int(rounded(said))
+
+
+def named_form(told: Any) -> Literal["", "date", "time"]:
+    """The form that a description mentions, such as YYYY-MM-DD."""
+    if not isinstance(told, str):
+        return ""
+    date, time = "YYYY-MM-DD" in told, "HH:MM" in told
+    return "" if date == time else "date" if date else "time"

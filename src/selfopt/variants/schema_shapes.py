@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 from selfopt.records import FreeReason, LeftFree, ToolDefinition
 
 from .references import target_of
-from .schema_bounds import count_of, whole_bounds
+from .schema_bounds import count_of, named_form, whole_bounds
 from .shapes import (
     ANY,
     BOOLEAN,
@@ -52,21 +52,17 @@ _EXACT = 10**15
 
 _FORMS: Mapping[str, Form] = {"date": "date", "time": "time", "date-time": "date-time"}
 _NAMES: Mapping[str, Form] = {"YYYY-MM-DD": "date", "HH:MM": "time"}  # where a description is nothing else
-_UNSAID = {
-    "string": ("pattern",),
-    "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
-    "integer": ("multipleOf",),
-    "array": ("uniqueItems", "contains", "minContains", "maxContains", "unevaluatedItems"),
-    "object": (
-        "minProperties",
-        "maxProperties",
-        "dependentRequired",
-        "dependentSchemas",
-        "dependencies",
-        "unevaluatedProperties",
+_UNSAID: Mapping[str, frozenset[str]] = {
+    "string": frozenset({"pattern"}),
+    "number": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}),
+    "integer": frozenset({"multipleOf"}),
+    "array": frozenset({"uniqueItems", "contains", "minContains", "maxContains", "unevaluatedItems"}),
+    "object": frozenset(
+        ["minProperties", "maxProperties", "dependentRequired", "dependentSchemas", "dependencies", "unevaluatedProperties"]
     ),
 }
 _UNSAID_ANYWHERE = ("not", "if", "$dynamicRef", "$recursiveRef")
+_COMPOSED = frozenset({"$ref", "const", "enum", "allOf", "anyOf", "oneOf", "nullable", *_UNSAID_ANYWHERE})
 _OF_OBJECTS = ("properties", "required", "additionalProperties", "patternProperties", "propertyNames")
 _OF_LISTS = ("items", "prefixItems", "additionalItems", "minItems", "maxItems")
 
@@ -100,7 +96,7 @@ def argument_shapes(tool: ToolDefinition, among: int = 1) -> ArgumentShapes:
     root = reader.read(tool.parameters, "", 0)
     if isinstance(root, Choice):
         root = ANY  # arguments as constants are not worth a form of their own
-    root = meet(OBJECT, root, Meeting(reader.follow))
+    root = root if isinstance(root, Members) else meet(OBJECT, root, Meeting(reader.follow))
     if isinstance(root, NoValue | AnyValue):
         root = OBJECT
     if reader.meeting.room < 0:
@@ -150,9 +146,11 @@ class _Reader:
             return self.leave(where, "size")
         if depth > _DEPTH_LIMIT:
             return self.leave(where, "depth")
+        if _COMPOSED.isdisjoint(schema):
+            return self._noted(self._typed(schema, where, depth), schema)
         shape: Shape = ANY
         for part in self._parts(schema, where, depth):
-            met = meet(shape, part, self.meeting)
+            met = part if shape is ANY else meet(shape, part, self.meeting)
             if isinstance(met, NoValue):
                 # People mean the last that they say: the choices of a type that has none of them.
                 self.leave(where, "contradiction")
@@ -239,6 +237,8 @@ class _Reader:
 
     def _typed(self, schema: Mapping[str, Any], where: str, depth: int) -> Shape:
         wanted = schema.get("type")
+        if isinstance(wanted, str):
+            return self._of_kind(wanted, schema, where, depth)
         kinds: Sequence[Any] = wanted if isinstance(wanted, list) else [wanted]
         if wanted is None:
             if any(word in schema for word in _OF_OBJECTS):
@@ -252,8 +252,9 @@ class _Reader:
         return either([self._of_kind(kind, schema, where, depth) for kind in kinds])
 
     def _of_kind(self, kind: Any, schema: Mapping[str, Any], where: str, depth: int) -> Shape:
-        for word in _UNSAID.get(kind, ()) if isinstance(kind, str) else ():
-            if word in schema and schema[word] is not False:
+        unsaid = _UNSAID.get(kind) if isinstance(kind, str) else None
+        for word in sorted(unsaid) if unsaid is not None and not unsaid.isdisjoint(schema) else ():
+            if schema.get(word, False) is not False:
                 self.leave(where, "keyword", word)
         match kind:
             case "string":
@@ -280,7 +281,7 @@ class _Reader:
         least, most = self._counts(schema, "minLength", "maxLength", where)
         told = schema.get("description")
         form = form or (_NAMES.get(told.strip(" ."), "") if isinstance(told, str) else "")
-        return Text(0 if form else least, None if form else most, form, _hint(told))
+        return Text(0 if form else least, None if form else most, form, named_form(told))
 
     def _whole(self, schema: Mapping[str, Any], where: str) -> Shape:
         low, high = whole_bounds(schema)
@@ -291,6 +292,8 @@ class _Reader:
 
     def _counts(self, schema: Mapping[str, Any], least: str, most: str, where: str) -> tuple[int, int | None]:
         """The bounds of a length, as far as a limit can hold them."""
+        if least not in schema and most not in schema:
+            return 0, None
         low, high = count_of(schema.get(least)) or 0, count_of(schema.get(most))
         if low > _COUNT_LIMIT:
             self.leave(where, "size", least)
@@ -388,11 +391,3 @@ class _Reader:
 
 def _with_note(shape: Shape, note: str) -> Shape:
     return replace(shape, note=note)
-
-
-def _hint(told: Any) -> Literal["", "date", "time"]:
-    """The form that a description mentions, such as YYYY-MM-DD."""
-    if not isinstance(told, str):
-        return ""
-    date, time = "YYYY-MM-DD" in told, "HH:MM" in told
-    return "" if date == time else "date" if date else "time"

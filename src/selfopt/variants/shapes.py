@@ -146,11 +146,15 @@ class Meeting:
     room: int = 1_500
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
 def written(value: Any) -> str | None:
     """A value as JSON text; None if JSON has no such value."""
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-        text.encode("utf-8")
+        text = _encode(value)
+        if not text.isascii():
+            text.encode("utf-8")
     except (TypeError, ValueError, RecursionError):
         return None
     return text
@@ -200,6 +204,8 @@ def meet(one: Shape, other: Shape, at: Meeting) -> Shape:
     if isinstance(one, Choice) or isinstance(other, Choice):
         choice, wide = (one, other) if isinstance(one, Choice) else (other, one)
         assert isinstance(choice, Choice)
+        if wide == Text() and all(text[0] == '"' for text in choice.values):
+            return choice
         left = tuple(text for text in choice.values if allows(wide, json.loads(text), at.follow))
         return Choice(left) if left else NOTHING
     return _meet_alike(one, other, at)
