@@ -9,10 +9,11 @@ import pytest
 from selfopt.loop import spec_by_id
 from selfopt.loop.candidates import propose
 from selfopt.records import Baseline, Evaluation, SearchSpace, Spec
+from selfopt.variants import load_variants
 from selfopt.verbs.measuring import MeasureRequest, measure_model
 
 from .kit import World, model
-from .proposers.kit import BASE, VARIANTS
+from .proposers.kit import BASE
 
 M = "scripted/m"
 Make = Callable[..., World]
@@ -29,7 +30,7 @@ async def test_a_baseline_of_earlier_requests_is_measured_anew(world: Make, monk
         before = spec_by_id(ledger, first.targets[0].baseline_spec_id)
         now = spec_by_id(ledger, second.targets[0].baseline_spec_id)
         assert (before.rendering, now.rendering) == (1, 2)
-        old, new = ([e for e in ledger.read(Evaluation, {"spec_id": spec.spec_id})] for spec in (before, now))
+        old, new = (list(ledger.read(Evaluation, {"spec_id": spec.spec_id})) for spec in (before, now))
         assert old
         assert new
         assert not {run for e in old for run in e.run_ids} & {run for e in new for run in e.run_ids}
@@ -59,8 +60,8 @@ def test_what_was_tried_with_earlier_requests_is_proposed_again() -> None:
     def rendered(spec: Spec) -> Spec:
         return spec.model_copy(update={"rendering": 2}) if spec.variant.constraint != "none" else spec
 
-    every = propose(BASE, [], SearchSpace(VARIANTS), 50)
+    every = propose(BASE, [], SearchSpace(load_variants()), 50)
     tried = {spec.spec_id for spec in every}
-    again = propose(BASE, [], SearchSpace(VARIANTS, tried=tried), 50, rendered)
+    again = propose(BASE, [], SearchSpace(load_variants(), tried=tried), 50, rendered)
     assert {spec.variant.constraint for spec in again} == {"grammar"}
     assert all(spec.rendering == 2 for spec in again)
