@@ -42,7 +42,11 @@ class Spec(Record, ledger_kind="spec", id_field="spec_id", index_fields=("model"
     retries: int = Field(default=0, ge=0, le=20)  # attempts after the first
     isolate: bool = False
     warm_up: WarmUp = WarmUp()
-    rendering: int = Field(default=1, ge=1)  # version of the requests; 1 for those that never changed
+    # The endpoint's settings that change its requests. A spec without them is hashed and stored as before they existed.
+    omit: tuple[str, ...] = Field(default=(), exclude_if=lambda omit: not omit)
+    extra_body: dict[str, Any] = Field(default_factory=dict, exclude_if=lambda extra: not extra)
+    # The version of the requests; 1 for those that were never written in another way.
+    rendering: int = Field(default=1, ge=1, exclude_if=lambda rendering: rendering == 1)
 
     def _request_content(self) -> dict[str, Any]:
         body = self.model_dump(mode="json", exclude={"variant"}, exclude_defaults=True)
