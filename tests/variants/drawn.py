@@ -23,6 +23,7 @@ def _bounds(least: str, most: str, largest: int) -> st.SearchStrategy[dict[str, 
 
 _PLAIN = st.one_of(
     st.sampled_from([{"type": kind} for kind in ("string", "integer", "number", "boolean", "null")]),
+    st.sampled_from([{"type": "string", "format": form} for form in ("date", "time", "date-time")]),
     st.just({}),
     _bounds("minLength", "maxLength", 6).map(lambda body: {"type": "string", **body}),
     _bounds("minimum", "maximum", 1200).map(lambda body: {"type": "integer", **body}),

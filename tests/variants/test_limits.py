@@ -8,7 +8,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from selfopt.records import FreeReason, ToolDefinition
+from selfopt.records import FreeReason, Message, ReplyContent, ToolDefinition
+from selfopt.variants import load_variants, render
 from selfopt.variants.call_schema import arguments_schema, calls_schema
 from selfopt.variants.grammar import arguments_grammar, calls_grammar
 from selfopt.variants.schema_shapes import argument_shapes
@@ -172,15 +173,15 @@ def test_a_schema_that_limits_can_express_leaves_nothing_free() -> None:
     )
 
 
-def test_hostile_schemas_stay_small_in_either_limit() -> None:
-    """Definitions that multiply, cycles, megabytes of keys and choices, and many tools of many members."""
+def hostile() -> tuple[Any, ...]:
+    """Definitions that multiply, cycles, megabytes of keys and choices, many members, and no schemas at all."""
     laughs = {
         f"d{i}": {"type": "object", "properties": {k: {"$ref": f"#/$defs/d{i + 1}"} for k in "abcdefgh"}} for i in range(60)
     }
     cycle: dict[str, Any] = {"type": "object", "properties": {}}
     cycle["properties"]["again"] = cycle
     wide = {"type": "object", "properties": {f"p{i}": {"enum": [f"{i}v{k}" for k in range(9)]} for i in range(100)}}
-    bodies = (
+    return (
         {"properties": {"a": {"$ref": "#/$defs/d0"}}, "$defs": laughs},
         {"$ref": "#"},
         {"allOf": [{"$ref": "#/allOf/0"}] * 50},
@@ -189,10 +190,30 @@ def test_hostile_schemas_stay_small_in_either_limit() -> None:
         {"type": "object", "properties": {"a": {"const": "x" * 1_000_000}}},
         {"type": "object", "properties": {"a": {"anyOf": [{"anyOf": [wide] * 50}] * 50}}, "additionalProperties": wide},
         wide,
+        {"properties": [1], "required": {"a": 1}, "type": 7, "$defs": None, "anyOf": [], "enum": {}},
+        {"properties": {"a": {"$ref": ["#"]}, "b": {"type": [["x"], {}]}, "c": {"enum": [float("nan"), "\ud800"]}, "\ud800": {}}},
+        {"allOf": [{"anyOf": [{"properties": {f"p{i}{k}": {}}, "required": [f"p{i}{k}"]} for k in range(8)]} for i in range(40)]},
     )
-    for body in bodies:
+
+
+def test_hostile_schemas_stay_small_in_either_limit() -> None:
+    """Whatever a client or a server sends, limits are bounded and whole."""
+    for body in hostile():
         tools = tuple(ToolDefinition.model_construct(name=f"t{i}", description="", parameters=body) for i in range(8))
         text = calls_grammar(tools, "json", 2)
         assert len(text) < 1_500_000
         assert not Grammar(text).undefined()
         assert len(json.dumps(calls_schema(tools, 2))) < 1_500_000
+
+
+@pytest.mark.parametrize("name", sorted(load_variants()))
+def test_no_schema_stops_a_variant(name: str) -> None:
+    """What is no schema is left free on live traffic, whatever the variant."""
+    variant, asked = load_variants()[name], [Message(role="user", content="Find it.")]
+    for body in hostile():
+        offered = [ToolDefinition.model_construct(name=f"t{i}", description="d", parameters=body) for i in range(2)]
+        steps = render(variant, asked, offered)
+        next(steps)
+        if variant.steps == "choose_then_fill":
+            assert steps.send(ReplyContent(text="t1")).constraint is not None
+        steps.close()
