@@ -48,16 +48,21 @@ class LiveCounters:
         self._turned_away: dict[int, int] = {}
         self._attempts: dict[str, int] = {}
         self._tokens = [0, 0]
-        self._mended = 0
+        self._mended = self._read = 0
         self._latency = _Histogram()
         self._first_byte = _Histogram()
 
-    def add(self, record: RequestRecord, fallback: str, mended_calls: int = 0) -> None:
-        """Count a chat that ended. fallback: why another model served; empty where none did.
+    def add(self, record: RequestRecord, fallback: str, mended_calls: int = 0, read_calls: int = 0) -> None:
+        """Count a chat that ended.
 
-        mended_calls: calls that the server reported damaged.
+        Args:
+            record: the chat's record.
+            fallback: why another model served; empty where none did.
+            mended_calls: calls that the server reported damaged.
+            read_calls: calls that were read from text where no variant served.
         """
         self._mended += mended_calls
+        self._read += read_calls
         key = (record.outcome, record.status, record.stream)
         self._requests[key] = self._requests.get(key, 0) + 1
         if fallback:
@@ -98,6 +103,8 @@ class LiveCounters:
         lines += _counter("selfopt_turned_away_total", "Requests refused before they were read, by status.", "status", away)
         lines += _head("selfopt_mended_calls_total", "counter", "Calls that a server reported damaged, and that were mended.")
         lines.append(f"selfopt_mended_calls_total {self._mended}")
+        lines += _head("selfopt_read_calls_total", "counter", "Calls that were read from text where no variant served.")
+        lines.append(f"selfopt_read_calls_total {self._read}")
         tokens = {"input": self._tokens[0], "output": self._tokens[1]}
         lines += _counter("selfopt_tokens_total", "Tokens as the servers reported them.", "kind", tokens)
         for name, text, values in (

@@ -14,10 +14,12 @@ from selfopt.web import HttpAddress, Pool, UpstreamReply, UpstreamStream
 from .bounded import redacted
 from .deltas import DeltaRedactor
 from .live_request import LiveRequest
+from .offered import Offered, offered_by
 from .options import GatewayOptions
 from .refusal import JSON, from_endpoint_error
 from .seams import Upstream, Upstreams
 from .ticket import Ticket
+from .whole_answer import WholeAnswer, with_calls
 
 SHOWN_TYPE_BYTES = 200
 TAIL_BYTES = 4096
@@ -91,8 +93,14 @@ class Passing:
             return
         refuse_coded(answer)
         body = await redacted(answer.body, address.answers)
+        offered = offered_by(exchange, self._options)
+        if offered is None or (found := await with_calls(body, offered, call_ids(exchange))) is None:
+            note_usage(body, exchange.ticket)
+        else:
+            # A call may spell a key in a way that the text does not.
+            body = body if found.body is body else await redacted(found.body, address.answers)
+            _note(found, offered, exchange.ticket)
         await exchange.settle()
-        note_usage(body, exchange.ticket)
         exchange.reply.send(200, _lines(exchange, answer, address), body)
 
     async def _streamed(self, exchange: LiveRequest, upstream: Upstream, address: HttpAddress, payload: bytes) -> None:
@@ -199,6 +207,19 @@ def _lines(exchange: LiveRequest, answer: UpstreamReply, address: HttpAddress) -
     if kind is not None:
         lines.append(b"content-type: %s" % address.told(kind[:SHOWN_TYPE_BYTES]))
     return lines
+
+
+def call_ids(exchange: LiveRequest) -> str:
+    """The beginning of the ids of calls that have none."""
+    return f"call_{exchange.ticket.id.removeprefix('req-')}"
+
+
+def _note(found: WholeAnswer, offered: Offered, ticket: Ticket) -> None:
+    """Note what an answer held."""
+    if found.usage is not None:
+        ticket.input_tokens, ticket.output_tokens = found.usage.prompt_tokens, found.usage.completion_tokens
+    ticket.read_calls, ticket.mended_calls = found.read, found.mended
+    ticket.unmet_choice = offered.required and not found.called
 
 
 def refuse_coded(answer: UpstreamReply) -> None:

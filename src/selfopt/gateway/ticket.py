@@ -103,7 +103,9 @@ class Ticket:
         began, first_byte: seconds of `perf_counter`.
         fallback: why another model than the one asked for serves; empty where none does.
         version: of the rules in force.
-        mended_calls: calls that the server reported and the variant's chain did not read.
+        mended_calls: calls that the server reported damaged, and that were mended.
+        read_calls: calls that were read from the text of a reply that no variant asked for.
+        unmet_choice: whether a call was required, and the reply that is passed on holds none.
     """
 
     began: float
@@ -122,6 +124,8 @@ class Ticket:
     input_tokens: int | None = None
     output_tokens: int | None = None
     mended_calls: int = 0
+    read_calls: int = 0
+    unmet_choice: bool = False
     outcome: str = "failed"
     reason: str = ""
 
@@ -162,6 +166,10 @@ class Ticket:
             lines.append(b"x-selfopt-fallback: %s" % self.fallback.encode())
         if self.variant is not None:
             lines.append(b"x-selfopt-variant: %s" % header_value(self.variant))
+        if self.read_calls or self.mended_calls:
+            lines.append(b"x-selfopt-read: %s" % (b"text" if self.read_calls else b"mended"))
+        if self.unmet_choice:
+            lines.append(b"x-selfopt-tool-choice: unmet")
         return lines
 
     def audit_event(self, decision: RouteDecision) -> AuditEvent:

@@ -1,0 +1,192 @@
+"""Puts tool calls into a reply of chat completions, whole or streamed, and leaves everything else as it came."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from selfopt.reading.readers.native import READER as NATIVE
+from selfopt.records import ToolCall, ToolDefinition
+
+from .parts import Parts
+
+Fields = dict[str, msgspec.Raw]
+_fields = msgspec.json.Decoder(Fields).decode
+_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_value = msgspec.json.Decoder().decode
+_arguments = msgspec.json.Decoder(dict[str, Any]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Count(msgspec.Struct):
+    """Token counts."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class Said(msgspec.Struct):
+    """A message, or a piece of one, undecoded."""
+
+    content: msgspec.Raw = msgspec.Raw(b"null")
+    tool_calls: msgspec.Raw = msgspec.Raw(b"null")
+    function_call: msgspec.Raw = msgspec.Raw(b"null")
+
+    @property
+    def text(self) -> str:
+        """Its text; empty where it has none."""
+        if bytes(self.content[:1]) != b'"':
+            return ""
+        try:
+            text = _value(self.content)
+        except msgspec.DecodeError:
+            return ""
+        return text if isinstance(text, str) else ""
+
+    @property
+    def reports_calls(self) -> bool:
+        """Whether the server itself reports calls in it."""
+        return _is_something(self.tool_calls) or _is_something(self.function_call)
+
+
+class WholeChoice(msgspec.Struct):
+    """One choice of a whole reply."""
+
+    message: Said | None = None
+    finish_reason: str | None = None
+
+
+class Whole(msgspec.Struct):
+    """A whole reply, as far as calls are looked for."""
+
+    choices: list[WholeChoice] = []
+    usage: Count | None = None
+
+
+class PieceChoice(msgspec.Struct):
+    """One choice of an event."""
+
+    index: int = 0
+    delta: Said | None = None
+    finish_reason: str | None = None
+
+
+class Piece(msgspec.Struct):
+    """An event of a streamed reply, as far as calls are looked for."""
+
+    choices: list[PieceChoice] = []
+
+
+read_whole = msgspec.json.Decoder(Whole).decode
+read_piece = msgspec.json.Decoder(Piece).decode
+
+
+def _is_something(raw: msgspec.Raw) -> bool:
+    return bytes(raw[:5]) not in (b"null", b"[]", b"{}", b'""')
+
+
+def written(call: ToolCall, call_id: str) -> dict[str, Any]:
+    """Write a call. call_id: the id of one that has none."""
+    arguments = json.dumps(call.arguments, ensure_ascii=False)
+    return {"id": call.id or call_id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+
+
+def mended_calls(said: Said, tools: Sequence[ToolDefinition], ids: str, *, cut: bool) -> tuple[list[msgspec.Raw], int]:
+    """Mend the calls that a server reported, each by itself.
+
+    Args:
+        said: the message.
+        tools: the tools that were offered.
+        ids: the beginning of an id for a call that has none.
+        cut: whether the token limit cut the reply off.
+
+    Returns:
+        The calls, and how many of them were mended. A call that is sound, or that can't be mended,
+        stays as it came.
+    """
+    calls: list[msgspec.Raw] = []
+    mended = 0
+    for number, raw in enumerate(_reported(said)):
+        new = _mended(raw, tools, f"{ids}_{number}", cut=cut)
+        mended += new is not None
+        calls.append(raw if new is None else new)
+    if bytes(said.tool_calls[:1]) == b"[":
+        return calls, mended
+    # In another place or form than a list: mended as soon as every call is in the form of a list's.
+    return (calls, len(calls)) if mended or _is_something(said.tool_calls) else ([], 0)
+
+
+def _reported(said: Said) -> list[msgspec.Raw]:
+    """The calls as reported: a list, one call or calls by their index in its place, or the older field."""
+    try:
+        if not _is_something(said.tool_calls):
+            return [said.function_call]
+        if bytes(said.tool_calls[:1]) == b"[":
+            return _list(said.tool_calls)
+        given = _fields(said.tool_calls)
+    except (msgspec.DecodeError, RecursionError):
+        return []
+    return [said.tool_calls] if "function" in given or "name" in given else list(given.values())
+
+
+def _mended(raw: msgspec.Raw, tools: Sequence[ToolDefinition], call_id: str, *, cut: bool) -> msgspec.Raw | None:
+    """Mend a call. Returns None if nothing is to be mended or it can't be."""
+    try:
+        given = _value(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    if not isinstance(given, dict) or given.get("type", "function") not in ("function", None, ""):
+        return None
+    parts = Parts()
+    parts.add_calls({"tool_calls": [given]})
+    found = NATIVE.read(parts.content(), tools)
+    if len(found.calls) != 1 or (found.supplied and cut) or _is_sound(given, found.calls[0]):
+        return None
+    own = {key: value for key, value in given.items() if key not in ("name", "arguments", "parameters", "input")}
+    function = own.get("function")
+    new = written(found.calls[0], call_id)
+    if isinstance(function, dict):
+        kept = {key: value for key, value in function.items() if key not in ("parameters", "input")}
+        new["function"] = {**kept, **new["function"]}
+    return msgspec.Raw(_encode({**own, **new}))
+
+
+def _is_sound(given: Mapping[str, Any], call: ToolCall) -> bool:
+    """Whether a call says just this, in the form that clients expect."""
+    function = given.get("function")
+    if not isinstance(function, Mapping) or function.get("name") != call.name or not isinstance(function.get("arguments"), str):
+        return False
+    try:
+        return _arguments(function["arguments"]) == call.arguments
+    except (msgspec.DecodeError, RecursionError):
+        return False
+
+
+def with_message(body: bytes, place: int, changes: Mapping[str, Any]) -> bytes:
+    """Change the message of a choice in a whole reply, which then ends with calls. place: among the choices."""
+    return _with(body, place, "message", changes, {"finish_reason": "tool_calls"})
+
+
+def with_delta(body: bytes, place: int, changes: Mapping[str, Any], choice: Mapping[str, Any]) -> bytes:
+    """Change the delta of a choice in an event, and the choice itself. place: among the choices."""
+    return _with(body, place, "delta", changes, choice)
+
+
+def only_delta(body: bytes, place: int, delta: Mapping[str, Any]) -> bytes:
+    """Return an event with one choice of this one, and another delta. Token counts are left out."""
+    fields = _fields(body)
+    index = _fields(_list(fields["choices"])[place]).get("index", 0)
+    fields.pop("usage", None)
+    return _encode({**fields, "choices": [{"index": index, "delta": delta, "finish_reason": None}]})
+
+
+def _with(body: bytes, place: int, part: str, changes: Mapping[str, Any], choice: Mapping[str, Any]) -> bytes:
+    fields = _fields(body)
+    choices: list[Any] = list(_list(fields["choices"]))
+    own = _fields(choices[place])
+    inner = {**_fields(own[part]), **changes} if part in own else changes
+    choices[place] = {**own, part: inner, **choice}
+    return _encode({**fields, "choices": choices})
