@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
+from selfopt.reading.readers.names import Names
 from selfopt.reading.readers.native import READER as NATIVE
 from selfopt.records import ToolCall, ToolDefinition
 
@@ -19,6 +21,7 @@ _list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _value = msgspec.json.Decoder().decode
 _arguments = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
+_MOVED = ("name", "arguments", "parameters", "input")  # what a call says, wherever a server puts it
 
 
 class Count(msgspec.Struct):
@@ -38,7 +41,7 @@ class Said(msgspec.Struct):
     @property
     def text(self) -> str:
         """Its text; empty where it has none."""
-        if bytes(self.content[:1]) != b'"':
+        if _start(self.content, 1) != b'"':
             return ""
         try:
             text = _value(self.content)
@@ -66,6 +69,16 @@ class Whole(msgspec.Struct):
     usage: Count | None = None
 
 
+class _Function(msgspec.Struct):
+    name: str
+    arguments: str
+
+
+class _Sound(msgspec.Struct):
+    function: _Function
+    type: str = "function"
+
+
 class PieceChoice(msgspec.Struct):
     """One choice of an event."""
 
@@ -82,10 +95,15 @@ class Piece(msgspec.Struct):
 
 read_whole = msgspec.json.Decoder(Whole).decode
 read_piece = msgspec.json.Decoder(Piece).decode
+_sound = msgspec.json.Decoder(_Sound).decode
 
 
 def _is_something(raw: msgspec.Raw) -> bool:
-    return bytes(raw[:5]) not in (b"null", b"[]", b"{}", b'""')
+    return _start(raw, 8).translate(None, b" \t\r\n") not in (b"", b"null", b"[]", b"{}", b'""', b"[", b"{")
+
+
+def _start(raw: msgspec.Raw, size: int) -> bytes:
+    return bytes(memoryview(raw)[:size])
 
 
 def written(call: ToolCall, call_id: str) -> dict[str, Any]:
@@ -113,7 +131,7 @@ def mended_calls(said: Said, tools: Sequence[ToolDefinition], ids: str, *, cut: 
         new = _mended(raw, tools, f"{ids}_{number}", cut=cut)
         mended += new is not None
         calls.append(raw if new is None else new)
-    if bytes(said.tool_calls[:1]) == b"[":
+    if _start(said.tool_calls, 1) == b"[":
         return calls, mended
     # In another place or form than a list: mended as soon as every call is in the form of a list's.
     return (calls, len(calls)) if mended or _is_something(said.tool_calls) else ([], 0)
@@ -124,7 +142,7 @@ def _reported(said: Said) -> list[msgspec.Raw]:
     try:
         if not _is_something(said.tool_calls):
             return [said.function_call]
-        if bytes(said.tool_calls[:1]) == b"[":
+        if _start(said.tool_calls, 1) == b"[":
             return _list(said.tool_calls)
         given = _fields(said.tool_calls)
     except (msgspec.DecodeError, RecursionError):
@@ -134,6 +152,10 @@ def _reported(said: Said) -> list[msgspec.Raw]:
 
 def _mended(raw: msgspec.Raw, tools: Sequence[ToolDefinition], call_id: str, *, cut: bool) -> msgspec.Raw | None:
     """Mend a call. Returns None if nothing is to be mended or it can't be."""
+    with suppress(msgspec.DecodeError, RecursionError):
+        function = _sound(raw).function
+        if function.name in Names.of(tools).schemas and _arguments(function.arguments) is not None:
+            return None
     try:
         given = _value(raw)
     except (msgspec.DecodeError, RecursionError):
@@ -145,12 +167,10 @@ def _mended(raw: msgspec.Raw, tools: Sequence[ToolDefinition], call_id: str, *, 
     found = NATIVE.read(parts.content(), tools)
     if len(found.calls) != 1 or (found.supplied and cut) or _is_sound(given, found.calls[0]):
         return None
-    own = {key: value for key, value in given.items() if key not in ("name", "arguments", "parameters", "input")}
-    function = own.get("function")
+    own = {key: value for key, value in given.items() if key not in _MOVED}
     new = written(found.calls[0], call_id)
-    if isinstance(function, dict):
-        kept = {key: value for key, value in function.items() if key not in ("parameters", "input")}
-        new["function"] = {**kept, **new["function"]}
+    if isinstance(own.get("function"), dict):
+        new["function"] = {**{key: value for key, value in own["function"].items() if key not in _MOVED}, **new["function"]}
     return msgspec.Raw(_encode({**own, **new}))
 
 

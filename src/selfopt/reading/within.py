@@ -17,6 +17,8 @@ from .thinking import split_thinking
 # Every format has one of these, whatever its marks are.
 _SIGN = re.compile(r"[{(\[<:：/]")
 _OPEN_FENCE = re.compile(r"(?:```+|~~~+)[^\s`]{0,32}+\s*+\Z")
+# The words of a sentence, though a family has such a mark.
+_TOLD = re.compile(r"(?:function[ _])?call:\s*+(?=[{\[])")
 _WRAPPED = 4  # how many layers of marks are removed before a call
 
 
@@ -64,6 +66,8 @@ def calls_within(text: str, tools: Sequence[ToolDefinition], family: str = "", *
     if not calls or not found.spans:
         return NO_CALLS
     begin, end = found.spans[0]
+    told = _TOLD.match(answer, begin)
+    begin = told.end() if told is not None else begin
     return CallsWithin(calls, _before(text[: _place(text, answer, begin, end)]))
 
 
@@ -83,7 +87,7 @@ def _before(text: str) -> str:
     """A text without the marks at its end that open a call; nothing if it is blank."""
     for _ in range(_WRAPPED):
         bare = text.rstrip()
-        mark = next((mark for mark in opening_marks() if bare.endswith(mark)), "")
+        mark = next((mark for mark in opening_marks() if not mark[0].isalpha() and bare.endswith(mark)), "")
         fence = _OPEN_FENCE.search(text) if not mark else None
         if fence is not None and text.count(fence.group()[:3]) % 2:
             text = text[: fence.start()]
