@@ -21,6 +21,7 @@ _list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _value = msgspec.json.Decoder().decode
 _arguments = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
+_NULL = msgspec.Raw(b"null")
 _MOVED = ("name", "arguments", "parameters", "input")  # what a call says, wherever a server puts it
 
 
@@ -190,17 +191,28 @@ def with_message(body: bytes, place: int, changes: Mapping[str, Any]) -> bytes:
     return _with(body, place, "message", changes, {"finish_reason": "tool_calls"})
 
 
-def with_delta(body: bytes, place: int, changes: Mapping[str, Any], choice: Mapping[str, Any]) -> bytes:
-    """Change the delta of a choice in an event, and the choice itself. place: among the choices."""
-    return _with(body, place, "delta", changes, choice)
+def finished_by_calls(body: bytes, place: int) -> bytes:
+    """Return the event that ends a choice, as one that ends it with calls."""
+    return _with(body, place, "delta", {}, {"finish_reason": "tool_calls"})
 
 
-def only_delta(body: bytes, place: int, delta: Mapping[str, Any]) -> bytes:
-    """Return an event with one choice of this one, and another delta. Token counts are left out."""
+def with_text(body: bytes, place: int, text: str) -> bytes | None:
+    """Return an event with another text in the delta of a choice; None if it says nothing then."""
     fields = _fields(body)
-    index = _fields(_list(fields["choices"])[place]).get("index", 0)
+    choices = _list(fields["choices"])
+    choice = _fields(choices[place])
+    if not text and len(choices) == 1 and not _is_something(fields.get("usage", _NULL)):
+        more = (choice.get(key, _NULL) for key in choice if key not in ("index", "delta"))
+        if _fields(choice["delta"]).keys() <= {"content"} and not any(map(_is_something, more)):
+            return None
+    return _with(body, place, "delta", {"content": text}, {})
+
+
+def only_delta(body: bytes, index: int, delta: Mapping[str, Any], finish: str | None = None) -> bytes:
+    """Return an event like this one, with one delta of one choice. Token counts are left out."""
+    fields = _fields(body)
     fields.pop("usage", None)
-    return _encode({**fields, "choices": [{"index": index, "delta": delta, "finish_reason": None}]})
+    return _encode({**fields, "choices": [{"index": index, "delta": delta, "finish_reason": finish}]})
 
 
 def _with(body: bytes, place: int, part: str, changes: Mapping[str, Any], choice: Mapping[str, Any]) -> bytes:

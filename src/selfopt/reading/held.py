@@ -13,8 +13,9 @@ from .readers.marked import READER
 from .readers.marks import Mark
 from .readers.names import Names
 from .readers.programs import TARGET
+from .readers.unmarked import MAY_CALL
 from .signs import sign_of_call
-from .thinking_marks import TOKEN
+from .thinking_marks import TOKEN, growing_from
 from .within import NO_CALLS, CallsWithin, calls_within
 
 DOUBT_CHARS = 256
@@ -32,7 +33,7 @@ _LAST = 64  # characters at the end of a text without a call in which another ma
 _SIGN = re.compile(r"[<>{\[\]&✿`~\n\r]")
 _OPENER = re.compile(
     r"[<{\[&✿]|\](?=<|\Z)|```|~~~|`{1,2}\Z|~{1,2}\Z|>>>|>{1,2}\Z"
-    r"|^(?P<decor>[ \t]{0,16}(?:[-*•][ \t]{1,4}|\d{1,3}[.)][ \t]{1,4})?\|?[ \t]{0,4}(?:(?!```)[*#_`\"'(]){0,6}[ \t]{0,4})(?P<word>/?[^\W\d][\w.\-/:]*|/|\Z)",
+    r"|^(?P<decor>[ \t]{0,16}(?:[-*•][ \t]{1,4}|\d{1,3}[.)][ \t]{1,4})?\|?[ \t]{0,4}(?:(?!```)[*#_`\"'(]){0,6}[ \t]{0,4})(?P<word>/?[^\W\d][\w.\-/:]*|/|\Z|(?:[-*•]|\d{1,3}[.)]?)\Z)",
     re.M,
 )
 _BRACE = re.compile(r"\{\s{0,64}+(?:[\"'“‘「`{\\\w/#$]|\Z)")
@@ -40,10 +41,13 @@ _BRACKET = re.compile(r"\[\s{0,64}+(?:[{\[\"']|\Z|(?P<word>/?[^\W\d][\w.\-/:]*+)
 _CLOSED = re.compile(r"\{[^{}\[\]\"']{0,256}\}|\[[^\[\]{}\"']{0,256}\]")
 _TAG = re.compile(r"</?[\w:.\-|｜]*+(?P<rest>[^<>]{0,256}+)(?P<end>[<>]?)")
 _TAG_OF_CALL = re.compile(r"call|tool|func|invoke|action|plugin|code|param|mcp|arg|name|recipient|channel|message|think|reason|start", re.I)
+_FENCE = re.compile(r"(?:```+|~~~+)[ \t]*+([^\s`]{0,32}+)")
 _AFTER_NAME = re.compile(r"[`\"'*_)]{0,4}[ \t]{0,4}(?:\Z|[({:\[<=|;#\"'：]|\r?\n[ \t]*(?:\Z|[`{<\[]|A\w*|B\w*))")
+_CALLED = re.compile(r"(?P<name>[^\W\d][\w.\-/]*+)[ \t]{0,4}")
 _LABELS = ("action", "tool", "function", "api", "call", "using", "calling", "use", "commentary", "assistantcommentary", "functools")
 _LABEL_CHARS = 32
-_CLOSING = re.compile(r"[<\[◁\n]|assistantfinal|Here")
+_CLOSING = re.compile(r"[<\[◁]")
+_HEADS = ("bare", "channel", "header", "named", "role")
 _THINKING = re.compile(r"analysis|thought|thinking|reasoning")
 
 
@@ -64,10 +68,12 @@ class HeldText:
         self._parts: list[str] = []
         self._size = 0
         self._window, self._begin = "", 0  # the end of the text, and where it begins
+        self._more: list[str] = []  # what came behind it
+        self._quiet = 0  # the size from which it is worth looking again
         self._fresh = True  # whether a line, or nothing but the beginning of a line, comes next
         self._check = 0  # the size at which the held text is read
-        self._thinking = False
-        self._over = False
+        self._denied = 0  # nothing before this place begins a call
+        self._thinking = self._fenced = self._over = False
         self.passed = 0
         self.calling = False
 
@@ -78,27 +84,27 @@ class HeldText:
 
     def feed(self, piece: str) -> None:
         """Take the next piece of the text."""
+        flows = self.passed == self._size
         if self._size <= TEXT_CHARS:
             self._parts.append(piece)
         self._size += len(piece)
-        flows = self.passed == self._size - len(piece)
-        if self._over or (flows and not self._fresh and not _SIGN.search(piece) and not self._thinking):
-            self._window = (self._window + piece)[-_CONTEXT:] if not self._over else ""
-            self._begin = self._size - len(self._window)
+        if self._over or (flows and not self._fresh and not self._thinking and not _SIGN.search(piece)):
             self.passed = self._size
+            self._window = "" if self._over else (self._window + piece)[-_CONTEXT:]
+            self._begin = self._size - len(self._window)
             return
-        self._window += piece
-        self._settle()
-        self._fresh = self.passed == self._size and self._window.rstrip(" \t")[-1:] in ("", "\n", "\r")
-        keep = max(0, self.passed - _CONTEXT - self._begin)
-        self._window, self._begin = self._window[keep:], self._begin + keep
-        if self.held > CALL_CHARS or self._size > TEXT_CHARS:
+        self._more.append(piece)
+        if flows or self._size >= self._quiet:
+            self._settle()
+        if self._size - self.passed > CALL_CHARS or self._size > TEXT_CHARS:
             self.let_go()
             self._over = True
 
     def let_go(self) -> None:
-        """Pass on what is held: it took too long."""
-        self.passed, self.calling, self._check = self._size, False, 0
+        """Pass on what is held: it took too long. The rest of a call that has begun is not held, either."""
+        self._over = self._over or self.calling
+        self._fold()
+        self._pass(len(self._window))
 
     def read(self, *, cut: bool = False) -> CallsWithin:
         """The calls in the whole text. cut: whether the token limit cut it off."""
@@ -110,30 +116,36 @@ class HeldText:
         """How many characters have come."""
         return self._size
 
+    def _fold(self) -> None:
+        self._window += "".join(self._more)
+        self._more, self._quiet = [], 0
+
+    def _pass(self, at: int) -> None:
+        """Pass on the text up to a place of the window."""
+        self.passed = self._begin + at
+        if at == len(self._window):
+            self.calling, self._check = False, 0
+            self._fresh = self._window.rstrip(" \t")[-1:] in ("", "\n", "\r")
+        keep = max(0, at - _CONTEXT)
+        self._window, self._begin = self._window[keep:], self._begin + keep
+
     def _settle(self) -> None:
         """Find what can't be a call from where the held text begins."""
+        self._fold()
         text, at = self._window, self.passed - self._begin
-        if not self.passed and len(text) <= DOUBT_CHARS and not text.strip():
-            return
+        blank = not self.passed and len(text) <= DOUBT_CHARS
         while at < len(text):
             if self._thinking:
-                at = self._past_thinking(text, at)
-                continue
-            found = _OPENER.search(text, at)
-            if found is None:
-                at = len(text)
+                past = self._past_thinking(text, at)
+            else:
+                found = _OPENER.search(text, at)
+                at = len(text) if found is None else found.start()
+                past = -1 if found is None else self._past(text, found)
+            if past <= at:
                 break
-            at = found.start()
-            past = self._past(text, found)
-            if past < 0:
-                break
-            at = max(past, at + 1)
-        if at < len(text) and not self.passed and not text[:at].strip():
-            at = 0  # blanks before a call are no answer
-        held = len(text) - at
-        self.passed = self._begin + min(at, len(text))
-        if held <= 0:
-            self.calling, self._check = False, 0
+            at = past
+        # Blanks before a call are no answer.
+        self._pass(0 if blank and not text[:at].strip() else at)
 
     def _past(self, text: str, found: re.Match[str]) -> int:
         """Where to go on behind what can't begin a call; -1 if it may."""
@@ -141,13 +153,15 @@ class HeldText:
         token = TOKEN.match(text, at) if text.startswith(("<", "[", "◁"), at) else None
         if token is not None:
             self._thinking = _opens(token) and not text[:at].rpartition("\n")[2].strip()
-            addressed = token.lastgroup in ("bare", "channel", "header", "named", "role") and not self._thinking
+            addressed = token.lastgroup in _HEADS and not self._thinking
             return -1 if addressed and self._may_call(text, at, special=True) else token.end()
         mark = READER.marks.opening.match(text, at)
         special = mark is not None and _is_special(READER.marks.mark(mark))
-        if not special and not self._may_begin(text, found):
-            return found.end()
-        return -1 if self._may_call(text, at, special=special) else found.end()
+        if (special or self._may_begin(text, found)) and self._may_call(text, at, special=special):
+            return -1
+        if text.startswith(("```", "~~~"), at):
+            self._fenced = not self._fenced
+        return max(found.end(), at + 1)
 
     def _may_begin(self, text: str, found: re.Match[str]) -> bool:
         """Whether what stands here has the form of something that begins a call, whole or cut off."""
@@ -168,6 +182,9 @@ class HeldText:
                 return False
             end = tag.group("end")
             return not end or _TAG_OF_CALL.search(tag.group()) is not None or self._names.may_stand_in(tag.group())
+        if sign in ("`", "~"):
+            fence = _FENCE.match(text, at)
+            return not self._fenced and (fence is None or fence.end() == len(text) or fence.group(1).lower() in MAY_CALL)
         return True
 
     def _is_closed(self, text: str, at: int) -> bool:
@@ -184,6 +201,8 @@ class HeldText:
         if end == len(text):
             return True
         after = text[end:]
+        if text.startswith("to=", found.start("word")):
+            return True
         if self._is_named(word.lstrip("/")):
             return word.startswith("/") or _AFTER_NAME.match(text, end) is not None or text[end - 1] == ":"
         label = f"{word}{after[:_LABEL_CHARS]}".lower()
@@ -192,12 +211,11 @@ class HeldText:
             sign = re.search(r"[:：\[{(<]|to=", line)
             return sign is not None or ((not rest or line.strip() == "function") and len(after) <= _LABEL_CHARS)
         target = TARGET.match(text, found.start("word"))
-        if target is None or target.end() == found.start("word"):
-            return False
-        called = re.compile(r"[^\W\d][\w.\-/]*+").match(text, target.end())
+        begin = found.start("word") if target is None else target.end()
+        called = _CALLED.match(text, begin)
         if called is None or called.end() == len(text):
-            return called is not None or target.end() == len(text)
-        return self._is_named(called.group()) and text[called.end()] in "( \t"
+            return begin == len(text) or called is not None
+        return begin > found.start("word") and self._is_named(called.group("name")) and text[called.end()] == "("
 
     def _may_call(self, text: str, at: int, *, special: bool) -> bool:
         """Whether the text from here on is in doubt, or begins a call. special: it is a mark that no other text holds."""
@@ -207,24 +225,30 @@ class HeldText:
         size = self._begin + len(text)
         if not self._check:
             self._check = size + _FIRST_CHECK
-        if size < self._check or len(rest) > _CHECKED:
-            return self.calling or len(rest) <= _CHECKED
+        elif size >= self._check:
+            self._check = size + max(_NEXT_CHECK, len(rest) // 2) if len(rest) <= _CHECKED else TEXT_CHARS
+            if len(rest) <= _CHECKED and not self._is_begun(text) and not (special and len(rest) <= DOUBT_CHARS):
+                self._denied = size - _LAST
+        self.calling = self._begin + at >= self._denied
+        self._quiet = self._check if self.calling else 0
+        return self.calling
+
+    def _is_begun(self, text: str) -> bool:
+        """Whether a text holds a call, or the beginning of one."""
         content = ReplyContent.model_construct(
             text=text, thinking="", tool_calls=(), broken_tool_calls=(), finish_reason="unknown"
         )
         _, read = ask(chain_of((LATEST,), self._family).readers, content, self._tools)
-        self.calling = bool(read.calls or read.unread or sign_of_call(text, self._tools)) or (special and len(rest) <= DOUBT_CHARS)
-        self._check = size + max(_NEXT_CHECK, len(rest) // 2)
-        return self.calling or len(rest) <= _LAST
+        return bool(read.calls or read.unread or sign_of_call(text, self._tools))
 
     def _past_thinking(self, text: str, at: int) -> int:
-        """Where to go on in thinking: behind the mark that closes it, or at the end."""
-        for sign in _CLOSING.finditer(text, max(0, at - _LAST)):
+        """Where to go on in thinking: behind what closes it; else at what may be the beginning of that, or at the end."""
+        for sign in _CLOSING.finditer(text, at):
             token = TOKEN.match(text, sign.start())
-            if token is not None and token.end() > at and not _opens(token):
+            if token is not None and not _opens(token):
                 self._thinking = False
-                return token.end() if token.lastgroup not in ("bare", "header") else token.start()
-        return len(text)
+                return token.end() if token.lastgroup not in _HEADS else token.start()
+        return growing_from(text, at, None)
 
 
 @lru_cache(maxsize=256)
@@ -244,7 +268,7 @@ def _opens(token: re.Match[str]) -> bool:
             return not token.group("slash")
         case "labelled" | "opening" | "open":
             return True
-        case "bare" | "channel" | "header" | "named" | "role":
+        case group if group in _HEADS:
             return _names_thinking(token.group("channel") or token.group("named") or "")
         case _:
             return False
