@@ -32,7 +32,7 @@ _NEXT_CHECK = 48
 _LAST = 64  # characters at the end of a text without a call in which another may begin
 _SIGN = re.compile(r"[<>{\[\]&✿`~\n\r]")
 _OPENER = re.compile(
-    r"[<{\[&✿]|\](?=<|\Z)|```|~~~|`{1,2}\Z|~{1,2}\Z|>>>|>{1,2}\Z"
+    r"[<{\[✿]|&(?=(?:l(?:t;?)?)?\Z|lt;)|\](?=<|\Z)|```|~~~|`{1,2}\Z|~{1,2}\Z|>>>|>{1,2}\Z"
     r"|^(?P<decor>[ \t]{0,16}(?:[-*•][ \t]{1,4}|\d{1,3}[.)][ \t]{1,4})?\|?[ \t]{0,4}(?:(?!```)[*#_`\"'(]){0,6}[ \t]{0,4})(?P<word>/?[^\W\d][\w.\-/:]*|/|\Z|(?:[-*•]|\d{1,3}[.)]?)\Z)",
     re.M,
 )
@@ -190,6 +190,8 @@ class HeldText:
     def _is_closed(self, text: str, at: int) -> bool:
         """Whether brackets are closed around something that is no call, such as the text of a link."""
         closed = _CLOSED.match(text, at)
+        if closed is not None and text.startswith("](", closed.end() - 1):
+            return True
         return closed is not None and not closed.group()[1:-1].strip().isupper() and not self._names.may_stand_in(closed.group())
 
     def _is_named(self, word: str) -> bool:
