@@ -142,11 +142,11 @@ async def test_a_required_call_that_did_not_come_is_told(tmp_path: Path) -> None
     """The reply is the client's, once; a header says what is missing. Nothing invites a retry."""
     async with gateway_world(tmp_path, MODELS) as world:
         answer = await world.post(asked("explains", tool_choice="required"))
-        assert (answer.status, answer.headers["x-selfopt-tool-choice"]) == (200, "unmet")
+        assert (answer.status, answer.headers["x-selfopt-unmet"]) == (200, "tool_choice")
         named = {"type": "function", "function": {"name": "list_alarms"}}
-        assert (await world.post(asked("writes", tool_choice=named))).headers["x-selfopt-tool-choice"] == "unmet"
+        assert (await world.post(asked("writes", tool_choice=named))).headers["x-selfopt-unmet"] == "tool_choice"
         met = await world.post(asked("writes", tool_choice="required"))
-        assert "x-selfopt-tool-choice" not in met.headers
+        assert "x-selfopt-unmet" not in met.headers
         assert len(world.upstream.journal) == 3
 
 

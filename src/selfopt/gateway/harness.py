@@ -10,7 +10,7 @@ from selfopt.dialects.clients import ClientRequest
 from selfopt.dialects.openai_client import MAX_TOOLS, MAX_TOOLS_BYTES
 from selfopt.dialects.refusal import Refusal
 from selfopt.errors import EndpointError
-from selfopt.reading import read_calls
+from selfopt.reading import HeldText, calls_within, read_calls
 from selfopt.reading.repairs import REPAIRS
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ReplyContent, Sampling, ToolCall, Usage, Variant
 from selfopt.variants import RenderedStep, render
@@ -21,6 +21,7 @@ from .flow import Flow, before_a_call
 from .live_request import LiveRequest
 from .options import GatewayOptions
 from .passing import Passing
+from .plain_step import plain_step
 from .refusal import JSON, from_endpoint_error
 from .seams import Upstream
 
@@ -152,16 +153,12 @@ class _Work:
 
     async def plainly(self, asked: ClientRequest, *, with_tools: bool = True) -> ReplyContent:
         """Ask without a variant."""
-        step = RenderedStep(
-            step="answer",
-            messages=asked.request.messages,
-            tools=asked.request.tools if with_tools else (),
-            tool_choice=asked.request.tool_choice if with_tools else "auto",
-            sampling=asked.request.sampling,
-        )
+        step = plain_step(self._exchange, asked, with_tools=with_tools)
+        reads = with_tools and self._reads(asked)
+        family = self._upstream.family()
         flow = self._flow
         if flow is not None:
-            flow.restart(watched=False)
+            flow.restart(watch=HeldText(asked.request.tools, family) if reads else None)
 
         async def take(chunk: ChatChunk) -> None:
             assert flow is not None
@@ -172,7 +169,21 @@ class _Work:
         content = await self._ask(step, asked.request.sampling, take if flow is not None else None)
         calls = content.tool_calls if asked.parallel else content.tool_calls[:1]
         calls = await self._reported(calls, content, asked, ()) if with_tools else ()
+        if reads and not calls and not content.broken_tool_calls:
+            cut = content.finish_reason == "length"
+            within = await beside(len(content.text), calls_within, content.text, asked.request.tools, family, cut=cut)
+            calls = wanted_calls(within.calls, asked)
+            self._exchange.ticket.read_calls = len(calls)
+            if calls:
+                return ReplyContent(text=within.before, tool_calls=calls, finish_reason="tool_calls")
+        if with_tools and asked.request.tool_choice == "required" and not calls:
+            self._exchange.ticket.unmet = "tool_choice"
         return ReplyContent(text=content.text, tool_calls=calls, finish_reason=content.finish_reason)
+
+    def _reads(self, asked: ClientRequest) -> bool:
+        """Say whether calls are read from the text of a reply that no variant asked for."""
+        on = self._options.own.read_calls != "off" and not self._exchange.plain
+        return on and bool(asked.request.tools) and asked.request.tool_choice != "none"
 
     async def _reported(
         self, calls: tuple[ToolCall, ...], content: ReplyContent, asked: ClientRequest, parsers: Sequence[str]

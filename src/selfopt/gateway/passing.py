@@ -173,7 +173,7 @@ def _note(found: WholeAnswer, offered: Offered, ticket: Ticket) -> None:
     if found.usage is not None:
         ticket.input_tokens, ticket.output_tokens = found.usage.prompt_tokens, found.usage.completion_tokens
     ticket.read_calls, ticket.mended_calls = found.read, found.mended
-    ticket.unmet_choice = offered.required and not found.called
+    ticket.unmet = "tool_choice" if offered.required and not found.called else ""
 
 
 def refuse_coded(answer: UpstreamReply) -> None:

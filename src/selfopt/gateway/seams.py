@@ -27,6 +27,7 @@ class Upstream:
         concurrency: how many requests the gate lets through at once.
         max_reply_bytes: limit of a whole reply.
         max_stream_bytes: limit of a streamed reply.
+        ignores_choice: whether the server takes no notice of `tool_choice`.
         family: tells the family that the model's chat template showed; "unknown" before any did.
     """
 
@@ -40,6 +41,7 @@ class Upstream:
     concurrency: int = 64
     max_reply_bytes: int = 4_000_000
     max_stream_bytes: int = 64_000_000
+    ignores_choice: bool = False
     family: Callable[[], str] = lambda: "unknown"
 
 

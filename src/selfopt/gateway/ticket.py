@@ -105,7 +105,7 @@ class Ticket:
         version: of the rules in force.
         mended_calls: calls that the server reported damaged, and that were mended.
         read_calls: calls that were read from the text of a reply that no variant asked for.
-        unmet_choice: whether a call was required, and the reply that is passed on holds none.
+        unmet: the field of the request that the answer does not do; empty where it does all.
     """
 
     began: float
@@ -125,7 +125,7 @@ class Ticket:
     output_tokens: int | None = None
     mended_calls: int = 0
     read_calls: int = 0
-    unmet_choice: bool = False
+    unmet: str = ""
     outcome: str = "failed"
     reason: str = ""
 
@@ -168,8 +168,8 @@ class Ticket:
             lines.append(b"x-selfopt-variant: %s" % header_value(self.variant))
         if self.read_calls or self.mended_calls:
             lines.append(b"x-selfopt-read: %s" % (b"text" if self.read_calls else b"mended"))
-        if self.unmet_choice:
-            lines.append(b"x-selfopt-tool-choice: unmet")
+        if self.unmet:
+            lines.append(b"x-selfopt-unmet: %s" % self.unmet.encode())
         return lines
 
     def audit_event(self, decision: RouteDecision) -> AuditEvent:
