@@ -111,7 +111,9 @@ async def test_what_holds_no_call_passes_byte_for_byte(tmp_path: Path) -> None:
         ("", {}, {"tools": []}),
     ],
 )
-async def test_reading_can_be_switched_off(tmp_path: Path, settings: str, headers: dict[str, str], fields: dict[str, Any]) -> None:
+async def test_reading_can_be_switched_off(
+    tmp_path: Path, settings: str, headers: dict[str, str], fields: dict[str, Any]
+) -> None:
     """In the settings or by the client; and it is off where an answer may look like a call for another reason."""
     async with gateway_world(tmp_path, MODELS, settings=settings) as world:
         answer = await world.post(asked("writes", **fields), headers)
@@ -153,9 +155,10 @@ async def test_a_required_call_that_did_not_come_is_told(tmp_path: Path) -> None
 async def test_a_long_reply_is_read_as_well(tmp_path: Path) -> None:
     """Beyond what is read at once."""
     text = "All is well. " * 2000 + WRITTEN
-    async with raw_upstream(Said(text, cuts=tuple(range(0, 30000, 1000)))) as url, gateway_world(
-        tmp_path, settings=entry("raw", url)
-    ) as world:
+    async with (
+        raw_upstream(Said(text, cuts=tuple(range(0, 30000, 1000)))) as url,
+        gateway_world(tmp_path, settings=entry("raw", url)) as world,
+    ):
         answer = await world.post({**asked("m"), "model": "raw/m"})
         assert said(answer.body)[1] == GRAZ
         stream = await world.post({**asked("m"), "model": "raw/m", "stream": True})

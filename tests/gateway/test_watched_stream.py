@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfopt.gateway.offered import Offered
+from selfopt.gateway.offered import OfferedTools
 from selfopt.gateway.watched_stream import CALL_S, DOUBT_S, WatchedStream
 from selfopt.gateway.whole_answer import with_calls
 from tests.reading.test_threads import CALL, TOOLS, cases
 
-OFFERED = Offered(TOOLS, "unknown", required=False, parallel=True)
+OFFERED = OfferedTools(TOOLS, "unknown", required=False, parallel=True)
 DONE = b"data: [DONE]\n\n"
-TEXTS: list[str] = [case.values[0]["text"] for name in ("threads.json", "restraint.json", "thinking.json") for case in cases(name)]
+TEXTS: list[str] = [
+    case.values[0]["text"] for name in ("threads.json", "restraint.json", "thinking.json") for case in cases(name)
+]
 # Some of these go out before they show that they are calls. They become calls all the same.
 LEAKS = ("l it.assistantcommentary to=", "function\ncity_weather\n```json", '["{\\"name')
 
@@ -44,7 +47,7 @@ def events(pieces: Iterable[str], finish: str = "stop") -> list[bytes]:
     return [first, *(event({"content": piece}) for piece in pieces), event({}, finish), DONE]
 
 
-def watched(came: Iterable[bytes], offered: Offered = OFFERED) -> bytes:
+def watched(came: Iterable[bytes], offered: OfferedTools = OFFERED) -> bytes:
     """What a client gets."""
     watch = WatchedStream(offered, "call_1", Clock())
     out = b"".join([watch.feed(data) for data in came])
@@ -68,7 +71,7 @@ def added_up(data: bytes) -> list[dict[str, Any]]:
     return [found[index] for index in sorted(found)]
 
 
-def whole(text: str, finish: str = "stop", offered: Offered = OFFERED) -> dict[str, Any]:
+def whole(text: str, finish: str = "stop", offered: OfferedTools = OFFERED) -> dict[str, Any]:
     """The reply in one piece, read."""
     body = json.dumps({"choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": finish}]}).encode()
     answer = asyncio.run(with_calls(body, offered, "call_1"))
@@ -81,7 +84,7 @@ def whole(text: str, finish: str = "stop", offered: Offered = OFFERED) -> dict[s
 def cut(text: str, places: list[int]) -> list[str]:
     """A text in pieces."""
     ends = sorted({place % (len(text) + 1) for place in places} | {0, len(text)})
-    return [text[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    return [text[a:b] for a, b in pairwise(ends)]
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda text: text[:24])
@@ -125,7 +128,10 @@ def test_prose_flows_and_a_call_waits() -> None:
     assert watch.feed(event({"content": "<tool_call>"})) == b""
     assert watch.feed(event({"content": CALL})) == b""
     out = watch.feed(event({}, "stop"))
-    assert [line["choices"][0]["finish_reason"] for line in map(json.loads, out.decode().split("data: ")[1:])] == [None, "tool_calls"]
+    assert [line["choices"][0]["finish_reason"] for line in map(json.loads, out.decode().split("data: ")[1:])] == [
+        None,
+        "tool_calls",
+    ]
     assert watch.read == 1
 
 
@@ -171,7 +177,6 @@ def test_a_call_is_not_held_for_ever() -> None:
     """Neither in doubt nor once it has begun; a call that went out as text is told all the same."""
     clock = Clock()
     watch = WatchedStream(OFFERED, "call_1", clock)
-    assert watch.due is None
     assert watch.feed(event({"content": "{"})) == b""
     assert watch.due == DOUBT_S
     assert watch.let_go() == event({"content": "{"})
@@ -200,7 +205,7 @@ def test_a_stream_without_a_finish_reason_gets_one(ending: list[bytes]) -> None:
 
 def test_only_one_call_where_only_one_is_wanted() -> None:
     """As the client asked."""
-    (got,) = added_up(watched(events([f"{CALL}\n{CALL}"]), Offered(TOOLS, "unknown", required=False, parallel=False)))
+    (got,) = added_up(watched(events([f"{CALL}\n{CALL}"]), OfferedTools(TOOLS, "unknown", required=False, parallel=False)))
     assert len(got["calls"]) == 1
 
 
@@ -217,7 +222,9 @@ def test_comments_never_wait() -> None:
     assert watch.feed(b": still here\n\n") == b": still here\n\n"
 
 
-@pytest.mark.parametrize("junk", [b"data: [1]\n\n", b"data: {\n\n", b"event: x\ndata: {}\n\n", b'data: {"choices": 5}\n\n', b"\n\n"])
+@pytest.mark.parametrize(
+    "junk", [b"data: [1]\n\n", b"data: {\n\n", b"event: x\ndata: {}\n\n", b'data: {"choices": 5}\n\n', b"\n\n"]
+)
 def test_what_is_not_understood_is_passed_on(junk: bytes) -> None:
     """In its place."""
     came = [event({"content": "a"}), junk, event({"content": "b"}), junk, event({}, "stop"), DONE, junk]

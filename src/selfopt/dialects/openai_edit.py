@@ -32,7 +32,7 @@ class Count(msgspec.Struct):
     completion_tokens: int | None = None
 
 
-class Said(msgspec.Struct):
+class SaidPart(msgspec.Struct):
     """A message, or a piece of one, undecoded."""
 
     content: msgspec.Raw = msgspec.Raw(b"null")
@@ -59,7 +59,7 @@ class Said(msgspec.Struct):
 class WholeChoice(msgspec.Struct):
     """One choice of a whole reply."""
 
-    message: Said | None = None
+    message: SaidPart | None = None
     finish_reason: str | None = None
 
 
@@ -84,7 +84,7 @@ class PieceChoice(msgspec.Struct):
     """One choice of an event."""
 
     index: int = 0
-    delta: Said | None = None
+    delta: SaidPart | None = None
     finish_reason: str | None = None
 
 
@@ -113,7 +113,7 @@ def written(call: ToolCall, call_id: str) -> dict[str, Any]:
     return {"id": call.id or call_id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
 
 
-def mended_calls(said: Said, tools: Sequence[ToolDefinition], ids: str, *, cut: bool) -> tuple[list[msgspec.Raw], int]:
+def mended_calls(said: SaidPart, tools: Sequence[ToolDefinition], ids: str, *, cut: bool) -> tuple[list[msgspec.Raw], int]:
     """Mend the calls that a server reported, each by itself.
 
     Args:
@@ -138,7 +138,7 @@ def mended_calls(said: Said, tools: Sequence[ToolDefinition], ids: str, *, cut: 
     return (calls, len(calls)) if mended or _is_something(said.tool_calls) else ([], 0)
 
 
-def _reported(said: Said) -> list[msgspec.Raw]:
+def _reported(said: SaidPart) -> list[msgspec.Raw]:
     """The calls as reported: a list, one call or calls by their index in its place, or the older field."""
     try:
         if not _is_something(said.tool_calls):

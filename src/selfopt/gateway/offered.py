@@ -22,7 +22,7 @@ _decode = msgspec.json.Decoder().decode
 
 
 @dataclass(frozen=True, slots=True)
-class Offered:
+class OfferedTools:
     """What a client offers.
 
     Attributes:
@@ -38,7 +38,7 @@ class Offered:
     parallel: bool
 
 
-def offered_by(exchange: LiveRequest, options: GatewayOptions) -> Offered | None:
+def offered_by(exchange: LiveRequest, options: GatewayOptions) -> OfferedTools | None:
     """Return what a chat offers; None if its reply is not to be read for calls.
 
     It is not where the chat offers no functions, forbids calls or asks for another form of the
@@ -57,7 +57,7 @@ def offered_by(exchange: LiveRequest, options: GatewayOptions) -> Offered | None
     if named is not None:
         tools = _only(tools, named)
     parallel = bytes(chat.fields.get("parallel_tool_calls", b"null")) != b"false"
-    return Offered(tools, exchange.upstream.family(), required, parallel) if tools else None
+    return OfferedTools(tools, exchange.upstream.family(), required, parallel) if tools else None
 
 
 def _choice(chat: ChatBody) -> tuple[bool | None, str | None]:

@@ -14,7 +14,7 @@ from selfopt.web import HttpAddress, Pool, UpstreamReply
 from .bounded import redacted
 from .deltas import DeltaRedactor
 from .live_request import LiveRequest
-from .offered import Offered, offered_by
+from .offered import OfferedTools, offered_by
 from .options import GatewayOptions
 from .refusal import JSON, from_endpoint_error
 from .relay import Relay
@@ -168,7 +168,7 @@ def call_ids(exchange: LiveRequest) -> str:
     return f"call_{exchange.ticket.id.removeprefix('req-')}"
 
 
-def _note(found: WholeAnswer, offered: Offered, ticket: Ticket) -> None:
+def _note(found: WholeAnswer, offered: OfferedTools, ticket: Ticket) -> None:
     """Note what an answer held."""
     if found.usage is not None:
         ticket.input_tokens, ticket.output_tokens = found.usage.prompt_tokens, found.usage.completion_tokens

@@ -13,7 +13,7 @@ from selfopt.reading.within import CallsWithin
 
 from .bounded import beside
 from .deltas import MAX_EVENT_BYTES, ends_of_events
-from .offered import Offered
+from .offered import OfferedTools
 
 DOUBT_S = 2.0
 """An event waits so long while nothing shows that a call begins in it."""
@@ -78,10 +78,10 @@ class _Event:
     def written(self) -> bytes:
         """Return it as it came, or without the text of calls and with the calls."""
         body: bytes | None = self.body
-        for choice, place, text, end in self.texts:
+        for choice, at, text, end in self.texts:
             choice.gone = end
             if choice.kept is not None and choice.kept < end and body is not None:
-                body = with_text(body, place, text[: max(0, choice.kept - end + len(text))])
+                body = with_text(body, at, text[: max(0, choice.kept - end + len(text))])
         calls = b""
         for choice, place in self.ends:
             told = choice.told
@@ -97,7 +97,7 @@ class _Event:
 class WatchedStream:
     """The events of one stream. read: how many calls were read from text."""
 
-    def __init__(self, offered: Offered, ids: str, now: Callable[[], float]) -> None:
+    def __init__(self, offered: OfferedTools, ids: str, now: Callable[[], float]) -> None:
         """ids: the beginning of the ids of calls; now: tells the time in seconds."""
         self._offered, self._ids, self._now = offered, ids, now
         self._rest = b""

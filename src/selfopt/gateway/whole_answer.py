@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from selfopt.dialects.openai_edit import Count, Said, WholeChoice, mended_calls, read_whole, with_message, written
+from selfopt.dialects.openai_edit import Count, SaidPart, WholeChoice, mended_calls, read_whole, with_message, written
 from selfopt.reading.within import calls_within
 
 from .bounded import beside
-from .offered import Offered
+from .offered import OfferedTools
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class WholeAnswer:
     called: bool = False
 
 
-async def with_calls(body: bytes, offered: Offered, ids: str) -> WholeAnswer | None:
+async def with_calls(body: bytes, offered: OfferedTools, ids: str) -> WholeAnswer | None:
     """Read the calls in an answer. ids: the beginning of their ids.
 
     Returns None for a body that is no reply of chat completions, which is the client's to read.
@@ -57,14 +57,14 @@ async def with_calls(body: bytes, offered: Offered, ids: str) -> WholeAnswer | N
     return answer
 
 
-def _mend(answer: WholeAnswer, place: int, choice: WholeChoice, said: Said, offered: Offered, ids: str) -> None:
+def _mend(answer: WholeAnswer, place: int, choice: WholeChoice, said: SaidPart, offered: OfferedTools, ids: str) -> None:
     calls, mended = mended_calls(said, offered.tools, ids, cut=choice.finish_reason == "length")
     if mended:
         answer.body = with_message(answer.body, place, {"tool_calls": calls})
         answer.mended += mended
 
 
-async def _read(answer: WholeAnswer, place: int, choice: WholeChoice, said: Said, offered: Offered, ids: str) -> bool:
+async def _read(answer: WholeAnswer, place: int, choice: WholeChoice, said: SaidPart, offered: OfferedTools, ids: str) -> bool:
     text = said.text
     if not text:
         return False

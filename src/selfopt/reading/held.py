@@ -40,11 +40,25 @@ _BRACE = re.compile(r"\{\s{0,64}+(?:[\"'“‘「`{\\\w/#$]|\Z)")
 _BRACKET = re.compile(r"\[\s{0,64}+(?:[{\[\"']|\Z|(?P<word>/?[^\W\d][\w.\-/:]*+)(?P<after>.?))", re.S)
 _CLOSED = re.compile(r"\{[^{}\[\]\"']{0,256}\}|\[[^\[\]{}\"']{0,256}\]")
 _TAG = re.compile(r"</?[\w:.\-|｜]*+(?P<rest>[^<>]{0,256}+)(?P<end>[<>]?)")
-_TAG_OF_CALL = re.compile(r"call|tool|func|invoke|action|plugin|code|param|mcp|arg|name|recipient|channel|message|think|reason|start", re.I)
+_TAG_OF_CALL = re.compile(
+    r"call|tool|func|invoke|action|plugin|code|param|mcp|arg|name|recipient|channel|message|think|reason|start", re.I
+)
 _FENCE = re.compile(r"(?:```+|~~~+)[ \t]*+([^\s`]{0,32}+)")
 _AFTER_NAME = re.compile(r"[`\"'*_)]{0,4}[ \t]{0,4}(?:\Z|[({:\[<=|;#\"'：]|\r?\n[ \t]*(?:\Z|[`{<\[]|A\w*|B\w*))")
 _CALLED = re.compile(r"(?P<name>[^\W\d][\w.\-/]*+)[ \t]{0,4}")
-_LABELS = ("action", "tool", "function", "api", "call", "using", "calling", "use", "commentary", "assistantcommentary", "functools")
+_LABELS = (
+    "action",
+    "tool",
+    "function",
+    "api",
+    "call",
+    "using",
+    "calling",
+    "use",
+    "commentary",
+    "assistantcommentary",
+    "functools",
+)
 _LABEL_CHARS = 32
 _CLOSING = re.compile(r"[<\[◁]")
 _HEADS = ("bare", "channel", "header", "named", "role")
