@@ -175,7 +175,7 @@ class WatchedStream:
                     event.texts.append((choice, place, text, choice.held.size))
                 else:
                     choice.gone = choice.held.size
-            if piece.finish_reason is not None:
+            if piece.finish_reason:
                 event = event or _Event(raw, body, self._now())
                 event.ends.append((choice, place))
                 self._end(choice, cut=piece.finish_reason == "length")

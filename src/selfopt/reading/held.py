@@ -221,6 +221,9 @@ class HeldText:
             return True
         if self._is_named(word.lstrip("/")):
             return word.startswith("/") or _AFTER_NAME.match(text, end) is not None or text[end - 1] == ":"
+        if word.lower() in _USES:
+            used = after[:_LABEL_CHARS].strip(" \t").lower()
+            return any(one.startswith(used) or used.startswith(one) for one in _USED)
         label = f"{word}{after[:_LABEL_CHARS]}".lower()
         if label.startswith(_LABELS):
             line, _, rest = label.partition("\n")
