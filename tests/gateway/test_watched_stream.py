@@ -229,3 +229,104 @@ def test_what_is_not_understood_is_passed_on(junk: bytes) -> None:
     """In its place."""
     came = [event({"content": "a"}), junk, event({"content": "b"}), junk, event({}, "stop"), DONE, junk]
     assert watched(came) == b"".join(came)
+
+
+def reported(arguments: str, places: list[int], name: str = "city_weather", index: int = 0) -> list[bytes]:
+    """A call that a server reports in pieces."""
+    head = event(
+        {"tool_calls": [{"index": index, "id": f"a{index}", "type": "function", "function": {"name": name, "arguments": ""}}]}
+    )
+    pieces = [event({"tool_calls": [{"index": index, "function": {"arguments": piece}}]}) for piece in cut(arguments, places)]
+    return [head, *pieces]
+
+
+def joined(data: bytes) -> list[tuple[str, str]]:
+    """Name and arguments of each reported call."""
+    found: dict[int, list[str]] = {}
+    for line in data.decode().split("\n\n"):
+        if line.startswith("data: {"):
+            for choice in json.loads(line[6:])["choices"]:
+                for call in choice["delta"].get("tool_calls") or ():
+                    known = found.setdefault(call["index"], ["", ""])
+                    known[0] += call["function"].get("name") or ""
+                    known[1] += call["function"].get("arguments") or ""
+    return [(name, arguments) for name, arguments in found.values()]
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(max_size=8), VALUES, max_size=4), st.lists(st.integers(0, 400), max_size=20), st.booleans())
+def test_sound_reported_calls_pass_byte_for_byte(arguments: dict[str, Any], places: list[int], plain: bool) -> None:
+    """However they are cut; nothing of them waits until their end."""
+    text = json.dumps(arguments, ensure_ascii=plain)
+    came = [*reported(text, places), *reported(text, places, index=1), event({}, "tool_calls"), DONE]
+    assert watched(came) == b"".join(came)
+
+
+DAMAGED = [
+    '{"city": "Graz",}',
+    "{'city': 'Graz'}",
+    '{"city": "Graz"',
+    '"{\\"city\\": \\"Graz\\"}"',
+    '{city: "Graz"}',
+    '{"city": "Graz", }',
+    "{'city': 'Graz',}",
+]
+
+
+@given(st.sampled_from(DAMAGED), st.sampled_from(DAMAGED), st.lists(st.integers(0, 400), max_size=20))
+def test_damaged_reported_calls_are_mended(one: str, other: str, places: list[int]) -> None:
+    """The pieces add up to sound arguments; the id, the name and the order stay."""
+    watch = WatchedStream(OFFERED, "call_1", Clock())
+    came = [*reported(one, places), *reported(other, places, index=1), event({}, "tool_calls"), DONE]
+    out = b"".join(map(watch.feed, came)) + asyncio.run(watch.end())
+    assert [(name, json.loads(arguments)) for name, arguments in joined(out)] == [("city_weather", {"city": "Graz"})] * 2
+    assert watch.mended == 2
+    assert out.endswith(event({}, "tool_calls") + DONE)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "finish", "mended"),
+    [
+        ("list_alarms", "", "tool_calls", "{}"),
+        ("write_note", '{"text": "one\ntwo"}', "tool_calls", '{"text": "one\\ntwo"}'),
+        (
+            "book",
+            '{"guest": {"name": "A", "tags": ["x",]}, "paid": True}',
+            "tool_calls",
+            '{"guest": {"name": "A", "tags": ["x"]}, "paid": true}',
+        ),
+        ("city_weather", "Graz please", "tool_calls", "Graz please"),
+        ("city_weather", '{"city": "Gr', "length", '{"city": "Gr'),
+        ("city_weather", '{"city": "Graz"}<|im_end|>', "tool_calls", '{"city": "Graz"}<|im_end|>'),
+    ],
+)
+def test_a_reported_call_is_mended_or_passes_as_it_came(name: str, arguments: str, finish: str, mended: str) -> None:
+    """Nothing is guessed where the token limit cut it off, or nothing can be read."""
+    came = [*reported(arguments, list(range(40)), name), event({}, finish), DONE]
+    assert joined(watched(came)) == [(name, mended)]
+
+
+@pytest.mark.parametrize(
+    "name", ["functions.city_weather", "city_weather<|channel|>commentary", "city_weather\n", "City_Weather"]
+)
+def test_a_reported_name_is_mended(name: str) -> None:
+    """What models and servers leave around it; a call counts once."""
+    watch = WatchedStream(OFFERED, "call_1", Clock())
+    came = [*reported("{'city': 'Graz'}", [3, 7], name), event({}, "tool_calls"), DONE]
+    out = b"".join(map(watch.feed, came)) + asyncio.run(watch.end())
+    assert joined(out) == [("city_weather", '{"city": "Graz"}')]
+    assert watch.mended == 1
+    unknown = reported("{}", [], "something_else")
+    assert watched(unknown) == b"".join(unknown)
+
+
+def test_pieces_of_an_odd_form_pass() -> None:
+    """What clients make of calls without an index is theirs."""
+    came = [event({"tool_calls": [{"id": "a", "function": {"name": "x", "arguments": "{'a'"}}]}), event({}, "tool_calls"), DONE]
+    assert watched(came) == b"".join(came)

@@ -14,7 +14,9 @@ from selfopt.reading.within import calls_within
 
 from .test_threads import CALL, TOOLS, cases
 
-TEXTS: list[str] = [case.values[0]["text"] for name in ("threads.json", "restraint.json", "thinking.json") for case in cases(name)]
+TEXTS: list[str] = [
+    case.values[0]["text"] for name in ("threads.json", "restraint.json", "thinking.json") for case in cases(name)
+]
 NAMED = [tool for tool in TOOLS if tool.name == "city_weather"]
 
 
@@ -52,7 +54,7 @@ def test_it_passes_on_in_order_and_reads_the_whole(text: str, places: list[int])
         "<p>Hello <b>you</b></p>",
         "```sh\nls {a,b}\n```\nDone.",
         "# Title\n\n- one\n- two\n\n1. three\n> quoted\n",
-        "<think>Shall I call it? {\"name\": \"city_weather\"",
+        '<think>Shall I call it? {"name": "city_weather"',
     ],
 )
 def test_prose_flows(text: str) -> None:

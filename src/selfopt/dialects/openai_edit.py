@@ -80,6 +80,19 @@ class _Sound(msgspec.Struct):
     type: str = "function"
 
 
+class _FunctionPiece(msgspec.Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class CallPiece(msgspec.Struct):
+    """A piece of a call in an event."""
+
+    index: int
+    function: _FunctionPiece | None = None
+    id: str | None = None
+
+
 class PieceChoice(msgspec.Struct):
     """One choice of an event."""
 
@@ -96,6 +109,7 @@ class Piece(msgspec.Struct):
 
 read_whole = msgspec.json.Decoder(Whole).decode
 read_piece = msgspec.json.Decoder(Piece).decode
+_call_pieces = msgspec.json.Decoder(list[CallPiece]).decode
 _sound = msgspec.json.Decoder(_Sound).decode
 
 
@@ -105,6 +119,37 @@ def _is_something(raw: msgspec.Raw) -> bool:
 
 def _start(raw: msgspec.Raw, size: int) -> bytes:
     return bytes(memoryview(raw)[:size])
+
+
+def call_pieces(said: SaidPart) -> list[CallPiece]:
+    """The pieces of calls in an event; empty where they have another form than clients expect."""
+    try:
+        return _call_pieces(said.tool_calls)
+    except (msgspec.DecodeError, RecursionError):
+        return []
+
+
+def mended_arguments(name: str, arguments: str, tools: Sequence[ToolDefinition], *, cut: bool) -> dict[str, Any] | None:
+    """Mend the arguments of one call; None if they can't be. cut: whether the token limit cut them off."""
+    parts = Parts()
+    parts.add_call(name, arguments, None)
+    found = NATIVE.read(parts.content(), tools)
+    return found.calls[0].arguments if len(found.calls) == 1 and not (found.supplied and cut) else None
+
+
+def offered_name(name: str, tools: Sequence[ToolDefinition]) -> str | None:
+    """The offered tool that a reported name means with what is around it; None if it is one, or means none."""
+    names = Names.of(tools)
+    return None if name in names.schemas else names.match(name)
+
+
+def with_function(body: bytes, at: int, place: int, changes: Mapping[str, str]) -> bytes:
+    """Change the name or the arguments in the piece of a call. at, place: the choice's, the call's among its calls."""
+    fields = _fields(body)
+    calls: list[Any] = list(_list(_fields(_fields(_list(fields["choices"])[at])["delta"])["tool_calls"]))
+    call = _fields(calls[place])
+    calls[place] = {**call, "function": {**_fields(call["function"]), **changes}}
+    return _with(body, at, "delta", {"tool_calls": calls}, {})
 
 
 def written(call: ToolCall, call_id: str) -> dict[str, Any]:

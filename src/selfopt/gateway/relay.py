@@ -97,7 +97,7 @@ class Relay:
         rest, watch = self._deltas.end(), self._watch
         if watch is not None:
             rest = watch.feed(rest) + await watch.end()
-            self._exchange.ticket.read_calls = watch.read
+            self._exchange.ticket.read_calls, self._exchange.ticket.mended_calls = watch.read, watch.mended
         self._finish(rest)
         self._exchange.reply.end()
         at = self._tail.rfind(b'"usage"')

@@ -7,13 +7,25 @@ from collections.abc import Callable
 
 import msgspec
 
-from selfopt.dialects.openai_edit import PieceChoice, finished_by_calls, only_delta, read_piece, with_text, written
+from selfopt.dialects.openai_edit import (
+    PieceChoice,
+    SaidPart,
+    call_pieces,
+    finished_by_calls,
+    offered_name,
+    only_delta,
+    read_piece,
+    with_function,
+    with_text,
+    written,
+)
 from selfopt.reading.held import HeldText
 from selfopt.reading.within import CallsWithin
 
 from .bounded import beside
 from .deltas import MAX_EVENT_BYTES, ends_of_events
 from .offered import OfferedTools
+from .reported_call import ReportedCall
 
 DOUBT_S = 2.0
 """An event waits so long while nothing shows that a call begins in it."""
@@ -21,6 +33,7 @@ CALL_S = 60.0
 """An event waits so long while what was written is the beginning of a call."""
 MAX_WAITING_BYTES = 2_097_152
 MAX_CHOICES = 128
+MAX_CALLS = 1024  # of one choice
 READ_AT_ONCE = 8192
 """The longest text that is read when its choice ends; a longer one is read when the stream ends."""
 
@@ -36,9 +49,10 @@ class _Choice:
         over: whether it has ended; settled: whether it was read then.
         told: its calls, as events.
         body: an event of it.
+        reported: the calls that the server reports, by their index.
     """
 
-    __slots__ = ("body", "cut", "gone", "held", "index", "kept", "native", "over", "settled", "told")
+    __slots__ = ("body", "cut", "gone", "held", "index", "kept", "native", "over", "reported", "settled", "told")
 
     def __init__(self, index: int, held: HeldText) -> None:
         self.index, self.held = index, held
@@ -46,6 +60,7 @@ class _Choice:
         self.kept: int | None = None
         self.native = self.over = self.settled = self.cut = False
         self.told: list[bytes] = []
+        self.reported: dict[int, ReportedCall] = {}
         self.body = b""
 
     def end(self, *, cut: bool) -> None:
@@ -60,20 +75,30 @@ class _Event:
         at: when it came.
         body: its JSON; empty where it has none.
         texts: what it adds to choices: the choice, its place, the text, and where that ends.
+        pieces: what it adds to reported calls: the call, the places of choice and call, the arguments, and where they end.
+        names: the names of calls that are changed: the places of choice and call, and the tool's own name.
+        before: what goes out before it.
         ends: the choices that end with it, and their places; None where it does not name them.
     """
 
-    __slots__ = ("at", "body", "ends", "raw", "texts")
+    __slots__ = ("at", "before", "body", "ends", "names", "pieces", "raw", "texts")
 
     def __init__(self, raw: bytes, body: bytes, at: float) -> None:
         self.raw, self.body, self.at = raw, body, at
         self.texts: list[tuple[_Choice, int, str, int]] = []
+        self.pieces: list[tuple[ReportedCall, int, int, str, int]] = []
+        self.names: list[tuple[int, int, str]] = []
+        self.before: list[bytes] = []
         self.ends: list[tuple[_Choice, int | None]] = []
 
     @property
     def free(self) -> bool:
         """Whether it may go out."""
-        return all(end <= choice.held.passed for choice, _, _, end in self.texts) and all(one.settled for one, _ in self.ends)
+        return (
+            all(end <= choice.held.passed for choice, _, _, end in self.texts)
+            and all(end <= call.passed for call, _, _, _, end in self.pieces)
+            and all(one.settled for one, _ in self.ends)
+        )
 
     def written(self) -> bytes:
         """Return it as it came, or without the text of calls and with the calls."""
@@ -82,7 +107,12 @@ class _Event:
             choice.gone = end
             if choice.kept is not None and choice.kept < end and body is not None:
                 body = with_text(body, at, text[: max(0, choice.kept - end + len(text))])
-        calls = b""
+        for call, at, one, arguments, end in self.pieces:
+            if call.kept is not None and call.kept < end and body is not None:
+                body = with_function(body, at, one, {"arguments": arguments[: max(0, call.kept - end + len(arguments))]})
+        for at, one, name in self.names:
+            body = with_function(body, at, one, {"name": name}) if body is not None else None
+        calls = b"".join(b"data: %s\n\n" % one for one in self.before)
         for choice, place in self.ends:
             told = choice.told
             if told and place is None:
@@ -95,7 +125,12 @@ class _Event:
 
 
 class WatchedStream:
-    """The events of one stream. read: how many calls were read from text."""
+    """The events of one stream.
+
+    Attributes:
+        read: how many calls were read from text.
+        mended: how many calls that the server reported were mended.
+    """
 
     def __init__(self, offered: OfferedTools, ids: str, now: Callable[[], float]) -> None:
         """ids: the beginning of the ids of calls; now: tells the time in seconds."""
@@ -105,14 +140,14 @@ class WatchedStream:
         self._queue: deque[_Event] = deque()
         self._waiting_bytes = 0
         self._choices: dict[int, _Choice] = {}
-        self.read = 0
+        self.read = self.mended = 0
 
     @property
     def due(self) -> float | None:
         """When what waits goes out all the same; None if nothing waits for its text."""
         if not self._queue or all(choice.over for choice in self._choices.values()):
             return None
-        calling = any(choice.held.calling for choice in self._choices.values())
+        calling = any(choice.held.calling or choice.native for choice in self._choices.values())
         return self._queue[0].at + (CALL_S if calling else DOUBT_S)
 
     def feed(self, data: bytes) -> bytes:
@@ -132,6 +167,8 @@ class WatchedStream:
         """Return all that waits for its text: it took too long, or the stream broke off."""
         for choice in self._choices.values():
             choice.held.let_go()
+            for call in choice.reported.values():
+                call.let_go()
         return self._released()
 
     def broken_off(self) -> bytes:
@@ -175,10 +212,12 @@ class WatchedStream:
                     event.texts.append((choice, place, text, choice.held.size))
                 else:
                     choice.gone = choice.held.size
+            if choice.native and piece.delta is not None:
+                event = self._report(choice, piece.delta, event or _Event(raw, body, self._now()), place)
             if piece.finish_reason:
                 event = event or _Event(raw, body, self._now())
                 event.ends.append((choice, place))
-                self._end(choice, cut=piece.finish_reason == "length")
+                self._end(choice, event, cut=piece.finish_reason == "length")
         if event is not None:
             return self._queued(event)
         return self._opaque(raw, done=False)
@@ -224,11 +263,40 @@ class WatchedStream:
         for choice in self._choices.values():
             if not choice.over:
                 event.ends.append((choice, None))
-                self._end(choice, cut=False)
+                self._end(choice, event, cut=False)
         return event
 
-    def _end(self, choice: _Choice, *, cut: bool) -> None:
+    def _report(self, choice: _Choice, said: SaidPart, event: _Event, place: int) -> _Event:
+        """Take the pieces of reported calls. A call ends when the next one begins."""
+        for number, piece in enumerate(call_pieces(said)):
+            call = choice.reported.get(piece.index)
+            if call is None:
+                if len(choice.reported) >= MAX_CALLS:
+                    break
+                self._end_calls(choice, event, cut=False)
+                call = choice.reported[piece.index] = ReportedCall(piece.index)
+                written_name = piece.function.name if piece.function is not None else None
+                name = offered_name(written_name, self._offered.tools) if written_name else None
+                if name is not None:
+                    event.names.append((place, number, name))
+                    call.renamed = True
+                    self.mended += 1
+            arguments = call.feed(piece)
+            choice.body = event.body
+            event.pieces.append((call, place, number, arguments, call.size))
+        return event
+
+    def _end_calls(self, choice: _Choice, event: _Event, *, cut: bool) -> None:
+        """Mend the calls that have ended. event: the one that comes behind them."""
+        for call in choice.reported.values():
+            if not call.settled and call.end(self._offered, cut=cut):
+                self.mended += not call.renamed
+                delta = {"tool_calls": [{"index": call.index, "function": {"arguments": call.rest}}]}
+                event.before.append(only_delta(choice.body, choice.index, delta))
+
+    def _end(self, choice: _Choice, event: _Event, *, cut: bool) -> None:
         choice.end(cut=cut)
+        self._end_calls(choice, event, cut=cut)
         if choice.native or not choice.held.size:
             choice.settled = True
         elif choice.held.size <= READ_AT_ONCE:

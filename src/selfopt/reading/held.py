@@ -46,19 +46,8 @@ _TAG_OF_CALL = re.compile(
 _FENCE = re.compile(r"(?:```+|~~~+)[ \t]*+([^\s`]{0,32}+)")
 _AFTER_NAME = re.compile(r"[`\"'*_)]{0,4}[ \t]{0,4}(?:\Z|[({:\[<=|;#\"'：]|\r?\n[ \t]*(?:\Z|[`{<\[]|A\w*|B\w*))")
 _CALLED = re.compile(r"(?P<name>[^\W\d][\w.\-/]*+)[ \t]{0,4}")
-_LABELS = (
-    "action",
-    "tool",
-    "function",
-    "api",
-    "call",
-    "using",
-    "calling",
-    "use",
-    "commentary",
-    "assistantcommentary",
-    "functools",
-)
+_USES, _USED = ("use", "using", "calling"), ("tool", "function", "api")
+_LABELS = ("action", "tool", "function", "api", "call", "commentary", "assistantcommentary", "functools")
 _LABEL_CHARS = 32
 _CLOSING = re.compile(r"[<\[◁]")
 _HEADS = ("bare", "channel", "header", "named", "role")
