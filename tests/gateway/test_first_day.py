@@ -135,9 +135,10 @@ async def test_damaged_calls_are_mended_where_nothing_is_lost(tmp_path: Path) ->
         answer = await world.post(asked("damages"))
         assert said(answer.body)[1:] == (GRAZ, "tool_calls")
         assert answer.headers["x-selfopt-read"] == "mended"
+        assert await streamed(world, "damages") == ("", GRAZ, "tool_calls")
         garbled = await world.post(asked("garbles"))
         assert garbled.body["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"] == "Graz please"
-        assert "selfopt_mended_calls_total 1\n" in (await world.get("/metrics")).text
+        assert "selfopt_mended_calls_total 2\n" in (await world.get("/metrics")).text
 
 
 async def test_a_required_call_that_did_not_come_is_told(tmp_path: Path) -> None:

@@ -147,8 +147,9 @@ def with_function(body: bytes, at: int, place: int, changes: Mapping[str, str]) 
     """Change the name or the arguments in the piece of a call. at, place: the choice's, the call's among its calls."""
     fields = _fields(body)
     calls: list[Any] = list(_list(_fields(_fields(_list(fields["choices"])[at])["delta"])["tool_calls"]))
-    call = _fields(calls[place])
-    calls[place] = {**call, "function": {**_fields(call["function"]), **changes}}
+    call: dict[str, Any] = dict(_fields(calls[place]))
+    function: dict[str, Any] = dict(_fields(call["function"]))
+    calls[place] = {**call, "function": {**function, **changes}}
     return _with(body, at, "delta", {"tool_calls": calls}, {})
 
 
