@@ -9,6 +9,7 @@ from typing import Any
 _STRING = re.compile(r'[^"\\\x00-\x1f]*+')
 _ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
 _HALF_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z")
+_HIGH, _LOW = re.compile(r"\\u[dD][89abAB]"), re.compile(r"\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 _SPACE = re.compile(r"[ \t\r\n]*+")
 _WORD = re.compile(r"[\w.+\-]*+")
 _SCALAR = re.compile(r"(?:true|false|null|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?)\Z")
@@ -66,11 +67,17 @@ class GrowingJson:
             self.sound += 1
             return end + 1
         escape = _ESCAPE.match(text, end)
-        if escape is not None:
-            self.sound = self._begin + escape.end()
-            return escape.end()
-        self.broken = _HALF_ESCAPE.match(text, end) is None
-        return end if not self.broken else at
+        if escape is None:
+            self.broken = _HALF_ESCAPE.match(text, end) is None
+            return end if not self.broken else at
+        after = escape.end()
+        if _HIGH.match(text, end) is not None:  # half a character, whose other half may follow
+            if after == len(text) or _HALF_ESCAPE.match(text, after) is not None:
+                return end
+            low = _LOW.match(text, after)
+            after = after if low is None else low.end()
+        self.sound = self._begin + after
+        return after
 
     def _between(self, at: int) -> int:
         text = self._text

@@ -32,7 +32,7 @@ DOUBT_S = 2.0
 CALL_S = 60.0
 """An event waits so long while what was written is the beginning of a call."""
 MAX_WAITING_BYTES = 2_097_152
-MAX_CHOICES = 128
+MAX_CHOICES = 32
 MAX_CALLS = 1024  # of one choice
 READ_AT_ONCE = 8192
 """The longest text that is read when its choice ends; a longer one is read when the stream ends."""
