@@ -25,6 +25,7 @@ TOOLS = [
 ]
 CALL = '{"name": "city_weather", "arguments": {"city": "Graz"}}'
 WRITTEN = f"I will look. <tool_call>{CALL}</tool_call>"
+KEY = "sk-upstream-0123456789"
 GRAZ = [("city_weather", {"city": "Graz"})]
 MODELS: dict[str, Any] = {
     "writes": {"default": {"text": WRITTEN}},
@@ -165,3 +166,15 @@ async def test_a_long_reply_is_read_as_well(tmp_path: Path) -> None:
         stream = await world.post({**asked("m"), "model": "raw/m", "stream": True})
         assert '"tool_calls"' in stream.text
         assert stream.text.count("<tool_call>") == 0
+
+
+@pytest.mark.parametrize("spelled", [KEY, "".join(f"\\u{ord(char):04x}" for char in KEY)])
+async def test_a_call_reveals_no_key(tmp_path: Path, spelled: str) -> None:
+    """Whichever way the server spells it in the text."""
+    text = f'<tool_call>{{"name": "city_weather", "arguments": {{"city": "{spelled}"}}}}</tool_call>'
+    async with gateway_world(tmp_path, {"leaks": {"default": {"text": text}}}) as world:
+        for stream in (False, True):
+            answer = await world.post(asked("leaks", stream=stream))
+            assert '"tool_calls"' in answer.text
+            assert KEY not in answer.text
+            assert "[key]" in answer.text

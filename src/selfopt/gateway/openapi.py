@@ -112,6 +112,8 @@ _SERVED = {
     "x-selfopt-rule": {"description": "Where one was applied", "schema": {"type": "string"}},
     "x-selfopt-variant": {"description": "Where one rendered the request", "schema": {"type": "string"}},
     "x-selfopt-fallback": {"description": "Why another model served than the one asked for", "schema": {"type": "string"}},
+    "x-selfopt-read": {"description": "Calls were read from text, or mended", "schema": {"enum": ["text", "mended"]}},
+    "x-selfopt-unmet": {"description": "What was asked for and did not come", "schema": {"enum": ["tool_choice"]}},
 }
 
 
