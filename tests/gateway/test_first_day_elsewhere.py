@@ -59,13 +59,14 @@ async def test_calls_in_text_become_calls(tmp_path: Path, kind: str, model: str,
         assert (streamed["text"], len(streamed["calls"]), streamed["finish"]) == (content or "", len(calls), finish)
 
 
-@pytest.mark.parametrize("switched", ["settings", "client", "none"])
+@pytest.mark.parametrize("switched", ["settings", "client", "none", "form"])
 async def test_reading_can_be_switched_off(tmp_path: Path, switched: str) -> None:
-    """In the settings, by the client, and where calls are forbidden."""
+    """In the settings, by the client; and it is off where calls are forbidden, or the answer has another form."""
     settings = '[gateway]\nread_calls = "off"\n' if switched == "settings" else ""
     async with elsewhere(tmp_path, "ollama", settings) as (world, _):
         headers = {"x-selfopt-variant": "off"} if switched == "client" else None
-        fields = {"tool_choice": "none"} if switched == "none" else {}
+        fields: dict[str, Any] = {"tool_choice": "none"} if switched == "none" else {}
+        fields |= {"response_format": {"type": "json_object"}} if switched == "form" else {}
         assert said((await world.post(asked("writes", **fields), headers)).body) == (WRITTEN, [], "stop")
 
 

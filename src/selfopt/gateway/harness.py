@@ -19,6 +19,7 @@ from .bounded import beside, by_steps
 from .early import EarlyCalls, drops_calls, wanted_calls
 from .flow import Flow, before_a_call
 from .live_request import LiveRequest
+from .offered import wants_other_form
 from .options import GatewayOptions
 from .passing import Passing
 from .plain_step import plain_step
@@ -154,11 +155,10 @@ class _Work:
     async def plainly(self, asked: ClientRequest, *, with_tools: bool = True) -> ReplyContent:
         """Ask without a variant."""
         step = plain_step(self._exchange, asked, with_tools=with_tools)
-        reads = with_tools and self._reads(asked)
-        family = self._upstream.family()
         flow = self._flow
         if flow is not None:
-            flow.restart(watch=HeldText(asked.request.tools, family) if reads else None)
+            reads = with_tools and self._reads(asked)
+            flow.restart(watch=HeldText(asked.request.tools, self._upstream.family()) if reads else None)
 
         async def take(chunk: ChatChunk) -> None:
             assert flow is not None
@@ -169,21 +169,28 @@ class _Work:
         content = await self._ask(step, asked.request.sampling, take if flow is not None else None)
         calls = content.tool_calls if asked.parallel else content.tool_calls[:1]
         calls = await self._reported(calls, content, asked, ()) if with_tools else ()
-        if reads and not calls and not content.broken_tool_calls:
-            cut = content.finish_reason == "length"
-            within = await beside(len(content.text), calls_within, content.text, asked.request.tools, family, cut=cut)
+        answer = ReplyContent(text=content.text, tool_calls=calls, finish_reason=content.finish_reason)
+        return await self._called(answer, content, asked) if with_tools else answer
+
+    async def _called(self, answer: ReplyContent, content: ReplyContent, asked: ClientRequest) -> ReplyContent:
+        """Return an answer with the calls in its text, unless the server reported any. content: what came."""
+        tools, ticket = asked.request.tools, self._exchange.ticket
+        if self._reads(asked) and not answer.tool_calls and not content.broken_tool_calls:
+            cut, family = content.finish_reason == "length", self._upstream.family()
+            within = await beside(len(content.text), calls_within, content.text, tools, family, cut=cut)
             calls = wanted_calls(within.calls, asked)
-            self._exchange.ticket.read_calls = len(calls)
+            ticket.read_calls = len(calls)
             if calls:
-                return ReplyContent(text=within.before, tool_calls=calls, finish_reason="tool_calls")
-        if with_tools and asked.request.tool_choice == "required" and not calls:
-            self._exchange.ticket.unmet = "tool_choice"
-        return ReplyContent(text=content.text, tool_calls=calls, finish_reason=content.finish_reason)
+                answer = answer.model_copy(update={"text": within.before, "tool_calls": calls, "finish_reason": "tool_calls"})
+        if asked.request.tool_choice == "required":
+            ticket.unmet = "" if answer.tool_calls else "tool_choice"
+        return answer
 
     def _reads(self, asked: ClientRequest) -> bool:
         """Say whether calls are read from the text of a reply that no variant asked for."""
         on = self._options.own.read_calls != "off" and not self._exchange.plain
-        return on and bool(asked.request.tools) and asked.request.tool_choice != "none"
+        wanted = bool(asked.request.tools) and asked.request.tool_choice != "none"
+        return on and wanted and not wants_other_form(self._exchange.chat)
 
     async def _reported(
         self, calls: tuple[ToolCall, ...], content: ReplyContent, asked: ClientRequest, parsers: Sequence[str]

@@ -48,21 +48,17 @@ class LiveCounters:
         self._turned_away: dict[int, int] = {}
         self._attempts: dict[str, int] = {}
         self._tokens = [0, 0]
-        self._mended = self._read = 0
+        self._read = 0
+        self._mended = 0
         self._latency = _Histogram()
         self._first_byte = _Histogram()
 
-    def add(self, record: RequestRecord, fallback: str, mended_calls: int = 0, read_calls: int = 0) -> None:
-        """Count a chat that ended.
+    def add(self, record: RequestRecord, fallback: str, mended_calls: int = 0) -> None:
+        """Count a chat that ended. fallback: why another model served; empty where none did.
 
-        Args:
-            record: the chat's record.
-            fallback: why another model served; empty where none did.
-            mended_calls: calls that the server reported damaged.
-            read_calls: calls that were read from text where no variant served.
+        mended_calls: calls that the server reported damaged.
         """
         self._mended += mended_calls
-        self._read += read_calls
         key = (record.outcome, record.status, record.stream)
         self._requests[key] = self._requests.get(key, 0) + 1
         if fallback:
@@ -75,6 +71,10 @@ class LiveCounters:
             self._first_byte.add(record.first_byte_ms)
         self._tokens[0] += record.input_tokens or 0
         self._tokens[1] += record.output_tokens or 0
+
+    def read(self, calls: int) -> None:
+        """Count calls that were read from text where no variant served."""
+        self._read += calls
 
     def turned_away(self, status: int) -> None:
         """Count a request that was refused by its head: no key, a web page, an unknown path."""

@@ -48,7 +48,7 @@ def offered_by(exchange: LiveRequest, options: GatewayOptions) -> OfferedTools |
     if not chat.n_tools or exchange.plain or options.own.read_calls == "off":
         return None
     required, named = _choice(chat)
-    if required is None or _wants_other_form(chat):
+    if required is None or wants_other_form(chat):
         return None
     raw = bytes(chat.fields["tools"])
     if len(raw) > MAX_TOOLS_BYTES:
@@ -75,8 +75,8 @@ def _choice(chat: ChatBody) -> tuple[bool | None, str | None]:
     return isinstance(name, str), name if isinstance(name, str) else None
 
 
-def _wants_other_form(chat: ChatBody) -> bool:
-    """Whether the client asks for JSON of its own: such an answer may look like a call."""
+def wants_other_form(chat: ChatBody) -> bool:
+    """Say whether the client asks for JSON of its own: such an answer may look like a call."""
     raw = chat.fields.get("response_format")
     wanted = _read(raw) if raw is not None else None
     return isinstance(wanted, Mapping) and wanted.get("type") not in (None, "text")
