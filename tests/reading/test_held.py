@@ -111,3 +111,16 @@ def test_thinking_flows_and_a_call_behind_it_is_held() -> None:
     assert text.held <= 1
     text.feed(CALL)
     assert text.held >= len(CALL)
+
+
+def test_a_long_piece_is_held_whole_or_not_at_all() -> None:
+    """Servers that make a stream of a whole reply send it in one piece."""
+    prose = "All is well {here}. " * 300
+    text = HeldText(NAMED)
+    text.feed(prose)
+    assert text.held == 0
+    text.feed(f"{prose}{CALL}")
+    assert text.held == len(prose) + len(CALL)
+    text.feed("\nThat was it.")
+    assert text.calling
+    assert text.read().before == prose * 2

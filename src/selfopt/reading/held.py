@@ -16,7 +16,7 @@ from .readers.programs import TARGET
 from .readers.unmarked import MAY_CALL
 from .signs import sign_of_call
 from .thinking_marks import TOKEN, growing_from
-from .within import NO_CALLS, CallsWithin, calls_within
+from .within import NO_CALLS, CallsWithin, calls_within, may_hold_calls
 
 DOUBT_CHARS = 256
 """So many characters are held where something may begin a call and no tool is named yet."""
@@ -97,7 +97,9 @@ class HeldText:
             self._begin = self._size - len(self._window)
             return
         self._more.append(piece)
-        if flows or self._size >= self._quiet:
+        if len(piece) > _CHECKED:
+            self._take_whole(piece, flows=flows)
+        elif flows or self._size >= self._quiet:
             self._settle()
         if self._size - self.passed > CALL_CHARS or self._size > TEXT_CHARS:
             self.let_go()
@@ -118,6 +120,13 @@ class HeldText:
     def size(self) -> int:
         """How many characters have come."""
         return self._size
+
+    def _take_whole(self, piece: str, *, flows: bool) -> None:
+        """Take a piece that is too long to look at every place of it: it is held if it may hold a call at all."""
+        if flows and not may_hold_calls(piece, self._tools):
+            self.let_go()
+        else:
+            self.calling, self._quiet = True, TEXT_CHARS + 1
 
     def _fold(self) -> None:
         self._window += "".join(self._more)
